@@ -115,7 +115,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 const FULL_TIMEOUT_BUDGET: Duration = Duration::from_secs(3);
 /// The time for each listener after that.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(20);
-/// The total time for querying those again that had the short time and did not answer.
+/// The total time that a thread spends on querying those again that had the short time and did not answer.
 const RETRY_BUDGET: Duration = Duration::from_secs(1);
 /// Threads that query at the same time, at most.
 const MAX_PARALLEL: usize = 32;
@@ -158,10 +158,10 @@ pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Op
 /// `journal:` and `spool:`, held or not, sorted by name. Sockets at absolute paths (`unix:/…`) are
 /// not in that directory and not listed.
 ///
-/// Listeners are queried in parallel. One that does not answer gets 0.5 s, or 20 ms once such listeners have
-/// taken 3 s, and is queried again at the end, for at most 1 s in all; it is listed with that as its problem.
-/// Stale files of this user's dead processes are removed on the way; those of other users are listed with
-/// that as their problem.
+/// Listeners are queried in parallel. One that does not answer gets 0.5 s; once such listeners have taken 3
+/// s, further ones get 20 ms and, as far as 1 s in all allows, a second query at the end. It is listed with
+/// that as its problem. Stale files of this user's dead processes are removed on the way; those of other
+/// users are listed with that as their problem.
 pub fn list() -> Result<Vec<Listed>> {
     let mut places = places()?;
     places.extend(places_in_state_directory()?);

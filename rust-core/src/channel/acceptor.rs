@@ -136,7 +136,7 @@ impl ChannelAcceptor {
 }
 
 /// Binds the name of an endpoint for this pattern. Returns the source of connections, and the endpoint with
-/// its final port. With `at_once` it does not wait for a program that is just giving the name up, because the
+/// its final port. With `at_once` it does not wait for a program that is releasing the name, because the
 /// caller connects to whichever program holds the name instead.
 pub fn bind(
     endpoint: &Endpoint,
@@ -156,7 +156,7 @@ pub fn bind(
 }
 
 /// Requests the listening socket from a process that serves a name with the option `shared`; none if that
-/// process has ended or is just ending. Waits for at most 5 s.
+/// process has ended or is ending. Waits for at most 5 s.
 fn request_listening_socket(place: &Place, pattern: Pattern) -> Result<Option<OwnedFd>> {
     /// Its acceptor thread answers while its program works, so a healthy process needs far less.
     const TIMEOUT: Duration = Duration::from_secs(5);

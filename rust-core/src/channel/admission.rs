@@ -147,7 +147,8 @@ impl ListenerHandler {
         let Some(mismatch) = schema_negotiation::reported_mismatch(peer_hello, &source) else {
             return;
         };
-        // A channel that waits for its single peer waits in vain, so its call fails with the reason.
+        // A channel that waits for its single peer would wait until its deadline, so its call fails with the
+        // reason.
         if self.single_peer.is_some() && self.check_unoccupied(None).is_ok() {
             self.queue.refuse(schema_negotiation::refused(&mismatch));
         }
@@ -314,7 +315,7 @@ impl HandshakeHandler for ListenerHandler {
     }
 
     /// Processes that share a name share its socket, so an idle one accepts a new client before a busy one:
-    /// each waits the longer, the more clients it has, and longer still while its program handles a request.
+    /// the delay grows with the number of clients, and is longer while the program handles a request.
     fn accept_delay(&self) -> Option<Duration> {
         /// For each client that is connected.
         const PER_CLIENT: Duration = Duration::from_micros(250);

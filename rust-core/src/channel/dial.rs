@@ -1,11 +1,11 @@
 //! The side that connects: calls a listener until it answers, and connects again after each broken
 //! link.
 //!
-//! A call has one of three outcomes: an answer, no listener, or busy (the listener is there and
-//! cannot take the connection now). When no program listens, the wait is event-driven where that is
-//! possible: an inotify watch reports a name that appears in the runtime directory. Over TCP a timer
-//! with growing pauses stands in for it. The watch is set up before the listener is tried once more,
-//! so that no appearance is missed between the two.
+//! A call has one of three outcomes: an answer, no listener, or busy (the listener is there and cannot take
+//! the connection now). When no program listens, the wait is event-driven where that is possible: an inotify
+//! watch reports a name that appears in the runtime directory. Over TCP a timer with growing intervals
+//! replaces the watch. The watch is set up before the listener is tried once more, so that no appearance is
+//! missed between the two.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -76,14 +76,13 @@ impl ListenerWatch {
     }
 }
 
-/// Pause before trying again at a listener that could not take the connection: out of descriptors,
-/// or just ending.
+/// Pause before trying again at a listener that could not take the connection: out of descriptors, or ending.
 const BUSY: Duration = Duration::from_millis(20);
-/// How long `AddressInUse` is not believed. The predecessor of this program may have been killed
-/// just before, and the kernel of a busy machine reports that to the listener late.
+/// How long an `AddressInUse` is retried. The predecessor of this program may have been killed just before,
+/// and the kernel of a busy machine reports that to the listener late.
 const STALE_REFUSAL: Duration = Duration::from_millis(100);
 
-/// How often schemas are compared in one call, at most: several processes that share a name may have
+/// The greatest number of schema comparisons in one call: several processes that share a name may have
 /// different ones.
 const MAX_COMPARISONS: usize = 8;
 
@@ -268,7 +267,7 @@ impl Dialler {
                 let Pause::For(pause) = next else { return Ok(false) };
                 let (timer, watch, is_new) = match current.take() {
                     Some(ListenerWatch::Timed(timer, watch)) => (timer, watch, false),
-                    // Without a watch the timer alone does.
+                    // Without a watch, the timer alone is used.
                     _ => {
                         let watch = record.and_then(|place| Watch::new(&place.directory).ok());
                         let is_new = watch.is_some();

@@ -1,11 +1,11 @@
 //! One direction of a channel: a thread of the program holds it for a call, and the library borrows
 //! it in between.
 //!
-//! The exclusive use has two parts (`sys::claim`): the *claim*, which a thread of the program keeps
-//! for the whole of its call, and the *state*, which it may release while it waits, so that the
-//! library can use the direction meanwhile (a sending thread that waits for room lets another thread
-//! send an acknowledgement). The claim keeps messages of different calls in order; the state keeps
-//! memory safe. A call that finds its message or its room ready takes neither, and the lock of the session instead.
+//! The exclusive use has two parts (`sys::claim`): the *claim*, which a thread of the program keeps for the
+//! whole of its call, and the *state*, which it may release while it waits, so that the library can use the
+//! direction meanwhile (a sending thread that waits for room lets another thread send an acknowledgement).
+//! The claim keeps messages of different calls in order; the state keeps memory safe. A call whose message or
+//! room is ready takes neither, but the lock of the session.
 //!
 //! Senders take turns ([`Direction::take_in_turn`]); receivers do not: a second one gets
 //! `InvalidState` at once, because it could take the answer to the first one's call.
@@ -20,8 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::claim::{self, ClaimCell};
 use crate::sys::eventfd::EventFd;
 
-/// A direction with its state `T`. Its gate is the lock of the session's halves, which every message
-/// needs: a call that finds all ready takes that lock and no claim ([`Direction::enter`]).
+/// A direction with its state `T`. Its gate is the lock of the session's halves, which every message needs: a
+/// call that need not wait takes that lock and no claim ([`Direction::enter`]).
 pub struct Direction<T>(ClaimCell<T, SessionHalves>);
 
 /// Claim and state of a direction, held by a call.
@@ -156,7 +156,7 @@ impl<T> Direction<T> {
     }
 }
 
-/// Locks what only one thread may use at a time, of an object without claims.
+/// Locks the state that only one thread may use at a time, in an object without claims.
 ///
 /// # Errors
 /// `InvalidState` if another thread holds it.
@@ -174,7 +174,7 @@ fn unless_held<T>(state: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// What only one thread at a time may do with an object.
+/// An operation on an object that only one thread at a time may perform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Sends to a channel.
@@ -197,7 +197,7 @@ impl Operation {
         }
     }
 
-    /// What another thread can do instead, for error texts.
+    /// Returns what another thread can do instead, for error texts.
     const fn advice(self) -> &'static str {
         match self {
             Operation::Send => "come again once that call has ended",

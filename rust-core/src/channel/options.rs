@@ -136,16 +136,15 @@ pub struct Options {
     pub ack: Acknowledge,
     /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
     pub idempotent: bool,
-    /// How many unacknowledged messages are kept to be sent again, at most: 65,536. Beyond, `send`
+    /// How many unacknowledged messages are kept to be sent again, at most: 65,536. Beyond that, `send`
     /// waits.
     pub replay_count: usize,
     /// Bytes of those messages, at most: 64 MiB. A single longer message is kept alone.
     pub replay_bytes: u64,
-    /// How many disconnected clients a listener keeps sessions for: 256. Beyond, those with nothing
-    /// kept are dropped first, then the longest disconnected, which `events()` reports and `stats()`
-    /// counts.
+    /// How many disconnected clients a listener keeps sessions for: 256. Beyond that, those with nothing kept
+    /// are dropped first, then the longest disconnected, which `events()` reports and `stats()` counts.
     pub absent_clients: usize,
-    /// How messages stand on a stream of bytes.
+    /// How messages are divided on a stream of bytes.
     pub framing: Framing,
     /// Whether accepted messages survive the death of both programs and of the machine.
     pub durable: bool,

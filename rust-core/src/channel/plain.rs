@@ -1,5 +1,5 @@
-//! Links to programs without Linkspan: no hello is exchanged, so of the peer only what the kernel reports is
-//! known.
+//! Links to programs without Linkspan: no hello is exchanged, so only what the kernel reports about the peer
+//! is known.
 //!
 //! With `framing="lines"` or `"raw"` the bytes of a stream are divided without Linkspan's header.
 //! There is no session either: nothing is acknowledged or sent again, and a message has the source

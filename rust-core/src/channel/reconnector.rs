@@ -8,7 +8,7 @@
 //! The first thread that needs a link makes it, without holding the lock; others wait for it in
 //! `changed`. What "make" means depends on the [`Origin`].
 //!
-//! Closing has two steps. [`Reconnector::close`] ends all waits and refuses new calls;
+//! Closing has three steps. [`Reconnector::close`] ends all waits and refuses new calls;
 //! [`Reconnector::begin_close`] lets the closing thread alone continue to make links, to get its messages
 //! acknowledged; [`Reconnector::finish_close`] then gives up the name.
 

@@ -240,9 +240,9 @@ impl fmt::Debug for RelayCaller {
     }
 }
 
-/// How long a refusal because of a predecessor, which may just have disconnected, is not final.
+/// How long a refusal is retried because the previous peer may just have disconnected.
 const RETRY_TIME: Duration = Duration::from_secs(1);
-/// The pause between attempts meanwhile.
+/// The pause between these attempts.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A link to a program of this machine whose frames a bridge relays. A frame is passed as bytes: header, extension and
@@ -454,7 +454,7 @@ impl RelayLink {
     /// Asks a program that acknowledges in its page for a frame after it has consumed a quarter of the
     /// unacknowledged messages, so that this side is woken; then checks the page once more.
     fn request_ack(&mut self) -> Option<Vec<u8>> {
-        /// At most as many messages as after which a receiver over a stream acknowledges.
+        /// The greatest step: the number of messages after which a receiver over a stream acknowledges.
         const MAX_STEP: u64 = 64;
         let ack_words = self.ack_words.as_ref()?;
         let open = self.sent.saturating_sub(self.acked);

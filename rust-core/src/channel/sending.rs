@@ -7,7 +7,7 @@
 //! link breaks, the message goes over the next one.
 //!
 //! There are three ways to send a message, from the fastest to the most general; each faster one returns
-//! without effect where it meets an obstacle, and the next one finds out which:
+//! without effect if there is an obstacle, which the next one determines:
 //! - [`Sending::send_in_place`]: data over shared memory, written where it is received, under one
 //!   lock (`in_place`);
 //! - [`Sending::send_at_once`]: any short message that the link takes whole without waiting;

@@ -10,7 +10,8 @@
 //! `disconnected` from the drop of its [`ConnectionGuard`]. A hello after which no link is made leaves the
 //! registry as it was.
 //!
-//! No lock of a [`SessionState`] is taken before the registry's own, so that the two orders never meet.
+//! No lock of a [`SessionState`] is taken before the registry's own, so that the lock order is always the
+//! same.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

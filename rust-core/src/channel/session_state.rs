@@ -214,7 +214,7 @@ impl SessionState {
         self.halves.clone()
     }
 
-    /// This side's part of a hello that is written now.
+    /// Returns this side's part of a hello that is written now.
     pub fn hello(&self) -> SessionHello {
         let halves = self.halves();
         SessionHello::of(&halves.outbox, &halves.inbox)
@@ -363,7 +363,7 @@ impl SessionState {
         }
     }
 
-    /// Requests no frames any more: no thread waits.
+    /// Withdraws the request for a frame: no thread waits.
     pub fn clear_wanted(&self) {
         if let Some(ack_words) = &self.halves().peer_page {
             ack_words.want(0);
@@ -490,7 +490,7 @@ pub fn class(kind: Kind, flags: u16) -> RetransmitClass {
     }
 }
 
-/// How soon the sender of such a message needs its acknowledgement.
+/// Returns how soon the sender of such a message needs its acknowledgement.
 pub fn urgency(kind: Kind, flags: u16) -> AckUrgency {
     match class(kind, flags) {
         RetransmitClass::Data => AckUrgency::Prompt,

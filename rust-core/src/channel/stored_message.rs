@@ -1,7 +1,7 @@
 //! A sent message as it is kept until its receiver has consumed it.
 //!
-//! A short body is copied: that takes less than counting a reference to it and giving the reference
-//! up, which are two atomic steps on memory of the program. A longer one is shared with the caller.
+//! A short body is copied: that is cheaper than taking and releasing a reference to it, which are two atomic
+//! operations on memory of the program. A longer one is shared with the caller.
 
 use std::time::Duration;
 

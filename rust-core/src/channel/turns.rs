@@ -1,10 +1,10 @@
 //! Turns: threads that use one object one after the other, in the order of their calls, each within its
 //! deadline.
 //!
-//! A mutex would do, but for three things: a wait has to end at a deadline, it has to run the
-//! program's callback in between (`on_wait`), and a thread that calls again from such a callback or
-//! from a signal handler must get an error instead of waiting for itself. So `holder` names the
-//! thread that has the turn, and the waiting threads park in a queue.
+//! A mutex is not enough for three reasons: a wait has to end at a deadline, it has to run the program's
+//! callback in between (`on_wait`), and a thread that calls again from such a callback or from a signal
+//! handler must get an error instead of waiting for itself. So `holder` names the thread that has the turn,
+//! and the waiting threads park in a queue.
 //!
 //! Lost wake-ups: a thread enters the queue and raises `count` before it tries to acquire; a thread
 //! that releases clears `holder` before it reads `count`. All four are sequentially consistent, so
@@ -187,7 +187,7 @@ impl HolderMark {
     }
 }
 
-/// Takes the mark away when it is dropped.
+/// Removes the mark when it is dropped.
 pub struct MarkGuard<'a>(&'a HolderMark);
 
 impl Drop for MarkGuard<'_> {

@@ -1,10 +1,9 @@
 //! Closing a channel: waits until the peer has consumed what was sent.
 //!
-//! The order: no call begins any more and waiting threads leave; the own acknowledgement goes out;
-//! then, until everything is acknowledged, a bye frame goes over the newest link and frames are
-//! received. A peer that disconnects meanwhile and may come back is waited for. If both sides close
-//! at once, neither receives further messages, so each acknowledges and waits a short time for the
-//! other's last acknowledgement.
+//! The order: no call begins any more and waiting threads leave; this side sends its acknowledgement; then,
+//! until everything is acknowledged, a bye frame goes over the newest link and frames are received. A peer
+//! that disconnects meanwhile and may come back is waited for. If both sides close at once, neither receives
+//! further messages, so each acknowledges and waits a short time for the other's last acknowledgement.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Sending and receiving a message that takes no wait: over shared memory, under one lock.
 //!
 //! Both begin here, and go on with the direction's state and the session's halves. For any obstacle each
-//! returns none and has changed nothing; then the general way is taken, which finds out what is in the way.
+//! returns none and has changed nothing; then the general path is taken, which determines the obstacle.
 //!
 //! | step | sending | receiving |
 //! |---|---|---|
@@ -30,9 +30,9 @@ impl Channel {
         self.send_kind(Kind::Data, 0, payload, &mut self.start(wait))
     }
 
-    /// Sends a message of data at once, over shared memory; none for any obstacle, of which the general path
-    /// finds out which it is. A thread that sends in this way keeps no other out: it flushes nothing that was
-    /// deferred, because a thread that borrows the direction meanwhile waits for it.
+    /// Sends a data message at once, over shared memory; none for any obstacle, which the general path
+    /// determines. It flushes nothing that was deferred: a thread that borrows the direction meanwhile waits
+    /// for this call rather than deferring its acknowledgement.
     #[inline]
     fn send_in_place(&self, payload: &Payload) -> Option<u64> {
         let mut entered = self.enter_sending()?;
@@ -66,7 +66,7 @@ impl Channel {
     }
 
     /// Returns the state of sending, for a call that does not wait, if no thread holds the direction and no
-    /// loss has to be reported to the program. None for any obstacle: the general path finds out which.
+    /// loss has to be reported to the program. None for any obstacle, which the general path determines.
     #[inline]
     fn enter_sending(&self) -> Option<Entered<'_, Sending>> {
         let ready = self.is_usable() && self.sends && !self.reconnector.session_state.has_unreported_losses();

@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::poll::wait_readable;
 
 impl Channel {
-    /// Receives acknowledgements while a program only sends, so that the peer's way to this side
-    /// stays free. Does nothing while another thread receives.
+    /// Receives acknowledgements while a program only sends, so that the peer can continue to send. Does
+    /// nothing while another thread receives.
     pub(super) fn collect_acks(&self) {
         if let Some(mut receiving) = self.receiving.borrow() {
             receiving.collect_acks(&self.ack_sender());
@@ -41,7 +41,7 @@ impl Channel {
             Some(mut receiving) => {
                 let ack_sender = self.ack_sender();
                 // The peer may have had no room for its acknowledgement, and sends none while it is parked:
-                // the messages that fill its way are received first, and then it is asked for a frame.
+                // the messages that fill its link are received first, and then a frame is requested from it.
                 receiving.collect_acks(&ack_sender);
                 ack_sender.send_ack(AckTrigger::Requested);
                 receiving.read_until(&ack_sender, waiting, is_enough)

@@ -10,8 +10,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, Outgoing};
 use crate::value::Value;
 
-/// Returns the line for a frame, without its line end. None for frames that a line has no form for,
-/// such as acknowledgements, and for an answer that waits for the rest of its batch.
+/// Returns the line for a frame, without its line end. None for frames that cannot be written as a line, such
+/// as acknowledgements, and for an answer that waits for the rest of its batch.
 ///
 /// # Errors
 /// `Unsupported` for a body that is not JSON, and for a call whose value is no request;

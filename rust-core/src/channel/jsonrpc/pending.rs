@@ -5,8 +5,8 @@
 //! Sent requests need no such table, because their id is their number; only the unanswered numbers are kept,
 //! so that a line with some other `id` is not taken for an answer.
 //!
-//! A batch of requests is answered in one line. Its answers are collected as they are written, and the last one
-//! takes the others along.
+//! A batch of requests is answered in one line. Its answers are collected as they are written, and sent with
+//! the last one.
 //!
 //! All of it is bounded by [`MAX_PENDING`], because a peer may send requests that the program never answers. The
 //! lock is held for one line or one frame at a time.
@@ -28,8 +28,9 @@ pub struct JsonRpc {
     pending: Mutex<Pending>,
 }
 
-/// Unanswered requests that are kept in each direction. Beyond, the oldest is forgotten, and an answer to it fails
-/// with `InvalidState`. Only a peer that sends requests without end reaches it, or callers whose calls timed out.
+/// Unanswered requests that are kept in each direction. Beyond that, the oldest is dropped, and an answer to
+/// it fails with `InvalidState`. Only a peer that sends requests without end reaches it, or callers whose
+/// calls timed out.
 pub const MAX_PENDING: usize = 1 << 16;
 
 /// The unanswered requests of one link.
@@ -64,8 +65,8 @@ pub struct Batch {
 }
 
 impl JsonRpc {
-    /// Returns the state for a new link of a channel or, with `serves`, of a server. Frames are numbered on from
-    /// `numbers`.
+    /// Returns the state for a new link of a channel or, with `serves`, of a server. Frame numbers continue
+    /// from `numbers`.
     pub fn new(serves: bool, limits: Limits, numbers: Arc<AtomicU64>) -> JsonRpc {
         JsonRpc { serves, limits, numbers, pending: Mutex::default() }
     }
@@ -101,8 +102,8 @@ impl Pending {
         }
     }
 
-    /// Removes a request whose answer was sent or, with an empty text, forgotten. An answer within an incomplete
-    /// batch is kept there for the line that completes it.
+    /// Removes a request whose answer was sent or, with an empty text, dropped. An answer within an
+    /// incomplete batch is kept there for the line that completes it.
     pub(super) fn answered(&mut self, number: u64, answer: &str) {
         let Some(Unanswered { batch: Some(of), .. }) = self.unanswered.remove(&number) else { return };
         let Some(batch) = self.batches.get_mut(&of) else { return };

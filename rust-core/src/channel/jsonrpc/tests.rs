@@ -1,4 +1,4 @@
-//! The examples of the JSON-RPC 2.0 specification, and the corners between them.
+//! The examples of the JSON-RPC 2.0 specification, and edge cases.
 
 use std::sync::Arc;
 
@@ -195,7 +195,7 @@ fn server_line_is_a_request_a_notification_a_message_or_ignored() {
     // A request with an id expects an answer.
     assert!(serve(r#"{"method":"x","id":1}"#).contains("-32600"));
     assert!(serve(r#"{"jsonrpc":"1.0","method":"x","id":1}"#).contains("-32600"));
-    // To answer an answer could go on for ever.
+    // Two servers that answer answers would not stop.
     assert_eq!(serve(r#"{"jsonrpc":"2.0","result":1,"id":1}"#), "");
     assert_eq!(serve(r#"[{"jsonrpc":"2.0","error":{"code":1,"message":"x"},"id":1}]"#), "");
 }
@@ -329,7 +329,7 @@ fn unanswered_requests_of_a_peer_take_bounded_memory() {
 }
 
 #[test]
-fn batch_of_many_short_items_gets_one_objection() {
+fn batch_of_many_short_items_gets_one_error_reply() {
     let most = frames_of(&rpc(true), &format!("[{}1]", "1,".repeat(4_095)));
     assert_eq!(most.len(), 4_096);
     let server = rpc(true);

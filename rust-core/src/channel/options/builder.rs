@@ -8,21 +8,22 @@ use crate::deadline::{OnWait, Timeout};
 
 /// The options of [`Options::set`], one after the other. Impossible values are refused when an object is made with them.
 impl Options {
-    /// How values are written.
+    /// Sets the encoding of values.
     #[must_use]
     pub fn with_encoding(mut self, encoding: Encoding) -> Options {
         (self.encoding, self.encoding_given) = (encoding, true);
         self
     }
 
-    /// How long a call waits where it has no time-out of its own; `None` for ever.
+    /// How long a call waits that has no time-out of its own; `None` waits without end.
     #[must_use]
     pub fn with_timeout(mut self, timeout: impl Into<Timeout>) -> Options {
         self.timeout = timeout.into();
         self
     }
 
-    /// The name stands for one of this machine, as the bridge's do: listings show it, and the name is not exported again.
+    /// The name stands for a name of this other machine, as a bridge's names do: listings show the machine,
+    /// and the name is not exported again.
     #[must_use]
     pub fn with_machine(mut self, machine: &str) -> Options {
         self.machine = Some(machine.into());
@@ -43,7 +44,7 @@ impl Options {
         self
     }
 
-    /// The longest message in bytes that is sent or taken.
+    /// Bytes of the longest message that is sent or accepted.
     #[must_use]
     pub fn with_max_message_size(mut self, bytes: u64) -> Options {
         self.max_message_size = bytes;
@@ -78,35 +79,35 @@ impl Options {
         self
     }
 
-    /// How many clients that are away a listener keeps messages for.
+    /// How many disconnected clients a listener keeps sessions for.
     #[must_use]
     pub fn with_absent_clients(mut self, clients: usize) -> Options {
         self.absent_clients = clients;
         self
     }
 
-    /// How messages stand on a stream of bytes.
+    /// How messages are divided on a stream of bytes.
     #[must_use]
     pub fn with_framing(mut self, framing: Framing) -> Options {
         self.framing = framing;
         self
     }
 
-    /// Whether what was accepted is to survive the death of both ends and of the machine.
+    /// Whether accepted messages survive the death of both programs and of the machine.
     #[must_use]
     pub fn with_durable(mut self, durable: bool) -> Options {
         self.durable = durable;
         self
     }
 
-    /// The mode of what is made in the file system, such as `0o660`.
+    /// The mode of what is created in the file system, such as `0o660`.
     #[must_use]
     pub fn with_mode(mut self, mode: u32) -> Options {
         self.mode = Some(mode);
         self
     }
 
-    /// The group of what is made in the file system.
+    /// The group of what is created in the file system.
     #[must_use]
     pub fn with_group(mut self, gid: u32) -> Options {
         self.group = Some(gid);
@@ -141,7 +142,7 @@ impl Options {
         self
     }
 
-    /// Bytes of a journal: the oldest segments go while all have more.
+    /// Bytes of a journal: the oldest segments are deleted while all together have more.
     #[must_use]
     pub fn with_retain_bytes(mut self, bytes: u64) -> Options {
         self.retain_bytes = Some(bytes);
@@ -155,7 +156,7 @@ impl Options {
         self
     }
 
-    /// Whether a journal's segments go that every subscriber with a `client_id` has consumed.
+    /// Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     #[must_use]
     pub fn with_retain_consumed(mut self, retain_consumed: bool) -> Options {
         self.retain_consumed = retain_consumed;
@@ -176,8 +177,9 @@ impl Options {
         self
     }
 
-    /// What the messages at the name mean. Both sides' schemas are compared when they connect: `SchemaMismatch` on both sides where
-    /// one cannot read what the other one writes. A side without a schema is not affected.
+    /// The schema of messages at the name. Both sides' schemas are compared when they connect:
+    /// `SchemaMismatch` on both sides if one cannot read what the other one writes. A side without a schema
+    /// is not affected.
     #[cfg(feature = "schema")]
     #[must_use]
     pub fn with_schema(mut self, schema: crate::schema::Schema) -> Options {
@@ -185,8 +187,8 @@ impl Options {
         self
     }
 
-    /// What is replied to the requests at the name, compared and checked like [`Options::with_schema`]: a client reads what its server
-    /// replies. For servers, and for channels that call.
+    /// The schema of replies to requests at the name, compared and checked like [`Options::with_schema`]: a
+    /// client reads what its server replies. For servers, and for channels that call.
     #[cfg(feature = "schema")]
     #[must_use]
     pub fn with_reply_schema(mut self, schema: crate::schema::Schema) -> Options {
@@ -201,14 +203,14 @@ impl Options {
         self
     }
 
-    /// How long a receiver looks into shared memory before it sleeps, at most.
+    /// How long a receiver polls shared memory before it parks, at most.
     #[must_use]
     pub fn with_spin(mut self, spin: Duration) -> Options {
         self.spin = spin;
         self
     }
 
-    /// Runs while a call waits; `false` ends the wait with `Cancelled`.
+    /// A callback that runs while a call waits; `false` ends the wait with `Cancelled`.
     #[must_use]
     pub fn with_on_wait(mut self, on_wait: OnWait) -> Options {
         self.on_wait = Some(on_wait);

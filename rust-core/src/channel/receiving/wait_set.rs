@@ -4,10 +4,11 @@
 //! every receive sleeps, so one timer stays armed while messages come: it expires every 4.5 ms and not once for each
 //! message.
 //!
-//! Sleeping without a time-out is right only while the timer is armed. So nothing else can sleep on the set or see the
-//! timer: [`WaitSet::sleep`] is the only sleep, it disarms the timer in the same step in which it sees it expire, and
-//! `armed` changes in two functions. The timer is level-triggered: an expiry that no sleep has seen ends the next one.
-//! A forked child cannot come here (`sys::fork`), and the clock is the monotonic one.
+//! A sleep without a time-out is correct only while the timer is armed. So nothing else can sleep on the set
+//! or read the timer: [`WaitSet::sleep`] is the only sleep, it disarms the timer in the same step in which it
+//! sees it expire, and `armed` changes in two functions. The timer is level-triggered: an expiry that no
+//! sleep has seen ends the next one. A forked child cannot call this (`sys::fork`), and the clock is the
+//! monotonic one.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -136,7 +137,7 @@ impl WaitSet {
             let timeout = waiting.sleep()?;
             let woken = self.sleep(timeout)?;
             waiting.woke(woken.interrupted)?;
-            // A timer that was left armed by a short wait is no reason to look into the link.
+            // A timer that was left armed by a short wait is no reason to read the link.
             if woken.ready || woken.interrupted || !woken.expired {
                 return Ok(());
             }

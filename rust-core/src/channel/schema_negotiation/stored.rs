@@ -63,7 +63,7 @@ pub fn keep(options: &Options, place: &Place, pattern: Pattern) -> Result<()> {
             }
         }
         write(place, describes.file(), own, pattern)?;
-        // That has synced the directory, with every name in it.
+        // This has synced the directory, with every name in it.
         is_synced = true;
     }
     if is_synced { Ok(()) } else { attached::sync(place) }

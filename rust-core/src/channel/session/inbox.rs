@@ -97,7 +97,7 @@ pub struct Inbox {
     ack_frames: u64,
 }
 
-/// How much acknowledging is overdue.
+/// The messages that were consumed and not acknowledged.
 #[derive(Clone, Copy, Debug, Default)]
 struct Unacked {
     /// Whether any of the messages is [`AckUrgency::Prompt`].
@@ -363,8 +363,7 @@ impl Inbox {
     }
 
     /// As [`Inbox::ack_due`], on a link where the peer reads the number in shared memory by itself. Only a
-    /// peer
-    /// that waits needs a frame, to be woken: for room from the number `wanted` on (0 if it does not
+    /// peer that waits needs a frame, to be woken: for room from the number `wanted` on (0 if it does not
     /// wait), or because it closes.
     pub fn ack_due_beside_page(&self, trigger: AckTrigger, to: u64, wanted: u64) -> Option<u64> {
         if trigger == AckTrigger::Requested || wanted > 0 && wanted <= self.consumed {

@@ -47,16 +47,16 @@ struct World<'a> {
     keeps: [Option<ReplayLimits>; 2],
     how: [Acknowledge; 2],
     named: bool,
-    /// How seldom faults are.
+    /// How rare faults are.
     calm: usize,
     /// Frames that a link holds in one direction.
     capacity: usize,
     /// Whether the newest link is whole.
     linked: bool,
     links: u64,
-    /// Raised by everything that moves: when it stays, all is quiet.
+    /// Incremented by each step that changes something: at rest it stays the same.
     moves: u64,
-    /// The end of which a thread is just sending something.
+    /// The end of which a thread is sending.
     under_way: Option<usize>,
     seen: &'a mut Coverage,
     tells: bool,
@@ -242,7 +242,7 @@ impl World<'_> {
         }
     }
 
-    /// No more faults: in the end everything is where it belongs.
+    /// Runs without further faults until nothing changes, and then checks both ends.
     fn settle(&mut self) {
         self.trace(|| "quiet from here on".to_owned());
         if !self.linked {
@@ -280,7 +280,7 @@ impl World<'_> {
                 }
             }
             if before == self.moves && self.ends.iter().all(|end| end.call.is_some()) {
-                // Each waits for the other's answer: in life a deadline ends it.
+                // Each waits for the other's answer: in a real program a deadline ends the wait.
                 self.give_up(LISTENER);
                 self.moves += 1;
             }

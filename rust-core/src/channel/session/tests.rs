@@ -120,7 +120,7 @@ fn unacknowledged_messages_go_to_next_incarnation_in_order() {
     let up = outbox.link_up(&hello(PEER_SESSION, 3, 2), Identity::Listener).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Same, 0));
     assert_eq!(replay(&mut outbox), [(4, "d")]);
-    // It died with the third: its next incarnation gets that, too.
+    // It ended without consuming the third: its next incarnation gets that, too.
     let up = outbox.link_up(&hello(PEER_SESSION + 1, 0, 0), Identity::Listener).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Next, 0));
     assert_eq!(outbox.first(), 3);
@@ -137,7 +137,7 @@ fn messages_for_lost_nameless_peer_are_dropped_and_counted() {
         .unwrap();
     send(&mut outbox, RetransmitClass::Data, "a");
     send(&mut outbox, RetransmitClass::Data, "b");
-    // Its cut link resumes.
+    // Its link breaks, and the session continues over the next.
     outbox
         .link_up(&hello(PEER_SESSION, 1, 0), Identity::of_dialler(Owner::Anyone, None, PEER_SESSION))
         .unwrap();
@@ -275,11 +275,11 @@ fn only_idempotent_requests_are_sent_again() {
     send(&mut outbox, RetransmitClass::Answer, "reply");
     send(&mut outbox, RetransmitClass::IdempotentAnswer, "reply to ask");
     send(&mut outbox, RetransmitClass::Data, "a");
-    // Having been read is no answer.
+    // Requests that were received still have no answer.
     outbox.acknowledged(3).unwrap();
     outbox.link_up(&hello(PEER_SESSION, 1, 0), Identity::Listener).unwrap();
     assert_eq!(replay(&mut outbox), [(4, "reply to ask"), (5, "a")]);
-    // To the next incarnation, the answer would mean another request.
+    // To the next incarnation, the number in the answer would mean another request.
     let up = outbox.link_up(&hello(30, 0, 0), Identity::Listener).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Next, 1));
     assert_eq!(replay(&mut outbox), [(1, "ask"), (5, "a")]);

@@ -26,7 +26,7 @@ fn waiting(time: impl Into<Timeout>) -> Waiting<'static> {
     Wait::new(time.into()).start(Timeout::Default)
 }
 
-/// Lets so many messages come that the timer is used.
+/// Notes enough messages for the timer to be used.
 fn dialogue(set: &mut WaitSet) {
     (0..FIRST).for_each(|_| set.note_message());
 }
@@ -42,7 +42,7 @@ fn wait_until_time_is_up(set: &mut WaitSet, time: Duration) {
 fn ends_a_sleep(set: &WaitSet) -> bool {
     set.timer.as_ref().is_some_and(|timer| {
         let left = timerfd_gettime(timer).unwrap().it_value;
-        // It may expire between the two looks; then the second one sees it.
+        // It may expire between the two checks; then the second one sees it.
         left.tv_sec != 0 || left.tv_nsec != 0 || is_readable(timer.as_fd())
     })
 }

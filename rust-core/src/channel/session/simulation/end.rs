@@ -60,11 +60,11 @@ pub struct Call {
     pub idempotent: bool,
 }
 
-/// The losses of a sender that keeps nothing, known apart from the state machine.
+/// The losses of a sender that keeps nothing, counted apart from the state machine.
 #[derive(Clone, Copy, Default)]
 pub struct Losses {
     pub session: u64,
-    /// The number of the first message that we could have got.
+    /// The number of the first message that this end could receive.
     base: u64,
     received: u64,
     missed: u64,
@@ -76,7 +76,7 @@ pub struct End {
     pub how: Acknowledge,
     pub rx: VecDeque<RxLink>,
     pub tx: Option<TxLink>,
-    /// ReceivedFrame while the program waited for an answer.
+    /// Messages received while the program waited for an answer.
     pub local: VecDeque<ReceivedFrame>,
     /// The messages that the program has and has not consumed.
     pub hands: Vec<ReceivedFrame>,

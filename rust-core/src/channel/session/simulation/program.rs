@@ -104,7 +104,7 @@ impl World<'_> {
         true
     }
 
-    /// Between the link's having a message and the outbox's knowing it, other threads go on.
+    /// Sometimes runs other threads after the link took a message and before the outbox records it.
     fn meanwhile(&mut self, i: usize) {
         if self.random.one_in(4) {
             self.under_way = Some(i);
@@ -144,8 +144,8 @@ impl World<'_> {
         let consumed = self.ends[i].inbox.received().consumed;
         self.words.insert((link, i), consumed);
         if self.ends[i].rx.front().is_none_or(|link| link.ended) {
-            // After a cut the sender may have read the word for the last time; the next hello repeats the
-            // progress.
+            // After the link broke, the sender may have read the word for the last time; the next hello
+            // repeats the progress.
             return;
         }
         let published = self.published.entry(self.ends[i].inbox.session()).or_default();

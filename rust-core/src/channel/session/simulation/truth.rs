@@ -18,13 +18,13 @@ struct Sent {
 #[derive(Clone, Copy)]
 struct Fact {
     class: RetransmitClass,
-    /// Whether a program had it and went on.
+    /// Whether a program received it and consumed it.
     consumed: bool,
-    /// The number of programs that had it.
+    /// The number of programs that received it.
     given: u32,
     /// The session of the last inbox that took it.
     received_by: u64,
-    /// It was meant for a peer that went for good.
+    /// Whether it was meant for a peer that has ended and does not return.
     dropped: bool,
 }
 
@@ -64,7 +64,7 @@ impl Truth {
         self.fact(session, number).consumed = true;
     }
 
-    /// An acknowledgement was believed: everything up to it must have been consumed, or can not be any more.
+    /// An acknowledgement was accepted: everything up to it must have been consumed, or be lost.
     pub fn acknowledged(&mut self, session: u64, number: u64, by: u64, kept: bool) {
         let sent = self.sent_by(session);
         for at in sent.checked..number {
@@ -79,7 +79,7 @@ impl Truth {
         sent.checked = sent.checked.max(number);
     }
 
-    /// Data that was sent and not acknowledged.
+    /// Returns how many data messages were sent and not acknowledged.
     pub fn unacknowledged(&mut self, session: u64) -> u64 {
         let sent = self.sent_by(session);
         let open = &sent.facts[sent.checked as usize..];
@@ -94,7 +94,7 @@ impl Truth {
         }
     }
 
-    /// After the end of all faults: every message has been consumed.
+    /// Checks, after the end of all faults, that every message has been consumed.
     pub fn check_all_consumed(&mut self, session: u64) {
         for (at, fact) in self.sent_by(session).facts.iter().enumerate() {
             assert!(
