@@ -220,18 +220,19 @@ def test_control_is_answered_in_the_middle_of_a_long_step(peer, controller):
     assert power.describe()["name"] == "power"
     assert power.stats()["steps"] >= 0
     # The newest data that are known, once its deadline nears.
-    assert power.get_data(timeout=1.0) == {"watts": 1.5}
+    assert power.get_data(timeout=4.0) == {"watts": 1.5}
     # Withdrawn: it was not begun.
     with pytest.raises(linkspan.Timeout, match="STEP"):
-        power.pause(timeout=0.5)
+        power.pause(timeout=3.0)
     assert power.status()["state"] == "RUNNING"
 
 
 def test_get_data_during_the_first_step_has_no_data(peer, controller):
     start(peer, {"every": 0.05}, step="sys.stdin.readline()")
     power = known(controller, "RUNNING", doing="STEP")
+    # The answer has to arrive before the deadline, on a slow machine, too.
     with pytest.raises(linkspan.Timeout, match="nothing is known"):
-        power.get_data(timeout=0.5)
+        power.get_data(timeout=3.0)
 
 
 def test_command_that_takes_longer_than_it_has(peer, controller):
