@@ -223,7 +223,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// The same, for a caller that prefers no answer to a late one: a peer that answers gets no time beyond the
+    /// The same, for a caller that rejects late answers: a peer that answers gets no time beyond the
     /// deadline.
     pub fn strictly_until(deadline: Deadline) -> Waiting<'a> {
         Waiting { is_strict: true, ..Waiting::until(deadline) }

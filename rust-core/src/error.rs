@@ -241,8 +241,7 @@ impl Error {
         self
     }
 
-    /// Prepends this key of a map to the path, cut where it has more than 256 bytes. Called on the
-    /// way out, innermost first.
+    /// Prepends this key of a map, cut to 256 bytes, to the path. Called on the way out, innermost first.
     #[must_use]
     pub fn under_key(self, key: &str) -> Error {
         self.under(quoted::segment(key))

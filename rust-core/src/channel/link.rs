@@ -1,8 +1,8 @@
 //! A connected link, and the properties of the peer at its other end.
 //!
-//! A [`Link`] is what every way of connecting ends in: the acceptor makes one from an accepted hello, the
-//! reconnector from an answered one, `plain` from a connection without a hello. A channel or a server takes
-//! it apart: its sending direction has [`Link::tx`], its receiving direction [`Link::rx`].
+//! Every way of connecting ends in a [`Link`]: the acceptor makes one from an accepted hello, the reconnector
+//! from an answered one, `plain` from a connection without a hello. A channel or a server takes it apart: its
+//! sending direction has [`Link::tx`], its receiving direction [`Link::rx`].
 //!
 //! What a peer claims (name, session) is kept apart from what the kernel or a TLS key proves
 //! ([`Owner`]): the source of a message carries the proven part behind an `@`, so that no program can send

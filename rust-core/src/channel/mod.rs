@@ -1,9 +1,9 @@
 //! Channels: two ends, messages both ways, over any transport; and the parts that servers,
 //! publishers and services share.
 //!
-//! A transport moves opaque frames over one connection. This layer makes a channel of it:
-//! hellos, sessions whose messages survive broken links and restarts, turns of threads, deadlines,
-//! events and counters. `request`, `publish` and `service` stand on it.
+//! A transport moves opaque frames over one connection. This layer makes a channel of it: hellos, sessions
+//! whose messages survive broken links and restarts, turns of threads, deadlines, events and counters.
+//! `request`, `publish` and `service` are built on it.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -19,6 +19,7 @@
 //! | links to programs without Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
 //! | numbers, acknowledgement, replay, as pure state machines | `session` |
 //! | the session with one peer; those of all clients of a listener | `session_state`, `session_registry` |
+//! | a sent message, kept to be sent again | `stored_message` |
 //! | objects that outlive a call | `persistent` |
 //! | links of which one end is on another machine | `relay` |
 //! | the two directions of a link, and the turns of threads | `sending`, `receiving`, `direction`, `turns` |

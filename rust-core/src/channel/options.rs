@@ -23,7 +23,7 @@ use crate::deadline::{OnWait, Timeout};
 use crate::schema::PreparedSchema;
 use crate::value::{Limits, Timestamp};
 
-/// What is promised about each message.
+/// The delivery guarantee of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
     /// A reader sees the newest value; older ones may be skipped.
@@ -52,7 +52,7 @@ pub enum Framing {
     Linkspan,
     /// One JSON text a line, for programs without Linkspan.
     Lines,
-    /// Bytes as they come.
+    /// Bytes as they arrive, without boundaries.
     Raw,
 }
 
@@ -121,7 +121,7 @@ pub struct Options {
     pub buffer: Option<usize>,
     /// Bytes of the longest message that is sent or accepted: 64 MiB.
     pub max_message_size: u64,
-    /// What is promised about each message; the default depends on the pattern.
+    /// The delivery guarantee of messages; the default depends on the pattern.
     pub delivery: Option<Delivery>,
     /// The mode of the socket's file: 0600, or 0660 in a directory that a group shares.
     pub mode: Option<u32>,

@@ -15,7 +15,7 @@
 //! | the admission of subscribers, and the answers to their hellos | `handshake` |
 //! | files and journals | `store` |
 //! | a journal that repeats one of another machine | `replica` |
-//! | the public subscriber | `subscriber` |
+//! | the public subscriber; the state of its receiving thread | `subscriber`, `receive_state` |
 //! | iterators and the descriptor of a subscriber | `joins` |
 //! | the source of a subscriber | `feed` |
 //! | the newest value alone | `latest` |

@@ -331,9 +331,9 @@ impl Publisher {
         self.fanout.wait_for_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
-    /// Removes the name once the subscribers have been served. Subscribers of this user that were
-    /// waiting for a publisher get up to a second to connect; those with a socket each (`unix:`,
-    /// `tcp:`) receive what is left for them. Then they wait for the next publisher.
+    /// Removes the name once the subscribers have been served. If something was published, subscribers of
+    /// this user that were waiting for a publisher get up to a second to connect; those with a socket each
+    /// (`unix:`, `tcp:`) receive what is left for them. Then they wait for the next publisher.
     ///
     /// # Errors
     /// `Timeout` if a subscriber had not received everything by the deadline; the publisher is

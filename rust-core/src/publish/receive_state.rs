@@ -17,7 +17,7 @@ pub(super) const STOP: u64 = 4;
 /// The state of the receiving thread.
 pub struct ReceiveState {
     pub(super) feed: Option<Feed>,
-    /// Whether the publisher has a new ring: to connect to it is no new connection.
+    /// Whether the publisher has a new ring: connecting to it does not count as a new connection.
     pub(super) moved: bool,
     /// Where the last feed stopped, or that there was no publisher.
     pub(super) resume: Option<ResumePoint>,

@@ -28,8 +28,8 @@ pub struct Replica {
 impl Replica {
     /// Opens the replica of the journal `of`, of the machine in [`Options::with_machine`], and creates it if there is none.
     ///
-    /// Records that the other journal has deleted are deleted here too. If the other journal was started anew, the replica of
-    /// the old one is renamed to `NAME.replaced`, and replaces one of that name.
+    /// Records that the other journal has deleted are deleted here too. If the other journal was created
+    /// anew, the replica of the old one is renamed to `NAME.replaced`, and replaces one of that name.
     ///
     /// # Errors
     /// `AddressInUse` if a process writes the replica, or if the journal here belongs to this machine or to another one;

@@ -116,8 +116,8 @@ impl Channel {
         Ok(sent)
     }
 
-    /// Waits for the next message as [`Channel::recv`] does, and returns it with those that arrived after it: at most `max`
-    /// in all. The next call returns an error that is met behind the first message.
+    /// Waits for the next message as [`Channel::recv`] does, and returns it with those that arrived after it:
+    /// at most `max` in all. An error that is found behind the first message is returned by the next call.
     ///
     /// They count as consumed together, with the next call that receives: if this program ends before, all of them go to its next
     /// incarnation. With `ack="manual"`, [`Channel::ack`] acknowledges all of them.

@@ -51,7 +51,7 @@ impl Options {
         self
     }
 
-    /// What is promised about each message.
+    /// The delivery guarantee of messages.
     #[must_use]
     pub fn with_delivery(mut self, delivery: Delivery) -> Options {
         self.delivery = Some(delivery);

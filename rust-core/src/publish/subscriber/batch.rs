@@ -8,10 +8,10 @@ use crate::message::Message;
 use crate::publish::receive_state::ReceiveState;
 
 impl Subscriber {
-    /// Waits for the next message as [`Subscriber::recv`] does, and returns it with those that have
-    /// come behind it: at most `max` in all, and one with `delivery="latest"`. The next call returns
-    /// an error, or a number of missed messages, that is met behind the first message. A `journal:`
-    /// counts the messages as consumed together, with the next call that receives.
+    /// Waits for the next message as [`Subscriber::recv`] does, and returns it with those that have come
+    /// behind it: at most `max` in all, and one with `delivery="latest"`. An error or a number of missed
+    /// messages that is found behind the first message is returned by the next call. A `journal:` counts the
+    /// messages as consumed together, with the next call that receives.
     pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
         batch::check_max(max).map_err(|e| e.on(&self.shown))?;
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
