@@ -1,4 +1,4 @@
-//! What callers hand in and get back: pointers that are checked once, here.
+//! Arguments and results of the C functions: pointers and lengths are checked here, once.
 
 use std::ffi::{CStr, c_char};
 use std::slice;
@@ -16,12 +16,12 @@ pub const LINKSPAN_DEFAULT: i64 = -1;
 /// A time-out: for ever.
 pub const LINKSPAN_FOREVER: i64 = 9223372036854775807;
 
-/// What the Fortran layer passes for a text that has a NUL inside: C would take the part before it for the whole. No UTF-8
-/// begins so.
+/// What the Fortran layer passes for a text with a NUL inside, which C would cut there. No valid UTF-8 begins
+/// with these bytes.
 const NUL_INSIDE: &[u8] = b"\xff\xfeNUL";
-/// What the Fortran layer passes for a time-out that is negative or no number.
+/// What the Fortran layer passes for a time-out that is negative or not a number.
 const NO_TIMEOUT: i64 = i64::MIN;
-/// What the Fortran layer passes for more seconds than there are nanoseconds.
+/// What the Fortran layer passes for a time-out that does not fit 64-bit nanoseconds.
 const LONG_TIMEOUT: i64 = i64::MIN + 1;
 
 #[cold]
@@ -29,7 +29,7 @@ pub(crate) fn is_null(what: &str) -> Error {
     Error::new(ErrorKind::InvalidState, format!("{what} is NULL"))
 }
 
-/// What a pointer to one of our handles or structs stands for.
+/// The handle or struct that a pointer of the caller points to.
 ///
 /// # Safety
 /// `pointer` is NULL or points to a `T`, which is live or one of those released last.
@@ -43,7 +43,8 @@ pub(crate) unsafe fn handle<'a, T: Checked>(pointer: *const T) -> Result<&'a T> 
     Ok(object)
 }
 
-/// What a result is set to before anything else happens, so that a failed call leaves no stale value behind.
+/// The value that a result gets before the call does anything else, so that a failed call leaves no stale
+/// value.
 pub(crate) trait Nothing {
     const NOTHING: Self;
 }
@@ -63,7 +64,7 @@ impl<T> Nothing for *mut T {
     const NOTHING: *mut T = std::ptr::null_mut();
 }
 
-/// Where a result goes, set to nothing.
+/// The place of a result, which gets its empty value first.
 ///
 /// # Safety
 /// `pointer` is NULL or may be written.
@@ -71,14 +72,15 @@ pub(crate) unsafe fn out<'a, T: Nothing>(pointer: *mut T) -> Result<&'a mut T> {
     if pointer.is_null() {
         return Err(is_null("the place for a result"));
     }
-    // SAFETY: not NULL, and the caller promises it may be written; `write` drops nothing that was never made.
+    // SAFETY: not NULL, and the caller promises it may be written; `write` does not drop the uninitialized
+    // old value.
     unsafe {
         pointer.write(T::NOTHING);
         Ok(&mut *pointer)
     }
 }
 
-/// A call that gets one result from an object.
+/// Runs a call that reads one result from an object.
 ///
 /// # Safety
 /// `object` is NULL or live, `result` is NULL or may be written.
@@ -95,7 +97,7 @@ pub(crate) unsafe fn ask<H: Checked, T: Nothing>(
     })
 }
 
-/// A call that makes an object, or a message that depends on no other object.
+/// Runs a call that creates an object, or a message that depends on no other object.
 ///
 /// # Safety
 /// `result` is NULL or may be written.
@@ -108,7 +110,7 @@ pub(crate) unsafe fn make<T: Nothing>(result: *mut T, what: impl FnOnce() -> Res
     })
 }
 
-/// A call that gives bytes, to be freed with `linkspan_free`.
+/// Runs a call that returns bytes, to be freed with `linkspan_free`.
 ///
 /// # Safety
 /// The results may be written.
@@ -127,7 +129,7 @@ pub(crate) unsafe fn give_bytes(
     })
 }
 
-/// A call on an object that gives no result.
+/// Runs a call on an object without a result.
 ///
 /// # Safety
 /// `object` is NULL or live.
@@ -161,7 +163,7 @@ pub(crate) unsafe fn c_text_or_none<'a>(pointer: *const c_char, what: &str) -> R
     utf8(bytes, what).map(Some)
 }
 
-/// Texts, each NUL-terminated.
+/// Several NUL-terminated texts.
 ///
 /// # Safety
 /// `pointers` points to `count` strings as for [`c_text`], or `count` is zero.
@@ -183,7 +185,7 @@ pub(crate) unsafe fn c_texts(
     }
 }
 
-/// Text, checked to be UTF-8.
+/// Checks that bytes are UTF-8.
 #[inline]
 pub(crate) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
     if is_short_ascii(bytes) {
@@ -193,7 +195,7 @@ pub(crate) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
     checked_utf8(bytes, what)
 }
 
-/// Whether these are 16 bytes of ASCII at most, as keys and paths mostly are: two loads tell.
+/// Whether these are at most 16 bytes of ASCII, as most keys and paths are. Two loads suffice.
 #[inline]
 fn is_short_ascii(bytes: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -238,7 +240,7 @@ pub(crate) unsafe fn block<'a>(pointer: *const u8, length: usize, what: &str) ->
     Ok(unsafe { slice::from_raw_parts(pointer, length) })
 }
 
-/// A block of memory to be filled; none where the length is zero.
+/// A block of memory to fill; `None` if the length is zero.
 pub(crate) fn block_to_fill(pointer: *mut u8, length: usize) -> Result<Option<*mut u8>> {
     match (length, pointer.is_null()) {
         (0, _) => Ok(None),
@@ -252,7 +254,7 @@ pub(crate) fn wait(nanoseconds: i64) -> Result<Wait<'static>> {
     timeout(nanoseconds).map(Wait::new)
 }
 
-/// Nanoseconds to a time-out; `OutOfRange` below zero, [`LINKSPAN_DEFAULT`] apart.
+/// Converts nanoseconds to a time-out; `OutOfRange` below zero, except for [`LINKSPAN_DEFAULT`].
 pub(crate) fn timeout(nanoseconds: i64) -> Result<Timeout> {
     match nanoseconds {
         LINKSPAN_DEFAULT => Ok(Timeout::Default),

@@ -1,4 +1,4 @@
-//! N-d arrays both ways: what C describes becomes an array, an array becomes what C can read.
+//! N-d arrays: conversion between `linkspan_array` and the core's arrays.
 
 use std::ops::DerefMut;
 
@@ -39,14 +39,14 @@ pub const LINKSPAN_C64: linkspan_dtype = 11;
 /// Two `double`: real, imaginary.
 pub const LINKSPAN_C128: linkspan_dtype = 12;
 
-/// In which order an array's elements lie in memory. Shapes mean the same in both.
+/// The order of an array's elements in memory. Shapes mean the same in both.
 pub type linkspan_order = i32;
 /// The last index runs fastest: C.
 pub const LINKSPAN_ROW: linkspan_order = 0;
 /// The first index runs fastest: Fortran.
 pub const LINKSPAN_COLUMN: linkspan_order = 1;
 
-/// The most dimensions of an array.
+/// The largest number of dimensions of an array.
 pub const LINKSPAN_MAX_RANK: usize = 15;
 
 /// An N-d array of numbers in memory that another object or the program owns, without gaps.
@@ -55,16 +55,16 @@ pub const LINKSPAN_MAX_RANK: usize = 15;
 pub struct linkspan_array {
     /// The type of the elements.
     pub dtype: linkspan_dtype,
-    /// Their order in memory. What is read is in `LINKSPAN_ROW` where both orders are the same memory: where the array is
-    /// empty, or at most one dimension is longer than 1.
+    /// Their order in memory. An array that is read has `LINKSPAN_ROW` if both orders are the same memory: if
+    /// it is empty, or at most one dimension is longer than 1.
     pub order: linkspan_order,
-    /// How many of `dims` count; 0 for a single number.
+    /// How many entries of `dims` are used; 0 for a single number.
     pub rank: usize,
     /// The length of each dimension.
     pub dims: [u64; LINKSPAN_MAX_RANK],
     /// The elements, aligned for their type.
     pub data: *const std::ffi::c_void,
-    /// The size of the elements in bytes. Set in arrays that are read; ignored in arrays that are put.
+    /// The size of the elements in bytes. Set when an array is read; ignored when an array is put.
     pub length: usize,
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn order(number: linkspan_order) -> Result<Order> {
 impl Checked for linkspan_array {}
 
 impl linkspan_array {
-    /// No array.
+    /// The empty array.
     pub(crate) const NOTHING: linkspan_array = linkspan_array {
         dtype: 0,
         order: 0,
@@ -111,10 +111,10 @@ impl linkspan_array {
         Ok((dtype, order, dims))
     }
 
-    /// The array that C describes.
+    /// The array that this struct describes.
     ///
     /// # Safety
-    /// `data` points to as many elements as `dims` say.
+    /// `data` points to as many elements as `dims` require.
     pub(crate) unsafe fn lend(&self) -> Result<NdArrayRef<'_>> {
         let (dtype, order, dims) = self.layout()?;
         let length = NdArrayRef::byte_length(dtype, dims)?;
@@ -124,14 +124,14 @@ impl linkspan_array {
         NdArrayRef::new(dtype, order, dims, data)
     }
 
-    /// An array as it lies, be it aligned or not.
+    /// Describes an array in place, aligned or not.
     pub(crate) fn unaligned(array: NdArrayRef<'_>) -> linkspan_array {
         let mut seen = linkspan_array::NOTHING;
         seen.describe(array);
         seen
     }
 
-    /// Describes an array as it lies, be it aligned or not. There was none before.
+    /// Describes an array in place, aligned or not. `self` is empty before.
     pub(crate) fn describe(&mut self, array: NdArrayRef<'_>) {
         self.dtype = array.dtype as linkspan_dtype;
         self.order = array.order as linkspan_order;
@@ -141,14 +141,15 @@ impl linkspan_array {
         self.length = array.data.len();
     }
 
-    /// Describes an array as C reads it; its data is copied to what `aligned` gives where it is not aligned for its elements. There was none before.
+    /// Describes an array for a C program. Data that is not aligned for its elements is first copied into
+    /// `aligned`. `self` is empty before.
     pub(crate) fn view<A: DerefMut<Target = Aligned>>(
         &mut self,
         array: NdArrayRef<'_>,
         aligned: impl FnOnce() -> A,
     ) -> Result<()> {
         let data = if array.data.is_empty() {
-            // A slice's pointer when empty is not NULL, and aligned so that C may form an empty array from it.
+            // The pointer of an empty slice: not NULL, and aligned so that C may form an empty array from it.
             std::ptr::without_provenance(8)
         } else if array.data.as_ptr().addr().is_multiple_of(alignment(array.dtype)) {
             array.data.as_ptr()
@@ -161,7 +162,7 @@ impl linkspan_array {
     }
 }
 
-/// How elements must lie; a complex number lies as its parts do.
+/// The alignment of an element; that of a complex number is the alignment of its parts.
 fn alignment(dtype: DType) -> usize {
     match dtype {
         DType::C64 => 4,
@@ -169,13 +170,14 @@ fn alignment(dtype: DType) -> usize {
     }
 }
 
-/// Copies of array data that came unaligned, as it does in encodings other than the default: a C program may not
-/// read it in place. Each lives as long as its message, beside the place that it was copied from.
+/// Aligned copies of array data that was not aligned, which encodings other than the default produce: a C
+/// program may not read such data in place. Each copy lives as long as its message and is stored with the
+/// address that it was copied from.
 #[derive(Default)]
 pub(crate) struct Aligned(Vec<(usize, usize, Box<[u64]>)>);
 
 impl Aligned {
-    /// The copy of this data, made at the first call.
+    /// The copy of this data, made by the first call.
     fn copy(&mut self, data: &[u8]) -> Result<*const u8> {
         let (place, length) = (data.as_ptr().addr(), data.len());
         let known = self.0.iter().position(|(p, l, _)| (*p, *l) == (place, length));
@@ -198,17 +200,17 @@ impl Aligned {
         Ok(at)
     }
 
-    /// Frees the copies: their message is emptied.
+    /// Frees the copies when their message is cleared.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 }
 
-/// Copies an array's elements into memory of the caller's, so that the element at (i, j, …) stays at (i, j, …):
-/// `to` gives the order to be had and the element type, either the same or a wider one that holds every value of it
-/// (integers into wider integers, `float` into `double`, complex numbers likewise; integers into floats, real numbers into
-/// complex ones), else `WrongType`. `OutOfRange` where an integer of 64 bits is no `double` exactly; `to->data` is then
-/// partly written.
+/// Copies an array's elements into the caller's memory, so that the element at (i, j, …) stays at (i, j, …).
+/// `to` has the requested order and element type: the same type or a wider one that holds all its values
+/// (integers into wider integers, `float` into `double`, complex numbers likewise; integers into floats, real
+/// numbers into complex ones), else `WrongType`. `OutOfRange` if a 64-bit integer is not exact as a `double`;
+/// `to->data` is then partly written.
 ///
 /// `to->rank` and `to->dims` must be those of `from`, else `WrongType`; `to->data` has room for them.
 ///
@@ -257,7 +259,7 @@ pub(crate) fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to
         return Err(Error::new(ErrorKind::WrongType, text));
     };
     if to.is_empty() {
-        // Dimensions beside a zero may be as long as they like, and no index runs over them.
+        // In an empty array the other dimensions may be of any length, so they are not iterated.
         return Ok(());
     }
     let (size_from, size_to) = (from.dtype.size(), dtype.size());
@@ -302,11 +304,11 @@ fn inexact(from: DType, to: DType, at: usize) -> Error {
     Error::new(ErrorKind::OutOfRange, text)
 }
 
-/// Writes one element as a wider one; false where its value would change.
+/// Writes one element as a wider one; false if its value would change.
 type Widen = fn(&[u8], &mut [u8]) -> bool;
 
-/// Returns how an element becomes a wider one, little-endian as arrays are; none where the types do not allow it. Integers of 64
-/// bits become `double` one by one, as single numbers do.
+/// Returns the conversion of an element to a wider one, little-endian as arrays are; `None` if the types do
+/// not allow it. 64-bit integers become `double` one by one, as single numbers do.
 fn widening(from: DType, to: DType) -> Option<Widen> {
     use DType::{C64, C128, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
     fn same(from: &[u8], to: &mut [u8]) -> bool {
@@ -343,7 +345,7 @@ fn widening(from: DType, to: DType) -> Option<Widen> {
         to.fill(0);
         floats(from, &mut to[..8])
     }
-    /// An integer of up to 64 bits, with its sign where the type has one, as a float that is exactly it.
+    /// An integer of up to 64 bits, signed if its type is, as a float of exactly that value.
     fn float(from: &[u8], to: &mut [u8], fill: u8) -> bool {
         const EXACT: u64 = 1 << 53;
         let mut wide = [fill; 8];
@@ -354,7 +356,7 @@ fn widening(from: DType, to: DType) -> Option<Widen> {
             (i64::from_le_bytes(wide).unsigned_abs(), i64::from_le_bytes(wide) as f64)
         };
         match to.len() {
-            // Only integers of 8 and 16 bits come here, which a float holds.
+            // Only integers of 8 and 16 bits arrive here, which a `float` holds exactly.
             4 => to.copy_from_slice(&(value as f32).to_le_bytes()),
             _ => to.copy_from_slice(&value.to_le_bytes()),
         }

@@ -1,4 +1,4 @@
-//! Channels: messages both ways, requests and replies.
+//! Channels: messages in both directions, requests and replies.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -13,22 +13,24 @@ use crate::options::{linkspan_options, options};
 use crate::sized::write_sized;
 use crate::status::linkspan_status;
 
-/// A channel: two ends, messages both ways, requests and replies. Free it with `linkspan_channel_free`.
+/// A channel: two ends, messages in both directions, requests and replies. Free it with
+/// `linkspan_channel_free`.
 ///
-/// Any number of threads may send and call: they take turns, each within its own time-out. One thread at a time may receive; another
-/// one that receives, or calls meanwhile, gets `InvalidState`. Any thread may close it, which ends the waits of others.
+/// Any number of threads may send and call: they take turns, each within its own time-out. One thread at a
+/// time may receive; a second thread that receives or calls gets `InvalidState`. Any thread may close the
+/// channel, which ends the waits of others.
 pub struct linkspan_channel(pub(crate) Tagged<Channel>);
 
 handle_kind!(linkspan_channel of Channel: b"channel.");
 
 /// Which end of a channel this is.
 pub type linkspan_role = i32;
-/// The end that listened: known by its endpoint.
+/// The end that listened.
 pub const LINKSPAN_ROLE_LISTENER: linkspan_role = 0;
-/// The end that connected: re-dials when the other side restarts.
+/// The end that connected: it connects again when the peer restarts.
 pub const LINKSPAN_ROLE_CONNECTOR: linkspan_role = 1;
 
-/// What a channel is like now. Begin with `linkspan_channel_info info = LINKSPAN_CHANNEL_INFO_INIT;`.
+/// The state of a channel. Begin with `linkspan_channel_info info = LINKSPAN_CHANNEL_INFO_INIT;`.
 #[repr(C)]
 pub struct linkspan_channel_info {
     /// `sizeof(linkspan_channel_info)`.
@@ -41,15 +43,15 @@ pub struct linkspan_channel_info {
     pub writable: bool,
     /// The endpoint, not NUL-terminated: lives as long as the channel.
     pub endpoint: *const c_char,
-    /// How many bytes that is.
+    /// Its length in bytes.
     pub endpoint_length: usize,
 }
 
-/// Connects where a program listens, and listens otherwise: of two programs that start at the same instant exactly
+/// Connects if a program listens, and listens otherwise: of two programs that start at the same time exactly
 /// one listens. `options` may be NULL.
 ///
 /// # Safety
-/// `endpoint` is NUL-terminated, `options` NULL or good, `channel` may be written.
+/// `endpoint` is NUL-terminated, `options` NULL or valid, `channel` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_open(
     endpoint: *const c_char,
@@ -86,8 +88,8 @@ pub unsafe extern "C" fn linkspan_channel_connect(
     }
 }
 
-/// Sends a message, and waits while the queue of the other side is full. `sequence`, which may be NULL, gets the number of the message. A
-/// send that fails leaves the message as it was.
+/// Sends a message, and waits while the queue of the peer is full. `sequence`, which may be NULL, gets the
+/// number of the message. A send that fails leaves the message unchanged.
 ///
 /// # Safety
 /// `channel` and `message` are live, `sequence` is NULL or may be written.
@@ -108,7 +110,7 @@ pub unsafe extern "C" fn linkspan_channel_send(
     }
 }
 
-/// Sends a message without waiting; `Full` where the queue of the other side is full.
+/// Sends a message without waiting; `Full` if the queue of the other side is full.
 ///
 /// # Safety
 /// As for `linkspan_channel_send`.
@@ -122,9 +124,9 @@ pub unsafe extern "C" fn linkspan_channel_try_send(
     unsafe { exchange::send(channel, message, sequence, |channel, message| channel.0.try_send(message)) }
 }
 
-/// Sends several messages in their order, with one wake-up or one system call for up to 64 short ones where the transport can. `sent`, which
-/// may be NULL, gets how many were sent, also where the call fails: then the error is about the message behind those, and neither that one
-/// nor those that follow were sent.
+/// Sends several messages in order, with one wake-up or one system call for up to 64 short ones if the
+/// transport can. `sent`, which may be NULL, gets how many were sent, also if the call fails: the error then
+/// concerns the first message that was not sent.
 ///
 /// # Safety
 /// `channel` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
@@ -158,7 +160,7 @@ pub unsafe extern "C" fn linkspan_channel_recv(
     unsafe { ask(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.recv(wait(timeout)?)?))) }
 }
 
-/// Receives a message without waiting; `Empty` where none is there.
+/// Receives a message without waiting; `Empty` if none is there.
 ///
 /// # Safety
 /// As for `linkspan_channel_recv`.
@@ -171,9 +173,10 @@ pub unsafe extern "C" fn linkspan_channel_try_recv(
     unsafe { ask(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.try_recv()?))) }
 }
 
-/// Waits for a message and takes those that arrived after it, too: at most `max` in all, for which there is room at `messages`.
-/// `count` gets how many those are; the caller releases each. An error behind the first message is returned by the next call. All of them
-/// count as consumed with the next call that receives.
+/// Waits for a message and also takes those that have arrived behind it: at most `max` in all, for which
+/// there is room at `messages`. `count` gets their number; the caller releases each. An error behind the
+/// first message is returned by the next call. All of them count as consumed with the next call that
+/// receives.
 ///
 /// # Safety
 /// `channel` is live, `messages` has room for `max` pointers, `count` may be written.
@@ -191,7 +194,7 @@ pub unsafe extern "C" fn linkspan_channel_recv_many(
     }
 }
 
-/// Says whether a message is there, without waiting and without taking it.
+/// Reports whether a message is available, without waiting and without taking it.
 ///
 /// # Safety
 /// `channel` is live, `there` may be written.
@@ -204,9 +207,8 @@ pub unsafe extern "C" fn linkspan_channel_poll(
     unsafe { ask(channel, there, |channel| channel.0.poll()) }
 }
 
-/// Acknowledges, with the option `ack` `"manual"`, all messages that were received: they have been consumed. Those that were not
+/// With the option `ack` `"manual"`: acknowledges all messages that were received. Those that are not
 /// acknowledged when this program ends are sent to its next incarnation.
-///
 /// # Safety
 /// `channel` is live.
 #[unsafe(no_mangle)]
@@ -215,9 +217,9 @@ pub unsafe extern "C" fn linkspan_channel_ack(channel: *const linkspan_channel) 
     unsafe { tell(channel, |channel| channel.0.ack()) }
 }
 
-/// Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
-/// `Disconnected` where the other side died meanwhile. Threads that call take turns; the time-out counts from the call on.
-///
+/// Sends a request and waits for its reply, which the caller releases. `Remote` if the handler failed,
+/// `Disconnected` if the peer died meanwhile. Threads that call take turns; the time-out starts with the
+/// call.
 /// # Safety
 /// `channel` and `request` are live, `reply` may be written.
 #[unsafe(no_mangle)]
@@ -236,7 +238,8 @@ pub unsafe extern "C" fn linkspan_channel_call(
     }
 }
 
-/// Answers a request that `linkspan_channel_recv` gave; a server's requests are answered with `linkspan_request_reply`.
+/// Replies to a request that `linkspan_channel_recv` returned; use `linkspan_request_reply` for a server's
+/// requests.
 ///
 /// # Safety
 /// `channel`, `request` and `reply` are live.
@@ -256,7 +259,7 @@ pub unsafe extern "C" fn linkspan_channel_reply(
     }
 }
 
-/// What the channel is like now.
+/// Gets the state of the channel.
 ///
 /// # Safety
 /// `channel` is live, `info` points to a `linkspan_channel_info` whose `size` is set.
@@ -274,7 +277,7 @@ pub unsafe extern "C" fn linkspan_channel_get_info(
                     Role::Listener => LINKSPAN_ROLE_LISTENER,
                     Role::Connector => LINKSPAN_ROLE_CONNECTOR,
                 },
-                // What can't be looked at now, because it is closed or another thread is at it, would not go at once.
+                // A channel that is closed, or in use by another thread, would not return at once.
                 readable: channel.readable().unwrap_or(false),
                 writable: channel.writable().unwrap_or(false),
                 endpoint: ptr::null(),
@@ -287,7 +290,7 @@ pub unsafe extern "C" fn linkspan_channel_get_info(
     }
 }
 
-/// Gives a descriptor for event loops: readable while a receive would not wait. It stays the channel's: do not close it.
+/// Gets a file descriptor for event loops: readable while a receive would not wait. The channel owns it: do not close it.
 ///
 /// # Safety
 /// `channel` is live, `fd` may be written.
@@ -300,7 +303,7 @@ pub unsafe extern "C" fn linkspan_channel_fileno(
     unsafe { ask(channel, fd, |channel| channel.0.fileno()) }
 }
 
-/// Gives what has happened to the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+/// Gets the events of the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
 /// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
@@ -314,7 +317,7 @@ pub unsafe extern "C" fn linkspan_channel_events(
     unsafe { ask(channel, events, |channel| Ok(linkspan_message::events(channel.0.events()))) }
 }
 
-/// Gives the counters of the channel as a map, which the caller releases.
+/// Gets the counters of the channel as a map, which the caller releases.
 ///
 /// # Safety
 /// `channel` is live, `stats` may be written.
@@ -327,8 +330,8 @@ pub unsafe extern "C" fn linkspan_channel_stats(
     unsafe { ask(channel, stats, |channel| Ok(linkspan_message::of(channel.0.stats()))) }
 }
 
-/// Closes the channel once the other side has taken over what was sent, within the time-out; waits of other threads end. It still has to
-/// be freed.
+/// Closes the channel once the peer has consumed what was sent, within the time-out; waits of other threads
+/// end. It still has to be freed.
 ///
 /// # Safety
 /// `channel` is live.
@@ -343,11 +346,12 @@ pub unsafe extern "C" fn linkspan_channel_close(
 
 /// Closes the channel without waiting for what was sent, and frees it. NULL is allowed.
 ///
-/// A second call for the same channel, and any other use of it, is `InvalidState` while no more than 1024 other objects have been
-/// freed meanwhile. After that its memory may be anything's, as with any freed pointer. That holds for the `_free` of every kind.
+/// A second call for the same channel, and any other use of it, returns `InvalidState` as long as no more
+/// than 1024 other objects have been freed since. After that the pointer is invalid like any freed pointer.
+/// The same holds for the `_free` function of every kind.
 ///
 /// # Safety
-/// `channel` is NULL or what one of the functions gave, and no other call uses it.
+/// `channel` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_free(channel: *mut linkspan_channel) -> linkspan_status {
     // SAFETY: as the caller promises.

@@ -1,4 +1,4 @@
-//! The codecs by themselves: messages to bytes and back, bytes of one encoding to another.
+//! The codecs alone: messages to bytes and back, bytes of one encoding to another.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -12,7 +12,7 @@ use crate::error::guard_release;
 use crate::message::linkspan_message;
 use crate::status::linkspan_status;
 
-/// Writes a message's value in an encoding. Free the bytes with `linkspan_free`.
+/// Encodes a message's value. Free the bytes with `linkspan_free`.
 ///
 /// # Safety
 /// `message` is a live message, the results may be written.
@@ -29,8 +29,7 @@ pub unsafe extern "C" fn linkspan_encode(
     }
 }
 
-/// Reads the value that bytes of an encoding hold into a new message, which the caller releases. The bytes may be
-/// freed at once.
+/// Decodes bytes into a new message, which the caller releases. The bytes may be freed at once.
 ///
 /// # Safety
 /// `bytes` points to `length` bytes, `message` may be written.
@@ -52,7 +51,7 @@ pub unsafe extern "C" fn linkspan_decode(
     }
 }
 
-/// Writes the value that bytes of one encoding hold in another. Free the result with `linkspan_free`.
+/// Converts bytes of one encoding to another. Free the result with `linkspan_free`.
 ///
 /// # Safety
 /// `bytes` points to `length` bytes, the results may be written.
@@ -73,10 +72,11 @@ pub unsafe extern "C" fn linkspan_transcode(
     }
 }
 
-/// Frees what `linkspan_encode`, `linkspan_transcode` or `linkspan_region_text` gave. NULL is allowed.
+/// Frees bytes or text from a function whose description names `linkspan_free`, such as `linkspan_encode`.
+/// NULL is allowed.
 ///
 /// # Safety
-/// `bytes` and `length` are as they were given, and were not freed before.
+/// `bytes` and `length` are as the function returned them, and were not freed before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_free(bytes: *mut c_void, length: usize) {
     guard_release(|| {

@@ -6,11 +6,11 @@ use linkspan::service::{Command, State};
 
 /// The commands for a service.
 pub type linkspan_command = i32;
-/// Nothing any more: the service is STOPPED, and the program ends.
+/// The end: the service is STOPPED, and the program ends.
 pub const LINKSPAN_COMMAND_END: linkspan_command = 0;
-/// Do the next step: comes from the service's own clock.
+/// Do the next step; the service's own clock triggers it.
 pub const LINKSPAN_COMMAND_STEP: linkspan_command = 1;
-/// Answer with the data; change nothing.
+/// Reply with the data; change nothing.
 pub const LINKSPAN_COMMAND_GET_DATA: linkspan_command = 2;
 /// Checkpoint, close databases and files.
 pub const LINKSPAN_COMMAND_PAUSE: linkspan_command = 3;
@@ -20,14 +20,14 @@ pub const LINKSPAN_COMMAND_RUN: linkspan_command = 4;
 pub const LINKSPAN_COMMAND_CHECKPOINT: linkspan_command = 5;
 /// Checkpoint and close, unless it is closed already: `before` is then `LINKSPAN_STATE_PAUSED`.
 pub const LINKSPAN_COMMAND_SHUTDOWN: linkspan_command = 6;
-/// Say or change the settings.
+/// Return or change the settings.
 pub const LINKSPAN_COMMAND_CONFIG: linkspan_command = 7;
-/// Write a copy of what is kept.
+/// Write a backup copy of the service's data.
 pub const LINKSPAN_COMMAND_BACKUP: linkspan_command = 8;
-/// A command of the service's own, which `name` names.
+/// A command of the service's own, named in `name`.
 pub const LINKSPAN_COMMAND_OWN: linkspan_command = 9;
 
-/// Where a service is in its life.
+/// The state of a service.
 pub type linkspan_state = i32;
 /// It opens what it needs.
 pub const LINKSPAN_STATE_STARTING: linkspan_state = 1;
@@ -39,16 +39,16 @@ pub const LINKSPAN_STATE_RUNNING: linkspan_state = 3;
 pub const LINKSPAN_STATE_PAUSING: linkspan_state = 4;
 /// What it writes is checkpointed and closed; it waits for RUN.
 pub const LINKSPAN_STATE_PAUSED: linkspan_state = 5;
-/// It stands still and checkpoints.
+/// It does no step and checkpoints.
 pub const LINKSPAN_STATE_CHECKPOINTING: linkspan_state = 6;
-/// It finishes its step, checkpoints, closes and leaves.
+/// It finishes its step, checkpoints, closes and disconnects.
 pub const LINKSPAN_STATE_STOPPING: linkspan_state = 7;
-/// It has ended in good order.
+/// It has ended normally.
 pub const LINKSPAN_STATE_STOPPED: linkspan_state = 8;
-/// It could not go on.
+/// It cannot continue.
 pub const LINKSPAN_STATE_FAILED: linkspan_state = 9;
 
-/// Each state with its name; a test holds this and the constants to the core's table.
+/// Each state with its name; a test compares this and the constants with the core's table.
 const STATES: &[(linkspan_state, State, &CStr)] = &[
     (LINKSPAN_STATE_STARTING, State::Starting, c"STARTING"),
     (LINKSPAN_STATE_READY, State::Ready, c"READY"),
@@ -66,7 +66,7 @@ pub(crate) fn number(state: State) -> linkspan_state {
     STATES.iter().find(|(_, known, _)| *known == state).map_or(0, |(number, ..)| *number)
 }
 
-/// A command's number; the library answers by itself what has none.
+/// A command's number. Commands without a number are answered by the library itself.
 pub(crate) fn command_number(command: &Command) -> linkspan_command {
     match command {
         Command::Step => LINKSPAN_COMMAND_STEP,
@@ -81,8 +81,8 @@ pub(crate) fn command_number(command: &Command) -> linkspan_command {
     }
 }
 
-/// The name of a state as every language writes it: `"RUNNING"`; `"UNKNOWN"` for a number that is no state. Lives as long
-/// as the program.
+/// The name of a state, the same in every language: `"RUNNING"`; `"UNKNOWN"` for a number that is no state.
+/// Lives as long as the program.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_state_name(state: linkspan_state) -> *const c_char {
     STATES.iter().find(|(number, ..)| *number == state).map_or(c"UNKNOWN", |(.., name)| name).as_ptr()

@@ -14,21 +14,23 @@ use crate::options::{linkspan_options, options};
 use crate::sized::read_sized;
 use crate::status::linkspan_status;
 
-/// A line to the controller of this machine, or of another one. Free it with `linkspan_controller_free`.
+/// A connection to the controller of this machine, or of another one. Free it with
+/// `linkspan_controller_free`.
 ///
-/// What it gives are maps: a service's record has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`, `reason`, `problem`,
-/// `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`, `last_seen`, `answered` and `allowed`; an answer
-/// has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and `value` or `error`.
+/// Its functions return maps: a service's record has `name`, `view`, `state`, `since`, `busy`, `doing`,
+/// `steps`, `reason`, `problem`, `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`,
+/// `last_seen`, `answered` and `allowed`; an answer has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`,
+/// `REJECTED`), `state`, and `value` or `error`.
 pub struct linkspan_controller(pub(crate) Tagged<Controller>);
 
 handle_kind!(linkspan_controller of Controller: b"controll");
 
-/// Connects to a controller, waiting until there is one, and again whenever it has gone and come back: `$LINKSPAN_CONTROLLER` or
-/// else `unix:controller` for NULL. `options` may be NULL. Any number of threads may call it, and take turns;
-/// one at a time may wait in `linkspan_controller_next`.
+/// Connects to a controller, waits until one listens, and connects again after each restart of it:
+/// `$LINKSPAN_CONTROLLER` or else `unix:controller` for NULL. `options` may be NULL. Any number of threads
+/// may use it and take turns; one at a time may wait in `linkspan_controller_next`.
 ///
 /// # Safety
-/// `endpoint` is NULL or NUL-terminated, `options` NULL or good, `controller` may be written.
+/// `endpoint` is NULL or NUL-terminated, `options` NULL or valid, `controller` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_connect(
     endpoint: *const c_char,
@@ -49,7 +51,7 @@ pub unsafe extern "C" fn linkspan_controller_connect(
     }
 }
 
-/// Gives the records of all services in the controller's list, as an array, which the caller releases.
+/// Gets the records of all services in the controller's list, as an array, which the caller releases.
 ///
 /// # Safety
 /// `controller` is live, `services` may be written.
@@ -63,7 +65,7 @@ pub unsafe extern "C" fn linkspan_controller_services(
     unsafe { ask(controller, services, |c| Ok(linkspan_message::of(c.0.services(wait(timeout)?)?))) }
 }
 
-/// The record of one service, which the caller releases; `NotFound` where none has that name.
+/// Gets the record of one service, which the caller releases; `NotFound` if none has that name.
 ///
 /// # Safety
 /// `controller` is live, `service` is NUL-terminated, `record` may be written.
@@ -82,10 +84,10 @@ pub unsafe extern "C" fn linkspan_controller_status(
     }
 }
 
-/// Gives a service a command, `"PAUSE"` or one of its own, and waits until it is done. `value` gets what it gave, which the
-/// caller releases. `InvalidState` where the state forbids it, `NotFound` for a service that the controller does not have, `Remote` or the
-/// service's own kind where it failed, `Timeout` where the time-out, which the service receives, passed first.
-///
+/// Sends a command to a service, `"PAUSE"` or one of its own, and waits until it is done. `value` gets the
+/// result, which the caller releases. `InvalidState` if the state forbids the command, `NotFound` for a
+/// service that the controller does not have, `Remote` or the service's own kind if it failed, `Timeout` if
+/// the time-out, which is also sent to the service, passed first.
 /// # Safety
 /// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value` may be written.
 #[unsafe(no_mangle)]
@@ -106,24 +108,25 @@ pub unsafe extern "C" fn linkspan_controller_command(
     }
 }
 
-/// A command in full. Begin with `linkspan_command_request request = LINKSPAN_COMMAND_REQUEST_INIT;`.
+/// A command with all its options. Begin with `linkspan_command_request request =
+/// LINKSPAN_COMMAND_REQUEST_INIT;`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct linkspan_command_request {
     /// `sizeof(linkspan_command_request)`.
     pub size: usize,
-    /// For which service.
+    /// The name of the service.
     pub service: *const c_char,
     /// Its name: `"PAUSE"`, or one of the service's own.
     pub command: *const c_char,
-    /// With what, or NULL.
+    /// The arguments, or NULL.
     pub arguments: *const linkspan_message,
-    /// How many nanoseconds the service has for it; `LINKSPAN_DEFAULT` for 30 s.
+    /// The time-out of the command in nanoseconds; `LINKSPAN_DEFAULT` for 30 s.
     pub within: i64,
-    /// 1 to 64 bytes; NULL for one drawn by chance. The same id again is the same command: it is carried out once, and has the
-    /// same answer for ten minutes.
+    /// 1 to 64 bytes; NULL for a random one. The same id again is the same command: it is carried out once,
+    /// and has the same answer for ten minutes.
     pub id: *const c_char,
-    /// The incarnation of the service that it is for, from its record; 0 for any.
+    /// The incarnation of the service that the command is for, from its record; 0 for any.
     pub epoch: u64,
     /// Whether to wait until it is done, and not only until it is accepted or refused.
     pub until_done: bool,
@@ -140,13 +143,14 @@ const DEFAULT: linkspan_command_request = linkspan_command_request {
     until_done: false,
 };
 
-/// Gives a service a command, and waits until it is accepted or refused, or with `until_done` in the request until it is done.
-/// `answer`, which the caller releases, has its outcome so far and the `id` that `linkspan_controller_answer` takes
-/// for. That the command failed or was refused is in the answer; the call itself succeeds then.
+/// Sends a command to a service and waits until it is accepted or refused, or, with `until_done`, until it is
+/// done. `answer`, which the caller releases, has its outcome so far and the `id` for
+/// `linkspan_controller_answer`. A command that failed or was refused is reported in the answer; the call
+/// itself succeeds.
 ///
 /// # Safety
-/// `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose pointers are NULL or
-/// good, `answer` may be written.
+/// `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose
+/// pointers are NULL or valid, `answer` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_begin(
     controller: *const linkspan_controller,
@@ -175,7 +179,7 @@ pub unsafe extern "C" fn linkspan_controller_begin(
     }
 }
 
-/// What has become of a command that was begun: its answer, as it is now, which the caller releases.
+/// Gets the current answer to a command that was begun; the caller releases it.
 ///
 /// # Safety
 /// `controller` is live, `service` and `id` are NUL-terminated, `answer` may be written.
@@ -196,8 +200,8 @@ pub unsafe extern "C" fn linkspan_controller_answer(
     }
 }
 
-/// The newest lines of a service's log, or of the controller's event log for NULL: an array of maps with `at`, `service`,
-/// `level` and `text`, which the caller releases.
+/// Gets the newest lines of a service's log, or of the controller's event log for NULL: an array of maps with
+/// `at`, `service`, `level` and `text`, which the caller releases.
 ///
 /// # Safety
 /// `controller` is live, `service` is NULL or NUL-terminated, `log` may be written.
@@ -222,8 +226,9 @@ pub unsafe extern "C" fn linkspan_controller_log(
 /// whose `what` is `service` (with its record in `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or
 /// `missed` (`count`).
 ///
-/// `data_every` is how often the data of the services is read, in nanoseconds, 0 for never. `services` names those that
-/// matter, `services_count` of them; none for all. Called again, it watches the new ones instead.
+/// `data_every` is the interval in nanoseconds at which the data of the services is read, 0 for never.
+/// `services` has the `services_count` names of the services to watch; none for all. A second call replaces
+/// the first.
 ///
 /// # Safety
 /// `controller` is live, `services` points to `services_count` texts, each NUL-terminated.
@@ -244,8 +249,8 @@ pub unsafe extern "C" fn linkspan_controller_watch(
     }
 }
 
-/// Gives the next event of the watched services: a map, as `linkspan_controller_watch` describes, which the caller releases.
-/// `LINKSPAN_DEFAULT` waits for ever here.
+/// Gets the next event of the watched services: a map as `linkspan_controller_watch` describes it, which the
+/// caller releases. `LINKSPAN_DEFAULT` waits for ever here.
 ///
 /// # Safety
 /// `controller` is live, `event` may be written.
@@ -259,7 +264,7 @@ pub unsafe extern "C" fn linkspan_controller_next(
     unsafe { ask(controller, event, |c| Ok(linkspan_message::of(c.0.next(wait(timeout)?)?))) }
 }
 
-/// Makes the controller forget a service that is away; `InvalidState` while it is connected.
+/// Makes the controller forget a service that is disconnected; `InvalidState` while it is connected.
 ///
 /// # Safety
 /// `controller` is live, `service` is NUL-terminated.
@@ -273,7 +278,7 @@ pub unsafe extern "C" fn linkspan_controller_forget(
     unsafe { tell(controller, |c| c.0.forget(c_text(service, "a service")?, wait(timeout)?)) }
 }
 
-/// Gives a descriptor for event loops: readable while `linkspan_controller_next` would not wait. It stays the controller's: do not close it.
+/// Gets a file descriptor for event loops: readable while `linkspan_controller_next` would not wait. The controller owns it: do not close it.
 ///
 /// # Safety
 /// `controller` is live, `fd` may be written.
@@ -286,7 +291,7 @@ pub unsafe extern "C" fn linkspan_controller_fileno(
     unsafe { ask(controller, fd, |controller| controller.0.fileno()) }
 }
 
-/// Gives the counters of the controller itself as a map, which the caller releases.
+/// Gets the counters of the controller itself as a map, which the caller releases.
 ///
 /// # Safety
 /// `controller` is live, `stats` may be written.
@@ -318,11 +323,11 @@ pub unsafe extern "C" fn linkspan_controller_close(
     }
 }
 
-/// Closes the connection to the controller and frees it. NULL is allowed; a second call for the same controller, and any other use of it, is `InvalidState`: see
-/// `linkspan_channel_free`.
+/// Closes the connection to the controller and frees it. NULL is allowed; a second call for the same
+/// controller, and any other use of it, is `InvalidState`: see `linkspan_channel_free`.
 ///
 /// # Safety
-/// `controller` is NULL or what one of the functions gave, and no other call uses it.
+/// `controller` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_free(controller: *mut linkspan_controller) -> linkspan_status {
     // SAFETY: as the caller promises.
@@ -345,10 +350,10 @@ unsafe fn given<'a>(
     }
 }
 
-/// The time-out of a command whose sender gives none.
+/// The time-out of a command if the caller gives none.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// A length of time; that of a command for `LINKSPAN_DEFAULT`.
+/// A duration; the default time-out of a command for `LINKSPAN_DEFAULT`.
 fn duration(ns: i64) -> Result<Duration> {
     match timeout(ns)? {
         Timeout::After(duration) => Ok(duration),

@@ -8,7 +8,7 @@ use linkspan::{Encoding, Error, ErrorKind, Result};
 use crate::argument::{c_text, make};
 use crate::status::linkspan_status;
 
-/// How a message's body is written.
+/// The encoding of a message's body.
 pub type linkspan_encoding = i32;
 /// Bytes as they are: the value is one block of bytes.
 pub const LINKSPAN_RAW: linkspan_encoding = 0;
@@ -21,7 +21,7 @@ pub const LINKSPAN_BSON: linkspan_encoding = 3;
 /// Smile 1.0.6.
 pub const LINKSPAN_SMILE: linkspan_encoding = 4;
 
-/// The names in the order of their numbers; the test below holds them to the core's.
+/// The names in the order of their numbers; the test below compares them with the core's.
 const NAMES: [&CStr; 5] = [c"raw", c"json", c"cbor", c"bson", c"smile"];
 
 /// The encoding with this number.
@@ -41,7 +41,7 @@ pub extern "C" fn linkspan_encoding_name(encoding: linkspan_encoding) -> *const 
     name.map_or(ptr::null(), |name| name.as_ptr())
 }
 
-/// The encoding of a name; `Unsupported` where there is none.
+/// The encoding of a name; `Unsupported` if there is none.
 ///
 /// # Safety
 /// `name` is NUL-terminated, `encoding` may be written.

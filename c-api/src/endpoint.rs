@@ -7,11 +7,11 @@ use crate::message::linkspan_message;
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
-/// The newest value that a publisher sent, without subscribing; the caller releases it. `Empty` where nothing was
-/// published yet, `NotFound` where no program publishes.
+/// Gets the newest value of a publisher without subscribing; the caller releases it. `Empty` if nothing was
+/// published yet, `NotFound` if no program publishes.
 ///
 /// # Safety
-/// `endpoint` is NUL-terminated, `options` NULL or good, `message` may be written.
+/// `endpoint` is NUL-terminated, `options` NULL or valid, `message` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_latest(
     endpoint: *const c_char,
@@ -28,9 +28,10 @@ pub unsafe extern "C" fn linkspan_latest(
     }
 }
 
-/// The schema that was given for an endpoint by the program that listens there, or that is stored in its spool or journal, as a value:
-/// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md; the caller releases it. Waits at most
-/// 3 s. `NotFound` where no program listens, `Missing` where no schema was given.
+/// Gets the schema of an endpoint from the program that listens there, or from its spool or journal, as a
+/// value: `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md;
+/// the caller releases it. Waits at most 3 s. `NotFound` if no program listens, `Missing` if no schema was
+/// given.
 ///
 /// # Safety
 /// `endpoint` is NUL-terminated, `message` may be written.
@@ -48,7 +49,7 @@ pub unsafe extern "C" fn linkspan_schema(
     }
 }
 
-/// The schema of what is replied there, like [`linkspan_schema`].
+/// Gets the schema of the replies, like [`linkspan_schema`].
 ///
 /// # Safety
 /// `endpoint` is NUL-terminated, `message` may be written.
@@ -66,8 +67,9 @@ pub unsafe extern "C" fn linkspan_reply_schema(
     }
 }
 
-/// The schema that a message of the endpoint was written with, like [`linkspan_schema`]: each record of a journal names its own.
-/// `InvalidState` for a message that was built here, `Corrupt` where the journal has lost it.
+/// Gets the schema that a message of the endpoint was written with, like [`linkspan_schema`]: each record of
+/// a journal names its own. `InvalidState` for a message that was built here, `Corrupt` if the journal has
+/// lost the schema.
 ///
 /// # Safety
 /// `endpoint` is NUL-terminated, `written` is a live message, `message` may be written.

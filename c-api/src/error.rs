@@ -1,4 +1,4 @@
-//! The guard that every call goes through, and the last error of each thread.
+//! The guard around every call, and the last error of each thread.
 
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
@@ -12,7 +12,7 @@ use linkspan::{Error, ErrorKind, Result};
 use crate::sized::write_sized;
 use crate::status::{LINKSPAN_OK, linkspan_status};
 
-/// The description of a call that failed. Texts live until the next call of this thread fails.
+/// The description of a call that failed. Texts live until the next failed call of this thread.
 ///
 /// Begin with `linkspan_error error = LINKSPAN_ERROR_INIT;`.
 #[repr(C)]
@@ -21,29 +21,29 @@ pub struct linkspan_error {
     pub size: usize,
     /// The code, or `LINKSPAN_OK` where no call of this thread has failed yet.
     pub status: linkspan_status,
-    /// Whether trying the same call again can succeed without a change to the program.
+    /// Whether the same call can succeed later without a change to the program.
     pub retryable: bool,
-    /// What was tried on what, and what to do; names endpoint, path and offset. Never NULL.
+    /// What was attempted on what, and what to do; names endpoint, path and offset. Never NULL.
     pub text: *const c_char,
     /// The endpoint that the call was about, or NULL.
     pub endpoint: *const c_char,
-    /// Where in the value, or NULL.
+    /// The path in the value, or NULL.
     pub path: *const c_char,
-    /// Where in the bytes, counted from zero, or -1.
+    /// The offset in the bytes, from zero, or -1.
     pub offset: i64,
     /// How many messages a subscriber missed, for `LINKSPAN_LAGGED`.
     pub missed: u64,
-    /// The system's error number behind it, or 0.
+    /// The system's error number that caused it, or 0.
     pub os_error: i32,
-    /// The code that the other side's handler answered, for `LINKSPAN_REMOTE`.
+    /// The code that the peer's handler answered, for `LINKSPAN_REMOTE`.
     pub remote_code: i64,
-    /// The dotted type that the other side's handler answered, or NULL.
+    /// The dotted type that the peer's handler answered, or NULL.
     pub remote_type: *const c_char,
-    /// The text that the other side's handler answered, or NULL.
+    /// The text that the peer's handler answered, or NULL.
     pub remote_text: *const c_char,
-    /// The value that the other side's handler sent along, as CBOR, or NULL.
+    /// The value that the peer's handler sent along, as CBOR, or NULL.
     pub remote_data: *const u8,
-    /// How many bytes that is.
+    /// Its length in bytes.
     pub remote_data_length: usize,
     /// How many messages of a batch were sent before the error, for the `_send_many` functions.
     pub sent: u64,
@@ -64,11 +64,11 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs the body of a call: its error becomes the thread's last error, and a panic ends here as `Internal`.
+/// Runs the body of a call: its error becomes the thread's last error, and a panic becomes `Internal`.
 #[inline]
 pub(crate) fn guard(body: impl FnOnce() -> Result<()>) -> linkspan_status {
     silence_panics();
-    // The variable is looked up once: in a shared library that is a call.
+    // The thread-local is looked up once: in a shared library each access is a call.
     let outcome = INSIDE.with(|inside| {
         let outer = inside.replace(true);
         let outcome = catch_unwind(AssertUnwindSafe(body));
@@ -97,8 +97,8 @@ pub(crate) fn guard_release(body: impl FnOnce()) {
     });
 }
 
-/// A panic inside a call is reported in the last error, so it is not printed: nothing here writes to a program's
-/// standard error. Panics elsewhere in the program go to the hook that was set before.
+/// A panic inside a call is reported in the last error and not printed: this library writes nothing to the
+/// program's standard error. Panics elsewhere go to the previous hook.
 #[inline]
 fn silence_panics() {
     static ONCE: Once = Once::new();
@@ -110,7 +110,7 @@ fn set_hook() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if INSIDE.get() {
-            // A backtrace only where RUST_BACKTRACE requests one.
+            // Takes a backtrace only if RUST_BACKTRACE is set.
             let trace = Backtrace::capture();
             let trace = if trace.status() == std::backtrace::BacktraceStatus::Captured {
                 format!("\n{trace}")
@@ -138,13 +138,13 @@ fn remember(error: Error) -> linkspan_status {
     status
 }
 
-/// The error of a program that refuses a value.
+/// The error for a value that the program refuses.
 pub(crate) fn refusal(status: linkspan_status, text: &str) -> Error {
     let kind = ErrorKind::ALL.iter().find(|kind| i32::from(kind.code()) == status);
     Error::new(*kind.unwrap_or(&ErrorKind::WrongType), text.to_owned())
 }
 
-/// A C string ends at its first NUL, so a NUL inside is shown by its symbol.
+/// A C string ends at its first NUL, so an inner NUL is replaced by its symbol.
 fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "\u{2400}")).unwrap_or_default()
 }
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn linkspan_last_error(error: *mut linkspan_error) -> link
             None => linkspan_error { text: c"".as_ptr(), ..linkspan_error::nothing() },
         };
         let status = copied.status;
-        // SAFETY: the caller gives NULL or a struct with its size set, as promised above.
+        // SAFETY: the caller passes NULL or a struct with its size set, as promised above.
         unsafe { write_sized(error, copied) };
         status
     })

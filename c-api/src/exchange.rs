@@ -10,7 +10,7 @@ use crate::life::Checked;
 use crate::message::linkspan_message;
 use crate::status::linkspan_status;
 
-/// A call that sends one message and writes its number to `sequence`.
+/// Runs a call that sends one message and writes its number to `sequence`.
 ///
 /// # Safety
 /// `object` and `message` are NULL or live, `sequence` is NULL or may be written.
@@ -30,7 +30,7 @@ pub(crate) unsafe fn send<H: Checked>(
     })
 }
 
-/// A call that sends several messages and writes to `sent` how many were sent, also where it fails.
+/// Runs a call that sends several messages and writes to `sent` how many were sent, also if it fails.
 ///
 /// # Safety
 /// `object` is NULL or live, `messages` points to `count` messages that are NULL or live, or `count` is zero; `sent` is NULL or may be
@@ -69,7 +69,7 @@ pub(crate) unsafe fn send_many<H: Checked>(
     })
 }
 
-/// A call that receives several messages into `messages` and writes to `count` how many.
+/// Runs a call that receives several messages into `messages` and writes to `count` how many.
 ///
 /// # Safety
 /// `object` is NULL or live, `messages` is NULL or has room for as many messages as `how` gives at most, `count` is NULL or may be written.

@@ -1,6 +1,6 @@
-//! The positions of the fields that a map had.
+//! The set of fields that a map had, by position.
 
-/// A set of positions. The first 64 need no memory of their own.
+/// A set of positions. The first 64 need no allocation.
 #[derive(Default)]
 pub(crate) struct FieldSet {
     first: u64,
@@ -9,7 +9,7 @@ pub(crate) struct FieldSet {
 }
 
 impl FieldSet {
-    /// Notes a position; false where it was noted before.
+    /// Adds a position; false if it was there before.
     #[inline]
     pub fn insert(&mut self, position: usize) -> bool {
         let bit = 1 << (position % 64);
@@ -27,7 +27,7 @@ impl FieldSet {
         new
     }
 
-    /// Whether a position was noted.
+    /// Whether a position is in the set.
     #[inline]
     pub fn contains(&self, position: usize) -> bool {
         let word = match position / 64 {

@@ -1,20 +1,20 @@
-//! The C interface: an `extern "C"` edge over the crate `linkspan`, and nothing of its own.
+//! The C interface: an `extern "C"` edge over the crate `linkspan`, without logic of its own.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | status codes, version | `status` |
 //! | the guard at the edge, the last error | `error` |
-//! | what callers hand in and get back; structs that begin with their size | `argument`, `sized` |
+//! | arguments and results; structs that begin with their size | `argument`, `sized` |
 //! | messages: life, building, reading, walking | `message`, `tree`, `put`, `read`, `walk` |
-//! | values event by event, without a tree: what generated code calls | `writer`, `reader`, `field_set`, `tape` |
+//! | values event by event, without a tree, for generated code | `writer`, `reader`, `field_set`, `tape` |
 //! | structs that are encoded and decoded directly, by a table | `record` |
-//! | N-d arrays, and memory that is lent for them | `array`, `loan` |
+//! | N-d arrays, and loans of memory for them | `array`, `loan` |
 //! | encodings by number and name, the codecs alone | `encoding`, `codec` |
 //! | options | `options` |
 //! | channels, listeners, servers and their requests | `channel`, `listener`, `server`, `request` |
 //! | publishers, subscribers; queries of a name | `publisher`, `subscriber`, `endpoint` |
-//! | handles: their kind, their end, what is left then | `object`, `life` |
-//! | what their families have in common | `exchange` |
+//! | handles: their kind and their release | `object`, `life` |
+//! | sending and receiving that they share | `exchange` |
 //! | services, their controller, commands and states | `service`, `controller`, `command` |
 //! | other programs' shared memory | `region` |
 //!

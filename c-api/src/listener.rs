@@ -16,10 +16,10 @@ pub struct linkspan_listener(pub(crate) Tagged<Listener>);
 
 handle_kind!(linkspan_listener of Listener: b"listener");
 
-/// Listens at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
+/// Listens at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
 ///
 /// # Safety
-/// `endpoint` is NUL-terminated, `options` NULL or good, `listener` may be written.
+/// `endpoint` is NUL-terminated, `options` NULL or valid, `listener` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_listener_listen(
     endpoint: *const c_char,
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn linkspan_listener_listen(
     }
 }
 
-/// Takes one peer.
+/// Accepts one peer.
 ///
 /// # Safety
 /// `listener` is live, `channel` may be written.
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn linkspan_listener_accept(
     }
 }
 
-/// Gives a descriptor for event loops: readable while `linkspan_listener_accept` would not wait. It stays the listener's: do not close it.
+/// Gets a file descriptor for event loops: readable while `linkspan_listener_accept` would not wait. The listener owns it: do not close it.
 ///
 /// # Safety
 /// `listener` is live, `fd` may be written.
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn linkspan_listener_fileno(
     unsafe { ask(listener, fd, |listener| Ok(listener.0.fileno())) }
 }
 
-/// Gives what has happened to the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+/// Gets the events of the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
 /// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn linkspan_listener_events(
     unsafe { ask(listener, events, |listener| Ok(linkspan_message::events(listener.0.events()))) }
 }
 
-/// Gives the counters of the listener as a map, which the caller releases.
+/// Gets the counters of the listener as a map, which the caller releases.
 ///
 /// # Safety
 /// `listener` is live, `stats` may be written.
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn linkspan_listener_close(listener: *const linkspan_liste
 /// `linkspan_channel_free`.
 ///
 /// # Safety
-/// `listener` is NULL or what one of the functions gave, and no other call uses it.
+/// `listener` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_listener_free(listener: *mut linkspan_listener) -> linkspan_status {
     // SAFETY: as the caller promises.

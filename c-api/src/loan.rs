@@ -1,4 +1,5 @@
-//! Memory that a channel, a request or a publisher lends for an array: the program writes it, and gives it to the message that sends it.
+//! Loans: memory of a channel, a request or a publisher that the program writes an array to and then sends
+//! without a copy.
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
@@ -17,10 +18,12 @@ use crate::publisher::linkspan_publisher;
 use crate::put::{at_key, under};
 use crate::status::linkspan_status;
 
-/// The loans that programs have, by where their elements begin: a C array is no handle, so a loan is known by its memory alone.
+/// The loans of the program by the address of their elements: a C array is no handle, so its address
+/// identifies the loan.
 static LOANS: Mutex<Loans> = Mutex::new(Loans { last: None, others: BTreeMap::new() });
 
-/// Most programs have one loan at a time, so the last one is beside the table: its entry would be allocated and freed with each loan.
+/// Most programs have one loan at a time, so the last one is kept outside the table, which would allocate and
+/// free an entry for each loan.
 struct Loans {
     last: Option<(usize, NdArray)>,
     others: BTreeMap<usize, NdArray>,
@@ -56,7 +59,7 @@ fn no_loan() -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// A call that lends what `lender` gives.
+/// Runs a call that lends memory from `lender`.
 ///
 /// # Safety
 /// `object` is NULL or live, `dims` points to `rank` lengths or `rank` is zero, `array` is NULL or may be written.
@@ -81,14 +84,15 @@ unsafe fn lend<H: Checked>(
     })
 }
 
-/// Lends memory for an array of `rank` dimensions, which the program writes through `array->data` (not const, although the type is) and
-/// gives to a message with `linkspan_message_put_loan`: over `shm:` the other side views it where it lies, and nothing is copied. Its
-/// elements are whatever was there before. Where nothing can be lent (another transport, less than 64 KiB, no link yet, slots that are all
-/// viewed or under way) it is ordinary memory, of which sending makes a copy: the program is the same.
+/// Lends memory for an array of `rank` dimensions. The program writes it through `array->data` (not const,
+/// although the type is) and puts it into a message with `linkspan_message_put_loan`: over `shm:` the peer
+/// views it in place, without a copy. The elements are not initialized. If no memory can be lent (another
+/// transport, less than 64 KiB, no connection yet, all slots in use) it is ordinary memory, which is copied
+/// when it is sent: the program is the same.
 ///
-/// The order is `LINKSPAN_ROW`; a program that writes the array column by column sets `array->order` before it puts it. A loan lives until
-/// it is put or freed by `linkspan_loan_free`, also when the channel has been closed. `TooLarge` above 15 dimensions, or above the longest
-/// message; `OutOfMemory`.
+/// The order is `LINKSPAN_ROW`; a program that writes the array column by column sets `array->order` before
+/// it puts it. A loan lives until it is put or freed by `linkspan_loan_free`, even if the channel is closed
+/// before. `TooLarge` above 15 dimensions, or above the longest message; `OutOfMemory`.
 ///
 /// # Safety
 /// `channel` is live, `dims` points to `rank` lengths or `rank` is zero, `array` may be written.
@@ -108,8 +112,8 @@ pub unsafe extern "C" fn linkspan_channel_loan(
     }
 }
 
-/// Lends memory for an array of the reply to this request, as `linkspan_channel_loan` does for a message: the client that sent it views it
-/// where it lies. `InvalidState` for a message that is no server's request.
+/// Lends memory for an array of the reply to this request, as `linkspan_channel_loan` does for a message: the
+/// client views it in place. `InvalidState` for a message that is no server's request.
 ///
 /// # Safety
 /// As for `linkspan_channel_loan`; `request` is a live message.
@@ -129,7 +133,8 @@ pub unsafe extern "C" fn linkspan_request_loan(
     }
 }
 
-/// Memory for an array to be published, as `linkspan_channel_loan` gives it: over `shm:` all subscribers view it where it lies.
+/// Lends memory for an array to publish, as `linkspan_channel_loan` does: over `shm:` all subscribers view it
+/// in place.
 ///
 /// # Safety
 /// As for `linkspan_channel_loan`; `publisher` is live.
@@ -149,10 +154,11 @@ pub unsafe extern "C" fn linkspan_publisher_loan(
     }
 }
 
-/// Puts a loan into a message, which has it from then on: nothing is copied, `array->data` becomes NULL, and the program writes it no more.
-/// `array->data` identifies the loan, `array->order` is the order in which the program wrote it; its type and shape are those with which it was lent.
-/// Any message can have it: sent over another channel than the one that lent it, it is copied. `InvalidState` for an array that is no loan, or
-/// no longer. After an error the loan is the program's still.
+/// Moves a loan into a message: nothing is copied, `array->data` becomes NULL, and the program must not write
+/// the memory any more. `array->data` identifies the loan, `array->order` is the order in which the program
+/// wrote it; its type and shape are those with which it was lent. Any message can take it; sent over another
+/// channel than the lender's, it is copied. `InvalidState` for an array that is no loan, or is one no longer.
+/// After an error the program still has the loan.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`; `array` points to an array, which may be written.
@@ -187,8 +193,8 @@ pub unsafe extern "C" fn linkspan_message_put_loan(
     unsafe { at_key(message, key, put) }
 }
 
-/// Frees a loan that has not been put into a message; `array->data` becomes NULL. An array whose `data` is NULL, and NULL, are allowed.
-/// `InvalidState` for an array that is no loan, or no longer.
+/// Frees a loan that has not been put into a message; `array->data` becomes NULL. NULL, and an array whose
+/// `data` is NULL, are allowed. `InvalidState` for an array that is no loan, or is one no longer.
 ///
 /// # Safety
 /// `array` is NULL or points to an array, which may be written.
@@ -200,7 +206,7 @@ pub unsafe extern "C" fn linkspan_loan_free(array: *mut linkspan_array) -> links
             return Ok(());
         };
         let gone = loans().remove(given.data.addr())?;
-        // Without the lock: the last of its memory may go to the kernel.
+        // Without the lock: dropping may unmap memory.
         drop(gone);
         // SAFETY: as the caller promises.
         unsafe { (*array).data = std::ptr::null() };

@@ -1,4 +1,4 @@
-//! Messages: reference-counted, built with a cursor or received, read by path or by walking.
+//! Messages: reference-counted, built with a cursor or received, read by path or with a walk.
 
 use std::cell::Cell;
 use std::ffi::c_char;
@@ -21,31 +21,32 @@ use crate::status::linkspan_status;
 use crate::tape::Tape;
 use crate::tree::Tree;
 
-/// A message: one value, and for a received one where it came from.
+/// A message: one value, and for a received message also its origin.
 ///
-/// Messages are reference-counted: `_new`, `_retain` and whatever gives a message add a reference, `_release` takes
-/// one away. Texts, bytes and arrays read from a message are views into it: they are valid until the message is
-/// changed or its last reference is released. Any number of threads may read one message; one that changes it must
-/// be alone with it.
+/// Messages are reference-counted: `_new`, `_retain` and every function that returns a message add a
+/// reference, `_release` removes one. Texts, bytes and arrays read from a message are views into it: they are
+/// valid until the message is changed or its last reference is released. Any number of threads may read one
+/// message; a thread that changes it must be the only user.
 pub struct linkspan_message {
-    /// None are left in the shell of a message that was released.
+    /// Zero in the shell of a released message.
     references: AtomicUsize,
     state: RwLock<State>,
-    /// Made by the first read that needs it.
+    /// Created by the first read that needs it.
     aligned: OnceLock<Mutex<Aligned>>,
 }
 
-/// The encoding of a message that was made of a struct.
+/// The encoding of values that are kept encoded.
 const HELD: Encoding = Encoding::Cbor;
 
 thread_local! {
-    /// What the last message of the program's own that this thread released was built in: it was emptied, and the next message fills it.
+    /// The cleared state of the last self-built message that this thread released; the next message reuses
+    /// its memory.
     static SPARE: Cell<State> = const { Cell::new(State::empty()) };
-    /// A shell that was kept long enough, for the next message.
+    /// A shell that was kept long enough; the next message reuses it.
     static SHELL: Cell<Option<Box<linkspan_message>>> = const { Cell::new(None) };
 }
 
-/// Shells of messages that were released. They come and go quickly, so a few cover the common mistake.
+/// Shells of released messages. Messages come and go quickly, so a few cover the common mistake.
 static SHELLS: Shells = Shells::new(64);
 
 impl Checked for linkspan_message {
@@ -57,7 +58,7 @@ impl Checked for linkspan_message {
     }
 }
 
-/// A reference to a message that the library itself holds.
+/// A reference to a message that the library holds.
 pub(crate) struct Reference(NonNull<linkspan_message>);
 
 impl Reference {
@@ -70,7 +71,7 @@ impl Reference {
         let there = unsafe { handle(message) }?;
         let mut count = there.references.load(Ordering::Relaxed);
         loop {
-            // A message that has none left is not brought back.
+            // A released message is not revived.
             let Some(more) = count.checked_add(1).filter(|_| count > 0) else {
                 return Err(released("this message"));
             };
@@ -81,7 +82,7 @@ impl Reference {
         }
     }
 
-    /// The reference that a caller gives up; `InvalidState` where none was left.
+    /// Releases a reference of the caller; `InvalidState` if none was left.
     ///
     /// # Safety
     /// As for [`Reference::to`], and one of the message's references belongs to the caller.
@@ -94,19 +95,20 @@ impl Reference {
             Ok(1) => fence(Ordering::Acquire),
             Ok(_) => return Ok(()),
         }
-        // The last: what the message held goes now, and its shell a while later. Without a reference only the count is read any more.
+        // The last reference: the content is dropped now, and the shell later. Without a reference, only the
+        // count is read.
         let message = message.cast_mut();
-        // SAFETY: no other thread has a reference, so none uses what is behind the count.
+        // SAFETY: no other thread has a reference, so none uses the content behind the count.
         let (state, aligned) = unsafe { (&mut (*message).state, &mut (*message).aligned) };
         let state = state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut spare = std::mem::replace(state, State::empty());
         if matches!(spare, State::Flat(..) | State::Tree(_)) {
             spare.clear();
-            // A thread that ends has none any more.
+            // The thread-local is gone in a thread that ends.
             let _ = SPARE.try_with(|there| there.set(spare));
         }
         drop(aligned.take());
-        // SAFETY: it came from a box, its content is gone, and its last reference is.
+        // SAFETY: it came from a box; its content and its last reference are gone.
         let oldest = unsafe { SHELLS.replace(message) };
         let _ = SHELL.try_with(|spare| spare.set(oldest));
         Ok(())
@@ -117,14 +119,14 @@ impl Deref for Reference {
     type Target = linkspan_message;
 
     fn deref(&self) -> &linkspan_message {
-        // SAFETY: this reference keeps it.
+        // SAFETY: this reference keeps the message alive.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        // SAFETY: the reference is this one's, and it was counted, so there is one to give back.
+        // SAFETY: this reference was counted, so there is one to release.
         let given = unsafe { Reference::give_back(self.0.as_ptr()) };
         debug_assert!(given.is_ok(), "{given:?}");
     }
@@ -134,36 +136,37 @@ impl Drop for Reference {
 #[derive(Default)]
 pub(crate) struct Encoded {
     bytes: Vec<u8>,
-    /// Whether another placement of arrays makes other bytes.
+    /// Whether a different placement of arrays changes the bytes.
     has_arrays: bool,
     value: OnceLock<Value>,
 }
 
-/// What a message is made of.
+/// The content of a message.
 pub(crate) enum State {
-    /// A short map of scalars that is being built, in CBOR, and its tree once one was needed. Without an entry it is null.
+    /// A short map of scalars that is being built, in CBOR, and its tree once one was needed. Null while it
+    /// has no entry.
     Flat(FlatMapBuilder, OnceLock<Value>),
-    /// Any other value that is being built, or was decoded.
+    /// Any other value that is being built or was decoded.
     Tree(Tree),
-    /// A value that a writer wrote, and its tree once one was needed.
+    /// A value from a writer, and its tree once one was needed.
     Written(Box<Tape>, OnceLock<Value>),
-    /// A value that was made from a struct, encoded, and its tree once one was needed.
+    /// A value encoded from a struct, and its tree once one was needed.
     Encoded(Encoded),
-    /// A message that has arrived.
+    /// A received message.
     Received(Message),
-    /// A request that waits for its answer.
+    /// A request that waits for its reply.
     Request(Request),
 }
 
 static NULL: Value = Value::Null;
 
 impl State {
-    /// A value to build.
+    /// An empty value to build.
     const fn empty() -> State {
         State::Flat(FlatMapBuilder::new(), OnceLock::new())
     }
 
-    /// Makes it a value to build, without entries, and keeps the memory.
+    /// Makes it an empty value to build, and keeps the memory.
     fn clear(&mut self) {
         match self {
             State::Flat(map, value) => {
@@ -175,7 +178,7 @@ impl State {
         }
     }
 
-    /// The tree, to build in it; none for a message that arrived, or was written. A map that was flat becomes one.
+    /// The tree to build in; `None` for a received or written message. A flat map is converted to a tree.
     fn tree(&mut self) -> Result<Option<&mut Tree>> {
         if let State::Flat(map, value) = self {
             let tree = match value.take() {
@@ -191,7 +194,7 @@ impl State {
         }
     }
 
-    /// The value as a flat map, where it is one.
+    /// The value as a flat map, if it is one.
     #[inline]
     fn flat(&self) -> Option<FlatMap<'_>> {
         match self {
@@ -232,7 +235,7 @@ impl State {
         }
     }
 
-    /// The value, once it is whole.
+    /// The value, if it is complete.
     fn whole(&self) -> Result<&Value> {
         match self {
             State::Tree(tree) => tree.whole(),
@@ -240,7 +243,7 @@ impl State {
         }
     }
 
-    /// What arrived, where this did.
+    /// The received message, if it is one.
     fn arrived(&self) -> Option<&Message> {
         match self {
             State::Flat(..) | State::Tree(_) | State::Written(..) | State::Encoded(_) => None,
@@ -251,17 +254,17 @@ impl State {
 }
 
 impl linkspan_message {
-    /// Hands a value out as a new message.
+    /// Creates a message from a value.
     pub(crate) fn of(value: Value) -> *mut linkspan_message {
         linkspan_message::give(State::Tree(Tree::of(value)))
     }
 
-    /// Hands a message out that has arrived.
+    /// Creates a message from a received one.
     pub(crate) fn arrived(message: Message) -> *mut linkspan_message {
         linkspan_message::give(State::Received(message))
     }
 
-    /// Hands events out as a new message.
+    /// Creates a message from events.
     pub(crate) fn events(events: Vec<Event>) -> *mut linkspan_message {
         let map = |event: Event| {
             Value::map([
@@ -274,7 +277,7 @@ impl linkspan_message {
         linkspan_message::of(Value::Array(events.into_iter().map(map).collect()))
     }
 
-    /// Hands a new message out, with one reference.
+    /// Creates a message with one reference.
     pub(crate) fn give(state: State) -> *mut linkspan_message {
         let message = linkspan_message {
             references: AtomicUsize::new(1),
@@ -302,7 +305,8 @@ impl linkspan_message {
         }
     }
 
-    /// Takes the keys of the value before away. Other readers do the same before they look at anything, so none of them holds the lock.
+    /// Removes stale keys of the previous value. Other readers do the same before they read, so none of them
+    /// holds the lock.
     #[cold]
     fn trim(&self) {
         if let State::Tree(tree) = &mut *self.state.write().unwrap_or_else(PoisonError::into_inner) {
@@ -310,7 +314,7 @@ impl linkspan_message {
         }
     }
 
-    /// Changes what is inside; `InvalidState` while another thread reads or changes it.
+    /// Locks the content for a change; `InvalidState` while another thread reads or changes it.
     pub(crate) fn change(&self) -> Result<RwLockWriteGuard<'_, State>> {
         self.state.try_write().map_err(|_| {
             Error::new(
@@ -336,7 +340,8 @@ impl linkspan_message {
         Err(Error::new(ErrorKind::InvalidState, text))
     }
 
-    /// Puts a value of a flat map under a key; false where the message is not flat, or cannot be with it.
+    /// Puts a value of a flat map under a key; false if the message is not flat, or would not be flat with
+    /// it.
     #[inline]
     pub(crate) fn put_flat(&self, key: &str, flat: FlatValue<'_>) -> Result<bool> {
         let mut state = self.change()?;
@@ -353,7 +358,7 @@ impl linkspan_message {
         Ok(is_put)
     }
 
-    /// Makes a tape the value; the tape of the value before is given in its place, to be used again.
+    /// Makes a tape the value; `tape` gets the tape of the previous value, to be reused.
     pub(crate) fn take_tape(&self, tape: &mut Tape) -> Result<()> {
         let mut state = self.change()?;
         self.forget_aligned();
@@ -366,7 +371,7 @@ impl linkspan_message {
         Ok(())
     }
 
-    /// Makes a struct the value, encoded; the memory of the value before is used again.
+    /// Makes a struct the value, encoded; the memory of the previous value is reused.
     pub(crate) fn take_record(&self, from: &impl Source, keys: Keys, has_arrays: bool) -> Result<()> {
         let mut state = self.change()?;
         self.forget_aligned();
@@ -410,17 +415,18 @@ impl linkspan_message {
         }
     }
 
-    /// Looks at the value.
+    /// Reads the value.
     pub(crate) fn look<T>(&self, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
         what(self.read_state().value()?)
     }
 
-    /// Looks at the value at a path; errors name the path.
+    /// Reads the value at a path; errors name the path.
     pub(crate) fn look_at<T>(&self, path: &str, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
         self.look(|root| what(root.at(path)?).map_err(|e| e.with_path(path)))
     }
 
-    /// Looks at the scalar at a path without a tree, where it is one of a flat map; none where it is not, or where `what` refuses it.
+    /// Reads the scalar at a path without a tree, if it is in a flat map; `None` if it is not, or if `what`
+    /// refuses it.
     #[inline]
     pub(crate) fn look_flat<T>(
         &self,
@@ -431,12 +437,12 @@ impl linkspan_message {
         what(state.flat()?.get(path)?)
     }
 
-    /// A copy of the whole value.
+    /// Copies the whole value.
     pub(crate) fn copy(&self) -> Result<Value> {
         self.read_state().whole().cloned()
     }
 
-    /// What arrived; `InvalidState` for a message of the program's own.
+    /// Reads the received message; `InvalidState` for one that was built here.
     pub(crate) fn with_arrived<T>(&self, what: impl FnOnce(&Message) -> Result<T>) -> Result<T> {
         match self.read_state().arrived() {
             Some(message) => what(message),
@@ -447,7 +453,7 @@ impl linkspan_message {
         }
     }
 
-    /// The request that a server gave; `InvalidState` for any other message.
+    /// Reads the server's request; `InvalidState` for any other message.
     pub(crate) fn with_request<T>(&self, what: impl FnOnce(&Request) -> Result<T>) -> Result<T> {
         match &*self.read_state() {
             State::Request(request) => what(request),
@@ -463,7 +469,7 @@ impl linkspan_message {
         self.aligned.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Frees those copies, where there are any: the value that they belong to is changed.
+    /// Frees those copies, if any, because their value changes.
     fn forget_aligned(&self) {
         if let Some(aligned) = self.aligned.get() {
             aligned.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -506,7 +512,7 @@ impl Source for linkspan_message {
     }
 }
 
-/// Makes an empty message, whose value is null until something is put into it. Release it with
+/// Creates an empty message, whose value is null until something is put into it. Release it with
 /// `linkspan_message_release`.
 ///
 /// # Safety
@@ -523,7 +529,7 @@ pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_messag
     }
 }
 
-/// Adds a reference, to be taken away by another `linkspan_message_release`.
+/// Adds a reference, which needs its own `linkspan_message_release`.
 ///
 /// # Safety
 /// `message` is a live message.
@@ -531,21 +537,22 @@ pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_messag
 pub unsafe extern "C" fn linkspan_message_retain(message: *mut linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| unsafe {
-        // Given to the caller.
+        // The caller has it.
         std::mem::forget(Reference::to(message)?);
         Ok(())
     })
 }
 
-/// Takes a reference away; the last one frees the message and ends all views into it. NULL is allowed.
+/// Removes a reference; the last one frees the message and ends all views into it. NULL is allowed.
 ///
 /// A request that was neither replied to nor failed is answered `Remote` by its last release.
 ///
-/// A release when no reference is left, and any other use of such a message, is `InvalidState` while no more than 64
-/// other messages have been released meanwhile. After that its memory may be anything's, as with any freed pointer.
+/// A release without a reference left, and any other use of such a message, returns `InvalidState` as long as
+/// no more than 64 other messages have been released since. After that the pointer is invalid like any freed
+/// pointer.
 ///
 /// # Safety
-/// `message` is NULL or what one of the functions gave, one of whose references belongs to the caller.
+/// `message` is NULL or a message of this library, one of whose references belongs to the caller.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_release(message: *mut linkspan_message) -> linkspan_status {
     guard(|| {
@@ -557,7 +564,8 @@ pub unsafe extern "C" fn linkspan_message_release(message: *mut linkspan_message
     })
 }
 
-/// Empties the message, to build another value in it. A received message becomes an empty one of its own.
+/// Clears the message, to build another value in it. A received message becomes an empty one of the program's
+/// own.
 ///
 /// # Safety
 /// `message` is a live message.
@@ -580,7 +588,7 @@ pub(crate) fn give_text(text: &str, to: &mut *const c_char, length: &mut usize) 
     *length = text.len();
 }
 
-/// Where a message came from. Begin with `linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;`.
+/// The origin of a message. Begin with `linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;`.
 #[repr(C)]
 pub struct linkspan_message_info {
     /// `sizeof(linkspan_message_info)`.
@@ -589,19 +597,19 @@ pub struct linkspan_message_info {
     pub sequence: u64,
     /// When it was sent: nanoseconds since 1970-01-01T00:00:00Z.
     pub sent: i64,
-    /// How many messages were missed just before it.
+    /// How many messages were missed directly before it.
     pub missed: u64,
-    /// How its body is written.
+    /// The encoding of its body.
     pub encoding: linkspan_encoding,
-    /// Whether the sender waits for an answer.
+    /// Whether the sender waits for a reply.
     pub is_request: bool,
-    /// Who sent it: a view, not NUL-terminated.
+    /// The sender: a view, not NUL-terminated.
     pub source: *const c_char,
-    /// How many bytes that is.
+    /// Its length in bytes.
     pub source_length: usize,
 }
 
-/// Where a message came from; `InvalidState` for one that was built or decoded here.
+/// Gets the origin of a message; `InvalidState` for one that was built or decoded here.
 ///
 /// # Safety
 /// `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
@@ -630,8 +638,9 @@ pub unsafe extern "C" fn linkspan_message_get_info(
     unsafe { tell(message, |message| message.with_arrived(look)) }
 }
 
-/// The encoded value as it arrived: a view. `InvalidState` for a message that was built or decoded here. Where long arrays of the value
-/// lie in memory that the sender shares, the first call copies them into one block, which the message keeps.
+/// Gets the encoded value as it was received: a view. `InvalidState` for a message that was built or decoded
+/// here. If long arrays of the value lie in shared memory of the sender, the first call copies everything
+/// into one block, which the message keeps.
 ///
 /// # Safety
 /// `message` is a live message, the results may be written.

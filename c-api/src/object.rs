@@ -1,4 +1,4 @@
-//! The handles of objects: a number before each object gives its kind and whether it was freed.
+//! The handles of objects: a number in front of each object gives its kind and whether it was freed.
 
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
@@ -10,19 +10,20 @@ use crate::error::guard;
 use crate::life::{Checked, Shells, released};
 use crate::status::linkspan_status;
 
-/// What a handle holds, behind a number for its kind, so that a pointer that was cast to the wrong kind is refused.
+/// The content of a handle, behind a number for its kind, so that a pointer that was cast to the wrong kind
+/// is refused.
 ///
-/// The object is there until the handle is released; then the number is [`RELEASED`].
+/// The object is valid until the handle is released; then the number is [`RELEASED`].
 #[repr(C)]
 pub(crate) struct Tagged<T> {
     kind: AtomicU64,
     object: MaybeUninit<T>,
 }
 
-/// The kind of what was released: no object has these letters.
+/// The kind of a released object; no live object has these letters.
 const RELEASED: u64 = u64::from_le_bytes(*b"released");
 
-/// Shells of objects that were released: as many as a program that errs may have let go of meanwhile.
+/// Shells of released objects; enough to detect a late use in most programs.
 static SHELLS: Shells = Shells::new(1024);
 
 impl<T: Kind> Tagged<T> {
@@ -30,7 +31,7 @@ impl<T: Kind> Tagged<T> {
         Tagged { kind: AtomicU64::new(T::KIND), object: MaybeUninit::new(object) }
     }
 
-    /// `InvalidState` where it was released, or is an object of another kind.
+    /// `InvalidState` if it was released, or is an object of another kind.
     pub(crate) fn check(&self) -> Result<()> {
         match self.kind.load(Ordering::Acquire) {
             kind if kind == T::KIND => Ok(()),
@@ -45,7 +46,8 @@ impl<T: Kind> Tagged<T> {
     /// No other thread uses the object meanwhile or later.
     pub(crate) unsafe fn release(&self) -> Result<()> {
         match self.kind.compare_exchange(T::KIND, RELEASED, Ordering::AcqRel, Ordering::Acquire) {
-            // SAFETY: the number was that of a live object, and is now that of a freed one; the caller promises the rest.
+            // SAFETY: the number was that of a live object, and is now that of a released one; the caller
+            // promises the rest.
             Ok(_) => unsafe { self.object.as_ptr().cast_mut().drop_in_place() },
             Err(_) => return self.check(),
         }
@@ -57,7 +59,8 @@ impl<T> Deref for Tagged<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: handles are checked as they come in, and a call that uses an object does not release it.
+        // SAFETY: handles are checked when they are passed in, and a call that uses an object does not
+        // release it.
         unsafe { self.object.assume_init_ref() }
     }
 }
@@ -69,24 +72,24 @@ impl<T> DerefMut for Tagged<T> {
     }
 }
 
-/// What a handle may hold.
+/// A type that a handle can hold.
 pub(crate) trait Kind {
-    /// Eight letters, so that other memory does not have them by chance.
+    /// Eight letters, so that other memory does not match by chance.
     const KIND: u64;
-    /// What C calls the handle, in errors.
+    /// The handle's name in C, for errors.
     const NAME: &str;
 }
 
-/// A handle of C's: a [`Tagged`] object, and nothing beside it.
+/// A handle of the C interface: a [`Tagged`] object and nothing else.
 pub(crate) trait Handle: Checked {
-    /// Drops the object, once; `InvalidState` where that has been done, or where it is of another kind.
+    /// Drops the object, once; `InvalidState` if it was dropped before, or is of another kind.
     ///
     /// # Safety
     /// No other thread uses the object meanwhile or later.
     unsafe fn release(&self) -> Result<()>;
 }
 
-/// Makes a struct of C's the handle of an object, with eight letters that no other kind has.
+/// Makes a C struct the handle of an object, with eight letters that no other kind has.
 macro_rules! handle_kind {
     ($handle:ident of $object:ident: $letters:literal) => {
         impl $crate::object::Kind for $object {
@@ -104,7 +107,7 @@ macro_rules! handle_kind {
                 unsafe { self.0.release() }
             }
         }
-        // The kind is the first word of a handle, whatever handle it is: see `check`.
+        // The kind is the first word of every handle: see `check`.
         const _: () = assert!(
             std::mem::offset_of!($handle, 0) == 0
                 && size_of::<$handle>() == size_of::<$crate::object::Tagged<$object>>()
@@ -113,12 +116,12 @@ macro_rules! handle_kind {
 }
 pub(crate) use handle_kind;
 
-/// Hands an object out.
+/// Boxes an object for C.
 pub(crate) fn give<T>(object: T) -> *mut T {
     Box::into_raw(Box::new(object))
 }
 
-/// A call that takes an object back which [`give`] handed out: it is dropped, and its shell is kept for a while.
+/// Runs a call that releases an object from [`give`]: it is dropped, and its shell is kept for a while.
 ///
 /// # Safety
 /// `object` is NULL or a handle, live or one of those freed last, and no other call uses it.

@@ -1,4 +1,4 @@
-//! Options: a struct that begins with its size becomes the core's options, by the core's names.
+//! Options: converts a struct that begins with its size to the core's options, by the core's names.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -10,7 +10,7 @@ use linkspan::{Options, Result, Value};
 use crate::argument::{LINKSPAN_DEFAULT, LINKSPAN_FOREVER, block, c_text_or_none, timeout};
 use crate::sized::read_sized;
 
-/// What an endpoint is opened with. NULL and zero mean the default, except in `timeout`, whose default is
+/// The options of an endpoint. NULL and zero mean the default, except in `timeout`, whose default is
 /// `LINKSPAN_DEFAULT` and where zero does not wait.
 ///
 /// Begin with `linkspan_options options = LINKSPAN_OPTIONS_INIT;`.
@@ -24,11 +24,11 @@ pub struct linkspan_options {
     /// What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, 0 for calls that do not wait, or
     /// `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_server_next` and others) do not look at it.
     pub timeout: i64,
-    /// A name that stays the same across restarts.
+    /// A name of this program that stays the same across restarts.
     pub client_id: *const c_char,
-    /// How many bytes may wait to be read.
+    /// The capacity in bytes of a ring, of a queue, or of the waiting messages of a spool.
     pub buffer: u64,
-    /// How many bytes a message may have.
+    /// The largest message in bytes.
     pub max_message_size: u64,
     /// `"latest"`, `"best_effort"`, `"at_least_once"` or `"durable"`.
     pub delivery: *const c_char,
@@ -36,11 +36,11 @@ pub struct linkspan_options {
     pub ack: *const c_char,
     /// For peers without Linkspan: `"lines"` or `"raw"`.
     pub framing: *const c_char,
-    /// The access mode of what is made in the file system, such as 0660.
+    /// The access mode of files and sockets that are created, such as 0660.
     pub mode: u32,
-    /// The group that what is made in the file system belongs to: its name, or its number as text.
+    /// The group of files and sockets that are created: its name, or its number as text.
     pub group: *const c_char,
-    /// The users that may connect, `allow_uids_count` of them; NULL for those whom the mode lets in.
+    /// The users that may connect, `allow_uids_count` of them; NULL for those that the mode admits.
     pub allow_uids: *const u32,
     /// How many there are.
     pub allow_uids_count: usize,
@@ -48,45 +48,47 @@ pub struct linkspan_options {
     pub allow_gids: *const u32,
     /// How many there are.
     pub allow_gids_count: usize,
-    /// How many microseconds to poll before parking; -1 for not at all.
+    /// How many microseconds to poll before parking; -1 for none.
     pub spin: i32,
-    /// Whether what is sent stays as it is.
+    /// Reserved: true is `Unsupported` in this version.
     pub immutable: bool,
-    /// Whether what is sent is on disk before the call returns.
+    /// Whether a message is on disk before the send returns.
     pub durable: bool,
-    /// What the messages at the name mean: the path of a schema, or the text of one. Both sides' schemas are compared when they
-    /// connect.
+    /// The schema of the messages: the path of a schema file, or its text. The schemas of both sides are
+    /// compared when they connect.
     pub schema: *const c_char,
     /// Runs about every 100 ms while a call waits, in the waiting thread; false ends the wait with `Cancelled`.
     pub on_wait: Option<unsafe extern "C" fn(context: *mut c_void) -> bool>,
-    /// Handed to `on_wait`.
+    /// Passed to `on_wait`.
     pub on_wait_context: *mut c_void,
-    /// How many messages that are not acknowledged are kept to be sent again; then a send waits.
+    /// How many unacknowledged messages are kept to be sent again; beyond that, a send waits.
     pub replay_count: u64,
-    /// How many bytes of them; one message is always taken.
+    /// How many bytes of unacknowledged messages are kept; one message is always accepted.
     pub replay_bytes: u64,
     /// For how many disconnected clients a listener keeps messages, 0 for 256; beyond that it drops those of the oldest and records an event.
     pub absent_clients: u64,
-    /// Where a subscriber to a journal begins that is new there: `"first"`, `"newest"`, the number of a message such as
+    /// Where a new subscriber to a journal begins: `"first"`, `"newest"`, the number of a message such as
     /// `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
     pub from: *const c_char,
-    /// Bytes of a journal's segment; only whole segments are ever deleted.
+    /// The size of a journal's segment in bytes; only whole segments are deleted.
     pub segment_bytes: u64,
-    /// Bytes of a journal: the oldest segments go while all have more.
+    /// The size of a journal in bytes: the oldest segments are deleted while the rest has more.
     pub retain_bytes: u64,
-    /// Segments of a journal go whose newest message is older than so many seconds.
+    /// Segments of a journal are deleted if their newest message is older than this, in seconds.
     pub retain_seconds: f64,
-    /// Whether a journal's segments go that every subscriber with a `client_id` has consumed.
+    /// Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     pub retain_consumed: bool,
-    /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
+    /// Whether requests may be carried out twice: then a request whose server died is sent to its next
+    /// incarnation.
     pub idempotent: bool,
-    /// Whether a `file:` is written in place under a lock of the file itself, for programs that use only fcntl.
+    /// Whether a `file:` is written in place under a lock of the file itself, for programs that use only
+    /// fcntl.
     pub locked: bool,
-    /// Whether several processes may serve a name, each with this option: they share its requests.
+    /// Whether several processes may serve the endpoint, each with this option, and share its requests.
     pub shared: bool,
     /// Which values are checked against the schema: `"send"`, `"receive"` or `"both"`.
     pub validate: *const c_char,
-    /// Of a server and of those who call it: what is replied, like `schema`.
+    /// For servers and their clients: the schema of the replies, like `schema`.
     pub reply_schema: *const c_char,
 }
 
@@ -127,26 +129,26 @@ const DEFAULT: linkspan_options = linkspan_options {
     reply_schema: ptr::null(),
 };
 
-/// A callback of the program's with its context.
+/// A callback of the program with its context.
 struct OnWait(unsafe extern "C" fn(context: *mut c_void) -> bool, *mut c_void);
 
-// SAFETY: the context is only handed back to the program, whose callback runs in the thread that waits; that it may
-// do so is in the documentation of `on_wait`.
+// SAFETY: the context is only passed back to the program, whose callback runs in the thread that waits; the
+// documentation of `on_wait` says so.
 unsafe impl Send for OnWait {}
 // SAFETY: as above.
 unsafe impl Sync for OnWait {}
 
 impl OnWait {
     fn run(&self) -> bool {
-        // SAFETY: the program gave the callback with its context and keeps both alive as long as the object.
+        // SAFETY: the program keeps the callback and its context alive as long as the object.
         unsafe { (self.0)(self.1) }
     }
 }
 
-/// The core's options.
+/// Converts to the core's options.
 ///
 /// # Safety
-/// `options` is NULL or points to options that begin with their size; every pointer in them is NULL or good.
+/// `options` is NULL or points to options that begin with their size; every pointer in them is NULL or valid.
 pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options> {
     // SAFETY: as the caller promises.
     let given = unsafe { read_sized(options, DEFAULT) }?;
@@ -210,7 +212,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
     }
     // SAFETY: as the caller promises.
     if let Some(from) = unsafe { c_text_or_none(given.from, "from") }? {
-        // The core takes a number for a message's, a text for a place or a time.
+        // The core takes a number as that of a message, and a text as a position or a time.
         let from = from.parse::<u64>().map_or_else(|_| Value::from(from), Value::from);
         core.set("from", &from)?;
     }

@@ -18,10 +18,10 @@ pub struct linkspan_publisher(pub(crate) Tagged<Publisher>);
 
 handle_kind!(linkspan_publisher of Publisher: b"publishr");
 
-/// Publishes at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
+/// Publishes at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
 ///
 /// # Safety
-/// `endpoint` is NUL-terminated, `options` NULL or good, `publisher` may be written.
+/// `endpoint` is NUL-terminated, `options` NULL or valid, `publisher` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_publisher_new(
     endpoint: *const c_char,
@@ -37,8 +37,8 @@ pub unsafe extern "C" fn linkspan_publisher_new(
     }
 }
 
-/// Waits until so many subscribers are there, so that they miss none of what follows. `Timeout` where fewer came; `Unsupported` for
-/// a `file:` or a `journal:`, which keeps what is published.
+/// Waits until this many subscribers are connected, so that they miss none of the following messages.
+/// `Timeout` if fewer connected; `Unsupported` for a `file:` or a `journal:`, which store what is published.
 ///
 /// # Safety
 /// `publisher` is live.
@@ -52,8 +52,8 @@ pub unsafe extern "C" fn linkspan_publisher_wait_for_subscribers(
     unsafe { tell(publisher, |publisher| publisher.0.wait_for_subscribers(count, wait(timeout)?)) }
 }
 
-/// Publishes a message, without waiting for subscribers. `sequence`, which may be NULL, gets the number of the message. A send that fails leaves the
-/// message as it was.
+/// Publishes a message without waiting for subscribers. `sequence`, which may be NULL, gets the number of the
+/// message. A send that fails leaves the message unchanged.
 ///
 /// # Safety
 /// `publisher` and `message` are live, `sequence` is NULL or may be written.
@@ -67,8 +67,8 @@ pub unsafe extern "C" fn linkspan_publisher_send(
     unsafe { exchange::send(publisher, message, sequence, |publisher, message| publisher.0.send(message)) }
 }
 
-/// Publishes several messages in their order, with one wake-up or one system call for each subscriber and up to 64 short ones. `sent` is as
-/// for `linkspan_channel_send_many`.
+/// Publishes several messages in order, with one wake-up or one system call per subscriber for up to 64 short
+/// ones. `sent` is as for `linkspan_channel_send_many`.
 ///
 /// # Safety
 /// `publisher` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn linkspan_publisher_send_many(
     }
 }
 
-/// Gives what has happened to the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+/// Gets the events of the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
 /// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
@@ -101,7 +101,8 @@ pub unsafe extern "C" fn linkspan_publisher_events(
     unsafe { ask(publisher, events, |publisher| Ok(linkspan_message::events(publisher.0.events()))) }
 }
 
-/// Gives the counters of the publisher as a map, which the caller releases; `subscribers` is how many there are now.
+/// Gets the counters of the publisher as a map, which the caller releases; `subscribers` is their current
+/// number.
 ///
 /// # Safety
 /// `publisher` is live, `stats` may be written.
@@ -114,8 +115,8 @@ pub unsafe extern "C" fn linkspan_publisher_stats(
     unsafe { ask(publisher, stats, |publisher| Ok(linkspan_message::of(publisher.0.stats()))) }
 }
 
-/// Closes the publisher once its subscribers have been given what they had still to be given, within the time-out. The newest value goes
-/// with it. It still has to be freed.
+/// Closes the publisher once its subscribers have received their pending messages, within the time-out. The
+/// newest value is lost with it. It still has to be freed.
 ///
 /// # Safety
 /// `publisher` is live.
@@ -132,7 +133,7 @@ pub unsafe extern "C" fn linkspan_publisher_close(
 /// `linkspan_channel_free`.
 ///
 /// # Safety
-/// `publisher` is NULL or what one of the functions gave, and no other call uses it.
+/// `publisher` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_publisher_free(publisher: *mut linkspan_publisher) -> linkspan_status {
     // SAFETY: as the caller promises.

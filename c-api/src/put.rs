@@ -13,7 +13,7 @@ use crate::message::linkspan_message;
 use crate::status::linkspan_status;
 use crate::tree::Tree;
 
-/// Builds at a key.
+/// Builds under a key.
 ///
 /// # Safety
 /// `message` is NULL or a live message, `key` NULL or NUL-terminated.
@@ -26,7 +26,7 @@ pub(crate) unsafe fn at_key(
     unsafe { tell(message, |message| what(message, c_text_or_none(key, "a key")?)) }
 }
 
-/// An error about the value under a key.
+/// Adds a key to the path of an error.
 pub(crate) fn under(error: Error, key: Option<&str>) -> Error {
     match key {
         Some(key) => error.under_key(key),
@@ -34,7 +34,7 @@ pub(crate) fn under(error: Error, key: Option<&str>) -> Error {
     }
 }
 
-/// Puts what `value` gives under `key`.
+/// Puts the result of `value` under `key`.
 ///
 /// # Safety
 /// As for [`at_key`].
@@ -51,7 +51,7 @@ pub(crate) unsafe fn put(
     unsafe { at_key(message, key, put) }
 }
 
-/// Puts a scalar under `key`, in place where the message is a short map of scalars.
+/// Puts a scalar under `key`, in place if the message is a short map of scalars.
 ///
 /// # Safety
 /// As for [`at_key`].
@@ -75,9 +75,9 @@ fn put_scalar(message: &linkspan_message, key: Option<&str>, value: FlatValue<'_
     message.build(|tree| tree.put(key, value.to_value()).map(|_| ()))
 }
 
-/// Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (a key that is there already
-/// gets the new value), at the end with `key` NULL in an array, and with `key` NULL as the message's whole value in
-/// an empty message. The first key that is put into an empty message makes its value a map.
+/// Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (an existing key gets
+/// the new value), at the end with `key` NULL in an array, and with `key` NULL as the message's whole value
+/// in an empty message. The first key that is put into an empty message makes its value a map.
 ///
 /// # Safety
 /// `message` is a live message, `key` is NULL or NUL-terminated.
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn linkspan_message_put_null(
     unsafe { put_flat(message, key, FlatValue::Null) }
 }
 
-/// Puts a truth value.
+/// Puts a boolean.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`.
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn linkspan_message_put_i64(
     unsafe { put_flat(message, key, FlatValue::Int(value)) }
 }
 
-/// Puts an integer without a sign.
+/// Puts an unsigned integer.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`.
@@ -162,8 +162,8 @@ pub unsafe extern "C" fn linkspan_message_put_f64(
     unsafe { put_flat(message, key, FlatValue::Float(value)) }
 }
 
-/// Puts text of `length` bytes, copied; `Malformed` where it is not UTF-8. `LINKSPAN_ZSTR(text)` gives pointer and
-/// length of a NUL-terminated text.
+/// Puts text of `length` bytes, copied; `Malformed` if it is not UTF-8. `LINKSPAN_ZSTR(text)` expands to
+/// pointer and length of a NUL-terminated text.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`; `text` points to `length` bytes.
@@ -198,7 +198,7 @@ pub unsafe extern "C" fn linkspan_message_put_bytes(
     unsafe { put(message, key, || Ok(Value::Bytes(Bytes::copy_from_slice(block(bytes, length, "bytes")?)))) }
 }
 
-/// Puts an instant: nanoseconds since 1970-01-01T00:00:00Z.
+/// Puts a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`.
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn linkspan_message_put_uuid(
     unsafe { put(message, key, || Ok(Value::Uuid(*handle(uuid.cast::<[u8; 16]>())?))) }
 }
 
-/// Puts an exact decimal number, written such as `1.10`, `-2E+3`, `NaN`.
+/// Puts an exact decimal number, written like `1.10`, `-2E+3`, `NaN`.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`; `text` points to `length` bytes.
@@ -274,7 +274,7 @@ pub unsafe extern "C" fn linkspan_message_put_message(
     unsafe { put(message, key, || handle(value)?.copy()) }
 }
 
-/// Begins a map: what follows goes into it, until `linkspan_message_end`.
+/// Begins a map: the following values are put into it, until `linkspan_message_end`.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`.
@@ -289,7 +289,8 @@ pub unsafe extern "C" fn linkspan_message_begin_map(
     }
 }
 
-/// Begins an array of values: what follows goes into it with `key` NULL, until `linkspan_message_end`.
+/// Begins an array of values: the following values are put into it with `key` NULL, until
+/// `linkspan_message_end`.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`.
@@ -304,7 +305,7 @@ pub unsafe extern "C" fn linkspan_message_begin_array(
     }
 }
 
-/// Ends the innermost map or array that is open. The map that the first key made needs no end.
+/// Ends the innermost open map or array. The map that the first key created needs no end.
 ///
 /// # Safety
 /// `message` is a live message.

@@ -15,11 +15,11 @@ impl Nothing for linkspan_array {
     const NOTHING: linkspan_array = linkspan_array::NOTHING;
 }
 
-/// The kind of a value.
+/// The type of a value.
 pub type linkspan_type = i32;
 /// Null.
 pub const LINKSPAN_TYPE_NULL: linkspan_type = 0;
-/// A truth value.
+/// A boolean.
 pub const LINKSPAN_TYPE_BOOL: linkspan_type = 1;
 /// An integer that fits `int64_t`.
 pub const LINKSPAN_TYPE_INT: linkspan_type = 2;
@@ -33,7 +33,7 @@ pub const LINKSPAN_TYPE_FLOAT: linkspan_type = 5;
 pub const LINKSPAN_TYPE_TEXT: linkspan_type = 6;
 /// Bytes.
 pub const LINKSPAN_TYPE_BYTES: linkspan_type = 7;
-/// An instant.
+/// A timestamp.
 pub const LINKSPAN_TYPE_TIMESTAMP: linkspan_type = 8;
 /// A UUID.
 pub const LINKSPAN_TYPE_UUID: linkspan_type = 9;
@@ -46,7 +46,7 @@ pub const LINKSPAN_TYPE_ARRAY: linkspan_type = 12;
 /// A map.
 pub const LINKSPAN_TYPE_MAP: linkspan_type = 13;
 
-/// The number of a value's kind.
+/// The number of a value's type.
 pub(crate) fn type_of(value: &Value) -> Result<linkspan_type> {
     Ok(match value {
         Value::Null => LINKSPAN_TYPE_NULL,
@@ -70,7 +70,8 @@ pub(crate) fn type_of(value: &Value) -> Result<linkspan_type> {
     })
 }
 
-/// How many values lie in an array or map, elements in an N-d array, bytes in text or bytes; 1 for anything else.
+/// The number of values in an array or map, of elements in an N-d array, of bytes in text or bytes; 1 for any
+/// other value.
 pub(crate) fn count_of(value: &Value) -> usize {
     match value {
         Value::Array(items) => items.len(),
@@ -82,7 +83,8 @@ pub(crate) fn count_of(value: &Value) -> usize {
     }
 }
 
-/// The value of a flat map as a C type; none where the tree has to convert or refuse it. All of these do.
+/// The value of a flat map as a C type; `None` if the tree has to convert or refuse it. The same holds for
+/// the next functions.
 fn flat_bool(value: FlatValue<'_>) -> Option<bool> {
     if let FlatValue::Bool(value) = value { Some(value) } else { None }
 }
@@ -114,7 +116,7 @@ fn is_there(value: &Value, requested: &str) -> Error {
     Error::new(ErrorKind::WrongType, format!("{} is there, {requested} was asked for", value.type_name()))
 }
 
-/// Reads one result at a path.
+/// Runs a call that reads one result at a path.
 ///
 /// # Safety
 /// `message` is NULL or a live message, `path` NULL or NUL-terminated, `to` NULL or writable.
@@ -130,7 +132,7 @@ unsafe fn read<T: Nothing>(
     }
 }
 
-/// Reads a scalar at a path, without a tree where it is one of a flat map.
+/// Runs a call that reads a scalar at a path, without a tree if it is in a flat map.
 ///
 /// # Safety
 /// As for [`read`].
@@ -165,7 +167,7 @@ fn flat_kind(value: FlatValue<'_>) -> (linkspan_type, usize) {
     }
 }
 
-/// Reads a view at a path.
+/// Runs a call that reads a view at a path.
 ///
 /// # Safety
 /// As for [`read`].
@@ -187,8 +189,8 @@ unsafe fn view<T>(
     })
 }
 
-/// The kind of the value at a path. Every `_get_` function gives `Missing` where nothing is at the path, `WrongType`
-/// where something else is, and leaves zero or NULL in its results when it fails.
+/// Gets the type of the value at a path. Every `_get_` function returns `Missing` if the path has no value,
+/// `WrongType` if the value has another type, and leaves zero or NULL in its results when it fails.
 ///
 /// # Safety
 /// `message` is a live message, `path` is NUL-terminated, the results may be written.
@@ -202,8 +204,8 @@ pub unsafe extern "C" fn linkspan_message_get_type(
     unsafe { scalar(message, path, r#type, |flat| Some(flat_kind(flat).0), type_of) }
 }
 
-/// How many values lie in the array or map at a path, elements in the N-d array, bytes in the text or bytes; 1 for
-/// anything else.
+/// Gets the number of values in the array or map at a path, of elements in the N-d array, of bytes in the
+/// text or bytes; 1 for any other value.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`.
@@ -217,7 +219,7 @@ pub unsafe extern "C" fn linkspan_message_count(
     unsafe { scalar(message, path, count, |flat| Some(flat_kind(flat).1), |value| Ok(count_of(value))) }
 }
 
-/// The key at a position, counted from zero, of the map at a path: a view, not NUL-terminated.
+/// Gets the key at a position, counted from zero, of the map at a path: a view, not NUL-terminated.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`.
@@ -241,7 +243,7 @@ pub unsafe extern "C" fn linkspan_message_get_key(
     }
 }
 
-/// Reads a truth value.
+/// Reads a boolean.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`.
@@ -255,7 +257,7 @@ pub unsafe extern "C" fn linkspan_message_get_bool(
     unsafe { scalar(message, path, value, flat_bool, Value::as_bool) }
 }
 
-/// Reads an integer; `OutOfRange` where it does not fit.
+/// Reads an integer; `OutOfRange` if it does not fit.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`.
@@ -269,7 +271,7 @@ pub unsafe extern "C" fn linkspan_message_get_i64(
     unsafe { scalar(message, path, value, flat_i64, Value::as_i64) }
 }
 
-/// Reads an integer without a sign; `OutOfRange` where it does not fit.
+/// Reads an unsigned integer; `OutOfRange` if it does not fit.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`.
@@ -363,7 +365,7 @@ pub unsafe extern "C" fn linkspan_message_get_bytes(
     unsafe { view(message, path, bytes, length, |value| Ok(value.as_bytes()?)) }
 }
 
-/// Reads an instant: nanoseconds since 1970-01-01T00:00:00Z.
+/// Reads a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`.

@@ -1,4 +1,4 @@
-//! Reading a value event by event, without a tree: what generated code calls.
+//! Reads a value event by event, without a tree, for generated code.
 
 pub mod values;
 
@@ -18,22 +18,23 @@ use crate::object::{Tagged, free, give, handle_kind};
 use crate::status::linkspan_status;
 use crate::tape::{Entry, Event, Slice, Tape};
 
-/// Reads values one after the other, event by event, in the order in which they were written. Free it with `linkspan_reader_free`; keep one
-/// for many values, since it uses its memory again. One thread at a time may use it.
+/// Reads the values of a message one by one, in the order in which they were written. Free it with
+/// `linkspan_reader_free`; reuse one for many messages, since it keeps its memory. One thread at a time may
+/// use it.
 ///
-/// The first error stays: calls after it give zero, NULL, a count of zero and no field, and return it again, up to
-/// `linkspan_reader_finish`, which returns it, too. So only its status needs to be checked. Texts, bytes and arrays are views: they are
-/// valid until the reader begins with another value or is released.
+/// The first error stays: later calls give zero, NULL, a count of zero and no field, and return the same
+/// error, up to and including `linkspan_reader_finish`. So only its status needs to be checked. Texts, bytes
+/// and arrays are views: they are valid until the reader begins another value or is freed.
 pub struct linkspan_reader(pub(crate) Tagged<Reader>);
 
 handle_kind!(linkspan_reader of Reader: b"reader..");
 
-/// A rule for a name of `linkspan_reader_get_field`: the field has to be there.
+/// A rule of `linkspan_reader_get_field` for a name: the field is required.
 pub const LINKSPAN_REQUIRED: i32 = -1;
-/// A rule for a name of `linkspan_reader_get_field`: the field may be missing.
+/// A rule of `linkspan_reader_get_field` for a name: the field is optional.
 pub const LINKSPAN_OPTIONAL: i32 = -2;
 
-/// What a reader is.
+/// The state of a reader.
 #[derive(Default)]
 pub(crate) struct Reader {
     tape: Tape,
@@ -42,22 +43,22 @@ pub(crate) struct Reader {
     error: Option<Error>,
 }
 
-/// An array or a map whose values are read.
+/// An open array or map.
 #[derive(Default)]
 struct Open {
     is_map: bool,
     count: usize,
     taken: usize,
-    /// The value that comes next, once all before it have been read.
+    /// The position of the next value once all before it have been read.
     next: usize,
     after: usize,
-    /// The position in the table of names where the next field is if the writer kept the order.
+    /// The position of the next field in the table of names if the writer kept the order.
     expected: usize,
-    /// The fields that came.
+    /// The fields that were read.
     seen: FieldSet,
 }
 
-/// The names of fields, in places of one width, filled up with NUL or blanks.
+/// Names of fields, each padded to the same width with NUL or blanks.
 struct Names<'a> {
     bytes: &'a [u8],
     width: usize,
@@ -107,7 +108,7 @@ impl Reader {
         record(&mut self.tape).inspect_err(|_| self.tape.clear())
     }
 
-    /// The event that comes next, which is not taken.
+    /// The next event, which is not consumed.
     #[inline]
     fn peek(&self) -> Result<Entry> {
         let full = self.open.last().is_some_and(|open| open.taken >= open.count);
@@ -120,7 +121,7 @@ impl Reader {
         }
     }
 
-    /// Says that the event was taken.
+    /// Consumes the event.
     #[inline]
     fn take(&mut self, entry: &Entry) {
         self.next = match entry.event {
@@ -153,7 +154,8 @@ impl Reader {
         Ok(())
     }
 
-    /// The position of the next field in the table of names; none at the end, where all that are required have to have come.
+    /// The position of the next field in the table of names; `None` at the end, which fails if a required
+    /// field is missing.
     #[inline]
     fn field(&mut self, names: &Names<'_>, rules: &[i32]) -> Result<Option<usize>> {
         let Reader { tape, open, next, .. } = self;
@@ -194,7 +196,7 @@ impl Reader {
         }
     }
 
-    /// Says where an error is.
+    /// Adds the path to an error.
     #[cold]
     fn locate(&self, mut error: Error) -> Error {
         for (depth, open) in self.open.iter().enumerate().rev() {
@@ -252,7 +254,7 @@ fn out_of_range(expected: &str, found: impl std::fmt::Display) -> Error {
 /// # Safety
 /// `reader` is NULL or a reader, live or one of those released last, and no other thread uses it.
 unsafe fn reader<'a>(reader: *mut linkspan_reader) -> Result<&'a mut Reader> {
-    // SAFETY: as the caller promises; it was looked at first.
+    // SAFETY: as the caller promises; it was checked first.
     unsafe {
         handle(reader)?;
         Ok((*reader).0.deref_mut())
@@ -286,7 +288,7 @@ unsafe fn step(
     status
 }
 
-/// Takes the next value as what `what` makes of it.
+/// Reads the next value with `what`.
 ///
 /// # Safety
 /// As for [`reader`]; `to` is NULL or may be written.
@@ -311,7 +313,7 @@ unsafe fn get<T: Nothing>(
     }
 }
 
-/// Takes the next value by sending it to a sink: `take` is given what does so, and is called once.
+/// Sends the next value to a sink: `take` is called once with a function that does so.
 ///
 /// # Safety
 /// As for [`reader`].
@@ -330,7 +332,7 @@ pub(crate) unsafe fn get_into<S: Sink>(
     }
 }
 
-/// Takes the next value as a view.
+/// Reads the next value as a view.
 ///
 /// # Safety
 /// As for [`get`].
@@ -358,7 +360,7 @@ unsafe fn view<T>(
     }
 }
 
-/// Makes a reader.
+/// Creates a reader.
 ///
 /// # Safety
 /// `reader` may be written.
@@ -368,7 +370,7 @@ pub unsafe extern "C" fn linkspan_reader_new(reader: *mut *mut linkspan_reader) 
     unsafe { make(reader, || Ok(give(linkspan_reader(Tagged::new(Reader::default()))))) }
 }
 
-/// Begins with the value of a message, which the reader does not change and does not need afterwards.
+/// Begins with the value of a message; the message is not changed and may be released at once.
 ///
 /// # Safety
 /// `reader` and `message` are live.
@@ -385,7 +387,7 @@ pub unsafe extern "C" fn linkspan_reader_message(
     })
 }
 
-/// Begins with the value that bytes of an encoding hold. The bytes may be freed at once.
+/// Begins with the value in encoded bytes. The bytes may be freed at once.
 ///
 /// # Safety
 /// `reader` is live, `bytes` points to `length` bytes.
@@ -409,7 +411,7 @@ pub unsafe extern "C" fn linkspan_reader_decode(
     })
 }
 
-/// Returns the first error of the value that was read, with its path, or `LINKSPAN_OK`.
+/// Returns the first error of the value, with its path, or `LINKSPAN_OK`.
 ///
 /// # Safety
 /// `reader` is live.
@@ -422,8 +424,8 @@ pub unsafe extern "C" fn linkspan_reader_finish(reader: *mut linkspan_reader) ->
     })
 }
 
-/// Refuses the value that was read: an error of this status and text, at the place where the reader is. An error that is there already
-/// stays.
+/// Refuses the value: sets an error with this status and text at the current position of the reader. An
+/// earlier error stays.
 ///
 /// # Safety
 /// `reader` is live, `text` is NUL-terminated.
@@ -437,7 +439,7 @@ pub unsafe extern "C" fn linkspan_reader_refuse(
     unsafe { step(reader, |_| Err(refusal(status, c_text(text, "a text")?))) }
 }
 
-/// Begins a list of `count` values, which are taken next, up to `linkspan_reader_end`.
+/// Begins a list of `count` values, which are read next, up to `linkspan_reader_end`.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`.
@@ -450,8 +452,8 @@ pub unsafe extern "C" fn linkspan_reader_begin_array(
     unsafe { begin(reader, count, false) }
 }
 
-/// Begins a map of `count` values, up to `linkspan_reader_end`. `linkspan_reader_get_field` or `linkspan_reader_get_key` names what
-/// comes next.
+/// Begins a map of `count` values, up to `linkspan_reader_end`. `linkspan_reader_get_field` or
+/// `linkspan_reader_get_key` gives the key of the next value.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`.
@@ -474,7 +476,7 @@ unsafe fn begin(reader: *mut linkspan_reader, count: *mut usize, is_map: bool) -
         }
         step(reader, |reader| {
             let values = reader.begin(is_map)?;
-            // A caller that reads fields does not count them.
+            // `count` is NULL for a caller that reads fields.
             if let Some(count) = count.as_mut() {
                 *count = values;
             }
@@ -483,7 +485,7 @@ unsafe fn begin(reader: *mut linkspan_reader, count: *mut usize, is_map: bool) -
     }
 }
 
-/// Ends the innermost list or map that is open; values in it that were not taken are passed over.
+/// Ends the innermost open list or map; values in it that were not read are skipped.
 ///
 /// # Safety
 /// `reader` is live.
@@ -493,7 +495,7 @@ pub unsafe extern "C" fn linkspan_reader_end(reader: *mut linkspan_reader) -> li
     unsafe { step(reader, Reader::end) }
 }
 
-/// Gives the key of the value that comes next in a map: a view, not NUL-terminated.
+/// Gets the key of the next value in a map: a view, not NUL-terminated.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`.
@@ -522,11 +524,12 @@ pub unsafe extern "C" fn linkspan_reader_get_key(
     }
 }
 
-/// Gives the position of the next field of the map that is open, in a table of `count` names, and -1 after the last. Fields that are not in the
-/// table are passed over. Each name has `width` bytes, filled up with NUL or blanks.
+/// Gets the position of the next field of the open map in a table of `count` names, and -1 after the last.
+/// Fields that are not in the table are skipped. Each name has `width` bytes, padded with NUL or blanks.
 ///
-/// `rules` has a number for each name: `LINKSPAN_REQUIRED`, and `Missing` is the end of a map without that field; `LINKSPAN_OPTIONAL`; or,
-/// for an older name of a field, the position of the field, which is given for it.
+/// `rules` has a number for each name: `LINKSPAN_REQUIRED`, for which a map that ends without the field is
+/// `Missing`; `LINKSPAN_OPTIONAL`; or, for an older name of a field, the position of that field, which is
+/// given instead.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes, `rules` to `count` numbers.
@@ -561,8 +564,9 @@ pub unsafe extern "C" fn linkspan_reader_get_field(
     }
 }
 
-/// Begins a map that holds one value, and gives the position of its key in a table of `count` names of `width` bytes each; `WrongType` where the key
-/// is none of them. The value is taken next, then `linkspan_reader_end`. At an error it gives -1.
+/// Begins a map that holds one value, and gives the position of its key in a table of `count` names of
+/// `width` bytes each; `WrongType` if the key is none of them. Read the value next, then call
+/// `linkspan_reader_end`. -1 after an error.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes.
@@ -603,7 +607,7 @@ pub unsafe extern "C" fn linkspan_reader_get_variant(
 /// `linkspan_channel_free`.
 ///
 /// # Safety
-/// `reader` is NULL or what one of the functions gave, and no other call uses it.
+/// `reader` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_reader_free(reader: *mut linkspan_reader) -> linkspan_status {
     // SAFETY: as the caller promises.

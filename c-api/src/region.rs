@@ -17,9 +17,9 @@ pub struct linkspan_region(pub(crate) Tagged<Region>);
 
 handle_kind!(linkspan_region of Region: b"region..");
 
-/// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal), or a
-/// path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` where there is no such memory, `PermissionDenied` where it
-/// may not be read, `InvalidEndpoint` where the text is neither.
+/// Opens `posix:/name` (the `/name` of `shm_open`), `sysv:0x1234` (the key of `shmget`, decimal or
+/// hexadecimal), or a path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` if there is no such memory,
+/// `PermissionDenied` if it may not be read, `InvalidEndpoint` for any other text.
 ///
 /// # Safety
 /// `source` is NUL-terminated, `region` may be written.
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn linkspan_region_open(
     }
 }
 
-/// How many bytes are there now: a file may have become longer or shorter.
+/// Gets the current length in bytes: a file may have become longer or shorter.
 ///
 /// # Safety
 /// `region` is live, `length` may be written.
@@ -47,8 +47,8 @@ pub unsafe extern "C" fn linkspan_region_length(
     unsafe { ask(region, length, |region| region.0.len()) }
 }
 
-/// Copies so many bytes from an offset into the caller's memory; `OutOfRange` where they are not all there, and then
-/// nothing is written.
+/// Copies bytes at an offset into the caller's memory; `OutOfRange` if the region does not have all of them,
+/// and then nothing is written.
 ///
 /// # Safety
 /// `region` is live, `bytes` points to `length` bytes that may be written.
@@ -72,8 +72,8 @@ pub unsafe extern "C" fn linkspan_region_bytes(
     }
 }
 
-/// The text at an offset, up to the first NUL or the end of the memory; not NUL-terminated. Free it with
-/// `linkspan_free`. `Malformed` where it is not UTF-8: read that with `linkspan_region_bytes`.
+/// Gets the text at an offset, up to the first NUL or the end of the memory; not NUL-terminated. Free it with
+/// `linkspan_free`. `Malformed` if it is not UTF-8: use `linkspan_region_bytes` then.
 ///
 /// # Safety
 /// `region` is live, the results may be written.
@@ -94,11 +94,11 @@ pub unsafe extern "C" fn linkspan_region_text(
     })
 }
 
-/// Reads the struct at an offset as a map in the order of its fields, which the caller releases. `layout` describes the
-/// struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as C does it; `packed`, `big` or `little` in
-/// front say otherwise; `pad[12]` skips bytes.
+/// Reads the struct at an offset as a map in the order of its fields, which the caller releases. `layout`
+/// describes the struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as in C; a prefix
+/// `packed`, `big` or `little` changes that; `pad[12]` skips bytes.
 ///
-/// `counter` is NULL, or the name of an integer field that the owner makes odd while it writes and even again
+/// `counter` is NULL, or the name of an integer field that the owner makes odd before it writes and even
 /// afterwards: then all fields are of one write, or the call fails with `Stalled`.
 ///
 /// # Safety
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn linkspan_region_read(
 /// `linkspan_channel_free`.
 ///
 /// # Safety
-/// `region` is NULL or what one of the functions gave, and no other call uses it.
+/// `region` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_region_free(region: *mut linkspan_region) -> linkspan_status {
     // SAFETY: as the caller promises.

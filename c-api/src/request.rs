@@ -1,4 +1,4 @@
-//! Requests that a server gave: each is answered by a reply or a failure.
+//! Requests that a server received: each is answered by a reply or an error.
 
 use std::ffi::c_char;
 
@@ -8,7 +8,7 @@ use crate::argument::{c_text_or_none, handle, tell};
 use crate::message::linkspan_message;
 use crate::status::linkspan_status;
 
-/// Answers a request. A request is answered once; a second answer is `InvalidState`.
+/// Replies to a request. A request is answered once; a second answer is `InvalidState`.
 ///
 /// # Safety
 /// `request` and `reply` are live messages.
@@ -27,7 +27,7 @@ pub unsafe extern "C" fn linkspan_request_reply(
 }
 
 /// Answers a request with an error: a code of the handler's own or of JSON-RPC 2.0, a dotted type such as
-/// `spectrum.window_too_long`, a text for a person, and a value for the program, which may be NULL.
+/// `spectrum.window_too_long`, a text for a human reader, and a value for the program, which may be NULL.
 ///
 /// # Safety
 /// `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.
@@ -56,8 +56,8 @@ pub unsafe extern "C" fn linkspan_request_fail(
     }
 }
 
-/// Says, with the option `ack` `"manual"`, that a request, and what its sender sent before it, has been consumed, before
-/// it is answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request.
+/// With the option `ack` `"manual"`: acknowledges a request, and what its sender sent before it, before it is
+/// answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request.
 ///
 /// # Safety
 /// `request` is a live message.

@@ -13,15 +13,16 @@ use crate::status::linkspan_status;
 
 /// Answers the requests of any number of clients. Free it with `linkspan_server_free`.
 ///
-/// One thread at a time takes requests, another one gets `InvalidState`; any thread may answer one, and close the server.
+/// One thread at a time takes requests, a second one gets `InvalidState`; any thread may answer a request and
+/// close the server.
 pub struct linkspan_server(pub(crate) Tagged<Server>);
 
 handle_kind!(linkspan_server of Server: b"server..");
 
-/// Serves at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
+/// Serves at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
 ///
 /// # Safety
-/// `endpoint` is NUL-terminated, `options` NULL or good, `server` may be written.
+/// `endpoint` is NUL-terminated, `options` NULL or valid, `server` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_server_serve(
     endpoint: *const c_char,
@@ -37,13 +38,15 @@ pub unsafe extern "C" fn linkspan_server_serve(
     }
 }
 
-/// Gives the next request, to be answered with `linkspan_request_reply` or `linkspan_request_fail`; the caller releases it. `LINKSPAN_DEFAULT`
-/// waits for ever here. The call succeeds and `request` gets NULL when another thread closes the server.
+/// Gets the next request, to be answered with `linkspan_request_reply` or `linkspan_request_fail`; the caller
+/// releases it. `LINKSPAN_DEFAULT` waits for ever here. If another thread closes the server, the call
+/// succeeds and `request` gets NULL.
 ///
-/// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM. From
-/// the first such call until the server is closed or freed, these signals have handlers of the library: the first signal ends the loop, the
-/// second one the program. A signal that the program handles or ignores when the loop begins is left alone; that is how to opt out. The
-/// handlers that the program had before come back with the last such object. A call with a time-out sets no handler.
+/// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM.
+/// From the first such call until the server is closed or freed, the library handles these signals: the first
+/// signal ends the loop, the second one the program. A signal that the program handles or ignores when the
+/// loop begins is left unchanged; that is how to opt out. The previous handlers are restored with the last
+/// such object. A call with a time-out sets no handler.
 ///
 /// # Safety
 /// `server` is live, `request` may be written.
@@ -62,7 +65,7 @@ pub unsafe extern "C" fn linkspan_server_next(
     }
 }
 
-/// Gives a descriptor for event loops: readable while `linkspan_server_next` would not wait. It stays the server's: do not close it.
+/// Gets a file descriptor for event loops: readable while `linkspan_server_next` would not wait. The server owns it: do not close it.
 ///
 /// # Safety
 /// `server` is live, `fd` may be written.
@@ -75,7 +78,7 @@ pub unsafe extern "C" fn linkspan_server_fileno(
     unsafe { ask(server, fd, |server| server.0.fileno()) }
 }
 
-/// Gives what has happened to the server since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+/// Gets the events of the server since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
 /// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
@@ -89,7 +92,7 @@ pub unsafe extern "C" fn linkspan_server_events(
     unsafe { ask(server, events, |server| Ok(linkspan_message::events(server.0.events()))) }
 }
 
-/// Gives the counters of the server as a map, which the caller releases.
+/// Gets the counters of the server as a map, which the caller releases.
 ///
 /// # Safety
 /// `server` is live, `stats` may be written.
@@ -102,7 +105,8 @@ pub unsafe extern "C" fn linkspan_server_stats(
     unsafe { ask(server, stats, |server| Ok(linkspan_message::of(server.0.stats()))) }
 }
 
-/// Closes the server once its answers have been taken over, within the time-out; waits of other threads end. It still has to be freed.
+/// Closes the server once its replies have been consumed, within the time-out; waits of other threads end. It
+/// still has to be freed.
 ///
 /// # Safety
 /// `server` is live.
@@ -119,7 +123,7 @@ pub unsafe extern "C" fn linkspan_server_close(
 /// `linkspan_channel_free`.
 ///
 /// # Safety
-/// `server` is NULL or what one of the functions gave, and no other call uses it.
+/// `server` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_server_free(server: *mut linkspan_server) -> linkspan_status {
     // SAFETY: as the caller promises.

@@ -1,4 +1,4 @@
-//! Services: a program that does its work step by step and takes the commands of its controller between the steps.
+//! Services: a program that works in steps and carries out the commands of its controller between the steps.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
@@ -17,32 +17,32 @@ use crate::options::{linkspan_options, options};
 use crate::sized::{read_sized, write_sized};
 use crate::status::linkspan_status;
 
-/// A program that a controller can query and command. Two threads of the library answer the controller whatever the program does;
-/// the program pulls what is for it with `linkspan_service_next`. Free it with `linkspan_service_free`.
+/// A program that a controller can query and command. Two threads of the library answer the controller at any
+/// time; the program takes its commands with `linkspan_service_next`. Free it with `linkspan_service_free`.
 ///
 /// One thread takes commands; any thread may log, request the shutdown and get the state.
 pub struct linkspan_service(pub(crate) Tagged<Serving>);
 
 handle_kind!(linkspan_service of Serving: b"service.");
 
-/// What a failure is called that is no error of Linkspan's: JSON-RPC's internal error, as in every language.
+/// The code of a failure that is not an error of Linkspan: JSON-RPC's internal error, as in every language.
 const INTERNAL_ERROR: i64 = -32603;
 
-/// A service with the command that its program carries out.
+/// A service with the command that its program is carrying out.
 pub(crate) struct Serving {
-    // Dropped before the service: failures of unanswered commands are sent before the goodbye.
+    // Dropped before the service: failures of unanswered commands are sent before the disconnect.
     open: Mutex<Open>,
     pub(crate) service: ServiceLoop,
 }
 
-/// What the program was given last.
+/// The last task.
 #[derive(Default)]
 struct Open {
     number: u64,
     held: Option<Held>,
 }
 
-/// A command that waits for its answer, with what C looks at meanwhile.
+/// A command that waits for its answer, with the data that C reads from it.
 struct Held {
     task: Task,
     name: CString,
@@ -50,7 +50,7 @@ struct Held {
     arguments: Arguments,
 }
 
-/// The reference to a command's arguments that the service holds.
+/// The service's reference to a command's arguments.
 struct Arguments(*mut linkspan_message);
 
 // SAFETY: a message may be read and released by any thread.
@@ -63,7 +63,7 @@ impl Drop for Arguments {
     }
 }
 
-/// How a service is set up. Zero and NULL mean the default, so all that is not named stays as it is.
+/// The options of a service. Zero and NULL mean the default.
 ///
 /// Begin with `linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;`.
 #[repr(C)]
@@ -71,27 +71,29 @@ impl Drop for Arguments {
 pub struct linkspan_service_options {
     /// `sizeof(linkspan_service_options)`.
     pub size: usize,
-    /// Where its controller listens: any stream transport. NULL for `$LINKSPAN_CONTROLLER`, else `"unix:controller"`.
+    /// The endpoint of its controller: any stream transport. NULL for `$LINKSPAN_CONTROLLER`, else
+    /// `"unix:controller"`.
     pub controller: *const c_char,
-    /// The period of its steps in nanoseconds, 1 for one after the other; 0 where it has no steps of its own.
+    /// The period of its steps in nanoseconds; 1 for steps without a pause, 0 for no steps.
     pub every: i64,
     /// Whether it waits in READY for the command RUN.
     pub paused: bool,
-    /// Whether signals are left alone. Otherwise SIGTERM and SIGINT are SHUTDOWN, a second one gives up what is under way,
-    /// and a third one kills.
+    /// Whether the library leaves signals alone. Otherwise the first SIGTERM or SIGINT is SHUTDOWN, the
+    /// second cancels the work in progress, and the third kills the program.
     pub leave_signals: bool,
     /// A description in one line.
     pub description: *const c_char,
-    /// What it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own; `commands_count` of them.
+    /// The commands that it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own;
+    /// `commands_count` of them.
     pub commands: *const *const c_char,
     /// How many there are.
     pub commands_count: usize,
-    /// The options of its link to the controller, or NULL.
+    /// The options of its connection to the controller, or NULL.
     pub channel: *const linkspan_options,
-    /// Runs in a thread of the library when what the program does is to be given up; NULL for a program that looks at
-    /// `linkspan_service_get_info`, or has nothing that takes long.
+    /// Runs in a thread of the library when the current work is cancelled; NULL for a program that reads
+    /// `is_cancelled` with `linkspan_service_get_info`, or whose tasks are short.
     pub on_cancel: Option<unsafe extern "C" fn(context: *mut c_void)>,
-    /// Handed to `on_cancel`.
+    /// Passed to `on_cancel`.
     pub on_cancel_context: *mut c_void,
 }
 
@@ -109,23 +111,23 @@ const DEFAULT: linkspan_service_options = linkspan_service_options {
     on_cancel_context: ptr::null_mut(),
 };
 
-/// A callback of the program's with its context.
+/// A callback of the program with its context.
 struct OnCancel(unsafe extern "C" fn(context: *mut c_void), *mut c_void);
 
-// SAFETY: the context is only handed back to the program's callback; that it runs in a thread of the library is in
-// the docs of `on_cancel`.
+// SAFETY: the context is only passed back to the program's callback; the documentation of `on_cancel` says
+// that it runs in a thread of the library.
 unsafe impl Send for OnCancel {}
 // SAFETY: as above.
 unsafe impl Sync for OnCancel {}
 
 impl OnCancel {
     fn run(&self) {
-        // SAFETY: the program gave the callback with its context and keeps both alive as long as the service.
+        // SAFETY: the program keeps the callback and its context alive as long as the service.
         unsafe { (self.0)(self.1) }
     }
 }
 
-/// The core's options.
+/// Converts to the core's options.
 ///
 /// # Safety
 /// As for `linkspan_service_start`.
@@ -139,7 +141,7 @@ unsafe fn set_up(given: *const linkspan_service_options) -> Result<ServiceOption
         }
         match u64::try_from(given.every) {
             Ok(0) => {}
-            // As quick as a clock can tell: one after the other.
+            // 1 ns: no pause between the steps.
             Ok(1) => core.every = Some(Duration::ZERO),
             Ok(ns) => core.every = Some(Duration::from_nanos(ns)),
             Err(_) => {
@@ -162,49 +164,49 @@ unsafe fn set_up(given: *const linkspan_service_options) -> Result<ServiceOption
     }
 }
 
-/// A command that the program carries out. Begin with `linkspan_task task = LINKSPAN_TASK_INIT;`.
+/// A command for the program to carry out. Begin with `linkspan_task task = LINKSPAN_TASK_INIT;`.
 ///
 /// Its texts and its arguments are views, which live until the task is answered.
 #[repr(C)]
 pub struct linkspan_task {
     /// `sizeof(linkspan_task)`.
     pub size: usize,
-    /// What is to be done.
+    /// The command.
     pub command: linkspan_command,
-    /// The state that the service comes from: READY, RUNNING, PAUSED or FAILED.
+    /// The state before the command: READY, RUNNING, PAUSED or FAILED.
     pub before: linkspan_state,
-    /// By which `linkspan_service_task_done` and `linkspan_service_task_failed` identify it.
+    /// Identifies the task in `linkspan_service_task_done` and `linkspan_service_task_failed`.
     pub number: u64,
-    /// Its name: `"STEP"`, `"PAUSE"`, or of the service's own. `""` at the end.
+    /// The name of the command: `"STEP"`, `"PAUSE"`, or one of the service's own. `""` at the end.
     pub name: *const c_char,
-    /// The id that its sender chose; `""` for a step, and for a shutdown by a signal.
+    /// The id from its sender; `""` for a step, and for a shutdown by a signal.
     pub id: *const c_char,
-    /// How many nanoseconds remained for it when it was given, or `LINKSPAN_FOREVER`.
+    /// The remaining nanoseconds when the task was taken, or `LINKSPAN_FOREVER`.
     pub remaining: i64,
-    /// With what: a message whose value is null where there is nothing. NULL at the end.
+    /// The arguments: a message, whose value is null if there are none. NULL at the end.
     pub arguments: *const linkspan_message,
 }
 
-/// How a service is now. Begin with `linkspan_service_info info = LINKSPAN_SERVICE_INFO_INIT;`.
+/// The state of a service. Begin with `linkspan_service_info info = LINKSPAN_SERVICE_INFO_INIT;`.
 #[repr(C)]
 pub struct linkspan_service_info {
     /// `sizeof(linkspan_service_info)`.
     pub size: usize,
     /// Its state.
     pub state: linkspan_state,
-    /// Whether what the program does now is to be given up.
+    /// Whether the current work is cancelled.
     pub is_cancelled: bool,
     /// Whether it is connected to a controller.
     pub is_connected: bool,
-    /// The number that was drawn for this incarnation.
+    /// The random number of this incarnation.
     pub epoch: u64,
 }
 
-/// Starts a service of this name: STARTING. It calls its controller in the background, again and again; nothing here waits for
-/// one. `options` may be NULL.
+/// Starts a service with this name: STARTING. It connects to its controller in the background and retries; no
+/// call waits for a controller. `options` may be NULL.
 ///
 /// # Safety
-/// `name` is NUL-terminated, `options` NULL or good, `service` may be written.
+/// `name` is NUL-terminated, `options` NULL or valid, `service` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_start(
     name: *const c_char,
@@ -220,10 +222,11 @@ pub unsafe extern "C" fn linkspan_service_start(
     }
 }
 
-/// Gives the next task, to be answered with `linkspan_service_task_done` or `linkspan_service_task_failed` before the
-/// next call. `LINKSPAN_DEFAULT` waits for ever here. With the first call the service is READY, and RUNNING unless it was to be
-/// paused. At the end the call succeeds with the command `LINKSPAN_COMMAND_END`, and the controller has been informed. When it fails, `task`
-/// stays as it was: `Timeout` where nothing was to be done in time, `InvalidState` while a task is open.
+/// Gets the next task, to be answered with `linkspan_service_task_done` or `linkspan_service_task_failed`
+/// before the next call. `LINKSPAN_DEFAULT` waits for ever here. With the first call the service is READY,
+/// and then RUNNING unless `paused` is set. At the end the call succeeds with the command
+/// `LINKSPAN_COMMAND_END`, and the controller has been informed. A call that fails leaves `task` unchanged:
+/// `Timeout` if there was no task in time, `InvalidState` while a task is open.
 ///
 /// # Safety
 /// `service` is live, `task` points to a `linkspan_task` whose `size` is set.
@@ -246,11 +249,12 @@ pub unsafe extern "C" fn linkspan_service_next(
     }
 }
 
-/// Answers a task: it is done. The sender of the command gets `value`, which may be NULL. `InvalidState` for a task that has been
-/// answered.
+/// Answers a task: it is done. The sender of the command gets `value`, which may be NULL. `InvalidState` for
+/// a task that was answered before.
 ///
 /// # Safety
-/// `service` is live, `task` points to what `linkspan_service_next` gave, `value` is NULL or a live message.
+/// `service` is live, `task` points to a task from `linkspan_service_next`, `value` is NULL or a live
+/// message.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_task_done(
     service: *const linkspan_service,
@@ -266,8 +270,9 @@ pub unsafe extern "C" fn linkspan_service_task_done(
     }
 }
 
-/// Answers a task: it could not be done, and why: a status, and a text for a person, NULL for that of this thread's last
-/// error. `LINKSPAN_REMOTE` is for what is no error of Linkspan's. The state is then as it was before the command.
+/// Answers a task: it failed, with a status and a text; NULL for the text of this thread's last error.
+/// `LINKSPAN_REMOTE` is for failures that are not errors of Linkspan. The state is then as before the
+/// command.
 ///
 /// # Safety
 /// As for `linkspan_service_task_done`; `text` is NULL or NUL-terminated.
@@ -287,8 +292,8 @@ pub unsafe extern "C" fn linkspan_service_task_failed(
     }
 }
 
-/// Puts the service into the state FAILED: it cannot go on, until RUN tries again or SHUTDOWN ends it. A status and a text say why, as
-/// for `linkspan_service_task_failed`; a task that is open is still to be answered.
+/// Puts the service into the state FAILED until RUN tries again or SHUTDOWN ends it. A status and a text give
+/// the reason, as for `linkspan_service_task_failed`; an open task is still to be answered.
 ///
 /// # Safety
 /// `service` is live, `text` is NULL or NUL-terminated.
@@ -307,7 +312,7 @@ pub unsafe extern "C" fn linkspan_service_set_failed(
     }
 }
 
-/// Sets the reason that the record of the service shows, although it goes on: what is wrong; NULL or `""` for nothing any more.
+/// Sets the reason in the record of a service that has a problem but continues; NULL or `""` removes it.
 ///
 /// # Safety
 /// `service` is live, `text` is NULL or NUL-terminated.
@@ -325,8 +330,8 @@ pub unsafe extern "C" fn linkspan_service_set_reason(
     }
 }
 
-/// Adds a line to the service's log, of the level `"debug"`, `"info"`, `"warning"` or `"error"`, NULL for `"info"`;
-/// `OutOfRange` for any other. Any thread may call it.
+/// Adds a line to the service's log, with the level `"debug"`, `"info"`, `"warning"` or `"error"`, NULL for
+/// `"info"`; `OutOfRange` for any other. Any thread may call it.
 ///
 /// # Safety
 /// `service` is live, `text` is NUL-terminated, `level` is NULL or NUL-terminated.
@@ -346,7 +351,8 @@ pub unsafe extern "C" fn linkspan_service_log(
     }
 }
 
-/// As a signal to stop would: SHUTDOWN, and the second time, what is under way is given up. Any thread may call it.
+/// Acts like a stop signal: the first call is SHUTDOWN, the second one cancels the work in progress. Any
+/// thread may call it.
 ///
 /// # Safety
 /// `service` is live.
@@ -361,7 +367,7 @@ pub unsafe extern "C" fn linkspan_service_shutdown(service: *const linkspan_serv
     }
 }
 
-/// How the service is now. Any thread may call it.
+/// Gets the state of the service. Any thread may call it.
 ///
 /// # Safety
 /// `service` is live, `info` points to a `linkspan_service_info` whose `size` is set.
@@ -387,7 +393,8 @@ pub unsafe extern "C" fn linkspan_service_get_info(
     }
 }
 
-/// Gives a descriptor for event loops: readable while `linkspan_service_next` may have something. It stays the service's: do not close it.
+/// Gets a file descriptor for event loops: readable while `linkspan_service_next` may have a task. It stays the
+/// service's: do not close it.
 ///
 /// # Safety
 /// `service` is live, `fd` may be written.
@@ -400,7 +407,7 @@ pub unsafe extern "C" fn linkspan_service_fileno(
     unsafe { ask(service, fd, |service| Ok(service.0.service.fileno())) }
 }
 
-/// Gives the counters of the service as a map, which the caller releases.
+/// Gets the counters of the service as a map, which the caller releases.
 ///
 /// # Safety
 /// `service` is live, `stats` may be written.
@@ -413,8 +420,8 @@ pub unsafe extern "C" fn linkspan_service_stats(
     unsafe { ask(service, stats, |service| Ok(linkspan_message::of(service.0.service.stats()))) }
 }
 
-/// Says goodbye to the controller in the state in which the service is, within the time-out; waits of other threads end. It still has to be
-/// freed.
+/// Disconnects from the controller with the current state of the service, within the time-out; waits of other
+/// threads end. It still has to be freed.
 ///
 /// # Safety
 /// `service` is live.
@@ -431,7 +438,7 @@ pub unsafe extern "C" fn linkspan_service_close(
 /// `linkspan_channel_free`.
 ///
 /// # Safety
-/// `service` is NULL or what one of the functions gave, and no other call uses it.
+/// `service` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_service_free(service: *mut linkspan_service) -> linkspan_status {
     // SAFETY: as the caller promises.
@@ -443,7 +450,7 @@ impl Serving {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a task until it is answered, and shows it to C.
+    /// Keeps a task until it is answered, and returns it as C reads it.
     fn hold(&self, task: Task) -> linkspan_task {
         let text = |text: &str| CString::new(text.replace('\0', "\u{2400}")).unwrap_or_default();
         let mut open = self.open();
@@ -471,12 +478,12 @@ impl Serving {
         full
     }
 
-    /// The task that a command stands for, once.
+    /// Takes the open task that C answers, once.
     ///
     /// # Safety
     /// `task` is NULL or points to a task whose `size` is set.
     unsafe fn take(&self, task: *const linkspan_task) -> Result<Held> {
-        // SAFETY: as the caller promises; a task that ends before its number is refused.
+        // SAFETY: as the caller promises; a struct too short for the number is refused.
         let number = unsafe {
             if task.is_null() {
                 return Err(is_null("a task"));
@@ -514,7 +521,7 @@ impl linkspan_task {
     }
 }
 
-/// The error that a status and a text mean.
+/// The error for a status and a text.
 ///
 /// # Safety
 /// `text` is NULL or NUL-terminated.

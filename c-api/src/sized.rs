@@ -1,8 +1,10 @@
-//! Structs of C's that begin with their size, so that a program that was compiled with an older header has a shorter one.
+//! C structs that begin with their size, because a program compiled with an older header has a shorter
+//! struct.
 
 use linkspan::{Error, ErrorKind, Result};
 
-/// Reads a struct that begins with its size; what an older program does not have stays as in `default`.
+/// Reads a struct that begins with its size; fields that an older program does not have get their values from
+/// `default`.
 ///
 /// # Safety
 /// `pointer` is NULL or points to as many bytes as the `usize` at its beginning gives. Every field of `T` is valid
@@ -26,7 +28,7 @@ pub(crate) unsafe fn read_sized<T: Copy>(pointer: *const T, default: T) -> Resul
     Ok(here)
 }
 
-/// Fills a struct that begins with its size, as far as it reaches.
+/// Fills a struct that begins with its size, up to that size.
 ///
 /// # Safety
 /// `pointer` is NULL or points to as many writable bytes as the `usize` at its beginning gives.
@@ -35,7 +37,7 @@ pub(crate) unsafe fn write_sized<T>(pointer: *mut T, full: T) {
         return;
     }
     const SIZE: usize = size_of::<usize>();
-    // SAFETY: the struct begins with its size; between that and `size` bytes are written, no more than T has.
+    // SAFETY: the struct begins with its size; `size` bytes are written at most, no more than T has.
     unsafe {
         let size = pointer.cast::<usize>().read().min(size_of::<T>());
         if size > SIZE {

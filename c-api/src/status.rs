@@ -62,7 +62,7 @@ pub const LINKSPAN_CORRUPT: linkspan_status = 126;
 /// A defect in Linkspan: please report it.
 pub const LINKSPAN_INTERNAL: linkspan_status = 127;
 
-/// Each code with its name; a test holds this and the constants to the core's table.
+/// Each code with its name; a test compares this and the constants with the core's table.
 const NAMES: &[(linkspan_status, &CStr)] = &[
     (LINKSPAN_OK, c"Ok"),
     (LINKSPAN_TRANSPORT_UNAVAILABLE, c"TransportUnavailable"),
@@ -101,8 +101,8 @@ pub extern "C" fn linkspan_version() -> *const c_char {
     VERSION.as_ptr().cast()
 }
 
-/// The name of a status as every language writes it: `"Timeout"`; `"Ok"` for zero, `"Unknown"` for a number that
-/// is no status. Lives as long as the program.
+/// The name of a status, the same in every language: `"Timeout"`; `"Ok"` for zero, `"Unknown"` for a number
+/// that is no status. Lives as long as the program.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_status_name(status: linkspan_status) -> *const c_char {
     NAMES.iter().find(|(code, _)| *code == status).map_or(c"Unknown", |(_, name)| name).as_ptr()

@@ -14,15 +14,17 @@ use crate::status::linkspan_status;
 
 /// Receives what a publisher sends. Free it with `linkspan_subscriber_free`.
 ///
-/// One thread at a time receives, another one gets `InvalidState`: give each a subscriber of its own. Any thread may close it.
+/// One thread at a time receives, a second one gets `InvalidState`: use one subscriber per thread. Any thread
+/// may close it.
 pub struct linkspan_subscriber(pub(crate) Tagged<Subscriber>);
 
 handle_kind!(linkspan_subscriber of Subscriber: b"subscrib");
 
-/// Subscribes at an endpoint, at once: the publisher may come later, and come back. `options` may be NULL.
+/// Subscribes at an endpoint without waiting: the publisher may start later, and restart. `options` may be
+/// NULL.
 ///
 /// # Safety
-/// `endpoint` is NUL-terminated, `options` NULL or good, `subscriber` may be written.
+/// `endpoint` is NUL-terminated, `options` NULL or valid, `subscriber` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_subscriber_new(
     endpoint: *const c_char,
@@ -38,8 +40,8 @@ pub unsafe extern "C" fn linkspan_subscriber_new(
     }
 }
 
-/// Receives a message, which the caller releases. `Lagged` once where messages were missed; the next call goes on. `NotFound` where no
-/// publisher was found in all that time.
+/// Receives a message, which the caller releases. `Lagged` once if messages were missed; the next call
+/// continues. `NotFound` if no publisher was found within the time-out.
 ///
 /// # Safety
 /// `subscriber` is live, `message` may be written.
@@ -57,7 +59,7 @@ pub unsafe extern "C" fn linkspan_subscriber_recv(
     }
 }
 
-/// Receives a message without waiting; `Empty` where none is there.
+/// Receives a message without waiting; `Empty` if none is there.
 ///
 /// # Safety
 /// As for `linkspan_subscriber_recv`.
@@ -70,9 +72,10 @@ pub unsafe extern "C" fn linkspan_subscriber_try_recv(
     unsafe { ask(subscriber, message, |subscriber| Ok(linkspan_message::arrived(subscriber.0.try_recv()?))) }
 }
 
-/// Waits for a message and takes those that arrived after it, too: at most `max` in all, for which there is room at `messages`.
-/// `count` gets how many those are; the caller releases each. An error behind the first message is returned by the next call. All of them
-/// count as consumed with the next call that receives.
+/// Waits for a message and also takes those that have arrived behind it: at most `max` in all, for which
+/// there is room at `messages`. `count` gets their number; the caller releases each. An error behind the
+/// first message is returned by the next call. All of them count as consumed with the next call that
+/// receives.
 ///
 /// # Safety
 /// `subscriber` is live, `messages` has room for `max` pointers, `count` may be written.
@@ -92,7 +95,7 @@ pub unsafe extern "C" fn linkspan_subscriber_recv_many(
     }
 }
 
-/// Says whether a message is there, without waiting and without taking it.
+/// Reports whether a message is available, without waiting and without taking it.
 ///
 /// # Safety
 /// `subscriber` is live, `there` may be written.
@@ -105,7 +108,7 @@ pub unsafe extern "C" fn linkspan_subscriber_poll(
     unsafe { ask(subscriber, there, |subscriber| subscriber.0.poll()) }
 }
 
-/// Acknowledges, with the option `ack` `"manual"`, all messages that were received: they have been consumed. Those that were not
+/// With the option `ack` `"manual"`: acknowledges all messages that were received. Those that are not
 /// acknowledged when this program ends are sent to its next incarnation.
 ///
 /// # Safety
@@ -116,14 +119,15 @@ pub unsafe extern "C" fn linkspan_subscriber_ack(subscriber: *const linkspan_sub
     unsafe { tell(subscriber, |subscriber| subscriber.0.ack()) }
 }
 
-/// Gives the next message of a loop, which the caller releases. `LINKSPAN_DEFAULT` waits for ever here. The call succeeds and `message` gets
-/// NULL when another thread closes the subscriber. Missed messages are not an error here: `missed` of `linkspan_message_get_info` is how
-/// many just before this one.
+/// Gets the next message of a loop, which the caller releases. `LINKSPAN_DEFAULT` waits for ever here. If
+/// another thread closes the subscriber, the call succeeds and `message` gets NULL. Missed messages are not
+/// an error here: `missed` of `linkspan_message_get_info` is their number directly before this one.
 ///
-/// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM. From
-/// the first such call until the subscriber is closed or freed, these signals have handlers of the library: the first signal ends the loop, the
-/// second one the program. A signal that the program handles or ignores when the loop begins is left alone; that is how to opt out. The
-/// handlers that the program had before come back with the last such object. A call with a time-out sets no handler.
+/// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM.
+/// From the first such call until the subscriber is closed or freed, the library handles these signals: the
+/// first signal ends the loop, the second one the program. A signal that the program handles or ignores when
+/// the loop begins is left unchanged; that is how to opt out. The previous handlers are restored with the
+/// last such object. A call with a time-out sets no handler.
 ///
 /// # Safety
 /// `subscriber` is live, `message` may be written.
@@ -142,7 +146,7 @@ pub unsafe extern "C" fn linkspan_subscriber_next(
     }
 }
 
-/// Gives a descriptor for event loops: readable while a receive would not wait. It stays the subscriber's: do not close it.
+/// Gets a file descriptor for event loops: readable while a receive would not wait. The subscriber owns it: do not close it.
 ///
 /// # Safety
 /// `subscriber` is live, `fd` may be written.
@@ -155,7 +159,7 @@ pub unsafe extern "C" fn linkspan_subscriber_fileno(
     unsafe { ask(subscriber, fd, |subscriber| subscriber.0.fileno()) }
 }
 
-/// Gives what has happened to the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+/// Gets the events of the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
 /// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
@@ -169,7 +173,7 @@ pub unsafe extern "C" fn linkspan_subscriber_events(
     unsafe { ask(subscriber, events, |subscriber| Ok(linkspan_message::events(subscriber.0.events()))) }
 }
 
-/// Gives the counters of the subscriber as a map, which the caller releases.
+/// Gets the counters of the subscriber as a map, which the caller releases.
 ///
 /// # Safety
 /// `subscriber` is live, `stats` may be written.
@@ -203,7 +207,7 @@ pub unsafe extern "C" fn linkspan_subscriber_close(
 /// `linkspan_channel_free`.
 ///
 /// # Safety
-/// `subscriber` is NULL or what one of the functions gave, and no other call uses it.
+/// `subscriber` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_subscriber_free(subscriber: *mut linkspan_subscriber) -> linkspan_status {
     // SAFETY: as the caller promises.

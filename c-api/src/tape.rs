@@ -1,13 +1,14 @@
 //! A value as a flat sequence of events: recorded by a sink, replayed as a source, without a tree.
 //!
-//! Writers record what a program puts, readers what a decoder gives. Texts, bytes and the elements of arrays stay in the received body
-//! where they lie there whole; the rest is copied to one block of memory, which is used again for the next value.
+//! Writers record what a program puts, readers what a decoder produces. Texts, bytes and the elements of
+//! arrays stay in the received body if they are contiguous there; the rest is copied to one block of memory,
+//! which is reused for the next value.
 
 use bytes::Bytes;
 use linkspan::value::{Decimal, NdArrayRef, Sink, Source, ValueBuilder};
 use linkspan::{BigInt, DType, Error, ErrorKind, Order, Result, Timestamp, Value};
 
-/// Where bytes are: in the body that was received, or in the tape's own memory.
+/// A range of bytes: in the received body, or in the tape's own memory.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Slice {
     at: usize,
@@ -29,7 +30,7 @@ pub(crate) enum Event {
     Timestamp(i64),
     Uuid([u8; 16]),
     Decimal(Slice),
-    /// The shape is `rank` numbers from `shape` on.
+    /// The shape is the `rank` numbers from `shape` on.
     NdArray {
         dtype: DType,
         order: Order,
@@ -49,7 +50,7 @@ pub(crate) enum Event {
     },
 }
 
-/// An event with its key in the map around it; the key is empty anywhere else.
+/// An event with its key in the enclosing map; the key is empty elsewhere.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
     pub key: Slice,
@@ -66,7 +67,7 @@ pub(crate) struct Tape {
 }
 
 impl Tape {
-    /// Forgets the value and keeps the memory.
+    /// Removes the value and keeps the memory.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.memory.clear();
@@ -86,7 +87,7 @@ impl Tape {
         &from[slice.at..slice.at + slice.length]
     }
 
-    /// The text of a slice, which was text when it was recorded.
+    /// The text of a slice that was recorded as text.
     pub fn text(&self, slice: Slice) -> Result<&str> {
         std::str::from_utf8(self.bytes(slice)).map_err(|_| {
             Error::new(ErrorKind::Internal, "a recorded text is not UTF-8; please report it".to_owned())
@@ -127,7 +128,7 @@ impl Tape {
         Ok(())
     }
 
-    /// Says how many values the array or map at `opened` has, which ends here.
+    /// Sets the number of values of the array or map that began at `opened` and ends here.
     pub fn close(&mut self, opened: usize, values: usize) {
         let end = self.entries.len();
         if let Some(Entry { event: Event::Array { count, after } | Event::Map { count, after }, .. }) =
@@ -137,13 +138,13 @@ impl Tape {
         }
     }
 
-    /// Records the value that `source` sends.
+    /// Records the value from `source`.
     pub fn record(&mut self, source: &(impl Source + ?Sized)) -> Result<()> {
         self.clear();
         source.walk(&mut Recorder::into(self, &[]))
     }
 
-    /// Records the value that a decoder gives of `body`, whose bytes stay where they are.
+    /// Records the value that a decoder reads from `body`, whose bytes stay in place.
     pub fn record_body(
         &mut self,
         body: &Bytes,
@@ -156,7 +157,7 @@ impl Tape {
         decode(&mut recorder)
     }
 
-    /// Records the value that a decoder gives of `bytes`, which are copied once and may be freed.
+    /// Records the value that a decoder reads from `bytes`, which are copied once and may be freed.
     pub fn record_bytes(
         &mut self,
         bytes: &[u8],
@@ -179,7 +180,7 @@ impl Tape {
         builder.finish()
     }
 
-    /// Sends the event at `at` and all that lies in it, and returns the position of the next event.
+    /// Sends the event at `at` and all inside it, and returns the position of the next event.
     pub fn send<S: Sink + ?Sized>(&self, at: usize, sink: &mut S) -> Result<usize> {
         let Some(Entry { event, .. }) = self.entries.get(at) else {
             sink.null()?;
@@ -235,10 +236,10 @@ impl Source for Tape {
     }
 }
 
-/// A sink that records. What drives it keeps the promises of a sink, so nothing is checked here.
+/// A sink that records. Its callers obey the rules of a sink, so nothing is checked here.
 pub(crate) struct Recorder<'a> {
     tape: &'a mut Tape,
-    /// Where the bytes lie that the decoder reads: what lies in them need not be copied.
+    /// The bytes that the decoder reads: slices of them need not be copied.
     origin: std::ops::Range<usize>,
     in_body: bool,
     key: Slice,

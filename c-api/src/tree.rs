@@ -1,26 +1,27 @@
 //! A value that is being built: a tree with a cursor.
 //!
-//! A program that fills the same message again and again puts the same keys in the same order. So a tree that is emptied keeps its map
-//! with the keys; a key that is put where it was before takes the memory that is there.
+//! A program that fills the same message repeatedly puts the same keys in the same order. So a tree that is
+//! cleared keeps its map with the keys, and a key that is put again at the same position reuses its memory.
 
 use std::mem;
 
 use linkspan::value::Map;
 use linkspan::{Error, ErrorKind, Limits, Result, Value};
 
-/// A value that is being built: the arrays and maps that are open lie on one path from the root.
+/// A value that is being built: the open arrays and maps are on one path from the root.
 #[derive(Default)]
 pub(crate) struct Tree {
     root: Option<Value>,
-    /// Positions from the root to the innermost open array or map; none where nothing is open.
+    /// Positions from the root to the innermost open array or map; `None` if nothing is open.
     open: Option<Vec<usize>>,
     /// Whether the root was opened by the first key that was put, so that it needs no end.
     implied: bool,
-    /// How many entries of the root, a map, are of this value; those behind them are keys of the value before. None where all are.
+    /// How many entries of the root map belong to this value; the others are keys of the previous value.
+    /// `None` if all do.
     reused: Option<usize>,
 }
 
-/// A longer map is not kept: up to here it has no table of its keys that would have to be built again.
+/// A longer map is not kept: up to this length it has no table of its keys to rebuild.
 const KEPT_ENTRIES: usize = 16;
 /// A longer key is not kept.
 const KEPT_KEY: usize = 64;
@@ -28,22 +29,22 @@ const KEPT_KEY: usize = 64;
 static NULL: Value = Value::Null;
 
 impl Tree {
-    /// A whole value.
+    /// A complete value.
     pub fn of(value: Value) -> Tree {
         Tree { root: Some(value), ..Tree::default() }
     }
 
-    /// A map that keys were put into, and that takes more.
+    /// A map with keys, to which more can be put.
     pub fn begun(map: Value) -> Tree {
         Tree { open: Some(Vec::new()), implied: true, ..Tree::of(map) }
     }
 
-    /// Whether it is empty and keeps nothing of a value before.
+    /// Whether it is empty and keeps nothing of a previous value.
     pub fn is_unused(&self) -> bool {
         self.root.is_none()
     }
 
-    /// Makes it empty, and keeps the keys of a short map; its values go.
+    /// Clears it, and keeps the keys of a short map but not its values.
     pub fn clear(&mut self) {
         self.open = None;
         self.implied = false;
@@ -63,7 +64,8 @@ impl Tree {
         self.root = None;
     }
 
-    /// Whether keys of the value before are still there: [`trim`](Self::trim) takes them away before the value is read.
+    /// Whether keys of the previous value are left: [`trim`](Self::trim) removes them before the value is
+    /// read.
     pub fn has_stale(&self) -> bool {
         match (self.reused, &self.root) {
             (Some(fresh), Some(Value::Map(entries))) => fresh < entries.len(),
@@ -71,7 +73,7 @@ impl Tree {
         }
     }
 
-    /// Takes the keys of the value before away.
+    /// Removes the keys of the previous value.
     pub fn trim(&mut self) {
         let Some(fresh) = self.reused.take() else { return };
         if fresh == 0 && self.open.is_none() {
@@ -81,12 +83,12 @@ impl Tree {
         }
     }
 
-    /// What is there, be it whole or not.
+    /// The value so far, complete or not.
     pub fn so_far(&self) -> &Value {
         self.root.as_ref().unwrap_or(&NULL)
     }
 
-    /// The value, once everything that was begun has ended.
+    /// The value, if nothing is open any more.
     pub fn whole(&self) -> Result<&Value> {
         let open = self.open.as_ref().map_or(0, |open| open.len() + usize::from(!self.implied));
         if open > 0 {
@@ -105,14 +107,14 @@ impl Tree {
         self.open.as_ref().map_or(0, |open| open.len() + 1)
     }
 
-    /// Puts a value at the cursor and gives its position.
+    /// Puts a value at the cursor and returns its position.
     pub fn put(&mut self, key: Option<&str>, mut value: Value) -> Result<usize> {
         self.put_from(key, &mut value)
     }
 
-    /// The same of a value that is taken only where it is put: after an error it is still there.
+    /// Like [`put`](Self::put), but takes the value only on success: after an error it is still there.
     pub fn put_from(&mut self, key: Option<&str>, value: &mut Value) -> Result<usize> {
-        // What has no values inside it is as deep as what it is put into, which was checked when that was opened.
+        // A value without inner values is as deep as its container, which was checked when that was opened.
         if matches!(value, Value::Array(_) | Value::Map(_)) {
             let limit = Limits::default().depth as usize;
             if self.depth() + depth_within(value, limit) > limit {
@@ -199,7 +201,7 @@ impl Tree {
     }
 }
 
-/// Takes all but the first entries away.
+/// Removes all but the first entries.
 fn keep_first(entries: &mut Map, count: usize) {
     let mut position = 0;
     entries.retain(|_, _| {
@@ -213,7 +215,7 @@ fn state(text: &str) -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// How many arrays and maps lie inside each other, counted to one more than `limit`.
+/// The depth of nested arrays and maps, counted to one more than `limit`.
 fn depth_within(value: &Value, limit: usize) -> usize {
     let inner = |values: &mut dyn Iterator<Item = &Value>| {
         if limit == 0 { 1 } else { 1 + values.map(|v| depth_within(v, limit - 1)).max().unwrap_or(0) }
@@ -261,7 +263,7 @@ mod tests {
             used.clear();
             put_all(&mut used, entries);
             assert_eq!(trimmed(&mut used), *new.whole().unwrap(), "{entries:?}");
-            // What is put after the value was read belongs to it, too.
+            // A key that is put after the value was read belongs to it, too.
             used.put(Some("e"), Value::Null).unwrap();
             new.put(Some("e"), Value::Null).unwrap();
             assert_eq!(trimmed(&mut used), *new.whole().unwrap(), "{entries:?}");

@@ -20,34 +20,35 @@ pub struct linkspan_walk(pub(crate) Tagged<Walk>);
 
 handle_kind!(linkspan_walk of Walk: b"walk....");
 
-/// What a walk is.
+/// The state of a walk.
 pub(crate) struct Walk {
     message: Reference,
-    /// Where it began, then the positions down to the value that comes next.
+    /// The path of the start, then the positions down to the next value.
     path: String,
     next: Option<Vec<usize>>,
 }
 
-/// One value of a walk. What its `type` does not call for is zero or NULL; texts, bytes and arrays are views.
+/// One value of a walk. Fields that its `type` does not use are zero or NULL; texts, bytes and arrays are
+/// views.
 ///
 /// Begin with `linkspan_item item = LINKSPAN_ITEM_INIT;`.
 #[repr(C)]
 pub struct linkspan_item {
     /// `sizeof(linkspan_item)`.
     pub size: usize,
-    /// The kind of the value.
+    /// The type of the value.
     pub r#type: linkspan_type,
-    /// 0 for the value that the walk began with, 1 for what lies in it, and so on.
+    /// 0 for the value where the walk began, 1 for the values inside it, and so on.
     pub depth: u32,
-    /// The key in the map around it, not NUL-terminated; NULL in an array and at depth 0.
+    /// The key in the enclosing map, not NUL-terminated; NULL in an array and at depth 0.
     pub key: *const c_char,
-    /// How many bytes the key has.
+    /// The length of the key in bytes.
     pub key_length: usize,
-    /// The position in the array or map around it.
+    /// The position in the enclosing array or map.
     pub position: usize,
-    /// As `linkspan_message_count` gives it: an array or map is followed by so many values one level deeper.
+    /// As from `linkspan_message_count`: this many values, one level deeper, follow an array or map.
     pub count: usize,
-    /// For `LINKSPAN_TYPE_BOOL`; and whether a big integer is below zero.
+    /// For `LINKSPAN_TYPE_BOOL`; also whether a big integer is below zero.
     pub truth: bool,
     /// For `LINKSPAN_TYPE_INT`, and nanoseconds since 1970 for `LINKSPAN_TYPE_TIMESTAMP`.
     pub integer: i64,
@@ -59,13 +60,13 @@ pub struct linkspan_item {
     pub text: *const c_char,
     /// For `LINKSPAN_TYPE_BYTES`, `LINKSPAN_TYPE_UUID`, and the magnitude for `LINKSPAN_TYPE_BIG_INT`.
     pub bytes: *const u8,
-    /// How many bytes `text` or `bytes` has.
+    /// The length of `text` or `bytes` in bytes.
     pub length: usize,
     /// For `LINKSPAN_TYPE_NDARRAY`.
     pub array: linkspan_array,
 }
 
-/// Begins a walk at the value at a path, `""` for the whole. A map or an array comes before what lies in it.
+/// Begins a walk at the value at a path, `""` for the whole. A map or an array precedes the values inside it.
 ///
 /// # Safety
 /// `message` is a live message, `path` is NUL-terminated, `walk` may be written.
@@ -87,7 +88,7 @@ pub unsafe extern "C" fn linkspan_walk_new(
     }
 }
 
-/// Gives the next value; `Empty` after the last.
+/// Gets the next value; `Empty` after the last.
 ///
 /// # Safety
 /// `walk` is a live walk, `item` points to a `linkspan_item` whose `size` is set.
@@ -97,7 +98,7 @@ pub unsafe extern "C" fn linkspan_walk_next(
     item: *mut linkspan_item,
 ) -> linkspan_status {
     guard(|| {
-        // SAFETY: as the caller promises; a walk is used by one thread at a time, and it was looked at first.
+        // SAFETY: as the caller promises; a walk is used by one thread at a time, and it was checked first.
         let walk = unsafe {
             handle(walk)?;
             (*walk).0.deref_mut()
@@ -123,7 +124,7 @@ pub unsafe extern "C" fn linkspan_walk_next(
                 }
             }
             full.fill(here, message)?;
-            // SAFETY: the caller gives NULL or a struct with its size set.
+            // SAFETY: the caller passes NULL or a struct with its size set.
             unsafe { write_sized(item, full) };
             let mut next = positions;
             if below(here, 0).is_some() {
@@ -205,11 +206,11 @@ impl linkspan_item {
     }
 }
 
-/// Ends the walk, releases its message and frees it. NULL is allowed; a second call for the same walk, and any other use of it, is `InvalidState`: see
-/// `linkspan_channel_free`.
+/// Ends the walk, releases its message and frees it. NULL is allowed; a second call for the same walk, and
+/// any other use of it, is `InvalidState`: see `linkspan_channel_free`.
 ///
 /// # Safety
-/// `walk` is NULL or what one of the functions gave, and no other call uses it.
+/// `walk` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_walk_free(walk: *mut linkspan_walk) -> linkspan_status {
     // SAFETY: as the caller promises.

@@ -1,4 +1,4 @@
-//! Writing a value event by event, without a tree: what generated code calls.
+//! Writes a value event by event, without a tree, for generated code.
 
 use std::collections::HashSet;
 use std::ffi::c_char;
@@ -16,15 +16,16 @@ use crate::object::{Tagged, free, give, handle_kind};
 use crate::status::linkspan_status;
 use crate::tape::{Event, Slice, Tape};
 
-/// Writes values one after the other, event by event, with less work than a message that is built. Free it with `linkspan_writer_free`; keep one for many values, since it uses its memory again. One thread at a time may use it.
+/// Writes values one by one, with less work than building a message. Free it with `linkspan_writer_free`;
+/// reuse one for many messages, since it keeps its memory. One thread at a time may use it.
 ///
-/// The first error stays: calls after it do nothing and return it again, up to `linkspan_writer_finish` or
-/// `linkspan_writer_encode`, which return it, too, and start a new value. So only their status needs to be checked.
+/// The first error stays: later calls do nothing and return it, up to and including `linkspan_writer_finish`
+/// or `linkspan_writer_encode`, which also start a new value. So only their status needs to be checked.
 pub struct linkspan_writer(pub(crate) Tagged<Writer>);
 
 handle_kind!(linkspan_writer of Writer: b"writer..");
 
-/// What a writer is.
+/// The state of a writer.
 #[derive(Default)]
 pub(crate) struct Writer {
     tape: Tape,
@@ -32,19 +33,19 @@ pub(crate) struct Writer {
     error: Option<Error>,
 }
 
-/// An array or a map that is open.
+/// An open array or map.
 struct Open {
     at: usize,
     count: usize,
     is_map: bool,
-    /// A bit for each key, by its length and its ends: two keys that share none differ.
+    /// One bit per key, from its length and its ends: two keys with different bits differ.
     keys: u64,
     /// Whether two keys shared a bit, so that all are compared at the end.
     doubtful: bool,
 }
 
 impl Writer {
-    /// Notes that a value comes, and gives its key.
+    /// Notes that a value follows, and records its key.
     #[inline]
     fn place(&mut self, key: Option<&str>) -> Result<Slice> {
         let Some(open) = self.open.last_mut() else {
@@ -110,7 +111,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the value: the error that stayed, or the tape if the value is whole.
+    /// Ends the value: returns the first error, or the tape if the value is complete.
     fn whole(&mut self) -> Result<&mut Tape> {
         if let Some(error) = self.error.take() {
             return Err(error);
@@ -128,7 +129,7 @@ impl Writer {
         Ok(&mut self.tape)
     }
 
-    /// Says where an error is: at this key, in the innermost `depth` arrays and maps that are open.
+    /// Adds the path to an error: this key, in the innermost `depth` open arrays and maps.
     #[cold]
     fn locate(&self, error: Error, key: Option<&str>, depth: usize) -> Error {
         let open = &self.open[..depth.min(self.open.len())];
@@ -149,7 +150,7 @@ impl Writer {
         error
     }
 
-    /// Forgets the value, and the error.
+    /// Removes the value and the error.
     fn begin_anew(&mut self) {
         self.tape.clear();
         self.open.clear();
@@ -167,7 +168,7 @@ fn state(text: String) -> Error {
 /// # Safety
 /// `writer` is NULL or a writer, live or one of those released last, and no other thread uses it.
 unsafe fn writer<'a>(writer: *mut linkspan_writer) -> Result<&'a mut Writer> {
-    // SAFETY: as the caller promises; it was looked at first.
+    // SAFETY: as the caller promises; it was checked first.
     unsafe {
         handle(writer)?;
         Ok((*writer).0.deref_mut())
@@ -206,7 +207,7 @@ unsafe fn step(
     status
 }
 
-/// Puts one event that `event` makes.
+/// Puts the event that `event` returns.
 ///
 /// # Safety
 /// As for [`step`].
@@ -226,7 +227,7 @@ unsafe fn put(
     }
 }
 
-/// Makes a writer.
+/// Creates a writer.
 ///
 /// # Safety
 /// `writer` may be written.
@@ -236,8 +237,9 @@ pub unsafe extern "C" fn linkspan_writer_new(writer: *mut *mut linkspan_writer) 
     unsafe { make(writer, || Ok(give(linkspan_writer(Tagged::new(Writer::default()))))) }
 }
 
-/// Makes what was written the value of `message`, in place of the one that it had, and starts a new value. The message is sent, published or
-/// given as an answer like any other; it takes no puts until `linkspan_message_clear`.
+/// Makes the written value the value of `message`, in place of its previous one, and starts a new value. The
+/// message is sent, published or used as a reply like any other; it takes no puts until
+/// `linkspan_message_clear`.
 ///
 /// # Safety
 /// `writer` and `message` are live.
@@ -255,7 +257,7 @@ pub unsafe extern "C" fn linkspan_writer_finish(
     })
 }
 
-/// Encodes what was written, and starts a new value. Free the bytes with `linkspan_free`.
+/// Encodes the written value, and starts a new one. Free the bytes with `linkspan_free`.
 ///
 /// # Safety
 /// `writer` is live, the results may be written.
@@ -278,7 +280,7 @@ pub unsafe extern "C" fn linkspan_writer_encode(
     }
 }
 
-/// Refuses the value that is written: an error of this status and text, at this key. An error that is there already stays.
+/// Refuses the value: sets an error with this status and text at this key. An earlier error stays.
 ///
 /// # Safety
 /// `writer` is live, `key` is NULL or NUL-terminated, `text` is NUL-terminated.
@@ -293,8 +295,8 @@ pub unsafe extern "C" fn linkspan_writer_refuse(
     unsafe { step(writer, key, |_, _| Err(refusal(status, c_text(text, "a text")?))) }
 }
 
-/// Puts null. Every `linkspan_writer_put_` and `linkspan_writer_begin_` function writes one value: with its key in a map, with `key` NULL
-/// in an array and as the whole value.
+/// Puts null. Every `linkspan_writer_put_` and `linkspan_writer_begin_` function writes one value: with its
+/// key in a map, with `key` NULL in an array and as the whole value.
 ///
 /// # Safety
 /// `writer` is live, `key` is NULL or NUL-terminated.
@@ -307,7 +309,7 @@ pub unsafe extern "C" fn linkspan_writer_put_null(
     unsafe { put(writer, key, |_| Ok(Event::Null)) }
 }
 
-/// Puts a truth value.
+/// Puts a boolean.
 ///
 /// # Safety
 /// As for `linkspan_writer_put_null`.
@@ -335,7 +337,7 @@ pub unsafe extern "C" fn linkspan_writer_put_i64(
     unsafe { put(writer, key, |_| Ok(Event::Int(value))) }
 }
 
-/// Puts an integer without a sign.
+/// Puts an unsigned integer.
 ///
 /// # Safety
 /// As for `linkspan_writer_put_null`.
@@ -364,7 +366,7 @@ pub unsafe extern "C" fn linkspan_writer_put_f64(
     unsafe { put(writer, key, |_| Ok(Event::Float(value))) }
 }
 
-/// Puts text of `length` bytes, copied; `Malformed` where it is not UTF-8.
+/// Puts text of `length` bytes, copied; `Malformed` if it is not UTF-8.
 ///
 /// # Safety
 /// As for `linkspan_writer_put_null`; `text` points to `length` bytes.
@@ -398,7 +400,7 @@ pub unsafe extern "C" fn linkspan_writer_put_bytes(
     unsafe { put(writer, key, |tape| Ok(Event::Bytes(tape.keep(block(bytes, length, "bytes")?)))) }
 }
 
-/// Puts an instant: nanoseconds since 1970-01-01T00:00:00Z.
+/// Puts a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
 ///
 /// # Safety
 /// As for `linkspan_writer_put_null`.
@@ -426,7 +428,7 @@ pub unsafe extern "C" fn linkspan_writer_put_uuid(
     unsafe { put(writer, key, |_| Ok(Event::Uuid(*handle(uuid.cast::<[u8; 16]>())?))) }
 }
 
-/// Puts an exact decimal number, written such as `1.10`, `-2E+3`, `NaN`.
+/// Puts an exact decimal number, written like `1.10`, `-2E+3`, `NaN`.
 ///
 /// # Safety
 /// As for `linkspan_writer_put_null`; `text` points to `length` bytes.
@@ -485,7 +487,7 @@ pub unsafe extern "C" fn linkspan_writer_put_message(
     }
 }
 
-/// Puts the value of a source that `source` makes.
+/// Puts the value of the source that `source` returns.
 ///
 /// # Safety
 /// As for [`step`].
@@ -503,7 +505,7 @@ pub(crate) unsafe fn put_source<T: Source>(
     }
 }
 
-/// A sink that puts values into a writer: the first one with the key that was given.
+/// A sink that puts values into a writer: the first one with the given key.
 struct Putting<'a> {
     writer: &'a mut Writer,
     key: Option<String>,
@@ -574,8 +576,8 @@ impl Sink for Putting<'_> {
     }
 }
 
-/// Begins a map: what follows goes into it, each value with its key, until `linkspan_writer_end`. A key that comes twice is
-/// `Malformed`.
+/// Begins a map: the following values are put into it, each with its key, until `linkspan_writer_end`. A
+/// repeated key is `Malformed`.
 ///
 /// # Safety
 /// As for `linkspan_writer_put_null`.
@@ -588,7 +590,8 @@ pub unsafe extern "C" fn linkspan_writer_begin_map(
     unsafe { step(writer, key, |writer, key| writer.begin(key, true)) }
 }
 
-/// Begins an array of values: what follows goes into it with `key` NULL, until `linkspan_writer_end`.
+/// Begins an array of values: the following values are put into it with `key` NULL, until
+/// `linkspan_writer_end`.
 ///
 /// # Safety
 /// As for `linkspan_writer_put_null`.
@@ -601,7 +604,7 @@ pub unsafe extern "C" fn linkspan_writer_begin_array(
     unsafe { step(writer, key, |writer, key| writer.begin(key, false)) }
 }
 
-/// Ends the innermost map or array that is open.
+/// Ends the innermost open map or array.
 ///
 /// # Safety
 /// `writer` is live.
@@ -615,7 +618,7 @@ pub unsafe extern "C" fn linkspan_writer_end(writer: *mut linkspan_writer) -> li
 /// `linkspan_channel_free`.
 ///
 /// # Safety
-/// `writer` is NULL or what one of the functions gave, and no other call uses it.
+/// `writer` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_writer_free(writer: *mut linkspan_writer) -> linkspan_status {
     // SAFETY: as the caller promises.

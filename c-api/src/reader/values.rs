@@ -42,7 +42,7 @@ pub unsafe extern "C" fn linkspan_reader_get_null(
     }
 }
 
-/// Takes a truth value. Every `linkspan_reader_get_` function takes the next value; `WrongType` where it is another one.
+/// Takes a truth value. Every `linkspan_reader_get_` function takes the next value; `WrongType` if it is another one.
 ///
 /// # Safety
 /// `reader` is live, the results may be written.
@@ -250,7 +250,7 @@ pub unsafe extern "C" fn linkspan_reader_get_decimal(
 }
 
 /// Takes text that is one of `count` names, and gives its position. Each name has `width` bytes, filled up with NUL or blanks. For any
-/// other text it gives `unknown`; `WrongType` where that is below zero.
+/// other text it gives `unknown`; `WrongType` if that is below zero.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes.
@@ -286,7 +286,7 @@ pub unsafe extern "C" fn linkspan_reader_get_enum(
     }
 }
 
-/// Takes an N-d array of `dtype`: a view, whose elements need not be aligned. `WrongType` where it has another element type, where `order` is
+/// Takes an N-d array of `dtype`: a view, whose elements need not be aligned. `WrongType` if it has another element type, where `order` is
 /// not below zero and the array is in the other one, and where `rank` is not below zero and the array has not `rank` dimensions with the lengths in
 /// `dims`, in which `UINT64_MAX` stands for any length.
 ///

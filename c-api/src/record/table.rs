@@ -109,7 +109,7 @@ pub struct linkspan_record_field {
     pub of: *const linkspan_record_type,
     /// What it is where it was left out, in CBOR; NULL where there is no default.
     pub default_value: *const u8,
-    /// How many bytes that is.
+    /// Its length in bytes.
     pub default_length: usize,
     /// How its value is found and made where it may be missing, or is a variant, and does not lie at `offset` itself: `find` and `make`,
     /// which take the address at `offset`. NULL where the value lies there.
