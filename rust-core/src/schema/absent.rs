@@ -26,7 +26,7 @@ pub(crate) enum Readers {
 pub(crate) const MAX_CANONICAL: usize = 256 << 10;
 
 impl PreparedSchema {
-    // Every constructor answers `Unsupported`.
+    // Every constructor returns `Unsupported`.
     pub fn from_option(_said: &str) -> Result<Arc<PreparedSchema>> {
         let text = "this build has no schemas: build Linkspan with the feature schema";
         Err(Error::new(ErrorKind::Unsupported, text))

@@ -150,7 +150,7 @@ impl<'a, S: Sink> Checker<'a, S> {
             return self
                 .error(ErrorKind::WrongType, format!("{size} packed bytes are expected, {found} was found"));
         }
-        // Frequent mistakes, with the change that mends them.
+        // Frequent mistakes, each with the remedy.
         let hint = match (&of.kind, found) {
             (Kind::List(..), "an N-d array") => "; send a list, or change the schema to an ndarray",
             (Kind::NdArray { .. }, "an array") => "; send an array of numbers, not a list of values",

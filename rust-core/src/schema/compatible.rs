@@ -4,7 +4,7 @@
 //! The rule: every message that the writer's schema allows must be one that the reader can use
 //! without loss. So a reader's range, width and lengths may be wider, never narrower; a field that
 //! the reader needs must be one that the writer always sends; a unit must be the same up to
-//! notation. The result lists all differences, because a user has to mend all of them.
+//! notation. The result lists all differences, because a user must resolve all of them.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ impl fmt::Display for Difference {
 }
 
 impl Schema {
-    /// Why this reader cannot read every message that `writer` allows; empty where it can.
+    /// Returns why this reader cannot read every message that `writer` allows; empty where it can.
     ///
     /// ```
     /// # #[cfg(feature = "schema")] {
@@ -81,7 +81,7 @@ impl Schema {
         comparison.found
     }
 
-    /// `SchemaMismatch` with the differences, unless this reader can read every message that `writer` allows.
+    /// Returns `SchemaMismatch` with the differences, unless this reader can read every message that `writer` allows.
     pub fn check_writer(&self, writer: &Schema) -> crate::Result<()> {
         let found = self.cannot_read(writer);
         if found.is_empty() {

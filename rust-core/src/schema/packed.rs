@@ -3,8 +3,8 @@
 //!
 //! A program in C or Fortran can use the message in place as its struct. Numbers are little-endian,
 //! each field is aligned to its size, an enum is the smallest integer for its names, and padding is
-//! zero, so that equal records have equal bytes. A peer's bytes are checked here before anyone uses
-//! them.
+//! zero, so that equal records have equal bytes. A peer's bytes are checked here before they are
+//! used.
 
 use super::model::{Field, Kind, Length, Range, Schema, Type, Width};
 use crate::error::{Error, ErrorKind, Result};

@@ -3,7 +3,7 @@
 //!
 //! Options create it, connections of the object share it in an `Arc`, and it never changes. At
 //! connect the two sides exchange fingerprints and, where these differ, canonical forms;
-//! `differences` then decides whether they may talk. Afterwards `encode_into` and `decode_into`
+//! `differences` then decides whether they may connect. Afterwards `encode_into` and `decode_into`
 //! check every message.
 
 use std::fmt;

@@ -74,8 +74,7 @@ fn not_utf8(path: &str, mut bytes: Vec<u8>, at: usize) -> Error {
 /// Opens a file for reading, without waiting for another program, such as the writer of a pipe. The
 /// errors are those of [`read_text`].
 pub fn open_file(path: &str) -> Result<File> {
-    // A descriptor of this process is open already and was passed to be read.
-    // Paths that open a descriptor of this process again.
+    // These paths open a descriptor of this process again, which it was given to read.
     let is_descriptor = ["/dev/stdin", "/dev/fd/", "/proc/self/fd/"].iter().any(|at| path.starts_with(at));
     let mut options = OpenOptions::new();
     options.read(true);

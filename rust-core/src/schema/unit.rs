@@ -58,8 +58,7 @@ pub(super) fn difference(
         return Some(format!("{both}, and no factor leads from one to the other"));
     }
     let factor = a.factor / b.factor;
-    // Factors are products of decimal numbers: two ways to write one unit differ by roundings.
-    // The same unit in another notation: no difference.
+    // Factors are products of decimal numbers, so two notations of one unit may differ by rounding.
     if (factor - 1.0).abs() < 1e-12 {
         return None;
     }

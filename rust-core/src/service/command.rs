@@ -161,7 +161,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// As a map: `id`, `outcome`, `state`, and `value` or `error` (`code`, `type`, `text`).
+    /// Returns a map: `id`, `outcome`, `state`, and `value` or `error` (`code`, `type`, `text`).
     pub fn to_value(&self) -> Value {
         let mut map = Map::new();
         map.insert("id".into(), (&*self.id).into());
@@ -183,7 +183,7 @@ impl Answer {
         Value::Map(map)
     }
 
-    /// Reads such a map.
+    /// Reads the map that `to_value` returns.
     pub fn from_value(value: &Value) -> Result<Answer> {
         let word = value.at("outcome")?.as_text()?;
         let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.name() == word);

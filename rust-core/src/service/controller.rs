@@ -52,7 +52,7 @@ pub struct WatchOptions {
 pub struct Controller {
     /// For requests.
     channel: Channel,
-    /// Those of the request channel, from which that for events is made.
+    /// The options of the request channel; the event channel is created from them.
     options: Options,
     /// The endpoint as text, for errors.
     shown: String,
@@ -160,7 +160,7 @@ impl Controller {
         reply.and_then(|message| message.value().cloned()).map_err(|e| self.explain(e))
     }
 
-    /// Adds the endpoint to an error, and to a refusal the alternative for the caller.
+    /// Adds the endpoint to an error, and advice to a refusal.
     fn explain(&self, error: Error) -> Error {
         explain(error, &self.shown)
     }
@@ -219,7 +219,7 @@ impl Controller {
         answer.into_result().map_err(|e| e.on(service))
     }
 
-    /// Sends a command that has `within` to be done, and waits only until it is accepted.
+    /// Sends a command with `within` as the time for it, and waits only until it is accepted.
     /// [`Controller::answer`] returns its final answer by its id.
     pub fn begin<'a>(
         &self,
@@ -351,7 +351,7 @@ impl Controller {
     /// `name`: it was removed), `data` (and `name`, `at`, `value`), `log` (and `entry`), `missed` (and `count`: events that were
     /// dropped because they were not read in time; the current records follow).
     ///
-    /// Waits for ever by default; `Timeout` once the given time has passed. `InvalidState` before [`Controller::watch`].
+    /// Waits forever by default; `Timeout` once the given time has passed. `InvalidState` before [`Controller::watch`].
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
         let mut waiting = wait.into().start(Timeout::Forever);
         let watching = self.watched()?;

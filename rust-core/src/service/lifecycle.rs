@@ -32,7 +32,7 @@ use crate::value::{Map, Value};
 
 pub use counts::Counts;
 
-/// Queued commands, at most; as many again if they are SHUTDOWN, which has to get through.
+/// The most queued commands; SHUTDOWN may use twice as many places.
 const QUEUE: usize = 256;
 /// Bytes of a reason, at most: it is part of every report.
 const REASON: usize = 4096;
@@ -574,8 +574,8 @@ impl Lifecycle {
         actions
     }
 
-    /// Ends the service for a program that calls no more: all open commands are answered. FAILED stays FAILED; otherwise the
-    /// service is STOPPED.
+    /// Ends the service when the program makes no more calls: all open commands are answered. FAILED stays FAILED;
+    /// otherwise the service is STOPPED.
     pub fn close(&mut self, now: Duration) -> Vec<Action> {
         let mut actions = self.close_abandoned_task(now);
         if self.ended {

@@ -78,7 +78,7 @@ pub struct ControllerLink {
     pub(super) end_waker: EventFd,
     /// Set once, by [`ControllerLink::end`].
     ended: AtomicBool,
-    /// Whether the controller and the supervisor have been sent all there was, and the writer has ended.
+    /// Whether the writer has sent everything to the controller and the supervisor, and has ended.
     pub(super) writer_ended: AtomicBool,
 }
 
@@ -113,7 +113,6 @@ impl ControllerLink {
     /// `InvalidEndpoint` or `Unsupported` for an endpoint over which no controller can be reached;
     /// errors that no retry can cure are returned here rather than logged.
     pub fn new(identity: Identity, setup: Setup, options: &Options) -> Result<ControllerLink> {
-        // Errors that no retry can cure are returned here rather than logged.
         let endpoint: Endpoint = identity.controller.parse()?;
         // Services are identified in the handshake, so the transport must have sessions.
         let can = endpoint.transport().capabilities();

@@ -226,7 +226,7 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Opens the supervisor that the environment names; the error has the fault of the name.
+    /// Opens the supervisor that the environment names; returns an error for an invalid variable.
     pub fn from_env() -> (Supervisor, Option<Error>) {
         match NotifySocket::from_env() {
             Ok(notify) => (Supervisor::to(notify), None),

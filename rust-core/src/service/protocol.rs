@@ -6,7 +6,7 @@
 //! report. A side that receives nothing for three heartbeats reconnects or counts the other as
 //! stale. Unknown keys are skipped; an unknown message is
 //! `Unsupported`, so that a newer peer is not misunderstood. Times and counts of these messages are
-//! in `docs/lifecycle.md`, which tests hold to the code.
+//! in `docs/lifecycle.md`, which tests compare with the code.
 
 use std::time::Duration;
 
@@ -312,7 +312,7 @@ fn optional_text(value: &Value, key: &str) -> Result<Option<String>> {
     value.at(key).ok().map(|text| text.as_text().map(str::to_owned)).transpose()
 }
 
-/// Returns the map of a message with this word.
+/// Returns the map of a message of this kind.
 fn message(what: &str) -> Map {
     Map::from_iter([("what".to_owned(), what.into())])
 }
@@ -362,7 +362,7 @@ impl ToController {
         })
     }
 
-    /// Reads such a map; words that are not known are `Unsupported`, for later versions.
+    /// Reads such a map; `Unsupported` for an unknown kind of message, such as a later version's.
     pub fn from_value(value: &Value) -> Result<ToController> {
         Ok(match value.at("what")?.as_text()? {
             "introduction" => {

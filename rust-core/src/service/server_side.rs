@@ -1,9 +1,9 @@
 //! The interface of the core, beside its public one, to the controller's server, the crate
 //! `linkspan-controller`.
 //!
-//! It is public and hidden: a server exchanges the messages of services frame by frame, over many
-//! links of which it waits for none, and no other program does. Both crates have one version, and
-//! names here may change with any.
+//! It is public but hidden: only the server exchanges the messages of services frame by frame, over
+//! many links and without waiting for any of them. Both crates have the same version, and names here
+//! may change with each.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -36,7 +36,7 @@ use crate::frame::Kind;
 use crate::message::{Message, Payload};
 use crate::transport::endpoint::Endpoint;
 
-/// Begins a wait: for ever where the caller gave no time-out; `on_wait` runs beside the caller's tick.
+/// Begins a wait, forever if the caller gave no time-out; `on_wait` runs beside the caller's tick.
 pub fn start<'a>(wait: Wait<'a>, on_wait: &Option<OnWait>) -> Waiting<'a> {
     wait.start(Timeout::Forever).on_wait(on_wait)
 }
@@ -124,7 +124,7 @@ impl AsFd for PeerListener {
 pub struct PeerLink(Channel);
 
 impl PeerLink {
-    /// Connects to a controller as a peer of this pattern does. Tests of the server play peers with it.
+    /// Connects to a controller as a peer of this pattern does. For tests of the server.
     pub fn connect<'a>(endpoint: &str, pattern: Pattern, wait: impl Into<Wait<'a>>) -> Result<PeerLink> {
         Channel::connect(endpoint, &link_options(&Options::default(), pattern), wait).map(PeerLink)
     }
@@ -150,7 +150,7 @@ impl PeerLink {
         self.0.room(blocked)
     }
 
-    /// Keeps a descriptor readable from now on while something can be received, and lends it.
+    /// Passes a descriptor to `watch`; from now on it is readable while something can be received.
     pub fn with_descriptor(&self, watch: impl FnOnce(BorrowedFd<'_>) -> Result<()>) -> Result<()> {
         self.0.with_descriptor(watch)
     }

@@ -199,8 +199,8 @@ impl ServiceLoop {
         Ok(ServiceLoop { link, epoll, timer, generation: fork::generation() })
     }
 
-    /// Returns the next task; none once the service is STOPPED and its controller has got that.
-    /// [`Timeout::Default`] waits without end.
+    /// Returns the next task; `None` once the service has ended and has sent its last messages.
+    /// [`Timeout::Default`] waits forever.
     ///
     /// The first call makes the service READY, and RUNNING unless it starts paused.
     ///
@@ -325,7 +325,7 @@ impl Drop for ServiceLoop {
 /// A task. If it is dropped without a result, a step counts as done and a command as failed.
 pub struct Task {
     link: Arc<ControllerLink>,
-    /// None once the result was reported.
+    /// `None` once the result was reported.
     work: Option<Work>,
 }
 

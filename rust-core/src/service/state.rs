@@ -17,7 +17,7 @@ pub enum State {
     Paused,
     /// It waits and checkpoints.
     Checkpointing,
-    /// It finishes its step, checkpoints, closes and leaves.
+    /// It finishes its step, checkpoints, closes and exits.
     Stopping,
     /// It has ended in good order.
     Stopped,

@@ -2,7 +2,7 @@
 //! documents.
 //!
 //! The service rejects by it, the controller lists the allowed commands by it, and
-//! `docs/lifecycle.md` shows it; a test holds the document to it. The match has no wildcard over
+//! `docs/lifecycle.md` shows it; a test compares the document with it. The match has no wildcard over
 //! states, so that a new state does not compile before each command has its rule.
 
 use super::command::Command;

@@ -1,4 +1,4 @@
-//! Tests of a service with a controller written by hand.
+//! Tests of a service with a controller that the tests implement.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ fn service_takes_commands_before_and_after_reconnect() {
         seen
     });
     controller.request("a", Command::Pause);
-    // A service that is still STARTING rejects it: try again.
+    // A service that is still STARTING rejects the command, so try again.
     let mut tries = 0;
     while controller.answer().outcome == Outcome::Rejected {
         tries += 1;
@@ -141,7 +141,7 @@ fn silent_controller_is_reconnected() {
     let tasks = ServiceLoop::start("power", &options).unwrap();
     let (silent, first) = TestController::with_heartbeat(&listener, Duration::from_millis(100));
     silent.tell(&ToService::Beat);
-    // The controller reads and sends nothing more.
+    // The controller neither reads nor sends any more.
     let (_heard, again) = TestController::welcome(&listener);
     assert_eq!(again.epoch, first.epoch);
     assert_eq!(again.epoch, tasks.epoch());

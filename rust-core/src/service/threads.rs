@@ -1,6 +1,6 @@
 //! Starts the threads of a service: the reader and the writer of its link to the controller.
 //!
-//! Both run until the service ends (`ControllerLink::end`), and hold the link by reference count;
+//! Both run until the service ends (`ControllerLink::end`). Each holds a reference to the link, and
 //! the program's thread holds a third one.
 
 use std::sync::Arc;

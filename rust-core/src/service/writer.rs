@@ -5,7 +5,7 @@
 //! handles signals, answers commands whose deadlines have passed, notifies systemd, closes a silent
 //! connection and sends one message; then it sleeps until the next of these is due or `writer_waker`
 //! is signalled. The order within a round matters where another thread may change the state
-//! meanwhile; the comments say how.
+//! meanwhile; comments there give the reason.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,7 +35,7 @@ const SEND_TIMEOUT: Duration = Duration::from_millis(500);
 pub struct Writer {
     /// Holds the waker and, if signals are handled, the descriptor that they make readable.
     epoll: Epoll,
-    /// How many signals were handled. The count of those that arrived is global to the process.
+    /// How many signals were handled. The count of signals that arrived is global to the process.
     signals: u32,
     supervisor: Supervisor,
     /// Whether the last report message that the program is busy.
@@ -69,7 +69,7 @@ impl Writer {
             link.with(|lifecycle, now| ((), lifecycle.tick(now)));
             // The state behind this thread's wake-ups is checked below.
             link.writer_waker.drain();
-            // Before the state is busy_check: `end` sets it after the last change of state, and wakes this thread.
+            // Read before the state is: `end` sets it after the last change of state, and wakes this thread.
             let ended = link.is_ended();
             let due = self.update_supervisor(link);
             link.close_silent_connection();

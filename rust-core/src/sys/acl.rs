@@ -24,8 +24,8 @@ const NO_ID: u32 = u32::MAX;
 const READ: u16 = 4;
 const WRITE: u16 = 2;
 
-/// Lets the owner read and write an open file, this user read it, and no other user but root
-/// anything. Returns false where the file system has no access lists.
+/// Lets the owner read and write an open file, this user read it, and no other user except root
+/// access it. Returns false where the file system has no access lists.
 pub fn admit(file: impl AsFd, uid: u32) -> rustix::io::Result<bool> {
     let entries = [
         (OWNER, READ | WRITE, NO_ID),

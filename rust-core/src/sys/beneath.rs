@@ -12,10 +12,10 @@
 //! | give a new file its name | [`Beneath::rename`] |
 //! | make a socket or a pipe, whose mode cannot be set at once | [`Staging`](super::staging::Staging) |
 //!
-//! Names are single components: a `/` in one is refused. A refusal is an error that names the path,
+//! Names are single components: a `/` in one is refused.
 //! The error of a refusal has the path, its owner and the remedy. Files of another user are never
 //! removed, replaced or followed, even by root's programs: these own root's files. An opened file
-//! is checked through its descriptor, so a later change of the name changes nothing.
+//! is checked through its descriptor, so a later change of the name has no effect.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -104,9 +104,8 @@ impl<'a> Beneath<'a> {
         Ok(Some(opened))
     }
 
-    /// Opens a handle (`O_PATH`) for whatever has this name, a link included, which can neither
-    /// read nor write: to inspect it, and to change its mode or group. `None` where there is
-    /// nothing.
+    /// Opens a handle (`O_PATH`) for a file of any type, or a link, which can neither read nor
+    /// write: to inspect it, and to change its mode or group. `None` where there is nothing.
     pub fn handle(&self, name: &str) -> Result<Option<Opened>> {
         self.open(name, OFlags::PATH)
     }
@@ -373,7 +372,7 @@ impl<'a> Beneath<'a> {
         self.remove_tree_at(name, 0)
     }
 
-    /// The same at this depth.
+    /// As [`Beneath::remove_tree`], at this depth.
     fn remove_tree_at(&self, name: &str, depth: usize) -> Result<bool> {
         /// This program makes no deeper directories.
         const MAX_DEPTH: usize = 16;

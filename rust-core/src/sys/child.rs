@@ -6,8 +6,8 @@ use std::process::Command;
 /// Makes the kernel kill the program that this command starts when the thread that starts it ends,
 /// however it ends.
 ///
-/// The kernel forgets this when the program changes its user or gains rights by its file. Programs
-/// that it starts itself are not covered.
+/// The kernel drops this setting when the program changes its user or gains rights by its file.
+/// Programs that it starts itself are not covered.
 pub fn end_with_us(command: &mut Command) {
     let parent = std::process::id().cast_signed();
     let tie = move || {

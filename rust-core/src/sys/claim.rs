@@ -14,12 +14,12 @@
 //! through the gate once before it uses the value, so a call that entered before has left, and one
 //! that enters later sees the word. No thread may take or borrow the value while it holds the gate.
 //!
-//! All accesses of the word that decide are sequentially consistent: a waiter sets its bit and then
-//! tests the word, the owner clears the word and then tests the bit, and one of the two has to see
-//! the other. Waiters enter and leave the list under its mutex. Claims are granted in order of
+//! All deciding accesses of the word are sequentially consistent: a waiter sets its bit and then
+//! tests the word, the owner clears the word and then tests the bit, so one of the two must see the
+//! other's change. Waiters enter and leave the list under its mutex. Claims are granted in order of
 //! arrival; the value goes to any waiter.
 //!
-//! `loom_tests` has the model of it, and mutants without one step each.
+//! `loom_tests` has the model of it, and mutants that each lack one step.
 
 mod sync;
 

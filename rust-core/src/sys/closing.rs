@@ -1,9 +1,9 @@
 //! Closing of descriptors that a peer sent, on threads of their own.
 //!
-//! The close of a socket that lingers, or of a file whose file system is a program (FUSE), takes as
-//! long as that peer likes. So such descriptors are put into one list, which up to 32 threads
-//! empty. Descriptors that arrive while all of them are blocked wait for them: a hostile peer can delay other
-//! closes, and no program.
+//! A peer can block the close of a socket that lingers, or of a file whose file system is a program
+//! (FUSE), for any time. So such descriptors are put into one list, which up to 32 threads empty.
+//! While all of these are blocked, further descriptors wait: a hostile peer can delay other closes,
+//! but no program.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
-//! A value with counted owners, which `Arc` is too, but without weak references: so finding out that
-//! there is a single owner is one load, where `Arc::get_mut` locks the count of the weak ones in an
-//! atomic step. A message finds it out each time that its memory is used again.
+//! A value with counted owners, like `Arc` but without weak references. A test for a single owner is
+//! one load, where `Arc::get_mut` locks the count of weak references with an atomic operation. A
+//! message makes this test each time that its memory is reused.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -56,9 +56,9 @@ impl<T> Counted<T> {
 
 impl<T> Clone for Counted<T> {
     fn clone(&self) -> Counted<T> {
-        // Relaxed: whoever gets the new owner gets it from this thread.
+        // Relaxed: another thread can get the new owner only from this one, with synchronization.
         let before = self.place().owners.fetch_add(1, Ordering::Relaxed);
-        // So many that leaked could wrap the count, as in `Arc`.
+        // Leaked owners could overflow the count, as in `Arc`.
         if before > isize::MAX as usize {
             std::process::abort();
         }
@@ -70,7 +70,7 @@ impl<T> Drop for Counted<T> {
     #[inline]
     fn drop(&mut self) {
         if self.place().owners.fetch_sub(1, Ordering::Release) == 1 {
-            // What other owners did comes before the drop. A load and not a fence, which ThreadSanitizer does not know.
+            // Accesses by other owners come before the drop. A load, because ThreadSanitizer does not support fences.
             self.place().owners.load(Ordering::Acquire);
             // SAFETY: `new` leaked this box, and its last owner is gone.
             drop(unsafe { Box::from_raw(self.place.as_ptr()) });
@@ -134,7 +134,7 @@ mod tests {
                 drop(value);
                 threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
             });
-            // Two may find each other still there; one that is alone sees all changes.
+            // Two threads may both see another owner; one that is the only owner sees all changes.
             assert!(seen.iter().all(|count| *count == 4), "{seen:?}");
         }
     }

@@ -66,7 +66,7 @@ pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> rustix::io::Result<()> {
     rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(drop)
 }
 
-/// The same from several slices, which cost the kernel more. Returns the kernel's error where it does not take it.
+/// As [`send_bytes`], from several slices, which cost the kernel more.
 pub fn send(socket: impl AsFd, parts: &[IoSlice<'_>]) -> rustix::io::Result<()> {
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags).map(drop)

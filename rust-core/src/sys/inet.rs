@@ -19,8 +19,8 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 const BACKLOG: i32 = 128;
 
 /// A peer that is silent for this long is probed, up to `KEEP_TIMES` times, `KEEP_BETWEEN` apart.
-/// Its kernel answers for a stopped process: this finds only machines that lost their power or
-/// their cable.
+/// The kernel of a stopped process still answers: only the loss of the machine or of the network
+/// is detected.
 const KEEP_IDLE: Duration = Duration::from_secs(60);
 const KEEP_BETWEEN: Duration = Duration::from_secs(10);
 const KEEP_TIMES: u32 = 6;
@@ -189,7 +189,7 @@ pub fn user_calling(from: SocketAddr, to: SocketAddr) -> Option<u32> {
         Found::User(uid) => Some(uid),
         // This end is found, so the table was the right one, and the other end has no owner.
         Found::NoSocket if matches!(sock_diag::owner(to, from), Found::User(_)) => None,
-        // Without the kernel's module every question has this answer, so read the table.
+        // Without the kernel's module every query has this result, so read the table.
         Found::NoSocket | Found::Unsupported => find(|row| row.own == from && row.other == to),
     }
 }

@@ -7,7 +7,7 @@
 //! Every process that may open the file may lock any byte of it. Where other users may make names
 //! in the directory, a name that has one owner, such as a socket's, is therefore decided by a file
 //! that its user alone can open (`.lock.UID.DIGITS`, see [`try_own`]). The byte in the common file
-//! then tells other users that the name has an owner, and nothing depends on getting it.
+//! then only shows other users that the name has an owner.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

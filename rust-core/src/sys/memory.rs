@@ -342,8 +342,7 @@ impl PeerMemory {
     /// only numbers change.
     pub fn elements(&self, at: usize, length: usize) -> &[u8] {
         // SAFETY: the range lies inside the mapping, which is not unmapped while it is borrowed,
-        // and never shrinks: it is sealed. Another process writes there; what that means is said
-        // above.
+        // and never shrinks: it is sealed. For writes by another process see above.
         unsafe { std::slice::from_raw_parts(self.mapping.range(at, length), length) }
     }
 

@@ -88,10 +88,10 @@ fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
 /// Returns a descriptor that becomes readable when the peer's process ends; `None` where the kernel
 /// has none.
 ///
-/// From Linux 6.5 on the socket itself knows it, also for a process of another container. Before,
-/// the number from the credentials is used while the socket is open. If another process has taken
-/// that number since, the descriptor signals the wrong end, or none; then the end of the socket
-/// decides, as it does without one.
+/// From Linux 6.5 on the socket itself provides it, also for a process of another container. Before
+/// that, the number from the credentials is used while the socket is open. If another process has
+/// taken that number since, the descriptor signals the end of the wrong process, or nothing; then the
+/// end of the socket decides, as it does without a descriptor.
 pub fn process(socket: impl AsFd, credentials: &Credentials) -> Option<OwnedFd> {
     const SO_PEERPIDFD: libc::c_int = 77;
     let mut fd: libc::c_int = -1;

@@ -1,8 +1,8 @@
 //! Record locks of fcntl, which conflict with those of any other program, and a wait for them that
 //! has a deadline.
 //!
-//! The kernel wakes the threads that sleep in `F_OFD_SETLKW` in the order of asking, and has no
-//! deadline there. Trying again and again would lose that order and wake for nothing. So a thread
+//! The kernel wakes the threads that sleep in `F_OFD_SETLKW` in the order of their calls, and has no
+//! deadline there. Polling would lose that order and cause needless wake-ups. So a thread
 //! of the library sleeps in the kernel's queue for the caller, and only while another process has
 //! the lock. A thread whose caller has given up cannot be interrupted: its place in the queue is
 //! left to the next caller that waits for the same lock, and without one it releases the lock as

@@ -75,7 +75,7 @@ fn question(own: SocketAddr, other: SocketAddr) -> [u8; HEADER + QUESTION] {
             IpAddr::V6(ip) => put(at, &ip.octets()),
         }
     }
-    put(HEADER + 48, &[0xff; 8]); // not this very socket, but whichever has the addresses
+    put(HEADER + 48, &[0xff; 8]); // any socket with the addresses
     bytes
 }
 

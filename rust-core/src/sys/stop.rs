@@ -85,8 +85,8 @@ fn make_waker(_guard: &MutexGuard<'static, Installed>) -> Result<()> {
     Ok(())
 }
 
-/// Installs the handlers for this many signals. More than before also undoes the restoring that an
-/// earlier signal has done.
+/// Installs the handlers for this many signals. If that is more than before, also installs them again
+/// where an earlier signal has restored the default action.
 fn install(patience: u32) -> Result<Watch> {
     let mut installed = lock();
     if installed.patience >= patience {
@@ -165,9 +165,8 @@ pub fn count() -> u32 {
     COUNT.load(Ordering::Acquire)
 }
 
-/// Returns a descriptor that is readable once a signal has arrived; valid after [`watch`] or its
-/// like.
-/// Each further signal signals it again. It is never drained, because several threads may wait for
+/// Returns a descriptor that is readable once a signal has arrived; valid after [`watch`] or
+/// [`watch_patiently`]. Each further signal signals it again. It is never drained, because several threads may wait for
 /// it: one that wants each signal waits with [`Interest::ET`](crate::sys::poll::Interest::ET).
 pub fn waker() -> BorrowedFd<'static> {
     let fd: RawFd = WAKER.load(Ordering::Acquire);
@@ -185,7 +184,7 @@ mod tests {
     use crate::deadline::{Deadline, Waiting};
     use crate::sys::poll::{Epoll, Interest};
 
-    /// Plays a program in a process of its own: prints the number of signals, each time that the
+    /// Runs as a program in a process of its own: prints the number of signals each time that the
     /// waker is signalled.
     #[test]
     #[ignore = "a process of its own, started by the tests below"]
@@ -272,7 +271,7 @@ mod tests {
         }
 
         fn signal(&self, signal: libc::c_int) {
-            // SAFETY: the child has not been waited for, so that its number is its own.
+            // SAFETY: the child has not been waited for, so its number is not reused.
             assert_eq!(unsafe { libc::kill(self.child.id().cast_signed(), signal) }, 0);
         }
 
@@ -290,7 +289,7 @@ mod tests {
         }
     }
 
-    /// Starts it, sends it each signal, and counts the count after each.
+    /// Starts it, sends it each signal, and waits for the printed count after each.
     fn signalled(parts: &str, signals: &[libc::c_int]) -> Program {
         let mut program = Program::start(parts);
         program.expect("ready");

@@ -100,7 +100,7 @@ impl Attached {
 impl Drop for Attached {
     fn drop(&mut self) {
         // SAFETY: the address that `shmat` gave, and no reference into the range outlives this. A forked
-        // child has it attached on its own account.
+        // child has an attachment of its own.
         unsafe { libc::shmdt(self.start.as_ptr().cast()) };
     }
 }

@@ -1,8 +1,8 @@
 //! Names of users and groups by their numbers, and home directories, from `/etc/passwd` and
 //! `/etc/group`.
 //!
-//! The files are read directly: the C library's functions may ask a name service over the network,
-//! which would block. A user that only a name service knows has no name here, and texts show its
+//! The files are read directly: the C library's functions may query a name service over the network,
+//! which would block. A user that is only in a name service has no name here, and texts show its
 //! number.
 
 /// Returns the name of a user; `None` where /etc/passwd does not have it.

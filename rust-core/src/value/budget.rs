@@ -89,7 +89,7 @@ impl Budget {
         if list.capacity() - list.len() >= more { Ok(()) } else { self.grow(list, more) }
     }
 
-    /// The slow path of `room`: doubles the capacity, so that appending stays linear.
+    /// The slow path of `reserve`: doubles the capacity, so that appending stays linear.
     #[cold]
     fn grow<T>(&mut self, list: &mut Vec<T>, more: usize) -> Result<()> {
         let before = list.capacity();

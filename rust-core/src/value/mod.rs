@@ -1,5 +1,5 @@
-//! The value model: the kinds of value that a message can hold, and the pair of traits that join
-//! every carrier of values.
+//! The value model: the kinds of value that a message can hold, and the two traits through which
+//! values are converted.
 //!
 //! | what | defined in |
 //! |---|---|

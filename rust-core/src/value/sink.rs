@@ -1,5 +1,5 @@
-//! The pair of traits that joins every carrier of values: a Sink receives events, a Source sends
-//! them.
+//! The two traits through which values are converted: a Sink receives the events of a value, a
+//! Source sends them.
 //!
 //! With these, four encodings and six languages are ten implementations instead of twenty-four:
 //! each encoding is one Sink and drives any Sink; each language's values are one Source and one

@@ -83,7 +83,7 @@ impl<S: Sink> Unescape<S> {
         self.inner
     }
 
-    /// As the plain one, for an encoding whose top is always a map: `{"$value": …}` there represents the value.
+    /// Returns this sink for an encoding whose top is always a map, where `{"$value": …}` represents any other value.
     pub(crate) fn with_wrapped_top(self) -> Unescape<S> {
         Unescape { wrapped_top: true, ..self }
     }

@@ -55,8 +55,8 @@ impl Lifecycle {
     }
 
     /// Handles CANCEL: withdraws the named command if it is queued, and cancels it if it is under way.
-    /// Without an id, cancels the task under way or the start of the program. Its answer is the one of the
-    /// two: `withdrawn` or `asked`.
+    /// Without an id, cancels the task under way or the start of the program. The value of its answer is
+    /// `withdrawn` for a queued command, otherwise `asked`.
     pub(super) fn cancel(&mut self, request: &CommandRequest, now: Duration) -> Vec<Action> {
         let wanted = match cancelled_id(&request.arguments) {
             Ok(wanted) => wanted,

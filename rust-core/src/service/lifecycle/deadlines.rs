@@ -3,7 +3,7 @@
 //! A command has a deadline from its sender. When it passes, the command is answered with `Timeout`
 //! at once, whatever the program does. A queued command is then withdrawn; one under way continues,
 //! because it cannot be undone, and only its answer has been given. GET_DATA is answered a little
-//! before its deadline with the latest known data, so that a busy program still shows something.
+//! before its deadline with the latest known data, even if the program is busy.
 
 use std::time::Duration;
 
@@ -92,8 +92,8 @@ impl Lifecycle {
         }
     }
 
-    /// Returns the error for a command that the program did not start in time, with the program's activity in
-    /// between.
+    /// Returns the error for a command that the program did not start in time, with the task that the program
+    /// was busy with.
     fn too_late(&self, request: &CommandRequest, after: &str) -> Error {
         let at = match &self.running {
             Some(running) => format!("the program is busy with {}", running.what.request.command.name()),

@@ -18,7 +18,7 @@ fn millis(ms: usize) -> Duration {
     Duration::from_millis(ms as u64)
 }
 
-/// A service and its model, with the same past.
+/// A service and its model, which receive the same events.
 struct World {
     random: Random,
     lifecycle: Lifecycle,

@@ -1,4 +1,4 @@
-//! Each rule of a service's life by itself; `properties` tries them in random histories.
+//! Tests of each rule of the lifecycle by itself; `properties` tests them in random histories.
 
 mod commands;
 mod endings;
@@ -20,7 +20,7 @@ fn within(id: &str, command: Command, within: Duration) -> CommandRequest {
     CommandRequest { within, ..request(id, command) }
 }
 
-/// CANCEL of this command, or of the task under way.
+/// Returns CANCEL for this command, or for the task under way.
 fn cancel(id: &str, wanted: Option<&str>) -> CommandRequest {
     let arguments = wanted.map_or(Value::Null, |id| Value::map([("id", id)]));
     CommandRequest { arguments, ..request(id, Command::Cancel) }
@@ -39,7 +39,7 @@ fn service() -> Lifecycle {
     })
 }
 
-/// RUNNING at time zero, and in its first step.
+/// Returns a service that is RUNNING at time zero, in its first step.
 fn stepping() -> Lifecycle {
     let mut lifecycle = service();
     assert_eq!(work(lifecycle.next_task(Duration::ZERO)), Command::Step);
@@ -47,7 +47,7 @@ fn stepping() -> Lifecycle {
     lifecycle
 }
 
-/// RUNNING at time zero; its program waits.
+/// Returns a service that is RUNNING at time zero; its program waits.
 fn running() -> Lifecycle {
     let mut lifecycle = stepping();
     assert!(lifecycle.finish(Ok(Value::Null), Duration::ZERO).is_empty());
@@ -55,8 +55,8 @@ fn running() -> Lifecycle {
     lifecycle
 }
 
-/// Returns a service in this state at time zero. In a transitional state the program is at a step, and `way`
-/// is the open command.
+/// Returns a service in this state at time zero. In a transitional state the program is in a step, and the open
+/// command has the id `way`.
 fn service_in(state: State) -> Lifecycle {
     let zero = Duration::ZERO;
     let mut lifecycle = match state {

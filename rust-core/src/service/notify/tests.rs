@@ -30,8 +30,8 @@ impl FakeSupervisor {
         environment(&self.variables).unwrap().unwrap()
     }
 
-    /// Returns the next notification; none where none was sent. A sent notification is there when the program
-    /// continues.
+    /// Returns the next notification; `None` if none was sent. A notification can be received as soon as the
+    /// send has returned.
     fn hears(&self) -> Option<String> {
         let mut bytes = [0; 4096];
         let n = self.socket.recv(&mut bytes).ok()?;
@@ -50,7 +50,7 @@ fn refused(variables: &[(&'static str, &str)]) -> Error {
 }
 
 #[test]
-fn words_arrive_at_a_path_and_at_an_abstract_name() {
+fn notifications_arrive_at_a_path_and_at_an_abstract_name() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("notify");
     let hidden = format!("@linkspan-test-notify-{}", std::process::id());

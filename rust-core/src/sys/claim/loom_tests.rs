@@ -28,7 +28,7 @@ fn model(preemptions: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
     builder.check(run);
 }
 
-/// Asserts that the model fails where the protocol has not this step.
+/// Asserts that the model fails without this step of the protocol.
 fn finds(step: Step, run: impl Fn()) {
     LEFT_OUT.set(Some(step));
     let found = catch_unwind(AssertUnwindSafe(run)).is_err();
@@ -51,7 +51,7 @@ fn started(cell: &Cell, run: impl FnOnce(&ClaimCell<u64, ()>) + 'static) -> thre
     thread::spawn(move || run(&cell))
 }
 
-/// At the end no thread has the cell, none is thought to wait, and all have counted.
+/// Asserts that no thread has the cell, no bit of a waiter is set, and every thread has counted.
 fn ends_with(cell: &ClaimCell<u64, ()>, count: u64) {
     let value = cell.try_take().expect("no thread has or awaits the cell");
     assert_eq!(*value, count);

@@ -88,7 +88,7 @@ pub const fn left_out(_: Step) -> bool {
 
 #[cfg(loom)]
 std::thread_local! {
-    /// Which step the mutant leaves out that runs on this thread of the system: all threads of a model do.
+    /// The step that the mutant on this thread of the system leaves out; all threads of a model run on it.
     pub static LEFT_OUT: std::cell::Cell<Option<Step>> = const { std::cell::Cell::new(None) };
 }
 

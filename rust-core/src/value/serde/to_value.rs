@@ -271,7 +271,7 @@ impl ser::SerializeMap for Entries {
     type Error = Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
-        // As serde_json has it: integers and the like are keys by their digits.
+        // As in serde_json: a key that is a number becomes its text.
         self.key = Some(match key.serialize(ToValue)? {
             Value::Text(key) => key,
             Value::Int(key) => key.to_string(),

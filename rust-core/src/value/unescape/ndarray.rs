@@ -38,7 +38,7 @@ enum Field {
 }
 
 impl Fields {
-    /// Takes the begin of the map of fields; `Malformed` for a second map.
+    /// Takes the beginning of the map of fields; `Malformed` for a second map.
     pub(super) fn begin_map(&mut self, len: usize) -> Result<()> {
         if self.has_begun {
             return Err(malformed(
@@ -75,7 +75,7 @@ impl Fields {
         Ok(())
     }
 
-    /// Takes the begin of the shape; `Malformed` for any other array.
+    /// Takes the beginning of the shape; `Malformed` for any other array.
     pub(super) fn begin_array(&mut self) -> Result<()> {
         if self.field != Field::Shape || self.shape.is_some() {
             return Err(malformed("in $ndarray only the shape is an array, of integers"));

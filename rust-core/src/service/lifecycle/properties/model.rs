@@ -4,7 +4,7 @@
 //! every accepted command with its progress, and the state follows from where the program has
 //! arrived and which open command leads elsewhere. So a mistake in the one is unlikely to be in the
 //! other. Each event of a random history goes to both ([`super::World`]); the model checks the
-//! actions of the lifecycle and takes in the answers among them.
+//! actions of the lifecycle and records the answers among them.
 
 mod commands;
 mod coverage;
@@ -66,7 +66,7 @@ pub struct Model {
     settled: State,
     /// The program's task: a step, or the index of a command.
     task: Option<Option<usize>>,
-    /// Whether the service failed during that.
+    /// Whether the service failed during the task.
     failed_meanwhile: bool,
     cancelled: bool,
     data: Option<Value>,

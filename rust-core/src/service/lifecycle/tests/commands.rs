@@ -58,7 +58,7 @@ fn every_command_in_every_state() {
             let actions = lifecycle.command(request("it", command.clone()), zero);
             if expected == "*" {
                 match command {
-                    // There is something under way in those states where the program is at a step or starts.
+                    // Something is under way in the states in which the program is in a step or starts.
                     Command::Cancel => assert!(answer(&actions).outcome.is_final(), "{here}"),
                     _ => assert_eq!(actions, [Action::Ask(request("it", command))], "{here}"),
                 }
@@ -116,7 +116,7 @@ fn unknown_command_is_refused_with_the_known_ones() {
 
 #[test]
 fn only_one_transition_is_open_at_a_time_beside_shutdown() {
-    // RUN changes no state until it is done, so the table alone would admit another one.
+    // RUN changes the state only when it is done, so the table alone would admit another one.
     let mut lifecycle = service_in(State::Ready);
     lifecycle.command(request("r", Command::Run), Duration::ZERO);
     for (id, command) in [("p", Command::Pause), ("r2", Command::Run), ("c", Command::Checkpoint)] {
@@ -125,7 +125,7 @@ fn only_one_transition_is_open_at_a_time_beside_shutdown() {
         assert_eq!((answer(&actions).outcome, kind), (Outcome::Rejected, ErrorKind::InvalidState));
         assert!(text.contains("RUN is under way") && text.contains("READY"), "{text}");
     }
-    // A command that was not begun is withdrawn, and its sender gets the state.
+    // A command that was not begun is withdrawn; its answer has the state.
     let actions = lifecycle.command(request("s", Command::Shutdown), Duration::ZERO);
     assert_eq!(
         answers(&actions),
@@ -202,7 +202,7 @@ fn failing_hook_keeps_the_state_and_reports_its_error() {
         assert_eq!(answers(&actions), [("it", Outcome::Failed, then)], "{command:?}");
         assert_eq!(error(&actions), (ErrorKind::NoSpace, "the disk is full".into()));
         assert_eq!(lifecycle.state(), then, "{command:?}");
-        // The way is free again.
+        // Another transition is possible again.
         if then == State::Running {
             let actions = lifecycle.command(request("next", Command::Pause), Duration::ZERO);
             assert_eq!(answer(&actions).outcome, Outcome::Accepted);
@@ -214,7 +214,7 @@ fn failing_hook_keeps_the_state_and_reports_its_error() {
 fn repeated_id_is_never_carried_out_again() {
     let mut lifecycle = stepping();
     let zero = Duration::ZERO;
-    // Under way, first waiting, then begun: still accepted.
+    // A queued or begun command is still ACCEPTED.
     assert_eq!(answer(&lifecycle.command(request("b", Command::Backup), zero)).outcome, Outcome::Accepted);
     assert_eq!(answer(&lifecycle.command(request("b", Command::Backup), zero)).outcome, Outcome::Accepted);
     lifecycle.finish(Ok(Value::Null), zero);
@@ -265,7 +265,7 @@ fn another_epoch_is_refused_and_changes_nothing_of_what_is_known() {
 }
 
 #[test]
-fn cancel_withdraws_what_waits() {
+fn cancel_withdraws_queued_command() {
     let mut lifecycle = stepping();
     lifecycle.command(request("p", Command::Pause), Duration::ZERO);
     assert_eq!(lifecycle.state(), State::Pausing);
@@ -280,7 +280,7 @@ fn cancel_withdraws_what_waits() {
     assert!(!lifecycle.is_cancelled() && !actions.contains(&Action::Cancel));
     lifecycle.finish(Ok(Value::Null), SECOND);
     assert_eq!(work(lifecycle.next_task(SECOND)), Command::Step);
-    // CANCEL is a word of the library's: it is in no sum of commands, and repeated it does nothing.
+    // The library answers CANCEL: no counter includes it, and a repeated one does nothing.
     assert_eq!((lifecycle.counts().accepted, lifecycle.counts().done, lifecycle.counts().failed), (1, 0, 1));
     let again = lifecycle.command(cancel("c", None), SECOND);
     assert_eq!((answers(&again), again.len()), (vec![("c", Outcome::Done, State::Running)], 1));
@@ -376,7 +376,7 @@ fn full_queue_refuses_commands_and_still_answers_control() {
 }
 
 #[test]
-fn looks_at_the_data_displace_no_other_answer() {
+fn get_data_displaces_no_other_answer() {
     let mut lifecycle = running();
     lifecycle.command(request("b", Command::Backup), Duration::ZERO);
     work(lifecycle.next_task(Duration::ZERO));

@@ -227,7 +227,7 @@ fn run_tries_again_what_failed() {
 }
 
 #[test]
-fn pull_with_an_open_task_abandons_it() {
+fn next_task_with_open_task_abandons_it() {
     let mut lifecycle = running();
     lifecycle.command(request("p", Command::Pause), SECOND);
     work(lifecycle.next_task(SECOND));
@@ -246,7 +246,7 @@ fn program_that_ends_leaves_no_command_unanswered() {
         lifecycle.command(request("s2", Command::Shutdown), SECOND);
         let before = lifecycle.state();
         if state == State::Failed {
-            // It reported that it cannot continue, and was asked to end before it did.
+            // It failed while STOPPING.
             assert_eq!(before, State::Stopping);
         }
         let actions = lifecycle.close(SECOND);

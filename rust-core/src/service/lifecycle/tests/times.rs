@@ -100,7 +100,7 @@ fn shutdown_not_begun_in_time_still_ends_the_service() {
 #[test]
 fn data_during_a_long_step_are_the_newest_known_ones_in_time() {
     let mut lifecycle = stepping_with_data();
-    // A quarter of the time is kept for the way back, and never more than a second.
+    // A quarter of the time, at most a second, is reserved for the answer's transfer.
     lifecycle.command(within("short", Command::GetData, 2 * SECOND), SECOND);
     lifecycle.command(within("long", Command::GetData, 20 * SECOND), SECOND);
     assert_eq!(lifecycle.next_due(), Some(seconds(2.5)));
@@ -137,7 +137,7 @@ fn request_for_data_times_out_without_data() {
     let (kind, text) = error(&actions);
     assert_eq!(kind, ErrorKind::Timeout);
     assert!(text.contains("nothing is known yet") && text.contains("STEP"), "{text}");
-    // Data that could not be had are no data.
+    // A failed GET_DATA leaves no data.
     lifecycle.finish(Ok(Value::Null), 4 * SECOND);
     lifecycle.command(request("e", Command::GetData), 4 * SECOND);
     work(lifecycle.next_task(4 * SECOND));
@@ -147,7 +147,7 @@ fn request_for_data_times_out_without_data() {
 }
 
 #[test]
-fn command_late_at_the_pull_is_not_begun() {
+fn command_late_when_fetched_is_not_begun() {
     let mut lifecycle = stepping();
     lifecycle.command(within("b", Command::Backup, SECOND), Duration::ZERO);
     lifecycle.finish(Ok(Value::Null), SECOND);

@@ -93,7 +93,7 @@ impl Model {
         }
     }
 
-    /// Records an accepted command. SHUTDOWN takes the effect of all open transitions away.
+    /// Records an accepted command. SHUTDOWN cancels the effect of all open transitions.
     pub(super) fn accept(&mut self, request: &CommandRequest, now: Duration) {
         let one = AcceptedModel {
             command: request.command.clone(),

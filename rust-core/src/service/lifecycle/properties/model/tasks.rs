@@ -93,7 +93,7 @@ impl Model {
         self.failed(now, actions);
     }
 
-    /// The same, after a step that failed.
+    /// Checks the actions that follow from a failed step.
     pub(super) fn failed(&mut self, now: Duration, actions: &[Action]) {
         assert!(actions.contains(&Action::Changed), "the reason is another one");
         if self.ended.is_some() {
@@ -114,8 +114,7 @@ impl Model {
         self.check_displaced();
     }
 
-    /// Checks how a task without a result was closed; returns the actions that follow from something
-    /// else.
+    /// Checks how a task without a result was closed; returns the actions with other causes.
     pub(super) fn finish_abandoned(&mut self, now: Duration, actions: &[Action]) -> Vec<Action> {
         let Some(task) = self.task else { return actions.to_vec() };
         count_event("left open");
@@ -123,7 +122,7 @@ impl Model {
             None => Ok(Value::Null),
             Some(_) => Err(Error::new(ErrorKind::Internal, "left")),
         };
-        // Its own answer comes first, and those that its end causes with it; the others have other causes.
+        // The task causes its own answer; if it is SHUTDOWN, it causes all of the actions.
         let id = task.map_or("", |at| self.commands[at].0.as_str());
         let ends = task.is_some_and(|at| self.commands[at].1.command == Command::Shutdown);
         let own = |act: &Action| {
@@ -182,7 +181,7 @@ impl Model {
         }
     }
 
-    /// Checks the actions that follow when the program calls no more.
+    /// Checks the actions that follow when the program makes no more calls.
     pub fn close(&mut self, now: Duration, actions: &[Action]) {
         if self.ended.is_some() {
             assert_eq!(actions, []);
