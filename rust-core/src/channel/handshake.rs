@@ -389,8 +389,8 @@ pub fn refusal(error: &Error) -> Vec<u8> {
 /// Reads the answer to a hello: a hello, or the error of a refusal.
 ///
 /// # Errors
-/// That error, with the kind of its code; `Full` for a listener that has run out of memory or
-/// descriptors, because `OutOfMemory` would say that this process has.
+/// That error, with the kind of its code; `Full` for a listener that has run out of memory or descriptors,
+/// because `OutOfMemory` would mean that this process has.
 pub fn read_answer(answer: &Incoming) -> Result<Hello> {
     if answer.header.kind == Kind::Hello {
         return Hello::from_frame(answer);
@@ -415,7 +415,7 @@ pub fn title() -> String {
     plain_title(&std::fs::read_to_string("/proc/self/comm").unwrap_or_default())
 }
 
-/// Returns a program's name without an `@`, behind which a verified owner stands, and without
+/// Returns a program's name without an `@`, which separates a verified owner from the name, and without
 /// characters that a terminal would interpret; at most 32 characters.
 fn plain_title(name: &str) -> String {
     let name: String = name.trim().chars().filter(|c| c.is_ascii_graphic() && *c != '@').take(32).collect();

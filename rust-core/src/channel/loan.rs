@@ -126,7 +126,7 @@ impl LoanMemory {
         }
     }
 
-    /// Returns whether sending makes no copy, as long as the link lives.
+    /// Returns whether sending makes no copy, as long as the link exists.
     pub fn is_shared(&self) -> bool {
         matches!(self.place, Place::Slot(_))
     }
@@ -179,7 +179,7 @@ impl<T: Element> Loan<T> {
         &self.memory.shape
     }
 
-    /// Returns whether sending makes no copy, as long as the link lives.
+    /// Returns whether sending makes no copy, as long as the link exists.
     pub fn is_shared(&self) -> bool {
         self.memory.is_shared()
     }

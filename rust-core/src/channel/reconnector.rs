@@ -10,7 +10,7 @@
 //!
 //! Closing has three steps. [`Reconnector::close`] ends all waits and refuses new calls;
 //! [`Reconnector::begin_close`] lets the closing thread alone continue to make links, to get its messages
-//! acknowledged; [`Reconnector::finish_close`] then gives up the name.
+//! acknowledged; [`Reconnector::finish_close`] then releases the name.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -236,7 +236,7 @@ impl Reconnector {
         if self.closing.load(Ordering::Acquire) { Ok(()) } else { self.check_open() }
     }
 
-    /// Returns whether the program acknowledges by hand.
+    /// Returns whether the program acknowledges by `ack()` (`ack="manual"`).
     pub fn is_manual_ack(&self) -> bool {
         self.options.ack == Acknowledge::Manual
     }

@@ -516,7 +516,8 @@ fn send_whole(stream: &Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     }
 }
 
-/// Returns a frame as it stands on a stream, without the checksum, which belongs to the link that it came over.
+/// Returns a frame as it is written to a stream, without the checksum, which belongs to the link that it came
+/// over.
 fn write_frame(frame: &Incoming) -> Vec<u8> {
     let mut header = frame.header;
     header.flags &= !flags::BODY_CHECKED;

@@ -176,7 +176,7 @@ pub struct SessionState {
 }
 
 impl SessionState {
-    /// Returns the state for a new session with this number, which has met no peer.
+    /// Returns the state for a new session with this number, which has had no peer.
     pub fn new(session: u64, options: &Options) -> Arc<SessionState> {
         let keeps = options.delivery.unwrap_or(Delivery::AtLeastOnce) != Delivery::BestEffort;
         let limits = keeps.then_some(ReplayLimits {

@@ -176,7 +176,7 @@ impl HolderMark {
     /// Names the calling thread for a scope.
     #[inline]
     pub fn mark(&self) -> MarkGuard<'_> {
-        // Relaxed here and below: a thread looks only for its own mark, which it has stored itself.
+        // Relaxed here and below: a thread compares only with its own mark, which it has stored itself.
         self.0.store(this_thread(), Ordering::Relaxed);
         MarkGuard(self)
     }

@@ -1,7 +1,7 @@
 //! The withdrawal of a request by a caller that stopped waiting: an `ack` whose body names the
 //! request.
 //!
-//! The frame acknowledges nothing, so a peer that does not know withdrawals loses nothing by it.
+//! The frame acknowledges nothing, so a peer that does not support withdrawals ignores it.
 
 use crate::codec::{self, Encoding};
 use crate::error::Result;

@@ -111,8 +111,8 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
     }
 }
 
-/// Returns the one frame that a publisher sends after its hello. The frame is on its way already, so even a call that does
-/// not wait gets it: it waits for a few ticks.
+/// Returns the one frame that a publisher sends after its hello. The frame is on its way already, so even a
+/// call that does not wait gets it: it waits for at most five ticks.
 fn from_stream(mut rx: StreamRx, waiting: &mut Waiting<'_>) -> Result<Option<Incoming>> {
     let mut delivery_wait = Waiting::until(Deadline::after(Wait::TICK * 5));
     loop {

@@ -291,8 +291,8 @@ impl Publisher {
         Ok(turn)
     }
 
-    /// Returns how many subscribers are connected; for a `journal:`, how many read it under a name
-    /// now. 0 for a `file:`, which knows no subscribers.
+    /// Returns how many subscribers are connected; for a `journal:`, how many read it under a name now. 0 for
+    /// a `file:`, whose subscribers are not registered.
     pub fn subscribers(&self) -> usize {
         self.store.as_ref().map_or_else(|| self.fanout.subscribers(), Store::subscribers)
     }

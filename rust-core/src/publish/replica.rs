@@ -66,8 +66,9 @@ impl Replica {
     /// Writes records in their order; they are on the disk when this returns. Records that are there already change nothing.
     ///
     /// # Errors
-    /// `Malformed` if a record is missing before one with which no segment begins; `TooLarge` above `max_message_size`;
-    /// `NoSpace` on a full disk: [`Replica::last`] tells how far it came, and the rest can be written again later.
+    /// `Malformed` if a record is missing before one with which no segment begins; `TooLarge` above
+    /// `max_message_size`; `NoSpace` on a full disk: [`Replica::last`] returns the last record that was
+    /// written, and the rest can be written again later.
     pub fn append(&mut self, records: Vec<ReplicaRecord>) -> Result<()> {
         let longest = records.iter().map(|record| record.body.len() as u64).max();
         if let Some(size) = longest.filter(|size| *size > self.max_message_size) {

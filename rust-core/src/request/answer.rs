@@ -182,7 +182,7 @@ impl ClientTx {
     }
 
     /// Sends an answer, or keeps it until there is room. An answer to a client that has disconnected is
-    /// dropped and counted, unless the client may reconnect.
+    /// dropped and counted, unless it answers an idempotent request of a client that may reconnect.
     ///
     /// # Errors
     /// An error about this answer alone, such as `TooLarge`: another answer may be given.
@@ -419,8 +419,8 @@ impl Request {
         Request { message, client_tx, answered, shown, until }
     }
 
-    /// Returns how long its caller still waits, if that is known: callers say so to a server with [`Options::with_machine`], which
-    /// stands for one of another machine.
+    /// Returns how long its caller still waits, if that is known: callers send it to a server with
+    /// [`Options::with_machine`], which stands for one of another machine.
     ///
     /// [`Options::with_machine`]: crate::Options::with_machine
     #[doc(hidden)]

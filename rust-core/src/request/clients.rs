@@ -1,10 +1,9 @@
 //! The clients of a server, and the order in which they are served.
 //!
-//! One thread at a time runs [`Clients::next`]. Clients that may have something stand in
-//! `ready_queue`; each turn serves one frame, so that a client which always has more does not keep
-//! the others waiting. The others are parked: their links wake the epoll set. After
-//! [`FRAMES_PER_ROUND`] frames, parked clients, waiting answers, new connections and the deadline
-//! are checked in any case.
+//! One thread at a time runs [`Clients::next`]. Clients that may have something are in `ready_queue`; each
+//! turn serves one frame, so that a client which always has more does not keep the others waiting. The others
+//! are parked: their links wake the epoll set. After [`FRAMES_PER_ROUND`] frames, parked clients, waiting
+//! answers, new connections and the deadline are checked in any case.
 //!
 //! The steps of a round: accept new links, serve the queue, flush answers, park the clients that
 //! have nothing, wait. The wait ends for a frame, room for an answer, a new connection, `wake` (an

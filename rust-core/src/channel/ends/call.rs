@@ -71,7 +71,7 @@ impl Channel {
     }
 
     /// Sends the peer a withdrawal of this request, which the caller gives up because of this error. None is
-    /// needed if the peer has answered, or if the link is gone.
+    /// needed if the peer has answered, or if the link has ended.
     fn withdraw(&self, pending: PendingReply, error: &Error) {
         if error.remote_failure().is_some() || error.kind() == ErrorKind::Disconnected {
             return;

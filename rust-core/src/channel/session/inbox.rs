@@ -265,7 +265,7 @@ impl Inbox {
     }
 
     /// Records that the program receives again, which consumes delivered messages, unless it acknowledges by
-    /// hand.
+    /// `ack()`.
     pub fn consumed(&mut self) {
         // A sender that keeps nothing needs no acknowledgement, but its `close` waits for the consumed number.
         if self.ack_mode == Acknowledge::Auto || self.keeps.is_none() {

@@ -60,7 +60,7 @@ struct Kept<M> {
     message: M,
 }
 
-/// The next thing to send over the link.
+/// What to send next over the link.
 #[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order<'a, M> {
