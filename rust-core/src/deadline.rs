@@ -1,9 +1,9 @@
 //! Time-outs and deadlines: how long a call may wait, and what it runs while it waits.
 //!
 //! A caller passes a [`Wait`]: a time-out and perhaps a tick. The call turns it into a [`Waiting`] with
-//! [`Wait::start`], and all its waits share that one deadline. The loop of every wait has the same shape: `sleep`
-//! returns how long the next sleep may last (or that time is up), the thread sleeps, and `woke` runs the tick if it is
-//! due. So a binding can check its signals every 100 ms, in one place.
+//! [`Wait::start`], and all its waits share that one deadline. The loop of every wait has the same shape:
+//! `sleep` returns how long the next sleep may last (or that time is up), the thread sleeps, and `woke` runs
+//! the tick if it is due. So a binding can check its signals every 100 ms, in one place.
 
 mod peer_clock;
 
@@ -102,8 +102,8 @@ impl Deadline {
     }
 }
 
-/// The function that runs while a call waits: about every 100 ms, and when a signal interrupts a system call. An error
-/// ends the wait.
+/// The function that runs while a call waits: about every 100 ms, and when a signal interrupts a system call.
+/// An error ends the wait.
 pub type Tick<'a> = dyn FnMut() -> Result<()> + 'a;
 
 /// How a call waits: its time-out, and the function that runs meanwhile. Made from a `Duration`, from `None`
@@ -178,8 +178,8 @@ impl From<Timeout> for Wait<'_> {
 
 /// A wait that is under way. One thread uses it.
 pub struct Waiting<'a> {
-    /// Computed when it is first needed: most calls have nothing to wait for, and reading a clock twice a message would
-    /// cost as much as transferring it.
+    /// Computed when it is first needed: most calls have nothing to wait for, and reading a clock twice a
+    /// message would cost as much as transferring it.
     deadline: Cell<Option<Deadline>>,
     /// The time-out; none without end.
     duration: Option<Duration>,
@@ -252,7 +252,8 @@ impl<'a> Waiting<'a> {
         self.wake.clone()
     }
 
-    /// Ends the wait with `Cancelled` once this becomes readable. Only calls that sleep by the functions of `sys::poll` use it.
+    /// Ends the wait with `Cancelled` once this becomes readable. Only calls that sleep by the functions of
+    /// `sys::poll` use it.
     #[must_use]
     pub fn stops_on<S: AsFd + Send + Sync + 'static>(mut self, stop: Arc<S>) -> Waiting<'a> {
         self.stop = Some(stop);

@@ -1,10 +1,9 @@
 //! The table of error kinds, and the error that every call of Linkspan returns.
 //!
-//! The table is the single source for all languages: bindings generate their names, numbers and
-//! exception classes from [`ErrorKind::ALL`], and `docs/wire-format.md` shows it. An [`Error`]
-//! starts where something fails, with a kind and a text; on the way out each layer adds its part: the offset in the
-//! bytes, the path in the value, the endpoint. A part that is set first stays, since the innermost layer is the most
-//! exact.
+//! The table is the single source for all languages: bindings generate their names, numbers and exception
+//! classes from [`ErrorKind::ALL`], and `docs/wire-format.md` shows it. An [`Error`] starts where something
+//! fails, with a kind and a text; on the way out each layer adds its part: the offset in the bytes, the path
+//! in the value, the endpoint. A part that is set first stays, since the innermost layer is the most exact.
 
 use std::fmt;
 

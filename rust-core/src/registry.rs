@@ -1,11 +1,11 @@
-//! The listing of this machine: the names in the runtime directory and the reports of their holders, and the journals
-//! and spools by their files.
+//! The listing of this machine: the names in the runtime directory and the reports of their holders, and the
+//! journals and spools by their files.
 //!
-//! A listing reads the directories and then queries each name: with a hello that is only a query, with the record
-//! beside the name where no hello is exchanged, or by reading the files of a store. Listeners
-//! are queried by several threads, because a stopped process answers only when its time-out has
-//! passed; a budget bounds what such processes cost in all. Stale files of this user's dead
-//! processes are removed on the way (`transport::sweep`).
+//! A listing reads the directories and then queries each name: with a hello that is only a query, with the
+//! record beside the name where no hello is exchanged, or by reading the files of a store. Listeners are
+//! queried by several threads, because a stopped process answers only when its time-out has passed; a budget
+//! bounds what such processes cost in all. Stale files of this user's dead processes are removed on the way
+//! (`transport::sweep`).
 
 mod schemas;
 
@@ -305,8 +305,8 @@ pub(crate) fn named(file: &str) -> &str {
     table::name_of(file)
 }
 
-/// Returns whether a process holds the name, and the obstacle to finding out, or to removing stale files. If even the
-/// lock may not be read, the listener is queried.
+/// Returns whether a process holds the name, and the obstacle to finding out, or to removing stale files. If
+/// even the lock may not be read, the listener is queried.
 fn is_live(Found { place, has_temporary, .. }: &Found) -> (bool, Option<Error>) {
     let live = match place.is_claimed() {
         Ok(live) => live,
@@ -372,8 +372,8 @@ fn query_name(found: &Found, budget: &mut TimeoutBudget) -> Option<Listed> {
     Some(listed)
 }
 
-/// Returns the information in the files of a store, whether a process holds the name or not. `owned` is whether a
-/// process may hold it.
+/// Returns the information in the files of a store, whether a process holds the name or not. `owned` is
+/// whether a process may hold it.
 fn read_files(found: &Found, owned: bool) -> Option<Listed> {
     let Found { endpoint, place, .. } = found;
     let can = endpoint.transport().capabilities();
@@ -613,7 +613,8 @@ mod tests {
         assert!(last.problem.is_none() && last.pid == Some(std::process::id()), "{last:?}");
         let text = |one: &Listed| one.problem.as_ref().map(|e| e.text().to_owned()).unwrap_or_default();
         assert!(silent.iter().all(|one| text(one).contains("does not answer")), "{silent:?}");
-        // With half a second for each, 32 side by side take 5 s in all, and 300 of them one after the other 150 s.
+        // With half a second for each, 32 side by side take 5 s in all, and 300 of them one after the other
+        // 150 s.
         assert!(started.elapsed() >= FULL_TIMEOUT_BUDGET, "{:?}", started.elapsed());
         drop(claims);
         drop(answering_listener);

@@ -42,16 +42,17 @@ pub struct ChannelAcceptor {
     event_log: Arc<OnceLock<Arc<EventLog>>>,
     /// Where losses are reported of messages that were kept for disconnected clients; set once.
     losses: Arc<OnceLock<Arc<EventLog>>>,
-    /// What else the name consists of: the lock of a connectionless name, or the owner record of a name without
-    /// a hello. Dropped before `registration`, while the name still belongs to this process.
+    /// What else the name consists of: the lock of a connectionless name, or the owner record of a name
+    /// without a hello. Dropped before `registration`, while the name still belongs to this process.
     kept: Mutex<Option<Box<dyn Any + Send + Sync>>>,
     /// The entry at the acceptor thread; none on a link without a handshake.
     registration: Mutex<Option<ListenerRegistration>>,
 }
 
 impl ChannelAcceptor {
-    /// Binds an endpoint. With `single_peer` it admits one peer at a time, whose session is that state: a channel
-    /// made by `open`. Without, each peer has its own session, which a registry keeps while it is disconnected.
+    /// Binds an endpoint. With `single_peer` it admits one peer at a time, whose session is that state: a
+    /// channel made by `open`. Without, each peer has its own session, which a registry keeps while it is
+    /// disconnected.
     ///
     /// # Errors
     /// `AddressInUse` if another program holds the name; `Unsupported` if the transport cannot do what the
@@ -104,8 +105,8 @@ impl ChannelAcceptor {
         if let Some(session_state) = single_peer {
             handler = handler.with_single_peer(session_state);
         }
-        // Written while `source` still holds the lock of the name. Listings cannot query a name without a hello,
-        // so they read this log instead.
+        // Written while `source` still holds the lock of the name. Listings cannot query a name without a
+        // hello, so they read this log instead.
         let owner_record = match source.place() {
             Some(place) => plain::owner_record(&endpoint, place, pattern, options)?,
             None => None,
@@ -169,8 +170,8 @@ fn request_listening_socket(place: &Place, pattern: Pattern) -> Result<Option<Ow
     Ok(reply.descriptors.pop())
 }
 
-/// Returns what a connectionless transport needs of the options. It has no hello, so each frame or file that it
-/// writes carries this source and session.
+/// Returns what a connectionless transport needs of the options. It has no hello, so each frame or file that
+/// it writes carries this source and session.
 pub fn connect_options(options: &Options, pattern: Pattern) -> Result<ConnectOptions> {
     let hello = Hello::new(pattern, options.client_id.clone(), options.max_message_size)?;
     Ok(ConnectOptions {

@@ -1,16 +1,17 @@
 //! Decides on each connection to a channel, listener or server: who may connect, and with which session.
 //!
-//! The acceptor thread of the process (`transport::acceptor`) calls the [`HandshakeHandler`] here, in this order:
-//! `check_user` before a byte is read, `check_hello` before descriptors of the peer are taken, then `answer`. None
-//! of these waits or runs code of the program, because that thread serves every listener of the process.
+//! The acceptor thread of the process (`transport::acceptor`) calls the [`HandshakeHandler`] here, in this
+//! order: `check_user` before a byte is read, `check_hello` before descriptors of the peer are taken, then
+//! `answer`. None of these waits or runs code of the program, because that thread serves every listener of
+//! the process.
 //!
 //! `answer` compares patterns and schemas, refuses with `Full` or `AddressInUse` where there is no room, and
 //! finds the session: the one of the single peer, or that of the client's last connection, which the
 //! [`SessionRegistry`] keeps. The link enters the queue in the closure `admitted`, after the answer was sent,
 //! because nothing else may be written to the socket before it.
 //!
-//! A hello with `ask` is a query, from a listing or from a process that wants to share the name. It is answered
-//! with counters and admits no peer.
+//! A hello with `ask` is a query, from a listing or from a process that wants to share the name. It is
+//! answered with counters and admits no peer.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -175,7 +176,8 @@ impl ListenerHandler {
         }
     }
 
-    /// Fails if there is no room for this newcomer: `AddressInUse` for a second peer, `Full` for a full queue.
+    /// Fails if there is no room for this newcomer: `AddressInUse` for a second peer, `Full` for a full
+    /// queue.
     fn check_room(&self, newcomer: Option<(&Identity, u64)>) -> Result<()> {
         self.check_unoccupied(newcomer)?;
         let capacity = self.options.queue;
@@ -350,8 +352,8 @@ impl HandshakeHandler for ListenerHandler {
     }
 }
 
-/// Fails with `PermissionDenied` if `allow_uids` or `allow_gids` list users or groups and this peer is none of
-/// them. A peer matches by its user, its group or a supplementary group.
+/// Fails with `PermissionDenied` if `allow_uids` or `allow_gids` list users or groups and this peer is none
+/// of them. A peer matches by its user, its group or a supplementary group.
 pub fn check_allowed(options: &Options, credentials: Option<&Credentials>) -> Result<()> {
     // A transport whose kernel cannot name the peer's user has refused these options when the name was bound.
     let Some(peer) = credentials else { return Ok(()) };

@@ -131,7 +131,8 @@ impl Dialler {
             if schema_negotiation.fits(&peer_hello).map_err(|e| e.on(&self.endpoint))? {
                 return Ok(Some((called, peer_hello, own)));
             }
-            // The listener has not admitted this side. Released first, because a pipe has one caller at a time.
+            // The listener has not admitted this side. Released first, because a pipe has one caller at a
+            // time.
             drop((called, own));
             let ask = |query: &Hello| self.query(query, wakers, waiting);
             schema_negotiation.compare(&peer_hello, ask).map_err(|e| e.on(&self.endpoint))?;

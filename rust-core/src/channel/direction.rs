@@ -114,7 +114,8 @@ impl<T> Direction<T> {
         loop {
             match self.claim(operation) {
                 Err(_) if !waiting.deadline().has_passed() => {
-                    // A leaving thread releases the state first and its claim right after, so this wait is short.
+                    // A leaving thread releases the state first and its claim right after, so this wait is
+                    // short.
                     drop(self.lock());
                     thread::yield_now();
                 }

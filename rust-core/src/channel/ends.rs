@@ -82,12 +82,13 @@ impl Role {
 
 /// One end of a connection between two programs, which both can send and receive.
 ///
-/// Any number of threads may [`send`](Channel::send) and [`call`](Channel::call): they take turns, in the order in which they
-/// come, each within its own time-out. One thread at a time may [`recv`](Channel::recv); another thread that receives or calls
-/// meanwhile gets `InvalidState` at once, because the first could take the answer to its call.
+/// Any number of threads may [`send`](Channel::send) and [`call`](Channel::call): they take turns, in the
+/// order in which they come, each within its own time-out. One thread at a time may [`recv`](Channel::recv);
+/// another thread that receives or calls meanwhile gets `InvalidState` at once, because the first could take
+/// the answer to its call.
 ///
-/// The channel outlives its link: when the peer restarts, or the link breaks, the channel connects again, and unacknowledged
-/// messages are sent again.
+/// The channel outlives its link: when the peer restarts, or the link breaks, the channel connects again, and
+/// unacknowledged messages are sent again.
 pub struct Channel {
     endpoint: Endpoint,
     /// The endpoint as text, for errors.
@@ -113,19 +114,20 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Connects to the listener at this endpoint, and waits until there is one. Connects again whenever the listener was
-    /// restarted.
+    /// Connects to the listener at this endpoint, and waits until there is one. Connects again whenever the
+    /// listener was restarted.
     ///
     /// # Errors
-    /// `NotFound` if no program listened until the deadline; otherwise why the listener or the transport refused.
+    /// `NotFound` if no program listened until the deadline; otherwise why the listener or the transport
+    /// refused.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let channel = Channel::dial(endpoint, options)?;
         channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait))?;
         Ok(channel)
     }
 
-    /// Returns a channel that connects when it is first used. For event loops, where [`Channel::poll`] tries to connect and
-    /// [`Channel::fileno`] becomes readable when trying again may succeed.
+    /// Returns a channel that connects when it is first used. For event loops, where [`Channel::poll`] tries
+    /// to connect and [`Channel::fileno`] becomes readable when trying again may succeed.
     pub fn dial(endpoint: &str, options: &Options) -> Result<Channel> {
         Channel::connector(&endpoint.parse()?, options)
     }
@@ -143,8 +145,8 @@ impl Channel {
         Channel::over(reconnector, None, endpoint, options, Role::Connector)
     }
 
-    /// Connects if there is a listener, and listens otherwise: of two programs that start at the same instant exactly one
-    /// listens. The one that listens returns without waiting for its peer.
+    /// Connects if there is a listener, and listens otherwise: of two programs that start at the same instant
+    /// exactly one listens. The one that listens returns without waiting for its peer.
     ///
     /// # Errors
     /// `AddressInUse` if the listener has its peer already; otherwise as for [`Channel::connect`].
@@ -302,8 +304,8 @@ impl Channel {
         AckSender { sending: &self.sending, reconnector: &self.reconnector, event_log: &self.event_log }
     }
 
-    /// Acknowledges everything that was received so far, on a channel with `ack="manual"`. A message that is not acknowledged
-    /// when this program ends is sent to its next incarnation.
+    /// Acknowledges everything that was received so far, on a channel with `ack="manual"`. A message that is
+    /// not acknowledged when this program ends is sent to its next incarnation.
     pub fn ack(&self) -> Result<()> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
         receiving.consumed();
@@ -376,9 +378,9 @@ impl Channel {
         self.reconnector.session_state.finished(message.session(), message.sequence());
     }
 
-    /// Returns whether a message can be received without waiting. A server sends no messages by itself, so with a server as
-    /// the peer this fails with `InvalidState`; late answers are dropped and its end becomes an event meanwhile, so that the
-    /// descriptor of [`Channel::fileno`] does not stay readable.
+    /// Returns whether a message can be received without waiting. A server sends no messages by itself, so
+    /// with a server as the peer this fails with `InvalidState`; late answers are dropped and its end becomes
+    /// an event meanwhile, so that the descriptor of [`Channel::fileno`] does not stay readable.
     pub fn poll(&self) -> Result<bool> {
         let peeked = self.peek();
         if peeked.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidState) {
@@ -461,8 +463,8 @@ impl Channel {
     }
 }
 
-/// The descriptor of [`Channel::fileno`]. If that fails, because the channel is closed or another thread receives, the descriptor
-/// never becomes readable, and the next call reports the reason.
+/// The descriptor of [`Channel::fileno`]. If that fails, because the channel is closed or another thread
+/// receives, the descriptor never becomes readable, and the next call reports the reason.
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let _ = self.fileno();

@@ -101,7 +101,8 @@ impl LoanMemory {
             Some(writable) => Place::Slot(writable),
             None => {
                 if length >= CHECKED_FROM {
-                    // Beyond the limit of a control group the kernel kills the process. Sending makes a copy, hence twice.
+                    // Beyond the limit of a control group the kernel kills the process. Sending makes a copy,
+                    // hence twice.
                     headroom::check_memory(length as u64 * 2)?;
                 }
                 Place::Own(allocate(length)?)

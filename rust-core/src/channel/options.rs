@@ -117,7 +117,8 @@ pub struct Options {
     pub timeout: Timeout,
     /// A name that stays the same when the program is restarted; none by default.
     pub client_id: Option<String>,
-    /// Bytes of a shared-memory ring, rounded up to a power of two: 256 KiB a direction, 1 MiB for a publisher.
+    /// Bytes of a shared-memory ring, rounded up to a power of two: 256 KiB a direction, 1 MiB for a
+    /// publisher.
     pub buffer: Option<usize>,
     /// Bytes of the longest message that is sent or accepted: 64 MiB.
     pub max_message_size: u64,

@@ -54,8 +54,9 @@ impl Pattern {
         }
     }
 
-    /// Called by a listener of this pattern. Fails with `InvalidState` for a caller of a pattern that does not
-    /// fit. A channel and a server admit each other's callers, because a call is a message of a channel too.
+    /// Called by a listener of this pattern. Fails with `InvalidState` for a caller of a pattern that does
+    /// not fit. A channel and a server admit each other's callers, because a call is a message of a channel
+    /// too.
     pub fn admits(self, caller: Pattern) -> Result<()> {
         let fits = match self {
             Pattern::Channel | Pattern::Request => matches!(caller, Pattern::Channel | Pattern::Request),

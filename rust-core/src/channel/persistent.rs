@@ -1,7 +1,9 @@
-//! Objects that outlive the call that made them, for programs that start anew with every request, such as PHP-FPM's workers.
+//! Objects that outlive the call that made them, for programs that start anew with every request, such as
+//! PHP-FPM's workers.
 //!
-//! A worker process handles many requests, and each would have to connect. So the process keeps its connections here, by
-//! thread, endpoint and options; nothing closes them but the end of the process, or an object that is found unusable.
+//! A worker process handles many requests, and each would have to connect. So the process keeps its
+//! connections here, by thread, endpoint and options; nothing closes them but the end of the process, or an
+//! object that is found unusable.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,8 +34,8 @@ impl<T> PersistentObjects<T> {
         PersistentObjects(Mutex::new(None))
     }
 
-    /// Returns the object for this endpoint and these options. `make` makes it if there is none, or none that `is_usable`.
-    /// `make` runs without the lock, because it may wait.
+    /// Returns the object for this endpoint and these options. `make` makes it if there is none, or none that
+    /// `is_usable`. `make` runs without the lock, because it may wait.
     pub fn get(
         &self,
         endpoint: &str,
@@ -66,8 +68,8 @@ impl<T> PersistentObjects<T> {
 static CHANNELS: PersistentObjects<Channel> = PersistentObjects::new();
 
 impl Channel {
-    /// Connects like [`Channel::connect`], or returns the channel that an earlier call with the same endpoint and options made
-    /// in this thread.
+    /// Connects like [`Channel::connect`], or returns the channel that an earlier call with the same endpoint
+    /// and options made in this thread.
     pub fn persistent<'a>(
         endpoint: &str,
         options: &Options,

@@ -323,8 +323,8 @@ impl Receiving {
             && !self.watched
             && self.part.as_mut().is_some_and(|part| part.rx.is_likely_empty())
         {
-            // Reading an empty link before the wait would cost one more system call. A time-out is reported below, after
-            // the link was read once.
+            // Reading an empty link before the wait would cost one more system call. A time-out is reported
+            // below, after the link was read once.
             self.wait_for_frame(ack_sender, waiting)
                 .or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;
         }
@@ -523,7 +523,8 @@ impl Receiving {
         }
         self.drop_part();
         if self.watched {
-            // A call that sends may be the one that notices it: an event loop has to receive to get the event and to connect.
+            // A call that sends may be the one that notices it: an event loop has to receive to get the event
+            // and to connect.
             self.waker.wake();
         }
     }

@@ -443,7 +443,8 @@ impl Reconnector {
         let peer = Peer::new(&peer_hello, options, owner);
         let (tx, rx) = offer.join(
             called.stream,
-            // With several processes at one socket, the kernel reports the process that bound it, which may not be this one.
+            // With several processes at one socket, the kernel reports the process that bound it, which may
+            // not be this one.
             called.process.filter(|_| !peer_hello.shared),
             peer_hello.session,
             called.descriptors,

@@ -5,12 +5,13 @@
 //! it breaks a link, the program that connected makes a new one, and lost messages are sent again under their
 //! old numbers.
 //!
-//! Over shared memory a program publishes its consumed number in a page instead of a frame. [`RelayLink`] turns
-//! that number into acknowledgement frames and back, so that the two ends may use different transports.
+//! Over shared memory a program publishes its consumed number in a page instead of a frame. [`RelayLink`]
+//! turns that number into acknowledgement frames and back, so that the two ends may use different transports.
 //!
-//! A bridge holds a [`RelayListener`] for each name of another machine. It takes a [`RelayCaller`] from it and
-//! sends the hello to the other machine, where [`RelayLink::call`] presents it to the listener; the answer goes
-//! back to [`RelayCaller::answer`]. From then on the two machines copy frames between their `RelayLink`s.
+//! A bridge holds a [`RelayListener`] for each name of another machine. It takes a [`RelayCaller`] from it
+//! and sends the hello to the other machine, where [`RelayLink::call`] presents it to the listener; the
+//! answer goes back to [`RelayCaller::answer`]. From then on the two machines copy frames between their
+//! `RelayLink`s.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -41,7 +42,8 @@ use crate::transport::stream::Stream;
 use crate::transport::{AckWords, Rx, Sent, Tx};
 use crate::value::Map;
 
-/// A name of this machine at which programs connect to a channel of another machine. Dropping it removes the name.
+/// A name of this machine at which programs connect to a channel of another machine. Dropping it removes the
+/// name.
 pub struct RelayListener {
     queue: Arc<Queue>,
     _registration: ListenerRegistration,
@@ -70,8 +72,9 @@ impl RelayListener {
         Self::open(&endpoint, Pattern::Channel, options).map_err(|e| e.on(&endpoint))
     }
 
-    /// Binds the name of the controller of another machine, for the services of this machine. Clients of a controller get
-    /// `PermissionDenied`: they connect on its machine. Errors as for [`RelayListener::listen`].
+    /// Binds the name of the controller of another machine, for the services of this machine. Clients of a
+    /// controller get `PermissionDenied`: they connect on its machine. Errors as for
+    /// [`RelayListener::listen`].
     pub fn listen_for_services(endpoint: &str, options: &Options) -> Result<RelayListener> {
         let endpoint: Endpoint = endpoint.parse()?;
         Self::open(&endpoint, Pattern::Controller, options).map_err(|e| e.on(&endpoint))
@@ -178,8 +181,8 @@ impl HandshakeHandler for RelayHandler {
     }
 }
 
-/// A program that has sent its hello to a [`RelayListener`] and waits for the answer. Dropping it closes the connection, and the
-/// program connects again.
+/// A program that has sent its hello to a [`RelayListener`] and waits for the answer. Dropping it closes the
+/// connection, and the program connects again.
 pub struct RelayCaller {
     transport: Transport,
     stream: Stream,
@@ -195,8 +198,8 @@ impl RelayCaller {
         self.hello.to_frame()
     }
 
-    /// Sends it the answer that [`RelayLink::call`] returned on the machine of this name. Returns the link if the answer admits
-    /// the caller (`joined`), and none for a refusal or the answer to a query.
+    /// Sends it the answer that [`RelayLink::call`] returned on the machine of this name. Returns the link if
+    /// the answer admits the caller (`joined`), and none for a refusal or the answer to a query.
     pub fn answer(self, answer: &[u8], joined: bool, machine: &str) -> Result<Option<RelayLink>> {
         let frame = read_frame(answer)?;
         if frame.header.kind == Kind::Error {
@@ -245,8 +248,8 @@ const RETRY_TIME: Duration = Duration::from_secs(1);
 /// The pause between these attempts.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A link to a program of this machine whose frames a bridge relays. A frame is passed as bytes: header, extension and
-/// body. Used by one thread.
+/// A link to a program of this machine whose frames a bridge relays. A frame is passed as bytes: header,
+/// extension and body. Used by one thread.
 pub struct RelayLink {
     tx: Tx,
     rx: Rx,
@@ -268,9 +271,10 @@ pub struct RelayLink {
 }
 
 impl RelayLink {
-    /// Presents the hello of a program of another machine ([`RelayCaller::hello`]) to the listener at this endpoint, over `shm:` or
-    /// `unix:`. `machine` is the machine that the hello came from, whatever the hello itself says; the listener shows it. Returns
-    /// the answer as a frame, and the link if the listener has admitted the program.
+    /// Presents the hello of a program of another machine ([`RelayCaller::hello`]) to the listener at this
+    /// endpoint, over `shm:` or `unix:`. `machine` is the machine that the hello came from, whatever the
+    /// hello itself says; the listener shows it. Returns the answer as a frame, and the link if the listener
+    /// has admitted the program.
     ///
     /// # Errors
     /// `NotFound` if no program listens; `Stalled` if the listener does not answer in time.
@@ -349,8 +353,9 @@ impl RelayLink {
         Ok(RelayLink { tx, rx, ack_words, epoll, reads, room: None, parked, sent: 0, acked: 0, wanted: 0 })
     }
 
-    /// Returns the next frame of the program, or an acknowledgement made of its page; none if there is nothing now. Fails once the
-    /// program has disconnected, after everything that it had sent and acknowledged.
+    /// Returns the next frame of the program, or an acknowledgement made of its page; none if there is
+    /// nothing now. Fails once the program has disconnected, after everything that it had sent and
+    /// acknowledged.
     pub fn try_recv(&mut self) -> Result<Option<Vec<u8>>> {
         self.unpark();
         if let Some(ack) = self.new_acknowledgement() {
@@ -369,8 +374,8 @@ impl RelayLink {
         }
     }
 
-    /// Sends the program a frame of the other machine. False if there is no room, or an earlier frame is still going out: then
-    /// the caller keeps the frame.
+    /// Sends the program a frame of the other machine. False if there is no room, or an earlier frame is
+    /// still going out: then the caller keeps the frame.
     pub fn try_send(&mut self, frame: &[u8]) -> Result<bool> {
         if !self.tx.flush()? {
             return Ok(false);
@@ -401,8 +406,8 @@ impl RelayLink {
         self.tx.flush()
     }
 
-    /// Prepares a wait on the descriptor: it becomes readable for a frame (with `reads`) and for room (with `writes`). True if there
-    /// is something already, so that the caller must not wait.
+    /// Prepares a wait on the descriptor: it becomes readable for a frame (with `reads`) and for room (with
+    /// `writes`). True if there is something already, so that the caller must not wait.
     pub fn arm(&mut self, reads: bool, writes: bool) -> Result<bool> {
         if let Some(room) = self.room.take() {
             self.epoll.remove(&room);

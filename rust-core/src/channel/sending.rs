@@ -153,8 +153,8 @@ impl Sending {
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
                     self.part = None;
                     read_rest();
-                    // A reply belongs to the client that sent the request, which ended with the link, unless the request is
-                    // idempotent: then the client sends it again.
+                    // A reply belongs to the client that sent the request, which ended with the link, unless
+                    // the request is idempotent: then the client sends it again.
                     if class == RetransmitClass::Answer && matches!(draft.kind, Kind::Reply | Kind::Error) {
                         return Err(e);
                     }

@@ -1,10 +1,10 @@
 //! The sessions of a listener's clients: of those that are connected, and of those that may reconnect.
 //!
 //! A session outlives its connection. When a client disconnects, its state moves to
-//! [`DisconnectedPeers`](super::session::peers), which is bounded by `absent_clients` and `replay_bytes`; when
-//! the client connects again under the same identity, it gets the same state, and unacknowledged messages are
-//! sent again. A client without a `client_id` is identified by its session number, so that a broken link
-//! resumes but a restarted program does not.
+//! [`DisconnectedPeers`](super::session::peers), which is bounded by `absent_clients` and `replay_bytes`;
+//! when the client connects again under the same identity, it gets the same state, and unacknowledged
+//! messages are sent again. A client without a `client_id` is identified by its session number, so that a
+//! broken link resumes but a restarted program does not.
 //!
 //! Calls come in this order: `recall` while a hello is answered, `connected` once the link exists, and
 //! `disconnected` from the drop of its [`ConnectionGuard`]. A hello after which no link is made leaves the
@@ -24,8 +24,8 @@ use super::session_state::SessionState;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::sys::random;
 
-/// The sessions of one listener. Shared by its handshake handler, on the acceptor thread, and by the guards of
-/// its links, on any thread.
+/// The sessions of one listener. Shared by its handshake handler, on the acceptor thread, and by the guards
+/// of its links, on any thread.
 pub struct SessionRegistry {
     options: Options,
     sessions: Mutex<Sessions>,
@@ -107,7 +107,8 @@ impl SessionRegistry {
     }
 
     /// Records that the link with this guard has ended, unless a newer link of the client has replaced it.
-    /// Returns the clients whose kept messages are lost because the bounds are reached, each with their number.
+    /// Returns the clients whose kept messages are lost because the bounds are reached, each with their
+    /// number.
     pub fn disconnected(&self, identity: &Identity, guard: *const ConnectionGuard) -> Vec<(Identity, u64)> {
         let mut sessions = self.sessions();
         if sessions.connected.get(identity).is_none_or(|client| client.guard.as_ptr() != guard) {

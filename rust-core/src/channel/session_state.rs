@@ -84,8 +84,8 @@ impl SessionHalves {
         self.publish_consumed(rx, trigger)
     }
 
-    /// Publishes what [`Inbox::consumed`] has recorded. The page is written before the fence of the ring, which
-    /// then covers both writes. Returns whether a frame is due.
+    /// Publishes what [`Inbox::consumed`] has recorded. The page is written before the fence of the ring,
+    /// which then covers both writes. Returns whether a frame is due.
     #[inline]
     pub fn publish_consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
         if let Some(ack_words) = &self.own_page {

@@ -15,8 +15,8 @@ use crate::message::Payload;
 #[derive(Clone, Debug)]
 pub struct StoredMessage {
     body: StoredBody,
-    /// The number of the request, for an answer; for a request the nanoseconds since boot at which its caller gives up, 0 where
-    /// that is unknown; of no meaning otherwise.
+    /// The number of the request, for an answer; for a request the nanoseconds since boot at which its caller
+    /// gives up, 0 where that is unknown; of no meaning otherwise.
     correlation: u64,
     /// When it was first sent, in nanoseconds since 1970.
     sent: i64,

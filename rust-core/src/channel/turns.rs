@@ -106,7 +106,8 @@ impl Turns {
     #[inline]
     pub fn release(&self) {
         self.holder.store(0, Ordering::SeqCst);
-        // A thread that entered the queue before this read is seen here; one that enters later finds the turn free.
+        // A thread that entered the queue before this read is seen here; one that enters later finds the turn
+        // free.
         if self.count.load(Ordering::SeqCst) > 0 {
             wake_first(&self.queue());
         }

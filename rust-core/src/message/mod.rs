@@ -1,10 +1,10 @@
 //! A received message and a payload to be sent: a header, a body, and the value in it.
 //!
-//! Transports deliver an [`Incoming`]; the channel layer makes a [`Message`] of it, which the
-//! program reads. The value is decoded when it is first needed and kept. Messages are
-//! recycled: the last owner of one leaves its allocation to the next message of the same thread, so
-//! receiving small messages in a loop allocates nothing. A [`Payload`] is the opposite direction: an encoded value
-//! that may be sent more than once, for replay and to several peers.
+//! Transports deliver an [`Incoming`]; the channel layer makes a [`Message`] of it, which the program reads.
+//! The value is decoded when it is first needed and kept. Messages are recycled: the last owner of one leaves
+//! its allocation to the next message of the same thread, so receiving small messages in a loop allocates
+//! nothing. A [`Payload`] is the opposite direction: an encoded value that may be sent more than once, for
+//! replay and to several peers.
 
 pub(crate) mod failure;
 mod payload;
@@ -51,7 +51,8 @@ struct Inner {
     session: u64,
     /// The decoded value, once it was needed.
     value: OnceLock<Value>,
-    /// Whether the body is a flat map: [`UNCHECKED`], [`FLAT`] or [`NOT_FLAT`]. Every thread finds the same, so no order is needed.
+    /// Whether the body is a flat map: [`UNCHECKED`], [`FLAT`] or [`NOT_FLAT`]. Every thread finds the same,
+    /// so no order is needed.
     flat: AtomicU8,
     /// The schema that the value is checked against while it is decoded.
     schema: Option<Arc<PreparedSchema>>,
@@ -182,8 +183,8 @@ impl Message {
         Ok(self.inner().value.get_or_init(|| value))
     }
 
-    /// Returns the body where it is a short map of scalars in CBOR, checked as decoding would check it: its entries are read without a tree.
-    /// `None` for any other body, and where a schema checks the value.
+    /// Returns the body where it is a short map of scalars in CBOR, checked as decoding would check it: its
+    /// entries are read without a tree. `None` for any other body, and where a schema checks the value.
     #[inline]
     pub fn flat(&self) -> Option<FlatMap<'_>> {
         let inner = self.inner();
@@ -200,8 +201,8 @@ impl Message {
         bytes.map(FlatMap::of_checked)
     }
 
-    /// Returns the bytes of the value, where it is one short text in CBOR that no schema checks. They are not checked to be UTF-8; where they are, the value is
-    /// this text.
+    /// Returns the bytes of the value, where it is one short text in CBOR that no schema checks. They are not
+    /// checked to be UTF-8; where they are, the value is this text.
     #[inline]
     pub fn text_alone(&self) -> Option<&[u8]> {
         self.short_cbor().and_then(codec::text_alone)

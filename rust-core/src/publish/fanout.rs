@@ -335,8 +335,9 @@ impl Fanout {
         self.changed.wake();
     }
 
-    /// Counts a subscriber with a socket of its own from the moment in which its hello is decided on. It may read the answer, and
-    /// no longer be marked as waiting, before [`Fanout::admit_to_stream`] is called: [`Fanout::drain`] waits for it meanwhile.
+    /// Counts a subscriber with a socket of its own from the moment in which its hello is decided on. It may
+    /// read the answer, and no longer be marked as waiting, before [`Fanout::admit_to_stream`] is called:
+    /// [`Fanout::drain`] waits for it meanwhile.
     pub fn unadmitted(self: &Arc<Self>) -> Unadmitted {
         self.unadmitted.fetch_add(1, Ordering::AcqRel);
         Unadmitted(self.clone())
@@ -351,7 +352,8 @@ impl Fanout {
         once: bool,
         begin: Begin,
     ) {
-        // A small queue makes a slow subscriber miss messages rather than read old ones. If the kernel refuses, it queues more.
+        // A small queue makes a slow subscriber miss messages rather than read old ones. If the kernel
+        // refuses, it queues more.
         let _ = self.buffer.map(|bytes| stream.limit_send_queue(bytes));
         let tx = Tx::Stream(StreamTx::new(stream, self.checked));
         let mut out = Out::new(tx, Interest::RDHUP);

@@ -40,8 +40,9 @@ impl HandshakeHandler for PublisherHandler {
         Hello::from_frame(hello).map(drop)
     }
 
-    /// Answers a query with counters, and admits a subscriber: over shared memory now, because its descriptors are at hand; over
-    /// a socket once the answer was sent, because its first message follows the answer.
+    /// Answers a query with counters, and admits a subscriber: over shared memory now, because its
+    /// descriptors are at hand; over a socket once the answer was sent, because its first message follows the
+    /// answer.
     fn answer(&self, mut handshake: IncomingHandshake) -> Result<Answer> {
         let peer_hello = Hello::from_frame(&handshake.hello)?;
         if peer_hello.ask {
@@ -79,7 +80,8 @@ impl HandshakeHandler for PublisherHandler {
                 own_hello.after = Some(After { session: own_hello.session, number: newest });
                 let frame = own_hello.to_frame()?;
                 let fanout = self.fanout.clone();
-                // The registration at the acceptor keeps the connection; for the newest value alone it may end now.
+                // The registration at the acceptor keeps the connection; for the newest value alone it may
+                // end now.
                 Ok(Answer { frame, descriptors, admitted: Box::new(move || fanout.answered(id)) })
             }
             None => {

@@ -29,8 +29,8 @@ use crate::transport::socket::StreamRx;
 /// The time-out of a call that gives none.
 const NO_WAIT: Timeout = Timeout::After(Duration::ZERO);
 
-/// Returns the newest value of a publisher. Without a time-out of its own it does not wait for a publisher, whatever the
-/// options say.
+/// Returns the newest value of a publisher. Without a time-out of its own it does not wait for a publisher,
+/// whatever the options say.
 ///
 /// # Errors
 /// `Empty` if nothing was published; `NotFound` if there is no publisher.
@@ -57,7 +57,8 @@ pub fn latest_until<S: AsFd + Send + Sync + 'static>(
 
 static PERSISTENT: PersistentObjects<Subscriber> = PersistentObjects::new();
 
-/// [`latest`] over a subscription that is kept in this thread for the next call with the same endpoint and options.
+/// [`latest`] over a subscription that is kept in this thread for the next call with the same endpoint and
+/// options.
 pub fn latest_persistent<'a>(
     endpoint: &str,
     options: &Options,
@@ -65,8 +66,8 @@ pub fn latest_persistent<'a>(
 ) -> Result<Message> {
     let kept = PERSISTENT.get(endpoint, options, |_| true, || Subscriber::new(endpoint, options))?;
     match kept.newest(wait) {
-        // Over a socket, the newest value may still be on its way to a subscription that was just made. A request for it
-        // alone is answered with the value, or with the statement that there is none.
+        // Over a socket, the newest value may still be on its way to a subscription that was just made. A
+        // request for it alone is answered with the value, or with the statement that there is none.
         Err(e) if e.kind() == ErrorKind::Empty => latest(endpoint, options, Wait::none()),
         newest => newest,
     }

@@ -1,4 +1,5 @@
-//! The state of a subscriber's receiving thread: its feed, its epoll set, and messages that are not delivered yet.
+//! The state of a subscriber's receiving thread: its feed, its epoll set, and messages that are not delivered
+//! yet.
 
 use super::feed::{Feed, ResumePoint};
 use crate::deadline::Waiting;

@@ -1,7 +1,7 @@
 //! A journal of this machine that repeats one of another machine; a bridge writes it.
 //!
-//! Records keep their numbers, times, sources and incarnations, so that a subscriber of the replica sees what it would see on
-//! the other machine. Schemas that records name are kept beside it.
+//! Records keep their numbers, times, sources and incarnations, so that a subscriber of the replica sees what
+//! it would see on the other machine. Schemas that records name are kept beside it.
 
 use std::sync::Arc;
 
@@ -15,8 +15,9 @@ use crate::transport::place::Place;
 use crate::transport::store::Replicates;
 pub use crate::transport::store::{History, ReplicaRecord};
 
-/// A journal that repeats one of another machine, record by record, under the same numbers, times, sources and incarnations.
-/// Subscribers read it like any journal. A publisher of this machine that opens it gets `AddressInUse`.
+/// A journal that repeats one of another machine, record by record, under the same numbers, times, sources
+/// and incarnations. Subscribers read it like any journal. A publisher of this machine that opens it gets
+/// `AddressInUse`.
 #[derive(Debug)]
 pub struct Replica {
     shown: String,
@@ -26,14 +27,15 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Opens the replica of the journal `of`, of the machine in [`Options::with_machine`], and creates it if there is none.
+    /// Opens the replica of the journal `of`, of the machine in [`Options::with_machine`], and creates it if
+    /// there is none.
     ///
     /// Records that the other journal has deleted are deleted here too. If the other journal was created
     /// anew, the replica of the old one is renamed to `NAME.replaced`, and replaces one of that name.
     ///
     /// # Errors
-    /// `AddressInUse` if a process writes the replica, or if the journal here belongs to this machine or to another one;
-    /// `Unsupported` for an endpoint that keeps no history.
+    /// `AddressInUse` if a process writes the replica, or if the journal here belongs to this machine or to
+    /// another one; `Unsupported` for an endpoint that keeps no history.
     pub fn open(endpoint: &str, options: &Options, of: &History) -> Result<Replica> {
         let endpoint: Endpoint = endpoint.parse()?;
         let open = || {
@@ -63,11 +65,12 @@ impl Replica {
         self.writer.last()
     }
 
-    /// Writes records in their order; they are on the disk when this returns. Records that are there already change nothing.
+    /// Writes records in their order; they are on the disk when this returns. Records that are there already
+    /// change nothing.
     ///
     /// # Errors
     /// `Malformed` if a record is missing before one with which no segment begins; `TooLarge` above
-    /// `max_message_size`; `NoSpace` on a full disk: [`Replica::last`] returns the last record that was
+    /// `max_message_size`; `NoSpace` on a full disk: [`Replica::last`] returns the number of the last record
     /// written, and the rest can be written again later.
     pub fn append(&mut self, records: Vec<ReplicaRecord>) -> Result<()> {
         let longest = records.iter().map(|record| record.body.len() as u64).max();
@@ -81,7 +84,8 @@ impl Replica {
         self.writer.append(records).map_err(|e| e.on(&self.shown))
     }
 
-    /// Stores the canonical form of a schema. Call it before [`Replica::append`] with records that name the schema.
+    /// Stores the canonical form of a schema. Call it before [`Replica::append`] with records that name the
+    /// schema.
     pub fn keep_schema(&self, form: &[u8]) -> Result<()> {
         stored::keep_form(&self.endpoint, form).map_err(|e| e.on(&self.shown))
     }

@@ -1,7 +1,8 @@
 //! Publishing to a store and reading from it: a file or a journal, which keeps values by itself.
 //!
-//! Publisher and subscriber need not run at the same time, so there is no handshake: each value names its writer, and schemas
-//! are kept beside the store. The transport implements the traits of `transport::store`; this translates options.
+//! Publisher and subscriber need not run at the same time, so there is no handshake: each value names its
+//! writer, and schemas are kept beside the store. The transport implements the traits of `transport::store`;
+//! this translates options.
 
 use crate::channel::handshake::Hello;
 use crate::channel::pattern::Pattern;
@@ -25,7 +26,8 @@ pub fn is_store(transport: Transport) -> bool {
     transport.capabilities().store
 }
 
-/// Returns the options with the defaults of this transport: a file holds one value, so its delivery is `latest`.
+/// Returns the options with the defaults of this transport: a file holds one value, so its delivery is
+/// `latest`.
 pub fn options_for(transport: Transport, options: &Options) -> Options {
     let mut options = options.clone();
     if transport.capabilities().single_value {
@@ -99,8 +101,8 @@ impl Store {
         self.writer.takes_many()
     }
 
-    /// Writes one value and returns its number in the store. A journal assigns number and time itself. Waits for the lock of
-    /// the store within the time-out of the options.
+    /// Writes one value and returns its number in the store. A journal assigns number and time itself. Waits
+    /// for the lock of the store within the time-out of the options.
     pub fn write(&self, header: Header, payload: &Payload) -> Result<u64> {
         let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
         let mut frame = Outgoing::new(header, payload.body());
@@ -109,8 +111,8 @@ impl Store {
         self.writer.write(&frame, payload.body(), &mut waiting)
     }
 
-    /// Writes several values in their order. Returns how many, and the error that stopped the rest. A journal syncs once for all
-    /// of them; a file keeps the last.
+    /// Writes several values in their order. Returns how many, and the error that stopped the rest. A journal
+    /// syncs once for all of them; a file keeps the last.
     pub fn write_many(&self, sent: Timestamp, payloads: &[Payload]) -> (usize, Result<()>) {
         let bodies = || payloads.iter().map(|payload| (payload.encoding(), payload.body().clone()));
         if self.takes_many()

@@ -30,19 +30,22 @@ use crate::sys::stop;
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
-/// Receives what a publisher sends: the newest value first, then every one that follows. The publisher need not be there
-/// yet, and may be restarted; a subscriber that was there before a publisher gets its messages from the first one.
+/// Receives what a publisher sends: the newest value first, then every one that follows. The publisher need
+/// not be there yet, and may be restarted; a subscriber that was there before a publisher gets its messages
+/// from the first one.
 ///
-/// A `journal:` is read whether a publisher writes to it or not, by any number of subscribers. With a `client_id` each
-/// continues after what it had consumed when it starts again, and only one reads under a name at a time (`AddressInUse`).
-/// Messages count as consumed at the next call that receives, or at [`Subscriber::ack`] with `ack="manual"`. A record that
-/// the disk has damaged is `Corrupt`, once; the next call continues after it.
+/// A `journal:` is read whether a publisher writes to it or not, by any number of subscribers. With a
+/// `client_id` each continues after what it had consumed when it starts again, and only one reads under a
+/// name at a time (`AddressInUse`). Messages count as consumed at the next call that receives, or at
+/// [`Subscriber::ack`] with `ack="manual"`. A record that the disk has damaged is `Corrupt`, once; the next
+/// call continues after it.
 ///
-/// A subscriber that was too slow gets `Lagged` once with the number of missed messages, and continues with the oldest one
-/// that is left. With the option `delivery="latest"` it gets the newest value instead, with [`Message::missed`].
+/// A subscriber that was too slow gets `Lagged` once with the number of missed messages, and continues with
+/// the oldest one that is left. With the option `delivery="latest"` it gets the newest value instead, with
+/// [`Message::missed`].
 ///
-/// One thread at a time receives, another one gets `InvalidState`: each thread may have a subscriber of its own. Any thread
-/// may close it, which ends the wait of the receiving thread.
+/// One thread at a time receives, another one gets `InvalidState`: each thread may have a subscriber of its
+/// own. Any thread may close it, which ends the wait of the receiving thread.
 pub struct Subscriber {
     /// The endpoint as text, for errors.
     shown: String,
@@ -318,7 +321,8 @@ impl Subscriber {
                 let waited = receive_state.wait_for_frame(&self.wake, waiting);
                 waited.map(|()| None).map_err(|e| receive_state.explain(e))
             }
-            // The publisher has replaced its ring by a larger one: messages go on there under the same numbers.
+            // The publisher has replaced its ring by a larger one: messages go on there under the same
+            // numbers.
             Ok(Polled::Moved) => {
                 receive_state.moved = true;
                 receive_state.drop_feed();
@@ -414,7 +418,8 @@ impl Subscriber {
         if waiting.is_none() {
             return Feed::dial(dialler, transport, &self.options, resume, &wakers, waiting);
         }
-        // A first try without the mark. It counts as waiting: a publisher that does not answer gets a moment even so.
+        // A first try without the mark. It counts as waiting: a publisher that does not answer gets a moment
+        // even so.
         let deadline = waiting.deadline();
         match Feed::dial(dialler, transport, &self.options, resume, &wakers, &mut Waiting::at_once()) {
             Err(e) if e.kind() == ErrorKind::Stalled && deadline.has_passed() => Err(e),

@@ -283,8 +283,8 @@ impl ClientTx {
         }
     }
 
-    /// Records that an answer waits, and wakes the serving thread. The caller holds the lock of `state`, so that [`ClientTx::flush`]
-    /// does not clear it in between.
+    /// Records that an answer waits, and wakes the serving thread. The caller holds the lock of `state`, so
+    /// that [`ClientTx::flush`] does not clear it in between.
     fn set_pending(&self) {
         if !self.pending.swap(true, Ordering::AcqRel) {
             self.server_waker.add_pending(self.token);

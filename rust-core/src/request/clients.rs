@@ -131,7 +131,8 @@ pub struct Clients {
     clients: HashMap<u64, Client>,
     /// Tokens of clients that may have something, in the order in which they are served.
     ready_queue: VecDeque<u64>,
-    /// Tokens of clients that were served since [`Clients::park_served`], which parks those that have nothing.
+    /// Tokens of clients that were served since [`Clients::park_served`], which parks those that have
+    /// nothing.
     served: Vec<u64>,
     /// Tokens of clients that may have answers waiting, or wait for room.
     unflushed: Vec<u64>,
@@ -260,7 +261,8 @@ impl Clients {
                 let late = empty_polls >= FRAMES_PER_ROUND && waiting.deadline().has_passed();
                 if late { Err(waiting.timed_out()) } else { Ok(()) }
             } else if waiting.is_none() {
-                // An event loop was woken by one of these; parked clients are polled only if they report something.
+                // An event loop was woken by one of these; parked clients are polled only if they report
+                // something.
                 self.epoll.sleep(Some(Duration::ZERO), &mut ready)?;
                 if ready.iter().all(|r| r.token == STOP) { Err(waiting.timed_out()) } else { Ok(()) }
             } else {
@@ -575,7 +577,8 @@ impl Clients {
             // A signal that caused the close stays readable and would end each wait.
             self.epoll.remove(stop::waker());
         }
-        // Frames are not received any more: only room for answers and the end of a connection wake this thread.
+        // Frames are not received any more: only room for answers and the end of a connection wake this
+        // thread.
         for (token, client) in &self.clients {
             for fd in client.rx.descriptors() {
                 self.epoll.modify(fd, *token, Interest::empty())?;

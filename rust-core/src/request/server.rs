@@ -244,7 +244,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Waits for a short time until answers were sent. A program that has to know whether all were calls `close`.
+        // Waits for a short time until answers were sent. A program that has to know whether all were calls
+        // `close`.
         let _ = self.close(LINGER);
     }
 }

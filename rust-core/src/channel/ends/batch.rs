@@ -20,13 +20,13 @@ pub(crate) const RUN: usize = 64;
 pub(crate) const RUN_BYTES: usize = 1 << 20;
 
 impl Channel {
-    /// Sends these values in their order, each as one message as [`Channel::send`] does, with one wake-up or one system call for
-    /// up to 64 short ones where the transport can. Returns how many were sent. Values are encoded and sent as the iterator
-    /// yields them. The deadline is one for all.
+    /// Sends these values in their order, each as one message as [`Channel::send`] does, with one wake-up or
+    /// one system call for up to 64 short ones where the transport can. Returns how many were sent. Values
+    /// are encoded and sent as the iterator yields them. The deadline is one for all.
     ///
     /// # Errors
-    /// [`Error::sent`] has how many were sent before the error: it is about the value behind those, and that value and all that
-    /// follow are still the caller's. Messages of other threads may come between.
+    /// [`Error::sent`] has how many were sent before the error: it is about the value behind those, and that
+    /// value and all that follow are still the caller's. Messages of other threads may come between.
     ///
     /// ```no_run
     /// # use linkspan::{Channel, Result, Timeout, Value};
@@ -48,8 +48,8 @@ impl Channel {
         in_runs(encoded, |run| self.send_run(run, &mut waiting))
     }
 
-    /// [`Channel::send_many`] with values that the iterator encodes, for instance with [`Channel::encode`]. An error of the
-    /// iterator ends the batch, like a value that cannot be encoded.
+    /// [`Channel::send_many`] with values that the iterator encodes, for instance with [`Channel::encode`].
+    /// An error of the iterator ends the batch, like a value that cannot be encoded.
     pub fn send_encoded<'a>(
         &self,
         payloads: impl IntoIterator<Item = Result<Payload>>,
@@ -119,8 +119,8 @@ impl Channel {
     /// Waits for the next message as [`Channel::recv`] does, and returns it with those that arrived after it:
     /// at most `max` in all. An error that is found behind the first message is returned by the next call.
     ///
-    /// They count as consumed together, with the next call that receives: if this program ends before, all of them go to its next
-    /// incarnation. With `ack="manual"`, [`Channel::ack`] acknowledges all of them.
+    /// They count as consumed together, with the next call that receives: if this program ends before, all of
+    /// them go to its next incarnation. With `ack="manual"`, [`Channel::ack`] acknowledges all of them.
     pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
         let mut waiting = self.start(wait);
         self.take_many(max, &mut waiting).map_err(|e| e.on(&self.shown))

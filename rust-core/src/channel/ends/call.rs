@@ -35,15 +35,17 @@ pub struct PendingReply {
 }
 
 impl Channel {
-    /// Sends a request and waits for its answer. Threads that call at the same time take turns; the time-out counts from the
-    /// call on, not from the turn.
+    /// Sends a request and waits for its answer. Threads that call at the same time take turns; the time-out
+    /// counts from the call on, not from the turn.
     ///
     /// # Errors
-    /// `Remote` if the peer's handler failed. `Disconnected` if the peer ended before it answered, and `Timeout` if no answer
-    /// came in time: whether the request was carried out is then unknown, and the error is retryable only with the option
-    /// `idempotent`. A `Timeout` before the request was sent is retryable. `InvalidState` if another thread receives.
+    /// `Remote` if the peer's handler failed. `Disconnected` if the peer ended before it answered, and
+    /// `Timeout` if no answer came in time: whether the request was carried out is then unknown, and the
+    /// error is retryable only with the option `idempotent`. A `Timeout` before the request was sent is
+    /// retryable. `InvalidState` if another thread receives.
     ///
-    /// A request whose caller gives up is withdrawn: a server that has not received it by then does not start on it.
+    /// A request whose caller gives up is withdrawn: a server that has not received it by then does not start
+    /// on it.
     pub fn call<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<Message> {
         self.call_payload(&self.encode(value)?, wait)
     }
@@ -86,14 +88,15 @@ impl Channel {
         self.ack_sender().flush_deferred();
     }
 
-    /// Sends a request without waiting for its answer, which [`Channel::finish_call`] returns: a call in two steps, for event
-    /// loops. Do not receive in between: [`Channel::recv`] drops an answer that it meets.
+    /// Sends a request without waiting for its answer, which [`Channel::finish_call`] returns: a call in two
+    /// steps, for event loops. Do not receive in between: [`Channel::recv`] drops an answer that it meets.
     pub fn start_call<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<PendingReply> {
         self.start_call_until(payload, Until::Never, wait)
     }
 
-    /// [`Channel::start_call`] for a caller that gives the request up after `within`: a server of another machine does not begin
-    /// with it later. The caller still has to give it up itself, with [`Channel::finish_call`].
+    /// [`Channel::start_call`] for a caller that gives the request up after `within`: a server of another
+    /// machine does not begin with it later. The caller still has to give it up itself, with
+    /// [`Channel::finish_call`].
     pub fn start_call_within<'a>(
         &self,
         payload: &Payload,
@@ -115,8 +118,9 @@ impl Channel {
         pending.map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns the answer to a request that [`Channel::start_call`] sent; fails like [`Channel::call`]. With a time-out of zero it
-    /// returns `Timeout` or `NotFound` while the answer has not come; a longer time-out that passes withdraws the request.
+    /// Returns the answer to a request that [`Channel::start_call`] sent; fails like [`Channel::call`]. With
+    /// a time-out of zero it returns `Timeout` or `NotFound` while the answer has not come; a longer time-out
+    /// that passes withdraws the request.
     pub fn finish_call<'a>(&self, pending: PendingReply, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
         let found = self.receiving().and_then(|mut r| self.await_answer(pending, &mut r, &mut waiting));
@@ -274,7 +278,8 @@ impl Channel {
     /// Sends the reply to a request that [`Channel::recv`] returned. Waits for room within the deadline.
     ///
     /// # Errors
-    /// `InvalidState` for a message that is no request; `Disconnected` if the client that sent it has disconnected.
+    /// `InvalidState` for a message that is no request; `Disconnected` if the client that sent it has
+    /// disconnected.
     pub fn reply<'a, T: Source + ?Sized>(
         &self,
         request: &Message,
@@ -284,7 +289,8 @@ impl Channel {
         self.reply_payload(request, &self.encode_reply(value)?, wait)
     }
 
-    /// Encodes a value as this channel sends it in a reply, checked against `reply_schema` if `validate` requires it.
+    /// Encodes a value as this channel sends it in a reply, checked against `reply_schema` if `validate`
+    /// requires it.
     pub fn encode_reply<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         self.encode_with_schema(self.options.checks_replies_sent(), value)
     }

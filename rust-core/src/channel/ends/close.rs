@@ -18,13 +18,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork;
 
 impl Channel {
-    /// Closes the channel after the peer has consumed what was sent. If the peer disconnects, waits for it to come back, and
-    /// sends again what it had not consumed. Another thread that waits in the channel gets `InvalidState`.
+    /// Closes the channel after the peer has consumed what was sent. If the peer disconnects, waits for it to
+    /// come back, and sends again what it had not consumed. Another thread that waits in the channel gets
+    /// `InvalidState`.
     ///
     /// # Errors
-    /// `Timeout` or `Disconnected` with the number of messages that the peer has not acknowledged in [`Error::missed`]; the
-    /// channel is closed all the same. `InvalidState`, with the channel still open, in a callback of this thread's own call on
-    /// it.
+    /// `Timeout` or `Disconnected` with the number of messages that the peer has not acknowledged in
+    /// [`Error::missed`]; the channel is closed all the same. `InvalidState`, with the channel still open, in
+    /// a callback of this thread's own call on it.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
             return Ok(());
@@ -85,7 +86,8 @@ impl Channel {
                     }
                 }
                 Err(e) => {
-                    // The link may have ended before the bye: its last acknowledgement may not have been received.
+                    // The link may have ended before the bye: its last acknowledgement may not have been
+                    // received.
                     receiving.collect_acks(&self.ack_sender());
                     let count = self.reconnector.session_state.unacknowledged().count;
                     if count > 0 {
@@ -151,7 +153,8 @@ impl Drop for Channel {
         let sending = self.sending.get_mut();
         // Without the message that was delivered last: the program may not have handled it.
         sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
-        // A message that went in part is completed. A program that has to know whether all arrived calls `close`.
+        // A message that went in part is completed. A program that has to know whether all arrived calls
+        // `close`.
         sending.flush(&mut Waiting::until(Deadline::after(LINGER)));
     }
 }

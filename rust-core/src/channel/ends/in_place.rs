@@ -43,8 +43,8 @@ impl Channel {
     /// Receives the next message. While the peer is disconnected, waits for it to come back.
     ///
     /// # Errors
-    /// `Timeout` at the deadline; `InvalidState` if another thread receives, or the channel is closed; `Disconnected` if
-    /// the peer cannot come back.
+    /// `Timeout` at the deadline; `InvalidState` if another thread receives, or the channel is closed;
+    /// `Disconnected` if the peer cannot come back.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         if let Some(message) = self.recv_in_place() {
             return Ok(message);

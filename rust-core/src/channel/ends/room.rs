@@ -47,7 +47,8 @@ impl Channel {
                 receiving.read_until(&ack_sender, waiting, is_enough)
             }
             None => {
-                // Another thread receives: it signals `waker` for each acknowledgement, and `ended` when it stops.
+                // Another thread receives: it signals `waker` for each acknowledgement, and `ended` when it
+                // stops.
                 let (waker, ended) = (session_state.acknowledgements.arm()?, self.receiving.await_end()?);
                 self.ack_sender().send_ack(AckTrigger::Requested);
                 // Either may have happened before this thread announced its wait.

@@ -231,7 +231,8 @@ impl Decoder<'_> {
         if let Some(error) = violation(members) {
             let is_answer = member(members, "result").is_some() || member(members, "error").is_some();
             if is_answer && member(members, "method").is_none() {
-                // An answer to no request: two servers could otherwise answer each other's error replies without end.
+                // An answer to no request: two servers could otherwise answer each other's error replies
+                // without end.
                 return Ok(());
             }
             let id = id.filter(|id| is_id(id)).unwrap_or("null");

@@ -1,9 +1,10 @@
-//! JSON-RPC 2.0 over lines: what a line means to a channel or a server, and how requests and answers are written.
+//! JSON-RPC 2.0 over lines: what a line means to a channel or a server, and how requests and answers are
+//! written.
 //!
-//! A **channel** delivers each line as it is. A call goes out as a request, and the answer with its id is the reply;
-//! a request that comes can be answered with `reply`. A **server** delivers `method` and `params` of each request
-//! and notification, itself answers lines that are not JSON or no request, takes batches apart, and joins their
-//! answers. A line that is no JSON-RPC object is a plain message to both.
+//! A **channel** delivers each line as it is. A call goes out as a request, and the answer with its id is the
+//! reply; a request that comes can be answered with `reply`. A **server** delivers `method` and `params` of
+//! each request and notification, itself answers lines that are not JSON or no request, takes batches apart,
+//! and joins their answers. A line that is no JSON-RPC object is a plain message to both.
 //!
 //! | what | lives in |
 //! |---|---|

@@ -8,8 +8,8 @@
 //! A batch of requests is answered in one line. Its answers are collected as they are written, and sent with
 //! the last one.
 //!
-//! All of it is bounded by [`MAX_PENDING`], because a peer may send requests that the program never answers. The
-//! lock is held for one line or one frame at a time.
+//! All of it is bounded by [`MAX_PENDING`], because a peer may send requests that the program never answers.
+//! The lock is held for one line or one frame at a time.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicU64;
@@ -92,7 +92,8 @@ impl Pending {
         self.unanswered.insert(number, Unanswered { id: id.into(), batch });
     }
 
-    /// Adds a request that is about to be sent under this number, once: a message that is sent again keeps its number.
+    /// Adds a request that is about to be sent under this number, once: a message that is sent again keeps
+    /// its number.
     pub(super) fn add_call(&mut self, number: u64) {
         if self.calls.back() != Some(&number) {
             if self.calls.len() == MAX_PENDING {

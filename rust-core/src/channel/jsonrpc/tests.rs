@@ -67,8 +67,8 @@ fn answer(request: &Value) -> (Kind, Encoding, Bytes) {
     (Kind::Reply, Encoding::Json, codec::encode(&result, Encoding::Json).unwrap().into())
 }
 
-/// Returns the answers with the data of errors left out, which the specification leaves to the server; a batch's in
-/// any order.
+/// Returns the answers with the data of errors left out, which the specification leaves to the server; a
+/// batch's in any order.
 fn compared(line: &str) -> Vec<String> {
     if line.is_empty() {
         return Vec::new();

@@ -6,7 +6,8 @@ use super::{Acknowledge, Delivery, Framing, Options, StartAt, Validate};
 use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout};
 
-/// The options of [`Options::set`], one after the other. Impossible values are refused when an object is made with them.
+/// The options of [`Options::set`], one after the other. Impossible values are refused when an object is made
+/// with them.
 impl Options {
     /// Sets the encoding of values.
     #[must_use]

@@ -1,8 +1,8 @@
 //! The epoll set of a receiving direction, and a timer in it that ends the short wait of a dialogue.
 //!
-//! A sleep with a time-out of its own sets and cancels a timer of the kernel, about 0.4 µs each time. In a dialogue
-//! every receive sleeps, so one timer stays armed while messages come: it expires every 4.5 ms and not once for each
-//! message.
+//! A sleep with a time-out of its own sets and cancels a timer of the kernel, about 0.4 µs each time. In a
+//! dialogue every receive sleeps, so one timer stays armed while messages come: it expires every 4.5 ms and
+//! not once for each message.
 //!
 //! A sleep without a time-out is correct only while the timer is armed. So nothing else can sleep on the set
 //! or read the timer: [`WaitSet::sleep`] is the only sleep, it disarms the timer in the same step in which it
@@ -24,8 +24,9 @@ use crate::sys::timer::Timer;
 /// hardware.
 const PAUSE: Duration = Duration::from_micros(4500);
 
-/// Messages that have to come before the timer is used, and again after a short wait in which none came: a connection
-/// for a few calls needs no descriptor for it, and a slow one is woken in vain once in so many messages at most.
+/// Messages that have to come before the timer is used, and again after a short wait in which none came: a
+/// connection for a few calls needs no descriptor for it, and a slow one is woken in vain once in so many
+/// messages at most.
 const FIRST: u32 = 16;
 
 /// Token of the timer; those of other descriptors are smaller.
@@ -94,7 +95,8 @@ impl WaitSet {
         self.messages = self.messages.saturating_add(1).min(FIRST);
     }
 
-    /// Disarms the timer: from now on a program waits on the descriptor, which must not become readable for it.
+    /// Disarms the timer: from now on a program waits on the descriptor, which must not become readable for
+    /// it.
     pub fn disarm(&mut self) -> Result<()> {
         if let Some(timer) = self.timer.as_ref().filter(|_| self.armed) {
             timer.disarm()?;
@@ -156,13 +158,14 @@ impl WaitSet {
         }
     }
 
-    /// Sleeps for [`PAUSE`] at least and twice that at most, without a time-out, where messages come one after the
-    /// other and the call has the time.
+    /// Sleeps for [`PAUSE`] at least and twice that at most, without a time-out, where messages come one
+    /// after the other and the call has the time.
     pub fn wait_short(&mut self, waiting: &mut Waiting<'_>) -> Result<Waited> {
         if self.messages < FIRST || waiting.sleep()?.is_some_and(|left| left < PAUSE * 3) {
             return Ok(Waited::Omitted);
         }
-        // A wait that arms the timer lasts one period; one that finds it armed arms it again after it has expired.
+        // A wait that arms the timer lasts one period; one that finds it armed arms it again after it has
+        // expired.
         let mut whole = !self.armed;
         if whole && self.arm().is_err() {
             // Without a descriptor for the timer, waits have time-outs.

@@ -267,7 +267,8 @@ impl Inbox {
     /// Records that the program receives again, which consumes delivered messages, unless it acknowledges by
     /// `ack()`.
     pub fn consumed(&mut self) {
-        // A sender that keeps nothing needs no acknowledgement, but its `close` waits for the consumed number.
+        // A sender that keeps nothing needs no acknowledgement, but its `close` waits for the consumed
+        // number.
         if self.ack_mode == Acknowledge::Auto || self.keeps.is_none() {
             self.consume_delivered(u64::MAX);
         }

@@ -302,8 +302,8 @@ impl<M: Clone> Outbox<M> {
         let (count, last) = self.unkept;
         self.unkept.0 = count.min(last.saturating_sub(number));
         let before = self.kept.len();
-        // Nearly always only these: an idempotent request stays until its answer comes, and later messages behind it may
-        // have to be removed.
+        // Nearly always only these: an idempotent request stays until its answer comes, and later messages
+        // behind it may have to be removed.
         while let Some(front) = self.kept.front()
             && front.number <= number
             && front.class != RetransmitClass::Idempotent

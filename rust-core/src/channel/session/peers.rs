@@ -1,9 +1,9 @@
 //! The states of a listener's disconnected peers, within bounds.
 //!
-//! A peer that reconnects continues where it stopped, so its state is kept. Both the number of peers and the sum
-//! of the bytes kept for them are bounded, because any number of programs may connect once and never return.
-//! Over a bound, states are evicted in the order of the least harm: peers with nothing kept, then peers that
-//! cannot reconnect (no name), then the longest disconnected.
+//! A peer that reconnects continues where it stopped, so its state is kept. Both the number of peers and the
+//! sum of the bytes kept for them are bounded, because any number of programs may connect once and never
+//! return. Over a bound, states are evicted in the order of the least harm: peers with nothing kept, then
+//! peers that cannot reconnect (no name), then the longest disconnected.
 
 use std::collections::VecDeque;
 
@@ -48,9 +48,9 @@ impl<S> DisconnectedPeers<S> {
         DisconnectedPeers { limits, peers: VecDeque::new() }
     }
 
-    /// Adds a peer whose link has ended. Returns the peers that were evicted for it, whose kept messages are lost;
-    /// the new peer itself is among them if nothing else brings the set within its bounds. A peer of the same
-    /// identity is replaced, and returned too.
+    /// Adds a peer whose link has ended. Returns the peers that were evicted for it, whose kept messages are
+    /// lost; the new peer itself is among them if nothing else brings the set within its bounds. A peer of
+    /// the same identity is replaced, and returned too.
     pub fn insert(&mut self, identity: Identity, state: S, kept: KeptSize) -> Vec<(Identity, S)> {
         let mut evicted: Vec<_> = self.remove_entry(&identity).into_iter().collect();
         self.peers.push_back(DisconnectedPeer { identity, kept, state });

@@ -68,7 +68,8 @@ fn inbox_receive_and_deliver_equals_two_steps() {
     assert!(at_once.receive_and_deliver(0, 10, AckUrgency::Prompt).is_err());
 }
 
-/// Histories in which one message, several or none are open when the next is received, and in which some were finished or acknowledged.
+/// Histories in which one message, several or none are open when the next is received, and in which some were
+/// finished or acknowledged.
 #[test]
 fn inbox_consume_and_deliver_equals_two_steps() {
     let steps =

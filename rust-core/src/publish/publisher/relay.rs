@@ -11,14 +11,15 @@ use crate::transport::endpoint::Endpoint;
 use crate::value::Timestamp;
 
 impl Publisher {
-    /// Binds the name for a publisher of another machine, of this [`incarnation`](crate::Message::incarnation), whose messages
-    /// are relayed from number `first` on. A subscriber that has received from this incarnation before, at another relay,
-    /// continues where it stopped; `Lagged` has what it missed meanwhile. For other subscribers nothing before `first` counts
-    /// as missed.
+    /// Binds the name for a publisher of another machine, of this
+    /// [`incarnation`](crate::Message::incarnation), whose messages are relayed from number `first` on. A
+    /// subscriber that has received from this incarnation before, at another relay, continues where it
+    /// stopped; `Lagged` has what it missed meanwhile. For other subscribers nothing before `first` counts as
+    /// missed.
     ///
     /// # Errors
-    /// `AddressInUse` if a living process holds the name, `Unsupported` for an endpoint without live subscribers,
-    /// `InvalidState` if the incarnation or `first` is 0.
+    /// `AddressInUse` if a living process holds the name, `Unsupported` for an endpoint without live
+    /// subscribers, `InvalidState` if the incarnation or `first` is 0.
     pub fn relay(endpoint: &str, options: &Options, incarnation: u64, first: u64) -> Result<Publisher> {
         let endpoint: Endpoint = endpoint.parse()?;
         let open = || {
@@ -38,9 +39,9 @@ impl Publisher {
         open().map_err(|e| e.on(&endpoint))
     }
 
-    /// Publishes a message of the other machine's publisher, under the number and the time that it had there. Subscribers get
-    /// `Lagged` for numbers that were left out since the last. Returns false for a number that was published already, which
-    /// changes nothing. Errors as for [`Publisher::send`].
+    /// Publishes a message of the other machine's publisher, under the number and the time that it had there.
+    /// Subscribers get `Lagged` for numbers that were left out since the last. Returns false for a number
+    /// that was published already, which changes nothing. Errors as for [`Publisher::send`].
     pub fn relay_payload(&self, sequence: u64, sent: Timestamp, payload: &Payload) -> Result<bool> {
         self.try_relay(sequence, sent, payload).map_err(|e| e.on(&self.shown))
     }
