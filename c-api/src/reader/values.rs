@@ -15,7 +15,7 @@ use crate::message::linkspan_message;
 use crate::status::linkspan_status;
 use crate::tape::Event;
 
-/// Takes a null; gives false, and leaves the value, where something else comes next.
+/// Reads a null; gives false, and does not consume the value, if the next value is another one.
 ///
 /// # Safety
 /// `reader` is live, `null` may be written.
@@ -42,7 +42,8 @@ pub unsafe extern "C" fn linkspan_reader_get_null(
     }
 }
 
-/// Takes a truth value. Every `linkspan_reader_get_` function takes the next value; `WrongType` if it is another one.
+/// Reads a boolean. Every `linkspan_reader_get_` function consumes the next value; `WrongType` if that has
+/// another type.
 ///
 /// # Safety
 /// `reader` is live, the results may be written.
@@ -60,7 +61,7 @@ pub unsafe extern "C" fn linkspan_reader_get_bool(
     }
 }
 
-/// Takes an integer from `least` to `greatest`; `OutOfRange` for another one.
+/// Reads an integer from `least` to `greatest`; `OutOfRange` for any other.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`.
@@ -82,7 +83,7 @@ pub unsafe extern "C" fn linkspan_reader_get_i64(
     }
 }
 
-/// Takes an integer from 0 to `greatest`; `OutOfRange` for another one.
+/// Reads an integer from 0 to `greatest`; `OutOfRange` for any other.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`.
@@ -109,7 +110,7 @@ pub unsafe extern "C" fn linkspan_reader_get_u64(
     }
 }
 
-/// Takes a float, or an integer that is one exactly.
+/// Reads a float, or an integer that a float holds exactly.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`.
@@ -134,7 +135,7 @@ impl Nothing for f32 {
     const NOTHING: f32 = 0.0;
 }
 
-/// Takes a float that fits 32 bits without overflow, or an integer that is one exactly.
+/// Reads a float that fits 32 bits without overflow, or an integer that it holds exactly.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`.
@@ -156,7 +157,7 @@ pub unsafe extern "C" fn linkspan_reader_get_f32(
     }
 }
 
-/// Takes text: a view, not NUL-terminated.
+/// Reads text: a view, not NUL-terminated.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`.
@@ -175,7 +176,7 @@ pub unsafe extern "C" fn linkspan_reader_get_text(
     }
 }
 
-/// Takes bytes: a view.
+/// Reads bytes: a view.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`.
@@ -194,7 +195,7 @@ pub unsafe extern "C" fn linkspan_reader_get_bytes(
     }
 }
 
-/// Takes an instant: nanoseconds since 1970-01-01T00:00:00Z.
+/// Reads a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`.
@@ -212,7 +213,7 @@ pub unsafe extern "C" fn linkspan_reader_get_timestamp(
     }
 }
 
-/// Takes a UUID: 16 bytes, most significant first.
+/// Reads a UUID: 16 bytes, most significant first.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`; 16 bytes may be written at `uuid`.
@@ -230,7 +231,7 @@ pub unsafe extern "C" fn linkspan_reader_get_uuid(
     }
 }
 
-/// Takes an exact decimal number as text: a view, not NUL-terminated.
+/// Reads an exact decimal number as text: a view, not NUL-terminated.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`.
@@ -249,8 +250,8 @@ pub unsafe extern "C" fn linkspan_reader_get_decimal(
     }
 }
 
-/// Takes text that is one of `count` names, and gives its position. Each name has `width` bytes, filled up with NUL or blanks. For any
-/// other text it gives `unknown`; `WrongType` if that is below zero.
+/// Reads text that is one of `count` names, and gives its position. Each name has `width` bytes, padded with
+/// NUL or blanks. For any other text it gives `unknown`, or `WrongType` if `unknown` is negative.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes.
@@ -286,9 +287,10 @@ pub unsafe extern "C" fn linkspan_reader_get_enum(
     }
 }
 
-/// Takes an N-d array of `dtype`: a view, whose elements need not be aligned. `WrongType` if it has another element type, where `order` is
-/// not below zero and the array is in the other one, and where `rank` is not below zero and the array has not `rank` dimensions with the lengths in
-/// `dims`, in which `UINT64_MAX` stands for any length.
+/// Reads an N-d array of `dtype`: a view, whose elements need not be aligned. `WrongType` if it has another
+/// element type, if `order` is not negative and the array has the other order, and if `rank` is not negative
+/// and the array does not have `rank` dimensions with the lengths in `dims`, in which `UINT64_MAX` stands for
+/// any length.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`; `dims` points to `rank` numbers where `rank` is above zero.
@@ -330,7 +332,7 @@ pub unsafe extern "C" fn linkspan_reader_get_array(
     }
 }
 
-/// Takes any value, as a new message, which the caller releases.
+/// Reads any value as a new message, which the caller releases.
 ///
 /// # Safety
 /// As for `linkspan_reader_get_bool`.

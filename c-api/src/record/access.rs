@@ -1,4 +1,5 @@
-//! The functions of a program through which values are reached that have no layout a table could say, such as a `std::string`.
+//! The functions of a program that read and create values whose layout a table cannot describe, such as a
+//! `std::string`.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -10,26 +11,32 @@ use crate::argument::block;
 use crate::array::linkspan_array;
 use crate::message::linkspan_message;
 
-/// How a program reads and makes values that have no layout of their own, such as those of C++'s and Fortran's own types. A type has those
-/// functions that its kind needs, the others are NULL; `at` is where the value begins by its table, and `which` is the number in the table.
-/// None of them may end in another way than by returning.
+/// How a program reads and creates values whose layout a table cannot describe, such as those of C++'s and
+/// Fortran's own types. A type provides the functions that its kind needs, the others are NULL; `at` is the
+/// address of the value by its table, and `which` is the number in the table. None of them may end in another
+/// way than by returning.
 #[repr(C)]
 pub struct linkspan_record_access {
-    /// Where the value of an optional field or of a variant lies; NULL where it is not there. Of any value: its `linkspan_message`, or NULL.
+    /// The address of the value of an optional field or of a variant; NULL if it is missing. For any value:
+    /// its `linkspan_message`, or NULL.
     pub find: Option<unsafe extern "C" fn(at: *const c_void, which: usize) -> *const c_void>,
-    /// Makes that value, with the parts of it at their defaults, and gives its place; NULL where there is no memory.
+    /// Creates that value, with its parts at their defaults, and returns its address; NULL if memory runs
+    /// out.
     pub make: Option<unsafe extern "C" fn(at: *mut c_void, which: usize) -> *mut c_void>,
-    /// The first byte of a text, of bytes or of a decimal number, or the first item of a list or entry of a map, and how many there are.
+    /// The address of a text, of bytes or of a decimal number, or of the first item of a list or entry of a
+    /// map, and their number.
     pub view:
         Option<unsafe extern "C" fn(at: *const c_void, which: usize, count: *mut usize) -> *const c_void>,
-    /// Makes so many in place of those that were there, with their parts at their defaults, and gives the place of the first; NULL where there is no memory.
-    /// Of a map with `insert`, it removes all, and gives what is not NULL.
+    /// Replaces the items by this many new ones, with their parts at their defaults, and returns the address
+    /// of the first; NULL if memory runs out. For a map with `insert`, it removes all entries and returns a
+    /// pointer that is not NULL.
     pub resize: Option<unsafe extern "C" fn(at: *mut c_void, which: usize, count: usize) -> *mut c_void>,
-    /// Makes a copy of bytes the text, the bytes or the decimal number; false where there is no memory. NULL where `resize` does.
+    /// Replaces the text, the bytes or the decimal number by a copy of bytes; false if memory runs out. NULL
+    /// for a type with `resize`.
     pub assign: Option<
         unsafe extern "C" fn(at: *mut c_void, which: usize, bytes: *const c_void, count: usize) -> bool,
     >,
-    /// Calls `visit` for each entry of a map, in its order, until that is false.
+    /// Calls `visit` for each entry of a map, in order, until it returns false.
     pub each: Option<
         unsafe extern "C" fn(
             at: *const c_void,
@@ -43,29 +50,31 @@ pub struct linkspan_record_access {
             context: *mut c_void,
         ),
     >,
-    /// Adds an entry to a map, with the parts of its value at their defaults, and gives the place of the value; NULL where there is no memory.
+    /// Adds an entry to a map, with the parts of its value at their defaults, and returns the address of the
+    /// value; NULL if memory runs out.
     pub insert: Option<
         unsafe extern "C" fn(at: *mut c_void, which: usize, key: *const c_void, length: usize) -> *mut c_void,
     >,
-    /// A truth value of a list whose items have no place of their own.
+    /// Reads a boolean of a list whose items have no address.
     pub get_bool: Option<unsafe extern "C" fn(at: *const c_void, which: usize, position: usize) -> bool>,
-    /// Sets one.
+    /// Sets a boolean of such a list.
     pub put_bool: Option<unsafe extern "C" fn(at: *mut c_void, which: usize, position: usize, value: bool)>,
-    /// Fills in `order`, `rank`, `dims`, `data` and `length` of an array; false where there is none. Of a `rank` beyond `LINKSPAN_MAX_RANK`
-    /// it fills in no `dims`.
+    /// Sets `order`, `rank`, `dims`, `data` and `length` of an array; false if there is none. It does not set
+    /// `dims` for a `rank` above `LINKSPAN_MAX_RANK`.
     pub view_array:
         Option<unsafe extern "C" fn(at: *const c_void, which: usize, array: *mut linkspan_array) -> bool>,
-    /// Makes an array of the `rank` and `dims` in place of the one that was there, in `order` or in another one, which it fills in, and
-    /// gives the place of its elements; NULL where there is no memory. The elements take `length` bytes.
+    /// Replaces the array by one with this `rank` and `dims`, in `order` or in another order, which it then
+    /// sets, and returns the address of its elements; NULL if memory runs out. The elements take `length`
+    /// bytes.
     pub resize_array: Option<
         unsafe extern "C" fn(at: *mut c_void, which: usize, array: *mut linkspan_array) -> *mut c_void,
     >,
-    /// Takes a message, which belongs to the program then, as any value; false where there is no memory.
+    /// Takes ownership of a message as any value; false if memory runs out.
     pub take_message:
         Option<unsafe extern "C" fn(at: *mut c_void, which: usize, message: *mut linkspan_message) -> bool>,
 }
 
-/// The functions of a type or a field, and the number that they are given.
+/// The functions of a type or a field, and the number that is passed to them.
 #[derive(Clone, Copy)]
 pub(crate) struct Through {
     access: &'static linkspan_record_access,
@@ -77,7 +86,7 @@ fn lacks(name: &str) -> Error {
     wrong_table(format!("lacks the function {name} of a type"))
 }
 
-/// A function that the table has to have.
+/// A function that the table must have.
 macro_rules! function {
     ($self:ident.$name:ident) => {
         $self.access.$name.ok_or_else(|| lacks(stringify!($name)))
@@ -86,14 +95,16 @@ macro_rules! function {
 
 impl Through {
     /// # Safety
-    /// `access` is NULL or functions as [`linkspan_record_access`] describes them, which stay as long as the program runs.
+    /// `access` is NULL or points to functions as [`linkspan_record_access`] describes them, valid as long as
+    /// the program runs.
     pub unsafe fn of(access: *const linkspan_record_access, which: usize) -> Option<Through> {
         // SAFETY: as the caller promises.
         unsafe { access.as_ref() }.map(|access| Through { access, which })
     }
 
     /// # Safety
-    /// As of all methods here: the value of these functions lies at `at`, and no other code uses what is written there.
+    /// As for all methods here: the value of these functions is at `at`, and no other code uses the memory
+    /// that is written.
     #[inline]
     pub unsafe fn find(self, at: *const u8) -> Result<*const u8> {
         // SAFETY: as the caller promises.
@@ -109,7 +120,7 @@ impl Through {
         if made.is_null() { Err(no_memory()) } else { Ok(made.cast()) }
     }
 
-    /// The first of so many.
+    /// The address of the first item, and the number of items.
     ///
     /// # Safety
     /// As for [`Through::find`].
@@ -122,7 +133,7 @@ impl Through {
     }
 
     /// # Safety
-    /// As for [`Through::find`]; the bytes stay as long as the value is not changed.
+    /// As for [`Through::find`]; the bytes are valid until the value changes.
     #[inline]
     pub unsafe fn bytes<'a>(self, at: *const u8, what: &str) -> Result<&'a [u8]> {
         // SAFETY: as the caller promises.
@@ -160,7 +171,7 @@ impl Through {
         if done { Ok(()) } else { Err(no_memory()) }
     }
 
-    /// Calls `visit` with the bytes of each key and the place of its value.
+    /// Calls `visit` with the bytes of each key and the address of its value.
     ///
     /// # Safety
     /// As for [`Through::find`].
@@ -171,12 +182,12 @@ impl Through {
     ) -> Result<()> {
         let each = function!(self.each)?;
         let mut walk = Walk { visit, outcome: Ok(Ok(())) };
-        // SAFETY: as the caller promises; the context is there until the call returns.
+        // SAFETY: as the caller promises; the context lives until the call returns.
         unsafe { each(at.cast(), self.which, entry, (&raw mut walk).cast()) };
         walk.outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Whether a map is one of entries that are inserted.
+    /// Whether the entries of a map are inserted one by one.
     pub fn inserts(self) -> bool {
         self.access.insert.is_some()
     }
@@ -190,7 +201,7 @@ impl Through {
     }
 
     /// # Safety
-    /// As for [`Through::find`]; there are more truth values than `position`.
+    /// As for [`Through::find`]; `position` is below the number of booleans.
     #[inline]
     pub unsafe fn get_bool(self, at: *const u8, position: usize) -> Result<bool> {
         // SAFETY: as the caller promises.
@@ -198,7 +209,7 @@ impl Through {
     }
 
     /// # Safety
-    /// As for [`Through::find`]; there are more truth values than `position`.
+    /// As for [`Through::find`]; `position` is below the number of booleans.
     #[inline]
     pub unsafe fn put_bool(self, at: *mut u8, position: usize, value: bool) -> Result<()> {
         // SAFETY: as the caller promises.
@@ -206,7 +217,7 @@ impl Through {
         Ok(())
     }
 
-    /// Fills an array in; false where there is none.
+    /// Describes the array at `at`; false if there is none.
     ///
     /// # Safety
     /// As for [`Through::find`].
@@ -232,16 +243,16 @@ impl Through {
     }
 }
 
-/// What goes through the functions of a program while the entries of a map are visited.
+/// The context that is passed through a program's function while it visits the entries of a map.
 struct Walk<'a> {
     visit: &'a mut dyn FnMut(&[u8], *const u8) -> Result<()>,
     outcome: std::thread::Result<Result<()>>,
 }
 
-/// Takes an entry of a map: what fails or panics waits until the program's function has returned.
+/// Visits an entry of a map: an error or panic waits until the program's function has returned.
 ///
 /// # Safety
-/// `context` is the [`Walk`] that was given with this function; `key` points to so many bytes.
+/// `context` is the [`Walk`] that was passed with this function; `key` points to `length` bytes.
 unsafe extern "C" fn entry(
     context: *mut c_void,
     key: *const c_void,

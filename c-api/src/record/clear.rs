@@ -1,4 +1,4 @@
-//! Frees what a struct owns: memory that C's `malloc` gave, and messages.
+//! Frees the memory that a struct owns: blocks from C's `malloc`, and messages.
 
 use std::ffi::c_void;
 
@@ -7,19 +7,19 @@ use super::lent::number;
 use crate::array::linkspan_array;
 use crate::message::{linkspan_message, linkspan_message_release};
 
-/// Frees what the pointer at `at` points to.
+/// Frees the memory behind the pointer at `at`.
 ///
 /// # Safety
-/// A pointer that is NULL or came from `malloc` lies there, and no code uses it any more.
+/// A pointer is at `at` that is NULL or came from `malloc`, and no code uses its memory any more.
 unsafe fn free(at: *mut u8) {
     // SAFETY: as the caller promises.
     unsafe { libc::free(at.cast::<*mut c_void>().read_unaligned()) };
 }
 
-/// Frees what a value owns, which then is all zero.
+/// Frees the memory that a value owns and sets the value to zero.
 ///
 /// # Safety
-/// A value of this layout, which is not reached by functions, lies at `at`, which owns what it points to.
+/// A value of this layout, which is not reached by functions, is at `at` and owns what it points to.
 pub(super) unsafe fn clear(of: &Layout, at: *mut u8) {
     // SAFETY: as the caller promises.
     unsafe {
@@ -72,7 +72,7 @@ unsafe fn give_back(of: &Layout, at: *mut u8) {
     }
 }
 
-/// Does something with each item of the list or map at `at`.
+/// Calls `what` for each item of the list or map at `at`.
 ///
 /// # Safety
 /// As for [`clear`].
@@ -80,7 +80,7 @@ unsafe fn each(at: *mut u8, size: usize, what: impl Fn(*mut u8), needed: bool) {
     if !needed {
         return;
     }
-    // SAFETY: as the caller promises: so many items lie there.
+    // SAFETY: as the caller promises: the items are there.
     unsafe {
         let first = at.cast::<*mut u8>().read_unaligned();
         let count = at.add(size_of::<*mut u8>()).cast::<usize>().read_unaligned();

@@ -1,21 +1,21 @@
-//! Errors of tables and of structs.
+//! Errors in tables and structs.
 
 use linkspan::{Error, ErrorKind};
 
-/// The error of a table that is wrong in this way.
+/// The error for an invalid table.
 #[cold]
 pub(super) fn wrong_table(text: String) -> Error {
     let text = format!("the table of a record {text}: generate it again with `linkspan schema generate`");
     Error::new(ErrorKind::InvalidState, text)
 }
 
-/// The error of a value for which there is no memory.
+/// The error if there is no memory for a value.
 #[cold]
 pub(super) fn no_memory() -> Error {
     Error::new(ErrorKind::OutOfMemory, "no memory for this value")
 }
 
-/// The error of a value that a program does not have.
+/// The error for a value that the program does not have.
 #[cold]
 pub(super) fn no_array() -> Error {
     Error::new(ErrorKind::Missing, "an array is not allocated")

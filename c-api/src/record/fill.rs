@@ -1,4 +1,4 @@
-//! A Sink that fills a struct of the program; fields that do not come get their defaults.
+//! A Sink that fills a struct of the program; fields that are missing get their defaults.
 
 use std::marker::PhantomData;
 
@@ -17,39 +17,39 @@ use crate::message::linkspan_message;
 pub(crate) struct Filler<'a> {
     top: Frame<'a>,
     outer: Vec<Frame<'a>>,
-    /// The value of any kind that is being built.
+    /// The value of any type that is being built.
     any: Option<Box<Building>>,
     lives: PhantomData<&'a mut u8>,
 }
 
-/// A value of any kind, and where the message that has it goes.
+/// A value of any type, and where to store its message.
 struct Building {
     builder: Any,
     to: *mut u8,
     through: Option<Through>,
 }
 
-/// Where the next value goes.
+/// The destination of the next value.
 enum Frame<'a> {
-    /// Here: the whole value.
+    /// The whole value, at this address.
     Whole(&'a Layout, *mut u8),
-    /// Nowhere: the whole value is there.
+    /// None: the whole value is complete.
     Done,
-    /// Into a field of a struct, or a variant of a union.
+    /// A field of a struct, or a variant of a union.
     Fields(Open<'a>),
-    /// Into the items of a list.
+    /// The items of a list.
     Items(&'a Layout, Room),
-    /// Into the truth values of a list that have no place of their own: where the list lies, the next position, how many there are.
+    /// The booleans of a list without addresses: the address of the list, the next position, their number.
     Bools(Through, *mut u8, usize, usize),
-    /// Into the entries of a map, behind their keys.
+    /// The entries of a map, behind their keys.
     Entries(&'a Entries, Room),
-    /// Into values of a map that functions add to it, once their keys have arrived.
+    /// Values of a map that functions insert once their keys have arrived.
     Inserted(&'a Entries, Through, *mut u8, Option<*mut u8>),
-    /// Nowhere: a value that no field takes, this deep.
+    /// None: a value of a field that the struct does not have, with this depth.
     Skipped(usize),
 }
 
-/// Where the next item of a list or entry of a map lies, and how many there is room for.
+/// The address of the next item of a list or entry of a map, and the number of items that are left.
 struct Room {
     next: *mut u8,
     size: usize,
@@ -57,10 +57,10 @@ struct Room {
 }
 
 impl Room {
-    /// Memory for so many, to which `at` points from now on.
+    /// Allocates memory for `count` items and stores its address at `at`.
     ///
     /// # Safety
-    /// A pointer and a length may be written at `at`, or it is where a value of these functions lies.
+    /// A pointer and a length may be written at `at`, or a value of these functions is there.
     unsafe fn make(through: Option<Through>, at: *mut u8, count: usize, size: usize) -> Result<Room> {
         if let Some(through) = through {
             // SAFETY: as the caller promises.
@@ -73,14 +73,14 @@ impl Room {
         Ok(Room { next, size, left: count })
     }
 
-    /// The place of the next one.
+    /// The address of the next item.
     #[inline]
     fn take(&mut self) -> Result<*mut u8> {
         let Some(left) = self.left.checked_sub(1) else {
             return Err(too_many());
         };
         let here = self.next;
-        // SAFETY: one is left, so its end lies within the memory or right behind it.
+        // SAFETY: one is left, so its end is within the memory or directly behind it.
         (self.left, self.next) = (left, unsafe { here.add(self.size) });
         Ok(here)
     }
@@ -91,18 +91,18 @@ fn too_many() -> Error {
     Error::new(ErrorKind::Internal, "more values came than were announced")
 }
 
-/// A struct or a union whose fields come.
+/// A struct or a union whose fields are being read.
 struct Open<'a> {
     fields: &'a Fields,
     at: *mut u8,
-    /// The position of the field that comes next if the writer kept the order.
+    /// The position of the next field if the writer kept the order.
     next: usize,
-    /// The field whose value comes next; none for one that is not known.
+    /// The field of the next value; `None` for an unknown one.
     current: Option<&'a Field>,
     seen: FieldSet,
-    /// A bit for each of the first 64 fields that came under its own name.
+    /// A bit for each of the first 64 fields that was read under its own name.
     named: u64,
-    /// The size of the number of the variant, in bytes; 0 where functions give it, none for a struct.
+    /// The size of the variant's number in bytes; 0 if functions give it, `None` for a struct.
     union: Option<usize>,
 }
 
@@ -112,7 +112,7 @@ fn twice(key: &str) -> Error {
 }
 
 impl Open<'_> {
-    /// Finds the field of a key that is its name.
+    /// Finds the field whose name is this key.
     #[inline]
     fn named(&self, key: &[u8]) -> Option<usize> {
         match self.fields.all.get(self.next) {
@@ -126,7 +126,7 @@ impl Open<'_> {
         (self.current, self.next) = (self.fields.all.get(position), position + 1);
     }
 
-    /// Takes a key that the map does not have twice.
+    /// Handles a key; a repeated one is an error.
     fn key(&mut self, key: &str) -> Result<()> {
         if let Some(size) = self.union {
             let position = self.fields.position(key.as_bytes()).ok_or_else(|| {
@@ -134,7 +134,8 @@ impl Open<'_> {
                 Error::new(ErrorKind::WrongType, text)
             })?;
             if size > 0 {
-                // SAFETY: the number lies at the beginning of the union's struct, which was promised to the filler.
+                // SAFETY: the number is at the beginning of the union's struct, as the caller of `new`
+                // promised.
                 unsafe { put_number(self.at, size, position) };
             }
             self.enter(position);
@@ -153,7 +154,7 @@ impl Open<'_> {
         Ok(())
     }
 
-    /// Takes the name of one of the first 64 fields; false for another key.
+    /// Handles the name of one of the first 64 fields; false for another key.
     #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         let Some(position) = self.named(key).filter(|position| *position < 64 && self.union.is_none()) else {
@@ -172,7 +173,7 @@ impl Open<'_> {
         format!("a map with one key of {}", self.fields.list())
     }
 
-    /// What the end of the map requires: defaults, or `Missing`.
+    /// Completes the map: sets defaults, or returns `Missing`.
     fn end(&self) -> Result<()> {
         if self.union.is_some() {
             return Ok(());
@@ -185,7 +186,8 @@ impl Open<'_> {
                 let text = format!("the field {} is missing", field.key);
                 return Err(Error::new(ErrorKind::Missing, text));
             }
-            // SAFETY: the struct was promised to the filler; the field did not come, so it is all zero, or as the program made it.
+            // SAFETY: as the caller of `new` promised; the field was not read, so it is all zero, or as the
+            // program created it.
             unsafe { default(field, self.at) }?;
         }
         Ok(())
@@ -194,12 +196,12 @@ impl Open<'_> {
 
 impl<'a> Filler<'a> {
     /// # Safety
-    /// A struct of this layout lies at `to`, all zero, which no other code uses as long as this exists.
+    /// A struct of this layout is at `to`, all zero, and no other code uses it as long as this value exists.
     pub unsafe fn new(layout: &'a Layout, to: *mut u8) -> Filler<'a> {
         Filler { top: Frame::Whole(layout, to), outer: Vec::new(), any: None, lives: PhantomData }
     }
 
-    /// Says that the whole value came.
+    /// Checks that the whole value was read.
     pub fn finish(self) -> Result<()> {
         match self.top {
             Frame::Done => Ok(()),
@@ -207,13 +209,15 @@ impl<'a> Filler<'a> {
         }
     }
 
-    /// Where the next value goes; nothing where it is not kept. An optional field is then there, unless the value is null.
+    /// The destination of the next value; `None` if it is not stored. An optional field is then present,
+    /// unless the value is null.
     #[inline]
     fn place(&mut self, event: &Event<'_>) -> Result<Option<(&'a Layout, Option<usize>, *mut u8)>> {
         Ok(match &mut self.top {
             Frame::Fields(open) => {
                 let Some(field) = open.current else { return Ok(None) };
-                // SAFETY: the struct was promised to `new`; the field and its presence lie within it.
+                // SAFETY: as the caller of `new` promised; the field and its presence flag are within the
+                // struct.
                 unsafe {
                     if field.optional && matches!(event, Event::Null) {
                         return default(field, open.at).map(|()| None);
@@ -231,7 +235,7 @@ impl<'a> Filler<'a> {
                 }
             }
             Frame::Items(of, room) => Some((of, None, room.take()?)),
-            // SAFETY: the value lies within the entry.
+            // SAFETY: the value is within the entry.
             Frame::Entries(of, room) => Some((&of.value, None, unsafe { room.take()?.add(of.offset) })),
             Frame::Inserted(of, .., value) => value.take().map(|value| (&of.value, None, value)),
             Frame::Whole(of, at) => {
@@ -243,21 +247,21 @@ impl<'a> Filler<'a> {
         })
     }
 
-    /// The type and the place of the value that comes next, where that is a field which is always there.
+    /// The type and the address of the next value, if it is a field that is always present.
     #[inline]
     fn plain(&self) -> Option<(&'a Layout, *mut u8)> {
         match &self.top {
             Frame::Fields(Open { current: Some(field), at, .. })
                 if self.any.is_none() && matches!(field.reach, Reach::There) =>
             {
-                // SAFETY: the struct was promised to `new`, and the field lies within it.
+                // SAFETY: as the caller of `new` promised; the field is within the struct.
                 Some((&field.of, unsafe { at.add(field.offset) }))
             }
             _ => None,
         }
     }
 
-    /// Takes a value that is one event.
+    /// Stores a value that is one event.
     fn scalar(&mut self, event: Event<'_>) -> Result<()> {
         if self.any.is_some() {
             return self.build(event);
@@ -268,14 +272,14 @@ impl<'a> Filler<'a> {
                 return Err(too_many());
             }
             *next += 1;
-            // SAFETY: the list was promised to `new`, and has so many.
+            // SAFETY: as the caller of `new` promised; the list has this position.
             return unsafe { through.put_bool(*list, position, take::<bool>(event)?) };
         }
         let Some((of, unknown, at)) = self.place(&event)? else { return Ok(()) };
         if let Kind::Any = of.kind {
             return self.begin_any(of, at, event);
         }
-        // SAFETY: the struct was promised to `new`, and each place in it is written once.
+        // SAFETY: as the caller of `new` promised; each address is written once.
         unsafe { put(of, unknown, at, event) }
     }
 
@@ -285,7 +289,7 @@ impl<'a> Filler<'a> {
         self.build(event)
     }
 
-    /// Takes an event of the value of any kind.
+    /// Adds an event to the value of any type.
     #[cold]
     fn build(&mut self, event: Event<'_>) -> Result<()> {
         let Some(any) = &mut self.any else { return Ok(()) };
@@ -293,7 +297,7 @@ impl<'a> Filler<'a> {
             && let Some(any) = self.any.take()
         {
             let message = linkspan_message::of(any.builder.finish()?);
-            // SAFETY: the struct was promised to `new`; no message was there, or functions take it.
+            // SAFETY: as the caller of `new` promised; there was no message, or functions replace it.
             unsafe {
                 match any.through {
                     Some(through) => through.take_message(any.to, message)?,
@@ -304,7 +308,7 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    /// Takes the beginning of an array or a map.
+    /// Handles the beginning of an array or a map.
     fn begin(&mut self, event: Event<'_>, count: usize) -> Result<()> {
         if self.any.is_some() {
             return self.build(event);
@@ -356,7 +360,7 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    /// Takes the end of an array or a map.
+    /// Handles the end of an array or a map.
     fn end(&mut self, event: Event<'_>) -> Result<()> {
         if self.any.is_some() {
             return self.build(event);
@@ -373,7 +377,7 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    /// Takes a key.
+    /// Handles a key.
     fn next_key(&mut self, key: &str) -> Result<()> {
         if self.any.is_some() {
             return self.build(Event::Key(key));
@@ -381,12 +385,12 @@ impl<'a> Filler<'a> {
         match &mut self.top {
             Frame::Fields(open) => open.key(key),
             Frame::Inserted(_, through, map, value) => {
-                // SAFETY: the map was promised to `new`.
+                // SAFETY: as the caller of `new` promised.
                 *value = Some(unsafe { through.insert(*map, key) }?);
                 Ok(())
             }
             Frame::Entries(Entries { key: Some((offset, of)), .. }, room) if room.left > 0 => {
-                // SAFETY: there is room for one more entry, in which the key lies.
+                // SAFETY: there is room for one more entry, which contains the key.
                 unsafe { put_bytes(of, room.next.add(*offset), key.as_bytes()) }
             }
             Frame::Entries(_, room) if room.left > 0 => {
@@ -406,7 +410,7 @@ impl<'a> Filler<'a> {
 /// Sets the fields of a value that is all zero to their defaults.
 ///
 /// # Safety
-/// A value of this layout lies at `at`, all zero.
+/// A value of this layout is at `at`, all zero.
 pub(super) unsafe fn defaults(of: &Layout, at: *mut u8) -> Result<()> {
     if let (true, Kind::Struct(fields)) = (of.has_defaults, &of.kind) {
         for field in &fields.all {
@@ -417,16 +421,16 @@ pub(super) unsafe fn defaults(of: &Layout, at: *mut u8) -> Result<()> {
     Ok(())
 }
 
-/// Sets a field to its default, where it has one, or its own fields to theirs.
+/// Sets a field to its default, if it has one, or its own fields to theirs.
 ///
 /// # Safety
-/// `at` is where its struct lies, in which the field is all zero.
+/// The struct is at `at`, and the field in it is all zero.
 unsafe fn default(field: &Field, at: *mut u8) -> Result<()> {
-    // SAFETY: the caller promises the struct, within which the field lies.
+    // SAFETY: the caller promises the struct, and the field is within it.
     let mut at = unsafe { at.add(field.offset) };
     let Some(value) = &field.default else {
         return match field.reach {
-            // What is not there has no parts.
+            // A missing field has no parts.
             Reach::Through(_) => Ok(()),
             // SAFETY: as the caller promises.
             _ => unsafe { defaults(&field.of, at) },
@@ -446,7 +450,7 @@ fn open(fields: &Fields, at: *mut u8, union: Option<usize>) -> Open<'_> {
     Open { fields, at, next: 0, current: None, seen: FieldSet::default(), named: 0, union }
 }
 
-/// Each method hands its event on.
+/// Forwards each event to a method.
 macro_rules! events {
     ($($method:ident($($value:ident: $kind:ty)?) => $to:ident($event:expr)),* $(,)?) => {$(
         #[inline]
@@ -470,11 +474,12 @@ impl Sink for Filler<'_> {
         end_array() => end(Event::EndArray),
         end_map() => end(Event::EndMap),
     }
-    // The kinds that records have most of go straight to their places; anything else, and what does not fit, goes the long way.
+    // The most frequent types are stored directly; any other type, and a value that does not fit, takes the
+    // general path.
     #[inline]
     fn bool(&mut self, value: bool) -> Result<()> {
         match self.plain() {
-            // SAFETY: a field of this kind lies there.
+            // SAFETY: a field of this type is there.
             Some((Layout { kind: Kind::Bool, .. }, at)) => unsafe { at.cast::<bool>().write(value) },
             _ => return self.scalar(Event::Bool(value)),
         }
@@ -483,7 +488,7 @@ impl Sink for Filler<'_> {
     #[inline]
     fn int(&mut self, value: i64) -> Result<()> {
         if let Some((of, at)) = self.plain() {
-            // SAFETY: a field of this kind lies there.
+            // SAFETY: a field of this type is there.
             unsafe {
                 match (&of.kind, u32::try_from(value), i32::try_from(value)) {
                     (Kind::I64, ..) => at.cast::<i64>().write_unaligned(value),
@@ -500,7 +505,7 @@ impl Sink for Filler<'_> {
     #[inline]
     fn float(&mut self, value: f64) -> Result<()> {
         match self.plain() {
-            // SAFETY: a field of this kind lies there.
+            // SAFETY: a field of this type is there.
             Some((Layout { kind: Kind::F64, .. }, at)) => unsafe {
                 at.cast::<f64>().write_unaligned(value);
             },
@@ -511,7 +516,7 @@ impl Sink for Filler<'_> {
     #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
         match self.plain() {
-            // SAFETY: a field of this kind lies there, or is reached from there.
+            // SAFETY: a field of this type is there, or is reached from there.
             Some((of @ Layout { kind: Kind::Text, .. }, at)) => unsafe {
                 put_bytes(of, at, value.as_bytes())
             },

@@ -1,4 +1,4 @@
-//! The table of a struct as it is used: read once from what C wrote, with all that would lead out of the struct refused.
+//! The checked table of a struct: read once from the C table; offsets outside the struct are refused.
 
 use std::ffi::c_char;
 
@@ -12,32 +12,32 @@ use crate::argument::{block, c_text, is_null};
 use crate::array::linkspan_array;
 use crate::message::linkspan_message;
 
-/// The bytes of a `linkspan_text` or `linkspan_bytes`, and of a list or map: a pointer and a length.
+/// The size of a `linkspan_text` or `linkspan_bytes`, and of a list or map: a pointer and a length.
 pub(crate) const PAIR: usize = size_of::<*mut u8>() + size_of::<usize>();
 
-/// Types inside each other: more than any schema has.
+/// The maximum depth of nested types: more than any schema has.
 const MAX_DEPTH: usize = 64;
 
-/// How the values of one type lie in memory.
+/// The memory layout of the values of one type.
 pub(crate) struct Layout {
-    /// The bytes that a value takes.
+    /// The size of a value in bytes.
     pub size: usize,
     /// Whether a value can own memory.
     pub owns: bool,
-    /// Whether there are maps, or values of any kind, in which a key may come twice.
+    /// Whether there are maps, or values of any type, in which a key may be repeated.
     pub has_maps: bool,
-    /// Whether there are N-d arrays, or values of any kind.
+    /// Whether there are N-d arrays, or values of any type.
     pub has_arrays: bool,
     /// Whether there are structs with defaults.
     pub has_defaults: bool,
-    /// Whether there are values, or fields, that are reached by functions of the program.
+    /// Whether there are values, or fields, that functions of the program reach.
     pub is_reached: bool,
-    /// How the value is reached, where it has no layout of its own.
+    /// The functions that reach the value, if the table cannot describe its layout.
     pub through: Option<Through>,
     pub kind: Kind,
 }
 
-/// What a value is.
+/// The kind of a value.
 pub(crate) enum Kind {
     Bool,
     I8,
@@ -58,17 +58,17 @@ pub(crate) enum Kind {
     Any,
     Enum(Vec<&'static str>),
     List(Box<Layout>),
-    /// Truth values that functions give one by one.
+    /// Booleans that functions read one by one.
     Bools,
-    /// A truth value of another size than one byte, and the number that is true.
+    /// A boolean of another size than one byte, and the number for true.
     Logical(usize),
-    /// Integers without a sign, each in one with a sign that has twice the bytes.
+    /// Unsigned integers, each stored in a signed one of twice the size.
     WideU8,
     WideU16,
     WideU32,
     Map(Box<Entries>),
     Struct(Fields),
-    /// The size of the number of the field, in bytes; 0 where it is the field that is found.
+    /// The size of the variant's number in bytes; 0 if the functions find the variant.
     Union(usize, Fields),
     Array {
         dtype: DType,
@@ -82,13 +82,13 @@ pub(crate) enum Kind {
     },
 }
 
-/// The entries of a map.
+/// The layout of the entries of a map.
 pub(crate) struct Entries {
-    /// The bytes of one, where they lie side by side.
+    /// The size of an entry, if entries are contiguous.
     pub size: usize,
-    /// A text, and where it lies in an entry; none is a `linkspan_text` at the beginning.
+    /// The offset and layout of the key in an entry; `None` for a `linkspan_text` at the beginning.
     pub key: Option<(usize, Layout)>,
-    /// Where the value lies.
+    /// The offset of the value.
     pub offset: usize,
     pub value: Layout,
 }
@@ -106,18 +106,18 @@ pub(crate) struct Field {
     pub optional: bool,
     pub reach: Reach,
     pub default: Option<Value>,
-    /// The number of an enum's value that stands for names which are not known.
+    /// The number of an enum's value for unknown names.
     pub unknown: Option<usize>,
     pub of: Layout,
 }
 
 /// How the presence of a field is stored.
 pub(crate) enum Reach {
-    /// It always is.
+    /// It is always present.
     There,
-    /// By the truth value that lies here.
+    /// In the boolean at this offset.
     Flag(usize),
-    /// By functions, which give its place, too.
+    /// By functions, which also return its address.
     Through(Through),
 }
 
@@ -134,7 +134,7 @@ impl Fields {
 }
 
 impl Layout {
-    /// Whether a struct can have a key twice in one map.
+    /// How keys are checked: a map in a struct can repeat a key.
     pub fn keys(&self) -> Keys {
         if self.has_maps { Keys::Check } else { Keys::Trust }
     }
@@ -142,7 +142,7 @@ impl Layout {
     /// Reads a table.
     ///
     /// # Safety
-    /// The table and all that it points to stay, unchanged, as long as the program runs.
+    /// The table and all that it points to are valid and unchanged as long as the program runs.
     pub unsafe fn read(record: &linkspan_record) -> Result<Layout> {
         if record.size != size_of::<linkspan_record>() {
             let text = format!("has {} bytes, {} are expected", record.size, size_of::<linkspan_record>());
@@ -239,7 +239,7 @@ impl Layout {
         if through.is_none() && matches!(kind, Kind::Bools) {
             return Err(wrong_table("has a list of truth values that no function reaches".into()));
         }
-        // The program gives the length of those that functions reach.
+        // The program gives the size of values that functions reach.
         let size = if through.is_some() { of.size } else { kind.size(of)? };
         if size != of.size {
             let text = format!("has a value of {} bytes, where its kind {} takes {size}", of.size, of.kind);
@@ -292,7 +292,7 @@ impl Layout {
 }
 
 impl Kind {
-    /// The bytes that a value of this kind has to take.
+    /// The size that a value of this kind must have, in bytes.
     fn size(&self, of: &linkspan_record_type) -> Result<usize> {
         Ok(match self {
             Kind::Bool | Kind::I8 | Kind::U8 => 1,
@@ -307,13 +307,13 @@ impl Kind {
             Kind::Enum(_) | Kind::Logical(_) if !matches!(of.size, 1 | 2 | 4 | 8) => {
                 return Err(wrong_table(format!("has an enum or a truth value of {} bytes", of.size)));
             }
-            // The compiler gives their length; all fields were checked to lie inside.
+            // The compiler gives their size; all fields were checked to be inside.
             Kind::Enum(_) | Kind::Logical(_) | Kind::Struct(_) | Kind::Union(..) | Kind::Bools => of.size,
         })
     }
 }
 
-/// Refuses a part that does not lie inside of the whole.
+/// Refuses a part that is not inside the whole.
 fn holds(whole: usize, at: usize, size: usize, what: &str) -> Result<()> {
     match at.checked_add(size) {
         Some(end) if end <= whole => Ok(()),
@@ -339,11 +339,11 @@ unsafe fn read_lengths(of: &linkspan_record_type) -> Result<Option<Vec<u64>>> {
     if of.dims.is_null() {
         return Err(is_null("the lengths of an array"));
     }
-    // SAFETY: not NULL; the caller promises so many.
+    // SAFETY: not NULL; the caller promises this many.
     Ok(Some(unsafe { std::slice::from_raw_parts(of.dims, rank) }.to_vec()))
 }
 
-/// Texts: so many, or all before a NULL.
+/// Reads `count` texts, or all before a NULL.
 ///
 /// # Safety
 /// As for [`Layout::read`].
@@ -356,7 +356,7 @@ unsafe fn read_names(names: *const *const c_char, count: Option<usize>) -> Resul
         if count == Some(all.len()) {
             return Ok(all);
         }
-        // SAFETY: as the caller promises; there are so many, or there is a NULL behind the last one.
+        // SAFETY: as the caller promises; there are `count` names, or a NULL follows the last one.
         let name = unsafe { *names.add(all.len()) };
         if name.is_null() && count.is_none() {
             return Ok(all);
@@ -366,7 +366,8 @@ unsafe fn read_names(names: *const *const c_char, count: Option<usize>) -> Resul
     }
 }
 
-/// The entries of a map: a `linkspan_text` and a value, or two fields, of which the first is reached as a text.
+/// The entries of a map: a `linkspan_text` and a value, or two fields, of which the first is a text that
+/// functions reach.
 ///
 /// # Safety
 /// As for [`Layout::read`].
@@ -375,7 +376,7 @@ unsafe fn read_entries(of: &linkspan_record_type, depth: usize) -> Result<Entrie
     if of.fields.is_null() {
         // SAFETY: as the caller promises.
         let value = unsafe { Layout::of(of.of, depth + 1) }?;
-        // Entries that are inserted lie where the program puts them.
+        // The program chooses the addresses of entries that are inserted.
         if of.access.is_null() {
             holds(size, PAIR, value.size, "the value of an entry")?;
         }
@@ -400,7 +401,7 @@ unsafe fn read_fields(of: &linkspan_record_type, depth: usize) -> Result<Fields>
         return Err(is_null("the fields of a record"));
     }
     for position in 0..of.count {
-        // SAFETY: the caller promises so many fields.
+        // SAFETY: the caller promises this many fields.
         let field = unsafe { &*of.fields.add(position) };
         // SAFETY: as the caller promises.
         let layout = unsafe { Layout::of(field.of, depth + 1) }?;
@@ -412,7 +413,7 @@ unsafe fn read_fields(of: &linkspan_record_type, depth: usize) -> Result<Fields>
             None if field.optional => Reach::Flag(field.presence),
             None => Reach::There,
         };
-        // Functions give the place of a value; else it lies in the struct.
+        // Functions return the address of a value; otherwise it is within the struct.
         let length = if let Reach::Through(_) = reach { 0 } else { layout.size };
         holds(of.size, field.offset, length, &format!("the field {key}"))?;
         if let Reach::Flag(presence) = reach {

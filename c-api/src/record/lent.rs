@@ -20,7 +20,8 @@ pub(crate) struct Lent<'a> {
 
 impl<'a> Lent<'a> {
     /// # Safety
-    /// A struct of this layout lies at `at`, with all that it points to, and no code changes it as long as this exists.
+    /// A struct of this layout is at `at`, with all that it points to, and no code changes it as long as this
+    /// value exists.
     pub unsafe fn new(layout: &'a Layout, at: *const u8) -> Lent<'a> {
         Lent { layout, at, lives: PhantomData }
     }
@@ -34,10 +35,10 @@ impl Source for Lent<'_> {
     }
 }
 
-/// The number of an enum that has so many bytes; none of its values where it is negative.
+/// The number of an enum value of this size; one that no value has if it is negative.
 ///
 /// # Safety
-/// So many bytes, 1, 2, 4 or 8, can be read at `at`.
+/// `size` bytes, 1, 2, 4 or 8, can be read at `at`.
 #[inline]
 pub(super) unsafe fn number(at: *const u8, size: usize) -> usize {
     // SAFETY: as the caller promises.
@@ -70,7 +71,7 @@ unsafe fn bytes<'a>(of: &Layout, at: *const u8, what: &str) -> Result<&'a [u8]> 
     }
 }
 
-/// The bytes that a pointer and a length say.
+/// The bytes of a pointer and a length.
 ///
 /// # Safety
 /// As for [`send`].
@@ -87,9 +88,9 @@ unsafe fn pair<'a>(at: *const u8, what: &str) -> Result<&'a [u8]> {
 /// Sends the value at `at`.
 ///
 /// # Safety
-/// A value of this layout lies there, with all that it points to.
+/// A value of this layout is at `at`, with all that it points to.
 unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Result<()> {
-    // SAFETY (of all blocks below): as the caller promises; the layout was checked to lie within the struct.
+    // SAFETY (of all blocks below): as the caller promises; the layout was checked to be within the struct.
     macro_rules! read {
         ($kind:ty) => {
             // SAFETY: as above.
@@ -148,7 +149,7 @@ unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Re
             let (first, count) = unsafe { items_at(of, at, items.size) }?;
             sink.begin_array(count)?;
             for position in 0..count {
-                // SAFETY: the caller promises so many items.
+                // SAFETY: the caller promises this many items.
                 unsafe { send(items, first.add(position * items.size), sink) }
                     .map_err(|error| error.under_index(position))?;
             }
@@ -160,7 +161,7 @@ unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Re
             let (_, count) = unsafe { through.view(at) }?;
             sink.begin_array(count)?;
             for position in 0..count {
-                // SAFETY: there are so many.
+                // SAFETY: `position` is below their number.
                 sink.bool(unsafe { through.get_bool(at, position) }?)?;
             }
             sink.end_array()
@@ -184,16 +185,17 @@ unsafe fn send<S: Sink + ?Sized>(of: &Layout, at: *const u8, sink: &mut S) -> Re
                 return Err(no_array());
             }
             let bytes = array.length;
-            // SAFETY: so many bytes are there; whether the array has as many is looked at before its elements are.
+            // SAFETY: the bytes are there; `fits` checks their number before the elements are read.
             let array = unsafe { fits(&array, *dtype, bytes)?.lend() }?;
             send_array(array, order.unwrap_or(array.order), sink)
         }
         Kind::Array { .. } => {
-            // SAFETY: the caller promises an array, whose elements are there. It may lie unaligned as little as any value of C.
+            // SAFETY: the caller promises an array with its elements. Like any C value, it need not be
+            // aligned.
             sink.ndarray(unsafe { (*at.cast::<linkspan_array>()).lend() }?)
         }
         Kind::Elements { dtype, order, lengths } => {
-            // SAFETY: the elements lie within the struct.
+            // SAFETY: the elements are within the struct.
             let data = unsafe { block(at, of.size, "elements") }?;
             sink.ndarray(NdArrayRef::new(*dtype, *order, lengths, data)?)
         }
@@ -210,7 +212,7 @@ fn send_array<S: Sink + ?Sized>(array: NdArrayRef<'_>, order: Order, sink: &mut 
     sink.ndarray(NdArrayRef::new(array.dtype, order, array.shape, &turned)?)
 }
 
-/// Refuses an array of other elements than those of its type, or of another number of them than that of its shape.
+/// Refuses an array whose element type, or whose number of elements, differs from that of its type and shape.
 fn fits(array: &linkspan_array, expected: DType, bytes: usize) -> Result<&linkspan_array> {
     let (dtype, dims) = array.shape()?;
     if dtype != expected {
@@ -233,7 +235,7 @@ unsafe fn send_entries<S: Sink + ?Sized>(
     sink: &mut S,
 ) -> Result<()> {
     let values = &entries.value;
-    // SAFETY: as the caller promises: so many entries, each a key and a value.
+    // SAFETY: as the caller promises: this many entries, each a key and a value.
     unsafe {
         if let Some(through) = of.through.filter(|through| through.inserts()) {
             sink.begin_map(through.view(at)?.1)?;
@@ -263,7 +265,7 @@ unsafe fn send_entry<S: Sink + ?Sized>(key: &[u8], of: &Layout, at: *const u8, s
     sent.map_err(|error| error.under_key(key))
 }
 
-/// The variant that there is.
+/// The variant that is present.
 ///
 /// # Safety
 /// As for [`send`].
@@ -282,13 +284,14 @@ unsafe fn variant(size: usize, fields: &Fields, at: *const u8) -> Result<&Field>
     Err(Error::new(ErrorKind::OutOfRange, text))
 }
 
-/// Where the value of a field lies, if it is there.
+/// The address of a field's value, if it is present.
 ///
 /// # Safety
-/// As for [`send`]; `at` is where the struct lies.
+/// As for [`send`]; the struct is at `at`.
 #[inline]
 unsafe fn place(field: &Field, at: *const u8) -> Result<Option<*const u8>> {
-    // SAFETY: as the caller promises; the field lies within the struct. A truth value is looked at as the byte that it is.
+    // SAFETY: as the caller promises; the field is within the struct. A boolean is read as a byte, whatever
+    // its value.
     unsafe {
         let here = at.add(field.offset);
         Ok(match field.reach {
@@ -333,15 +336,15 @@ unsafe fn send_fields<S: Sink + ?Sized>(fields: &Fields, at: *const u8, sink: &m
     sink.end_map()
 }
 
-/// Sends the key and the value of a field, if it is there.
+/// Sends the key and the value of a field, if it is present.
 ///
 /// # Safety
-/// As for [`send`]; `at` is where the struct lies.
+/// As for [`send`]; the struct is at `at`.
 #[inline]
 unsafe fn send_field<S: Sink + ?Sized>(field: &Field, at: *const u8, sink: &mut S) -> Result<()> {
     // SAFETY: as the caller promises.
     let Some(value) = unsafe { place(field, at) }? else { return Ok(()) };
-    // SAFETY: as the caller promises; the value lies there.
+    // SAFETY: as the caller promises; the value is there.
     let sent = sink.key(field.key).and_then(|()| unsafe { send(&field.of, value, sink) });
     sent.map_err(|error| error.under_key(field.key))
 }

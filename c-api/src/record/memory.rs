@@ -1,10 +1,10 @@
-//! Memory of C's `malloc`, in which structs keep what they own.
+//! Memory from C's `malloc` for what structs own.
 
 use linkspan::Result;
 
 use super::error::no_memory;
 
-/// A copy of bytes with a NUL behind them.
+/// Copies bytes and appends a NUL.
 pub(super) fn copy(bytes: &[u8]) -> Result<*mut u8> {
     // SAFETY: `malloc` takes any size; the memory is written within it.
     unsafe {
@@ -18,7 +18,7 @@ pub(super) fn copy(bytes: &[u8]) -> Result<*mut u8> {
     }
 }
 
-/// Memory for items, all zero; NULL where there are none.
+/// Allocates memory for items, all zero; NULL if there are none.
 pub(super) fn items(count: usize, size: usize) -> Result<*mut u8> {
     if count == 0 {
         return Ok(std::ptr::null_mut());

@@ -1,17 +1,18 @@
-//! Records: structs of a program that are encoded and decoded directly, by a table of the places of their fields.
+//! Records: structs of a program that are encoded and decoded directly, by a table with the offsets of their
+//! fields.
 //!
 //! | what | lives in |
 //! |---|---|
 //! | the functions | here |
-//! | the table as C writes it | `table` |
-//! | the table as it is used: read once, and checked | `layout` |
-//! | the program's functions for what has no layout | `access` |
-//! | the way out: a struct is a Source | `lent` |
-//! | the way in: a Sink fills a struct | `fill` |
-//! | one value, written where it lies | `put` |
-//! | memory of C's | `memory` |
+//! | the table as C defines it | `table` |
+//! | the checked layout, read once from the table | `layout` |
+//! | the program's functions for values without a layout | `access` |
+//! | encoding: a struct as a Source | `lent` |
+//! | decoding: a Sink that fills a struct | `fill` |
+//! | writing one value in place | `put` |
+//! | memory from `malloc` | `memory` |
 //! | frees what a struct owns | `clear` |
-//! | what is wrong with a table or a struct | `error` |
+//! | errors in tables and structs | `error` |
 
 mod access;
 mod clear;
@@ -44,7 +45,7 @@ use fill::Filler;
 use layout::Layout;
 use lent::Lent;
 
-/// The layout that a table describes, read at the first call.
+/// The layout from a table, which the first call reads.
 ///
 /// # Safety
 /// `record` is NULL or a table as [`linkspan_record`] describes it.
@@ -52,7 +53,8 @@ pub(crate) unsafe fn layout<'a>(record: *mut linkspan_record) -> Result<&'a Layo
     if record.is_null() {
         return Err(is_null("the table of a record"));
     }
-    // SAFETY: the caller promises a table, whose last part only this library uses, and all threads atomically.
+    // SAFETY: the caller promises a table, whose `prepared` only this library uses, and all threads
+    // atomically.
     let prepared = unsafe { AtomicPtr::from_ptr((&raw mut (*record).prepared).cast::<*mut Layout>()) };
     let there = prepared.load(Ordering::Acquire);
     if !there.is_null() {
@@ -65,7 +67,8 @@ pub(crate) unsafe fn layout<'a>(record: *mut linkspan_record) -> Result<&'a Layo
         // SAFETY: it is stored in the table now, and never freed.
         Ok(_) => Ok(unsafe { &*made }),
         Err(other) => {
-            // SAFETY: another thread was faster, and no thread has seen this one. The other one is never freed.
+            // SAFETY: another thread stored its layout first, and no thread has this one. The other one is
+            // never freed.
             unsafe {
                 drop(Box::from_raw(made));
                 Ok(&*other)
@@ -74,11 +77,11 @@ pub(crate) unsafe fn layout<'a>(record: *mut linkspan_record) -> Result<&'a Layo
     }
 }
 
-/// One thread at a time fills tables in.
+/// Serializes the calls that complete tables.
 static FILLING: Mutex<()> = Mutex::new(());
 
-/// Reads a table, which `fill` fills in first, once and in one thread: for languages whose tables are not there before the program runs. A table that
-/// was read is left as it is.
+/// Reads a table after `fill` has completed it, once and in one thread: for languages that build their tables
+/// at run time. A table that was read before is not changed.
 ///
 /// # Safety
 /// `record` is a table once `fill` has returned; `fill` is not NULL, may be called, and calls nothing of this library.
@@ -102,7 +105,7 @@ pub unsafe extern "C" fn linkspan_record_prepare(
     })
 }
 
-/// The struct that a call writes from.
+/// The struct that a call reads from.
 ///
 /// # Safety
 /// `from` is NULL or points to a struct of this layout, which no thread changes meanwhile.
@@ -114,7 +117,8 @@ unsafe fn lend<'a>(layout: &'a Layout, from: *const c_void) -> Result<Lent<'a>> 
     Ok(unsafe { Lent::new(layout, from.cast()) })
 }
 
-/// Fills a struct that is there; what it held is freed first, except where the program's own functions reach it.
+/// Fills an existing struct; its old content is freed first, except for parts that the program's own
+/// functions reach.
 ///
 /// # Safety
 /// `to` is NULL or points to a struct of this layout that `linkspan_record_init`, an earlier call or the program has set.
@@ -126,7 +130,8 @@ unsafe fn fill<'a>(
     if to.is_null() {
         return Err(is_null("the struct"));
     }
-    // SAFETY: as the caller promises; once freed, the struct is all zero, as a filler requires of one with a layout of its own.
+    // SAFETY: as the caller promises; after `clear` the struct is all zero, as the filler requires of one
+    // with a layout.
     unsafe {
         if !layout.is_reached {
             clear::clear(layout, to.cast());
@@ -135,7 +140,7 @@ unsafe fn fill<'a>(
     }
 }
 
-/// Refuses a struct that the program makes and frees itself.
+/// Refuses a struct that the program creates and frees itself.
 fn own(layout: &Layout) -> Result<&Layout> {
     if layout.is_reached {
         let text =
@@ -145,7 +150,7 @@ fn own(layout: &Layout) -> Result<&Layout> {
     Ok(layout)
 }
 
-/// Sets every field of a struct to its default or to zero, and ignores what it held before.
+/// Sets every field of a struct to its default or to zero, and ignores the old content.
 ///
 /// # Safety
 /// `record` is a table, `to` may be written up to the size in the table.
@@ -166,10 +171,10 @@ pub unsafe extern "C" fn linkspan_record_init(
     })
 }
 
-/// Frees what a struct holds, which then is all zero.
+/// Frees the memory that a struct owns and sets the struct to zero.
 ///
 /// # Safety
-/// `record` is a table, `to` is NULL or points to a struct of it that was set.
+/// `record` is a table, `to` is NULL or points to a struct of it that was initialized.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_free(
     record: *mut linkspan_record,
@@ -184,8 +189,8 @@ pub unsafe extern "C" fn linkspan_record_free(
     })
 }
 
-/// Makes a struct the value of `message`, in place of the one that it had. The message is sent, published or given as an answer like any
-/// other; it takes no puts until `linkspan_message_clear`.
+/// Makes a struct the value of `message`, in place of its previous one. The message is sent, published or
+/// used as a reply like any other; it takes no puts until `linkspan_message_clear`.
 ///
 /// # Safety
 /// `record` is a table, `from` points to a struct of it, `message` is live.
@@ -202,10 +207,11 @@ pub unsafe extern "C" fn linkspan_record_put(
     })
 }
 
-/// Reads the value of a message into a struct. What the struct held is freed; at an error it holds a part of the message.
+/// Reads the value of a message into a struct. The old content of the struct is freed; after an error the
+/// struct has a part of the message.
 ///
 /// # Safety
-/// `record` is a table, `to` points to a struct of it that was set, `message` is live.
+/// `record` is a table, `to` points to a struct of it that was initialized, `message` is live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_get(
     record: *mut linkspan_record,
@@ -243,10 +249,10 @@ pub unsafe extern "C" fn linkspan_record_encode(
     }
 }
 
-/// Reads the value that bytes of an encoding hold into a struct, as `linkspan_record_get` does. The bytes may be freed at once.
+/// Decodes bytes into a struct, as `linkspan_record_get` does. The bytes may be freed at once.
 ///
 /// # Safety
-/// `record` is a table, `to` points to a struct of it that was set, `bytes` points to `length` bytes.
+/// `record` is a table, `to` points to a struct of it that was initialized, `bytes` points to `length` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_record_decode(
     record: *mut linkspan_record,
@@ -262,7 +268,7 @@ pub unsafe extern "C" fn linkspan_record_decode(
     })
 }
 
-/// Writes a struct as one value of a writer: with `key` in a map that is open, with NULL anywhere else.
+/// Writes a struct as one value of a writer: with `key` in an open map, with NULL anywhere else.
 ///
 /// # Safety
 /// As for `linkspan_writer_put_null`; `record` is a table, `from` points to a struct of it.
@@ -277,10 +283,11 @@ pub unsafe extern "C" fn linkspan_writer_put_record(
     unsafe { writer::put_source(writer, key, || lend(layout(record)?, from)) }
 }
 
-/// Takes the next value of a reader into a struct, as `linkspan_record_get` does.
+/// Reads the next value of a reader into a struct, as `linkspan_record_get` does.
 ///
 /// # Safety
-/// As for `linkspan_reader_get_bool`; `record` is a table, `to` points to a struct of it that was set.
+/// As for `linkspan_reader_get_bool`; `record` is a table, `to` points to a struct of it that was
+/// initialized.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_reader_get_record(
     reader: *mut linkspan_reader,

@@ -1,4 +1,4 @@
-//! One value that came, written where it lies, or through the functions that reach it.
+//! Writes one received value in place, or through the functions that reach it.
 
 use linkspan::value::NdArrayRef;
 use linkspan::value::typed::{Build, Decode, Event, Slot, Uuid};
@@ -8,7 +8,7 @@ use super::layout::{Kind, Layout};
 use super::memory;
 use crate::array::{LINKSPAN_COLUMN, array_fits, copy_elements, linkspan_array};
 
-/// A scalar from its event, as generated Rust takes it.
+/// Converts an event to a scalar, as generated Rust code does.
 #[inline]
 pub(super) fn take<T: Decode<Builder = Slot<T>>>(event: Event<'_>) -> Result<T>
 where
@@ -19,10 +19,10 @@ where
     slot.finish()
 }
 
-/// Writes the number of an enum that has so many bytes.
+/// Writes the number of an enum value of this size.
 ///
 /// # Safety
-/// So many bytes, 1, 2, 4 or 8, may be written at `at`.
+/// `size` bytes, 1, 2, 4 or 8, may be written at `at`.
 pub(super) unsafe fn put_number(at: *mut u8, size: usize, number: usize) {
     // SAFETY: as the caller promises; the numbers are little-endian or the bytes are counted from the other end.
     unsafe {
@@ -35,7 +35,7 @@ pub(super) unsafe fn put_number(at: *mut u8, size: usize, number: usize) {
     }
 }
 
-/// Makes a copy of bytes the text, the bytes or the decimal number at `at`.
+/// Sets the text, the bytes or the decimal number at `at` to a copy of bytes.
 ///
 /// # Safety
 /// As for [`put`].
@@ -51,7 +51,7 @@ pub(super) unsafe fn put_bytes(of: &Layout, at: *mut u8, bytes: &[u8]) -> Result
     Ok(())
 }
 
-/// Makes a copy of an array the one at `at`.
+/// Sets the array at `at` to a copy of an array.
 ///
 /// # Safety
 /// As for [`put`].
@@ -91,12 +91,12 @@ pub(super) unsafe fn put_pair(at: *mut u8, data: *mut u8, length: usize) {
 /// Writes a value that is one event.
 ///
 /// # Safety
-/// A value of this layout lies at `at`: all zero, or one that its functions reach.
+/// A value of this layout is at `at`: all zero, or one that its functions reach.
 #[inline]
 pub(super) unsafe fn put(of: &Layout, unknown: Option<usize>, at: *mut u8, event: Event<'_>) -> Result<()> {
     macro_rules! write {
         ($kind:ty) => {
-            // SAFETY: as the caller promises; the layout was checked to lie within the struct.
+            // SAFETY: as the caller promises; the layout was checked to be within the struct.
             unsafe { at.cast::<$kind>().write_unaligned(take::<$kind>(event)?) }
         };
     }

@@ -1,4 +1,4 @@
-//! The table of a struct as C writes it.
+//! The table of a struct as C defines it.
 
 use std::ffi::{c_char, c_void};
 
@@ -54,17 +54,17 @@ pub const LINKSPAN_RECORD_UNION: i32 = 22;
 pub const LINKSPAN_RECORD_ARRAY: i32 = 23;
 /// The elements of an array of a fixed shape, in C's order, or in `order` where that is `LINKSPAN_COLUMN`.
 pub const LINKSPAN_RECORD_ELEMENTS: i32 = 24;
-/// A list of truth values that have no place of their own, reached by functions.
+/// A list of booleans without addresses, reached by functions.
 pub const LINKSPAN_RECORD_BOOLS: i32 = 25;
-/// A truth value of `size` bytes; `count` is the number that stands for true, any but 0 is read as true.
+/// A boolean of `size` bytes; `count` is the number for true, and any number but 0 is read as true.
 pub const LINKSPAN_RECORD_LOGICAL: i32 = 26;
 
-/// A type of values in structs. What its `kind` does not need is zero.
+/// A type of values in structs. Members that its `kind` does not need are zero.
 #[repr(C)]
 pub struct linkspan_record_type {
     /// One of `LINKSPAN_RECORD_`.
     pub kind: i32,
-    /// `sizeof` a value. For a map, that of an entry is `item_size`.
+    /// `sizeof` a value. The size of a map's entry is `item_size`.
     pub size: usize,
     /// `sizeof` an item of a list, or of an entry of a map.
     pub item_size: usize,
@@ -80,15 +80,15 @@ pub struct linkspan_record_type {
     pub count: usize,
     /// The element type of an array.
     pub dtype: linkspan_dtype,
-    /// The order that an array has to have, or -1.
+    /// The order that an array must have, or -1.
     pub order: linkspan_order,
-    /// How many dimensions an array has to have, or -1.
+    /// The number of dimensions that an array must have, or -1.
     pub rank: i32,
     /// Their lengths, in which `UINT64_MAX` stands for any length; NULL for rank 0 and -1.
     pub dims: *const u64,
-    /// How values of this type are read and made that have no layout of their own; NULL where they have one.
+    /// The functions that read and create values whose layout a table cannot describe; NULL for other values.
     pub access: *const linkspan_record_access,
-    /// A number that those functions are given.
+    /// A number that is passed to those functions.
     pub which: usize,
 }
 
@@ -97,36 +97,38 @@ pub struct linkspan_record_type {
 pub struct linkspan_record_field {
     /// Its key in messages.
     pub key: *const c_char,
-    /// Older keys, with a NULL behind the last one; NULL where there are none.
+    /// Older keys, followed by a NULL; NULL if there are none.
     pub aliases: *const *const c_char,
-    /// Where its value begins, from the beginning of the struct.
+    /// The offset of its value in the struct.
     pub offset: usize,
-    /// Whether it may be left out: `presence` is then the place of the `bool` that is true where it is there; unused with `access`.
+    /// Whether it may be missing: `presence` is then the offset of the `bool` that is true if it is present;
+    /// unused with `access`.
     pub optional: bool,
     /// See `optional`.
     pub presence: usize,
     /// The type of its value.
     pub of: *const linkspan_record_type,
-    /// What it is where it was left out, in CBOR; NULL where there is no default.
+    /// The value of a missing field, in CBOR; NULL if there is no default.
     pub default_value: *const u8,
     /// Its length in bytes.
     pub default_length: usize,
-    /// How its value is found and made where it may be missing, or is a variant, and does not lie at `offset` itself: `find` and `make`,
-    /// which take the address at `offset`. NULL where the value lies there.
+    /// `find` and `make` for a value that may be missing, or is a variant, and is not stored at `offset`
+    /// itself; both get the address at `offset`. NULL if the value is at `offset`.
     pub access: *const linkspan_record_access,
-    /// A number that those functions are given.
+    /// A number that is passed to those functions.
     pub which: usize,
 }
 
-/// How a struct lies in memory. `linkspan schema generate` writes such tables. It has to stay where it is, unchanged, as long as the program
-/// runs: the library reads it once, at its first use, and keeps what it needs in `prepared`.
+/// How a struct lies in memory. `linkspan schema generate` writes such tables. The table must stay at its
+/// address, unchanged, as long as the program runs: the library reads it once, at its first use, and keeps
+/// its copy in `prepared`.
 #[repr(C)]
 pub struct linkspan_record {
     /// `sizeof(linkspan_record)`.
     pub size: usize,
     /// The type of the whole struct.
     pub of: *const linkspan_record_type,
-    /// NULL; the library's own.
+    /// NULL; used by the library.
     pub prepared: *mut c_void,
 }
 
