@@ -1,4 +1,4 @@
-// N-d arrays: views that know element type, shape and order.
+// N-d arrays: views with element type, shape and order.
 #ifndef LINKSPAN_ARRAY_HPP
 #define LINKSPAN_ARRAY_HPP
 
@@ -31,7 +31,7 @@ enum class dtype : linkspan_dtype {
     c128 = LINKSPAN_C128,
 };
 
-/// In which order an array's elements lie in memory.
+/// The order of an array's elements in memory.
 enum class order : linkspan_order {
     /// The last index runs fastest: C.
     row = LINKSPAN_ROW,
@@ -41,7 +41,7 @@ enum class order : linkspan_order {
 
 namespace detail {
 
-/// The dtype that stands for a C++ type; -1 for none.
+/// The dtype for a C++ type; -1 for none.
 template <class T> constexpr linkspan_dtype dtype_of() {
     using U = std::remove_cv_t<T>;
     if constexpr (std::is_same_v<U, bool>) return LINKSPAN_BOOL;
@@ -68,11 +68,11 @@ inline const char *dtype_name(linkspan_dtype d) {
 
 } // namespace detail
 
-/// Whether `T` can be the element of an N-d array.
+/// Whether `T` can be an element of an N-d array.
 template <class T> inline constexpr bool is_element = detail::dtype_of<T>() >= 0;
 
-/// An N-d array in memory that it does not own, without gaps. An array from a message is valid until the message is changed or
-/// its last reference goes.
+/// An N-d array in memory that it does not own, without gaps. An array from a message is valid until the
+/// message is changed or its last reference is released.
 template <class T> class array_view {
     static_assert(is_element<T>, "an array's elements are bool, integers, float, double or std::complex of those");
 
@@ -82,16 +82,16 @@ public:
     using iterator = const T *;
 
     array_view() = default;
-    /// One dimension.
+    /// An array of one dimension.
     array_view(const T *data, std::size_t length) : array_view(data, {length}) {}
-    /// Any shape of at most 15 dimensions; throws `too_large` for more.
+    /// An array of any shape with at most 15 dimensions; throws `too_large` for more.
     array_view(const T *data, std::initializer_list<std::size_t> shape, linkspan::order o = order::row)
         : array_view(data, shape.begin(), shape.size(), o) {}
-    /// Any shape of at most 15 dimensions; throws `too_large` for more.
+    /// An array of any shape with at most 15 dimensions; throws `too_large` for more.
     array_view(const T *data, const std::vector<std::size_t> &shape, linkspan::order o = order::row)
         : array_view(data, shape.data(), shape.size(), o) {}
 
-    /// What C calls it.
+    /// Wraps the C struct.
     explicit array_view(const linkspan_array &c) : c_(c) {
         size_ = 1;
         for (std::size_t i = 0; i < c.rank; ++i) size_ *= static_cast<std::size_t>(c.dims[i]);
@@ -101,20 +101,20 @@ public:
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
     std::size_t rank() const noexcept { return c_.rank; }
-    /// The length of a dimension; throws std::out_of_range where there is no such dimension.
+    /// The length of a dimension; throws std::out_of_range if there is no such dimension.
     std::size_t dim(std::size_t i) const { return i < c_.rank ? static_cast<std::size_t>(c_.dims[i]) : bad_rank(); }
     /// The lengths of all dimensions.
     std::vector<std::size_t> shape() const { return {c_.dims, c_.dims + c_.rank}; }
-    /// Its order in memory; of what was read, `row` where both are the same memory: where the array is empty, or at most one
-    /// dimension is longer than 1.
+    /// The order in memory; for an array that was read, `row` if both orders are the same memory: if it is
+    /// empty, or at most one dimension is longer than 1.
     linkspan::order order() const noexcept { return static_cast<linkspan::order>(c_.order); }
 
     iterator begin() const noexcept { return data(); }
     iterator end() const noexcept { return data() + size_; }
-    /// In the order of memory.
+    /// The element at this position in memory.
     const T &operator[](std::size_t i) const noexcept { return data()[i]; }
 
-    /// The element at these indices, whatever the order in memory; std::out_of_range for a wrong rank or index.
+    /// The element at these indices in either order; throws std::out_of_range for a wrong rank or index.
     template <class... I> const T &operator()(I... indices) const {
         const std::size_t at[sizeof...(I) + 1] = {static_cast<std::size_t>(indices)..., 0};
         if (sizeof...(I) != c_.rank) bad_rank();
@@ -127,7 +127,7 @@ public:
         return data()[position];
     }
 
-    /// A copy in another order, so that the element at (i, j) stays at (i, j).
+    /// A copy in the given order, so that the element at (i, j) stays at (i, j).
     std::vector<value_type> copy(linkspan::order o = order::row) const {
         static_assert(!std::is_same_v<value_type, bool>, "std::vector<bool> has no memory to copy to");
         std::vector<value_type> result(size_);
@@ -138,7 +138,7 @@ public:
         return result;
     }
 
-    /// What C calls it.
+    /// The C struct.
     const linkspan_array &c() const noexcept { return c_; }
 
 private:
@@ -164,8 +164,8 @@ private:
     std::size_t size_ = 0;
 };
 
-/// Memory that a channel, a request or a publisher has lent for an array: the program writes it and moves it into a message. One that is
-/// dropped gives its memory back. Also when the channel has been closed it is there.
+/// Memory that a channel, a request or a publisher lends for an array: the program writes it and moves it
+/// into a message. A loan that is dropped releases its memory. It stays valid if the channel is closed.
 template <class T> class loan {
     static_assert(is_element<T> && !std::is_const_v<T>, "a loan's elements are numbers, which are written");
 
@@ -175,7 +175,7 @@ public:
     using iterator = T *;
     using const_iterator = const T *;
 
-    /// Takes a loan over from C.
+    /// Takes ownership of a loan from C.
     explicit loan(const linkspan_array &c) : c_(c) {}
     loan(loan &&other) noexcept : c_(other.c_) { other.c_ = LINKSPAN_ARRAY_INIT; }
     loan &operator=(loan &&other) noexcept {
@@ -188,7 +188,7 @@ public:
 
     T *data() noexcept { return static_cast<T *>(const_cast<void *>(c_.data)); }
     const T *data() const noexcept { return static_cast<const T *>(c_.data); }
-    /// How many elements; 0 for one that was moved.
+    /// The number of elements; 0 after a move.
     std::size_t size() const noexcept { return c_.length / sizeof(T); }
     bool empty() const noexcept { return size() == 0; }
     /// The lengths of all dimensions.
@@ -199,16 +199,16 @@ public:
     iterator end() noexcept { return data() + size(); }
     const_iterator begin() const noexcept { return data(); }
     const_iterator end() const noexcept { return data() + size(); }
-    /// In the order of memory.
+    /// The element at this position in memory.
     T &operator[](std::size_t i) noexcept { return data()[i]; }
     const T &operator[](std::size_t i) const noexcept { return data()[i]; }
-    /// The element at these indices; std::out_of_range for a wrong rank or index.
+    /// The element at these indices; throws std::out_of_range for a wrong rank or index.
     template <class... I> T &operator()(I... indices) { return const_cast<T &>(view()(indices...)); }
     template <class... I> const T &operator()(I... indices) const { return view()(indices...); }
-    /// The array so far, as long as the loan is there.
+    /// The array so far, valid as long as the loan.
     array_view<T> view() const { return array_view<T>(c_); }
 
-    /// What C calls it.
+    /// The C struct.
     linkspan_array *c() noexcept { return &c_; }
 
 private:
@@ -217,7 +217,7 @@ private:
 
 namespace detail {
 
-/// Borrows memory from `call`, a C function.
+/// Borrows memory with `call`, a C function.
 template <class T, class F> loan<T> lent(const std::vector<std::size_t> &shape, linkspan::order o, F &&call) {
     const std::vector<std::uint64_t> dims(shape.begin(), shape.end());
     linkspan_array array;

@@ -9,20 +9,20 @@
 
 namespace linkspan {
 
-/// Where a message came from; the text is a view into it.
+/// The origin of a message; the text is a view into it.
 struct message_info {
     /// Its number in the sender's session, from 1.
     std::uint64_t sequence;
     timestamp sent;
-    /// How many messages were missed just before it.
+    /// How many messages were missed directly before it.
     std::uint64_t missed;
     linkspan::encoding encoding;
-    /// Whether the sender waits for an answer.
+    /// Whether the sender waits for a reply.
     bool is_request;
     std::string_view source;
 };
 
-/// Where a message came from; `invalid_state` for one that was built or decoded here.
+/// The origin of a message; throws `invalid_state` for one that was built or decoded here.
 inline message_info info(const message &m) {
     linkspan_message_info c = LINKSPAN_MESSAGE_INFO_INIT;
     check(linkspan_message_get_info(m.c(), &c));
@@ -34,8 +34,9 @@ inline message_info info(const message &m) {
             {c.source, c.source_length}};
 }
 
-/// The encoded value as it arrived, a view into the message; `invalid_state` for one that was built or decoded here. Where long arrays
-/// of it lie in memory that the sender shares, the first call copies them into one block, which the message keeps.
+/// The encoded value as it was received, a view into the message; throws `invalid_state` for one that was
+/// built or decoded here. If long arrays of it lie in shared memory of the sender, the first call copies
+/// everything into one block, which the message keeps.
 inline bytes_view body(const message &m) {
     const std::uint8_t *bytes;
     std::size_t length;
@@ -45,7 +46,7 @@ inline bytes_view body(const message &m) {
 
 namespace detail {
 
-/// Sends each message of a range with `call`, a C function; gives how many those were.
+/// Sends each message of a range with `call`, a C function; returns their number.
 template <class Messages, class F> std::size_t send_many(const Messages &range, F &&call) {
     std::vector<const linkspan_message *> messages;
     for (auto it = std::begin(range); it != std::end(range); ++it) messages.push_back(it->c());
@@ -56,7 +57,7 @@ template <class Messages, class F> std::size_t send_many(const Messages &range, 
 
 /// Receives with `call`, a C function, at most `max` messages.
 template <class F> std::vector<message> recv_many(std::size_t max, F &&call) {
-    // So many at most come at once: a large `max` says that all is wanted.
+    // At most this many per call: a large `max` means all that are available.
     constexpr std::size_t most = 1024;
     std::vector<linkspan_message *> room(max < most ? max : most);
     std::vector<message> messages;
@@ -73,30 +74,31 @@ template <class F> std::vector<message> recv_many(std::size_t max, F &&call) {
 /// Which end of a channel this is.
 enum class role : linkspan_role { listener = LINKSPAN_ROLE_LISTENER, connector = LINKSPAN_ROLE_CONNECTOR };
 
-/// A channel: two ends, messages both ways, requests and replies. Any number of threads may send and call, and take turns; one at
-/// a time may receive, another one that receives, or calls meanwhile, gets `invalid_state`.
+/// A channel: two ends, messages in both directions, requests and replies. Any number of threads may send and
+/// call, and take turns; one at a time may receive, and a second one that receives or calls gets
+/// `invalid_state`.
 class channel : public detail::handle<linkspan_channel> {
 public:
-    /// Connects where a program listens, and listens otherwise.
+    /// Connects if a program listens, and listens otherwise.
     static channel open(zstring endpoint, const options &o = {}, timeout_value t = {}) {
         return channel(detail::opened<linkspan_channel>(
             o, [&](auto *c, auto **to) { return linkspan_channel_open(endpoint.c_str(), c, t.nanoseconds(), to); }));
     }
-    /// Connects: waits until a program listens, and connects again when the other side restarts.
+    /// Connects: waits until a program listens, and connects again when the peer restarts.
     static channel connect(zstring endpoint, const options &o = {}, timeout_value t = {}) {
         return channel(detail::opened<linkspan_channel>(
             o, [&](auto *c, auto **to) { return linkspan_channel_connect(endpoint.c_str(), c, t.nanoseconds(), to); }));
     }
 
-    /// Lends memory for an array, to be filled and moved into the message that is sent: over `shm:` the other side views it where it lies,
-    /// and nothing is copied. `auto wave = channel.loan<double>({3, 4096});`. Where nothing can be lent, as `linkspan_channel_loan` says, it
-    /// is ordinary memory.
+    /// Lends memory for an array, which the program fills and moves into the message that it sends: over
+    /// `shm:` the peer views it in place, without a copy. `auto wave = channel.loan<double>({3, 4096});`. It
+    /// is ordinary memory if none can be lent: see `linkspan_channel_loan`.
     template <class T> linkspan::loan<T> loan(const std::vector<std::size_t> &shape, order o = order::row) const {
         return detail::lent<T>(shape, o, [&](linkspan_dtype d, std::size_t rank, const std::uint64_t *dims, linkspan_array *to) {
             return linkspan_channel_loan(c(), d, rank, dims, to);
         });
     }
-    /// Sends, and gives the message's number. A send that fails leaves the message as it was.
+    /// Sends, and returns the message's number. A send that fails leaves the message unchanged.
     std::uint64_t send(const message &m, timeout_value t = {}) const {
         std::uint64_t sequence;
         check(linkspan_channel_send(c(), m.c(), t.nanoseconds(), &sequence));
@@ -108,8 +110,9 @@ public:
         check(linkspan_channel_try_send(c(), m.c(), &sequence));
         return sequence;
     }
-    /// Sends each message of a range in its order, with one wake-up or one system call for up to 64 short ones where the transport can;
-    /// gives how many those were. `error::sent` says how many were sent before an error.
+    /// Sends each message of a range in order, with one wake-up or one system call for up to 64 short ones if
+    /// the transport can; returns their number. `error::sent` is the number of messages that were sent before
+    /// an error.
     template <class Messages> std::size_t send_many(const Messages &messages, timeout_value t = {}) const {
         return detail::send_many(messages, [&](auto **all, std::size_t count, std::size_t *sent) {
             return linkspan_channel_send_many(c(), all, count, t.nanoseconds(), sent);
@@ -120,8 +123,8 @@ public:
         check(linkspan_channel_recv(c(), t.nanoseconds(), &m));
         return message(m);
     }
-    /// Waits for a message, and takes those that arrived after it, too: at most `max` in all. They count as consumed with the next
-    /// call that receives.
+    /// Waits for a message and also takes those that have arrived behind it: at most `max` in all. They count
+    /// as consumed with the next call that receives.
     std::vector<message> recv_many(std::size_t max, timeout_value t = {}) const {
         return detail::recv_many(max, [&](std::size_t most, auto **room, std::size_t *count) {
             return linkspan_channel_recv_many(c(), most, t.nanoseconds(), room, count);
@@ -133,7 +136,7 @@ public:
         check(linkspan_channel_try_recv(c(), &m));
         return message(m);
     }
-    /// Whether a message is there.
+    /// Whether a message is available.
     bool poll() const {
         bool there;
         check(linkspan_channel_poll(c(), &there));
@@ -145,13 +148,13 @@ public:
         check(linkspan_channel_call(c(), request.c(), t.nanoseconds(), &m));
         return message(m);
     }
-    /// Answers a request that `recv` gave.
+    /// Replies to a request that `recv` returned.
     void reply(const message &request, const message &answer, timeout_value t = {}) const {
         check(linkspan_channel_reply(c(), request.c(), answer.c(), t.nanoseconds()));
     }
-    /// With the option `ack` `"manual"`: says that everything which was received so far has been consumed.
+    /// With the option `ack` `"manual"`: acknowledges all messages that were received.
     void ack() const { check(linkspan_channel_ack(c())); }
-    /// What has happened since the last call: an array of maps with `kind`, `at`, `missed` and `text`.
+    /// The events since the last call: an array of maps with `kind`, `at`, `missed` and `text`.
     message events() const {
         linkspan_message *m;
         check(linkspan_channel_events(c(), &m));
@@ -169,13 +172,13 @@ public:
         const auto now = info();
         return {now.endpoint, now.endpoint_length};
     }
-    /// A descriptor that is readable while `recv` would not wait. It stays the channel's.
+    /// A file descriptor that is readable while `recv` would not wait. The channel owns it.
     int fileno() const {
         int fd;
         check(linkspan_channel_fileno(c(), &fd));
         return fd;
     }
-    /// Closes once what was sent has been taken over.
+    /// Closes once the peer has consumed what was sent.
     void close(timeout_value t = {}) const { check(linkspan_channel_close(c(), t.nanoseconds())); }
 
 private:
@@ -189,7 +192,8 @@ private:
     }
 };
 
-/// Waits for peers at an endpoint. A callback of its options runs in its channels' waits too, so it outlives them.
+/// Waits for peers at an endpoint. A callback in its options also runs while its channels wait, so it
+/// outlives them.
 class listener : public detail::handle<linkspan_listener> {
 public:
     static listener listen(zstring endpoint, const options &o = {}) {
@@ -201,7 +205,7 @@ public:
         check(linkspan_listener_accept(c(), t.nanoseconds(), &ch));
         return channel({ch, nullptr});
     }
-    /// A descriptor that is readable while `accept` would not wait. It stays the listener's.
+    /// A file descriptor that is readable while `accept` would not wait. The listener owns it.
     int fileno() const {
         int fd;
         check(linkspan_listener_fileno(c(), &fd));
@@ -216,7 +220,7 @@ private:
 
 namespace detail {
 
-/// A loop over what `Owner::next()` gives, until it gives nothing.
+/// A loop over the results of `Owner::next()`, until it returns nothing.
 template <class Owner> class next_iterator {
 public:
     using iterator_category = std::input_iterator_tag;
@@ -254,8 +258,9 @@ public:
         return server(detail::opened<linkspan_server>(
             o, [&](auto *c, auto **to) { return linkspan_server_serve(endpoint.c_str(), c, to); }));
     }
-    /// The next request; nothing at close and at a stop signal, as `linkspan_server_next` says which. Waits for ever unless told
-    /// otherwise, whatever the options say. A request that is dropped unanswered is answered `remote`.
+    /// The next request; nothing when the server is closed or at a stop signal: see `linkspan_server_next`.
+    /// Without a time-out argument it waits for ever, whatever the options are. A request that is dropped
+    /// without a reply is answered `remote`.
     std::optional<message> next(timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_server_next(c(), t.nanoseconds(), &m));
@@ -271,15 +276,16 @@ public:
     void reply(const message &request, const message &answer) const {
         check(linkspan_request_reply(request.c(), answer.c()));
     }
-    /// Answers with an error: a code, a dotted type, a text for a person, a value for the program.
+    /// Answers with an error: a code, a dotted type, a text for a human reader, a value for the program.
     void fail(const message &request, std::int64_t code, zstring type, zstring text,
               const message *data = nullptr) const {
         check(linkspan_request_fail(request.c(), code, type.c_str(), text.c_str(), data == nullptr ? nullptr : data->c()));
     }
-    /// With the option `ack` `"manual"`: says that this request, and what its sender sent before it, has been consumed,
+    /// With the option `ack` `"manual"`: acknowledges this request, and what its sender sent before it,
     /// before it is answered.
     void ack(const message &request) const { check(linkspan_request_ack(request.c())); }
-    /// Answers every request with what `handler` returns for it, until the end; what it throws becomes the answer.
+    /// Replies to every request with the result of `handler`, until the server is closed or a stop signal; an
+    /// exception of the handler is sent as an error.
     template <class F> void run(F &&handler) const {
         for (message &request : *this) {
             try {
@@ -304,7 +310,7 @@ public:
         check(linkspan_server_stats(c(), &m));
         return message(m);
     }
-    /// A descriptor that is readable while `next` would not wait. It stays the server's.
+    /// A file descriptor that is readable while `next` would not wait. The server owns it.
     int fileno() const {
         int fd;
         check(linkspan_server_fileno(c(), &fd));

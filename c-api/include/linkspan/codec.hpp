@@ -1,4 +1,4 @@
-// The codecs by themselves: messages to bytes and back, bytes of one encoding to another.
+// The codecs alone: messages to bytes and back, bytes of one encoding to another.
 #ifndef LINKSPAN_CODEC_HPP
 #define LINKSPAN_CODEC_HPP
 
@@ -6,7 +6,7 @@
 
 namespace linkspan {
 
-/// How a message's body is written.
+/// The encoding of a message's body.
 enum class encoding : linkspan_encoding {
     raw = LINKSPAN_RAW,
     json = LINKSPAN_JSON,
@@ -18,7 +18,7 @@ enum class encoding : linkspan_encoding {
 /// The encoding's name: `"cbor"`.
 inline const char *name(encoding e) { return linkspan_encoding_name(static_cast<linkspan_encoding>(e)); }
 
-/// The encoding of a name; throws `unsupported` where there is none.
+/// The encoding with this name; throws `unsupported` if there is none.
 inline encoding encoding_of(zstring name) {
     linkspan_encoding e;
     check(linkspan_encoding_from_name(name.c_str(), &e));
@@ -27,7 +27,7 @@ inline encoding encoding_of(zstring name) {
 
 namespace detail {
 
-/// Copies what C gave into a vector and frees it, whatever happens.
+/// Copies bytes from C into a vector and frees them, also if the copy fails.
 inline std::vector<std::uint8_t> taken(std::uint8_t *bytes, std::size_t length) {
     struct guard {
         std::uint8_t *bytes;
@@ -39,7 +39,7 @@ inline std::vector<std::uint8_t> taken(std::uint8_t *bytes, std::size_t length) 
 
 } // namespace detail
 
-/// Writes a message's value in an encoding.
+/// Encodes a message's value.
 inline std::vector<std::uint8_t> encode(const message &m, encoding e) {
     std::uint8_t *bytes;
     std::size_t length;
@@ -47,14 +47,14 @@ inline std::vector<std::uint8_t> encode(const message &m, encoding e) {
     return detail::taken(bytes, length);
 }
 
-/// Reads the value that bytes of an encoding hold.
+/// Decodes bytes into a message.
 inline message decode(bytes_view bytes, encoding e) {
     linkspan_message *m;
     check(linkspan_decode(bytes.data(), bytes.size(), static_cast<linkspan_encoding>(e), &m));
     return message(m);
 }
 
-/// Writes the value that bytes of one encoding hold in another.
+/// Converts bytes of one encoding to another.
 inline std::vector<std::uint8_t> transcode(bytes_view bytes, encoding from, encoding to) {
     std::uint8_t *result;
     std::size_t length;
@@ -69,17 +69,17 @@ inline std::string json_text(const message &m) {
     return {bytes.begin(), bytes.end()};
 }
 
-/// The message that JSON text writes.
+/// Parses JSON text into a message.
 inline message from_json_text(std::string_view text) {
     return decode({reinterpret_cast<const std::uint8_t *>(text.data()), text.size()}, encoding::json);
 }
 
 #ifdef NLOHMANN_JSON_VERSION_MAJOR
-/// The message as nlohmann's JSON, where its header was included before; what JSON has no form for comes as the
-/// escapes of Linkspan's JSON (`{"$bytes": …}`).
+/// The message as nlohmann's JSON, if its header was included before; values without a form in JSON become
+/// the escapes of Linkspan's JSON (`{"$bytes": …}`).
 inline nlohmann::json to_nlohmann(const message &m) { return nlohmann::json::parse(json_text(m)); }
 
-/// The message that nlohmann's JSON says, with Linkspan's escapes understood.
+/// Converts nlohmann's JSON to a message; Linkspan's escapes are decoded.
 inline message from_nlohmann(const nlohmann::json &json) { return from_json_text(json.dump()); }
 #endif
 

@@ -6,50 +6,52 @@
 
 namespace linkspan {
 
-/// A command in full.
+/// A command with all its options.
 struct command_request {
-    /// For which service.
+    /// The name of the service.
     std::string service;
     /// Its name: `"PAUSE"`, or one of the service's own.
     std::string command;
-    /// With what, or null. It stays the caller's.
+    /// The arguments, or null. The caller owns them.
     const message *arguments = nullptr;
-    /// How long the service has for it; 30 s where nothing is said.
+    /// The time-out of the command; 30 s by default.
     timeout_value within;
-    /// The same id again is the same command: it is carried out once, and has the same answer. `""` for one drawn by chance.
+    /// The same id again is the same command: it is carried out once, and has the same answer. `""` for a
+    /// random one.
     std::string id;
-    /// The incarnation of the service that it is for, from its record; 0 for any.
+    /// The incarnation of the service that the command is for, from its record; 0 for any.
     std::uint64_t epoch = 0;
     /// Whether to wait until it is done, and not only until it is accepted or refused.
     bool until_done = false;
 };
 
-/// A line to the controller of this machine, or of another one: `controller().command("power", "PAUSE")`. Records and answers
-/// are maps, as `linkspan_controller` in linkspan.h says.
+/// A connection to the controller of this machine, or of another one: `controller().command("power",
+/// "PAUSE")`. Records and answers are maps: see `linkspan_controller` in linkspan.h.
 class controller : public detail::handle<linkspan_controller> {
 public:
-    /// Connects: to `$LINKSPAN_CONTROLLER` or else `unix:controller`.
+    /// Connects to `$LINKSPAN_CONTROLLER` or else `unix:controller`.
     explicit controller(const options &o = {}, timeout_value t = {}) : controller(opened(nullptr, o, t)) {}
     explicit controller(zstring endpoint, const options &o = {}, timeout_value t = {})
         : controller(opened(endpoint.c_str(), o, t)) {}
 
-    /// The records of all services that the controller knows.
+    /// The records of all services in the controller's list.
     message services(timeout_value t = {}) const {
         return given([&](auto **to) { return linkspan_controller_services(c(), t.nanoseconds(), to); });
     }
-    /// The record of one; throws `not_found` where none has that name.
+    /// The record of one service; throws `not_found` if none has that name.
     message status(zstring service, timeout_value t = {}) const {
         return given([&](auto **to) { return linkspan_controller_status(c(), service.c_str(), t.nanoseconds(), to); });
     }
-    /// Gives a service a command, `"PAUSE"` or one of its own, and waits until it is done: what it gave.
+    /// Sends a command to a service, `"PAUSE"` or one of its own, waits until it is done, and returns its
+    /// result.
     message command(zstring service, zstring command, timeout_value t = {}) const {
         return carried_out(service, command, nullptr, t);
     }
     message command(zstring service, zstring command, const message &arguments, timeout_value t = {}) const {
         return carried_out(service, command, arguments.c(), t);
     }
-    /// Gives a service a command, and waits until it is accepted or refused, or done where the request says so. How far it has
-    /// come is in the answer, also that it failed; its `id` is what `answer` asks for.
+    /// Sends a command to a service, and waits until it is accepted or refused, or done if the request says
+    /// so. The answer has the outcome, also of a command that failed, and the `id` for `answer`.
     message begin(const command_request &o, timeout_value t = {}) const {
         linkspan_command_request whole = LINKSPAN_COMMAND_REQUEST_INIT;
         whole.service = o.service.c_str();
@@ -61,14 +63,14 @@ public:
         whole.until_done = o.until_done;
         return given([&](auto **to) { return linkspan_controller_begin(c(), &whole, t.nanoseconds(), to); });
     }
-    /// Begins with a command, and does not wait for its end.
+    /// Sends a command and does not wait until it is done.
     message begin(zstring service, zstring command, timeout_value t = {}) const {
         command_request o;
         o.service = service.c_str();
         o.command = command.c_str();
         return begin(o, t);
     }
-    /// What has become of a command that was begun.
+    /// The current answer to a command that was begun.
     message answer(zstring service, zstring id, timeout_value t = {}) const {
         return given([&](auto **to) {
             return linkspan_controller_answer(c(), service.c_str(), id.c_str(), t.nanoseconds(), to);
@@ -80,19 +82,19 @@ public:
     message log(zstring service, std::size_t lines = 100, timeout_value t = {}) const {
         return logged(service.c_str(), lines, t);
     }
-    /// Asks to be told of these services, or of all, by `next`: first how each is, then what changes; of their data, looked at
-    /// that often, zero for never.
+    /// Subscribes to these services, or to all, for `next`: first the state of each service, then every
+    /// change. `data_every` is the interval at which their data is read, zero for never.
     void watch(std::chrono::nanoseconds data_every = {}, const std::vector<std::string> &services = {}) const {
         std::vector<const char *> names;
         for (const std::string &name : services) names.push_back(name.c_str());
         check(linkspan_controller_watch(c(), data_every.count(), names.data(), names.size()));
     }
-    /// What has happened next, for ever unless told otherwise: a map whose `what` is `service`, `gone`, `data`, `log` or
-    /// `missed`.
+    /// The next event; without a time-out argument it waits for ever. A map whose `what` is `service`,
+    /// `gone`, `data`, `log` or `missed`.
     message next(timeout_value t = {}) const {
         return given([&](auto **to) { return linkspan_controller_next(c(), t.nanoseconds(), to); });
     }
-    /// Makes the controller forget a service that is away.
+    /// Makes the controller forget a service that is disconnected.
     void forget(zstring service, timeout_value t = {}) const {
         check(linkspan_controller_forget(c(), service.c_str(), t.nanoseconds()));
     }
@@ -100,7 +102,7 @@ public:
     message stats() const {
         return given([&](auto **to) { return linkspan_controller_stats(c(), to); });
     }
-    /// A descriptor that is readable while `next` would not wait. It stays the controller's.
+    /// A file descriptor that is readable while `next` would not wait. The controller owns it.
     int fileno() const {
         int fd;
         check(linkspan_controller_fileno(c(), &fd));

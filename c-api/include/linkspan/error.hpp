@@ -1,4 +1,4 @@
-// Errors: one exception class a kind, all derived from linkspan::error.
+// Errors: one exception class per kind, all derived from linkspan::error.
 #ifndef LINKSPAN_ERROR_HPP
 #define LINKSPAN_ERROR_HPP
 
@@ -12,19 +12,19 @@
 
 namespace linkspan {
 
-/// What the other side's handler answered when it failed: the terms of JSON-RPC 2.0.
+/// The error from the peer's handler, in the terms of JSON-RPC 2.0.
 struct remote_failure {
     /// The handler's own code, or one of JSON-RPC's.
     std::int64_t code = 0;
     /// A dotted type such as `spectrum.window_too_long`.
     std::string type;
-    /// The text for a person.
+    /// The text for a human reader.
     std::string text;
     /// One value in CBOR, or nothing.
     std::vector<std::uint8_t> data;
 };
 
-/// What a call of Linkspan throws: `what()` says what was tried on what, and what to do next.
+/// The exception of every failed call: `what()` names what was attempted on what, and what to do next.
 class error : public std::runtime_error {
 public:
     explicit error(const linkspan_error &e)
@@ -42,21 +42,21 @@ public:
     linkspan_status code() const noexcept { return code_; }
     /// The kind's name: `"Timeout"`.
     const char *kind() const noexcept { return linkspan_status_name(code_); }
-    /// Whether trying the same call again can succeed without a change to the program.
+    /// Whether the same call can succeed later without a change to the program.
     bool retryable() const noexcept { return retryable_; }
     /// The endpoint that the call was about, or `""`.
     const std::string &endpoint() const noexcept { return endpoint_; }
-    /// Where in the value, or `""`.
+    /// The path in the value, or `""`.
     const std::string &path() const noexcept { return path_; }
-    /// Where in the bytes, counted from zero, or -1.
+    /// The offset in the bytes, from zero, or -1.
     std::int64_t offset() const noexcept { return offset_; }
     /// How many messages a subscriber missed.
     std::uint64_t missed() const noexcept { return missed_; }
     /// How many messages of a batch were sent before the error, for `send_many`.
     std::uint64_t sent() const noexcept { return sent_; }
-    /// The system's error number behind it, or 0.
+    /// The system's error number that caused it, or 0.
     int os_error() const noexcept { return os_error_; }
-    /// What the other side's handler answered, for linkspan::remote.
+    /// The error from the peer's handler, for linkspan::remote.
     const remote_failure &failure() const noexcept { return remote_; }
 
 private:
@@ -180,7 +180,7 @@ inline void check(linkspan_status status) {
 
 namespace detail {
 
-/// An error that this side found by itself, in the table's terms; `path` may be NULL.
+/// An error that the C++ side detects, as the class of its kind; `path` may be NULL.
 template <class E> [[noreturn]] void refuse(linkspan_status code, const std::string &text, const char *path = nullptr) {
     const std::string full = path == nullptr ? text : text + ", at path " + path;
     linkspan_error e = LINKSPAN_ERROR_INIT;

@@ -54,10 +54,10 @@ struct big_int {
     std::vector<std::uint8_t> magnitude;
 };
 
-// gcc 12 takes the enumerators of a scoped enumeration for declarations of the namespace around it.
+// gcc 12 takes the enumerators of a scoped enumeration for declarations of the enclosing namespace.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
-/// The kind of a value.
+/// The type of a value.
 enum class type : linkspan_type {
     null = LINKSPAN_TYPE_NULL,
     boolean = LINKSPAN_TYPE_BOOL,
@@ -76,8 +76,8 @@ enum class type : linkspan_type {
 };
 #pragma GCC diagnostic pop
 
-/// A key, path or endpoint: NUL-terminated, lent for the call. Throws `malformed` for a std::string with a NUL inside, which
-/// C would cut there.
+/// A key, path or endpoint: NUL-terminated, valid for the call. Throws `malformed` for a std::string with a
+/// NUL inside, where C would cut it.
 class zstring {
 public:
     zstring(const char *text) : text_(text) {}
@@ -100,9 +100,9 @@ class item {
 public:
     explicit item(const linkspan_item &c) : c_(c) {}
     linkspan::type type() const noexcept { return static_cast<linkspan::type>(c_.type); }
-    /// 0 for the value that the walk began with, 1 for what lies in it, and so on.
+    /// 0 for the value where the walk began, 1 for the values inside it, and so on.
     std::size_t depth() const noexcept { return c_.depth; }
-    /// The key in the map around it; empty in an array.
+    /// The key in the enclosing map; empty in an array.
     std::string_view key() const noexcept { return {c_.key == nullptr ? "" : c_.key, c_.key_length}; }
     std::size_t position() const noexcept { return c_.position; }
     /// How many values lie in an array or map.
@@ -114,7 +114,7 @@ public:
     linkspan::timestamp timestamp() const { return linkspan::timestamp(std::chrono::nanoseconds(c_.integer)); }
     std::string_view text() const noexcept { return {c_.text == nullptr ? "" : c_.text, c_.length}; }
     bytes_view bytes() const noexcept { return {c_.bytes, c_.length}; }
-    /// What C calls it.
+    /// The C struct.
     const linkspan_item &c() const noexcept { return c_; }
 
 private:
@@ -173,7 +173,7 @@ private:
 
 namespace detail {
 
-/// Whether a `T` points into the message that it was read from.
+/// Whether a `T` points into the message from which it was read.
 template <class T> inline constexpr bool is_view = false;
 template <> inline constexpr bool is_view<std::string_view> = true;
 template <> inline constexpr bool is_view<bytes_view> = true;
@@ -182,13 +182,13 @@ template <class E> inline constexpr bool is_view<std::vector<E>> = is_view<E>;
 
 } // namespace detail
 
-/// A message: one value, and for a received one where it came from. It is moved, not copied; `share()` gives
-/// another reference to the same message.
+/// A message: one value, and for a received message also its origin. It is moved, not copied; `share()`
+/// returns another reference to the same message.
 class message {
 public:
     /// An empty message, whose value is null until something is put into it.
     message() { check(linkspan_message_new(&c_)); }
-    /// Takes a reference over from C.
+    /// Takes ownership of a reference from C.
     explicit message(linkspan_message *c) noexcept : c_(c) {}
     message(message &&other) noexcept : c_(std::exchange(other.c_, nullptr)) {}
     message &operator=(message &&other) noexcept {
@@ -204,10 +204,11 @@ public:
         check(linkspan_message_retain(c_));
         return message(c_);
     }
-    /// Empties it, to build another value.
+    /// Clears it, to build another value.
     message &clear() { return done(linkspan_message_clear(c_)); }
 
-    // Each of these gives the message itself, so that they can be chained: as it is, or as a temporary that moves.
+    // Each of these returns the message itself, so that calls can be chained: a reference, or a temporary
+    // that moves.
 
     /// Puts a value under a key; the first key makes the message a map.
     template <class T> message &put(zstring key, const T &value) & { return put_at(key.c_str(), value); }
@@ -215,7 +216,7 @@ public:
     /// Puts a value at the end of the array that is open, or as the whole value of an empty message.
     template <class T> message &put(const T &value) & { return put_at(nullptr, value); }
     template <class T> message &&put(const T &value) && { return std::move(put(value)); }
-    /// Moves a loan into the message; nothing is copied. After an error it is the caller's still.
+    /// Moves a loan into the message; nothing is copied. After an error the caller still has it.
     template <class E> message &put(zstring key, loan<E> &&value) & {
         return done(linkspan_message_put_loan(c_, key.c_str(), value.c()));
     }
@@ -230,25 +231,26 @@ public:
     message &&begin_array(zstring key) && { return std::move(begin_array(key)); }
     message &begin_array() & { return done(linkspan_message_begin_array(c_, nullptr)); }
     message &&begin_array() && { return std::move(begin_array()); }
-    /// Ends the innermost map or array that was begun.
+    /// Ends the innermost open map or array.
     message &end() & { return done(linkspan_message_end(c_)); }
     message &&end() && { return std::move(end()); }
 
     // A path is keys and positions from zero, joined by `/`: `rows/0/name`; `""` is the whole value. In a key, `~1`
     // stands for `/` and `~0` for `~`.
 
-    /// Reads the value at a path as a `T`: bool, integers, floating point, std::string, std::string_view, bytes_view,
-    /// timestamp, uuid, decimal, big_int, array_view<E>, std::vector<E>, message. Throws `missing` where nothing is,
-    /// `wrong_type` where another type is, `out_of_range` for a number that does not fit.
+    /// Reads the value at a path as a `T`: bool, integers, floating point, std::string, std::string_view,
+    /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::vector<E>, message. Throws
+    /// `missing` if the path has no value, `wrong_type` if the value has another type, `out_of_range` for a
+    /// number that does not fit.
     ///
-    /// std::string_view, bytes_view and array_view are views into the message, so a temporary does not give them: keep the
-    /// message, or ask for std::string or std::vector.
+    /// std::string_view, bytes_view and array_view are views into the message, so a temporary does not return
+    /// them: keep the message, or read a std::string or std::vector.
     template <class T> T get(zstring path = "") const & { return read<T>(path); }
     template <class T, std::enable_if_t<!detail::is_view<T>, int> = 0> T get(zstring path = "") const && {
         return read<T>(path);
     }
     template <class T, std::enable_if_t<detail::is_view<T>, int> = 0> T get(zstring path = "") const && = delete;
-    /// The value at a path, or `otherwise` where nothing is at the path.
+    /// The value at a path, or `otherwise` if there is none.
     template <class T> T get_or(zstring path, T otherwise) const & {
         return contains(path) ? read<T>(path) : std::move(otherwise);
     }
@@ -259,7 +261,7 @@ public:
     bool contains(zstring path) const {
         linkspan_type t;
         const linkspan_status status = linkspan_message_get_type(c_, path.c_str(), &t);
-        // Below what is no map and no array lies nothing.
+        // A value that is neither a map nor an array contains no values.
         if (status == LINKSPAN_MISSING || status == LINKSPAN_WRONG_TYPE) return false;
         check(status);
         return true;
@@ -269,7 +271,7 @@ public:
         check(linkspan_message_get_type(c_, path.c_str(), &t));
         return static_cast<linkspan::type>(t);
     }
-    /// How many values lie in the array or map at a path.
+    /// The number of values in the array or map at a path.
     std::size_t count(zstring path = "") const {
         std::size_t n;
         check(linkspan_message_count(c_, path.c_str(), &n));
@@ -294,7 +296,7 @@ public:
         return linkspan::walk(w);
     }
 
-    /// What C calls it; it stays this message's.
+    /// The C handle; this message owns it.
     linkspan_message *c() const noexcept { return c_; }
 
 private:
@@ -467,7 +469,7 @@ template <class T> T message::read(zstring path) const {
     } else if constexpr (detail::is_vector<T>::value) {
         using E = typename T::value_type;
         if constexpr (std::is_arithmetic_v<E> && !std::is_same_v<E, bool>) {
-            // A list of single numbers, which languages without typed arrays send, does as well.
+            // A list of single numbers, which languages without typed arrays send, is accepted too.
             return type_at(path) == type::array ? get_items<E>(p) : get_elements<E>(p);
         } else if constexpr (is_element<E> && !std::is_same_v<E, bool>) {
             return get_elements<E>(p);

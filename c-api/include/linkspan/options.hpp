@@ -1,4 +1,4 @@
-// Options and time-outs: what objects are opened with, how long calls wait.
+// Options of objects, and time-outs of calls.
 #ifndef LINKSPAN_OPTIONS_HPP
 #define LINKSPAN_OPTIONS_HPP
 
@@ -41,70 +41,72 @@ private:
     std::int64_t ns_ = LINKSPAN_DEFAULT;
 };
 
-/// What an endpoint is opened with; what is not named has its default.
+/// The options of an endpoint; members that are not set have their defaults.
 struct options {
     std::optional<linkspan::encoding> encoding;
     /// The default time-out of calls; zero for calls that do not wait.
     timeout_value timeout;
-    /// A name that stays the same across restarts.
+    /// A name of this program that stays the same across restarts.
     std::string client_id;
-    /// How many bytes may wait to be read.
+    /// The capacity in bytes of a ring, of a queue, or of the waiting messages of a spool.
     std::uint64_t buffer = 0;
-    /// How many bytes a message may have.
+    /// The largest message in bytes.
     std::uint64_t max_message_size = 0;
     /// `"latest"`, `"best_effort"`, `"at_least_once"` or `"durable"`.
     std::string delivery;
     /// `"auto"` or `"manual"`.
     std::string ack;
-    /// `"lines"` or `"raw"`, for peers that know nothing of Linkspan.
+    /// `"lines"` or `"raw"`, for peers without Linkspan.
     std::string framing;
-    /// The access mode of what is made in the file system.
+    /// The access mode of files and sockets that are created.
     unsigned mode = 0;
     std::string group;
     std::vector<std::uint32_t> allow_uids;
     std::vector<std::uint32_t> allow_gids;
-    /// How long to look again and again before sleeping; zero for not at all.
+    /// How long to poll before parking; zero for not at all.
     std::optional<std::chrono::microseconds> spin;
     bool immutable = false;
     bool durable = false;
-    /// What the messages at the name mean: the path of a schema, or the text of one. Both sides' schemas are compared when they
-    /// connect.
+    /// The schema of the messages: the path of a schema file, or its text. The schemas of both sides are
+    /// compared when they connect.
     std::string schema;
-    /// Runs about every 100 ms while a call waits; false ends the wait with `cancelled`, and what it throws comes out
-    /// of the call that waited.
+    /// Runs about every 100 ms while a call waits; false ends the wait with `cancelled`, and an exception
+    /// leaves the call that waited.
     std::function<bool()> on_wait;
-    /// How many messages that are not acknowledged are kept to be sent again; then `send` waits.
+    /// How many unacknowledged messages are kept to be sent again; beyond that, `send` waits.
     std::uint64_t replay_count = 0;
-    /// How many bytes of them.
+    /// How many bytes of unacknowledged messages are kept.
     std::uint64_t replay_bytes = 0;
     /// For how many disconnected clients a listener keeps messages; beyond that it drops those of the oldest, and `events` reports it.
     std::uint64_t absent_clients = 0;
-    /// Where a subscriber to a journal begins that is new there: `"first"`, `"newest"`, the number of a message as
+    /// Where a new subscriber to a journal begins: `"first"`, `"newest"`, the number of a message as
     /// `std::to_string` writes it, or a time such as `"2026-11-20T12:00:00Z"`.
     std::string from;
-    /// Bytes of a journal's segment; only whole segments are ever deleted.
+    /// The size of a journal's segment in bytes; only whole segments are deleted.
     std::uint64_t segment_bytes = 0;
-    /// Bytes of a journal: the oldest segments go while all have more.
+    /// The size of a journal in bytes: the oldest segments are deleted while the rest has more.
     std::uint64_t retain_bytes = 0;
-    /// Segments of a journal go whose newest message is older than so many seconds.
+    /// Segments of a journal are deleted if their newest message is older than this, in seconds.
     double retain_seconds = 0;
-    /// Whether a journal's segments go that every subscriber with a `client_id` has consumed.
+    /// Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     bool retain_consumed = false;
-    /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
+    /// Whether requests may be carried out twice: then a request whose server died is sent to its next
+    /// incarnation.
     bool idempotent = false;
-    /// Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
+    /// Whether a `file:` is written in place under a lock of the file itself, for programs that use only
+    /// fcntl.
     bool locked = false;
-    /// Whether several processes may serve a name, each with this option: they share its requests.
+    /// Whether several processes may serve the endpoint, each with this option, and share its requests.
     bool shared = false;
     /// Which values are checked against the schema: `"send"`, `"receive"` or `"both"`.
     std::string validate;
-    /// Of a server and of those who call it: what is replied, like `schema`.
+    /// For servers and their clients: the schema of the replies, like `schema`.
     std::string reply_schema;
 };
 
 namespace detail {
 
-/// A callback that outlives the options that it came in, and what it threw.
+/// A callback that outlives its options, and the exception that it threw.
 struct on_wait {
     std::function<bool()> function;
     std::exception_ptr thrown;
@@ -119,7 +121,7 @@ struct on_wait {
         }
     }
 
-    /// Throws unless the status is LINKSPAN_OK: what the callback threw, else the last error.
+    /// Throws unless the status is LINKSPAN_OK: the callback's exception, else the last error.
     static void check(linkspan_status status, const std::unique_ptr<on_wait> &self) {
         if (status == LINKSPAN_OK) return;
         if (self && self->thrown) std::rethrow_exception(std::exchange(self->thrown, nullptr));
@@ -127,7 +129,7 @@ struct on_wait {
     }
 };
 
-/// The options as C reads them, together with what they point to.
+/// The options as a C struct, together with the data that it points to.
 class c_options {
 public:
     explicit c_options(const options &o) {
@@ -187,7 +189,7 @@ inline void free(linkspan_service *c) noexcept { static_cast<void>(linkspan_serv
 inline void free(linkspan_controller *c) noexcept { static_cast<void>(linkspan_controller_free(c)); }
 inline void free(linkspan_region *c) noexcept { static_cast<void>(linkspan_region_free(c)); }
 
-/// An object that C handed out: moved, not copied; freed at its end.
+/// The owner of a C handle: moved, not copied; freed by the destructor.
 template <class C> class handle {
 public:
     handle(handle &&other) noexcept
@@ -201,7 +203,7 @@ public:
     handle &operator=(const handle &) = delete;
     ~handle() { free(c_); }
 
-    /// What C calls it; it stays this object's.
+    /// The C handle; this object owns it.
     C *c() const noexcept { return c_; }
 
 protected:
@@ -214,7 +216,7 @@ private:
     C *c_;
 };
 
-/// Opens an object: `call` is the C function that makes it.
+/// Opens an object: `call` is the C function that creates it.
 template <class C, class F> std::pair<C *, std::unique_ptr<on_wait>> opened(const options &o, F &&call) {
     c_options given(o);
     C *c = nullptr;

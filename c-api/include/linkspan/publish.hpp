@@ -13,20 +13,21 @@ public:
         : publisher(detail::opened<linkspan_publisher>(
               o, [&](auto *c, auto **to) { return linkspan_publisher_new(endpoint.c_str(), c, to); })) {}
 
-    /// Memory for an array to be published, as `channel::loan` gives it: over `shm:` all subscribers view it where it lies.
+    /// Memory for an array to publish, as from `channel::loan`: over `shm:` all subscribers view it in place.
     template <class T> linkspan::loan<T> loan(const std::vector<std::size_t> &shape, order o = order::row) const {
         return detail::lent<T>(shape, o, [&](linkspan_dtype d, std::size_t rank, const std::uint64_t *dims, linkspan_array *to) {
             return linkspan_publisher_loan(c(), d, rank, dims, to);
         });
     }
-    /// Publishes, and gives the message's number.
+    /// Publishes, and returns the message's number.
     std::uint64_t send(const message &m) const {
         std::uint64_t sequence;
         check(linkspan_publisher_send(c(), m.c(), &sequence));
         return sequence;
     }
-    /// Publishes each message of a range in its order, with one wake-up or one system call for each subscriber and up to 64 of them;
-    /// gives how many those were. `error::sent` says how many were published before an error.
+    /// Publishes each message of a range in order, with one wake-up or one system call per subscriber for up
+    /// to 64 of them; returns their number. `error::sent` is the number of messages that were published
+    /// before an error.
     template <class Messages> std::size_t send_many(const Messages &messages) const {
         return detail::send_many(messages, [&](auto **all, std::size_t count, std::size_t *sent) {
             return linkspan_publisher_send_many(c(), all, count, sent);
@@ -34,7 +35,8 @@ public:
     }
     /// How many subscribers there are now.
     std::size_t subscribers() const { return stats().get<std::size_t>("subscribers"); }
-    /// Waits until so many are there, so that they miss none of what follows; throws `timeout` where fewer came.
+    /// Waits until this many are connected, so that they miss none of the following messages; throws
+    /// `timeout` if fewer connected.
     void wait_for_subscribers(std::size_t count = 1, timeout_value t = {}) const {
         check(linkspan_publisher_wait_for_subscribers(c(), count, t.nanoseconds()));
     }
@@ -55,24 +57,24 @@ private:
         : handle(made.first, std::move(made.second)) {}
 };
 
-/// Receives what a publisher sends: `for (auto &m : linkspan::subscriber("lab/temperature"))`. For one thread at a time; any
-/// thread may close it.
+/// Receives what a publisher sends: `for (auto &m : linkspan::subscriber("lab/temperature"))`. One thread at
+/// a time may use it; any thread may close it.
 class subscriber : public detail::handle<linkspan_subscriber> {
 public:
     using iterator = detail::next_iterator<subscriber>;
 
-    /// Subscribes at once: the publisher may come later, and come back.
+    /// Subscribes without waiting: the publisher may start later, and restart.
     explicit subscriber(zstring endpoint, const options &o = {})
         : subscriber(detail::opened<linkspan_subscriber>(
               o, [&](auto *c, auto **to) { return linkspan_subscriber_new(endpoint.c_str(), c, to); })) {}
 
-    /// The next message; throws `lagged` once where messages were missed, and goes on.
+    /// The next message; throws `lagged` once if messages were missed, and then continues.
     message recv(timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_subscriber_recv(c(), t.nanoseconds(), &m));
         return message(m);
     }
-    /// Waits for a message, and takes those that arrived after it, too: at most `max` in all.
+    /// Waits for a message and also takes those that have arrived behind it: at most `max` in all.
     std::vector<message> recv_many(std::size_t max, timeout_value t = {}) const {
         return detail::recv_many(max, [&](std::size_t most, auto **room, std::size_t *count) {
             return linkspan_subscriber_recv_many(c(), most, t.nanoseconds(), room, count);
@@ -84,9 +86,9 @@ public:
         check(linkspan_subscriber_try_recv(c(), &m));
         return message(m);
     }
-    /// The next message, for ever unless told otherwise, whatever the options say; nothing at close and at a stop signal, as
-    /// `linkspan_subscriber_next` says which. It goes on where messages
-    /// were missed: `info(m).missed` says how many just before this one.
+    /// The next message; nothing when the subscriber is closed or at a stop signal: see
+    /// `linkspan_subscriber_next`. Without a time-out argument it waits for ever, whatever the options are.
+    /// Missed messages are no error: `info(m).missed` is their number directly before this one.
     std::optional<message> next(timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_subscriber_next(c(), t.nanoseconds(), &m));
@@ -94,13 +96,13 @@ public:
     }
     iterator begin() const { return iterator(this); }
     iterator end() const { return {}; }
-    /// Whether a message is there.
+    /// Whether a message is available.
     bool poll() const {
         bool there;
         check(linkspan_subscriber_poll(c(), &there));
         return there;
     }
-    /// With the option `ack` `"manual"`: says that everything which was received so far has been consumed.
+    /// With the option `ack` `"manual"`: acknowledges all messages that were received.
     void ack() const { check(linkspan_subscriber_ack(c())); }
     message events() const {
         linkspan_message *m;
@@ -112,7 +114,7 @@ public:
         check(linkspan_subscriber_stats(c(), &m));
         return message(m);
     }
-    /// A descriptor that is readable while `recv` would not wait. It stays the subscriber's.
+    /// A file descriptor that is readable while `recv` would not wait. The subscriber owns it.
     int fileno() const {
         int fd;
         check(linkspan_subscriber_fileno(c(), &fd));
@@ -128,8 +130,8 @@ private:
 /// Subscribes at an endpoint.
 inline subscriber subscribe(zstring endpoint, const options &o = {}) { return subscriber(endpoint, o); }
 
-/// The newest value that a publisher sent, without subscribing. Throws `empty` where nothing was published yet,
-/// `not_found` where no program publishes.
+/// The newest value of a publisher, without subscribing. Throws `empty` if nothing was published yet,
+/// `not_found` if no program publishes.
 inline message latest(zstring endpoint, const options &o = {}, timeout_value t = {}) {
     detail::c_options given(o);
     linkspan_message *m;
@@ -137,24 +139,24 @@ inline message latest(zstring endpoint, const options &o = {}, timeout_value t =
     return message(m);
 }
 
-/// The schema that was given for an endpoint by the program that listens there, or that is stored in its spool or journal, as a value:
-/// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md. Waits at most 3 s. Throws `not_found`
-/// where no program listens, `missing` where no schema was given.
+/// The schema of an endpoint from the program that listens there, or from its spool or journal, as a value:
+/// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md. Waits at
+/// most 3 s. Throws `not_found` if no program listens, `missing` if no schema was given.
 inline message schema(zstring endpoint) {
     linkspan_message *m;
     check(linkspan_schema(endpoint.c_str(), &m));
     return message(m);
 }
 
-/// The schema that a message of the endpoint was written with: each record of a journal names its own. Throws `corrupt` where the journal
-/// has lost it.
+/// The schema that a message of the endpoint was written with: each record of a journal names its own. Throws
+/// `corrupt` if the journal has lost it.
 inline message schema(zstring endpoint, const message &written) {
     linkspan_message *m;
     check(linkspan_schema_of(endpoint.c_str(), written.c(), &m));
     return message(m);
 }
 
-/// The schema of what is replied there, like `schema`.
+/// The schema of the replies, like `schema`.
 inline message reply_schema(zstring endpoint) {
     linkspan_message *m;
     check(linkspan_reply_schema(endpoint.c_str(), &m));

@@ -1,7 +1,7 @@
-/* What generated structs are made of: texts, bytes, UUIDs and arrays of a program's own.
+/* The parts of generated structs: texts, bytes, UUIDs and arrays that the program owns.
  *
- * All memory is from malloc() and freed by free(), so a program may fill a struct as it likes. Functions that need memory return
- * false where there is none.
+ * All memory is from malloc() and freed by free(), so a program may also fill a struct by itself. Functions that allocate return
+ * false if memory runs out.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -16,13 +16,13 @@
 extern "C" {
 #endif
 
-/* Text in UTF-8 with a NUL behind it; {NULL, 0} is the empty text. */
+/* Text in UTF-8 followed by a NUL; {NULL, 0} is the empty text. */
 typedef struct linkspan_text {
     char *data;
     size_t length;
 } linkspan_text;
 
-/* Bytes; {NULL, 0} has none. */
+/* Bytes; {NULL, 0} are none. */
 typedef struct linkspan_bytes {
     uint8_t *data;
     size_t length;
@@ -33,7 +33,7 @@ typedef struct linkspan_uuid {
     uint8_t bytes[16];
 } linkspan_uuid;
 
-/* A copy of `length` bytes with a NUL behind them; NULL where there is no memory. */
+/* A copy of `length` bytes followed by a NUL; NULL if memory runs out. */
 static inline void *linkspan_copy(const void *from, size_t length) {
     char *copy = (char *)malloc(length + 1);
     if (copy != NULL) {
@@ -52,7 +52,7 @@ static inline void linkspan_text_free(linkspan_text *text) {
     text->length = 0;
 }
 
-/* Makes `to` a copy of a text; false, and the empty text, where there is no memory. */
+/* Sets `to` to a copy of a text; false, and the empty text, if memory runs out. */
 static inline bool linkspan_text_set(linkspan_text *to, const char *text, size_t length) {
     char *copy = (char *)linkspan_copy(text, length);
     linkspan_text_free(to);
@@ -71,7 +71,7 @@ static inline void linkspan_bytes_free(linkspan_bytes *bytes) {
     bytes->length = 0;
 }
 
-/* Makes `to` a copy of bytes; false, and no bytes, where there is no memory. */
+/* Sets `to` to a copy of bytes; false, and no bytes, if memory runs out. */
 static inline bool linkspan_bytes_set(linkspan_bytes *to, const uint8_t *bytes, size_t length) {
     uint8_t *copy = (uint8_t *)linkspan_copy(bytes, length);
     linkspan_bytes_free(to);
@@ -97,7 +97,7 @@ static inline void linkspan_array_free(linkspan_array *array) {
     *array = none;
 }
 
-/* Makes `to` a copy of an array, whose `length` is set; false, and no array, where there is no memory. */
+/* Sets `to` to a copy of an array, whose `length` is set; false, and no array, if memory runs out. */
 static inline bool linkspan_array_set(linkspan_array *to, const linkspan_array *from) {
     void *copy = linkspan_copy(from->data, from->length);
     linkspan_array shape = *from;

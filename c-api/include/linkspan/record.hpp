@@ -1,4 +1,4 @@
-// Writers and readers that take values event by event, without a tree, and N-d arrays that a struct owns.
+// Writers and readers that process values event by event, without a tree, and N-d arrays that a struct owns.
 #ifndef LINKSPAN_RECORD_HPP
 #define LINKSPAN_RECORD_HPP
 
@@ -10,7 +10,8 @@
 
 namespace linkspan {
 
-/// An N-d array that a struct owns: as many elements as `shape` says. The elements of an array of bool are bytes, 0 or 1.
+/// An N-d array that a struct owns, with as many elements as `shape` requires. The elements of an array of
+/// bool are bytes, 0 or 1.
 template <class T> struct ndarray {
     std::vector<std::uint64_t> shape;
     std::vector<T> elements;
@@ -21,7 +22,8 @@ template <class T> struct ndarray {
     }
 };
 
-/// Writes values one after the other. Keep one for many: it uses its memory again. The first error stays, and `finish` throws it.
+/// Writes values one by one. Reuse one for many messages: it keeps its memory. The first error stays, and
+/// `finish` throws it.
 class writer {
 public:
     writer() { check(linkspan_writer_new(&c_)); }
@@ -54,7 +56,7 @@ public:
     void put_decimal(const char *key, const decimal &value) {
         linkspan_writer_put_decimal(c_, key, value.text.data(), value.text.size());
     }
-    /// Puts any value; null for a pointer to nothing.
+    /// Puts any value; null for an empty pointer.
     void put_message(const char *key, const std::shared_ptr<message> &value) {
         linkspan_writer_put_message(c_, key, value ? value->c() : nullptr);
     }
@@ -84,11 +86,11 @@ public:
     void begin_map(const char *key) { linkspan_writer_begin_map(c_, key); }
     void begin_array(const char *key) { linkspan_writer_begin_array(c_, key); }
     void end() { linkspan_writer_end(c_); }
-    /// Refuses the value that is written.
+    /// Refuses the value that is being written.
     void refuse(const char *key, linkspan_status status, const char *text) {
         linkspan_writer_refuse(c_, key, status, text);
     }
-    /// Writes a text that stands for a value of an enum; null stands for none.
+    /// Writes the name of an enum's value; null for an invalid value.
     void put_name(const char *key, const char *name) {
         if (name == nullptr) {
             refuse(key, LINKSPAN_OUT_OF_RANGE, "the number is none of this enum's values");
@@ -96,7 +98,7 @@ public:
             put_text(key, name);
         }
     }
-    /// Makes what was written the value of `to`, and begins anew. Throws the first error.
+    /// Makes the written value that of `to`, and starts a new one. Throws the first error.
     void finish(message &to) { check(linkspan_writer_finish(c_, to.c())); }
     linkspan_writer *c() const noexcept { return c_; }
 
@@ -104,7 +106,7 @@ private:
     linkspan_writer *c_ = nullptr;
 };
 
-/// Names of fields, variants or enum values, each in a place of one width; and what a reader does about each field.
+/// Names of fields, variants or enum values, padded to one width, and the rule of a reader for each field.
 struct name_table {
     const char *names;
     std::size_t width;
@@ -112,8 +114,8 @@ struct name_table {
     const std::int32_t *rules;
 };
 
-/// Reads values one after the other. Keep one for many: it uses its memory again. The first error stays, and `finish` throws it;
-/// up to then, calls give zeros and empty values.
+/// Reads values one by one. Reuse one for many messages: it keeps its memory. The first error stays, and
+/// `finish` throws it; until then, calls return zeros and empty values.
 class reader {
 public:
     reader() { check(linkspan_reader_new(&c_)); }
@@ -130,7 +132,7 @@ public:
     void begin(const message &from) { linkspan_reader_message(c_, from.c()); }
     /// Throws the first error.
     void finish() { check(linkspan_reader_finish(c_)); }
-    /// Refuses the value that is read.
+    /// Refuses the value that is being read.
     void refuse(linkspan_status status, const char *text) { linkspan_reader_refuse(c_, status, text); }
 
     bool get_null() { return get<bool>(linkspan_reader_get_null); }
@@ -170,7 +172,8 @@ public:
         linkspan_reader_get_message(c_, &value);
         return value == nullptr ? nullptr : std::make_shared<message>(value);
     }
-    /// An array of this element type; of any order where `order` is -1, of any shape where `rank` is. UINT64_MAX is any length.
+    /// An array of this element type; of any order if `order` is -1, of any shape if `rank` is -1. UINT64_MAX
+    /// is any length.
     template <class T>
     ndarray<T> get_array(linkspan::dtype dtype, linkspan_order order, std::int32_t rank, const std::uint64_t *shape) {
         ndarray<T> array;
@@ -183,7 +186,7 @@ public:
         }
         return array;
     }
-    /// An array of a fixed shape, into memory of that shape in C's order.
+    /// An array of a fixed shape, copied in C's order.
     void get_elements(linkspan::dtype dtype, const std::uint64_t *shape, std::size_t rank, void *to) {
         linkspan_array there = LINKSPAN_ARRAY_INIT, here = LINKSPAN_ARRAY_INIT;
         const auto type = static_cast<linkspan_dtype>(dtype);
@@ -195,7 +198,7 @@ public:
         if (linkspan_array_copy(&there, &here) != LINKSPAN_OK) refuse(LINKSPAN_WRONG_TYPE, linkspan_last_error_text());
     }
     void begin_map() { linkspan_reader_begin_map(c_, nullptr); }
-    /// Begins a map or a list and gives how many values it has.
+    /// Begins a map and returns the number of its values.
     std::size_t begin_entries() { return get<std::size_t>(linkspan_reader_begin_map); }
     std::size_t begin_array() { return get<std::size_t>(linkspan_reader_begin_array); }
     void end() { linkspan_reader_end(c_); }
@@ -205,13 +208,14 @@ public:
         linkspan_reader_get_field(c_, table.names, table.width, table.count, table.rules, &field);
         return field;
     }
-    /// Begins a union and gives the position of its variant, -1 at an error.
+    /// Begins a union and returns the position of its variant, -1 after an error.
     std::int32_t get_variant(const name_table &table) {
         std::int32_t variant = -1;
         linkspan_reader_get_variant(c_, table.names, table.width, table.count, &variant);
         return variant;
     }
-    /// The position of an enum's name; `unknown` for a name that is not in the table, if that is not below zero.
+    /// The position of an enum's name; `unknown` for a name that is not in the table, if `unknown` is not
+    /// negative.
     std::int32_t get_enum(const name_table &table, std::int32_t unknown) {
         std::int32_t value = 0;
         linkspan_reader_get_enum(c_, table.names, table.width, table.count, unknown, &value);

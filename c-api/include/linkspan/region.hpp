@@ -10,19 +10,19 @@ namespace linkspan {
 /// Memory that another program shares and this one reads. Every call copies what is there at that moment.
 class region : public detail::handle<linkspan_region> {
 public:
-    /// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`) or a path. Throws
-    /// `not_found` where there is no such memory.
+    /// Opens `posix:/name` (the `/name` of `shm_open`), `sysv:0x1234` (the key of `shmget`) or a path. Throws
+    /// `not_found` if there is no such memory.
     explicit region(zstring source) : handle(opened(source), nullptr) {}
 
-    /// How many bytes are there now.
+    /// The current length in bytes.
     std::uint64_t length() const {
         std::uint64_t length;
         check(linkspan_region_length(c(), &length));
         return length;
     }
-    /// So many bytes from an offset; throws `out_of_range` where they are not all there.
+    /// Copies bytes at an offset; throws `out_of_range` if the region does not have all of them.
     std::vector<std::uint8_t> bytes(std::uint64_t offset, std::size_t length) const {
-        // Before memory is asked for, since a wrong length may be any.
+        // Checked before the allocation, since a wrong length may be huge.
         const std::uint64_t there = this->length();
         if (offset > there || length > there - offset) {
             check(linkspan_region_bytes(c(), offset, &length, length));
@@ -31,7 +31,7 @@ public:
         check(linkspan_region_bytes(c(), offset, bytes.data(), length));
         return bytes;
     }
-    /// The text at an offset, up to the first NUL or the end; throws `malformed` where it is not UTF-8.
+    /// The text at an offset, up to the first NUL or the end; throws `malformed` if it is not UTF-8.
     std::string text(std::uint64_t offset = 0) const {
         char *text;
         std::size_t length;
@@ -41,8 +41,8 @@ public:
     }
     /// The fields of the struct at an offset, as a map: `read("u32 count; f64 celsius; char name[16]")`.
     message read(zstring layout, std::uint64_t offset = 0) const { return fields(layout, offset, nullptr); }
-    /// The same from a struct whose owner makes `counter` odd while it writes: all fields are of one write. Throws
-    /// `stalled` where the owner never lets it be long enough.
+    /// The same for a struct whose owner makes `counter` odd while it writes: all fields are of one write.
+    /// Throws `stalled` if the owner writes too often for a consistent read.
     message read_stable(zstring layout, zstring counter, std::uint64_t offset = 0) const {
         return fields(layout, offset, counter.c_str());
     }

@@ -6,7 +6,7 @@
 
 namespace linkspan {
 
-/// Where a service is in its life.
+/// The state of a service.
 enum class state : linkspan_state {
     starting = LINKSPAN_STATE_STARTING,
     ready = LINKSPAN_STATE_READY,
@@ -34,27 +34,30 @@ enum class command : linkspan_command {
     own = LINKSPAN_COMMAND_OWN
 };
 
-/// How a service is set up; what is not named has its default.
+/// The options of a service; members that are not set have their defaults.
 struct service_options {
-    /// Where its controller listens: any stream transport. `""` for `$LINKSPAN_CONTROLLER`, else `unix:controller`.
+    /// The endpoint of its controller: any stream transport. `""` for `$LINKSPAN_CONTROLLER`, else
+    /// `unix:controller`.
     std::string controller;
-    /// The period of its steps, zero for one after the other; nothing for a service that has no steps of its own.
+    /// The period of its steps, zero for steps without a pause; nothing for a service without steps.
     std::optional<std::chrono::nanoseconds> every;
     /// Whether it waits in READY for the command RUN.
     bool paused = false;
     /// A description in one line.
     std::string description;
-    /// What it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own.
+    /// The commands that it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own.
     std::vector<std::string> commands;
-    /// The options of its link to the controller.
+    /// The options of its connection to the controller.
     options channel;
-    /// Runs in a thread of the library when what the program does is to be given up. It must not throw.
+    /// Runs in a thread of the library when the current work is cancelled. It must not throw.
     std::function<void()> on_cancel;
-    /// Whether SIGTERM and SIGINT are SHUTDOWN, a second one gives up what is under way, and a third one kills.
+    /// Whether the first SIGTERM or SIGINT is SHUTDOWN, the second cancels the work in progress, and the
+    /// third kills the program.
     bool handle_signals = true;
 };
 
-/// Something for the program to do. It is answered once; dropped without a word, a step counts as done and a command as failed.
+/// A command for the program to carry out. It is answered once; dropped without an answer, a step counts as
+/// done and a command as failed.
 class task {
 public:
     task(task &&other) noexcept : service_(std::exchange(other.service_, nullptr)), c_(other.c_) {}
@@ -67,7 +70,7 @@ public:
     task &operator=(const task &) = delete;
     ~task() {
         if (service_ == nullptr) return;
-        // A destructor cannot report a failure, after which the service is gone as well.
+        // A destructor cannot report a failure; one means that the service is closed.
         if (c_.command == LINKSPAN_COMMAND_STEP) {
             static_cast<void>(linkspan_service_task_done(service_, &c_, nullptr));
         } else {
@@ -75,35 +78,37 @@ public:
         }
     }
 
-    /// What is to be done.
+    /// The command.
     linkspan::command command() const noexcept { return static_cast<linkspan::command>(c_.command); }
-    /// Its name: `"PAUSE"`, or one of the service's own. A view that lives until the answer, as `id` is.
+    /// Its name: `"PAUSE"`, or one of the service's own. A view that is valid until the task is answered,
+    /// like `id`.
     std::string_view name() const noexcept { return c_.name; }
-    /// The id that its sender chose; `""` for a step, and for a shutdown by a signal.
+    /// The id from its sender; `""` for a step, and for a shutdown by a signal.
     std::string_view id() const noexcept { return c_.id; }
-    /// The state that the service comes from: for SHUTDOWN, `paused` means that everything is closed already.
+    /// The state before the command: for SHUTDOWN, `paused` means that everything is closed already.
     state before() const noexcept { return static_cast<state>(c_.before); }
-    /// How much time remained for it when it was given; the maximum for no end.
+    /// The remaining time when the task was taken; the maximum for no limit.
     std::chrono::nanoseconds remaining() const noexcept { return std::chrono::nanoseconds(c_.remaining); }
-    /// With what; null for nothing.
+    /// The arguments; null for none.
     message arguments() const {
         auto *arguments = const_cast<linkspan_message *>(c_.arguments);
         check(linkspan_message_retain(arguments));
         return message(arguments);
     }
 
-    /// It is done.
+    /// Completes the command without a value.
     void done() { answer(linkspan_service_task_done(service_, &c_, nullptr)); }
     /// Completes the command; its sender receives this value.
     void done(const message &value) { answer(linkspan_service_task_done(service_, &c_, value.c())); }
-    /// It could not be done: a status and a text for a person; `LINKSPAN_REMOTE` for what is no error of Linkspan's.
+    /// Reports that the command failed: a status and a text for a human reader; `LINKSPAN_REMOTE` for
+    /// failures that are not errors of Linkspan.
     void failed(linkspan_status status, zstring text) {
         answer(linkspan_service_task_failed(service_, &c_, status, text.c_str()));
     }
     void failed(const error &why) { failed(why.code(), why.what()); }
     void failed(const std::exception &why) { failed(LINKSPAN_REMOTE, why.what()); }
 
-    /// What C calls it; it stays this task's.
+    /// The C struct; this task owns it.
     const linkspan_task &c() const noexcept { return c_; }
 
 private:
@@ -120,7 +125,8 @@ private:
 
 namespace detail {
 
-/// A callback that outlives the service which calls it: a base class before that which releases the service.
+/// A callback that outlives the service which calls it: a base class in front of the one that frees the
+/// service.
 class on_cancel {
 protected:
     explicit on_cancel(std::unique_ptr<std::function<void()>> function) noexcept : function_(std::move(function)) {}
@@ -137,50 +143,53 @@ private:
 
 } // namespace detail
 
-/// A service whose program comes for its tasks: `while (auto task = service.next()) …`. It outlives its tasks.
+/// A service whose program takes its tasks in a loop: `while (auto task = service.next()) …`. It outlives its
+/// tasks.
 class service : private detail::on_cancel, public detail::handle<linkspan_service> {
 public:
-    /// In STARTING: it calls its controller in the background, again and again, and waits for none.
+    /// Starts the service in STARTING: it connects to its controller in the background, retries, and does not
+    /// wait for one.
     explicit service(zstring name, const service_options &o = {}) : service(started(name, o)) {}
 
-    /// The next task, for ever unless told otherwise; nothing once the service is STOPPED. With the first call it is READY,
-    /// and RUNNING unless it was to be paused.
+    /// The next task; nothing once the service is STOPPED. Without a time-out argument it waits for ever.
+    /// With the first call the service is READY, and then RUNNING unless `paused` is set.
     std::optional<task> next(timeout_value t = {}) const {
         linkspan_task next = LINKSPAN_TASK_INIT;
         check(linkspan_service_next(c(), t.nanoseconds(), &next));
         return next.command == LINKSPAN_COMMAND_END ? std::nullopt : std::optional<task>(task(c(), next));
     }
-    /// It cannot go on: FAILED, with this as the reason.
+    /// Puts the service into the state FAILED, with this reason.
     void fail(linkspan_status status, zstring text) const { check(linkspan_service_set_failed(c(), status, text.c_str())); }
     void fail(const error &why) const { fail(why.code(), why.what()); }
     void fail(const std::exception &why) const { fail(LINKSPAN_REMOTE, why.what()); }
-    /// What is wrong although it goes on; `""` for nothing any more.
+    /// Sets the reason in the record of a service that has a problem but continues; `""` removes it.
     void set_reason(zstring text) const { check(linkspan_service_set_reason(c(), text.c_str())); }
-    /// Adds a line to its log, of the level `debug`, `info`, `warning` or `error`; throws `out_of_range` for another.
+    /// Adds a line to its log, with the level `debug`, `info`, `warning` or `error`; throws `out_of_range`
+    /// for any other.
     void log(zstring text, zstring level = "info") const {
         check(linkspan_service_log(c(), text.c_str(), level.c_str()));
     }
-    /// As a signal to stop would; the second time, what is under way is given up.
+    /// Acts like a stop signal; the second call cancels the work in progress.
     void shutdown() const { check(linkspan_service_shutdown(c())); }
     linkspan::state state() const { return static_cast<linkspan::state>(info().state); }
-    /// Whether what the program does now is to be given up.
+    /// Whether the current work is cancelled.
     bool is_cancelled() const { return info().is_cancelled; }
     /// Whether it is connected to a controller.
     bool is_connected() const { return info().is_connected; }
-    /// The number that was drawn for this incarnation.
+    /// The random number of this incarnation.
     std::uint64_t epoch() const { return info().epoch; }
     message stats() const {
         linkspan_message *m;
         check(linkspan_service_stats(c(), &m));
         return message(m);
     }
-    /// A descriptor that is readable while `next` may have something. It stays the service's.
+    /// A file descriptor that is readable while `next` may have a task. The service owns it.
     int fileno() const {
         int fd;
         check(linkspan_service_fileno(c(), &fd));
         return fd;
     }
-    /// Says goodbye in the state in which it is.
+    /// Disconnects from the controller with the current state of the service.
     void close(timeout_value t = {}) const { check(linkspan_service_close(c(), t.nanoseconds())); }
 
 private:
@@ -197,7 +206,7 @@ private:
         for (const std::string &command : o.commands) commands.push_back(command.c_str());
         linkspan_service_options given = LINKSPAN_SERVICE_OPTIONS_INIT;
         given.controller = o.controller.empty() ? nullptr : o.controller.c_str();
-        // For C zero is no period at all, and one nanosecond none between two steps.
+        // In C zero is no steps, and one nanosecond is no pause between steps.
         if (o.every) given.every = o.every->count() == 0 ? 1 : o.every->count();
         given.paused = o.paused;
         given.leave_signals = !o.handle_signals;
@@ -222,9 +231,9 @@ private:
     }
 };
 
-/// The work of a service and its reactions to commands: derive from this, and `run` it. All hooks run in the thread
-/// that calls `run`. What a hook throws is sent to the sender of the command, and the state stays; a start, a step or a stop
-/// that throws makes the service FAILED and ends `run`.
+/// The work of a service and its reactions to commands: derive from this, and `run` it. All hooks run in the
+/// thread that calls `run`. An exception of a hook is sent to the sender of the command, and the state stays;
+/// a start, a step or a stop that throws makes the service FAILED and ends `run`.
 class service_hooks {
 public:
     virtual ~service_hooks() = default;
@@ -237,15 +246,15 @@ public:
     virtual void on_pause() {}
     /// Opens again what was closed.
     virtual void on_resume() { on_start(); }
-    /// Brings what it writes to rest on the disk, and goes on.
+    /// Writes its data to the disk, and continues.
     virtual void on_checkpoint() {}
-    /// Ends; what it writes was not closed by a pause before.
+    /// Ends; called only if no pause has closed its data before.
     virtual void on_stop() { on_pause(); }
     /// Its data, for controllers; changes nothing.
     virtual message data() { return message(); }
-    /// Takes settings, and gives those in force: for `"CONFIG"` among the commands of the options.
+    /// Changes settings, and returns those in force: for `"CONFIG"` among the commands of the options.
     virtual message on_config(const message &settings) { return command("CONFIG", settings); }
-    /// Writes a copy of what it keeps: for `"BACKUP"` among them.
+    /// Writes a backup copy of its data: for `"BACKUP"` among them.
     virtual message on_backup(const message &arguments) { return command("BACKUP", arguments); }
     /// A command of its own, one of those among them.
     virtual message command(std::string_view name, const message &) {
@@ -257,9 +266,9 @@ public:
     }
 
 protected:
-    /// The service that runs, to log and to look at; only within hooks.
+    /// The running service, for log and state; only within hooks.
     const linkspan::service &running() const { return *service_; }
-    /// The time that remains for the command that a hook carries out.
+    /// The remaining time of the command that a hook carries out.
     std::chrono::nanoseconds remaining() const {
         if (deadline_ == clock::time_point::max()) return std::chrono::nanoseconds::max();
         return std::max<std::chrono::nanoseconds>(deadline_ - clock::now(), std::chrono::nanoseconds(0));
@@ -296,7 +305,7 @@ private:
 
 namespace detail {
 
-/// Tells `to` what is thrown at this moment: `to.failed(…)`, `to.fail(…)`.
+/// Reports the current exception to `to`: `to.failed(…)`, `to.fail(…)`.
 template <class F> void report_thrown(F &&report) {
     try {
         throw;
@@ -311,8 +320,8 @@ template <class F> void report_thrown(F &&report) {
 
 } // namespace detail
 
-/// Runs a service until it is shut down, by its controller or by a signal; a step each second where the options say nothing.
-/// Throws what a start, a step or a stop threw, after it was reported to the controller.
+/// Runs a service until it is shut down, by its controller or by a signal; one step per second by default.
+/// Throws the exception of a start, a step or a stop, after it was reported to the controller.
 inline void run(service_hooks &hooks, zstring name, service_options options = {}) {
     if (!options.every) options.every = std::chrono::seconds(1);
     const service running(name, options);
@@ -323,7 +332,8 @@ inline void run(service_hooks &hooks, zstring name, service_options options = {}
             try {
                 t->done(hooks.carry_out(*t));
             } catch (...) {
-                // A step that was given up is no failure; an end that was not reached is one, whoever gave it up.
+                // A cancelled step is no failure; a shutdown that did not complete is one, whatever cancelled
+                // it.
                 const bool fatal = t->command() == linkspan::command::shutdown || (t->command() == linkspan::command::step && !running.is_cancelled());
                 detail::report_thrown([&](linkspan_status status, const char *text) { t->failed(status, text); });
                 if (fatal) throw;

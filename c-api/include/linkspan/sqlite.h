@@ -1,6 +1,6 @@
-/* Checkpoints of SQLite databases, for services that keep one: afterwards the .db file is whole alone.
+/* Checkpoints of SQLite databases, for services that keep one: afterwards the .db file alone is complete.
  *
- * For programs that use SQLite themselves: include it, and link with -lsqlite3; liblinkspan knows nothing of it.
+ * For programs that use SQLite themselves: include it, and link with -lsqlite3; liblinkspan does not use it.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -16,11 +16,11 @@
 extern "C" {
 #endif
 
-/* What has come of a checkpoint. */
+/* The result of a checkpoint. */
 typedef struct linkspan_sqlite_outcome {
-    /* How many frames the log held, and how many of them could not be taken out of it. */
+    /* How many frames the log held, and how many of them could not be moved. */
     int frames, left;
-    /* Why it failed, for linkspan_service_task_failed; "" where it did not. */
+    /* Why it failed, for linkspan_service_task_failed; "" if it did not. */
     char text[512];
 } linkspan_sqlite_outcome;
 
@@ -34,7 +34,7 @@ static inline int64_t linkspan_sqlite_now(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Whether to try again: SQLite asks for each lock anew, so what counts is one deadline for all of them. */
+/* Whether to try again: SQLite calls this for each lock, so one deadline holds for all of them. */
 static inline int linkspan_sqlite_is_patient(void *until, int tries) {
     const int64_t left = (*(const int64_t *)until - linkspan_sqlite_now()) / 1000000;
     if (left <= 0) return 0;
@@ -43,7 +43,7 @@ static inline int linkspan_sqlite_is_patient(void *until, int tries) {
     return 1;
 }
 
-/* What `pragma busy_timeout` says, in milliseconds. */
+/* The value of `pragma busy_timeout`, in milliseconds. */
 static inline int linkspan_sqlite_patience(sqlite3 *db) {
     sqlite3_stmt *ask = NULL;
     int patience = 0;
@@ -70,7 +70,7 @@ static inline linkspan_status linkspan_sqlite_status(int code) {
 }
 
 /* Moves what the write-ahead log holds into the database file, and empties the log. A database that is not in WAL mode
- * has none and is whole as it is.
+ * has no log and is complete already.
  *
  * `timeout`: nanoseconds to wait for other connections that read from or write to the log, 5 s for LINKSPAN_DEFAULT; less
  * than the command has that asks for it, so that the answer says in time who is in the way: LINKSPAN_STALLED, with the

@@ -9,9 +9,9 @@
 
 namespace linkspan {
 
-/// Moves what the write-ahead log holds into the database file, and empties the log: then the .db file is whole alone. Gives
-/// how many frames the log held. Throws `stalled` where other connections are in the way for longer than `timeout`, and
-/// what else sqlite.h says.
+/// Moves the write-ahead log into the database file, and empties the log: then the .db file alone is
+/// complete. Returns the number of frames in the log. Throws `stalled` if other connections block it for
+/// longer than `timeout`, and the other errors in sqlite.h.
 inline int sqlite_checkpoint(sqlite3 *db, std::chrono::nanoseconds timeout = std::chrono::seconds(5)) {
     linkspan_sqlite_outcome outcome;
     const std::int64_t ns = timeout.count() < 0 ? LINKSPAN_DEFAULT - 1 : timeout.count();

@@ -1,4 +1,4 @@
-// The tables by which generated structs go to and from the wire in one call of the library.
+// The tables by which one call of the library encodes or decodes a generated struct.
 #ifndef LINKSPAN_TABLE_HPP
 #define LINKSPAN_TABLE_HPP
 
@@ -13,12 +13,12 @@
 
 namespace linkspan {
 
-/// What the tables are made of by which generated structs go to and from the wire: each type says as `value` what it is in C++, and by
-/// `type()` how the library reaches it. Where a value has no layout that C knows, it says so by functions; these run inside of a call of
-/// the library, so they throw nothing: what fails for want of memory, the library says.
+/// The parts of those tables: each type has its C++ type as `value`, and `type()` describes it to the
+/// library. Functions reach values whose layout C does not know; they run inside a call of the library, so
+/// they do not throw: the library reports that memory ran out.
 namespace record {
 
-/// A type of this kind; what it does not need is zero.
+/// A type of this kind; members that it does not need are zero.
 inline linkspan_record_type of_kind(std::int32_t kind, std::size_t size, const linkspan_record_access *access = nullptr) {
     linkspan_record_type type{};
     type.kind = kind;
@@ -27,7 +27,7 @@ inline linkspan_record_type of_kind(std::int32_t kind, std::size_t size, const l
     return type;
 }
 
-/// What a function gives that may run out of memory: nothing then.
+/// The result of a function that may run out of memory; empty then.
 template <class F> auto attempt(F &&function) noexcept -> decltype(function()) {
     try {
         return function();
@@ -36,7 +36,7 @@ template <class F> auto attempt(F &&function) noexcept -> decltype(function()) {
     }
 }
 
-/// A value whose memory the library knows.
+/// A value whose layout the library knows.
 template <class T, std::int32_t Kind> struct plain {
     using value = T;
     static const linkspan_record_type *type() {
@@ -60,7 +60,7 @@ using f64 = plain<double, LINKSPAN_RECORD_F64>;
 using instant = plain<timestamp, LINKSPAN_RECORD_TIMESTAMP>;
 using id = plain<uuid, LINKSPAN_RECORD_UUID>;
 
-/// The `Count` values of an enum, from 0 on; `name_of` gives their names.
+/// The `Count` values of an enum, from 0 on; `name_of` returns their names.
 template <class E, std::size_t Count> struct enumeration {
     using value = E;
     static const linkspan_record_type *type() {
@@ -149,7 +149,7 @@ template <class Of> struct list {
             made.view = [](const void *at, std::size_t, std::size_t *count) -> const void * {
                 const auto &from = *static_cast<const value *>(at);
                 *count = from.size();
-                // The truth values of a vector have no place of their own.
+                // The booleans of a vector have no addresses.
                 if constexpr (std::is_same_v<item, bool>) {
                     return at;
                 } else {
@@ -211,7 +211,7 @@ template <class Of> struct map {
             made.insert = [](void *at, std::size_t, const void *key, std::size_t length) {
                 return attempt([&]() -> void * {
                     auto &to = *static_cast<value *>(at);
-                    // Keys come in order where C++ wrote them.
+                    // Keys from C++ maps arrive in order.
                     return &to.try_emplace(to.end(), std::string(static_cast<const char *>(key), length))->second;
                 });
             };
@@ -226,7 +226,8 @@ template <class Of> struct map {
     }
 };
 
-/// An N-d array that has memory of its own: of any order where `Order` is -1, of any shape where `Rank` is. UINT64_MAX is any length.
+/// An N-d array that owns its memory: of any order if `Order` is -1, of any shape if `Rank` is -1. UINT64_MAX
+/// is any length.
 template <class T, linkspan_dtype Dtype, linkspan_order Order, std::int32_t Rank, std::uint64_t... Dims> struct array {
     using value = ndarray<T>;
     static const linkspan_record_type *type() {
@@ -265,7 +266,7 @@ template <class T, linkspan_dtype Dtype, linkspan_order Order, std::int32_t Rank
     }
 };
 
-/// An array of a fixed shape: `T` is a `std::array`, or more of them inside each other.
+/// An array of a fixed shape: `T` is a `std::array`, or nested ones.
 template <class T, linkspan_dtype Dtype, std::uint64_t... Dims> struct elements {
     using value = T;
     static const linkspan_record_type *type() {
@@ -296,7 +297,7 @@ linkspan_record_type of_fields(std::int32_t kind, const linkspan_record_field (&
     return type;
 }
 
-/// What a field has beside its place.
+/// The optional parts of a field.
 struct more {
     const char *const *aliases = nullptr;
     const char *fallback = nullptr;
@@ -315,7 +316,7 @@ template <class Of, class T> linkspan_record_field field(const char *key, const 
     return field;
 }
 
-/// A field that is always there.
+/// A field that is always present.
 template <class Of, class T> linkspan_record_field required(const char *key, const void *whole, const T &part, more with = {}) {
     static_assert(std::is_same_v<T, typename Of::value>, "the field is what its type says");
     return field<Of>(key, whole, part, with);
@@ -358,7 +359,7 @@ linkspan_record_field variant(const char *key, const void *whole, const T &part)
 /// The table of a message of this type.
 inline linkspan_record table(const linkspan_record_type *of) { return {sizeof(linkspan_record), of, nullptr}; }
 
-/// Makes `to` a message that holds `from`.
+/// Sets the value of `to` from `from`.
 inline void put(linkspan_record *table, const void *from, message &to) { check(linkspan_record_put(table, from, to.c())); }
 /// Reads a message into `to`.
 inline void get(linkspan_record *table, void *to, const message &from) { check(linkspan_record_get(table, to, from.c())); }
