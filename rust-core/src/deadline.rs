@@ -88,7 +88,7 @@ impl Deadline {
         self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether it has passed.
+    /// Returns whether it has passed.
     pub fn has_passed(self) -> bool {
         self.0.is_some_and(|at| at <= Instant::now())
     }
@@ -281,7 +281,7 @@ impl<'a> Waiting<'a> {
         self.tick.is_some() || self.on_wait.is_some()
     }
 
-    /// Whether the caller asked not to wait.
+    /// Returns whether the call must not wait.
     pub fn is_none(&self) -> bool {
         self.duration == Some(Duration::ZERO)
     }

@@ -1,12 +1,12 @@
-//! Every pattern over the ninth transport of `transport/ninth.rs`, which no layer above names: a
-//! transport is one folder and one line.
+//! Tests of every pattern over the ninth transport of `transport/ninth.rs`, which no layer above names:
+//! a new transport needs one folder and one line.
 
 use std::time::Duration;
 
 use crate::transport::endpoint::Endpoint;
 use crate::{Channel, ErrorKind, Listener, Options, Publisher, Server, Subscriber, Value, latest, registry};
 
-/// Guards every wait against a hang.
+/// Bounds every wait.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn endpoint(name: &str) -> String {

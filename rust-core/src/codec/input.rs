@@ -192,10 +192,10 @@ pub(crate) fn unsupported(at: usize, text: impl Into<String>) -> Error {
 
 /// The number of items of each container, in the order in which the containers open.
 ///
-/// A sink is promised exact lengths, and JSON, BSON, Smile and CBOR's indefinite forms only mark
-/// the end of a container: a first pass over the structure counts. It trusts nothing and refuses
-/// nothing: where it meets bytes that it cannot follow it stops, and the second pass reports what
-/// is wrong with them, before it needs a count that does not exist.
+/// A sink needs exact lengths, and JSON, BSON, Smile and CBOR's indefinite forms do not contain the
+/// number of items: a first pass over the structure counts them. It stops without an error at bytes
+/// that it cannot follow; the second pass reports what is wrong with them, before it needs a count
+/// that does not exist.
 #[derive(Default)]
 pub(crate) struct Counts {
     /// One count for each container that has opened in the first pass, saturating.

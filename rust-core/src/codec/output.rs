@@ -5,8 +5,8 @@
 //! buffer exceeds the limit only by small items, whose number the limit on nodes bounds, before
 //! `finish` refuses the message.
 //!
-//! The memory of the buffer is filled with zeros some way ahead, so that an item of a few pieces asks
-//! for its room once and writes them at known places; the zeros are cut off at the end.
+//! The buffer is filled with zeros ahead of its content, so that an item of a few pieces reserves
+//! memory once and writes them at fixed offsets; the zeros are removed at the end.
 
 use crate::body::{PLACED_FROM, Placer};
 use crate::buffers;
@@ -37,7 +37,7 @@ pub(crate) struct Output<'a> {
     elsewhere: usize,
 }
 
-/// Cuts the zeros off, however the encoding ends.
+/// Removes the zeros, also after an error.
 impl Drop for Output<'_> {
     #[inline]
     fn drop(&mut self) {
@@ -45,10 +45,10 @@ impl Drop for Output<'_> {
     }
 }
 
-/// Fills the memory behind the content with zeros, as many as there is content of the message but
-/// within the bounds of [`AHEAD`]. Asks for no more memory.
-// Not in place: the compiler would join it with the allocation of a new buffer to a call of `calloc`,
-// which takes longer than `malloc` and the zeros, because glibc serves it from no cache of the thread.
+/// Fills the memory behind the content with as many zeros as the message has bytes, within the
+/// bounds of [`AHEAD`]. Allocates nothing.
+// Not inlined: the compiler would combine it with the allocation of a new buffer to a call of `calloc`,
+// which takes longer than `malloc` and the zeros, because glibc's thread cache does not serve `calloc`.
 #[inline(never)]
 fn write_ahead(bytes: &mut Vec<u8>, message: usize) {
     let count = message.clamp(AHEAD[0], AHEAD[1]);

@@ -1,19 +1,19 @@
-//! Deadlines between machines whose clocks differ: the least that the clock of another machine shows.
+//! Deadlines between machines whose clocks differ: a lower bound of the time on another machine's clock.
 //!
-//! A deadline is sent as a time of its receiver's clock, so the receiver only compares it with its own clock, whatever happened on the
-//! way. The sender learns that clock from messages of the receiver, each of which says what it showed. Such a message takes time, so the
-//! receiver's clock is ahead of what the sender computes, and never behind it: a deadline is at most early by the shortest such
-//! time of the last minutes. The clocks are those that steps of the wall clock do not change.
+//! A deadline is sent as a time of its receiver's clock, so the receiver compares it with its own clock, whatever the delay of the
+//! message. The sender computes that clock from the receiver's messages, each of which has the time at which it was sent. Because of
+//! their delay the receiver's clock is ahead of the computed time, and never behind it: a deadline is early by at most the shortest
+//! delay of the last minutes. Steps of the wall clock do not change these clocks.
 
 use std::time::Duration;
 
-/// One part of so many by which two clocks may run apart: Linux slews a clock by at most 500 parts in a million, and so may the other side.
+/// Two clocks may differ in rate by one part in this many: Linux slews each by at most 500 parts in a million.
 const DRIFT: u32 = 1000;
-/// How long the best sample is used before a new search begins. A clock that stood still, such as that of a virtual machine
-/// that was paused, is wrong for at most twice as long.
+/// How long the best sample is used before a new search begins. After a clock has stopped, as in a paused virtual machine, the
+/// bound is wrong for at most twice as long.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Both clocks at the moment at which a message arrived: that of its sender, as it says, and the own one.
+/// The times of both clocks for one message: the sender's clock when it was sent, and the local clock when it arrived.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     theirs: Duration,
@@ -21,7 +21,7 @@ struct Sample {
 }
 
 impl Sample {
-    /// Returns the least that the other clock shows when the own one shows `ours`.
+    /// Returns the lower bound of the other clock when the local clock is at `ours`.
     fn least(self, ours: Duration) -> Duration {
         match ours.checked_sub(self.ours) {
             Some(since) => self.theirs.saturating_add(since - since / DRIFT),
@@ -33,18 +33,18 @@ impl Sample {
     }
 }
 
-/// What is known of the clock of another machine. Uses no clock itself.
+/// The estimate of another machine's clock. Reads no clock itself.
 #[derive(Clone, Debug, Default)]
 pub struct PeerClock {
     /// The best samples of this window and of the one before it.
     best: Option<Sample>,
     previous: Option<Sample>,
-    /// When this window began, by the own clock.
+    /// When this window began, by the local clock.
     begun: Duration,
 }
 
 impl PeerClock {
-    /// Takes what the other clock showed when it sent a message that has arrived now, at `ours` of the own clock.
+    /// Adds a message that was sent at `theirs` of the other clock and has arrived at `ours` of the local clock.
     pub fn received(&mut self, theirs: Duration, ours: Duration) {
         let sample = Sample { theirs, ours };
         match self.best {
@@ -55,7 +55,7 @@ impl PeerClock {
         }
     }
 
-    /// Returns the least that the other clock shows when the own one shows `ours`, or `None` if nothing has been received.
+    /// Returns the lower bound of the other clock when the local clock is at `ours`, or `None` if nothing has been received.
     pub fn least(&self, ours: Duration) -> Option<Duration> {
         [self.best, self.previous].into_iter().flatten().map(|sample| sample.least(ours)).max()
     }
@@ -77,7 +77,7 @@ mod tests {
             let mut random = Random::new(seed);
             let offset = Duration::from_millis(random.below(1_000_000_000) as u64);
             let drift = random.below(1800) as i64 - 900;
-            // What the other clock shows: it runs by up to 900 parts in a million faster or slower.
+            // The other clock runs up to 900 parts in a million faster or slower.
             let other = |at: Duration| {
                 let apart = Duration::from_nanos((at.as_nanos() as u64 / 1_000_000) * drift.unsigned_abs());
                 if drift < 0 { offset + at - apart } else { offset + at + apart }

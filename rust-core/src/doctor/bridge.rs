@@ -49,7 +49,7 @@ fn entries<'a>(state: &'a Value, key: &str) -> impl Iterator<Item = (&'a str, &'
     map.into_iter().flat_map(|map| map.iter().map(|(name, value)| (&**name, value)))
 }
 
-/// Which bridges are reached; if none, why each address is not.
+/// Returns which bridges are reached; if none, why each address is not.
 fn reached(state: &Value) -> Vec<Finding> {
     let (bridges, connect, listen) =
         (texts(state, "bridges"), texts(state, "connect"), texts(state, "listen"));

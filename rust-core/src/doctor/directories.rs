@@ -2,7 +2,7 @@
 //! hold names.
 //!
 //! Two programs that use different directories do not see each other, which is the most frequent
-//! reason why they cannot talk. So besides the chosen directory, every other one that Linkspan may
+//! reason why they cannot connect. So besides the chosen directory, every other one that Linkspan may
 //! have chosen for another user or environment is searched for names.
 
 use std::fs::Metadata;

@@ -57,7 +57,7 @@ fn memory_file() -> Result<()> {
     MemoryFile::create("linkspan-doctor", 4096).map(drop)
 }
 
-/// Takes a lock that the kernel releases when its owner dies.
+/// Takes a lock that the kernel releases when its owner ends.
 fn locks() -> Result<()> {
     lock::try_kernel()
 }
@@ -67,7 +67,7 @@ fn inotify() -> Result<()> {
     rustix::fs::inotify::init(CreateFlags::CLOEXEC).doing("making an inotify descriptor").map(drop)
 }
 
-/// Whether the kernel reports the death of another process by a descriptor.
+/// Returns whether the kernel reports the end of another process by a descriptor.
 fn pidfd() -> Finding {
     match pidfd_open(getpid(), PidfdFlags::empty()) {
         Ok(_) => Finding::fine("pidfd: there, so the death of the other process is seen at once"),
@@ -115,10 +115,10 @@ fn inotify_limits() -> Vec<Finding> {
     minimum.into_iter().filter_map(read).collect()
 }
 
-/// Bytes: the ring of a publisher and those of a few channels.
+/// The memory for the ring of a publisher and those of a few channels, in bytes.
 const MIN_MEMORY: u64 = 64 << 20;
 
-/// Whether the memory limits of this process leave room for rings.
+/// Returns whether the memory limits of this process leave room for rings.
 fn memory() -> Finding {
     match headroom::check(MIN_MEMORY) {
         Ok(()) => Finding::fine("64 MiB of shared memory are within this process's limits"),

@@ -1,4 +1,4 @@
-//! Finds out why two programs cannot talk: examines this machine, this user and the runtime directory.
+//! Finds out why two programs cannot connect: examines this machine, this user and the runtime directory.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -30,7 +30,7 @@ pub use setup::setup;
 
 use crate::frame;
 
-/// Examines everything that decides whether two programs on this machine can talk. Removes stale files of dead
+/// Examines everything that decides whether two programs on this machine can connect. Removes stale files of dead
 /// processes, and changes nothing else. May take seconds: it queries every open name, and connects to the addresses
 /// that a bridge here does not reach.
 pub fn examine() -> Vec<Finding> {

@@ -48,7 +48,7 @@ pub fn examine() -> Vec<Finding> {
 pub fn repair() -> Vec<Finding> {
     let (path, origin) = runtime_path();
     let mut findings = Vec::new();
-    // In this order: how the lock file should be follows from the directory, once that is repaired.
+    // The directory first: its repaired mode determines the proper mode of the lock file.
     for examine in [directory as fn(&Path, Origin) -> Option<Fault>, lock_file] {
         let Some(fault) = examine(&path, origin) else { continue };
         findings.push(match fault.apply() {
@@ -118,7 +118,7 @@ fn wanted_of_directory(mode: u32, origin: Origin) -> u32 {
     if is_shared && mode & 0o1002 != 0o1002 {
         wanted |= 0o2070;
     }
-    // Where all may write, the sticky bit at least keeps each from the others' names.
+    // Where all may write, the sticky bit protects names from users other than their owners.
     if mode & 0o1002 == 0o002 { wanted & !0o002 } else { wanted }
 }
 
@@ -184,7 +184,7 @@ impl Fault {
         }
         if let Some(mode) = self.mode {
             std::fs::set_permissions(&path, Permissions::from_mode(mode)).doing(doing())?;
-            // The kernel takes the setgid bit away in silence where the caller is not in the group.
+            // The kernel clears the setgid bit without an error where the caller is not in the group.
             let now = rustix::fs::fstat(&self.handle).doing(doing())?.st_mode & 0o7777;
             if now != mode {
                 let text = format!(

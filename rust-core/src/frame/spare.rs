@@ -60,7 +60,7 @@ pub fn refill(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes
     fill_anew(last, length, fill)
 }
 
-/// Returns the slow path of [`refill`]: another length, or another owner.
+/// The slow path of [`refill`]: another length, or another owner.
 #[cold]
 fn fill_anew(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
     keep(last);

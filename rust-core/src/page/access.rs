@@ -35,7 +35,7 @@ pub struct RequestHead<'a> {
     pub path: &'a str,
     /// The authority of a target in absolute form, which counts beside `Host`.
     pub authority: Option<&'a str>,
-    /// Whether the browser speaks TLS with the server.
+    /// Whether the browser uses TLS with the server.
     pub is_https: bool,
     /// The address of the other end, where the listener accepts more than loopback.
     pub peer: Option<IpAddr>,
@@ -64,8 +64,8 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Returns whether a browser that uses this authority means this page. An IP address cannot be made to resolve to
-    /// something else, and browsers ask no name server for `localhost`.
+    /// Returns whether this authority is one of this page. An IP address cannot be made to resolve to something else,
+    /// and browsers query no name server for `localhost`.
     pub fn has(&self, authority: &str) -> bool {
         if self.hosts.iter().any(|host| !host.is_empty() && host.eq_ignore_ascii_case(authority)) {
             return true;

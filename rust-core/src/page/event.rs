@@ -17,7 +17,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Makes an event of the result of [`crate::Controller::next`]; none for a kind that a later controller added,
+    /// Returns the event for a result of [`crate::Controller::next`]; `None` for a kind that a later controller added,
     /// which this page does not show.
     ///
     /// # Errors

@@ -72,18 +72,17 @@ impl Problem {
         problem
     }
 
-    /// The controller cannot be reached: 503 whatever the error is, because the request is not at fault and a later one may
-    /// succeed.
+    /// Returns the problem of a controller that cannot be reached: 503 for any error, because a later request may succeed.
     pub fn unreachable(error: &Error) -> Problem {
         Problem::new(503, error.kind(), error.text())
     }
 
-    /// The request's body has more than [`MAX_BODY`](super::MAX_BODY) bytes: for a web server that stops reading there.
+    /// Returns the problem of a body of more than [`MAX_BODY`](super::MAX_BODY) bytes, for a web server that stops reading there.
     pub fn body_too_long() -> Problem {
         Problem::new(413, ErrorKind::TooLarge, format!("the body of a request has at most {MAX_BODY} bytes"))
     }
 
-    /// The address does not take the request's method; `allow` lists those that it takes, separated by commas.
+    /// Returns the problem of a method that the address does not take; `allow` lists those that it takes, separated by commas.
     pub fn method(allow: &str) -> Problem {
         let detail = format!("this address accepts only the method {allow}");
         let mut problem = Problem::new(405, ErrorKind::Unsupported, detail);

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::random;
 
-/// The bytes of a token; twice as many digits.
+/// The length of a token in bytes; it has twice as many digits.
 const LENGTH: usize = 32;
 /// The longest file that may hold a token or an address, in bytes.
 const MAX_FILE: u64 = 4096;
@@ -35,7 +35,7 @@ pub fn random_id() -> Result<String> {
 }
 
 impl Token {
-    /// Draws a new token.
+    /// Returns a new random token.
     ///
     /// # Errors
     /// `Internal` where the kernel has no random bytes.

@@ -294,9 +294,7 @@ fn statements(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
 struct Words<'a> {
     text: &'a str,
     /// The offset of the next character.
-    /// The offset of the next character.
     at: usize,
-    /// The offset of the statement's end.
     /// The offset of the statement's end.
     end: usize,
 }

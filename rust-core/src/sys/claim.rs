@@ -218,7 +218,7 @@ impl<T, G> ClaimCell<T, G> {
         self.try_borrow().unwrap_or_else(|| self.await_value())
     }
 
-    /// Returns the slow path of [`ClaimCell::borrow`].
+    /// The slow path of [`ClaimCell::borrow`].
     #[cold]
     fn await_value(&self) -> Borrowed<'_, T, G> {
         /// The library has the value for the time of one short frame, which is less than parking

@@ -67,8 +67,8 @@ pub(super) fn skip(input: &mut Input<'_>, kind: u8) -> Result<()> {
     let at = input.at;
     // The length of the content, for types where it does not depend on the content.
     let fixed = match kind {
+        // Types without content: null, undefined, max key, min key.
         NULL | 0x06 | 0x7f | 0xff => 0,
-        // Types without content: null, undefined, max key, min key are above.
         BOOLEAN => 1,
         INT32 => 4,
         DOUBLE | DATETIME | INT64 | 0x11 => 8,
@@ -83,8 +83,7 @@ pub(super) fn skip(input: &mut Input<'_>, kind: u8) -> Result<()> {
             string(input)?;
             12
         }
-        // Documents, arrays and
-        // code with scope have a length that includes its own four bytes.
+        // Documents, arrays and code with scope have a length that includes its own four bytes.
         DOCUMENT | ARRAY | 0x0f => {
             let length = length(input, 5)?;
             length - 4

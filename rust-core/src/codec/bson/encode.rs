@@ -1,7 +1,7 @@
 //! Values to BSON: the [`Plain`] part, in front of which `Escape` handles the other kinds.
 //!
 //! A document's length is in front of it, so four bytes are reserved and filled in at its end. An
-//!  element's type is in front of its key, so a byte is reserved and filled in with the value.
+//! element's type is in front of its key, so a byte is reserved and filled in with the value.
 
 use super::element::{cstring, skip};
 use super::{
@@ -253,7 +253,7 @@ impl Plain for Encoder<'_> {
         let Some(map) = self.open.last() else {
             return Err(Error::new(ErrorKind::Internal, "a key came outside a map"));
         };
-        // The length stays in place; only the entries are taken back.
+        // The length stays in place; only the entries are removed.
         let from = map.length_at + 4;
         let written = self.out.content(from).to_vec();
         self.out.truncate(from);

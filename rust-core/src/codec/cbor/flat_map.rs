@@ -56,7 +56,7 @@ impl<'a> FlatMap<'a> {
         check(bytes).is_some()
     }
 
-    /// Returns the map of bytes that were [checked](FlatMap::check). Bytes that were not may hide entries, and do no other harm.
+    /// Returns the map of bytes that were [checked](FlatMap::check). In other bytes entries may not be found; nothing else can go wrong.
     #[inline]
     pub fn of_checked(bytes: &'a [u8]) -> FlatMap<'a> {
         FlatMap(bytes)
@@ -149,7 +149,7 @@ fn checked(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// Returns the value that begins at `at`, and the position behind it; `str` makes its text of bytes.
+/// Returns the value that begins at `at`, and the position behind it; `str` converts bytes to text.
 #[inline(always)]
 fn value<'a>(
     bytes: &'a [u8],
@@ -319,7 +319,7 @@ mod tests {
                 let keys: Vec<_> = entries.iter().map(|(key, _)| key.as_str()).collect();
                 let there =
                     entries.iter().enumerate().map(|(i, (_, value))| (i < count).then(|| value.clone()));
-                // By their text: NaN equals nothing.
+                // Compared by their debug text, because NaN does not equal itself.
                 let expected = format!("{:?}", Some(there.collect::<Vec<_>>()));
                 assert_eq!(format!("{:?}", flat(&bytes, &keys)), expected);
             }

@@ -98,7 +98,7 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
             b'-' | b'0'..=b'9' => number::send(self.text, at, self.sink).map(|end| self.at = end),
             b'{' => self.object(),
             b'[' => self.array(),
-            // Three words; anything else is reported at the first byte that differs.
+            // The literal names; anything else is reported at the first byte that differs.
             b't' => self.word("true").and_then(|()| self.sink.bool(true)),
             b'f' => self.word("false").and_then(|()| self.sink.bool(false)),
             b'n' => self.word("null").and_then(|()| self.sink.null()),
