@@ -1,8 +1,8 @@
-//! Linkspan joins programs in different languages on one machine: channels, requests and replies, publish and subscribe, over
-//! shared memory or Unix sockets, with one model of values in JSON, CBOR, BSON and Smile.
+//! Linkspan joins programs in different languages on one machine: channels, requests and replies, publish and
+//! subscribe, over shared memory or Unix sockets, with one model of values in JSON, CBOR, BSON and Smile.
 //!
-//! A program names an endpoint, picks a pattern, and sends values. Nothing has to run beside it, neither side has to start
-//! first, and either may end and restart.
+//! A program names an endpoint, picks a pattern, and sends values. Nothing has to run beside it, neither side
+//! has to start first, and either may end and restart.
 //!
 //! ```
 //! use std::time::Duration;

@@ -1,19 +1,22 @@
 //! Deadlines between machines whose clocks differ: a lower bound of the time on another machine's clock.
 //!
-//! A deadline is sent as a time of its receiver's clock, so the receiver compares it with its own clock, whatever the delay of the
-//! message. The sender computes that clock from the receiver's messages, each of which has the time at which it was sent. Because of
-//! their delay the receiver's clock is ahead of the computed time, and never behind it: a deadline is early by at most the shortest
-//! delay of the last minutes. Steps of the wall clock do not change these clocks.
+//! A deadline is sent as a time of its receiver's clock, so the receiver compares it with its own clock,
+//! whatever the delay of the message. The sender computes that clock from the receiver's messages, each of
+//! which has the time at which it was sent. Because of their delay the receiver's clock is ahead of the
+//! computed time, and never behind it: a deadline is early by at most the shortest delay of the last minutes.
+//! Steps of the wall clock do not change these clocks.
 
 use std::time::Duration;
 
-/// Two clocks may differ in rate by one part in this many: Linux slews each by at most 500 parts in a million.
+/// Two clocks may differ in rate by one part in this many: Linux slews each by at most 500 parts in a
+/// million.
 const DRIFT: u32 = 1000;
-/// How long the best sample is used before a new search begins. After a clock has stopped, as in a paused virtual machine, the
-/// bound is wrong for at most twice as long.
+/// How long the best sample is used before a new search begins. After a clock has stopped, as in a paused
+/// virtual machine, the bound is wrong for at most twice as long.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// The times of both clocks for one message: the sender's clock when it was sent, and the local clock when it arrived.
+/// The times of both clocks for one message: the sender's clock when it was sent, and the local clock when it
+/// arrived.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     theirs: Duration,
@@ -44,7 +47,8 @@ pub struct PeerClock {
 }
 
 impl PeerClock {
-    /// Adds a message that was sent at `theirs` of the other clock and has arrived at `ours` of the local clock.
+    /// Adds a message that was sent at `theirs` of the other clock and has arrived at `ours` of the local
+    /// clock.
     pub fn received(&mut self, theirs: Duration, ours: Duration) {
         let sample = Sample { theirs, ours };
         match self.best {
@@ -55,7 +59,8 @@ impl PeerClock {
         }
     }
 
-    /// Returns the lower bound of the other clock when the local clock is at `ours`, or `None` if nothing has been received.
+    /// Returns the lower bound of the other clock when the local clock is at `ours`, or `None` if nothing has
+    /// been received.
     pub fn least(&self, ours: Duration) -> Option<Duration> {
         [self.best, self.previous].into_iter().flatten().map(|sample| sample.least(ours)).max()
     }

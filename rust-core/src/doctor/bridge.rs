@@ -1,5 +1,5 @@
-//! The bridge to other machines: the machines that it reaches, its certificate, the clocks, and the names that it does
-//! not relay.
+//! The bridge to other machines: the machines that it reaches, its certificate, the clocks, and the names
+//! that it does not relay.
 //!
 //! A bridge publishes its state at `bridge/status`; without it there is no bridge here, or it has
 //! another name, and nothing is reported.

@@ -1,7 +1,7 @@
 //! A finding of the doctor: the examined thing, its severity and the remedy.
 //!
-//! Findings are texts for a person: the fact, then the remedy with the command to run. Programs that need a reason in a
-//! form that they can compare have the [`ErrorKind`](crate::ErrorKind) of the call that failed.
+//! Findings are texts for a person: the fact, then the remedy with the command to run. Programs that need a
+//! reason in a form that they can compare have the [`ErrorKind`](crate::ErrorKind) of the call that failed.
 
 /// How much a finding matters. Ordered: a problem is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

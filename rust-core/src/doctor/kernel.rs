@@ -1,4 +1,5 @@
-//! The requirements of the transports: features of the kernel that have to exist, and limits that may be too low.
+//! The requirements of the transports: features of the kernel that have to exist, and limits that may be too
+//! low.
 //!
 //! Each feature is tried rather than derived from the version: a container or a sandbox may forbid a
 //! system call that the kernel has.

@@ -11,9 +11,9 @@
 //! | the kernel's features and limits | `kernel` |
 //! | a directory for several users | `setup` |
 //!
-//! `linkspan doctor` prints what [`examine`] returns. Each part tries the system calls that the transports use
-//! rather than comparing versions, so that a sandbox which forbids one of them is found. An examination never
-//! fails as a whole: what cannot be examined is a finding of its own.
+//! `linkspan doctor` prints what [`examine`] returns. Each part tries the system calls that the transports
+//! use rather than comparing versions, so that a sandbox which forbids one of them is found. An examination
+//! never fails as a whole: what cannot be examined is a finding of its own.
 
 mod bridge;
 mod directories;
@@ -30,9 +30,9 @@ pub use setup::setup;
 
 use crate::frame;
 
-/// Examines everything that decides whether two programs on this machine can connect. Removes stale files of dead
-/// processes, and changes nothing else. May take seconds: it queries every open name, and connects to the addresses
-/// that a bridge here does not reach.
+/// Examines everything that decides whether two programs on this machine can connect. Removes stale files of
+/// dead processes, and changes nothing else. May take seconds: it queries every open name, and connects to
+/// the addresses that a bridge here does not reach.
 pub fn examine() -> Vec<Finding> {
     let versions = format!("linkspan {}, protocol version {}", env!("CARGO_PKG_VERSION"), frame::VERSION);
     let mut findings = vec![Finding::fine(versions)];

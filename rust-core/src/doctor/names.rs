@@ -1,4 +1,5 @@
-//! The names in the runtime directory: stale files of dead processes, open names, and schemas that do not fit.
+//! The names in the runtime directory: stale files of dead processes, open names, and schemas that do not
+//! fit.
 //!
 //! Reads the same listing as `linkspan ls`, and removes stale files as any listing does. A directory
 //! that this user may not enter is no finding here: `directories` has reported it.

@@ -132,8 +132,8 @@ fn lock_file(directory: &Path, origin: Origin) -> Option<Fault> {
     let is_shared = directory_facts.st_mode & 0o2070 == 0o2070;
     let is_world_writable = directory_facts.st_mode & 0o002 != 0;
     let is_file = FileType::from_raw_mode(facts.st_mode) == FileType::RegularFile;
-    // Another name of the same file could redirect this, and a file with content is another one that was given this
-    // name.
+    // Another name of the same file could redirect this, and a file with content is another one that was
+    // given this name.
     if !is_file || facts.st_nlink != 1 || facts.st_size != 0 {
         return None;
     }

@@ -1,17 +1,20 @@
-//! Access to the page: the origin of a request, its token, and the headers that restrict the page in the browser.
+//! Access to the page: the origin of a request, its token, and the headers that restrict the page in the
+//! browser.
 //!
-//! A server at loopback is exposed to others. A page of another site in the operator's browser cannot read the
-//! token, but can send requests (cross-site request forgery), or have its own name resolve to this machine and read the
-//! responses (DNS rebinding). Every other user of the machine can connect. So the name of the server in the browser
-//! has to be the server's own, requests that another page made are refused, and reading needs the token as commands do.
+//! A server at loopback is exposed to others. A page of another site in the operator's browser cannot read
+//! the token, but can send requests (cross-site request forgery), or have its own name resolve to this
+//! machine and read the responses (DNS rebinding). Every other user of the machine can connect. So the name
+//! of the server in the browser has to be the server's own, requests that another page made are refused, and
+//! reading needs the token as commands do.
 
 use std::net::IpAddr;
 
 use super::problem::Problem;
 use crate::error::{ErrorKind, quoted};
 
-/// The headers of every response: the page loads nothing from elsewhere, runs nothing inline, and stands in no frame.
-/// `cache-control` is missing here: responses are `no-store`, but the page's files are `no-cache` with an entity tag.
+/// The headers of every response: the page loads nothing from elsewhere, runs nothing inline, and stands in
+/// no frame. `cache-control` is missing here: responses are `no-store`, but the page's files are `no-cache`
+/// with an entity tag.
 pub const SECURITY_HEADERS: [(&str, &str); 6] = [
     (
         "content-security-policy",
@@ -25,8 +28,8 @@ pub const SECURITY_HEADERS: [(&str, &str); 6] = [
     ("cross-origin-opener-policy", "same-origin"),
 ];
 
-/// The part of a request that a web server has before it reads the body. A missing header is `None`; a web server that
-/// sees a header twice refuses the request itself.
+/// The part of a request that a web server has before it reads the body. A missing header is `None`; a web
+/// server that sees a header twice refuses the request itself.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct RequestHead<'a> {
     /// Such as `GET`.
@@ -58,14 +61,14 @@ pub struct Origin {
     pub port: u16,
     /// Whether other machines may connect, by an IP address of this machine.
     pub remote: bool,
-    /// Authorities that the operator names, such as `lab.example` or `lab.example:8443`. With one of them requests
-    /// come from anywhere, through a proxy.
+    /// Authorities that the operator names, such as `lab.example` or `lab.example:8443`. With one of them
+    /// requests come from anywhere, through a proxy.
     pub hosts: Vec<String>,
 }
 
 impl Origin {
-    /// Returns whether this authority is one of this page. An IP address cannot be made to resolve to something else,
-    /// and browsers query no name server for `localhost`.
+    /// Returns whether this authority is one of this page. An IP address cannot be made to resolve to
+    /// something else, and browsers query no name server for `localhost`.
     pub fn has(&self, authority: &str) -> bool {
         if self.hosts.iter().any(|host| !host.is_empty() && host.eq_ignore_ascii_case(authority)) {
             return true;
@@ -92,7 +95,8 @@ impl Origin {
     /// Refuses a request that was meant for another name, or that another site's page made.
     ///
     /// # Errors
-    /// 400 without `Host`, 421 for a name that is not this page's, 403 for a request of another page or another machine.
+    /// 400 without `Host`, 421 for a name that is not this page's, 403 for a request of another page or
+    /// another machine.
     pub fn check(&self, request: &RequestHead) -> Result<(), Problem> {
         let Some(host) = request.host.filter(|host| !host.is_empty()) else {
             return Err(Problem::new(400, ErrorKind::Malformed, "the request has no Host header"));
@@ -116,7 +120,8 @@ impl Origin {
         }
         match request.fetch_site {
             None | Some("same-origin" | "none") => Ok(()),
-            // A link on another page may lead here: the page itself contains no data, and opening it changes nothing.
+            // A link on another page may lead here: the page itself contains no data, and opening it changes
+            // nothing.
             Some(_)
                 if request.method == "GET"
                     && request.path == "/"

@@ -16,14 +16,15 @@ const MEMBERS: [&str; 5] = ["command", "arguments", "id", "within", "wait"];
 pub struct CommandBody {
     /// The command, with an id: the body's, or a new one.
     pub request: CommandRequest,
-    /// Whether the response waits for the command's end; otherwise the response says that the service accepted it.
+    /// Whether the response waits for the command's end; otherwise the response says that the service
+    /// accepted it.
     pub wait: bool,
 }
 
 impl CommandBody {
-    /// Decodes a JSON object with the members `command` (text), `arguments` (anything; null where missing), `id` (text of 1 to
-    /// 64 bytes), `within` (seconds, more than 0 and at most [`MAX_WITHIN`]; [`DEFAULT_WITHIN`] where missing) and `wait` (true
-    /// where missing).
+    /// Decodes a JSON object with the members `command` (text), `arguments` (anything; null where missing),
+    /// `id` (text of 1 to 64 bytes), `within` (seconds, more than 0 and at most [`MAX_WITHIN`];
+    /// [`DEFAULT_WITHIN`] where missing) and `wait` (true where missing).
     ///
     /// # Errors
     /// 413 for a body of more than [`MAX_BODY`] bytes; 400 for anything but such an object.
@@ -70,7 +71,8 @@ impl CommandBody {
     }
 }
 
-/// Returns the status of an answer for which there is no [`Problem`]: 202 while the command is under way, otherwise 200.
+/// Returns the status of an answer for which there is no [`Problem`]: 202 while the command is under way,
+/// otherwise 200.
 pub fn answer_status(answer: &Answer) -> u16 {
     if answer.outcome == Outcome::Accepted { 202 } else { 200 }
 }

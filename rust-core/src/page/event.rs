@@ -17,8 +17,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// Returns the event for a result of [`crate::Controller::next`]; `None` for a kind that a later controller added,
-    /// which this page does not show.
+    /// Returns the event for a result of [`crate::Controller::next`]; `None` for a kind that a later
+    /// controller added, which this page does not show.
     ///
     /// # Errors
     /// `Missing` and `WrongType` for values that no controller pushes.

@@ -1,8 +1,9 @@
 //! The rules of the controller's page, for every web server that serves it.
 //!
-//! The shell program serves the page, and so does a PHP application. Both use this module for access, the HTTP status
-//! and body of an error, and the meaning of a command in a request's body; neither has rules of its own. Nothing here
-//! opens a socket or waits: the web server passes in what it received, and sends the result.
+//! The shell program serves the page, and so does a PHP application. Both use this module for access, the
+//! HTTP status and body of an error, and the meaning of a command in a request's body; neither has rules of
+//! its own. Nothing here opens a socket or waits: the web server passes in what it received, and sends the
+//! result.
 //!
 //! The order of a request:
 //!

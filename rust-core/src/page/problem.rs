@@ -1,4 +1,5 @@
-//! Errors as problem details of HTTP (RFC 9457): the status, the headers, and the body with the error's code, name and text.
+//! Errors as problem details of HTTP (RFC 9457): the status, the headers, and the body with the error's code,
+//! name and text.
 
 use super::limits::MAX_BODY;
 use crate::codec::{self, Encoding};
@@ -63,8 +64,8 @@ impl Problem {
         }))
     }
 
-    /// Returns an error that another program reported: its own code, name and text, with the status of the kind that this program
-    /// gives it.
+    /// Returns an error that another program reported: its own code, name and text, with the status of the
+    /// kind that this program gives it.
     pub fn remote(kind: ErrorKind, failure: &RemoteFailure) -> Problem {
         let mut problem = Problem::new(status(kind), kind, failure.text.clone());
         problem.0.code = failure.code;
@@ -72,17 +73,20 @@ impl Problem {
         problem
     }
 
-    /// Returns the problem of a controller that cannot be reached: 503 for any error, because a later request may succeed.
+    /// Returns the problem of a controller that cannot be reached: 503 for any error, because a later request
+    /// may succeed.
     pub fn unreachable(error: &Error) -> Problem {
         Problem::new(503, error.kind(), error.text())
     }
 
-    /// Returns the problem of a body of more than [`MAX_BODY`](super::MAX_BODY) bytes, for a web server that stops reading there.
+    /// Returns the problem of a body of more than [`MAX_BODY`](super::MAX_BODY) bytes, for a web server that
+    /// stops reading there.
     pub fn body_too_long() -> Problem {
         Problem::new(413, ErrorKind::TooLarge, format!("the body of a request has at most {MAX_BODY} bytes"))
     }
 
-    /// Returns the problem of a method that the address does not take; `allow` lists those that it takes, separated by commas.
+    /// Returns the problem of a method that the address does not take; `allow` lists those that it takes,
+    /// separated by commas.
     pub fn method(allow: &str) -> Problem {
         let detail = format!("this address accepts only the method {allow}");
         let mut problem = Problem::new(405, ErrorKind::Unsupported, detail);
@@ -90,7 +94,8 @@ impl Problem {
         problem
     }
 
-    /// Returns the problem of an answer Failed or Rejected, with the answer in its body; none for Done and Accepted.
+    /// Returns the problem of an answer Failed or Rejected, with the answer in its body; none for Done and
+    /// Accepted.
     pub fn of_answer(answer: &Answer) -> Option<Problem> {
         let error = answer.clone().into_result().err()?;
         let mut problem = Problem::from(&error);

@@ -43,11 +43,12 @@ impl Token {
         random::digits::<LENGTH>().map(Token)
     }
 
-    /// Reads the token in a file, which holds either the token alone or the page's address with it; none where there is no file.
+    /// Reads the token in a file, which holds either the token alone or the page's address with it; none
+    /// where there is no file.
     ///
     /// # Errors
-    /// `PermissionDenied` where the file is a link, another user's, not a regular file, or readable by others; `Malformed`
-    /// where it holds something else; and errors of the system.
+    /// `PermissionDenied` where the file is a link, another user's, not a regular file, or readable by
+    /// others; `Malformed` where it holds something else; and errors of the system.
     pub fn from_file(path: &Path) -> Result<Option<Token>> {
         let Some((text, mode)) = read_private(path)? else { return Ok(None) };
         if mode & 0o077 != 0 {
@@ -86,17 +87,20 @@ impl Token {
         &self.0
     }
 
-    /// Returns the page's address with the token. Browsers send what follows `#` to no server, and no log has it.
+    /// Returns the page's address with the token. Browsers send what follows `#` to no server, and no log has
+    /// it.
     pub fn address(&self, host: &str) -> String {
         format!("http://{host}/#token={}", self.0)
     }
 }
 
-/// Returns the text and the mode of a file that this user owns; none where there is no file. In a directory that a group shares,
-/// another member may have put a link, a pipe without a writer, or a page of their own in its place.
+/// Returns the text and the mode of a file that this user owns; none where there is no file. In a directory
+/// that a group shares, another member may have put a link, a pipe without a writer, or a page of their own
+/// in its place.
 ///
 /// # Errors
-/// `PermissionDenied` for what is not a regular file of this user's with at most 4,096 bytes of text; and errors of the system.
+/// `PermissionDenied` for what is not a regular file of this user's with at most 4,096 bytes of text; and
+/// errors of the system.
 pub fn read_private(path: &Path) -> Result<Option<(String, u32)>> {
     let failed =
         |e: std::io::Error| Error::os(format!("reading {}", path.display()), e.raw_os_error().unwrap_or(0));

@@ -99,8 +99,8 @@ impl Region {
         Ok(bytes)
     }
 
-    /// Returns the text at an offset, up to the first NUL or the end. `Malformed` where it is not UTF-8, `TooLarge`
-    /// where there is no NUL within 16 MiB.
+    /// Returns the text at an offset, up to the first NUL or the end. `Malformed` where it is not UTF-8,
+    /// `TooLarge` where there is no NUL within 16 MiB.
     pub fn text(&self, offset: u64) -> Result<String> {
         self.find_text(offset).map_err(|e| e.on(&self.source))
     }
@@ -168,7 +168,8 @@ impl Region {
         for _ in 0..TRIES {
             let before = count()?;
             let bytes = self.copy(offset, layout.end())?;
-            // Each copy is a system call, and calls are not reordered: the counter is read before and after the fields.
+            // Each copy is a system call, and calls are not reordered: the counter is read before and after
+            // the fields.
             let (within, after) = (&bytes[at..at + length], count()?);
             if layout.is_even(&before) && before == within && before == after {
                 return layout.values(&bytes);

@@ -25,8 +25,8 @@ pub enum Side {
     /// The program that writes: fields that the schema does not have are errors, and so are old
     /// names.
     Writer,
-    /// The program that reads: fields that it does not know are passed on unchecked, since a newer writer may send them; aliases are
-    /// accepted, and so are an enum's unknown names where the field has a default.
+    /// The program that reads: fields that it does not know are passed on unchecked, since a newer writer may
+    /// send them; aliases are accepted, and so are an enum's unknown names where the field has a default.
     Reader,
 }
 
@@ -515,7 +515,8 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.enter(open);
         self.inner.begin_map(len)
     }
-    /// A field's own name is accounted for here; any other key goes to the sink behind first, which may find it repeated.
+    /// A field's own name is accounted for here; any other key goes to the sink behind first, which may find
+    /// it repeated.
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         if self.own_key(key.as_bytes())? {

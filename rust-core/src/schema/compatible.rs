@@ -81,7 +81,8 @@ impl Schema {
         comparison.found
     }
 
-    /// Returns `SchemaMismatch` with the differences, unless this reader can read every message that `writer` allows.
+    /// Returns `SchemaMismatch` with the differences, unless this reader can read every message that `writer`
+    /// allows.
     pub fn check_writer(&self, writer: &Schema) -> crate::Result<()> {
         let found = self.cannot_read(writer);
         if found.is_empty() {

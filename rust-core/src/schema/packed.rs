@@ -115,7 +115,8 @@ fn place<'a>(
         }
         let (size, alignment) = match &field.of.kind {
             Kind::Record(inner) => {
-                // The first pass computes its alignment, which decides its offset; the second places its fields.
+                // The first pass computes its alignment, which decides its offset; the second places its
+                // fields.
                 let (size, alignment) = place(inner, &name, 0, &mut Vec::new())?;
                 let offset = end.next_multiple_of(alignment);
                 place(inner, &name, base + offset, places)?;

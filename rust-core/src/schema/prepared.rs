@@ -43,8 +43,8 @@ pub(crate) enum Readers {
 }
 
 impl PreparedSchema {
-    /// Computes the canonical form and the fingerprint. It takes a schema without a canonical form as well, so
-    /// that a builder of options needs no `Result`; opening an object with it fails.
+    /// Computes the canonical form and the fingerprint. It takes a schema without a canonical form as well,
+    /// so that a builder of options needs no `Result`; opening an object with it fails.
     pub fn new(schema: Schema) -> Arc<PreparedSchema> {
         let form = schema.to_bytes().unwrap_or_default();
         let fingerprint = Sha256::digest(&form).into();

@@ -79,8 +79,9 @@ impl Command {
         }
     }
 
-    /// Returns the command of this name. Names that are not predefined are commands of a service's own: 1 to 64 characters of
-    /// `[A-Za-z0-9._-]` with at least one small letter; others are reserved. `OutOfRange` for an invalid name.
+    /// Returns the command of this name. Names that are not predefined are commands of a service's own: 1 to
+    /// 64 characters of `[A-Za-z0-9._-]` with at least one small letter; others are reserved. `OutOfRange`
+    /// for an invalid name.
     pub fn from_name(name: &str) -> Result<Command> {
         if let Some(known) = Command::ALL.into_iter().find(|command| command.name() == name) {
             return Ok(known);
@@ -208,8 +209,8 @@ impl Answer {
         })
     }
 
-    /// Returns the value of DONE, or the error of FAILED or REJECTED: `Remote` with the service's own error, or the kind that it
-    /// carries, such as `InvalidState` or `Timeout`.
+    /// Returns the value of DONE, or the error of FAILED or REJECTED: `Remote` with the service's own error,
+    /// or the kind that it carries, such as `InvalidState` or `Timeout`.
     pub fn into_result(self) -> Result<Value> {
         match self.failure {
             None => Ok(self.value),
@@ -231,7 +232,8 @@ pub fn failure_of(error: &Error) -> RemoteFailure {
     }
 }
 
-/// Converts an error from its form in messages: a kind of this library is restored, any other error is `Remote`.
+/// Converts an error from its form in messages: a kind of this library is restored, any other error is
+/// `Remote`.
 pub fn error_of(failure: RemoteFailure) -> Error {
     let kind = u16::try_from(failure.code).ok().and_then(ErrorKind::from_code);
     match kind {

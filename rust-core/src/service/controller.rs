@@ -27,14 +27,15 @@ use crate::value::{Map, Value};
 /// The options of [`Controller::watch`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WatchOptions {
-    /// The period of sampling the services' data, at least 10 ms; `None` for never. Data are sent when they have changed.
+    /// The period of sampling the services' data, at least 10 ms; `None` for never. Data are sent when they
+    /// have changed.
     pub data_every: Option<Duration>,
     /// The names of the services, registered or not; empty for all.
     pub services: Vec<String>,
 }
 
-/// A client of the program `linkspan controller`, or of the server in the crate `linkspan-controller`: lists the registered
-/// services and sends them commands.
+/// A client of the program `linkspan controller`, or of the server in the crate `linkspan-controller`: lists
+/// the registered services and sends them commands.
 ///
 /// ```no_run
 /// # use linkspan::{Command, Controller, Timeout, Value};
@@ -46,9 +47,9 @@ pub struct WatchOptions {
 /// # }
 /// ```
 ///
-/// Requests are idempotent: if the controller restarts during one, the client sends it again by itself, and a command keeps its
-/// id, so that the service carries it out once. Any number of threads may send requests, which take turns; one at a time may
-/// wait in [`Controller::next`].
+/// Requests are idempotent: if the controller restarts during one, the client sends it again by itself, and a
+/// command keeps its id, so that the service carries it out once. Any number of threads may send requests,
+/// which take turns; one at a time may wait in [`Controller::next`].
 pub struct Controller {
     /// For requests.
     channel: Channel,
@@ -78,9 +79,9 @@ impl Controller {
     /// The default endpoint.
     pub const ENDPOINT: &str = "unix:controller";
 
-    /// Connects to a controller, and reconnects after each lost connection. Returns `NotFound` if none listens by the deadline and
-    /// `InvalidState` if something else listens. The options `timeout`, `client_id`, `on_wait` and so on apply; the client sets
-    /// delivery and idempotence itself.
+    /// Connects to a controller, and reconnects after each lost connection. Returns `NotFound` if none
+    /// listens by the deadline and `InvalidState` if something else listens. The options `timeout`,
+    /// `client_id`, `on_wait` and so on apply; the client sets delivery and idempotence itself.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Controller> {
         let mut options = options.clone();
         options.pattern = Pattern::Controller;
@@ -100,7 +101,8 @@ impl Controller {
         Ok(controller)
     }
 
-    /// Like [`Controller::connect`], but returns the client of an earlier call with the same endpoint and options if there is one.
+    /// Like [`Controller::connect`], but returns the client of an earlier call with the same endpoint and
+    /// options if there is one.
     pub fn persistent<'a>(
         endpoint: &str,
         options: &Options,
@@ -165,7 +167,8 @@ impl Controller {
         explain(error, &self.shown)
     }
 
-    /// Returns the records of all services sorted by name: an array of maps as [`Controller::status`] returns them.
+    /// Returns the records of all services sorted by name: an array of maps as [`Controller::status`] returns
+    /// them.
     pub fn services<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
         let mut waiting = self.start(wait);
         let mut services: Vec<Value> = Vec::new();
@@ -182,23 +185,26 @@ impl Controller {
         }
     }
 
-    /// Returns the record of one service from the controller's registry. `NotFound` for an unknown name; the error lists known ones.
+    /// Returns the record of one service from the controller's registry. `NotFound` for an unknown name; the
+    /// error lists known ones.
     ///
-    /// A map: `name`; `view` (CONNECTED, STALE, DISCONNECTED, GONE); `state`; `since` (a timestamp); `busy` (seconds) and
-    /// `doing`, absent while it is idle; `steps`; `reason`, a problem that it reports, and `problem`, a problem that the controller
-    /// sees, both "" for none; `epoch`, `pid`, `program`, `description`, `commands` (its own commands),
-    /// `every` (seconds, absent without a period), `source`; `first_seen` and `last_seen` (timestamps); `connections`; `answered`
-    /// (`accepted`, `done`, `failed`, `rejected`: counts); `open` (commands under way); `allowed` (the commands that its state
-    /// permits now; none while it is disconnected).
+    /// A map: `name`; `view` (CONNECTED, STALE, DISCONNECTED, GONE); `state`; `since` (a timestamp); `busy`
+    /// (seconds) and `doing`, absent while it is idle; `steps`; `reason`, a problem that it reports, and
+    /// `problem`, a problem that the controller sees, both "" for none; `epoch`, `pid`, `program`,
+    /// `description`, `commands` (its own commands), `every` (seconds, absent without a period), `source`;
+    /// `first_seen` and `last_seen` (timestamps); `connections`; `answered` (`accepted`, `done`, `failed`,
+    /// `rejected`: counts); `open` (commands under way); `allowed` (the commands that its state permits now;
+    /// none while it is disconnected).
     pub fn status<'a>(&self, service: &str, wait: impl Into<Wait<'a>>) -> Result<Value> {
         self.call(request_map("status", [("service", service.into())]), &mut self.start(wait))
     }
 
     /// Sends a command to a service, waits until it is done, and returns its value.
     ///
-    /// The given time is also the command's deadline, until when a disconnected service may reconnect. Errors: `InvalidState`
-    /// if the state forbids the command; `Timeout` if it was not done in time; `Disconnected` if the service did not reconnect or
-    /// restarted; `NotFound` for an unknown name; `Remote` with the error of the service's own code.
+    /// The given time is also the command's deadline, until when a disconnected service may reconnect.
+    /// Errors: `InvalidState` if the state forbids the command; `Timeout` if it was not done in time;
+    /// `Disconnected` if the service did not reconnect or restarted; `NotFound` for an unknown name; `Remote`
+    /// with the error of the service's own code.
     pub fn command<'a>(
         &self,
         service: &str,
@@ -239,8 +245,8 @@ impl Controller {
         self.send_command(service, &request, "accepted", &mut self.start(wait))
     }
 
-    /// Sends a command with the caller's id, deadline and incarnation, and returns its final answer, whatever the outcome. The same
-    /// id means the same command, and returns the same answer for ten minutes.
+    /// Sends a command with the caller's id, deadline and incarnation, and returns its final answer, whatever
+    /// the outcome. The same id means the same command, and returns the same answer for ten minutes.
     pub fn request<'a>(
         &self,
         service: &str,
@@ -285,15 +291,15 @@ impl Controller {
         Answer::from_value(&self.call(Value::Map(map), waiting)?)
     }
 
-    /// Returns the answer to a command: the final one, or ACCEPTED while it is under way. `NotFound` for an id that was not
-    /// used in the last ten minutes.
+    /// Returns the answer to a command: the final one, or ACCEPTED while it is under way. `NotFound` for an
+    /// id that was not used in the last ten minutes.
     pub fn answer<'a>(&self, service: &str, id: &str, wait: impl Into<Wait<'a>>) -> Result<Answer> {
         let request = request_map("answer", [("service", service.into()), ("id", id.into())]);
         Answer::from_value(&self.call(request, &mut self.start(wait))?)
     }
 
-    /// Returns the last lines of the controller's log, or of one service's: an array of maps with `at` (timestamp), `service` (null
-    /// if it is about none), `level` and `text`, the oldest first.
+    /// Returns the last lines of the controller's log, or of one service's: an array of maps with `at`
+    /// (timestamp), `service` (null if it is about none), `level` and `text`, the oldest first.
     pub fn log<'a>(&self, service: Option<&str>, lines: usize, wait: impl Into<Wait<'a>>) -> Result<Value> {
         let lines = ("lines", Value::from(lines as u64));
         let request = match service {
@@ -308,15 +314,16 @@ impl Controller {
         self.call(request_map("forget", [("service", service.into())]), &mut self.start(wait)).map(drop)
     }
 
-    /// Returns statistics of the controller, a map: `services`, `views` (services per view), `links`, `clients`, `watchers`, `open`
-    /// (commands under way), `commands` (`accepted`, `done`, `failed`, `rejected`), `messages` (`received`, `sent`), `memory` (bytes),
-    /// `processor` and `uptime` (seconds), `endpoints`, `controller` (the number of this incarnation).
+    /// Returns statistics of the controller, a map: `services`, `views` (services per view), `links`,
+    /// `clients`, `watchers`, `open` (commands under way), `commands` (`accepted`, `done`, `failed`,
+    /// `rejected`), `messages` (`received`, `sent`), `memory` (bytes), `processor` and `uptime` (seconds),
+    /// `endpoints`, `controller` (the number of this incarnation).
     pub fn stats<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
         self.call(request_map("stats", []), &mut self.start(wait))
     }
 
-    /// Subscribes [`Controller::next`] to events about these services: first their records, then what changes. The client
-    /// subscribes again if the controller restarts. A second call replaces the first.
+    /// Subscribes [`Controller::next`] to events about these services: first their records, then what
+    /// changes. The client subscribes again if the controller restarts. A second call replaces the first.
     pub fn watch(&self, what: &WatchOptions) -> Result<()> {
         for name in &what.services {
             check_known_name(name)?;
@@ -340,18 +347,20 @@ impl Controller {
         }
         let mut options = self.options.clone();
         (options.idempotent, options.delivery) = (false, Some(Delivery::BestEffort));
-        // The controller answers requests on the newest link of each incarnation, so this link needs one of its own.
+        // The controller answers requests on the newest link of each incarnation, so this link needs one of
+        // its own.
         options.client_id = None;
         let channel = Channel::dial(&self.shown, &options)?;
         *watching = Some(Arc::new(Watching { channel, wanted: Mutex::new(wanted) }));
         Ok(())
     }
 
-    /// Returns the next event, a map with `what`: `service` (and `service`, its record), `gone` (and
-    /// `name`: it was removed), `data` (and `name`, `at`, `value`), `log` (and `entry`), `missed` (and `count`: events that were
-    /// dropped because they were not read in time; the current records follow).
+    /// Returns the next event, a map with `what`: `service` (and `service`, its record), `gone` (and `name`:
+    /// it was removed), `data` (and `name`, `at`, `value`), `log` (and `entry`), `missed` (and `count`:
+    /// events that were dropped because they were not read in time; the current records follow).
     ///
-    /// Waits forever by default; `Timeout` once the given time has passed. `InvalidState` before [`Controller::watch`].
+    /// Waits forever by default; `Timeout` once the given time has passed. `InvalidState` before
+    /// [`Controller::watch`].
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
         let mut waiting = wait.into().start(Timeout::Forever);
         let watching = self.watched()?;
@@ -392,7 +401,8 @@ impl Controller {
         self.watching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the client: a thread that waits in it gets `InvalidState`. Commands under way are still carried out.
+    /// Closes the client: a thread that waits in it gets `InvalidState`. Commands under way are still carried
+    /// out.
     pub fn close(&self) {
         // Requests have returned, so nothing is left to be sent.
         let _ = self.channel.close(LINGER);

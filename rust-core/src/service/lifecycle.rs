@@ -125,7 +125,8 @@ pub struct Lifecycle {
     next_step: Duration,
     /// Final answers by id.
     answers: AnswerCache,
-    /// Answers to GET_DATA, which may be many and large and can be repeated, are cached apart so that they displace no others.
+    /// Answers to GET_DATA, which may be many and large and can be repeated, are cached apart so that they
+    /// displace no others.
     data_answers: AnswerCache,
     /// The value of the last GET_DATA that was done.
     data: Option<Value>,
@@ -249,7 +250,8 @@ impl Lifecycle {
         actions
     }
 
-    /// Handles a command whose deadline had passed by `late` when it arrived, as after a network was cut: it is never carried out.
+    /// Handles a command whose deadline had passed by `late` when it arrived, as after a network was cut: it
+    /// is never carried out.
     pub fn late_command(&mut self, request: &CommandRequest, late: Duration, now: Duration) -> Vec<Action> {
         // A repeated command may have been in time before.
         if let Some(known) = self.known(&request.id, now) {
@@ -574,8 +576,8 @@ impl Lifecycle {
         actions
     }
 
-    /// Ends the service when the program makes no more calls: all open commands are answered. FAILED stays FAILED;
-    /// otherwise the service is STOPPED.
+    /// Ends the service when the program makes no more calls: all open commands are answered. FAILED stays
+    /// FAILED; otherwise the service is STOPPED.
     pub fn close(&mut self, now: Duration) -> Vec<Action> {
         let mut actions = self.close_abandoned_task(now);
         if self.ended {

@@ -71,8 +71,8 @@ pub struct ControllerLink {
     pub program_waker: EventFd,
     /// Wakes the writer when it may have something to send or a deadline to check.
     pub(super) writer_waker: EventFd,
-    /// Whether the writer withholds the watchdog notification because a task takes too long, and has to be woken when the task
-    /// finishes.
+    /// Whether the writer withholds the watchdog notification because a task takes too long, and has to be
+    /// woken when the task finishes.
     pub(super) wake_on_finish: AtomicBool,
     /// Ends the pause of the reader when the service ends.
     pub(super) end_waker: EventFd,
@@ -349,8 +349,8 @@ impl ControllerLink {
 }
 
 impl Inner {
-    /// Drops the connection and returns it. The controller sends open commands again on the next one, and the introduction
-    /// carries the state.
+    /// Drops the connection and returns it. The controller sends open commands again on the next one, and the
+    /// introduction carries the state.
     pub(super) fn drop_connection(&mut self) -> Option<Arc<Channel>> {
         (self.introduced, self.last_received) = (false, None);
         self.queued.retain(|message| matches!(message, ToController::Bye(_)));

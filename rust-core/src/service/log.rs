@@ -92,7 +92,8 @@ impl Log {
         self.sent < self.end()
     }
 
-    /// Returns the next lines to send and the number to pass to [`Log::sent`]. Reports how many lines were lost, if any.
+    /// Returns the next lines to send and the number to pass to [`Log::sent`]. Reports how many lines were
+    /// lost, if any.
     pub fn unsent(&self) -> (Vec<LogLine>, u64) {
         let from = self.sent.max(self.first);
         let mut lines = Vec::new();

@@ -1,8 +1,9 @@
-//! Notifications for a supervisor such as systemd: READY, STATUS, STOPPING and WATCHDOG, by the protocol of `sd_notify(3)`.
+//! Notifications for a supervisor such as systemd: READY, STATUS, STOPPING and WATCHDOG, by the protocol of
+//! `sd_notify(3)`.
 //!
-//! A supervisor passes a socket in `$NOTIFY_SOCKET`; without one nothing is sent. [`NotifySocket`] is the socket,
-//! [`NotifyState`] decides what to send as pure state, and [`Supervisor`] combines both for a service's thread. An error is
-//! returned once for the log and has no other effect.
+//! A supervisor passes a socket in `$NOTIFY_SOCKET`; without one nothing is sent. [`NotifySocket`] is the
+//! socket, [`NotifyState`] decides what to send as pure state, and [`Supervisor`] combines both for a
+//! service's thread. An error is returned once for the log and has no other effect.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -14,7 +15,8 @@ use std::time::Duration;
 use super::state::State;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The variables that an independent program must not inherit, because it would notify in place of its parent.
+/// The variables that an independent program must not inherit, because it would notify in place of its
+/// parent.
 pub const NOTIFY_VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// The delay before a notification for a full supervisor is sent again.
@@ -68,7 +70,8 @@ impl NotifySocket {
 
     /// Sends lines of `NAME=VALUE`, each ended by a newline, after the pending ones.
     ///
-    /// Errors: `Full` if the supervisor has no room now; the lines stay pending. After other errors they are dropped.
+    /// Errors: `Full` if the supervisor has no room now; the lines stay pending. After other errors they are
+    /// dropped.
     pub fn send(&mut self, assignments: &str) -> Result<()> {
         let mut all = std::mem::take(&mut self.pending);
         all.push_str(assignments);
@@ -164,8 +167,8 @@ impl NotifyState {
 
     /// Returns the assignments for a state and its reason; empty if nothing has changed.
     ///
-    /// READY is sent when the service first enters a state after STARTING, and never by one that fails or ends before
-    /// that.
+    /// READY is sent when the service first enters a state after STARTING, and never by one that fails or
+    /// ends before that.
     pub fn state(&mut self, state: State, reason: &str) -> String {
         let lives = !matches!(state, State::Starting | State::Stopping | State::Stopped | State::Failed);
         let ends = matches!(state, State::Stopping | State::Stopped);
@@ -175,7 +178,8 @@ impl NotifyState {
         }
     }
 
-    /// Returns the assignments for a program without states: whether it is ready, whether it is stopping, a status line.
+    /// Returns the assignments for a program without states: whether it is ready, whether it is stopping, a
+    /// status line.
     pub fn assignments(&mut self, lives: bool, ends: bool, status: &str) -> String {
         let mut assignments = String::new();
         if lives && !std::mem::replace(&mut self.ready, true) {
@@ -192,9 +196,10 @@ impl NotifyState {
         assignments
     }
 
-    /// Returns when the next watchdog notification is due. `None` without a watchdog, or if the task begun at `doing_since`
-    /// will have lasted longer than the time-out by then: the supervisor then acts on a stuck program although the library's
-    /// thread still runs. A program that waits, paused or for its next step, is not stuck.
+    /// Returns when the next watchdog notification is due. `None` without a watchdog, or if the task begun at
+    /// `doing_since` will have lasted longer than the time-out by then: the supervisor then acts on a stuck
+    /// program although the library's thread still runs. A program that waits, paused or for its next step,
+    /// is not stuck.
     pub fn next_watchdog(&self, doing_since: Option<Duration>, now: Duration) -> Option<Duration> {
         let time = self.watchdog?;
         let due = self.last.map_or(now, |last| last.saturating_add(time / 2).max(now));
@@ -264,8 +269,8 @@ impl Supervisor {
         self.send(&assignments, now)
     }
 
-    /// Returns when [`tick`](Supervisor::tick) is due, for a task begun at `doing_since`. `None` while the task lasts too long: ask again
-    /// when it ends.
+    /// Returns when [`tick`](Supervisor::tick) is due, for a task begun at `doing_since`. `None` while the
+    /// task lasts too long: ask again when it ends.
     pub fn next_due(&self, doing_since: Option<Duration>, now: Duration) -> Option<Duration> {
         self.notify.as_ref()?;
         let watchdog = self.notifier.next_watchdog(doing_since, now);

@@ -32,7 +32,8 @@ pub const MESSAGE_LIMIT: u64 = 1 << 20;
 /// A command as it is sent to a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandRequest {
-    /// Chosen by the sender; the same id means the same command. Empty for commands that the service gives itself.
+    /// Chosen by the sender; the same id means the same command. Empty for commands that the service gives
+    /// itself.
     pub id: Box<str>,
     /// The command.
     pub command: Command,
@@ -121,8 +122,8 @@ pub fn cut(text: &str, length: usize) -> String {
     format!("{}… ({} bytes more)", &text[..end], text.len() - end)
 }
 
-/// Returns how much of the time left the sender of a command keeps for itself, so that the receiver's own answer about a
-/// time-out arrives before the sender's.
+/// Returns how much of the time left the sender of a command keeps for itself, so that the receiver's own
+/// answer about a time-out arrives before the sender's.
 pub fn margin(left: Duration) -> Duration {
     (left / 10).min(Duration::from_millis(250))
 }
@@ -181,7 +182,8 @@ pub struct Introduction {
     pub program: String,
     /// A description for people, in one line.
     pub description: String,
-    /// The commands that it takes besides GET_DATA, PAUSE, RUN, CHECKPOINT, SHUTDOWN and those that the library answers.
+    /// The commands that it takes besides GET_DATA, PAUSE, RUN, CHECKPOINT, SHUTDOWN and those that the
+    /// library answers.
     pub commands: Vec<String>,
     /// Those of GET_DATA and CHECKPOINT that the program cannot carry out; controllers do not offer them.
     pub unsupported: Vec<String>,
@@ -245,7 +247,8 @@ pub enum ToService {
         /// The heartbeat period that it requests.
         heartbeat: Duration,
     },
-    /// The service is refused, for example because its name is in use. The controller then closes the connection.
+    /// The service is refused, for example because its name is in use. The controller then closes the
+    /// connection.
     Refused(RemoteFailure),
     /// Sent after each report. A service that receives nothing for three heartbeats reconnects.
     Beat,

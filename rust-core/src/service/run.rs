@@ -16,8 +16,8 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// The hooks of a service. All of them run in the thread that calls [`run`].
 ///
-/// A hook that fails leaves the state as it was, and the error is the answer to the command. A step or a start that fails
-/// makes the service FAILED, and ends [`run`] with its error.
+/// A hook that fails leaves the state as it was, and the error is the answer to the command. A step or a
+/// start that fails makes the service FAILED, and ends [`run`] with its error.
 pub trait Service {
     /// Opens the resources of the service.
     fn on_start(&mut self) -> Result<()> {
@@ -79,7 +79,8 @@ fn not_known(command: &Command) -> Error {
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// Runs a service until it is shut down, by its controller or by a signal. The default period of steps is one second.
+/// Runs a service until it is shut down, by its controller or by a signal. The default period of steps is one
+/// second.
 ///
 /// Returns the error of a start, a step or a stop that failed; the controller has received it as well.
 pub fn run(service: &mut impl Service, name: &str, options: &ServiceOptions) -> Result<()> {

@@ -33,7 +33,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ServiceOptions {
-    /// The controller's endpoint, of any stream transport. Default: `$LINKSPAN_CONTROLLER`, or `unix:controller`.
+    /// The controller's endpoint, of any stream transport. Default: `$LINKSPAN_CONTROLLER`, or
+    /// `unix:controller`.
     pub controller: String,
     /// The period of its steps; zero for one after the other. `None` for no periodic steps.
     pub every: Option<Duration>,
@@ -49,7 +50,8 @@ pub struct ServiceOptions {
     pub channel: Options,
     /// A callback that runs in a thread of the library when the task under way is cancelled.
     pub on_cancel: Option<OnCancel>,
-    /// Whether SIGTERM and SIGINT mean SHUTDOWN. A second signal cancels the task under way, a third one kills.
+    /// Whether SIGTERM and SIGINT mean SHUTDOWN. A second signal cancels the task under way, a third one
+    /// kills.
     pub handle_signals: bool,
 }
 
@@ -283,7 +285,8 @@ impl ServiceLoop {
         &self.link.identity.name
     }
 
-    /// Returns a descriptor for an event loop: readable while [`ServiceLoop::next`] may have a task without waiting.
+    /// Returns a descriptor for an event loop: readable while [`ServiceLoop::next`] may have a task without
+    /// waiting.
     pub fn fileno(&self) -> RawFd {
         self.epoll.as_raw_fd()
     }

@@ -133,8 +133,8 @@ impl Inner {
         self.introduced && self.busy_check.is_none() && self.lifecycle.running().is_some()
     }
 
-    /// Returns when to check again whether a task takes long. An idle program is not checked, and one with many short steps
-    /// once per period rather than at each step.
+    /// Returns when to check again whether a task takes long. An idle program is not checked, and one with
+    /// many short steps once per period rather than at each step.
     fn next_busy_check(&mut self) -> Option<Duration> {
         let now = Instant::now();
         if self.introduced && self.lifecycle.running().is_some() {
@@ -164,7 +164,8 @@ impl ControllerLink {
         [due, beat, silence].into_iter().flatten().min()
     }
 
-    /// Closes a connection whose controller has missed its beats: the network may have failed without an error from the kernel.
+    /// Closes a connection whose controller has missed its beats: the network may have failed without an
+    /// error from the kernel.
     fn close_silent_connection(&self) {
         let mut inner = self.inner();
         if inner
@@ -228,13 +229,15 @@ impl ControllerLink {
                 return false;
             }
         }
-        // Only a report counts as a heartbeat: answers to a watcher's samples could otherwise postpone reports for ever.
+        // Only a report counts as a heartbeat: answers to a watcher's samples could otherwise postpone
+        // reports for ever.
         if matches!(message, ToController::Report(_)) {
             inner.last_report = Instant::now();
         }
         match lines {
             Some(until) => inner.log.sent(until),
-            // Only this thread removes messages, so the front is still the sent one unless the connection is new.
+            // Only this thread removes messages, so the front is still the sent one unless the connection is
+            // new.
             None if inner.queued.front() == Some(&message) => drop(inner.queued.pop_front()),
             None => {}
         }

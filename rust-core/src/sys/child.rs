@@ -23,8 +23,8 @@ pub fn end_with_us(command: &mut Command) {
         }
         Ok(())
     };
-    // SAFETY: between fork and exec the closure allocates nothing, takes no lock and calls async-signal-safe functions
-    // alone.
+    // SAFETY: between fork and exec the closure allocates nothing, takes no lock and calls async-signal-safe
+    // functions alone.
     unsafe { command.pre_exec(tie) };
 }
 

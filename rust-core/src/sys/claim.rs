@@ -77,9 +77,10 @@ struct Waiter {
     thread: Thread,
 }
 
-// SAFETY: the value is reached through guards alone. `TAKEN` is set by one of them at a time, and the gate is held by one at a
-// time; the first has passed through the gate since it set `TAKEN`, and the second has found it clear. So sharing the cell moves
-// the value between threads, which `T: Send` allows, and never shares it. The gate is a lock, and as such shared.
+// SAFETY: the value is reached through guards alone. `TAKEN` is set by one of them at a time, and the gate is
+// held by one at a time; the first has passed through the gate since it set `TAKEN`, and the second has found
+// it clear. So sharing the cell moves the value between threads, which `T: Send` allows, and never shares it.
+// The gate is a lock, and as such shared.
 unsafe impl<T: Send, G: Send> Sync for ClaimCell<T, G> {}
 
 /// This order, or none in a mutant.
@@ -344,8 +345,9 @@ impl<T, G> Entered<'_, T, G> {
     /// Returns the value, and what the gate protects.
     #[inline]
     pub fn parts(&mut self) -> (&mut T, &mut G) {
-        // SAFETY: `TAKEN` was clear while the gate was held, which it still is: a thread that has set it since passes through the
-        // gate before it makes a guard, and another thread cannot enter. The guard is borrowed alone.
+        // SAFETY: `TAKEN` was clear while the gate was held, which it still is: a thread that has set it
+        // since passes through the gate before it makes a guard, and another thread cannot enter. The guard
+        // is borrowed alone.
         (unsafe { &mut *place(&self.cell.value) }, &mut self.gate)
     }
 }

@@ -24,8 +24,8 @@ pub fn now() -> i64 {
     now.tv_sec.wrapping_mul(SECOND).wrapping_add(now.tv_nsec)
 }
 
-/// Returns the time since this machine was booted, including the time that it was suspended. Steps of the wall clock
-/// do not change it.
+/// Returns the time since this machine was booted, including the time that it was suspended. Steps of the
+/// wall clock do not change it.
 pub fn since_boot() -> Duration {
     // Neither part is negative.
     clock_gettime(ClockId::Boottime).try_into().unwrap_or_default()

@@ -70,7 +70,8 @@ impl<T> Drop for Counted<T> {
     #[inline]
     fn drop(&mut self) {
         if self.place().owners.fetch_sub(1, Ordering::Release) == 1 {
-            // Accesses by other owners come before the drop. A load, because ThreadSanitizer does not support fences.
+            // Accesses by other owners come before the drop. A load, because ThreadSanitizer does not support
+            // fences.
             self.place().owners.load(Ordering::Acquire);
             // SAFETY: `new` leaked this box, and its last owner is gone.
             drop(unsafe { Box::from_raw(self.place.as_ptr()) });

@@ -1,6 +1,7 @@
 //! The CRC-32C of the few words of a header in a ring: eight instructions where the processor has one for it.
 //!
-//! The crate `crc32c` is made for long blocks; for 64 bytes, its choice of a method takes longer than the checksum.
+//! The crate `crc32c` is made for long blocks; for 64 bytes, its choice of a method takes longer than the
+//! checksum.
 
 /// Returns the CRC-32C of these words' bytes, the lowest of each first.
 #[inline]

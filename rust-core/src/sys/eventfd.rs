@@ -47,7 +47,7 @@ pub struct LazyWaker(OnceLock<EventFd>);
 impl LazyWaker {
     /// Wakes the threads that wait, if any thread ever has. Called after the event has happened.
     pub fn wake(&self) {
-        // Pairs with the fence in `wanted`: either this thread sees the eventfd of a waiting
+        // Pairs with the fence in `arm`: either this thread sees the eventfd of a waiting
         // thread, or that one sees the event.
         fence(Ordering::SeqCst);
         if let Some(waker) = self.0.get() {

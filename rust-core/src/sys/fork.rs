@@ -71,8 +71,8 @@ impl Guarded {
     /// The same with a function that closes it.
     pub fn closed_by(fd: OwnedFd, close: fn(OwnedFd)) -> Guarded {
         INSTALL.call_once(|| {
-            // SAFETY: the three handlers are functions of this file that live as long as the process; they only lock
-            // a mutex and call async-signal-safe functions.
+            // SAFETY: the three handlers are functions of this file that live as long as the process; they
+            // only lock a mutex and call async-signal-safe functions.
             unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
         });
         guarded().push(fd.as_raw_fd());
@@ -124,8 +124,8 @@ extern "C" fn in_parent() {
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     let Some(mut all) = HELD.with(|held| held.borrow_mut().take()) else { return };
-    // SAFETY: open, dup2 and close are async-signal-safe; the path is a C string; the numbers are descriptors that this
-    // process owns.
+    // SAFETY: open, dup2 and close are async-signal-safe; the path is a C string; the numbers are descriptors
+    // that this process owns.
     unsafe {
         let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
         for fd in all.drain(..) {

@@ -54,8 +54,8 @@ pub fn wake(word: &AtomicU64, at_most: u32) -> u32 {
 /// address.
 fn low_half(word: &AtomicU64) -> &AtomicU32 {
     const { assert!(cfg!(target_endian = "little")) };
-    // SAFETY: four bytes inside the eight of the word, aligned as it is and alive as long. Only the kernel reads through
-    // this reference, and it reads atomically.
+    // SAFETY: four bytes inside the eight of the word, aligned as it is and alive as long. Only the kernel
+    // reads through this reference, and it reads atomically.
     unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) }
 }
 

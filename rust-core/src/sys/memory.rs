@@ -94,8 +94,9 @@ impl Mapping {
     #[inline]
     fn words(&self, at: usize, count: usize) -> &[AtomicU64] {
         assert!(at.is_multiple_of(8), "words between two words");
-        // SAFETY: these bytes lie inside the mapping (a count that overflows is refused by `range`, too), aligned because
-        // the mapping begins at a page; they live as long as it does. Loads never write, so read-only pages are fine.
+        // SAFETY: these bytes lie inside the mapping (a count that overflows is refused by `range`, too),
+        // aligned because the mapping begins at a page; they live as long as it does. Loads never write, so
+        // read-only pages are fine.
         unsafe { std::slice::from_raw_parts(self.range(at, count.saturating_mul(8)).cast(), count) }
     }
 
@@ -103,8 +104,8 @@ impl Mapping {
     #[inline]
     fn word(&self, at: usize) -> &AtomicU64 {
         assert!(at.is_multiple_of(8), "a word between two words");
-        // SAFETY: eight bytes inside the mapping, aligned because the mapping begins at a page; they live as long as the
-        // mapping does. Loads of this size never write, so read-only pages are fine for them.
+        // SAFETY: eight bytes inside the mapping, aligned because the mapping begins at a page; they live as
+        // long as the mapping does. Loads of this size never write, so read-only pages are fine for them.
         unsafe { AtomicU64::from_ptr(self.range(at, 8).cast()) }
     }
 
@@ -112,9 +113,10 @@ impl Mapping {
     #[inline]
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         let from = self.range(at, into.len());
-        // SAFETY: both ranges are valid for this length and distinct, as `into` is borrowed memory of our own. The
-        // record's header was loaded with acquire, so an honest peer no longer writes here; a dishonest one writes in
-        // its own process and can only spoil the bytes, every pattern of which is a valid `u8`.
+        // SAFETY: both ranges are valid for this length and distinct, as `into` is borrowed memory of our
+        // own. The record's header was loaded with acquire, so an honest peer no longer writes here; a
+        // dishonest one writes in its own process and can only spoil the bytes, every pattern of which is a
+        // valid `u8`.
         unsafe { std::ptr::copy_nonoverlapping(from, into.as_mut_ptr().cast(), into.len()) }
     }
 
@@ -217,14 +219,16 @@ impl MemoryFile {
     /// Returns the first `length` bytes. No thread writes there in the meantime: a writer claims
     /// the file exclusively.
     pub fn bytes(&self, length: usize) -> &[u8] {
-        // SAFETY: these bytes lie inside the mapping and live as long as it does; other processes map it read-only.
+        // SAFETY: these bytes lie inside the mapping and live as long as it does; other processes map it
+        // read-only.
         unsafe { std::slice::from_raw_parts(self.mapping.range(0, length), length) }
     }
 
     /// As [`bytes`](Self::bytes), for writing; other processes may read them, and this one only
     /// through a raw pointer.
     pub fn bytes_mut(&mut self, length: usize) -> &mut [u8] {
-        // SAFETY: as above, and this side has the file alone. Other processes may read, which is no access of this program's.
+        // SAFETY: as above, and this side has the file alone. Other processes may read, which is no access of
+        // this program's.
         unsafe { std::slice::from_raw_parts_mut(self.mapping.range(0, length), length) }
     }
 
@@ -249,8 +253,8 @@ impl MemoryFile {
     #[inline]
     pub fn copy_in(&self, at: usize, from: &[u8]) {
         let to = self.mapping.range(at, from.len());
-        // SAFETY: both ranges are valid for this length and distinct, as `from` is ordinary memory. The callers own the
-        // writing end, and the peer reads here only after a later release store.
+        // SAFETY: both ranges are valid for this length and distinct, as `from` is ordinary memory. The
+        // callers own the writing end, and the peer reads here only after a later release store.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) }
     }
 
@@ -276,7 +280,8 @@ impl MemoryFile {
         {
             use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
             let line: *const i8 = self.mapping.range(at, 1).cast();
-            // SAFETY: a hint that changes nothing, and the address lies inside the mapping. A processor without it does nothing.
+            // SAFETY: a hint that changes nothing, and the address lies inside the mapping. A processor
+            // without it does nothing.
             unsafe { _mm_prefetch::<_MM_HINT_ET0>(line) };
         }
         #[cfg(not(target_arch = "x86_64"))]
@@ -386,12 +391,13 @@ pub(crate) fn prefer_large_pages(block: &mut Vec<u8>) {
     if block.capacity() < LONG {
         return;
     }
-    // Whole pages around it: advice on a part of a mapping splits it, and the allocator can then grow it by copying only.
+    // Whole pages around it: advice on a part of a mapping splits it, and the allocator can then grow it by
+    // copying only.
     let skip = block.as_ptr().addr() % PAGE;
     let length = (skip + block.capacity()).next_multiple_of(PAGE);
     let first = block.as_mut_ptr().wrapping_byte_sub(skip);
-    // SAFETY: each of these pages holds a byte of a block of this process, and the advice does not change what is in a
-    // page. A kernel that ignores it gives small pages, so the result is ignored.
+    // SAFETY: each of these pages holds a byte of a block of this process, and the advice does not change
+    // what is in a page. A kernel that ignores it gives small pages, so the result is ignored.
     let _ = unsafe { rustix::mm::madvise(first.cast(), length, Advice::LinuxHugepage) };
 }
 

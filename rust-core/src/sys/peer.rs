@@ -61,7 +61,8 @@ fn groups(socket: &impl AsFd) -> Result<Vec<u32>> {
     let mut groups = vec![0u32; 64];
     loop {
         let mut length = (groups.len() * size_of::<u32>()) as libc::socklen_t;
-        // SAFETY: the buffer is `length` bytes long and lives through the call; the kernel writes at most that much.
+        // SAFETY: the buffer is `length` bytes long and lives through the call; the kernel writes at most
+        // that much.
         let done = unsafe {
             libc::getsockopt(
                 socket.as_fd().as_raw_fd(),

@@ -1,8 +1,8 @@
 //! Waiting for one of many events, without reading a clock in between.
 //!
-//! Every function that may block takes a [`Waiting`], which has the deadline, the program's tick
-//! and its descriptors that end the wait. A signal ends a wait early (`EINTR`), so that the caller can run the
-//! tick and let the program's signal handlers run.
+//! Every function that may block takes a [`Waiting`], which has the deadline, the program's tick and its
+//! descriptors that end the wait. A signal ends a wait early (`EINTR`), so that the caller can run the tick
+//! and let the program's signal handlers run.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;

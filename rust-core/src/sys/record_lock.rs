@@ -62,7 +62,8 @@ impl Span {
 
 /// Makes one fcntl call; returns 0 or the error's number.
 fn set(file: BorrowedFd<'_>, command: i32, what: &mut libc::flock) -> i32 {
-    // SAFETY: the descriptor is open and `what` is a flock that lives through the call, which may write to it.
+    // SAFETY: the descriptor is open and `what` is a flock that lives through the call, which may write to
+    // it.
     let done = unsafe { libc::fcntl(file.as_raw_fd(), command, std::ptr::from_mut(what)) };
     if done == 0 { 0 } else { std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO) }
 }

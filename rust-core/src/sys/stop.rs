@@ -100,8 +100,8 @@ fn install(patience: u32) -> Result<Watch> {
             if disposition(signal) != Some(libc::SIG_DFL) {
                 continue;
             }
-            // SAFETY: the sigaction lives through the call, and the handler only touches atomics and calls functions
-            // that are async-signal-safe.
+            // SAFETY: the sigaction lives through the call, and the handler only touches atomics and calls
+            // functions that are async-signal-safe.
             let done = unsafe {
                 let mut new: libc::sigaction = std::mem::zeroed();
                 new.sa_sigaction = handler();
@@ -166,8 +166,8 @@ pub fn count() -> u32 {
 }
 
 /// Returns a descriptor that is readable once a signal has arrived; valid after [`watch`] or
-/// [`watch_patiently`]. Each further signal signals it again. It is never drained, because several threads may wait for
-/// it: one that wants each signal waits with [`Interest::ET`](crate::sys::poll::Interest::ET).
+/// [`watch_patiently`]. Each further signal signals it again. It is never drained, because several threads
+/// may wait for it: one that wants each signal waits with [`Interest::ET`](crate::sys::poll::Interest::ET).
 pub fn waker() -> BorrowedFd<'static> {
     let fd: RawFd = WAKER.load(Ordering::Acquire);
     // SAFETY: `watch` has stored an open descriptor, which is never closed.

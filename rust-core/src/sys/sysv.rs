@@ -80,9 +80,9 @@ impl Attached {
             // SAFETY: `at` is below the length of the attached range.
             let from = unsafe { self.start.as_ptr().add(at) };
             if at.is_multiple_of(8) && length - done >= 8 {
-                // SAFETY: eight bytes inside the range, aligned because it begins at a page. A load of this size never
-                // writes, so read-only pages are fine for it; another process may write meanwhile, which an atomic
-                // load allows.
+                // SAFETY: eight bytes inside the range, aligned because it begins at a page. A load of this
+                // size never writes, so read-only pages are fine for it; another process may write meanwhile,
+                // which an atomic load allows.
                 let word = unsafe { AtomicU64::from_ptr(from.cast()) }.load(Ordering::Acquire);
                 // The bytes in their order in memory.
                 into[done..done + 8].copy_from_slice(&u64::from_le(word).to_le_bytes());

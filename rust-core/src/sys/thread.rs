@@ -26,7 +26,8 @@ pub fn start_scoped<'scope, T: Send + 'scope>(
 
 /// Runs `start` with every signal blocked: a thread inherits the mask of the thread that starts it.
 fn without_signals<T>(start: impl FnOnce() -> T) -> T {
-    // SAFETY: both sets live through the calls, and the mask of this thread is put back before anything else runs.
+    // SAFETY: both sets live through the calls, and the mask of this thread is put back before anything else
+    // runs.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();

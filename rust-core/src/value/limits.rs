@@ -54,8 +54,8 @@ impl Limits {
         self.nodes.min(self.memory / ITEM)
     }
 
-    /// Returns whether a short map of scalars that takes `bytes` encoded is within every limit, whatever is in it. It has fewer values and keys
-    /// than bytes, and takes much less memory than [`LEAST_MEMORY`].
+    /// Returns whether a short map of scalars that takes `bytes` encoded is within every limit, whatever is
+    /// in it. It has fewer values and keys than bytes, and takes much less memory than [`LEAST_MEMORY`].
     #[inline]
     pub(crate) fn allow_flat(&self, bytes: usize) -> bool {
         let count = bytes as u64;

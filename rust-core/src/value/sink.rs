@@ -11,8 +11,8 @@ use crate::error::Result;
 
 /// Receives one value as a sequence of events.
 ///
-/// An encoder is a Sink, and so is every builder of a value: [`crate::Value`], a Python object, a PHP zval. A decoder
-/// drives one. The caller keeps these promises, and a Sink may rely on them:
+/// An encoder is a Sink, and so is every builder of a value: [`crate::Value`], a Python object, a PHP zval. A
+/// decoder drives one. The caller keeps these promises, and a Sink may rely on them:
 ///
 /// - exactly one value is sent; inside an array, `len` values; inside a map, `len` times a key and its value;
 /// - each `begin_*` is closed by its `end_*`;
@@ -119,7 +119,8 @@ pub trait Source {
         let _ = out;
         false
     }
-    /// Returns about how many bytes the value takes encoded, where that is known without a walk, else 0. Memory for so many is reserved at once.
+    /// Returns about how many bytes the value takes encoded, where that is known without a walk, else 0.
+    /// Memory for so many is reserved at once.
     fn size_hint(&self) -> usize {
         0
     }

@@ -1,10 +1,10 @@
 //! Decodes the escapes of JSON, BSON and Smile back to values: see `escape` for the rule.
 //!
 //! [`Unescape`] stands between a decoder and the sink that builds the value. It is a state machine: the state
-//! determines the meaning of the next event, and the stack of open containers the state after an end. A map of one
-//! entry is held back until its key shows whether it is an escape.
-//! Bytes come from a peer: content that an escape cannot have is `Malformed`, also where a map
-//! merely looks like an escape, since a sender writes such a map inside `$map`.
+//! determines the meaning of the next event, and the stack of open containers the state after an end. A map
+//! of one entry is held back until its key shows whether it is an escape. Bytes come from a peer: content
+//! that an escape cannot have is `Malformed`, also where a map merely looks like an escape, since a sender
+//! writes such a map inside `$map`.
 
 mod ndarray;
 mod scalar;
@@ -83,7 +83,8 @@ impl<S: Sink> Unescape<S> {
         self.inner
     }
 
-    /// Returns this sink for an encoding whose top is always a map, where `{"$value": …}` represents any other value.
+    /// Returns this sink for an encoding whose top is always a map, where `{"$value": …}` represents any
+    /// other value.
     pub(crate) fn with_wrapped_top(self) -> Unescape<S> {
         Unescape { wrapped_top: true, ..self }
     }

@@ -33,7 +33,8 @@ pub(super) fn read(bytes: [u8; 16]) -> Result<Decimal> {
     }
     // Two ones behind the sign mark the second form.
     let (exponent, coefficient) = if bits >> 125 & 3 == 3 {
-        // The second form, for coefficients from 2^113: all beyond 34 digits, which the standard reads as zero.
+        // The second form, for coefficients from 2^113: all beyond 34 digits, which the standard reads as
+        // zero.
         (bits >> 111 & 0x3fff, 0)
     } else {
         (bits >> 113 & 0x3fff, bits & ((1 << 113) - 1))

@@ -13,8 +13,9 @@
 //! | anything but a map at the top | `{"$value": …}` | |
 //! | a map with a key that holds NUL | `{"$map": [[key, value], …]}` | |
 //!
-//! Undefined, ObjectId, regular expressions, DBPointer, code, symbol, MongoDB's own timestamp, min and max key and
-//! other subtypes of binary have no form in Linkspan and are `Unsupported`. The keys of an array are ignored.
+//! Undefined, ObjectId, regular expressions, DBPointer, code, symbol, MongoDB's own timestamp, min and max
+//! key and other subtypes of binary have no form in Linkspan and are `Unsupported`. The keys of an array are
+//! ignored.
 
 mod count;
 mod decimal128;

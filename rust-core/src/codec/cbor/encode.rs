@@ -98,7 +98,8 @@ impl<'a> Encoder<'a> {
             self.head(2, content.len() as u64);
             return self.out.elements(content);
         }
-        // Padding: an indefinite byte string of empty chunks (one byte each), one chunk with the whole content, and the break.
+        // Padding: an indefinite byte string of empty chunks (one byte each), one chunk with the whole
+        // content, and the break.
         self.out.push(0x5f);
         while !(self.out.written() + head).is_multiple_of(ALIGN) {
             self.out.push(0x40);

@@ -1,8 +1,9 @@
-//! Short maps of scalars in CBOR, read and built in place: entries are found by their keys in the bytes, without a tree.
+//! Short maps of scalars in CBOR, read and built in place: entries are found by their keys in the bytes,
+//! without a tree.
 //!
-//! [`FlatMap::check`] accepts a subset of what the decoder accepts: a map of definite length with at most [`MOST_ENTRIES`] entries, whose keys
-//! need no escape in a path, and whose values are null, truth values, integers of 64 bits with a sign, floats and short text. A message of any other
-//! form is decoded to a tree.
+//! [`FlatMap::check`] accepts a subset of what the decoder accepts: a map of definite length with at most
+//! [`MOST_ENTRIES`] entries, whose keys need no escape in a path, and whose values are null, truth values,
+//! integers of 64 bits with a sign, floats and short text. A message of any other form is decoded to a tree.
 
 use super::encode::Encoder;
 use crate::codec::output::Output;
@@ -56,7 +57,8 @@ impl<'a> FlatMap<'a> {
         check(bytes).is_some()
     }
 
-    /// Returns the map of bytes that were [checked](FlatMap::check). In other bytes entries may not be found; nothing else can go wrong.
+    /// Returns the map of bytes that were [checked](FlatMap::check). In other bytes entries may not be found;
+    /// nothing else can go wrong.
     #[inline]
     pub fn of_checked(bytes: &'a [u8]) -> FlatMap<'a> {
         FlatMap(bytes)
@@ -183,7 +185,8 @@ fn skip(bytes: &[u8], at: usize) -> Option<usize> {
     value(bytes, at, |_| Some("")).map(|(_, behind)| behind)
 }
 
-/// Appends a short text in CBOR, and returns whether it is short. The bytes must be UTF-8: receivers refuse others.
+/// Appends a short text in CBOR, and returns whether it is short. The bytes must be UTF-8: receivers refuse
+/// others.
 pub fn append_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
     if text.len() > LONGEST {
         return false;
@@ -195,7 +198,8 @@ pub fn append_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
     true
 }
 
-/// Returns the bytes of the text, if this is one short text of definite length and nothing else. They are not checked to be UTF-8.
+/// Returns the bytes of the text, if this is one short text of definite length and nothing else. They are not
+/// checked to be UTF-8.
 pub fn text_alone(bytes: &[u8]) -> Option<&[u8]> {
     let (from, length) = match *bytes.first()? {
         0x79 => (3, usize::from(u16::from_be_bytes(number(bytes, 0)?))),
@@ -235,8 +239,8 @@ impl FlatMapBuilder {
         FlatMap::of_checked(&self.0)
     }
 
-    /// Appends an entry, and returns whether the map remains flat with it: false where the key is there already, or where the entry is not one of a flat map;
-    /// then nothing is changed.
+    /// Appends an entry, and returns whether the map remains flat with it: false where the key is there
+    /// already, or where the entry is not one of a flat map; then nothing is changed.
     #[inline]
     pub fn put(&mut self, key: &str, value: FlatValue<'_>) -> bool {
         let length = if let FlatValue::Text(text) = value { text.len() } else { 0 };

@@ -1,4 +1,5 @@
-//! Smile 1.0.6, Jackson's binary JSON: a first byte gives the type of each value, and repeated keys are references.
+//! Smile 1.0.6, Jackson's binary JSON: a first byte gives the type of each value, and repeated keys are
+//! references.
 //!
 //! | value | written as | also read |
 //! |---|---|---|
@@ -10,9 +11,9 @@
 //! | timestamp, UUID | escape | |
 //! | N-d array | escape, elements in raw binary | |
 //!
-//! Written with a header (names shared, values not, raw binary) and without an end marker. Read with or without
-//! either; without a header names are shared, values not, and binary is 7-bit. Encoder and decoder must
-//! agree on the table of names: each new name gets the next number, and a full table is cleared.
+//! Written with a header (names shared, values not, raw binary) and without an end marker. Read with or
+//! without either; without a header names are shared, values not, and binary is 7-bit. Encoder and decoder
+//! must agree on the table of names: each new name gets the next number, and a full table is cleared.
 
 mod count;
 mod decode;

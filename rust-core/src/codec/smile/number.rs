@@ -125,7 +125,8 @@ pub(super) fn put_safe(out: &mut Output<'_>, bytes: &[u8]) {
     for group in bytes.chunks(7) {
         let bits = group.iter().fold(0u64, |bits, b| bits << 8 | u64::from(*b));
         let count = group.len();
-        // Seven bits in each byte, from the top; the remaining bits of the last byte are low in a byte of their own.
+        // Seven bits in each byte, from the top; the remaining bits of the last byte are low in a byte of
+        // their own.
         for i in 1..=count {
             out.push((bits >> (8 * count - 7 * i) & 0x7f) as u8);
         }

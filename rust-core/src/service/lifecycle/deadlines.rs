@@ -12,7 +12,8 @@ use crate::error::{Error, ErrorKind};
 use crate::service::command::Command;
 use crate::service::protocol::CommandRequest;
 
-/// GET_DATA is answered with the latest data this long before its deadline, or after three quarters of a shorter time.
+/// GET_DATA is answered with the latest data this long before its deadline, or after three quarters of a
+/// shorter time.
 const EARLY: Duration = Duration::from_secs(1);
 
 impl Lifecycle {

@@ -55,8 +55,8 @@ fn running() -> Lifecycle {
     lifecycle
 }
 
-/// Returns a service in this state at time zero. In a transitional state the program is in a step, and the open
-/// command has the id `way`.
+/// Returns a service in this state at time zero. In a transitional state the program is in a step, and the
+/// open command has the id `way`.
 fn service_in(state: State) -> Lifecycle {
     let zero = Duration::ZERO;
     let mut lifecycle = match state {

@@ -1,9 +1,10 @@
-//! The claim of a direction in every interleaving: calls, borrowers, waiters of both kinds, one that gives up, and one that waits for
-//! the end of a call. And mutants without one step of the protocol, which must be found.
+//! The claim of a direction in every interleaving: calls, borrowers, waiters of both kinds, one that gives
+//! up, and one that waits for the end of a call. And mutants without one step of the protocol, which must be
+//! found.
 //!
-//! The cell is the one that programs use, over loom's atomics, locks and threads. A lost wake-up is a deadlock, and two threads that
-//! have the value at one time, or one after the other without order, are a data race, which the model reports. Run as the models of
-//! shared memory: `tests/run loom`.
+//! The cell is the one that programs use, over loom's atomics, locks and threads. A lost wake-up is a
+//! deadlock, and two threads that have the value at one time, or one after the other without order, are a
+//! data race, which the model reports. Run as the models of shared memory: `tests/run loom`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -68,7 +69,8 @@ fn calls(preemptions: Option<usize>, others: u64) {
     });
 }
 
-/// A call that lends the value while it sleeps, and keeps the claim; the library's thread waits for the value.
+/// A call that lends the value while it sleeps, and keeps the claim; the library's thread waits for the
+/// value.
 fn call_and_borrower() {
     model(None, || {
         let cell = cell_of(0);
@@ -129,7 +131,8 @@ fn one_gives_up() {
     });
 }
 
-/// A thread that waits for the end of a call: either it sees that no call has the claim, or the descriptor is signalled.
+/// A thread that waits for the end of a call: either it sees that no call has the claim, or the descriptor is
+/// signalled.
 fn end_of_a_call() {
     model(None, || {
         let cell = cell_of(0);

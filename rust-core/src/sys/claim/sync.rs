@@ -38,8 +38,8 @@ pub fn this_thread() -> u64 {
     HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
 }
 
-/// Returns the place of the value. Under loom this counts as a write to it, which has to be ordered with every
-/// other one.
+/// Returns the place of the value. Under loom this counts as a write to it, which has to be ordered with
+/// every other one.
 #[inline]
 pub fn place<T>(value: &UnsafeCell<T>) -> *mut T {
     #[cfg(not(loom))]

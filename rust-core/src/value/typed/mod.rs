@@ -12,9 +12,9 @@
 //! `linkspan schema generate --lang rust` writes such types. For types written by hand, serde's
 //! derives with [`Serde`](super::Serde) are less work and slower: they build a tree first.
 //!
-//! A builder is a state machine that takes one event at a time and returns whether its value is complete. So builders
-//! nest without recursion of the decoder: a record passes each event to the builder of the open field, until that one
-//! is complete.
+//! A builder is a state machine that takes one event at a time and returns whether its value is complete. So
+//! builders nest without recursion of the decoder: a record passes each event to the builder of the open
+//! field, until that one is complete.
 
 mod containers;
 mod record;
@@ -172,8 +172,8 @@ impl<T: Decode> Typed<T> {
     }
 }
 
-/// Passes each event to the builder. Whether it was the last one is ignored here: the caller of a Sink determines where
-/// its value ends.
+/// Passes each event to the builder. Whether it was the last one is ignored here: the caller of a Sink
+/// determines where its value ends.
 macro_rules! events {
     ($($method:ident($($value:ident: $kind:ty)?) => $event:expr),* $(,)?) => {$(
         #[inline]

@@ -1,5 +1,5 @@
-//! The common part of builders of records and unions: the field that the next event belongs to, and how fields are
-//! sent.
+//! The common part of builders of records and unions: the field that the next event belongs to, and how
+//! fields are sent.
 //!
 //! Generated builders own a [`Fields`] and one builder for each field. For each event they call
 //! [`Fields::step`], pass the event to the builder it names, and report with [`Fields::after`]

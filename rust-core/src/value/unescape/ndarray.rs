@@ -1,7 +1,7 @@
 //! The escape of an N-d array: its four fields, in any order.
 //!
-//! Encoders write `data` last, so that the elements are passed to the sink directly. Where another writer puts it
-//! before another field, the elements are copied and kept until the end.
+//! Encoders write `data` last, so that the elements are passed to the sink directly. Where another writer
+//! puts it before another field, the elements are copied and kept until the end.
 
 use super::scalar::{Found, base64, malformed};
 use crate::error::{Error, ErrorKind, Result, memory, quoted};
