@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn view_shares_the_memory_of_what_the_slice_lies_in() {
+    fn view_shares_memory_of_enclosing_body() {
         let body = split();
         let (rest, parts) = body.to_decode();
         for slice in [&rest[1..3], &parts[2].bytes[1..]] {

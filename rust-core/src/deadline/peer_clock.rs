@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn clock_that_stood_still_is_believed_for_two_windows() {
+    fn stopped_clock_affects_bound_for_two_windows() {
         let mut clock = PeerClock::default();
         clock.received(100 * SECOND, SECOND);
         // It stands still for 50 s.

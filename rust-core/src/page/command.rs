@@ -16,7 +16,7 @@ const MEMBERS: [&str; 5] = ["command", "arguments", "id", "within", "wait"];
 pub struct CommandBody {
     /// The command, with an id: the body's, or a new one.
     pub request: CommandRequest,
-    /// Whether the response waits for the command's end; otherwise the response says that the service
+    /// Whether the response waits for the command's end; otherwise the response states that the service
     /// accepted it.
     pub wait: bool,
 }

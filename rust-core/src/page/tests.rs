@@ -130,7 +130,7 @@ fn bodies_that_a_form_can_send_are_refused() {
 }
 
 #[test]
-fn bearer_is_what_follows_the_scheme() {
+fn bearer_token_follows_scheme() {
     assert_eq!(bearer(Some(b"Bearer abc")).unwrap(), b"abc");
     for wrong in [None, Some(&b""[..]), Some(b"abc"), Some(b"Basic abc"), Some(b"bearer abc")] {
         assert_eq!(bearer(wrong).unwrap_err().status(), 401);

@@ -115,7 +115,7 @@ impl<'a> Resolver<'a> {
         };
         let doc = table.text_or_empty("doc")?;
         if let Some(types) = table.get("types") {
-            // Each is read again where it is named; this pass checks those that nothing names.
+            // Each is read again where it is used; this pass checks those that are not used.
             self.remaining = 4 * Schema::MAX_TYPES;
             for (name, span, item) in types.table()?.entries() {
                 if !is_field_name(name) || Kind::NAMES.contains(&name) {

@@ -270,7 +270,7 @@ impl Supervisor {
     }
 
     /// Returns when [`tick`](Supervisor::tick) is due, for a task begun at `doing_since`. `None` while the
-    /// task lasts too long: ask again when it ends.
+    /// task lasts too long: call this again when it ends.
     pub fn next_due(&self, doing_since: Option<Duration>, now: Duration) -> Option<Duration> {
         self.notify.as_ref()?;
         let watchdog = self.notifier.next_watchdog(doing_since, now);

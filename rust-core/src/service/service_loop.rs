@@ -201,7 +201,7 @@ impl ServiceLoop {
         Ok(ServiceLoop { link, epoll, timer, generation: fork::generation() })
     }
 
-    /// Returns the next task; `None` once the service has ended and has sent its last messages.
+    /// Returns the next task; `None` once the service has ended, after up to 5 s for its last messages.
     /// [`Timeout::Default`] waits forever.
     ///
     /// The first call makes the service READY, and RUNNING unless it starts paused.

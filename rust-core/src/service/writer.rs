@@ -230,7 +230,7 @@ impl ControllerLink {
             }
         }
         // Only a report counts as a heartbeat: answers to a watcher's samples could otherwise postpone
-        // reports for ever.
+        // reports forever.
         if matches!(message, ToController::Report(_)) {
             inner.last_report = Instant::now();
         }

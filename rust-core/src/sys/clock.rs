@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn time_since_boot_goes_on() {
+    fn time_since_boot_advances() {
         let before = since_boot();
         std::thread::sleep(Duration::from_millis(5));
         assert!(since_boot() >= before + Duration::from_millis(5));

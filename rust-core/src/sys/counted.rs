@@ -117,7 +117,7 @@ mod tests {
 
     /// Each thread changes the value once it alone is left; the changes of all are seen.
     #[test]
-    fn last_of_many_owners_sees_what_the_others_did() {
+    fn last_owner_sees_changes_of_other_owners() {
         use std::sync::atomic::AtomicU64;
         for _ in 0..100 {
             let value = Counted::new(AtomicU64::new(0));

@@ -95,7 +95,7 @@ pub fn longest(socket: impl AsFd) -> Result<usize> {
     Ok(buffer.saturating_sub(KEPT))
 }
 
-/// Asks for a send buffer into which one message of this size fits; beyond `net.core.wmem_max` only
+/// Requests a send buffer into which one message of this size fits; beyond `net.core.wmem_max` only
 /// privileged programs get it.
 pub fn enlarge(socket: impl AsFd, bytes: usize) -> Result<()> {
     match sockopt::set_socket_send_buffer_size_force(&socket, bytes) {

@@ -40,7 +40,7 @@ impl EventFd {
     }
 }
 
-/// An eventfd that is made when a thread first waits for it, and costs no descriptor before.
+/// An eventfd that is created when a thread first waits for it.
 #[derive(Debug, Default)]
 pub struct LazyWaker(OnceLock<EventFd>);
 

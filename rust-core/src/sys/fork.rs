@@ -1,5 +1,5 @@
-//! Protection of a forked child: against descriptors that show other processes that this one lives,
-//! and against objects of the parent.
+//! Protection of a forked child: against inherited descriptors by which peers take the parent for
+//! alive, and against use of the parent's objects.
 //!
 //! A child inherits sockets and locks. If it kept them, a peer would not notice the parent's death.
 //! Handlers of `pthread_atfork` replace every [`Guarded`] descriptor in the child by `/dev/null`,

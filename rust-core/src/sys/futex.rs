@@ -45,7 +45,7 @@ pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
 pub fn wake(word: &AtomicU64, at_most: u32) -> u32 {
     // The kernel takes a signed number, and wakes one thread where it is negative.
     let at_most = at_most.min(i32::MAX.unsigned_abs());
-    // The word is mapped for as long as it is borrowed, which is all that could be wrong here.
+    // The call fails only for a word that is not mapped; this one is mapped while it is borrowed.
     let woken = futex::wake(low_half(word), Flags::empty(), at_most).unwrap_or(0);
     u32::try_from(woken).unwrap_or(u32::MAX)
 }

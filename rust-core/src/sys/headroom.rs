@@ -65,7 +65,7 @@ const VERSIONS: [(&str, &str); 2] =
     [("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")];
 
 /// Returns how many bytes this process's control group and those above it leave; `None` where
-/// nothing limits.
+/// there is no limit.
 fn available_in_groups() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     groups.lines().filter_map(|line| available_below(line, Path::new("/sys/fs/cgroup"))).min()

@@ -152,7 +152,7 @@ pub fn try_lock(directory: &Directory, name: &str) -> Result<Option<Lock>> {
 }
 
 /// Takes the lock of a name that has one owner; `None` where a living process of this user has it.
-/// A lock of another user refuses nobody: between users, the owner of the file at the name decides.
+/// A lock of another user does not prevent this: between users, the owner of the file at the name decides.
 ///
 /// # Errors
 /// `Stalled` where another process removes the files of locks as soon as they are made.

@@ -383,7 +383,7 @@ impl PeerMemory {
     }
 }
 
-/// Asks for large pages behind a long block that is about to be filled. Page by page, the kernel
+/// Requests large pages for a long block that is about to be filled. Page by page, the kernel
 /// would take longer to find memory for it than filling it takes.
 pub(crate) fn prefer_large_pages(block: &mut Vec<u8>) {
     const LONG: usize = 4 << 20;

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn random_bytes_differ_and_have_the_length_that_was_wanted() {
+    fn random_bytes_differ_and_have_requested_length() {
         assert_ne!(bytes::<16>().unwrap(), bytes::<16>().unwrap());
         assert_ne!(number().unwrap(), 0);
         let digits = digits::<12>().unwrap();

@@ -321,7 +321,7 @@ mod tests {
             let error = take(open(&folder), Span::WRITE, &mut short).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Stalled);
         }
-        // Twenty calls gave up, and one thread is in the queue for them all.
+        // Twenty calls have timed out, and one thread is in the queue for all of them.
         let facts = rustix::fs::fstat(&*holder).unwrap();
         let places =
             || locked(&ABANDONED).iter().filter(|p| p.key.file == (facts.st_dev, facts.st_ino)).count();

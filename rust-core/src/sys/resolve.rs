@@ -29,7 +29,7 @@ pub fn resolve(
         return Ok(Some(vec![SocketAddr::new(ip.to_canonical(), port)]));
     }
     if host.eq_ignore_ascii_case("localhost") {
-        // As RFC 6761 requires, whatever a name server answers.
+        // As RFC 6761 requires, without a query to a name server.
         let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
         return Ok(Some(both.map(|ip| SocketAddr::new(ip, port)).to_vec()));
     }

@@ -22,7 +22,7 @@ const MOST: usize = 253;
 pub fn refuse_descriptors(socket: impl AsFd) -> bool {
     const SO_PASSRIGHTS: libc::c_int = 83;
     let off: libc::c_int = 0;
-    // SAFETY: `off` is an int, the length says so, and it lives through the call.
+    // SAFETY: `off` is an int, the length is its size, and it lives through the call.
     let done = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),

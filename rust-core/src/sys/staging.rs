@@ -43,8 +43,8 @@ impl Staging {
         let doing = || format!("making {}", path.display());
         rustix::fs::mkdirat(parent, &name, Mode::RWXU).doing(doing())?;
         let opened = parent.beneath().directory(&name, Owner::Ours).and_then(|opened| match opened {
-            // Another directory of this user may have been moved to its place: only one that this
-            // user alone may enter will do.
+            // Another directory of this user may have been moved to its place: it must be one that
+            // this user alone may enter.
             Some(opened) if opened.facts.st_mode & 0o077 == 0 => Ok(opened),
             _ => {
                 let text = format!("{} was taken away as soon as it was made; try again", path.display());

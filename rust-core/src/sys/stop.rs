@@ -2,7 +2,7 @@
 //! them.
 //!
 //! They are counted. The first one is passed to the program and the second one ends it. A service
-//! takes two (`watch_patiently`): the first is its SHUTDOWN command, the second cancels the current
+//! receives two (`watch_patiently`): the first is its SHUTDOWN command, the second cancels the current
 //! task, and the third ends it.
 //!
 //! The handler uses atomics and async-signal-safe functions only. It counts, wakes an eventfd that
@@ -49,7 +49,7 @@ impl Drop for Watch {
         }
         (installed.patience, _) = (0, PATIENCE.swap(1, Ordering::AcqRel));
         for ours in SIGNALS.into_iter().filter(|signal| disposition(*signal) == Some(handler())) {
-            // SAFETY: this takes away a handler of this file, which was installed where there was none.
+            // SAFETY: this removes a handler of this file, which was installed where there was none.
             unsafe { libc::signal(ours, libc::SIG_DFL) };
         }
     }
@@ -139,7 +139,7 @@ extern "C" fn on_signal(signal: libc::c_int) {
     if count >= patience {
         // Restored here rather than by the program, which may be stuck.
         for ours in SIGNALS.into_iter().filter(|signal| disposition(*signal) == Some(handler())) {
-            // SAFETY: signal is async-signal-safe, and takes away a handler of this file.
+            // SAFETY: signal is async-signal-safe, and removes a handler of this file.
             unsafe { libc::signal(ours, libc::SIG_DFL) };
         }
     }
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn last_watch_dropped_restores_what_a_signal_does() {
+    fn last_dropped_watch_restores_signal_actions() {
         signalled("brief", &[]).ends_by(libc::SIGTERM);
         signalled("watch brief", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
         signalled("brief watch", &[libc::SIGTERM]).ends_by(libc::SIGTERM);

@@ -255,8 +255,7 @@ impl<S: Sink> Sink for Meter<S> {
         }
         self.count_item()?;
         self.budget.hold(key.len() as u64)?;
-        // A record's builder keeps account of its own keys and takes them here; only others are
-        // remembered.
+        // A record's builder tracks its own keys and takes them here; only others are stored.
         if self.keys == Keys::Check {
             if self.inner.known_key(key.as_bytes())? {
                 return Ok(());

@@ -112,7 +112,7 @@ mod tests {
     use crate::value::Map;
 
     #[test]
-    fn path_finds_values_and_reports_what_is_missing() {
+    fn path_finds_values_and_reports_missing_keys() {
         let inner = Map::from_iter([("a/b".to_owned(), Value::Int(7))]);
         let root = Value::Map(Map::from_iter([("rows".to_owned(), Value::Array(vec![Value::Map(inner)]))]));
         assert_eq!(Path::new("rows/0/a~1b").find(&root).unwrap(), &Value::Int(7));

@@ -1,7 +1,7 @@
 //! The two traits through which values are converted: a Sink receives the events of a value, a
 //! Source sends them.
 //!
-//! With these, four encodings and six languages are ten implementations instead of twenty-four:
+//! With these, four encodings and six languages need ten implementations instead of twenty-four:
 //! each encoding is one Sink and drives any Sink; each language's values are one Source and one
 //! Sink. A [`Meter`](crate::value::Meter) between the two enforces the limits, so neither side
 //! repeats them.

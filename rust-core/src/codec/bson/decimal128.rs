@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimal128_round_trips_and_refuses_what_does_not_fit() {
+    fn decimal128_round_trips_and_refuses_inexact_numbers() {
         let longest = "9".repeat(34);
         for text in ["0", "-0", "1.10", "-1E-6176", "9.999E+6114", "NaN", "Infinity", "-Infinity", &longest] {
             let decimal: Decimal = text.parse().unwrap();

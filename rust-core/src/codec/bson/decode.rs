@@ -1,6 +1,6 @@
 //! BSON to values: a walk over the bytes that drives a Sink.
 //!
-//! While a document is open, the input ends where the document's length says, so no element can
+//! While a document is open, the input ends at the end of the document, so no element can
 //! reach beyond its document. The first pass (`count`) has computed the numbers of elements.
 
 use super::count::count;
@@ -99,7 +99,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         Ok((std::mem::replace(&mut self.input, inner), count))
     }
 
-    /// Restores the input behind the document, which has to end where its length says.
+    /// Restores the input behind the document, which must have exactly its announced length.
     fn leave(&mut self, outer: Input<'a>) -> Result<()> {
         if self.input.remaining() > 0 {
             return Err(malformed(self.input.at - 1, "a document ends before its declared length"));

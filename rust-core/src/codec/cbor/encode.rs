@@ -15,7 +15,7 @@ use crate::codec::output::{Output, SHORT};
 use crate::error::Result;
 use crate::value::{BigInt, DType, Decimal, DecimalParts, NdArrayRef, Order, Sink, Source, Timestamp};
 
-/// The alignment of array elements where the options ask for it, in bytes.
+/// The alignment of array elements where the options request it, in bytes.
 const ALIGN: usize = 8;
 
 /// Appends one value.
@@ -86,7 +86,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Appends a byte string of elements, whose content begins at a multiple of [`ALIGN`] where the
-    /// options ask for it: then receivers of our own use the elements in place as numbers.
+    /// options request it: then receivers of this library use the elements in place as numbers.
     ///
     /// # Errors
     ///

@@ -365,7 +365,7 @@ mod tests {
 
     /// Every change of one byte, and every length: what is accepted decodes to the same entries.
     #[test]
-    fn altered_flat_map_is_refused_or_is_what_the_decoder_gives() {
+    fn altered_flat_map_is_refused_or_decodes_to_equal_entries() {
         let value = Value::map([
             ("count", Value::Int(70_000)),
             ("name", "é".into()),
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn builder_writes_what_the_encoder_writes() {
+    fn flat_builder_and_encoder_write_equal_bytes() {
         for entries in scalars().chunks(MOST_ENTRIES.into()) {
             let mut builder = FlatMapBuilder::new();
             assert!(builder.is_empty() && builder.bytes().is_empty());
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn builder_refuses_what_makes_the_map_too_long() {
+    fn builder_refuses_entry_that_makes_map_too_long() {
         let text = "x".repeat(LONGEST_TEXT);
         let mut builder = FlatMapBuilder::new();
         let mut count = 0;

@@ -100,7 +100,7 @@ impl<'a> Resolver<'a> {
             field.optional = table.get("optional").map_or(Ok(false), |item| item.bool())?;
             field.aliases = table.get("alias").map_or(Ok(Vec::new()), |item| aliases(&item))?;
             if let Some(item) = table.get("default") {
-                // Both would leave open what an absent field means.
+                // With both, the meaning of an absent field would be ambiguous.
                 if field.optional {
                     let text =
                         "a field has a default or is optional, not both: with a default it may be left out";
@@ -263,7 +263,7 @@ fn converted(kind: &Kind, item: &Item<'_>) -> Result<Value> {
                 entries.entries().map(|(key, _, item)| Ok((key.to_owned(), converted(&of.kind, &item)?)));
             Value::Map(entries.collect::<Result<Map>>()?)
         }
-        // These could be written, but an absent record is clearer than an invented one.
+        // TOML could express these, but an absent record is clearer than one that a default fills.
         (Kind::Record(_) | Kind::Union(_) | Kind::Table(_) | Kind::NdArray { .. } | Kind::Uuid, _) => {
             return Err(
                 item.error(format!("a field of type {} has no default: make it optional", kind.name()))

@@ -98,7 +98,7 @@ fn replace_follows_no_link_and_sets_the_mode() {
 }
 
 #[test]
-fn remove_tree_takes_links_and_not_what_they_lead_to() {
+fn remove_tree_removes_links_and_keeps_targets() {
     let (folder, directory) = folder();
     let other = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

@@ -220,7 +220,7 @@ fn mutants_of_waiting_for_the_value_are_found() {
 }
 
 #[test]
-fn mutant_that_does_not_ask_for_the_end_of_a_call_is_found() {
+fn mutant_without_end_bit_is_found() {
     finds(Step::EndsBit, end_of_a_call);
 }
 

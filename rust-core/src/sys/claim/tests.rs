@@ -93,7 +93,7 @@ fn claim_goes_to_the_waiting_thread_before_a_returning_one() {
 }
 
 #[test]
-fn claim_that_is_not_given_up_is_a_timeout_and_the_next_in_line_still_gets_it() {
+fn held_claim_times_out_and_next_in_line_gets_it() {
     let cell = Arc::new(cell_of(()));
     let held = take_in_turn(&cell);
     let come = |time| {

@@ -185,7 +185,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
                 *at = found;
                 let Some(found) = found else { return Ok(false) };
                 *next = found + 1;
-                // The same field a second time, under the same or an older key.
+                // The field is present a second time, under the same or an older key.
                 if std::mem::replace(&mut self.present[*from + found], true) {
                     return Err(mismatch());
                 }

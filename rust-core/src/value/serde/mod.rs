@@ -8,7 +8,7 @@
 //!
 //! Serde has no kinds for timestamps, decimals, big integers and N-d arrays. Inside serde these are
 //! escapes such as `{"$time": …}`, as in Linkspan's JSON, below a newtype with a reserved name: the
-//! conversions here recognize the name and restore the kind; another format (serde_json, say)
+//! conversions here recognize the name and restore the kind; another format, such as serde_json,
 //! ignores it and contains the escape.
 //!
 //! [`Timestamp`]: super::Timestamp [`NdArray`]: super::NdArray

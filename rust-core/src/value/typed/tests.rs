@@ -51,7 +51,7 @@ fn typed<T: Decode>(value: &Value) -> Result<T> {
 }
 
 #[test]
-fn records_take_fields_in_any_order_and_pass_over_others() {
+fn records_take_fields_in_any_order_and_skip_unknown_ones() {
     let unknown = Value::Array(vec![Value::map([("left", Value::Array(vec![Value::Null]))]), Value::Null]);
     let value =
         Value::map([("new", unknown), ("rechts", "r".into()), ("x", Value::Null), ("left", 7.into())]);

@@ -216,7 +216,7 @@ fn state_reached_after_a_failure_does_not_count() {
 }
 
 #[test]
-fn run_tries_again_what_failed() {
+fn run_retries_after_failure() {
     let mut lifecycle = service_in(State::Failed);
     lifecycle.command(request("r", Command::Run), SECOND);
     assert_eq!((lifecycle.state(), lifecycle.reason()), (State::Failed, "the disk is full"));

@@ -116,7 +116,7 @@ fn data_during_a_long_step_are_the_newest_known_ones_in_time() {
 }
 
 #[test]
-fn data_that_are_long_in_coming_are_the_newest_known_before() {
+fn slow_get_data_returns_newest_known_data() {
     let mut lifecycle = stepping_with_data();
     lifecycle.finish(Ok(Value::Null), SECOND);
     lifecycle.command(within("d", Command::GetData, 2 * SECOND), SECOND);
