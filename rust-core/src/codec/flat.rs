@@ -1,8 +1,8 @@
 //! Flat records straight to CBOR or JSON: maps of few entries whose values contain no others.
 //!
 //! Bindings implement [`Source::append_cbor`](crate::value::Source::append_cbor) and
-//! [`Source::append_json`](crate::value::Source::append_json) with it for maps whose keys are the
-//! same again and again, such as instances of generated classes. In contrast to a walk, the keys
+//! [`Source::append_json`](crate::value::Source::append_json) with it for maps that often have the
+//! same keys, such as instances of generated classes. In contrast to a walk, the keys
 //! are encoded once, and no [`Meter`](crate::value::Meter) counts: a record of at most
 //! [`FlatRecord::MOST_ENTRIES`] entries without containers is within all limits but the length of
 //! the message, which the caller of these methods checks. Values are encoded by the same encoders,
@@ -19,8 +19,7 @@ use crate::value::{Limits, Sink, Timestamp};
 #[derive(Clone, Debug)]
 pub struct FlatKey {
     cbor: Encoded,
-    /// With quotes and colon; `None` for a key that JSON may have to escape as the only one of its
-    /// map.
+    /// With quotes and colon; `None` for a key with which a map of one entry looks like an escape.
     json: Option<Encoded>,
 }
 
@@ -76,8 +75,8 @@ impl Encoded {
 /// The entries of a map that is being appended.
 ///
 /// Every method appends one entry. It returns `None` where the record has too many entries, the
-/// buffer cannot grow, or JSON has no form for the value; the function that called for the entries
-/// then removes what was appended.
+/// buffer cannot grow, or JSON has no form for the value; [`FlatRecord::append`] or
+/// [`FlatRecord::append_json`] then removes what was appended.
 pub struct FlatRecord<'a> {
     encoder: Encoder<'a>,
     /// The number of entries so far.
@@ -110,7 +109,7 @@ impl FlatRecord<'_> {
         true
     }
 
-    /// The same in JSON.
+    /// As [`FlatRecord::append`], in JSON.
     #[inline]
     pub fn append_json(out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
         let start = out.len();

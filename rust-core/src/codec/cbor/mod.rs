@@ -15,7 +15,7 @@
 //! Tag 55799 (this is CBOR) is skipped. Every other tag, `undefined`, other simple values and keys that are
 //! not text have no form in Linkspan and are `Unsupported`. `head` decodes the first bytes of an item,
 //! `decode` walks over items with the help of `tag` and `array`, and `count` is the first pass over
-//! indefinite ones; `flat` encodes records of scalars without a walk, and `flat_map` reads and builds short
+//! indefinite ones; `flat_map` reads and builds short
 //! maps of scalars in place.
 
 mod array;
