@@ -1,8 +1,8 @@
 <?php
 
 /**
- * What the extension `linkspan` offers, for editors and analysers. Written by hand; tests/stubs.phpt compares it with
- * what the extension says of itself.
+ * The interface of the extension `linkspan`, for editors and analysers. Written by hand; tests/stubs.phpt
+ * compares it with the extension's reflection.
  *
  * Options are given as named arguments, the same names in every language: encoding, timeout (seconds, INF for ever),
  * client_id (a name that stays the same when the program starts again), buffer (bytes), max_message_size (bytes), delivery ('latest',
@@ -22,35 +22,38 @@
  * command line the first SIGINT or SIGTERM ends such a loop, and the second one the script, unless the script handles or ignores the
  * signal itself; once the last such object is closed, a signal does again what it did before.
  *
- * PHP that is not thread-safe has one thread, so an object is used by one call at a time; one that comes from on_wait or a signal's
- * handler, while another one of its kind is under way on the same object, is InvalidStateException.
+ * PHP without thread safety has one thread, so an object is used by one call at a time; a call from on_wait
+ * or a signal handler, while another call of its kind on the same object is in progress, is
+ * InvalidStateException.
  *
  * An endpoint is a name such as `lab/temperature`, over shared memory, or `transport:name`: shm:, unix:, fifo:, spool:, dgram:,
  * file:, journal:, tcp://host:port.
  *
- * Values: null, bool, int, float, string (UTF-8), arrays (a list when the keys are 0 to n-1, else a map), stdClass (always
- * a map), Bytes, NdArray, Timestamp and \DateTimeInterface, BigInt, Decimal, Uuid, cases of backed enums. What arrives
- * is an array, save a map that would read back as a list (empty, or with the keys 0 to n-1), which is a stdClass.
+ * Values: null, bool, int, float, string (UTF-8), arrays (a list if the keys are 0 to n-1, else a map),
+ * stdClass (always a map), Bytes, NdArray, Timestamp and \DateTimeInterface, BigInt, Decimal, Uuid, cases of
+ * backed enums. A received map is an array, except one that would read back as a list (empty, or with the
+ * keys 0 to n-1), which is a stdClass.
  */
 
 namespace Linkspan;
 
 /**
- * The value as bytes. An encoding is a case of Encoding or its value: `encode($value, 'json')`.
+ * Encodes a value. An encoding is a case of Encoding or its value: `encode($value, 'json')`.
  * @param Encoding|string $encoding
  * @throws LinkspanException
  */
 function encode(mixed $value, mixed $encoding = Encoding::Cbor): string {}
 
 /**
- * The value that these bytes are.
+ * Decodes bytes to a value.
  * @param Encoding|string $encoding
  * @throws LinkspanException
  */
 function decode(string $bytes, mixed $encoding = Encoding::Cbor): mixed {}
 
 /**
- * The instance of a generated class that a message holds; null where it holds none. Generated classes call it in `decode`, which says what is wrong.
+ * The instance of a generated class from a message; null if the message does not fit. Generated classes call
+ * it in `decode`, which throws the reason.
  * @internal
  * @template T of object
  * @param class-string<T> $class
@@ -61,14 +64,16 @@ function decode(string $bytes, mixed $encoding = Encoding::Cbor): mixed {}
 function decode_instance(string $class, mixed $message): mixed {}
 
 /**
- * The bytes of a packed record; null where it does not fit them. Generated classes call it in `pack`, which says what is wrong.
+ * The bytes of a packed record; null if it does not fit. Generated classes call it in `pack`, which throws
+ * the reason.
  * @internal
  * @throws LinkspanException
  */
 function pack_instance(object $record): ?string {}
 
 /**
- * The packed record that these bytes are; null where they are none. Generated classes call it in `unpack`, which says what is wrong.
+ * The packed record from bytes; null if they do not fit. Generated classes call it in `unpack`, which throws
+ * the reason.
  * @internal
  * @template T of object
  * @param class-string<T> $class
@@ -78,7 +83,7 @@ function pack_instance(object $record): ?string {}
 function unpack_instance(string $class, mixed $block): mixed {}
 
 /**
- * Bytes of one encoding as bytes of another.
+ * Converts bytes of one encoding to another.
  * @param Encoding|string $from
  * @param Encoding|string $to
  * @throws LinkspanException
@@ -88,7 +93,7 @@ function transcode(string $bytes, mixed $from, mixed $to): string {}
 /** Connects if a program listens at the endpoint and listens otherwise: Channel::open. @throws LinkspanException */
 function open(string $endpoint, mixed ...$options): Channel {}
 
-/** A channel to the program that listens or serves at the endpoint; waits for one: Channel::connect. @throws LinkspanException */
+/** Connects to the program that listens or serves at the endpoint; waits for one: Channel::connect. @throws LinkspanException */
 function connect(string $endpoint, mixed ...$options): Channel {}
 
 /** Listens at the endpoint: Listener::listen. @throws LinkspanException */
@@ -100,27 +105,28 @@ function serve(string $endpoint, mixed ...$options): Server {}
 /** Publishes at the endpoint: new Publisher. @throws LinkspanException */
 function publisher(string $endpoint, mixed ...$options): Publisher {}
 
-/** Subscribes; does not wait for the publisher. Late ones get the latest value first. */
+/** Subscribes; does not wait for the publisher. Late subscribers first receive the latest value. */
 function subscribe(string $endpoint, mixed ...$options): Subscriber {}
 
 /**
- * The newest value of a publisher, without waiting: `Linkspan\latest('lab/temperature')['celsius']`. With the option
- * timeout it waits so long for a publisher to come.
+ * The newest value of a publisher, without waiting: `Linkspan\latest('lab/temperature')['celsius']`. With the
+ * option timeout it waits that long for a publisher.
  * @throws EmptyException where nothing was published, NotFoundException where no program publishes
  */
 function latest(string $endpoint, mixed ...$options): Message {}
 
 /**
- * The schema that was given for the endpoint by the program that listens there, or that is stored in its spool or journal:
- * `Linkspan\schema('lab/power')['type']['fields']` are the fields, arrays with name and type, where type has kind and, as they apply,
- * unit, range (two numbers), values, shape. The canonical form, without descriptions. Waits at most 3 s.
- * With a message of that endpoint it is the schema that this was written with: each record of a journal names its own.
+ * The schema of the endpoint from the program that listens there, or from its spool or journal:
+ * `Linkspan\schema('lab/power')['type']['fields']` are the fields, arrays with name and type, where type has
+ * kind and, as they apply, unit, range (two numbers), values, shape. The canonical form, without
+ * descriptions. Waits at most 3 s. With a message of that endpoint it is the schema that the message was
+ * written with: each record of a journal names its own.
  * @throws NotFoundException where no program listens, MissingException where no schema was given
  */
 function schema(string $endpoint, ?Message $message = null): mixed {}
 
 /**
- * The schema of what is replied there, which the server gave as reply_schema; otherwise like schema().
+ * The schema of the replies, which the server gave as reply_schema; otherwise like schema().
  * @throws NotFoundException where no program listens, MissingException where no schema was given
  */
 function reply_schema(string $endpoint): mixed {}
@@ -134,7 +140,7 @@ enum Encoding: string
     case Smile = 'smile';
 }
 
-/** Where a service is in its life. */
+/** The state of a service. */
 enum State: string
 {
     /** It opens what it needs. */
@@ -147,55 +153,55 @@ enum State: string
     case Pausing = 'PAUSING';
     /** What it writes is checkpointed and closed; it waits for RUN. */
     case Paused = 'PAUSED';
-    /** It stands still and checkpoints. */
+    /** It does no step and checkpoints. */
     case Checkpointing = 'CHECKPOINTING';
-    /** It finishes its step, checkpoints, closes and leaves. */
+    /** It finishes its step, checkpoints, closes and disconnects. */
     case Stopping = 'STOPPING';
-    /** It has ended in good order. */
+    /** It has ended normally. */
     case Stopped = 'STOPPED';
-    /** It could not go on; its reason says why. */
+    /** It cannot continue; its reason is in its record. */
     case Failed = 'FAILED';
 }
 
-/** How well the controller knows a service. */
+/** How current the controller's record of a service is. */
 enum View: string
 {
     /** It is connected, and a heartbeat arrived in time. */
     case Connected = 'CONNECTED';
-    /** It is connected and has said nothing for longer than it promised. */
+    /** It is connected, but no heartbeat arrived in time. */
     case Stale = 'STALE';
-    /** Its connection has ended; it may come back. */
+    /** Its connection has ended; it may reconnect. */
     case Disconnected = 'DISCONNECTED';
-    /** It has ended in good order, or has been disconnected for too long. */
+    /** It has ended normally, or has been disconnected for too long. */
     case Gone = 'GONE';
 }
 
 /** The commands for a service. */
 enum Command: string
 {
-    /** Answer with the data; change nothing. */
+    /** Reply with the data; change nothing. */
     case GetData = 'GET_DATA';
     /** Finish the step, checkpoint, close, wait. */
     case Pause = 'PAUSE';
-    /** Open again and go on. */
+    /** Open again and continue. */
     case Run = 'RUN';
-    /** Stand still, checkpoint, go on. */
+    /** Do no step, checkpoint, continue. */
     case Checkpoint = 'CHECKPOINT';
-    /** Checkpoint, close, say goodbye, end. */
+    /** Checkpoint, close, disconnect, end. */
     case Shutdown = 'SHUTDOWN';
-    /** Say the state, whatever the program does just now. */
+    /** Return the state, whatever the program is doing. */
     case Status = 'STATUS';
-    /** Say what it is and which commands it takes. */
+    /** Return the description and the commands that it takes. */
     case Describe = 'DESCRIBE';
-    /** Say the counters. */
+    /** Return the counters. */
     case Stats = 'STATS';
-    /** Say or change the settings. */
+    /** Return or change the settings. */
     case Config = 'CONFIG';
-    /** Give the last lines of its log. */
+    /** Return the last lines of its log. */
     case Log = 'LOG';
-    /** Write a copy of what it keeps. */
+    /** Write a backup copy of its data. */
     case Backup = 'BACKUP';
-    /** Give up a command, or what is under way. */
+    /** Cancel a command, or the work in progress. */
     case Cancel = 'CANCEL';
 }
 
@@ -206,9 +212,9 @@ enum Outcome: string
     case Accepted = 'ACCEPTED';
     /** It is done. */
     case Done = 'DONE';
-    /** It could not be done, or not in time. */
+    /** It failed, or was not done in time. */
     case Failed = 'FAILED';
-    /** The state does not allow it, or the service does not know it; nothing was done. */
+    /** The state does not allow it, or the service does not have it; nothing was done. */
     case Rejected = 'REJECTED';
 }
 
@@ -238,7 +244,7 @@ final class Timestamp implements \JsonSerializable, \Stringable
     public function jsonSerialize(): mixed {}
 }
 
-/** An integer that int cannot hold, as decimal text; what fits 64 bits travels as a plain integer. */
+/** An integer that int cannot hold, as decimal text; a value that fits 64 bits is sent as a plain integer. */
 final class BigInt implements \JsonSerializable, \Stringable
 {
     public readonly string $text;
@@ -260,7 +266,7 @@ final class Uuid implements \JsonSerializable, \Stringable
 {
     public readonly string $text;
     public function __construct(string $text) {}
-    /** From its 16 bytes. */
+    /** Creates one from its 16 bytes. */
     public static function fromBytes(string $bytes): Uuid {}
     /** Its 16 bytes. */
     public function toBytes(): string {}
@@ -269,9 +275,9 @@ final class Uuid implements \JsonSerializable, \Stringable
 }
 
 /**
- * An N-d array of numbers: element type (bool, i8 … u64, f32, f64, c64, c128), shape, order (row or column), and the
- * elements, little-endian, as one string. `$a[1]` is a number of a vector and a sub-array of more dimensions,
- * `$a[[1, 2]]` goes down two at once. A complex number is a list of its two parts.
+ * An N-d array of numbers: element type (bool, i8 … u64, f32, f64, c64, c128), shape, order (row or column),
+ * and the elements, little-endian, as one string. `$a[1]` is a number of a vector, or a sub-array of an array
+ * with more dimensions; `$a[[1, 2]]` indexes two dimensions. A complex number is a list of its two parts.
  */
 final class NdArray implements \ArrayAccess, \Countable, \JsonSerializable
 {
@@ -281,7 +287,7 @@ final class NdArray implements \ArrayAccess, \Countable, \JsonSerializable
     public readonly string $order;
     public readonly string $data;
     public function __construct(string $dtype, array $shape, string $data, string $order = 'row') {}
-    /** From nested lists, row by row. */
+    /** Creates one from nested lists, row by row. */
     public static function fromArray(array $items, string $dtype = 'f64'): NdArray {}
     /** Nested lists; a number for an array without dimensions. */
     public function toArray(): mixed {}
@@ -295,8 +301,9 @@ final class NdArray implements \ArrayAccess, \Countable, \JsonSerializable
 }
 
 /**
- * What arrived. `$message['celsius']` is the value of a key, `$message[0]` an item, `$message->get('rows/0/x')` what lies at
- * a path: keys and positions joined by `/`, with ~1 for a / and ~0 for a ~ in a key.
+ * A received message. `$message['celsius']` is the value of a key, `$message[0]` an item,
+ * `$message->get('rows/0/x')` the value at a path: keys and positions joined by `/`, with ~1 for a / and ~0
+ * for a ~ in a key.
  */
 final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \JsonSerializable
 {
@@ -305,15 +312,15 @@ final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public readonly int $sequence;
     /** When it was sent, by the sender's clock. */
     public readonly Timestamp $sent;
-    /** Who sent it: the client_id, else the program's name and process number. */
+    /** The sender: its client_id, else the program's name and process number. */
     public readonly string $source;
     public readonly Encoding $encoding;
-    /** How many messages were skipped just before this one. */
+    /** How many messages were missed directly before this one. */
     public readonly int $missed;
     private function __construct() {}
     /** @throws MissingException|WrongTypeException */
     public function get(string $path): mixed {}
-    /** How many entries the map has, items the list, or positions the array. @throws WrongTypeException for any other value */
+    /** The number of entries of the map, of items of the list, or the length of the array's first dimension. @throws WrongTypeException for any other value */
     public function count(): int {}
     /** The entries of a map, the items of a list, the numbers or sub-arrays of an array. @throws WrongTypeException for any other value */
     public function getIterator(): \ArrayIterator {}
@@ -321,12 +328,12 @@ final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public function offsetGet(mixed $offset): mixed {}
     public function offsetSet(mixed $offset, mixed $value): void {}
     public function offsetUnset(mixed $offset): void {}
-    /** Whether the sender waits for an answer. */
+    /** Whether the sender waits for a reply. */
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
 }
 
-/** A message that waits for its one answer. When the last variable that holds it goes, the caller gets RemoteException. */
+/** A message that waits for its one reply. If it is freed without a reply, the caller gets RemoteException. */
 final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \JsonSerializable
 {
     public readonly mixed $value;
@@ -337,7 +344,7 @@ final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public readonly int $missed;
     private function __construct() {}
     public function get(string $path): mixed {}
-    /** How many entries the map has, items the list, or positions the array. @throws WrongTypeException for any other value */
+    /** The number of entries of the map, of items of the list, or the length of the array's first dimension. @throws WrongTypeException for any other value */
     public function count(): int {}
     /** The entries of a map, the items of a list, the numbers or sub-arrays of an array. @throws WrongTypeException for any other value */
     public function getIterator(): \ArrayIterator {}
@@ -348,13 +355,13 @@ final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
     public function reply(mixed $value): void {}
-    /** Says that it, and what its sender sent before, has been consumed: for a server with ack: 'manual'. A reply says so, too. */
+    /** Acknowledges it, and what its sender sent before: for a server with ack: 'manual'. A reply acknowledges it, too. */
     public function ack(): void {}
-    /** Answers that it failed: text for a person, a dotted type and a code for the program, and more if need be. */
+    /** Answers with an error: text for a human reader, a dotted type and a code for the program, and optional data. */
     public function fail(string $text, string $type = '', int $code = -32603, mixed $data = null): void {}
 }
 
-/** Something that happened to an object: 'connected', 'disconnected', 'reconnected', 'lagged', 'forgotten' or 'schema_mismatch'. */
+/** An event of an object: 'connected', 'disconnected', 'reconnected', 'lagged', 'forgotten' or 'schema_mismatch'. */
 final class Event
 {
     public readonly string $kind;
@@ -364,21 +371,22 @@ final class Event
     private function __construct() {}
 }
 
-/** One of two ends: messages both ways, requests and replies. */
+/** A channel: two ends, messages in both directions, requests and replies. */
 final class Channel
 {
     private function __construct() {}
-    /** Connects: waits until a program listens, and connects again when the other side restarts. */
+    /** Connects: waits until a program listens, and connects again when the peer restarts. */
     public static function connect(string $endpoint, mixed ...$options): Channel {}
     /** Like connect; the connection outlives the request and serves the next one of this FPM worker. */
     public static function persistent(string $endpoint, mixed ...$options): Channel {}
-    /** Connects if a program listens, listens otherwise. */
+    /** Connects if a program listens, and listens otherwise. */
     public static function open(string $endpoint, mixed ...$options): Channel {}
-    /** Gives the sequence number. */
+    /** Returns the sequence number. */
     public function send(mixed $value, ?float $timeout = null): int {}
     /**
-     * Sends each value as a message of its own, with one wake-up or one system call for up to 64 short ones where the transport can; gives
-     * how many. getSent() of an exception says how many were sent before it.
+     * Sends each value as a message of its own, with one wake-up or one system call for up to 64 short ones
+     * if the transport can; returns their number. getSent() of an exception is the number of messages that
+     * were sent before it.
      * @param array<mixed> $values
      */
     public function sendMany(array $values, ?float $timeout = null): int {}
@@ -387,18 +395,18 @@ final class Channel
     /** @throws TimeoutException */
     public function recv(?float $timeout = null): Message {}
     /**
-     * Waits for a message, and takes those that arrived after it, too: at most so many. They count as consumed with the next call
-     * that receives.
+     * Waits for a message and also takes those that have arrived behind it: at most $max. They count as
+     * consumed with the next call that receives.
      * @return list<Message>
      */
     public function recvMany(int $max = 64, ?float $timeout = null): array {}
-    /** @throws EmptyException where nothing is there */
+    /** @throws EmptyException if none is available */
     public function tryRecv(): Message {}
     /** @throws RemoteException|DisconnectedException|TimeoutException */
     public function call(mixed $value, ?float $timeout = null): Message {}
-    /** Answers a message that recv gave and that wants a reply. */
+    /** Replies to a message from recv that wants a reply. */
     public function reply(Message $request, mixed $value, ?float $timeout = null): void {}
-    /** Says that everything which was received so far has been consumed: for a channel with ack: 'manual'. */
+    /** Acknowledges all messages that were received: for a channel with ack: 'manual'. */
     public function ack(): void {}
     /** Whether a message can be received at once. */
     public function poll(): bool {}
@@ -409,7 +417,7 @@ final class Channel
     /** 'listener' or 'connector'. */
     public function role(): string {}
     public function endpoint(): string {}
-    /** A descriptor that is readable while tryRecv has something to do. */
+    /** A file descriptor that is readable while tryRecv would return at once. */
     public function fileno(): int {}
     /**
      * sent, received, missed, dropped, connections; of the session acknowledged, unacknowledged, replayed, consumed, unconsumed,
@@ -417,11 +425,11 @@ final class Channel
      * @return array<string, mixed>
      */
     public function stats(): array {}
-    /** Waits until the other side has consumed what was sent, then leaves. */
+    /** Waits until the peer has consumed what was sent, then closes. */
     public function close(?float $timeout = null): void {}
 }
 
-/** Takes one peer after the other, each a channel of its own. */
+/** Accepts peers one by one, each as a channel of its own. */
 final class Listener
 {
     private function __construct() {}
@@ -436,8 +444,8 @@ final class Listener
 }
 
 /**
- * What foreach runs over a server, a subscriber or a watch: waits for each item for ever (a watch as long as it was told),
- * ends at close, and over a server or a subscriber at a signal to stop.
+ * The iterator of foreach over a server, a subscriber or a watch: waits for each item for ever (a watch for
+ * its own time-out), ends at close, and over a server or a subscriber at a stop signal.
  */
 final class Iteration implements \Iterator
 {
@@ -449,7 +457,7 @@ final class Iteration implements \Iterator
     public function valid(): bool {}
 }
 
-/** Takes the requests of many clients, one after the other: iterate, or give run() a handler. */
+/** Takes the requests of many clients one by one: iterate, or pass run() a handler. */
 final class Server implements \IteratorAggregate
 {
     private function __construct() {}
@@ -457,8 +465,8 @@ final class Server implements \IteratorAggregate
     /** The next request; null once the server is closed, or at SIGINT or SIGTERM. Waits for ever by default. */
     public function next(?float $timeout = INF): ?Request {}
     /**
-     * Answers each request with what the handler returns. What it throws is answered with its class and text and shown
-     * as a warning, and the next request is taken.
+     * Replies to each request with the result of the handler. An exception of the handler is answered with
+     * its class and text and shown as a warning, and the loop continues.
      * @param callable(Request): mixed $handler
      */
     public function run(callable $handler): void {}
@@ -472,66 +480,67 @@ final class Server implements \IteratorAggregate
 }
 
 /**
- * Memory that another program shares and this one reads: `posix:/name`, `sysv:0x1234`, or an absolute path. Every call copies what
- * is there at that moment.
+ * Memory that another program shares and this one reads: `posix:/name`, `sysv:0x1234`, or an absolute path.
+ * Every call copies the current bytes.
  */
 final class Region implements \Countable
 {
     /** @throws NotFoundException|PermissionDeniedException */
     public function __construct(string $source) {}
-    /** Bytes from one struct of this layout to the next in an array of them, as C's sizeof. */
+    /** The distance in bytes between two structs of this layout in an array, as C's sizeof. */
     public static function sizeof(string $layout): int {}
-    /** What it was opened by. */
+    /** The source with which it was opened. */
     public function source(): string {}
-    /** Bytes that are there now. */
+    /** The current length in bytes. */
     public function count(): int {}
-    /** @throws OutOfRangeException where they are not all there */
+    /** @throws OutOfRangeException if the region does not have all of them */
     public function bytes(int $offset, int $length): string {}
     /** The text at an offset, up to the first NUL or the end. */
     public function text(int $offset = 0): string {}
     /**
-     * The fields of a struct, `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`; numbers with dimensions are NdArrays.
-     * `counter` names the field in which the owner counts its writes, odd while it writes: then both halves are of one write.
+     * The fields of a struct, `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`; numbers with
+     * dimensions are NdArrays. `counter` names the field in which the owner counts its writes, odd while it
+     * writes: then all fields are of one write.
      * @return array<string, mixed>
      */
     public function read(string $layout, int $offset = 0, ?string $counter = null): array {}
-    /** Lets the memory go. */
+    /** Releases the memory. */
     public function close(): void {}
 }
 
 /**
- * Publishes to any number of subscribers and never waits for one. A `journal:` gives the sequence number once the value is on the
- * disk; a `file:` waits for its lock.
+ * Publishes to any number of subscribers and never waits for one. A `journal:` returns the sequence number
+ * once the value is on disk; a `file:` waits for its lock.
  */
 final class Publisher
 {
     public function __construct(string $endpoint, mixed ...$options) {}
-    /** Gives the sequence number. */
+    /** Returns the sequence number. */
     public function send(mixed $value): int {}
     /**
-     * Publishes each value, with one wake-up or one system call for each subscriber and up to 64 of them; gives how many. getSent() of an
-     * exception says how many were published before it.
+     * Publishes each value, with one wake-up or one system call per subscriber for up to 64 of them; returns
+     * their number. getSent() of an exception is the number of messages that were published before it.
      * @param array<mixed> $values
      */
     public function sendMany(array $values): int {}
-    /** How many there are. */
+    /** The current number of subscribers. */
     public function subscribers(): int {}
     public function endpoint(): string {}
     public function events(): array {}
     public function stats(): array {}
-    /** Waits until so many subscribers are there; TimeoutException where fewer came. */
+    /** Waits until this many subscribers are connected; TimeoutException if fewer connected. */
     public function waitForSubscribers(int $count, ?float $timeout = null): void {}
-    /** Once the subscribers have been served: those that were waiting connect, and slow ones are given what is left. */
+    /** Closes once waiting subscribers have connected and slow ones have received their pending messages. */
     public function close(?float $timeout = null): void {}
 }
 
-/** What subscribe() gives. The overtaken get LaggedException once, with how many they missed, and go on. */
+/** The result of subscribe(). After an overrun, LaggedException is thrown once, with the number of missed messages; the next call continues. */
 final class Subscriber implements \IteratorAggregate
 {
     private function __construct() {}
     public function recv(?float $timeout = null): Message {}
     /**
-     * Waits for a message, and takes those that arrived after it, too: at most so many.
+     * Waits for a message and also takes those that have arrived behind it: at most $max.
      * @return list<Message>
      */
     public function recvMany(int $max = 64, ?float $timeout = null): array {}
@@ -540,7 +549,7 @@ final class Subscriber implements \IteratorAggregate
     public function next(?float $timeout = INF): ?Message {}
     /** @return Iteration<int, Message> */
     public function getIterator(): Iteration {}
-    /** Says that the last message, and all before it, has been dealt with: for one with ack: 'manual'. */
+    /** Acknowledges the last message and all before it: for a subscriber with ack: 'manual'. */
     public function ack(): void {}
     public function poll(): bool {}
     public function events(): array {}
@@ -551,27 +560,29 @@ final class Subscriber implements \IteratorAggregate
 }
 
 /**
- * Tells services what to do and asks them for data, through the program `linkspan controller` that they dial:
- * `(new Linkspan\Controller)->service('power')->pause()`. Each object has a connection of its own, which outlives the request
- * and serves the next one of this FPM worker; when the program was started again, the next call dials it again.
+ * Sends commands and queries to services through the program `linkspan controller`, to which they connect:
+ * `(new Linkspan\Controller)->service('power')->pause()`. Each object has a connection of its own, which
+ * outlives the request and serves the next one of this FPM worker; after a restart of the controller, the
+ * next call connects again.
  */
 final class Controller
 {
     /**
-     * Waits until the controller is there. The endpoint is by default what the environment's LINKSPAN_CONTROLLER says, else
+     * Waits until the controller listens. The default endpoint is the environment's LINKSPAN_CONTROLLER, else
      * `unix:controller`.
      * @throws NotFoundException|TimeoutException|PermissionDeniedException
      */
     public function __construct(?string $endpoint = null, mixed ...$options) {}
     /**
-     * What the controller knows of each service: name, view (a View's value), state (a State's value), since, busy (seconds, where it
-     * does something), doing, steps, reason (a problem that it reports), problem (what the controller finds wrong with it), epoch, pid, program, description,
-     * commands, every, source, first_seen, last_seen, connections, answered (accepted, done, failed, rejected), open (commands under way), and allowed: the
-     * commands that its state and view permit, for a page's buttons.
+     * The controller's record of each service: name, view (a View's value), state (a State's value), since,
+     * busy (seconds, while it is working), doing, steps, reason (a problem that it reports), problem (one
+     * that the controller detects), epoch, pid, program, description, commands, every, source, first_seen,
+     * last_seen, connections, answered (accepted, done, failed, rejected), open (commands under way), and
+     * allowed: the commands that its state and view permit, for a page's buttons.
      * @return list<array<string, mixed>>
      */
     public function services(?float $timeout = null): array {}
-    /** A service by its name, which is looked up by the calls. */
+    /** A service by its name; each call looks the name up. */
     public function service(string $name): ServiceHandle {}
     /**
      * The last lines of the controller's event log.
@@ -579,59 +590,60 @@ final class Controller
      */
     public function log(int $lines = 100, ?float $timeout = null): array {}
     /**
-     * Tells what happens to all services, or to those that are named, over a connection of its own; data_every (seconds) has their data
-     * read so often as well. timeout is how long the next event is waited for, null for ever.
+     * Watches all services, or the named ones, over a connection of its own; data_every is the interval in
+     * seconds at which their data is read as well. timeout is the time-out of the wait for the next event,
+     * null for ever.
      * @param ?list<string> $services
      */
     public function watch(?array $services = null, ?float $data_every = null, ?float $timeout = INF): Watch {}
-    /** Has the controller forget a service that is not there any more. @throws InvalidStateException where it is connected */
+    /** Makes the controller forget a service that is disconnected. @throws InvalidStateException if it is connected */
     public function forget(string $service, ?float $timeout = null): void {}
     /** @return array<string, mixed> the controller's counters */
     public function stats(?float $timeout = null): array {}
     public function endpoint(): string {}
-    /** Leaves; commands that are under way are carried out. */
+    /** Closes the connection; commands under way are still carried out. */
     public function close(): void {}
 }
 
 /**
- * One service, as a controller names it. A command waits until the service has done it, and gives what it gave. With
- * wait: false it waits only until it is accepted, and gives an Answer, whose id answer() takes. timeout is the command's own
- * deadline: what was not begun by then is withdrawn.
+ * One service of a controller. A command waits until the service has done it, and returns its result. With
+ * wait: false it waits only until it is accepted, and returns an Answer, whose id answer() takes. timeout is
+ * the command's own deadline: a command that was not begun by then is withdrawn.
  *
- * @throws NotFoundException where the controller knows no service of this name
- * @throws InvalidStateException where the service's state forbids the command; nothing was done
- * @throws TimeoutException where it was not done in time; the text says whether it is still under way
- * @throws DisconnectedException where the service is away, and was until the deadline
- * @throws RemoteException where the service failed to do it, with its own words
+ * @throws NotFoundException if the controller has no service of this name
+ * @throws InvalidStateException if the service's state forbids the command; nothing was done
+ * @throws TimeoutException if it was not done in time; the text states whether it is still under way
+ * @throws DisconnectedException if the service was disconnected until the deadline
+ * @throws RemoteException if the service failed to do it, with the service's text
  */
 final class ServiceHandle
 {
     public readonly string $name;
     private function __construct() {}
-    /** What the controller knows of it: see Controller::services. @return array<string, mixed> */
+    /** The controller's record of it: see Controller::services. @return array<string, mixed> */
     public function status(?float $timeout = null): array {}
-    /** Its data as it is now. */
+    /** Its current data. */
     public function getData(?float $timeout = null, bool $wait = true): mixed {}
-    /** Has it finish its step, checkpoint, close what it has open, and wait. */
+    /** Makes it finish its step, checkpoint, close its files, and wait. */
     public function pause(?float $timeout = null, bool $wait = true): mixed {}
-    /** Has it open again and go on. */
+    /** Makes it open its files again and continue. */
     public function run(?float $timeout = null, bool $wait = true): mixed {}
-    /** Has it stand still, checkpoint, and go on. */
+    /** Makes it checkpoint between two steps and continue. */
     public function checkpoint(?float $timeout = null, bool $wait = true): mixed {}
-    /** Has it checkpoint, close and end. A second one gives up what is still under way. */
+    /** Makes it checkpoint, close and end. A second call cancels the work in progress. */
     public function shutdown(?float $timeout = null, bool $wait = true): mixed {}
     /** Gets its settings; with an argument, changes them first. */
     public function config(mixed $settings = null, ?float $timeout = null, bool $wait = true): mixed {}
-    /** Has it write a copy of what it keeps to this path on its machine. */
+    /** Makes it write a backup copy of its data to this path on its machine. */
     public function backup(string $path, ?float $timeout = null, bool $wait = true): mixed {}
-    /** Withdraws the command with this id, or has it given up; without one, what is under way, a step too. */
+    /** Withdraws or cancels the command with this id; without an id, the work in progress, also a step. */
     public function cancel(?string $id = null, ?float $timeout = null, bool $wait = true): mixed {}
-    /** What it is and which commands it takes. */
+    /** Its description and the commands that it takes. */
     public function describe(?float $timeout = null, bool $wait = true): mixed {}
     /** Its counters. */
     public function stats(?float $timeout = null, bool $wait = true): mixed {}
     /**
-     * The last lines that the controller has of its log.
+     * The last lines of its log that the controller has.
      * @return list<array{at: Timestamp, service: string, level: string, text: string}>
      */
     public function log(int $lines = 100, ?float $timeout = null): array {}
@@ -641,45 +653,47 @@ final class ServiceHandle
      */
     public function command(mixed $command, mixed $arguments = null, ?float $timeout = null, bool $wait = true): mixed {}
     /**
-     * The full form: with an id of your own, 1 to 64 bytes. The same id is the same command, which is carried out once however often it
-     * is said, and has the same answer for ten minutes: a form's token, say. epoch is the incarnation of the service that it is
-     * for, as status() says; another one refuses it. Waits, and gives the final answer, whatever it is.
+     * The full form: with an id of your own, 1 to 64 bytes. The same id is the same command, which is carried
+     * out once however often it is sent, and has the same answer for ten minutes: the token of a form, for
+     * example. epoch is the incarnation of the service that the command is for, as in status(); another
+     * incarnation refuses it. Waits for the final answer and returns it, whatever it is.
      * @param Command|string $command
      * @param int|BigInt|null $epoch
      */
     public function order(string $id, mixed $command, mixed $arguments = null, mixed $epoch = null, ?float $timeout = null): Answer {}
-    /** Has the controller forget it once it has gone. */
+    /** Makes the controller forget it once it is disconnected. */
     public function forget(?float $timeout = null): void {}
-    /** What has become of the command with this id: its final answer, or Accepted while it is under way. */
+    /** The answer to the command with this id: its final answer, or Accepted while it is under way. */
     public function answer(string $id, ?float $timeout = null): Answer {}
 }
 
-/** What has become of a command. */
+/** The answer to a command. */
 final class Answer implements \JsonSerializable
 {
     public readonly string $id;
     public readonly Outcome $outcome;
     /** The state of the service when it answered. */
     public readonly State $state;
-    /** What the command gave, once it is Done. */
+    /** The result of the command, once it is Done. */
     public readonly mixed $value;
-    /** Why it Failed or was Rejected. */
+    /** The reason if it Failed or was Rejected. */
     public readonly ?LinkspanException $error;
     private function __construct() {}
     public function jsonSerialize(): mixed {}
 }
 
 /**
- * What happens to services, as it happens: arrays with `what`: 'service' (service: its record as in Controller::services), 'gone' (name),
- * 'data' (name, at, value), 'log' (entry), 'missed' (count: how many of these were dropped because they were not taken in time).
+ * The events of services as they occur: arrays with `what`: 'service' (service: its record as in
+ * Controller::services), 'gone' (name), 'data' (name, at, value), 'log' (entry), 'missed' (count: how many
+ * events were dropped because they were not taken in time).
  */
 final class Watch implements \IteratorAggregate
 {
     private function __construct() {}
     /**
-     * The next one; the default time-out is that of watch().
+     * The next event; the default time-out is that of watch().
      * @return array<string, mixed>
-     * @throws TimeoutException where nothing happens meanwhile
+     * @throws TimeoutException if none occurs in time
      */
     public function next(?float $timeout = null): array {}
     /** @return Iteration<int, array<string, mixed>> */
@@ -688,8 +702,8 @@ final class Watch implements \IteratorAggregate
 }
 
 /**
- * An error as an HTTP response, as RFC 9457 has it: `application/problem+json` with type, title, status, detail, code, kind, and answer where
- * a service refused a command or failed.
+ * An error as an HTTP response as in RFC 9457: `application/problem+json` with type, title, status, detail,
+ * code, kind, and answer if a service refused a command or failed.
  */
 final class Problem
 {
@@ -699,7 +713,7 @@ final class Problem
     public readonly string $kind;
     /** The text of the error. */
     public readonly string $detail;
-    /** The response's own headers by their names in small letters. @var array<string, string> */
+    /** The response's own headers by their names in lower case. @var array<string, string> */
     public readonly array $headers;
     /** The response's body, in JSON. */
     public readonly string $body;
@@ -717,8 +731,8 @@ final class Problem
 }
 
 /**
- * The rules of the controller's page, those of `linkspan controller --http`: which requests are allowed, and what they ask for. $server is
- * $_SERVER. examples/controller-page is a whole page.
+ * The rules of the controller's page, those of `linkspan controller --http`: which requests are allowed, and
+ * how they are decoded. $server is $_SERVER. examples/controller-page is a complete page.
  */
 final class ControllerPage
 {
@@ -733,7 +747,8 @@ final class ControllerPage
      */
     public function __construct(string $token_file, ?array $hosts = null) {}
     /**
-     * Refuses a request for another name than the page's (DNS rebinding), and one that another site's page made. To be checked first.
+     * Refuses a request for another name than the page's (DNS rebinding), and one from another site's page.
+     * Call it first.
      * @param array<string, mixed> $server
      */
     public function checkOrigin(array $server): ?Problem {}
@@ -752,14 +767,15 @@ final class ControllerPage
     /** 202 for an answer that is Accepted, otherwise 200; for others ofAnswer has a Problem. */
     public static function answerStatus(Answer $answer): int {}
     /**
-     * A pushed event of Watch as one of a page's stream; null for an event that pages do not show. Long data is replaced by its size.
+     * An event of Watch as one of a page's stream; null for an event that pages do not show. Long data is
+     * replaced by its size.
      * @param array<string, mixed> $event
      * @return array{name: string, json: string}|null
      */
     public static function event(mixed $event): ?array {}
 }
 
-/** Whatever goes wrong; the subclasses are the kinds of the one table, and getCode() is the kind's number in it. */
+/** The base of all errors; the subclasses are the kinds of the common table, and getCode() is the kind's number in it. */
 class LinkspanException extends \RuntimeException
 {
     protected $kind;
@@ -778,20 +794,20 @@ class LinkspanException extends \RuntimeException
     /** Whether the same call can succeed later without a change to the program. */
     final public function isRetryable(): bool {}
     final public function getEndpoint(): ?string {}
-    /** Where in the value: keys and positions joined by `/`. */
+    /** The path in the value: keys and positions joined by `/`. */
     final public function getPath(): ?string {}
-    /** Where in the bytes. */
+    /** The offset in the bytes. */
     final public function getOffset(): ?int {}
     /** How many messages a subscriber missed. */
     final public function getMissed(): ?int {}
     /** How many messages of a batch were sent before the error, for sendMany. */
     final public function getSent(): ?int {}
-    /** The code that the other side's handler gave. */
+    /** The code from the peer's handler. */
     final public function getRemoteCode(): ?int {}
-    /** The dotted type, or the class of the exception, that the other side's handler gave. */
+    /** The dotted type, or the class of the exception, from the peer's handler. */
     final public function getRemoteType(): ?string {}
     final public function getRemoteText(): ?string {}
-    /** What the other side's handler added for the program. */
+    /** The data from the peer's handler. */
     final public function getData(): mixed {}
 }
 
