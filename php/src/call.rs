@@ -7,12 +7,13 @@ use ext_php_rs::zend::{CatchError, ExecutorGlobals, try_catch};
 use linkspan::{Error, ErrorKind, Result};
 
 thread_local! {
-    /// Whether a fatal error waits until the frames of Rust are gone.
+    /// Whether a fatal error is held back until the Rust frames have returned.
     static FATAL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls into PHP where Rust frames above own memory: a fatal error in there (memory_limit, say) ends the call with an
-/// error that unwinds them, and `edge` lets it continue afterwards. An exception unwinds them in the same way and stays pending.
+/// Calls into PHP below Rust frames that own memory: a fatal error in PHP (memory_limit, say) ends the call
+/// with an error that unwinds these frames, and `edge` continues the fatal error afterwards. An exception
+/// unwinds them in the same way and stays pending.
 pub fn call_php<T>(call: impl FnOnce() -> T) -> Result<T> {
     let result = try_catch(AssertUnwindSafe(call));
     if ExecutorGlobals::has_exception() {
@@ -28,7 +29,8 @@ pub fn call_php<T>(call: impl FnOnce() -> T) -> Result<T> {
     }
 }
 
-/// Returns whether [`call_php`] held back a fatal error since the last call of this function. The caller then lets it continue.
+/// Returns whether [`call_php`] has held back a fatal error since the last call of this function. The caller
+/// then continues it.
 pub fn take_fatal_error() -> bool {
     FATAL.take()
 }

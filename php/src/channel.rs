@@ -24,7 +24,7 @@ pub struct Channel {
     waiter: Waiter,
 }
 
-/// How many messages a call may give; what is negative is refused as none.
+/// The maximum number of messages of a call; a negative number is refused like zero.
 pub fn at_most(max: i64) -> Result<usize> {
     Ok(usize::try_from(max).unwrap_or(0))
 }
@@ -34,13 +34,13 @@ pub fn messages(taken: Vec<linkspan::Message>) -> ZBox<ZendHashTable> {
     let mut list = ZendHashTable::with_capacity(taken.len() as u32);
     let taken = BailoutGuard::new(taken);
     for message in taken.iter() {
-        // Only a full table (2^63 entries) refuses.
+        // Only a full table (2^63 entries) fails.
         let _ = list.push(made(|| Message(message.clone())));
     }
     list
 }
 
-/// A message for PHP.
+/// Receives a message as a PHP object.
 pub fn receive(take: impl FnOnce() -> Result<linkspan::Message>) -> Result<Made<Message>> {
     try_made(|| take().map(Message))
 }
@@ -176,7 +176,7 @@ impl Channel {
     }
 }
 
-/// `Linkspan\Listener`: takes one peer after the other.
+/// `Linkspan\Listener`: accepts peers one by one.
 #[php_class]
 #[php(name = "Linkspan\\Listener", flags = zend::FINAL)]
 pub struct Listener {
@@ -228,7 +228,7 @@ impl Listener {
     }
 }
 
-/// `Linkspan\Event`: something that happened to an object.
+/// `Linkspan\Event`: an event of an object.
 #[php_class]
 #[php(name = "Linkspan\\Event", flags = zend::FINAL)]
 pub struct Event(linkspan::Event);
@@ -262,7 +262,7 @@ pub fn events(events: Vec<linkspan::Event>) -> ZBox<ZendHashTable> {
     let mut list = ZendHashTable::with_capacity(events.len() as u32);
     let events = BailoutGuard::new(events);
     for event in events.iter() {
-        // Only a full table (2^63 entries) refuses.
+        // Only a full table (2^63 entries) fails.
         let _ = list.push(made(|| Event(event.clone())));
     }
     list

@@ -1,7 +1,8 @@
-//! The plans by which values become instances of generated classes: made from the classes' constants, once in a request.
+//! The plans by which values become instances of generated classes, created from the classes' constants once
+//! per request.
 //!
-//! Beside `LINKSPAN_FIELDS`, see `classes`, `LINKSPAN_VARIANTS` has the classes of a union, and the method `linkspanDefaults` the values of properties whose
-//! keys may be left out.
+//! Besides `LINKSPAN_FIELDS`, see `classes`: `LINKSPAN_VARIANTS` has the classes of a union, and the method
+//! `linkspanDefaults` returns the values of properties whose keys may be missing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -20,7 +21,7 @@ use crate::call::call_php;
 use crate::classes::{Class, ClassPlan, Numbers, Row, wrong};
 use crate::zend::{self, Entries};
 
-/// An argument that is the name of a class.
+/// An argument with the name of a class.
 pub struct ClassName<'a>(&'a ZendStr);
 
 impl<'a> FromZval<'a> for ClassName<'a> {
@@ -32,7 +33,7 @@ impl<'a> FromZval<'a> for ClassName<'a> {
 }
 
 impl ClassName<'_> {
-    /// The class, which PHP may have to load.
+    /// The class; PHP may have to load it.
     pub fn entry(&self) -> Result<&'static ClassEntry> {
         let at = std::ptr::from_ref(self.0);
         if let Some((name, entry)) = NAMED.get()
@@ -41,7 +42,8 @@ impl ClassName<'_> {
             return Ok(entry);
         }
         let entry = class(self.0.as_str().unwrap_or_default())?;
-        // The text of `self::class` stays in its place until the request ends; other text may be freed, and another name take its place.
+        // The text of `self::class` keeps its address until the request ends; other text may be freed and its
+        // address reused.
         if zend::is_interned(self.0) {
             NAMED.set(Some((at, entry)));
         }
@@ -59,15 +61,16 @@ thread_local! {
     static PLANS: RefCell<HashMap<*const ClassEntry, Rc<ClassPlan>>> = RefCell::default();
 }
 
-/// Forgets all classes, at the end of a request.
+/// Removes all classes, at the end of a request.
 pub fn forget() {
     NAMED.set(None);
     LAST.set(None);
-    // Out of the cell first: what is dropped may be an object of PHP's.
+    // Taken out of the cell first: dropping may destroy PHP objects.
     drop(PLANS.take());
 }
 
-/// Returns the plan by which values become instances of this class; `WrongType` where the class has no valid constants for it.
+/// Returns the plan by which values become instances of this class; `WrongType` if the class has no valid
+/// constants for it.
 pub fn plan(entry: &'static ClassEntry) -> Result<&'static ClassPlan> {
     let at = std::ptr::from_ref(entry);
     let known = match LAST.get() {
@@ -80,27 +83,29 @@ pub fn plan(entry: &'static ClassEntry) -> Result<&'static ClassPlan> {
             let mut maker = Maker::default();
             let shape = maker.class(entry)?;
             let made = Rc::new(ClassPlan { shape, classes: maker.classes, members: maker.members });
-            // Code of PHP's that ran meanwhile may have made the same plan, which may be in use: that one stays.
+            // PHP code that ran meanwhile may have created the same plan, which may be in use: that one
+            // stays.
             PLANS.with_borrow_mut(|plans| Rc::as_ptr(plans.entry(at).or_insert(made)))
         }
     };
     LAST.set(Some((at, found)));
-    // SAFETY: a plan in the table stays there until the request ends, as classes do. References are not counted, because a fatal error would leave them counted.
+    // SAFETY: a plan in the table stays there until the request ends, as classes do. It is not
+    // reference-counted, because a fatal error would leak the count.
     Ok(unsafe { &*found })
 }
 
-/// The class of this name, which PHP may have to load.
+/// The class with this name; PHP may have to load it.
 pub fn class(name: &str) -> Result<&'static ClassEntry> {
     call_php(|| ClassEntry::try_find(name))?
         .ok_or_else(|| Error::new(ErrorKind::WrongType, format!("there is no class {name}")))
 }
 
-/// Makes a plan.
+/// Creates a plan.
 #[derive(Default)]
 struct Maker {
     classes: Vec<Class>,
     members: Vec<Zval>,
-    /// The shapes of classes; `None` while one is being made.
+    /// The shapes of classes; `None` while one is being created.
     known: HashMap<*const ClassEntry, Option<Arc<Shape<Numbers>>>>,
 }
 
@@ -158,7 +163,7 @@ impl Maker {
         Ok(Record { class: self.classes.len() as u32 - 1, fields })
     }
 
-    /// Returns the shape of a type in a row.
+    /// Returns the shape of the type in a row.
     fn shape(&mut self, entry: &ClassEntry, of: &Zval) -> Result<Arc<Shape<Numbers>>> {
         let unknown = || wrong(entry, "a property of a type that is not known");
         if let Some(name) = of.str() {
@@ -183,7 +188,7 @@ impl Maker {
         }))
     }
 
-    /// The cases of a backed enum, by their values.
+    /// The cases of a backed enum, by value.
     fn cases(&mut self, entry: &'static ClassEntry, default: Option<&str>) -> Result<Shape<Numbers>> {
         let mut members = HashMap::new();
         for case in cases(entry)? {
@@ -207,7 +212,7 @@ pub fn cases(entry: &'static ClassEntry) -> Result<Vec<Zval>> {
     Ok(Entries::new(cases).map(|(_, case)| case.shallow_clone()).collect())
 }
 
-/// The type of this name.
+/// The type with this name.
 fn named(name: &str) -> Option<Shape<Numbers>> {
     Some(match name {
         "any" => Shape::Any,

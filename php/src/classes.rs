@@ -1,8 +1,9 @@
-//! Generated classes as their constants describe them: which properties of an instance are sent under which keys, and what a plan of instances keeps. Found
-//! once in a request, because classes are gone after it.
+//! Generated classes as their constants describe them: the key of each property of an instance, and the data
+//! of a plan of instances. Looked up once per request, because classes end with it.
 //!
-//! `LINKSPAN_FIELDS` has a row for each property in the order of the schema: its keys, its type, and whether null is left out. A type is the name of
-//! one, or a list: `['list', type]`, `['map', type]`, `['ndarray', dtype, lengths, order]`, `['class', name]`, `['enum', name, default]`.
+//! `LINKSPAN_FIELDS` has a row for each property in the order of the schema: its keys, its type, and whether
+//! null is left out. A type is the name of a type, or a list: `['list', type]`, `['map', type]`, `['ndarray',
+//! dtype, lengths, order]`, `['class', name]`, `['enum', name, default]`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use linkspan::{Error, ErrorKind, Result};
 
 use crate::zend::{self, Entries, Key, Property};
 
-/// The handles that plans keep: positions in the lists of [`ClassPlan`].
+/// The handles in plans: positions in the lists of [`ClassPlan`].
 #[derive(Debug)]
 pub struct Numbers;
 
@@ -41,10 +42,11 @@ pub struct Class {
     pub properties: Vec<(Property, Option<Zval>)>,
 }
 
-/// The fields of a class that are sent.
+/// The fields of a class that are encoded.
 pub struct SentClass {
     pub fields: Vec<SentField>,
-    /// False once an instance had a value that a flat record cannot have: the next instances are walked at once.
+    /// False once an instance had a value that a flat record cannot hold: later instances are walked without
+    /// an attempt.
     pub is_flat: Cell<bool>,
 }
 
@@ -52,7 +54,7 @@ pub struct SentClass {
 pub struct SentField {
     pub name: String,
     pub key: String,
-    /// The same key for flat records; `None` for one that is too long for any message.
+    /// The same key for flat records; `None` if it is too long for any message.
     pub encoded: Option<FlatKey>,
     pub property: Property,
     /// Whether null is left out.
@@ -62,13 +64,13 @@ pub struct SentField {
 
 /// How a property is sent: arrays of PHP are lists or maps.
 pub enum Form {
-    /// As it is.
+    /// Unchanged.
     Plain,
     ListOf(Box<Form>),
     MapOf(Box<Form>),
 }
 
-/// A class and its fields that are sent.
+/// A class and its encoded fields.
 type Known = (*const ClassEntry, Rc<SentClass>);
 
 thread_local! {
@@ -79,11 +81,11 @@ thread_local! {
 
 /// Removes all classes, at the end of a request.
 pub fn forget() {
-    // Out of the cells first.
+    // Taken out of the cells first: dropping may destroy PHP objects.
     drop((LAST.take(), SENT.take()));
 }
 
-/// Returns the fields of the instance that are sent, if the instance before was of the same class.
+/// Returns the encoded fields of the instance if the previous instance was of the same class.
 pub fn last_sent(object: &ZendObject) -> Option<Rc<SentClass>> {
     LAST.with_borrow(|last| {
         let (entry, sent) = last.as_ref()?;
@@ -91,7 +93,7 @@ pub fn last_sent(object: &ZendObject) -> Option<Rc<SentClass>> {
     })
 }
 
-/// Returns the fields of the instance that are sent; `None` where its class has no `LINKSPAN_FIELDS`.
+/// Returns the encoded fields of the instance; `None` if its class has no `LINKSPAN_FIELDS`.
 pub fn sent(object: &ZendObject) -> Result<Option<Rc<SentClass>>> {
     let entry = object.get_class_entry();
     let at = std::ptr::from_ref(entry);
@@ -148,7 +150,7 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// A row and its key; `WrongType` for one that describes no property of the class.
+    /// Reads a row and its key; `WrongType` if it describes no property of the class.
     pub fn new(entry: &ClassEntry, name: Key<'a>, row: &'a Zval) -> Result<Row<'a>> {
         let parse = || {
             let Key::Text(name) = name else { return None };
@@ -167,7 +169,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The error for a class that describes itself wrongly.
+/// The error for a class with invalid constants.
 #[cold]
 pub fn wrong(entry: &ClassEntry, what: &str) -> Error {
     let name = entry.name().unwrap_or("?");

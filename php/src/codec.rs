@@ -17,11 +17,11 @@ use crate::scratch;
 use crate::tape::Tape;
 use crate::to_wire::PhpValue;
 
-/// An encoding as an argument: a case of the enum, or its value as options have it; CBOR where it is left out.
+/// An encoding as an argument: a case of the enum, or its value as in options; CBOR by default.
 #[derive(Clone, Copy)]
 pub struct Named<'a>(Option<&'a Zval>);
 
-/// What a parameter has when it is left out.
+/// The default of a parameter.
 const CBOR: Named<'static> = Named(None);
 
 impl Named<'_> {
@@ -57,7 +57,7 @@ impl StubLiteral for Named<'_> {
     }
 }
 
-/// `Linkspan\encode`: a value as bytes.
+/// `Linkspan\encode`: encodes a value.
 #[php_function]
 #[php(name = "Linkspan\\encode", defaults(encoding = CBOR))]
 pub fn encode(value: &Zval, encoding: Named<'_>) -> PhpResult<Text> {
@@ -70,19 +70,20 @@ pub fn encode(value: &Zval, encoding: Named<'_>) -> PhpResult<Text> {
     })
 }
 
-/// `Linkspan\decode`: bytes as a value.
+/// `Linkspan\decode`: decodes bytes.
 #[php_function]
 #[php(name = "Linkspan\\decode", defaults(encoding = CBOR))]
 pub fn decode(bytes: AnyString<'_>, encoding: Named<'_>) -> PhpResult<Zval> {
     edge(|| {
-        // A copy, which arrays and bytes then share instead of making their own.
+        // A copy, which arrays and bytes then share instead of copying their parts.
         let bytes = bytes::Bytes::copy_from_slice(bytes.0);
         let tape = Tape::sharing(bytes.clone());
         from_wire::zval(codec::decode_into(&bytes, encoding.encoding()?, &Limits::default(), tape)?)
     })
 }
 
-/// `Linkspan\schema`: the schema that was given for an endpoint, or that a message of it was written with, in its canonical form.
+/// `Linkspan\schema`: the schema of an endpoint, or the one that a message of it was written with, in its
+/// canonical form.
 #[php_function]
 #[php(name = "Linkspan\\schema")]
 pub fn schema(endpoint: &str, message: Option<&Message>) -> PhpResult<Zval> {
@@ -94,21 +95,21 @@ pub fn schema(endpoint: &str, message: Option<&Message>) -> PhpResult<Zval> {
     })
 }
 
-/// `Linkspan\reply_schema`: the same for what is replied there.
+/// `Linkspan\reply_schema`: the same for the replies.
 #[php_function]
 #[php(name = "Linkspan\\reply_schema")]
 pub fn reply_schema(endpoint: &str) -> PhpResult<Zval> {
     edge(|| canonical(linkspan::registry::reply_schema(endpoint)?))
 }
 
-/// The value that a canonical form is.
+/// The canonical form as a value.
 fn canonical(form: Vec<u8>) -> Result<Zval> {
     let bytes = bytes::Bytes::from(form);
     let tape = Tape::sharing(bytes.clone());
     from_wire::zval(codec::decode_into(&bytes, linkspan::Encoding::Cbor, &Limits::default(), tape)?)
 }
 
-/// `Linkspan\transcode`: bytes of one encoding as bytes of another.
+/// `Linkspan\transcode`: converts bytes of one encoding to another.
 #[php_function]
 #[php(name = "Linkspan\\transcode")]
 pub fn transcode(bytes: AnyString<'_>, from: Named<'_>, to: Named<'_>) -> PhpResult<Text> {

@@ -1,4 +1,4 @@
-//! `Linkspan\Controller` and `Linkspan\ServiceHandle`: commands for services, and questions about them.
+//! `Linkspan\Controller` and `Linkspan\ServiceHandle`: commands and queries for services.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::zend::{self, Made, into_zval, try_made};
 /// The default number of lines of a log.
 const LINES: i64 = 100;
 
-/// What a controller and the services that it names share.
+/// The state that a controller and its service handles share.
 struct Controlling {
     inner: Arc<service::Controller>,
     options: Options,
@@ -40,8 +40,8 @@ impl Controlling {
     }
 }
 
-/// A connection for one object alone: the one that an object of an earlier request has left, where there is one. No two objects
-/// share one, because a fiber may ask through the second while the first waits.
+/// A connection for one object alone: one that was left by an object of an earlier request, if any. No two
+/// objects share one, because a fiber may call through the second while the first waits.
 fn connection(endpoint: &str, options: &Options, waiter: &Waiter) -> Result<Arc<service::Controller>> {
     const KEPT_AND_OURS: usize = 2;
     let kept =
@@ -53,7 +53,7 @@ fn connection(endpoint: &str, options: &Options, waiter: &Waiter) -> Result<Arc<
     Ok(Arc::new(own))
 }
 
-/// How long a command has that is given this time-out.
+/// The time-out of a command for this time-out argument.
 fn within(timeout: Seconds, options: &Options) -> Result<Duration> {
     match timeout.or(options.timeout)? {
         Timeout::After(within) => Ok(within),
@@ -106,7 +106,7 @@ impl Controller {
                     data_every: data_every.map(seconds).transpose()?,
                 };
                 let Controlling { inner, options, waiter } = &*self.0;
-                // What is pushed would come between the answers on a connection that a later request finds again.
+                // Pushed events would come between the answers on a connection that a later request reuses.
                 let own = waiter.wait(Seconds::DEFAULT, |wait| {
                     service::Controller::connect(inner.endpoint(), options, wait)
                 })?;
@@ -144,7 +144,7 @@ pub struct ServiceHandle {
 }
 
 impl ServiceHandle {
-    /// Gives what the command gave, or as soon as the service has taken it how that began.
+    /// Sends a command; returns its result, or, without `wait`, its first answer.
     fn tell(&self, command: Command, arguments: Value, timeout: Seconds, wait: bool) -> PhpResult<Zval> {
         edge(|| {
             if wait {
@@ -154,7 +154,8 @@ impl ServiceHandle {
                 drop((command, arguments));
                 return zval_from(value);
             }
-            // The time is for its being done; that it is taken takes none, and that it is not in time comes as an answer.
+            // The time-out is for its completion; acceptance does not wait, and a missed deadline arrives as
+            // an answer.
             let within = within(timeout, &self.controller.options)?;
             let what = BailoutGuard::new((command, arguments));
             let begin = |it: &service::Controller, wait: Wait<'_>| {
@@ -296,7 +297,7 @@ impl ServiceHandle {
     }
 }
 
-/// A value of PHP's as one of the core's; null where there is none.
+/// A PHP value as a core value; null if it is missing.
 fn value(given: Option<&Zval>) -> Result<Value> {
     given.map_or(Ok(Value::Null), |zval| PhpValue(zval).to_value())
 }

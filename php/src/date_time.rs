@@ -1,15 +1,15 @@
-//! Instants of PHP's own classes.
+//! Timestamps from PHP's own date classes.
 
 use ext_php_rs::types::{ZendObject, Zval};
 use linkspan::{Error, ErrorKind, Result};
 
 use crate::call::call_php;
 
-/// The instant of a `\DateTimeInterface`, to the microsecond, asked by PHP's own methods even where a class of the
-/// user's overrides them.
+/// The timestamp of a `\DateTimeInterface`, in microseconds, read with PHP's own methods even if a user's
+/// class overrides them.
 pub fn timestamp_of(object: &ZendObject) -> Result<linkspan::Timestamp> {
     let mut class = object.get_class_entry();
-    // Only classes of PHP's own and of extensions are internal.
+    // Only classes of PHP and of extensions are internal.
     const INTERNAL: std::ffi::c_char = 1;
     while class.type_ != INTERNAL {
         match class.parent() {

@@ -1,4 +1,5 @@
-//! The edge between the engine and Rust: errors and panics become exceptions, fatal errors pass without a leak.
+//! The boundary between the engine and Rust: errors and panics become exceptions, and fatal errors pass
+//! without a leak.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,14 +13,15 @@ thread_local! {
     static PANIC: Cell<Option<String>> = const { Cell::new(None) };
 }
 
-/// The error of a function that PHP calls. `exception` makes the object of it that is thrown.
+/// The error of a function that PHP calls, thrown as the object that `exception` creates.
 pub struct Failure(pub Error);
 
-/// What a function that PHP calls returns.
+/// The result of a function that PHP calls.
 pub type PhpResult<T> = std::result::Result<T, Failure>;
 
-/// Runs the body of a function that PHP calls. An error is thrown as its exception, a panic as `InternalException`; a
-/// fatal error that [`call::call_php`] held back continues once nothing of Rust's is left.
+/// Runs the body of a function that PHP calls. An error is thrown as its exception, a panic as
+/// `InternalException`; a fatal error that [`call::call_php`] held back continues once no Rust frame owns
+/// anything.
 pub fn edge<T>(body: impl FnOnce() -> Result<T>) -> PhpResult<T> {
     let result = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => result,
@@ -36,8 +38,8 @@ pub fn edge<T>(body: impl FnOnce() -> Result<T>) -> PhpResult<T> {
     result.map_err(Failure)
 }
 
-/// Keeps the text and place of a panic for the exception instead of printing it. Our own copy of the standard library
-/// is concerned, no other extension's.
+/// Keeps the text and place of a panic for the exception instead of printing it. This affects only our own
+/// copy of the standard library, no other extension.
 pub fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|info| PANIC.set(Some(info.to_string()))));
 }

@@ -30,13 +30,13 @@ static BASE_CLASS: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
 static KIND_CLASSES: [AtomicPtr<ClassEntry>; ErrorKind::ALL.len()] =
     [const { AtomicPtr::new(std::ptr::null_mut()) }; ErrorKind::ALL.len()];
 
-/// Argument tables that the engine keeps pointers into for as long as the process lives.
+/// Argument tables to which the engine keeps pointers as long as the process lives.
 struct Kept(#[expect(dead_code, reason = "held for the engine, never read back")] ArgInfoTables);
 // SAFETY: filled while the module starts, before there are other threads, and never read back.
 unsafe impl Send for Kept {}
 static ARGUMENT_TABLES: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
-/// The methods of an exception beside message and code: method, property behind it, type, whether it may be null.
+/// The methods of an exception besides message and code: method, its property, type, whether it may be null.
 const GETTERS: [(&str, &str, DataType, bool); 11] = [
     ("getKind", "kind", DataType::String, false),
     ("isRetryable", "retryable", DataType::Bool, false),
@@ -59,7 +59,8 @@ zend_fastcall! {
             let found = GETTERS.iter().find(|g| name.is_some_and(|n| n.as_bytes() == g.0.as_bytes()));
             let (Some((_, property, ..)), Some(object)) = (found, ex.get_self()) else { return };
             let mut room = Zval::new();
-            // SAFETY: the object is live, the class is its own, and `room` outlives the answer, which is copied.
+            // SAFETY: the object is live, the class is its own, and `room` outlives the result, which is
+            // copied.
             unsafe {
                 let read = ext_php_rs::ffi::zend_read_property(
                     BASE_CLASS.load(Ordering::Acquire),
@@ -106,7 +107,7 @@ fn property(name: &str, default: Option<Zval>) -> ClassProperty {
     }
 }
 
-/// Registers the classes while the module starts. The names and codes come from the core's table alone.
+/// Registers the classes while the module starts. Names and codes come from the core's table.
 pub fn register() -> ext_php_rs::error::Result<()> {
     let mut base = ClassBuilder::new(BASE)
         .extends((zend::runtime_exception, "\\RuntimeException"))
@@ -155,7 +156,7 @@ fn class_of(kind: ErrorKind) -> &'static ClassEntry {
 /// The exception of this error as an object.
 pub fn object_of(error: Error) -> ZBox<ZendObject> {
     let class = class_of(error.kind());
-    // PHP allocates from here on, so the error must not be lost to a fatal error in there.
+    // PHP allocates from here on, so the error must not leak if a fatal error occurs.
     let error = BailoutGuard::new(error);
     let mut object = ZendObject::new(class);
     let mut set = |name: &str, value: ext_php_rs::error::Result<Zval>| {
@@ -165,7 +166,7 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
     };
     let text = BailoutGuard::new(error.to_string());
     set("message", text.as_str().into_zval(false));
-    // The class has the kind's own.
+    // The class has the default of its kind.
     if error.retryable() != error.kind().retryable() {
         set("retryable", error.retryable().into_zval(false));
     }
@@ -188,8 +189,8 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
         set("remoteCode", failure.code.into_zval(false));
         set("remoteType", failure.kind.as_str().into_zval(false));
         set("remoteText", failure.text.as_str().into_zval(false));
-        // Bytes that are no value, or one that memory_limit cannot hold, must not hide the other side's error: they are
-        // left out.
+        // Bytes that do not decode, or whose value exceeds memory_limit, must not hide the peer's error: they
+        // are omitted.
         let data = codec::decode_into(&failure.data, Encoding::Cbor, &Limits::default(), Tape::default());
         if let Some(zval) =
             data.ok().filter(|_| !failure.data.is_empty()).and_then(|tape| from_wire::zval(tape).ok())
@@ -200,8 +201,8 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
     object
 }
 
-/// The exception of this error, ready to be thrown. Where one is pending already (an `on_wait` that threw), that one
-/// stays.
+/// The exception of this error, ready to be thrown. If one is pending already (an `on_wait` that threw), that
+/// one stays.
 fn from_error(error: Error) -> PhpException {
     let class = class_of(error.kind());
     if ExecutorGlobals::has_exception() {
@@ -221,18 +222,19 @@ impl From<Failure> for PhpException {
     }
 }
 
-/// Throws the exception of this error, for code that goes on to look at it.
+/// Throws the exception of this error, for code that inspects it afterwards.
 pub fn throw(error: Error) {
     from_error(error).throw();
 }
 
-/// The error that a thrown object becomes for the other side: its class and text, or the error that a handler further down had answered.
+/// The error for the peer from a thrown object: its class and text, or the error that a nested call received
+/// from a handler.
 pub fn as_failure(thrown: &ZendObject) -> Result<RemoteFailure> {
     let read = |name: &str| -> Option<Zval> {
         let mut room = Zval::new();
         let object = std::ptr::from_ref(thrown).cast_mut();
         let (scope, name, length) = (BASE_CLASS.load(Ordering::Acquire), name.as_ptr().cast(), name.len());
-        // SAFETY: the object is live and of the class in whose scope is read; `room` outlives the answer.
+        // SAFETY: the object is live and of the class in whose scope it is read; `room` outlives the result.
         unsafe {
             let value = ext_php_rs::ffi::zend_read_property(scope, object, name, length, true, &raw mut room);
             value.as_ref().map(Zval::shallow_clone)

@@ -1,4 +1,4 @@
-//! Instances of generated classes whose properties are no arrays, straight to CBOR, without a walk.
+//! Encodes instances of generated classes without array properties directly to CBOR, without a walk.
 
 use ext_php_rs::types::{ZendClassObject, ZendObject, Zval};
 use linkspan::codec::{FlatKey, FlatRecord};
@@ -6,7 +6,8 @@ use linkspan::codec::{FlatKey, FlatRecord};
 use crate::classes::SentClass;
 use crate::scalars::{Bytes, Timestamp};
 
-/// Appends an instance of this class in CBOR. Returns false, and appends nothing, for one that has to be walked, also where the walk ends with an error.
+/// Appends an instance of this class in CBOR. Returns false, and appends nothing, if it has to be walked,
+/// also if the walk will fail.
 pub fn append(object: &ZendObject, class: &SentClass, out: &mut Vec<u8>) -> bool {
     if !class.is_flat.get() {
         return false;
@@ -24,7 +25,7 @@ pub fn append(object: &ZendObject, class: &SentClass, out: &mut Vec<u8>) -> bool
     })
 }
 
-/// Appends an entry; `None` for a value of another type, a property that is not set, and a string that is not UTF-8.
+/// Appends an entry; `None` for a value of another type, an unset property, and a string that is not UTF-8.
 #[inline]
 fn entry(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Zval) -> Option<()> {
     if value.is_double() {

@@ -1,4 +1,5 @@
-//! Values of the core become PHP's. Nothing here owns memory of Rust's while PHP allocates: a fatal error may jump out.
+//! Converts core values to PHP values. No Rust memory is owned here while PHP allocates: a fatal error may
+//! jump out.
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::convert::IntoZval;
@@ -14,11 +15,11 @@ use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
 use crate::tape::{Node, Tape};
 use crate::zend::{self, into_zval, made};
 
-/// The most of PHP's memory that one event of a tape takes, in bytes.
+/// The most PHP memory that one event of a tape takes, in bytes.
 const MOST_PER_NODE: usize = 64;
 
-/// The value on this tape as PHP has it, or `OutOfMemory` where memory_limit cannot hold it. That is checked beforehand
-/// because running into the limit in the middle ends the script, or with some engines the process.
+/// Converts the value on this tape to PHP, or returns `OutOfMemory` if memory_limit cannot hold it. That is
+/// checked beforehand because reaching the limit halfway ends the script, or with some engines the process.
 pub fn zval(tape: Tape) -> Result<Zval> {
     check_room(&tape)?;
     let tape = BailoutGuard::new(tape);
@@ -27,7 +28,7 @@ pub fn zval(tape: Tape) -> Result<Zval> {
     Ok(made)
 }
 
-/// The instance on this tape, of a class of the plan, in the same way.
+/// Converts the value on this tape to an instance of a class of the plan, in the same way.
 pub fn instance(tape: Tape, plan: &ClassPlan) -> Result<Zval> {
     check_room(&tape)?;
     let tape = BailoutGuard::new(tape);
@@ -36,7 +37,7 @@ pub fn instance(tape: Tape, plan: &ClassPlan) -> Result<Zval> {
     Ok(made)
 }
 
-/// The value of a message as PHP has it.
+/// Converts the value of a message to PHP.
 pub fn zval_of_message(message: &Message) -> Result<Zval> {
     if let Some(text) = message.text_alone().filter(|text| has_room_for(text)) {
         let mut zval = Zval::new();
@@ -46,30 +47,30 @@ pub fn zval_of_message(message: &Message) -> Result<Zval> {
     zval(message.walk_into(Tape::sharing(message.memory().clone()))?)
 }
 
-/// Whether bytes are text, for which memory_limit leaves enough: PHP gets it without a tape in between.
+/// Whether bytes are UTF-8 and memory_limit leaves room for them: PHP gets them without a tape.
 fn has_room_for(text: &[u8]) -> bool {
     let is_text = text.is_ascii() || std::str::from_utf8(text).is_ok();
     is_text && zend::memory_left().is_none_or(|left| left > text.len() + MOST_PER_NODE)
 }
 
-/// A value of the core's as PHP has it.
+/// Converts a core value to PHP.
 pub fn zval_of(value: &Value) -> Result<Zval> {
     zval(tape_of(value)?)
 }
 
-/// The same, which drops the core's value before PHP allocates.
+/// The same, but drops the core value before PHP allocates.
 pub fn zval_from(value: Value) -> Result<Zval> {
     let tape = tape_of(&value)?;
     drop(value);
     zval(tape)
 }
 
-/// A map of the core's as an array.
+/// Converts a core map to an array.
 pub fn table(value: &Value) -> Result<ZBox<ZendHashTable>> {
     array_of(tape_of(value)?)
 }
 
-/// A map or an array of the core's as an array; drops the core's value before PHP allocates.
+/// Converts a core map or array to a PHP array; drops the core value before PHP allocates.
 pub fn table_from(value: Value) -> Result<ZBox<ZendHashTable>> {
     let tape = tape_of(&value)?;
     drop(value);
@@ -139,7 +140,7 @@ impl<'a> Reader<'a> {
     fn zval(&mut self) -> Zval {
         let mut zval = Zval::new();
         match self.nodes.next() {
-            // The last three stand before values or in records, where they are read.
+            // The last three occur only before values or in records, where they are read.
             None | Some(Node::Null | Node::Field(_) | Node::Absent(_) | Node::EndRecord) => zval.set_null(),
             Some(Node::Bool(v)) => zval.set_bool(*v),
             Some(Node::Int(v)) => zval.set_long(*v),
@@ -149,7 +150,7 @@ impl<'a> Reader<'a> {
             }
             Some(Node::Array(len)) => zval.set_hashtable(self.list(*len)),
             Some(Node::Map { len, like_a_list: true }) => {
-                // A stdClass takes any property but one that begins with NUL, and these are digits.
+                // A stdClass accepts any property except one that begins with NUL, and these are digits.
                 let _ = self.object(*len).set_zval(&mut zval, false);
             }
             Some(Node::Map { len, like_a_list: false }) => zval.set_hashtable(self.array(*len)),
@@ -163,7 +164,7 @@ impl<'a> Reader<'a> {
     fn list(&mut self, len: usize) -> ZBox<ZendHashTable> {
         let mut table = table_for(len);
         for _ in 0..len {
-            // Only a full table (2^63 entries) refuses, which memory ends long before.
+            // Only a full table (2^63 entries) fails; memory runs out long before.
             let _ = table.push(self.zval());
         }
         table
@@ -185,7 +186,7 @@ impl<'a> Reader<'a> {
     }
 
     fn instance(&mut self, class: &'a Class) -> Zval {
-        // What PHP refuses, it throws once this has returned.
+        // If PHP refuses a value, it throws after this function has returned.
         let mut instance = zend::instance(class.entry);
         loop {
             let (at, value) = match self.nodes.next() {
@@ -211,7 +212,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// An object of the class that this kind of value has in PHP.
+/// An object of the PHP class for this kind of value.
 fn of_a_class(value: &Value) -> Zval {
     match value {
         Value::Bytes(v) => into_zval(made(|| Bytes::new(v.clone()))),
@@ -227,7 +228,7 @@ fn table_for(len: usize) -> ZBox<ZendHashTable> {
     ZendHashTable::with_capacity(u32::try_from(len).unwrap_or(u32::MAX))
 }
 
-/// The integer that PHP makes of such a key: decimal text of a 64-bit integer in its one shortest form.
+/// The integer that PHP converts such a key to: decimal text of a 64-bit integer in its shortest form.
 fn integer(key: &str) -> Option<i64> {
     let digits = key.strip_prefix('-').unwrap_or(key);
     if !digits.starts_with(|c: char| c.is_ascii_digit()) {
@@ -239,6 +240,7 @@ fn integer(key: &str) -> Option<i64> {
 
 fn insert(table: &mut ZendHashTable, key: &str, value: Zval) {
     let mut value = std::mem::ManuallyDrop::new(value);
-    // SAFETY: the table is ours alone; it copies the key and takes over the value, which is not dropped here.
+    // SAFETY: only this code uses the table; it copies the key and takes over the value, which is not dropped
+    // here.
     unsafe { zend_hash_str_update(table, key.as_ptr().cast(), key.len(), &raw mut *value) };
 }

@@ -1,4 +1,4 @@
-//! Decoding messages straight into instances of generated classes, without arrays in between.
+//! Decodes messages directly into instances of generated classes, without arrays in between.
 
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendClassObject, Zval};
@@ -12,7 +12,8 @@ use crate::from_wire;
 use crate::received::{Message, Request};
 use crate::tape::{Node, Tape};
 
-/// `Linkspan\decode_instance`: the instance of a generated class that a message holds; null where it holds none: `fromWire` then throws the reason.
+/// `Linkspan\decode_instance`: the instance of a generated class from a message; null if the message does not
+/// fit: `fromWire` then throws the reason.
 #[php_function]
 #[php(name = "Linkspan\\decode_instance")]
 pub fn decode_instance(class: ClassName<'_>, message: &Zval) -> PhpResult<Zval> {

@@ -1,4 +1,4 @@
-//! `Linkspan\Iteration`: what `foreach` runs over a server, a subscriber or a watch.
+//! `Linkspan\Iteration`: the iterator of `foreach` over a server, a subscriber or a watch.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,14 +11,14 @@ use linkspan::{Error, ErrorKind, Result};
 use crate::edge::{PhpResult, edge};
 use crate::zend;
 
-/// Where an iteration takes its items from.
+/// The source of an iteration's items.
 pub trait Feed {
-    /// Waits for the next item; none once there are no more.
+    /// Waits for the next item; `None` at the end.
     fn next_item(&self) -> Result<Option<Zval>>;
 }
 
-/// `Linkspan\Iteration`: waits for each item for ever, where a watch was not told otherwise; ends at `close`, over a server or a
-/// subscriber at a signal to stop too.
+/// `Linkspan\Iteration`: waits for each item for ever, or for the time-out of a watch; ends at `close`, and
+/// over a server or a subscriber also at a stop signal.
 #[php_class]
 #[php(name = "Linkspan\\Iteration", flags = zend::FINAL)]
 #[php(implements(ce = ce::iterator, stub = "\\Iterator"))]
@@ -35,7 +35,7 @@ impl Iteration {
     }
 
     fn advance(&self) -> PhpResult<()> {
-        // The last item goes first: a request that was not answered is answered before the wait for the next.
+        // The last item is dropped first: an unanswered request is answered before the wait for the next.
         drop(self.now.take());
         let next = edge(|| self.feed.next_item())?;
         self.count.set(self.count.get() + 1);

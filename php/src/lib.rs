@@ -1,4 +1,5 @@
-//! The PHP extension `linkspan`: the edge of the language, without policy; what PHP sees stands in stubs/linkspan.stub.php.
+//! The PHP extension `linkspan`: the PHP interface of the core, without logic of its own;
+//! stubs/linkspan.stub.php has the PHP declarations.
 #![allow(
     missing_docs,
     reason = "the macro php_module makes public items without docs; nothing else here is public"
@@ -50,7 +51,7 @@ static INI: IniEntryDefs<2> = IniEntryDefs::new([
     IniEntryDef::end(),
 ]);
 
-/// Registers what the macros cannot. Nothing is opened here: FPM's master runs this as root.
+/// Registers what the macros cannot. Opens nothing: FPM's master runs this as root.
 pub extern "C" fn startup(_type: i32, module: i32) -> i32 {
     edge::keep_panics_quiet();
     IniEntryDef::register(INI.as_slice(), module);
@@ -60,7 +61,7 @@ pub extern "C" fn startup(_type: i32, module: i32) -> i32 {
     }
 }
 
-/// Forgets what belongs to classes, which are gone when the next request begins.
+/// Removes the data of classes, which do not exist when the next request begins.
 pub extern "C" fn request_ends(_type: i32, _module: i32) -> i32 {
     class_plan::forget();
     classes::forget();

@@ -1,4 +1,4 @@
-//! The methods of `Linkspan\Message`, and of `Linkspan\Request`, which is one that waits for its answer.
+//! The methods of `Linkspan\Message`, and of `Linkspan\Request`, a message that waits for its reply.
 
 use ext_php_rs::convert::IntoZval;
 use ext_php_rs::error::Error as Problem;
@@ -19,18 +19,18 @@ use crate::to_wire::PhpValue;
 use crate::zend::{Made, made};
 
 impl Request {
-    /// Answers with a value of PHP's.
+    /// Replies with a PHP value.
     pub fn answer(&self, value: &Zval) -> Result<()> {
         self.settle(|request| request.reply(&PhpValue(value)))
     }
 
-    /// Answers that it failed.
+    /// Replies with an error.
     pub fn refuse(&self, failure: &RemoteFailure) -> Result<()> {
         self.settle(|request| request.fail(failure))
     }
 }
 
-/// What a message has, for each of the two classes: PHP's methods cannot be shared between final classes.
+/// The methods of a message for each of the two classes: PHP cannot share methods between final classes.
 macro_rules! reads_as_a_message {
     ($class:ident { $($own:tt)* }) => {
         #[php_impl]
@@ -123,7 +123,7 @@ reads_as_a_message!(Request {
     }
 });
 
-/// How many entries, items or positions of its first dimension a value has.
+/// The number of entries or items of a value, or the length of its first dimension.
 fn count(value: &Value) -> Result<i64> {
     let count = match value {
         Value::Map(map) => Some(map.len() as u64),
@@ -138,11 +138,11 @@ fn count(value: &Value) -> Result<i64> {
     })
 }
 
-/// A `\ArrayIterator` to give back.
+/// A `\ArrayIterator` as a result.
 pub struct ArrayIterator(Zval);
 
 impl ArrayIterator {
-    /// The entries of a message that holds a map, a list or an array.
+    /// Iterates over the entries of a message with a map, a list or an array.
     fn over(message: &linkspan::Message) -> Result<ArrayIterator> {
         let whole = from_wire::zval_of_message(message)?;
         let entries = match message.value()? {
@@ -159,7 +159,7 @@ impl ArrayIterator {
     }
 }
 
-/// What `$array[0]`, `$array[1]` and so on give.
+/// The values of `$array[0]`, `$array[1]` and so on.
 fn positions(whole: &Zval, array: &linkspan::NdArray) -> Result<Zval> {
     let object = whole.object().ok_or_else(|| Error::new(ErrorKind::Internal, "an array is no object"))?;
     let length = array.shape.first().copied().unwrap_or(0);
@@ -193,7 +193,7 @@ fn read_only() -> Error {
     Error::new(ErrorKind::InvalidState, "a message is read-only: change its value and send that")
 }
 
-/// The value that `$message[offset]` means: one key or one position, never a path.
+/// The value of `$message[offset]`: one key or one position, never a path.
 fn member<'m>(value: &'m Value, offset: &Zval) -> Result<&'m Value> {
     let mut digits = itoa::Buffer::new();
     let key = match (offset.long(), offset.str()) {

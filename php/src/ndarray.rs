@@ -1,4 +1,4 @@
-//! `Linkspan\NdArray`: N-d arrays of numbers, from and to PHP's nested lists.
+//! `Linkspan\NdArray`: N-d arrays of numbers, to and from PHP's nested lists.
 
 use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
@@ -139,17 +139,17 @@ fn shape_of(table: &ZendHashTable) -> Result<Vec<u64>> {
     lengths.collect()
 }
 
-/// A length as PHP counts; only an empty array has one that is longer.
+/// A length as a PHP integer; only an empty array can have a longer one.
 fn count(length: u64) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-/// Refuses nested lists for which memory_limit leaves no room. An empty array may ask for any number of empty lists, and
-/// running into the limit in the middle ends the script.
+/// Refuses nested lists for which memory_limit leaves no room. An empty array may have any number of empty
+/// lists, and reaching the limit halfway ends the script.
 fn check_room(array: &linkspan::NdArray) -> Result<()> {
     const LIST: u64 = 56;
     const ITEM: u64 = 16;
-    // Where nothing limits the script, this does.
+    // The limit if the script has none.
     const MOST: usize = 1 << 40;
     let (mut lists, mut needed) = (1u64, 0u64);
     for length in &array.shape {
@@ -168,7 +168,7 @@ fn check_room(array: &linkspan::NdArray) -> Result<()> {
     Ok(())
 }
 
-/// How many elements apart the neighbours along each dimension lie; nothing in an empty array.
+/// The distance in elements between neighbours along each dimension; zeros for an empty array.
 fn strides(array: &linkspan::NdArray) -> [usize; MAX_RANK] {
     let mut strides = [0; MAX_RANK];
     if array.data.is_empty() {
@@ -195,7 +195,7 @@ fn nested(array: &linkspan::NdArray, strides: &[usize; MAX_RANK], dimension: usi
     zval
 }
 
-/// The dimension and the element that an offset, `$a[1]` or `$a[[1, 2]]`, leads to.
+/// The dimension and the element of an offset, `$a[1]` or `$a[[1, 2]]`.
 fn locate(array: &linkspan::NdArray, offset: &Zval) -> Result<(usize, usize)> {
     let strides = strides(array);
     let step = |dimension: usize, at: usize, index: &Zval| {
@@ -223,11 +223,11 @@ fn locate(array: &linkspan::NdArray, offset: &Zval) -> Result<(usize, usize)> {
     }
 }
 
-/// The sub-array that is left when the first `dimension` positions are given: a view where the elements lie together.
+/// The sub-array at the first `dimension` positions: a view if its elements are contiguous.
 fn below(array: &linkspan::NdArray, dimension: usize, at: usize) -> linkspan::NdArray {
     let size = array.dtype.size();
     let shape = array.shape[dimension..].to_vec();
-    // The other lengths of an empty array may be any, and their product none.
+    // An empty array may have other lengths of any size, whose product may overflow.
     let count = if array.data.is_empty() { 0 } else { shape.iter().product::<u64>() as usize };
     let data = match array.order {
         Order::Row => array.data.slice(at * size..(at + count) * size),
@@ -282,7 +282,7 @@ fn pair(real: f64, imaginary: f64) -> ext_php_rs::boxed::ZBox<ZendHashTable> {
     table
 }
 
-/// The shape of nested lists, by their first items; [`gather`] checks the others against it.
+/// The shape of nested lists, from their first items; [`gather`] checks the others against it.
 fn measure(items: &ZendHashTable, dtype: DType) -> Result<Vec<u64>> {
     let mut shape = vec![items.len() as u64];
     let mut first = Entries::new(items).next();

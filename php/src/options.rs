@@ -1,4 +1,4 @@
-//! Options and time-outs as PHP gives them, and what runs while a call waits.
+//! Options and time-outs from PHP, and the callbacks that run while a call waits.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::signals;
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Entries, Key};
 
-/// A time-out argument: seconds, INF for ever; null where it is left out.
+/// A time-out argument: seconds, INF for ever; null for the default.
 #[derive(Clone, Copy)]
 pub struct Seconds(Option<f64>);
 
@@ -30,12 +30,12 @@ impl Seconds {
         })
     }
 
-    /// This one; where it was left out, another.
+    /// This time-out, or `other` if it was not given.
     pub fn or_else(self, other: Seconds) -> Seconds {
         if self.0.is_none() { other } else { self }
     }
 
-    /// The time-out for the core; that of the object's options where it was left out.
+    /// The core's time-out; that of the object's options if it was not given.
     pub fn or(self, options: Timeout) -> Result<Timeout> {
         self.timeout().map(|given| if given == Timeout::Default { options } else { given })
     }
@@ -67,22 +67,23 @@ impl StubLiteral for Seconds {
     }
 }
 
-/// For ever, as a default of a parameter.
+/// For ever, as the default of a parameter.
 pub const FOREVER: Seconds = Seconds(Some(f64::INFINITY));
 
-/// No wait at all.
+/// No wait.
 pub const NOT_AT_ALL: Seconds = Seconds(Some(0.0));
 
-/// How the calls of one object wait: the option `on_wait`, and signals where the script has them handled at once.
+/// How the calls of one object wait: with the option `on_wait`, and with signals if the script handles them
+/// immediately.
 #[derive(Default)]
 pub struct Waiter {
     on_wait: Option<Zval>,
-    /// The option `timeout`, where it was given.
+    /// The option `timeout`, if it was given.
     pub asked: Option<Seconds>,
 }
 
 impl Waiter {
-    /// The same for another object.
+    /// A copy for another object.
     pub fn again(&self) -> Waiter {
         Waiter { on_wait: self.on_wait.as_ref().map(Zval::shallow_clone), asked: self.asked }
     }
@@ -111,9 +112,9 @@ impl Waiter {
         }
     }
 
-    /// Runs a publisher's call, which has [`between`] in its options.
+    /// Runs a publisher's call; its options have [`between`].
     pub fn publishing<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
-        // What a callback publishes itself has its own.
+        // A nested call of a callback has its own entry.
         let before = PUBLISHING.replace((Some(self.again()), None));
         let done = call();
         match PUBLISHING.replace(before) {
@@ -124,11 +125,11 @@ impl Waiter {
 }
 
 thread_local! {
-    /// How the publisher waits that sends just now, and what ended that wait.
+    /// The waiter of the publisher that is sending, and the error that ended its wait.
     static PUBLISHING: RefCell<(Option<Waiter>, Option<Error>)> = const { RefCell::new((None, None)) };
 }
 
-/// What runs while a publisher waits, which takes no wait with each call: for a lock, it may.
+/// The callback while a publisher waits for a lock, since its calls take no `Wait`.
 pub fn between() -> OnWait {
     Arc::new(|| {
         let waiter = PUBLISHING.with_borrow(|(waiter, _)| waiter.as_ref().map(Waiter::again));
@@ -154,7 +155,7 @@ fn ask(on_wait: &Zval) -> Result<()> {
     }
 }
 
-/// The options of the object that the running function makes: its named arguments, and arrays of them.
+/// The options of the object that the running function creates: its named arguments, and arrays of them.
 pub fn of_call(given: &[&Zval]) -> Result<(Options, Waiter)> {
     let mut options = Options::default();
     let mut waiter = Waiter::default();
@@ -212,11 +213,11 @@ fn ini_timeout() -> Result<Timeout> {
     seconds(zend::ini_text(c"linkspan.timeout").unwrap_or("30"))
 }
 
-/// Takes a new value of `linkspan.timeout` or refuses it: seconds from 0 upwards, or inf for ever.
+/// Accepts or refuses a new value of `linkspan.timeout`: seconds from 0 upwards, or inf for ever.
 ///
 /// # Safety
 ///
-/// For the engine to call, with a live string as the new value.
+/// Only for the engine, with a live string as the new value.
 pub unsafe extern "C" fn timeout_changes(
     _entry: *mut ext_php_rs::ffi::zend_ini_entry,
     new_value: *mut ext_php_rs::ffi::zend_string,

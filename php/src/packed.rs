@@ -1,7 +1,8 @@
-//! Packed records: from the properties of an instance to the bytes of a message, and back. The constant `LINKSPAN_PACKED` of a generated class has the places of its properties:
-//! of each its first byte and its type, as `LINKSPAN_FIELDS` has types; the root's constant `SIZE` is the size of the whole.
+//! Packed records: converts the properties of an instance to the bytes of a message, and back. The constant
+//! `LINKSPAN_PACKED` of a generated class has for each property its first byte and its type, as in
+//! `LINKSPAN_FIELDS`; the root's constant `SIZE` is the total size.
 //!
-//! The functions return null for what does not fit; the methods of the classes then throw the reason.
+//! The functions return null for a value that does not fit; the methods of the classes then throw the reason.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -39,7 +40,7 @@ enum Member {
     Field(Place, Parts),
 }
 
-/// What the type of a field needs beside its place.
+/// The data of a field's type besides its offset.
 enum Parts {
     Nothing,
     /// The cases of an enum, in order.
@@ -57,11 +58,12 @@ thread_local! {
 
 /// Removes all classes, at the end of a request.
 pub fn forget() {
-    // Out of the cell first: what is dropped may be an object of PHP's.
+    // Taken out of the cell first: dropping may destroy PHP objects.
     drop(PACKINGS.take());
 }
 
-/// `Linkspan\pack_instance`: the bytes of an instance of a generated class; null where it does not fit: its `pack` then throws the reason.
+/// `Linkspan\pack_instance`: the bytes of an instance of a generated class; null if it does not fit: its
+/// `pack` then throws the reason.
 #[php_function]
 #[php(name = "Linkspan\\pack_instance")]
 pub fn pack_instance(record: &ZendObject) -> PhpResult<Option<Text>> {
@@ -78,7 +80,8 @@ pub fn pack_instance(record: &ZendObject) -> PhpResult<Option<Text>> {
     })
 }
 
-/// `Linkspan\unpack_instance`: the instance of a generated class that these bytes are; null where they are none: `fromWire` then throws the reason.
+/// `Linkspan\unpack_instance`: the instance of a generated class from these bytes; null if they do not fit:
+/// `fromWire` then throws the reason.
 #[php_function]
 #[php(name = "Linkspan\\unpack_instance")]
 pub fn unpack_instance(class: ClassName<'_>, block: &Zval) -> PhpResult<Zval> {
@@ -88,7 +91,7 @@ pub fn unpack_instance(class: ClassName<'_>, block: &Zval) -> PhpResult<Zval> {
         let bytes =
             object.map(|object| object.bytes()).or_else(|| block.zend_str().map(|text| text.as_bytes()));
         let Some(bytes) = bytes.filter(|bytes| bytes.len() == packing.size) else { return Ok(Zval::null()) };
-        // Before anything is made: an object with some of its properties is nothing that may be seen.
+        // Checked before the object is created: no code may see an object with only some of its properties.
         if !packing.record.fits(bytes) {
             return Ok(Zval::null());
         }
@@ -101,7 +104,8 @@ pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
     module.function(wrap_function!(pack_instance)).function(wrap_function!(unpack_instance))
 }
 
-/// Returns the plan by which instances of this class are packed; `WrongType` where the class has no valid constants for it.
+/// Returns the plan by which instances of this class are packed; `WrongType` if the class has no valid
+/// constants for it.
 fn packing(class: &'static ClassEntry) -> Result<&'static Packing> {
     let at = std::ptr::from_ref(class);
     let known = PACKINGS.with_borrow(|packings| packings.get(&at).map(Rc::as_ptr));
@@ -117,7 +121,8 @@ fn packing(class: &'static ClassEntry) -> Result<&'static Packing> {
             known
         }
     };
-    // SAFETY: a plan in the table stays there until the request ends, as classes do. References are not counted, because a fatal error would leave them counted.
+    // SAFETY: a plan in the table stays there until the request ends, as classes do. It is not
+    // reference-counted, because a fatal error would leak the count.
     Ok(unsafe { &*found })
 }
 
@@ -131,7 +136,7 @@ fn record(class: &'static ClassEntry, start: usize, size: usize) -> Result<Recor
     Ok(Record { class, members: Entries::new(rows).map(row).collect::<Result<_>>()? })
 }
 
-/// A property and where it lies; `None` for a row that describes none.
+/// A property and its offset; `None` for an invalid row.
 fn member(
     entry: &'static ClassEntry,
     name: Key<'_>,
@@ -203,7 +208,7 @@ fn array(dtype: &str, lengths: &ZendHashTable, order: Option<&str>) -> Option<(F
 }
 
 impl Record {
-    /// Writes an instance into bytes that are zero; `None` where it does not fit.
+    /// Writes an instance into zeroed bytes; `None` if it does not fit.
     fn put(&self, instance: &ZendObject, bytes: &mut [u8]) -> Option<()> {
         if !std::ptr::eq(instance.get_class_entry(), self.class) {
             return None;
@@ -218,7 +223,7 @@ impl Record {
         Some(())
     }
 
-    /// Whether the bytes of each field are a value of it.
+    /// Whether the bytes of each field are a valid value of it.
     fn fits(&self, bytes: &[u8]) -> bool {
         self.members.iter().all(|(_, member)| match member {
             Member::Record(record) => record.fits(bytes),
@@ -226,9 +231,9 @@ impl Record {
         })
     }
 
-    /// Makes an instance of bytes that fit.
+    /// Creates an instance from bytes that fit.
     fn instance(&self, bytes: &[u8]) -> Zval {
-        // What PHP refuses, it throws once this has returned.
+        // If PHP refuses a value, it throws after this function has returned.
         let mut instance = zend::instance(self.class);
         if let Some(object) = instance.object_mut() {
             for (property, member) in &self.members {
@@ -245,7 +250,7 @@ impl Record {
     }
 }
 
-/// What a property holds; `None` for what no field is.
+/// The value of a property for a field; `None` for a value that no field has.
 fn held<'a>(value: &'a Zval, parts: &'a Parts) -> Option<FieldValue<'a>> {
     let value = value.dereference();
     if let Some(number) = value.double() {
@@ -281,7 +286,7 @@ fn held<'a>(value: &'a Zval, parts: &'a Parts) -> Option<FieldValue<'a>> {
         .then_some(FieldValue::Bytes(&array.data))
 }
 
-/// What PHP has for the value of a field.
+/// The PHP value of a field's value.
 fn value(held: FieldValue<'_>, parts: &Parts) -> Zval {
     let mut zval = Zval::new();
     match (held, parts) {

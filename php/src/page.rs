@@ -1,4 +1,5 @@
-//! `Linkspan\ControllerPage` and `Linkspan\Problem`: the core's rules of the controller's page, for a page in PHP.
+//! `Linkspan\ControllerPage` and `Linkspan\Problem`: the core's rules of the controller's page, for pages in
+//! PHP.
 
 use std::path::Path;
 
@@ -21,7 +22,7 @@ use crate::zend::{self, Made, into_zval, made, try_made, try_made_some};
 #[php(name = "Linkspan\\Problem", flags = zend::FINAL)]
 pub struct Problem(page::Problem);
 
-/// What a getter of an exception returns; none for null.
+/// The result of an exception's getter; `None` for null.
 fn got(error: &ZendObject, getter: &str) -> Result<Option<Value>> {
     let called = call_php(|| error.try_call_method(getter, Vec::new()))?;
     let zval = called.map_err(|_| {
@@ -139,7 +140,7 @@ fn headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<
     table_from(Value::Map(map))
 }
 
-/// A variable of `$_SERVER` that holds text; none where it is missing.
+/// A text variable of `$_SERVER`; `None` if it is missing.
 fn variable<'a>(server: &'a ZendHashTable, name: &str) -> Option<&'a str> {
     server.get(name).and_then(Zval::str)
 }
@@ -148,7 +149,7 @@ fn answered(problem: std::result::Result<(), page::Problem>) -> PhpResult<Option
     edge(|| try_made_some(|| Ok(problem.err().map(Problem))))
 }
 
-/// `Linkspan\ControllerPage`: which requests are allowed, and their commands.
+/// `Linkspan\ControllerPage`: decides which requests are allowed, and decodes their commands.
 #[php_class]
 #[php(name = "Linkspan\\ControllerPage", flags = zend::FINAL)]
 pub struct ControllerPage {
@@ -180,10 +181,10 @@ impl ControllerPage {
         let head = RequestHead {
             method: get("REQUEST_METHOD").unwrap_or(""),
             path: target.split('?').next().unwrap_or(""),
-            // PHP's servers take the host of a target in absolute form into HTTP_HOST.
+            // PHP's servers put the host of an absolute-form target into HTTP_HOST.
             authority: None,
             is_https: get("HTTPS") == Some("on"),
-            // An address that cannot be read is not this machine's.
+            // An address that cannot be parsed is not this machine's.
             peer: Some(get("REMOTE_ADDR").and_then(|peer| peer.parse().ok()).unwrap_or([0, 0, 0, 0].into())),
             host: get("HTTP_HOST"),
             origin: get("HTTP_ORIGIN"),
@@ -198,7 +199,7 @@ impl ControllerPage {
     pub fn check_token(&self, server: &ZendHashTable) -> PhpResult<Option<Made<Problem>>> {
         let check = || {
             let shown = page::bearer(variable(server, "HTTP_AUTHORIZATION").map(str::as_bytes))?;
-            // Any problem with the file: no request is allowed.
+            // If the file cannot be used, no request is allowed.
             let refused = |text: String| page::Problem::new(403, ErrorKind::PermissionDenied, text);
             let token =
                 Token::from_file(Path::new(&self.token_file)).map_err(|e| refused(e.text().to_owned()))?;
@@ -217,7 +218,7 @@ impl ControllerPage {
         edge(|| headers(page::SECURITY_HEADERS))
     }
 
-    /// A map of the command, or the problem.
+    /// The command as a map, or the problem.
     pub fn decode_command(server: &ZendHashTable, body: AnyString<'_>) -> PhpResult<Zval> {
         let decode = || {
             let kind = variable(server, "CONTENT_TYPE").unwrap_or("");
@@ -242,7 +243,7 @@ impl ControllerPage {
     /// A number of lines, or the problem.
     #[php(optional = parameter)]
     pub fn log_lines(parameter: Option<&Zval>) -> PhpResult<Zval> {
-        // What is no text, such as lines[]=1, is no number either.
+        // A parameter that is not text, such as lines[]=1, is not a number either.
         let text = parameter.filter(|zval| !zval.is_null()).map(|zval| zval.str().unwrap_or(""));
         edge(|| match page::log_lines(text) {
             Ok(lines) => zval_from(Value::from(lines as u64)),
@@ -254,7 +255,7 @@ impl ControllerPage {
         i64::from(page::answer_status(&answer.0))
     }
 
-    /// The name and the JSON of an event; none for one that the page does not show.
+    /// The name and the JSON of an event; `None` for one that the page does not show.
     pub fn event(event: &Zval) -> PhpResult<Option<ZBox<ZendHashTable>>> {
         edge(|| {
             let Some(Event { name, json }) = Event::of(&PhpValue(event).to_value()?)? else {

@@ -76,14 +76,14 @@ impl Publisher {
     }
 }
 
-/// What a subscriber object and an iteration over it share.
+/// The state that a subscriber object and an iteration over it share.
 pub struct SharedSubscriber {
     inner: linkspan::Subscriber,
     waiter: Waiter,
 }
 
 impl SharedSubscriber {
-    /// The next message; none once the subscriber is closed or the program was asked to stop.
+    /// The next message; `None` once the subscriber is closed or at a stop signal.
     pub fn next(&self, timeout: Seconds) -> Result<Option<Made<Message>>> {
         try_made_some(|| Ok(self.waiter.wait(timeout, |wait| self.inner.next(wait))?.map(Message)))
     }

@@ -1,4 +1,5 @@
-//! The classes of what arrives: messages, requests, answers to commands. Their methods are in `message` and `service`.
+//! The classes of received objects: messages, requests, answers to commands. Their methods are in `message`
+//! and `service`.
 
 use std::cell::Cell;
 
@@ -8,7 +9,7 @@ use linkspan::{Result, service};
 
 use crate::zend;
 
-/// `Linkspan\Message`: what arrived.
+/// `Linkspan\Message`: a received message.
 #[php_class]
 #[php(name = "Linkspan\\Message", flags = zend::FINAL)]
 #[php(implements(ce = ce::arrayaccess, stub = "\\ArrayAccess"))]
@@ -17,7 +18,7 @@ use crate::zend;
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
 pub struct Message(pub linkspan::Message);
 
-/// `Linkspan\Request`: a message that waits for its answer; freed unanswered, it is answered `Remote`.
+/// `Linkspan\Request`: a message that waits for its reply; freed without one, it is answered `Remote`.
 #[php_class]
 #[php(name = "Linkspan\\Request", flags = zend::FINAL)]
 #[php(implements(ce = ce::arrayaccess, stub = "\\ArrayAccess"))]
@@ -26,45 +27,45 @@ pub struct Message(pub linkspan::Message);
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
 pub struct Request {
     inner: linkspan::Request,
-    /// Whether it was answered, or wants no answer.
+    /// Whether it was answered, or needs no reply.
     answered: Cell<bool>,
 }
 
 impl Message {
-    /// The message of the core's.
+    /// The core's message.
     pub fn message(&self) -> &linkspan::Message {
         &self.0
     }
 }
 
 impl Request {
-    /// A request that waits for its answer, or a message that wants none.
+    /// A request that waits for its reply, or a message that needs none.
     pub fn new(inner: linkspan::Request) -> Request {
         Request { answered: Cell::new(!inner.wants_reply()), inner }
     }
 
-    /// The message of the core's.
+    /// The core's message.
     pub fn message(&self) -> &linkspan::Message {
         self.inner.message()
     }
 
-    /// The request of the core's.
+    /// The core's request.
     pub fn request(&self) -> &linkspan::Request {
         &self.inner
     }
 
-    /// Whether no answer is awaited any more.
+    /// Whether no reply is expected any more.
     pub fn is_settled(&self) -> bool {
         self.answered.get()
     }
 
-    /// Answers by this function; the request is settled where that succeeds.
+    /// Answers with this function; the request is settled if that succeeds.
     pub fn settle(&self, send: impl FnOnce(&linkspan::Request) -> Result<()>) -> Result<()> {
         send(&self.inner).inspect(|()| self.answered.set(true))
     }
 }
 
-/// `Linkspan\Answer`: what has become of a command.
+/// `Linkspan\Answer`: the answer to a command.
 #[php_class]
 #[php(name = "Linkspan\\Answer", flags = zend::FINAL)]
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]

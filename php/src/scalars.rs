@@ -1,4 +1,4 @@
-//! The value classes beside arrays: `Bytes`, `Timestamp`, `BigInt`, `Decimal`, `Uuid`.
+//! The value classes besides arrays: `Bytes`, `Timestamp`, `BigInt`, `Decimal`, `Uuid`.
 
 use base64::Engine;
 use ext_php_rs::convert::{FromZval, IntoZval};
@@ -17,17 +17,17 @@ use crate::zend::{self, Made, made};
 pub struct Text(pub ext_php_rs::boxed::ZBox<ZendStr>);
 
 impl Text {
-    /// A copy of these bytes. PHP allocates: what they belong to sits in a PHP object or on the stack.
+    /// Copies these bytes to PHP. PHP allocates, so their owner must be a PHP object or on the stack.
     pub fn of(bytes: impl AsRef<[u8]>) -> Text {
         Text(ZendStr::new(bytes, false))
     }
 
-    /// The text of a number or an instant, at most 64 bytes of it, written without memory of Rust's.
+    /// The text of a number or a timestamp, at most 64 bytes, written without Rust memory.
     fn short(value: impl std::fmt::Display) -> Text {
         use std::io::Write;
         let mut room = [0u8; 64];
         let mut rest = &mut room[..];
-        // A text that is longer than the room is cut, never written out of bounds.
+        // A text longer than the buffer is cut, never written out of bounds.
         let _ = write!(rest, "{value}");
         let left = rest.len();
         Text::of(&room[..64 - left])
@@ -66,7 +66,7 @@ impl<'a> FromZval<'a> for DateTime<'a> {
     }
 }
 
-/// A `\DateTimeImmutable` to give back.
+/// A `\DateTimeImmutable` as a result.
 pub struct DateTimeImmutable(Zval);
 
 impl IntoZval for DateTimeImmutable {
@@ -123,7 +123,7 @@ impl Bytes {
     }
 }
 
-/// `Linkspan\Timestamp`: an instant to the nanosecond.
+/// `Linkspan\Timestamp`: a point in time, in nanoseconds.
 #[php_class]
 #[php(name = "Linkspan\\Timestamp", flags = zend::FINAL)]
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
@@ -192,7 +192,7 @@ impl Timestamp {
     }
 }
 
-/// `Linkspan\BigInt`: an integer that PHP's own cannot hold.
+/// `Linkspan\BigInt`: an integer that PHP's int cannot hold.
 #[php_class]
 #[php(name = "Linkspan\\BigInt", flags = zend::FINAL)]
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]

@@ -1,4 +1,4 @@
-//! `Linkspan\Server`: takes the requests of many clients, one after the other.
+//! `Linkspan\Server`: takes the requests of many clients one by one.
 
 use std::rc::Rc;
 
@@ -20,16 +20,16 @@ use crate::received::Request;
 use crate::scalars::Text;
 use crate::zend::{self, Made, made, try_made, try_made_some};
 
-/// What a server object and an iteration over it share.
+/// The state that a server object and an iteration over it share.
 pub struct SharedServer {
-    /// The server of the core's.
+    /// The core's server.
     pub inner: linkspan::Server,
     /// How it waits.
     pub waiter: Waiter,
 }
 
 impl SharedServer {
-    /// The next request; none once the server is closed or the program was asked to stop.
+    /// The next request; `None` once the server is closed or at a stop signal.
     pub fn next(&self, timeout: Seconds) -> Result<Option<Made<Request>>> {
         try_made_some(|| Ok(self.waiter.wait(timeout, |wait| self.inner.next(wait))?.map(Request::new)))
     }
@@ -101,8 +101,8 @@ impl Server {
     }
 }
 
-/// Calls the handler with a request and sends what it gives back. What it throws is answered `Remote` with the class and
-/// the text, and shown as a warning, since the loop goes on; `exit` and fatal errors end it.
+/// Calls the handler with a request and replies with its result. An exception is answered `Remote` with its
+/// class and text, and shown as a warning, since the loop continues; `exit` and fatal errors end the loop.
 fn answer(handler: &ZendCallable<'_>, argument: &Zval) -> Result<()> {
     let request = argument.object().and_then(ZendClassObject::<Request>::from_zend_obj);
     let Some(request) = request else {
@@ -117,7 +117,7 @@ fn answer(handler: &ZendCallable<'_>, argument: &Zval) -> Result<()> {
     };
     let Err(error) = answered else { return Ok(()) };
     if !ExecutorGlobals::has_exception() {
-        // An answer that has no form on the wire is reported like an exception of the handler's.
+        // A result that cannot be encoded is reported like an exception of the handler.
         exception::throw(error);
     }
     let Some(thrown) = ExecutorGlobals::take_exception() else { return Ok(()) };

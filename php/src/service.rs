@@ -1,4 +1,5 @@
-//! The words between a service and its controller as enums, and `Linkspan\Answer`: what has become of a command.
+//! The protocol between a service and its controller as enums, and `Linkspan\Answer`: the answer to a
+//! command.
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::prelude::*;
@@ -11,7 +12,7 @@ use crate::received::Answer;
 use crate::scalars::Text;
 use crate::{exception, from_wire};
 
-/// `Linkspan\State`: where a service is in its life.
+/// `Linkspan\State`: the state of a service.
 #[php_enum]
 #[php(name = "Linkspan\\State")]
 pub enum State {

@@ -1,4 +1,4 @@
-//! Signals while a call waits: the script's own handlers, and those that ask the program to stop.
+//! Signals while a call waits: the script's own handlers, and stop signals.
 
 use std::sync::{Once, OnceLock};
 
@@ -7,9 +7,9 @@ use linkspan::Result;
 use crate::call::call_php;
 use crate::zend;
 
-/// Whether the script wants its signal handlers to run in the middle of things: then they run in waits too.
+/// Whether the script's signal handlers run asynchronously: then they run in waits too.
 pub fn are_handled_at_once() -> bool {
-    // This calls a function of PHP's own, which runs no code of the script's and allocates nothing.
+    // This calls an internal PHP function, which runs no script code and allocates nothing.
     static FUNCTION: OnceLock<zend::Builtin> = OnceLock::new();
     const NAME: &str = "pcntl_async_signals";
     let answer = match FUNCTION.get().copied().or_else(|| zend::builtin(NAME)) {
@@ -19,13 +19,13 @@ pub fn are_handled_at_once() -> bool {
     answer.is_some_and(|answer| answer.is_true())
 }
 
-/// Runs the script's handlers of the signals that came.
+/// Runs the script's handlers of pending signals.
 pub fn dispatch() -> Result<()> {
     call_php(|| zend::call_function("pcntl_signal_dispatch")).map(drop)
 }
 
-/// Gives SIGINT and SIGTERM their default action back where the engine only defers it, so that the core sees that the
-/// script has not decided about them and lets them end a loop that waits for ever.
+/// Restores the default action of SIGINT and SIGTERM if the engine only defers it, so that the core sees that
+/// the script does not handle them and lets them end a loop without a deadline.
 pub fn let_stop_through() {
     type ZendSigaction = unsafe extern "C" fn(libc::c_int, *const libc::sigaction, *mut libc::sigaction);
     static ONCE: Once = Once::new();

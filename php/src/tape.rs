@@ -1,6 +1,7 @@
-//! A decoded value as a flat list of events, from which PHP's values are built.
+//! A decoded value as a flat list of events, from which PHP values are built.
 //!
-//! A decoder drives this Sink, and PHP allocates only once it is done: see decision 57 in docs/decisions.
+//! A decoder drives this Sink, and PHP allocates only after it has finished: see decision 57 in
+//! docs/decisions.
 
 use std::cell::Cell;
 
@@ -14,13 +15,13 @@ const SHARE_FROM: usize = 512;
 pub enum Node {
     /// Null.
     Null,
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
-    /// An integer that PHP has.
+    /// An integer that fits PHP's int.
     Int(i64),
     /// A float.
     Float(f64),
-    /// Text: where it ends in [`Tape::text`]; it begins where the one before ends.
+    /// Text: the end position in [`Tape::text`]; it begins at the end of the previous one.
     Text(usize),
     /// The key of the next value, in the same way.
     Key(usize),
@@ -33,7 +34,7 @@ pub enum Node {
         /// Whether the keys are 0 to n-1 in order, or there are none.
         like_a_list: bool,
     },
-    /// A value that has a class in PHP; the bytes of arrays are shared.
+    /// A value with a PHP class; the bytes of arrays are shared.
     Other(Box<Value>),
     /// An instance of the class with this number in a plan begins: its fields follow.
     Record(u32),
@@ -50,27 +51,29 @@ pub enum Node {
 /// The events of one value.
 #[derive(Default)]
 pub struct Tape {
-    /// In the order in which they came, without the ends.
+    /// In the order of arrival, without the ends.
     pub nodes: Vec<Node>,
     /// All text and keys, one after the other.
     pub text: String,
-    /// The open maps: the position of each in the nodes, and how many of its keys were 0, 1, … so far, for maps that become objects if all keys are.
+    /// The open maps: the position of each in the nodes, and the number of its keys 0, 1, … so far, for maps
+    /// that become objects if all keys are such.
     open: Vec<(usize, Option<usize>)>,
-    /// The memory that is being decoded, whose blocks are shared instead of copied.
+    /// The memory that is being decoded; its blocks are shared instead of copied.
     origin: linkspan::Body,
 }
 
 thread_local! {
-    /// The tape of the last value that was read on this thread: its lists have grown already. `None` while it is in use, since code of PHP's that runs while a value is read may
+    /// The tape of the previous value on this thread, to reuse its lists. `None` while it is in use, since
+    /// PHP code that runs while a value is read may decode another one.
     /// decode another one.
     static SPARE: Cell<Option<Tape>> = const { Cell::new(None) };
 }
 
-/// A tape with more events, or bytes of text, is freed.
+/// A tape with more events, or more bytes of text, is freed.
 const LONGEST: usize = 4096;
 
 impl Tape {
-    /// A tape whose arrays and bytes share `origin` where they lie in it.
+    /// A tape whose arrays and bytes share `origin` if they are inside it.
     pub fn sharing(origin: impl Into<linkspan::Body>) -> Tape {
         Tape { origin: origin.into(), ..SPARE.take().unwrap_or_default() }
     }
@@ -87,7 +90,7 @@ impl Tape {
         SPARE.set(Some(self));
     }
 
-    /// Returns the least that the value takes of PHP's memory, in bytes, without the 16 of the zval itself.
+    /// Returns a lower bound of the PHP memory for the value, in bytes, without the 16 of the zval itself.
     pub fn memory(&self) -> usize {
         const STRING: usize = 24;
         const TABLE: usize = 56;
@@ -98,7 +101,7 @@ impl Tape {
             Node::Key(_) => 32 + STRING,
             Node::Array(len) => TABLE + 16 * len,
             Node::Map { .. } => TABLE,
-            // The bytes of these stay in Rust's memory.
+            // Their bytes stay in Rust memory.
             Node::Other(_) | Node::Record(_) => OBJECT,
             Node::Field(_) => 16,
             Node::Absent(_) | Node::EndRecord | Node::Member(_) => 0,
@@ -112,7 +115,7 @@ impl Tape {
         Ok(())
     }
 
-    /// Begins a map that becomes an array whatever its keys are.
+    /// Begins a map that becomes an array, whatever its keys.
     pub fn begin_entries(&mut self, len: usize) -> Result<()> {
         self.open.push((self.nodes.len(), None));
         self.put(Node::Map { len, like_a_list: false })

@@ -1,4 +1,4 @@
-//! PHP's values as a Source. No code of the user's runs during a walk, so the values cannot change meanwhile.
+//! PHP values as a Source. No user code runs during a walk, so the values cannot change meanwhile.
 
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, Zval};
 use ext_php_rs::zend::ClassEntry;
@@ -18,9 +18,9 @@ use crate::zend::{self, Entries, Key};
 pub struct PhpValue<'a>(pub &'a Zval);
 
 impl PhpValue<'_> {
-    /// The value as a tree of the core's.
+    /// The value as a tree of the core.
     pub fn to_value(&self) -> Result<Value> {
-        // Limited in depth as in size: by references an array may hold itself.
+        // Limited in depth as in size: with references, an array can contain itself.
         let mut meter = Meter::new(ValueBuilder::new(), Limits::default(), Keys::Trust);
         self.walk(&mut meter)?;
         meter.into_inner().finish()
@@ -60,7 +60,7 @@ impl Source for PhpValue<'_> {
         classes::last_sent(object).is_some_and(|class| flat::append(object, &class, out))
     }
     fn size_hint(&self) -> usize {
-        // A text with its head.
+        // A text with its header.
         self.0.dereference().zend_str().map_or(0, |text| text.len() + 9)
     }
 }
@@ -92,7 +92,7 @@ fn walk_map<S: Sink + ?Sized>(table: &ZendHashTable, sink: &mut S) -> Result<()>
     walk_entries(table, sink, |value, sink| PhpValue(value).walk(sink))
 }
 
-/// An array as a map, whatever its keys are.
+/// An array as a map, whatever its keys.
 fn walk_entries<S: Sink + ?Sized>(
     table: &ZendHashTable,
     sink: &mut S,
@@ -182,7 +182,7 @@ fn walk_instance<S: Sink + ?Sized>(object: &ZendObject, class: &SentClass, sink:
     sink.end_map()
 }
 
-/// Sends the value of a property in the form that its type has.
+/// Sends the value of a property in the form for its type.
 fn walk_as<S: Sink + ?Sized>(value: &Zval, form: &Form, sink: &mut S) -> Result<()> {
     if let Form::Plain = form {
         return PhpValue(value).walk(sink);

@@ -1,4 +1,4 @@
-//! The verbs as functions, beside the methods that they stand for.
+//! The verbs as functions, besides the methods that they call.
 
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::Zval;

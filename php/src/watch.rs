@@ -1,4 +1,4 @@
-//! `Linkspan\Watch`: what happens to services, as it happens.
+//! `Linkspan\Watch`: the events of services.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use crate::zend::{self, Made, made};
 
 /// The state that a watch and an iteration over it share.
 pub struct SharedWatch {
-    /// A connection of its own, which carries no other requests.
+    /// A connection of its own, for no other requests.
     inner: service::Controller,
     waiter: Waiter,
     /// The default time-out of a wait for the next event.
@@ -33,7 +33,7 @@ impl SharedWatch {
 }
 
 impl Feed for SharedWatch {
-    /// The next event; none once the watch is closed.
+    /// The next event; `None` once the watch is closed.
     fn next_item(&self) -> Result<Option<Zval>> {
         if self.closed.get() {
             return Ok(None);
@@ -49,7 +49,7 @@ impl Feed for SharedWatch {
 pub struct Watch(Rc<SharedWatch>);
 
 impl Watch {
-    /// A watch over the events of this connection, on which it has begun.
+    /// A watch over the events of this connection, which has subscribed already.
     pub fn new(inner: service::Controller, waiter: Waiter, timeout: Seconds) -> Watch {
         Watch(Rc::new(SharedWatch { inner, waiter, timeout, closed: Cell::new(false) }))
     }

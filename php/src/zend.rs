@@ -43,34 +43,34 @@ unsafe extern "C" {
     static php_json_serializable_ce: *mut ClassEntry;
 }
 
-/// What all our classes are: final, without dynamic properties.
+/// The flags of all our classes: final, without dynamic properties.
 pub const FINAL: ClassFlags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties);
 
-/// A PHP object of one of our classes, made by [`made`] or [`try_made`].
+/// A PHP object of one of our classes, created by [`made`] or [`try_made`].
 pub type Made<T> = ZBox<ZendClassObject<T>>;
 
-/// A new object of our class without its Rust part, which follows by `initialize`. The allocation comes first because it may end in a fatal error, which jumps over Rust frames: nothing of Rust's may
-/// be in flight then.
+/// A new object of our class without its Rust part, which `initialize` adds. The allocation comes first
+/// because it may end in a fatal error, which jumps over Rust frames: no Rust value may be in flight then.
 fn shell<T: RegisteredClass>() -> Made<T> {
-    // SAFETY: callers fill the object before other code can reach it, and freeing one that is not filled is allowed.
+    // SAFETY: callers fill the object before other code can reach it, and freeing an unfilled one is allowed.
     unsafe { ZendClassObject::new_uninit(None) }
 }
 
-/// A filled object. `value` runs once PHP has allocated, so that its memory is never lost to a fatal error.
+/// A filled object. `value` runs after PHP has allocated, so that a fatal error cannot leak its memory.
 pub fn made<T: RegisteredClass>(value: impl FnOnce() -> T) -> Made<T> {
     let mut object = shell::<T>();
     object.initialize(value());
     object
 }
 
-/// A filled object, where making the value may fail.
+/// A filled object whose value may fail.
 pub fn try_made<T: RegisteredClass>(value: impl FnOnce() -> Result<T>) -> Result<Made<T>> {
     let mut object = shell::<T>();
     object.initialize(value()?);
     Ok(object)
 }
 
-/// A filled object, where there may be none to make.
+/// A filled object whose value may be absent.
 pub fn try_made_some<T: RegisteredClass>(
     value: impl FnOnce() -> Result<Option<T>>,
 ) -> Result<Option<Made<T>>> {
@@ -80,7 +80,7 @@ pub fn try_made_some<T: RegisteredClass>(
     Ok(Some(object))
 }
 
-/// The value that refers to this object, which it takes over.
+/// The value that refers to this object and takes ownership of it.
 pub fn into_zval<T: RegisteredClass>(object: Made<T>) -> Zval {
     // An object of ours is always accepted.
     object.into_zval(false).unwrap_or_default()
@@ -90,23 +90,25 @@ pub fn into_zval<T: RegisteredClass>(object: Made<T>) -> Zval {
 #[derive(Clone, Copy)]
 pub struct Builtin(NonNull<c_void>);
 
-// SAFETY: such a function is in memory that is written only while extensions are loaded; each thread calls it with a frame of its own.
+// SAFETY: such a function is in memory that is written only while extensions are loaded; each thread calls it
+// with its own frame.
 unsafe impl Send for Builtin {}
 // SAFETY: as above.
 unsafe impl Sync for Builtin {}
 
-/// A function of this name; `None` where there is none.
+/// The function with this name; `None` if there is none.
 fn function(name: &str) -> Option<&'static ext_php_rs::ffi::zend_function> {
-    // SAFETY: the engine gives NULL or a function that is live; callers use one that may be unloaded at once.
+    // SAFETY: the engine returns NULL or a live function; callers that may see it unloaded use it at once.
     unsafe { ext_php_rs::ffi::zend_fetch_function_str(name.as_ptr().cast(), name.len()).as_ref() }
 }
 
-/// The function of this name; `None` where there is none, or where it may be unloaded when a request ends.
+/// The function with this name; `None` if there is none, or if it may be unloaded when a request ends.
 pub fn builtin(name: &str) -> Option<Builtin> {
     const INTERNAL: u8 = 1;
     const PERSISTENT: c_int = 1;
     let function = function(name)?;
-    // SAFETY: the byte of the type tells which member the function is; the module of an internal one is NULL or live.
+    // SAFETY: the type byte selects the member of the union; the module of an internal function is NULL or
+    // live.
     let module = unsafe {
         if function.type_ != INTERNAL {
             return None;
@@ -120,7 +122,7 @@ pub fn builtin(name: &str) -> Option<Builtin> {
 pub fn call(function: Builtin) -> Zval {
     let mut answer = Zval::new();
     let none = std::ptr::null_mut::<c_void>();
-    // SAFETY: the function is live, and writes its answer into a zval that is live too.
+    // SAFETY: the function is live, and writes its result into a live zval.
     unsafe {
         ext_php_rs::ffi::zend_call_known_function(
             function.0.as_ptr().cast(),
@@ -135,7 +137,7 @@ pub fn call(function: Builtin) -> Zval {
     answer
 }
 
-/// Calls a function without arguments; `None` where there is none of this name.
+/// Calls a function without arguments; `None` if there is none with this name.
 pub fn call_function(name: &str) -> Option<Zval> {
     function(name).map(|function| call(Builtin(NonNull::from(function).cast())))
 }
@@ -149,14 +151,14 @@ pub enum Key<'a> {
     Number(i64),
 }
 
-/// Walks a PHP array in its order, without touching its internal pointer and without allocating.
+/// Iterates over a PHP array in its order, without changing its internal pointer and without allocating.
 pub struct Entries<'a> {
     table: &'a ZendHashTable,
     position: u32,
 }
 
 impl<'a> Entries<'a> {
-    /// From the first entry.
+    /// Starts at the first entry.
     pub fn new(table: &'a ZendHashTable) -> Entries<'a> {
         Entries { table, position: 0 }
     }
@@ -171,7 +173,7 @@ impl<'a> Iterator for Entries<'a> {
         let table = std::ptr::from_ref(self.table).cast_mut();
         let mut text: *mut zend_string = std::ptr::null_mut();
         let mut number = 0u64;
-        // SAFETY: the table lives as long as 'a; these calls read it and move only our own position.
+        // SAFETY: the table lives as long as 'a; these calls read it and change only our own position.
         unsafe {
             let key = match zend_hash_get_current_key_ex(
                 table,
@@ -198,11 +200,11 @@ pub fn is_command_line() -> bool {
     name == c"cli"
 }
 
-/// The text of an ini entry; `None` where there is no such entry.
+/// The text of an ini entry; `None` if there is no such entry.
 pub fn ini_text(name: &CStr) -> Option<&'static str> {
     let mut exists = false;
-    // SAFETY: the name is NUL-terminated and its length is given; the answer is a NUL-terminated text that lives until
-    // the entry is changed, and the caller reads it at once.
+    // SAFETY: the name is NUL-terminated and its length is given; the result is a NUL-terminated text that
+    // lives until the entry is changed, and the caller reads it at once.
     unsafe {
         let text = zend_ini_string_ex(name.as_ptr(), name.count_bytes(), 0, &raw mut exists);
         if !exists || text.is_null() {
@@ -212,7 +214,7 @@ pub fn ini_text(name: &CStr) -> Option<&'static str> {
     }
 }
 
-/// Sets a property of an object as code of the class `scope` could.
+/// Sets a property of an object with the access rights of the class `scope`.
 pub fn set_property(scope: &ClassEntry, object: &mut ZendObject, name: &str, mut value: Zval) {
     let mut name = ZendStr::new(name, false);
     // SAFETY: all four are live; the engine copies the value and takes its own reference to the name.
@@ -221,10 +223,10 @@ pub fn set_property(scope: &ClassEntry, object: &mut ZendObject, name: &str, mut
     }
 }
 
-/// Returns the bytes of memory_limit that are left, at most; `None` where there is no limit.
+/// Returns an upper bound of the bytes left under memory_limit; `None` if there is no limit.
 pub fn memory_left() -> Option<usize> {
     let limit = usize::try_from(ProcessGlobals::get().memory_limit).ok()?;
-    // SAFETY: only reads a counter of the engine's.
+    // SAFETY: only reads a counter of the engine.
     (limit < isize::MAX as usize).then(|| limit.saturating_sub(unsafe { zend_memory_usage(false) }))
 }
 
@@ -258,7 +260,7 @@ pub fn exit_is_pending() -> bool {
     ExecutorGlobals::get().exception().is_some_and(|e| unsafe { zend_is_unwind_exit(e) })
 }
 
-/// The named arguments that the running function was given beyond those it declares.
+/// The named arguments of the running function beyond those that it declares.
 pub fn extra_named_arguments() -> Option<&'static ZendHashTable> {
     const HAS_EXTRA_NAMED: u32 = 1 << 27;
     let globals = ExecutorGlobals::get();
@@ -272,14 +274,15 @@ pub fn extra_named_arguments() -> Option<&'static ZendHashTable> {
     }
 }
 
-/// A declared property of a class, found once.
+/// A declared property of a class, looked up once.
 #[derive(Clone, Copy)]
 pub struct Property(&'static zend_property_info);
 
-/// The declared property of this name that objects of the class have.
+/// The declared instance property with this name.
 pub fn property(class: &ClassEntry, name: &str) -> Option<Property> {
     const STATIC: u32 = 1 << 4;
-    // SAFETY: the table of a class has pointers to its property infos, which live as long as the class: until the request ends.
+    // SAFETY: the table of a class has pointers to its property infos, which live as long as the class: until
+    // the request ends.
     let info = unsafe {
         let found = ext_php_rs::ffi::zend_hash_str_find(
             &raw const class.properties_info,
@@ -292,25 +295,26 @@ pub fn property(class: &ClassEntry, name: &str) -> Option<Property> {
 }
 
 impl Property {
-    /// The place of the property in an object of its class.
+    /// The address of the property in an object of its class.
     fn place(self, object: *const ZendObject) -> *const Zval {
         object.wrapping_byte_add(self.0.offset as usize).cast()
     }
 
     /// The value of the property.
     pub fn of(self, object: &ZendObject) -> &Zval {
-        // SAFETY: callers found the property in the class of the object, which has room for it there.
+        // SAFETY: callers looked the property up in the class of the object, which has room for it there.
         unsafe { &*self.place(object) }
     }
 
-    /// Sets the property of a new object for the first time, as its constructor does, also where it is read-only. A value that the property's type does not
-    /// allow becomes PHP's own exception, and the property stays unset.
+    /// Sets the property of a new object for the first time, as its constructor does, also if it is
+    /// read-only. A value that the property's type does not allow raises PHP's own exception, and the
+    /// property stays unset.
     pub fn set(self, object: &mut ZendObject, mut value: Zval) {
         let place = self.place(object).cast_mut();
-        // SAFETY: as in `of`; the object is new and no other code has it. The place held nothing that has to be freed.
+        // SAFETY: as in `of`; the object is new and no other code has it. The old value needs no free.
         unsafe {
             if is_unset(&*place) && zend_verify_property_type(self.0, &raw mut value, true) {
-                // The second word of the place, in which PHP notes that nothing has been set, becomes that of the value.
+                // The second word, in which PHP marks an unset property, is overwritten by that of the value.
                 value.u2.extra = 0;
                 place.write(value);
             }
@@ -318,21 +322,22 @@ impl Property {
     }
 }
 
-/// Whether a property has not been set. `Zval::get_type` tries one type after the other.
+/// Whether a property is unset. `Zval::get_type` would try one type after the other.
 pub fn is_unset(value: &Zval) -> bool {
-    // SAFETY: every value has the byte of its type.
+    // SAFETY: every value has a type byte.
     u32::from(unsafe { value.u1.v.type_ }) == ext_php_rs::ffi::IS_UNDEF
 }
 
-/// A new object of the class without its constructor having run; null, and an exception pending, for a class without objects.
+/// Creates an object without running its constructor; null, and a pending exception, for a class that cannot
+/// have objects.
 pub fn instance(class: &ClassEntry) -> Zval {
     let mut value = Zval::new();
-    // SAFETY: the class is alive; the engine writes an object or null.
+    // SAFETY: the class is live; the engine writes an object or null.
     unsafe { object_init_ex(&raw mut value, std::ptr::from_ref(class).cast_mut()) };
     value
 }
 
-/// The value of a constant of a class that is literal; `None` where there is no such constant.
+/// The value of a literal class constant; `None` if there is no such constant.
 pub fn constant(class: &'static ClassEntry, name: &str) -> Option<&'static Zval> {
     // SAFETY: the table of a class has pointers to its constants, which live as long as the class: until the request ends.
     unsafe {
@@ -346,10 +351,11 @@ pub fn constant(class: &'static ClassEntry, name: &str) -> Option<&'static Zval>
     }
 }
 
-/// Calls a static method without arguments; `None` where there is none of this name, which is in lower case.
+/// Calls a static method without arguments; `None` if there is none with this name, which is in lower case.
 pub fn call_static(class: &ClassEntry, name: &str) -> Option<Zval> {
     let mut answer = Zval::new();
-    // SAFETY: the function comes from the class's own table and takes no object; the answer is written into a live zval.
+    // SAFETY: the function comes from the class's own table and takes no object; the result is written into a
+    // live zval.
     unsafe {
         let function = ext_php_rs::ffi::zend_hash_str_find_ptr_lc(
             &raw const class.function_table,
@@ -373,7 +379,7 @@ pub fn call_static(class: &ClassEntry, name: &str) -> Option<Zval> {
     Some(answer)
 }
 
-/// Whether the text is one of those that stay in their places until the request ends.
+/// Whether the text is interned: it keeps its address until the request ends.
 pub fn is_interned(text: &ZendStr) -> bool {
     const INTERNED: u32 = 1 << 6;
     // SAFETY: every text begins with the word that has its flags.
