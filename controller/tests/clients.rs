@@ -6,50 +6,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use linkspan::service::CommandRequest;
-use linkspan::{
-    Command, Controller, ErrorKind, Options, Outcome, Result, ServiceLoop, ServiceOptions, Timeout, Value,
-    WatchOptions,
-};
-use linkspan_controller::{ControllerServer, ControllerServerOptions, StopHandle};
+use linkspan::{Command, ErrorKind, Outcome, ServiceLoop, ServiceOptions, Timeout, Value};
+use linkspan_controller::{ControllerServer, ControllerServerOptions};
 
-use crate::support::name;
-
-/// Only guards against a hang.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-struct Running {
-    stop: StopHandle,
-    thread: Option<JoinHandle<Result<()>>>,
-    endpoints: Vec<String>,
-}
-
-impl Running {
-    fn at(endpoints: &[String]) -> Running {
-        let mut options = ControllerServerOptions::default();
-        options.handle_signals = false;
-        let mut server = ControllerServer::listen(endpoints, &options).unwrap();
-        let (stop, endpoints) = (server.stopper(), server.endpoints());
-        let thread = std::thread::spawn(move || server.run(Timeout::Forever));
-        Running { stop, thread: Some(thread), endpoints }
-    }
-
-    fn end(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            self.stop.stop();
-            thread.join().unwrap().unwrap();
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-fn client(endpoint: &str) -> Controller {
-    Controller::connect(endpoint, &Options::default(), PATIENCE).unwrap()
-}
+use crate::running::{ServerThread, client, until};
+use crate::support::{SOON, name};
 
 /// Runs a service in a thread: it counts the commands that it carries out, and ends on a command.
 fn serve(endpoint: &str, name: &str, counted: &Arc<AtomicU64>) -> JoinHandle<()> {
@@ -79,17 +40,6 @@ fn serve(endpoint: &str, name: &str, counted: &Arc<AtomicU64>) -> JoinHandle<()>
     })
 }
 
-/// Waits until the record of a service fulfils the condition.
-fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) {
-    client.watch(&WatchOptions { services: vec![service.into()], data_every: None }).unwrap();
-    loop {
-        let told = client.next(PATIENCE).unwrap();
-        if told.at("what").unwrap().as_text().unwrap() == "service" && wanted(told.at("service").unwrap()) {
-            return;
-        }
-    }
-}
-
 fn is_connected(record: &Value) -> bool {
     record.at("view").unwrap().as_text().unwrap() == "CONNECTED"
 }
@@ -103,19 +53,19 @@ fn every_command_works_over(transport: &str) {
     // The service starts first, and the controller some time later.
     let counted = Arc::new(AtomicU64::new(0));
     let service = serve(&endpoint, "lab/power", &counted);
-    let server = Running::at(std::slice::from_ref(&endpoint));
+    let server = ServerThread::at(std::slice::from_ref(&endpoint));
     assert_eq!(server.endpoints, [endpoint.as_str()]);
     let client = client(&endpoint);
     until(&client, "lab/power", is_connected);
-    let command = |command: &Command| client.command("lab/power", command, &Value::Null, PATIENCE);
+    let command = |command: &Command| client.command("lab/power", command, &Value::Null, SOON);
     let state =
-        || client.status("lab/power", PATIENCE).unwrap().at("state").unwrap().as_text().unwrap().to_owned();
+        || client.status("lab/power", SOON).unwrap().at("state").unwrap().as_text().unwrap().to_owned();
     assert_eq!(command(&count()).unwrap(), Value::Int(1));
     assert_eq!(command(&Command::GetData).unwrap(), Value::Int(1));
     assert_eq!(command(&Command::Run).unwrap_err().kind(), ErrorKind::InvalidState);
     command(&Command::Pause).unwrap();
     until(&client, "lab/power", |record| record.at("state").unwrap().as_text().unwrap() == "PAUSED");
-    let record = client.status("lab/power", PATIENCE).unwrap();
+    let record = client.status("lab/power", SOON).unwrap();
     let allowed = record.at("allowed").unwrap().as_array().unwrap();
     assert!(allowed.contains(&"RUN".into()) && !allowed.contains(&"PAUSE".into()), "{allowed:?}");
     command(&Command::Run).unwrap();
@@ -125,7 +75,7 @@ fn every_command_works_over(transport: &str) {
     let order = |id: &str, name: &str, milliseconds: u64| {
         let (command, within) = (Command::Own(name.into()), Duration::from_millis(milliseconds));
         let order = CommandRequest { id: id.into(), command, arguments: Value::Null, within, epoch: None };
-        client.request("lab/power", &order, PATIENCE).unwrap().into_result().unwrap_err()
+        client.request("lab/power", &order, SOON).unwrap().into_result().unwrap_err()
     };
     let error = order("a", "hang", 1_500);
     assert_eq!(error.kind(), ErrorKind::Timeout);
@@ -137,7 +87,7 @@ fn every_command_works_over(transport: &str) {
     service.join().unwrap();
     until(&client, "lab/power", |record| record.at("view").unwrap().as_text().unwrap() == "GONE");
     assert_eq!(state(), "STOPPED");
-    client.forget("lab/power", PATIENCE).unwrap();
+    client.forget("lab/power", SOON).unwrap();
 }
 
 #[test]
@@ -154,7 +104,7 @@ fn every_command_works_over_tcp() {
 fn controller_listens_at_several_names() {
     name("unix");
     let endpoints = [name("unix"), name("shm"), "tcp://127.0.0.1:0".to_owned()];
-    let server = Running::at(&endpoints);
+    let server = ServerThread::at(&endpoints);
     assert_eq!(server.endpoints[..2], endpoints[..2]);
     assert!(!server.endpoints[2].ends_with(":0"), "{:?}", server.endpoints);
     let counted = Arc::new(AtomicU64::new(0));
@@ -163,8 +113,8 @@ fn controller_listens_at_several_names() {
     for (i, asked_at) in [1, 2, 0].into_iter().enumerate() {
         let client = client(&server.endpoints[asked_at]);
         until(&client, &format!("s{i}"), is_connected);
-        client.command(&format!("s{i}"), &count(), &Value::Null, PATIENCE).unwrap();
-        client.command(&format!("s{i}"), &Command::Shutdown, &Value::Null, PATIENCE).unwrap();
+        client.command(&format!("s{i}"), &count(), &Value::Null, SOON).unwrap();
+        client.command(&format!("s{i}"), &Command::Shutdown, &Value::Null, SOON).unwrap();
     }
     services.into_iter().for_each(|service| service.join().unwrap());
     assert_eq!(counted.load(Ordering::Relaxed), 3);
@@ -173,7 +123,7 @@ fn controller_listens_at_several_names() {
 #[test]
 fn controller_restart_keeps_commands_under_way() {
     let endpoint = name("unix");
-    let mut server = Running::at(std::slice::from_ref(&endpoint));
+    let mut server = ServerThread::at(std::slice::from_ref(&endpoint));
     let counted = Arc::new(AtomicU64::new(0));
     let service = serve(&endpoint, "power", &counted);
     let asker = client(&endpoint);
@@ -186,7 +136,7 @@ fn controller_restart_keeps_commands_under_way() {
     let asking = std::thread::spawn(move || {
         let mut asked = 0u64;
         while !ended.load(Ordering::Relaxed) {
-            let counted = asker.command("power", &count(), &Value::Null, PATIENCE).unwrap();
+            let counted = asker.command("power", &count(), &Value::Null, SOON).unwrap();
             asked += 1;
             assert_eq!(counted.as_u64().unwrap(), asked, "each was carried out once");
         }
@@ -197,51 +147,51 @@ fn controller_restart_keeps_commands_under_way() {
         let seen = counted.load(Ordering::Relaxed);
         while counted.load(Ordering::Relaxed) < seen + 20 {
             assert!(!asking.is_finished(), "a command failed");
-            watcher.stats(PATIENCE).unwrap();
+            watcher.stats(SOON).unwrap();
         }
         server.end();
-        server = Running::at(std::slice::from_ref(&endpoint));
+        server = ServerThread::at(std::slice::from_ref(&endpoint));
         until(&watcher, "power", is_connected);
     }
     over.store(true, Ordering::Relaxed);
     let asked = asking.join().unwrap();
     assert!(asked >= 60);
     assert_eq!(counted.load(Ordering::Relaxed), asked);
-    watcher.command("power", &Command::Shutdown, &Value::Null, PATIENCE).unwrap();
+    watcher.command("power", &Command::Shutdown, &Value::Null, SOON).unwrap();
     service.join().unwrap();
 }
 
 #[test]
 fn repeated_id_is_the_same_command_for_every_client() {
     let endpoint = name("unix");
-    let _hub = Running::at(std::slice::from_ref(&endpoint));
+    let _hub = ServerThread::at(std::slice::from_ref(&endpoint));
     let counted = Arc::new(AtomicU64::new(0));
     let service = serve(&endpoint, "power", &counted);
     let first = client(&endpoint);
     until(&first, "power", is_connected);
-    let epoch = first.status("power", PATIENCE).unwrap().at("epoch").unwrap().as_u64().unwrap();
+    let epoch = first.status("power", SOON).unwrap().at("epoch").unwrap().as_u64().unwrap();
     let order = CommandRequest {
         id: "backup-2026-11-20".into(),
         command: count(),
         arguments: Value::Null,
-        within: PATIENCE,
+        within: SOON,
         epoch: Some(epoch),
     };
     let clients: Vec<_> = (0..8).map(|_| (client(&endpoint), order.clone())).collect();
     let asked: Vec<_> = clients
         .into_iter()
-        .map(|(client, order)| std::thread::spawn(move || client.request("power", &order, PATIENCE).unwrap()))
+        .map(|(client, order)| std::thread::spawn(move || client.request("power", &order, SOON).unwrap()))
         .collect();
     for answer in asked {
         let answer = answer.join().unwrap();
         assert_eq!((answer.outcome, answer.value), (Outcome::Done, Value::Int(1)));
     }
     let other = CommandRequest { command: Command::Pause, ..order.clone() };
-    assert_eq!(first.request("power", &other, PATIENCE).unwrap_err().kind(), ErrorKind::InvalidState);
+    assert_eq!(first.request("power", &other, SOON).unwrap_err().kind(), ErrorKind::InvalidState);
     let elsewhere = CommandRequest { id: "x".into(), epoch: Some(epoch + 1), ..order };
-    let answer = first.request("power", &elsewhere, PATIENCE).unwrap();
+    let answer = first.request("power", &elsewhere, SOON).unwrap();
     assert_eq!(answer.outcome, Outcome::Rejected);
-    first.command("power", &Command::Shutdown, &Value::Null, PATIENCE).unwrap();
+    first.command("power", &Command::Shutdown, &Value::Null, SOON).unwrap();
     service.join().unwrap();
 }
 
@@ -264,7 +214,7 @@ fn taken_port_is_reported_with_its_owner() {
 #[test]
 fn listing_shows_the_controller() {
     let endpoint = name("unix");
-    let _hub = Running::at(std::slice::from_ref(&endpoint));
+    let _hub = ServerThread::at(std::slice::from_ref(&endpoint));
     let listed = linkspan::registry::list().unwrap();
     let listed = listed.iter().find(|listed| listed.endpoint == endpoint).unwrap();
     assert_eq!(listed.pattern, Some("controller"));

@@ -9,6 +9,7 @@
 
 mod clients;
 mod idle;
+mod running;
 mod services;
 #[path = "../../rust-core/tests/support/mod.rs"]
 mod support;

@@ -11,44 +11,15 @@ use std::time::Duration;
 
 use linkspan::service::CommandRequest;
 use linkspan::{
-    Answer, Command, Controller, Error, ErrorKind, Options, Outcome, Result, ServiceLoop, ServiceOptions,
-    State, Task, Timeout, Value, WatchOptions,
+    Answer, Command, Controller, Error, ErrorKind, Outcome, Result, ServiceLoop, ServiceOptions, State, Task,
+    Timeout, Value,
 };
-use linkspan_controller::{ControllerServer, ControllerServerOptions, StopHandle};
+use linkspan_controller::{ControllerServer, ControllerServerOptions};
 
+use crate::running::{ServerThread, client, until};
 use crate::support::alone::alone;
 use crate::support::programs::program;
 use crate::support::{SOON, name};
-
-/// A controller in a thread.
-struct ServerThread {
-    stop: StopHandle,
-    thread: Option<JoinHandle<Result<()>>>,
-}
-
-impl ServerThread {
-    fn at(endpoints: &[String]) -> ServerThread {
-        let mut options = ControllerServerOptions::default();
-        options.handle_signals = false;
-        let mut server = ControllerServer::listen(endpoints, &options).unwrap();
-        let stop = server.stopper();
-        let thread = std::thread::spawn(move || server.run(Timeout::Forever));
-        ServerThread { stop, thread: Some(thread) }
-    }
-}
-
-impl Drop for ServerThread {
-    fn drop(&mut self) {
-        self.stop.stop();
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap().unwrap();
-        }
-    }
-}
-
-fn client(endpoint: &str) -> Controller {
-    Controller::connect(endpoint, &Options::default(), SOON).unwrap()
-}
 
 fn options(controller: &str) -> ServiceOptions {
     let mut options = ServiceOptions::default();
@@ -57,22 +28,6 @@ fn options(controller: &str) -> ServiceOptions {
     options.commands = vec!["BACKUP".into()];
     options.handle_signals = false;
     options
-}
-
-/// Waits until the controller's record of a service fulfils the condition.
-fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let watch = WatchOptions { services: vec![service.to_owned()], data_every: None };
-    // A watcher of its own gets the current record, and no earlier changes.
-    let watcher = self::client(client.endpoint());
-    watcher.watch(&watch).unwrap();
-    loop {
-        let told = watcher.next(SOON).unwrap();
-        if let Ok(record) = told.at("service")
-            && wanted(record)
-        {
-            return record.clone();
-        }
-    }
 }
 
 fn text<'a>(record: &'a Value, key: &str) -> &'a str {
