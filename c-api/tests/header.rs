@@ -1,4 +1,5 @@
-//! The committed header is what cbindgen makes of the sources, and the library exports what the header declares.
+//! The committed header is what cbindgen generates from the sources, and the library exports what the header
+//! declares.
 //!
 //! `LINKSPAN_WRITE=1 cargo test -p linkspan-c --test header` writes both again.
 
@@ -15,7 +16,7 @@ use std::path::Path;
 
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Compares a committed file with what it should be, or writes it where that was asked for.
+/// Compares a committed file with the generated one, or writes it if `LINKSPAN_WRITE` is set.
 fn committed(name: &str, made: &str) {
     let path = Path::new(HERE).join(name);
     if std::env::var_os("LINKSPAN_WRITE").is_some() {
@@ -31,7 +32,7 @@ fn committed(name: &str, made: &str) {
 fn header() -> String {
     let mut header = Vec::new();
     cbindgen::generate(HERE).expect("cbindgen reads the sources").write(&mut header);
-    // Rust's heading for what a caller has to see to, in words that fit a C header.
+    // Rust's heading for the caller's obligations, in words that fit a C header.
     String::from_utf8(header).expect("a header is text").replace("# Safety", "The caller sees to this:")
 }
 
@@ -61,7 +62,7 @@ fn symbol_list_is_what_the_header_declares() {
     committed("symbols.txt", &names.into_iter().map(|name| name + "\n").collect::<String>());
 }
 
-/// The functions of a header that take or give an untyped pointer, with the name of the parameter.
+/// The functions of a header with an untyped pointer, and the name of the parameter.
 fn untyped(header: &str) -> BTreeSet<(String, String)> {
     let code: String =
         header.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join(" ");
@@ -87,7 +88,7 @@ fn untyped(header: &str) -> BTreeSet<(String, String)> {
 
 #[test]
 fn functions_take_no_untyped_pointer_but_bytes_and_records() {
-    // The memory of records is laid out by the program's table, and bytes are of no kind.
+    // The program's table describes the memory of records, and bytes have no type.
     let allowed = [
         ("linkspan_free", "bytes"),
         ("linkspan_region_bytes", "bytes"),
@@ -102,7 +103,7 @@ fn functions_take_no_untyped_pointer_but_bytes_and_records() {
     ];
     let allowed = allowed.map(|(name, parameter)| (name.to_owned(), parameter.to_owned()));
     assert_eq!(untyped(&header()), BTreeSet::from(allowed));
-    // What the search has to find.
+    // Declarations that the search must find.
     let handle = "linkspan_status linkspan_stats(const void *object,\n    struct linkspan_message **stats);\nvoid *made(void);\n";
     let expected = [("linkspan_stats", "object"), ("made", "the result")];
     assert_eq!(untyped(handle), expected.map(|(name, which)| (name.to_owned(), which.to_owned())).into());

@@ -25,14 +25,14 @@ foreach (['unix:pair', 'shm:pair'] as $endpoint) {
         assert($message->get('wave')[1][0] === 3.0 && $message->get('list/1') === 2.5 && $message->get('')['n'] === null);
         assert(isset($message['list']) && !isset($message['n']) && !isset($message['x']) && !$message->wantsReply());
         assert(json_encode($message['list']) === '[1,2.5,"\u00fc"]');
-        // The other way, several, and a message as the value of another.
+        // In the other direction: several messages, and a message as the value of another.
         for ($i = 0; $i < 3; $i++) $b->send($i);
         $b->send($message);
         assert($a->poll() && $a->readable() && $a->writable());
         assert([$a->recv()->value, $a->tryRecv()->value, $a->recv(timeout: 1)->value] === [0, 1, 2]);
         assert($a->recv()['wave']->shape === [2, 2]);
         $big = str_repeat('x', 1_000_000);
-        // More than the ring and the socket hold: it needs a reader beside the writer, so it goes in pieces.
+        // More than the ring and the socket hold would need a concurrent reader, so it is sent in pieces.
         foreach (str_split($big, 50_000) as $piece) { $a->send($piece); assert($b->recv()->value === $piece); }
         assert([$a->role(), $b->role(), $a->endpoint()] === ['connector', 'listener', $endpoint]);
         assert($a->stats()['sent'] === 21 && $b->stats()['received'] === 21 && is_int($a->fileno()) && is_int($listener->fileno()));
@@ -57,11 +57,11 @@ foreach (['unix:pair', 'shm:pair'] as $endpoint) {
     $listener->close();
     unset($b, $listener);
     fails(fn () => $a->call('anybody?', 0.05));
-    // The last message was received, but the other side went before it came back for the next one.
+    // The last message was received, but the peer left before its next receive acknowledged it.
     try { $a->close(0); } catch (Linkspan\LinkspanException $e) { echo preg_match('/\d+ messages/', $e->getMessage(), $m) ? $m[0] : $e, "\n"; }
     fails(fn () => $a->send(1));
     unset($a);
-    // Of two that open one listens.
+    // Of two that open the endpoint, one listens.
     $first = Channel::open($endpoint);
     $second = Channel::open($endpoint);
     $second->send('hello');

@@ -24,7 +24,7 @@ echo implode(' ', $status['commands']), "\n";
 echo implode(' ', array_intersect(array_column(Command::cases(), 'value'), $status['allowed'])), "\n";
 echo array_column($controller->services(), 'state', 'name')['lab/power'], "\n";
 
-// What each command gives, and the state after.
+// The result of each command, and the state after it.
 echo is_int($power->getData()['rows']) ? 'data' : 'no data', ' ', $is(), "\n";
 var_dump($power->pause());
 echo $service->line(), ' ', $is(), "\n";
@@ -46,7 +46,7 @@ echo json_encode($power->command('echo', ['text' => 'ä', 'list' => [1, 2.5, nul
 echo is_int($power->command(Command::GetData)['rows']) ? 'data' : 'no data', "\n";
 echo $power->command('STATUS')['state'], "\n";
 
-// What fails.
+// Commands that fail.
 try {
     $power->command('break');
 } catch (Linkspan\RemoteException $e) {
@@ -62,7 +62,7 @@ fails(fn () => $controller->service('lab/powre')->status());
 fails(fn () => $controller->log(-1));
 echo $is(), "\n";
 
-// What takes too long is still under way, and can be given up.
+// A command that takes too long is still under way, and can be cancelled.
 fails(fn () => $power->command('dawdle', 60, timeout: 0.3));
 echo $service->line(), "\n";
 foreach ($controller->watch(['lab/power'], timeout: 20) as $event) {
@@ -71,7 +71,7 @@ foreach ($controller->watch(['lab/power'], timeout: 20) as $event) {
 echo $event['service']['doing'], ' ', is_float($event['service']['busy']) ? 'for some time' : '', "\n";
 echo json_encode($power->cancel()), "\n";
 
-// Without waiting for the end.
+// Without waiting for completion.
 $answer = $power->command('dawdle', 60, wait: false);
 echo get_class($answer), ' ', $answer->outcome->name, ' ', $answer->state->name, ' ', var_export($answer->error, true), "\n";
 echo $service->line(), ' ', $power->answer($answer->id)->outcome->name, "\n";
@@ -87,7 +87,7 @@ $answer = $power->pause(wait: false);
 echo $answer->outcome->name, ' ', $answer->error->getKind(), "\n";
 fails(fn () => $power->answer('never'));
 
-// With an id of one's own it is done once; for another incarnation not at all.
+// With its own id it is carried out once; for another incarnation not at all.
 for ($i = 0; $i < 2; $i++) {
     $answer = $power->order('form-7', Command::Run, epoch: $power->status()['epoch']);
     echo $answer->id, ' ', $answer->outcome->name, ' ', $power->status()['answered']['done'] - ($done ??= $power->status()['answered']['done']), "\n";
@@ -96,7 +96,7 @@ echo $power->order('form-8', 'PAUSE', epoch: 1)->outcome->name, ' ', $is(), "\n"
 fails(fn () => $power->order('', 'PAUSE'));
 fails(fn () => $power->forget());
 
-// What memory_limit cannot hold is said before anything is built of it.
+// A value that memory_limit cannot hold is refused before it is built.
 $power->config(['long' => str_repeat('x', 700_000)]);
 ini_set('memory_limit', '256M');
 while (memory_get_usage(true) - memory_get_usage() > 300_000) $fill[] = str_repeat('y', 4_000); // a page each, so that no gap is too small
@@ -109,7 +109,7 @@ ini_set('memory_limit', '256M');
 echo strlen($power->config()['long']), "\n";
 $fill = null;
 
-// The end.
+// Shutdown.
 var_dump($power->shutdown());
 echo $service->finish();
 foreach ($controller->watch(['lab/power'], timeout: 20) as $event) {

@@ -38,7 +38,7 @@ try {
         echo trim(get("$url?do=$do")), "\n", $service->line(), ' ', get("$url?do=cancel"), "\n";
     }
     echo get("$url?do=stream"), "\n", get($url), "\n";
-    // Ours, and the page's.
+    // Our own connection, and the page's.
     echo get("$url?do=clients"), " clients\n";
 } finally {
     stop($process);

@@ -10,7 +10,7 @@ require getenv('LINKSPAN_TESTS') . '/peer.inc';
 require getenv('LINKSPAN_TESTS') . '/services.inc';
 
 runtime_directory();
-// Nobody there yet: the constructor waits as long as it is told.
+// No controller listens yet: the constructor waits for its time-out.
 fails(fn () => new Controller(timeout: 0.2));
 fails(fn () => new Controller('unix:elsewhere', timeout: 0));
 fails(fn () => new Controller('unix:a b'));
@@ -30,27 +30,28 @@ for ($i = 0; $i < 3; $i++) {
     $program->kill();
     fails(fn () => $power->getData(timeout: 0.2));
     $program = controller();
-    // The new controller knows nobody at first; what was asked waits for the service.
+    // The new controller has no services at first; the command waits for the service.
     echo is_int($power->getData()['rows']) ? 'data' : 'no data', ' ', $power->status()['state'], "\n";
 }
 echo (string) $power->status()['epoch'] === $epoch ? 'the same incarnation' : 'another incarnation', "\n";
 
-// A watch that was there before sees what happens after.
+// An earlier watch receives later events.
 $power->run();
 foreach ($watch as $event) {
     if ($event['what'] === 'service' && $event['service']['state'] === 'RUNNING') break;
 }
 echo "seen\n";
 
-// The service is killed: what is asked waits for it until the deadline, and longer for another one of its name.
+// The service is killed: commands wait for it until the deadline, and longer ones for a new service with its
+// name.
 $service->kill();
-// The controller answers somewhat before the deadline, so that a slow machine has time to carry the answer.
+// The controller answers somewhat before the deadline, so that the answer arrives in time on a slow machine.
 fails(fn () => $power->getData(timeout: 3));
 $service = service('power');
 echo is_int($power->getData()['rows']) ? 'data' : 'no data', "\n";
 echo (string) $power->status()['epoch'] === $epoch ? 'the same incarnation' : 'another incarnation', "\n";
 
-// What is closed says so; a new object has a connection of its own.
+// Calls on a closed object fail; a new object has a connection of its own.
 $controller->close();
 fails(fn () => $power->status());
 echo (new Controller(timeout: 30))->service('power')->status()['state'], "\n";

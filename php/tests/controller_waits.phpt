@@ -17,7 +17,7 @@ $program = controller();
 $service = service('power');
 await_state(new Controller(timeout: 20), 'power', State::Running);
 
-// The ini entry is what a call has that says nothing, and an object whose options say nothing.
+// The ini entry is the default time-out of calls and of objects without the option.
 $short = new Controller;
 fails(fn () => $short->service('power')->command('dawdle', 60));
 echo $service->line(), "\n";
@@ -27,7 +27,7 @@ fails(fn () => $short->services(timeout: -2));
 unset($short);
 ini_set('linkspan.timeout', '20');
 
-// on_wait runs in a command's wait, and ends it; the command goes on until it is cancelled.
+// on_wait runs while a command waits, and ends the wait; the command continues until it is cancelled.
 $count = 0;
 $patient = new Controller(on_wait: function () use (&$count) { return ++$count < 3; });
 fails(fn () => $patient->service('power')->command('dawdle', 60));
@@ -35,7 +35,7 @@ echo $service->line(), ' ', $count, "\n";
 $patient->service('power')->cancel();
 unset($patient);
 
-// Objects after each other have one connection, objects beside each other one each.
+// Consecutive objects share one connection, simultaneous objects have one each.
 $clients = fn () => (new Controller(client_id: 'counter'))->stats()['clients'];
 $before = $clients();
 for ($i = 0; $i < 5; $i++) {
@@ -49,7 +49,7 @@ $two = [new Controller(max_message_size: 100_000), new Controller(max_message_si
 echo 'beside each other: ', $clients() - $before, "\n";
 unset($two);
 
-// While one fiber waits for a long command, another one asks.
+// While one fiber waits for a long command, another one sends commands.
 $order = [];
 $ask = fn (callable $what) => new Fiber(function () use ($what) {
     return $what((new Controller(on_wait: function () { if (Fiber::getCurrent()) Fiber::suspend(); }))->service('power'));
@@ -70,7 +70,7 @@ for ($i = 0; $i < 3; $i++) {
 while (!$slow->isTerminated()) $slow->resume();
 echo implode(' ', $order), "\n";
 
-// A child makes its own connection, its parent's object is refused there.
+// A child opens its own connection; its parent's object is refused there.
 $parents = new Controller;
 $child = pcntl_fork();
 if ($child === 0) {

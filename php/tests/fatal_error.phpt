@@ -4,8 +4,8 @@ memory_limit runs out while a value is built: the error is PHP's own, the proces
 linkspan
 --FILE--
 <?php
-// One process of `php -S` serves many requests that all end in a fatal error inside decode(); were Rust's memory lost
-// each time, it would grow by more than 10 MB a request.
+// One process of `php -S` serves many requests that all end in a fatal error inside decode(); if each leaked
+// its Rust memory, the process would grow by more than 10 MB per request.
 require getenv('LINKSPAN_TESTS') . '/server.inc';
 
 $page = sys_get_temp_dir() . '/linkspan_fatal_' . getmypid() . '.php';
@@ -14,7 +14,7 @@ file_put_contents($page, <<<'PHP'
     function rss(): int { preg_match('/VmRSS:\s+(\d+)/', file_get_contents('/proc/self/status'), $m); return (int) $m[1]; }
     if (isset($_GET['rss'])) { echo rss(); exit; }
     ini_set('memory_limit', '8M');
-    // 100,000 strings take 4 MB with their list: two of them fit, and the third runs into the limit on its way.
+    // 100,000 strings take 4 MB with their list: two of them fit, and the third reaches the limit.
     $count = (int) ($_GET['count'] ?? 100000);
     $bytes = "\x9a" . pack('N', $count) . str_repeat("\x68textuell", $count);
     try {

@@ -19,10 +19,10 @@ foreach ($fibers as $f) $f->start();
 $peers['two']->send('first'); $peers['one']->send('second');
 while (array_filter($fibers, fn ($f) => !$f->isTerminated())) foreach ($fibers as $f) if (!$f->isTerminated()) $f->resume();
 foreach ($fibers as $f) echo $f->getReturn(), "\n";
-// One that is dropped while it waits ends there, and its channel can be used again.
+// A fiber that is dropped while it waits ends there, and its channel can be used again.
 $ch = Channel::connect('unix:fib', timeout: 5, on_wait: fn () => Fiber::suspend());
 $f = new Fiber(fn () => $ch->recv(5)); $f->start(); unset($f);
-// A fatal error while one waits.
+// A fatal error while a fiber waits.
 $f = new Fiber(fn () => $ch->recv(5)); 
 $f->start();
 $l->close();

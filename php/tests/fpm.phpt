@@ -12,7 +12,8 @@ elseif (!posix_getpwnam('www-data') || !posix_getpwnam('nobody')) echo 'skip nee
 ?>
 --FILE--
 <?php
-// Everything lies in one folder: sockets instead of ports, logs, and the runtime directory, which the group www-data shares.
+// All files are in one folder: sockets instead of ports, logs, and the runtime directory, which the group
+// www-data shares.
 $folder = sys_get_temp_dir() . '/linkspan_fpm_' . getmypid();
 mkdir($folder, 0711);
 mkdir("$folder/run");
@@ -121,7 +122,8 @@ try {
     $reply = $answer['reply'] ?? [];
     echo json_encode(array_diff_key($answer, ['worker' => 1, 'reply' => 1])), ' ', json_encode(array_diff_key($reply, ['connections' => 1])), "\n";
 
-    // A new value is seen by the next page; each of the two workers keeps one connection, however many pages it makes.
+    // The next page has the new value; each of the two workers keeps one connection, however many pages it
+    // serves.
     get($folder, 'op=next');
     $workers = [];
     for ($i = 0; $i < 30; $i++) {
@@ -131,7 +133,8 @@ try {
     echo $answer['celsius'], ' ', json_encode($answer['wave']), "\n";
     echo $answer['reply']['connections'] === count($workers) ? "one connection a worker\n" : json_encode($answer) . "\n";
 
-    // The driver is killed: the page says so. It starts again: the page is whole again, its workers are the same.
+    // The driver is killed: the page reports it. After its restart the page is complete again, with the same
+    // workers.
     proc_terminate($running['driver'], 9);
     proc_close($running['driver']);
     $answer = get($folder);
@@ -143,7 +146,8 @@ try {
     }
     echo 'with it again: ', $answer['celsius'], ' ', $answer['reply']['user'], "\n";
 
-    // A controller, and a service of it: each worker keeps one connection to it for all its pages, also when it starts again.
+    // A controller with a service: each worker keeps one connection to it for all its pages, also after a
+    // restart.
     $hub = ["$folder/linkspan", 'controller', '--no-tcp', '--quiet'];
     $running['hub'] = as_nobody($folder, $hub);
     $running['service'] = as_nobody($folder, ["$folder/service", 'power']);
@@ -162,7 +166,7 @@ try {
         $running['hub'] = as_nobody($folder, $hub);
     }
 
-    // A socket that the driver made is the group's, and nobody else's.
+    // A socket of the driver is accessible to the group, and to no other user.
     $socket = stat("$folder/run/lab@spectrum.shm");
     printf("%o %s %s\n", $socket['mode'] & 0777, posix_getpwuid($socket['uid'])['name'], posix_getgrgid($socket['gid'])['name']);
 } finally {

@@ -37,20 +37,22 @@ $message = function (mixed $value) use ($out, $subscriber): Linkspan\Message {
     return $subscriber->recv(20.0);
 };
 
-// A list of a map's values stays a map, an empty one too; null of an optional property is left out; an older key is read.
+// A list of a map's values stays a map, also if empty; null of an optional property is left out; an older key
+// is read.
 $plot = new Plot(Mode::On, [new Point(0.5), new Point(1.0, 'one')], ['zero', 'one']);
 echo Linkspan\transcode(Linkspan\encode($plot), 'cbor', 'json'), "\n";
 echo Linkspan\transcode(Linkspan\encode(['in' => [new Plot(Mode::Off, [], [], 0)]]), 'cbor', 'json'), "\n";
 var_dump(decode_instance(Plot::class, $message($plot)) == $plot);
 $read = decode_instance(Plot::class, $message(['more' => [1, ['x' => 2]], 'notes' => ['a' => 'b'], 'points' => [['name' => 'old', 'x' => 3]], 'mode' => 'new']));
 var_dump($read == new Plot(Mode::Off, [new Point(3.0, 'old')], ['a' => 'b'], 7), $read->mode === Mode::Off);
-// It is as read-only as one that its constructor made.
+// It is read-only, like one from its constructor.
 try { $read->count = 8; } catch (Error $e) { echo $e->getMessage(), "\n"; }
 foreach ([['x' => 'text'], ['label' => 'no x'], ['x' => 1, 'name' => 'a', 'label' => 'b'], [1], ['x' => 2 ** 53 + 1]] as $other) {
     var_dump(decode_instance(Point::class, $message($other)));
 }
 
-// A class that does not describe itself, one that is not there, a plan of another type than the property's, and one of no type.
+// A class without constants, one that does not exist, a plan of another type than the property's, and one of
+// no type.
 final class Silent { public int $x = 0; }
 final class Otherwise
 {
@@ -86,7 +88,7 @@ fails(fn () => Linkspan\encode(['in' => [new Otherwise()]]));
 fails(fn () => Linkspan\encode(new Silent()));
 fails(fn () => Linkspan\encode(new Point(0.5, "\xff")));
 
-// Classes end with their request: the next one in the same process has others under the same names.
+// Classes end with their request: the next request in the same process has other classes with the same names.
 $page = sys_get_temp_dir() . '/linkspan_instances_' . getmypid() . '.php';
 file_put_contents($page, <<<'PHP'
     <?php
@@ -100,7 +102,7 @@ file_put_contents($page, <<<'PHP'
     $out->send(new Changing($value));
     $read = Linkspan\decode_instance(Changing::class, Linkspan\latest('unix:instances-page-' . getmypid()));
     echo $read->v === $value ? 'same' : 'other';
-    // An instance that memory_limit has no room for is a fatal error of PHP's or OutOfMemory, and nothing worse.
+    // An instance that does not fit memory_limit is a fatal error of PHP's or OutOfMemory, and nothing worse.
     if (isset($_GET['full'])) {
         ini_set('memory_limit', '8M');
         $block = str_repeat('x', 3_000_000);

@@ -38,11 +38,11 @@ $state = new State(...$fields);
 $block = pack('Cxvx0Cx3PPgx4egx4e', 1, 0xFFFE, 1, -1, -1, 1.5, -0.5, INF, M_PI) . $fields['id']->toBytes() . pack('v6', 1, 2, 3, 4, 5, 6) . "\1\0\1\0";
 var_dump(pack_instance($state) === $block, unpack_instance(State::class, $block) == $state, unpack_instance('State', new Bytes($block)) == $state);
 var_dump(unpack_instance(State::class, $block)->mode === Mode::Off, unpack_instance(State::class, substr_replace($block, str_repeat("\0", 8), 16, 8))->large);
-// It is as read-only as one that its constructor made, and what lies between the fields is not looked at.
+// It is read-only, like one from its constructor, and the bytes between the fields are ignored.
 try { unpack_instance(State::class, $block)->small = 8; } catch (Error $e) { echo $e->getMessage(), "\n"; }
 var_dump(pack_instance(unpack_instance(State::class, substr_replace($block, 'x', 1, 1))) === $block);
 
-// What does not fit is left to the class.
+// The class reports values that do not fit.
 $others = [
     ['small' => 32768], ['small' => -32769], ['large' => -1], ['large' => new BigInt('18446744073709551616')], ['first' => new Point(1e39, 0.0)],
     ['wave' => new NdArray('i16', [2, 3], str_repeat("\0", 12))], ['wave' => new NdArray('i16', [3, 2], str_repeat("\0", 12), 'column')],
@@ -59,7 +59,7 @@ foreach ([substr($block, 1), "$block\0", '', 7, null, [$block], $state] as $othe
 }
 var_dump(pack_instance((new ReflectionClass(State::class))->newInstanceWithoutConstructor()));
 
-// Classes that do not describe themselves, and those that describe themselves wrongly.
+// Classes without constants, and classes with invalid ones.
 final class Silent { public int $x = 0; }
 final class Sized { public const SIZE = 8; public int $x = 0; }
 final class Beyond { public const SIZE = 8; public const LINKSPAN_PACKED = ['x' => [4, 'i64']]; public int $x = 0; }
@@ -72,7 +72,7 @@ foreach ([Silent::class, Sized::class, Beyond::class, Nameless::class, Typeless:
 fails(fn () => pack_instance(new Silent()));
 try { unpack_instance(Otherwise::class, str_repeat("\0", 8)); } catch (TypeError $e) { echo $e->getMessage(), "\n"; }
 
-// Names that come and go are not taken for each other.
+// Names at reused addresses are not confused.
 foreach ([['Poi', 'nt'], ['Sta', 'te'], ['Poi', 'nt']] as [$a, $b]) {
     try { echo get_debug_type(unpack_instance($a . $b, $block)), "\n"; } catch (Linkspan\LinkspanException $e) { echo $e::class, "\n"; }
 }

@@ -22,7 +22,7 @@ mkdir($copy);
 foreach (['config.m4', 'Makefile.frag', '.gitignore'] as $file) copy("$source/$file", "$copy/$file");
 $run('git init -q . && git add -A');
 $run('phpize && ./configure CARGO=true');
-// What make and make install would add.
+// The files that make and make install would add.
 $run('mkdir -p modules .libs && touch modules/linkspan.so modules/linkspan.la');
 echo $run('git status --porcelain | grep -v "^A " || true'), "nothing else\n";
 ?>

@@ -11,7 +11,7 @@ use function Linkspan\{latest, subscribe};
 
 $directory = scratch_directory();
 
-// A script asks a server through its spool.
+// A script sends requests to a server through its spool.
 $server = Server::serve("spool:$directory/jobs");
 $script = proc_open(['bash', '-c', 'echo "{\"n\": 7}" > "$0/.job" && mv "$0/.job" "$0/server/job.json"
     while [ ! -e "$0/client/job.json" ]; do sleep 0.02; done; cat "$0/client/job.json" && rm "$0/client/job.json"', "$directory/jobs"],
@@ -22,7 +22,7 @@ $request->reply(['found' => 42]);
 echo trim(stream_get_contents($pipes[1])), ' exit ', proc_close($script), ' left ', count(glob("$directory/jobs/*/*.json")), "\n";
 unset($request, $server);
 
-// A journal is read again by number and by time, and a named reader goes on where it stopped.
+// A journal is read again by number and by time, and a named reader continues where it stopped.
 $out = new Publisher('journal:lab/log', segment_bytes: 65536);
 for ($n = 1; $n <= 6; $n++) assert($out->send(['n' => $n]) === $n);
 $read = function (int $count, mixed ...$options): array {
@@ -44,7 +44,7 @@ $reader->close();
 unset($reader);
 echo $read(1, client_id: 'logger', ack: 'manual')[0]['n'], "\n";
 
-// A server acknowledges what was sent to it, and what it did not comes again.
+// A server acknowledges requests; those that it did not acknowledge are delivered again.
 $server = Server::serve('spool:lab/work', ack: 'manual');
 $near = Channel::connect('spool:lab/work', timeout: 30);
 for ($n = 0; $n < 3; $n++) $near->send($n);
@@ -55,7 +55,7 @@ $server = Server::serve('spool:lab/work');
 echo $server->next(30)->value, ' ', $server->next(30)->value, "\n";
 unset($near, $server);
 
-// A file under its own lock, which another process holds: the write waits, and whoever waits is asked.
+// A file under its own lock, which another process holds: the write waits, and on_wait runs.
 $out = new Publisher("file:$directory/value", locked: true, framing: 'lines', timeout: 0.05);
 $out->send(['n' => 1]);
 echo file_get_contents("$directory/value");
@@ -87,7 +87,7 @@ proc_close($holder);
 assert($out->send(['n' => 3]) > 0);
 echo latest("file:$directory/value", locked: true, framing: 'lines')['n'], " asked $asked\n";
 
-// Somebody else's memory.
+// Memory of another program.
 file_put_contents("$directory/table", pack('Vx4e', 2, 21.5) . str_pad('Gerät', 16, "\0") . pack('v4', 1, 2, 3, 65535) . "\1\2");
 $region = new Region("$directory/table");
 $got = $region->read('u32 count; f64 celsius; char name[16]; i16 raw[2][2]; bytes blob[2]', counter: 'count');

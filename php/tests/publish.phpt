@@ -30,13 +30,13 @@ foreach (['unix:lab/temperature', 'shm:lab/temperature'] as $endpoint) {
     assert(latest($endpoint)->sequence === 3 && $out->endpoint() === $endpoint && is_int($late->fileno()));
     $out->send('next');
     echo latest($endpoint)->value, ' ', $late->recv()->value, "\n";
-    // A loop, ended from inside; keys count, and a value of null is a value.
+    // A loop that the body ends; keys count, and a value of null is a value.
     foreach ([null, 'two', 'three'] as $value) $out->send($value);
     foreach ($late as $number => $message) {
         echo $number, ' ', json_encode($message), "\n";
         if ($message->value === 'three') break;
     }
-    // One that never reads is overtaken, is told so once, and goes on with what is left.
+    // A subscriber that never reads is overtaken, gets one error, and continues with the remaining messages.
     $slow = subscribe($endpoint, timeout: 5);
     $slow->recv();
     $block = str_repeat('x', 100_000);
@@ -53,7 +53,7 @@ foreach (['unix:lab/temperature', 'shm:lab/temperature'] as $endpoint) {
         }
     } while (($message[0] ?? 0) !== 40);
     echo $missed > 0 && $got + $missed === 40 ? "told of all it missed\n" : "got $got, missed $missed\n";
-    // A loop in another process, ended by a signal to stop; then it goes on after the loop.
+    // A loop in another process, ended by a stop signal; the code after it runs.
     $peer = new Peer('$messages = Linkspan\subscribe(' . var_export($endpoint, true) . ', client_id: "peer");' . <<<'PHP'
         foreach ($messages as $message) {
             echo "got ", json_encode($message[0] ?? $message), "\n";
@@ -66,11 +66,12 @@ foreach (['unix:lab/temperature', 'shm:lab/temperature'] as $endpoint) {
     echo $peer->line(), "\n";
     posix_kill($peer->pid(), SIGTERM);
     echo $peer->finish();
-    // Closed, its name is free; a subscriber waits for the next publisher.
+    // Once closed, its name is free; a subscriber waits for the next publisher.
     $late->close();
     assert($late->next() === null);
     fails(fn () => $late->recv());
-    // Some here have stopped reading: they are waited for as long as is said, and the publisher is closed all the same.
+    // Some subscribers have stopped reading: close waits for its time-out, and the publisher is closed all
+    // the same.
     try {
         $out->close(0.1);
     } catch (TimeoutException) {

@@ -51,7 +51,8 @@ foreach (['shm', 'unix', 'tcp', 'fifo', 'spool'] as $transport) {
         $seen[] = '|';
         do $seen[] = $last = ask($two, 'recv', $near); while ($last !== '8');
         if ($ack === 'manual') ask($two, 'ack', $near);
-        // What was consumed may come again where the word of it had not come through; never out of order, never one too few.
+        // Consumed messages may be repeated if their acknowledgement was lost; never out of order, never
+        // missing.
         if ($ack === 'auto') $seen = array_values(array_unique($seen));
         echo "$transport $ack: ", implode(' ', $seen), "\n";
         $two->kill();

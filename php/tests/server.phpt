@@ -26,7 +26,7 @@ foreach (['unix:work', 'shm:work'] as $endpoint) {
             if ($request['op'] === 'next') break;
         }
         unset($request);
-        // One that nobody answers is answered when it goes.
+        // A request without a reply is answered when it is freed.
         $request = $server->next();
         unset($request);
         $server->run(function (Linkspan\Request $request) {
@@ -61,7 +61,7 @@ foreach (['unix:work', 'shm:work'] as $endpoint) {
     // Many clients, one server.
     $others = array_map(fn ($i) => Channel::connect($endpoint, client_id: "client-$i", timeout: 5), range(1, 5));
     foreach ($others as $i => $other) assert($other->call(['i' => $i])['i'] === $i);
-    // Its answer, or its end, whichever is seen first.
+    // The answer or the disconnect, whichever arrives first.
     try { $ch->call(['op' => 'exit']); } catch (RemoteException | Linkspan\DisconnectedException $e) { echo "gone\n"; }
     echo $peer->finish();
     unset($ch, $others, $other);

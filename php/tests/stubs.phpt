@@ -4,11 +4,12 @@ The stub file says what the extension says of itself: classes, constants, functi
 linkspan
 --FILE--
 <?php
-// The stub's code is put under another namespace and declared; then both are described in the same words and compared.
+// The stub's code is declared in another namespace; then both are described in the same form and compared.
 $source = file_get_contents(dirname(getenv('LINKSPAN_TESTS')) . '/stubs/linkspan.stub.php');
 $source = str_replace('namespace Linkspan;', 'namespace Stub;', substr($source, 5), $count);
 assert($count === 1);
-// PHP knows that no body here returns what it promises; a body that throws is fine with any type.
+// PHP detects that these bodies do not return their declared types; a body that throws is accepted for any
+// type.
 eval(preg_replace('/\{\}/', '{ throw new \Exception; }', $source));
 
 function type(?ReflectionType $type): string
@@ -52,7 +53,7 @@ function describe(string $namespace): array
         }
         foreach ($class->getProperties() as $property) {
             if ($property->class !== $name) continue;
-            // The engine gives our properties no type, and their defaults matter for exceptions alone.
+            // The engine has no types for our properties, and their defaults matter only for exceptions.
             $default = $class->isSubclassOf(Exception::class) ? ' = ' . var_export($property->getDefaultValue(), true) : '';
             if ($property->getName() === 'kind' || $property->getName() === 'retryable') $default = '';
             if ($class->isEnum() || ($class->getParentClass() && $property->getName() !== 'code' && $class->isFinal() && $class->isSubclassOf(Exception::class))) continue;

@@ -36,7 +36,7 @@ foreach ([0, 1, 23, 24, 255, 256, 1000, 4092, 4093, 4094, 5000, 70000] as $lengt
     }
 }
 echo "$same the same\n";
-// A string that PHP changes in place is checked anew.
+// A string that PHP changes in place is checked again.
 $text = str_repeat('x', 100);
 $out->send($text);
 $text[50] = "\xff";

@@ -56,7 +56,7 @@ fails(fn () => Channel::connect('unix:wait', 5));
 fails(fn () => Channel::connect('unix:wait', ['timeout' => 1, 7 => 2]));
 
 echo "--- a fatal error\n";
-// In another process, which ends by it; its shutdown functions still run, and it leaves in good order.
+// In another process, which ends by it; its shutdown functions still run, and it exits normally.
 $peer = new Peer(<<<'PHP'
     register_shutdown_function(function () use (&$ch) { echo "shutdown, ", $ch->role(), "\n"; });
     $ch = Linkspan\Channel::connect('unix:wait', on_wait: function () { trigger_error('from on_wait', E_USER_ERROR); });

@@ -38,7 +38,7 @@ event($all, 'service', function ($e) use (&$states) {
 ksort($states);
 echo json_encode($states), "\n";
 
-// Data as it changes, of the one that is watched alone.
+// Data as it changes, only of the watched service.
 $last = -1;
 $seen = 0;
 foreach ($data as $number => $event) {
@@ -50,7 +50,7 @@ foreach ($data as $number => $event) {
 }
 echo "$seen times data\n";
 
-// Commands go over a connection of their own meanwhile, and are seen.
+// Commands use another connection meanwhile, and their effects are reported.
 $controller->service('power')->pause();
 echo event($all, 'service', fn ($e) => $e['service']['name'] === 'power' && $e['service']['state'] === 'PAUSED')['service']['state'], "\n";
 $controller->service('other')->shutdown();

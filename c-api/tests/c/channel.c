@@ -16,7 +16,7 @@ static bool give_up_at_the_second_tick(void *context) {
     return ++ticks < 2;
 }
 
-/* Doubles `n`, fails for what it does not know, leaves `drop` unanswered, ends at `quit`. */
+/* Doubles `n`, fails for unknown requests, does not answer `drop`, ends at `quit`. */
 static int serve(const char *endpoint) {
     linkspan_server *server;
     linkspan_message *request, *reply;
@@ -130,7 +130,7 @@ static void a_server_answers_and_fails(const char *endpoint) {
     CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
-/* A map of scalars, which is read where it lies: the errors are those of any other message. */
+/* A map of scalars is read in place: the errors are those of any other message. */
 static void scalars_come_back(linkspan_channel *here) {
     linkspan_message *m, *got;
     int64_t i;
@@ -168,7 +168,7 @@ static void scalars_come_back(linkspan_channel *here) {
     CHECK(linkspan_message_get_bool(got, "none", &b) == LINKSPAN_WRONG_TYPE && !b);
     CHECK(linkspan_message_get_i64(got, "other", &i) == LINKSPAN_MISSING);
     CHECK(linkspan_message_get_i64(got, "n/0", &i) == LINKSPAN_WRONG_TYPE);
-    /* The tree is made by now, and the values are the same. */
+    /* The tree exists by now, and the values are the same. */
     OK(linkspan_message_get_i64(got, "n", &i));
     CHECK(i == -7);
     linkspan_message_release(got);
@@ -181,7 +181,7 @@ static void messages_go_both_ways(const char *endpoint) {
     uint64_t sequence;
     bool is_there;
     int fd;
-    /* Before there are threads that a fork would leave behind. */
+    /* Before any thread exists that a fork would not copy. */
     const pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -258,7 +258,7 @@ static void options_are_checked_and_a_wait_can_be_ended(void) {
     CHECK(linkspan_channel_connect("unix:../etc", NULL, 0, &channel) == LINKSPAN_INVALID_ENDPOINT);
 }
 
-/* Several messages a call, in one process. */
+/* Several messages per call, in one process. */
 static void batches_go_and_come(const char *endpoint) {
     enum { COUNT = 100, ROOM = 7 };
     linkspan_channel *there, *here;
@@ -275,7 +275,7 @@ static void batches_go_and_come(const char *endpoint) {
     }
     OK(linkspan_channel_send_many(here, (const linkspan_message *const *)sent, COUNT, LINKSPAN_DEFAULT, &count));
     CHECK(count == COUNT);
-    /* Nobody has taken them, and no more are kept. */
+    /* They were not received, and the queue is full. */
     CHECK(linkspan_channel_send_many(here, (const linkspan_message *const *)sent, 3, 0, &count) == LINKSPAN_FULL);
     linkspan_last_error(&e);
     CHECK(count == 0 && e.sent == 0);
@@ -292,7 +292,7 @@ static void batches_go_and_come(const char *endpoint) {
     CHECK(linkspan_channel_recv_many(there, ROOM, 0, taken, &count) == LINKSPAN_TIMEOUT && count == 0);
     CHECK(linkspan_channel_recv_many(there, 0, 0, taken, &count) == LINKSPAN_OUT_OF_RANGE);
     CHECK(linkspan_channel_recv_many(there, ROOM, 0, NULL, &count) == LINKSPAN_INVALID_STATE);
-    /* One that has no form ends the batch. */
+    /* A message that cannot be encoded ends the batch. */
     linkspan_message_release(sent[2]);
     OK(linkspan_message_new(&sent[2]));
     OK(linkspan_message_begin_map(sent[2], "open"));

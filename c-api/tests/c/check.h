@@ -1,4 +1,4 @@
-/* What the tests in C check with: the first thing that is not so ends the program with 1, and is printed. */
+/* The checks of the tests in C: the first failure is printed and ends the program with 1. */
 #ifndef CHECK_H
 #define CHECK_H
 

@@ -1,4 +1,4 @@
-/* Memory that is lent for arrays: written in place, viewed by the other side where it lies, given back; and what is no loan. */
+/* Loans: memory for arrays is written in place, viewed by the peer, released; and arrays that are no loans. */
 #include <linkspan.h>
 
 #include <malloc.h>
@@ -17,7 +17,7 @@
 
 static bool shares;
 
-/* Two ends in one process, once a message has gone over their link. */
+/* Two ends in one process, after one message has crossed their connection. */
 static void pair(const char *endpoint, linkspan_channel **one, linkspan_channel **two) {
     linkspan_listener *listener;
     linkspan_message *message;
@@ -37,7 +37,7 @@ static void over(linkspan_channel *one, linkspan_channel *two) {
     linkspan_channel_free(two);
 }
 
-/* Whether the mapping in which these bytes lie is a slot, which this process may only read. */
+/* Whether the mapping of these bytes is a slot that this process may only read. */
 static bool is_slot_to_read(const void *place) {
     FILE *maps = fopen("/proc/self/maps", "r");
     CHECK(maps != NULL);
@@ -105,7 +105,7 @@ static void *receive(void *context) {
     return NULL;
 }
 
-/* Sends a message, which the transport may take in pieces, while the other end receives it. */
+/* Sends a message, which the transport may split, while the peer receives it. */
 static linkspan_message *sent(linkspan_channel *one, linkspan_channel *two, linkspan_message *message) {
     struct received received = {two, NULL};
     pthread_t thread;
@@ -132,7 +132,7 @@ static void sent_and_viewed_after_the_end_of_both_channels(const char *endpoint)
     }
 }
 
-/* The bytes that malloc has given out; 0 where another allocator stands in for it. */
+/* The number of bytes allocated by malloc; 0 if another allocator replaces it. */
 static size_t allocated(void) {
     const struct mallinfo2 now = mallinfo2();
     return now.uordblks + now.hblkhd;
@@ -177,7 +177,7 @@ static void freed_unsent_is_lent_again(const char *endpoint) {
         OK(linkspan_loan_free(&array));
         CHECK(array.data == NULL);
     }
-    /* In a message that goes away unsent, too. */
+    /* Also in a message that is released unsent. */
     for (int i = 0; i < 40; ++i) {
         array = lent(one, i);
         linkspan_message_release(with(&array));
@@ -228,7 +228,7 @@ static void what_is_no_loan_is_refused(const char *endpoint) {
     OK(linkspan_message_put_loan(items, NULL, &array));
     OK(linkspan_message_end(items));
 
-    /* Twice: by the array that was emptied, and by a copy that was not; after it was put, and after it was freed. */
+    /* Twice: with the array that was emptied, and with a copy that was not; after a put, and after a free. */
     CHECK(linkspan_message_put_loan(message, "wave", &array) == LINKSPAN_INVALID_STATE);
     CHECK(linkspan_message_put_loan(message, "wave", &copy) == LINKSPAN_INVALID_STATE);
     CHECK(linkspan_loan_free(&copy) == LINKSPAN_INVALID_STATE);
@@ -316,7 +316,7 @@ static void published(const char *endpoint) {
     OK(linkspan_message_get_array(message, "wave", &array));
     CHECK(array.length == COUNT && ((const uint8_t *)array.data)[COUNT - 1] == 7);
     CHECK(is_slot_to_read(array.data) == shares);
-    /* What is viewed stays as it is, also when the subscriber has gone. */
+    /* A viewed array does not change, even after the subscriber is closed. */
     linkspan_subscriber_free(subscriber);
     for (int i = 0; i < 40; ++i) {
         linkspan_array other;
@@ -359,7 +359,7 @@ static void viewed_after_the_peer_was_killed(const char *endpoint, pid_t peer) {
     CHECK(kill(peer, SIGKILL) == 0 && waitpid(peer, NULL, 0) == peer);
     CHECK(linkspan_channel_recv(channel, SOON, &first) == LINKSPAN_DISCONNECTED);
     CHECK(is_wave(view, 8));
-    /* What was lent for the one who is gone is written and given back all the same. */
+    /* A loan for a peer that is gone can still be written and freed. */
     ((double *)mine.data)[COUNT - 1] = 3;
     linkspan_message_release(with(&mine));
     mine = lent(channel, 2);

@@ -1,4 +1,4 @@
-/* Messages: building with a cursor, reading by path, walking, errors that say what and where, the codecs. */
+/* Messages: building with a cursor, reading by path, walking, errors with place and cause, the codecs. */
 #include <linkspan.h>
 
 #include <stdio.h>
@@ -227,7 +227,7 @@ static void is_json(const linkspan_message *m, const char *expected) {
     linkspan_free(bytes, n);
 }
 
-/* A short map of scalars is built in place, and becomes a tree where it has to. */
+/* A short map of scalars is built in place, and becomes a tree if necessary. */
 static void maps_of_scalars_take_any_value(void) {
     linkspan_message *m;
     int64_t i;
@@ -243,7 +243,7 @@ static void maps_of_scalars_take_any_value(void) {
         OK(linkspan_message_get_text(m, "t", &text, &n));
         CHECK(i == round && is_text(text, n, "text"));
         CHECK(linkspan_message_get_i64(m, "x", &i) == LINKSPAN_MISSING);
-        /* What was read before an entry is put is read anew. */
+        /* After an entry is put, values are read again. */
         OK(linkspan_message_count(m, "", &n));
         CHECK(n == 2);
         OK(linkspan_message_put_f64(m, "x", 0.5));
@@ -274,7 +274,7 @@ static void maps_of_scalars_take_any_value(void) {
         CHECK(n == (size_t)k + 1);
     }
     linkspan_message_release(m);
-    /* A new message has nothing of the one before. */
+    /* A new message has nothing of the previous one. */
     OK(linkspan_message_new(&m));
     is_json(m, "null");
     OK(linkspan_message_put_i64(m, NULL, 5));

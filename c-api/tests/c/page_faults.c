@@ -1,4 +1,4 @@
-/* Arrays of 1 MB, each published in a message of its own: the kernel finds hardly any new pages for them. */
+/* Arrays of 1 MB, each published in its own message, cause hardly any page faults. */
 #include <linkspan.h>
 
 #include <stdio.h>

@@ -19,7 +19,7 @@ static int64_t number_of(const linkspan_message *m) {
     return n;
 }
 
-/* Subscribes, counts what comes up to `last`, and goes on until a stop signal. */
+/* Subscribes, counts messages up to `last`, and continues until a stop signal. */
 static int subscriber(const char *endpoint, int64_t last, int ready) {
     linkspan_subscriber *s;
     linkspan_message *m;
@@ -27,7 +27,7 @@ static int subscriber(const char *endpoint, int64_t last, int ready) {
     int fd;
     OK(linkspan_subscriber_new(endpoint, NULL, &s));
     OK(linkspan_subscriber_recv(s, 20 * SECONDS, &m));
-    /* The newest value comes first, however late one is. */
+    /* A late subscriber first receives the newest value. */
     int64_t n = number_of(m);
     CHECK(n == 3);
     linkspan_message_release(m);
@@ -49,7 +49,7 @@ static int subscriber(const char *endpoint, int64_t last, int ready) {
     }
     CHECK(linkspan_subscriber_next(s, 0, &m) == LINKSPAN_TIMEOUT);
     CHECK(write(ready, "2", 1) == 1);
-    /* Ends with nothing when the program is asked to stop. */
+    /* Ends with NULL at a stop signal. */
     OK(linkspan_subscriber_next(s, LINKSPAN_DEFAULT, &m));
     CHECK(m == NULL);
     OK(linkspan_subscriber_close(s));

@@ -1,4 +1,4 @@
-/* Structs with a table, as generated code has them: to bytes and messages and back, parts of other values, tables that lie. */
+/* Structs with a table, as in generated code: to bytes and messages and back, parts of other values, invalid tables. */
 #include <linkspan.h>
 #include <linkspan/record.h>
 
@@ -106,7 +106,7 @@ static void a_struct_keeps_what_it_is_given(void) {
     CHECK(value.path.count == 2 && value.path.items[1].has_note && strcmp(value.path.items[1].note.data, "a") == 0);
     CHECK(value.sums.count == 2 && strcmp(value.sums.items[0].key.data, "a") == 0 && value.sums.items[1].value == 2.5);
     CHECK(is_json(&value, WHOLE));
-    /* Into the same struct: what it held is freed, what is left out has its default. */
+    /* Into the same struct: the old content is freed, missing fields have their defaults. */
     OK(from_json(&value, LEAST));
     CHECK(value.count == 1 && value.state == ON && !value.has_at && value.path.count == 0 && value.sums.count == 0);
     OK(linkspan_record_free(&record, &value));

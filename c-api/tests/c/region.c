@@ -11,7 +11,7 @@
 
 #include "check.h"
 
-/* What a vendor's program might share. */
+/* A struct such as a vendor's program might share. */
 struct reading {
     uint32_t writes;
     double celsius;

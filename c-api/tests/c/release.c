@@ -1,4 +1,4 @@
-/* What was released is released once: a second time, and any use of it, is LINKSPAN_INVALID_STATE and harms nothing. */
+/* Everything is released once: a second release, and any use after it, is LINKSPAN_INVALID_STATE and does no harm. */
 #include <linkspan.h>
 
 #include <stdio.h>
@@ -34,7 +34,7 @@ static void messages(void) {
     linkspan_walk *walk;
     want(linkspan_message_release(message), LINKSPAN_OK, "a release");
     released(linkspan_message_release(message), "a second release");
-    /* As many others as come and go meanwhile leave it known. */
+    /* It is still recognized after this many other messages. */
     for (int i = 0; i < 60; ++i) linkspan_message_release(number(i));
     other = number(2);
     released(linkspan_message_release(message), "a release later");
@@ -46,7 +46,7 @@ static void messages(void) {
     released(linkspan_walk_new(message, "", &walk), "walking");
     want(linkspan_message_get_i64(other, "n", &value), LINKSPAN_OK, "reading another");
 
-    /* Each reference is given back once. */
+    /* Each reference is released once. */
     want(linkspan_message_retain(other), LINKSPAN_OK, "a reference more");
     want(linkspan_walk_new(other, "", &walk), LINKSPAN_OK, "a walk");
     want(linkspan_message_release(other), LINKSPAN_OK, "one of two");
@@ -68,7 +68,7 @@ static void objects(void) {
     int fd;
     want(linkspan_publisher_new("shm:test/released", NULL, &publisher), LINKSPAN_OK, "a publisher");
     want(linkspan_listener_listen("unix:test/released", NULL, &listener), LINKSPAN_OK, "a listener");
-    /* A cast hides from the compiler that it is of another kind; both stay as they are. */
+    /* A cast hides its kind from the compiler; both objects are unchanged. */
     want(linkspan_channel_free((linkspan_channel *)(void *)message), LINKSPAN_INVALID_STATE, "a message as a channel");
     want(linkspan_channel_free((linkspan_channel *)(void *)listener), LINKSPAN_INVALID_STATE, "a listener as a channel");
     want(linkspan_publisher_free(publisher), LINKSPAN_OK, "the publisher");
@@ -81,7 +81,7 @@ static void objects(void) {
     released(linkspan_listener_accept(listener, 0, &channel), "accepting");
     released(linkspan_listener_fileno(listener, &fd), "its descriptor");
     released(linkspan_listener_free(listener), "the listener again");
-    /* Its name is free: what it held went with the first release. */
+    /* Its name is free: the first release closed the listener. */
     want(linkspan_listener_listen("unix:test/released", NULL, &listener), LINKSPAN_OK, "another listener");
     want(linkspan_listener_free(listener), LINKSPAN_OK, "that one");
     want(linkspan_message_release(message), LINKSPAN_OK, "the message");

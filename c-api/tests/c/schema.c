@@ -1,4 +1,4 @@
-/* Schemas: a peer with another unit gets the differences, a newer version reads, values are checked; of replies, of a journal's records. */
+/* Schemas: a peer with another unit gets the differences, a newer version reads, values are checked; schemas of replies and of a journal's records. */
 #include <linkspan.h>
 
 #include <stdio.h>
@@ -67,7 +67,7 @@ static void on(const char *endpoint) {
 
 #define LEVEL "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"m\"\n"
 
-/* What is replied has a schema of its own, which is compared when a client connects. */
+/* Replies have a schema of their own, which is compared when a client connects. */
 static void replies(void) {
     linkspan_server *server;
     linkspan_channel *client;

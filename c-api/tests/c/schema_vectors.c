@@ -18,7 +18,7 @@ static size_t row;
 static const char *text_of_row[8];
 static unsigned checks, failed;
 
-/* Whether this row has such a text; it is at `found`, ends with NUL, and lives until the next row. */
+/* Whether this row has this text; it is at `found`, ends with NUL, and lives until the next row. */
 static const char *text(const char *column) {
     char path[64];
     const char *found;
@@ -42,7 +42,7 @@ static linkspan_status code(void) {
     return linkspan_message_get_i64(law, path, &number) == LINKSPAN_OK ? (linkspan_status)number : LINKSPAN_OK;
 }
 
-/* A call ended so, and says all of this. */
+/* Checks the status and the text of a call. */
 static void expect(linkspan_status expected, linkspan_status status, const char *says) {
     ++checks;
     if (status == expected && (says == NULL || strstr(linkspan_last_error_text(), says) != NULL)) return;

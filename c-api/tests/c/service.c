@@ -56,7 +56,7 @@ static void steps_come_until_a_signal_stops_them(void) {
         CHECK(strcmp(task.name, "STEP") == 0 && task.id[0] == '\0' && task.remaining == LINKSPAN_FOREVER);
         OK(linkspan_message_get_type(task.arguments, "", &type));
         CHECK(type == LINKSPAN_TYPE_NULL);
-        /* One at a time, and each is answered once. */
+        /* One task at a time, and each is answered once. */
         CHECK(linkspan_service_next(service, 0, &task) == LINKSPAN_INVALID_STATE && task.command == LINKSPAN_COMMAND_STEP);
         CHECK(linkspan_service_task_failed(service, &task, 7, "no such status") == LINKSPAN_OUT_OF_RANGE);
         OK(linkspan_service_task_done(service, &task, NULL));
@@ -112,7 +112,7 @@ static void what_is_under_way_is_given_up(void) {
     CHECK(clock_gettime(CLOCK_REALTIME, &until) == 0);
     until.tv_sec += 20;
     CHECK(sem_timedwait(&cancelled, &until) == 0);
-    /* It leaves with the step open, as a program would after CANCEL. */
+    /* It closes with the step open, as a program would after CANCEL. */
     OK(linkspan_service_close(service, SOON));
     linkspan_service_free(service);
     CHECK(sem_destroy(&cancelled) == 0);
@@ -136,7 +136,7 @@ static void a_service_waits_and_fails(void) {
     CHECK(poll(&ready, 1, 20000) == 1);
     next_is(service, &task, LINKSPAN_COMMAND_SHUTDOWN);
     CHECK(task.before == LINKSPAN_STATE_FAILED);
-    /* This thread's last error is what failed. */
+    /* The failure is this thread's last error. */
     linkspan_message *m;
     CHECK(linkspan_decode((const uint8_t *)"x", 1, LINKSPAN_JSON, &m) == LINKSPAN_MALFORMED);
     OK(linkspan_service_task_failed(service, &task, linkspan_last_error(NULL), NULL));
@@ -144,7 +144,7 @@ static void a_service_waits_and_fails(void) {
     linkspan_service_free(service);
 }
 
-/* Counts steps; doubles, holds until it is given up, breaks, and is odd. */
+/* Counts steps; its commands double, hold until cancelled, break, and return an odd value. */
 static void serve(const char *name) {
     linkspan_service *service;
     linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;
@@ -222,7 +222,7 @@ static void done(const char *what) {
     linkspan_message_release(value);
 }
 
-/* It fails so, for a reason that has these words. */
+/* Checks that the command fails with this status and these words in the text. */
 static void fails(const char *what, linkspan_status status, const char *words) {
     linkspan_message *value;
     linkspan_error e = LINKSPAN_ERROR_INIT;
@@ -245,7 +245,7 @@ static void is_in_state(const char *state) {
     linkspan_message_release(record);
 }
 
-/* Waits for the event that the service is in this state. */
+/* Waits for the event with this state of the service. */
 static void becomes(const char *path, const char *word) {
     bool so = false;
     while (!so) {
@@ -301,7 +301,7 @@ static void commands_are_done_or_fail(void) {
     CHECK(linkspan_controller_command(controller, "lab/nobody", "PAUSE", NULL, SOON, &value) == LINKSPAN_NOT_FOUND);
     CHECK(linkspan_controller_status(controller, "lab/nobody", SOON, &value) == LINKSPAN_NOT_FOUND && value == NULL);
 
-    /* One that is begun, and asked for later. */
+    /* A command that is begun, and whose answer is read later. */
     linkspan_command_request order = LINKSPAN_COMMAND_REQUEST_INIT;
     order.service = name;
     order.command = "double";

@@ -1,4 +1,4 @@
-/* SIGINT and SIGTERM and loops: when the library's handlers stand, how to opt out, and what comes back afterwards. */
+/* SIGINT and SIGTERM in loops: when the library's handlers are set, how to opt out, and which handlers are restored. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 
@@ -21,7 +21,7 @@ static int ready;
 static const char *kind;
 static const char *transport;
 
-/* Says once that the wait has begun. */
+/* Prints once that the wait has begun. */
 static bool waits(void *flag) {
     volatile bool *announced = flag;
     if (!*announced) {
@@ -33,7 +33,7 @@ static bool waits(void *flag) {
 
 static volatile bool announced;
 
-/* Whose loop it is: one of the two. */
+/* The object of the loop: one of the two. */
 struct looping {
     linkspan_server *server;
     linkspan_subscriber *subscriber;
@@ -100,7 +100,7 @@ static void closed_before(void) {
     for (;;) pause();
 }
 
-/* Takes over the name that those have left which were killed. */
+/* Takes over the name of a killed program. */
 static void takes_over(void) {
     free_one(made());
     exit(GOES_ON);
@@ -144,7 +144,7 @@ static void handles_itself(void) {
     exit(GOES_ON);
 }
 
-/* Plays a program in a process of its own, sends it each signal once it has printed the letter before it, and gives its status. */
+/* Runs a program in a process of its own, sends it each signal once it has printed the letter before it, and returns its status. */
 static int played(void (*program)(void), const char *letters, const int *signals) {
     int from[2];
     CHECK(pipe(from) == 0);
@@ -186,7 +186,7 @@ int main(int count, char **arguments) {
         status = PLAYED(with_a_time_out, "w", SIGTERM);
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
     }
-    /* Not in this process: what its threads hold would be lost in the children that it forks. */
+    /* Not in this process: locks of its threads would be lost in the forked children. */
     kind = "server";
     int status = PLAYED(takes_over, "", 0);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == GOES_ON);

@@ -1,4 +1,4 @@
-/* Checkpoints of an SQLite database: done, held up by a reader, refused; `sqlite FILE`. */
+/* Checkpoints of an SQLite database: done, blocked by a reader, refused; `sqlite FILE`. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 #include <linkspan/sqlite.h>
@@ -38,14 +38,14 @@ int main(int count, char **arguments) {
     CHECK(linkspan_sqlite_checkpoint(db, 0, &how) == LINKSPAN_OK && how.frames == 0);
     CHECK(linkspan_sqlite_checkpoint(memory, 0, &how) == LINKSPAN_OK && how.frames == 0);
 
-    /* A reader that looks at the database as it was keeps frames in the log, and is named. */
+    /* A reader of an older snapshot keeps frames in the log, and is named. */
     run(other, "begin; select * from t");
     run(db, "insert into t values (2)");
     CHECK(linkspan_sqlite_checkpoint(db, 30000000, &how) == LINKSPAN_STALLED);
     CHECK(how.left > 0 && how.left <= how.frames && strstr(how.text, file) && strstr(how.text, "frames are left in its log"));
     CHECK(length_of_log(file) > 0);
     CHECK(linkspan_sqlite_patience(db) == 1234);
-    /* One that sees all that is written lets it be moved, and the log not be emptied. */
+    /* A reader of the newest snapshot lets frames be moved, but the log not be emptied. */
     run(other, "commit; begin; select * from t");
     CHECK(linkspan_sqlite_checkpoint(db, 30000000, &how) == LINKSPAN_STALLED);
     CHECK(how.left == 0 && how.frames > 0 && strstr(how.text, "cannot be emptied"));

@@ -1,4 +1,4 @@
-/* Threads: closing ends the waits of others, a second one that receives is refused, calls take turns, messages are shared. */
+/* Threads: closing ends the waits of others, a second receiver is refused, calls take turns, messages are shared. */
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 
@@ -33,7 +33,7 @@ struct received {
 static void *receive(void *argument) {
     struct received *r = argument;
     linkspan_message *message;
-    /* Either of the two may be the one that comes second. */
+    /* Either of the two may be second. */
     do r->status = linkspan_channel_recv(r->channel, 30 * SECONDS, &message);
     while (r->status == LINKSPAN_INVALID_STATE);
     linkspan_message_release(message);

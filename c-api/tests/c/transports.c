@@ -16,7 +16,7 @@
 #define SOON (60 * SECONDS)
 enum { ROWS = 1000, MESSAGES = 20 };
 
-/* What each transport can do, as the documentation has it. */
+/* The features of each transport, as documented. */
 static const struct transport {
     const char *name;
     bool channel, replies, publish, acknowledges, keeps_all;
@@ -29,7 +29,7 @@ static const struct transport {
 
 static struct transport the;
 
-/* An endpoint of this run alone: all of 127.0.0.0/8 is this machine. */
+/* An endpoint for this run alone: all addresses in 127.0.0.0/8 are local. */
 static void place(char *endpoint, size_t size, int number) {
     const unsigned pid = (unsigned)getpid();
     if (strcmp(the.name, "tcp") == 0) {
@@ -263,7 +263,7 @@ static void call(const char *endpoint) {
     linkspan_channel_free(channel);
 }
 
-/* Starts once the publisher has published three numbers; then there comes a table. */
+/* Starts once the publisher has published three numbers; then receives a table. */
 static void subscribe(const char *endpoint, int from, int to) {
     linkspan_subscriber *subscriber;
     linkspan_message *m;
@@ -284,7 +284,7 @@ static void subscribe(const char *endpoint, int from, int to) {
     OK(linkspan_subscriber_recv(subscriber, SOON, &m));
     CHECK(n_of(m) == 3);
     if (the.keeps_all) {
-        /* Not acknowledged, so the name's next incarnation gets it again, wherever it says that it begins. */
+        /* It was not acknowledged, so the next incarnation of the name receives it again, whatever its `from` is. */
         linkspan_subscriber_free(subscriber);
         options.from = "first";
         OK(linkspan_subscriber_new(endpoint, &options, &subscriber));
@@ -329,13 +329,13 @@ static void publish(const char *endpoint, int from, int to) {
     OK(linkspan_latest(endpoint, NULL, SOON, &m));
     check_table(m);
     linkspan_message_release(m);
-    /* The value must not go before it is read. */
+    /* The publisher must stay until the value is read. */
     CHECK(read(from, &byte, 1) == 0);
     OK(linkspan_publisher_close(publisher, LINKSPAN_DEFAULT));
     linkspan_publisher_free(publisher);
 }
 
-/* What this transport cannot do is refused before anything is made. */
+/* Features that this transport lacks are refused before anything is created. */
 static void refuse(const char *endpoint) {
     linkspan_channel *channel;
     linkspan_server *server;
@@ -375,11 +375,11 @@ static void refuse(const char *endpoint) {
     CHECK(linkspan_channel_close(other, SOON) == LINKSPAN_INVALID_STATE);
     CHECK(linkspan_channel_close(NULL, SOON) == LINKSPAN_INVALID_STATE);
     CHECK(linkspan_channel_recv(other, 0, &stats) == LINKSPAN_INVALID_STATE && stats == NULL);
-    /* It is left alone, and the last error says why. */
+    /* It is unchanged, and the last error has the reason. */
     CHECK(linkspan_region_open("nonsense:", &region) == LINKSPAN_INVALID_ENDPOINT);
     CHECK(linkspan_channel_free(other) == LINKSPAN_INVALID_STATE && memory[0] == 7);
     CHECK(strstr(linkspan_last_error_text(), "this is not a linkspan_channel") != NULL);
-    /* A program that was built before there were these options: its struct ends before them. */
+    /* A program built before these options existed: its struct ends before them. */
     options = (linkspan_options)LINKSPAN_OPTIONS_INIT;
     options.size = offsetof(linkspan_options, replay_count);
     options.locked = options.idempotent = options.retain_consumed = true;
@@ -395,7 +395,7 @@ static void refuse(const char *endpoint) {
           linkspan_channel_connect(endpoint, &options, 0, &channel) == LINKSPAN_OUT_OF_RANGE);
 }
 
-/* Two processes, made before there are threads that a fork would leave behind. */
+/* Two processes, forked before any thread exists that a fork would not copy. */
 static void both(void (*child)(const char *), void (*parent)(const char *), const char *endpoint) {
     const pid_t pid = fork();
     CHECK(pid >= 0);

@@ -53,11 +53,11 @@ static bool is_form(const uint8_t *bytes, size_t length, struct form form) {
     return length == form.length && memcmp(bytes, form.bytes, length) == 0;
 }
 
-/* Puts what a walk gives into another message; false for a key that C's strings can't hold. */
+/* Puts the values of a walk into another message; false for a key that C cannot represent. */
 static bool rebuild(linkspan_message *from, linkspan_message *to) {
     linkspan_walk *walk;
     linkspan_item item = LINKSPAN_ITEM_INIT;
-    /* How many values each open array or map still wants. */
+    /* How many values each open array or map still needs. */
     size_t wanted[70];
     size_t depth = 0;
     bool whole = true;

@@ -32,7 +32,7 @@ int serve(const std::string &endpoint) {
         }
     }
     server.close(5s);
-    // The same again with a handler.
+    // The same with a handler.
     auto again = linkspan::server::serve(endpoint);
     try {
         again.run([&](const linkspan::message &request) {
@@ -97,7 +97,7 @@ void a_server_answers_and_fails(const std::string &endpoint) {
 }
 
 void messages_go_both_ways(const std::string &endpoint) {
-    // Before there are threads that a fork would leave behind.
+    // Before any thread exists that a fork would not copy.
     const pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {

@@ -1,4 +1,4 @@
-// Memory that is lent for arrays in C++: written, moved into messages, viewed by the other side, given back.
+// Loans in C++: memory for arrays is written, moved into messages, viewed by the peer, released.
 #include <linkspan.hpp>
 
 #include <complex>
@@ -29,7 +29,7 @@ both pair(const std::string &endpoint) {
     return {std::move(one), std::move(two)};
 }
 
-// What the other end receives; the transport may take it in pieces meanwhile.
+// The message that the peer receives; the transport may receive parts of it meanwhile.
 linkspan::message sent(const both &ends, const linkspan::message &m) {
     auto received = std::async(std::launch::async, [&] { return ends.two.recv(20s); });
     ends.one.send(m, 20s);
@@ -48,7 +48,7 @@ void moved_into_a_message(const std::string &endpoint, bool shares) {
         const double *place = wave.data();
         const auto message = linkspan::message().put("seed", seed).put("wave", std::move(wave));
         CHECK(wave.data() == nullptr);
-        // Nothing was copied to the message, and nothing is from there to the other side.
+        // Nothing was copied into the message, and nothing is copied to the peer.
         CHECK(message.get<linkspan::array_view<double>>("wave").data() == place);
         held.push_back(sent(ends, message));
     }
@@ -63,7 +63,7 @@ void moved_into_a_message(const std::string &endpoint, bool shares) {
 void dropped_and_refused(const std::string &endpoint) {
     const both ends = pair(endpoint);
     for (int i = 0; i < 40; ++i) ends.one.loan<std::complex<float>>({columns})[0] = {1, 2};
-    // Column by column, and into an array without keys.
+    // Column by column, and in an array without keys.
     auto matrix = ends.one.loan<std::int32_t>({2, columns}, linkspan::order::column);
     for (std::size_t i = 0; i < matrix.size(); ++i) matrix[i] = static_cast<std::int32_t>(i);
     auto other = ends.one.loan<std::int32_t>({5});

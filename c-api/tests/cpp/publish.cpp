@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Counts readings until it is asked to stop; answers on another name that it got them all.
+/// Counts readings until a stop signal; confirms on another endpoint that all were received.
 int subscriber(const std::string &endpoint) {
     linkspan::publisher done(endpoint + "/done");
     int expected = 1;
@@ -21,7 +21,7 @@ int subscriber(const std::string &endpoint) {
         CHECK(m.get<int>("n") == expected);
         const auto wave = m.get<linkspan::array_view<float>>("wave");
         CHECK(wave.rank() == 2 && wave.dim(1) == 3 && wave(1, 2) == static_cast<float>(expected));
-        // What arrives is where it can be read in place.
+        // A received array is aligned for reading in place.
         CHECK(reinterpret_cast<std::uintptr_t>(wave.data()) % alignof(float) == 0);
         done.send(linkspan::message().put("n", expected));
         ++expected;

@@ -1,5 +1,5 @@
-// Structs of C++ with a table, as generated code has them: what runs out of memory inside of a call of the library, keys with NUL
-// characters, one table in many threads, parts of other values.
+// C++ structs with a table, as in generated code: allocation failures inside a call of the library, keys with
+// NUL characters, one table in many threads, parts of other values.
 #include <linkspan.hpp>
 
 #include <new>
@@ -11,10 +11,10 @@ namespace {
 
 namespace of = linkspan::record;
 
-/// How many of the structs below can be made from now on; any number below zero.
+/// How many of the structs below can still be created; any number if negative.
 thread_local long left = -1;
 
-/// A struct for which there is no memory at times.
+/// A struct whose allocation can fail.
 struct Part {
     double x = 0;
     Part() {
@@ -32,7 +32,7 @@ struct Part {
 
 using held = of::structure<Part>;
 
-/// One in each place in which the library asks for new values.
+/// One for each place in which the library creates values.
 struct Parts {
     std::vector<Part> list{};
     std::map<std::string, Part> map{};
@@ -99,7 +99,7 @@ struct Reading {
     }
 };
 
-/// Each text longer than what a std::string holds by itself.
+/// Each text is longer than the internal buffer of a std::string.
 Reading full() {
     Reading r;
     r.name = std::string(40, 'n');
@@ -127,7 +127,7 @@ void values_are_kept() {
         of::decode(Reading::table_(), &again, of::encode(Reading::table_(), &value, e), e);
         CHECK(same(value, again));
     }
-    // Through a message, and as a part of another value.
+    // In a message, and as a part of another value.
     const Reading value = full();
     linkspan::message message;
     of::put(Reading::table_(), &value, message);
@@ -153,14 +153,15 @@ void values_are_kept() {
     reader.finish();
 }
 
-/// Each making of a struct fails once: an error each time, with the path, and nothing is thrown through the library.
+/// Each creation of a struct fails once: each time the call returns an error with the path, and no exception
+/// passes the library.
 void want_of_memory_is_an_error() {
     const std::string json = R"({"list":[{"x":1},{"x":2}],"map":{"a":{"x":3}},"optional":{"x":4},"either":{"part":{"x":5}}})";
     const char *const paths[] = {"list", "list", "map", "optional", "either"};
     for (long more = 0; more <= 5; more++) {
         Parts parts;
         const linkspan::bytes_view bytes(reinterpret_cast<const std::uint8_t *>(json.data()), json.size());
-        // The table is made before.
+        // The table is created before.
         Parts::table_();
         left = more;
         try {

@@ -1,4 +1,4 @@
-// Reads the structs that the C test `region` keeps in shared memory: `region SOURCE`.
+// Reads the structs that the C test `region` writes to shared memory: `region SOURCE`.
 #include <linkspan.hpp>
 
 #include <cstdio>

@@ -1,4 +1,5 @@
-// Schemas in C++: a peer with another unit gets the differences, a newer version reads, values are checked; of replies, of a journal's records.
+// Schemas in C++: a peer with another unit gets the differences, a newer version reads, values are checked;
+// schemas of replies and of a journal's records.
 #include <linkspan.hpp>
 
 #include <cstdio>

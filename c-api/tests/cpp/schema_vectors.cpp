@@ -24,7 +24,7 @@ class row {
     std::string text(const std::string &column) const { return law_.get_or(path(column), std::string()); }
     int code() const { return law_.get_or(path("code"), 0); }
 
-    /// The call ends with this code, and says that.
+    /// Checks that the call fails with this code and text.
     void expect(int code, const std::string &says, const std::function<void()> &call) const {
         ++checks;
         int found = 0;

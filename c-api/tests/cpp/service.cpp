@@ -74,7 +74,7 @@ void tasks_are_pulled() {
     service.close();
 }
 
-/// Counts what is asked of it, and ends itself at the third step.
+/// Counts its calls, and shuts down at the third step.
 struct counting : linkspan::service_hooks {
     int starts = 0, steps = 0, pauses = 0, fails_at = 0;
     linkspan::state seen = linkspan::state::failed;
@@ -101,7 +101,7 @@ void hooks_are_called_until_a_signal_or_a_failure() {
     CHECK(failing.steps == 2 && failing.pauses == 0);
 }
 
-/// Counts steps; doubles, holds until it is given up, breaks, and is odd.
+/// Counts steps; its commands double, hold until cancelled, break, and return an odd value.
 class counter : public linkspan::service_hooks {
 public:
     void on_start() override { running().log("it counts"); }
@@ -148,7 +148,7 @@ void serve(const char *name) {
     linkspan::run(service, name, options);
 }
 
-/// Waits for the event that the service is in this state.
+/// Waits for the event with this state of the service.
 void becomes(const linkspan::controller &controller, const std::string &name, const char *what, const char *word) {
     for (;;) {
         const auto push = controller.next(20s);
@@ -159,7 +159,7 @@ void becomes(const linkspan::controller &controller, const std::string &name, co
     }
 }
 
-/// It fails so, for a reason that has these words.
+/// Checks that the call fails with an exception of this class and text.
 template <class E, class F> void fails(const char *words, F &&call) {
     const std::string text = thrown<E>(call);
     CHECK(text.find(words) != std::string::npos);

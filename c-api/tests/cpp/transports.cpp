@@ -28,7 +28,7 @@ const transport transports[] = {
 };
 transport the;
 
-/// An endpoint of this run alone: all of 127.0.0.0/8 is this machine.
+/// An endpoint for this run alone: all addresses in 127.0.0.0/8 are local.
 std::string place(int number) {
     const unsigned pid = static_cast<unsigned>(getpid());
     if (the.name != "tcp") return the.name + ":test/c" + std::to_string(number);
@@ -92,7 +92,7 @@ void check_table(const linkspan::message &m) {
     }
 }
 
-/// What is refused says which transport it is, what it cannot do, and why.
+/// Checks that the error names the transport, the missing feature, and the reason.
 void refused(const std::string &what, const std::function<void()> &f) {
     try {
         f();
@@ -195,7 +195,7 @@ void publications(const std::string &endpoint) {
             CHECK(write(there[1], "1", 1) == 1 && read(back[0], &byte, 1) == 1);
             publisher.send(table());
             check_table(linkspan::latest(endpoint, {}, soon));
-            // The value must not go before it is read.
+            // The publisher must stay until the value is read.
             CHECK(read(back[0], &byte, 1) == 0);
             CHECK(publisher.events().type_at() == linkspan::type::array);
         });

@@ -23,7 +23,7 @@ template <class E, class F> E thrown(F &&f) {
     std::exit(1);
 }
 
-// A view of a temporary's memory would dangle: there is no such function.
+// A view of a temporary would dangle: there is no such function.
 template <class M, class T, class = void> struct gives : std::false_type {};
 template <class M, class T>
 struct gives<M, T, std::void_t<decltype(std::declval<M>().template get<T>(""))>> : std::true_type {};
@@ -49,7 +49,7 @@ void numbers() {
     thrown<linkspan::out_of_range>([&] { m.get<float>("large"); });
     CHECK(thrown<linkspan::out_of_range>([&] { m.get<float>("small"); }).path() == "small");
     CHECK(std::isinf(m.get<float>("infinite")) && m.get<float>("fits") == 0.5f && m.get<double>("large") == 1e300);
-    // The advice of the refusal holds.
+    // The advice in the error text is correct.
     const auto advice = std::string(thrown<linkspan::wrong_type>([&] { m.get<linkspan::array_view<double>>("list"); }).what());
     CHECK(advice.find("a view of i32, or for a std::vector") != std::string::npos);
     CHECK(m.get<linkspan::array_view<std::int32_t>>("list")[1] == -2);
@@ -75,7 +75,7 @@ void shapes() {
     thrown<linkspan::too_large>([&] { linkspan::array_view<int>(&one, sixteen); });
     const linkspan::array_view<int> view(&one, {1, 1});
     thrown<std::out_of_range>([&] { static_cast<void>(view.dim(2)); });
-    // An empty array keeps its shape, whatever it goes through; row and column order are the same memory there.
+    // An empty array keeps its shape in every conversion; its row and column order are the same memory.
     const auto m = linkspan::message().put("none", linkspan::array_view<double>(nullptr, {0, 3}, linkspan::order::column));
     for (const auto e : {linkspan::encoding::cbor, linkspan::encoding::json, linkspan::encoding::bson, linkspan::encoding::smile}) {
         const auto back = linkspan::decode(linkspan::encode(m, e), e);

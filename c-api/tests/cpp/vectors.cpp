@@ -82,7 +82,7 @@ void put_item(linkspan::message &to, const linkspan::item &i, const std::string 
     }
 }
 
-/// The same value, put again; nothing where a key has a NUL, which C's strings end at.
+/// The same value, put again; nothing if a key has a NUL, which C cannot represent.
 std::optional<linkspan::message> rebuilt(const linkspan::message &from) {
     linkspan::message to;
     std::vector<std::size_t> wanted;

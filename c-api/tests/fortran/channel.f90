@@ -1,4 +1,5 @@
-! A Fortran program on each end: `serve ENDPOINT` answers with the power of a wave, `call ENDPOINT` asks for it.
+! A Fortran program on each end: `serve ENDPOINT` replies with the power of a wave, `call ENDPOINT` requests
+! it.
 module impatience
    use, intrinsic :: iso_c_binding
    implicit none
@@ -122,7 +123,7 @@ contains
       call batches(name//"/batch")
    end subroutine
 
-   ! Several messages a call, in one program.
+   ! Several messages per call, in one program.
    subroutine batches(name)
       character(*), intent(in) :: name
       type(linkspan_channel) :: there, here
@@ -163,7 +164,7 @@ contains
       if (n /= 7) error stop "the last value"
    end subroutine
 
-   ! Publishes until there is a subscriber, then five readings more.
+   ! Publishes until there is a subscriber, then five more readings.
    subroutine publish(name)
       character(*), intent(in) :: name
       type(linkspan_publisher) :: out
@@ -175,9 +176,9 @@ contains
       call out%send(reading)
       call done%subscribe(name//"/done")
       if (.not. done%next(reading, timeout=10.0_real64)) error stop "no subscriber"
-      ! Before the readings that the subscriber waits for: with the last of them it may go.
+      ! Before the readings that the subscriber waits for: it may leave after the last of them.
       call out%wait_for_subscribers(timeout=20.0_real64)
-      ! The one that took the latest reading alone may not have been found gone yet.
+      ! The disconnect of a subscriber that took only the latest reading may not be detected yet.
       do while (out%subscribers() > 1)
       end do
       if (out%subscribers() /= 1) error stop "one subscriber"
@@ -213,7 +214,7 @@ contains
       end do
       call done%send(reading)
       call readings%close()
-      ! The other side takes what was published last from `latest`, so this one may go only once it is read.
+      ! The peer reads the last value with `latest`, so this publisher must stay until it is read.
       do while (done%subscribers() > 0)
       end do
       call done%close()

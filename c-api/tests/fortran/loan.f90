@@ -1,4 +1,4 @@
-! Memory that is lent for arrays in Fortran: written through a pointer, moved into a message, viewed by the other side.
+! Loans in Fortran: memory for arrays is written through a pointer, moved into a message, viewed by the peer.
 program loan_test
    use linkspan
    use, intrinsic :: iso_c_binding
@@ -14,7 +14,7 @@ program loan_test
 
 contains
 
-   ! Both ends in one process, once a message has gone over their link.
+   ! Both ends in one process, after one message has crossed their connection.
    subroutine pair(name, one, two)
       character(*), intent(in) :: name
       type(linkspan_channel), intent(inout) :: one, two
@@ -46,7 +46,8 @@ contains
          call message%put_loan("wave", wave)
          call message%get("wave", put)
          if (.not. associated(put, wave)) error stop "a loan was copied to its message"
-         ! Over other transports a part of it may have to be received meanwhile, so only little is sent there.
+         ! Over other transports a part of it may have to be received meanwhile, so only a little is sent
+         ! there.
          if (shares) then
             call one%send(message, timeout=20.0_real64)
             call two%recv(got(seed), timeout=20.0_real64)

@@ -1,4 +1,5 @@
-! Schemas in Fortran: a peer with another unit gets the differences, a newer version reads, values are checked; of replies, of a journal's records.
+! Schemas in Fortran: a peer with another unit gets the differences, a newer version reads, values are
+! checked; schemas of replies and of a journal's records.
 program schema_test
    use, intrinsic :: iso_fortran_env, only: real64
    use linkspan

@@ -4,7 +4,7 @@ module patience
    use, intrinsic :: iso_c_binding
    implicit none
 contains
-   ! Called by the library when what is under way is to be given up.
+   ! The library calls this when the current work is cancelled.
    subroutine give_up(context) bind(C)
       type(c_ptr), value :: context
       integer(c_int), pointer, volatile :: calls
@@ -114,7 +114,7 @@ contains
       call service%close()
    end subroutine
 
-   ! Counts steps; doubles, holds until it is given up, breaks, and is odd.
+   ! Counts steps; its commands double, hold until cancelled, break, and return an odd value.
    subroutine serve(name)
       character(*), intent(in) :: name
       type(linkspan_service) :: service
@@ -179,7 +179,7 @@ contains
       call service%close()
    end subroutine
 
-   ! Waits for the event that the service is in this state.
+   ! Waits for the event with this state of the service.
    subroutine becomes(controller, name, what, word)
       type(linkspan_controller), intent(in) :: controller
       character(*), intent(in) :: name, what, word
@@ -195,7 +195,7 @@ contains
       end do
    end subroutine
 
-   ! It fails so, for a reason that has these words.
+   ! Checks that the command fails with this status and these words in the text.
    subroutine fails(controller, name, command, status, words)
       type(linkspan_controller), intent(in) :: controller
       character(*), intent(in) :: name, command, words

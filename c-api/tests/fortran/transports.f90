@@ -6,7 +6,7 @@ program transports_test
    implicit none
    integer, parameter :: rows = 1000
    real(real64), parameter :: soon = 60
-   ! Where a subscriber says that it has all, so that the publisher does not end before.
+   ! Where a subscriber confirms that it has everything, so that the publisher does not end before.
    character(*), parameter :: done = "unix:test/done"
    character(256) :: role, endpoint
    character(16) :: transport
@@ -48,7 +48,7 @@ contains
       name = "röw "//trim(number)
    end function
 
-   ! No number where the remainder is 4.
+   ! No number if the remainder is 4.
    pure real(real64) function number_of(row)
       integer, intent(in) :: row
       number_of = row/8.0_real64 - 3
@@ -246,7 +246,7 @@ contains
       call tell%close(timeout=soon)
    end subroutine
 
-   ! What no transport but one can do is refused with the reason.
+   ! Features of a single transport are refused elsewhere with the reason.
    subroutine refused(name)
       character(*), intent(in) :: name
       type(linkspan_channel) :: channel

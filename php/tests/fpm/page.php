@@ -1,6 +1,6 @@
 <?php
-// The page of the test: the driver's newest value, and a call to its server over a connection that this worker keeps; or what a
-// controller knows.
+// The page of the test: the driver's newest value, and a call to its server over a connection that this
+// worker keeps; or a controller's records.
 
 header('Content-Type: application/json');
 $answer = ['user' => user(), 'worker' => getmypid()];
