@@ -27,7 +27,7 @@ KINDS = [
 RANKS = range(1, 16)
 # Arrays of more dimensions are put, and copied.
 LOAN_RANKS = range(1, 8)
-# Types that lend memory for arrays, and what C calls them there: a request is a message.
+# Types that lend memory for arrays, and their names in C: a request is a message.
 LENDERS = {"channel": "channel", "message": "request", "publisher": "publisher"}
 HANDLES = ["channel", "listener", "server", "publisher", "subscriber", "region", "service", "controller", "writer", "reader"]
 # Fortran does not tell a constant's name from a type's.
@@ -52,7 +52,7 @@ def constants(code: str) -> list[tuple[str, str]]:
 
 
 def constant_lines(code: str) -> list[str]:
-    # Of the kind that programs compare and pass, which a compiler's option may change; the C side is given its own.
+    # Of the default kind, which programs compare and pass and a compiler option may change; calls of C convert it.
     kind = lambda name: "(c_int64_t)" if name == "linkspan_default" else ""
     return [f"integer{kind(n)}, parameter :: {n} = {v}" for n, v in constants(code)]
 
@@ -92,7 +92,7 @@ def argument(text: str) -> tuple[str, str]:
 
 def interfaces(code: str) -> list[str]:
     lines = []
-    # The walk has no use here: Fortran reads by path.
+    # Walks are omitted: Fortran reads by path.
     prototype = re.compile(r"^(?:const )?(\w+)\s+(\*?)(linkspan_\w+)\(([^)]*)\);", flags=re.M)
     for result, pointer, name, arguments in prototype.findall(code):
         if name.startswith("linkspan_walk_"):
@@ -142,7 +142,7 @@ def specific_names(what: str) -> list[str]:
 
 
 def put_scalar(kind: str) -> str:
-    """How a number by itself is put; `one` points to it."""
+    """The code that puts a single number; `one` points to it."""
     c, wide = {"i": ("i64", "int(one, c_int64_t)"), "r": ("f64", "real(one, c_double)"),
                "b": ("bool", "one")}[kind[0]]
     return f"""
@@ -195,7 +195,7 @@ def put_procedures(kind: str, declaration: str, dtype: str) -> str:
 
 
 def logical_procedures() -> str:
-    """Logicals of the default kind have no form of their own in memory that others know: they become bytes."""
+    """Logicals of the default kind have no portable memory layout: they become bytes."""
     return f"""
    subroutine put_logical(self, key, value, stat, errmsg)
       class(linkspan_message), intent(inout) :: self
@@ -335,7 +335,7 @@ def get_scalar(kind: str, declaration: str, dtype: str) -> str:
 
 
 def get_list(kind: str) -> tuple[str, str]:
-    """A list of single numbers, which languages without typed arrays send, goes into one dimension too."""
+    """The code that reads a list of single numbers, which languages without typed arrays send, into one dimension."""
     declared = "\n      integer :: i, state"
     body = f"""
       if (is_list(self, path)) then
@@ -394,7 +394,7 @@ def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
 
 
 def loan_procedures(name: str) -> str:
-    """What lends memory for an array of each kind and rank."""
+    """The procedures that lend memory for an array of each kind and rank."""
     out = f"""
    ! Takes memory of this shape; `lent` points to it.
    function {name}_lend(self, dtype, shape, lent) result(status)
@@ -502,7 +502,7 @@ def handle_procedures(name: str) -> str:
 """
     if name in ("channel", "subscriber"):
         out += f"""
-   ! Receives a message; the one that was in `message` stays there when it fails.
+   ! Receives a message; `message` is unchanged if the call fails.
    subroutine {name}_recv(self, message, timeout, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self
       type(linkspan_message), intent(inout) :: message
@@ -515,7 +515,7 @@ def handle_procedures(name: str) -> str:
       call finish(status, stat, errmsg)
    end subroutine
 
-   ! Waits for a message, and takes those that arrived after it, too, as many as there is room for in messages.
+   ! Waits for a message and also takes those that have arrived behind it, as many as messages has room for.
    ! The first number of them are new. They count as consumed with the next call that receives.
    subroutine {name}_recv_many(self, messages, number, timeout, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self
@@ -535,7 +535,7 @@ def handle_procedures(name: str) -> str:
       call finish(status, stat, errmsg)
    end subroutine
 
-   ! Receives a message without waiting; linkspan_empty where none is there.
+   ! Receives a message without waiting; linkspan_empty if none is available.
    subroutine {name}_try_recv(self, message, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self
       type(linkspan_message), intent(inout) :: message
@@ -547,14 +547,14 @@ def handle_procedures(name: str) -> str:
       call finish(status, stat, errmsg)
    end subroutine
 
-   ! With the option ack="manual": acknowledges everything that was received so far.
+   ! With the option ack="manual": acknowledges all messages that were received.
    subroutine {name}_ack(self, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self
 {TAIL}
       call finish(c_{name}_ack(self%handle), stat, errmsg)
    end subroutine
 
-   ! Whether a message is there.
+   ! Whether a message is available.
    function {name}_poll(self, stat, errmsg) result(there)
       class(linkspan_{name}), intent(in) :: self
 {TAIL}
