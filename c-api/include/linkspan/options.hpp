@@ -10,10 +10,10 @@
 namespace linkspan {
 
 struct forever_t {};
-/// For ever, which has to be written out, but for loops.
+/// Waits for ever. Must be given explicitly, except in loops.
 inline constexpr forever_t forever{};
 
-/// How long a call waits: any std::chrono duration, zero for not at all, `forever`, or nothing for what the options say
+/// How long a call waits: any std::chrono duration, zero for not at all, `forever`, or nothing for the time-out in the options
 /// (30 s where they say nothing; loops, which are `next` and range-for, go on for ever). Throws `out_of_range` for a duration that is negative, not a number, or longer than the
 /// 292 years of 64-bit nanoseconds.
 class timeout_value {
@@ -27,7 +27,7 @@ public:
 private:
     template <class R, class P> static constexpr std::int64_t nanoseconds_of(std::chrono::duration<R, P> d) {
         const long double seconds = std::chrono::duration<long double>(d).count();
-        // Written so that what is not a number is refused, too.
+        // Written this way so that NaN is refused, too.
         if (!(seconds >= 0)) {
             detail::refuse<out_of_range>(LINKSPAN_OUT_OF_RANGE,
                                          "a time-out that is negative or not a number: give zero or more, or linkspan::forever");
