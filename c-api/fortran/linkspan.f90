@@ -1787,7 +1787,7 @@ module linkspan
       integer(int64) :: nanoseconds = 0
    end type
 
-   ! What a failed call left behind; see linkspan_last_error.
+   ! The error of a failed call; see linkspan_last_error.
    type :: linkspan_error
       integer :: status = linkspan_ok
       logical :: retryable = .false.
@@ -1815,11 +1815,11 @@ module linkspan
       character(:), allocatable :: group
       integer(int32), allocatable :: allow_uids(:)
       integer(int32), allocatable :: allow_gids(:)
-      ! Microseconds to look again and again before sleeping; -1 for not at all.
+      ! Microseconds that a wait spins before it sleeps; -1 for none.
       integer :: spin = 0
       logical :: immutable = .false.
       logical :: durable = .false.
-      ! What the messages at the name mean: the path of a schema, or the text of one.
+      ! The schema of the messages at the name: its path or its text.
       ! Both sides' schemas are compared when they connect.
       character(:), allocatable :: schema
       ! c_funloc of `logical(c_bool) function f(context) bind(C)` with `type(c_ptr), value :: context`: runs about
@@ -1829,18 +1829,18 @@ module linkspan
       ! Messages, and bytes of them, that are kept until they are acknowledged; then send waits.
       integer(int64) :: replay_count = 0
       integer(int64) :: replay_bytes = 0
-      ! For how many clients that are away a listener keeps messages; 0 is 256.
+      ! The number of disconnected clients for which a listener keeps messages; 0 is 256.
       integer(int64) :: absent_clients = 0
-      ! Where a subscriber to a journal begins that is new there: "first", "newest", the number of a message, or a
+      ! Where a new subscriber of a journal begins: "first", "newest", the number of a message, or a
       ! time such as "2026-11-20T12:00:00Z".
       character(:), allocatable :: from
-      ! Bytes of a journal's segment, of all its segments, and the age in seconds at which they go.
+      ! Bytes of a journal's segment, of all its segments, and the age in seconds at which they are removed.
       integer(int64) :: segment_bytes = 0
       integer(int64) :: retain_bytes = 0
       real(real64) :: retain_seconds = 0
-      ! Whether a journal's segments go that every subscriber with a client_id has consumed.
+      ! Whether segments that every subscriber with a client_id has consumed are removed.
       logical :: retain_consumed = .false.
-      ! Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
+      ! Whether requests may be executed twice: then a request whose server died is sent to its next incarnation.
       logical :: idempotent = .false.
       ! Whether a `file:` is written in place under a lock of the file itself, for programs that know only fcntl.
       logical :: locked = .false.
@@ -1854,7 +1854,7 @@ module linkspan
 
    ! A message: one value, and for a received one where it came from. Any number of threads read it; one that changes
    ! it has to be alone with it. Assignment adds a reference to the same
-   ! message; pointers that `get` gave live until the message is changed or its last reference goes.
+   ! message; pointers from `get` are valid until the message is changed or its last reference is released.
    !
    ! A type of your own that has a message as a component: assign the component (`b%inner = a%inner`), not the whole.
    ! gfortran 12 finalizes a hidden copy when the whole is assigned, and with it the message that is still in use.
@@ -2714,13 +2714,14 @@ module linkspan
       real(real64) :: every = -1
       ! Whether it waits in READY until the command RUN.
       logical :: paused = .false.
-      ! A line about it for people.
+      ! One line that describes it to people.
       character(:), allocatable :: description
       ! What it takes beyond the usual: "CONFIG", "BACKUP", names of its own; trailing blanks do not count.
       character(:), allocatable :: commands(:)
       ! The options of its link to the controller.
       type(linkspan_options) :: channel
-      ! Whether SIGTERM and SIGINT are SHUTDOWN, a second one gives up what is under way, and a third one kills.
+      ! Whether SIGTERM and SIGINT are SHUTDOWN, a second one cancels the current task, &
+         and a third one kills the program.
       logical :: handle_signals = .true.
       ! c_funloc of `subroutine f(context) bind(C)` with `type(c_ptr), value :: context`: runs in a thread of the
       ! library when what the program does is to be given up.
@@ -2732,7 +2733,7 @@ module linkspan
    type :: linkspan_task
       ! linkspan_command_step, linkspan_command_pause and so on, or linkspan_command_own for one that its name names.
       integer :: command = linkspan_command_end
-      ! The state that the service comes from: for a shutdown, linkspan_state_paused means that all is closed already.
+      ! The state before the command: for a shutdown, linkspan_state_paused means that all is closed already.
       integer :: before = 0
       character(:), allocatable :: name
       ! The id that its sender chose; "" for a step, and for the command of a signal.
@@ -2741,7 +2742,7 @@ module linkspan
       real(real64) :: remaining = 0
       type(c_task), private :: c
    contains
-      ! With what it is to be done, as long as it is not answered; null for nothing.
+      ! Its arguments, until it is answered; null for none.
       procedure :: arguments => task_arguments
    end type
 
@@ -2893,7 +2894,8 @@ contains
       if (len(text) == 0) text = text_of(c_last_error_text())
    end function
 
-   ! A text for C, where it ends at its first NUL. In place of a text with one inside goes what the C side refuses as
+   ! A text for C, &
+      where it ends at its first NUL. A text with a NUL inside is replaced by one that the C side refuses as
    ! such a text.
    function terminated(text) result(ended)
       character(*), intent(in) :: text
@@ -3110,7 +3112,7 @@ contains
       name = text_of(c_status_name(int(status, c_int32_t)))
    end function
 
-   ! All that is known about the last call of this thread that failed.
+   ! The error of the last call of this thread that failed.
    subroutine linkspan_last_error(error)
       type(linkspan_error), intent(out) :: error
       type(c_error) :: c
@@ -3284,7 +3286,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Nothing, at the end of an open array.
+   ! A null at the end of an open array.
    subroutine message_add_null(self, stat, errmsg)
       class(linkspan_message), intent(inout) :: self
       integer, intent(out), optional :: stat
@@ -12645,7 +12647,8 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Text goes as it is given; the elements of an array without their trailing blanks, as an array of texts.
+   ! A text is sent as it is given; the elements of an array are sent without their trailing blanks, &
+      as an array of texts.
    subroutine put_text(self, key, value, stat, errmsg)
       class(linkspan_message), intent(inout) :: self
       character(*), intent(in) :: key
@@ -12909,7 +12912,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Receives a message; the one that was in `message` stays there when it fails.
+   ! Receives a message; `message` is unchanged if the call fails.
    subroutine channel_recv(self, message, timeout, stat, errmsg)
       class(linkspan_channel), intent(in) :: self
       type(linkspan_message), intent(inout) :: message
@@ -12924,7 +12927,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Waits for a message, and takes those that arrived after it, too, as many as there is room for in messages.
+   ! Waits for a message and also takes those that have arrived behind it, as many as messages has room for.
    ! The first number of them are new. They count as consumed with the next call that receives.
    subroutine channel_recv_many(self, messages, number, timeout, stat, errmsg)
       class(linkspan_channel), intent(in) :: self
@@ -12946,7 +12949,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Receives a message without waiting; linkspan_empty where none is there.
+   ! Receives a message without waiting; linkspan_empty if none is available.
    subroutine channel_try_recv(self, message, stat, errmsg)
       class(linkspan_channel), intent(in) :: self
       type(linkspan_message), intent(inout) :: message
@@ -12960,7 +12963,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! With the option ack="manual": acknowledges everything that was received so far.
+   ! With the option ack="manual": acknowledges all messages that were received.
    subroutine channel_ack(self, stat, errmsg)
       class(linkspan_channel), intent(in) :: self
       integer, intent(out), optional :: stat
@@ -12969,7 +12972,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Whether a message is there.
+   ! Whether a message is available.
    function channel_poll(self, stat, errmsg) result(there)
       class(linkspan_channel), intent(in) :: self
       integer, intent(out), optional :: stat
@@ -13261,7 +13264,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Receives a message; the one that was in `message` stays there when it fails.
+   ! Receives a message; `message` is unchanged if the call fails.
    subroutine subscriber_recv(self, message, timeout, stat, errmsg)
       class(linkspan_subscriber), intent(in) :: self
       type(linkspan_message), intent(inout) :: message
@@ -13276,7 +13279,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Waits for a message, and takes those that arrived after it, too, as many as there is room for in messages.
+   ! Waits for a message and also takes those that have arrived behind it, as many as messages has room for.
    ! The first number of them are new. They count as consumed with the next call that receives.
    subroutine subscriber_recv_many(self, messages, number, timeout, stat, errmsg)
       class(linkspan_subscriber), intent(in) :: self
@@ -13299,7 +13302,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Receives a message without waiting; linkspan_empty where none is there.
+   ! Receives a message without waiting; linkspan_empty if none is available.
    subroutine subscriber_try_recv(self, message, stat, errmsg)
       class(linkspan_subscriber), intent(in) :: self
       type(linkspan_message), intent(inout) :: message
@@ -13313,7 +13316,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! With the option ack="manual": acknowledges everything that was received so far.
+   ! With the option ack="manual": acknowledges all messages that were received.
    subroutine subscriber_ack(self, stat, errmsg)
       class(linkspan_subscriber), intent(in) :: self
       integer, intent(out), optional :: stat
@@ -13322,7 +13325,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! Whether a message is there.
+   ! Whether a message is available.
    function subscriber_poll(self, stat, errmsg) result(there)
       class(linkspan_subscriber), intent(in) :: self
       integer, intent(out), optional :: stat
@@ -14146,7 +14149,7 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! What is wrong although it goes on; "" for nothing any more.
+   ! A problem that does not stop the service; "" clears it.
    subroutine service_set_reason(self, text, stat, errmsg)
       class(linkspan_service), intent(in) :: self
       character(*), intent(in) :: text

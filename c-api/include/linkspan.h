@@ -45,13 +45,13 @@
 // A time-out: for ever.
 #define LINKSPAN_FOREVER 9223372036854775807
 
-// The most dimensions of an array.
+// The largest number of dimensions of an array.
 #define LINKSPAN_MAX_RANK 15
 
-// A rule for a name of `linkspan_reader_get_field`: the field has to be there.
+// A rule of `linkspan_reader_get_field` for a name: the field is required.
 #define LINKSPAN_REQUIRED -1
 
-// A rule for a name of `linkspan_reader_get_field`: the field may be missing.
+// A rule of `linkspan_reader_get_field` for a name: the field is optional.
 #define LINKSPAN_OPTIONAL -2
 
 // A type of `linkspan_record_type`: `bool`.
@@ -126,34 +126,38 @@
 // The elements of an array of a fixed shape, in C's order, or in `order` where that is `LINKSPAN_COLUMN`.
 #define LINKSPAN_RECORD_ELEMENTS 24
 
-// A list of truth values that have no place of their own, reached by functions.
+// A list of booleans without addresses, reached by functions.
 #define LINKSPAN_RECORD_BOOLS 25
 
-// A truth value of `size` bytes; `count` is the number that stands for true, any but 0 is read as true.
+// A boolean of `size` bytes; `count` is the number for true, and any number but 0 is read as true.
 #define LINKSPAN_RECORD_LOGICAL 26
 
-// A channel: two ends, messages both ways, requests and replies. Free it with `linkspan_channel_free`.
+// A channel: two ends, messages in both directions, requests and replies. Free it with
+// `linkspan_channel_free`.
 //
-// Any number of threads may send and call: they take turns, each within its own time-out. One thread at a time may receive; another
-// one that receives, or calls meanwhile, gets `InvalidState`. Any thread may close it, which ends the waits of others.
+// Any number of threads may send and call: they take turns, each within its own time-out. One thread at a
+// time may receive; a second thread that receives or calls gets `InvalidState`. Any thread may close the
+// channel, which ends the waits of others.
 typedef struct linkspan_channel linkspan_channel;
 
-// A line to the controller of this machine, or of another one. Free it with `linkspan_controller_free`.
+// A connection to the controller of this machine, or of another one. Free it with
+// `linkspan_controller_free`.
 //
-// What it gives are maps: a service's record has `name`, `view`, `state`, `since`, `busy`, `doing`, `steps`, `reason`, `problem`,
-// `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`, `last_seen`, `answered` and `allowed`; an answer
-// has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`, `REJECTED`), `state`, and `value` or `error`.
+// Its functions return maps: a service's record has `name`, `view`, `state`, `since`, `busy`, `doing`,
+// `steps`, `reason`, `problem`, `epoch`, `pid`, `program`, `description`, `commands`, `every`, `first_seen`,
+// `last_seen`, `answered` and `allowed`; an answer has `id`, `outcome` (`ACCEPTED`, `DONE`, `FAILED`,
+// `REJECTED`), `state`, and `value` or `error`.
 typedef struct linkspan_controller linkspan_controller;
 
 // Waits for peers at an endpoint. Free it with `linkspan_listener_free`. Any number of threads may accept, and any may close it.
 typedef struct linkspan_listener linkspan_listener;
 
-// A message: one value, and for a received one where it came from.
+// A message: one value, and for a received message also its origin.
 //
-// Messages are reference-counted: `_new`, `_retain` and whatever gives a message add a reference, `_release` takes
-// one away. Texts, bytes and arrays read from a message are views into it: they are valid until the message is
-// changed or its last reference is released. Any number of threads may read one message; one that changes it must
-// be alone with it.
+// Messages are reference-counted: `_new`, `_retain` and every function that returns a message add a
+// reference, `_release` removes one. Texts, bytes and arrays read from a message are views into it: they are
+// valid until the message is changed or its last reference is released. Any number of threads may read one
+// message; a thread that changes it must be the only user.
 typedef struct linkspan_message linkspan_message;
 
 // Sends to any number of subscribers and never waits for a slow one. Free it with `linkspan_publisher_free`.
@@ -161,12 +165,13 @@ typedef struct linkspan_message linkspan_message;
 // Any number of threads may send, and take turns.
 typedef struct linkspan_publisher linkspan_publisher;
 
-// Reads values one after the other, event by event, in the order in which they were written. Free it with `linkspan_reader_free`; keep one
-// for many values, since it uses its memory again. One thread at a time may use it.
+// Reads the values of a message one by one, in the order in which they were written. Free it with
+// `linkspan_reader_free`; reuse one for many messages, since it keeps its memory. One thread at a time may
+// use it.
 //
-// The first error stays: calls after it give zero, NULL, a count of zero and no field, and return it again, up to
-// `linkspan_reader_finish`, which returns it, too. So only its status needs to be checked. Texts, bytes and arrays are views: they are
-// valid until the reader begins with another value or is released.
+// The first error stays: later calls give zero, NULL, a count of zero and no field, and return the same
+// error, up to and including `linkspan_reader_finish`. So only its status needs to be checked. Texts, bytes
+// and arrays are views: they are valid until the reader begins another value or is freed.
 typedef struct linkspan_reader linkspan_reader;
 
 // Memory that another program shares and this one reads. Free it with `linkspan_region_free`.
@@ -176,27 +181,30 @@ typedef struct linkspan_region linkspan_region;
 
 // Answers the requests of any number of clients. Free it with `linkspan_server_free`.
 //
-// One thread at a time takes requests, another one gets `InvalidState`; any thread may answer one, and close the server.
+// One thread at a time takes requests, a second one gets `InvalidState`; any thread may answer a request and
+// close the server.
 typedef struct linkspan_server linkspan_server;
 
-// A program that a controller can query and command. Two threads of the library answer the controller whatever the program does;
-// the program pulls what is for it with `linkspan_service_next`. Free it with `linkspan_service_free`.
+// A program that a controller can query and command. Two threads of the library answer the controller at any
+// time; the program takes its commands with `linkspan_service_next`. Free it with `linkspan_service_free`.
 //
 // One thread takes commands; any thread may log, request the shutdown and get the state.
 typedef struct linkspan_service linkspan_service;
 
 // Receives what a publisher sends. Free it with `linkspan_subscriber_free`.
 //
-// One thread at a time receives, another one gets `InvalidState`: give each a subscriber of its own. Any thread may close it.
+// One thread at a time receives, a second one gets `InvalidState`: use one subscriber per thread. Any thread
+// may close it.
 typedef struct linkspan_subscriber linkspan_subscriber;
 
 // A walk through a message. It holds a reference to the message. Free it with `linkspan_walk_free`.
 typedef struct linkspan_walk linkspan_walk;
 
-// Writes values one after the other, event by event, with less work than a message that is built. Free it with `linkspan_writer_free`; keep one for many values, since it uses its memory again. One thread at a time may use it.
+// Writes values one by one, with less work than building a message. Free it with `linkspan_writer_free`;
+// reuse one for many messages, since it keeps its memory. One thread at a time may use it.
 //
-// The first error stays: calls after it do nothing and return it again, up to `linkspan_writer_finish` or
-// `linkspan_writer_encode`, which return it, too, and start a new value. So only their status needs to be checked.
+// The first error stays: later calls do nothing and return it, up to and including `linkspan_writer_finish`
+// or `linkspan_writer_encode`, which also start a new value. So only their status needs to be checked.
 typedef struct linkspan_writer linkspan_writer;
 
 // The result of a call: `LINKSPAN_OK`, or the code of an error kind, 100 to 127.
@@ -205,27 +213,27 @@ typedef int32_t linkspan_status;
 // The type of an array's elements.
 typedef int32_t linkspan_dtype;
 
-// In which order an array's elements lie in memory. Shapes mean the same in both.
+// The order of an array's elements in memory. Shapes mean the same in both.
 typedef int32_t linkspan_order;
 
 // An N-d array of numbers in memory that another object or the program owns, without gaps.
 typedef struct linkspan_array {
     // The type of the elements.
     linkspan_dtype dtype;
-    // Their order in memory. What is read is in `LINKSPAN_ROW` where both orders are the same memory: where the array is
-    // empty, or at most one dimension is longer than 1.
+    // Their order in memory. An array that is read has `LINKSPAN_ROW` if both orders are the same memory: if
+    // it is empty, or at most one dimension is longer than 1.
     linkspan_order order;
-    // How many of `dims` count; 0 for a single number.
+    // How many entries of `dims` are used; 0 for a single number.
     size_t rank;
     // The length of each dimension.
     uint64_t dims[LINKSPAN_MAX_RANK];
     // The elements, aligned for their type.
     const void *data;
-    // The size of the elements in bytes. Set in arrays that are read; ignored in arrays that are put.
+    // The size of the elements in bytes. Set when an array is read; ignored when an array is put.
     size_t length;
 } linkspan_array;
 
-// What an endpoint is opened with. NULL and zero mean the default, except in `timeout`, whose default is
+// The options of an endpoint. NULL and zero mean the default, except in `timeout`, whose default is
 // `LINKSPAN_DEFAULT` and where zero does not wait.
 //
 // Begin with `linkspan_options options = LINKSPAN_OPTIONS_INIT;`.
@@ -237,11 +245,11 @@ typedef struct linkspan_options {
     // What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, 0 for calls that do not wait, or
     // `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_server_next` and others) do not look at it.
     int64_t timeout;
-    // A name that stays the same across restarts.
+    // A name of this program that stays the same across restarts.
     const char *client_id;
-    // How many bytes may wait to be read.
+    // The capacity in bytes of a ring, of a queue, or of the waiting messages of a spool.
     uint64_t buffer;
-    // How many bytes a message may have.
+    // The largest message in bytes.
     uint64_t max_message_size;
     // `"latest"`, `"best_effort"`, `"at_least_once"` or `"durable"`.
     const char *delivery;
@@ -249,11 +257,11 @@ typedef struct linkspan_options {
     const char *ack;
     // For peers without Linkspan: `"lines"` or `"raw"`.
     const char *framing;
-    // The access mode of what is made in the file system, such as 0660.
+    // The access mode of files and sockets that are created, such as 0660.
     uint32_t mode;
-    // The group that what is made in the file system belongs to: its name, or its number as text.
+    // The group of files and sockets that are created: its name, or its number as text.
     const char *group;
-    // The users that may connect, `allow_uids_count` of them; NULL for those whom the mode lets in.
+    // The users that may connect, `allow_uids_count` of them; NULL for those that the mode admits.
     const uint32_t *allow_uids;
     // How many there are.
     size_t allow_uids_count;
@@ -261,52 +269,54 @@ typedef struct linkspan_options {
     const uint32_t *allow_gids;
     // How many there are.
     size_t allow_gids_count;
-    // How many microseconds to poll before parking; -1 for not at all.
+    // How many microseconds to poll before parking; -1 for none.
     int32_t spin;
-    // Whether what is sent stays as it is.
+    // Reserved: true is `Unsupported` in this version.
     bool immutable;
-    // Whether what is sent is on disk before the call returns.
+    // Whether a message is on disk before the send returns.
     bool durable;
-    // What the messages at the name mean: the path of a schema, or the text of one. Both sides' schemas are compared when they
-    // connect.
+    // The schema of the messages: the path of a schema file, or its text. The schemas of both sides are
+    // compared when they connect.
     const char *schema;
     // Runs about every 100 ms while a call waits, in the waiting thread; false ends the wait with `Cancelled`.
     bool (*on_wait)(void *context);
-    // Handed to `on_wait`.
+    // Passed to `on_wait`.
     void *on_wait_context;
-    // How many messages that are not acknowledged are kept to be sent again; then a send waits.
+    // How many unacknowledged messages are kept to be sent again; beyond that, a send waits.
     uint64_t replay_count;
-    // How many bytes of them; one message is always taken.
+    // How many bytes of unacknowledged messages are kept; one message is always accepted.
     uint64_t replay_bytes;
     // For how many disconnected clients a listener keeps messages, 0 for 256; beyond that it drops those of the oldest and records an event.
     uint64_t absent_clients;
-    // Where a subscriber to a journal begins that is new there: `"first"`, `"newest"`, the number of a message such as
+    // Where a new subscriber to a journal begins: `"first"`, `"newest"`, the number of a message such as
     // `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
     const char *from;
-    // Bytes of a journal's segment; only whole segments are ever deleted.
+    // The size of a journal's segment in bytes; only whole segments are deleted.
     uint64_t segment_bytes;
-    // Bytes of a journal: the oldest segments go while all have more.
+    // The size of a journal in bytes: the oldest segments are deleted while the rest has more.
     uint64_t retain_bytes;
-    // Segments of a journal go whose newest message is older than so many seconds.
+    // Segments of a journal are deleted if their newest message is older than this, in seconds.
     double retain_seconds;
-    // Whether a journal's segments go that every subscriber with a `client_id` has consumed.
+    // Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
     bool retain_consumed;
-    // Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
+    // Whether requests may be carried out twice: then a request whose server died is sent to its next
+    // incarnation.
     bool idempotent;
-    // Whether a `file:` is written in place under a lock of the file itself, for programs that use only fcntl.
+    // Whether a `file:` is written in place under a lock of the file itself, for programs that use only
+    // fcntl.
     bool locked;
-    // Whether several processes may serve a name, each with this option: they share its requests.
+    // Whether several processes may serve the endpoint, each with this option, and share its requests.
     bool shared;
     // Which values are checked against the schema: `"send"`, `"receive"` or `"both"`.
     const char *validate;
-    // Of a server and of those who call it: what is replied, like `schema`.
+    // For servers and their clients: the schema of the replies, like `schema`.
     const char *reply_schema;
 } linkspan_options;
 
 // Which end of a channel this is.
 typedef int32_t linkspan_role;
 
-// What a channel is like now. Begin with `linkspan_channel_info info = LINKSPAN_CHANNEL_INFO_INIT;`.
+// The state of a channel. Begin with `linkspan_channel_info info = LINKSPAN_CHANNEL_INFO_INIT;`.
 typedef struct linkspan_channel_info {
     // `sizeof(linkspan_channel_info)`.
     size_t size;
@@ -318,38 +328,39 @@ typedef struct linkspan_channel_info {
     bool writable;
     // The endpoint, not NUL-terminated: lives as long as the channel.
     const char *endpoint;
-    // How many bytes that is.
+    // Its length in bytes.
     size_t endpoint_length;
 } linkspan_channel_info;
 
-// How a message's body is written.
+// The encoding of a message's body.
 typedef int32_t linkspan_encoding;
 
-// Where a service is in its life.
+// The state of a service.
 typedef int32_t linkspan_state;
 
-// A command in full. Begin with `linkspan_command_request request = LINKSPAN_COMMAND_REQUEST_INIT;`.
+// A command with all its options. Begin with `linkspan_command_request request =
+// LINKSPAN_COMMAND_REQUEST_INIT;`.
 typedef struct linkspan_command_request {
     // `sizeof(linkspan_command_request)`.
     size_t size;
-    // For which service.
+    // The name of the service.
     const char *service;
     // Its name: `"PAUSE"`, or one of the service's own.
     const char *command;
-    // With what, or NULL.
+    // The arguments, or NULL.
     const struct linkspan_message *arguments;
-    // How many nanoseconds the service has for it; `LINKSPAN_DEFAULT` for 30 s.
+    // The time-out of the command in nanoseconds; `LINKSPAN_DEFAULT` for 30 s.
     int64_t within;
-    // 1 to 64 bytes; NULL for one drawn by chance. The same id again is the same command: it is carried out once, and has the
-    // same answer for ten minutes.
+    // 1 to 64 bytes; NULL for a random one. The same id again is the same command: it is carried out once,
+    // and has the same answer for ten minutes.
     const char *id;
-    // The incarnation of the service that it is for, from its record; 0 for any.
+    // The incarnation of the service that the command is for, from its record; 0 for any.
     uint64_t epoch;
     // Whether to wait until it is done, and not only until it is accepted or refused.
     bool until_done;
 } linkspan_command_request;
 
-// The description of a call that failed. Texts live until the next call of this thread fails.
+// The description of a call that failed. Texts live until the next failed call of this thread.
 //
 // Begin with `linkspan_error error = LINKSPAN_ERROR_INIT;`.
 typedef struct linkspan_error {
@@ -357,35 +368,35 @@ typedef struct linkspan_error {
     size_t size;
     // The code, or `LINKSPAN_OK` where no call of this thread has failed yet.
     linkspan_status status;
-    // Whether trying the same call again can succeed without a change to the program.
+    // Whether the same call can succeed later without a change to the program.
     bool retryable;
-    // What was tried on what, and what to do; names endpoint, path and offset. Never NULL.
+    // What was attempted on what, and what to do; names endpoint, path and offset. Never NULL.
     const char *text;
     // The endpoint that the call was about, or NULL.
     const char *endpoint;
-    // Where in the value, or NULL.
+    // The path in the value, or NULL.
     const char *path;
-    // Where in the bytes, counted from zero, or -1.
+    // The offset in the bytes, from zero, or -1.
     int64_t offset;
     // How many messages a subscriber missed, for `LINKSPAN_LAGGED`.
     uint64_t missed;
-    // The system's error number behind it, or 0.
+    // The system's error number that caused it, or 0.
     int32_t os_error;
-    // The code that the other side's handler answered, for `LINKSPAN_REMOTE`.
+    // The code that the peer's handler answered, for `LINKSPAN_REMOTE`.
     int64_t remote_code;
-    // The dotted type that the other side's handler answered, or NULL.
+    // The dotted type that the peer's handler answered, or NULL.
     const char *remote_type;
-    // The text that the other side's handler answered, or NULL.
+    // The text that the peer's handler answered, or NULL.
     const char *remote_text;
-    // The value that the other side's handler sent along, as CBOR, or NULL.
+    // The value that the peer's handler sent along, as CBOR, or NULL.
     const uint8_t *remote_data;
-    // How many bytes that is.
+    // Its length in bytes.
     size_t remote_data_length;
     // How many messages of a batch were sent before the error, for the `_send_many` functions.
     uint64_t sent;
 } linkspan_error;
 
-// Where a message came from. Begin with `linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;`.
+// The origin of a message. Begin with `linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;`.
 typedef struct linkspan_message_info {
     // `sizeof(linkspan_message_info)`.
     size_t size;
@@ -393,54 +404,62 @@ typedef struct linkspan_message_info {
     uint64_t sequence;
     // When it was sent: nanoseconds since 1970-01-01T00:00:00Z.
     int64_t sent;
-    // How many messages were missed just before it.
+    // How many messages were missed directly before it.
     uint64_t missed;
-    // How its body is written.
+    // The encoding of its body.
     linkspan_encoding encoding;
-    // Whether the sender waits for an answer.
+    // Whether the sender waits for a reply.
     bool is_request;
-    // Who sent it: a view, not NUL-terminated.
+    // The sender: a view, not NUL-terminated.
     const char *source;
-    // How many bytes that is.
+    // Its length in bytes.
     size_t source_length;
 } linkspan_message_info;
 
-// The kind of a value.
+// The type of a value.
 typedef int32_t linkspan_type;
 
-// How a program reads and makes values that have no layout of their own, such as those of C++'s and Fortran's own types. A type has those
-// functions that its kind needs, the others are NULL; `at` is where the value begins by its table, and `which` is the number in the table.
-// None of them may end in another way than by returning.
+// How a program reads and creates values whose layout a table cannot describe, such as those of C++'s and
+// Fortran's own types. A type provides the functions that its kind needs, the others are NULL; `at` is the
+// address of the value by its table, and `which` is the number in the table. None of them may end in another
+// way than by returning.
 typedef struct linkspan_record_access {
-    // Where the value of an optional field or of a variant lies; NULL where it is not there. Of any value: its `linkspan_message`, or NULL.
+    // The address of the value of an optional field or of a variant; NULL if it is missing. For any value:
+    // its `linkspan_message`, or NULL.
     const void *(*find)(const void *at, size_t which);
-    // Makes that value, with the parts of it at their defaults, and gives its place; NULL where there is no memory.
+    // Creates that value, with its parts at their defaults, and returns its address; NULL if memory runs
+    // out.
     void *(*make)(void *at, size_t which);
-    // The first byte of a text, of bytes or of a decimal number, or the first item of a list or entry of a map, and how many there are.
+    // The address of a text, of bytes or of a decimal number, or of the first item of a list or entry of a
+    // map, and their number.
     const void *(*view)(const void *at, size_t which, size_t *count);
-    // Makes so many in place of those that were there, with their parts at their defaults, and gives the place of the first; NULL where there is no memory.
-    // Of a map with `insert`, it removes all, and gives what is not NULL.
+    // Replaces the items by this many new ones, with their parts at their defaults, and returns the address
+    // of the first; NULL if memory runs out. For a map with `insert`, it removes all entries and returns a
+    // pointer that is not NULL.
     void *(*resize)(void *at, size_t which, size_t count);
-    // Makes a copy of bytes the text, the bytes or the decimal number; false where there is no memory. NULL where `resize` does.
+    // Replaces the text, the bytes or the decimal number by a copy of bytes; false if memory runs out. NULL
+    // for a type with `resize`.
     bool (*assign)(void *at, size_t which, const void *bytes, size_t count);
-    // Calls `visit` for each entry of a map, in its order, until that is false.
+    // Calls `visit` for each entry of a map, in order, until it returns false.
     void (*each)(const void *at, size_t which, bool (*visit)(void *context,
                                                              const void *key,
                                                              size_t length,
                                                              const void *value), void *context);
-    // Adds an entry to a map, with the parts of its value at their defaults, and gives the place of the value; NULL where there is no memory.
+    // Adds an entry to a map, with the parts of its value at their defaults, and returns the address of the
+    // value; NULL if memory runs out.
     void *(*insert)(void *at, size_t which, const void *key, size_t length);
-    // A truth value of a list whose items have no place of their own.
+    // Reads a boolean of a list whose items have no address.
     bool (*get_bool)(const void *at, size_t which, size_t position);
-    // Sets one.
+    // Sets a boolean of such a list.
     void (*put_bool)(void *at, size_t which, size_t position, bool value);
-    // Fills in `order`, `rank`, `dims`, `data` and `length` of an array; false where there is none. Of a `rank` beyond `LINKSPAN_MAX_RANK`
-    // it fills in no `dims`.
+    // Sets `order`, `rank`, `dims`, `data` and `length` of an array; false if there is none. It does not set
+    // `dims` for a `rank` above `LINKSPAN_MAX_RANK`.
     bool (*view_array)(const void *at, size_t which, struct linkspan_array *array);
-    // Makes an array of the `rank` and `dims` in place of the one that was there, in `order` or in another one, which it fills in, and
-    // gives the place of its elements; NULL where there is no memory. The elements take `length` bytes.
+    // Replaces the array by one with this `rank` and `dims`, in `order` or in another order, which it then
+    // sets, and returns the address of its elements; NULL if memory runs out. The elements take `length`
+    // bytes.
     void *(*resize_array)(void *at, size_t which, struct linkspan_array *array);
-    // Takes a message, which belongs to the program then, as any value; false where there is no memory.
+    // Takes ownership of a message as any value; false if memory runs out.
     bool (*take_message)(void *at, size_t which, struct linkspan_message *message);
 } linkspan_record_access;
 
@@ -448,32 +467,33 @@ typedef struct linkspan_record_access {
 typedef struct linkspan_record_field {
     // Its key in messages.
     const char *key;
-    // Older keys, with a NULL behind the last one; NULL where there are none.
+    // Older keys, followed by a NULL; NULL if there are none.
     const char *const *aliases;
-    // Where its value begins, from the beginning of the struct.
+    // The offset of its value in the struct.
     size_t offset;
-    // Whether it may be left out: `presence` is then the place of the `bool` that is true where it is there; unused with `access`.
+    // Whether it may be missing: `presence` is then the offset of the `bool` that is true if it is present;
+    // unused with `access`.
     bool optional;
     // See `optional`.
     size_t presence;
     // The type of its value.
     const struct linkspan_record_type *of;
-    // What it is where it was left out, in CBOR; NULL where there is no default.
+    // The value of a missing field, in CBOR; NULL if there is no default.
     const uint8_t *default_value;
-    // How many bytes that is.
+    // Its length in bytes.
     size_t default_length;
-    // How its value is found and made where it may be missing, or is a variant, and does not lie at `offset` itself: `find` and `make`,
-    // which take the address at `offset`. NULL where the value lies there.
+    // `find` and `make` for a value that may be missing, or is a variant, and is not stored at `offset`
+    // itself; both get the address at `offset`. NULL if the value is at `offset`.
     const struct linkspan_record_access *access;
-    // A number that those functions are given.
+    // A number that is passed to those functions.
     size_t which;
 } linkspan_record_field;
 
-// A type of values in structs. What its `kind` does not need is zero.
+// A type of values in structs. Members that its `kind` does not need are zero.
 typedef struct linkspan_record_type {
     // One of `LINKSPAN_RECORD_`.
     int32_t kind;
-    // `sizeof` a value. For a map, that of an entry is `item_size`.
+    // `sizeof` a value. The size of a map's entry is `item_size`.
     size_t size;
     // `sizeof` an item of a list, or of an entry of a map.
     size_t item_size;
@@ -489,117 +509,121 @@ typedef struct linkspan_record_type {
     size_t count;
     // The element type of an array.
     linkspan_dtype dtype;
-    // The order that an array has to have, or -1.
+    // The order that an array must have, or -1.
     linkspan_order order;
-    // How many dimensions an array has to have, or -1.
+    // The number of dimensions that an array must have, or -1.
     int32_t rank;
     // Their lengths, in which `UINT64_MAX` stands for any length; NULL for rank 0 and -1.
     const uint64_t *dims;
-    // How values of this type are read and made that have no layout of their own; NULL where they have one.
+    // The functions that read and create values whose layout a table cannot describe; NULL for other values.
     const struct linkspan_record_access *access;
-    // A number that those functions are given.
+    // A number that is passed to those functions.
     size_t which;
 } linkspan_record_type;
 
-// How a struct lies in memory. `linkspan schema generate` writes such tables. It has to stay where it is, unchanged, as long as the program
-// runs: the library reads it once, at its first use, and keeps what it needs in `prepared`.
+// How a struct lies in memory. `linkspan schema generate` writes such tables. The table must stay at its
+// address, unchanged, as long as the program runs: the library reads it once, at its first use, and keeps
+// its copy in `prepared`.
 typedef struct linkspan_record {
     // `sizeof(linkspan_record)`.
     size_t size;
     // The type of the whole struct.
     const struct linkspan_record_type *of;
-    // NULL; the library's own.
+    // NULL; used by the library.
     void *prepared;
 } linkspan_record;
 
-// How a service is set up. Zero and NULL mean the default, so all that is not named stays as it is.
+// The options of a service. Zero and NULL mean the default.
 //
 // Begin with `linkspan_service_options options = LINKSPAN_SERVICE_OPTIONS_INIT;`.
 typedef struct linkspan_service_options {
     // `sizeof(linkspan_service_options)`.
     size_t size;
-    // Where its controller listens: any stream transport. NULL for `$LINKSPAN_CONTROLLER`, else `"unix:controller"`.
+    // The endpoint of its controller: any stream transport. NULL for `$LINKSPAN_CONTROLLER`, else
+    // `"unix:controller"`.
     const char *controller;
-    // The period of its steps in nanoseconds, 1 for one after the other; 0 where it has no steps of its own.
+    // The period of its steps in nanoseconds; 1 for steps without a pause, 0 for no steps.
     int64_t every;
     // Whether it waits in READY for the command RUN.
     bool paused;
-    // Whether signals are left alone. Otherwise SIGTERM and SIGINT are SHUTDOWN, a second one gives up what is under way,
-    // and a third one kills.
+    // Whether the library leaves signals alone. Otherwise the first SIGTERM or SIGINT is SHUTDOWN, the
+    // second cancels the work in progress, and the third kills the program.
     bool leave_signals;
     // A description in one line.
     const char *description;
-    // What it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own; `commands_count` of them.
+    // The commands that it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own;
+    // `commands_count` of them.
     const char *const *commands;
     // How many there are.
     size_t commands_count;
-    // The options of its link to the controller, or NULL.
+    // The options of its connection to the controller, or NULL.
     const struct linkspan_options *channel;
-    // Runs in a thread of the library when what the program does is to be given up; NULL for a program that looks at
-    // `linkspan_service_get_info`, or has nothing that takes long.
+    // Runs in a thread of the library when the current work is cancelled; NULL for a program that reads
+    // `is_cancelled` with `linkspan_service_get_info`, or whose tasks are short.
     void (*on_cancel)(void *context);
-    // Handed to `on_cancel`.
+    // Passed to `on_cancel`.
     void *on_cancel_context;
 } linkspan_service_options;
 
 // The commands for a service.
 typedef int32_t linkspan_command;
 
-// A command that the program carries out. Begin with `linkspan_task task = LINKSPAN_TASK_INIT;`.
+// A command for the program to carry out. Begin with `linkspan_task task = LINKSPAN_TASK_INIT;`.
 //
 // Its texts and its arguments are views, which live until the task is answered.
 typedef struct linkspan_task {
     // `sizeof(linkspan_task)`.
     size_t size;
-    // What is to be done.
+    // The command.
     linkspan_command command;
-    // The state that the service comes from: READY, RUNNING, PAUSED or FAILED.
+    // The state before the command: READY, RUNNING, PAUSED or FAILED.
     linkspan_state before;
-    // By which `linkspan_service_task_done` and `linkspan_service_task_failed` identify it.
+    // Identifies the task in `linkspan_service_task_done` and `linkspan_service_task_failed`.
     uint64_t number;
-    // Its name: `"STEP"`, `"PAUSE"`, or of the service's own. `""` at the end.
+    // The name of the command: `"STEP"`, `"PAUSE"`, or one of the service's own. `""` at the end.
     const char *name;
-    // The id that its sender chose; `""` for a step, and for a shutdown by a signal.
+    // The id from its sender; `""` for a step, and for a shutdown by a signal.
     const char *id;
-    // How many nanoseconds remained for it when it was given, or `LINKSPAN_FOREVER`.
+    // The remaining nanoseconds when the task was taken, or `LINKSPAN_FOREVER`.
     int64_t remaining;
-    // With what: a message whose value is null where there is nothing. NULL at the end.
+    // The arguments: a message, whose value is null if there are none. NULL at the end.
     const struct linkspan_message *arguments;
 } linkspan_task;
 
-// How a service is now. Begin with `linkspan_service_info info = LINKSPAN_SERVICE_INFO_INIT;`.
+// The state of a service. Begin with `linkspan_service_info info = LINKSPAN_SERVICE_INFO_INIT;`.
 typedef struct linkspan_service_info {
     // `sizeof(linkspan_service_info)`.
     size_t size;
     // Its state.
     linkspan_state state;
-    // Whether what the program does now is to be given up.
+    // Whether the current work is cancelled.
     bool is_cancelled;
     // Whether it is connected to a controller.
     bool is_connected;
-    // The number that was drawn for this incarnation.
+    // The random number of this incarnation.
     uint64_t epoch;
 } linkspan_service_info;
 
-// One value of a walk. What its `type` does not call for is zero or NULL; texts, bytes and arrays are views.
+// One value of a walk. Fields that its `type` does not use are zero or NULL; texts, bytes and arrays are
+// views.
 //
 // Begin with `linkspan_item item = LINKSPAN_ITEM_INIT;`.
 typedef struct linkspan_item {
     // `sizeof(linkspan_item)`.
     size_t size;
-    // The kind of the value.
+    // The type of the value.
     linkspan_type type;
-    // 0 for the value that the walk began with, 1 for what lies in it, and so on.
+    // 0 for the value where the walk began, 1 for the values inside it, and so on.
     uint32_t depth;
-    // The key in the map around it, not NUL-terminated; NULL in an array and at depth 0.
+    // The key in the enclosing map, not NUL-terminated; NULL in an array and at depth 0.
     const char *key;
-    // How many bytes the key has.
+    // The length of the key in bytes.
     size_t key_length;
-    // The position in the array or map around it.
+    // The position in the enclosing array or map.
     size_t position;
-    // As `linkspan_message_count` gives it: an array or map is followed by so many values one level deeper.
+    // As from `linkspan_message_count`: this many values, one level deeper, follow an array or map.
     size_t count;
-    // For `LINKSPAN_TYPE_BOOL`; and whether a big integer is below zero.
+    // For `LINKSPAN_TYPE_BOOL`; also whether a big integer is below zero.
     bool truth;
     // For `LINKSPAN_TYPE_INT`, and nanoseconds since 1970 for `LINKSPAN_TYPE_TIMESTAMP`.
     int64_t integer;
@@ -611,7 +635,7 @@ typedef struct linkspan_item {
     const char *text;
     // For `LINKSPAN_TYPE_BYTES`, `LINKSPAN_TYPE_UUID`, and the magnitude for `LINKSPAN_TYPE_BIG_INT`.
     const uint8_t *bytes;
-    // How many bytes `text` or `bytes` has.
+    // The length of `text` or `bytes` in bytes.
     size_t length;
     // For `LINKSPAN_TYPE_NDARRAY`.
     struct linkspan_array array;
@@ -662,19 +686,19 @@ typedef struct linkspan_item {
 // The first index runs fastest: Fortran.
 #define LINKSPAN_COLUMN 1
 
-// The end that listened: known by its endpoint.
+// The end that listened.
 #define LINKSPAN_ROLE_LISTENER 0
 
-// The end that connected: re-dials when the other side restarts.
+// The end that connected: it connects again when the peer restarts.
 #define LINKSPAN_ROLE_CONNECTOR 1
 
-// Nothing any more: the service is STOPPED, and the program ends.
+// The end: the service is STOPPED, and the program ends.
 #define LINKSPAN_COMMAND_END 0
 
-// Do the next step: comes from the service's own clock.
+// Do the next step; the service's own clock triggers it.
 #define LINKSPAN_COMMAND_STEP 1
 
-// Answer with the data; change nothing.
+// Reply with the data; change nothing.
 #define LINKSPAN_COMMAND_GET_DATA 2
 
 // Checkpoint, close databases and files.
@@ -689,13 +713,13 @@ typedef struct linkspan_item {
 // Checkpoint and close, unless it is closed already: `before` is then `LINKSPAN_STATE_PAUSED`.
 #define LINKSPAN_COMMAND_SHUTDOWN 6
 
-// Say or change the settings.
+// Return or change the settings.
 #define LINKSPAN_COMMAND_CONFIG 7
 
-// Write a copy of what is kept.
+// Write a backup copy of the service's data.
 #define LINKSPAN_COMMAND_BACKUP 8
 
-// A command of the service's own, which `name` names.
+// A command of the service's own, named in `name`.
 #define LINKSPAN_COMMAND_OWN 9
 
 // It opens what it needs.
@@ -713,16 +737,16 @@ typedef struct linkspan_item {
 // What it writes is checkpointed and closed; it waits for RUN.
 #define LINKSPAN_STATE_PAUSED 5
 
-// It stands still and checkpoints.
+// It does no step and checkpoints.
 #define LINKSPAN_STATE_CHECKPOINTING 6
 
-// It finishes its step, checkpoints, closes and leaves.
+// It finishes its step, checkpoints, closes and disconnects.
 #define LINKSPAN_STATE_STOPPING 7
 
-// It has ended in good order.
+// It has ended normally.
 #define LINKSPAN_STATE_STOPPED 8
 
-// It could not go on.
+// It cannot continue.
 #define LINKSPAN_STATE_FAILED 9
 
 // Bytes as they are: the value is one block of bytes.
@@ -743,7 +767,7 @@ typedef struct linkspan_item {
 // Null.
 #define LINKSPAN_TYPE_NULL 0
 
-// A truth value.
+// A boolean.
 #define LINKSPAN_TYPE_BOOL 1
 
 // An integer that fits `int64_t`.
@@ -764,7 +788,7 @@ typedef struct linkspan_item {
 // Bytes.
 #define LINKSPAN_TYPE_BYTES 7
 
-// An instant.
+// A timestamp.
 #define LINKSPAN_TYPE_TIMESTAMP 8
 
 // A UUID.
@@ -870,11 +894,11 @@ typedef struct linkspan_item {
 extern "C" {
 #endif // __cplusplus
 
-// Copies an array's elements into memory of the caller's, so that the element at (i, j, …) stays at (i, j, …):
-// `to` gives the order to be had and the element type, either the same or a wider one that holds every value of it
-// (integers into wider integers, `float` into `double`, complex numbers likewise; integers into floats, real numbers into
-// complex ones), else `WrongType`. `OutOfRange` where an integer of 64 bits is no `double` exactly; `to->data` is then
-// partly written.
+// Copies an array's elements into the caller's memory, so that the element at (i, j, …) stays at (i, j, …).
+// `to` has the requested order and element type: the same type or a wider one that holds all its values
+// (integers into wider integers, `float` into `double`, complex numbers likewise; integers into floats, real
+// numbers into complex ones), else `WrongType`. `OutOfRange` if a 64-bit integer is not exact as a `double`;
+// `to->data` is then partly written.
 //
 // `to->rank` and `to->dims` must be those of `from`, else `WrongType`; `to->data` has room for them.
 //
@@ -884,11 +908,11 @@ extern "C" {
 linkspan_status linkspan_array_copy(const struct linkspan_array *from,
                                     const struct linkspan_array *to);
 
-// Connects where a program listens, and listens otherwise: of two programs that start at the same instant exactly
+// Connects if a program listens, and listens otherwise: of two programs that start at the same time exactly
 // one listens. `options` may be NULL.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `options` NULL or good, `channel` may be written.
+// `endpoint` is NUL-terminated, `options` NULL or valid, `channel` may be written.
 linkspan_status linkspan_channel_open(const char *endpoint,
                                       const struct linkspan_options *options,
                                       int64_t timeout,
@@ -903,8 +927,8 @@ linkspan_status linkspan_channel_connect(const char *endpoint,
                                          int64_t timeout,
                                          struct linkspan_channel **channel);
 
-// Sends a message, and waits while the queue of the other side is full. `sequence`, which may be NULL, gets the number of the message. A
-// send that fails leaves the message as it was.
+// Sends a message, and waits while the queue of the peer is full. `sequence`, which may be NULL, gets the
+// number of the message. A send that fails leaves the message unchanged.
 //
 // The caller sees to this:
 // `channel` and `message` are live, `sequence` is NULL or may be written.
@@ -913,7 +937,7 @@ linkspan_status linkspan_channel_send(const struct linkspan_channel *channel,
                                       int64_t timeout,
                                       uint64_t *sequence);
 
-// Sends a message without waiting; `Full` where the queue of the other side is full.
+// Sends a message without waiting; `Full` if the queue of the other side is full.
 //
 // The caller sees to this:
 // As for `linkspan_channel_send`.
@@ -921,9 +945,9 @@ linkspan_status linkspan_channel_try_send(const struct linkspan_channel *channel
                                           const struct linkspan_message *message,
                                           uint64_t *sequence);
 
-// Sends several messages in their order, with one wake-up or one system call for up to 64 short ones where the transport can. `sent`, which
-// may be NULL, gets how many were sent, also where the call fails: then the error is about the message behind those, and neither that one
-// nor those that follow were sent.
+// Sends several messages in order, with one wake-up or one system call for up to 64 short ones if the
+// transport can. `sent`, which may be NULL, gets how many were sent, also if the call fails: the error then
+// concerns the first message that was not sent.
 //
 // The caller sees to this:
 // `channel` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
@@ -941,16 +965,17 @@ linkspan_status linkspan_channel_recv(const struct linkspan_channel *channel,
                                       int64_t timeout,
                                       struct linkspan_message **message);
 
-// Receives a message without waiting; `Empty` where none is there.
+// Receives a message without waiting; `Empty` if none is there.
 //
 // The caller sees to this:
 // As for `linkspan_channel_recv`.
 linkspan_status linkspan_channel_try_recv(const struct linkspan_channel *channel,
                                           struct linkspan_message **message);
 
-// Waits for a message and takes those that arrived after it, too: at most `max` in all, for which there is room at `messages`.
-// `count` gets how many those are; the caller releases each. An error behind the first message is returned by the next call. All of them
-// count as consumed with the next call that receives.
+// Waits for a message and also takes those that have arrived behind it: at most `max` in all, for which
+// there is room at `messages`. `count` gets their number; the caller releases each. An error behind the
+// first message is returned by the next call. All of them count as consumed with the next call that
+// receives.
 //
 // The caller sees to this:
 // `channel` is live, `messages` has room for `max` pointers, `count` may be written.
@@ -960,22 +985,21 @@ linkspan_status linkspan_channel_recv_many(const struct linkspan_channel *channe
                                            struct linkspan_message **messages,
                                            size_t *count);
 
-// Says whether a message is there, without waiting and without taking it.
+// Reports whether a message is available, without waiting and without taking it.
 //
 // The caller sees to this:
 // `channel` is live, `there` may be written.
 linkspan_status linkspan_channel_poll(const struct linkspan_channel *channel, bool *there);
 
-// Acknowledges, with the option `ack` `"manual"`, all messages that were received: they have been consumed. Those that were not
+// With the option `ack` `"manual"`: acknowledges all messages that were received. Those that are not
 // acknowledged when this program ends are sent to its next incarnation.
-//
 // The caller sees to this:
 // `channel` is live.
 linkspan_status linkspan_channel_ack(const struct linkspan_channel *channel);
 
-// Sends a request and waits for its reply, which the caller releases. `Remote` where the handler failed,
-// `Disconnected` where the other side died meanwhile. Threads that call take turns; the time-out counts from the call on.
-//
+// Sends a request and waits for its reply, which the caller releases. `Remote` if the handler failed,
+// `Disconnected` if the peer died meanwhile. Threads that call take turns; the time-out starts with the
+// call.
 // The caller sees to this:
 // `channel` and `request` are live, `reply` may be written.
 linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
@@ -983,7 +1007,8 @@ linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
                                       int64_t timeout,
                                       struct linkspan_message **reply);
 
-// Answers a request that `linkspan_channel_recv` gave; a server's requests are answered with `linkspan_request_reply`.
+// Replies to a request that `linkspan_channel_recv` returned; use `linkspan_request_reply` for a server's
+// requests.
 //
 // The caller sees to this:
 // `channel`, `request` and `reply` are live.
@@ -992,21 +1017,21 @@ linkspan_status linkspan_channel_reply(const struct linkspan_channel *channel,
                                        const struct linkspan_message *reply,
                                        int64_t timeout);
 
-// What the channel is like now.
+// Gets the state of the channel.
 //
 // The caller sees to this:
 // `channel` is live, `info` points to a `linkspan_channel_info` whose `size` is set.
 linkspan_status linkspan_channel_get_info(const struct linkspan_channel *channel,
                                           struct linkspan_channel_info *info);
 
-// Gives a descriptor for event loops: readable while a receive would not wait. It stays the channel's: do not close it.
+// Gets a file descriptor for event loops: readable while a receive would not wait. The channel owns it: do not close it.
 //
 // The caller sees to this:
 // `channel` is live, `fd` may be written.
 linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel,
                                         int *fd);
 
-// Gives what has happened to the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+// Gets the events of the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
 // `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
@@ -1014,31 +1039,31 @@ linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel,
 linkspan_status linkspan_channel_events(const struct linkspan_channel *channel,
                                         struct linkspan_message **events);
 
-// Gives the counters of the channel as a map, which the caller releases.
+// Gets the counters of the channel as a map, which the caller releases.
 //
 // The caller sees to this:
 // `channel` is live, `stats` may be written.
 linkspan_status linkspan_channel_stats(const struct linkspan_channel *channel,
                                        struct linkspan_message **stats);
 
-// Closes the channel once the other side has taken over what was sent, within the time-out; waits of other threads end. It still has to
-// be freed.
+// Closes the channel once the peer has consumed what was sent, within the time-out; waits of other threads
+// end. It still has to be freed.
 //
 // The caller sees to this:
 // `channel` is live.
-linkspan_status linkspan_channel_close(const struct linkspan_channel *channel,
-                                       int64_t timeout);
+linkspan_status linkspan_channel_close(const struct linkspan_channel *channel, int64_t timeout);
 
 // Closes the channel without waiting for what was sent, and frees it. NULL is allowed.
 //
-// A second call for the same channel, and any other use of it, is `InvalidState` while no more than 1024 other objects have been
-// freed meanwhile. After that its memory may be anything's, as with any freed pointer. That holds for the `_free` of every kind.
+// A second call for the same channel, and any other use of it, returns `InvalidState` as long as no more
+// than 1024 other objects have been freed since. After that the pointer is invalid like any freed pointer.
+// The same holds for the `_free` function of every kind.
 //
 // The caller sees to this:
-// `channel` is NULL or what one of the functions gave, and no other call uses it.
+// `channel` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_channel_free(struct linkspan_channel *channel);
 
-// Writes a message's value in an encoding. Free the bytes with `linkspan_free`.
+// Encodes a message's value. Free the bytes with `linkspan_free`.
 //
 // The caller sees to this:
 // `message` is a live message, the results may be written.
@@ -1047,8 +1072,7 @@ linkspan_status linkspan_encode(const struct linkspan_message *message,
                                 uint8_t **bytes,
                                 size_t *length);
 
-// Reads the value that bytes of an encoding hold into a new message, which the caller releases. The bytes may be
-// freed at once.
+// Decodes bytes into a new message, which the caller releases. The bytes may be freed at once.
 //
 // The caller sees to this:
 // `bytes` points to `length` bytes, `message` may be written.
@@ -1057,7 +1081,7 @@ linkspan_status linkspan_decode(const uint8_t *bytes,
                                 linkspan_encoding encoding,
                                 struct linkspan_message **message);
 
-// Writes the value that bytes of one encoding hold in another. Free the result with `linkspan_free`.
+// Converts bytes of one encoding to another. Free the result with `linkspan_free`.
 //
 // The caller sees to this:
 // `bytes` points to `length` bytes, the results may be written.
@@ -1068,28 +1092,29 @@ linkspan_status linkspan_transcode(const uint8_t *bytes,
                                    uint8_t **result,
                                    size_t *result_length);
 
-// Frees what `linkspan_encode`, `linkspan_transcode` or `linkspan_region_text` gave. NULL is allowed.
+// Frees bytes or text from a function whose description names `linkspan_free`, such as `linkspan_encode`.
+// NULL is allowed.
 //
 // The caller sees to this:
-// `bytes` and `length` are as they were given, and were not freed before.
+// `bytes` and `length` are as the function returned them, and were not freed before.
 void linkspan_free(void *bytes, size_t length);
 
-// The name of a state as every language writes it: `"RUNNING"`; `"UNKNOWN"` for a number that is no state. Lives as long
-// as the program.
+// The name of a state, the same in every language: `"RUNNING"`; `"UNKNOWN"` for a number that is no state.
+// Lives as long as the program.
 const char *linkspan_state_name(linkspan_state state);
 
-// Connects to a controller, waiting until there is one, and again whenever it has gone and come back: `$LINKSPAN_CONTROLLER` or
-// else `unix:controller` for NULL. `options` may be NULL. Any number of threads may call it, and take turns;
-// one at a time may wait in `linkspan_controller_next`.
+// Connects to a controller, waits until one listens, and connects again after each restart of it:
+// `$LINKSPAN_CONTROLLER` or else `unix:controller` for NULL. `options` may be NULL. Any number of threads
+// may use it and take turns; one at a time may wait in `linkspan_controller_next`.
 //
 // The caller sees to this:
-// `endpoint` is NULL or NUL-terminated, `options` NULL or good, `controller` may be written.
+// `endpoint` is NULL or NUL-terminated, `options` NULL or valid, `controller` may be written.
 linkspan_status linkspan_controller_connect(const char *endpoint,
                                             const struct linkspan_options *options,
                                             int64_t timeout,
                                             struct linkspan_controller **controller);
 
-// Gives the records of all services in the controller's list, as an array, which the caller releases.
+// Gets the records of all services in the controller's list, as an array, which the caller releases.
 //
 // The caller sees to this:
 // `controller` is live, `services` may be written.
@@ -1097,7 +1122,7 @@ linkspan_status linkspan_controller_services(const struct linkspan_controller *c
                                              int64_t timeout,
                                              struct linkspan_message **services);
 
-// The record of one service, which the caller releases; `NotFound` where none has that name.
+// Gets the record of one service, which the caller releases; `NotFound` if none has that name.
 //
 // The caller sees to this:
 // `controller` is live, `service` is NUL-terminated, `record` may be written.
@@ -1106,10 +1131,10 @@ linkspan_status linkspan_controller_status(const struct linkspan_controller *con
                                            int64_t timeout,
                                            struct linkspan_message **record);
 
-// Gives a service a command, `"PAUSE"` or one of its own, and waits until it is done. `value` gets what it gave, which the
-// caller releases. `InvalidState` where the state forbids it, `NotFound` for a service that the controller does not have, `Remote` or the
-// service's own kind where it failed, `Timeout` where the time-out, which the service receives, passed first.
-//
+// Sends a command to a service, `"PAUSE"` or one of its own, and waits until it is done. `value` gets the
+// result, which the caller releases. `InvalidState` if the state forbids the command, `NotFound` for a
+// service that the controller does not have, `Remote` or the service's own kind if it failed, `Timeout` if
+// the time-out, which is also sent to the service, passed first.
 // The caller sees to this:
 // `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value` may be written.
 linkspan_status linkspan_controller_command(const struct linkspan_controller *controller,
@@ -1119,19 +1144,20 @@ linkspan_status linkspan_controller_command(const struct linkspan_controller *co
                                             int64_t timeout,
                                             struct linkspan_message **value);
 
-// Gives a service a command, and waits until it is accepted or refused, or with `until_done` in the request until it is done.
-// `answer`, which the caller releases, has its outcome so far and the `id` that `linkspan_controller_answer` takes
-// for. That the command failed or was refused is in the answer; the call itself succeeds then.
+// Sends a command to a service and waits until it is accepted or refused, or, with `until_done`, until it is
+// done. `answer`, which the caller releases, has its outcome so far and the `id` for
+// `linkspan_controller_answer`. A command that failed or was refused is reported in the answer; the call
+// itself succeeds.
 //
 // The caller sees to this:
-// `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose pointers are NULL or
-// good, `answer` may be written.
+// `controller` is live, `request` points to a `linkspan_command_request` whose `size` is set and whose
+// pointers are NULL or valid, `answer` may be written.
 linkspan_status linkspan_controller_begin(const struct linkspan_controller *controller,
                                           const struct linkspan_command_request *request,
                                           int64_t timeout,
                                           struct linkspan_message **answer);
 
-// What has become of a command that was begun: its answer, as it is now, which the caller releases.
+// Gets the current answer to a command that was begun; the caller releases it.
 //
 // The caller sees to this:
 // `controller` is live, `service` and `id` are NUL-terminated, `answer` may be written.
@@ -1141,8 +1167,8 @@ linkspan_status linkspan_controller_answer(const struct linkspan_controller *con
                                            int64_t timeout,
                                            struct linkspan_message **answer);
 
-// The newest lines of a service's log, or of the controller's event log for NULL: an array of maps with `at`, `service`,
-// `level` and `text`, which the caller releases.
+// Gets the newest lines of a service's log, or of the controller's event log for NULL: an array of maps with
+// `at`, `service`, `level` and `text`, which the caller releases.
 //
 // The caller sees to this:
 // `controller` is live, `service` is NULL or NUL-terminated, `log` may be written.
@@ -1156,8 +1182,9 @@ linkspan_status linkspan_controller_log(const struct linkspan_controller *contro
 // whose `what` is `service` (with its record in `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or
 // `missed` (`count`).
 //
-// `data_every` is how often the data of the services is read, in nanoseconds, 0 for never. `services` names those that
-// matter, `services_count` of them; none for all. Called again, it watches the new ones instead.
+// `data_every` is the interval in nanoseconds at which the data of the services is read, 0 for never.
+// `services` has the `services_count` names of the services to watch; none for all. A second call replaces
+// the first.
 //
 // The caller sees to this:
 // `controller` is live, `services` points to `services_count` texts, each NUL-terminated.
@@ -1166,8 +1193,8 @@ linkspan_status linkspan_controller_watch(const struct linkspan_controller *cont
                                           const char *const *services,
                                           size_t services_count);
 
-// Gives the next event of the watched services: a map, as `linkspan_controller_watch` describes, which the caller releases.
-// `LINKSPAN_DEFAULT` waits for ever here.
+// Gets the next event of the watched services: a map as `linkspan_controller_watch` describes it, which the
+// caller releases. `LINKSPAN_DEFAULT` waits for ever here.
 //
 // The caller sees to this:
 // `controller` is live, `event` may be written.
@@ -1175,7 +1202,7 @@ linkspan_status linkspan_controller_next(const struct linkspan_controller *contr
                                          int64_t timeout,
                                          struct linkspan_message **event);
 
-// Makes the controller forget a service that is away; `InvalidState` while it is connected.
+// Makes the controller forget a service that is disconnected; `InvalidState` while it is connected.
 //
 // The caller sees to this:
 // `controller` is live, `service` is NUL-terminated.
@@ -1183,14 +1210,14 @@ linkspan_status linkspan_controller_forget(const struct linkspan_controller *con
                                            const char *service,
                                            int64_t timeout);
 
-// Gives a descriptor for event loops: readable while `linkspan_controller_next` would not wait. It stays the controller's: do not close it.
+// Gets a file descriptor for event loops: readable while `linkspan_controller_next` would not wait. The controller owns it: do not close it.
 //
 // The caller sees to this:
 // `controller` is live, `fd` may be written.
 linkspan_status linkspan_controller_fileno(const struct linkspan_controller *controller,
                                            int *fd);
 
-// Gives the counters of the controller itself as a map, which the caller releases.
+// Gets the counters of the controller itself as a map, which the caller releases.
 //
 // The caller sees to this:
 // `controller` is live, `stats` may be written.
@@ -1203,49 +1230,50 @@ linkspan_status linkspan_controller_stats(const struct linkspan_controller *cont
 // `controller` is live.
 linkspan_status linkspan_controller_close(const struct linkspan_controller *controller);
 
-// Closes the connection to the controller and frees it. NULL is allowed; a second call for the same controller, and any other use of it, is `InvalidState`: see
-// `linkspan_channel_free`.
+// Closes the connection to the controller and frees it. NULL is allowed; a second call for the same
+// controller, and any other use of it, is `InvalidState`: see `linkspan_channel_free`.
 //
 // The caller sees to this:
-// `controller` is NULL or what one of the functions gave, and no other call uses it.
+// `controller` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_controller_free(struct linkspan_controller *controller);
 
 // The name of an encoding: `"cbor"`; NULL for a number that is none. Lives as long as the program.
 const char *linkspan_encoding_name(linkspan_encoding encoding);
 
-// The encoding of a name; `Unsupported` where there is none.
+// The encoding of a name; `Unsupported` if there is none.
 //
 // The caller sees to this:
 // `name` is NUL-terminated, `encoding` may be written.
 linkspan_status linkspan_encoding_from_name(const char *name, linkspan_encoding *encoding);
 
-// The newest value that a publisher sent, without subscribing; the caller releases it. `Empty` where nothing was
-// published yet, `NotFound` where no program publishes.
+// Gets the newest value of a publisher without subscribing; the caller releases it. `Empty` if nothing was
+// published yet, `NotFound` if no program publishes.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `options` NULL or good, `message` may be written.
+// `endpoint` is NUL-terminated, `options` NULL or valid, `message` may be written.
 linkspan_status linkspan_latest(const char *endpoint,
                                 const struct linkspan_options *options,
                                 int64_t timeout,
                                 struct linkspan_message **message);
 
-// The schema that was given for an endpoint by the program that listens there, or that is stored in its spool or journal, as a value:
-// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md; the caller releases it. Waits at most
-// 3 s. `NotFound` where no program listens, `Missing` where no schema was given.
+// Gets the schema of an endpoint from the program that listens there, or from its spool or journal, as a
+// value: `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md;
+// the caller releases it. Waits at most 3 s. `NotFound` if no program listens, `Missing` if no schema was
+// given.
 //
 // The caller sees to this:
 // `endpoint` is NUL-terminated, `message` may be written.
-linkspan_status linkspan_schema(const char *endpoint,
-                                struct linkspan_message **message);
+linkspan_status linkspan_schema(const char *endpoint, struct linkspan_message **message);
 
-// The schema of what is replied there, like [`linkspan_schema`].
+// Gets the schema of the replies, like [`linkspan_schema`].
 //
 // The caller sees to this:
 // `endpoint` is NUL-terminated, `message` may be written.
 linkspan_status linkspan_reply_schema(const char *endpoint, struct linkspan_message **message);
 
-// The schema that a message of the endpoint was written with, like [`linkspan_schema`]: each record of a journal names its own.
-// `InvalidState` for a message that was built here, `Corrupt` where the journal has lost it.
+// Gets the schema that a message of the endpoint was written with, like [`linkspan_schema`]: each record of
+// a journal names its own. `InvalidState` for a message that was built here, `Corrupt` if the journal has
+// lost the schema.
 //
 // The caller sees to this:
 // `endpoint` is NUL-terminated, `written` is a live message, `message` may be written.
@@ -1264,15 +1292,15 @@ linkspan_status linkspan_last_error(struct linkspan_error *error);
 // The text of the last call of this thread that failed, `""` where none has. Lives until the next call fails.
 const char *linkspan_last_error_text(void);
 
-// Listens at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
+// Listens at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `options` NULL or good, `listener` may be written.
+// `endpoint` is NUL-terminated, `options` NULL or valid, `listener` may be written.
 linkspan_status linkspan_listener_listen(const char *endpoint,
                                          const struct linkspan_options *options,
                                          struct linkspan_listener **listener);
 
-// Takes one peer.
+// Accepts one peer.
 //
 // The caller sees to this:
 // `listener` is live, `channel` may be written.
@@ -1280,14 +1308,14 @@ linkspan_status linkspan_listener_accept(const struct linkspan_listener *listene
                                          int64_t timeout,
                                          struct linkspan_channel **channel);
 
-// Gives a descriptor for event loops: readable while `linkspan_listener_accept` would not wait. It stays the listener's: do not close it.
+// Gets a file descriptor for event loops: readable while `linkspan_listener_accept` would not wait. The listener owns it: do not close it.
 //
 // The caller sees to this:
 // `listener` is live, `fd` may be written.
 linkspan_status linkspan_listener_fileno(const struct linkspan_listener *listener,
                                          int *fd);
 
-// Gives what has happened to the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+// Gets the events of the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
 // `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
@@ -1295,7 +1323,7 @@ linkspan_status linkspan_listener_fileno(const struct linkspan_listener *listene
 linkspan_status linkspan_listener_events(const struct linkspan_listener *listener,
                                          struct linkspan_message **events);
 
-// Gives the counters of the listener as a map, which the caller releases.
+// Gets the counters of the listener as a map, which the caller releases.
 //
 // The caller sees to this:
 // `listener` is live, `stats` may be written.
@@ -1312,17 +1340,18 @@ linkspan_status linkspan_listener_close(const struct linkspan_listener *listener
 // `linkspan_channel_free`.
 //
 // The caller sees to this:
-// `listener` is NULL or what one of the functions gave, and no other call uses it.
+// `listener` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_listener_free(struct linkspan_listener *listener);
 
-// Lends memory for an array of `rank` dimensions, which the program writes through `array->data` (not const, although the type is) and
-// gives to a message with `linkspan_message_put_loan`: over `shm:` the other side views it where it lies, and nothing is copied. Its
-// elements are whatever was there before. Where nothing can be lent (another transport, less than 64 KiB, no link yet, slots that are all
-// viewed or under way) it is ordinary memory, of which sending makes a copy: the program is the same.
+// Lends memory for an array of `rank` dimensions. The program writes it through `array->data` (not const,
+// although the type is) and puts it into a message with `linkspan_message_put_loan`: over `shm:` the peer
+// views it in place, without a copy. The elements are not initialized. If no memory can be lent (another
+// transport, less than 64 KiB, no connection yet, all slots in use) it is ordinary memory, which is copied
+// when it is sent: the program is the same.
 //
-// The order is `LINKSPAN_ROW`; a program that writes the array column by column sets `array->order` before it puts it. A loan lives until
-// it is put or freed by `linkspan_loan_free`, also when the channel has been closed. `TooLarge` above 15 dimensions, or above the longest
-// message; `OutOfMemory`.
+// The order is `LINKSPAN_ROW`; a program that writes the array column by column sets `array->order` before
+// it puts it. A loan lives until it is put or freed by `linkspan_loan_free`, even if the channel is closed
+// before. `TooLarge` above 15 dimensions, or above the longest message; `OutOfMemory`.
 //
 // The caller sees to this:
 // `channel` is live, `dims` points to `rank` lengths or `rank` is zero, `array` may be written.
@@ -1332,8 +1361,8 @@ linkspan_status linkspan_channel_loan(const struct linkspan_channel *channel,
                                       const uint64_t *dims,
                                       struct linkspan_array *array);
 
-// Lends memory for an array of the reply to this request, as `linkspan_channel_loan` does for a message: the client that sent it views it
-// where it lies. `InvalidState` for a message that is no server's request.
+// Lends memory for an array of the reply to this request, as `linkspan_channel_loan` does for a message: the
+// client views it in place. `InvalidState` for a message that is no server's request.
 //
 // The caller sees to this:
 // As for `linkspan_channel_loan`; `request` is a live message.
@@ -1343,7 +1372,8 @@ linkspan_status linkspan_request_loan(const struct linkspan_message *request,
                                       const uint64_t *dims,
                                       struct linkspan_array *array);
 
-// Memory for an array to be published, as `linkspan_channel_loan` gives it: over `shm:` all subscribers view it where it lies.
+// Lends memory for an array to publish, as `linkspan_channel_loan` does: over `shm:` all subscribers view it
+// in place.
 //
 // The caller sees to this:
 // As for `linkspan_channel_loan`; `publisher` is live.
@@ -1353,10 +1383,11 @@ linkspan_status linkspan_publisher_loan(const struct linkspan_publisher *publish
                                         const uint64_t *dims,
                                         struct linkspan_array *array);
 
-// Puts a loan into a message, which has it from then on: nothing is copied, `array->data` becomes NULL, and the program writes it no more.
-// `array->data` identifies the loan, `array->order` is the order in which the program wrote it; its type and shape are those with which it was lent.
-// Any message can have it: sent over another channel than the one that lent it, it is copied. `InvalidState` for an array that is no loan, or
-// no longer. After an error the loan is the program's still.
+// Moves a loan into a message: nothing is copied, `array->data` becomes NULL, and the program must not write
+// the memory any more. `array->data` identifies the loan, `array->order` is the order in which the program
+// wrote it; its type and shape are those with which it was lent. Any message can take it; sent over another
+// channel than the lender's, it is copied. `InvalidState` for an array that is no loan, or is one no longer.
+// After an error the program still has the loan.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `array` points to an array, which may be written.
@@ -1364,52 +1395,55 @@ linkspan_status linkspan_message_put_loan(struct linkspan_message *message,
                                           const char *key,
                                           struct linkspan_array *array);
 
-// Frees a loan that has not been put into a message; `array->data` becomes NULL. An array whose `data` is NULL, and NULL, are allowed.
-// `InvalidState` for an array that is no loan, or no longer.
+// Frees a loan that has not been put into a message; `array->data` becomes NULL. NULL, and an array whose
+// `data` is NULL, are allowed. `InvalidState` for an array that is no loan, or is one no longer.
 //
 // The caller sees to this:
 // `array` is NULL or points to an array, which may be written.
 linkspan_status linkspan_loan_free(struct linkspan_array *array);
 
-// Makes an empty message, whose value is null until something is put into it. Release it with
+// Creates an empty message, whose value is null until something is put into it. Release it with
 // `linkspan_message_release`.
 //
 // The caller sees to this:
 // `message` may be written.
 linkspan_status linkspan_message_new(struct linkspan_message **message);
 
-// Adds a reference, to be taken away by another `linkspan_message_release`.
+// Adds a reference, which needs its own `linkspan_message_release`.
 //
 // The caller sees to this:
 // `message` is a live message.
 linkspan_status linkspan_message_retain(struct linkspan_message *message);
 
-// Takes a reference away; the last one frees the message and ends all views into it. NULL is allowed.
+// Removes a reference; the last one frees the message and ends all views into it. NULL is allowed.
 //
 // A request that was neither replied to nor failed is answered `Remote` by its last release.
 //
-// A release when no reference is left, and any other use of such a message, is `InvalidState` while no more than 64
-// other messages have been released meanwhile. After that its memory may be anything's, as with any freed pointer.
+// A release without a reference left, and any other use of such a message, returns `InvalidState` as long as
+// no more than 64 other messages have been released since. After that the pointer is invalid like any freed
+// pointer.
 //
 // The caller sees to this:
-// `message` is NULL or what one of the functions gave, one of whose references belongs to the caller.
+// `message` is NULL or a message of this library, one of whose references belongs to the caller.
 linkspan_status linkspan_message_release(struct linkspan_message *message);
 
-// Empties the message, to build another value in it. A received message becomes an empty one of its own.
+// Clears the message, to build another value in it. A received message becomes an empty one of the program's
+// own.
 //
 // The caller sees to this:
 // `message` is a live message.
 linkspan_status linkspan_message_clear(struct linkspan_message *message);
 
-// Where a message came from; `InvalidState` for one that was built or decoded here.
+// Gets the origin of a message; `InvalidState` for one that was built or decoded here.
 //
 // The caller sees to this:
 // `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
 linkspan_status linkspan_message_get_info(const struct linkspan_message *message,
                                           struct linkspan_message_info *info);
 
-// The encoded value as it arrived: a view. `InvalidState` for a message that was built or decoded here. Where long arrays of the value
-// lie in memory that the sender shares, the first call copies them into one block, which the message keeps.
+// Gets the encoded value as it was received: a view. `InvalidState` for a message that was built or decoded
+// here. If long arrays of the value lie in shared memory of the sender, the first call copies everything
+// into one block, which the message keeps.
 //
 // The caller sees to this:
 // `message` is a live message, the results may be written.
@@ -1417,16 +1451,16 @@ linkspan_status linkspan_message_get_body(const struct linkspan_message *message
                                           const uint8_t **body,
                                           size_t *length);
 
-// Publishes at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
+// Publishes at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `options` NULL or good, `publisher` may be written.
+// `endpoint` is NUL-terminated, `options` NULL or valid, `publisher` may be written.
 linkspan_status linkspan_publisher_new(const char *endpoint,
                                        const struct linkspan_options *options,
                                        struct linkspan_publisher **publisher);
 
-// Waits until so many subscribers are there, so that they miss none of what follows. `Timeout` where fewer came; `Unsupported` for
-// a `file:` or a `journal:`, which keeps what is published.
+// Waits until this many subscribers are connected, so that they miss none of the following messages.
+// `Timeout` if fewer connected; `Unsupported` for a `file:` or a `journal:`, which store what is published.
 //
 // The caller sees to this:
 // `publisher` is live.
@@ -1434,8 +1468,8 @@ linkspan_status linkspan_publisher_wait_for_subscribers(const struct linkspan_pu
                                                         size_t count,
                                                         int64_t timeout);
 
-// Publishes a message, without waiting for subscribers. `sequence`, which may be NULL, gets the number of the message. A send that fails leaves the
-// message as it was.
+// Publishes a message without waiting for subscribers. `sequence`, which may be NULL, gets the number of the
+// message. A send that fails leaves the message unchanged.
 //
 // The caller sees to this:
 // `publisher` and `message` are live, `sequence` is NULL or may be written.
@@ -1443,8 +1477,8 @@ linkspan_status linkspan_publisher_send(const struct linkspan_publisher *publish
                                         const struct linkspan_message *message,
                                         uint64_t *sequence);
 
-// Publishes several messages in their order, with one wake-up or one system call for each subscriber and up to 64 short ones. `sent` is as
-// for `linkspan_channel_send_many`.
+// Publishes several messages in order, with one wake-up or one system call per subscriber for up to 64 short
+// ones. `sent` is as for `linkspan_channel_send_many`.
 //
 // The caller sees to this:
 // `publisher` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
@@ -1453,7 +1487,7 @@ linkspan_status linkspan_publisher_send_many(const struct linkspan_publisher *pu
                                              size_t count,
                                              size_t *sent);
 
-// Gives what has happened to the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+// Gets the events of the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
 // `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
@@ -1461,38 +1495,37 @@ linkspan_status linkspan_publisher_send_many(const struct linkspan_publisher *pu
 linkspan_status linkspan_publisher_events(const struct linkspan_publisher *publisher,
                                           struct linkspan_message **events);
 
-// Gives the counters of the publisher as a map, which the caller releases; `subscribers` is how many there are now.
+// Gets the counters of the publisher as a map, which the caller releases; `subscribers` is their current
+// number.
 //
 // The caller sees to this:
 // `publisher` is live, `stats` may be written.
 linkspan_status linkspan_publisher_stats(const struct linkspan_publisher *publisher,
                                          struct linkspan_message **stats);
 
-// Closes the publisher once its subscribers have been given what they had still to be given, within the time-out. The newest value goes
-// with it. It still has to be freed.
+// Closes the publisher once its subscribers have received their pending messages, within the time-out. The
+// newest value is lost with it. It still has to be freed.
 //
 // The caller sees to this:
 // `publisher` is live.
-linkspan_status linkspan_publisher_close(const struct linkspan_publisher *publisher,
-                                         int64_t timeout);
+linkspan_status linkspan_publisher_close(const struct linkspan_publisher *publisher, int64_t timeout);
 
 // Closes the publisher and frees it. NULL is allowed; a second call for the same publisher, and any other use of it, is `InvalidState`: see
 // `linkspan_channel_free`.
 //
 // The caller sees to this:
-// `publisher` is NULL or what one of the functions gave, and no other call uses it.
+// `publisher` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_publisher_free(struct linkspan_publisher *publisher);
 
-// Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (a key that is there already
-// gets the new value), at the end with `key` NULL in an array, and with `key` NULL as the message's whole value in
-// an empty message. The first key that is put into an empty message makes its value a map.
+// Puts null. Every `_put_` and `_begin_` function puts one value: under `key` in a map (an existing key gets
+// the new value), at the end with `key` NULL in an array, and with `key` NULL as the message's whole value
+// in an empty message. The first key that is put into an empty message makes its value a map.
 //
 // The caller sees to this:
 // `message` is a live message, `key` is NULL or NUL-terminated.
-linkspan_status linkspan_message_put_null(struct linkspan_message *message,
-                                          const char *key);
+linkspan_status linkspan_message_put_null(struct linkspan_message *message, const char *key);
 
-// Puts a truth value.
+// Puts a boolean.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`.
@@ -1504,7 +1537,7 @@ linkspan_status linkspan_message_put_bool(struct linkspan_message *message, cons
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_put_i64(struct linkspan_message *message, const char *key, int64_t value);
 
-// Puts an integer without a sign.
+// Puts an unsigned integer.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`.
@@ -1526,8 +1559,8 @@ linkspan_status linkspan_message_put_big_int(struct linkspan_message *message,
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_put_f64(struct linkspan_message *message, const char *key, double value);
 
-// Puts text of `length` bytes, copied; `Malformed` where it is not UTF-8. `LINKSPAN_ZSTR(text)` gives pointer and
-// length of a NUL-terminated text.
+// Puts text of `length` bytes, copied; `Malformed` if it is not UTF-8. `LINKSPAN_ZSTR(text)` expands to
+// pointer and length of a NUL-terminated text.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `text` points to `length` bytes.
@@ -1545,7 +1578,7 @@ linkspan_status linkspan_message_put_bytes(struct linkspan_message *message,
                                            const uint8_t *bytes,
                                            size_t length);
 
-// Puts an instant: nanoseconds since 1970-01-01T00:00:00Z.
+// Puts a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`.
@@ -1561,7 +1594,7 @@ linkspan_status linkspan_message_put_uuid(struct linkspan_message *message,
                                           const char *key,
                                           const uint8_t *uuid);
 
-// Puts an exact decimal number, written such as `1.10`, `-2E+3`, `NaN`.
+// Puts an exact decimal number, written like `1.10`, `-2E+3`, `NaN`.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `text` points to `length` bytes.
@@ -1586,26 +1619,27 @@ linkspan_status linkspan_message_put_message(struct linkspan_message *message,
                                              const char *key,
                                              const struct linkspan_message *value);
 
-// Begins a map: what follows goes into it, until `linkspan_message_end`.
+// Begins a map: the following values are put into it, until `linkspan_message_end`.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_begin_map(struct linkspan_message *message, const char *key);
 
-// Begins an array of values: what follows goes into it with `key` NULL, until `linkspan_message_end`.
+// Begins an array of values: the following values are put into it with `key` NULL, until
+// `linkspan_message_end`.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`.
 linkspan_status linkspan_message_begin_array(struct linkspan_message *message, const char *key);
 
-// Ends the innermost map or array that is open. The map that the first key made needs no end.
+// Ends the innermost open map or array. The map that the first key created needs no end.
 //
 // The caller sees to this:
 // `message` is a live message.
 linkspan_status linkspan_message_end(struct linkspan_message *message);
 
-// The kind of the value at a path. Every `_get_` function gives `Missing` where nothing is at the path, `WrongType`
-// where something else is, and leaves zero or NULL in its results when it fails.
+// Gets the type of the value at a path. Every `_get_` function returns `Missing` if the path has no value,
+// `WrongType` if the value has another type, and leaves zero or NULL in its results when it fails.
 //
 // The caller sees to this:
 // `message` is a live message, `path` is NUL-terminated, the results may be written.
@@ -1613,8 +1647,8 @@ linkspan_status linkspan_message_get_type(const struct linkspan_message *message
                                           const char *path,
                                           linkspan_type *type);
 
-// How many values lie in the array or map at a path, elements in the N-d array, bytes in the text or bytes; 1 for
-// anything else.
+// Gets the number of values in the array or map at a path, of elements in the N-d array, of bytes in the
+// text or bytes; 1 for any other value.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`.
@@ -1622,7 +1656,7 @@ linkspan_status linkspan_message_count(const struct linkspan_message *message,
                                        const char *path,
                                        size_t *count);
 
-// The key at a position, counted from zero, of the map at a path: a view, not NUL-terminated.
+// Gets the key at a position, counted from zero, of the map at a path: a view, not NUL-terminated.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`.
@@ -1632,7 +1666,7 @@ linkspan_status linkspan_message_get_key(const struct linkspan_message *message,
                                          const char **key,
                                          size_t *length);
 
-// Reads a truth value.
+// Reads a boolean.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`.
@@ -1640,7 +1674,7 @@ linkspan_status linkspan_message_get_bool(const struct linkspan_message *message
                                           const char *path,
                                           bool *value);
 
-// Reads an integer; `OutOfRange` where it does not fit.
+// Reads an integer; `OutOfRange` if it does not fit.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`.
@@ -1648,7 +1682,7 @@ linkspan_status linkspan_message_get_i64(const struct linkspan_message *message,
                                          const char *path,
                                          int64_t *value);
 
-// Reads an integer without a sign; `OutOfRange` where it does not fit.
+// Reads an unsigned integer; `OutOfRange` if it does not fit.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`.
@@ -1693,7 +1727,7 @@ linkspan_status linkspan_message_get_bytes(const struct linkspan_message *messag
                                            const uint8_t **bytes,
                                            size_t *length);
 
-// Reads an instant: nanoseconds since 1970-01-01T00:00:00Z.
+// Reads a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`.
@@ -1734,20 +1768,20 @@ linkspan_status linkspan_message_get_message(const struct linkspan_message *mess
                                              const char *path,
                                              struct linkspan_message **value);
 
-// Makes a reader.
+// Creates a reader.
 //
 // The caller sees to this:
 // `reader` may be written.
 linkspan_status linkspan_reader_new(struct linkspan_reader **reader);
 
-// Begins with the value of a message, which the reader does not change and does not need afterwards.
+// Begins with the value of a message; the message is not changed and may be released at once.
 //
 // The caller sees to this:
 // `reader` and `message` are live.
 linkspan_status linkspan_reader_message(struct linkspan_reader *reader,
                                         const struct linkspan_message *message);
 
-// Begins with the value that bytes of an encoding hold. The bytes may be freed at once.
+// Begins with the value in encoded bytes. The bytes may be freed at once.
 //
 // The caller sees to this:
 // `reader` is live, `bytes` points to `length` bytes.
@@ -1756,14 +1790,14 @@ linkspan_status linkspan_reader_decode(struct linkspan_reader *reader,
                                        size_t length,
                                        linkspan_encoding encoding);
 
-// Returns the first error of the value that was read, with its path, or `LINKSPAN_OK`.
+// Returns the first error of the value, with its path, or `LINKSPAN_OK`.
 //
 // The caller sees to this:
 // `reader` is live.
 linkspan_status linkspan_reader_finish(struct linkspan_reader *reader);
 
-// Refuses the value that was read: an error of this status and text, at the place where the reader is. An error that is there already
-// stays.
+// Refuses the value: sets an error with this status and text at the current position of the reader. An
+// earlier error stays.
 //
 // The caller sees to this:
 // `reader` is live, `text` is NUL-terminated.
@@ -1771,37 +1805,37 @@ linkspan_status linkspan_reader_refuse(struct linkspan_reader *reader,
                                        linkspan_status status,
                                        const char *text);
 
-// Begins a list of `count` values, which are taken next, up to `linkspan_reader_end`.
+// Begins a list of `count` values, which are read next, up to `linkspan_reader_end`.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`.
 linkspan_status linkspan_reader_begin_array(struct linkspan_reader *reader, size_t *count);
 
-// Begins a map of `count` values, up to `linkspan_reader_end`. `linkspan_reader_get_field` or `linkspan_reader_get_key` names what
-// comes next.
+// Begins a map of `count` values, up to `linkspan_reader_end`. `linkspan_reader_get_field` or
+// `linkspan_reader_get_key` gives the key of the next value.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_begin_map(struct linkspan_reader *reader,
-                                          size_t *count);
+linkspan_status linkspan_reader_begin_map(struct linkspan_reader *reader, size_t *count);
 
-// Ends the innermost list or map that is open; values in it that were not taken are passed over.
+// Ends the innermost open list or map; values in it that were not read are skipped.
 //
 // The caller sees to this:
 // `reader` is live.
 linkspan_status linkspan_reader_end(struct linkspan_reader *reader);
 
-// Gives the key of the value that comes next in a map: a view, not NUL-terminated.
+// Gets the key of the next value in a map: a view, not NUL-terminated.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`.
 linkspan_status linkspan_reader_get_key(struct linkspan_reader *reader, const char **key, size_t *length);
 
-// Gives the position of the next field of the map that is open, in a table of `count` names, and -1 after the last. Fields that are not in the
-// table are passed over. Each name has `width` bytes, filled up with NUL or blanks.
+// Gets the position of the next field of the open map in a table of `count` names, and -1 after the last.
+// Fields that are not in the table are skipped. Each name has `width` bytes, padded with NUL or blanks.
 //
-// `rules` has a number for each name: `LINKSPAN_REQUIRED`, and `Missing` is the end of a map without that field; `LINKSPAN_OPTIONAL`; or,
-// for an older name of a field, the position of the field, which is given for it.
+// `rules` has a number for each name: `LINKSPAN_REQUIRED`, for which a map that ends without the field is
+// `Missing`; `LINKSPAN_OPTIONAL`; or, for an older name of a field, the position of that field, which is
+// given instead.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes, `rules` to `count` numbers.
@@ -1812,8 +1846,9 @@ linkspan_status linkspan_reader_get_field(struct linkspan_reader *reader,
                                           const int32_t *rules,
                                           int32_t *field);
 
-// Begins a map that holds one value, and gives the position of its key in a table of `count` names of `width` bytes each; `WrongType` where the key
-// is none of them. The value is taken next, then `linkspan_reader_end`. At an error it gives -1.
+// Begins a map that holds one value, and gives the position of its key in a table of `count` names of
+// `width` bytes each; `WrongType` if the key is none of them. Read the value next, then call
+// `linkspan_reader_end`. -1 after an error.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes.
@@ -1827,23 +1862,23 @@ linkspan_status linkspan_reader_get_variant(struct linkspan_reader *reader,
 // `linkspan_channel_free`.
 //
 // The caller sees to this:
-// `reader` is NULL or what one of the functions gave, and no other call uses it.
+// `reader` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_reader_free(struct linkspan_reader *reader);
 
-// Takes a null; gives false, and leaves the value, where something else comes next.
+// Reads a null; gives false, and does not consume the value, if the next value is another one.
 //
 // The caller sees to this:
 // `reader` is live, `null` may be written.
 linkspan_status linkspan_reader_get_null(struct linkspan_reader *reader, bool *null);
 
-// Takes a truth value. Every `linkspan_reader_get_` function takes the next value; `WrongType` where it is another one.
+// Reads a boolean. Every `linkspan_reader_get_` function consumes the next value; `WrongType` if that has
+// another type.
 //
 // The caller sees to this:
 // `reader` is live, the results may be written.
-linkspan_status linkspan_reader_get_bool(struct linkspan_reader *reader,
-                                         bool *value);
+linkspan_status linkspan_reader_get_bool(struct linkspan_reader *reader, bool *value);
 
-// Takes an integer from `least` to `greatest`; `OutOfRange` for another one.
+// Reads an integer from `least` to `greatest`; `OutOfRange` for any other.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`.
@@ -1852,31 +1887,31 @@ linkspan_status linkspan_reader_get_i64(struct linkspan_reader *reader,
                                         int64_t greatest,
                                         int64_t *value);
 
-// Takes an integer from 0 to `greatest`; `OutOfRange` for another one.
+// Reads an integer from 0 to `greatest`; `OutOfRange` for any other.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`.
 linkspan_status linkspan_reader_get_u64(struct linkspan_reader *reader, uint64_t greatest, uint64_t *value);
 
-// Takes a float, or an integer that is one exactly.
+// Reads a float, or an integer that a float holds exactly.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`.
 linkspan_status linkspan_reader_get_f64(struct linkspan_reader *reader, double *value);
 
-// Takes a float that fits 32 bits without overflow, or an integer that is one exactly.
+// Reads a float that fits 32 bits without overflow, or an integer that it holds exactly.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`.
 linkspan_status linkspan_reader_get_f32(struct linkspan_reader *reader, float *value);
 
-// Takes text: a view, not NUL-terminated.
+// Reads text: a view, not NUL-terminated.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`.
 linkspan_status linkspan_reader_get_text(struct linkspan_reader *reader, const char **text, size_t *length);
 
-// Takes bytes: a view.
+// Reads bytes: a view.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`.
@@ -1884,19 +1919,19 @@ linkspan_status linkspan_reader_get_bytes(struct linkspan_reader *reader,
                                           const uint8_t **bytes,
                                           size_t *length);
 
-// Takes an instant: nanoseconds since 1970-01-01T00:00:00Z.
+// Reads a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`.
 linkspan_status linkspan_reader_get_timestamp(struct linkspan_reader *reader, int64_t *nanoseconds);
 
-// Takes a UUID: 16 bytes, most significant first.
+// Reads a UUID: 16 bytes, most significant first.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`; 16 bytes may be written at `uuid`.
 linkspan_status linkspan_reader_get_uuid(struct linkspan_reader *reader, uint8_t *uuid);
 
-// Takes an exact decimal number as text: a view, not NUL-terminated.
+// Reads an exact decimal number as text: a view, not NUL-terminated.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`.
@@ -1904,8 +1939,8 @@ linkspan_status linkspan_reader_get_decimal(struct linkspan_reader *reader,
                                             const char **text,
                                             size_t *length);
 
-// Takes text that is one of `count` names, and gives its position. Each name has `width` bytes, filled up with NUL or blanks. For any
-// other text it gives `unknown`; `WrongType` where that is below zero.
+// Reads text that is one of `count` names, and gives its position. Each name has `width` bytes, padded with
+// NUL or blanks. For any other text it gives `unknown`, or `WrongType` if `unknown` is negative.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes.
@@ -1916,9 +1951,10 @@ linkspan_status linkspan_reader_get_enum(struct linkspan_reader *reader,
                                          int32_t unknown,
                                          int32_t *value);
 
-// Takes an N-d array of `dtype`: a view, whose elements need not be aligned. `WrongType` where it has another element type, where `order` is
-// not below zero and the array is in the other one, and where `rank` is not below zero and the array has not `rank` dimensions with the lengths in
-// `dims`, in which `UINT64_MAX` stands for any length.
+// Reads an N-d array of `dtype`: a view, whose elements need not be aligned. `WrongType` if it has another
+// element type, if `order` is not negative and the array has the other order, and if `rank` is not negative
+// and the array does not have `rank` dimensions with the lengths in `dims`, in which `UINT64_MAX` stands for
+// any length.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`; `dims` points to `rank` numbers where `rank` is above zero.
@@ -1929,35 +1965,35 @@ linkspan_status linkspan_reader_get_array(struct linkspan_reader *reader,
                                           const uint64_t *dims,
                                           struct linkspan_array *array);
 
-// Takes any value, as a new message, which the caller releases.
+// Reads any value as a new message, which the caller releases.
 //
 // The caller sees to this:
 // As for `linkspan_reader_get_bool`.
 linkspan_status linkspan_reader_get_message(struct linkspan_reader *reader,
                                             struct linkspan_message **message);
 
-// Reads a table, which `fill` fills in first, once and in one thread: for languages whose tables are not there before the program runs. A table that
-// was read is left as it is.
+// Reads a table after `fill` has completed it, once and in one thread: for languages that build their tables
+// at run time. A table that was read before is not changed.
 //
 // The caller sees to this:
 // `record` is a table once `fill` has returned; `fill` is not NULL, may be called, and calls nothing of this library.
 linkspan_status linkspan_record_prepare(struct linkspan_record *record,
                                         void (*fill)(void));
 
-// Sets every field of a struct to its default or to zero, and ignores what it held before.
+// Sets every field of a struct to its default or to zero, and ignores the old content.
 //
 // The caller sees to this:
 // `record` is a table, `to` may be written up to the size in the table.
 linkspan_status linkspan_record_init(struct linkspan_record *record, void *to);
 
-// Frees what a struct holds, which then is all zero.
+// Frees the memory that a struct owns and sets the struct to zero.
 //
 // The caller sees to this:
-// `record` is a table, `to` is NULL or points to a struct of it that was set.
+// `record` is a table, `to` is NULL or points to a struct of it that was initialized.
 linkspan_status linkspan_record_free(struct linkspan_record *record, void *to);
 
-// Makes a struct the value of `message`, in place of the one that it had. The message is sent, published or given as an answer like any
-// other; it takes no puts until `linkspan_message_clear`.
+// Makes a struct the value of `message`, in place of its previous one. The message is sent, published or
+// used as a reply like any other; it takes no puts until `linkspan_message_clear`.
 //
 // The caller sees to this:
 // `record` is a table, `from` points to a struct of it, `message` is live.
@@ -1965,10 +2001,11 @@ linkspan_status linkspan_record_put(struct linkspan_record *record,
                                     const void *from,
                                     struct linkspan_message *message);
 
-// Reads the value of a message into a struct. What the struct held is freed; at an error it holds a part of the message.
+// Reads the value of a message into a struct. The old content of the struct is freed; after an error the
+// struct has a part of the message.
 //
 // The caller sees to this:
-// `record` is a table, `to` points to a struct of it that was set, `message` is live.
+// `record` is a table, `to` points to a struct of it that was initialized, `message` is live.
 linkspan_status linkspan_record_get(struct linkspan_record *record,
                                     void *to,
                                     const struct linkspan_message *message);
@@ -1983,17 +2020,17 @@ linkspan_status linkspan_record_encode(struct linkspan_record *record,
                                        uint8_t **bytes,
                                        size_t *length);
 
-// Reads the value that bytes of an encoding hold into a struct, as `linkspan_record_get` does. The bytes may be freed at once.
+// Decodes bytes into a struct, as `linkspan_record_get` does. The bytes may be freed at once.
 //
 // The caller sees to this:
-// `record` is a table, `to` points to a struct of it that was set, `bytes` points to `length` bytes.
+// `record` is a table, `to` points to a struct of it that was initialized, `bytes` points to `length` bytes.
 linkspan_status linkspan_record_decode(struct linkspan_record *record,
                                        void *to,
                                        const uint8_t *bytes,
                                        size_t length,
                                        linkspan_encoding encoding);
 
-// Writes a struct as one value of a writer: with `key` in a map that is open, with NULL anywhere else.
+// Writes a struct as one value of a writer: with `key` in an open map, with NULL anywhere else.
 //
 // The caller sees to this:
 // As for `linkspan_writer_put_null`; `record` is a table, `from` points to a struct of it.
@@ -2002,31 +2039,31 @@ linkspan_status linkspan_writer_put_record(struct linkspan_writer *writer,
                                            struct linkspan_record *record,
                                            const void *from);
 
-// Takes the next value of a reader into a struct, as `linkspan_record_get` does.
+// Reads the next value of a reader into a struct, as `linkspan_record_get` does.
 //
 // The caller sees to this:
-// As for `linkspan_reader_get_bool`; `record` is a table, `to` points to a struct of it that was set.
+// As for `linkspan_reader_get_bool`; `record` is a table, `to` points to a struct of it that was
+// initialized.
 linkspan_status linkspan_reader_get_record(struct linkspan_reader *reader,
                                            struct linkspan_record *record,
                                            void *to);
 
-// Opens `posix:/name` (what `shm_open` calls `/name`), `sysv:0x1234` (the key of `shmget`, decimal or hexadecimal), or a
-// path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` where there is no such memory, `PermissionDenied` where it
-// may not be read, `InvalidEndpoint` where the text is neither.
+// Opens `posix:/name` (the `/name` of `shm_open`), `sysv:0x1234` (the key of `shmget`, decimal or
+// hexadecimal), or a path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` if there is no such memory,
+// `PermissionDenied` if it may not be read, `InvalidEndpoint` for any other text.
 //
 // The caller sees to this:
 // `source` is NUL-terminated, `region` may be written.
-linkspan_status linkspan_region_open(const char *source,
-                                     struct linkspan_region **region);
+linkspan_status linkspan_region_open(const char *source, struct linkspan_region **region);
 
-// How many bytes are there now: a file may have become longer or shorter.
+// Gets the current length in bytes: a file may have become longer or shorter.
 //
 // The caller sees to this:
 // `region` is live, `length` may be written.
 linkspan_status linkspan_region_length(const struct linkspan_region *region, uint64_t *length);
 
-// Copies so many bytes from an offset into the caller's memory; `OutOfRange` where they are not all there, and then
-// nothing is written.
+// Copies bytes at an offset into the caller's memory; `OutOfRange` if the region does not have all of them,
+// and then nothing is written.
 //
 // The caller sees to this:
 // `region` is live, `bytes` points to `length` bytes that may be written.
@@ -2035,8 +2072,8 @@ linkspan_status linkspan_region_bytes(const struct linkspan_region *region,
                                       void *bytes,
                                       size_t length);
 
-// The text at an offset, up to the first NUL or the end of the memory; not NUL-terminated. Free it with
-// `linkspan_free`. `Malformed` where it is not UTF-8: read that with `linkspan_region_bytes`.
+// Gets the text at an offset, up to the first NUL or the end of the memory; not NUL-terminated. Free it with
+// `linkspan_free`. `Malformed` if it is not UTF-8: use `linkspan_region_bytes` then.
 //
 // The caller sees to this:
 // `region` is live, the results may be written.
@@ -2045,11 +2082,11 @@ linkspan_status linkspan_region_text(const struct linkspan_region *region,
                                      char **text,
                                      size_t *length);
 
-// Reads the struct at an offset as a map in the order of its fields, which the caller releases. `layout` describes the
-// struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as C does it; `packed`, `big` or `little` in
-// front say otherwise; `pad[12]` skips bytes.
+// Reads the struct at an offset as a map in the order of its fields, which the caller releases. `layout`
+// describes the struct: `"u32 count; f64 celsius; char name[16]; i16 raw[8] @64"`, aligned as in C; a prefix
+// `packed`, `big` or `little` changes that; `pad[12]` skips bytes.
 //
-// `counter` is NULL, or the name of an integer field that the owner makes odd while it writes and even again
+// `counter` is NULL, or the name of an integer field that the owner makes odd before it writes and even
 // afterwards: then all fields are of one write, or the call fails with `Stalled`.
 //
 // The caller sees to this:
@@ -2064,10 +2101,10 @@ linkspan_status linkspan_region_read(const struct linkspan_region *region,
 // `linkspan_channel_free`.
 //
 // The caller sees to this:
-// `region` is NULL or what one of the functions gave, and no other call uses it.
+// `region` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_region_free(struct linkspan_region *region);
 
-// Answers a request. A request is answered once; a second answer is `InvalidState`.
+// Replies to a request. A request is answered once; a second answer is `InvalidState`.
 //
 // The caller sees to this:
 // `request` and `reply` are live messages.
@@ -2075,7 +2112,7 @@ linkspan_status linkspan_request_reply(const struct linkspan_message *request,
                                        const struct linkspan_message *reply);
 
 // Answers a request with an error: a code of the handler's own or of JSON-RPC 2.0, a dotted type such as
-// `spectrum.window_too_long`, a text for a person, and a value for the program, which may be NULL.
+// `spectrum.window_too_long`, a text for a human reader, and a value for the program, which may be NULL.
 //
 // The caller sees to this:
 // `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.
@@ -2085,28 +2122,30 @@ linkspan_status linkspan_request_fail(const struct linkspan_message *request,
                                       const char *text,
                                       const struct linkspan_message *data);
 
-// Says, with the option `ack` `"manual"`, that a request, and what its sender sent before it, has been consumed, before
-// it is answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request.
+// With the option `ack` `"manual"`: acknowledges a request, and what its sender sent before it, before it is
+// answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request.
 //
 // The caller sees to this:
 // `request` is a live message.
 linkspan_status linkspan_request_ack(const struct linkspan_message *request);
 
-// Serves at an endpoint; `AddressInUse` where another program does. `options` may be NULL.
+// Serves at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `options` NULL or good, `server` may be written.
+// `endpoint` is NUL-terminated, `options` NULL or valid, `server` may be written.
 linkspan_status linkspan_server_serve(const char *endpoint,
                                       const struct linkspan_options *options,
                                       struct linkspan_server **server);
 
-// Gives the next request, to be answered with `linkspan_request_reply` or `linkspan_request_fail`; the caller releases it. `LINKSPAN_DEFAULT`
-// waits for ever here. The call succeeds and `request` gets NULL when another thread closes the server.
+// Gets the next request, to be answered with `linkspan_request_reply` or `linkspan_request_fail`; the caller
+// releases it. `LINKSPAN_DEFAULT` waits for ever here. If another thread closes the server, the call
+// succeeds and `request` gets NULL.
 //
-// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM. From
-// the first such call until the server is closed or freed, these signals have handlers of the library: the first signal ends the loop, the
-// second one the program. A signal that the program handles or ignores when the loop begins is left alone; that is how to opt out. The
-// handlers that the program had before come back with the last such object. A call with a time-out sets no handler.
+// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM.
+// From the first such call until the server is closed or freed, the library handles these signals: the first
+// signal ends the loop, the second one the program. A signal that the program handles or ignores when the
+// loop begins is left unchanged; that is how to opt out. The previous handlers are restored with the last
+// such object. A call with a time-out sets no handler.
 //
 // The caller sees to this:
 // `server` is live, `request` may be written.
@@ -2114,14 +2153,14 @@ linkspan_status linkspan_server_next(const struct linkspan_server *server,
                                      int64_t timeout,
                                      struct linkspan_message **request);
 
-// Gives a descriptor for event loops: readable while `linkspan_server_next` would not wait. It stays the server's: do not close it.
+// Gets a file descriptor for event loops: readable while `linkspan_server_next` would not wait. The server owns it: do not close it.
 //
 // The caller sees to this:
 // `server` is live, `fd` may be written.
 linkspan_status linkspan_server_fileno(const struct linkspan_server *server,
                                        int *fd);
 
-// Gives what has happened to the server since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+// Gets the events of the server since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
 // `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
@@ -2129,39 +2168,40 @@ linkspan_status linkspan_server_fileno(const struct linkspan_server *server,
 linkspan_status linkspan_server_events(const struct linkspan_server *server,
                                        struct linkspan_message **events);
 
-// Gives the counters of the server as a map, which the caller releases.
+// Gets the counters of the server as a map, which the caller releases.
 //
 // The caller sees to this:
 // `server` is live, `stats` may be written.
 linkspan_status linkspan_server_stats(const struct linkspan_server *server, struct linkspan_message **stats);
 
-// Closes the server once its answers have been taken over, within the time-out; waits of other threads end. It still has to be freed.
+// Closes the server once its replies have been consumed, within the time-out; waits of other threads end. It
+// still has to be freed.
 //
 // The caller sees to this:
 // `server` is live.
-linkspan_status linkspan_server_close(const struct linkspan_server *server,
-                                      int64_t timeout);
+linkspan_status linkspan_server_close(const struct linkspan_server *server, int64_t timeout);
 
 // Closes the server and frees it. NULL is allowed; a second call for the same server, and any other use of it, is `InvalidState`: see
 // `linkspan_channel_free`.
 //
 // The caller sees to this:
-// `server` is NULL or what one of the functions gave, and no other call uses it.
+// `server` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_server_free(struct linkspan_server *server);
 
-// Starts a service of this name: STARTING. It calls its controller in the background, again and again; nothing here waits for
-// one. `options` may be NULL.
+// Starts a service with this name: STARTING. It connects to its controller in the background and retries; no
+// call waits for a controller. `options` may be NULL.
 //
 // The caller sees to this:
-// `name` is NUL-terminated, `options` NULL or good, `service` may be written.
+// `name` is NUL-terminated, `options` NULL or valid, `service` may be written.
 linkspan_status linkspan_service_start(const char *name,
                                        const struct linkspan_service_options *options,
                                        struct linkspan_service **service);
 
-// Gives the next task, to be answered with `linkspan_service_task_done` or `linkspan_service_task_failed` before the
-// next call. `LINKSPAN_DEFAULT` waits for ever here. With the first call the service is READY, and RUNNING unless it was to be
-// paused. At the end the call succeeds with the command `LINKSPAN_COMMAND_END`, and the controller has been informed. When it fails, `task`
-// stays as it was: `Timeout` where nothing was to be done in time, `InvalidState` while a task is open.
+// Gets the next task, to be answered with `linkspan_service_task_done` or `linkspan_service_task_failed`
+// before the next call. `LINKSPAN_DEFAULT` waits for ever here. With the first call the service is READY,
+// and then RUNNING unless `paused` is set. At the end the call succeeds with the command
+// `LINKSPAN_COMMAND_END`, and the controller has been informed. A call that fails leaves `task` unchanged:
+// `Timeout` if there was no task in time, `InvalidState` while a task is open.
 //
 // The caller sees to this:
 // `service` is live, `task` points to a `linkspan_task` whose `size` is set.
@@ -2169,17 +2209,19 @@ linkspan_status linkspan_service_next(const struct linkspan_service *service,
                                       int64_t timeout,
                                       struct linkspan_task *task);
 
-// Answers a task: it is done. The sender of the command gets `value`, which may be NULL. `InvalidState` for a task that has been
-// answered.
+// Answers a task: it is done. The sender of the command gets `value`, which may be NULL. `InvalidState` for
+// a task that was answered before.
 //
 // The caller sees to this:
-// `service` is live, `task` points to what `linkspan_service_next` gave, `value` is NULL or a live message.
+// `service` is live, `task` points to a task from `linkspan_service_next`, `value` is NULL or a live
+// message.
 linkspan_status linkspan_service_task_done(const struct linkspan_service *service,
                                            const struct linkspan_task *task,
                                            const struct linkspan_message *value);
 
-// Answers a task: it could not be done, and why: a status, and a text for a person, NULL for that of this thread's last
-// error. `LINKSPAN_REMOTE` is for what is no error of Linkspan's. The state is then as it was before the command.
+// Answers a task: it failed, with a status and a text; NULL for the text of this thread's last error.
+// `LINKSPAN_REMOTE` is for failures that are not errors of Linkspan. The state is then as before the
+// command.
 //
 // The caller sees to this:
 // As for `linkspan_service_task_done`; `text` is NULL or NUL-terminated.
@@ -2188,8 +2230,8 @@ linkspan_status linkspan_service_task_failed(const struct linkspan_service *serv
                                              linkspan_status status,
                                              const char *text);
 
-// Puts the service into the state FAILED: it cannot go on, until RUN tries again or SHUTDOWN ends it. A status and a text say why, as
-// for `linkspan_service_task_failed`; a task that is open is still to be answered.
+// Puts the service into the state FAILED until RUN tries again or SHUTDOWN ends it. A status and a text give
+// the reason, as for `linkspan_service_task_failed`; an open task is still to be answered.
 //
 // The caller sees to this:
 // `service` is live, `text` is NULL or NUL-terminated.
@@ -2197,15 +2239,14 @@ linkspan_status linkspan_service_set_failed(const struct linkspan_service *servi
                                             linkspan_status status,
                                             const char *text);
 
-// Sets the reason that the record of the service shows, although it goes on: what is wrong; NULL or `""` for nothing any more.
+// Sets the reason in the record of a service that has a problem but continues; NULL or `""` removes it.
 //
 // The caller sees to this:
 // `service` is live, `text` is NULL or NUL-terminated.
-linkspan_status linkspan_service_set_reason(const struct linkspan_service *service,
-                                            const char *text);
+linkspan_status linkspan_service_set_reason(const struct linkspan_service *service, const char *text);
 
-// Adds a line to the service's log, of the level `"debug"`, `"info"`, `"warning"` or `"error"`, NULL for `"info"`;
-// `OutOfRange` for any other. Any thread may call it.
+// Adds a line to the service's log, with the level `"debug"`, `"info"`, `"warning"` or `"error"`, NULL for
+// `"info"`; `OutOfRange` for any other. Any thread may call it.
 //
 // The caller sees to this:
 // `service` is live, `text` is NUL-terminated, `level` is NULL or NUL-terminated.
@@ -2213,68 +2254,70 @@ linkspan_status linkspan_service_log(const struct linkspan_service *service,
                                      const char *text,
                                      const char *level);
 
-// As a signal to stop would: SHUTDOWN, and the second time, what is under way is given up. Any thread may call it.
+// Acts like a stop signal: the first call is SHUTDOWN, the second one cancels the work in progress. Any
+// thread may call it.
 //
 // The caller sees to this:
 // `service` is live.
 linkspan_status linkspan_service_shutdown(const struct linkspan_service *service);
 
-// How the service is now. Any thread may call it.
+// Gets the state of the service. Any thread may call it.
 //
 // The caller sees to this:
 // `service` is live, `info` points to a `linkspan_service_info` whose `size` is set.
 linkspan_status linkspan_service_get_info(const struct linkspan_service *service,
                                           struct linkspan_service_info *info);
 
-// Gives a descriptor for event loops: readable while `linkspan_service_next` may have something. It stays the service's: do not close it.
+// Gets a file descriptor for event loops: readable while `linkspan_service_next` may have a task. It stays the
+// service's: do not close it.
 //
 // The caller sees to this:
 // `service` is live, `fd` may be written.
 linkspan_status linkspan_service_fileno(const struct linkspan_service *service,
                                         int *fd);
 
-// Gives the counters of the service as a map, which the caller releases.
+// Gets the counters of the service as a map, which the caller releases.
 //
 // The caller sees to this:
 // `service` is live, `stats` may be written.
 linkspan_status linkspan_service_stats(const struct linkspan_service *service,
                                        struct linkspan_message **stats);
 
-// Says goodbye to the controller in the state in which the service is, within the time-out; waits of other threads end. It still has to be
-// freed.
+// Disconnects from the controller with the current state of the service, within the time-out; waits of other
+// threads end. It still has to be freed.
 //
 // The caller sees to this:
 // `service` is live.
-linkspan_status linkspan_service_close(const struct linkspan_service *service,
-                                       int64_t timeout);
+linkspan_status linkspan_service_close(const struct linkspan_service *service, int64_t timeout);
 
 // Closes the service and frees it. NULL is allowed; a second call for the same service, and any other use of it, is `InvalidState`: see
 // `linkspan_channel_free`.
 //
 // The caller sees to this:
-// `service` is NULL or what one of the functions gave, and no other call uses it.
+// `service` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_service_free(struct linkspan_service *service);
 
 // The version of the library that is running: `"0.1.0"`. Lives as long as the program.
 const char *linkspan_version(void);
 
-// The name of a status as every language writes it: `"Timeout"`; `"Ok"` for zero, `"Unknown"` for a number that
-// is no status. Lives as long as the program.
+// The name of a status, the same in every language: `"Timeout"`; `"Ok"` for zero, `"Unknown"` for a number
+// that is no status. Lives as long as the program.
 const char *linkspan_status_name(linkspan_status status);
 
 // The system clock's time: nanoseconds since 1970-01-01T00:00:00Z.
 int64_t linkspan_timestamp_now(void);
 
-// Subscribes at an endpoint, at once: the publisher may come later, and come back. `options` may be NULL.
+// Subscribes at an endpoint without waiting: the publisher may start later, and restart. `options` may be
+// NULL.
 //
 // The caller sees to this:
-// `endpoint` is NUL-terminated, `options` NULL or good, `subscriber` may be written.
+// `endpoint` is NUL-terminated, `options` NULL or valid, `subscriber` may be written.
 linkspan_status linkspan_subscriber_new(const char *endpoint,
                                         const struct linkspan_options *options,
                                         struct linkspan_subscriber **subscriber);
 
-// Receives a message, which the caller releases. `Lagged` once where messages were missed; the next call goes on. `NotFound` where no
-// publisher was found in all that time.
+// Receives a message, which the caller releases. `Lagged` once if messages were missed; the next call
+// continues. `NotFound` if no publisher was found within the time-out.
 //
 // The caller sees to this:
 // `subscriber` is live, `message` may be written.
@@ -2282,16 +2325,17 @@ linkspan_status linkspan_subscriber_recv(const struct linkspan_subscriber *subsc
                                          int64_t timeout,
                                          struct linkspan_message **message);
 
-// Receives a message without waiting; `Empty` where none is there.
+// Receives a message without waiting; `Empty` if none is there.
 //
 // The caller sees to this:
 // As for `linkspan_subscriber_recv`.
 linkspan_status linkspan_subscriber_try_recv(const struct linkspan_subscriber *subscriber,
                                              struct linkspan_message **message);
 
-// Waits for a message and takes those that arrived after it, too: at most `max` in all, for which there is room at `messages`.
-// `count` gets how many those are; the caller releases each. An error behind the first message is returned by the next call. All of them
-// count as consumed with the next call that receives.
+// Waits for a message and also takes those that have arrived behind it: at most `max` in all, for which
+// there is room at `messages`. `count` gets their number; the caller releases each. An error behind the
+// first message is returned by the next call. All of them count as consumed with the next call that
+// receives.
 //
 // The caller sees to this:
 // `subscriber` is live, `messages` has room for `max` pointers, `count` may be written.
@@ -2301,27 +2345,28 @@ linkspan_status linkspan_subscriber_recv_many(const struct linkspan_subscriber *
                                               struct linkspan_message **messages,
                                               size_t *count);
 
-// Says whether a message is there, without waiting and without taking it.
+// Reports whether a message is available, without waiting and without taking it.
 //
 // The caller sees to this:
 // `subscriber` is live, `there` may be written.
 linkspan_status linkspan_subscriber_poll(const struct linkspan_subscriber *subscriber, bool *there);
 
-// Acknowledges, with the option `ack` `"manual"`, all messages that were received: they have been consumed. Those that were not
+// With the option `ack` `"manual"`: acknowledges all messages that were received. Those that are not
 // acknowledged when this program ends are sent to its next incarnation.
 //
 // The caller sees to this:
 // `subscriber` is live.
 linkspan_status linkspan_subscriber_ack(const struct linkspan_subscriber *subscriber);
 
-// Gives the next message of a loop, which the caller releases. `LINKSPAN_DEFAULT` waits for ever here. The call succeeds and `message` gets
-// NULL when another thread closes the subscriber. Missed messages are not an error here: `missed` of `linkspan_message_get_info` is how
-// many just before this one.
+// Gets the next message of a loop, which the caller releases. `LINKSPAN_DEFAULT` waits for ever here. If
+// another thread closes the subscriber, the call succeeds and `message` gets NULL. Missed messages are not
+// an error here: `missed` of `linkspan_message_get_info` is their number directly before this one.
 //
-// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM. From
-// the first such call until the subscriber is closed or freed, these signals have handlers of the library: the first signal ends the loop, the
-// second one the program. A signal that the program handles or ignores when the loop begins is left alone; that is how to opt out. The
-// handlers that the program had before come back with the last such object. A call with a time-out sets no handler.
+// A wait without a deadline (`LINKSPAN_DEFAULT`, `LINKSPAN_FOREVER`) ends the same way at SIGINT or SIGTERM.
+// From the first such call until the subscriber is closed or freed, the library handles these signals: the
+// first signal ends the loop, the second one the program. A signal that the program handles or ignores when
+// the loop begins is left unchanged; that is how to opt out. The previous handlers are restored with the
+// last such object. A call with a time-out sets no handler.
 //
 // The caller sees to this:
 // `subscriber` is live, `message` may be written.
@@ -2329,14 +2374,14 @@ linkspan_status linkspan_subscriber_next(const struct linkspan_subscriber *subsc
                                          int64_t timeout,
                                          struct linkspan_message **message);
 
-// Gives a descriptor for event loops: readable while a receive would not wait. It stays the subscriber's: do not close it.
+// Gets a file descriptor for event loops: readable while a receive would not wait. The subscriber owns it: do not close it.
 //
 // The caller sees to this:
 // `subscriber` is live, `fd` may be written.
 linkspan_status linkspan_subscriber_fileno(const struct linkspan_subscriber *subscriber,
                                            int *fd);
 
-// Gives what has happened to the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
+// Gets the events of the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
 // `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
@@ -2344,7 +2389,7 @@ linkspan_status linkspan_subscriber_fileno(const struct linkspan_subscriber *sub
 linkspan_status linkspan_subscriber_events(const struct linkspan_subscriber *subscriber,
                                            struct linkspan_message **events);
 
-// Gives the counters of the subscriber as a map, which the caller releases.
+// Gets the counters of the subscriber as a map, which the caller releases.
 //
 // The caller sees to this:
 // `subscriber` is live, `stats` may be written.
@@ -2361,10 +2406,10 @@ linkspan_status linkspan_subscriber_close(const struct linkspan_subscriber *subs
 // `linkspan_channel_free`.
 //
 // The caller sees to this:
-// `subscriber` is NULL or what one of the functions gave, and no other call uses it.
+// `subscriber` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_subscriber_free(struct linkspan_subscriber *subscriber);
 
-// Begins a walk at the value at a path, `""` for the whole. A map or an array comes before what lies in it.
+// Begins a walk at the value at a path, `""` for the whole. A map or an array precedes the values inside it.
 //
 // The caller sees to this:
 // `message` is a live message, `path` is NUL-terminated, `walk` may be written.
@@ -2372,34 +2417,34 @@ linkspan_status linkspan_walk_new(struct linkspan_message *message,
                                   const char *path,
                                   struct linkspan_walk **walk);
 
-// Gives the next value; `Empty` after the last.
+// Gets the next value; `Empty` after the last.
 //
 // The caller sees to this:
 // `walk` is a live walk, `item` points to a `linkspan_item` whose `size` is set.
 linkspan_status linkspan_walk_next(struct linkspan_walk *walk, struct linkspan_item *item);
 
-// Ends the walk, releases its message and frees it. NULL is allowed; a second call for the same walk, and any other use of it, is `InvalidState`: see
-// `linkspan_channel_free`.
+// Ends the walk, releases its message and frees it. NULL is allowed; a second call for the same walk, and
+// any other use of it, is `InvalidState`: see `linkspan_channel_free`.
 //
 // The caller sees to this:
-// `walk` is NULL or what one of the functions gave, and no other call uses it.
+// `walk` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_walk_free(struct linkspan_walk *walk);
 
-// Makes a writer.
+// Creates a writer.
 //
 // The caller sees to this:
 // `writer` may be written.
 linkspan_status linkspan_writer_new(struct linkspan_writer **writer);
 
-// Makes what was written the value of `message`, in place of the one that it had, and starts a new value. The message is sent, published or
-// given as an answer like any other; it takes no puts until `linkspan_message_clear`.
+// Makes the written value the value of `message`, in place of its previous one, and starts a new value. The
+// message is sent, published or used as a reply like any other; it takes no puts until
+// `linkspan_message_clear`.
 //
 // The caller sees to this:
 // `writer` and `message` are live.
-linkspan_status linkspan_writer_finish(struct linkspan_writer *writer,
-                                       struct linkspan_message *message);
+linkspan_status linkspan_writer_finish(struct linkspan_writer *writer, struct linkspan_message *message);
 
-// Encodes what was written, and starts a new value. Free the bytes with `linkspan_free`.
+// Encodes the written value, and starts a new one. Free the bytes with `linkspan_free`.
 //
 // The caller sees to this:
 // `writer` is live, the results may be written.
@@ -2408,7 +2453,7 @@ linkspan_status linkspan_writer_encode(struct linkspan_writer *writer,
                                        uint8_t **bytes,
                                        size_t *length);
 
-// Refuses the value that is written: an error of this status and text, at this key. An error that is there already stays.
+// Refuses the value: sets an error with this status and text at this key. An earlier error stays.
 //
 // The caller sees to this:
 // `writer` is live, `key` is NULL or NUL-terminated, `text` is NUL-terminated.
@@ -2417,15 +2462,14 @@ linkspan_status linkspan_writer_refuse(struct linkspan_writer *writer,
                                        linkspan_status status,
                                        const char *text);
 
-// Puts null. Every `linkspan_writer_put_` and `linkspan_writer_begin_` function writes one value: with its key in a map, with `key` NULL
-// in an array and as the whole value.
+// Puts null. Every `linkspan_writer_put_` and `linkspan_writer_begin_` function writes one value: with its
+// key in a map, with `key` NULL in an array and as the whole value.
 //
 // The caller sees to this:
 // `writer` is live, `key` is NULL or NUL-terminated.
-linkspan_status linkspan_writer_put_null(struct linkspan_writer *writer,
-                                         const char *key);
+linkspan_status linkspan_writer_put_null(struct linkspan_writer *writer, const char *key);
 
-// Puts a truth value.
+// Puts a boolean.
 //
 // The caller sees to this:
 // As for `linkspan_writer_put_null`.
@@ -2437,7 +2481,7 @@ linkspan_status linkspan_writer_put_bool(struct linkspan_writer *writer, const c
 // As for `linkspan_writer_put_null`.
 linkspan_status linkspan_writer_put_i64(struct linkspan_writer *writer, const char *key, int64_t value);
 
-// Puts an integer without a sign.
+// Puts an unsigned integer.
 //
 // The caller sees to this:
 // As for `linkspan_writer_put_null`.
@@ -2449,7 +2493,7 @@ linkspan_status linkspan_writer_put_u64(struct linkspan_writer *writer, const ch
 // As for `linkspan_writer_put_null`.
 linkspan_status linkspan_writer_put_f64(struct linkspan_writer *writer, const char *key, double value);
 
-// Puts text of `length` bytes, copied; `Malformed` where it is not UTF-8.
+// Puts text of `length` bytes, copied; `Malformed` if it is not UTF-8.
 //
 // The caller sees to this:
 // As for `linkspan_writer_put_null`; `text` points to `length` bytes.
@@ -2467,7 +2511,7 @@ linkspan_status linkspan_writer_put_bytes(struct linkspan_writer *writer,
                                           const uint8_t *bytes,
                                           size_t length);
 
-// Puts an instant: nanoseconds since 1970-01-01T00:00:00Z.
+// Puts a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
 //
 // The caller sees to this:
 // As for `linkspan_writer_put_null`.
@@ -2483,7 +2527,7 @@ linkspan_status linkspan_writer_put_uuid(struct linkspan_writer *writer,
                                          const char *key,
                                          const uint8_t *uuid);
 
-// Puts an exact decimal number, written such as `1.10`, `-2E+3`, `NaN`.
+// Puts an exact decimal number, written like `1.10`, `-2E+3`, `NaN`.
 //
 // The caller sees to this:
 // As for `linkspan_writer_put_null`; `text` points to `length` bytes.
@@ -2508,21 +2552,21 @@ linkspan_status linkspan_writer_put_message(struct linkspan_writer *writer,
                                             const char *key,
                                             const struct linkspan_message *value);
 
-// Begins a map: what follows goes into it, each value with its key, until `linkspan_writer_end`. A key that comes twice is
-// `Malformed`.
+// Begins a map: the following values are put into it, each with its key, until `linkspan_writer_end`. A
+// repeated key is `Malformed`.
 //
 // The caller sees to this:
 // As for `linkspan_writer_put_null`.
-linkspan_status linkspan_writer_begin_map(struct linkspan_writer *writer,
-                                          const char *key);
+linkspan_status linkspan_writer_begin_map(struct linkspan_writer *writer, const char *key);
 
-// Begins an array of values: what follows goes into it with `key` NULL, until `linkspan_writer_end`.
+// Begins an array of values: the following values are put into it with `key` NULL, until
+// `linkspan_writer_end`.
 //
 // The caller sees to this:
 // As for `linkspan_writer_put_null`.
 linkspan_status linkspan_writer_begin_array(struct linkspan_writer *writer, const char *key);
 
-// Ends the innermost map or array that is open.
+// Ends the innermost open map or array.
 //
 // The caller sees to this:
 // `writer` is live.
@@ -2532,7 +2576,7 @@ linkspan_status linkspan_writer_end(struct linkspan_writer *writer);
 // `linkspan_channel_free`.
 //
 // The caller sees to this:
-// `writer` is NULL or what one of the functions gave, and no other call uses it.
+// `writer` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_writer_free(struct linkspan_writer *writer);
 
 #ifdef __cplusplus

@@ -14,18 +14,29 @@ from pathlib import Path
 
 import pytest
 from support.compilers import INCLUDE
-from support.tree import DEBUG, PROGRAM, ROOT, php
+from support.tree import DEBUG, PROGRAM, ROOT, TARGET, php
 
 PAGES = sorted(f"{folder}/{path.name}" for folder in ("how-to", "tutorials") for path in (ROOT / "docs" / folder).glob("*.md"))
 #: A file's name before its block, or a block of commands, or their output.
 BLOCK = re.compile(r"(?:^`([\w./-]+)`[^\n]*:\n\n)?^```(\w+)\n(.*?)^```$", re.M | re.S)
 #: Only guards against a hang.
 SOON = 120
+#: The folder of the sources, that of what is built, and that of the interpreter.
+TREE = sorted({str(ROOT), str(TARGET), sys.prefix})
 NAMESPACES = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--ipc", "--net", "--uts"]
+# Arguments: the folders of this tree. Those that lie in a folder that is emptied stay visible at their paths.
 MACHINE = """
 set -e
 mkdir etc && cp -a /etc/. etc && mount --bind etc /etc
+kept=()
+for path in "$@"; do
+    case $path in /run/* | /tmp/*) kept+=("$path") && mkdir "kept-${#kept[@]}" && mount --bind "$path" "kept-${#kept[@]}" ;; esac
+done
 for empty in /run /tmp /dev/shm; do mount -t tmpfs none $empty; done
+for number in $(seq ${#kept[@]}); do
+    path=${kept[$number - 1]}
+    mkdir -p "$path" && mount --bind "kept-$number" "$path"
+done
 chmod 1777 /tmp /dev/shm
 ip link set lo up
 echo made
@@ -119,7 +130,7 @@ def machine():
     # The directory of rustup's compilers, which it otherwise looks for in the home directory.
     environment.setdefault("RUSTUP_HOME", str(Path.home() / ".rustup"))
     init = subprocess.Popen(
-        ["unshare", *NAMESPACES, "bash", "-c", MACHINE], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+        ["unshare", *NAMESPACES, "bash", "-c", MACHINE, "bash", *TREE], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
     )
     assert init.stdout is not None and init.stdout.readline() == "made\n"
     pids = subprocess.run(["pgrep", "-P", str(init.pid)], capture_output=True, text=True, check=True).stdout.split()
