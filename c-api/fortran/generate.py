@@ -117,14 +117,15 @@ def interfaces(code: str) -> list[str]:
 
 
 def split_long(line: str, width: int = 118) -> list[str]:
-    """Breaks a line at commas."""
+    """Breaks a line at commas, a comment at blanks."""
     indent = len(line) - len(line.lstrip())
+    comment = line.lstrip().startswith("!")
     out = []
     while len(line) > width:
-        at = line.rfind(", ", 0, width - 2) + 1
-        assert at > 0, line
-        out.append(line[:at] + " &")
-        line = " " * (indent + 3) + line[at:].lstrip()
+        at = line.rfind(" ", 0, width) if comment else line.rfind(", ", 0, width - 2) + 1
+        assert at > indent, line
+        out.append(line[:at] + ("" if comment else " &"))
+        line = " " * indent + ("! " if comment else "   ") + line[at:].lstrip()
     return out + [line]
 
 

@@ -2720,8 +2720,7 @@ module linkspan
       character(:), allocatable :: commands(:)
       ! The options of its link to the controller.
       type(linkspan_options) :: channel
-      ! Whether SIGTERM and SIGINT are SHUTDOWN, a second one cancels the current task, &
-         and a third one kills the program.
+      ! Whether SIGTERM and SIGINT are SHUTDOWN, a second one cancels the task, and a third one kills.
       logical :: handle_signals = .true.
       ! c_funloc of `subroutine f(context) bind(C)` with `type(c_ptr), value :: context`: runs in a thread of the
       ! library when what the program does is to be given up.
@@ -2894,8 +2893,8 @@ contains
       if (len(text) == 0) text = text_of(c_last_error_text())
    end function
 
-   ! A text for C, &
-      where it ends at its first NUL. A text with a NUL inside is replaced by one that the C side refuses as
+   ! A text for C, where it ends at its first NUL. A text with a NUL inside is replaced by one that the C side
+   ! refuses as
    ! such a text.
    function terminated(text) result(ended)
       character(*), intent(in) :: text
@@ -12647,8 +12646,8 @@ contains
       if (present(errmsg)) call explain(errmsg, stat)
    end subroutine
 
-   ! A text is sent as it is given; the elements of an array are sent without their trailing blanks, &
-      as an array of texts.
+   ! A text is sent as it is given; the elements of an array are sent without their trailing blanks, as an array of
+   ! texts.
    subroutine put_text(self, key, value, stat, errmsg)
       class(linkspan_message), intent(inout) :: self
       character(*), intent(in) :: key
