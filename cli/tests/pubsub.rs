@@ -216,7 +216,7 @@ fn switches(pid: u32) -> u64 {
         .sum()
 }
 
-/// Waits until a process that has come to a wait is not woken any more. Polling every 100 ms would make about ten switches a second.
+/// Waits until a process sleeps and is not woken any more. Polling every 100 ms would make about ten switches a second.
 fn wait_until_idle(pid: u32) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {

@@ -13,7 +13,7 @@ mod supervising;
 use linkspan::{Command, ErrorKind, Value};
 use supervising::{Laboratory, PATIENCE, kernel_state, number, text};
 
-/// Counts until it is told to end.
+/// Counts until SIGTERM.
 const COUNTS: &str =
     "trap 'echo bye; exit 0' TERM; n=0; while :; do n=$((n+1)); echo line $n; sleep 0.01; done";
 

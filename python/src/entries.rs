@@ -21,7 +21,7 @@ pub struct Entries<'py> {
 
 /// How keys get into the dict.
 enum Way {
-    /// None has come yet.
+    /// No key has arrived yet.
     First,
     /// They are in it: it is a copy of a template.
     Like(Like),

@@ -97,12 +97,12 @@ impl Like {
         Some(key.text.bind(py).clone())
     }
 
-    /// Returns whether all keys have come.
+    /// Returns whether all keys have arrived.
     pub fn is_complete(&self) -> bool {
         self.at == self.template.keys.len()
     }
 
-    /// Returns a dict of the entries that have come, and no others.
+    /// Returns a dict of the entries that have arrived, and no others.
     #[cold]
     pub fn entries<'py>(&self, dict: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
         self.template.unused.set(UNUSED);

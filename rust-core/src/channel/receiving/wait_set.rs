@@ -24,8 +24,8 @@ use crate::sys::timer::Timer;
 /// hardware.
 const PAUSE: Duration = Duration::from_micros(4500);
 
-/// Messages that have to come before the timer is used, and again after a short wait in which none came: a
-/// connection for a few calls needs no descriptor for it, and a slow one is woken in vain once in so many
+/// Messages that have to arrive before the timer is used, and again after a short wait in which none came: a
+/// connection for a few calls needs no descriptor for it, and a slow one has one needless wake-up in so many
 /// messages at most.
 const FIRST: u32 = 16;
 

@@ -8,7 +8,7 @@ use crate::message::Message;
 use crate::publish::receive_state::ReceiveState;
 
 impl Subscriber {
-    /// Waits for the next message as [`Subscriber::recv`] does, and returns it with those that have come
+    /// Waits for the next message as [`Subscriber::recv`] does, and returns it with those that have arrived
     /// behind it: at most `max` in all, and one with `delivery="latest"`. An error or a number of missed
     /// messages that is found behind the first message is returned by the next call. A `journal:` counts the
     /// messages as consumed together, with the next call that receives.
