@@ -1614,6 +1614,11 @@ module linkspan_c_interface
          character(kind=c_char), intent(in), optional :: text(*)
          integer(c_int32_t) :: outcome
       end function
+      function c_writer_free(writer) bind(C, name="linkspan_writer_free") result(outcome)
+         import
+         type(c_ptr), value :: writer
+         integer(c_int32_t) :: outcome
+      end function
       function c_writer_put_null(writer, key) bind(C, name="linkspan_writer_put_null") result(outcome)
          import
          type(c_ptr), value :: writer
@@ -1716,11 +1721,6 @@ module linkspan_c_interface
          integer(c_int32_t) :: outcome
       end function
       function c_writer_end(writer) bind(C, name="linkspan_writer_end") result(outcome)
-         import
-         type(c_ptr), value :: writer
-         integer(c_int32_t) :: outcome
-      end function
-      function c_writer_free(writer) bind(C, name="linkspan_writer_free") result(outcome)
          import
          type(c_ptr), value :: writer
          integer(c_int32_t) :: outcome

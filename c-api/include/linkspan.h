@@ -2462,6 +2462,13 @@ linkspan_status linkspan_writer_refuse(struct linkspan_writer *writer,
                                        linkspan_status status,
                                        const char *text);
 
+// Frees the writer. NULL is allowed; a second call for the same writer, and any other use of it, is `InvalidState`: see
+// `linkspan_channel_free`.
+//
+// The caller sees to this:
+// `writer` is NULL or a handle of this library, and no other call uses it.
+linkspan_status linkspan_writer_free(struct linkspan_writer *writer);
+
 // Puts null. Every `linkspan_writer_put_` and `linkspan_writer_begin_` function writes one value: with its
 // key in a map, with `key` NULL in an array and as the whole value.
 //
@@ -2571,13 +2578,6 @@ linkspan_status linkspan_writer_begin_array(struct linkspan_writer *writer, cons
 // The caller sees to this:
 // `writer` is live.
 linkspan_status linkspan_writer_end(struct linkspan_writer *writer);
-
-// Frees the writer. NULL is allowed; a second call for the same writer, and any other use of it, is `InvalidState`: see
-// `linkspan_channel_free`.
-//
-// The caller sees to this:
-// `writer` is NULL or a handle of this library, and no other call uses it.
-linkspan_status linkspan_writer_free(struct linkspan_writer *writer);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -273,6 +273,12 @@ pub(crate) fn timeout(nanoseconds: i64) -> Result<Timeout> {
     }
 }
 
+/// A text as pointer and length, for results; not NUL-terminated.
+pub(crate) fn give_text(text: &str, to: &mut *const c_char, length: &mut usize) {
+    *to = text.as_ptr().cast();
+    *length = text.len();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,9 +5,9 @@ use std::ptr;
 
 use linkspan::{Channel, Role};
 
-use crate::argument::{ask, c_text, handle, make, tell, wait};
+use crate::argument::{ask, c_text, give_text, handle, make, tell, wait};
 use crate::exchange;
-use crate::message::{give_text, linkspan_message};
+use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
 use crate::sized::write_sized;

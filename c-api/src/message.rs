@@ -1,24 +1,26 @@
 //! Messages: reference-counted, built with a cursor or received, read by path or with a walk.
 
+// Those with functions of C come in the order of the header.
+pub mod references;
+
+pub mod origin;
+
+mod build;
+mod read;
+mod state;
+
 use std::cell::Cell;
-use std::ffi::c_char;
 use std::ops::Deref;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use linkspan::codec::{EncodeOptions, FlatMap, FlatMapBuilder, FlatValue};
-use linkspan::value::{Keys, Sink, Source};
-use linkspan::{Encoding, Error, ErrorKind, Event, Limits, Message, Request, Result, Value, codec};
+use linkspan::{Error, ErrorKind, Event, Message, Result, Value};
 
-use crate::argument::{handle, make, out, tell};
+pub(crate) use self::state::State;
+use crate::argument::handle;
 use crate::array::Aligned;
-use crate::encoding::linkspan_encoding;
-use crate::error::guard;
 use crate::life::{Checked, Shells, released};
-use crate::sized::write_sized;
-use crate::status::linkspan_status;
-use crate::tape::Tape;
 use crate::tree::Tree;
 
 /// A message: one value, and for a received message also its origin.
@@ -34,9 +36,6 @@ pub struct linkspan_message {
     /// Created by the first read that needs it.
     aligned: OnceLock<Mutex<Aligned>>,
 }
-
-/// The encoding of values that are kept encoded.
-const HELD: Encoding = Encoding::Cbor;
 
 thread_local! {
     /// The cleared state of the last self-built message that this thread released; the next message reuses
@@ -132,128 +131,13 @@ impl Drop for Reference {
     }
 }
 
-/// An encoded value.
-#[derive(Default)]
-pub(crate) struct Encoded {
-    bytes: Vec<u8>,
-    /// Whether a different placement of arrays changes the bytes.
-    has_arrays: bool,
-    value: OnceLock<Value>,
-}
-
-/// The content of a message.
-pub(crate) enum State {
-    /// A short map of scalars that is being built, in CBOR, and its tree once one was needed. Null while it
-    /// has no entry.
-    Flat(FlatMapBuilder, OnceLock<Value>),
-    /// Any other value that is being built or was decoded.
-    Tree(Tree),
-    /// A value from a writer, and its tree once one was needed.
-    Written(Box<Tape>, OnceLock<Value>),
-    /// A value encoded from a struct, and its tree once one was needed.
-    Encoded(Encoded),
-    /// A received message.
-    Received(Message),
-    /// A request that waits for its reply.
-    Request(Request),
-}
-
-static NULL: Value = Value::Null;
-
-impl State {
-    /// An empty value to build.
-    const fn empty() -> State {
-        State::Flat(FlatMapBuilder::new(), OnceLock::new())
-    }
-
-    /// Makes it an empty value to build, and keeps the memory.
-    fn clear(&mut self) {
-        match self {
-            State::Flat(map, value) => {
-                map.clear();
-                value.take();
-            }
-            State::Tree(tree) => tree.clear(),
-            other => *other = State::empty(),
-        }
-    }
-
-    /// The tree to build in; `None` for a received or written message. A flat map is converted to a tree.
-    fn tree(&mut self) -> Result<Option<&mut Tree>> {
-        if let State::Flat(map, value) = self {
-            let tree = match value.take() {
-                _ if map.is_empty() => Tree::default(),
-                Some(value) => Tree::begun(value),
-                None => Tree::begun(codec::decode(map.bytes(), HELD)?),
-            };
-            *self = State::Tree(tree);
-        }
-        match self {
-            State::Tree(tree) => Ok(Some(tree)),
-            _ => Ok(None),
-        }
-    }
-
-    /// The value as a flat map, if it is one.
-    #[inline]
-    fn flat(&self) -> Option<FlatMap<'_>> {
-        match self {
-            State::Flat(map, _) => Some(map.map()),
-            State::Received(message) => message.flat(),
-            State::Request(request) => request.message().flat(),
-            State::Tree(_) | State::Written(..) | State::Encoded(_) => None,
-        }
-    }
-
-    fn value(&self) -> Result<&Value> {
-        match self {
-            State::Flat(map, value) => match value.get() {
-                _ if map.is_empty() => Ok(&NULL),
-                Some(value) => Ok(value),
-                None => {
-                    let made = codec::decode(map.bytes(), HELD)?;
-                    Ok(value.get_or_init(|| made))
-                }
-            },
-            State::Tree(tree) => Ok(tree.so_far()),
-            State::Written(tape, value) => match value.get() {
-                Some(value) => Ok(value),
-                None => {
-                    let made = tape.value()?;
-                    Ok(value.get_or_init(|| made))
-                }
-            },
-            State::Encoded(encoded) => match encoded.value.get() {
-                Some(value) => Ok(value),
-                None => {
-                    let made = codec::decode(&encoded.bytes, HELD)?;
-                    Ok(encoded.value.get_or_init(|| made))
-                }
-            },
-            State::Received(message) => message.value(),
-            State::Request(request) => request.value(),
-        }
-    }
-
-    /// The value, if it is complete.
-    fn whole(&self) -> Result<&Value> {
-        match self {
-            State::Tree(tree) => tree.whole(),
-            arrived => arrived.value(),
-        }
-    }
-
-    /// The received message, if it is one.
-    fn arrived(&self) -> Option<&Message> {
-        match self {
-            State::Flat(..) | State::Tree(_) | State::Written(..) | State::Encoded(_) => None,
-            State::Received(message) => Some(message),
-            State::Request(request) => Some(request.message()),
-        }
-    }
-}
-
 impl linkspan_message {
+    /// Creates a message whose value is null, to build in; it reuses the memory of the last one.
+    fn empty() -> *mut linkspan_message {
+        let state = SPARE.try_with(|spare| spare.replace(State::empty())).unwrap_or_else(|_| State::empty());
+        linkspan_message::give(state)
+    }
+
     /// Creates a message from a value.
     pub(crate) fn of(value: Value) -> *mut linkspan_message {
         linkspan_message::give(State::Tree(Tree::of(value)))
@@ -324,146 +208,6 @@ impl linkspan_message {
         })
     }
 
-    /// The tree that is being built.
-    pub(crate) fn build(&self, what: impl FnOnce(&mut Tree) -> Result<()>) -> Result<()> {
-        let mut state = self.change()?;
-        self.forget_aligned();
-        if let Some(tree) = state.tree()? {
-            return what(tree);
-        }
-        let text = match &*state {
-            State::Written(..) | State::Encoded(_) => {
-                "a message that a writer wrote cannot be changed; call linkspan_message_clear first"
-            }
-            _ => "a received message cannot be changed; call linkspan_message_clear first",
-        };
-        Err(Error::new(ErrorKind::InvalidState, text))
-    }
-
-    /// Puts a value of a flat map under a key; false if the message is not flat, or would not be flat with
-    /// it.
-    #[inline]
-    pub(crate) fn put_flat(&self, key: &str, flat: FlatValue<'_>) -> Result<bool> {
-        let mut state = self.change()?;
-        if let State::Tree(tree) = &*state
-            && tree.is_unused()
-        {
-            *state = State::empty();
-        }
-        let State::Flat(map, value) = &mut *state else { return Ok(false) };
-        let is_put = map.put(key, flat);
-        if is_put && value.get().is_some() {
-            value.take();
-        }
-        Ok(is_put)
-    }
-
-    /// Makes a tape the value; `tape` gets the tape of the previous value, to be reused.
-    pub(crate) fn take_tape(&self, tape: &mut Tape) -> Result<()> {
-        let mut state = self.change()?;
-        self.forget_aligned();
-        if let State::Written(there, value) = &mut *state {
-            std::mem::swap(&mut **there, tape);
-            value.take();
-        } else {
-            *state = State::Written(Box::new(std::mem::take(tape)), OnceLock::new());
-        }
-        Ok(())
-    }
-
-    /// Makes a struct the value, encoded; the memory of the previous value is reused.
-    pub(crate) fn take_record(&self, from: &impl Source, keys: Keys, has_arrays: bool) -> Result<()> {
-        let mut state = self.change()?;
-        self.forget_aligned();
-        let mut bytes = match &mut *state {
-            State::Encoded(encoded) => std::mem::take(&mut encoded.bytes),
-            _ => Vec::with_capacity(256),
-        };
-        bytes.clear();
-        let done = codec::encode_into(from, HELD, &EncodeOptions::default().with_keys(keys), &mut bytes);
-        *state = match done {
-            Ok(()) => State::Encoded(Encoded { bytes, has_arrays, value: OnceLock::new() }),
-            Err(_) => State::empty(),
-        };
-        done
-    }
-
-    /// Sends the value to a sink without a tree; a received message is checked as its channel requires.
-    pub(crate) fn send_into<S: Sink>(&self, mut sink: S) -> Result<S> {
-        let state = self.read_state();
-        match (&*state, state.arrived()) {
-            (_, Some(message)) => message.walk_into(sink),
-            (State::Encoded(encoded), _) => {
-                codec::decode_into(&encoded.bytes, HELD, &Limits::default(), sink)
-            }
-            (State::Written(tape, _), _) => tape.walk(&mut sink).map(|()| sink),
-            (other, _) => other.whole()?.walk(&mut sink).map(|()| sink),
-        }
-    }
-
-    /// Records the value without a tree; a received message is checked as its channel requires.
-    pub(crate) fn record(&self, tape: &mut Tape) -> Result<()> {
-        let state = self.read_state();
-        match state.arrived() {
-            Some(message) => {
-                tape.record_body(message.body(), |recorder| message.walk_into(recorder).map(|_| ()))
-            }
-            None => {
-                drop(state);
-                tape.record(self)
-            }
-        }
-    }
-
-    /// Reads the value.
-    pub(crate) fn look<T>(&self, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
-        what(self.read_state().value()?)
-    }
-
-    /// Reads the value at a path; errors name the path.
-    pub(crate) fn look_at<T>(&self, path: &str, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
-        self.look(|root| what(root.at(path)?).map_err(|e| e.with_path(path)))
-    }
-
-    /// Reads the scalar at a path without a tree, if it is in a flat map; `None` if it is not, or if `what`
-    /// refuses it.
-    #[inline]
-    pub(crate) fn look_flat<T>(
-        &self,
-        path: &str,
-        what: impl FnOnce(FlatValue<'_>) -> Option<T>,
-    ) -> Option<T> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        what(state.flat()?.get(path)?)
-    }
-
-    /// Copies the whole value.
-    pub(crate) fn copy(&self) -> Result<Value> {
-        self.read_state().whole().cloned()
-    }
-
-    /// Reads the received message; `InvalidState` for one that was built here.
-    pub(crate) fn with_arrived<T>(&self, what: impl FnOnce(&Message) -> Result<T>) -> Result<T> {
-        match self.read_state().arrived() {
-            Some(message) => what(message),
-            None => Err(Error::new(
-                ErrorKind::InvalidState,
-                "this message was built by the program and not received",
-            )),
-        }
-    }
-
-    /// Reads the server's request; `InvalidState` for any other message.
-    pub(crate) fn with_request<T>(&self, what: impl FnOnce(&Request) -> Result<T>) -> Result<T> {
-        match &*self.read_state() {
-            State::Request(request) => what(request),
-            _ => Err(Error::new(
-                ErrorKind::InvalidState,
-                "this message is not a request from linkspan_server_next",
-            )),
-        }
-    }
-
     /// Copies of array data that was not aligned for its element type.
     pub(crate) fn aligned(&self) -> std::sync::MutexGuard<'_, Aligned> {
         self.aligned.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
@@ -475,188 +219,4 @@ impl linkspan_message {
             aligned.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
-}
-
-impl Source for linkspan_message {
-    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
-        match &*self.read_state() {
-            State::Flat(map, value) if value.get().is_none() && !map.is_empty() => {
-                codec::decode_into(map.bytes(), HELD, &Limits::default(), sink).map(drop)
-            }
-            State::Written(tape, _) => tape.walk(sink),
-            State::Encoded(encoded) if encoded.value.get().is_none() => {
-                codec::decode_into(&encoded.bytes, HELD, &Limits::default(), sink).map(drop)
-            }
-            state => state.whole()?.walk(sink),
-        }
-    }
-    fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
-        match &*self.read_state() {
-            State::Flat(map, _) if !map.is_empty() => {
-                out.extend_from_slice(map.bytes());
-                true
-            }
-            State::Encoded(encoded) if !encoded.has_arrays => {
-                out.extend_from_slice(&encoded.bytes);
-                true
-            }
-            _ => false,
-        }
-    }
-    fn size_hint(&self) -> usize {
-        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
-            State::Flat(map, _) => map.bytes().len(),
-            State::Encoded(encoded) => encoded.bytes.len(),
-            _ => 0,
-        }
-    }
-}
-
-/// Creates an empty message, whose value is null until something is put into it. Release it with
-/// `linkspan_message_release`.
-///
-/// # Safety
-/// `message` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_message) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        make(message, || {
-            let state =
-                SPARE.try_with(|spare| spare.replace(State::empty())).unwrap_or_else(|_| State::empty());
-            Ok(linkspan_message::give(state))
-        })
-    }
-}
-
-/// Adds a reference, which needs its own `linkspan_message_release`.
-///
-/// # Safety
-/// `message` is a live message.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_message_retain(message: *mut linkspan_message) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    guard(|| unsafe {
-        // The caller has it.
-        std::mem::forget(Reference::to(message)?);
-        Ok(())
-    })
-}
-
-/// Removes a reference; the last one frees the message and ends all views into it. NULL is allowed.
-///
-/// A request that was neither replied to nor failed is answered `Remote` by its last release.
-///
-/// A release without a reference left, and any other use of such a message, returns `InvalidState` as long as
-/// no more than 64 other messages have been released since. After that the pointer is invalid like any freed
-/// pointer.
-///
-/// # Safety
-/// `message` is NULL or a message of this library, one of whose references belongs to the caller.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_message_release(message: *mut linkspan_message) -> linkspan_status {
-    guard(|| {
-        if message.is_null() {
-            return Ok(());
-        }
-        // SAFETY: as the caller promises.
-        unsafe { Reference::give_back(message) }
-    })
-}
-
-/// Clears the message, to build another value in it. A received message becomes an empty one of the program's
-/// own.
-///
-/// # Safety
-/// `message` is a live message.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_message_clear(message: *mut linkspan_message) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        tell(message, |message| {
-            let mut state = message.change()?;
-            message.forget_aligned();
-            state.clear();
-            Ok(())
-        })
-    }
-}
-
-/// A text as pointer and length, for results; not NUL-terminated.
-pub(crate) fn give_text(text: &str, to: &mut *const c_char, length: &mut usize) {
-    *to = text.as_ptr().cast();
-    *length = text.len();
-}
-
-/// The origin of a message. Begin with `linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;`.
-#[repr(C)]
-pub struct linkspan_message_info {
-    /// `sizeof(linkspan_message_info)`.
-    pub size: usize,
-    /// Its number in the sender's session, from 1.
-    pub sequence: u64,
-    /// When it was sent: nanoseconds since 1970-01-01T00:00:00Z.
-    pub sent: i64,
-    /// How many messages were missed directly before it.
-    pub missed: u64,
-    /// The encoding of its body.
-    pub encoding: linkspan_encoding,
-    /// Whether the sender waits for a reply.
-    pub is_request: bool,
-    /// The sender: a view, not NUL-terminated.
-    pub source: *const c_char,
-    /// Its length in bytes.
-    pub source_length: usize,
-}
-
-/// Gets the origin of a message; `InvalidState` for one that was built or decoded here.
-///
-/// # Safety
-/// `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_message_get_info(
-    message: *const linkspan_message,
-    info: *mut linkspan_message_info,
-) -> linkspan_status {
-    // SAFETY: as the caller promises; the struct is NULL or has its size set.
-    let look = |arrived: &Message| unsafe {
-        let mut full = linkspan_message_info {
-            size: 0,
-            sequence: arrived.sequence(),
-            sent: arrived.sent().nanoseconds(),
-            missed: arrived.missed(),
-            encoding: arrived.encoding() as linkspan_encoding,
-            is_request: arrived.is_request(),
-            source: ptr::null(),
-            source_length: 0,
-        };
-        give_text(arrived.source(), &mut full.source, &mut full.source_length);
-        write_sized(info, full);
-        Ok(())
-    };
-    // SAFETY: as the caller promises.
-    unsafe { tell(message, |message| message.with_arrived(look)) }
-}
-
-/// Gets the encoded value as it was received: a view. `InvalidState` for a message that was built or decoded
-/// here. If long arrays of the value lie in shared memory of the sender, the first call copies everything
-/// into one block, which the message keeps.
-///
-/// # Safety
-/// `message` is a live message, the results may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_message_get_body(
-    message: *const linkspan_message,
-    body: *mut *const u8,
-    length: *mut usize,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    guard(|| unsafe {
-        let (to, length) = (out(body)?, out(length)?);
-        handle(message)?.with_arrived(|arrived| {
-            let body = arrived.body();
-            (*to, *length) = (body.as_ptr(), body.len());
-            Ok(())
-        })
-    })
 }

@@ -5,10 +5,10 @@ use std::ffi::c_char;
 use linkspan::codec::FlatValue;
 use linkspan::{BigInt, Error, ErrorKind, Result, Value};
 
-use crate::argument::{Nothing, ask, c_text, handle, out};
+use crate::argument::{Nothing, ask, c_text, give_text, handle, out};
 use crate::array::linkspan_array;
 use crate::error::guard;
-use crate::message::{give_text, linkspan_message};
+use crate::message::linkspan_message;
 use crate::status::{LINKSPAN_OK, linkspan_status};
 
 impl Nothing for linkspan_array {

@@ -6,10 +6,10 @@ use std::ptr;
 
 use linkspan::{Error, ErrorKind, Value};
 
-use crate::argument::{c_text, handle, make};
+use crate::argument::{c_text, give_text, handle, make};
 use crate::array::linkspan_array;
 use crate::error::guard;
-use crate::message::{Reference, give_text, linkspan_message};
+use crate::message::{Reference, linkspan_message};
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::read::{LINKSPAN_TYPE_NULL, count_of, linkspan_type, type_of};
 use crate::sized::write_sized;

@@ -5,7 +5,8 @@ use std::ffi::c_void;
 use super::layout::{Fields, Kind, Layout};
 use super::lent::number;
 use crate::array::linkspan_array;
-use crate::message::{linkspan_message, linkspan_message_release};
+use crate::message::linkspan_message;
+use crate::message::references::linkspan_message_release;
 
 /// Frees the memory behind the pointer at `at`.
 ///

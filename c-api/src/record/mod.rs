@@ -36,7 +36,7 @@ use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::reader::{self, linkspan_reader};
 use crate::status::linkspan_status;
-use crate::writer::{self, linkspan_writer};
+use crate::writer::{linkspan_writer, put::put_source};
 
 pub use access::linkspan_record_access;
 pub use table::*;
@@ -280,7 +280,7 @@ pub unsafe extern "C" fn linkspan_writer_put_record(
     from: *const c_void,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { writer::put_source(writer, key, || lend(layout(record)?, from)) }
+    unsafe { put_source(writer, key, || lend(layout(record)?, from)) }
 }
 
 /// Reads the next value of a reader into a struct, as `linkspan_record_get` does.

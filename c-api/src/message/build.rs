@@ -1,0 +1,78 @@
+//! Changes of a message's value: puts, and whole values from a writer or a struct.
+
+use std::sync::OnceLock;
+
+use linkspan::codec::{EncodeOptions, FlatValue};
+use linkspan::value::{Keys, Source};
+use linkspan::{Error, ErrorKind, Result, codec};
+
+use super::linkspan_message;
+use super::state::{Encoded, HELD, State};
+use crate::tape::Tape;
+use crate::tree::Tree;
+
+impl linkspan_message {
+    /// The tree that is being built.
+    pub(crate) fn build(&self, what: impl FnOnce(&mut Tree) -> Result<()>) -> Result<()> {
+        let mut state = self.change()?;
+        self.forget_aligned();
+        if let Some(tree) = state.tree()? {
+            return what(tree);
+        }
+        let text = match &*state {
+            State::Written(..) | State::Encoded(_) => {
+                "a message that a writer wrote cannot be changed; call linkspan_message_clear first"
+            }
+            _ => "a received message cannot be changed; call linkspan_message_clear first",
+        };
+        Err(Error::new(ErrorKind::InvalidState, text))
+    }
+
+    /// Puts a value of a flat map under a key; false if the message is not flat, or would not be flat with
+    /// it.
+    #[inline]
+    pub(crate) fn put_flat(&self, key: &str, flat: FlatValue<'_>) -> Result<bool> {
+        let mut state = self.change()?;
+        if let State::Tree(tree) = &*state
+            && tree.is_unused()
+        {
+            *state = State::empty();
+        }
+        let State::Flat(map, value) = &mut *state else { return Ok(false) };
+        let is_put = map.put(key, flat);
+        if is_put && value.get().is_some() {
+            value.take();
+        }
+        Ok(is_put)
+    }
+
+    /// Makes a tape the value; `tape` gets the tape of the previous value, to be reused.
+    pub(crate) fn take_tape(&self, tape: &mut Tape) -> Result<()> {
+        let mut state = self.change()?;
+        self.forget_aligned();
+        if let State::Written(there, value) = &mut *state {
+            std::mem::swap(&mut **there, tape);
+            value.take();
+        } else {
+            *state = State::Written(Box::new(std::mem::take(tape)), OnceLock::new());
+        }
+        Ok(())
+    }
+
+    /// Makes a struct the value, encoded; the memory of the previous value is reused.
+    pub(crate) fn take_record(&self, from: &impl Source, keys: Keys, has_arrays: bool) -> Result<()> {
+        let mut state = self.change()?;
+        self.forget_aligned();
+        let mut bytes = match &mut *state {
+            State::Encoded(encoded) => std::mem::take(&mut encoded.bytes),
+            _ => Vec::with_capacity(256),
+        };
+        bytes.clear();
+        let done = codec::encode_into(from, HELD, &EncodeOptions::default().with_keys(keys), &mut bytes);
+        *state = match done {
+            Ok(()) => State::Encoded(Encoded { bytes, has_arrays, value: OnceLock::new() }),
+            Err(_) => State::empty(),
+        };
+        done
+    }
+}

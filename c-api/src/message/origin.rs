@@ -1,0 +1,84 @@
+//! The origin of a received message, and its encoded body.
+
+use super::linkspan_message;
+use crate::argument::{give_text, handle, out, tell};
+use crate::encoding::linkspan_encoding;
+use crate::error::guard;
+use crate::sized::write_sized;
+use crate::status::linkspan_status;
+use linkspan::Message;
+use std::ffi::c_char;
+use std::ptr;
+
+/// The origin of a message. Begin with `linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;`.
+#[repr(C)]
+pub struct linkspan_message_info {
+    /// `sizeof(linkspan_message_info)`.
+    pub size: usize,
+    /// Its number in the sender's session, from 1.
+    pub sequence: u64,
+    /// When it was sent: nanoseconds since 1970-01-01T00:00:00Z.
+    pub sent: i64,
+    /// How many messages were missed directly before it.
+    pub missed: u64,
+    /// The encoding of its body.
+    pub encoding: linkspan_encoding,
+    /// Whether the sender waits for a reply.
+    pub is_request: bool,
+    /// The sender: a view, not NUL-terminated.
+    pub source: *const c_char,
+    /// Its length in bytes.
+    pub source_length: usize,
+}
+
+/// Gets the origin of a message; `InvalidState` for one that was built or decoded here.
+///
+/// # Safety
+/// `message` is a live message, `info` points to a `linkspan_message_info` whose `size` is set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_get_info(
+    message: *const linkspan_message,
+    info: *mut linkspan_message_info,
+) -> linkspan_status {
+    // SAFETY: as the caller promises; the struct is NULL or has its size set.
+    let look = |arrived: &Message| unsafe {
+        let mut full = linkspan_message_info {
+            size: 0,
+            sequence: arrived.sequence(),
+            sent: arrived.sent().nanoseconds(),
+            missed: arrived.missed(),
+            encoding: arrived.encoding() as linkspan_encoding,
+            is_request: arrived.is_request(),
+            source: ptr::null(),
+            source_length: 0,
+        };
+        give_text(arrived.source(), &mut full.source, &mut full.source_length);
+        write_sized(info, full);
+        Ok(())
+    };
+    // SAFETY: as the caller promises.
+    unsafe { tell(message, |message| message.with_arrived(look)) }
+}
+
+/// Gets the encoded value as it was received: a view. `InvalidState` for a message that was built or decoded
+/// here. If long arrays of the value lie in shared memory of the sender, the first call copies everything
+/// into one block, which the message keeps.
+///
+/// # Safety
+/// `message` is a live message, the results may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_get_body(
+    message: *const linkspan_message,
+    body: *mut *const u8,
+    length: *mut usize,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let (to, length) = (out(body)?, out(length)?);
+        handle(message)?.with_arrived(|arrived| {
+            let body = arrived.body();
+            (*to, *length) = (body.as_ptr(), body.len());
+            Ok(())
+        })
+    })
+}

@@ -1,0 +1,124 @@
+//! Reading of a message's value, with or without a tree.
+
+use std::sync::PoisonError;
+
+use linkspan::codec::FlatValue;
+use linkspan::value::{Sink, Source};
+use linkspan::{Error, ErrorKind, Limits, Message, Request, Result, Value, codec};
+
+use super::linkspan_message;
+use super::state::{HELD, State};
+use crate::tape::Tape;
+
+impl linkspan_message {
+    /// Sends the value to a sink without a tree; a received message is checked as its channel requires.
+    pub(crate) fn send_into<S: Sink>(&self, mut sink: S) -> Result<S> {
+        let state = self.read_state();
+        match (&*state, state.arrived()) {
+            (_, Some(message)) => message.walk_into(sink),
+            (State::Encoded(encoded), _) => {
+                codec::decode_into(&encoded.bytes, HELD, &Limits::default(), sink)
+            }
+            (State::Written(tape, _), _) => tape.walk(&mut sink).map(|()| sink),
+            (other, _) => other.whole()?.walk(&mut sink).map(|()| sink),
+        }
+    }
+
+    /// Records the value without a tree; a received message is checked as its channel requires.
+    pub(crate) fn record(&self, tape: &mut Tape) -> Result<()> {
+        let state = self.read_state();
+        match state.arrived() {
+            Some(message) => {
+                tape.record_body(message.body(), |recorder| message.walk_into(recorder).map(|_| ()))
+            }
+            None => {
+                drop(state);
+                tape.record(self)
+            }
+        }
+    }
+
+    /// Reads the value.
+    pub(crate) fn look<T>(&self, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
+        what(self.read_state().value()?)
+    }
+
+    /// Reads the value at a path; errors name the path.
+    pub(crate) fn look_at<T>(&self, path: &str, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
+        self.look(|root| what(root.at(path)?).map_err(|e| e.with_path(path)))
+    }
+
+    /// Reads the scalar at a path without a tree, if it is in a flat map; `None` if it is not, or if `what`
+    /// refuses it.
+    #[inline]
+    pub(crate) fn look_flat<T>(
+        &self,
+        path: &str,
+        what: impl FnOnce(FlatValue<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        what(state.flat()?.get(path)?)
+    }
+
+    /// Copies the whole value.
+    pub(crate) fn copy(&self) -> Result<Value> {
+        self.read_state().whole().cloned()
+    }
+
+    /// Reads the received message; `InvalidState` for one that was built here.
+    pub(crate) fn with_arrived<T>(&self, what: impl FnOnce(&Message) -> Result<T>) -> Result<T> {
+        match self.read_state().arrived() {
+            Some(message) => what(message),
+            None => Err(Error::new(
+                ErrorKind::InvalidState,
+                "this message was built by the program and not received",
+            )),
+        }
+    }
+
+    /// Reads the server's request; `InvalidState` for any other message.
+    pub(crate) fn with_request<T>(&self, what: impl FnOnce(&Request) -> Result<T>) -> Result<T> {
+        match &*self.read_state() {
+            State::Request(request) => what(request),
+            _ => Err(Error::new(
+                ErrorKind::InvalidState,
+                "this message is not a request from linkspan_server_next",
+            )),
+        }
+    }
+}
+
+impl Source for linkspan_message {
+    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+        match &*self.read_state() {
+            State::Flat(map, value) if value.get().is_none() && !map.is_empty() => {
+                codec::decode_into(map.bytes(), HELD, &Limits::default(), sink).map(drop)
+            }
+            State::Written(tape, _) => tape.walk(sink),
+            State::Encoded(encoded) if encoded.value.get().is_none() => {
+                codec::decode_into(&encoded.bytes, HELD, &Limits::default(), sink).map(drop)
+            }
+            state => state.whole()?.walk(sink),
+        }
+    }
+    fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
+        match &*self.read_state() {
+            State::Flat(map, _) if !map.is_empty() => {
+                out.extend_from_slice(map.bytes());
+                true
+            }
+            State::Encoded(encoded) if !encoded.has_arrays => {
+                out.extend_from_slice(&encoded.bytes);
+                true
+            }
+            _ => false,
+        }
+    }
+    fn size_hint(&self) -> usize {
+        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Flat(map, _) => map.bytes().len(),
+            State::Encoded(encoded) => encoded.bytes.len(),
+            _ => 0,
+        }
+    }
+}

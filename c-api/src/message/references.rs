@@ -1,0 +1,70 @@
+//! The references to a message in C: created, added and released; and the message cleared.
+
+use super::{Reference, linkspan_message};
+use crate::argument::{make, tell};
+use crate::error::guard;
+use crate::status::linkspan_status;
+
+/// Creates an empty message, whose value is null until something is put into it. Release it with
+/// `linkspan_message_release`.
+///
+/// # Safety
+/// `message` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_message) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { make(message, || Ok(linkspan_message::empty())) }
+}
+
+/// Adds a reference, which needs its own `linkspan_message_release`.
+///
+/// # Safety
+/// `message` is a live message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_retain(message: *mut linkspan_message) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        // The caller has it.
+        std::mem::forget(Reference::to(message)?);
+        Ok(())
+    })
+}
+
+/// Removes a reference; the last one frees the message and ends all views into it. NULL is allowed.
+///
+/// A request that was neither replied to nor failed is answered `Remote` by its last release.
+///
+/// A release without a reference left, and any other use of such a message, returns `InvalidState` as long as
+/// no more than 64 other messages have been released since. After that the pointer is invalid like any freed
+/// pointer.
+///
+/// # Safety
+/// `message` is NULL or a message of this library, one of whose references belongs to the caller.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_release(message: *mut linkspan_message) -> linkspan_status {
+    guard(|| {
+        if message.is_null() {
+            return Ok(());
+        }
+        // SAFETY: as the caller promises.
+        unsafe { Reference::give_back(message) }
+    })
+}
+
+/// Clears the message, to build another value in it. A received message becomes an empty one of the program's
+/// own.
+///
+/// # Safety
+/// `message` is a live message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_clear(message: *mut linkspan_message) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        tell(message, |message| {
+            let mut state = message.change()?;
+            message.forget_aligned();
+            state.clear();
+            Ok(())
+        })
+    }
+}

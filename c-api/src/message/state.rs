@@ -1,0 +1,133 @@
+//! The content of a message: a value that is built, written, encoded or received.
+
+use std::sync::OnceLock;
+
+use linkspan::codec::{FlatMap, FlatMapBuilder};
+use linkspan::{Encoding, Message, Request, Result, Value, codec};
+
+use crate::tape::Tape;
+use crate::tree::Tree;
+
+/// The encoding of values that are kept encoded.
+pub(super) const HELD: Encoding = Encoding::Cbor;
+
+/// An encoded value.
+#[derive(Default)]
+pub(crate) struct Encoded {
+    pub(super) bytes: Vec<u8>,
+    /// Whether a different placement of arrays changes the bytes.
+    pub(super) has_arrays: bool,
+    pub(super) value: OnceLock<Value>,
+}
+
+/// The content of a message.
+pub(crate) enum State {
+    /// A short map of scalars that is being built, in CBOR, and its tree once one was needed. Null while it
+    /// has no entry.
+    Flat(FlatMapBuilder, OnceLock<Value>),
+    /// Any other value that is being built or was decoded.
+    Tree(Tree),
+    /// A value from a writer, and its tree once one was needed.
+    Written(Box<Tape>, OnceLock<Value>),
+    /// A value encoded from a struct, and its tree once one was needed.
+    Encoded(Encoded),
+    /// A received message.
+    Received(Message),
+    /// A request that waits for its reply.
+    Request(Request),
+}
+
+static NULL: Value = Value::Null;
+
+impl State {
+    /// An empty value to build.
+    pub(super) const fn empty() -> State {
+        State::Flat(FlatMapBuilder::new(), OnceLock::new())
+    }
+
+    /// Makes it an empty value to build, and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        match self {
+            State::Flat(map, value) => {
+                map.clear();
+                value.take();
+            }
+            State::Tree(tree) => tree.clear(),
+            other => *other = State::empty(),
+        }
+    }
+
+    /// The tree to build in; `None` for a received or written message. A flat map is converted to a tree.
+    pub(super) fn tree(&mut self) -> Result<Option<&mut Tree>> {
+        if let State::Flat(map, value) = self {
+            let tree = match value.take() {
+                _ if map.is_empty() => Tree::default(),
+                Some(value) => Tree::begun(value),
+                None => Tree::begun(codec::decode(map.bytes(), HELD)?),
+            };
+            *self = State::Tree(tree);
+        }
+        match self {
+            State::Tree(tree) => Ok(Some(tree)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The value as a flat map, if it is one.
+    #[inline]
+    pub(super) fn flat(&self) -> Option<FlatMap<'_>> {
+        match self {
+            State::Flat(map, _) => Some(map.map()),
+            State::Received(message) => message.flat(),
+            State::Request(request) => request.message().flat(),
+            State::Tree(_) | State::Written(..) | State::Encoded(_) => None,
+        }
+    }
+
+    pub(super) fn value(&self) -> Result<&Value> {
+        match self {
+            State::Flat(map, value) => match value.get() {
+                _ if map.is_empty() => Ok(&NULL),
+                Some(value) => Ok(value),
+                None => {
+                    let made = codec::decode(map.bytes(), HELD)?;
+                    Ok(value.get_or_init(|| made))
+                }
+            },
+            State::Tree(tree) => Ok(tree.so_far()),
+            State::Written(tape, value) => match value.get() {
+                Some(value) => Ok(value),
+                None => {
+                    let made = tape.value()?;
+                    Ok(value.get_or_init(|| made))
+                }
+            },
+            State::Encoded(encoded) => match encoded.value.get() {
+                Some(value) => Ok(value),
+                None => {
+                    let made = codec::decode(&encoded.bytes, HELD)?;
+                    Ok(encoded.value.get_or_init(|| made))
+                }
+            },
+            State::Received(message) => message.value(),
+            State::Request(request) => request.value(),
+        }
+    }
+
+    /// The value, if it is complete.
+    pub(super) fn whole(&self) -> Result<&Value> {
+        match self {
+            State::Tree(tree) => tree.whole(),
+            arrived => arrived.value(),
+        }
+    }
+
+    /// The received message, if it is one.
+    pub(super) fn arrived(&self) -> Option<&Message> {
+        match self {
+            State::Flat(..) | State::Tree(_) | State::Written(..) | State::Encoded(_) => None,
+            State::Received(message) => Some(message),
+            State::Request(request) => Some(request.message()),
+        }
+    }
+}
