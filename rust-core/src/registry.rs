@@ -7,114 +7,30 @@
 //! bounds what such processes cost in all. Stale files of this user's dead processes are removed on the way
 //! (`transport::sweep`).
 
+mod cleaning;
+mod listed;
+mod places;
+mod query;
 mod schemas;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::channel::handshake::{self, Hello};
-use crate::channel::pattern::Pattern;
-use crate::channel::schema_negotiation::stored;
-use crate::deadline::{Deadline, Waiting};
+use self::places::{Found, places, places_in_state_directory};
+use self::query::{ANSWER_TIMEOUT, SHORT_TIMEOUT, TimeoutBudget, query_name, read_files};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::directory::{Directory, state_path};
-use crate::sys::peer::{self, Credentials};
-use crate::sys::socket::Carries;
+use crate::sys::directory::Directory;
 use crate::sys::thread;
-use crate::sys::user;
 use crate::transport::driver::ListingSource;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::hello::Call;
-use crate::transport::kind::{Names, Transport};
-use crate::transport::place::{self, Place};
+use crate::transport::place::Place;
 use crate::transport::store::History;
-use crate::transport::{origin, owner, sweep, table};
-use crate::value::Value;
 
+pub use cleaning::{Cleaned, clean};
+pub use listed::Listed;
+pub(crate) use places::named;
 pub use schemas::{reply_schema, schema, schema_of, schemas};
 
-/// A name that a living process holds, and what that process reports.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Listed {
-    /// The endpoint, with its transport.
-    pub endpoint: String,
-    /// The pattern of the name: `channel`, `request`, `publish` or `controller`.
-    pub pattern: Option<&'static str>,
-    /// The process that holds it.
-    pub pid: Option<u32>,
-    /// The machine that the name belongs to, if it stands for a name of another machine.
-    pub machine: Option<String>,
-    /// A publisher's incarnation, which its messages carry; for a journal, the random number that it
-    /// got when it was created.
-    pub incarnation: Option<u64>,
-    /// The `client_id`, else the name of the program.
-    pub program: Option<String>,
-    /// The name of the user, else its number.
-    pub user: Option<String>,
-    /// The encoding of values.
-    pub encoding: Option<String>,
-    /// Messages sent and received so far.
-    pub messages: Option<u64>,
-    /// Clients or subscribers that are connected.
-    pub peers: Option<u64>,
-    /// How many messages the slowest subscriber has not read; for a spool, how many wait for its
-    /// server.
-    pub behind: Option<u64>,
-    /// Messages that were kept for disconnected clients and are lost because the bounds were
-    /// reached.
-    pub forgotten: Option<u64>,
-    /// The name and version of the schema at the endpoint.
-    pub schema: Option<String>,
-    /// The name and version of the schema of replies.
-    pub reply_schema: Option<String>,
-    /// The last report of a caller whose schema does not fit: its program, and the differences.
-    pub mismatch: Option<String>,
-    /// The named readers of a journal, each with the number of messages that it has not consumed.
-    pub consumers: Vec<(String, u64)>,
-    /// Why nothing else is known: not permitted, or no answer.
-    pub problem: Option<Error>,
-}
-
-impl Listed {
-    /// Returns the same as a map, with null for unknown values.
-    pub fn to_value(&self) -> Value {
-        Value::map([
-            ("endpoint", Value::from(self.endpoint.as_str())),
-            ("pattern", self.pattern.map(str::to_owned).into()),
-            ("machine", self.machine.clone().into()),
-            ("pid", self.pid.into()),
-            ("program", self.program.clone().into()),
-            ("user", self.user.clone().into()),
-            ("encoding", self.encoding.clone().into()),
-            ("messages", self.messages.into()),
-            ("peers", self.peers.into()),
-            ("behind", self.behind.into()),
-            ("forgotten", self.forgotten.into()),
-            ("schema", self.schema.clone().into()),
-            ("reply_schema", self.reply_schema.clone().into()),
-            ("mismatch", self.mismatch.clone().into()),
-            (
-                "consumers",
-                Value::Map(self.consumers.iter().map(|(name, n)| (name.clone(), (*n).into())).collect()),
-            ),
-            ("problem", self.problem.as_ref().map(|e| format!("{}: {}", e.kind(), e.text())).into()),
-        ])
-    }
-}
-
-/// How long a listing waits for the end of a connection to a process that is ending.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(10);
-/// After this time without an answer a listener is listed as `Stalled`.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
-/// After a thread has waited this long for listeners without an answer, each further one gets
-/// [`SHORT_TIMEOUT`], so that many silent listeners do not delay a listing and the names behind
-/// them.
-const FULL_TIMEOUT_BUDGET: Duration = Duration::from_secs(3);
-/// The time for each listener after that.
-const SHORT_TIMEOUT: Duration = Duration::from_millis(20);
 /// The total time that a thread spends on querying those again that had the short time and did not answer.
 const RETRY_BUDGET: Duration = Duration::from_secs(1);
 /// Threads that query at the same time, at most.
@@ -168,14 +84,6 @@ pub fn list() -> Result<Vec<Listed>> {
     examine_all(&places)
 }
 
-/// A name in a directory, at the time the directory was read.
-struct Found {
-    endpoint: Endpoint,
-    place: Place,
-    /// Whether a temporary file exists for the name, which a dead process may have left.
-    has_temporary: bool,
-}
-
 /// Examines all names in parallel; sorted by endpoint.
 fn examine_all(places: &[Found]) -> Result<Vec<Listed>> {
     let next = AtomicUsize::new(0);
@@ -223,363 +131,12 @@ fn examine_all(places: &[Found]) -> Result<Vec<Listed>> {
     Ok(listed)
 }
 
-/// The result of [`clean`].
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Cleaned {
-    /// The endpoints of which everything that was left is removed.
-    pub removed: Vec<String>,
-    /// The endpoints that still exist, such as a spool with messages, and beside which stale files
-    /// were removed.
-    pub tidied: Vec<String>,
-    /// The endpoints of which something is left, and why: it belongs to another user, or could not
-    /// be removed.
-    pub left: Vec<(String, Error)>,
-}
-
-/// Removes stale files of this user's dead processes in the runtime directory. Files of other users
-/// stay and are reported, also for root.
-pub fn clean() -> Result<Cleaned> {
-    let mut cleaned = Cleaned::default();
-    let spools = places_in_state_directory()?
-        .into_iter()
-        .filter(|found| found.endpoint.transport().names() == Names::RuntimeOrState);
-    for Found { endpoint, place, has_temporary } in places()?.into_iter().chain(spools) {
-        let endpoint = endpoint.to_string();
-        match sweep::clean(&place, has_temporary) {
-            Ok(swept) => {
-                cleaned.left.extend(swept.remaining.into_iter().map(|why| (endpoint.clone(), why)));
-                if swept.any {
-                    // A file that cannot be examined counts as existing.
-                    let is_there =
-                        place.directory.beneath().facts(&place.file).map_or(true, |it| it.is_some())
-                            || place.is_claimed().unwrap_or(true);
-                    let list = if is_there { &mut cleaned.tidied } else { &mut cleaned.removed };
-                    list.push(endpoint);
-                }
-            }
-            Err(e) => cleaned.left.push((endpoint, e)),
-        }
-    }
-    Ok(cleaned)
-}
-
-/// The names, or beginnings of names, in the runtime directory.
-fn places() -> Result<Vec<Found>> {
-    places_in(Directory::runtime()?, |transport| transport.names() != Names::State)
-}
-
-/// The journals and spools in the state directory, which is not created for that.
-fn places_in_state_directory() -> Result<Vec<Found>> {
-    // Without that directory there are neither.
-    if !state_path().is_ok_and(|(path, _)| path.is_dir()) {
-        return Ok(Vec::new());
-    }
-    match Directory::state() {
-        // The doctor reports a directory of another user.
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(Vec::new()),
-        directory => places_in(directory?, |transport| transport.names() != Names::Runtime),
-    }
-}
-
-/// The names in a directory whose transport is `wanted`.
-fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<Found>> {
-    let directory = Arc::new(directory);
-    // Each name, with whether it has a temporary file.
-    let mut files: BTreeMap<String, bool> = BTreeMap::new();
-    for file in directory.names()? {
-        *files.entry(named(&file).to_owned()).or_default() |= place::of_temporary(&file).is_some();
-    }
-    let found = |(file, has_temporary): (String, bool)| {
-        let endpoint = Endpoint::from_file_name(&file)?;
-        Some(Found { endpoint, place: Place { directory: directory.clone(), file }, has_temporary })
-    };
-    Ok(files.into_iter().filter_map(found).filter(|found| wanted(found.endpoint.transport())).collect())
-}
-
-/// Returns the name that a file belongs to: its own, or that of the temporary file or record beside
-/// it.
-pub(crate) fn named(file: &str) -> &str {
-    let file = place::of_temporary(file).unwrap_or(file);
-    let file = owner::file_of_record(file).unwrap_or(file);
-    table::name_of(file)
-}
-
-/// Returns whether a process holds the name, and the obstacle to finding out, or to removing stale files. If
-/// even the lock may not be read, the listener is queried.
-fn is_live(Found { place, has_temporary, .. }: &Found) -> (bool, Option<Error>) {
-    let live = match place.is_claimed() {
-        Ok(live) => live,
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => return (true, None),
-        Err(e) => return (true, Some(e)),
-    };
-    match sweep::sweep(place, *has_temporary) {
-        // Another user may remove what this one may not.
-        Err(e) if e.kind() == ErrorKind::PermissionDenied && e.errno().is_some() => (live, None),
-        Err(e) => (live, Some(e)),
-        Ok(swept) => (live, swept.remaining.into_iter().next()),
-    }
-}
-
-/// The time that one thread has spent on listeners that did not answer.
-#[derive(Default)]
-struct TimeoutBudget {
-    spent: Duration,
-    /// Whether the last one had the short time and did not answer.
-    shortened: bool,
-    /// The time for each in the second round.
-    timeout: Option<Duration>,
-}
-
-impl TimeoutBudget {
-    /// The time that the next listener gets.
-    fn timeout(&self) -> Duration {
-        let first = if self.spent < FULL_TIMEOUT_BUDGET { ANSWER_TIMEOUT } else { SHORT_TIMEOUT };
-        self.timeout.unwrap_or(first)
-    }
-}
-
-/// Returns the state of a name that a process holds, or of files of another user there.
-fn query_name(found: &Found, budget: &mut TimeoutBudget) -> Option<Listed> {
-    let Found { endpoint, place, .. } = found;
-    // A socket is queried first: a process that answers lives, and nothing of it is stale. Reading its lock
-    // costs more, because the kernel goes through all locks of the directory: the cost would be quadratic in
-    // the number of names.
-    let is_socket = endpoint.transport().driver().listing_source() == ListingSource::Socket;
-    let first = is_socket.then(|| query(endpoint, place, budget));
-    if let Some(Ok(Some((listed_name, Reached::Answer)))) = first {
-        return Some(listed_name);
-    }
-    let (live, problem) = is_live(found);
-    // A process may live although its lock cannot be read.
-    let is_queried =
-        live || is_socket && problem.is_some() && place.is_answered(DISCONNECT_TIMEOUT).unwrap_or(false);
-    let queried = match first {
-        _ if !is_queried => Ok(None),
-        Some(first) => first,
-        None => query(endpoint, place, budget),
-    }
-    .map(|listed_name| listed_name.map(|(listed, _)| listed));
-    if let (false, Ok(Some(listed_name))) = (live, &queried) {
-        return Some(listed_name.clone());
-    }
-    let mut listed = match (queried, &problem) {
-        (Ok(None), None) => return None,
-        (Ok(queried), _) => queried.unwrap_or_else(|| unanswered(endpoint)),
-        (Err(e), _) => Listed { problem: Some(e), ..unanswered(endpoint) },
-    };
-    listed.problem = listed.problem.or(problem);
-    Some(listed)
-}
-
-/// Returns the information in the files of a store, whether a process holds the name or not. `owned` is
-/// whether a process may hold it.
-fn read_files(found: &Found, owned: bool) -> Option<Listed> {
-    let Found { endpoint, place, .. } = found;
-    let can = endpoint.transport().capabilities();
-    let mut listed = unanswered(endpoint);
-    listed.pattern = can.store.then(|| Pattern::Publish.name());
-    let mut live = false;
-    if owned {
-        (live, listed.problem) = is_live(found);
-    }
-    if live {
-        listed.read_record(place);
-    }
-    match endpoint.transport().driver().listing(place) {
-        Ok(None) if !live && listed.problem.is_none() => return None,
-        Ok(None) => {}
-        Ok(Some(there)) => {
-            if owned {
-                listed.read_stored(place);
-                match origin::read(place) {
-                    Ok(origin) => listed.machine = origin.map(|origin| origin.machine),
-                    Err(e) => listed.problem = listed.problem.or(Some(e)),
-                }
-            }
-            if let Some(uid) = there.uid {
-                listed.user.get_or_insert_with(|| user_name(uid));
-            }
-            listed.program = there.source.or(listed.program);
-            listed.encoding = there.encoding.map(|encoding| encoding.name().to_owned()).or(listed.encoding);
-            (listed.messages, listed.incarnation) = (there.messages, there.identity);
-            listed.behind = there.waiting;
-            if let Some(consumers) = there.consumers {
-                listed.peers = Some(consumers.iter().filter(|one| one.live).count() as u64);
-                listed.behind = consumers.iter().map(|one| one.behind).max();
-                listed.consumers = consumers.into_iter().map(|one| (one.name, one.behind)).collect();
-            }
-        }
-        Err(e) => listed.problem = listed.problem.or(Some(e)),
-    }
-    Some(listed)
-}
-
-/// Returns an entry without any details.
-fn unanswered(endpoint: &Endpoint) -> Listed {
-    Listed {
-        endpoint: endpoint.to_string(),
-        pattern: None,
-        machine: None,
-        incarnation: None,
-        pid: None,
-        program: None,
-        user: None,
-        encoding: None,
-        messages: None,
-        peers: None,
-        behind: None,
-        forgotten: None,
-        schema: None,
-        reply_schema: None,
-        mismatch: None,
-        consumers: Vec::new(),
-        problem: None,
-    }
-}
-
-/// How the details of a name are known.
-enum Reached {
-    /// A living process has answered.
-    Answer,
-    /// From a file, or there was no proper answer.
-    Otherwise,
-}
-
-/// Queries the process that holds a name; none if no program listens.
-fn query(
-    endpoint: &Endpoint,
-    place: &Place,
-    budget: &mut TimeoutBudget,
-) -> Result<Option<(Listed, Reached)>> {
-    let mut listed = unanswered(endpoint);
-    let record = listed.read_record(place);
-    let driver = endpoint.transport().driver();
-    if let Some(peers) = driver.peers(place) {
-        listed.peers = Some(peers);
-    }
-    // A record that a client reads as well, not only a listing, is complete.
-    let is_complete = |record: Value| {
-        driver.listing_source() != ListingSource::OwnerRecordAndCall || record.at("framing").is_ok()
-    };
-    // Without a record there is nothing to query; an error of reading it is kept already.
-    if record.is_some_and(is_complete) || driver.listing_source() == ListingSource::OwnerRecord {
-        return Ok(Some((listed, Reached::Otherwise)));
-    }
-    let mut hello = Hello::new(Pattern::Channel, None, 0)?;
-    hello.ask = true;
-    let timeout = budget.timeout();
-    let (queried, mut waiting) = (Instant::now(), Waiting::strictly_until(Deadline::after(timeout)));
-    let target = endpoint.transport().connections()?.target_at(endpoint, place)?;
-    match target.call(&hello.to_frame()?, &[], &[], &mut waiting) {
-        Ok(Call::Answered(called)) => {
-            if let Some(credentials) = &called.credentials {
-                listed.pid = credentials.pid;
-                listed.user = Some(user_name(credentials.uid));
-            }
-            match handshake::read_answer(&called.answer) {
-                Ok(peer_hello) => {
-                    if peer_hello.shared {
-                        // With several processes at one socket, the kernel reports the one that bound it.
-                        listed.pid = Some(peer_hello.pid);
-                    }
-                    listed.take(peer_hello);
-                    if listed.problem.is_none() {
-                        return Ok(Some((listed, Reached::Answer)));
-                    }
-                }
-                Err(refusal) => listed.problem = Some(refusal),
-            }
-        }
-        Ok(Call::NotListening) => return Ok(None),
-        Ok(Call::Busy) => {
-            let text = "a program listens there and has no room for another connection";
-            listed.problem = Some(Error::new(ErrorKind::Full, text));
-        }
-        Err(e) => {
-            budget.spent += queried.elapsed();
-            budget.shortened = timeout == SHORT_TIMEOUT;
-            // The kernel reports the listener even if it does not answer.
-            if let Some(credentials) = listener(place) {
-                listed.pid = credentials.pid;
-                listed.user = Some(user_name(credentials.uid));
-            }
-            listed.problem = Some(e);
-        }
-    }
-    Ok(Some((listed, Reached::Otherwise)))
-}
-
-/// Returns the credentials of the process that listens at a socket, which the kernel provides even if
-/// that process does not answer.
-fn listener(place: &Place) -> Option<Credentials> {
-    let socket = place.connect(Carries::Bytes, Duration::ZERO).ok()??;
-    peer::credentials(&socket).ok()
-}
-
-/// The name of a user, else its number.
-fn user_name(uid: u32) -> String {
-    user::name_of_user(uid).unwrap_or_else(|| uid.to_string())
-}
-
-impl Listed {
-    /// Reads the titles of the schemas that are stored with a spool or a journal.
-    fn read_stored(&mut self, place: &Place) {
-        match stored::titles(place) {
-            Ok(titles) => [self.schema, self.reply_schema] = titles,
-            Err(e) => self.problem = self.problem.take().or(Some(e)),
-        }
-    }
-
-    /// Reads the record beside a name without a hello; keeps the error if it is faulty.
-    fn read_record(&mut self, place: &Place) -> Option<Value> {
-        match owner::read(place) {
-            Ok(record) => {
-                let record = record?;
-                self.take_record(&record.map);
-                // The owner is that of the file, whatever its content claims.
-                self.user = Some(user_name(record.owner));
-                Some(record.map)
-            }
-            Err(e) => {
-                self.problem = Some(e);
-                None
-            }
-        }
-    }
-
-    /// Takes over the content of a record.
-    fn take_record(&mut self, record: &Value) {
-        let text = |key: &str| record.at(key).and_then(Value::as_text).map(str::to_owned).ok();
-        let number =
-            |key: &str| record.at(key).and_then(Value::as_u64).ok().and_then(|n| u32::try_from(n).ok());
-        self.pattern = text("pattern").and_then(|name| Pattern::from_name(&name)).map(Pattern::name);
-        self.pid = number("pid");
-        self.program = text("program");
-        self.encoding = text("encoding");
-    }
-
-    /// Takes over the content of an answer.
-    fn take(&mut self, peer_hello: Hello) {
-        let state = peer_hello.state.unwrap_or_default();
-        let number = |key: &str| state.get(key).and_then(|v| v.as_u64().ok());
-        self.pattern = Some(peer_hello.pattern.name());
-        self.program = Some(peer_hello.client_id.unwrap_or(peer_hello.title));
-        let text = |key: &str| state.get(key).and_then(|v| v.as_text().ok()).map(str::to_owned);
-        self.encoding = text("encoding");
-        (self.schema, self.reply_schema) = (text("schema"), text("reply_schema"));
-        self.mismatch = text("mismatch");
-        self.machine = text("machine");
-        self.incarnation = (peer_hello.pattern == Pattern::Publish).then_some(peer_hello.session);
-        self.messages = number("messages");
-        self.peers = number("peers");
-        self.behind = number("behind");
-        self.forgotten = number("forgotten");
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::query::FULL_TIMEOUT_BUDGET;
     use super::*;
     use crate::transport::place::Access;
 

@@ -8,12 +8,14 @@
 //! | what | lives in |
 //! |---|---|
 //! | the public server | `server` |
-//! | its clients, and the order of serving them | `clients` |
+//! | a connected client | `client` |
+//! | all clients, and the order of serving them | `clients` |
 //! | frames of a client that were read before their turn | `read_ahead` |
 //! | a request, its one answer, and the sending half to a client | `answer` |
 //! | wakes the serving thread only if it is parked | `server_waker` |
 
 mod answer;
+mod client;
 mod clients;
 mod read_ahead;
 mod server;

@@ -1,0 +1,103 @@
+//! A connected client of a server, as the serving thread uses it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::answer::ClientTx;
+use super::read_ahead::ReadAhead;
+use crate::channel::link::{ConnectionGuard, Peer};
+use crate::channel::session::inbox::{AckTrigger, Verdict};
+use crate::channel::session_state::{Negotiated, urgency};
+use crate::error::Result;
+use crate::frame::{Header, Incoming, Kind};
+use crate::transport::Rx;
+
+/// A connected client, with its receiving half.
+pub struct Client {
+    pub rx: Rx,
+    pub read_ahead: ReadAhead,
+    pub peer: Peer,
+    pub client_tx: Arc<ClientTx>,
+    /// Whether the link is to wake the epoll set.
+    pub parked: bool,
+    /// Whether its token is in `ready_queue`.
+    pub queued: bool,
+    /// The result of the hellos; none without a hello.
+    pub negotiated: Option<Negotiated>,
+    /// Whether the client closes and waits for the acknowledgement.
+    pub bye_received: bool,
+    /// While answers wait: the descriptor that reports room. A duplicate, because the link's own may
+    /// be in the epoll set already.
+    pub room: Option<OwnedFd>,
+    /// Whether the client has closed its sending side and only waits for answers.
+    pub half_closed: bool,
+    /// None for a link that all clients share.
+    pub guard: Option<Arc<ConnectionGuard>>,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(negotiated) = &self.negotiated {
+            negotiated.session_state.receiving_ended(negotiated);
+        }
+    }
+}
+
+impl Client {
+    /// Returns whether answers wait, or a descriptor for their room is in the epoll set.
+    pub fn is_unflushed(&self) -> bool {
+        self.room.is_some() || self.client_tx.pending.load(Ordering::Acquire)
+    }
+
+    /// Records that the program calls again, which consumes the delivered requests; acknowledges if
+    /// that is due.
+    pub fn consumed(&self) {
+        let Some(negotiated) = &self.negotiated else { return };
+        let trigger = if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive };
+        if negotiated.session_state.consumed(trigger) {
+            self.send_ack(trigger);
+        }
+    }
+
+    /// Acknowledges if `trigger` makes that due.
+    pub fn send_ack(&self, trigger: AckTrigger) {
+        if let Some(negotiated) = &self.negotiated {
+            self.client_tx.send_ack(negotiated.hello.session, trigger);
+        }
+    }
+
+    /// Returns the session of a message, and how many messages before it are missing; none for a
+    /// duplicate.
+    pub fn record_received(&self, frame: &Incoming) -> Result<Option<(u64, u64)>> {
+        let Some(negotiated) = &self.negotiated else { return Ok(Some((0, 0))) };
+        let Header { kind, flags, sequence, correlation, .. } = frame.header;
+        if correlation > 0 {
+            negotiated.session_state.acknowledged(correlation)?;
+        }
+        let mut halves = negotiated.session_state.halves();
+        if let Some(violation) = halves.violation() {
+            return Err(violation);
+        }
+        Ok(match halves.inbox.receive(sequence, frame.body.len(), urgency(kind, flags))? {
+            Verdict::Duplicate => None,
+            Verdict::New { missed } => {
+                let session = halves.inbox.session();
+                halves.inbox.delivered(session, sequence);
+                Some((session, missed))
+            }
+        })
+    }
+
+    /// Returns whether the caller of this request has withdrawn it; then it counts as consumed.
+    pub fn is_withdrawn(&mut self, frame: &Incoming, session: u64) -> bool {
+        let Some(negotiated) = self.negotiated.as_ref().filter(|_| frame.header.kind == Kind::Request) else {
+            return false;
+        };
+        let is_withdrawn = self.read_ahead.is_withdrawn(frame.header.sequence, &mut self.rx);
+        if is_withdrawn {
+            negotiated.session_state.finished(session, frame.header.sequence);
+        }
+        is_withdrawn
+    }
+}

@@ -1,0 +1,109 @@
+//! Sending of the answers that wait for room, while the server is open and when it closes.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+
+use super::{ACCEPTOR, Clients, ROOM, STOP, WAKE};
+use crate::channel::Acknowledge;
+use crate::channel::session::inbox::AckTrigger;
+use crate::deadline::Waiting;
+use crate::error::{Doing, Result};
+use crate::request::client::Client;
+use crate::sys::poll::{Interest, Ready};
+use crate::sys::stop;
+
+impl Clients {
+    /// Flushes waiting answers, arranges wake-ups for the rest, and disconnects clients that only waited for
+    /// answers. It visits only clients for which there is something to do.
+    pub(super) fn flush_pending(&mut self) {
+        let clients = &self.clients;
+        let finished = |token: &mut u64| clients.get(token).is_none_or(|c| !c.client_tx.has_unfinished());
+        let finished: Vec<u64> = self.half_closed.extract_if(.., finished).collect();
+        finished.into_iter().for_each(|token| self.disconnect(token));
+        self.server_waker.take_pending(&mut self.unflushed);
+        let mut unflushed = std::mem::take(&mut self.unflushed);
+        unflushed.iter().for_each(|token| self.flush(*token));
+        // A client may have been added twice: once before and once after it was flushed.
+        unflushed.sort_unstable();
+        unflushed.dedup();
+        unflushed.retain(|token| self.clients.get(token).is_some_and(Client::is_unflushed));
+        self.unflushed = unflushed;
+    }
+
+    /// Flushes the waiting answers of a client, and arranges a wake-up for the rest.
+    fn flush(&mut self, token: u64) {
+        let Some(client) = self.clients.get_mut(&token).filter(|client| client.is_unflushed()) else {
+            return;
+        };
+        let mut room = client.room.take();
+        while !client.client_tx.flush() {
+            let parked = client.client_tx.with_tx(|tx| -> Result<bool> {
+                if tx.park_room()? {
+                    return Ok(false);
+                }
+                if room.is_none() {
+                    let (fd, what) = tx.room_descriptor()?;
+                    let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
+                    self.epoll.add(own.as_fd(), token | ROOM, what)?;
+                    room = Some(own);
+                }
+                Ok(true)
+            });
+            match parked {
+                Some(Ok(false)) => {}
+                Some(Ok(true)) => {
+                    client.room = room.take();
+                    break;
+                }
+                // The client has disconnected, which its receiving half reports at its next turn.
+                Some(Err(_)) | None => break,
+            }
+        }
+        if let Some(room) = room {
+            self.epoll.remove(room);
+        }
+    }
+
+    /// Closes: receives no more and sends every waiting answer.
+    ///
+    /// # Errors
+    /// `Timeout` if clients have not taken their answers by the deadline.
+    pub fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        // Acknowledged now, because the request of a client that waits for it would not be received any more.
+        for client in self.clients.values_mut() {
+            if self.options.ack == Acknowledge::Auto {
+                client.rx.consumed();
+            }
+            client.consumed();
+            client.send_ack(AckTrigger::Close);
+        }
+        if self.signal_watch.is_some() {
+            // A signal that caused the close stays readable and would end each wait.
+            self.epoll.remove(stop::waker());
+        }
+        // Frames are not received any more: only room for answers and the end of a connection wake this
+        // thread.
+        for (token, client) in &self.clients {
+            for fd in client.rx.descriptors() {
+                self.epoll.modify(fd, *token, Interest::empty())?;
+            }
+        }
+        loop {
+            self.server_waker.prepare_park();
+            self.flush_pending();
+            if self.clients.values().all(|c| !c.client_tx.pending.load(Ordering::Acquire)) {
+                return Ok(());
+            }
+            let mut ready = Vec::new();
+            self.epoll.wait(waiting, &mut ready)?;
+            for Ready { token, .. } in ready {
+                match token {
+                    WAKE => self.wake.drain(),
+                    ACCEPTOR | STOP => {}
+                    token if token & ROOM != 0 => {}
+                    token => self.disconnect(token),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! One round of serving the clients: the next frame of each that may have one.
+
+use super::{Clients, FRAMES_PER_ROUND};
+use crate::channel::Acknowledge;
+use crate::channel::session::inbox::AckTrigger;
+use crate::deadline::Waiting;
+use crate::error::{ErrorKind, Result};
+use crate::frame::Kind;
+use crate::message::{Message, Payload, withdrawal};
+use crate::request::answer::Request;
+use crate::transport::{Losses, extension};
+
+impl Clients {
+    /// Serves the queue until there is a request, the queue is empty, or the round ends.
+    pub(super) fn poll_clients(&mut self, waiting: &mut Waiting<'_>) -> Result<Option<Request>> {
+        // With a single client, a short wait for it keeps no other one waiting.
+        let is_single = self.clients.len() == 1 && !waiting.is_none() && !self.watched;
+        while self.frames_in_round < FRAMES_PER_ROUND
+            && let Some(token) = self.ready_queue.pop_front()
+        {
+            let Some(client) = self.clients.get_mut(&token) else { continue };
+            client.queued = false;
+            if client.half_closed {
+                continue;
+            }
+            self.served.push(token);
+            if client.parked {
+                client.rx.unpark();
+                client.parked = false;
+            }
+            if self.options.ack == Acknowledge::Auto || !client.rx.keeps() {
+                client.rx.consumed();
+            }
+            client.consumed();
+            // A short wait for this client is allowed only while no other one is ready.
+            let got = loop {
+                match client.read_ahead.next(&mut client.rx) {
+                    Ok(None) if self.ready_queue.is_empty() && client.rx.spin() => {}
+                    Ok(None)
+                        if is_single && client.client_tx.is_idle() && client.rx.sleep_briefly(waiting)? => {}
+                    got => break got,
+                }
+            };
+            let losses = client.rx.take_losses();
+            if losses != Losses::default() {
+                self.event_log.lost(losses);
+            }
+            match got {
+                Ok(Some(frame)) => {
+                    self.frames_in_round += 1;
+                    client.queued = true;
+                    self.ready_queue.push_back(token);
+                    match frame.header.kind {
+                        Kind::Request | Kind::Data => {
+                            let session = match client.record_received(&frame) {
+                                Ok(None) => continue,
+                                Ok(Some((session, missed))) => {
+                                    if missed > 0 {
+                                        self.event_log.lagged(missed);
+                                    }
+                                    session
+                                }
+                                Err(e) => {
+                                    self.event_log.disconnected(format!("{}: {e}", client.peer.source));
+                                    self.disconnect(token);
+                                    continue;
+                                }
+                            };
+                            if client.is_withdrawn(&frame, session) {
+                                self.event_log.count(&self.event_log.dropped);
+                                continue;
+                            }
+                            self.event_log.count(&self.event_log.received);
+                            let source = match extension::read(&frame.extension) {
+                                Ok(Some(sender)) => sender.source,
+                                _ => client.peer.source.clone(),
+                            };
+                            let until = extension::read_until(&frame.extension);
+                            let message = Message::new(frame, &source, self.options.limits(), session)
+                                .with_schema(self.options.checks_received());
+                            return Ok(Some(Request::new(
+                                message,
+                                client.client_tx.clone(),
+                                self.shown.clone(),
+                                until,
+                            )));
+                        }
+                        Kind::Bye => {
+                            client.rx.consumed();
+                            client.bye_received = true;
+                            client.send_ack(AckTrigger::Requested);
+                        }
+                        Kind::Ack => {
+                            if let Some(request) = withdrawal::read(&frame) {
+                                client.client_tx.note_withdrawal(request);
+                            }
+                            let acknowledged = client.negotiated.as_ref().map(|negotiated| {
+                                negotiated.session_state.acknowledged(frame.header.correlation)
+                            });
+                            if let Some(Err(e)) = acknowledged {
+                                self.event_log.disconnected(format!("{}: {e}", client.peer.source));
+                                self.disconnect(token);
+                            }
+                        }
+                        // The error reply to a line that is no request (JSON-RPC) is sent back
+                        // without the program.
+                        Kind::Error if client.rx.is_plain() => {
+                            self.event_log.count(&self.event_log.dropped);
+                            let error_reply = Payload::from_body(frame.header.encoding, frame.body);
+                            client.client_tx.send(Kind::Error, frame.header.sequence, 0, &error_reply)?;
+                        }
+                        _ => {}
+                    }
+                }
+                // `park_served` parks it.
+                Ok(None) => client.send_ack(AckTrigger::Park),
+                // One frame was too large and was skipped; the hello contained the limit.
+                Err(e) if client.rx.goes_on_after(&e) => {
+                    self.event_log.count(&self.event_log.dropped);
+                    self.frames_in_round += 1;
+                    client.queued = true;
+                    self.ready_queue.push_back(token);
+                }
+                // A link without a guard is shared by all clients.
+                Err(e) if client.guard.is_none() => {
+                    self.disconnect(token);
+                    return Err(e);
+                }
+                Err(e) => {
+                    self.event_log.disconnected(format!("{}: {e}", client.peer.source));
+                    // A client without a hello that closed its sending side may still read.
+                    client.half_closed = client.rx.is_plain()
+                        && e.kind() == ErrorKind::Disconnected
+                        && client.client_tx.half_closed();
+                    if client.half_closed {
+                        self.half_closed.push(token);
+                        client.rx.descriptors().into_iter().for_each(|fd| self.epoll.remove(fd));
+                    } else {
+                        self.disconnect(token);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Parks the clients that were served and have nothing; true if one has something after all.
+    pub(super) fn park_served(&mut self) -> Result<bool> {
+        for token in self.served.drain(..) {
+            let Some(client) = self.clients.get_mut(&token) else { continue };
+            if client.parked || client.queued || client.half_closed {
+                continue;
+            }
+            if client.rx.park().unwrap_or(true) {
+                client.queued = true;
+                self.ready_queue.push_back(token);
+            } else {
+                client.parked = true;
+            }
+        }
+        Ok(!self.ready_queue.is_empty())
+    }
+}
