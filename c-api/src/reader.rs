@@ -1,6 +1,9 @@
 //! Reads a value event by event, without a tree, for generated code.
 
+pub mod names;
 pub mod values;
+
+mod state;
 
 use std::ffi::c_char;
 use std::ops::DerefMut;
@@ -9,14 +12,15 @@ use std::slice;
 use linkspan::value::Sink;
 use linkspan::{Error, ErrorKind, Limits, Result, codec};
 
+use self::names::Names;
+use self::state::{Reader, state};
 use crate::argument::{Nothing, block, c_text, handle, is_null, make, out};
 use crate::encoding::{encoding, linkspan_encoding};
 use crate::error::{guard, refusal};
-use crate::field_set::FieldSet;
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::status::linkspan_status;
-use crate::tape::{Entry, Event, Slice, Tape};
+use crate::tape::{Event, Slice};
 
 /// Reads the values of a message one by one, in the order in which they were written. Free it with
 /// `linkspan_reader_free`; reuse one for many messages, since it keeps its memory. One thread at a time may
@@ -28,226 +32,6 @@ use crate::tape::{Entry, Event, Slice, Tape};
 pub struct linkspan_reader(pub(crate) Tagged<Reader>);
 
 handle_kind!(linkspan_reader of Reader: b"reader..");
-
-/// A rule of `linkspan_reader_get_field` for a name: the field is required.
-pub const LINKSPAN_REQUIRED: i32 = -1;
-/// A rule of `linkspan_reader_get_field` for a name: the field is optional.
-pub const LINKSPAN_OPTIONAL: i32 = -2;
-
-/// The state of a reader.
-#[derive(Default)]
-pub(crate) struct Reader {
-    tape: Tape,
-    next: usize,
-    open: Vec<Open>,
-    error: Option<Error>,
-}
-
-/// An open array or map.
-#[derive(Default)]
-struct Open {
-    is_map: bool,
-    count: usize,
-    taken: usize,
-    /// The position of the next value once all before it have been read.
-    next: usize,
-    after: usize,
-    /// The position of the next field in the table of names if the writer kept the order.
-    expected: usize,
-    /// The fields that were read.
-    seen: FieldSet,
-}
-
-/// Names of fields, each padded to the same width with NUL or blanks.
-struct Names<'a> {
-    bytes: &'a [u8],
-    width: usize,
-}
-
-impl<'a> Names<'a> {
-    /// # Safety
-    /// `names` points to `count` times `width` bytes.
-    unsafe fn of(names: *const c_char, width: usize, count: usize) -> Result<Names<'a>> {
-        // SAFETY: as the caller promises.
-        let bytes = unsafe { block(names.cast(), width.saturating_mul(count), "the names") }?;
-        Ok(Names { bytes, width: width.max(1) })
-    }
-
-    #[inline]
-    fn get(&self, position: usize) -> Option<&'a [u8]> {
-        let place = self.bytes.get(position * self.width..(position + 1) * self.width)?;
-        let end = place.iter().position(|byte| matches!(byte, 0 | b' ')).unwrap_or(place.len());
-        Some(&place[..end])
-    }
-
-    #[inline]
-    fn is(&self, position: usize, name: &[u8]) -> bool {
-        let at = position * self.width;
-        let Some(place) = self.bytes.get(at..at + self.width) else { return false };
-        place.starts_with(name) && matches!(place.get(name.len()), None | Some(0 | b' '))
-    }
-
-    fn position(&self, name: &[u8]) -> Option<usize> {
-        (0..self.bytes.len() / self.width).find(|position| self.is(*position, name))
-    }
-
-    fn text(&self, position: usize) -> String {
-        String::from_utf8_lossy(self.get(position).unwrap_or_default()).into_owned()
-    }
-
-    fn list(&self) -> String {
-        let count = self.bytes.len() / self.width;
-        (0..count).map(|position| self.text(position)).collect::<Vec<_>>().join(", ")
-    }
-}
-
-impl Reader {
-    fn begin_with(&mut self, record: impl FnOnce(&mut Tape) -> Result<()>) -> Result<()> {
-        (self.next, self.error) = (0, None);
-        self.open.clear();
-        record(&mut self.tape).inspect_err(|_| self.tape.clear())
-    }
-
-    /// The next event, which is not consumed.
-    #[inline]
-    fn peek(&self) -> Result<Entry> {
-        let full = self.open.last().is_some_and(|open| open.taken >= open.count);
-        match self.tape.entries().get(self.next) {
-            Some(entry) if !full => Ok(*entry),
-            _ if self.tape.entries().is_empty() => Err(state(
-                "the reader has no value: begin with linkspan_reader_message or linkspan_reader_decode",
-            )),
-            _ => Err(state("all values here were read already")),
-        }
-    }
-
-    /// Consumes the event.
-    #[inline]
-    fn take(&mut self, entry: &Entry) {
-        self.next = match entry.event {
-            Event::Array { after, .. } | Event::Map { after, .. } => after,
-            _ => self.next + 1,
-        };
-        if let Some(open) = self.open.last_mut() {
-            open.taken += 1;
-        }
-    }
-
-    fn begin(&mut self, is_map: bool) -> Result<usize> {
-        let entry = self.peek()?;
-        let (count, after) = match entry.event {
-            Event::Map { count, after } if is_map => (count, after),
-            Event::Array { count, after } if !is_map => (count, after),
-            other => return Err(wrong(if is_map { "a map" } else { "a list" }, other)),
-        };
-        self.next += 1;
-        self.open.push(Open { is_map, count, after, next: self.next, ..Open::default() });
-        Ok(count)
-    }
-
-    fn end(&mut self) -> Result<()> {
-        let open = self.open.pop().ok_or_else(|| state("no list or map is open"))?;
-        self.next = open.after;
-        if let Some(around) = self.open.last_mut() {
-            around.taken += 1;
-        }
-        Ok(())
-    }
-
-    /// The position of the next field in the table of names; `None` at the end, which fails if a required
-    /// field is missing.
-    #[inline]
-    fn field(&mut self, names: &Names<'_>, rules: &[i32]) -> Result<Option<usize>> {
-        let Reader { tape, open, next, .. } = self;
-        let Some(open) = open.last_mut().filter(|open| open.is_map) else {
-            return Err(state("no map is open: begin it with linkspan_reader_begin_map"));
-        };
-        while open.taken < open.count {
-            let Some(entry) = tape.entries().get(*next) else { break };
-            let key = tape.bytes(entry.key);
-            let found = if names.is(open.expected, key) { Some(open.expected) } else { names.position(key) };
-            let Some(at) = found else {
-                // A newer writer may send fields that this program does not have.
-                *next = match entry.event {
-                    Event::Array { after, .. } | Event::Map { after, .. } => after,
-                    _ => *next + 1,
-                };
-                open.taken += 1;
-                continue;
-            };
-            open.expected = at + 1;
-            let field = rules.get(at).and_then(|rule| usize::try_from(*rule).ok()).unwrap_or(at);
-            if !open.seen.insert(field) {
-                let text = format!("the field {} comes twice, under a name and an alias", names.text(field));
-                return Err(Error::new(ErrorKind::WrongType, text));
-            }
-            return Ok(Some(field));
-        }
-        let missing = rules
-            .iter()
-            .enumerate()
-            .find(|(at, rule)| **rule == LINKSPAN_REQUIRED && !open.seen.contains(*at));
-        match missing {
-            None => Ok(None),
-            Some((at, _)) => {
-                let text = format!("the field {} is missing", names.text(at));
-                Err(Error::new(ErrorKind::Missing, text))
-            }
-        }
-    }
-
-    /// Adds the path to an error.
-    #[cold]
-    fn locate(&self, mut error: Error) -> Error {
-        for (depth, open) in self.open.iter().enumerate().rev() {
-            let at = match self.open.get(depth + 1) {
-                None => self.next,
-                Some(inner) => inner.next - 1,
-            };
-            if open.taken >= open.count {
-                continue;
-            }
-            error = match self.tape.entries().get(at) {
-                Some(entry) if open.is_map => match self.tape.text(entry.key) {
-                    Ok(key) => error.under_key(key),
-                    Err(_) => error,
-                },
-                _ => error.under_index(open.taken),
-            };
-        }
-        error
-    }
-}
-
-#[cold]
-fn state(text: &str) -> Error {
-    Error::new(ErrorKind::InvalidState, text.to_owned())
-}
-
-#[cold]
-fn wrong(expected: &str, found: Event) -> Error {
-    let found = match found {
-        Event::Null => "null",
-        Event::Bool(_) => "a bool",
-        Event::Int(_) | Event::Uint(_) => "an integer",
-        Event::BigInt(..) => "an integer beyond 64 bits",
-        Event::Float(_) => "a float",
-        Event::Text(_) => "text",
-        Event::Bytes(_) => "bytes",
-        Event::Timestamp(_) => "a timestamp",
-        Event::Uuid(_) => "a UUID",
-        Event::Decimal(_) => "a decimal number",
-        Event::NdArray { .. } => "an N-d array",
-        Event::Array { .. } => "a list",
-        Event::Map { .. } => "a map",
-    };
-    Error::new(ErrorKind::WrongType, format!("{expected} is expected, {found} was found"))
-}
-
-#[cold]
-fn out_of_range(expected: &str, found: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::OutOfRange, format!("{expected} is expected, {found} was found"))
-}
 
 /// The reader behind a handle.
 ///
@@ -514,7 +298,7 @@ pub unsafe extern "C" fn linkspan_reader_get_key(
         }
         step(reader, |reader| {
             let (key, length) = (out(key)?, out(length)?);
-            if !reader.open.last().is_some_and(|open| open.is_map) {
+            if !reader.is_in_map() {
                 return Err(state("no map is open: begin it with linkspan_reader_begin_map"));
             }
             let bytes = reader.tape.bytes(reader.peek()?.key);

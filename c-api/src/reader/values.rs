@@ -6,7 +6,9 @@ use std::slice;
 use linkspan::value::NdArrayRef;
 use linkspan::{Error, ErrorKind, Order};
 
-use super::{Names, get, linkspan_reader, out_of_range, step, view, wrong};
+use super::names::Names;
+use super::state::{out_of_range, wrong};
+use super::{get, linkspan_reader, step, view};
 use crate::argument::{Nothing, is_null, out};
 use crate::array::{
     LINKSPAN_COLUMN, LINKSPAN_ROW, array_fits, linkspan_array, linkspan_dtype, linkspan_order,

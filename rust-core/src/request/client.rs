@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::answer::ClientTx;
+use super::client_tx::ClientTx;
 use super::read_ahead::ReadAhead;
 use crate::channel::link::{ConnectionGuard, Peer};
 use crate::channel::session::inbox::{AckTrigger, Verdict};

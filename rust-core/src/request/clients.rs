@@ -20,8 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::answer::{ClientTx, Request};
+use super::answer::Request;
 use super::client::Client;
+use super::client_tx::ClientTx;
 use super::read_ahead::ReadAhead;
 use super::server_waker::ServerWaker;
 use crate::channel::Options;

@@ -11,11 +11,13 @@
 //! | a connected client | `client` |
 //! | all clients, and the order of serving them | `clients` |
 //! | frames of a client that were read before their turn | `read_ahead` |
-//! | a request, its one answer, and the sending half to a client | `answer` |
+//! | a request and its one answer | `answer` |
+//! | the sending half to a client, and the answers that wait for room | `client_tx` |
 //! | wakes the serving thread only if it is parked | `server_waker` |
 
 mod answer;
 mod client;
+mod client_tx;
 mod clients;
 mod read_ahead;
 mod server;

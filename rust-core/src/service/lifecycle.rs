@@ -15,18 +15,20 @@
 //! another state. `settled` is the last state that was not, to which a failed command returns. At
 //! most one command that changes the state is open (`transition`), besides SHUTDOWN.
 
+mod answers;
 mod cancel;
 mod counts;
 mod deadlines;
+mod tasks;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::answer_cache::AnswerCache;
-use super::command::{Answer, Command, Outcome, failure_of};
+use super::command::{Answer, Command};
 use super::protocol::{CommandRequest, cut};
 use super::state::State;
-use super::table::{Rule, refusal, rule};
+use super::table::{Rule, rule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Map, Value};
 
@@ -283,91 +285,6 @@ impl Lifecycle {
         self.queue.iter().chain(self.running.as_ref().map(|running| &running.what))
     }
 
-    /// Returns the cached answer to this id, or ACCEPTED if the command is open.
-    fn known(&mut self, id: &str, now: Duration) -> Option<Answer> {
-        if id.is_empty() {
-            return None;
-        }
-        if let Some(answer) = self.answers.get(id).or_else(|| self.data_answers.get(id)) {
-            return Some(answer.clone());
-        }
-        let command = self.open().find(|command| *command.request.id == *id)?;
-        if !command.answered {
-            return Some(self.answer_with(id, Outcome::Accepted));
-        }
-        // The answer has left the cache, but the command must not run twice.
-        let why = self.still_under_way(&command.request, now);
-        Some(Answer { failure: Some(failure_of(&why)), ..self.answer_with(id, Outcome::Failed) })
-    }
-
-    /// Returns why a command cannot be accepted, in this order: the service has ended, the command
-    /// is unknown here, the state refuses it, another transition is under way, the queue is full.
-    fn check(&self, request: &CommandRequest, rule: Rule) -> Result<()> {
-        let name = request.command.name();
-        if self.ended {
-            let text = format!(
-                "{name} is not possible: the service has ended and is {}; start it again",
-                self.state.name()
-            );
-            return Err(Error::new(ErrorKind::InvalidState, text));
-        }
-        if request.command == Command::Step {
-            let text = "steps come from the service's own clock; RUN sets it going";
-            return Err(Error::new(ErrorKind::Unsupported, text));
-        }
-        if matches!(request.command, Command::Config | Command::Backup | Command::Own(_))
-            && !self.setup.commands.iter().any(|known| known == name)
-        {
-            let known = self.setup.commands.join(", ");
-            let known = if known.is_empty() { "none beyond the usual" } else { &known };
-            let text = format!("the service has no command {name}; its own commands are {known}");
-            return Err(Error::new(ErrorKind::Unsupported, text));
-        }
-        if rule == Rule::Refused {
-            return Err(refusal(self.state, &request.command));
-        }
-        // Two open transitions would leave the state after the first one undefined. SHUTDOWN overrides all
-        // others.
-        let leads = matches!(rule, Rule::Leads(..) | Rule::Returns(_));
-        if leads && request.command != Command::Shutdown && self.transition.is_some() {
-            let under_way = self.open().find(|command| Some(&command.request.id) == self.transition.as_ref());
-            let other = under_way.map_or("another command", |command| command.request.command.name());
-            let text = format!(
-                "{name} is not possible while {other} is under way and the service is {}: wait until that is done",
-                self.state.name()
-            );
-            return Err(Error::new(ErrorKind::InvalidState, text));
-        }
-        let room = if request.command == Command::Shutdown { 2 * QUEUE } else { QUEUE };
-        if self.queue.len() >= room {
-            let text = format!("{room} commands wait for the program; try again later, under another id");
-            return Err(Error::new(ErrorKind::Full, text));
-        }
-        Ok(())
-    }
-
-    /// Returns an answer of this outcome without a value or failure.
-    fn answer_with(&self, id: &str, outcome: Outcome) -> Answer {
-        Answer { id: id.into(), outcome, state: self.state, value: Value::Null, failure: None }
-    }
-
-    /// Returns the action that answers ACCEPTED.
-    fn accepted(&self, request: &CommandRequest) -> Action {
-        Action::Answer(self.answer_with(&request.id, Outcome::Accepted))
-    }
-
-    /// Answers REJECTED with this error.
-    fn reject(&mut self, request: &CommandRequest, why: &Error) -> Vec<Action> {
-        self.counts.rejected += 1;
-        let answer =
-            Answer { failure: Some(failure_of(why)), ..self.answer_with(&request.id, Outcome::Rejected) };
-        // The rejection is cached, so that a repeated id is not carried out after the state has changed.
-        if !request.id.is_empty() {
-            self.answers.keep(&answer);
-        }
-        vec![Action::Answer(answer)]
-    }
-
     /// Enters a state; returns the action to report it if it has changed.
     fn enter(&mut self, state: State, now: Duration) -> Option<Action> {
         let changed = self.state != state;
@@ -376,165 +293,6 @@ impl Lifecycle {
             self.settled = state;
         }
         changed.then_some(Action::Changed)
-    }
-
-    /// Returns the latest data if the command is GET_DATA.
-    fn latest_data_for(&self, command: &AcceptedCommand) -> Option<Value> {
-        self.data.clone().filter(|_| command.request.command == Command::GetData)
-    }
-
-    /// Creates the final answer, unless it was given; `None` if nothing waits for it.
-    fn answer(
-        &mut self,
-        command: &AcceptedCommand,
-        result: std::result::Result<Value, &Error>,
-    ) -> Option<Action> {
-        if command.answered {
-            return None;
-        }
-        let (outcome, value, failure) = match result {
-            Ok(value) => (Outcome::Done, value, None),
-            Err(why) => (Outcome::Failed, Value::Null, Some(failure_of(why))),
-        };
-        let count = if failure.is_none() { &mut self.counts.done } else { &mut self.counts.failed };
-        *count += 1;
-        if command.request.id.is_empty() {
-            return None;
-        }
-        let answer = Answer { value, failure, ..self.answer_with(&command.request.id, outcome) };
-        let kept = if command.request.command == Command::GetData {
-            &mut self.data_answers
-        } else {
-            &mut self.answers
-        };
-        kept.keep(&answer);
-        Some(Action::Answer(answer))
-    }
-
-    /// Returns the next task of the program at `now`, and closes the previous one if the program has
-    /// left it without a result. The first call ends STARTING. Queued commands come before periodic
-    /// steps; a step that is late moves the following ones, so that none are made up for.
-    pub fn next_task(&mut self, now: Duration) -> (Next, Vec<Action>) {
-        let mut actions = self.close_abandoned_task(now);
-        if self.settled == State::Starting {
-            (self.settled, self.cancelled) = (State::Ready, false);
-            if self.state == State::Starting {
-                actions.extend(self.enter(State::Ready, now));
-                if !self.setup.paused {
-                    actions.extend(self.start_running(now));
-                }
-            }
-        }
-        actions.extend(self.tick(now));
-        if self.ended {
-            return (Next::End, actions);
-        }
-        if let Some(what) = self.queue.pop_front() {
-            let work = Work { request: what.request.clone(), before: self.settled, due: what.due };
-            self.begin(what, now);
-            return (Next::Work(work), actions);
-        }
-        if self.state != State::Running {
-            return (Next::Wait(None), actions);
-        }
-        let Some(every) = self.setup.every else { return (Next::Wait(None), actions) };
-        if now < self.next_step {
-            return (Next::Wait(Some(self.next_step)), actions);
-        }
-        // Missed steps are skipped.
-        let behind = now - self.next_step;
-        let missed = behind.as_nanos().checked_div(every.as_nanos()).unwrap_or(0);
-        let periods = u32::try_from(missed + 1).unwrap_or(u32::MAX);
-        self.next_step = self.next_step.saturating_add(every.saturating_mul(periods));
-        let request = CommandRequest::own(Command::Step);
-        let work = Work { request: request.clone(), before: self.settled, due: Duration::MAX };
-        let what = AcceptedCommand { request, due: Duration::MAX, answered: true };
-        self.begin(what, now);
-        (Next::Work(work), actions)
-    }
-
-    /// Records that the program has fetched a task.
-    fn begin(&mut self, what: AcceptedCommand, now: Duration) {
-        self.running = Some(RunningTask { what, begun: now, failed: false });
-        self.cancelled = false;
-    }
-
-    /// Closes a task that the program has left without a result: a step counts as done, a command as failed.
-    fn close_abandoned_task(&mut self, now: Duration) -> Vec<Action> {
-        let Some(running) = &self.running else { return Vec::new() };
-        let result = match &running.what.request.command {
-            Command::Step => Ok(Value::Null),
-            other => {
-                let text = format!("the program left {} unanswered", other.name());
-                Err(Error::new(ErrorKind::Internal, text))
-            }
-        };
-        self.finish(result, now)
-    }
-
-    /// Handles the result of the task under way: enters the state that its command leads to or
-    /// returns to, and gives its final answer.
-    pub fn finish(&mut self, result: Result<Value>, now: Duration) -> Vec<Action> {
-        let Some(RunningTask { what, begun, failed }) = self.running.take() else { return Vec::new() };
-        let cancelled = std::mem::take(&mut self.cancelled);
-        let took = now.saturating_sub(begun);
-        let mut actions = Vec::new();
-        if what.request.command != Command::Step && self.transition.as_ref() == Some(&what.request.id) {
-            self.transition = None;
-        }
-        let done = result.is_ok();
-        match what.request.command {
-            Command::Step if done => {
-                self.counts.steps += 1;
-                self.counts.step_time += took;
-                self.counts.longest_step = self.counts.longest_step.max(took);
-            }
-            Command::Step => {
-                // A step that ends with an error because it was cancelled is no failure.
-                if let (false, Err(why)) = (cancelled, &result) {
-                    actions.extend(self.fail(why, now));
-                }
-            }
-            // The service has failed meanwhile, and stays FAILED whatever the result.
-            Command::Pause | Command::Run | Command::Checkpoint if failed => {}
-            Command::Pause if done => actions.extend(self.settle(State::Paused, now)),
-            Command::Run if done => actions.extend(self.start_running(now)),
-            Command::Pause | Command::Checkpoint => actions.extend(self.settle(self.settled, now)),
-            Command::Shutdown if done => actions.extend(self.enter(State::Stopped, now)),
-            Command::Shutdown => {
-                if let Err(why) = &result {
-                    self.reason = reason_of(why);
-                }
-                actions.extend(self.enter(State::Failed, now));
-            }
-            Command::GetData => {
-                if let Ok(value) = &result {
-                    self.data = Some(value.clone());
-                }
-            }
-            _ => {}
-        }
-        actions.extend(self.answer(&what, result.as_ref().cloned()));
-        if what.request.command == Command::Shutdown {
-            actions.extend(self.end(result.map(drop)));
-        }
-        actions
-    }
-
-    /// Enters a state at the end of a command. While the service is STOPPING, the state is only recorded.
-    fn settle(&mut self, state: State, now: Duration) -> Option<Action> {
-        if self.state == State::Stopping {
-            self.settled = state;
-            return None;
-        }
-        self.enter(state, now)
-    }
-
-    /// Starts the periodic steps.
-    fn start_running(&mut self, now: Duration) -> Option<Action> {
-        self.next_step = now;
-        self.reason.clear();
-        self.settle(State::Running, now)
     }
 
     /// Ends the service and answers the queued commands.

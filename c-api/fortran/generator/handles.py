@@ -1,0 +1,159 @@
+"""What the types with a handle have in common."""
+
+from generator.kinds import TAIL
+
+
+def handle_procedures(name: str) -> str:
+    timed = name in ("channel", "server", "service")
+    wait = ", nanoseconds(timeout)" if timed else ", linkspan_default" if name == "publisher" else ""
+    closing = "" if name in ("region", "writer", "reader") else f"""
+      if (c_associated(self%handle)) status = c_{name}_close(self%handle{wait})"""
+    out = f"""
+   ! ---------------------------------------------------------------------------------------------------- {name}s
+
+   subroutine {name}_release(self)
+      class(linkspan_{name}), intent(inout) :: self
+      ! Its own handle, which is released once: there is no error.
+      integer(c_int32_t) :: outcome
+      outcome = c_{name}_free(self%handle)
+      self%handle = c_null_ptr
+   end subroutine
+
+   impure elemental subroutine {name}_final(self)
+      type(linkspan_{name}), intent(inout) :: self
+      call {name}_release(self)
+   end subroutine
+
+   ! A copy would be released twice.
+   subroutine {name}_assign(left, right)
+      class(linkspan_{name}), intent(inout) :: left
+      type(linkspan_{name}), intent(in) :: right
+      if (c_associated(left%handle) .or. c_associated(right%handle)) &
+         error stop "linkspan: a {name} is not copied; pass it as an argument, or point to it"
+   end subroutine
+
+   ! Closes it and gives back what it holds; what is closed already stays so.
+   subroutine {name}_close(self, {'timeout, ' if timed else ''}stat, errmsg)
+      class(linkspan_{name}), intent(inout) :: self
+{'      real(real64), intent(in), optional :: timeout' + chr(10) if timed else ''}{TAIL}
+      integer(c_int32_t) :: status
+      status = linkspan_ok{closing}
+      call {name}_release(self)
+      call finish(status, stat, errmsg)
+   end subroutine
+"""
+    if name in ("writer", "reader"):
+        return out
+    if name not in ("publisher", "region"):
+        out += f"""
+   ! A descriptor for event loops: readable while the object has something to give.
+   function {name}_fileno(self, stat, errmsg) result(fd)
+      class(linkspan_{name}), intent(in) :: self
+{TAIL}
+      integer :: fd
+      integer(c_int) :: number
+      call finish(c_{name}_fileno(self%handle, number), stat, errmsg)
+      fd = number
+   end function
+"""
+    for what in ["stats", "events"]:
+        if name in ("listener", "region") or (what == "events" and name in ("service", "controller")):
+            continue
+        doc = ("Counters as a map." if what == "stats" else
+               "What has happened since the last call: an array of maps with kind, at, missed and text.")
+        out += f"""
+   ! {doc}
+   subroutine {name}_{what}(self, {what}, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
+      type(linkspan_message), intent(inout) :: {what}
+{TAIL}
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_{name}_{what}(self%handle, handle)
+      if (status == linkspan_ok) call take({what}, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+"""
+    if name in ("channel", "subscriber"):
+        out += f"""
+   ! Receives a message; `message` is unchanged if the call fails.
+   subroutine {name}_recv(self, message, timeout, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
+      type(linkspan_message), intent(inout) :: message
+      real(real64), intent(in), optional :: timeout
+{TAIL}
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_{name}_recv(self%handle, nanoseconds(timeout), handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Waits for a message and also takes those that have arrived behind it, as many as messages has room for.
+   ! The first number of them are new. They count as consumed with the next call that receives.
+   subroutine {name}_recv_many(self, messages, number, timeout, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
+      type(linkspan_message), intent(inout) :: messages(:)
+      integer, intent(out) :: number
+      real(real64), intent(in), optional :: timeout
+{TAIL}
+      type(c_ptr) :: handles(max(size(messages), 1))
+      integer(c_size_t) :: count
+      integer(c_int32_t) :: status
+      integer :: i
+      status = c_{name}_recv_many(self%handle, size(messages, kind=c_size_t), nanoseconds(timeout), handles, count)
+      number = int(count)
+      do i = 1, number
+         call take(messages(i), handles(i))
+      end do
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! Receives a message without waiting; linkspan_empty if none is available.
+   subroutine {name}_try_recv(self, message, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
+      type(linkspan_message), intent(inout) :: message
+{TAIL}
+      type(c_ptr) :: handle
+      integer(c_int32_t) :: status
+      status = c_{name}_try_recv(self%handle, handle)
+      if (status == linkspan_ok) call take(message, handle)
+      call finish(status, stat, errmsg)
+   end subroutine
+
+   ! With the option ack="manual": acknowledges all messages that were received.
+   subroutine {name}_ack(self, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
+{TAIL}
+      call finish(c_{name}_ack(self%handle), stat, errmsg)
+   end subroutine
+
+   ! Whether a message is available.
+   function {name}_poll(self, stat, errmsg) result(there)
+      class(linkspan_{name}), intent(in) :: self
+{TAIL}
+      logical :: there
+      logical(c_bool) :: found
+      call finish(c_{name}_poll(self%handle, found), stat, errmsg)
+      there = found
+   end function
+"""
+    what = {"server": "request", "subscriber": "message"}.get(name)
+    missed = """ It goes on where messages were missed: `missed()` of the message is how many just
+   ! before it.""" if what == "message" else ""
+    if what:
+        out += f"""
+   ! The next {what}, for ever without a time-out; false at close and at a stop signal. What `{what}` held is
+   ! released first.{missed}
+   function {name}_next(self, {what}, timeout, stat, errmsg) result(more)
+      class(linkspan_{name}), intent(in) :: self
+      type(linkspan_message), intent(inout) :: {what}
+      real(real64), intent(in), optional :: timeout
+{TAIL}
+      logical :: more
+      call {what}%release()
+      call finish(c_{name}_next(self%handle, nanoseconds(timeout), {what}%handle), stat, errmsg)
+      more = c_associated({what}%handle)
+   end function
+"""
+    return out

@@ -1,0 +1,26 @@
+"""The kinds and ranks of elements, the types with a handle, and what the generated procedures share."""
+
+# Name here, declaration, dtype in C. logical(c_bool) is a byte that is 0 or 1.
+KINDS = [
+    ("i8", "integer(int8)", "linkspan_i8"),
+    ("i16", "integer(int16)", "linkspan_i16"),
+    ("i32", "integer(int32)", "linkspan_i32"),
+    ("i64", "integer(int64)", "linkspan_i64"),
+    ("r32", "real(real32)", "linkspan_f32"),
+    ("r64", "real(real64)", "linkspan_f64"),
+    ("c32", "complex(real32)", "linkspan_c64"),
+    ("c64", "complex(real64)", "linkspan_c128"),
+    ("bool", "logical(c_bool)", "linkspan_bool"),
+]
+RANKS = range(1, 16)
+# Arrays of more dimensions are put, and copied.
+LOAN_RANKS = range(1, 8)
+# Types that lend memory for arrays, and their names in C: a request is a message.
+LENDERS = {"channel": "channel", "message": "request", "publisher": "publisher"}
+HANDLES = ["channel", "listener", "server", "publisher", "subscriber", "region", "service", "controller", "writer", "reader"]
+TAIL = """      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg"""
+
+
+def colons(rank: int) -> str:
+    return "(" + ", ".join([":"] * rank) + ")"

@@ -1,0 +1,75 @@
+"""The procedures for logicals of the default kind."""
+
+from generator.kinds import TAIL, colons
+
+
+def logical_procedures() -> str:
+    """Logicals of the default kind have no portable memory layout: they become bytes."""
+    return f"""
+   subroutine put_logical(self, key, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      character(*), intent(in) :: key
+      logical, intent(in), contiguous, target :: value(..)
+{TAIL}
+      call ensure(self)
+      call finish(store_logical(self, value, key), stat, errmsg)
+   end subroutine
+
+   subroutine add_logical(self, value, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+      logical, intent(in), contiguous, target :: value(..)
+{TAIL}
+      call ensure(self)
+      call finish(store_logical(self, value), stat, errmsg)
+   end subroutine
+
+   function store_logical(self, value, key) result(status)
+      class(linkspan_message), intent(in) :: self
+      logical, intent(in), contiguous, target :: value(..)
+      character(*), intent(in), optional :: key
+      integer(c_int32_t) :: status
+      logical, pointer :: flat(:)
+      logical(c_bool), allocatable, target :: bytes(:)
+      type(c_ptr) :: place
+      place = c_null_ptr
+      if (size(value) > 0) then
+         call c_f_pointer(c_loc(value), flat, [size(value)])
+         bytes = logical(flat, c_bool)
+         if (rank(value) == 0) then
+            status = store_bool(self, bytes(1), key)
+            return
+         end if
+         place = c_loc(bytes)
+      end if
+      status = put_elements(self, key, int(linkspan_bool, c_int32_t), shape(value, kind=c_int64_t), place)
+   end function
+
+   subroutine get_logical_0(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, intent(out) :: value
+{TAIL}
+      logical(c_bool) :: truth
+      call finish(get_at_bool(self%handle, path, truth), stat, errmsg)
+      value = truth
+   end subroutine
+"""
+
+
+def get_logical_arrays(rank: int) -> str:
+    """Arrays of the default kind are copied from those of bytes."""
+    return f"""
+   subroutine get_logical_{rank}a(self, path, value, stat, errmsg)
+      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path
+      logical, allocatable, intent(out) :: value{colons(rank)}
+{TAIL}
+      logical(c_bool), allocatable :: bytes{colons(rank)}
+      integer :: state
+      character(:), allocatable :: why
+      why = ""
+      call get_bool_{rank}a(self, path, bytes, stat=state, errmsg=why)
+      if (state == linkspan_ok) value = bytes
+      call finish(int(state, c_int32_t), stat, errmsg, why)
+   end subroutine
+"""

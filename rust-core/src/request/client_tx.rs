@@ -1,0 +1,401 @@
+//! The sending half to one client of a server.
+//!
+//! Answers go out at once if the link has room; the rest waits here and the serving thread sends it when there
+//! is room (`pending`). At most `max_message_size` bytes wait for one client: a client that sends requests and
+//! never reads answers is disconnected, and its answers are counted as dropped.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::server_waker::ServerWaker;
+use crate::channel::Options;
+use crate::channel::event_log::EventLog;
+use crate::channel::session::RetransmitClass;
+use crate::channel::session::inbox::AckTrigger;
+use crate::channel::session_state::{Negotiated, SessionState, SlotLender, class};
+use crate::channel::stored_message::StoredMessage;
+use crate::codec::Encoding;
+use crate::error::Result;
+use crate::frame::{Header, Kind, Outgoing};
+use crate::message::{Message, Payload};
+use crate::transport::{Sent, Tx};
+use crate::value::Timestamp;
+
+/// The sending half to one client. Shared by the serving thread and the requests of that client.
+pub struct ClientTx {
+    state: Mutex<TxState>,
+    /// Whether answers wait. Read by the serving thread without the lock.
+    pub pending: AtomicBool,
+    /// Wakes the serving thread, which flushes what waits.
+    server_waker: Arc<ServerWaker>,
+    /// The client's token, by which the serving thread finds it.
+    token: u64,
+    /// Numbers the answers on a link without a session.
+    sequence: AtomicU64,
+    negotiated: Option<Negotiated>,
+    /// Number of requests without an answer.
+    unanswered: AtomicU64,
+    /// Whether the client has closed its sending side and only waits for answers.
+    half_closed: AtomicBool,
+    /// Whether the client has disconnected.
+    closed: AtomicBool,
+    /// Requests that the client withdrew after the program had got them, the newest last.
+    withdrawn: Mutex<VecDeque<u64>>,
+    /// Whether `withdrawn` has been used. Read without the lock.
+    has_withdrawn: AtomicBool,
+    /// Bytes of the longest message that the client accepts.
+    max_message_size: u64,
+    options: Options,
+    event_log: Arc<EventLog>,
+}
+
+/// The state under the lock.
+struct TxState {
+    /// None once the client has disconnected.
+    tx: Option<Tx>,
+    /// The answer of which the link has taken a part; later ones wait behind it.
+    partial: Option<(Header, Payload)>,
+    /// Answers of which nothing was sent, in order.
+    backlog: VecDeque<(Header, Payload)>,
+    /// Bytes of the bodies in `backlog`.
+    bytes: u64,
+}
+
+impl ClientTx {
+    /// Starts sending to a client over this link. Answers that it had not acknowledged on an earlier
+    /// link go first.
+    ///
+    /// # Errors
+    /// `Malformed` if the client's hello claims what is impossible.
+    pub fn new(
+        tx: Tx,
+        max_message_size: u64,
+        negotiated: Option<&Negotiated>,
+        options: &Options,
+        event_log: Arc<EventLog>,
+        server_waker: Arc<ServerWaker>,
+        token: u64,
+    ) -> Result<ClientTx> {
+        let (mut backlog, mut bytes) = (VecDeque::new(), 0);
+        if let Some(negotiated) = negotiated {
+            negotiated.session_state.link_up(negotiated, &event_log)?;
+            let mut halves = negotiated.session_state.halves();
+            while let Some((kept, number)) = halves.outbox.to_replay() {
+                let payload = kept.payload();
+                bytes += payload.len() as u64;
+                backlog.push_back((kept.header(number), payload));
+                halves.outbox.replayed(number);
+            }
+        }
+        let is_pending = !backlog.is_empty();
+        if is_pending {
+            server_waker.add_pending(token);
+        }
+        Ok(ClientTx {
+            pending: AtomicBool::new(is_pending),
+            state: Mutex::new(TxState { tx: Some(tx), partial: None, backlog, bytes }),
+            server_waker,
+            token,
+            sequence: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
+            half_closed: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            withdrawn: Mutex::default(),
+            has_withdrawn: AtomicBool::new(false),
+            negotiated: negotiated.cloned(),
+            max_message_size,
+            options: options.clone(),
+            event_log,
+        })
+    }
+
+    /// Returns the client's session, if it has one.
+    pub fn session_state(&self) -> Option<&Arc<SessionState>> {
+        self.negotiated.as_ref().map(|negotiated| &negotiated.session_state)
+    }
+
+    /// Returns the slots of the client's link, if it has a session.
+    pub fn lender(&self) -> Option<SlotLender<'_>> {
+        Some(self.session_state()?.lender(&self.event_log))
+    }
+
+    fn state(&self) -> MutexGuard<'_, TxState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a message that was sent, or will be, its number, and keeps it if its class requires it.
+    fn number(&self, header: Header, payload: &Payload) -> u64 {
+        let Some(session_state) = self.session_state() else {
+            return self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        };
+        let kept = || StoredMessage::new(&header, payload);
+        let (class, bytes) = (class(header.kind, header.flags), payload.len());
+        let mut halves = session_state.halves();
+        if class == RetransmitClass::IdempotentAnswer {
+            // It is kept only if there is room, so room is made if possible.
+            halves.has_room(RetransmitClass::Data, bytes);
+        }
+        halves.outbox.sent(class, bytes, kept)
+    }
+
+    /// Returns the number that the next message gets.
+    fn next_number(&self) -> u64 {
+        match self.session_state() {
+            Some(session_state) => session_state.halves().outbox.assign_number(),
+            None => self.sequence.load(Ordering::Relaxed) + 1,
+        }
+    }
+
+    /// Acknowledges the client's messages if that is due. What the link does not take now is sent on
+    /// a later occasion.
+    pub fn send_ack(&self, session: u64, trigger: AckTrigger) {
+        let Some(session_state) = self.session_state() else { return };
+        let Some(number) = session_state.halves().ack_due(trigger, session) else { return };
+        let mut state = self.state();
+        let TxState { tx: Some(sender), partial: None, backlog, .. } = &mut *state else { return };
+        if !backlog.is_empty() {
+            return;
+        }
+        let header = Header { correlation: number, ..Header::new(Kind::Ack, Encoding::Raw) };
+        let frame = Outgoing::new(header, &[]);
+        match sender.try_send(&frame) {
+            Ok(Sent::Whole) => {}
+            Ok(Sent::Part) => {
+                sender.adopt(&frame);
+                self.set_pending();
+            }
+            // The receiving half notices a client that has disconnected.
+            Ok(Sent::Blocked) | Err(_) => return,
+        }
+        session_state.halves().inbox.ack_frame_sent(session, number);
+    }
+
+    /// Sends an answer, or keeps it until there is room. An answer to a client that has disconnected is
+    /// dropped and counted, unless it answers an idempotent request of a client that may reconnect.
+    ///
+    /// # Errors
+    /// An error about this answer alone, such as `TooLarge`: another answer may be given.
+    pub fn send(&self, kind: Kind, correlation: u64, flags: u16, payload: &Payload) -> Result<()> {
+        payload.check(self.max_message_size)?;
+        let mut state = self.state();
+        let mut header =
+            Header { correlation, flags, sent: Timestamp::now().0, ..Header::new(kind, payload.encoding()) };
+        let TxState { tx, partial, backlog, bytes } = &mut *state;
+        let Some(sender) = tx else {
+            if self.negotiated.is_some() && class(kind, flags) == RetransmitClass::IdempotentAnswer {
+                self.number(header, payload);
+            } else {
+                self.event_log.count(&self.event_log.dropped);
+            }
+            return Ok(());
+        };
+        header.sequence = self.next_number();
+        let frame = Outgoing::of(header, payload.memory());
+        let sent = if partial.is_some() || !backlog.is_empty() {
+            Ok(Sent::Blocked)
+        } else {
+            send_while_read(sender, &frame)
+        };
+        match sent {
+            Ok(Sent::Whole) => {
+                self.number(header, payload);
+                let lost = sender.take_lost() > 0;
+                self.event_log.count(if lost { &self.event_log.dropped } else { &self.event_log.sent });
+                return Ok(());
+            }
+            // Kept here rather than adopted by the transport, which would copy the rest.
+            Ok(Sent::Part) => {
+                *partial = Some((header, payload.clone()));
+                self.number(header, payload);
+                self.event_log.count(&self.event_log.sent);
+            }
+            Ok(Sent::Blocked) if *bytes + payload.len() as u64 <= self.options.max_message_size => {
+                *bytes += payload.len() as u64;
+                self.number(header, payload);
+                backlog.push_back((header, payload.clone()));
+            }
+            // An error about this answer alone.
+            Err(error) if sender.goes_on_after(&error) => return Err(error),
+            // The client reads no answers, so it is disconnected.
+            Ok(Sent::Blocked) | Err(_) => {
+                self.event_log.dropped.fetch_add(1 + backlog.len() as u64, Ordering::Relaxed);
+                (*tx, *partial) = (None, None);
+                backlog.clear();
+                return Ok(());
+            }
+        }
+        self.set_pending();
+        Ok(())
+    }
+
+    /// Sends waiting answers. True if none is left, or the client has disconnected.
+    pub fn flush(&self) -> bool {
+        let mut state = self.state();
+        let TxState { tx, partial, backlog, bytes } = &mut *state;
+        let Some(sender) = tx else { return self.clear_pending() };
+        let flushed = (|| -> Result<bool> {
+            if let Some((header, payload)) = partial {
+                let frame = Outgoing::of(*header, payload.memory());
+                if send_while_read(sender, &frame)? != Sent::Whole {
+                    return Ok(false);
+                }
+                *partial = None;
+            }
+            if !sender.flush()? {
+                return Ok(false);
+            }
+            while let Some((header, payload)) = backlog.front() {
+                let frame = Outgoing::of(*header, payload.memory());
+                let sent = sender.try_send(&frame)?;
+                if sent == Sent::Blocked {
+                    return Ok(false);
+                }
+                *bytes -= payload.len() as u64;
+                self.event_log.count(&self.event_log.sent);
+                let taken = backlog.pop_front();
+                if sent == Sent::Part {
+                    *partial = taken;
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })();
+        match flushed {
+            Ok(true) => self.clear_pending(),
+            Ok(false) => false,
+            Err(_) => {
+                self.event_log.dropped.fetch_add(backlog.len() as u64, Ordering::Relaxed);
+                backlog.clear();
+                (*tx, *partial) = (None, None);
+                self.clear_pending()
+            }
+        }
+    }
+
+    /// Records that an answer waits, and wakes the serving thread. The caller holds the lock of `state`, so
+    /// that [`ClientTx::flush`] does not clear it in between.
+    fn set_pending(&self) {
+        if !self.pending.swap(true, Ordering::AcqRel) {
+            self.server_waker.add_pending(self.token);
+        }
+        self.server_waker.wake();
+    }
+
+    /// Records that nothing waits.
+    fn clear_pending(&self) -> bool {
+        self.pending.store(false, Ordering::Release);
+        true
+    }
+
+    /// Returns the options of the server.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Returns the bytes of the longest message that both sides accept.
+    pub fn max_message_size(&self) -> u64 {
+        self.max_message_size.min(self.options.max_message_size)
+    }
+
+    /// Returns whether the client has disconnected.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Counts a request that needs an answer.
+    pub fn request_received(&self) {
+        self.unanswered.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Records that a request has its answer, or never will.
+    pub fn answered(&self) {
+        self.unanswered.fetch_sub(1, Ordering::AcqRel);
+        if self.half_closed.load(Ordering::Acquire) {
+            // The serving thread may be parked, and this may have been the last answer of the connection.
+            self.server_waker.wake();
+        }
+    }
+
+    /// Records that the client has closed its sending side. Returns whether it still waits for
+    /// answers.
+    pub fn half_closed(&self) -> bool {
+        self.half_closed.store(true, Ordering::Release);
+        self.has_unfinished()
+    }
+
+    /// Returns whether no request is unanswered and no answer waits, so that the next event can
+    /// only come from the client.
+    pub fn is_idle(&self) -> bool {
+        !self.has_unfinished()
+    }
+
+    /// Returns whether a request is unanswered or an answer waits.
+    pub fn has_unfinished(&self) -> bool {
+        self.unanswered.load(Ordering::Acquire) > 0 || self.pending.load(Ordering::Acquire)
+    }
+
+    /// Records that the client has withdrawn a request, which the program may have got already. Only a
+    /// server that stands for one of another machine can still do something about it.
+    pub fn note_withdrawal(&self, request: u64) {
+        /// Further ones are not recorded, and end with their deadlines.
+        const MOST: usize = 1024;
+        if self.options.machine.is_none() {
+            return;
+        }
+        let mut withdrawn = self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.unanswered.load(Ordering::Acquire) == 0 {
+            // The answer has crossed the withdrawal.
+            withdrawn.clear();
+        } else {
+            if withdrawn.len() >= MOST {
+                withdrawn.pop_front();
+            }
+            withdrawn.push_back(request);
+        }
+        self.has_withdrawn.store(!withdrawn.is_empty(), Ordering::Release);
+    }
+
+    /// Returns whether the client has withdrawn this request.
+    pub fn has_withdrawn(&self, request: u64) -> bool {
+        self.has_withdrawn.load(Ordering::Acquire)
+            && self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner).contains(&request)
+    }
+
+    /// Records that this request is consumed.
+    pub fn finished(&self, message: &Message) {
+        if let Some(session_state) = self.session_state() {
+            session_state.finished(message.session(), message.sequence());
+        }
+    }
+
+    /// Runs `f` with the sending half; none if the client has disconnected.
+    pub fn with_tx<R>(&self, f: impl FnOnce(&mut Tx) -> R) -> Option<R> {
+        self.state().tx.as_mut().map(f)
+    }
+
+    /// Records that the client has disconnected: waiting answers are dropped and counted.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let mut state = self.state();
+        self.event_log.dropped.fetch_add(state.backlog.len() as u64, Ordering::Relaxed);
+        (state.tx, state.partial) = (None, None);
+        state.backlog.clear();
+        drop(state);
+        self.clear_pending();
+        if let Some(negotiated) = &self.negotiated {
+            negotiated.session_state.sending_ended(negotiated);
+        }
+    }
+}
+
+/// Sends a frame in parts as long as the client makes room within the time of a spin; a client that
+/// reads slowly delays no other client.
+fn send_while_read(sender: &mut Tx, frame: &Outgoing<'_>) -> Result<Sent> {
+    loop {
+        match sender.try_send(frame)? {
+            Sent::Part if sender.spin() => {}
+            sent => return Ok(sent),
+        }
+    }
+}
