@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from support.namespaces import needed
+from support.tree import PROGRAM as BUILT
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
 PATIENCE = 60  # seconds; only a hang takes so long
 NAMESPACES = ["--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--ipc", "--net", "--uts"]
 #: Things that two containers of one machine often share by accident are not shared here.

@@ -1,13 +1,12 @@
 """A runtime directory with many names: the cost of listing them is linear and not quadratic."""
 
-import os
 import re
 import signal
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
+from support.tree import PROGRAM
+
 NAMES = 300
 
 HOLDER = """

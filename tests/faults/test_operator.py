@@ -1,13 +1,11 @@
 """Cases for the operator of a shared machine: a port in use by another user, a directory without space."""
 
-import os
 from pathlib import Path
 
 from programs import lines
 from support.namespaces import needed
+from support.tree import PROGRAM
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
 
 pytestmark = needed("--mount", "--net")
 

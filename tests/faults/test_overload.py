@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from support.tree import DEBUG
 from transports import endpoint as endpoint_of
 from transports import publishing
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/test-load"
+PROGRAM = DEBUG / "test-load"
 #: Only a hang takes so long.
 PATIENCE = 120
 CLIENTS = int(os.environ.get("LINKSPAN_CLIENTS", "100"))

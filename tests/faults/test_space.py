@@ -12,6 +12,7 @@ import pytest
 
 import programs
 from support.namespaces import needed
+from support.tree import PROGRAM
 from support.waiting import until
 from transports import ALL, ONLY_PUBLISHING, answering, endpoint, publishing
 
@@ -78,7 +79,7 @@ def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
             received = sum(len(receiver.recv(timeout=10.0).value) == 1000 for _ in range(sent))
         print(sent > 0 and received == sent)
         """,
-        endpoint("spool", "drained"), str(Path(__file__).parents[2] / "target" / "debug" / "linkspan"),
+        endpoint("spool", "drained"), str(PROGRAM),
         within=["-m"], mounts=small(runtime), env={"LINKSPAN_STATE_DIR": str(runtime)},
     )
     full, told, drained = lines(child)

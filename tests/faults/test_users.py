@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from support.rights import several_users
+from support.tree import PROGRAM as BUILT
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
 PATIENCE = 60  # seconds; only a hang takes so long
 WWW_DATA, NOBODY = 33, 65534
 

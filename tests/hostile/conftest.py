@@ -11,12 +11,12 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
 # The strangers' tests have the independent implementation of the protocol.
 sys.path.insert(0, str(HERE.parent / "strangers"))
 
 from party import EFFORT, Party  # noqa: E402
 from scene import Scene  # noqa: E402
+from support.tree import PROGRAM  # noqa: E402
 
 
 def drawn(cases: Iterable[str]) -> list[str]:

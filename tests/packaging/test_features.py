@@ -7,11 +7,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from support.tree import ROOT
+from support.tree import TARGET as SHARED
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.features
 #: A folder of its own, because the program of other tests has all features.
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "features"
+TARGET = SHARED / "features"
 FEATURES = tomllib.loads((ROOT / "cli/Cargo.toml").read_text())["features"]["default"]
 #: Only a hang takes so long.
 PATIENCE = 60

@@ -7,13 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from support.tree import PROGRAM
 from support.waiting import until
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/linkspan"
 PATIENCE = 30  # seconds; only a hang takes so long
 
 

@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE, PROGRAM, ROOT, python
+from conftest import PATIENCE, PROGRAM, python
+from support.tree import ROOT
 
 FOLDER = ROOT / "examples/systemd"
 UNITS = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.service"))

@@ -5,14 +5,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support.tree import PROGRAM
 from support.waiting import until
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-PROGRAM = TARGET / "debug/linkspan"
 PATIENCE = 60  # seconds; only a hang takes so long
 
 

@@ -129,7 +129,7 @@ class View:
         self.wait("([p, s]) => document.querySelector(`[data-part=${p}]`).dataset.state === s", [part, state])
 
     def picture(self, name):
-        folder = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "screenshots"
+        folder = TARGET / "screenshots"
         folder.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=folder / f"{name}.png", full_page=True)
 

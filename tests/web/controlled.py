@@ -15,11 +15,9 @@ from pathlib import Path
 from conftest import PATIENCE, ROOT
 from support.limits import within
 from support.network import free_port
+from support.tree import EXTENSION, PROGRAM
 from support.waiting import until
 
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-PROGRAM = TARGET / "debug/linkspan"
-EXTENSION = TARGET / "debug/liblinkspan_php.so"
 METER = Path(__file__).with_name("meter.py")
 KINDS = ("program", "php")
 ADDRESS = r"(http://[^/\s]+)/#token=([0-9a-f]{64})"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PARTS, PATIENCE, View, children, finish, launch
+from support.tree import PROGRAM
 from support.waiting import until
 from test_faults import moves
 
@@ -82,8 +83,7 @@ def test_page_recovers_from_the_kill_of_each_bridge(three, page):
 def test_controller_of_one_machine_lists_the_bridges_of_all(three):
     said = "".join(three.lines)
     desk = re.search(r".*, (/.+/desk)$", said, re.M)[1]
-    program = Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "debug/linkspan"
-    command, env = [program, "service", "ls"], os.environ | {"LINKSPAN_DIR": desk}
+    command, env = [PROGRAM, "service", "ls"], os.environ | {"LINKSPAN_DIR": desk}
 
     def missing():
         rows = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE).stdout
