@@ -4,6 +4,7 @@ mod commands;
 mod endings;
 mod times;
 
+use super::super::command::Outcome;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);

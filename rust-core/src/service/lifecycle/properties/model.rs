@@ -13,6 +13,7 @@ mod tasks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::super::super::command::Outcome;
 use super::super::*;
 
 pub use coverage::{check_coverage, count_event};
