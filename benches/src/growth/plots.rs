@@ -36,6 +36,9 @@ pub struct Plot {
     pub points: Vec<u64>,
     /// How many of them a quick run measures.
     pub quick: usize,
+    /// Whether the curves take turns at each point, as rows do: for what other programs on the processor
+    /// affect most. Their workers then exist together.
+    pub in_turns: bool,
     /// The curves.
     pub lines: Vec<Line>,
 }
@@ -74,6 +77,7 @@ pub fn all() -> Vec<Plot> {
             axis: Axis::Number,
             points: points(1, 4, 1000),
             quick: 4,
+            in_turns: false,
             lines: vec![
                 ours("shm", "open shm"),
                 ours("unix", "open unix"),
@@ -86,6 +90,7 @@ pub fn all() -> Vec<Plot> {
             axis: Axis::Number,
             points: points(1, 4, 1000),
             quick: 4,
+            in_turns: false,
             lines: vec![
                 ours("shm", "call shm"),
                 ours("unix", "call unix"),
@@ -98,6 +103,7 @@ pub fn all() -> Vec<Plot> {
             axis: Axis::Bytes,
             points: points(8, 8, 1 << 30),
             quick: 7,
+            in_turns: false,
             lines: vec![
                 ours_beside("shm", "size shm", NEW_MEMORY),
                 ours_beside("unix", "size unix", NEW_MEMORY),
@@ -111,6 +117,7 @@ pub fn all() -> Vec<Plot> {
             axis: Axis::Number,
             points: points(1, 2, 256),
             quick: 5,
+            in_turns: true,
             lines: vec![
                 ours_beside("shm", "subscribers shm", ONE_FUTEX),
                 ours_beside("unix", "subscribers unix", EACH_SOCKET),
@@ -124,6 +131,7 @@ pub fn all() -> Vec<Plot> {
             axis: Axis::Number,
             points: [points(1, 8, 4096), vec![100_000]].concat(),
             quick: 3,
+            in_turns: false,
             lines: vec![
                 ours("sent", "spool-sent"),
                 ours("received", "spool-received"),
@@ -137,6 +145,7 @@ pub fn all() -> Vec<Plot> {
             axis: Axis::Bytes,
             points: points(MEGABYTE, 8, 4096 * MEGABYTE),
             quick: 2,
+            in_turns: false,
             lines: vec![
                 ours("published", "journal-published"),
                 ours("read from the first message", "journal-read"),

@@ -117,6 +117,9 @@ const TURN: Duration = Duration::from_secs(60);
 /// Repetitions of a point, at most.
 const MOST: usize = 5;
 
+/// Turns of each worker at a point whose curves take turns.
+const TURNS: usize = 15;
+
 /// Measures every picture of the plan.
 pub fn measure_curves(plots: &[Plot], plan: &Plan) -> Vec<Measured> {
     plots.iter().filter(|plot| plan.wants(plot.what)).map(|plot| measure(plot, plan)).collect()
@@ -128,41 +131,77 @@ fn measure(plot: &Plot, plan: &Plan) -> Measured {
     let count = if plan.quick { plot.quick } else { plot.points.len() };
     for &x in plot.points.iter().take(count) {
         eprintln!("{}: {x} …", plot.what);
-        for (line, curve) in plot.lines.iter().zip(&mut curves) {
-            // If it hung once, larger points would hang as well.
-            if curve.missing.iter().any(|(_, why)| why.starts_with("no answer")) {
-                curve.missing.push((x, "a smaller one gave no answer".into()));
-                continue;
-            }
-            match point(&format!("growth {} {x}", line.words), plan) {
-                Ok(nanoseconds) => curve.points.push((x as f64, nanoseconds)),
-                Err(why) => curve.missing.push((x, why)),
+        // If a curve hung once, larger points would hang as well.
+        let hung = |curve: &Curve| curve.missing.iter().any(|(_, why)| why.starts_with("no answer"));
+        let words: Vec<Option<String>> = plot
+            .lines
+            .iter()
+            .zip(&curves)
+            .map(|(line, curve)| (!hung(curve)).then(|| format!("growth {} {x}", line.words)))
+            .collect();
+        let measured = if plot.in_turns {
+            points_in_turns(&words, plan)
+        } else {
+            words.iter().map(|words| words.as_ref().map(|words| point(words, plan))).collect()
+        };
+        for (curve, measured) in curves.iter_mut().zip(measured) {
+            match measured {
+                Some(Ok(nanoseconds)) => curve.points.push((x as f64, nanoseconds)),
+                Some(Err(why)) => curve.missing.push((x, why)),
+                None => curve.missing.push((x, "a smaller one gave no answer".into())),
             }
         }
     }
     Measured { plot: plot.clone(), curves }
 }
 
-/// The median of some repetitions, each of as many operations as fill a moment.
+/// The median of some repetitions of one curve's point.
 fn point(words: &str, plan: &Plan) -> Result<f64, String> {
-    let mut worker = WorkerProcess::start(&own("growth", words), Patience { turn: TURN, until: plan.until })?;
-    let started = Instant::now();
-    worker.take_turn()?;
-    let first = worker.taken.rounds.first().copied().unwrap_or(f64::NAN);
-    let moment = plan.round.as_nanos() as f64 * 2.0;
-    worker.count = (moment / first.max(1.0)).clamp(1.0, 1000.0) as u64;
+    let (mut worker, started) = started_worker(words, plan.round * 2, plan)?;
     // The first repetition of a fast point only warms up; that of a slow one counts.
-    let keep_first = started.elapsed() > Duration::from_millis(200);
+    let first_counts = started.elapsed() > Duration::from_millis(200);
     let more = if plan.quick { 1 } else { MOST };
     let enough = Duration::from_millis(if plan.quick { 100 } else { 1000 });
     for _ in 0..more {
-        if started.elapsed() > enough && (keep_first || worker.taken.rounds.len() > 1) {
+        if started.elapsed() > enough && (first_counts || worker.taken.rounds.len() > 1) {
             break;
         }
         worker.take_turn()?;
     }
-    let rounds = &worker.taken.rounds;
-    Ok(quantile(if keep_first { rounds } else { &rounds[1..] }, 0.5))
+    Ok(median(&worker, first_counts))
+}
+
+/// The same for several curves: each repetition of one is followed by one of each other, so that all of
+/// them meet the same other programs.
+fn points_in_turns(words: &[Option<String>], plan: &Plan) -> Vec<Option<Result<f64, String>>> {
+    let start = |words: &String| started_worker(words, plan.round * 8, plan);
+    let mut workers: Vec<_> = words.iter().map(|words| words.as_ref().map(start)).collect();
+    for _ in 0..if plan.quick { 1 } else { TURNS } {
+        for worker in workers.iter_mut().flatten() {
+            let turn = worker.as_mut().map_or(Ok(()), |(worker, _)| worker.take_turn());
+            if let Err(why) = turn {
+                *worker = Err(why);
+            }
+        }
+    }
+    let median = |(worker, _): (WorkerProcess, Instant)| median(&worker, false);
+    workers.into_iter().map(|worker| worker.map(|worker| worker.map(median))).collect()
+}
+
+/// A worker after its first repetition, which shows how many operations fill a moment, and when that
+/// repetition began.
+fn started_worker(words: &str, moment: Duration, plan: &Plan) -> Result<(WorkerProcess, Instant), String> {
+    let mut worker = WorkerProcess::start(&own("growth", words), Patience { turn: TURN, until: plan.until })?;
+    let started = Instant::now();
+    worker.take_turn()?;
+    let first = worker.taken.rounds.first().copied().unwrap_or(f64::NAN);
+    worker.count = (moment.as_nanos() as f64 / first.max(1.0)).clamp(1.0, 1000.0) as u64;
+    Ok((worker, started))
+}
+
+/// The median repetition, with or without the first one.
+fn median(worker: &WorkerProcess, with_first: bool) -> f64 {
+    quantile(&worker.taken.rounds[usize::from(!with_first)..], 0.5)
 }
 
 #[cfg(test)]

@@ -282,7 +282,7 @@ fn publisher(
     let opened = Subscription::from_descriptors(descriptors, SESSION, Arc::new(Guarded::new(socket)));
     let Some(mut subscription) = accepted(form, opened, |_| 0) else { return false };
     for next in changes.map(Some).chain([None]) {
-        let _ = (subscription.read_so_far(), subscription.wake());
+        let _ = (subscription.read_so_far(), subscription.take_stage());
         if let Some(next) = next {
             change(next);
         }

@@ -15,6 +15,7 @@
 //! | the reading end: copy, then validate | `ring_reader` |
 //! | the publisher: its ring, the move to a larger one, waking subscribers | `publisher` |
 //! | the subscriber: a reading end that can sleep | `subscriber` |
+//! | how long it sleeps in the futex before it sleeps in poll | `futex_stage` |
 //! | long arrays outside the ring: what a record says of them | `references` |
 //! | the files that they lie in, and the words that keep a viewed slot from being written | `files`, `claims` |
 //! | the publisher's slots, and what each subscriber views | `slots`, `viewers` |
@@ -27,6 +28,7 @@
 mod claims;
 mod driver;
 mod files;
+mod futex_stage;
 #[cfg(test)]
 #[cfg(loom)]
 mod loom_tests;

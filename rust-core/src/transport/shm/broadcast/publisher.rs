@@ -141,15 +141,23 @@ impl Broadcast {
     /// Wakes the subscribers that sleep; to be called after each publish. It makes at most one
     /// futex call for all of them together, and one `send` per subscriber that sleeps in poll. It
     /// never blocks.
+    ///
+    /// The futex call comes first: a subscriber that was woken by a byte may have read the message and
+    /// sleep in the futex before the last byte is sent, and such a call would wake it for nothing.
     pub fn notify<'a>(&mut self, subscribers: impl Iterator<Item = &'a mut Subscription>) {
-        let (mut count, mut in_futex) = (0u32, false);
+        let (mut count, mut in_futex, mut in_poll) = (0u32, false, Vec::new());
         for subscriber in subscribers {
             count = count.saturating_add(1);
-            in_futex |= subscriber.wake() == Some(Stage::Futex);
+            match subscriber.take_stage() {
+                Some(Stage::Futex) => in_futex = true,
+                Some(Stage::Poll) => in_poll.push(subscriber),
+                None => {}
+            }
         }
         if in_futex {
             self.wake_futex(count);
         }
+        in_poll.into_iter().for_each(|subscriber| subscriber.send_byte());
     }
 
     /// Wakes all threads that sleep in the futex on the ring's wake word, of which each of `subscribers`
@@ -236,17 +244,19 @@ impl Subscription {
         self.page.load(at::CONSUMED, Ordering::Relaxed)
     }
 
-    /// Wakes the subscriber where it sleeps in poll. Returns the stage that it is to be woken from;
-    /// for [`Stage::Futex`] the caller wakes all subscribers together with one call.
-    pub(in crate::transport::shm) fn wake(&mut self) -> Option<Stage> {
+    /// Returns the stage that the subscriber is to be woken from, by a byte or together with the others
+    /// in the futex; `None` where it is awake. From now on it counts as woken.
+    #[inline]
+    pub(in crate::transport::shm) fn take_stage(&mut self) -> Option<Stage> {
         let park = self.page.load_fenced(at::DATA_PARK);
         if !self.waker.is_due(park) {
             return None;
         }
-        let stage = self.waker.take(park);
-        if stage == Some(Stage::Poll) {
-            Signal::Data.send(&self.socket);
-        }
-        stage
+        self.waker.take(park)
+    }
+
+    /// Wakes the subscriber from its sleep in poll.
+    fn send_byte(&self) {
+        Signal::Data.send(&self.socket);
     }
 }

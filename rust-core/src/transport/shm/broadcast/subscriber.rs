@@ -1,9 +1,8 @@
 //! The subscriber's side: a ring reader that can sleep, and the page that tells the publisher how
 //! to wake it.
 //!
-//! Waiting has the same stages as on a link: spin, at most [`SHORT`] in the futex, then poll or
-//! epoll on the socket (decision
-//! 20). The layer above calls,
+//! Waiting has the same stages as on a link: spin, for a short time in the futex (see
+//! `futex_stage`), then poll or epoll on the socket (decisions 20 and 73). The layer above calls,
 //! in this order: `try_recv`; if it returned `Nothing`, `spin`; then `sleep_briefly`; then `park`,
 //! a wait on `descriptors()`, and `unpark`; then `try_recv` again. After each park word is stored,
 //! the ring is checked once more behind a full fence, so no wake-up is lost.
@@ -19,10 +18,11 @@ use std::time::Duration;
 
 use super::super::liveness::Liveness;
 use super::super::memory::OwnMemory;
-use super::super::park::{Park, SHORT, Stage};
+use super::super::park::{Park, Stage};
 use super::super::segment::{self, at};
 use super::super::signals::{Signal, Signals};
 use super::super::spin::Spin;
+use super::futex_stage::FutexStage;
 use super::ring_reader::RingReader;
 use super::views::{Referring, SlotFiles, Viewing};
 use crate::deadline::Waiting;
@@ -93,8 +93,8 @@ pub(crate) struct BroadcastReader {
     publisher: Liveness,
     /// The bytes that the publisher sends over the socket to end a sleep in poll.
     signals: Signals,
-    /// Whether the stage in the futex has passed since the last frame came. A wait takes it once.
-    short_passed: bool,
+    /// How long this side sleeps in the futex before it sleeps in poll.
+    futex_stage: FutexStage,
     /// Why the subscription has ended, where that was found by this side: invalid bytes over the
     /// socket.
     end: Option<Error>,
@@ -128,7 +128,7 @@ impl BroadcastReader {
             spin: Spin::new(spin, credentials(&*socket).ok().and_then(|peer| peer.pid)),
             signals: Signals::of_subscriber(socket.clone()),
             publisher: Liveness::new(socket, process),
-            short_passed: false,
+            futex_stage: FutexStage::default(),
             end: None,
             probe_due: false,
             empty_polls: 0,
@@ -163,8 +163,7 @@ impl BroadcastReader {
                     self.gone = true;
                 }
                 Received::Frame(frame) => {
-                    self.page.memory.store(at::CONSUMED, frame.header.sequence, Ordering::Relaxed);
-                    self.short_passed = false;
+                    self.frame_came(frame.header.sequence);
                     return Ok(Received::Frame(frame));
                 }
                 other => return Ok(other),
@@ -179,9 +178,17 @@ impl BroadcastReader {
             return false;
         }
         let Some(sequence) = self.ring_reader.take_short(make) else { return false };
-        self.page.memory.store(at::CONSUMED, sequence, Ordering::Relaxed);
-        self.short_passed = false;
+        self.frame_came(sequence);
         true
+    }
+
+    /// Records that the message of this number was read.
+    #[inline]
+    fn frame_came(&mut self, sequence: u64) {
+        self.page.memory.store(at::CONSUMED, sequence, Ordering::Relaxed);
+        self.futex_stage.frame_came();
+        // The publisher lived a moment ago, and the next sleep in poll notices its end.
+        self.probe_due = false;
     }
 
     fn read(&mut self) -> Result<Received> {
@@ -216,22 +223,23 @@ impl BroadcastReader {
         self.spin.until(|| ring_reader.is_ready())
     }
 
-    /// Sleeps in the futex for at most [`SHORT`], once after each frame. Returns false when it is
-    /// time for [`BroadcastReader::park`] and a longer sleep.
+    /// Sleeps in the futex, as long as the [`FutexStage`] after a frame lasts. Returns false when it
+    /// is time for [`BroadcastReader::park`] and a longer sleep.
     ///
     /// # Errors
     /// Those of the caller's tick after a signal, and of the system call.
     pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
-        if self.short_passed || self.gone || !self.ring_reader.wakes_from_futex() {
+        let Some(longest) = self.futex_stage.longest_sleep() else { return Ok(false) };
+        if self.gone || !self.ring_reader.wakes_from_futex() {
             return Ok(false);
         }
         // A deadline that has passed is reported by the next stage.
         let Ok(left) = waiting.sleep() else { return Ok(false) };
-        let at_most = left.map_or(SHORT, |left| left.min(SHORT));
+        let at_most = left.map_or(longest, |left| left.min(longest));
         let (park, ring_reader) = (&mut self.park, &self.ring_reader);
         let ready = || ring_reader.is_ready_fenced();
         let slept = park.sleep_briefly(&self.page.memory, ring_reader.peer(), at_most, ready)?;
-        self.short_passed = true;
+        self.futex_stage.slept(slept);
         if slept == Slept::TimedOut {
             return Ok(false);
         }
@@ -253,6 +261,7 @@ impl BroadcastReader {
             self.unpark();
             return Ok(true);
         }
+        self.futex_stage.sleeps_in_poll();
         Ok(false)
     }
 

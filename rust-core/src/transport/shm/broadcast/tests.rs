@@ -294,11 +294,37 @@ fn many_subscribers_that_sleep_again_early_may_go_on_sleeping_in_the_futex() {
             }
         }
         for subscription in &mut subscriptions[1..] {
-            subscription.wake();
+            subscription.take_stage();
         }
         broadcast.notify(subscriptions.iter_mut());
     });
     assert!(broadcast.futex, "honest subscribers were taken for too many sleepers");
+}
+
+/// The publisher wakes the futex first and sends the bytes afterwards; both are to come.
+#[test]
+fn subscribers_of_both_stages_are_woken_by_one_message() {
+    let mut broadcast = Broadcast::create(9, 4096).unwrap();
+    let (mut in_poll, one, _socket) = subscribe(&broadcast, Duration::ZERO);
+    let (mut in_futex, other, _other_socket) = subscribe(&broadcast, Duration::ZERO);
+    let mut subscriptions = [one, other];
+    for sequence in 1..=50 {
+        assert!(matches!(in_poll.try_recv(), Ok(Received::Nothing)));
+        assert!(!in_poll.park().unwrap());
+        std::thread::scope(|s| {
+            // It sleeps in the futex first, and on a slow machine in poll then.
+            let before = subscriptions[1].page().0.load(at::DATA_PARK, Ordering::Acquire);
+            let reading = s.spawn(|| assert_is(&recv(&mut in_futex).unwrap(), sequence, 30));
+            while subscriptions[1].page().0.load(at::DATA_PARK, Ordering::Acquire) == before {
+                std::thread::yield_now();
+            }
+            publish(&mut broadcast, sequence, 30);
+            broadcast.notify(subscriptions.iter_mut());
+            reading.join().unwrap();
+        });
+        in_poll.unpark();
+        assert_is(&recv(&mut in_poll).unwrap(), sequence, 30);
+    }
 }
 
 #[test]
