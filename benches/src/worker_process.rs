@@ -115,7 +115,7 @@ impl WorkerProcess {
     fn last_words(&mut self) -> String {
         // It may hang instead of ending, so it is killed. A failure means that it has ended.
         let _ = self.child.kill();
-        let mut said = Vec::new();
+        let mut output = Vec::new();
         if let Some(mut stderr) = self.child.stderr.take() {
             // Its far end may still hold the other end, so only what is there now is read.
             let mut answer = libc::pollfd { fd: stderr.as_raw_fd(), events: libc::POLLIN, revents: 0 };
@@ -123,13 +123,13 @@ impl WorkerProcess {
             // SAFETY: one descriptor, which is ours and open.
             while unsafe { libc::poll(&mut answer, 1, 200) } > 0 {
                 match stderr.read(&mut part) {
-                    Ok(n) if n > 0 => said.extend_from_slice(&part[..n]),
+                    Ok(n) if n > 0 => output.extend_from_slice(&part[..n]),
                     _ => break,
                 }
             }
         }
-        let said = String::from_utf8_lossy(&said);
-        said.trim_end().lines().last().unwrap_or("it ended without a word").to_owned()
+        let output = String::from_utf8_lossy(&output);
+        output.trim_end().lines().last().unwrap_or("it ended without a word").to_owned()
     }
 
     fn round(&mut self) -> Result<(f64, Vec<f64>), String> {

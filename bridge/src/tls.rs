@@ -143,10 +143,10 @@ impl Folder {
 /// # Errors
 /// `Malformed` if it is not a certificate of a machine; else the error of the system with the path.
 pub fn certificate(path: &Path) -> Result<Certificate> {
-    let said = |it: &X509Certificate<'_>| {
+    let describe = |it: &X509Certificate<'_>| {
         read_certificate(it).ok_or_else(|| wrong(path, "is no certificate of a machine"))
     };
-    parsed(&text(path)?, path, said)
+    parsed(&text(path)?, path, describe)
 }
 
 /// Reads a list of revoked certificates. A list that does not exist is empty.

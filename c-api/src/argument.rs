@@ -84,7 +84,7 @@ pub(crate) unsafe fn out<'a, T: Nothing>(pointer: *mut T) -> Result<&'a mut T> {
 ///
 /// # Safety
 /// `object` is NULL or live, `result` is NULL or may be written.
-pub(crate) unsafe fn ask<H: Checked, T: Nothing>(
+pub(crate) unsafe fn query<H: Checked, T: Nothing>(
     object: *const H,
     result: *mut T,
     what: impl FnOnce(&H) -> Result<T>,
@@ -133,7 +133,7 @@ pub(crate) unsafe fn give_bytes(
 ///
 /// # Safety
 /// `object` is NULL or live.
-pub(crate) unsafe fn tell<H: Checked>(
+pub(crate) unsafe fn apply<H: Checked>(
     object: *const H,
     what: impl FnOnce(&H) -> Result<()>,
 ) -> linkspan_status {

@@ -5,7 +5,7 @@ use std::ptr;
 
 use linkspan::{Channel, Role};
 
-use crate::argument::{ask, c_text, give_text, handle, make, tell, wait};
+use crate::argument::{apply, c_text, give_text, handle, make, query, wait};
 use crate::exchange;
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
@@ -157,7 +157,9 @@ pub unsafe extern "C" fn linkspan_channel_recv(
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.recv(wait(timeout)?)?))) }
+    unsafe {
+        query(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.recv(wait(timeout)?)?)))
+    }
 }
 
 /// Receives a message without waiting; `Empty` if none is there.
@@ -170,7 +172,7 @@ pub unsafe extern "C" fn linkspan_channel_try_recv(
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.try_recv()?))) }
+    unsafe { query(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.try_recv()?))) }
 }
 
 /// Waits for a message and also takes those that have arrived behind it: at most `max` in all, for which
@@ -204,7 +206,7 @@ pub unsafe extern "C" fn linkspan_channel_poll(
     there: *mut bool,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(channel, there, |channel| channel.0.poll()) }
+    unsafe { query(channel, there, |channel| channel.0.poll()) }
 }
 
 /// With the option `ack` `"manual"`: acknowledges all messages that were received. Those that are not
@@ -214,7 +216,7 @@ pub unsafe extern "C" fn linkspan_channel_poll(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_ack(channel: *const linkspan_channel) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { tell(channel, |channel| channel.0.ack()) }
+    unsafe { apply(channel, |channel| channel.0.ack()) }
 }
 
 /// Sends a request and waits for its reply, which the caller releases. `Remote` if the handler failed,
@@ -231,7 +233,7 @@ pub unsafe extern "C" fn linkspan_channel_call(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(channel, reply, |channel| {
+        query(channel, reply, |channel| {
             let payload = channel.0.encode(handle(request)?)?;
             Ok(linkspan_message::arrived(channel.0.call_payload(&payload, wait(timeout)?)?))
         })
@@ -252,7 +254,7 @@ pub unsafe extern "C" fn linkspan_channel_reply(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(channel, |channel| {
+        apply(channel, |channel| {
             let (reply, wait) = (handle(reply)?, wait(timeout)?);
             handle(request)?.with_arrived(|request| channel.0.reply(request, reply, wait))
         })
@@ -270,7 +272,7 @@ pub unsafe extern "C" fn linkspan_channel_get_info(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(channel, |linkspan_channel(channel)| {
+        apply(channel, |linkspan_channel(channel)| {
             let mut full = linkspan_channel_info {
                 size: 0,
                 role: match channel.role() {
@@ -300,7 +302,7 @@ pub unsafe extern "C" fn linkspan_channel_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(channel, fd, |channel| channel.0.fileno()) }
+    unsafe { query(channel, fd, |channel| channel.0.fileno()) }
 }
 
 /// Gets the events of the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
@@ -314,7 +316,7 @@ pub unsafe extern "C" fn linkspan_channel_events(
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(channel, events, |channel| Ok(linkspan_message::events(channel.0.events()))) }
+    unsafe { query(channel, events, |channel| Ok(linkspan_message::events(channel.0.events()))) }
 }
 
 /// Gets the counters of the channel as a map, which the caller releases.
@@ -327,7 +329,7 @@ pub unsafe extern "C" fn linkspan_channel_stats(
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(channel, stats, |channel| Ok(linkspan_message::of(channel.0.stats()))) }
+    unsafe { query(channel, stats, |channel| Ok(linkspan_message::of(channel.0.stats()))) }
 }
 
 /// Closes the channel once the peer has consumed what was sent, within the time-out; waits of other threads
@@ -341,7 +343,7 @@ pub unsafe extern "C" fn linkspan_channel_close(
     timeout: i64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { tell(channel, |channel| channel.0.close(wait(timeout)?)) }
+    unsafe { apply(channel, |channel| channel.0.close(wait(timeout)?)) }
 }
 
 /// Closes the channel without waiting for what was sent, and frees it. NULL is allowed.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use linkspan::service::{Command, CommandRequest, Controller, WatchOptions};
 use linkspan::{Result, Timeout, Value};
 
-use crate::argument::{LINKSPAN_DEFAULT, ask, c_text, c_text_or_none, c_texts, make, tell, timeout, wait};
+use crate::argument::{LINKSPAN_DEFAULT, apply, c_text, c_text_or_none, c_texts, make, query, timeout, wait};
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn linkspan_controller_services(
     services: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(controller, services, |c| Ok(linkspan_message::of(c.0.services(wait(timeout)?)?))) }
+    unsafe { query(controller, services, |c| Ok(linkspan_message::of(c.0.services(wait(timeout)?)?))) }
 }
 
 /// Gets the record of one service, which the caller releases; `NotFound` if none has that name.
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn linkspan_controller_status(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(controller, record, |c| {
+        query(controller, record, |c| {
             Ok(linkspan_message::of(c.0.status(c_text(service, "a service")?, wait(timeout)?)?))
         })
     }
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn linkspan_controller_command(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(controller, value, |c| {
+        query(controller, value, |c| {
             let (service, command, arguments) = given(service, command, arguments)?;
             Ok(linkspan_message::of(c.0.command(service, &command, &arguments, wait(timeout)?)?))
         })
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn linkspan_controller_begin(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(controller, answer, |c| {
+        query(controller, answer, |c| {
             let (requested, wait) = (read_sized(request, DEFAULT)?, wait(timeout)?);
             let (service, command, arguments) =
                 given(requested.service, requested.command, requested.arguments)?;
@@ -193,7 +193,7 @@ pub unsafe extern "C" fn linkspan_controller_answer(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(controller, answer, |c| {
+        query(controller, answer, |c| {
             let (service, id) = (c_text(service, "a service")?, c_text(id, "an id")?);
             Ok(linkspan_message::of(c.0.answer(service, id, wait(timeout)?)?.to_value()))
         })
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn linkspan_controller_log(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(controller, log, |c| {
+        query(controller, log, |c| {
             let service = c_text_or_none(service, "a service")?;
             Ok(linkspan_message::of(c.0.log(service, lines, wait(timeout)?)?))
         })
@@ -241,7 +241,7 @@ pub unsafe extern "C" fn linkspan_controller_watch(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(controller, |c| {
+        apply(controller, |c| {
             let data_every = if data_every == 0 { None } else { Some(duration(data_every)?) };
             let services = c_texts(services, services_count, "a service")?;
             c.0.watch(&WatchOptions { data_every, services })
@@ -261,7 +261,7 @@ pub unsafe extern "C" fn linkspan_controller_next(
     event: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(controller, event, |c| Ok(linkspan_message::of(c.0.next(wait(timeout)?)?))) }
+    unsafe { query(controller, event, |c| Ok(linkspan_message::of(c.0.next(wait(timeout)?)?))) }
 }
 
 /// Makes the controller forget a service that is disconnected; `InvalidState` while it is connected.
@@ -275,7 +275,7 @@ pub unsafe extern "C" fn linkspan_controller_forget(
     timeout: i64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { tell(controller, |c| c.0.forget(c_text(service, "a service")?, wait(timeout)?)) }
+    unsafe { apply(controller, |c| c.0.forget(c_text(service, "a service")?, wait(timeout)?)) }
 }
 
 /// Gets a file descriptor for event loops: readable while `linkspan_controller_next` would not wait. The controller owns it: do not close it.
@@ -288,7 +288,7 @@ pub unsafe extern "C" fn linkspan_controller_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(controller, fd, |controller| controller.0.fileno()) }
+    unsafe { query(controller, fd, |controller| controller.0.fileno()) }
 }
 
 /// Gets the counters of the controller itself as a map, which the caller releases.
@@ -302,7 +302,7 @@ pub unsafe extern "C" fn linkspan_controller_stats(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(controller, stats, |controller| Ok(linkspan_message::of(controller.0.stats(Timeout::Default)?)))
+        query(controller, stats, |controller| Ok(linkspan_message::of(controller.0.stats(Timeout::Default)?)))
     }
 }
 
@@ -316,7 +316,7 @@ pub unsafe extern "C" fn linkspan_controller_close(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(controller, |controller| {
+        apply(controller, |controller| {
             controller.0.close();
             Ok(())
         })

@@ -77,7 +77,7 @@ pub(crate) fn guard(body: impl FnOnce() -> Result<()>) -> linkspan_status {
     });
     match outcome {
         Ok(Ok(())) => LINKSPAN_OK,
-        Ok(Err(error)) => remember(error),
+        Ok(Err(error)) => store(error),
         Err(_) => defect(),
     }
 }
@@ -86,7 +86,7 @@ pub(crate) fn guard(body: impl FnOnce() -> Result<()>) -> linkspan_status {
 #[cold]
 fn defect() -> linkspan_status {
     let text = PANIC.take().unwrap_or_default();
-    remember(Error::new(ErrorKind::Internal, format!("a defect in Linkspan, please report it: {text}")))
+    store(Error::new(ErrorKind::Internal, format!("a defect in Linkspan, please report it: {text}")))
 }
 
 /// Runs a function that releases a resource: it cannot return an error, and a panic must not cross into C.
@@ -125,7 +125,7 @@ fn set_hook() {
 }
 
 #[cold]
-fn remember(error: Error) -> linkspan_status {
+fn store(error: Error) -> linkspan_status {
     let status = error.kind().code().into();
     let kept = Kept {
         text: c_string(&error.to_string()),
@@ -159,7 +159,7 @@ fn c_string(text: &str) -> CString {
 pub unsafe extern "C" fn linkspan_last_error(error: *mut linkspan_error) -> linkspan_status {
     LAST.with_borrow(|last| {
         let copied = match last {
-            Some(kept) => kept.tell(),
+            Some(kept) => kept.view(),
             None => linkspan_error { text: c"".as_ptr(), ..linkspan_error::nothing() },
         };
         let status = copied.status;
@@ -198,7 +198,7 @@ impl linkspan_error {
 }
 
 impl Kept {
-    fn tell(&self) -> linkspan_error {
+    fn view(&self) -> linkspan_error {
         let mut details = linkspan_error {
             status: self.error.kind().code().into(),
             retryable: self.error.retryable(),

@@ -4,7 +4,7 @@ use std::slice;
 
 use linkspan::{Message, Result};
 
-use crate::argument::{ask, block, handle, is_null};
+use crate::argument::{block, handle, is_null, query};
 use crate::error::guard;
 use crate::life::Checked;
 use crate::message::linkspan_message;
@@ -81,7 +81,7 @@ pub(crate) unsafe fn recv_many<H: Checked>(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(object, count, |object| {
+        query(object, count, |object| {
             if messages.is_null() {
                 return Err(is_null("the room for messages"));
             }

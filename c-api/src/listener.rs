@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int};
 
 use linkspan::Listener;
 
-use crate::argument::{ask, c_text, make, tell, wait};
+use crate::argument::{apply, c_text, make, query, wait};
 use crate::channel::linkspan_channel;
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn linkspan_listener_accept(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(listener, channel, |listener| {
+        query(listener, channel, |listener| {
             Ok(give(linkspan_channel(Tagged::new(listener.0.accept(wait(timeout)?)?))))
         })
     }
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn linkspan_listener_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(listener, fd, |listener| Ok(listener.0.fileno())) }
+    unsafe { query(listener, fd, |listener| Ok(listener.0.fileno())) }
 }
 
 /// Gets the events of the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn linkspan_listener_events(
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(listener, events, |listener| Ok(linkspan_message::events(listener.0.events()))) }
+    unsafe { query(listener, events, |listener| Ok(linkspan_message::events(listener.0.events()))) }
 }
 
 /// Gets the counters of the listener as a map, which the caller releases.
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn linkspan_listener_stats(
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(listener, stats, |listener| Ok(linkspan_message::of(listener.0.stats()))) }
+    unsafe { query(listener, stats, |listener| Ok(linkspan_message::of(listener.0.stats()))) }
 }
 
 /// Closes the listener; waits of other threads end. Channels that it accepted stay. It still has to be freed.
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn linkspan_listener_stats(
 pub unsafe extern "C" fn linkspan_listener_close(listener: *const linkspan_listener) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(listener, |listener| {
+        apply(listener, |listener| {
             listener.0.close();
             Ok(())
         })

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use linkspan::Publisher;
 
-use crate::argument::{ask, c_text, make, tell, wait};
+use crate::argument::{apply, c_text, make, query, wait};
 use crate::exchange;
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn linkspan_publisher_wait_for_subscribers(
     timeout: i64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { tell(publisher, |publisher| publisher.0.wait_for_subscribers(count, wait(timeout)?)) }
+    unsafe { apply(publisher, |publisher| publisher.0.wait_for_subscribers(count, wait(timeout)?)) }
 }
 
 /// Publishes a message without waiting for subscribers. `sequence`, which may be NULL, gets the number of the
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn linkspan_publisher_events(
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(publisher, events, |publisher| Ok(linkspan_message::events(publisher.0.events()))) }
+    unsafe { query(publisher, events, |publisher| Ok(linkspan_message::events(publisher.0.events()))) }
 }
 
 /// Gets the counters of the publisher as a map, which the caller releases; `subscribers` is their current
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn linkspan_publisher_stats(
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(publisher, stats, |publisher| Ok(linkspan_message::of(publisher.0.stats()))) }
+    unsafe { query(publisher, stats, |publisher| Ok(linkspan_message::of(publisher.0.stats()))) }
 }
 
 /// Closes the publisher once its subscribers have received their pending messages, within the time-out. The
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn linkspan_publisher_close(
     timeout: i64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { tell(publisher, |publisher| publisher.0.close(wait(timeout)?)) }
+    unsafe { apply(publisher, |publisher| publisher.0.close(wait(timeout)?)) }
 }
 
 /// Closes the publisher and frees it. NULL is allowed; a second call for the same publisher, and any other use of it, is `InvalidState`: see

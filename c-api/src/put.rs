@@ -7,7 +7,7 @@ use linkspan::codec::FlatValue;
 use linkspan::value::{Decimal, Map};
 use linkspan::{BigInt, Error, Result, Timestamp, Value};
 
-use crate::argument::{block, c_text_or_none, handle, tell, utf8};
+use crate::argument::{apply, block, c_text_or_none, handle, utf8};
 use crate::array::linkspan_array;
 use crate::message::linkspan_message;
 use crate::status::linkspan_status;
@@ -23,7 +23,7 @@ pub(crate) unsafe fn at_key(
     what: impl FnOnce(&linkspan_message, Option<&str>) -> Result<()>,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { tell(message, |message| what(message, c_text_or_none(key, "a key")?)) }
+    unsafe { apply(message, |message| what(message, c_text_or_none(key, "a key")?)) }
 }
 
 /// Adds a key to the path of an error.
@@ -312,5 +312,5 @@ pub unsafe extern "C" fn linkspan_message_begin_array(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_end(message: *mut linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { tell(message, |message| message.build(Tree::end)) }
+    unsafe { apply(message, |message| message.build(Tree::end)) }
 }

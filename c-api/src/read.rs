@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use linkspan::codec::FlatValue;
 use linkspan::{BigInt, Error, ErrorKind, Result, Value};
 
-use crate::argument::{Nothing, ask, c_text, give_text, handle, out};
+use crate::argument::{Nothing, c_text, give_text, handle, out, query};
 use crate::array::linkspan_array;
 use crate::error::guard;
 use crate::message::linkspan_message;
@@ -128,7 +128,7 @@ unsafe fn read<T: Nothing>(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(message, to, |message| message.look_at(c_text(path, "a path")?, |value| what(message, value)))
+        query(message, to, |message| message.look_at(c_text(path, "a path")?, |value| what(message, value)))
     }
 }
 
@@ -146,7 +146,7 @@ unsafe fn scalar<T: Nothing>(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(message, to, |message| {
+        query(message, to, |message| {
             let path = c_text(path, "a path")?;
             match message.look_flat(path, flat) {
                 Some(value) => Ok(value),

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use linkspan::{Layout, Region};
 
-use crate::argument::{ask, block_to_fill, c_text, c_text_or_none, handle, make, out, tell};
+use crate::argument::{apply, block_to_fill, c_text, c_text_or_none, handle, make, out, query};
 use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
@@ -44,7 +44,7 @@ pub unsafe extern "C" fn linkspan_region_length(
     length: *mut u64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(region, length, |region| region.0.len()) }
+    unsafe { query(region, length, |region| region.0.len()) }
 }
 
 /// Copies bytes at an offset into the caller's memory; `OutOfRange` if the region does not have all of them,
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn linkspan_region_bytes(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(region, |region| {
+        apply(region, |region| {
             let to = block_to_fill(bytes.cast(), length)?;
             let copied = region.0.bytes(offset, length)?;
             if let Some(to) = to {
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn linkspan_region_read(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(region, value, |region| {
+        query(region, value, |region| {
             let layout: Layout = c_text(layout, "a layout")?.parse()?;
             Ok(linkspan_message::of(match c_text_or_none(counter, "a counter")? {
                 Some(counter) => region.0.read_stable(offset, &layout, counter)?,

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use linkspan::{Encoding, RemoteFailure, codec};
 
-use crate::argument::{c_text_or_none, handle, tell};
+use crate::argument::{apply, c_text_or_none, handle};
 use crate::message::linkspan_message;
 use crate::status::linkspan_status;
 
@@ -19,7 +19,7 @@ pub unsafe extern "C" fn linkspan_request_reply(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(request, |request| {
+        apply(request, |request| {
             let reply = handle(reply)?;
             request.with_request(|request| request.reply(reply))
         })
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn linkspan_request_fail(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(request, |request| {
+        apply(request, |request| {
             let failure = RemoteFailure {
                 code,
                 kind: c_text_or_none(r#type, "a type")?.unwrap_or_default().to_owned(),
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn linkspan_request_fail(
 pub unsafe extern "C" fn linkspan_request_ack(request: *const linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(request, |request| {
+        apply(request, |request| {
             request.with_request(|request| {
                 request.ack();
                 Ok(())

@@ -8,7 +8,7 @@ use std::time::Duration;
 use linkspan::service::{ServiceLoop, ServiceOptions, Task};
 use linkspan::{Error, ErrorKind, LogLevel, RemoteFailure, Result, Value};
 
-use crate::argument::{LINKSPAN_FOREVER, ask, c_text, c_text_or_none, c_texts, is_null, make, tell, wait};
+use crate::argument::{LINKSPAN_FOREVER, apply, c_text, c_text_or_none, c_texts, is_null, make, query, wait};
 use crate::command::{LINKSPAN_COMMAND_END, command_number, linkspan_command, linkspan_state, number};
 use crate::error::linkspan_last_error_text;
 use crate::message::linkspan_message;
@@ -239,7 +239,7 @@ pub unsafe extern "C" fn linkspan_service_next(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(service, |linkspan_service(serving)| {
+        apply(service, |linkspan_service(serving)| {
             if task.is_null() {
                 return Err(is_null("a task"));
             }
@@ -264,7 +264,7 @@ pub unsafe extern "C" fn linkspan_service_task_done(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(service, |linkspan_service(serving)| {
+        apply(service, |linkspan_service(serving)| {
             let value = value.as_ref().map_or(Ok(Value::Null), linkspan_message::copy)?;
             serving.take(task)?.task.done(&value)
         })
@@ -286,7 +286,7 @@ pub unsafe extern "C" fn linkspan_service_task_failed(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(service, |linkspan_service(serving)| {
+        apply(service, |linkspan_service(serving)| {
             let why = why(status, text)?;
             serving.take(task)?.task.failed(&why)
         })
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn linkspan_service_set_failed(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(service, |linkspan_service(serving)| {
+        apply(service, |linkspan_service(serving)| {
             serving.service.fail(&why(status, text)?);
             Ok(())
         })
@@ -324,7 +324,7 @@ pub unsafe extern "C" fn linkspan_service_set_reason(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(service, |linkspan_service(serving)| {
+        apply(service, |linkspan_service(serving)| {
             serving.service.set_reason(c_text_or_none(text, "a reason")?.unwrap_or_default());
             Ok(())
         })
@@ -344,7 +344,7 @@ pub unsafe extern "C" fn linkspan_service_log(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(service, |linkspan_service(serving)| {
+        apply(service, |linkspan_service(serving)| {
             let level: LogLevel = c_text_or_none(level, "a level")?.unwrap_or("info").parse()?;
             serving.service.log(level.name(), c_text(text, "a text")?);
             Ok(())
@@ -361,7 +361,7 @@ pub unsafe extern "C" fn linkspan_service_log(
 pub unsafe extern "C" fn linkspan_service_shutdown(service: *const linkspan_service) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(service, |linkspan_service(serving)| {
+        apply(service, |linkspan_service(serving)| {
             serving.service.shutdown();
             Ok(())
         })
@@ -379,7 +379,7 @@ pub unsafe extern "C" fn linkspan_service_get_info(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(service, |linkspan_service(serving)| {
+        apply(service, |linkspan_service(serving)| {
             let service = &serving.service;
             let full = linkspan_service_info {
                 size: 0,
@@ -405,7 +405,7 @@ pub unsafe extern "C" fn linkspan_service_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(service, fd, |service| Ok(service.0.service.fileno())) }
+    unsafe { query(service, fd, |service| Ok(service.0.service.fileno())) }
 }
 
 /// Gets the counters of the service as a map, which the caller releases.
@@ -418,7 +418,7 @@ pub unsafe extern "C" fn linkspan_service_stats(
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(service, stats, |service| Ok(linkspan_message::of(service.0.service.stats()))) }
+    unsafe { query(service, stats, |service| Ok(linkspan_message::of(service.0.service.stats()))) }
 }
 
 /// Disconnects from the controller with the current state of the service, within the time-out; waits of other
@@ -432,7 +432,7 @@ pub unsafe extern "C" fn linkspan_service_close(
     timeout: i64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { tell(service, |service| service.0.service.close(wait(timeout)?)) }
+    unsafe { apply(service, |service| service.0.service.close(wait(timeout)?)) }
 }
 
 /// Closes the service and frees it. NULL is allowed; a second call for the same service, and any other use of it, is `InvalidState`: see

@@ -5,7 +5,7 @@ use std::ptr;
 
 use linkspan::Subscriber;
 
-use crate::argument::{ask, c_text, make, tell, wait};
+use crate::argument::{apply, c_text, make, query, wait};
 use crate::exchange;
 use crate::message::{State, linkspan_message};
 use crate::object::{Tagged, free, give, handle_kind};
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn linkspan_subscriber_recv(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(subscriber, message, |subscriber| {
+        query(subscriber, message, |subscriber| {
             Ok(linkspan_message::arrived(subscriber.0.recv(wait(timeout)?)?))
         })
     }
@@ -69,7 +69,9 @@ pub unsafe extern "C" fn linkspan_subscriber_try_recv(
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(subscriber, message, |subscriber| Ok(linkspan_message::arrived(subscriber.0.try_recv()?))) }
+    unsafe {
+        query(subscriber, message, |subscriber| Ok(linkspan_message::arrived(subscriber.0.try_recv()?)))
+    }
 }
 
 /// Waits for a message and also takes those that have arrived behind it: at most `max` in all, for which
@@ -105,7 +107,7 @@ pub unsafe extern "C" fn linkspan_subscriber_poll(
     there: *mut bool,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(subscriber, there, |subscriber| subscriber.0.poll()) }
+    unsafe { query(subscriber, there, |subscriber| subscriber.0.poll()) }
 }
 
 /// With the option `ack` `"manual"`: acknowledges all messages that were received. Those that are not
@@ -116,7 +118,7 @@ pub unsafe extern "C" fn linkspan_subscriber_poll(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_subscriber_ack(subscriber: *const linkspan_subscriber) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { tell(subscriber, |subscriber| subscriber.0.ack()) }
+    unsafe { apply(subscriber, |subscriber| subscriber.0.ack()) }
 }
 
 /// Gets the next message of a loop, which the caller releases. `LINKSPAN_DEFAULT` waits for ever here. If
@@ -139,7 +141,7 @@ pub unsafe extern "C" fn linkspan_subscriber_next(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        ask(subscriber, message, |subscriber| {
+        query(subscriber, message, |subscriber| {
             let next = subscriber.0.next(wait(timeout)?)?;
             Ok(next.map_or(ptr::null_mut(), |next| linkspan_message::give(State::Received(next))))
         })
@@ -156,7 +158,7 @@ pub unsafe extern "C" fn linkspan_subscriber_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(subscriber, fd, |subscriber| subscriber.0.fileno()) }
+    unsafe { query(subscriber, fd, |subscriber| subscriber.0.fileno()) }
 }
 
 /// Gets the events of the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
@@ -170,7 +172,7 @@ pub unsafe extern "C" fn linkspan_subscriber_events(
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(subscriber, events, |subscriber| Ok(linkspan_message::events(subscriber.0.events()))) }
+    unsafe { query(subscriber, events, |subscriber| Ok(linkspan_message::events(subscriber.0.events()))) }
 }
 
 /// Gets the counters of the subscriber as a map, which the caller releases.
@@ -183,7 +185,7 @@ pub unsafe extern "C" fn linkspan_subscriber_stats(
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { ask(subscriber, stats, |subscriber| Ok(linkspan_message::of(subscriber.0.stats()))) }
+    unsafe { query(subscriber, stats, |subscriber| Ok(linkspan_message::of(subscriber.0.stats()))) }
 }
 
 /// Closes the subscriber; waits of other threads end. It still has to be freed.
@@ -196,7 +198,7 @@ pub unsafe extern "C" fn linkspan_subscriber_close(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(subscriber, |subscriber| {
+        apply(subscriber, |subscriber| {
             subscriber.0.close();
             Ok(())
         })

@@ -1,4 +1,4 @@
-// What is asked before something is done, and what is said when it is.
+// The dialogs before a command, and the notes that show its answer.
 import { brief, clock } from './values.js';
 
 const byId = id => document.getElementById(id);
@@ -66,8 +66,8 @@ function shown(dialog) {
   }, { once: true }));
 }
 
-// Says what has become of a command, and keeps what went wrong until it is put away.
-export function say(service, word, outcome, text) {
+// Shows the outcome of a command; a failure stays until the user removes it.
+export function announce(service, word, outcome, text) {
   const note = document.createElement('div'), bad = outcome !== 'DONE' && outcome !== 'ACCEPTED';
   note.className = 'note';
   note.dataset.outcome = outcome;
@@ -81,11 +81,11 @@ export function say(service, word, outcome, text) {
   close.addEventListener('click', () => note.remove());
   note.append(close);
   if (bad) note.setAttribute('role', 'alert');
-  byId('said').append(note);
-  while (byId('said').children.length > MOST) byId('said').firstElementChild.remove();
+  byId('answers').append(note);
+  while (byId('answers').children.length > MOST) byId('answers').firstElementChild.remove();
   if (!bad) setTimeout(() => note.remove(), STAYS);
 }
 
-// What an answer says in a line.
-export const told = (word, outcome, text) => `${clock(new Date())} ${word} ${outcome}${text ? `: ${text}` : ''}`;
+// Returns an answer as one line.
+export const answerLine = (word, outcome, text) => `${clock(new Date())} ${word} ${outcome}${text ? `: ${text}` : ''}`;
 export const value = answer => brief(answer.value);

@@ -1,5 +1,5 @@
-// The page's life: what happens comes in and is shown; what is pressed goes out, and its answer is said.
-import { composed, confirmed, say, told, value } from './dialogs.js';
+// The page: it shows events as they arrive, sends the commands of its buttons, and shows their answers.
+import { announce, answerLine, composed, confirmed, value } from './dialogs.js';
 import { Service } from './service.js';
 import { Problem, ask, command, forget, listen, token } from './stream.js';
 import { clock, time } from './values.js';
@@ -78,8 +78,8 @@ function chips(wanted) {
     }
     chip.dataset.only = key;
     chip.setAttribute('aria-pressed', String(only === key));
-    const said = `${text} ${count}`;
-    if (chip.textContent !== said) chip.textContent = said;
+    const label = `${text} ${count}`;
+    if (chip.textContent !== label) chip.textContent = label;
   });
   while (where.children.length > wanted.length) where.lastElementChild.remove();
 }
@@ -115,7 +115,7 @@ function note(entry) {
 
 // ---- what happens
 
-function hear(what, event) {
+function receive(what, event) {
   if (what === 'snapshot') {
     const names = new Set(event.services.map(record => record.name));
     for (const name of [...services.keys()]) if (!names.has(name)) drop(name);
@@ -133,50 +133,50 @@ function hear(what, event) {
 }
 const controller = ({ connected, reason }) => linked({ controller: connected, reason });
 
-// Whether what is shown is how it is; from when on it is not. The page's server may be away, or the controller behind it. What
-// comes in one go is told once: a stream that begins may say at once that the controller is not there.
-const links = { server: undefined, controller: true, reason: '', told: 'waiting', since: null, due: false };
+// Whether what is shown is current, and since when it is not. The page's server may be away, or the controller behind it. Changes
+// that arrive together are shown once: a new stream may report at once that the controller is not there.
+const links = { server: undefined, controller: true, reason: '', shown: 'waiting', since: null, due: false };
 function linked(news) {
   Object.assign(links, news);
   if (!links.due) {
     links.due = true;
-    setTimeout(() => { links.due = false; tell(); });
+    setTimeout(() => { links.due = false; showLink(); });
   }
 }
-function tell() {
+function showLink() {
   if (links.server === undefined || document.body.dataset.link === 'locked') return;
   const state = links.server && links.controller ? 'live' : 'away', who = links.server ? 'The controller' : 'The page’s server';
-  if (state !== links.told) links.since = clock(new Date());
-  links.told = byId('link').dataset.state = document.body.dataset.link = state;
+  if (state !== links.shown) links.since = clock(new Date());
+  links.shown = byId('link').dataset.state = document.body.dataset.link = state;
   away = state === 'away' ? `${who} has not answered since ${links.since}; trying again` : '';
-  const where = byId('link').querySelector('span'), said = away || 'Live';
-  if (where.textContent !== said) where.textContent = said;
+  const where = byId('link').querySelector('span'), text = away || 'Live';
+  if (where.textContent !== text) where.textContent = text;
   byId('link').title = state === 'away' ? links.reason : '';
   sift();
 }
-const heard = (state, reason = '') => state === 'locked' ? lock(reason) : linked({ server: state === 'live', reason });
+const linkChanged = (state, reason = '') => state === 'locked' ? lock(reason) : linked({ server: state === 'live', reason });
 
 // ---- what is pressed
 
 async function act(service, word) {
   const { name, record } = service;
-  let wish = { command: word, within: WITHIN };
+  let request = { command: word, within: WITHIN };
   if (word === 'SHUTDOWN' && !await confirmed(name, record.state)) return;
-  if (word === '') wish = await composed(record, service.words);
-  if (!wish) return;
+  if (word === '') request = await composed(record, service.words);
+  if (!request) return;
   service.wait(word, true);
   service.answer.dataset.outcome = '';
-  service.answer.textContent = `${wish.command} …`;
-  const [outcome, text] = await sent(service, wish);
+  service.answer.textContent = `${request.command} …`;
+  const [outcome, text] = await sent(service, request);
   service.wait(word, false);
   service.answer.dataset.outcome = outcome;
-  service.answer.textContent = told(wish.command, outcome, text);
-  say(name, wish.command, outcome, text);
+  service.answer.textContent = answerLine(request.command, outcome, text);
+  announce(name, request.command, outcome, text);
 }
-async function sent(service, wish) {
+async function sent(service, request) {
   try {
-    const answer = await command(service.name, wish);
-    if (wish.command === 'GET_DATA' && answer.outcome === 'DONE') {
+    const answer = await command(service.name, request);
+    if (request.command === 'GET_DATA' && answer.outcome === 'DONE') {
       service.data({ at: new Date().toISOString(), value: answer.value });
       service.open(true);
     }
@@ -199,9 +199,9 @@ function lock(why) {
 }
 function unlock() {
   byId('locked').hidden = true;
-  document.body.dataset.link = byId('link').dataset.state = links.told = 'waiting';
+  document.body.dataset.link = byId('link').dataset.state = links.shown = 'waiting';
   // Where it cannot be asked, the stream tells why.
-  ask('api').then(routes => { reads = !routes.some(({ method }) => method === 'POST'); }, () => {}).then(() => listen(hear, heard));
+  ask('api').then(routes => { reads = !routes.some(({ method }) => method === 'POST'); }, () => {}).then(() => listen(receive, linkChanged));
 }
 byId('unlock').addEventListener('submit', event => {
   event.preventDefault();

@@ -10,7 +10,7 @@ const GLYPHS = {
 const PLOTS = 12;
 const HISTORIES = 100; // names of numbers that are kept, however often a service invents new ones
 const element = (name, marks = {}) => Object.assign(document.createElement(name), marks);
-// Writes only what is new: a list of hundreds is told every second.
+// Writes only what is new: a list of hundreds is refreshed every second.
 const write = (where, text) => { if (where.textContent !== text) where.textContent = text; };
 
 export class Service {
@@ -57,9 +57,9 @@ export class Service {
 
   take(record) {
     this.record = record;
-    this.heard = Date.now();
+    this.receivedAt = Date.now();
     const { view, reason, problem } = record;
-    // The last state of one that has gone without a word would look true.
+    // The last state of a service that disconnected without a goodbye would look current.
     const state = view === 'DISCONNECTED' ? view : record.state;
     this.element.dataset.state = this.badge.dataset.state = state;
     this.element.dataset.view = view;
@@ -68,7 +68,7 @@ export class Service {
     write(this.view, view === 'CONNECTED' || view === state ? '' : view);
     write(this.wrong, [problem, reason].filter(Boolean).join(' · '));
     this.permit();
-    this.tell();
+    this.showFacts();
     if (!this.more.hidden) this.detail();
   }
 
@@ -92,11 +92,11 @@ export class Service {
     this.permit();
   }
 
-  // The line under the name; it is told again every second, because time passes.
-  tell() {
+  // Shows the line under the name; it is written again every second, because it has durations.
+  showFacts() {
     const { description, steps, busy, doing, since, view, answered } = this.record;
     write(this.about, description ?? '');
-    const past = (Date.now() - this.heard) / 1000, facts = [];
+    const past = (Date.now() - this.receivedAt) / 1000, facts = [];
     facts.push(`since ${clock(time(since))}`, steps === 1 ? '1 step' : `${number(steps ?? 0)} steps`);
     if (busy !== undefined && busy !== null && view === 'CONNECTED') facts.push(`in ${doing ?? 'something'} for ${duration(busy + past)}`);
     if (answered?.failed || answered?.rejected) facts.push(`${answered.failed} failed, ${answered.rejected} rejected`);
@@ -116,7 +116,7 @@ export class Service {
     this.stale = true;
   }
 
-  // Forgets numbers that are told no more, the oldest first; those that are plotted stay.
+  // Removes numbers that the service no longer reports, the oldest first; those that are plotted stay.
   prune() {
     const now = new Set(this.leaves.map(([path]) => path));
     for (const path of this.histories.keys()) {
@@ -125,7 +125,7 @@ export class Service {
     }
   }
 
-  // The number that is told in the list: the first that is no mere counter.
+  // The number that the list shows: the first that is not a mere counter.
   get first() {
     const numbers = (this.leaves ?? []).filter(([, what]) => typeof what === 'number');
     return numbers.find(([path]) => this.histories.get(path).wanders) ?? numbers[0];
@@ -133,7 +133,7 @@ export class Service {
 
   draw(now) {
     if (!this.visible) return;
-    this.tell();
+    this.showFacts();
     const first = this.first;
     if (first) {
       write(this.now.firstElementChild, first[0]);
@@ -167,7 +167,7 @@ export class Service {
       this.parts.plots.append(this.plots.get(path).element);
     }
     const words = (this.leaves ?? []).filter(([path]) => !this.plots.has(path));
-    write(this.parts.none, this.leaves ? '' : 'It has told no data yet.');
+    write(this.parts.none, this.leaves ? '' : 'It has reported no data yet.');
     list(this.parts.words, words.map(([path, what]) => [path, typeof what === 'number' ? number(what) : String(what)]));
     const r = this.record, answered = Object.entries(r.answered ?? {}).map(([what, count]) => `${count} ${what}`).join(', ');
     list(this.parts.record, [

@@ -1,18 +1,18 @@
 // The interface: the token, questions and commands, and the stream of what happens, which is taken up again by itself.
 
 const KEY = 'linkspan-token';
-const SILENCE = 20000; // a stream that says nothing for so long, not even that it lives, is broken
+const SILENCE = 20000; // a stream without any byte, heartbeats included, for so long is broken
 const SOON = 300, LATE = 5000;
 export const READING = 'text/event-stream';
 
-// What was wrong, as RFC 9457 tells it.
+// An error of the server, as problem details (RFC 9457).
 export class Problem extends Error {
-  constructor(told, status) {
-    super(told.detail ?? `the server answered with ${status}`);
-    this.kind = told.kind ?? 'Error';
-    this.code = told.code;
+  constructor(details, status) {
+    super(details.detail ?? `the server answered with ${status}`);
+    this.kind = details.kind ?? 'Error';
+    this.code = details.code;
     this.status = status;
-    this.answer = told.answer;
+    this.answer = details.answer;
   }
 }
 
@@ -73,8 +73,8 @@ async function* read(body, alive) {
   }
 }
 
-// Tells what happens for as long as the page is open. `state` hears `live`, `away` with a reason, or `locked`.
-export async function listen(hear, state) {
+// Passes events to `receive` for as long as the page is open. `state` is called with `live`, `away` and a reason, or `locked`.
+export async function listen(receive, state) {
   let last = '', pause = SOON;
   for (;;) {
     const abort = new AbortController();
@@ -88,7 +88,7 @@ export async function listen(hear, state) {
         if (data === '') continue;
         pause = SOON;
         state('live');
-        hear(what, JSON.parse(data));
+        receive(what, JSON.parse(data));
       }
     } catch (error) {
       if (error.status === 401) {

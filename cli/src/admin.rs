@@ -38,7 +38,7 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     }
     let mut text = table::text(&rows);
     for listed in &listed {
-        text.extend(listed.problem.as_ref().map(|problem| told(&listed.endpoint, problem)));
+        text.extend(listed.problem.as_ref().map(|problem| problem_line(&listed.endpoint, problem)));
         text.extend(lost(listed));
         text.extend(mismatched(listed));
     }
@@ -80,12 +80,12 @@ fn lost(listed: &Listed) -> Option<String> {
 
 /// Returns the differences that the last caller with a schema that does not fit reported.
 fn mismatched(listed: &Listed) -> Option<String> {
-    let said = display::escaped(listed.mismatch.as_ref()?, true);
-    Some(format!("{}: a program connected whose schema does not fit, {said}\n", listed.endpoint))
+    let mismatch = display::escaped(listed.mismatch.as_ref()?, true);
+    Some(format!("{}: a program connected whose schema does not fit, {mismatch}\n", listed.endpoint))
 }
 
 /// Returns the problem of a name, in one line.
-fn told(endpoint: &str, problem: &Error) -> String {
+fn problem_line(endpoint: &str, problem: &Error) -> String {
     // It may quote text of another process.
     let text = display::escaped(&problem.text().replace('\n', " "), true);
     format!("{endpoint}: {} ({}): {text}\n", problem.kind(), problem.kind().code())
@@ -117,7 +117,7 @@ pub fn clean() -> Result<(), Exit> {
         cleaned.tidied.iter().map(|endpoint| format!("removed what dead processes left beside {endpoint}\n")),
     );
     for (endpoint, why) in &cleaned.left {
-        text += &format!("left {}", told(endpoint, why));
+        text += &format!("left {}", problem_line(endpoint, why));
     }
     output::write(text.as_bytes())
 }

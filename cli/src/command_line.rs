@@ -212,7 +212,7 @@ Examples:
 
 Prometheus reads /metrics of the page with credentials_file set to the file of --http-read-token."
     )]
-    Controller(crate::controller::Asked),
+    Controller(crate::controller::ControllerArgs),
 
     /// Watch endpoints and services live: rates, lags, states
     #[command(

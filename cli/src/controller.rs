@@ -22,7 +22,7 @@ use crate::stderr;
 
 /// `linkspan controller`
 #[derive(Args, Debug)]
-pub struct Asked {
+pub struct ControllerArgs {
     /// Listen at this endpoint; may be repeated; default: unix:controller and, where that port is free, tcp://127.0.0.1:17170
     #[arg(long, value_name = "ENDPOINT")]
     pub listen: Vec<String>,
@@ -48,21 +48,21 @@ pub struct Asked {
 }
 
 /// Runs the controller until a signal. SIGTERM is the regular end of a controller, so it is not an error.
-pub fn controller(asked: &Asked, signals: &Signals) -> Result<(), Exit> {
+pub fn controller(args: &ControllerArgs, signals: &Signals) -> Result<(), Exit> {
     let mut options = ControllerServerOptions::default();
-    options.tcp = !asked.no_tcp;
+    options.tcp = !args.no_tcp;
     // The program handles signals itself.
     options.handle_signals = false;
-    let mut server = listen(asked, &mut options)?;
-    if !asked.quiet {
+    let mut server = listen(args, &mut options)?;
+    if !args.quiet {
         for endpoint in server.endpoints() {
             stderr::print_note(&format!("the controller listens at {endpoint}"));
         }
     }
     #[cfg(feature = "web")]
-    let page = asked.http.as_deref().map(|address| page(address, asked, &server)).transpose()?;
+    let page = args.http.as_deref().map(|address| page(address, args, &server)).transpose()?;
     #[cfg(not(feature = "web"))]
-    if asked.http.is_some() {
+    if args.http.is_some() {
         return Err(crate::features::missing("the page of --http", "web", "").into());
     }
     let waker =
@@ -85,16 +85,16 @@ pub fn controller(asked: &Asked, signals: &Signals) -> Result<(), Exit> {
 
 /// Listens. There is one TCP port for the whole machine: if it was not requested and another user's controller has it, this
 /// controller listens without TCP.
-fn listen(asked: &Asked, options: &mut ControllerServerOptions) -> Result<ControllerServer, Exit> {
-    match ControllerServer::listen(&asked.listen, options) {
+fn listen(args: &ControllerArgs, options: &mut ControllerServerOptions) -> Result<ControllerServer, Exit> {
+    match ControllerServer::listen(&args.listen, options) {
         Err(error)
-            if asked.listen.is_empty()
+            if args.listen.is_empty()
                 && options.tcp
                 && error.kind() == ErrorKind::AddressInUse
                 && error.endpoint().is_some_and(|endpoint| endpoint.starts_with("tcp:")) =>
         {
             options.tcp = false;
-            let server = ControllerServer::listen(&asked.listen, options).map_err(with_owner)?;
+            let server = ControllerServer::listen(&args.listen, options).map_err(with_owner)?;
             stderr::print_note(&format!(
                 "no TCP: {error}; local programs are served all the same (--no-tcp avoids this message, --listen takes another port)"
             ));
@@ -106,7 +106,7 @@ fn listen(asked: &Asked, options: &mut ControllerServerOptions) -> Result<Contro
 
 #[cfg(feature = "web")]
 /// Serves the page, and prints its address. The address contains the token, so it is printed to terminals and never to logs.
-fn page(address: &str, asked: &Asked, server: &ControllerServer) -> Result<http::Running, Exit> {
+fn page(address: &str, args: &ControllerArgs, server: &ControllerServer) -> Result<http::Running, Exit> {
     let endpoints = server.endpoints();
     // A local socket needs neither a token nor a name lookup.
     let local = endpoints.iter().find(|endpoint| endpoint.starts_with("unix:")).or(endpoints.first());
@@ -116,14 +116,14 @@ fn page(address: &str, asked: &Asked, server: &ControllerServer) -> Result<http:
     };
     let page = http::start(&http::Settings {
         address: address.to_owned(),
-        allow_remote: asked.http_allow_remote,
+        allow_remote: args.http_allow_remote,
         controller: controller.clone(),
-        token: asked.http_token.clone(),
-        reading: asked.http_read_token.clone(),
+        token: args.http_token.clone(),
+        reading: args.http_read_token.clone(),
     })?;
     if stdout().is_terminal() {
         output::write(format!("the page is at {}\n", page.address()).as_bytes())?;
-    } else if !asked.quiet {
+    } else if !args.quiet {
         stderr::print_note(&format!(
             "the page is at {}; its whole address is in {}",
             page.host(),

@@ -78,7 +78,7 @@ pub fn keys(_command: &KeysCommand) -> Result<(), Exit> {
 #[cfg(feature = "tls")]
 pub fn keys(command: &KeysCommand) -> Result<(), Exit> {
     let keyring = Keyring::new()?;
-    let said = match command {
+    let text = match command {
         KeysCommand::New => format!("{}\n", keyring.make()?),
         KeysCommand::Show => match keyring.own()? {
             Some(key) => format!("{key}\n"),
@@ -97,5 +97,5 @@ pub fn keys(command: &KeysCommand) -> Result<(), Exit> {
         KeysCommand::List => keyring.trusted()?.iter().map(|(name, key)| format!("{key} {name}\n")).collect(),
         KeysCommand::Revoke { name } => format!("{name} is no longer trusted: {}\n", keyring.revoke(name)?),
     };
-    output::write(said.as_bytes())
+    output::write(text.as_bytes())
 }

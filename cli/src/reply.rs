@@ -54,17 +54,17 @@ fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals)
         }
         return Ok(());
     }
-    let said = match &answer {
+    let outcome = match &answer {
         Ok(value) => match request.reply(value) {
             // It is longer than the caller accepts, so the caller gets this error instead.
             Err(e) if e.kind() == ErrorKind::TooLarge => {
                 request.fail(&subprocess::failure(e.kind(), e.text()))
             }
-            said => said,
+            outcome => outcome,
         },
         Err(failure) => request.fail(failure),
     };
-    match said {
+    match outcome {
         // A caller that has ended does not wait for the answer: continue with the next one.
         Err(e) if e.kind() != ErrorKind::Disconnected => Err(e.into()),
         _ => Ok(()),

@@ -115,17 +115,17 @@ fn files_of_dead_programs_are_removed() {
 #[test]
 fn names_of_living_programs_without_an_answer_are_not_removed() {
     on_each_transport(|place, name, file| {
-        let stopped = place.start(&["recv", &name("deaf")]);
-        place.wait_for(&file("deaf"));
+        let stopped = place.start(&["recv", &name("stopped")]);
+        place.wait_for(&file("stopped"));
         stopped.signal("STOP");
         assert_eq!(place.run(&["clean"]).out, "");
         let listed = place.run(&["ls"]).out;
-        assert!(listed.contains(&format!("{}: Stalled (121): ", name("deaf"))), "{listed}");
+        assert!(listed.contains(&format!("{}: Stalled (121): ", name("stopped"))), "{listed}");
         assert_eq!(rows(&listed)[0][3], stopped.pid().to_string(), "{listed}");
         let examined = place.run(&["doctor"]);
         assert_eq!(examined.code, Some(1));
         assert!(
-            examined.out.contains(&format!("problem  {} cannot be queried", name("deaf"))),
+            examined.out.contains(&format!("problem  {} cannot be queried", name("stopped"))),
             "{}",
             examined.out
         );
@@ -152,8 +152,8 @@ fn doctor_reports_the_directory_and_its_fault() {
     let mut command = place.command(&["doctor"]);
     let wrong = command.env("LINKSPAN_DIR", "/proc/no/such").output().unwrap();
     assert_eq!(wrong.status.code(), Some(1));
-    let said = String::from_utf8(wrong.stdout).unwrap();
-    assert!(said.contains("problem  making the runtime directory /proc/no/such"), "{said}");
+    let finished = String::from_utf8(wrong.stdout).unwrap();
+    assert!(finished.contains("problem  making the runtime directory /proc/no/such"), "{finished}");
 }
 
 #[test]
@@ -166,9 +166,9 @@ fn directory_for_several_users_is_set_up_under_another_root() {
     let done = place.run(&["setup", "--group", &group, "--root", root]);
     assert_eq!(done.code, Some(0), "{}", done.err);
     assert!(done.out.contains(&format!("made {root}/run/linkspan")), "{}", done.out);
-    let nobody = place.run(&["setup", "--group", "no-such-group", "--root", root]);
-    assert_eq!(nobody.code, Some(1));
-    assert!(nobody.err.starts_with("linkspan: Missing (104): there is no group"), "{}", nobody.err);
+    let refused = place.run(&["setup", "--group", "no-such-group", "--root", root]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.starts_with("linkspan: Missing (104): there is no group"), "{}", refused.err);
 }
 
 #[test]
@@ -222,8 +222,8 @@ fn image_without_run_is_set_up() {
     let group = std::process::Command::new("id").arg("-gn").output().unwrap();
     let group = String::from_utf8(group.stdout).unwrap();
     let root = image.to_str().unwrap();
-    let said = place.run(&["setup", "--group", group.trim(), "--root", root]);
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let finished = place.run(&["setup", "--group", group.trim(), "--root", root]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
     assert!(image.join("run/linkspan").is_dir());
 }
 
@@ -232,9 +232,12 @@ fn file_in_place_of_the_directory_is_not_reported_as_a_defect() {
     let place = Place::new();
     let path = place.path().join("values");
     std::fs::create_dir(&path).unwrap();
-    let said = place.run(&["pub", &format!("file:{}", path.display()), "1"]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("InvalidEndpoint") && said.err.contains("is a directory"), "{said:?}");
+    let finished = place.run(&["pub", &format!("file:{}", path.display()), "1"]);
+    assert_eq!(finished.code, Some(1));
+    assert!(
+        finished.err.contains("InvalidEndpoint") && finished.err.contains("is a directory"),
+        "{finished:?}"
+    );
 }
 
 #[test]
@@ -249,9 +252,9 @@ fn limit_on_files_is_an_error_and_ends_no_program() {
             &format!("ulimit -f 1; (printf '\"'; head -c 5000 /dev/zero | tr '\\0' 7; printf '\"') | {program} {send} {name} -"),
         ]);
         shell.env("LINKSPAN_DIR", place.path()).env("LINKSPAN_STATE_DIR", place.path().join("state"));
-        let said = shell.output().unwrap();
-        let error = String::from_utf8_lossy(&said.stderr);
-        assert_eq!(said.status.code(), Some(1), "{name}: {:?} {error}", said.status);
+        let finished = shell.output().unwrap();
+        let error = String::from_utf8_lossy(&finished.stderr);
+        assert_eq!(finished.status.code(), Some(1), "{name}: {:?} {error}", finished.status);
         assert!(error.contains(kind), "{name}: {error}");
     }
     // No unfinished files are left.
@@ -280,17 +283,17 @@ fn port_chosen_by_the_kernel_is_printed() {
 #[test]
 fn missing_or_relative_directory_is_reported_once() {
     let place = Place::new();
-    let said = |directory: &str| {
+    let finished = |directory: &str| {
         let mut command = place.command(&["ls"]);
-        let said = command.env("LINKSPAN_DIR", directory).current_dir(place.path()).output().unwrap();
-        String::from_utf8(said.stderr).unwrap()
+        let finished = command.env("LINKSPAN_DIR", directory).current_dir(place.path()).output().unwrap();
+        String::from_utf8(finished.stderr).unwrap()
     };
     let new = place.path().join("mistyped");
     let new = new.to_str().unwrap();
-    let first = said(new);
+    let first = finished(new);
     assert!(first.contains("does not exist and is created") && first.lines().count() == 1, "{first}");
-    assert_eq!(said(new), "");
-    let relative = said("relative");
+    assert_eq!(finished(new), "");
+    let relative = finished("relative");
     assert!(relative.contains("use an absolute path"), "{relative}");
     let mut doctor = place.command(&["doctor"]);
     let found = doctor.env("LINKSPAN_DIR", "relative").current_dir(place.path()).output().unwrap();
@@ -318,9 +321,14 @@ fn names_that_are_open_are_completed_in_bash() {
         let mut bash = std::process::Command::new("bash");
         bash.args(["--norc", "-c", script, "bash", line]).env("LINKSPAN_DIR", place.path());
         let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
-        let said = bash.env("PATH", path).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&said.stderr), "", "{line}");
-        String::from_utf8(said.stdout).unwrap().lines().map(str::to_owned).filter(|l| !l.is_empty()).collect()
+        let finished = bash.env("PATH", path).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&finished.stderr), "", "{line}");
+        String::from_utf8(finished.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .filter(|l| !l.is_empty())
+            .collect()
     };
     assert_eq!(completed("linkspan sub lab/"), ["lab/temperature", "lab/time"]);
     assert_eq!(completed("linkspan latest lab/tem"), ["lab/temperature"]);

@@ -9,22 +9,26 @@
 
 mod program;
 
-use program::{Place, Said};
+use program::{Finished, Place};
 
 /// Two machines, as far as keys are concerned.
-fn run(place: &Place, machine: &str, words: &[&str]) -> Said {
+fn run(place: &Place, machine: &str, words: &[&str]) -> Finished {
     let mut command = place.command(words);
     let ended = command.env("LINKSPAN_KEYS", place.path().join(machine)).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
+    Finished { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
 }
 
 #[test]
 fn keys_are_made_shown_trusted_listed_and_revoked() {
     let place = Place::new();
-    let said = run(&place, "a", &["keys", "show"]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("Missing") && said.err.contains("linkspan keys new"), "{}", said.err);
+    let finished = run(&place, "a", &["keys", "show"]);
+    assert_eq!(finished.code, Some(1));
+    assert!(
+        finished.err.contains("Missing") && finished.err.contains("linkspan keys new"),
+        "{}",
+        finished.err
+    );
     let made = run(&place, "a", &["keys", "new"]);
     assert_eq!(made.code, Some(0), "{}", made.err);
     assert!(made.out.starts_with("ed25519:"), "{}", made.out);
@@ -48,12 +52,12 @@ fn keys_are_made_shown_trusted_listed_and_revoked() {
 fn without_keys_tcp_stays_on_this_machine() {
     let place = Place::new();
     for words in [["recv", "tcp://0.0.0.0:0"], ["latest", "tcp://203.0.113.1:7"]] {
-        let said = run(&place, "none", &words);
-        assert_eq!(said.code, Some(1), "{}", said.err);
+        let finished = run(&place, "none", &words);
+        assert_eq!(finished.code, Some(1), "{}", finished.err);
         assert!(
-            said.err.contains("PermissionDenied") && said.err.contains("linkspan keys new"),
+            finished.err.contains("PermissionDenied") && finished.err.contains("linkspan keys new"),
             "{}",
-            said.err
+            finished.err
         );
     }
 }
@@ -66,9 +70,9 @@ fn doctor_checks_the_token() {
     let token = place.path().join(".token");
     std::fs::write(&token, [7; 32]).unwrap();
     std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let said = place.run(&["doctor"]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.out.contains(".token") && said.out.contains("0644"), "{}", said.out);
+    let finished = place.run(&["doctor"]);
+    assert_eq!(finished.code, Some(1));
+    assert!(finished.out.contains(".token") && finished.out.contains("0644"), "{}", finished.out);
     std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert!(place.run(&["doctor"]).out.contains(".token is the token"));
 }

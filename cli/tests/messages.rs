@@ -16,16 +16,16 @@ use program::{Place, on_each_transport};
 #[test]
 fn sent_values_are_received() {
     on_each_transport(|place, name, _| {
-        let taker = place.start(&["recv", &name("lab/valve"), "--json"]);
+        let receiver = place.start(&["recv", &name("lab/valve"), "--json"]);
         // It need not listen yet: send waits for it.
         let sent = place.run(&["send", &name("lab/valve"), r#"{"open": true, "$x": [1, 2.0, null]}"#]);
         assert_eq!((sent.code, sent.err.as_str()), (Some(0), ""));
-        let taken = taker.end();
+        let received = receiver.end();
         assert_eq!(
-            (taken.code, taken.out.as_str()),
+            (received.code, received.out.as_str()),
             (Some(0), "{\"open\":true,\"$x\":[1,2.0,null]}\n"),
             "{}",
-            taken.err
+            received.err
         );
     });
 }
@@ -34,13 +34,13 @@ fn sent_values_are_received() {
 fn each_line_is_a_message_in_every_encoding() {
     on_each_transport(|place, name, _| {
         for encoding in ["cbor", "json", "bson", "smile"] {
-            let taker = place.start(&["recv", &name("lines"), "--count", "3", "--json", "--full"]);
+            let receiver = place.start(&["recv", &name("lines"), "--count", "3", "--json", "--full"]);
             let input = "1\n\n\"two\"\n{\"three\": 3.5}";
             let sent = place.run_with(&["send", &name("lines"), "--encoding", encoding], input.as_bytes());
             assert_eq!(sent.code, Some(0), "{}", sent.err);
-            let taken = taker.end();
-            let lines: Vec<_> = taken.out.lines().collect();
-            assert_eq!(lines.len(), 3, "{taken:?}");
+            let received = receiver.end();
+            let lines: Vec<_> = received.out.lines().collect();
+            assert_eq!(lines.len(), 3, "{received:?}");
             assert!(lines[0].starts_with("{\"sequence\":1,\"sent\":{\"$time\":\""), "{}", lines[0]);
             assert!(lines[1].contains(&format!("\"encoding\":\"{encoding}\"")), "{}", lines[1]);
             assert!(lines[2].ends_with("\"value\":{\"three\":3.5}}"), "{}", lines[2]);
@@ -51,12 +51,12 @@ fn each_line_is_a_message_in_every_encoding() {
 #[test]
 fn malformed_line_is_reported_with_its_number_and_earlier_ones_are_sent() {
     on_each_transport(|place, name, _| {
-        let taker = place.start(&["recv", &name("lines"), "--count", "2", "--json"]);
+        let receiver = place.start(&["recv", &name("lines"), "--count", "2", "--json"]);
         let sent = place.run_with(&["send", &name("lines")], b"1\n\n2\n[1, oh]\n3\n");
         assert_eq!(sent.code, Some(1));
         assert!(sent.err.starts_with("linkspan: Malformed (115): standard input, line 4: "), "{}", sent.err);
         assert!(sent.err.contains("at byte 4"), "{}", sent.err);
-        assert_eq!(taker.end().out, "1\n2\n");
+        assert_eq!(receiver.end().out, "1\n2\n");
     });
 }
 
@@ -89,10 +89,10 @@ fn call_without_a_server_fails_at_once() {
 #[test]
 fn exit_codes_distinguish_outcomes() {
     on_each_transport(|place, name, file| {
-        let nobody = place.run(&["call", &name("nobody"), "1", "--timeout", "0.05"]);
-        assert_eq!(nobody.code, Some(4));
-        assert!(nobody.err.starts_with("linkspan: NotFound (103): "), "{}", nobody.err);
-        assert!(nobody.err.contains(place.path().to_str().unwrap()), "{}", nobody.err);
+        let missing = place.run(&["call", &name("nobody"), "1", "--timeout", "0.05"]);
+        assert_eq!(missing.code, Some(4));
+        assert!(missing.err.starts_with("linkspan: NotFound (103): "), "{}", missing.err);
+        assert!(missing.err.contains(place.path().to_str().unwrap()), "{}", missing.err);
         let silence = place.run(&["recv", &name("silence"), "--timeout", "0.05"]);
         assert_eq!(silence.code, Some(3), "{}", silence.err);
         assert!(silence.err.starts_with("linkspan: Timeout (110): "), "{}", silence.err);
@@ -122,10 +122,10 @@ fn invalid_arguments_are_refused_before_anything_is_opened() {
         (&["sing"], 2, "sing"),
         (&[], 2, "Usage"),
     ] {
-        let said = place.run(arguments);
-        assert_eq!(said.code, Some(code), "{arguments:?}: {}", said.err);
-        assert!(said.err.contains(name), "{arguments:?}: {}", said.err);
-        assert_eq!(said.out, "", "{arguments:?}");
+        let finished = place.run(arguments);
+        assert_eq!(finished.code, Some(code), "{arguments:?}: {}", finished.err);
+        assert!(finished.err.contains(name), "{arguments:?}: {}", finished.err);
+        assert_eq!(finished.out, "", "{arguments:?}");
     }
     assert_eq!(place.leftovers(), [""; 0]);
 }
@@ -134,7 +134,7 @@ fn invalid_arguments_are_refused_before_anything_is_opened() {
 fn program_without_linkspan_exchanges_lines() {
     let place = Place::new();
     let endpoint = format!("unix:{}/plain.sock", place.path().display());
-    let taker =
+    let receiver =
         place.start(&["recv", &endpoint, "--framing", "lines", "--count", "3", "--json", "--reply", "[1]"]);
     let socket = place.path().join("plain.sock");
     place.wait_for("plain.sock");
@@ -145,8 +145,8 @@ fn program_without_linkspan_exchanges_lines() {
     assert_eq!(answer, "{\"jsonrpc\":\"2.0\",\"result\":[1],\"id\":\"a\"}\n");
     let sent = place.run(&["send", &endpoint, "{\"last\":true}", "--framing", "lines"]);
     assert_eq!((sent.code, sent.err.as_str()), (Some(0), ""));
-    let taken = taker.end();
-    assert_eq!(taken.out, "{\"op\":\"x\"}\n{\"method\":\"m\"}\n{\"last\":true}\n", "{}", taken.err);
+    let received = receiver.end();
+    assert_eq!(received.out, "{\"op\":\"x\"}\n{\"method\":\"m\"}\n{\"last\":true}\n", "{}", received.err);
 }
 
 #[test]
@@ -164,9 +164,9 @@ fn call_in_lines_is_answered_by_any_program() {
         "--json",
     ]);
     let (mut stranger, _) = listener.accept().unwrap();
-    let mut asked = String::new();
-    BufReader::new(&stranger).read_line(&mut asked).unwrap();
-    assert_eq!(asked, "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[7],\"id\":1}\n");
+    let mut request = String::new();
+    BufReader::new(&stranger).read_line(&mut request).unwrap();
+    assert_eq!(request, "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[7],\"id\":1}\n");
     stranger.write_all(b"{\"jsonrpc\":\"2.0\",\"result\":{\"seven\":7},\"id\":1}\n").unwrap();
     let called = calling.end();
     assert_eq!((called.code, called.out.as_str()), (Some(0), "{\"seven\":7}\n"), "{}", called.err);
@@ -205,7 +205,7 @@ fn output_is_json_by_default() {
         let mut arguments = vec!["pub", &file, "{\"a\": 1}"];
         arguments.extend(encoding.iter().flat_map(|encoding| ["-e", encoding]));
         assert_eq!(place.run(&arguments).code, Some(0));
-        let said = place.run(&["latest", &file, "--json", "--full"]).out;
-        assert!(said.contains(&format!("\"encoding\":\"{expected}\"")), "{said}");
+        let finished = place.run(&["latest", &file, "--json", "--full"]).out;
+        assert!(finished.contains(&format!("\"encoding\":\"{expected}\"")), "{finished}");
     }
 }

@@ -46,9 +46,13 @@ fn value_stays_until_ctrl_c() {
     on_each_transport(|place, name, file| {
         let publisher = place.start(&["pub", &name("here"), "{\"x\": 1}"]);
         place.wait_for(&file("here"));
-        let heard = place.run(&["sub", &name("here"), "--count", "1"]);
-        assert_eq!(heard.code, Some(0), "{}", heard.err);
-        assert!(heard.out.contains("#1 linkspan-") && heard.out.ends_with(": {x: 1}\n"), "{}", heard.out);
+        let finished = place.run(&["sub", &name("here"), "--count", "1"]);
+        assert_eq!(finished.code, Some(0), "{}", finished.err);
+        assert!(
+            finished.out.contains("#1 linkspan-") && finished.out.ends_with(": {x: 1}\n"),
+            "{}",
+            finished.out
+        );
         publisher.signal("INT");
         let ended = publisher.wait();
         assert_eq!((ended.code, ended.err.as_str()), (Some(130), ""));
@@ -84,8 +88,8 @@ fn malformed_line_ends_it_and_the_lines_before_it_were_published() {
             ended.err
         );
         assert!(ended.err.contains("at byte 9"), "{}", ended.err);
-        let heard = subscriber.end();
-        assert_eq!((heard.code, heard.out.as_str()), (Some(0), "2\n"));
+        let finished = subscriber.end();
+        assert_eq!((finished.code, finished.out.as_str()), (Some(0), "2\n"));
     });
 }
 
@@ -131,8 +135,8 @@ fn timeouts_end_waits_with_exit_code_3() {
     assert_eq!(place.run(&["sub", "nobody", "--timeout", "0.05"]).code, Some(4));
     let publisher = place.start(&["pub", "quiet"]);
     place.wait_for("quiet.shm");
-    let said = place.run(&["sub", "quiet", "--timeout", "0.05"]);
-    assert_eq!(said.code, Some(3), "{}", said.err);
+    let finished = place.run(&["sub", "quiet", "--timeout", "0.05"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.err);
     assert_eq!(publisher.end().code, Some(0));
 }
 
@@ -140,8 +144,8 @@ fn timeouts_end_waits_with_exit_code_3() {
 fn journal_is_written_read_and_listed_by_separate_programs() {
     let place = Place::new();
     for i in 1..=3 {
-        let said = place.run(&["pub", "journal:lab/t", &format!("{{\"n\": {i}}}")]);
-        assert_eq!(said.code, Some(0), "{}", said.err);
+        let finished = place.run(&["pub", "journal:lab/t", &format!("{{\"n\": {i}}}")]);
+        assert_eq!(finished.code, Some(0), "{}", finished.err);
     }
     let latest = place.run(&["latest", "journal:lab/t", "--json"]);
     assert_eq!(latest.out, "{\"n\":3}\n");
@@ -168,8 +172,11 @@ fn waiting_subscriber_gets_everything_of_a_short_publisher() {
             place.wait_for_a_waiting_subscriber();
             let published = place.run_with(&["pub", &name("lab/t")], lines.as_bytes());
             assert_eq!((published.code, published.err.as_str()), (Some(0), ""));
-            let heard = subscriber.wait();
-            assert_eq!((heard.code, heard.err.as_str(), heard.out.as_str()), (Some(0), "", lines.as_str()));
+            let finished = subscriber.wait();
+            assert_eq!(
+                (finished.code, finished.err.as_str(), finished.out.as_str()),
+                (Some(0), "", lines.as_str())
+            );
         }
     });
 }
@@ -181,8 +188,8 @@ fn publisher_waits_for_the_given_number_of_subscribers() {
         place.wait_for(&file("lab/t"));
         let subscribers = [1, 2].map(|_| place.start(&["sub", &name("lab/t"), "--json", "--count", "1"]));
         for subscriber in subscribers {
-            let heard = subscriber.wait();
-            assert_eq!((heard.code, heard.out.as_str()), (Some(0), "7\n"), "{}", heard.err);
+            let finished = subscriber.wait();
+            assert_eq!((finished.code, finished.out.as_str()), (Some(0), "7\n"), "{}", finished.err);
         }
         assert_eq!(publisher.wait().code, Some(0));
         let alone = place.run(&["pub", &name("lab/t"), "7", "--wait-for", "1", "--timeout", "0.1"]);
@@ -194,8 +201,8 @@ fn publisher_waits_for_the_given_number_of_subscribers() {
 #[test]
 fn journal_is_read_from_the_given_position() {
     let place = Place::new();
-    let said = place.run_with(&["pub", "journal:log"], b"1\n2\n3\n4\n");
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let finished = place.run_with(&["pub", "journal:log"], b"1\n2\n3\n4\n");
+    assert_eq!(finished.code, Some(0), "{finished:?}");
     for (from, expected) in [("first", "1\n2\n"), ("3", "3\n4\n")] {
         let read = place.run(&["sub", "journal:log", "--from", from, "-n", "2", "-j", "-t", "10"]);
         assert_eq!((read.code, read.out.as_str()), (Some(0), expected), "{from}: {read:?}");

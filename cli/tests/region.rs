@@ -22,15 +22,15 @@ fn struct_in_a_mapped_file_is_read() {
     let file = file.to_str().unwrap();
     let layout = "little; u32 count; f64 celsius; char name[8]";
 
-    let said = place.run_with(&["region", file, layout, "--json"], b"");
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-    assert_eq!(said.out, "{\"count\":7,\"celsius\":21.5,\"name\":\"north\"}\n");
-    let said = place.run_with(&["region", file, "--offset", "16"], b"");
-    assert_eq!((said.code, said.out.as_str()), (Some(0), "north\n"));
-    let said = place.run_with(&["region", file, "f64 far @1000"], b"");
-    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
-    assert!(said.err.contains("OutOfRange (123)"), "{}", said.err);
-    let said = place.run_with(&["region", "posix:/linkspan-no-such-memory"], b"");
-    assert_eq!(said.code, Some(4), "{}", said.err);
-    assert!(said.err.contains("NotFound (103)"), "{}", said.err);
+    let finished = place.run_with(&["region", file, layout, "--json"], b"");
+    assert_eq!((finished.code, finished.err.as_str()), (Some(0), ""));
+    assert_eq!(finished.out, "{\"count\":7,\"celsius\":21.5,\"name\":\"north\"}\n");
+    let finished = place.run_with(&["region", file, "--offset", "16"], b"");
+    assert_eq!((finished.code, finished.out.as_str()), (Some(0), "north\n"));
+    let finished = place.run_with(&["region", file, "f64 far @1000"], b"");
+    assert_eq!((finished.code, finished.out.as_str()), (Some(1), ""));
+    assert!(finished.err.contains("OutOfRange (123)"), "{}", finished.err);
+    let finished = place.run_with(&["region", "posix:/linkspan-no-such-memory"], b"");
+    assert_eq!(finished.code, Some(4), "{}", finished.err);
+    assert!(finished.err.contains("NotFound (103)"), "{}", finished.err);
 }

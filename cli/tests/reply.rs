@@ -9,31 +9,31 @@
 
 mod program;
 
-use program::{Place, Said};
+use program::{Finished, Place};
 
 /// Calls a server that runs this command for its one request.
-fn called(command: &[&str], value: &str) -> (Said, Said) {
+fn called(command: &[&str], value: &str) -> (Finished, Finished) {
     let place = Place::new();
     let mut arguments = vec!["reply", "unix:r", "-n", "1"];
     arguments.extend(command);
     let server = place.start(&arguments);
     place.wait_for("r.unix");
-    let said = place.run(&["call", "unix:r", value, "--json"]);
+    let finished = place.run(&["call", "unix:r", value, "--json"]);
     let ended = server.end();
     assert_eq!(place.leftovers(), [""; 0]);
-    (said, ended)
+    (finished, ended)
 }
 
 fn answered(command: &[&str], value: &str) -> String {
-    let (said, server) = called(command, value);
-    assert_eq!((said.code, said.err.as_str(), server.code), (Some(0), "", Some(0)), "{server:?}");
-    said.out
+    let (finished, server) = called(command, value);
+    assert_eq!((finished.code, finished.err.as_str(), server.code), (Some(0), "", Some(0)), "{server:?}");
+    finished.out
 }
 
 fn refused(command: &[&str], value: &str) -> String {
-    let (said, server) = called(command, value);
-    assert_eq!((said.code, server.code), (Some(1), Some(0)), "{said:?} {server:?}");
-    said.err
+    let (finished, server) = called(command, value);
+    assert_eq!((finished.code, server.code), (Some(1), Some(0)), "{finished:?} {server:?}");
+    finished.err
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn program_over_its_time_is_killed_with_its_descendants() {
     let server =
         place.start(&["reply", "unix:r", "-n", "1", "--within", "0.5", "--shell", "--command", &script]);
     place.wait_for("r.unix");
-    let said = place.run(&["call", "unix:r", "1"]);
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("took longer"), "{said:?}");
+    let finished = place.run(&["call", "unix:r", "1"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.err.contains("took longer"), "{finished:?}");
     assert_eq!(server.end().code, Some(0));
     let child = std::fs::read_to_string(place.path().join("child")).unwrap();
     let status = format!("/proc/{}/status", child.trim());

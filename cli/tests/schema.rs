@@ -12,11 +12,11 @@ mod program;
 use std::io::Write;
 use std::process::Stdio;
 
-use program::{Place, Said};
+use program::{Finished, Place};
 
 const OLD: &str = "name = \"power\"\n[fields.watts]\ntype = \"f64\"\nunit = \"W\"\n";
 
-fn run(place: &Place, words: &[&str], input: &str) -> Said {
+fn run(place: &Place, words: &[&str], input: &str) -> Finished {
     let mut command = place.command(words);
     command.current_dir(place.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -24,7 +24,7 @@ fn run(place: &Place, words: &[&str], input: &str) -> Said {
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let ended = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
+    Finished { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
 }
 
 fn file(place: &Place, name: &str, text: &str) {
@@ -36,35 +36,40 @@ fn schema_check_prints_nothing_or_file_line_and_column() {
     let place = Place::new();
     file(&place, "good.toml", OLD);
     file(&place, "bad.toml", &OLD.replace("f64", "f46").replace("unit = \"W\"\n", ""));
-    let said = run(&place, &["schema", "check", "good.toml"], "");
-    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "", ""));
-    let said = run(&place, &["schema", "check", "bad.toml"], "");
-    assert_eq!(said.code, Some(1));
+    let finished = run(&place, &["schema", "check", "good.toml"], "");
+    assert_eq!((finished.code, finished.out.as_str(), finished.err.as_str()), (Some(0), "", ""));
+    let finished = run(&place, &["schema", "check", "bad.toml"], "");
+    assert_eq!(finished.code, Some(1));
     assert!(
-        said.err.contains("bad.toml:3:8: no type is called \"f46\": did you mean \"f64\"?"),
+        finished.err.contains("bad.toml:3:8: no type is called \"f46\": did you mean \"f64\"?"),
         "{}",
-        said.err
+        finished.err
     );
     for (name, code, kind) in [("none.toml", 4, "NotFound"), (".", 1, "Unsupported")] {
-        let said = run(&place, &["schema", "check", name], "");
-        assert!(said.code == Some(code) && said.err.contains(kind), "{} {:?}", said.err, said.code);
+        let finished = run(&place, &["schema", "check", name], "");
+        assert!(
+            finished.code == Some(code) && finished.err.contains(kind),
+            "{} {:?}",
+            finished.err,
+            finished.code
+        );
     }
     std::fs::write(place.path().join("bytes.toml"), b"name = \"x\xff\"").unwrap();
-    let said = run(&place, &["schema", "show", "bytes.toml"], "");
+    let finished = run(&place, &["schema", "show", "bytes.toml"], "");
     assert!(
-        said.code == Some(1) && said.err.contains("Malformed") && said.err.contains("at byte 9"),
+        finished.code == Some(1) && finished.err.contains("Malformed") && finished.err.contains("at byte 9"),
         "{}",
-        said.err
+        finished.err
     );
     // A device is refused by its path, and a descriptor of the program is read.
-    let said = run(&place, &["schema", "check", "/dev/zero"], "");
+    let finished = run(&place, &["schema", "check", "/dev/zero"], "");
     assert!(
-        said.code == Some(1) && said.err.contains("/dev/zero: a device is no text file: name a file"),
+        finished.code == Some(1) && finished.err.contains("/dev/zero: a device is no text file: name a file"),
         "{}",
-        said.err
+        finished.err
     );
-    let said = run(&place, &["schema", "show", "/dev/stdin"], OLD);
-    assert!(said.code == Some(0) && said.out.contains("[fields.watts]"), "{}", said.err);
+    let finished = run(&place, &["schema", "show", "/dev/stdin"], OLD);
+    assert!(finished.code == Some(0) && finished.out.contains("[fields.watts]"), "{}", finished.err);
 }
 
 #[test]
@@ -72,27 +77,28 @@ fn schema_check_of_two_is_for_a_commit_hook() {
     let place = Place::new();
     file(&place, "old.toml", OLD);
     file(&place, "more.toml", &format!("{OLD}[fields.more]\ntype = \"u8\"\n"));
-    let said = run(&place, &["schema", "check", "old.toml", "more.toml"], "");
-    assert_eq!(said.code, Some(1));
+    let finished = run(&place, &["schema", "check", "old.toml", "more.toml"], "");
+    assert_eq!(finished.code, Some(1));
     assert!(
-        said.out.starts_with("not backward: ") && said.out.contains("\n  more: the field is missing there"),
+        finished.out.starts_with("not backward: ")
+            && finished.out.contains("\n  more: the field is missing there"),
         "{}",
-        said.out
+        finished.out
     );
-    assert!(said.out.contains("\nforward: programs with the old schema read"), "{}", said.out);
+    assert!(finished.out.contains("\nforward: programs with the old schema read"), "{}", finished.out);
     for (require, code) in [("forward", 0), ("backward", 1), ("both", 1), ("none", 0)] {
-        let said = run(&place, &["schema", "check", "old.toml", "more.toml", "--require", require], "");
-        assert_eq!(said.code, Some(code), "{require}");
+        let finished = run(&place, &["schema", "check", "old.toml", "more.toml", "--require", require], "");
+        assert_eq!(finished.code, Some(code), "{require}");
     }
     file(&place, "kilo.toml", &OLD.replace("\"W\"", "\"kW\""));
-    let said = run(&place, &["schema", "diff", "old.toml", "kilo.toml"], "");
-    assert_eq!(said.code, Some(1));
+    let finished = run(&place, &["schema", "diff", "old.toml", "kilo.toml"], "");
+    assert_eq!(finished.code, Some(1));
     assert_eq!(
-        said.out,
+        finished.out,
         "new reads old: watts: the unit is W there and kW here: 1 W is 0.001 kW\nold reads new: watts: the unit is kW there and W here: 1 kW is 1000 W\n"
     );
-    let said = run(&place, &["schema", "diff", "old.toml", "old.toml"], "");
-    assert_eq!((said.code, said.out.as_str()), (Some(0), ""));
+    let finished = run(&place, &["schema", "diff", "old.toml", "old.toml"], "");
+    assert_eq!((finished.code, finished.out.as_str()), (Some(0), ""));
 }
 
 #[test]
@@ -117,16 +123,17 @@ fn schema_show_resolves_included_files_and_keeps_the_fingerprint() {
 fn schema_validate_names_the_line_and_the_path() {
     let place = Place::new();
     file(&place, "power.toml", OLD);
-    let said = run(&place, &["schema", "validate", "power.toml"], "{\"watts\": 1.5}\n\n{\"watts\": 2}\n");
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-    let said = run(&place, &["schema", "validate", "power.toml"], "{\"watts\": 1.5}\n{\"watts\": \"2\"}\n");
-    assert_eq!(said.code, Some(1));
+    let finished = run(&place, &["schema", "validate", "power.toml"], "{\"watts\": 1.5}\n\n{\"watts\": 2}\n");
+    assert_eq!((finished.code, finished.err.as_str()), (Some(0), ""));
+    let finished =
+        run(&place, &["schema", "validate", "power.toml"], "{\"watts\": 1.5}\n{\"watts\": \"2\"}\n");
+    assert_eq!(finished.code, Some(1));
     assert!(
-        said.err.contains(
+        finished.err.contains(
             "standard input, line 2: schema power: f64 in W is expected, text was found, at path watts"
         ),
         "{}",
-        said.err
+        finished.err
     );
 }
 
@@ -154,43 +161,65 @@ fn schema_of_a_name_is_shown_compared_and_used_for_validation() {
     file(&place, "watts.toml", OLD);
     file(&place, "kilo.toml", &OLD.replace("\"W\"", "\"kW\""));
     let _publisher = publishes(&place, "unix:lab/power", "watts.toml");
-    let said = run(&place, &["sub", "--schema", "watts.toml", "unix:lab/power", "-n", "1", "--json"], "");
-    assert_eq!((said.code, said.out.trim()), (Some(0), "{\"watts\":1.5}"), "{}", said.err);
-    let said = run(&place, &["schema", "show", "unix:lab/power"], "");
-    assert!(said.code == Some(0) && said.out.contains("unit = \"W\""), "{} {}", said.out, said.err);
-    let said = run(&place, &["schema", "infer", "unix:lab/power", "-n", "1"], "");
+    let finished = run(&place, &["sub", "--schema", "watts.toml", "unix:lab/power", "-n", "1", "--json"], "");
+    assert_eq!((finished.code, finished.out.trim()), (Some(0), "{\"watts\":1.5}"), "{}", finished.err);
+    let finished = run(&place, &["schema", "show", "unix:lab/power"], "");
+    assert!(
+        finished.code == Some(0) && finished.out.contains("unit = \"W\""),
+        "{} {}",
+        finished.out,
+        finished.err
+    );
+    let finished = run(&place, &["schema", "infer", "unix:lab/power", "-n", "1"], "");
     let expected = "# inferred from 1 message\nname = \"lab.power\"";
     assert!(
-        said.out.starts_with(expected) && said.out.contains("[fields.watts]\ntype = \"f64\""),
+        finished.out.starts_with(expected) && finished.out.contains("[fields.watts]\ntype = \"f64\""),
         "{} {}",
-        said.out,
-        said.err
+        finished.out,
+        finished.err
     );
-    let said = run(&place, &["schema", "diff", "unix:lab/power", "kilo.toml"], "");
+    let finished = run(&place, &["schema", "diff", "unix:lab/power", "kilo.toml"], "");
     assert!(
-        said.code == Some(1) && said.out.contains("watts: the unit is W there and kW here"),
+        finished.code == Some(1) && finished.out.contains("watts: the unit is W there and kW here"),
         "{}",
-        said.out
+        finished.out
     );
-    let said = run(&place, &["sub", "--schema", "kilo.toml", "unix:lab/power", "-n", "1"], "");
-    assert!(said.code == Some(1) && said.err.contains("SchemaMismatch"), "{:?} {}", said.code, said.err);
-    assert!(said.err.contains("watts: the unit is W there and kW here: 1 W is 0.001 kW"), "{}", said.err);
-    let said = run(&place, &["ls"], "");
-    assert!(said.out.contains("watts: the unit is W here and kW there"), "{}", said.out);
-    let said = run(&place, &["doctor"], "");
+    let finished = run(&place, &["sub", "--schema", "kilo.toml", "unix:lab/power", "-n", "1"], "");
     assert!(
-        said.code == Some(1) && said.out.contains("a program called unix:lab/power whose schema"),
-        "{}",
-        said.out
+        finished.code == Some(1) && finished.err.contains("SchemaMismatch"),
+        "{:?} {}",
+        finished.code,
+        finished.err
     );
-    assert!(said.out.contains("watts: the unit is W here and kW there"), "{}", said.out);
-    let said = run(&place, &["schema", "show", "unix:lab/nobody"], "");
-    assert!(said.code == Some(4) && said.err.contains("no program listens"), "{:?} {}", said.code, said.err);
-    let said = run(&place, &["pub", "--schema", "watts.toml", "unix:lab/other", "{\"watts\": \"much\"}"], "");
     assert!(
-        said.code == Some(1) && said.err.contains("watts") && said.err.contains("f64 in W is expected"),
+        finished.err.contains("watts: the unit is W there and kW here: 1 W is 0.001 kW"),
         "{}",
-        said.err
+        finished.err
+    );
+    let finished = run(&place, &["ls"], "");
+    assert!(finished.out.contains("watts: the unit is W here and kW there"), "{}", finished.out);
+    let finished = run(&place, &["doctor"], "");
+    assert!(
+        finished.code == Some(1) && finished.out.contains("a program called unix:lab/power whose schema"),
+        "{}",
+        finished.out
+    );
+    assert!(finished.out.contains("watts: the unit is W here and kW there"), "{}", finished.out);
+    let finished = run(&place, &["schema", "show", "unix:lab/nobody"], "");
+    assert!(
+        finished.code == Some(4) && finished.err.contains("no program listens"),
+        "{:?} {}",
+        finished.code,
+        finished.err
+    );
+    let finished =
+        run(&place, &["pub", "--schema", "watts.toml", "unix:lab/other", "{\"watts\": \"much\"}"], "");
+    assert!(
+        finished.code == Some(1)
+            && finished.err.contains("watts")
+            && finished.err.contains("f64 in W is expected"),
+        "{}",
+        finished.err
     );
 }
 
@@ -199,12 +228,12 @@ fn schema_export_reports_what_the_notation_cannot_express() {
     let place = Place::new();
     let fields = "x = { type = \"f64\", unit = \"V\", optional = true }\ny = \"f64\"\n";
     file(&place, "a.toml", &format!("name = \"a\"\n[fields]\n{fields}"));
-    let said = run(&place, &["schema", "export", "--to", "cddl", "a.toml"], "");
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-    assert!(said.out.contains("  ? \"x\" => f64 / nil,  ; in V\n"), "{}", said.out);
-    let said = run(&place, &["schema", "export", "--to", "json-schema", "a.toml"], "");
-    assert!(said.out.contains("\"x-unit\": \"V\""), "{}", said.out);
-    let lines: Vec<&str> = said.err.lines().collect();
+    let finished = run(&place, &["schema", "export", "--to", "cddl", "a.toml"], "");
+    assert_eq!((finished.code, finished.err.as_str()), (Some(0), ""));
+    assert!(finished.out.contains("  ? \"x\" => f64 / nil,  ; in V\n"), "{}", finished.out);
+    let finished = run(&place, &["schema", "export", "--to", "json-schema", "a.toml"], "");
+    assert!(finished.out.contains("\"x-unit\": \"V\""), "{}", finished.out);
+    let lines: Vec<&str> = finished.err.lines().collect();
     assert!(
         lines.iter().any(|line| line.contains("NaN and infinities are refused") && line.ends_with("(x, y)"))
     );
@@ -219,15 +248,20 @@ fn schema_export_reports_what_the_notation_cannot_express() {
 fn generate_writes_files_named_after_the_schema_or_prints_them() {
     let place = Place::new();
     file(&place, "good.toml", OLD);
-    let said = run(&place, &["schema", "generate", "--lang", "rust", "good.toml", "--output", "new/src"], "");
-    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "", ""));
+    let finished =
+        run(&place, &["schema", "generate", "--lang", "rust", "good.toml", "--output", "new/src"], "");
+    assert_eq!((finished.code, finished.out.as_str(), finished.err.as_str()), (Some(0), "", ""));
     let written = std::fs::read_to_string(place.path().join("new/src/power.rs")).unwrap();
     assert!(written.contains("pub watts: f64,") && written.contains("/// Unit: W."), "{written}");
-    let said = run(&place, &["schema", "generate", "--lang", "rust", "good.toml", "--output", "-"], "");
-    assert_eq!((said.code, said.out), (Some(0), written));
-    let said =
+    let finished = run(&place, &["schema", "generate", "--lang", "rust", "good.toml", "--output", "-"], "");
+    assert_eq!((finished.code, finished.out), (Some(0), written));
+    let finished =
         run(&place, &["schema", "generate", "--lang", "rust", "good.toml", "--output", "good.toml"], "");
-    assert!(said.code == Some(1) && said.err.contains("making the directory good.toml"), "{}", said.err);
+    assert!(
+        finished.code == Some(1) && finished.err.contains("making the directory good.toml"),
+        "{}",
+        finished.err
+    );
 }
 
 #[test]
@@ -265,7 +299,7 @@ fn generate_check_names_each_file_that_differs_and_writes_none() {
             let shorter = lines[..cut].join("\n") + "\n";
             let windows = text.replacen('\n', "\r\n", 1);
             let at_end = lines.len() + 1;
-            for (edited, says) in [
+            for (edited, text) in [
                 (&other, format!("{language}/{name}:{}: found \"oops\", expected ", cut + 1)),
                 (
                     &longer,
@@ -275,14 +309,14 @@ fn generate_check_names_each_file_that_differs_and_writes_none() {
                 (&windows, format!("{language}/{name}:1: ")),
             ] {
                 std::fs::write(&path, edited).unwrap();
-                let said = run(&place, &words(true), "");
+                let finished = run(&place, &words(true), "");
                 assert!(
-                    said.code == Some(1) && said.out.contains(&says),
-                    "{says}: {} {}",
-                    said.out,
-                    said.err
+                    finished.code == Some(1) && finished.out.contains(&text),
+                    "{text}: {} {}",
+                    finished.out,
+                    finished.err
                 );
-                assert_eq!(said.out.lines().count(), 1, "{}", said.out);
+                assert_eq!(finished.out.lines().count(), 1, "{}", finished.out);
                 assert_eq!(&std::fs::read_to_string(&path).unwrap(), edited);
             }
             std::fs::write(&path, text).unwrap();
@@ -319,7 +353,7 @@ fn schema_infer_reads_files_of_every_form() {
     {
         std::fs::write(place.path().join("cut.cbor"), &sequence[..length]).unwrap();
         let cut = run(&place, &["schema", "infer", "cut.cbor"], "");
-        assert!(cut.code == Some(1) && places.iter().all(|says| cut.err.contains(says)), "{}", cut.err);
+        assert!(cut.code == Some(1) && places.iter().all(|text| cut.err.contains(text)), "{}", cut.err);
     }
     file(&place, "bad.jsonl", &format!("{READINGS}{{oops\n"));
     let bad = run(&place, &["schema", "infer", "bad.jsonl"], "");
@@ -339,7 +373,7 @@ fn schema_infer_refuses_bad_files_with_their_place() {
     std::fs::write(at("digits.json"), format!("{{\"a\":{}}}\n{{\"a\":}}", "9".repeat(100_000))).unwrap();
     std::fs::write(at("nul.json"), b"{\"a\":1}\n\0\n").unwrap();
     std::fs::write(at("cut.cbor"), b"\xa1\x61a\x19").unwrap();
-    for (name, says) in [
+    for (name, text) in [
         ("folder", "folder: a directory is no text file: name a file in it"),
         ("fifo", "fifo: a FIFO is no text file"),
         ("second.json", "second.json:2:6: "),
@@ -350,12 +384,12 @@ fn schema_infer_refuses_bad_files_with_their_place() {
         ("nul.json", "nul.json:2:1: "),
         ("cut.cbor", "cut.cbor, message 1: "),
     ] {
-        let said = run(&place, &["schema", "infer", name], "");
+        let finished = run(&place, &["schema", "infer", name], "");
         assert!(
-            said.code == Some(1) && said.out.is_empty() && said.err.contains(says),
+            finished.code == Some(1) && finished.out.is_empty() && finished.err.contains(text),
             "{name}: {:?} {}",
-            said.code,
-            said.err
+            finished.code,
+            finished.err
         );
     }
 }
@@ -376,8 +410,8 @@ fn schema_infer_widens_what_it_inferred() {
         "{\"watts\": 1, \"n\": 1.5, \"more\": true}\n",
     );
     file(&place, "wider.toml", &wider.out);
-    let said = run(&place, &["schema", "check", "a.toml", "wider.toml", "--require", "backward"], "");
-    assert_eq!(said.code, Some(0), "{}", said.out);
+    let finished = run(&place, &["schema", "check", "a.toml", "wider.toml", "--require", "backward"], "");
+    assert_eq!(finished.code, Some(0), "{}", finished.out);
     assert!(wider.err.contains("2 changes are marked by comments"), "{}", wider.err);
     let fits = run(
         &place,
@@ -390,8 +424,8 @@ fn schema_infer_widens_what_it_inferred() {
 #[test]
 fn schema_infer_reads_a_journal_and_leaves_nothing_in_it() {
     let place = Place::new();
-    let said = run(&place, &["pub", "journal:orders"], READINGS);
-    assert_eq!(said.code, Some(0), "{}", said.err);
+    let finished = run(&place, &["pub", "journal:orders"], READINGS);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
     let names = || {
         let mut names: Vec<String> = Vec::new();
         let mut folders = vec![place.path().to_path_buf()];
@@ -409,12 +443,12 @@ fn schema_infer_reads_a_journal_and_leaves_nothing_in_it() {
     };
     let before = names();
     for _ in 0..2 {
-        let said = run(&place, &["schema", "infer", "journal:orders", "--timeout", "0.5"], "");
+        let finished = run(&place, &["schema", "infer", "journal:orders", "--timeout", "0.5"], "");
         assert!(
-            said.out.contains("# inferred from 2 messages\nname = \"orders\""),
+            finished.out.contains("# inferred from 2 messages\nname = \"orders\""),
             "{} {}",
-            said.out,
-            said.err
+            finished.out,
+            finished.err
         );
     }
     assert_eq!(names(), before);
@@ -428,31 +462,31 @@ fn schema_import_prints_a_schema_or_the_place_that_it_refuses() {
         "a.proto",
         "syntax = \"proto3\";\npackage lab;\nmessage A {\n  // In volts\n  double x = 1;\n}\n",
     );
-    let said = run(&place, &["schema", "import", "--from", "proto", "a.proto"], "");
+    let finished = run(&place, &["schema", "import", "--from", "proto", "a.proto"], "");
     let expected =
         "name = \"lab.A\"\nversion = 1\n\n[fields.x]\ntype = \"f64\"\ndefault = 0.0\ndoc = \"In volts\"\n";
-    assert_eq!((said.code, said.out.as_str()), (Some(0), expected), "{}", said.err);
+    assert_eq!((finished.code, finished.out.as_str()), (Some(0), expected), "{}", finished.err);
     file(&place, "A.msg", "uint8 ON=1\nstring[2] names\nfloat64 y\nNone z\n");
-    let said = run(&place, &["schema", "import", "--from", "ros", "A.msg"], "");
+    let finished = run(&place, &["schema", "import", "--from", "ros", "A.msg"], "");
     assert!(
-        said.code == Some(4) && said.err.contains("A.msg:4:1: no file defines"),
+        finished.code == Some(4) && finished.err.contains("A.msg:4:1: no file defines"),
         "{:?} {}",
-        said.code,
-        said.err
+        finished.code,
+        finished.err
     );
     file(&place, "None.msg", "bool b\n");
-    let said = run(&place, &["schema", "import", "--from", "ros", "A.msg"], "");
+    let finished = run(&place, &["schema", "import", "--from", "ros", "A.msg"], "");
     assert!(
-        said.code == Some(0) && said.out.contains("[fields.z.fields.b]\ntype = \"bool\"\n"),
+        finished.code == Some(0) && finished.out.contains("[fields.z.fields.b]\ntype = \"bool\"\n"),
         "{}",
-        said.err
+        finished.err
     );
     assert!(
-        said.err.contains("A.msg:1:1: a schema has no constants, these are left out: ON"),
+        finished.err.contains("A.msg:1:1: a schema has no constants, these are left out: ON"),
         "{}",
-        said.err
+        finished.err
     );
-    assert!(said.err.contains("A.msg:2:1: shorter lists are accepted, too"), "{}", said.err);
+    assert!(finished.err.contains("A.msg:2:1: shorter lists are accepted, too"), "{}", finished.err);
 }
 
 #[test]
@@ -461,14 +495,14 @@ fn schema_show_all_lists_the_schemas_of_the_records_of_a_journal() {
     file(&place, "old.toml", OLD);
     file(&place, "new.toml", &format!("{OLD}[fields.phase]\ntype = \"u8\"\ndefault = 1\n"));
     for schema in ["old.toml", "new.toml"] {
-        let said = run(&place, &["pub", "--schema", schema, "journal:lab/power", "{\"watts\": 1.5}"], "");
-        assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+        let finished = run(&place, &["pub", "--schema", schema, "journal:lab/power", "{\"watts\": 1.5}"], "");
+        assert_eq!((finished.code, finished.err.as_str()), (Some(0), ""));
     }
-    let said = run(&place, &["schema", "show", "journal:lab/power", "--all"], "");
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-    let (old, new) = said.out.split_once("# from message 2 on\n").expect(&said.out);
+    let finished = run(&place, &["schema", "show", "journal:lab/power", "--all"], "");
+    assert_eq!((finished.code, finished.err.as_str()), (Some(0), ""));
+    let (old, new) = finished.out.split_once("# from message 2 on\n").expect(&finished.out);
     assert!(old.starts_with("# from message 1 on\n# fingerprint "), "{old}");
-    assert!(!old.contains("phase") && new.contains("[fields.phase]"), "{}", said.out);
+    assert!(!old.contains("phase") && new.contains("[fields.phase]"), "{}", finished.out);
     let newest = run(&place, &["schema", "show", "journal:lab/power"], "").out;
     assert!(newest.contains("[fields.phase]") && !newest.contains("# from message"), "{newest}");
 }
@@ -494,20 +528,21 @@ fn reply_schema_is_shown_by_name_and_compared_with_the_callers() {
         run(&place, &words, "")
     };
     // A call waits until the name appears; showing a schema does not.
-    let said = call("level.toml");
-    assert_eq!((said.code, said.out.trim(), said.err.as_str()), (Some(0), "{level: 2.5}", ""));
-    let said = run(&place, &["schema", "show", "unix:lab/tank", "--reply"], "");
+    let finished = call("level.toml");
+    assert_eq!((finished.code, finished.out.trim(), finished.err.as_str()), (Some(0), "{level: 2.5}", ""));
+    let finished = run(&place, &["schema", "show", "unix:lab/tank", "--reply"], "");
     assert!(
-        said.out.contains("name = \"tank\"") && said.out.contains("unit = \"m\""),
+        finished.out.contains("name = \"tank\"") && finished.out.contains("unit = \"m\""),
         "{} {}",
-        said.out,
-        said.err
+        finished.out,
+        finished.err
     );
-    let said = call("cm.toml");
+    let finished = call("cm.toml");
     assert!(
-        said.err.contains("SchemaMismatch (117)") && said.err.contains("the unit is m there and cm here"),
+        finished.err.contains("SchemaMismatch (117)")
+            && finished.err.contains("the unit is m there and cm here"),
         "{}",
-        said.err
+        finished.err
     );
-    assert_ne!(said.code, Some(0));
+    assert_ne!(finished.code, Some(0));
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use linkspan::service::{ServiceLoop, ServiceOptions};
 use linkspan::{Command, Error, ErrorKind, Timeout, Value};
-use program::{Place, Running, Said};
+use program::{Finished, Place, Running};
 
 /// A controller in a directory of its own.
 struct Laboratory {
@@ -34,7 +34,7 @@ impl Laboratory {
     }
 
     /// Ends the controller by a signal.
-    fn end_controller(&mut self, signal: &str) -> Said {
+    fn end_controller(&mut self, signal: &str) -> Finished {
         let controller = self.controller.take().unwrap();
         controller.signal(signal);
         controller.wait()
@@ -47,8 +47,8 @@ impl Laboratory {
     /// Runs `linkspan service …`; returns its exit code, and its output.
     fn service(&self, words: &str) -> (i32, String, String) {
         let words: Vec<&str> = std::iter::once("service").chain(words.split(' ')).collect();
-        let said = self.place.run(&words);
-        (said.code.unwrap(), said.out, said.err)
+        let finished = self.place.run(&words);
+        (finished.code.unwrap(), finished.out, finished.err)
     }
 
     /// As `service`, for a command that succeeds and prints nothing on standard error.
@@ -310,8 +310,8 @@ fn every_wait_ends_with_a_signal() {
         [(pause, "INT", 130), (hold, "TERM", 143), (watch, "INT", 130), (missing, "INT", 130)]
     {
         running.signal(signal);
-        let said = running.wait();
-        assert_eq!((said.code, said.err.as_str()), (Some(code), ""));
+        let finished = running.wait();
+        assert_eq!((finished.code, finished.err.as_str()), (Some(code), ""));
     }
     held.release.send(()).unwrap();
 }
@@ -368,16 +368,20 @@ fn events_are_printed() {
 fn missing_controller_is_reported_with_its_endpoint() {
     let place = Place::new();
     for words in [["service", "ls"], ["service", "watch"], ["service", "logs"]] {
-        let said = place.run(&[words[0], words[1], "--timeout", "0"]);
-        assert_eq!(said.code, Some(4), "{words:?}: {}", said.err);
-        assert!(said.err.contains("NotFound (103)") && said.err.contains("unix:controller"), "{}", said.err);
+        let finished = place.run(&[words[0], words[1], "--timeout", "0"]);
+        assert_eq!(finished.code, Some(4), "{words:?}: {}", finished.err);
+        assert!(
+            finished.err.contains("NotFound (103)") && finished.err.contains("unix:controller"),
+            "{}",
+            finished.err
+        );
     }
-    let said =
+    let finished =
         place.run(&["service", "pause", "power", "--timeout", "0.2", "--controller", "unix:elsewhere"]);
-    assert!(said.code == Some(4) && said.err.contains("unix:elsewhere"), "{}", said.err);
+    assert!(finished.code == Some(4) && finished.err.contains("unix:elsewhere"), "{}", finished.err);
     let mut named = place.command(&["service", "ls", "--timeout", "0"]);
-    let said = named.env("LINKSPAN_CONTROLLER", "unix:another").output().unwrap();
-    assert!(String::from_utf8_lossy(&said.stderr).contains("unix:another"));
+    let finished = named.env("LINKSPAN_CONTROLLER", "unix:another").output().unwrap();
+    assert!(String::from_utf8_lossy(&finished.stderr).contains("unix:another"));
 }
 
 #[test]

@@ -17,9 +17,9 @@ fn shell(place: &Place, script: &str) -> (Option<i32>, String, String) {
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let mut command = std::process::Command::new("bash");
     command.args(["-c", script]).env("PATH", path).env("LINKSPAN_DIR", place.path());
-    let said = command.output().unwrap();
+    let finished = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (said.status.code(), text(said.stdout), text(said.stderr))
+    (finished.status.code(), text(finished.stdout), text(finished.stderr))
 }
 
 #[test]
@@ -44,10 +44,10 @@ fn refused_bytes_are_reported_with_their_offset() {
         ("bson", &[5, 0, 0], "Malformed (115): "),
         ("smile", b":(\n\x00", "Malformed (115): "),
     ] {
-        let said = place.run_with(&["transcode", "--from", from, "--to", "cbor"], bytes);
-        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{from}");
-        assert!(said.err.starts_with(&format!("linkspan: {expected}")), "{from}: {}", said.err);
-        assert!(said.err.contains(", at byte "), "{from}: {}", said.err);
+        let finished = place.run_with(&["transcode", "--from", from, "--to", "cbor"], bytes);
+        assert_eq!((finished.code, finished.out.as_str()), (Some(1), ""), "{from}");
+        assert!(finished.err.starts_with(&format!("linkspan: {expected}")), "{from}: {}", finished.err);
+        assert!(finished.err.contains(", at byte "), "{from}: {}", finished.err);
     }
 }
 
@@ -113,8 +113,8 @@ fn ctrl_c_ends_every_wait() {
             // Signals are watched before anything else, so after the handler is installed any moment will do.
             running.wait_for_handlers();
             running.signal(signal);
-            let said = running.wait();
-            assert_eq!((said.code, said.err.as_str()), (Some(code), ""), "{arguments:?} {signal}");
+            let finished = running.wait();
+            assert_eq!((finished.code, finished.err.as_str()), (Some(code), ""), "{arguments:?} {signal}");
         }
     }
     assert_eq!(place.leftovers(), [""; 0]);
@@ -123,9 +123,9 @@ fn ctrl_c_ends_every_wait() {
 #[test]
 fn every_command_shows_examples() {
     let place = Place::new();
-    let mut asked = vec![Vec::new()];
+    let mut remaining = vec![Vec::new()];
     let mut seen = 0;
-    while let Some(words) = asked.pop() {
+    while let Some(words) = remaining.pop() {
         let help = place.run(
             &[&words[..], &["--help".to_owned()]].concat().iter().map(String::as_str).collect::<Vec<_>>(),
         );
@@ -142,7 +142,7 @@ fn every_command_shows_examples() {
         // A long description continues in further indented lines.
         let named = listed.filter_map(|l| l.strip_prefix("  ").filter(|l| !l.starts_with(' ')));
         for command in named.filter_map(|l| l.split_whitespace().next()).filter(|c| *c != "help") {
-            asked.push([&words[..], &[command.to_owned()]].concat());
+            remaining.push([&words[..], &[command.to_owned()]].concat());
         }
     }
     assert!(seen >= 30, "{seen}");

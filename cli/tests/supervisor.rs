@@ -63,9 +63,9 @@ fn each_command_in_each_state() {
         (ended.at("exit").unwrap(), ended.at("killed").unwrap()),
         (&Value::Int(0), &Value::Bool(false))
     );
-    let said = supervised.wait();
-    assert!(said.code == Some(0) && !said.err.contains("linkspan"), "{}", said.err);
-    assert!(said.out.starts_with("line 1\n") && said.out.ends_with("bye\n"), "{}", said.out);
+    let finished = supervised.wait();
+    assert!(finished.code == Some(0) && !finished.err.contains("linkspan"), "{}", finished.err);
+    assert!(finished.out.starts_with("line 1\n") && finished.out.ends_with("bye\n"), "{}", finished.out);
     let record = lab.until("gone", |record| text(record, "view") == "GONE");
     assert_eq!(text(&record, "state"), "STOPPED");
     let log = lab.log();
@@ -81,20 +81,20 @@ fn hooks_replace_the_signals() {
     let supervised = lab.supervise(
         &[
             "--pause",
-            "echo pause of $LINKSPAN_PID >> told; kill -USR1 $LINKSPAN_PID",
+            "echo pause of $LINKSPAN_PID >> log; kill -USR1 $LINKSPAN_PID",
             "--resume",
-            "echo resume >> told",
+            "echo resume >> log",
             "--checkpoint",
-            "echo checkpoint >> told",
+            "echo checkpoint >> log",
             "--data",
             "cat data",
             "--backup",
-            "echo $LINKSPAN_ARGUMENTS >> told",
+            "echo $LINKSPAN_ARGUMENTS >> log",
         ],
-        "trap 'echo asked' USR1; trap 'echo term >> told; exit 0' TERM; while :; do sleep 0.01; done",
+        "trap 'echo asked' USR1; trap 'echo term >> log; exit 0' TERM; while :; do sleep 0.01; done",
     );
     lab.until_state("RUNNING");
-    let told = || std::fs::read_to_string(lab.file("told")).unwrap_or_default();
+    let log = || std::fs::read_to_string(lab.file("log")).unwrap_or_default();
     std::fs::write(lab.file("data"), "{\"watts\": 21.5}\n").unwrap();
     assert_eq!(lab.data(), Value::map([("watts", 21.5)]));
     std::fs::write(lab.file("data"), "no JSON\nat all\n").unwrap();
@@ -106,18 +106,14 @@ fn hooks_replace_the_signals() {
     let path = Value::map([("path", "/backup/x")]);
     lab.client.command("it", &Command::Backup, &path, PATIENCE).unwrap();
     lab.command(&Command::Pause).unwrap();
-    let said = told();
-    let (pause, pid) = said.trim_end().rsplit_once(' ').unwrap();
+    let finished = log();
+    let (pause, pid) = finished.trim_end().rsplit_once(' ').unwrap();
     assert_eq!(pause, "checkpoint\n{\"path\":\"/backup/x\"}\npause of");
     assert_ne!(kernel_state(pid.parse().unwrap()), Some('T'), "it was asked to pause, and not stopped");
     lab.command(&Command::Run).unwrap();
     lab.command(&Command::Shutdown).unwrap();
     assert_eq!(supervised.wait().code, Some(0));
-    assert!(
-        told().ends_with("\nresume\ncheckpoint\nterm\n"),
-        "a checkpoint comes before the end: {}",
-        told()
-    );
+    assert!(log().ends_with("\nresume\ncheckpoint\nterm\n"), "a checkpoint comes before the end: {}", log());
 }
 
 #[test]
@@ -149,9 +145,9 @@ fn hanging_or_failing_command_is_reported_and_leaves_no_process() {
         opened.join().unwrap()
     });
     assert_eq!(supervising::ends(opened), "");
-    let said = supervised.wait();
-    assert_eq!(said.code, Some(1));
-    assert!(said.out.ends_with("bye\n") && said.err.contains("took too long"), "{}", said.err);
+    let finished = supervised.wait();
+    assert_eq!(finished.code, Some(1));
+    assert!(finished.out.ends_with("bye\n") && finished.err.contains("took too long"), "{}", finished.err);
 }
 
 #[test]
@@ -179,20 +175,20 @@ fn program_that_ignores_the_signal_is_killed_after_its_grace() {
     let ended = lab.command(&Command::Shutdown).unwrap();
     assert_eq!(text(&ended, "exit"), "SIGKILL");
     assert!(ended.at("killed").unwrap().as_bool().unwrap());
-    let said = supervised.wait();
-    assert_eq!(said.code, Some(137));
+    let finished = supervised.wait();
+    assert_eq!(finished.code, Some(137));
     assert!(
-        said.err.contains("linkspan: it: the program is killed: the time of --grace is over"),
+        finished.err.contains("linkspan: it: the program is killed: the time of --grace is over"),
         "{}",
-        said.err
+        finished.err
     );
 }
 
 #[test]
 fn second_shutdown_kills_at_once() {
     let lab = Laboratory::new();
-    let deaf = "trap '' TERM; echo up; while :; do sleep 0.01; done";
-    let supervised = lab.supervise(&["--grace", "100000"], deaf);
+    let ignores_term = "trap '' TERM; echo up; while :; do sleep 0.01; done";
+    let supervised = lab.supervise(&["--grace", "100000"], ignores_term);
     lab.until_data("up", |data| text(data, "last_line") == "up");
     let first = lab.client.begin("it", &Command::Shutdown, &Value::Null, PATIENCE, PATIENCE).unwrap();
     lab.until_state("STOPPING");
@@ -203,7 +199,7 @@ fn second_shutdown_kills_at_once() {
 
     // The same with signals, without a controller.
     for (signals, code) in [(["TERM", "TERM"], 137), (["INT", "TERM"], 137)] {
-        let mut supervised = lab.supervise(&["--grace", "100000"], deaf);
+        let mut supervised = lab.supervise(&["--grace", "100000"], ignores_term);
         assert_eq!(supervised.running().line(), "up");
         supervised.signal(signals[0]);
         lab.until_state("STOPPING");
@@ -229,12 +225,12 @@ fn program_gets_only_its_own_descriptors_and_environment() {
     command.env("NOTIFY_SOCKET", lab.file("nobody")).env("WATCHDOG_USEC", "1");
     let mut child = command.spawn().unwrap();
     use std::io::Write;
-    child.stdin.take().unwrap().write_all(b"said\n").unwrap();
+    child.stdin.take().unwrap().write_all(b"input\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(7));
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
-        "said\n",
+        "input\n",
         "no variable of the supervisor's is there"
     );
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "a --name b c\n");
@@ -248,13 +244,13 @@ fn failing_start_is_reported_before_registration() {
         for (program, code, why) in
             [("linkspan-no-such-program", 127, "No such file"), ("./plain", 126, "Permission denied")]
         {
-            let said = lab.supervise_program(options, &[program]).wait();
-            assert_eq!(said.code, Some(code));
+            let finished = lab.supervise_program(options, &[program]).wait();
+            assert_eq!(finished.code, Some(code));
             let wanted = format!("linkspan: {program} cannot be started: {why}");
-            assert!(said.err.starts_with(&wanted), "{}", said.err);
+            assert!(finished.err.starts_with(&wanted), "{}", finished.err);
         }
     }
     assert_eq!(lab.client.services(PATIENCE).unwrap(), Value::Array(Vec::new()));
-    let said = lab.supervise(&["--restart", "sometimes"], "true").wait();
-    assert!(said.code == Some(2) && said.err.contains("on-failure"), "{}", said.err);
+    let finished = lab.supervise(&["--restart", "sometimes"], "true").wait();
+    assert!(finished.code == Some(2) && finished.err.contains("on-failure"), "{}", finished.err);
 }

@@ -119,12 +119,12 @@ fn killed_program_is_restarted() {
     let third = lab.until_data("up once more", |data| number(data, "output_lines") == 3.0);
     assert_ne!(number(&third, "pid"), number(&second, "pid"));
     lab.command(&Command::Shutdown).unwrap();
-    let said = supervised.wait();
-    assert_eq!(said.code, Some(0));
+    let finished = supervised.wait();
+    assert_eq!(finished.code, Some(0));
     assert!(
-        said.err.contains("linkspan: it: the program ended with SIGKILL; it is restarted in 0.01 s"),
+        finished.err.contains("linkspan: it: the program ended with SIGKILL; it is restarted in 0.01 s"),
         "{}",
-        said.err
+        finished.err
     );
 }
 

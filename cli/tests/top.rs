@@ -36,12 +36,12 @@ fn terminal_is_restored_however_it_ends() {
 
 #[test]
 fn without_a_terminal_the_error_names_an_alternative() {
-    let said = Place::new().run(&["top"]);
-    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+    let finished = Place::new().run(&["top"]);
+    assert_eq!((finished.code, finished.out.as_str()), (Some(1), ""));
     assert!(
-        said.err.contains("InvalidState (106)") && said.err.contains("linkspan top --once"),
+        finished.err.contains("InvalidState (106)") && finished.err.contains("linkspan top --once"),
         "{}",
-        said.err
+        finished.err
     );
     for wrong in ["0", "-1", "x", "nan", "1e9"] {
         assert_eq!(Place::new().run(&["top", "--once", "--every", wrong]).code, Some(2), "{wrong}");

@@ -48,7 +48,7 @@ fn introduction() -> Introduction {
 struct Transcript {
     state: ServerState,
     text: String,
-    asked: u64,
+    requests: u64,
     /// The id of the command that was sent to the service last.
     given: Box<str>,
 }
@@ -59,7 +59,7 @@ impl Transcript {
     }
 
     /// Records the messages that the server sends to its client now.
-    fn told(&mut self) {
+    fn record_messages(&mut self) {
         while let Some(action) = self.state.next_action() {
             match action {
                 Action::Reply { value, .. } => self.line("controller", "reply", &value),
@@ -80,41 +80,41 @@ impl Transcript {
 
     fn ask(&mut self, question: Value, seconds: u64) {
         self.line("client", "request", &question);
-        self.asked += 1;
-        let to = RequestInfo { session: CLIENT, number: self.asked, idempotent: true };
-        let asked = ClientRequest::from_value(&question).unwrap();
-        self.state.request(to, asked, 100, moment(seconds));
-        self.told();
+        self.requests += 1;
+        let to = RequestInfo { session: CLIENT, number: self.requests, idempotent: true };
+        let requests = ClientRequest::from_value(&question).unwrap();
+        self.state.request(to, requests, 100, moment(seconds));
+        self.record_messages();
     }
 
     fn service_answers(&mut self, outcome: Outcome, state: State, value: Value, seconds: u64) {
         let answer = Answer { id: self.given.clone(), outcome, state, value, failure: None };
         self.state.message_received(LINK, ToController::Answer(answer), 100, moment(seconds));
-        self.told();
+        self.record_messages();
     }
 }
 
 #[test]
 fn documented_client_messages_are_current() {
-    let mut talk = Transcript {
+    let mut transcript = Transcript {
         state: ServerState::new(9, Limits::default()),
         text: String::new(),
-        asked: 0,
+        requests: 0,
         given: "".into(),
     };
-    talk.state.service_connected(
+    transcript.state.service_connected(
         LINK,
         "logger-4711",
         linkspan::service::server_side::Owner::Anyone,
         None,
         moment(0),
     );
-    talk.state.message_received(LINK, ToController::Introduction(introduction()), 100, moment(1));
-    while talk.state.next_action().is_some() {}
+    transcript.state.message_received(LINK, ToController::Introduction(introduction()), 100, moment(1));
+    while transcript.state.next_action().is_some() {}
     let of_power = |what: &str| Value::map([("what", what), ("service", "lab/power")]);
-    talk.line("controller", "event", &hello(9));
-    talk.ask(Value::map([("what", "services"), ("after", "")]), 2);
-    talk.ask(of_power("status"), 2);
+    transcript.line("controller", "event", &hello(9));
+    transcript.ask(Value::map([("what", "services"), ("after", "")]), 2);
+    transcript.ask(of_power("status"), 2);
     let command = Value::map([
         ("what", Value::from("command")),
         ("service", "lab/power".into()),
@@ -124,20 +124,20 @@ fn documented_client_messages_are_current() {
         ("wait", "done".into()),
         ("controller", 9u64.into()),
     ]);
-    talk.ask(command, 2);
-    talk.service_answers(Outcome::Accepted, State::Running, Value::Null, 3);
-    talk.service_answers(Outcome::Done, State::Paused, Value::Null, 4);
-    talk.ask(Value::map([("what", "answer"), ("service", "lab/power"), ("id", "a1")]), 5);
+    transcript.ask(command, 2);
+    transcript.service_answers(Outcome::Accepted, State::Running, Value::Null, 3);
+    transcript.service_answers(Outcome::Done, State::Paused, Value::Null, 4);
+    transcript.ask(Value::map([("what", "answer"), ("service", "lab/power"), ("id", "a1")]), 5);
     let log = [("what", Value::from("log")), ("service", "lab/power".into()), ("lines", 10u64.into())];
-    talk.ask(Value::map(log), 5);
-    talk.ask(of_power("forget"), 5);
-    talk.ask(Value::map([("what", "status"), ("service", "pump")]), 5);
+    transcript.ask(Value::map(log), 5);
+    transcript.ask(of_power("forget"), 5);
+    transcript.ask(Value::map([("what", "status"), ("service", "pump")]), 5);
     let watch = [("what", Value::from("watch")), ("services", Value::Array(vec!["lab/power".into()]))];
     let watch = Value::map(watch.into_iter().chain([("data_every", 1.0.into())]));
-    talk.line("client", "event", &watch);
-    talk.state.watch(CLIENT, WatchRequest::from_value(&watch).unwrap(), moment(6));
-    talk.state.advance(moment(6));
-    talk.told();
-    talk.service_answers(Outcome::Done, State::Paused, Value::map([("rows", 41)]), 7);
-    check("client words", &fenced(&talk.text));
+    transcript.line("client", "event", &watch);
+    transcript.state.watch(CLIENT, WatchRequest::from_value(&watch).unwrap(), moment(6));
+    transcript.state.advance(moment(6));
+    transcript.record_messages();
+    transcript.service_answers(Outcome::Done, State::Paused, Value::map([("rows", 41)]), 7);
+    check("client words", &fenced(&transcript.text));
 }

@@ -46,7 +46,7 @@ struct Coverage {
     given_again: u64,
     turned_away: u64,
     restarted: u64,
-    told: u64,
+    pushes: u64,
     data: u64,
     release_link: u64,
     without_client: u64,
@@ -60,7 +60,7 @@ struct World<'a> {
     /// The number of links so far.
     links: u64,
     epochs: u64,
-    asked: BTreeMap<RequestInfo, PendingRequest>,
+    open_requests: BTreeMap<RequestInfo, PendingRequest>,
     questions: u64,
     gone: BTreeSet<u64>,
     /// The incarnations that each command was sent to.
@@ -150,7 +150,8 @@ impl World<'_> {
             acceptance,
             controller,
         };
-        self.asked.insert(to, PendingRequest { deadline: self.now + within, wanted: (name, id), acceptance });
+        self.open_requests
+            .insert(to, PendingRequest { deadline: self.now + within, wanted: (name, id), acceptance });
         let now = self.moment();
         self.state.request(to, ClientRequest::Command(wanted), 10, now);
     }
@@ -174,12 +175,12 @@ impl World<'_> {
             failure: matches!(outcome, Outcome::Failed | Outcome::Rejected)
                 .then(|| linkspan::service::server_side::failure_of(&Error::new(ErrorKind::Internal, "no"))),
         };
-        let mut said = Vec::new();
+        let mut answers = Vec::new();
         match service.answers.get(&order.id) {
-            Some(known) => said.push(known.clone()),
+            Some(known) => answers.push(known.clone()),
             None => {
                 if outcome != Outcome::Rejected {
-                    said.push(answer(Outcome::Accepted));
+                    answers.push(answer(Outcome::Accepted));
                 }
                 if outcome == Outcome::Done {
                     let key = (service.name.to_owned(), order.id.to_string(), service.epoch);
@@ -188,13 +189,13 @@ impl World<'_> {
                 let last = answer(outcome);
                 service.answers.insert(order.id.clone(), last.clone());
                 if !accepted_only {
-                    said.push(last);
+                    answers.push(last);
                 }
             }
         }
         let link = service.link;
         let now = self.moment();
-        for answer in said {
+        for answer in answers {
             self.state.message_received(link, ToController::Answer(answer), 50, now);
         }
     }
@@ -238,8 +239,8 @@ impl World<'_> {
                 service.link = link;
                 service.inbox.clear();
                 let (epoch, open) = (service.epoch, self.open_of(name));
-                let said = self.introduction(name, epoch);
-                self.state.message_received(link, said, 50, now);
+                let introduction = self.introduction(name, epoch);
+                self.state.message_received(link, introduction, 50, now);
                 self.settle();
                 self.check_given(link, name, open);
             }
@@ -249,8 +250,8 @@ impl World<'_> {
                 self.seen.restarted += 1;
                 let service = Service { name, epoch, link, inbox: VecDeque::new(), answers: HashMap::new() };
                 self.services.push(service);
-                let said = self.introduction(name, epoch);
-                self.state.message_received(link, said, 50, now);
+                let introduction = self.introduction(name, epoch);
+                self.state.message_received(link, introduction, 50, now);
                 self.settle();
                 if self.services.iter().any(|service| service.link == link) {
                     let open = self.open_of(name);
@@ -318,12 +319,12 @@ impl World<'_> {
             }
             2 => {
                 let name = NAMES[self.random.below(4)];
-                let said = self.introduction(name, 1);
-                self.state.message_received(link, said, 50, now);
+                let introduction = self.introduction(name, 1);
+                self.state.message_received(link, introduction, 50, now);
             }
             _ => {
-                let said = ToController::Report(self.report());
-                self.state.message_received(link, said, 50, now);
+                let introduction = ToController::Report(self.report());
+                self.state.message_received(link, introduction, 50, now);
             }
         }
     }
@@ -333,9 +334,9 @@ impl World<'_> {
         if self.random.one_in(3) && self.gone.len() < 2 {
             self.gone.insert(session);
             self.state.client_left(session);
-            let waited = self.asked.len();
-            self.asked.retain(|to, _| to.session != session);
-            self.seen.without_client += (waited - self.asked.len()) as u64;
+            let waited = self.open_requests.len();
+            self.open_requests.retain(|to, _| to.session != session);
+            self.seen.without_client += (waited - self.open_requests.len()) as u64;
         }
     }
 
@@ -352,7 +353,7 @@ impl World<'_> {
         self.questions += 1;
         let to = RequestInfo { session: 77, number: self.questions, idempotent: false };
         let service = NAMES[self.random.below(4)].to_owned();
-        let asked = match self.random.below(6) {
+        let open_requests = match self.random.below(6) {
             0 => ClientRequest::Services { after: String::new() },
             1 => ClientRequest::Status { service },
             2 => ClientRequest::Answer { service, id: format!("i{}", self.random.below(60)) },
@@ -361,11 +362,14 @@ impl World<'_> {
             _ => ClientRequest::Stats,
         };
         let (deadline, wanted) = (self.now, ("", String::new()));
-        self.asked.insert(to, PendingRequest { deadline, wanted, acceptance: true });
+        self.open_requests.insert(to, PendingRequest { deadline, wanted, acceptance: true });
         let now = self.moment();
-        self.state.request(to, asked, 10, now);
+        self.state.request(to, open_requests, 10, now);
         self.settle();
-        assert!(!self.asked.contains_key(&to), "a request that needs no service was not answered at once");
+        assert!(
+            !self.open_requests.contains_key(&to),
+            "a request that needs no service was not answered at once"
+        );
     }
 
     fn time_passes(&mut self) {
@@ -383,7 +387,8 @@ impl World<'_> {
             let known = self.state.services.get(*name);
             known.and_then(|known| known.open.get(&**id)).is_some_and(|open| open.deadline > self.now)
         };
-        let late = self.asked.iter().filter(|(_, open)| open.deadline <= self.now && !joined(&open.wanted));
+        let late =
+            self.open_requests.iter().filter(|(_, open)| open.deadline <= self.now && !joined(&open.wanted));
         let late: Vec<_> = late.collect();
         assert!(late.is_empty(), "{:?} has no answer at its deadline", late[0].0);
         assert!(self.state.next().is_none_or(|next| next > self.now), "a timer expired and was not handled");
@@ -407,7 +412,7 @@ impl World<'_> {
                 Action::ReplyError { to, error } => self.answer(to, Err(error)),
                 Action::Push { to, value } => {
                     assert!(to.iter().all(|session| !self.gone.contains(session)));
-                    self.seen.told += 1;
+                    self.seen.pushes += 1;
                     self.seen.data += u64::from(value.at("what").unwrap().as_text().unwrap() == "data");
                 }
             }
@@ -433,7 +438,7 @@ impl World<'_> {
     }
 
     fn answer(&mut self, to: RequestInfo, answer: Result<Value, Error>) {
-        let Some(open) = self.asked.remove(&to) else {
+        let Some(open) = self.open_requests.remove(&to) else {
             assert!(self.gone.contains(&to.session), "{to:?} was answered twice, or never asked");
             return;
         };
@@ -489,7 +494,7 @@ fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
         services: Vec::new(),
         links: 0,
         epochs: 0,
-        asked: BTreeMap::new(),
+        open_requests: BTreeMap::new(),
         questions: 0,
         gone: BTreeSet::new(),
         given: HashMap::new(),
@@ -508,7 +513,7 @@ fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
         world.state.advance(now);
         world.settle();
     }
-    assert!(world.asked.is_empty(), "never answered: {:?}", world.asked.keys().next());
+    assert!(world.open_requests.is_empty(), "never answered: {:?}", world.open_requests.keys().next());
     assert!(world.state.asked.is_empty() && world.state.open_bytes == 0 && world.state.expected.is_empty());
     assert!(world.state.open_keys().iter().all(|(_, id)| id.starts_with("look-")));
     assert_eq!(world.state.archive.extent(), (0, 0), "expired answers are kept");
@@ -522,7 +527,7 @@ fn random_histories_answer_each_request_once() {
     let first = only.unwrap_or(1);
     let mut seen = Coverage::default();
     for seed in first..first + HISTORIES {
-        let _told = Seed(seed);
+        let _seed = Seed(seed);
         history(seed, only == Some(seed), &mut seen);
     }
     let Coverage { done, accepted, rejected, failed, refused, given_again, turned_away, .. } = seen;
@@ -535,7 +540,7 @@ fn random_histories_answer_each_request_once() {
         ("given again", given_again),
         ("turned away", turned_away),
         ("restarted", seen.restarted),
-        ("told", seen.told),
+        ("told", seen.pushes),
         ("data", seen.data),
         ("let go", seen.release_link),
         ("requested by clients that disconnected", seen.without_client),

@@ -116,10 +116,10 @@ impl FakeService {
         change: impl FnOnce(&mut Introduction),
     ) -> FakeService {
         let played = FakeService { link: link(endpoint), name: name.into(), epoch };
-        assert!(matches!(played.told(), ToService::Welcome { .. }));
+        assert!(matches!(played.receive(), ToService::Welcome { .. }));
         let mut introduction = FakeService::introduction(name, epoch);
         change(&mut introduction);
-        played.say(&ToController::Introduction(introduction));
+        played.send(&ToController::Introduction(introduction));
         played
     }
 
@@ -139,18 +139,18 @@ impl FakeService {
     }
 
     fn introduce(&self) {
-        self.say(&ToController::Introduction(FakeService::introduction(&self.name, self.epoch)));
+        self.send(&ToController::Introduction(FakeService::introduction(&self.name, self.epoch)));
     }
 
-    pub fn say(&self, said: &ToController) {
-        self.event(&said.to_value());
+    pub fn send(&self, message: &ToController) {
+        self.event(&message.to_value());
     }
 
     fn event(&self, value: &Value) {
         self.link.send(Kind::Event, &self.link.channel().encode(value).unwrap(), PATIENCE).unwrap();
     }
 
-    fn told(&self) -> ToService {
+    fn receive(&self) -> ToService {
         let message = self.link.channel().recv(PATIENCE).unwrap();
         assert_eq!(server_side::kind(&message), Kind::Event);
         ToService::from_value(message.value().unwrap()).unwrap()
@@ -172,7 +172,7 @@ impl FakeService {
 
     fn answer(&self, id: &str, outcome: Outcome, state: State, value: Value, error: Option<Error>) {
         let failure = error.map(|error| failure_of(&error));
-        self.say(&ToController::Answer(Answer { id: id.into(), outcome, state, value, failure }));
+        self.send(&ToController::Answer(Answer { id: id.into(), outcome, state, value, failure }));
     }
 
     pub fn accept(&self, order: &CommandRequest) {
@@ -194,9 +194,9 @@ pub fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool
     }
     client.watch(&WatchOptions { services: vec![service.into()], data_every: None }).unwrap();
     loop {
-        let told = client.next(PATIENCE).unwrap();
-        if let Ok(record) = told.at("service")
-            && told.at("what").unwrap().as_text().ok() == Some("service")
+        let push = client.next(PATIENCE).unwrap();
+        if let Ok(record) = push.at("service")
+            && push.at("what").unwrap().as_text().ok() == Some("service")
             && wanted(record)
         {
             return record.clone();

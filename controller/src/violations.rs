@@ -163,7 +163,7 @@ fn slow_watcher_receives_missed_count_and_current_records() {
     // As many messages as the burst permits; the watcher receives an event for each line.
     let line = LogLine { at: Timestamp::now(), level: "info".into(), text: "y".repeat(900) };
     for _ in 0..1_500 {
-        chatty.say(&ToController::Log(vec![line.clone(); 10]));
+        chatty.send(&ToController::Log(vec![line.clone(); 10]));
     }
     let answering = std::thread::spawn(move || {
         let order = good.order();
@@ -172,15 +172,15 @@ fn slow_watcher_receives_missed_count_and_current_records() {
     });
     client.command("good", &Command::GetData, &Value::Null, PATIENCE).unwrap();
     answering.join().unwrap();
-    let mut told = 0;
+    let mut received = 0;
     let missed = loop {
         let message = watcher.recv(PATIENCE).unwrap();
         if let Ok(count) = message.get("count") {
             break count.as_u64().unwrap();
         }
-        told += 1;
+        received += 1;
     };
-    assert!(missed > 0 && told > 0, "{missed} missed, {told} told");
+    assert!(missed > 0 && received > 0, "{missed} missed, {received} told");
     let next = watcher.recv(Duration::from_secs(20)).unwrap();
     assert_eq!(next.get("what").unwrap().as_text().unwrap(), "service");
     assert_eq!(next.get("service/name").unwrap().as_text().unwrap(), "chatty");

@@ -200,9 +200,9 @@ impl ServerState {
                 self.report_problem(name, &format!("{NO_DATA}{}", failure.text), now)
             }
             (Outcome::Done, _) => {
-                let told =
+                let was_reported =
                     self.services.get(name).is_some_and(|service| service.problem.starts_with(NO_DATA));
-                if told {
+                if was_reported {
                     self.schedule.set(Due::ProblemExpiry(name.clone()), now.since);
                 }
             }

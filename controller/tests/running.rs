@@ -50,8 +50,8 @@ pub fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool
     let watcher = self::client(client.endpoint());
     watcher.watch(&watch).unwrap();
     loop {
-        let told = watcher.next(SOON).unwrap();
-        if let Ok(record) = told.at("service")
+        let push = watcher.next(SOON).unwrap();
+        if let Ok(record) = push.at("service")
             && wanted(record)
         {
             return record.clone();

@@ -64,7 +64,7 @@ fn work(tasks: ServiceLoop) -> JoinHandle<Vec<String>> {
     })
 }
 
-fn told(client: &Controller, command: Command) -> Result<Value> {
+fn command(client: &Controller, command: Command) -> Result<Value> {
     client.command("power", &command, &Value::Null, SOON)
 }
 
@@ -85,11 +85,11 @@ fn service_connects_over_each_bidirectional_transport() {
         let program = work(ServiceLoop::start("power", &options(&for_services)).unwrap());
         let client = client(&for_clients);
         until(&client, "power", has_begun);
-        assert_eq!(told(&client, Command::GetData).unwrap(), Value::from(1u64), "{transport}");
-        told(&client, Command::Pause).unwrap();
+        assert_eq!(command(&client, Command::GetData).unwrap(), Value::from(1u64), "{transport}");
+        command(&client, Command::Pause).unwrap();
         assert_eq!(text(&client.status("power", SOON).unwrap(), "state"), "PAUSED", "{transport}");
-        told(&client, Command::Run).unwrap();
-        told(&client, Command::Shutdown).unwrap();
+        command(&client, Command::Run).unwrap();
+        command(&client, Command::Shutdown).unwrap();
         let done = program.join().unwrap();
         assert_eq!(done, ["GET_DATA", "PAUSE", "RUN", "SHUTDOWN"], "{transport}");
         let record = until(&client, "power", |record| text(record, "view") == "GONE");
@@ -101,19 +101,19 @@ fn service_connects_over_each_bidirectional_transport() {
 fn start_order_does_not_matter() {
     let early = name("unix");
     let program = work(ServiceLoop::start("power", &options(&early)).unwrap());
-    let desk = ServerThread::at(std::slice::from_ref(&early));
-    let asks = client(&early);
-    until(&asks, "power", has_begun);
-    told(&asks, Command::Shutdown).unwrap();
+    let first_server = ServerThread::at(std::slice::from_ref(&early));
+    let controller = client(&early);
+    until(&controller, "power", has_begun);
+    command(&controller, Command::Shutdown).unwrap();
     program.join().unwrap();
-    drop(desk);
+    drop(first_server);
     let late = name("unix");
-    let _desk = ServerThread::at(std::slice::from_ref(&late));
-    let asks = client(&late);
-    assert_eq!(kind(told(&asks, Command::Pause)), ErrorKind::NotFound);
+    let _server = ServerThread::at(std::slice::from_ref(&late));
+    let controller = client(&late);
+    assert_eq!(kind(command(&controller, Command::Pause)), ErrorKind::NotFound);
     let program = work(ServiceLoop::start("power", &options(&late)).unwrap());
-    until(&asks, "power", has_begun);
-    told(&asks, Command::Shutdown).unwrap();
+    until(&controller, "power", has_begun);
+    command(&controller, Command::Shutdown).unwrap();
     program.join().unwrap();
 }
 
@@ -127,16 +127,16 @@ fn control_is_answered_while_the_program_sleeps_and_while_it_is_paused() {
     let client = client(&endpoint);
     // Its next step is in an hour.
     until(&client, "power", has_begun);
-    assert_eq!(told(&client, Command::GetData).unwrap(), Value::from(1u64));
-    told(&client, Command::Checkpoint).unwrap();
-    told(&client, Command::Pause).unwrap();
-    assert_eq!(told(&client, Command::GetData).unwrap(), Value::from(4u64));
-    let status = told(&client, Command::Status).unwrap();
+    assert_eq!(command(&client, Command::GetData).unwrap(), Value::from(1u64));
+    command(&client, Command::Checkpoint).unwrap();
+    command(&client, Command::Pause).unwrap();
+    assert_eq!(command(&client, Command::GetData).unwrap(), Value::from(4u64));
+    let status = command(&client, Command::Status).unwrap();
     assert_eq!(text(&status, "state"), "PAUSED");
-    let refused = told(&client, Command::Pause).unwrap_err();
+    let refused = command(&client, Command::Pause).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidState);
     assert!(refused.text().contains("PAUSED"), "{refused}");
-    told(&client, Command::Shutdown).unwrap();
+    command(&client, Command::Shutdown).unwrap();
     assert_eq!(program.join().unwrap().len(), 5);
 }
 
@@ -164,7 +164,7 @@ fn control_is_answered_in_a_long_step() {
     take(&tasks, &Command::GetData).done(&Value::from(7u64)).unwrap();
     // The program is in a step that does not end.
     let step = take(&tasks, &Command::Step);
-    let status = told(&client, Command::Status).unwrap();
+    let status = command(&client, Command::Status).unwrap();
     assert_eq!((text(&status, "state"), text(&status, "doing")), ("RUNNING", "STEP"));
     assert_eq!(get(Duration::from_secs(3)).unwrap(), Value::from(7u64), "the newest that is known");
     let late = client.command("power", &Command::Pause, &Value::Null, short).unwrap_err();
@@ -172,13 +172,13 @@ fn control_is_answered_in_a_long_step() {
     // It was withdrawn by the service's own clock, at about the same time as by the controller's.
     while tasks.state() != State::Running {
         assert_eq!(tasks.state(), State::Pausing);
-        told(&client, Command::Status).unwrap();
+        command(&client, Command::Status).unwrap();
     }
     let record = until(&client, "power", |record| record.at("busy").is_ok());
     assert_eq!(text(&record, "doing"), "STEP");
     // It can be cancelled.
     assert!(!step.is_cancelled());
-    assert_eq!(told(&client, Command::Cancel).unwrap(), Value::map([("cancelled", "asked")]));
+    assert_eq!(command(&client, Command::Cancel).unwrap(), Value::map([("cancelled", "asked")]));
     assert!(step.is_cancelled());
     // The callback runs on a thread of the library's, beside the answer.
     let deadline = std::time::Instant::now() + SOON;
@@ -213,8 +213,8 @@ fn command_under_way_continues_after_its_deadline() {
     let late = late.into_result().unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Timeout);
     // The service reports it itself, unless its report is so late that the controller has answered.
-    let says = |words| late.text().contains(words);
-    assert!(says("still under way") || says("was not done with it in time"), "{late}");
+    let contains = |words| late.text().contains(words);
+    assert!(contains("still under way") || contains("was not done with it in time"), "{late}");
     pause.done(&Value::Null).unwrap();
     assert_eq!(tasks.state(), State::Paused);
     let again = client.answer("power", &begun.id, SOON).unwrap();
@@ -429,7 +429,7 @@ fn signal_ends_a_service_orderly_and_a_second_one_cancels_its_step() {
         service.signal(signals[0]);
         // The first waits for the task under way; commands refused in the meantime have the reason.
         until(&client, "power", |record| text(record, "state") == "STOPPING");
-        assert_eq!(kind(told(&client, Command::Pause)), ErrorKind::InvalidState);
+        assert_eq!(kind(command(&client, Command::Pause)), ErrorKind::InvalidState);
         assert_eq!(client.answer("power", &begun.id, SOON).unwrap().outcome, Outcome::Accepted);
         service.signal(signals[1]);
         let given_up = client.request("power", &same(&begun, dawdle), SOON).unwrap();
@@ -463,5 +463,5 @@ fn killed_service_returns_as_another_incarnation() {
     assert_eq!(lost.into_result().unwrap_err().kind(), ErrorKind::Disconnected);
     let after = until(&client, "power", has_begun);
     assert_ne!(after.at("epoch").unwrap(), before.at("epoch").unwrap());
-    told(&client, Command::Pause).unwrap();
+    command(&client, Command::Pause).unwrap();
 }

@@ -4,12 +4,12 @@ use linkspan::{Command, Controller, Result, Timeout, Value};
 
 fn main() -> Result<()> {
     let controller = Controller::connect_default(Timeout::Default)?;
-    let tell = |command| controller.command("lab/counter", &command, &Value::Null, Timeout::Default);
-    let count = tell(Command::GetData)?.at("count")?.as_i64()?;
+    let send = |command| controller.command("lab/counter", &command, &Value::Null, Timeout::Default);
+    let count = send(Command::GetData)?.at("count")?.as_i64()?;
     println!("{}", if count >= 0 { "counts" } else { "does not count" });
-    tell(Command::Pause)?;
+    send(Command::Pause)?;
     println!("{}", controller.status("lab/counter", Timeout::Default)?.at("state")?.as_text()?);
-    tell(Command::Run)?;
-    tell(Command::Shutdown)?;
+    send(Command::Run)?;
+    send(Command::Shutdown)?;
     Ok(())
 }

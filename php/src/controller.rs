@@ -145,7 +145,13 @@ pub struct ServiceHandle {
 
 impl ServiceHandle {
     /// Sends a command; returns its result, or, without `wait`, its first answer.
-    fn tell(&self, command: Command, arguments: Value, timeout: Seconds, wait: bool) -> PhpResult<Zval> {
+    fn send_command(
+        &self,
+        command: Command,
+        arguments: Value,
+        timeout: Seconds,
+        wait: bool,
+    ) -> PhpResult<Zval> {
         edge(|| {
             if wait {
                 let value = self
@@ -166,7 +172,7 @@ impl ServiceHandle {
     }
 
     fn simply(&self, command: Command, timeout: Seconds, wait: bool) -> PhpResult<Zval> {
-        self.tell(command, Value::Null, timeout, wait)
+        self.send_command(command, Value::Null, timeout, wait)
     }
 }
 
@@ -214,18 +220,18 @@ impl ServiceHandle {
 
     #[php(defaults(timeout = Seconds::DEFAULT, wait = true), optional = settings)]
     pub fn config(&self, settings: Option<&Zval>, timeout: Seconds, wait: bool) -> PhpResult<Zval> {
-        self.tell(Command::Config, edge(|| value(settings))?, timeout, wait)
+        self.send_command(Command::Config, edge(|| value(settings))?, timeout, wait)
     }
 
     #[php(defaults(timeout = Seconds::DEFAULT, wait = true))]
     pub fn backup(&self, path: &str, timeout: Seconds, wait: bool) -> PhpResult<Zval> {
-        self.tell(Command::Backup, Value::map([("path", path)]), timeout, wait)
+        self.send_command(Command::Backup, Value::map([("path", path)]), timeout, wait)
     }
 
     #[php(defaults(timeout = Seconds::DEFAULT, wait = true), optional = id)]
     pub fn cancel(&self, id: Option<&str>, timeout: Seconds, wait: bool) -> PhpResult<Zval> {
         let id = id.map_or(Value::Null, |id| Value::map([("id", id)]));
-        self.tell(Command::Cancel, id, timeout, wait)
+        self.send_command(Command::Cancel, id, timeout, wait)
     }
 
     #[php(defaults(timeout = Seconds::DEFAULT, wait = true))]
@@ -255,7 +261,7 @@ impl ServiceHandle {
         wait: bool,
     ) -> PhpResult<Zval> {
         let (command, arguments) = edge(|| Ok((command_of(command)?, value(arguments)?)))?;
-        self.tell(command, arguments, timeout, wait)
+        self.send_command(command, arguments, timeout, wait)
     }
 
     #[php(defaults(timeout = Seconds::DEFAULT), optional = arguments)]

@@ -39,9 +39,9 @@ foreach ($invalid = cases('invalid.json') as $case) {
         decode(hex2bin($case['hex']), Encoding::from($case['encoding']));
         echo "{$case['why']}: accepted\n";
     } catch (LinkspanException $e) {
-        $told = [$e->getKind(), $e->getCode(), $e->getOffset(), $e->getPath()];
-        if ($told !== [$case['kind'], $case['code'], $case['offset'], $case['path']]) {
-            echo "{$case['encoding']} {$case['hex']} ({$case['why']}): ", json_encode($told), "\n";
+        $error = [$e->getKind(), $e->getCode(), $e->getOffset(), $e->getPath()];
+        if ($error !== [$case['kind'], $case['code'], $case['offset'], $case['path']]) {
+            echo "{$case['encoding']} {$case['hex']} ({$case['why']}): ", json_encode($error), "\n";
         }
     }
 }

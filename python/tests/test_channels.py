@@ -378,7 +378,7 @@ def test_listener_reports_losses_of_disconnected_clients(name):
             del ours
         with linkspan.connect(name, client_id="third", timeout=10), listener.accept(timeout=10):
             pass
-        told = listener.events()
-        assert {event.kind for event in told} == {"forgotten"} and "first" in told[0].text
-        assert listener.stats()["forgotten"] == sum(event.missed for event in told) > 0
+        events = listener.events()
+        assert {event.kind for event in events} == {"forgotten"} and "first" in events[0].text
+        assert listener.stats()["forgotten"] == sum(event.missed for event in events) > 0
         assert listener.events() == []

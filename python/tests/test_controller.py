@@ -124,27 +124,27 @@ def test_watcher_receives_changes(peer, controller):
     first = start(peer, {"every": 0.02}, step="self.watts = getattr(self, 'watts', 0) + 1", data="result = {'watts': self.watts}")
     other = named(peer, "other")
     until(lambda: len(controller.services()) == 2)
-    told = controller.watch(data_every=0.05, services=["power"])
-    seen = next(told)
+    events = controller.watch(data_every=0.05, services=["power"])
+    seen = next(events)
     assert (seen["what"], seen["service"]["name"]) == ("service", "power")
     watts = []
     while len(watts) < 3:
-        event = next(told)
+        event = next(events)
         if event["what"] == "data":
             assert event["name"] == "power" and isinstance(event["at"], linkspan.Timestamp)
             watts.append(event["value"]["watts"])
     assert watts == sorted(set(watts))
     controller.service("power").pause()
-    while not (event := next(told)).get("service", {}).get("state") == "PAUSED":
+    while not (event := next(events)).get("service", {}).get("state") == "PAUSED":
         assert event["what"] in ("service", "data", "log")
     controller.service("other").shutdown()
     assert other.end()[0] == 0
     controller.service("power").shutdown()
     assert first.end()[0] == 0
-    while not (event := next(told)).get("service", {}).get("view") == "GONE":
+    while not (event := next(events)).get("service", {}).get("view") == "GONE":
         assert event.get("service", {}).get("name", "power") == "power"
     controller.service("power").forget()
-    while (event := next(told))["what"] != "gone":
+    while (event := next(events))["what"] != "gone":
         pass
     assert event["name"] == "power"
     with pytest.raises(linkspan.Timeout):
@@ -154,11 +154,11 @@ def test_watcher_receives_changes(peer, controller):
 def test_watcher_continues_after_a_restart_of_the_controller(peer, controller, hub):
     start(peer)
     known(controller, "RUNNING")
-    told = controller.watch()
-    assert next(told)["service"]["name"] == "power"
+    events = controller.watch()
+    assert next(events)["service"]["name"] == "power"
     hub.kill()
     hub.start()
-    while next(told).get("service", {}).get("view") != "CONNECTED":
+    while next(events).get("service", {}).get("view") != "CONNECTED":
         pass
 
 
@@ -185,9 +185,9 @@ def test_logs_of_the_controller_and_of_a_service(peer, controller):
     named(peer, "other", do_calibrate="self.log('calibrated too')")
     for name in ("power", "other"):
         known(controller, "RUNNING", name).command("calibrate")
-    said = {("power", "warning", "calibrated"), ("other", "info", "calibrated too")}
+    expected = {("power", "warning", "calibrated"), ("other", "info", "calibrated too")}
     lines = lambda name: {(line["service"], line["level"], line["text"]) for line in controller.service(name).log()}
-    until(lambda: said <= lines("power") | lines("other"))
+    until(lambda: expected <= lines("power") | lines("other"))
     assert {line[0] for line in lines("other")} == {"other"}
     # What happened, of all of them.
     done = [line["service"] for line in controller.log() if line["text"] == "calibrate DONE"]

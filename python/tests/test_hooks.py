@@ -190,9 +190,9 @@ def test_data_that_cannot_be_sent_are_an_error(peer, controller):
 
 def test_service_has_its_name_and_state(peer, controller):
     start(peer, do_calibrate="result = [self.name, self.state, self.controller, self.connected, self.cancelled, self.remaining]")
-    said = known(controller, "RUNNING").command("calibrate", timeout=50)
-    assert said[:-1] == ["power", "RUNNING", "unix:controller", True, False]
-    assert 0 < said[-1] <= 50
+    answer = known(controller, "RUNNING").command("calibrate", timeout=50)
+    assert answer[:-1] == ["power", "RUNNING", "unix:controller", True, False]
+    assert 0 < answer[-1] <= 50
 
 
 def test_problem_and_log_are_shown(peer, controller):
@@ -201,8 +201,8 @@ def test_problem_and_log_are_shown(peer, controller):
     power.command("calibrate")
     until(lambda: power.status()["reason"] == "drifts")
     assert power.status()["state"] == "RUNNING"
-    said = until(lambda: [(line["level"], line["text"]) for line in power.log() if line["text"] == "calibrated"])
-    assert said == [("warning", "calibrated")]
+    logged = until(lambda: [(line["level"], line["text"]) for line in power.log() if line["text"] == "calibrated"])
+    assert logged == [("warning", "calibrated")]
 
 
 # Long steps, deadlines, cancelling -----------------------------------------------------------------------------------

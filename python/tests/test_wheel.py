@@ -55,8 +55,8 @@ def test_pip_puts_the_program_of_the_wheel_on_the_path(backend, tmp_path, monkey
     # pip checks the size and hash that RECORD has for each file.
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run([*command, "--disable-pip-version-check"], check=True)
-    said = subprocess.run([tmp_path / "fresh/bin/linkspan"], capture_output=True, text=True, check=True)
-    assert said.stdout == "the program\n"
+    finished = subprocess.run([tmp_path / "fresh/bin/linkspan"], capture_output=True, text=True, check=True)
+    assert finished.stdout == "the program\n"
 
 
 def test_source_tree_without_the_program_builds_the_module_alone(backend, tmp_path, monkeypatch, capsys):

@@ -68,7 +68,7 @@ impl Stranger {
         Stranger::over(UnixStream::connect(path(endpoint)).unwrap())
     }
 
-    fn say(&mut self, text: &str) {
+    fn send_text(&mut self, text: &str) {
         self.write.write_all(text.as_bytes()).unwrap();
     }
 
@@ -121,7 +121,7 @@ fn with_server(options: &Options, test: impl FnOnce(&str)) -> Server {
             }
         });
         test(&endpoint);
-        Stranger::connect(&endpoint).say("{\"op\":\"end\"}\n");
+        Stranger::connect(&endpoint).send_text("{\"op\":\"end\"}\n");
     });
     server
 }

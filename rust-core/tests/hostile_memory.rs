@@ -28,10 +28,10 @@ fn admitted(endpoint: &str, session: i64) -> UnixStream {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     stream.set_write_timeout(Some(SOON)).unwrap();
-    let mut said = hello_map();
-    said.insert("session".into(), session.into());
-    said.insert("limit".into(), (LIMIT as i64).into());
-    stream.write_all(&hello(said)).unwrap();
+    let mut hello_members = hello_map();
+    hello_members.insert("session".into(), session.into());
+    hello_members.insert("limit".into(), (LIMIT as i64).into());
+    stream.write_all(&hello(hello_members)).unwrap();
     support::read_hello(&mut stream);
     stream
 }
@@ -83,9 +83,9 @@ fn half_sent_messages_of_many_peers_hold_bounded_memory_and_block_no_peer() {
         for peer in &mut peers[..PEERS - BUDGET / LIMIT] {
             assert_eq!(peer.read(&mut [0]).unwrap_or(0), 0, "its conversation has ended");
         }
-        let told = server.events();
-        let given_up = told.iter().filter(|e| e.text.contains("bytes of a message were given up")).count();
-        assert!((PEERS - BUDGET / LIMIT..PEERS).contains(&given_up), "{told:?}");
+        let events = server.events();
+        let given_up = events.iter().filter(|e| e.text.contains("bytes of a message were given up")).count();
+        assert!((PEERS - BUDGET / LIMIT..PEERS).contains(&given_up), "{events:?}");
         good.call(&Value::Int(2), SOON).unwrap();
     });
 }

@@ -43,7 +43,9 @@ fn bytes(bytes: &[u8]) -> Value {
 }
 
 /// Returns the error of `connect` for a listener that answers each call as `answer` returns, and the number of calls.
-fn lied_to(answer: impl Fn(usize, &Value) -> Vec<(&'static str, Value)> + Sync) -> (linkspan::Error, usize) {
+fn with_impostor(
+    answer: impl Fn(usize, &Value) -> Vec<(&'static str, Value)> + Sync,
+) -> (linkspan::Error, usize) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("liar");
     let socket = UnixListener::bind(&path).unwrap();
@@ -56,9 +58,9 @@ fn lied_to(answer: impl Fn(usize, &Value) -> Vec<(&'static str, Value)> + Sync) 
                 if ended.load(std::sync::atomic::Ordering::SeqCst) {
                     return;
                 }
-                let Some((_, said)) = read(&mut stream) else { continue };
+                let Some((_, answered)) = read(&mut stream) else { continue };
                 let call = called.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                let _ = stream.write_all(&hello(answer(call, &said)));
+                let _ = stream.write_all(&hello(answer(call, &answered)));
             }
         });
         let endpoint = format!("unix:{}", path.display());
@@ -76,7 +78,7 @@ fn part(at: u64, size: u64, form: &[u8]) -> (&'static str, Value) {
 #[test]
 fn fingerprint_that_lies_is_refused() {
     let form = schema("kW").to_bytes().unwrap();
-    let (error, calls) = lied_to(|_, _| {
+    let (error, calls) = with_impostor(|_, _| {
         vec![("schemas", Value::Array(vec![bytes(&[7; 32])])), part(0, form.len() as u64, &form)]
     });
     assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
@@ -102,7 +104,7 @@ fn schema_of_a_listener_that_is_none_is_malformed() {
         [&kilowatts[..], b"more"].concat(),
     ] {
         let fingerprint = Sha256::digest(&form);
-        let (error, _) = lied_to(|_, _| {
+        let (error, _) = with_impostor(|_, _| {
             vec![("schemas", Value::Array(vec![bytes(&fingerprint)])), part(0, form.len() as u64, &form)]
         });
         assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
@@ -112,23 +114,23 @@ fn schema_of_a_listener_that_is_none_is_malformed() {
 #[test]
 fn parts_that_are_too_much_or_none_of_it_are_refused() {
     let schemas = || ("schemas", Value::Array(vec![bytes(&[7; 32])]));
-    let (error, calls) = lied_to(|_, _| vec![schemas(), part(0, 1 << 40, &[0; 8])]);
+    let (error, calls) = with_impostor(|_, _| vec![schemas(), part(0, 1 << 40, &[0; 8])]);
     assert_eq!((error.kind(), calls), (ErrorKind::TooLarge, 2), "{error}");
     for (at, size, length) in [(0, 100, 101), (1, 100, 10), (0, 100, 0), (u64::MAX, 100, 10)] {
-        let (error, calls) = lied_to(|_, _| vec![schemas(), part(at, size, &vec![0; length])]);
+        let (error, calls) = with_impostor(|_, _| vec![schemas(), part(at, size, &vec![0; length])]);
         assert_eq!((error.kind(), calls), (ErrorKind::Malformed, 2), "{error}");
     }
     // Parts of one byte come from a slow listener, and the whole is still bounded; a listener that returns no part is
     // called again.
-    let (error, calls) = lied_to(|_, _| vec![schemas()]);
+    let (error, calls) = with_impostor(|_, _| vec![schemas()]);
     assert_eq!((error.kind(), calls), (ErrorKind::Stalled, 16), "{error}");
 }
 
 #[test]
 fn listener_with_another_schema_at_each_call_ends_in_an_error() {
-    let (error, calls) = lied_to(|call, said| {
+    let (error, calls) = with_impostor(|call, answered| {
         let unit = format!("10*{}.W", call + 1);
-        let found = if said.at("ask").is_ok() { schema(&format!("10*{call}.W")) } else { schema(&unit) };
+        let found = if answered.at("ask").is_ok() { schema(&format!("10*{call}.W")) } else { schema(&unit) };
         let form = found.to_bytes().unwrap();
         vec![
             ("schemas", Value::Array(vec![bytes(&found.fingerprint().unwrap().0)])),
@@ -153,22 +155,22 @@ fn hostile_schema_reports_harm_no_peer() {
     };
     let fingerprint = schema("W").fingerprint().unwrap().0;
     for schemas in [vec![bytes(&[1; 31])], vec![bytes(&[])], vec![Value::from("f")]] {
-        let (kind, said) = answer(vec![("schemas", Value::Array(schemas))]);
-        assert_eq!(kind, Kind::Error, "{said:?}");
+        let (kind, answered) = answer(vec![("schemas", Value::Array(schemas))]);
+        assert_eq!(kind, Kind::Error, "{answered:?}");
     }
     // Another schema is not admitted, and gets ours.
-    let (kind, said) = answer(vec![("schemas", Value::Array(vec![bytes(&[1; 32])]))]);
-    assert_eq!((kind, said.at("schemas/0").unwrap()), (Kind::Hello, &bytes(&fingerprint)));
+    let (kind, answered) = answer(vec![("schemas", Value::Array(vec![bytes(&[1; 32])]))]);
+    assert_eq!((kind, answered.at("schemas/0").unwrap()), (Kind::Hello, &bytes(&fingerprint)));
     assert_eq!(server.stats().at("connections").unwrap(), &Value::from(0u64));
     // Parts beyond the end are none.
     for at in [1u64 << 20, u64::MAX] {
-        let (_, said) = answer(vec![("ask", true.into()), ("schema_at", at.into())]);
-        assert!(said.at("schema_part").is_err(), "{said:?}");
+        let (_, answered) = answer(vec![("ask", true.into()), ("schema_at", at.into())]);
+        assert!(answered.at("schema_part").is_err(), "{answered:?}");
     }
-    let (_, said) = answer(vec![("ask", true.into()), ("schema_at", 0u64.into())]);
-    assert_eq!(said.at("schema_part/2").unwrap(), &bytes(&schema("W").to_bytes().unwrap()));
-    let said = format!("\x1b[2J\u{202e}{}", "é".repeat(1 << 12));
-    answer(vec![("ask", true.into()), ("mismatch", said.into())]);
+    let (_, answered) = answer(vec![("ask", true.into()), ("schema_at", 0u64.into())]);
+    assert_eq!(answered.at("schema_part/2").unwrap(), &bytes(&schema("W").to_bytes().unwrap()));
+    let answered = format!("\x1b[2J\u{202e}{}", "é".repeat(1 << 12));
+    answer(vec![("ask", true.into()), ("mismatch", answered.into())]);
     let event = server.events().into_iter().find(|e| e.kind == EventKind::SchemaMismatch).unwrap();
     assert!(!event.text.contains(['\x1b', '\u{202e}']) && event.text.len() < 4096, "{}", event.text);
     let good = Channel::connect(&endpoint, &options("W"), SOON).unwrap();

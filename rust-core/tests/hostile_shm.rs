@@ -280,7 +280,7 @@ fn subscriber_of_a_publisher_that_wakes_it_for_nothing_ends_its_wait_in_time() {
 /// own link.
 #[test]
 fn acknowledged_number_that_was_never_sent_ends_the_link() {
-    for said in [2, 1000, u64::MAX] {
+    for number in [2, 1000, u64::MAX] {
         let endpoint = name("shm");
         let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
         let peer = client(&endpoint);
@@ -291,12 +291,12 @@ fn acknowledged_number_that_was_never_sent_ends_the_link() {
         }
         channel.send(&Value::Int(1), SOON).unwrap();
         assert_eq!(channel.stats().at("unacknowledged").unwrap(), &Value::from(1u64));
-        peer.memory.store(ACKNOWLEDGED, said);
+        peer.memory.store(ACKNOWLEDGED, number);
         // Reading the counters reads the page; the next call returns the error.
         channel.stats();
         let error = channel.send(&Value::Int(2), SOON).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
-        assert!(error.text().contains(&format!("acknowledges message {said}, and 1 were sent")), "{error}");
+        assert!(error.text().contains(&format!("acknowledges message {number}, and 1 were sent")), "{error}");
         assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Malformed);
     }
 }

@@ -358,10 +358,10 @@ fn absolute_path_is_a_journal_too() {
         let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
         assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
         thread::scope(|s| {
-            let hears = s.spawn(|| subscriber.recv(SOON).unwrap().value().unwrap().clone());
+            let receives = s.spawn(|| subscriber.recv(SOON).unwrap().value().unwrap().clone());
             let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
             publisher.send(&Value::from("here")).unwrap();
-            assert_eq!(hears.join().unwrap(), Value::from("here"));
+            assert_eq!(receives.join().unwrap(), Value::from("here"));
         });
     }
 }
@@ -412,12 +412,12 @@ fn full_disk_refuses_records_until_there_is_room() {
     );
     let out =
         Command::new("unshare").args(["-rm", "sh", "-ec", &script]).stdin(Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
-    let lines: Vec<&str> = said.lines().collect();
-    assert!(lines[0].starts_with("NoSpace after "), "{said}");
+    let output = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{output}{}", String::from_utf8_lossy(&out.stderr));
+    let lines: Vec<&str> = output.lines().collect();
+    assert!(lines[0].starts_with("NoSpace after "), "{output}");
     let sent: u64 = lines[0].rsplit(' ').next().unwrap().parse().unwrap();
-    assert!(sent > 100, "{said}");
+    assert!(sent > 100, "{output}");
     assert_eq!(lines[1..], ["NoSpace", "NoSpace", "NoSpace", &format!("sent {}", sent + 1), "all there"]);
 }
 
@@ -428,9 +428,9 @@ fn file_size_limit_makes_shorter_segments_and_raises_no_signal() {
     // In blocks of 512 bytes.
     let script = format!("ulimit -f 32 && exec {} limit '{endpoint}'", victim().display());
     let out = Command::new("sh").args(["-ec", &script]).stdin(Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success(), "{} {said}{}", out.status, String::from_utf8_lossy(&out.stderr));
-    assert_eq!(said.lines().collect::<Vec<_>>(), ["NoSpace", "21"]);
+    let output = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{} {output}{}", out.status, String::from_utf8_lossy(&out.stderr));
+    assert_eq!(output.lines().collect::<Vec<_>>(), ["NoSpace", "21"]);
     let lengths: Vec<u64> = fs::read_dir(around.path().join("log"))
         .unwrap()
         .map(|entry| entry.unwrap().metadata().unwrap().len())

@@ -52,12 +52,12 @@ fn life(words: &[&str], inject: &str) -> Output {
 /// One life under strace that is killed as it begins the nth call of this name; false where there are not so many.
 fn killed(words: &[&str], call: &str, nth: usize) -> (String, bool) {
     let out = life(words, &format!("{call}:signal=KILL:when={nth}"));
-    let said = String::from_utf8(out.stdout).unwrap();
+    let output = String::from_utf8(out.stdout).unwrap();
     match out.status.signal() {
         Some(signal) => assert_eq!(signal, libc::SIGKILL),
         None => assert!(out.status.success(), "{}: {}", out.status, String::from_utf8_lossy(&out.stderr)),
     }
-    (said, out.status.signal().is_some())
+    (output, out.status.signal().is_some())
 }
 
 /// Runs one life without a kill.
@@ -93,29 +93,29 @@ fn written(message: &Message) -> (String, usize) {
 }
 
 /// Returns the promises that a life printed: numbers, and their messages.
-fn promised(said: &str) -> Vec<(u64, String, usize)> {
+fn acknowledged(output: &str) -> Vec<(u64, String, usize)> {
     let line = |line: &str| {
         let mut words = line.split(' ');
         let sequence = words.next()?.parse().ok()?;
         Some((sequence, words.next()?.to_owned(), words.next()?.parse().ok()?))
     };
-    said.lines().filter_map(line).collect()
+    output.lines().filter_map(line).collect()
 }
 
 /// Checks the records that one life has left behind number `last`; returns the new last number.
-fn is_kept(endpoint: &str, who: &str, said: &str, last: u64) -> u64 {
-    let promises = promised(said);
+fn is_kept(endpoint: &str, who: &str, output: &str, last: u64) -> u64 {
+    let acknowledged = acknowledged(output);
     let found = all_from(endpoint, last + 1);
     assert!(
-        found.len() == promises.len() || found.len() == promises.len() + 1,
-        "{} of {promises:?}",
+        found.len() == acknowledged.len() || found.len() == acknowledged.len() + 1,
+        "{} of {acknowledged:?}",
         found.len()
     );
     for (i, message) in found.iter().enumerate() {
         assert_eq!(message.sequence(), last + 1 + i as u64);
         assert_eq!(written(message), (who.to_owned(), i));
     }
-    for (i, promise) in promises.into_iter().enumerate() {
+    for (i, promise) in acknowledged.into_iter().enumerate() {
         assert_eq!(promise, (last + 1 + i as u64, who.to_owned(), i));
     }
     last + found.len() as u64
@@ -129,15 +129,15 @@ fn writer_killed_at_every_call_keeps_what_it_acknowledged() {
     for call in CALLS {
         for nth in 1..ENOUGH {
             let who = format!("{call}-{nth}");
-            let (said, was_killed) = killed(&["write", &endpoint, &who, "12"], call, nth);
+            let (output, was_killed) = killed(&["write", &endpoint, &who, "12"], call, nth);
             let journal_is_there = registry::list().unwrap().iter().any(|one| one.endpoint == endpoint);
             if journal_is_there {
-                last = is_kept(&endpoint, &who, &said, last);
+                last = is_kept(&endpoint, &who, &output, last);
             } else {
-                assert!(promised(&said).is_empty());
+                assert!(acknowledged(&output).is_empty());
             }
             if !was_killed {
-                assert_eq!(promised(&said).len(), 12);
+                assert_eq!(acknowledged(&output).len(), 12);
                 break;
             }
             kills += 1;
@@ -158,11 +158,11 @@ fn journal_killed_during_creation_is_created_by_the_next_writer() {
     for call in CALLS {
         for nth in 1..ENOUGH {
             let endpoint = name("journal");
-            let (said, was_killed) = killed(&["write", &endpoint, "first", "2"], call, nth);
-            let next = promised(&whole(&["write", &endpoint, "next", "2"]));
+            let (output, was_killed) = killed(&["write", &endpoint, "first", "2"], call, nth);
+            let next = acknowledged(&whole(&["write", &endpoint, "next", "2"]));
             let before = next[0].0 - 1;
-            let promises = promised(&said).len() as u64;
-            assert!(before == promises || before == promises + 1, "{call} {nth}: {said} {next:?}");
+            let acknowledged = acknowledged(&output).len() as u64;
+            assert!(before == acknowledged || before == acknowledged + 1, "{call} {nth}: {output} {next:?}");
             let all: Vec<_> = all_from(&endpoint, 1).iter().map(written).collect();
             let expected: Vec<_> = (0..before as usize)
                 .map(|i| ("first".to_owned(), i))
@@ -187,8 +187,8 @@ fn reader_killed_at_every_call_misses_nothing() {
     let (mut last, mut kills) = (0, 0);
     for call in ["pwrite64", "write", "fdatasync", "fsync", "renameat", "fchmod"] {
         for nth in 1..ENOUGH {
-            let (said, was_killed) = killed(&["read", &endpoint, "logger", "5"], call, nth);
-            let given: Vec<u64> = said.lines().map(|line| line.parse().unwrap()).collect();
+            let (output, was_killed) = killed(&["read", &endpoint, "logger", "5"], call, nth);
+            let given: Vec<u64> = output.lines().map(|line| line.parse().unwrap()).collect();
             if let Some(first) = given.first() {
                 // The last delivered one may be delivered again: its acknowledgement may be lost.
                 assert!([last, last + 1].contains(first), "{call} {nth}: {first} after {last}");
@@ -212,13 +212,13 @@ fn failed_sync_refuses_records_until_the_journal_is_opened_again() {
     for nth in FIRST_SYNC..FIRST_SYNC + 4 {
         let endpoint = name("journal");
         let out = life(&["refused", &endpoint, "6"], &format!("fdatasync:error=EIO:when={nth}"));
-        let said = String::from_utf8(out.stdout).unwrap();
-        assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
-        let refusals: Vec<_> = said.lines().filter(|line| line.starts_with("Corrupt ")).collect();
-        assert_eq!(refusals.len(), 3, "{nth}: {said}");
-        assert!(refusals[0].contains("syncing") && refusals[0].contains("made anew"), "{said}");
+        let output = String::from_utf8(out.stdout).unwrap();
+        assert!(out.status.success(), "{output}{}", String::from_utf8_lossy(&out.stderr));
+        let refusals: Vec<_> = output.lines().filter(|line| line.starts_with("Corrupt ")).collect();
+        assert_eq!(refusals.len(), 3, "{nth}: {output}");
+        assert!(refusals[0].contains("syncing") && refusals[0].contains("made anew"), "{output}");
         assert_eq!(refusals[2], "Corrupt again, made anew");
-        assert_eq!(is_kept(&endpoint, "refused", &said, 0), 6);
+        assert_eq!(is_kept(&endpoint, "refused", &output, 0), 6);
     }
 }
 
@@ -229,11 +229,11 @@ fn full_disk_accepts_messages_again_once_it_has_room() {
         for nth in first..first + 4 {
             let endpoint = name("journal");
             let out = life(&["refused", &endpoint, "6"], &format!("{call}:error=ENOSPC:when={nth}"));
-            let said = String::from_utf8(out.stdout).unwrap();
-            assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
-            let refusals: Vec<_> = said.lines().filter(|line| !line.contains(" refused ")).collect();
-            assert!(refusals.len() == 1 && refusals[0].starts_with("NoSpace "), "{call} {nth}: {said}");
-            assert_eq!(is_kept(&endpoint, "refused", &said, 0), 6);
+            let output = String::from_utf8(out.stdout).unwrap();
+            assert!(out.status.success(), "{output}{}", String::from_utf8_lossy(&out.stderr));
+            let refusals: Vec<_> = output.lines().filter(|line| !line.contains(" refused ")).collect();
+            assert!(refusals.len() == 1 && refusals[0].starts_with("NoSpace "), "{call} {nth}: {output}");
+            assert_eq!(is_kept(&endpoint, "refused", &output, 0), 6);
         }
     }
 }
@@ -282,7 +282,7 @@ fn nothing_is_acknowledged_or_shown_before_it_is_synced() {
         .output()
         .expect("strace has to be installed, see tools/apt.sh");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let (mut written, mut synced, mut shown, mut told) = (0, 0, 0, 0);
+    let (mut written, mut synced, mut shown, mut reported) = (0, 0, 0, 0);
     for line in fs::read_to_string(trace).unwrap().lines() {
         // A short process number is padded.
         let Some((_, call)) = line.trim_start().split_once(' ') else { continue };
@@ -297,10 +297,10 @@ fn nothing_is_acknowledged_or_shown_before_it_is_synced() {
             }
             "write" if call.starts_with("write(1,") => {
                 assert_eq!((synced, shown), (written, written), "told before it was synced: {line}");
-                told += 1;
+                reported += 1;
             }
             _ => {}
         }
     }
-    assert_eq!((written, told), (20, 20));
+    assert_eq!((written, reported), (20, 20));
 }

@@ -82,9 +82,9 @@ fn accepted_channel_tells_how_many_messages_are_lost(t: &str) {
     let mut options = Options::default();
     options.set("replay_count", &Value::Int(64)).unwrap();
     let listener = Listener::listen(&endpoint, &options).unwrap();
-    let (received, told) = thread::scope(|s| {
+    let (received, reported) = thread::scope(|s| {
         let sending = s.spawn(|| {
-            let (mut told, mut evented, mut next) = (0, 0, 0);
+            let (mut reported, mut evented, mut next) = (0, 0, 0);
             while next < MANY {
                 let channel = listener.accept(SOON).unwrap();
                 while next < MANY {
@@ -92,28 +92,28 @@ fn accepted_channel_tells_how_many_messages_are_lost(t: &str) {
                         Ok(_) => next += 1,
                         Err(e) => {
                             assert_eq!(e.kind(), ErrorKind::Disconnected, "{e}");
-                            told += e.missed().unwrap_or(0);
+                            reported += e.missed().unwrap_or(0);
                             break;
                         }
                     }
                 }
                 if let Err(e) = channel.close(if next < MANY { Duration::ZERO } else { SOON }) {
-                    told += e.missed().unwrap_or(0);
+                    reported += e.missed().unwrap_or(0);
                 }
                 evented += channel.events().iter().filter(|e| e.kind.name() == "forgotten").count();
             }
-            (told, evented)
+            (reported, evented)
         });
         let received = receivers(&endpoint, &mut random, MANY - 1);
         (received, sending.join().unwrap())
     });
     let distinct: BTreeSet<i64> = received.iter().copied().collect();
     let missing = MANY as u64 - distinct.len() as u64;
-    let (told, evented) = told;
+    let (reported, evented) = reported;
     assert!(missing > 0, "no subscriber left early, so the test checks nothing");
-    assert!(told >= missing, "{missing} of {MANY} are missing, and {told} were told");
+    assert!(reported >= missing, "{missing} of {MANY} are missing, and {reported} were told");
     // Messages that were consumed and not yet acknowledged are counted as lost, too, and no others.
-    assert!(told <= missing + 10 * 128, "{missing} of {MANY} are missing, and {told} were told");
+    assert!(reported <= missing + 10 * 128, "{missing} of {MANY} are missing, and {reported} were told");
     assert!(evented > 0 || t == "tcp", "no event told of it");
 }
 

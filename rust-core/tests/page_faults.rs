@@ -38,14 +38,14 @@ fn a_message(test: &str, mut exchange: impl FnMut()) -> Option<i64> {
         return None;
     }
     let folder = tempfile::tempdir().unwrap();
-    let told = folder.path().join("faults");
+    let report = folder.path().join("faults");
     let done = Command::new(std::env::current_exe().unwrap())
         .args([&format!("page_faults::{test}"), "--exact"])
-        .env(ALONE, &told)
+        .env(ALONE, &report)
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
-    let each = std::fs::read_to_string(told).unwrap().parse().unwrap();
+    let each = std::fs::read_to_string(report).unwrap().parse().unwrap();
     println!("{test}: {each} page faults a message");
     Some(each)
 }

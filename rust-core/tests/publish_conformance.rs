@@ -36,13 +36,13 @@ fn late_subscribers_get_the_latest_first(t: &str) {
 fn subscribe_before_publish(t: &str) {
     let endpoint = name(t);
     thread::scope(|s| {
-        let hears = s.spawn(|| {
+        let receives = s.spawn(|| {
             let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
             subscriber.recv(SOON).unwrap().value().unwrap().clone()
         });
         let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
         publisher.send(&Value::from("first")).unwrap();
-        assert_eq!(hears.join().unwrap(), Value::from("first"));
+        assert_eq!(receives.join().unwrap(), Value::from("first"));
     });
 }
 
@@ -273,22 +273,22 @@ fn closed_subscriber_ends_its_loop(t: &str) {
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     publisher.send(&Value::Null).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
-    let (heard, hears) = std::sync::mpsc::channel();
+    let (received, arrived) = std::sync::mpsc::channel();
     thread::scope(|s| {
-        let hearing = s.spawn(|| {
+        let receiving = s.spawn(|| {
             let mut count = 0;
             while let Some(message) = subscriber.next(None).unwrap() {
                 count += 1;
                 if message.value().unwrap() == &Value::from("enough") {
                     subscriber.close();
                 }
-                heard.send(()).unwrap();
+                received.send(()).unwrap();
             }
             count
         });
-        hears.recv_timeout(SOON).unwrap();
+        arrived.recv_timeout(SOON).unwrap();
         publisher.send(&Value::from("enough")).unwrap();
-        assert_eq!(hearing.join().unwrap(), 2);
+        assert_eq!(receiving.join().unwrap(), 2);
     });
 }
 
@@ -296,13 +296,13 @@ fn close_wakes_waiting_threads(t: &str) {
     let endpoint = name(t);
     let _publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     for endpoint in [endpoint, name(t)] {
-        let (waits, waiting) = support::told_while_waiting();
+        let (waits, waiting) = support::waiting_options();
         let subscriber = Subscriber::new(&endpoint, &waits).unwrap();
         thread::scope(|s| {
-            let hearing = s.spawn(|| subscriber.next(None).unwrap().is_none());
+            let receiving = s.spawn(|| subscriber.next(None).unwrap().is_none());
             waiting.recv_timeout(SOON).unwrap();
             subscriber.close();
-            assert!(hearing.join().unwrap());
+            assert!(receiving.join().unwrap());
         });
     }
 }

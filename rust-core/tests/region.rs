@@ -101,8 +101,8 @@ fn struct_is_read_as_c_wrote_it() {
     for (kind, theirs, ours) in kinds(1, folder.path()) {
         let (vendor, offsets) = Vendor::start(kind, &theirs);
         let expected: Vec<(&str, usize)> = layout.offsets().chain([("sizeof", layout.size())]).collect();
-        let told: Vec<(&str, usize)> = offsets.iter().map(|(name, at)| (name.as_str(), *at)).collect();
-        assert_eq!(expected, told);
+        let found: Vec<(&str, usize)> = offsets.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+        assert_eq!(expected, found);
         let region = Region::open(&ours).unwrap();
         assert_eq!(region.source(), ours);
         assert_eq!(region.len().unwrap(), layout.size() as u64);

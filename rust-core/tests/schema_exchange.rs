@@ -37,7 +37,7 @@ fn reading(watts: f64) -> Value {
 }
 
 /// Checks the error of a program with kilowatts about one with watts, and the reverse.
-fn says_so(text: &str, here: &str, there: &str) {
+fn names_units(text: &str, here: &str, there: &str) {
     let differs = format!("watts: the unit is {there} there and {here} here")
         + &format!("|watts: the unit is {here} here and {there} there");
     assert!(differs.split('|').any(|differs| text.contains(differs)), "{text}");
@@ -72,11 +72,11 @@ fn channels_with_different_units_get_errors_on_both_sides() {
         let listener = Channel::open(&at, &watts("W"), SOON).unwrap();
         let refused = Channel::connect(&at, &watts("kW"), SOON).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{transport}: {refused}");
-        says_so(refused.text(), "kW", "W");
+        names_units(refused.text(), "kW", "W");
         assert_eq!(refused.text().matches("the unit is").count(), 1, "{refused}");
-        let told = listener.recv(SOON).unwrap_err();
-        assert_eq!(told.kind(), ErrorKind::SchemaMismatch, "{transport}: {told}");
-        says_so(told.text(), "W", "kW");
+        let error = listener.recv(SOON).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SchemaMismatch, "{transport}: {error}");
+        names_units(error.text(), "W", "kW");
         assert_eq!(listener.events().iter().filter(|e| e.kind == EventKind::SchemaMismatch).count(), 1);
         // It is reported once, and the next client may connect.
         assert_eq!(listener.recv(Duration::from_millis(1)).unwrap_err().kind(), ErrorKind::Timeout);
@@ -95,7 +95,7 @@ fn listeners_and_servers_go_on_and_tell_of_a_mismatch_in_their_events() {
         assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{transport}: {refused}");
         let event = listener.events().into_iter().find(|e| e.kind == EventKind::SchemaMismatch).unwrap();
         assert!(event.text.contains("meter"), "{}", event.text);
-        says_so(&event.text, "W", "kW");
+        names_units(&event.text, "W", "kW");
         listener.close();
     }
     for transport in STREAMS {
@@ -104,7 +104,7 @@ fn listeners_and_servers_go_on_and_tell_of_a_mismatch_in_their_events() {
         let refused = Channel::connect(&at, &watts("kW"), SOON).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{transport}: {refused}");
         let event = server.events().into_iter().find(|e| e.kind == EventKind::SchemaMismatch).unwrap();
-        says_so(&event.text, "W", "kW");
+        names_units(&event.text, "W", "kW");
         assert_eq!(server.stats().at("schema_mismatches").unwrap(), &Value::from(1u64));
         // A server reads and does not write: a client may widen what it sends only as far as the server reads.
         let client = Channel::connect(&at, &watts("W"), SOON).unwrap();
@@ -128,14 +128,14 @@ fn subscribers_compare_before_their_first_message() {
         for _ in 0..3 {
             let refused = wrong.recv(SOON).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{transport}: {refused}");
-            says_so(refused.text(), "kW", "W");
+            names_units(refused.text(), "kW", "W");
         }
         let refused = linkspan::latest(&at, &watts("kW"), SOON).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{transport}: {refused}");
         let events = publisher.events();
-        let told: Vec<_> = events.iter().filter(|e| e.kind == EventKind::SchemaMismatch).collect();
-        assert_eq!(told.len(), 2, "once for each object that called: {told:?}");
-        says_so(&told[0].text, "W", "kW");
+        let mismatches: Vec<_> = events.iter().filter(|e| e.kind == EventKind::SchemaMismatch).collect();
+        assert_eq!(mismatches.len(), 2, "once for each object that called: {mismatches:?}");
+        names_units(&mismatches[0].text, "W", "kW");
         for fitting in [watts("W"), newer(), Options::default()] {
             let subscriber = Subscriber::new(&at, &fitting).unwrap();
             assert_eq!(subscriber.recv(SOON).unwrap().get("watts").unwrap(), &Value::Float(1.0));
@@ -227,7 +227,7 @@ fn schemas_are_stored_with_journals_and_compared_by_every_program() {
     publisher.send(&reading(1.0)).unwrap();
     let refused = before.recv(SOON).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{refused}");
-    says_so(refused.text(), "kW", "W");
+    names_units(refused.text(), "kW", "W");
     drop(publisher);
     for _ in 0..2 {
         let late = Subscriber::new(&at, &watts("kW").with_from(StartAt::First)).unwrap();
@@ -262,7 +262,7 @@ fn schemas_are_stored_with_spools_and_compared_by_every_program() {
         server.close(SOON).unwrap();
         let refused = Channel::connect(&at, &with(watts("kW")), SOON).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{refused}");
-        says_so(refused.text(), "kW", "W");
+        names_units(refused.text(), "kW", "W");
         let client = Channel::connect(&at, &with(watts("W")), SOON).unwrap();
         client.send(&reading(1.0), SOON).unwrap();
         let refused = Server::serve(&at, &with(watts("kW"))).unwrap_err();

@@ -31,13 +31,13 @@ fn acknowledgement_without_room_is_sent_once_there_is_room() {
         for text in ["a", "b"] {
             assert_eq!(*receiver.recv(SOON).unwrap().value().unwrap(), Value::from(text));
         }
-        let (tell, told) = std::sync::mpsc::channel();
+        let (started, thread) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             let last = scope.spawn(move || {
-                tell.send(std::fs::read_link("/proc/thread-self").unwrap()).unwrap();
+                started.send(std::fs::read_link("/proc/thread-self").unwrap()).unwrap();
                 receiver.recv(SOON * 2)
             });
-            until_asleep(&told.recv().unwrap());
+            until_asleep(&thread.recv().unwrap());
             sender.send(&Value::from("c"), SOON).unwrap();
             assert_eq!(*last.join().unwrap().unwrap().value().unwrap(), Value::from("c"));
         });

@@ -180,13 +180,13 @@ fn unreadable_request_is_kept_and_answered_and_blocks_no_other() {
     let answers =
         ["00000000000000000009.x.json.error", "a.json.error", "b.json.error", "c.cbor.error", "z.json"];
     assert_eq!(names(&directory.join("client")), answers);
-    let told = fs::read(directory.join("client/a.json.error")).unwrap();
-    let told = linkspan::codec::decode(&told, linkspan::Encoding::Json).unwrap();
-    assert_eq!(told.at("code").unwrap().as_i64().unwrap(), -32700);
-    assert_eq!(told.at("type").unwrap().as_text().unwrap(), "Malformed");
-    assert!(told.at("text").unwrap().as_text().unwrap().contains("rejected/"));
-    let told = fs::read_to_string(directory.join("client/b.json.error")).unwrap();
-    assert!(told.contains("TooLarge") && told.contains("1001") && told.contains("1000"), "{told}");
+    let error = fs::read(directory.join("client/a.json.error")).unwrap();
+    let error = linkspan::codec::decode(&error, linkspan::Encoding::Json).unwrap();
+    assert_eq!(error.at("code").unwrap().as_i64().unwrap(), -32700);
+    assert_eq!(error.at("type").unwrap().as_text().unwrap(), "Malformed");
+    assert!(error.at("text").unwrap().as_text().unwrap().contains("rejected/"));
+    let error = fs::read_to_string(directory.join("client/b.json.error")).unwrap();
+    assert!(error.contains("TooLarge") && error.contains("1001") && error.contains("1000"), "{error}");
     assert_eq!(names(&directory.join("server")), ["e.json", "f.json~", "g.part"]);
     // The same name once more, with other bytes: both are kept.
     put("a.json", b"[");
@@ -343,7 +343,7 @@ fn waiting_client_finds_a_spool_when_it_is_made() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("durable"), "{error}");
     thread::scope(|s| {
-        let (options, waits) = support::told_while_waiting();
+        let (options, waits) = support::waiting_options();
         let endpoint = &endpoint;
         let client = s.spawn(move || Channel::connect(endpoint, &options, SOON).unwrap());
         waits.recv().unwrap();
@@ -440,13 +440,13 @@ fn full_spool_blocks_the_sender_until_there_is_room() {
     assert_eq!(client.send_payload(&payload, patience).unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(names(&directory.join("server")).len(), 10);
     thread::scope(|s| {
-        let (tell, told) = channel();
+        let (sender, blocked) = channel();
         let (client, payload) = (&client, &payload);
         s.spawn(move || {
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
             client.send_payload(payload, SOON).unwrap();
         });
-        told.recv().unwrap();
+        blocked.recv().unwrap();
         for _ in 0..11 {
             assert_eq!(server.next(SOON).unwrap().unwrap().body().len(), 10_000);
         }

@@ -11,7 +11,7 @@ use linkspan::{Channel, ErrorKind, Listener, Server, Value};
 use crate::support::alone::alone;
 use crate::support::programs::program;
 use crate::support::spools::{all_names, called, json, names, place, serve_one};
-use crate::support::{SOON, name, told_while_waiting};
+use crate::support::{SOON, name, waiting_options};
 
 fn durable() -> linkspan::Options {
     let mut options = json();
@@ -119,7 +119,7 @@ fn waiting_client_finds_a_durable_spool() {
     // The state directory exists already.
     drop(Channel::connect(&name("spool"), &durable(), NOW).unwrap());
     std::thread::scope(|s| {
-        let (options, waits) = told_while_waiting();
+        let (options, waits) = waiting_options();
         let endpoint = &endpoint;
         let client = s.spawn(move || Channel::connect(endpoint, &options, SOON).unwrap());
         waits.recv().unwrap();
@@ -358,10 +358,10 @@ fn full_disk_is_reported_and_leaves_no_partial_file() {
         .env("SPOOL_TEST_FOLDER", &path)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&inside.stdout);
+    let output = String::from_utf8_lossy(&inside.stdout);
     assert!(
-        inside.status.success() && said.contains("1 passed"),
-        "in a mount namespace of its own, with a small tmpfs: {said} {}",
+        inside.status.success() && output.contains("1 passed"),
+        "in a mount namespace of its own, with a small tmpfs: {output} {}",
         String::from_utf8_lossy(&inside.stderr)
     );
 }

@@ -48,8 +48,8 @@ impl Tracer {
             .expect("strace has to be installed, see tools/apt.sh");
         // It counts from its message on.
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let said = lines.next().expect("strace ended at once").unwrap();
-        assert!(said.contains("attached"), "strace: {said}");
+        let line = lines.next().expect("strace ended at once").unwrap();
+        assert!(line.contains("attached"), "strace: {line}");
         // Its later message, that the process has ended, is not needed, but the pipe needs a reader.
         std::thread::spawn(move || lines.for_each(drop));
         Tracer(child)

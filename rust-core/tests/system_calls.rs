@@ -28,8 +28,8 @@ fn traced(test: &str, calls: &str, work: impl FnOnce()) -> Option<BTreeMap<Strin
         .env(TRACED, "1")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success() && said.contains("1 passed"), "{test}: {said}");
+    let output = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && output.contains("1 passed"), "{test}: {output}");
     let mut counts = BTreeMap::new();
     for line in std::fs::read_to_string(log).unwrap().lines() {
         let Some((_, call)) = line.split_once(' ') else { continue };

@@ -12,7 +12,7 @@ use linkspan::{
 };
 
 use crate::support::alone::alone;
-use crate::support::{SOON, name, proven, told_while_waiting};
+use crate::support::{SOON, name, proven, waiting_options};
 
 fn options() -> Options {
     Options::default()
@@ -92,7 +92,7 @@ fn silent_peer_is_waited_for_until_the_deadline() {
         let error = Channel::connect(&endpoint, &options(), wait).err().unwrap();
         assert_eq!((error.kind(), error.endpoint()), (ErrorKind::NotFound, Some(&*endpoint)), "{error}");
     }
-    let (waits, waiting) = told_while_waiting();
+    let (waits, waiting) = waiting_options();
     let channel = Channel::dial(&endpoint, &waits).unwrap();
     thread::scope(|s| {
         let receiving = s.spawn(|| channel.recv(None).unwrap_err());
@@ -103,22 +103,22 @@ fn silent_peer_is_waited_for_until_the_deadline() {
 }
 
 /// Answers a connection with these bytes instead of a hello; returns everything that it received.
-fn impostor(says: impl FnOnce(&mut TcpStream) + Send + 'static) -> (String, mpsc::Receiver<Vec<u8>>) {
+fn impostor(answer: impl FnOnce(&mut TcpStream) + Send + 'static) -> (String, mpsc::Receiver<Vec<u8>>) {
     let listener = TcpListener::bind(address(&any_port())).unwrap();
     let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
-    let (tell, told) = mpsc::channel();
+    let (sender, received) = mpsc::channel();
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
-        let mut heard = vec![0; HEADER + 32];
-        stream.read_exact(&mut heard).unwrap();
-        says(&mut stream);
+        let mut bytes = vec![0; HEADER + 32];
+        stream.read_exact(&mut bytes).unwrap();
+        answer(&mut stream);
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest);
-        heard.extend(rest);
-        tell.send(heard).unwrap();
+        bytes.extend(rest);
+        sender.send(bytes).unwrap();
     });
-    (endpoint, told)
+    (endpoint, received)
 }
 
 #[test]
@@ -128,17 +128,17 @@ fn peer_without_the_token_gets_no_answer() {
         [&header.to_bytes()[..], body].concat()
     };
     let guess = frame(&[7; 64]);
-    let (endpoint, told) = impostor(move |stream| stream.write_all(&guess).unwrap());
+    let (endpoint, received) = impostor(move |stream| stream.write_all(&guess).unwrap());
     let error = Channel::connect(&endpoint, &options(), SOON).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     assert!(error.text().contains(".token") && error.text().contains("linkspan setup --group"), "{error}");
-    let heard = told.recv_timeout(SOON).unwrap();
-    assert_eq!(heard.len(), HEADER + 32, "a random number, and no word more");
+    let bytes = received.recv_timeout(SOON).unwrap();
+    assert_eq!(bytes.len(), HEADER + 32, "a random number, and no word more");
 
     // A process that forwards the exchange to the right listener gets an answer that is valid only there.
     let server = Server::serve(&any_port(), &options()).unwrap();
     let right = address(server.endpoint());
-    let (endpoint, told) = impostor(move |stream| {
+    let (endpoint, received) = impostor(move |stream| {
         let mut passed = TcpStream::connect(right).unwrap();
         passed.write_all(&frame(&[9; 32])).unwrap();
         let mut answer = [0; HEADER + 64];
@@ -147,9 +147,9 @@ fn peer_without_the_token_gets_no_answer() {
     });
     let error = Channel::connect(&endpoint, &options(), SOON).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
-    assert_eq!(told.recv_timeout(SOON).unwrap().len(), HEADER + 32);
+    assert_eq!(received.recv_timeout(SOON).unwrap().len(), HEADER + 32);
 
-    let (endpoint, _told) = impostor(|stream| stream.write_all(&[b'X'; 200]).unwrap());
+    let (endpoint, _received) = impostor(|stream| stream.write_all(&[b'X'; 200]).unwrap());
     let error = Channel::connect(&endpoint, &options(), SOON).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
 }
@@ -190,17 +190,17 @@ fn peers_that_break_off() {
 #[test]
 fn reset_is_disconnected() {
     for broken in ["reset", "half"] {
-        let told = TcpListener::bind(address(&any_port())).unwrap();
-        let endpoint = format!("tcp://{}", told.local_addr().unwrap());
+        let listener = TcpListener::bind(address(&any_port())).unwrap();
+        let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
         // Without hellos, so the other side is not identified.
         let mut plain = options();
         plain.set("framing", &"lines".into()).unwrap();
         let a = Channel::connect(&endpoint, &plain, SOON).unwrap();
-        let (mut peer, _) = told.accept().unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
         peer.write_all(b"{\"n\":1}\n{\"n\":2}\n").unwrap();
         // Messages before the end are delivered first.
         assert_eq!(a.recv(SOON).unwrap().get("n").unwrap(), &Value::Int(1));
-        drop(told);
+        drop(listener);
         match broken {
             "reset" => reset(peer),
             _ => peer.shutdown(Shutdown::Both).unwrap(),

@@ -48,13 +48,13 @@ fn play(role: &str) {
         _ => panic!("{verb}"),
     };
     match done {
-        Ok(()) => say("done"),
-        Err(e) => say(&format!("{} {e}", e.kind())),
+        Ok(()) => print_line("done"),
+        Err(e) => print_line(&format!("{} {e}", e.kind())),
     }
     std::process::exit(0);
 }
 
-fn say(line: &str) {
+fn print_line(line: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n>{line}").unwrap();
     out.flush().unwrap();
@@ -67,7 +67,7 @@ fn serve(host: &str) -> Result<()> {
     let publisher = Publisher::new(&format!("tcp://{host}:0"), &options)?;
     publisher.send(&Value::from("published"))?;
     let listener = Listener::listen(&format!("tcp://{host}:0"), &options)?;
-    say(&format!("{} {} {}", server.endpoint(), publisher.endpoint(), listener.endpoint()));
+    print_line(&format!("{} {} {}", server.endpoint(), publisher.endpoint(), listener.endpoint()));
     std::thread::spawn(move || {
         while let Ok(channel) = listener.accept(None) {
             std::thread::spawn(move || {
@@ -139,24 +139,24 @@ impl Side {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap());
-        (child, said)
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        (child, stdout)
     }
 
     fn run(&self, role: &str) -> String {
-        let (mut child, mut said) = self.begin(role);
-        let line = heard(&mut said);
+        let (mut child, mut stdout) = self.begin(role);
+        let line = read_line(&mut stdout);
         drop(child.stdin.take());
         child.wait().unwrap();
         line
     }
 }
 
-fn heard(said: &mut impl BufRead) -> String {
+fn read_line(stdout: &mut impl BufRead) -> String {
     let mut line = String::new();
     while !line.starts_with('>') {
         line.clear();
-        assert!(said.read_line(&mut line).unwrap() > 0, "it ended without a word");
+        assert!(stdout.read_line(&mut line).unwrap() > 0, "it ended without a word");
     }
     line[1..].trim_end().to_owned()
 }
@@ -193,8 +193,8 @@ fn try_all() {
     let (here_key, there_key) = (here.keys().make().unwrap(), there.keys().make().unwrap());
     let refused = here.run(&format!("lines tcp://{host}:0"));
     assert!(refused.starts_with("Unsupported"), "{refused}");
-    let (mut server, mut said) = here.begin(&format!("serve {host}"));
-    let endpoints = heard(&mut said);
+    let (mut server, mut stdout) = here.begin(&format!("serve {host}"));
+    let endpoints = read_line(&mut stdout);
     let call = format!("call {endpoints}");
 
     // Neither trusts the other; then one does; then both do.

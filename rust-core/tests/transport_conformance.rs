@@ -157,7 +157,7 @@ fn close_after_polling_an_ended_peer(t: &str) {
 }
 
 fn second_thread_in_one_direction(t: &str) {
-    let (waits, waiting) = support::told_while_waiting();
+    let (waits, waiting) = support::waiting_options();
     let (b, a) = pair(&name(t), &waits);
     thread::scope(|s| {
         let receiving = s.spawn(|| a.recv(SOON).unwrap());
@@ -371,7 +371,7 @@ fn descriptor_is_readable_after_send_noticed_the_end(t: &str) {
 }
 
 fn close_wakes_waiting_threads(t: &str) {
-    let (waits, waiting) = support::told_while_waiting();
+    let (waits, waiting) = support::waiting_options();
     let (a, _b) = pair(&name(t), &waits);
     let alone = Channel::open(&name(t), &waits, SOON).unwrap();
     let (deserted, b) = pair(&name(t), &waits);
@@ -389,7 +389,7 @@ fn close_wakes_waiting_threads(t: &str) {
 
 fn close_gives_up_the_name(t: &str) {
     let endpoint = name(t);
-    let (waits, waiting) = support::told_while_waiting();
+    let (waits, waiting) = support::waiting_options();
     let listener = Listener::listen(&endpoint, &waits).unwrap();
     thread::scope(|s| {
         let accepting = s.spawn(|| listener.accept(None).err().unwrap());

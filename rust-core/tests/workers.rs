@@ -355,20 +355,20 @@ fn workers_serve_on_when_the_maker_of_their_socket_has_died() {
         let server = Server::serve(&endpoint, &shared()).unwrap();
         workers.kill(0);
         let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
-        let (waits, told) = std::sync::mpsc::channel();
+        let (sender, waiting) = std::sync::mpsc::channel();
         thread::scope(|s| {
             let server = &server;
             s.spawn(move || {
                 for _ in 0..2 {
                     // Once the caller sleeps: then it checks whether the other side lives.
-                    told.recv_timeout(SOON).unwrap();
+                    waiting.recv_timeout(SOON).unwrap();
                     let request = server.next(SOON).unwrap().unwrap();
                     thread::sleep(Duration::from_millis(20));
                     request.reply(request.value().unwrap()).unwrap();
                 }
             });
             for n in [1, 2] {
-                waits.send(()).unwrap();
+                sender.send(()).unwrap();
                 let answer = client.call(&Value::Int(n), SOON).unwrap_or_else(|e| panic!("{transport}: {e}"));
                 assert_eq!(number(answer.value().unwrap()), n, "{transport}");
             }

@@ -23,7 +23,7 @@ fn explains(note: &str, error: &str) -> bool {
         ("NaN is accepted", "NaN was found"),
     ]
     .iter()
-    .any(|(said, found)| note.starts_with(said) && error.contains(found))
+    .any(|(prefix, found)| note.starts_with(prefix) && error.contains(found))
 }
 
 /// What the crate lets pass against RFC 8610: a tagged value where a type of the prelude stands (`bool`, `tstr`), and bytes where a range

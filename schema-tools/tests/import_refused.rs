@@ -18,7 +18,11 @@ const JSON: &str = "{\"type\":\"object\",\n\"properties\":{\"a\":{\"type\":\"num
 const PYTHON: &str = "from dataclasses import dataclass\n@dataclass\nclass A:\n  a: int\n";
 
 /// What the import of a file says.
-fn said(folder: &std::path::Path, notation: Notation, bytes: &[u8]) -> Result<String, (ErrorKind, String)> {
+fn refusal(
+    folder: &std::path::Path,
+    notation: Notation,
+    bytes: &[u8],
+) -> Result<String, (ErrorKind, String)> {
     let name = NOTATIONS.iter().find(|(each, _)| *each == notation).unwrap().1;
     let path = folder.join(name);
     std::fs::write(&path, bytes).unwrap();
@@ -42,14 +46,14 @@ fn bytes_that_are_no_text_are_refused_at_their_place_in_every_notation() {
             (good.replace('\n', "\r\n"), true),
             (String::new(), false),
         ] {
-            let found = said(folder.path(), notation, text.as_bytes());
+            let found = refusal(folder.path(), notation, text.as_bytes());
             assert_eq!(found.is_ok(), is_read, "{name} {text:?}: {found:?}");
             if let Err((_, text)) = found {
                 assert!(text.starts_with(&format!("{name}:1:1: ")), "{text}");
             }
         }
         let lines = good.lines().count();
-        for (tail, kind, says) in [
+        for (tail, kind, expected) in [
             (
                 &b"ab\xe2\x84"[..],
                 Malformed,
@@ -58,12 +62,13 @@ fn bytes_that_are_no_text_are_refused_at_their_place_in_every_notation() {
             (b"ab\xff\n", Malformed, "the byte 0xff stands here, which is not UTF-8: save"),
             (b"ab\0\n", Malformed, "a NUL byte stands here, so this is no text: save"),
         ] {
-            let (found, text) = said(folder.path(), notation, &[good.as_bytes(), tail].concat()).unwrap_err();
+            let (found, text) =
+                refusal(folder.path(), notation, &[good.as_bytes(), tail].concat()).unwrap_err();
             assert_eq!(found, kind, "{text}");
-            assert!(text.starts_with(&format!("{name}:{}:3: {says}", lines + 1)), "{text}");
+            assert!(text.starts_with(&format!("{name}:{}:3: {expected}", lines + 1)), "{text}");
         }
         let (kind, text) =
-            said(folder.path(), notation, &[good.as_bytes(), &vec![b' '; 10 << 20]].concat()).unwrap_err();
+            refusal(folder.path(), notation, &[good.as_bytes(), &vec![b' '; 10 << 20]].concat()).unwrap_err();
         let start = format!("{name}:{}:", lines + 1);
         assert!(
             kind == TooLarge
@@ -83,7 +88,7 @@ fn paths_that_are_no_text_file_are_refused_in_every_notation_without_waiting() {
     std::os::unix::fs::symlink("/dev/zero", at("device")).unwrap();
     std::os::unix::fs::symlink("link", at("link")).unwrap();
     for (notation, _) in NOTATIONS {
-        for (name, kind, says) in [
+        for (name, kind, expected) in [
             ("folder", Unsupported, "folder: a directory is no text file: name a file in it"),
             ("fifo", Unsupported, "fifo: a FIFO is no text file: write its text to a file, and name that"),
             ("device", Unsupported, "device: a device is no text file: name a file"),
@@ -91,7 +96,7 @@ fn paths_that_are_no_text_file_are_refused_in_every_notation_without_waiting() {
             ("nothing", NotFound, "check the path"),
         ] {
             let (found, text) = refused_at(&at(name), notation).unwrap_err();
-            assert!(found == kind && text.contains(says), "{text}");
+            assert!(found == kind && text.contains(expected), "{text}");
         }
     }
 }
@@ -284,14 +289,16 @@ fn wrong_definitions_are_refused_with_place_and_remedy() {
     )
     .unwrap();
     let mut wrong = Vec::new();
-    for (notation, text, kind, place, says) in cases {
-        match said(folder.path(), notation, text.as_bytes()) {
-            Err((found, said))
-                if found == kind && said.starts_with(&format!("{place}: ")) && said.contains(says) =>
+    for (notation, text, kind, place, expected) in cases {
+        match refusal(folder.path(), notation, text.as_bytes()) {
+            Err((found, refusal))
+                if found == kind
+                    && refusal.starts_with(&format!("{place}: "))
+                    && refusal.contains(expected) =>
             {
-                assert!(said.len() < 1000, "{} bytes of text: {said}", said.len());
+                assert!(refusal.len() < 1000, "{} bytes of text: {refusal}", refusal.len());
             }
-            other => wrong.push(format!("{place}: {says}: {other:.300?}")),
+            other => wrong.push(format!("{place}: {expected}: {other:.300?}")),
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

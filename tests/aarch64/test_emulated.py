@@ -65,8 +65,8 @@ def start(tmp_path: Path, programs: dict[str, list[str]]) -> Iterator[Start]:
         child.communicate()
 
 
-def output(child: subprocess.Popen[str], said: str | None = None) -> str:
-    out, err = child.communicate(said, timeout=SOON)
+def output(child: subprocess.Popen[str], text: str | None = None) -> str:
+    out, err = child.communicate(text, timeout=SOON)
     assert child.returncode == 0, f"{child.args}: {child.returncode}\n{out}{err}"
     return out
 
@@ -101,8 +101,8 @@ def test_messages_of_every_size_arrive(start: Start, one: str, other: str, trans
 @each_pair
 def test_calls_are_answered(start: Start, one: str, other: str, transport: str) -> None:
     server = start(one, "reply", endpoint(transport), "--command", "cat", "--count", 2)
-    for said in ("[1,2,3]", '{"pi":3.141592653589793}'):
-        assert output(start(other, "call", endpoint(transport), said, "--json", "--timeout", SOON)).strip() == said
+    for text in ("[1,2,3]", '{"pi":3.141592653589793}'):
+        assert output(start(other, "call", endpoint(transport), text, "--json", "--timeout", SOON)).strip() == text
     output(server)
 
 

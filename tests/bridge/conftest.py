@@ -112,12 +112,12 @@ class Machine:
         own = {"LINKSPAN_DIR": home, "LINKSPAN_STATE_DIR": state, "HOME": home, "XDG_STATE_HOME": home}
         self.env = os.environ | own
         self.running: list[subprocess.Popen] = []
-        self.said = folder.with_suffix(".log")
+        self.log = folder.with_suffix(".log")
 
     def start(self, *arguments: object, **more: Any) -> subprocess.Popen:
         command = [str(PROGRAM), *map(str, arguments)]
         more.setdefault("stdin", subprocess.DEVNULL)
-        with self.said.open("ab") as log:
+        with self.log.open("ab") as log:
             process = subprocess.Popen(command, env=self.env, stderr=log, **more)
         self.running.append(process)
         return process
@@ -131,7 +131,7 @@ class Machine:
     def bridge(self, *arguments: object) -> subprocess.Popen:
         process = self.start("bridge", "--machine", self.name, *arguments)
         until("the bridge runs", lambda: process.poll() is not None or self.status())
-        assert process.poll() is None, self.said.read_text()
+        assert process.poll() is None, self.log.read_text()
         return process
 
     def status(self) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def pair(machines: Callable[[str], Machine], meeting: Meeting) -> tuple[Machine,
     return north, south, meeting.port
 
 
-def say(process: subprocess.Popen, *values: object) -> None:
+def publish(process: subprocess.Popen, *values: object) -> None:
     for value in values:
         process.stdin.write(f"{json.dumps(value)}\n".encode())
     process.stdin.flush()

@@ -119,7 +119,7 @@ def apart(request, machines, wire, tmp_path) -> Iterator[tuple[Machine, Machine,
         (south, wire.names[1], ["--import", "lab/*", "--import", "journal:lab/*", *connect]),
     ):
         command = ["ip", "netns", "exec", name, str(TARGET / "linkspan-bridge"), "--machine", machine.name, "--trusted-network"]
-        with machine.said.open("ab") as log:
+        with machine.log.open("ab") as log:
             bridges.append(subprocess.Popen([*command, *words], env=machine.env, stderr=log))
         machine.running.append(bridges[-1])
         until("the bridge runs", machine.status)

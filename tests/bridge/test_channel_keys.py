@@ -44,14 +44,14 @@ class Probe:
         )
         return int(ids[-1], 16)
 
-    def call(self, name: str, speaker: str = "probe", own: int | None = None) -> None:
-        """Calls a channel of north; `speaker` is the machine that the key names, `own` the bridge that the packet names."""
+    def call(self, name: str, machine: str = "probe", own: int | None = None) -> None:
+        """Calls a channel of north; `machine` is the machine that the key names, `own` the bridge that the packet names."""
         to, own = self.bridge("north"), own or self.own
         self.number += 1
         greeting = hello("channel", self.number, machine="probe", keeps=[16, 1 << 20], first=1).to_bytes()
         unit = struct.pack("<H", len(name)) + name.encode() + greeting
         packet = struct.pack("<BBBxxxxxQQQQQQ", UNIT, CALL, 0, own, own, self.number, 1, 0, 0) + unit
-        self.opened.put(f"{ROOT}/@link/north/{speaker}/{to:x}", packet)
+        self.opened.put(f"{ROOT}/@link/north/{machine}/{to:x}", packet)
 
     def answer(self, patience: float = SOON) -> bytes | None:
         """Returns the answer to the last call; None if there is none. Every packet is for this machine, and from north."""
@@ -99,7 +99,7 @@ def test_machine_has_only_the_channels_configured_for_it(secure, authority):
             assert probe.answer() == b"\0", f"{name} is the same as one that is not there"
         until("one link", lambda: north.status()["links"] == 1)
         # In the name of another machine, in the key or in the packet: there is no answer, and no program is called.
-        probe.call("secret/line", speaker="south")
+        probe.call("secret/line", machine="south")
         assert probe.answer(PATIENCE) is None
         probe.call("lab/line", own=0x99)
         assert probe.answer(PATIENCE) is None
@@ -117,7 +117,7 @@ def test_revoked_machine_is_cut_off_from_its_channels(secure, authority):
     south.run("send", "lab/line", '{"number": 1}')
     keys("revoke", authority, "south")
     (authority / "north.1/revoked").write_bytes((authority / "revoked").read_bytes())
-    until("north hears of it", lambda: "certificates were revoked" in north.said.read_text())
+    until("north has the revocation", lambda: "certificates were revoked" in north.log.read_text())
     until("the name goes with the connection", lambda: south.listed("lab/line") is None)
     south.run("send", "lab/line", '{"number": 2}', "-t", "1", code=4)
     assert [number for _, number in held.given()] == [1]

@@ -30,7 +30,7 @@ class End:
     def start(self, count: int, first: int | None = None) -> None:
         first = self.first if first is None else first
         command = [sys.executable, END, self.how, self.name, first, count, self.file, *self.more]
-        with self.machine.said.open("ab") as log:
+        with self.machine.log.open("ab") as log:
             self.process = subprocess.Popen(
                 list(map(str, command)),
                 env=self.machine.env | self.env,

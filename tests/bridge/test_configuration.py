@@ -4,19 +4,19 @@ import os
 import shutil
 import subprocess
 
-from conftest import PROGRAM, SOON, say
+from conftest import PROGRAM, SOON, publish
 
 
 def test_check_prints_what_a_configuration_would_do(machines):
     north = machines("north")
-    say(north.publisher("lab/a"), 1)
+    publish(north.publisher("lab/a"), 1)
     north.has("lab/a")
     file = north.folder / "bridge.toml"
     file.write_text(
         'machine = "north"\nexport = ["lab/*"]\nimport = ["far/*"]\n[zenoh]\nlisten = ["tcp/127.0.0.1:7447"]\n'
     )
-    said = north.run("bridge", "check", file)
-    assert said.splitlines() == [
+    output = north.run("bridge", "check", file)
+    assert output.splitlines() == [
         "realm default, this machine is north",
         "listens at tcp/127.0.0.1:7447",
         "exports lab/*",
@@ -54,8 +54,8 @@ def test_configuration_errors_name_line_and_column(machines):
         ('export = ["lab/*"]\n', " "),
     ]:
         file.write_text(text)
-        said = north.run("bridge", "check", file, code=1)
-        assert f"{file}:{place}" in said, (text, said)
+        output = north.run("bridge", "check", file, code=1)
+        assert f"{file}:{place}" in output, (text, output)
     file.unlink()
     # Only regular files are read: reading another kind might never end.
     os.mkfifo(file)
@@ -66,8 +66,8 @@ def test_configuration_errors_name_line_and_column(machines):
     assert f"{file}:2:10: these bytes are no UTF-8" in north.run("bridge", "check", file, code=1)
     file.unlink()
     for words in (["check", file], ["--config", file]):
-        said = north.run("bridge", *words, code=1)
-        assert f"{file}: there is no such file" in said and "flags" in said
+        output = north.run("bridge", *words, code=1)
+        assert f"{file}: there is no such file" in output and "flags" in output
     assert "nothing to carry" in north.run("bridge", "--listen", "tcp/127.0.0.1:0", code=1)
 
 

@@ -36,7 +36,7 @@ class Apart:
         if self.engine == "nats":
             where = ["--engine", "nats", "--server", SERVER]
         program = [str(TARGET / "linkspan-bridge"), "--machine", machine.name, "--trusted-network", *words, *where]
-        with machine.said.open("ab") as log:
+        with machine.log.open("ab") as log:
             command = ["ip", "netns", "exec", namespace, *clock(ahead), *program]
             self.bridges[machine.name] = subprocess.Popen(command, env=machine.env, stderr=log)
         machine.running.append(self.bridges[machine.name])
@@ -188,8 +188,8 @@ channel.finish_call(channel.start_call(1, within=4), timeout=4)
 def test_request_in_two_steps_is_never_carried_out_after_its_time(pair, program: str):
     north, south, _ = pair
     stopped = Stopped(north, south)
-    _, said = caller(south, program).communicate(timeout=SOON)
-    assert "Timeout" in said, said
+    _, output = caller(south, program).communicate(timeout=SOON)
+    assert "Timeout" in output, output
     until("the request has arrived", lambda: stopped.came() == 1)
     stopped.check_that_it_begins_with_none()
 
@@ -254,8 +254,8 @@ def test_idempotent_request_that_is_sent_again_keeps_its_deadline(machines, meet
         ended = lambda: stopped.came() >= before + 2 or calling.poll() is not None  # noqa: B023, E731
         until("it has come again", ended)
         is_repeated = stopped.came() >= before + 2
-        _, said = calling.communicate(timeout=2 * seconds)
-        assert "Timeout" in said or "Disconnected" in said, said
+        _, output = calling.communicate(timeout=2 * seconds)
+        assert "Timeout" in output or "Disconnected" in output, output
         if is_repeated:
             break
         until("the time of each request is over", stopped.is_over)
@@ -272,7 +272,7 @@ def test_command_that_the_network_holds_back_beyond_its_time_is_never_carried_ou
     apart.start(north, "--export", "controller")
     apart.start(south, "--import", "controller", ahead=ahead)
     added = south.folder / "added"
-    with south.said.open("ab") as log:
+    with south.log.open("ab") as log:
         command = [*clock(ahead), sys.executable, str(END), "power", str(added)]
         south.running.append(subprocess.Popen(command, env=south.env, stderr=log))
     runs(north, "power@south")

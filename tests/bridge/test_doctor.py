@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import PROGRAM, SOON, Machine, free_port, kill, say
+from conftest import PROGRAM, SOON, Machine, free_port, kill, publish
 from support.waiting import until
 from test_hostile import ROOT, cbor, connected
 from test_keys import keys, started
@@ -31,8 +31,8 @@ def found(machine: Machine, text: str) -> dict:
 def test_doctor_reports_an_unreachable_bridge(machines):
     south, port = machines("south"), free_port()
     south.bridge("--import", "lab/*", "--peer", f"tcp/127.0.0.1:{port}")
-    told = found(south, f"the bridge at tcp/127.0.0.1:{port} is not reached: Connection refused")
-    assert told["severity"] == "problem" and "start the bridge there" in told["remedy"]
+    finding = found(south, f"the bridge at tcp/127.0.0.1:{port} is not reached: Connection refused")
+    assert finding["severity"] == "problem" and "start the bridge there" in finding["remedy"]
     north = machines("north")
     bridge = north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
     assert found(south, "the bridge here reaches north")["severity"] == "fine"
@@ -45,21 +45,21 @@ def test_doctor_reports_an_unreachable_bridge(machines):
 def test_doctor_reports_an_unreachable_nats_server(machines, meeting):
     south = machines("south")
     south.bridge("--import", "lab/*", *meeting.connect())
-    told = found(south, f"{meeting.server.url} accepts connections, and no other bridge of our realm is known there")
-    assert told["severity"] == "note" and "--realm" in told["remedy"]
+    finding = found(south, f"{meeting.server.url} accepts connections, and no other bridge of our realm is known there")
+    assert finding["severity"] == "note" and "--realm" in finding["remedy"]
     north = machines("north")
     north.bridge("--export", "lab/*", *meeting.connect())
     assert found(south, "the bridge here reaches north")["severity"] == "fine"
     meeting.server.kill()
-    told = found(south, f"the NATS server at {meeting.server.url} is not reached: Connection refused")
-    assert told["severity"] == "problem" and "start it there" in told["remedy"]
+    finding = found(south, f"the NATS server at {meeting.server.url} is not reached: Connection refused")
+    assert finding["severity"] == "problem" and "start it there" in finding["remedy"]
 
 
 def test_doctor_notes_listener_without_connections(machines):
     north, port = machines("north"), free_port()
     north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
-    told = found(north, f"no other bridge has come to tcp/127.0.0.1:{port}")
-    assert told["severity"] == "note" and "--peer" in told["remedy"]
+    finding = found(north, f"no other bridge has come to tcp/127.0.0.1:{port}")
+    assert finding["severity"] == "note" and "--peer" in finding["remedy"]
 
 
 @pytest.mark.parametrize("what", ["another authority", "revoked", "not named"])
@@ -77,8 +77,8 @@ def test_doctor_reports_an_untrusted_certificate(machines, tmp_path, what):
     started(north, "--export", "*", "--listen", f"tls/127.0.0.1:{port}", "--tls", ours / "north.1", "--trust", trusted)
     folder = theirs if what == "another authority" else ours
     started(south, "--import", "*", "--peer", f"tls/127.0.0.1:{port}", "--tls", folder / "south.1", "--trust", "north")
-    told = found(south, f"tls/127.0.0.1:{port} accepts connections, and no bridge")
-    assert told["severity"] == "problem" and "linkspan bridge keys list" in told["remedy"]
+    finding = found(south, f"tls/127.0.0.1:{port} accepts connections, and no bridge")
+    assert finding["severity"] == "problem" and "linkspan bridge keys list" in finding["remedy"]
 
 
 def test_doctor_reports_a_certificate_that_expires(machines, tmp_path):
@@ -87,27 +87,27 @@ def test_doctor_reports_a_certificate_that_expires(machines, tmp_path):
     keys("issue", authority, "north", "--days", "5")
     north = machines("north")
     started(north, "--export", "*", "--listen", f"tls/127.0.0.1:{free_port()}", "--tls", authority / "north.1", "--trust", "south")
-    told = found(north, "certificate north.1 expires at")
-    assert told["severity"] == "note" and "linkspan bridge keys issue" in told["remedy"]
-    assert "expires at" in north.said.read_text()
+    finding = found(north, "certificate north.1 expires at")
+    assert finding["severity"] == "note" and "linkspan bridge keys issue" in finding["remedy"]
+    assert "expires at" in north.log.read_text()
 
 
 def test_doctor_reports_names_that_are_not_exported(machines):
     north = machines("north")
     north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{free_port()}")
-    say(north.publisher("lab/a"), 1)
-    say(north.publisher("other/b"), 1)
+    publish(north.publisher("lab/a"), 1)
+    publish(north.publisher("other/b"), 1)
     until("lab/a is exported", lambda: north.status().get("exported") == ["lab/a"])
-    told = found(north, "the bridge does not export other/b")
-    assert told["severity"] == "note" and "--export 'other/b'" in told["remedy"]
+    finding = found(north, "the bridge does not export other/b")
+    assert finding["severity"] == "note" and "--export 'other/b'" in finding["remedy"]
     assert not any("lab/a" in one["what"] for one in findings(north))
 
 
 def test_doctor_reports_a_name_on_two_machines(pair):
     north, south, _ = pair
-    say(south.publisher("lab/mine"), 1)
+    publish(south.publisher("lab/mine"), 1)
     south.has("lab/mine")
-    say(north.publisher("lab/mine"), 2)
+    publish(north.publisher("lab/mine"), 2)
     assert found(south, "the bridge does not carry lab/mine")["severity"] == "problem"
 
 
@@ -120,8 +120,8 @@ def test_doctor_reports_a_clock_that_is_ahead(machines):
         south.has("lab/x")
         sent = time.time_ns() + 90_000_000_000
         session.put(f"{ROOT}/lab/x", b"1", encoding="application/json", attachment=cbor({"incarnation": 7, "sequence": 1, "sent": sent}))
-        told = found(south, "the clock of fast is ")
-        assert told["severity"] == "problem" and "NTP" in told["remedy"]
-        seconds = re.search(r"is (\d+\.\d) s ahead", told["what"])
+        finding = found(south, "the clock of fast is ")
+        assert finding["severity"] == "problem" and "NTP" in finding["remedy"]
+        seconds = re.search(r"is (\d+\.\d) s ahead", finding["what"])
         assert seconds and 60 < float(seconds[1]) <= 90
         token.undeclare()

@@ -30,13 +30,13 @@ def test_requests_end_in_an_answer_or_an_error_with_its_reason(apart, wire, faul
         bridges[0].kill()
     codes = [caller.wait(SOON) for caller in callers]
     answers = [caller.stdout.read().decode().strip() for caller in callers]
-    said = south.said.read_text()
+    output = south.log.read_text()
     if fault == "loss":
-        assert (codes, answers) == ([0] * 4, ["0", "1", "2", "3"]), said
+        assert (codes, answers) == ([0] * 4, ["0", "1", "2", "3"]), output
     else:
-        assert not any(answers) or fault == "kill", said
-        lines = [line for line in said.splitlines() if line.startswith("linkspan: ")]
-        assert len(lines) == len([code for code in codes if code]), said
-        assert all(re.search("Timeout|Disconnected|NotFound", line) for line in lines), said
+        assert not any(answers) or fault == "kill", output
+        lines = [line for line in output.splitlines() if line.startswith("linkspan: ")]
+        assert len(lines) == len([code for code in codes if code]), output
+        assert all(re.search("Timeout|Disconnected|NotFound", line) for line in lines), output
     if fault == "stop":
         bridges[0].send_signal(signal.SIGCONT)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import zenoh
-from conftest import SOON, say
+from conftest import SOON, publish
 from support.waiting import until
 from test_hostile import connected
 
@@ -24,7 +24,7 @@ def session(pair) -> Iterator[zenoh.Session]:
 def test_foreign_program_subscribes_and_queries_the_newest(pair, session):
     north, _, _ = pair
     publisher = north.start("pub", "lab/json", "--encoding", "json", stdin=-1)
-    say(publisher, {"celsius": 21.4})
+    publish(publisher, {"celsius": 21.4})
     until("it is exported", lambda: north.status().get("sent") == 1)
     got: list = []
     came = threading.Event()
@@ -37,7 +37,7 @@ def test_foreign_program_subscribes_and_queries_the_newest(pair, session):
     # A declaration takes a moment to reach the publisher.
     deadline = time.monotonic() + SOON
     while not came.is_set() and time.monotonic() < deadline:
-        say(publisher, {"celsius": 22.5})
+        publish(publisher, {"celsius": 22.5})
         came.wait(0.2)
     assert got and got[0][:2] == ("application/json", {"celsius": 22.5}) and got[0][2] > 20
     replies = [reply.ok.payload.to_bytes() for reply in session.get(f"{ROOT}/lab/json")]

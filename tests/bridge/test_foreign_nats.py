@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SOON, Lines, kill, say
+from conftest import ROOT, SOON, Lines, kill, publish
 from support.waiting import until
 
 pytestmark = pytest.mark.parametrize("meeting", ["nats"], indirect=True)
@@ -28,13 +28,13 @@ def done(meeting, *words: str):
 def test_foreign_program_subscribes_and_queries_the_newest(pair, meeting):
     north, _, _ = pair
     publisher = north.start("pub", "lab/json.raw", "--encoding", "json", stdin=-1)
-    say(publisher, {"celsius": 21.4})
+    publish(publisher, {"celsius": 21.4})
     until("it is exported", lambda: north.status().get("sent") == 1)
     assert done(meeting, "newest", "lab/json.raw") == ["application/json", {"celsius": 21.4}]
     program = started(meeting, "listen", "lab/json.raw")
     lines = Lines(program)
     assert lines.next() == "ready"
-    say(publisher, {"celsius": 22.5})
+    publish(publisher, {"celsius": 22.5})
     assert json.loads(lines.next()) == ["application/json", {"celsius": 22.5}, 4]
     assert program.wait(SOON) == 0
     program.stdout.close()
@@ -43,13 +43,13 @@ def test_foreign_program_subscribes_and_queries_the_newest(pair, meeting):
 def test_example_that_reads_a_thermometer(pair, meeting):
     north, _, _ = pair
     publisher = north.start("pub", "lab/temperature", "--encoding", "json", stdin=-1)
-    say(publisher, {"celsius": 20.5})
+    publish(publisher, {"celsius": 20.5})
     until("it is exported", lambda: north.status().get("sent") == 1)
     command = [sys.executable, EXAMPLES / "thermometer_reader.py", meeting.server.url]
     program = subprocess.Popen(command, stdout=subprocess.PIPE)
     lines = Lines(program)
     assert lines.next() == "subscribed"
-    say(publisher, {"celsius": 21.5}, {"celsius": 22.5})
+    publish(publisher, {"celsius": 21.5}, {"celsius": 22.5})
     assert [lines.next(), lines.next()] == ["2 21.5", "3 22.5"]
     kill(program)
     program.stdout.close()
@@ -88,7 +88,7 @@ def test_foreign_program_calls_a_server(pair, meeting):
     error, _, _ = done(meeting, "ask", "lab/fails", "1")
     assert "broken" in error
     kill(server)
-    until("the server tells that nobody is there", lambda: done(meeting, "ask", "lab/echo", "1") == "nobody")
+    until("the server reports that no program answers", lambda: done(meeting, "ask", "lab/echo", "1") == "nobody")
 
 
 def test_foreign_program_answers(machines, meeting):
@@ -101,8 +101,8 @@ def test_foreign_program_answers(machines, meeting):
     listed = south.listed("lab/double")
     assert (listed["machine"], listed["pattern"]) == ("nats", "request")
     assert south.run("call", "lab/double", "21", "--encoding", "json", "--json").strip() == "42"
-    said = south.run("call", "lab/double", "-1", "--encoding", "json", code=1)
-    assert "Remote" in said and "no negative numbers" in said
+    output = south.run("call", "lab/double", "-1", "--encoding", "json", code=1)
+    assert "Remote" in output and "no negative numbers" in output
     kill(service)
     service.stdout.close()
     assert "NotFound" in until(
@@ -115,10 +115,10 @@ def test_bucket_has_newest_messages(machines, meeting):
     north = machines("north")
     north.bridge("--export", "lab/*", "--bucket", "newest", *meeting.connect())
     publisher = north.start("pub", "lab/kept.json", "--encoding", "json", stdin=-1)
-    say(publisher, *range(300))
+    publish(publisher, *range(300))
     until("the newest is in the bucket", lambda: done(meeting, "bucket", "lab/kept.json") == 299)
     meeting.server.kill()
-    say(publisher, 300)
+    publish(publisher, 300)
     meeting.server.start()
     until("and after a restart of the server", lambda: done(meeting, "bucket", "lab/kept.json") == 300)
     kill(publisher)

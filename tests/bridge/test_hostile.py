@@ -8,7 +8,7 @@ import time
 
 import pytest
 import zenoh
-from conftest import SOON, Machine, free_port, kill, say
+from conftest import SOON, Machine, free_port, kill, publish
 from support.waiting import until
 
 ROOT = "linkspan/default"
@@ -46,11 +46,11 @@ def cbor(map_: dict[str, int]) -> bytes:
 def still_carries(north: Machine, south: Machine) -> None:
     """The hostile program affects no other name."""
     publisher = north.publisher("lab/fine")
-    say(publisher, "before")
+    publish(publisher, "before")
     until("a new name of another machine is carried", lambda: south.listed("lab/fine"))
     subscriber = south.subscriber("lab/fine")
     assert subscriber.next() == '"before"'
-    say(publisher, *range(100))
+    publish(publisher, *range(100))
     assert [int(subscriber.next()) for _ in range(100)] == list(range(100))
     kill(publisher)
 
@@ -100,7 +100,7 @@ def test_invalid_names_and_tokens_are_refused(three):
     session.put(f"{ROOT}/good", b"1", encoding="application/json")
     south.has("good")
     still_carries(north, south)
-    assert "\x1b" not in south.run("ls") and "\x1b" not in south.said.read_text()
+    assert "\x1b" not in south.run("ls") and "\x1b" not in south.log.read_text()
     outside = {path.name for path in south.folder.parent.iterdir()}
     assert outside <= {"north", "south", "north.log", "south.log"}, outside
     for token in tokens:

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import SOON, TARGET, Lines, say
+from conftest import SOON, TARGET, Lines, publish
 from support.waiting import until
 from networks import SEED, apart, ip, wire  # noqa: F401 - fixtures
 
@@ -22,7 +22,7 @@ def test_journal_arrives_once_and_completely(apart, wire, fault):
         nonlocal sent
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            say(publisher, *range(sent, sent + 10))
+            publish(publisher, *range(sent, sent + 10))
             sent += 10
             time.sleep(0.02)
 
@@ -56,17 +56,17 @@ def test_full_disk_of_a_replica_is_reported_and_writing_resumes(machines, meetin
     words = ["--machine", "south", "--import", "journal:lab/*", *meeting.connect()]
     mounts = f"mount -t tmpfs -o size=256k,mode=700 tmpfs '{state}'"
     command = ["unshare", "-m", "sh", "-ec", f'{mounts}; exec "$@"', "sh", str(TARGET / "linkspan-bridge"), *words]
-    with south.said.open("ab") as log:
+    with south.log.open("ab") as log:
         bridge = subprocess.Popen(command, env=south.env, stderr=log)
     south.running.append(bridge)
     publisher, text = north.publisher("journal:lab/log"), "x" * 1000
-    say(publisher, *([text] * 500))
-    refused = until("south says that its disk is full", lambda: south.status().get("refused"))
+    publish(publisher, *([text] * 500))
+    refused = until("south reports that its disk is full", lambda: south.status().get("refused"))
     assert "No space left" in refused["journal:lab/log"] and "tried again" in refused["journal:lab/log"], refused
     within = ["nsenter", "-t", str(bridge.pid), "-m"]
     subprocess.run([*within, "mount", "-o", "remount,size=64m", state], check=True, timeout=SOON)
-    say(publisher, "last")
-    until("south says that it goes on", lambda: not south.status().get("refused"))
+    publish(publisher, "last")
+    until("south reports no refusal any more", lambda: not south.status().get("refused"))
     command = [*within, str(TARGET / "linkspan"), "sub", "journal:lab/log", "--from", "first", "-n", "501", "--json", "--full"]
     read = subprocess.run(command, env=south.env, capture_output=True, text=True, timeout=SOON)
     assert read.stdout == north.run("sub", "journal:lab/log", "--from", "first", "-n", "501", "--json", "--full"), read.stderr

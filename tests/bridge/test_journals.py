@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from conftest import SOON, Lines, Machine, kill, say
+from conftest import SOON, Lines, Machine, kill, publish
 from support.waiting import until
 
 SEED = int(os.environ.get("LINKSPAN_SEED", time.time_ns() % 1_000_000))
@@ -45,7 +45,7 @@ def write(machine: Machine, *values: object, options: tuple[str, ...] = ()) -> N
     file = machine.folder / "lines"
     file.write_text(lines)
     with file.open("rb") as stdin:
-        assert machine.start("pub", LOG, *options, stdin=stdin).wait(SOON) == 0, machine.said.read_text()
+        assert machine.start("pub", LOG, *options, stdin=stdin).wait(SOON) == 0, machine.log.read_text()
 
 
 def test_late_reader_replays_what_another_machine_wrote(machines, meeting):
@@ -65,8 +65,8 @@ def test_late_reader_replays_what_another_machine_wrote(machines, meeting):
     listed = json.loads(south.run("ls", LOG, "--json"))
     assert (listed["machine"], listed["messages"]) == ("north", 62)
     assert json.loads(north.run("ls", LOG, "--json"))["machine"] is None
-    until("south says of whom it has it", lambda: south.status().get("imported") == {LOG: "north"})
-    until("north says that it exports it", lambda: north.status().get("exported") == [LOG])
+    until("south reports the machine of the journal", lambda: south.status().get("imported") == {LOG: "north"})
+    until("north reports the export", lambda: north.status().get("exported") == [LOG])
     # A replica is neither written to by others nor forwarded to a third machine.
     assert "machine north" in south.run("pub", LOG, "1", code=1)
     west.bridge(*IMPORTS, *meeting.ring(2))
@@ -80,7 +80,7 @@ def test_journal_needs_a_pattern_of_journals(machines, meeting):
     write(north, 1)
     north.bridge("--export", "*", *meeting.listen())
     south.bridge("--import", "*", *IMPORTS, *meeting.connect())
-    say(north.publisher("lab/seen"), 1)
+    publish(north.publisher("lab/seen"), 1)
     south.has("lab/seen")
     assert not journal(south).exists()
     until("no journal is exported", lambda: north.status().get("exported") == ["lab/seen"])
@@ -96,7 +96,7 @@ def test_killed_bridges_and_writers_lose_and_repeat_nothing(machines, meeting):
 
     def publish(count: int) -> None:
         nonlocal sent
-        say(publisher, *range(sent, sent + count))
+        publish(publisher, *range(sent, sent + count))
         sent += count
 
     publish(10)
@@ -139,10 +139,10 @@ def test_replica_is_as_long_as_the_journal_and_deleted_records_are_reported(mach
     south.bridge(*imports)
     has(south, 600)
     until("both have the same segments again", lambda: segments(south) == segments(north))
-    said = south.start("sub", LOG, "--from", "300", "-n", "5", "--json", stdout=subprocess.PIPE)
+    output = south.start("sub", LOG, "--from", "300", "-n", "5", "--json", stdout=subprocess.PIPE)
     first = int(segments(north)[0].split(".")[0])
-    assert json.loads(Lines(said).next()) == f"{first - 301:500}"
-    until("the reader is told what went", lambda: "Lagged (125)" in south.said.read_text())
+    assert json.loads(Lines(output).next()) == f"{first - 301:500}"
+    until("the reader gets the number of missed messages", lambda: "Lagged (125)" in south.log.read_text())
 
 
 def test_recreated_journal_keeps_the_old_replica(machines, meeting):

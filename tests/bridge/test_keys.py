@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import zenoh
-from conftest import PROGRAM, SOON, Machine, free_port, say
+from conftest import PROGRAM, SOON, Machine, free_port, publish
 from support.waiting import until
 
 ROOT = "linkspan/default"
@@ -62,7 +62,7 @@ def started(machine: Machine, *arguments: object) -> subprocess.Popen:
     """A bridge whose machine name is that of its certificate."""
     process = machine.start("bridge", *arguments)
     until("the bridge runs", lambda: process.poll() is not None or machine.status())
-    assert process.poll() is None, machine.said.read_text()
+    assert process.poll() is None, machine.log.read_text()
     return process
 
 
@@ -112,16 +112,16 @@ def learned(opened: zenoh.Session, patience: float = PATIENCE) -> tuple[list[str
 def test_bridges_with_certificates_carry_and_answer(secure):
     north, south, _ = secure
     publisher = north.publisher("lab/a")
-    say(publisher, 1)
+    publish(publisher, 1)
     south.has("lab/a")
     subscriber = south.subscriber("lab/a")
     assert subscriber.next() == "1"
-    say(publisher, *range(2, 500))
+    publish(publisher, *range(2, 500))
     assert [int(subscriber.next()) for _ in range(498)] == list(range(2, 500))
     north.start("reply", "lab/echo", "--command", "cat")
     south.has("lab/echo")
     assert south.run("call", "lab/echo", '{"a":1}', "--json").strip() == '{"a":1}'
-    say(south.publisher("far/b"), 2)
+    publish(south.publisher("far/b"), 2)
     north.has("far/b")
     assert north.listed("far/b")["machine"] == "south"
     assert re.match(r"north\.1", north.status()["certificate"]["name"])
@@ -129,11 +129,11 @@ def test_bridges_with_certificates_carry_and_answer(secure):
 
 def test_machine_exports_and_imports_only_configured_names(secure, authority):
     north, south, port = secure
-    say(north.publisher("lab/a"), 1)
-    say(north.publisher("secret/a"), 1)
+    publish(north.publisher("lab/a"), 1)
+    publish(north.publisher("secret/a"), 1)
     # South may not export names in lab/, which north imports from others.
-    say(south.publisher("lab/forged"), 1)
-    say(south.publisher("far/b"), 1)
+    publish(south.publisher("lab/forged"), 1)
+    publish(south.publisher("far/b"), 1)
     north.has("far/b")
     south.has("secret/a")
     with session(port, authority / "probe.1") as probe:
@@ -155,7 +155,7 @@ def test_machine_exports_and_imports_only_configured_names(secure, authority):
 
 def test_peer_without_certificate_learns_nothing(secure, authority, tmp_path):
     north, south, port = secure
-    say(north.publisher("lab/a"), 1)
+    publish(north.publisher("lab/a"), 1)
     south.has("lab/a")
     other = tmp_path / "other"
     keys("init", other)
@@ -174,13 +174,13 @@ def test_peer_without_certificate_learns_nothing(secure, authority, tmp_path):
 
 def test_revoked_certificate_ends_connections_and_its_successor_is_accepted(secure, authority):
     north, south, port = secure
-    say(north.publisher("lab/a"), 1)
+    publish(north.publisher("lab/a"), 1)
     south.has("lab/a")
     assert "revoked probe.1" in keys("revoke", authority, "probe")
     with session(port, authority / "probe.1") as probe:
-        assert learned(probe)[1] == ["lab/a"], "north has not heard of it"
+        assert learned(probe)[1] == ["lab/a"], "north does not have the revocation yet"
         shutil.copy(authority / "revoked", authority / "north.1/revoked")
-        until("north hears of it", lambda: "certificates were revoked" in north.said.read_text())
+        until("north has the revocation", lambda: "certificates were revoked" in north.log.read_text())
         south.has("lab/a")
         assert learned(probe) == ([], [])
     keys("issue", authority, "probe")
@@ -193,10 +193,10 @@ def test_revoked_certificate_ends_connections_and_its_successor_is_accepted(secu
 def test_revoked_machine_does_not_start(authority, machines):
     keys("revoke", authority, "south")
     shutil.copy(authority / "revoked", authority / "south.1/revoked")
-    said = machines("south").run(
+    output = machines("south").run(
         "bridge", "--import", "*", "--peer", "tls/127.0.0.1:1", "--tls", authority / "south.1", "--trust", "north", code=1
     )
-    assert "south.1 was revoked" in said
+    assert "south.1 was revoked" in output
 
 
 def test_keys_are_private_and_never_overwritten(authority):
@@ -232,16 +232,16 @@ def test_number_of_a_certificate_whose_folder_was_moved_is_not_issued_again(auth
 def test_mistakes_with_keys_are_reported(authority, machines):
     south = machines("south")
 
-    def said(*arguments: object) -> str:
+    def output(*arguments: object) -> str:
         return south.run("bridge", "--import", "*", "--peer", "tls/127.0.0.1:1", *arguments, code=1)
 
     folder = authority / "south.1"
-    assert "without tls" in said()
-    assert "is no address with tls" in said("--tls", folder, "--trust", "north", "--listen", "tcp/127.0.0.1:1")
-    assert "--trust" in said("--tls", folder)
-    assert "leave machine out" in said("--tls", folder, "--trust", "north", "--machine", "north")
+    assert "without tls" in output()
+    assert "is no address with tls" in output("--tls", folder, "--trust", "north", "--listen", "tcp/127.0.0.1:1")
+    assert "--trust" in output("--tls", folder)
+    assert "leave machine out" in output("--tls", folder, "--trust", "north", "--machine", "north")
     (folder / "machine.key").chmod(0o640)
-    assert "chmod 600" in said("--tls", folder, "--trust", "north")
+    assert "chmod 600" in output("--tls", folder, "--trust", "north")
     (folder / "machine.key").chmod(0o600)
     shutil.copy(authority / "north.1/machine.pem", folder / "machine.pem")
-    assert "linkspan-bridge: " in said("--tls", folder, "--trust", "north"), "the key is another one's"
+    assert "linkspan-bridge: " in output("--tls", folder, "--trust", "north"), "the key is another one's"

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import SOON, NatsServer, kill, say
+from conftest import SOON, NatsServer, kill, publish
 from support.waiting import until
 from nats_keys import USER, Key, operator
 from test_channels import End
@@ -23,7 +23,7 @@ one_engine = pytest.mark.parametrize("meeting", ["nats"], indirect=True)
 def test_server_that_is_killed_loses_nothing_uncounted(pair, meeting):
     north, south, _ = pair
     publisher, sent = north.publisher("lab/count"), 0
-    say(publisher, 0)
+    publish(publisher, 0)
     south.has("lab/count")
     subscriber = south.subscriber("lab/count")
     taken = [int(subscriber.next())]
@@ -32,7 +32,7 @@ def test_server_that_is_killed_loses_nothing_uncounted(pair, meeting):
     chance = random.Random(seed)
     for _ in range(3):
         meeting.server.kill()
-        say(publisher, *range(sent + 1, sent + 201))
+        publish(publisher, *range(sent + 1, sent + 201))
         sent += 200
         time.sleep(chance.uniform(0, 1))
         meeting.server.start()
@@ -41,11 +41,11 @@ def test_server_that_is_killed_loses_nothing_uncounted(pair, meeting):
             "the newest is there",
             lambda: south.listed("lab/count") and south.run("latest", "lab/count", "--json").strip() == str(sent),
         )
-    say(publisher, sent + 1)
+    publish(publisher, sent + 1)
     while taken[-1] <= sent:
         taken.append(int(subscriber.next()))
     assert taken == sorted(set(taken)), "in order, and nothing twice"
-    missed = sum(map(int, re.findall(r"Lagged \(125\)[^\n]*?(\d+) messages", south.said.read_text())))
+    missed = sum(map(int, re.findall(r"Lagged \(125\)[^\n]*?(\d+) messages", south.log.read_text())))
     assert len(taken) + missed == sent + 2, (len(taken), missed, sent)
 
 
@@ -53,7 +53,7 @@ def test_server_that_is_killed_loses_nothing_uncounted(pair, meeting):
 def test_names_disappear_with_a_server_away_for_long_and_return_with_it(pair, meeting):
     north, south, _ = pair
     publisher = north.publisher("lab/name")
-    say(publisher, 1)
+    publish(publisher, 1)
     north.start("reply", "lab/slow", "--shell", "--command", "sleep 60")
     south.has("lab/name")
     south.has("lab/slow")
@@ -62,8 +62,8 @@ def test_names_disappear_with_a_server_away_for_long_and_return_with_it(pair, me
     meeting.server.kill()
     until("names go with the server", lambda: south.listed("lab/name") is None)
     # The error is the bridge's answer (1), or the caller's own if the bridge has withdrawn the name before (4).
-    assert caller.wait(SOON) in (1, 4) and "Disconnected" in south.said.read_text()
-    say(publisher, 2)
+    assert caller.wait(SOON) in (1, 4) and "Disconnected" in south.log.read_text()
+    publish(publisher, 2)
     meeting.server.start()
     south.has("lab/name")
     assert south.run("latest", "lab/name", "--json").strip() == "2"
@@ -93,7 +93,7 @@ def test_bridges_started_before_their_server_connect(machines, meeting):
     north, south = machines("north"), machines("south")
     north.bridge("--export", "lab/*", *meeting.connect())
     south.bridge("--import", "lab/*", *meeting.connect())
-    say(north.publisher("lab/early"), 1)
+    publish(north.publisher("lab/early"), 1)
     meeting.server.start()
     south.has("lab/early")
     assert south.run("latest", "lab/early", "--json").strip() == "1"
@@ -104,7 +104,7 @@ def test_realms_on_one_server_are_separate(pair, machines, meeting):
     north, south, _ = pair
     other = machines("west")
     other.bridge("--realm", "other.realm", "--import", "*", *meeting.connect())
-    say(north.publisher("lab/a"), 1)
+    publish(north.publisher("lab/a"), 1)
     south.has("lab/a")
     assert other.status()["imported"] == {} and other.status()["bridges"] == []
 
@@ -113,16 +113,16 @@ def test_realms_on_one_server_are_separate(pair, machines, meeting):
 def test_message_that_the_server_refuses_is_an_error_with_the_reason(pair):
     north, south, _ = pair
     publisher = north.publisher("lab/large")
-    say(publisher, "small")
+    publish(publisher, "small")
     south.has("lab/large")
     subscriber = south.subscriber("lab/large")
     assert subscriber.next() == '"small"'
-    say(publisher, "x" * 2_000_000)
+    publish(publisher, "x" * 2_000_000)
     why = until("it is refused", lambda: north.status().get("refused", {}).get("lab/large"))
     assert "max_payload" in why and "2000" in why and "1048576" in why
-    say(publisher, "again")
+    publish(publisher, "again")
     assert subscriber.next() == '"again"'
-    assert re.search(r"Lagged \(125\)[^\n]*1 messages", south.said.read_text())
+    assert re.search(r"Lagged \(125\)[^\n]*1 messages", south.log.read_text())
     north.start("reply", "lab/echo", "--command", "cat")
     south.has("lab/echo")
     program = "import linkspan; linkspan.connect('lab/echo').call('x' * 2_000_000)"
@@ -163,7 +163,7 @@ def test_message_over_the_smaller_limit_of_a_server_is_counted_and_later_ones_ar
     assert outcome in (None, "TooLarge")
     if outcome is None:
         until("it is counted", lambda: south.status().get("too_large") == 1)
-        assert re.search(r"a message to lab/log is lost: [^\n]*max_payload", south.said.read_text())
+        assert re.search(r"a message to lab/log is lost: [^\n]*max_payload", south.log.read_text())
     sender.do("send behind")
     until("what is behind it is acknowledged", lambda: sender.do("call c")["unacknowledged"] == 0)
 
@@ -188,8 +188,8 @@ def test_check_prints_what_it_would_do_and_refuses_what_nats_lacks(machines):
         (f"{start}{nats}[machines.south]\n", "the server's permissions"),
     ]:
         file.write_text(text)
-        said = north.run("bridge", "check", file, code=1)
-        assert expected in said and "Unsupported" in said
+        output = north.run("bridge", "check", file, code=1)
+        assert expected in output and "Unsupported" in output
     file.write_text(f'{start}[nats]\nservers = ["nats://example.org:4222"]\n')
     assert "tls://" in north.run("bridge", "check", file, code=1)
 
@@ -224,10 +224,10 @@ def test_tls_both_ways_and_unknown_client_learns_nothing(machines, tmp_path):
         north.bridge("--export", "lab/*", *words, *files)
         south.bridge("--import", "lab/*", *words, *files)
         stranger.bridge("--import", "*", *words, "--ca", here / "ca.pem")
-        say(north.publisher("lab/a"), 7)
+        publish(north.publisher("lab/a"), 7)
         south.has("lab/a")
         assert south.run("latest", "lab/a", "--json").strip() == "7"
-        until("it is said that the server refuses", lambda: "not reached" in stranger.said.read_text())
+        until("the log has the refusal of the server", lambda: "not reached" in stranger.log.read_text())
         assert stranger.status()["imported"] == {}
     finally:
         server.kill()
@@ -244,15 +244,15 @@ def test_permissions_of_users_are_the_server_s(machines, tmp_path):
                 "--engine", "nats", "--server", server.url,
                 "--user", machine.name, "--password-file", machine.folder / "password", *more,
             )
-        say(north.publisher("lab/a"), 1)
+        publish(north.publisher("lab/a"), 1)
         south.has("lab/a")
         assert south.run("latest", "lab/a", "--json").strip() == "1"
-        said = f"the NATS server refuses the user stranger with the password in {stranger.folder / 'password'}"
-        until("it is said that the server refuses", lambda: said in stranger.said.read_text())
-        assert "let-me-in" not in stranger.said.read_text()
+        expected = f"the NATS server refuses the user stranger with the password in {stranger.folder / 'password'}"
+        until("the log has the refusal of the server", lambda: expected in stranger.log.read_text())
+        assert "let-me-in" not in stranger.log.read_text()
         assert stranger.status()["imported"] == {}
-        say(south.publisher("from/south"), 2)
-        until("it is said that the server refuses", lambda: "refuses something" in south.said.read_text())
+        publish(south.publisher("from/south"), 2)
+        until("the log has the refusal of the server", lambda: "refuses something" in south.log.read_text())
     finally:
         server.kill()
 
@@ -262,7 +262,7 @@ def test_names_of_a_killed_bridge_disappear_before_their_time_out(machines, meet
     north, south = machines("north"), machines("south")
     bridge = north.bridge("--export", "lab/*", *meeting.connect())
     south.bridge("--import", "lab/*", *meeting.connect())
-    say(north.publisher("lab/a"), 1)
+    publish(north.publisher("lab/a"), 1)
     south.has("lab/a")
     assert until("it knows the bridge", lambda: south.status()["bridges"] == ["north"])
     kill(bridge)
@@ -291,14 +291,14 @@ def test_server_that_requires_credentials(machines, tmp_path, what):
         for machine, text, more in ((north, secret, ("--export", "*")), (south, secret, ("--import", "*")), (stranger, wrong, ("--import", "*"))):
             (machine.folder / "secret").write_text(f"{text}\n")
             machine.bridge("--engine", "nats", "--server", server.url, *flags, machine.folder / "secret", *more)
-        say(north.publisher("lab/a"), 1)
+        publish(north.publisher("lab/a"), 1)
         south.has("lab/a")
         assert south.run("latest", "lab/a", "--json").strip() == "1"
-        said = rf"the NATS server refuses the {what}\b.* in {stranger.folder / 'secret'}: .*begin anew"
-        until("it is said what the server refuses", lambda: re.search(said, stranger.said.read_text()))
+        expected = rf"the NATS server refuses the {what}\b.* in {stranger.folder / 'secret'}: .*begin anew"
+        until("the log has what the server refuses", lambda: re.search(expected, stranger.log.read_text()))
         assert stranger.status()["imported"] == {}
         shown = [line for line in secret.splitlines() if line and not line.startswith("-")]
-        logs = "".join(machine.said.read_text() for machine in (north, south, stranger))
+        logs = "".join(machine.log.read_text() for machine in (north, south, stranger))
         assert not any(line in logs for line in shown)
         # The same in a file; a malformed secret is reported before it is used.
         other = machines("west")
@@ -308,8 +308,8 @@ def test_server_that_requires_credentials(machines, tmp_path, what):
         file.write_text(f'engine = "nats"\nimport = ["*"]\n[nats]\nservers = ["{server.url}"]\n{user}{option} = "secret"\n')
         for text in ["", "no key"] if what in ("nkey", "credentials") else [""]:
             held.write_text(text)
-            said = other.run("bridge", "--config", file, code=1)
-            assert re.search(rf"Malformed .*{held} (is empty: write|has no (seed|credentials).*makes)", said), said
+            output = other.run("bridge", "--config", file, code=1)
+            assert re.search(rf"Malformed .*{held} (is empty: write|has no (seed|credentials).*makes)", output), output
         held.write_text(secret)
         other.bridge("--config", file)
         other.has("lab/a")

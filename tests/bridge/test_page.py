@@ -43,9 +43,9 @@ def followed(north, south, first: str, second: str, names: list[str]) -> str:
 def test_two_machines_in_five_minutes(machines):
     port = str(free_port())
     first, second = (block.replace("7447", port) for block in blocks("sh")[:2])
-    said = followed(machines("north"), machines("south"), first, second, ["lab/temperature", "lab/echo"])
-    assert said.splitlines()[:2] == ['{"celsius":21.4}', '{"a":1}'], said
-    assert re.search(r"^shm:lab/temperature .* north$", said, re.M), said
+    output = followed(machines("north"), machines("south"), first, second, ["lab/temperature", "lab/echo"])
+    assert output.splitlines()[:2] == ['{"celsius":21.4}', '{"a":1}'], output
+    assert re.search(r"^shm:lab/temperature .* north$", output, re.M), output
 
 
 def test_security(machines):
@@ -64,9 +64,9 @@ def test_security(machines):
     assert "revoked south.1" in done(again) and (north.folder.parent / "authority/south.2/machine.key").exists()
     file = north.folder.parent / "authority/bridge.toml"
     file.write_text(blocks("toml")[0].replace("south.1", "south.2"), encoding="utf-8")
-    said = south.run("bridge", "check", file)
+    output = south.run("bridge", "check", file)
     for line in ("this machine is south", "connects to tls/127.0.0.1:7449", "knows north by its certificate"):
-        assert line in said, said
+        assert line in output, output
 
 
 def test_channel_of_another_machine(pair):
@@ -83,8 +83,8 @@ def test_channel_of_another_machine(pair):
 def test_journal_of_another_machine(machines):
     port = str(free_port())
     first, second = (block.replace("7447", port) for block in blocks("sh")[3:5])
-    said = followed(machines("north"), machines("south"), first, second, ["bridge/status"])
-    assert said.splitlines() == ['{"celsius":21.4}'], said
+    output = followed(machines("north"), machines("south"), first, second, ["bridge/status"])
+    assert output.splitlines() == ['{"celsius":21.4}'], output
 
 
 def test_services_of_another_machine(machines):
@@ -102,8 +102,8 @@ def test_services_of_another_machine(machines):
         south.has("bridge/status")
         begin(north, service)
         until("the controller has the service", lambda: "webcam@north" in south.run("service", "ls"))
-        said = begin(south, commands).communicate(timeout=SOON)[0].decode()
-        assert shells[-1].returncode == 0 and "webcam@north" in said, said
+        output = begin(south, commands).communicate(timeout=SOON)[0].decode()
+        assert shells[-1].returncode == 0 and "webcam@north" in output, output
     finally:
         for shell in shells:
             if shell.poll() is None or shell is not shells[-1]:
@@ -117,27 +117,27 @@ def test_services_of_another_machine(machines):
 def test_configuration_file(machines, tmp_path: Path):
     south, file = machines("south"), tmp_path / "bridge.toml"
     file.write_text(blocks("toml")[1], encoding="utf-8")
-    said = south.run("bridge", "check", file)
+    output = south.run("bridge", "check", file)
     for line in ("this machine is south", "connects to tcp/127.0.0.1:7447", "exports plant/*", "imports lab/*"):
-        assert line in said, said
+        assert line in output, output
 
 
 def test_nats_in_place_of_zenoh(machines):
     port = str(free_port())
     first, second = (block.replace("4222", port) for block in blocks("sh")[12:])
-    said = followed(machines("north"), machines("south"), first, second, ["lab/temperature", "lab/echo"])
-    assert said.splitlines()[:2] == ['{"celsius":21.4}', '{"a":1}'], said
+    output = followed(machines("north"), machines("south"), first, second, ["lab/temperature", "lab/echo"])
+    assert output.splitlines()[:2] == ['{"celsius":21.4}', '{"a":1}'], output
 
 
 def test_configuration_file_with_nats(machines, tmp_path: Path):
     south, file = machines("south"), tmp_path / "bridge.toml"
     text = blocks("toml")[2]
     file.write_text(text, encoding="utf-8")
-    said = south.run("bridge", "check", file)
-    assert "goes through the NATS server at tls://nats.example.org:4222" in said and "imports lab/*" in said
+    output = south.run("bridge", "check", file)
+    assert "goes through the NATS server at tls://nats.example.org:4222" in output and "imports lab/*" in output
     # The values that the page leaves out are known, too.
     file.write_text(re.sub(r"^# (credentials|ca|bucket)", r"\1", text, flags=re.M), encoding="utf-8")
     for name in ("ca.pem", "south.creds"):
         (tmp_path / name).write_text("")
-    said = south.run("bridge", "check", file)
-    assert f"trusts the authority {tmp_path}/ca.pem" in said and f"shows it the credentials in {tmp_path}/south.creds" in said
+    output = south.run("bridge", "check", file)
+    assert f"trusts the authority {tmp_path}/ca.pem" in output and f"shows it the credentials in {tmp_path}/south.creds" in output

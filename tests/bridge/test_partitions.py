@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from conftest import Lines, Machine, say
+from conftest import Lines, Machine, publish
 from support.waiting import until
 from networks import apart, ip, wire  # noqa: F401 - fixtures
 
@@ -22,7 +22,7 @@ class Counting:
     def __init__(self, north: Machine, south: Machine) -> None:
         self.north, self.south, self.sent = north, south, 0
         self.publisher = north.publisher("lab/count")
-        say(self.publisher, 0)
+        publish(self.publisher, 0)
         south.has("lab/count")
         self.subscriber: Lines = south.subscriber("lab/count")
         self.taken = [int(self.subscriber.next())]
@@ -30,7 +30,7 @@ class Counting:
     def publish(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            say(self.publisher, *range(self.sent + 1, self.sent + 11))
+            publish(self.publisher, *range(self.sent + 1, self.sent + 11))
             self.sent += 10
             time.sleep(0.02)
 
@@ -43,13 +43,13 @@ class Counting:
 
         until("messages arrive again", lambda: self.south.listed("lab/count") and arrives())
         time.sleep(0.2)
-        say(self.publisher, self.sent + 1)
+        publish(self.publisher, self.sent + 1)
         self.sent += 1
         while self.taken[-1] < self.sent:
             self.taken.append(int(self.subscriber.next()))
         assert self.taken == sorted(set(self.taken)), "in order, and nothing twice"
-        told = re.findall(r"Lagged \(125\)[^\n]*?(\d+) messages", self.south.said.read_text())
-        missed = sum(map(int, told))
+        counts = re.findall(r"Lagged \(125\)[^\n]*?(\d+) messages", self.south.log.read_text())
+        missed = sum(map(int, counts))
         assert len(self.taken) + missed == self.sent + 1, (len(self.taken), missed, self.sent)
         return missed
 

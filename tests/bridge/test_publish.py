@@ -3,18 +3,18 @@
 import json
 import re
 
-from conftest import kill, say
+from conftest import kill, publish
 from support.waiting import until
 
 
 def test_messages_arrive_in_order_and_late_subscriber_gets_the_newest(pair):
     north, south, _ = pair
     publisher = north.publisher("lab/count")
-    say(publisher, 0)
+    publish(publisher, 0)
     south.has("lab/count")
     subscriber = south.subscriber("lab/count")
     assert subscriber.next() == "0"
-    say(publisher, *range(1, 2001))
+    publish(publisher, *range(1, 2001))
     assert [int(subscriber.next()) for _ in range(2000)] == list(range(1, 2001))
     assert south.subscriber("lab/count").next() == "2000"
     assert south.run("latest", "lab/count", "--json").strip() == "2000"
@@ -30,7 +30,7 @@ def test_messages_arrive_in_order_and_late_subscriber_gets_the_newest(pair):
 def test_name_disappears_and_returns_with_its_publisher(pair):
     north, south, _ = pair
     first = north.publisher("lab/name")
-    say(first, "first")
+    publish(first, "first")
     south.has("lab/name")
     subscriber = south.subscriber("lab/name")
     assert subscriber.next() == '"first"'
@@ -38,14 +38,14 @@ def test_name_disappears_and_returns_with_its_publisher(pair):
     until("the name goes with its publisher", lambda: south.listed("lab/name") is None)
     south.run("latest", "lab/name", code=4)
     second = north.publisher("lab/name")
-    say(second, "second")
+    publish(second, "second")
     assert subscriber.next() == '"second"'
 
 
 def test_only_configured_names_are_carried(pair):
     north, south, _ = pair
-    say(north.publisher("private/key"), 1)
-    say(north.publisher("lab/open"), 2)
+    publish(north.publisher("private/key"), 1)
+    publish(north.publisher("lab/open"), 2)
     south.has("lab/open")
     assert south.listed("private/key") is None
     until("one name is exported", lambda: north.status().get("exported") == ["lab/open"])
@@ -54,9 +54,9 @@ def test_only_configured_names_are_carried(pair):
 def test_live_local_name_is_never_shadowed(pair):
     north, south, _ = pair
     local = south.publisher("lab/mine")
-    say(local, "local")
+    publish(local, "local")
     south.has("lab/mine")
-    say(north.publisher("lab/mine"), "remote")
+    publish(north.publisher("lab/mine"), "remote")
     refused = until("the name is refused", lambda: south.status().get("refused"))
     assert "keeps it" in refused["lab/mine"]
     assert south.run("latest", "lab/mine", "--json").strip() == '"local"'
@@ -74,27 +74,27 @@ def test_bridges_killed_in_turn_lose_nothing_uncounted_and_repeat_nothing(machin
     imports = ("--import", "lab/*", *meeting.connect())
     bridges = {"north": north.bridge(*exports), "south": south.bridge(*imports)}
     publisher = north.publisher("lab/count")
-    say(publisher, 0)
+    publish(publisher, 0)
     south.has("lab/count")
     subscriber = south.subscriber("lab/count")
     taken, sent = [int(subscriber.next())], 0
     for machine, arguments in [(south, imports), (north, exports)] * 2:
         kill(bridges[machine.name])
         until("the name goes with the bridge", lambda: south.listed("lab/count") is None)
-        say(publisher, *range(sent + 1, sent + 11))
+        publish(publisher, *range(sent + 1, sent + 11))
         sent += 10
         bridges[machine.name] = machine.bridge(*arguments)
         south.has("lab/count")
         # Messages published from now on arrive; of the ten before, the newest arrives, and the others are counted as
         # missed.
         until("the newest is there", lambda: south.run("latest", "lab/count", "--json").strip() == str(sent))
-        say(publisher, sent + 1)
+        publish(publisher, sent + 1)
         sent += 1
         while taken[-1] < sent:
             taken.append(int(subscriber.next()))
     assert taken == sorted(set(taken)), "in order, and nothing twice"
-    missed = sum(map(int, re.findall(r"Lagged \(125\)[^\n]*?(\d+) messages", south.said.read_text())))
-    assert len(taken) + missed == sent + 1, (taken, missed, south.said.read_text())
+    missed = sum(map(int, re.findall(r"Lagged \(125\)[^\n]*?(\d+) messages", south.log.read_text())))
+    assert len(taken) + missed == sent + 1, (taken, missed, south.log.read_text())
 
 
 def test_loop_of_three_bridges_neither_echoes_nor_grows(machines, meeting):
@@ -103,12 +103,12 @@ def test_loop_of_three_bridges_neither_echoes_nor_grows(machines, meeting):
         machine.bridge("--export", "*", "--import", "*", *meeting.ring(at))
     publishers = [machine.publisher(f"from/{machine.name}") for machine in ring]
     for publisher in publishers:
-        say(publisher, 0)
+        publish(publisher, 0)
     for machine in ring:
         for other in ring:
             machine.has(f"from/{other.name}")
     for publisher in publishers:
-        say(publisher, *range(1, 101))
+        publish(publisher, *range(1, 101))
     for machine in ring:
         counts = (202, 101)
         status = until(
@@ -124,5 +124,5 @@ def test_large_messages_arrive_complete(pair):
     north, south, _ = pair
     publisher = north.publisher("lab/large")
     text = "x" * 300_000
-    say(publisher, text)
+    publish(publisher, text)
     assert json.loads(south.subscriber("lab/large").next()) == text

@@ -41,8 +41,8 @@ def test_failure_of_the_handler_reaches_the_caller(pair):
     north, south, _ = pair
     north.start("reply", "lab/fails", "--shell", "--command", "echo broken >&2; exit 3")
     south.has("lab/fails")
-    said = south.run("call", "lab/fails", "1", code=1)
-    assert "Remote" in said and "broken" in said
+    output = south.run("call", "lab/fails", "1", code=1)
+    assert "Remote" in output and "broken" in output
 
 
 def test_missing_server_is_not_found_and_no_answer_is_timeout(pair):
@@ -82,8 +82,8 @@ def test_pending_request_ends_when_its_other_end_is_killed(machines, meeting, wh
     caller = south.start("call", "lab/slow", "1", "-t", "20")
     until("the request has arrived", lambda: north.status().get("requests_in") == 1)
     kill(server if which == "server" else bridge)
-    assert caller.wait(SOON) in (1, 4), south.said.read_text()
-    assert "Disconnected" in south.said.read_text() or "NotFound" in south.said.read_text()
+    assert caller.wait(SOON) in (1, 4), south.log.read_text()
+    assert "Disconnected" in south.log.read_text() or "NotFound" in south.log.read_text()
 
 
 def test_send_to_a_stopped_server_fails_and_its_successor_receives_the_message(pair):
@@ -136,6 +136,6 @@ def test_message_handled_late_is_handled_once_and_delays_no_acknowledgement(mach
     do("send slow")
     do("send behind")
     until("both are acknowledged once they were handled", lambda: is_handled("behind") and do("call c")["unacknowledged"] == 0)
-    assert "is not acknowledged yet" in south.said.read_text()
+    assert "is not acknowledged yet" in south.log.read_text()
     assert do("close")["outcome"] is None
     assert [handled.read_text().count(value) for value in ("first", "slow", "behind")] == [1, 1, 1]

@@ -8,7 +8,7 @@ import subprocess
 from tempfile import TemporaryDirectory
 
 import pytest
-from conftest import PROGRAM, SOON, Machine, free_port, say
+from conftest import PROGRAM, SOON, Machine, free_port, publish
 from support.waiting import until
 
 
@@ -35,11 +35,11 @@ def counted(machine: Machine) -> dict:
 def test_controller_receives_the_counters_of_each_name(controlled):
     north, south, _ = controlled
     publisher = north.publisher("lab/a")
-    say(publisher, 0)
+    publish(publisher, 0)
     north.start("reply", "lab/echo", "--command", "cat")
     south.has("lab/a")
     south.has("lab/echo")
-    say(publisher, *range(1, 5))
+    publish(publisher, *range(1, 5))
     south.run("call", "lab/echo", "1")
     names = until("all are counted", lambda: (n := counted(north)["names"]).get("lab/a", {}).get("carried") == 5 and n)
     assert names["lab/a"] == {"carried": 5, "lost": 0, "requests": 0}
@@ -52,7 +52,7 @@ def test_controller_receives_the_counters_of_each_name(controlled):
 def test_paused_bridge_releases_its_names_and_carries_them_again_afterwards(controlled):
     north, south, _ = controlled
     publisher = north.publisher("lab/a")
-    say(publisher, 1)
+    publish(publisher, 1)
     south.has("lab/a")
     subscriber = south.subscriber("lab/a")
     assert subscriber.next() == "1"
@@ -60,12 +60,12 @@ def test_paused_bridge_releases_its_names_and_carries_them_again_afterwards(cont
     assert "PAUSED" in row(north)
     until("the name is gone", lambda: south.listed("lab/a") is None)
     assert counted(north)["exported"] == [] and north.status()["exported"] == []
-    say(publisher, 2, 3)
+    publish(publisher, 2, 3)
     north.run("service", "run", "bridge", "--wait")
     south.has("lab/a")
     # Of the messages published meanwhile the newest arrives, and the others are counted as missed.
     assert subscriber.next() == "3"
-    until("the loss is told", lambda: "Lagged (125)" in south.said.read_text())
+    until("the loss is told", lambda: "Lagged (125)" in south.log.read_text())
     assert counted(north)["names"]["lab/a"]["carried"] >= 2
 
 
@@ -78,7 +78,7 @@ def test_checkpoint_is_unsupported(controlled):
 @pytest.mark.parametrize("paused", [False, True])
 def test_shutdown_ends_the_bridge_cleanly(controlled, paused):
     north, south, bridge = controlled
-    say(north.publisher("lab/a"), 1)
+    publish(north.publisher("lab/a"), 1)
     south.has("lab/a")
     if paused:
         north.run("service", "pause", "bridge", "--wait")
@@ -91,9 +91,9 @@ def test_shutdown_ends_the_bridge_cleanly(controlled, paused):
 def test_bridge_with_a_refused_name_reports_the_reason(controlled):
     north, south, _ = controlled
     south.start("controller", "--no-tcp", "--quiet")
-    say(south.publisher("lab/mine"), 1)
+    publish(south.publisher("lab/mine"), 1)
     south.has("lab/mine")
-    say(north.publisher("lab/mine"), 2)
+    publish(north.publisher("lab/mine"), 2)
     until("the controller shows it", lambda: "lab/mine is not carried" in row(south))
 
 

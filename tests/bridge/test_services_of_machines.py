@@ -20,7 +20,7 @@ EXPORTS, IMPORTS = ("--export", "controller", "--listen"), ("--import", "control
 
 
 def serve(machine: Machine, name: str) -> subprocess.Popen:
-    with machine.said.open("ab") as log:
+    with machine.log.open("ab") as log:
         command = [sys.executable, str(END), name, str(machine.folder / "added")]
         machine.running.append(subprocess.Popen(command, env=machine.env, stderr=log))
     return machine.running[-1]
@@ -72,7 +72,7 @@ def test_every_command_reaches_services_of_another_machine_and_survives_a_partit
         (south, wire.names[1], [*IMPORTS, ADDRESS]),
     ):
         command = ["ip", "netns", "exec", namespace, str(TARGET / "linkspan-bridge"), "--machine", machine.name]
-        with machine.said.open("ab") as log:
+        with machine.log.open("ab") as log:
             machine.running.append(
                 subprocess.Popen([*command, "--trusted-network", *words], env=machine.env, stderr=log)
             )
@@ -91,7 +91,7 @@ def test_every_command_reaches_services_of_another_machine_and_survives_a_partit
     assert added == ["2"], "none is carried out twice, and none after its time"
     north.run("service", "shutdown", "power@south", "--wait")
     assert service.wait(SOON) == 0
-    until("it has said goodbye", lambda: records(north)["power@south"]["view"] == "GONE")
+    until("its goodbye has arrived", lambda: records(north)["power@south"]["view"] == "GONE")
 
 
 def test_names_of_several_machines_are_listed_together(joined, machines):
@@ -128,7 +128,7 @@ class Caller:
 
     def __init__(self, machine: Machine) -> None:
         self.file = machine.folder / "ended"
-        with self.file.open("wb") as out, machine.said.open("ab") as log:
+        with self.file.open("wb") as out, machine.log.open("ab") as log:
             command = [sys.executable, str(COMMANDS), "power@south"]
             self.process = subprocess.Popen(command, env=machine.env, stdin=subprocess.PIPE, stdout=out, stderr=log)
         machine.running.append(self.process)

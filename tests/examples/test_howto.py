@@ -124,9 +124,9 @@ def machine():
     shutil.copy(PROGRAM, folder / "bin")
     work = folder / "work"
     work.mkdir()
-    told = {k: v for k, v in os.environ.items() if not k.startswith("LINKSPAN_") and k not in ("TMPDIR", "XDG_RUNTIME_DIR")}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("LINKSPAN_") and k not in ("TMPDIR", "XDG_RUNTIME_DIR")}
     path = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**told, "PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
+    environment = {**inherited, "PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
     # The directory of rustup's compilers, which it otherwise looks for in the home directory.
     environment.setdefault("RUSTUP_HOME", str(Path.home() / ".rustup"))
     init = subprocess.Popen(

@@ -91,9 +91,9 @@ def test_first_service(tmp_path: Path) -> None:
             command = line.split("#")[0].strip()
             if not command.startswith("linkspan service") or "--name" in command:
                 continue
-            told = subprocess.run(command.replace("linkspan", linkspan, 1), shell=True, **shell, capture_output=True, timeout=SOON)
+            finished = subprocess.run(command.replace("linkspan", linkspan, 1), shell=True, **shell, capture_output=True, timeout=SOON)
             # The page's program has paused it before; a command for the current state succeeds.
-            assert told.returncode == 0, told
+            assert finished.returncode == 0, finished
         assert service.wait(timeout=SOON) == 0
     finally:
         service.kill()

@@ -31,7 +31,7 @@ fn main() -> Result<()> {
 }
 
 /// Says it at once: what is in a buffer dies with us.
-fn say(what: &str) {
+fn print_line(what: &str) {
     let mut out = std::io::stdout().lock();
     if out.write_all(what.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).is_err()
     {
@@ -56,7 +56,7 @@ fn write(endpoint: &str, who: &str, count: usize) -> Result<()> {
     let publisher = Publisher::new(endpoint, &short()?)?;
     for i in 0..count {
         let sequence = publisher.send(&body(who, i))?;
-        say(&format!("{sequence} {who} {i}"));
+        print_line(&format!("{sequence} {who} {i}"));
     }
     publisher.close(linkspan::Wait::default()).unwrap();
     Ok(())
@@ -78,7 +78,7 @@ fn read(endpoint: &str, name: &str, count: usize) -> Result<()> {
     options.set("client_id", &name.into())?;
     let subscriber = Subscriber::new(endpoint, &options)?;
     for _ in 0..count {
-        say(&subscriber.recv(SOON)?.sequence().to_string());
+        print_line(&subscriber.recv(SOON)?.sequence().to_string());
     }
     // The look that says that the last one was dealt with.
     match subscriber.try_recv() {
@@ -96,17 +96,17 @@ fn refused(endpoint: &str, count: usize) -> Result<()> {
             match publisher.send(&body("refused", i)) {
                 Ok(sequence) => break sequence,
                 Err(e) if tries < 2 => {
-                    say(&format!("{} {}", e.kind(), e.text()));
+                    print_line(&format!("{} {}", e.kind(), e.text()));
                     tries += 1;
                 }
                 Err(e) => {
-                    say(&format!("{} again, made anew", e.kind()));
+                    print_line(&format!("{} again, made anew", e.kind()));
                     publisher.close(linkspan::Wait::default()).unwrap();
                     publisher = Publisher::new(endpoint, &short()?)?;
                 }
             }
         };
-        say(&format!("{sequence} refused {i}"));
+        print_line(&format!("{sequence} refused {i}"));
     }
     Ok(())
 }
@@ -121,16 +121,16 @@ fn fill(endpoint: &str, ballast: &str) -> Result<()> {
             Err(e) => break e,
         }
     };
-    say(&format!("{} after {sent}", refused.kind()));
+    print_line(&format!("{} after {sent}", refused.kind()));
     // The message is still ours, and the journal takes no harm from asking again.
     for _ in 0..3 {
         if let Err(e) = publisher.send(&body("full", sent)) {
-            say(&format!("{}", e.kind()));
+            print_line(&format!("{}", e.kind()));
         }
     }
     std::fs::remove_file(ballast).unwrap_or_else(|_| exit(5));
     let last = publisher.send(&body("full", sent))?;
-    say(&format!("sent {last}"));
+    print_line(&format!("sent {last}"));
     publisher.close(linkspan::Wait::default()).unwrap();
     let mut options = Options::default();
     options.set("from", &"first".into())?;
@@ -138,11 +138,11 @@ fn fill(endpoint: &str, ballast: &str) -> Result<()> {
     for i in 0..=sent {
         let message = subscriber.recv(SOON)?;
         if message.value()? != &body("full", i) || message.sequence() != i as u64 + 1 {
-            say(&format!("number {} is not what was sent", message.sequence()));
+            print_line(&format!("number {} is not what was sent", message.sequence()));
             exit(6);
         }
     }
-    say("all there");
+    print_line("all there");
     Ok(())
 }
 
@@ -154,7 +154,7 @@ fn limit(endpoint: &str) -> Result<()> {
     }
     let large = Value::from("x".repeat(100_000));
     let refused = publisher.send(&large).map_or_else(|e| e.kind().name(), |_| "sent");
-    say(refused);
-    say(&publisher.send(&body("limit", 20))?.to_string());
+    print_line(refused);
+    print_line(&publisher.send(&body("limit", 20))?.to_string());
     Ok(())
 }

@@ -49,16 +49,16 @@ fn main() {
     }
 }
 
-fn say(word: &str) -> Result<()> {
+fn print_word(word: &str) -> Result<()> {
     println!("{word}");
-    std::io::stdout().flush().map_err(told)
+    std::io::stdout().flush().map_err(io_error)
 }
 
 fn wait_for_a_line() -> Result<()> {
-    std::io::stdin().lock().read_line(&mut String::new()).map(drop).map_err(told)
+    std::io::stdin().lock().read_line(&mut String::new()).map(drop).map_err(io_error)
 }
 
-fn told(e: std::io::Error) -> Error {
+fn io_error(e: std::io::Error) -> Error {
     Error::new(ErrorKind::Internal, e.to_string())
 }
 
@@ -66,7 +66,7 @@ fn told(e: std::io::Error) -> Error {
 fn serve(endpoint: &str) -> Result<()> {
     let server = Server::serve(endpoint, &Options::default())?;
     let mut taken = Vec::new();
-    say("ready")?;
+    print_word("ready")?;
     while let Some(request) = server.next(None)? {
         taken.push(format!("{} {}", request.get("client")?.as_text()?, request.get("number")?.as_i64()?));
         let began = Instant::now();
@@ -86,7 +86,7 @@ fn work(calls: bool, endpoint: &str, client: &str, count: u64, seed: u64) -> Res
     let mut options = Options::default();
     options.set("client_id", &client.into())?;
     let channel = Channel::connect(endpoint, &options, PATIENCE)?;
-    say("connected")?;
+    print_word("connected")?;
     wait_for_a_line()?;
     let mut random = seed | 1;
     let mut lines = Vec::new();
@@ -130,7 +130,7 @@ fn work(calls: bool, endpoint: &str, client: &str, count: u64, seed: u64) -> Res
 /// Publishes so many numbers, once so many have subscribed; where nobody can know how many, once it is told to.
 fn publish(endpoint: &str, subscribers: usize, count: u64) -> Result<()> {
     let publisher = Publisher::new(endpoint, &Options::default())?;
-    say("ready")?;
+    print_word("ready")?;
     wait_for_a_line()?;
     while publisher.subscribers() < subscribers {
         std::thread::sleep(Duration::from_millis(1));
@@ -138,7 +138,7 @@ fn publish(endpoint: &str, subscribers: usize, count: u64) -> Result<()> {
     for number in 0..count {
         publisher.send(&Value::map([("number", Value::from(number)), ("text", "x".repeat(500).into())]))?;
     }
-    say("published")?;
+    print_word("published")?;
     // Until those who read what it holds have done so.
     wait_for_a_line()?;
     publisher.close(linkspan::Wait::default()).unwrap();
@@ -151,7 +151,7 @@ fn subscribe(endpoint: &str, count: u64) -> Result<()> {
     let subscriber = Subscriber::new(endpoint, &Options::default())?;
     match subscriber.poll() {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
-        _ => say("connected")?,
+        _ => print_word("connected")?,
     }
     let (mut came, mut missed, mut waited, mut repeated, mut next) = (0u64, 0u64, 0u64, 0u64, 0u64);
     while next < count {

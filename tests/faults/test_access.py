@@ -128,15 +128,15 @@ class Offer:
 def test_mode_and_group_decide_who_is_admitted(folder, start, transport, bits):
     offer = Offer(folder, start, transport, OWNER, "-o", f"mode={bits}", "-o", f"group={OWN}")
     offer.admits(0)
-    told = ("with mode ", f"uid {OWNER}" if transport != "fifo" else "belongs to uid", "linkspan setup --group")
+    named = ("with mode ", f"uid {OWNER}" if transport != "fifo" else "belongs to uid", "linkspan setup --group")
     if bits == "0660":
         offer.admits(FELLOW)
     else:
-        offer.refuses(FELLOW, *told)
+        offer.refuses(FELLOW, *named)
     # A user in the directory's group and not in the endpoint's; and one in neither.
-    offer.refuses(INSIDER, *told)
-    told = ("with mode ", "belongs to uid", "linkspan setup --group")
-    offer.refuses(STRANGER, *told)
+    offer.refuses(INSIDER, *named)
+    named = ("with mode ", "belongs to uid", "linkspan setup --group")
+    offer.refuses(STRANGER, *named)
     # Refused programs have broken nothing.
     offer.admits(OWNER)
 
@@ -282,8 +282,8 @@ def test_doctor_removes_names_of_dead_processes(folder, start, transport):
     offer = Offer(folder, start, transport, OWNER)
     offer.process.kill()
     offer.process.wait(PATIENCE)
-    told = doctor(folder, OWNER)
-    assert told.returncode == 0 and f"dead processes had left {transport}:offer" in told.stdout, told.stdout
+    finished = doctor(folder, OWNER)
+    assert finished.returncode == 0 and f"dead processes had left {transport}:offer" in finished.stdout, finished.stdout
     assert "dead processes" not in doctor(folder, OWNER).stdout
 
 
@@ -293,9 +293,9 @@ def test_doctor_reports_two_users_with_different_directories(folder, start):
     try:
         os.chown(other, FELLOW, FELLOW)
         Offer(folder, start, "unix", FELLOW, where=str(other))
-        told = doctor(folder, 0)
-        assert f"{other} of {FELLOW}:{FELLOW}" in told.stdout and "holds unix:offer" in told.stdout, told.stdout
-        assert "the same LINKSPAN_DIR" in told.stdout and "linkspan setup --group NAME" in told.stdout
+        finished = doctor(folder, 0)
+        assert f"{other} of {FELLOW}:{FELLOW}" in finished.stdout and "holds unix:offer" in finished.stdout, finished.stdout
+        assert "the same LINKSPAN_DIR" in finished.stdout and "linkspan setup --group NAME" in finished.stdout
         # A user without access to the other directory learns that it exists.
         assert f"{other} of" in doctor(folder, OWNER).stdout
     finally:

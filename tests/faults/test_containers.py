@@ -62,7 +62,7 @@ def container(folder):
         process.communicate(timeout=PATIENCE)
 
 
-def said(process):
+def printed(process):
     """Returns the output of a program after its successful end."""
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, (process.args, out, err)
@@ -70,14 +70,14 @@ def said(process):
 
 
 def run(container, *words):
-    return said(container(*words))
+    return printed(container(*words))
 
 
 def test_containers_do_not_see_each_other_s_processes(container, folder):
     """Otherwise the other tests prove nothing."""
     server = container("recv", "unix:of/one", "--count", "1", "--json")
     run(container, "send", "unix:of/one", "1")
-    assert said(server) == "1"
+    assert printed(server) == "1"
     here = subprocess.run(["unshare", *NAMESPACES, "sh", "-c", "ls /proc | grep -c '^[0-9]'"], capture_output=True, text=True)
     assert int(here.stdout) < 6, here
 
@@ -100,7 +100,7 @@ def test_messages_arrive_between_containers(container, transport):
             assert reader.poll() is None
     for value in ("1", '"two"', "3"):
         run(container, "send", name, value)
-    assert said(reader).splitlines() == ["1", '"two"', "3"]
+    assert printed(reader).splitlines() == ["1", '"two"', "3"]
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix", "file", "journal"])
@@ -108,7 +108,7 @@ def test_values_are_published_between_containers(container, transport):
     name = f"{transport}:box/value"
     publisher = container("pub", name, '{"n": 1}')
     waiting = container("sub", name, "--count", "1", "--json")
-    assert json.loads(said(waiting)) == {"n": 1}
+    assert json.loads(printed(waiting)) == {"n": 1}
     assert json.loads(run(container, "latest", name, "--json")) == {"n": 1}
     # A store keeps values, so it needs no publisher afterwards.
     assert publisher.poll() in ((0,) if transport == "file" else (None, 0))
@@ -129,7 +129,7 @@ def test_name_is_held_across_containers_and_free_once_its_holder_is_dead(contain
     # Its lock ends with it, although process numbers cannot show that here.
     third = container("recv", name, "--count", "1", "--json")
     run(container, "send", name, "5")
-    assert said(third) == "5"
+    assert printed(third) == "5"
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
@@ -140,7 +140,7 @@ def test_subscriber_notices_a_killed_publisher_in_another_container(container, t
     assert reader.stdout.readline().strip() == "1"
     first.kill()
     container("pub", name, "2")
-    assert said(reader) == "2"
+    assert printed(reader) == "2"
 
 
 def test_listing_names_holders_in_other_containers_by_user(container):

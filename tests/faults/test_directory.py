@@ -121,9 +121,9 @@ def test_directory_deleted_under_a_running_server(transport: str, start, runtime
                 channel.call(3, timeout=0.2)
     # It was not at fault, and ends successfully, or reports that it receives no further clients.
     server.terminate()
-    said = server.stdout.readline()
+    line = server.stdout.readline()
     assert server.wait(SOON) == 0
-    assert said == "" or (transport == "spool" and "InvalidState" in said and "listen again" in said)
+    assert line == "" or (transport == "spool" and "InvalidState" in line and "listen again" in line)
     again = start(ECHO, name)
     assert again.stdout.readline() == "ready\n"
     with linkspan.connect(name, timeout=SOON) as channel:

@@ -69,10 +69,10 @@ class Folder:
             cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, user=uid,
             group=uid or None, extra_groups=[GROUP] if uid else None, check=False,
         )
-        said = done.stdout + done.stderr
-        assert done.returncode in {0, 1, 3, 4}, said
-        assert "Internal" not in said, said
-        assert "panicked" not in said, said
+        output = done.stdout + done.stderr
+        assert done.returncode in {0, 1, 3, 4}, output
+        assert "Internal" not in output, output
+        assert "panicked" not in output, output
         return done
 
     def try_all(self, endpoint: str) -> dict[str, subprocess.CompletedProcess[str]]:
@@ -167,9 +167,9 @@ def test_device_at_a_name_is_not_opened(folder, name):
     os.chown(path, MEMBER, GROUP)
     endpoint = "tcp://127.91.3.8:20302" if name == ".token" else "fifo:x" if "fifo" in name else "shm:x"
     results = folder.try_all(endpoint)
-    said = "".join(result.stdout + result.stderr for result in results.values())
-    assert str(path) in said, said
-    assert ("a device" if name != ".owner.x.fifo" else f"belongs to uid {MEMBER}") in said, said
+    output = "".join(result.stdout + result.stderr for result in results.values())
+    assert str(path) in output, output
+    assert ("a device" if name != ".owner.x.fifo" else f"belongs to uid {MEMBER}") in output, output
 
 
 @pytest.mark.parametrize("name", [".lock", ".owner.x.fifo", ".token"])
@@ -185,9 +185,9 @@ def test_file_under_a_write_lease_is_reported_and_not_waited_for(folder, name):
     finally:
         os.close(holder)
         signal.signal(signal.SIGIO, before)
-    said = "".join(result.stdout + result.stderr for result in results.values())
+    output = "".join(result.stdout + result.stderr for result in results.values())
     # The record of a name without a holder is not read.
-    assert ("lease" if name != ".owner.x.fifo" else f"belongs to uid {MEMBER}") in said, said
+    assert ("lease" if name != ".owner.x.fifo" else f"belongs to uid {MEMBER}") in output, output
 
 
 @contextlib.contextmanager
@@ -254,10 +254,10 @@ def test_invalid_runtime_directory_is_refused(folder, what):
         os.mknod(place, stat.S_IFCHR | 0o666, os.makedev(1, 5))
     for name, words in COMMANDS.items():
         done = folder.command(*[word.format(endpoint="shm:x") for word in words], directory=directory)
-        said = done.stdout + done.stderr
-        assert done.returncode == 1, (name, said)
-        assert str(place) in said, (name, said)
-        assert ("symbolic link" if "link" in what else "no directory") in said, (name, said)
+        output = done.stdout + done.stderr
+        assert done.returncode == 1, (name, output)
+        assert str(place) in output, (name, output)
+        assert ("symbolic link" if "link" in what else "no directory") in output, (name, output)
         assert folder.look() == folder.before, name
 
 

@@ -76,20 +76,20 @@ def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(kind: st
         channel.recv(timeout=SOON)
         assert sender.stdout.readline() == "ready\n"
         leave(kind, sender, group, 20 * MIB)
-        held, told = [], []
+        held, outcomes = [], []
         for number in range(6):
             ask(sender, number)
             # Sent messages may arrive in pieces while the program waits; messages that were not sent were reported.
-            while not (said := readable(sender.stdout, 0.05)) and not channel.poll():
+            while not (line := readable(sender.stdout, 0.05)) and not channel.poll():
                 assert sender.poll() is None
-            if channel.poll() or not said:
+            if channel.poll() or not line:
                 held.append(channel.recv(timeout=SOON))
                 assert held[-1]["number"] == number and (held[-1]["wave"] == number).all()
-            told.append(sender.stdout.readline().strip())
+            outcomes.append(sender.stdout.readline().strip())
         while channel.poll():
             held.append(channel.recv(timeout=SOON))
-        assert told.count("done") == len(held) >= 2, told
-        assert set(told) == {"done", "OutOfMemory"}, told
+        assert outcomes.count("done") == len(held) >= 2, outcomes
+        assert set(outcomes) == {"done", "OutOfMemory"}, outcomes
         # Dropping views makes room again.
         held.clear()
         ask(sender, 7)

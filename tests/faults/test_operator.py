@@ -17,10 +17,10 @@ def test_controller_whose_port_is_in_use_serves_local_programs_and_names_the_rem
         taken = socket.create_server(("127.0.0.1", 17170))
         program = sys.argv[1]
         controller = subprocess.Popen([program, "controller"], stderr=subprocess.PIPE, text=True)
-        said = []
-        while not any("listens at" in line for line in said):
-            said.append(controller.stderr.readline())
-        print(said[0].strip())
+        lines = []
+        while not any("listens at" in line for line in lines):
+            lines.append(controller.stderr.readline())
+        print(lines[0].strip())
         print(subprocess.run([program, "service", "ls"], capture_output=True, text=True).returncode)
         controller.send_signal(signal.SIGTERM)
         controller.communicate(timeout=30)
@@ -32,9 +32,9 @@ def test_controller_whose_port_is_in_use_serves_local_programs_and_names_the_rem
         within=["--net"],
         mounts="ip link set lo up",
     )
-    told, listed, refused = lines(child)
-    assert "no TCP: tcp://127.0.0.1:17170" in told
-    assert "--no-tcp" in told and "AddressInUse" not in told
+    line, listed, refused = lines(child)
+    assert "no TCP: tcp://127.0.0.1:17170" in line
+    assert "--no-tcp" in line and "AddressInUse" not in line
     assert listed == "0"
     assert refused.startswith("1 linkspan: AddressInUse (105): tcp://127.0.0.1:17170")
 

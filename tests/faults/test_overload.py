@@ -105,7 +105,7 @@ def begin(started, group, *words: str) -> subprocess.Popen[str]:
     return process
 
 
-def said(process: subprocess.Popen[str], word: str) -> None:
+def wait_for(process: subprocess.Popen[str], word: str) -> None:
     assert process.stdout is not None
     line = process.stdout.readline().strip()
     assert line == word, f"{line!r}, {process.communicate(timeout=PATIENCE)[1]}"
@@ -127,12 +127,12 @@ def test_overload(transport, clients, what, started, group, capsys):
     seed = int(os.environ.get("LINKSPAN_SEED", random.randrange(1 << 32)))
     endpoint = endpoint_of(transport, "load")
     server = begin(started, group, "serve", endpoint)
-    said(server, "ready")
+    wait_for(server, "ready")
     # One client makes the calls of many.
     calls = str(CALLS * CLIENTS // clients)
     crowd = [begin(started, group, what, endpoint, f"client-{i}", calls, str(seed + i)) for i in range(clients)]
     for one in crowd:
-        said(one, "connected")
+        wait_for(one, "connected")
     take_the_rest(started, group, [server, *crowd])
     for one in crowd:
         one.stdin.write("go\n")
@@ -180,14 +180,14 @@ def test_overload_of_a_publisher(transport, started, group, capsys, tmp_path, mo
     endpoint = endpoint_of(transport, "load")
     knows = transport not in ("file", "journal")
     publisher = begin(started, group, "publish", endpoint, str(CLIENTS if knows else 0), str(NUMBERS))
-    said(publisher, "ready")
+    wait_for(publisher, "ready")
     crowd = [begin(started, group, "subscribe", endpoint, str(NUMBERS)) for _ in range(CLIENTS)]
     for one in crowd:
-        said(one, "connected")
+        wait_for(one, "connected")
     take_the_rest(started, group, [publisher, *crowd])
     publisher.stdin.write("go\n")
     publisher.stdin.flush()
-    said(publisher, "published")
+    wait_for(publisher, "published")
     total = collections.Counter()
     for i, one in enumerate(crowd):
         text, complaint = one.communicate(timeout=PATIENCE)

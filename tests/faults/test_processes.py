@@ -101,9 +101,9 @@ def test_forked_child_holds_no_resource_of_its_parent(transport: str, start) -> 
         """,
         endpoint,
     )
-    said = {line(parent) for _ in range(5)}
-    children = {word for word in said if word.isdigit()}
-    assert said - children == {"InvalidState", "serves"} and len(children) == 1, said
+    lines = {line(parent) for _ in range(5)}
+    children = {word for word in lines if word.isdigit()}
+    assert lines - children == {"InvalidState", "serves"} and len(children) == 1, lines
     child = int(children.pop())
     try:
         with linkspan.connect(endpoint, timeout=SOON) as channel, linkspan.connect(endpoint + "/child", timeout=SOON) as own:

@@ -355,14 +355,14 @@ def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: s
                     assert (message["wave"] == message["number"]).all()
                     views.append((message["number"], message["wave"]))
 
-        said = []
+        outcomes = []
         for _ in range(6):
             # While the first arrays are viewed, there is no room for others, and short messages are still published.
-            said.append(publish("loan"))
+            outcomes.append(publish("loan"))
             take_all()
             assert publish("short") == "done"
             take_all()
-        assert set(said) == {"done", "OutOfMemory"} and said.count("done") >= 2, said
+        assert set(outcomes) == {"done", "OutOfMemory"} and outcomes.count("done") >= 2, outcomes
         assert all((wave == number).all() for number, wave in views)
         views.clear()
         gc.collect()

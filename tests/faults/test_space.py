@@ -82,9 +82,9 @@ def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
         endpoint("spool", "drained"), str(PROGRAM),
         within=["-m"], mounts=small(runtime), env={"LINKSPAN_STATE_DIR": str(runtime)},
     )
-    full, told, drained = lines(child)
+    full, closed, drained = lines(child)
     assert full in NO_SPACE
-    assert (told, drained) == ("True", "True")
+    assert (closed, drained) == ("True", "True")
 
 
 @mounting
@@ -192,14 +192,14 @@ def test_few_descriptors(transport: str, start) -> None:
         with linkspan.connect(name, timeout=SOON) as channel:
             assert channel.call(1).value == 1
         return
-    connected, told = [], set()
+    connected, closed = [], set()
     for i in range(100):
         try:
             connected.append(linkspan.connect(name, timeout=0.05, client_id=f"c{i}"))
         except linkspan.Error as error:
-            told.add(type(error).__name__)
+            closed.add(type(error).__name__)
     assert connected
-    assert told <= {"Stalled", "Timeout", "NotFound", "Full", "Disconnected", "OutOfMemory"}, told
+    assert closed <= {"Stalled", "Timeout", "NotFound", "Full", "Disconnected", "OutOfMemory"}, closed
     answered = 0
     for i, channel in enumerate(connected):
         try:

@@ -84,8 +84,8 @@ def test_members_of_a_group_connect_in_its_directory(folder, publish, transport)
     outside = run(folder, NOBODY, "latest", f"{transport}:of/root")
     assert outside.returncode == 1
     assert "PermissionDenied (113)" in outside.stderr and f"gid {WWW_DATA}" in outside.stderr
-    told = run(folder, NOBODY, "doctor")
-    assert told.returncode == 1 and "put the user in that group" in told.stdout
+    finished = run(folder, NOBODY, "doctor")
+    assert finished.returncode == 1 and "put the user in that group" in finished.stdout
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
@@ -126,14 +126,14 @@ def test_files_of_another_user_are_kept_and_reported(folder, publish):
         path = shared / "left.shm"
         before = path.lstat()
         # No other user takes the name over or removes it, root included; the error names its owner.
-        told = [
+        texts = [
             run(folder, other, "pub", "shm:left", "2").stderr,
             run(folder, other, "clean").stdout,
             run(folder, other, "ls").stdout,
             run(folder, other, "doctor").stdout,
         ]
-        for text in told:
-            assert str(path) in text and f"belongs to uid {owner}" in text, told
+        for text in texts:
+            assert str(path) in text and f"belongs to uid {owner}" in text, texts
         after = path.lstat()
         assert (after.st_ino, after.st_uid, after.st_mode) == (before.st_ino, owner, before.st_mode)
         # Its owner removes it.
@@ -202,11 +202,11 @@ def test_plain_framing_over_tcp_is_for_the_same_user_alone(folder):
     asked = command(folder, 0, "recv", name, "--json", "--count", "1", "-o", "framing=lines")
     script = f"import socket; s = socket.create_connection(('{host}', {port})); s.sendall(b'%s\\n'); print(s.recv(9))"
     with subprocess.Popen(**asked, stdout=subprocess.PIPE) as server:
-        said = None
-        while said is None or "ConnectionRefused" in said.stderr:
+        result = None
+        while result is None or "ConnectionRefused" in result.stderr:
             words = ["python3", "-c", script % '{"from": "nobody"}']
-            said = subprocess.run(words, user=NOBODY, group=NOBODY, capture_output=True, text=True, timeout=PATIENCE)
-        assert "b''" in said.stdout or "ConnectionReset" in said.stderr, said
+            result = subprocess.run(words, user=NOBODY, group=NOBODY, capture_output=True, text=True, timeout=PATIENCE)
+        assert "b''" in result.stdout or "ConnectionReset" in result.stderr, result
         with socket.create_connection((host, int(port))) as same:
             same.sendall(b'{"from": "root"}\n')
             assert server.stdout.readline().strip() == '{"from":"root"}'

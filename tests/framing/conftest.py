@@ -86,7 +86,7 @@ def strangers() -> Iterator[Strangers]:
                 pipe.close()
 
 
-def said(child: subprocess.Popen[str]) -> str:
+def output(child: subprocess.Popen[str]) -> str:
     """Returns the output of a stranger after its successful end."""
     out, _ = child.communicate(timeout=SOON)
     assert child.returncode == 0, out
@@ -99,7 +99,7 @@ class Served:
     def __init__(self, endpoint: str, **options: Any) -> None:
         self.server = linkspan.serve(endpoint, framing="lines", **options)
         self.endpoint = self.server.endpoint
-        self.told: list[Any] = []
+        self.notifications: list[Any] = []
         self.arrived = threading.Condition()
         self.thread = threading.Thread(target=self.server.run, args=(self.answer,))
         self.thread.start()
@@ -107,7 +107,7 @@ class Served:
     def answer(self, request: linkspan.Request) -> Any:
         if not request.wants_reply:
             with self.arrived:
-                self.told.append(request.value)
+                self.notifications.append(request.value)
                 self.arrived.notify()
             return None
         method, params = request["method"], request.value.get("params")
@@ -122,8 +122,8 @@ class Served:
 
     def wait_for(self, count: int) -> list[Any]:
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(self.told) >= count, SOON)
-            return self.told
+            assert self.arrived.wait_for(lambda: len(self.notifications) >= count, SOON)
+            return self.notifications
 
     def close(self) -> None:
         self.server.close()

@@ -10,7 +10,7 @@ import pytest
 
 import linkspan
 
-from conftest import SOON, Served, Strangers, said
+from conftest import SOON, Served, Strangers, output
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def pipe(tmp_path: Path) -> Path:
 
 def test_shell_sends_a_request_with_echo(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
     server = serve(f"fifo:{pipe}")
-    said(strangers.bash("""echo '{"op":"x"}' > "$1"; printf '{"op":\\n"y"}\\n7' > "$1"; echo > "$1" """, str(pipe)))
+    output(strangers.bash("""echo '{"op":"x"}' > "$1"; printf '{"op":\\n"y"}\\n7' > "$1"; echo > "$1" """, str(pipe)))
     # An incomplete line of a writer that ended is completed by the next one; invalid JSON is reported in the answer
     # pipe.
     assert server.wait_for(2) == [{"op": "x"}, 7]
@@ -35,7 +35,7 @@ def test_shell_calls_and_reads_the_reply(pipe: Path, strangers: Strangers, serve
         echo "$line"
     done
     """
-    assert said(strangers.bash(asks, str(pipe))).splitlines() == [
+    assert output(strangers.bash(asks, str(pipe))).splitlines() == [
         f'{{"jsonrpc":"2.0","result":{40 + i},"id":"{i}"}}' for i in (1, 2, 3)
     ]
 
@@ -46,7 +46,7 @@ def test_reader_of_the_replies_receives_every_one(pipe: Path, strangers: Strange
     with pipe.open("w", buffering=1) as asked:
         for i in range(200):
             asked.write(json.dumps({"jsonrpc": "2.0", "method": "sum", "params": [i], "id": i}) + "\n")
-    answers = [json.loads(line) for line in said(reader).splitlines()]
+    answers = [json.loads(line) for line in output(reader).splitlines()]
     assert [(a["id"], a["result"]) for a in answers] == [(i, i) for i in range(200)]
 
 
@@ -61,12 +61,12 @@ def test_lines_of_many_writers_never_mix(pipe: Path, strangers: Strangers, serve
         assert len(line) <= 4096 and os.write(fd, line.encode()) == len(line)
     """
     for child in [strangers.python(writer, str(pipe), str(me)) for me in range(6)]:
-        said(child)
-    told = [(said["me"], said["i"], said["pad"]) for said in server.wait_for(1800)]
-    assert sorted((me, i) for me, i, _ in told) == [(me, i) for me in range(6) for i in range(300)]
-    assert all(pad == chr(97 + me) * len(pad) for me, i, pad in told)
+        output(child)
+    notifications = [(output["me"], output["i"], output["pad"]) for output in server.wait_for(1800)]
+    assert sorted((me, i) for me, i, _ in notifications) == [(me, i) for me in range(6) for i in range(300)]
+    assert all(pad == chr(97 + me) * len(pad) for me, i, pad in notifications)
     for me in range(6):
-        assert [i for who, i, _ in told if who == me] == list(range(300)), "each writer's lines stay in order"
+        assert [i for who, i, _ in notifications if who == me] == list(range(300)), "each writer's lines stay in order"
 
 
 def test_unread_replies_do_not_block_others(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
@@ -80,7 +80,7 @@ def test_unread_replies_do_not_block_others(pipe: Path, strangers: Strangers, se
     stats = server.server.stats()
     assert stats["dropped"] > 300 and stats["sent"] + stats["dropped"] == 500, stats
     # Answers that fit into the pipe are still there for later readers.
-    kept = said(strangers.python(f"""
+    kept = output(strangers.python(f"""
         fd = os.open(where + ".reply", os.O_RDONLY)
         lines = open(fd)
         for _ in range({stats["sent"]}):
@@ -100,7 +100,7 @@ def test_reply_longer_than_the_line_limit_is_an_error_of_the_server(pipe: Path, 
             request.reply("x" * 4096)
         assert "4096" in str(caught.value)
         request.reply("x" * (4096 - len('{"jsonrpc":"2.0","result":"","id":1}\n')))
-        assert len(said(asker)) == 4096
+        assert len(output(asker)) == 4096
 
 
 def test_plain_reader_of_a_pipe_receives_messages_and_calls(pipe: Path, strangers: Strangers) -> None:
@@ -120,7 +120,7 @@ def test_plain_reader_of_a_pipe_receives_messages_and_calls(pipe: Path, stranger
             assert channel.call({"method": "echo", "params": [i]}, timeout=SOON).value == [i]
         with pytest.raises(linkspan.TooLarge):
             channel.send("x" * 4096)
-    assert said(server).splitlines() == ["{'op': 'x'}", "echo", "echo", "echo"]
+    assert output(server).splitlines() == ["{'op': 'x'}", "echo", "echo", "echo"]
 
 
 def test_write_only_pipe_receives_messages(pipe: Path, strangers: Strangers) -> None:
@@ -129,7 +129,7 @@ def test_write_only_pipe_receives_messages(pipe: Path, strangers: Strangers) -> 
     with linkspan.connect(f"fifo:{pipe}", framing="lines", timeout=SOON) as channel:
         for i in range(100):
             channel.send({"number": i})
-    assert [json.loads(line)["number"] for line in said(reader).splitlines()] == list(range(100))
+    assert [json.loads(line)["number"] for line in output(reader).splitlines()] == list(range(100))
 
 
 def test_pipe_without_reader_and_pipe_with_another_reader_are_refused(pipe: Path) -> None:
@@ -159,10 +159,10 @@ def test_raw_bytes_through_a_pipe(pipe: Path, strangers: Strangers) -> None:
     while got < 300_000:
         got += len(listening.recv(timeout=SOON).value)
     assert got == 300_000
-    said(writer)
+    output(writer)
     reader = strangers.bash('head -c 8 "$1.reply"', str(pipe))
     listening.send(b"\1\2\3\4\5\6\7A")
-    assert said(reader) == "\1\2\3\4\5\6\7A"
+    assert output(reader) == "\1\2\3\4\5\6\7A"
     listening.close()
 
 

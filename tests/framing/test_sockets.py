@@ -10,7 +10,7 @@ import pytest
 
 import linkspan
 
-from conftest import SOON, Served, Strangers, said
+from conftest import SOON, Served, Strangers, output
 
 
 @pytest.fixture(params=["unix", "tcp"])
@@ -45,7 +45,7 @@ print(len(json.loads(ask('[{"jsonrpc": "2.0", "method": "sum", "params": [1], "i
 
 def test_client_with_a_socket_and_json_is_served(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
     server = serve(endpoint)
-    lines = said(strangers.python(CLIENT, where(server.endpoint))).splitlines()
+    lines = output(strangers.python(CLIENT, where(server.endpoint))).splitlines()
     assert lines[0] == '{"jsonrpc":"2.0","result":42,"id":"a"}'
     assert lines[1] == '{"jsonrpc":"2.0","result":{"x":[1.5,"é",null]},"id":1.0}'
     assert lines[2] == "no method nope"
@@ -74,7 +74,7 @@ def test_many_clients_at_once_each_get_their_own_answers(endpoint: str, stranger
     print("right")
     """
     children = [strangers.python(client, where(server.endpoint), str(1000 * i)) for i in range(6)]
-    assert [said(child) for child in children] == ["right\n"] * 6
+    assert [output(child) for child in children] == ["right\n"] * 6
 
 
 SERVER = """
@@ -113,7 +113,7 @@ def test_server_with_a_socket_and_json_is_called(endpoint: str, strangers: Stran
         channel.send({"jsonrpc": "2.0", "method": "note"})
         message = channel.recv()
         assert (message.value, message.encoding) == ({"heard": "note"}, "json")
-    assert said(server).splitlines() == [
+    assert output(server).splitlines() == [
         "['id', 'jsonrpc', 'method', 'params']",
         "['id', 'jsonrpc', 'method']",
         "['jsonrpc', 'method']",
@@ -142,7 +142,7 @@ def test_values_that_json_has_no_form_for_are_escaped_both_ways(endpoint: str, s
             channel.send(value)
             back = channel.recv().value
             assert (type(back), back) == (type(value), value)
-    assert len(said(echo).splitlines()) >= len(values)
+    assert len(output(echo).splitlines()) >= len(values)
 
 
 def test_shell_alone_is_served(strangers: Strangers, serve: Callable[..., Served]) -> None:
@@ -154,7 +154,7 @@ def test_shell_alone_is_served(strangers: Strangers, serve: Callable[..., Served
     read -r line <&3
     echo "$line"
     """
-    assert said(strangers.bash(asks, host, port)) == '{"jsonrpc":"2.0","result":42,"id":1}\n'
+    assert output(strangers.bash(asks, host, port)) == '{"jsonrpc":"2.0","result":42,"id":1}\n'
 
 
 def test_page_in_php_is_served(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
@@ -165,7 +165,7 @@ def test_page_in_php_is_served(endpoint: str, strangers: Strangers, serve: Calla
     fwrite($s, json_encode(["jsonrpc" => "2.0", "method" => "echo", "params" => ["é", 7, 7.5], "id" => 1]) . "\\n");
     echo json_encode(json_decode(fgets($s))->result, JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION);
     """
-    assert said(strangers.php(client, where(server.endpoint))) == '["é",7,7.5]'
+    assert output(strangers.php(client, where(server.endpoint))) == '["é",7,7.5]'
 
 
 def test_raw_bytes_arrive_unchanged(endpoint: str, strangers: Strangers) -> None:
@@ -191,7 +191,7 @@ def test_raw_bytes_arrive_unchanged(endpoint: str, strangers: Strangers) -> None
             channel.call(b"x")
         with pytest.raises(linkspan.Unsupported):
             channel.send({"x": 1})
-    assert said(stranger) == "100001\n"
+    assert output(stranger) == "100001\n"
 
 
 def test_unsupported_use_of_plain_framing_is_refused_before_anything_is_created(endpoint: str, tmp_path: Path) -> None:
@@ -217,8 +217,8 @@ def test_connection_cut_within_a_batch_does_not_harm_others(endpoint: str, stran
         s.sendall(b'[{"jsonrpc":"2.0","method":"sum","params":[1],"id":1},{"jsonrpc":"2.0","method":"sum","params":[2],"id":2}]\\n{"jsonrpc":')
         s.close()
     """
-    said(strangers.python(cut, where(server.endpoint)))
-    lines = said(strangers.python(CLIENT, where(server.endpoint))).splitlines()
+    output(strangers.python(cut, where(server.endpoint)))
+    lines = output(strangers.python(CLIENT, where(server.endpoint))).splitlines()
     assert lines[0] == '{"jsonrpc":"2.0","result":42,"id":"a"}'
 
 
@@ -243,7 +243,7 @@ def test_client_reconnects_to_a_restarted_server(endpoint: str, strangers: Stran
         assert channel.call({"method": "who"}).value == first.pid
         with pytest.raises(linkspan.Disconnected):
             channel.call({"method": "end"})
-        said(first)
+        output(first)
         second = strangers.python(once, where(endpoint))
         assert second.stdout is not None and second.stdout.readline() == "listening\n"
         assert channel.call({"method": "who"}).value == second.pid
@@ -268,7 +268,7 @@ def test_two_threads_of_one_server_answer_in_any_order(endpoint: str, strangers:
         second.reply("at once")
         replied.set()
         later.join()
-        assert said(stranger) == "[1, 0]\n"
+        assert output(stranger) == "[1, 0]\n"
 
 
 def test_messages_of_a_sender_that_reads_nothing_arrive(endpoint: str, strangers: Strangers) -> None:
@@ -295,7 +295,7 @@ def test_messages_of_a_sender_that_reads_nothing_arrive(endpoint: str, strangers
     server.stdin.write("go on\n")
     server.stdin.flush()
     closing.join()
-    assert said(server) == "1000003\n"
+    assert output(server) == "1000003\n"
 
 
 def test_shell_receives_published_lines(strangers: Strangers) -> None:
@@ -313,7 +313,7 @@ def test_shell_receives_published_lines(strangers: Strangers) -> None:
         assert listener.stdout.readline() == "heard\n"
         readings.send({"celsius": 21.6})
         readings.send({"celsius": 21.7})
-        assert said(listener) == '{"celsius":21.6}\n{"celsius":21.7}\n'
+        assert output(listener) == '{"celsius":21.6}\n{"celsius":21.7}\n'
 
 
 def test_line_without_its_end_is_discarded(strangers: Strangers) -> None:
@@ -346,7 +346,7 @@ def test_one_server_receives_raw_bytes_of_many_clients(strangers: Strangers, tmp
     path = str(tmp_path / "raw.sock")
     with linkspan.serve(f"unix:{path}", framing="raw") as server:
         for word in ("one", "two"):
-            said(strangers.python("s = connect(where); s.sendall(sys.argv[2].encode()); s.close()", path, word))
+            output(strangers.python("s = connect(where); s.sendall(sys.argv[2].encode()); s.close()", path, word))
         pieces = [server.next(timeout=SOON) for _ in range(2)]
         assert sorted(piece.value for piece in pieces) == [b"one", b"two"]
         assert not any(piece.wants_reply for piece in pieces)

@@ -243,23 +243,23 @@ def close_at_once(name: str) -> None:
     things.pop(name).close(timeout=0)
 
 
-def obey(order: dict[str, Any], said: threading.Lock) -> None:
+def obey(order: dict[str, Any], printing: threading.Lock) -> None:
     try:
         answer = {"gave": globals()[order["do"]](*order["with"], **order["and"])}
     except linkspan.Error as error:
         answer = {"error": type(error).__name__, "text": str(error)}
     except Exception as error:  # noqa: BLE001 - the test hears of it
         answer = {"error": type(error).__name__, "text": repr(error)}
-    with said:
+    with printing:
         # A hostile peer may have sent a value that JSON has no form for.
         print(json.dumps({"id": order["id"], **answer}, default=repr), flush=True)
 
 
 def main() -> None:
-    said = threading.Lock()
+    printing = threading.Lock()
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
-        threading.Thread(target=obey, args=(json.loads(line), said), daemon=True).start()
+        threading.Thread(target=obey, args=(json.loads(line), printing), daemon=True).start()
 
 
 main()

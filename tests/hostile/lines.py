@@ -9,8 +9,8 @@ CALL = b'{"jsonrpc":"2.0","method":"echo","params":[1],"id":1}\n'
 
 def request(**members: str) -> bytes:
     """A request with the members as given."""
-    said = {"jsonrpc": '"2.0"', "method": '"echo"', "params": "[1]", "id": "1", **members}
-    return ("{" + ",".join(f'"{key}":{value}' for key, value in said.items()) + "}\n").encode()
+    members = {"jsonrpc": '"2.0"', "method": '"echo"', "params": "[1]", "id": "1", **members}
+    return ("{" + ",".join(f'"{key}":{value}' for key, value in members.items()) + "}\n").encode()
 
 
 def whole() -> Iterator[tuple[str, bytes]]:

@@ -223,7 +223,7 @@ class Honest:
         for server, client in ((0, HONEST), (HONEST, 0)):
             endpoint = f"{transport}:{name}{server}"
             serving = self.start(server, "recv", endpoint, "--count", "1", "--reply", '"yes"', "--json", "--timeout", "30")
-            code, said = self.run(client, "call", endpoint, '"question"', "--json", "--timeout", "30")
-            assert (code, said.strip()) == (0, '"yes"'), f"{endpoint}: {said}"
-            code, said = self.outcome(serving)
-            assert (code, said.strip()) == (0, '"question"'), f"{endpoint}: {said}"
+            code, output = self.run(client, "call", endpoint, '"question"', "--json", "--timeout", "30")
+            assert (code, output.strip()) == (0, '"yes"'), f"{endpoint}: {output}"
+            code, output = self.outcome(serving)
+            assert (code, output.strip()) == (0, '"question"'), f"{endpoint}: {output}"

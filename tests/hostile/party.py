@@ -88,9 +88,9 @@ class Party:
         self.counted: dict[str, int] = {}
         assert self.process.stdout is not None
         assert json.loads(next_line(self.process.stdout, "an honest program that is ready", SOON)) == {"ready": True}
-        threading.Thread(target=self._hear, daemon=True).start()
+        threading.Thread(target=self._receive, daemon=True).start()
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             answer = json.loads(line)

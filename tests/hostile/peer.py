@@ -77,8 +77,8 @@ def meet(transport: str, directory: Path, endpoint: str, pattern: str, **more: A
     if pattern == "publish":
         return Link(shared_memory.Subscriber(path), {})
     own = shared_memory.Offer()
-    said = stranger.hello(pattern, own.session, **more)
-    return link_of(Meddler(own, *shared_memory.introduce(path, said, own.descriptors)))
+    hello = stranger.hello(pattern, own.session, **more)
+    return link_of(Meddler(own, *shared_memory.introduce(path, hello, own.descriptors)))
 
 
 def offer(magic: bytes, session: int, ring: int = 64 << 10) -> list[int]:
@@ -186,10 +186,10 @@ class Host:
         self.listens = True
 
     def accept(self, pattern: str, **more: Any) -> Link:
-        s, hello, descriptors = self.hear()
+        s, hello, descriptors = self.next_client()
         return self.answer(s, hello, descriptors, pattern, **more)
 
-    def hear(self) -> tuple[socket.socket, dict[str, Any], list[int]]:
+    def next_client(self) -> tuple[socket.socket, dict[str, Any], list[int]]:
         """Returns the next client and its hello; queries are answered."""
         while True:
             s, _ = self.listener.socket.accept()
@@ -206,8 +206,8 @@ class Host:
             stream.put(stranger.hello(pattern, stranger.random(), first=1, **more))
             return Link(stream, theirs)
         own = shared_memory.Offer()
-        said = stranger.hello(pattern, own.session, first=1, **more)
-        socket.send_fds(s, [said.to_bytes()], own.descriptors)
+        hello_frame = stranger.hello(pattern, own.session, first=1, **more)
+        socket.send_fds(s, [hello_frame.to_bytes()], own.descriptors)
         return link_of(Meddler(own, s, theirs, descriptors))
 
     def hide(self) -> None:
@@ -239,10 +239,10 @@ class TcpHost(Host):
                 shown = stranger.proof(self.token, b"listener", self.address, theirs, ours)
                 stream.put(Frame(stranger.HELLO, body=ours + shown))
                 assert stream.get().body == stranger.proof(self.token, b"caller  ", self.address, theirs, ours)
-                said = stranger.answered(stream.get())
+                answer = stranger.answered(stream.get())
                 stream.put(stranger.hello(pattern, stranger.random(), first=1, **more))
                 stream.checked = True
-                return Link(stream, said)
+                return Link(stream, answer)
             s.close()
 
     def hide(self) -> None:
@@ -270,9 +270,9 @@ class Pulpit(Host):
 
     def admit(self, **more: Any) -> dict[str, Any]:
         """Admits a subscriber."""
-        s, theirs, descriptors = self.hear()
-        said = stranger.hello("publish", self.session, first=1, **more)
-        socket.send_fds(s, [said.to_bytes()], [self.file])
+        s, theirs, descriptors = self.next_client()
+        hello_frame = stranger.hello("publish", self.session, first=1, **more)
+        socket.send_fds(s, [hello_frame.to_bytes()], [self.file])
         self.subscribers.append((s, descriptors))
         return theirs
 

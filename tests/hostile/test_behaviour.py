@@ -35,21 +35,21 @@ def client(scene: Scene, **more: object) -> Link:
 @contextmanager
 def child(does: Callable[[], None]) -> Iterator[int]:
     """Starts a process that does this and then waits to be killed."""
-    told, tell = os.pipe()
+    ready, write_ready = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             does()
-            os.write(tell, b"x")
+            os.write(write_ready, b"x")
             signal.pause()
         finally:
             os._exit(1)
-    os.close(tell)
+    os.close(write_ready)
     try:
-        assert os.read(told, 1) == b"x", "the hostile process did not come so far"
+        assert os.read(ready, 1) == b"x", "the hostile process did not come so far"
         yield pid
     finally:
-        os.close(told)
+        os.close(ready)
         os.kill(pid, signal.SIGKILL)
         os.kill(pid, signal.SIGCONT)
         os.waitpid(pid, 0)
@@ -147,8 +147,8 @@ def test_client_floods(scene: Scenes, transport: str, pattern: str) -> None:
                     continue
                 numbers = range(link.sequence + 1, link.sequence + 200)
                 link.sequence += 200
-                said = b"".join(frame._replace(sequence=n).to_bytes(link.stream.checked) for n in numbers)
-                if put_bytes(link, said) != ENDED:
+                data = b"".join(frame._replace(sequence=n).to_bytes(link.stream.checked) for n in numbers)
+                if put_bytes(link, data) != ENDED:
                     continue
             hang_up(link)
             link = client(honest)
@@ -330,7 +330,7 @@ def test_server_closes_every_connection(scene: Scenes, transport: str) -> None:
         hung_up = 0
         while not coming.done():
             try:
-                s, _, descriptors = host.hear()
+                s, _, descriptors = host.next_client()
             except TimeoutError:
                 continue
             hung_up += 1

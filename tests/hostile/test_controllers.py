@@ -72,7 +72,7 @@ def judged(honest: Controlled) -> Iterator[None]:
     honest.check()
 
 
-def say(link: Link, kind: int, value: Any) -> None:
+def send(link: Link, kind: int, value: Any) -> None:
     with ignoring_its_end():
         link.send_body(kind, JSON, json.dumps(value).encode())
 
@@ -84,9 +84,9 @@ def introduction(name: str, **more: Any) -> Map:
     }  # fmt: skip
 
 
-def service(honest: Controlled, **said: Any) -> Link:
+def service(honest: Controlled, **members: Any) -> Link:
     link = honest.meet("service")
-    say(link, EVENT, introduction(**{"name": "hostile/service", **said}))
+    send(link, EVENT, introduction(**{"name": "hostile/service", **members}))
     return link
 
 
@@ -101,8 +101,8 @@ def test_service_sends_malformed_introductions(honest: Controlled, key: str) -> 
 def test_service_takes_the_name_of_another(honest: Controlled) -> None:
     links = [service(honest, name="lab/honest", epoch=epoch) for epoch in (0, 1, TOP - 1)]
     for link in links:
-        say(link, EVENT, {"what": "report", "state": "STOPPED", "since": {"$time": "2026-01-01T00:00:00Z"}, "steps": 1})
-        say(link, EVENT, {"what": "bye", "state": "STOPPED"})
+        send(link, EVENT, {"what": "report", "state": "STOPPED", "since": {"$time": "2026-01-01T00:00:00Z"}, "steps": 1})
+        send(link, EVENT, {"what": "bye", "state": "STOPPED"})
     honest.work()
     for link in links:
         hang_up(link)
@@ -114,12 +114,12 @@ def test_service_answers_commands_of_others(honest: Controlled) -> None:
     for n in range(200):
         for outcome in ("ACCEPTED", "DONE", "FAILED", "REJECTED", "dancing"):
             answer = {"id": f"{n}", "outcome": outcome, "state": "READY", "value": n}
-            say(link, EVENT, {"what": "answer", "answer": answer})
+            send(link, EVENT, {"what": "answer", "answer": answer})
         if n % 50 == 0:
             honest.work(1)
     for answer in BAD:
-        say(link, EVENT, {"what": "answer", "answer": answer})
-        say(link, EVENT, {"what": "answer", "answer": {"id": answer, "outcome": answer, "error": answer}})
+        send(link, EVENT, {"what": "answer", "answer": answer})
+        send(link, EVENT, {"what": "answer", "answer": {"id": answer, "outcome": answer, "error": answer}})
     honest.work()
     hang_up(link)
 
@@ -129,8 +129,8 @@ def test_service_floods_with_reports_and_logs(honest: Controlled) -> None:
     report = {"what": "report", "state": "RUNNING", "since": {"$time": "2026-01-01T00:00:00Z"}, "steps": 1, "reason": "x" * 1000}
     line = {"at": {"$time": "2026-01-01T00:00:00Z"}, "level": "info", "text": "\x1b[2J" + "x" * 1000}
     for n in range(300):
-        say(link, EVENT, {**report, "steps": n})
-        say(link, EVENT, {"what": "log", "lines": [line] * 100})
+        send(link, EVENT, {**report, "steps": n})
+        send(link, EVENT, {"what": "log", "lines": [line] * 100})
         if n % 50 == 0:
             honest.work(1)
     hang_up(link)
@@ -142,7 +142,7 @@ def test_service_never_answers_its_commands(honest: Controlled) -> None:
     client = honest.meet("controller")
     for n in range(50):
         command = {"what": "command", "service": "hostile/mute", "id": f"mute-{n}", "command": "dance", "within": 0.2}
-        say(client, REQUEST, command)
+        send(client, REQUEST, command)
     honest.work()
     hang_up(link)
     hang_up(client)
@@ -164,7 +164,7 @@ def test_client_sends_malformed_requests(honest: Controlled) -> None:
     for what in ("services", "status", "command", "answer", "log", "forget", "stats", "watch", "what?"):
         for key in good:
             for value in BAD:
-                say(client, REQUEST, {"what": what, **good, key: value})
+                send(client, REQUEST, {"what": what, **good, key: value})
                 while looks(client, 0) == "answered":
                     with ignoring_its_end():
                         client.receive()
@@ -179,9 +179,9 @@ def test_client_reuses_ids_of_others(honest: Controlled) -> None:
     clients = [honest.meet("controller") for _ in range(3)]
     for n in range(60):
         for client in clients:
-            say(client, REQUEST, {"what": "command", "service": "lab/honest", "id": "same", "command": ["GET_DATA", "STATUS", "no"][n % 3]})
-            say(client, REQUEST, {"what": "answer", "service": "lab/honest", "id": "same"})
-            say(client, REQUEST, {"what": "forget", "service": "lab/honest"})
+            send(client, REQUEST, {"what": "command", "service": "lab/honest", "id": "same", "command": ["GET_DATA", "STATUS", "no"][n % 3]})
+            send(client, REQUEST, {"what": "answer", "service": "lab/honest", "id": "same"})
+            send(client, REQUEST, {"what": "forget", "service": "lab/honest"})
             while looks(client, 0) == "answered":
                 with ignoring_its_end():
                     client.receive()
@@ -194,9 +194,9 @@ def test_client_reuses_ids_of_others(honest: Controlled) -> None:
 def test_client_watches_everything_and_reads_nothing(honest: Controlled) -> None:
     clients = [honest.meet("controller") for _ in range(10)]
     for client in clients:
-        say(client, EVENT, {"what": "watch", "services": [], "data_every": 0.01})
+        send(client, EVENT, {"what": "watch", "services": [], "data_every": 0.01})
         for value in BAD:
-            say(client, EVENT, {"what": "watch", "services": value, "data_every": value})
+            send(client, EVENT, {"what": "watch", "services": value, "data_every": value})
     for _ in range(5):
         honest.work()
     for client in clients:
@@ -205,17 +205,17 @@ def test_client_watches_everything_and_reads_nothing(honest: Controlled) -> None
 
 @pytest.mark.parametrize("pattern", ["service", "controller"])
 def test_peer_sends_invalid_messages(honest: Controlled, pattern: str) -> None:
-    for n, (_, said) in enumerate(frames.misplaced(1)):
+    for n, (_, frames_sent) in enumerate(frames.misplaced(1)):
         link = honest.meet(pattern)
-        put_bytes(link, b"".join(frame.to_bytes() for frame in said))
+        put_bytes(link, b"".join(frame.to_bytes() for frame in frames_sent))
         if n % 10 == 0:
             honest.work(1)
         hang_up(link)
     for kind in (COMMAND, EVENT, REPLY, ERROR, REQUEST):
         link = honest.meet(pattern)
         for value in BAD:
-            say(link, kind, value)
-            say(link, kind, {"what": value})
+            send(link, kind, value)
+            send(link, kind, {"what": value})
         hang_up(link)
 
 
@@ -223,7 +223,7 @@ def test_peer_sends_mutated_messages(honest: Controlled, chance: Random) -> None
     for n in range(100 * EFFORT):
         link = honest.meet(chance.choice(["service", "controller"]))
         if chance.randrange(2):
-            say(link, EVENT, introduction(f"hostile/{n % 7}"))
+            send(link, EVENT, introduction(f"hostile/{n % 7}"))
         put_bytes(link, frames.scramble(chance, 2))
         hang_up(link)
         if n % 25 == 0:

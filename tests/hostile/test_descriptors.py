@@ -213,9 +213,9 @@ def try_all(honest: Scene, pattern: str, transport: str) -> None:
     for n, (name, descriptors) in enumerate(sets(magic, session)):
         s = stranger.socket_at(path, socket.socket.connect)
         sockets.append(s)
-        said = stranger.hello(pattern, session, client_id=f"hostile-{n}")
+        hello = stranger.hello(pattern, session, client_id=f"hostile-{n}")
         try:
-            socket.send_fds(s, [said.to_bytes()], descriptors)
+            socket.send_fds(s, [hello.to_bytes()], descriptors)
             assert select.select([s], [], [], SOON)[0], f"no answer to {name}"
         except OSError:
             continue  # The kernel refuses it, if it supports that.
@@ -250,7 +250,7 @@ def test_listener_passes_descriptors_of_every_kind(scene: Scenes, pattern: str) 
                 coming = honest.guest.begin("subscribe", "hostile", name, timeout=SOON)
             else:
                 coming = honest.guest.begin("connect", "hostile", name, timeout=0.3)
-            s, _, theirs = host.hear()
+            s, _, theirs = host.next_client()
             host.hide()
             with ignoring_its_end():
                 socket.send_fds(s, [stranger.hello(pattern, session, first=1).to_bytes()], descriptors)

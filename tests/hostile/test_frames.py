@@ -21,12 +21,12 @@ def client(scene: Scene) -> Link:
     return meet(scene.transport, scene.directory, scene.endpoint, scene.pattern)
 
 
-def put_frames(link: Link, said: list[Frame]) -> None:
+def put_frames(link: Link, frames_sent: list[Frame]) -> None:
     if not isinstance(link.stream, Meddler):
-        put_bytes(link, b"".join(frame.to_bytes(link.stream.checked) for frame in said))
+        put_bytes(link, b"".join(frame.to_bytes(link.stream.checked) for frame in frames_sent))
         return
     with ignoring_its_end():
-        for frame in said:
+        for frame in frames_sent:
             link.stream.put(frame)
 
 
@@ -49,9 +49,9 @@ def test_client_flips_each_bit_of_a_header(scene: Scenes, chance: Random, transp
 def test_client_sends_invalid_frames(scene: Scenes, transport: str, pattern: str) -> None:
     honest = scene(transport, pattern)
     with honest.judged():
-        for _, said in frames.misplaced(1):
+        for _, frames_sent in frames.misplaced(1):
             link = client(honest)
-            put_frames(link, said)
+            put_frames(link, frames_sent)
             looks(link, 0.003)
             honest.work(1)
             hang_up(link)
@@ -123,9 +123,9 @@ def test_server_sends_invalid_frames(
 ) -> None:
     honest = scene(transport, pattern)
     with honest.judged():
-        for _, said in frames.misplaced(1):
+        for _, frames_sent in frames.misplaced(1):
             link = victim(honest)
-            put_frames(link, said)
+            put_frames(link, frames_sent)
             use(honest)
             honest.work(1)
             part(honest, link)
@@ -151,7 +151,7 @@ def test_server_sends_mutated_frames(
 def test_publisher_sends_invalid_frames(scene: Scenes, transport: str) -> None:
     honest = scene(transport, "publish")
     with honest.judged():
-        for _, said in frames.misplaced(1):
+        for _, frames_sent in frames.misplaced(1):
             host = host_at(transport, honest.directory, "hostile/publisher")
             # A subscriber connects when it is made.
             coming = honest.guest.begin("subscribe", "hostile", host.endpoint, timeout=SOON)
@@ -159,7 +159,7 @@ def test_publisher_sends_invalid_frames(scene: Scenes, transport: str) -> None:
             coming.result(SOON)
             reading = honest.guest.begin("drain", "hostile", 1, 1)
             host.hide()
-            put_frames(link, said)
+            put_frames(link, frames_sent)
             put_frames(link, [Frame(DATA, stranger.CBOR, 0, 1 << 62, 0, 0, b"", b"\x01")])
             reading.result(SOON)
             honest.work(1)

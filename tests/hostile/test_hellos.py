@@ -74,7 +74,7 @@ def put_with_memory(s: socket.socket, frame: Frame, magic: bytes) -> None:
         os.close(fd)
 
 
-def say(scene: Scene, frame: Frame) -> None:
+def send(scene: Scene, frame: Frame) -> None:
     stream = reach(scene)
     with ignoring_its_end():
         if scene.transport == "shm":
@@ -92,13 +92,13 @@ def test_client_sends_each_key_of_the_hello_in_each_wrong_form(scene: Scenes, ch
     with honest.judged():
         for n, key in enumerate(KEYS):
             for value in some(chance, WRONG, 8):
-                say(honest, spoilt(pattern, **{key: value}))
+                send(honest, spoilt(pattern, **{key: value}))
             good = stranger.decode(stranger.hello(pattern, stranger.random()).body)
             good.pop(key, None)
-            say(honest, Frame(HELLO, CBOR, body=encode(good)))
+            send(honest, Frame(HELLO, CBOR, body=encode(good)))
             honest.work(1)
         for claim in CLAIMS:
-            say(honest, spoilt(pattern, **claim))
+            send(honest, spoilt(pattern, **claim))
         honest.work()
 
 
@@ -108,9 +108,9 @@ def test_client_sends_invalid_hellos(scene: Scenes, transport: str) -> None:
     with honest.judged():
         for body in bodies():
             for encoding in range(5):
-                say(honest, Frame(HELLO, encoding, body=body))
+                send(honest, Frame(HELLO, encoding, body=body))
         for kind in range(10):
-            say(honest, stranger.hello("request", 4711)._replace(kind=kind, sequence=TOP - 1, correlation=TOP - 1))
+            send(honest, stranger.hello("request", 4711)._replace(kind=kind, sequence=TOP - 1, correlation=TOP - 1))
         honest.work()
 
 
@@ -152,17 +152,17 @@ def test_listener_replies_with_invalid_hellos(scene: Scenes, transport: str, pat
     answers = [spoilt(pattern, **{key: value}) for key in KEYS for value in WRONG[::3]]
     answers += [spoilt(pattern, **claim) for claim in CLAIMS]
     answers += [Frame(HELLO, CBOR, body=body) for body in list(bodies())[::4]]
-    for said in ({}, {"code": 0, "text": "x"}, {"code": 119, "text": "x"}, {"code": TOP - 1, "text": None}, {"code": 106, "text": "\x1b[2J" * 3000}):
-        answers.append(Frame(stranger.ERROR, CBOR, body=encode(said)))
+    for fields in ({}, {"code": 0, "text": "x"}, {"code": 119, "text": "x"}, {"code": TOP - 1, "text": None}, {"code": 106, "text": "\x1b[2J" * 3000}):
+        answers.append(Frame(stranger.ERROR, CBOR, body=encode(fields)))
     if EFFORT == 1:
         answers = answers[::4]
     host = Host(honest.directory, name)
     host.listener.socket.settimeout(0.2)
     ended = threading.Event()
-    answer, told = answers[0], 0
+    answer, answered = answers[0], 0
 
     def serve() -> None:
-        nonlocal told
+        nonlocal answered
         while not ended.is_set():
             try:
                 s, _ = host.listener.socket.accept()
@@ -174,7 +174,7 @@ def test_listener_replies_with_invalid_hellos(scene: Scenes, transport: str, pat
                     put_with_memory(s, answer, b"LINKPUB1" if pattern == "publish" else b"LINKSHM1")
                 else:
                     s.sendall(answer.to_bytes())
-                told += 1
+                answered += 1
                 for fd in descriptors:
                     os.close(fd)
 
@@ -192,7 +192,7 @@ def test_listener_replies_with_invalid_hellos(scene: Scenes, transport: str, pat
         ended.set()
         serving.join(SOON)
         host.close()
-        assert told >= len(answers)
+        assert answered >= len(answers)
         honest.work()
 
 
@@ -204,7 +204,7 @@ def test_client_sends_mutated_hellos(scene: Scenes, chance: Random, transport: s
             body = bytearray(stranger.hello("channel", stranger.random(), client_id="x").body)
             for _ in range(chance.randrange(1, 4)):
                 body[chance.randrange(len(body))] = chance.randrange(256)
-            say(honest, Frame(HELLO, CBOR, body=bytes(body)))
+            send(honest, Frame(HELLO, CBOR, body=bytes(body)))
             if n % 16 == 0:
                 honest.work(1)
 
@@ -225,8 +225,8 @@ def test_listings_show_no_control_characters_of_others(scene: Scenes, linkspan: 
             with ignoring_its_end(), s:
                 shared_memory.receive_with_descriptors(s)
                 state = {"encoding": "\x1b]0;owned\x07", "messages": 1, "peers": 1, "waiting": 0}
-                said = stranger.hello("request", 4711, title="\x1b[2J\x07\r\n\x9b31mroot", state=state, client_id="\x1b[1A")
-                s.sendall(said.to_bytes())
+                hello = stranger.hello("request", 4711, title="\x1b[2J\x07\r\n\x9b31mroot", state=state, client_id="\x1b[1A")
+                s.sendall(hello.to_bytes())
 
     serving = threading.Thread(target=serve, daemon=True)
     serving.start()

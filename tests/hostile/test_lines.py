@@ -66,9 +66,9 @@ def honest(request: pytest.FixtureRequest, run: Path, party: Callable[..., Party
 def test_client_sends_invalid_lines(honest: Lines) -> None:
     # A line of 10 MB, its values, and the answer that quotes it.
     with honest.judged(SPARE_MEMORY + (100 << 10)):
-        for n, (_, said) in enumerate(lines.whole()):
+        for n, (_, text) in enumerate(lines.whole()):
             s = honest.meet()
-            put(s, said + lines.CALL)
+            put(s, text + lines.CALL)
             if n % 4 == 0:
                 honest.work(1)
             s.close()
@@ -77,10 +77,10 @@ def test_client_sends_invalid_lines(honest: Lines) -> None:
 def test_clients_never_finish_a_line(honest: Lines) -> None:
     with honest.judged(SPARE_MEMORY + (64 << 10)):
         callers = []
-        for _, said in lines.halves():
+        for _, text in lines.halves():
             for _ in range(2):
                 callers.append(s := honest.meet())
-                put(s, said)
+                put(s, text)
         honest.work()
         honest.newcomer()
         for s in callers:
@@ -156,11 +156,11 @@ def test_server_sends_invalid_lines(honest: Lines, ends: bool, tmp_path_factory:
         listener.listen()
         endpoint = f"unix:{name}"
     with listener, honest.judged(SPARE_MEMORY + (100 << 10)):
-        for n, (what, said) in enumerate([*lines.whole(), *lines.halves()]):
+        for n, (what, text) in enumerate([*lines.whole(), *lines.halves()]):
             coming = honest.guest.begin("connect", "hostile", endpoint, timeout=SOON, **LINES)
             s, _ = listener.accept()
             coming.result(SOON)
-            put(s, said)
+            put(s, text)
             if ends:
                 s.close()
             for order in (("call", "hostile", {"method": "m"}, 0.02), ("recv", "hostile", 0.02), ("try_recv", "hostile")):

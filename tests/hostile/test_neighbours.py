@@ -273,8 +273,8 @@ def test_outsider_has_no_access(folder: Path, honest: Honest, before: Snapshot) 
 
     neighbour.done_as(OUTSIDER, [], attack)
     assert not list(reached.iterdir())
-    code, said = honest.run(OUTSIDER, "ls")
-    assert "lab/kept" not in said, (code, said)
+    code, output = honest.run(OUTSIDER, "ls")
+    assert "lab/kept" not in output, (code, output)
     assert honest.run(HONEST, "send", "unix:lab/kept", "7", "--timeout", "30")[0] == 0
     assert honest.outcome(serving) == (0, "7\n")
     left = set(os.listdir(folder / "run")) - was - {"lab@kept.unix"}

@@ -90,9 +90,9 @@ def pipes(scene: Scenes) -> Pipes:
 
 def test_client_of_pipes_sends_invalid_frames(pipes: Pipes) -> None:
     with pipes.honest.judged():
-        for n, (_, said) in enumerate(frames.misplaced(1)):
+        for n, (_, frames_sent) in enumerate(frames.misplaced(1)):
             link = pipes.meet()
-            put(link, b"".join(frame.to_bytes(True) for frame in said))
+            put(link, b"".join(frame.to_bytes(True) for frame in frames_sent))
             hang_up(link)
             if n % 8 == 0:
                 pipes.honest.work(1)
@@ -153,7 +153,7 @@ def test_writers_of_a_mailslot_send_invalid_frames(scene: Scenes, chance: Random
                 honest.guest.numbered("sends", "slot", 1, SOON)
             count += 1
 
-        bad = [b"".join(frame.to_bytes() for frame in said) for _, said in frames.misplaced(1)]
+        bad = [b"".join(frame.to_bytes() for frame in frames_sent) for _, frames_sent in frames.misplaced(1)]
         bad += [data for _, data in frames.fields(DATA, 1)]
         bad += [frames.scramble(chance, 1) for _ in range(100 * EFFORT)]
         bad += [b"", b"x", bytes(64), bytes(100_000)]

@@ -45,8 +45,8 @@ def test_each_peer_detects_a_difference(language: str, way: str, peers, runtime,
     cases = json.loads(vectors["values"].read_text(encoding="utf-8"))[:3]
     case = Case(language, language, way, "json", "difference")
     file = tmp_path / "vectors.json"
-    for name, said in (("false", "f4"), ("changed", "f5")):
-        cases[2] |= {"name": name, "cbor": said}
+    for name, output in (("false", "f4"), ("changed", "f5")):
+        cases[2] |= {"name": name, "cbor": output}
         file.write_text(json.dumps(cases), encoding="utf-8")
         if name == "changed":
             with pytest.raises(AssertionError, match="changed|2: it was not heard"):

@@ -159,8 +159,8 @@ def test_compiler_refuses_an_object_of_another_kind(compiler, language, tmp_path
     if language == "c":
         words.insert(1, "-Werror=incompatible-pointer-types")
     done = subprocess.run(words, capture_output=True, text=True, timeout=DEADLINE)
-    told = {int(line) for line in re.findall(rf"^{re.escape(str(source))}:(\d+):\d+: error:", done.stderr, re.M)}
-    assert told == refused, done.stderr[:2000]
+    reported = {int(line) for line in re.findall(rf"^{re.escape(str(source))}:(\d+):\d+: error:", done.stderr, re.M)}
+    assert reported == refused, done.stderr[:2000]
 
 
 def test_large_arrays_use_hardly_any_new_pages(tmp_path, environment):

@@ -50,8 +50,8 @@ def test_program_without_features_sends_and_receives(small: Path, tmp_path: Path
     with subprocess.Popen([small, "recv", endpoint, "--json"], env=env, stdout=subprocess.PIPE, text=True) as receiver:
         sent = subprocess.run([small, "send", endpoint, '{"n": 7}'], env=env, capture_output=True, text=True, timeout=PATIENCE)
         assert sent.returncode == 0, sent.stderr
-        said, _ = receiver.communicate(timeout=PATIENCE)
-    assert (receiver.returncode, said) == (0, '{"n":7}\n')
+        output, _ = receiver.communicate(timeout=PATIENCE)
+    assert (receiver.returncode, output) == (0, '{"n":7}\n')
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_program_without_features_sends_and_receives(small: Path, tmp_path: Path
 )
 def test_program_without_features_names_the_missing_feature(small: Path, tmp_path: Path, command: list[str], feature: str) -> None:
     (tmp_path / "run").mkdir(mode=0o700)
-    said = subprocess.run([small, *command], env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE)
-    assert said.returncode == 1, said
-    assert "Unsupported" in said.stderr and re.search(rf"features? {feature}\b", said.stderr), said.stderr
+    output = subprocess.run([small, *command], env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE)
+    assert output.returncode == 1, output
+    assert "Unsupported" in output.stderr and re.search(rf"features? {feature}\b", output.stderr), output.stderr
 
 
 @pytest.mark.parametrize(("engine", "other", "words"), [
@@ -81,6 +81,6 @@ def test_bridge_with_one_engine_names_the_feature_of_the_other(tmp_path: Path, e
     cargo("build", engine, package="linkspan-bridge")
     (tmp_path / "run").mkdir(mode=0o700)
     command = [TARGET / "debug/linkspan-bridge", "--import", "lab/*", *words]
-    said = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE)
-    assert said.returncode == 1, said
-    assert "Unsupported" in said.stderr and f"--features {other}" in said.stderr, said.stderr
+    output = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE)
+    assert output.returncode == 1, output
+    assert "Unsupported" in output.stderr and f"--features {other}" in output.stderr, output.stderr

@@ -34,8 +34,8 @@ def test_page_commands_build_and_run_its_programs(page, times, tmp_path, environ
     (stubs / "make").chmod(0o755)
     path = f"{stubs}:{ROOT / '.venv/bin'}:{os.environ['PATH']}"
     # Only the page gives the paths. CMake runs the system's make.
-    told = ("PKG_CONFIG_PATH", "LD_LIBRARY_PATH")
-    env = {k: v for k, v in environment.items() if k not in told} | {"HOME": str(home), "PATH": path}
+    variables = ("PKG_CONFIG_PATH", "LD_LIBRARY_PATH")
+    env = {k: v for k, v in environment.items() if k not in variables} | {"HOME": str(home), "PATH": path}
     printed = ""
     for block in BLOCK.finditer((ROOT / f"docs/{page}.md").read_text()):
         if block["kind"] != "sh":

@@ -268,13 +268,13 @@ static void publish(const char *endpoint, const char *encoding, const char *vect
 static void subscribe(const char *endpoint, const char *encoding, const char *vectors) {
     const linkspan_options options = options_of(encoding);
     size_t count;
-    linkspan_message *cases = read_vectors(vectors, &count), *heard;
+    linkspan_message *cases = read_vectors(vectors, &count), *received;
     linkspan_subscriber *subscriber;
     need(linkspan_subscriber_new(endpoint, &options, &subscriber), "subscribe");
     for (size_t i = 0; i < count; i++) {
-        need(linkspan_subscriber_recv(subscriber, LINKSPAN_DEFAULT, &heard), "recv");
-        same_value(cases, i, heard);
-        linkspan_message_release(heard);
+        need(linkspan_subscriber_recv(subscriber, LINKSPAN_DEFAULT, &received), "recv");
+        same_value(cases, i, received);
+        linkspan_message_release(received);
         puts("heard");
         fflush(stdout);
     }

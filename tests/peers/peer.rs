@@ -135,13 +135,13 @@ fn receive(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
 fn publish(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
     let all = read(vectors, encoding)?;
     let publisher = Publisher::new(endpoint, &options(encoding)?)?;
-    let mut heard = std::io::stdin().lock().lines();
+    let mut answers = std::io::stdin().lock().lines();
     for (i, (name, value, _)) in all.iter().enumerate() {
         publisher.send(value)?;
         if i == 0 {
             println!("ready");
         }
-        match heard.next() {
+        match answers.next() {
             Some(Ok(line)) if line == "heard" => {}
             other => {
                 println!("{name}: it was not heard: {other:?}");

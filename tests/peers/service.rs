@@ -22,13 +22,13 @@ struct Counter {
 impl Counter {
     /// Is at it for so long, unless it is told to give up.
     fn dawdle(&self, seconds: f64) -> Result<Value> {
-        let (flag, told) = &*self.given_up;
+        let (flag, changed) = &*self.given_up;
         let mut given_up = flag.lock().unwrap_or_else(PoisonError::into_inner);
         *given_up = false;
         println!("dawdling");
         let long = Duration::from_secs_f64(seconds);
         let (given_up, _) =
-            told.wait_timeout_while(given_up, long, |up| !*up).unwrap_or_else(PoisonError::into_inner);
+            changed.wait_timeout_while(given_up, long, |up| !*up).unwrap_or_else(PoisonError::into_inner);
         if *given_up {
             return Err(Error::new(ErrorKind::Cancelled, "dawdling was given up"));
         }

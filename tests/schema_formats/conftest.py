@@ -34,9 +34,9 @@ class Exported:
     out: bytes
     notes: list[str]
 
-    def explains(self, told: str) -> bool:
+    def explains(self, text: str) -> bool:
         """Whether a line on standard error contains this."""
-        return any(told in note for note in self.notes)
+        return any(text in note for note in self.notes)
 
 
 def verdicts(cases: list[Case]) -> tuple[int, int]:

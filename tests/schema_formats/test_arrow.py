@@ -66,7 +66,7 @@ def hold(exported, cases) -> tuple[int, int, int]:
             narrower += 1
         elif not case.valid and error is None:
             ours = f"{case.error}, at path {case.path}"
-            assert any(exported.explains(said) and found in ours for said, found in LOOSER.items()), case
+            assert any(exported.explains(text) and found in ours for text, found in LOOSER.items()), case
         accepted += case.valid and error is None
         refused += not case.valid
     return accepted, refused, narrower
@@ -210,7 +210,7 @@ def nanoseconds(text: str) -> int:
 
 def described(of: pa.BaseExtensionType) -> dict[str, Any]:
     """The metadata of a tensor type, which pyarrow only prints."""
-    return {name: json.loads(told) for name, told in re.findall(r"(\w+)=(\[[^]]*\])", str(of))}
+    return {name: json.loads(text) for name, text in re.findall(r"(\w+)=(\[[^]]*\])", str(of))}
 
 
 def tensor(field: pa.Field, array: dict[str, Any]) -> Any:
@@ -220,8 +220,8 @@ def tensor(field: pa.Field, array: dict[str, Any]) -> Any:
     if array["dtype"] != name:
         raise TypeError(f"{name} is expected")
     of = field.type
-    told = described(of) if isinstance(of, pa.BaseExtensionType) else None
-    order = metadata.get(b"order", b"row").decode() if told is None else ("column" if "permutation" in told else "row")
+    text = described(of) if isinstance(of, pa.BaseExtensionType) else None
+    order = metadata.get(b"order", b"row").decode() if text is None else ("column" if "permutation" in text else "row")
     shape = array["shape"]
     # With one length beyond 1, both orders are the same bytes.
     if array["order"] != order and 0 not in shape and sum(length > 1 for length in shape) > 1:
@@ -229,10 +229,10 @@ def tensor(field: pa.Field, array: dict[str, Any]) -> Any:
             raise ValueError("the elements are in row order")
         raise Narrower("arrays in column order are refused")
     data = [each for item in struct.iter_unpack("<" + LETTERS[name], base64.b64decode(array["data"])) for each in item]
-    if told is None:
+    if text is None:
         return {"data": data, "shape": shape}
     lengths = (shape[::-1] if order == "column" else list(shape)) + [2] * name.startswith("c")
-    expected = told.get("uniform_shape") or told.get("shape") or [None] * len(lengths)
+    expected = text.get("uniform_shape") or text.get("shape") or [None] * len(lengths)
     if len(expected) != len(lengths) or any(a not in (None, b) for a, b in zip(expected, lengths)):
         raise ValueError(f"{lengths} is not {expected}")
-    return {"data": data, "shape": lengths} if "shape" not in told else data
+    return {"data": data, "shape": lengths} if "shape" not in text else data

@@ -42,7 +42,7 @@ def hold(exported, cases) -> tuple[int, int]:
             assert all(is_narrower(error, exported) for error in theirs), (case, theirs)
         elif not case.valid and not theirs:
             error = f"{case.error}, at path {case.path}"
-            found = [said for said, ours in LOOSER.items() if exported.explains(said) and ours in error]
+            found = [text for text, ours in LOOSER.items() if exported.explains(text) and ours in error]
             assert found, case
         accepted += case.valid
         refused += not case.valid

@@ -55,7 +55,7 @@ def hold(exported, cases, folder) -> tuple[int, int]:
             accepted += 1
         else:
             ours = f"{case.error}, at path {case.path}"
-            known = [said for said, found in LOOSER.items() if exported.explains(said) and found in ours]
+            known = [text for text, found in LOOSER.items() if exported.explains(text) and found in ours]
             # To protobuf an integer is a valid float, however large.
             known += [ours for name in ("f32", "f64") if f"{name}" in ours and " is expected, " in ours]
             assert error is not None or known, case

@@ -91,5 +91,5 @@ def test_values_that_do_not_fit_are_refused(language: str, start: Callable[..., 
     for name, (value, kind, word) in REFUSED.items():
         with pytest.raises(linkspan.Remote) as raised:
             peer.call(value)
-        said = str(raised.value)
-        assert raised.value.remote_type == kind and word in said, f"{name}: {raised.value.remote_type} {said}"
+        text = str(raised.value)
+        assert raised.value.remote_type == kind and word in text, f"{name}: {raised.value.remote_type} {text}"

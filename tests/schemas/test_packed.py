@@ -209,8 +209,8 @@ def test_invalid_truth_values_and_enums_are_refused(language: str, schemas: list
             for wrong in place.wrong()[at % 2 : at % 2 + 1]:
                 record = bytearray(schema.record(random.Random(2)))
                 record[place.offset : place.offset + place.size] = wrong
-                said = echoes.refused(language, schema, bytes(record))
-                assert place.path in said, f"{schema.name} {place.path}: {said}"
+                text = echoes.refused(language, schema, bytes(record))
+                assert place.path in text, f"{schema.name} {place.path}: {text}"
                 tried += 1
     assert tried >= 10
 

@@ -135,9 +135,9 @@ def test_commands_refuse_each_file_in_the_same_words(folders: dict[str, Path]) -
         chosen = doors if FULL else [doors[0], *(doors[(3 * number + k) % len(doors)] for k in range(3))]
         for name, words in chosen:
             code, out, err, memory = measured([str(PROGRAM), *words], folders[case["name"]])
-            said = f"{case['kind']} ({case['code']}): {case['text']}"
-            if code == 0 or out or said not in err or "panicked" in err or memory > least + MOST:
-                wrong.append(f"{name}, {case['name']}: {code} {out} {err} {memory} KiB above {least}\nexpected: {said}")
+            text = f"{case['kind']} ({case['code']}): {case['text']}"
+            if code == 0 or out or text not in err or "panicked" in err or memory > least + MOST:
+                wrong.append(f"{name}, {case['name']}: {code} {out} {err} {memory} KiB above {least}\nexpected: {text}")
     assert not wrong, "\n".join(wrong)
 
 

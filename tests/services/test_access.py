@@ -52,8 +52,8 @@ class Net:
         self.started.append(subprocess.Popen(**self.words(user, *words), **quiet))
 
     def services(self, user: int, *words: str) -> dict[str, str]:
-        said = self.run(user, "service", "ls", "--json", *words)
-        records = [json.loads(line) for line in said.stdout.splitlines()]
+        finished = self.run(user, "service", "ls", "--json", *words)
+        records = [json.loads(line) for line in finished.stdout.splitlines()]
         return {record["name"]: record["state"] for record in records}
 
     def until(self, user: int, name: str, state: str, *words: str) -> None:
@@ -83,15 +83,15 @@ def test_another_user_of_the_machine_is_refused(net):
     net.until(OWNER, "near", "RUNNING")
     assert net.services(OWNER, *loopback) == {"near": "RUNNING"}
     for words in (["ls"], ["status", "near"], ["pause", "near"], ["shutdown", "near"]):
-        said = net.run(STRANGER, "service", *words, *loopback, "--timeout", "5")
-        assert said.returncode == 1 and "PermissionDenied (113)" in said.stderr, said
-        assert "token" in said.stderr, said.stderr
+        finished = net.run(STRANGER, "service", *words, *loopback, "--timeout", "5")
+        assert finished.returncode == 1 and "PermissionDenied (113)" in finished.stderr, finished
+        assert "token" in finished.stderr, finished.stderr
     # A service of the other user is not admitted either, and keeps trying without harm.
     net.start(STRANGER, "service", "run", "--name", "stranger", *loopback, "--", "sleep", "1000")
     # The socket is in a directory that the other user cannot enter.
     socket = f"unix:{net.folder / str(OWNER)}/controller"
-    said = net.run(STRANGER, "service", "ls", "--controller", socket, "--timeout", "5")
-    assert said.returncode != 0 and "PermissionDenied" in said.stderr, said
+    finished = net.run(STRANGER, "service", "ls", "--controller", socket, "--timeout", "5")
+    assert finished.returncode != 0 and "PermissionDenied" in finished.stderr, finished
     paused = net.run(OWNER, "service", "pause", "near", "--wait")
     assert paused.returncode == 0, paused
     assert net.services(OWNER) == {"near": "PAUSED"}
@@ -113,6 +113,6 @@ def test_service_of_another_machine_needs_a_trusted_key(net):
     assert done.returncode == 0, done
     # From there the controller can be queried, too; from elsewhere not.
     assert net.services(STRANGER, "--controller", outside) == {"from/there": "PAUSED"}
-    said = net.run(machines["nowhere"], "service", "ls", "--controller", outside, "--timeout", "5")
-    assert said.returncode == 1 and "PermissionDenied" in said.stderr, said
+    finished = net.run(machines["nowhere"], "service", "ls", "--controller", outside, "--timeout", "5")
+    assert finished.returncode == 1 and "PermissionDenied" in finished.stderr, finished
     assert net.services(OWNER) == {"from/there": "PAUSED"}

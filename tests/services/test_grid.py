@@ -40,7 +40,7 @@ TABLE = table()
 REFUSED = "–"
 
 
-class Voice:
+class Commander:
     """A controller of this folder, or the shell, that sends the commands."""
 
     def __init__(self, bench: Bench, language: str, command: list[str] | None) -> None:
@@ -48,7 +48,7 @@ class Voice:
         self.program = command and bench.start(command, stdin=subprocess.PIPE, bufsize=1)
         self.asked: subprocess.Popen[str] | None = None
 
-    def say(self, service: str, command: str, within: float = 20, arguments: object = None) -> None:
+    def send(self, service: str, command: str, within: float = 20, arguments: object = None) -> None:
         words = json.dumps(arguments, separators=(",", ":"))
         if self.program:
             self.program.stdin.write(f"{service} {command} {within} {words}\n")
@@ -56,7 +56,7 @@ class Voice:
         ask = [str(PROGRAM), "service", "call", service, command, words, "--timeout", str(within), "--json"]
         self.asked = self.bench.start(ask, stderr=subprocess.PIPE)
 
-    def hear(self) -> tuple[str, object]:
+    def answer(self) -> tuple[str, object]:
         """Returns DONE and the value, or the number of the error and its text."""
         if self.program:
             line = next_line(self.program.stdout, f"the answer to the controller in {self.language}")
@@ -73,12 +73,12 @@ class Voice:
         assert found, err
         return found[1] or found[2], err
 
-    def tell(self, service: str, command: str, within: float = 20, arguments: object = None) -> tuple[str, object]:
-        self.say(service, command, within, arguments)
-        return self.hear()
+    def command_answer(self, service: str, command: str, within: float = 20, arguments: object = None) -> tuple[str, object]:
+        self.send(service, command, within, arguments)
+        return self.answer()
 
 
-class Patient:
+class Target:
     """A service of this folder, and its gates."""
 
     def __init__(self, bench: Bench, language: str, command: list[str]) -> None:
@@ -148,7 +148,7 @@ class Patient:
 GATES = {"STARTING": "START", "PAUSING": "PAUSE", "CHECKPOINTING": "CHECKPOINT"}
 
 
-def check_state(state: str, patient: Patient, voice: Voice) -> None:
+def check_state(state: str, patient: Target, commander: Commander) -> None:
     """Tries every command that the state refuses and every one that it accepts; SHUTDOWN at last."""
     name, row = patient.name, TABLE[state]
     held = state in GATES or state == "STOPPING"
@@ -158,37 +158,37 @@ def check_state(state: str, patient: Patient, voice: Voice) -> None:
 
     patient.in_state(state)
     for command in ["STATUS", "DESCRIBE", "STATS", "LOG"]:
-        number, value = voice.tell(name, command)
+        number, value = commander.command_answer(name, command)
         assert number == "DONE", (command, state, value)
         if command == "STATUS":
             assert value["state"] == state, value
     for command in ["GET_DATA", "PAUSE", "RUN", "CHECKPOINT", "CONFIG", "BACKUP", "echo"]:
         if not takes(command):
-            number, text = voice.tell(name, command)
+            number, text = commander.command_answer(name, command)
             assert number == "106" and state in text and command in text, (command, state, number, text)
     for command in filter(takes, ["CONFIG", "BACKUP", "echo"]):
         arguments = {"deep": [1, 2.5, "é"]}
-        assert voice.tell(name, command, arguments=arguments) == ("DONE", arguments), (command, state)
+        assert commander.command_answer(name, command, arguments=arguments) == ("DONE", arguments), (command, state)
     if takes("GET_DATA"):
         # If the program is busy for long, the newest known data are returned before the deadline.
-        number, value = voice.tell(name, "GET_DATA", WITHIN if held else 20)
+        number, value = commander.command_answer(name, "GET_DATA", WITHIN if held else 20)
         assert number == "DONE" and value["language"] == patient.language and value["steps"] >= 0, (state, value)
     if takes("echo"):
-        number, text = voice.tell(name, "fail")
+        number, text = commander.command_answer(name, "fail")
         assert number == "122" and "asked to fail" in text, (state, number, text)
     for command in filter(takes, ["CHECKPOINT", "PAUSE", "RUN"]):
-        assert voice.tell(name, command)[0] == "DONE", (command, state)
+        assert commander.command_answer(name, command)[0] == "DONE", (command, state)
         then = re.split("→ ", row[command])[-1]
         assert patient.watch.service(name).command("STATUS")["state"] == then
         if then != state:
             patient.program.kill()
             patient.ended()
             patient.in_state(state)
-    voice.say(name, "SHUTDOWN")
+    commander.send(name, "SHUTDOWN")
     if state in GATES:
         patient.until("STOPPING")
         patient.open(GATES[state])
-    number, value = voice.hear()
+    number, value = commander.answer()
     if state == "STOPPING":
         # The second one cancels the current work, which is the first.
         assert number in {"119", "122"} and re.search("cancelled|give up", value), (number, value)
@@ -202,11 +202,11 @@ def play(service: str, controller: str, peers: dict[str, dict[str, list[str]]], 
     """Takes a service under a controller through all states; a failure shows the controller's log."""
     bench = Bench(folder)
     try:
-        voice = Voice(bench, controller, peers["controller"].get(controller))
-        patient = Patient(bench, service, peers["service"][service])
+        commander = Commander(bench, controller, peers["controller"].get(controller))
+        patient = Target(bench, service, peers["service"][service])
         for state in STATES + ([] if service in HOOKS else ["FAILED"]):
             try:
-                check_state(state, patient, voice)
+                check_state(state, patient, commander)
             except Exception as error:
                 error.add_note(f"in {state}; the controller saw:\n{bench.log()}")
                 raise
@@ -235,7 +235,7 @@ def test_every_command_in_every_state(service, controller, played):
 
 @pytest.mark.parametrize("service", sorted(HOOKS))
 def test_failed_step_ends_a_program_with_hooks_and_reports_the_reason(service, peers, bench):
-    patient = Patient(bench, service, peers["service"][service])
+    patient = Target(bench, service, peers["service"][service])
     patient.in_state("FAILED")
     assert patient.ended() == 1
     record = patient.watch.service(patient.name).status()

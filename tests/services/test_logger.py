@@ -209,8 +209,8 @@ def test_backup_is_complete(logger: Logger, tmp_path: Path) -> None:
         if state == "PAUSED":
             logger.service.pause()
         backup = tmp_path / f"backup-{turn}.db"
-        said = logger.service.backup(str(backup))
-        assert said == {"path": str(backup), "bytes": backup.stat().st_size}
+        saved = logger.service.backup(str(backup))
+        assert saved == {"path": str(backup), "bytes": backup.stat().st_size}
         assert whole(backup) >= acknowledged
         assert logger.service.status()["state"] == state
         assert not list(tmp_path.glob("*.part*"))
@@ -286,7 +286,7 @@ class Ordeal:
             self.logger.start(0.01)
             paused = False
             for _ in range(self.random.randrange(6)):
-                paused = self.tell(paused)
+                paused = self.send_pause(paused)
                 self.pause(0.02)
             if self.random.random() < 0.5:
                 # It dies during some operation.
@@ -309,7 +309,7 @@ class Ordeal:
         self.commands += 1
         self.left -= 1
 
-    def tell(self, paused: bool) -> bool:
+    def send_pause(self, paused: bool) -> bool:
         word = self.random.choice(["GET_DATA", "GET_DATA", "RUN" if paused else "PAUSE", "CHECKPOINT", "BACKUP"])
         self.count(word)
         service = self.logger.service

@@ -47,11 +47,11 @@ class Service:
         self.connections = 0
         self.lock = threading.RLock()
         self.ended = threading.Event()
-        threading.Thread(target=self._hear, daemon=True).start()
+        threading.Thread(target=self._receive, daemon=True).start()
 
     # Sending.
 
-    def _say(self, what: str, **more: Any) -> None:
+    def _send_event(self, what: str, **more: Any) -> None:
         if self.link is not None:
             try:
                 self.link.send_body(EVENT, JSON, json.dumps({"what": what, **more}).encode())
@@ -75,25 +75,25 @@ class Service:
         answer |= {"value": value} if error is None else {"error": dict(zip(("code", "type", "text"), error))}
         if outcome != "ACCEPTED":
             self.answers[ident] = answer
-        self._say("answer", answer=answer)
+        self._send_event("answer", answer=answer)
 
     def _enter(self, state: str) -> None:
         self.state, self.since = state, time.time()
-        self._say("report", **self._report())
+        self._send_event("report", **self._report())
 
     # Receiving.
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         while not self.ended.is_set():
             try:
-                self._hear_one()
+                self._receive_one()
             except (OSError, EOFError, Refused) as why:
                 self.refused = why.args if isinstance(why, Refused) else self.refused
             with self.lock:
                 self.link = None
             self.ended.wait(0.05)
 
-    def _hear_one(self) -> None:
+    def _receive_one(self) -> None:
         link = connect_unix(self.path, "service")
         while True:
             frame = link.receive()
@@ -101,28 +101,28 @@ class Service:
                 with self.lock:
                     self._take(frame.value())
             elif frame.kind == EVENT:
-                self._heed(link, frame.value())
+                self._handle(link, frame.value())
 
-    def _heed(self, link: Link, said: Map) -> None:
-        match said["what"]:
+    def _handle(self, link: Link, message: Map) -> None:
+        match message["what"]:
             case "welcome":
                 with self.lock:
                     self.link = link
-                    self._say("introduction", **self._description(), **self._report())
+                    self._send_event("introduction", **self._description(), **self._report())
                     self.connections += 1
-                threading.Thread(target=self._beat, args=(link, said["heartbeat"]), daemon=True).start()
+                threading.Thread(target=self._beat, args=(link, message["heartbeat"]), daemon=True).start()
             case "refused":
-                raise Refused(said["code"], said["text"])
+                raise Refused(message["code"], message["text"])
 
     def _beat(self, link: Link, heartbeat: float) -> None:
         while not self.ended.wait(heartbeat) and self.link is link:
             with self.lock:
-                self._say("report", **self._report())
+                self._send_event("report", **self._report())
 
     def _take(self, order: Map) -> None:
         ident, command = order["id"], order["command"]
         if ident in self.answers:
-            return self._say("answer", answer=self.answers[ident])
+            return self._send_event("answer", answer=self.answers[ident])
         if ident in self.open:
             return self._answer(ident, "ACCEPTED")
         if order.get("epoch", self.epoch) != self.epoch:
@@ -167,7 +167,7 @@ class Service:
         """The program begins work of its own, or has finished it."""
         with self.lock:
             self.doing = None if doing is None else (doing, time.monotonic())
-            self._say("report", **self._report())
+            self._send_event("report", **self._report())
 
     def finish(self, order: Map, value: Any = None, error: Exception | None = None) -> None:
         """A command has succeeded or failed."""
@@ -185,7 +185,7 @@ class Service:
             else:
                 self._answer(ident, "FAILED", error=(0, type(error).__name__, str(error)))
             if command == "SHUTDOWN" and error is None:
-                self._say("bye", state=self.state)
+                self._send_event("bye", state=self.state)
                 self.close()
 
     def close(self) -> None:
@@ -215,7 +215,7 @@ class Client:
         body = json.dumps({"what": "watch", "services": services, "data_every": data_every}).encode()
         self.link.send_body(EVENT, JSON, body)
 
-    def told(self, what: str) -> Map:
+    def next_push(self, what: str) -> Map:
         """Returns the next event of this kind."""
         while (frame := self.link.receive()).kind != EVENT or frame.value()["what"] != what:
             assert frame.kind != ERROR

@@ -84,10 +84,10 @@ def receive_with_descriptors(s: socket.socket) -> tuple[Frame, list[int]]:
     return read_frame(header + stream.take(body_at(extension) - 64 + body)), fds
 
 
-def introduce(path: Path, said: Frame, descriptors: list[int]) -> tuple[socket.socket, dict[str, Any], list[int]]:
+def introduce(path: Path, first: Frame, descriptors: list[int]) -> tuple[socket.socket, dict[str, Any], list[int]]:
     """Sends a hello with descriptors; returns the answer and the descriptors that came with it."""
     s = socket_at(path, socket.socket.connect)
-    socket.send_fds(s, [said.to_bytes()], descriptors)
+    socket.send_fds(s, [first.to_bytes()], descriptors)
     answer, fds = receive_with_descriptors(s)
     return s, answered(answer), fds
 
@@ -233,8 +233,8 @@ class Subscriber:
     def __init__(self, path: Path) -> None:
         session = random()
         self.page, page = create(b"LINKSUB1", session, 0)
-        said = hello("publish", session)
-        self.socket, theirs, [file] = introduce(path, said, [page])
+        introduction = hello("publish", session)
+        self.socket, theirs, [file] = introduce(path, introduction, [page])
         self.descriptors = [page, file]
         self.ring = open_peer(file, b"LINKPUB1", theirs["session"])
         self.at = self.ring[LATEST] if self.ring[COUNT] else 0

@@ -447,19 +447,19 @@ def journal(directory: Path) -> Iterator[tuple[Frame, dict[str, Any]]]:
             extension, body = lengths(data[at : at + 64])
             start = at + body_at(extension)
             end = start + body
-            said, used = _decode(data[at + 64 : at + 64 + extension], 0)
-            assert list(said) == ["check", "after", "session", "source", "mask"][: len(said)] and len(said) >= 4
+            extension_map, used = _decode(data[at + 64 : at + 64 + extension], 0)
+            assert list(extension_map) == ["check", "after", "session", "source", "mask"][: len(extension_map)] and len(extension_map) >= 4
             stored = bytearray(data[start:end])
             for step in range(0, len(stored) - 3, 64):
                 assert stored[step : step + 4] != b"LKSP", "no body looks like a record"
-                for i, byte in enumerate(said.get("mask", b"")):
+                for i, byte in enumerate(extension_map.get("mask", b"")):
                     stored[step + i] ^= byte
             record = read_frame(data[at:start] + stored)
             assert record.sequence == expected and record.flags & BODY_CHECKED
             assert not any(record.extension[used:])
             unchecked = record.extension[:8] + bytes(4) + record.extension[12:]
-            assert crc32c(identity + unchecked) == int.from_bytes(said["check"], "little")
-            yield record, said
+            assert crc32c(identity + unchecked) == int.from_bytes(extension_map["check"], "little")
+            yield record, extension_map
             at, expected = (end + 63) // 64 * 64, expected + 1
 
 

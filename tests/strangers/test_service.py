@@ -82,8 +82,8 @@ def test_stranger_service_carries_out_its_commands(service: Service, controller:
     until("connections: 1", lambda: service.connections == 1)
     name = "lab/stranger"
     status = shell("status", name)
-    told = {key: status[key] for key in ("view", "state", "epoch", "program", "commands")}
-    assert told == {
+    found = {key: status[key] for key in ("view", "state", "epoch", "program", "commands")}
+    assert found == {
         "view": "CONNECTED", "state": "READY", "epoch": service.epoch, "program": "stranger", "commands": ["calibrate"],
     }  # fmt: skip
     assert shell("describe", name)["description"] == "written from the documents"
@@ -185,8 +185,8 @@ def test_stranger_client_watches_data(run: Path, service: Service, controller: A
     (record,) = client.ask("services", after="")["services"]
     assert record["name"] == "lab/stranger" and "PAUSE" in record["allowed"]
     client.watch("lab/stranger", data_every=0.05)
-    assert client.told("service")["service"]["name"] == "lab/stranger"
-    first, second = client.told("data"), client.told("data")
+    assert client.next_push("service")["service"]["name"] == "lab/stranger"
+    first, second = client.next_push("data"), client.next_push("data")
     assert first["value"]["begun"] < second["value"]["begun"] and first["at"] < second["at"]
     with pytest.raises(RuntimeError) as unknown:
         Client(run).ask("status", service="pump")

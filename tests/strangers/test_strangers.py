@@ -19,7 +19,7 @@ Start = Callable[..., subprocess.Popen[str]]
 SOON = stranger.SOON
 
 
-def said(child: subprocess.Popen[str]) -> list[object]:
+def printed(child: subprocess.Popen[str]) -> list[object]:
     """Returns the lines of JSON that the program printed, after its successful end."""
     out, errors = child.communicate(timeout=SOON)
     assert child.returncode == 0, errors
@@ -31,7 +31,7 @@ def stays(start: Start, endpoint: str, reply: str) -> subprocess.Popen[str]:
     return start("recv", endpoint, "--count", "0", "--timeout", "forever", "--json", "--reply", reply)
 
 
-def heard(server: subprocess.Popen[str], count: int) -> list[object]:
+def received(server: subprocess.Popen[str], count: int) -> list[object]:
     """Returns the values that a server has printed."""
     assert server.stdout is not None
     return [json.loads(server.stdout.readline()) for _ in range(count)]
@@ -49,7 +49,7 @@ def test_stranger_sends_and_calls_over_a_unix_socket(run: Path, linkspan: Start)
     link.send(stranger.DATA, [b"bytes", False])
     assert link.leave() == 3
     values = [{"x": 7}, {"op": "scan", "at": [1, -2.5, None, "é"]}, [{"$bytes": "Ynl0ZXM="}, False]]
-    assert heard(server, 3) == values
+    assert received(server, 3) == values
 
 
 def test_stranger_is_refused_with_the_reason(run: Path, linkspan: Start) -> None:
@@ -71,12 +71,12 @@ def test_stranger_subscribes_and_reads_the_latest(run: Path, linkspan: Start) ->
         frame = stranger.connect_unix(run / "lab@t.unix", "publish", once=True).receive()
     assert frame.value() == {"celsius": 21.5}
 
-    def told() -> dict[str, Any]:
+    def query() -> dict[str, Any]:
         return stranger.connect_unix(run / "lab@t.unix", "publish", ask=True).theirs
 
-    assert told()["pid"] == publisher.pid
+    assert query()["pid"] == publisher.pid
     # A value counts as published once all connected subscribers have it.
-    until("one message", lambda: told()["state"]["messages"] == 1)
+    until("one message", lambda: query()["state"]["messages"] == 1)
 
 
 def test_stranger_listens_and_serves(run: Path, linkspan: Start) -> None:
@@ -87,13 +87,13 @@ def test_stranger_listens_and_serves(run: Path, linkspan: Start) -> None:
     while link.receive().kind != stranger.BYE:
         pass
     link.acknowledge()
-    assert said(sender) == []
+    assert printed(sender) == []
     caller = linkspan("call", "unix:lab/valve", "[1, 2]", "--json")
     link = listener.accept("request")
     request = link.receive()
     assert (request.kind, request.value()) == (stranger.REQUEST, [1, 2])
     link.send(stranger.REPLY, {"sum": 3}, correlation=request.sequence)
-    assert said(caller) == [{"sum": 3}]
+    assert printed(caller) == [{"sum": 3}]
     listener.close()
     assert list(run.glob("lab*")) == []
 
@@ -107,10 +107,10 @@ def test_stranger_calls_through_shared_memory(run: Path, linkspan: Start) -> Non
     sent = [{"n": n, "text": "y" * (n * 997 % 20_000)} for n in range(60)]
     for value in sent:
         assert link.call(value) == reply
-        assert heard(server, 1) == [value]
+        assert received(server, 1) == [value]
     link.send(stranger.DATA, "last")
     assert link.leave() == 61
-    assert heard(server, 1) == ["last"]
+    assert received(server, 1) == ["last"]
 
 
 def test_stranger_subscribes_through_shared_memory(run: Path, linkspan: Start) -> None:
@@ -140,7 +140,7 @@ def test_stranger_proves_over_tcp_that_it_has_the_token(run: Path, linkspan: Sta
     assert link.call("what is it") == 42
     link.send(stranger.DATA, "bye")
     assert link.leave() == 2
-    assert heard(server, 2) == ["what is it", "bye"]
+    assert received(server, 2) == ["what is it", "bye"]
 
 
 def test_stranger_calls_through_named_pipes(run: Path, linkspan: Start) -> None:
@@ -150,14 +150,14 @@ def test_stranger_calls_through_named_pipes(run: Path, linkspan: Start) -> None:
     assert link.call({"turn": 7}) == 42
     link.send(stranger.DATA, None)
     assert link.leave() == 2
-    assert heard(server, 2) == [{"turn": 7}, None]
+    assert received(server, 2) == [{"turn": 7}, None]
 
 
 def test_stranger_writes_into_a_mailslot(run: Path, linkspan: Start) -> None:
     reader = linkspan("recv", "dgram:lab/events", "--count", "2", "--json", "--full")
     until("lab@events.dgram", (run / "lab@events.dgram").exists)
     stranger.write_dgram(run / "lab@events.dgram", stranger.random(), range(1, 5, 3), {"x": 7})
-    messages = said(reader)
+    messages = printed(reader)
     assert [message["value"] for message in messages] == [{"x": 7}, {"x": 7}]
     assert [(message["source"], message["sequence"]) for message in messages] == [("stranger", 1), ("stranger", 4)]
 
@@ -172,20 +172,20 @@ def test_stranger_calls_through_a_spool(run: Path, linkspan: Start) -> None:
 
 
 def test_stranger_reads_a_file_and_a_journal(run: Path, linkspan: Start, tmp_path: Path) -> None:
-    said(linkspan("pub", "file:lab/state", '{"n": 1}', "--for", "0", "--encoding", "cbor"))
+    printed(linkspan("pub", "file:lab/state", '{"n": 1}', "--for", "0", "--encoding", "cbor"))
     assert stranger.read_file(run / "lab@state.file").value() == {"n": 1}
     for n in range(3):
-        said(linkspan("pub", "journal:lab/log", f'{{"n": {n}}}'))
+        printed(linkspan("pub", "journal:lab/log", f'{{"n": {n}}}'))
     # What looks like a record is stored under a mask: the text's fourth byte lies at 64 times something, and so on.
     text = "." + "LKSP" * 100
-    said(linkspan("pub", "journal:lab/log", f'"{text}"'))
+    printed(linkspan("pub", "journal:lab/log", f'"{text}"'))
     log = tmp_path / "state/lab@log.journal"
     records = list(stranger.journal(log))
     assert [record.value() for record, _ in records] == [{"n": 0}, {"n": 1}, {"n": 2}, text]
     assert [record.sequence for record, _ in records] == [1, 2, 3, 4]
-    assert ["mask" in said for _, said in records] == [False, False, False, True]
-    assert all(0 <= said["after"] < record.sequence and said["source"] for record, said in records)
-    said(linkspan("sub", "journal:lab/log", "-o", "client_id=logger", "--count", "2", "--json"))
+    assert ["mask" in printed for _, printed in records] == [False, False, False, True]
+    assert all(0 <= printed["after"] < record.sequence and printed["source"] for record, printed in records)
+    printed(linkspan("sub", "journal:lab/log", "-o", "client_id=logger", "--count", "2", "--json"))
     assert stranger.consumer(log, "logger") == 2
     # The reader detects damage: one changed bit is noticed.
     segment = next(log.glob("*.segment"))

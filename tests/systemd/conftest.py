@@ -25,7 +25,7 @@ class Supervisor:
         }
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind("\0" + name[1:] if name.startswith("@") else name)
-        self.heard = []
+        self.received = []
         #: Returned together with the last notification.
         self.words = []
         self.running = []
@@ -52,7 +52,7 @@ class Supervisor:
         """Waits until the controller has the service `it` in a state after STARTING."""
         until("the service `it`", lambda: re.search(r"^it +(?!STARTING)", self.linkspan("service", "ls"), re.M))
 
-    def hears(self, patience=PATIENCE):
+    def next(self, patience=PATIENCE):
         """Returns the next notification, NAME=VALUE; None if there is none for this long."""
         if not self.words:
             self.socket.settimeout(patience)
@@ -62,27 +62,27 @@ class Supervisor:
                 return None
             assert words.endswith("\n"), words
             self.words = words.splitlines()
-        self.heard.append(self.words.pop(0))
-        return self.heard[-1]
+        self.received.append(self.words.pop(0))
+        return self.received[-1]
 
     def until(self, wanted):
         """Reads until this notification; returns those before it."""
         before = []
         while True:
-            word = self.hears()
-            assert word is not None, f"{wanted} is not said, but {before}"
+            word = self.next()
+            assert word is not None, f"{wanted} did not arrive, but {before} did"
             if word.startswith(wanted):
                 return before
             before.append(word)
 
     def all(self):
         """Returns the pending notifications."""
-        return list(iter(lambda: self.hears(0), None))
+        return list(iter(lambda: self.next(0), None))
 
-    def hears_for(self, seconds):
+    def within(self, seconds):
         """Returns the notifications within this time."""
         end = time.monotonic() + seconds
-        return list(iter(lambda: self.hears(max(end - time.monotonic(), 0)), None))
+        return list(iter(lambda: self.next(max(end - time.monotonic(), 0)), None))
 
     def end(self):
         for program in reversed(self.running):

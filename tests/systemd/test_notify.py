@@ -46,7 +46,7 @@ def test_controller_is_ready_when_it_listens(supervisor):
     assert program.wait(PATIENCE) == 0
     supervisor.until("STOPPING=1")
     assert not any(word.startswith("READY") for word in supervisor.all())
-    assert supervisor.heard.count("READY=1") == 1
+    assert supervisor.received.count("READY=1") == 1
 
 
 def test_service_notifies_systemd_of_its_states(supervisor, tmp_path):
@@ -64,8 +64,8 @@ def test_service_notifies_systemd_of_its_states(supervisor, tmp_path):
     supervisor.until("STOPPING=1")
     assert program.wait(PATIENCE) == 0
     assert supervisor.all()[-1] == "STATUS=STOPPED"
-    assert supervisor.heard.count("READY=1") == 1 and supervisor.heard.count("STOPPING=1") == 1
-    assert "WATCHDOG=1" not in supervisor.heard, "nobody watches it"
+    assert supervisor.received.count("READY=1") == 1 and supervisor.received.count("STOPPING=1") == 1
+    assert "WATCHDOG=1" not in supervisor.received, "it has no watchdog"
 
 
 def test_stuck_step_sends_no_watchdog_message(supervisor, tmp_path):
@@ -75,9 +75,9 @@ def test_stuck_step_sends_no_watchdog_message(supervisor, tmp_path):
         supervisor.until("WATCHDOG=1")
     (tmp_path / "stuck").touch()
     # The watchdog is fed for a hanging step until it has lasted for this long; then there are no notifications.
-    words = supervisor.hears_for(1.5)
+    words = supervisor.within(1.5)
     assert words.count("WATCHDOG=1") <= 4, words
-    assert supervisor.hears_for(1.5) == []
+    assert supervisor.within(1.5) == []
     (tmp_path / "stuck").unlink()
     supervisor.until("WATCHDOG=1")
     supervisor.until("WATCHDOG=1")
@@ -102,7 +102,7 @@ def test_watchdog_of_another_process_is_ignored(supervisor, tmp_path):
     supervisor.env["WATCHDOG_PID"] = str(os.getpid())
     service(supervisor, tmp_path, watchdog=0.1)
     supervisor.until("READY=1")
-    assert "WATCHDOG=1" not in supervisor.hears_for(1.0)
+    assert "WATCHDOG=1" not in supervisor.within(1.0)
 
 
 def test_wrapper_notifies_for_an_adopted_program(supervisor, tmp_path):

@@ -69,8 +69,8 @@ def test_systemd_accepts_every_line(unit, tmp_path):
 @pytest.mark.parametrize("unit", [unit for unit in UNITS if not unit.startswith("user/")])
 def test_services_of_the_system_are_hardened(unit, tmp_path):
     path = installed(unit, tmp_path)
-    code, said = analyze("security", "--offline=true", "--threshold=20", "--no-pager", path)
-    assert code == 0, said
+    code, output = analyze("security", "--offline=true", "--threshold=20", "--no-pager", path)
+    assert code == 0, output
     path.write_text("[Service]\nExecStart=/bin/true\n")
     assert analyze("security", "--offline=true", "--threshold=20", "--no-pager", path)[0] != 0
 

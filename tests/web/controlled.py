@@ -63,7 +63,7 @@ def ended(process, how=signal.SIGTERM):
 
 
 @dataclass
-class Desk:
+class PageServer:
     """A controller whose page is served."""
 
     kind: str
@@ -135,13 +135,13 @@ def start_controller(folder, port=0):
     return started(serves, folder, r"the page is at (http://[^/\s]+)/; its whole address is in (.+)")
 
 
-def open_desk(kind, folder):
+def open_page_server(kind, folder):
     (folder / "run").mkdir(mode=0o700, exist_ok=True)
     process, found = start_controller(folder)
     if kind == "program":
         address = re.fullmatch(ADDRESS, Path(found[2]).read_text().strip())
         assert address[1] == found[1]
-        return Desk(kind, folder, address[1], address[2], process)
+        return PageServer(kind, folder, address[1], address[2], process)
     assert EXTENSION.exists(), f"{EXTENSION} is missing; build it with: cargo build -p linkspan-php"
     serve = ROOT / "examples/controller-page/serve"
     begun = [process]
@@ -153,4 +153,4 @@ def open_desk(kind, folder):
         for one in begun:
             ended(one)
         raise
-    return Desk(kind, folder, found[1], found[2], process, [php])
+    return PageServer(kind, folder, found[1], found[2], process, [php])

@@ -13,27 +13,27 @@ from pathlib import Path
 
 import pytest
 from conftest import PATIENCE
-from controlled import KINDS, open_desk
+from controlled import KINDS, open_page_server
 from support.rights import several_users
 
 STRANGER = 65534
 STRANGERS = Path(__file__).with_name("strangers.py")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "FOO", "get", "post")
 BODY = b'{"command": "SHUTDOWN"}'
-PROGRAM_ALONE = pytest.mark.parametrize("desk", ["program"], indirect=True)
+PROGRAM_ALONE = pytest.mark.parametrize("page_server", ["program"], indirect=True)
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def desk(request, tmp_path_factory):
-    with open_desk(request.param, tmp_path_factory.mktemp(request.param)) as opened:
+def page_server(request, tmp_path_factory):
+    with open_page_server(request.param, tmp_path_factory.mktemp(request.param)) as opened:
         opened.start("bench/power", "--paused")
         opened.wait_for_service("bench/power")
         yield opened
 
 
-def routes(desk):
+def routes(page_server):
     """Returns the server's own table, with existing names in it."""
-    status, _, table = desk.ask("GET", "/api")
+    status, _, table = page_server.ask("GET", "/api")
     assert status == 200
     found = [(route["method"], route["path"].replace("{name}", "bench%2Fpower").replace("{id}", "1")) for route in table]
     assert len(found) >= 7 and ("POST", "/api/services/bench%2Fpower/commands") in found and not any("{" in path for _, path in found)
@@ -80,11 +80,11 @@ def request(method, target, host, *headers, version="1.1"):
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + BODY
 
 
-def attempts(desk, *always):
+def attempts(page_server, *always):
     """Returns all tried requests, with `always` among the headers: a description, the bytes."""
-    host = f"{desk.host}:{desk.port}"
-    for method, path in routes(desk):
-        for target in dict.fromkeys(spellings(path, desk.port)):
+    host = f"{page_server.host}:{page_server.port}"
+    for method, path in routes(page_server):
+        for target in dict.fromkeys(spellings(path, page_server.port)):
             yield request(method, target, host, *always)
         for other in METHODS:
             for target in (path, path.replace("api", "ap%69", 1)):
@@ -92,7 +92,7 @@ def attempts(desk, *always):
                 yield request(other, target, host, f"X-HTTP-Method-Override: {method}", f"X-HTTP-Method: {method}", f"X-Method-Override: {method}", *always)
         for target in (path, path.replace("api", "ap%69", 1), f"http://{host}{path}"):
             for version in ("0.9", "1.0", "1.1", "2.0"):
-                for named in (host, f"localhost:{desk.port}", "", None, "evil.example", f"evil.example:{desk.port}"):
+                for named in (host, f"localhost:{page_server.port}", "", None, "evil.example", f"evil.example:{page_server.port}"):
                     yield request(method, target, named, *always, version=version)
             for more in (
                 ["X-Original-URL: /page.js"], ["X-Rewrite-URL: /"], ["X-Forwarded-For: 127.0.0.1"], ["X-Forwarded-Host: " + host], ["Forwarded: for=127.0.0.1"],
@@ -107,22 +107,22 @@ def attempts(desk, *always):
         yield "\r\n".join([line, f"Host: {host}", "Connection: close", *always]).encode() + b"\r\n\r\n"
 
 
-def sent(desk, uid, requests):
+def sent(page_server, uid, requests):
     """Returns the response to each, requested by a process of that user."""
-    command = [sys.executable, str(STRANGERS), "send", str(uid), str(desk.port)]
+    command = [sys.executable, str(STRANGERS), "send", str(uid), str(page_server.port)]
     done = subprocess.run(command, input=json.dumps([one.hex() for one in requests]), capture_output=True, text=True, timeout=10 * PATIENCE)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def account(desk):
+def account(page_server):
     """Returns what commands have done to the service so far."""
-    status, _, record = desk.ask("GET", "/api/services/bench%2Fpower")
+    status, _, record = page_server.ask("GET", "/api/services/bench%2Fpower")
     assert status == 200, record
     return record["state"], record.get("answered"), record["pid"]
 
 
-def check_refused(desk, requests, answers):
+def check_refused(page_server, requests, answers):
     """Checks that only the page's public files were returned."""
     public = 0
     for asked, answer in zip(requests, answers, strict=True):
@@ -132,7 +132,7 @@ def check_refused(desk, requests, answers):
             assert answer == "", (asked, answer)
             continue
         code = int(status[1])
-        assert "bench/power" not in answer and '"path"' not in answer and desk.token not in answer, (asked, answer)
+        assert "bench/power" not in answer and '"path"' not in answer and page_server.token not in answer, (asked, answer)
         if 200 <= code < 400:
             kind = re.search(r"^Content-Type: (.*?)\r?$", answer, re.M | re.I)
             assert kind and re.match(r"text/(html|javascript|css)|image/svg", kind[1]), (asked, answer[:500])
@@ -141,58 +141,58 @@ def check_refused(desk, requests, answers):
 
 
 @pytest.mark.parametrize("who", ["owner", pytest.param("another_user", marks=several_users)])
-def test_every_route_in_every_spelling_is_refused_without_the_token(desk, who):
-    before = account(desk)
-    requests = list(attempts(desk))
-    answers = sent(desk, os.getuid() if who == "owner" else STRANGER, requests)
-    public = check_refused(desk, requests, answers)
+def test_every_route_in_every_spelling_is_refused_without_the_token(page_server, who):
+    before = account(page_server)
+    requests = list(attempts(page_server))
+    answers = sent(page_server, os.getuid() if who == "owner" else STRANGER, requests)
+    public = check_refused(page_server, requests, answers)
     # Some of the addresses are really those of the page's own files, such as /page.js?/api; if none was returned, the requests did not work.
     assert 0 < public < len(requests) / 10
     refused = [answer for answer in answers if answer.startswith(("HTTP/1.1 401", "HTTP/1.0 401"))]
     assert len(refused) > len(requests) / 3
-    assert account(desk) == before
+    assert account(page_server) == before
 
 
 @pytest.mark.parametrize("header", ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"])
-def test_every_route_in_every_spelling_refuses_another_origin_with_the_token(desk, header):
-    before = account(desk)
-    requests = [one for one in attempts(desk, header, f"Authorization: Bearer {desk.token}") if one.count(b"Sec-Fetch-Site") < 2 or b"Origin" in one]
-    answers = sent(desk, os.getuid(), requests)
-    check_refused(desk, requests, answers)
-    assert account(desk) == before
+def test_every_route_in_every_spelling_refuses_another_origin_with_the_token(page_server, header):
+    before = account(page_server)
+    requests = [one for one in attempts(page_server, header, f"Authorization: Bearer {page_server.token}") if one.count(b"Sec-Fetch-Site") < 2 or b"Origin" in one]
+    answers = sent(page_server, os.getuid(), requests)
+    check_refused(page_server, requests, answers)
+    assert account(page_server) == before
 
 
-def test_every_route_accepts_the_token(desk):
+def test_every_route_accepts_the_token(page_server):
     """Shows that what is refused above is refused for lack of the token."""
-    for method, path in routes(desk):
+    for method, path in routes(page_server):
         if path.endswith("/events"):
             continue  # the stream has no end
-        status, _, body = desk.ask(method, path, b"{}" if method == "POST" else None)
+        status, _, body = page_server.ask(method, path, b"{}" if method == "POST" else None)
         assert status not in (401, 403, 405, 421), (path, body)
         assert status != 404 or body["detail"].find("there is nothing at") < 0, (path, body)
 
 
-def test_request_with_two_tokens_is_refused(desk):
-    right, wrong = f"Authorization: Bearer {desk.token}", "Authorization: Bearer " + "0" * 64
-    begin = f"GET /api/services HTTP/1.1\r\nHost: {desk.host}:{desk.port}\r\nConnection: close"
+def test_request_with_two_tokens_is_refused(page_server):
+    right, wrong = f"Authorization: Bearer {page_server.token}", "Authorization: Bearer " + "0" * 64
+    begin = f"GET /api/services HTTP/1.1\r\nHost: {page_server.host}:{page_server.port}\r\nConnection: close"
     requests = ["\r\n".join([begin, *both, "", ""]).encode() for both in ((wrong, right), (right, wrong), (right, right))]
-    for answer in sent(desk, os.getuid(), requests):
+    for answer in sent(page_server, os.getuid(), requests):
         assert re.match(r"HTTP/1\.1 40[01] ", answer), answer
 
 
 @several_users
 @PROGRAM_ALONE  # how many connections PHP's own server and FPM take is theirs to say
 @pytest.mark.parametrize("uid", [STRANGER, 0])
-def test_thousand_connections_of_another_user_do_not_block_the_owner(desk, uid):
-    command = [sys.executable, str(STRANGERS), "hold", str(uid), str(desk.port), "1000"]
+def test_thousand_connections_of_another_user_do_not_block_the_owner(page_server, uid):
+    command = [sys.executable, str(STRANGERS), "hold", str(uid), str(page_server.port), "1000"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as crowd:
         try:
             assert crowd.stdout.readline() == "held\n"
             for _ in range(50):
-                assert desk.ask("GET", "/api/services")[0] == 200
-                assert desk.command("bench/power", "GET_DATA")[0] == 200
+                assert page_server.ask("GET", "/api/services")[0] == 200
+                assert page_server.command("bench/power", "GET_DATA")[0] == 200
             # Another user's connections use a bounded number of the controller's descriptors.
-            held = len(os.listdir(f"/proc/{desk.controller.pid}/fd"))
+            held = len(os.listdir(f"/proc/{page_server.controller.pid}/fd"))
             assert held < 200, f"{held} descriptors"
             assert crowd.poll() is None
         finally:

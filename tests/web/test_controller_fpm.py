@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from conftest import PATIENCE, ROOT
-from controlled import EXTENSION, free_port, open_desk
+from controlled import EXTENSION, free_port, open_page_server
 from support.rights import several_users
 from support.waiting import until
 
@@ -65,7 +65,7 @@ http {{
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory):
+def page_server(tmp_path_factory):
     assert FPM and shutil.which("nginx"), "this needs php-fpm and nginx"
     folder = tmp_path_factory.mktemp("fpm")
     token = folder / "token"
@@ -73,7 +73,7 @@ def desk(tmp_path_factory):
     token.write_text(secrets.token_hex(32) + "\n")
     port = free_port()
     fpm, nginx = configuration(folder, port, token)
-    with open_desk("program", folder) as opened, (folder / "servers.log").open("ab") as log:
+    with open_page_server("program", folder) as opened, (folder / "servers.log").open("ab") as log:
         opened.start("bench/power")
         for command in ([FPM, "-R", "-n", "-d", f"extension={EXTENSION}", "-y", fpm], ["nginx", "-c", nginx]):
             opened.servers.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log))
@@ -82,52 +82,52 @@ def desk(tmp_path_factory):
         yield there
 
 
-def ask(desk):
+def ask(page_server):
     try:
-        return desk.ask("GET", "/api/services/bench%2Fpower")[0]
+        return page_server.ask("GET", "/api/services/bench%2Fpower")[0]
     except ConnectionError as error:
         return error
 
 
-def test_page_in_fpm_lists_and_commands_services(desk):
-    status, _, services = desk.ask("GET", "/api/services")
+def test_page_in_fpm_lists_and_commands_services(page_server):
+    status, _, services = page_server.ask("GET", "/api/services")
     assert status == 200 and [record["name"] for record in services] == ["bench/power"]
-    assert desk.command("bench/power", "calibrate", arguments={"volts": 5})[2]["value"] == {"volts": 5, "error": 0.25}
-    assert desk.command("bench/power", "PAUSE")[2]["state"] == "PAUSED"
-    status, headers, said = desk.command("bench/power", "PAUSE")
-    assert (status, headers["Content-Type"], said["answer"]["outcome"]) == (409, "application/problem+json", "REJECTED")
-    assert desk.command("bench/power", "RUN")[2]["state"] == "RUNNING"
+    assert page_server.command("bench/power", "calibrate", arguments={"volts": 5})[2]["value"] == {"volts": 5, "error": 0.25}
+    assert page_server.command("bench/power", "PAUSE")[2]["state"] == "PAUSED"
+    status, headers, answer = page_server.command("bench/power", "PAUSE")
+    assert (status, headers["Content-Type"], answer["answer"]["outcome"]) == (409, "application/problem+json", "REJECTED")
+    assert page_server.command("bench/power", "RUN")[2]["state"] == "RUNNING"
 
 
-def test_page_in_fpm_checks_token_host_and_origin(desk):
-    assert desk.ask("GET", "/", Authorization=None)[0] == 200
-    assert desk.ask("GET", "/api/services", Authorization=None)[0] == 401
-    assert desk.ask("GET", "/api/services", Host="evil.example")[0] == 421
-    assert desk.ask("GET", "/api/services", Host=NAME)[0] == 200
-    assert desk.ask("POST", "/api/services/bench%2Fpower/commands", {"command": "PAUSE"}, Origin="http://evil.example")[0] == 403
-    assert desk.ask("POST", "/api/services/bench%2Fpower/commands", b"command=PAUSE", Content_Type="text/plain")[0] == 415
-    assert desk.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "RUNNING"
-    (desk.folder / "token").chmod(0o644)
+def test_page_in_fpm_checks_token_host_and_origin(page_server):
+    assert page_server.ask("GET", "/", Authorization=None)[0] == 200
+    assert page_server.ask("GET", "/api/services", Authorization=None)[0] == 401
+    assert page_server.ask("GET", "/api/services", Host="evil.example")[0] == 421
+    assert page_server.ask("GET", "/api/services", Host=NAME)[0] == 200
+    assert page_server.ask("POST", "/api/services/bench%2Fpower/commands", {"command": "PAUSE"}, Origin="http://evil.example")[0] == 403
+    assert page_server.ask("POST", "/api/services/bench%2Fpower/commands", b"command=PAUSE", Content_Type="text/plain")[0] == 415
+    assert page_server.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "RUNNING"
+    (page_server.folder / "token").chmod(0o644)
     try:
-        status, _, said = desk.ask("GET", "/api/services")
-        assert status == 403 and "0644" in said["detail"]
+        status, _, answer = page_server.ask("GET", "/api/services")
+        assert status == 403 and "0644" in answer["detail"]
     finally:
-        (desk.folder / "token").chmod(0o600)
+        (page_server.folder / "token").chmod(0o600)
 
 
 @several_users
-def test_token_file_of_another_user_is_refused_whatever_its_mode(desk):
-    os.chown(desk.folder / "token", 65534, -1)
+def test_token_file_of_another_user_is_refused_whatever_its_mode(page_server):
+    os.chown(page_server.folder / "token", 65534, -1)
     try:
-        status, _, said = desk.ask("GET", "/api/services")
-        assert status == 403 and "own" in said["detail"]
+        status, _, answer = page_server.ask("GET", "/api/services")
+        assert status == 403 and "own" in answer["detail"]
     finally:
-        os.chown(desk.folder / "token", os.geteuid(), -1)
+        os.chown(page_server.folder / "token", os.geteuid(), -1)
 
 
-def test_web_server_does_not_buffer_events(desk):
-    connection = http.client.HTTPConnection(desk.host, desk.port, timeout=PATIENCE)
-    connection.request("GET", "/api/events", headers={"Authorization": f"Bearer {desk.token}"})
+def test_web_server_does_not_buffer_events(page_server):
+    connection = http.client.HTTPConnection(page_server.host, page_server.port, timeout=PATIENCE)
+    connection.request("GET", "/api/events", headers={"Authorization": f"Bearer {page_server.token}"})
     answer = connection.getresponse()
     assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/event-stream")
     seen, rows = [], set()

@@ -9,15 +9,15 @@ from urllib.parse import urlsplit
 
 import pytest
 from conftest import PATIENCE, View, children
-from controlled import ADDRESS, KINDS, ended, open_desk, start_controller
+from controlled import ADDRESS, KINDS, ended, open_page_server, start_controller
 
 ROW = '.service[data-name="{}"]'
 IS = "([row, state]) => document.querySelector(row)?.dataset.state === state"
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def desk(request, tmp_path_factory):
-    with open_desk(request.param, tmp_path_factory.mktemp(request.param)) as opened:
+def page_server(request, tmp_path_factory):
+    with open_page_server(request.param, tmp_path_factory.mktemp(request.param)) as opened:
         opened.start("bench/power", "--description", "logs the meter at bench 3")
         opened.start("bench/spare", "--paused", "--every", "1", "--description", "waits to be told")
         opened.start("roof/weather", "--every", "1", "--description", "wind, rain, pressure")
@@ -25,7 +25,7 @@ def desk(request, tmp_path_factory):
 
 
 @pytest.fixture
-def look(desk, browser):
+def look(page_server, browser):
     """Opens the page at a width and in a colour scheme; a script's error or a refusal by the policy fails the test."""
     seen = []
 
@@ -37,7 +37,7 @@ def look(desk, browser):
         page.on("pageerror", lambda error: view.errors.append(str(error)))
         page.on("console", lambda line: view.errors.append(line.text) if "Content Security Policy" in line.text else None)
         seen.append((context, view))
-        page.goto(address or desk.page)
+        page.goto(address or page_server.page)
         return view
 
     yield open_page
@@ -72,12 +72,12 @@ def enabled(view, name):
     return view.page.eval_on_selector_all(f"{ROW.format(name)} [data-command]:not(:disabled)", "all => all.map(one => one.dataset.command)")
 
 
-def picture(desk, view, name):
+def picture(page_server, view, name):
     """Takes a screenshot of the whole page; the window is made high enough, because parts outside it are not drawn."""
     width = view.page.viewport_size["width"]
     view.page.set_viewport_size({"width": width, "height": min(view.page.evaluate("document.documentElement.scrollHeight"), 4000)})
     view.page.wait_for_timeout(100)
-    view.picture(f"controller-{desk.kind}-{name}")
+    view.picture(f"controller-{page_server.kind}-{name}")
 
 
 # ---- what is shown
@@ -121,10 +121,10 @@ def test_events_are_listed_and_the_list_can_be_filtered(page):
     page.page.click("#states [data-only='']")
 
 
-def test_page_makes_requests_to_its_own_server_alone(page, desk):
+def test_page_makes_requests_to_its_own_server_alone(page, page_server):
     asked = {urlsplit(url).netloc for url in page.requests if not url.startswith("data:")}
-    assert asked == {urlsplit(desk.address).netloc}
-    assert not any(desk.token in url.split("#")[0] for url in page.requests)
+    assert asked == {urlsplit(page_server.address).netloc}
+    assert not any(page_server.token in url.split("#")[0] for url in page.requests)
 
 
 # ---- what is pressed
@@ -136,17 +136,17 @@ def test_buttons_are_enabled_as_the_state_allows(page):
     assert "RUNNING" in button(page, "bench/power", "RUN").get_attribute("title")
 
 
-def test_pause_and_run_change_the_state(page, desk):
+def test_pause_and_run_change_the_state(page, page_server):
     press(page, "bench/power", "PAUSE")
     page.wait(IS, [ROW.format("bench/power"), "PAUSED"])
     assert "PAUSE DONE" in wait_answer(page, "bench/power", "DONE")
     page.wait("row => document.querySelector(`${row} [data-command=RUN]`).disabled === false", ROW.format("bench/power"))
     assert enabled(page, "bench/power") == ["GET_DATA", "RUN", "SHUTDOWN"]
-    assert desk.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "PAUSED"
-    picture(desk, page, "paused")
+    assert page_server.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "PAUSED"
+    picture(page_server, page, "paused")
     press(page, "bench/power", "RUN")
     page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
-    assert desk.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "RUNNING"
+    assert page_server.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "RUNNING"
 
 
 def test_get_data_and_checkpoint_keep_the_state(page):
@@ -156,7 +156,7 @@ def test_get_data_and_checkpoint_keep_the_state(page):
     press(page, "bench/power", "CHECKPOINT")
     page.wait("row => document.querySelector(`${row} .answer`).textContent.includes('CHECKPOINT DONE')", ROW.format("bench/power"))
     page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
-    assert "CHECKPOINT" in page.text("#said")
+    assert "CHECKPOINT" in page.text("#answers")
 
 
 def order(page, name, word, arguments=""):
@@ -183,7 +183,7 @@ def test_arguments_that_are_not_json_stay_in_the_dialog(page):
     assert page.page.evaluate("document.activeElement.textContent") == "More…"
 
 
-def test_command_rejected_by_a_newer_state_is_shown_with_the_reason(page, desk):
+def test_command_rejected_by_a_newer_state_is_shown_with_the_reason(page, page_server):
     """The page may be slightly outdated: a command that it offers may be forbidden already."""
     page.page.evaluate("row => { const b = document.querySelector(`${row} [data-command=RUN]`); b.disabled = false; b.click(); }", ROW.format("bench/power"))
     assert "RUNNING" in wait_answer(page, "bench/power", "REJECTED")
@@ -193,18 +193,18 @@ def test_command_rejected_by_a_newer_state_is_shown_with_the_reason(page, desk):
     page.wait("() => document.querySelectorAll('#said [role=alert]').length === 0")
 
 
-def test_shutdown_needs_confirmation(page, desk):
-    process = desk.start("bench/last")
+def test_shutdown_needs_confirmation(page, page_server):
+    process = page_server.start("bench/last")
     page.wait(IS, [ROW.format("bench/last"), "RUNNING"])
     press(page, "bench/last", "SHUTDOWN")
     page.wait("() => document.querySelector('#confirm').open")
     assert "bench/last" in page.text("#confirm-title")
-    picture(desk, page, "shutdown")
+    picture(page_server, page, "shutdown")
     page.page.keyboard.press("Escape")
     page.wait("() => !document.querySelector('#confirm').open")
     press(page, "bench/last", "SHUTDOWN")
     page.page.click("#confirm [value=no]")
-    assert desk.ask("GET", "/api/services/bench%2Flast")[2]["state"] == "RUNNING"
+    assert page_server.ask("GET", "/api/services/bench%2Flast")[2]["state"] == "RUNNING"
     press(page, "bench/last", "SHUTDOWN")
     page.page.click("#confirm [value=yes]")
     page.wait(IS, [ROW.format("bench/last"), "STOPPED"])
@@ -213,15 +213,15 @@ def test_shutdown_needs_confirmation(page, desk):
     assert "GONE" in page.text(ROW.format("bench/last"))
 
 
-def test_failure_is_shown_with_its_reason(page, desk):
-    process = desk.start("bench/broken")
+def test_failure_is_shown_with_its_reason(page, page_server):
+    process = page_server.start("bench/broken")
     page.wait(IS, [ROW.format("bench/broken"), "RUNNING"])
     order(page, "bench/broken", "break")
     page.wait(IS, [ROW.format("bench/broken"), "FAILED"])
     page.wait("row => document.querySelector(`${row} .wrong`).textContent.includes('/dev/ttyUSB0')", ROW.format("bench/broken"))
     page.page.click("#states [data-only=attention]")
     page.wait("() => document.querySelectorAll('.service:not([hidden])').length === 1")
-    picture(desk, page, "failed")
+    picture(page_server, page, "failed")
     page.page.click("#states [data-only='']")
     assert process.wait(timeout=PATIENCE) == 1
 
@@ -229,7 +229,7 @@ def test_failure_is_shown_with_its_reason(page, desk):
 # ---- keyboard, width, colours
 
 
-def test_page_is_usable_with_the_keyboard_alone(page, desk):
+def test_page_is_usable_with_the_keyboard_alone(page, page_server):
     keyboard, focus = page.page.keyboard, "document.activeElement.dataset.command ?? document.activeElement.id"
     keyboard.press("/")
     assert page.page.evaluate(focus) == "filter"
@@ -264,8 +264,8 @@ def test_page_is_usable_with_the_keyboard_alone(page, desk):
     page.page.locator(ROW.format("bench/spare")).locator("[data-command=SHUTDOWN]").click()
     page.page.click("#confirm [value=yes]")
     page.wait(IS, [ROW.format("bench/spare"), "STOPPED"])
-    desk.services.pop("bench/spare").wait(timeout=PATIENCE)
-    desk.start("bench/spare", "--paused", "--every", "1", "--description", "waits to be told")
+    page_server.services.pop("bench/spare").wait(timeout=PATIENCE)
+    page_server.start("bench/spare", "--paused", "--every", "1", "--description", "waits to be told")
     page.wait(IS, [ROW.format("bench/spare"), "READY"])
 
 
@@ -288,7 +288,7 @@ CONTRAST = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_page_fits_its_width_and_colour_scheme(look, desk, width, scheme):
+def test_page_fits_its_width_and_colour_scheme(look, page_server, width, scheme):
     view = look(width, scheme)
     view.wait(IS, [ROW.format("bench/power"), "RUNNING"])
     view.page.click(f"{ROW.format('bench/power')} .name")
@@ -300,37 +300,37 @@ def test_page_fits_its_width_and_colour_scheme(look, desk, width, scheme):
     if width == 390:
         for box in [one.bounding_box() for one in view.page.locator(f"{ROW.format('bench/power')} .commands button").all()]:
             assert box["height"] >= 44 and box["x"] >= 0 and box["x"] + box["width"] <= width
-    picture(desk, view, f"{width}-{scheme}")
+    picture(page_server, view, f"{width}-{scheme}")
 
 
 # ---- the door, and those who come and go
 
 
-def test_page_without_the_token_shows_how_to_get_it(look, desk):
-    view = look(390, address=f"{desk.address}/")
+def test_page_without_the_token_shows_how_to_get_it(look, page_server):
+    view = look(390, address=f"{page_server.address}/")
     view.wait("() => !document.querySelector('#locked').hidden")
     assert "bench/power" not in view.text("body") and ".http-token" in view.text("#locked")
-    picture(desk, view, "locked")
+    picture(page_server, view, "locked")
     view.page.fill("#key", "not a token")
     view.page.press("#key", "Enter")
     view.wait("() => document.querySelector('#why').textContent.includes('no token')")
     view.page.fill("#key", "0" * 64)
     view.page.press("#key", "Enter")
     view.wait("() => !document.querySelector('#locked').hidden && document.querySelector('#why').textContent.includes('not the one')")
-    view.page.fill("#key", desk.page)
+    view.page.fill("#key", page_server.page)
     view.page.press("#key", "Enter")
     view.wait(IS, [ROW.format("bench/power"), "RUNNING"])
 
 
-def test_token_is_removed_from_the_address_and_kept_in_its_tab_alone(page, desk):
-    assert page.page.url == f"{desk.address}/"
+def test_token_is_removed_from_the_address_and_kept_in_its_tab_alone(page, page_server):
+    assert page.page.url == f"{page_server.address}/"
     assert page.page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
     page.page.reload()
     page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
 
 
-def test_new_and_disconnected_services_are_shown(page, desk):
-    process = desk.start("bench/brief")
+def test_new_and_disconnected_services_are_shown(page, page_server):
+    process = page_server.start("bench/brief")
     page.wait(IS, [ROW.format("bench/brief"), "RUNNING"])
     process.kill()
     process.wait()
@@ -339,12 +339,12 @@ def test_new_and_disconnected_services_are_shown(page, desk):
     page.wait(IS, [ROW.format("bench/brief"), "DISCONNECTED"])
 
 
-def test_description_of_a_service_is_shown_as_text_and_never_executed(page, desk):
-    desk.start("bench/odd", "--description", '<img src=x onerror="document.title=1"><script>document.title=2</script>')
+def test_description_of_a_service_is_shown_as_text_and_never_executed(page, page_server):
+    page_server.start("bench/odd", "--description", '<img src=x onerror="document.title=1"><script>document.title=2</script>')
     page.wait(IS, [ROW.format("bench/odd"), "RUNNING"])
     assert "<script>" in page.text(ROW.format("bench/odd"))
     assert page.page.title() == "Services"
-    ended(desk.services.pop("bench/odd"))
+    ended(page_server.services.pop("bench/odd"))
 
 
 HOSTILE = [
@@ -355,31 +355,31 @@ HOSTILE = [
 ]
 
 
-def test_data_of_a_hostile_service_do_not_harm_the_page(page, desk):
+def test_data_of_a_hostile_service_do_not_harm_the_page(page, page_server):
     """Its own row may show anything; the other rows continue, nothing is executed, and no script fails (`look` checks that)."""
     hostile, honest = ROW.format("bench/hostile"), ROW.format("bench/power")
-    desk.start("bench/hostile", "--every", "1")
+    page_server.start("bench/hostile", "--every", "1")
     page.wait(IS, [hostile, "RUNNING"])
     page.page.click(f"{hostile} .name")
     for value in HOSTILE:
-        assert desk.command("bench/hostile", "say", arguments=value)[0] == 200, value
+        assert page_server.command("bench/hostile", "say", arguments=value)[0] == 200, value
         page.page.evaluate("row => { document.querySelector(`${row} .answer`).dataset.outcome = ''; }", hostile)
         press(page, "bench/hostile", "GET_DATA")
         wait_answer(page, "bench/hostile", "DONE")
     # An event about it does not end the stream; nor does the first state of a page that is opened now.
     for value in HOSTILE[:4]:
-        assert desk.command("bench/hostile", "say", arguments=value)[0] == 200, value
+        assert page_server.command("bench/hostile", "say", arguments=value)[0] == 200, value
         page.page.reload()
         page.wait(IS, [honest, "RUNNING"])
         before = page.text(f"{honest} .facts")
         page.wait("([row, before]) => document.querySelector(`${row} .facts`).textContent !== before", [honest, before])
         assert page.page.evaluate("document.body.dataset.link") == "live", value
     assert page.page.title() == "Services"
-    ended(desk.services.pop("bench/hostile"))
+    ended(page_server.services.pop("bench/hostile"))
 
 
-def test_data_too_long_to_show_are_replaced_by_their_size(page, desk):
-    desk.start("bench/heavy")
+def test_data_too_long_to_show_are_replaced_by_their_size(page, page_server):
+    page_server.start("bench/heavy")
     page.wait(IS, [ROW.format("bench/heavy"), "RUNNING"])
     order(page, "bench/heavy", "swell", "300000")
     wait_answer(page, "bench/heavy", "DONE")
@@ -387,19 +387,19 @@ def test_data_too_long_to_show_are_replaced_by_their_size(page, desk):
     page.wait("row => /300 \\d+ bytes, too many to show/.test(document.querySelector(`${row} .words`)?.textContent)", ROW.format("bench/heavy"))
     press(page, "bench/power", "GET_DATA")
     wait_answer(page, "bench/power", "DONE")
-    ended(desk.services.pop("bench/heavy"))
+    ended(page_server.services.pop("bench/heavy"))
 
 
-def test_page_shows_a_stopped_server_and_recovers(page, desk):
+def test_page_shows_a_stopped_server_and_recovers(page, page_server):
     """SIGSTOP and SIGCONT: how the page handles a controller that hangs, or a machine that sleeps."""
-    away = (*desk.servers, desk.controller)[0]
-    pids = [away.pid] if desk.kind == "program" else group(away)
+    away = (*page_server.servers, page_server.controller)[0]
+    pids = [away.pid] if page_server.kind == "program" else group(away)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
         page.wait("() => document.querySelector('#link').dataset.state === 'away'")
         assert "not answered since" in page.text("#link")
-        picture(desk, page, "away")
+        picture(page_server, page, "away")
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
@@ -408,18 +408,18 @@ def test_page_shows_a_stopped_server_and_recovers(page, desk):
     wait_answer(page, "bench/power", "DONE")
 
 
-def test_page_shows_a_controller_that_ended_and_reconnects_to_the_next(page, desk):
+def test_page_shows_a_controller_that_ended_and_reconnects_to_the_next(page, page_server):
     """Behind PHP's page it is the same one; its own page has a new token, and shows how to get it."""
-    assert ended(desk.controller) == 0
+    assert ended(page_server.controller) == 0
     page.wait("() => document.querySelector('#link').dataset.state === 'away'")
-    who = "The page’s server" if desk.kind == "program" else "The controller"
+    who = "The page’s server" if page_server.kind == "program" else "The controller"
     page.wait("who => document.querySelector('#link').textContent.includes(`${who} has not answered since`)", who)
-    desk.controller, found = start_controller(desk.folder, desk.port if desk.kind == "program" else 0)
-    if desk.kind == "program":
+    page_server.controller, found = start_controller(page_server.folder, page_server.port if page_server.kind == "program" else 0)
+    if page_server.kind == "program":
         page.wait("() => !document.querySelector('#locked').hidden")
         assert "not the one of this start" in page.text("#why")
-        desk.token = re.search(ADDRESS, Path(found[2]).read_text())[2]
-        page.page.fill("#key", desk.shell("service", "page").stdout)
+        page_server.token = re.search(ADDRESS, Path(found[2]).read_text())[2]
+        page.page.fill("#key", page_server.shell("service", "page").stdout)
         page.page.press("#key", "Enter")
     page.wait("() => document.querySelector('#link').dataset.state === 'live'")
     page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
@@ -434,16 +434,16 @@ def group(process):
     return first + [pid for one in first for pid in children(one)]
 
 
-def test_page_with_hundreds_of_services_is_usable(look, desk):
+def test_page_with_hundreds_of_services_is_usable(look, page_server):
     """A stream that reports 400 services, as the controller does: the filter finds one, a click opens it."""
-    one = desk.ask("GET", "/api/services/bench%2Fpower")[2]
+    one = page_server.ask("GET", "/api/services/bench%2Fpower")[2]
     many = [{**one, "name": f"rack/{i:03}"} for i in range(400)]
     readings = [{"name": record["name"], "at": one["since"], "value": {"watts": i}} for i, record in enumerate(many)]
-    told = {"controller": {"connected": True, "reason": ""}, "services": many, "data": readings, "log": []}
-    stream = f"event: snapshot\nid: 1\ndata: {json.dumps(told)}\n\n"
+    snapshot = {"controller": {"connected": True, "reason": ""}, "services": many, "data": readings, "log": []}
+    stream = f"event: snapshot\nid: 1\ndata: {json.dumps(snapshot)}\n\n"
     view = look(address="about:blank")
     view.page.route("**/api/events", lambda route: route.fulfill(content_type="text/event-stream", body=stream))
-    view.page.goto(desk.page)
+    view.page.goto(page_server.page)
     view.wait("() => document.querySelectorAll('.service').length === 400")
     view.page.fill("#filter", "rack/377")
     view.wait("() => document.querySelectorAll('.service:not([hidden])').length === 1")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import test_controller_access
 from conftest import PATIENCE
-from controlled import ADDRESS, PROGRAM, Desk, ended, started
+from controlled import ADDRESS, PROGRAM, PageServer, ended, started
 from test_controller_access import attempts, routes, sent
 
 CAME = r"the page is at (http://[^/\s]+)/; its whole address is in (.+)"
@@ -23,11 +23,11 @@ def start(folder):
     ]
     process, found = started(serves, folder, CAME)
     address = re.fullmatch(ADDRESS, Path(found[2]).read_text().strip())
-    return Desk("program", folder, address[1], address[2], process)
+    return PageServer("program", folder, address[1], address[2], process)
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory):
+def page_server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reading")
     (folder / "run").mkdir(mode=0o700)
     with start(folder) as opened:
@@ -37,8 +37,8 @@ def desk(tmp_path_factory):
 
 
 @pytest.fixture
-def reader(desk):
-    return replace(desk, token=(desk.folder / "reading").read_text().strip())
+def reader(page_server):
+    return replace(page_server, token=(page_server.folder / "reading").read_text().strip())
 
 
 def test_token_files_are_private_and_survive_a_restart(tmp_path):
@@ -59,23 +59,23 @@ def test_token_files_are_private_and_survive_a_restart(tmp_path):
     assert refused.returncode == 1 and "0644" in refused.stderr
 
 
-def test_read_token_reads_and_does_not_command(desk, reader):
-    told = reader.ask("GET", "/api")[2]
-    assert {route["method"] for route in told} == {"GET"} and {"method": "GET", "path": "/metrics"} in told
-    assert reader.ask("GET", "/api/services")[2] == desk.ask("GET", "/api/services")[2] != []
+def test_read_token_reads_and_does_not_command(page_server, reader):
+    routes = reader.ask("GET", "/api")[2]
+    assert {route["method"] for route in routes} == {"GET"} and {"method": "GET", "path": "/metrics"} in routes
+    assert reader.ask("GET", "/api/services")[2] == page_server.ask("GET", "/api/services")[2] != []
     assert reader.ask("GET", "/api/log")[0] == 200
     status, _, problem = reader.command("bench/power", "SHUTDOWN")
     assert (status, problem["kind"]) == (403, "PermissionDenied") and "reads" in problem["detail"]
 
 
-def test_no_spelling_of_any_route_commands_with_the_read_token(desk, reader, monkeypatch):
-    assert len(routes(desk)) > len(routes_of(reader))
-    before = desk.ask("GET", "/api/services/bench%2Fpower")[2]
+def test_no_spelling_of_any_route_commands_with_the_read_token(page_server, reader, monkeypatch):
+    assert len(routes(page_server)) > len(routes_of(reader))
+    before = page_server.ask("GET", "/api/services/bench%2Fpower")[2]
     # Every route, also those that the reader is not shown, except for the stream, which it may read and which has no end.
-    ending = [route for route in routes(desk) if route[1] != "/api/events"]
+    ending = [route for route in routes(page_server) if route[1] != "/api/events"]
     monkeypatch.setattr(test_controller_access, "routes", lambda _: ending)
-    requests = list(attempts(desk, f"Authorization: Bearer {reader.token}"))
-    answers = sent(desk, os.getuid(), requests)
+    requests = list(attempts(page_server, f"Authorization: Bearer {reader.token}"))
+    answers = sent(page_server, os.getuid(), requests)
     accepted = refused = 0
     for asked, answer in zip(requests, answers, strict=True):
         asked = asked.decode()
@@ -85,14 +85,14 @@ def test_no_spelling_of_any_route_commands_with_the_read_token(desk, reader, mon
         accepted += code == 200
         method = asked.split(" ", 1)[0]
         assert not 200 <= code < 400 or method in ("GET", "HEAD"), (asked, answer[:300])
-        assert desk.token not in answer, asked
+        assert page_server.token not in answer, asked
     assert accepted > 100 and refused > 300, (accepted, refused)
-    after = desk.ask("GET", "/api/services/bench%2Fpower")[2]
-    told = ("state", "answered", "pid", "epoch", "open")
-    assert {key: after.get(key) for key in told} == {key: before.get(key) for key in told}
-    assert desk.services["bench/power"].poll() is None
+    after = page_server.ask("GET", "/api/services/bench%2Fpower")[2]
+    fields = ("state", "answered", "pid", "epoch", "open")
+    assert {key: after.get(key) for key in fields} == {key: before.get(key) for key in fields}
+    assert page_server.services["bench/power"].poll() is None
     # The other token can command.
-    assert desk.command("bench/power", "GET_DATA")[0] == 200
+    assert page_server.command("bench/power", "GET_DATA")[0] == 200
 
 
 def routes_of(reader):

@@ -81,9 +81,9 @@ def test_page_recovers_from_the_kill_of_each_bridge(three, page):
 
 
 def test_controller_of_one_machine_lists_the_bridges_of_all(three):
-    said = "".join(three.lines)
-    desk = re.search(r".*, (/.+/desk)$", said, re.M)[1]
-    command, env = [PROGRAM, "service", "ls"], os.environ | {"LINKSPAN_DIR": desk}
+    output = "".join(three.lines)
+    directory_of_desk = re.search(r".*, (/.+/desk)$", output, re.M)[1]
+    command, env = [PROGRAM, "service", "ls"], os.environ | {"LINKSPAN_DIR": directory_of_desk}
 
     def missing():
         rows = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE).stdout

@@ -92,8 +92,8 @@ def test_spectrum_is_updated(live):
 
 def test_requested_window_is_used_and_kept(live):
     live.wait("() => wave.columns[0].length > 1100")
-    told = ask(live, "1024")
-    assert "1024 samples, 513 frequencies" in told
+    answer = ask(live, "1024")
+    assert "1024 samples, 513 frequencies" in answer
     live.wait("() => document.querySelector('#window').textContent.startsWith('1024 samples')")
     before = live.page.evaluate("spectrum.data[1][5]")
     live.wait("before => spectrum.data[0].length === 512 && spectrum.data[1][5] !== before", before)
@@ -104,8 +104,8 @@ def test_requested_window_is_used_and_kept(live):
     [("7", "64 to 2048"), ("100000", "64 to 2048"), ("many", "integer"), ("", "integer"), ("-512", "64 to 2048")],
 )
 def test_refusal_of_the_fortran_program_is_an_error_on_the_page(live, window, words):
-    told = ask(live, window)
-    assert words in told and "the Fortran program" in told
+    answer = ask(live, window)
+    assert words in answer and "the Fortran program" in answer
     assert live.page.get_attribute("#answer", "data-state") == "error"
     assert live.page.get_attribute("#length", "aria-invalid") == "true"
     assert live.page.get_attribute("#answer", "role") == "status"

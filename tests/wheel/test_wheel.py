@@ -59,8 +59,8 @@ def test_module_and_program_of_the_wheel_exchange_messages(fresh: Path, tmp_path
         try:
             assert server.stdout is not None and server.stdout.readline() == "ready\n"
             command = [fresh / "linkspan", "call", "--json", "shm:wheel/double", '{"value": 21}']
-            said = subprocess.run(command, env=env, capture_output=True, text=True, timeout=RUNS)
-            assert said.returncode == 0 and json.loads(said.stdout) == {"twice": 42}, said
+            finished = subprocess.run(command, env=env, capture_output=True, text=True, timeout=RUNS)
+            assert finished.returncode == 0 and json.loads(finished.stdout) == {"twice": 42}, finished
             assert server.wait(RUNS) == 0
         finally:
             server.kill()

@@ -34,14 +34,14 @@ fn path(directory: &str, name: &str) -> Result<PathBuf> {
 }
 
 impl Files {
-    fn say(&mut self) -> io::Result<()> {
+    fn write_signal(&mut self) -> io::Result<()> {
         let new = self.ours.with_extension("new");
         fs::write(&new, &self.content)?;
         fs::rename(&new, &self.ours)?;
         self.waker.write_all(&[1])
     }
 
-    fn hear(&mut self) -> io::Result<()> {
+    fn read_signal(&mut self) -> io::Result<()> {
         self.woken.read_exact(&mut [0])?;
         File::open(&self.theirs)?.read_exact(&mut self.content)?;
         if self.after == After::Goes { fs::remove_file(&self.theirs) } else { Ok(()) }
@@ -50,8 +50,8 @@ impl Files {
 
 impl Work for Files {
     fn once(&mut self) -> Result<()> {
-        self.say()?;
-        Ok(self.hear()?)
+        self.write_signal()?;
+        Ok(self.read_signal()?)
     }
 }
 
@@ -71,8 +71,8 @@ pub fn exchange(bytes: usize, placement: Placement, after: After) -> Result<()> 
     };
     split(placement, move || {
         loop {
-            there.hear()?;
-            there.say()?;
+            there.read_signal()?;
+            there.write_signal()?;
         }
     })?;
     serve(Files { ours: near, theirs: far, after, waker: near_waker, woken: near_woken, content })

@@ -1,7 +1,7 @@
 //! The origin of a received message, and its encoded body.
 
 use super::linkspan_message;
-use crate::argument::{give_text, handle, out, tell};
+use crate::argument::{apply, give_text, handle, out};
 use crate::encoding::linkspan_encoding;
 use crate::error::guard;
 use crate::sized::write_sized;
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn linkspan_message_get_info(
         Ok(())
     };
     // SAFETY: as the caller promises.
-    unsafe { tell(message, |message| message.with_arrived(look)) }
+    unsafe { apply(message, |message| message.with_arrived(look)) }
 }
 
 /// Gets the encoded value as it was received: a view. `InvalidState` for a message that was built or decoded

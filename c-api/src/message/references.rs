@@ -1,7 +1,7 @@
 //! The references to a message in C: created, added and released; and the message cleared.
 
 use super::{Reference, linkspan_message};
-use crate::argument::{make, tell};
+use crate::argument::{apply, make};
 use crate::error::guard;
 use crate::status::linkspan_status;
 
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn linkspan_message_release(message: *mut linkspan_message
 pub unsafe extern "C" fn linkspan_message_clear(message: *mut linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        tell(message, |message| {
+        apply(message, |message| {
             let mut state = message.change()?;
             message.forget_aligned();
             state.clear();

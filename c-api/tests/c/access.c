@@ -236,7 +236,7 @@ static void elements_come_in_the_order_that_is_asked_for(void) {
 
 static void want_of_memory_is_told_with_its_path(void) {
     static const struct {
-        const char *json, *says;
+        const char *json, *text;
     } wants[] = {
         {"{\"name\":\"longer than it\"}", "name"},
         {"{\"numbers\":[1,2,3,4,5]}", "numbers"},
@@ -248,7 +248,7 @@ static void want_of_memory_is_told_with_its_path(void) {
     thing value;
     for (i = 0; i < sizeof wants / sizeof wants[0]; i++) {
         CHECK(from_json(&value, wants[i].json) == LINKSPAN_OUT_OF_MEMORY);
-        CHECK(error_has("no memory") && error_has(wants[i].says));
+        CHECK(error_has("no memory") && error_has(wants[i].text));
     }
 }
 

@@ -193,7 +193,7 @@ static void what_does_not_fit_is_refused(void) {
     static const struct {
         const char *json;
         linkspan_status status;
-        const char *says;
+        const char *text;
     } refused[] = {
         {"[1]", LINKSPAN_WRONG_TYPE, "a map is expected"},
         {"{\"count\":2147483648}", LINKSPAN_OUT_OF_RANGE, "count"},
@@ -217,7 +217,7 @@ static void what_does_not_fit_is_refused(void) {
     for (i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         linkspan_status status = from_json(&value, refused[i].json);
         if (status != refused[i].status) fprintf(stderr, "%s: %d\n", refused[i].json, (int)status);
-        CHECK(status == refused[i].status && strstr(linkspan_last_error_text(), refused[i].says) != NULL);
+        CHECK(status == refused[i].status && strstr(linkspan_last_error_text(), refused[i].text) != NULL);
     }
     OK(from_json(&value, WHOLE));
     value.state = (mode)2;

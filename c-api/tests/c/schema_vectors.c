@@ -43,12 +43,12 @@ static linkspan_status code(void) {
 }
 
 /* Checks the status and the text of a call. */
-static void expect(linkspan_status expected, linkspan_status status, const char *says) {
+static void expect(linkspan_status expected, linkspan_status status, const char *part) {
     ++checks;
-    if (status == expected && (says == NULL || strstr(linkspan_last_error_text(), says) != NULL)) return;
+    if (status == expected && (part == NULL || strstr(linkspan_last_error_text(), part) != NULL)) return;
     ++failed;
     fprintf(stderr, "row %zu: %s, %s; expected %s, %s\n", row, linkspan_status_name(status), linkspan_last_error_text(),
-            linkspan_status_name(expected), says == NULL ? "" : says);
+            linkspan_status_name(expected), part == NULL ? "" : part);
 }
 
 static linkspan_publisher *publisher(const char *schema, const char *validate) {

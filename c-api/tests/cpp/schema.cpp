@@ -22,7 +22,7 @@ linkspan::options with(const std::string &schema) {
     return o;
 }
 
-bool says(const std::exception &e, const char *text) { return std::string(e.what()).find(text) != std::string::npos; }
+bool error_has(const std::exception &e, const char *text) { return std::string(e.what()).find(text) != std::string::npos; }
 
 void on(const std::string &endpoint) {
     linkspan::publisher out(endpoint, with(watts));
@@ -31,13 +31,13 @@ void on(const std::string &endpoint) {
         out.send(linkspan::message().put("watts", "much"));
         CHECK(!"it was sent");
     } catch (const linkspan::wrong_type &e) {
-        CHECK(e.path() == "watts" && says(e, "f64 in W is expected"));
+        CHECK(e.path() == "watts" && error_has(e, "f64 in W is expected"));
     }
     try {
         linkspan::subscriber(endpoint, with(kilowatts)).recv(20s);
         CHECK(!"it was received");
     } catch (const linkspan::schema_mismatch &e) {
-        CHECK(e.code() == LINKSPAN_SCHEMA_MISMATCH && says(e, "watts: the unit is W there and kW here"));
+        CHECK(e.code() == LINKSPAN_SCHEMA_MISMATCH && error_has(e, "watts: the unit is W there and kW here"));
     }
     CHECK(linkspan::schema(endpoint).get<std::string>("type/fields/0/type/unit") == "W");
     CHECK(linkspan::subscriber(endpoint, with(newer)).recv(20s).get<double>("watts") == 230.5);
@@ -54,7 +54,7 @@ void replies() {
         linkspan::channel::connect("unix:test/tank", o, 20s);
         CHECK(!"it connected");
     } catch (const linkspan::schema_mismatch &e) {
-        CHECK(says(e, "the unit is m there and cm here"));
+        CHECK(error_has(e, "the unit is m there and cm here"));
     }
 }
 

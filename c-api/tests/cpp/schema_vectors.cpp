@@ -25,7 +25,7 @@ class row {
     int code() const { return law_.get_or(path("code"), 0); }
 
     /// Checks that the call fails with this code and text.
-    void expect(int code, const std::string &says, const std::function<void()> &call) const {
+    void expect(int code, const std::string &part, const std::function<void()> &call) const {
         ++checks;
         int found = 0;
         std::string what;
@@ -36,9 +36,9 @@ class row {
             what = e.what();
             if (!text("path").empty() && e.path() != text("path")) found = -1;
         }
-        if (found == code && what.find(says) != std::string::npos) return;
+        if (found == code && what.find(part) != std::string::npos) return;
         ++failures;
-        std::fprintf(stderr, "row %s: %d, %s; expected %d, %s\n", number_.c_str(), found, what.c_str(), code, says.c_str());
+        std::fprintf(stderr, "row %s: %d, %s; expected %d, %s\n", number_.c_str(), found, what.c_str(), code, part.c_str());
     }
 
   private:

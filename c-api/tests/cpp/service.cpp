@@ -167,7 +167,7 @@ template <class E, class F> void fails(const char *words, F &&call) {
 
 void control(const std::string &name) {
     const linkspan::controller controller({}, 20s);
-    const auto tell = [&](const char *command) { return controller.command(name, command, 20s); };
+    const auto send = [&](const char *command) { return controller.command(name, command, 20s); };
     const auto state = [&] { return controller.status(name).get<std::string>("state"); };
     thrown<linkspan::invalid_state>([&] { controller.next(0s); });
     controller.watch(20ms, {name});
@@ -179,21 +179,21 @@ void control(const std::string &name) {
     CHECK(controller.services().count() == 1 && controller.services().get<std::string>("0/name") == name);
     CHECK(controller.fileno() >= 0 && controller.stats().get<int>("services") == 1);
 
-    fails<linkspan::invalid_state>("RUNNING", [&] { tell("RUN"); });
-    tell("PAUSE");
-    CHECK(state() == "PAUSED" && !tell("GET_DATA").get<bool>("open"));
-    fails<linkspan::invalid_state>("PAUSED", [&] { tell("CHECKPOINT"); });
-    tell("RUN");
-    tell("CHECKPOINT");
-    CHECK(state() == "RUNNING" && tell("GET_DATA").get<bool>("open") && tell("GET_DATA").get<int>("checkpoints") == 1);
+    fails<linkspan::invalid_state>("RUNNING", [&] { send("RUN"); });
+    send("PAUSE");
+    CHECK(state() == "PAUSED" && !send("GET_DATA").get<bool>("open"));
+    fails<linkspan::invalid_state>("PAUSED", [&] { send("CHECKPOINT"); });
+    send("RUN");
+    send("CHECKPOINT");
+    CHECK(state() == "RUNNING" && send("GET_DATA").get<bool>("open") && send("GET_DATA").get<int>("checkpoints") == 1);
 
     const auto n = linkspan::message().put("n", 21);
     CHECK(controller.command(name, "double", n, 20s).get<int>("twice") == 42);
     CHECK(controller.command(name, "CONFIG", n).get<int>("n") == 21);
-    fails<linkspan::no_space>("the disk is full", [&] { tell("break"); });
-    fails<linkspan::remote>("the sensor is odd", [&] { tell("odd"); });
-    fails<linkspan::unsupported>("forgotten", [&] { tell("forgotten"); });
-    fails<linkspan::unsupported>("BACKUP", [&] { tell("BACKUP"); });
+    fails<linkspan::no_space>("the disk is full", [&] { send("break"); });
+    fails<linkspan::remote>("the sensor is odd", [&] { send("odd"); });
+    fails<linkspan::unsupported>("forgotten", [&] { send("forgotten"); });
+    fails<linkspan::unsupported>("BACKUP", [&] { send("BACKUP"); });
     fails<linkspan::not_found>(name.c_str(), [&] { controller.command("lab/nobody", "PAUSE"); });
     const auto begun = controller.begin(name, "GET_DATA");
     linkspan::command_request order;
@@ -202,7 +202,7 @@ void control(const std::string &name) {
     order.arguments = &n;
     order.id = "mine";
     controller.begin(order);
-    tell("GET_DATA"); // which waits behind them
+    send("GET_DATA"); // which waits behind them
     CHECK(controller.answer(name, begun.get<std::string>("id")).get<std::string>("outcome") == "DONE");
     CHECK(controller.answer(name, "mine").get<int>("value/twice") == 42);
     order.until_done = true;
@@ -213,15 +213,15 @@ void control(const std::string &name) {
     CHECK(controller.begin(order).get<std::string>("outcome") == "REJECTED");
 
     thrown<linkspan::timeout>([&] { controller.command(name, "hold", 300ms); });
-    CHECK(tell("STATUS").get<std::string>("doing") == "hold"); // which the library answers
-    tell("CANCEL");
-    tell("GET_DATA");
+    CHECK(send("STATUS").get<std::string>("doing") == "hold"); // which the library answers
+    send("CANCEL");
+    send("GET_DATA");
     const auto log = controller.log(name);
     bool logged = false;
     for (std::size_t i = 0; i < log.count(); ++i) logged |= log.get<std::string>(std::to_string(i) + "/text") == "it counts";
     CHECK(logged && controller.log(10).count() > 0);
     thrown<linkspan::invalid_state>([&] { controller.forget(name); });
-    tell("SHUTDOWN");
+    send("SHUTDOWN");
     becomes(controller, name, "view", "GONE");
     controller.forget(name);
     controller.close();

@@ -70,17 +70,17 @@ contains
       if (stat /= linkspan_ok) code = linkspan_ok
    end function
 
-   subroutine expect(expected, says, stat, errmsg)
+   subroutine expect(expected, part, stat, errmsg)
       integer, intent(in) :: expected, stat
-      character(*), intent(in) :: says
+      character(*), intent(in) :: part
       character(:), allocatable, intent(in) :: errmsg
       character(:), allocatable :: found
       found = ""
       if (stat /= linkspan_ok) found = errmsg
       checks = checks + 1
-      if (stat == expected .and. (says == "" .or. index(found, says) > 0)) return
+      if (stat == expected .and. (part == "" .or. index(found, part) > 0)) return
       failures = failures + 1
-      print '(a, i0, a, i0, 2a, i0, 2a)', "row ", row, ": ", stat, " ", found//"; expected ", expected, " ", says
+      print '(a, i0, a, i0, 2a, i0, 2a)', "row ", row, ": ", stat, " ", found//"; expected ", expected, " ", part
    end subroutine
 
    subroutine check_text()

@@ -225,7 +225,7 @@ contains
    subroutine subscribe(name)
       character(*), intent(in) :: name
       type(linkspan_subscriber) :: tables
-      type(linkspan_channel) :: tell
+      type(linkspan_channel) :: control
       type(linkspan_message) :: table
       type(linkspan_options) :: options
       if (transport == "journal") then
@@ -240,10 +240,10 @@ contains
       call linkspan_latest(name, table, timeout=soon)
       call check(table)
       call tables%close()
-      call tell%connect(done, timeout=soon)
+      call control%connect(done, timeout=soon)
       call table%clear()
-      call tell%call(table, table, timeout=soon)
-      call tell%close(timeout=soon)
+      call control%call(table, table, timeout=soon)
+      call control%close(timeout=soon)
    end subroutine
 
    ! Features of a single transport are refused elsewhere with the reason.

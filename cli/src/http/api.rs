@@ -79,9 +79,9 @@ pub async fn services(State(client): State<Arc<ControllerClient>>) -> Answered {
 
 /// Returns the metrics, in Prometheus' text form.
 pub async fn metrics(State(client): State<Arc<ControllerClient>>) -> Answered {
-    let asked =
+    let pending =
         client.questions.ask(|controller| Ok((controller.stats(PATIENCE)?, controller.services(PATIENCE)?)));
-    let (figures, services) = asked.await?;
+    let (figures, services) = pending.await?;
     Ok(([(CONTENT_TYPE, metrics::KIND)], metrics::text(&figures, &services)).into_response())
 }
 
@@ -109,13 +109,13 @@ pub async fn command(State(client): State<Arc<ControllerClient>>, name: Step, re
     page::check_content(kind, request.headers().contains_key(CONTENT_ENCODING))?;
     let CommandBody { request, wait } = CommandBody::decode(&read(request.into_body()).await?)?;
     let (id, within) = (request.id.clone(), request.within);
-    let asked = client.commands.ask(move |controller| match wait {
+    let pending = client.commands.ask(move |controller| match wait {
         true => controller.request(&name, &request, within + GRACE),
         false => {
             controller.begin(&name, &request.command, &request.arguments, within, Timeout::After(PATIENCE))
         }
     });
-    let answer = asked.await?;
+    let answer = pending.await?;
     debug_assert!(!wait || answer.id == id, "the answer to {id} is one to {}", answer.id);
     match page::Problem::of_answer(&answer) {
         Some(problem) => Err(problem.into()),

@@ -63,11 +63,11 @@ mod tests {
         let known: Vec<_> = ASSETS.iter().map(|asset| asset.path.trim_start_matches('/')).collect();
         for word in ["src=\"", "href=\"", "from './"] {
             for asset in &ASSETS {
-                for asked in asset.content.split(word).skip(1) {
-                    let asked = asked.split(['"', '\'']).next().unwrap();
+                for reference in asset.content.split(word).skip(1) {
+                    let reference = reference.split(['"', '\'']).next().unwrap();
                     assert!(
-                        known.contains(&asked) || asked.starts_with('#'),
-                        "{} refers to {asked:?}",
+                        known.contains(&reference) || reference.starts_with('#'),
+                        "{} refers to {reference:?}",
                         asset.path
                     );
                 }

@@ -38,7 +38,7 @@ pub fn stream(
     };
     let last_event_id = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or("").to_owned();
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(tell(looking, last_event_id, sender, stopped));
+    tokio::spawn(send_events(looking, last_event_id, sender, stopped));
     let alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
     let mut response = Sse::new(Events(receiver)).keep_alive(alive).into_response();
     // Proxies must not buffer events.
@@ -49,7 +49,7 @@ pub fn stream(
 }
 
 /// Sends events until the page has disconnected.
-async fn tell(
+async fn send_events(
     looking: Looking,
     last_event_id: String,
     sender: mpsc::Sender<Event>,

@@ -159,7 +159,7 @@ impl Feed {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, note: impl FnOnce(&mut Known) -> Option<(&'static str, Arc<str>)>) {
+    fn record(&self, note: impl FnOnce(&mut Known) -> Option<(&'static str, Arc<str>)>) {
         let mut known = self.known();
         if let Some((what, json)) = note(&mut known) {
             known.number += 1;
@@ -175,15 +175,15 @@ impl Feed {
     }
 
     fn controller_is(&self, error: Option<&Error>) {
-        let said = Value::map([
+        let status = Value::map([
             ("connected", Value::from(error.is_none())),
             ("reason", error.map_or("", |e| e.text()).into()),
         ]);
-        let said = text(&said);
-        self.tell(|known| {
-            let news = known.controller.as_ref() != Some(&said);
-            known.controller = Some(said.clone());
-            news.then_some(("controller", said))
+        let status = text(&status);
+        self.record(|known| {
+            let news = known.controller.as_ref() != Some(&status);
+            known.controller = Some(status.clone());
+            news.then_some(("controller", status))
         });
     }
 
@@ -230,7 +230,7 @@ impl Feed {
         loop {
             let mut tick = || self.wanted();
             match controller.next(Wait::new(None).tick(&mut tick)) {
-                Ok(pushed) => self.hear(&pushed)?,
+                Ok(pushed) => self.receive(&pushed)?,
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -258,7 +258,7 @@ impl Feed {
         Ok(())
     }
 
-    fn hear(&self, pushed: &Value) -> Result<()> {
+    fn receive(&self, pushed: &Value) -> Result<()> {
         // Push messages of a later controller that this page does not show.
         let Some(Event { name: what, json }) = Event::of(pushed)? else { return Ok(()) };
         let json: Arc<str> = json.into();
@@ -266,14 +266,14 @@ impl Feed {
             "service" => {
                 let record = pushed.at("service")?;
                 let (name, record) = (record.at("name")?.as_text()?.to_owned(), text(record));
-                self.tell(|known| {
+                self.record(|known| {
                     known.services.insert(name, record);
                     Some(("service", json))
                 });
             }
             "gone" => {
                 let name = pushed.at("name")?.as_text()?;
-                self.tell(|known| {
+                self.record(|known| {
                     known.services.remove(name);
                     known.readings.remove(name);
                     Some(("gone", json))
@@ -281,14 +281,14 @@ impl Feed {
             }
             "data" => {
                 let name = pushed.at("name")?.as_text()?.to_owned();
-                self.tell(|known| {
+                self.record(|known| {
                     known.readings.insert(name, json.clone());
                     Some(("data", json))
                 });
             }
             "log" => {
                 let entry = text(pushed.at("entry")?);
-                self.tell(|known| {
+                self.record(|known| {
                     known.log.push_back(entry);
                     if known.log.len() > SNAPSHOT_LOG_LINES {
                         known.log.pop_front();
@@ -296,7 +296,7 @@ impl Feed {
                     Some(("log", json))
                 });
             }
-            _ => self.tell(|_| Some((what, json))),
+            _ => self.record(|_| Some((what, json))),
         }
         Ok(())
     }

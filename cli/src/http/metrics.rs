@@ -152,7 +152,7 @@ mod tests {
             format!("linkspan_service_steps_total{{{label}}} 7"),
             format!("linkspan_service_commands_total{{{label},outcome=\"done\"}} 2"),
         ] {
-            assert!(text.lines().any(|said| said == line), "{line} is missing in\n{text}");
+            assert!(text.lines().any(|present| present == line), "{line} is missing in\n{text}");
         }
         assert!(!text.lines().any(|line| line.starts_with("linkspan_service_busy_seconds")), "{text}");
         let mut families: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();

@@ -46,7 +46,7 @@ impl Pool {
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Full, text));
         };
         let pool = self.clone();
-        let asked = spawn_blocking(move || {
+        let pending = spawn_blocking(move || {
             let _place = place;
             let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let controller = match idle {
@@ -60,7 +60,7 @@ impl Pool {
             }
             answer.map_err(Problem::from)
         });
-        asked.await.unwrap_or_else(|error| {
+        pending.await.unwrap_or_else(|error| {
             let text = format!("a request to the controller ended in a defect: {error}");
             Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorKind::Internal, text))
         })

@@ -94,22 +94,22 @@ impl Drop for Running {
 /// Serves the page until the result is dropped. `InvalidEndpoint` for an invalid address; `PermissionDenied` for one beyond this machine without
 /// `--http-allow-remote`; `AddressInUse` if another program listens there.
 pub fn start(settings: &Settings) -> Result<Running> {
-    let asked = parse(&settings.address)?;
-    if !asked.ip().is_loopback() && !settings.allow_remote {
+    let requested = parse(&settings.address)?;
+    if !requested.ip().is_loopback() && !settings.allow_remote {
         let text = format!(
-            "{asked} is reached from other machines, over HTTP that everybody on the network can read, the token too; listen at 127.0.0.1:{} and use `ssh -L`, or say --http-allow-remote",
-            asked.port()
+            "{requested} is reached from other machines, over HTTP that everybody on the network can read, the token too; listen at 127.0.0.1:{} and use `ssh -L`, or say --http-allow-remote",
+            requested.port()
         );
         return Err(Error::new(ErrorKind::PermissionDenied, text));
     }
     let doing = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::AddrInUse => {
-            let text = format!("another program listens at {asked}; take another port, or 0 for any");
+            let text = format!("another program listens at {requested}; take another port, or 0 for any");
             Error::new(ErrorKind::AddressInUse, text)
         }
-        _ => Error::os(format!("listening at {asked} for the page"), e.raw_os_error().unwrap_or(0)),
+        _ => Error::os(format!("listening at {requested} for the page"), e.raw_os_error().unwrap_or(0)),
     };
-    let listener = std::net::TcpListener::bind(asked).map_err(doing)?;
+    let listener = std::net::TcpListener::bind(requested).map_err(doing)?;
     listener.set_nonblocking(true).map_err(doing)?;
     rustix::net::listen(&listener, BACKLOG).map_err(|e| doing(e.into()))?;
     let address = listener.local_addr().map_err(doing)?;

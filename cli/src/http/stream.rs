@@ -92,11 +92,11 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let mut other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (stream, _) = listener.accept().await.unwrap();
-            let mut patient = Patient::new(stream, Duration::from_millis(200));
+            let mut limited = Patient::new(stream, Duration::from_millis(200));
             let much = vec![7; 1 << 20];
             // There is no reader, so the kernel's buffers fill up, whatever their size.
             let left = loop {
-                if let Err(error) = patient.write_all(&much).await {
+                if let Err(error) = limited.write_all(&much).await {
                     break error;
                 }
             };
@@ -107,11 +107,11 @@ mod tests {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             });
-            patient.until = None;
+            limited.until = None;
             for _ in 0..8 {
-                patient.write_all(&much).await.unwrap();
+                limited.write_all(&much).await.unwrap();
             }
-            drop(patient);
+            drop(limited);
             slow.await.unwrap();
         });
     }

@@ -46,8 +46,8 @@ impl From<To> for Notation {
 }
 
 /// Prints the schema.
-pub fn print(asked: &Export) -> Result<(), Exit> {
-    let exported = export(&super::file::load(&asked.file)?, asked.to.into())?;
+pub fn print(args: &Export) -> Result<(), Exit> {
+    let exported = export(&super::file::load(&args.file)?, args.to.into())?;
     for line in grouped(&exported.notes) {
         stderr::print_note(&line);
     }

@@ -50,11 +50,11 @@ impl std::convert::From<From> for Notation {
 }
 
 /// Prints the schema, and on standard error where it accepts more than the file does.
-pub fn print(asked: &Import) -> Result<(), Exit> {
+pub fn print(args: &Import) -> Result<(), Exit> {
     let mut options = Options::default();
-    options.message.clone_from(&asked.message);
-    options.include.clone_from(&asked.include);
-    let imported = import(asked.from.into(), &asked.file, &options)?;
+    options.message.clone_from(&args.message);
+    options.include.clone_from(&args.include);
+    let imported = import(args.from.into(), &args.file, &options)?;
     for remark in &imported.remarks {
         stderr::print_note(&format!("{}: {}", remark.place, remark.text));
     }

@@ -66,41 +66,41 @@ impl Messages {
 }
 
 /// Prints the schema.
-pub fn print(asked: &Infer, signals: &Signals) -> Result<(), Exit> {
-    let into = match &asked.widen {
+pub fn print(args: &Infer, signals: &Signals) -> Result<(), Exit> {
+    let into = match &args.widen {
         Some(old) => Into::Widening(Box::new(Widening::new(super::file::load(old)?))),
         None => Into::Evidence(Box::default()),
     };
-    let mut messages = Messages { into, count: 0, most: asked.count };
-    let path = Path::new(&asked.from);
-    if asked.from == "-" {
+    let mut messages = Messages { into, count: 0, most: args.count };
+    let path = Path::new(&args.from);
+    if args.from == "-" {
         let mut lines = Lines::new(signals);
         while let Some(value) = lines.next()?
             && messages.add(&value)
         {}
     } else if path.exists() {
-        file(path, asked.encoding, &mut messages, signals)?;
+        file(path, args.encoding, &mut messages, signals)?;
     } else {
-        live(asked, &mut messages, signals)?;
+        live(args, &mut messages, signals)?;
     }
     let Proposal { text, doubts, .. } = match messages.into {
-        Into::Evidence(evidence) => propose(&name(asked), &evidence)?,
+        Into::Evidence(evidence) => propose(&name(args), &evidence)?,
         Into::Widening(widening) => widening.finish(),
     };
     if doubts > 0 {
-        let what = if asked.widen.is_some() { "changes" } else { "doubts" };
+        let what = if args.widen.is_some() { "changes" } else { "doubts" };
         stderr::print_note(&format!("{doubts} {what} are marked by comments"));
     }
     output::write(text.as_bytes())
 }
 
 /// Returns the given name, or one made from that of the endpoint or the file.
-fn name(asked: &Infer) -> String {
-    if let Some(name) = &asked.name {
+fn name(args: &Infer) -> String {
+    if let Some(name) = &args.name {
         return name.clone();
     }
-    let from = asked.from.split_once(':').map_or(asked.from.as_str(), |(_, rest)| rest);
-    let from = match Path::new(&asked.from).exists() {
+    let from = args.from.split_once(':').map_or(args.from.as_str(), |(_, rest)| rest);
+    let from = match Path::new(&args.from).exists() {
         true => Path::new(from).file_name().and_then(|name| name.to_str()).unwrap_or_default(),
         false => from,
     };
@@ -115,17 +115,17 @@ fn name(asked: &Infer) -> String {
 }
 
 /// Reads published values, until there are enough or no more arrive.
-fn live(asked: &Infer, messages: &mut Messages, signals: &Signals) -> Result<(), Exit> {
+fn live(args: &Infer, messages: &mut Messages, signals: &Signals) -> Result<(), Exit> {
     let mut options = Options::default();
-    if asked.from.starts_with("journal:") {
+    if args.from.starts_with("journal:") {
         options.set("from", &"first".into())?;
     }
-    let subscriber = Subscriber::new(&asked.from, &options)?;
+    let subscriber = Subscriber::new(&args.from, &options)?;
     watched(
         signals,
         || subscriber.close(),
         |_| loop {
-            let message = subscriber.next(Wait::new(asked.timeout));
+            let message = subscriber.next(Wait::new(args.timeout));
             // A signal, or the end of the output's reader, closes the subscriber.
             signals.check_stdout()?;
             match message {

@@ -121,21 +121,21 @@ fn services_that_allow(
 
 /// Removes repeated names of services, keeping the first.
 fn distinct(names: &[String]) -> Vec<String> {
-    let mut told: Vec<String> = Vec::new();
+    let mut distinct: Vec<String> = Vec::new();
     for name in names {
-        if !told.contains(name) {
-            told.push(name.clone());
+        if !distinct.contains(name) {
+            distinct.push(name.clone());
         }
     }
-    told
+    distinct
 }
 
 /// Prints the state of a command; errors go to standard error as well.
 fn print_answer(name: &str, answer: &Answer, query: &QueryArgs) -> Result<(), Exit> {
     if query.json {
         let mut entries = vec![("service".to_owned(), Value::from(name))];
-        if let Value::Map(said) = answer.to_value() {
-            entries.extend(said);
+        if let Value::Map(members) = answer.to_value() {
+            entries.extend(members);
         }
         return output::json(&Value::Map(entries.into_iter().collect()));
     }

@@ -223,8 +223,8 @@ impl<'a> Supervisor<'a> {
             self.restart();
         }
         let now = self.now();
-        self.out.tell(&self.service, now, false);
-        self.err.tell(&self.service, now, false);
+        self.out.log_left_out(&self.service, now, false);
+        self.err.log_left_out(&self.service, now, false);
         Ok(())
     }
 

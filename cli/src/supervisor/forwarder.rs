@@ -70,9 +70,9 @@ mod tests {
     fn slow_reader_loses_counted_bytes() {
         let (mut read, write) = std::io::pipe().unwrap();
         let mut forwarder = Forwarder::to(write);
-        let mut told = 0;
+        let mut reported = 0;
         for _ in 0..1000 {
-            told += forwarder.pass(vec![b'x'; 10_000]).unwrap_or(0);
+            reported += forwarder.pass(vec![b'x'; 10_000]).unwrap_or(0);
         }
         let reader = thread::spawn(move || {
             let mut all = Vec::new();
@@ -81,7 +81,7 @@ mod tests {
         });
         let lost = forwarder.take_lost().unwrap();
         forwarder.finish(Duration::from_secs(60));
-        assert_eq!(reader.join().unwrap() + lost + told, 10_000_000);
+        assert_eq!(reader.join().unwrap() + lost + reported, 10_000_000);
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl RateLimit {
     }
 
     /// Returns the number of refused lines once it is due, or at the end.
-    pub fn tell(&mut self, now: Duration, is_the_end: bool) -> Option<u64> {
+    pub fn take_left_out(&mut self, now: Duration, is_the_end: bool) -> Option<u64> {
         if !is_the_end && self.due().is_none_or(|due| due > now) {
             return None;
         }
@@ -147,16 +147,16 @@ mod tests {
     #[test]
     fn flood_is_thinned_and_counted() {
         let mut rate_limit = RateLimit::default();
-        let mut told = 0;
+        let mut reported = 0;
         let mut inside = 0;
         let second = Duration::from_secs(1);
         for ms in 0..10_000u32 {
             let now = second * ms / 1000;
-            told += rate_limit.tell(now, false).unwrap_or(0);
+            reported += rate_limit.take_left_out(now, false).unwrap_or(0);
             inside += (0..10).filter(|_| rate_limit.allow(now)).count() as u64;
         }
-        told += rate_limit.tell(10 * second, true).unwrap_or(0);
-        assert_eq!(inside + told, 100_000, "each line is in the log, or counted");
+        reported += rate_limit.take_left_out(10 * second, true).unwrap_or(0);
+        assert_eq!(inside + reported, 100_000, "each line is in the log, or counted");
         assert!((200..=200 + 51 * 10).contains(&inside), "{inside}");
         assert_eq!(rate_limit.due(), None);
         assert!(rate_limit.allow(20 * second));

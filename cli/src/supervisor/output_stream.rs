@@ -94,8 +94,8 @@ impl OutputStream {
     }
 
     /// Logs the number of dropped lines once it is due, or at the end.
-    pub fn tell(&mut self, service: &ServiceLoop, now: Duration, is_the_end: bool) {
-        if let Some(left_out) = self.rate_limit.tell(now, is_the_end) {
+    pub fn log_left_out(&mut self, service: &ServiceLoop, now: Duration, is_the_end: bool) {
+        if let Some(left_out) = self.rate_limit.take_left_out(now, is_the_end) {
             service.log("warning", &format!("{left_out} lines of {} were left out of the log", self.level));
         }
     }
@@ -108,7 +108,7 @@ impl OutputStream {
         if let Some(line) = rest.filter(|_| self.rate_limit.allow(now)) {
             service.log(self.level, &line);
         }
-        self.tell(service, now, true);
+        self.log_left_out(service, now, true);
         let lost = self.forwarder.take_lost();
         self.tell_lost(service, lost);
     }

@@ -134,14 +134,14 @@ pub fn cell(column: &Column, record: &Value, rate: Option<f64>) -> Cell {
         Cells::Seconds => value.and_then(Value::as_f64).ok().map(Cell::Seconds),
         Cells::Count => value.and_then(Value::as_u64).ok().map(Cell::Count),
         Cells::Text | Cells::Wrong | Cells::State => {
-            let said = match column.cells {
+            let text = match column.cells {
                 Cells::Wrong => wrong(record),
                 // The last state of a service that ended without deregistering would seem current.
                 Cells::State if text(record, "view") == "DISCONNECTED" => "DISCONNECTED",
                 _ => text(record, column.key),
             };
             // Text of another process may contain anything.
-            (!said.is_empty()).then(|| Cell::Text(display::escaped(said, false)))
+            (!text.is_empty()).then(|| Cell::Text(display::escaped(text, false)))
         }
     };
     found.unwrap_or(Cell::Missing)

@@ -20,7 +20,7 @@ pub struct Place(tempfile::TempDir);
 
 /// The output of a program that has ended.
 #[derive(Debug)]
-pub struct Said {
+pub struct Finished {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
@@ -62,14 +62,14 @@ impl Place {
     }
 
     /// Runs to the end, with this on standard input.
-    pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Said {
+    pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Finished {
         let mut running = self.start(arguments);
         // A program that refuses the input may not read all of it.
         let _ = running.stdin.take().unwrap().write_all(input);
         running.end()
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Said {
+    pub fn run(&self, arguments: &[&str]) -> Finished {
         self.run_with(arguments, b"")
     }
 
@@ -155,19 +155,19 @@ impl Running {
     }
 
     /// Closes its standard input, and waits for its end.
-    pub fn end(mut self) -> Said {
+    pub fn end(mut self) -> Finished {
         drop(self.stdin.take());
         self.wait()
     }
 
     /// Waits for its end, with its standard input still open.
-    pub fn wait(mut self) -> Said {
+    pub fn wait(mut self) -> Finished {
         let stdin = self.stdin.take();
         let mut lines = self.lines.take();
         let mut errors = self.errors.take().unwrap();
         let mut child = self.child;
         let pid = child.id();
-        let said = within_or(
+        let finished = within_or(
             move || {
                 // Both pipes are read at the same time: either may fill.
                 let reader = std::thread::spawn(move || {
@@ -180,12 +180,12 @@ impl Running {
                     lines.read_to_string(&mut out).unwrap();
                 }
                 let code = child.wait().unwrap().code();
-                Said { code, out, err: reader.join().unwrap() }
+                Finished { code, out, err: reader.join().unwrap() }
             },
             || drop(Command::new("kill").args(["-9", &pid.to_string()]).status()),
         );
         drop(stdin);
-        said
+        finished
     }
 }
 

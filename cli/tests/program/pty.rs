@@ -33,13 +33,13 @@ impl Pty {
         tcsetwinsize(&ours, size).unwrap();
         let ours = File::from(ours);
         let shown: Arc<(Mutex<Vec<u8>>, Condvar)> = Arc::default();
-        let (mut reader, heard) = (ours.try_clone().unwrap(), shown.clone());
+        let (mut reader, screen) = (ours.try_clone().unwrap(), shown.clone());
         // Ends with the test's process at the latest: a terminal does not end while a process has it open.
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
-                heard.0.lock().unwrap().extend(&bytes[..count]);
-                heard.1.notify_all();
+                screen.0.lock().unwrap().extend(&bytes[..count]);
+                screen.1.notify_all();
             }
         });
         Pty { ours, theirs, shown }

@@ -14,7 +14,7 @@ use linkspan::WatchOptions;
 use linkspan::{Command, Controller, Options, Result, Timeout, Value};
 use linkspan_controller::{ControllerServer, ControllerServerOptions, StopHandle};
 
-use crate::program::{Place, Running, Said};
+use crate::program::{Finished, Place, Running};
 
 /// Only guards against a hang.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -69,9 +69,9 @@ impl Laboratory {
 
     /// Returns the output of `linkspan service ls`.
     pub fn table(&self) -> String {
-        let said = self.place.run(&["service", "ls", "--controller", &self.endpoint]);
-        assert_eq!(said.code, Some(0), "{}", said.err);
-        said.out
+        let finished = self.place.run(&["service", "ls", "--controller", &self.endpoint]);
+        assert_eq!(finished.code, Some(0), "{}", finished.err);
+        finished.out
     }
 
     pub fn command(&self, command: &Command) -> Result<Value> {
@@ -160,7 +160,7 @@ impl Supervised {
         self.0.as_ref().unwrap().signal(name);
     }
 
-    pub fn wait(mut self) -> Said {
+    pub fn wait(mut self) -> Finished {
         self.0.take().unwrap().wait()
     }
 }

@@ -51,7 +51,7 @@ fn command_outcome_is_returned_and_kept() {
     let (power, order) = service.join().unwrap();
     assert_eq!(client.answer("lab/power", &begun.id, PATIENCE).unwrap().outcome, Outcome::Accepted);
     power.answer(&order.id, Outcome::Done, State::Paused, Value::Null, None);
-    power.say(&ToController::Report(report(State::Paused)));
+    power.send(&ToController::Report(report(State::Paused)));
     until(&client, "lab/power", is("state", "PAUSED"));
     assert_eq!(client.answer("lab/power", &begun.id, PATIENCE).unwrap().outcome, Outcome::Done);
     assert_eq!(client.answer("lab/power", "never", PATIENCE).unwrap_err().kind(), ErrorKind::NotFound);
@@ -89,7 +89,7 @@ fn command_to_unknown_service_fails_and_to_disconnected_one_waits() {
     assert_eq!(order.epoch, Some(2));
     power.done(&order, 5.into());
     assert_eq!(asked.join().unwrap().unwrap(), Value::Int(5));
-    power.say(&ToController::Bye(State::Stopped));
+    power.send(&ToController::Bye(State::Stopped));
     until(&client, "power", is("view", "GONE"));
     client.forget("power", PATIENCE).unwrap();
     assert_eq!(client.status("power", PATIENCE).unwrap_err().kind(), ErrorKind::NotFound);
@@ -99,7 +99,7 @@ fn command_to_unknown_service_fails_and_to_disconnected_one_waits() {
 #[test]
 fn command_without_answer_times_out_and_is_reported() {
     let server = TestServer::start();
-    let _mute = FakeService::come(&server.endpoint, "mute", 1);
+    let _silent = FakeService::come(&server.endpoint, "mute", 1);
     let client = server.client();
     until(&client, "mute", is("view", "CONNECTED"));
     let answer = client.request("mute", &brief(Command::Pause), PATIENCE).unwrap();

@@ -9,7 +9,7 @@ fn service_with_name_in_use_is_refused() {
     let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
     let second = FakeService::come(&server.endpoint, "power", 2);
-    let ToService::Refused(failure) = second.told() else { panic!("it was taken") };
+    let ToService::Refused(failure) = second.receive() else { panic!("it was taken") };
     assert_eq!(failure.code, i64::from(ErrorKind::AddressInUse.code()));
     let record =
         until(&client, "power", |record| !record.at("problem").unwrap().as_text().unwrap().is_empty());

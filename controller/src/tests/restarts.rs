@@ -17,20 +17,20 @@ fn server_restart_resumes_services_commands_and_watchers() {
     server.end();
     let server = TestServer::at(directory, Duration::from_secs(5));
     // The channel of the service reconnects by itself.
-    assert!(matches!(power.told(), ToService::Welcome { .. }));
+    assert!(matches!(power.receive(), ToService::Welcome { .. }));
     power.introduce();
     let again = power.order();
     assert_eq!((&again.id, &again.command), (&first.id, &Command::Pause));
     power.done(&again, "paused".into());
     assert_eq!(asked.join().unwrap().unwrap(), Value::from("paused"));
     // The watcher receives the record from the new server.
-    let told = loop {
-        let told = client.next(PATIENCE).unwrap();
-        if told.at("service/answered/done").and_then(Value::as_u64).ok() == Some(1) {
-            break told;
+    let push = loop {
+        let push = client.next(PATIENCE).unwrap();
+        if push.at("service/answered/done").and_then(Value::as_u64).ok() == Some(1) {
+            break push;
         }
     };
-    assert_eq!(told.at("service/name").unwrap().as_text().unwrap(), "power");
+    assert_eq!(push.at("service/name").unwrap().as_text().unwrap(), "power");
     drop(server);
 }
 

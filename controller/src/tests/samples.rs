@@ -27,15 +27,15 @@ fn data_are_sampled_once_for_all_watchers_and_sent_on_change() {
         power
     });
     for watcher in &watchers {
-        let mut told = Vec::new();
-        while told.last() != Some(&3) {
+        let mut values = Vec::new();
+        while values.last() != Some(&3) {
             let push = watcher.next(PATIENCE).unwrap();
             if push.at("what").unwrap().as_text().ok() == Some("data") {
                 assert_eq!(push.at("name").unwrap().as_text().unwrap(), "power");
-                told.push(push.at("value").unwrap().as_i64().unwrap());
+                values.push(push.at("value").unwrap().as_i64().unwrap());
             }
         }
-        assert!(told.ends_with(&[1, 2, 3]) && told.len() <= 4, "{told:?}");
+        assert!(values.ends_with(&[1, 2, 3]) && values.len() <= 4, "{values:?}");
     }
     let power = service.join().unwrap();
     drop(watchers);
@@ -89,7 +89,7 @@ fn silent_service_is_stale_until_next_message() {
         }
     };
     assert_eq!(logged("has sent nothing"), 1);
-    power.say(&ToController::Report(report(State::Running)));
+    power.send(&ToController::Report(report(State::Running)));
     assert_eq!(logged("sends messages again"), 1);
     until(&client, "power", is("view", "STALE"));
     // Another incarnation may replace one that is STALE.

@@ -225,7 +225,7 @@ impl ListenerHandler {
             let Some(registry) = registry.upgrade() else { return };
             for (client, lost) in registry.disconnected(&identity, guard) {
                 match losses.get() {
-                    Some(event_log) if client.is_lasting() => event_log.forgot(&client.shown(), lost),
+                    Some(event_log) if client.is_lasting() => event_log.removed_client(&client.shown(), lost),
                     // A client without a name cannot reconnect, so no client could have received them: only
                     // counted.
                     Some(event_log) => drop(event_log.dropped.fetch_add(lost, Ordering::Relaxed)),

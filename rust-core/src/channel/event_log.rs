@@ -109,7 +109,7 @@ impl EventLog {
 
     /// Records that messages kept for a disconnected client are lost because the bounds were
     /// reached.
-    pub fn forgot(&self, client: &str, messages: u64) {
+    pub fn removed_client(&self, client: &str, messages: u64) {
         self.dropped.fetch_add(messages, Ordering::Relaxed);
         self.forgotten.fetch_add(messages, Ordering::Relaxed);
         let text = format!(
@@ -119,16 +119,16 @@ impl EventLog {
     }
 
     /// Records the report of a program whose schema does not fit.
-    pub fn mismatched(&self, said: String) {
+    pub fn mismatched(&self, text: String) {
         self.mismatches.fetch_add(1, Ordering::Relaxed);
-        *self.mismatch.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.clone());
-        self.push(EventKind::SchemaMismatch, 0, said);
+        *self.mismatch.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
+        self.push(EventKind::SchemaMismatch, 0, text);
     }
 
     /// Adds the last such report to what listings show.
     pub fn add_mismatch(&self, state: &mut Map) {
-        if let Some(said) = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner).clone() {
-            state.insert("mismatch".into(), said.into());
+        if let Some(text) = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            state.insert("mismatch".into(), text.into());
         }
     }
 

@@ -55,12 +55,12 @@ fn fields() -> Vec<(usize, usize, &'static str, &'static str)> {
         (CHECK.start, 4, "header check", "CRC-32C of the 64 bytes with this field zero"),
     ];
     assert_eq!((&plain[..4], plain[4]), (&MAGIC[..], VERSION));
-    for (name, says, bytes) in all {
+    for (name, meaning, bytes) in all {
         // Every field is covered by the check sum.
         assert_ne!(bytes[CHECK], plain[CHECK], "{name} is checked");
         // Only the bytes of this field differ.
         let range = difference(&plain, &bytes, CHECK);
-        fields.push((range.start, range.len(), name, says));
+        fields.push((range.start, range.len(), name, meaning));
     }
     fields.sort_unstable();
     // Bytes without a field are reserved.
@@ -86,8 +86,8 @@ fn documents_show_the_header() {
         .map(|(at, size, name, _)| (*at, *size, if *name == "encoding" { "encod." } else { *name }))
         .collect();
     check("header", &fenced(&drawing(&drawn)));
-    let row = |(at, size, name, says): &(usize, usize, &str, &str)| {
-        [at.to_string(), size.to_string(), (*name).to_owned(), (*says).to_owned()]
+    let row = |(at, size, name, meaning): &(usize, usize, &str, &str)| {
+        [at.to_string(), size.to_string(), (*name).to_owned(), (*meaning).to_owned()]
     };
     check("header fields", &table(["offset", "bytes", "field", "meaning"], fields.iter().map(row)));
 }
@@ -96,7 +96,7 @@ fn documents_show_the_header() {
 #[test]
 fn documents_list_kinds_and_flags() {
     let kinds = Kind::ALL.map(|kind| {
-        let says = match kind {
+        let meaning = match kind {
             Kind::Data => "a value that was sent or published",
             Kind::Request => "a request that expects a reply",
             Kind::Reply => "the reply",
@@ -109,7 +109,7 @@ fn documents_list_kinds_and_flags() {
             Kind::Command => "a command of a controller to a service",
             Kind::Event => "a message between services, controllers and their clients that expects no answer",
         };
-        [(kind as u8).to_string(), format!("{kind:?}").to_lowercase(), says.to_owned()]
+        [(kind as u8).to_string(), format!("{kind:?}").to_lowercase(), meaning.to_owned()]
     });
     check("kinds", &table(["number", "kind", "what it is for"], kinds));
     let flags = [
@@ -121,7 +121,7 @@ fn documents_list_kinds_and_flags() {
     ];
     // No flag is missing in the list.
     assert_eq!(flags.iter().fold(0, |all, (bit, _)| all | bit), flags::ALL);
-    let rows = flags.map(|(bit, says)| [format!("{bit:#06x}"), says.to_owned()]);
+    let rows = flags.map(|(bit, meaning)| [format!("{bit:#06x}"), meaning.to_owned()]);
     check("flags", &table(["bit", "meaning"], rows));
     let encodings = Encoding::ALL.map(|e| [(e as u8).to_string(), e.name().to_owned()]);
     check("encodings", &table(["number", "encoding"], encodings));

@@ -130,7 +130,12 @@ fn header_vectors_are_those_of_the_code() {
     }
     let old = std::fs::read_to_string(path).unwrap();
     for (number, (old, new)) in old.lines().zip(new.lines()).enumerate() {
-        assert_eq!(old, new, "headers.json line {}: the code no longer does what the law says", number + 1);
+        assert_eq!(
+            old,
+            new,
+            "headers.json line {}: the code no longer writes what the vectors have",
+            number + 1
+        );
     }
     assert_eq!(old.len(), new.len());
     assert_eq!(decode(old.as_bytes(), Encoding::Json).unwrap(), Value::Array(cases));

@@ -292,7 +292,7 @@ mod tests {
         };
         assert_eq!(check(&|_| {}), Ok(()));
         assert_eq!(check(&|bytes| bytes[18..20].copy_from_slice(&(-10i16).to_le_bytes())), Ok(()));
-        for (change, says) in [
+        for (change, expected) in [
             (
                 &(|bytes: &mut Vec<u8>| bytes.truncate(79)) as &dyn Fn(&mut Vec<u8>),
                 "80 packed bytes are expected, 79",
@@ -305,7 +305,7 @@ mod tests {
             (&|bytes| bytes[79] = 1, "byte 79 of a packed record is padding"),
         ] {
             let error = check(change).unwrap_err();
-            assert!(error.contains(says), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
         let error = schema.check(&Value::map([("on", true)])).unwrap_err();
         assert!(error.to_string().contains("80 packed bytes"), "{error}");
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn types_without_fixed_size_are_not_packed() {
-        for (field, says) in [
+        for (field, expected) in [
             ("a = \"text\"", "a: text has no fixed size"),
             ("a = { type = \"ndarray\", dtype = \"f32\", shape = [\"n\"] }", "has no fixed size"),
             ("a = { type = \"f32\", optional = true }", "always there"),
@@ -341,7 +341,7 @@ mod tests {
         ] {
             let text = format!("name = \"t\"\nlayout = \"packed\"\n[fields]\n{field}\n");
             let error = Schema::parse(&text).unwrap_err().to_string();
-            assert!(error.contains(says), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
         let error =
             Schema::parse("name = \"t\"\nlayout = \"tight\"\ntype = \"f64\"").unwrap_err().to_string();

@@ -260,13 +260,13 @@ fn documented_examples_of_changes_are_compatible_as_their_rows_say() {
         };
         let (old, new) = example.split_once('→').unwrap();
         let (old, new) = (schema(old), schema(new));
-        let says = |cell: &str| match cell.trim().get(..2) {
+        let marked = |cell: &str| match cell.trim().get(..2) {
             Some("no") => false,
             Some("ye") => true,
             _ => panic!("yes or no: {line}"),
         };
-        assert_eq!(new.cannot_read(&old).is_empty(), says(backward), "backward: {change}");
-        assert_eq!(old.cannot_read(&new).is_empty(), says(forward), "forward: {change}");
+        assert_eq!(new.cannot_read(&old).is_empty(), marked(backward), "backward: {change}");
+        assert_eq!(old.cannot_read(&new).is_empty(), marked(forward), "forward: {change}");
         rows += 1;
     }
     assert_eq!(rows, 14);
@@ -328,13 +328,13 @@ fn repeated_key_is_malformed_with_any_sink_behind_the_checker() {
         (&[("left", "1".into())], ErrorKind::WrongType, "i32"),
         (&[right, x], ErrorKind::Missing, "left"),
     ];
-    for (entries, kind, says) in cases {
+    for (entries, kind, expected) in cases {
         for encoding in [Encoding::Json, Encoding::Cbor] {
             let bytes = encode(&Entries(entries), encoding).unwrap();
             for result in three_sinks(&bytes, encoding) {
                 let error = result.unwrap_err();
                 assert_eq!(error.kind(), kind, "{entries:?}: {error}");
-                assert!(error.to_string().contains(says), "{entries:?}: {error}");
+                assert!(error.to_string().contains(expected), "{entries:?}: {error}");
             }
         }
     }

@@ -477,13 +477,13 @@ mod tests {
             report: report(),
         };
         let line = LogLine { at: Timestamp::now(), level: "info".into(), text: "opened".into() };
-        for said in [
+        for message in [
             ToController::Introduction(introduction),
             ToController::Report(Report { busy: None, doing: None, reason: "disk full".into(), ..report() }),
             ToController::Log(vec![line]),
             ToController::Bye(State::Stopped),
         ] {
-            assert_eq!(ToController::from_value(&said.to_value()).unwrap(), said);
+            assert_eq!(ToController::from_value(&message.to_value()).unwrap(), message);
         }
     }
 

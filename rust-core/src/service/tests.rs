@@ -35,15 +35,15 @@ impl TestController {
 
     fn with_heartbeat(listener: &Listener, heartbeat: Duration) -> (TestController, Introduction) {
         let controller = TestController(listener.accept(LONG).unwrap());
-        controller.tell(&ToService::Welcome { controller: 1, heartbeat });
+        controller.send_event(&ToService::Welcome { controller: 1, heartbeat });
         match controller.receive() {
             ToController::Introduction(introduction) => (controller, introduction),
             other => panic!("{other:?}"),
         }
     }
 
-    fn tell(&self, told: &ToService) {
-        self.0.send_as(Kind::Event, &payload(&told.to_value()), LONG).unwrap();
+    fn send_event(&self, message: &ToService) {
+        self.0.send_as(Kind::Event, &payload(&message.to_value()), LONG).unwrap();
     }
 
     fn request(&self, id: &str, command: Command) {
@@ -140,7 +140,7 @@ fn silent_controller_is_reconnected() {
     let listener = listener(&endpoint);
     let tasks = ServiceLoop::start("power", &options).unwrap();
     let (silent, first) = TestController::with_heartbeat(&listener, Duration::from_millis(100));
-    silent.tell(&ToService::Beat);
+    silent.send_event(&ToService::Beat);
     // The controller neither reads nor sends any more.
     let (_heard, again) = TestController::welcome(&listener);
     assert_eq!(again.epoch, first.epoch);
@@ -157,7 +157,7 @@ fn absurd_heartbeat_period_is_clamped() {
         let listener = listener(&endpoint);
         let tasks = ServiceLoop::start("power", &options).unwrap();
         let (controller, _) = TestController::with_heartbeat(&listener, heartbeat);
-        controller.tell(&ToService::Beat);
+        controller.send_event(&ToService::Beat);
         for id in ["first", "second", "third"] {
             controller.request(id, Command::Status);
             assert_eq!(&*controller.answer().id, id, "{heartbeat:?}");

@@ -261,7 +261,7 @@ mod tests {
         fn expect(&mut self, word: &str) {
             loop {
                 let mut line = String::new();
-                assert_ne!(self.lines.read_line(&mut line).unwrap(), 0, "it ended before it said {word}");
+                assert_ne!(self.lines.read_line(&mut line).unwrap(), 0, "it ended before it wrote {word}");
                 let text = line.trim();
                 if text == word {
                     return;

@@ -50,9 +50,10 @@ fn start(nature: &Nature, name: &str) {
         .env("LINKSPAN_DIR", folder.path().join("run"))
         .env("LINKSPAN_STATE_DIR", folder.path().join("state"));
     let out = command.output().unwrap();
-    let said = || format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(out.status.success(), "{}\n{}", out.status, said());
-    assert!(said().contains("1 passed"), "no test is called {}: {}", test_name(nature, name), said());
+    let output =
+        || format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success(), "{}\n{}", out.status, output());
+    assert!(output().contains("1 passed"), "no test is called {}: {}", test_name(nature, name), output());
     // Its process has ended and left no files.
     let left = names(&folder.path().join("run"));
     let stale: Vec<_> =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use linkspan::{ErrorKind, Value};
 
 use crate::conformance::nature::TooLong;
-use crate::conformance::sides::{Place, options, pattern, raw, tells};
+use crate::conformance::sides::{Place, check_error, options, pattern, raw};
 use crate::support::SOON;
 
 pub fn order(place: &Place) {
@@ -102,7 +102,7 @@ pub fn one_over_a_limit(place: &Place) {
     assert_eq!(rx.number(), 1);
     for over in [1, LIMIT] {
         let error = tx.send_payload(&raw(pattern(LIMIT + over)), SOON).unwrap_err();
-        tells(&error, ErrorKind::TooLarge, place);
+        check_error(&error, ErrorKind::TooLarge, place);
         for number in [LIMIT, LIMIT + over] {
             assert!(error.text().contains(&number.to_string()), "says the limit and the size: {error}");
         }
@@ -125,10 +125,10 @@ fn a_receiver_with_a_smaller_limit(place: &Place, limit: (&str, Value)) {
     };
     let sent = tx.send_payload(&over, SOON);
     match place.nature.too_long {
-        TooLong::Sender => tells(&sent.unwrap_err(), ErrorKind::TooLarge, place),
+        TooLong::Sender => check_error(&sent.unwrap_err(), ErrorKind::TooLarge, place),
         TooLong::Receiver => {
             sent.unwrap();
-            tells(&rx.recv().unwrap_err(), ErrorKind::TooLarge, place);
+            check_error(&rx.recv().unwrap_err(), ErrorKind::TooLarge, place);
         }
         TooLong::KeptAside => {
             sent.unwrap();
@@ -149,7 +149,7 @@ pub fn hundred_megabytes(place: &Place) {
     if SIZE > place.nature.longest {
         for sent in [raw(pattern(2 << 20)), sent] {
             let error = tx.send_payload(&sent, SOON).unwrap_err();
-            tells(&error, ErrorKind::TooLarge, place);
+            check_error(&error, ErrorKind::TooLarge, place);
             let size = sent.body().len().to_string();
             assert!(error.text().contains(&size) && error.text().contains("SO_SNDBUF"), "{error}");
         }
@@ -173,10 +173,10 @@ pub fn back_pressure(place: &Place) {
     // The kernel may still be moving bytes from one side's memory to the other's when it has no room for a moment.
     loop {
         if let Err(error) = tx.send_payload(&payload, Duration::ZERO) {
-            tells(&error, ErrorKind::Full, place);
+            check_error(&error, ErrorKind::Full, place);
             match tx.send_payload(&payload, Duration::from_millis(50)) {
                 Ok(_) => {}
-                Err(error) => break tells(&error, ErrorKind::Timeout, place),
+                Err(error) => break check_error(&error, ErrorKind::Timeout, place),
             }
         }
         sent += 1;
@@ -214,7 +214,7 @@ fn nobody_is_waited_for(place: &Place) {
             tx.send_payload(&payload, Duration::ZERO).unwrap();
         }
         let lagged = strict.recv().unwrap_err();
-        tells(&lagged, ErrorKind::Lagged, &place);
+        check_error(&lagged, ErrorKind::Lagged, &place);
         assert_eq!(lagged.missed(), Some(2));
         let newest = rx.recv().unwrap();
         assert_eq!((newest.sequence(), newest.missed()), (COUNT + 3, 2));
@@ -268,5 +268,5 @@ pub fn batches(place: &Place) {
         }
     });
     assert_eq!(rx.recv_many(7, Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
-    tells(&rx.recv_many(0, SOON).unwrap_err(), ErrorKind::OutOfRange, place);
+    check_error(&rx.recv_many(0, SOON).unwrap_err(), ErrorKind::OutOfRange, place);
 }

@@ -6,18 +6,18 @@ use std::thread;
 use linkspan::{Channel, ErrorKind, Options, Value};
 
 use crate::conformance::nature::Unread;
-use crate::conformance::sides::{MOMENT, Place, Rx, Tx, raw, tells};
+use crate::conformance::sides::{MOMENT, Place, Rx, Tx, check_error, raw};
 use crate::support::{self, SOON};
 
 /// Nothing can be done with it any more but closing it again.
 fn tx_is_closed(place: &Place, tx: &Tx) {
-    tells(&tx.send(&Value::Null).unwrap_err(), ErrorKind::InvalidState, place);
+    check_error(&tx.send(&Value::Null).unwrap_err(), ErrorKind::InvalidState, place);
     tx.close(SOON).unwrap();
 }
 
 fn rx_is_closed(place: &Place, rx: &Rx) {
     for error in [rx.recv().unwrap_err(), rx.try_recv().unwrap_err()] {
-        tells(&error, ErrorKind::InvalidState, place);
+        check_error(&error, ErrorKind::InvalidState, place);
     }
     rx.close(SOON).unwrap();
 }
@@ -35,12 +35,12 @@ pub fn close_when_fresh(place: &Place) {
     if place.nature.channels {
         let dialled = Channel::dial(&place.endpoint, &Options::default()).unwrap();
         dialled.close(SOON).unwrap();
-        tells(&dialled.send(&Value::Null, SOON).unwrap_err(), ErrorKind::InvalidState, place);
+        check_error(&dialled.send(&Value::Null, SOON).unwrap_err(), ErrorKind::InvalidState, place);
         // The closed objects live on and hold nothing; a spool accepts messages with and without a server.
         let sender = place.try_tx(&[], MOMENT);
         match place.nature.unread {
             Unread::InPlace => drop(sender.unwrap()),
-            _ => tells(&sender.err().unwrap(), ErrorKind::NotFound, place),
+            _ => check_error(&sender.err().unwrap(), ErrorKind::NotFound, place),
         }
     }
     place.works();
@@ -55,7 +55,7 @@ pub fn close_with_unread(place: &Place) {
     let closed = tx.close(MOMENT);
     if place.nature.unread == Unread::WithSender {
         let error = closed.unwrap_err();
-        tells(&error, ErrorKind::Timeout, place);
+        check_error(&error, ErrorKind::Timeout, place);
         assert!(error.text().contains("3 messages"), "says how many: {error}");
     } else {
         closed.unwrap();
@@ -84,7 +84,7 @@ fn a_reader_closes(place: &Place) {
     if place.nature.unread == Unread::WithSender {
         let error = tx.close(MOMENT).unwrap_err();
         assert!(error.text().contains("2 messages"), "says how many: {error}");
-        tells(&error, ErrorKind::Timeout, place);
+        check_error(&error, ErrorKind::Timeout, place);
     } else {
         tx.close(SOON).unwrap();
     }
@@ -102,7 +102,7 @@ fn a_reader_closes(place: &Place) {
 /// Another thread waits for a message, with and without a peer.
 pub fn close_while_receiving(place: &Place) {
     for alone in [false, true] {
-        let (waits, waiting) = support::told_while_waiting();
+        let (waits, waiting) = support::waiting_options();
         let holder = place.try_hold().unwrap();
         let rx = match holder.into_rx(&waits) {
             Ok(rx) => rx,
@@ -122,7 +122,7 @@ pub fn close_while_receiving(place: &Place) {
             });
             waiting.recv_timeout(SOON).unwrap();
             rx.close(SOON).unwrap();
-            tells(&receiving.join().unwrap(), ErrorKind::InvalidState, place);
+            check_error(&receiving.join().unwrap(), ErrorKind::InvalidState, place);
         });
         rx_is_closed(place, &rx);
         drop((tx, rx));
@@ -132,7 +132,7 @@ pub fn close_while_receiving(place: &Place) {
 
 /// Another thread waits for room, where there is such a thing.
 pub fn close_while_sending(place: &Place) {
-    let (waits, waiting) = support::told_while_waiting();
+    let (waits, waiting) = support::waiting_options();
     let payload = raw(vec![7; 100_000]);
     if !place.nature.fills_up {
         let tx = place.try_tx_with(&waits, SOON).unwrap();
@@ -158,7 +158,7 @@ pub fn close_while_sending(place: &Place) {
         waiting.recv_timeout(SOON).unwrap();
         // The sent messages will not be consumed: another case checks the error.
         let _ = tx.close(MOMENT);
-        tells(&sending.join().unwrap(), ErrorKind::InvalidState, place);
+        check_error(&sending.join().unwrap(), ErrorKind::InvalidState, place);
     });
     tx_is_closed(place, &tx);
     // Messages accepted before arrive whole; the others are not checked.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use linkspan::{ErrorKind, Options, Value, latest};
 
 use crate::conformance::roles::{Other, Role};
-use crate::conformance::sides::{Place, Tx, carries, next, options, tells};
+use crate::conformance::sides::{Place, Tx, carries, check_error, next, options};
 use crate::support::SOON;
 
 const WORDS: &[u8] =
@@ -83,33 +83,33 @@ fn in_a_link(place: &Place) {
     let unharmed = place.another();
     let (tx, rx) = unharmed.pair();
     carries(&tx, &rx);
-    let hears = place.rx();
+    let receiver = place.rx();
     let mut stranger = Other::start(place, Role::Garble);
-    stranger.says("sent");
-    assert_eq!(hears.recv().unwrap().value().unwrap(), &Value::from("good"));
+    stranger.wait_for("sent");
+    assert_eq!(receiver.recv().unwrap().value().unwrap(), &Value::from("good"));
     stranger.go_on();
-    stranger.says("garbled");
-    let error = hears.recv().unwrap_err();
-    tells(&error, ErrorKind::Malformed, place);
+    stranger.wait_for("garbled");
+    let error = receiver.recv().unwrap_err();
+    check_error(&error, ErrorKind::Malformed, place);
     carries(&tx, &rx);
     // It still lives, and yet its place is free, except over a pipe, which has one client as long as that lives.
     let one_at_a_time = place.nature.name == "fifo";
     if one_at_a_time {
-        tells(&place.try_tx(&[], SOON).err().unwrap(), ErrorKind::AddressInUse, place);
+        check_error(&place.try_tx(&[], SOON).err().unwrap(), ErrorKind::AddressInUse, place);
         drop(stranger.kill());
-        carries(&place.tx(), &hears);
+        carries(&place.tx(), &receiver);
     } else {
-        carries(&place.tx(), &hears);
+        carries(&place.tx(), &receiver);
         drop(stranger.kill());
     }
-    hears.is_empty();
+    receiver.is_empty();
 }
 
 /// The hostile peer: it sends one message, and then invalid bytes into everything that leads to the other side.
-pub fn play(place: &Place, say: fn(&str), wait: fn()) {
+pub fn play(place: &Place, print_word: fn(&str), wait: fn()) {
     let tx = place.try_tx(&[("client_id", "stranger".into())], SOON).unwrap();
     tx.send(&Value::from("good")).unwrap();
-    say("sent");
+    print_word("sent");
     wait();
     write_into_own_memory();
     let mut eventfds = Vec::new();
@@ -130,7 +130,7 @@ pub fn play(place: &Place, say: fn(&str), wait: fn()) {
     for eventfd in eventfds {
         let _ = rustix::io::write(eventfd, &[1; 8]);
     }
-    say("garbled");
+    print_word("garbled");
     wait();
 }
 
@@ -189,7 +189,7 @@ fn in_a_file(place: &Place) {
     for bytes in [WORDS, &whole[..whole.len() - 1], &damaged] {
         fs::write(place.path(), bytes).unwrap();
         let error = latest(&place.endpoint, &Options::default(), Duration::ZERO).unwrap_err();
-        tells(&error, ErrorKind::Corrupt, place);
+        check_error(&error, ErrorKind::Corrupt, place);
         assert!(error.offset().is_some(), "says where: {error}");
         // The next value is whole again.
         tx.send(&Value::from("healed")).unwrap();
@@ -231,7 +231,7 @@ fn damaged_messages(place: &Place, segment: impl Fn(&Place) -> std::path::PathBu
     file.write_all_at(b"THE", at as u64).unwrap();
     assert_eq!(rx.recv().unwrap().value().unwrap(), &Value::from("the first"));
     let error = rx.recv().unwrap_err();
-    tells(&error, ErrorKind::Corrupt, place);
+    check_error(&error, ErrorKind::Corrupt, place);
     assert!(error.text().contains(".segment"), "says which file: {error}");
     assert_eq!(rx.recv().unwrap().value().unwrap(), &Value::from("the third"));
     let again = place.try_rx_with(&options(&[("from", "first".into())])).unwrap();

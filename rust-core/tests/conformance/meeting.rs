@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use linkspan::{Channel, ErrorKind, Options, Publisher, Server, Subscriber, Value};
 
-use crate::conformance::sides::{MOMENT, Place, options, tells};
+use crate::conformance::sides::{MOMENT, Place, check_error, options};
 use crate::support::{self, SOON};
 
 pub fn connect_before_listen(place: &Place) {
-    let (waits, waiting) = support::told_while_waiting();
+    let (waits, waiting) = support::waiting_options();
     thread::scope(|s| {
         if place.nature.channels {
             let sending = s.spawn(|| {
@@ -40,7 +40,7 @@ pub fn nobody_there(place: &Place) {
         } else {
             place.rx().recv_within(wait).unwrap_err()
         };
-        tells(&error, ErrorKind::NotFound, place);
+        check_error(&error, ErrorKind::NotFound, place);
         assert!(error.text().contains(&where_it_looked), "names the directory or the address: {error}");
     }
     if !place.nature.channels {
@@ -59,13 +59,13 @@ pub fn two_listeners(place: &Place) {
         assert_eq!(place.rx().number(), 3);
         return;
     }
-    tells(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
+    check_error(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
     // The first has not noticed.
     let mut first = first;
     first.again();
     first.send(1..4);
     first.receives(1..4);
-    tells(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
+    check_error(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
     first.rx().close(SOON).unwrap();
     first.tx().close(SOON).unwrap();
     // The closed object still exists, and has released the name.
@@ -117,7 +117,7 @@ pub fn both_ways_and_calls(place: &Place) {
     });
     assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &Value::from("between"));
     let not_a_request = a.reply(&ping, &Value::Null, SOON).unwrap_err();
-    tells(&not_a_request, ErrorKind::InvalidState, place);
+    check_error(&not_a_request, ErrorKind::InvalidState, place);
     // Unsupported options are refused before anything is created or sent.
     let other = place.another();
     refused(

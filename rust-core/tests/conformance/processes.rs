@@ -9,14 +9,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::conformance::nature::Unread;
 use crate::conformance::roles::{Other, Role, long};
-use crate::conformance::sides::{MOMENT, Place, Rx, Tx, carries, pattern, tells};
+use crate::conformance::sides::{MOMENT, Place, Rx, Tx, carries, check_error, pattern};
 use crate::support::SOON;
 
 /// A sender is killed while it sends a long message: whole messages arrive, and nothing else.
 pub fn half_a_frame(place: &Place) {
     let rx = place.try_rx(&[("max_message_size", Value::Int(200 << 20))]).unwrap();
     let mut victim = Other::start(place, Role::SendLong);
-    victim.says("begins");
+    victim.wait_for("begins");
     // A value that is overwritten is not missed here.
     let first = if place.nature.is_latest_only() { 2 } else { 0 };
     (first..3).for_each(|i| assert_eq!(rx.number(), i));
@@ -30,21 +30,21 @@ pub fn half_a_frame(place: &Place) {
             thread::yield_now();
         }
     } else {
-        victim.says("waits");
+        victim.wait_for("waits");
     }
     victim.kill();
     let sent = pattern(long(place.nature));
     // The first error reports the end of the peer, the next ones that there is no other.
-    let mut told = Vec::new();
-    while told.len() < 3 {
+    let mut errors = Vec::new();
+    while errors.len() < 3 {
         match rx.recv_within(MOMENT) {
             Ok(message) => assert!(message.body() == &sent[..], "half of a message came"),
-            Err(e) => told.push(e.kind()),
+            Err(e) => errors.push(e.kind()),
         }
     }
     let passes =
         |kind: &ErrorKind| matches!(kind, ErrorKind::Disconnected | ErrorKind::Timeout | ErrorKind::NotFound);
-    assert!(told.iter().all(passes), "{told:?}");
+    assert!(errors.iter().all(passes), "{errors:?}");
     carries(&place.tx(), &rx);
 }
 
@@ -61,16 +61,16 @@ pub fn stale_leftovers(place: &Place) {
     a_beginning(place);
     for _ in 0..3 {
         let mut dead = Other::start(place, Role::Hold);
-        dead.says("holds");
+        dead.wait_for("holds");
         if place.nature.one_holder {
-            tells(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
+            check_error(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
         }
         dead.kill();
         if place.nature.name != "tcp" && place.nature.name != "file" {
             assert!(place.path().exists(), "a dead process cannot have taken its name away");
         }
         if place.nature.channels && place.nature.unread != Unread::InPlace {
-            tells(&place.try_tx(&[], MOMENT).err().unwrap(), ErrorKind::NotFound, place);
+            check_error(&place.try_tx(&[], MOMENT).err().unwrap(), ErrorKind::NotFound, place);
         }
         place.works();
     }
@@ -114,7 +114,7 @@ pub fn fork(place: &Place) {
     assert_eq!(rx.number(), 1);
     carries(&tx, &rx);
     if place.nature.one_holder {
-        tells(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
+        check_error(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
     }
     drop((tx, rx));
     a_child_keeps_no_name(&place.another());
@@ -133,7 +133,7 @@ fn everything_is_refused(tx: &Tx, rx: &Rx) -> bool {
 /// holder.
 fn a_child_keeps_no_name(place: &Place) {
     let mut parent = Other::start(place, Role::HoldAndFork);
-    parent.says("forked");
+    parent.wait_for("forked");
     let _until_now = parent.kill();
     place.works();
 }

@@ -48,7 +48,7 @@ pub fn long(nature: &Nature) -> usize {
 /// Another process; killed at the latest when this is dropped.
 pub struct Other {
     child: Child,
-    said: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Other {
@@ -57,16 +57,16 @@ impl Other {
         let mut command = alone::again(place.nature, &alone::this_case());
         command.env(ROLE, word).env(ENDPOINT, &place.endpoint);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap());
-        Other { child, said }
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Other { child, stdout }
     }
 
     /// Waits until it prints this word.
-    pub fn says(&mut self, word: &str) {
+    pub fn wait_for(&mut self, word: &str) {
         let mut line = String::new();
         while !line.trim_end().ends_with(&format!("@{word}")) {
             line.clear();
-            assert!(self.said.read_line(&mut line).unwrap() > 0, "it ended before it said {word}");
+            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it ended before it said {word}");
         }
     }
 
@@ -98,7 +98,7 @@ impl Drop for Other {
     }
 }
 
-fn say(word: &str) {
+fn print_word(word: &str) {
     // Not through `println!`, which the harness would keep to itself.
     let mut out = std::io::stdout().lock();
     writeln!(out, "@{word}").unwrap();
@@ -122,7 +122,7 @@ pub fn play(nature: &'static Nature) {
         Role::Hold => hold(&place, false),
         Role::HoldAndFork => hold(&place, true),
         Role::SendLong => send_long(&place),
-        Role::Garble => crate::conformance::garbage::play(&place, say, wait),
+        Role::Garble => crate::conformance::garbage::play(&place, print_word, wait),
     }
     std::process::exit(0);
 }
@@ -147,7 +147,7 @@ fn hold(place: &Place, forks: bool) {
             child => assert!(child > 0),
         }
     } else {
-        say("holds");
+        print_word("holds");
     }
     wait();
     drop(ends);
@@ -159,14 +159,14 @@ fn send_long(place: &Place) {
     options.set("max_message_size", &Value::Int(200 << 20)).unwrap();
     // If a sender has to wait in the middle of a message, it prints that.
     options.on_wait = Some(Arc::new(|| {
-        say("waits");
+        print_word("waits");
         true
     }));
     let tx = place.try_tx_with(&options, SOON).unwrap();
     for i in 0..3 {
         tx.send(&Value::Int(i)).unwrap();
     }
-    say("begins");
+    print_word("begins");
     wait();
     let payload = raw(pattern(long(place.nature)));
     loop {

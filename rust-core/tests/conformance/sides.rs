@@ -60,7 +60,7 @@ pub fn pattern(size: usize) -> Vec<u8> {
 }
 
 /// Returns whether an error has the name, and more than its kind.
-pub fn tells(error: &Error, kind: ErrorKind, place: &Place) {
+pub fn check_error(error: &Error, kind: ErrorKind, place: &Place) {
     assert_eq!(error.kind(), kind, "{error}");
     assert_eq!(error.endpoint(), Some(&*place.endpoint), "{error}");
     assert!(error.text().len() > 20, "says what happened and what to do: {error}");

@@ -82,11 +82,11 @@ fn programs_that_know_only_fcntl_take_part() {
         let readings = Subscriber::new(&endpoint, &options).unwrap();
         assert_eq!(readings.recv(Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::Timeout);
         thread::scope(|s| {
-            let (mut told_options, told) = told_while_waiting();
-            (told_options.framing, told_options.locked) = (options.framing, true);
+            let (mut hooked, waiting) = waiting_options();
+            (hooked.framing, hooked.locked) = (options.framing, true);
             let endpoint = &endpoint;
-            let waits = s.spawn(move || latest(endpoint, &told_options, SOON).unwrap());
-            told.recv().unwrap();
+            let waits = s.spawn(move || latest(endpoint, &hooked, SOON).unwrap());
+            waiting.recv().unwrap();
             assert_eq!(partner.does("put \"partner\"}"), "put");
             // It keeps the file open: there is no close event, but the lock is released.
             assert_eq!(partner.does("unlock"), "unlocked");
@@ -97,13 +97,13 @@ fn programs_that_know_only_fcntl_take_part() {
         // We write as soon as it lets us.
         assert_eq!(partner.does("lock shared"), "locked");
         thread::scope(|s| {
-            let (mut told_options, told) = told_while_waiting();
-            (told_options.framing, told_options.locked) = (options.framing, true);
+            let (mut hooked, waiting) = waiting_options();
+            (hooked.framing, hooked.locked) = (options.framing, true);
             let endpoint = &endpoint;
             let writes = s.spawn(move || {
-                Publisher::new(endpoint, &told_options).unwrap().send(&Value::map([("by", "linkspan")]))
+                Publisher::new(endpoint, &hooked).unwrap().send(&Value::map([("by", "linkspan")]))
             });
-            told.recv().unwrap();
+            waiting.recv().unwrap();
             assert_eq!(partner.does("unlock"), "unlocked");
             writes.join().unwrap().unwrap();
         });

@@ -115,16 +115,16 @@ fn other_users_have_the_access_of_the_mode() {
         let reads = |uid, gid| as_user(uid, gid, || now(&endpoint, &own));
         let refused = reads(NOBODY, NOBODY).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
-        for said in ["uid 65534 may not read", "uid 0 and gid 0 with mode 0600", "linkspan setup"] {
-            assert!(refused.text().contains(said), "{refused}");
+        for part in ["uid 65534 may not read", "uid 0 and gid 0 with mode 0600", "linkspan setup"] {
+            assert!(refused.text().contains(part), "{refused}");
         }
         let written = as_user(NOBODY, NOBODY, || Publisher::new(&endpoint, &own)?.send(&Value::Int(1)));
         let refused = written.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
         // Without `locked`, the lock of the directory comes first.
         let what = if lock.1 == Value::from(true) { "may not write" } else { "may not open the lock file" };
-        for said in ["uid 65534", what, "linkspan setup"] {
-            assert!(refused.text().contains(said), "{refused}");
+        for part in ["uid 65534", what, "linkspan setup"] {
+            assert!(refused.text().contains(part), "{refused}");
         }
         fs::remove_file(&path).unwrap();
         let shared = with(&[lock.clone(), ("mode", 0o640i64.into()), ("group", i64::from(GROUP).into())]);

@@ -30,15 +30,15 @@ fn value_outlives_its_publisher_and_numbers_continue() {
 fn subscriber_gets_the_newest_value_first_and_then_each_change() {
     for options in [Options::default(), locked()] {
         let (endpoint, _path, _folder) = place();
-        let (mut told_options, told) = told_while_waiting();
-        told_options.locked = options.locked;
-        let readings = Subscriber::new(&endpoint, &told_options).unwrap();
+        let (mut hooked, waiting) = waiting_options();
+        hooked.locked = options.locked;
+        let readings = Subscriber::new(&endpoint, &hooked).unwrap();
         assert_eq!(readings.try_recv().unwrap_err().kind(), ErrorKind::Empty);
         assert_eq!(readings.recv(Duration::from_millis(10)).unwrap_err().kind(), ErrorKind::NotFound);
         let out = Publisher::new(&endpoint, &options).unwrap();
         thread::scope(|s| {
             let first = s.spawn(|| readings.recv(SOON).unwrap());
-            told.recv().unwrap();
+            waiting.recv().unwrap();
             out.send(&Value::Int(1)).unwrap();
             assert_eq!(first.join().unwrap().value().unwrap(), &Value::Int(1));
         });
@@ -73,10 +73,10 @@ fn subscriber_gets_the_newest_value_first_and_then_each_change() {
 #[test]
 fn latest_waits_for_a_file_if_it_may() {
     let (endpoint, _path, _folder) = place();
-    let (options, told) = told_while_waiting();
+    let (options, waiting) = waiting_options();
     thread::scope(|s| {
         let waits = s.spawn(|| latest(&endpoint, &options, SOON).unwrap());
-        told.recv().unwrap();
+        waiting.recv().unwrap();
         Publisher::new(&endpoint, &Options::default()).unwrap().send(&Value::Int(1)).unwrap();
         assert_eq!(waits.join().unwrap().value().unwrap(), &Value::Int(1));
     });

@@ -18,7 +18,7 @@ fn serving(
             }
             count += 1;
             for line in answer(&line) {
-                stranger.say(&(line + "\n"));
+                stranger.send_text(&(line + "\n"));
             }
         }
     })
@@ -99,7 +99,7 @@ fn server_answers_many_plain_clients_and_refuses_invalid_requests() {
     let server = with_server(&lines(), |endpoint| {
         let mut strangers: Vec<Stranger> = (0..20).map(|_| Stranger::connect(endpoint)).collect();
         for (i, stranger) in strangers.iter_mut().enumerate() {
-            stranger.say(&format!(
+            stranger.send_text(&format!(
                 "{{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[{i},1],\"id\":\"{i}\"}}\n"
             ));
         }
@@ -110,7 +110,7 @@ fn server_answers_many_plain_clients_and_refuses_invalid_requests() {
             );
         }
         let one = &mut strangers[0];
-        one.say("{\"jsonrpc\":\"2.0\",\"method\":\"nope\",\"id\":1.0}\nrubbish\n{\"op\":\"x\"}\n{\"jsonrpc\":\"2.0\",\"id\":3}\n");
+        one.send_text("{\"jsonrpc\":\"2.0\",\"method\":\"nope\",\"id\":1.0}\nrubbish\n{\"op\":\"x\"}\n{\"jsonrpc\":\"2.0\",\"id\":3}\n");
         let refused = json(&one.line());
         assert_eq!(refused.at("error/message").unwrap().as_text().unwrap(), "no such method");
         assert_eq!(refused.at("error/code").unwrap().as_i64().unwrap(), -32601);
@@ -121,7 +121,7 @@ fn server_answers_many_plain_clients_and_refuses_invalid_requests() {
         assert_eq!(rubbish.at("error/code").unwrap().as_i64().unwrap(), -32700);
         assert_eq!(rubbish.at("id").unwrap(), &Value::Null);
         assert_eq!(json(&one.line()).at("error/code").unwrap().as_i64().unwrap(), -32600);
-        one.say("[{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[1,1],\"id\":1},7,{\"jsonrpc\":\"2.0\",\"method\":\"drop\",\"id\":2}]\n[]\n");
+        one.send_text("[{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[1,1],\"id\":1},7,{\"jsonrpc\":\"2.0\",\"method\":\"drop\",\"id\":2}]\n[]\n");
         let batch = json(&one.line());
         let mut codes: Vec<i64> = batch
             .as_array()
@@ -140,7 +140,7 @@ fn server_answers_many_plain_clients_and_refuses_invalid_requests() {
 fn client_that_ends_its_own_side_still_gets_its_answers() {
     with_server(&lines(), |endpoint| {
         let mut stranger = Stranger::connect(endpoint);
-        stranger.say("{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[2,2],\"id\":1}\n{\"jsonrpc\":\"2.0\",\"method\":\"drop\",\"id\":2}");
+        stranger.send_text("{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[2,2],\"id\":1}\n{\"jsonrpc\":\"2.0\",\"method\":\"drop\",\"id\":2}");
         stranger.hang_up_writing();
         assert_eq!(stranger.line(), "{\"jsonrpc\":\"2.0\",\"result\":4,\"id\":1}\n");
         assert_eq!(
@@ -156,7 +156,7 @@ fn late_answer_of_another_thread_keeps_the_connection_open() {
     let endpoint = name("unix");
     let server = Server::serve(&endpoint, &lines()).unwrap();
     let mut stranger = Stranger::connect(&endpoint);
-    stranger.say("{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"id\":1}\n");
+    stranger.send_text("{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"id\":1}\n");
     stranger.hang_up_writing();
     let request = server.next(SOON).unwrap().unwrap();
     thread::scope(|s| {

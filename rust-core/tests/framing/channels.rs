@@ -18,7 +18,7 @@ fn channel_sends_each_value_as_a_line_and_receives_each_line() {
     channel.send(&Value::Bytes(b"\0\xff".as_slice().into()), SOON).unwrap();
     assert_eq!(stranger.line(), "{\"$bytes\":\"AP8=\"}\n");
 
-    stranger.say("{\"op\":\"x\"}\r\n\n   \n[1, 123456789012345678901234567890]\nnot json\n7\n{\"$bytes\":\"AP8=\"}\n{\"a\":1,\"a\":2}\n\"last\"");
+    stranger.send_text("{\"op\":\"x\"}\r\n\n   \n[1, 123456789012345678901234567890]\nnot json\n7\n{\"$bytes\":\"AP8=\"}\n{\"a\":1,\"a\":2}\n\"last\"");
     stranger.hang_up_writing();
     let first = channel.recv(SOON).unwrap();
     assert_eq!(
@@ -54,7 +54,7 @@ fn line_over_the_limit_is_an_error_for_that_line_alone() {
     let channel = listener.accept(SOON).unwrap();
     let long = "x".repeat(300_000);
     let writer = thread::spawn(move || {
-        stranger.say(&format!("\"{}\"\n\"{long}\"\n1\n", "y".repeat(98)));
+        stranger.send_text(&format!("\"{}\"\n\"{long}\"\n1\n", "y".repeat(98)));
         stranger
     });
     assert_eq!(channel.recv(SOON).unwrap().body().len(), 100);
@@ -79,7 +79,7 @@ fn large_lines_are_whole_in_both_directions_despite_deadlines() {
     channel.send(&json("2"), SOON).unwrap();
     let (first, second, mut stranger) = reader.join().unwrap();
     assert_eq!((json(&first) == long, second.as_str()), (true, "2\n"));
-    let back = thread::spawn(move || stranger.say(&first));
+    let back = thread::spawn(move || stranger.send_text(&first));
     assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &long);
     back.join().unwrap();
 }
@@ -91,14 +91,14 @@ fn descriptor_is_readable_exactly_while_a_line_waits() {
     let channel = listener.accept(SOON).unwrap();
     let fd = channel.fileno().unwrap();
     assert!(!readable(fd, 0));
-    stranger.say("1\n2\n\n3\nhalf");
+    stranger.send_text("1\n2\n\n3\nhalf");
     for i in 1..4i64 {
         assert!(readable(fd, 20), "line {i}");
         assert_eq!(channel.try_recv().unwrap().value().unwrap(), &Value::Int(i));
     }
     assert_eq!(channel.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     assert!(!readable(fd, 0));
-    stranger.say("\n");
+    stranger.send_text("\n");
     assert!(readable(fd, 20));
     assert!(channel.poll().is_err(), "half is no JSON");
     assert!(!readable(fd, 0));

@@ -59,16 +59,16 @@ fn framings_detect_each_other() {
     let listener = Listener::listen(&name("unix"), &lines()).unwrap();
     let mut stranger = Stranger::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
-    stranger.say("1\n");
+    stranger.send_text("1\n");
     assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &json("1"));
-    stranger.say("LKSP\n2\n");
+    stranger.send_text("LKSP\n2\n");
     assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Malformed);
     assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &json("2"));
 
     let endpoint = name("unix");
     let _listener = Listener::listen(&endpoint, &Options::default()).unwrap();
     let mut stranger = Stranger::connect(&endpoint);
-    stranger.say(&"{\"op\":\"x\"}\n".repeat(10));
+    stranger.send_text(&"{\"op\":\"x\"}\n".repeat(10));
     let mut answer = Vec::new();
     stranger.read.read_to_end(&mut answer).unwrap_or_default();
     assert!(answer.is_empty() || answer.starts_with(b"LKSP"));

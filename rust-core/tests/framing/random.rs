@@ -85,7 +85,7 @@ fn any_input_of_plain_clients_gets_json_rpc_lines_and_the_server_continues() {
             }
         }
         let mut stranger = Stranger::connect(endpoint);
-        stranger.say("{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[1,2],\"id\":1}\n");
+        stranger.send_text("{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[1,2],\"id\":1}\n");
         assert_eq!(stranger.line(), "{\"jsonrpc\":\"2.0\",\"result\":3,\"id\":1}\n");
     });
 }

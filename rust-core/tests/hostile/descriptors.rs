@@ -55,8 +55,8 @@ fn descriptors_that_linger_from_a_refused_user(transport: &str) {
             for (i, given) in given.into_iter().enumerate() {
                 let stream = shared.connect();
                 // A whole hello, and half of one.
-                let said = &hello(hello_map())[..if i % 2 == 0 { 100 } else { 40 }];
-                given.send(&stream, said);
+                let hello_bytes = &hello(hello_map())[..if i % 2 == 0 { 100 } else { 40 }];
+                given.send(&stream, hello_bytes);
             }
         });
     });
@@ -79,8 +79,8 @@ fn unexpected_descriptors_with_a_hello_are_malformed_and_closed() {
         let (reader, pipe) = std::io::pipe().unwrap();
         for (what, count) in [("a pipe", 1), ("as many as the kernel takes", 253)] {
             let stream = shared.connect();
-            let said = hello(hello_map());
-            assert_eq!(send_with(&stream, &said, &vec![pipe.as_fd(); count]), Ok(said.len()));
+            let hello_bytes = hello(hello_map());
+            assert_eq!(send_with(&stream, &hello_bytes, &vec![pipe.as_fd(); count]), Ok(hello_bytes.len()));
             let mut stream: Box<dyn Connection> = Box::new(stream);
             assert_eq!(refusal(&answer(&mut stream)), ErrorKind::Malformed, "{what}");
         }
@@ -125,19 +125,19 @@ fn hostile_listener_with_descriptors_that_linger_stops_no_caller() {
     for transport in ["shm", "unix"] {
         let shared = Shared::new(transport, &[]);
         let listener = std::os::unix::net::UnixListener::bind(&shared.path).unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
+        let (refusals, received) = std::sync::mpsc::channel();
         let endpoint = shared.endpoint.clone();
         // Detached: where the caller hangs, it hangs for an hour.
         thread::spawn(move || {
             let refused = Channel::connect(&endpoint, &Options::default(), Duration::from_millis(300)).err();
-            let _ = tell.send(refused.unwrap().kind());
+            let _ = refusals.send(refused.unwrap().kind());
         });
         let (given, _unread) = Lingering::new();
         let (mut stream, _) = listener.accept().unwrap();
         stream.read_exact(&mut [0; HEADER]).unwrap();
         given.send(&stream, &hello(hello_map()));
         drop((stream, listener));
-        let kind = told.recv_timeout(SOON).expect("the caller goes on");
+        let kind = received.recv_timeout(SOON).expect("the caller goes on");
         assert!(
             matches!(kind, ErrorKind::Malformed | ErrorKind::NotFound | ErrorKind::Stalled),
             "{transport}: {kind:?}"

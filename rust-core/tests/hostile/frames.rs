@@ -20,16 +20,16 @@ fn frames_that_are_none(transport: &str) {
             stream.end_of_words();
             assert!(answer(&mut stream).is_empty(), "the connection was ended");
         }
-        let told = server.events();
+        let events = server.events();
         assert!(
-            told.iter().any(|e| e.text.contains("begins with LKSP") && e.text.contains("at byte 0")),
-            "{told:?}"
+            events.iter().any(|e| e.text.contains("begins with LKSP") && e.text.contains("at byte 0")),
+            "{events:?}"
         );
         assert!(
-            told.iter().any(|e| e.text.contains("check sum") && e.text.contains("at byte 12")),
-            "{told:?}"
+            events.iter().any(|e| e.text.contains("check sum") && e.text.contains("at byte 12")),
+            "{events:?}"
         );
-        assert!(told.iter().any(|e| e.text.contains("in the middle of a message")), "{told:?}");
+        assert!(events.iter().any(|e| e.text.contains("in the middle of a message")), "{events:?}");
     });
 }
 
@@ -53,8 +53,8 @@ fn frames_that_are_none_over_tcp() {
         };
         stream.write_all(&[&header.to_bytes()[..], b"\x01"].concat()).unwrap();
         assert!(answer(&mut stream).is_empty(), "the connection was ended");
-        let told = server.events();
-        assert!(told.iter().any(|e| e.text.contains("does not give its check sum")), "{told:?}");
+        let events = server.events();
+        assert!(events.iter().any(|e| e.text.contains("does not give its check sum")), "{events:?}");
     });
 }
 

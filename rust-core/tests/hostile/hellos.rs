@@ -80,17 +80,17 @@ fn first_words_to_tcp() {
         let mut stream = bare();
         stream.write_all(&hello(hello_map())).unwrap();
         assert_eq!(refusal(&answer(&mut stream)), ErrorKind::PermissionDenied, "no proof");
-        let said = |body: &[u8]| {
+        let frame = |body: &[u8]| {
             let header = Header { body: body.len() as u64, ..Header::new(Kind::Hello, Encoding::Raw) };
             [&header.to_bytes()[..], body].concat()
         };
         let mut stream = bare();
-        stream.write_all(&said(&[1; 32])).unwrap();
+        stream.write_all(&frame(&[1; 32])).unwrap();
         stream.read_exact(&mut [0; HEADER + 64]).unwrap();
-        stream.write_all(&said(&[2; 32])).unwrap();
+        stream.write_all(&frame(&[2; 32])).unwrap();
         assert_eq!(refusal(&answer(&mut stream)), ErrorKind::PermissionDenied, "a wrong proof");
         let mut stream = bare();
-        stream.write_all(&said(&[1; 31])).unwrap();
+        stream.write_all(&frame(&[1; 31])).unwrap();
         assert_eq!(refusal(&answer(&mut stream)), ErrorKind::PermissionDenied, "half a question");
         let _silent = bare();
     });

@@ -106,10 +106,10 @@ fn first_words_into_a_pipe() {
         requests.write_all(&numbered(&good, 11)).unwrap();
         assert_eq!(next_frame(&mut answers).0.correlation, 11);
         requests.write_all(&[0xaa; 200]).unwrap();
-        let mut told = server.events();
-        while !told.iter().any(|e| e.text.contains("begins with LKSP")) {
+        let mut events = server.events();
+        while !events.iter().any(|e| e.text.contains("begins with LKSP")) {
             thread::yield_now();
-            told.extend(server.events());
+            events.extend(server.events());
         }
     });
 }

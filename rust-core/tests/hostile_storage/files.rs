@@ -14,19 +14,19 @@ fn file_of_another_user_is_replaced_only_where_its_mode_lets_one_write() {
             let send = || Publisher::new(&place.endpoint, &options)?.send(&Value::Int(value)).map(drop);
             if uid == 0 { send() } else { as_user(uid, GROUP, send) }
         };
-        let told = |error: linkspan::Error| {
+        let check_error = |error: linkspan::Error| {
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
             assert!(error.text().contains(place.path.to_str().unwrap()), "{error}");
         };
         publish(MEMBER, 1).unwrap();
         publish(OTHER, 2).unwrap();
         // Root does not write into a member's file, nor create its own with a member's mode.
-        told(publish(0, 3).unwrap_err());
+        check_error(publish(0, 3).unwrap_err());
         fs::remove_file(&place.path).unwrap();
         publish(0, 4).unwrap();
         fs::set_permissions(&place.path, PermissionsExt::from_mode(0o640)).unwrap();
         chown(&place.path, None, Some(GROUP + 1)).unwrap();
-        told(publish(MEMBER, 5).unwrap_err());
+        check_error(publish(MEMBER, 5).unwrap_err());
         publish(0, 6).unwrap();
         let facts = place.path.metadata().unwrap();
         assert_eq!((facts.uid(), facts.gid(), facts.mode() & 0o777), (0, GROUP + 1, 0o640), "as it was set");

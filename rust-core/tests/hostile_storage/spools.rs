@@ -54,16 +54,16 @@ fn links_in_a_member_s_spool_are_not_followed_and_are_reported() {
         ] {
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{at}: {error}");
             let shown = if at.is_empty() { place.path.clone() } else { place.path.join(at) };
-            for said in ["a symbolic link", &format!("uid {MEMBER}"), shown.to_str().unwrap()] {
-                assert!(error.text().contains(said), "{at}: {error}");
+            for part in ["a symbolic link", &format!("uid {MEMBER}"), shown.to_str().unwrap()] {
+                assert!(error.text().contains(part), "{at}: {error}");
             }
         }
         place.untouched();
         let left = registry::clean().unwrap().left;
-        let told = left
+        let named = left
             .iter()
             .any(|(endpoint, why)| *endpoint == place.endpoint && why.text().contains("symbolic link"));
-        assert!(told, "{left:?}");
+        assert!(named, "{left:?}");
         place.member(|path| fs::remove_dir_all(path).or_else(|_| fs::remove_file(path)).unwrap());
     }
 }
@@ -76,8 +76,8 @@ fn forged_boot_file_wipes_nothing() {
     let client = Channel::connect(&place.endpoint, &called("root-panel"), SOON).unwrap();
     client.start_call(&client.encode(&Value::Int(1)).unwrap(), SOON).unwrap();
     drop((server, client));
-    let lies = |at: &Path| fs::write(at, "00000000-0000-0000-0000-000000000000").unwrap();
-    place.swap(".boot", lies);
+    let write_wrong_id = |at: &Path| fs::write(at, "00000000-0000-0000-0000-000000000000").unwrap();
+    place.swap(".boot", write_wrong_id);
     // A file of root's with the member's words in it may be had by its name.
     let own = place.path.join("server/.words");
     fs::write(&own, "00000000-0000-0000-0000-000000000000").unwrap();
@@ -104,8 +104,8 @@ fn old_files_of_another_user_stay_and_are_reported() {
         fs::File::create(&own).unwrap().set_modified(SystemTime::now() - DAY).unwrap();
         let left = registry::clean().unwrap().left;
         assert!(path.exists() && !own.exists(), "{folder}");
-        let told = |(_, why): &(String, linkspan::Error)| why.text().contains(path.to_str().unwrap());
-        assert!(left.iter().any(told), "{left:?}");
+        let named = |(_, why): &(String, linkspan::Error)| why.text().contains(path.to_str().unwrap());
+        assert!(left.iter().any(named), "{left:?}");
         place.member(|_| fs::remove_file(&path).unwrap());
     }
     // A directory in the place of a file ends no sweep.
@@ -279,8 +279,8 @@ fn request_of_2_gib_is_rejected_unread_and_absurd_names_block_no_peer() {
         rejected.len() == 2 && rejected[0] == "giant.json" && long.starts_with(&rejected[1]),
         "{rejected:?}"
     );
-    let told = fs::read_to_string(place.path.join("client/giant.json.error")).unwrap();
-    assert!(told.contains("TooLarge") && told.contains("2147483648"), "{told}");
+    let named = fs::read_to_string(place.path.join("client/giant.json.error")).unwrap();
+    assert!(named.contains("TooLarge") && named.contains("2147483648"), "{named}");
 }
 
 #[test]

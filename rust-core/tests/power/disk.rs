@@ -48,7 +48,7 @@ pub enum Step {
     /// It is done.
     SyncEnds(u32, Inode),
     /// The program printed this.
-    Said(String),
+    Printed(String),
 }
 
 #[derive(Clone)]
@@ -183,7 +183,7 @@ impl Disk {
                 let covers = self.syncs.remove(thread).expect("a sync that ends has begun");
                 self.settle(*inode, covers);
             }
-            Step::Said(_) => {}
+            Step::Printed(_) => {}
         }
     }
 

@@ -69,20 +69,20 @@ impl Chain<'_> {
         for life in 0..if self.beginning { 2 } else { LIVES } {
             let mut next = Vec::new();
             for (number, (disk, facts)) in begins.into_iter().enumerate() {
-                let told = |why: String| {
+                let with_place = |why: String| {
                     format!(
                         "{:?}, life {life}.{number}: {why}\nLINKSPAN_SEED={} plays it again",
                         self.kind, self.seed
                     )
                 };
                 let (program, root) = self.program(form, random.below(1 << 30), life as u64 * TEXTS);
-                let steps = trace::record(&disk, &root, program).map_err(told)?;
+                let steps = trace::record(&disk, &root, program).map_err(with_place)?;
                 std::fs::remove_dir_all(&root).unwrap();
                 count.lives += 1;
                 let steps = self.mutant.map_or_else(|| steps.clone(), |mutant| mutant.leave_out(&steps));
                 let images = if life == 0 { self.images } else { self.images / 2 };
                 let cuts = Cuts { chain: self, form, disk, steps, facts };
-                let looked = cuts.look(images, &mut random, &mut next).map_err(told)?;
+                let looked = cuts.look(images, &mut random, &mut next).map_err(with_place)?;
                 count.images += looked;
                 count.again += if life == 0 { 0 } else { looked };
             }
@@ -159,7 +159,7 @@ impl Cuts<'_> {
             }
             let (before, cut) = (at, cut.max(at));
             for step in &steps[at..cut] {
-                if let Step::Said(line) = step {
+                if let Step::Printed(line) = step {
                     self.facts.add(line);
                 }
                 self.disk.play(step);
@@ -178,7 +178,7 @@ impl Cuts<'_> {
                 if self.chain.mutant.is_some() {
                     return Err(why);
                 }
-                let (kept, last) = (self.keep(&image), told(&steps[..cut]));
+                let (kept, last) = (self.keep(&image), steps_text(&steps[..cut]));
                 return Err(format!(
                     "{why}\nthe image is kept in {}; the last steps before the cut:\n{last}",
                     kept.display()
@@ -229,7 +229,7 @@ impl Live {
 }
 
 /// Returns the last steps, for people.
-fn told(steps: &[Step]) -> String {
+fn steps_text(steps: &[Step]) -> String {
     let mut names: HashMap<Inode, String> = HashMap::new();
     let mut lines = Vec::new();
     for step in steps {
@@ -245,7 +245,7 @@ fn told(steps: &[Step]) -> String {
             Step::Resize(inode, length) => format!("{}: cut to {length}", of(inode)),
             Step::SyncBegins(_, inode) => format!("{}: sync begins", of(inode)),
             Step::SyncEnds(_, inode) => format!("{}: synced", of(inode)),
-            Step::Said(line) => format!("    {line}"),
+            Step::Printed(line) => format!("    {line}"),
         });
         if let Step::Name(_, name, Some(inode)) = step {
             names.insert(*inode, name.clone());

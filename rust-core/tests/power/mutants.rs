@@ -11,7 +11,7 @@ pub enum Fault {
     /// The syncs are left out.
     Forgotten,
     /// They are made after the next output.
-    AfterTheWord,
+    AfterTheLine,
     /// They are made after the next two changes of names, which are those of a rename, and the sync of the directory.
     AfterTheRename,
 }
@@ -51,7 +51,7 @@ pub const MUTANTS: [Mutant; 22] = [
         name: "a round of records after it was acknowledged",
         kind: Kind::Journal,
         of: is_segment,
-        fault: Fault::AfterTheWord,
+        fault: Fault::AfterTheLine,
     },
     Mutant {
         name: "a new segment's page after it has its name",
@@ -97,7 +97,7 @@ impl Mutant {
                 {
                     match self.fault {
                         Fault::Forgotten => {}
-                        Fault::AfterTheWord => late.push((step.clone(), 1)),
+                        Fault::AfterTheLine => late.push((step.clone(), 1)),
                         Fault::AfterTheRename => late.push((step.clone(), 3)),
                     }
                     continue;
@@ -108,7 +108,7 @@ impl Mutant {
             left.push(step.clone());
             let is_awaited = match self.fault {
                 Fault::Forgotten => false,
-                Fault::AfterTheWord => matches!(step, Step::Said(_)),
+                Fault::AfterTheLine => matches!(step, Step::Printed(_)),
                 Fault::AfterTheRename => matches!(step, Step::Name(..) | Step::SyncEnds(..)),
             };
             if is_awaited {

@@ -48,8 +48,8 @@ pub fn record(disk: &Disk, root: &Path, mut program: Command) -> Result<Vec<Step
         .wait_with_output()
         .expect("strace is waited for");
     if !out.status.success() {
-        let told = String::from_utf8_lossy(&out.stderr);
-        return Err(format!("the program did not come to its end: {}: {told}", out.status));
+        let stderr = String::from_utf8_lossy(&out.stderr);
+        return Err(format!("the program did not come to its end: {}: {stderr}", out.status));
     }
     let text = std::fs::read_to_string(&log).unwrap();
     let root = std::fs::canonicalize(root).unwrap();
@@ -130,8 +130,8 @@ impl Recorder {
         match call.name.as_str() {
             // Output is known from its first moment; a sync covers what was written when it began.
             "write" if call.number(0) == 1 => {
-                let told = String::from_utf8(call.bytes(1)).expect("it tells text");
-                told.lines().for_each(|line| self.step(Step::Said(line.to_owned())));
+                let text = String::from_utf8(call.bytes(1)).expect("it tells text");
+                text.lines().for_each(|line| self.step(Step::Printed(line.to_owned())));
             }
             "fsync" | "fdatasync" => {
                 if let Some(inode) = self.open.get(&call.number(0)).map(|open| open.inode) {

@@ -49,7 +49,7 @@ fn main() {
         _ => part.file(),
     };
     if let Err(e) = done {
-        say(&format!("failed {e}"));
+        print_line(&format!("failed {e}"));
         let _ = writeln!(std::io::stderr(), "{}: {e:?}", words.join(" "));
         std::process::exit(1);
     }
@@ -60,7 +60,7 @@ fn main() {
 }
 
 /// Prints with one call: buffered output would be lost.
-fn say(what: &str) {
+fn print_line(what: &str) {
     let line = format!("{what}\n");
     let mut out = std::io::stdout().lock();
     if out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err() {
@@ -161,13 +161,13 @@ impl Part {
                             Ok(None) => break,
                             Ok(Some(message)) => {
                                 let number = message.sequence();
-                                say(&format!("seen {} {number}", known(&message)?));
+                                print_line(&format!("seen {} {number}", known(&message)?));
                                 if self.random.one_in(5) {
                                     continue;
                                 }
-                                say(&format!("finish {name} {number}"));
+                                print_line(&format!("finish {name} {number}"));
                                 consumer.ack()?;
-                                say(&format!("done {name} {number}"));
+                                print_line(&format!("done {name} {number}"));
                                 placed.insert(name);
                             }
                             Err(e)
@@ -184,7 +184,7 @@ impl Part {
                     let reader = Subscriber::new(&endpoint, &from)?;
                     for _ in 0..3 {
                         let Some(message) = there(reader.try_recv())? else { break };
-                        say(&format!("seen {} {}", known(&message)?, message.sequence()));
+                        print_line(&format!("seen {} {}", known(&message)?, message.sequence()));
                     }
                 }
                 _ => {
@@ -236,18 +236,18 @@ impl Part {
             match self.random.below(16) {
                 0..3 => {
                     let (id, (name, client)) = (self.fresh(), self.random.pick(&clients));
-                    say(&format!("try {id} {name}"));
+                    print_line(&format!("try {id} {name}"));
                     client.send(&Value::from(text(id)), SOON)?;
-                    say(&format!("kept {id}"));
+                    print_line(&format!("kept {id}"));
                 }
                 3..6 => {
                     let (id, who) = (self.fresh(), self.random.below(clients.len()));
                     let (name, client) = &clients[who];
                     let payload = client.encode(&Value::from(text(id)))?;
-                    say(&format!("try {id} {name}"));
-                    say(&format!("ask {id}"));
+                    print_line(&format!("try {id} {name}"));
+                    print_line(&format!("ask {id}"));
                     asked.push((id, who, client.start_call(&payload, SOON)?));
-                    say(&format!("kept {id}"));
+                    print_line(&format!("kept {id}"));
                 }
                 6..10 => {
                     if server.is_none() {
@@ -256,32 +256,32 @@ impl Part {
                     let Some(server) = &server else { continue };
                     let Some(request) = there(server.next(NOW))?.flatten() else { continue };
                     let id = known(request.message())?;
-                    say(&format!("seen {id}"));
+                    print_line(&format!("seen {id}"));
                     if request.wants_reply() {
                         open.push((id, request));
                         continue;
                     }
-                    say(&format!("finish server {id}"));
+                    print_line(&format!("finish server {id}"));
                     request.ack();
-                    say(&format!("done server {id}"));
+                    print_line(&format!("done server {id}"));
                 }
                 10 | 11 => {
                     if open.is_empty() {
                         continue;
                     }
                     let (id, request) = open.remove(self.random.below(open.len()));
-                    say(&format!("finish server {id}"));
+                    print_line(&format!("finish server {id}"));
                     request.reply(&Value::from(text(id)))?;
-                    say(&format!("done server {id}"));
+                    print_line(&format!("done server {id}"));
                 }
                 12 | 13 => {
                     for n in 0..asked.len() {
                         let (id, who, question) = asked[n];
                         let (name, client) = &clients[who];
-                        say(&format!("fetch {id}"));
+                        print_line(&format!("fetch {id}"));
                         match there(client.finish_call(question, NOW)) {
                             Ok(None) => continue,
-                            Ok(Some(answer)) => say(&format!("fetched {} {name}", known(&answer)?)),
+                            Ok(Some(answer)) => print_line(&format!("fetched {} {name}", known(&answer)?)),
                             Err(e) if e.kind() == ErrorKind::Remote => {}
                             Err(e) => return Err(e),
                         }
@@ -296,7 +296,7 @@ impl Part {
                 _ => {
                     // A request that is dropped is answered: that it is not.
                     for (id, _) in open.drain(..) {
-                        say(&format!("finish server {id}"));
+                        print_line(&format!("finish server {id}"));
                     }
                     if let Some(server) = server.take()
                         && self.random.one_in(2)
@@ -311,7 +311,7 @@ impl Part {
         if self.random.one_in(2) {
             std::process::exit(0);
         }
-        open.iter().for_each(|(id, _)| say(&format!("finish server {id}")));
+        open.iter().for_each(|(id, _)| print_line(&format!("finish server {id}")));
         Ok(())
     }
 
@@ -331,7 +331,7 @@ impl Part {
         let word = if good { "try" } else { "bad" };
         let name = if good { format!("job-{id}.data.json") } else { format!("bad-{id}.json") };
         let body = if good { format!("{:?}", text(id)) } else { format!("{{ {}", text(id)) };
-        say(&format!("{word} {id} {name}"));
+        print_line(&format!("{word} {id} {name}"));
         let posted = (|| {
             let new = folder.join(format!(".{name}"));
             let mut file = std::fs::File::create(&new)?;
@@ -341,7 +341,7 @@ impl Part {
             std::fs::File::open(&folder)?.sync_all()
         })();
         posted.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
-        say(&format!("{} {id} {name}", if good { "kept" } else { "posted" }));
+        print_line(&format!("{} {id} {name}", if good { "kept" } else { "posted" }));
         Ok(())
     }
 
@@ -356,23 +356,23 @@ impl Part {
                 0..4 => {
                     let id = self.fresh();
                     let (from, name) = *self.random.pick(&[(&far, "panel"), (&near, "server")]);
-                    say(&format!("try {id} {name}"));
+                    print_line(&format!("try {id} {name}"));
                     from.send(&Value::from(text(id)), SOON)?;
-                    say(&format!("kept {id}"));
+                    print_line(&format!("kept {id}"));
                 }
                 4..9 => {
                     let (at, name) = *self.random.pick(&[(&far, "panel"), (&near, "server")]);
                     let Some(message) = there(at.try_recv())? else { continue };
                     let id = known(&message)?;
-                    say(&format!("seen {id}"));
+                    print_line(&format!("seen {id}"));
                     let given = given.entry(name).or_default();
                     given.push(id);
                     if self.random.one_in(4) {
                         continue;
                     }
-                    given.iter().for_each(|id| say(&format!("finish {name} {id}")));
+                    given.iter().for_each(|id| print_line(&format!("finish {name} {id}")));
                     at.ack()?;
-                    given.drain(..).for_each(|id| say(&format!("done {name} {id}")));
+                    given.drain(..).for_each(|id| print_line(&format!("done {name} {id}")));
                 }
                 _ => {
                     if self.random.one_in(2) {
@@ -409,17 +409,17 @@ impl Part {
                 publisher = Publisher::new(&endpoint, &options)?;
             }
             let id = self.fresh();
-            say(&format!("try {id}"));
+            print_line(&format!("try {id}"));
             let number = publisher.send(&form.value(&text(id)))?;
-            say(&format!("kept {id} {number}"));
+            print_line(&format!("kept {id} {number}"));
         }
         Ok(())
     }
 }
 
 fn send(publisher: &Publisher, id: u64) -> Result<()> {
-    say(&format!("try {id}"));
+    print_line(&format!("try {id}"));
     let number = publisher.send(&Value::from(text(id)))?;
-    say(&format!("kept {id} {number}"));
+    print_line(&format!("kept {id} {number}"));
     Ok(())
 }

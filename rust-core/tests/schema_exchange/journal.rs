@@ -150,7 +150,7 @@ fn lost_or_replaced_schema_of_a_journal_is_reported() {
     let other = name("journal");
     publish(&other, &watts("kW"), &[1.0]);
     let lying = std::fs::read(folder(&other).join(&files(&other)[0])).unwrap();
-    let told = |result: Result<linkspan::Message>, what: &str| {
+    let check_mismatch = |result: Result<linkspan::Message>, what: &str| {
         let error = result.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         assert!(error.text().contains(what) && error.text().contains(".schema"), "{error}");
@@ -162,8 +162,8 @@ fn lost_or_replaced_schema_of_a_journal_is_reported() {
             None => std::fs::remove_file(&file).unwrap(),
             Some(bytes) => std::fs::write(&file, bytes).unwrap(),
         }
-        told(read(&at, watts("W")).recv(SOON), what);
-        told(linkspan::latest(&at, &watts("W"), SOON), what);
+        check_mismatch(read(&at, watts("W")).recv(SOON), what);
+        check_mismatch(linkspan::latest(&at, &watts("W"), SOON), what);
         let message = read(&at, Options::default()).recv(SOON).unwrap();
         assert_eq!(registry::schema_of(&at, &message).unwrap_err().kind(), ErrorKind::Corrupt);
         assert_eq!(registry::schemas(&at).unwrap_err().kind(), ErrorKind::Corrupt);

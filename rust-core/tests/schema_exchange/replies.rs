@@ -7,7 +7,7 @@ use linkspan::{
     Channel, ErrorKind, EventKind, Listener, Options, Publisher, Server, Validate, Value, registry,
 };
 
-use super::{STREAMS, reading, says_so, watts};
+use super::{STREAMS, names_units, reading, watts};
 use crate::support::{SOON, name};
 
 /// Replies with `level`, beside requests in watts.
@@ -65,16 +65,16 @@ fn programs_with_different_reply_schemas_get_errors_on_both_sides() {
         assert!(refused.text().starts_with("the reply schema tank.level"), "{refused}");
         assert!(refused.text().contains("level: the unit is m there and cm here"), "{refused}");
         let events = server.events();
-        let told = events.iter().find(|event| event.kind == EventKind::SchemaMismatch).unwrap();
-        assert!(told.text.contains("the reply schema tank.level"), "{}", told.text);
-        assert!(told.text.contains("cm there") && told.text.contains("m here"), "{}", told.text);
+        let mismatch = events.iter().find(|event| event.kind == EventKind::SchemaMismatch).unwrap();
+        assert!(mismatch.text.contains("the reply schema tank.level"), "{}", mismatch.text);
+        assert!(mismatch.text.contains("cm there") && mismatch.text.contains("m here"), "{}", mismatch.text);
         // The client reads replies: it may not require more than the server sends.
         let refused = Channel::connect(&at, &both("m", REQUIRED), SOON).unwrap_err();
         assert!(refused.text().contains("full"), "{transport}: {refused}");
         // Requests are compared as well.
         let wrong = watts("kW").with_reply_schema(level("m", ""));
         let refused = Channel::connect(&at, &wrong, SOON).unwrap_err();
-        says_so(refused.text(), "kW", "W");
+        names_units(refused.text(), "kW", "W");
         if ["shm", "unix"].contains(&transport) {
             let all = registry::list().unwrap();
             let listed = all.iter().find(|one| one.endpoint == at).unwrap();

@@ -31,12 +31,12 @@ pub fn is_alone(path: &str) -> bool {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let said = [out.stdout, out.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    let output = [out.stdout, out.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
     // Indented, so that a count of this program's results does not count this one twice.
-    let said: String = said.lines().map(|line| format!("    {line}\n")).collect();
-    assert!(out.status.success(), "{test}: {}\n{said}", out.status);
-    assert!(said.contains("1 passed"), "no test is called {test}: {said}");
-    print!("{said}");
+    let output: String = output.lines().map(|line| format!("    {line}\n")).collect();
+    assert!(out.status.success(), "{test}: {}\n{output}", out.status);
+    assert!(output.contains("1 passed"), "no test is called {test}: {output}");
+    print!("{output}");
     false
 }
 

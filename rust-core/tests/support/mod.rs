@@ -89,12 +89,12 @@ pub fn readable(fd: RawFd, seconds: i64) -> bool {
 }
 
 /// Options whose `on_wait` sends a message once a call waits.
-pub fn told_while_waiting() -> (Options, Receiver<()>) {
-    let (tell, told) = channel();
-    let tell = Mutex::new(tell);
+pub fn waiting_options() -> (Options, Receiver<()>) {
+    let (sender, waiting) = channel();
+    let sender = Mutex::new(sender);
     let mut options = Options::default();
-    options.on_wait = Some(Arc::new(move || tell.lock().is_ok_and(|tell| tell.send(()).is_ok())));
-    (options, told)
+    options.on_wait = Some(Arc::new(move || sender.lock().is_ok_and(|sender| sender.send(()).is_ok())));
+    (options, waiting)
 }
 
 /// The Rust sources below a folder.

@@ -21,7 +21,7 @@ pub fn role() -> Option<String> {
     std::env::var(ROLE).ok()
 }
 
-fn say(line: &str) {
+fn print_line(line: &str) {
     // Not through `println!`, which the harness would keep to itself.
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").unwrap();
@@ -30,7 +30,7 @@ fn say(line: &str) {
 
 /// Reports that it is at rest, stays until the watching process releases it, and ends the process.
 pub fn rest() {
-    say("resting");
+    print_line("resting");
     // Until the watching process closes the other end of the pipe.
     std::io::stdin().lock().read_to_end(&mut Vec::new()).unwrap();
     std::process::exit(0);
@@ -53,11 +53,11 @@ fn start(test: &str, role: &str, directory: &std::path::Path) -> Child {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     while !line.ends_with("resting\n") {
         line.clear();
-        assert!(said.read_line(&mut line).unwrap() > 0, "the {role} ended before it rested");
+        assert!(stdout.read_line(&mut line).unwrap() > 0, "the {role} ended before it rested");
     }
     child
 }

@@ -73,10 +73,10 @@ pub fn socket_of(endpoint: &str) -> PathBuf {
 }
 
 fn hello_of(pattern: &str, session: u64) -> Map {
-    let mut said = hellos::hello_map();
-    said.insert("pattern".into(), pattern.into());
-    said.insert("session".into(), i64::try_from(session).unwrap().into());
-    said
+    let mut members = hellos::hello_map();
+    members.insert("pattern".into(), pattern.into());
+    members.insert("session".into(), i64::try_from(session).unwrap().into());
+    members
 }
 
 pub fn hello(pattern: &str, session: u64) -> Vec<u8> {
@@ -143,9 +143,9 @@ pub fn subscriber(endpoint: &str) -> Peer {
 /// One that has slots for long arrays, as the library's own subscribers.
 pub fn subscriber_with_slots(endpoint: &str) -> Peer {
     let (socket, memory) = (connect(endpoint), Memory::new(b"LINKSUB1", LAYOUT, SESSION, 0));
-    let mut said = hello_of("publish", SESSION);
-    said.insert("slots".into(), (SLOTS as i64).into());
-    send(&socket, &hellos::hello(said), &[memory.file.as_fd()]);
+    let mut members = hello_of("publish", SESSION);
+    members.insert("slots".into(), (SLOTS as i64).into());
+    send(&socket, &hellos::hello(members), &[memory.file.as_fd()]);
     let (header, body, theirs) = receive(&socket);
     assert_eq!(header.kind, Kind::Hello, "{body:?}");
     Peer { socket, memory, theirs }

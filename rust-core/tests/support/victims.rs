@@ -270,7 +270,7 @@ pub struct Survivor {
     /// How often a call failed because the peer had ended, or was not there in time.
     pub refused: i64,
     /// An answer that the victim waits for.
-    owed: bool,
+    reply_due: bool,
     /// How many were sent.
     pub sent: i64,
     /// How long a call waits for its answer.
@@ -328,7 +328,7 @@ impl Survivor {
             received: 0,
             total: 0,
             refused: 0,
-            owed: false,
+            reply_due: false,
             sent: 0,
             patience,
             taken,
@@ -357,12 +357,12 @@ impl Survivor {
     pub fn step(&mut self) -> bool {
         let worked = match &self.object {
             Object::Channel(channel) => {
-                if self.owed && passing(channel.send(&Value::Int(self.sent), STEP)).is_some() {
-                    (self.owed, self.sent) = (false, self.sent + 1);
+                if self.reply_due && passing(channel.send(&Value::Int(self.sent), STEP)).is_some() {
+                    (self.reply_due, self.sent) = (false, self.sent + 1);
                 }
-                let message = passing(channel.recv(if self.owed { Duration::ZERO } else { STEP }));
+                let message = passing(channel.recv(if self.reply_due { Duration::ZERO } else { STEP }));
                 if let Some(message) = &message {
-                    self.owed |= self.order.check(message) % 3 == 2
+                    self.reply_due |= self.order.check(message) % 3 == 2
                         && !matches!(self.role, Role::Send | Role::SendMany);
                 }
                 message.is_some()

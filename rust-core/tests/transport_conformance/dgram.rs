@@ -143,7 +143,7 @@ fn listener_restart() {
     let error = a.send(&Value::from("nobody"), Duration::from_millis(20)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Disconnected | ErrorKind::NotFound), "{error:?}");
     thread::scope(|s| {
-        let (waits, waiting) = support::told_while_waiting();
+        let (waits, waiting) = support::waiting_options();
         let endpoint = &endpoint;
         let other = s.spawn(move || {
             let listener = Listener::listen(endpoint, &Options::default()).unwrap();
@@ -206,7 +206,7 @@ fn close_waits_until_consumed() {
 
 #[test]
 fn second_thread_in_one_direction() {
-    let (waits, waiting) = support::told_while_waiting();
+    let (waits, waiting) = support::waiting_options();
     let (a, b) = pair(&name("dgram"), &waits);
     thread::scope(|s| {
         let receiving = s.spawn(|| b.recv(SOON).unwrap());
@@ -219,15 +219,15 @@ fn second_thread_in_one_direction() {
 
 /// Reads the numbers of so many messages per writer; each writer's arrive in order, all of them.
 fn hear_all(mut next: impl FnMut() -> linkspan::Message, writers: usize, each: i64) {
-    let mut heard: HashMap<String, i64> = HashMap::new();
+    let mut received: HashMap<String, i64> = HashMap::new();
     for _ in 0..writers as i64 * each {
         let message = next();
-        let next = heard.entry(message.source().to_owned()).or_default();
+        let next = received.entry(message.source().to_owned()).or_default();
         assert_eq!(message.get("i").unwrap(), &Value::Int(*next), "from {}", message.source());
         *next += 1;
     }
-    assert_eq!(heard.len(), writers);
-    assert!(heard.values().all(|n| *n == each));
+    assert_eq!(received.len(), writers);
+    assert!(received.values().all(|n| *n == each));
 }
 
 fn write_all(endpoint: &str, writers: usize, each: i64, then: impl FnOnce()) {
@@ -298,7 +298,7 @@ fn descriptor_for_event_loops() {
 
 #[test]
 fn close_wakes_waiting_threads() {
-    let (waits, waiting) = support::told_while_waiting();
+    let (waits, waiting) = support::waiting_options();
     let (_a, b) = pair(&name("dgram"), &waits);
     let alone = Channel::open(&name("dgram"), &waits, SOON).unwrap();
     for one in [b, alone] {
@@ -479,8 +479,8 @@ fn other_users_write_where_the_mode_lets_them() {
     assert_eq!(reader.recv(SOON).unwrap().value().unwrap(), &Value::Int(4321));
     let refused = writes(65534).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
-    for said in ["uid 65534 may not connect", "uid 0 and gid 4321 with mode 0660", "linkspan setup"] {
-        assert!(refused.text().contains(said), "{refused}");
+    for part in ["uid 65534 may not connect", "uid 0 and gid 4321 with mode 0660", "linkspan setup"] {
+        assert!(refused.text().contains(part), "{refused}");
     }
     drop(reader);
     let reader = with_mode(0o622).unwrap();

@@ -26,7 +26,7 @@ pub fn hold(file: &str, cases: &[Value]) {
     }
     let old = std::fs::read_to_string(path(file)).unwrap_or_default();
     for (number, (old, new)) in old.lines().zip(new.lines()).enumerate() {
-        assert_eq!(old, new, "{file} line {}: the code no longer does what the law says", number + 1);
+        assert_eq!(old, new, "{file} line {}: the code no longer writes what the vectors have", number + 1);
     }
     assert_eq!(old.len(), new.len(), "{file} has more or fewer cases than the code gives");
 }

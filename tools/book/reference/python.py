@@ -32,7 +32,7 @@ def declared(known, thing, owner, name):
     return known.get((stem, owner, name)) or known.get(("_native", owner, name), "")
 
 
-def said(thing):
+def documentation(thing):
     """What `help` says, without the indentation of the source; an inherited text of `object` says nothing."""
     text = inspect.getdoc(thing) or ""
     return "" if text == inspect.getdoc(getattr(object, getattr(thing, "__name__", ""), object)) else text
@@ -49,7 +49,7 @@ def members(cls, public, known):
             if name.startswith("_") or name in seen or not (callable(getattr(cls, name)) or code):
                 continue
             seen.add(name)
-            text += entry(4, f"{cls.__name__}.{name}", "python", code, plain(said(member)))
+            text += entry(4, f"{cls.__name__}.{name}", "python", code, plain(documentation(member)))
     return text
 
 
@@ -61,9 +61,9 @@ def of_module(name, known):
     for one in sorted(names, key=lambda n: (inspect.isclass(getattr(module, n)), n.lower())):
         thing = getattr(module, one)
         if inspect.isclass(thing):
-            text += entry(3, one, "python", "", plain(said(thing))) + members(thing, [getattr(module, n) for n in names], known)
+            text += entry(3, one, "python", "", plain(documentation(thing))) + members(thing, [getattr(module, n) for n in names], known)
         elif callable(thing):
-            text += entry(3, one, "python", declared(known, thing, "", one), plain(said(thing)))
+            text += entry(3, one, "python", declared(known, thing, "", one), plain(documentation(thing)))
     return text
 
 

@@ -161,10 +161,12 @@ fn id_is_returned_as_it_was_written() {
         assert_eq!(answered, format!(r#"{{"jsonrpc":"2.0","result":1,"id":{id}}}"#));
     }
     // The error for an invalid request has its id where that is valid.
-    for (id, told) in [("7", "7"), (r#""x""#, r#""x""#), ("[1]", "null"), ("{}", "null"), ("true", "null")] {
+    for (id, expected) in
+        [("7", "7"), (r#""x""#, r#""x""#), ("[1]", "null"), ("{}", "null"), ("true", "null")]
+    {
         let answered = serve(&format!(r#"{{"jsonrpc":"2.0","method":"sum","params":5,"id":{id}}}"#));
         assert!(
-            answered.contains("-32600") && answered.ends_with(&format!(r#","id":{told}}}"#)),
+            answered.contains("-32600") && answered.ends_with(&format!(r#","id":{expected}}}"#)),
             "{answered}"
         );
     }
@@ -226,7 +228,7 @@ fn call_goes_out_as_a_request_and_its_answer_is_found() {
         assert_eq!((error.kind(), error.path()), (kind, path), "{body}: {error}");
         assert!(error.text().contains("\"method\""), "{error}");
     }
-    let heard = |line: &str| {
+    let decoded = |line: &str| {
         let frame = frames_of(&rpc, line).remove(0);
         (frame.header.kind, frame.header.correlation, frame.body.whole().clone())
     };
@@ -236,15 +238,15 @@ fn call_goes_out_as_a_request_and_its_answer_is_found() {
         r#"{"jsonrpc":"2.0","result":1,"id":"5"}"#,
         r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"x"},"id":null}"#,
     ] {
-        assert_eq!(heard(other), (Kind::Data, 0, other.as_bytes().to_vec().into()));
+        assert_eq!(decoded(other), (Kind::Data, 0, other.as_bytes().to_vec().into()));
     }
     assert_eq!(
-        heard(r#"{"jsonrpc":"2.0","result": {"a": 1} ,"id":5.0}"#),
+        decoded(r#"{"jsonrpc":"2.0","result": {"a": 1} ,"id":5.0}"#),
         (Kind::Reply, 5, r#"{"a": 1}"#.into())
     );
-    assert_eq!(heard(r#"{"jsonrpc":"2.0","result":1,"id":5}"#).0, Kind::Data, "it was answered");
+    assert_eq!(decoded(r#"{"jsonrpc":"2.0","result":1,"id":5}"#).0, Kind::Data, "it was answered");
     let (kind, correlation, body) =
-        heard(r#"{"id":6,"error":{"code":-5,"message":"no","data":{"type":"a.b","data":[1]}}}"#);
+        decoded(r#"{"id":6,"error":{"code":-5,"message":"no","data":{"type":"a.b","data":[1]}}}"#);
     assert_eq!((kind, correlation), (Kind::Error, 6));
     let failure = codec::decode(&body, Encoding::Cbor).unwrap();
     assert_eq!(failure.at("code").unwrap().as_i64().unwrap(), -5);
@@ -270,12 +272,16 @@ fn error_object_of_any_shape_is_read() {
         ),
         (r#"{"code":1,"message":"m","data":"d"}"#, 1, "", "m", Some(Value::from("d"))),
     ] {
-        let told = error::read(object).unwrap();
-        assert_eq!((told.code, told.kind.as_str(), told.text.as_str()), (code, kind, text), "{object}");
-        assert_eq!(told.data, data.map(cbor).unwrap_or_default(), "{object}");
+        let problem = error::read(object).unwrap();
+        assert_eq!(
+            (problem.code, problem.kind.as_str(), problem.text.as_str()),
+            (code, kind, text),
+            "{object}"
+        );
+        assert_eq!(problem.data, data.map(cbor).unwrap_or_default(), "{object}");
     }
-    let told = error::read("\"just text\"").unwrap();
-    assert_eq!((told.code, told.data), (0, cbor(Value::from("just text"))));
+    let problem = error::read("\"just text\"").unwrap();
+    assert_eq!((problem.code, problem.data), (0, cbor(Value::from("just text"))));
 }
 
 #[test]

@@ -81,8 +81,8 @@ impl Options {
             Use::Subscribe => {
                 require(can.publish, "publish and subscribe")?;
                 // The framing of a file is only the form of its value.
-                let told = self.framing == Framing::Linkspan || can.single_value;
-                require(told, "subscribe to lines (connect, and recv gives each)")?;
+                let has_events = self.framing == Framing::Linkspan || can.single_value;
+                require(has_events, "subscribe to lines (connect, and recv gives each)")?;
             }
         }
         let lists = !self.allow_uids.is_empty() || !self.allow_gids.is_empty();

@@ -106,7 +106,7 @@ fn impossible_fields_are_refused_when_an_object_is_made() {
 
 #[test]
 fn builders_set_the_same_options_as_names() {
-    let said = Options::default()
+    let parsed = Options::default()
         .with_encoding(Encoding::Json)
         .with_timeout(None)
         .with_client_id("plot")
@@ -161,8 +161,8 @@ fn builders_set_the_same_options_as_names() {
     ] {
         set.set(name, &value).unwrap();
     }
-    assert_eq!(format!("{said:?}"), format!("{set:?}"));
-    assert!(said.encoding_given && set.encoding_given && said.absent_clients == set.absent_clients);
+    assert_eq!(format!("{parsed:?}"), format!("{set:?}"));
+    assert!(parsed.encoding_given && set.encoding_given && parsed.absent_clients == set.absent_clients);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn documents_have_every_option() {
     let o = Options::default();
     let or_none = |value: Option<u64>| value.map_or("none".to_owned(), |n| n.to_string());
     let rows = nearest::NAMES.into_iter().map(|name| {
-        let (default, says) = match name {
+        let (default, meaning) = match name {
             "encoding" => (o.encoding.name().to_owned(), "how values are written: json, cbor, bson, smile, raw"),
             "timeout" => (match o.timeout { Timeout::After(time) => time.as_secs_f64().to_string(), other => format!("{other:?}") }, "how long a call waits, in seconds; null: without end"),
             "client_id" => (format!("{:?}", o.client_id), "a name that a restarted program has again: 1 to 64 letters, digits, . _ -"),
@@ -202,7 +202,7 @@ fn documents_have_every_option() {
             new => panic!("the option {new} has no line in docs/transports.md"),
         };
         let default = if default == "None" { "none".to_owned() } else { default };
-        [format!("`{name}`"), default, says.to_owned()]
+        [format!("`{name}`"), default, meaning.to_owned()]
     });
     crate::documents::check("options", &crate::documents::table(["option", "default", "meaning"], rows));
 }

@@ -33,7 +33,7 @@ struct Coverage {
     duplicates: u64,
     missed: u64,
     no_room: u64,
-    asked: u64,
+    waiting: u64,
     answered: u64,
     answered_after_a_cut: u64,
     read_in_words: u64,
@@ -59,7 +59,7 @@ struct World<'a> {
     /// The end of which a thread is sending.
     under_way: Option<usize>,
     seen: &'a mut Coverage,
-    tells: bool,
+    traces: bool,
     /// Whether each side publishes its progress in a word of its own, which outlives link and program. By
     /// link and end.
     in_words: bool,
@@ -71,7 +71,7 @@ struct World<'a> {
 }
 
 impl World<'_> {
-    fn new(seed: u64, seen: &mut Coverage, tells: bool) -> World<'_> {
+    fn new(seed: u64, seen: &mut Coverage, traces: bool) -> World<'_> {
         let mut random = Random::new(seed);
         let small = !random.one_in(3);
         let (count, bytes) = if small { (6, 50) } else { (40, 400) };
@@ -99,12 +99,12 @@ impl World<'_> {
             moves: 0,
             under_way: None,
             seen,
-            tells,
+            traces,
         }
     }
 
     fn trace(&self, what: impl FnOnce() -> String) {
-        if self.tells {
+        if self.traces {
             println!("{}", what());
         }
     }
@@ -126,7 +126,7 @@ impl World<'_> {
             66..72 => self.acknowledge(i),
             72..75 => self.bye(i),
             75..77 => self.give_up(i),
-            77..80 => self.lie(i),
+            77..80 => self.acknowledge_impossible_number(i),
             80..86 if self.linked && self.random.one_in(self.calm) => self.cut(),
             86..90 if self.random.one_in(self.calm) => self.crash(i),
             _ if !self.linked => self.connect(),
@@ -144,7 +144,7 @@ impl World<'_> {
     }
 
     /// A peer with impossible claims is refused, and changes nothing.
-    fn lie(&mut self, i: usize) {
+    fn acknowledge_impossible_number(&mut self, i: usize) {
         let outbox = &mut self.ends[i].outbox;
         let before = (outbox.kept(), outbox.stats());
         let number = outbox.last() + 2 + self.random.below(3) as u64;
@@ -250,7 +250,7 @@ impl World<'_> {
         }
         let mut before = u64::MAX;
         let mut rounds = 0;
-        let mut asked = [None; 2];
+        let mut waiting = [None; 2];
         while before != self.moves {
             before = self.moves;
             rounds += 1;
@@ -260,9 +260,9 @@ impl World<'_> {
                 // A sleeping end is woken only by received frames.
                 while self.ends[i].is_awake() && self.receive(i) {}
                 self.answer(i);
-                let last = self.ends[i].hands.last().copied();
+                let last = self.ends[i].unconsumed.last().copied();
                 if let Some(ReceivedFrame { session, .. }) = last {
-                    self.ends[i].let_go(Some(session), u64::MAX, &mut self.truth);
+                    self.ends[i].consume(Some(session), u64::MAX, &mut self.truth);
                     self.ends[i].inbox.acknowledge(session, u64::MAX);
                     self.publish(i);
                     self.ends[i].asleep = false;
@@ -274,8 +274,8 @@ impl World<'_> {
                 // A sleeping end does not retry an acknowledgement that found no room: the peer asks for it.
                 let stats = self.ends[i].outbox.stats();
                 let waits = before == self.moves && stats.unacknowledged > 0;
-                if waits && asked[i].replace(stats) != Some(stats) {
-                    self.seen.asked += 1;
+                if waits && waiting[i].replace(stats) != Some(stats) {
+                    self.seen.waiting += 1;
                     self.bye(i);
                 }
             }
@@ -326,9 +326,11 @@ fn random_histories_lose_nothing_and_deliver_nothing_twice() {
     }
     println!("{seen:?}");
     let Coverage { given, crashes, resumed, next, another, dropped, .. } = seen;
-    let Coverage { replayed, duplicates, missed, no_room, asked, answered, answered_after_a_cut, .. } = seen;
+    let Coverage { replayed, duplicates, missed, no_room, waiting, answered, answered_after_a_cut, .. } =
+        seen;
     let Coverage { read_in_words, woken, .. } = seen;
-    let all = [given, crashes, resumed, next, another, dropped, replayed, duplicates, missed, no_room, asked];
+    let all =
+        [given, crashes, resumed, next, another, dropped, replayed, duplicates, missed, no_room, waiting];
     let rare = all.into_iter().chain([answered, answered_after_a_cut, read_in_words, woken]).min().unwrap();
     assert!(rare > HISTORIES / 100, "something that is to be tested hardly happens: {seen:?}");
 }

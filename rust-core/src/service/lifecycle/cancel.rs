@@ -17,11 +17,11 @@ use crate::value::Value;
 impl Lifecycle {
     /// Cancels the queued commands that would change the state, with this reason.
     pub(super) fn cancel_queued_transitions(&mut self, why: &str) -> Vec<Action> {
-        let (leads, stays): (VecDeque<_>, VecDeque<_>) =
+        let (leads, kept): (VecDeque<_>, VecDeque<_>) =
             std::mem::take(&mut self.queue).into_iter().partition(|command| {
                 matches!(command.request.command, Command::Pause | Command::Run | Command::Checkpoint)
             });
-        self.queue = stays;
+        self.queue = kept;
         let why = Error::new(ErrorKind::Cancelled, why);
         leads.into_iter().filter_map(|command| self.answer(&command, Err(&why))).collect()
     }
@@ -39,12 +39,12 @@ impl Lifecycle {
     /// Cancels the task under way and every queued command except SHUTDOWN. A queued GET_DATA gets
     /// the latest data instead.
     pub(super) fn cancel_all(&mut self) -> Vec<Action> {
-        let (stays, goes): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.queue)
+        let (kept, cancelled): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.queue)
             .into_iter()
             .partition(|command| command.request.command == Command::Shutdown);
-        self.queue = stays;
+        self.queue = kept;
         let why = Error::new(ErrorKind::Cancelled, "SHUTDOWN came again before it was begun");
-        let mut actions: Vec<Action> = goes
+        let mut actions: Vec<Action> = cancelled
             .into_iter()
             .filter_map(|command| match self.latest_data_for(&command) {
                 Some(data) => self.answer(&command, Ok(data)),

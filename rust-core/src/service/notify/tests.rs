@@ -32,7 +32,7 @@ impl FakeSupervisor {
 
     /// Returns the next notification; `None` if none was sent. A notification can be received as soon as the
     /// send has returned.
-    fn hears(&self) -> Option<String> {
+    fn received(&self) -> Option<String> {
         let mut bytes = [0; 4096];
         let n = self.socket.recv(&mut bytes).ok()?;
         Some(String::from_utf8(bytes[..n].to_vec()).unwrap())
@@ -68,9 +68,9 @@ fn notifications_arrive_at_a_path_and_at_an_abstract_name() {
             "WATCHDOG=1\n",
             "STOPPING=1\n",
         ] {
-            assert_eq!(supervisor.hears().as_deref(), Some(assignments), "{name}");
+            assert_eq!(supervisor.received().as_deref(), Some(assignments), "{name}");
         }
-        assert_eq!(supervisor.hears(), None);
+        assert_eq!(supervisor.received(), None);
     }
 }
 
@@ -115,9 +115,12 @@ fn absent_supervisor_is_reported_once() {
     assert!(supervisor.tick(None, s(5)).is_none());
     let fake = FakeSupervisor::at(path.to_str().unwrap(), &[]);
     assert!(supervisor.tick(None, s(10)).is_none());
-    assert_eq!(fake.hears().as_deref(), Some("WATCHDOG=1\n"));
+    assert_eq!(fake.received().as_deref(), Some("WATCHDOG=1\n"));
     std::fs::remove_file(&path).unwrap();
-    assert!(supervisor.tick(None, s(15)).is_some(), "it is told again once it has worked in between");
+    assert!(
+        supervisor.tick(None, s(15)).is_some(),
+        "the watchdog is fed again once the program has worked in between"
+    );
 }
 
 #[test]
@@ -132,16 +135,16 @@ fn full_supervisor_receives_newest_status_later() {
     }
     let mut supervisor = Supervisor::to(Some(program));
     assert_eq!(supervisor.state(State::Ready, "", s(0)).unwrap().kind(), ErrorKind::Full);
-    assert!(supervisor.state(State::Running, "", s(0)).is_none(), "told once");
+    assert!(supervisor.state(State::Running, "", s(0)).is_none(), "a state is reported once");
     let retry_at = supervisor.next_due(None, s(0)).unwrap();
     assert!(retry_at > s(0) && supervisor.tick(None, retry_at).is_none());
     for _ in 0..sent {
-        assert_eq!(fake.hears().as_deref(), Some("STATUS=fills\n"));
+        assert_eq!(fake.received().as_deref(), Some("STATUS=fills\n"));
     }
-    assert_eq!(fake.hears(), None);
+    assert_eq!(fake.received(), None);
     let retry_at = supervisor.next_due(None, retry_at).unwrap();
     assert!(supervisor.tick(None, retry_at).is_none());
-    assert_eq!(fake.hears().as_deref(), Some("READY=1\nSTATUS=RUNNING\n"));
+    assert_eq!(fake.received().as_deref(), Some("READY=1\nSTATUS=RUNNING\n"));
     assert_eq!(supervisor.next_due(None, retry_at), None);
 }
 
@@ -153,7 +156,7 @@ fn each_state_is_notified_once() {
         (State::Ready, "", "READY=1\nSTATUS=READY\n"),
         (State::Running, "", "STATUS=RUNNING\n"),
         (State::Running, "", ""),
-        (State::Running, "the meter is mute", "STATUS=RUNNING: the meter is mute\n"),
+        (State::Running, "the meter is silent", "STATUS=RUNNING: the meter is silent\n"),
         (State::Paused, "", "STATUS=PAUSED\n"),
         (State::Running, "", "STATUS=RUNNING\n"),
         (State::Stopping, "", "STOPPING=1\nSTATUS=STOPPING\n"),

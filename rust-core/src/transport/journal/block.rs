@@ -88,10 +88,10 @@ mod tests {
     #[test]
     fn block_is_read_as_written_and_every_damaged_bit_is_noticed() {
         let id = *b"0123456789abcdef";
-        let says = Block { version: 2, id, numbers: [1, u64::MAX, 3] };
-        let good = write(*b"LKSPTEST", &says, BLOCK);
-        assert_eq!(read::<3>(*b"LKSPTEST", 2, &good), Ok(says));
-        assert_eq!(read::<3>(*b"LKSPTEST", 3, &good), Ok(says));
+        let block = Block { version: 2, id, numbers: [1, u64::MAX, 3] };
+        let good = write(*b"LKSPTEST", &block, BLOCK);
+        assert_eq!(read::<3>(*b"LKSPTEST", 2, &good), Ok(block));
+        assert_eq!(read::<3>(*b"LKSPTEST", 3, &good), Ok(block));
         assert_eq!(read::<3>(*b"LKSPTEST", 1, &good), Err(Flaw::Version(2)));
         assert_eq!(read::<3>(*b"LKSPELSE", 2, &good), Err(Flaw::Damaged));
         assert_eq!(read::<3>(*b"LKSPTEST", 2, &good[..40]), Err(Flaw::Damaged));
@@ -106,9 +106,9 @@ mod tests {
     fn documents_draw_the_block() {
         use crate::documents::{check, difference, drawing, fenced};
         let none = Block { version: VERSION, id: [0; 16], numbers: [0, 0] };
-        let block = |says: Block<2>| write(*b"LKSPXXXX", &says, BLOCK);
+        let block = |value: Block<2>| write(*b"LKSPXXXX", &value, BLOCK);
         let plain = block(none);
-        let of = |says: Block<2>| difference(&plain, &block(says), 8..12);
+        let of = |value: Block<2>| difference(&plain, &block(value), 8..12);
         let version = of(Block { version: u32::MAX, ..none });
         let id = of(Block { id: [0xff; 16], ..none });
         let first = of(Block { numbers: [u64::MAX, 0], ..none });

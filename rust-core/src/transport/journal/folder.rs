@@ -265,8 +265,8 @@ impl Folder {
     /// Makes a segment's file with its page.
     pub fn make_segment(&self, segment: Segment) -> Result<File> {
         let numbers = [segment.first, segment.created.cast_unsigned(), segment.high.cast_unsigned()];
-        let says = Block { version: segment.version, id: segment.id, numbers };
-        self.make(&segment_name(segment.first), &block::write(MAGIC, &says, PAGE as usize))
+        let block = Block { version: segment.version, id: segment.id, numbers };
+        self.make(&segment_name(segment.first), &block::write(MAGIC, &block, PAGE as usize))
     }
 
     /// Opens a segment and reads its page; `None` where there is none.

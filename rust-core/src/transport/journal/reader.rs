@@ -15,7 +15,7 @@ use super::committed::{Committed, Word};
 use super::consumer::{Consumer, Position};
 use super::folder::{Folder, PAGE};
 use super::record;
-use super::records::{Found, Record, Records, Walked, Want};
+use super::records::{Found, Parts, Record, Records, Walked};
 use super::tail;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming};
@@ -158,7 +158,7 @@ impl Reader {
         if self.next == position.sequence + 1
             // Damage is reported when it is read.
             && let Ok(Some(mut records)) = self.at(position.segment, position.at)
-            && let Found::Record(record) = records.read_record(Some(position.sequence), Want::Head)?
+            && let Found::Record(record) = records.read_record(Some(position.sequence), Parts::Head)?
         {
             records.at = record.end;
             self.records = Some(records);
@@ -246,7 +246,7 @@ impl Reader {
                 self.walk()?;
                 continue;
             }
-            let record = match records.read_record(Some(self.next), Want::Body(self.limit))? {
+            let record = match records.read_record(Some(self.next), Parts::Body(self.limit))? {
                 Found::Record(record) => record,
                 Found::End => {
                     self.enter()?;
@@ -374,7 +374,7 @@ impl Reader {
                 }
                 return Ok(None);
             };
-            let why = match records.read_record(Some(newest.sequence), Want::Body(self.limit))? {
+            let why = match records.read_record(Some(newest.sequence), Parts::Body(self.limit))? {
                 Found::Record(Record { header, extension, body: Some(body), sender, .. }) => {
                     return Ok(Some((Incoming { header, extension, body: body.into() }, sender)));
                 }

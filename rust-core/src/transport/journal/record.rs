@@ -212,9 +212,9 @@ mod tests {
             assert_eq!((header.sequence, header.sent, header.body, header.body_check), (7, 5, 3, 9));
             assert_eq!(header.schema, 3);
             let bytes = &head[HEADER..HEADER + header.extension];
-            let said = read_extension(bytes, b"0123456789abcdef").unwrap();
+            let extension = read_extension(bytes, b"0123456789abcdef").unwrap();
             let kept = short(source);
-            assert_eq!(said, RecordExtension { after: 6, session: u64::MAX - 1, source: kept, mask });
+            assert_eq!(extension, RecordExtension { after: 6, session: u64::MAX - 1, source: kept, mask });
             assert_eq!(read_extension(bytes, b"another journal!"), None);
             // A reader without support for journals reads the same sender in it.
             let sender = extension::read(bytes).unwrap().unwrap();
@@ -275,8 +275,8 @@ mod tests {
             (AFTER, "after, big-endian"),
             (SESSION, "session, big-endian"),
         ]
-        .map(|(range, says)| {
-            [format!("{}–{}", HEADER + range.start, HEADER + range.end - 1), says.to_owned()]
+        .map(|(range, meaning)| {
+            [format!("{}–{}", HEADER + range.start, HEADER + range.end - 1), meaning.to_owned()]
         });
         let text = crate::documents::fenced(&crate::documents::dump(&record))
             + "\n"

@@ -26,7 +26,7 @@ const TOO_LONG: &str = "it announces more bytes than a file can have";
 
 /// The parts of a record that a caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
+pub enum Parts {
     /// The header and the sender.
     Head,
     /// The same, and whether the body is complete and has the right check sum; the body is not
@@ -158,7 +158,7 @@ impl Records {
     ///
     /// # Errors
     /// Those of reading the file, `OutOfMemory`. Damage is no error here but [`Found::Broken`].
-    pub fn read_record(&mut self, expected: Option<u64>, want: Want) -> Result<Found> {
+    pub fn read_record(&mut self, expected: Option<u64>, parts: Parts) -> Result<Found> {
         let (at, id): (u64, Identity) = (self.at, self.segment.id);
         let bytes = self.bytes(at, HEADER)?;
         if bytes.is_empty() {
@@ -189,11 +189,11 @@ impl Records {
         let Some(end) = record::end(at, &header) else { return Ok(Found::Broken(TOO_LONG.into())) };
         let mut record = Record { header, extension, body: None, sender, after, mask, at, end };
         self.sender = record.sender.clone();
-        let broken = match want {
-            Want::Head => None,
-            Want::Check => self.check(&record)?,
-            Want::Body(limit) if header.body > limit => None,
-            Want::Body(_) => match self.body(&record)? {
+        let broken = match parts {
+            Parts::Head => None,
+            Parts::Check => self.check(&record)?,
+            Parts::Body(limit) if header.body > limit => None,
+            Parts::Body(_) => match self.body(&record)? {
                 Ok(body) => {
                     record.body = Some(body);
                     None
@@ -244,9 +244,9 @@ impl Records {
         let (mut check, mut part) = (0, Vec::new());
         while at < body_end {
             // A multiple of 64, so that a mask fits each part.
-            let want = usize::try_from(body_end - at).unwrap_or(AHEAD).min(AHEAD);
-            let some = self.bytes(at, want)?;
-            if some.len() < want {
+            let parts = usize::try_from(body_end - at).unwrap_or(AHEAD).min(AHEAD);
+            let some = self.bytes(at, parts)?;
+            if some.len() < parts {
                 return Ok(Some("it ends in the middle of a body".into()));
             }
             check = match record.mask {
@@ -258,7 +258,7 @@ impl Records {
                     crc32c::crc32c_append(check, &part)
                 }
             };
-            at += want as u64;
+            at += parts as u64;
         }
         if !cfg!(fuzzing) && check != record.header.body_check {
             return Ok(Some(wrong_sum(record, check)));
@@ -326,7 +326,7 @@ impl Records {
                 }
             }
             if self.bytes(self.at, 4)? == b"LKSP"
-                && let Found::Record(record) = self.read_record(None, Want::Head)?
+                && let Found::Record(record) = self.read_record(None, Parts::Head)?
                 && fits(&record)
             {
                 return Ok(Some(record));

@@ -9,7 +9,7 @@
 
 use super::committed::Committed;
 use super::folder::{Folder, PAGE};
-use super::records::{Found, Record, Records, Want};
+use super::records::{Found, Parts, Record, Records};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The end of a segment.
@@ -59,7 +59,7 @@ pub fn scan(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<
     let segment = records.segment;
     let mut tail = Tail { sequence: first - 1, at, end: records.at, high: segment.high, broken: false };
     loop {
-        match records.read_record(Some(tail.sequence + 1), Want::Check)? {
+        match records.read_record(Some(tail.sequence + 1), Parts::Check)? {
             Found::Record(record) => {
                 records.at = record.end;
                 let high = tail.high.max(record.header.sent);

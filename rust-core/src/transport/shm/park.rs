@@ -199,20 +199,20 @@ mod tests {
 
     #[test]
     fn documents_have_the_park_word() {
-        let says = [
+        let meaning = [
             (Some(Stage::Futex), "asleep in `FUTEX_WAIT` on the peer's wake word"),
             (Some(Stage::Poll), "asleep in poll or epoll on the socket"),
         ];
         let mut rows = vec![["0–1".into(), "0".into(), "awake".into()]];
-        for (stage, says) in says {
+        for (stage, meaning) in meaning {
             let value = (0..4).find(|word| Stage::of(*word) == stage).unwrap();
-            rows.push(["0–1".into(), value.to_string(), says.to_owned()]);
+            rows.push(["0–1".into(), value.to_string(), meaning.to_owned()]);
         }
         rows.push(["2–63".into(), "a count".into(), "another one for each sleep".into()]);
         let words = crate::documents::table(["bits", "value", "meaning"], rows);
         let bytes =
             [(Signal::Data as u8, "there is something to read"), (Signal::Room as u8, "there is room")]
-                .map(|(byte, says)| [byte.to_string(), says.to_owned()]);
+                .map(|(byte, meaning)| [byte.to_string(), meaning.to_owned()]);
         let bytes = crate::documents::table(["byte over the socket", "meaning"], bytes);
         crate::documents::check("park word", &format!("{words}\n{bytes}"));
     }

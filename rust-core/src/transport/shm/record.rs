@@ -255,7 +255,7 @@ mod tests {
         let rows = fields
             .iter()
             .zip(ends)
-            .map(|((at, says), end)| [format!("{at}–{}", end - 1), (*says).to_owned()]);
+            .map(|((at, meaning), end)| [format!("{at}–{}", end - 1), (*meaning).to_owned()]);
         let mut text = crate::documents::table(["bits", "field"], rows) + "\n";
         let shapes = [
             (Shape::Pad, "nothing: the rest of this lap is empty".to_owned()),
@@ -280,8 +280,9 @@ mod tests {
                 ),
             ),
         ];
-        let rows = shapes
-            .map(|(shape, says)| [(shape as u8).to_string(), format!("{shape:?}").to_lowercase(), says]);
+        let rows = shapes.map(|(shape, meaning)| {
+            [(shape as u8).to_string(), format!("{shape:?}").to_lowercase(), meaning]
+        });
         text += &crate::documents::table(["shape", "name", "what lies behind the word"], rows);
         crate::documents::check("ring record", &text);
     }

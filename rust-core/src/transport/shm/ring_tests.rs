@@ -237,7 +237,7 @@ fn ring_head_that_goes_back_is_malformed() {
     writer.try_write(&Outgoing::new(data(1), b"abc")).unwrap();
     assert_eq!(take(&mut reader).unwrap().1.unwrap().body, "abc");
     assert!(reader.consume());
-    assert!(!reader.consume(), "told already");
+    assert!(!reader.consume(), "the position is published already");
     assert!(writer.is_drained().unwrap());
     reading.store(at::HEAD, 0, Ordering::Relaxed);
     assert_eq!(writer.is_drained().unwrap_err().kind(), ErrorKind::Malformed);

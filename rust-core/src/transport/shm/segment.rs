@@ -402,7 +402,7 @@ mod tests {
                 "not 0: subscribers in the futex are no longer woken, so sleep in poll at once".into(),
             ),
         ]
-        .map(|(at, page, says)| [at.to_string(), page.to_owned(), says]);
+        .map(|(at, page, meaning)| [at.to_string(), page.to_owned(), meaning]);
         let table = crate::documents::table(["offset", "in the page of", "meaning of the 8 bytes"], rows);
         crate::documents::check("segment", &table);
     }

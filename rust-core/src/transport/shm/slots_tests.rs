@@ -241,7 +241,7 @@ proptest! {
     fn view_any_reference_is_in_bounds_or_malformed(
         words in prop::collection::vec((word(0), word(64 << 10), word(0), word(1), word(0)), 0..20),
         rest in 0..100usize,
-        lies: bool,
+        is_wrong: bool,
     ) {
         let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(16 << 10, LIMIT, SPIN);
         let file = MemoryFile::create_for_arrays("linkspan-slot", 64 << 10).unwrap();
@@ -251,11 +251,11 @@ proptest! {
             .map(|(at, length, slot, file, from)| Reference { at, length, slot, file, from })
             .collect();
         let total = references.iter().fold(rest as u64, |sum, one| sum.wrapping_add(one.length));
-        let header = Header { body: if lies { total ^ 1 } else { total }, ..header(1) };
+        let header = Header { body: if is_wrong { total ^ 1 } else { total }, ..header(1) };
         tx.write_references(&header, &vec![0; rest], &references);
         match recv(&mut rx) {
             Ok(frame) => {
-                prop_assert!(!lies);
+                prop_assert!(!is_wrong);
                 let split = frame.body.split().unwrap();
                 for part in split.parts() {
                     prop_assert!(part.bytes.len() <= 64 << 10 && part.at <= rest);

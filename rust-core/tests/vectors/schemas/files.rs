@@ -50,7 +50,7 @@ const START: &str = "name = \"x\"\n[fields.a]\ntype = \"u8\"\n";
 
 fn cases() -> Vec<Case> {
     use Expected::{Read, Refused};
-    let malformed = |place, says| Refused(ErrorKind::Malformed, place, says);
+    let malformed = |place, expected| Refused(ErrorKind::Malformed, place, expected);
     // A text in which `#` is replaced by 100,000 digits and `@` by as many letters.
     let long = |name, text: &str, expected| {
         let (before, rest) = text.split_once(['#', '@']).unwrap();
@@ -334,14 +334,14 @@ fn files_are_schemas_or_are_refused_with_place_reason_and_remedy() {
             }
             (Ok(_), Expected::Refused(..)) => wrong.push(format!("{name}: it is read")),
             (Err(error), Expected::Read) => wrong.push(format!("{name}: {error}")),
-            (Err(error), Expected::Refused(kind, place, says)) => {
-                let said = error.text().replace(&format!("{}/", folder.path().display()), "");
-                let is_there = place.is_empty() || said.starts_with(&format!("a.toml:{place}"));
-                if error.kind() != kind || !is_there || !said.contains(says) || says.is_empty() {
-                    wrong.push(format!("{name}: {} {said:.400}", error.kind().name()));
+            (Err(error), Expected::Refused(kind, place, expected)) => {
+                let text = error.text().replace(&format!("{}/", folder.path().display()), "");
+                let is_there = place.is_empty() || text.starts_with(&format!("a.toml:{place}"));
+                if error.kind() != kind || !is_there || !text.contains(expected) || expected.is_empty() {
+                    wrong.push(format!("{name}: {} {text:.400}", error.kind().name()));
                 }
                 more.extend(fields_of(&error));
-                more.push(("text", said.into()));
+                more.push(("text", text.into()));
             }
         }
         let start = [("name", name.into()), ("entries", Value::Array(entries.iter().map(shown).collect()))];

@@ -49,13 +49,13 @@ fn texts_are_schemas_with_this_fingerprint_or_are_refused_at_this_place() {
         ]));
     }
     let mut wrong = Vec::new();
-    for (text, place, says) in texts::INVALID {
+    for (text, place, expected) in texts::INVALID {
         let Err(error) = Schema::parse(text) else {
             wrong.push(format!("{text}\nis accepted"));
             continue;
         };
-        let told = error.text().strip_prefix("schema:").unwrap_or(error.text());
-        if !told.starts_with(place) || !told.contains(says) {
+        let text = error.text().strip_prefix("schema:").unwrap_or(error.text());
+        if !text.starts_with(place) || !text.contains(expected) {
             wrong.push(format!("{text}\n{error}"));
         }
         rows.push(row([("toml", (*text).into())]
@@ -98,10 +98,10 @@ fn values_are_allowed_or_refused_with_path_expected_and_found() {
         schema.check(&value).unwrap_or_else(|error| panic!("{name}: {error}"));
         rows.push(row([("name", name.into()), ("schema", texts::READING.into()), ("json", json(&value))]));
     }
-    for (value, kind, path, says) in values::wrong() {
+    for (value, kind, path, expected) in values::wrong() {
         let error = schema.check(&value).unwrap_err();
         assert_eq!((error.kind(), error.path().unwrap_or("")), (kind, path), "{error}");
-        assert!(error.text().contains(says), "{error}");
+        assert!(error.text().contains(expected), "{error}");
         let start = [("schema", texts::READING.into()), ("json", json(&value))];
         let path = [("path", path.into()), ("text", error.text().into())];
         rows.push(row(start.into_iter().chain(fields_of(&error)).chain(path)));

@@ -59,11 +59,11 @@ impl C<'_> {
             Shape::Any => "Any value; NULL is null.",
             _ => packed::reversed(self.plan, &member.slot.shape),
         };
-        let said = [describe(member), note.to_owned()];
+        let parts = [describe(member), note.to_owned()];
         comment(
             text,
             "// ",
-            said.iter().filter(|s| !s.is_empty()).cloned().collect::<Vec<_>>().join(" ").as_str(),
+            parts.iter().filter(|s| !s.is_empty()).cloned().collect::<Vec<_>>().join(" ").as_str(),
         );
         if member.optional {
             text.line(format!("bool {};", native::presence(member)));

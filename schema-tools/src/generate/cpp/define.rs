@@ -72,9 +72,9 @@ impl Cpp<'_> {
         let mut outcome = Ok(());
         text.block(format!("struct {name} {{"), "};", |text| {
             for member in members {
-                let said =
+                let doc =
                     [describe(member).as_str(), packed::reversed(self.plan, &member.slot.shape)].join(" ");
-                comment(text, "/// ", said.trim());
+                comment(text, "/// ", doc.trim());
                 let of = self.type_of(&member.slot.shape, true);
                 if member.optional {
                     text.line(format!("std::optional<{of}> {};", member.name));

@@ -40,8 +40,8 @@ impl Fortran<'_> {
         comment(types, "! ", doc);
         types.block(format!("type, bind(c), public :: {name}"), "end type\n", |types| {
             for member in members {
-                let said = [describe(member).as_str(), note(&member.slot.shape)].join(" ");
-                comment(types, "! ", said.trim());
+                let text = [describe(member).as_str(), note(&member.slot.shape)].join(" ");
+                comment(types, "! ", text.trim());
                 types.line(wrap(&self.packed_component(&member.slot.shape, &member.name)));
             }
         });

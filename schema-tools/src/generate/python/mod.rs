@@ -197,10 +197,10 @@ impl Python<'_> {
                     }
                     (None, false) => out.line(format!("{}: {of}", member.name)),
                 }
-                let said = describe(member);
-                if !said.is_empty() {
+                let text = describe(member);
+                if !text.is_empty() {
                     let mut words = Text::new("    ");
-                    words.comment("", &safe(&said));
+                    words.comment("", &safe(&text));
                     out.line(format!("\"\"\"{}\"\"\"", words.finish().trim_end()));
                 }
             }

@@ -181,8 +181,8 @@ fn walk(out: &mut Text, name: &str, body: impl FnOnce(&mut Text)) {
 }
 
 fn document(out: &mut Text, member: &Member) {
-    let said = describe(member);
-    out.comment("/// ", &if said.is_empty() { format!("`{}`", member.key) } else { said });
+    let text = describe(member);
+    out.comment("/// ", &if text.is_empty() { format!("`{}`", member.key) } else { text });
 }
 
 /// A raw string literal.

@@ -98,15 +98,15 @@ impl Rust<'_> {
         out.line("#[derive(Clone, Copy, Debug, PartialEq)]\n#[repr(C)]");
         out.block(format!("pub struct {} {{", of.name), "}", |out| {
             for member in members {
-                let mut said = describe(member);
+                let mut text = describe(member);
                 if let Shape::NdArray { dtype: DType::C64 | DType::C128, .. } = member.slot.shape {
-                    said += " A complex number is its real part, then its imaginary part.";
+                    text += " A complex number is its real part, then its imaginary part.";
                 }
-                said = [said.as_str(), packed::reversed(self.plan, &member.slot.shape)].join(" ");
-                if said.trim().is_empty() {
-                    said = format!("`{}`", member.key);
+                text = [text.as_str(), packed::reversed(self.plan, &member.slot.shape)].join(" ");
+                if text.trim().is_empty() {
+                    text = format!("`{}`", member.key);
                 }
-                out.comment("/// ", said.trim());
+                out.comment("/// ", text.trim());
                 out.line(format!("pub {}: {},", member.name, self.packed_type(&member.slot)));
             }
         });

@@ -33,7 +33,7 @@ impl Class {
 }
 
 /// Returns a description; none for a docstring of one word, which is the name that generated code gives a class.
-pub(super) fn told(doc: &str) -> String {
+pub(super) fn description(doc: &str) -> String {
     if doc.trim().contains(char::is_whitespace) { doc.trim().to_owned() } else { String::new() }
 }
 
@@ -259,7 +259,7 @@ impl Reader<'_> {
         match &annotation.what {
             What::Name(name) => match self.module.meaning(name, within) {
                 Meaning::Class(name) => {
-                    self.module.classes.get(&name).map_or(String::new(), |class| told(&class.doc))
+                    self.module.classes.get(&name).map_or(String::new(), |class| description(&class.doc))
                 }
                 _ => String::new(),
             },

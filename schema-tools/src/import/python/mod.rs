@@ -60,8 +60,9 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
     let mut schema = Schema::new(declared, of);
     schema.version = version;
     let is_packed = reader.module.classes.get(&name).and_then(|class| class.value("__linkspan_packed__"));
-    schema.packed = is_packed.is_some_and(|said| said.what == What::Bool(true));
-    schema.doc = reader.module.classes.get(&name).map_or(String::new(), |class| class::told(&class.doc));
+    schema.packed = is_packed.is_some_and(|value| value.what == What::Bool(true));
+    schema.doc =
+        reader.module.classes.get(&name).map_or(String::new(), |class| class::description(&class.doc));
     Ok((schema, reader.remarks))
 }
 
@@ -136,8 +137,8 @@ impl Reader<'_> {
     /// Returns the name and the version of the schema that a class gives in `__linkspan_schema__`.
     fn declared(&self, class: &str) -> (Option<String>, u32) {
         let class = self.module.classes.get(class);
-        let said = class.and_then(|class| class.value("__linkspan_schema__"));
-        match said.map(|said| &said.what) {
+        let value = class.and_then(|class| class.value("__linkspan_schema__"));
+        match value.map(|value| &value.what) {
             Some(What::Items(parts)) => match &parts[..] {
                 [Expr { what: What::Text(name), .. }, Expr { what: What::Integer(version), .. }] => {
                     (Some(name.clone()), u32::try_from(*version).unwrap_or(1))

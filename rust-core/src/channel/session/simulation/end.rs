@@ -6,9 +6,9 @@ use super::super::super::options::Acknowledge;
 use super::super::{Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
 use super::truth::Truth;
 
-/// The stored part of a message in an outbox.
+/// The part of a message that an outbox stores.
 #[derive(Clone, Copy, Debug)]
-pub struct Letter {
+pub struct Content {
     pub class: RetransmitClass,
     pub bytes: usize,
     /// For an answer: the request's number, and the session of its sender.
@@ -17,7 +17,7 @@ pub struct Letter {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Frame {
-    Message { letter: Letter, number: u64, piggyback: u64 },
+    Message { content: Content, number: u64, piggyback: u64 },
     Ack(u64),
     Bye,
 }
@@ -50,7 +50,7 @@ pub struct TxLink {
 pub struct ReceivedFrame {
     pub session: u64,
     pub number: u64,
-    pub letter: Letter,
+    pub content: Content,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ pub struct Losses {
 }
 
 pub struct End {
-    pub outbox: Outbox<Letter>,
+    pub outbox: Outbox<Content>,
     pub inbox: Inbox,
     pub how: Acknowledge,
     pub rx: VecDeque<RxLink>,
@@ -79,7 +79,7 @@ pub struct End {
     /// Messages received while the program waited for an answer.
     pub local: VecDeque<ReceivedFrame>,
     /// The messages that the program has and has not consumed.
-    pub hands: Vec<ReceivedFrame>,
+    pub unconsumed: Vec<ReceivedFrame>,
     /// Requests that it has not answered.
     pub to_answer: VecDeque<ReceivedFrame>,
     pub call: Option<Call>,
@@ -103,7 +103,7 @@ impl End {
             rx: VecDeque::new(),
             tx: None,
             local: VecDeque::new(),
-            hands: Vec::new(),
+            unconsumed: Vec::new(),
             to_answer: VecDeque::new(),
             call: None,
             asleep: false,
@@ -125,7 +125,7 @@ impl End {
 
     /// The program is handed a message.
     pub fn give(&mut self, message: ReceivedFrame, kept: bool, truth: &mut Truth) {
-        let ReceivedFrame { session, number, letter } = message;
+        let ReceivedFrame { session, number, content } = message;
         match self.order.iter_mut().find(|(of, _)| *of == session) {
             Some((_, last)) => {
                 assert!(*last < number, "{number} of session {session} was given after {last}");
@@ -135,15 +135,15 @@ impl End {
         }
         truth.given(session, number, kept);
         self.inbox.delivered(session, number);
-        self.hands.push(message);
-        if letter.class != RetransmitClass::Data {
+        self.unconsumed.push(message);
+        if content.class != RetransmitClass::Data {
             self.to_answer.push_back(message);
         }
     }
 
     /// The program has finished with the messages of this session up to this number.
-    pub fn let_go(&mut self, session: Option<u64>, up_to: u64, truth: &mut Truth) {
-        self.hands.retain(|received| {
+    pub fn consume(&mut self, session: Option<u64>, up_to: u64, truth: &mut Truth) {
+        self.unconsumed.retain(|received| {
             let done = session.is_none_or(|session| session == received.session) && received.number <= up_to;
             if done {
                 truth.consumed(received.session, received.number);

@@ -5,7 +5,7 @@ use super::super::RetransmitClass;
 use super::super::inbox::{AckTrigger, AckUrgency, Verdict};
 use super::super::outbox::Order;
 use super::World;
-use super::end::{Call, Frame, Letter, ReceivedFrame, TxLink};
+use super::end::{Call, Content, Frame, ReceivedFrame, TxLink};
 
 impl World<'_> {
     /// Puts a frame on the link, if there is one and it has room.
@@ -25,17 +25,17 @@ impl World<'_> {
     }
 
     /// Puts a message on the link, with an acknowledgement if one fits its header.
-    fn push_message(&mut self, i: usize, letter: Letter, number: u64) -> bool {
+    fn push_message(&mut self, i: usize, content: Content, number: u64) -> bool {
         let Some(TxLink { to, .. }) = self.ends[i].tx else { return false };
         let in_passing = matches!(
-            letter.class,
+            content.class,
             RetransmitClass::Data | RetransmitClass::Request | RetransmitClass::Idempotent
         );
         let in_passing = in_passing && self.piggyback_on(i).is_none();
         let piggyback = if in_passing { self.ends[i].inbox.to_piggyback(to) } else { 0 };
-        let pushed = self.push(i, Frame::Message { letter, number, piggyback });
+        let pushed = self.push(i, Frame::Message { content, number, piggyback });
         let has_place = matches!(
-            letter.class,
+            content.class,
             RetransmitClass::Data | RetransmitClass::Request | RetransmitClass::Idempotent
         );
         if pushed && has_place {
@@ -48,17 +48,17 @@ impl World<'_> {
     pub fn send(&mut self, i: usize, class: RetransmitClass) {
         if !self.replay(i) {
             let bytes = if self.random.one_in(30) { 100 } else { self.random.below(20) };
-            self.send_new(i, Letter { class, bytes, answers: (0, 0) });
+            self.send_new(i, Content { class, bytes, answers: (0, 0) });
         }
     }
 
     /// Sends one message again; false where there is none.
     pub fn replay(&mut self, i: usize) -> bool {
         let Order::Replay { message, number } = self.ends[i].outbox.order() else { return false };
-        let letter = *message;
+        let content = *message;
         let has = self.ends[i].tx.map_or(0, |tx| tx.has);
-        assert!(number > has, "{number} is sent again, and the other side has said that it has {has}");
-        if self.push_message(i, letter, number) {
+        assert!(number > has, "{number} is sent again, and the other side has reported {has} as received");
+        if self.push_message(i, content, number) {
             self.meanwhile(i);
             self.ends[i].outbox.replayed(number);
             self.seen.replayed += 1;
@@ -66,12 +66,12 @@ impl World<'_> {
         true
     }
 
-    fn send_new(&mut self, i: usize, letter: Letter) -> bool {
+    fn send_new(&mut self, i: usize, content: Content) -> bool {
         let Order::New { number } = self.ends[i].outbox.order() else { panic!("something goes first") };
-        if !self.ends[i].outbox.has_room(letter.class, letter.bytes) {
+        if !self.ends[i].outbox.has_room(content.class, content.bytes) {
             self.look(i);
         }
-        if !self.ends[i].outbox.has_room(letter.class, letter.bytes) {
+        if !self.ends[i].outbox.has_room(content.class, content.bytes) {
             self.seen.no_room += 1;
             if let Some(TxLink { id, .. }) = self.ends[i].tx.filter(|_| self.in_words) {
                 self.wants.insert((id, i), self.ends[i].outbox.wanted());
@@ -82,23 +82,23 @@ impl World<'_> {
             self.wants.remove(&(id, i));
         }
         assert_eq!(self.ends[i].outbox.assign_number(), number);
-        if !self.push_message(i, letter, number) {
+        if !self.push_message(i, content, number) {
             return false;
         }
-        self.truth.sent(self.ends[i].session(), number, letter.class);
-        if letter.class == RetransmitClass::Data {
+        self.truth.sent(self.ends[i].session(), number, content.class);
+        if content.class == RetransmitClass::Data {
             self.meanwhile(i);
         }
         let end = &mut self.ends[i];
         let mut kept = false;
-        let given = end.outbox.sent(letter.class, letter.bytes, || {
+        let given = end.outbox.sent(content.class, content.bytes, || {
             kept = true;
-            letter
+            content
         });
         assert_eq!(given, number);
-        end.answer_not_kept |= letter.class == RetransmitClass::IdempotentAnswer && !kept;
-        if matches!(letter.class, RetransmitClass::Request | RetransmitClass::Idempotent) {
-            let idempotent = letter.class == RetransmitClass::Idempotent;
+        end.answer_not_kept |= content.class == RetransmitClass::IdempotentAnswer && !kept;
+        if matches!(content.class, RetransmitClass::Request | RetransmitClass::Idempotent) {
+            let idempotent = content.class == RetransmitClass::Idempotent;
             end.call = Some(Call { number, link: end.tx.unwrap().id, idempotent });
         }
         true
@@ -156,9 +156,9 @@ impl World<'_> {
     /// reader crashed.
     pub fn look(&mut self, i: usize) {
         let Some(TxLink { id, to, .. }) = self.ends[i].tx else { return };
-        let Some(told) = self.words.get(&(id, 1 - i)).copied() else { return };
-        self.seen.read_in_words += u64::from(told > self.ends[i].outbox.stats().acknowledged);
-        self.believe(i, told, to);
+        let Some(acknowledged) = self.words.get(&(id, 1 - i)).copied() else { return };
+        self.seen.read_in_words += u64::from(acknowledged > self.ends[i].outbox.stats().acknowledged);
+        self.acknowledged(i, acknowledged, to);
     }
 
     /// The program receives, or continues to wait for an answer. False where nothing has arrived.
@@ -169,7 +169,7 @@ impl World<'_> {
             let end = &mut self.ends[i];
             let keeps = self.keeps[1 - i].is_some();
             if end.how == Acknowledge::Auto || !keeps {
-                end.let_go(None, u64::MAX, &mut self.truth);
+                end.consume(None, u64::MAX, &mut self.truth);
             }
             end.inbox.consumed();
             self.publish(i);
@@ -199,7 +199,7 @@ impl World<'_> {
                 self.ends[i].asleep = true;
                 return false;
             };
-            match message.letter.class {
+            match message.content.class {
                 RetransmitClass::Answer | RetransmitClass::IdempotentAnswer => {
                     if self.take_answer(i, message) {
                         return true;
@@ -222,10 +222,10 @@ impl World<'_> {
     }
 
     /// A message that a word shows as consumed is not delivered again.
-    fn is_not_consumed(&self, ReceivedFrame { session, number, letter }: ReceivedFrame) {
+    fn is_not_consumed(&self, ReceivedFrame { session, number, content }: ReceivedFrame) {
         let published = self.published.get(&session).copied().unwrap_or(0);
         assert!(
-            letter.class != RetransmitClass::Data || number > published,
+            content.class != RetransmitClass::Data || number > published,
             "{number} of {session} was consumed before"
         );
     }
@@ -233,7 +233,7 @@ impl World<'_> {
     /// Handles an answer; returns whether the program waits for it.
     fn take_answer(&mut self, i: usize, message: ReceivedFrame) -> bool {
         let end = &mut self.ends[i];
-        let (request, asker) = message.letter.answers;
+        let (request, asker) = message.content.answers;
         assert_eq!(
             asker,
             end.session(),
@@ -281,13 +281,13 @@ impl World<'_> {
             self.moves += 1;
             self.ends[i].paused = false;
             match frame {
-                Frame::Ack(number) => self.believe(i, number, peer),
+                Frame::Ack(number) => self.acknowledged(i, number, peer),
                 Frame::Bye => self.send_ack(i, AckTrigger::Requested),
-                Frame::Message { letter, number, piggyback } => {
+                Frame::Message { content, number, piggyback } => {
                     if piggyback > 0 {
-                        self.believe(i, piggyback, peer);
+                        self.acknowledged(i, piggyback, peer);
                     }
-                    if let Some(message) = self.take(i, peer, number, letter) {
+                    if let Some(message) = self.take(i, peer, number, content) {
                         return Some(message);
                     }
                 }
@@ -295,15 +295,15 @@ impl World<'_> {
         }
     }
 
-    fn take(&mut self, i: usize, session: u64, number: u64, letter: Letter) -> Option<ReceivedFrame> {
-        let urgency = match letter.class {
+    fn take(&mut self, i: usize, session: u64, number: u64, content: Content) -> Option<ReceivedFrame> {
+        let urgency = match content.class {
             RetransmitClass::Data => AckUrgency::Prompt,
             RetransmitClass::IdempotentAnswer => AckUrgency::Piggyback,
             _ => AckUrgency::NotNeeded,
         };
         let end = &mut self.ends[i];
         assert_eq!(end.inbox.session(), session);
-        match end.inbox.receive(number, letter.bytes, urgency).unwrap() {
+        match end.inbox.receive(number, content.bytes, urgency).unwrap() {
             Verdict::Duplicate => {
                 self.seen.duplicates += 1;
                 None
@@ -316,12 +316,12 @@ impl World<'_> {
                     assert_eq!(missed, 0);
                 }
                 self.truth.received(session, number, end.session());
-                Some(ReceivedFrame { session, number, letter })
+                Some(ReceivedFrame { session, number, content })
             }
         }
     }
 
-    fn believe(&mut self, i: usize, number: u64, by: u64) {
+    fn acknowledged(&mut self, i: usize, number: u64, by: u64) {
         let end = &mut self.ends[i];
         end.outbox.acknowledged(number).unwrap();
         self.truth.acknowledged(end.session(), number, by, self.keeps[i].is_some());
@@ -334,13 +334,13 @@ impl World<'_> {
         }
         let end = &mut self.ends[i];
         let truly = self.truth.unacknowledged(end.session());
-        let said = end.outbox.unacknowledged();
+        let unacknowledged = end.outbox.unacknowledged();
         if self.keeps[i].is_some() {
-            assert_eq!(said.count, truly, "unacknowledged messages of session {}", end.session());
+            assert_eq!(unacknowledged.count, truly, "unacknowledged messages of session {}", end.session());
         } else if truly == 0 {
-            assert_eq!(said.count, 0, "nothing is waited for");
+            assert_eq!(unacknowledged.count, 0, "nothing is waited for");
         }
-        assert_eq!(said.count == 0, said.last == 0);
+        assert_eq!(unacknowledged.count == 0, unacknowledged.last == 0);
     }
 
     /// The program answers the oldest request that it has.
@@ -353,17 +353,18 @@ impl World<'_> {
             self.moves += 1;
             return;
         }
-        let class = match request.letter.class {
+        let class = match request.content.class {
             RetransmitClass::Idempotent => RetransmitClass::IdempotentAnswer,
             _ => RetransmitClass::Answer,
         };
-        let letter = Letter { class, bytes: 5, answers: (request.number, request.session) };
-        if self.replay(i) || !self.send_new(i, letter) {
+        let content = Content { class, bytes: 5, answers: (request.number, request.session) };
+        if self.replay(i) || !self.send_new(i, content) {
             return;
         }
         let end = &mut self.ends[i];
         end.to_answer.pop_front();
-        end.hands.retain(|received| (received.session, received.number) != (request.session, request.number));
+        end.unconsumed
+            .retain(|received| (received.session, received.number) != (request.session, request.number));
         self.truth.consumed(request.session, request.number);
         end.inbox.finished(request.session, request.number);
         self.publish(i);
@@ -371,10 +372,10 @@ impl World<'_> {
 
     /// The program acknowledges some of its messages.
     pub fn acknowledge(&mut self, i: usize) {
-        let some = self.random.below(self.ends[i].hands.len());
+        let some = self.random.below(self.ends[i].unconsumed.len());
         let end = &mut self.ends[i];
-        let Some(ReceivedFrame { session, number, .. }) = end.hands.get(some).copied() else { return };
-        end.let_go(Some(session), number, &mut self.truth);
+        let Some(ReceivedFrame { session, number, .. }) = end.unconsumed.get(some).copied() else { return };
+        end.consume(Some(session), number, &mut self.truth);
         end.inbox.acknowledge(session, number);
         self.publish(i);
         self.moves += 1;

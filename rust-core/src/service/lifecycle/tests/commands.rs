@@ -65,10 +65,10 @@ fn every_command_in_every_state() {
                 assert_eq!(lifecycle.state(), state, "{here}");
                 continue;
             }
-            let told = all_answers(&actions).next().unwrap().clone();
-            assert_eq!((&*told.id, told.state), ("it", state), "{here}");
+            let answer = all_answers(&actions).next().unwrap().clone();
+            assert_eq!((&*answer.id, answer.state), ("it", state), "{here}");
             if expected == "-" {
-                assert_eq!(told.outcome, Outcome::Rejected, "{here}");
+                assert_eq!(answer.outcome, Outcome::Rejected, "{here}");
                 let (kind, text) = error(&actions);
                 assert_eq!(kind, ErrorKind::InvalidState, "{here}");
                 assert!(text.contains(state.name()) && text.contains(name), "{here}: {text}");
@@ -76,7 +76,7 @@ fn every_command_in_every_state() {
                 assert!(!actions.contains(&Action::Wake) && !actions.contains(&Action::Changed), "{here}");
                 continue;
             }
-            assert_eq!(told.outcome, Outcome::Accepted, "{here}");
+            assert_eq!(answer.outcome, Outcome::Accepted, "{here}");
             assert!(actions.contains(&Action::Wake), "{here}");
             let now = if matches!(expected, "=" | "!") { state.name() } else { expected };
             assert_eq!(lifecycle.state().name(), now, "{here}");

@@ -62,15 +62,15 @@ fn second_shutdown_or_signal_cancels_the_current_step() {
             assert_eq!((lifecycle.is_cancelled(), actions.contains(&Action::Cancel)), (busy, busy), "{name}");
             assert_eq!(lifecycle.state(), State::Stopping, "{name}");
             // It still ends orderly; both are answered.
-            let mut said = Vec::new();
+            let mut answers = Vec::new();
             for _ in 0..3 {
                 let actions = lifecycle.finish(Ok(Value::Null), SECOND);
-                said.extend(all_answers(&actions).map(|a| (a.id.to_string(), a.outcome)));
+                answers.extend(all_answers(&actions).map(|a| (a.id.to_string(), a.outcome)));
                 lifecycle.next_task(SECOND);
             }
             assert_eq!(lifecycle.state(), State::Stopped, "{name}");
-            assert!(said.contains(&("s".into(), Outcome::Done)), "{name}: {said:?}");
-            assert_eq!(said.contains(&("s2".into(), Outcome::Done)), !by_signal, "{name}: {said:?}");
+            assert!(answers.contains(&("s".into(), Outcome::Done)), "{name}: {answers:?}");
+            assert_eq!(answers.contains(&("s2".into(), Outcome::Done)), !by_signal, "{name}: {answers:?}");
         }
     }
 }
@@ -122,8 +122,8 @@ fn shutdown_that_fails_ends_it_failed() {
             ("d2", Outcome::Done, State::Failed),
         ]
     );
-    let told: Vec<_> = all_answers(&actions).take(2).map(|a| a.failure.clone().unwrap().kind).collect();
-    assert_eq!(told, ["NoSpace", "NoSpace"], "the second one hears what the first one hears");
+    let kinds: Vec<_> = all_answers(&actions).take(2).map(|a| a.failure.clone().unwrap().kind).collect();
+    assert_eq!(kinds, ["NoSpace", "NoSpace"], "both commands get the same error");
     assert_eq!(lifecycle.reason(), "the disk is full");
     assert_eq!(lifecycle.next_task(SECOND).0, Next::End);
     // The transitions of FAILED are over, and the refusal has the current state.
@@ -256,8 +256,8 @@ fn program_that_ends_leaves_no_command_unanswered() {
         let open: Vec<_> = ["way", "o", "s2"]
             .into_iter()
             .filter(|id| {
-                let said = answer(&lifecycle.command(request(id, own()), SECOND));
-                !said.outcome.is_final()
+                let answered = answer(&lifecycle.command(request(id, own()), SECOND));
+                !answered.outcome.is_final()
             })
             .collect();
         assert!(open.is_empty(), "{state:?}: {open:?}, {actions:?}");
@@ -269,8 +269,8 @@ fn program_that_ends_leaves_no_command_unanswered() {
     work(lifecycle.next_task(SECOND));
     lifecycle.command(request("b2", Command::Backup), SECOND);
     let actions = lifecycle.close(SECOND);
-    let told: Vec<_> = all_answers(&actions).map(|a| a.failure.clone().unwrap().kind).collect();
-    assert_eq!(told, ["Internal", "Cancelled"]);
+    let kinds: Vec<_> = all_answers(&actions).map(|a| a.failure.clone().unwrap().kind).collect();
+    assert_eq!(kinds, ["Internal", "Cancelled"]);
 }
 
 #[test]

@@ -225,10 +225,10 @@ impl BroadcastSlots {
     /// Returns the files that hold the parts of a body.
     pub(super) fn files_of(&self, split: &Split) -> Result<Vec<OwnedFd>> {
         let table = self.table();
-        let lies = |slot: usize| {
+        let has_part = |slot: usize| {
             split.parts().iter().any(|part| table.find(&part.bytes).is_some_and(|at| at.0 == slot))
         };
-        Ok(duplicates(table.slots.iter().enumerate().filter(|(slot, _)| lies(*slot)))?.1)
+        Ok(duplicates(table.slots.iter().enumerate().filter(|(slot, _)| has_part(*slot)))?.1)
     }
 
     /// The hello of this subscriber was answered: sends it the files of what was published meanwhile.

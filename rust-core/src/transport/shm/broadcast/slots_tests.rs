@@ -55,7 +55,7 @@ impl Subscriber {
         Subscriber { page, socket: Arc::new(Guarded::new(ours.into())) }
     }
 
-    fn says(&self, slot: usize, views: u64) {
+    fn store_views(&self, slot: usize, views: u64) {
         self.page.store(at::VIEWS + slot * 8, views, Ordering::Release);
     }
 
@@ -80,12 +80,12 @@ fn oldest_free_slot_is_written_next() {
         [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3],
         "three stay unchanged, and the oldest is written"
     );
-    subscriber.says(2, 1);
+    subscriber.store_views(2, 1);
     let had = slots.lend(&[2; 64 * KIB]).unwrap();
     let order: Vec<usize> = (0..8).map(|_| publish(&slots, 64 * KIB)).collect();
     assert!(!order.contains(&2), "{order:?}");
     assert_eq!(had[..], [2; 64 * KIB]);
-    subscriber.says(2, 0);
+    subscriber.store_views(2, 0);
     drop(had);
     assert!((0..8).any(|_| publish(&slots, 64 * KIB) == 2));
 }
@@ -110,14 +110,14 @@ fn subscriber_with_more_views_than_its_share_protects_no_slot() {
     for _ in 0..4 {
         publish(&slots, 64 * KIB);
     }
-    (0..SHARE).for_each(|slot| honest.says(slot, 3));
+    (0..SHARE).for_each(|slot| honest.store_views(slot, 3));
     let order: Vec<usize> = (0..20).map(|_| publish(&slots, 64 * KIB)).collect();
     assert!(order.iter().all(|slot| *slot >= SHARE), "{order:?}");
     let hostile = Subscriber::of(&slots, 2);
-    (0..SLOTS).for_each(|slot| hostile.says(slot, u64::MAX));
+    (0..SLOTS).for_each(|slot| hostile.store_views(slot, u64::MAX));
     let order: Vec<usize> = (0..20).map(|_| publish(&slots, 64 * KIB)).collect();
     assert!(order.iter().all(|slot| *slot >= SHARE), "{order:?}");
-    (0..SLOTS).for_each(|slot| hostile.says(slot, u64::from(slot == 5)));
+    (0..SLOTS).for_each(|slot| hostile.store_views(slot, u64::from(slot == 5)));
     assert!((0..20).any(|_| publish(&slots, 64 * KIB) == 5), "its counts are ignored from now on");
 }
 
@@ -128,7 +128,7 @@ fn views_of_a_subscriber_that_left_count_until_its_socket_is_closed() {
     for _ in 0..4 {
         publish(&slots, 64 * KIB);
     }
-    subscriber.says(1, 1);
+    subscriber.store_views(1, 1);
     slots.remove(1);
     assert_eq!(slots.held().1, 1);
     assert!((0..8).all(|_| publish(&slots, 64 * KIB) != 1));
@@ -168,7 +168,7 @@ fn no_slot_is_written_after_the_end() {
     let slots = slots();
     let subscriber = Subscriber::of(&slots, 1);
     publish(&slots, 64 * KIB);
-    subscriber.says(0, 1);
+    subscriber.store_views(0, 1);
     slots.close();
     assert_eq!(slots.held().1, 0);
     assert!(slots.lend(&[1; 64 * KIB]).is_none() && slots.lend_writable(64 * KIB).is_none());

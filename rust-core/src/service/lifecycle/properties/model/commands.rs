@@ -158,7 +158,7 @@ impl Model {
             None => (Progress::Over, false),
         };
         let busy = self.task.is_some() || self.settled == State::Starting && self.ended.is_none();
-        let (outcome, asks) = match (&request.arguments, progress) {
+        let (outcome, waits) = match (&request.arguments, progress) {
             (Value::Int(_), _) => (Outcome::Rejected, false),
             (Value::Null, _) if busy => (Outcome::Done, true),
             (_, Progress::UnderWay) => (Outcome::Done, true),
@@ -168,12 +168,12 @@ impl Model {
         assert_eq!(answer.outcome, outcome, "{request:?}");
         self.answers.insert(request.id.to_string(), answer.clone());
         self.take_answers(Some(answer), now, actions, Cause::Cancel);
-        if asks {
+        if waits {
             self.cancel_task(actions);
         } else {
             assert!(!actions.contains(&Action::Cancel));
         }
-        if outcome == Outcome::Done && !asks {
+        if outcome == Outcome::Done && !waits {
             let at = self.commands.iter().position(|(known, _)| Some(known.as_str()) == named).unwrap();
             assert_eq!(self.commands[at].1.progress, Progress::Over, "it was withdrawn");
         }
