@@ -244,6 +244,9 @@ impl Bridge<'_> {
             for arrival in inbox.take() {
                 self.take(arrival)?;
             }
+            for (machine, number) in self.links.take_newest() {
+                self.imports.newest_number(&machine, &number);
+            }
             for withdrawn in self.links.take_withdrawn() {
                 self.exports.withdraw(withdrawn, self.status);
             }
@@ -258,6 +261,9 @@ impl Bridge<'_> {
         self.imports.take_anew(self.config, self.engine, self.status);
         self.imports.drop_given_up();
         self.imports.repeat(self.engine)?;
+        self.imports.query_missing(self.engine)?;
+        let numbers = self.exports.newest_numbers();
+        self.links.send_newest(&numbers, |name, machine| self.config.gives(name, machine), self.engine)?;
         // Other machines need this machine's clock only to set deadlines for requests to its servers.
         if self.clock.is_due(self.exports.has_servers() && self.links.has_bridges()) {
             self.links.send_clocks(self.engine)?;

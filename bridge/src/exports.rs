@@ -21,6 +21,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::config::Config;
 use crate::engine::{Body, Call, Engine, Origin, Outlet, Pattern, Presence, RequestId, Respond, Sample};
 use crate::exported_server::{Called, ExportedServer, failure};
+use crate::newest_numbers::{NewestNumber, Schedule};
 use crate::status::Status;
 
 /// The most messages of one name that are carried in a row.
@@ -55,7 +56,13 @@ struct Exported {
 #[expect(clippy::large_enum_variant, reason = "one for each name, made once")]
 enum Way {
     /// Messages are received from the publisher and sent to the engine.
-    Publisher { subscriber: Subscriber, outlet: Box<dyn Outlet> },
+    Publisher {
+        subscriber: Subscriber,
+        outlet: Box<dyn Outlet>,
+        /// The number of the last message that was sent, and when it is sent to other bridges.
+        last: u64,
+        schedule: Schedule,
+    },
     /// Requests of the engine are sent to the server, and its answers to the engine.
     Server(Box<ExportedServer>),
     /// A channel or a controller at this endpoint; only its presence is exported.
@@ -81,9 +88,29 @@ impl Exports {
         }
     }
 
-    /// Returns the earliest deadline of a request.
+    /// Returns the earliest deadline of a request, or time at which a newest number is to be sent.
     pub fn deadline(&self) -> Option<Instant> {
-        self.servers().filter_map(ExportedServer::deadline).min()
+        let of = |exported: &Exported| match &exported.way {
+            Way::Publisher { schedule, .. } => schedule.deadline(),
+            Way::Server(server) => server.deadline(),
+            Way::Channel { .. } => None,
+        };
+        self.names.values().filter_map(of).min()
+    }
+
+    /// Returns the numbers of newest messages that are to be sent to other bridges now.
+    pub fn newest_numbers(&mut self) -> Vec<NewestNumber> {
+        let now = Instant::now();
+        let mut numbers = Vec::new();
+        for (name, exported) in &mut self.names {
+            if let Way::Publisher { last, schedule, .. } = &mut exported.way
+                && schedule.is_due(now)
+            {
+                let incarnation = exported.presence.incarnation;
+                numbers.push(NewestNumber { name: name.clone(), incarnation, sequence: *last });
+            }
+        }
+        numbers
     }
 
     /// Returns whether servers are exported; callers of servers need the clock of this machine.
@@ -250,7 +277,10 @@ impl Exported {
                 let subscriber = Subscriber::new(&listed.endpoint, &Options::default())?;
                 let descriptor = dup(&subscriber)?;
                 let outlet = engine.export_publisher(&presence)?;
-                (Some(descriptor), Way::Publisher { subscriber, outlet })
+                (
+                    Some(descriptor),
+                    Way::Publisher { subscriber, outlet, last: 0, schedule: Schedule::default() },
+                )
             }
             Pattern::Request => {
                 // The loop waits here, so not for long: the server was there when it was listed.
@@ -283,11 +313,12 @@ impl Exported {
     /// Replaces the presence of a publisher by that of another incarnation. The messages of one incarnation
     /// have numbers of their own, so importing bridges have to see the change before the first of them.
     fn become_incarnation(&mut self, incarnation: u64, engine: &dyn Engine) -> Result<()> {
-        if let Way::Publisher { outlet, .. } = &mut self.way
+        if let Way::Publisher { outlet, last, schedule, .. } = &mut self.way
             && self.presence.incarnation != incarnation
         {
             self.presence.incarnation = incarnation;
             *outlet = engine.export_publisher(&self.presence)?;
+            (*last, *schedule) = (0, Schedule::default());
         }
         Ok(())
     }
@@ -323,7 +354,7 @@ impl Exported {
                 origin: Some(Origin { incarnation, sequence, sent: message.sent().0 }),
                 body: Body { encoding: message.encoding(), bytes: message.body().clone() },
             };
-            if let Way::Publisher { outlet, .. } = &self.way {
+            if let Way::Publisher { outlet, last, schedule, .. } = &mut self.way {
                 match outlet.publish(sample) {
                     // Its number is left out, and subscribers get the loss with the next message.
                     Err(e) if e.kind() == ErrorKind::TooLarge => {
@@ -333,6 +364,8 @@ impl Exported {
                     }
                     published => published?,
                 }
+                *last = sequence;
+                schedule.published(Instant::now());
             }
             status.sent(&self.presence.name);
         }

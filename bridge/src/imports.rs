@@ -36,6 +36,7 @@ use crate::engine::{
 use crate::exports::dup;
 use crate::inbox::Inbox;
 use crate::links::Links;
+use crate::newest_numbers::{Missing, NewestNumber};
 use crate::status::Status;
 
 /// The most programs that may have one name.
@@ -49,6 +50,8 @@ pub struct Imports {
     names: BTreeMap<String, Name>,
     acknowledgements: Acknowledgements,
     clocks: Clocks,
+    /// The publishers whose newest message may have been lost.
+    missing: Missing,
     /// Requests without an answer in time, each until its caller's own time-out has surely passed.
     given_up: Arc<Mutex<Vec<GivenUp>>>,
     /// The number of the last request that was sent to another machine.
@@ -160,14 +163,16 @@ impl Imports {
     /// Creates a set without names.
     pub fn new(inbox: Inbox, clocks: Clocks, config: &Config) -> Imports {
         let acknowledgements = Acknowledgements::new(inbox.clone(), config.request_timeout());
-        let (names, given_up) = Default::default();
-        Imports { names, acknowledgements, clocks, given_up, last_request: 0, inbox }
+        let (names, missing, given_up) = Default::default();
+        Imports { names, acknowledgements, clocks, missing, given_up, last_request: 0, inbox }
     }
 
-    /// Returns when a name is to be taken anew, messages are to be sent again, or a caller gives up.
+    /// Returns when a name is to be taken anew, messages are to be sent again, a newest message is to be
+    /// queried, or a caller gives up.
     pub fn deadline(&self) -> Option<Instant> {
         let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
-        given_up.iter().map(|(at, _)| *at).chain(self.acknowledgements.deadline()).min()
+        let given_up = given_up.iter().map(|(at, _)| *at);
+        given_up.chain(self.acknowledgements.deadline()).chain(self.missing.deadline()).min()
     }
 
     /// Closes and binds anew the names whose far server was missing when a message came: programs connect
@@ -421,15 +426,60 @@ impl Imports {
         config: &Config,
         status: &mut Status,
     ) -> Result<()> {
+        let sequence = self.missing.answered(presence);
         match newest {
             Newest::Sample(sample) => self.sample(sample, config, status),
             Newest::None => {
                 self.open(&presence.name, presence.incarnation, 1, config, status);
                 Ok(())
             }
-            // The publisher is bound with its next message.
-            Newest::Unknown => Ok(()),
+            // The publisher is bound with its next message, or with the answer to the next query.
+            Newest::Unknown => {
+                if self.is_missing(presence, sequence) {
+                    self.missing.again(presence.clone(), sequence, Instant::now());
+                }
+                Ok(())
+            }
         }
+    }
+
+    /// Handles the number of a newest message, which another machine has sent: the message may have been lost,
+    /// and is queried if it does not arrive soon. Numbers of publishers that are not chosen here are ignored.
+    pub fn newest_number(&mut self, machine: &str, number: &NewestNumber) {
+        let NewestNumber { name, incarnation, sequence } = number;
+        let chosen = self.names.get(name).and_then(Name::chosen);
+        let is_it = |it: &&Presence| it.machine == machine && it.incarnation == *incarnation;
+        let Some(presence) = chosen.filter(is_it).cloned() else { return };
+        if self.is_missing(&presence, *sequence) {
+            self.missing.add(presence, *sequence, Instant::now());
+        }
+    }
+
+    /// Returns whether the message of this number, or the local publisher itself, is still missing for a
+    /// presence. That is never so if another presence is chosen.
+    fn is_missing(&self, presence: &Presence, sequence: u64) -> bool {
+        let Some(name) = self.names.get(&presence.name) else { return false };
+        let is_chosen = name.chosen() == Some(presence) && presence.pattern == Pattern::Publish;
+        is_chosen
+            && match &name.local {
+                Some(Local::Publisher { last, .. }) => *last < sequence,
+                Some(_) => false,
+                None => true,
+            }
+    }
+
+    /// Queries the newest messages that have been lost.
+    ///
+    /// # Errors
+    /// Those of the engine's query.
+    pub fn query_missing(&mut self, engine: &dyn Engine) -> Result<()> {
+        if self.missing.deadline().is_none_or(|at| at > Instant::now()) {
+            return Ok(());
+        }
+        let mut missing = std::mem::take(&mut self.missing);
+        let due = missing.due(Instant::now(), |presence, sequence| self.is_missing(presence, sequence));
+        self.missing = missing;
+        due.iter().try_for_each(|presence| engine.newest(presence))
     }
 
     /// Sends the requests that have arrived at a name to its machine, or opens links for programs that have

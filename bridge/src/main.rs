@@ -43,6 +43,7 @@ mod inbox;
 mod journals;
 mod keys;
 mod links;
+mod newest_numbers;
 mod patterns;
 mod revocations;
 mod service;

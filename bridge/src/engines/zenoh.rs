@@ -12,7 +12,7 @@
 //! zenoh removes a token when the session that declared it ends or is not reached any more, so presences need
 //! no heartbeat here. Callbacks run on threads of zenoh and put what arrives into the inbox; only queries for
 //! a newest message are answered there. Samples and packets are sent with `CongestionControl::Drop`: a slow
-//! peer loses them and does not hold up the loop.
+//! peer loses them and does not hold up the loop. A newest message that was lost is queried: see `newest_numbers`.
 
 use std::any::Any;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -40,8 +40,8 @@ use crate::engine::{
 use crate::inbox::Inbox;
 use crate::tls::{AUTHORITY, CERTIFICATE, Folder, KEY};
 
-/// The time-out of a query for a newest message.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time-out of a query for a newest message; a long one takes its time on a slow network.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The text of an error reply when no answer came in time.
 const TIMEOUT: &str = "Timeout";
 
@@ -93,6 +93,8 @@ impl Zenoh {
             ("transport/link/rx/max_message_size", Value::from(LONGEST)),
             // The bytes in flight of a link fit in this queue: 16 batches of 64 KiB.
             ("transport/link/tx/queue/size/data_high", Value::from(16)),
+            // A message that does not fit in its queue waits for at most 50 ms and is dropped then.
+            ("transport/link/tx/queue/size/data", Value::from(16)),
         ];
         if let Some(tls) = &config.tls {
             settings.extend(encryption(config, &Folder::read(&tls.folder)?));

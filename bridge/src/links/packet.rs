@@ -2,7 +2,7 @@
 //!
 //! | bytes | field |
 //! |---|---|
-//! | 0 | type: 0 a unit, 1 an acknowledgement, 2 the sender has no such link, 3 the links that it has, 4 its clock, 5 it withdraws a request |
+//! | 0 | type: 0 a unit, 1 an acknowledgement, 2 the sender has no such link, 3 the links that it has, 4 its clock, 5 it withdraws a request, 6 the numbers of its newest messages |
 //! | 1 | the kind of the unit |
 //! | 2 | 1 to request a retransmission, or an acknowledgement; of type 4, the clock of the receiver |
 //! | 3–7 | zero |
@@ -14,11 +14,13 @@
 //! | 48–55 | the number up to which all have been delivered to the program |
 //!
 //! A packet of type 3 has 16 bytes for each link behind the header: the bridge whose program connected, and
-//! the number.
+//! the number. One of type 6 has numbers as [`NewestNumber::to_bytes`] encodes them.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+
+use crate::newest_numbers::NewestNumber;
 
 /// The bytes of the header.
 const HEAD: usize = 56;
@@ -68,6 +70,8 @@ pub enum BridgeMessage {
     Clock(Duration, bool),
     /// The caller of the sender's request of this number waits for its answer no longer.
     Withdrawn(u64),
+    /// The numbers of the newest messages of publishers that the sender exports to the receiver.
+    Newest(Vec<NewestNumber>),
 }
 
 impl BridgeMessage {
@@ -80,6 +84,7 @@ impl BridgeMessage {
             BridgeMessage::Known(_) => (3, none, None),
             BridgeMessage::Clock(..) => (4, none, None),
             BridgeMessage::Withdrawn(_) => (5, none, None),
+            BridgeMessage::Newest(_) => (6, none, None),
         };
         let mut requests_answer = packet.is_some_and(|packet| packet.requests_answer);
         let (received, delivered) = packet.map_or((0, 0), |packet| (packet.received, packet.delivered));
@@ -93,6 +98,9 @@ impl BridgeMessage {
         }
         if let BridgeMessage::Withdrawn(number) = self {
             unit.0 = *number;
+        }
+        if let BridgeMessage::Newest(numbers) = self {
+            unit.2 = NewestNumber::to_bytes(numbers);
         }
         let mut bytes = Vec::with_capacity(HEAD + unit.2.len());
         bytes.extend([what, unit.1, requests_answer.into(), 0, 0, 0, 0, 0]);
@@ -131,6 +139,7 @@ impl BridgeMessage {
             }
             4 => BridgeMessage::Clock(Duration::from_nanos(field(32)?), bytes[2] == 1),
             5 => BridgeMessage::Withdrawn(field(32)?),
+            6 => BridgeMessage::Newest(NewestNumber::from_bytes(&body)?),
             _ => return None,
         };
         Some((from, message))
@@ -154,11 +163,12 @@ mod tests {
             BridgeMessage::Clock(Duration::from_nanos(1), false),
             BridgeMessage::Withdrawn(u64::MAX),
             BridgeMessage::Known(vec![id, Id { caller: 1, number: 2 }]),
+            BridgeMessage::Newest(vec![NewestNumber { name: "lab/a".into(), incarnation: 3, sequence: 4 }]),
         ] {
             let bytes = Bytes::from(message.to_bytes(11));
             assert_eq!(BridgeMessage::from_bytes(&bytes), Some((11, message.clone())), "{message:?}");
             assert_eq!(BridgeMessage::from_bytes(&bytes.slice(..HEAD - 1)), None);
         }
-        assert_eq!(BridgeMessage::from_bytes(&Bytes::from(vec![6; HEAD])), None);
+        assert_eq!(BridgeMessage::from_bytes(&Bytes::from(vec![7; HEAD])), None);
     }
 }

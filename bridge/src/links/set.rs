@@ -23,12 +23,15 @@ use super::packet::{BridgeMessage, Id, What};
 use crate::clocks::Clocks;
 use crate::engine::{Bridge, Engine, RequestId};
 use crate::inbox::Inbox;
+use crate::newest_numbers::NewestNumber;
 use crate::status::Status;
 
 /// How long a program may take to answer a hello.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most threads that connect to programs of this machine at a time; more calls find no program.
 const CALLS: usize = 64;
+/// The most numbers of newest messages in a packet; with names of 255 bytes they have 27 KiB.
+const NUMBERS: usize = 100;
 
 /// Connections to programs of this machine that are being made.
 #[derive(Default)]
@@ -73,14 +76,29 @@ pub struct Links {
     pub(super) opened: Vec<Opened>,
     /// Requests that other bridges have withdrawn, and the loop has not taken.
     withdrawn: Vec<RequestId>,
+    /// Numbers of newest messages, each with the machine that has sent it, that the loop has not taken.
+    newest: Vec<(String, NewestNumber)>,
 }
 
 impl Links {
     /// Creates a set without links.
     pub fn new(own: u64, machine: String, inbox: Inbox, clocks: Clocks) -> Links {
-        let (bridges, links, ready, opened, withdrawn) = Default::default();
+        let (bridges, links, ready, opened, withdrawn, newest) = Default::default();
         let calls = Arc::default();
-        Links { own, machine, inbox, bridges, clocks, links, last: 0, calls, ready, opened, withdrawn }
+        Links {
+            own,
+            machine,
+            inbox,
+            bridges,
+            clocks,
+            links,
+            last: 0,
+            calls,
+            ready,
+            opened,
+            withdrawn,
+            newest,
+        }
     }
 
     /// Returns the descriptors to wait for.
@@ -145,6 +163,31 @@ impl Links {
         bridges.try_for_each(|bridge| {
             engine.send(bridge, BridgeMessage::Withdrawn(number).to_bytes(self.own).into())
         })
+    }
+
+    /// Sends every other bridge the numbers of the newest messages that its machine may have. The packets may be
+    /// lost; the numbers are sent again, a few times.
+    ///
+    /// # Errors
+    /// Those of the engine's `send`.
+    pub fn send_newest(
+        &self,
+        numbers: &[NewestNumber],
+        may_have: impl Fn(&str, &str) -> bool,
+        engine: &dyn Engine,
+    ) -> Result<()> {
+        for bridge in &self.bridges {
+            let allowed = numbers.iter().filter(|number| may_have(&number.name, &bridge.machine)).cloned();
+            for part in allowed.collect::<Vec<_>>().chunks(NUMBERS) {
+                engine.send(bridge, BridgeMessage::Newest(part.to_vec()).to_bytes(self.own).into())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the numbers of newest messages that have arrived, each with the machine that has sent it.
+    pub fn take_newest(&mut self) -> Vec<(String, NewestNumber)> {
+        std::mem::take(&mut self.newest)
     }
 
     /// Takes the requests that other bridges have withdrawn.
@@ -223,6 +266,9 @@ impl Links {
             }
             // A bridge can withdraw its own requests alone.
             BridgeMessage::Withdrawn(number) => self.withdrawn.push(RequestId { bridge: from, number }),
+            BridgeMessage::Newest(numbers) => {
+                self.newest.extend(numbers.into_iter().map(|number| (machine.to_owned(), number)));
+            }
             BridgeMessage::Unknown(id) => {
                 // A bridge can end its own links alone.
                 if let Some(link) = self.links.get_mut(&id).filter(|link| link.peer.id == from) {
