@@ -256,8 +256,7 @@ impl Sending {
         let sent_count = part.tx.try_send_many(frames).unwrap_or(0);
         let mut halves = reconnector.session_state.halves();
         for payload in &payloads[..sent_count] {
-            let header = Header { sent, ..Header::new(Kind::Data, payload.encoding()) };
-            let keep = || StoredMessage::new(&header, payload);
+            let keep = || StoredMessage::data(payload, sent);
             halves.outbox.sent(RetransmitClass::Data, payload.len(), keep);
         }
         halves.outbox.release_numbers();

@@ -137,7 +137,18 @@ impl Channel {
         let mut messages = Vec::with_capacity(max.min(RUN));
         messages.push(first);
         receiving.delivers_more = true;
-        while messages.len() < max && receiving.may_have_more() {
+        loop {
+            // Few enough for a thread that sends meanwhile, and waits for the lock.
+            let several = max.min(messages.len() + RUN);
+            receiving.take_ready_run(
+                &self.reconnector.session_state,
+                &self.event_log,
+                several,
+                &mut messages,
+            );
+            if messages.len() >= max || !receiving.may_have_more() {
+                break;
+            }
             receiving.delivers = true;
             let more = self.next_message(&mut receiving, &mut Waiting::at_once());
             receiving.delivers = false;

@@ -12,7 +12,7 @@ use crate::channel::event_log::EventLog;
 use crate::channel::pattern::Pattern;
 use crate::channel::sending::AckSender;
 use crate::channel::session::inbox::{AckTrigger, Verdict};
-use crate::channel::session_state::{SessionHalves, urgency};
+use crate::channel::session_state::{SessionHalves, SessionState, urgency};
 use crate::frame::Kind;
 use crate::message::Message;
 
@@ -63,6 +63,35 @@ impl Receiving {
             self.empty_polls = 0;
         }
         taken
+    }
+
+    /// Adds the short data messages that lie ready in the ring behind one that the program has just got, until
+    /// there are `max`: for a call that returns several, under one lock. Stops at anything else. None of them is
+    /// consumed before the next call.
+    pub fn take_ready_run(
+        &mut self,
+        session_state: &SessionState,
+        event_log: &EventLog,
+        max: usize,
+        messages: &mut Vec<Message>,
+    ) {
+        if !self.inbox.is_empty() || self.deferred_error.is_some() || self.pending_consume.is_some() {
+            return;
+        }
+        self.delivers = true;
+        let mut missed = 0;
+        let mut halves = session_state.halves();
+        while messages.len() < max
+            && let Some(taken) = self.take_in_place(|| &mut *halves, event_log, |kind| kind == Kind::Data)
+        {
+            messages.push(taken.message);
+            missed += taken.missed;
+        }
+        drop(halves);
+        self.delivers = false;
+        if missed > 0 {
+            event_log.lagged(missed);
+        }
     }
 
     /// Returns the short message that is ready in the ring if its kind is `wanted`: the body is copied from

@@ -1,0 +1,136 @@
+//! The wall clock between two readings of it, by the processor's cycle counter.
+//!
+//! Reading the clock makes the processor wait for all earlier instructions; reading the counter alone does
+//! not, and takes less than half of the time. So a thread that sends one message after the other reads the
+//! clock once a millisecond and adds the cycles since. The result lags behind the clock by some tens of
+//! nanoseconds and never leads, and a step of the clock is noticed within a millisecond.
+//!
+//! The counter is used if the kernel itself measures time by it (it then runs at one rate, on all processors
+//! alike, also while they sleep), and once two measurements of its rate agree. After a suspension they begin
+//! anew.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+
+/// The clocks that a reading is made of.
+#[derive(Clone, Copy)]
+pub(super) struct Clocks {
+    /// The wall clock, in nanoseconds since 1970.
+    pub wall: fn() -> i64,
+    /// A clock in nanoseconds that is never set, for the rate.
+    pub steady: fn() -> i64,
+    /// The cycle counter.
+    pub cycles: fn() -> u64,
+}
+
+thread_local! {
+    static READING: Cell<Reading> = const { Cell::new(Reading::NONE) };
+}
+
+/// Returns the wall clock's time, by the counter where this thread has a valid reading.
+#[inline]
+pub(super) fn now(clocks: Clocks) -> i64 {
+    let reading = READING.get();
+    // A thread without a reading does not read the counter for nothing.
+    if reading.valid != 0
+        && let Some(now) = reading.at((clocks.cycles)())
+    {
+        return now;
+    }
+    renew(reading, clocks)
+}
+
+/// The slow path of [`now`], once in a millisecond.
+#[cold]
+fn renew(mut reading: Reading, clocks: Clocks) -> i64 {
+    if !is_reliable() {
+        return (clocks.wall)();
+    }
+    let now = reading.renew(clocks);
+    READING.set(reading);
+    now
+}
+
+/// Returns whether the kernel measures time by the counter. It stops doing so where it finds the counters of
+/// two processors apart, or one at a changing rate; that takes it seconds after the machine's start.
+fn is_reliable() -> bool {
+    static RELIABLE: OnceLock<bool> = OnceLock::new();
+    const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+    *RELIABLE.get_or_init(|| std::fs::read(SOURCE).is_ok_and(|source| source.trim_ascii() == b"tsc"))
+}
+
+/// The last reading of the clock by a thread, and the counter's rate.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    /// The counter right after the clock was read.
+    cycles: u64,
+    /// What was read, in nanoseconds since 1970.
+    wall: i64,
+    /// For so many cycles the reading is used; 0 for none.
+    valid: u64,
+    /// Nanoseconds of a cycle, with 32 binary places; 0 while no two measurements agree.
+    rate: u64,
+    /// The rate by the last measurement; 0 if that was impossible.
+    measured: u64,
+    /// The counter and the steady clock where the measurement began.
+    from: (u64, i64),
+}
+
+impl Reading {
+    const NONE: Reading = Reading { cycles: 0, wall: 0, valid: 0, rate: 0, measured: 0, from: (0, 0) };
+    /// For so many nanoseconds a reading is used.
+    const VALID: u64 = 1_000_000;
+    /// Cycles of the shortest measurement of the rate, 10 to 50 ms: a tenth of a microsecond does not count.
+    const MEASURED: u64 = 50_000_000;
+    /// If reading the clocks took more cycles, another program ran meanwhile.
+    const INTERRUPTED: u64 = 5_000;
+
+    /// Returns the time at which the counter is at `cycles`, unless the reading is too old.
+    #[inline]
+    fn at(&self, cycles: u64) -> Option<i64> {
+        let since = cycles.wrapping_sub(self.cycles);
+        // Fewer than 2^24 cycles and a rate below 2^33: nothing overflows.
+        let nanos = (since.wrapping_mul(self.rate) >> 32).cast_signed();
+        (since < self.valid).then_some(self.wall.wrapping_add(nanos))
+    }
+
+    /// Reads the clock, measures the rate of the counter, and returns the time.
+    fn renew(&mut self, clocks: Clocks) -> i64 {
+        self.valid = 0;
+        let cycles = (clocks.cycles)();
+        let length = cycles.wrapping_sub(self.from.0);
+        if self.rate == 0 && length < Reading::MEASURED {
+            return (clocks.wall)();
+        }
+        let steady = (clocks.steady)();
+        let wall = (clocks.wall)();
+        // The counter is read after the clock, so the result lags.
+        let after = (clocks.cycles)();
+        if after.wrapping_sub(cycles) > Reading::INTERRUPTED {
+            return wall;
+        }
+        if length >= Reading::MEASURED {
+            let elapsed = steady.wrapping_sub(self.from.1);
+            let rate = rate(elapsed, length);
+            let agrees = rate != 0 && rate.abs_diff(self.measured) <= rate >> 10;
+            (self.rate, self.measured) = (if agrees { rate } else { 0 }, rate);
+            self.from = (cycles, steady);
+        }
+        // None without a rate.
+        if let Some(valid) = (Reading::VALID << 32).checked_div(self.rate) {
+            (self.cycles, self.wall, self.valid) = (after, wall, valid);
+        }
+        wall
+    }
+}
+
+/// Returns the nanoseconds of a cycle with 32 binary places; 0 for none between those of 500 MHz and 10 GHz.
+fn rate(nanos: i64, cycles: u64) -> u64 {
+    const POSSIBLE: std::ops::Range<u64> = (1 << 32) / 10..(1 << 32) * 2;
+    let nanos = u128::from(nanos.max(0).cast_unsigned());
+    let rate = (nanos << 32) / u128::from(cycles.max(1));
+    u64::try_from(rate).ok().filter(|rate| POSSIBLE.contains(rate)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;
