@@ -54,11 +54,6 @@ impl Role {
             Role::Subscribe => "subscribe",
         }
     }
-
-    /// Whether the one that is killed holds the name.
-    pub fn holds_the_name(self) -> bool {
-        matches!(self, Role::Listen | Role::Serve | Role::Publish)
-    }
 }
 
 /// A process that is about to be killed.

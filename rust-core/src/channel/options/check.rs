@@ -179,12 +179,4 @@ impl Options {
         let text = format!("{name}, so the encoding is {}, not {}", carries.name(), encoding.name());
         Err(Error::new(ErrorKind::Unsupported, text).with_path("encoding"))
     }
-
-    /// Returns the delivery of a channel or server: what was chosen, else the best that the framing
-    /// allows.
-    pub fn channel_delivery(&self) -> Delivery {
-        let most =
-            if self.framing == Framing::Linkspan { Delivery::AtLeastOnce } else { Delivery::BestEffort };
-        self.delivery.unwrap_or(most)
-    }
 }
