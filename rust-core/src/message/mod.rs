@@ -74,7 +74,8 @@ impl Message {
             if let Some(last) = std::mem::replace(&mut place.body, body).into_whole() {
                 spare::keep(last);
             }
-            if !Arc::ptr_eq(&place.source, source) {
+            // By its text: a thread that reads several subscribers in turn would count both sources each time.
+            if place.source != *source {
                 place.source.clone_from(source);
             }
             (place.header, place.limits, place.missed, place.session) = (header, limits, 0, session);
@@ -119,7 +120,8 @@ impl Message {
         let body = Body::from(spare::refill(spare, header.body as usize, fill));
         if let Some(place) = place {
             (place.body, place.owns_body) = (body, true);
-            if !Arc::ptr_eq(&place.source, source) {
+            // By its text: a thread that reads several subscribers in turn would count both sources each time.
+            if place.source != *source {
                 place.source.clone_from(source);
             }
             (place.header, place.limits, place.missed, place.session) = (header, *limits, 0, session);

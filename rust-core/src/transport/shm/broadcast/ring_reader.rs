@@ -47,6 +47,8 @@ pub(crate) struct RingReader<P> {
     limit: u64,
     /// The position of the next record, in bytes since the creation of the ring.
     position: u64,
+    /// Up to where there are records, as the publisher's tail was when it was last loaded for a short one.
+    pub(super) known_tail: u64,
     /// The record that gets the flag `RETAINED`, because it was published before this subscription
     /// began; `None` once it was returned.
     retained: Option<Retained>,
@@ -111,8 +113,16 @@ impl<P: Memory> RingReader<P> {
     /// begins.
     pub fn new(peer: P, ring: usize, limit: u64, start: Start) -> RingReader<P> {
         let (ring, shift) = (ring as u64, ring.trailing_zeros());
-        let mut ring_reader =
-            RingReader { peer, ring, shift, limit, position: 0, retained: None, sequence: None };
+        let mut ring_reader = RingReader {
+            peer,
+            ring,
+            shift,
+            limit,
+            position: 0,
+            known_tail: 0,
+            retained: None,
+            sequence: None,
+        };
         match start {
             Start::Newest if ring_reader.word(at::COUNT) > 0 => {
                 ring_reader.position = ring_reader.word(at::LATEST);
@@ -412,8 +422,9 @@ impl<P: Memory> RingReader<P> {
         Ok(Referring { header, rest, references })
     }
 
-    /// Copies the message header of a record, word by word.
-    #[inline]
+    /// Copies the message header of a record, word by word. Always inlined: as a result in memory, the words
+    /// are loaded in pairs right after they are stored one by one, for which a processor waits.
+    #[inline(always)]
     fn header_words(&self, position: u64) -> [u64; WORDS] {
         let offset = self.offset_of(position) + GRANULE as usize;
         let mut words = [0; WORDS];

@@ -31,7 +31,13 @@ impl<P: Memory> RingReader<P> {
     /// drops what `make` may have made, because the publisher overwrote the record during the copy.
     #[inline]
     pub fn take_short(&mut self, make: MakeShort<'_>) -> Option<u64> {
-        let (position, tail) = (self.position, self.peer.load(at::TAIL, Ordering::Acquire));
+        let position = self.position;
+        // The publisher writes the tail for each message, so loading it may have to wait for the line. Whether a
+        // record before an older tail is still there is looked at behind the copy, as for any other.
+        if self.known_tail <= position {
+            self.known_tail = self.peer.load(at::TAIL, Ordering::Acquire);
+        }
+        let tail = self.known_tail;
         let between = |position: u64| !position.is_multiple_of(GRANULE);
         if tail <= position || between(tail) || between(position) || self.retained.is_some() {
             return None;
