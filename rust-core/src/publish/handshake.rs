@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use super::fanout::{Begin, Fanout};
+use super::fanout::Fanout;
+use super::stream_subscriber::Begin;
 use crate::channel::admission::{answer_with_state, check_allowed};
 use crate::channel::handshake::{self, After, Hello};
 use crate::channel::pattern::Pattern;

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | the public publisher | `publisher` |
 //! | how it reaches its subscribers: one ring for all, or a socket each | `fanout` |
+//! | a subscriber with a socket of its own | `stream_subscriber` |
 //! | the newest messages, for slow and late subscribers over sockets | `history` |
 //! | the admission of subscribers, and the answers to their hellos | `handshake` |
 //! | files and journals | `store` |
@@ -30,6 +31,7 @@ mod publisher;
 mod receive_state;
 mod replica;
 mod store;
+mod stream_subscriber;
 mod subscriber;
 
 pub use joins::{Messages, TryMessages};
