@@ -144,6 +144,23 @@ const _: () = {
             Ok(self.fields.known_key(key, KEYS)? == typed::Step::Complete)
         }
 
+        fn from_cbor(bytes: &[u8]) -> Option<Self::Output> {
+            let mut from = linkspan::codec::FlatFields::new(bytes, 10)?;
+            let record = BoilerReading {
+                id: from.required("id")?,
+                name: from.required("name")?,
+                temperature: from.required("temperature")?,
+                pressure: from.required("pressure")?,
+                unit: from.required("unit")?,
+                ok: from.required("ok")?,
+                station: from.required("station")?,
+                count: from.required("count")?,
+                time: from.required("time")?,
+                note: from.optional("note")?,
+            };
+            from.finish().map(|()| record)
+        }
+
         fn finish(self) -> linkspan::Result<Self::Output> {
             self.fields.finish()?;
             let id = typed::finish_field(self.id, "id")?;

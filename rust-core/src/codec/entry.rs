@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{Encoding, bson, cbor, json, raw, smile};
 use crate::body::{Body, Part, Placer};
+use crate::codec::cbor::FlatFields;
 use crate::codec::nesting::MAX_DEPTH;
 use crate::codec::output::Output;
 use crate::error::Result;
@@ -156,6 +157,13 @@ fn decode_parts<S: Sink>(
 ) -> Result<S> {
     let limits = bounded(limits);
     limits.check_message(length as u64)?;
+    if encoding == Encoding::Cbor
+        && parts.is_empty()
+        && FlatFields::is_within(length, &limits)
+        && sink.take_cbor(bytes)
+    {
+        return Ok(sink);
+    }
     // By reference: builders of records are large, and each move is a copy.
     // Keys are always checked here: the bytes may come from a peer.
     let mut meter = Meter::new(&mut sink, limits, Keys::Check);

@@ -46,7 +46,7 @@ mod smile;
 mod unread;
 
 pub(crate) use cbor::text_alone;
-pub use cbor::{FlatMap, FlatMapBuilder, FlatValue, append_text};
+pub use cbor::{FlatField, FlatFields, FlatMap, FlatMapBuilder, FlatValue, append_text};
 pub use flat::{FlatKey, FlatRecord};
 pub(crate) use json::{items, members};
 pub use unread::Unread;
@@ -111,6 +111,8 @@ impl Encoding {
     }
 }
 
+#[cfg(test)]
+mod fields_tests;
 #[cfg(test)]
 mod plan_tests;
 #[cfg(test)]

@@ -81,6 +81,16 @@ pub trait Sink {
     fn new_key(&mut self, key: &str) -> Result<()> {
         self.key(key)
     }
+    /// Takes the whole value from its encoding in CBOR, where the sink reads that itself, and returns
+    /// true; no events follow. Returns false, and takes nothing, where the value has to be decoded.
+    ///
+    /// The result and the errors must not depend on it: a sink takes no bytes that decoding refuses, and
+    /// allocates no more than decoding would. It is asked before the first event, and only within limits that
+    /// every value of up to 23 entries without containers keeps.
+    fn take_cbor(&mut self, bytes: &[u8]) -> bool {
+        let _ = bytes;
+        false
+    }
     /// Counts bytes that a decoder is about to allocate beside the value, such as for text in
     /// pieces. Sinks without a limit on memory need not implement it.
     ///
@@ -207,6 +217,10 @@ impl<T: Sink + ?Sized> Sink for &mut T {
     #[inline]
     fn new_key(&mut self, key: &str) -> Result<()> {
         (**self).new_key(key)
+    }
+    #[inline]
+    fn take_cbor(&mut self, bytes: &[u8]) -> bool {
+        (**self).take_cbor(bytes)
     }
     fn hold(&mut self, bytes: usize) -> Result<()> {
         (**self).hold(bytes)

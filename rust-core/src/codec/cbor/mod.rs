@@ -16,18 +16,20 @@
 //! not text have no form in Linkspan and are `Unsupported`. `head` decodes the first bytes of an item,
 //! `decode` walks over items with the help of `tag` and `array`, and `count` is the first pass over
 //! indefinite ones; `flat_map` reads and builds short
-//! maps of scalars in place.
+//! maps of scalars in place, `fields` reads records of them.
 
 mod array;
 mod count;
 mod decode;
 mod encode;
+mod fields;
 mod flat_map;
 mod head;
 mod tag;
 
 pub(crate) use decode::{decode, decode_first};
 pub(crate) use encode::Encoder;
+pub use fields::{FlatField, FlatFields};
 pub(crate) use flat_map::text_alone;
 pub use flat_map::{FlatMap, FlatMapBuilder, FlatValue, append_text};
 

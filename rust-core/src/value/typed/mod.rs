@@ -118,6 +118,14 @@ pub trait Build: Default {
         let _ = key;
         Ok(false)
     }
+    /// Returns the value of these bytes of CBOR without a builder, as [`Sink::take_cbor`] describes it; `None`
+    /// where it has to be built from events. The builder of a record of scalars reads its fields with
+    /// [`FlatFields`](crate::codec::FlatFields). By default all values are built.
+    #[inline]
+    fn from_cbor(bytes: &[u8]) -> Option<Self::Output> {
+        let _ = bytes;
+        None
+    }
     /// Returns the value; `Missing` where there was no event, or a field of it was left out.
     fn finish(self) -> Result<Self::Output>;
 }
@@ -144,6 +152,8 @@ pub trait Decode: Sized {
 pub struct Typed<T: Decode> {
     /// The builder of the whole value.
     builder: T::Builder,
+    /// The value, where it was read without the builder.
+    read: Option<T>,
     /// The message that is being decoded, if long blocks may be views of it.
     origin: Option<Body>,
 }
@@ -157,18 +167,22 @@ impl<T: Decode> Default for Typed<T> {
 impl<T: Decode> Typed<T> {
     /// Returns a sink that copies everything.
     pub fn new() -> Typed<T> {
-        Typed { builder: T::Builder::default(), origin: None }
+        Typed { builder: T::Builder::default(), read: None, origin: None }
     }
 
     /// Returns a sink whose long blocks of bytes and arrays are views of `origin`, where they are
     /// in it.
     pub fn sharing(origin: impl Into<Body>) -> Typed<T> {
-        Typed { builder: T::Builder::default(), origin: Some(origin.into()) }
+        Typed { builder: T::Builder::default(), read: None, origin: Some(origin.into()) }
     }
 
     /// Returns the value, once all its events were received. `Missing` where a required field was left out.
+    #[inline]
     pub fn finish(self) -> Result<T> {
-        self.builder.finish()
+        match self.read {
+            Some(value) => Ok(value),
+            None => self.builder.finish(),
+        }
     }
 }
 
@@ -204,6 +218,11 @@ impl<T: Decode> Sink for Typed<T> {
     #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         self.builder.known_key(key)
+    }
+    #[inline]
+    fn take_cbor(&mut self, bytes: &[u8]) -> bool {
+        self.read = T::Builder::from_cbor(bytes);
+        self.read.is_some()
     }
     #[inline]
     fn new_key(&mut self, key: &str) -> Result<()> {

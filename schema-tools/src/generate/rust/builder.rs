@@ -1,5 +1,8 @@
 //! Builders: they make records and unions from the events of a decoder.
 
+use linkspan::Value;
+use linkspan::codec::FlatFields;
+
 use super::generator::Rust;
 use crate::generate::Text;
 use crate::generate::naming::Case;
@@ -99,12 +102,58 @@ impl Rust<'_> {
                         out.line("step => Ok(step == typed::Step::Complete),");
                     });
                 });
+                if !is_union && self.is_flat(members) {
+                    self.read_cbor(out, of, members);
+                }
                 out.block("fn finish(self) -> linkspan::Result<Self::Output> {", "}", finish);
             });
         });
         out.line("");
         out.block(format!("impl typed::Decode for {} {{", of.name), "}", |out| {
             out.line(format!("type Builder = {builder};"));
+        });
+    }
+
+    /// Whether a record can be read from CBOR without its builder: few fields, and none that contains other values.
+    fn is_flat(&self, members: &[Member]) -> bool {
+        let is_scalar = |member: &Member| match member.slot.shape {
+            Shape::Bool
+            | Shape::Integer(_)
+            | Shape::F32
+            | Shape::F64
+            | Shape::Text(_)
+            | Shape::Bytes(_)
+            | Shape::Timestamp
+            | Shape::Uuid => true,
+            Shape::Named(_) => self.is_enum(&member.slot),
+            _ => false,
+        };
+        // Of an optional field with a default, `finish` knows what null means.
+        let is_plain = |member: &Member| !member.optional || member.default.is_none();
+        (1..=usize::from(FlatFields::MOST_ENTRIES)).contains(&members.len())
+            && members.iter().all(|member| is_scalar(member) && is_plain(member))
+    }
+
+    /// The function that reads a record whose fields come in order.
+    fn read_cbor(&self, out: &mut Text, of: &TypeDef, members: &[Member]) {
+        out.block("fn from_cbor(bytes: &[u8]) -> Option<Self::Output> {", "}\n", |out| {
+            out.line(format!("let mut from = linkspan::codec::FlatFields::new(bytes, {})?;", members.len()));
+            out.block(format!("let record = {} {{", of.name), "};", |out| {
+                for Member { name, key, optional, default, slot, .. } in members {
+                    let value = match (optional, default) {
+                        (true, _) => format!("from.optional(\"{key}\")?"),
+                        (false, None) => format!("from.required(\"{key}\")?"),
+                        (false, Some(default)) => {
+                            let lazy = matches!(default, Value::Text(_)) && !self.is_enum(slot);
+                            let (or, of) = if lazy { ("_else", "|| ") } else { ("", "") };
+                            let default = self.default(default, slot);
+                            format!("from.or_absent(\"{key}\")?.unwrap_or{or}({of}{default})")
+                        }
+                    };
+                    out.line(format!("{name}: {value},"));
+                }
+            });
+            out.line("from.finish().map(|()| record)");
         });
     }
 
