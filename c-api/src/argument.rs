@@ -1,5 +1,6 @@
 //! Arguments and results of the C functions: pointers and lengths are checked here, once.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 use std::slice;
 use std::time::Duration;
@@ -127,6 +128,41 @@ pub(crate) unsafe fn give_bytes(
         *bytes = Box::into_raw(result.into_boxed_slice()).cast();
         Ok(())
     })
+}
+
+thread_local! {
+    /// The memory that this thread's last call of [`give_encoded`] wrote into.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The largest memory that a thread keeps.
+const SCRATCH_MOST: usize = 64 << 10;
+
+/// As [`give_bytes`], for a call that appends to a buffer. Short results are copied from memory of the thread into
+/// memory of their size: a buffer for a result of unknown length would have to be shrunk, so that the allocator
+/// divides a block at each call.
+///
+/// # Safety
+/// The results may be written.
+pub(crate) unsafe fn give_encoded(
+    bytes: *mut *mut u8,
+    length: *mut usize,
+    what: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+) -> linkspan_status {
+    let give = || {
+        // While a thread ends there is no such memory any more.
+        let mut buffer = SCRATCH.try_with(Cell::take).unwrap_or_default();
+        buffer.clear();
+        let done = what(&mut buffer);
+        if buffer.capacity() > SCRATCH_MOST {
+            return done.map(|()| buffer);
+        }
+        let result = done.map(|()| Vec::from(&buffer[..]));
+        SCRATCH.try_with(|scratch| scratch.set(buffer)).ok();
+        result
+    };
+    // SAFETY: as the caller promises.
+    unsafe { give_bytes(bytes, length, give) }
 }
 
 /// Runs a call on an object without a result.

@@ -6,7 +6,7 @@ use std::ptr;
 use bytes::Bytes;
 use linkspan::{Limits, codec};
 
-use crate::argument::{block, give_bytes, handle, make};
+use crate::argument::{block, give_bytes, give_encoded, handle, make};
 use crate::encoding::{encoding, linkspan_encoding};
 use crate::error::guard_release;
 use crate::message::linkspan_message;
@@ -25,7 +25,10 @@ pub unsafe extern "C" fn linkspan_encode(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        give_bytes(bytes, length, || codec::encode(handle(message)?, crate::encoding::encoding(encoding)?))
+        give_encoded(bytes, length, |out| {
+            let how = codec::EncodeOptions::default();
+            codec::encode_into(handle(message)?, crate::encoding::encoding(encoding)?, &how, out)
+        })
     }
 }
 

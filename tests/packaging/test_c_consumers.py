@@ -32,7 +32,7 @@ ALL = [
     for language in STRICT
     for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema", "schema_vectors", "loan")
     if (language, program) != ("fortran", "publish")  # its channel program does both
-] + [("c", "record"), ("c", "access"), ("cpp", "record"), ("c", "threads"), ("c", "signals"), ("c", "region"), ("c", "release")]
+] + [("c", "record"), ("c", "flat_record"), ("c", "access"), ("cpp", "record"), ("c", "threads"), ("c", "signals"), ("c", "region"), ("c", "release")]
 
 
 def in_turn() -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use super::layout::{Fields, Kind, Layout};
-use super::lent::number;
+use super::part::number;
 use crate::array::linkspan_array;
 use crate::message::linkspan_message;
 use crate::message::references::linkspan_message_release;

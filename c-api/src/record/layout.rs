@@ -2,6 +2,7 @@
 
 use std::ffi::c_char;
 
+use linkspan::codec::{FlatKey, FlatRecord};
 use linkspan::value::{Keys, NdArrayRef};
 use linkspan::{DType, Encoding, Order, Result, Value, codec};
 
@@ -96,12 +97,16 @@ pub(crate) struct Entries {
 /// The fields of a struct, or the variants of a union.
 pub(crate) struct Fields {
     pub all: Vec<Field>,
+    /// Whether the struct is encoded as a flat record.
+    pub is_flat: bool,
     /// Older keys, each with the position of its field.
     pub aliases: Vec<(&'static str, usize)>,
 }
 
 pub(crate) struct Field {
     pub key: &'static str,
+    /// The key in a flat record, if the value has a form there.
+    pub flat_key: Option<FlatKey>,
     pub offset: usize,
     pub optional: bool,
     pub reach: Reach,
@@ -393,10 +398,37 @@ unsafe fn read_entries(of: &linkspan_record_type, depth: usize) -> Result<Entrie
     }
 }
 
+/// The key of a field that a flat record has a form for.
+fn flat_key(key: &str, kind: &Kind) -> Option<FlatKey> {
+    let has_form = matches!(
+        kind,
+        Kind::Bool
+            | Kind::I8
+            | Kind::I16
+            | Kind::I32
+            | Kind::I64
+            | Kind::U8
+            | Kind::U16
+            | Kind::U32
+            | Kind::U64
+            | Kind::WideU8
+            | Kind::WideU16
+            | Kind::WideU32
+            | Kind::Logical(_)
+            | Kind::F32
+            | Kind::F64
+            | Kind::Text
+            | Kind::Bytes
+            | Kind::Timestamp
+            | Kind::Enum(_)
+    );
+    if has_form { FlatKey::new(key) } else { None }
+}
+
 /// # Safety
 /// As for [`Layout::read`].
 unsafe fn read_fields(of: &linkspan_record_type, depth: usize) -> Result<Fields> {
-    let mut fields = Fields { all: Vec::new(), aliases: Vec::new() };
+    let mut fields = Fields { all: Vec::new(), is_flat: false, aliases: Vec::new() };
     if of.count > 0 && of.fields.is_null() {
         return Err(is_null("the fields of a record"));
     }
@@ -432,7 +464,10 @@ unsafe fn read_fields(of: &linkspan_record_type, depth: usize) -> Result<Fields>
         let aliases = unsafe { read_names(field.aliases, None) }?;
         fields.aliases.extend(aliases.into_iter().map(|alias| (alias, position)));
         let (offset, optional) = (field.offset, field.optional);
-        fields.all.push(Field { key, offset, optional, reach, default, unknown, of: layout });
+        let flat_key = flat_key(key, &layout.kind);
+        fields.all.push(Field { key, flat_key, offset, optional, reach, default, unknown, of: layout });
     }
+    fields.is_flat = fields.all.len() <= FlatRecord::MOST_ENTRIES.into()
+        && fields.all.iter().all(|field| field.flat_key.is_some());
     Ok(fields)
 }

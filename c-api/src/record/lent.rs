@@ -6,7 +6,9 @@ use linkspan::value::{Decimal, NdArrayRef, Sink, Source};
 use linkspan::{DType, Error, ErrorKind, Order, Result, Timestamp};
 
 use super::error::no_array;
-use super::layout::{Entries, Field, Fields, Kind, Layout, Reach};
+use super::flat;
+use super::layout::{Entries, Field, Fields, Kind, Layout};
+use super::part::{bytes, number, pair, place};
 use crate::argument::{block, handle, utf8};
 use crate::array::{copy_elements, linkspan_array};
 use crate::message::linkspan_message;
@@ -33,21 +35,13 @@ impl Source for Lent<'_> {
         // SAFETY: as `new` was promised.
         unsafe { send(self.layout, self.at, sink) }
     }
-}
 
-/// The number of an enum value of this size; one that no value has if it is negative.
-///
-/// # Safety
-/// `size` bytes, 1, 2, 4 or 8, can be read at `at`.
-#[inline]
-pub(super) unsafe fn number(at: *const u8, size: usize) -> usize {
-    // SAFETY: as the caller promises.
-    unsafe {
-        match size {
-            1 => usize::from(at.read()),
-            2 => usize::from(at.cast::<u16>().read_unaligned()),
-            4 => at.cast::<u32>().read_unaligned() as usize,
-            _ => at.cast::<u64>().read_unaligned() as usize,
+    #[inline]
+    fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
+        match &self.layout.kind {
+            // SAFETY: as `new` was promised.
+            Kind::Struct(fields) => unsafe { flat::append(fields, self.at, out) },
+            _ => false,
         }
     }
 }
@@ -55,34 +49,6 @@ pub(super) unsafe fn number(at: *const u8, size: usize) -> usize {
 #[cold]
 fn no_value() -> Error {
     Error::new(ErrorKind::OutOfRange, "the number is none of this enum's values")
-}
-
-/// The bytes of a text, of bytes or of a decimal number.
-///
-/// # Safety
-/// As for [`send`].
-#[inline]
-unsafe fn bytes<'a>(of: &Layout, at: *const u8, what: &str) -> Result<&'a [u8]> {
-    match of.through {
-        // SAFETY: as the caller promises.
-        Some(through) => unsafe { through.bytes(at, what) },
-        // SAFETY: as the caller promises.
-        None => unsafe { pair(at, what) },
-    }
-}
-
-/// The bytes of a pointer and a length.
-///
-/// # Safety
-/// As for [`send`].
-#[inline]
-unsafe fn pair<'a>(at: *const u8, what: &str) -> Result<&'a [u8]> {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let data = at.cast::<*const u8>().read_unaligned();
-        let length = at.add(size_of::<*const u8>()).cast::<usize>().read_unaligned();
-        block(data, length, what)
-    }
 }
 
 /// Sends the value at `at`.
@@ -282,24 +248,6 @@ unsafe fn variant(size: usize, fields: &Fields, at: *const u8) -> Result<&Field>
     }
     let text = format!("it holds none of its variants, which are {}", fields.list());
     Err(Error::new(ErrorKind::OutOfRange, text))
-}
-
-/// The address of a field's value, if it is present.
-///
-/// # Safety
-/// As for [`send`]; the struct is at `at`.
-#[inline]
-unsafe fn place(field: &Field, at: *const u8) -> Result<Option<*const u8>> {
-    // SAFETY: as the caller promises; the field is within the struct. A boolean is read as a byte, whatever
-    // its value.
-    unsafe {
-        let here = at.add(field.offset);
-        Ok(match field.reach {
-            Reach::There => Some(here),
-            Reach::Flag(presence) => (at.add(presence).read() != 0).then_some(here),
-            Reach::Through(through) => Some(through.find(here)?).filter(|value| !value.is_null()),
-        })
-    }
 }
 
 /// The items of a list or the entries of a map, and how many there are.

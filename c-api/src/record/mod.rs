@@ -8,7 +8,9 @@
 //! | the checked layout, read once from the table | `layout` |
 //! | the program's functions for values without a layout | `access` |
 //! | encoding: a struct as a Source | `lent` |
+//! | encoding structs of scalars without a walk | `flat` |
 //! | decoding: a Sink that fills a struct | `fill` |
+//! | reading one part of a struct | `part` |
 //! | writing one value in place | `put` |
 //! | memory from `malloc` | `memory` |
 //! | frees what a struct owns | `clear` |
@@ -18,9 +20,11 @@ mod access;
 mod clear;
 mod error;
 mod fill;
+mod flat;
 mod layout;
 mod lent;
 mod memory;
+mod part;
 mod put;
 mod table;
 
@@ -30,7 +34,7 @@ use std::sync::{Mutex, PoisonError};
 
 use linkspan::{Error, ErrorKind, Limits, Result, codec};
 
-use crate::argument::{block, give_bytes, handle, is_null};
+use crate::argument::{block, give_encoded, handle, is_null};
 use crate::encoding::linkspan_encoding;
 use crate::error::guard;
 use crate::message::linkspan_message;
@@ -239,12 +243,10 @@ pub unsafe extern "C" fn linkspan_record_encode(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        give_bytes(bytes, length, || {
+        give_encoded(bytes, length, |out| {
             let layout = layout(record)?;
-            let mut out = Vec::with_capacity(256);
             let how = codec::EncodeOptions::default().with_keys(layout.keys());
-            codec::encode_into(&lend(layout, from)?, crate::encoding::encoding(encoding)?, &how, &mut out)?;
-            Ok(out)
+            codec::encode_into(&lend(layout, from)?, crate::encoding::encoding(encoding)?, &how, out)
         })
     }
 }

@@ -1,0 +1,69 @@
+//! Reads single parts of a struct: presence of fields, numbers of enums, bytes of texts.
+
+use linkspan::Result;
+
+use super::layout::{Field, Layout, Reach};
+use crate::argument::block;
+
+/// The number of an enum value of this size; one that no value has if it is negative.
+///
+/// # Safety
+/// `size` bytes, 1, 2, 4 or 8, can be read at `at`.
+#[inline]
+pub(super) unsafe fn number(at: *const u8, size: usize) -> usize {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match size {
+            1 => usize::from(at.read()),
+            2 => usize::from(at.cast::<u16>().read_unaligned()),
+            4 => at.cast::<u32>().read_unaligned() as usize,
+            _ => at.cast::<u64>().read_unaligned() as usize,
+        }
+    }
+}
+
+/// The bytes of a text, of bytes or of a decimal number.
+///
+/// # Safety
+/// A value of this layout is at `at`, with all that it points to.
+#[inline]
+pub(super) unsafe fn bytes<'a>(of: &Layout, at: *const u8, what: &str) -> Result<&'a [u8]> {
+    match of.through {
+        // SAFETY: as the caller promises.
+        Some(through) => unsafe { through.bytes(at, what) },
+        // SAFETY: as the caller promises.
+        None => unsafe { pair(at, what) },
+    }
+}
+
+/// The bytes of a pointer and a length.
+///
+/// # Safety
+/// A pointer and a length are at `at`, and that many bytes at the pointer.
+#[inline]
+pub(super) unsafe fn pair<'a>(at: *const u8, what: &str) -> Result<&'a [u8]> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let data = at.cast::<*const u8>().read_unaligned();
+        let length = at.add(size_of::<*const u8>()).cast::<usize>().read_unaligned();
+        block(data, length, what)
+    }
+}
+
+/// The address of a field's value, if it is present.
+///
+/// # Safety
+/// A struct with this field is at `at`.
+#[inline]
+pub(super) unsafe fn place(field: &Field, at: *const u8) -> Result<Option<*const u8>> {
+    // SAFETY: as the caller promises; the field is within the struct. A boolean is read as a byte, whatever
+    // its value.
+    unsafe {
+        let here = at.add(field.offset);
+        Ok(match field.reach {
+            Reach::There => Some(here),
+            Reach::Flag(presence) => (at.add(presence).read() != 0).then_some(here),
+            Reach::Through(through) => Some(through.find(here)?).filter(|value| !value.is_null()),
+        })
+    }
+}
