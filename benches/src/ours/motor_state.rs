@@ -233,13 +233,13 @@ impl MotorState {
         let Ok(bytes) = <&[u8; SIZE]>::try_from(bytes) else {
             return Err(other_size(bytes.len()));
         };
-        let wrong = (bytes[0] & !1)
-            | (u8::from(bytes[16] >= 3));
-        if wrong != 0 {
-            check(bytes)?;
+        let is_wrong = bytes[0] > 1
+            || bytes[16] >= 3;
+        if is_wrong {
+            return Err(wrong_value(bytes));
         }
         Ok(Self {
-            on: bytes[0] & 1 != 0,
+            on: bytes[0] == 1,
             at: linkspan::Timestamp(i64::from_le_bytes(part(bytes, 8))),
             mode: MotorStateMode::from_number(bytes[16]).unwrap_or(MotorStateMode::Off),
             speed: f32::from_le_bytes(part(bytes, 20)),
@@ -259,6 +259,13 @@ fn check(bytes: &[u8; SIZE]) -> linkspan::Result<()> {
     truth(&bytes[0..1], "on")?;
     number::<MotorStateMode>(bytes[16].into(), "mode")?;
     Ok(())
+}
+
+/// The error of bytes with an invalid truth value or enum number.
+#[cold]
+fn wrong_value(bytes: &[u8; SIZE]) -> linkspan::Error {
+    let internal = || linkspan::Error::new(linkspan::ErrorKind::Internal, "no wrong value was found");
+    check(bytes).err().unwrap_or_else(internal)
 }
 
 impl Source for MotorState {

@@ -176,12 +176,8 @@ impl Rust<'_> {
                 });
                 let tests: Vec<_> = layout.fields.iter().filter_map(wrong).collect();
                 if !tests.is_empty() {
-                    let tests = match &tests[..] {
-                        [test] => test.clone(),
-                        tests => tests.iter().map(|test| format!("({test})")).collect::<Vec<_>>().join("\n    | "),
-                    };
-                    out.line(format!("let wrong = {tests};"));
-                    out.block("if wrong != 0 {", "}", |out| out.line("check(bytes)?;"));
+                    out.line(format!("let is_wrong = {};", tests.join("\n    || ")));
+                    out.block("if is_wrong {", "}", |out| out.line("return Err(wrong_value(bytes));"));
                 }
                 let mut places = layout.fields.iter();
                 out.block("Ok(Self {", "})", |out| self.get(out, members, &mut places));
@@ -219,8 +215,9 @@ impl Rust<'_> {
         });
     }
 
-    /// The function that returns an error if `bytes` hold an invalid truth value or enum number. `unpack` makes one comparison to decide whether to
+    /// The function that returns the error of `bytes` with an invalid truth value or enum number. `unpack` only decides whether to
     /// call it, so `unpack` is short enough to be inlined; a record returned through memory would have to wait for the stores of its single fields.
+    /// It always fails: so the compiler knows behind the call which values are left, and compares none a second time.
     fn check_of_layout(&self, out: &mut Text, members: &[Member], layout: &Layout<'_>) {
         if !layout.fields.iter().any(|place| wrong(place).is_some()) {
             return;
@@ -229,6 +226,11 @@ impl Rust<'_> {
         out.block("fn check(bytes: &[u8; SIZE]) -> linkspan::Result<()> {", "}\n", |out| {
             self.checks_of_fields(out, members, layout);
             out.line("Ok(())");
+        });
+        out.line("/// The error of bytes with an invalid truth value or enum number.\n#[cold]");
+        out.block("fn wrong_value(bytes: &[u8; SIZE]) -> linkspan::Error {", "}\n", |out| {
+            out.line("let internal = || linkspan::Error::new(linkspan::ErrorKind::Internal, \"no wrong value was found\");");
+            out.line("check(bytes).err().unwrap_or_else(internal)");
         });
     }
 
@@ -263,7 +265,7 @@ impl Rust<'_> {
             let (start, end) = (place.offset, place.offset + place.size);
             let number = |of: &str| format!("{of}::from_le_bytes(part(bytes, {start}))");
             let value = match &member.slot.shape {
-                Shape::Bool => format!("bytes[{start}] & 1 != 0"),
+                Shape::Bool => format!("bytes[{start}] == 1"),
                 Shape::Uuid => format!("typed::Uuid(part(bytes, {start}))"),
                 Shape::Timestamp => format!("linkspan::Timestamp({})", number("i64")),
                 Shape::NdArray { dtype, shape, order } => {
@@ -278,7 +280,7 @@ impl Rust<'_> {
                     };
                     if lengths.is_empty() {
                         out.line(match element {
-                            "bool" => format!("{name}: bytes[{start}] & 1 != 0,"),
+                            "bool" => format!("{name}: bytes[{start}] == 1,"),
                             other => format!("{name}: {},", number(other)),
                         });
                         continue;
@@ -306,18 +308,18 @@ impl Rust<'_> {
     }
 }
 
-/// An expression that is zero if `bytes` hold a valid value of a field; none for fields for which all bytes are valid.
+/// An expression that is true if `bytes` hold an invalid value of a field; none for fields for which all bytes are valid.
 fn wrong(place: &Place<'_>) -> Option<String> {
     let (start, end) = (place.offset, place.offset + place.size);
     match &place.of.kind {
         Kind::Bool | Kind::NdArray { dtype: DType::Bool, .. } if place.size == 1 => {
-            Some(format!("bytes[{start}] & !1"))
+            Some(format!("bytes[{start}] > 1"))
         }
         Kind::NdArray { dtype: DType::Bool, .. } => {
-            Some(format!("bytes[{start}..{end}].iter().fold(0_u8, |all, byte| all | byte) & !1"))
+            Some(format!("bytes[{start}..{end}].iter().fold(0_u8, |all, byte| all | byte) > 1"))
         }
         Kind::Enum(values) if values.len() < 1 << (8 * place.size) => {
-            Some(format!("u8::from({} >= {})", number(place, ""), values.len()))
+            Some(format!("{} >= {}", number(place, ""), values.len()))
         }
         _ => None,
     }
