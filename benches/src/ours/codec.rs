@@ -14,6 +14,26 @@ use crate::worker::{Work, serve};
 const READING: &str = r#"{"id":123456,"name":"boiler-7","temperature":71.25,"pressure":2.125,"unit":"bar","ok":true,
 "station":"hall/3","count":98765,"time":1251082000.25,"note":null}"#;
 
+/// A value of one shape, in JSON.
+fn sample(name: &str) -> Result<String> {
+    Ok(match name {
+        "flat" => READING.to_owned(),
+        "nested" => r#"{"id":123456,"name":"boiler-7","pose":{"x":0.25,"y":-0.5,"z":9.75},
+"range":{"low":-50.5,"high":150.5,"unit":"Cel"},"state":{"on":true,"mode":"FAST","errors":2}}"#
+            .to_owned(),
+        "rows" => {
+            let row = |i: u32| format!(r#"{{"id":{i},"value":{}.25,"ok":{}}}"#, i * 3, i.is_multiple_of(2));
+            let rows: Vec<_> = (0..100).map(row).collect();
+            format!(r#"{{"rows":[{}]}}"#, rows.join(","))
+        }
+        "texts" => {
+            let text = "The pressure of boiler 7 is above its limit; the valve was opened. ".repeat(30);
+            format!(r#"{{"log":"{text}","more":"{text}","last":"{text}"}}"#)
+        }
+        other => return Err(format!("no sample is called {other}").into()),
+    })
+}
+
 struct Closure<F>(F);
 
 impl<F: FnMut() -> Result<()>> Work for Closure<F> {
@@ -34,12 +54,16 @@ pub(super) fn alone<F: FnMut() -> Result<()>>(work: F) -> Result<()> {
 }
 
 fn reading() -> Result<Value> {
-    Ok(codec::decode(READING.as_bytes(), Encoding::Json)?)
+    value("flat")
+}
+
+fn value(name: &str) -> Result<Value> {
+    Ok(codec::decode(sample(name)?.as_bytes(), Encoding::Json)?)
 }
 
 /// A value to bytes.
-pub fn encode(encoding: &str) -> Result<()> {
-    let (encoding, value) = (Encoding::from_name(encoding)?, reading()?);
+pub fn encode(encoding: &str, name: &str) -> Result<()> {
+    let (encoding, value) = (Encoding::from_name(encoding)?, value(name)?);
     alone(|| {
         std::hint::black_box(codec::encode(std::hint::black_box(&value), encoding)?);
         Ok(())
@@ -47,9 +71,9 @@ pub fn encode(encoding: &str) -> Result<()> {
 }
 
 /// Bytes to a value.
-pub fn decode(encoding: &str) -> Result<()> {
+pub fn decode(encoding: &str, name: &str) -> Result<()> {
     let encoding = Encoding::from_name(encoding)?;
-    let bytes = codec::encode(&reading()?, encoding)?;
+    let bytes = codec::encode(&value(name)?, encoding)?;
     alone(|| {
         std::hint::black_box(codec::decode(std::hint::black_box(&bytes), encoding)?);
         Ok(())
@@ -157,15 +181,16 @@ pub fn record_copy() -> Result<()> {
 }
 
 /// The same with `serde_json`, `ciborium` and `bson`.
-pub fn peer_encode(encoding: &str) -> Result<()> {
+pub fn peer_encode(encoding: &str, name: &str) -> Result<()> {
+    let text = sample(name)?;
     if encoding == "bson" {
-        let value: bson::Document = serde_json::from_str(READING)?;
+        let value: bson::Document = serde_json::from_str(&text)?;
         return alone(|| {
             std::hint::black_box(std::hint::black_box(&value).to_vec()?);
             Ok(())
         });
     }
-    let value: serde_json::Value = serde_json::from_str(READING)?;
+    let value: serde_json::Value = serde_json::from_str(&text)?;
     if encoding == "json" {
         return alone(|| {
             std::hint::black_box(serde_json::to_vec(std::hint::black_box(&value))?);
@@ -182,22 +207,23 @@ pub fn peer_encode(encoding: &str) -> Result<()> {
 }
 
 /// The same with `serde_json`, `ciborium` and `bson`.
-pub fn peer_decode(encoding: &str) -> Result<()> {
+pub fn peer_decode(encoding: &str, name: &str) -> Result<()> {
+    let value = value(name)?;
     if encoding == "bson" {
-        let bytes = codec::encode(&reading()?, Encoding::Bson)?;
+        let bytes = codec::encode(&value, Encoding::Bson)?;
         return alone(|| {
             std::hint::black_box(bson::Document::from_reader(std::hint::black_box(&bytes[..]))?);
             Ok(())
         });
     }
     if encoding == "json" {
-        let bytes = codec::encode(&reading()?, Encoding::Json)?;
+        let bytes = codec::encode(&value, Encoding::Json)?;
         return alone(|| {
             std::hint::black_box(serde_json::from_slice::<serde_json::Value>(std::hint::black_box(&bytes))?);
             Ok(())
         });
     }
-    let bytes = codec::encode(&reading()?, Encoding::Cbor)?;
+    let bytes = codec::encode(&value, Encoding::Cbor)?;
     alone(|| {
         std::hint::black_box(ciborium::from_reader::<ciborium::Value, _>(std::hint::black_box(&bytes[..]))?);
         Ok(())

@@ -68,8 +68,10 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["batches", transport, bytes, placement] => {
             stream::batches(transport, bytes.parse()?, Placement::from_name(placement)?)
         }
-        ["encode", encoding] => codec::encode(encoding),
-        ["decode", encoding] => codec::decode(encoding),
+        ["encode", encoding] => codec::encode(encoding, "flat"),
+        ["encode", encoding, sample] => codec::encode(encoding, sample),
+        ["decode", encoding] => codec::decode(encoding, "flat"),
+        ["decode", encoding, sample] => codec::decode(encoding, sample),
         ["checked", encoding] => codec::checked(encoding),
         ["record-encode"] => codec::record_encode(),
         ["record-decode"] => codec::record_decode(),
@@ -81,8 +83,8 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["copy"] => packed::copy(),
         ["unpack-numbers"] => packed::unpack_numbers(),
         ["copy-numbers"] => packed::copy_numbers(),
-        ["peer-encode", encoding] => codec::peer_encode(encoding),
-        ["peer-decode", encoding] => codec::peer_decode(encoding),
+        ["peer-encode", encoding, sample] => codec::peer_encode(encoding, sample),
+        ["peer-decode", encoding, sample] => codec::peer_decode(encoding, sample),
         _ => Err(format!("nothing of ours is called {words:?}").into()),
     }
 }
