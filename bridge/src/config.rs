@@ -211,7 +211,8 @@ impl Config {
         let machine = self.machine().map_err(|e| Invalid::at(["tls".into(), "folder".into()], e))?;
         for (what, word) in [("realm", &self.realm), ("machine", &machine)] {
             if !is_word(word) {
-                let text = format!("{what} {word:?} is no name; give it 1 to 64 letters, digits and . _ -");
+                let text =
+                    format!("{what} {word:?} is not a valid name; give it 1 to 64 letters, digits and . _ -");
                 return Err(Invalid::at([what.into()], wrong(text)));
             }
         }
@@ -223,12 +224,13 @@ impl Config {
         for (what, name) in [("status", &self.status), ("service", &self.service)] {
             let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
             if name.is_empty() || !name.chars().all(allowed) {
-                let text = format!("{what} {name:?} is no name; give it letters, digits, . _ - and /");
+                let text =
+                    format!("{what} {name:?} is not a valid name; give it letters, digits, . _ - and /");
                 return Err(Invalid::at([what.into()], wrong(text)));
             }
         }
         if self.export.is_empty() && self.import.is_empty() {
-            let text = "nothing to carry: say what to export or import, such as --export 'lab/*'";
+            let text = "no name is exported or imported: give one, such as --export 'lab/*'";
             return Err(Invalid::at([], wrong(text.into())));
         }
         if !(self.request_timeout > 0.0 && self.request_timeout <= 86_400.0) {
@@ -238,7 +240,7 @@ impl Config {
         self.validate_machines()?;
         match self.engine {
             Engine::Zenoh if !self.nats.servers.is_empty() => {
-                let text = "a NATS server is named, and the engine is zenoh: say engine = \"nats\"";
+                let text = "a NATS server is given, and the engine is zenoh: set engine = \"nats\"";
                 Err(Invalid::at(["nats".into(), "servers".into()], wrong(text.into())))
             }
             Engine::Zenoh => self.zenoh.validate(self.tls.is_some()).map_err(|e| e.within("zenoh")),
@@ -252,15 +254,15 @@ impl Config {
         let (key, text) = match () {
             () if !self.zenoh.is_empty() => (
                 "zenoh",
-                "with the engine nats bridges meet at servers: leave out listen, peers, routers and scouting",
+                "with the engine nats, bridges connect to servers: leave out listen, peers, routers and scouting",
             ),
             () if self.tls.is_some() => (
                 "tls",
-                "keys of machines are for the engine zenoh: with nats say ca, certificate and key in [nats], or credentials",
+                "keys of machines are for the engine zenoh: with nats set ca, certificate and key in [nats], or credentials",
             ),
             () if !self.machines.is_empty() => (
                 "machines",
-                "what a machine may do is held to with the engine zenoh alone: with nats the server's permissions say it, by subject",
+                "permissions of machines need the engine zenoh: with nats set the server's permissions, by subject",
             ),
             () => return Ok(()),
         };
@@ -291,7 +293,7 @@ impl Config {
         let Some(tls) = &self.tls else {
             if let Some(machine) = self.machines.keys().next() {
                 let text = format!(
-                    "what {machine} may do cannot be held to: without tls nobody knows which machine it is"
+                    "the permissions of {machine} cannot be checked: without tls no machine is identified; set tls"
                 );
                 return Err(Invalid::at(["machines".into(), machine.into()], wrong(text)));
             }
@@ -308,17 +310,20 @@ impl Config {
             return Err(Invalid::at(["machine".into()], wrong(text)));
         }
         if self.machines.is_empty() {
-            let text = "with tls a bridge has to do with nobody that is not named: say [machines.NAME] or --trust NAME";
+            let text =
+                "with tls a bridge connects only to named machines: set [machines.NAME] or --trust NAME";
             return Err(Invalid::at(["tls".into()], wrong(text.into())));
         }
         for (machine, may) in &self.machines {
             if !is_word(machine) {
-                let error = wrong(format!("{machine:?} in machines is no name of a machine"));
+                let error = wrong(format!("{machine:?} in machines is not a valid name of a machine"));
                 return Err(Invalid::at(["machines".into(), machine.into()], error));
             }
             for (key, patterns) in [("export", &may.export), ("import", &may.import)] {
                 if let Some((index, pattern)) = patterns.iter().enumerate().find(|(_, it)| !is_exact(it)) {
-                    let text = format!("{pattern:?} in machines.{machine}: say a name, FOLDER/* or * there");
+                    let text = format!(
+                        "{pattern:?} in machines.{machine} is not a pattern: give a name, FOLDER/* or *"
+                    );
                     let way = ["machines".into(), machine.into(), key.into(), index.into()];
                     return Err(Invalid::at(way, wrong(text)));
                 }
@@ -370,7 +375,7 @@ fn validate_pattern(pattern: &str) -> Result<()> {
     let names = pattern.strip_prefix(JOURNAL).unwrap_or(pattern);
     if names.is_empty() || !names.chars().all(allowed) {
         let text = format!(
-            "{pattern:?} is no pattern of names; a name has letters, digits, . _ - and /, and in a pattern * stands for any characters and ? for one; those of journals begin with {JOURNAL}"
+            "{pattern:?} is not a pattern of names; a name has letters, digits, . _ - and /, and in a pattern * stands for any characters and ? for one; those of journals begin with {JOURNAL}"
         );
         return Err(wrong(text));
     }
@@ -426,15 +431,18 @@ mod tests {
         let listen = "[zenoh]\nlisten = [\"tcp/127.0.0.1:1\"]";
         assert!(parse_error(listen).contains("nothing to carry"));
         assert!(parse_error("export = [\"a\"]").contains("no other bridge"));
-        assert!(parse_error(&format!("export = [\"a b\"]\n{listen}")).contains("is no pattern"));
-        assert!(parse_error(&format!("realm = \"a/b\"\nexport = [\"a\"]\n{listen}")).contains("is no name"));
+        assert!(parse_error(&format!("export = [\"a b\"]\n{listen}")).contains("is not a pattern"));
+        assert!(
+            parse_error(&format!("realm = \"a/b\"\nexport = [\"a\"]\n{listen}"))
+                .contains("is not a valid name")
+        );
         assert!(
             parse_error("export = [\"a\"]\n[zenoh]\nlisten = [\"tcp/0.0.0.0:1\"]")
                 .contains("trusted_network")
         );
         assert!(
             parse_error("export = [\"a\"]\n[zenoh]\nlisten = [\"udp/127.0.0.1:1\"]")
-                .contains("is no address")
+                .contains("is not an address")
         );
         assert!(parse_error("export = [\"a\"]\n[zenoh]\nscouting = true").contains("trusted_network"));
         assert!(parse_error(&format!("export = [\"a\"]\n{listen}")).contains("export: [\"a\"]"));
@@ -446,14 +454,14 @@ mod tests {
         let here = "[nats]\nservers = [\"nats://127.0.0.1:4222\"]\n";
         for (text, expected) in [
             ("", "no server is named"),
-            ("[nats]\nservers = [\"127.0.0.1:4222\"]", "is no address"),
-            ("[nats]\nservers = [\"nats://127.0.0.1\"]", "is no address"),
+            ("[nats]\nservers = [\"127.0.0.1:4222\"]", "is not an address"),
+            ("[nats]\nservers = [\"nats://127.0.0.1\"]", "is not an address"),
             ("[nats]\nservers = [\"nats://me:secret@127.0.0.1:4222\"]", "where everybody reads them"),
             ("[nats]\nservers = [\"nats://example.org:4222\"]", "trusted_network"),
-            (&format!("{here}user = \"me\""), "said together"),
-            (&format!("{here}certificate = \"a\""), "said together"),
+            (&format!("{here}user = \"me\""), "must be given together"),
+            (&format!("{here}certificate = \"a\""), "must be given together"),
             (&format!("{here}token_file = \"a\"\nnkey_file = \"b\""), "one thing"),
-            (&format!("{here}bucket = \"a.b\""), "no name of a bucket"),
+            (&format!("{here}bucket = \"a.b\""), "valid name of a bucket"),
             (&format!("{here}ca = \"/nowhere/ca.pem\""), "/nowhere/ca.pem cannot be read"),
             (&format!("{here}[zenoh]\nscouting = true"), "leave out listen"),
             (&format!("{here}[tls]\nfolder = \"x\""), "ca, certificate and key"),
@@ -465,7 +473,7 @@ mod tests {
         assert!(nats(here).contains("export: [\"a\"]"));
         assert!(nats("[nats]\nservers = [\"tls://example.org:4222\"]").contains("export: [\"a\"]"));
         let forgotten = parse_error(&format!("export = [\"a\"]\n{here}"));
-        assert!(forgotten.contains("say engine"), "{forgotten}");
+        assert!(forgotten.contains("set engine"), "{forgotten}");
     }
 
     #[test]

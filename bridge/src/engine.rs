@@ -312,7 +312,7 @@ impl Drop for Answering {
 
 /// Returns the failure of a request whose server disappeared before it had answered.
 pub fn went_away() -> RemoteFailure {
-    failure("Disconnected", "the server's machine went away before it answered")
+    failure("Disconnected", "the server's machine disconnected before it answered")
 }
 
 /// The code of a failure that is not the handler's. It is one of the codes that JSON-RPC leaves to servers.

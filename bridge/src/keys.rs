@@ -121,7 +121,9 @@ fn init(folder: &Path, days: u16) -> Result<()> {
 /// certificates, too.
 fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
     if !is_word(machine) {
-        let text = format!("{machine:?} is no name of a machine; give it 1 to 64 letters, digits and . _ -");
+        let text = format!(
+            "{machine:?} is not a valid name of a machine; give it 1 to 64 letters, digits and . _ -"
+        );
         return Err(Error::new(ErrorKind::Malformed, text));
     }
     let authority = read(&folder.join(AUTHORITY))?;

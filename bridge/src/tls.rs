@@ -102,12 +102,12 @@ impl Folder {
                 signed.map_err(|_| wrong(&own, &format!("is not signed by {}", authority.display())))
             })?;
             let of_key =
-                KeyPair::from_pem(&text(&key)?).map_err(|_| wrong(&key, "is no private key in PEM"))?;
+                KeyPair::from_pem(&text(&key)?).map_err(|_| wrong(&key, "is not a private key in PEM"))?;
             if of_key.public_key_raw() != &*certificate.public_key().subject_public_key.data {
                 return Err(wrong(&key, &format!("is not the key of {}", own.display())));
             }
             read_certificate(certificate)
-                .ok_or_else(|| wrong(&own, "is no certificate of `linkspan bridge keys issue`"))
+                .ok_or_else(|| wrong(&own, "is not a certificate of `linkspan bridge keys issue`"))
         })?;
         if let Some(problem) = certificate.problem(OffsetDateTime::now_utc()) {
             let text =
@@ -144,7 +144,7 @@ impl Folder {
 /// `Malformed` if it is not a certificate of a machine; else the error of the system with the path.
 pub fn certificate(path: &Path) -> Result<Certificate> {
     let describe = |it: &X509Certificate<'_>| {
-        read_certificate(it).ok_or_else(|| wrong(path, "is no certificate of a machine"))
+        read_certificate(it).ok_or_else(|| wrong(path, "is not a certificate of a machine"))
     };
     parsed(&text(path)?, path, describe)
 }
@@ -163,7 +163,10 @@ pub fn revoked(path: &Path) -> Result<Vec<String>> {
             lines
                 .map(|line| {
                     name(line).map(|_| line.to_owned()).ok_or_else(|| {
-                        wrong(path, &format!("{line:?} is no name of a certificate, such as north.1"))
+                        wrong(
+                            path,
+                            &format!("{line:?} is not a valid name of a certificate, such as north.1"),
+                        )
                     })
                 })
                 .collect()
@@ -189,7 +192,7 @@ fn read_certificate(certificate: &X509Certificate<'_>) -> Option<Certificate> {
 /// Parses a certificate and passes it to `look`: a parsed certificate borrows its bytes and cannot be
 /// returned.
 fn parsed<T>(text: &str, path: &Path, look: impl FnOnce(&X509Certificate<'_>) -> Result<T>) -> Result<T> {
-    let (_, pem) = parse_x509_pem(text.as_bytes()).map_err(|_| wrong(path, "is no certificate in PEM"))?;
+    let (_, pem) = parse_x509_pem(text.as_bytes()).map_err(|_| wrong(path, "is not a certificate in PEM"))?;
     look(&pem.parse_x509().map_err(|_| wrong(path, "is no X.509 certificate"))?)
 }
 

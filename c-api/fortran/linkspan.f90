@@ -3455,7 +3455,7 @@ contains
       integer(c_int32_t) :: type, status
       status = c_message_get_type(self%handle, terminated(path), type)
       has = status == linkspan_ok
-      ! Below what is no map and no array lies nothing.
+      ! A value that is neither a map nor an array has no entries.
       if (status == linkspan_missing .or. status == linkspan_wrong_type) status = linkspan_ok
       call finish(status, stat)
       if (present(errmsg)) call explain(errmsg, stat)

@@ -809,85 +809,85 @@ typedef struct linkspan_item {
 // The call succeeded.
 #define LINKSPAN_OK 0
 
-// This system does not support that transport.
+// This system does not support that transport. Use another transport.
 #define LINKSPAN_TRANSPORT_UNAVAILABLE 100
 
-// The connection to the other side ended.
+// The connection to the other side ended. Call again: the side that connected reconnects by itself. A request that was under way may have been carried out.
 #define LINKSPAN_DISCONNECTED 102
 
-// No program listens at that name.
+// No program listens at that name. Start that program, or correct the name or `LINKSPAN_DIR`.
 #define LINKSPAN_NOT_FOUND 103
 
-// No value at that path.
+// No value at that path. Correct the path: the text names what is there instead.
 #define LINKSPAN_MISSING 104
 
-// Another program listens at that name.
+// Another program listens at that name. Choose another name, or end the other program.
 #define LINKSPAN_ADDRESS_IN_USE 105
 
-// The object does not allow this call now (closed, wrong pattern, other side of a fork).
+// The object does not allow this call now (closed, wrong pattern, other side of a fork). Correct the program: the text has the reason.
 #define LINKSPAN_INVALID_STATE 106
 
-// The name or port is malformed.
+// The name or port is malformed. Correct it as the text describes.
 #define LINKSPAN_INVALID_ENDPOINT 107
 
-// Memory, descriptors or space in the memory file ran out.
+// Memory, descriptors or space in the memory file ran out. Release messages and arrays, or raise the limit, and call again.
 #define LINKSPAN_OUT_OF_MEMORY 108
 
-// A value of another type was found; the text has both types.
+// A value of another type was found; the text has both types. Ask for the type that is there.
 #define LINKSPAN_WRONG_TYPE 109
 
-// The deadline passed; nothing was lost.
+// The deadline passed; nothing was lost. Call again, or give the call more time.
 #define LINKSPAN_TIMEOUT 110
 
-// The queue is full and the call does not wait.
+// The queue is full and the call does not wait. Call again once the reader has consumed messages, or use a call that waits.
 #define LINKSPAN_FULL 111
 
-// No message is available and the call does not wait.
+// No message is available and the call does not wait. Call again later, or use a call that waits.
 #define LINKSPAN_EMPTY 112
 
-// The mode, the owner or the peer's credentials forbid it.
+// The mode, the owner or the peer's credentials forbid it. Give both users access, as the text describes.
 #define LINKSPAN_PERMISSION_DENIED 113
 
-// Over a limit; the text has the limit, its value and the size.
+// Over a limit; the text has the limit, its value and the size. Send less, or raise that limit.
 #define LINKSPAN_TOO_LARGE 114
 
-// Bytes that are not a valid message; carries the offset.
+// Bytes that are not a valid message; carries the offset. Correct the program that wrote them.
 #define LINKSPAN_MALFORMED 115
 
-// The value has no form in that encoding; carries the path.
+// The value has no form in that encoding; carries the path. Use another type, encoding or transport, as the text proposes.
 #define LINKSPAN_UNSUPPORTED 116
 
-// The schemas of the two sides differ; the text has the differences.
+// The schemas of the two sides differ; the text has the differences. Give both sides compatible schemas.
 #define LINKSPAN_SCHEMA_MISMATCH 117
 
-// The protocol versions do not overlap; the text has both.
+// The protocol versions do not overlap; the text has both. Update the older program.
 #define LINKSPAN_VERSION_MISMATCH 118
 
-// Cancelled by the caller.
+// Cancelled by the caller. Call again if the outcome is still needed.
 #define LINKSPAN_CANCELLED 119
 
-// A signal arrived and its handler raised.
+// A signal arrived and its handler raised. Handle the outcome of the handler, and call again to continue.
 #define LINKSPAN_INTERRUPTED 120
 
-// The other side is alive but holds a lock or does not answer.
+// The other side is alive but holds a lock or does not answer. Call again; end the other program if it does not recover.
 #define LINKSPAN_STALLED 121
 
-// The other side's handler failed; carries its code, type, text, data.
+// The other side's handler failed; carries its code, type, text, data. Handle it as an error of that program.
 #define LINKSPAN_REMOTE 122
 
-// A number does not fit the requested type.
+// A number does not fit the requested type. Ask for a larger type, or give a number within the range.
 #define LINKSPAN_OUT_OF_RANGE 123
 
-// The disk is full.
+// The disk is full. Free space on the disk, and call again.
 #define LINKSPAN_NO_SPACE 124
 
-// A subscriber was overtaken; carries how many were missed.
+// A subscriber was overtaken; carries how many were missed. Call again to continue; read faster, or give the publisher a larger buffer.
 #define LINKSPAN_LAGGED 125
 
-// A stored file fails its check sum; the text has the file and the place.
+// A stored file fails its check sum; the text has the file and the place. Restore the file from a copy, or remove it, as the text describes.
 #define LINKSPAN_CORRUPT 126
 
-// A defect in Linkspan: please report it.
+// A defect in Linkspan: please report it with the error's text.
 #define LINKSPAN_INTERNAL 127
 
 #ifdef __cplusplus

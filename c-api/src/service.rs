@@ -536,7 +536,7 @@ unsafe fn why(status: linkspan_status, text: *const c_char) -> Result<Error> {
         }
         Some(kind) => Ok(Error::new(kind, text)),
         None => {
-            let text = format!("{status} is no status of an error; LINKSPAN_REMOTE stands for any other");
+            let text = format!("{status} is not a status of an error; LINKSPAN_REMOTE stands for any other");
             Err(Error::new(ErrorKind::OutOfRange, text))
         }
     }

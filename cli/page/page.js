@@ -64,7 +64,7 @@ function sifted() {
   chips([['', 'All', services.size], ...attention || only === 'attention' ? [['attention', 'Need attention', attention]] : [], ...kinds.map(([state, n]) => [state, state, n])]);
   if (only && only !== 'attention' && !counts.has(only)) { only = ''; sift(); }
   byId('none').hidden = left > 0;
-  byId('none').textContent = services.size ? 'No service fits the filter.' : away ? '' : 'No service has come yet. Start one; it finds this controller by itself.';
+  byId('none').textContent = services.size ? 'No service fits the filter.' : away ? '' : 'No service has connected yet. Start one; it finds this controller by itself.';
   for (const line of byId('lines').children) line.hidden = hides(line, words);
 }
 function chips(wanted) {

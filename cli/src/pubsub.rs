@@ -67,7 +67,9 @@ fn publish_lines(publisher: &Publisher, signals: &Signals) -> Result<(), Error> 
 fn end_of(seconds: f64) -> Result<Instant, Error> {
     let end =
         Duration::try_from_secs_f64(seconds).ok().and_then(|duration| Instant::now().checked_add(duration));
-    end.ok_or_else(|| Error::new(ErrorKind::OutOfRange, format!("{seconds} is no number of seconds to stay")))
+    end.ok_or_else(|| {
+        Error::new(ErrorKind::OutOfRange, format!("{seconds} is not a number of seconds to stay"))
+    })
 }
 
 /// Prints published values, from the newest on.

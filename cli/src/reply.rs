@@ -91,7 +91,7 @@ fn command(args: &ReplyArgs, request: &Request) -> Command {
 fn value(printed: &[u8], is_text: bool) -> std::result::Result<Value, RemoteFailure> {
     if is_text {
         let text = std::str::from_utf8(printed).map_err(|e| {
-            subprocess::failure(ErrorKind::Malformed, &format!("what the program printed is no text: {e}"))
+            subprocess::failure(ErrorKind::Malformed, &format!("what the program printed is not text: {e}"))
         })?;
         return Ok(text.strip_suffix('\n').unwrap_or(text).into());
     }
@@ -99,7 +99,7 @@ fn value(printed: &[u8], is_text: bool) -> std::result::Result<Value, RemoteFail
         return Ok(Value::Null);
     }
     codec::decode(printed, Encoding::Json).map_err(|e| {
-        let text = format!("what the program printed is no JSON (--text takes it as a text): {e}");
+        let text = format!("what the program printed is not JSON (--text takes it as a text): {e}");
         subprocess::failure(e.kind(), &text)
     })
 }

@@ -73,7 +73,7 @@ fn failure_is_an_error_with_exit_code_and_complaint() {
     let error = refused(&["--shell", "--command", "kill -9 $$"], "1");
     assert!(error.contains("signal: 9"), "{error}");
     let error = refused(&["--command", "echo", "--", "no json"], "1");
-    assert!(error.contains("no JSON") && error.contains("--text"), "{error}");
+    assert!(error.contains("not JSON") && error.contains("--text"), "{error}");
     let error = refused(&["--command", "/nonexistent/program"], "1");
     assert!(error.contains("starting /nonexistent/program"), "{error}");
 }

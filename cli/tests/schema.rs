@@ -64,7 +64,8 @@ fn schema_check_prints_nothing_or_file_line_and_column() {
     // A device is refused by its path, and a descriptor of the program is read.
     let finished = run(&place, &["schema", "check", "/dev/zero"], "");
     assert!(
-        finished.code == Some(1) && finished.err.contains("/dev/zero: a device is no text file: name a file"),
+        finished.code == Some(1)
+            && finished.err.contains("/dev/zero: a device is not a text file: name a file"),
         "{}",
         finished.err
     );
@@ -374,8 +375,8 @@ fn schema_infer_refuses_bad_files_with_their_place() {
     std::fs::write(at("nul.json"), b"{\"a\":1}\n\0\n").unwrap();
     std::fs::write(at("cut.cbor"), b"\xa1\x61a\x19").unwrap();
     for (name, text) in [
-        ("folder", "folder: a directory is no text file: name a file in it"),
-        ("fifo", "fifo: a FIFO is no text file"),
+        ("folder", "folder: a directory is not a text file: name a file in it"),
+        ("fifo", "fifo: a FIFO is not a text file"),
         ("second.json", "second.json:2:6: "),
         ("whole.json", "whole.json:3:7: "),
         ("cut.json", "cut.json:2:"),

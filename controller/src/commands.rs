@@ -292,7 +292,7 @@ impl ServerState {
                 || open.given.is_some_and(elsewhere) && !is_question(&open.command)
             {
                 let text = format!(
-                    "{name} went away and has started anew; whether {} was carried out before that is unknown",
+                    "{name} disconnected and has restarted; whether {} was carried out before that is unknown",
                     open.command.name()
                 );
                 self.answer_for_service(

@@ -66,7 +66,7 @@ impl ServerState {
             names.push("…");
         }
         let known = match names.is_empty() {
-            true => "no service has come yet: services come by themselves, within some seconds".to_owned(),
+            true => "no service has connected yet: services connect by themselves within seconds".to_owned(),
             false => format!("known are {}", names.join(", ")),
         };
         let service = super::event_log::cut(service, 200);

@@ -142,7 +142,7 @@ fn service_that_changes_its_name_or_has_an_invalid_one_is_disconnected() {
     assert_eq!(client.services(PATIENCE).unwrap().as_array().unwrap().len(), 1);
     let log = client.log(None, 10, PATIENCE).unwrap();
     let last = log.as_array().unwrap().last().unwrap().at("text").unwrap().as_text().unwrap().to_owned();
-    assert!(last.contains("no name for a service"), "{last}");
+    assert!(last.contains("valid name for a service"), "{last}");
 }
 
 #[test]

@@ -161,7 +161,8 @@ impl ArrayIterator {
 
 /// The values of `$array[0]`, `$array[1]` and so on.
 fn positions(whole: &Zval, array: &linkspan::NdArray) -> Result<Zval> {
-    let object = whole.object().ok_or_else(|| Error::new(ErrorKind::Internal, "an array is no object"))?;
+    let object =
+        whole.object().ok_or_else(|| Error::new(ErrorKind::Internal, "an array is not an object"))?;
     let length = array.shape.first().copied().unwrap_or(0);
     call_php(|| {
         let mut items = ZendHashTable::new();

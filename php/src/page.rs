@@ -101,7 +101,7 @@ impl Problem {
                 let kind = kind_named(kind).ok_or_else(|| {
                     Error::new(
                         ErrorKind::OutOfRange,
-                        format!("{kind:?} is no kind of error; ErrorKind has the table"),
+                        format!("{kind:?} is not a kind of error; ErrorKind has the table"),
                     )
                 })?;
                 Ok(Problem(page::Problem::new(status, kind, detail)))

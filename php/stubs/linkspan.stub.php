@@ -811,83 +811,83 @@ class LinkspanException extends \RuntimeException
     final public function getData(): mixed {}
 }
 
-/** 100: this system does not support that transport. */
+/** 100: this system does not support that transport. Use another transport. */
 final class TransportUnavailableException extends LinkspanException { protected $code = 100; }
 
-/** 102: the connection to the other side ended. */
+/** 102: the connection to the other side ended. Call again: the side that connected reconnects by itself. A request that was under way may have been carried out. */
 final class DisconnectedException extends LinkspanException { protected $code = 102; }
 
-/** 103: no program listens at that name. */
+/** 103: no program listens at that name. Start that program, or correct the name or `LINKSPAN_DIR`. */
 final class NotFoundException extends LinkspanException { protected $code = 103; }
 
-/** 104: no value at that path. */
+/** 104: no value at that path. Correct the path: the text names what is there instead. */
 final class MissingException extends LinkspanException { protected $code = 104; }
 
-/** 105: another program listens at that name. */
+/** 105: another program listens at that name. Choose another name, or end the other program. */
 final class AddressInUseException extends LinkspanException { protected $code = 105; }
 
-/** 106: the object does not allow this call now (closed, wrong pattern, other side of a fork). */
+/** 106: the object does not allow this call now (closed, wrong pattern, other side of a fork). Correct the program: the text has the reason. */
 final class InvalidStateException extends LinkspanException { protected $code = 106; }
 
-/** 107: the name or port is malformed. */
+/** 107: the name or port is malformed. Correct it as the text describes. */
 final class InvalidEndpointException extends LinkspanException { protected $code = 107; }
 
-/** 108: memory, descriptors or space in the memory file ran out. */
+/** 108: memory, descriptors or space in the memory file ran out. Release messages and arrays, or raise the limit, and call again. */
 final class OutOfMemoryException extends LinkspanException { protected $code = 108; }
 
-/** 109: a value of another type was found; the text has both types. */
+/** 109: a value of another type was found; the text has both types. Ask for the type that is there. */
 final class WrongTypeException extends LinkspanException { protected $code = 109; }
 
-/** 110: the deadline passed; nothing was lost. */
+/** 110: the deadline passed; nothing was lost. Call again, or give the call more time. */
 final class TimeoutException extends LinkspanException { protected $code = 110; }
 
-/** 111: the queue is full and the call does not wait. */
+/** 111: the queue is full and the call does not wait. Call again once the reader has consumed messages, or use a call that waits. */
 final class FullException extends LinkspanException { protected $code = 111; }
 
-/** 112: no message is available and the call does not wait. */
+/** 112: no message is available and the call does not wait. Call again later, or use a call that waits. */
 final class EmptyException extends LinkspanException { protected $code = 112; }
 
-/** 113: the mode, the owner or the peer's credentials forbid it. */
+/** 113: the mode, the owner or the peer's credentials forbid it. Give both users access, as the text describes. */
 final class PermissionDeniedException extends LinkspanException { protected $code = 113; }
 
-/** 114: over a limit; the text has the limit, its value and the size. */
+/** 114: over a limit; the text has the limit, its value and the size. Send less, or raise that limit. */
 final class TooLargeException extends LinkspanException { protected $code = 114; }
 
-/** 115: bytes that are not a valid message; carries the offset. */
+/** 115: bytes that are not a valid message; carries the offset. Correct the program that wrote them. */
 final class MalformedException extends LinkspanException { protected $code = 115; }
 
-/** 116: the value has no form in that encoding; carries the path. */
+/** 116: the value has no form in that encoding; carries the path. Use another type, encoding or transport, as the text proposes. */
 final class UnsupportedException extends LinkspanException { protected $code = 116; }
 
-/** 117: the schemas of the two sides differ; the text has the differences. */
+/** 117: the schemas of the two sides differ; the text has the differences. Give both sides compatible schemas. */
 final class SchemaMismatchException extends LinkspanException { protected $code = 117; }
 
-/** 118: the protocol versions do not overlap; the text has both. */
+/** 118: the protocol versions do not overlap; the text has both. Update the older program. */
 final class VersionMismatchException extends LinkspanException { protected $code = 118; }
 
-/** 119: cancelled by the caller. */
+/** 119: cancelled by the caller. Call again if the outcome is still needed. */
 final class CancelledException extends LinkspanException { protected $code = 119; }
 
-/** 120: a signal arrived and its handler raised. */
+/** 120: a signal arrived and its handler raised. Handle the outcome of the handler, and call again to continue. */
 final class InterruptedException extends LinkspanException { protected $code = 120; }
 
-/** 121: the other side is alive but holds a lock or does not answer. */
+/** 121: the other side is alive but holds a lock or does not answer. Call again; end the other program if it does not recover. */
 final class StalledException extends LinkspanException { protected $code = 121; }
 
-/** 122: the other side's handler failed; carries its code, type, text, data. */
+/** 122: the other side's handler failed; carries its code, type, text, data. Handle it as an error of that program. */
 final class RemoteException extends LinkspanException { protected $code = 122; }
 
-/** 123: a number does not fit the type asked for. */
+/** 123: a number does not fit the type asked for. Ask for a larger type, or give a number within the range. */
 final class OutOfRangeException extends LinkspanException { protected $code = 123; }
 
-/** 124: the disk is full. */
+/** 124: the disk is full. Free space on the disk, and call again. */
 final class NoSpaceException extends LinkspanException { protected $code = 124; }
 
-/** 125: a subscriber was overtaken; carries how many were missed. */
+/** 125: a subscriber was overtaken; carries how many were missed. Call again to continue; read faster, or give the publisher a larger buffer. */
 final class LaggedException extends LinkspanException { protected $code = 125; }
 
-/** 126: a stored file fails its check sum; the text has the file and the place. */
+/** 126: a stored file fails its check sum; the text has the file and the place. Restore the file from a copy, or remove it, as the text describes. */
 final class CorruptException extends LinkspanException { protected $code = 126; }
 
-/** 127: a defect in Linkspan: please report it. */
+/** 127: a defect in Linkspan: please report it with the message. */
 final class InternalException extends LinkspanException { protected $code = 127; }

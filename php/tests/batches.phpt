@@ -1,5 +1,5 @@
 --TEST--
-Several messages a call: in order, with how many were sent before an error
+Several messages a call: sent in order; an error has the number of messages sent before it
 --EXTENSIONS--
 linkspan
 posix

@@ -1,5 +1,5 @@
 --TEST--
-A controller tells a service what to do: every command, what is refused, what fails, what takes too long
+A controller commands a service: every command, refused commands, failures, time-outs
 --EXTENSIONS--
 linkspan
 posix

@@ -1,5 +1,5 @@
 --TEST--
-ControllerPage and Problem: who is let in, what a body means, what an error is to HTTP
+ControllerPage and Problem: admission of requests, meaning of bodies, errors as HTTP responses
 --EXTENSIONS--
 linkspan
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-Pages under `php -S` with a controller: whatever a request ends with, the next one finds the worker's connection in order
+Pages under `php -S` with a controller: after any end of a request the next one finds the worker's connection in order
 --EXTENSIONS--
 linkspan
 posix

@@ -1,5 +1,5 @@
 --TEST--
-The controller's program is killed and started again: objects go on, services come back; without one a call ends in time
+The controller is killed and restarted: objects continue; without a controller a call ends within its time-out
 --EXTENSIONS--
 linkspan
 posix

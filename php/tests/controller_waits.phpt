@@ -1,5 +1,5 @@
 --TEST--
-How a controller's calls wait: linkspan.timeout, on_wait, fibers; whose connection it is, with objects after each other, beside each other, and after a fork
+Waits of a controller's calls: linkspan.timeout, on_wait, fibers, and connections of several objects, one after the other and at once
 --EXTENSIONS--
 linkspan
 pcntl

@@ -1,5 +1,5 @@
 --TEST--
-NdArray: an empty array with long dimensions, as a peer may send it, is refused before memory is asked for
+NdArray: an empty array of a peer with long dimensions is refused before memory is allocated
 --EXTENSIONS--
 linkspan
 --FILE--

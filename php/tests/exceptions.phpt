@@ -1,5 +1,5 @@
 --TEST--
-One exception a kind: names, codes, bases, getters, and use by the user's own code
+One exception for each kind: names, codes, bases, getters, and subclasses in user code
 --EXTENSIONS--
 linkspan
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-memory_limit runs out while a value is built: the error is PHP's own, the process lives, and nothing of Rust's is lost
+memory_limit is reached while a value is built: PHP raises its own error, the process continues, and no memory of Rust leaks
 --EXTENSIONS--
 linkspan
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-Fibers: on_wait may suspend one, so that others run while it waits; dropped fibers and fatal errors in the meantime
+Fibers: on_wait may suspend one, so that others run during a wait; dropped fibers and fatal errors meanwhile
 --EXTENSIONS--
 linkspan
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-After a fork: what the parent made is refused in the child and lives on in the parent; the child makes its own
+After a fork: objects of the parent are refused in the child and continue in the parent; the child creates its own
 --EXTENSIONS--
 linkspan
 pcntl

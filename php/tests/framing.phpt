@@ -1,5 +1,5 @@
 --TEST--
-Programs that know nothing of Linkspan: JSON-RPC 2.0 in lines as server and as client, and raw bytes, over plain streams
+Programs without Linkspan: JSON-RPC 2.0 in lines as server and as client, and raw bytes, over plain streams
 --EXTENSIONS--
 linkspan
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-Instances of classes that describe themselves, as generated ones do: made straight from messages, sent straight, refused where class and plan differ
+Instances of classes with plans, as generated ones have: decoded and sent directly, refused where class and plan differ
 --EXTENSIONS--
 linkspan
 --FILE--

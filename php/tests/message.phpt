@@ -1,5 +1,5 @@
 --TEST--
-A message counts and is walked as what it holds: maps, lists, arrays; other values are refused
+Messages are countable and iterable as their value: maps, lists, arrays; other values are refused
 --EXTENSIONS--
 linkspan
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-Packed records of classes that describe themselves, as generated ones do: packed and unpacked straight, refused where class and bytes differ
+Packed records of classes with plans, as generated ones have: packed and unpacked directly, refused where class and bytes differ
 --EXTENSIONS--
 linkspan
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-phpize and configure leave no file in the source tree that git would take for a part of it
+phpize and configure leave no untracked file in the source tree
 --SKIPIF--
 <?php
 foreach (['phpize', 'autoconf', 'git'] as $program) {

@@ -1,5 +1,5 @@
 --TEST--
-Places that keep what is said: a spool with a script in it, a journal read again, a file under its lock, a region
+Transports that store messages: a spool with a script in it, a journal that is read again, a file under its lock, a region
 --EXTENSIONS--
 linkspan
 pcntl

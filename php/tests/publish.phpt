@@ -1,5 +1,5 @@
 --TEST--
-Publish and subscribe: late ones get the latest, the overtaken are told how much they missed, latest() does not wait
+Publish and subscribe: late subscribers get the latest value, overtaken ones the number of missed messages, latest() does not wait
 --EXTENSIONS--
 linkspan
 posix
@@ -52,7 +52,7 @@ foreach (['unix:lab/temperature', 'shm:lab/temperature'] as $endpoint) {
             $missed += $e->getMissed();
         }
     } while (($message[0] ?? 0) !== 40);
-    echo $missed > 0 && $got + $missed === 40 ? "told of all it missed\n" : "got $got, missed $missed\n";
+    echo $missed > 0 && $got + $missed === 40 ? "counted all missed messages\n" : "got $got, missed $missed\n";
     // A loop in another process, ended by a stop signal; the code after it runs.
     $peer = new Peer('$messages = Linkspan\subscribe(' . var_export($endpoint, true) . ', client_id: "peer");' . <<<'PHP'
         foreach ($messages as $message) {
@@ -101,7 +101,7 @@ next next
 0 null
 1 "two"
 2 "three"
-told of all it missed
+counted all missed messages
 got 40
 got "again"
 after the loop
@@ -125,7 +125,7 @@ next next
 0 null
 1 "two"
 2 "three"
-told of all it missed
+counted all missed messages
 got 40
 got "again"
 after the loop

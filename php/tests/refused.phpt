@@ -1,5 +1,5 @@
 --TEST--
-What has no form is refused with its path; bytes that are no value with their offset
+Values without a form are refused with their path, invalid bytes with their offset
 --EXTENSIONS--
 linkspan
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-A listener that is killed loses nothing, on every transport; what is not acknowledged by hand comes again
+A listener that is killed loses no message, on every transport; messages that were not acknowledged are sent again
 --EXTENSIONS--
 linkspan
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-Schemas: a subscriber and a client with another unit are told what differs, compatible versions exchange messages, values are checked
+Schemas: a subscriber and a client with another unit get the differences, compatible versions exchange messages, values are checked
 --EXTENSIONS--
 linkspan
 posix

@@ -35,7 +35,7 @@ foreach (['unix:work', 'shm:work'] as $endpoint) {
                 case 'pass on': throw new Linkspan\LinkspanException('as it is');
                 case 'resource': return fopen('php://memory', 'r');
                 case 'own reply': $request->reply('mine'); return 'ignored';
-                case 'sent': echo "a message that wants no answer\n"; return 'nobody hears this';
+                case 'sent': echo "a message that expects no reply\n"; return 'discarded';
                 case 'exit': exit(7);
                 default: return $request;
             }
@@ -91,7 +91,7 @@ Warning: Linkspan\Server::run(): the handler threw DomainException: not my kind 
 Warning: Linkspan\Server::run(): the handler threw Linkspan\LinkspanException: as it is in Command line code on line 18
 
 Warning: Linkspan\Server::run(): the handler threw Linkspan\UnsupportedException: unix:work: a resource has no form outside this process in Command line code on line 18
-a message that wants no answer
+a message that expects no reply
 exit 7
 shm:work
 Timeout ready
@@ -116,5 +116,5 @@ Warning: Linkspan\Server::run(): the handler threw DomainException: not my kind 
 Warning: Linkspan\Server::run(): the handler threw Linkspan\LinkspanException: as it is in Command line code on line 18
 
 Warning: Linkspan\Server::run(): the handler threw Linkspan\UnsupportedException: shm:work: a resource has no form outside this process in Command line code on line 18
-a message that wants no answer
+a message that expects no reply
 exit 7

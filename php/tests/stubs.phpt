@@ -1,5 +1,5 @@
 --TEST--
-The stub file says what the extension says of itself: classes, constants, functions, parameters, types, defaults
+The stub file matches the reflection of the extension: classes, constants, functions, parameters, types, defaults
 --EXTENSIONS--
 linkspan
 --FILE--

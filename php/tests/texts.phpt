@@ -1,5 +1,5 @@
 --TEST--
-Texts of every length are the same at the other end; strings that are not UTF-8, or no longer, are refused
+Texts of every length arrive unchanged; strings that are not UTF-8 are refused
 --EXTENSIONS--
 linkspan
 --FILE--

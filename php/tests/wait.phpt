@@ -1,5 +1,5 @@
 --TEST--
-While a call waits: on_wait runs and can end it, exceptions and fatal errors in it pass, signal handlers run, ini and options set the time-out
+Waits: on_wait runs and can end them, exceptions and fatal errors in it propagate, signal handlers run, ini and options set the time-out
 --EXTENSIONS--
 linkspan
 pcntl

@@ -1,5 +1,5 @@
 --TEST--
-A watch tells what happens to services: records, data, log, who is gone; it ends at close and times out
+A watch returns what happens to services: records, data, log, removal; it ends at close and times out
 --EXTENSIONS--
 linkspan
 posix

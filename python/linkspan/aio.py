@@ -139,8 +139,8 @@ class _Watched(Generic[S]):
             await self.close()
 
 
-class _Told(_Watched[C]):
-    """One that counts what it does, and remembers what happened to it."""
+class _EventSource(_Watched[C]):
+    """An object with counters and events."""
 
     def stats(self) -> dict[str, Any]:
         """Counters."""
@@ -151,7 +151,7 @@ class _Told(_Watched[C]):
         return self._inner.events()
 
 
-class Channel(_Told[_native.Channel]):
+class Channel(_EventSource[_native.Channel]):
     """A channel whose calls are awaited."""
 
     def __init__(self, inner: _native.Channel, options: Options) -> None:
@@ -239,7 +239,7 @@ class Listener(_Watched[_native.Listener]):
             return Channel(await self._until(lambda: self._inner.accept(timeout=0)), self._options)
 
 
-class Subscriber(_Told[_native.Subscriber]):
+class Subscriber(_EventSource[_native.Subscriber]):
     """Reads what is published, the latest value first; iterate over it."""
 
     def ack(self) -> None:
@@ -260,7 +260,7 @@ class Subscriber(_Told[_native.Subscriber]):
             yield message
 
 
-class Server(_Told[_Server]):
+class Server(_EventSource[_Server]):
     """Answers the requests of many clients: iterate over it, or give `run` a handler."""
 
     async def next(self, *, timeout: float | None = _LEFT_OUT) -> _native.Request | None:

@@ -47,9 +47,9 @@ class Controller(_native.Controller):
         gives the same with a time-out; another call of `watch` watches others instead.
         """
         super().watch(data_every=data_every, services=list(services))
-        return self._told()
+        return self._events()
 
-    def _told(self) -> Iterator[dict[str, Any]]:
+    def _events(self) -> Iterator[dict[str, Any]]:
         while True:
             yield self.next()
 

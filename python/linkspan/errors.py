@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 from ._native import error_table
 
-_TABLE = {name: (code, retryable, meaning) for code, name, retryable, meaning in error_table()}
+_TABLE = {name: (code, retryable, f"{code}: {meaning}. {remedy}") for code, name, retryable, meaning, remedy in error_table()}
 
 
 class Error(Exception):
-    """What every failing call of Linkspan raises: one text that says what was tried, on what, and what to do."""
+    """The exception of every failing call of Linkspan: its text has what was tried, on what, and what to do."""
 
     #: The kind's number in the table: 100 to 127.
     code: ClassVar[int] = 0
@@ -36,11 +36,10 @@ class Error(Exception):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # A program's own subclass keeps what its base says.
+        # A subclass in a program keeps the values of its base.
         if cls.__module__ == __name__:
             cls.kind = cls.__name__
-            cls.code, cls.retryable, meaning = _TABLE[cls.__name__]
-            cls.__doc__ = f"{cls.code}: {meaning}."
+            cls.code, cls.retryable, cls.__doc__ = _TABLE[cls.__name__]
 
 
 class TransportUnavailable(Error): ...

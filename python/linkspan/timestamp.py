@@ -84,7 +84,7 @@ def _length(span: object) -> int | None:
         return span * _SECOND
     if isinstance(span, float):
         if span - span != 0.0:
-            raise OutOfRange(f"{span} s is no length of time")
+            raise OutOfRange(f"{span} s is not a length of time")
         return round(span * _SECOND)
     return None
 

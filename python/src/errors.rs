@@ -26,10 +26,10 @@ impl From<PyErr> for Failure {
 /// What this module's functions return.
 pub type Outcome<T> = Result<T, Failure>;
 
-/// The core's table: (code, name, retryable, meaning) of every kind of error.
+/// The core's table: (code, name, retryable, meaning, remedy) of every kind of error.
 #[pyfunction]
-pub fn error_table() -> Vec<(u16, &'static str, bool, &'static str)> {
-    ErrorKind::ALL.iter().map(|k| (k.code(), k.name(), k.retryable(), k.meaning())).collect()
+pub fn error_table() -> Vec<(u16, &'static str, bool, &'static str, &'static str)> {
+    ErrorKind::ALL.iter().map(|k| (k.code(), k.name(), k.retryable(), k.meaning(), k.remedy())).collect()
 }
 
 /// An attribute of a module, looked up once.

@@ -27,7 +27,7 @@ impl Message {
         let value = self.decoded(py)?;
         value.cast_exact::<PyDict>().map_err(|_| {
             let found = value.get_type();
-            PyTypeError::new_err(format!("the message is no map, it holds a value of type {found}")).into()
+            PyTypeError::new_err(format!("the message is not a map, it holds a value of type {found}")).into()
         })
     }
 

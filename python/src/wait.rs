@@ -78,7 +78,7 @@ pub fn wait_any(
 ) -> Outcome<Vec<usize>> {
     for descriptor in &descriptors {
         if *descriptor < 0 {
-            let text = format!("{descriptor} is no descriptor");
+            let text = format!("{descriptor} is not a descriptor");
             return Err(Error::new(ErrorKind::InvalidState, text).into());
         }
     }

@@ -25,7 +25,7 @@ def classes():
 
 
 def test_exception_classes_match_the_table():
-    table = {name: (code, retryable) for code, name, retryable, _ in _native.error_table()}
+    table = {name: (code, retryable) for code, name, retryable, _, _ in _native.error_table()}
     assert {n: (c.code, c.retryable) for n, c in classes().items()} == table
     assert all(c.kind == n for n, c in classes().items())
     assert len(table) == 27 and table["Timeout"] == (110, True) and table["Internal"] == (127, False)

@@ -1,4 +1,4 @@
-"""Places that keep what is said: a spool with a script in it, a journal read again, a file under another program's lock."""
+"""Transports that store messages: a spool with a script in it, a journal read again, a file under another program's lock."""
 
 import json
 import signal

@@ -36,7 +36,7 @@ async def ask(name: str) -> linkspan.Message:
 
 
 def test_typed_exceptions_are_those_of_the_table():
-    assert errors.__all__ == ["Error", *(name for _, name, _, _ in error_table())]
+    assert errors.__all__ == ["Error", *(name for _, name, _, _, _ in error_table())]
     assert set(errors.__all__) <= set(linkspan.__all__)
     assert all(hasattr(linkspan, name) for name in linkspan.__all__)
 

@@ -139,7 +139,7 @@ fn ros_features_without_a_schema_form_are_refused_with_their_place() {
         ("float64 x\nBad b\n", "2:1", "no file defines"),
         ("float64 x\n  float32 x\n", "2:3", "defined twice"),
         ("float64\n", "1:1", "a type and a name are expected"),
-        ("float64[x] y\n", "1:1", "no length of an array"),
+        ("float64[x] y\n", "1:1", "not a length of an array"),
         ("Bad2 b\n", "1:1", "contains itself"),
         ("float64 a-b\n", "1:1", "cannot name a field"),
         ("int32 a oops\n", "1:1", "the default \"oops\" cannot be expressed for i32"),

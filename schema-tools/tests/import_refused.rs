@@ -1,4 +1,4 @@
-//! Bad files in every notation: each is refused with file, line, column and what to do, or with its path where it is no text file.
+//! Bad files in every notation: each is refused with file, line, column and what to do, or with its path where it is not a text file.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
@@ -60,7 +60,7 @@ fn bytes_that_are_no_text_are_refused_at_their_place_in_every_notation() {
                 "a character of which the end is missing stands here, which is not UTF-8: save",
             ),
             (b"ab\xff\n", Malformed, "the byte 0xff stands here, which is not UTF-8: save"),
-            (b"ab\0\n", Malformed, "a NUL byte stands here, so this is no text: save"),
+            (b"ab\0\n", Malformed, "a NUL byte stands here, so this is not text: save"),
         ] {
             let (found, text) =
                 refusal(folder.path(), notation, &[good.as_bytes(), tail].concat()).unwrap_err();
@@ -89,10 +89,14 @@ fn paths_that_are_no_text_file_are_refused_in_every_notation_without_waiting() {
     std::os::unix::fs::symlink("link", at("link")).unwrap();
     for (notation, _) in NOTATIONS {
         for (name, kind, expected) in [
-            ("folder", Unsupported, "folder: a directory is no text file: name a file in it"),
-            ("fifo", Unsupported, "fifo: a FIFO is no text file: write its text to a file, and name that"),
-            ("device", Unsupported, "device: a device is no text file: name a file"),
-            ("link", Unsupported, "link: a symbolic link that leads to itself is no text file: name a file"),
+            ("folder", Unsupported, "folder: a directory is not a text file: name a file in it"),
+            ("fifo", Unsupported, "fifo: a FIFO is not a text file: write its text to a file, and name that"),
+            ("device", Unsupported, "device: a device is not a text file: name a file"),
+            (
+                "link",
+                Unsupported,
+                "link: a symbolic link that leads to itself is not a text file: name a file",
+            ),
             ("nothing", NotFound, "check the path"),
         ] {
             let (found, text) = refused_at(&at(name), notation).unwrap_err();
@@ -178,7 +182,7 @@ fn wrong_definitions_are_refused_with_place_and_remedy() {
             format!("float64 a\nfloat64[{digits}] b\n"),
             Malformed,
             "a.msg:2:1",
-            "is no length of an array",
+            "is not a length of an array",
         ),
         (
             Notation::Ros,

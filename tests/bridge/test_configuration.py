@@ -50,7 +50,7 @@ def test_configuration_errors_name_line_and_column(machines):
         ('export = ["lab/*"]\nstatus = "x y"\n', "2:10: "),
         ('export = ["lab/*"]\nservice = ""\n', "2:11: "),
         # The value is missing in the file.
-        ("", " nothing to carry: say what"),
+        ("", " no name is exported or imported"),
         ('export = ["lab/*"]\n', " "),
     ]:
         file.write_text(text)

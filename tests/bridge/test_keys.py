@@ -208,7 +208,7 @@ def test_keys_are_private_and_never_overwritten(authority):
     assert "north.2" in keys("issue", authority, "north")
     assert all(path.read_bytes() == text for path, text in before.items())
     assert re.search(r"until \d{4}-\d\d-\d\d", keys("issue", authority, "west", "--days", "3"))
-    assert "is no name of a machine" in keys("issue", authority, "../north", code=1)
+    assert "is not a valid name of a machine" in keys("issue", authority, "../north", code=1)
     assert "no such certificate" in keys("revoke", authority, "east", code=1)
 
 
@@ -237,7 +237,7 @@ def test_mistakes_with_keys_are_reported(authority, machines):
 
     folder = authority / "south.1"
     assert "without tls" in output()
-    assert "is no address with tls" in output("--tls", folder, "--trust", "north", "--listen", "tcp/127.0.0.1:1")
+    assert "is not an address with tls" in output("--tls", folder, "--trust", "north", "--listen", "tcp/127.0.0.1:1")
     assert "--trust" in output("--tls", folder)
     assert "leave machine out" in output("--tls", folder, "--trust", "north", "--machine", "north")
     (folder / "machine.key").chmod(0o640)

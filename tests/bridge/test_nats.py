@@ -184,7 +184,7 @@ def test_check_prints_what_it_would_do_and_refuses_what_nats_lacks(machines):
     ]
     for text, expected in [
         (f"{start}{nats}[zenoh]\nscouting = true\n", "leave out listen, peers, routers and scouting"),
-        (f'{start}{nats}[tls]\nfolder = "north.1"\n', "say ca, certificate and key in [nats]"),
+        (f'{start}{nats}[tls]\nfolder = "north.1"\n', "set ca, certificate and key in [nats]"),
         (f"{start}{nats}[machines.south]\n", "the server's permissions"),
     ]:
         file.write_text(text)

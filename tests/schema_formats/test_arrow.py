@@ -144,7 +144,7 @@ def record(fields: Any, value: Any) -> dict[str, Any]:
 
 def plain(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is no map")
+        raise TypeError(f"{value!r} is not a map")
     if len(value) == 1 and next(iter(value)).startswith("$"):
         return only(value, "$map", dict)
     return value

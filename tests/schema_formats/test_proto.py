@@ -95,7 +95,7 @@ def fill(message: Any, value: Any) -> None:
         put(message, fields["value"], value)
     else:
         if not isinstance(value, dict):
-            raise TypeError(f"{value!r} is no map")
+            raise TypeError(f"{value!r} is not a map")
         if message.DESCRIPTOR.oneofs and not message.DESCRIPTOR.oneofs[0].name.startswith("_") and len(value) != 1:
             raise ValueError(f"{value!r} has not one variant")
         for key, each in value.get("$map", value).items():
@@ -110,10 +110,10 @@ def put(message: Any, field: FieldDescriptor, value: Any) -> None:
         if value is None:
             return
         if not isinstance(value, dict):
-            raise TypeError(f"{value!r} is no map")
+            raise TypeError(f"{value!r} is not a map")
         escape = list(value)[0][:1] == "$" and len(value) == 1 if value else False
         if escape and list(value) != ["$map"]:
-            raise TypeError(f"{value!r} is no map")
+            raise TypeError(f"{value!r} is not a map")
         for key, each in (value["$map"] if escape else value).items():
             if field.message_type.fields_by_name["value"].message_type:
                 fill(held[key], each)

@@ -147,7 +147,7 @@ def test_every_name_of_loopback_is_accepted(page_server):
 def test_requests_with_missing_or_ambiguous_host_are_refused(page_server):
     assert "400" in raw(page_server, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n").splitlines()[0]
     ours = f"{page_server.host}:{page_server.port}"
-    if page_server.kind == "program":  # PHP's own server joins them, and what comes out of that is no name of ours
+    if page_server.kind == "program":  # PHP's own server joins them, and what comes out of that is not our text
         assert "400" in raw(page_server, f"GET / HTTP/1.1\r\nHost: {ours}\r\nHost: evil.example\r\nConnection: close\r\n\r\n").splitlines()[0]
     line = raw(page_server, f"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").splitlines()[0]
     assert "421" in line or "400" in line or "404" in line

@@ -58,7 +58,7 @@ impl Nats {
     /// `Malformed` with the value and a remedy, and the way to the value in the table `nats`.
     pub fn validate(&self) -> Checked {
         if self.servers.is_empty() {
-            let text = "no server is named: say servers = [\"nats://HOST:4222\"] in [nats], or --server";
+            let text = "no server is given: set servers = [\"nats://HOST:4222\"] in [nats], or --server";
             return Err(Invalid::at([], wrong(text.into())));
         }
         for (index, address) in self.servers.iter().enumerate() {
@@ -77,16 +77,16 @@ impl Nats {
         }
         if self.user.is_some() != self.password_file.is_some() {
             let there = if self.user.is_some() { "user" } else { "password_file" };
-            let text = "user and password_file are said together";
+            let text = "user and password_file must be given together";
             return Err(Invalid::at([there.into()], wrong(text.into())));
         }
         if self.certificate.is_some() != self.key.is_some() {
             let there = if self.key.is_some() { "key" } else { "certificate" };
-            let text = "certificate and key are said together";
+            let text = "certificate and key must be given together";
             return Err(Invalid::at([there.into()], wrong(text.into())));
         }
         if let Some(bucket) = self.bucket.as_ref().filter(|it| !is_word(it) || it.contains('.')) {
-            let text = format!("{bucket:?} is no name of a bucket; give it letters, digits and _ -");
+            let text = format!("{bucket:?} is not a valid name of a bucket; give it letters, digits and _ -");
             return Err(Invalid::at(["bucket".into()], wrong(text)));
         }
         for (key, file) in self.files() {
@@ -108,16 +108,16 @@ impl Nats {
         });
         let Some((protocol, host)) = place else {
             let text =
-                format!("{address:?} is no address; write nats://HOST:PORT, or tls://HOST:PORT with TLS");
+                format!("{address:?} is not an address; write nats://HOST:PORT, or tls://HOST:PORT with TLS");
             return Err(wrong(text));
         };
         if host.contains(['@', '/']) {
-            let text = "an address has no user and no password: they would stand where everybody reads them; say user and password_file, a token_file or credentials";
+            let text = "an address must not have a user or a password, which other users could read there; set user and password_file, a token_file or credentials";
             return Err(wrong(text.into()));
         }
         if protocol == "nats" && !is_here(host) && !self.trusted_network {
             let text = format!(
-                "{address:?} goes beyond this machine without encryption: write tls://, or say trusted_network where everybody on that network may read what is exported and write what is imported"
+                "{address:?} goes beyond this machine without encryption: write tls://, or set trusted_network if every machine on that network may read what is exported and write what is imported"
             );
             return Err(wrong(text));
         }

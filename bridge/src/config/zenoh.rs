@@ -30,7 +30,7 @@ impl Zenoh {
     /// `Malformed` with the value and a remedy, and the way to the value in the table `zenoh`.
     pub fn validate(&self, is_encrypted: bool) -> Checked {
         if self.is_empty() {
-            let text = "no other bridge can be met: say where to listen, a peer, a router, or scouting";
+            let text = "no other bridge can be reached: set listen, peers, routers or scouting";
             return Err(Invalid::at([], wrong(text.into())));
         }
         if self.scouting && !self.trusted_network && !is_encrypted {
@@ -54,14 +54,14 @@ impl Zenoh {
         let host = rest.and_then(|rest| rest.rsplit_once(':'));
         let Some((host, port)) = host.filter(|(host, _)| !host.is_empty()) else {
             let why = if is_encrypted { "with tls" } else { "without tls" };
-            return Err(wrong(format!("{address:?} is no address {why}; write {protocol}/HOST:PORT")));
+            return Err(wrong(format!("{address:?} is not an address {why}; write {protocol}/HOST:PORT")));
         };
         if port.parse::<u16>().is_err() {
             return Err(wrong(format!("{address:?} has a port that is not a number from 0 to 65535")));
         }
         if !is_here(host) && !self.trusted_network && !is_encrypted {
             let text = format!(
-                "{address:?} goes beyond this machine without encryption: give keys with --tls, or say trusted_network where everybody on that network may read what is exported and write what is imported"
+                "{address:?} goes beyond this machine without encryption: give keys with --tls, or set trusted_network if every machine on that network may read what is exported and write what is imported"
             );
             return Err(wrong(text));
         }

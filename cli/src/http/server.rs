@@ -97,7 +97,7 @@ pub fn start(settings: &Settings) -> Result<Running> {
     let requested = parse(&settings.address)?;
     if !requested.ip().is_loopback() && !settings.allow_remote {
         let text = format!(
-            "{requested} is reached from other machines, over HTTP that everybody on the network can read, the token too; listen at 127.0.0.1:{} and use `ssh -L`, or say --http-allow-remote",
+            "{requested} is reached from other machines, over HTTP that everybody on the network can read, the token too; listen at 127.0.0.1:{} and use `ssh -L`, or give --http-allow-remote",
             requested.port()
         );
         return Err(Error::new(ErrorKind::PermissionDenied, text));
@@ -155,7 +155,7 @@ pub fn start(settings: &Settings) -> Result<Running> {
 fn parse(text: &str) -> Result<SocketAddr> {
     let number = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     number.as_deref().unwrap_or(text).parse().map_err(|_| {
-        let text = format!("{text:?} is no address and port, such as 127.0.0.1:8017 or [::1]:8017");
+        let text = format!("{text:?} is not an address and port, such as 127.0.0.1:8017 or [::1]:8017");
         Error::new(ErrorKind::InvalidEndpoint, text)
     })
 }

@@ -167,7 +167,7 @@ fn signal(text: &str) -> Result<Signal> {
         let known: Vec<_> = SIGNALS.iter().map(|(name, _)| *name).collect();
         Error::new(
             ErrorKind::OutOfRange,
-            format!("{text:?} is no signal to end by: there are {}", known.join(" ")),
+            format!("{text:?} is not a signal to end by: there are {}", known.join(" ")),
         )
     })
 }

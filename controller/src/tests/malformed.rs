@@ -85,7 +85,7 @@ fn malformed_client_request_returns_error() {
         (Value::map([("what", "dance")]), "not asked for \"dance\""),
         (
             Value::map([("what", "command"), ("service", "x"), ("id", "1"), ("command", "DANCE")]),
-            "is no command",
+            "is not a command",
         ),
     ] {
         let error = channel.call(&question, PATIENCE).unwrap_err();

@@ -201,7 +201,7 @@ impl Operation {
     /// Returns what another thread can do instead, for error texts.
     const fn advice(self) -> &'static str {
         match self {
-            Operation::Send => "come again once that call has ended",
+            Operation::Send => "try again once that call has ended",
             Operation::Receive => {
                 "one thread at a time receives or calls: let it hand on what it gets, or connect anew for each thread"
             }

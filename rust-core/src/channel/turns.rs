@@ -135,7 +135,7 @@ fn wake_first(queue: &VecDeque<Waiter>) {
 /// itself.
 pub(super) fn reentrant_call(operation: &str) -> Error {
     let text = format!(
-        "this thread {operation} on this object already, and came again from a callback or a signal's handler; come again once that call has ended"
+        "this thread {operation} on this object already, and called it again from a callback or a signal handler; try again once that call has ended"
     );
     Error::new(ErrorKind::InvalidState, text)
 }

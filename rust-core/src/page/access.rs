@@ -103,7 +103,7 @@ impl Origin {
         };
         if !self.has(host) || !request.authority.is_none_or(|authority| self.has(authority)) {
             let text = format!(
-                "{} is no name of this page: open it by the address that its server printed when it started",
+                "{} is not a valid name of this page: open it by the address that its server printed when it started",
                 quoted(host)
             );
             return Err(Problem::new(421, ErrorKind::PermissionDenied, text));

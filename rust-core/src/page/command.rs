@@ -37,7 +37,7 @@ impl CommandBody {
         let map = value.as_map()?;
         if let Some(other) = map.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
             let text = format!(
-                "{} is no member of a command; its members are {}",
+                "{} is not a member of a command; its members are {}",
                 quoted(other),
                 MEMBERS.join(", ")
             );

@@ -100,8 +100,10 @@ impl Layout {
                 Ok((field.at, field.length))
             }
             _ => {
-                let text =
-                    format!("the field {name} is no integer, so it cannot count writes", name = quoted(name));
+                let text = format!(
+                    "the field {name} is not an integer, so it cannot count writes",
+                    name = quoted(name)
+                );
                 Err(Error::new(ErrorKind::WrongType, text))
             }
         }

@@ -100,7 +100,7 @@ impl<'a> Resolver<'a> {
                 let name = item.text()?;
                 if !is_schema_name(name) {
                     let text = format!(
-                        "{} is no name: letters, digits and underscores, with dots between parts, such as power.reading",
+                        "{} is not a valid name: letters, digits and underscores, with dots between parts, such as power.reading",
                         quoted(name)
                     );
                     return Err(item.error(text));
@@ -259,7 +259,7 @@ impl<'a> Resolver<'a> {
         for (name, span, item) in entries.entries() {
             if !is_field_name(name) {
                 let text = format!(
-                    "{} is no name: a letter, then letters, digits and underscores, at most 63",
+                    "{} is not a valid name: a letter, then letters, digits and underscores, at most 63",
                     quoted(name)
                 );
                 return Err(entries.source.error(&span, text));

@@ -75,7 +75,7 @@ impl PreparedSchema {
             Schema::from_file(option).map_err(|e| match e.kind() {
                 ErrorKind::NotFound if !option.contains('=') && names_nothing(option) => {
                     let text = format!(
-                        "{}; and it is no schema in one line, which has a `=`, as in name = \"power.reading\"",
+                        "{}; and it is not a schema in one line, which has a `=`, as in name = \"power.reading\"",
                         e.text()
                     );
                     e.in_words(text)

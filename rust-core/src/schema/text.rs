@@ -48,7 +48,7 @@ pub(super) fn check(source: Source, most: usize, remedy: &str) -> Result<Source>
     match source.text.find('\0') {
         None => Ok(source),
         Some(at) => Err(source
-            .error(&(at..at), "a NUL byte stands here, so this is no text: save the file as UTF-8 text")),
+            .error(&(at..at), "a NUL byte stands here, so this is not text: save the file as UTF-8 text")),
     }
 }
 
@@ -97,13 +97,13 @@ pub fn open_file(path: &str) -> Result<File> {
 /// Returns the type of the path, with the remedy.
 fn not_a_file(kind: FileType, is_descriptor: bool) -> Option<&'static str> {
     if kind.is_dir() {
-        Some("a directory is no text file: name a file in it")
+        Some("a directory is not a text file: name a file in it")
     } else if kind.is_fifo() && !is_descriptor {
-        Some("a FIFO is no text file: write its text to a file, and name that")
+        Some("a FIFO is not a text file: write its text to a file, and name that")
     } else if kind.is_socket() {
-        Some("a socket is no text file: name a file")
+        Some("a socket is not a text file: name a file")
     } else if kind.is_char_device() || kind.is_block_device() {
-        Some("a device is no text file: name a file")
+        Some("a device is not a text file: name a file")
     } else {
         None
     }
@@ -112,7 +112,7 @@ fn not_a_file(kind: FileType, is_descriptor: bool) -> Option<&'static str> {
 /// Returns the error of a call of the operating system, with the remedy.
 fn refused(path: &str, why: &std::io::Error) -> Error {
     if why.raw_os_error() == Some(libc::ELOOP) {
-        let text = format!("{path}: a symbolic link that leads to itself is no text file: name a file");
+        let text = format!("{path}: a symbolic link that leads to itself is not a text file: name a file");
         return Error::new(ErrorKind::Unsupported, text);
     }
     let error = Error::os(format_args!("reading {}", quoted(path)), why.raw_os_error().unwrap_or(0));

@@ -95,7 +95,7 @@ impl Command {
         }
         let known: Vec<_> = Command::ALL.iter().map(Command::name).collect();
         let text = format!(
-            "{name} is no command: there are {}, and a service's own, of 1 to 64 characters [A-Za-z0-9._-] with a small letter",
+            "{name} is not a command: there are {}, and a service's own, of 1 to 64 characters [A-Za-z0-9._-] with a small letter",
             known.join(" "),
             name = quoted(name)
         );

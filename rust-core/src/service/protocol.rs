@@ -98,7 +98,7 @@ pub fn check_service_name(name: &str) -> Result<()> {
         Ok(_) if plain => Ok(()),
         _ => {
             let text = format!(
-                "{:?} is no name for a service: segments of 1 to 64 characters [A-Za-z0-9._-], joined by / where there are several",
+                "{:?} is not a valid name for a service: segments of 1 to 64 characters [A-Za-z0-9._-], joined by / where there are several",
                 cut(name, 400)
             );
             Err(Error::new(ErrorKind::InvalidEndpoint, text))

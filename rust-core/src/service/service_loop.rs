@@ -217,7 +217,7 @@ impl ServiceLoop {
         loop {
             self.link.program_waker.drain();
             if self.link.read(|lifecycle| lifecycle.running().is_some()) {
-                let text = "the task before is still open: say done or failed first";
+                let text = "the previous task is still open: call done or failed first";
                 return Err(Error::new(ErrorKind::InvalidState, text).on(&self.link.identity.name));
             }
             match self.link.with(|lifecycle, now| lifecycle.next_task(now)) {

@@ -500,7 +500,7 @@ pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
 /// Refuses anything but a single component.
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-        let text = format!("{name:?} is no name of a file in a directory; give one name, without /");
+        let text = format!("{name:?} is not a valid name of a file in a directory; give one name, without /");
         return Err(Error::new(ErrorKind::InvalidEndpoint, text));
     }
     Ok(())

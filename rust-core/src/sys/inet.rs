@@ -57,7 +57,7 @@ pub fn listen(address: SocketAddr) -> Result<Guarded> {
         Errno::ADDRNOTAVAIL => Error::new(
             ErrorKind::InvalidEndpoint,
             format!(
-                "{} is no address of this machine; listen at one of those that `ip address` shows",
+                "{} is not an address of this machine; listen at one of those that `ip address` shows",
                 address.ip()
             ),
         ),

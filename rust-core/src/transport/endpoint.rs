@@ -200,7 +200,7 @@ impl FromStr for Endpoint {
         if transport.naming() == Naming::Address {
             let Some(address) = name.strip_prefix("//") else {
                 return Err(invalid(format!(
-                    "{text} is no address; write tcp://host:port",
+                    "{text} is not an address; write tcp://host:port",
                     text = quoted(text)
                 ))
                 .on(text));

@@ -81,7 +81,7 @@ const LIMIT: usize = 1 << 16;
 /// directory may have written it, so the size is bounded.
 ///
 /// # Errors
-/// `Corrupt` where it is no JSON; `TooLarge`; `PermissionDenied` for a link. Each names the path
+/// `Corrupt` where it is not JSON; `TooLarge`; `PermissionDenied` for a link. Each names the path
 /// and the remedy.
 pub fn read(place: &Place) -> Result<Option<OwnerInfo>> {
     let name = record_of_file(&place.file);

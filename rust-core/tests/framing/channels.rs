@@ -100,7 +100,7 @@ fn descriptor_is_readable_exactly_while_a_line_waits() {
     assert!(!readable(fd, 0));
     stranger.send_text("\n");
     assert!(readable(fd, 20));
-    assert!(channel.poll().is_err(), "half is no JSON");
+    assert!(channel.poll().is_err(), "half is not JSON");
     assert!(!readable(fd, 0));
 }
 

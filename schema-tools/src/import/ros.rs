@@ -103,7 +103,9 @@ impl Reader<'_> {
         let (package, short) = name.rsplit_once('/').unwrap_or(("", name));
         let is_plain = |part: &str| part.is_empty() || Field::is_name(part);
         if !is_plain(package) || !Field::is_name(short) {
-            return Err(at.error(ErrorKind::Malformed, format!("{} is no name of a type", quoted(name))));
+            return Err(
+                at.error(ErrorKind::Malformed, format!("{} is not a valid name of a type", quoted(name)))
+            );
         }
         let file = format!("{short}.msg");
         let own = self.folder.clone();
@@ -181,7 +183,7 @@ impl Reader<'_> {
     fn line(&mut self, code: &str, at: Place<'_>, within: &str) -> Result<Option<Field>> {
         let Some((of, rest)) = code.split_once(char::is_whitespace) else {
             let text =
-                format!("{} is no field: a type and a name are expected, such as float64 x", quoted(code));
+                format!("{} is not a field: a type and a name are expected, such as float64 x", quoted(code));
             return Err(at.error(ErrorKind::Malformed, text));
         };
         let rest = rest.trim();
@@ -219,7 +221,8 @@ impl Reader<'_> {
         let Some((of, bounds)) = text.strip_suffix(']').and_then(|text| text.rsplit_once('[')) else {
             return self.single(text, at, within);
         };
-        let bad = || at.error(ErrorKind::Malformed, format!("{} is no length of an array", quoted(bounds)));
+        let bad =
+            || at.error(ErrorKind::Malformed, format!("{} is not a length of an array", quoted(bounds)));
         let (most, fixed) = match bounds {
             "" => (None, None),
             _ => match bounds.strip_prefix("<=") {
@@ -251,11 +254,11 @@ impl Reader<'_> {
             Some((name @ ("string" | "wstring"), most)) => match most.parse::<u32>() {
                 Ok(most) => (name, Some(u64::from(most))),
                 Err(_) => {
-                    let text = format!("{} is no length of a text", quoted(most));
+                    let text = format!("{} is not a length of a text", quoted(most));
                     return Err(at.error(ErrorKind::Malformed, text));
                 }
             },
-            Some(_) => return Err(at.error(ErrorKind::Malformed, format!("{} is no type", quoted(text)))),
+            Some(_) => return Err(at.error(ErrorKind::Malformed, format!("{} is not a type", quoted(text)))),
         };
         let duration = |seconds: &str, rest: &str, rest_is: Width| {
             let part = |name: &str, width| Field::new(name, Type::plain(Kind::Integer(width)));

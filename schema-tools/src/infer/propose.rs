@@ -35,7 +35,7 @@ pub fn propose(name: &str, evidence: &Evidence) -> Result<Proposal> {
     }
     if !Schema::is_name(name) {
         let text = format!(
-            "{} is no name of a schema: letters, digits and underscores, with dots between parts; give one with --name",
+            "{} is not a valid name of a schema: letters, digits and underscores, with dots between parts; give one with --name",
             quoted(name)
         );
         return Err(Error::new(ErrorKind::Malformed, text));

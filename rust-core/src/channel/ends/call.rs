@@ -304,7 +304,7 @@ impl Channel {
     ) -> Result<()> {
         self.options.check_replies(&self.endpoint, "reply")?;
         if !request.is_request() {
-            let text = "this message wants no answer: it was sent, not called";
+            let text = "this message expects no reply: it was sent, not called";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
         let flags = request.header().flags & flags::IDEMPOTENT;

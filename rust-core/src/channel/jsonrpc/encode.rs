@@ -110,7 +110,7 @@ fn request(rpc: &JsonRpc, body: &str, number: u64) -> Result<String> {
         |kind, what: &str, path: &str| Err(Error::new(kind, format!("{what}; {SHAPE}")).with_path(path));
     codec::decode_into(body.as_bytes(), Encoding::Json, &rpc.limits, Unread)?;
     let Some(members) = codec::members(body) else {
-        return Err(Error::new(ErrorKind::WrongType, format!("the value is no map; {SHAPE}")));
+        return Err(Error::new(ErrorKind::WrongType, format!("the value is not a map; {SHAPE}")));
     };
     let (mut line, mut method) = (String::from("{\"jsonrpc\":\"2.0\""), false);
     for (key, value) in &members {
@@ -119,7 +119,7 @@ fn request(rpc: &JsonRpc, body: &str, number: u64) -> Result<String> {
             "jsonrpc" => return wrong(ErrorKind::Unsupported, "another version is asked for", "jsonrpc"),
             "id" => return wrong(ErrorKind::Unsupported, "the id of a call is chosen here", "id"),
             "method" if !value.starts_with('"') => {
-                return wrong(ErrorKind::WrongType, "the method is no text", "method");
+                return wrong(ErrorKind::WrongType, "the method is not text", "method");
             }
             "params" if !value.starts_with(['{', '[']) => {
                 return wrong(ErrorKind::WrongType, "the params are neither an array nor a map", "params");

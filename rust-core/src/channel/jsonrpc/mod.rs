@@ -4,7 +4,7 @@
 //! A **channel** delivers each line as it is. A call goes out as a request, and the answer with its id is the
 //! reply; a request that comes can be answered with `reply`. A **server** delivers `method` and `params` of
 //! each request and notification, itself answers lines that are not JSON or no request, takes batches apart,
-//! and joins their answers. A line that is no JSON-RPC object is a plain message to both.
+//! and joins their answers. A line that is not a JSON-RPC object is a plain message to both.
 //!
 //! | what | lives in |
 //! |---|---|

@@ -36,7 +36,7 @@ impl Options {
             }
         }
         if self.validate.is_some() && self.schema.is_none() && self.reply_schema.is_none() {
-            let text = "validate says which values are checked against the schema, and there is none: give the option schema, too";
+            let text = "validate selects which values are checked against the schema, and there is none: give the option schema, too";
             return Err(under("validate")(Error::new(ErrorKind::Unsupported, text)));
         }
         Ok(())

@@ -124,7 +124,7 @@ pub(super) fn mode(value: &Value) -> Result<u32> {
         }
         _ => String::new(),
     };
-    let text = format!("{number} is no mode: modes are 0 to 511 (0o777){hint}");
+    let text = format!("{number} is not a mode: modes are 0 to 511 (0o777){hint}");
     Err(Error::new(ErrorKind::OutOfRange, text))
 }
 
@@ -142,7 +142,8 @@ pub(in crate::channel) fn client_id(name: &str) -> Result<String> {
     if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
         return Ok(name.to_owned());
     }
-    let text = format!("{name} is no client name: 1 to 64 letters, digits, . _ - are", name = quoted(name));
+    let text =
+        format!("{name} is not a client name: 1 to 64 letters, digits, . _ - are", name = quoted(name));
     Err(Error::new(ErrorKind::InvalidEndpoint, text))
 }
 

@@ -63,7 +63,7 @@ fn schema_option_is_a_path_or_a_text() {
     let neither = set("powr.toml").unwrap_err();
     assert_eq!(neither.kind(), ErrorKind::NotFound);
     assert!(
-        neither.text().contains("powr.toml") && neither.text().contains("no schema in one line"),
+        neither.text().contains("powr.toml") && neither.text().contains("not a schema in one line"),
         "{neither}"
     );
     let text = set(&path("c=d.toml")).unwrap_err();

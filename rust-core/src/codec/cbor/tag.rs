@@ -153,7 +153,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
         let seconds = content.float();
         if !seconds.is_finite() {
-            return Err(malformed(at, format!("{seconds} is no number of seconds")));
+            return Err(malformed(at, format!("{seconds} is not a number of seconds")));
         }
         let whole = seconds.floor();
         // Far outside the range of a timestamp, and small enough to be converted to an integer.

@@ -130,7 +130,7 @@ fn names(value: &Value) -> Result<Vec<String>> {
             if is_field_name(name) {
                 Ok(name.to_owned())
             } else {
-                Err(wrong(format!("{} is no name", quoted(name))))
+                Err(wrong(format!("{} is not a valid name", quoted(name))))
             }
         })
         .collect::<Result<_>>()?;
@@ -168,7 +168,7 @@ fn length(value: &Value) -> Result<Length> {
     match value {
         Value::Text(name) if name == "*" => Ok(Length::Any),
         Value::Text(name) if is_field_name(name) => Ok(Length::Named(name.clone())),
-        Value::Text(name) => Err(wrong(format!("{} is no name of a length", quoted(name)))),
+        Value::Text(name) => Err(wrong(format!("{} is not a valid name of a length", quoted(name)))),
         number => Ok(Length::Fixed(number.as_u64()?)),
     }
 }
@@ -227,7 +227,7 @@ fn field(item: &Value, what: &str, depth: usize, remaining: &mut usize) -> Resul
     let map = item.as_map()?;
     let name = get(map, "name")?.as_text()?;
     if !is_field_name(name) {
-        return Err(wrong(format!("{} is no name of a field", quoted(name))));
+        return Err(wrong(format!("{} is not a valid name of a field", quoted(name))));
     }
     let of = of_type(get(map, "type")?, depth + 1, remaining).map_err(|error| error.under_key(name))?;
     let aliases = map.get("alias").map_or(Ok(Vec::new()), names)?;

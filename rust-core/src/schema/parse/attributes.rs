@@ -127,9 +127,8 @@ fn values(table: &Table<'_>) -> Result<Vec<String>> {
     for item in item.list()? {
         let value = item.text()?;
         if !is_field_name(value) {
-            return Err(
-                item.error(format!("{} is no name of letters, digits and underscores", quoted(value)))
-            );
+            return Err(item
+                .error(format!("{} is not a valid name of letters, digits and underscores", quoted(value))));
         }
         // Values are compared as text, so equal ones would be one value.
         if values.iter().any(|other| other == value) {
@@ -148,7 +147,8 @@ fn aliases(item: &Item<'_>) -> Result<Vec<String>> {
     for item in items {
         let name = item.text()?;
         if !is_field_name(name) {
-            return Err(item.error(format!("{} is no name of letters, digits and underscores", quoted(name))));
+            return Err(item
+                .error(format!("{} is not a valid name of letters, digits and underscores", quoted(name))));
         }
         names.push(name.to_owned());
     }

@@ -44,7 +44,7 @@ impl Lifecycle {
             if command.answered || self.due_of(&command) > now {
                 self.queue.push_back(command);
             } else if command.request.command == Command::Shutdown {
-                let late = self.too_late(&command.request, "it ends once it can");
+                let late = self.too_late(&command.request, "it ends as soon as possible");
                 actions.extend(self.answer(&command, Err(&late)));
                 command.answered = true;
                 self.queue.push_back(command);
@@ -89,7 +89,7 @@ impl Lifecycle {
             Some(running) if running.what.request.id == request.id => {
                 still_under_way(request, running.begun, now)
             }
-            _ => self.too_late(request, "it ends once it can"),
+            _ => self.too_late(request, "it ends as soon as possible"),
         }
     }
 
@@ -98,7 +98,7 @@ impl Lifecycle {
     fn too_late(&self, request: &CommandRequest, after: &str) -> Error {
         let at = match &self.running {
             Some(running) => format!("the program is busy with {}", running.what.request.command.name()),
-            None => "the program did not come for it".to_owned(),
+            None => "the program did not fetch it".to_owned(),
         };
         let text = format!(
             "{} had {} s, and {at}: {after}; the service is {}",

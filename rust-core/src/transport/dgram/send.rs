@@ -90,7 +90,7 @@ impl SendHalf for DgramTx {
             Err(Errno::AGAIN | Errno::INTR) => Ok(Sent::Blocked),
             Err(Errno::MSGSIZE | Errno::NOBUFS) => Err(too_large(socket, whole, frame.body.len())?),
             Err(Errno::CONNREFUSED | Errno::NOTCONN | Errno::CONNRESET | Errno::PIPE) => {
-                Err(Error::new(ErrorKind::Disconnected, "the reader of the mailslot went away"))
+                Err(Error::new(ErrorKind::Disconnected, "the reader of the mailslot has closed it"))
             }
             Err(e) => Err(Error::os("writing into a mailslot", e.raw_os_error())),
         }

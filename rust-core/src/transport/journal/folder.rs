@@ -171,7 +171,7 @@ impl Folder {
                 Some(first @ 1..=LARGEST) => all.push(first),
                 Some(first) => {
                     let text = format!(
-                        "{} is no segment of a journal: records are numbered from 1 to {LARGEST}, not {first}; move it away",
+                        "{} is not a segment of a journal: records are numbered from 1 to {LARGEST}, not {first}; move it away",
                         self.path(name).display()
                     );
                     return Err(Error::new(ErrorKind::Corrupt, text));

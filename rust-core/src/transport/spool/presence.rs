@@ -163,7 +163,7 @@ fn describe(connect_options: &ConnectOptions) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Returns the map in the file of a name; `None` where there is none, or it is no map.
+/// Returns the map in the file of a name; `None` where there is none, or it is not a map.
 pub fn read(hello: &Folder, who: &str) -> Option<Map> {
     let Ok(Found::File(Read { body, .. })) = hello.read(who, LIMIT as u64) else { return None };
     decoded(&body)

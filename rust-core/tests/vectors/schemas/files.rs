@@ -99,7 +99,7 @@ fn cases() -> Vec<Case> {
         one(
             "a NUL byte",
             "name = \"x\"\ndoc = \"a\0b\"\n",
-            malformed("2:9", "a NUL byte stands here, so this is no text: save"),
+            malformed("2:9", "a NUL byte stands here, so this is not text: save"),
         ),
         one(
             "a cycle of types",
@@ -176,17 +176,17 @@ fn cases() -> Vec<Case> {
         case(
             "a folder",
             vec![Entry::Folder("a.toml")],
-            Refused(ErrorKind::Unsupported, "", "a directory is no text file: name a file in it"),
+            Refused(ErrorKind::Unsupported, "", "a directory is not a text file: name a file in it"),
         ),
         case(
             "a FIFO that nobody writes",
             vec![Entry::Fifo("a.toml")],
-            Refused(ErrorKind::Unsupported, "", "a FIFO is no text file: write its text to a file"),
+            Refused(ErrorKind::Unsupported, "", "a FIFO is not a text file: write its text to a file"),
         ),
         case(
             "a device without end",
             vec![Entry::Link("a.toml", "/dev/zero")],
-            Refused(ErrorKind::Unsupported, "", "a device is no text file: name a file"),
+            Refused(ErrorKind::Unsupported, "", "a device is not a text file: name a file"),
         ),
         case(
             "a path that names nothing",
@@ -196,7 +196,7 @@ fn cases() -> Vec<Case> {
         case(
             "a link to itself",
             vec![Entry::Link("a.toml", "a.toml")],
-            Refused(ErrorKind::Unsupported, "", "a symbolic link that leads to itself is no text file"),
+            Refused(ErrorKind::Unsupported, "", "a symbolic link that leads to itself is not a text file"),
         ),
         case(
             "an include that names nothing",
@@ -209,7 +209,7 @@ fn cases() -> Vec<Case> {
                 text("a.toml", "name = \"x\"\ninclude = [\"b.toml\"]\nfields.a = \"u8\"\n"),
                 Entry::Fifo("b.toml"),
             ],
-            Refused(ErrorKind::Unsupported, "2:12", "b.toml: a FIFO is no text file"),
+            Refused(ErrorKind::Unsupported, "2:12", "b.toml: a FIFO is not a text file"),
         ),
         case(
             "files that include each other",

@@ -54,8 +54,8 @@ fn texts_are_schemas_with_this_fingerprint_or_are_refused_at_this_place() {
             wrong.push(format!("{text}\nis accepted"));
             continue;
         };
-        let text = error.text().strip_prefix("schema:").unwrap_or(error.text());
-        if !text.starts_with(place) || !text.contains(expected) {
+        let found = error.text().strip_prefix("schema:").unwrap_or(error.text());
+        if !found.starts_with(place) || !found.contains(expected) {
             wrong.push(format!("{text}\n{error}"));
         }
         rows.push(row([("toml", (*text).into())]

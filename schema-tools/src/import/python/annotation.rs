@@ -41,7 +41,7 @@ impl Reader<'_> {
     /// Reads an annotation. `within` is the path of the class around it, in which names are looked up first.
     ///
     /// # Errors
-    /// `Unsupported` for what a schema cannot express, `Malformed` for what is no annotation, `NotFound` for an unknown name,
+    /// `Unsupported` for what a schema cannot express, `Malformed` for what is not an annotation, `NotFound` for an unknown name,
     /// `TooLarge` beyond the number of types of a schema.
     pub(super) fn annotation(&mut self, of: &Expr, within: &str) -> Result<Read> {
         let place = self.source.place(of.at);
@@ -51,7 +51,9 @@ impl Reader<'_> {
             What::Text(text) => {
                 let inner = self.source.quoted(text, of.at)?;
                 match inner.what {
-                    What::Text(_) => Err(refused(place, ErrorKind::Malformed, &inner, "is no annotation")),
+                    What::Text(_) => {
+                        Err(refused(place, ErrorKind::Malformed, &inner, "is not an annotation"))
+                    }
                     _ => self.annotation(&inner, within),
                 }
             }
@@ -60,7 +62,7 @@ impl Reader<'_> {
             What::None => {
                 Err(place.unsupported("None alone cannot be expressed: name the type that may be None"))
             }
-            _ => Err(refused(place, ErrorKind::Unsupported, of, "is no annotation of a field")),
+            _ => Err(refused(place, ErrorKind::Unsupported, of, "is not an annotation of a field")),
         }
     }
 
@@ -81,7 +83,7 @@ impl Reader<'_> {
                     }
                     What::Name(_) | What::Subscript(..) | What::Choice(_) | What::Text(_) => value,
                     _ => {
-                        let text = format!("{name} is no type: a type is named, or written as a class");
+                        let text = format!("{name} is not a type: a type is named, or written as a class");
                         return Err(place.unsupported(text));
                     }
                 };

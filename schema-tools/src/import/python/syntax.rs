@@ -39,7 +39,7 @@ impl<'a> Source<'a> {
                 let what = if node.is_missing() {
                     format!("{} is missing here", node.kind())
                 } else {
-                    "this is no Python: `python3 -m py_compile` gives the error".to_owned()
+                    "this is not Python: `python3 -m py_compile` gives the error".to_owned()
                 };
                 Err(self.place(node.start_byte()).error(ErrorKind::Malformed, what))
             }
@@ -56,7 +56,7 @@ impl<'a> Source<'a> {
 
     /// Returns the expression in a string literal that stands for it, such as the annotation `"Point | None"`.
     pub(super) fn quoted(&self, text: &str, at: usize) -> Result<Expr> {
-        let bad = || self.place(at).error(ErrorKind::Malformed, "the text is no annotation");
+        let bad = || self.place(at).error(ErrorKind::Malformed, "the text is not an annotation");
         // As an annotation, since `list[int]` alone is a subscript and not a type.
         let whole = format!("x: {text}");
         let tree = tree(&whole).ok_or_else(bad)?;
