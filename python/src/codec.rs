@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use linkspan::Encoding;
-use linkspan::codec::{EncodeOptions, decode_into, encode_into};
+use linkspan::codec::{EncodeOptions, FlatEntries, decode_into, encode_into};
 use linkspan::value::Limits;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -12,12 +12,16 @@ use crate::array::Lent;
 use crate::builder::{Builder, build};
 use crate::errors::Outcome;
 use crate::message::Message;
+use crate::template;
 use crate::walk::Walk;
 
 thread_local! {
     /// The buffer of the last `encode` on this thread. Taken out while in use: a value may run Python code that encodes.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
+
+/// The least capacity of the buffer: short values are encoded without a check for growth at their end.
+const SCRATCH_LEAST: usize = 4096;
 
 /// A buffer longer than this is given back to the system.
 const SCRATCH_LIMIT: usize = 1 << 20;
@@ -29,6 +33,9 @@ pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: &str) -> Outcome<Bound<'
     let encoding = Encoding::from_name(encoding)?;
     let mut scratch = SCRATCH.take();
     scratch.clear();
+    if scratch.capacity() < SCRATCH_LEAST {
+        scratch.reserve(SCRATCH_LEAST);
+    }
     let how = EncodeOptions::default();
     let done = Walk::with(value, |walk| encode_into(walk, encoding, &how, &mut scratch));
     let bytes = done.map(|()| PyBytes::new(value.py(), &scratch));
@@ -45,6 +52,12 @@ pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: &str) -> Outcome<Bound<'
 pub fn decode<'py>(data: &Bound<'py, PyAny>, encoding: &str) -> Outcome<Bound<'py, PyAny>> {
     let encoding = Encoding::from_name(encoding)?;
     let bytes = frozen(data)?;
+    if encoding == Encoding::Cbor
+        && let Some(entries) = FlatEntries::of(bytes.as_bytes(), &Limits::default())
+        && let Some(dict) = template::read(data.py(), entries)
+    {
+        return Ok(dict.into_any());
+    }
     build(Builder::viewing(bytes.clone()), |builder| {
         decode_into(bytes.as_bytes(), encoding, &Limits::default(), builder).map(|_| ())
     })

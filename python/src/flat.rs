@@ -34,7 +34,7 @@ pub fn may_be_generated(object: &Bound<'_, PyAny>) -> bool {
     unsafe { ffi::PyType_GetFlags(object.get_type_ptr()) & ffi::Py_TPFLAGS_HEAPTYPE != 0 }
 }
 
-/// Appends an entry; `None` for a value of any other type, and for one that the encoding has no short form for.
+/// Appends an entry; `None`, and appends nothing, for a dict. `None` as well for a value of any other type, and for one that the encoding has no short form for.
 #[inline]
 pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAny>) -> Option<()> {
     let this = value.as_ptr();
@@ -59,6 +59,8 @@ pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAn
     } else if is(&raw mut ffi::PyBytes_Type) {
         // SAFETY: its exact type has just been compared.
         record.bytes(key, unsafe { value.cast_unchecked::<PyBytes>() }.as_bytes())
+    } else if is(&raw mut ffi::PyDict_Type) {
+        None
     } else {
         // A reference of its own: the first search for the class of instants runs Python code.
         let value = value.clone();

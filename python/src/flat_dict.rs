@@ -1,4 +1,5 @@
-//! Dicts of few entries into flat records: dicts that a program makes at one place have the same keys, whose encoded forms are kept.
+//! Dicts of few entries, and dicts in them, into flat records: dicts that a program makes at one place have the same keys, whose encoded
+//! forms are kept.
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
@@ -21,6 +22,12 @@ struct Shape {
 
 /// The dicts that are walked after one that had to be.
 const WALKED: u8 = 31;
+
+/// The dicts that are walked after one with a dict in it that has no shape yet.
+const WALKED_FOR_INNER: u8 = 7;
+
+/// How deep dicts may be in a dict that is appended without a walk.
+const MAX_DEPTH: u8 = 2;
 
 /// The shapes with one remainder of the first key's address.
 #[derive(Default)]
@@ -50,6 +57,8 @@ thread_local! {
 enum Refused {
     Keys,
     Value,
+    /// A value is a dict that has no shape.
+    Inner,
 }
 
 /// Appends the dict, which is an exact one, without a walk. Returns false, and appends nothing, where it has to be walked.
@@ -63,20 +72,64 @@ pub fn append(dict: &Bound<'_, PyDict>, form: Form, out: &mut Vec<u8>) -> bool {
     if !first.next() {
         return false;
     }
+    let done = each_shape(&first, length, |shape| shape.append(&first, form, out));
+    if done == Err(Refused::Keys) {
+        see(dict, first.key);
+    }
+    done.is_ok()
+}
+
+/// Appends an entry whose value is an exact dict, which may be `depth` dicts deep.
+fn append_inner(
+    record: &mut FlatRecord<'_>,
+    key: &FlatKey,
+    dict: &Bound<'_, PyDict>,
+    depth: u8,
+) -> Result<(), Refused> {
+    let length = dict.len();
+    let mut first = Entries::of(dict);
+    if depth == 0 || length > usize::from(FlatRecord::MOST_ENTRIES) {
+        return Err(Refused::Value);
+    }
+    if !first.next() {
+        return record.map(key, |_| Some(())).ok_or(Refused::Value);
+    }
+    // What a shape appended before it refused is removed with the whole record: so only the first one is tried.
+    let Some(shape) = (0..WAYS).find_map(|way| kept(first.key, length, way)) else {
+        see(dict, first.key);
+        return Err(Refused::Inner);
+    };
+    let mut refused = Refused::Value;
+    let written =
+        record.map(key, |record| shape.write(&first, record, depth - 1).map_err(|why| refused = why).ok());
+    // Other keys than those of the shape: they may get one, too.
+    if written.is_none() && refused == Refused::Keys {
+        see(dict, first.key);
+        refused = Refused::Inner;
+    }
+    written.ok_or(refused)
+}
+
+/// Runs `append` with the shapes of dicts that have this first entry and length, until one does not refuse the keys.
+#[inline]
+fn each_shape(
+    first: &Entries<'_, '_>,
+    length: usize,
+    mut append: impl FnMut(&Shape) -> Result<(), Refused>,
+) -> Result<(), Refused> {
     for way in 0..WAYS {
         if let Some(shape) = kept(first.key, length, way) {
-            match shape.append(dict, form, out) {
-                Ok(()) => return true,
-                Err(Refused::Value) => return false,
+            match append(&shape) {
                 Err(Refused::Keys) => {}
+                done => return done,
             }
         }
     }
-    see(dict, first.key);
-    false
+    Err(Refused::Keys)
 }
 
 /// The entries of a dict while no Python code runs.
+#[derive(Clone, Copy)]
 struct Entries<'a, 'py> {
     dict: &'a Bound<'py, PyDict>,
     at: ffi::Py_ssize_t,
@@ -111,33 +164,41 @@ impl Shape {
         Some(Shape { keys, walked: Default::default() })
     }
 
-    fn append(&self, dict: &Bound<'_, PyDict>, form: Form, out: &mut Vec<u8>) -> Result<(), Refused> {
+    /// Appends the dict of these entries, of which the first is the current one.
+    fn append(&self, first: &Entries<'_, '_>, form: Form, out: &mut Vec<u8>) -> Result<(), Refused> {
         let walked = &self.walked[form as usize];
-        let mut why = Refused::Value;
         if let Some(left) = walked.get().checked_sub(1) {
             walked.set(left);
-            return Err(why);
+            return Err(Refused::Value);
         }
-        let done = form.append(out, |record| {
-            let mut entries = Entries::of(dict);
-            for (key, encoded) in &self.keys {
-                if !entries.next() || !ptr::eq(entries.key, key.as_ptr()) {
-                    why = Refused::Keys;
-                    return None;
-                }
-                // SAFETY: the dict holds its value: appending one runs no Python code that could change the dict.
-                let value = unsafe { Borrowed::from_ptr(dict.py(), entries.value) };
-                flat::append(record, encoded, &value)?;
-            }
-            Some(())
-        });
-        if done {
+        let mut refused = Refused::Value;
+        if form.append(out, |record| self.write(first, record, MAX_DEPTH).map_err(|why| refused = why).ok()) {
             return Ok(());
         }
-        if why == Refused::Value {
-            walked.set(WALKED);
+        match refused {
+            Refused::Keys => {}
+            Refused::Value => walked.set(WALKED),
+            Refused::Inner => walked.set(WALKED_FOR_INNER),
         }
-        Err(why)
+        Err(refused)
+    }
+
+    /// Writes the entries, whose values may be dicts that are `depth` deep.
+    fn write(&self, first: &Entries<'_, '_>, record: &mut FlatRecord<'_>, depth: u8) -> Result<(), Refused> {
+        let mut entries = *first;
+        for (position, (key, encoded)) in self.keys.iter().enumerate() {
+            let is_there = position == 0 || entries.next();
+            if !is_there || !ptr::eq(entries.key, key.as_ptr()) {
+                return Err(Refused::Keys);
+            }
+            // SAFETY: the dict holds its value: appending one runs no Python code that could change the dict.
+            let value = unsafe { Borrowed::from_ptr(entries.dict.py(), entries.value) };
+            if flat::append(record, encoded, &value).is_none() {
+                let Ok(inner) = value.cast_exact::<PyDict>() else { return Err(Refused::Value) };
+                append_inner(record, encoded, &inner, depth)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,8 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use linkspan::codec::{FlatEntries, FlatKey, FlatValue};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 
 /// A dict whose values are None, and its keys in their order.
 pub struct Template {
@@ -12,14 +13,17 @@ pub struct Template {
     dict: Py<PyDict>,
     /// How many of the next dicts that begin like it are built without it, because one had other keys.
     unused: Cell<u8>,
+    /// How many of the next maps are not read by it, because one was no map of scalars.
+    unread: Cell<u8>,
 }
 
 struct Key {
     bytes: Box<[u8]>,
+    encoded: FlatKey,
     text: Py<PyString>,
 }
 
-/// The dicts that are built without a template after one that had other keys.
+/// The dicts that are built without a template, or not read by it, after one that it was not for.
 const UNUSED: u8 = 31;
 
 /// The greatest number of keys.
@@ -65,6 +69,49 @@ pub fn number(first: &[u8], length: usize) -> Number {
     Number((mixed >> 16) as usize % PLACES)
 }
 
+#[inline]
+fn find(first: &[u8], length: usize, number: Number) -> Option<Rc<Template>> {
+    let find = |places: &RefCell<Vec<Place>>| {
+        let places = places.borrow();
+        let template = places.get(number.0)?.template.as_ref()?;
+        (template.keys.len() == length && *template.keys[0].bytes == *first).then(|| template.clone())
+    };
+    // At the end of a thread the templates may be dropped already.
+    PLACES_HERE.try_with(find).ok()?
+}
+
+/// Returns the dict of a map of scalars which has the keys of a template; `None` for any other map, and for bytes that are none: these
+/// are left to the decoder.
+pub fn read<'py>(py: Python<'py>, mut entries: FlatEntries<'_>) -> Option<Bound<'py, PyDict>> {
+    let (first, length) = (entries.next_key()?, entries.count());
+    let template = find(first, length, number(first, length))?;
+    if let Some(left) = template.unread.get().checked_sub(1) {
+        template.unread.set(left);
+        return None;
+    }
+    let dict = template.dict.bind(py).copy().ok()?;
+    let mut fill = || {
+        for key in &template.keys {
+            let text = key.text.bind(py);
+            match entries.next(&key.encoded)? {
+                // The copy has it.
+                FlatValue::Null => Ok(()),
+                FlatValue::Bool(value) => dict.set_item(text, PyBool::new(py, value)),
+                FlatValue::Int(value) => dict.set_item(text, PyInt::new(py, value)),
+                FlatValue::Float(value) => dict.set_item(text, PyFloat::new(py, value)),
+                FlatValue::Text(value) => dict.set_item(text, PyString::new(py, value)),
+            }
+            .ok()?;
+        }
+        entries.is_end().then_some(())
+    };
+    if fill().is_none() {
+        template.unread.set(UNUSED);
+        return None;
+    }
+    Some(dict)
+}
+
 /// Begins a dict of so many entries that begins with this key; `None` where there is no template.
 #[inline]
 pub fn begin<'py>(
@@ -73,13 +120,7 @@ pub fn begin<'py>(
     length: usize,
     number: Number,
 ) -> Option<(Bound<'py, PyDict>, Like)> {
-    let find = |places: &RefCell<Vec<Place>>| {
-        let places = places.borrow();
-        let template = places.get(number.0)?.template.as_ref()?;
-        (template.keys.len() == length && *template.keys[0].bytes == *first).then(|| template.clone())
-    };
-    // At the end of a thread the templates may be dropped already.
-    let template = PLACES_HERE.try_with(find).ok()??;
+    let template = find(first, length, number)?;
     if let Some(left) = template.unused.get().checked_sub(1) {
         template.unused.set(left);
         return None;
@@ -147,10 +188,11 @@ impl Template {
         // No Python code runs meanwhile: the keys are text, and the dict is known here alone.
         for (key, _) in dict.iter() {
             let text = key.cast_into_exact::<PyString>().ok()?;
-            let bytes = text.to_str().ok().filter(|text| text.len() <= LONGEST)?.as_bytes().into();
+            let key = text.to_str().ok().filter(|text| text.len() <= LONGEST)?;
+            let (bytes, encoded) = (key.as_bytes().into(), FlatKey::new(key)?);
             template.set_item(&text, dict.py().None()).ok()?;
-            keys.push(Key { bytes, text: text.unbind() });
+            keys.push(Key { bytes, encoded, text: text.unbind() });
         }
-        Some(Template { keys, dict: template.unbind(), unused: Cell::new(0) })
+        Some(Template { keys, dict: template.unbind(), unused: Cell::new(0), unread: Cell::new(0) })
     }
 }

@@ -7,7 +7,7 @@ use linkspan::Result;
 use linkspan::value::{Sink, Source};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes};
+use pyo3::types::{PyByteArray, PyBytes, PyDict};
 
 use crate::errors::{Failure, Outcome};
 use crate::flat::Form;
@@ -65,6 +65,17 @@ impl Source for Walk<'_, '_> {
     }
     fn append_json(&self, out: &mut Vec<u8>) -> bool {
         self.append_flat(Form::Json, out)
+    }
+    fn size_hint(&self) -> usize {
+        // With room for a short record nothing is copied to more memory meanwhile.
+        if ptr::eq(self.object.get_type_ptr(), &raw mut ffi::PyDict_Type) {
+            // SAFETY: its exact type has just been compared.
+            return unsafe { self.object.cast_unchecked::<PyDict>() }
+                .len()
+                .saturating_mul(24)
+                .saturating_add(64);
+        }
+        0
     }
 }
 

@@ -139,3 +139,67 @@ def test_what_arrives_is_the_programs_own():
     arrived[-1]["a"], arrived[-1]["more"] = "changed", 3
     arrived[-2].clear()
     assert linkspan.decode(block) == {"a": 1, "b": [2]} == arrived[-3]
+
+
+@pytest.mark.parametrize("encoding", ["cbor", "json"])
+def test_dicts_in_dicts_are_encoded_as_by_a_walk(encoding):
+    def nested(depth: int, at: int) -> dict:
+        made = {"id": at, "name": f"n{at}", "empty": {}}
+        return {**made, "in": nested(depth - 1, at + 1), "last": 0.5, "also": {"x": 1.5, "y": at}} if depth else made
+
+    for depth in range(6):
+        for at in range(10 * OFTEN):
+            value = nested(depth, at)
+            if at % 50 == 49:
+                value["also"] = [{"x": 1}, {"y": None}]
+            if at % 60 == 59:
+                value["empty"] = {"x": 1, "$y": at, "other": b"x"}
+            assert linkspan.encode(value, encoding) == walked(value, encoding)
+    value = {"id": 1, "again": None}
+    value["again"] = value
+    for _ in range(10 * OFTEN):
+        with pytest.raises(linkspan.TooLarge):
+            linkspan.encode(value, encoding)
+    # Every 32nd is tried without a walk: the limit on the length holds there, too.
+    text = "x" * 400_000
+    inner = {f"key{at}": text for at in range(20)}
+    outer = {f"key{at}": inner for at in range(20)}
+    with pytest.raises(linkspan.TooLarge):
+        linkspan.encode(outer, encoding)
+
+
+def test_value_without_a_form_in_a_dict_in_a_dict_is_refused_with_its_path():
+    for encoding in ("cbor", "json"):
+        for at in range(10 * OFTEN):
+            linkspan.encode({"id": at, "in": {"a": at, "b": {"c": at, "d": 0.5}}}, encoding)
+        for refused in (object(), "\ud800"):
+            with pytest.raises(linkspan.Unsupported) as info:
+                linkspan.encode({"id": 1, "in": {"a": 1, "b": {"c": 1, "d": refused}}}, encoding)
+            assert info.value.path == "in/b/d"
+
+
+def outcome(block: bytes) -> str:
+    """The value of the bytes, or the error."""
+    try:
+        return repr(linkspan.decode(block))
+    except linkspan.Error as error:
+        return f"{error.kind} {error.path} {error}"
+
+
+def test_changed_bytes_of_a_known_map_are_decoded_as_those_of_an_unknown_one():
+    values = [None, True, -300, 2.5, "text", "é" * 20, 2**63 - 1]
+    value = {f"{'k' * at}{at}": values[at % 7] for at in range(14)}
+    block = linkspan.encode(value)
+    changed = [block[:at] for at in range(len(block))] + [block + b"\0", pairs(*value.items())[:-1] + b"\x62\xff\xff"]
+    changed += [block[:at] + bytes([block[at] ^ 1 << bit]) + block[at + 1 :] for at in range(len(block)) for bit in range(8)]
+    expected = []
+    # Nothing is kept on a new thread, and too few maps in turn begin alike for that.
+    for at in range(0, len(changed), 4):
+        thread = threading.Thread(target=lambda at=at: expected.extend(map(outcome, changed[at : at + 4])))
+        thread.start()
+        thread.join()
+    for one, other in zip(changed, expected, strict=True):
+        # A refused map is followed by 31 that are not read by what is kept.
+        for _ in range(OFTEN):
+            assert same(linkspan.decode(block), value)
+        assert outcome(one) == other

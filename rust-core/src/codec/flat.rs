@@ -4,8 +4,8 @@
 //! [`Source::append_json`](crate::value::Source::append_json) with it for maps that often have the
 //! same keys, such as instances of generated classes. In contrast to a walk, the keys
 //! are encoded once, and no [`Meter`](crate::value::Meter) counts: a record of at most
-//! [`FlatRecord::MOST_ENTRIES`] entries without containers is within all limits but the length of
-//! the message, which the caller of these methods checks. Values are encoded by the same encoders,
+//! [`FlatRecord::MOST_ENTRIES`] entries, of which some are records of that kind, is within all limits
+//! but the length of the message, which the caller of these methods checks. Values are encoded by the same encoders,
 //! so the bytes are those of a walk.
 
 use std::fmt;
@@ -37,10 +37,40 @@ impl FlatKey {
         let json = encode(&|out| json::Encoder::new(out).key(key)).filter(|_| !key.starts_with('$'));
         Some(FlatKey { cbor, json })
     }
+
+    /// Returns whether these bytes begin with the key in CBOR, and its length there.
+    #[inline]
+    pub(super) fn begins(&self, bytes: &[u8]) -> Option<usize> {
+        let Encoded::Short { bytes: key, length } = &self.cbor else {
+            let Encoded::Long(key) = &self.cbor else { return None };
+            return bytes.starts_with(key).then_some(key.len());
+        };
+        let (length, there) = (*length, bytes.get(..*length)?);
+        // Compared as two chunks of a fixed size, which overlap, because a call of `memcmp` takes longer.
+        let is_same = match length {
+            8..=16 => same::<8>(there, &key[..length]),
+            4..8 => same::<4>(there, &key[..length]),
+            2..4 => same::<2>(there, &key[..length]),
+            _ => *there == key[..length],
+        };
+        is_same.then_some(length)
+    }
+}
+
+/// Returns whether two slices of one length from `N` to twice `N` are equal.
+#[inline]
+fn same<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+    a.first_chunk::<N>() == b.first_chunk::<N>() && a.last_chunk::<N>() == b.last_chunk::<N>()
 }
 
 /// The caller of `append_cbor` and `append_json` has the limit of the message.
 const UNLIMITED: Limits = Limits::for_message(u64::MAX);
+
+/// The head of a map without entries; the number of entries is added to it.
+const MAP: u8 = 5 << 5;
+
+/// Records with maps in them that get longer than this many bytes are refused, and so walked.
+const LONG: usize = 1 << 20;
 
 /// Encoded keys of up to this many bytes are appended by a copy of constant length.
 const SHORT: usize = 32;
@@ -74,7 +104,7 @@ impl Encoded {
 
 /// The entries of a map that is being appended.
 ///
-/// Every method appends one entry. It returns `None` where the record has too many entries, the
+/// Every method appends one entry; that of [`FlatRecord::map`] is itself a record. It returns `None` where the record has too many entries, the
 /// buffer cannot grow, or JSON has no form for the value; [`FlatRecord::append`] or
 /// [`FlatRecord::append_json`] then removes what was appended.
 pub struct FlatRecord<'a> {
@@ -96,8 +126,6 @@ impl FlatRecord<'_> {
     /// unchanged, where `write` returns `None`.
     #[inline]
     pub fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
-        /// The head of a map without entries; the number of entries is added to it.
-        const MAP: u8 = 5 << 5;
         let start = out.len();
         out.push(MAP);
         let encoder = Encoder::Cbor(cbor::Encoder::new(Output::new(out, UNLIMITED), false));
@@ -198,6 +226,37 @@ impl FlatRecord<'_> {
         }
     }
 
+    /// Appends a map with the entries that `write` adds. The caller bounds how deep these lie in each other: at
+    /// most three levels are within the limit on nodes.
+    pub fn map(&mut self, key: &FlatKey, write: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
+        let outer = self.key(key)?.entries;
+        let head = match &mut self.encoder {
+            Encoder::Cbor(encoder) => {
+                let head = encoder.output().at();
+                encoder.output().push(MAP);
+                head
+            }
+            Encoder::Json(encoder) => {
+                encoder.begin_map(0).ok()?;
+                0
+            }
+        };
+        self.entries = 0;
+        write(self)?;
+        let inner = std::mem::replace(&mut self.entries, outer);
+        match &mut self.encoder {
+            Encoder::Cbor(encoder) => {
+                encoder.output().content(head)[0] = MAP + inner;
+                // Before the length of the message is checked, a text may come again in each map, and only so often.
+                (encoder.output().written() <= LONG).then_some(())
+            }
+            Encoder::Json(encoder) => {
+                encoder.end_map().ok()?;
+                (encoder.written() <= LONG).then_some(())
+            }
+        }
+    }
+
     /// Appends an instant; JSON has no form for it.
     pub fn timestamp(&mut self, key: &FlatKey, value: Timestamp) -> Option<()> {
         match &mut self.key(key)?.encoder {
@@ -255,6 +314,7 @@ mod tests {
                 Value::Float(value) => record.float(key, *value),
                 Value::Text(value) => record.text(key, value),
                 Value::Timestamp(value) => record.timestamp(key, *value),
+                Value::Map(_) => record.map(key, |record| each(record, value)),
                 _ => None,
             }
         })
@@ -335,6 +395,37 @@ mod tests {
             assert_eq!(out[6..], encode(&value, Encoding::Cbor).unwrap(), "{count}");
         }
         assert_eq!(numbers(24), (b"before".to_vec(), false));
+    }
+
+    #[test]
+    fn map_in_flat_record_has_the_bytes_of_a_walk() {
+        let inner = Value::map([("x", Value::from(1.5)), ("name", "b".into())]);
+        let middle =
+            Value::map([("first", inner.clone()), ("empty", Value::map(Vec::<(String, Value)>::new()))]);
+        let value = Value::map([("id", Value::from(1)), ("pos", inner), ("m", middle), ("ok", true.into())]);
+        let (mut cbor, mut json) = (b"before".to_vec(), b"before".to_vec());
+        assert!(FlatRecord::append(&mut cbor, |record| each(record, &value)));
+        assert!(FlatRecord::append_json(&mut json, |record| each(record, &value)));
+        assert_eq!(cbor[6..], encode(&value, Encoding::Cbor).unwrap());
+        assert_eq!(json[6..], encode(&value, Encoding::Json).unwrap());
+    }
+
+    #[test]
+    fn map_in_flat_record_is_refused_where_the_record_gets_long_or_has_an_escape() {
+        let text = "a".repeat(LONG);
+        let refused = [
+            Value::map([("m", Value::map([("t", text.as_str())]))]),
+            Value::map([("m", Value::map((0..24).map(|i| (format!("k{i}"), i))))]),
+        ];
+        for value in refused {
+            let mut out = b"before".to_vec();
+            assert!(!FlatRecord::append(&mut out, |record| each(record, &value)));
+            assert!(!FlatRecord::append_json(&mut out, |record| each(record, &value)));
+            assert_eq!(out, b"before");
+        }
+        let mut out = Vec::new();
+        let escape = Value::map([("m", Value::map([("$bytes", "")]))]);
+        assert!(!FlatRecord::append_json(&mut out, |record| each(record, &escape)));
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod bson;
 mod cbor;
 mod entry;
 mod flat;
+mod flat_entries;
 mod float;
 mod input;
 mod json;
@@ -48,6 +49,7 @@ mod unread;
 pub(crate) use cbor::text_alone;
 pub use cbor::{FlatField, FlatFields, FlatMap, FlatMapBuilder, FlatValue, append_text};
 pub use flat::{FlatKey, FlatRecord};
+pub use flat_entries::FlatEntries;
 pub(crate) use json::{items, members};
 pub use unread::Unread;
 

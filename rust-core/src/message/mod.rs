@@ -18,7 +18,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::body::Body;
-use crate::codec::{self, Encoding, FlatMap};
+use crate::codec::{self, Encoding, FlatEntries, FlatMap};
 use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind, spare};
 use crate::schema::PreparedSchema;
@@ -208,6 +208,13 @@ impl Message {
     #[inline]
     pub fn text_alone(&self) -> Option<&[u8]> {
         self.short_cbor().and_then(codec::text_alone)
+    }
+
+    /// Returns the entries of a body that may be a short map of scalars in CBOR, which is not checked yet. `None` for
+    /// any other body, and where a schema checks the value.
+    #[inline]
+    pub fn flat_entries(&self) -> Option<FlatEntries<'_>> {
+        FlatEntries::of(self.short_cbor()?, &self.inner().limits)
     }
 
     /// Returns the body where it is in CBOR and in one block, and within every limit if it is short.

@@ -115,7 +115,7 @@ fn is_plain(key: &[u8]) -> bool {
 
 /// Returns the text that begins at `at`, and the position behind it.
 #[inline]
-fn text(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
+pub(crate) fn text(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let (from, length) = match *bytes.get(at)? {
         first @ 0x60..=0x77 => (at + 1, usize::from(first - 0x60)),
         0x78 => (at + 2, usize::from(*bytes.get(at + 1)?)),
@@ -177,6 +177,12 @@ fn value<'a>(
             (FlatValue::Text(str(text)?), behind)
         }
     })
+}
+
+/// Returns the value that begins at `at`, and the position behind it; `None` for one that flat maps do not have.
+#[inline]
+pub(crate) fn scalar(bytes: &[u8], at: usize) -> Option<(FlatValue<'_>, usize)> {
+    value(bytes, at, checked)
 }
 
 /// Returns the position behind the value that begins at `at`.

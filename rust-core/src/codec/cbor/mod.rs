@@ -30,8 +30,8 @@ mod tag;
 pub(crate) use decode::{decode, decode_first};
 pub(crate) use encode::Encoder;
 pub use fields::{FlatField, FlatFields};
-pub(crate) use flat_map::text_alone;
 pub use flat_map::{FlatMap, FlatMapBuilder, FlatValue, append_text};
+pub(crate) use flat_map::{LONGEST as FLAT_LONGEST, scalar as flat_scalar, text as flat_text, text_alone};
 
 use crate::value::DType;
 

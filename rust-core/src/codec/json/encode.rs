@@ -26,6 +26,11 @@ impl<'a> Encoder<'a> {
         self.out.finish()
     }
 
+    /// Returns the number of bytes written so far.
+    pub(crate) fn written(&self) -> usize {
+        self.out.written()
+    }
+
     /// Returns the output, to which the caller appends a key that is encoded already, with quotes
     /// and colon.
     #[inline]
