@@ -429,7 +429,7 @@ mod tests {
     #[test]
     fn contradictory_configuration_is_refused() {
         let listen = "[zenoh]\nlisten = [\"tcp/127.0.0.1:1\"]";
-        assert!(parse_error(listen).contains("nothing to carry"));
+        assert!(parse_error(listen).contains("no name is exported"));
         assert!(parse_error("export = [\"a\"]").contains("no other bridge"));
         assert!(parse_error(&format!("export = [\"a b\"]\n{listen}")).contains("is not a pattern"));
         assert!(
@@ -453,10 +453,10 @@ mod tests {
         let nats = |more: &str| parse_error(&format!("engine = \"nats\"\nexport = [\"a\"]\n{more}"));
         let here = "[nats]\nservers = [\"nats://127.0.0.1:4222\"]\n";
         for (text, expected) in [
-            ("", "no server is named"),
+            ("", "no server is given"),
             ("[nats]\nservers = [\"127.0.0.1:4222\"]", "is not an address"),
             ("[nats]\nservers = [\"nats://127.0.0.1\"]", "is not an address"),
-            ("[nats]\nservers = [\"nats://me:secret@127.0.0.1:4222\"]", "where everybody reads them"),
+            ("[nats]\nservers = [\"nats://me:secret@127.0.0.1:4222\"]", "must not have a user"),
             ("[nats]\nservers = [\"nats://example.org:4222\"]", "trusted_network"),
             (&format!("{here}user = \"me\""), "must be given together"),
             (&format!("{here}certificate = \"a\""), "must be given together"),
