@@ -68,7 +68,7 @@ def test_configuration_errors_name_line_and_column(machines):
     for words in (["check", file], ["--config", file]):
         output = north.run("bridge", *words, code=1)
         assert f"{file}: there is no such file" in output and "flags" in output
-    assert "nothing to carry" in north.run("bridge", "--listen", "tcp/127.0.0.1:0", code=1)
+    assert "no name is exported" in north.run("bridge", "--listen", "tcp/127.0.0.1:0", code=1)
 
 
 def test_missing_bridge_program_is_reported(tmp_path):
