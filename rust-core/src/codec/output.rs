@@ -138,7 +138,10 @@ impl<'a> Output<'a> {
         self.bytes.truncate(self.at);
         self.bytes.extend_from_slice(bytes);
         self.at = self.bytes.len();
-        write_ahead(self.bytes, self.at - self.start);
+        // Behind a long block few small items follow before the next one, and as many zeros as the message has bytes
+        // would double what is written.
+        let message = if bytes.len() < AHEAD[0] { self.at - self.start } else { 0 };
+        write_ahead(self.bytes, message);
     }
 
     /// Appends the first `used` of the bytes `before`, then `bytes`, of which there are at most
