@@ -18,7 +18,7 @@ def test_journal_arrives_once_and_completely(apart, wire, fault):
     north, south, bridges = apart
     publisher, sent = north.publisher("journal:lab/log"), 0
 
-    def publish(seconds: float) -> None:
+    def publish_for(seconds: float) -> None:
         nonlocal sent
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -26,7 +26,7 @@ def test_journal_arrives_once_and_completely(apart, wire, fault):
             sent += 10
             time.sleep(0.02)
 
-    publish(0.3)
+    publish_for(0.3)
     until("the journal is there", lambda: south.run("ls", "journal:lab/log"))
     follower = Lines(south.start("sub", "journal:lab/log", "--from", "first", "--json", stdout=subprocess.PIPE))
     if fault == "loss":
@@ -36,12 +36,12 @@ def test_journal_arrives_once_and_completely(apart, wire, fault):
     for name in wire.names if fault == "partition" else []:
         ip("-n", name, "link", "set", "wire", "down")
     wire.is_cut = fault == "cut"
-    publish(4)
+    publish_for(4)
     for name in wire.names if fault == "partition" else []:
         ip("-n", name, "link", "set", "wire", "up")
     wire.loss, wire.swaps, wire.is_cut = 0.0, 0.0, False
     bridges[SEED % 2].send_signal(signal.SIGCONT)
-    publish(0.3)
+    publish_for(0.3)
     assert [int(follower.next()) for _ in range(sent)] == list(range(sent))
     full = [machine.run("sub", "journal:lab/log", "--from", "first", "-n", str(sent), "--json", "--full") for machine in (north, south)]
     assert full[0] == full[1], "the same numbers, times and sources"

@@ -94,27 +94,27 @@ def test_killed_bridges_and_writers_lose_and_repeat_nothing(machines, meeting):
     bridges = {north: north.bridge(*exports), south: south.bridge(*imports)}
     publisher, sent = north.publisher(LOG), 0
 
-    def publish(count: int) -> None:
+    def publish_next(count: int) -> None:
         nonlocal sent
         publish(publisher, *range(sent, sent + count))
         sent += count
 
-    publish(10)
+    publish_next(10)
     has(south, 10)
     follower = Lines(south.start("sub", LOG, "--from", "first", "--json", stdout=subprocess.PIPE))
     for victim in [south, north, None, *chance.choices([south, north, None], k=3)]:
-        publish(200)
+        publish_next(200)
         time.sleep(chance.random() * 0.2)
         if victim:
             kill(bridges[victim])
-            publish(100)
+            publish_next(100)
             bridges[victim] = victim.bridge(*(exports if victim is north else imports))
         else:
             # Records that it had received and not written are lost with it; they were not acknowledged.
             until("all is written", lambda: last(north) == sent)
             kill(publisher)
             publisher = north.publisher(LOG)
-    publish(10)
+    publish_next(10)
     has(north, sent)
     has(south, sent)
     assert [int(follower.next()) for _ in range(sent)] == list(range(sent))

@@ -171,7 +171,7 @@ def test_custom_commands_have_arguments_and_answers(page):
     assert "error 0.25" in wait_answer(page, "bench/spare", "DONE")
     order(page, "bench/spare", "calibrate")
     assert "calibrate needs volts" in wait_answer(page, "bench/spare", "FAILED")
-    assert "calibrate needs volts" in page.page.locator("#said [role=alert]").last.inner_text()
+    assert "calibrate needs volts" in page.page.locator("#answers [role=alert]").last.inner_text()
 
 
 def test_arguments_that_are_not_json_stay_in_the_dialog(page):
@@ -187,10 +187,10 @@ def test_command_rejected_by_a_newer_state_is_shown_with_the_reason(page, page_s
     """The page may be slightly outdated: a command that it offers may be forbidden already."""
     page.page.evaluate("row => { const b = document.querySelector(`${row} [data-command=RUN]`); b.disabled = false; b.click(); }", ROW.format("bench/power"))
     assert "RUNNING" in wait_answer(page, "bench/power", "REJECTED")
-    note = page.page.locator("#said [role=alert]").last
+    note = page.page.locator("#answers [role=alert]").last
     assert "REJECTED" in note.inner_text() and "bench/power" in note.inner_text()
     note.locator("button").click()
-    page.wait("() => document.querySelectorAll('#said [role=alert]').length === 0")
+    page.wait("() => document.querySelectorAll('#answers [role=alert]').length === 0")
 
 
 def test_shutdown_needs_confirmation(page, page_server):
