@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clock_of_a_machine_is_that_of_its_newest_bridge_that_has_said_it() {
+    fn clock_of_a_machine_is_that_of_its_newest_bridge_with_a_known_clock() {
         let clocks = Clocks::default();
         let bridge = |id, machine: &str| Bridge { id, machine: machine.to_owned() };
         assert!(!clocks.is_awaited("north") && !clocks.received(1, Duration::ZERO));

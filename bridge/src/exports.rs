@@ -49,12 +49,12 @@ struct Exported {
     descriptor: Option<OwnedFd>,
     /// Whether its program has ended. The next program with this name is another incarnation.
     has_ended: bool,
-    way: Way,
+    forwarding: Forwarding,
 }
 
 /// How a name is exported.
 #[expect(clippy::large_enum_variant, reason = "one for each name, made once")]
-enum Way {
+enum Forwarding {
     /// Messages are received from the publisher and sent to the engine.
     Publisher {
         subscriber: Subscriber,
@@ -82,18 +82,18 @@ impl Exports {
 
     /// Returns the endpoint of a name that is exported as a channel or a controller.
     pub fn channel(&self, name: &str) -> Option<String> {
-        match &self.names.get(name)?.way {
-            Way::Channel { endpoint, .. } => Some(endpoint.clone()),
-            Way::Publisher { .. } | Way::Server(_) => None,
+        match &self.names.get(name)?.forwarding {
+            Forwarding::Channel { endpoint, .. } => Some(endpoint.clone()),
+            Forwarding::Publisher { .. } | Forwarding::Server(_) => None,
         }
     }
 
     /// Returns the earliest deadline of a request, or time at which a newest number is to be sent.
     pub fn deadline(&self) -> Option<Instant> {
-        let of = |exported: &Exported| match &exported.way {
-            Way::Publisher { schedule, .. } => schedule.deadline(),
-            Way::Server(server) => server.deadline(),
-            Way::Channel { .. } => None,
+        let of = |exported: &Exported| match &exported.forwarding {
+            Forwarding::Publisher { schedule, .. } => schedule.deadline(),
+            Forwarding::Server(server) => server.deadline(),
+            Forwarding::Channel { .. } => None,
         };
         self.names.values().filter_map(of).min()
     }
@@ -103,7 +103,7 @@ impl Exports {
         let now = Instant::now();
         let mut numbers = Vec::new();
         for (name, exported) in &mut self.names {
-            if let Way::Publisher { last, schedule, .. } = &mut exported.way
+            if let Forwarding::Publisher { last, schedule, .. } = &mut exported.forwarding
                 && schedule.is_due(now)
             {
                 let incarnation = exported.presence.incarnation;
@@ -120,9 +120,9 @@ impl Exports {
 
     /// Returns the exported servers.
     fn servers(&self) -> impl Iterator<Item = &ExportedServer> {
-        self.names.values().filter_map(|exported| match &exported.way {
-            Way::Server(server) => Some(&**server),
-            Way::Publisher { .. } | Way::Channel { .. } => None,
+        self.names.values().filter_map(|exported| match &exported.forwarding {
+            Forwarding::Server(server) => Some(&**server),
+            Forwarding::Publisher { .. } | Forwarding::Channel { .. } => None,
         })
     }
 
@@ -179,7 +179,7 @@ impl Exports {
     pub fn pump(&mut self, name: &str, engine: &dyn Engine, status: &mut Status) -> Result<bool> {
         let Some(exported) = self.names.get_mut(name) else { return Ok(false) };
         // The pidfd stays readable, so it is dropped: it would wake the loop for ever.
-        if let Way::Channel { .. } = exported.way {
+        if let Forwarding::Channel { .. } = exported.forwarding {
             exported.descriptor = None;
             exported.has_ended = true;
             return Ok(true);
@@ -210,7 +210,7 @@ impl Exports {
             return false;
         };
         let machine = &exported.presence.machine;
-        let Way::Server(server) = &mut exported.way else {
+        let Forwarding::Server(server) = &mut exported.forwarding else {
             respond(Err(gone()));
             return false;
         };
@@ -226,7 +226,7 @@ impl Exports {
     /// with it.
     pub fn withdraw(&mut self, request: RequestId, status: &mut Status) {
         for exported in self.names.values_mut() {
-            if let Way::Server(server) = &mut exported.way
+            if let Forwarding::Server(server) = &mut exported.forwarding
                 && let Some(had_no_answer) = server.withdraw(request)
             {
                 if had_no_answer {
@@ -245,7 +245,7 @@ impl Exports {
     pub fn expire(&mut self, status: &mut Status) {
         let now = Instant::now();
         for exported in self.names.values_mut() {
-            if let Way::Server(server) = &mut exported.way {
+            if let Forwarding::Server(server) = &mut exported.forwarding {
                 status.expired(server.expire(now));
             }
         }
@@ -272,14 +272,14 @@ impl Exported {
         // A listing without an incarnation still has to differ between two programs.
         let incarnation = listed.incarnation.or(listed.pid.map(u64::from)).unwrap_or(1);
         let presence = Presence { name, pattern, machine: config.machine()?, incarnation };
-        let (descriptor, way) = match pattern {
+        let (descriptor, forwarding) = match pattern {
             Pattern::Publish => {
                 let subscriber = Subscriber::new(&listed.endpoint, &Options::default())?;
                 let descriptor = dup(&subscriber)?;
                 let outlet = engine.export_publisher(&presence)?;
                 (
                     Some(descriptor),
-                    Way::Publisher { subscriber, outlet, last: 0, schedule: Schedule::default() },
+                    Forwarding::Publisher { subscriber, outlet, last: 0, schedule: Schedule::default() },
                 )
             }
             Pattern::Request => {
@@ -287,18 +287,18 @@ impl Exported {
                 let patience = std::time::Duration::from_secs(1);
                 let channel = Channel::connect(&listed.endpoint, &Options::default(), patience)?;
                 let exported = engine.export_server(&presence)?;
-                (Some(dup(&channel)?), Way::Server(Box::new(ExportedServer::new(channel, exported))))
+                (Some(dup(&channel)?), Forwarding::Server(Box::new(ExportedServer::new(channel, exported))))
             }
             Pattern::Channel | Pattern::Controller => {
                 let _exported = engine.export_channel(&presence)?;
-                (end_of(listed), Way::Channel { endpoint: listed.endpoint.clone(), _exported })
+                (end_of(listed), Forwarding::Channel { endpoint: listed.endpoint.clone(), _exported })
             }
             Pattern::Journal => {
                 let text = "a journal is exported from where it is, and not subscribed to";
                 return Err(Error::new(ErrorKind::InvalidState, text));
             }
         };
-        Ok(Exported { presence, descriptor, has_ended: false, way })
+        Ok(Exported { presence, descriptor, has_ended: false, forwarding })
     }
 
     /// Changes to another incarnation of a publisher, after everything of the previous one has been carried.
@@ -313,7 +313,7 @@ impl Exported {
     /// Replaces the presence of a publisher by that of another incarnation. The messages of one incarnation
     /// have numbers of their own, so importing bridges have to see the change before the first of them.
     fn become_incarnation(&mut self, incarnation: u64, engine: &dyn Engine) -> Result<()> {
-        if let Way::Publisher { outlet, last, schedule, .. } = &mut self.way
+        if let Forwarding::Publisher { outlet, last, schedule, .. } = &mut self.forwarding
             && self.presence.incarnation != incarnation
         {
             self.presence.incarnation = incarnation;
@@ -326,13 +326,13 @@ impl Exported {
     /// Forwards messages or answers. Returns whether the program may have ended.
     fn pump(&mut self, engine: &dyn Engine, status: &mut Status) -> Result<bool> {
         for _ in 0..IN_TURN {
-            let message = match &mut self.way {
-                Way::Channel { .. } => return Ok(false),
-                Way::Server(server) => {
+            let message = match &mut self.forwarding {
+                Forwarding::Channel { .. } => return Ok(false),
+                Forwarding::Server(server) => {
                     self.has_ended |= server.answer();
                     return Ok(self.has_ended);
                 }
-                Way::Publisher { subscriber, .. } => match subscriber.try_recv() {
+                Forwarding::Publisher { subscriber, .. } => match subscriber.try_recv() {
                     Ok(message) => message,
                     // The ring has overwritten messages. Their numbers are left out, which importing machines
                     // count as lost.
@@ -354,7 +354,7 @@ impl Exported {
                 origin: Some(Origin { incarnation, sequence, sent: message.sent().0 }),
                 body: Body { encoding: message.encoding(), bytes: message.body().clone() },
             };
-            if let Way::Publisher { outlet, last, schedule, .. } = &mut self.way {
+            if let Forwarding::Publisher { outlet, last, schedule, .. } = &mut self.forwarding {
                 match outlet.publish(sample) {
                     // Its number is left out, and subscribers get the loss with the next message.
                     Err(e) if e.kind() == ErrorKind::TooLarge => {

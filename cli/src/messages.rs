@@ -42,7 +42,7 @@ fn send_lines(channel: &Channel, timeout: Timeout, signals: &Signals) -> Result<
 }
 
 /// Prints the port, if the kernel chose it.
-pub fn tell_port(args: &str, got: &str) {
+pub fn print_port(args: &str, got: &str) {
     if args.starts_with("tcp:") && args.ends_with(":0") {
         stderr::print_note(&format!("listens at {got}"));
     }
@@ -54,7 +54,7 @@ pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
     let reply = args.reply.as_deref().map(|text| input::value(text, signals)).transpose()?;
     let mut check = || signals.check_stdout();
     let server = Server::serve(&args.endpoint.name, &options)?;
-    tell_port(&args.endpoint.name, server.endpoint());
+    print_port(&args.endpoint.name, server.endpoint());
     let mut count = 0;
     let taken = loop {
         let request = match server.next(Wait::new(args.timeout).tick(&mut check)) {

@@ -9,7 +9,7 @@ use linkspan::{Delivery, Error, ErrorKind, Publisher, Subscriber, Value, Wait};
 use crate::args::{LatestArgs, PubArgs, SubArgs};
 use crate::exit::Exit;
 use crate::input::{self, Lines};
-use crate::messages::tell_port;
+use crate::messages::print_port;
 use crate::output;
 use crate::signals::Signals;
 use crate::stderr;
@@ -20,7 +20,7 @@ pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let one = input::given(args.message.as_deref(), args.value.as_deref(), signals)?;
     let publisher = Publisher::new(&args.endpoint.name, &options)?;
-    tell_port(&args.endpoint.name, publisher.endpoint());
+    print_port(&args.endpoint.name, publisher.endpoint());
     if args.wait_for > 0 {
         let mut check = || signals.check();
         publisher.wait_for_subscribers(args.wait_for, Wait::new(args.timeout).tick(&mut check))?;

@@ -7,7 +7,7 @@ use linkspan::{Encoding, ErrorKind, RemoteFailure, Request, Server, Value, Wait,
 
 use crate::args::ReplyArgs;
 use crate::exit::Exit;
-use crate::messages::tell_port;
+use crate::messages::print_port;
 use crate::signals::Signals;
 use crate::stderr;
 use crate::subprocess::{self, Bounds};
@@ -18,7 +18,7 @@ pub fn reply(args: &ReplyArgs, signals: &Signals) -> Result<(), Exit> {
     options.shared |= args.shared;
     let mut check = || signals.check();
     let server = Server::serve(&args.endpoint.name, &options)?;
-    tell_port(&args.endpoint.name, server.endpoint());
+    print_port(&args.endpoint.name, server.endpoint());
     let bounds = Bounds { time: args.within, output: args.limit };
     let mut count = 0;
     let served = loop {

@@ -112,7 +112,7 @@ fn subscriber_outlives_its_publisher() {
 }
 
 #[test]
-fn wrong_command_is_told_the_pattern_of_the_name() {
+fn error_of_a_wrong_command_names_the_pattern_of_the_name() {
     on_each_transport(|place, name, file| {
         let publisher = place.start(&["pub", &name("lab/t"), "1"]);
         place.wait_for(&file("lab/t"));

@@ -21,8 +21,8 @@ use crate::usage;
 use linkspan::frame::Kind;
 use linkspan::service::server_side::{
     Epoll, Interest, MESSAGE_LIMIT, Pattern, PeerListener, Ready, RequestInfo, StopWatch, Supervisor,
-    ToController, ToService, Waiting, clock_of, kind, random, start, stop_waker, stop_was_asked, watch_stop,
-    with_until,
+    ToController, ToService, Waiting, clock_of, kind, random, start, stop_waker, stop_was_requested,
+    watch_stop, with_until,
 };
 use linkspan::{Controller, Encoding, Error, ErrorKind, Message, Payload, Result, Timestamp, Value, Wait};
 
@@ -148,7 +148,7 @@ impl ControllerServer {
             self.signals = Some(watch);
         }
         loop {
-            let ends = self.stop.was_asked() || self.signals.is_some() && stop_was_asked();
+            let ends = self.stop.was_requested() || self.signals.is_some() && stop_was_requested();
             self.notify(ends);
             if ends {
                 return Ok(());

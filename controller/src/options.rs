@@ -57,7 +57,7 @@ impl StopHandle {
         self.waker.wake();
     }
 
-    pub(super) fn was_asked(&self) -> bool {
+    pub(super) fn was_requested(&self) -> bool {
         self.asked.load(Ordering::Acquire)
     }
 }

@@ -1,4 +1,4 @@
-"""Linkspan for asyncio: the same verbs, awaited, over the event loop's own readiness. No runtime, no thread.
+"""Linkspan for asyncio: the same functions, awaited, on the event loop's own readiness. No runtime, no thread.
 
     async with await linkspan.aio.connect("lab/spectrum") as ch:
         print((await ch.call({"op": "fft"}))["power"])
@@ -32,7 +32,7 @@ C = TypeVar("C", _native.Channel, _native.Subscriber, _Server)
 S = TypeVar("S", _native.Channel, _native.Listener, _native.Subscriber, _Server)
 
 _LEFT_OUT: Any = ...
-"""The `timeout=` of a call that says none."""
+"""The `timeout=` of a call without one."""
 
 _MOMENT = 0.005
 """Seconds between polls of states that no descriptor signals: room to send, a listener that is too busy to answer."""
@@ -40,7 +40,7 @@ _MOMENT = 0.005
 
 @dataclasses.dataclass
 class _Late:
-    """What a time-out means while something is awaited."""
+    """A time-out while a coroutine awaits."""
 
     what: str
     retryable: bool = True
@@ -80,7 +80,7 @@ class _Watched(Generic[S]):
                 loop.remove_reader(self._descriptor)
 
     async def _until(self, attempt: Callable[[], T]) -> T:
-        """What the attempt gives, once it no longer says that it would have to wait."""
+        """Returns the result of the attempt once that would no longer wait."""
         while True:
             try:
                 return attempt()
@@ -92,7 +92,7 @@ class _Watched(Generic[S]):
 
     @contextlib.asynccontextmanager
     async def _within(self, timeout: float | None, what: str, kind: type[Error] = Timeout) -> AsyncIterator[_Late]:
-        """Ends what is awaited in it with `Timeout` once the time is over, or with `NotFound` where no program listened.
+        """Ends the awaits in it with `Timeout` once the time is over, or with `NotFound` where no program listened.
 
         The object that it yields sets what a time-out means from then on.
         """
@@ -119,7 +119,7 @@ class _Watched(Generic[S]):
         return self._inner.endpoint
 
     async def close(self) -> None:
-        """Closes it without waiting: a `Timeout` says how much the other side had not consumed by then."""
+        """Closes it without waiting: the text of a `Timeout` has how much the other side had not consumed by then."""
         self._closed = True
         if self._readable is not None:
             # The descriptor is about to close, and would wake no task.
@@ -134,7 +134,7 @@ class _Watched(Generic[S]):
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        # What was sent stays there to be read; only that it was cannot be waited for.
+        # Sent messages stay there to be received; only their acknowledgement cannot be awaited.
         with contextlib.suppress(Timeout):
             await self.close()
 
@@ -147,7 +147,7 @@ class _EventSource(_Watched[C]):
         return self._inner.stats()
 
     def events(self) -> list[Event]:
-        """What happened since the last call."""
+        """The events since the last call."""
         return self._inner.events()
 
 
@@ -164,12 +164,12 @@ class Channel(_EventSource[_native.Channel]):
         return self._inner.role
 
     async def recv(self, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
-        """The next message. While the other side is away, waits for it to come back."""
+        """The next message. While the other side is away, waits until it connects again."""
         async with self._within(timeout, "no message came within {}"), self._one:
             return await self._until(self._inner.try_recv)
 
     def ack(self) -> None:
-        """Says that everything which was received so far has been consumed: for a channel with `ack="manual"`."""
+        """Acknowledges everything that was received so far as consumed: for a channel with `ack="manual"`."""
         self._inner.ack()
 
     async def send(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> int:
@@ -192,7 +192,7 @@ class Channel(_EventSource[_native.Channel]):
             try:
                 return await self._until(lambda: self._inner.finish_call(asked, timeout=0))
             except asyncio.CancelledError:
-                # A time-out that passes, however short, gives it up: it is not sent to the next server.
+                # After a time-out, however short, the request is not sent to the next server.
                 with contextlib.suppress(Error):
                     self._inner.finish_call(asked, timeout=1e-6)
                 raise
@@ -215,7 +215,7 @@ class Channel(_EventSource[_native.Channel]):
             try:
                 self._inner.poll()
             except InvalidState:
-                # Said of a server, too, once it is there: it can only be called.
+                # A server has this error, too, once it is there: it can only be called.
                 if not self._inner.stats()["connections"]:
                     raise
             except Stalled:
@@ -240,10 +240,10 @@ class Listener(_Watched[_native.Listener]):
 
 
 class Subscriber(_EventSource[_native.Subscriber]):
-    """Reads what is published, the latest value first; iterate over it."""
+    """Receives what is published, the latest value first; iterate over it."""
 
     def ack(self) -> None:
-        """Says that the last message, and all before it, has been dealt with: for one with `ack="manual"`."""
+        """Acknowledges the last message, and all before it, as consumed: for a subscriber with `ack="manual"`."""
         self._inner.ack()
 
     async def recv(self, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
@@ -274,7 +274,7 @@ class Server(_EventSource[_Server]):
             del request
 
     async def run(self, handler: Callable[[_native.Request], Any]) -> None:
-        """Answers each request with what the handler returns or, where it is a coroutine, comes to; one after the other."""
+        """Answers each request with the result of the handler, which may be a coroutine; one after the other."""
         async for request in self:
             try:
                 answer = handler(request)
@@ -331,5 +331,5 @@ def serve(endpoint: str, **options: Unpack[Options]) -> Server:
 
 
 def subscribe(endpoint: str, **options: Unpack[Options]) -> Subscriber:
-    """Reads what is published at the endpoint, the latest value first: `async for message in subscribe(name)`."""
+    """Receives what is published at the endpoint, the latest value first: `async for message in subscribe(name)`."""
     return Subscriber(_native.Subscriber(endpoint, **options), options)

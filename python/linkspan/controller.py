@@ -13,27 +13,27 @@ from .words import Command
 class Waits(TypedDict, total=False):
     """How a call waits."""
 
-    #: Seconds, None for ever; left out, what the controller was given as its `timeout`, else 30.
+    #: Seconds, None for ever; left out, the `timeout` of the controller, else 30.
     timeout: float | None
     #: Runs about every 100 ms meanwhile; False ends the wait with `Cancelled`.
     on_wait: Callable[[], bool | None] | None
 
 
 class Controller(_native.Controller):
-    """Queries a controller about its services, and commands them.
+    """Queries a controller about its services, and sends them commands.
 
     `Controller()` is the one of this machine: `unix:controller`, or `$LINKSPAN_CONTROLLER`. It waits until that is there, and
     connects again if it restarts. Options are those of a channel; `timeout` is that of each call.
     """
 
     def service(self, name: str) -> ServiceHandle:
-        """A service by its name. It need not be there yet."""
+        """A service by its name. It need not be connected yet."""
         return ServiceHandle(self, name)
 
     def watch(
         self, *, data_every: float | None = None, services: Sequence[str] = ()
     ) -> Iterator[dict[str, Any]]:
-        """What happens from now on, as it happens; first how each service is. Maps with `what`:
+        """The events from now on; first the state of each service. Maps with `what`:
 
         | `what` | and |
         |---|---|
@@ -55,7 +55,7 @@ class Controller(_native.Controller):
 
 
 class ServiceHandle:
-    """A service as its controller reaches it: `controller.service("power").pause()`.
+    """A service behind its controller: `controller.service("power").pause()`.
 
     A command waits until it is done and gives its value. Its time-out is its deadline: where it passes before the command
     was begun, that is withdrawn (`Timeout`, and the state is as before); where the command is under way by then, the
@@ -74,11 +74,11 @@ class ServiceHandle:
         self.name = name
 
     def status(self, **how: Unpack[Waits]) -> dict[str, Any]:
-        """What the controller knows of it: `state`, `view`, `since`, `busy` (seconds), `reason`, `allowed` … Asks only that."""
+        """What the controller knows of it: `state`, `view`, `since`, `busy` (seconds), `reason`, `allowed` … Queries the controller alone."""
         return self._controller.status(self.name, **how)
 
     def get_data(self, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
-        """Its data. In the middle of a long step the newest that are known."""
+        """Its data. During a long step the newest data that the controller has."""
         return self.command(Command.GET_DATA, wait=wait, **how)
 
     def pause(self, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
@@ -90,35 +90,35 @@ class ServiceHandle:
         return self.command(Command.RUN, wait=wait, **how)
 
     def checkpoint(self, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
-        """Stands still, checkpoints, goes on."""
+        """Stops working, checkpoints, goes on."""
         return self.command(Command.CHECKPOINT, wait=wait, **how)
 
     def shutdown(self, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
-        """Checkpoints, closes, says goodbye and ends. The second one gives up what is under way."""
+        """Checkpoints, closes, leaves its controller and ends. A second call abandons the task under way."""
         return self.command(Command.SHUTDOWN, wait=wait, **how)
 
     def config(self, settings: Any = None, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
-        """Changes these settings; says what they are."""
+        """Changes these settings and returns all of them."""
         return self.command(Command.CONFIG, settings, wait=wait, **how)
 
     def backup(self, path: str, *, wait: bool = True, **how: Unpack[Waits]) -> Any:
-        """Writes a copy of what it keeps to this path on its machine."""
+        """Writes a copy of its data to this path on its machine."""
         return self.command(Command.BACKUP, {"path": path}, wait=wait, **how)
 
     def cancel(self, id: str | None = None, **how: Unpack[Waits]) -> Any:  # noqa: A002
-        """Withdraws the command of this id, or has it given up; without one, what is under way, a step too."""
+        """Withdraws the command of this id, or abandons it if it has begun; without an id, the task under way, a step too."""
         return self.command(Command.CANCEL, None if id is None else {"id": id}, **how)
 
     def describe(self, **how: Unpack[Waits]) -> dict[str, Any]:
-        """What it is and which commands it takes, from itself."""
+        """Its description and the commands that it takes, from the service itself."""
         return cast(dict[str, Any], self.command(Command.DESCRIBE, **how))
 
     def stats(self, **how: Unpack[Waits]) -> dict[str, Any]:
-        """Its counters, from itself: `steps`, `accepted`, `done`, `failed`, `rejected`, `late`, `longest_step` (seconds) …"""
+        """Its counters, from the service itself: `steps`, `accepted`, `done`, `failed`, `rejected`, `late`, `longest_step` (seconds) …"""
         return cast(dict[str, Any], self.command(Command.STATS, **how))
 
     def log(self, lines: int = 100, **how: Unpack[Waits]) -> list[dict[str, Any]]:
-        """The newest lines of its log, oldest first: `at`, `service`, `level`, `text`. What the controller has of it."""
+        """The newest lines of its log, oldest first: `at`, `service`, `level`, `text`. The lines that the controller has."""
         return self._controller.log(self.name, lines=lines, **how)
 
     def command(
@@ -132,7 +132,7 @@ class ServiceHandle:
         """Any command, also one of the service's own: `command("calibrate", {"gain": 2})`."""
         if wait:
             return self._controller.command(self.name, command, arguments, **how)
-        # Its time-out is for being done; being accepted takes no time.
+        # Its time-out is for the result; to be accepted takes no time.
         within = {"within": how.pop("timeout")} if "timeout" in how else {}
         return self._controller.begin(self.name, command, arguments, **within, **how)
 
@@ -146,7 +146,7 @@ class ServiceHandle:
         within: float | None = 30.0,
         **how: Unpack[Waits],
     ) -> Answer:
-        """The full form of a command: gives the final answer, whatever it is.
+        """The full form of a command: returns the final answer of any kind.
 
         `id` (1 to 64 bytes): the same id is the same command, which is carried out once, however often it is said, and gives the
         same answer for ten minutes. `epoch`: the incarnation of the service that it is for, as `status()["epoch"]` says;
@@ -155,11 +155,11 @@ class ServiceHandle:
         return self._controller.order(self.name, command, arguments, id=id, epoch=epoch, within=within, **how)
 
     def answer(self, id: str, **how: Unpack[Waits]) -> Answer:  # noqa: A002
-        """What has become of the command of this id: its final answer, or ACCEPTED while it is under way."""
+        """The outcome of the command of this id: its final answer, or ACCEPTED while it is under way."""
         return self._controller.answer(self.name, id, **how)
 
     def forget(self, **how: Unpack[Waits]) -> None:
-        """Has the controller forget a service that has gone."""
+        """Removes a service that has gone from the controller."""
         self._controller.forget(self.name, **how)
 
     def __repr__(self) -> str:

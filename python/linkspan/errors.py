@@ -14,7 +14,7 @@ _TABLE = {name: (code, retryable, f"{code}: {meaning}. {remedy}") for code, name
 
 
 class Error(Exception):
-    """The exception of every failing call of Linkspan: its text has what was tried, on what, and what to do."""
+    """The exception of every failing call of Linkspan: its text states what was tried, on what, and what to do."""
 
     #: The kind's number in the table: 100 to 127.
     code: ClassVar[int] = 0
@@ -108,13 +108,13 @@ class Stalled(Error, ConnectionError): ...
 
 
 class Remote(Error):
-    #: The handler's own code, or one of JSON-RPC's: by default that of a handler that broke.
+    #: The handler's own code, or one of JSON-RPC's: by default that of an internal error.
     remote_code: int = -32603
     #: A dotted type, or the name of the exception that the handler raised.
     remote_type: str | None = None
     #: The handler's text.
     remote_text: str = ""
-    #: More for the program, as the handler gave it.
+    #: Data for the program, as the handler gave it.
     data: Any = None
 
 

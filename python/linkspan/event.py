@@ -1,4 +1,4 @@
-"""Events of an object: a peer connected, disconnected, reconnected, or was overtaken."""
+"""Events of an object: a peer connected, disconnected, reconnected, or missed messages."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .timestamp import Timestamp
 class Event(NamedTuple):
     """One event, as `events()` returns it."""
 
-    #: What.
+    #: The kind of event.
     kind: Literal["connected", "disconnected", "lagged", "reconnected", "forgotten", "schema_mismatch"]
-    #: When.
+    #: The time of the event.
     at: Timestamp
     #: How many messages were missed, for `lagged`, or are lost that were kept for an absent client, for `forgotten`.
     missed: int
-    #: More for a person: the source of the peer, or why it disconnected.
+    #: A detail for a person: the source of the peer, or why it disconnected.
     text: str

@@ -1,4 +1,4 @@
-"""What generated code is made of: readers that turn the value of a message into values of known types.
+"""The parts of generated code: readers that turn the value of a message into values of known types.
 
 `linkspan schema generate --lang python` writes code that calls these. Its `decode` makes instances by a `Plan`, straight from the
 bytes of a message, and calls the readers where those do not fit it, for them to say why. A reader takes a value and returns it in the type that it
@@ -26,7 +26,7 @@ E = TypeVar("E", bound=Enum)
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaType:
-    """What a schema says of a field and its annotation does not, for `typing.Annotated`.
+    """The properties of a field in a schema that its annotation does not have, for `typing.Annotated`.
 
     `Annotated[int, SchemaType("u16", unit="V", range=(0, 400))]`: generated classes have it, and
     `linkspan schema import --from python` reads it. The keys are those of the notation.

@@ -11,7 +11,7 @@ from .timestamp import Timestamp
 
 
 class Options(TypedDict, total=False):
-    """What may be said when an object is made. What is left out is what the core takes as its default.
+    """The options of an object. An option that is left out has the default of the core.
 
     What a transport cannot do is `Unsupported`, with the reason, before anything is made or sent.
 
@@ -87,7 +87,7 @@ class Options(TypedDict, total=False):
 
 
 class ServiceOptions(Options, total=False):
-    """What may be said when a service is made, beside the options of its link to the controller.
+    """The options of a service, beside those of its link to the controller.
 
     - `controller`: Where its controller listens, on any stream transport: `unix:controller`, or
       `$LINKSPAN_CONTROLLER`.

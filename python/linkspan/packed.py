@@ -1,4 +1,4 @@
-"""What generated code of packed records is made of: a record of fixed size as one block of bytes, and back.
+"""The parts of generated code of packed records: a record of fixed size as one block of bytes, and back.
 
 `linkspan schema generate --lang python` writes code that calls this. Values are checked when they are packed and when they are unpacked;
 `path` of the exception says which field was wrong.
@@ -33,7 +33,7 @@ class Form:
     dtype: Any
     write: Callable[[Any], Any]
     read: Callable[[Any], Any]
-    #: What the extension calls it, and what belongs to that: the members of an enum, or how an array is written and read.
+    #: The name of the kind in the extension, and what the kind needs: the members of an enum, or how an array is written and read.
     kind: str
     parts: tuple[Any, ...] = ()
 
@@ -162,7 +162,7 @@ class Layout(Generic[R]):
         return _dtype([(path.split("/"), offset, form) for path, offset, form in self.fields], self.size)
 
 
-#: An attribute of a class, and what it is: a class and its attributes; or the kind of a field, its size and offset, and what belongs to the kind.
+#: An attribute of a class with its description: a class and its attributes; or the kind of a field, its size and offset, and what the kind needs.
 _Attribute = tuple[str, Any]
 
 

@@ -17,7 +17,7 @@ class Server(_native.Server):
     __slots__ = ()
 
     def run(self, handler: Callable[[Request], Any]) -> None:
-        """Answers each request with what the handler returns, until the server is closed or the program asked to stop.
+        """Answers each request with the result of the handler, until the server is closed or SIGTERM stops the program.
 
         What the handler raises is answered as `Remote` with its type and text, and logged with its traceback by the logger
         `linkspan.server`, unless it is a `Remote` of the handler's own; then the next request is taken. A message that was
@@ -38,7 +38,7 @@ _LOG = logging.getLogger("linkspan.server")
 
 
 def log_failure(endpoint: str, request: Request, error: BaseException) -> None:
-    """Logs what a handler raised, which its server's operator would see nowhere else."""
+    """Logs an exception of a handler, which the operator of the server would not see otherwise."""
     if not isinstance(error, Remote):
         _LOG.error("%s: the handler failed for a request of %s", endpoint, request.source, exc_info=error)
 

@@ -16,11 +16,11 @@ from .words import Command, State
 
 
 class Service:
-    """What a service does, one method a thing; `linkspan.run` calls them, one at a time, on its own thread.
+    """The work of a service, one method for each task; `linkspan.run` calls them, one at a time, on its own thread.
 
     Methods named `do_NAME` are commands of the service's own: `do_calibrate(self, arguments)` is carried out for
-    `service.command("calibrate", {"gain": 2})`, and what it returns is the answer. What a method raises is told to whoever
-    asked, with type and text; raised in `on_start` or `step` it leaves the service FAILED and ends the program.
+    `service.command("calibrate", {"gain": 2})`, and its result is the answer. The caller receives
+    the type and the text of an exception; one of `on_start` or `step` leaves the service FAILED and ends the program.
     """
 
     _loop: ServiceLoop | None = None
@@ -35,14 +35,14 @@ class Service:
         """Does a piece of the work: once a second while it is RUNNING, or at the interval given to `run`."""
 
     def on_pause(self) -> None:
-        """Checkpoints and closes, so that the files alone are whole. Where it raises, the service goes on as before."""
+        """Checkpoints and closes, so that the files alone are complete. If it raises, the service goes on as before."""
 
     def on_resume(self) -> None:
         """Opens again what `on_pause` closed: does what `on_start` does, unless there is another way."""
         self.on_start()
 
     def on_checkpoint(self) -> None:
-        """Makes what is written whole, and goes on."""
+        """Makes the written files complete, and goes on."""
 
     def on_stop(self) -> None:
         """Before the program ends: does what `on_pause` does. Not called where that was done already."""
@@ -53,14 +53,14 @@ class Service:
         return None
 
     def on_config(self, arguments: Any) -> Any:
-        """Changes the settings that are given, and says what they are; without this method CONFIG is REJECTED."""
+        """Changes the given settings, and returns all of them; without this method CONFIG is REJECTED."""
         raise NotImplementedError
 
     def on_backup(self, arguments: Any) -> Any:
-        """Writes a copy of what it keeps to the path that is given; without this method BACKUP is REJECTED."""
+        """Writes a copy of its data to the given path; without this method BACKUP is REJECTED."""
         raise NotImplementedError
 
-    # What it knows of itself -------------------------------------------------------------------------------------
+    # Its state ---------------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -74,7 +74,7 @@ class Service:
 
     @property
     def cancelled(self) -> bool:
-        """Whether what it does is to be given up: for long steps on a thread that no signal can end."""
+        """Whether its task is to be abandoned: for long steps on a thread that no signal can end."""
         return self._running.cancelled
 
     @property
@@ -84,7 +84,7 @@ class Service:
 
     @property
     def controller(self) -> str:
-        """The endpoint where its controller is looked for."""
+        """The endpoint of its controller."""
         return str(self._running.stats()["controller"])
 
     @property
@@ -93,15 +93,15 @@ class Service:
         return self._running.connected
 
     def log(self, text: str, level: str = "info") -> None:
-        """Says something for its log, which the controller shows. Levels: `debug`, `info`, `warning`, `error`."""
+        """Adds a line to its log, which the controller shows. Levels: `debug`, `info`, `warning`, `error`."""
         self._running.log(text, level)
 
     def problem(self, text: str) -> None:
-        """Says what is wrong although it goes on, shown beside its state; an empty text for nothing."""
+        """Reports a problem that does not end the service, shown beside its state; an empty text for none."""
         self._running.set_reason(text)
 
     def shutdown(self) -> None:
-        """Asks itself to end, as SHUTDOWN does, once this method is done."""
+        """Requests the end of the service, as SHUTDOWN does, once this method is done."""
         self._running.shutdown()
 
     @property
@@ -123,21 +123,21 @@ def run(
 ) -> None:
     """Runs a service under this name until it has STOPPED; the program that then ends exits with 0.
 
-    `controller`: the endpoint where one is looked for, again and again, in the background: that of this machine
-    (`unix:controller`, or `$LINKSPAN_CONTROLLER`) where nothing is said. There need not be one.
-    `every`: seconds between the beginnings of two steps; those that were missed are not made up for. 0 does one after the
+    `controller`: the endpoint of the controller, to which the service connects in the background, again after each loss; by
+    default that of this machine (`unix:controller`, or `$LINKSPAN_CONTROLLER`). There need not be one.
+    `every`: seconds between the beginnings of two steps; missed steps are not repeated. 0 is one after the
     other; with None there are none, and the service only carries out commands.
     `paused`: whether it waits in READY for RUN, after `on_start`.
     `options` are those of the connection to the controller.
 
-    What `on_start`, `step` or `on_stop` raises is raised here, after the controller has received FAILED with its type and text.
+    An exception of `on_start`, `step` or `on_stop` is raised here, after the controller has received FAILED with its type and text.
 
-    On the main thread SIGTERM and SIGINT (Ctrl-C) mean SHUTDOWN: what is under way is finished, `on_stop` is called. The second
-    one gives up what is under way: `linkspan.Cancelled` is raised in it, also out of a system call such as `time.sleep`; so
-    does a second SHUTDOWN, or a CANCEL, from the controller. (It comes as SIGURG, which nothing else sends a program that
-    has no urgent data on sockets.) The third signal does what it would do without a service. The handlers that there were
-    are put back at the end.
-    On any other thread no signal is handled, and what is under way looks at `cancelled` by itself.
+    On the main thread SIGTERM and SIGINT (Ctrl-C) mean SHUTDOWN: the method under way is finished, `on_stop` is called. The second
+    one abandons that method: `linkspan.Cancelled` is raised in it, also out of a system call such as `time.sleep`; so
+    does a second SHUTDOWN, or a CANCEL, from the controller. (The library sends SIGURG for it, which a program without
+    urgent data on sockets gets from nothing else.) The third signal has its effect without a service. The previous handlers
+    are restored at the end.
+    On any other thread no signal is handled, and the method under way has to check `cancelled` itself.
     """
     main = threading.current_thread() is threading.main_thread()
     given: ServiceOptions = {
@@ -157,7 +157,7 @@ def run(
 
 
 def _commands(service: Service) -> list[str]:
-    """What the service takes beyond what every one takes."""
+    """The commands that the service takes beyond those of every service."""
     kind = type(service)
     own = [method.removeprefix("do_") for method in dir(service) if method.startswith("do_")]
     config = ["CONFIG"] if kind.on_config is not Service.on_config else []
@@ -172,7 +172,7 @@ class _Run:
         self.service = service
         self.loop = loop
         self.signalled = 0
-        # Whether a method of the service is under way, which may be given up.
+        # Whether a method of the service is under way that may be abandoned.
         self.inside = False
 
     def until_stopped(self) -> None:
@@ -198,7 +198,7 @@ class _Run:
             task.done(self.interruptible(lambda: self.do(task)))
         except BaseException as error:
             self.inside = False
-            # A step that was given up is no failure; a shutdown that was is the end all the same.
+            # An abandoned step is no failure; an abandoned shutdown ends the service all the same.
             last = task.command is Command.SHUTDOWN or (task.command is Command.STEP and not self.loop.cancelled)
             task.failed(error)
             if last or not isinstance(error, Exception):
@@ -232,10 +232,10 @@ class _Run:
         return None
 
     def interruptible(self, method: Callable[[], Any]) -> Any:
-        """Calls a method which a signal's handler may end."""
+        """Calls a method that the handler of a signal may end."""
         try:
             self.inside = True
-            # The signal may have come just before.
+            # The signal may have arrived just before.
             if self.loop.cancelled:
                 self.give_up()
             return method()
@@ -250,7 +250,7 @@ class _Run:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """Handles them meanwhile."""
+        """Handles the signals meanwhile."""
         handlers = {signal.SIGTERM: self.asked_to_end, signal.SIGINT: self.asked_to_end, signal.SIGURG: self.interrupted}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         self.urgent = before[signal.SIGURG]

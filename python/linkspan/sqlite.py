@@ -1,4 +1,4 @@
-"""What a service that keeps its data in SQLite does before the file is copied."""
+"""Checkpoints of SQLite databases, for services that keep their data there, before the file is copied."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .errors import InvalidState, OutOfRange, Stalled
 if TYPE_CHECKING:
     import sqlite3
 
-#: Seconds that SQLite waits at a stretch, so that signals are looked at in between.
+#: Seconds that SQLite waits without a break; signals are checked in between.
 _STRETCH = 0.1
 
 
 def sqlite_checkpoint(db: sqlite3.Connection, timeout: float = 5.0) -> int:
-    """Moves what the write-ahead log holds into the database file, and empties the log: then the .db file is whole alone.
+    """Moves what the write-ahead log holds into the database file, and empties the log: then the .db file alone is complete.
 
     Gives how many frames (pages) the log held. A database that is not in WAL mode, one in memory too, has no log and is
     whole as it is: 0, and nothing was done. Of several attached databases each is checkpointed.

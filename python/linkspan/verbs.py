@@ -1,4 +1,4 @@
-"""What a program does first: open, connect, listen, serve, publish, subscribe.
+"""The functions that a program calls first: open, connect, listen, serve, publish, subscribe.
 
 An endpoint is a name such as `lab/temperature`, over shared memory, or `transport:name`: `shm:`, `unix:`, `fifo:`, `spool:`,
 `dgram:`, `file:`, `journal:`, `tcp://host:port`. Options are keywords, the same for every verb: `help(linkspan.Options)`. What a
@@ -25,7 +25,7 @@ class HasFileno(Protocol):
 T = TypeVar("T", bound=HasFileno)
 
 _LEFT_OUT: Any = ...
-"""The `timeout=` of a call that says none."""
+"""The `timeout=` of a call without one."""
 
 
 def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - the verb in every language
@@ -63,7 +63,7 @@ def publisher(endpoint: str, **options: Unpack[Options]) -> Publisher:
 
 
 def subscribe(endpoint: str, **options: Unpack[Options]) -> Subscriber:
-    """Reads what is published at the endpoint, the latest value first: `for message in subscribe(name)`."""
+    """Receives what is published at the endpoint, the latest value first: `for message in subscribe(name)`."""
     return Subscriber(endpoint, **options)
 
 
@@ -73,7 +73,7 @@ def wait(
     timeout: float | None = _LEFT_OUT,
     on_wait: Callable[[], bool | None] | None = None,
 ) -> list[T]:
-    """Waits until at least one of several objects has something to do, and gives those that have.
+    """Waits until at least one of several objects is ready, and returns the ready ones.
 
     The objects are channels, listeners, servers, subscribers, or anything with `fileno()`. What it gives is to be looked at with a
     call that does not wait (`try_recv()`, `next(timeout=0)`), which may still find nothing: then wait again. `timeout` is in

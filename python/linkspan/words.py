@@ -6,26 +6,26 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a service is in its life."""
+    """The state of a service."""
 
     STARTING = "STARTING"  #: opens what it needs
     READY = "READY"  #: set up, waits for RUN
     RUNNING = "RUNNING"  #: does its work, step by step
     PAUSING = "PAUSING"  #: finishes its step, checkpoints, closes
     PAUSED = "PAUSED"  #: checkpointed and closed, waits for RUN
-    CHECKPOINTING = "CHECKPOINTING"  #: stands still and checkpoints
+    CHECKPOINTING = "CHECKPOINTING"  #: stops working and checkpoints
     STOPPING = "STOPPING"  #: finishes its step, checkpoints, closes, leaves
-    STOPPED = "STOPPED"  #: ended in good order
-    FAILED = "FAILED"  #: could not go on; the reason says why
+    STOPPED = "STOPPED"  #: ended in order
+    FAILED = "FAILED"  #: could not go on, for the given reason
 
 
 class View(StrEnum):
-    """How well a controller knows a service."""
+    """The connection of a service as its controller sees it."""
 
     CONNECTED = "CONNECTED"  #: connected, and a heartbeat arrived in time
     STALE = "STALE"  #: connected, and silent for longer than three heartbeats
     DISCONNECTED = "DISCONNECTED"  #: its connection has ended; it may come back
-    GONE = "GONE"  #: it has ended in good order, or has been disconnected for ten minutes
+    GONE = "GONE"  #: it has ended in order, or has been disconnected for ten minutes
 
 
 class Command(StrEnum):
@@ -35,15 +35,15 @@ class Command(StrEnum):
     GET_DATA = "GET_DATA"  #: answer with the data; change nothing
     PAUSE = "PAUSE"  #: finish the step, checkpoint, close, wait
     RUN = "RUN"  #: open again and go on
-    CHECKPOINT = "CHECKPOINT"  #: stand still, checkpoint, go on
-    SHUTDOWN = "SHUTDOWN"  #: checkpoint, close, say goodbye, end
-    STATUS = "STATUS"  #: say the state; answered by the library
-    DESCRIBE = "DESCRIBE"  #: say what it is and which commands it takes; answered by the library
-    STATS = "STATS"  #: say the counters; answered by the library
-    CONFIG = "CONFIG"  #: say or change the settings
-    LOG = "LOG"  #: give the last lines of its log; answered by the library
-    BACKUP = "BACKUP"  #: write a copy of what it keeps
-    CANCEL = "CANCEL"  #: give up what is under way; answered by the library
+    CHECKPOINT = "CHECKPOINT"  #: stop working, checkpoint, go on
+    SHUTDOWN = "SHUTDOWN"  #: checkpoint, close, leave the controller, end
+    STATUS = "STATUS"  #: return the state; answered by the library
+    DESCRIBE = "DESCRIBE"  #: return its description and the commands that it takes; answered by the library
+    STATS = "STATS"  #: return the counters; answered by the library
+    CONFIG = "CONFIG"  #: return or change the settings
+    LOG = "LOG"  #: return the last lines of its log; answered by the library
+    BACKUP = "BACKUP"  #: write a copy of its data
+    CANCEL = "CANCEL"  #: abandon the task under way; answered by the library
 
     @classmethod
     def of(cls, name: str) -> Command | str:
@@ -52,7 +52,7 @@ class Command(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How far a command has come."""
+    """The outcome of a command so far."""
 
     ACCEPTED = "ACCEPTED"  #: the service will carry it out
     DONE = "DONE"  #: it is done

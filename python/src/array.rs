@@ -1,4 +1,4 @@
-//! N-d arrays and the buffer protocol: what any buffer lends, and the class `NdArray` that lends its own.
+//! N-d arrays and the buffer protocol: arrays from any buffer, and the class `NdArray`, whose memory is a buffer.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
@@ -19,11 +19,11 @@ use crate::numpy_api::{self, Over};
 
 /// An N-d array of numbers that lends its memory, read-only, by the buffer protocol: `memoryview(a)`, `numpy.asarray(a)`.
 ///
-/// This is what arrays arrive as where NumPy cannot be imported: `a[i]`, `a[i, j]`, `for x in a`, `a.tolist()`.
+/// Received arrays have this class where NumPy cannot be imported: `a[i]`, `a[i, j]`, `for x in a`, `a.tolist()`.
 #[pyclass(frozen, module = "linkspan")]
 pub struct NdArray {
     array: Array,
-    /// As the buffer protocol counts; none where an empty array has a length that it cannot count.
+    /// The shape in `Py_ssize_t`; none where an empty array has a length beyond that.
     counts: Option<Counts>,
 }
 
@@ -63,7 +63,7 @@ impl NdArray {
 
 #[pymethods]
 impl NdArray {
-    /// An array of what `data` holds, copied: a buffer with its element type and shape, or, where `dtype` is
+    /// An array with a copy of the elements of `data`: a buffer with its element type and shape, or, where `dtype` is
     /// given, the elements as bytes, little-endian, in this `order`.
     #[new]
     #[pyo3(signature = (data, dtype=None, shape=None, order="row"))]
@@ -161,7 +161,7 @@ impl NdArray {
     }
 
     /// # Safety
-    /// Called by the interpreter alone, which gives a view to fill in.
+    /// Called by the interpreter alone, with a view to fill in.
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         // SAFETY: as the interpreter promises.
         unsafe { slf.get().fill_view(slf.as_any(), view, flags, None) }
@@ -243,27 +243,27 @@ const LETTERS: [(DType, &CStr, &[u8]); 13] = [
 
 /// The element type that a program names as NumPy or, where NumPy cannot be imported, the `struct` module does: `"f8"`, `"d"`.
 ///
-/// What NumPy says of a text is asked once: `loan` asks for each array.
+/// NumPy is called once for each text: `loan` needs the type of each array.
 pub fn dtype_of(name: &Bound<'_, PyAny>) -> Outcome<DType> {
     static KNOWN: Mutex<Vec<(String, DType)>> = Mutex::new(Vec::new());
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let Ok(text) = name.cast_exact::<PyString>() else { return asked_dtype(name) };
+    let Ok(text) = name.cast_exact::<PyString>() else { return look_up_dtype(name) };
     let text = text.to_str()?;
     let found = known().iter().find(|(there, _)| there == text).map(|(_, dtype)| *dtype);
     if let Some(dtype) = found {
         return Ok(dtype);
     }
-    let dtype = asked_dtype(name)?;
+    let dtype = look_up_dtype(name)?;
     let mut known = known();
-    // There are not many more names; a program that makes up others is not to fill the memory.
+    // There are few names; a program that invents others must not fill the memory.
     if known.len() < 64 {
         known.push((text.to_owned(), dtype));
     }
     Ok(dtype)
 }
 
-/// The same without what is known.
-fn asked_dtype(name: &Bound<'_, PyAny>) -> Outcome<DType> {
+/// The same without the cache.
+fn look_up_dtype(name: &Bound<'_, PyAny>) -> Outcome<DType> {
     let py = name.py();
     let (letter, size, is_native) = match py.import("numpy") {
         Ok(numpy) => {
@@ -434,14 +434,14 @@ fn room(bytes: usize) -> linkspan::Result<Vec<u8>> {
     Ok(room)
 }
 
-/// Whether NumPy has such an array: it counts in `intptr_t`, and an empty array's other lengths too.
+/// Whether NumPy can have such an array: its lengths are `intptr_t`, those of an empty array, too.
 fn fits_numpy(array: &Array) -> bool {
     let size = array.dtype.size() as u64;
     let bytes = array.shape.iter().try_fold(size, |n, length| n.checked_mul((*length).max(1)));
     bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok())
 }
 
-/// Learns what NumPy's arrays are, which the program has imported.
+/// Looks up the class of NumPy's arrays; the program has imported NumPy.
 pub fn learn_numpy(py: Python<'_>) -> PyResult<()> {
     imported(py, &NDARRAY, "numpy", "ndarray").and_then(|_| numpy_api::learn(py))
 }
@@ -455,7 +455,7 @@ pub fn is_exact_ndarray(object: &Bound<'_, PyAny>) -> bool {
 /// The class `numpy.ndarray`, once the program has sent an array of NumPy's.
 static NDARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// What an array arrives as: a read-only `numpy.ndarray` over its memory where NumPy can be imported and has such an
+/// Returns the object for a received array: a read-only `numpy.ndarray` over its memory where NumPy can be imported and has such an
 /// array, else `NdArray`.
 pub fn arrived(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
     let owner = Bound::new(py, NdArray::new(array))?;

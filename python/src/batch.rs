@@ -1,4 +1,4 @@
-//! Several messages a call: an iterable is encoded in runs, and what it raises ends the batch.
+//! Several messages in one call: an iterable is encoded in runs, and an exception of the iterable ends the batch.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ pub struct Encoding<'a, E> {
     encode: &'a E,
     ready: VecDeque<Result<Payload>>,
     ended: bool,
-    /// What Python code raised.
+    /// The exception that Python code raised.
     raised: Option<PyErr>,
 }
 

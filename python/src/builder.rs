@@ -99,7 +99,7 @@ impl<'py> Builder<'py> {
         self.open.pop()
     }
 
-    /// What Python made; what it raised instead is kept.
+    /// The object that Python made; an exception is kept instead.
     pub fn made(&mut self, made: PyResult<Bound<'py, PyAny>>) -> Result<Bound<'py, PyAny>> {
         made.map_err(|raised| self.hold(raised))
     }
@@ -123,7 +123,7 @@ impl<'py> Builder<'py> {
         Ok(())
     }
 
-    /// The error of a dict; what Python raised is kept.
+    /// The error of a dict; an exception of Python is kept.
     #[cold]
     fn failed(&mut self, failure: Failure) -> Error {
         match failure {
@@ -137,7 +137,7 @@ impl<'py> Builder<'py> {
         self.put(value)
     }
 
-    /// Keeps what Python raised; the walk is ended by an error that stands for it.
+    /// Keeps an exception of Python; an error that stands for it ends the walk.
     #[cold]
     fn hold(&mut self, raised: PyErr) -> Error {
         let text = format!("making a Python object raised {raised}");
@@ -167,7 +167,7 @@ impl<'py> Builder<'py> {
     }
 }
 
-/// Runs a decoder into the builder and takes the object; what Python raised on the way comes out unchanged.
+/// Runs a decoder into the builder and takes the object; an exception of Python is raised unchanged.
 pub fn build<'py>(
     mut builder: Builder<'py>,
     run: impl FnOnce(&mut Builder<'py>) -> Result<()>,

@@ -30,7 +30,7 @@ pub struct Channel {
 pub struct PendingReply(linkspan::PendingReply);
 
 /// The events as `linkspan.Event`.
-pub fn told<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+pub fn event_list<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class = imported(py, &CLASS, "linkspan.event", "Event")?;
     let made =
@@ -54,7 +54,7 @@ impl Channel {
         Ok(Channel { link, on_wait })
     }
 
-    /// Connects if someone listens, and listens otherwise.
+    /// Connects if a program listens there, and listens otherwise.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
     fn open(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
@@ -137,7 +137,7 @@ impl Channel {
         Ok(Message::new(py.detach(|| self.link.try_recv())?))
     }
 
-    /// Says that everything which was received so far has been consumed: for a channel with `ack="manual"`.
+    /// Acknowledges everything that was received so far as consumed: for a channel with `ack="manual"`.
     fn ack(&self, py: Python<'_>) -> Outcome<()> {
         Ok(py.detach(|| self.link.ack())?)
     }
@@ -167,7 +167,7 @@ impl Channel {
         })?))
     }
 
-    /// The answer to a request that `ask` sent, with the errors of `call`.
+    /// The reply to a request that `start_call` sent, with the errors of `call`.
     #[pyo3(signature = (asked, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn finish_call(
         &self,
@@ -195,9 +195,9 @@ impl Channel {
         })
     }
 
-    /// What happened since the last call: connected, disconnected, reconnected, lagged and others.
+    /// The events since the last call: connected, disconnected, reconnected, lagged and others.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        told(py, self.link.events())
+        event_list(py, self.link.events())
     }
 
     /// Counters.
@@ -210,7 +210,7 @@ impl Channel {
         Ok(py.detach(|| self.link.fileno())?)
     }
 
-    /// What was sent is handed over, as far as the time-out allows; then the channel is closed. A second call does nothing.
+    /// Delivers what was sent, as far as the time-out allows, and closes the channel. A second call does nothing.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         self.wait(py, timeout, None, |wait| self.link.close(wait))
@@ -309,9 +309,9 @@ impl Listener {
         format!("<linkspan.Listener {}>", self.endpoint())
     }
 
-    /// What happened since the last call: forgotten, where messages that were kept for an absent client are lost.
+    /// The events since the last call: forgotten, where messages that were kept for an absent client are lost.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        told(py, self.listener.events())
+        event_list(py, self.listener.events())
     }
 
     /// Counters.
@@ -324,7 +324,7 @@ impl Listener {
         self.listener.fileno()
     }
 
-    /// Listens no longer. Channels that were accepted stay.
+    /// Stops listening. Accepted channels stay open.
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.listener.close());
     }

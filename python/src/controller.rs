@@ -1,4 +1,4 @@
-//! A client of a controller: questions about services, commands for them, and their events.
+//! A client of a controller: queries about services, commands to them, and their events.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::wait::{OnWait, Patience, options, tree, waiting};
 /// The default time-out of a command, in seconds.
 const WITHIN: f64 = 30.0;
 
-/// Asks a controller about its services, and has them told what to do. Any number of threads may ask, and take turns; one may wait in
+/// A client of a controller: queries its services and sends them commands. Any number of threads may call it, and take turns; one may wait in
 /// `next`.
 #[pyclass(frozen, subclass, module = "linkspan._native")]
 pub struct Controller {
@@ -32,7 +32,7 @@ fn given(arguments: Option<&Bound<'_, PyAny>>) -> Outcome<Value> {
     arguments.map_or(Ok(Value::Null), tree)
 }
 
-/// The time that a command has: `None` for as long as it takes.
+/// The deadline of a command: `None` for none.
 fn within(seconds: Option<f64>) -> Result<Duration> {
     match seconds.map_or(Ok(Timeout::Forever), Timeout::from_seconds)? {
         Timeout::After(duration) => Ok(duration),
@@ -91,7 +91,7 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.services(wait))?)
     }
 
-    /// The record of one service, without asking that; `NotFound` for a name that no service has.
+    /// The controller's record of one service; `NotFound` for a name that no service has. The service itself is not called.
     #[pyo3(signature = (service, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn status<'py>(
         &self,
@@ -103,7 +103,7 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.status(service, wait))?)
     }
 
-    /// Has a service carry out a command, and gives its value. The time-out is the command's own deadline, too.
+    /// Sends a command to a service and returns its value. The time-out is the command's own deadline, too.
     #[pyo3(signature = (service, command, arguments=None, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn command<'py>(
         &self,
@@ -119,7 +119,7 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, done)?)
     }
 
-    /// Has a service begin with a command, which has so many seconds (None for as long as it takes): gives its answer once it is
+    /// Sends a command to a service, with a deadline in seconds (None for no deadline): returns its answer once it is
     /// accepted.
     #[pyo3(signature = (service, command, arguments=None, *, within=Some(WITHIN), timeout=Patience::DEFAULT, on_wait=None))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
@@ -139,8 +139,8 @@ impl Controller {
         self.ask(py, timeout, on_wait, begun).map(Answer)
     }
 
-    /// The full form: with the command's id, which makes it the same command however often it is said, and the incarnation that
-    /// it is for. Gives the final answer, whatever it is.
+    /// The full form: with the command's id, which makes it the same command however often it is sent, and the incarnation that
+    /// it is for. Returns the final answer of any kind.
     #[pyo3(signature = (
         service, command, arguments=None, *, id, epoch=None, within=Some(WITHIN), timeout=Patience::DEFAULT, on_wait=None
     ))]
@@ -167,7 +167,7 @@ impl Controller {
         self.ask(py, timeout, on_wait, |wait| self.asker.request(service, &order, wait)).map(Answer)
     }
 
-    /// What has become of the command of this id; `NotFound` for one that has not been used lately.
+    /// The outcome of the command of this id; `NotFound` for one that has not been used lately.
     #[pyo3(signature = (service, id, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn answer(
         &self,
@@ -180,7 +180,7 @@ impl Controller {
         self.ask(py, timeout, on_wait, |wait| self.asker.answer(service, id, wait)).map(Answer)
     }
 
-    /// The last lines of the controller's log, of what happened to all; or of one service, with what that says itself. Maps with
+    /// The last lines of the controller's log about all services; or about one service, with the lines that it logged itself. Maps with
     /// `at`, `service`, `level`, `text`, the oldest first.
     #[pyo3(signature = (service=None, lines=100, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn log<'py>(
@@ -194,15 +194,15 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.log(service, lines, wait))?)
     }
 
-    /// From now on `next` tells of these services, of all where none is named: how each is, then what changes, and their data as
-    /// often as is said, in seconds.
+    /// From now on `next` returns the events of these services, of all where none is named: the state of each, then its changes, and its data as
+    /// often as given, in seconds.
     #[pyo3(signature = (*, data_every=None, services=Vec::new()))]
     fn watch(&self, py: Python<'_>, data_every: Option<f64>, services: Vec<String>) -> Outcome<()> {
         let data_every = data_every.map(|every| within(Some(every))).transpose()?;
         Ok(py.detach(|| self.asker.watch(&WatchOptions { data_every, services }))?)
     }
 
-    /// The next thing that has happened to what is watched; waits for ever where no time-out is given.
+    /// The next event of the watched services; waits for ever where no time-out is given.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next<'py>(&self, py: Python<'py>, timeout: Patience, on_wait: OnWait) -> Outcome<Bound<'py, PyAny>> {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.next(wait))?)
@@ -213,19 +213,19 @@ impl Controller {
         Ok(self.asker.fileno()?)
     }
 
-    /// Forgets a service that is away; `InvalidState` while it is connected.
+    /// Removes the record of a service that is away; `InvalidState` while it is connected.
     #[pyo3(signature = (service, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn forget(&self, py: Python<'_>, service: &str, timeout: Patience, on_wait: OnWait) -> Outcome<()> {
         self.ask(py, timeout, on_wait, |wait| self.asker.forget(service, wait))
     }
 
-    /// The controller's own figures.
+    /// The controller's own counters.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn stats<'py>(&self, py: Python<'py>, timeout: Patience, on_wait: OnWait) -> Outcome<Bound<'py, PyAny>> {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.stats(wait))?)
     }
 
-    /// Asks no more; what is under way is carried out.
+    /// Closes the client; commands under way are carried out.
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.asker.close());
     }
@@ -244,7 +244,7 @@ impl Controller {
     }
 }
 
-/// What a service answered to a command.
+/// The answer of a service to a command.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Answer(Answered);
 
@@ -256,7 +256,7 @@ impl Answer {
         &self.0.id
     }
 
-    /// How far it has come.
+    /// The stage that the command has reached.
     #[getter]
     fn outcome<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         imported_once!(py, "linkspan.words", "Outcome")?.call1((self.0.outcome.name(),))

@@ -16,11 +16,11 @@ pub struct Entries<'py> {
     length: usize,
     /// The key whose value comes next.
     key: Option<Bound<'py, PyString>>,
-    way: Way,
+    insertion: Insertion,
 }
 
 /// How keys get into the dict.
-enum Way {
+enum Insertion {
     /// No key has arrived yet.
     First,
     /// They are in it: it is a copy of a template.
@@ -32,23 +32,23 @@ enum Way {
 impl<'py> Entries<'py> {
     /// Begins a dict of so many entries.
     pub fn begin(py: Python<'py>, length: usize) -> Entries<'py> {
-        Entries { dict: PyDict::new(py), length, key: None, way: Way::First }
+        Entries { dict: PyDict::new(py), length, key: None, insertion: Insertion::First }
     }
 
     /// Takes the key of the next value if it is known, and so valid text; it must be new to the dict.
     pub fn known_key(&mut self, key: &[u8]) -> Outcome<bool> {
         let py = self.dict.py();
-        if let Way::First = self.way {
+        if let Insertion::First = self.insertion {
             let number = template::number(key, self.length);
-            self.way = match template::begin(py, key, self.length, number) {
+            self.insertion = match template::begin(py, key, self.length, number) {
                 Some((dict, like)) => {
                     self.dict = dict;
-                    Way::Like(like)
+                    Insertion::Like(like)
                 }
-                None => Way::Each(keys::begin_map(), Some(number)),
+                None => Insertion::Each(keys::begin_map(), Some(number)),
             };
         }
-        if let Way::Like(like) = &mut self.way {
+        if let Insertion::Like(like) = &mut self.insertion {
             if let Some(next) = like.key(py, key) {
                 self.key = Some(next);
                 return Ok(true);
@@ -80,26 +80,26 @@ impl<'py> Entries<'py> {
 
     /// Ends the dict.
     pub fn end(mut self) -> Outcome<Bound<'py, PyDict>> {
-        match &self.way {
-            Way::Like(like) if !like.is_complete() => self.leave_template()?,
-            Way::Each(_, Some(number)) => template::see(&self.dict, *number),
+        match &self.insertion {
+            Insertion::Like(like) if !like.is_complete() => self.leave_template()?,
+            Insertion::Each(_, Some(number)) => template::see(&self.dict, *number),
             _ => {}
         }
         Ok(self.dict)
     }
 
     fn map(&self) -> Map {
-        if let Way::Each(map, _) = self.way { map } else { Map::OTHER }
+        if let Insertion::Each(map, _) = self.insertion { map } else { Map::OTHER }
     }
 
     /// Another key came than the template has.
     #[cold]
     fn leave_template(&mut self) -> PyResult<()> {
-        if let Way::Like(like) = &self.way {
+        if let Insertion::Like(like) = &self.insertion {
             self.dict = like.entries(&self.dict)?;
             // The keys before did not pass the cache. A map around this one must not rely on what the others replace there.
             keys::begin_map();
-            self.way = Way::Each(Map::OTHER, None);
+            self.insertion = Insertion::Each(Map::OTHER, None);
         }
         Ok(())
     }

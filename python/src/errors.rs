@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 
-/// What a call of this module fails with: an error of the table, or an exception that Python code raised meanwhile.
+/// The failure of a call of this module: an error of the table, or an exception that Python code raised meanwhile.
 pub enum Failure {
     Core(Error),
     Python(PyErr),
@@ -23,7 +23,7 @@ impl From<PyErr> for Failure {
     }
 }
 
-/// What this module's functions return.
+/// The result of this module's functions.
 pub type Outcome<T> = Result<T, Failure>;
 
 /// The core's table: (code, name, retryable, meaning, remedy) of every kind of error.
@@ -52,8 +52,8 @@ macro_rules! imported_once {
 }
 pub(crate) use imported_once;
 
-/// What an exception, or a text, means for those on the other side: an error of the table stays one, and of any other
-/// exception its type and text are told.
+/// Returns the failure that the other side gets for an exception or a text: an error of the table stays one, and of any
+/// other exception the type and text are sent.
 pub fn failure(error: &Bound<'_, PyAny>) -> PyResult<Error> {
     let py = error.py();
     let text = error.str()?.to_string();
@@ -77,6 +77,6 @@ pub fn failure(error: &Bound<'_, PyAny>) -> PyResult<Error> {
     } else {
         error.get_type().qualname()?.to_string()
     };
-    // The code of a handler that broke, in the terms of JSON-RPC.
+    // The code of JSON-RPC for an internal error of a handler.
     Ok(Error::remote(RemoteFailure { code: -32603, kind, text, data: Vec::new() }))
 }

@@ -52,7 +52,7 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             });
             match data {
                 Ok(data) => raised.setattr("data", data)?,
-                // The failure itself matters more than what came with it: its bytes are handed on as they are.
+                // The failure matters more than its data, which is passed on as bytes.
                 Err(_) => raised.setattr("data", failure.data.as_slice())?,
             }
         }

@@ -35,7 +35,7 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
         Failure::Core(error) => error,
         Failure::Python(error) => walker.hold(error),
     };
-    // Before all else: the questions below take longer than to send a long array that was lent.
+    // Before all else: the checks below take longer than to send a long array that was lent.
     // SAFETY: no Python code runs while the sink takes the elements.
     if let Some(elements) = unsafe { numpy_api::elements(object) } {
         let array = elements.array()?;
@@ -129,7 +129,7 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
         }
         Kind::Dataclass => fields(object, sink, walker),
         Kind::Mapping => {
-            // A dict of its own: whatever code of the class runs meanwhile, keys are in it once and the count holds.
+            // A copy: whatever code of the class runs meanwhile, the keys are unique and the count is right.
             let items = object.cast::<PyMapping>().map_err(|e| raise(e.into()))?.items().map_err(raise)?;
             let entries = PyDict::from_sequence(items.as_any()).map_err(raise)?;
             builtin::dict(&entries, sink, walker)

@@ -1,8 +1,8 @@
-//! `linkspan._native`: the core's nouns as Python classes. The public names stand in the package around it.
+//! `linkspan._native`: the core's types as Python classes. The public names are in the package around it.
 //!
 //! | module | turns |
 //! |---|---|
-//! | `walk`, `walker`, `builtin`, `foreign` | Python objects into events: by their exact type; the built-in types; all others that are understood |
+//! | `walk`, `walker`, `builtin`, `foreign` | Python objects into events: by their exact type; the built-in types; all others that have a form |
 //! | `flat`, `flat_dict` | values without others in them into records that are encoded without a walk; dicts of them |
 //! | `builder`, `entries`, `keys`, `template` | events into Python objects; dicts; their keys that come again and again; dicts with the same keys |
 //! | `class_plan`, `plan`, `straight`, `sent_class` | the classes of generated code into plans; events into instances by a plan, and instances into events |

@@ -134,7 +134,7 @@ fn look_for(elements: &[u8]) {
     }
 }
 
-/// A value has been encoded, to be sent: what was lent for its arrays is read-only from now on.
+/// A value has been encoded, to be sent: the memory that was lent for its arrays is read-only from now on.
 pub fn settled<T>(py: Python<'_>, encoded: Outcome<T>) -> Outcome<T> {
     let met = MET.with_borrow_mut(std::mem::take);
     if encoded.is_ok() && !met.is_empty() {
@@ -154,7 +154,7 @@ fn end_writing(py: Python<'_>, met: &[usize]) -> PyResult<()> {
         })
         .collect();
     for array in arrays {
-        // Without NumPy it is the loan itself, which lends no more memory that can be written.
+        // Without NumPy it is the loan itself, whose buffers are read-only from now on.
         if !numpy_api::make_read_only(&array) && array.cast::<Loan>().is_err() {
             array.call_method1(intern!(py, "setflags"), (false,))?;
         }
@@ -165,7 +165,7 @@ fn end_writing(py: Python<'_>, met: &[usize]) -> PyResult<()> {
 #[pymethods]
 impl Loan {
     /// # Safety
-    /// Called by the interpreter alone, which gives a view to fill in.
+    /// Called by the interpreter alone, with a view to fill in.
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let this = slf.get();
         let place = NonNull::new(this.place.load(Ordering::Relaxed));
@@ -178,7 +178,7 @@ impl Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         let from = self.place.load(Ordering::Relaxed).addr();
-        // Its weak reference is let go of without the lock: that may run other code.
+        // Its weak reference is dropped without the lock: that may run other code.
         let mut loans = outstanding();
         let at = loans.iter().position(|loan| loan.from == from && Arc::ptr_eq(&loan.is_sent, &self.is_sent));
         let gone = at.map(|at| loans.swap_remove(at));

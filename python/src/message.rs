@@ -1,4 +1,4 @@
-//! What arrives: the class `Message`, whose value is decoded once, straight into Python objects.
+//! Received messages: the class `Message`, whose value is decoded once, straight into Python objects.
 
 use linkspan::value::Source;
 use linkspan::{ErrorKind, Message as Arrived, Value};
@@ -43,7 +43,7 @@ impl Message {
     }
 }
 
-/// What a look for a missing value gives: what the caller said, which may be None, or an error.
+/// The result for a missing value: the caller's default, which may be None, or an error.
 struct Fallback<'py>(Option<Bound<'py, PyAny>>);
 
 impl<'py> FromPyObject<'_, 'py> for Fallback<'py> {
@@ -75,14 +75,14 @@ impl Message {
         {
             return Ok(found);
         }
-        // The core finds nothing either, and its error names what is there instead.
+        // The core does not find it either, and its error names what is there instead.
         let escaped = key.str()?.to_str()?.replace('~', "~0").replace('/', "~1");
         self.get(py, &escaped, Fallback(None))
     }
 
     /// The value at this path, keys and zero-based positions joined by `/`: `rows/0/name`; in a key `~1` is a `/` and `~0` a
     /// `~`, and the empty path is the whole value. Where there is none, the default
-    /// that is given, else `Missing`, which says what stands there instead; `WrongType` where the path leads through a
+    /// that is given, else `Missing`, whose text names what is there instead; `WrongType` where the path leads through a
     /// value that holds no others.
     #[pyo3(signature = (path, default=Fallback(None)))]
     fn get<'py>(&self, py: Python<'py>, path: &str, default: Fallback<'py>) -> Outcome<Bound<'py, PyAny>> {
@@ -138,13 +138,13 @@ impl Message {
         timestamp::object(py, self.arrived.sent())
     }
 
-    /// Who sent it.
+    /// The session that sent it.
     #[getter]
     fn source(&self) -> &str {
         self.arrived.source()
     }
 
-    /// How it is written: `cbor`.
+    /// Its encoding: `cbor`, `json`, `bson` or `smile`.
     #[getter]
     fn encoding(&self) -> &'static str {
         self.arrived.encoding().name()

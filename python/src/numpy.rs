@@ -1,4 +1,4 @@
-//! NumPy's own kinds of array and scalar that no buffer of numbers stands for: carried another way, or refused with the way out.
+//! NumPy's arrays and scalars that are no buffer of numbers: sent in another form, or refused with an error that names one.
 
 use linkspan::{Error, ErrorKind};
 use pyo3::prelude::*;

@@ -1,4 +1,4 @@
-//! Packed records: from the slots of an instance to the bytes of a message, and back. Two functions of the package take what does not fit the plan, and raise
+//! Packed records: from the slots of an instance to the bytes of a message, and back. Two functions of the package handle values that do not fit the plan, and raise
 //! the exception with the field and the reason.
 
 use linkspan::value::plan::{FieldValue, Form, Place};
@@ -48,7 +48,7 @@ enum Item<'py> {
     Field(String, usize, usize, Vec<Bound<'py, PyAny>>),
 }
 
-/// Why an instance or bytes are not by the plan.
+/// Why an instance or bytes do not follow the plan.
 enum Unfit {
     /// They do not fit it.
     Other,

@@ -7,14 +7,14 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::batch::Encoding;
 use crate::builder::Builder;
-use crate::channel::told;
+use crate::channel::event_list;
 use crate::errors::Outcome;
 use crate::loan::{self, Lengths, Wanted};
 use crate::message::{Message, object};
 use crate::wait::{OnWait, Patience, between, leave, options, publishing, waiting};
 use crate::walk::Walk;
 
-/// The one who publishes at an endpoint. It never waits for a subscriber.
+/// A publisher at an endpoint. It never waits for a subscriber.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Publisher {
     source: Source,
@@ -49,7 +49,7 @@ impl Publisher {
         loan::lend(py, wanted, |dtype, shape, order| self.source.loan_memory(dtype, shape, order))
     }
 
-    /// Publishes a value; gives its sequence number. Threads that send take turns. A `journal:` gives the number once the value is
+    /// Publishes a value and returns its sequence number. Threads that send take turns. A `journal:` returns the number once the value is
     /// on the disk, and takes values of several threads at once; a `file:` waits for its lock.
     fn send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
         let payload = loan::settled(value.py(), Walk::with(value, |walk| self.source.encode(walk)))?;
@@ -75,12 +75,12 @@ impl Publisher {
         format!("<linkspan.Publisher {}>", self.endpoint())
     }
 
-    /// What happened since the last call.
+    /// The events since the last call.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        told(py, self.source.events())
+        event_list(py, self.source.events())
     }
 
-    /// How many subscribers are there.
+    /// The number of connected subscribers.
     #[getter]
     fn subscribers(&self) -> usize {
         self.source.subscribers()
@@ -91,7 +91,7 @@ impl Publisher {
         object(&self.source.stats(), Builder::copying(py))
     }
 
-    /// Waits until so many subscribers are there; `Timeout` where fewer came.
+    /// Waits until so many subscribers are connected; `Timeout` where there are fewer.
     #[pyo3(signature = (count=1, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn wait_for_subscribers(
         &self,
@@ -104,8 +104,8 @@ impl Publisher {
         waiting(py, timeout, callback, |wait| self.source.wait_for_subscribers(count, wait))
     }
 
-    /// Publishes no longer, once the subscribers have been served: those that were waiting connect, and slow ones are given what
-    /// is left. `Timeout` where one has not taken it in time; it is closed all the same.
+    /// Closes the publisher once the subscribers have been served: those that were waiting connect, and slow ones receive what
+    /// is left. `Timeout` where one has not received it in time; the publisher is closed all the same.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         waiting(py, timeout, self.on_wait.as_ref(), |wait| self.source.close(wait))
@@ -121,7 +121,7 @@ impl Publisher {
     }
 }
 
-/// Reads what is published at an endpoint: the latest value first, then each new one.
+/// Receives what is published at an endpoint: the latest value first, then each new one.
 ///
 /// One thread at a time receives, another one gets `InvalidState`: give each a subscriber of its own. Any thread may close it.
 #[pyclass(frozen, module = "linkspan")]
@@ -170,7 +170,7 @@ impl Subscriber {
         Ok(Message::new(py.detach(|| self.reader.try_recv())?))
     }
 
-    /// The next message, `None` once closed or asked to stop.
+    /// The next message, `None` once closed or stopped by SIGTERM.
     ///
     /// Where no time-out is given it waits for ever, whatever the option `timeout` is. Signals as for `Server.next`.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
@@ -188,12 +188,12 @@ impl Subscriber {
     }
 
     /// The messages that are there, without waiting for more: of a `journal:` everything that is left to read, after which the
-    /// subscriber has caught up. `Lagged` comes out of it as of `recv`; iterating again goes on.
+    /// subscriber has caught up. `Lagged` is raised as by `recv`; iterating again goes on.
     fn try_iter(slf: Bound<'_, Self>) -> Available {
         Available(slf.unbind())
     }
 
-    /// Says that the last message, and all before it, has been dealt with: for a subscriber with `ack="manual"`.
+    /// Acknowledges the last message, and all before it, as consumed: for a subscriber with `ack="manual"`.
     fn ack(&self, py: Python<'_>) -> Outcome<()> {
         Ok(py.detach(|| self.reader.ack())?)
     }
@@ -203,9 +203,9 @@ impl Subscriber {
         Ok(py.detach(|| self.reader.poll())?)
     }
 
-    /// What happened since the last call: connected, disconnected, reconnected, lagged and others.
+    /// The events since the last call: connected, disconnected, reconnected, lagged and others.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        told(py, self.reader.events())
+        event_list(py, self.reader.events())
     }
 
     /// Counters.
@@ -228,7 +228,7 @@ impl Subscriber {
         format!("<linkspan.Subscriber {}>", self.endpoint())
     }
 
-    /// Reads no longer; an iteration in another thread ends.
+    /// Closes the subscriber; an iteration in another thread ends.
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.reader.close());
     }

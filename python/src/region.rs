@@ -1,4 +1,4 @@
-//! Somebody else's shared memory, read-only: bytes, text, or the fields of a struct as a dict.
+//! Shared memory of other programs, read-only: bytes, text, or the fields of a struct as a dict.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,7 +41,7 @@ impl Region {
         Ok(layout.parse::<Layout>()?.size())
     }
 
-    /// What it was opened by.
+    /// The name by which it was opened.
     #[getter]
     fn source(&self) -> &str {
         &self.source
@@ -68,7 +68,7 @@ impl Region {
 
     /// The fields of a struct, `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`, as a dict; numbers with dimensions are
     /// arrays. `counter` names the field in which the owner counts its writes, odd while it writes: then both halves are of
-    /// one write, and `Stalled` where the owner never lets it be long enough.
+    /// one write, and `Stalled` where the owner writes without a sufficient pause.
     #[pyo3(signature = (layout, *, offset=0, counter=None))]
     fn read<'py>(
         &self,
@@ -86,7 +86,7 @@ impl Region {
         object(&fields, Builder::copying(py))
     }
 
-    /// Lets the memory go. A second call does nothing.
+    /// Unmaps the memory. A second call does nothing.
     fn close(&self) {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

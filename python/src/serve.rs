@@ -2,13 +2,13 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use linkspan::{Encoding, Error, ErrorKind, RemoteFailure, Request as Asked, Server as Service};
+use linkspan::{Encoding, Error, ErrorKind, RemoteFailure, Request as CoreRequest, Server as Service};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::builder::Builder;
-use crate::channel::told;
+use crate::channel::event_list;
 use crate::errors::{Failure, Outcome};
 use crate::loan::{self, Lengths, Wanted};
 use crate::message::{Message, object};
@@ -38,7 +38,7 @@ impl Server {
         Ok(Server { service: Service::serve(endpoint, &options)?, on_wait })
     }
 
-    /// The next request, `None` once the server is closed or asked to stop.
+    /// The next request, `None` once the server is closed or stopped by SIGTERM.
     ///
     /// Where no time-out is given it waits for ever, whatever the option `timeout` is. Such a wait ends when
     /// SIGTERM asks the program to stop: from the first one until the server is closed, the first SIGTERM ends the loop and the second
@@ -53,7 +53,7 @@ impl Server {
     ) -> Outcome<Option<Bound<'py, Request>>> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
         match waiting(py, timeout, callback, |wait| self.service.next(wait))? {
-            Some(asked) => Ok(Some(Request::new(py, asked)?)),
+            Some(pending) => Ok(Some(Request::new(py, pending)?)),
             None => Ok(None),
         }
     }
@@ -86,12 +86,12 @@ impl Server {
         format!("<linkspan.Server {}>", self.endpoint())
     }
 
-    /// What happened since the last call: clients that came and went.
+    /// The events since the last call: clients that connected and disconnected.
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        told(py, self.service.events())
+        event_list(py, self.service.events())
     }
 
-    /// Serves no longer; replies that were given are handed over, as far as the time-out allows.
+    /// Closes the server; replies that were given are delivered, as far as the time-out allows.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         waiting(py, timeout, self.on_wait.as_ref(), |wait| self.service.close(wait))
@@ -107,34 +107,34 @@ impl Server {
     }
 }
 
-/// A message that waits for its answer: `reply` or `fail`, once. One that goes unanswered is answered `Remote`; so is
+/// A message that waits for its answer: `reply` or `fail`, once. One without an answer fails with `Remote`; so does
 /// one whose `with` block ends without an answer, or raises.
 #[pyclass(frozen, extends = Message, module = "linkspan")]
 pub struct Request {
-    asked: Mutex<Option<Asked>>,
+    pending: Mutex<Option<CoreRequest>>,
 }
 
 impl Request {
-    fn new(py: Python<'_>, asked: Asked) -> PyResult<Bound<'_, Request>> {
-        let message = Message::new(asked.message().clone());
+    fn new(py: Python<'_>, pending: CoreRequest) -> PyResult<Bound<'_, Request>> {
+        let message = Message::new(pending.message().clone());
         Bound::new(
             py,
-            PyClassInitializer::from(message).add_subclass(Request { asked: Mutex::new(Some(asked)) }),
+            PyClassInitializer::from(message).add_subclass(Request { pending: Mutex::new(Some(pending)) }),
         )
     }
 
-    fn asked(&self) -> MutexGuard<'_, Option<Asked>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, Option<CoreRequest>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Taken out while it is being answered: encoding may run Python code, which must not find the lock held.
-    fn take(&self) -> linkspan::Result<Asked> {
-        self.asked().take().ok_or_else(answered)
+    fn take(&self) -> linkspan::Result<CoreRequest> {
+        self.pending().take().ok_or_else(answered)
     }
 
-    fn keep(&self, asked: Asked, answered: Outcome<()>) -> Outcome<()> {
+    fn keep(&self, pending: CoreRequest, answered: Outcome<()>) -> Outcome<()> {
         if answered.is_err() {
-            *self.asked() = Some(asked);
+            *self.pending() = Some(pending);
         }
         answered
     }
@@ -147,7 +147,7 @@ fn answered() -> Error {
 
 #[pymethods]
 impl Request {
-    /// Lends memory for an array of the reply, as `Channel.loan` does: over `shm:` the client that asked views it where it lies.
+    /// Lends memory for an array of the reply, as `Channel.loan` does: over `shm:` the client views it where it lies.
     #[pyo3(signature = (shape, dtype=None, *, order="C"))]
     fn loan<'py>(
         &self,
@@ -156,32 +156,32 @@ impl Request {
         dtype: Option<Bound<'py, PyAny>>,
         order: &str,
     ) -> Outcome<Bound<'py, PyAny>> {
-        loan::lend(py, Wanted { shape, dtype, order }, |dtype, shape, order| match self.asked().as_ref() {
-            Some(asked) => asked.loan_memory(dtype, shape, order),
+        loan::lend(py, Wanted { shape, dtype, order }, |dtype, shape, order| match self.pending().as_ref() {
+            Some(pending) => pending.loan_memory(dtype, shape, order),
             None => Err(answered()),
         })
     }
 
     /// Answers with a value. Where that is refused, too large for instance, the request can still be answered.
     fn reply(&self, value: &Bound<'_, PyAny>) -> Outcome<()> {
-        let asked = self.take()?;
-        let reply = loan::settled(value.py(), Walk::with(value, |walk| asked.encode(walk)));
-        let answered = reply.and_then(|reply| Ok(asked.reply_payload(&reply)?));
-        self.keep(asked, answered)
+        let pending = self.take()?;
+        let reply = loan::settled(value.py(), Walk::with(value, |walk| pending.encode(walk)));
+        let answered = reply.and_then(|reply| Ok(pending.reply_payload(&reply)?));
+        self.keep(pending, answered)
     }
 
-    /// Says that this message, and what its sender sent before it, has been consumed: for a server with `ack="manual"`. An
-    /// answer says so, too.
+    /// Acknowledges this message, and what its sender sent before it, as consumed: for a server with `ack="manual"`. An
+    /// answer does so, too.
     fn ack(&self, py: Python<'_>) {
         py.detach(|| {
-            if let Some(asked) = self.asked().as_ref() {
-                asked.ack();
+            if let Some(pending) = self.pending().as_ref() {
+                pending.ack();
             }
         });
     }
 
     /// Answers that it failed: the caller gets `Remote` with this text, a dotted type such as
-    /// `spectrum.window_too_long`, a code (JSON-RPC's for a handler that broke, unless it has its own), and more for
+    /// `spectrum.window_too_long`, a code (JSON-RPC's for an internal error, unless it has its own), and data for
     /// the program.
     #[pyo3(signature = (text, r#type="", code=-32603, data=None))]
     fn fail(&self, text: String, r#type: &str, code: i64, data: Option<&Bound<'_, PyAny>>) -> Outcome<()> {
@@ -189,9 +189,9 @@ impl Request {
             Some(data) => Walk::with(data, |walk| linkspan::codec::encode(walk, Encoding::Cbor))?,
             None => Vec::new(),
         };
-        let asked = self.take()?;
-        let answered = asked.fail(&RemoteFailure { code, kind: r#type.to_owned(), text, data });
-        self.keep(asked, answered.map_err(Failure::Core))
+        let pending = self.take()?;
+        let answered = pending.fail(&RemoteFailure { code, kind: r#type.to_owned(), text, data });
+        self.keep(pending, answered.map_err(Failure::Core))
     }
 
     /// Whether the sender waits for an answer; otherwise it was sent, not called.
@@ -203,7 +203,7 @@ impl Request {
     /// Whether it has been answered, or wants no answer because it was sent and not called.
     #[getter]
     fn answered(&self) -> bool {
-        self.asked().as_ref().is_none_or(|asked| !asked.wants_reply())
+        self.pending().as_ref().is_none_or(|pending| !pending.wants_reply())
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {

@@ -15,7 +15,7 @@ use crate::errors::{Outcome, failure, imported_once};
 use crate::message::object;
 use crate::wait::{OnWait, Patience, leave, tree, waiting};
 
-/// A task that is still to be answered; shared with the loop, which ends it when the program comes for the next one.
+/// A task that has no answer yet; shared with the loop, which ends it when the program asks for the next one.
 type Open = Arc<Mutex<Option<Given>>>;
 
 fn take(open: &Open) -> Option<Given> {
@@ -37,13 +37,13 @@ impl ServiceLoop {
         visit.call(&self.on_wait)
     }
 
-    /// Begins in STARTING and looks for the controller in the background; never waits. `interrupt` is the number of a signal
-    /// that this thread is sent when what it does is to be given up, so that a blocking call ends.
+    /// Begins in STARTING and connects to the controller in the background; never waits. `interrupt` is the number of a signal
+    /// that is sent to this thread when its task is to be abandoned, so that a blocking call ends.
     #[new]
     #[pyo3(signature = (name, *, interrupt=None, **given))]
     fn new(name: &str, interrupt: Option<i32>, given: Option<&Bound<'_, PyDict>>) -> Outcome<ServiceLoop> {
         let mut options = ServiceOptions::default();
-        // They come to Python's own handlers.
+        // Python's own handlers get them.
         options.handle_signals = false;
         let mut on_wait = None;
         for (name, value) in given.into_iter().flatten() {
@@ -60,7 +60,7 @@ impl ServiceLoop {
         Ok(ServiceLoop { inner: Pulled::start(name, &options)?, last: Mutex::default(), on_wait })
     }
 
-    /// What to do next; waits for ever where no time-out is given, `Timeout` where one passes, `None` once it has STOPPED.
+    /// The next task; waits for ever where no time-out is given, `Timeout` where one passes, `None` once it has STOPPED.
     /// The first call reports that the service is set up. The task before counts as over: a step as done, a command that
     /// was not answered as FAILED.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
@@ -84,14 +84,14 @@ impl ServiceLoop {
         self.next(py, Patience::DEFAULT, None)
     }
 
-    /// It cannot go on: FAILED, and the reason is this exception or text.
+    /// Ends the service as FAILED; the reason is this exception or text.
     fn fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Outcome<()> {
         let error = failure(error)?;
         py.detach(|| self.inner.fail(&error));
         Ok(())
     }
 
-    /// Says something for its log, which its controller shows. The level is `debug`, `info`, `warning` or `error`.
+    /// Adds a line to its log, which its controller shows. The level is `debug`, `info`, `warning` or `error`.
     #[pyo3(signature = (text, level="info"))]
     fn log(&self, py: Python<'_>, text: &str, level: &str) -> Outcome<()> {
         let level: linkspan::LogLevel = level.parse()?;
@@ -99,12 +99,12 @@ impl ServiceLoop {
         Ok(())
     }
 
-    /// Says what is wrong although it goes on; an empty text for nothing.
+    /// Reports a problem that does not end the service; an empty text for none.
     fn set_reason(&self, py: Python<'_>, text: &str) {
         py.detach(|| self.inner.set_reason(text));
     }
 
-    /// Asks it to end, as SHUTDOWN does: `next` gives that command. Again: what is under way is to be given up.
+    /// Requests its end, as SHUTDOWN does: `next` returns that command. A second call also abandons the task under way.
     fn shutdown(&self, py: Python<'_>) {
         py.detach(|| self.inner.shutdown());
     }
@@ -121,7 +121,7 @@ impl ServiceLoop {
         imported_once!(py, "linkspan.words", "State")?.call1((self.inner.state().name(),))
     }
 
-    /// Whether what it does is to be given up.
+    /// Whether its task is to be abandoned.
     #[getter]
     fn cancelled(&self) -> bool {
         self.inner.is_cancelled()
@@ -133,7 +133,7 @@ impl ServiceLoop {
         self.inner.is_connected()
     }
 
-    /// The number of this incarnation, drawn by chance.
+    /// The number of this incarnation, which is random.
     #[getter]
     fn epoch(&self) -> u64 {
         self.inner.epoch()
@@ -153,7 +153,7 @@ impl ServiceLoop {
         format!("<linkspan.ServiceLoop {} {}>", self.inner.name(), self.inner.state().name())
     }
 
-    /// Says goodbye and ends the library's threads; what was answered is handed over, as far as the time-out allows.
+    /// Leaves the controller and ends the library's threads; answers are delivered, as far as the time-out allows.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         let last = std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner));
@@ -171,7 +171,7 @@ impl ServiceLoop {
     }
 }
 
-/// Something to do: a step, or a command, which is answered once.
+/// A task: a step, or a command, which is answered once.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Task {
     open: Open,
@@ -202,13 +202,13 @@ impl Task {
 
 #[pymethods]
 impl Task {
-    /// What is to be done: a `Command`, or the name of a command of the service's own.
+    /// The command: a `Command`, or the name of a command of the service's own.
     #[getter]
     fn command<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.command.bind(py).clone()
     }
 
-    /// What it is to be done with; `None` for nothing.
+    /// Its argument; `None` for none.
     #[getter]
     fn arguments<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.arguments.bind(py).clone()
@@ -234,7 +234,7 @@ impl Task {
         left.map_or(0.0, |left| left.map_or(f64::INFINITY, |left| left.as_secs_f64()))
     }
 
-    /// It is done, and this is its value.
+    /// Completes it with this value.
     #[pyo3(signature = (value=None))]
     fn done(&self, py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> Outcome<()> {
         let value = value.map_or(Ok(linkspan::Value::Null), tree)?;
@@ -242,8 +242,8 @@ impl Task {
         Ok(py.detach(|| given.done(&value))?)
     }
 
-    /// It could not be done; the controller receives the exception's type and text, or this text. A step that failed leaves
-    /// the service FAILED, unless it was to be given up.
+    /// Fails it; the controller receives the exception's type and text, or this text. A step that failed leaves
+    /// the service FAILED, unless it was to be abandoned.
     fn failed(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> Outcome<()> {
         let error = failure(error)?;
         let given = self.take()?;
@@ -255,7 +255,7 @@ impl Task {
     }
 }
 
-/// The core's words: of `State`, `View`, `Command` and `Outcome`.
+/// The core's names of the values of `State`, `View`, `Command` and `Outcome`.
 #[pyfunction]
 pub fn service_words() -> Vec<(&'static str, Vec<String>)> {
     let commands = [Command::Step].into_iter().chain(Command::ALL);
@@ -267,7 +267,7 @@ pub fn service_words() -> Vec<(&'static str, Vec<String>)> {
     ]
 }
 
-/// What sends the thread that calls it here a signal, from any thread.
+/// Returns a function that sends a signal to the calling thread, from any thread.
 fn signals_this_thread(signal: i32) -> impl Fn() + Send + Sync {
     let process = rustix::process::getpid();
     let thread = rustix::thread::gettid();

@@ -87,8 +87,8 @@ pub fn wait_any(
     waiting(py, timeout, on_wait.as_ref(), |wait| linkspan::wait_any(&borrowed, wait))
 }
 
-/// Runs a call of the core that may wait, without the interpreter. On the main thread a tick checks for signals; what
-/// their handlers or the callback raise ends the wait and comes out unchanged.
+/// Runs a call of the core that may wait, without the interpreter. On the main thread a tick checks for signals; an exception of
+/// a handler or of the callback ends the wait and is raised unchanged.
 pub fn waiting<T: Send>(
     py: Python<'_>,
     Patience(timeout): Patience,
@@ -120,7 +120,7 @@ pub fn waiting<T: Send>(
 }
 
 thread_local! {
-    /// Whether this thread is the process's main one, once the kernel was asked.
+    /// Whether this thread is the process's main one; none before the kernel was asked.
     static MAIN: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
@@ -151,7 +151,7 @@ fn look(py: Python<'_>, on_wait: Option<&Py<PyAny>>) -> PyResult<bool> {
 }
 
 thread_local! {
-    /// The callback of the publisher that sends on this thread, and what it or a signal's handler raised.
+    /// The callback of the publisher that sends on this thread, and the exception that it or a signal's handler raised.
     static PUBLISHING: RefCell<(OnWait, Option<PyErr>)> = const { RefCell::new((None, None)) };
 }
 
@@ -174,7 +174,7 @@ pub fn publishing<T: Send>(
     on_wait: Option<&Py<PyAny>>,
     call: impl FnOnce() -> Result<T> + Send,
 ) -> Outcome<T> {
-    // What a callback publishes itself has its own.
+    // A publisher that a callback uses has its own.
     let before = PUBLISHING.replace((on_wait.map(|f| f.clone_ref(py)), None));
     let done = py.detach(call);
     match PUBLISHING.replace(before) {
@@ -183,7 +183,7 @@ pub fn publishing<T: Send>(
     }
 }
 
-/// Ends a `with` block: in good order, or, where an exception ends it, at once, and then only that exception is told.
+/// Ends a `with` block: closes in order, or, where an exception ends it, at once, and then only that exception is raised.
 /// `raised` is what `__exit__` was given.
 pub fn leave(raised: &Bound<'_, PyTuple>, close: impl FnOnce(Patience) -> Outcome<()>) -> Outcome<()> {
     match raised.get_item(0) {

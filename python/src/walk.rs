@@ -21,7 +21,7 @@ pub struct Walk<'a, 'py> {
 }
 
 impl<'a, 'py> Walk<'a, 'py> {
-    /// Runs `consume` with the object as a Source. What Python code raised meanwhile is the failure.
+    /// Runs `consume` with the object as a Source. An exception of Python code is the failure.
     pub fn with<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
         let walk = Walk { object, raised: Cell::new(None) };
         consume(&walk).map_err(|error| match walk.raised.take() {

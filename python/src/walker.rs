@@ -17,7 +17,7 @@ pub trait Walker {
     /// The events of an object of any type.
     fn object<S: Sink + ?Sized>(&self, object: &Bound<'_, PyAny>, sink: &mut S) -> Result<()>;
 
-    /// Keeps what Python code raised; the walk is ended by the error returned, which stands for it.
+    /// Keeps an exception of Python code; the returned error, which stands for it, ends the walk.
     #[cold]
     fn hold(&self, raised: PyErr) -> Error {
         let text = format!("reading a Python object raised {raised}");

@@ -1,4 +1,4 @@
-"""Somebody else's shared memory, read as bytes, text and the fields of a struct."""
+"""Shared memory of other programs, read as bytes, text and the fields of a struct."""
 
 import ctypes
 import mmap

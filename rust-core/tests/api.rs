@@ -89,7 +89,7 @@ fn await_readable(what: &impl AsFd) {
 }
 
 #[test]
-fn objects_are_descriptors_that_tell_when_a_call_has_something_to_do() {
+fn descriptor_of_an_object_is_readable_when_a_call_would_not_wait() {
     let descriptors = name("shm");
     let listener = linkspan::listen(&descriptors).unwrap();
     let near = Channel::dial(&descriptors, &Options::default()).unwrap();

@@ -75,7 +75,7 @@ fn opened_channel_gives_unconsumed_messages_to_the_next_peer(t: &str) {
     assert_eq!(sender.stats().at("dropped").unwrap(), &Value::from(0u64));
 }
 
-fn accepted_channel_tells_how_many_messages_are_lost(t: &str) {
+fn accepted_channel_reports_how_many_messages_are_lost(t: &str) {
     let endpoint = name(t);
     let mut random = Random::seeded();
     // Not everything has reached the first one before it ends.
@@ -154,18 +154,18 @@ macro_rules! on {
 on! {
     unix:
         opened_channel_gives_unconsumed_messages_to_the_next_peer
-        accepted_channel_tells_how_many_messages_are_lost
+        accepted_channel_reports_how_many_messages_are_lost
         closing_sends_again_what_the_last_receiver_dropped;
     shm:
         opened_channel_gives_unconsumed_messages_to_the_next_peer
-        accepted_channel_tells_how_many_messages_are_lost
+        accepted_channel_reports_how_many_messages_are_lost
         closing_sends_again_what_the_last_receiver_dropped;
     tcp:
         opened_channel_gives_unconsumed_messages_to_the_next_peer
-        accepted_channel_tells_how_many_messages_are_lost
+        accepted_channel_reports_how_many_messages_are_lost
         closing_sends_again_what_the_last_receiver_dropped;
     fifo:
         opened_channel_gives_unconsumed_messages_to_the_next_peer
-        accepted_channel_tells_how_many_messages_are_lost
+        accepted_channel_reports_how_many_messages_are_lost
         closing_sends_again_what_the_last_receiver_dropped;
 }

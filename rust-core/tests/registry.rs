@@ -18,8 +18,8 @@ fn look(endpoint: &str) -> (&'static str, Option<u64>, Option<u64>, Option<u64>)
 }
 
 #[test]
-fn each_object_tells_its_pattern_and_counters() {
-    alone!(each_object_tells_its_pattern_and_counters);
+fn each_object_reports_its_pattern_and_counters() {
+    alone!(each_object_reports_its_pattern_and_counters);
     let mut options = Options::default();
     for transport in ["shm", "unix"] {
         let endpoint = name(transport);

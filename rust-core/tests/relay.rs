@@ -64,7 +64,7 @@ fn subscriber_that_waited_for_a_relay_misses_nothing_before_its_first() {
 }
 
 #[test]
-fn next_relay_of_the_same_incarnation_repeats_nothing_and_tells_the_gap() {
+fn next_relay_of_the_same_incarnation_repeats_nothing_and_reports_the_gap() {
     for transport in ["shm", "unix"] {
         let name = name(transport, "again");
         let subscriber = Subscriber::new(&name, &Options::default()).unwrap();

@@ -87,7 +87,7 @@ fn channels_with_different_units_get_errors_on_both_sides() {
 }
 
 #[test]
-fn listeners_and_servers_go_on_and_tell_of_a_mismatch_in_their_events() {
+fn listeners_and_servers_go_on_and_report_a_mismatch_as_an_event() {
     for transport in ["shm", "unix", "tcp"] {
         let at = name(transport);
         let listener = Listener::listen(&at, &watts("W")).unwrap();

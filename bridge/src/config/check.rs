@@ -28,7 +28,7 @@ pub fn place(text: &str, at: usize) -> String {
     format!("{line}:{column}")
 }
 
-/// A step of the way to a value in a configuration.
+/// A step of the path to a value in a configuration.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// A key of a table.
@@ -55,13 +55,13 @@ impl From<usize> for Step {
     }
 }
 
-/// The error for a configuration that is not valid, and the way to the value that it is about. The way is
+/// The error for a configuration that is not valid, and the path to the value that it is about. The path is
 /// empty if the error is about something that is missing.
 #[derive(Debug)]
 pub struct Invalid {
     /// What is wrong, and what to write there.
     pub error: Error,
-    way: Vec<Step>,
+    path: Vec<Step>,
 }
 
 /// The outcome of a check.
@@ -69,21 +69,21 @@ pub type Checked = Result<(), Invalid>;
 
 impl Invalid {
     /// Returns the error for the value that these steps lead to.
-    pub fn at<const N: usize>(way: [Step; N], error: Error) -> Invalid {
-        Invalid { error, way: way.into() }
+    pub fn at<const N: usize>(path: [Step; N], error: Error) -> Invalid {
+        Invalid { error, path: path.into() }
     }
 
-    /// Puts these steps before the way: of a table within the configuration.
+    /// Puts these steps before the path: of a table within the configuration.
     pub fn within(mut self, table: &str) -> Invalid {
-        self.way.insert(0, table.into());
+        self.path.insert(0, table.into());
         self
     }
 
     /// Returns the error with the file's name, and line and column of the value if the file has it. The value
-    /// is found by its way and not by its text, which may stand elsewhere in the file, too.
+    /// is found by its path and not by its text, which may stand elsewhere in the file, too.
     pub fn placed(self, text: &str, shown: &dyn Display) -> Error {
         // A file that cannot be parsed has another error, which comes first.
-        let at = DeTable::parse(text).ok().and_then(|document| start(document.get_ref(), &self.way));
+        let at = DeTable::parse(text).ok().and_then(|document| start(document.get_ref(), &self.path));
         let place = at.map_or_else(String::new, |at| format!("{}:", place(text, at)));
         Error::new(self.error.kind(), format!("{shown}:{place} {}", self.error.text()))
     }
@@ -95,12 +95,12 @@ impl From<Invalid> for Error {
     }
 }
 
-/// Returns at which byte the value begins to which the way leads, or else the last table or list on the way;
+/// Returns at which byte the value begins to which the path leads, or else the last table or list on the path;
 /// `None` if the document has not even the first step.
-fn start(document: &DeTable<'_>, way: &[Step]) -> Option<usize> {
+fn start(document: &DeTable<'_>, path: &[Step]) -> Option<usize> {
     let mut at = None;
     let mut inner: Option<&DeValue<'_>> = None;
-    for step in way {
+    for step in path {
         let next = match (step, inner) {
             (Step::Key(key), None) => of_key(document, key),
             (Step::Key(key), Some(DeValue::Table(table))) => of_key(table, key),

@@ -73,11 +73,11 @@ static inline linkspan_status linkspan_sqlite_status(int code) {
  * has no log and is complete already.
  *
  * `timeout`: nanoseconds to wait for other connections that read from or write to the log, 5 s for LINKSPAN_DEFAULT; less
- * than the command has that asks for it, so that the answer says in time who is in the way: LINKSPAN_STALLED, with the
- * text in `outcome`. What was moved is safe then, nothing is lost, and a later call goes on. LINKSPAN_INVALID_STATE inside
+ * than the time that the command has left, so that its answer names the connection that blocks in time: LINKSPAN_STALLED,
+ * with the text in `outcome`. The frames moved by then are safe, nothing is lost, and a later call goes on. LINKSPAN_INVALID_STATE inside
  * a transaction of this connection, or while it has a query that was not read to its end.
  *
- * A busy handler of the program's own is replaced by the time-out that `pragma busy_timeout` says. */
+ * A busy handler of the program's own is replaced by the time-out of `pragma busy_timeout`. */
 static inline linkspan_status linkspan_sqlite_checkpoint(sqlite3 *db, int64_t timeout, linkspan_sqlite_outcome *outcome) {
     const char *file = sqlite3_db_filename(db, "main");
     const size_t size = sizeof outcome->text;
@@ -98,7 +98,7 @@ static inline linkspan_status linkspan_sqlite_checkpoint(sqlite3 *db, int64_t ti
     }
     if (timeout != LINKSPAN_FOREVER) until = linkspan_sqlite_now() + timeout;
 
-    /* Most of it is moved without being in anybody's way, and only this one says how much there was. */
+    /* Most frames are moved without blocking other connections, and only this mode returns how many there were. */
     const int patience = linkspan_sqlite_patience(db);
     int code = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &logged, &moved);
     outcome->frames = logged > 0 ? logged : 0;

@@ -79,7 +79,7 @@ impl OutputStream {
         true
     }
 
-    fn tell_lost(&self, service: &ServiceLoop, lost: Option<u64>) {
+    fn report_lost(&self, service: &ServiceLoop, lost: Option<u64>) {
         if let Some(lost) = lost {
             service.log(
                 "warning",
@@ -110,7 +110,7 @@ impl OutputStream {
         }
         self.log_left_out(service, now, true);
         let lost = self.forwarder.take_lost();
-        self.tell_lost(service, lost);
+        self.report_lost(service, lost);
     }
 
     /// Forwards the rest.

@@ -54,11 +54,11 @@ pub struct Fanout {
 
 /// The state under the lock.
 struct State {
-    way: Way,
+    medium: Medium,
 }
 
 /// How messages get to the subscribers.
-enum Way {
+enum Medium {
     /// One ring for all. `newest` is the number of the newest message; 0 before the first.
     Ring {
         ring: Box<dyn BroadcastWriter>,
@@ -93,19 +93,19 @@ impl Fanout {
     pub fn new(transport: Transport, session: u64, buffer: Option<usize>, limit: u64) -> Result<Fanout> {
         let driver = transport.driver();
         let mut slots = None;
-        let way = match driver.broadcast() {
+        let medium = match driver.broadcast() {
             Some(rings) => {
                 let ring = rings.writer(session, buffer.unwrap_or(RING), limit)?;
                 slots = ring.slots();
-                Way::Ring { ring, newest: 0, subscribers: Vec::new(), without_slots: Vec::new() }
+                Medium::Ring { ring, newest: 0, subscribers: Vec::new(), without_slots: Vec::new() }
             }
             // A transport without a ring; a store uses neither of the two.
             None => {
                 let history = History::new(buffer.unwrap_or(RING));
-                Way::Streams { history, subscribers: Vec::new() }
+                Medium::Streams { history, subscribers: Vec::new() }
             }
         };
-        let state = Mutex::new(State { way });
+        let state = Mutex::new(State { medium });
         Ok(Fanout {
             state,
             slots,
@@ -137,12 +137,12 @@ impl Fanout {
     /// Publishes one message without waiting for any subscriber.
     pub fn publish(&self, header: Header, payload: &Payload) -> Result<()> {
         let mut state = self.state();
-        match &mut state.way {
-            Way::Ring { ring, newest, .. } => {
+        match &mut state.medium {
+            Medium::Ring { ring, newest, .. } => {
                 ring.publish(&Outgoing::of(header, payload.memory()))?;
                 *newest = header.sequence;
             }
-            Way::Streams { history, subscribers } => {
+            Medium::Streams { history, subscribers } => {
                 history.push(Published { header, payload: payload.clone() });
                 for subscriber in &*subscribers {
                     // The acceptor removes a subscriber whose connection has ended.
@@ -165,8 +165,8 @@ impl Fanout {
         };
         let numbered = (first..).zip(payloads);
         let mut state = self.state();
-        let (count, published) = match &mut state.way {
-            Way::Ring { ring, newest, .. } => {
+        let (count, published) = match &mut state.medium {
+            Medium::Ring { ring, newest, .. } => {
                 let mut frames = numbered.map(|one| Outgoing::of(header(one), one.1.memory()));
                 let published = ring.publish_many(&mut frames);
                 if published.0 > 0 {
@@ -174,7 +174,7 @@ impl Fanout {
                 }
                 published
             }
-            Way::Streams { history, subscribers } => {
+            Medium::Streams { history, subscribers } => {
                 let send_all = |history: &History| {
                     // The acceptor removes a subscriber whose connection has ended.
                     subscribers.iter().for_each(|subscriber| drop(subscriber.out().send_pending(history)));
@@ -203,14 +203,14 @@ impl Fanout {
     /// slowest of them has not read (`behind`).
     pub fn state_for_listing(&self) -> Map {
         let messages = self.event_log.sent.load(Ordering::Relaxed);
-        let (peers, behind) = match &self.state().way {
-            Way::Ring { ring, newest, subscribers, .. } => {
+        let (peers, behind) = match &self.state().medium {
+            Medium::Ring { ring, newest, subscribers, .. } => {
                 // A subscriber that has read nothing yet starts with the newest message.
                 let unread =
                     |read: u64| if read == 0 { messages.min(1) } else { newest.saturating_sub(read) };
                 (subscribers.len(), subscribers.iter().map(|s| unread(ring.read_so_far(s.id))).max())
             }
-            Way::Streams { history, subscribers } => {
+            Medium::Streams { history, subscribers } => {
                 let unread = |s: &Arc<StreamSubscriber>| history.last().saturating_sub(s.out().sequence);
                 (subscribers.len(), subscribers.iter().map(unread).max())
             }
@@ -224,33 +224,33 @@ impl Fanout {
 
     /// Returns the number of the newest message; 0 before the first.
     pub fn newest(&self) -> u64 {
-        match &self.state().way {
-            Way::Ring { newest, .. } => *newest,
-            Way::Streams { history, .. } => history.last(),
+        match &self.state().medium {
+            Medium::Ring { newest, .. } => *newest,
+            Medium::Streams { history, .. } => history.last(),
         }
     }
 
     /// Returns how many subscribers are connected.
     pub fn subscribers(&self) -> usize {
-        match &self.state().way {
-            Way::Ring { ring, subscribers, .. } => {
+        match &self.state().medium {
+            Medium::Ring { ring, subscribers, .. } => {
                 subscribers.iter().filter(|subscriber| subscriber.has_ring(&**ring)).count()
             }
-            Way::Streams { subscribers, .. } => subscribers.len(),
+            Medium::Streams { subscribers, .. } => subscribers.len(),
         }
     }
 
     /// Disconnects all subscribers.
     pub fn disconnect_all(&self) {
         let mut state = self.state();
-        let removed = match &mut state.way {
-            Way::Ring { ring, subscribers, without_slots, .. } => {
+        let removed = match &mut state.medium {
+            Medium::Ring { ring, subscribers, without_slots, .. } => {
                 subscribers.iter().for_each(|subscriber| ring.remove(subscriber.id));
                 without_slots.iter().for_each(|(id, _)| ring.remove(*id));
                 ring.close();
                 (std::mem::take(subscribers), std::mem::take(without_slots), Vec::new())
             }
-            Way::Streams { subscribers, .. } => (Vec::new(), Vec::new(), std::mem::take(subscribers)),
+            Medium::Streams { subscribers, .. } => (Vec::new(), Vec::new(), std::mem::take(subscribers)),
         };
         drop(state);
         drop(removed);
@@ -261,13 +261,15 @@ impl Fanout {
         let mut state = self.state();
         // Dropped after the lock: see the head of this file.
         let (mut on_ring, mut without, mut on_streams) = (Vec::new(), Vec::new(), Vec::new());
-        match &mut state.way {
-            Way::Ring { ring, subscribers, without_slots, .. } => {
+        match &mut state.medium {
+            Medium::Ring { ring, subscribers, without_slots, .. } => {
                 ring.remove(id);
                 on_ring.extend(subscribers.extract_if(.., |s| s.id == id));
                 without.extend(without_slots.extract_if(.., |one| one.0 == id));
             }
-            Way::Streams { subscribers, .. } => on_streams.extend(subscribers.extract_if(.., |s| s.id == id)),
+            Medium::Streams { subscribers, .. } => {
+                on_streams.extend(subscribers.extract_if(.., |s| s.id == id))
+            }
         }
         drop(state);
         // It may still view arrays: the end of its socket ends the views.

@@ -30,7 +30,7 @@ use crate::value::Limits;
 
 /// A subscription that is connected. Used by the thread that receives.
 pub struct Feed {
-    way: Way,
+    medium: Medium,
     /// The publisher's session; 0 for a store.
     pub session: u64,
     /// The publisher's source; empty for a store, where each record names its own.
@@ -48,7 +48,7 @@ pub struct Feed {
 
 /// The three kinds.
 #[allow(clippy::large_enum_variant, reason = "one a subscription; a box would cost an indirection a message")]
-enum Way {
+enum Medium {
     Ring(Box<dyn BroadcastReader>),
     Stream(StreamRx),
     Store(Box<dyn StoreReader>),
@@ -110,8 +110,8 @@ impl Feed {
         let begin = peer_hello.first.saturating_sub(1);
         let after_number =
             own_hello.after.map(|after| after.in_session(peer_hello.session, peer_hello.first));
-        let way = match offer {
-            None => Way::Stream(StreamRx::new(called.stream, called.process, options.max_message_size)),
+        let medium = match offer {
+            None => Medium::Stream(StreamRx::new(called.stream, called.process, options.max_message_size)),
             Some(offer) => {
                 let start = match (after_number, peer_hello.after) {
                     (Some(number), _) => Start::After(number),
@@ -119,7 +119,7 @@ impl Feed {
                     (None, Some(newest)) => Start::With(newest.number),
                     (None, None) => Start::Newest,
                 };
-                Way::Ring(offer.join(
+                Medium::Ring(offer.join(
                     called,
                     peer_hello.session,
                     options.max_message_size,
@@ -129,7 +129,7 @@ impl Feed {
             }
         };
         Ok(Some(Feed {
-            way,
+            medium,
             session: peer_hello.session,
             source,
             sequence: after_number,
@@ -141,13 +141,13 @@ impl Feed {
 
     /// Opens the store of an endpoint, which need not exist yet.
     pub fn of_store(endpoint: &Endpoint, options: &Options) -> Result<Feed> {
-        let way = Way::Store(store::watch(endpoint, options)?);
+        let medium = Medium::Store(store::watch(endpoint, options)?);
         let schemas = match endpoint.transport().capabilities().history {
             true => RecordSchemas::of(options, Place::of(endpoint)?),
             false => None,
         };
         let (source, sequence) = ("".into(), None);
-        Ok(Feed { way, session: 0, source, sequence, begin: 0, schemas, refused: None })
+        Ok(Feed { medium, session: 0, source, sequence, begin: 0, schemas, refused: None })
     }
 
     /// Compares the schema of a record. A schema is stored before the first record that names it.
@@ -161,7 +161,7 @@ impl Feed {
 
     /// Returns the source of a message: the publisher's, or what a record of a store names.
     pub fn source_of(&self, frame: &Incoming) -> std::sync::Arc<str> {
-        if matches!(self.way, Way::Store(_))
+        if matches!(self.medium, Medium::Store(_))
             && let Ok(Some(sender)) = extension::read(&frame.extension)
         {
             return sender.source;
@@ -171,8 +171,8 @@ impl Feed {
 
     /// Adds the known reason to a time-out, for instance that a file does not exist.
     pub fn explain(&self, error: Error) -> Error {
-        match &self.way {
-            Way::Store(store_reader) if error.kind() == ErrorKind::Timeout => {
+        match &self.medium {
+            Medium::Store(store_reader) if error.kind() == ErrorKind::Timeout => {
                 store_reader.why_nothing().unwrap_or(error)
             }
             _ => error,
@@ -183,7 +183,7 @@ impl Feed {
     /// has changed. As [`Feed::poll`], in fewer steps.
     #[inline]
     pub fn take_short(&mut self, limits: &Limits) -> Option<Message> {
-        let Way::Ring(reader) = &mut self.way else { return None };
+        let Medium::Ring(reader) = &mut self.medium else { return None };
         let (source, session) = (&self.source, self.session);
         let mut message = None;
         let taken = reader.take_short(&mut |header, copy| {
@@ -198,13 +198,13 @@ impl Feed {
     /// `Lagged`, once for each gap, if messages were missed; `Disconnected` if the publisher has
     /// ended.
     pub fn poll(&mut self) -> Result<Polled> {
-        match &mut self.way {
-            Way::Ring(reader) => Ok(match reader.try_recv()? {
+        match &mut self.medium {
+            Medium::Ring(reader) => Ok(match reader.try_recv()? {
                 Received::Frame(frame) => Polled::Frame(frame),
                 Received::Nothing => Polled::Empty,
                 Received::Moved => Polled::Moved,
             }),
-            Way::Store(store_reader) => {
+            Medium::Store(store_reader) => {
                 let frame = match self.refused.take() {
                     None => store_reader.try_recv()?,
                     refused => refused,
@@ -212,7 +212,7 @@ impl Feed {
                 let kept = frame.clone();
                 self.checked(frame).inspect_err(|_| self.refused = kept)
             }
-            Way::Stream(rx) => Ok(match rx.try_recv()? {
+            Medium::Stream(rx) => Ok(match rx.try_recv()? {
                 Some(frame) if frame.header.kind == Kind::Data => Polled::Frame(frame),
                 Some(_) => Polled::Ignored,
                 None => Polled::Empty,
@@ -223,10 +223,10 @@ impl Feed {
     /// Returns the newest frame, whether it was read before or not. None for a stream, which has to
     /// be read to its end.
     pub fn newest(&mut self) -> Result<Option<Polled>> {
-        let reader = match &mut self.way {
-            Way::Ring(reader) => reader,
-            Way::Stream(_) => return Ok(None),
-            Way::Store(store_reader) => {
+        let reader = match &mut self.medium {
+            Medium::Ring(reader) => reader,
+            Medium::Stream(_) => return Ok(None),
+            Medium::Store(store_reader) => {
                 let frame = store_reader.latest()?;
                 return self.checked(frame).map(Some);
             }
@@ -244,12 +244,12 @@ impl Feed {
     /// Returns how many messages are missing before this one, over a stream or from a file. 0 where
     /// missed messages are reported as `Lagged`.
     pub fn gap(&mut self, frame: &Incoming) -> u64 {
-        let counts = match &self.way {
-            Way::Ring(_) => return 0,
-            Way::Store(store_reader) if !store_reader.has_gaps() => return 0,
-            Way::Store(_) => false,
+        let counts = match &self.medium {
+            Medium::Ring(_) => return 0,
+            Medium::Store(store_reader) if !store_reader.has_gaps() => return 0,
+            Medium::Store(_) => false,
             // The retained message was the newest on connecting, so nothing before it is missed.
-            Way::Stream(_) => frame.header.flags & flags::RETAINED == 0,
+            Medium::Stream(_) => frame.header.flags & flags::RETAINED == 0,
         };
         let sequence = frame.header.sequence;
         let previous = match self.sequence.replace(sequence) {
@@ -262,21 +262,21 @@ impl Feed {
     /// Records that the message of this number and all before it are consumed: a journal stores
     /// that.
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
-        match &mut self.way {
-            Way::Store(store_reader) => store_reader.consumed(sequence),
-            Way::Ring(_) | Way::Stream(_) => Ok(()),
+        match &mut self.medium {
+            Medium::Store(store_reader) => store_reader.consumed(sequence),
+            Medium::Ring(_) | Medium::Stream(_) => Ok(()),
         }
     }
 
     /// Returns where a feed that replaces this one continues; none if nothing was read.
     pub fn resume_point(&self) -> Option<ResumePoint> {
-        let number = match &self.way {
-            Way::Ring(reader) => match reader.resume() {
+        let number = match &self.medium {
+            Medium::Ring(reader) => match reader.resume() {
                 Start::After(number) => number,
                 Start::Newest | Start::With(_) => return None,
             },
-            Way::Stream(_) => self.sequence.unwrap_or(0),
-            Way::Store(_) => return None,
+            Medium::Stream(_) => self.sequence.unwrap_or(0),
+            Medium::Store(_) => return None,
         };
         Some(ResumePoint { session: self.session, number })
     }
@@ -284,7 +284,7 @@ impl Feed {
     /// Returns whether the feed is kept after this error. The reader of a journal goes on with the
     /// journal that replaces it; a new reader would begin with its newest record.
     pub fn reconnects(&mut self, error: &Error) -> bool {
-        let reconnects = matches!(&self.way, Way::Store(store_reader) if store_reader.goes_on());
+        let reconnects = matches!(&self.medium, Medium::Store(store_reader) if store_reader.goes_on());
         if reconnects && error.kind() == ErrorKind::Disconnected {
             self.schemas.iter_mut().for_each(RecordSchemas::forget);
         }
@@ -293,42 +293,42 @@ impl Feed {
 
     /// As in the contract of `transport`.
     pub fn spin(&mut self) -> bool {
-        match &mut self.way {
-            Way::Ring(reader) => reader.spin(),
-            Way::Stream(_) | Way::Store(_) => false,
+        match &mut self.medium {
+            Medium::Ring(reader) => reader.spin(),
+            Medium::Stream(_) | Medium::Store(_) => false,
         }
     }
 
     /// As in the contract of `transport`.
     pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
-        match &mut self.way {
-            Way::Ring(reader) => reader.sleep_briefly(waiting),
-            Way::Stream(_) | Way::Store(_) => Ok(false),
+        match &mut self.medium {
+            Medium::Ring(reader) => reader.sleep_briefly(waiting),
+            Medium::Stream(_) | Medium::Store(_) => Ok(false),
         }
     }
 
     /// As in the contract of `transport`.
     pub fn park(&mut self) -> Result<bool> {
-        match &mut self.way {
-            Way::Ring(reader) => reader.park(),
-            Way::Stream(rx) => Ok(rx.park()),
-            Way::Store(store_reader) => store_reader.park(),
+        match &mut self.medium {
+            Medium::Ring(reader) => reader.park(),
+            Medium::Stream(rx) => Ok(rx.park()),
+            Medium::Store(store_reader) => store_reader.park(),
         }
     }
 
     /// As in the contract of `transport`.
     pub fn unpark(&mut self) {
-        if let Way::Ring(reader) = &mut self.way {
+        if let Medium::Ring(reader) = &mut self.medium {
             reader.unpark();
         }
     }
 
     /// As in the contract of `transport`.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        match &self.way {
-            Way::Ring(reader) => reader.descriptors(),
-            Way::Stream(rx) => rx.descriptors().collect(),
-            Way::Store(store_reader) => store_reader.descriptors(),
+        match &self.medium {
+            Medium::Ring(reader) => reader.descriptors(),
+            Medium::Stream(rx) => rx.descriptors().collect(),
+            Medium::Store(store_reader) => store_reader.descriptors(),
         }
     }
 }

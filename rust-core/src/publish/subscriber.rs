@@ -202,7 +202,7 @@ impl Subscriber {
             if self.closed.load(Ordering::Acquire) {
                 return Ok(None);
             }
-            if iterates && waiting.is_forever() && stop::was_asked() {
+            if iterates && waiting.is_forever() && stop::was_requested() {
                 return Ok(None);
             }
             match self.poll_feed(receive_state, waiting) {

@@ -26,7 +26,7 @@ pub use crate::sys::eventfd::EventFd;
 pub use crate::sys::poll::{Epoll, Interest, Ready};
 pub use crate::sys::random::number as random;
 pub use crate::sys::stop::{
-    Watch as StopWatch, waker as stop_waker, was_asked as stop_was_asked, watch as watch_stop,
+    Watch as StopWatch, waker as stop_waker, was_requested as stop_was_requested, watch as watch_stop,
 };
 
 use crate::channel::{Channel, Delivery, Listener, Options};

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_file_is_refused_before_the_kernel_is_asked() {
+    fn impossible_file_is_refused_before_a_system_call() {
         use rustix::process::{Resource, getrlimit};
         match getrlimit(Resource::Fsize).current {
             Some(limit) => assert_eq!(check(limit + 1).unwrap_err().kind(), ErrorKind::OutOfMemory),

@@ -156,7 +156,7 @@ extern "C" fn on_signal(signal: libc::c_int) {
 }
 
 /// Returns whether a signal has asked the program to stop.
-pub fn was_asked() -> bool {
+pub fn was_requested() -> bool {
     count() > 0
 }
 

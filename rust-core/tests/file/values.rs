@@ -235,7 +235,7 @@ fn bare_values_need_an_agreed_encoding() {
 }
 
 #[test]
-fn over_the_limit_is_said_by_both_sides() {
+fn value_over_the_limit_is_refused_by_both_sides() {
     let (endpoint, _path, _folder) = place();
     let small = with(&[("max_message_size", 1000i64.into())]);
     let out = Publisher::new(&endpoint, &small).unwrap();

@@ -58,7 +58,7 @@ fn frames_that_are_none_over_tcp() {
     });
 }
 
-fn a_claimed_length_is_not_believed(transport: &str) {
+fn claimed_length_is_not_trusted(transport: &str) {
     beside_a_good_client(transport, |endpoint, server| {
         let before = resident();
         let mut stream = admitted(endpoint);
@@ -75,13 +75,13 @@ fn a_claimed_length_is_not_believed(transport: &str) {
 #[test]
 fn claimed_length_is_not_trusted_over_unix() {
     alone!(claimed_length_is_not_trusted_over_unix);
-    a_claimed_length_is_not_believed("unix");
+    claimed_length_is_not_trusted("unix");
 }
 
 #[test]
 fn claimed_length_is_not_trusted_over_tcp() {
     alone!(claimed_length_is_not_trusted_over_tcp);
-    a_claimed_length_is_not_believed("tcp");
+    claimed_length_is_not_trusted("tcp");
 }
 
 /// Bytes of memory in use by this process.

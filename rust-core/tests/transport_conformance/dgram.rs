@@ -218,7 +218,7 @@ fn second_thread_in_one_direction() {
 }
 
 /// Reads the numbers of so many messages per writer; each writer's arrive in order, all of them.
-fn hear_all(mut next: impl FnMut() -> linkspan::Message, writers: usize, each: i64) {
+fn receive_all(mut next: impl FnMut() -> linkspan::Message, writers: usize, each: i64) {
     let mut received: HashMap<String, i64> = HashMap::new();
     for _ in 0..writers as i64 * each {
         let message = next();
@@ -251,7 +251,7 @@ fn many_clients_one_server() {
     let endpoint = name("dgram");
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     write_all(&endpoint, 8, 50, || {
-        hear_all(|| server.next(SOON).unwrap().unwrap().message().clone(), 8, 50);
+        receive_all(|| server.next(SOON).unwrap().unwrap().message().clone(), 8, 50);
     });
     server.close(SOON).unwrap();
     assert!(!socket(&endpoint).exists());
@@ -261,7 +261,7 @@ fn many_clients_one_server() {
 fn hundred_writers_at_once() {
     let endpoint = name("dgram");
     let reader = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
-    write_all(&endpoint, 100, 20, || hear_all(|| reader.recv(SOON).unwrap(), 100, 20));
+    write_all(&endpoint, 100, 20, || receive_all(|| reader.recv(SOON).unwrap(), 100, 20));
     assert_eq!((stat(&reader, "missed"), stat(&reader, "dropped")), (0, 0));
 }
 

@@ -135,7 +135,7 @@ impl Source for Twice {
 }
 
 #[test]
-fn keys_are_checked_on_the_way_out_when_asked() {
+fn keys_are_checked_in_encoding_if_required() {
     for encoding in CARRIERS {
         let how = EncodeOptions::default().with_keys(Keys::Check);
         let error = encode_into(&Twice, encoding, &how, &mut Vec::new()).unwrap_err();

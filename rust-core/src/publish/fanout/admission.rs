@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use super::{Fanout, RingSubscriber, State, Way};
+use super::{Fanout, Medium, RingSubscriber, State};
 use crate::error::Result;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::publish::stream_subscriber::{Begin, Out, StreamSubscriber};
@@ -40,7 +40,7 @@ impl Fanout {
         // Under one lock, so that a subscriber which gets this ring is also woken for later
         // messages in it.
         let mut state = self.state();
-        let Way::Ring { ring, newest, subscribers, without_slots } = &mut state.way else {
+        let Medium::Ring { ring, newest, subscribers, without_slots } = &mut state.medium else {
             return Ok((Vec::new(), 0, id));
         };
         let mut admit = || -> Result<(Vec<OwnedFd>, Option<WatchedSocket>)> {
@@ -65,7 +65,7 @@ impl Fanout {
 
     /// Records that the hello of this subscriber was answered: from now on it counts.
     pub fn answered(&self, id: u64) {
-        if let Way::Ring { ring, subscribers, .. } = &mut self.state().way {
+        if let Medium::Ring { ring, subscribers, .. } = &mut self.state().medium {
             ring.answered(id);
             subscribers
                 .iter_mut()
@@ -98,7 +98,7 @@ impl Fanout {
         let tx = Tx::Stream(StreamTx::new(stream, self.checked));
         let mut out = Out::new(tx, Interest::RDHUP);
         let mut state = self.state();
-        let Way::Streams { history, .. } = &mut state.way else { return };
+        let Medium::Streams { history, .. } = &mut state.medium else { return };
         out.begin(history, begin);
         // An error is the end of the new connection, which the acceptor handles.
         if once {
@@ -125,7 +125,7 @@ impl Fanout {
         // A closed sending side is not the end of such a subscriber, which may close it at once.
         let mut out = Out::new(Tx::Plain(tx), Interest::empty());
         let mut state = self.state();
-        let Way::Streams { history, .. } = &mut state.way else { return };
+        let Medium::Streams { history, .. } = &mut state.medium else { return };
         out.begin(history, Begin::With(history.last()));
         self.keep(state, out, |watcher| connection.watch(Interest::empty(), watcher));
     }
@@ -142,7 +142,7 @@ impl Fanout {
         let watcher =
             Arc::new(RoomWatcher { fanout: Arc::downgrade(self), subscriber: Arc::downgrade(&subscriber) });
         if let Ok(watched) = watched(watcher)
-            && let Way::Streams { history, subscribers } = &mut state.way
+            && let Medium::Streams { history, subscribers } = &mut state.medium
         {
             let mut out = subscriber.out();
             out.watched = Some(watched);
@@ -186,7 +186,7 @@ impl Watcher for RoomWatcher {
             return false;
         }
         let mut state = fanout.state();
-        let Way::Streams { history, .. } = &mut state.way else { return false };
+        let Medium::Streams { history, .. } = &mut state.medium else { return false };
         let mut out = subscriber.out();
         out.watch_room(false);
         let sent = out.send_pending(history);

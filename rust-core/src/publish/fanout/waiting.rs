@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use rustix::event::PollFlags;
 
-use super::{Fanout, Way};
+use super::{Fanout, Medium};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::poll::wait_any;
@@ -37,12 +37,12 @@ impl Fanout {
 
     /// Sends as much as possible, and returns how many subscribers have not been sent everything.
     fn lagging(&self) -> usize {
-        match &mut self.state().way {
+        match &mut self.state().medium {
             // Subscribers that have the ring can read it after the publisher has ended.
-            Way::Ring { ring, subscribers, .. } => {
+            Medium::Ring { ring, subscribers, .. } => {
                 subscribers.iter().filter(|subscriber| !subscriber.has_ring(&**ring)).count()
             }
-            Way::Streams { history, subscribers } => subscribers
+            Medium::Streams { history, subscribers } => subscribers
                 .iter()
                 .filter(|subscriber| {
                     let mut out = subscriber.out();
