@@ -456,7 +456,7 @@ impl Imports {
     }
 
     /// Returns whether the message of this number, or the local publisher itself, is still missing for a
-    /// presence. That is never so if another presence is chosen.
+    /// presence. False if another presence is chosen.
     fn is_missing(&self, presence: &Presence, sequence: u64) -> bool {
         let Some(name) = self.names.get(&presence.name) else { return false };
         let is_chosen = name.chosen() == Some(presence) && presence.pattern == Pattern::Publish;

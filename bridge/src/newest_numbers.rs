@@ -123,7 +123,7 @@ impl Missing {
         }
     }
 
-    /// Removes the query for a publisher's newest message, because its answer has come, and returns the number
+    /// Removes the query for a publisher's newest message, because its answer has arrived, and returns the number
     /// that the publisher had reached; 0 without such a query.
     pub fn answered(&mut self, presence: &Presence) -> u64 {
         let is_asked =

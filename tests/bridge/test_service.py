@@ -65,7 +65,7 @@ def test_paused_bridge_releases_its_names_and_carries_them_again_afterwards(cont
     south.has("lab/a")
     # Of the messages published meanwhile the newest arrives, and the others are counted as missed.
     assert subscriber.next() == "3"
-    until("the loss is told", lambda: "Lagged (125)" in south.log.read_text())
+    until("the loss is reported", lambda: "Lagged (125)" in south.log.read_text())
     assert counted(north)["names"]["lab/a"]["carried"] >= 2
 
 
