@@ -3635,8 +3635,8 @@ contains
       status = c_message_get_array(self%handle, terminated(path), array)
       if (status /= linkspan_ok) return
       if (array%rank == rank) return
-      write (text, '(a, i0, a, i0, a)') "an array of rank ", array%rank, " is there, one of rank ", rank, &
-         " was asked for"
+      write (text, '(a, i0, a, i0)') "expected an array of rank ", rank, ", found one of rank ", &
+         array%rank
       why = trim(text)//", at path "//path
       status = linkspan_wrong_type
    end subroutine
@@ -3653,8 +3653,9 @@ contains
       call look_up(self, path, rank, array, status, why)
       if (status /= linkspan_ok) return
       if (array%dtype /= dtype) then
-         why = "an array of "//dtype_name(array%dtype)//" is there, a pointer to "//dtype_name(dtype)// &
-               " was given; get it into an allocatable of a kind that holds it, at path "//path
+         why = "expected an array of "//dtype_name(dtype)//" for this pointer, &
+            found one of "//dtype_name(array%dtype)// &
+               "; get it into an allocatable of a kind that holds it, at path "//path
          status = linkspan_wrong_type
       else if (array%order /= linkspan_column .and. count(array%dims(:rank) /= 1) > 1 .and. &
                all(array%dims(:rank) > 0)) then
@@ -12753,7 +12754,7 @@ contains
       status = c_message_get_type(self%handle, terminated(path), type)
       if (status == linkspan_ok .and. type /= linkspan_type_array) then
          status = linkspan_wrong_type
-         why = "no array of texts is there, one was asked for, at path "//path
+         why = "expected an array of texts, found no array, at path "//path
       end if
       if (status == linkspan_ok) status = c_message_count(self%handle, terminated(path), number)
       do i = 0, int(number) - 1

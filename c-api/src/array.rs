@@ -227,7 +227,7 @@ pub unsafe extern "C" fn linkspan_array_copy(
         let (from, to) = unsafe { (handle(from)?.lend()?, handle(to)?) };
         let (dtype, order, dims) = to.layout()?;
         if dims != from.shape {
-            let text = format!("an array of shape {:?} is there, one of {dims:?} was asked for", from.shape);
+            let text = format!("expected an array of shape {dims:?}, found one of {:?}", from.shape);
             return Err(Error::new(ErrorKind::WrongType, text));
         }
         if to.data.is_null() && !from.data.is_empty() {
@@ -252,7 +252,7 @@ pub(crate) fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to
     }
     let Some(widen) = widening(from.dtype, dtype) else {
         let text = format!(
-            "an array of {} is there, which is not converted to {}: ask for a type that holds each of its values",
+            "found an array of {}, which is not converted to {}: request a type that holds each of its values",
             from.dtype.name(),
             dtype.name()
         );
@@ -297,7 +297,7 @@ pub(crate) fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to
 #[cold]
 fn inexact(from: DType, to: DType, at: usize) -> Error {
     let text = format!(
-        "an array of {} is there, and the element at position {at} of its memory is no {} without loss",
+        "found an array of {}, and the element at position {at} of its memory is no {} without loss",
         from.name(),
         to.name()
     );

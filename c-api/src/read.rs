@@ -108,12 +108,12 @@ fn flat_f64(value: FlatValue<'_>) -> Option<f64> {
 fn big_int(value: &Value) -> Result<&BigInt> {
     match value {
         Value::BigInt(big) => Ok(big),
-        other => Err(is_there(other, "an integer beyond 64 bits")),
+        other => Err(wrong_type(other, "an integer beyond 64 bits")),
     }
 }
 
-fn is_there(value: &Value, requested: &str) -> Error {
-    Error::new(ErrorKind::WrongType, format!("{} is there, {requested} was asked for", value.type_name()))
+fn wrong_type(value: &Value, requested: &str) -> Error {
+    Error::new(ErrorKind::WrongType, format!("expected {requested}, found {}", value.type_name()))
 }
 
 /// Runs a call that reads one result at a path.
@@ -393,7 +393,7 @@ pub unsafe extern "C" fn linkspan_message_get_uuid(
     unsafe {
         read(message, path, uuid.cast::<[u8; 16]>(), |_, value| match value {
             Value::Uuid(uuid) => Ok(*uuid),
-            other => Err(is_there(other, "a UUID")),
+            other => Err(wrong_type(other, "a UUID")),
         })
     }
 }
@@ -413,7 +413,7 @@ pub unsafe extern "C" fn linkspan_message_get_decimal(
     unsafe {
         view(message, path, text, length, |value| match value {
             Value::Decimal(decimal) => Ok(decimal.as_str().as_bytes()),
-            other => Err(is_there(other, "a decimal number")),
+            other => Err(wrong_type(other, "a decimal number")),
         })
     }
 }

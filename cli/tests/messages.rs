@@ -138,10 +138,10 @@ fn program_without_linkspan_exchanges_lines() {
         place.start(&["recv", &endpoint, "--framing", "lines", "--count", "3", "--json", "--reply", "[1]"]);
     let socket = place.path().join("plain.sock");
     place.wait_for("plain.sock");
-    let mut stranger = std::os::unix::net::UnixStream::connect(&socket).unwrap();
-    stranger.write_all(b"{\"op\":\"x\"}\n{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"id\":\"a\"}\n").unwrap();
+    let mut plain_peer = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    plain_peer.write_all(b"{\"op\":\"x\"}\n{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"id\":\"a\"}\n").unwrap();
     let mut answer = String::new();
-    BufReader::new(&stranger).read_line(&mut answer).unwrap();
+    BufReader::new(&plain_peer).read_line(&mut answer).unwrap();
     assert_eq!(answer, "{\"jsonrpc\":\"2.0\",\"result\":[1],\"id\":\"a\"}\n");
     let sent = place.run(&["send", &endpoint, "{\"last\":true}", "--framing", "lines"]);
     assert_eq!((sent.code, sent.err.as_str()), (Some(0), ""));
@@ -163,11 +163,11 @@ fn call_in_lines_is_answered_by_any_program() {
         "lines",
         "--json",
     ]);
-    let (mut stranger, _) = listener.accept().unwrap();
+    let (mut plain_peer, _) = listener.accept().unwrap();
     let mut request = String::new();
-    BufReader::new(&stranger).read_line(&mut request).unwrap();
+    BufReader::new(&plain_peer).read_line(&mut request).unwrap();
     assert_eq!(request, "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[7],\"id\":1}\n");
-    stranger.write_all(b"{\"jsonrpc\":\"2.0\",\"result\":{\"seven\":7},\"id\":1}\n").unwrap();
+    plain_peer.write_all(b"{\"jsonrpc\":\"2.0\",\"result\":{\"seven\":7},\"id\":1}\n").unwrap();
     let called = calling.end();
     assert_eq!((called.code, called.out.as_str()), (Some(0), "{\"seven\":7}\n"), "{}", called.err);
     let refused = place.run(&["call", &endpoint, "7", "--framing", "lines", "--timeout", "1"]);

@@ -194,7 +194,7 @@ fn publisher_waits_for_the_given_number_of_subscribers() {
         assert_eq!(publisher.wait().code, Some(0));
         let alone = place.run(&["pub", &name("lab/t"), "7", "--wait-for", "1", "--timeout", "0.1"]);
         assert_eq!(alone.code, Some(3), "{}", alone.err);
-        assert!(alone.err.contains("0 of 1 subscribers came in time"), "{}", alone.err);
+        assert!(alone.err.contains("0 of 1 subscribers connected in time"), "{}", alone.err);
     });
 }
 

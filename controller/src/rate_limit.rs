@@ -44,7 +44,7 @@ pub struct Limits {
     /// The heartbeat period of the services.
     pub heartbeat: Duration,
     /// How long a peer may take to send its introduction.
-    pub stranger: Duration,
+    pub introduction: Duration,
     /// How long a service may be disconnected before it counts as GONE.
     pub away: Duration,
     /// How long a problem is shown after it last occurred.
@@ -76,7 +76,7 @@ impl Default for Limits {
             burst: 5_000.0,
             mistakes: 16.0,
             heartbeat: HEARTBEAT,
-            stranger: Duration::from_secs(10),
+            introduction: Duration::from_secs(10),
             away: Duration::from_secs(600),
             problem: Duration::from_secs(300),
             settling: Duration::from_secs(15),

@@ -179,7 +179,7 @@ impl ServerState {
             clock: PeerClock::default(),
         };
         self.links.insert(link, line);
-        self.schedule.set(Due::IntroductionTimeout(link), now.since + self.limits.stranger);
+        self.schedule.set(Due::IntroductionTimeout(link), now.since + self.limits.introduction);
         let message = ToService::Welcome { controller: self.controller, heartbeat: self.limits.heartbeat };
         self.actions.push_back(Action::SendToService { link, message });
     }

@@ -380,7 +380,7 @@ fn single(item: &Zval) -> Result<f32> {
 }
 
 #[cold]
-fn wrong(item: &Zval, asked: &str) -> Error {
+fn wrong(item: &Zval, expected: &str) -> Error {
     let there = match item.dereference().get_type() {
         DataType::Null => "null",
         DataType::True | DataType::False | DataType::Bool => "a bool",
@@ -390,7 +390,7 @@ fn wrong(item: &Zval, asked: &str) -> Error {
         DataType::Array => "an array",
         _ => "something else",
     };
-    Error::new(ErrorKind::WrongType, format!("{there} is there, {asked} was asked for"))
+    Error::new(ErrorKind::WrongType, format!("expected {expected}, found {there}"))
 }
 
 #[cold]

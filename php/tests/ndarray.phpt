@@ -136,8 +136,8 @@ Malformed at 1
 WrongType at 1: a number stands where the others are lists, at path 1
 OutOfRange at 1
 OutOfRange at 1
-WrongType at 1: a float is there, an integer was asked for, at path 1
-WrongType at 0/1: a string is there, a number was asked for, at path 0/1
+WrongType at 1: expected an integer, found a float, at path 1
+WrongType at 0/1: expected a number, found a string, at path 0/1
 OutOfRange at 0
 OutOfRange at 0
 Missing at -

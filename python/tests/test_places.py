@@ -123,7 +123,7 @@ def test_named_reader_of_a_journal_resumes_where_it_stopped(peer, ack):
     assert ask(two, "recv") == ("4" if ack == "auto" else "3")
 
 
-STRANGER = """
+OTHER = """
 import fcntl, json, sys
 with open(sys.argv[1], "r+b") as file:
     for line in sys.stdin:
@@ -148,11 +148,11 @@ def locked(tmp_path, peer):
     where = f"file:{path}"
     with linkspan.publisher(where, locked=True, framing="lines") as out:
         out.send({"n": 1})
-    stranger = peer(STRANGER, path)
+    other = peer(OTHER, path)
 
     def tell(what):
-        print(what, file=stranger.process.stdin, flush=True)
-        return stranger.line()
+        print(what, file=other.process.stdin, flush=True)
+        return other.line()
 
     return where, path, tell
 

@@ -35,7 +35,7 @@ fn json(text: &str) -> Value {
 }
 
 /// The other side: it uses sockets and text alone.
-struct Stranger {
+struct PlainPeer {
     read: BufReader<UnixStream>,
     write: UnixStream,
 }
@@ -58,14 +58,14 @@ fn elsewhere() -> String {
     format!("unix:{}/{}", directory.display(), name("unix").replace([':', '/'], "-"))
 }
 
-impl Stranger {
-    fn over(stream: UnixStream) -> Stranger {
+impl PlainPeer {
+    fn over(stream: UnixStream) -> PlainPeer {
         stream.set_read_timeout(Some(SOON)).unwrap();
-        Stranger { read: BufReader::new(stream.try_clone().unwrap()), write: stream }
+        PlainPeer { read: BufReader::new(stream.try_clone().unwrap()), write: stream }
     }
 
-    fn connect(endpoint: &str) -> Stranger {
-        Stranger::over(UnixStream::connect(path(endpoint)).unwrap())
+    fn connect(endpoint: &str) -> PlainPeer {
+        PlainPeer::over(UnixStream::connect(path(endpoint)).unwrap())
     }
 
     fn send_text(&mut self, text: &str) {
@@ -121,7 +121,7 @@ fn with_server(options: &Options, test: impl FnOnce(&str)) -> Server {
             }
         });
         test(&endpoint);
-        Stranger::connect(&endpoint).send_text("{\"op\":\"end\"}\n");
+        PlainPeer::connect(&endpoint).send_text("{\"op\":\"end\"}\n");
     });
     server
 }

@@ -12,8 +12,8 @@ from support.waiting import until
 from test_channels import End
 from test_keys import PATIENCE, ROOT, authority, keys, secure, session, started
 
-sys.path.insert(0, str(TREE / "tests/strangers"))
-from stranger import hello  # noqa: E402
+sys.path.insert(0, str(TREE / "tests/independent"))
+from independent import hello  # noqa: E402
 
 __all__ = ["authority", "secure"]
 UNIT, CALL, ANSWER, HEAD = 0, 0, 1, 56

@@ -58,7 +58,7 @@ def test_doctor_reports_an_unreachable_nats_server(machines, meeting):
 def test_doctor_notes_listener_without_connections(machines):
     north, port = machines("north"), free_port()
     north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
-    finding = found(north, f"no other bridge has come to tcp/127.0.0.1:{port}")
+    finding = found(north, f"no other bridge has connected to tcp/127.0.0.1:{port}")
     assert finding["severity"] == "note" and "--peer" in finding["remedy"]
 
 

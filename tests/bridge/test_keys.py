@@ -163,13 +163,13 @@ def test_peer_without_certificate_learns_nothing(secure, authority, tmp_path):
     keys("issue", authority, "unknown")
     shutil.copy(authority / "authority.pem", other / "probe.1/authority.pem")
     for folder, protocol in ((None, "tls"), (None, "tcp"), (other / "probe.1", "tls"), (authority / "unknown.1", "tls")):
-        with session(port, folder, protocol) as stranger:
-            assert learned(stranger, 1) == ([], []), folder
-            assert not list(stranger.liveliness().get("**", timeout=0.3)), "not even that there is a bridge"
-            stranger.put(f"{ROOT}/far/probe/stranger", "1", encoding="application/json")
+        with session(port, folder, protocol) as outsider:
+            assert learned(outsider, 1) == ([], []), folder
+            assert not list(outsider.liveliness().get("**", timeout=0.3)), "not even that there is a bridge"
+            outsider.put(f"{ROOT}/far/probe/outsider", "1", encoding="application/json")
     with session(port, authority / "probe.1") as probe:
         assert learned(probe)[1] == ["lab/a"], "the same program learns it with a certificate"
-    assert north.listed("far/probe/stranger") is None
+    assert north.listed("far/probe/outsider") is None
 
 
 def test_revoked_certificate_ends_connections_and_its_successor_is_accepted(secure, authority):

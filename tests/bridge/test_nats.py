@@ -219,16 +219,16 @@ def test_tls_both_ways_and_unknown_client_learns_nothing(machines, tmp_path):
     try:
         address = f"tls://127.0.0.1:{server.port}"
         files = ("--ca", here / "ca.pem", "--certificate", here / "client.pem", "--key", here / "client.key")
-        north, south, stranger = machines("north"), machines("south"), machines("stranger")
+        north, south, outsider = machines("north"), machines("south"), machines("outsider")
         words = ("--engine", "nats", "--server", address)
         north.bridge("--export", "lab/*", *words, *files)
         south.bridge("--import", "lab/*", *words, *files)
-        stranger.bridge("--import", "*", *words, "--ca", here / "ca.pem")
+        outsider.bridge("--import", "*", *words, "--ca", here / "ca.pem")
         publish(north.publisher("lab/a"), 7)
         south.has("lab/a")
         assert south.run("latest", "lab/a", "--json").strip() == "7"
-        until("the log has the refusal of the server", lambda: "not reached" in stranger.log.read_text())
-        assert stranger.status()["imported"] == {}
+        until("the log has the refusal of the server", lambda: "not reached" in outsider.log.read_text())
+        assert outsider.status()["imported"] == {}
     finally:
         server.kill()
 
@@ -237,8 +237,8 @@ def test_permissions_of_users_are_the_server_s(machines, tmp_path):
     """As in docs/bridge.md: north may export lab/*; south may read it, and may publish nothing."""
     server = NatsServer(tmp_path / "server", blocks("conf")[0].replace('"..."', "let-me-in"))
     try:
-        north, south, stranger = machines("north"), machines("south"), machines("stranger")
-        for machine, more in ((north, ("--export", "*")), (south, ("--import", "*", "--export", "from/*")), (stranger, ("--import", "*"))):
+        north, south, outsider = machines("north"), machines("south"), machines("outsider")
+        for machine, more in ((north, ("--export", "*")), (south, ("--import", "*", "--export", "from/*")), (outsider, ("--import", "*"))):
             (machine.folder / "password").write_text("let-me-in\n")
             machine.bridge(
                 "--engine", "nats", "--server", server.url,
@@ -247,10 +247,10 @@ def test_permissions_of_users_are_the_server_s(machines, tmp_path):
         publish(north.publisher("lab/a"), 1)
         south.has("lab/a")
         assert south.run("latest", "lab/a", "--json").strip() == "1"
-        expected = f"the NATS server refuses the user stranger with the password in {stranger.folder / 'password'}"
-        until("the log has the refusal of the server", lambda: expected in stranger.log.read_text())
-        assert "let-me-in" not in stranger.log.read_text()
-        assert stranger.status()["imported"] == {}
+        expected = f"the NATS server refuses the user outsider with the password in {outsider.folder / 'password'}"
+        until("the log has the refusal of the server", lambda: expected in outsider.log.read_text())
+        assert "let-me-in" not in outsider.log.read_text()
+        assert outsider.status()["imported"] == {}
         publish(south.publisher("from/south"), 2)
         until("the log has the refusal of the server", lambda: "refuses something" in south.log.read_text())
     finally:
@@ -287,18 +287,18 @@ def test_server_that_requires_credentials(machines, tmp_path, what):
         jetstream, wrong, flags = False, operator(tmp_path / "other")[1], ("--credentials",)
     server = NatsServer(tmp_path / "server", configuration, jetstream=jetstream)
     try:
-        north, south, stranger = machines("north"), machines("south"), machines("stranger")
-        for machine, text, more in ((north, secret, ("--export", "*")), (south, secret, ("--import", "*")), (stranger, wrong, ("--import", "*"))):
+        north, south, outsider = machines("north"), machines("south"), machines("outsider")
+        for machine, text, more in ((north, secret, ("--export", "*")), (south, secret, ("--import", "*")), (outsider, wrong, ("--import", "*"))):
             (machine.folder / "secret").write_text(f"{text}\n")
             machine.bridge("--engine", "nats", "--server", server.url, *flags, machine.folder / "secret", *more)
         publish(north.publisher("lab/a"), 1)
         south.has("lab/a")
         assert south.run("latest", "lab/a", "--json").strip() == "1"
-        expected = rf"the NATS server refuses the {what}\b.* in {stranger.folder / 'secret'}: .*begin anew"
-        until("the log has what the server refuses", lambda: re.search(expected, stranger.log.read_text()))
-        assert stranger.status()["imported"] == {}
+        expected = rf"the NATS server refuses the {what}\b.* in {outsider.folder / 'secret'}: .*begin anew"
+        until("the log has what the server refuses", lambda: re.search(expected, outsider.log.read_text()))
+        assert outsider.status()["imported"] == {}
         shown = [line for line in secret.splitlines() if line and not line.startswith("-")]
-        logs = "".join(machine.log.read_text() for machine in (north, south, stranger))
+        logs = "".join(machine.log.read_text() for machine in (north, south, outsider))
         assert not any(line in logs for line in shown)
         # The same in a file; a malformed secret is reported before it is used.
         other = machines("west")

@@ -18,8 +18,8 @@ LOCAL = TALKING + STORING
 
 #: The directory belongs to this group; endpoints belong to the other.
 AROUND, OWN = 20100, 20200
-OWNER, FELLOW, INSIDER, STRANGER = 20001, 20002, 20003, 20004
-GROUPS = {0: (), OWNER: (AROUND, OWN), FELLOW: (AROUND, OWN), INSIDER: (AROUND,), STRANGER: ()}
+OWNER, FELLOW, INSIDER, OUTSIDER = 20001, 20002, 20003, 20004
+GROUPS = {0: (), OWNER: (AROUND, OWN), FELLOW: (AROUND, OWN), INSIDER: (AROUND,), OUTSIDER: ()}
 
 pytestmark = several_users
 
@@ -136,7 +136,7 @@ def test_mode_and_group_decide_who_is_admitted(folder, start, transport, bits):
     # A user in the directory's group and not in the endpoint's; and one in neither.
     offer.refuses(INSIDER, *named)
     named = ("with mode ", "belongs to uid", "linkspan setup --group")
-    offer.refuses(STRANGER, *named)
+    offer.refuses(OUTSIDER, *named)
     # Refused programs have broken nothing.
     offer.admits(OWNER)
 
@@ -190,22 +190,22 @@ def test_root_a_system_user_and_a_normal_user_connect_after_setup(folder, start,
             assert stores == offer.stores
         finally:
             GROUPS[OWNER] = (AROUND, OWN)
-    outside = run(folder, STRANGER, "latest" if transport in STORING else "send", name,
+    outside = run(folder, OUTSIDER, "latest" if transport in STORING else "send", name,
                   *([] if transport in STORING else ["1"]), "--timeout", "5", where=where)
     assert outside.returncode == 1
-    assert "PermissionDenied (113)" in outside.stderr and f"uid {STRANGER} " in outside.stderr, outside.stderr
+    assert "PermissionDenied (113)" in outside.stderr and f"uid {OUTSIDER} " in outside.stderr, outside.stderr
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_lists_of_users_and_groups_on_sockets(folder, start, transport):
-    offer = Offer(folder, start, transport, OWNER, "-o", "mode=0666", "-o", f"allow_uids=[{OWNER}, {STRANGER}]",
+    offer = Offer(folder, start, transport, OWNER, "-o", "mode=0666", "-o", f"allow_uids=[{OWNER}, {OUTSIDER}]",
                   "-o", f"allow_gids=[{OWN}]")
-    offer.admits(STRANGER)
+    offer.admits(OUTSIDER)
     # A supplementary group counts like the primary one.
     offer.admits(FELLOW)
     offer.refuses(INSIDER, "is not on the listener's list", f"allow_gids [{OWN}]", "have it added there")
     offer.refuses(0, "is not on the listener's list")
-    offer.admits(STRANGER)
+    offer.admits(OUTSIDER)
 
 
 @pytest.mark.parametrize("transport", ["fifo", "spool", "dgram", "file", "journal", "tcp"])
@@ -229,7 +229,7 @@ def test_doctor_repairs_a_directory_without_setgid_and_a_lock_file(folder):
     shared.chmod(0o770)
     lock = shared / ".lock"
     lock.touch(0o600)
-    os.chown(lock, STRANGER, STRANGER)
+    os.chown(lock, OUTSIDER, OUTSIDER)
     found = doctor(folder, FELLOW)
     assert found.returncode == 1
     assert "lacks the setgid bit" in found.stdout and f"chmod 2770 {shared}" in found.stdout, found.stdout

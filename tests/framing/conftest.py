@@ -1,4 +1,4 @@
-"""A runtime directory for each test, and strangers: programs with sockets, pipes and text that do not use Linkspan."""
+"""A runtime directory for each test, and plain peers: programs with sockets, pipes and text that do not use Linkspan."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ import linkspan
 #: Only guards against a hang: nothing here depends on time.
 SOON = 30
 
-#: The beginning of a stranger written in Python: a connection to the given address, and lines over it.
+#: The beginning of a plain peer written in Python: a connection to the given address, and lines over it.
 PREAMBLE = """
 import json, os, socket, sys
 def connect(where):
@@ -49,7 +49,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-class Strangers:
+class PlainPeers:
     """Starts programs, and ends those that are left at the end of the test."""
 
     def __init__(self) -> None:
@@ -74,8 +74,8 @@ class Strangers:
 
 
 @pytest.fixture
-def strangers() -> Iterator[Strangers]:
-    made = Strangers()
+def plain_peers() -> Iterator[PlainPeers]:
+    made = PlainPeers()
     yield made
     for child in made.started:
         if child.poll() is None:
@@ -87,7 +87,7 @@ def strangers() -> Iterator[Strangers]:
 
 
 def output(child: subprocess.Popen[str]) -> str:
-    """Returns the output of a stranger after its successful end."""
+    """Returns the output of a plain peer after its successful end."""
     out, _ = child.communicate(timeout=SOON)
     assert child.returncode == 0, out
     return out

@@ -10,7 +10,7 @@ import pytest
 
 import linkspan
 
-from conftest import SOON, Served, Strangers, output
+from conftest import SOON, Served, PlainPeers, output
 
 
 @pytest.fixture
@@ -18,15 +18,15 @@ def pipe(tmp_path: Path) -> Path:
     return tmp_path / "pipe"
 
 
-def test_shell_sends_a_request_with_echo(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_shell_sends_a_request_with_echo(pipe: Path, plain_peers: PlainPeers, serve: Callable[..., Served]) -> None:
     server = serve(f"fifo:{pipe}")
-    output(strangers.bash("""echo '{"op":"x"}' > "$1"; printf '{"op":\\n"y"}\\n7' > "$1"; echo > "$1" """, str(pipe)))
+    output(plain_peers.bash("""echo '{"op":"x"}' > "$1"; printf '{"op":\\n"y"}\\n7' > "$1"; echo > "$1" """, str(pipe)))
     # An incomplete line of a writer that ended is completed by the next one; invalid JSON is reported in the answer
     # pipe.
     assert server.wait_for(2) == [{"op": "x"}, 7]
 
 
-def test_shell_calls_and_reads_the_reply(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_shell_calls_and_reads_the_reply(pipe: Path, plain_peers: PlainPeers, serve: Callable[..., Served]) -> None:
     serve(f"fifo:{pipe}")
     asks = """
     for i in 1 2 3; do
@@ -35,14 +35,14 @@ def test_shell_calls_and_reads_the_reply(pipe: Path, strangers: Strangers, serve
         echo "$line"
     done
     """
-    assert output(strangers.bash(asks, str(pipe))).splitlines() == [
+    assert output(plain_peers.bash(asks, str(pipe))).splitlines() == [
         f'{{"jsonrpc":"2.0","result":{40 + i},"id":"{i}"}}' for i in (1, 2, 3)
     ]
 
 
-def test_reader_of_the_replies_receives_every_one(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_reader_of_the_replies_receives_every_one(pipe: Path, plain_peers: PlainPeers, serve: Callable[..., Served]) -> None:
     serve(f"fifo:{pipe}")
-    reader = strangers.bash('head -n 200 "$1.reply"', str(pipe))
+    reader = plain_peers.bash('head -n 200 "$1.reply"', str(pipe))
     with pipe.open("w", buffering=1) as asked:
         for i in range(200):
             asked.write(json.dumps({"jsonrpc": "2.0", "method": "sum", "params": [i], "id": i}) + "\n")
@@ -50,7 +50,7 @@ def test_reader_of_the_replies_receives_every_one(pipe: Path, strangers: Strange
     assert [(a["id"], a["result"]) for a in answers] == [(i, i) for i in range(200)]
 
 
-def test_lines_of_many_writers_never_mix(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_lines_of_many_writers_never_mix(pipe: Path, plain_peers: PlainPeers, serve: Callable[..., Served]) -> None:
     server = serve(f"fifo:{pipe}")
     writer = """
     me = int(sys.argv[2])
@@ -60,7 +60,7 @@ def test_lines_of_many_writers_never_mix(pipe: Path, strangers: Strangers, serve
         line = json.dumps({"me": me, "i": i, "pad": pad}) + "\\n"
         assert len(line) <= 4096 and os.write(fd, line.encode()) == len(line)
     """
-    for child in [strangers.python(writer, str(pipe), str(me)) for me in range(6)]:
+    for child in [plain_peers.python(writer, str(pipe), str(me)) for me in range(6)]:
         output(child)
     notifications = [(output["me"], output["i"], output["pad"]) for output in server.wait_for(1800)]
     assert sorted((me, i) for me, i, _ in notifications) == [(me, i) for me in range(6) for i in range(300)]
@@ -69,7 +69,7 @@ def test_lines_of_many_writers_never_mix(pipe: Path, strangers: Strangers, serve
         assert [i for who, i, _ in notifications if who == me] == list(range(300)), "each writer's lines stay in order"
 
 
-def test_unread_replies_do_not_block_others(pipe: Path, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_unread_replies_do_not_block_others(pipe: Path, plain_peers: PlainPeers, serve: Callable[..., Served]) -> None:
     server = serve(f"fifo:{pipe}")
     line = '{"jsonrpc":"2.0","method":"echo","params":["' + "x" * 1000 + '"],"id":1}\n'
     with pipe.open("w", buffering=1) as asked:
@@ -80,7 +80,7 @@ def test_unread_replies_do_not_block_others(pipe: Path, strangers: Strangers, se
     stats = server.server.stats()
     assert stats["dropped"] > 300 and stats["sent"] + stats["dropped"] == 500, stats
     # Answers that fit into the pipe are still there for later readers.
-    kept = output(strangers.python(f"""
+    kept = output(plain_peers.python(f"""
         fd = os.open(where + ".reply", os.O_RDONLY)
         lines = open(fd)
         for _ in range({stats["sent"]}):
@@ -90,9 +90,9 @@ def test_unread_replies_do_not_block_others(pipe: Path, strangers: Strangers, se
     assert kept == "all\n"
 
 
-def test_reply_longer_than_the_line_limit_is_an_error_of_the_server(pipe: Path, strangers: Strangers) -> None:
+def test_reply_longer_than_the_line_limit_is_an_error_of_the_server(pipe: Path, plain_peers: PlainPeers) -> None:
     with linkspan.serve(f"fifo:{pipe}", framing="lines") as server:
-        asker = strangers.bash("""
+        asker = plain_peers.bash("""
             echo '{"jsonrpc":"2.0","method":"x","id":1}' > "$1"
             read -r line < "$1.reply"; echo "$line" """, str(pipe))
         request = server.next(timeout=SOON)
@@ -103,10 +103,10 @@ def test_reply_longer_than_the_line_limit_is_an_error_of_the_server(pipe: Path, 
         assert len(output(asker)) == 4096
 
 
-def test_plain_reader_of_a_pipe_receives_messages_and_calls(pipe: Path, strangers: Strangers) -> None:
+def test_plain_reader_of_a_pipe_receives_messages_and_calls(pipe: Path, plain_peers: PlainPeers) -> None:
     os.mkfifo(pipe)
     os.mkfifo(f"{pipe}.reply")
-    server = strangers.python("""
+    server = plain_peers.python("""
         for line in open(where):
             asked = json.loads(line)
             print(asked.get("method", asked))
@@ -123,9 +123,9 @@ def test_plain_reader_of_a_pipe_receives_messages_and_calls(pipe: Path, stranger
     assert output(server).splitlines() == ["{'op': 'x'}", "echo", "echo", "echo"]
 
 
-def test_write_only_pipe_receives_messages(pipe: Path, strangers: Strangers) -> None:
+def test_write_only_pipe_receives_messages(pipe: Path, plain_peers: PlainPeers) -> None:
     os.mkfifo(pipe)
-    reader = strangers.bash('cat "$1"', str(pipe))
+    reader = plain_peers.bash('cat "$1"', str(pipe))
     with linkspan.connect(f"fifo:{pipe}", framing="lines", timeout=SOON) as channel:
         for i in range(100):
             channel.send({"number": i})
@@ -152,15 +152,15 @@ def test_linkspan_on_both_sides_of_a_pipe(pipe: Path, serve: Callable[..., Serve
     assert served.wait_for(1) == [{"op": "x"}]
 
 
-def test_raw_bytes_through_a_pipe(pipe: Path, strangers: Strangers) -> None:
+def test_raw_bytes_through_a_pipe(pipe: Path, plain_peers: PlainPeers) -> None:
     listening = linkspan.open(f"fifo:{pipe}", framing="raw", timeout=SOON)
-    writer = strangers.bash('head -c 300000 /dev/zero > "$1"', str(pipe))
+    writer = plain_peers.bash('head -c 300000 /dev/zero > "$1"', str(pipe))
     got = 0
     while got < 300_000:
         got += len(listening.recv(timeout=SOON).value)
     assert got == 300_000
     output(writer)
-    reader = strangers.bash('head -c 8 "$1.reply"', str(pipe))
+    reader = plain_peers.bash('head -c 8 "$1.reply"', str(pipe))
     listening.send(b"\1\2\3\4\5\6\7A")
     assert output(reader) == "\1\2\3\4\5\6\7A"
     listening.close()

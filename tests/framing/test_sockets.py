@@ -1,4 +1,4 @@
-"""Lines and raw bytes over sockets, with strangers at the other end."""
+"""Lines and raw bytes over sockets, with plain peers at the other end."""
 
 import json
 import socket
@@ -10,7 +10,7 @@ import pytest
 
 import linkspan
 
-from conftest import SOON, Served, Strangers, output
+from conftest import SOON, Served, PlainPeers, output
 
 
 @pytest.fixture(params=["unix", "tcp"])
@@ -43,9 +43,9 @@ print(len(json.loads(ask('[{"jsonrpc": "2.0", "method": "sum", "params": [1], "i
 """
 
 
-def test_client_with_a_socket_and_json_is_served(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_client_with_a_socket_and_json_is_served(endpoint: str, plain_peers: PlainPeers, serve: Callable[..., Served]) -> None:
     server = serve(endpoint)
-    lines = output(strangers.python(CLIENT, where(server.endpoint))).splitlines()
+    lines = output(plain_peers.python(CLIENT, where(server.endpoint))).splitlines()
     assert lines[0] == '{"jsonrpc":"2.0","result":42,"id":"a"}'
     assert lines[1] == '{"jsonrpc":"2.0","result":{"x":[1.5,"é",null]},"id":1.0}'
     assert lines[2] == "no method nope"
@@ -58,7 +58,7 @@ def test_client_with_a_socket_and_json_is_served(endpoint: str, strangers: Stran
     assert server.wait_for(2) == [{"op": "x"}, {"method": "note", "params": [1]}]
 
 
-def test_many_clients_at_once_each_get_their_own_answers(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_many_clients_at_once_each_get_their_own_answers(endpoint: str, plain_peers: PlainPeers, serve: Callable[..., Served]) -> None:
     server = serve(endpoint)
     client = """
     s = connect(where)
@@ -73,7 +73,7 @@ def test_many_clients_at_once_each_get_their_own_answers(endpoint: str, stranger
     assert [a["id"] for a in answers] == [f"{me}/{i}" for i in range(200)]
     print("right")
     """
-    children = [strangers.python(client, where(server.endpoint), str(1000 * i)) for i in range(6)]
+    children = [plain_peers.python(client, where(server.endpoint), str(1000 * i)) for i in range(6)]
     assert [output(child) for child in children] == ["right\n"] * 6
 
 
@@ -97,8 +97,8 @@ for line in f:
 """
 
 
-def test_server_with_a_socket_and_json_is_called(endpoint: str, strangers: Strangers) -> None:
-    server = strangers.python(SERVER, where(endpoint))
+def test_server_with_a_socket_and_json_is_called(endpoint: str, plain_peers: PlainPeers) -> None:
+    server = plain_peers.python(SERVER, where(endpoint))
     assert server.stdout is not None and server.stdout.readline() == "listening\n"
     with linkspan.connect(endpoint, framing="lines", timeout=SOON) as channel:
         assert channel.call({"method": "sum", "params": [1, 2]}).value == 3
@@ -120,9 +120,9 @@ def test_server_with_a_socket_and_json_is_called(endpoint: str, strangers: Stran
     ]
 
 
-def test_values_that_json_has_no_form_for_are_escaped_both_ways(endpoint: str, strangers: Strangers) -> None:
+def test_values_that_json_has_no_form_for_are_escaped_both_ways(endpoint: str, plain_peers: PlainPeers) -> None:
     listener = linkspan.listen(endpoint, framing="lines", timeout=SOON)
-    echo = strangers.python(
+    echo = plain_peers.python(
         """
         s = connect(where)
         f = s.makefile("rwb")
@@ -145,7 +145,7 @@ def test_values_that_json_has_no_form_for_are_escaped_both_ways(endpoint: str, s
     assert len(output(echo).splitlines()) >= len(values)
 
 
-def test_shell_alone_is_served(strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_shell_alone_is_served(plain_peers: PlainPeers, serve: Callable[..., Served]) -> None:
     server = serve("tcp://127.0.0.1:0")
     host, port = server.endpoint.removeprefix("tcp://").split(":")
     asks = """
@@ -154,10 +154,10 @@ def test_shell_alone_is_served(strangers: Strangers, serve: Callable[..., Served
     read -r line <&3
     echo "$line"
     """
-    assert output(strangers.bash(asks, host, port)) == '{"jsonrpc":"2.0","result":42,"id":1}\n'
+    assert output(plain_peers.bash(asks, host, port)) == '{"jsonrpc":"2.0","result":42,"id":1}\n'
 
 
-def test_page_in_php_is_served(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_page_in_php_is_served(endpoint: str, plain_peers: PlainPeers, serve: Callable[..., Served]) -> None:
     server = serve(endpoint)
     client = """
     $where = $argv[1];
@@ -165,12 +165,12 @@ def test_page_in_php_is_served(endpoint: str, strangers: Strangers, serve: Calla
     fwrite($s, json_encode(["jsonrpc" => "2.0", "method" => "echo", "params" => ["é", 7, 7.5], "id" => 1]) . "\\n");
     echo json_encode(json_decode(fgets($s))->result, JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION);
     """
-    assert output(strangers.php(client, where(server.endpoint))) == '["é",7,7.5]'
+    assert output(plain_peers.php(client, where(server.endpoint))) == '["é",7,7.5]'
 
 
-def test_raw_bytes_arrive_unchanged(endpoint: str, strangers: Strangers) -> None:
+def test_raw_bytes_arrive_unchanged(endpoint: str, plain_peers: PlainPeers) -> None:
     listener = linkspan.listen(endpoint, framing="raw", timeout=SOON)
-    stranger = strangers.python(
+    plain_peer = plain_peers.python(
         """
         s = connect(where)
         s.sendall(bytes(range(256)) * 1000)
@@ -191,7 +191,7 @@ def test_raw_bytes_arrive_unchanged(endpoint: str, strangers: Strangers) -> None
             channel.call(b"x")
         with pytest.raises(linkspan.Unsupported):
             channel.send({"x": 1})
-    assert output(stranger) == "100001\n"
+    assert output(plain_peer) == "100001\n"
 
 
 def test_unsupported_use_of_plain_framing_is_refused_before_anything_is_created(endpoint: str, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_unsupported_use_of_plain_framing_is_refused_before_anything_is_created(
     assert not (tmp_path / "plain.sock").exists()
 
 
-def test_connection_cut_within_a_batch_does_not_harm_others(endpoint: str, strangers: Strangers, serve: Callable[..., Served]) -> None:
+def test_connection_cut_within_a_batch_does_not_harm_others(endpoint: str, plain_peers: PlainPeers, serve: Callable[..., Served]) -> None:
     server = serve(endpoint)
     cut = """
     import struct
@@ -217,12 +217,12 @@ def test_connection_cut_within_a_batch_does_not_harm_others(endpoint: str, stran
         s.sendall(b'[{"jsonrpc":"2.0","method":"sum","params":[1],"id":1},{"jsonrpc":"2.0","method":"sum","params":[2],"id":2}]\\n{"jsonrpc":')
         s.close()
     """
-    output(strangers.python(cut, where(server.endpoint)))
-    lines = output(strangers.python(CLIENT, where(server.endpoint))).splitlines()
+    output(plain_peers.python(cut, where(server.endpoint)))
+    lines = output(plain_peers.python(CLIENT, where(server.endpoint))).splitlines()
     assert lines[0] == '{"jsonrpc":"2.0","result":42,"id":"a"}'
 
 
-def test_client_reconnects_to_a_restarted_server(endpoint: str, strangers: Strangers) -> None:
+def test_client_reconnects_to_a_restarted_server(endpoint: str, plain_peers: PlainPeers) -> None:
     once = """
     if not where.startswith("tcp:") and os.path.exists(where):
         os.unlink(where)
@@ -237,21 +237,21 @@ def test_client_reconnects_to_a_restarted_server(endpoint: str, strangers: Stran
         f.write(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": os.getpid()}) + "\\n")
         f.flush()
     """
-    first = strangers.python(once, where(endpoint))
+    first = plain_peers.python(once, where(endpoint))
     assert first.stdout is not None and first.stdout.readline() == "listening\n"
     with linkspan.connect(endpoint, framing="lines", timeout=SOON) as channel:
         assert channel.call({"method": "who"}).value == first.pid
         with pytest.raises(linkspan.Disconnected):
             channel.call({"method": "end"})
         output(first)
-        second = strangers.python(once, where(endpoint))
+        second = plain_peers.python(once, where(endpoint))
         assert second.stdout is not None and second.stdout.readline() == "listening\n"
         assert channel.call({"method": "who"}).value == second.pid
 
 
-def test_two_threads_of_one_server_answer_in_any_order(endpoint: str, strangers: Strangers) -> None:
+def test_two_threads_of_one_server_answer_in_any_order(endpoint: str, plain_peers: PlainPeers) -> None:
     with linkspan.serve(endpoint, framing="lines") as server:
-        stranger = strangers.python(
+        plain_peer = plain_peers.python(
             """
             s = connect(where)
             f = s.makefile("rw")
@@ -268,11 +268,11 @@ def test_two_threads_of_one_server_answer_in_any_order(endpoint: str, strangers:
         second.reply("at once")
         replied.set()
         later.join()
-        assert output(stranger) == "[1, 0]\n"
+        assert output(plain_peer) == "[1, 0]\n"
 
 
-def test_messages_of_a_sender_that_reads_nothing_arrive(endpoint: str, strangers: Strangers) -> None:
-    server = strangers.python(
+def test_messages_of_a_sender_that_reads_nothing_arrive(endpoint: str, plain_peers: PlainPeers) -> None:
+    server = plain_peers.python(
         """
         s = listen(where)
         print("listening")
@@ -298,11 +298,11 @@ def test_messages_of_a_sender_that_reads_nothing_arrive(endpoint: str, strangers
     assert output(server) == "1000003\n"
 
 
-def test_shell_receives_published_lines(strangers: Strangers) -> None:
+def test_shell_receives_published_lines(plain_peers: PlainPeers) -> None:
     with linkspan.publisher("tcp://127.0.0.1:0", framing="lines") as readings:
         readings.send({"celsius": 21.5})
         host, port = readings.endpoint.removeprefix("tcp://").split(":")
-        listener = strangers.bash("""
+        listener = plain_peers.bash("""
             exec 3<>"/dev/tcp/$1/$2"
             read -r line <&3; echo "$line"
             echo heard
@@ -316,7 +316,7 @@ def test_shell_receives_published_lines(strangers: Strangers) -> None:
         assert output(listener) == '{"celsius":21.6}\n{"celsius":21.7}\n'
 
 
-def test_line_without_its_end_is_discarded(strangers: Strangers) -> None:
+def test_line_without_its_end_is_discarded(plain_peers: PlainPeers) -> None:
     cut = """
         import struct
         s = connect(where)
@@ -329,24 +329,24 @@ def test_line_without_its_end_is_discarded(strangers: Strangers) -> None:
     """
     with linkspan.listen("tcp://127.0.0.1:0", framing="lines", timeout=SOON) as listener:
         # The program of a peer can be determined only while it lives.
-        stranger = strangers.python(cut, where(listener.endpoint), "close")
+        plain_peer = plain_peers.python(cut, where(listener.endpoint), "close")
         with listener.accept() as whole:
-            stranger.communicate("now\n", timeout=SOON)
+            plain_peer.communicate("now\n", timeout=SOON)
             assert [whole.recv().value, whole.recv().value] == [1, 23]
-        stranger = strangers.python(cut, where(listener.endpoint), "reset")
+        plain_peer = plain_peers.python(cut, where(listener.endpoint), "reset")
         with listener.accept() as channel:
-            assert stranger.stdout is not None and stranger.stdout.readline() == "said\n"
+            assert plain_peer.stdout is not None and plain_peer.stdout.readline() == "said\n"
             assert channel.recv().value == 1
-            stranger.communicate("now\n", timeout=SOON)
+            plain_peer.communicate("now\n", timeout=SOON)
             with pytest.raises(linkspan.Disconnected):
                 channel.recv()
 
 
-def test_one_server_receives_raw_bytes_of_many_clients(strangers: Strangers, tmp_path: Path) -> None:
+def test_one_server_receives_raw_bytes_of_many_clients(plain_peers: PlainPeers, tmp_path: Path) -> None:
     path = str(tmp_path / "raw.sock")
     with linkspan.serve(f"unix:{path}", framing="raw") as server:
         for word in ("one", "two"):
-            output(strangers.python("s = connect(where); s.sendall(sys.argv[2].encode()); s.close()", path, word))
+            output(plain_peers.python("s = connect(where); s.sendall(sys.argv[2].encode()); s.close()", path, word))
         pieces = [server.next(timeout=SOON) for _ in range(2)]
         assert sorted(piece.value for piece in pieces) == [b"one", b"two"]
         assert not any(piece.wants_reply for piece in pieces)

@@ -11,8 +11,8 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# The strangers' tests have the independent implementation of the protocol.
-sys.path.insert(0, str(HERE.parent / "strangers"))
+# The tests in that folder have an independent implementation of the protocol.
+sys.path.insert(0, str(HERE.parent / "independent"))
 
 from party import EFFORT, Party  # noqa: E402
 from scene import Scene  # noqa: E402

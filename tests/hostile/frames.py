@@ -3,8 +3,8 @@
 import random
 from collections.abc import Iterator
 
-from stranger import ACK, BYE, CBOR, COMMAND, DATA, ERROR, EVENT, HEADER, HELLO, REPLY, REQUEST, RETAINED
-from stranger import Frame, crc32c, encode, hello
+from independent import ACK, BYE, CBOR, COMMAND, DATA, ERROR, EVENT, HEADER, HELLO, REPLY, REQUEST, RETAINED
+from independent import Frame, crc32c, encode, hello
 
 TOP = 1 << 64
 #: The first and last byte of each field of the header.

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import shared_memory
-import stranger
+import independent
 from shared_memory import DATA_PARK, ROOM_PARK
-from stranger import Frame, Link, Stream
+from independent import Frame, Link, Stream
 
 #: The ways in which a conversation may end for a hostile peer: with an end, an answer, or nothing.
 ENDED, ANSWERED, SILENT = "ended", "answered", "silent"
@@ -67,17 +67,17 @@ class Meddler(shared_memory.Ring):
 def meet(transport: str, directory: Path, endpoint: str, pattern: str, **more: Any) -> Link:
     """Connects to an honest listener and is admitted."""
     if transport == "tcp":
-        stream = stranger.prove(directory, int(endpoint.rsplit(":", 1)[1]))
-        stream.put(stranger.hello(pattern, more.pop("session", stranger.random()), **more))
+        stream = independent.prove(directory, int(endpoint.rsplit(":", 1)[1]))
+        stream.put(independent.hello(pattern, more.pop("session", independent.random()), **more))
         stream.checked = True
-        return Link(stream, stranger.answered(stream.get()))
+        return Link(stream, independent.answered(stream.get()))
     path = path_of(directory, endpoint)
     if transport == "unix":
-        return stranger.connect_unix(path, pattern, **more)
+        return independent.connect_unix(path, pattern, **more)
     if pattern == "publish":
         return Link(shared_memory.Subscriber(path), {})
     own = shared_memory.Offer()
-    hello = stranger.hello(pattern, own.session, **more)
+    hello = independent.hello(pattern, own.session, **more)
     return link_of(Meddler(own, *shared_memory.introduce(path, hello, own.descriptors)))
 
 
@@ -145,7 +145,7 @@ def looks(link: Link, patience: float = A_MOMENT) -> str:
 def ignoring_its_end() -> Iterator[None]:
     """The other side may have hung up, or does not receive any more. It is allowed to, so assertions about an honest peer do not
     apply."""
-    with suppress(OSError, EOFError, ValueError, AssertionError, stranger.Refused):
+    with suppress(OSError, EOFError, ValueError, AssertionError, independent.Refused):
         yield
 
 
@@ -182,7 +182,7 @@ class Host:
 
     def __init__(self, directory: Path, endpoint: str) -> None:
         self.transport, self.endpoint = endpoint.split(":")[0], endpoint
-        self.listener = stranger.Listener(directory, path_of(directory, endpoint).name)
+        self.listener = independent.Listener(directory, path_of(directory, endpoint).name)
         self.listens = True
 
     def accept(self, pattern: str, **more: Any) -> Link:
@@ -195,7 +195,7 @@ class Host:
             s, _ = self.listener.socket.accept()
             with ignoring_its_end():
                 frame, descriptors = shared_memory.receive_with_descriptors(s)
-                return s, stranger.answered(frame), descriptors
+                return s, independent.answered(frame), descriptors
             s.close()
 
     def answer(
@@ -203,10 +203,10 @@ class Host:
     ) -> Link:
         if self.transport == "unix":
             stream = Stream(s.fileno(), s.fileno(), s)
-            stream.put(stranger.hello(pattern, stranger.random(), first=1, **more))
+            stream.put(independent.hello(pattern, independent.random(), first=1, **more))
             return Link(stream, theirs)
         own = shared_memory.Offer()
-        hello_frame = stranger.hello(pattern, own.session, first=1, **more)
+        hello_frame = independent.hello(pattern, own.session, first=1, **more)
         socket.send_fds(s, [hello_frame.to_bytes()], own.descriptors)
         return link_of(Meddler(own, s, theirs, descriptors))
 
@@ -236,11 +236,11 @@ class TcpHost(Host):
             with ignoring_its_end():
                 stream = Stream(s.fileno(), s.fileno(), s)
                 theirs, ours = stream.get().body, os.urandom(32)
-                shown = stranger.proof(self.token, b"listener", self.address, theirs, ours)
-                stream.put(Frame(stranger.HELLO, body=ours + shown))
-                assert stream.get().body == stranger.proof(self.token, b"caller  ", self.address, theirs, ours)
-                answer = stranger.answered(stream.get())
-                stream.put(stranger.hello(pattern, stranger.random(), first=1, **more))
+                shown = independent.proof(self.token, b"listener", self.address, theirs, ours)
+                stream.put(Frame(independent.HELLO, body=ours + shown))
+                assert stream.get().body == independent.proof(self.token, b"caller  ", self.address, theirs, ours)
+                answer = independent.answered(stream.get())
+                stream.put(independent.hello(pattern, independent.random(), first=1, **more))
                 stream.checked = True
                 return Link(stream, answer)
             s.close()
@@ -261,7 +261,7 @@ class Pulpit(Host):
 
     def __init__(self, directory: Path, endpoint: str) -> None:
         super().__init__(directory, endpoint)
-        self.session = stranger.random()
+        self.session = independent.random()
         self.memory, self.file = shared_memory.create(b"LINKPUB1", self.session, self.RING)
         self.tail = self.count = 0
         self.subscribers: list[tuple[socket.socket, list[int]]] = []
@@ -271,7 +271,7 @@ class Pulpit(Host):
     def admit(self, **more: Any) -> dict[str, Any]:
         """Admits a subscriber."""
         s, theirs, descriptors = self.next_client()
-        hello_frame = stranger.hello("publish", self.session, first=1, **more)
+        hello_frame = independent.hello("publish", self.session, first=1, **more)
         socket.send_fds(s, [hello_frame.to_bytes()], [self.file])
         self.subscribers.append((s, descriptors))
         return theirs
@@ -280,7 +280,7 @@ class Pulpit(Host):
         """Writes a record like an honest one; `spoil` may change its bytes, words included, before they are written."""
         memory = self.memory
         number = self.count + 1 if sequence is None else sequence
-        frame = Frame(stranger.DATA, stranger.CBOR, 0, number, 0, time.time_ns(), b"", stranger.encode(value))
+        frame = Frame(independent.DATA, independent.CBOR, 0, number, 0, time.time_ns(), b"", independent.encode(value))
         size = (16 + 64 + len(frame.body) + 15) // 16 * 16
         left = self.RING - self.tail % self.RING
         if left < size:

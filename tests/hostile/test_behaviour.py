@@ -12,13 +12,13 @@ from random import Random
 import pytest
 
 import frames
-import stranger
+import independent
 import words
 from party import EFFORT, SOON
 from support.waiting import until
 from peer import ENDED, Host, Meddler, hang_up, ignoring_its_end, looks, meet, path_of, put_bytes
 from scene import Scene
-from stranger import ACK, BYE, DATA, REPLY, REQUEST, Frame, Link
+from independent import ACK, BYE, DATA, REPLY, REQUEST, Frame, Link
 
 Scenes = Callable[[str, str], Scene]
 MANY = ["shm", "unix", "tcp"]
@@ -111,7 +111,7 @@ def test_client_calls_and_reads_no_reply(scene: Scenes, transport: str) -> None:
                     link.send(REQUEST, "x" * 5000)
                 else:
                     link.sequence += 1
-                    frame = Frame(REQUEST, stranger.CBOR, 0, link.sequence, 0, 0, b"", stranger.encode("x" * 50_000))
+                    frame = Frame(REQUEST, independent.CBOR, 0, link.sequence, 0, 0, b"", independent.encode("x" * 50_000))
                     if put_bytes(link, frame.to_bytes(link.stream.checked)) == ENDED:
                         break
         honest.work()
@@ -138,7 +138,7 @@ def test_client_floods(scene: Scenes, transport: str, pattern: str) -> None:
     ended = threading.Event()
 
     def flood() -> None:
-        frame = Frame(DATA, stranger.CBOR, 0, 0, 0, 0, b"", b"\x01")
+        frame = Frame(DATA, independent.CBOR, 0, 0, 0, 0, b"", b"\x01")
         link = client(honest)
         while not ended.is_set():
             with ignoring_its_end():
@@ -172,13 +172,13 @@ def test_client_sends_half_a_frame_and_stays_connected(scene: Scenes, transport:
     honest = scene(transport, pattern)
     with honest.judged():
         links = []
-        whole = Frame(KIND[pattern], stranger.CBOR, 0, 1, 0, 0, b"", stranger.encode("x" * 100)).to_bytes(transport == "tcp")
+        whole = Frame(KIND[pattern], independent.CBOR, 0, 1, 0, 0, b"", independent.encode("x" * 100)).to_bytes(transport == "tcp")
         for length in (1, 4, 12, 16, 24, 63, 64, 65, 100, len(whole) - 1):
             links.append(link := client(honest))
             put_bytes(link, whole[:length])
         for body in (1 << 20, (64 << 20) - 1, 64 << 20):
             links.append(link := client(honest))
-            announced = Frame(KIND[pattern], stranger.CBOR, 0, 1).to_bytes()
+            announced = Frame(KIND[pattern], independent.CBOR, 0, 1).to_bytes()
             announced = announced[:16] + body.to_bytes(8, "little") + announced[24:64]
             put_bytes(link, frames.checked(announced))
             for _ in range(30):
@@ -195,7 +195,7 @@ def test_client_closes_in_the_middle_of_a_frame(scene: Scenes, transport: str) -
     with honest.judged():
         for length in range(1, 200, 7):
             link = client(honest)
-            whole = Frame(REQUEST, stranger.CBOR, 0, 1, 0, 0, b"", stranger.encode("x" * 100)).to_bytes()
+            whole = Frame(REQUEST, independent.CBOR, 0, 1, 0, 0, b"", independent.encode("x" * 100)).to_bytes()
             if isinstance(link.stream, Meddler):
                 link.stream.write_raw(link.stream.word(5, 0, 0, 64 + length), whole[:64] + bytes(length))
             else:
@@ -272,7 +272,7 @@ def test_client_acknowledges_nothing(scene: Scenes, transport: str) -> None:
         link = client(honest, keeps=[1 << 40, 1 << 60], client_id="mute")
         with ignoring_its_end():
             for n in range(300):
-                frame = Frame(DATA, stranger.CBOR, 0, n + 1, 0, 0, b"", stranger.encode(["hostile", "x" * 500]))
+                frame = Frame(DATA, independent.CBOR, 0, n + 1, 0, 0, b"", independent.encode(["hostile", "x" * 500]))
                 if isinstance(link.stream, Meddler):
                     link.stream.put(frame)
                 elif put_bytes(link, frame.to_bytes(link.stream.checked)) == ENDED:

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 import frames
-import stranger
+import independent
 from conftest import PROGRAM
 from party import EFFORT, SOON, Cost, Party
 from support.waiting import until
 from peer import hang_up, ignoring_its_end, looks, put_bytes
 from scene import SPARE_DESCRIPTORS
-from stranger import COMMAND, ERROR, EVENT, JSON, REPLY, REQUEST, Link
+from independent import COMMAND, ERROR, EVENT, JSON, REPLY, REQUEST, Link
 
 TOP = 1 << 64
 Map = dict[str, Any]
@@ -55,7 +55,7 @@ class Controlled:
         assert Cost.of(self.process.pid).peak - self.was.resident < 64 << 10, Cost.of(self.process.pid)
 
     def meet(self, pattern: str) -> Link:
-        return stranger.connect_unix(self.path, pattern)
+        return independent.connect_unix(self.path, pattern)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def send(link: Link, kind: int, value: Any) -> None:
 
 def introduction(name: str, **more: Any) -> Map:
     return {
-        "what": "introduction", "name": name, "epoch": stranger.random(), "pid": os.getpid(), "program": "hostile", "description": "",
+        "what": "introduction", "name": name, "epoch": independent.random(), "pid": os.getpid(), "program": "hostile", "description": "",
         "commands": ["dance"], "state": "READY", "since": {"$time": "2026-01-01T00:00:00Z"}, "steps": 0, "reason": "", **more,
     }  # fmt: skip
 

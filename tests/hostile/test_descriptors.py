@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 
 import shared_memory
-import stranger
+import independent
 from party import SOON
 from peer import Host, ignoring_its_end, offer, path_of
 from scene import Scene
@@ -209,11 +209,11 @@ def try_all(honest: Scene, pattern: str, transport: str) -> None:
     path = path_of(honest.directory, honest.endpoint)
     magic = b"LINKSUB1" if pattern == "publish" else b"LINKSHM1"
     sockets = []
-    session = stranger.random()
+    session = independent.random()
     for n, (name, descriptors) in enumerate(sets(magic, session)):
-        s = stranger.socket_at(path, socket.socket.connect)
+        s = independent.socket_at(path, socket.socket.connect)
         sockets.append(s)
-        hello = stranger.hello(pattern, session, client_id=f"hostile-{n}")
+        hello = independent.hello(pattern, session, client_id=f"hostile-{n}")
         try:
             socket.send_fds(s, [hello.to_bytes()], descriptors)
             assert select.select([s], [], [], SOON)[0], f"no answer to {name}"
@@ -242,7 +242,7 @@ def test_listener_passes_descriptors_of_every_kind(scene: Scenes, pattern: str) 
     name = "shm:hostile/listener"
     magic = b"LINKPUB1" if pattern == "publish" else b"LINKSHM1"
     with honest.judged():
-        session = stranger.random()
+        session = independent.random()
         for n, (_, descriptors) in enumerate(sets(magic, session)):
             host = Host(honest.directory, name)
             if pattern == "publish":
@@ -253,7 +253,7 @@ def test_listener_passes_descriptors_of_every_kind(scene: Scenes, pattern: str) 
             s, _, theirs = host.next_client()
             host.hide()
             with ignoring_its_end():
-                socket.send_fds(s, [stranger.hello(pattern, session, first=1).to_bytes()], descriptors)
+                socket.send_fds(s, [independent.hello(pattern, session, first=1).to_bytes()], descriptors)
             close_all(descriptors)
             if coming.exception(SOON) is None and pattern != "publish":
                 honest.guest.outcome("call", "hostile", 1, 0.002)
@@ -274,12 +274,12 @@ def test_client_shrinks_its_memory_after_the_handshake(scene: Scenes) -> None:
     path = path_of(honest.directory, honest.endpoint)
     with honest.judged():
         for seals in range(32):
-            session = stranger.random()
+            session = independent.random()
             given = offer(b"LINKSHM1", session)
             os.close(given[0])
             given[0] = memory(b"LINKSHM1", session, seals=seals)
-            s = stranger.socket_at(path, socket.socket.connect)
-            socket.send_fds(s, [stranger.hello("request", session).to_bytes()], given)
+            s = independent.socket_at(path, socket.socket.connect)
+            socket.send_fds(s, [independent.hello("request", session).to_bytes()], given)
             assert select.select([s], [], [], SOON)[0]
             for length in (PAGE, 0):
                 with suppress(OSError):
@@ -298,10 +298,10 @@ def test_client_passes_the_peer_its_own_memory(scene: Scenes) -> None:
     path = path_of(honest.directory, honest.endpoint)
     with honest.judged():
         own = shared_memory.Offer()
-        first, theirs, descriptors = shared_memory.introduce(path, stranger.hello("request", own.session), own.descriptors)
-        second = stranger.socket_at(path, socket.socket.connect)
+        first, theirs, descriptors = shared_memory.introduce(path, independent.hello("request", own.session), own.descriptors)
+        second = independent.socket_at(path, socket.socket.connect)
         given = [descriptors[0], *own.descriptors[1:]]
-        socket.send_fds(second, [stranger.hello("request", theirs["session"]).to_bytes()], given)
+        socket.send_fds(second, [independent.hello("request", theirs["session"]).to_bytes()], given)
         assert select.select([second], [], [], SOON)[0]
         honest.work()
         first.close()
@@ -317,9 +317,9 @@ def test_client_sends_descriptors_with_every_message(scene: Scenes, transport: s
     with honest.judged():
         sockets = []
         for size in (1, 7, 64):
-            s = stranger.socket_at(path, socket.socket.connect)
+            s = independent.socket_at(path, socket.socket.connect)
             sockets.append(s)
-            data = stranger.hello("request", stranger.random()).to_bytes()
+            data = independent.hello("request", independent.random()).to_bytes()
             with ignoring_its_end():
                 for at in range(0, len(data), size):
                     given = [os.open("/dev/null", os.O_RDONLY) for _ in range(10)]
@@ -344,7 +344,7 @@ def test_listener_replies_while_closing_a_descriptor_of_a_client_lingers(scene: 
     with honest.judged():
         sockets = []
         for given in ([lingering()], [lingering() for _ in range(20)]):
-            s = stranger.socket_at(path, socket.socket.connect)
+            s = independent.socket_at(path, socket.socket.connect)
             sockets.append(s)
             # The listener examines them when it is their only owner: the process that closes a descriptor last waits.
             os.kill(honest.host.pid, signal.SIGSTOP)

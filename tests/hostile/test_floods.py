@@ -8,7 +8,7 @@ import pytest
 from party import SOON
 from peer import Host, Pulpit, flooding, hang_up, meet
 from scene import Scene
-from stranger import ACK, BYE, CBOR, DATA, HELLO, REPLY, Frame, Link
+from independent import ACK, BYE, CBOR, DATA, HELLO, REPLY, Frame, Link
 
 Scenes = Callable[[str, str], Scene]
 #: Kinds without a meaning for a server or a client that waits for something else, sent repeatedly.

@@ -6,11 +6,11 @@ from random import Random
 import pytest
 
 import frames
-import stranger
+import independent
 from party import EFFORT, SOON, some
 from peer import Meddler, hang_up, host_at, ignoring_its_end, looks, meet, put_bytes
 from scene import Scene
-from stranger import DATA, REPLY, REQUEST, Frame, Link
+from independent import DATA, REPLY, REQUEST, Frame, Link
 
 Scenes = Callable[[str, str], Scene]
 KIND = {"request": REQUEST, "channel": DATA, "publish": DATA}
@@ -160,7 +160,7 @@ def test_publisher_sends_invalid_frames(scene: Scenes, transport: str) -> None:
             reading = honest.guest.begin("drain", "hostile", 1, 1)
             host.hide()
             put_frames(link, frames_sent)
-            put_frames(link, [Frame(DATA, stranger.CBOR, 0, 1 << 62, 0, 0, b"", b"\x01")])
+            put_frames(link, [Frame(DATA, independent.CBOR, 0, 1 << 62, 0, 0, b"", b"\x01")])
             reading.result(SOON)
             honest.work(1)
             honest.guest.do("close", "hostile")

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 import shared_memory
-import stranger
+import independent
 from party import EFFORT, SOON, some
 from peer import A_MOMENT, Host, hang_up, ignoring_its_end, looks, meet, offer, path_of
 from scene import Scene
-from stranger import CBOR, HELLO, Frame, Stream, encode
+from independent import CBOR, HELLO, Frame, Stream, encode
 
 Scenes = Callable[[str, str], Scene]
 TOP = 1 << 64
@@ -39,27 +39,27 @@ CLAIMS: list[dict[str, Any]] = [
 
 def spoilt(spoken: str, /, **changed: Any) -> Frame:
     """A hello with some of its members replaced."""
-    good = stranger.decode(stranger.hello(spoken, stranger.random()).body)
+    good = independent.decode(independent.hello(spoken, independent.random()).body)
     return Frame(HELLO, CBOR, body=encode({**good, **changed}))
 
 
 def bodies() -> Iterator[bytes]:
     """Bodies of hellos that are no maps, or malformed maps."""
-    good = stranger.hello("channel", 4711).body
+    good = independent.hello("channel", 4711).body
     yield from (good[:at] for at in range(0, len(good), 3))
     yield from (bytes([good[0] + 1]) + good[1:] + encode("pid") + encode(1), good + b"\0", b"\xbf" + good[1:] + b"\xff")
     yield from (encode([]), encode({}), encode("hello"), b"\xa1" * 4000, b"\x9f" * 4000, b"\xd9\xd9\xf7" * 4000 + good)
     yield encode({str(n): n for n in range(1500)})
-    yield encode({**stranger.decode(good), "more": "x" * 15_000})
-    yield encode({**stranger.decode(good), "more": "x" * 17_000})
-    yield json.dumps(stranger.decode(good)).encode()
+    yield encode({**independent.decode(good), "more": "x" * 15_000})
+    yield encode({**independent.decode(good), "more": "x" * 17_000})
+    yield json.dumps(independent.decode(good)).encode()
 
 
 def reach(scene: Scene) -> Stream:
     """A connection on which only the proof of access was sent."""
     if scene.transport == "tcp":
-        return stranger.prove(scene.directory, int(scene.endpoint.rsplit(":", 1)[1]))
-    s = stranger.socket_at(path_of(scene.directory, scene.endpoint), socket.socket.connect)
+        return independent.prove(scene.directory, int(scene.endpoint.rsplit(":", 1)[1]))
+    s = independent.socket_at(path_of(scene.directory, scene.endpoint), socket.socket.connect)
     return Stream(s.fileno(), s.fileno(), s)
 
 
@@ -67,7 +67,7 @@ def put_with_memory(s: socket.socket, frame: Frame, magic: bytes) -> None:
     """Sends it with a memory file in the form of the protocol, for the session in the hello."""
     session = 4711
     with suppress(Exception):
-        session = int(stranger.decode(frame.body)["session"]) % TOP
+        session = int(independent.decode(frame.body)["session"]) % TOP
     descriptors = offer(magic, session)
     socket.send_fds(s, [frame.to_bytes()], descriptors)
     for fd in descriptors:
@@ -81,7 +81,7 @@ def send(scene: Scene, frame: Frame) -> None:
             put_with_memory(stream.keeps, frame, b"LINKSUB1" if scene.pattern == "publish" else b"LINKSHM1")
         else:
             stream.put(frame)
-        looks(stranger.Link(stream, {}), A_MOMENT)
+        looks(independent.Link(stream, {}), A_MOMENT)
     stream.keeps.close()
 
 
@@ -93,7 +93,7 @@ def test_client_sends_each_key_of_the_hello_in_each_wrong_form(scene: Scenes, ch
         for n, key in enumerate(KEYS):
             for value in some(chance, WRONG, 8):
                 send(honest, spoilt(pattern, **{key: value}))
-            good = stranger.decode(stranger.hello(pattern, stranger.random()).body)
+            good = independent.decode(independent.hello(pattern, independent.random()).body)
             good.pop(key, None)
             send(honest, Frame(HELLO, CBOR, body=encode(good)))
             honest.work(1)
@@ -110,7 +110,7 @@ def test_client_sends_invalid_hellos(scene: Scenes, transport: str) -> None:
             for encoding in range(5):
                 send(honest, Frame(HELLO, encoding, body=body))
         for kind in range(10):
-            send(honest, stranger.hello("request", 4711)._replace(kind=kind, sequence=TOP - 1, correlation=TOP - 1))
+            send(honest, independent.hello("request", 4711)._replace(kind=kind, sequence=TOP - 1, correlation=TOP - 1))
         honest.work()
 
 
@@ -118,7 +118,7 @@ def test_client_sends_invalid_hellos(scene: Scenes, transport: str) -> None:
 def test_client_claims_messages_never_sent_and_reconnects(scene: Scenes, transport: str) -> None:
     """One name and one session, repeatedly, each time with different claims about what it received."""
     honest = scene(transport, "request")
-    session = stranger.random()
+    session = independent.random()
     with honest.judged():
         links = []
         for taken in (0, 1, 2, 5, 1 << 40, TOP - 1, 0):
@@ -130,13 +130,13 @@ def test_client_claims_messages_never_sent_and_reconnects(scene: Scenes, transpo
                     link = meet(transport, honest.directory, honest.endpoint, "request", **claim)
                     links.append(link)
                     theirs = link.theirs["session"]
-                    link.send(stranger.REQUEST, ["hostile"])
+                    link.send(independent.REQUEST, ["hostile"])
                     looks(link)
                     link = meet(
                         transport, honest.directory, honest.endpoint, "request", **{**claim, "received": [theirs, taken, taken]}
                     )
                     links.append(link)
-                    link.send(stranger.REQUEST, ["hostile"])
+                    link.send(independent.REQUEST, ["hostile"])
                     looks(link)
             honest.work(1)
         for link in links:
@@ -153,7 +153,7 @@ def test_listener_replies_with_invalid_hellos(scene: Scenes, transport: str, pat
     answers += [spoilt(pattern, **claim) for claim in CLAIMS]
     answers += [Frame(HELLO, CBOR, body=body) for body in list(bodies())[::4]]
     for fields in ({}, {"code": 0, "text": "x"}, {"code": 119, "text": "x"}, {"code": TOP - 1, "text": None}, {"code": 106, "text": "\x1b[2J" * 3000}):
-        answers.append(Frame(stranger.ERROR, CBOR, body=encode(fields)))
+        answers.append(Frame(independent.ERROR, CBOR, body=encode(fields)))
     if EFFORT == 1:
         answers = answers[::4]
     host = Host(honest.directory, name)
@@ -201,7 +201,7 @@ def test_client_sends_mutated_hellos(scene: Scenes, chance: Random, transport: s
     honest = scene(transport, "channel")
     with honest.judged():
         for n in range(60 * EFFORT):
-            body = bytearray(stranger.hello("channel", stranger.random(), client_id="x").body)
+            body = bytearray(independent.hello("channel", independent.random(), client_id="x").body)
             for _ in range(chance.randrange(1, 4)):
                 body[chance.randrange(len(body))] = chance.randrange(256)
             send(honest, Frame(HELLO, CBOR, body=bytes(body)))
@@ -225,7 +225,7 @@ def test_listings_show_no_control_characters_of_others(scene: Scenes, linkspan: 
             with ignoring_its_end(), s:
                 shared_memory.receive_with_descriptors(s)
                 state = {"encoding": "\x1b]0;owned\x07", "messages": 1, "peers": 1, "waiting": 0}
-                hello = stranger.hello("request", 4711, title="\x1b[2J\x07\r\n\x9b31mroot", state=state, client_id="\x1b[1A")
+                hello = independent.hello("request", 4711, title="\x1b[2J\x07\r\n\x9b31mroot", state=state, client_id="\x1b[1A")
                 s.sendall(hello.to_bytes())
 
     serving = threading.Thread(target=serve, daemon=True)

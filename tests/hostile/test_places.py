@@ -11,12 +11,12 @@ from random import Random
 import pytest
 
 import frames
-import stranger
+import independent
 from party import EFFORT, SOON
 from support.waiting import until
 from peer import ignoring_its_end, path_of
 from scene import Scene
-from stranger import DATA, REQUEST, Frame, Link, Stream
+from independent import DATA, REQUEST, Frame, Link, Stream
 
 Scenes = Callable[[str, str], Scene]
 
@@ -47,28 +47,28 @@ class Pipes:
         return until("a hostile client is let in", self.try_meet)
 
     def try_meet(self) -> Link | None:
-        """Connects once, as the strangers' client does; releases everything if it is not admitted because another client got
+        """Connects once, as the independent client does; releases everything if it is not admitted because another client got
         the pair before it."""
         directory = self.honest.directory
-        if (role := stranger.try_lock(directory, f"{self.file}#client")) is None:
+        if (role := independent.try_lock(directory, f"{self.file}#client")) is None:
             return None
         held = [role]
         with ignoring_its_end():
             held.append(answers := os.open(directory / f"{self.file}.reply", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
             held.append(requests := os.open(directory / self.file, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-            number = stranger.random()
-            ours = stranger.try_lock(directory, f"{self.file}#client#{number:016x}")
+            number = independent.random()
+            ours = independent.try_lock(directory, f"{self.file}#client#{number:016x}")
             assert ours is not None
             held.append(ours)
             stream = Stream(answers, requests, (role, ours), checked=True)
-            stream.put(stranger.hello("request", stranger.random())._replace(sequence=number))
+            stream.put(independent.hello("request", independent.random())._replace(sequence=number))
             # The server renames one after the other, so they may be of two pairs.
             pipes = {self.file: requests, f"{self.file}.reply": answers}
             deadline = time.monotonic() + SOON
             while time.monotonic() < deadline:
                 if select.select([answers], [], [], 0.05)[0]:
                     if (answer := stream.get()).correlation == number:
-                        return Link(stream, stranger.answered(answer))
+                        return Link(stream, independent.answered(answer))
                 elif any((directory / name).stat().st_ino != os.fstat(pipe).st_ino for name, pipe in pipes.items()):
                     break
         for fd in held:
@@ -114,7 +114,7 @@ def test_client_of_pipes_sends_mutated_frames(pipes: Pipes, chance: Random) -> N
 
 def test_client_of_pipes_sends_half_a_frame_and_stays_connected(pipes: Pipes) -> None:
     """It occupies the only place, as it may; the server's other connections continue."""
-    whole = Frame(REQUEST, stranger.CBOR, 0, 1, 0, 0, b"", stranger.encode("x" * 100)).to_bytes(True)
+    whole = Frame(REQUEST, independent.CBOR, 0, 1, 0, 0, b"", independent.encode("x" * 100)).to_bytes(True)
     with pipes.honest.judged():
         for length in (0, 1, 16, 63, 64, 100):
             link = pipes.meet()
@@ -147,7 +147,7 @@ def test_writers_of_a_mailslot_send_invalid_frames(scene: Scenes, chance: Random
 
         def sends(data: bytes) -> None:
             nonlocal count
-            with stranger_at(path) as s, ignoring_its_end():
+            with connected_at(path) as s, ignoring_its_end():
                 s.send(data)
             if count % 8 == 0:
                 honest.guest.numbered("sends", "slot", 1, SOON)
@@ -166,7 +166,7 @@ def test_writers_of_a_mailslot_send_invalid_frames(scene: Scenes, chance: Random
         honest.host.do("close", "slot")
 
 
-def stranger_at(path: Path) -> socket.socket:
+def connected_at(path: Path) -> socket.socket:
     """A socket that writes into a mailslot without waiting."""
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     s.settimeout(SOON)

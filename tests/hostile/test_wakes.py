@@ -10,7 +10,7 @@ from party import SOON
 from peer import Meddler, flooding, hang_up, meanwhile
 from scene import Scene
 from shared_memory import DATA, ROOM
-from stranger import Link
+from independent import Link
 from test_words_of_clients import ready
 from test_words_of_servers import FAIR, Victim, honest, part, victim  # noqa: F401 - fixtures
 

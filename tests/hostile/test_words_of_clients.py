@@ -11,7 +11,7 @@ from party import EFFORT, some
 from peer import Meddler, hang_up, ignoring_its_end, looks, meet
 from scene import Scene
 from shared_memory import FIRST, FULL, LINKED, PIECE
-from stranger import ACK, BYE, CBOR, DATA, REPLY, REQUEST, Frame, Link, crc32c, encode
+from independent import ACK, BYE, CBOR, DATA, REPLY, REQUEST, Frame, Link, crc32c, encode
 
 Scenes = Callable[[str, str], Scene]
 KIND = {"request": REQUEST, "channel": DATA}

@@ -10,7 +10,7 @@ import words
 from party import EFFORT, SOON, some
 from peer import Host, Meddler, hang_up, ignoring_its_end
 from scene import Scene
-from stranger import DATA, REPLY, REQUEST, Link
+from independent import DATA, REPLY, REQUEST, Link
 
 Scenes = Callable[[str, str], Scene]
 Victim = Callable[[], Link]

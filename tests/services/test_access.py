@@ -15,7 +15,7 @@ from support.tree import PROGRAM
 from support.waiting import until
 
 pytestmark = several_users
-OWNER, STRANGER = 12_345, 23_456
+OWNER, OUTSIDER = 12_345, 23_456
 #: An address for documentation (RFC 5737), which only the machine that is made here has.
 OUTSIDE = "192.0.2.1"
 
@@ -83,14 +83,14 @@ def test_another_user_of_the_machine_is_refused(net):
     net.until(OWNER, "near", "RUNNING")
     assert net.services(OWNER, *loopback) == {"near": "RUNNING"}
     for words in (["ls"], ["status", "near"], ["pause", "near"], ["shutdown", "near"]):
-        finished = net.run(STRANGER, "service", *words, *loopback, "--timeout", "5")
+        finished = net.run(OUTSIDER, "service", *words, *loopback, "--timeout", "5")
         assert finished.returncode == 1 and "PermissionDenied (113)" in finished.stderr, finished
         assert "token" in finished.stderr, finished.stderr
     # A service of the other user is not admitted either, and keeps trying without harm.
-    net.start(STRANGER, "service", "run", "--name", "stranger", *loopback, "--", "sleep", "1000")
+    net.start(OUTSIDER, "service", "run", "--name", "outsider", *loopback, "--", "sleep", "1000")
     # The socket is in a directory that the other user cannot enter.
     socket = f"unix:{net.folder / str(OWNER)}/controller"
-    finished = net.run(STRANGER, "service", "ls", "--controller", socket, "--timeout", "5")
+    finished = net.run(OUTSIDER, "service", "ls", "--controller", socket, "--timeout", "5")
     assert finished.returncode != 0 and "PermissionDenied" in finished.stderr, finished
     paused = net.run(OWNER, "service", "pause", "near", "--wait")
     assert paused.returncode == 0, paused
@@ -99,7 +99,7 @@ def test_another_user_of_the_machine_is_refused(net):
 
 def test_service_of_another_machine_needs_a_trusted_key(net):
     outside = f"tcp://{OUTSIDE}:17171"
-    machines = {"here": OWNER, "there": STRANGER, "nowhere": 34_567}
+    machines = {"here": OWNER, "there": OUTSIDER, "nowhere": 34_567}
     keys = {name: net.run(user, "keys", "new").stdout.strip() for name, user in machines.items()}
     assert all(key.startswith("ed25519:") for key in keys.values()), keys
     assert net.run(OWNER, "keys", "trust", "there", keys["there"]).returncode == 0
@@ -112,7 +112,7 @@ def test_service_of_another_machine_needs_a_trusted_key(net):
     done = net.run(OWNER, "service", "pause", "from/there", "--wait")
     assert done.returncode == 0, done
     # From there the controller can be queried, too; from elsewhere not.
-    assert net.services(STRANGER, "--controller", outside) == {"from/there": "PAUSED"}
+    assert net.services(OUTSIDER, "--controller", outside) == {"from/there": "PAUSED"}
     finished = net.run(machines["nowhere"], "service", "ls", "--controller", outside, "--timeout", "5")
     assert finished.returncode == 1 and "PermissionDenied" in finished.stderr, finished
     assert net.services(OWNER) == {"from/there": "PAUSED"}

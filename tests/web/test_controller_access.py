@@ -16,8 +16,8 @@ from conftest import PATIENCE
 from controlled import KINDS, open_page_server
 from support.rights import several_users
 
-STRANGER = 65534
-STRANGERS = Path(__file__).with_name("strangers.py")
+OUTSIDER = 65534
+OTHER_USER = Path(__file__).with_name("other_user.py")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "FOO", "get", "post")
 BODY = b'{"command": "SHUTDOWN"}'
 PROGRAM_ALONE = pytest.mark.parametrize("page_server", ["program"], indirect=True)
@@ -109,7 +109,7 @@ def attempts(page_server, *always):
 
 def sent(page_server, uid, requests):
     """Returns the response to each, requested by a process of that user."""
-    command = [sys.executable, str(STRANGERS), "send", str(uid), str(page_server.port)]
+    command = [sys.executable, str(OTHER_USER), "send", str(uid), str(page_server.port)]
     done = subprocess.run(command, input=json.dumps([one.hex() for one in requests]), capture_output=True, text=True, timeout=10 * PATIENCE)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -144,7 +144,7 @@ def check_refused(page_server, requests, answers):
 def test_every_route_in_every_spelling_is_refused_without_the_token(page_server, who):
     before = account(page_server)
     requests = list(attempts(page_server))
-    answers = sent(page_server, os.getuid() if who == "owner" else STRANGER, requests)
+    answers = sent(page_server, os.getuid() if who == "owner" else OUTSIDER, requests)
     public = check_refused(page_server, requests, answers)
     # Some of the addresses are really those of the page's own files, such as /page.js?/api; if none was returned, the requests did not work.
     assert 0 < public < len(requests) / 10
@@ -182,9 +182,9 @@ def test_request_with_two_tokens_is_refused(page_server):
 
 @several_users
 @PROGRAM_ALONE  # how many connections PHP's own server and FPM take is theirs to say
-@pytest.mark.parametrize("uid", [STRANGER, 0])
+@pytest.mark.parametrize("uid", [OUTSIDER, 0])
 def test_thousand_connections_of_another_user_do_not_block_the_owner(page_server, uid):
-    command = [sys.executable, str(STRANGERS), "hold", str(uid), str(page_server.port), "1000"]
+    command = [sys.executable, str(OTHER_USER), "hold", str(uid), str(page_server.port), "1000"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as crowd:
         try:
             assert crowd.stdout.readline() == "held\n"

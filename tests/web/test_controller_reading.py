@@ -142,5 +142,5 @@ def test_metrics_are_valid_prometheus_text(reader):
         assert samples["linkspan_service_commands_total", (of, 'outcome="rejected"')] >= 0
     assert samples["linkspan_controller_services", ()] == 2 and samples["linkspan_controller_uptime_seconds", ()] > 0
     assert samples["linkspan_controller_messages_total", ('direction="received"',)] > 0
-    stranger = replace(reader, token="0" * 64)
-    assert stranger.ask("GET", "/metrics")[0] == 401
+    outsider = replace(reader, token="0" * 64)
+    assert outsider.ask("GET", "/metrics")[0] == 401

@@ -459,9 +459,9 @@ template <class T> T message::read(zstring path) const {
         linkspan_array a;
         check(linkspan_message_get_array(c_, p, &a));
         if (a.dtype != detail::dtype_of<E>()) {
-            const std::string text = std::string("an array of ") + detail::dtype_name(a.dtype) +
-                                     " is there, a view of " + detail::dtype_name(detail::dtype_of<E>()) +
-                                     " was asked for; ask for a view of " + detail::dtype_name(a.dtype) +
+            const std::string text = std::string("expected an array of ") + detail::dtype_name(detail::dtype_of<E>()) +
+                                     " for a view, found one of " + detail::dtype_name(a.dtype) +
+                                     "; request a view of " + detail::dtype_name(a.dtype) +
                                      ", or for a std::vector whose elements hold each of its values";
             detail::refuse<wrong_type>(LINKSPAN_WRONG_TYPE, text, p);
         }

@@ -154,7 +154,7 @@ static void errors_say_what_and_where(linkspan_message *m) {
     CHECK(strstr(e.text, "rows/7/x") != NULL);
     CHECK(linkspan_message_get_text(m, "celsius", &text, &n) == LINKSPAN_WRONG_TYPE);
     linkspan_last_error(&e);
-    CHECK(strstr(e.text, "a float is there") != NULL && strstr(e.text, "text was asked for") != NULL);
+    CHECK(strstr(e.text, "found a float") != NULL && strstr(e.text, "expected text") != NULL);
     CHECK(linkspan_message_get_i64(m, "large", &(int64_t){0}) == LINKSPAN_OUT_OF_RANGE);
     CHECK(linkspan_message_put_text(m, "bad", "\xff", 1) == LINKSPAN_MALFORMED);
     CHECK(linkspan_message_put_i64(NULL, "x", 1) == LINKSPAN_INVALID_STATE);

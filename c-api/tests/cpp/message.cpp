@@ -78,7 +78,7 @@ void errors_are_classes_of_their_kind() {
     const auto missing = thrown<linkspan::missing>([&] { m.get<double>("rows/7/x"); });
     CHECK(missing.code() == 104 && missing.path() == "rows/7/x" && std::string(missing.kind()) == "Missing");
     const auto wrong = thrown<linkspan::wrong_type>([&] { m.get<std::string>("celsius"); });
-    CHECK(std::string(wrong.what()).find("a float is there") != std::string::npos);
+    CHECK(std::string(wrong.what()).find("found a float") != std::string::npos);
     const auto range = thrown<linkspan::out_of_range>([&] { m.put("n", 300).get<std::int8_t>("n"); });
     CHECK(range.path() == "n" && range.code() == LINKSPAN_OUT_OF_RANGE);
     thrown<linkspan::out_of_range>([&] { m.get<std::int64_t>("large"); });

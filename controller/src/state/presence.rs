@@ -48,26 +48,19 @@ impl ServerState {
 
     /// Marks a service as DISCONNECTED.
     pub(super) fn service_disconnected(&mut self, name: &Name, why: &str, now: Moment) {
-        let Some(service) = self.services.get_mut(name) else { return };
-        service.link = None;
-        service.left = now.since;
-        service.view = View::Disconnected;
-        self.schedule.cancel(&Due::HeartbeatTimeout(name.clone()));
+        if !self.detach(name, View::Disconnected, now) {
+            return;
+        }
         self.schedule.set(Due::Gone(name.clone()), now.since + self.limits.away);
-        self.cancel_sample(name);
-        self.log_event(Some(name), "warning", &format!("has gone: {}", cut(why, 300)), now);
+        self.log_event(Some(name), "warning", &format!("has disconnected: {}", cut(why, 300)), now);
         self.record_changed(name, now);
     }
 
     /// Marks a service as GONE, and answers its open commands. Its record stays for clients, within a limit.
     pub(super) fn service_gone(&mut self, name: &Name, why: &str, now: Moment) {
-        let Some(service) = self.services.get_mut(name) else { return };
-        service.link = None;
-        service.left = now.since;
-        service.view = View::Gone;
-        self.schedule.cancel(&Due::HeartbeatTimeout(name.clone()));
-        self.schedule.cancel(&Due::Gone(name.clone()));
-        self.cancel_sample(name);
+        if !self.detach(name, View::Gone, now) {
+            return;
+        }
         self.log_event(Some(name), "info", why, now);
         self.fail_open_commands(name, false, now);
         self.record_changed(name, now);
@@ -75,6 +68,16 @@ impl ServerState {
         if gone > self.limits.gone {
             self.forget_oldest(now);
         }
+    }
+
+    /// Takes the link of a service away, and what is scheduled while it has one. Returns whether there is such a service.
+    fn detach(&mut self, name: &Name, view: View, now: Moment) -> bool {
+        let Some(service) = self.services.get_mut(name) else { return false };
+        (service.link, service.left, service.view) = (None, now.since, view);
+        self.schedule.cancel(&Due::HeartbeatTimeout(name.clone()));
+        self.schedule.cancel(&Due::Gone(name.clone()));
+        self.cancel_sample(name);
+        true
     }
 
     /// Reports a violation on this link, under the service's name if it is known.

@@ -95,9 +95,9 @@ impl ServerState {
         let text = format!(
             "{}: {} with process {}, {}",
             match () {
-                () if is_new => "has come",
-                () if restarted => "has started anew",
-                () => "is back",
+                () if is_new => "has connected",
+                () if restarted => "has restarted",
+                () => "has reconnected",
             },
             it.program,
             it.pid,

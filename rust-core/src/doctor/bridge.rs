@@ -83,7 +83,7 @@ fn reached(state: &Value) -> Vec<Finding> {
     };
     let mut findings: Vec<_> = connect.iter().take(MAX_NAMES).map(unreached).collect();
     if connect.is_empty() && !listen.is_empty() {
-        let what = format!("no other bridge has come to {}", listen.join(", "));
+        let what = format!("no other bridge has connected to {}", listen.join(", "));
         findings.push(Finding::note(what, "start one there with --peer and an address of this machine; with --tls, each side names the other in [machines]"));
     }
     findings

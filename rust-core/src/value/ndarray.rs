@@ -256,11 +256,8 @@ impl NdArray {
     /// encoding.
     pub fn elements<T: Element>(&self) -> Result<std::borrow::Cow<'_, [T]>> {
         if self.dtype != T::DTYPE {
-            let text = format!(
-                "an array of {} is there, one of {} was asked for",
-                self.dtype.name(),
-                T::DTYPE.name()
-            );
+            let text =
+                format!("expected an array of {}, found one of {}", T::DTYPE.name(), self.dtype.name());
             return Err(Error::new(ErrorKind::WrongType, text));
         }
         Ok(match bytemuck::try_cast_slice(&self.data) {

@@ -131,10 +131,10 @@ impl Value {
         Value::Map(entries.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
     }
 
-    /// Returns the `WrongType` error where `asked` was requested.
+    /// Returns the `WrongType` error where `expected` was requested.
     #[cold]
-    fn wrong_type(&self, asked: &str) -> Error {
-        Error::new(ErrorKind::WrongType, format!("{} is there, {asked} was asked for", self.type_name()))
+    fn wrong_type(&self, expected: &str) -> Error {
+        Error::new(ErrorKind::WrongType, format!("expected {expected}, found {}", self.type_name()))
     }
 
     /// Returns the truth value, else `WrongType`.

@@ -84,11 +84,11 @@ fn in_a_link(place: &Place) {
     let (tx, rx) = unharmed.pair();
     carries(&tx, &rx);
     let receiver = place.rx();
-    let mut stranger = Other::start(place, Role::Garble);
-    stranger.wait_for("sent");
+    let mut foreign = Other::start(place, Role::Garble);
+    foreign.wait_for("sent");
     assert_eq!(receiver.recv().unwrap().value().unwrap(), &Value::from("good"));
-    stranger.go_on();
-    stranger.wait_for("garbled");
+    foreign.go_on();
+    foreign.wait_for("garbled");
     let error = receiver.recv().unwrap_err();
     check_error(&error, ErrorKind::Malformed, place);
     carries(&tx, &rx);
@@ -96,18 +96,18 @@ fn in_a_link(place: &Place) {
     let one_at_a_time = place.nature.name == "fifo";
     if one_at_a_time {
         check_error(&place.try_tx(&[], SOON).err().unwrap(), ErrorKind::AddressInUse, place);
-        drop(stranger.kill());
+        drop(foreign.kill());
         carries(&place.tx(), &receiver);
     } else {
         carries(&place.tx(), &receiver);
-        drop(stranger.kill());
+        drop(foreign.kill());
     }
     receiver.is_empty();
 }
 
 /// The hostile peer: it sends one message, and then invalid bytes into everything that leads to the other side.
 pub fn play(place: &Place, print_word: fn(&str), wait: fn()) {
-    let tx = place.try_tx(&[("client_id", "stranger".into())], SOON).unwrap();
+    let tx = place.try_tx(&[("client_id", "foreign".into())], SOON).unwrap();
     tx.send(&Value::from("good")).unwrap();
     print_word("sent");
     wait();
@@ -147,10 +147,10 @@ fn write_into_own_memory() {
 
 fn in_a_mailslot(place: &Place) {
     let (tx, rx) = place.pair();
-    let stranger = UnixDatagram::unbound().unwrap();
+    let foreign = UnixDatagram::unbound().unwrap();
     let all: [&[u8]; 5] = [b"", b"x", WORDS, &[0; 64], &[0xff; 5000]];
     for datagram in all {
-        stranger.send_to(datagram, place.path()).unwrap();
+        foreign.send_to(datagram, place.path()).unwrap();
         carries(&tx, &rx);
     }
     rx.is_empty();
@@ -163,7 +163,7 @@ fn in_a_mailslot(place: &Place) {
 
 fn in_a_spool(place: &Place) {
     let (tx, rx) = place.pair();
-    let names = ["a.json", "b.cbor", "00000000000000000007.stranger.json"];
+    let names = ["a.json", "b.cbor", "00000000000000000007.foreign.json"];
     for name in names {
         let begun = place.path().join("server").join(format!(".{name}.tmp"));
         fs::write(&begun, WORDS).unwrap();

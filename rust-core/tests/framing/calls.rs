@@ -9,16 +9,16 @@ fn serving(
 ) -> thread::JoinHandle<usize> {
     let listener = UnixListener::bind(path(endpoint)).unwrap();
     thread::spawn(move || {
-        let mut stranger = Stranger::over(listener.accept().unwrap().0);
+        let mut plain_peer = PlainPeer::over(listener.accept().unwrap().0);
         let mut count = 0;
         loop {
-            let line = stranger.line();
+            let line = plain_peer.line();
             if line.is_empty() {
                 return count;
             }
             count += 1;
             for line in answer(&line) {
-                stranger.send_text(&(line + "\n"));
+                plain_peer.send_text(&(line + "\n"));
             }
         }
     })
@@ -97,19 +97,19 @@ fn broken_connection_is_replaced_and_its_call_fails() {
 #[test]
 fn server_answers_many_plain_clients_and_refuses_invalid_requests() {
     let server = with_server(&lines(), |endpoint| {
-        let mut strangers: Vec<Stranger> = (0..20).map(|_| Stranger::connect(endpoint)).collect();
-        for (i, stranger) in strangers.iter_mut().enumerate() {
-            stranger.send_text(&format!(
+        let mut plain_peers: Vec<PlainPeer> = (0..20).map(|_| PlainPeer::connect(endpoint)).collect();
+        for (i, plain_peer) in plain_peers.iter_mut().enumerate() {
+            plain_peer.send_text(&format!(
                 "{{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[{i},1],\"id\":\"{i}\"}}\n"
             ));
         }
-        for (i, stranger) in strangers.iter_mut().enumerate() {
+        for (i, plain_peer) in plain_peers.iter_mut().enumerate() {
             assert_eq!(
-                stranger.line(),
+                plain_peer.line(),
                 format!("{{\"jsonrpc\":\"2.0\",\"result\":{},\"id\":\"{i}\"}}\n", i + 1)
             );
         }
-        let one = &mut strangers[0];
+        let one = &mut plain_peers[0];
         one.send_text("{\"jsonrpc\":\"2.0\",\"method\":\"nope\",\"id\":1.0}\nrubbish\n{\"op\":\"x\"}\n{\"jsonrpc\":\"2.0\",\"id\":3}\n");
         let refused = json(&one.line());
         assert_eq!(refused.at("error/message").unwrap().as_text().unwrap(), "no such method");
@@ -139,15 +139,15 @@ fn server_answers_many_plain_clients_and_refuses_invalid_requests() {
 #[test]
 fn client_that_ends_its_own_side_still_gets_its_answers() {
     with_server(&lines(), |endpoint| {
-        let mut stranger = Stranger::connect(endpoint);
-        stranger.send_text("{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[2,2],\"id\":1}\n{\"jsonrpc\":\"2.0\",\"method\":\"drop\",\"id\":2}");
-        stranger.hang_up_writing();
-        assert_eq!(stranger.line(), "{\"jsonrpc\":\"2.0\",\"result\":4,\"id\":1}\n");
+        let mut plain_peer = PlainPeer::connect(endpoint);
+        plain_peer.send_text("{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[2,2],\"id\":1}\n{\"jsonrpc\":\"2.0\",\"method\":\"drop\",\"id\":2}");
+        plain_peer.hang_up_writing();
+        assert_eq!(plain_peer.line(), "{\"jsonrpc\":\"2.0\",\"result\":4,\"id\":1}\n");
         assert_eq!(
-            json(&stranger.line()).at("error/data/type").unwrap().as_text().unwrap(),
+            json(&plain_peer.line()).at("error/data/type").unwrap().as_text().unwrap(),
             "linkspan.unanswered"
         );
-        assert_eq!(stranger.line(), "", "and then the server hangs up");
+        assert_eq!(plain_peer.line(), "", "and then the server hangs up");
     });
 }
 
@@ -155,16 +155,16 @@ fn client_that_ends_its_own_side_still_gets_its_answers() {
 fn late_answer_of_another_thread_keeps_the_connection_open() {
     let endpoint = name("unix");
     let server = Server::serve(&endpoint, &lines()).unwrap();
-    let mut stranger = Stranger::connect(&endpoint);
-    stranger.send_text("{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"id\":1}\n");
-    stranger.hang_up_writing();
+    let mut plain_peer = PlainPeer::connect(&endpoint);
+    plain_peer.send_text("{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"id\":1}\n");
+    plain_peer.hang_up_writing();
     let request = server.next(SOON).unwrap().unwrap();
     thread::scope(|s| {
         // It has seen the end of that client's requests and sleeps.
         s.spawn(|| assert!(server.next(None).unwrap().is_none()));
         s.spawn(|| request.reply(&json("[1]")).unwrap());
-        assert_eq!(stranger.line(), "{\"jsonrpc\":\"2.0\",\"result\":[1],\"id\":1}\n");
-        assert_eq!(stranger.line(), "");
+        assert_eq!(plain_peer.line(), "{\"jsonrpc\":\"2.0\",\"result\":[1],\"id\":1}\n");
+        assert_eq!(plain_peer.line(), "");
         server.close(SOON).unwrap();
     });
 }

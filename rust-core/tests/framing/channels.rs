@@ -5,21 +5,21 @@ use super::*;
 #[test]
 fn channel_sends_each_value_as_a_line_and_receives_each_line() {
     let listener = Listener::listen(&name("unix"), &lines()).unwrap();
-    let mut stranger = Stranger::connect(&listener.endpoint());
+    let mut plain_peer = PlainPeer::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
     assert_eq!(
         channel.send(&json(r#"{"a":[1,2.0,"é\n"],"big":123456789012345678901234567890}"#), SOON).unwrap(),
         1
     );
     assert_eq!(
-        stranger.line(),
+        plain_peer.line(),
         "{\"a\":[1,2.0,\"é\\n\"],\"big\":{\"$int\":\"123456789012345678901234567890\"}}\n"
     );
     channel.send(&Value::Bytes(b"\0\xff".as_slice().into()), SOON).unwrap();
-    assert_eq!(stranger.line(), "{\"$bytes\":\"AP8=\"}\n");
+    assert_eq!(plain_peer.line(), "{\"$bytes\":\"AP8=\"}\n");
 
-    stranger.send_text("{\"op\":\"x\"}\r\n\n   \n[1, 123456789012345678901234567890]\nnot json\n7\n{\"$bytes\":\"AP8=\"}\n{\"a\":1,\"a\":2}\n\"last\"");
-    stranger.hang_up_writing();
+    plain_peer.send_text("{\"op\":\"x\"}\r\n\n   \n[1, 123456789012345678901234567890]\nnot json\n7\n{\"$bytes\":\"AP8=\"}\n{\"a\":1,\"a\":2}\n\"last\"");
+    plain_peer.hang_up_writing();
     let first = channel.recv(SOON).unwrap();
     assert_eq!(
         (first.value().unwrap(), first.sequence(), first.encoding()),
@@ -42,7 +42,7 @@ fn channel_sends_each_value_as_a_line_and_receives_each_line() {
     // It continues to read.
     channel.send(&json("true"), SOON).unwrap();
     channel.close(SOON).unwrap();
-    assert_eq!((stranger.line().as_str(), stranger.line().as_str()), ("true\n", ""));
+    assert_eq!((plain_peer.line().as_str(), plain_peer.line().as_str()), ("true\n", ""));
 }
 
 #[test]
@@ -50,36 +50,36 @@ fn line_over_the_limit_is_an_error_for_that_line_alone() {
     let mut options = lines();
     options.max_message_size = 100;
     let listener = Listener::listen(&name("unix"), &options).unwrap();
-    let mut stranger = Stranger::connect(&listener.endpoint());
+    let mut plain_peer = PlainPeer::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
     let long = "x".repeat(300_000);
     let writer = thread::spawn(move || {
-        stranger.send_text(&format!("\"{}\"\n\"{long}\"\n1\n", "y".repeat(98)));
-        stranger
+        plain_peer.send_text(&format!("\"{}\"\n\"{long}\"\n1\n", "y".repeat(98)));
+        plain_peer
     });
     assert_eq!(channel.recv(SOON).unwrap().body().len(), 100);
     assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::TooLarge);
     assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &json("1"));
-    let mut stranger = writer.join().unwrap();
+    let mut plain_peer = writer.join().unwrap();
     assert_eq!(channel.send(&Value::from("z".repeat(99)), SOON).unwrap_err().kind(), ErrorKind::TooLarge);
     channel.send(&json("2"), SOON).unwrap();
-    assert_eq!(stranger.line(), "2\n");
+    assert_eq!(plain_peer.line(), "2\n");
 }
 
 #[test]
 fn large_lines_are_whole_in_both_directions_despite_deadlines() {
     let listener = Listener::listen(&name("unix"), &lines()).unwrap();
-    let mut stranger = Stranger::connect(&listener.endpoint());
+    let mut plain_peer = PlainPeer::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
     let long = Value::from("é".repeat(1 << 20));
     // There is no reader yet: the kernel takes a part of it, and the rest is flushed with later messages.
     channel.send(&long, std::time::Duration::from_millis(20)).unwrap();
     assert_eq!(channel.try_send(&json("1")).unwrap_err().kind(), ErrorKind::Full);
-    let reader = thread::spawn(move || (stranger.line(), stranger.line(), stranger));
+    let reader = thread::spawn(move || (plain_peer.line(), plain_peer.line(), plain_peer));
     channel.send(&json("2"), SOON).unwrap();
-    let (first, second, mut stranger) = reader.join().unwrap();
+    let (first, second, mut plain_peer) = reader.join().unwrap();
     assert_eq!((json(&first) == long, second.as_str()), (true, "2\n"));
-    let back = thread::spawn(move || stranger.send_text(&first));
+    let back = thread::spawn(move || plain_peer.send_text(&first));
     assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &long);
     back.join().unwrap();
 }
@@ -87,18 +87,18 @@ fn large_lines_are_whole_in_both_directions_despite_deadlines() {
 #[test]
 fn descriptor_is_readable_exactly_while_a_line_waits() {
     let listener = Listener::listen(&name("unix"), &lines()).unwrap();
-    let mut stranger = Stranger::connect(&listener.endpoint());
+    let mut plain_peer = PlainPeer::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
     let fd = channel.fileno().unwrap();
     assert!(!readable(fd, 0));
-    stranger.send_text("1\n2\n\n3\nhalf");
+    plain_peer.send_text("1\n2\n\n3\nhalf");
     for i in 1..4i64 {
         assert!(readable(fd, 20), "line {i}");
         assert_eq!(channel.try_recv().unwrap().value().unwrap(), &Value::Int(i));
     }
     assert_eq!(channel.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     assert!(!readable(fd, 0));
-    stranger.send_text("\n");
+    plain_peer.send_text("\n");
     assert!(readable(fd, 20));
     assert!(channel.poll().is_err(), "half is not JSON");
     assert!(!readable(fd, 0));
@@ -107,24 +107,24 @@ fn descriptor_is_readable_exactly_while_a_line_waits() {
 #[test]
 fn raw_bytes_are_received_unchanged() {
     let listener = Listener::listen(&name("unix"), &raw()).unwrap();
-    let mut stranger = Stranger::connect(&listener.endpoint());
+    let mut plain_peer = PlainPeer::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
     channel.send(&Value::Bytes(b"\0LKSP\n\xff".as_slice().into()), SOON).unwrap();
     channel.send(&Value::Bytes(b"".as_slice().into()), SOON).unwrap();
     channel.close(SOON).unwrap();
     let mut all = Vec::new();
-    stranger.read.read_to_end(&mut all).unwrap();
+    plain_peer.read.read_to_end(&mut all).unwrap();
     assert_eq!(all, b"\0LKSP\n\xff");
 
     let endpoint = elsewhere();
     let bound = UnixListener::bind(path(&endpoint)).unwrap();
     let channel = Channel::connect(&endpoint, &raw(), SOON).unwrap();
-    let mut stranger = Stranger::over(bound.accept().unwrap().0);
+    let mut plain_peer = PlainPeer::over(bound.accept().unwrap().0);
     let sent: Vec<u8> = (0..300_000u32).map(|i| i as u8).collect();
     let expected = sent.clone();
     let writer = thread::spawn(move || {
-        stranger.write.write_all(&sent).unwrap();
-        stranger
+        plain_peer.write.write_all(&sent).unwrap();
+        plain_peer
     });
     let mut got = Vec::new();
     while got.len() < expected.len() {
@@ -149,12 +149,12 @@ fn raw_bytes_are_received_unchanged() {
 #[test]
 fn half_sent_line_is_completed_whatever_its_sender_does_next() {
     let listener = Listener::listen(&name("unix"), &lines()).unwrap();
-    let mut stranger = Stranger::connect(&listener.endpoint());
+    let mut plain_peer = PlainPeer::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
     let long = Value::from("x".repeat(1 << 20));
     channel.send(&long, std::time::Duration::from_millis(20)).unwrap();
     // The program is busy with other work, and does not call again.
-    assert_eq!(stranger.line().len(), (1 << 20) + 3);
+    assert_eq!(plain_peer.line().len(), (1 << 20) + 3);
     drop(channel);
-    assert_eq!(stranger.line(), "");
+    assert_eq!(plain_peer.line(), "");
 }

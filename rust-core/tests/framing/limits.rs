@@ -57,20 +57,20 @@ fn framings_detect_each_other() {
 
     // Those four bytes mean that at the very beginning alone.
     let listener = Listener::listen(&name("unix"), &lines()).unwrap();
-    let mut stranger = Stranger::connect(&listener.endpoint());
+    let mut plain_peer = PlainPeer::connect(&listener.endpoint());
     let channel = listener.accept(SOON).unwrap();
-    stranger.send_text("1\n");
+    plain_peer.send_text("1\n");
     assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &json("1"));
-    stranger.send_text("LKSP\n2\n");
+    plain_peer.send_text("LKSP\n2\n");
     assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Malformed);
     assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &json("2"));
 
     let endpoint = name("unix");
     let _listener = Listener::listen(&endpoint, &Options::default()).unwrap();
-    let mut stranger = Stranger::connect(&endpoint);
-    stranger.send_text(&"{\"op\":\"x\"}\n".repeat(10));
+    let mut plain_peer = PlainPeer::connect(&endpoint);
+    plain_peer.send_text(&"{\"op\":\"x\"}\n".repeat(10));
     let mut answer = Vec::new();
-    stranger.read.read_to_end(&mut answer).unwrap_or_default();
+    plain_peer.read.read_to_end(&mut answer).unwrap_or_default();
     assert!(answer.is_empty() || answer.starts_with(b"LKSP"));
 }
 
@@ -79,8 +79,8 @@ fn users_that_are_not_listed_are_not_let_in() {
     let mut options = lines();
     options.allow_uids = vec![rustix::process::geteuid().as_raw() + 1];
     let server = Server::serve(&name("unix"), &options).unwrap();
-    let mut stranger = Stranger::connect(server.endpoint());
-    assert_eq!(stranger.line(), "");
+    let mut plain_peer = PlainPeer::connect(server.endpoint());
+    assert_eq!(plain_peer.line(), "");
     assert_eq!(server.next(std::time::Duration::ZERO).err().unwrap().kind(), ErrorKind::Timeout);
     assert_eq!(server.stats().at("connections").unwrap().as_u64().unwrap(), 0);
 }
@@ -111,25 +111,25 @@ fn published_values_reach_every_plain_client_as_lines() {
     let publisher = Publisher::new(&endpoint, &lines()).unwrap();
     publisher.send(&json("{\"n\":1}")).unwrap();
     publisher.send(&json("{\"n\":2}")).unwrap();
-    let mut strangers: Vec<Stranger> = (0..3).map(|_| Stranger::connect(&endpoint)).collect();
-    strangers[0].hang_up_writing();
-    for stranger in &mut strangers {
-        assert_eq!(stranger.line(), "{\"n\":2}\n", "the newest comes first");
+    let mut plain_peers: Vec<PlainPeer> = (0..3).map(|_| PlainPeer::connect(&endpoint)).collect();
+    plain_peers[0].hang_up_writing();
+    for plain_peer in &mut plain_peers {
+        assert_eq!(plain_peer.line(), "{\"n\":2}\n", "the newest comes first");
     }
     publisher.send(&json("3")).unwrap();
-    drop(strangers.pop());
+    drop(plain_peers.pop());
     publisher.send(&json("4")).unwrap();
-    for stranger in &mut strangers {
-        assert_eq!((stranger.line().as_str(), stranger.line().as_str()), ("3\n", "4\n"));
+    for plain_peer in &mut plain_peers {
+        assert_eq!((plain_peer.line().as_str(), plain_peer.line().as_str()), ("3\n", "4\n"));
     }
     // One that does not read misses values and never half a one; the others miss none.
-    let mut quick = strangers.pop().unwrap();
+    let mut quick = plain_peers.pop().unwrap();
     let pad = "x".repeat(10_000);
     for i in 0..500i64 {
         publisher.send(&Value::map([("i", Value::from(i)), ("pad", Value::from(pad.as_str()))])).unwrap();
         assert_eq!(json(&quick.line()).at("i").unwrap().as_i64().unwrap(), i);
     }
-    let (mut slow, mut seen) = (strangers.pop().unwrap(), Vec::new());
+    let (mut slow, mut seen) = (plain_peers.pop().unwrap(), Vec::new());
     while seen.last() != Some(&499) {
         seen.push(json(&slow.line()).at("i").unwrap().as_i64().unwrap());
     }

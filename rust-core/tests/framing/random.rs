@@ -67,11 +67,11 @@ fn any_input_of_plain_clients_gets_json_rpc_lines_and_the_server_continues() {
             if text.starts_with(b"LKSP") {
                 continue;
             }
-            let mut stranger = Stranger::connect(endpoint);
-            stranger.write.write_all(&text).unwrap();
-            stranger.hang_up_writing();
+            let mut plain_peer = PlainPeer::connect(endpoint);
+            plain_peer.write.write_all(&text).unwrap();
+            plain_peer.hang_up_writing();
             let mut answers = String::new();
-            stranger.read.read_to_string(&mut answers).unwrap();
+            plain_peer.read.read_to_string(&mut answers).unwrap();
             for line in answers.lines() {
                 let answer = json(line);
                 let all = answer.as_array().map_or_else(|_| vec![answer.clone()], <[Value]>::to_vec);
@@ -84,8 +84,8 @@ fn any_input_of_plain_clients_gets_json_rpc_lines_and_the_server_continues() {
                 }
             }
         }
-        let mut stranger = Stranger::connect(endpoint);
-        stranger.send_text("{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[1,2],\"id\":1}\n");
-        assert_eq!(stranger.line(), "{\"jsonrpc\":\"2.0\",\"result\":3,\"id\":1}\n");
+        let mut plain_peer = PlainPeer::connect(endpoint);
+        plain_peer.send_text("{\"jsonrpc\":\"2.0\",\"method\":\"sum\",\"params\":[1,2],\"id\":1}\n");
+        assert_eq!(plain_peer.line(), "{\"jsonrpc\":\"2.0\",\"result\":3,\"id\":1}\n");
     });
 }

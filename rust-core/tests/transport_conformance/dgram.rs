@@ -359,11 +359,11 @@ fn on_wait_ends_a_wait() {
 fn garbage() {
     let endpoint = name("dgram");
     let (a, b) = pair(&endpoint, &Options::default());
-    let stranger = UnixDatagram::unbound().unwrap();
+    let foreign = UnixDatagram::unbound().unwrap();
     let path = socket(&endpoint);
     a.send(&Value::from("good"), SOON).unwrap();
     let message = b.recv(SOON).unwrap();
-    // A datagram of ours, as a stranger would send it again, and spoiled at every byte that means something.
+    // A datagram of ours, as a foreign would send it again, and spoiled at every byte that means something.
     let spy = path.with_file_name("test@spy.dgram");
     let theirs = UnixDatagram::bind(&spy).unwrap();
     let spied = Channel::connect("dgram:test/spy", &Options::default(), SOON).unwrap();
@@ -385,7 +385,7 @@ fn garbage() {
         s.spawn(|| {
             for datagram in &garbage {
                 // It blocks while the queue is full.
-                stranger.send_to(datagram, &path).unwrap();
+                foreign.send_to(datagram, &path).unwrap();
             }
             a.send(&Value::from("unharmed"), SOON).unwrap();
         });

@@ -16,23 +16,12 @@ impl Fanout {
     /// # Errors
     /// `Timeout` with the number of subscribers that read too slowly.
     pub fn drain(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let waker = self.changed.arm()?;
-        loop {
-            waker.drain();
-            let lagging = self.lagging();
-            if lagging == 0 {
-                return Ok(());
-            }
-            match wait_any(waiting, [(waker.as_fd(), PollFlags::IN)]) {
-                Err(e) if e.kind() == ErrorKind::Timeout => {
-                    let text = format!(
-                        "closed; {lagging} subscribers had not taken everything that was published: they read too slowly, or have stopped"
-                    );
-                    return Err(Error::new(ErrorKind::Timeout, text));
-                }
-                waited => drop(waited?),
-            }
-        }
+        self.wait_until(waiting, || match self.lagging() {
+            0 => None,
+            lagging => Some(format!(
+                "closed; {lagging} subscribers had not taken everything that was published: they read too slowly, or have stopped"
+            )),
+        })
     }
 
     /// Sends as much as possible, and returns how many subscribers have not been sent everything.
@@ -60,20 +49,24 @@ impl Fanout {
     /// # Errors
     /// `Timeout` with how many are connected.
     pub fn wait_for_subscribers(&self, count: usize, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.wait_until(waiting, || {
+            let connected = self.subscribers();
+            (connected < count).then(|| {
+                format!(
+                    "{connected} of {count} subscribers connected in time; start the others, or wait longer"
+                )
+            })
+        })
+    }
+
+    /// Waits until nothing is missing. At the deadline `missing` is the text of the `Timeout`.
+    fn wait_until(&self, waiting: &mut Waiting<'_>, missing: impl Fn() -> Option<String>) -> Result<()> {
         let waker = self.changed.arm()?;
         loop {
             waker.drain();
-            let connected = self.subscribers();
-            if connected >= count {
-                return Ok(());
-            }
+            let Some(text) = missing() else { return Ok(()) };
             match wait_any(waiting, [(waker.as_fd(), PollFlags::IN)]) {
-                Err(e) if e.kind() == ErrorKind::Timeout => {
-                    let text = format!(
-                        "{connected} of {count} subscribers came in time; start the others, or wait longer"
-                    );
-                    return Err(Error::new(ErrorKind::Timeout, text));
-                }
+                Err(e) if e.kind() == ErrorKind::Timeout => return Err(Error::new(ErrorKind::Timeout, text)),
                 waited => drop(waited?),
             }
         }

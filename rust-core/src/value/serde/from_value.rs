@@ -39,9 +39,9 @@ impl FromValue {
         FromValue { value, escaped: false }
     }
 
-    /// Returns the `WrongType` error where `asked` was requested.
-    fn wrong<T>(&self, asked: &str) -> Result<T> {
-        let text = format!("{} is there, {asked} was asked for", self.value.type_name());
+    /// Returns the `WrongType` error where `expected` was requested.
+    fn wrong<T>(&self, expected: &str) -> Result<T> {
+        let text = format!("expected {expected}, found {}", self.value.type_name());
         Err(Error::new(ErrorKind::WrongType, text))
     }
 }

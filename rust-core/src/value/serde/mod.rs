@@ -48,7 +48,7 @@ impl serde::de::Error for Error {
     }
 
     fn invalid_value(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Error {
-        Error::new(ErrorKind::OutOfRange, format!("{found} is there, {expected} was asked for"))
+        Error::new(ErrorKind::OutOfRange, format!("expected {expected}, found {found}"))
     }
 
     fn missing_field(field: &'static str) -> Error {

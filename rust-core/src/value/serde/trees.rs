@@ -255,7 +255,7 @@ macro_rules! kinds {
                 match Value::deserialize(deserializer)? {
                     Value::$kind(value) => Ok(value),
                     other => {
-                        let text = format!("{} is there, {} was asked for", other.type_name(), $what);
+                        let text = format!("expected {}, found {}", $what, other.type_name());
                         Err(de::Error::custom(text))
                     }
                 }

@@ -1,7 +1,7 @@
 """Another user of this machine at a port: sends given requests, or holds connections open, as the given uid.
 
-    strangers.py send UID PORT    reads a list of requests in hexadecimal digits from stdin, prints what came back for each
-    strangers.py hold UID PORT N  opens N connections that never finish a request, says so, and keeps them until stdin ends
+    other_user.py send UID PORT    reads a list of requests in hexadecimal digits from stdin, prints what came back for each
+    other_user.py hold UID PORT N  opens N connections that never finish a request, says so, and keeps them until stdin ends
 """
 
 import encodings.idna  # noqa: F401  all that is needed: soon the interpreter is not ours to read

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import neighbour
-import stranger
+import other_user
+import independent
 from conftest import PROGRAM, drawn
-from neighbour import GROUP, HONEST, JOURNAL, MEMBER, OUTSIDER, RUNTIME, SPOOL, STATE, THINGS, Honest, Snapshot
+from other_user import GROUP, HONEST, JOURNAL, MEMBER, OUTSIDER, RUNTIME, SPOOL, STATE, THINGS, Honest, Snapshot
 from support.rights import several_users
 
 pytestmark = several_users
@@ -34,14 +34,14 @@ SAME_NAMES = tuple(
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder with the program, a directory that a group shares, and files beside it that must not change."""
-    path = Path(tempfile.mkdtemp(prefix="neighbours-"))
+    path = Path(tempfile.mkdtemp(prefix="other-users-"))
     path.chmod(0o755)
     shutil.copy(PROGRAM, path / "linkspan")
     for name in ("run", "state"):
         (path / name).mkdir()
         os.chown(path / name, 0, GROUP)
         (path / name).chmod(0o2770)
-    neighbour.canaries(path / "canary")
+    other_user.canaries(path / "canary")
     yield path
     shutil.rmtree(path)
 
@@ -54,9 +54,9 @@ def honest(folder: Path) -> Honest:
 @pytest.fixture
 def before(folder: Path) -> Iterator[Snapshot]:
     """The files that must be unchanged at the end."""
-    was = neighbour.snapshot(folder / "canary")
+    was = other_user.snapshot(folder / "canary")
     yield was
-    now = neighbour.snapshot(folder / "canary")
+    now = other_user.snapshot(folder / "canary")
     assert now == was, {path: (was.get(path), now.get(path)) for path in was.keys() | now.keys() if was.get(path) != now.get(path)}
 
 
@@ -65,10 +65,10 @@ def test_member_creates_objects_at_every_name(folder: Path, honest: Honest, befo
     canary = folder / "canary"
 
     def lay() -> None:
-        neighbour.lay(folder / "run", RUNTIME, THINGS[thing], canary)
-        neighbour.lay(folder / "state", STATE, THINGS[thing], canary)
+        other_user.lay(folder / "run", RUNTIME, THINGS[thing], canary)
+        other_user.lay(folder / "state", STATE, THINGS[thing], canary)
 
-    neighbour.done_as(MEMBER, [GROUP], lay)
+    other_user.done_as(MEMBER, [GROUP], lay)
     honest.all_at_once(*LOOKS)
     honest.meet("unix", "other")
     honest.all_at_once(*SAME_NAMES)
@@ -83,11 +83,11 @@ def test_member_creates_objects_in_its_spool_and_journal(folder: Path, honest: H
     def lay() -> None:
         for spool in (folder / "run/lab@x.spool", folder / "state/lab@x.spool"):
             spool.mkdir(mode=0o2770)
-            neighbour.lay(spool, SPOOL, THINGS[thing], canary)
+            other_user.lay(spool, SPOOL, THINGS[thing], canary)
         (folder / "state/lab@x.journal").mkdir(mode=0o2770)
-        neighbour.lay(folder / "state/lab@x.journal", JOURNAL, THINGS[thing], canary)
+        other_user.lay(folder / "state/lab@x.journal", JOURNAL, THINGS[thing], canary)
 
-    neighbour.done_as(MEMBER, [GROUP], lay)
+    other_user.done_as(MEMBER, [GROUP], lay)
     honest.all_at_once(*LOOKS)
     honest.all_at_once(*[words for words in SAME_NAMES if "spool:lab/x" in words or "journal:lab/x" in words])
     honest.meet("spool", "other")
@@ -112,7 +112,7 @@ def test_member_creates_a_spool_of_links(folder: Path, honest: Honest, before: S
         else:
             (spool / ".boot").write_text("00000000-0000-0000-0000-000000000000")
 
-    neighbour.done_as(MEMBER, [GROUP], lay)
+    other_user.done_as(MEMBER, [GROUP], lay)
     honest.all_at_once(*LOOKS)
     honest.all_at_once(*[words for words in SAME_NAMES if "spool:lab/x" in words])
     honest.meet("spool", "other")
@@ -132,7 +132,7 @@ def test_member_replaces_files_of_others_in_a_loop(folder: Path, honest: Honest,
                     link.symlink_to(target)
                     os.rename(link, run / name)
 
-    with neighbour.meanwhile(MEMBER, [GROUP], exchange), neighbour.meanwhile(MEMBER, [GROUP], exchange):
+    with other_user.meanwhile(MEMBER, [GROUP], exchange), other_user.meanwhile(MEMBER, [GROUP], exchange):
         for _ in range(3):
             honest.all_at_once(*SAME_NAMES)
             honest.all_at_once(*LOOKS)
@@ -158,7 +158,7 @@ def test_member_swaps_directories_in_a_loop(folder: Path, honest: Honest, before
             at.unlink()
             os.rename(aside, at)
 
-    with neighbour.meanwhile(MEMBER, [GROUP], exchange):
+    with other_user.meanwhile(MEMBER, [GROUP], exchange):
         for _ in range(3):
             honest.all_at_once(*LOOKS, *[words for words in SAME_NAMES if "spool:lab/x" in words or "journal:lab/x" in words])
 
@@ -177,8 +177,8 @@ def test_member_holds_leases_on_its_files(folder: Path, honest: Honest, before: 
             file.write_text("{}")
             file.chmod(0o666)
 
-    neighbour.done_as(MEMBER, [GROUP], write)
-    with neighbour.meanwhile(MEMBER, [GROUP], lambda: neighbour.hold_leases(*requests, *others)):
+    other_user.done_as(MEMBER, [GROUP], write)
+    with other_user.meanwhile(MEMBER, [GROUP], lambda: other_user.hold_leases(*requests, *others)):
         honest.all_at_once(*LOOKS)
         honest.all_at_once(*[words for words in SAME_NAMES if words[0] != "recv"])
         honest.all_at_once(("recv", "spool:lab/x", "--count", "1", "--timeout", "3"))
@@ -192,10 +192,10 @@ def test_member_holds_locks_on_every_byte(folder: Path, honest: Honest, before: 
 
     def hold() -> None:
         for directory in (folder / "run", folder / "state"):
-            neighbour.hold_locks(directory / ".lock")
+            other_user.hold_locks(directory / ".lock")
         signal.pause()
 
-    with neighbour.meanwhile(MEMBER, [GROUP], hold):
+    with other_user.meanwhile(MEMBER, [GROUP], hold):
         honest.all_at_once(*LOOKS)
         honest.all_at_once(*SAME_NAMES)
 
@@ -213,11 +213,11 @@ def test_member_writes_false_owner_records(folder: Path, honest: Honest, before:
                     thing(run / f".owner.{file}", folder / "canary")
                 except OSError:
                     continue
-                stranger.try_lock(run, file)
+                independent.try_lock(run, file)
         signal.pause()
 
     honest.meet("unix", "first")
-    with neighbour.meanwhile(MEMBER, [GROUP], lie):
+    with other_user.meanwhile(MEMBER, [GROUP], lie):
         honest.all_at_once(*LOOKS)
         honest.meet("unix", "other")
         honest.meet("fifo", "other")
@@ -238,11 +238,11 @@ def test_device_or_hard_link_at_a_name(folder: Path, honest: Honest, before: Sna
             case _:
                 os.mkfifo(at, 0o666)
 
-    neighbour.lay(folder / "run", RUNTIME, thing, folder / "canary")
-    neighbour.lay(folder / "state", STATE, thing, folder / "canary")
+    other_user.lay(folder / "run", RUNTIME, thing, folder / "canary")
+    other_user.lay(folder / "state", STATE, thing, folder / "canary")
     spool = folder / "run/lab@y.spool"
     spool.mkdir(mode=0o2770)
-    neighbour.lay(spool, SPOOL, thing, folder / "canary")
+    other_user.lay(spool, SPOOL, thing, folder / "canary")
     honest.all_at_once(*LOOKS)
     honest.all_at_once(*SAME_NAMES, ("recv", "spool:lab/y", "--count", "1", *WAIT), ("call", "spool:lab/y", "1", *WAIT))
     honest.meet("unix", "other")
@@ -259,19 +259,19 @@ def test_outsider_has_no_access(folder: Path, honest: Honest, before: Snapshot) 
     def attack() -> None:
         for what in (
             lambda: os.listdir(folder / "run"),
-            lambda: neighbour.lay(folder / "run", RUNTIME, THINGS["a file of garbage"], folder / "canary"),
-            lambda: stranger.connect_unix(folder / "run/lab@kept.unix", "channel"),
+            lambda: other_user.lay(folder / "run", RUNTIME, THINGS["a file of garbage"], folder / "canary"),
+            lambda: independent.connect_unix(folder / "run/lab@kept.unix", "channel"),
             lambda: os.chdir(folder / "run"),
             lambda: os.rename(folder / "run", folder / "gone"),
         ):
             try:
                 what()
-            except (OSError, stranger.Refused):
+            except (OSError, independent.Refused):
                 continue
             if what() is not None:
                 (reached / "it").touch()
 
-    neighbour.done_as(OUTSIDER, [], attack)
+    other_user.done_as(OUTSIDER, [], attack)
     assert not list(reached.iterdir())
     code, output = honest.run(OUTSIDER, "ls")
     assert "lab/kept" not in output, (code, output)

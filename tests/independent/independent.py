@@ -214,7 +214,7 @@ def random() -> int:
 def hello(pattern: str, session: int, **more: Any) -> Frame:
     body = {
         "versions": [1, 1], "pattern": pattern, "session": session, "received": [0, 0, 0],
-        "limit": 1 << 20, "pid": os.getpid(), "title": "stranger", **more,
+        "limit": 1 << 20, "pid": os.getpid(), "title": "independent", **more,
     }  # fmt: skip
     return Frame(HELLO, CBOR, body=encode(body))
 
@@ -400,7 +400,7 @@ def write_dgram(path: Path, session: int, numbers: range, value: Any) -> None:
     directory = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
     s.connect(f"/proc/self/fd/{directory}/{path.name}")
     os.close(directory)
-    extension = encode({"session": session, "source": "stranger"})
+    extension = encode({"session": session, "source": "independent"})
     extension = extension.ljust((len(extension) + 7) // 8 * 8, b"\0")
     for number in numbers:
         s.send(Frame(DATA, CBOR, 0, number, 0, time.time_ns(), extension, encode(value)).to_bytes())
@@ -412,7 +412,7 @@ def write_dgram(path: Path, session: int, numbers: range, value: Any) -> None:
 
 def call_spool(spool: Path, number: int, value: bytes) -> bytes:
     """Sends a request as a JSON file, and waits for the answer's file."""
-    name = f"{number:020}.stranger.json"
+    name = f"{number:020}.independent.json"
     (spool / f".{name}").write_bytes(value)
     (spool / f".{name}").rename(spool / "server" / name)
     until = time.monotonic() + SOON

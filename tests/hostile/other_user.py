@@ -93,7 +93,7 @@ RUNTIME = (
     "lab@x.unix", "lab@x.shm", "lab@x.dgram", "lab@x.fifo", "lab@x.fifo.reply", "lab@x.file", "lab@x.spool", ".owner.lab@x.fifo",
     ".owner.lab@x.dgram", ".owner.lab@x.unix", ".owner.127.0.0.1:1.tcp", ".new.lab@x.unix", ".new.lab@x.shm", ".new.lab@x.fifo",
     ".new.lab@x.fifo.reply", ".new.lab@x.file", ".new.lab@x.dgram", ".new..owner.lab@x.fifo", ".new..owner.lab@x.dgram", ".new..token",
-    "controller.unix", ".owner.controller.unix", "stranger", "a b\x1b[2J.unix", "lab@x.spool.unix",
+    "controller.unix", ".owner.controller.unix", "independent", "a b\x1b[2J.unix", "lab@x.spool.unix",
 )  # fmt: skip
 STATE = ("lab@x.journal", "lab@x.spool", ".new.lab@x.journal")
 SPOOL = ("server", "client", "hello", "rejected", ".boot", "hello/.lock", "hello/server", "hello/panel", ".new.server")

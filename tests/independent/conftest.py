@@ -1,4 +1,4 @@
-"""The common parts of all tests of strangers: a runtime directory, and the program `linkspan` in it."""
+"""The common parts of all tests of the independent implementation: a runtime directory, and the program `linkspan` in it."""
 
 import os
 import signal

@@ -12,7 +12,7 @@ from support.waiting import until
 
 from conftest import Start
 from service import Client, Service
-from stranger import SOON
+from independent import SOON
 
 Map = dict[str, Any]
 
@@ -58,7 +58,7 @@ def controller(run: Path, linkspan: Start) -> Callable[[], subprocess.Popen[str]
 
 @pytest.fixture
 def service(run: Path) -> Iterator[Service]:
-    service = Service(run, "lab/stranger", ("calibrate",))
+    service = Service(run, "lab/independent", ("calibrate",))
     yield service
     service.close()
 
@@ -76,15 +76,15 @@ def shell(linkspan: Start) -> Callable[..., Any]:
     return call
 
 
-def test_stranger_service_carries_out_its_commands(service: Service, controller: Any, shell: Any) -> None:
+def test_independent_peer_service_carries_out_its_commands(service: Service, controller: Any, shell: Any) -> None:
     program = Program(service)  # It is started before its controller.
     controller()
     until("connections: 1", lambda: service.connections == 1)
-    name = "lab/stranger"
+    name = "lab/independent"
     status = shell("status", name)
     found = {key: status[key] for key in ("view", "state", "epoch", "program", "commands")}
     assert found == {
-        "view": "CONNECTED", "state": "READY", "epoch": service.epoch, "program": "stranger", "commands": ["calibrate"],
+        "view": "CONNECTED", "state": "READY", "epoch": service.epoch, "program": "independent", "commands": ["calibrate"],
     }  # fmt: skip
     assert shell("describe", name)["description"] == "written from the documents"
     assert shell("call", name, "STATUS")["state"] == "READY"
@@ -110,32 +110,32 @@ def test_stranger_service_carries_out_its_commands(service: Service, controller:
     assert (status["view"], status["state"]) == ("GONE", "STOPPED")
 
 
-def test_stranger_service_reconnects_to_the_next_controller(service: Service, controller: Any, shell: Any) -> None:
+def test_independent_peer_service_reconnects_to_the_next_controller(service: Service, controller: Any, shell: Any) -> None:
     Program(service)
     first = controller()
     until("connections: 1", lambda: service.connections == 1)
-    shell("run", "lab/stranger", "--wait")
+    shell("run", "lab/independent", "--wait")
     first.kill()
     first.wait()
     controller()
     until("connections: 2", lambda: service.connections == 2)
-    status = shell("status", "lab/stranger")
+    status = shell("status", "lab/independent")
     assert (status["state"], status["epoch"]) == ("RUNNING", service.epoch)
-    shell("pause", "lab/stranger", "--wait")
+    shell("pause", "lab/independent", "--wait")
     assert service.state == "PAUSED"
 
 
-def test_stranger_service_answers_during_a_long_step(run: Path, service: Service, controller: Any, shell: Any) -> None:
+def test_independent_peer_service_answers_during_a_long_step(run: Path, service: Service, controller: Any, shell: Any) -> None:
     controller()
     until("connections: 1", lambda: service.connections == 1)
     client = Client(run)
     service.busy("STEP")
     # The program fetches no task meanwhile, and there are answers all the same.
-    assert shell("call", "lab/stranger", "STATUS")["doing"] == "STEP"
-    command = {"service": "lab/stranger", "id": "mine", "command": "RUN", "within": float(SOON)}
+    assert shell("call", "lab/independent", "STATUS")["doing"] == "STEP"
+    command = {"service": "lab/independent", "id": "mine", "command": "RUN", "within": float(SOON)}
     assert client.ask("command", wait="accepted", **command)["outcome"] == "ACCEPTED"
     assert client.ask("command", wait="accepted", **command)["outcome"] == "ACCEPTED"
-    assert client.ask("answer", service="lab/stranger", id="mine")["outcome"] == "ACCEPTED"
+    assert client.ask("answer", service="lab/independent", id="mine")["outcome"] == "ACCEPTED"
     refused = client.ask("command", **{**command, "id": "other", "command": "PAUSE"})
     assert (refused["outcome"], refused["error"]["code"]) == ("REJECTED", 106)
     service.busy(None)
@@ -151,7 +151,7 @@ def test_command_sent_before_a_disconnect_is_carried_out_once(run: Path, service
     controller()
     until("connections: 1", lambda: service.connections == 1)
     client = Client(run)
-    command = {"service": "lab/stranger", "id": "once", "command": "RUN", "within": float(SOON)}
+    command = {"service": "lab/independent", "id": "once", "command": "RUN", "within": float(SOON)}
     client.ask("command", wait="accepted", **command)
     order = service.task()
     # The connection breaks while the program carries it out; the controller sends the command again, and gets the one
@@ -167,27 +167,27 @@ def test_command_sent_before_a_disconnect_is_carried_out_once(run: Path, service
 def test_second_service_of_the_same_name_is_refused(run: Path, service: Service, controller: Any, shell: Any) -> None:
     controller()
     until("connections: 1", lambda: service.connections == 1)
-    second = Service(run, "lab/stranger")
+    second = Service(run, "lab/independent")
     try:
         until("the second is refused", lambda: second.refused is not None)
         assert second.refused is not None and second.refused[0] == 105
-        status = shell("status", "lab/stranger")
+        status = shell("status", "lab/independent")
         assert status["epoch"] == service.epoch and "another program" in status["problem"], status
     finally:
         second.close()
 
 
-def test_stranger_client_watches_data(run: Path, service: Service, controller: Any) -> None:
+def test_independent_peer_client_watches_data(run: Path, service: Service, controller: Any) -> None:
     Program(service)
     controller()
     until("connections: 1", lambda: service.connections == 1)
     client = Client(run)
     (record,) = client.ask("services", after="")["services"]
-    assert record["name"] == "lab/stranger" and "PAUSE" in record["allowed"]
-    client.watch("lab/stranger", data_every=0.05)
-    assert client.next_push("service")["service"]["name"] == "lab/stranger"
+    assert record["name"] == "lab/independent" and "PAUSE" in record["allowed"]
+    client.watch("lab/independent", data_every=0.05)
+    assert client.next_push("service")["service"]["name"] == "lab/independent"
     first, second = client.next_push("data"), client.next_push("data")
     assert first["value"]["begun"] < second["value"]["begun"] and first["at"] < second["at"]
     with pytest.raises(RuntimeError) as unknown:
         Client(run).ask("status", service="pump")
-    assert unknown.value.args[0] == 103 and "lab/stranger" in unknown.value.args[1]
+    assert unknown.value.args[0] == 103 and "lab/independent" in unknown.value.args[1]

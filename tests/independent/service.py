@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stranger import COMMAND, ERROR, EVENT, JSON, SOON, Link, Refused, connect_unix, random
+from independent import COMMAND, ERROR, EVENT, JSON, SOON, Link, Refused, connect_unix, random
 
 #: The states that permit each command; commands of its own have those of CONFIG.
 STATES = {
@@ -66,7 +66,7 @@ class Service:
 
     def _description(self) -> Map:
         return {
-            "name": self.name, "epoch": self.epoch, "pid": os.getpid(), "program": "stranger",
+            "name": self.name, "epoch": self.epoch, "pid": os.getpid(), "program": "independent",
             "description": "written from the documents", "commands": list(self.commands),
         }  # fmt: skip
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stranger import HEADER, SOON, Frame, Link, Stream, answered, body_at, hello, lengths, random, read_frame, socket_at
+from independent import HEADER, SOON, Frame, Link, Stream, answered, body_at, hello, lengths, random, read_frame, socket_at
 
 PAGE = 4096
 SEAL, SHRINK, GROW, FUTURE_WRITE = 1, 2, 4, 16
@@ -53,7 +53,7 @@ class Memory:
 
 def create(magic: bytes, session: int, ring: int) -> tuple[Memory, int]:
     """Makes a file of our own, sealed once it is mapped."""
-    fd = os.memfd_create("stranger", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    fd = os.memfd_create("independent", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.posix_fallocate(fd, 0, PAGE + ring)
     memory = Memory(fd, PAGE + ring, mmap.PROT_READ | mmap.PROT_WRITE)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SHRINK | GROW | FUTURE_WRITE | SEAL)
