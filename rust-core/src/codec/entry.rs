@@ -17,6 +17,10 @@ use crate::value::escape::Escape;
 use crate::value::unescape::Unescape;
 use crate::value::{Keys, Limits, Meter, Sink, Source, Value, ValueBuilder};
 
+/// Bytes that are reserved for a value, at least and at most.
+const USUAL: usize = 256;
+const LONGEST_HINT: usize = 64 << 10;
+
 /// The options of encoding.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -63,8 +67,8 @@ impl EncodeOptions {
 /// `TooLarge` over a limit; `Unsupported` (with the path) for a value that the encoding has no form
 /// for: only [`Encoding::Raw`], which carries bytes alone; `OutOfMemory`.
 pub fn encode<T: Source + ?Sized>(value: &T, encoding: Encoding) -> Result<Vec<u8>> {
-    // Most values are short: one allocation is enough for them.
-    let mut out = Vec::with_capacity(256);
+    // Most values are short: one allocation is enough for them. Long blocks may be in a pool, see `buffers`.
+    let mut out = Vec::with_capacity(value.size_hint().clamp(USUAL, LONGEST_HINT));
     encode_into(value, encoding, &EncodeOptions::default(), &mut out)?;
     Ok(out)
 }
@@ -248,14 +252,15 @@ fn write<D: Drive>(
     let start = out.len();
     // A reborrow for this call: the compiler does not shorten the lifetime inside an option.
     let placer = placer.map(|placer| placer as &mut dyn Placer);
-    // The limit of the message counts from the end of what the buffer contains.
-    let output = Output::new(out, options.limits).with_placer(placer);
+    // The limit of the message counts from the end of what the buffer contains. A closure, so that each encoder's
+    // is made where the encoder stays: moved, it is read before its fields have left the store buffer.
+    let output = || Output::with_placer(&mut *out, &options.limits, placer);
     let done = match encoding {
-        Encoding::Raw => from.drive(raw::Encoder::new(output), |e| e.finish()),
-        Encoding::Json => from.drive(Escape::new(json::Encoder::new(output)), |e| e.plain_mut().finish()),
-        Encoding::Cbor => from.drive(cbor::Encoder::new(output, options.align), |e| e.finish()),
-        Encoding::Bson => from.drive(Escape::new(bson::Encoder::new(output)), |e| e.plain_mut().finish()),
-        Encoding::Smile => from.drive(Escape::new(smile::Encoder::new(output)), |e| e.plain_mut().finish()),
+        Encoding::Raw => from.drive(raw::Encoder::new(output()), |e| e.finish()),
+        Encoding::Json => from.drive(Escape::new(json::Encoder::new(output())), |e| e.plain_mut().finish()),
+        Encoding::Cbor => from.drive(cbor::Encoder::new(output(), options.align), |e| e.finish()),
+        Encoding::Bson => from.drive(Escape::new(bson::Encoder::new(output())), |e| e.plain_mut().finish()),
+        Encoding::Smile => from.drive(Escape::new(smile::Encoder::new(output())), |e| e.plain_mut().finish()),
     };
     if done.is_err() {
         out.truncate(start);
@@ -316,6 +321,22 @@ mod tests {
         let error = encode_into(&everything(), Encoding::Cbor, &options, &mut out).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn memory_for_long_texts_of_a_map_is_reserved_at_once() {
+        let texts = ["x".repeat(2000), "é".repeat(1500), "\"".repeat(900)];
+        let value =
+            Value::map(texts.iter().enumerate().map(|(i, text)| (format!("text {i}"), text.as_str())));
+        for encoding in CARRIERS {
+            let bytes = encode(&value, encoding).unwrap();
+            assert_eq!(decode(&bytes, encoding).unwrap(), value);
+        }
+        // JSON needs more, for its escapes.
+        for encoding in [Encoding::Cbor, Encoding::Bson] {
+            let bytes = encode(&value, encoding).unwrap();
+            assert!((bytes.len()..bytes.len() + 256).contains(&bytes.capacity()), "{}", encoding.name());
+        }
     }
 
     /// A source that holds its value encoded.

@@ -31,7 +31,7 @@ impl FlatKey {
         }
         let encode = |write: &dyn Fn(Output<'_>) -> crate::Result<()>| {
             let mut bytes = Vec::with_capacity(key.len() + 3);
-            write(Output::new(&mut bytes, UNLIMITED)).ok().map(|()| Encoded::new(&bytes))
+            write(Output::new(&mut bytes, &UNLIMITED)).ok().map(|()| Encoded::new(&bytes))
         };
         let cbor = encode(&|out| cbor::Encoder::new(out, false).key(key))?;
         let json = encode(&|out| json::Encoder::new(out).key(key)).filter(|_| !key.starts_with('$'));
@@ -128,7 +128,7 @@ impl FlatRecord<'_> {
     pub fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
         let start = out.len();
         out.push(MAP);
-        let encoder = Encoder::Cbor(cbor::Encoder::new(Output::new(out, UNLIMITED), false));
+        let encoder = Encoder::Cbor(cbor::Encoder::new(Output::new(out, &UNLIMITED), false));
         let Some(entries) = entries(encoder, write) else {
             out.truncate(start);
             return false;
@@ -142,7 +142,7 @@ impl FlatRecord<'_> {
     pub fn append_json(out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
         let start = out.len();
         out.push(b'{');
-        let encoder = Encoder::Json(json::Encoder::new(Output::new(out, UNLIMITED)));
+        let encoder = Encoder::Json(json::Encoder::new(Output::new(out, &UNLIMITED)));
         if entries(encoder, write).is_none() {
             out.truncate(start);
             return false;

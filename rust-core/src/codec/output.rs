@@ -16,8 +16,12 @@ use crate::value::Limits;
 /// The greatest length of a block that is appended as an item of few pieces, without a call.
 pub(crate) const SHORT: usize = 16;
 
-/// The number of zeros that are written ahead of a short message, and of a long one.
+/// The number of zeros that are written ahead at first, and at most.
 const AHEAD: [usize; 2] = [256, 4096];
+
+/// The number of zeros that are written behind a long block: few small items follow before the next
+/// one, which overwrites what is left of them.
+const BEHIND_LONG: usize = 64;
 
 /// The end of the caller's buffer, to which an encoder appends.
 pub(crate) struct Output<'a> {
@@ -25,12 +29,15 @@ pub(crate) struct Output<'a> {
     bytes: &'a mut Vec<u8>,
     /// The length of the content.
     at: usize,
+    /// The number of zeros to write ahead when they are used up.
+    ahead: usize,
     /// The length of the buffer when the encoding began.
     start: usize,
     /// The length that the content may have: where it began and [`Limits::message`], less the bytes
     /// that are stored elsewhere.
     most: usize,
-    limits: Limits,
+    /// [`Limits::message`].
+    limit: u64,
     /// The placer that may store long arrays elsewhere, if there is one.
     placer: Option<&'a mut dyn Placer>,
     /// The number of bytes that are stored elsewhere; they count for the limit.
@@ -45,31 +52,32 @@ impl Drop for Output<'_> {
     }
 }
 
-/// Fills the memory behind the content with as many zeros as the message has bytes, within the
-/// bounds of [`AHEAD`]. Allocates nothing.
+/// Fills the memory behind the content with up to `count` zeros. Allocates nothing.
 // Not inlined: the compiler would combine it with the allocation of a new buffer to a call of `calloc`,
 // which takes longer than `malloc` and the zeros, because glibc's thread cache does not serve `calloc`.
 #[inline(never)]
-fn write_ahead(bytes: &mut Vec<u8>, message: usize) {
-    let count = message.clamp(AHEAD[0], AHEAD[1]);
+fn write_ahead(bytes: &mut Vec<u8>, count: usize) {
     bytes.resize(bytes.capacity().min(bytes.len().saturating_add(count)), 0);
 }
 
 impl<'a> Output<'a> {
     /// Returns the end of this buffer.
     #[inline]
-    pub(crate) fn new(bytes: &'a mut Vec<u8>, limits: Limits) -> Output<'a> {
-        let at = bytes.len();
-        let most = at.saturating_add(usize::try_from(limits.message).unwrap_or(usize::MAX));
-        write_ahead(bytes, 0);
-        Output { bytes, at, start: at, most, limits, placer: None, elsewhere: 0 }
+    pub(crate) fn new(bytes: &'a mut Vec<u8>, limits: &Limits) -> Output<'a> {
+        Output::with_placer(bytes, limits, None)
     }
 
     /// Returns the same with a placer that may store long arrays elsewhere.
-    #[inline]
-    pub(crate) fn with_placer(mut self, placer: Option<&'a mut dyn Placer>) -> Output<'a> {
-        self.placer = placer;
-        self
+    #[inline(always)]
+    pub(crate) fn with_placer(
+        bytes: &'a mut Vec<u8>,
+        limits: &Limits,
+        placer: Option<&'a mut dyn Placer>,
+    ) -> Output<'a> {
+        let (at, limit) = (bytes.len(), limits.message);
+        let most = at.saturating_add(usize::try_from(limit).unwrap_or(usize::MAX));
+        write_ahead(bytes, AHEAD[0]);
+        Output { bytes, at, ahead: AHEAD[0], start: at, most, limit, placer, elsewhere: 0 }
     }
 
     /// Returns the number of bytes written so far, in the buffer and elsewhere.
@@ -136,12 +144,15 @@ impl<'a> Output<'a> {
     #[inline(never)]
     fn extend(&mut self, bytes: &[u8]) {
         self.bytes.truncate(self.at);
+        if self.bytes.capacity() - self.at < bytes.len() {
+            // With room for what follows, the next small item does not move the content again.
+            self.bytes.reserve(bytes.len().saturating_add(AHEAD[0]));
+        }
         self.bytes.extend_from_slice(bytes);
         self.at = self.bytes.len();
-        // Behind a long block few small items follow before the next one, and as many zeros as the message has bytes
-        // would double what is written.
-        let message = if bytes.len() < AHEAD[0] { self.at - self.start } else { 0 };
-        write_ahead(self.bytes, message);
+        // Small items that used up the zeros are likely to be followed by more of them.
+        self.ahead = if bytes.len() < AHEAD[0] { (self.ahead * 2).min(AHEAD[1]) } else { BEHIND_LONG };
+        write_ahead(self.bytes, self.ahead);
     }
 
     /// Appends the first `used` of the bytes `before`, then `bytes`, of which there are at most
@@ -309,13 +320,13 @@ impl<'a> Output<'a> {
     #[cold]
     #[inline(never)]
     fn beyond(&self, count: usize) -> Result<()> {
-        self.limits.check_message(self.written().saturating_add(count) as u64)
+        Limits::for_message(self.limit).check_message(self.written().saturating_add(count) as u64)
     }
 
     /// Checks the length of the complete message; `TooLarge` over the limit.
     #[inline]
     pub(crate) fn finish(&self) -> Result<()> {
-        self.limits.check_message(self.written() as u64)
+        if self.written() as u64 <= self.limit { Ok(()) } else { self.beyond(0) }
     }
 }
 
@@ -331,7 +342,7 @@ mod tests {
             let (mut bytes, mut expected) = (Vec::with_capacity(capacity), Vec::new());
             bytes.extend_from_slice(b"before");
             expected.extend_from_slice(b"before");
-            let mut out = Output::new(&mut bytes, Limits::default());
+            let mut out = Output::new(&mut bytes, &Limits::default());
             for length in 0..=100 {
                 let block = &text[..length];
                 out.block_around(*b"<[", block, *b"]>").unwrap();
@@ -359,7 +370,7 @@ mod tests {
     fn output_uses_the_memory_of_the_buffer_before_it_asks_for_more() {
         let mut bytes = Vec::with_capacity(100);
         let capacity = bytes.capacity();
-        let mut out = Output::new(&mut bytes, Limits::default());
+        let mut out = Output::new(&mut bytes, &Limits::default());
         (0..capacity).for_each(|_| out.push(1));
         drop(out);
         assert_eq!((bytes.len(), bytes.capacity()), (capacity, capacity));
@@ -369,7 +380,7 @@ mod tests {
     fn blocks_over_the_limit_are_refused() {
         for length in [1, SHORT, SHORT + 1, buffers::SHORTEST] {
             let mut bytes = b"before".to_vec();
-            let mut out = Output::new(&mut bytes, Limits { message: length as u64, ..Limits::default() });
+            let mut out = Output::new(&mut bytes, &Limits { message: length as u64, ..Limits::default() });
             let block = vec![1; length];
             out.block(&block).unwrap();
             out.finish().unwrap();

@@ -243,6 +243,21 @@ impl Source for Value {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         self.send(sink)
     }
+
+    /// Long texts of a map at the top. Other memory is reserved as it is needed.
+    fn size_hint(&self) -> usize {
+        /// Entries beyond these, and shorter texts altogether, are not worth a look ahead.
+        const ENTRIES: usize = 8;
+        const LEAST: usize = 256;
+        let Value::Map(map) = self else { return 0 };
+        let entries = &map.entries[..map.entries.len().min(ENTRIES)];
+        let texts = entries.iter().fold(0usize, |sum, (_, value)| match value {
+            Value::Text(text) => sum.saturating_add(text.len()),
+            _ => sum,
+        });
+        // Room for heads, keys and short values.
+        if texts < LEAST { 0 } else { texts.saturating_add(32 * (entries.len() + 1)) }
+    }
 }
 
 impl Value {

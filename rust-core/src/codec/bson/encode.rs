@@ -3,6 +3,8 @@
 //! A document's length is in front of it, so four bytes are reserved and filled in at its end. An
 //! element's type is in front of its key, so a byte is reserved and filled in with the value.
 
+use std::num::NonZeroUsize;
+
 use super::element::{cstring, skip};
 use super::{
     ARRAY, BINARY, BOOLEAN, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, decimal128, subtype,
@@ -19,8 +21,9 @@ pub(crate) struct Encoder<'a> {
     out: Output<'a>,
     /// The documents and arrays that are open, innermost last.
     open: Stack<Open>,
-    /// The offset of the type byte of the element whose key was written last.
-    kind_at: Option<usize>,
+    /// The offset of the type byte of the element whose key was written last; the length of its document is
+    /// in front of it.
+    kind_at: Option<NonZeroUsize>,
     /// Whether the document at the top was opened for a value that is not a map.
     wrapped: bool,
 }
@@ -53,18 +56,41 @@ impl<'a> Encoder<'a> {
 
     /// Begins an element: its type, and its key unless `key` has written it. At the top, a value
     /// that is not a map first gets a document around it.
-    #[inline]
+    #[inline(always)]
     fn element(&mut self, kind: u8) {
-        if let Some(at) = self.kind_at.take() {
-            self.out.content(at)[0] = kind;
-        } else if let Some(array) = self.open.last_mut() {
-            self.out.push(kind);
-            self.out.put_all(itoa::Buffer::new().format(array.next).as_bytes());
-            self.out.push(0);
-            array.next += 1;
-        } else {
-            self.wrap(kind);
+        match self.kind_at.take() {
+            Some(at) => self.out.content(at.get())[0] = kind,
+            None => self.item(kind, 0),
         }
+    }
+
+    /// Begins an item of an array, or a value at the top: type, key and `zeros` bytes of zero, at most 8.
+    #[inline(never)]
+    fn item(&mut self, kind: u8, zeros: usize) {
+        let Some(array) = self.open.last_mut() else {
+            self.wrap(kind);
+            return self.out.put_first(&[0; 8], zeros);
+        };
+        let n = array.next;
+        array.next += 1;
+        // Positions of up to three digits are written with type and NUL as one number.
+        let digit = |n: usize, place: u32| u64::from(b'0' + (n % 10) as u8) << (8 * place);
+        let (digits, length) = match n {
+            0..10 => (digit(n, 1), 1),
+            10..100 => (digit(n / 10, 1) | digit(n, 2), 2),
+            100..1000 => (digit(n / 100, 1) | digit(n / 10, 2) | digit(n, 3), 3),
+            _ => return self.distant_item(kind, n, zeros),
+        };
+        let element = u128::from(u64::from(kind) | digits).to_le_bytes();
+        self.out.put_first(&element, length + 2 + zeros);
+    }
+
+    /// As [`Encoder::item`], for any position.
+    #[inline(never)]
+    fn distant_item(&mut self, kind: u8, n: usize, zeros: usize) {
+        self.out.push(kind);
+        self.out.put_all(itoa::Buffer::new().format(n).as_bytes());
+        self.out.put_first(&[0; 16], 1 + zeros);
     }
 
     /// Begins the document of a value at the top that is not a map: `{"$value": …}`.
@@ -78,13 +104,26 @@ impl<'a> Encoder<'a> {
     }
 
     /// Begins a document or array, with a length to be filled in.
+    #[inline]
     fn open(&mut self, next: usize) {
         self.open.push(Open { length_at: self.out.at(), next });
         self.out.put(&[0; 4]);
     }
 
+    /// As [`Encoder::open`], after the type and key of the element.
+    #[inline]
+    fn open_element(&mut self, kind: u8, next: usize) {
+        if self.kind_at.is_some() {
+            self.element(kind);
+            return self.open(next);
+        }
+        self.item(kind, 4);
+        self.open.push(Open { length_at: self.out.at() - 4, next });
+    }
+
     /// Ends the innermost document or array, and fills in its length, which includes the length
     /// itself and the final zero. `TooLarge` beyond 31 bits.
+    #[inline]
     fn close(&mut self) -> Result<()> {
         self.out.push(0);
         let Some(open) = self.open.pop() else {
@@ -201,8 +240,7 @@ impl Plain for Encoder<'_> {
 
     /// An array is a document whose keys are the decimal positions.
     fn begin_array(&mut self, _: usize) -> Result<()> {
-        self.element(ARRAY);
-        self.open(0);
+        self.open_element(ARRAY, 0);
         Ok(())
     }
 
@@ -212,17 +250,18 @@ impl Plain for Encoder<'_> {
 
     /// The document at the top is not an element of another one.
     fn begin_map(&mut self, _: usize) -> Result<()> {
-        if !self.open.is_empty() {
-            self.element(DOCUMENT);
+        if self.open.is_empty() {
+            self.open(MAP);
+        } else {
+            self.open_element(DOCUMENT, MAP);
         }
-        self.open(MAP);
         Ok(())
     }
 
     /// The type byte is zero until the value is written.
-    #[inline]
+    #[inline(always)]
     fn key(&mut self, key: &str) -> Result<()> {
-        self.kind_at = Some(self.out.at());
+        self.kind_at = NonZeroUsize::new(self.out.at());
         self.out.block_around([0], key.as_bytes(), [0])
     }
 
@@ -275,5 +314,37 @@ impl Plain for Encoder<'_> {
             self.end_array()?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Encoding, encode};
+    use crate::value::Value;
+
+    #[test]
+    fn items_of_an_array_have_their_positions_as_keys() {
+        let item = |i: usize| match i % 4 {
+            0 => Value::Null,
+            1 => Value::map([("x", Value::Null), ("y", Value::Bool(true))]),
+            2 => Value::Array(vec![Value::Int(1)]),
+            _ => Value::from("text"),
+        };
+        let items: Vec<Value> = (0..1101).map(item).collect();
+        let bytes = encode(&Value::Array(items), Encoding::Bson).unwrap();
+        // The document of a value that is no map, and the document of its only element.
+        let mut input = Input::new(&bytes);
+        input.take(4, 0).unwrap();
+        assert_eq!((input.byte().unwrap(), cstring(&mut input).unwrap()), (ARRAY, name::VALUE.as_bytes()));
+        let length = i32::from_le_bytes(input.array().unwrap());
+        assert_eq!(usize::try_from(length).unwrap(), input.remaining() + 4 - 1);
+        for i in 0..1101 {
+            let kind = input.byte().unwrap();
+            assert_eq!(kind, [NULL, DOCUMENT, ARRAY, STRING][i % 4]);
+            assert_eq!(cstring(&mut input).unwrap(), i.to_string().as_bytes());
+            skip(&mut input, kind).unwrap();
+        }
+        assert_eq!(input.rest(), [0, 0]);
     }
 }

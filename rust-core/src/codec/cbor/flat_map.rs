@@ -198,7 +198,7 @@ pub fn append_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
         return false;
     }
     // The caller of `append_cbor` has the limit of the message.
-    let mut encoder = Encoder::new(Output::new(out, Limits::default()), false);
+    let mut encoder = Encoder::new(Output::new(out, &Limits::default()), false);
     encoder.head(3, text.len() as u64);
     encoder.put_encoded(text);
     true
@@ -276,7 +276,7 @@ impl FlatMapBuilder {
 
     #[inline]
     fn append(&mut self, key: &str, value: FlatValue<'_>) -> Option<()> {
-        let mut encoder = Encoder::new(Output::new(&mut self.0, Limits::default()), false);
+        let mut encoder = Encoder::new(Output::new(&mut self.0, &Limits::default()), false);
         encoder.key(key).ok()?;
         match value {
             FlatValue::Null => encoder.null(),

@@ -211,7 +211,7 @@ mod tests {
     /// Returns the text that [`write`] appends as a key, within a limit in bytes.
     fn written(comma: bool, text: &str, limit: u64) -> Result<String> {
         let mut bytes = Vec::new();
-        let mut out = Output::new(&mut bytes, Limits::for_message(limit));
+        let mut out = Output::new(&mut bytes, &Limits::for_message(limit));
         let done = write(&mut out, comma, text, b"\":");
         drop(out);
         done.map(|()| String::from_utf8(bytes).unwrap())

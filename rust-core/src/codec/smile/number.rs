@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn integers_and_binary_round_trip() {
         let mut bytes = Vec::new();
-        let mut out = Output::new(&mut bytes, Limits::default());
+        let mut out = Output::new(&mut bytes, &Limits::default());
         let numbers = [0, 1, -1, 31, 32, -64, 8191, i64::MAX, i64::MIN];
         numbers.iter().for_each(|n| put_signed(&mut out, *n));
         let blocks: Vec<Vec<u8>> = (0..30u8).map(|n| (0..n).map(|i| 0xff - 3 * i).collect()).collect();
