@@ -31,8 +31,9 @@ pub(crate) struct Part {
 /// Decides where an encoder puts the elements of a long array.
 pub(crate) trait Placer {
     /// Stores elements that belong after the first `at` bytes of the rest and returns true; returns false if
-    /// the encoder has to write them itself.
-    fn place(&mut self, at: usize, elements: &[u8]) -> bool;
+    /// the encoder has to write them itself. `shared` is the elements where the encoder has them with their owner: a
+    /// placer that leaves them where they are then keeps that owner.
+    fn place(&mut self, at: usize, elements: &[u8], shared: Option<&Bytes>) -> bool;
 }
 
 /// A body whose long arrays are stored elsewhere.

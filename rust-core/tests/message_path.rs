@@ -15,14 +15,15 @@ const SEND: [Step; 5] = [
     ("transport/shm/writer.rs", "try_write_next", &["self.mine.copy_in("]),
 ];
 
-const RECV: [Step; 7] = [
+const RECV: [Step; 8] = [
     ("channel/ends/in_place.rs", "recv_in_place", &["receiving.take_ready("]),
     ("channel/receiving/in_place.rs", "take_ready", &["self.take_in_place("]),
     (
         "channel/receiving/in_place.rs",
         "take_in_place",
-        &["half.peek_small(", "half.take_small(", "Message::filled(", "inbox.consume_and_deliver("],
+        &["half.peek_small(", "half.take_small(", "Message::filled(", "record_received("],
     ),
+    ("channel/receiving/in_place.rs", "record_received", &["inbox.consume_and_deliver("]),
     ("transport/shm/link/receiving.rs", "take_small", &["self.reader.take_small("]),
     ("transport/shm/reader.rs", "take_small", &["self.peer.copy_out("]),
     ("channel/session/inbox.rs", "consume_and_deliver", &[]),

@@ -19,14 +19,23 @@ impl<T> Few<T> {
 
     /// Appends an item.
     pub fn push(&mut self, item: T) {
-        *self = match std::mem::take(self) {
-            Few::One([first]) => Few::Many(vec![first, item]),
-            Few::Many(items) if items.is_empty() => Few::One([item]),
-            Few::Many(mut items) => {
-                items.push(item);
-                Few::Many(items)
+        match self {
+            Few::Many(items) if items.is_empty() => *self = Few::One([item]),
+            Few::Many(items) => items.push(item),
+            Few::One(_) => {
+                if let Few::One([first]) = std::mem::take(self) {
+                    *self = Few::Many(vec![first, item]);
+                }
             }
-        };
+        }
+    }
+
+    /// Returns the list of what `of` returns for each item.
+    pub fn map<U>(self, mut of: impl FnMut(T) -> U) -> Few<U> {
+        match self {
+            Few::One([item]) => Few::One([of(item)]),
+            Few::Many(items) => Few::Many(items.into_iter().map(of).collect()),
+        }
     }
 }
 

@@ -21,6 +21,7 @@
 //! acknowledgements while a program only sends.
 
 mod in_place;
+mod in_slots;
 mod wait;
 mod wait_set;
 

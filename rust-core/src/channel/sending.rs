@@ -18,6 +18,7 @@
 //! acknowledgement when it releases the direction ([`AckSender`]).
 
 mod in_place;
+mod in_slots;
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;

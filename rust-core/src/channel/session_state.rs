@@ -450,23 +450,24 @@ impl SlotLender<'_> {
     /// Returns memory of a free slot to be written; none if no slot is free.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
         let slots = self.session_state.slots().clone()?;
-        self.lend_or_reread(|| slots.lend_writable(length))
+        self.read_progress();
+        slots.lend_writable(length)
     }
 
-    /// Tries twice: slots that the peer has consumed become free when its page is read.
-    fn lend_or_reread<T>(&self, lend: impl Fn() -> Option<T>) -> Option<T> {
-        lend().or_else(|| {
-            // The other side's progress is read only when it is needed.
-            self.session_state.halves().read_peer_page();
-            lend()
-        })
+    /// Reads how far the peer has consumed: the slots of those messages are free then. Before each search, and not only
+    /// after one that found none, because the slot that became free last is in the processor's caches.
+    fn read_progress(&self) {
+        self.session_state.halves().read_peer_page();
     }
 }
 
 impl Lender for SlotLender<'_> {
-    fn lend(&self, elements: &[u8]) -> Option<Bytes> {
+    fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         let slots = self.session_state.slots().clone()?;
-        let lent = self.lend_or_reread(|| slots.lend(elements));
+        let lent = slots.in_place(elements, shared).or_else(|| {
+            self.read_progress();
+            slots.copy(elements)
+        });
         let EventLog { arrays_in_slots, arrays_without_slot, .. } = self.event_log;
         self.event_log.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
         lent

@@ -5,6 +5,8 @@
 //! calls `encode_placed` and `decode_body`; the public functions are for programs that need the
 //! bytes themselves.
 
+use std::any::Any;
+
 use bytes::Bytes;
 
 use super::{Encoding, bson, cbor, json, raw, smile};
@@ -105,6 +107,16 @@ pub(crate) fn encode_placed<T: Source + ?Sized>(
     if appended {
         return options.limits.check_message((out.len() - start) as u64).inspect_err(|_| out.truncate(start));
     }
+    if encoding == Encoding::Cbor
+        && placer.is_some()
+        && let Some(Value::Map(map)) = value.as_any().and_then(<dyn Any>::downcast_ref)
+        && cbor::is_flat_with_arrays(map, &bounded(&options.limits))
+    {
+        // A reborrow for this call: the compiler does not shorten the lifetime inside an option.
+        let placer = placer.map(|placer| placer as &mut dyn Placer);
+        let output = Output::with_placer(out, &options.limits, placer);
+        return cbor::append_flat_arrays(map, output, options.align).inspect_err(|_| out.truncate(start));
+    }
     write(
         encoding,
         options,
@@ -147,6 +159,12 @@ pub(crate) fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Lim
     // Only CBOR bodies have separate parts.
     let (bytes, parts) = if encoding == Encoding::Cbor { (bytes, parts) } else { (body.whole(), &[][..]) };
     decode_parts(bytes, parts, body.len(), encoding, limits, sink)
+}
+
+/// Returns the value of a body in CBOR, where it is a short map of scalars and of arrays that are stored elsewhere;
+/// `None` where it has to be decoded. The value is the same in both ways.
+pub(crate) fn read_flat_arrays(body: &Body, limits: &Limits) -> Option<Value> {
+    cbor::read_flat_arrays(body, &bounded(limits))
 }
 
 /// Decodes `bytes` with the `parts` that belong between them; `length` is that of the whole

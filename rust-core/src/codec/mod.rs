@@ -6,7 +6,7 @@
 //! | encode, decode, transcode by the encoding's name | `entry` |
 //! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are in `value` |
 //! | a position in the bytes, with offsets in errors; the end of a buffer, with its limit | `input`, `output` |
-//! | maps of few entries without a walk | `flat` |
+//! | maps of few entries without a walk | `flat`; with long arrays `cbor::flat_arrays` |
 //! | validation without a value | `unread` |
 //! | the depth of documents; shorter floats | `nesting`, `float` |
 //!
@@ -56,7 +56,7 @@ pub use unread::Unread;
 pub use entry::{
     EncodeOptions, decode, decode_first, decode_into, decode_shared, encode, encode_into, transcode,
 };
-pub(crate) use entry::{decode_body, encode_placed};
+pub(crate) use entry::{decode_body, encode_placed, read_flat_arrays};
 pub use nesting::MAX_DEPTH;
 
 use crate::error::{Error, ErrorKind, Result, quoted};

@@ -8,6 +8,8 @@
 //! The buffer is filled with zeros ahead of its content, so that an item of a few pieces reserves
 //! memory once and writes them at fixed offsets; the zeros are removed at the end.
 
+use bytes::Bytes;
+
 use crate::body::{PLACED_FROM, Placer};
 use crate::buffers;
 use crate::error::{Result, memory};
@@ -285,13 +287,13 @@ impl<'a> Output<'a> {
     }
 
     /// Appends the elements of an array, or has them stored elsewhere where they are long. The
-    /// caller has checked the limit with `room`.
+    /// caller has checked the limit with `room`; `shared` is the elements where it has them with their owner.
     #[inline]
-    pub(crate) fn elements(&mut self, elements: &[u8]) -> Result<()> {
+    pub(crate) fn elements(&mut self, elements: &[u8], shared: Option<&Bytes>) -> Result<()> {
         if elements.len() >= PLACED_FROM
             && let Some(placer) = &mut self.placer
             // The placer may refuse, for instance when its memory is full.
-            && placer.place(self.at - self.start, elements)
+            && placer.place(self.at - self.start, elements, shared)
         {
             self.elsewhere += elements.len();
             self.most = self.most.saturating_sub(elements.len());

@@ -255,6 +255,14 @@ impl Message {
     }
 
     fn decode(&self) -> Result<Value> {
+        let Inner { body, header, limits, schema, .. } = self.inner();
+        if body.split().is_some()
+            && header.encoding == Encoding::Cbor
+            && schema.is_none()
+            && let Some(value) = codec::read_flat_arrays(body, limits)
+        {
+            return Ok(value);
+        }
         self.walk_into(ValueBuilder::sharing(self.inner().body.clone()))?.finish()
     }
 

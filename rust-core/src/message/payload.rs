@@ -18,8 +18,8 @@ use crate::value::{Limits, Source};
 /// Provides memory that the receiver maps for the elements of long arrays.
 pub(crate) trait Lender {
     /// Returns these elements in such memory: in place if they are in it already, else a copy.
-    /// `None` where there is no room for them.
-    fn lend(&self, elements: &[u8]) -> Option<Bytes>;
+    /// `None` where there is no room for them. `shared` is the elements where the caller has them with their owner.
+    fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes>;
 }
 
 /// Bytes reserved for an encoded value, so that a short one does not move as it grows.
@@ -34,8 +34,8 @@ struct Placed<'a> {
 }
 
 impl Placer for Placed<'_> {
-    fn place(&mut self, at: usize, elements: &[u8]) -> bool {
-        let lent = self.lender.and_then(|lender| lender.lend(elements));
+    fn place(&mut self, at: usize, elements: &[u8], shared: Option<&Bytes>) -> bool {
+        let lent = self.lender.and_then(|lender| lender.lend(elements, shared));
         lent.is_some_and(|bytes| {
             self.parts.push(Part { at, bytes });
             true

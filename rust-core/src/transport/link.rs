@@ -16,6 +16,7 @@ use super::shm::{self, AckWords, LinkParts, PeerSegment, Segment, ShmRx, ShmTx, 
 use super::socket::{StreamRx, StreamTx};
 use super::stream::Stream;
 use super::{Incoming, Losses, Outgoing, Sent};
+use crate::body::Split;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::Header;
@@ -281,6 +282,15 @@ impl Tx {
     pub fn try_send_next(&mut self, header: &Header, body: &[u8]) -> bool {
         match self {
             Tx::Shm(half) => half.try_send_next(header, body),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => false,
+        }
+    }
+
+    /// Sends such a message whose long arrays lie in slots that the peer has the files of, and sets no lengths in its
+    /// header. Returns false where that is impossible; then nothing was sent.
+    pub(crate) fn try_send_in_slots(&mut self, header: &Header, split: &Split) -> bool {
+        match self {
+            Tx::Shm(half) => half.try_send_in_slots(header, split),
             Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => false,
         }
     }

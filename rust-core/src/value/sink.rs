@@ -6,6 +6,8 @@
 //! Sink. A [`Meter`](crate::value::Meter) between the two enforces the limits, so neither side
 //! repeats them.
 
+use std::any::Any;
+
 use super::{BigInt, Decimal, NdArrayRef, Timestamp};
 use crate::error::Result;
 
@@ -124,6 +126,11 @@ pub trait Source {
         let _ = out;
         false
     }
+    /// Returns the source as a type that encoders may know, so that they read it without events.
+    #[doc(hidden)]
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
     /// Appends the value in JSON, as [`Source::append_cbor`] does in CBOR.
     fn append_json(&self, out: &mut Vec<u8>) -> bool {
         let _ = out;
@@ -142,6 +149,9 @@ impl<T: Source + ?Sized> Source for &T {
     }
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
         (**self).append_cbor(out)
+    }
+    fn as_any(&self) -> Option<&dyn Any> {
+        (**self).as_any()
     }
     fn size_hint(&self) -> usize {
         (**self).size_hint()

@@ -4,6 +4,7 @@
 //! `Value::at` is in `path`, and the Sink that builds a tree is in `builder`; all of them use this
 //! module and it uses none of them.
 
+use std::any::Any;
 use std::hash::RandomState;
 
 use bytes::Bytes;
@@ -257,6 +258,10 @@ impl Source for Value {
         });
         // Room for heads, keys and short values.
         if texts < LEAST { 0 } else { texts.saturating_add(32 * (entries.len() + 1)) }
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 

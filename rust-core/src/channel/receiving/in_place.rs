@@ -11,18 +11,19 @@ use super::Receiving;
 use crate::channel::event_log::EventLog;
 use crate::channel::pattern::Pattern;
 use crate::channel::sending::AckSender;
-use crate::channel::session::inbox::{AckTrigger, Verdict};
+use crate::channel::session::inbox::{AckTrigger, AckUrgency, Verdict};
 use crate::channel::session_state::{SessionHalves, SessionState, urgency};
 use crate::frame::Kind;
 use crate::message::Message;
+use crate::transport::Rx;
 
 /// A message that was taken in place, and what is left to do once the session's lock is released.
 pub struct Taken {
-    message: Message,
+    pub(super) message: Message,
     /// The occasion of an acknowledgement frame that is due.
-    is_ack_due: Option<AckTrigger>,
+    pub(super) is_ack_due: Option<AckTrigger>,
     /// How many messages before it were lost.
-    missed: u64,
+    pub(super) missed: u64,
 }
 
 impl Taken {
@@ -109,7 +110,9 @@ impl Receiving {
         }
         let part = self.part.as_mut().filter(|part| part.negotiated.is_some())?;
         let half = part.rx.in_place()?;
-        let small = half.peek_small()?;
+        let Some(small) = half.peek_small() else {
+            return if half.is_ready() { self.take_in_slots(halves, event_log, wanted) } else { None };
+        };
         let is_plain = match small.kind {
             // The general path handles acknowledgements in the header, and schemas.
             Kind::Data | Kind::Request => small.correlation == 0 && self.schema.is_none(),
@@ -128,22 +131,38 @@ impl Receiving {
         let session = halves.inbox.session();
         let fill = |body: &mut [u8]| half.take_small(&small, body);
         let message = Message::filled(header, &part.peer.source, &self.limits, session, fill);
-        let (is_ack_due, verdict) = match (self.pending_consume.take(), self.delivers) {
-            (Some(trigger), true) => {
-                let verdict = halves.inbox.consume_and_deliver(number, bytes, urgency);
-                (halves.publish_consumed(&mut part.rx, trigger).then_some(trigger), verdict)
-            }
-            (Some(trigger), false) => {
-                let is_ack_due = halves.consumed(&mut part.rx, trigger);
-                (is_ack_due.then_some(trigger), halves.inbox.receive(number, bytes, urgency))
-            }
-            (None, true) => (None, halves.inbox.receive_and_deliver(number, bytes, urgency)),
-            (None, false) => (None, halves.inbox.receive(number, bytes, urgency)),
-        };
+        let (pending, delivers) = (self.pending_consume.take(), self.delivers);
+        let (is_ack_due, missed) =
+            record_received(&mut halves, &mut part.rx, pending, delivers, (number, bytes, urgency));
         event_log.count_exclusive(&event_log.received);
         drop(halves);
-        // Its number was checked to be new, so the verdict is neither a duplicate nor an error.
-        let missed = if let Ok(Verdict::New { missed }) = verdict { missed } else { 0 };
         Some(Taken { message, is_ack_due, missed })
     }
+}
+
+/// Records a new message of this number, length and urgency in the session, and what the program has consumed before
+/// it. Returns the occasion of an acknowledgement frame that is due, and how many messages were lost before this one.
+#[inline(always)]
+pub(super) fn record_received(
+    halves: &mut SessionHalves,
+    rx: &mut Rx,
+    pending: Option<AckTrigger>,
+    delivers: bool,
+    (number, bytes, urgency): (u64, usize, AckUrgency),
+) -> (Option<AckTrigger>, u64) {
+    let (is_ack_due, verdict) = match (pending, delivers) {
+        (Some(trigger), true) => {
+            let verdict = halves.inbox.consume_and_deliver(number, bytes, urgency);
+            (halves.publish_consumed(rx, trigger).then_some(trigger), verdict)
+        }
+        (Some(trigger), false) => {
+            let is_ack_due = halves.consumed(rx, trigger);
+            (is_ack_due.then_some(trigger), halves.inbox.receive(number, bytes, urgency))
+        }
+        (None, true) => (None, halves.inbox.receive_and_deliver(number, bytes, urgency)),
+        (None, false) => (None, halves.inbox.receive(number, bytes, urgency)),
+    };
+    // Its number was checked to be new, so the verdict is neither a duplicate nor an error.
+    let missed = if let Ok(Verdict::New { missed }) = verdict { missed } else { 0 };
+    (is_ack_due, missed)
 }

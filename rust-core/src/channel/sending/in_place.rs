@@ -2,7 +2,8 @@
 //!
 //! This is the fast path of shared memory, and the counterpart of `receiving/in_place`. It handles
 //! only data over a link that has nothing else to send; for everything else it returns none before
-//! it has changed anything, and the general path (`Sending::send_at_once`) takes over.
+//! it has changed anything, and the general path (`Sending::send_at_once`) takes over. A message with
+//! arrays in slots goes on to `in_slots`.
 
 use std::sync::atomic::Ordering;
 
@@ -27,7 +28,9 @@ impl Sending {
         reconnector: &Reconnector,
         event_log: &EventLog,
     ) -> Option<u64> {
-        let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(payload.len()))?;
+        let Some(part) = self.part.as_mut().filter(|part| part.tx.takes_at_once(payload.len())) else {
+            return self.send_in_slots(payload, halves, reconnector, event_log);
+        };
         // A short body lies in one block.
         let body = payload.body();
         let session = part.session();

@@ -11,9 +11,13 @@ use super::{
     BIG, BIG_NEGATIVE, COLUMN_MAJOR, COMPLEX, DECIMAL, DECIMAL_OBJECT, HOMOGENEOUS, OBJECT, ROW_MAJOR,
     TIME_EXTENDED, UUID, typed_array,
 };
+use bytes::Bytes;
+
 use crate::codec::output::{Output, SHORT};
 use crate::error::Result;
-use crate::value::{BigInt, DType, Decimal, DecimalParts, NdArrayRef, Order, Sink, Source, Timestamp};
+use crate::value::{
+    BigInt, DType, Decimal, DecimalParts, NdArray, NdArrayRef, Order, Sink, Source, Timestamp,
+};
 
 /// The alignment of array elements where the options request it, in bytes.
 const ALIGN: usize = 8;
@@ -86,17 +90,18 @@ impl<'a> Encoder<'a> {
     }
 
     /// Appends a byte string of elements, whose content begins at a multiple of [`ALIGN`] where the
-    /// options request it: then receivers of this library use the elements in place as numbers.
+    /// options request it: then receivers of this library use the elements in place as numbers. `shared` is the content
+    /// where the caller has it with its owner.
     ///
     /// # Errors
     ///
     /// `TooLarge` over the limit of the message, `OutOfMemory` where the buffer cannot grow.
-    fn aligned(&mut self, content: &[u8]) -> Result<()> {
+    fn aligned(&mut self, content: &[u8], shared: Option<&Bytes>) -> Result<()> {
         self.out.check_room(content.len())?;
         let head = head_length(content.len() as u64);
         if !self.align || content.is_empty() || (self.out.written() + head).is_multiple_of(ALIGN) {
             self.head(2, content.len() as u64);
-            return self.out.elements(content);
+            return self.out.elements(content, shared);
         }
         // Padding: an indefinite byte string of empty chunks (one byte each), one chunk with the whole
         // content, and the break.
@@ -105,9 +110,43 @@ impl<'a> Encoder<'a> {
             self.out.push(0x40);
         }
         self.head(2, content.len() as u64);
-        self.out.elements(content)?;
+        self.out.elements(content, shared)?;
         self.out.push(0xff);
         Ok(())
+    }
+
+    /// As [`Sink::ndarray`], with the owner of the elements, which a placer may keep.
+    pub(super) fn shared_ndarray(&mut self, value: &NdArray) -> Result<()> {
+        self.put_ndarray(value.as_ref(), Some(&value.data))
+    }
+
+    /// Appends an array; `shared` is its data where the caller has it with its owner.
+    fn put_ndarray(&mut self, value: NdArrayRef<'_>, shared: Option<&Bytes>) -> Result<()> {
+        self.tag(match value.order {
+            Order::Row => ROW_MAJOR,
+            Order::Column => COLUMN_MAJOR,
+        });
+        self.head(4, 2);
+        self.head(4, value.shape.len() as u64);
+        for dimension in value.shape {
+            self.head(0, *dimension);
+        }
+        // RFC 8746 has no typed array of bools: a homogeneous array of simple values, one byte
+        // each.
+        let Some(tag) = typed_array(value.dtype) else {
+            self.tag(HOMOGENEOUS);
+            self.head(4, value.data.len() as u64);
+            let room = self.out.room(value.data.len())?;
+            for (to, byte) in room.iter_mut().zip(value.data) {
+                *to = 0xf4 | (byte & 1);
+            }
+            return Ok(());
+        };
+        if matches!(value.dtype, DType::C64 | DType::C128) {
+            self.tag(COMPLEX);
+        }
+        self.tag(tag);
+        self.aligned(value.data, shared)
     }
 }
 
@@ -250,31 +289,7 @@ impl Sink for Encoder<'_> {
 
     /// Tag 40 or 1040 with a pair: the lengths of the dimensions, and the typed array.
     fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
-        self.tag(match value.order {
-            Order::Row => ROW_MAJOR,
-            Order::Column => COLUMN_MAJOR,
-        });
-        self.head(4, 2);
-        self.head(4, value.shape.len() as u64);
-        for dimension in value.shape {
-            self.head(0, *dimension);
-        }
-        // RFC 8746 has no typed array of bools: a homogeneous array of simple values, one byte
-        // each.
-        let Some(tag) = typed_array(value.dtype) else {
-            self.tag(HOMOGENEOUS);
-            self.head(4, value.data.len() as u64);
-            let room = self.out.room(value.data.len())?;
-            for (to, byte) in room.iter_mut().zip(value.data) {
-                *to = 0xf4 | (byte & 1);
-            }
-            return Ok(());
-        };
-        if matches!(value.dtype, DType::C64 | DType::C128) {
-            self.tag(COMPLEX);
-        }
-        self.tag(tag);
-        self.aligned(value.data)
+        self.put_ndarray(value, None)
     }
 
     /// Major type 4: the number of items, which follow.

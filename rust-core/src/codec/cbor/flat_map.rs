@@ -127,7 +127,7 @@ pub(crate) fn text(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
 
 /// Returns the `N` bytes behind the first byte of an item.
 #[inline]
-fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+fn behind<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at + 1..)?.first_chunk().copied()
 }
 
@@ -136,13 +136,21 @@ fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
 fn head(bytes: &[u8], at: usize, info: u8) -> Option<(i64, usize)> {
     let (n, length) = match info {
         0..24 => (info.into(), 1),
-        24 => (number::<1>(bytes, at)?[0].into(), 2),
-        25 => (u16::from_be_bytes(number(bytes, at)?).into(), 3),
-        26 => (u32::from_be_bytes(number(bytes, at)?).into(), 5),
-        27 => (u64::from_be_bytes(number(bytes, at)?), 9),
+        24 => (behind::<1>(bytes, at)?[0].into(), 2),
+        25 => (u16::from_be_bytes(behind(bytes, at)?).into(), 3),
+        26 => (u32::from_be_bytes(behind(bytes, at)?).into(), 5),
+        27 => (u64::from_be_bytes(behind(bytes, at)?), 9),
         _ => return None,
     };
     Some((i64::try_from(n).ok()?, at + length))
+}
+
+/// Returns the number in the head at `at`, if it is of this major type, and the position behind it.
+#[inline]
+pub(super) fn number(bytes: &[u8], at: usize, major: u8) -> Option<(u64, usize)> {
+    let first = *bytes.get(at)?;
+    let (n, behind) = if first >> 5 == major { head(bytes, at, first & 31)? } else { return None };
+    Some((n.cast_unsigned(), behind))
 }
 
 /// Returns the text of these bytes, if they are UTF-8.
@@ -168,7 +176,7 @@ fn value<'a>(
             let (n, behind) = head(bytes, at, first - 0x20)?;
             (FlatValue::Int(!n), behind)
         }
-        0xfb => (FlatValue::Float(f64::from_bits(u64::from_be_bytes(number(bytes, at)?))), at + 9),
+        0xfb => (FlatValue::Float(f64::from_bits(u64::from_be_bytes(behind(bytes, at)?))), at + 9),
         0xf4 => (FlatValue::Bool(false), at + 1),
         0xf5 => (FlatValue::Bool(true), at + 1),
         0xf6 => (FlatValue::Null, at + 1),
@@ -208,7 +216,7 @@ pub fn append_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
 /// checked to be UTF-8.
 pub fn text_alone(bytes: &[u8]) -> Option<&[u8]> {
     let (from, length) = match *bytes.first()? {
-        0x79 => (3, usize::from(u16::from_be_bytes(number(bytes, 0)?))),
+        0x79 => (3, usize::from(u16::from_be_bytes(behind(bytes, 0)?))),
         _ => return text(bytes, 0).filter(|(_, behind)| *behind == bytes.len()).map(|(text, _)| text),
     };
     bytes.get(from..).filter(|text| text.len() == length && bytes.len() <= LONGEST)

@@ -16,13 +16,14 @@
 //! not text have no form in Linkspan and are `Unsupported`. `head` decodes the first bytes of an item,
 //! `decode` walks over items with the help of `tag` and `array`, and `count` is the first pass over
 //! indefinite ones; `flat_map` reads and builds short
-//! maps of scalars in place, `fields` reads records of them.
+//! maps of scalars in place, `flat_arrays` those with long arrays, `fields` reads records of scalars.
 
 mod array;
 mod count;
 mod decode;
 mod encode;
 mod fields;
+mod flat_arrays;
 mod flat_map;
 mod head;
 mod tag;
@@ -30,6 +31,9 @@ mod tag;
 pub(crate) use decode::{decode, decode_first};
 pub(crate) use encode::Encoder;
 pub use fields::{FlatField, FlatFields};
+pub(crate) use flat_arrays::{
+    append as append_flat_arrays, is_flat as is_flat_with_arrays, read as read_flat_arrays,
+};
 pub use flat_map::{FlatMap, FlatMapBuilder, FlatValue, append_text};
 pub(crate) use flat_map::{LONGEST as FLAT_LONGEST, scalar as flat_scalar, text as flat_text, text_alone};
 

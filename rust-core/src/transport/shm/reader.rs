@@ -136,6 +136,17 @@ pub(super) enum Step {
     Empty,
 }
 
+/// A message whose long arrays lie in slots, as its record gives it.
+#[derive(Debug)]
+pub(super) struct Referring {
+    pub header: Header,
+    record: Record,
+    /// The offset of the rest of the body in the record's content.
+    at: usize,
+    /// Where the arrays lie.
+    pub references: Few<Reference>,
+}
+
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// The reading end of the fresh ring of `ring` bytes in `peer`; messages with bodies above
     /// `limit` bytes are skipped.
@@ -340,6 +351,36 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// `Malformed`, for good.
     #[cold]
     pub fn take_references(&mut self, record: Record) -> Result<(Header, Bytes, Few<Reference>)> {
+        let found = self.read_references(record)?;
+        let (header, rest, references) = self.take_rest(found);
+        Ok((header, rest, references))
+    }
+
+    /// The next record where it is a message with references into slots; nothing changes. `None`
+    /// for all else, and for one that is invalid: [`Reader::step`] and [`Reader::take_references`]
+    /// tell those apart.
+    #[inline]
+    pub fn peek_references(&self) -> Option<Referring> {
+        let word = self.peer.load(self.offset(), Ordering::Acquire);
+        if word == 0 || self.assembly.is_some() {
+            return None;
+        }
+        let record = self.check_record(word).ok().filter(|record| Self::has_references(*record))?;
+        self.read_references(record).ok().filter(|found| found.header.body <= self.limit)
+    }
+
+    /// Copies out the rest of the body of what was read, and moves on.
+    pub fn take_rest(&mut self, found: Referring) -> (Header, Bytes, Few<Reference>) {
+        let Referring { header, record, at, references } = found;
+        let from = self.offset() + WORD as usize + at;
+        let rest = aligned(self.copy(from, record.length() - at));
+        self.advance(record, header.sequence);
+        (header, rest, references)
+    }
+
+    /// Reads header and references of a record, each word once. Errors as
+    /// [`Reader::take_references`].
+    fn read_references(&self, record: Record) -> Result<Referring> {
         let malformed =
             |what: &str| Err(Error::new(ErrorKind::Malformed, format!("the peer's ring holds {what}")));
         let content = self.offset() + WORD as usize;
@@ -371,9 +412,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         if total != header.body {
             return malformed("references into slots whose lengths are not their message's");
         }
-        let rest = aligned(self.copy(at, rest));
-        self.advance(record, header.sequence);
-        Ok((header, rest, references))
+        Ok(Referring { header, record, at: at - content, references })
     }
 
     /// `TooLarge` for a message above the limit.

@@ -238,28 +238,33 @@ impl Slots {
     }
 
     /// Returns these elements in a slot: in place where they lie in one already, as a copy
-    /// otherwise. `None` where no slot is free for them; the caller then sends them through the
-    /// ring.
+    /// otherwise. `None` where no slot is free for them.
+    #[cfg(test)]
     pub fn lend(self: &Arc<Self>, elements: &[u8]) -> Option<Bytes> {
-        if let Some(existing) = self.in_place(elements) {
-            return Some(existing);
-        }
-        // The mutex is free during the copy, which may take long.
-        let mut writable = self.lend_writable(elements.len())?;
-        writable.bytes_mut().copy_from_slice(elements);
-        Some(writable.into_bytes())
+        self.in_place(elements, None).or_else(|| self.copy(elements))
     }
 
-    /// Elements that lie in a slot of this side already. The caller keeps their memory
-    /// alive, so the slot is not free.
-    fn in_place(&self, elements: &[u8]) -> Option<Bytes> {
+    /// Returns elements that lie in a slot of this side already. The caller keeps their memory
+    /// alive, so the slot is not free; where it has their owner, `shared`, that is kept, too, without
+    /// another allocation.
+    pub fn in_place(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         if fork::generation() != self.generation {
             return None;
         }
         let table = self.table();
         let (slot, from) = table.locate(elements)?;
-        let file = table.slots[slot].file.clone()?;
-        Some(Bytes::from_owner(SlotBytes { file, from, length: elements.len() }))
+        let file = table.slots[slot].file.as_ref()?;
+        let owner = || Bytes::from_owner(SlotBytes { file: file.clone(), from, length: elements.len() });
+        Some(shared.cloned().unwrap_or_else(owner))
+    }
+
+    /// Returns a copy of these elements in a free slot. `None` where there is none; the caller then
+    /// sends them through the ring.
+    pub fn copy(self: &Arc<Self>, elements: &[u8]) -> Option<Bytes> {
+        // The mutex is free during the copy, which may take long.
+        let mut writable = self.lend_writable(elements.len())?;
+        writable.bytes_mut().copy_from_slice(elements);
+        Some(writable.into_bytes())
     }
 
     /// Allocates a slot for `length` bytes. `None` where no slot is free, where the array is longer

@@ -39,29 +39,56 @@ pub(super) struct Views {
 #[derive(Debug)]
 enum File {
     /// Checked and mapped read-only.
-    Mapped(Arc<PeerMemory>),
+    Mapped(Arc<Mapped>),
     /// This process had no memory to map it; mapping is tried again when a reference names it.
     Unmapped(OwnedFd),
 }
 
-/// Elements in a slot of the peer's. The drop releases the reference.
-struct View {
-    memory: Arc<PeerMemory>,
+/// A mapped file, and where its references are released: what all views of it share, behind one reference count.
+#[derive(Debug)]
+struct Mapped {
+    memory: PeerMemory,
+    /// This side's header page.
+    page: Arc<MemoryFile>,
+    /// The index of the slot, for the word in `page`.
+    slot: usize,
+}
+
+/// Elements in a slot of the peer's, whose reference was checked and not taken over yet.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// How many bytes of the rest of the body come before the elements.
+    at: usize,
+    file: Arc<Mapped>,
     /// The offset in bytes of the elements in the file.
     from: usize,
     /// The length of the elements in bytes.
     length: usize,
-    /// This side's header page, for the drop.
-    page: Arc<MemoryFile>,
-    /// The index of the slot, for the word in `page`.
-    slot: usize,
+}
+
+/// Elements in a slot of the peer's. The drop releases the reference.
+struct View {
+    file: Arc<Mapped>,
+    /// The offset in bytes of the elements in the file.
+    from: usize,
+    /// The length of the elements in bytes.
+    length: usize,
     /// The fork generation that received the reference.
     generation: u64,
 }
 
+impl Place {
+    /// Takes the reference over: the drop of what is returned releases it.
+    pub fn view(self) -> Part {
+        let Place { at, file, from, length } = self;
+        let view = View { file, from, length, generation: fork::generation() };
+        Part { at, bytes: Bytes::from_owner(view) }
+    }
+}
+
 impl AsRef<[u8]> for View {
     fn as_ref(&self) -> &[u8] {
-        self.memory.elements(self.from, self.length)
+        self.file.memory.elements(self.from, self.length)
     }
 }
 
@@ -69,7 +96,7 @@ impl Drop for View {
     fn drop(&mut self) {
         // In a forked child the page is absent, and the reference belongs to the parent.
         if fork::generation() == self.generation {
-            release(&*self.page, self.slot);
+            release(&*self.file.page, self.file.slot);
         }
     }
 }
@@ -95,7 +122,7 @@ impl Views {
         *place = None;
         self.received_files += 1;
         let file = match PeerMemory::open_for_arrays(file.as_fd(), PAGE, self.max_file_length) {
-            Ok(memory) => File::Mapped(Arc::new(memory)),
+            Ok(memory) => File::Mapped(Arc::new(Mapped { memory, page: self.page.clone(), slot })),
             Err(e) if e.kind() == ErrorKind::OutOfMemory => File::Unmapped(file),
             Err(e) => return Err(e),
         };
@@ -116,7 +143,7 @@ impl Views {
         (*number == reference.file).then_some((slot, file))
     }
 
-    /// Returns views of the elements that these references name.
+    /// Returns views of the elements that these references name, mapping their files where needed.
     ///
     /// # Errors
     /// `Malformed` where a reference names no file or lies outside of it; that ends the link.
@@ -126,7 +153,7 @@ impl Views {
         let mut parts = Few::new();
         for reference in references {
             match self.view(reference) {
-                Ok(bytes) => parts.push(Part { at: reference.at as usize, bytes }),
+                Ok(place) => parts.push(place.view()),
                 Err(e) => {
                     // The drop of `parts` releases those that were viewed; the others are released
                     // here.
@@ -140,33 +167,44 @@ impl Views {
         Ok(parts)
     }
 
-    /// A view of one reference. The bounds are checked here against the mapped length; a length of
-    /// 0 is refused, because no honest peer puts an empty array into a slot.
-    fn view(&mut self, reference: &Reference) -> Result<Bytes> {
+    /// The place that a reference names, if its file is mapped and has such elements; nothing changes.
+    pub fn place_of(&self, reference: &Reference) -> Option<Place> {
+        match self.file(reference)?.1 {
+            File::Mapped(file) => place(file, reference),
+            File::Unmapped(_) => None,
+        }
+    }
+
+    /// The place of one reference, whose file is mapped if it was not yet.
+    fn view(&mut self, reference: &Reference) -> Result<Place> {
         let Some((slot, file)) = self.file(reference) else {
             let Reference { slot, file, .. } = reference;
             return Err(malformed(format!("a reference to file {file} in slot {slot}, which has not come")));
         };
-        let memory = match file {
-            File::Mapped(memory) => memory.clone(),
+        let file = match file {
+            File::Mapped(file) => file.clone(),
             File::Unmapped(file) => {
-                let memory = Arc::new(PeerMemory::open_for_arrays(file.as_fd(), PAGE, self.max_file_length)?);
-                self.files[slot] = Some((reference.file, File::Mapped(memory.clone())));
-                memory
+                let memory = PeerMemory::open_for_arrays(file.as_fd(), PAGE, self.max_file_length)?;
+                let file = Arc::new(Mapped { memory, page: self.page.clone(), slot });
+                self.files[slot] = Some((reference.file, File::Mapped(file.clone())));
+                file
             }
         };
-        let bounds = usize::try_from(reference.from).ok().zip(usize::try_from(reference.length).ok());
-        let inside = |(from, length): &(usize, usize)| {
-            *length > 0 && *from <= memory.length() && *length <= memory.length() - from
-        };
-        let Some((from, length)) = bounds.filter(inside) else {
-            let Reference { from, length, .. } = reference;
-            let text = format!("{length} bytes from {from} on in a file of {} bytes", memory.length());
-            return Err(malformed(text));
-        };
-        let (page, generation) = (self.page.clone(), fork::generation());
-        Ok(Bytes::from_owner(View { memory, from, length, page, slot, generation }))
+        place(&file, reference).ok_or_else(|| {
+            let (Reference { from, length, .. }, bytes) = (reference, file.memory.length());
+            malformed(format!("{length} bytes from {from} on in a file of {bytes} bytes"))
+        })
     }
+}
+
+/// The place of a reference in its file; `None` where it lies outside, or has no bytes: no honest peer puts an empty
+/// array into a slot.
+fn place(file: &Arc<Mapped>, reference: &Reference) -> Option<Place> {
+    let from = usize::try_from(reference.from).ok()?;
+    let length = usize::try_from(reference.length).ok()?;
+    let bytes = file.memory.length();
+    let is_inside = length > 0 && from <= bytes && length <= bytes - from;
+    is_inside.then(|| Place { at: reference.at as usize, file: file.clone(), from, length })
 }
 
 #[cold]

@@ -135,15 +135,31 @@ impl BroadcastSlots {
         table.viewers.forget();
     }
 
-    /// Returns these elements in a slot: in place if they lie in one, as a copy otherwise. `None` if no slot is free for them.
+    /// Returns these elements in a slot: in place where they lie in one already, as a copy
+    /// otherwise. `None` where no slot is free for them.
+    #[cfg(test)]
     pub fn lend(self: &Arc<Self>, elements: &[u8]) -> Option<Bytes> {
+        self.in_place(elements, None).or_else(|| self.copy(elements))
+    }
+
+    /// Returns elements that lie in a slot of this side already. The caller keeps their memory
+    /// alive, so the slot is not free; where it has their owner, `shared`, that is kept, too, without
+    /// another allocation.
+    pub fn in_place(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         if !self.takes(elements.len()) {
             return None;
         }
-        if let Some(there) = self.in_place(elements) {
-            return Some(there);
-        }
-        // Without the lock, because a long copy takes time.
+        let table = self.table();
+        let (slot, from) = table.find(elements)?;
+        let file = table.slots[slot].file.as_ref()?;
+        let owner = || Bytes::from_owner(SlotBytes { file: file.clone(), from, length: elements.len() });
+        Some(shared.cloned().unwrap_or_else(owner))
+    }
+
+    /// Returns a copy of these elements in a free slot. `None` where there is none; the caller then
+    /// sends them through the ring.
+    pub fn copy(self: &Arc<Self>, elements: &[u8]) -> Option<Bytes> {
+        // The mutex is free during the copy, which may take long.
         let mut writable = self.lend_writable(elements.len())?;
         writable.bytes_mut().copy_from_slice(elements);
         Some(writable.into_bytes())
@@ -163,14 +179,6 @@ impl BroadcastSlots {
             && length as u64 <= self.limit
             && length.saturating_mul(SLOTS) >= self.ring
             && fork::generation() == self.generation
-    }
-
-    /// Returns elements that lie in a slot already. The caller holds a reference to their memory, so the slot is not free.
-    fn in_place(&self, elements: &[u8]) -> Option<Bytes> {
-        let table = self.table();
-        let (slot, from) = table.find(elements)?;
-        let file = table.slots[slot].file.clone()?;
-        Some(Bytes::from_owner(SlotBytes { file, from, length: elements.len() }))
     }
 
     /// Returns references to the parts of a body that is about to be published, after all subscribers were sent the slots' files. `None` if a part

@@ -13,18 +13,18 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
+use super::super::reader::Referring;
 use super::super::record::{MAX_REFERENCES, Record};
 use super::super::signals::{Signal, send_file};
 #[cfg(test)]
 use super::super::slots::Reference;
 use super::super::slots::Slots;
+use super::super::views::Place;
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
-use crate::body::{Body, Split};
+use crate::body::{Body, Few, Split};
 use crate::error::{Error, ErrorKind, Result};
-#[cfg(test)]
-use crate::frame::Header;
-use crate::frame::{Incoming, Outgoing};
+use crate::frame::{Header, Incoming, Outgoing};
 use crate::sys::memory::MemoryFile;
 use crate::transport::Sent;
 
@@ -34,18 +34,36 @@ impl ShmTx {
     /// references are taken back.
     #[cold]
     pub(super) fn try_write_split(&mut self, frame: &Outgoing<'_>, split: &Split) -> Result<Sent> {
-        let takes = self.writer.takes_references(split.parts().len(), frame.body.len())
-            && split.parts().len() <= MAX_REFERENCES;
-        let socket = self.shared.liveness.socket();
-        let announce = |slot: usize, file: &MemoryFile| send_file(socket, slot, file.fd());
-        let referred = self.slots.as_ref().filter(|_| takes && frame.extension.is_empty());
-        let referred = referred.and_then(|slots| Some((slots, slots.reference_parts(split, announce)?)));
-        let Some((slots, references)) = referred else { return self.writer.try_write(&frame.in_one_block()) };
-        let written = self.writer.try_write_references(&frame.header, frame.body, &references);
+        let socket = self.shared.liveness.socket().clone();
+        let announce = |slot: usize, file: &MemoryFile| send_file(&socket, slot, file.fd());
+        let referred =
+            if frame.extension.is_empty() { self.try_refer(&frame.header, split, announce)? } else { None };
+        match referred {
+            Some(true) => Ok(Sent::Whole),
+            Some(false) => Ok(Sent::Blocked),
+            None => self.writer.try_write(&frame.in_one_block()),
+        }
+    }
+
+    /// Writes a record with references to the parts of a body. `None` where they cannot be referred to, false where
+    /// the ring has no room; nothing is left behind then. `announce` sends the peer a file that it does not have.
+    pub(super) fn try_refer(
+        &mut self,
+        header: &Header,
+        split: &Split,
+        announce: impl FnMut(usize, &MemoryFile) -> bool,
+    ) -> Result<Option<bool>> {
+        let (parts, rest) = (split.parts(), split.rest());
+        if parts.len() > MAX_REFERENCES || !self.writer.takes_references(parts.len(), rest.len()) {
+            return Ok(None);
+        }
+        let Some(slots) = &self.slots else { return Ok(None) };
+        let Some(references) = slots.reference_parts(split, announce) else { return Ok(None) };
+        let written = self.writer.try_write_references(header, rest, &references);
         if !matches!(written, Ok(true)) {
             slots.cancel_references(&references);
         }
-        Ok(if written? { Sent::Whole } else { Sent::Blocked })
+        written.map(Some)
     }
 
     /// The slots where long arrays are put that are sent over this link; `None` where the peer
@@ -66,7 +84,45 @@ impl ShmTx {
     }
 }
 
+/// A message in the ring whose long arrays lie in slots that are mapped here.
+#[derive(Debug)]
+pub(crate) struct InSlots {
+    found: Referring,
+    places: Few<Place>,
+}
+
+impl InSlots {
+    /// The header of the message.
+    pub fn header(&self) -> &Header {
+        &self.found.header
+    }
+}
+
 impl ShmRx {
+    /// Returns a message whose long arrays lie in slots of which this side has mapped all files;
+    /// nothing changes. `None` in all other cases, which [`ShmRx::try_recv`] handles.
+    pub fn peek_in_slots(&self) -> Option<InSlots> {
+        // Before reading: what the peer wrote until its end is left to `try_recv`.
+        if self.shared.end.get().is_some() {
+            return None;
+        }
+        let (found, views) = (self.reader.peek_references()?, self.views.as_ref()?);
+        let mut places = Few::new();
+        for reference in found.references.iter() {
+            places.push(views.place_of(reference)?);
+        }
+        Some(InSlots { found, places })
+    }
+
+    /// Returns what [`ShmRx::peek_in_slots`] has just found.
+    pub fn take_in_slots(&mut self, found: InSlots) -> Incoming {
+        let InSlots { found, places } = found;
+        let (header, rest, _) = self.reader.take_rest(found);
+        self.note_frame();
+        self.shared.last_received.store(header.sent, Ordering::Relaxed);
+        Incoming { header, extension: Bytes::new(), body: Body::of_parts(rest, places.map(Place::view)) }
+    }
+
     /// Returns the frame of a record whose long arrays lie in the peer's slots. Errors as
     /// `try_recv`.
     #[cold]

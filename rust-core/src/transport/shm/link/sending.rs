@@ -19,6 +19,7 @@ use super::super::signals::Signal;
 use super::super::slots::Slots;
 use super::super::spin::Spin;
 use super::shared::{AckWords, RingWriter, Shared, disconnected, short_stage};
+use crate::body::Split;
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
 use crate::frame::{Header, Outgoing};
@@ -107,6 +108,28 @@ impl ShmTx {
         match self.writer.try_write_next(header, body) {
             Ok(true) => {}
             Ok(false) => return false,
+            Err(defect) => {
+                self.shared.end(defect);
+                return false;
+            }
+        }
+        self.short_passed = false;
+        self.last_sent = header.sent;
+        self.wake_reader();
+        true
+    }
+
+    /// Sends a message without correlation, flags and extension whose long arrays lie in slots of this
+    /// link, of which the peer has the files. False, with nothing sent, where that is not possible at
+    /// once: [`ShmTx::try_send`] returns the reason.
+    pub fn try_send_in_slots(&mut self, header: &Header, split: &Split) -> bool {
+        if self.check().is_err() || self.check_sleeper(header.sent).is_err() {
+            return false;
+        }
+        // The file of a new slot is sent without the session's lock, by the general way.
+        match self.try_refer(header, split, |_, _| false) {
+            Ok(Some(true)) => {}
+            Ok(_) => return false,
             Err(defect) => {
                 self.shared.end(defect);
                 return false;

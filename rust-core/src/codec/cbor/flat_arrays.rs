@@ -1,0 +1,295 @@
+//! Short maps of scalars and long arrays, whose elements are stored elsewhere: read and written without events.
+//!
+//! Both ways take a subset of what decoder and encoder take, and give the same values and bytes: a map of at most
+//! [`MOST_ENTRIES`] entries, each a scalar that flat maps have or an N-d array. Every other value, and everything
+//! that decoding would refuse, is left to them, so that errors come from one place.
+
+use super::encode::Encoder;
+use super::flat_map::{LONGEST, MOST_ENTRIES, number, scalar, text};
+use super::{COLUMN_MAJOR, COMPLEX, ROW_MAJOR, typed_array};
+use crate::body::{Body, PLACED_FROM, Part};
+use crate::codec::output::Output;
+use crate::error::Result;
+use crate::value::{DType, Limits, Map, NdArray, NdArrayRef, Order, Sink, Value};
+
+/// The head of a map without entries; the number of entries is added to it.
+const MAP: u8 = 5 << 5;
+/// More bytes than the heads of an entry take: those of its key, a scalar, or an array of most dimensions.
+const HEADS: usize = 192;
+
+/// Returns whether a value of such a map is within these limits: `rest` bytes without the elements, of which there
+/// are `elements` bytes.
+fn is_within(limits: &Limits, rest: usize, elements: u64) -> bool {
+    let memory = elements.saturating_add(Limits::for_message(0).memory);
+    let message = elements.saturating_add(rest as u64);
+    rest <= LONGEST && limits.allow_flat(rest) && message <= limits.message && memory <= limits.memory
+}
+
+/// Returns the value of a body with separate parts, where it is such a map; its arrays share the memory of the
+/// parts. `None` where the decoder has to read it.
+pub(crate) fn read(body: &Body, limits: &Limits) -> Option<Value> {
+    let (bytes, mut parts) = body.to_decode();
+    let entries = bytes.first()?.checked_sub(MAP).filter(|entries| *entries <= MOST_ENTRIES)?;
+    if parts.is_empty() || !is_within(limits, bytes.len(), (body.len() - bytes.len()) as u64) {
+        return None;
+    }
+    let mut map = Map::with_capacity(entries.into());
+    let mut at = 1;
+    for _ in 0..entries {
+        let (key, behind) = text(bytes, at)?;
+        let key = std::str::from_utf8(key).ok()?;
+        let value = if *bytes.get(behind)? >> 5 == 6 {
+            let (part, others) = parts.split_first()?;
+            let (array, behind) = array(bytes, behind, part)?;
+            (parts, at) = (others, behind);
+            Value::NdArray(array)
+        } else {
+            let (value, behind) = scalar(bytes, behind)?;
+            at = behind;
+            value.to_value()
+        };
+        if map.insert(key.to_owned(), value).is_some() {
+            return None;
+        }
+    }
+    (at == bytes.len() && parts.is_empty()).then_some(Value::Map(map))
+}
+
+/// Returns the array that begins at `at` and has its elements in `part`, and the position behind it.
+fn array(bytes: &[u8], at: usize, part: &Part) -> Option<(NdArray, usize)> {
+    let (tag, at) = number(bytes, at, 6)?;
+    let order = match tag {
+        ROW_MAJOR => Order::Row,
+        COLUMN_MAJOR => Order::Column,
+        _ => return None,
+    };
+    let (2, at) = number(bytes, at, 4)? else { return None };
+    let (rank, mut at) = number(bytes, at, 4)?;
+    if rank > NdArrayRef::MAX_RANK as u64 {
+        return None;
+    }
+    let mut shape = Vec::with_capacity(rank as usize);
+    for _ in 0..rank {
+        let (length, behind) = number(bytes, at, 0)?;
+        shape.push(length);
+        at = behind;
+    }
+    let (mut tag, mut at) = number(bytes, at, 6)?;
+    let is_complex = tag == COMPLEX;
+    if is_complex {
+        (tag, at) = number(bytes, at, 6)?;
+    }
+    let dtype = DType::ALL.into_iter().find(|dtype| {
+        typed_array(*dtype) == Some(tag) && is_complex == matches!(dtype, DType::C64 | DType::C128)
+    })?;
+    // Empty chunks align the elements.
+    let has_chunks = *bytes.get(at)? == 0x5f;
+    if has_chunks {
+        at += 1;
+        while *bytes.get(at)? == 0x40 {
+            at += 1;
+        }
+    }
+    let (length, mut at) = number(bytes, at, 2)?;
+    let is_whole = NdArrayRef::byte_length(dtype, &shape).is_ok_and(|bytes| bytes == length);
+    if !is_whole || part.at != at || part.bytes.len() as u64 != length {
+        return None;
+    }
+    if has_chunks {
+        if *bytes.get(at)? != 0xff {
+            return None;
+        }
+        at += 1;
+    }
+    Some((NdArray { dtype, order: order.for_shape(&shape), shape, data: part.bytes.clone() }, at))
+}
+
+/// Returns whether [`append`] encodes this map within these limits: it has a long array, and nothing but arrays and
+/// scalars of flat maps.
+pub(crate) fn is_flat(map: &Map, limits: &Limits) -> bool {
+    if map.len() > MOST_ENTRIES.into() {
+        return false;
+    }
+    let (mut rest, mut elements, mut longest) = (1, 0, 0);
+    for (key, value) in map {
+        rest += HEADS + key.len();
+        match value {
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
+            Value::Text(text) => rest += text.len(),
+            Value::NdArray(array) if array.shape.len() <= NdArrayRef::MAX_RANK => {
+                elements += array.data.len();
+                longest = longest.max(array.data.len());
+            }
+            _ => return false,
+        }
+    }
+    longest >= PLACED_FROM && is_within(limits, rest, elements as u64)
+}
+
+/// Appends a map for which [`is_flat`] returned true, as a walk would: without a [`Meter`](crate::value::Meter), and
+/// with the owners of the elements, so that those that lie in a slot need no further one.
+///
+/// # Errors
+///
+/// `OutOfMemory` where the buffer cannot grow.
+pub(crate) fn append(map: &Map, output: Output<'_>, align: bool) -> Result<()> {
+    let mut encoder = Encoder::new(output, align);
+    encoder.begin_map(map.len())?;
+    for (key, value) in map {
+        encoder.key(key)?;
+        let done = match value {
+            Value::Bool(value) => encoder.bool(*value),
+            Value::Int(value) => encoder.int(*value),
+            Value::Float(value) => encoder.float(*value),
+            Value::Text(value) => encoder.text(value),
+            Value::NdArray(array) => encoder.shared_ndarray(array),
+            // `is_flat` accepts no other value.
+            _ => encoder.null(),
+        };
+        done.map_err(|e| e.under_key(key))?;
+    }
+    encoder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::body::{Few, Placer};
+    use crate::codec::{EncodeOptions, Encoding, decode_body, encode_into, encode_placed};
+    use crate::value::ValueBuilder;
+
+    /// Stores every long array elsewhere; with its owner, where that came with it.
+    #[derive(Default)]
+    struct Elsewhere(Few<Part>);
+
+    impl Placer for Elsewhere {
+        fn place(&mut self, at: usize, elements: &[u8], shared: Option<&Bytes>) -> bool {
+            let bytes = shared.cloned().unwrap_or_else(|| Bytes::copy_from_slice(elements));
+            self.0.push(Part { at, bytes });
+            true
+        }
+    }
+
+    fn options() -> EncodeOptions {
+        EncodeOptions::default().aligned(true)
+    }
+
+    fn body(value: &Value) -> Body {
+        let (mut rest, mut parts) = (Vec::new(), Elsewhere::default());
+        encode_placed(value, Encoding::Cbor, &options(), &mut rest, Some(&mut parts)).unwrap();
+        Body::of_parts(rest.into(), parts.0)
+    }
+
+    fn long(dtype: DType, order: Order, shape: &[u64]) -> NdArray {
+        let length = NdArrayRef::byte_length(dtype, shape).unwrap() as usize;
+        let data = Bytes::from((0..length).map(|i| i as u8).collect::<Vec<_>>());
+        NdArray { dtype, order: order.for_shape(shape), shape: shape.to_vec(), data }
+    }
+
+    fn examples() -> Vec<Value> {
+        let wave = || Value::from(long(DType::F64, Order::Row, &[3, 4096]));
+        let mut examples: Vec<_> = (DType::ALL.into_iter().filter(|dtype| *dtype != DType::Bool))
+            .map(|dtype| Value::map([("wave", Value::from(long(dtype, Order::Column, &[2, 70_000])))]))
+            .collect();
+        let scalars = [Value::Null, true.into(), (-300).into(), 2.5.into(), "text".into(), i64::MAX.into()];
+        for count in 0..7 {
+            // The elements begin at other places each time.
+            let key = "k".repeat(count);
+            let scalars = scalars.iter().take(count).cloned().enumerate();
+            let scalars = scalars.map(|(i, value)| (format!("scalar {i}"), value));
+            examples.push(Value::map(scalars.chain([(key, wave()), ("second".into(), wave())])));
+        }
+        examples.push(Value::map([("long", "é".repeat(127).as_str().into()), ("wave", wave())]));
+        examples
+    }
+
+    #[test]
+    fn arrays_and_scalars_are_read_and_written_as_by_encoder_and_decoder() {
+        for value in examples() {
+            let body = body(&value);
+            assert!(body.split().is_some());
+            assert_eq!(read(&body, &Limits::default()).unwrap(), value);
+            let Value::Map(map) = &value else { panic!() };
+            assert!(is_flat(map, &Limits::default()));
+            // Nothing is stored elsewhere here, so this is the encoder's walk.
+            let mut walked = Vec::new();
+            encode_into(&value, Encoding::Cbor, &options(), &mut walked).unwrap();
+            assert_eq!(body.whole(), &walked);
+        }
+    }
+
+    #[test]
+    fn arrays_that_were_written_keep_their_owner() {
+        let array = long(DType::U8, Order::Row, &[100_000]);
+        let place = array.data.as_ptr();
+        let body = body(&Value::map([("wave", array)]));
+        assert_eq!(body.split().unwrap().parts()[0].bytes.as_ptr(), place);
+        let Some(Value::Map(map)) = read(&body, &Limits::default()) else { panic!() };
+        let Value::NdArray(read) = &map["wave"] else { panic!() };
+        assert_eq!(read.data.as_ptr(), place);
+    }
+
+    #[test]
+    fn what_is_read_from_changed_bytes_is_what_the_decoder_gives() {
+        for value in examples().into_iter().skip(9) {
+            let body = body(&value);
+            let split = body.split().unwrap();
+            let mut accepted = 0;
+            for at in 0..split.rest().len() {
+                for bit in 0..8 {
+                    let mut rest = split.rest().to_vec();
+                    rest[at] ^= 1 << bit;
+                    let changed = Body::of_parts(rest.into(), split.parts());
+                    let Some(value) = read(&changed, &Limits::default()) else { continue };
+                    let builder = ValueBuilder::sharing(changed.clone());
+                    let decoded = decode_body(&changed, Encoding::Cbor, &Limits::default(), builder).unwrap();
+                    assert_eq!(value, decoded.finish().unwrap(), "bit {bit} of byte {at}");
+                    accepted += 1;
+                }
+                // The transport refuses parts behind the end.
+                if split.parts().iter().all(|part| part.at <= at) {
+                    let cut = Body::of_parts(split.rest().slice(..at), split.parts());
+                    assert!(read(&cut, &Limits::default()).is_none(), "cut at {at}");
+                }
+            }
+            assert!(accepted > 0, "a changed letter of a key is another key");
+        }
+    }
+
+    #[test]
+    fn what_is_not_flat_or_beyond_a_limit_is_left_to_the_decoder() {
+        let wave = || Value::from(long(DType::U8, Order::Row, &[100_000]));
+        let plain = body(&Value::map([("wave", wave())]));
+        assert!(read(&plain, &Limits::default()).is_some());
+        let narrow = [
+            Limits::for_message(plain.len() as u64 - 1),
+            Limits { memory: 100_000, ..Limits::default() },
+            Limits { depth: 0, ..Limits::default() },
+            Limits { nodes: 1, ..Limits::default() },
+            Limits { key: 3, ..Limits::default() },
+        ];
+        for limits in narrow {
+            assert!(read(&plain, &limits).is_none(), "{limits:?}");
+            assert!(!is_flat(&Map::from([("wave".to_owned(), wave())]), &limits), "{limits:?}");
+        }
+        let many = Value::map((0..17).map(|i| (format!("k{i}"), wave())));
+        for other in
+            [wave(), Value::Array(vec![wave()]), Value::map([("in", Value::map([("wave", wave())]))]), many]
+        {
+            let body = body(&other);
+            assert!(read(&body, &Limits::default()).is_none());
+            let builder = ValueBuilder::sharing(body.clone());
+            let decoded = decode_body(&body, Encoding::Cbor, &Limits::default(), builder).unwrap();
+            assert_eq!(decoded.finish().unwrap(), other);
+        }
+        let split = plain.split().unwrap();
+        for at in 0..split.parts()[0].at {
+            let moved = vec![Part { at, ..split.parts()[0].clone() }];
+            assert!(read(&Body::of_parts(split.rest().clone(), moved), &Limits::default()).is_none(), "{at}");
+        }
+        let twice = vec![split.parts()[0].clone(), split.parts()[0].clone()];
+        assert!(read(&Body::of_parts(split.rest().clone(), twice), &Limits::default()).is_none());
+    }
+}
