@@ -28,7 +28,7 @@ const NOT_IN_CODECS: [&str; 5] = ["std::fs", "std::io", "std::net", "crate::sys"
 /// Names without a meaning of their own.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "manager", "helper", "data", "misc"];
 
-const LONGEST: usize = 680;
+const LONGEST: usize = 640;
 
 fn without_comment(line: &str) -> &str {
     line.split_once("//").map_or(line, |(code, _)| code)
@@ -205,7 +205,7 @@ fn broken_rules_are_found() {
     let long = format!("//! Long.\n{}", "\n".repeat(LONGEST));
     for (path, source, expected) in [
         ("cli/src/main.rs", "fn main() {}", "first line"),
-        ("cli/src/main.rs", &long, "681 lines"),
+        ("cli/src/main.rs", &long, "641 lines"),
         ("cli/src/utils.rs", "//! Things.", "the name utils"),
         ("python/src/common/mod.rs", "//! Things.", "the name common"),
         ("rust-core/src/value/tree.rs", "//! Trees.\nlet x = unsafe { y };", "line 2: unsafe"),

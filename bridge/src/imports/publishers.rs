@@ -1,0 +1,174 @@
+//! Publishers of other machines: their messages are published here under the same numbers, and newest messages that were lost are queried.
+
+use std::time::Instant;
+
+use linkspan::{Payload, Publisher, Result, Timestamp};
+
+use super::local::{Local, Name, options};
+use super::{Imports, refusal, shown};
+use crate::config::Config;
+use crate::engine::{Engine, Newest, Origin, Pattern, Presence, Sample};
+use crate::newest_numbers::NewestNumber;
+use crate::status::Status;
+
+impl Imports {
+    /// Publishes here a message that was published at another machine. It is ignored if its publisher is not
+    /// the chosen one.
+    ///
+    /// # Errors
+    /// Those of publishing a message of a program without Linkspan.
+    pub fn sample(&mut self, sample: Sample, config: &Config, status: &mut Status) -> Result<()> {
+        match sample.origin {
+            Some(origin) => self.relay(sample, origin, config, status),
+            None => self.publish(sample, config, status),
+        }
+    }
+
+    /// Publishes a message under its own number. Numbers that are left out are counted as lost, and repeated
+    /// ones are dropped.
+    fn relay(&mut self, sample: Sample, origin: Origin, config: &Config, status: &mut Status) -> Result<()> {
+        self.open(&sample.name, origin.incarnation, origin.sequence, config, status);
+        let name = self.names.get_mut(&sample.name);
+        let Some(Local::Publisher { presence, publisher, last }) = name.and_then(|it| it.local.as_mut())
+        else {
+            return Ok(());
+        };
+        if presence.incarnation != origin.incarnation {
+            return Ok(());
+        }
+        let payload = Payload::from_bytes(sample.body.encoding, sample.body.bytes);
+        status.touch();
+        match publisher.relay_payload(origin.sequence, Timestamp(origin.sent), &payload) {
+            Ok(true) => {
+                status.received(&sample.name, origin.sequence - *last - 1);
+                *last = origin.sequence;
+            }
+            Ok(false) => status.repeated += 1,
+            // Its number is left out, and subscribers get the loss with the next message.
+            Err(e) => status.refuse(&sample.name, format!("a message was not published here: {e}")),
+        }
+        Ok(())
+    }
+
+    /// Binds the publisher of the chosen presence, if that has this incarnation and there is none yet.
+    /// `first` is the number of its first message here: subscribers do not count earlier ones as missed.
+    fn open(&mut self, of: &str, incarnation: u64, first: u64, config: &Config, status: &mut Status) {
+        let Some(name) = self.names.get_mut(of).filter(|it| it.local.is_none()) else { return };
+        let chosen = name.chosen().filter(|it| it.incarnation == incarnation).cloned();
+        let Some(presence) = chosen.filter(|it| it.pattern == Pattern::Publish) else { return };
+        match Publisher::relay(of, &options(config, &presence.machine), incarnation, first) {
+            Ok(publisher) => {
+                status.allow(of);
+                name.local = Some(Local::Publisher { presence, publisher, last: first - 1 });
+                self.update_status(status);
+            }
+            Err(e) => status.refuse(of, refusal(&e)),
+        }
+    }
+
+    /// Publishes a message of a program that uses the engine without Linkspan. It is refused if a machine has
+    /// the name: the messages of two publishers would be mixed.
+    fn publish(&mut self, sample: Sample, config: &Config, status: &mut Status) -> Result<()> {
+        let name = self.names.entry(sample.name.clone()).or_default();
+        if let Some(chosen) = name.chosen() {
+            let engine = config.engine.name();
+            let why = format!("a program of {engine} publishes there, too; {} has the name", chosen.machine);
+            status.refuse(&shown(&Presence { machine: engine.into(), ..chosen.clone() }), why);
+            return Ok(());
+        }
+        if name.local.is_none() {
+            let engine = config.engine.name();
+            match Publisher::new(&sample.name, &options(config, engine)) {
+                Ok(publisher) => name.local = Some(Local::Foreign(publisher, engine)),
+                Err(e) => {
+                    self.names.remove(&sample.name);
+                    status.refuse(&sample.name, refusal(&e));
+                    return Ok(());
+                }
+            }
+            status.allow(&sample.name);
+            self.update_status(status);
+        }
+        let local = self.names.get(&sample.name).and_then(|it| it.local.as_ref());
+        if let Some(Local::Foreign(publisher, _)) = local {
+            publisher.send_payload(&Payload::from_bytes(sample.body.encoding, sample.body.bytes))?;
+            status.received(&sample.name, 0);
+        }
+        Ok(())
+    }
+
+    /// Removes a name that a program without Linkspan has withdrawn.
+    pub fn ended(&mut self, name: &str, status: &mut Status) {
+        if self.names.get(name).is_some_and(|it| matches!(it.local, Some(Local::Foreign(..)))) {
+            self.names.remove(name);
+            self.update_status(status);
+        }
+    }
+
+    /// Handles the answer to the query for a publisher's newest message.
+    ///
+    /// # Errors
+    /// Those of `sample`.
+    pub fn newest(
+        &mut self,
+        presence: &Presence,
+        newest: Newest,
+        config: &Config,
+        status: &mut Status,
+    ) -> Result<()> {
+        let sequence = self.missing.answered(presence);
+        match newest {
+            Newest::Sample(sample) => self.sample(sample, config, status),
+            Newest::None => {
+                self.open(&presence.name, presence.incarnation, 1, config, status);
+                Ok(())
+            }
+            // The publisher is bound with its next message, or with the answer to the next query.
+            Newest::Unknown => {
+                if self.is_missing(presence, sequence) {
+                    self.missing.again(presence.clone(), sequence, Instant::now());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Handles the number of a newest message, which another machine has sent: the message may have been lost,
+    /// and is queried if it does not arrive soon. Numbers of publishers that are not chosen here are ignored.
+    pub fn newest_number(&mut self, machine: &str, number: &NewestNumber) {
+        let NewestNumber { name, incarnation, sequence } = number;
+        let chosen = self.names.get(name).and_then(Name::chosen);
+        let is_it = |it: &&Presence| it.machine == machine && it.incarnation == *incarnation;
+        let Some(presence) = chosen.filter(is_it).cloned() else { return };
+        if self.is_missing(&presence, *sequence) {
+            self.missing.add(presence, *sequence, Instant::now());
+        }
+    }
+
+    /// Returns whether the message of this number, or the local publisher itself, is still missing for a
+    /// presence. False if another presence is chosen.
+    fn is_missing(&self, presence: &Presence, sequence: u64) -> bool {
+        let Some(name) = self.names.get(&presence.name) else { return false };
+        let is_chosen = name.chosen() == Some(presence) && presence.pattern == Pattern::Publish;
+        is_chosen
+            && match &name.local {
+                Some(Local::Publisher { last, .. }) => *last < sequence,
+                Some(_) => false,
+                None => true,
+            }
+    }
+
+    /// Queries the newest messages that have been lost.
+    ///
+    /// # Errors
+    /// Those of the engine's query.
+    pub fn query_missing(&mut self, engine: &dyn Engine) -> Result<()> {
+        if self.missing.deadline().is_none_or(|at| at > Instant::now()) {
+            return Ok(());
+        }
+        let mut missing = std::mem::take(&mut self.missing);
+        let due = missing.due(Instant::now(), |presence, sequence| self.is_missing(presence, sequence));
+        self.missing = missing;
+        due.iter().try_for_each(|presence| engine.newest(presence))
+    }
+}

@@ -1,0 +1,166 @@
+//! Requests of programs here to servers of other machines: forwarded, withdrawn, answered.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use linkspan::{ErrorKind, Payload, Request, Result, Wait};
+
+use super::Imports;
+use super::local::{Local, Name};
+use crate::config::Config;
+use crate::engine::{Body, Call, Engine, MessageId, Reply, RequestId, failure};
+use crate::links::Links;
+use crate::status::Status;
+
+/// The most requests to one name that are sent in a row.
+const IN_TURN: usize = 64;
+
+impl Imports {
+    /// Sends the requests that have arrived at a name to its machine, or opens links for programs that have
+    /// connected to a channel.
+    ///
+    /// # Errors
+    /// Those of the server here, of the engine, and of opening links.
+    pub fn pump(
+        &mut self,
+        name: &str,
+        engine: &dyn Engine,
+        links: &mut Links,
+        config: &Config,
+        status: &mut Status,
+    ) -> Result<()> {
+        let local = self.names.get(name).and_then(|it| it.local.as_ref());
+        if let Some(Local::Channel { presence, listener, .. }) = local {
+            while let Some(caller) = listener.next_caller() {
+                links.call(caller, name, &presence.machine)?;
+            }
+            return Ok(());
+        }
+        self.forward(name, engine, config, status)?;
+        self.withdraw(name, engine, links)
+    }
+
+    /// Sends the requests that have arrived at a server to its machine.
+    fn forward(
+        &mut self,
+        name: &str,
+        engine: &dyn Engine,
+        config: &Config,
+        status: &mut Status,
+    ) -> Result<()> {
+        for _ in 0..IN_TURN {
+            let Some(Name { presences, local: Some(Local::Server { presence, server, under_way, .. }) }) =
+                self.names.get_mut(name)
+            else {
+                return Ok(());
+            };
+            let request = match server.next(Wait::none()) {
+                Ok(Some(request)) => request,
+                Ok(None) => return Ok(()),
+                Err(e) if e.kind() == ErrorKind::Timeout => return Ok(()),
+                Err(e) => return Err(e),
+            };
+            status.request_out(name);
+            let body = Body { encoding: request.encoding(), bytes: request.body().clone() };
+            // A message: its acknowledgement takes the place of an answer.
+            if !request.wants_reply() {
+                let (incarnation, number) = (request.incarnation(), request.sequence());
+                if self.acknowledgements.begin(name, request) {
+                    let id = MessageId { incarnation, number };
+                    self.acknowledgements.send(name, body, id, presence, engine)?;
+                }
+                continue;
+            }
+            let left = request.remaining().unwrap_or(Duration::MAX).min(config.request_timeout());
+            // Any machine that has the name may get the request, so its deadline is computed by the clock of
+            // each.
+            let machines = presences.iter().map(|presence| &presence.machine);
+            let until = machines.filter_map(|it| Some((it.clone(), self.clocks.after(it, left)?)));
+            self.last_request += 1;
+            let id = RequestId { bridge: engine.id(), number: self.last_request };
+            let call = Call { body, until: until.collect(), message: None, request: Some(id) };
+            let request = Arc::new(request);
+            under_way.push((id.number, Arc::downgrade(&request)));
+            // The caller's own time-out ends first: it is to get its own `Timeout`, not one of another
+            // machine.
+            let is_callers = left < config.request_timeout();
+            let (given_up, inbox) = (self.given_up.clone(), self.inbox.clone());
+            let respond = move |reply: Reply| {
+                if let (true, Err(failure)) = (is_callers, &reply)
+                    && failure.kind == ErrorKind::Timeout.name()
+                {
+                    given_up
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((gives_up(&request), request));
+                    return inbox.wake();
+                }
+                // An error means that the caller has gone, so no answer is needed.
+                let _ = match reply {
+                    Ok(body) => request.reply_payload(&Payload::from_bytes(body.encoding, body.bytes)),
+                    Err(failure) => request.fail(&failure),
+                };
+            };
+            engine.request(presence, call, left, Box::new(respond))?;
+        }
+        Ok(())
+    }
+
+    /// Withdraws the requests to a server whose callers wait no longer from the machines that may have them.
+    /// The answered ones are removed.
+    fn withdraw(&mut self, name: &str, engine: &dyn Engine, links: &Links) -> Result<()> {
+        let Some(Name { presences, local: Some(Local::Server { under_way, .. }) }) = self.names.get_mut(name)
+        else {
+            return Ok(());
+        };
+        under_way.retain(|(_, request)| request.strong_count() > 0);
+        let is_over = |(_, request): &mut (u64, Weak<Request>)| {
+            request.upgrade().is_some_and(|request| request.is_withdrawn())
+        };
+        let machines: BTreeSet<&str> = presences.iter().map(|presence| &*presence.machine).collect();
+        for (number, _) in under_way.extract_if(.., is_over) {
+            links.withdraw(number, &machines, engine)?;
+        }
+        Ok(())
+    }
+
+    /// Answers the requests whose callers have given up, and removes them.
+    pub fn drop_given_up(&self) {
+        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = "the server's machine gave no answer in time";
+        let now = Instant::now();
+        for (_, request) in given_up.extract_if(.., |(at, _)| *at <= now) {
+            // An error means that the caller has gone.
+            let _ = request.fail(&failure(ErrorKind::Timeout.name(), text));
+        }
+    }
+
+    /// Sends again the messages whose outcome did not arrive in time. The far bridge recognises those that it
+    /// has had.
+    ///
+    /// # Errors
+    /// Those of the engine's `request`.
+    pub fn repeat(&mut self, engine: &dyn Engine) -> Result<()> {
+        for (name, id, body) in self.acknowledgements.repeats() {
+            match self.names.get(&name).and_then(|it| it.local.as_ref()) {
+                Some(Local::Server { presence, .. }) => {
+                    self.acknowledgements.send(&name, body, id, presence, engine)?;
+                }
+                // Its sender sends it again when the name is bound again.
+                _ => {
+                    let gone = failure("NotFound", "no server has the name here now");
+                    self.acknowledgements.end(&name, id, Err(gone));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the time at which the caller of a request has surely noticed that its time is over.
+fn gives_up(request: &Request) -> Instant {
+    // A caller on a loaded machine may notice it late.
+    const LEEWAY: Duration = Duration::from_secs(1);
+    Instant::now() + request.remaining().unwrap_or_default() + LEEWAY
+}
