@@ -19,7 +19,7 @@ use crate::value::{Limits, Sink, Timestamp};
 #[derive(Clone, Debug)]
 pub struct FlatKey {
     cbor: Encoded,
-    /// With quotes and colon; `None` for a key with which a map of one entry looks like an escape.
+    /// With a comma before it, quotes and colon; `None` for a key with which a map of one entry looks like an escape.
     json: Option<Encoded>,
 }
 
@@ -30,11 +30,12 @@ impl FlatKey {
             return None;
         }
         let encode = |write: &dyn Fn(Output<'_>) -> crate::Result<()>| {
-            let mut bytes = Vec::with_capacity(key.len() + 3);
+            let mut bytes = Vec::with_capacity(key.len() + 4);
             write(Output::new(&mut bytes, &UNLIMITED)).ok().map(|()| Encoded::new(&bytes))
         };
         let cbor = encode(&|out| cbor::Encoder::new(out, false).key(key))?;
-        let json = encode(&|out| json::Encoder::new(out).key(key)).filter(|_| !key.starts_with('$'));
+        let json =
+            encode(&|out| json::Encoder::new(out).after_item().key(key)).filter(|_| !key.starts_with('$'));
         Some(FlatKey { cbor, json })
     }
 
@@ -78,7 +79,11 @@ const SHORT: usize = 32;
 /// A key in one encoding.
 #[derive(Clone, Debug)]
 enum Encoded {
-    Short { bytes: [u8; SHORT], length: usize },
+    /// Zeros follow the key, so that `SHORT` bytes begin at its second one, too.
+    Short {
+        bytes: [u8; SHORT + 1],
+        length: usize,
+    },
     Long(Box<[u8]>),
 }
 
@@ -88,16 +93,27 @@ impl Encoded {
         if length > SHORT {
             return Encoded::Long(encoded.into());
         }
-        let mut bytes = [0; SHORT];
+        let mut bytes = [0; SHORT + 1];
         bytes[..length].copy_from_slice(encoded);
         Encoded::Short { bytes, length }
     }
 
-    #[inline]
+    /// Appends the key.
+    #[inline(always)]
     fn append(&self, out: &mut Output<'_>) {
+        self.append_from::<0>(out);
+    }
+
+    /// Appends the key without its first `FROM` bytes, 0 or 1.
+    #[inline(always)]
+    fn append_from<const FROM: usize>(&self, out: &mut Output<'_>) {
         match self {
-            Encoded::Short { bytes, length } => out.put_first(bytes, *length),
-            Encoded::Long(bytes) => out.put_all(bytes),
+            Encoded::Short { bytes, length } => {
+                if let Some(chunk) = bytes[FROM..].first_chunk::<SHORT>() {
+                    out.put_first(chunk, length - FROM);
+                }
+            }
+            Encoded::Long(bytes) => out.put_all(&bytes[FROM..]),
         }
     }
 }
@@ -152,7 +168,8 @@ impl FlatRecord<'_> {
     }
 
     /// Appends the key of the next value.
-    #[inline]
+    // Inlined: a call takes as long as the key.
+    #[inline(always)]
     fn key(&mut self, key: &FlatKey) -> Option<&mut Self> {
         if self.entries == Self::MOST_ENTRIES {
             return None;
@@ -160,7 +177,15 @@ impl FlatRecord<'_> {
         self.entries += 1;
         match &mut self.encoder {
             Encoder::Cbor(encoder) => key.cbor.append(encoder.output()),
-            Encoder::Json(encoder) => key.json.as_ref()?.append(encoder.output_for_key()),
+            Encoder::Json(encoder) => {
+                let key = key.json.as_ref()?;
+                // The comma in front of the key is that of an entry before it.
+                if self.entries == 1 {
+                    key.append_from::<1>(encoder.output_for_key());
+                } else {
+                    key.append(encoder.output_for_key());
+                }
+            }
         }
         Some(self)
     }

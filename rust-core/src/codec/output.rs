@@ -141,6 +141,19 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Appends the first bytes of `N`, as many as `write` returns; nothing, and returns false, where `write` returns
+    /// `None` or there is no room ahead for all `N`.
+    #[inline(always)]
+    pub(crate) fn try_write<const N: usize>(
+        &mut self,
+        write: impl FnOnce(&mut [u8; N]) -> Option<usize>,
+    ) -> bool {
+        let to = self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>);
+        let written = to.and_then(write);
+        self.at += written.unwrap_or(0).min(N);
+        written.is_some()
+    }
+
     /// Appends bytes that the zeros have no room for.
     #[cold]
     #[inline(never)]

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::string;
+use super::{digits, string};
 use crate::codec::output::{Output, SHORT};
 use crate::error::Result;
 use crate::value::escape::Plain;
@@ -31,13 +31,16 @@ impl<'a> Encoder<'a> {
         self.out.written()
     }
 
+    /// Returns the same behind an item, so that a comma precedes the next.
+    pub(crate) fn after_item(self) -> Encoder<'a> {
+        Encoder { has_item: true, ..self }
+    }
+
     /// Returns the output, to which the caller appends a key that is encoded already, with quotes
-    /// and colon.
-    #[inline]
+    /// and colon, and with a comma where one is needed.
+    #[inline(always)]
     pub(crate) fn output_for_key(&mut self) -> &mut Output<'a> {
-        if std::mem::replace(&mut self.has_item, false) {
-            self.out.push(b',');
-        }
+        self.has_item = false;
         &mut self.out
     }
 
@@ -51,21 +54,20 @@ impl<'a> Encoder<'a> {
 }
 
 impl Encoder<'_> {
-    /// Writes a number, after a comma where one is needed.
+    /// Writes a number.
     #[inline(always)]
     fn number(&mut self, digits: &str) {
-        let comma = usize::from(std::mem::replace(&mut self.has_item, true));
         if digits.len() <= SHORT {
-            self.out.put_around([b','], comma, digits.as_bytes(), []);
+            self.out.put_around([], 0, digits.as_bytes(), []);
         } else {
-            self.long_number(comma, digits);
+            self.out.put_all(digits.as_bytes());
         }
     }
 
+    /// As [`Plain::float`], for floats that are no short decimals.
     #[inline(never)]
-    fn long_number(&mut self, comma: usize, digits: &str) {
-        self.out.put_all(&b","[..comma]);
-        self.out.put_all(digits.as_bytes());
+    fn any_float(&mut self, value: f64) {
+        self.number(zmij::Buffer::new().format_finite(value));
     }
 }
 
@@ -90,12 +92,16 @@ impl Plain for Encoder<'_> {
 
     #[inline]
     fn int(&mut self, value: i64) -> Result<()> {
-        self.number(itoa::Buffer::new().format(value));
+        self.separate();
+        if !self.out.try_write(|to| Some(digits::int(to, value))) {
+            self.number(itoa::Buffer::new().format(value));
+        }
         Ok(())
     }
 
     /// JSON has integers of any size, and so has our decoder.
     fn uint(&mut self, value: u64) -> Result<bool> {
+        self.separate();
         self.number(itoa::Buffer::new().format(value));
         Ok(true)
     }
@@ -108,7 +114,10 @@ impl Plain for Encoder<'_> {
         if !value.is_finite() {
             return Ok(false);
         }
-        self.number(zmij::Buffer::new().format_finite(value));
+        self.separate();
+        if !self.out.try_write(|to| digits::decimal(to, value)) {
+            self.any_float(value);
+        }
         Ok(true)
     }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | text to values | `decode`, with numbers in `number` and strings in `string` |
 //! | the first pass over the text, which counts items | `count` |
-//! | values to text | `encode` |
+//! | values to text | `encode`, with short numbers in `digits` |
 //! | members and items as slices of the text, for JSON-RPC | `slices` |
 //! | searches for the end of a string, several bytes at a time | `scan` |
 //!
@@ -13,6 +13,7 @@
 
 mod count;
 mod decode;
+mod digits;
 mod encode;
 mod number;
 mod scan;
