@@ -8,166 +8,29 @@
 //! `Unsupported`, so that a newer peer is not misunderstood. Times and counts of these messages are
 //! in `docs/lifecycle.md`, which tests compare with the code.
 
+mod names;
+mod request;
+mod times;
+
 use std::time::Duration;
 
-use super::command::{Answer, Command};
+pub use self::names::{check_known_name, check_service_name, cut};
+pub use self::request::{CommandRequest, DEFAULT_WITHIN, id};
+use self::times::seconds;
+pub use self::times::{clock_of, margin, until_of, with_clock, with_until};
+use super::command::Answer;
 use super::state::State;
 use crate::error::{Error, ErrorKind, RemoteFailure, Result, quoted};
-use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Timestamp, Value};
 
-/// The time that a command has if its sender gives none.
-pub const DEFAULT_WITHIN: Duration = Duration::from_secs(30);
 /// The heartbeat period if the controller gives none.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// The longest time that a command may be given, so that deadlines stay computable.
 pub const MAX_WITHIN: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The shortest period of sampling a service's data.
 pub const MIN_DATA_PERIOD: Duration = Duration::from_millis(10);
-/// The longest id of a command, in bytes.
-pub const ID_LIMIT: usize = 64;
 /// The longest message that a controller takes from a service, in bytes.
 pub const MESSAGE_LIMIT: u64 = 1 << 20;
-
-/// A command as it is sent to a service.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CommandRequest {
-    /// Chosen by the sender; the same id means the same command. Empty for commands that the service gives
-    /// itself.
-    pub id: Box<str>,
-    /// The command.
-    pub command: Command,
-    /// Its arguments; null for none.
-    pub arguments: Value,
-    /// The time left for it.
-    pub within: Duration,
-    /// The incarnation of the service that it is for; `None` matches any.
-    pub epoch: Option<u64>,
-}
-
-impl CommandRequest {
-    /// Returns a command that a service gives itself: without an id and without a deadline.
-    pub fn own(command: Command) -> CommandRequest {
-        CommandRequest { id: "".into(), command, arguments: Value::Null, within: Duration::MAX, epoch: None }
-    }
-
-    /// As a map.
-    pub fn to_value(&self) -> Value {
-        let mut map = Map::new();
-        map.insert("id".into(), (&*self.id).into());
-        map.insert("command".into(), self.command.name().into());
-        if self.arguments != Value::Null {
-            map.insert("arguments".into(), self.arguments.clone());
-        }
-        map.insert("within".into(), self.within.as_secs_f64().into());
-        if let Some(epoch) = self.epoch {
-            map.insert("epoch".into(), epoch.into());
-        }
-        Value::Map(map)
-    }
-
-    /// Reads such a map.
-    pub fn from_value(value: &Value) -> Result<CommandRequest> {
-        Ok(CommandRequest {
-            id: id(value.at("id")?.as_text()?)?.into(),
-            command: Command::from_name(value.at("command")?.as_text()?)?,
-            arguments: value.at("arguments").cloned().unwrap_or(Value::Null),
-            within: match value.at("within") {
-                Ok(within) => seconds(within)?,
-                Err(_) => DEFAULT_WITHIN,
-            },
-            epoch: value.at("epoch").ok().map(Value::as_u64).transpose()?,
-        })
-    }
-}
-
-/// Returns `OutOfRange` for an id that is empty or too long.
-pub fn id(text: &str) -> Result<&str> {
-    if (1..=ID_LIMIT).contains(&text.len()) {
-        return Ok(text);
-    }
-    let text = format!("the id of a command has 1 to {ID_LIMIT} bytes, this one has {}", text.len());
-    Err(Error::new(ErrorKind::OutOfRange, text))
-}
-
-/// Returns `InvalidEndpoint` for a text that is not the name of a service: segments as in an endpoint.
-pub fn check_service_name(name: &str) -> Result<()> {
-    // A leading slash would make a path, and a colon an endpoint.
-    let plain = !name.contains(':') && !name.starts_with('/');
-    match format!("shm:{name}").parse::<Endpoint>() {
-        Ok(_) if plain => Ok(()),
-        _ => {
-            let text = format!(
-                "{:?} is not a valid name for a service: segments of 1 to 64 characters [A-Za-z0-9._-], joined by / where there are several",
-                cut(name, 400)
-            );
-            Err(Error::new(ErrorKind::InvalidEndpoint, text))
-        }
-    }
-}
-
-/// Returns `InvalidEndpoint` for a text that cannot be the name of a service: `NAME`, or `NAME@MACHINE` for
-/// one of another machine.
-pub fn check_known_name(name: &str) -> Result<()> {
-    let (service, machine) = name.split_once('@').unwrap_or((name, "machine"));
-    check_service_name(service).and_then(|()| check_service_name(machine))
-}
-
-/// Returns at most `length` bytes of a text, with a mark if the rest was cut off.
-pub fn cut(text: &str, length: usize) -> String {
-    if text.len() <= length {
-        return text.to_owned();
-    }
-    let end = (0..=length).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}… ({} bytes more)", &text[..end], text.len() - end)
-}
-
-/// Returns how much of the time left the sender of a command keeps for itself, so that the receiver's own
-/// answer about a time-out arrives before the sender's.
-pub fn margin(left: Duration) -> Duration {
-    (left / 10).min(Duration::from_millis(250))
-}
-
-/// Adds the clock of its machine to a message of a service, so that its controller can give it deadlines by
-/// that clock.
-pub fn with_clock(message: Value, clock: Duration) -> Value {
-    with(message, "clock", clock)
-}
-
-/// Adds the deadline of a command by the clock of its service.
-pub fn with_until(message: Value, until: Option<Duration>) -> Value {
-    match until {
-        Some(until) => with(message, "until", until),
-        None => message,
-    }
-}
-
-fn with(mut message: Value, key: &str, time: Duration) -> Value {
-    if let Value::Map(map) = &mut message {
-        map.insert(key.to_owned(), time.as_secs_f64().into());
-    }
-    message
-}
-
-/// Returns the clock of the sender's machine, if the message has it.
-pub fn clock_of(message: &Value) -> Result<Option<Duration>> {
-    message.at("clock").ok().map(seconds).transpose()
-}
-
-/// Returns the deadline of a command by the clock of its service, if it has one.
-pub fn until_of(message: &Value) -> Result<Option<Duration>> {
-    message.at("until").ok().map(seconds).transpose()
-}
-
-/// Reads a remaining time in seconds.
-fn seconds(value: &Value) -> Result<Duration> {
-    let seconds = match value {
-        Value::Int(_) => value.as_i64()? as f64,
-        _ => value.as_f64()?,
-    };
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| Error::new(ErrorKind::OutOfRange, format!("{seconds} s is not a valid remaining time")))
-}
 
 /// The description that a service sends of itself on each connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -451,6 +314,7 @@ fn unknown(word: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::command::Command;
 
     fn report() -> Report {
         Report {
@@ -524,29 +388,5 @@ mod tests {
             ToController::from_value(&Value::map([("what", "dance")])).unwrap_err().kind(),
             ErrorKind::Unsupported
         );
-    }
-
-    #[test]
-    fn service_name_other_than_segments_is_refused() {
-        for good in ["power", "lab/power-2", "a.b_c"] {
-            check_service_name(good).unwrap();
-            check_known_name(good).unwrap();
-            check_known_name(&format!("{good}@north")).unwrap();
-        }
-        for bad in ["", "a b", "../x", "/tmp/x", "a//b", "unix:x", "ü", &"x".repeat(65)] {
-            assert_eq!(
-                check_known_name(&format!("{bad}@north")).unwrap_err().kind(),
-                ErrorKind::InvalidEndpoint,
-                "{bad:?}"
-            );
-            assert_eq!(check_service_name(bad).unwrap_err().kind(), ErrorKind::InvalidEndpoint, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn long_lines_are_cut_at_a_character() {
-        let text = cut(&"é".repeat(10), 5);
-        assert_eq!(text, "éé… (16 bytes more)");
-        assert_eq!(cut("short", 5), "short");
     }
 }
