@@ -19,7 +19,6 @@
 //! | links to programs without Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
 //! | numbers, acknowledgement, replay, as pure state machines | `session` |
 //! | the session with one peer; those of all clients of a listener | `session_state`, `session_registry` |
-//! | a sent message, kept to be sent again | `stored_message` |
 //! | objects that outlive a call | `persistent` |
 //! | links of which one end is on another machine | `relay` |
 //! | the two directions of a link, and the turns of threads | `sending`, `receiving`, `direction`, `turns` |
@@ -48,7 +47,6 @@ mod sending;
 pub(crate) mod session;
 mod session_registry;
 pub(crate) mod session_state;
-pub(crate) mod stored_message;
 pub(crate) mod turns;
 
 pub(crate) use direction::{Operation, lock_exclusive};

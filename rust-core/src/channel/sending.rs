@@ -8,8 +8,7 @@
 //!
 //! There are three ways to send a message, from the fastest to the most general; each faster one returns
 //! without effect if there is an obstacle, which the next one determines:
-//! - [`Sending::send_in_place`]: data over shared memory, written where it is received, under one
-//!   lock (`in_place`);
+//! - `ends/in_place`: data over shared memory, written where it is received, under one lock;
 //! - [`Sending::send_at_once`]: any short message that the link takes whole without waiting;
 //! - [`Sending::send`]: connects, replays, waits for room.
 //!
@@ -17,7 +16,6 @@
 //! acknowledgement to send borrows it; if another thread holds it, that thread sends the
 //! acknowledgement when it releases the direction ([`AckSender`]).
 
-mod in_place;
 mod in_slots;
 
 use std::os::fd::OwnedFd;
@@ -27,7 +25,7 @@ use std::time::Duration;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
-use crate::message::{Payload, withdrawal};
+use crate::message::{Payload, StoredMessage, withdrawal};
 use crate::sys::clock::{self, since_boot};
 use crate::sys::poll::Interest;
 use crate::transport::{Sent, extension};
@@ -38,13 +36,12 @@ use super::reconnector::{Reconnector, TxPart};
 use super::session::RetransmitClass;
 use super::session::inbox::AckTrigger;
 use super::session_state::{SessionHalves, SessionState, class};
-use super::stored_message::StoredMessage;
 
 /// The state of the sending direction. Its [`Direction`] makes sure that one thread uses it.
 #[derive(Default)]
 pub struct Sending {
     /// The sending half of the link; none before the first and after one broke.
-    part: Option<TxPart>,
+    pub part: Option<TxPart>,
     /// The generation of that link, by which [`Reconnector::is_newer`] detects another.
     pub generation: u64,
 }

@@ -22,12 +22,11 @@ use super::options::{Delivery, Options};
 use super::session::inbox::{AckTrigger, AckUrgency};
 use super::session::outbox::Unacknowledged;
 use super::session::{Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
-use super::stored_message::StoredMessage;
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::frame::{Kind, flags};
-use crate::message::Lender;
+use crate::message::{Lender, StoredMessage};
 use crate::sys::claim;
 use crate::sys::eventfd::LazyWaker;
 use crate::transport::{AckWords, Rx, Slots, WritableSlot};

@@ -1,8 +1,8 @@
 //! A pool of buffers for small bodies, one for each thread: messages of one kind have one length.
 //!
 //! A body of at most [`LONGEST`] bytes is received into a buffer that the thread used before, so a
-//! program that receives small messages in a loop allocates nothing. [`refill`] reuses the buffer
-//! of the message that was dropped last without a search. Longer bodies come from [`buffers`] or
+//! program that receives small messages in a loop allocates nothing. (`message/recycled` reuses the buffer
+//! of the message that was dropped last without a search.) Longer bodies come from [`buffers`] or
 //! the allocator.
 
 use std::cell::RefCell;
@@ -39,35 +39,6 @@ pub fn buffer(length: usize) -> Vec<u8> {
         Some(spare.swap_remove(at))
     });
     found.ok().flatten().unwrap_or_else(|| Vec::with_capacity(length))
-}
-
-/// Returns a body of `length` bytes, aligned to 8, which `fill` writes: in the memory of `last` if
-/// that has this length and no other owner. `last` must be a result of this function, not a view of
-/// something larger.
-#[inline]
-pub fn refill(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
-    let last = if last.len() == length && length > 0 {
-        match last.try_into_mut() {
-            Ok(mut bytes) => {
-                fill(&mut bytes);
-                return bytes.freeze();
-            }
-            Err(last) => last,
-        }
-    } else {
-        last
-    };
-    fill_anew(last, length, fill)
-}
-
-/// The slow path of [`refill`]: another length, or another owner.
-#[cold]
-fn fill_anew(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
-    keep(last);
-    let mut bytes = buffer(length);
-    bytes.resize(length, 0);
-    fill(&mut bytes);
-    aligned(bytes)
 }
 
 /// Adds the memory of a body to the pool, if it has no other owner.
@@ -152,24 +123,6 @@ mod tests {
         drop(second);
         keep(view);
         assert!(buffer(64).capacity() >= 64);
-    }
-
-    #[test]
-    fn refill_reuses_an_unshared_body_of_the_same_length() {
-        let write = |with: u8| move |bytes: &mut [u8]| bytes.fill(with);
-        for length in [1, 8, 64, LONGEST] {
-            let first = refill(Bytes::new(), length, write(1));
-            let place = first.as_ptr();
-            let second = refill(first, length, write(2));
-            assert_eq!((second.as_ptr(), &second[..]), (place, &vec![2; length][..]), "{length}");
-            // The program's view of it stays unchanged.
-            let view = second.slice(..1);
-            let third = refill(second, length, write(3));
-            assert_eq!((&view[..], &third[..]), (&[2][..], &vec![3; length][..]), "{length}");
-            assert_ne!(third.as_ptr(), place);
-            let other = refill(third, length - 1, write(4));
-            assert_eq!(&other[..], &vec![4; length - 1][..]);
-        }
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! A received message and a payload to be sent: a header, a body, and the value in it.
 //!
 //! Transports deliver an [`Incoming`]; the channel layer makes a [`Message`] of it, which the program reads.
-//! The value is decoded when it is first needed and kept. Messages are recycled: the last owner of one leaves
-//! its allocation to the next message of the same thread, so receiving small messages in a loop allocates
-//! nothing. A [`Payload`] is the opposite direction: an encoded value that may be sent more than once, for
+//! The value is decoded when it is first needed and kept. Messages are recycled (`recycled`), so receiving small
+//! messages in a loop allocates nothing. A [`Payload`] is the opposite direction: an encoded value that may be sent more than once, for
 //! replay and to several peers.
 
 pub(crate) mod failure;
 mod payload;
+mod recycled;
 pub(crate) mod withdrawal;
 
-use std::cell::RefCell;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -20,7 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::body::Body;
 use crate::codec::{self, Encoding, FlatEntries, FlatMap};
 use crate::error::Result;
-use crate::frame::{Header, Incoming, Kind, spare};
+use crate::frame::{Header, Kind};
 use crate::schema::PreparedSchema;
 use crate::sys::counted::Counted;
 use crate::value::typed::{Decode, Typed};
@@ -28,6 +27,7 @@ use crate::value::{Limits, Sink, Timestamp, Value, ValueBuilder, from_value};
 
 pub(crate) use payload::Lender;
 pub use payload::Payload;
+pub(crate) use payload::StoredMessage;
 
 /// A message that was received. Clones share the body, and any number of threads may read it.
 #[derive(Clone, Debug)]
@@ -66,93 +66,6 @@ const FLAT: u8 = 1;
 const NOT_FLAT: u8 = 2;
 
 impl Message {
-    /// Returns a message from this source, with a number of its session; 0 where it has none.
-    pub(crate) fn new(frame: Incoming, source: &Arc<str>, limits: Limits, session: u64) -> Message {
-        let Incoming { header, body, .. } = frame;
-        let mut last = RECYCLED.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
-        if let Some(place) = last.as_mut().and_then(Counted::get_mut) {
-            if let Some(last) = std::mem::replace(&mut place.body, body).into_whole() {
-                spare::keep(last);
-            }
-            // By its text: a thread that reads several subscribers in turn would count both sources each time.
-            if place.source != *source {
-                place.source.clone_from(source);
-            }
-            (place.header, place.limits, place.missed, place.session) = (header, limits, 0, session);
-            place.value.take();
-            *place.flat.get_mut() = UNCHECKED;
-            (place.schema, place.owns_body) = (None, false);
-            return Message(last);
-        }
-        let value = OnceLock::new();
-        Message(Some(Counted::new(Inner {
-            header,
-            body,
-            source: source.clone(),
-            limits,
-            missed: 0,
-            session,
-            value,
-            flat: AtomicU8::new(UNCHECKED),
-            schema: None,
-            owns_body: false,
-        })))
-    }
-
-    /// Returns a short message whose body `fill` writes, in recycled memory if possible: bytes in a ring are
-    /// copied once, to where the program reads them.
-    #[inline]
-    pub(crate) fn filled(
-        header: Header,
-        source: &Arc<str>,
-        limits: &Limits,
-        session: u64,
-        fill: impl FnOnce(&mut [u8]),
-    ) -> Message {
-        let mut last = RECYCLED.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
-        let mut place = last.as_mut().and_then(Counted::get_mut);
-        let spare = match &mut place {
-            Some(place) if place.owns_body => {
-                std::mem::take(&mut place.body).into_whole().unwrap_or_default()
-            }
-            _ => Bytes::new(),
-        };
-        let body = Body::from(spare::refill(spare, header.body as usize, fill));
-        if let Some(place) = place {
-            (place.body, place.owns_body) = (body, true);
-            // By its text: a thread that reads several subscribers in turn would count both sources each time.
-            if place.source != *source {
-                place.source.clone_from(source);
-            }
-            (place.header, place.limits, place.missed, place.session) = (header, *limits, 0, session);
-            place.value.take();
-            *place.flat.get_mut() = UNCHECKED;
-            place.schema = None;
-            return Message(last);
-        }
-        Message::first_filled(header, body, source, limits, session)
-    }
-
-    /// The slow path of [`Message::filled`], when no message can be recycled.
-    #[cold]
-    fn first_filled(header: Header, body: Body, source: &Arc<str>, limits: &Limits, session: u64) -> Message {
-        let source = source.clone();
-        let (limits, missed, value, schema) = (*limits, 0, OnceLock::new(), None);
-        let owns_body = true;
-        Message(Some(Counted::new(Inner {
-            header,
-            body,
-            source,
-            limits,
-            missed,
-            session,
-            value,
-            flat: AtomicU8::new(UNCHECKED),
-            schema,
-            owns_body,
-        })))
-    }
-
     /// Returns the same message, whose value is checked while it is decoded.
     pub(crate) fn with_schema(mut self, schema: Option<&Arc<PreparedSchema>>) -> Message {
         if let Some(schema) = schema
@@ -340,42 +253,6 @@ impl Message {
         self.inner().header.kind == Kind::Request
     }
 }
-
-impl Drop for Message {
-    #[inline]
-    fn drop(&mut self) {
-        // Only the last owner recycles the message.
-        if let Some(mut inner) = self.0.take()
-            && inner.is_only()
-        {
-            // The decoded value and a long body may be large, and are not recycled.
-            let is_long = inner.body.len() > spare::LONGEST;
-            if is_long || inner.value.get().is_some() {
-                let Some(place) = inner.get_mut() else { return };
-                place.value.take();
-                if is_long {
-                    (place.body, place.owns_body) = (Body::default(), false);
-                }
-            }
-            // At a thread's end the list may be destroyed already.
-            let _ = RECYCLED.try_with(|last| {
-                if let Ok(mut last) = last.try_borrow_mut()
-                    && last.len() < BATCH
-                {
-                    last.push(inner);
-                }
-            });
-        }
-    }
-}
-
-thread_local! {
-    /// The messages that this thread dropped last, to be recycled.
-    static RECYCLED: RefCell<Vec<Counted<Inner>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The number of messages that are kept for each thread: as many as arrive together.
-const BATCH: usize = 64;
 
 /// What [`Message::inner`] returns while a message is being dropped.
 static EMPTY: LazyLock<Counted<Inner>> = LazyLock::new(|| {

@@ -14,11 +14,10 @@ use crate::channel::event_log::EventLog;
 use crate::channel::session::RetransmitClass;
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::{Negotiated, SessionState, SlotLender, class};
-use crate::channel::stored_message::StoredMessage;
 use crate::codec::Encoding;
 use crate::error::Result;
 use crate::frame::{Header, Kind, Outgoing};
-use crate::message::{Message, Payload};
+use crate::message::{Message, Payload, StoredMessage};
 use crate::transport::{Sent, Tx};
 use crate::value::Timestamp;
 

@@ -275,14 +275,13 @@ impl Tx {
         })
     }
 
-    /// Sends a message whose number is one above the last and that has no correlation, flags or
-    /// extension, without a system call unless the peer is parked. Returns false where that is
-    /// impossible; then nothing was sent, and [`Tx::try_send`] returns the reason.
+    /// Returns the half to which a short message can be written in place, with [`ShmTx::try_send_next`]; `None`
+    /// for other links.
     #[inline]
-    pub fn try_send_next(&mut self, header: &Header, body: &[u8]) -> bool {
+    pub fn in_place(&mut self) -> Option<&mut ShmTx> {
         match self {
-            Tx::Shm(half) => half.try_send_next(header, body),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => false,
+            Tx::Shm(half) => Some(half),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => None,
         }
     }
 

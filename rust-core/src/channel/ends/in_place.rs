@@ -1,27 +1,51 @@
-//! Sending and receiving a message that takes no wait: over shared memory, under one lock.
+//! A message that takes no wait, from `send` to `recv`: over shared memory, under one lock in each call.
 //!
-//! Both begin here, and go on with the direction's state and the session's halves. For any obstacle each
-//! returns none and has changed nothing; then the general path is taken, which determines the obstacle.
+//! Both calls begin here, with the direction's state and the session's halves. For any obstacle each returns
+//! none and has changed nothing; then the general path is taken, which determines the obstacle. A message of
+//! up to 256 bytes passes these files, and no others pass it on:
 //!
 //! | step | sending | receiving |
 //! |---|---|---|
-//! | 1 | this file | this file |
-//! | 2 | `sending/in_place`: is the link ready? | `receiving/in_place`: may the program get it now? |
-//! | 3 | `session/outbox`: its number; a copy to send it again | `session/inbox`: its number is new |
-//! | 4 | `shm/link/sending`: the peer lives, and is woken | `shm/link/receiving`: a sign of life |
+//! | 1 | this file: nothing else is due | this file |
+//! | 2 | `message/payload`: encoded; kept to be sent again | `receiving/in_place`: may the program get it now? |
+//! | 3 | `session/outbox`: its number | `session/inbox`: its number is new |
+//! | 4 | `shm/link/in_place`: the peer lives, and is woken | the same file: a sign of life |
 //! | 5 | `shm/writer`: a record | `shm/reader`: the record is checked |
-//! | 6 | | `message`: its bytes in memory of this program |
+//! | 6 | `shm/memory`: its bytes are copied in | the same file: they are copied out |
+//! | 7 | | `message/recycled`: into memory of the last message |
+//!
+//! What they ask besides (the clock, a lock, the form of a record's header, whether the channel is open) gets
+//! neither the message nor its bytes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Channel;
 use crate::channel::direction::Entered;
 use crate::channel::receiving::Receiving;
-use crate::channel::sending::Sending;
+use crate::channel::sending::{Sending, is_ack_check_due};
+use crate::channel::session::RetransmitClass;
 use crate::deadline::Wait;
 use crate::error::Result;
-use crate::frame::Kind;
-use crate::message::{Message, Payload};
+use crate::frame::{Header, Kind};
+use crate::message::{Message, Payload, StoredMessage};
+use crate::schema::PreparedSchema;
+use crate::sys::clock;
+use crate::value::Source;
 
 impl Channel {
+    /// Sends a value and returns its sequence number. Waits while the peer is disconnected or takes nothing;
+    /// after an error the message is still the caller's.
+    ///
+    /// What a peer had not consumed when it ended is sent again to its next incarnation: the next listener,
+    /// the same `client_id`, or, if this side made the channel with [`Channel::open`], the next program of
+    /// the same user that connects. A client without a `client_id` that a [`Listener`](crate::Listener)
+    /// accepted has no next incarnation: what was kept for it is lost, and the next `send` or `close` fails
+    /// once with `Disconnected` and the number of messages in [`Error::missed`](crate::Error::missed).
+    pub fn send<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<u64> {
+        self.send_payload(&self.encode(value)?, wait)
+    }
+
     /// Sends an encoded value: see [`Channel::send`].
     pub fn send_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<u64> {
         if let Some(number) = self.send_in_place(payload) {
@@ -30,14 +54,61 @@ impl Channel {
         self.send_kind(Kind::Data, 0, payload, &mut self.start(wait))
     }
 
-    /// Sends a data message at once, over shared memory; none for any obstacle, which the general path
-    /// determines. It flushes nothing that was deferred: a thread that borrows the direction meanwhile waits
-    /// for this call rather than deferring its acknowledgement.
+    /// Encodes a value as this channel sends it, checked against its schema if `validate` requires it. Long
+    /// arrays go to shared memory where the peer views them.
+    pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
+        self.encode_with_schema(self.options.checks_sent(), value)
+    }
+
+    /// Encodes a value, checked against this schema, with long arrays in slots.
+    pub(super) fn encode_with_schema<T: Source + ?Sized>(
+        &self,
+        schema: Option<&Arc<PreparedSchema>>,
+        value: &T,
+    ) -> Result<Payload> {
+        let (options, lender) = (&self.options, self.reconnector.session_state.lender(&self.event_log));
+        Payload::with_schema(schema, value, options.encoding(), &options.limits(), Some(&lender))
+            .map_err(|e| e.on(&self.shown))
+    }
+
+    /// Writes a data message into the ring at once, keeps it, and returns its number. None for any obstacle,
+    /// which the general path determines; then nothing was sent. It flushes nothing that was deferred: a thread
+    /// that borrows the direction meanwhile waits for this call rather than deferring its acknowledgement.
     #[inline]
     fn send_in_place(&self, payload: &Payload) -> Option<u64> {
         let mut entered = self.enter_sending()?;
         let (sending, halves) = entered.parts();
-        sending.send_in_place(payload, halves, &self.reconnector, &self.event_log)
+        let generation = sending.generation;
+        let part = sending.part.as_mut()?;
+        let session = part.session();
+        let Some(half) = part.tx.in_place().filter(|half| half.takes_at_once(payload.len())) else {
+            return sending.send_in_slots(payload, halves, &self.reconnector, &self.event_log);
+        };
+        // A short body lies in one block.
+        let body = payload.body();
+        if self.reconnector.is_newer(generation)
+            || self.reconnector.session_state.replays.load(Ordering::Acquire)
+            || part.negotiated.is_none()
+            || body.len() as u64 > part.peer.max_message_size
+            || halves.has_violation()
+            || halves.to_piggyback(session) != 0
+            || !halves.outbox.has_room(RetransmitClass::Data, body.len())
+            // With many messages kept, the general way checks for acknowledgements first.
+            || is_ack_check_due(halves.outbox.kept_count())
+        {
+            return None;
+        }
+        let sent = clock::now();
+        let sequence = halves.outbox.assign_number();
+        let header = Header { sent, sequence, ..Header::new(Kind::Data, payload.encoding()) };
+        if !half.try_send_next(&header, body) {
+            return None;
+        }
+        let keep = || StoredMessage::data(payload, sent);
+        let number = halves.outbox.sent(RetransmitClass::Data, body.len(), keep);
+        halves.inbox.piggybacked(session, 0);
+        self.event_log.count_exclusive(&self.event_log.sent);
+        Some(number)
     }
 
     /// Receives the next message. While the peer is disconnected, waits for it to come back.

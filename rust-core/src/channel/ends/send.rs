@@ -1,11 +1,9 @@
-//! Sends one message: at once if possible, else after earlier work.
+//! Sends one message that `in_place` could not: at once if possible, else after earlier work.
 //!
-//! The order of attempts: in place in shared memory (`in_place`), at once over any link, and then the general
-//! way with its waits for a link, for replays and for room. Each attempt holds the sending direction, so that
+//! The order of attempts: at once over any link, and then the general way with its waits for a link, for replays
+//! and for room. Each attempt holds the sending direction, so that
 //! messages of one thread keep their order and those of other threads stay behind. A loss of earlier data is
 //! reported first.
-
-use std::sync::Arc;
 
 use super::losses::lost_before;
 use super::{Channel, if_not_ready};
@@ -18,39 +16,9 @@ use crate::deadline::{Wait, Waiting};
 use crate::error::{ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::Payload;
-use crate::schema::PreparedSchema;
 use crate::value::Source;
 
 impl Channel {
-    /// Encodes a value as this channel sends it, checked against its schema if `validate` requires it. Long
-    /// arrays go to shared memory where the peer views them.
-    pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
-        self.encode_with_schema(self.options.checks_sent(), value)
-    }
-
-    /// Encodes a value, checked against this schema, with long arrays in slots.
-    pub(super) fn encode_with_schema<T: Source + ?Sized>(
-        &self,
-        schema: Option<&Arc<PreparedSchema>>,
-        value: &T,
-    ) -> Result<Payload> {
-        let (options, lender) = (&self.options, self.reconnector.session_state.lender(&self.event_log));
-        Payload::with_schema(schema, value, options.encoding(), &options.limits(), Some(&lender))
-            .map_err(|e| e.on(&self.shown))
-    }
-
-    /// Sends a value and returns its sequence number. Waits while the peer is disconnected or takes nothing;
-    /// after an error the message is still the caller's.
-    ///
-    /// What a peer had not consumed when it ended is sent again to its next incarnation: the next listener,
-    /// the same `client_id`, or, if this side made the channel with [`Channel::open`], the next program of
-    /// the same user that connects. A client without a `client_id` that a [`Listener`](crate::Listener)
-    /// accepted has no next incarnation: what was kept for it is lost, and the next `send` or `close` fails
-    /// once with `Disconnected` and the number of messages in [`Error::missed`](crate::Error::missed).
-    pub fn send<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<u64> {
-        self.send_payload(&self.encode(value)?, wait)
-    }
-
     /// Sends without waiting. Fails with `Full` if the peer has no room.
     pub fn try_send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
         self.try_send_payload(&self.encode(value)?)

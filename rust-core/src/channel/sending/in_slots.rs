@@ -1,6 +1,6 @@
 //! Sending in place a message whose long arrays lie in slots: its record goes into the ring, under one lock.
 //!
-//! The counterpart of `receiving/in_slots`. The peer has the files of the slots already; else, and where anything is
+//! The counterpart of `receiving/in_slots`; `ends/in_place` calls it. The peer has the files of the slots already; else, and where anything is
 //! in the way, it returns none before it has changed anything, and the general path takes over.
 
 use std::sync::atomic::Ordering;
@@ -10,16 +10,15 @@ use crate::channel::event_log::EventLog;
 use crate::channel::reconnector::Reconnector;
 use crate::channel::session::RetransmitClass;
 use crate::channel::session_state::SessionHalves;
-use crate::channel::stored_message::StoredMessage;
 use crate::frame::{Header, Kind};
-use crate::message::Payload;
+use crate::message::{Payload, StoredMessage};
 use crate::sys::clock;
 
 impl Sending {
     /// Writes the record of a message of data into the ring, keeps the message, and returns its number. None if the
     /// message has no arrays in slots, or anything is in the way; then nothing was sent.
     #[inline(never)]
-    pub(super) fn send_in_slots(
+    pub fn send_in_slots(
         &mut self,
         payload: &Payload,
         halves: &mut SessionHalves,

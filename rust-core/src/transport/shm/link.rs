@@ -11,11 +11,12 @@
 //!
 //! How the end of the peer is noticed: its page says `CLOSED`, or the socket hangs up, or its
 //! process ends. The page is one load and is checked with every frame; the kernel is asked when the
-//! peer is likely to be gone (see `sending` and `receiving`) and by every sleep in poll. The
+//! peer is likely to be gone (see `in_place` and `receiving`) and by every sleep in poll. The
 //! receiving half first returns everything that the peer wrote. The first error that is not about a
 //! single message ends the link for both halves and is repeated by all later calls.
 
 mod arrays;
+mod in_place;
 mod receiving;
 mod sending;
 mod shared;

@@ -10,9 +10,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::super::memory::Memory;
 use super::super::park::{Park, Stage, Waker};
-use super::super::reader::{Reader, Small, Step};
+use super::super::reader::{Reader, Step};
 use super::super::segment::at;
 use super::super::signals::Signal;
 use super::super::spin::Spin;
@@ -31,17 +30,17 @@ use crate::sys::memory::MemoryFile;
 #[derive(Debug)]
 pub(crate) struct ShmRx {
     pub(super) reader: RingReader,
-    waker: Waker,
+    pub(super) waker: Waker,
     /// How this half sleeps until there is something to read.
     park: Park,
     spin: Spin,
     /// Whether the stage in the futex has passed since the last frame: an idle link sleeps in poll at once, and so does
     /// one after a spurious wake-up.
-    short_passed: bool,
+    pub(super) short_passed: bool,
     /// Reads in a row that found nothing; every 64th asks the kernel.
-    empty_polls: u32,
+    pub(super) empty_polls: u32,
     /// Whether the next empty read asks the kernel if the peer is gone: set by each park.
-    probe_due: bool,
+    pub(super) probe_due: bool,
     /// The peer's slots; `None` where it has none.
     pub(super) views: Option<Box<Views>>,
     pub(super) shared: Arc<Shared>,
@@ -105,22 +104,6 @@ impl ShmRx {
         Ok(None)
     }
 
-    /// Returns a short message that lies complete in one record; nothing changes. `None` in all other cases, which
-    /// [`ShmRx::try_recv`] handles.
-    #[inline]
-    pub fn peek_small(&self) -> Option<Small> {
-        // Before reading: what the peer wrote until its end is left to `try_recv`.
-        if self.shared.end.get().is_some() { None } else { self.reader.peek_small() }
-    }
-
-    /// Copies the body of what [`ShmRx::peek_small`] has just found into memory of its length.
-    #[inline]
-    pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
-        self.reader.take_small(small, body);
-        self.note_frame();
-        self.shared.last_received.store(small.sent(), Ordering::Relaxed);
-    }
-
     /// Whether something lies in the ring.
     #[inline]
     pub fn is_ready(&self) -> bool {
@@ -144,18 +127,6 @@ impl ShmRx {
         taken
     }
 
-    /// A frame has arrived, which is a sign of life. If the peer has gone since, the next sleep ends at once and the
-    /// kernel is asked again.
-    #[inline]
-    pub(super) fn note_frame(&mut self) {
-        self.empty_polls = 0;
-        self.probe_due = false;
-        self.short_passed = false;
-        if !self.shared.peer_active.load(Ordering::Relaxed) {
-            self.shared.peer_active.store(true, Ordering::Relaxed);
-        }
-    }
-
     /// Whether an error is about one frame or ends the link; returns the error to report.
     #[cold]
     pub(super) fn failed(&mut self, error: Error) -> Error {
@@ -177,30 +148,6 @@ impl ShmRx {
             return Ok(false);
         }
         self.shared.is_gone()
-    }
-
-    /// The contract's `consumed`: every frame returned so far was dealt with, and its memory is
-    /// free for the peer. Returns whether that changed anything; a full fence has followed it then.
-    #[inline]
-    pub fn consumed(&mut self) -> bool {
-        let changed = self.reader.consume();
-        if changed {
-            self.wake_writer();
-        }
-        changed
-    }
-
-    /// Wakes the peer's sending half where it sleeps and its threshold is reached. The head was
-    /// stored with a full fence before this.
-    #[inline]
-    fn wake_writer(&mut self) {
-        let peer = &self.shared.peer;
-        let park = peer.memory.load_fenced(at::ROOM_PARK);
-        if self.waker.is_due(park)
-            && self.reader.head() >= peer.memory.load(at::ROOM_WANTED, Ordering::Relaxed)
-        {
-            self.shared.wake(&mut self.waker, park, Signal::Room);
-        }
     }
 
     /// Spins until something is there; false when it is time to sleep.

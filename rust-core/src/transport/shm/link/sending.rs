@@ -1,10 +1,7 @@
 //! The sending half of a link: frames into this side's ring, references to slots, and waiting for
 //! room.
 //!
-//! Every send checks first whether the link has ended and whether the peer lives, then writes, then
-//! wakes the peer's receiving half where its park word says that it sleeps. The check comes before
-//! the writing because an error after it would make the caller send a frame again that the peer may
-//! have read.
+//! What comes before and after the writing of each frame is in `in_place`, with the writing of a short message.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -12,8 +9,8 @@ use std::sync::atomic::Ordering;
 
 use rustix::event::PollFlags;
 
-use super::super::memory::{Memory, OwnMemory};
-use super::super::park::{Park, SHORT, Stage, Waker};
+use super::super::memory::OwnMemory;
+use super::super::park::{Park, Stage, Waker};
 use super::super::segment::at;
 use super::super::signals::Signal;
 use super::super::slots::Slots;
@@ -33,18 +30,18 @@ use crate::transport::Sent;
 #[derive(Debug)]
 pub(crate) struct ShmTx {
     pub(super) writer: RingWriter,
-    waker: Waker,
+    pub(super) waker: Waker,
     /// How this half sleeps until there is room.
     park: Park,
     spin: Spin,
     /// Whether the stage in the futex has passed since a frame was sent last.
-    short_passed: bool,
+    pub(super) short_passed: bool,
     /// Frames sent, or tried, since the last sign of life.
-    frames_since_probe: u64,
+    pub(super) frames_since_probe: u64,
     /// The peer's head at the last sign of life: one that moves is such a sign.
-    seen_head: u64,
+    pub(super) seen_head: u64,
     /// When the last frame was sent, as its header says, ns since 1970.
-    last_sent: i64,
+    pub(super) last_sent: i64,
     /// Where long arrays are put; `None` where the peer takes no files of slots.
     pub(super) slots: Option<Arc<Slots>>,
     pub(super) shared: Arc<Shared>,
@@ -97,28 +94,6 @@ impl ShmTx {
         Ok(sent)
     }
 
-    /// Sends a message whole that is one above the last in number and has neither correlation,
-    /// flags nor extension. False, with nothing sent, where that is not possible at once:
-    /// [`ShmTx::try_send`] returns the reason.
-    #[inline]
-    pub fn try_send_next(&mut self, header: &Header, body: &[u8]) -> bool {
-        if self.check().is_err() || self.check_sleeper(header.sent).is_err() {
-            return false;
-        }
-        match self.writer.try_write_next(header, body) {
-            Ok(true) => {}
-            Ok(false) => return false,
-            Err(defect) => {
-                self.shared.end(defect);
-                return false;
-            }
-        }
-        self.short_passed = false;
-        self.last_sent = header.sent;
-        self.wake_reader();
-        true
-    }
-
     /// Sends a message without correlation, flags and extension whose long arrays lie in slots of this
     /// link, of which the peer has the files. False, with nothing sent, where that is not possible at
     /// once: [`ShmTx::try_send`] returns the reason.
@@ -155,11 +130,6 @@ impl ShmTx {
             self.wake_reader();
         }
         Ok(count)
-    }
-
-    /// Whether a body of so many bytes is one record.
-    pub fn takes_at_once(&self, bytes: usize) -> bool {
-        self.writer.is_one_record(bytes)
     }
 
     /// The contract's `adopt`. The rest is copied; a frame whose parts lie in slots was never sent
@@ -300,88 +270,5 @@ impl ShmTx {
             return Err(self.shared.end(disconnected()));
         }
         Ok(())
-    }
-
-    /// Returns the error of a link that has ended. The kernel is asked whether the peer lives after
-    /// 1, 2, 4 … 64 frames without a sign of life, and then after every 64, because asking costs as
-    /// much as several messages.
-    #[inline]
-    fn check(&mut self) -> Result<()> {
-        self.check_open()?;
-        if self.shared.peer_active.load(Ordering::Relaxed) {
-            self.shared.peer_active.store(false, Ordering::Relaxed);
-            self.frames_since_probe = 0;
-            return Ok(());
-        }
-        // A peer that reads lives, too: while it reads a large frame it sends nothing, but its head
-        // moves.
-        if self.writer.seen_head() > self.seen_head {
-            (self.seen_head, self.frames_since_probe) = (self.writer.seen_head(), 0);
-            return Ok(());
-        }
-        self.frames_since_probe += 1;
-        if self.frames_since_probe.is_multiple_of(64) || self.frames_since_probe.is_power_of_two() {
-            return self.check_kernel();
-        }
-        Ok(())
-    }
-
-    /// The same without the kernel: the stored error, and the peer's state word.
-    #[inline]
-    fn check_open(&self) -> Result<()> {
-        if let Some(error) = self.shared.end.get() {
-            return Err(error.clone());
-        }
-        if self.shared.has_closed() {
-            return Err(self.shared.end(disconnected()));
-        }
-        Ok(())
-    }
-
-    /// Asks the kernel; `Disconnected` where the peer is gone.
-    #[cold]
-    fn check_kernel(&self) -> Result<()> {
-        if self.shared.is_gone()? { Err(self.shared.end(disconnected())) } else { Ok(()) }
-    }
-
-    /// Checks a parked peer before anything is written to it, because it may be dead. Afterwards it
-    /// may have read the frame and ended, and an error would have the frame sent a second time.
-    /// `now` is the frame's time of sending. The frame that wakes a sleeper is the slow one anyway.
-    #[inline]
-    fn check_sleeper(&mut self, now: i64) -> Result<()> {
-        let park = self.shared.peer.memory.load(at::DATA_PARK, Ordering::Relaxed);
-        if self.waker.is_due(park) { self.check_parked(park, now) } else { Ok(()) }
-    }
-
-    /// A peer in the stage in the futex that has sent something, or was sent something, within the
-    /// length of that stage has just fallen asleep: asking the kernel would cost more than waking
-    /// it. The times are the peer's claim; a false one harms the peer alone (decision
-    /// 20).
-    #[cold]
-    fn check_parked(&mut self, park: u64, now: i64) -> Result<()> {
-        /// Where it died in that sleep, the kernel is asked before the second frame from here.
-        const SOON: u64 = 2;
-        let recently = |then: i64| (0..SHORT.as_nanos() as i64).contains(&now.saturating_sub(then));
-        if Stage::of(park) != Some(Stage::Futex) {
-            return self.check_kernel();
-        }
-        if recently(self.shared.last_received.load(Ordering::Relaxed)) {
-            return Ok(());
-        }
-        if recently(self.last_sent) {
-            self.frames_since_probe = SOON;
-            return Ok(());
-        }
-        self.check_kernel()
-    }
-
-    /// Wakes the peer's receiving half where it sleeps. The ring's header was stored with a full
-    /// fence before this.
-    #[inline]
-    fn wake_reader(&mut self) {
-        let park = self.shared.peer.memory.load_fenced(at::DATA_PARK);
-        if self.waker.is_due(park) {
-            self.shared.wake(&mut self.waker, park, Signal::Data);
-        }
     }
 }

@@ -1,0 +1,189 @@
+//! Memory of dropped messages for the next ones of the same thread: a program that receives small messages in a
+//! loop allocates nothing.
+//!
+//! The last owner of a message leaves its allocation here, with the memory of its body if that is short. Messages
+//! of one kind have one length, so the body of the next one is written where the last one was.
+
+use std::cell::RefCell;
+use std::sync::atomic::AtomicU8;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::{Inner, Message, UNCHECKED};
+use crate::body::Body;
+use crate::frame::{Header, Incoming, spare};
+use crate::sys::counted::Counted;
+use crate::value::Limits;
+
+impl Message {
+    /// Returns a message from this source, with a number of its session; 0 where it has none.
+    pub(crate) fn new(frame: Incoming, source: &Arc<str>, limits: Limits, session: u64) -> Message {
+        let Incoming { header, body, .. } = frame;
+        let mut last = RECYCLED.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
+        if let Some(place) = last.as_mut().and_then(Counted::get_mut) {
+            if let Some(last) = std::mem::replace(&mut place.body, body).into_whole() {
+                spare::keep(last);
+            }
+            // By its text: a thread that reads several subscribers in turn would count both sources each time.
+            if place.source != *source {
+                place.source.clone_from(source);
+            }
+            (place.header, place.limits, place.missed, place.session) = (header, limits, 0, session);
+            place.value.take();
+            *place.flat.get_mut() = UNCHECKED;
+            (place.schema, place.owns_body) = (None, false);
+            return Message(last);
+        }
+        let value = OnceLock::new();
+        Message(Some(Counted::new(Inner {
+            header,
+            body,
+            source: source.clone(),
+            limits,
+            missed: 0,
+            session,
+            value,
+            flat: AtomicU8::new(UNCHECKED),
+            schema: None,
+            owns_body: false,
+        })))
+    }
+
+    /// Returns a short message whose body `fill` writes, in recycled memory if possible: bytes in a ring are
+    /// copied once, to where the program reads them.
+    #[inline]
+    pub(crate) fn filled(
+        header: Header,
+        source: &Arc<str>,
+        limits: &Limits,
+        session: u64,
+        fill: impl FnOnce(&mut [u8]),
+    ) -> Message {
+        let mut last = RECYCLED.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
+        let mut place = last.as_mut().and_then(Counted::get_mut);
+        let spare = match &mut place {
+            Some(place) if place.owns_body => {
+                std::mem::take(&mut place.body).into_whole().unwrap_or_default()
+            }
+            _ => Bytes::new(),
+        };
+        let body = Body::from(refill(spare, header.body as usize, fill));
+        if let Some(place) = place {
+            (place.body, place.owns_body) = (body, true);
+            // By its text: a thread that reads several subscribers in turn would count both sources each time.
+            if place.source != *source {
+                place.source.clone_from(source);
+            }
+            (place.header, place.limits, place.missed, place.session) = (header, *limits, 0, session);
+            place.value.take();
+            *place.flat.get_mut() = UNCHECKED;
+            place.schema = None;
+            return Message(last);
+        }
+        Message::first_filled(header, body, source, limits, session)
+    }
+
+    /// The slow path of [`Message::filled`], when no message can be recycled.
+    #[cold]
+    fn first_filled(header: Header, body: Body, source: &Arc<str>, limits: &Limits, session: u64) -> Message {
+        let source = source.clone();
+        let (limits, missed, value, schema) = (*limits, 0, OnceLock::new(), None);
+        let owns_body = true;
+        Message(Some(Counted::new(Inner {
+            header,
+            body,
+            source,
+            limits,
+            missed,
+            session,
+            value,
+            flat: AtomicU8::new(UNCHECKED),
+            schema,
+            owns_body,
+        })))
+    }
+}
+
+impl Drop for Message {
+    #[inline]
+    fn drop(&mut self) {
+        // Only the last owner recycles the message.
+        if let Some(mut inner) = self.0.take()
+            && inner.is_only()
+        {
+            // The decoded value and a long body may be large, and are not recycled.
+            let is_long = inner.body.len() > spare::LONGEST;
+            if is_long || inner.value.get().is_some() {
+                let Some(place) = inner.get_mut() else { return };
+                place.value.take();
+                if is_long {
+                    (place.body, place.owns_body) = (Body::default(), false);
+                }
+            }
+            // At a thread's end the list may be destroyed already.
+            let _ = RECYCLED.try_with(|last| {
+                if let Ok(mut last) = last.try_borrow_mut()
+                    && last.len() < BATCH
+                {
+                    last.push(inner);
+                }
+            });
+        }
+    }
+}
+
+thread_local! {
+    /// The messages that this thread dropped last, to be recycled.
+    static RECYCLED: RefCell<Vec<Counted<Inner>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The number of messages that are kept for each thread: as many as arrive together.
+const BATCH: usize = 64;
+
+/// Returns a body of `length` bytes, aligned to 8, which `fill` writes: in the memory of `last` if
+/// that has this length and no other owner. `last` must be a result of this function, not a view of
+/// something larger.
+#[inline]
+fn refill(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
+    if last.len() == length && length > 0 && last.is_unique() {
+        // Without another owner a block becomes a vector, and a full vector a block, in place.
+        let mut bytes = Vec::from(last);
+        fill(&mut bytes);
+        return Bytes::from(bytes);
+    }
+    fill_anew(last, length, fill)
+}
+
+/// The slow path of [`refill`]: another length, or another owner.
+#[cold]
+fn fill_anew(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
+    spare::keep(last);
+    let mut bytes = spare::buffer(length);
+    bytes.resize(length, 0);
+    fill(&mut bytes);
+    spare::aligned(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refill_reuses_an_unshared_body_of_the_same_length() {
+        let write = |with: u8| move |bytes: &mut [u8]| bytes.fill(with);
+        for length in [1, 8, 64, spare::LONGEST] {
+            let first = refill(Bytes::new(), length, write(1));
+            let place = first.as_ptr();
+            let second = refill(first, length, write(2));
+            assert_eq!((second.as_ptr(), &second[..]), (place, &vec![2; length][..]), "{length}");
+            // The program's view of it stays unchanged.
+            let view = second.slice(..1);
+            let third = refill(second, length, write(3));
+            assert_eq!((&view[..], &third[..]), (&[2][..], &vec![3; length][..]), "{length}");
+            assert_ne!(third.as_ptr(), place);
+            let other = refill(third, length - 1, write(4));
+            assert_eq!(&other[..], &vec![4; length - 1][..]);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What both halves do for each message: a short one is written or read in place, the peer's signs of life are
+//! noted and checked, and a peer that sleeps is woken.
+//!
+//! Every send checks first whether the link has ended and whether the peer lives, then writes, then wakes the
+//! peer's receiving half where its park word says that it sleeps. The check comes before the writing because an
+//! error after it would make the caller send a frame again that the peer may have read.
+
+use std::sync::atomic::Ordering;
+
+use super::super::memory::Memory;
+use super::super::park::{SHORT, Stage};
+use super::super::reader::Small;
+use super::super::segment::at;
+use super::super::signals::Signal;
+use super::receiving::ShmRx;
+use super::sending::ShmTx;
+use super::shared::disconnected;
+use crate::error::Result;
+use crate::frame::Header;
+
+impl ShmTx {
+    /// Whether a body of so many bytes is one record.
+    pub fn takes_at_once(&self, bytes: usize) -> bool {
+        self.writer.is_one_record(bytes)
+    }
+
+    /// Sends a message whole that is one above the last in number and has neither correlation,
+    /// flags nor extension. False, with nothing sent, where that is not possible at once:
+    /// [`ShmTx::try_send`] returns the reason.
+    #[inline]
+    pub fn try_send_next(&mut self, header: &Header, body: &[u8]) -> bool {
+        if self.check().is_err() || self.check_sleeper(header.sent).is_err() {
+            return false;
+        }
+        match self.writer.try_write_next(header, body) {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(defect) => {
+                self.shared.end(defect);
+                return false;
+            }
+        }
+        self.short_passed = false;
+        self.last_sent = header.sent;
+        self.wake_reader();
+        true
+    }
+
+    /// Returns the error of a link that has ended. The kernel is asked whether the peer lives after
+    /// 1, 2, 4 … 64 frames without a sign of life, and then after every 64, because asking costs as
+    /// much as several messages.
+    #[inline]
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.check_open()?;
+        if self.shared.peer_active.load(Ordering::Relaxed) {
+            self.shared.peer_active.store(false, Ordering::Relaxed);
+            self.frames_since_probe = 0;
+            return Ok(());
+        }
+        // A peer that reads lives, too: while it reads a large frame it sends nothing, but its head
+        // moves.
+        if self.writer.seen_head() > self.seen_head {
+            (self.seen_head, self.frames_since_probe) = (self.writer.seen_head(), 0);
+            return Ok(());
+        }
+        self.frames_since_probe += 1;
+        if self.frames_since_probe.is_multiple_of(64) || self.frames_since_probe.is_power_of_two() {
+            return self.check_kernel();
+        }
+        Ok(())
+    }
+
+    /// The same without the kernel: the stored error, and the peer's state word.
+    #[inline]
+    pub(super) fn check_open(&self) -> Result<()> {
+        if let Some(error) = self.shared.end.get() {
+            return Err(error.clone());
+        }
+        if self.shared.has_closed() {
+            return Err(self.shared.end(disconnected()));
+        }
+        Ok(())
+    }
+
+    /// Asks the kernel; `Disconnected` where the peer is gone.
+    #[cold]
+    fn check_kernel(&self) -> Result<()> {
+        if self.shared.is_gone()? { Err(self.shared.end(disconnected())) } else { Ok(()) }
+    }
+
+    /// Checks a parked peer before anything is written to it, because it may be dead. Afterwards it
+    /// may have read the frame and ended, and an error would have the frame sent a second time.
+    /// `now` is the frame's time of sending. The frame that wakes a sleeper is the slow one anyway.
+    #[inline]
+    pub(super) fn check_sleeper(&mut self, now: i64) -> Result<()> {
+        let park = self.shared.peer.memory.load(at::DATA_PARK, Ordering::Relaxed);
+        if self.waker.is_due(park) { self.check_parked(park, now) } else { Ok(()) }
+    }
+
+    /// A peer in the stage in the futex that has sent something, or was sent something, within the
+    /// length of that stage has just fallen asleep: asking the kernel would cost more than waking
+    /// it. The times are the peer's claim; a false one harms the peer alone (decision
+    /// 20).
+    #[cold]
+    fn check_parked(&mut self, park: u64, now: i64) -> Result<()> {
+        /// Where it died in that sleep, the kernel is asked before the second frame from here.
+        const SOON: u64 = 2;
+        let recently = |then: i64| (0..SHORT.as_nanos() as i64).contains(&now.saturating_sub(then));
+        if Stage::of(park) != Some(Stage::Futex) {
+            return self.check_kernel();
+        }
+        if recently(self.shared.last_received.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
+        if recently(self.last_sent) {
+            self.frames_since_probe = SOON;
+            return Ok(());
+        }
+        self.check_kernel()
+    }
+
+    /// Wakes the peer's receiving half where it sleeps. The ring's header was stored with a full
+    /// fence before this.
+    #[inline]
+    pub(super) fn wake_reader(&mut self) {
+        let park = self.shared.peer.memory.load_fenced(at::DATA_PARK);
+        if self.waker.is_due(park) {
+            self.shared.wake(&mut self.waker, park, Signal::Data);
+        }
+    }
+}
+
+impl ShmRx {
+    /// Returns a short message that lies complete in one record; nothing changes. `None` in all other cases, which
+    /// [`ShmRx::try_recv`] handles.
+    #[inline]
+    pub fn peek_small(&self) -> Option<Small> {
+        // Before reading: what the peer wrote until its end is left to `try_recv`.
+        if self.shared.end.get().is_some() { None } else { self.reader.peek_small() }
+    }
+
+    /// Copies the body of what [`ShmRx::peek_small`] has just found into memory of its length.
+    #[inline]
+    pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
+        self.reader.take_small(small, body);
+        self.note_frame();
+        self.shared.last_received.store(small.sent(), Ordering::Relaxed);
+    }
+
+    /// A frame has arrived, which is a sign of life. If the peer has gone since, the next sleep ends at once and the
+    /// kernel is asked again.
+    #[inline]
+    pub(super) fn note_frame(&mut self) {
+        self.empty_polls = 0;
+        self.probe_due = false;
+        self.short_passed = false;
+        if !self.shared.peer_active.load(Ordering::Relaxed) {
+            self.shared.peer_active.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The contract's `consumed`: every frame returned so far was dealt with, and its memory is
+    /// free for the peer. Returns whether that changed anything; a full fence has followed it then.
+    #[inline]
+    pub fn consumed(&mut self) -> bool {
+        let changed = self.reader.consume();
+        if changed {
+            self.wake_writer();
+        }
+        changed
+    }
+
+    /// Wakes the peer's sending half where it sleeps and its threshold is reached. The head was
+    /// stored with a full fence before this.
+    #[inline]
+    pub(super) fn wake_writer(&mut self) {
+        let peer = &self.shared.peer;
+        let park = peer.memory.load_fenced(at::ROOM_PARK);
+        if self.waker.is_due(park)
+            && self.reader.head() >= peer.memory.load(at::ROOM_WANTED, Ordering::Relaxed)
+        {
+            self.shared.wake(&mut self.waker, park, Signal::Room);
+        }
+    }
+}
