@@ -335,8 +335,9 @@ impl Receiving {
                 self.connect(reconnector, event_log, waiting)?;
             }
             let halves = || reconnector.session_state.halves();
-            if let Some(taken) = self.take_in_place(halves, event_log, |_| true) {
-                self.empty_polls = 0;
+            let (consume, delivers) = (self.pending_consume, self.delivers);
+            if let Some(taken) = self.take_in_place(halves, event_log, |_| true, consume, delivers) {
+                (self.empty_polls, self.pending_consume) = (0, None);
                 return Ok(ReceivedFrame::Message(taken.finish(ack_sender)));
             }
             let Some(part) = &mut self.part else { continue };

@@ -26,7 +26,7 @@ impl Message {
                 spare::keep(last);
             }
             // By its text: a thread that reads several subscribers in turn would count both sources each time.
-            if place.source != *source {
+            if !Arc::ptr_eq(&place.source, source) && place.source != *source {
                 place.source.clone_from(source);
             }
             (place.header, place.limits, place.missed, place.session) = (header, limits, 0, session);
@@ -52,7 +52,9 @@ impl Message {
 
     /// Returns a short message whose body `fill` writes, in recycled memory if possible: bytes in a ring are
     /// copied once, to where the program reads them.
-    #[inline]
+    // Always: a header that is passed in memory is written in small fields and copied in long words right after,
+    // for which a processor waits.
+    #[inline(always)]
     pub(crate) fn filled(
         header: Header,
         source: &Arc<str>,
@@ -70,13 +72,18 @@ impl Message {
         };
         let body = Body::from(refill(spare, header.body as usize, fill));
         if let Some(place) = place {
-            (place.body, place.owns_body) = (body, true);
+            let last_body = std::mem::replace(&mut place.body, body);
+            if std::mem::replace(&mut place.owns_body, true) {
+                // The empty block that was left in its place: there is nothing to free.
+                std::mem::forget(last_body);
+            }
             // By its text: a thread that reads several subscribers in turn would count both sources each time.
-            if place.source != *source {
+            if !Arc::ptr_eq(&place.source, source) && place.source != *source {
                 place.source.clone_from(source);
             }
             (place.header, place.limits, place.missed, place.session) = (header, *limits, 0, session);
-            place.value.take();
+            // The drop has taken the value.
+            debug_assert!(place.value.get().is_none());
             *place.flat.get_mut() = UNCHECKED;
             place.schema = None;
             return Message(last);

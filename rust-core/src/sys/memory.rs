@@ -44,6 +44,8 @@ struct Mapping {
     start: NonNull<u8>,
     /// Bytes.
     length: usize,
+    /// Whole words.
+    words: usize,
     /// The fork generation that mapped it.
     born: u64,
 }
@@ -72,7 +74,7 @@ impl Mapping {
         let start = NonNull::new(start.cast()).ok_or_else(|| {
             Error::new(ErrorKind::Internal, "the kernel mapped a memory file at address zero")
         })?;
-        let mapping = Mapping { start, length, born: fork::generation() };
+        let mapping = Mapping { start, length, words: length / 8, born: fork::generation() };
         if children == Children::Without {
             // SAFETY: the range was mapped just now, and no other thread has its address.
             unsafe { rustix::mm::madvise(start.as_ptr().cast(), length, Advice::LinuxDontFork) }
@@ -103,10 +105,11 @@ impl Mapping {
     /// Returns the word at offset `at`, a multiple of 8.
     #[inline]
     fn word(&self, at: usize) -> &AtomicU64 {
-        assert!(at.is_multiple_of(8), "a word between two words");
+        // One comparison for both: the rotation moves the bits of a position between two words to the front.
+        assert!(at.rotate_right(3) < self.words, "a position outside the memory file, or between two words");
         // SAFETY: eight bytes inside the mapping, aligned because the mapping begins at a page; they live as
         // long as the mapping does. Loads of this size never write, so read-only pages are fine for them.
-        unsafe { AtomicU64::from_ptr(self.range(at, 8).cast()) }
+        unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(at).cast()) }
     }
 
     /// Copies bytes out, which no honest peer writes now.
@@ -256,6 +259,17 @@ impl MemoryFile {
         // SAFETY: both ranges are valid for this length and distinct, as `from` is ordinary memory. The
         // callers own the writing end, and the peer reads here only after a later release store.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) }
+    }
+
+    /// Copies a word and the bytes behind it into the file, where no process reads yet.
+    #[inline]
+    pub fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
+        let to = self.mapping.range(at, from.len().saturating_add(8));
+        // SAFETY: the range was checked for the word and the bytes; the rest is as for `copy_in`.
+        unsafe {
+            to.cast::<u64>().write_unaligned(word);
+            std::ptr::copy_nonoverlapping(from.as_ptr(), to.add(8), from.len());
+        }
     }
 
     /// Copies into the file, to an offset that is a multiple of 8, while others may read: word by

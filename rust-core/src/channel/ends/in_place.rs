@@ -27,7 +27,7 @@ use crate::channel::sending::{Sending, is_ack_check_due};
 use crate::channel::session::RetransmitClass;
 use crate::deadline::Wait;
 use crate::error::Result;
-use crate::frame::{Header, Kind};
+use crate::frame::Kind;
 use crate::message::{Message, Payload, StoredMessage};
 use crate::schema::PreparedSchema;
 use crate::sys::clock;
@@ -100,8 +100,7 @@ impl Channel {
         }
         let sent = clock::now();
         let sequence = halves.outbox.assign_number();
-        let header = Header { sent, sequence, ..Header::new(Kind::Data, payload.encoding()) };
-        if !half.try_send_next(&header, body) {
+        if !half.try_send_next(sequence, sent, payload.encoding(), body) {
             return None;
         }
         let keep = || StoredMessage::data(payload, sent);

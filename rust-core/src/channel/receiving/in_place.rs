@@ -57,13 +57,10 @@ impl Receiving {
         if self.part.as_ref().is_none_or(|part| part.peer.pattern == Pattern::Request) {
             return None;
         }
-        (self.delivers, self.from_inbox, self.pending_consume) = (true, false, Some(AckTrigger::Receive));
-        let taken = self.take_in_place(|| halves, event_log, |kind| kind == Kind::Data);
-        (self.delivers, self.pending_consume) = (false, None);
-        if taken.is_some() {
-            self.empty_polls = 0;
-        }
-        taken
+        let consume = Some(AckTrigger::Receive);
+        let taken = self.take_in_place(|| halves, event_log, |kind| kind == Kind::Data, consume, true)?;
+        self.empty_polls = 0;
+        Some(taken)
     }
 
     /// Adds the short data messages that lie ready in the ring behind one that the program has just got, until
@@ -79,17 +76,16 @@ impl Receiving {
         if !self.inbox.is_empty() || self.deferred_error.is_some() || self.pending_consume.is_some() {
             return;
         }
-        self.delivers = true;
         let mut missed = 0;
         let mut halves = session_state.halves();
         while messages.len() < max
-            && let Some(taken) = self.take_in_place(|| &mut *halves, event_log, |kind| kind == Kind::Data)
+            && let Some(taken) =
+                self.take_in_place(|| &mut *halves, event_log, |kind| kind == Kind::Data, None, true)
         {
             messages.push(taken.message);
             missed += taken.missed;
         }
         drop(halves);
-        self.delivers = false;
         if missed > 0 {
             event_log.lagged(missed);
         }
@@ -97,13 +93,17 @@ impl Receiving {
 
     /// Returns the short message that is ready in the ring if its kind is `wanted`: the body is copied from
     /// the ring into the message, and the inbox records it. None in all other cases, in which nothing has
-    /// changed. `halves` locks the session, unless the caller has.
+    /// changed. `halves` locks the session, unless the caller has. With `consume`, the messages that were
+    /// delivered before are recorded as consumed on this occasion; with `delivers`, the message is delivered in
+    /// the same step.
     #[inline]
     pub(super) fn take_in_place<H: DerefMut<Target = SessionHalves>>(
         &mut self,
         halves: impl FnOnce() -> H,
         event_log: &EventLog,
         wanted: impl FnOnce(Kind) -> bool,
+        consume: Option<AckTrigger>,
+        delivers: bool,
     ) -> Option<Taken> {
         if self.watched {
             return None;
@@ -111,7 +111,11 @@ impl Receiving {
         let part = self.part.as_mut().filter(|part| part.negotiated.is_some())?;
         let half = part.rx.in_place()?;
         let Some(small) = half.peek_small() else {
-            return if half.is_ready() { self.take_in_slots(halves, event_log, wanted) } else { None };
+            return if half.is_ready() {
+                self.take_in_slots(halves, event_log, wanted, consume, delivers)
+            } else {
+                None
+            };
         };
         let is_plain = match small.kind {
             // The general path handles acknowledgements in the header, and schemas.
@@ -131,9 +135,8 @@ impl Receiving {
         let session = halves.inbox.session();
         let fill = |body: &mut [u8]| half.take_small(&small, body);
         let message = Message::filled(header, &part.peer.source, &self.limits, session, fill);
-        let (pending, delivers) = (self.pending_consume.take(), self.delivers);
         let (is_ack_due, missed) =
-            record_received(&mut halves, &mut part.rx, pending, delivers, (number, bytes, urgency));
+            record_received(&mut halves, &mut part.rx, consume, delivers, (number, bytes, urgency));
         event_log.count_exclusive(&event_log.received);
         drop(halves);
         Some(Taken { message, is_ack_due, missed })

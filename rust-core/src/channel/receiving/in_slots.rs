@@ -8,6 +8,7 @@ use std::ops::DerefMut;
 use super::Receiving;
 use super::in_place::{Taken, record_received};
 use crate::channel::event_log::EventLog;
+use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::{SessionHalves, urgency};
 use crate::frame::Kind;
 use crate::message::Message;
@@ -21,6 +22,8 @@ impl Receiving {
         halves: impl FnOnce() -> H,
         event_log: &EventLog,
         wanted: impl FnOnce(Kind) -> bool,
+        consume: Option<AckTrigger>,
+        delivers: bool,
     ) -> Option<Taken> {
         let part = self.part.as_mut()?;
         let half = part.rx.in_place()?;
@@ -38,11 +41,10 @@ impl Receiving {
         let frame = half.take_in_slots(found);
         let (session, bytes) = (halves.inbox.session(), frame.body.len());
         let message = Message::new(frame, &part.peer.source, self.limits, session);
-        let (pending, delivers) = (self.pending_consume.take(), self.delivers);
         let (is_ack_due, missed) = record_received(
             &mut halves,
             &mut part.rx,
-            pending,
+            consume,
             delivers,
             (number, bytes, urgency(kind, flags)),
         );

@@ -261,6 +261,7 @@ impl<M: Clone> Outbox<M> {
 
     /// Records that the link took a message under the number that [`Outbox::assign_number`]
     /// returned, and returns that number. `message` is called if it has to be kept.
+    #[inline]
     pub fn sent(&mut self, class: RetransmitClass, bytes: usize, message: impl FnOnce() -> M) -> u64 {
         // Replays go before new messages. If some are left, a new link was made in between: this message went
         // over the old one, and is sent again with the others.
@@ -304,13 +305,12 @@ impl<M: Clone> Outbox<M> {
         let before = self.kept.len();
         // Nearly always only these: an idempotent request stays until its answer comes, and later messages
         // behind it may have to be removed.
-        while let Some(front) = self.kept.front()
-            && front.number <= number
-            && front.class != RetransmitClass::Idempotent
-        {
-            self.bytes -= front.bytes;
-            self.kept.pop_front();
-        }
+        let is_done = |kept: &&Kept<M>| kept.number <= number && kept.class != RetransmitClass::Idempotent;
+        let done = self.kept.iter().take_while(is_done);
+        let (count, bytes) = done.fold((0, 0), |(count, bytes), kept| (count + 1, bytes + kept.bytes));
+        self.bytes -= bytes;
+        // Dropped where they are: taking one out moves it.
+        self.kept.drain(..count);
         if self.kept.front().is_some_and(|front| front.number <= number) {
             self.retain(|kept| kept.number > number || kept.class == RetransmitClass::Idempotent);
         }

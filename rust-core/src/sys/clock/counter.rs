@@ -28,7 +28,7 @@ thread_local! {
 }
 
 /// Returns the wall clock's time, by the counter where this thread has a valid reading.
-#[inline]
+#[inline(always)]
 pub(super) fn now(clocks: Clocks) -> i64 {
     let reading = READING.get();
     // A thread without a reading does not read the counter for nothing.
@@ -37,15 +37,16 @@ pub(super) fn now(clocks: Clocks) -> i64 {
     {
         return now;
     }
-    renew(reading, clocks)
+    renew(clocks)
 }
 
 /// The slow path of [`now`], once in a millisecond.
 #[cold]
-fn renew(mut reading: Reading, clocks: Clocks) -> i64 {
+fn renew(clocks: Clocks) -> i64 {
     if !is_reliable() {
         return (clocks.wall)();
     }
+    let mut reading = READING.get();
     let now = reading.renew(clocks);
     READING.set(reading);
     now

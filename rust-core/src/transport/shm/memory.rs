@@ -55,6 +55,8 @@ pub(crate) trait OwnMemory: Memory {
     fn prefetch_own(&self, _at: usize) {}
     /// Copies bytes to a place that is not read yet.
     fn copy_in(&self, at: usize, from: &[u8]);
+    /// Writes a word, and copies bytes behind it, to a place that is not read yet.
+    fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]);
     /// Copies bytes to where others may be reading; `at` is a multiple of 8, and the last word is
     /// filled up with zeros.
     fn copy_in_racing(&self, at: usize, from: &[u8]);
@@ -166,6 +168,11 @@ impl OwnMemory for MemoryFile {
     }
 
     #[inline]
+    fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
+        MemoryFile::copy_in_behind(self, at, word, from);
+    }
+
+    #[inline]
     fn copy_in_racing(&self, at: usize, from: &[u8]) {
         MemoryFile::copy_in_racing(self, at, from);
     }
@@ -233,6 +240,11 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
     #[inline]
     fn copy_in(&self, at: usize, from: &[u8]) {
         (**self).copy_in(at, from);
+    }
+
+    #[inline]
+    fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
+        (**self).copy_in_behind(at, word, from);
     }
 
     #[inline]
@@ -385,6 +397,11 @@ pub(super) mod heap {
                 bytes[within] = *byte;
                 word.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
             }
+        }
+
+        fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
+            self.store(at, word, Ordering::Relaxed);
+            self.copy_in(at + 8, from);
         }
 
         fn copy_in_racing(&self, at: usize, from: &[u8]) {

@@ -22,7 +22,7 @@ use bytes::Bytes;
 
 use super::memory::{Memory, OwnMemory};
 use super::record::{
-    COMPACT, GRANULE, LINKED, MAX_REFERENCES, REFERENCE, REFERENCES, Record, Shape, WORD, garbage,
+    COMPACT, GRANULE, LINKED, MAX_REFERENCES, REFERENCE, REFERENCES, Record, Shape, Small, WORD, garbage,
 };
 use super::segment::{PAGE, at};
 use super::slots::Reference;
@@ -30,7 +30,7 @@ use crate::body::Few;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::spare::{self, aligned};
-use crate::frame::{HEADER, Header, Incoming, Kind};
+use crate::frame::{HEADER, Header, Incoming};
 use crate::sys::crc;
 use crate::transport::admission::PeerIdentity;
 use crate::transport::partial::Partial;
@@ -44,13 +44,17 @@ pub(super) struct Reader<M, P> {
     peer: P,
     /// Bytes of the ring, a power of two.
     ring: u64,
-    /// The same as an exponent: the lap number is needed for each record, and a division takes as
+    /// The bits of a position that give its place in the ring.
+    mask: u64,
+    /// The bytes of the ring as an exponent: the lap number is needed for each record, and a division takes as
     /// long as all the rest of a small one.
     shift: u32,
     /// Up to where this side has read, in bytes since the creation of the ring.
     position: u64,
     /// Up to where the peer knows it to be read: what lies behind is free.
     head: u64,
+    /// Up to where the peer can have written: a ring ahead of the head, but for the granule that stays free.
+    filled: u64,
     /// Frames returned, or skipped as too large.
     frames: u64,
     /// How many of them the peer knows to be dealt with.
@@ -76,49 +80,6 @@ struct Assembly {
     body: Option<Partial>,
     /// Bytes of extension and body that are still to come.
     missing: u64,
-}
-
-/// A short message in one record whose header word was checked; [`Reader::take_small`] copies it
-/// out.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Small {
-    record: Record,
-    /// The kind of message.
-    pub kind: Kind,
-    encoding: Encoding,
-    /// The sequence number in the sender's session, as the record gives it.
-    pub sequence: u64,
-    /// The number of the message that it answers; 0 for none.
-    pub correlation: u64,
-    /// The time of sending, ns since 1970, as the record gives it.
-    sent: i64,
-    /// Bytes of the record between its header word and the body.
-    prefix: usize,
-}
-
-impl Small {
-    /// The longest body in bytes.
-    pub const LONGEST: usize = spare::LONGEST;
-
-    /// Bytes of the body.
-    #[inline]
-    pub fn length(&self) -> usize {
-        self.record.length() - self.prefix
-    }
-
-    /// The time of sending, ns since 1970, as the record gives it.
-    #[inline]
-    pub fn sent(&self) -> i64 {
-        self.sent
-    }
-
-    /// The message header that the record stands for.
-    #[inline]
-    pub fn header(&self) -> Header {
-        let Small { record, kind, encoding, sequence, correlation, sent, .. } = *self;
-        let (flags, body) = (record.flags(), self.length() as u64);
-        Header { flags, body, sequence, correlation, sent, ..Header::new(kind, encoding) }
-    }
 }
 
 /// What one step found in the ring.
@@ -155,9 +116,11 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             mine,
             peer,
             ring: ring as u64,
+            mask: ring as u64 - 1,
             shift: ring.trailing_zeros(),
             position: 0,
             head: 0,
+            filled: ring as u64 - GRANULE,
             frames: 0,
             consumed: 0,
             sequence: 0,
@@ -170,7 +133,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// The offset in the memory of the next record.
     #[inline]
     fn offset(&self) -> usize {
-        PAGE + (self.position & (self.ring - 1)) as usize
+        PAGE + (self.position & self.mask) as usize
     }
 
     /// Whether there is a record. For spinning; [`Reader::step`] loads the word again.
@@ -262,6 +225,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             correlation,
             sent: self.word(content).cast_signed(),
             prefix,
+            at: content + prefix,
         };
         let length = small.length();
         (length <= Small::LONGEST && length as u64 <= self.limit).then_some(small)
@@ -271,7 +235,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// length, and moves on.
     #[inline(always)]
     pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
-        self.peer.copy_out(self.offset() + WORD as usize + small.prefix, as_uninit(body));
+        self.peer.copy_out(small.at, as_uninit(body));
         self.advance(small.record, small.sequence);
     }
 
@@ -561,9 +525,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     #[inline(always)]
     fn check_record(&self, word: u64) -> Result<Record> {
         let record = Record::from_word(word, self.position >> self.shift)?;
-        let (size, left) = (record.size(), self.ring - (self.position & (self.ring - 1)));
+        let size = record.size();
         // What is read and not released, this record, and the granule that is always free.
-        if size > left || self.position - self.head + size + GRANULE > self.ring {
+        if (self.position & self.mask) + size > self.ring || self.position + size > self.filled {
             return Err(garbage(word, "the record is longer than the room that the peer had"));
         }
         Ok(record)
@@ -594,7 +558,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Stores the head: what was read is free again. The full fence lets the caller check whether
     /// the writer sleeps.
     fn release(&mut self) {
-        self.head = self.position;
+        (self.head, self.filled) = (self.position, self.position + self.ring - GRANULE);
         self.mine.store_fenced(at::HEAD, self.head);
     }
 

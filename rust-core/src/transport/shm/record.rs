@@ -13,7 +13,7 @@
 
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{HEADER, Kind, flags};
+use crate::frame::{HEADER, Header, Kind, flags, spare};
 
 /// Records begin at multiples of this many bytes.
 pub(super) const GRANULE: u64 = 16;
@@ -78,6 +78,30 @@ const LAP: u32 = 48;
 /// The bits below the lap number.
 const WITHOUT_LAP: u64 = (1 << LAP) - 1;
 
+/// For each shape, kind and encoding, as bits 32 to 42 have them: the bytes of the shape's fixed part, or
+/// [`IMPOSSIBLE`] where one of the numbers has no meaning. One load checks all three.
+static LEAST: [u8; 1 << 11] = {
+    let mut least = [IMPOSSIBLE; 1 << 11];
+    let mut bits = 0;
+    while bits < least.len() {
+        let record = Record((bits as u64) << 32);
+        if let (Some(shape), Some(_), Some(_)) = (record.shape(), record.kind(), record.encoding()) {
+            least[bits] = match shape {
+                Shape::Pad => 0,
+                Shape::Compact => COMPACT as u8,
+                Shape::Linked => LINKED as u8,
+                Shape::Full | Shape::First => HEADER as u8,
+                Shape::Piece => 1,
+                Shape::Slots => (HEADER + REFERENCES) as u8,
+            };
+        }
+        bits += 1;
+    }
+    least
+};
+/// No length of a fixed part.
+const IMPOSSIBLE: u8 = u8::MAX;
+
 impl Record {
     /// A record with `length` bytes behind its header word.
     #[inline]
@@ -94,7 +118,7 @@ impl Record {
 
     /// The shape; `None` for a number without a meaning.
     #[inline]
-    pub fn shape(self) -> Option<Shape> {
+    pub const fn shape(self) -> Option<Shape> {
         Some(match self.0 >> 32 & 0xF {
             1 => Shape::Pad,
             2 => Shape::Compact,
@@ -109,13 +133,13 @@ impl Record {
 
     /// The kind of message; `None` for a number without a meaning.
     #[inline]
-    pub fn kind(self) -> Option<Kind> {
+    pub const fn kind(self) -> Option<Kind> {
         Kind::from_number((self.0 >> 36 & 0xF) as u8)
     }
 
     /// The encoding of the body; `None` for a number without a meaning.
     #[inline]
-    pub fn encoding(self) -> Option<Encoding> {
+    pub const fn encoding(self) -> Option<Encoding> {
         Encoding::from_number((self.0 >> 40 & 0x7) as u8)
     }
 
@@ -152,31 +176,78 @@ impl Record {
     #[inline(always)]
     pub fn from_word(word: u64, lap: u64) -> Result<Record> {
         let record = Record(word & WITHOUT_LAP);
-        let least = match record.shape() {
-            Some(Shape::Pad) => 0,
-            Some(Shape::Compact) => COMPACT,
-            Some(Shape::Linked) => LINKED,
-            Some(Shape::Full | Shape::First) => HEADER,
-            Some(Shape::Piece) => 1,
-            Some(Shape::Slots) => HEADER + REFERENCES,
-            None => return Err(garbage(word, "no such shape of record")),
+        let least = LEAST[(word >> 32) as usize % LEAST.len()];
+        let is_valid = least != IMPOSSIBLE
+            && (word ^ lap << LAP) >> LAP == 0
+            && record.length() >= usize::from(least)
+            && record.flags() & flags::BODY_CHECKED == 0;
+        if is_valid { Ok(record) } else { Err(record.refused(word, lap)) }
+    }
+
+    /// The error for a word that [`Record::from_word`] refuses.
+    #[cold]
+    fn refused(self, word: u64, lap: u64) -> Error {
+        let why = match () {
+            () if self.shape().is_none() => "no such shape of record",
+            () if (word ^ lap << LAP) >> LAP != 0 => "the record is stamped with another lap",
+            () if self.kind().is_none() => "no such kind of message",
+            () if self.encoding().is_none() => "no such encoding",
+            () if self.flags() & flags::BODY_CHECKED != 0 && !self.is_too_short() => {
+                "a record header cannot carry the flag of a body check sum"
+            }
+            () => "the record is too short for its shape",
         };
-        if (word ^ lap << LAP) >> LAP != 0 {
-            return Err(garbage(word, "the record is stamped with another lap"));
-        }
-        if record.kind().is_none() {
-            return Err(garbage(word, "no such kind of message"));
-        }
-        if record.encoding().is_none() {
-            return Err(garbage(word, "no such encoding"));
-        }
-        if record.length() < least {
-            return Err(garbage(word, "the record is too short for its shape"));
-        }
-        if record.flags() & flags::BODY_CHECKED != 0 {
-            return Err(garbage(word, "a record header cannot carry the flag of a body check sum"));
-        }
-        Ok(record)
+        garbage(word, why)
+    }
+
+    /// Whether the length is below that of the shape's fixed part.
+    fn is_too_short(self) -> bool {
+        self.length() < usize::from(LEAST[(self.0 >> 32) as usize % LEAST.len()])
+    }
+}
+
+/// A short message in one record whose header word was checked; `Reader::take_small` copies it
+/// out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Small {
+    pub(super) record: Record,
+    /// The kind of message.
+    pub kind: Kind,
+    pub(super) encoding: Encoding,
+    /// The sequence number in the sender's session, as the record gives it.
+    pub sequence: u64,
+    /// The number of the message that it answers; 0 for none.
+    pub correlation: u64,
+    /// The time of sending, ns since 1970, as the record gives it.
+    pub(super) sent: i64,
+    /// Bytes of the record between its header word and the body.
+    pub(super) prefix: usize,
+    /// Where the body is in the peer's memory.
+    pub(super) at: usize,
+}
+
+impl Small {
+    /// The longest body in bytes.
+    pub const LONGEST: usize = spare::LONGEST;
+
+    /// Bytes of the body.
+    #[inline]
+    pub fn length(&self) -> usize {
+        self.record.length() - self.prefix
+    }
+
+    /// The time of sending, ns since 1970, as the record gives it.
+    #[inline]
+    pub fn sent(&self) -> i64 {
+        self.sent
+    }
+
+    /// The message header that the record stands for.
+    #[inline]
+    pub fn header(&self) -> Header {
+        let Small { record, kind, encoding, sequence, correlation, sent, .. } = *self;
+        let (flags, body) = (record.flags(), self.length() as u64);
+        Header { flags, body, sequence, correlation, sent, ..Header::new(kind, encoding) }
     }
 }
 

@@ -23,8 +23,9 @@ use super::memory::{Memory, OwnMemory};
 use super::record::{COMPACT, GRANULE, LINKED, REFERENCE, REFERENCES, Record, Shape, WORD};
 use super::segment::{PAGE, at};
 use super::slots::Reference;
+use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{HEADER, Header, Outgoing, flags};
+use crate::frame::{HEADER, Header, Kind, Outgoing, flags};
 use crate::sys::crc;
 use crate::transport::Sent;
 
@@ -37,7 +38,9 @@ pub(super) struct Writer<M, P> {
     peer: P,
     /// Bytes of the ring, a power of two.
     ring: u64,
-    /// The same as an exponent: the lap number is needed for each record, and a division takes as
+    /// The bits of a position that give its place in the ring.
+    mask: u64,
+    /// The bytes of the ring as an exponent: the lap number is needed for each record, and a division takes as
     /// long as all the rest of a small one.
     shift: u32,
     /// The most bytes of one record, header included: an eighth of the ring, so that the reader
@@ -47,6 +50,8 @@ pub(super) struct Writer<M, P> {
     tail: u64,
     /// The peer's head when it was loaded last; loaded again only when there seems to be no room.
     head: u64,
+    /// Up to where records may be written with this head: a ring ahead, but for the granule that stays free.
+    room: u64,
     /// The head at which the record that was blocked last will fit.
     needed: u64,
     /// Frames handed over so far.
@@ -83,10 +88,12 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             mine,
             peer,
             ring: ring as u64,
+            mask: ring as u64 - 1,
             shift: ring.trailing_zeros(),
             largest: ring as u64 / 8,
             tail: 0,
             head: 0,
+            room: ring as u64 - GRANULE,
             needed: 0,
             frames: 0,
             consumed: 0,
@@ -123,27 +130,32 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(Sent::Whole)
     }
 
-    /// Writes a small message that is one above the last in number and has neither correlation,
+    /// Writes a small data message that is one above the last in number and has neither correlation,
     /// flags nor extension. Returns false, with nothing written, where there is no room, the
     /// message is large, another number comes next, or a large frame is under way;
     /// [`Writer::try_write`] tells those apart.
     #[inline]
-    pub fn try_write_next(&mut self, header: &Header, body: &[u8]) -> Result<bool> {
-        debug_assert!(is_plain(header) && header.flags == 0 && header.correlation == 0);
+    pub fn try_write_next(
+        &mut self,
+        sequence: u64,
+        sent: i64,
+        encoding: Encoding,
+        body: &[u8],
+    ) -> Result<bool> {
         let length = COMPACT + body.len();
         if !matches!(self.large, LargeFrame::None)
             || length as u64 > self.largest - WORD
-            || header.sequence != self.sequence.wrapping_add(1)
+            || sequence != self.sequence.wrapping_add(1)
         {
             return Ok(false);
         }
-        let record = Record::new(Shape::Compact, header.kind, header.encoding, 0, length as u32);
+        let record = Record::new(Shape::Compact, Kind::Data, encoding, 0, length as u32);
         let Some(at) = self.reserve(record.size())? else { return Ok(false) };
-        self.mine.store(at, header.sent.cast_unsigned(), Ordering::Relaxed);
-        self.mine.copy_in(at + COMPACT, body);
+        // The time of sending is all of the prefix.
+        self.mine.copy_in_behind(at, sent.cast_unsigned(), body);
         self.commit(record);
         self.frames += 1;
-        self.sequence = header.sequence;
+        self.sequence = sequence;
         Ok(true)
     }
 
@@ -372,18 +384,19 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// `needed` holds the head to wait for.
     #[inline]
     fn reserve(&mut self, size: u64) -> Result<Option<usize>> {
-        let left = self.ring - (self.tail & (self.ring - 1));
-        let pad = if left < size { left } else { 0 };
-        if self.ring - (self.tail - self.head) < pad + size + GRANULE {
+        let within = self.tail & self.mask;
+        let pad = if within + size > self.ring { self.ring - within } else { 0 };
+        let end = self.tail + pad + size;
+        if end > self.room {
             self.load_head()?;
-            if self.ring - (self.tail - self.head) < pad + size + GRANULE {
-                self.needed = (self.tail + pad + size + GRANULE).saturating_sub(self.ring);
+            if end > self.room {
+                self.needed = (end + GRANULE).saturating_sub(self.ring);
                 return Ok(None);
             }
         }
         // The zero behind the record, see the head of this file. Relaxed: the record's header
         // orders it.
-        self.mine.store(self.offset_of(self.tail + pad + size), 0, Ordering::Relaxed);
+        self.mine.store(self.offset_of(end), 0, Ordering::Relaxed);
         if pad > 0 {
             self.mine.store(self.offset_of(self.tail + pad), 0, Ordering::Relaxed);
             let word = Record::bare(Shape::Pad, (pad - WORD) as u32).to_word(self.tail >> self.shift);
@@ -417,7 +430,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     fn fetch_next_lines(&self, size: u64) {
         const LINE: u64 = 64;
         let end = self.tail + size.min(Writer::<M, P>::FETCH_LIMIT);
-        if end + LINE - self.head > self.ring {
+        if end + LINE > self.room + GRANULE {
             return;
         }
         let mut line = (self.tail | (LINE - 1)) + 1;
@@ -430,7 +443,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// The offset in the memory of a position in the ring.
     #[inline]
     fn offset_of(&self, position: u64) -> usize {
-        PAGE + (position & (self.ring - 1)) as usize
+        PAGE + (position & self.mask) as usize
     }
 
     /// Counts a frame that is complete in the ring, or adopted.
@@ -455,7 +468,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             );
             return Err(Error::new(ErrorKind::Malformed, text));
         }
-        self.head = head;
+        (self.head, self.room) = (head, head + self.ring - GRANULE);
         Ok(())
     }
 

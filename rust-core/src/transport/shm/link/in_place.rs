@@ -9,14 +9,14 @@ use std::sync::atomic::Ordering;
 
 use super::super::memory::Memory;
 use super::super::park::{SHORT, Stage};
-use super::super::reader::Small;
+use super::super::record::Small;
 use super::super::segment::at;
 use super::super::signals::Signal;
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
 use super::shared::disconnected;
+use crate::codec::Encoding;
 use crate::error::Result;
-use crate::frame::Header;
 
 impl ShmTx {
     /// Whether a body of so many bytes is one record.
@@ -24,15 +24,15 @@ impl ShmTx {
         self.writer.is_one_record(bytes)
     }
 
-    /// Sends a message whole that is one above the last in number and has neither correlation,
+    /// Sends a data message whole that is one above the last in number and has neither correlation,
     /// flags nor extension. False, with nothing sent, where that is not possible at once:
     /// [`ShmTx::try_send`] returns the reason.
     #[inline]
-    pub fn try_send_next(&mut self, header: &Header, body: &[u8]) -> bool {
-        if self.check().is_err() || self.check_sleeper(header.sent).is_err() {
+    pub fn try_send_next(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
+        if self.check().is_err() || self.check_sleeper(sent).is_err() {
             return false;
         }
-        match self.writer.try_write_next(header, body) {
+        match self.writer.try_write_next(sequence, sent, encoding, body) {
             Ok(true) => {}
             Ok(false) => return false,
             Err(defect) => {
@@ -41,7 +41,7 @@ impl ShmTx {
             }
         }
         self.short_passed = false;
-        self.last_sent = header.sent;
+        self.last_sent = sent;
         self.wake_reader();
         true
     }
