@@ -229,20 +229,24 @@ impl MotorState {
     /// `WrongType` if there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for an invalid truth value
     /// or enum number.
     #[inline]
+    #[allow(clippy::cast_possible_truncation)] // Fields are parts of a word.
+    #[allow(clippy::needless_bitwise_bool)] // One branch for all tests.
     pub fn unpack(bytes: &[u8]) -> linkspan::Result<Self> {
         let Ok(bytes) = <&[u8; SIZE]>::try_from(bytes) else {
             return Err(other_size(bytes.len()));
         };
-        let is_wrong = bytes[0] > 1
-            || bytes[16] >= 3;
+        let word_0 = u64::from_le_bytes(part(bytes, 0));
+        let word_16 = u64::from_le_bytes(part(bytes, 16));
+        let is_wrong = (word_0 as u8 > 1)
+            | (word_16 as u8 >= 3);
         if is_wrong {
             return Err(wrong_value(bytes));
         }
         Ok(Self {
-            on: bytes[0] == 1,
+            on: (word_0 as u8) & 1 == 1,
             at: linkspan::Timestamp(i64::from_le_bytes(part(bytes, 8))),
-            mode: MotorStateMode::from_number(bytes[16]).unwrap_or(MotorStateMode::Off),
-            speed: f32::from_le_bytes(part(bytes, 20)),
+            mode: MotorStateMode::from_number(word_16 as u8).unwrap_or(MotorStateMode::Off),
+            speed: f32::from_bits((word_16 >> 32) as u32),
             current: f64::from_le_bytes(part(bytes, 24)),
             voltage: f64::from_le_bytes(part(bytes, 32)),
             torque: f64::from_le_bytes(part(bytes, 40)),

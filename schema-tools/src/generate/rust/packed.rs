@@ -4,7 +4,7 @@ use linkspan::schema::{Kind, Layout, Length, Place};
 use linkspan::value::{DType, Order};
 
 use super::generator::Rust;
-use super::words::{padded, words};
+use super::words::{from_word, padded, read_whole, words};
 use crate::generate::plan::{Definition, Member, Shape, Slot, TypeDef};
 use crate::generate::{Text, describe, packed};
 
@@ -170,17 +170,33 @@ impl Rust<'_> {
             out.line("/// From the bytes of a message.\n///\n/// # Errors\n///");
             out.line("/// `WrongType` if there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for an invalid truth value");
             out.line("/// or enum number.\n#[inline]");
+            let leaves = packed::leaves(self.plan, members, "", ".");
+            let fields: Vec<_> = layout.fields.iter().zip(leaves).collect();
+            let words = read_whole(&fields, layout.size);
+            let tests: Vec<_> = layout.fields.iter().filter_map(|place| wrong(place, &words)).collect();
+            if !words.is_empty() || tests.len() > 1 {
+                out.line(
+                    "#[allow(clippy::cast_possible_truncation)] // Fields are parts of a word.\n\
+                     #[allow(clippy::needless_bitwise_bool)] // One branch for all tests.",
+                );
+            }
             out.block("pub fn unpack(bytes: &[u8]) -> linkspan::Result<Self> {", "}", |out| {
                 out.block("let Ok(bytes) = <&[u8; SIZE]>::try_from(bytes) else {", "};", |out| {
                     out.line("return Err(other_size(bytes.len()));");
                 });
-                let tests: Vec<_> = layout.fields.iter().filter_map(wrong).collect();
+                for (at, width) in &words {
+                    out.line(format!("let word_{at} = u{}::from_le_bytes(part(bytes, {at}));", 8 * width));
+                }
                 if !tests.is_empty() {
-                    out.line(format!("let is_wrong = {};", tests.join("\n    || ")));
+                    let joined = match &tests[..] {
+                        [only] => only.clone(),
+                        tests => format!("({})", tests.join(")\n    | (")),
+                    };
+                    out.line(format!("let is_wrong = {joined};"));
                     out.block("if is_wrong {", "}", |out| out.line("return Err(wrong_value(bytes));"));
                 }
                 let mut places = layout.fields.iter();
-                out.block("Ok(Self {", "})", |out| self.get(out, members, &mut places));
+                out.block("Ok(Self {", "})", |out| self.get(out, members, &mut places, &words));
             });
         });
         self.check_of_layout(out, members, layout);
@@ -219,7 +235,7 @@ impl Rust<'_> {
     /// call it, so `unpack` is short enough to be inlined; a record returned through memory would have to wait for the stores of its single fields.
     /// It always fails: so the compiler knows behind the call which values are left, and compares none a second time.
     fn check_of_layout(&self, out: &mut Text, members: &[Member], layout: &Layout<'_>) {
-        if !layout.fields.iter().any(|place| wrong(place).is_some()) {
+        if !layout.fields.iter().any(|place| wrong(place, &[]).is_some()) {
             return;
         }
         out.line("/// Checks the truth values and the numbers of enums.\n#[cold]");
@@ -251,21 +267,41 @@ impl Rust<'_> {
     }
 
     /// The fields in the struct expression of a record, from `bytes`.
-    fn get<'l>(&self, out: &mut Text, members: &[Member], places: &mut impl Iterator<Item = &'l Place<'l>>) {
+    fn get<'l>(
+        &self,
+        out: &mut Text,
+        members: &[Member],
+        places: &mut impl Iterator<Item = &'l Place<'l>>,
+        words: &[(usize, usize)],
+    ) {
         for member in members {
             let name = &member.name;
             if let Shape::Named(at) = member.slot.shape
                 && let Definition::Record(inner) = &self.plan.types[at].definition
             {
                 let head = format!("{name}: {} {{", self.plan.types[at].name);
-                out.block(head, "},", |out| self.get(out, inner, places));
+                out.block(head, "},", |out| self.get(out, inner, places, words));
                 continue;
             }
             let Some(place) = places.next() else { return };
             let (start, end) = (place.offset, place.offset + place.size);
             let number = |of: &str| format!("{of}::from_le_bytes(part(bytes, {start}))");
+            let shared = from_word(words, place);
             let value = match &member.slot.shape {
-                Shape::Bool => format!("bytes[{start}] == 1"),
+                Shape::Bool => match &shared {
+                    // It was checked, so the other bits are zero.
+                    Some(byte) => format!("({byte}) & 1 == 1"),
+                    None => format!("bytes[{start}] == 1"),
+                },
+                Shape::Integer(of) => match &shared {
+                    Some(number) if of.name().starts_with('i') => format!("({number}).cast_signed()"),
+                    Some(number) => number.clone(),
+                    None => number(of.name()),
+                },
+                Shape::F32 => match &shared {
+                    Some(bits) => format!("f32::from_bits({bits})"),
+                    None => number("f32"),
+                },
                 Shape::Uuid => format!("typed::Uuid(part(bytes, {start}))"),
                 Shape::Timestamp => format!("linkspan::Timestamp({})", number("i64")),
                 Shape::NdArray { dtype, shape, order } => {
@@ -298,7 +334,7 @@ impl Rust<'_> {
                     let of = &self.plan.types[*at];
                     let Definition::Enum(values) = &of.definition else { continue };
                     // The number was checked, so there is a value for it; the first one is the fallback that avoids a panic path.
-                    let number = self::number(place, "");
+                    let number = shared.unwrap_or_else(|| self::number(place, ""));
                     format!("{0}::from_number({number}).unwrap_or({0}::{1})", of.name, values[0].0)
                 }
                 _ => number(&self.of(&member.slot)),
@@ -308,18 +344,20 @@ impl Rust<'_> {
     }
 }
 
-/// An expression that is true if `bytes` hold an invalid value of a field; none for fields for which all bytes are valid.
-fn wrong(place: &Place<'_>) -> Option<String> {
+/// An expression that is true if `bytes`, of which `words` are read, hold an invalid value of a field; none for fields for which all bytes are valid.
+fn wrong(place: &Place<'_>, words: &[(usize, usize)]) -> Option<String> {
     let (start, end) = (place.offset, place.offset + place.size);
     match &place.of.kind {
         Kind::Bool | Kind::NdArray { dtype: DType::Bool, .. } if place.size == 1 => {
-            Some(format!("bytes[{start}] > 1"))
+            let byte = from_word(words, place).unwrap_or_else(|| format!("bytes[{start}]"));
+            Some(format!("{byte} > 1"))
         }
         Kind::NdArray { dtype: DType::Bool, .. } => {
             Some(format!("bytes[{start}..{end}].iter().fold(0_u8, |all, byte| all | byte) > 1"))
         }
         Kind::Enum(values) if values.len() < 1 << (8 * place.size) => {
-            Some(format!("{} >= {}", number(place, ""), values.len()))
+            let number = from_word(words, place).unwrap_or_else(|| number(place, ""));
+            Some(format!("{number} >= {}", values.len()))
         }
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! The words of a packed record in Rust: fields and padding in one word are written as one number.
+//! The words of a packed record in Rust: fields and padding in one word are written as one number, and read as one where some are checked.
 
 use linkspan::schema::Place;
 
@@ -45,4 +45,25 @@ pub(super) fn padded(fields: &[(&Place<'_>, (String, &Shape))], at: usize, width
         return None;
     }
     Some(if parts.len() == 1 { parts.remove(0) } else { format!("({})", parts.join(" | ")) })
+}
+
+/// The words of a record that are read whole, because they hold a truth value or an enum beside other fields or padding: the check and the value come
+/// from one load. The offset and length of each.
+pub(super) fn read_whole(fields: &[(&Place<'_>, (String, &Shape))], size: usize) -> Vec<(usize, usize)> {
+    let is_checked = |(at, width): &(usize, usize)| {
+        let mut inside = fields.iter().filter(|(place, _)| (*at..at + width).contains(&place.offset));
+        inside.any(|(_, (_, of))| matches!(of, Shape::Bool | Shape::Named(_)))
+            && padded(fields, *at, *width).is_some()
+    };
+    words(size).into_iter().filter(is_checked).collect()
+}
+
+/// The unsigned number that a field is, from the word of `words` that holds it; `None` where it is in none of them.
+pub(super) fn from_word(words: &[(usize, usize)], place: &Place<'_>) -> Option<String> {
+    let (at, _) = words.iter().find(|(at, width)| (*at..at + width).contains(&place.offset))?;
+    let bits = 8 * place.size;
+    Some(match 8 * (place.offset - at) {
+        0 => format!("word_{at} as u{bits}"),
+        shift => format!("(word_{at} >> {shift}) as u{bits}"),
+    })
 }
