@@ -80,6 +80,34 @@ fn publishing_a_small_message_allocates_nothing() {
     assert_eq!((sent, received), (0, 0));
 }
 
+/// A loaned array in a map. To send: its shape, the map, its key, the owner of the elements, the encoded rest, its
+/// shared form, and the parts. To receive: the rest, the view, the parts, the map, its key and the shape.
+#[test]
+fn loaned_array_over_shared_memory_allocates_its_map_and_its_parts() {
+    let endpoint = name("shm");
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    let send = |number: u64| {
+        let mut loan = a.loan::<u64>(&[3, 4096]).unwrap();
+        loan[0] = number;
+        assert!(loan.is_shared());
+        a.send(&Value::map([("wave", Value::from(loan))]), SOON).unwrap();
+    };
+    let receive = |number: u64| {
+        let message = b.recv(SOON).unwrap();
+        let Value::NdArray(wave) = message.get("wave").unwrap() else { panic!() };
+        assert_eq!((&wave.shape[..], wave.elements::<u64>().unwrap()[0]), (&[3, 4096][..], number));
+    };
+    for number in 0..200 {
+        send(number);
+        receive(number);
+    }
+    let ((), sent) = allocations(|| send(7));
+    let ((), received) = allocations(|| receive(7));
+    assert!(sent <= 7 && received <= 6, "{sent} to send, {received} to receive");
+}
+
 /// The unread part of an answer stays where the program put it.
 #[test]
 fn answer_that_the_client_has_not_read_yet_is_not_copied() {

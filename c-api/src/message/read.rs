@@ -1,5 +1,6 @@
 //! Reading of a message's value, with or without a tree.
 
+use std::any::Any;
 use std::sync::PoisonError;
 
 use linkspan::codec::FlatValue;
@@ -112,6 +113,13 @@ impl Source for linkspan_message {
                 true
             }
             _ => false,
+        }
+    }
+    fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
+        if let state @ State::Tree(_) = &*self.read_state()
+            && let Ok(value) = state.whole()
+        {
+            visit(value);
         }
     }
     fn size_hint(&self) -> usize {

@@ -449,13 +449,15 @@ impl SlotLender<'_> {
     /// Returns memory of a free slot to be written; none if no slot is free.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
         let slots = self.session_state.slots().clone()?;
-        self.read_progress();
+        self.read_progress(&slots);
         slots.lend_writable(length)
     }
 
     /// Reads how far the peer has consumed: the slots of those messages are free then. Before each search, and not only
     /// after one that found none, because the slot that became free last is in the processor's caches.
-    fn read_progress(&self) {
+    fn read_progress(&self, slots: &Slots) {
+        // Both words come from the peer's processor, together.
+        slots.prefetch_counts();
         self.session_state.halves().read_peer_page();
     }
 }
@@ -464,7 +466,7 @@ impl Lender for SlotLender<'_> {
     fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         let slots = self.session_state.slots().clone()?;
         let lent = slots.in_place(elements, shared).or_else(|| {
-            self.read_progress();
+            self.read_progress(&slots);
             slots.copy(elements)
         });
         let EventLog { arrays_in_slots, arrays_without_slot, .. } = self.event_log;

@@ -5,8 +5,6 @@
 //! calls `encode_placed` and `decode_body`; the public functions are for programs that need the
 //! bytes themselves.
 
-use std::any::Any;
-
 use bytes::Bytes;
 
 use super::{Encoding, bson, cbor, json, raw, smile};
@@ -95,7 +93,7 @@ pub(crate) fn encode_placed<T: Source + ?Sized>(
     encoding: Encoding,
     options: &EncodeOptions,
     out: &mut Vec<u8>,
-    placer: Option<&mut dyn Placer>,
+    mut placer: Option<&mut dyn Placer>,
 ) -> Result<()> {
     let start = out.len();
     // The source can append the value encoded: this replaces the walk, and only the length is checked.
@@ -107,15 +105,11 @@ pub(crate) fn encode_placed<T: Source + ?Sized>(
     if appended {
         return options.limits.check_message((out.len() - start) as u64).inspect_err(|_| out.truncate(start));
     }
-    if encoding == Encoding::Cbor
-        && placer.is_some()
-        && let Some(Value::Map(map)) = value.as_any().and_then(<dyn Any>::downcast_ref)
-        && cbor::is_flat_with_arrays(map, &bounded(&options.limits))
+    if let Some(placer) = &mut placer
+        && encoding == Encoding::Cbor
+        && let Some(done) = append_flat_arrays(value, options, out, &mut **placer)
     {
-        // A reborrow for this call: the compiler does not shorten the lifetime inside an option.
-        let placer = placer.map(|placer| placer as &mut dyn Placer);
-        let output = Output::with_placer(out, &options.limits, placer);
-        return cbor::append_flat_arrays(map, output, options.align).inspect_err(|_| out.truncate(start));
+        return done.inspect_err(|_| out.truncate(start));
     }
     write(
         encoding,
@@ -159,6 +153,26 @@ pub(crate) fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Lim
     // Only CBOR bodies have separate parts.
     let (bytes, parts) = if encoding == Encoding::Cbor { (bytes, parts) } else { (body.whole(), &[][..]) };
     decode_parts(bytes, parts, body.len(), encoding, limits, sink)
+}
+
+/// Appends the source where it is, or has in memory, a short map of scalars and long arrays; `None`, and nothing is
+/// appended, where it has to be walked. The bytes are the same in both ways.
+fn append_flat_arrays<T: Source + ?Sized>(
+    value: &T,
+    options: &EncodeOptions,
+    out: &mut Vec<u8>,
+    placer: &mut dyn Placer,
+) -> Option<Result<()>> {
+    let mut done = None;
+    value.with_any(&mut |source| {
+        if let Some(Value::Map(map)) = source.downcast_ref()
+            && cbor::is_flat_with_arrays(map, &bounded(&options.limits))
+        {
+            let output = Output::with_placer(out, &options.limits, Some(&mut *placer));
+            done = Some(cbor::append_flat_arrays(map, output, options.align));
+        }
+    });
+    done
 }
 
 /// Returns the value of a body in CBOR, where it is a short map of scalars and of arrays that are stored elsewhere;

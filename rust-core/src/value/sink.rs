@@ -126,10 +126,11 @@ pub trait Source {
         let _ = out;
         false
     }
-    /// Returns the source as a type that encoders may know, so that they read it without events.
+    /// Calls `visit` with the source, or with what it would send, as a type that encoders may know: they then read it
+    /// without events. At most once.
     #[doc(hidden)]
-    fn as_any(&self) -> Option<&dyn Any> {
-        None
+    fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
+        let _ = visit;
     }
     /// Appends the value in JSON, as [`Source::append_cbor`] does in CBOR.
     fn append_json(&self, out: &mut Vec<u8>) -> bool {
@@ -150,8 +151,8 @@ impl<T: Source + ?Sized> Source for &T {
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
         (**self).append_cbor(out)
     }
-    fn as_any(&self) -> Option<&dyn Any> {
-        (**self).as_any()
+    fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
+        (**self).with_any(visit)
     }
     fn size_hint(&self) -> usize {
         (**self).size_hint()

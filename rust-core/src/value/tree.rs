@@ -260,8 +260,8 @@ impl Source for Value {
         if texts < LEAST { 0 } else { texts.saturating_add(32 * (entries.len() + 1)) }
     }
 
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
+    fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
+        visit(self)
     }
 }
 

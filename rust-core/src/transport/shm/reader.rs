@@ -174,13 +174,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         }
         let mut record = self.check_record(word)?;
         // The lines behind the header are fetched while it is being checked.
-        let offset = self.offset();
-        let end = offset + (record.size() as usize).min(256);
-        let mut line = (offset | 63) + 1;
-        while line < end {
-            self.peer.prefetch(line);
-            line += 64;
-        }
+        self.prefetch(record);
         if record.shape() == Some(Shape::Pad) {
             self.skip_pad(word, record)?;
             word = self.peer.load(self.offset(), Ordering::Acquire);
@@ -198,6 +192,18 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             (Some(Shape::Piece), None) => Err(garbage(word, "a piece of no message")),
             (Some(Shape::Pad), _) | (None, _) => Err(garbage(word, "a pad follows a pad")),
             (_, Some(_)) => Err(garbage(word, "a message in the middle of another")),
+        }
+    }
+
+    /// Prefetches the first lines of a record behind that of its header.
+    #[inline(always)]
+    fn prefetch(&self, record: Record) {
+        let offset = self.offset();
+        let end = offset + (record.size() as usize).min(256);
+        let mut line = (offset | 63) + 1;
+        while line < end {
+            self.peer.prefetch(line);
+            line += 64;
         }
     }
 
@@ -330,6 +336,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             return None;
         }
         let record = self.check_record(word).ok().filter(|record| Self::has_references(*record))?;
+        self.prefetch(record);
         self.read_references(record).ok().filter(|found| found.header.body <= self.limit)
     }
 

@@ -131,6 +131,8 @@ struct Table {
 #[derive(Debug)]
 pub(crate) struct Slots {
     table: Mutex<Table>,
+    /// The page of the peer, with the counts of released references.
+    page: Arc<PeerMemory>,
     /// The longest array in bytes: the longest message that both sides take.
     limit: u64,
     /// The bound on the bytes of all files together.
@@ -223,8 +225,9 @@ impl Slots {
     /// Slots for messages of at most `limit` bytes; the peer counts released references in `page`,
     /// its own header page. No file is made before the first long array.
     pub fn new(page: Arc<PeerMemory>, limit: u64) -> Slots {
-        let counts = ReferenceCounts::new(page);
+        let counts = ReferenceCounts::new(page.clone());
         Slots {
+            page,
             table: Mutex::new(Table { slots: Vec::new(), counts, files: 0, skip: 0 }),
             limit,
             max_total: max_file_length(limit).saturating_mul(2),
@@ -265,6 +268,11 @@ impl Slots {
         let mut writable = self.lend_writable(elements.len())?;
         writable.bytes_mut().copy_from_slice(elements);
         Some(writable.into_bytes())
+    }
+
+    /// Prefetches the counts of released references, which the peer writes and the next search for a slot reads.
+    pub fn prefetch_counts(&self) {
+        self.page.prefetch(at::RELEASED);
     }
 
     /// Allocates a slot for `length` bytes. `None` where no slot is free, where the array is longer

@@ -170,7 +170,12 @@ impl Views {
     /// The place that a reference names, if its file is mapped and has such elements; nothing changes.
     pub fn place_of(&self, reference: &Reference) -> Option<Place> {
         match self.file(reference)?.1 {
-            File::Mapped(file) => place(file, reference),
+            File::Mapped(file) => {
+                let place = place(file, reference)?;
+                // The peer wrote them last; they come while the rest of the message is read.
+                place.file.memory.prefetch(place.from);
+                Some(place)
+            }
             File::Unmapped(_) => None,
         }
     }
