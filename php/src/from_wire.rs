@@ -13,6 +13,7 @@ use crate::classes::{Class, ClassPlan};
 use crate::ndarray::NdArray;
 use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
 use crate::tape::{Node, Tape};
+use crate::utf8;
 use crate::zend::{self, into_zval, made};
 
 /// The most PHP memory that one event of a tape takes, in bytes.
@@ -49,8 +50,7 @@ pub fn zval_of_message(message: &Message) -> Result<Zval> {
 
 /// Whether bytes are UTF-8 and memory_limit leaves room for them: PHP gets them without a tape.
 fn has_room_for(text: &[u8]) -> bool {
-    let is_text = text.is_ascii() || std::str::from_utf8(text).is_ok();
-    is_text && zend::memory_left().is_none_or(|left| left > text.len() + MOST_PER_NODE)
+    utf8::is_valid(text) && zend::memory_left().is_none_or(|left| left > text.len() + MOST_PER_NODE)
 }
 
 /// Converts a core value to PHP.

@@ -34,6 +34,7 @@ mod service;
 mod signals;
 mod tape;
 mod to_wire;
+mod utf8;
 mod verbs;
 mod watch;
 mod zend;

@@ -12,6 +12,7 @@ use crate::flat;
 use crate::ndarray::NdArray;
 use crate::received::{Answer, Message, Request};
 use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
+use crate::utf8;
 use crate::zend::{self, Entries, Key};
 
 /// A PHP value as a source of events.
@@ -54,7 +55,7 @@ impl Source for PhpValue<'_> {
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
         if let Some(text) = self.0.dereference().zend_str() {
             let text = text.as_bytes();
-            return (text.is_ascii() || std::str::from_utf8(text).is_ok()) && append_text(out, text);
+            return utf8::is_valid(text) && append_text(out, text);
         }
         let Some(object) = self.0.object() else { return false };
         classes::last_sent(object).is_some_and(|class| flat::append(object, &class, out))

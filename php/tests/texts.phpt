@@ -36,6 +36,18 @@ foreach ([0, 1, 23, 24, 255, 256, 1000, 4092, 4093, 4094, 5000, 70000] as $lengt
     }
 }
 echo "$same the same\n";
+// Wherever a character is that has several bytes, or bytes that are none, they are found.
+$found = 0;
+for ($place = 0; $place < 200; $place++) {
+    $out->send(str_repeat('x', $place) . '☃' . str_repeat('x', 199 - $place));
+    $found += (int) ($in->recv(20)->value === str_repeat('x', $place) . '☃' . str_repeat('x', 199 - $place));
+    try {
+        $out->send(str_repeat('x', $place) . "\xff" . str_repeat('x', 199 - $place));
+    } catch (Linkspan\LinkspanException $error) {
+        $found += (int) str_ends_with($error->getMessage(), "(byte $place of it)");
+    }
+}
+echo "$found found\n";
 // A string that PHP changes in place is checked again.
 $text = str_repeat('x', 100);
 $out->send($text);
@@ -57,6 +69,7 @@ unset($in, $out);
 ?>
 --EXPECT--
 36 the same
+400 found
 unix:texts: a string that is not UTF-8: give it as new Linkspan\Bytes($string) (byte 50 of it)
 unix:texts: a string that is not UTF-8: give it as new Linkspan\Bytes($string) (byte 100 of it)
 100

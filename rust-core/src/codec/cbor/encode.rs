@@ -40,16 +40,6 @@ impl<'a> Encoder<'a> {
         self.out.finish()
     }
 
-    /// Appends bytes that are encoded already.
-    #[inline]
-    pub(super) fn put_encoded(&mut self, bytes: &[u8]) {
-        if bytes.len() <= SHORT {
-            self.out.put_around([], 0, bytes, []);
-        } else {
-            self.out.put_all(bytes);
-        }
-    }
-
     /// Returns the output, to which a caller may append what is encoded already.
     #[inline]
     pub(crate) fn output(&mut self) -> &mut Output<'a> {

@@ -206,9 +206,15 @@ pub fn append_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
         return false;
     }
     // The caller of `append_cbor` has the limit of the message.
-    let mut encoder = Encoder::new(Output::new(out, &Limits::default()), false);
-    encoder.head(3, text.len() as u64);
-    encoder.put_encoded(text);
+    const TEXT: u8 = 3 << 5;
+    let [above, below] = (text.len() as u16).to_be_bytes();
+    out.reserve(text.len() + 3);
+    match text.len() {
+        0..24 => out.push(TEXT + below),
+        24..256 => out.extend_from_slice(&[TEXT + 24, below]),
+        _ => out.extend_from_slice(&[TEXT + 25, above, below]),
+    }
+    out.extend_from_slice(text);
     true
 }
 
