@@ -296,7 +296,14 @@ impl<'a> Waiting<'a> {
     /// # Errors
     /// `Timeout` once the deadline has passed.
     pub fn sleep(&mut self) -> Result<Option<Duration>> {
-        let left = self.deadline().remaining();
+        // The whole time is left at the first call, which saves a second reading of the clock.
+        let left = match self.deadline.get() {
+            Some(deadline) => deadline.remaining(),
+            None => {
+                self.deadline();
+                self.duration
+            }
+        };
         if left == Some(Duration::ZERO) {
             return Err(self.timed_out());
         }

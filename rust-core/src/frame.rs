@@ -140,6 +140,25 @@ impl Header {
         to_bytes(&self.words(check_sum))
     }
 
+    /// Returns the 64 bytes, with the check sum of this function, as for [`Header::words`].
+    #[inline]
+    pub(crate) fn bytes_with(&self, check_sum: impl Fn(&[u64; WORDS]) -> u32) -> [u8; HEADER] {
+        to_bytes(&self.words(check_sum))
+    }
+
+    /// Parses the 64 bytes, whose check sum this function returns, with the errors of [`Header::from_bytes`].
+    #[inline]
+    pub(crate) fn from_bytes_with(
+        bytes: &[u8; HEADER],
+        check_sum: impl Fn(&[u64; WORDS]) -> u32,
+    ) -> Result<Header> {
+        let mut words = [0; WORDS];
+        for (word, eight) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*eight);
+        }
+        Header::try_from_words(&words, check_sum)
+    }
+
     /// Parses the 64 bytes.
     ///
     /// # Errors

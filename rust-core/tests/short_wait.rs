@@ -44,6 +44,20 @@ fn recv_after_a_dialogue_ends_at_its_deadline() {
 }
 
 #[test]
+fn close_by_another_thread_ends_a_recv_after_a_dialogue() {
+    for transport in TRANSPORTS {
+        let (_listener, a, _b) = after_a_dialogue(transport);
+        thread::scope(|s| {
+            let received = s.spawn(|| a.recv(SOON).unwrap_err().kind());
+            thread::sleep(Duration::from_millis(1));
+            // The last answer was not consumed, so it ends with a time-out.
+            assert_eq!(a.close(Duration::from_millis(1)).unwrap_err().kind(), ErrorKind::Timeout);
+            assert_eq!(received.join().unwrap(), ErrorKind::InvalidState, "{transport}");
+        });
+    }
+}
+
+#[test]
 fn message_that_comes_after_the_short_wait_is_received() {
     for transport in TRANSPORTS {
         let (_listener, a, b) = after_a_dialogue(transport);

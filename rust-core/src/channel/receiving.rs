@@ -43,7 +43,8 @@ use crate::message::{Message, withdrawal};
 use crate::schema::PreparedSchema;
 use crate::sys::eventfd::ReadinessFlag;
 use crate::sys::poll::Interest;
-use crate::transport::{Losses, extension};
+use crate::transport::Losses;
+use crate::transport::extension::LastSender;
 use crate::value::Limits;
 
 use wait_set::WaitSet;
@@ -89,6 +90,8 @@ pub struct Receiving {
     schema: Option<Arc<PreparedSchema>>,
     /// The same for replies.
     reply_schema: Option<Arc<PreparedSchema>>,
+    /// The sender that the last frame named, on a link without a hello.
+    last_sender: LastSender,
     set: WaitSet,
     /// Keeps the descriptor readable while the inbox holds messages.
     waker: ReadinessFlag,
@@ -150,6 +153,7 @@ impl Receiving {
             limits: options.limits(),
             schema: options.checks_received().cloned(),
             reply_schema: options.checks_replies_received().cloned(),
+            last_sender: LastSender::default(),
             set,
             waker,
         })
@@ -442,8 +446,8 @@ impl Receiving {
                 let source = match peer_source {
                     Some(source) => source,
                     None => {
-                        let sender = extension::read(&frame.extension).ok().flatten();
-                        frame_source = sender.map_or_else(|| "".into(), |sender| sender.source);
+                        let sender = self.last_sender.read(&frame.extension).ok().flatten();
+                        frame_source = sender.map_or_else(|| "".into(), |sender| sender.source.clone());
                         &frame_source
                     }
                 };

@@ -21,7 +21,7 @@ use crate::frame::{Incoming, Kind, flags};
 use crate::message::Message;
 use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, Received, Start};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::extension;
+use crate::transport::extension::LastSender;
 use crate::transport::kind::Transport;
 use crate::transport::place::Place;
 use crate::transport::socket::StreamRx;
@@ -41,6 +41,8 @@ pub struct Feed {
     begin: u64,
     /// For a journal and a program with a schema: compares the schema of each record with it.
     schemas: Option<RecordSchemas>,
+    /// The sender that the last record named.
+    last_sender: LastSender,
     /// A record whose schema does not fit. It stays the next one, so that nothing is delivered in
     /// its place.
     refused: Option<Incoming>,
@@ -135,6 +137,7 @@ impl Feed {
             sequence: after_number,
             begin,
             schemas: None,
+            last_sender: LastSender::default(),
             refused: None,
         }))
     }
@@ -147,7 +150,16 @@ impl Feed {
             false => None,
         };
         let (source, sequence) = ("".into(), None);
-        Ok(Feed { medium, session: 0, source, sequence, begin: 0, schemas, refused: None })
+        Ok(Feed {
+            medium,
+            session: 0,
+            source,
+            sequence,
+            begin: 0,
+            schemas,
+            last_sender: LastSender::default(),
+            refused: None,
+        })
     }
 
     /// Compares the schema of a record. A schema is stored before the first record that names it.
@@ -160,11 +172,11 @@ impl Feed {
     }
 
     /// Returns the source of a message: the publisher's, or what a record of a store names.
-    pub fn source_of(&self, frame: &Incoming) -> std::sync::Arc<str> {
+    pub fn source_of(&mut self, frame: &Incoming) -> std::sync::Arc<str> {
         if matches!(self.medium, Medium::Store(_))
-            && let Ok(Some(sender)) = extension::read(&frame.extension)
+            && let Ok(Some(sender)) = self.last_sender.read(&frame.extension)
         {
-            return sender.source;
+            return sender.source.clone();
         }
         self.source.clone()
     }
@@ -217,6 +229,14 @@ impl Feed {
                 Some(_) => Polled::Ignored,
                 None => Polled::Empty,
             }),
+        }
+    }
+
+    /// Returns whether there may be a newer message behind the last one.
+    pub fn has_several(&self) -> bool {
+        match &self.medium {
+            Medium::Store(store_reader) => store_reader.has_several(),
+            Medium::Ring(_) | Medium::Stream(_) => true,
         }
     }
 

@@ -211,6 +211,9 @@ impl Subscriber {
                         // The newest of the available messages is delivered.
                         let mut at_once = Waiting::at_once();
                         for _ in 0..MAX_FRAMES_AT_ONCE {
+                            if receive_state.feed.as_ref().is_some_and(|feed| !feed.has_several()) {
+                                break;
+                            }
                             match self.poll_feed(receive_state, &mut at_once) {
                                 Ok(Some(newer)) => {
                                     message = newer;

@@ -273,8 +273,8 @@ impl<'a> Beneath<'a> {
         };
         // The mode comes after the group: the file is not open to a group before it is the right
         // one. The umask may have removed bits of the mode as well.
-        let given = group::give(&file, path.display(), group)
-            .and_then(|()| rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).doing(doing()));
+        let given =
+            group::give(&file, path.display(), group).and_then(|()| set_mode(&file, mode).doing(doing()));
         if let Err(error) = given {
             // The first error is returned; a file that cannot be removed now is swept.
             let _ = rustix::fs::unlinkat(self.fd, name, AtFlags::empty());
@@ -471,6 +471,15 @@ fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> 
         Err(Errno::NOSYS | Errno::PERM) => rustix::fs::openat(directory, name, flags, mode),
         opened => opened,
     }
+}
+
+/// Sets the mode of a new file where it has another one: a change would wake every watch of the directory.
+fn set_mode(file: &OwnedFd, mode: u32) -> rustix::io::Result<()> {
+    // Only the owner's bits were asked for.
+    if mode & !0o600 == 0 && rustix::fs::fstat(file)?.st_mode & 0o7777 == mode {
+        return Ok(());
+    }
+    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
 }
 
 /// Returns the kernel's own name of an open descriptor, which leads to the opened file, even if its

@@ -14,7 +14,7 @@ use super::beneath;
 use super::directory::Directory;
 use super::fork::Guarded;
 use super::staging::Staging;
-use super::{closing, rights, socket};
+use super::{brief, closing, rights, socket};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// Makes a non-blocking socket that takes no descriptors.
@@ -85,6 +85,11 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
         Err(e) => Err(e).doing("reading from a mailslot"),
     }
+}
+
+/// Prepares a socket for brief reads; false where it has none, because the kernel cannot refuse descriptors.
+pub fn allow_brief_reads(socket: impl AsFd) -> bool {
+    socket::refuses_descriptors() && brief::allow(socket).is_ok()
 }
 
 /// Returns the most bytes of one message that this socket sends.

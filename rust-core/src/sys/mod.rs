@@ -29,6 +29,7 @@
 
 pub(crate) mod acl;
 pub(crate) mod beneath;
+pub(crate) mod brief;
 pub(crate) mod child;
 pub(crate) mod claim;
 pub(crate) mod clock;

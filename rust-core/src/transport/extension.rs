@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::codec::{self, Encoding};
 use crate::error::Result;
 use crate::value::{Map, Value};
@@ -72,9 +74,48 @@ pub fn read(bytes: &[u8]) -> Result<Option<Sender>> {
     }
 }
 
+/// The last sender that was decoded: messages that follow each other mostly have the same.
+#[derive(Debug, Default)]
+pub struct LastSender {
+    bytes: Bytes,
+    sender: Option<Sender>,
+}
+
+impl LastSender {
+    /// Decodes it as [`read`] does, unless it is the last one.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn read(&mut self, bytes: &[u8]) -> Result<Option<&Sender>> {
+        if self.sender.is_none() || self.bytes != bytes {
+            self.sender = read(bytes)?;
+            self.bytes = Bytes::copy_from_slice(bytes);
+        }
+        Ok(self.sender.as_ref())
+    }
+
+    /// Returns the bytes of the last one.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn last_sender_is_the_one_of_the_bytes() {
+        let mut last = LastSender::default();
+        let (one, other) = (write("one", 1).unwrap(), write("other", 2).unwrap());
+        for bytes in [&one, &one, &other, &one] {
+            assert_eq!(last.read(bytes).unwrap().cloned(), read(bytes).unwrap());
+            assert_eq!(last.bytes(), bytes);
+        }
+        assert!(last.read(&[]).unwrap().is_none());
+        assert!(last.read(&[0xff]).is_err());
+        assert_eq!(last.read(&other).unwrap().unwrap().session, 2);
+    }
 
     #[test]
     fn it_is_read_as_it_was_written() {

@@ -6,7 +6,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use super::{Incoming, Losses, Outgoing, Sent};
+use super::{Incoming, Losses, Outgoing, Sent, Waited};
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
 use crate::sys::poll::Interest;
@@ -65,6 +65,12 @@ pub trait ReceiveHalf: Send {
     /// Returns whether polling before a sleep is probably not worth its system call.
     fn is_likely_empty(&self) -> bool {
         false
+    }
+
+    /// Reads, and sleeps for a few milliseconds at most until there is something, where that is cheaper than a
+    /// sleep on the descriptors.
+    fn read_briefly(&mut self, _waiting: &mut Waiting<'_>) -> Result<Waited> {
+        Ok(Waited::Omitted)
     }
 
     /// Returns whether a frame has arrived in the meantime. False where the descriptors stay ready

@@ -15,7 +15,7 @@ use super::plain::{PlainRx, PlainTx};
 use super::shm::{self, AckWords, LinkParts, PeerSegment, Segment, ShmRx, ShmTx, Slots};
 use super::socket::{StreamRx, StreamTx};
 use super::stream::Stream;
-use super::{Incoming, Losses, Outgoing, Sent};
+use super::{Incoming, Losses, Outgoing, Sent, Waited};
 use crate::body::Split;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -433,6 +433,16 @@ impl Rx {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => Ok(false),
             Rx::Shm(half) => half.sleep_briefly(waiting),
+        }
+    }
+
+    /// Reads from a socket and sleeps for a few milliseconds at most until there is something, where messages
+    /// come one after the other: then call `try_recv` again.
+    pub fn read_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Waited> {
+        match self {
+            Rx::Stream(half) => half.read_briefly(waiting),
+            Rx::Place(half) => half.read_briefly(waiting),
+            Rx::Plain(_) | Rx::Shm(_) => Ok(Waited::Omitted),
         }
     }
 

@@ -23,8 +23,9 @@
 //! To sleep, the caller calls `park()`: true means that a frame has arrived in the meantime. Otherwise every
 //! descriptor of `descriptors()` wakes an epoll set when `try_recv` should be called again
 //! (level-triggered). After the sleep it calls `unpark()`. Before `park()` come `spin()`, which
-//! polls for a few microseconds without a system call, and `sleep_briefly()`, which sleeps for a
-//! short time without any descriptor, where that is cheaper.
+//! polls for a few microseconds without a system call, and `sleep_briefly()` or `read_briefly()`, which
+//! sleep for a short time without any descriptor, where that is cheaper: in a word of shared memory, or in
+//! the read itself.
 //!
 //! **Death of the peer.** When the peer's process ends, however it ends, the receiving half first
 //! returns every frame that was whole, then `Disconnected`, at this and every later call. The
@@ -119,6 +120,17 @@ pub struct Losses {
     pub missed: u64,
     /// Datagrams or files that arrived and were no valid message.
     pub refused: u64,
+}
+
+/// How a short wait of a receiving half ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// Something is ready, or a signal came.
+    Ready,
+    /// Nothing has come in its time.
+    Passed,
+    /// There was none.
+    Omitted,
 }
 
 /// The outcome of one attempt to send a frame; the caller decides what to do with the rest.

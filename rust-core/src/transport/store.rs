@@ -220,6 +220,12 @@ pub trait StoreReader: Send {
     /// Returns the next value that this reader has not returned yet, or `None`.
     fn try_recv(&mut self) -> Result<Option<Incoming>>;
 
+    /// Returns whether there may be a newer value behind the one that was returned last. False where a store has
+    /// one value, which that one was.
+    fn has_several(&self) -> bool {
+        true
+    }
+
     /// Returns the newest value, whether it was returned before or not; `None` where none was
     /// written.
     fn latest(&mut self) -> Result<Option<Incoming>>;

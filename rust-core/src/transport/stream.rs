@@ -16,6 +16,7 @@ use super::admission::PeerIdentity;
 use super::byte_stream::ByteStream;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::brief::{self, Brief};
 use crate::sys::fork::Guarded;
 use crate::sys::inet;
 use crate::sys::peer::{self, Credentials};
@@ -62,6 +63,39 @@ impl Stream {
         let got = self.read(&mut into[have..]);
         into.truncate(have + if let Ok(Some(came)) = got { came } else { 0 });
         got
+    }
+
+    /// Prepares the connection for [`Stream::read_briefly`]; false where it has no such reads. Over Unix
+    /// sockets they take as long as a sleep in epoll without a time-out and a read.
+    pub fn allow_brief_reads(&self) -> bool {
+        match self {
+            Stream::Inet(socket) => brief::allow(&**socket).is_ok(),
+            Stream::Socket(_) | Stream::Other(_) => false,
+        }
+    }
+
+    /// Reads, and sleeps for a few milliseconds at most until there is something. Only where
+    /// [`Stream::allow_brief_reads`] has returned true.
+    #[inline]
+    pub fn read_briefly(&self, into: &mut [u8]) -> Result<Brief> {
+        match self {
+            Stream::Inet(socket) => brief::receive(&**socket, into),
+            Stream::Socket(_) | Stream::Other(_) => Ok(Brief::Passed),
+        }
+    }
+
+    /// The same, appended to a list: at most its spare capacity.
+    pub fn read_behind_briefly(&self, into: &mut Vec<u8>) -> Result<Brief> {
+        match self {
+            Stream::Inet(socket) => brief::receive_behind(&**socket, into),
+            Stream::Socket(_) | Stream::Other(_) => Ok(Brief::Passed),
+        }
+    }
+
+    /// Returns whether the kernel accepts what is written after the peer's end, so that the peer is checked
+    /// before a message.
+    pub fn is_peer_checked(&self) -> bool {
+        !matches!(self, Stream::Socket(_))
     }
 
     /// Writes as much as there is room for; `None` where there is none.

@@ -3,6 +3,25 @@
 use super::*;
 
 #[test]
+fn writers_that_rename_and_that_write_in_place_count_together() {
+    let (endpoint, options) = (name("file"), Options::default());
+    let mut locked = Options::default();
+    locked.set("locked", &Value::from(true)).unwrap();
+    let renaming = Publisher::new(&endpoint, &options).unwrap();
+    let in_place = Publisher::new(&endpoint, &locked).unwrap();
+    let other = Publisher::new(&endpoint, &options).unwrap();
+    let mut number = 0;
+    // Each value has the same length, and follows within a tick of the clock.
+    for writer in
+        [&renaming, &renaming, &in_place, &renaming, &other, &renaming, &renaming, &in_place, &other]
+    {
+        writer.send(&Value::Int(1)).unwrap();
+        number += 1;
+        assert_eq!(linkspan::latest_persistent(&endpoint, &options, SOON).unwrap().sequence(), number);
+    }
+}
+
+#[test]
 fn value_outlives_its_publisher_and_numbers_continue() {
     alone!(value_outlives_its_publisher_and_numbers_continue);
     let endpoint = name("file");

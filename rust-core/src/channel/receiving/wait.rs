@@ -5,11 +5,11 @@
 //! has to be woken; it is undone after every wait, unless the program itself waits on the descriptor.
 
 use super::Receiving;
-use super::wait_set::Waited;
 use crate::channel::sending::AckSender;
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
 use crate::error::Result;
+use crate::transport::Waited;
 
 impl Receiving {
     /// Waits until the link may have a frame.
@@ -26,11 +26,20 @@ impl Receiving {
         self.apply_consume(ack_sender);
         let pauses = !waiting.is_none() && !self.for_library;
         ack_sender.send_ack(if pauses { AckTrigger::Pause } else { AckTrigger::Park });
+        let mut waited = Waited::Omitted;
         if let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) {
             // A thread of the program that needs the direction signals `wake`, which only the epoll set sees.
             if part.rx.spin() || !self.for_library && part.rx.sleep_briefly(waiting)? {
                 return Ok(());
             }
+            if !self.for_library {
+                waited = part.rx.read_briefly(waiting)?;
+            }
+        }
+        match waited {
+            Waited::Ready => return Ok(()),
+            Waited::Passed => self.set.note_passed(),
+            Waited::Omitted => {}
         }
         let Some(part) = &mut self.part else { return Ok(()) };
         if waiting.is_none() && !self.watched {
@@ -46,17 +55,26 @@ impl Receiving {
             // The link stays parked: the program waits on the descriptor.
             return Err(waiting.timed_out());
         }
-        let waited = self.wait_in_epoll(ack_sender, waiting);
+        let waited = self.wait_in_epoll(waited, ack_sender, waiting);
         self.unpark();
         waited
     }
 
     /// Waits in the epoll set. An acknowledgement that waits for the program's answer is sent after a
-    /// short wait.
-    fn wait_in_epoll(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+    /// short wait, which the transport may have had (`waited`).
+    fn wait_in_epoll(
+        &mut self,
+        waited: Waited,
+        ack_sender: &AckSender<'_>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
         // Shared memory has had its own short wait; the timer would make a watched descriptor readable.
         let in_place = self.part.as_mut().is_none_or(|part| part.rx.in_place().is_some());
-        let waited = if in_place || self.watched { Waited::Omitted } else { self.set.wait_short(waiting)? };
+        let waited = if waited != Waited::Omitted || in_place || self.watched {
+            waited
+        } else {
+            self.set.wait_short(waiting)?
+        };
         match waited {
             Waited::Ready => return Ok(()),
             Waited::Passed => ack_sender.send_ack(AckTrigger::Park),

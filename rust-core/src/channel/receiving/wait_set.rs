@@ -18,6 +18,7 @@ use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::timer::Timer;
+use crate::transport::Waited;
 
 /// How long a receiver whose program may answer waits before it sends an acknowledgement by itself.
 /// Longer than a tick of the kernel's clock (4 ms): an earlier timer has to be programmed into the
@@ -31,17 +32,6 @@ const FIRST: u32 = 16;
 
 /// Token of the timer; those of other descriptors are smaller.
 const TIMER: u64 = u64::MAX;
-
-/// How a short wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waited {
-    /// Something is ready, or a signal came.
-    Ready,
-    /// Nothing has come in its time.
-    Passed,
-    /// There was none.
-    Omitted,
-}
 
 /// What ended a sleep.
 struct Woken {
@@ -93,6 +83,11 @@ impl WaitSet {
     #[inline]
     pub fn note_message(&mut self) {
         self.messages = self.messages.saturating_add(1).min(FIRST);
+    }
+
+    /// Notes that a short wait of the transport has passed in vain, so that the next waits need no timer either.
+    pub fn note_passed(&mut self) {
+        self.messages = 0;
     }
 
     /// Disarms the timer: from now on a program waits on the descriptor, which must not become readable for

@@ -9,15 +9,16 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result, memory};
-use crate::frame::{HEADER, Header, Incoming, Kind};
+use crate::frame::{HEADER, Header, Incoming, Kind, spare};
+use crate::sys::brief::{self, Brief, SHORTEST_WAIT};
+use crate::sys::crc;
 use crate::sys::datagram;
 use crate::sys::fork::Guarded;
-use crate::transport::Losses;
-use crate::transport::extension::{self, Sender};
+use crate::transport::extension::{LastSender, Sender};
 use crate::transport::half::ReceiveHalf;
+use crate::transport::{Losses, Waited};
 use crate::value::Limits;
 
 /// The longest datagram in bytes that a reader takes; writers send no longer ones.
@@ -25,6 +26,9 @@ pub(super) const LONGEST: usize = 1 << 20;
 
 /// The most senders whose last number is kept.
 const SENDERS: usize = 4096;
+
+/// Datagrams that have to arrive before a brief read, and again after one in which nothing came, as over streams.
+const FIRST: u32 = 16;
 
 /// The receiving half of a reader; or of a writer, which receives nothing.
 pub struct DgramRx {
@@ -43,8 +47,16 @@ pub struct DgramRx {
     spared: Cell<u32>,
     /// Whether a sleep was announced since the last poll.
     slept: bool,
+    /// Datagrams since the beginning or since a brief read passed in vain, up to [`FIRST`].
+    recent: u32,
+    /// Whether the socket has brief reads; asked at the first.
+    has_brief_reads: Option<bool>,
+    /// The outcome of a brief read, for the next poll: the length of a datagram in the buffer, or an error.
+    taken: Option<Result<usize>>,
     /// By the sender's name and session: its last number, and the value of `messages` then.
     last_numbers: HashMap<(Arc<str>, u64), (u64, u64)>,
+    /// The sender of the last datagram.
+    last_sender: LastSender,
     /// Counts messages: the clock that decides which senders to forget.
     messages: u64,
     /// Missing and invalid messages since the last `take_losses`.
@@ -67,7 +79,11 @@ impl DgramRx {
             empty_polls: 0,
             spared: Cell::new(0),
             slept: false,
+            recent: 0,
+            has_brief_reads: None,
+            taken: None,
             last_numbers: HashMap::new(),
+            last_sender: LastSender::default(),
             messages: 0,
             losses: Losses::default(),
         }
@@ -81,23 +97,39 @@ impl DgramRx {
         (2048usize.wrapping_sub(memory.as_ptr().addr())) % 4096
     }
 
-    /// Takes the next datagram and returns its length, or the error of one that is too long.
-    fn take(&mut self, socket: &Guarded) -> Result<Option<usize>> {
-        let most = self.limit.saturating_add((HEADER + crate::frame::MAX_EXTENSION + HEADER) as u64);
-        let room = LONGEST.min(usize::try_from(most).unwrap_or(LONGEST)) + 1;
+    /// Returns the most bytes of a datagram whose body is within the limit.
+    fn most(&self) -> u64 {
+        self.limit.saturating_add((HEADER + crate::frame::MAX_EXTENSION + HEADER) as u64)
+    }
+
+    /// Returns the memory for the next datagram.
+    fn room(&mut self) -> Result<&mut [u8]> {
+        let room = LONGEST.min(usize::try_from(self.most()).unwrap_or(LONGEST)) + 1;
         if self.buffer.is_empty() {
             self.buffer = memory::zeroed(room + 4096)?;
             self.start = DgramRx::place(&self.buffer);
         }
-        let slept = std::mem::take(&mut self.slept);
-        let Some(length) = datagram::receive(socket, &mut self.buffer[self.start..][..room])? else {
-            self.empty_polls = self.empty_polls.saturating_add(1);
-            return Ok(None);
+        Ok(&mut self.buffer[self.start..][..room])
+    }
+
+    /// Takes the next datagram and returns its length, or the error of one that is too long.
+    fn take(&mut self, socket: &Guarded) -> Result<Option<usize>> {
+        let length = match self.taken.take() {
+            Some(taken) => taken?,
+            None => {
+                let slept = std::mem::take(&mut self.slept);
+                let Some(length) = datagram::receive(socket, self.room()?)? else {
+                    self.empty_polls = self.empty_polls.saturating_add(1);
+                    return Ok(None);
+                };
+                if !slept {
+                    self.empty_polls = 0;
+                }
+                length
+            }
         };
-        if !slept {
-            self.empty_polls = 0;
-        }
-        if length as u64 > most {
+        self.recent = self.recent.saturating_add(1).min(FIRST);
+        if length as u64 > self.most() {
             Limits::for_message(self.limit).check_message(length as u64)?;
         }
         if length > LONGEST {
@@ -137,8 +169,8 @@ impl ReceiveHalf for DgramRx {
             return Err(Error::new(ErrorKind::Unsupported, text));
         };
         while let Some(length) = self.take(&socket)? {
-            let bytes = memory::copy_bytes(&self.buffer[self.start..][..length])?;
-            let Ok((frame, sender)) = read(bytes.into()) else {
+            let bytes = &self.buffer[self.start..][..length];
+            let Ok((frame, sender)) = read(bytes, &mut self.last_sender) else {
                 self.losses.refused += 1;
                 continue;
             };
@@ -167,6 +199,9 @@ impl ReceiveHalf for DgramRx {
     /// True where the last polls found nothing before a sleep. Every 16th poll is made all the
     /// same, to notice a change.
     fn is_likely_empty(&self) -> bool {
+        if self.taken.is_some() {
+            return false;
+        }
         const OF_LATE: u32 = 2;
         const PROBE: u32 = 16;
         if self.empty_polls < OF_LATE {
@@ -176,9 +211,35 @@ impl ReceiveHalf for DgramRx {
         !self.spared.get().is_multiple_of(PROBE)
     }
 
+    /// See `socket/receive/brief.rs`.
+    fn read_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Waited> {
+        let Some(socket) = self.socket.clone() else { return Ok(Waited::Omitted) };
+        if self.recent < FIRST
+            || self.taken.is_some()
+            || waiting.sleep()?.is_some_and(|left| left < SHORTEST_WAIT)
+            || !*self.has_brief_reads.get_or_insert_with(|| datagram::allow_brief_reads(&*socket))
+        {
+            return Ok(Waited::Omitted);
+        }
+        match brief::receive_datagram(&*socket, self.room()?) {
+            Ok(Brief::Came(length)) => self.taken = Some(Ok(length)),
+            Ok(Brief::Passed) => {
+                self.recent = 0;
+                return Ok(Waited::Passed);
+            }
+            Ok(Brief::Interrupted) => {
+                waiting.woke(true)?;
+                return Ok(Waited::Ready);
+            }
+            Err(error) => self.taken = Some(Err(error)),
+        }
+        waiting.woke(false)?;
+        Ok(Waited::Ready)
+    }
+
     fn park(&mut self) -> Result<bool> {
         self.slept = true;
-        Ok(false)
+        Ok(self.taken.is_some())
     }
 }
 
@@ -186,10 +247,10 @@ impl ReceiveHalf for DgramRx {
 ///
 /// # Errors
 /// `Malformed` for anything but a message that names its sender.
-fn read(bytes: Bytes) -> Result<(Incoming, Sender)> {
+fn read(bytes: &[u8], last_sender: &mut LastSender) -> Result<(Incoming, Sender)> {
     let malformed = |text: &str| Error::new(ErrorKind::Malformed, text);
     let first = bytes.first_chunk::<HEADER>().ok_or_else(|| malformed("shorter than a header"))?;
-    let header = Header::from_bytes(first)?;
+    let header = Header::from_bytes_with(first, crc::of_words)?;
     if header.kind != Kind::Data {
         return Err(malformed("a mailslot takes messages, and neither requests nor answers"));
     }
@@ -197,9 +258,18 @@ fn read(bytes: Bytes) -> Result<(Incoming, Sender)> {
     if header.body.checked_add(start as u64) != Some(bytes.len() as u64) {
         return Err(malformed("its length is not the one in its header"));
     }
-    let extension = bytes.slice(HEADER..HEADER + header.extension);
-    let sender = extension::read(&extension)?.ok_or_else(|| malformed("it does not say who sent it"))?;
-    Ok((Incoming { extension, body: bytes.slice(start..).into(), header }, sender))
+    let sender = last_sender.read(&bytes[HEADER..HEADER + header.extension])?;
+    let sender = sender.ok_or_else(|| malformed("it does not say who sent it"))?.clone();
+    let body = &bytes[start..];
+    let own = if body.len() <= spare::LONGEST {
+        let mut own = spare::buffer(body.len());
+        own.extend_from_slice(body);
+        own
+    } else {
+        memory::copy_bytes(body)?
+    };
+    let extension = last_sender.bytes().clone();
+    Ok((Incoming { extension, body: spare::aligned(own).into(), header }, sender))
 }
 
 #[cfg(test)]
@@ -227,6 +297,33 @@ mod tests {
         assert_eq!(reader.take_losses().refused, 4);
         assert!(reader.try_recv().unwrap().is_none());
         assert_eq!(reader.take_losses().refused, 1);
+    }
+
+    #[test]
+    fn brief_reads_take_datagrams_after_some_and_end_with_one_in_vain() {
+        let (mut reader, writer) = reader(100);
+        let mut waiting =
+            Waiting::until(crate::deadline::Deadline::after(std::time::Duration::from_secs(60)));
+        for _ in 0..FIRST {
+            assert_eq!(reader.read_briefly(&mut waiting).unwrap(), Waited::Omitted, "too few");
+            writer.send(&[1]).unwrap();
+            assert!(reader.try_recv().unwrap().is_none(), "it is no frame");
+        }
+        assert_eq!(reader.take_losses().refused, u64::from(FIRST));
+        for length in [1, 100_000, 2] {
+            writer.send(&vec![1; length]).unwrap();
+            assert_eq!(reader.read_briefly(&mut waiting).unwrap(), Waited::Ready);
+            assert!(!reader.is_likely_empty() && reader.park().unwrap(), "it has one");
+            assert_eq!(reader.read_briefly(&mut waiting).unwrap(), Waited::Omitted, "it has one");
+            match reader.try_recv() {
+                Ok(none) => assert!(none.is_none() && length < 100_000),
+                Err(error) => assert!(error.kind() == ErrorKind::TooLarge && length == 100_000, "{error}"),
+            }
+        }
+        assert_eq!(reader.take_losses().refused, 2);
+        assert_eq!(reader.read_briefly(&mut waiting).unwrap(), Waited::Passed, "nothing came");
+        assert_eq!(reader.read_briefly(&mut waiting).unwrap(), Waited::Omitted, "the last one was in vain");
+        assert!(reader.try_recv().unwrap().is_none(), "no other read waits");
     }
 
     #[test]

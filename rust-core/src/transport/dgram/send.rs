@@ -14,6 +14,7 @@ use super::receive::LONGEST;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, Outgoing};
+use crate::sys::crc;
 use crate::sys::datagram;
 use crate::sys::fork::Guarded;
 use crate::sys::poll::{Interest, wait_any};
@@ -30,6 +31,8 @@ pub struct DgramTx {
     socket: Arc<Guarded>,
     /// The encoded extension that names the sender; `None` for a reader.
     sender: Option<Vec<u8>>,
+    /// The header and the extension of a message, and a short body: memory that is used again.
+    block: Vec<u8>,
 }
 
 impl DgramTx {
@@ -38,12 +41,12 @@ impl DgramTx {
         if let Some(bytes) = buffer {
             datagram::enlarge(&socket, bytes)?;
         }
-        Ok(DgramTx { socket: Arc::new(socket), sender: Some(sender) })
+        Ok(DgramTx { socket: Arc::new(socket), sender: Some(sender), block: Vec::new() })
     }
 
     /// Returns the half of a reader, whose every send is `Unsupported`.
     pub fn of_reader(socket: Arc<Guarded>) -> DgramTx {
-        DgramTx { socket, sender: None }
+        DgramTx { socket, sender: None, block: Vec::new() }
     }
 }
 
@@ -66,19 +69,22 @@ impl SendHalf for DgramTx {
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         let socket = &*self.socket;
-        let mut signed = *frame;
-        signed.header.extension = sender.len();
-        signed.extension = sender;
-        let mut head = signed.head();
-        let whole = head.len() + frame.body.len();
+        let mut header = frame.header;
+        header.extension = sender.len();
+        let whole = header.body_offset() + frame.body.len();
+        let head = &mut self.block;
+        head.clear();
+        head.extend_from_slice(&header.bytes_with(crc::of_words));
+        head.extend_from_slice(sender);
+        head.resize(header.body_offset(), 0);
         let mut body = frame.body;
         if whole <= SMALL {
             head.extend_from_slice(body);
             body = &[];
         }
         let send = || match body {
-            [] => datagram::send_bytes(socket, &head),
-            _ => datagram::send(socket, &[IoSlice::new(&head), IoSlice::new(body)]),
+            [] => datagram::send_bytes(socket, head),
+            _ => datagram::send(socket, &[IoSlice::new(head), IoSlice::new(body)]),
         };
         let mut sent = send();
         if sent == Err(Errno::MSGSIZE) && whole <= LONGEST {

@@ -142,6 +142,10 @@ impl StoreReader for Reader {
         Reader::try_recv(self)
     }
 
+    fn has_several(&self) -> bool {
+        false
+    }
+
     /// Returns the value without waiting.
     fn latest(&mut self) -> Result<Option<Incoming>> {
         match Reader::latest(self, &mut Waiting::at_once()) {

@@ -160,7 +160,7 @@ impl Reader {
                 watch.drain();
             }
             self.seen = None;
-            let missing = match self.attempt()? {
+            let missing = match self.attempt(true)? {
                 Attempt::New(frame) => return Ok(frame),
                 Attempt::Same => continue,
                 Attempt::Busy(opened) => {
@@ -196,20 +196,21 @@ impl Reader {
             return next.map(Some);
         }
         // A sleep ends for other names of the directory, too, such as that of the temporary file.
-        if std::mem::take(&mut self.slept) && self.is_unchanged() {
+        let slept = std::mem::take(&mut self.slept);
+        if slept && self.is_unchanged() {
             return Ok(None);
         }
-        self.read_next()
+        self.read_next(slept)
     }
 
-    /// As [`Reader::try_recv`], always from the file.
-    fn read_next(&mut self) -> Result<Option<Incoming>> {
+    /// As [`Reader::try_recv`], always from the file. `is_likely` is whether a new value is likely to be there.
+    fn read_next(&mut self, is_likely: bool) -> Result<Option<Incoming>> {
         self.current = false;
         if self.queued.as_ref().map(Queued::has_come).transpose()? == Some(false) {
             return Ok(None);
         }
         self.queued = None;
-        let attempt = self.attempt()?;
+        let attempt = self.attempt(is_likely)?;
         self.current = matches!(attempt, Attempt::New(_) | Attempt::Same | Attempt::Absent);
         match attempt {
             Attempt::New(frame) => Ok(Some(frame)),
@@ -244,8 +245,8 @@ impl Reader {
     }
 
     /// Reads the file, unless its header shows the value that was returned before, or another
-    /// program holds the lock.
-    fn attempt(&mut self) -> Result<Attempt> {
+    /// program holds the lock. The header is not read first where a new value is likely.
+    fn attempt(&mut self, is_likely: bool) -> Result<Attempt> {
         let opened = open::open(&self.place, OFlags::RDONLY, Owner::AnyUser);
         let Some(opened) = opened.map_err(|e| self.place.denied("read", e))? else {
             return Ok(Attempt::Absent);
@@ -257,7 +258,7 @@ impl Reader {
                 watch.contents(&opened.file)?;
             }
         }
-        if let Some(Seen::Header(before)) = &self.seen {
+        if let Some(Seen::Header(before)) = self.seen.as_ref().filter(|_| !is_likely) {
             let mut header = [0; HEADER];
             self.fill(&opened, &mut header)?;
             if header == *before {
@@ -280,8 +281,12 @@ impl Reader {
 
     /// Reads a file that, as far as is known, no program writes now.
     fn read(&mut self, opened: Opened, held: Option<Held>) -> Result<Attempt> {
-        let facts = rustix::fs::fstat(&opened.file)
-            .doing(format_args!("looking at {}", self.place.path().display()))?;
+        // A value that was renamed to its name has its length; others may be written meanwhile.
+        let facts = match self.is_renamed() {
+            true => opened.facts,
+            false => rustix::fs::fstat(&opened.file)
+                .doing(format_args!("looking at {}", self.place.path().display()))?,
+        };
         let (changed, node) = (open::changed(&facts), facts.st_ino);
         let Settings { form, max_message_size, locked, .. } = self.settings;
         let size = u64::try_from(facts.st_size).unwrap_or(0);
@@ -345,7 +350,7 @@ impl Reader {
             if self.settings.locked {
                 self.waker.drain();
             }
-            self.next = self.read_next().transpose();
+            self.next = self.read_next(false).transpose();
         }
         self.slept = self.next.is_none();
         self.next.is_some()

@@ -7,7 +7,7 @@
 use std::io::IoSlice;
 use std::os::fd::AsFd;
 
-use rustix::fs::{FallocateFlags, FileType, OFlags};
+use rustix::fs::{FallocateFlags, FileType, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::Settings;
@@ -16,6 +16,7 @@ use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Outgoing};
 use crate::sys::beneath::{self, Owner, is_ours, kind_of};
+use crate::sys::fork::Guarded;
 use crate::sys::lock;
 use crate::sys::record_lock::{self, Span};
 use crate::transport::endpoint::Endpoint;
@@ -31,6 +32,15 @@ pub struct Writer {
     last: u64,
     /// Device and inode of the file that is written in place, once its name is on the disk.
     named: Option<(u64, u64)>,
+    /// The file of the last value of this process. It stays open, so that no other file gets its inode.
+    written: Option<Written>,
+}
+
+/// A file that was renamed to the name.
+struct Written {
+    file: Guarded,
+    /// Its device and inode.
+    node: (u64, u64),
 }
 
 /// The pieces of a file, written one behind the other.
@@ -39,7 +49,14 @@ type Pieces<'a> = [&'a [u8]; 3];
 impl Writer {
     /// Returns a writer of this endpoint's file, which need not exist.
     pub fn new(endpoint: &Endpoint, settings: Settings) -> Result<Writer> {
-        Ok(Writer { endpoint: endpoint.clone(), place: Place::of(endpoint)?, settings, last: 0, named: None })
+        Ok(Writer {
+            endpoint: endpoint.clone(),
+            place: Place::of(endpoint)?,
+            settings,
+            last: 0,
+            named: None,
+            written: None,
+        })
     }
 
     /// Writes one value; returns its number, one above that of the previous value. After an error
@@ -65,10 +82,10 @@ impl Writer {
     }
 
     /// Returns the number of the next write: all writers together count in the file.
-    fn next(&self, old: Option<&Opened>) -> u64 {
+    fn next(&self, old: Option<&Guarded>) -> u64 {
         let mut beginning = [0; HEADER];
         let stored = old.and_then(|old| {
-            let n = open::read_at(&old.file, &mut beginning, 0).ok()?;
+            let n = open::read_at(old, &mut beginning, 0).ok()?;
             self.settings.form.sequence(&beginning[..n])
         });
         // A number at the end of the range is not continued from.
@@ -76,44 +93,56 @@ impl Writer {
     }
 
     /// Writes a temporary file under the name's lock and renames it.
-    fn by_renaming(&self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
+    fn by_renaming(&mut self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         let (directory, file) = (&self.place.directory, &self.place.file);
         let _lock = lock::take(directory, file, waiting)?;
-        let old = self.replaceable()?;
-        let number = self.next(old.as_ref());
+        let (old, number) = self.replaceable()?;
         let (head, body, end) = self.settings.form.write(frame, number)?;
         // A mode and a group that were set for a file of this user are kept. Those of another
         // user's file are not taken over.
-        let kept = old.as_ref().map(|old| &old.facts).filter(|facts| is_ours(facts));
+        let kept = old.filter(is_ours);
         let mode = self.settings.mode.or(kept.map(|facts| facts.st_mode & 0o777));
         let mode = mode.unwrap_or(directory.file_mode());
         let own = rustix::process::getegid().as_raw();
         let group = self.settings.group.or(kept.map(|facts| facts.st_gid).filter(|group| *group != own));
-        // The lock is held, so a temporary file of this user is stale. Where another user has that
-        // name, this file gets one that cannot be taken.
         let mut temporary = beneath::temporary(file);
-        if self.remove(&temporary).is_err() {
-            temporary = beneath::staged(file)?;
+        let pieces = [&*head, body, end];
+        let mut new = self.write_new(&temporary, mode, group, pieces);
+        if new.as_ref().is_err_and(|e| e.kind() == ErrorKind::AddressInUse) {
+            // The lock is held, so a temporary file of this user is stale. Where another user has that name, this
+            // file gets one that cannot be taken.
+            if self.remove(&temporary).is_err() {
+                temporary = beneath::staged(file)?;
+            }
+            new = self.write_new(&temporary, mode, group, pieces);
         }
-        let written = self
-            .write_new(&temporary, mode, group, [&head, body, end])
-            .and_then(|()| self.give_name(&temporary));
+        let written = new.and_then(|new| self.give_name(&temporary).map(|()| new));
         if written.is_err() {
             // The first error is returned; a temporary file that stays is removed by the next
             // writer.
             let _ = self.remove(&temporary);
         }
-        written.map(|()| number)
+        self.written = Some(written?);
+        Ok(number)
     }
 
-    /// Returns the existing file, if it may be replaced: one of this user, or another user's
-    /// regular file that this one may write. Root replaces only root's files.
+    /// Returns the existing file, if it may be replaced, and the number of the value that replaces it: a file of this
+    /// user, or another user's regular file that this one may write. Root replaces only root's files.
     ///
     /// # Errors
     /// `PermissionDenied` for any other file, `InvalidEndpoint` for a directory.
-    fn replaceable(&self) -> Result<Option<Opened>> {
+    fn replaceable(&self) -> Result<(Option<Stat>, u64)> {
         let (around, file) = (self.place.directory.beneath(), &self.place.file);
-        let Some(facts) = around.facts(file)? else { return Ok(None) };
+        let Some(facts) = around.facts(file)? else { return Ok((None, self.next(None))) };
+        let node = (facts.st_dev, facts.st_ino);
+        if let Some(own) = self.written.as_ref().filter(|own| own.node == node && is_ours(&facts)) {
+            // Other programs may have written to it since.
+            return Ok((Some(facts), self.next(Some(&own.file))));
+        }
+        let opened = |opened: Option<Opened>| {
+            let number = self.next(opened.as_ref().map(|opened| &*opened.file));
+            (opened.map(|opened| opened.facts), number)
+        };
         if kind_of(&facts) == FileType::Directory {
             let text = format!(
                 "{} is a directory, and a file: is one file; name one in it, such as {0}/value",
@@ -123,13 +152,13 @@ impl Writer {
         }
         if is_ours(&facts) {
             // A file that cannot be read is replaced, too: a rename follows no link.
-            return Ok(open::open(&self.place, OFlags::RDONLY, Owner::Ours).ok().flatten());
+            return Ok(opened(open::open(&self.place, OFlags::RDONLY, Owner::Ours).ok().flatten()));
         }
         if !rustix::process::geteuid().is_root()
             && kind_of(&facts) == FileType::RegularFile
-            && let Ok(Some(opened)) = open::open(&self.place, OFlags::RDWR, Owner::AnyUser)
+            && let Ok(Some(other)) = open::open(&self.place, OFlags::RDWR, Owner::AnyUser)
         {
-            return Ok(Some(opened));
+            return Ok(opened(Some(other)));
         }
         Err(around.refuse(
             file,
@@ -139,7 +168,10 @@ impl Writer {
     }
 
     /// Writes a temporary file, and syncs it with `durable`.
-    fn write_new(&self, name: &str, mode: u32, group: Option<u32>, pieces: Pieces<'_>) -> Result<()> {
+    ///
+    /// # Errors
+    /// `AddressInUse` where the name is taken.
+    fn write_new(&self, name: &str, mode: u32, group: Option<u32>, pieces: Pieces<'_>) -> Result<Written> {
         let doing = || format!("writing {}", self.place.directory.path().join(name).display());
         // Where this user may not give the file to the group that the old one had, this user's own
         // group gets no access by its bits.
@@ -155,7 +187,8 @@ impl Writer {
         if self.settings.durable {
             rustix::fs::fdatasync(&file).doing(doing())?;
         }
-        Ok(())
+        let facts = rustix::fs::fstat(&file).doing(doing())?;
+        Ok(Written { file: Guarded::new(file), node: (facts.st_dev, facts.st_ino) })
     }
 
     /// Renames the temporary file, and syncs the directory with `durable`.
@@ -192,7 +225,7 @@ impl Writer {
                 break (opened, held);
             }
         };
-        let number = self.next(Some(&opened));
+        let number = self.next(Some(&opened.file));
         let (head, body, end) = self.settings.form.write(frame, number)?;
         self.overwrite(&opened, [&head, body, end])?;
         self.sync_name(&opened)?;

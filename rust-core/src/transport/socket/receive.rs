@@ -1,12 +1,15 @@
 //! The receiving half of a stream link.
 //!
 //! A frame that fits into the buffer of 64 KiB is copied out of it; several can arrive with one
-//! read. A longer frame gets memory of its own, into which the rest is read directly and which
+//! read. Where frames of one length come one by one, each is read into its own memory (`direct`). A longer frame gets memory of its own, into which the rest is read directly and which
 //! `partial` counts. A frame over the limit is read and dropped, and the link goes on; after an
 //! invalid header the start of the next frame is unknown, so the link ends.
 //!
 //! The peer's process can end while a child of it keeps the socket open, so before each sleep one
 //! check of the pidfd is due (`probe_due`).
+
+mod brief;
+mod direct;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -16,12 +19,19 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::peer_activity::PeerActivity;
 use crate::buffers;
+use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::frame::{HEADER, Header, Incoming, flags};
+use crate::frame::{HEADER, Header, Incoming, flags, spare};
+use crate::sys::brief::{Brief, SHORTEST_WAIT};
+use crate::sys::crc;
+use crate::transport::Waited;
 use crate::transport::admission::PeerIdentity;
 use crate::transport::partial::Partial;
 use crate::transport::stream::Stream;
 use crate::value::Limits;
+
+use brief::BriefReads;
+use direct::{Direct, split};
 
 /// The most bytes of one read into the buffer, in bytes; longer bodies are read directly into their
 /// own memory.
@@ -43,6 +53,10 @@ pub struct StreamRx {
     end: usize,
     /// The frame that is longer than the buffer, while it arrives.
     long: Option<Long>,
+    /// The frame that is read into its own memory.
+    direct: Direct,
+    /// Reads that sleep for a few milliseconds.
+    brief: BriefReads,
     /// Bytes of a frame over the limit that are still to be read and dropped.
     skip: u64,
     /// Whether the peer's process is to be checked once there is nothing to read; set before each
@@ -79,6 +93,8 @@ impl StreamRx {
             start: 0,
             end: 0,
             long: None,
+            direct: Direct::default(),
+            brief: BriefReads::default(),
             skip: 0,
             probe_due: false,
             empty_polls: 0,
@@ -100,22 +116,27 @@ impl StreamRx {
     /// `TooLarge` and `OutOfMemory` concern one frame, which is skipped. `Disconnected` and
     /// `Malformed` end the link.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        self.emptied = false;
+        self.emptied = self.brief.take_emptied();
         loop {
             if let Some(frame) = self.buffered()? {
+                self.brief.note_frame();
                 return Ok(Some(frame));
             }
             if let Some(over) = &self.over {
                 self.activity.clear();
                 return Err(over.clone());
             }
-            let read = match &mut self.long {
-                Some(long) => long.bytes.append(|bytes, most| self.stream.read_behind(bytes, most)),
-                None => {
+            let read = if let Some(long) = &mut self.long {
+                long.bytes.append(|bytes, most| self.stream.read_behind(bytes, most))
+            } else if self.expects_whole() {
+                let (bytes, most) = self.direct.memory();
+                self.stream.read_behind(bytes, most)
+            } else {
+                if self.start > 0 {
                     self.buffer.copy_within(self.start..self.end, 0);
                     (self.start, self.end) = (0, self.end - self.start);
-                    self.stream.read(&mut self.buffer[self.end..])
                 }
+                self.stream.read(&mut self.buffer[self.end..])
             };
             match read {
                 // Bytes that the peer wrote before it ended may have arrived since the read: read
@@ -128,24 +149,16 @@ impl StreamRx {
                     self.empty_polls = self.empty_polls.saturating_add(1);
                     return Ok(None);
                 }
-                Ok(Some(0)) => {
-                    let half = self.end > self.start || self.long.is_some();
-                    let text = if half {
-                        "the peer disconnected in the middle of a message"
-                    } else {
-                        "the peer disconnected"
-                    };
-                    self.over = Some(Error::new(ErrorKind::Disconnected, text));
-                }
+                Ok(Some(0)) => self.over = Some(self.ended()),
                 Ok(Some(n)) => {
-                    self.activity.note();
+                    self.note_activity();
                     // Found by a poll, without a sleep before it.
                     if !std::mem::take(&mut self.probe_due) {
                         self.empty_polls = 0;
                     }
                     if self.long.is_none() {
-                        self.end += n;
-                        self.emptied = self.stream.short_read_is_last() && self.end < self.buffer.len();
+                        let took_all = self.took_all(n);
+                        self.emptied = took_all && self.stream.short_read_is_last();
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::OutOfMemory && self.long.is_some() => {
@@ -160,8 +173,27 @@ impl StreamRx {
         }
     }
 
+    /// Notes bytes of the peer, where a message is checked against its end.
+    #[inline]
+    fn note_activity(&self) {
+        if self.stream.is_peer_checked() {
+            self.activity.note();
+        }
+    }
+
+    /// Returns the error of a stream that has ended here.
+    fn ended(&self) -> Error {
+        let half = self.end > self.start || self.long.is_some();
+        let text =
+            if half { "the peer disconnected in the middle of a message" } else { "the peer disconnected" };
+        Error::new(ErrorKind::Disconnected, text)
+    }
+
     /// Returns the next frame of those that were read, if one is complete.
     fn buffered(&mut self) -> Result<Option<Incoming>> {
+        if let Some(frame) = self.direct.take() {
+            return self.check(frame).map(Some);
+        }
         if let Some(long) = &self.long {
             if long.bytes.missing() > 0 {
                 return Ok(None);
@@ -176,7 +208,7 @@ impl StreamRx {
         self.start += skipped as usize;
         let available = &self.buffer[self.start..self.end];
         let Some(first) = available.first_chunk::<HEADER>() else { return Ok(None) };
-        let header = match Header::from_bytes(first) {
+        let header = match Header::from_bytes_with(first, crc::of_words) {
             Ok(header) => header,
             Err(error) => {
                 // After an invalid header the beginning of the next frame is unknown.
@@ -191,8 +223,9 @@ impl StreamRx {
         }
         let whole = header.body_offset() + header.body as usize;
         if available.len() >= whole {
-            let frame = split(header, Bytes::copy_from_slice(&available[..whole]));
+            let frame = copy(header, &available[..whole]);
             self.start += whole;
+            self.direct.expect(if self.start == self.end { whole } else { 0 });
             return self.check(frame).map(Some);
         }
         if whole > self.buffer.len() {
@@ -265,7 +298,12 @@ impl StreamRx {
     pub fn is_likely_empty(&mut self) -> bool {
         const OF_LATE: u32 = 2;
         const PROBE: u32 = 16;
-        if self.empty_polls < OF_LATE || self.end > self.start || self.long.is_some() || self.over.is_some() {
+        if self.empty_polls < OF_LATE
+            || self.end > self.start
+            || self.long.is_some()
+            || self.over.is_some()
+            || self.direct.is_ready()
+        {
             return false;
         }
         self.spared = self.spared.wrapping_add(1);
@@ -276,13 +314,13 @@ impl StreamRx {
     /// show.
     pub fn park(&mut self) -> bool {
         self.probe_due = true;
-        self.over.is_some() || self.stream.holds_bytes() || self.has_frame()
+        self.over.is_some() || self.stream.holds_bytes() || self.direct.is_ready() || self.has_frame()
     }
 
     /// Returns whether another read may find a frame: false where the last one took everything.
     #[inline]
     pub fn may_hold_more(&self) -> bool {
-        !self.emptied || self.end > self.start && self.has_frame()
+        !self.emptied || self.direct.is_ready() || self.end > self.start && self.has_frame()
     }
 
     /// Returns whether the buffer has a complete frame, or an error to report. The rest of an
@@ -306,11 +344,78 @@ impl StreamRx {
     }
 }
 
-/// Divides the bytes of a complete frame, without copying.
-fn split(header: Header, bytes: Bytes) -> Incoming {
-    Incoming {
-        extension: bytes.slice(HEADER..HEADER + header.extension),
-        body: bytes.slice(header.body_offset()..).into(),
-        header,
+// Reads into memory of their own (`direct`), and with a sleep of a few milliseconds (`brief`).
+impl StreamRx {
+    /// Returns whether the next read fills memory of its own.
+    #[inline]
+    fn expects_whole(&self) -> bool {
+        self.direct.is_expecting() && self.start == self.end && self.skip == 0
+    }
+
+    /// Counts the bytes of a read; returns whether there was room for more, so that it took everything.
+    fn took_all(&mut self, came: usize) -> bool {
+        if let Some(settled) = self.direct.settle(self.limit, &mut self.buffer) {
+            (self.start, self.end) = (0, settled.in_buffer);
+            return settled.took_all;
+        }
+        self.end += came;
+        self.end < self.buffer.len()
+    }
+
+    /// Reads, and sleeps for a few milliseconds at most until there is something, where frames come one after the
+    /// other and the call has the time.
+    ///
+    /// # Errors
+    /// `Timeout`; the error of the tick after a signal. Those of the stream are left to `try_recv`.
+    pub fn read_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Waited> {
+        let is_between_frames = self.start == self.end && self.skip == 0 && self.long.is_none();
+        if !self.brief.is_due()
+            || !is_between_frames
+            || self.over.is_some()
+            || self.direct.is_ready()
+            || waiting.sleep()?.is_some_and(|left| left < SHORTEST_WAIT)
+            || !self.brief.has(&self.stream)
+        {
+            return Ok(Waited::Omitted);
+        }
+        (self.start, self.end) = (0, 0);
+        let read = if self.expects_whole() {
+            self.stream.read_behind_briefly(self.direct.memory().0)
+        } else {
+            self.stream.read_briefly(&mut self.buffer)
+        };
+        match read {
+            Ok(Brief::Came(0)) => self.over = Some(self.ended()),
+            Ok(Brief::Came(n)) => {
+                self.note_activity();
+                self.brief.emptied = self.took_all(n);
+            }
+            Ok(Brief::Passed) => {
+                self.brief.note_passed();
+                return Ok(Waited::Passed);
+            }
+            Ok(Brief::Interrupted) => {
+                waiting.woke(true)?;
+                return Ok(Waited::Ready);
+            }
+            Err(error) => self.over = Some(error),
+        }
+        waiting.woke(false)?;
+        Ok(Waited::Ready)
     }
 }
+
+/// Copies a complete frame, with memory of its own for the body.
+fn copy(header: Header, bytes: &[u8]) -> Incoming {
+    let (head, body) = bytes.split_at(header.body_offset());
+    let extension = match header.extension {
+        0 => Bytes::new(),
+        length => Bytes::copy_from_slice(&head[HEADER..HEADER + length]),
+    };
+    let mut own = spare::buffer(body.len());
+    own.extend_from_slice(body);
+    Incoming { extension, body: spare::aligned(own).into(), header }
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use super::rest::Rest;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::{Header, Kind, Outgoing, flags};
+use crate::sys::crc;
 use crate::transport::Sent;
 use crate::transport::stream::Stream;
 use crate::value::Timestamp;
@@ -20,6 +21,9 @@ use crate::value::Timestamp;
 /// Frames up to this many bytes, header included, are copied into one block before they are
 /// written.
 const SMALL: usize = 1280;
+
+/// The same, where clearing the block costs next to nothing.
+const TINY: usize = 256;
 
 /// A batch that is written at once has at most this many bytes, and each of its frames at most
 /// `SHORT`: copying longer ones costs more than a system call.
@@ -60,7 +64,7 @@ impl StreamTx {
         if !self.flush()? {
             return Ok(Sent::Blocked);
         }
-        if self.progress == 0 && !self.was_recently_active(&frame.header) {
+        if self.progress == 0 && self.stream.is_peer_checked() && !self.was_recently_active(&frame.header) {
             self.stream.check_peer()?;
         }
         let sealed;
@@ -73,7 +77,7 @@ impl StreamTx {
         } else {
             frame
         };
-        let head = frame.header.to_bytes();
+        let head = frame.header.bytes_with(crc::of_words);
         let longer;
         let head: &[u8] = if frame.extension.is_empty() {
             &head
@@ -84,10 +88,12 @@ impl StreamTx {
         let whole = head.len() + frame.body.len();
         if self.progress == 0 && whole <= SMALL {
             // Copying a few bytes costs less than making the kernel read a list of two pieces.
-            let mut bytes = [0; SMALL];
-            bytes[..head.len()].copy_from_slice(head);
-            bytes[head.len()..whole].copy_from_slice(frame.body);
-            match self.stream.write_bytes(&bytes[..whole])? {
+            let written = if whole <= TINY {
+                self.stream.write_bytes(&joined(&mut [0; TINY], head, frame.body)[..whole])?
+            } else {
+                self.stream.write_bytes(&joined(&mut [0; SMALL], head, frame.body)[..whole])?
+            };
+            match written {
                 Some(n) => self.progress = n,
                 None => return Ok(Sent::Blocked),
             }
@@ -201,6 +207,14 @@ impl StreamTx {
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.stream.writable().0
     }
+}
+
+/// Writes head and body to the beginning of a block, and returns the block.
+#[inline]
+fn joined<'b>(block: &'b mut [u8], head: &[u8], body: &[u8]) -> &'b [u8] {
+    block[..head.len()].copy_from_slice(head);
+    block[head.len()..head.len() + body.len()].copy_from_slice(body);
+    block
 }
 
 /// Returns the frame with the checksum of its body in its header.
