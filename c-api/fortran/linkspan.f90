@@ -3653,9 +3653,8 @@ contains
       call look_up(self, path, rank, array, status, why)
       if (status /= linkspan_ok) return
       if (array%dtype /= dtype) then
-         why = "expected an array of "//dtype_name(dtype)//" for this pointer, &
-            found one of "//dtype_name(array%dtype)// &
-               "; get it into an allocatable of a kind that holds it, at path "//path
+         why = "expected an array of "//dtype_name(dtype)//" for this pointer, found one of "// &
+               dtype_name(array%dtype)//"; get it into an allocatable of a kind that holds it, at path "//path
          status = linkspan_wrong_type
       else if (array%order /= linkspan_column .and. count(array%dims(:rank) /= 1) > 1 .and. &
                all(array%dims(:rank) > 0)) then

@@ -99,7 +99,9 @@ impl Place {
     /// Waits until a program listens under this file name.
     pub fn wait_for(&self, file: &str) {
         let begun = std::time::Instant::now();
-        while !self.path().join(file).exists() {
+        // Its temporary name goes a moment after it has its own one: a test that kills the program means neither.
+        let is_temporary = |name: &String| name.starts_with(".new.");
+        while !self.path().join(file).exists() || self.leftovers().iter().any(is_temporary) {
             assert!(begun.elapsed() < PATIENCE, "{file} has not appeared");
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -184,7 +184,8 @@ mod tests {
 
     fn long(dtype: DType, order: Order, shape: &[u64]) -> NdArray {
         let length = NdArrayRef::byte_length(dtype, shape).unwrap() as usize;
-        let data = Bytes::from((0..length).map(|i| i as u8).collect::<Vec<_>>());
+        let bytes: Vec<u8> = (0..=u8::MAX).collect();
+        let data = Bytes::from(bytes.repeat(length / bytes.len() + 1)).slice(..length);
         NdArray { dtype, order: order.for_shape(shape), shape: shape.to_vec(), data }
     }
 
@@ -237,7 +238,7 @@ mod tests {
             let body = body(&value);
             let split = body.split().unwrap();
             let mut accepted = 0;
-            for at in 0..split.rest().len() {
+            for at in (0..split.rest().len()).step_by(if cfg!(miri) { 5 } else { 1 }) {
                 for bit in 0..8 {
                     let mut rest = split.rest().to_vec();
                     rest[at] ^= 1 << bit;
