@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.rights import several_users
 from support.tree import PROGRAM as BUILT
+from support.waiting import until
 
 PATIENCE = 60  # seconds; only a hang takes so long
 TALKING = ["shm", "unix", "fifo", "spool", "dgram"]
@@ -280,6 +281,9 @@ def test_doctor_follows_no_link_to_a_file_of_another_user(folder):
 @pytest.mark.parametrize("transport", TALKING)
 def test_doctor_removes_names_of_dead_processes(folder, start, transport):
     offer = Offer(folder, start, transport, OWNER)
+    # The program prints a message before it consumes it; a spool that holds one is kept.
+    spool = folder / "run/offer.spool"
+    until("the message is consumed", lambda: not any([*spool.glob("client/*"), *spool.glob("server/*")]))
     offer.process.kill()
     offer.process.wait(PATIENCE)
     finished = doctor(folder, OWNER)
