@@ -20,6 +20,10 @@ pub const AT_MOST: Duration = Duration::from_millis(4);
 /// A call with less time than this makes no brief read, which may last longer than its time-out.
 pub const SHORTEST_WAIT: Duration = Duration::from_millis(40);
 
+/// Messages that have to arrive before a brief read, and again after one in which nothing came: a slow
+/// connection has one needless wake-up in so many messages at most, and an idle one none.
+pub const FIRST: u32 = 16;
+
 /// How a brief read ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Brief {
@@ -29,6 +33,43 @@ pub enum Brief {
     Passed,
     /// A signal came.
     Interrupted,
+}
+
+/// Whether a receiver makes brief reads.
+///
+/// A brief read sees neither the end of a process whose child keeps the socket nor another thread that wants
+/// this one to stop, so it comes once before each sleep in epoll, and only where messages come one after the
+/// other.
+#[derive(Default)]
+pub struct BriefReads {
+    /// Messages since the beginning or since a brief read without any, up to [`FIRST`].
+    messages: u32,
+    /// Whether the socket has them; asked at the first.
+    allowed: Option<bool>,
+}
+
+impl BriefReads {
+    /// Counts a message.
+    #[inline]
+    pub fn note_message(&mut self) {
+        self.messages = self.messages.saturating_add(1).min(FIRST);
+    }
+
+    /// Returns whether messages come one after the other.
+    #[inline]
+    pub fn are_due(&self) -> bool {
+        self.messages == FIRST
+    }
+
+    /// Returns whether the socket has them; `allow` prepares it.
+    pub fn are_allowed(&mut self, allow: impl FnOnce() -> bool) -> bool {
+        *self.allowed.get_or_insert_with(allow)
+    }
+
+    /// Notes that nothing came in the time of one.
+    pub fn note_passed(&mut self) {
+        self.messages = 0;
+    }
 }
 
 /// Prepares a socket for brief reads, once.

@@ -53,7 +53,7 @@ pub struct WaitSet {
     timer: Option<Timer>,
     /// Whether the timer ends the next sleep: it is armed, or has expired and no sleep has seen that.
     armed: bool,
-    /// Messages that came since the set was made or a short wait passed in vain, up to [`FIRST`].
+    /// Messages that came since the set was made or since a short wait without any, up to [`FIRST`].
     messages: u32,
 }
 
@@ -85,7 +85,7 @@ impl WaitSet {
         self.messages = self.messages.saturating_add(1).min(FIRST);
     }
 
-    /// Notes that a short wait of the transport has passed in vain, so that the next waits need no timer either.
+    /// Notes that nothing came in a short wait of the transport, so that the next waits need no timer either.
     pub fn note_passed(&mut self) {
         self.messages = 0;
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{HEADER, Header, Incoming, Kind, spare};
-use crate::sys::brief::{self, Brief, SHORTEST_WAIT};
+use crate::sys::brief::{self, Brief, BriefReads, SHORTEST_WAIT};
 use crate::sys::crc;
 use crate::sys::datagram;
 use crate::sys::fork::Guarded;
@@ -26,9 +26,6 @@ pub(super) const LONGEST: usize = 1 << 20;
 
 /// The most senders whose last number is kept.
 const SENDERS: usize = 4096;
-
-/// Datagrams that have to arrive before a brief read, and again after one in which nothing came, as over streams.
-const FIRST: u32 = 16;
 
 /// The receiving half of a reader; or of a writer, which receives nothing.
 pub struct DgramRx {
@@ -47,10 +44,7 @@ pub struct DgramRx {
     spared: Cell<u32>,
     /// Whether a sleep was announced since the last poll.
     slept: bool,
-    /// Datagrams since the beginning or since a brief read passed in vain, up to [`FIRST`].
-    recent: u32,
-    /// Whether the socket has brief reads; asked at the first.
-    has_brief_reads: Option<bool>,
+    brief_reads: BriefReads,
     /// The outcome of a brief read, for the next poll: the length of a datagram in the buffer, or an error.
     taken: Option<Result<usize>>,
     /// By the sender's name and session: its last number, and the value of `messages` then.
@@ -79,8 +73,7 @@ impl DgramRx {
             empty_polls: 0,
             spared: Cell::new(0),
             slept: false,
-            recent: 0,
-            has_brief_reads: None,
+            brief_reads: BriefReads::default(),
             taken: None,
             last_numbers: HashMap::new(),
             last_sender: LastSender::default(),
@@ -128,7 +121,7 @@ impl DgramRx {
                 length
             }
         };
-        self.recent = self.recent.saturating_add(1).min(FIRST);
+        self.brief_reads.note_message();
         if length as u64 > self.most() {
             Limits::for_message(self.limit).check_message(length as u64)?;
         }
@@ -211,20 +204,20 @@ impl ReceiveHalf for DgramRx {
         !self.spared.get().is_multiple_of(PROBE)
     }
 
-    /// See `socket/receive/brief.rs`.
+    /// As the streams do ([`BriefReads`]).
     fn read_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Waited> {
         let Some(socket) = self.socket.clone() else { return Ok(Waited::Omitted) };
-        if self.recent < FIRST
+        if !self.brief_reads.are_due()
             || self.taken.is_some()
             || waiting.sleep()?.is_some_and(|left| left < SHORTEST_WAIT)
-            || !*self.has_brief_reads.get_or_insert_with(|| datagram::allow_brief_reads(&*socket))
+            || !self.brief_reads.are_allowed(|| datagram::allow_brief_reads(&*socket))
         {
             return Ok(Waited::Omitted);
         }
         match brief::receive_datagram(&*socket, self.room()?) {
             Ok(Brief::Came(length)) => self.taken = Some(Ok(length)),
             Ok(Brief::Passed) => {
-                self.recent = 0;
+                self.brief_reads.note_passed();
                 return Ok(Waited::Passed);
             }
             Ok(Brief::Interrupted) => {
@@ -278,6 +271,7 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
 
     use super::*;
+    use crate::sys::brief::FIRST;
 
     fn reader(limit: u64) -> (DgramRx, UnixDatagram) {
         let (ours, theirs) = UnixDatagram::pair().unwrap();
@@ -300,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn brief_reads_take_datagrams_after_some_and_end_with_one_in_vain() {
+    fn brief_reads_take_datagrams_after_some_and_end_with_one_without_any() {
         let (mut reader, writer) = reader(100);
         let mut waiting =
             Waiting::until(crate::deadline::Deadline::after(std::time::Duration::from_secs(60)));
@@ -322,7 +316,11 @@ mod tests {
         }
         assert_eq!(reader.take_losses().refused, 2);
         assert_eq!(reader.read_briefly(&mut waiting).unwrap(), Waited::Passed, "nothing came");
-        assert_eq!(reader.read_briefly(&mut waiting).unwrap(), Waited::Omitted, "the last one was in vain");
+        assert_eq!(
+            reader.read_briefly(&mut waiting).unwrap(),
+            Waited::Omitted,
+            "nothing came in the last one"
+        );
         assert!(reader.try_recv().unwrap().is_none(), "no other read waits");
     }
 

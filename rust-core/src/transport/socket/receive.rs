@@ -8,7 +8,6 @@
 //! The peer's process can end while a child of it keeps the socket open, so before each sleep one
 //! check of the pidfd is due (`probe_due`).
 
-mod brief;
 mod direct;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,7 +21,7 @@ use crate::buffers;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, flags, spare};
-use crate::sys::brief::{Brief, SHORTEST_WAIT};
+use crate::sys::brief::{Brief, BriefReads, SHORTEST_WAIT};
 use crate::sys::crc;
 use crate::transport::Waited;
 use crate::transport::admission::PeerIdentity;
@@ -30,7 +29,6 @@ use crate::transport::partial::Partial;
 use crate::transport::stream::Stream;
 use crate::value::Limits;
 
-use brief::BriefReads;
 use direct::{Direct, split};
 
 /// The most bytes of one read into the buffer, in bytes; longer bodies are read directly into their
@@ -56,7 +54,9 @@ pub struct StreamRx {
     /// The frame that is read into its own memory.
     direct: Direct,
     /// Reads that sleep for a few milliseconds.
-    brief: BriefReads,
+    brief_reads: BriefReads,
+    /// Whether the last brief read took all that there was, and no `try_recv` has followed.
+    emptied_briefly: bool,
     /// Bytes of a frame over the limit that are still to be read and dropped.
     skip: u64,
     /// Whether the peer's process is to be checked once there is nothing to read; set before each
@@ -94,7 +94,8 @@ impl StreamRx {
             end: 0,
             long: None,
             direct: Direct::default(),
-            brief: BriefReads::default(),
+            brief_reads: BriefReads::default(),
+            emptied_briefly: false,
             skip: 0,
             probe_due: false,
             empty_polls: 0,
@@ -116,10 +117,10 @@ impl StreamRx {
     /// `TooLarge` and `OutOfMemory` concern one frame, which is skipped. `Disconnected` and
     /// `Malformed` end the link.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        self.emptied = self.brief.take_emptied();
+        self.emptied = std::mem::take(&mut self.emptied_briefly);
         loop {
             if let Some(frame) = self.buffered()? {
-                self.brief.note_frame();
+                self.brief_reads.note_message();
                 return Ok(Some(frame));
             }
             if let Some(over) = &self.over {
@@ -344,7 +345,7 @@ impl StreamRx {
     }
 }
 
-// Reads into memory of their own (`direct`), and with a sleep of a few milliseconds (`brief`).
+// Reads into memory of their own (`direct`), and with a sleep of a few milliseconds (`sys/brief.rs`).
 impl StreamRx {
     /// Returns whether the next read fills memory of its own.
     #[inline]
@@ -369,12 +370,12 @@ impl StreamRx {
     /// `Timeout`; the error of the tick after a signal. Those of the stream are left to `try_recv`.
     pub fn read_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Waited> {
         let is_between_frames = self.start == self.end && self.skip == 0 && self.long.is_none();
-        if !self.brief.is_due()
+        if !self.brief_reads.are_due()
             || !is_between_frames
             || self.over.is_some()
             || self.direct.is_ready()
             || waiting.sleep()?.is_some_and(|left| left < SHORTEST_WAIT)
-            || !self.brief.has(&self.stream)
+            || !self.brief_reads.are_allowed(|| self.stream.allow_brief_reads())
         {
             return Ok(Waited::Omitted);
         }
@@ -388,10 +389,10 @@ impl StreamRx {
             Ok(Brief::Came(0)) => self.over = Some(self.ended()),
             Ok(Brief::Came(n)) => {
                 self.note_activity();
-                self.brief.emptied = self.took_all(n);
+                self.emptied_briefly = self.took_all(n);
             }
             Ok(Brief::Passed) => {
-                self.brief.note_passed();
+                self.brief_reads.note_passed();
                 return Ok(Waited::Passed);
             }
             Ok(Brief::Interrupted) => {

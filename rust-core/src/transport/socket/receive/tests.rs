@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::brief::FIRST;
 use super::*;
 use crate::deadline::Deadline;
 use crate::frame::{Kind, Outgoing};
+use crate::sys::brief::FIRST;
 use crate::sys::fork::Guarded;
 
 fn pair(limit: u64) -> (StreamRx, UnixStream) {
@@ -134,12 +134,12 @@ fn dialogue(rx: &mut StreamRx, far: &mut TcpStream, frames: u32, length: usize) 
 /// Reads until a brief read has found something: on a busy machine some may pass before.
 fn read(rx: &mut StreamRx) {
     while rx.read_briefly(&mut waiting()).unwrap() != Waited::Ready {
-        (0..FIRST).for_each(|_| rx.brief.note_frame());
+        (0..FIRST).for_each(|_| rx.brief_reads.note_message());
     }
 }
 
 #[test]
-fn brief_reads_begin_after_some_frames_and_end_with_one_in_vain() {
+fn brief_reads_begin_after_some_frames_and_end_with_one_without_any() {
     let (mut rx, mut far) = tcp_pair();
     dialogue(&mut rx, &mut far, FIRST - 1, 64);
     assert_eq!(rx.read_briefly(&mut waiting()).unwrap(), Waited::Omitted, "too few frames");
@@ -147,7 +147,7 @@ fn brief_reads_begin_after_some_frames_and_end_with_one_in_vain() {
     let mut short = Waiting::until(Deadline::after(SHORTEST_WAIT / 2));
     assert_eq!(rx.read_briefly(&mut short).unwrap_or(Waited::Omitted), Waited::Omitted, "too little time");
     assert_eq!(rx.read_briefly(&mut waiting()).unwrap(), Waited::Passed, "nothing came");
-    assert_eq!(rx.read_briefly(&mut waiting()).unwrap(), Waited::Omitted, "the last one was in vain");
+    assert_eq!(rx.read_briefly(&mut waiting()).unwrap(), Waited::Omitted, "nothing came in the last one");
     assert!(rx.try_recv().unwrap().is_none(), "no other read waits");
 }
 
@@ -174,7 +174,7 @@ fn brief_read_finds_frames_parts_of_frames_and_the_end() {
         far.write_all(&bytes[100..]).unwrap();
         while rx.try_recv().unwrap().is_none() {}
         drop(far);
-        (0..FIRST).for_each(|_| rx.brief.note_frame());
+        (0..FIRST).for_each(|_| rx.brief_reads.note_message());
         read(&mut rx);
         assert_eq!(rx.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
     }
