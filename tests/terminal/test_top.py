@@ -42,6 +42,12 @@ def is_open(lines):
     return bool(lines) and lines[0].startswith(TITLE)
 
 
+def at_prompt(lines):
+    """Returns whether the shell waits for a command: an earlier line has its prompt, too."""
+    filled = [line.rstrip() for line in lines if line.strip()]
+    return not is_open(lines) and bool(filled) and filled[-1] == "ready>"
+
+
 def test_top_shows_rates_and_states_and_reacts_to_keys(laboratory, terminal):
     terminal.open(100, 30)
     before = terminal("display-message", "-p", "-t", "screen", "#{alternate_on} #{cursor_flag}")
@@ -109,7 +115,7 @@ def test_top_shows_rates_and_states_and_reacts_to_keys(laboratory, terminal):
 
     # The terminal is restored: the screen, the cursor, the settings.
     terminal.write("q")
-    terminal.wait_for(lambda lines: not is_open(lines) and any("ready>" in line for line in lines), "the shell")
+    terminal.wait_for(at_prompt, "the shell")
     assert terminal("display-message", "-p", "-t", "screen", "#{alternate_on} #{cursor_flag}") == before
     terminal.write(f"stty -g > {shlex.quote(terminal.words[2])}.after; echo ended with $?\n")
     terminal.wait_for(lambda lines: any(line.startswith("ended with 0") for line in lines), "an answer")
@@ -127,7 +133,7 @@ def test_top_outlives_its_controller(machine, terminal):
     controller.wait()
     terminal.wait_for(nobody, "the missing controller again")
     terminal.press("C-c")
-    terminal.wait_for(lambda lines: not is_open(lines) and any("ready>" in line for line in lines), "the shell")
+    terminal.wait_for(at_prompt, "the shell")
 
 
 def test_top_scrolls_many_rows(machine, terminal):
@@ -145,4 +151,4 @@ def test_top_scrolls_many_rows(machine, terminal):
     terminal.write("r")
     terminal.wait_for(lambda lines: row(lines, "shm:lab/many29") and not row(lines, "shm:lab/many00"), "the order turned")
     terminal.press("Escape")
-    terminal.wait_for(lambda lines: not is_open(lines) and any("ready>" in line for line in lines), "the shell")
+    terminal.wait_for(at_prompt, "the shell")
