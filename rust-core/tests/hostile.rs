@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use linkspan::codec::{decode, encode};
 use linkspan::frame::{HEADER, Header, Kind};
-use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Server, Subscriber, Value};
+use linkspan::{Channel, Encoding, ErrorKind, EventKind, Listener, Options, Server, Subscriber, Value};
 
 use crate::support::hellos::{frame, hello, hello_map};
 use crate::support::{self, alone::alone};

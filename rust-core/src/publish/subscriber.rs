@@ -75,6 +75,10 @@ impl Subscriber {
     /// Subscribes, and connects if there is a publisher; does not wait for one. What is published
     /// from now on is received, or [`Lagged`](ErrorKind::Lagged) has the number of missed messages:
     /// a publisher that starts later is read from its beginning, as far as it still has that.
+    ///
+    /// A publisher that listens and does not answer within half a second is left to the first call that
+    /// receives. [`Subscriber::events`] then begins with [`EventKind::Disconnected`](crate::EventKind::Disconnected), because messages until
+    /// that call are neither received nor counted.
     pub fn new(endpoint: &str, options: &Options) -> Result<Subscriber> {
         let endpoint: Endpoint = endpoint.parse()?;
         options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
@@ -118,8 +122,14 @@ impl Subscriber {
         if subscriber.dialler.is_some()
             && let Ok(mut receive_state) = subscriber.receive_state.lock()
         {
-            // The first call that receives meets the same error and reports it.
-            let _ = subscriber.connect(&mut receive_state, &mut Waiting::at_once());
+            match subscriber.connect(&mut receive_state, &mut Waiting::at_once()) {
+                // The first call that receives may connect, and then nothing else tells of the messages between.
+                Err(e) if e.kind() == ErrorKind::Stalled => subscriber.event_log.disconnected(format!(
+                    "{e}; what is published until a call connects is neither received nor counted"
+                )),
+                // The first call that receives meets the same error and reports it.
+                _ => {}
+            }
         }
         Ok(subscriber)
     }

@@ -136,6 +136,10 @@ fn silent_publisher_is_called_once_in_an_expired_wait() {
     let called = || std::iter::from_fn(|| listener.accept().ok()).count();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
     assert_eq!(called(), 1);
+    // What it publishes meanwhile is not received: the program can know that.
+    let events = subscriber.events();
+    assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::Disconnected]);
+    assert!(events[0].text.contains("neither received nor counted"), "{}", events[0].text);
     let error = subscriber.recv(Duration::from_millis(2)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stalled, "{error}");
     assert_eq!(called(), 1);
