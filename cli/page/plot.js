@@ -1,10 +1,10 @@
-// Numbers over the last minutes: what was heard, and the line of it.
+// Numbers over the last minutes: those received, and their line.
 import { clock, duration, number } from './values.js';
 
 const LEAST = 60000, SPAN = 300000, MOST = 900; // milliseconds that a line covers; points that are kept
 const SVG = 'http://www.w3.org/2000/svg';
 
-// Instants in milliseconds and what the number was; a null where nothing was heard for long.
+// Instants in milliseconds and what the number was; a null where none was received for long.
 export class History {
   times = [];
   values = [];
@@ -23,13 +23,13 @@ export class History {
     this.values.push(value);
     let old = 0;
     while (this.times[old] < at - SPAN || this.times.length - old > MOST) old++;
-    if (old > 30) { // not at each one: a few that nobody sees cost less than moving all
+    if (old > 30) { // not at each one: a few invisible ones cost less than moving all
       this.times.splice(0, old);
       this.values.splice(0, old);
     }
   }
 
-  // How many milliseconds are drawn: what has been heard, within bounds.
+  // How many milliseconds are drawn: what was received, within bounds.
   span(now) { return Math.min(Math.max(now - (this.times[0] ?? now), LEAST), SPAN); }
 
   // Where the line goes in a box of this size, and its least and greatest.
@@ -45,7 +45,7 @@ export class History {
       path += `${pen}${((t - from) / span * width).toFixed(1)},${y(this.values[i]).toFixed(1)}`;
       pen = 'L';
     });
-    // A number that was heard once is seen too.
+    // A single number is visible, too.
     if (seen.length === 1) path += 'h0.1';
     return { path, low, high };
   }

@@ -179,7 +179,7 @@ export class Service {
   }
 }
 
-// What one service tells in a way that nobody foresaw is no reason to stop telling of the others.
+// An unexpected value of one service does not stop the display of the others.
 function shown(value) {
   try {
     return leaves(value);

@@ -180,7 +180,7 @@ fn slow_watcher_receives_missed_count_and_current_records() {
         }
         received += 1;
     };
-    assert!(missed > 0 && received > 0, "{missed} missed, {received} told");
+    assert!(missed > 0 && received > 0, "{missed} missed, {received} received");
     let next = watcher.recv(Duration::from_secs(20)).unwrap();
     assert_eq!(next.get("what").unwrap().as_text().unwrap(), "service");
     assert_eq!(next.get("service/name").unwrap().as_text().unwrap(), "chatty");

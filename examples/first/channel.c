@@ -25,7 +25,7 @@ int main(void) {
     check(linkspan_channel_recv(channel, LINKSPAN_DEFAULT, &message));
     check(linkspan_message_get_text(message, "from", &from, &length));
     const char *role = state.role == LINKSPAN_ROLE_LISTENER ? "listener" : "connector";
-    printf("the %s heard from %.*s\n", role, (int)length, from);
+    printf("the %s received from %.*s\n", role, (int)length, from);
 
     linkspan_message_release(message);
     linkspan_message_release(hello);

@@ -8,7 +8,7 @@ int main() try {
     linkspan::message hello;
     channel.send(hello.put("from", "C++"));
     const linkspan::message message = channel.recv();
-    std::cout << "the " << role << " heard from " << message.get<std::string>("from") << '\n';
+    std::cout << "the " << role << " received from " << message.get<std::string>("from") << '\n';
     channel.close();
 } catch (const linkspan::error &error) {
     std::cerr << error.what() << '\n';

@@ -17,7 +17,7 @@ contains
       call channel%send(hello)
       call channel%recv(message)
       call message%get("from", from)
-      print '(4a)', "the ", role, " heard from ", from
+      print '(4a)', "the ", role, " received from ", from
       call channel%close()
    end subroutine
 end program

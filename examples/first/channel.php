@@ -6,5 +6,5 @@ use Linkspan\Channel;
 $channel = Channel::open('first/channel', timeout: 30.0);
 $channel->send(['from' => 'PHP']);
 $message = $channel->recv();
-echo "the {$channel->role()} heard from {$message['from']}\n";
+echo "the {$channel->role()} received from {$message['from']}\n";
 $channel->close();

@@ -5,4 +5,4 @@ import linkspan
 with linkspan.open("first/channel") as channel:
     channel.send({"from": "Python"})
     message = channel.recv()
-    print(f"the {channel.role} heard from {message['from']}")
+    print(f"the {channel.role} received from {message['from']}")

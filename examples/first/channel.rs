@@ -6,6 +6,6 @@ fn main() -> linkspan::Result<()> {
     let channel = Channel::open("first/channel", &Options::default(), Timeout::Default)?;
     channel.send(&Value::map([("from", "Rust")]), Timeout::Default)?;
     let message = channel.recv(Timeout::Default)?;
-    println!("the {} heard from {}", channel.role().name(), message.get("from")?.as_text()?);
+    println!("the {} received from {}", channel.role().name(), message.get("from")?.as_text()?);
     channel.close(Timeout::Default)
 }

@@ -15,7 +15,7 @@ module seismology
    ! The last samples, the newest at the end, with what the trigger says of each.
    real(real64) :: wave(3, longest) = 0, ratio(longest) = 0, rate = 100
    logical(c_bool) :: on(longest) = .false.
-   integer :: heard = 0                        ! samples without a gap before them
+   integer :: received = 0                     ! samples without a gap before them
    integer, private :: averaged = 0            ! samples in the averages
    real(real64), private :: sta = 0, lta = 0
 
@@ -27,7 +27,7 @@ contains
       logical, intent(in) :: gap, restart
       integer :: i, n
       n = size(samples, 2)
-      if (gap) heard = 0 ! no spectrum goes across it
+      if (gap) received = 0 ! no spectrum goes across it
       if (gap .or. restart) averaged = 0
       wave = eoshift(wave, n, dim=2)
       ratio = eoshift(ratio, n)
@@ -45,19 +45,19 @@ contains
          ratio(i) = sta/lta
          on(i) = ratio(i) >= merge(off_at, on_at, logical(on(i - 1)))
       end do
-      heard = min(heard + n, longest)
+      received = min(received + n, longest)
    end subroutine
 
-   ! What speaks against a spectrum of the last n samples; nothing where there can be one.
+   ! Why there is no spectrum of the last n samples; empty where there is one.
    function objection(n) result(text)
       integer, intent(in) :: n
       character(:), allocatable :: text
       character(100) :: line
       line = ""
       if (n < shortest .or. n > longest) then
-         write (line, '(3(a, i0))') "a window has ", shortest, " to ", longest, " samples; asked for was ", n
-      else if (n > heard) then
-         write (line, '(2(a, i0))') "only ", heard, " samples have been heard so far; asked for was ", n
+         write (line, '(3(a, i0))') "a window has ", shortest, " to ", longest, " samples; requested were ", n
+      else if (n > received) then
+         write (line, '(2(a, i0))') "only ", received, " samples have been received so far, requested were ", n
       end if
       text = trim(line)
    end function

@@ -88,7 +88,7 @@ contains
       if (wrong == linkspan_ok .and. op == "recent") then
          call request%get("samples", n, stat=wrong, errmsg=why)
          if (wrong == linkspan_ok) then
-            n = max(0, min(n, heard))
+            n = max(0, min(n, received))
             last = of_last(n)
             call reply%put("at", last%at)
             call reply%put("first", last%first)

@@ -35,7 +35,7 @@ TRANSPORTS = [*CHANNELS, "dgram", *STORES]
 
 
 def endpoint(transport, name="lab/one"):
-    """A name on this transport that nobody has."""
+    """An unused name on this transport."""
     if transport != "tcp":
         return f"{transport}:{name}"
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -1,4 +1,4 @@
-"""A service in another process that does in its hooks what it is told in Python, and waits for what becomes of it."""
+"""A service in another process that runs given Python code in its hooks, and the results of that."""
 
 import linkspan
 from support import waiting

@@ -250,6 +250,6 @@ def test_on_wait_ends_a_command(controller, peer):
     power = known(controller, "RUNNING")
     with pytest.raises(linkspan.Cancelled):
         power.command("calibrate", timeout=None, on_wait=lambda: False)
-    # It goes on without whoever waited for it.
+    # It goes on without the caller that waited for it.
     known(controller, "RUNNING", doing="calibrate")
     assert os.getpid() != power.status()["pid"]

@@ -1,4 +1,4 @@
-"""Services with hooks, told what to do by a controller: each hook, each state, and what becomes of what goes wrong."""
+"""Services with hooks under a controller: each hook, each state, and each error's effect."""
 
 import signal
 import threading
@@ -147,7 +147,7 @@ def test_exception_of_a_hook_is_reported_and_the_state_is_kept(peer, controller,
     with pytest.raises(linkspan.Remote, match="LookupError: no meter"):
         power.command(command)
     assert power.status()["state"] == before
-    # An error of the table is told as itself.
+    # An error of the table keeps its kind.
     power.command("script", {hook: "raise linkspan.Stalled('a reader holds it')"})
     with pytest.raises(linkspan.Stalled, match="a reader holds it"):
         power.command(command)
@@ -171,7 +171,7 @@ def test_exception_that_ends_the_program_is_reported_first(peer, controller, hoo
     assert (code, out) == (1, "")
     assert err.rstrip().endswith("LookupError: no meter")
     if hook == "on_start":
-        return  # it was over before it could be heard of
+        return  # it was over before it could be seen
     record = controller.service("power").status()
     assert (record["state"], record["reason"]) == ("FAILED", "LookupError: no meter")
 

@@ -107,7 +107,7 @@ def test_server_acknowledges_what_was_sent_to_it(peer, transport):
         near.send(n)
     asked = near.start_call("x")
     assert [one.line(), tell(one, "ack"), tell(one, "no")] == ["0", "1", "2"]
-    # What was acknowledged is heard by whoever waits for something; a spool has it in its files.
+    # A sender learns what was acknowledged at its next wait; a spool has it in its files.
     while transport != "spool" and near.stats()["acknowledged"] < 1:
         with pytest.raises(linkspan.Timeout):
             near.finish_call(asked, timeout=0)

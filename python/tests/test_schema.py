@@ -1,4 +1,4 @@
-"""Schemas: both sides are told what differs, compatible versions exchange messages, values are checked where that is asked for."""
+"""Schemas: both sides get what differs, compatible versions exchange messages, values are checked where that is asked for."""
 
 import pathlib
 from concurrent.futures import ThreadPoolExecutor

@@ -113,7 +113,7 @@ SERVICE = """
             IN_PAUSE
 
     def hears(service):
-        # Two signals of one number that come at once are one: the second is for who has heard the first.
+        # Two signals of one number that come at once are one: the second is sent once the first was handled.
         try:
             while service.state != linkspan.State.STOPPING:
                 time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Long arrays over shared memory: views of memory that the sender shares, whoever ends when."""
+"""Long arrays over shared memory: views of memory that the sender shares, whichever side ends first."""
 
 import os
 import resource
@@ -126,7 +126,7 @@ def test_without_memory_for_slots_arrays_go_through_the_ring(pair):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
     try:
-        small = wave(3, LONG // 8 - 1024)  # fits into the ring as a whole: nobody receives meanwhile
+        small = wave(3, LONG // 8 - 1024)  # fits into the ring as a whole: no side receives meanwhile
         for _ in range(3):
             one.send(small)
             assert np.array_equal(two.recv().value, small)

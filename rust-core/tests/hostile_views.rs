@@ -166,7 +166,7 @@ fn follow(endpoint: &str) {
         assert_eq!(
             message.sequence(),
             last + message.missed() + 1,
-            "messages are missing that were not told of"
+            "messages are missing that were not reported"
         );
         (last, received) = (message.sequence(), received + 1);
         let (number, wave) = array(message.value().unwrap());

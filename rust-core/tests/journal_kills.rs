@@ -296,7 +296,7 @@ fn nothing_is_acknowledged_or_shown_before_it_is_synced() {
                 shown = written;
             }
             "write" if call.starts_with("write(1,") => {
-                assert_eq!((synced, shown), (written, written), "told before it was synced: {line}");
+                assert_eq!((synced, shown), (written, written), "reported before it was synced: {line}");
                 reported += 1;
             }
             _ => {}

@@ -111,10 +111,10 @@ fn accepted_channel_reports_how_many_messages_are_lost(t: &str) {
     let missing = MANY as u64 - distinct.len() as u64;
     let (reported, evented) = reported;
     assert!(missing > 0, "no subscriber left early, so the test checks nothing");
-    assert!(reported >= missing, "{missing} of {MANY} are missing, and {reported} were told");
+    assert!(reported >= missing, "{missing} of {MANY} are missing, and {reported} were reported");
     // Messages that were consumed and not yet acknowledged are counted as lost, too, and no others.
-    assert!(reported <= missing + 10 * 128, "{missing} of {MANY} are missing, and {reported} were told");
-    assert!(evented > 0 || t == "tcp", "no event told of it");
+    assert!(reported <= missing + 10 * 128, "{missing} of {MANY} are missing, and {reported} were reported");
+    assert!(evented > 0 || t == "tcp", "no event reported it");
 }
 
 fn closing_sends_again_what_the_last_receiver_dropped(t: &str) {

@@ -139,7 +139,7 @@ fn slow_subscriber_gets_lagged_and_continues(t: &str) {
         }
     }
     assert!(missed > 0);
-    assert_eq!(got + missed, SENT, "what was not read was told");
+    assert_eq!(got + missed, SENT, "what was not read was reported");
     assert!(slow.events().iter().any(|e| e.kind.name() == "lagged"));
 }
 

@@ -46,7 +46,7 @@ fn closing_publisher_delivers_or_counts_every_message_of_a_slow_subscriber(t: &s
         ended.store(true, Ordering::Release);
         counting.join().unwrap()
     });
-    assert_eq!(received + missed, SENT, "{received} received, {missed} told as missed");
+    assert_eq!(received + missed, SENT, "{received} received, {missed} reported as missed");
 }
 
 fn subscriber_in_the_same_program_receives_messages_after_its_creation(t: &str) {
@@ -82,7 +82,7 @@ fn late_subscriber_gets_the_number_of_missed_messages(t: &str) {
     }
     let ended = AtomicBool::new(true);
     let (received, missed) = count(&subscriber, &ended);
-    assert!(missed > 0 && received > 1, "{received} received, {missed} told as missed");
+    assert!(missed > 0 && received > 1, "{received} received, {missed} reported as missed");
     assert_eq!(received + missed, SENT);
 }
 

@@ -212,10 +212,9 @@ fn try_all() {
 
     // A client without TLS, or one that stops in the middle of it, is disconnected.
     let address = endpoints.split(' ').next().unwrap().strip_prefix("tcp://").unwrap().to_owned();
-    for words in [
-        &b"LKSP, but no TLS, and long enough to be looked at by whoever listens here"[..],
-        &[22, 3, 1, 2, 0, 1],
-    ] {
+    for words in
+        [&b"LKSP, but no TLS, and long enough for a listener to look at it here"[..], &[22, 3, 1, 2, 0, 1]]
+    {
         let mut stream = TcpStream::connect(&address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.write_all(words).unwrap();

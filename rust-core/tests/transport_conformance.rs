@@ -370,7 +370,7 @@ fn descriptor_is_readable_after_send_noticed_the_end(t: &str) {
         assert!(is_quiet, "no process listens, and the descriptor stays readable");
     }
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
-    assert!(readable(fd, 20), "somebody listens");
+    assert!(readable(fd, 20), "the peer listens");
     assert_eq!(a.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     listener.accept(SOON).unwrap().send(&Value::Int(7), SOON).unwrap();
     assert_eq!(a.recv(SOON).unwrap().value().unwrap(), &Value::Int(7));

@@ -146,11 +146,11 @@ fn kills_lose_no_request(transport: &str, idempotent: bool) {
         let unknown = CLIENTS * CALLS - answered.len() as i64;
         let again: u32 = times.values().map(|n| n - 1).sum();
         println!(
-            "{transport}: {kills} kills, {again} requests were carried out again, {unknown} calls were told"
+            "{transport}: {kills} kills, {again} requests were carried out again, {unknown} calls ended without an answer"
         );
         assert!(
             answered.iter().all(|asked| times.contains_key(asked)),
-            "an answer to what nobody carried out"
+            "an answer to a request that no worker carried out"
         );
         if idempotent || transport == "spool" {
             assert_eq!(times.len() as i64, CLIENTS * CALLS, "every request was carried out");
@@ -298,7 +298,7 @@ fn last_worker_removes_the_name() {
     let second = Server::serve(&endpoint, &shared()).unwrap();
     assert_eq!(names(&directory.join("hello")), ["server"]);
     first.close(SOON).unwrap();
-    assert_eq!(names(&directory.join("hello")), ["server"], "somebody serves");
+    assert_eq!(names(&directory.join("hello")), ["server"], "a worker serves");
     second.close(SOON).unwrap();
     assert!(names(&directory.join("hello")).is_empty());
     let around = names(directory.parent().unwrap());

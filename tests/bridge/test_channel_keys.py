@@ -20,7 +20,7 @@ UNIT, CALL, ANSWER, HEAD = 0, 0, 1, 56
 
 
 class Probe:
-    """A zenoh program with the certificate of the machine probe, which speaks the protocol of bridges."""
+    """A zenoh program with the certificate of the machine probe, which uses the protocol of bridges."""
 
     def __init__(self, opened: zenoh.Session) -> None:
         self.opened, self.number, self.own = opened, 0, 0x77

@@ -65,7 +65,7 @@ def test_every_loss_of_a_partition_is_counted(apart, wire, seconds):
     for name in wire.names:
         ip("-n", name, "link", "set", "wire", "up")
     counting.publish(0.5)
-    print(f"a partition of {seconds} s: {counting.settle()} of {counting.sent} missed, and told")
+    print(f"a partition of {seconds} s: {counting.settle()} of {counting.sent} missed, and reported")
 
 
 def test_lost_and_reordered_packets(apart, wire):
@@ -74,7 +74,7 @@ def test_lost_and_reordered_packets(apart, wire):
     wire.loss, wire.swaps = 0.05, 0.05
     counting.publish(5)
     wire.loss = wire.swaps = 0.0
-    print(f"5 % loss and reordering: {counting.settle()} of {counting.sent} missed, and told")
+    print(f"5 % loss and reordering: {counting.settle()} of {counting.sent} missed, and reported")
     assert wire.lost > 10 and wire.swapped > 10, (wire.lost, wire.swapped)
 
 
@@ -86,4 +86,4 @@ def test_stopped_bridge_resumes_and_every_loss_is_counted(apart, which):
     bridges[which].send_signal(signal.SIGSTOP)
     counting.publish(3)
     bridges[which].send_signal(signal.SIGCONT)
-    print(f"a bridge stopped for 3 s: {counting.settle()} of {counting.sent} missed, and told")
+    print(f"a bridge stopped for 3 s: {counting.settle()} of {counting.sent} missed, and reported")

@@ -86,8 +86,8 @@ def test_each_example_exists_in_each_language():
 def test_channel(start, one, other):
     both = [start("channel", one), start("channel", other)]
     lines = sorted(printed(process) for process in both)
-    heard = {line.removeprefix("the ").strip().replace(" heard from ", ":") for line in lines}
-    assert heard in (
+    received = {line.removeprefix("the ").strip().replace(" received from ", ":") for line in lines}
+    assert received in (
         {f"connector:{NAMES[one]}", f"listener:{NAMES[other]}"},
         {f"connector:{NAMES[other]}", f"listener:{NAMES[one]}"},
     )
@@ -157,8 +157,8 @@ def test_connector_waits_for_a_slow_listener(start, tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):  # it has 30 s, and must not give up earlier
         other.wait(timeout=2)
     listener.send_signal(signal.SIGCONT)
-    assert printed(listener) == "the listener heard from C\n"
-    assert printed(other) == "the connector heard from Rust\n"
+    assert printed(listener) == "the listener received from C\n"
+    assert printed(other) == "the connector received from Rust\n"
 
 
 @pytest.mark.valgrind

@@ -237,8 +237,8 @@ def test_channel(start: Start, transport: str, one: str, other: str) -> None:
     endpoint = endpoint_on(transport)
     both = [start("channel", language, endpoint) for language in (one, other)]
     lines = sorted(printed(process) for process in both)
-    heard = {line.removeprefix("the ").strip().replace(" heard from ", ":") for line in lines}
-    assert heard in (
+    received = {line.removeprefix("the ").strip().replace(" received from ", ":") for line in lines}
+    assert received in (
         {f"connector:{LANGUAGES[one]}", f"listener:{LANGUAGES[other]}"},
         {f"connector:{LANGUAGES[other]}", f"listener:{LANGUAGES[one]}"},
     )

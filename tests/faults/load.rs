@@ -127,7 +127,7 @@ fn work(calls: bool, endpoint: &str, client: &str, count: u64, seed: u64) -> Res
     Ok(())
 }
 
-/// Publishes so many numbers, once so many have subscribed; where nobody can know how many, once it is told to.
+/// Publishes so many numbers, once so many have subscribed; where that number is unknown, at a line of its input.
 fn publish(endpoint: &str, subscribers: usize, count: u64) -> Result<()> {
     let publisher = Publisher::new(endpoint, &Options::default())?;
     print_word("ready")?;
@@ -145,7 +145,7 @@ fn publish(endpoint: &str, subscribers: usize, count: u64) -> Result<()> {
     Ok(())
 }
 
-/// Reads numbers until the last; prints how many came, how many it was told it had missed, how often it waited in vain, and how
+/// Reads numbers until the last; prints how many came, how many were reported as missed, how often it waited without a message, and how
 /// many came twice or late.
 fn subscribe(endpoint: &str, count: u64) -> Result<()> {
     let subscriber = Subscriber::new(endpoint, &Options::default())?;

@@ -200,7 +200,7 @@ def test_overload_of_a_publisher(transport, started, group, capsys, tmp_path, mo
     assert publisher.returncode == 0, complaint
     with capsys.disabled():
         print(
-            f"\n{transport:8} {CLIENTS:4} subscribers {total['came']:6} came {total['missed']:6} told as missed"
+            f"\n{transport:8} {CLIENTS:4} subscribers {total['came']:6} came {total['missed']:6} reported as missed"
             f" {total['waited']:5} timed out {total['lost']:3} lost {total['repeated']:3} duplicated"
         )
     assert total["came"]

@@ -71,7 +71,7 @@ def test_stopped_subscriber_does_not_block_others(transport: str, start) -> None
                     pass
         os.kill(slow.pid, signal.SIGCONT)
         got, missed = map(int, line(slow).split())
-        assert got + missed == 20_001 and missed > 0, "what it did not read it was told of"
+        assert got + missed == 20_001 and missed > 0, "what it did not read was reported to it"
 
 
 @TRANSPORTS

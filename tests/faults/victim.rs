@@ -197,7 +197,7 @@ impl Part {
         channel.close(SOON)
     }
 
-    /// Sends to whoever reads, now or later, and notes what was accepted.
+    /// Sends to any reader, now or later, and notes what was accepted.
     fn post(&self) -> Result<()> {
         let channel = Channel::connect(&self.endpoint, &Options::default(), SOON)?;
         for i in 0..self.times {

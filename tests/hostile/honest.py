@@ -248,7 +248,7 @@ def obey(order: dict[str, Any], printing: threading.Lock) -> None:
         answer = {"gave": globals()[order["do"]](*order["with"], **order["and"])}
     except linkspan.Error as error:
         answer = {"error": type(error).__name__, "text": str(error)}
-    except Exception as error:  # noqa: BLE001 - the test hears of it
+    except Exception as error:  # noqa: BLE001 - the test reports it
         answer = {"error": type(error).__name__, "text": repr(error)}
     with printing:
         # A hostile peer may have sent a value that JSON has no form for.

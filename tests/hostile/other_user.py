@@ -148,7 +148,7 @@ THINGS: dict[str, Lay] = {
     "a hard link": hard_link,
     "a directory": lambda at, _: at.mkdir(mode=0o777),
     "a closed directory": closed_directory,
-    "a socket where nobody listens": silent_socket,
+    "a socket without a listener": silent_socket,
 }  # fmt: skip
 
 

@@ -354,7 +354,7 @@ class Listener:
     def __init__(self, directory: Path, file: str) -> None:
         self.path = directory / file
         self.lock = try_lock(directory, file)
-        assert self.lock is not None, "somebody else listens"
+        assert self.lock is not None, "another process listens"
         new = directory / f".new.{file}"
         new.unlink(missing_ok=True)
         self.socket = socket_at(new, socket.socket.bind)
@@ -377,7 +377,7 @@ class Listener:
 
 
 def connect_fifo(directory: Path, file: str, pattern: str) -> Link:
-    assert is_locked(directory, file), "nobody serves"
+    assert is_locked(directory, file), "no process serves"
     role = try_lock(directory, f"{file}#client")
     assert role is not None, "the name has its client"
     asked = os.open(directory / file, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -101,9 +101,9 @@ def sent(first: list[str], second: list[str], words: list[str], vectors: str, co
 
 def published(first: list[str], second: list[str], words: list[str], vectors: str, count: int) -> None:
     """The subscriber's output is the publisher's input: each value is received before the next one is published."""
-    heard, says = os.pipe()
+    read_end, write_end = os.pipe()
     try:
-        with begin(first, "publish", *words, vectors, stdin=heard) as publisher:
+        with begin(first, "publish", *words, vectors, stdin=read_end) as publisher:
             try:
                 ready(publisher)
                 with subprocess.Popen(
@@ -120,6 +120,6 @@ def published(first: list[str], second: list[str], words: list[str], vectors: st
             finally:
                 publisher.kill()
     finally:
-        for descriptor in (heard, says):
+        for descriptor in (read_end, write_end):
             if descriptor >= 0:
                 os.close(descriptor)

@@ -49,7 +49,7 @@ def test_each_peer_detects_a_difference(language: str, way: str, peers, runtime,
         cases[2] |= {"name": name, "cbor": output}
         file.write_text(json.dumps(cases), encoding="utf-8")
         if name == "changed":
-            with pytest.raises(AssertionError, match="changed|2: it was not heard"):
+            with pytest.raises(AssertionError, match="changed|2: it was not received"):
                 play(case, peers, file, len(cases))
         else:
             play(case, peers, file, len(cases))

@@ -254,8 +254,8 @@ static void publish(const char *endpoint, const char *encoding, const char *vect
             puts("ready");
             fflush(stdout);
         }
-        if (fgets(line, sizeof line, stdin) == NULL || strcmp(line, "heard\n") != 0) {
-            printf("%zu: it was not heard: %s\n", i, line);
+        if (fgets(line, sizeof line, stdin) == NULL || strcmp(line, "received\n") != 0) {
+            printf("%zu: it was not received: %s\n", i, line);
             exit(1);
         }
     }
@@ -275,7 +275,7 @@ static void subscribe(const char *endpoint, const char *encoding, const char *ve
         need(linkspan_subscriber_recv(subscriber, LINKSPAN_DEFAULT, &received), "recv");
         same_value(cases, i, received);
         linkspan_message_release(received);
-        puts("heard");
+        puts("received");
         fflush(stdout);
     }
     need(linkspan_subscriber_close(subscriber), "close");

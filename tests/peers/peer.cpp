@@ -132,7 +132,7 @@ static void publish(const std::string &endpoint, const std::string &encoding, co
     for (const auto &one : cases) {
         publisher.send(one.value);
         if (&one == &cases.front()) std::cout << "ready" << std::endl;
-        if (!std::getline(std::cin, line) || line != "heard") differs(one.name + ": it was not heard: " + line);
+        if (!std::getline(std::cin, line) || line != "received") differs(one.name + ": it was not received: " + line);
     }
     publisher.close();
     std::cout << cases.size() << " published\n";
@@ -142,7 +142,7 @@ static void subscribe(const std::string &endpoint, const std::string &encoding, 
     const linkspan::subscriber subscriber(endpoint, options_of(encoding));
     for (const auto &one : read(path, encoding)) {
         same(one, subscriber.recv());
-        std::cout << "heard" << std::endl;
+        std::cout << "received" << std::endl;
     }
     subscriber.close();
 }

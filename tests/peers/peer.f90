@@ -226,8 +226,8 @@ contains
          if (i == 0) call say("ready")
          line = ""
          read (5, '(a)', iostat=stat) line
-         if (stat /= 0 .or. line /= "heard") then
-            print '(3a)', place(i), ": it was not heard: ", trim(line)
+         if (stat /= 0 .or. line /= "received") then
+            print '(3a)', place(i), ": it was not received: ", trim(line)
             stop 1
          end if
       end do
@@ -245,7 +245,7 @@ contains
       do i = 0, int(vectors%count("")) - 1
          call subscriber%recv(value)
          call same_value(vectors, i, value)
-         call say("heard")
+         call say("received")
       end do
       call subscriber%close()
    end subroutine

@@ -99,8 +99,8 @@ function publish(string $endpoint, Encoding $encoding, string $vectors): void
             echo "ready\n";
         }
         $line = fgets(STDIN);
-        if ($line !== "heard\n") {
-            fail($case['name'] . ": it was not heard: $line");
+        if ($line !== "received\n") {
+            fail($case['name'] . ": it was not received: $line");
         }
     }
     $publisher->close();
@@ -112,7 +112,7 @@ function listen_to(string $endpoint, Encoding $encoding, string $vectors): void
     $subscriber = subscribe($endpoint, encoding: $encoding->value, timeout: 20.0);
     foreach (cases_of($vectors) as $case) {
         same($case['name'], encode($subscriber->recv()->value, Encoding::Cbor), $case['cbor']);
-        echo "heard\n";
+        echo "received\n";
     }
     $subscriber->close();
 }

@@ -91,8 +91,8 @@ def publish(endpoint: str, encoding: str, vectors: str) -> None:
             publisher.send(value)
             if i == 0:
                 print("ready", flush=True)
-            if (line := sys.stdin.readline()) != "heard\n":
-                sys.exit(f"{cases[i]['name']}: it was not heard: {line}")
+            if (line := sys.stdin.readline()) != "received\n":
+                sys.exit(f"{cases[i]['name']}: it was not received: {line}")
     print(f"{len(cases)} published")
 
 
@@ -100,7 +100,7 @@ def subscribe(endpoint: str, encoding: str, vectors: str) -> None:
     with linkspan.subscribe(endpoint, encoding=encoding, timeout=20.0) as subscriber:
         for case in read_all(encoding, vectors)[0]:
             same(case["name"], linkspan.encode(subscriber.recv().value, "cbor"), case["cbor"])
-            print("heard", flush=True)
+            print("received", flush=True)
 
 
 def bytes_of(case: dict[str, str], encoding: str) -> bytes:

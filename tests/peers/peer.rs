@@ -142,9 +142,9 @@ fn publish(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
             println!("ready");
         }
         match answers.next() {
-            Some(Ok(line)) if line == "heard" => {}
+            Some(Ok(line)) if line == "received" => {}
             other => {
-                println!("{name}: it was not heard: {other:?}");
+                println!("{name}: it was not received: {other:?}");
                 exit(1);
             }
         }
@@ -158,7 +158,7 @@ fn subscribe(endpoint: &str, encoding: &str, vectors: &str) -> Result<()> {
     let subscriber = Subscriber::new(endpoint, &options(encoding)?)?;
     for (name, _, cbor) in &read(vectors, encoding)? {
         same(name, &encode(subscriber.recv(SOON)?.value()?, Encoding::Cbor)?, cbor);
-        println!("heard");
+        println!("received");
     }
     subscriber.close();
     Ok(())

@@ -81,7 +81,7 @@ def test_tutorial_prints_what_it_shows(tmp_path: Path) -> None:
         if name:
             (tmp_path / name).write_text(text)
         elif kind == "sh":
-            assert printed is None, f"nobody says what these print: {text}"
+            assert printed is None, f"no expected output is given for these: {text}"
             command = ["bash", "-c", text]
             done = subprocess.run(
                 command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120

@@ -21,7 +21,7 @@ INCLUDE = f"-I{ROOT / 'c-api/include'}"
 DEADLINE = 600
 #: What was compiled, by what it was made of. `tests/run` removes what was not used for days.
 KEPT = TARGET / "test-objects"
-#: What a compiler may read in a folder that it is told of.
+#: What a compiler may read in a folder that is among its arguments.
 INCLUDED = {".h", ".hpp", ".mod", ".inc"}
 
 

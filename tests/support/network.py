@@ -11,7 +11,7 @@ _given: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port at 127.0.0.1 that nobody holds, and no other caller has been given."""
+    """A port at 127.0.0.1 that no process holds, and that no other caller has."""
     for port in _ports:
         name = socket.socket(socket.AF_UNIX)
         try:

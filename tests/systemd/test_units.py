@@ -39,7 +39,7 @@ def installed(unit, folder):
     text = (FOLDER / unit).read_text()
     for there, here in INSTALLED.items():
         text = text.replace(there, here)
-    assert "/usr/local" not in text, "a path that nobody knows"
+    assert "/usr/local" not in text, "a path of an installation by hand"
     path = folder / Path(unit).name.replace("@.", "@camera.")
     path.write_text(text)
     return path

@@ -1,5 +1,5 @@
-"""Nothing of the controller's page is told or done without its token, however the address is spelled and whoever asks; and
-whoever fills its port with connections does not keep its owner out.
+"""The controller's page shows and does nothing without its token, however the address is spelled and whatever program asks; and
+a program that fills its port with connections does not keep its owner out.
 
 The routes are those that the page's server lists (`GET /api`), so that new ones are tested, too.
 """

@@ -107,7 +107,7 @@ def parsed(text):
     kinds, samples, family = {}, {}, None
     for line in text.split("\n")[:-1]:
         if found := re.fullmatch(rf"# HELP ({name}) (.+)", line):
-            assert found[1] not in kinds, f"{found[1]} is told twice"
+            assert found[1] not in kinds, f"{found[1]} is there twice"
             family = found[1]
         elif found := re.fullmatch(rf"# TYPE ({name}) (counter|gauge)", line):
             assert found[1] == family and family not in kinds, line
@@ -118,7 +118,7 @@ def parsed(text):
             assert found[1] == family and family in kinds, line
             labels = tuple(re.findall(label, found[2] or ""))
             assert len({one.split("=")[0] for one in labels}) == len(labels), line
-            assert (found[1], labels) not in samples, f"{line} is told twice"
+            assert (found[1], labels) not in samples, f"{line} is there twice"
             samples[found[1], labels] = float(found[3])
     return kinds, samples
 

@@ -10,7 +10,7 @@ use function Linkspan\{schema, subscribe};
 require __DIR__ . '/ours.php';
 
 const STREAM_SECONDS = 20.0; // then the browser asks again, with Last-Event-ID: no worker of PHP is held for long
-const SILENT_SECONDS = 1.5;  // a program that says nothing for so long is missing; each speaks twice a second or more
+const SILENT_SECONDS = 1.5;  // a program that sends nothing for so long is missing; each sends twice a second or more
 const HISTORY = 2000;        // samples that a new page is given at once
 const TOPICS = [
     'seismogram' => 'observatory/waveform',
@@ -87,8 +87,8 @@ foreach (TOPICS as $part => $topic) {
     $subscribers[$part] = subscribe($topic, schema: __DIR__ . '/../schemas/' . SCHEMAS[$part] . '.schema.toml');
 }
 $begin = microtime(true);
-$heard = array_fill_keys(array_keys(TOPICS), 0.0);
-$told = [];
+$received = array_fill_keys(array_keys(TOPICS), 0.0);
+$shown = [];
 $nextSpectrum = $begin + 0.3;
 $written = $begin;
 
@@ -109,7 +109,7 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
         try {
             while ($subscriber->poll()) {
                 $value = plain($subscriber->tryRecv()->value);
-                $heard[$part] = $now;
+                $received[$part] = $now;
                 match ($part) {
                     'seismogram' => [$event['waveform'][] = $value, $until = $value['at'] + 100],
                     'spectrum' => $event['triggers'][] = $value,
@@ -121,15 +121,15 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
         } catch (LinkspanException) {
             // Overtaken or cut off: the subscriber reconnects by itself, and the page shows silence.
         }
-        $state = $refused ?? ($now - $heard[$part] < SILENT_SECONDS);
-        if (($told[$part] ?? null) !== $state && ($state !== false || $now > $patient)) {
-            $event['parts'][$part] = $told[$part] = $state;
+        $state = $refused ?? ($now - $received[$part] < SILENT_SECONDS);
+        if (($shown[$part] ?? null) !== $state && ($state !== false || $now > $patient)) {
+            $event['parts'][$part] = $shown[$part] = $state;
             if ($state === true && in_array($part, ['sensors', 'seismogram'], true)) {
                 $event['axes'] = ($event['axes'] ?? []) + axes_of($part);
             }
         }
     }
-    if ($now >= $nextSpectrum && ($told['spectrum'] ?? false)) {
+    if ($now >= $nextSpectrum && ($shown['spectrum'] ?? false)) {
         $event['spectrum'] = ask(['op' => 'spectrum', 'window' => $window]);
         $nextSpectrum = $now + 1;
     }

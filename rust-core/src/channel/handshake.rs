@@ -5,7 +5,7 @@
 //! frame, after which it closes. A hello is a frame of kind hello whose body is a CBOR map; its keys
 //! are in `docs/wire-format.md`, which a test here holds to the code. Keys that a reader does not
 //! know are skipped, so that later versions can add some. `versions` has the lowest and highest
-//! protocol version that the sender speaks; a reader whose version lies outside refuses with
+//! protocol version that the sender uses; a reader whose version lies outside refuses with
 //! `VersionMismatch`.
 //!
 //! A hello comes from a peer that is not trusted yet: it is decoded within 16 KiB, texts lose what

@@ -196,7 +196,7 @@ fn leased_request_blocks_no_other_and_is_served_when_the_lease_ends() {
         file
     });
     let request = server.next(SOON).unwrap().unwrap();
-    assert_eq!(request.value().unwrap(), &Value::from("free"), "the leased one keeps nobody waiting");
+    assert_eq!(request.value().unwrap(), &Value::from("free"), "no worker waits for the leased one");
     request.reply(&Value::Null).unwrap();
     assert!(place.path.join("server/a.json").exists());
     drop(leased);

@@ -1,4 +1,4 @@
-//! Each program that tests start ends at once where it is not told what to do.
+//! Each program that tests start ends at once without arguments.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
