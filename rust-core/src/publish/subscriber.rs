@@ -5,13 +5,15 @@
 //! they do with missed messages and with values that are not the newest.
 
 mod batch;
+mod connecting;
+mod newest;
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::feed::{Feed, Polled, ResumePoint};
-use super::receive_state::{FEED, NAME, ReceiveState, STOP, WAKE};
+use super::feed::Polled;
+use super::receive_state::{FEED, ReceiveState, STOP, WAKE};
 use super::store;
 use crate::channel::dial::Dialler;
 use crate::channel::event_log::{Event, EventLog};
@@ -375,171 +377,6 @@ impl Subscriber {
             .with_schema(self.options.checks_received())
     }
 
-    /// Makes the next feed and adds its descriptors to the epoll set.
-    fn connect(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<()> {
-        let resume = receive_state.resume;
-        let dialled = match &self.dialler {
-            Some(dialler) => self.dial(dialler, receive_state, resume, waiting),
-            None => Feed::of_store(&self.endpoint, &self.options).map(Some),
-        };
-        match dialled {
-            // A waker ended the wait; the caller checks which.
-            Ok(None) => Ok(()),
-            Ok(Some(feed)) => {
-                for fd in feed.descriptors() {
-                    receive_state.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
-                }
-                if !receive_state.moved && self.dialler.is_some() {
-                    self.event_log.connected(&feed.source);
-                }
-                receive_state.moved = false;
-                receive_state.feed = Some(feed);
-                Ok(())
-            }
-            Err(e) => {
-                if e.kind() == ErrorKind::NotFound {
-                    // A publisher that starts from now on is read from its beginning.
-                    receive_state.resume.get_or_insert_default();
-                }
-                if let Some(dialler) = self.dialler.as_ref().filter(|_| receive_state.watched) {
-                    dialler.with_descriptors(|fds| {
-                        for fd in fds {
-                            // Fails for a descriptor that is in the set already.
-                            let _ = receive_state.epoll.add(fd, NAME, Interest::IN);
-                        }
-                    });
-                }
-                Err(e)
-            }
-        }
-    }
-
-    /// Connects to the publisher. While it waits for one, there is a mark beside the name: a
-    /// publisher that ends soon waits until this subscriber has connected.
-    fn dial(
-        &self,
-        dialler: &Dialler,
-        receive_state: &mut ReceiveState,
-        resume: Option<ResumePoint>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Option<Feed>> {
-        let mut wakers = vec![self.wake.as_fd()];
-        if receive_state.signal_watch.is_some() {
-            wakers.push(stop::waker());
-        }
-        let transport = self.endpoint.transport();
-        if waiting.is_none() {
-            return Feed::dial(dialler, transport, &self.options, resume, &wakers, waiting);
-        }
-        // A first try without the mark. It counts as waiting: a publisher that does not answer gets a moment
-        // even so.
-        let deadline = waiting.deadline();
-        match Feed::dial(dialler, transport, &self.options, resume, &wakers, &mut Waiting::at_once()) {
-            Err(e) if e.kind() == ErrorKind::Stalled && deadline.has_passed() => Err(e),
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
-                let resume = resume.or((e.kind() == ErrorKind::NotFound).then(ResumePoint::default));
-                receive_state.resume = resume;
-                let _waiting_mark = dialler.mark_waiting();
-                Feed::dial(dialler, transport, &self.options, resume, &wakers, waiting)
-            }
-            dialled => dialled,
-        }
-    }
-
-    /// Returns the newest message, whether it was received before or not: for programs that poll now
-    /// and then.
-    ///
-    /// # Errors
-    /// `Empty` if nothing was published, `NotFound` if there is no publisher.
-    pub fn newest<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        self.find_newest(&mut waiting).map_err(|e| e.on(&self.shown))
-    }
-
-    /// [`Subscriber::newest`] without the endpoint in its errors.
-    fn find_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
-        fork::check(self.fork_generation)?;
-        let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
-        let receive_state = &mut *receive_state;
-        loop {
-            if self.closed.load(Ordering::Acquire) {
-                return Err(self.closed_error());
-            }
-            if receive_state.feed.is_none() {
-                receive_state.newest = None;
-                self.connect(receive_state, waiting)?;
-            }
-            let Some(feed) = &mut receive_state.feed else { continue };
-            match feed.newest() {
-                Ok(Some(Polled::Frame(frame))) => {
-                    let source = feed.source_of(&frame);
-                    return Ok(self.message(frame, &source, feed.session));
-                }
-                Ok(Some(Polled::Empty)) => return Err(nothing_published()),
-                Ok(Some(Polled::Moved)) => {
-                    receive_state.moved = true;
-                    receive_state.drop_feed();
-                }
-                Ok(Some(Polled::Ignored) | None) => {
-                    if let Some(newest) = self.read_to_newest(receive_state, waiting)? {
-                        return Ok(newest);
-                    }
-                }
-                Err(e) if e.kind() == ErrorKind::Disconnected => {
-                    self.event_log.disconnected(e.to_string());
-                    receive_state.feed_failed(&e);
-                }
-                // A store that does not exist yet.
-                Err(e) if e.kind() == ErrorKind::NotFound => {
-                    receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| e)?;
-                }
-                Err(e) => return Err(e),
-            }
-        }
-    }
-
-    /// Reads a stream to its end and returns the last message; none if the connection ended, so that
-    /// it has to be made again.
-    fn read_to_newest(
-        &self,
-        receive_state: &mut ReceiveState,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Option<Message>> {
-        // Parking checks whether the publisher has ended, which a plain read may not notice yet.
-        if let Some(feed) = &mut receive_state.feed {
-            feed.park()?;
-            feed.unpark();
-        }
-        let mut at_once = Waiting::at_once();
-        let mut read = 0;
-        while receive_state.feed.is_some() {
-            match self.poll_feed(receive_state, &mut at_once) {
-                Ok(Some(message)) => {
-                    receive_state.newest = Some(message);
-                    read += 1;
-                    // A publisher may publish faster than this side reads.
-                    if read >= MAX_FRAMES_AT_ONCE {
-                        return Ok(receive_state.newest.clone());
-                    }
-                }
-                Ok(None) => {}
-                Err(e) if e.kind() == ErrorKind::Lagged => {
-                    if let Some(next) = receive_state.pending.take() {
-                        receive_state.newest = Some(next);
-                    }
-                }
-                Err(e) if e.kind() == ErrorKind::Timeout => {
-                    if let Some(kept) = &receive_state.newest {
-                        return Ok(Some(kept.clone()));
-                    }
-                    receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| nothing_published())?;
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(None)
-    }
-
     /// Returns whether a message can be received without waiting.
     pub fn poll(&self) -> Result<bool> {
         let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)
@@ -609,9 +446,4 @@ impl Subscriber {
     fn closed_error(&self) -> Error {
         Error::new(ErrorKind::InvalidState, "the subscriber is closed").on(&self.shown)
     }
-}
-
-/// Returns the error for a publisher that has published nothing.
-fn nothing_published() -> Error {
-    Error::new(ErrorKind::Empty, "nothing has been published yet")
 }

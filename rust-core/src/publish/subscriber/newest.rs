@@ -1,0 +1,113 @@
+//! The newest message of a publisher, whether it was received before or not.
+
+use std::sync::atomic::Ordering;
+
+use super::{MAX_FRAMES_AT_ONCE, Subscriber};
+use crate::channel::{Operation, lock_exclusive};
+use crate::deadline::{Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::publish::feed::Polled;
+use crate::publish::receive_state::ReceiveState;
+use crate::sys::fork;
+
+impl Subscriber {
+    /// Returns the newest message, whether it was received before or not: for programs that poll now
+    /// and then.
+    ///
+    /// # Errors
+    /// `Empty` if nothing was published, `NotFound` if there is no publisher.
+    pub fn newest<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        self.find_newest(&mut waiting).map_err(|e| e.on(&self.shown))
+    }
+
+    /// [`Subscriber::newest`] without the endpoint in its errors.
+    fn find_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
+        fork::check(self.fork_generation)?;
+        let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
+        let receive_state = &mut *receive_state;
+        loop {
+            if self.closed.load(Ordering::Acquire) {
+                return Err(self.closed_error());
+            }
+            if receive_state.feed.is_none() {
+                receive_state.newest = None;
+                self.connect(receive_state, waiting)?;
+            }
+            let Some(feed) = &mut receive_state.feed else { continue };
+            match feed.newest() {
+                Ok(Some(Polled::Frame(frame))) => {
+                    let source = feed.source_of(&frame);
+                    return Ok(self.message(frame, &source, feed.session));
+                }
+                Ok(Some(Polled::Empty)) => return Err(nothing_published()),
+                Ok(Some(Polled::Moved)) => {
+                    receive_state.moved = true;
+                    receive_state.drop_feed();
+                }
+                Ok(Some(Polled::Ignored) | None) => {
+                    if let Some(newest) = self.read_to_newest(receive_state, waiting)? {
+                        return Ok(newest);
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::Disconnected => {
+                    self.event_log.disconnected(e.to_string());
+                    receive_state.feed_failed(&e);
+                }
+                // A store that does not exist yet.
+                Err(e) if e.kind() == ErrorKind::NotFound => {
+                    receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| e)?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Reads a stream to its end and returns the last message; none if the connection ended, so that
+    /// it has to be made again.
+    fn read_to_newest(
+        &self,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<Message>> {
+        // Parking checks whether the publisher has ended, which a plain read may not notice yet.
+        if let Some(feed) = &mut receive_state.feed {
+            feed.park()?;
+            feed.unpark();
+        }
+        let mut at_once = Waiting::at_once();
+        let mut read = 0;
+        while receive_state.feed.is_some() {
+            match self.poll_feed(receive_state, &mut at_once) {
+                Ok(Some(message)) => {
+                    receive_state.newest = Some(message);
+                    read += 1;
+                    // A publisher may publish faster than this side reads.
+                    if read >= MAX_FRAMES_AT_ONCE {
+                        return Ok(receive_state.newest.clone());
+                    }
+                }
+                Ok(None) => {}
+                Err(e) if e.kind() == ErrorKind::Lagged => {
+                    if let Some(next) = receive_state.pending.take() {
+                        receive_state.newest = Some(next);
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::Timeout => {
+                    if let Some(kept) = &receive_state.newest {
+                        return Ok(Some(kept.clone()));
+                    }
+                    receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| nothing_published())?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Returns the error for a publisher that has published nothing.
+fn nothing_published() -> Error {
+    Error::new(ErrorKind::Empty, "nothing has been published yet")
+}
