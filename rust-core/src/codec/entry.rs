@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_for_long_texts_of_a_map_is_reserved_at_once() {
+    fn memory_for_long_texts_is_reserved_at_once() {
         let texts = ["x".repeat(2000), "é".repeat(1500), "\"".repeat(900)];
         let value =
             Value::map(texts.iter().enumerate().map(|(i, text)| (format!("text {i}"), text.as_str())));
@@ -368,6 +368,10 @@ mod tests {
         for encoding in [Encoding::Cbor, Encoding::Bson] {
             let bytes = encode(&value, encoding).unwrap();
             assert!((bytes.len()..bytes.len() + 256).contains(&bytes.capacity()), "{}", encoding.name());
+        }
+        for text in &texts {
+            let bytes = encode(text, Encoding::Cbor).unwrap();
+            assert!((bytes.len()..bytes.len() + 256).contains(&bytes.capacity()), "{text}");
         }
     }
 

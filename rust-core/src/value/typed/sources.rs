@@ -11,6 +11,9 @@ use super::scalars::Uuid;
 use crate::error::Result;
 use crate::value::{Decimal, NdArray, Sink, Source, Timestamp};
 
+/// The longest head of a text, in any encoding.
+const LONGEST_HEAD: usize = 9;
+
 // A Source of one event: `$send` is the call of the sink.
 macro_rules! sources {
     ($($kind:ty: $value:ident, $sink:ident => $send:expr),* $(,)?) => {$(
@@ -38,14 +41,29 @@ sources! {
     },
     f32: value, sink => sink.float(f64::from(*value)),
     f64: value, sink => sink.float(*value),
-    str: value, sink => sink.text(value),
-    String: value, sink => sink.text(value),
     Bytes: value, sink => sink.bytes(value),
     Timestamp: value, sink => sink.timestamp(*value),
     Uuid: value, sink => sink.uuid(value.0),
     Decimal: value, sink => sink.decimal(value),
     NdArray: value, sink => sink.ndarray(value.as_ref()),
 }
+
+// A text: memory for it and the head in front of it is reserved at once.
+macro_rules! texts {
+    ($($kind:ty),*) => {$(
+        impl Source for $kind {
+            #[inline]
+            fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+                sink.text(self)
+            }
+            #[inline]
+            fn size_hint(&self) -> usize {
+                self.len().saturating_add(LONGEST_HEAD)
+            }
+        }
+    )*};
+}
+texts!(str, String);
 
 /// A list of the items.
 impl<T: Source> Source for [T] {
