@@ -7,13 +7,14 @@ use linkspan::Result;
 use crate::call::call_php;
 use crate::zend;
 
-/// Whether the script's signal handlers run asynchronously: then they run in waits too.
+/// Whether the script's signal handlers run asynchronously: then they run in waits too. It is asked in each wait, because
+/// a script may change it at any time.
 pub fn are_handled_at_once() -> bool {
     // This calls an internal PHP function, which runs no script code and allocates nothing.
     static FUNCTION: OnceLock<zend::Builtin> = OnceLock::new();
     const NAME: &str = "pcntl_async_signals";
     let answer = match FUNCTION.get().copied().or_else(|| zend::builtin(NAME)) {
-        Some(function) => Some(zend::call(*FUNCTION.get_or_init(|| function))),
+        Some(function) => Some(zend::ask(*FUNCTION.get_or_init(|| function))),
         None => zend::call_function(NAME),
     };
     answer.is_some_and(|answer| answer.is_true())

@@ -29,10 +29,17 @@ pcntl_async_signals(true);
 pcntl_signal(SIGUSR1, function () { throw new RuntimeException('handled in the wait'); });
 $ch = Channel::connect('unix:wait');
 $me = posix_getpid();
-if (!pcntl_fork()) { usleep(50_000); posix_kill($me, SIGUSR1); posix_kill(posix_getpid(), SIGKILL); }
-try { $ch->recv(30); } catch (RuntimeException $e) { echo $e->getMessage(), "\n"; }
+try {
+    // Inside, because a busy machine may deliver the signal before the wait begins.
+    if (!pcntl_fork()) { usleep(50_000); posix_kill($me, SIGUSR1); posix_kill(posix_getpid(), SIGKILL); }
+    $ch->recv(30);
+} catch (RuntimeException $e) { echo $e->getMessage(), "\n"; }
 pcntl_wait($status);
+// From now on handlers run where the script dispatches them, and not in waits.
 pcntl_async_signals(false);
+posix_kill($me, SIGUSR1);
+try { $ch->recv(0.05); } catch (Linkspan\TimeoutException $e) { echo "not handled in the wait\n"; }
+try { pcntl_signal_dispatch(); } catch (RuntimeException $e) { echo "handled behind the wait\n"; }
 
 echo "--- time-outs\n";
 function waits(callable $do): void { try { $do(); } catch (Linkspan\TimeoutException $e) { echo preg_match('/ ([0-9.]+ s)/', $e->getMessage(), $m) ? $m[1] : $e->getMessage(), "\n"; } }
@@ -75,6 +82,8 @@ InvalidState
 Cancelled
 --- signals
 handled in the wait
+not handled in the wait
+handled behind the wait
 --- time-outs
 0.02 s
 0.01 s
