@@ -180,10 +180,39 @@ impl Work for Call {
 
 /// A request to a server of many clients, and its answer.
 pub fn call(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
+    calls(transport, placement, spin, |channel| Call { channel, payload: content(bytes) })
+}
+
+struct TextCall {
+    channel: Channel,
+    text: String,
+}
+
+impl Work for TextCall {
+    fn once(&mut self) -> Result<()> {
+        let answer = self.channel.call(&self.text, linkspan::Timeout::Default)?;
+        if answer.value()?.as_text()?.len() != self.text.len() {
+            return Err("something else came back".into());
+        }
+        Ok(())
+    }
+}
+
+/// The same with a text that is encoded and read each time, as in the other languages.
+pub fn text_call(transport: &str, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
+    calls(transport, placement, spin, |channel| TextCall { channel, text: "x".repeat(bytes) })
+}
+
+/// Work on a channel to a server that runs at the far end.
+fn calls<W: Work>(
+    transport: &str,
+    placement: Placement,
+    spin: u64,
+    work: impl FnOnce(Channel) -> W,
+) -> Result<()> {
     let endpoint = endpoint(transport);
     fork_far(|| answer(&endpoint, placement, spin))?;
-    let channel = Channel::connect(&endpoint, &options(spin)?, START)?;
-    let mut work = Call { channel, payload: content(bytes) };
+    let mut work = work(Channel::connect(&endpoint, &options(spin)?, START)?);
     work.once()?;
     pin(placement, End::Near)?;
     serve(work)

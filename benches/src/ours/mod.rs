@@ -39,6 +39,9 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["call", transport, bytes, placement, spin] => {
             channel::call(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
         }
+        ["call-text", transport, bytes, placement, spin] => {
+            channel::text_call(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
+        }
         ["values", transport, bytes, placement] => {
             stored::values(transport, bytes.parse()?, Placement::from_name(placement)?)
         }

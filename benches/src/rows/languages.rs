@@ -181,10 +181,11 @@ pub fn rows() -> Vec<Row> {
             Row::new(
                 format!("PHP warm call of 1 kB by {transport}{parked}"),
                 php("call", transport),
-                own("the same in Rust", &format!("ours call {transport} 1000 together 0")),
+                own("the same in Rust", &format!("ours call-text {transport} 1000 together 0")),
             )
             .mark(1.05, 1.03)
             .beside([
+                own("in Rust, encoded already", &format!("ours call {transport} 1000 together 0")),
                 php("PHP stream socket", "socket"),
                 php("PHP sysvmsg", "sysvmsg"),
                 php("PHP redis ECHO, unix socket", "redis"),
