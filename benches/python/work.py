@@ -141,17 +141,18 @@ def record(case: str):
     import linkspan
 
     if case in ("pack", "unpack", "struct-pack", "struct-unpack", "construct-packed"):
-        held = state()
+        held, cls = state(), type(state())
         block = held.pack()
         format = struct.Struct("<B7xqB3xf4dQI4x")
         values = format.unpack(block)
-        fields = {name: getattr(held, name) for name in type(held).__slots__}
+        fields = {name: getattr(held, name) for name in cls.__slots__}
+        # Each through a function of its own, as the floors are, and by the name of the class, as in a program.
         return {
-            "pack": held.pack,
-            "unpack": lambda: type(held).unpack(block),
+            "pack": lambda: held.pack(),
+            "unpack": lambda: cls.unpack(block),
             "struct-pack": lambda: format.pack(*values),
             "struct-unpack": lambda: format.unpack(block),
-            "construct-packed": lambda: type(held)(**fields),
+            "construct-packed": lambda: cls(**fields),
         }[case]
     held, cls = reading(), type(reading())
     block, pickled = linkspan.encode(held), pickle.dumps(held)
