@@ -27,29 +27,60 @@ pub struct NdArray {
     counts: Option<Counts>,
 }
 
-/// Lengths and strides in `Py_ssize_t`.
-struct Counts {
-    shape: Box<[isize]>,
-    strides: Box<[isize]>,
+/// Lengths, and behind them strides, in `Py_ssize_t`.
+enum Counts {
+    /// Of at most [`SHORT_RANK`] dimensions, without an allocation.
+    Short(u8, [isize; 2 * SHORT_RANK]),
+    Long(Box<[isize]>),
+}
+
+/// Most arrays have no more dimensions.
+const SHORT_RANK: usize = 4;
+
+impl Counts {
+    /// Those of an array that [`fits_numpy`].
+    fn of(array: &Array) -> Counts {
+        let rank = array.shape.len();
+        let mut counts = if rank <= SHORT_RANK {
+            Counts::Short(rank as u8, [0; 2 * SHORT_RANK])
+        } else {
+            Counts::Long(vec![0; 2 * rank].into())
+        };
+        let both = match &mut counts {
+            Counts::Short(_, both) => &mut both[..2 * rank],
+            Counts::Long(both) => both,
+        };
+        let (shape, strides) = both.split_at_mut(rank);
+        let mut stride = array.dtype.size() as isize;
+        let mut step = |i: usize| {
+            (shape[i], strides[i]) = (array.shape[i] as isize, stride);
+            stride = stride.saturating_mul(shape[i].max(1));
+        };
+        match array.order {
+            Order::Row => (0..rank).rev().for_each(&mut step),
+            Order::Column => (0..rank).for_each(&mut step),
+        }
+        counts
+    }
+
+    /// The lengths, and the strides.
+    fn shape_and_strides(&self) -> (&[isize], &[isize]) {
+        match self {
+            Counts::Short(rank, both) => both[..2 * usize::from(*rank)].split_at((*rank).into()),
+            Counts::Long(both) => both.split_at(both.len() / 2),
+        }
+    }
 }
 
 impl NdArray {
     pub fn new(array: Array) -> NdArray {
-        let counts = fits_numpy(&array).then(|| {
-            let shape: Box<[isize]> = array.shape.iter().map(|d| *d as isize).collect();
-            let mut strides = vec![0; shape.len()].into_boxed_slice();
-            let mut stride = array.dtype.size() as isize;
-            let mut step = |i: usize| {
-                strides[i] = stride;
-                stride = stride.saturating_mul(shape[i].max(1));
-            };
-            match array.order {
-                Order::Row => (0..shape.len()).rev().for_each(&mut step),
-                Order::Column => (0..shape.len()).for_each(&mut step),
-            }
-            Counts { shape, strides }
-        });
+        let counts = fits_numpy(&array).then(|| Counts::of(&array));
         NdArray { array, counts }
+    }
+
+    /// The core's array.
+    pub fn array(&self) -> &Array {
+        &self.array
     }
 
     fn layout(&self) -> Layout<'_> {
@@ -191,7 +222,8 @@ impl NdArray {
         let Some(counts) = &this.counts else {
             return refuse("the array is empty and one of its lengths is too long for a buffer");
         };
-        let (rank, asked) = (counts.shape.len(), |flag| flags & flag == flag);
+        let (shape, strides) = counts.shape_and_strides();
+        let (rank, asked) = (shape.len(), |flag| flags & flag == flag);
         let (row, column) =
             (this.array.order == Order::Row || rank < 2, this.array.order == Order::Column || rank < 2);
         if (!row && (asked(ffi::PyBUF_C_CONTIGUOUS) || !asked(ffi::PyBUF_STRIDES)))
@@ -213,8 +245,8 @@ impl NdArray {
         let or_null = |wanted: bool, of: &[isize]| {
             if wanted && rank > 0 { of.as_ptr().cast_mut() } else { std::ptr::null_mut() }
         };
-        view.shape = or_null(asked(ffi::PyBUF_ND), &counts.shape);
-        view.strides = or_null(asked(ffi::PyBUF_STRIDES), &counts.strides);
+        view.shape = or_null(asked(ffi::PyBUF_ND), shape);
+        view.strides = or_null(asked(ffi::PyBUF_STRIDES), strides);
         view.suboffsets = std::ptr::null_mut();
         view.internal = std::ptr::null_mut();
         // The view owns a reference to this object, and so to shape, strides and elements.
@@ -476,7 +508,8 @@ pub unsafe fn as_numpy<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     static AS_ARRAY: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
     let py = owner.py();
-    let Some(Counts { shape, strides }) = &array.counts else { return Ok(owner.clone()) };
+    let Some(counts) = &array.counts else { return Ok(owner.clone()) };
+    let (shape, strides) = counts.shape_and_strides();
     let NdArray { array, .. } = array;
     let over = Over { dtype: array.dtype, shape, strides, data: array.data.as_ptr(), written };
     // SAFETY: as the caller promises.

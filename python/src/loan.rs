@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 use std::ffi::c_int;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use linkspan::{DType, Error, ErrorKind, LoanMemory, Order};
 use pyo3::ffi;
@@ -21,25 +21,40 @@ use crate::numpy_api;
 pub struct Loan {
     array: NdArray,
     place: AtomicPtr<u8>,
-    is_sent: Arc<AtomicBool>,
+    is_sent: AtomicBool,
 }
 
 /// Where a loan lies that can still be sent.
 struct Outstanding {
     from: usize,
     length: usize,
-    is_sent: Arc<AtomicBool>,
+    /// The loan itself, which takes this entry away before it is freed.
+    loan: Address,
     /// The array that the program has of it.
-    array: Option<Py<PyWeakrefReference>>,
+    array: Py<PyWeakrefReference>,
 }
+
+/// The address of a loan.
+struct Address(NonNull<Loan>);
+
+// SAFETY: a loan may be used by any thread, as every object of Python.
+unsafe impl Send for Address {}
 
 static OUTSTANDING: Mutex<Vec<Outstanding>> = Mutex::new(Vec::new());
 /// How many there are, for a program that has none.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
+/// A loan whose elements are being encoded.
+enum Met {
+    /// By the array that `loan` gave, as it was given.
+    Whole(Py<PyAny>),
+    /// By something else over its memory, which begins here.
+    From(usize),
+}
+
 thread_local! {
-    /// Where the loans begin that were met in the walk that is under way.
-    static MET: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    /// The loans that were met in the encoding that is under way.
+    static MET: RefCell<Vec<Met>> = const { RefCell::new(Vec::new()) };
 }
 
 fn outstanding() -> MutexGuard<'static, Vec<Outstanding>> {
@@ -101,19 +116,31 @@ pub fn lend<'py>(
     let memory = lender(dtype, &wanted.shape.0, order)?;
     let (array, place) = memory.into_written_array();
     let (from, length) = (place.as_ptr().addr(), array.data.len());
-    let is_sent = Arc::new(AtomicBool::new(false));
-    let loan =
-        Loan { array: NdArray::new(array), place: AtomicPtr::new(place.as_ptr()), is_sent: is_sent.clone() };
-    let loan = Bound::new(py, loan)?;
-    outstanding().push(Outstanding { from, length, is_sent, array: None });
-    COUNT.fetch_add(1, Ordering::Relaxed);
+    let (place_kept, is_sent) = (AtomicPtr::new(place.as_ptr()), AtomicBool::new(false));
+    let loan = Bound::new(py, Loan { array: NdArray::new(array), place: place_kept, is_sent })?;
     // SAFETY: the loan keeps its own array, whose elements may be written until it is sent: then the array becomes read-only.
     let given = unsafe { array::as_numpy(loan.as_any(), &loan.get().array, Some(place)) }?;
-    let weak = PyWeakrefReference::new(&given)?.unbind();
-    if let Some(entry) = outstanding().iter_mut().find(|entry| entry.from == from) {
-        entry.array = Some(weak);
-    }
+    let array = PyWeakrefReference::new(&given)?.unbind();
+    outstanding().push(Outstanding { from, length, loan: Address(loan.get().into()), array });
+    COUNT.fetch_add(1, Ordering::Relaxed);
     Ok(given)
+}
+
+/// Calls `visit` with the core's array of the loan that this object is the array of, as `loan` gave it; it is being encoded then.
+#[inline]
+pub fn visit_whole(object: &Bound<'_, PyAny>, visit: impl FnOnce(&linkspan::NdArray)) {
+    if COUNT.load(Ordering::Relaxed) > 0
+        && let Some(base) = numpy_api::base(object)
+        && let Ok(loan) = base.cast_exact::<Loan>()
+    {
+        let loan = loan.get();
+        // SAFETY: no Python code runs while the elements are used.
+        let elements = unsafe { numpy_api::elements(object) };
+        if elements.is_some_and(|e| e.is_same(loan.array.array(), loan.place.load(Ordering::Relaxed))) {
+            MET.with_borrow_mut(|met| met.push(Met::Whole(object.clone().unbind())));
+            visit(loan.array.array());
+        }
+    }
 }
 
 /// The elements of an array are being encoded, which may lie in a loan.
@@ -130,34 +157,49 @@ fn look_for(elements: &[u8]) {
     let found =
         outstanding().iter().find(|loan| (loan.from..loan.from + loan.length).contains(&at)).map(|l| l.from);
     if let Some(from) = found {
-        MET.with_borrow_mut(|met| met.push(from));
+        MET.with_borrow_mut(|met| met.push(Met::From(from)));
     }
 }
 
 /// A value has been encoded, to be sent: the memory that was lent for its arrays is read-only from now on.
 pub fn settled<T>(py: Python<'_>, encoded: Outcome<T>) -> Outcome<T> {
-    let met = MET.with_borrow_mut(std::mem::take);
-    if encoded.is_ok() && !met.is_empty() {
-        end_writing(py, &met)?;
+    let mut met = MET.with_borrow_mut(std::mem::take);
+    if met.is_empty() {
+        return encoded;
     }
+    let ended = if encoded.is_ok() { met.iter().try_for_each(|met| end_writing(py, met)) } else { Ok(()) };
+    // Its memory is kept for the next one.
+    met.clear();
+    MET.replace(met);
+    ended?;
     encoded
 }
 
-#[cold]
-fn end_writing(py: Python<'_>, met: &[usize]) -> PyResult<()> {
-    let arrays: Vec<_> = outstanding()
-        .iter()
-        .filter(|loan| met.contains(&loan.from))
-        .filter_map(|loan| {
-            loan.is_sent.store(true, Ordering::Relaxed);
-            loan.array.as_ref().and_then(|weak| weak.bind(py).upgrade())
-        })
-        .collect();
-    for array in arrays {
-        // Without NumPy it is the loan itself, whose buffers are read-only from now on.
-        if !numpy_api::make_read_only(&array) && array.cast::<Loan>().is_err() {
-            array.call_method1(intern!(py, "setflags"), (false,))?;
+fn end_writing(py: Python<'_>, met: &Met) -> PyResult<()> {
+    let array = match met {
+        Met::Whole(array) => {
+            let array = array.bind(py);
+            if let Some(base) = numpy_api::base(array)
+                && let Ok(loan) = base.cast_exact::<Loan>()
+            {
+                loan.get().is_sent.store(true, Ordering::Relaxed);
+            }
+            Some(array.clone())
         }
+        Met::From(from) => {
+            let loans = outstanding();
+            let Some(loan) = loans.iter().find(|loan| loan.from == *from) else { return Ok(()) };
+            // SAFETY: its drop takes the entry away first, for which it waits for this lock.
+            unsafe { loan.loan.0.as_ref() }.is_sent.store(true, Ordering::Relaxed);
+            let weak = loan.array.clone_ref(py);
+            drop(loans);
+            weak.bind(py).upgrade()
+        }
+    };
+    let Some(array) = array else { return Ok(()) };
+    // Without NumPy it is the loan itself, whose buffers are read-only from now on.
+    if !numpy_api::make_read_only(&array) && array.cast::<Loan>().is_err() {
+        array.call_method1(intern!(py, "setflags"), (false,))?;
     }
     Ok(())
 }
@@ -177,10 +219,9 @@ impl Loan {
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        let from = self.place.load(Ordering::Relaxed).addr();
         // Its weak reference is dropped without the lock: that may run other code.
         let mut loans = outstanding();
-        let at = loans.iter().position(|loan| loan.from == from && Arc::ptr_eq(&loan.is_sent, &self.is_sent));
+        let at = loans.iter().position(|loan| ptr::eq(loan.loan.0.as_ptr(), self));
         let gone = at.map(|at| loans.swap_remove(at));
         drop(loans);
         COUNT.fetch_sub(usize::from(gone.is_some()), Ordering::Relaxed);

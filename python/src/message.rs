@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyIterator, PyString};
 
 use crate::builder::{Builder, build};
 use crate::errors::Outcome;
-use crate::{template, timestamp};
+use crate::{array, template, timestamp};
 
 /// A message: its value, and where it came from. `message[key]` is an entry of a map or an item of a list.
 #[pyclass(frozen, subclass, module = "linkspan")]
@@ -35,6 +35,9 @@ impl Message {
         let value = self.value.get_or_try_init(py, || {
             if let Some(dict) = self.arrived.flat_entries().and_then(|entries| template::read(py, entries)) {
                 return Ok(dict.into_any().unbind());
+            }
+            if let Some(array) = self.arrived.long_array() {
+                return Ok(array::arrived(py, array)?.unbind());
             }
             let builder = Builder::sharing(py, self.arrived.memory().clone());
             build(builder, |builder| self.arrived.walk_into(builder).map(|_| ())).map(Bound::unbind)

@@ -7,7 +7,7 @@ use std::ffi::{c_int, c_long, c_uint, c_void};
 use std::ptr::{self, NonNull};
 
 use linkspan::value::NdArrayRef;
-use linkspan::{DType, Order};
+use linkspan::{DType, NdArray, Order};
 use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -209,6 +209,14 @@ pub struct Elements<'a> {
 }
 
 impl Elements<'_> {
+    /// Whether the array, whose elements lie at `place`, is this one: as it is, and nothing less.
+    pub fn is_same(&self, array: &NdArray, place: *const u8) -> bool {
+        let shape = &self.shape[..self.rank];
+        (self.dtype, self.order, shape, self.data.len())
+            == (array.dtype, array.order, &*array.shape, array.data.len())
+            && ptr::eq(self.data.as_ptr(), place)
+    }
+
     /// The array; `Malformed` where a bool is neither 0 nor 1.
     pub fn array(&self) -> linkspan::Result<NdArrayRef<'_>> {
         NdArrayRef::new(self.dtype, self.order, &self.shape[..self.rank], self.data)
@@ -250,6 +258,13 @@ pub unsafe fn elements<'a>(object: &'a Bound<'_, PyAny>) -> Option<Elements<'a>>
         bytes => unsafe { std::slice::from_raw_parts(fields.data, bytes) },
     };
     Some(Elements { dtype, order, rank, shape, data })
+}
+
+/// Returns the object that keeps the memory of an object that is exactly a `numpy.ndarray`, if there is one.
+pub fn base<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    let (_, fields) = fields(object)?;
+    // SAFETY: an array, which is alive, begins with these fields; its base is an object or null.
+    unsafe { Bound::from_borrowed_ptr_or_opt(object.py(), (*fields).base) }
 }
 
 /// Makes an object that is exactly a `numpy.ndarray` read-only. Returns false, and does nothing, for others.

@@ -1,5 +1,6 @@
 //! Python objects as a Source: dispatch on the exact built-in type, straight into whatever Sink is there.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::ptr;
 
@@ -12,7 +13,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict};
 use crate::errors::{Failure, Outcome};
 use crate::flat::Form;
 use crate::walker::{Raised, Walker};
-use crate::{builtin, flat_dict, foreign, sent_class};
+use crate::{builtin, flat_dict, foreign, loan, sent_class};
 
 /// One Python object, to be walked once.
 pub struct Walk<'a, 'py> {
@@ -65,6 +66,10 @@ impl Source for Walk<'_, '_> {
     }
     fn append_json(&self, out: &mut Vec<u8>) -> bool {
         self.append_flat(Form::Json, out)
+    }
+    /// With the array that `loan` gave: what holds its memory goes along, and no events are needed.
+    fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
+        loan::visit_whole(self.object, |array| visit(array));
     }
     fn size_hint(&self) -> usize {
         // With room for a short record nothing is copied to more memory meanwhile.

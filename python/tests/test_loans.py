@@ -43,6 +43,60 @@ def test_loan_is_written_sent_without_a_copy_and_read_only_then():
     one.loan(MIB, "u1")[:] = 3
 
 
+def reshaped(wave):
+    wave.shape = (8, -1, 1) if wave.flags.c_contiguous else wave.shape
+    return wave
+
+
+def retyped(wave):
+    wave.dtype = "i8"
+    return wave
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        lambda wave: wave,
+        reshaped,
+        retyped,
+        lambda wave: wave[:-1],
+        lambda wave: wave[::2],
+        lambda wave: wave.T,
+        lambda wave: wave.view("u8"),
+        lambda wave: memoryview(wave),
+        lambda wave: np.asarray(wave.base),
+    ],
+    ids=["same", "shape", "dtype", "part", "every_other", "transposed", "view", "memoryview", "other_array"],
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_loan_sent_alone_has_the_form_that_the_program_gave_it(altered, order):
+    one, two = pair_over("shm", max_message_size=4 * MIB)
+    for _ in range(3):
+        wave = one.loan((8, MIB // 64), "f8", order=order)
+        wave.T[:] = np.arange(MIB // 8, dtype="f8").reshape(wave.T.shape)
+        sent = altered(wave)
+        expected = np.array(sent)
+        one.send(sent)
+        assert sent is not wave or not wave.flags.writeable
+        got = two.recv().value
+        assert got.dtype == expected.dtype and got.shape == expected.shape
+        assert (got == expected).all() and not got.flags.writeable
+        with pytest.raises(ValueError):
+            got.setflags(write=True)
+        del got, sent, expected, wave
+
+
+def test_received_arrays_of_many_dimensions_have_lengths_and_strides():
+    one, two = pair_over("unix")
+    for rank in range(1, 10):
+        for order in "CF":
+            array = np.arange(2 * 3**2 * 2**6, dtype="i4").reshape([2, 3, 3, 2, 2, 2, 2, 2, 2][:rank] + [-1])
+            array = np.asarray(array, order=order)
+            one.send(array)
+            got = two.recv().value
+            assert got.shape == array.shape and got.strides == array.strides and (got == array).all()
+
+
 def test_dropped_loan_frees_its_memory():
     one, two = pair_over("shm", max_message_size=4 * MIB)
     for _ in range(50):

@@ -15,7 +15,7 @@ use crate::codec::output::Output;
 use crate::error::Result;
 use crate::value::escape::Escape;
 use crate::value::unescape::Unescape;
-use crate::value::{Keys, Limits, Meter, Sink, Source, Value, ValueBuilder};
+use crate::value::{Keys, Limits, Meter, NdArray, Sink, Source, Value, ValueBuilder};
 
 /// Bytes that are reserved for a value, at least and at most.
 const USUAL: usize = 256;
@@ -155,8 +155,8 @@ pub(crate) fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Lim
     decode_parts(bytes, parts, body.len(), encoding, limits, sink)
 }
 
-/// Appends the source where it is, or has in memory, a short map of scalars and long arrays; `None`, and nothing is
-/// appended, where it has to be walked. The bytes are the same in both ways.
+/// Appends the source where it is, or has in memory, a short map of scalars and long arrays, or a long array; `None`, and
+/// nothing is appended, where it has to be walked. The bytes are the same in both ways.
 fn append_flat_arrays<T: Source + ?Sized>(
     value: &T,
     options: &EncodeOptions,
@@ -165,12 +165,17 @@ fn append_flat_arrays<T: Source + ?Sized>(
 ) -> Option<Result<()>> {
     let mut done = None;
     value.with_any(&mut |source| {
-        if let Some(Value::Map(map)) = source.downcast_ref()
-            && cbor::is_flat_with_arrays(map, &bounded(&options.limits))
-        {
-            let output = Output::with_placer(out, &options.limits, Some(&mut *placer));
-            done = Some(cbor::append_flat_arrays(map, output, options.align));
-        }
+        let limits = bounded(&options.limits);
+        let output = Output::with_placer(out, &options.limits, Some(&mut *placer));
+        done = match (source.downcast_ref(), source.downcast_ref()) {
+            (Some(Value::Map(map)), _) if cbor::is_flat_with_arrays(map, &limits) => {
+                Some(cbor::append_flat_arrays(map, output, options.align))
+            }
+            (Some(Value::NdArray(array)), _) | (_, Some(array)) if cbor::is_long(array, &limits) => {
+                Some(cbor::append_long_array(array, output, options.align))
+            }
+            _ => None,
+        };
     });
     done
 }
@@ -179,6 +184,12 @@ fn append_flat_arrays<T: Source + ?Sized>(
 /// `None` where it has to be decoded. The value is the same in both ways.
 pub(crate) fn read_flat_arrays(body: &Body, limits: &Limits) -> Option<Value> {
     cbor::read_flat_arrays(body, &bounded(limits))
+}
+
+/// Returns the value of a body in CBOR, where it is one array that is stored elsewhere; `None` where it has to be
+/// decoded. The value is the same in both ways.
+pub(crate) fn read_long_array(body: &Body, limits: &Limits) -> Option<NdArray> {
+    cbor::read_long_array(body, &bounded(limits))
 }
 
 /// Decodes `bytes` with the `parts` that belong between them; `length` is that of the whole

@@ -23,7 +23,7 @@ use crate::frame::{Header, Kind};
 use crate::schema::PreparedSchema;
 use crate::sys::counted::Counted;
 use crate::value::typed::{Decode, Typed};
-use crate::value::{Limits, Sink, Timestamp, Value, ValueBuilder, from_value};
+use crate::value::{Limits, NdArray, Sink, Timestamp, Value, ValueBuilder, from_value};
 
 pub(crate) use payload::Lender;
 pub use payload::Payload;
@@ -128,6 +128,15 @@ impl Message {
     #[inline]
     pub fn flat_entries(&self) -> Option<FlatEntries<'_>> {
         FlatEntries::of(self.short_cbor()?, &self.inner().limits)
+    }
+
+    /// Returns the value where it is one long array in memory that is shared with the sender, and no schema checks it: a
+    /// view, as decoding gives it. `None` for any other value.
+    #[doc(hidden)]
+    pub fn long_array(&self) -> Option<NdArray> {
+        let Inner { body, header, limits, schema, .. } = self.inner();
+        let is_plain = header.encoding == Encoding::Cbor && schema.is_none() && body.split().is_some();
+        if is_plain { codec::read_long_array(body, limits) } else { None }
     }
 
     /// Returns the body where it is in CBOR and in one block, and within every limit if it is short.

@@ -1,8 +1,9 @@
-//! Short maps of scalars and long arrays, whose elements are stored elsewhere: read and written without events.
+//! Short maps of scalars and long arrays, and a long array alone, whose elements are stored elsewhere: read and written
+//! without events.
 //!
 //! Both ways take a subset of what decoder and encoder take, and give the same values and bytes: a map of at most
-//! [`MOST_ENTRIES`] entries, each a scalar that flat maps have or an N-d array. Every other value, and everything
-//! that decoding would refuse, is left to them, so that errors come from one place.
+//! [`MOST_ENTRIES`] entries, each a scalar that flat maps have or an N-d array; or one N-d array. Every other value, and
+//! everything that decoding would refuse, is left to them, so that errors come from one place.
 
 use super::encode::Encoder;
 use super::flat_map::{LONGEST, MOST_ENTRIES, number, scalar, text};
@@ -25,10 +26,13 @@ fn is_within(limits: &Limits, rest: usize, elements: u64) -> bool {
     rest <= LONGEST && limits.allow_flat(rest) && message <= limits.message && memory <= limits.memory
 }
 
-/// Returns the value of a body with separate parts, where it is such a map; its arrays share the memory of the
-/// parts. `None` where the decoder has to read it.
+/// Returns the value of a body with separate parts, where it is such a map or an array; its arrays share the memory of
+/// the parts. `None` where the decoder has to read it.
 pub(crate) fn read(body: &Body, limits: &Limits) -> Option<Value> {
     let (bytes, mut parts) = body.to_decode();
+    if bytes.first()? >> 5 == 6 {
+        return read_alone(body, limits).map(Value::NdArray);
+    }
     let entries = bytes.first()?.checked_sub(MAP).filter(|entries| *entries <= MOST_ENTRIES)?;
     if parts.is_empty() || !is_within(limits, bytes.len(), (body.len() - bytes.len()) as u64) {
         return None;
@@ -53,6 +57,17 @@ pub(crate) fn read(body: &Body, limits: &Limits) -> Option<Value> {
         }
     }
     (at == bytes.len() && parts.is_empty()).then_some(Value::Map(map))
+}
+
+/// Returns the value of a body where it is one array, whose elements are its only separate part. `None` where the
+/// decoder has to read it.
+pub(crate) fn read_alone(body: &Body, limits: &Limits) -> Option<NdArray> {
+    let (bytes, [part]) = body.to_decode() else { return None };
+    if !is_within(limits, bytes.len(), part.bytes.len() as u64) {
+        return None;
+    }
+    let (array, end) = array(bytes, 0, part)?;
+    (end == bytes.len()).then_some(array)
 }
 
 /// Returns the array that begins at `at` and has its elements in `part`, and the position behind it.
@@ -126,6 +141,24 @@ pub(crate) fn is_flat(map: &Map, limits: &Limits) -> bool {
     longest >= PLACED_FROM && is_within(limits, rest, elements as u64)
 }
 
+/// Returns whether [`append_alone`] encodes this array within these limits: it is long enough to be stored elsewhere.
+pub(crate) fn is_long(array: &NdArray, limits: &Limits) -> bool {
+    let elements = array.data.len();
+    let has_form = array.shape.len() <= NdArrayRef::MAX_RANK;
+    has_form && elements >= PLACED_FROM && is_within(limits, HEADS, elements as u64)
+}
+
+/// Appends an array for which [`is_long`] returned true, as [`append`] does.
+///
+/// # Errors
+///
+/// `OutOfMemory` where the buffer cannot grow.
+pub(crate) fn append_alone(array: &NdArray, output: Output<'_>, align: bool) -> Result<()> {
+    let mut encoder = Encoder::new(output, align);
+    encoder.shared_ndarray(array)?;
+    encoder.finish()
+}
+
 /// Appends a map for which [`is_flat`] returned true, as a walk would: without a [`Meter`](crate::value::Meter), and
 /// with the owners of the elements, so that those that lie in a slot need no further one.
 ///
@@ -182,6 +215,15 @@ mod tests {
         Body::of_parts(rest.into(), parts.0)
     }
 
+    /// Whether encoding takes the value without events.
+    fn is_taken(value: &Value, limits: &Limits) -> bool {
+        match value {
+            Value::Map(map) => is_flat(map, limits),
+            Value::NdArray(array) => is_long(array, limits),
+            _ => false,
+        }
+    }
+
     fn long(dtype: DType, order: Order, shape: &[u64]) -> NdArray {
         let length = NdArrayRef::byte_length(dtype, shape).unwrap() as usize;
         let bytes: Vec<u8> = (0..=u8::MAX).collect();
@@ -203,6 +245,7 @@ mod tests {
             examples.push(Value::map(scalars.chain([(key, wave()), ("second".into(), wave())])));
         }
         examples.push(Value::map([("long", "é".repeat(127).as_str().into()), ("wave", wave())]));
+        examples.extend([wave(), long(DType::C128, Order::Column, &[2, 1, 70_000]).into()]);
         examples
     }
 
@@ -212,8 +255,7 @@ mod tests {
             let body = body(&value);
             assert!(body.split().is_some());
             assert_eq!(read(&body, &Limits::default()).unwrap(), value);
-            let Value::Map(map) = &value else { panic!() };
-            assert!(is_flat(map, &Limits::default()));
+            assert!(is_taken(&value, &Limits::default()));
             // Nothing is stored elsewhere here, so this is the encoder's walk.
             let mut walked = Vec::new();
             encode_into(&value, Encoding::Cbor, &options(), &mut walked).unwrap();
@@ -255,30 +297,41 @@ mod tests {
                     assert!(read(&cut, &Limits::default()).is_none(), "cut at {at}");
                 }
             }
-            assert!(accepted > 0, "a changed letter of a key is another key");
+            // An array alone has no key.
+            let is_alone = matches!(value, Value::NdArray(_));
+            assert!(is_alone || accepted > 0, "a changed letter of a key is another key");
         }
     }
 
     #[test]
     fn what_is_not_flat_or_beyond_a_limit_is_left_to_the_decoder() {
         let wave = || Value::from(long(DType::U8, Order::Row, &[100_000]));
-        let plain = body(&Value::map([("wave", wave())]));
-        assert!(read(&plain, &Limits::default()).is_some());
-        let narrow = [
-            Limits::for_message(plain.len() as u64 - 1),
-            Limits { memory: 100_000, ..Limits::default() },
-            Limits { depth: 0, ..Limits::default() },
-            Limits { nodes: 1, ..Limits::default() },
-            Limits { key: 3, ..Limits::default() },
-        ];
-        for limits in narrow {
-            assert!(read(&plain, &limits).is_none(), "{limits:?}");
-            assert!(!is_flat(&Map::from([("wave".to_owned(), wave())]), &limits), "{limits:?}");
+        let map = Value::map([("wave", wave())]);
+        for value in [&map, &wave()] {
+            let plain = body(value);
+            assert!(read(&plain, &Limits::default()).is_some());
+            let narrow = [
+                Limits::for_message(plain.len() as u64 - 1),
+                Limits { memory: 100_000, ..Limits::default() },
+                Limits { depth: 0, ..Limits::default() },
+                Limits { nodes: 1, ..Limits::default() },
+                Limits { key: 3, ..Limits::default() },
+            ];
+            for limits in narrow {
+                assert!(read(&plain, &limits).is_none(), "{limits:?}");
+                assert!(!is_taken(value, &limits), "{limits:?}");
+            }
         }
+        let plain = body(&map);
         let many = Value::map((0..17).map(|i| (format!("k{i}"), wave())));
-        for other in
-            [wave(), Value::Array(vec![wave()]), Value::map([("in", Value::map([("wave", wave())]))]), many]
-        {
+        let short = long(DType::U8, Order::Row, &[100]);
+        assert!(!is_long(&short, &Limits::default()), "the walk writes it with the rest");
+        for other in [
+            Value::Array(vec![wave()]),
+            Value::map([("in", Value::map([("wave", wave())]))]),
+            many,
+            short.into(),
+        ] {
             let body = body(&other);
             assert!(read(&body, &Limits::default()).is_none());
             let builder = ValueBuilder::sharing(body.clone());

@@ -32,7 +32,8 @@ pub(crate) use decode::{decode, decode_first};
 pub(crate) use encode::Encoder;
 pub use fields::{FlatField, FlatFields};
 pub(crate) use flat_arrays::{
-    append as append_flat_arrays, is_flat as is_flat_with_arrays, read as read_flat_arrays,
+    append as append_flat_arrays, append_alone as append_long_array, is_flat as is_flat_with_arrays, is_long,
+    read as read_flat_arrays, read_alone as read_long_array,
 };
 pub use flat_map::{FlatMap, FlatMapBuilder, FlatValue, append_text};
 pub(crate) use flat_map::{LONGEST as FLAT_LONGEST, scalar as flat_scalar, text as flat_text, text_alone};

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::segment::{PAGE, SLOTS};
+use super::segment::{PAGE, SLOTS, at};
 use super::slots::{Reference, max_file_length, release};
 use crate::body::{Few, Part};
 use crate::error::{Error, ErrorKind, Result};
@@ -172,8 +172,10 @@ impl Views {
         match self.file(reference)?.1 {
             File::Mapped(file) => {
                 let place = place(file, reference)?;
-                // The peer wrote them last; they come while the rest of the message is read.
+                // The peer wrote them last; they come while the rest of the message is read. So does the line in which
+                // the reference is released, which the peer has read: an atomic addition waits for it.
                 place.file.memory.prefetch(place.from);
+                place.file.page.prefetch(at::RELEASED + place.file.slot * 8);
                 Some(place)
             }
             File::Unmapped(_) => None,

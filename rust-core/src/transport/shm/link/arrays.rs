@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::super::reader::Referring;
 use super::super::record::{MAX_REFERENCES, Record};
+use super::super::segment::at;
 use super::super::signals::{Signal, send_file};
 #[cfg(test)]
 use super::super::slots::Reference;
@@ -120,6 +121,9 @@ impl ShmRx {
         let (header, rest, _) = self.reader.take_rest(found);
         self.note_frame();
         self.shared.last_received.store(header.sent, Ordering::Relaxed);
+        // An answer in a slot is likely, and the search for one reads both words, which the peer has written since.
+        self.shared.peer.memory.prefetch(at::RELEASED);
+        self.shared.peer.memory.prefetch(at::HEAD);
         Incoming { header, extension: Bytes::new(), body: Body::of_parts(rest, places.map(Place::view)) }
     }
 
