@@ -241,6 +241,15 @@ impl MemoryFile {
         self.mapping.word(at)
     }
 
+    /// Stores these words from offset `at` on, a multiple of 8.
+    #[inline]
+    pub fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
+        // One check for all of them.
+        for (place, word) in self.mapping.words(at, N).iter().zip(words) {
+            place.store(word, Ordering::Relaxed);
+        }
+    }
+
     /// Wakes at most this many threads that wait for the word at `at`; returns how many it woke.
     pub fn wake(&self, at: usize, at_most: u32) -> u32 {
         futex::wake(self.mapping.word(at), at_most)
@@ -293,8 +302,8 @@ impl MemoryFile {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            let line: *const i8 = self.mapping.range(at, 1).cast();
-            // SAFETY: a hint that changes nothing, and the address lies inside the mapping. A processor
+            let line: *const i8 = self.mapping.start.as_ptr().wrapping_add(at).cast();
+            // SAFETY: a hint that changes nothing and never faults, so the address need not be checked. A processor
             // without it does nothing.
             unsafe { _mm_prefetch::<_MM_HINT_ET0>(line) };
         }
@@ -370,14 +379,25 @@ impl PeerMemory {
         futex::wait(self.mapping.word(at), value, at_most)
     }
 
+    /// Loads so many words from offset `at` on, a multiple of 8.
+    #[inline]
+    pub fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
+        // One check for all of them.
+        let mut words = [0; N];
+        for (word, place) in words.iter_mut().zip(self.mapping.words(at, N)) {
+            *word = place.load(Ordering::Relaxed);
+        }
+        words
+    }
+
     /// Prefetches the cache line at `at` for reading.
     #[inline]
     pub fn prefetch(&self, at: usize) {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let line: *const i8 = self.mapping.range(at, 1).cast();
-            // SAFETY: a hint that reads nothing, and the address lies inside the mapping.
+            let line: *const i8 = self.mapping.start.as_ptr().wrapping_add(at).cast();
+            // SAFETY: a hint that reads nothing and never faults, so the address need not be checked.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
         }
         #[cfg(not(target_arch = "x86_64"))]

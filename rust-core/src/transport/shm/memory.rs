@@ -27,6 +27,15 @@ pub(crate) trait Memory {
     fn load(&self, at: usize, order: Ordering) -> u64;
     /// Loads one word; ordered after every [`OwnMemory::store_fenced`] of this thread.
     fn load_fenced(&self, at: usize) -> u64;
+    /// Loads so many words, each once and in relaxed order.
+    #[inline]
+    fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
+        let mut words = [0; N];
+        for (i, word) in words.iter_mut().enumerate() {
+            *word = self.load(at + i * 8, Ordering::Relaxed);
+        }
+        words
+    }
     /// A hint that this offset will be read soon.
     fn prefetch(&self, _at: usize) {}
     /// Copies bytes that the writer has finished.
@@ -47,6 +56,13 @@ pub(crate) trait OwnMemory: Memory {
     /// [`Memory::load_fenced`] of this thread returns a value from before it. Both sides of "store,
     /// then check whether the other sleeps" do this, so one of the two sees the other.
     fn store_fenced(&self, at: usize, value: u64);
+    /// Stores these words, each in relaxed order.
+    #[inline]
+    fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
+        for (i, word) in words.into_iter().enumerate() {
+            self.store(at + i * 8, word, Ordering::Relaxed);
+        }
+    }
     /// Adds one, atomically, to a word that several threads of this side write.
     fn add_one(&self, at: usize, order: Ordering);
     /// Subtracts one from such a word.
@@ -76,6 +92,11 @@ pub(super) fn fence(order: Ordering) {
 }
 
 impl Memory for PeerMemory {
+    #[inline]
+    fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
+        PeerMemory::load_words(self, at)
+    }
+
     #[inline]
     fn prefetch(&self, at: usize) {
         PeerMemory::prefetch(self, at);
@@ -136,6 +157,11 @@ impl Memory for MemoryFile {
 
 impl OwnMemory for MemoryFile {
     #[inline]
+    fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
+        MemoryFile::store_words(self, at, words);
+    }
+
+    #[inline]
     fn store(&self, at: usize, value: u64, order: Ordering) {
         self.word(at).store(value, order);
     }
@@ -184,6 +210,11 @@ impl OwnMemory for MemoryFile {
 
 impl<M: Memory> Memory for Arc<M> {
     #[inline]
+    fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
+        (**self).load_words(at)
+    }
+
+    #[inline]
     fn prefetch(&self, at: usize) {
         (**self).prefetch(at);
     }
@@ -214,6 +245,11 @@ impl<M: Memory> Memory for Arc<M> {
 }
 
 impl<M: OwnMemory> OwnMemory for Arc<M> {
+    #[inline]
+    fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
+        (**self).store_words(at, words);
+    }
+
     #[inline]
     fn store(&self, at: usize, value: u64, order: Ordering) {
         (**self).store(at, value, order);

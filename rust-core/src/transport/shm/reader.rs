@@ -136,10 +136,15 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         PAGE + (self.position & self.mask) as usize
     }
 
-    /// Whether there is a record. For spinning; [`Reader::step`] loads the word again.
+    /// Whether there is a record. For spinning; [`Reader::step`] loads the word again. A record of 64 bytes ends in the
+    /// next cache line, which comes while the header is checked.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        self.peer.load(self.offset(), Ordering::Relaxed) != 0
+        let is_ready = self.peer.load(self.offset(), Ordering::Relaxed) != 0;
+        if is_ready {
+            self.peer.prefetch(PAGE + (((self.position | 63) + 1) & self.mask) as usize);
+        }
+        is_ready
     }
 
     /// The same, ordered after the store of this side's park word: it decides whether to sleep.
@@ -412,11 +417,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// So many of them, each loaded once.
     #[inline]
     fn words<const N: usize>(&self, at: usize) -> [u64; N] {
-        let mut words = [0; N];
-        for (i, word) in words.iter_mut().enumerate() {
-            *word = self.word(at + i * 8);
-        }
-        words
+        self.peer.load_words(at)
     }
 
     /// Copies out and decodes the 64-byte message header at an offset.
@@ -544,7 +545,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// peer could keep this side busy for nothing.
     #[cold]
     fn skip_pad(&mut self, word: u64, record: Record) -> Result<()> {
-        let offset = self.position & (self.ring - 1);
+        let offset = self.position & self.mask;
         if offset == 0 || offset + record.size() != self.ring {
             return Err(garbage(word, "a pad that does not end a lap"));
         }

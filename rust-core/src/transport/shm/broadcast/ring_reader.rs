@@ -40,7 +40,9 @@ pub(crate) struct RingReader<P> {
     peer: P,
     /// Bytes of the ring, a power of two.
     ring: u64,
-    /// Its logarithm: a position shifted by it is the lap. A division would take as long as the copy
+    /// The bits of a position that give its place in the ring.
+    mask: u64,
+    /// The ring's logarithm: a position shifted by it is the lap. A division would take as long as the copy
     /// of a short message.
     shift: u32,
     /// The longest body in bytes that is copied; longer messages are skipped with `TooLarge`.
@@ -112,10 +114,11 @@ impl<P: Memory> RingReader<P> {
     /// The reading end of the ring of `ring` bytes in `peer`; `start` says with which message it
     /// begins.
     pub fn new(peer: P, ring: usize, limit: u64, start: Start) -> RingReader<P> {
-        let (ring, shift) = (ring as u64, ring.trailing_zeros());
+        let (ring, mask, shift) = (ring as u64, ring as u64 - 1, ring.trailing_zeros());
         let mut ring_reader = RingReader {
             peer,
             ring,
+            mask,
             shift,
             limit,
             position: 0,
@@ -369,7 +372,7 @@ impl<P: Memory> RingReader<P> {
         if !self.is_intact(position) {
             return Err(ReadError::Overtaken);
         }
-        let left = self.ring - (position & (self.ring - 1));
+        let left = self.ring - (position & self.mask);
         let record = RecordHeader::from_word(word, position >> self.shift, left)?;
         if record.size > tail - position {
             let text = "the publisher's ring holds a record that ends behind its tail";
@@ -427,11 +430,7 @@ impl<P: Memory> RingReader<P> {
     #[inline(always)]
     fn header_words(&self, position: u64) -> [u64; WORDS] {
         let offset = self.offset_of(position) + GRANULE as usize;
-        let mut words = [0; WORDS];
-        for (i, word) in words.iter_mut().enumerate() {
-            *word = self.peer.load(offset + i * 8, Ordering::Relaxed);
-        }
-        words
+        self.peer.load_words(offset)
     }
 
     /// Copies the message header of a record and decodes it.
@@ -490,8 +489,9 @@ impl<P: Memory> RingReader<P> {
     }
 
     /// The offset in the memory of a position in the ring.
+    #[inline]
     fn offset_of(&self, position: u64) -> usize {
-        PAGE + (position & (self.ring - 1)) as usize
+        PAGE + (position & self.mask) as usize
     }
 }
 

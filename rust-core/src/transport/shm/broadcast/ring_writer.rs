@@ -29,7 +29,9 @@ pub(in crate::transport::shm) struct RingWriter<M> {
     mine: M,
     /// Bytes of the ring, a power of two.
     ring: u64,
-    /// Its logarithm: a position shifted by it is the lap. A division would take as long as the copy
+    /// The bits of a position that give its place in the ring.
+    mask: u64,
+    /// The ring's logarithm: a position shifted by it is the lap. A division would take as long as the copy
     /// of a short message.
     shift: u32,
     /// The position behind the newest record, committed or not.
@@ -50,8 +52,8 @@ impl<M: OwnMemory> RingWriter<M> {
     /// The writing end of a fresh ring of `ring` bytes, a power of two. `mine` is zero behind its
     /// header.
     pub fn new(mine: M, ring: usize) -> RingWriter<M> {
-        let (ring, shift) = (ring as u64, ring.trailing_zeros());
-        RingWriter { mine, ring, shift, tail: 0, committed: 0, latest: 0, restart: 0, count: 0 }
+        let (ring, mask, shift) = (ring as u64, ring as u64 - 1, ring.trailing_zeros());
+        RingWriter { mine, ring, mask, shift, tail: 0, committed: 0, latest: 0, restart: 0, count: 0 }
     }
 
     /// The memory of the ring.
@@ -91,7 +93,7 @@ impl<M: OwnMemory> RingWriter<M> {
         if record.size > self.ring / 2 {
             return false;
         }
-        let left = self.ring - (self.tail & (self.ring - 1));
+        let left = self.ring - (self.tail & self.mask);
         // A record never wraps around: where it does not fit the rest of the lap, a pad fills that
         // rest.
         let pad = if left < record.size { left } else { 0 };
@@ -113,9 +115,7 @@ impl<M: OwnMemory> RingWriter<M> {
         self.mine.store(offset, record.to_word(start >> self.shift), Ordering::Relaxed);
         self.mine.store(offset + 8, frame.header.sequence, Ordering::Relaxed);
         let offset = offset + GRANULE as usize;
-        for (place, word) in (offset..).step_by(8).zip(frame.header.words(crc::of_words)) {
-            self.mine.store(place, word, Ordering::Relaxed);
-        }
+        self.mine.store_words(offset, frame.header.words(crc::of_words));
         self.mine.copy_in_racing(offset + HEADER, frame.extension);
         self.mine.copy_in_racing(offset + HEADER + frame.extension.len(), frame.body);
         self.count += 1;
@@ -186,7 +186,8 @@ impl<M: OwnMemory> RingWriter<M> {
     }
 
     /// The offset in the memory of a position in the ring.
+    #[inline]
     fn offset_of(&self, position: u64) -> usize {
-        PAGE + (position & (self.ring - 1)) as usize
+        PAGE + (position & self.mask) as usize
     }
 }

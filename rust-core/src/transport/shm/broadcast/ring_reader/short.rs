@@ -47,7 +47,7 @@ impl<P: Memory> RingReader<P> {
         let offset = self.offset_of(position);
         let word = self.peer.load(offset, Ordering::Relaxed);
         let sequence = self.peer.load(offset + 8, Ordering::Relaxed);
-        let left = self.ring - (position & (self.ring - 1));
+        let left = self.ring - (position & self.mask);
         let record = RecordHeader::valid(word, position >> self.shift, left)?;
         let is_next = self.sequence.is_some_and(|last| last.checked_add(1) == Some(sequence));
         let is_short = record.size <= (tail - position).min(MIN_RECORD + SHORT);
