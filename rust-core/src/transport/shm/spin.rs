@@ -40,8 +40,12 @@ impl Spin {
     /// The longest spin while it is not known to succeed: with other programs on each processor a longer one takes time from
     /// them, and fails.
     const SHORT_TIME: Duration = Duration::from_micros(20);
-    /// Polls without a pause instruction, some hundred nanoseconds, before those with one.
-    const WITHOUT_PAUSE: u32 = 64;
+    /// Polls without a pause instruction, about a microsecond, before those with one, while spinning is known to succeed.
+    /// An answer from a far processor takes most of a microsecond; the pause during which it comes delays it by up to
+    /// 60 ns.
+    const WITHOUT_PAUSE: u32 = 1024;
+    /// The same while it is not: some tens of nanoseconds.
+    const FEW_WITHOUT_PAUSE: u32 = 64;
     /// The longest spin: beyond it, sleeping and being woken costs less, also on another processor of
     /// a virtual machine, where one wake-up takes 30 µs and more.
     const MAX_TIME: Duration = Duration::from_micros(100);
@@ -65,11 +69,13 @@ impl Spin {
             return true;
         }
         // An answer that is already under way comes sooner than the shortest pause ends.
-        if (0..self.full.min(Spin::WITHOUT_PAUSE)).any(|_| ready()) {
+        let is_trusted = self.trust >= Spin::TRUSTED;
+        let without_pause = if is_trusted { Spin::WITHOUT_PAUSE } else { Spin::FEW_WITHOUT_PAUSE };
+        if (0..self.full.min(without_pause)).any(|_| ready()) {
             self.trust = (self.trust + 1).min(Spin::MAX_TRUST);
             return true;
         }
-        let polls = if self.trust >= Spin::TRUSTED || self.failures.is_multiple_of(Spin::FULL_PROBE_EVERY) {
+        let polls = if is_trusted || self.failures.is_multiple_of(Spin::FULL_PROBE_EVERY) {
             self.full
         } else if self.trust > 0 || self.failures.is_multiple_of(Spin::PROBE_EVERY) {
             self.short
@@ -139,8 +145,8 @@ mod tests {
     #[test]
     fn spin_time_shrinks_without_success_and_grows_with_it() {
         let mut spin = Spin { full: 160, short: 160, trust: Spin::TRUSTED, failures: 0 };
-        let (full, little) = (1 + 64 + 160, 1 + 64 + 10);
-        assert_eq!(polls_until_failure(&mut spin), full);
+        let (trusted, full, little) = (1 + 160 + 160, 1 + 64 + 160, 1 + 64 + 10);
+        assert_eq!(polls_until_failure(&mut spin), trusted);
         let counts: Vec<u32> = (0..64).map(|_| polls_until_failure(&mut spin)).collect();
         assert!(counts[10..].iter().filter(|c| **c == full).count() <= 4, "{counts:?}");
         assert!(counts[10..].contains(&little));
@@ -152,7 +158,7 @@ mod tests {
                 polls > 100
             });
         }
-        assert_eq!(polls_until_failure(&mut spin), full);
+        assert_eq!(polls_until_failure(&mut spin), trusted);
     }
 
     #[test]
@@ -161,7 +167,7 @@ mod tests {
         let mut spin = Spin { full, short, trust: Spin::TRUSTED, failures: 0 };
         (0..20).for_each(|_| _ = polls_until_failure(&mut spin));
         let counts: Vec<u32> = (0..512).map(|_| polls_until_failure(&mut spin)).collect();
-        let longer = counts.iter().filter(|count| **count > 1 + 64 + short).count();
+        let longer = counts.iter().filter(|count| **count > 1 + Spin::FEW_WITHOUT_PAUSE + short).count();
         assert_eq!(longer, 2, "{counts:?}");
         let mut answers_after = |polls: u32| {
             let mut polled = 0;
