@@ -90,12 +90,18 @@ impl Channel {
             || self.reconnector.session_state.replays.load(Ordering::Acquire)
             || part.negotiated.is_none()
             || body.len() as u64 > part.peer.max_message_size
-            || halves.has_violation()
             || halves.to_piggyback(session) != 0
-            || !halves.outbox.has_room(RetransmitClass::Data, body.len())
-            // With many messages kept, the general way checks for acknowledgements first.
-            || is_ack_check_due(halves.outbox.kept_count())
         {
+            return None;
+        }
+        if is_ack_check_due(halves.outbox.kept_count()) {
+            halves.read_peer_page();
+            // The peer has consumed nothing: the general way looks for acknowledgements in frames, too.
+            if is_ack_check_due(halves.outbox.kept_count()) {
+                return None;
+            }
+        }
+        if halves.has_violation() || !halves.outbox.has_room(RetransmitClass::Data, body.len()) {
             return None;
         }
         let sent = clock::now();
