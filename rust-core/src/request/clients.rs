@@ -12,10 +12,11 @@
 //! A client that violates the protocol, or whose link ends, is disconnected; its session goes to the
 //! registry of the acceptor with its guard.
 
+mod by_token;
 mod flushing;
 mod serving;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -34,12 +35,13 @@ use crate::error::Result;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
+use by_token::ByToken;
 
 /// The connected clients of a server.
 pub struct Clients {
     epoll: Epoll,
     /// By the token in the epoll set.
-    clients: HashMap<u64, Client>,
+    clients: ByToken<Client>,
     /// Tokens of clients that may have something, in the order in which they are served.
     ready_queue: VecDeque<u64>,
     /// Tokens of clients that were served since [`Clients::park_served`], which parks those that have
@@ -104,7 +106,7 @@ impl Clients {
         epoll.add(&*wake, WAKE, Interest::IN)?;
         Ok(Clients {
             epoll,
-            clients: HashMap::new(),
+            clients: ByToken::default(),
             ready_queue: VecDeque::new(),
             served: Vec::new(),
             unflushed: Vec::new(),
