@@ -282,8 +282,6 @@ impl Slots {
             return None;
         }
         let (slot, file) = self.table().allocate(length, self.max_total)?;
-        // The peer has read the first elements; the line comes back while the array is prepared.
-        file.prefetch(0);
         Some(WritableSlot::new(self.clone(), slot, file, length))
     }
 
