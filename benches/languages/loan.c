@@ -17,9 +17,10 @@ static void once(void) {
     linkspan_array array;
     check(linkspan_channel_loan(channel, LINKSPAN_U64, 1, &length, &array));
     *(uint64_t *)array.data = ++count;
-    check(linkspan_message_clear(message));
     check(linkspan_message_put_loan(message, "wave", &array));
     check(linkspan_channel_send(channel, message, LINKSPAN_DEFAULT, NULL));
+    /* Here, as in Rust: a message that still has the array keeps its memory from being lent again. */
+    check(linkspan_message_clear(message));
     check(linkspan_channel_recv(channel, LINKSPAN_DEFAULT, &answer));
     check(linkspan_message_get_array(answer, "wave", &array));
     /* The far end counts its answers. */

@@ -104,7 +104,7 @@ pub unsafe extern "C" fn linkspan_channel_send(
     unsafe {
         exchange::send(channel, message, sequence, |channel, message| {
             let wait = wait(timeout)?;
-            let payload = channel.0.encode(message)?;
+            let payload = channel.0.encode(&message.locked())?;
             channel.0.send_payload(&payload, wait)
         })
     }
@@ -234,7 +234,7 @@ pub unsafe extern "C" fn linkspan_channel_call(
     // SAFETY: as the caller promises.
     unsafe {
         query(channel, reply, |channel| {
-            let payload = channel.0.encode(handle(request)?)?;
+            let payload = channel.0.encode(&handle(request)?.locked())?;
             Ok(linkspan_message::arrived(channel.0.call_payload(&payload, wait(timeout)?)?))
         })
     }

@@ -432,9 +432,13 @@ pub unsafe extern "C" fn linkspan_message_get_array(
     guard(|| unsafe {
         let to = out(array)?;
         let message = handle(message)?;
-        message.look_at(c_text(path, "a path")?, |value| {
-            to.view(value.as_ndarray()?.as_ref(), || message.aligned())
-        })
+        let path = c_text(path, "a path")?;
+        match message.look_array(path, |array| to.view(array, || message.aligned())) {
+            Some(seen) => seen,
+            None => {
+                message.look_at(path, |value| to.view(value.as_ndarray()?.as_ref(), || message.aligned()))
+            }
+        }
     })
 }
 

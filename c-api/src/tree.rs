@@ -52,10 +52,10 @@ impl Tree {
         if let Some(Value::Map(entries)) = &mut self.root
             && entries.len() <= KEPT_ENTRIES
         {
-            entries.retain(|key, value| {
-                *value = Value::Null;
-                key.len() <= KEPT_KEY
-            });
+            entries.values_mut().for_each(|value| *value = Value::Null);
+            if entries.keys().any(|key| key.len() > KEPT_KEY) {
+                entries.retain(|key, _| key.len() <= KEPT_KEY);
+            }
             if !entries.is_empty() {
                 self.reused = Some(0);
                 return;

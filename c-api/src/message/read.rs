@@ -1,10 +1,10 @@
 //! Reading of a message's value, with or without a tree.
 
 use std::any::Any;
-use std::sync::PoisonError;
+use std::sync::{PoisonError, RwLockReadGuard};
 
-use linkspan::codec::FlatValue;
-use linkspan::value::{Sink, Source};
+use linkspan::codec::{FlatItem, FlatValue};
+use linkspan::value::{NdArrayRef, Sink, Source};
 use linkspan::{Error, ErrorKind, Limits, Message, Request, Result, Value, codec};
 
 use super::linkspan_message;
@@ -49,8 +49,8 @@ impl linkspan_message {
         self.look(|root| what(root.at(path)?).map_err(|e| e.with_path(path)))
     }
 
-    /// Reads the scalar at a path without a tree, if it is in a flat map; `None` if it is not, or if `what`
-    /// refuses it.
+    /// Reads the scalar at a path without a tree, if it is in a short map of scalars and long arrays; `None` if it is
+    /// not, or if `what` refuses it.
     #[inline]
     pub(crate) fn look_flat<T>(
         &self,
@@ -58,7 +58,22 @@ impl linkspan_message {
         what: impl FnOnce(FlatValue<'_>) -> Option<T>,
     ) -> Option<T> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        what(state.flat()?.get(path)?)
+        state.scalar(path, what)
+    }
+
+    /// Reads the array at a path without a tree, if it is in a short map whose long arrays lie in slots; `None` if it
+    /// is not.
+    pub(crate) fn look_array<T>(
+        &self,
+        path: &str,
+        what: impl FnOnce(NdArrayRef<'_>) -> Result<T>,
+    ) -> Option<Result<T>> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let read = |item: FlatItem<'_>| match item {
+            FlatItem::Array(array) => Some(what(array).map_err(|e| e.with_path(path))),
+            FlatItem::Scalar(_) => None,
+        };
+        state.arrived()?.flat_item(path, read)?
     }
 
     /// Copies the whole value.
@@ -89,9 +104,20 @@ impl linkspan_message {
     }
 }
 
-impl Source for linkspan_message {
+/// The value of a message while it is encoded: each question about it would lock the message again.
+pub(crate) struct Locked<'a>(RwLockReadGuard<'a, State>);
+
+impl linkspan_message {
+    /// Locks the value for reading, to be encoded.
+    #[inline]
+    pub(crate) fn locked(&self) -> Locked<'_> {
+        Locked(self.read_state())
+    }
+}
+
+impl Source for Locked<'_> {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
-        match &*self.read_state() {
+        match &*self.0 {
             State::Flat(map, value) if value.get().is_none() && !map.is_empty() => {
                 codec::decode_into(map.bytes(), HELD, &Limits::default(), sink).map(drop)
             }
@@ -103,7 +129,7 @@ impl Source for linkspan_message {
         }
     }
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
-        match &*self.read_state() {
+        match &*self.0 {
             State::Flat(map, _) if !map.is_empty() => {
                 out.extend_from_slice(map.bytes());
                 true
@@ -116,17 +142,32 @@ impl Source for linkspan_message {
         }
     }
     fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
-        if let state @ State::Tree(_) = &*self.read_state()
+        if let state @ State::Tree(_) = &*self.0
             && let Ok(value) = state.whole()
         {
             visit(value);
         }
     }
     fn size_hint(&self) -> usize {
-        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.0 {
             State::Flat(map, _) => map.bytes().len(),
             State::Encoded(encoded) => encoded.bytes.len(),
             _ => 0,
         }
+    }
+}
+
+impl Source for linkspan_message {
+    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+        self.locked().walk(sink)
+    }
+    fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
+        self.locked().append_cbor(out)
+    }
+    fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
+        self.locked().with_any(visit);
+    }
+    fn size_hint(&self) -> usize {
+        self.locked().size_hint()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use linkspan::codec::{FlatMap, FlatMapBuilder};
+use linkspan::codec::{FlatItem, FlatMapBuilder, FlatValue};
 use linkspan::{Encoding, Message, Request, Result, Value, codec};
 
 use crate::tape::Tape;
@@ -73,15 +73,18 @@ impl State {
         }
     }
 
-    /// The value as a flat map, if it is one.
+    /// Reads the scalar at a path, if the value is a short map whose entries are found without a tree; `None` if it is
+    /// not, or if `what` refuses the scalar.
     #[inline]
-    pub(super) fn flat(&self) -> Option<FlatMap<'_>> {
-        match self {
-            State::Flat(map, _) => Some(map.map()),
-            State::Received(message) => message.flat(),
-            State::Request(request) => request.message().flat(),
-            State::Tree(_) | State::Written(..) | State::Encoded(_) => None,
+    pub(super) fn scalar<T>(&self, path: &str, what: impl FnOnce(FlatValue<'_>) -> Option<T>) -> Option<T> {
+        if let State::Flat(map, _) = self {
+            return what(map.map().get(path)?);
         }
+        let message = self.arrived()?;
+        if let Some(map) = message.flat() {
+            return what(map.get(path)?);
+        }
+        message.flat_item(path, |item| if let FlatItem::Scalar(value) = item { what(value) } else { None })?
     }
 
     pub(super) fn value(&self) -> Result<&Value> {

@@ -168,6 +168,71 @@ static void info_copies_no_array_and_body_is_one_block_with_it(const char *endpo
     over(one, two);
 }
 
+/* The last error has this status and path. */
+static bool failed(linkspan_status returned, linkspan_status status, const char *path) {
+    linkspan_error error = LINKSPAN_ERROR_INIT;
+    return returned == status && linkspan_last_error(&error) == status && error.path != NULL && strcmp(error.path, path) == 0;
+}
+
+/* Entries are found beside the array, in the order in which they came, before and after the value exists as a tree. */
+static void entries_beside_an_array_are_read(const char *endpoint) {
+    linkspan_channel *one, *two;
+    linkspan_message *message, *copy;
+    linkspan_array array;
+    linkspan_type type;
+    const char *text;
+    size_t length;
+    int64_t count;
+    uint64_t large;
+    double celsius;
+    bool is_valid;
+    pair(endpoint, &one, &two);
+    array = lent(one, 6);
+    array.order = LINKSPAN_COLUMN;
+    OK(linkspan_message_new(&message));
+    OK(linkspan_message_put_i64(message, "count", -7));
+    OK(linkspan_message_put_text(message, "name", "H\xc3\xbclle", 6));
+    OK(linkspan_message_put_loan(message, "wave", &array));
+    OK(linkspan_message_put_f64(message, "celsius", 21.5));
+    array = lent(one, 5);
+    OK(linkspan_message_put_loan(message, "a/b", &array));
+    OK(linkspan_message_put_bool(message, "is_valid", true));
+    message = sent(one, two, message);
+    for (int round = 0; round < 2; ++round) {
+        CHECK(is_wave(message, 6));
+        OK(linkspan_message_get_array(message, "wave", &array));
+        CHECK(array.dtype == LINKSPAN_F64 && array.order == LINKSPAN_COLUMN);
+        CHECK(array.dims[0] == 2 && array.dims[1] == COUNT / 2 && array.dims[2] == 0);
+        OK(linkspan_message_get_i64(message, "count", &count));
+        OK(linkspan_message_get_f64(message, "celsius", &celsius));
+        OK(linkspan_message_get_bool(message, "is_valid", &is_valid));
+        CHECK(count == -7 && celsius == 21.5 && is_valid);
+        OK(linkspan_message_get_text(message, "name", &text, &length));
+        CHECK(length == 6 && memcmp(text, "H\xc3\xbclle", length) == 0);
+        CHECK(failed(linkspan_message_get_array(message, "count", &array), LINKSPAN_WRONG_TYPE, "count"));
+        CHECK(array.data == NULL && array.length == 0);
+        CHECK(failed(linkspan_message_get_i64(message, "wave", &count), LINKSPAN_WRONG_TYPE, "wave"));
+        CHECK(failed(linkspan_message_get_u64(message, "count", &large), LINKSPAN_OUT_OF_RANGE, "count"));
+        CHECK(failed(linkspan_message_get_array(message, "waves", &array), LINKSPAN_MISSING, "waves"));
+        CHECK(failed(linkspan_message_get_array(message, "a/b", &array), LINKSPAN_MISSING, "a/b"));
+        CHECK(failed(linkspan_message_get_array(message, "wave/0", &array), LINKSPAN_WRONG_TYPE, "wave/0"));
+        CHECK(linkspan_message_get_array(message, "", &array) == LINKSPAN_WRONG_TYPE);
+        OK(linkspan_message_get_array(message, "a~1b", &array));
+        CHECK(((const double *)array.data)[COUNT - 1] == 5 + (double)(COUNT - 1));
+        /* This needs the tree. */
+        OK(linkspan_message_get_type(message, "wave", &type));
+        CHECK(type == LINKSPAN_TYPE_NDARRAY);
+    }
+    /* A message that was received is sent on, and its value copied. */
+    OK(linkspan_message_get_message(message, "", &copy));
+    message = sent(two, one, message);
+    copy = sent(two, one, copy);
+    CHECK(is_wave(message, 6) && is_wave(copy, 6));
+    linkspan_message_release(message);
+    linkspan_message_release(copy);
+    over(one, two);
+}
+
 static void freed_unsent_is_lent_again(const char *endpoint) {
     linkspan_channel *one, *two;
     pair(endpoint, &one, &two);
@@ -382,6 +447,7 @@ int main(int argc, char **argv) {
     viewed_after_the_peer_was_killed(killed, peer);
     sent_and_viewed_after_the_end_of_both_channels(endpoint);
     info_copies_no_array_and_body_is_one_block_with_it(endpoint);
+    entries_beside_an_array_are_read(endpoint);
     freed_unsent_is_lent_again(endpoint);
     what_is_no_loan_is_refused(endpoint);
     replied(endpoint);

@@ -180,6 +180,22 @@ fn append_flat_arrays<T: Source + ?Sized>(
     done
 }
 
+/// Passes the value at this path to `what`, where the body in CBOR is a short map of scalars and of arrays that are
+/// stored elsewhere; `None` where it is not. Without limits, it was found to be one before.
+#[inline]
+pub(crate) fn find_in_flat_arrays<T>(
+    body: &Body,
+    path: &str,
+    limits: Option<&Limits>,
+    what: impl FnOnce(cbor::FlatItem<'_>) -> T,
+) -> Option<Option<T>> {
+    let map = cbor::FlatArrays::of(body)?;
+    match limits {
+        Some(limits) => map.check_and_find(path, &bounded(limits), what),
+        None => Some(map.find(path, what)),
+    }
+}
+
 /// Returns the value of a body in CBOR, where it is a short map of scalars and of arrays that are stored elsewhere;
 /// `None` where it has to be decoded. The value is the same in both ways.
 pub(crate) fn read_flat_arrays(body: &Body, limits: &Limits) -> Option<Value> {

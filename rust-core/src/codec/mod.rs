@@ -47,7 +47,7 @@ mod smile;
 mod unread;
 
 pub(crate) use cbor::text_alone;
-pub use cbor::{FlatField, FlatFields, FlatMap, FlatMapBuilder, FlatValue, append_text};
+pub use cbor::{FlatField, FlatFields, FlatItem, FlatMap, FlatMapBuilder, FlatValue, append_text};
 pub use flat::{FlatKey, FlatRecord};
 pub use flat_entries::FlatEntries;
 pub(crate) use json::{items, members};
@@ -56,7 +56,7 @@ pub use unread::Unread;
 pub use entry::{
     EncodeOptions, decode, decode_first, decode_into, decode_shared, encode, encode_into, transcode,
 };
-pub(crate) use entry::{decode_body, encode_placed, read_flat_arrays, read_long_array};
+pub(crate) use entry::{decode_body, encode_placed, find_in_flat_arrays, read_flat_arrays, read_long_array};
 pub use nesting::MAX_DEPTH;
 
 use crate::error::{Error, ErrorKind, Result, quoted};

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::body::Body;
-use crate::codec::{self, Encoding, FlatEntries, FlatMap};
+use crate::codec::{self, Encoding, FlatEntries, FlatItem, FlatMap};
 use crate::error::Result;
 use crate::frame::{Header, Kind};
 use crate::schema::PreparedSchema;
@@ -51,8 +51,8 @@ struct Inner {
     session: u64,
     /// The decoded value, once it was needed.
     value: OnceLock<Value>,
-    /// Whether the body is a flat map: [`UNCHECKED`], [`FLAT`] or [`NOT_FLAT`]. Every thread finds the same,
-    /// so no order is needed.
+    /// Whether the body is a flat map: [`UNCHECKED`], [`FLAT`], [`FLAT_ARRAYS`] or [`NOT_FLAT`]. Every thread finds
+    /// the same, so no order is needed.
     flat: AtomicU8,
     /// The schema that the value is checked against while it is decoded.
     schema: Option<Arc<PreparedSchema>>,
@@ -64,6 +64,7 @@ struct Inner {
 const UNCHECKED: u8 = 0;
 const FLAT: u8 = 1;
 const NOT_FLAT: u8 = 2;
+const FLAT_ARRAYS: u8 = 3;
 
 impl Message {
     /// Returns the same message, whose value is checked while it is decoded.
@@ -105,8 +106,8 @@ impl Message {
         let inner = self.inner();
         match inner.flat.load(Ordering::Relaxed) {
             FLAT => Some(FlatMap::of_checked(inner.body.whole())),
-            NOT_FLAT => None,
-            _ => self.check_flat(),
+            UNCHECKED if inner.body.split().is_none() => self.check_flat(),
+            _ => None,
         }
     }
 
@@ -114,6 +115,24 @@ impl Message {
         let bytes = self.short_cbor().filter(|bytes| FlatMap::check(bytes));
         self.inner().flat.store(if bytes.is_some() { FLAT } else { NOT_FLAT }, Ordering::Relaxed);
         bytes.map(FlatMap::of_checked)
+    }
+
+    /// Passes the value at this path to `what`, where the body is a short map of scalars and long arrays in CBOR, the
+    /// arrays stored elsewhere, as decoding would give it: without a tree. `None` for any other body, where a schema
+    /// checks the value, and where no entry has the path as its key.
+    pub fn flat_item<T>(&self, path: &str, what: impl FnOnce(FlatItem<'_>) -> T) -> Option<T> {
+        let Inner { body, header, limits, schema, flat, .. } = self.inner();
+        match flat.load(Ordering::Relaxed) {
+            FLAT_ARRAYS => codec::find_in_flat_arrays(body, path, None, what)?,
+            UNCHECKED if body.split().is_some() => {
+                let is_plain = header.encoding == Encoding::Cbor && schema.is_none();
+                let found =
+                    if is_plain { codec::find_in_flat_arrays(body, path, Some(limits), what) } else { None };
+                flat.store(if found.is_some() { FLAT_ARRAYS } else { NOT_FLAT }, Ordering::Relaxed);
+                found?
+            }
+            _ => None,
+        }
     }
 
     /// Returns the bytes of the value, where it is one short text in CBOR that no schema checks. They are not

@@ -14,13 +14,13 @@ use crate::error::Result;
 use crate::value::{DType, Limits, Map, NdArray, NdArrayRef, Order, Sink, Value};
 
 /// The head of a map without entries; the number of entries is added to it.
-const MAP: u8 = 5 << 5;
+pub(super) const MAP: u8 = 5 << 5;
 /// More bytes than the heads of an entry take: those of its key, a scalar, or an array of most dimensions.
 const HEADS: usize = 192;
 
 /// Returns whether a value of such a map is within these limits: `rest` bytes without the elements, of which there
 /// are `elements` bytes.
-fn is_within(limits: &Limits, rest: usize, elements: u64) -> bool {
+pub(super) fn is_within(limits: &Limits, rest: usize, elements: u64) -> bool {
     let memory = elements.saturating_add(Limits::for_message(0).memory);
     let message = elements.saturating_add(rest as u64);
     rest <= LONGEST && limits.allow_flat(rest) && message <= limits.message && memory <= limits.memory
@@ -70,53 +70,99 @@ pub(crate) fn read_alone(body: &Body, limits: &Limits) -> Option<NdArray> {
     (end == bytes.len()).then_some(array)
 }
 
-/// Returns the array that begins at `at` and has its elements in `part`, and the position behind it.
-fn array(bytes: &[u8], at: usize, part: &Part) -> Option<(NdArray, usize)> {
-    let (tag, at) = number(bytes, at, 6)?;
-    let order = match tag {
-        ROW_MAJOR => Order::Row,
-        COLUMN_MAJOR => Order::Column,
-        _ => return None,
-    };
-    let (2, at) = number(bytes, at, 4)? else { return None };
-    let (rank, mut at) = number(bytes, at, 4)?;
-    if rank > NdArrayRef::MAX_RANK as u64 {
-        return None;
-    }
-    let mut shape = Vec::with_capacity(rank as usize);
-    for _ in 0..rank {
-        let (length, behind) = number(bytes, at, 0)?;
-        shape.push(length);
-        at = behind;
-    }
-    let (mut tag, mut at) = number(bytes, at, 6)?;
-    let is_complex = tag == COMPLEX;
-    if is_complex {
-        (tag, at) = number(bytes, at, 6)?;
-    }
-    let dtype = DType::ALL.into_iter().find(|dtype| {
-        typed_array(*dtype) == Some(tag) && is_complex == matches!(dtype, DType::C64 | DType::C128)
-    })?;
-    // Empty chunks align the elements.
-    let has_chunks = *bytes.get(at)? == 0x5f;
-    if has_chunks {
-        at += 1;
-        while *bytes.get(at)? == 0x40 {
-            at += 1;
+/// The element types by the tag of their arrays; real ones and complex ones.
+static ELEMENTS: [[Option<DType>; 96]; 2] = {
+    let mut elements = [[None; 96]; 2];
+    let mut at = 0;
+    while at < DType::ALL.len() {
+        let dtype = DType::ALL[at];
+        if let Some(tag) = typed_array(dtype) {
+            elements[matches!(dtype, DType::C64 | DType::C128) as usize][tag as usize] = Some(dtype);
         }
+        at += 1;
     }
-    let (length, mut at) = number(bytes, at, 2)?;
-    let is_whole = NdArrayRef::byte_length(dtype, &shape).is_ok_and(|bytes| bytes == length);
-    if !is_whole || part.at != at || part.bytes.len() as u64 != length {
-        return None;
+    elements
+};
+
+/// An array as its bytes describe it, without the elements.
+#[derive(Debug)]
+pub(super) struct Description {
+    dtype: DType,
+    order: Order,
+    /// The first `rank` lengths count.
+    lengths: [u64; NdArrayRef::MAX_RANK],
+    rank: usize,
+}
+
+impl Description {
+    /// A description to be filled.
+    pub(super) const EMPTY: Description =
+        Description { dtype: DType::U8, order: Order::Row, lengths: [0; NdArrayRef::MAX_RANK], rank: 0 };
+
+    fn shape(&self) -> &[u64] {
+        &self.lengths[..self.rank]
     }
-    if has_chunks {
-        if *bytes.get(at)? != 0xff {
+
+    /// Returns the array with these elements, which have the described length.
+    pub(super) fn with<'a>(&'a self, data: &'a [u8]) -> NdArrayRef<'a> {
+        let shape = self.shape();
+        NdArrayRef { dtype: self.dtype, order: self.order.for_shape(shape), shape, data }
+    }
+
+    /// Describes the array that begins at `at` and has its elements in `part`; returns the position behind it. The
+    /// description is of no use where it returns none.
+    #[inline]
+    pub(super) fn fill(&mut self, bytes: &[u8], at: usize, part: &Part) -> Option<usize> {
+        let (tag, at) = number(bytes, at, 6)?;
+        self.order = match tag {
+            ROW_MAJOR => Order::Row,
+            COLUMN_MAJOR => Order::Column,
+            _ => return None,
+        };
+        let (2, at) = number(bytes, at, 4)? else { return None };
+        let (rank, mut at) = number(bytes, at, 4)?;
+        if rank > NdArrayRef::MAX_RANK as u64 {
             return None;
         }
-        at += 1;
+        self.rank = rank as usize;
+        for length in &mut self.lengths[..self.rank] {
+            (*length, at) = number(bytes, at, 0)?;
+        }
+        let (mut tag, mut at) = number(bytes, at, 6)?;
+        let is_complex = tag == COMPLEX;
+        if is_complex {
+            (tag, at) = number(bytes, at, 6)?;
+        }
+        self.dtype = *ELEMENTS[usize::from(is_complex)].get(usize::try_from(tag).ok()?)?.as_ref()?;
+        // Empty chunks align the elements.
+        let has_chunks = *bytes.get(at)? == 0x5f;
+        if has_chunks {
+            at += 1;
+            while *bytes.get(at)? == 0x40 {
+                at += 1;
+            }
+        }
+        let (length, mut at) = number(bytes, at, 2)?;
+        let is_whole = NdArrayRef::byte_length(self.dtype, self.shape()).is_ok_and(|bytes| bytes == length);
+        if !is_whole || part.at != at || part.bytes.len() as u64 != length {
+            return None;
+        }
+        if has_chunks {
+            if *bytes.get(at)? != 0xff {
+                return None;
+            }
+            at += 1;
+        }
+        Some(at)
     }
-    Some((NdArray { dtype, order: order.for_shape(&shape), shape, data: part.bytes.clone() }, at))
+}
+
+/// Returns the array that begins at `at` and has its elements in `part`, and the position behind it.
+fn array(bytes: &[u8], at: usize, part: &Part) -> Option<(NdArray, usize)> {
+    let mut description = Description::EMPTY;
+    let behind = description.fill(bytes, at, part)?;
+    let NdArrayRef { dtype, order, shape, .. } = description.with(&part.bytes);
+    Some((NdArray { dtype, order, shape: shape.to_vec(), data: part.bytes.clone() }, behind))
 }
 
 /// Returns whether [`append`] encodes this map within these limits: it has a long array, and nothing but arrays and
@@ -190,6 +236,7 @@ mod tests {
 
     use super::*;
     use crate::body::{Few, Placer};
+    use crate::codec::cbor::{FlatArrays, FlatItem};
     use crate::codec::{EncodeOptions, Encoding, decode_body, encode_into, encode_placed};
     use crate::value::ValueBuilder;
 
@@ -203,6 +250,32 @@ mod tests {
             self.0.push(Part { at, bytes });
             true
         }
+    }
+
+    /// Reads a body, and compares what is found in its bytes.
+    fn read(body: &Body, limits: &Limits) -> Option<Value> {
+        let value = super::read(body, limits);
+        let flat = FlatArrays::of(body)?;
+        let owned = |item: FlatItem<'_>| match item {
+            FlatItem::Scalar(scalar) => scalar.to_value(),
+            FlatItem::Array(array) => Value::from(array.to_owned()),
+        };
+        let Some(Value::Map(map)) = &value else {
+            assert_eq!(flat.check_and_find("wave", limits, owned), None);
+            return value;
+        };
+        for (key, expected) in map {
+            // A path reads some keys otherwise than they are.
+            let is_plain = !key.is_empty() && !key.contains(['/', '~']);
+            let found = flat.check_and_find(key, limits, owned).unwrap();
+            assert_eq!(found.as_ref(), is_plain.then_some(expected), "{key}");
+            assert_eq!(flat.find(key, owned), found);
+        }
+        for absent in ["absent", ""] {
+            assert_eq!(flat.check_and_find(absent, limits, owned), Some(None));
+            assert_eq!(flat.find(absent, owned), None);
+        }
+        value
     }
 
     fn options() -> EncodeOptions {

@@ -16,7 +16,8 @@
 //! not text have no form in Linkspan and are `Unsupported`. `head` decodes the first bytes of an item,
 //! `decode` walks over items with the help of `tag` and `array`, and `count` is the first pass over
 //! indefinite ones; `flat_map` reads and builds short
-//! maps of scalars in place, `flat_arrays` those with long arrays, `fields` reads records of scalars.
+//! maps of scalars in place, `flat_arrays` those with long arrays, in which `flat_lookup` finds entries; `fields`
+//! reads records of scalars.
 
 mod array;
 mod count;
@@ -24,6 +25,7 @@ mod decode;
 mod encode;
 mod fields;
 mod flat_arrays;
+mod flat_lookup;
 mod flat_map;
 mod head;
 mod tag;
@@ -35,6 +37,8 @@ pub(crate) use flat_arrays::{
     append as append_flat_arrays, append_alone as append_long_array, is_flat as is_flat_with_arrays, is_long,
     read as read_flat_arrays, read_alone as read_long_array,
 };
+pub(crate) use flat_lookup::FlatArrays;
+pub use flat_lookup::FlatItem;
 pub use flat_map::{FlatMap, FlatMapBuilder, FlatValue, append_text};
 pub(crate) use flat_map::{LONGEST as FLAT_LONGEST, scalar as flat_scalar, text as flat_text, text_alone};
 

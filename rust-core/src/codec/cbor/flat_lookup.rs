@@ -1,0 +1,128 @@
+//! Looks up an entry of a short map of scalars and long arrays where it lies: a program that reads one array of a
+//! message needs no tree.
+//!
+//! What [`FlatArrays::check_and_find`] accepts is what `flat_arrays` reads; everything else is left to the decoder. The
+//! tests of `flat_arrays` compare both.
+
+use super::flat_arrays::{Description, MAP, is_within};
+use super::flat_map::{FlatValue, MOST_ENTRIES, scalar, text};
+use crate::body::{Body, Part};
+use crate::value::{Limits, NdArrayRef};
+
+/// A value of such a map.
+#[derive(Debug)]
+pub enum FlatItem<'a> {
+    /// A scalar.
+    Scalar(FlatValue<'a>),
+    /// An array.
+    Array(NdArrayRef<'a>),
+}
+
+/// A map of scalars and arrays whose elements are stored elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlatArrays<'a> {
+    bytes: &'a [u8],
+    parts: &'a [Part],
+}
+
+/// The value that was looked for; an array is in a description beside it.
+enum Found<'a> {
+    Scalar(FlatValue<'a>),
+    Array(&'a Part),
+}
+
+impl<'a> FlatArrays<'a> {
+    /// Returns the bytes of a body that may be such a map; `None` where nothing is stored elsewhere.
+    #[inline]
+    pub fn of(body: &'a Body) -> Option<FlatArrays<'a>> {
+        body.split().map(|split| FlatArrays { bytes: split.rest(), parts: split.parts() })
+    }
+
+    /// Passes the value at this path to `what`, where the bytes are such a map within these limits: then they decode to
+    /// it. `None` where they are not; `Some(None)` where no key is this path, which may have several keys.
+    pub fn check_and_find<T>(
+        self,
+        path: &str,
+        limits: &Limits,
+        what: impl FnOnce(FlatItem<'_>) -> T,
+    ) -> Option<Option<T>> {
+        let elements = self.parts.iter().map(|part| part.bytes.len() as u64).sum();
+        if !is_within(limits, self.bytes.len(), elements) {
+            return None;
+        }
+        let entries = self.bytes.first()?.checked_sub(MAP).filter(|entries| *entries <= MOST_ENTRIES)?;
+        let wanted = key_of(path);
+        let (mut description, mut other) = (Description::EMPTY, Description::EMPTY);
+        let mut found = None;
+        let mut keys: [&[u8]; MOST_ENTRIES as usize] = [&[]; MOST_ENTRIES as usize];
+        let (mut at, mut parts) = (1, self.parts);
+        for entry in 0..usize::from(entries) {
+            let (key, behind) = text(self.bytes, at)?;
+            let (seen, rest) = keys.split_at_mut(entry);
+            if seen.contains(&key) || (!key.is_ascii() && std::str::from_utf8(key).is_err()) {
+                return None;
+            }
+            rest[0] = key;
+            if wanted == Some(key) {
+                let (value, next) = self.value(behind, &mut parts, &mut description)?;
+                (found, at) = (Some(value), next);
+            } else {
+                at = self.value(behind, &mut parts, &mut other)?.1;
+            }
+        }
+        if at != self.bytes.len() || !parts.is_empty() {
+            return None;
+        }
+        Some(found.map(|found| what(item(&found, &description))))
+    }
+
+    /// Passes the value at this path to `what`, where the bytes were [checked](FlatArrays::check_and_find); `None` where
+    /// no key is this path.
+    pub fn find<T>(self, path: &str, what: impl FnOnce(FlatItem<'_>) -> T) -> Option<T> {
+        let wanted = key_of(path)?;
+        let mut description = Description::EMPTY;
+        let (mut at, mut parts) = (1, self.parts);
+        // Each step takes a key, so the loop ends with the bytes.
+        while at < self.bytes.len() {
+            let (key, behind) = text(self.bytes, at)?;
+            let (found, behind) = self.value(behind, &mut parts, &mut description)?;
+            if key == wanted {
+                return Some(what(item(&found, &description)));
+            }
+            at = behind;
+        }
+        None
+    }
+
+    /// Returns the value that begins at `at`, and the position behind it. An array takes the first of `parts`.
+    #[inline]
+    fn value(
+        self,
+        at: usize,
+        parts: &mut &'a [Part],
+        description: &mut Description,
+    ) -> Option<(Found<'a>, usize)> {
+        if *self.bytes.get(at)? >> 5 != 6 {
+            let (value, behind) = scalar(self.bytes, at)?;
+            return Some((Found::Scalar(value), behind));
+        }
+        let (part, others) = parts.split_first()?;
+        *parts = others;
+        Some((Found::Array(part), description.fill(self.bytes, at, part)?))
+    }
+}
+
+#[inline]
+fn item<'a>(found: &Found<'a>, description: &'a Description) -> FlatItem<'a> {
+    match found {
+        Found::Scalar(value) => FlatItem::Scalar(*value),
+        Found::Array(part) => FlatItem::Array(description.with(&part.bytes)),
+    }
+}
+
+/// Returns the key that a path denotes, where it is the path as it is.
+#[inline]
+fn key_of(path: &str) -> Option<&[u8]> {
+    let key = path.as_bytes();
+    (!key.is_empty() && !key.iter().any(|byte| matches!(byte, b'/' | b'~'))).then_some(key)
+}
