@@ -14,6 +14,7 @@ mod batches;
 mod conformance;
 mod fifo;
 mod framing;
+mod full_links;
 mod hostile;
 mod hostile_schemas;
 mod hostile_shm;

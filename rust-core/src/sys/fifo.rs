@@ -143,6 +143,22 @@ pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
+/// Like [`read`], appended to a list: at most `most` bytes, for which the list has room.
+pub fn read_behind(pipe: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
+    let room = into.spare_capacity_mut();
+    let most = most.min(room.len());
+    match rustix::io::read(pipe, &mut room[..most]) {
+        Ok((came, _)) => {
+            let (came, have) = (came.len(), into.len());
+            // SAFETY: the call has initialised so many bytes of the room behind the earlier ones.
+            unsafe { into.set_len(have + came) };
+            Ok(Some(came))
+        }
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("reading from a pipe"),
+    }
+}
+
 /// Writes as much as there is room for; `None` where there is none. Only through [`End::Both`],
 /// which is described there.
 pub fn write(pipe: impl AsFd, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
@@ -196,6 +212,24 @@ mod tests {
         drop(writer);
         assert!(is_peer_gone(&reader));
         assert_eq!(read(&reader, &mut byte).unwrap(), Some(0));
+    }
+
+    #[test]
+    fn read_behind_appends_and_leaves_the_rest_in_the_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = directory(folder.path());
+        make_at(&directory, "x", 0o600);
+        let reader = open(&directory, "x", End::Read).unwrap().unwrap();
+        let writer = open(&directory, "x", End::Write).unwrap().unwrap();
+        let mut list = Vec::with_capacity(16);
+        list.push(7);
+        assert_eq!(read_behind(&reader, &mut list, 2).unwrap(), None);
+        write(&writer, &[IoSlice::new(b"abc")]).unwrap();
+        assert_eq!(read_behind(&reader, &mut list, 2).unwrap(), Some(2));
+        assert_eq!(read_behind(&reader, &mut list, 2).unwrap(), Some(1));
+        drop(writer);
+        assert_eq!(read_behind(&reader, &mut list, 2).unwrap(), Some(0));
+        assert_eq!(list, [7, b'a', b'b', b'c']);
     }
 
     #[test]

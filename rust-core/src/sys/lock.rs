@@ -17,7 +17,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 use super::beneath::{self, Opened, Owner};
 use super::directory::{Directory, whose};
-use super::fork::Guarded;
+use super::fork::{self, Guarded};
 use super::record_lock::{self, Held, Span};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -339,14 +339,66 @@ fn after_a_sweep(take: impl Fn() -> Result<Option<Lock>>) -> Result<Option<Lock>
     take()
 }
 
-/// Takes the lock of a name, and waits for the process that has it.
-///
-/// # Errors
-/// `Stalled` at the deadline.
-pub fn take(directory: &Directory, name: &str, waiting: &mut Waiting<'_>) -> Result<Lock> {
-    let file = Arc::new(open(directory)?);
-    let held = record_lock::take(file, Span::byte(offset(name)), waiting);
-    Ok(Lock { held: vec![held.map_err(|e| doing(directory, name, e))?], is_visible: true })
+/// The common file, which a writer keeps open between its locks: opening it takes longer than locking.
+#[derive(Default)]
+pub struct KeptFile(Option<Kept>);
+
+/// A file that was opened.
+struct Kept {
+    file: Arc<Guarded>,
+    /// Its device and inode.
+    node: (u64, u64),
+    /// In a forked child the descriptor is another one, on which every lock succeeds.
+    born: u64,
+}
+
+impl KeptFile {
+    /// Takes the lock of a name, and waits for the process that has it.
+    ///
+    /// # Errors
+    /// `Stalled` at the deadline.
+    pub fn take(&mut self, directory: &Directory, name: &str, waiting: &mut Waiting<'_>) -> Result<Held> {
+        let span = Span::byte(offset(name));
+        let file = match self.0.take() {
+            Some(kept) if kept.is_at(directory)? => {
+                if let Some(held) =
+                    record_lock::try_take(&kept.file, span).map_err(|e| doing(directory, name, e))?
+                {
+                    self.0 = Some(kept);
+                    return Ok(held);
+                }
+                // A thread that waits for the lock may get it after the call has ended, and then releases it: by
+                // this file it would release that of a later call.
+                Arc::new(open(directory)?)
+            }
+            _ => {
+                let file = Arc::new(open(directory)?);
+                if let Some(held) =
+                    record_lock::try_take(&file, span).map_err(|e| doing(directory, name, e))?
+                {
+                    self.0 = Some(Kept::new(file)?);
+                    return Ok(held);
+                }
+                file
+            }
+        };
+        record_lock::take(file, span, waiting).map_err(|e| doing(directory, name, e))
+    }
+}
+
+impl Kept {
+    /// Remembers which file this is.
+    fn new(file: Arc<Guarded>) -> Result<Kept> {
+        let facts = rustix::fs::fstat(&*file).doing("looking at a lock file")?;
+        Ok(Kept { file, node: (facts.st_dev, facts.st_ino), born: fork::generation() })
+    }
+
+    /// Returns whether it is still the common file of this directory, in the process that opened it.
+    fn is_at(&self, directory: &Directory) -> Result<bool> {
+        let facts = directory.beneath().facts(NAME)?;
+        let is_same = facts.is_some_and(|facts| (facts.st_dev, facts.st_ino) == self.node);
+        Ok(is_same && self.born == fork::generation())
+    }
 }
 
 /// Tests whether this kernel has such locks at all, on a file that no other process sees.
@@ -390,6 +442,36 @@ const F_SETSIG: i32 = 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kept_file_is_used_again_while_it_is_the_common_one_and_nothing_waited() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::existing(folder.path()).unwrap();
+        let mut kept = KeptFile::default();
+        let mut waiting = Waiting::until(crate::deadline::Deadline::after(Duration::from_secs(60)));
+        let mut at_once = Waiting::at_once();
+        let first = kept.take(&directory, "a", &mut waiting).unwrap();
+        assert!(try_lock(&directory, "a").unwrap().is_none(), "it is held");
+        let file = first.file().clone();
+        drop(first);
+        let second = kept.take(&directory, "a", &mut waiting).unwrap();
+        assert!(Arc::ptr_eq(second.file(), &file), "the same open file");
+        drop(second);
+        // Another open file has the lock.
+        let other = try_lock(&directory, "a").unwrap().unwrap();
+        assert_eq!(kept.take(&directory, "a", &mut at_once).unwrap_err().kind(), ErrorKind::Stalled);
+        assert!(kept.0.is_none(), "a thread may still wait by that file");
+        drop(other);
+        let third = kept.take(&directory, "a", &mut waiting).unwrap();
+        assert!(!Arc::ptr_eq(third.file(), &file));
+        drop(third);
+        // The common file was removed, and other processes lock the new one.
+        std::fs::remove_file(folder.path().join(NAME)).unwrap();
+        let other = try_lock(&directory, "a").unwrap().unwrap();
+        assert_eq!(kept.take(&directory, "a", &mut at_once).unwrap_err().kind(), ErrorKind::Stalled);
+        drop(other);
+        kept.take(&directory, "a", &mut waiting).unwrap();
+    }
 
     #[test]
     fn claim_waits_for_sweep_and_not_for_owner() {

@@ -17,6 +17,11 @@ pub trait ByteStream: Debug + Send + Sync {
     /// Reads the available bytes. `Some(0)` is the end, `None` means that nothing is available yet.
     fn read(&self, into: &mut [u8]) -> Result<Option<usize>>;
 
+    /// Appends the available bytes to a list: at most `most`, for which the list has room.
+    fn read_behind(&self, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
+        read_zeroed(into, most, |room| self.read(room))
+    }
+
     /// Writes as much as there is room for; `None` where there is none.
     ///
     /// # Errors
@@ -102,4 +107,19 @@ pub trait ByteStream: Debug + Send + Sync {
     fn peer_address(&self) -> Option<String> {
         None
     }
+}
+
+/// Appends what `read` reads to a list, at most `most` bytes, for a stream that reads into initialised memory.
+pub fn read_zeroed(
+    into: &mut Vec<u8>,
+    most: usize,
+    read: impl FnOnce(&mut [u8]) -> Result<Option<usize>>,
+) -> Result<Option<usize>> {
+    /// Bytes that are zeroed before a read: few enough to stay in a cache.
+    const STEP: usize = 64 << 10;
+    let have = into.len();
+    into.resize(have + most.min(STEP), 0);
+    let got = read(&mut into[have..]);
+    into.truncate(have + if let Ok(Some(came)) = got { came } else { 0 });
+    got
 }

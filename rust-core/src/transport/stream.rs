@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 
 use super::admission::PeerIdentity;
-use super::byte_stream::ByteStream;
+use super::byte_stream::{ByteStream, read_zeroed};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::brief::{self, Brief};
@@ -48,21 +48,14 @@ impl Stream {
 
     /// Appends the available bytes to a list: at most `most`, for which the list has room.
     pub fn read_behind(&self, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
-        /// Bytes that are zeroed before a read into initialised memory: few enough to stay in a
-        /// cache.
-        const STEP: usize = 64 << 10;
         match self {
             Stream::Socket(socket) if socket::refuses_descriptors() => {
-                return socket::receive_behind(&**socket, into, most);
+                socket::receive_behind(&**socket, into, most)
             }
-            Stream::Inet(socket) => return socket::receive_behind(&**socket, into, most),
-            _ => {}
+            Stream::Inet(socket) => socket::receive_behind(&**socket, into, most),
+            Stream::Socket(_) => read_zeroed(into, most, |room| self.read(room)),
+            Stream::Other(stream) => stream.read_behind(into, most),
         }
-        let have = into.len();
-        into.resize(have + most.min(STEP), 0);
-        let got = self.read(&mut into[have..]);
-        into.truncate(have + if let Ok(Some(came)) = got { came } else { 0 });
-        got
     }
 
     /// Prepares the connection for [`Stream::read_briefly`]; false where it has no such reads. Over Unix

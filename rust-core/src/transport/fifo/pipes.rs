@@ -58,9 +58,14 @@ impl Pipes {
 
     /// Reads the available bytes: `Some(0)` is the end, `None` means that nothing is available yet.
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
+        self.read_by(|reader| fifo::read(reader, into))
+    }
+
+    /// Reads in this way.
+    fn read_by(&self, read: impl FnOnce(&Guarded) -> Result<Option<usize>>) -> Result<Option<usize>> {
         // Tested before the read: what the peer wrote before it ended is in the pipe by now.
         let ended = self.liveness.as_ref().is_some_and(Liveness::has_ended);
-        let read = fifo::read(&self.reader, into)?;
+        let read = read(&self.reader)?;
         match read {
             Some(0) => self.disconnect(),
             None if ended => return Ok(Some(0)),
@@ -162,6 +167,10 @@ impl Pipes {
 impl ByteStream for Pipes {
     fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
         Pipes::read(self, into)
+    }
+
+    fn read_behind(&self, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
+        self.read_by(|reader| fifo::read_behind(reader, into, most))
     }
 
     fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {

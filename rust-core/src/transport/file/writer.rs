@@ -17,7 +17,7 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Outgoing};
 use crate::sys::beneath::{self, Owner, is_ours, kind_of};
 use crate::sys::fork::Guarded;
-use crate::sys::lock;
+use crate::sys::lock::KeptFile;
 use crate::sys::record_lock::{self, Span};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
@@ -34,6 +34,8 @@ pub struct Writer {
     named: Option<(u64, u64)>,
     /// The file of the last value of this process. It stays open, so that no other file gets its inode.
     written: Option<Written>,
+    /// The file in which names are locked.
+    locks: KeptFile,
 }
 
 /// A file that was renamed to the name.
@@ -56,6 +58,7 @@ impl Writer {
             last: 0,
             named: None,
             written: None,
+            locks: KeptFile::default(),
         })
     }
 
@@ -95,7 +98,7 @@ impl Writer {
     /// Writes a temporary file under the name's lock and renames it.
     fn by_renaming(&mut self, frame: &Outgoing<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         let (directory, file) = (&self.place.directory, &self.place.file);
-        let _lock = lock::take(directory, file, waiting)?;
+        let _lock = self.locks.take(directory, file, waiting)?;
         let (old, number) = self.replaceable()?;
         let (head, body, end) = self.settings.form.write(frame, number)?;
         // A mode and a group that were set for a file of this user are kept. Those of another
