@@ -35,7 +35,7 @@ impl<'a, E: Fn(&Walk<'_, '_>) -> Result<Payload>> Encoding<'a, E> {
         let mut bytes = 0;
         while !self.ended && self.ready.len() < SOME && bytes < BYTES {
             let next = match items.next() {
-                Some(Ok(item)) => loan::settled(py, Walk::with(&item, self.encode)),
+                Some(Ok(item)) => Walk::to_send(&item, self.encode),
                 Some(Err(raised)) => Err(Failure::Python(raised)),
                 None => {
                     self.ended = true;

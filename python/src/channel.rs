@@ -188,8 +188,7 @@ impl Channel {
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<()> {
-        let reply = Walk::with(value, |walk| self.link.encode_reply(walk));
-        let reply = loan::settled(value.py(), reply)?;
+        let reply = Walk::to_send(value, |walk| self.link.encode_reply(walk))?;
         self.wait(value.py(), timeout, on_wait, |wait| {
             self.link.reply_payload(&request.arrived, &reply, wait)
         })
@@ -256,7 +255,7 @@ impl Channel {
 
 impl Channel {
     fn encoded(&self, value: &Bound<'_, PyAny>) -> Outcome<linkspan::Payload> {
-        loan::settled(value.py(), Walk::with(value, |walk| self.link.encode(walk)))
+        Walk::to_send(value, |walk| self.link.encode(walk))
     }
 
     fn wait<T: Send>(

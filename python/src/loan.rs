@@ -175,6 +175,16 @@ pub fn settled<T>(py: Python<'_>, encoded: Outcome<T>) -> Outcome<T> {
     encoded
 }
 
+/// A value has been encoded, and not to be sent: the memory that was lent for its arrays can be written as before.
+pub fn kept() {
+    // Taken first: what is dropped may be an array whose end runs code of Python.
+    let mut met = MET.with_borrow_mut(std::mem::take);
+    if !met.is_empty() {
+        met.clear();
+        MET.replace(met);
+    }
+}
+
 fn end_writing(py: Python<'_>, met: &Met) -> PyResult<()> {
     let array = match met {
         Met::Whole(array) => {

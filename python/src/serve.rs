@@ -165,7 +165,7 @@ impl Request {
     /// Answers with a value. Where that is refused, too large for instance, the request can still be answered.
     fn reply(&self, value: &Bound<'_, PyAny>) -> Outcome<()> {
         let pending = self.take()?;
-        let reply = loan::settled(value.py(), Walk::with(value, |walk| pending.encode(walk)));
+        let reply = Walk::to_send(value, |walk| pending.encode(walk));
         let answered = reply.and_then(|reply| Ok(pending.reply_payload(&reply)?));
         self.keep(pending, answered)
     }

@@ -22,8 +22,20 @@ pub struct Walk<'a, 'py> {
 }
 
 impl<'a, 'py> Walk<'a, 'py> {
-    /// Runs `consume` with the object as a Source. An exception of Python code is the failure.
+    /// Runs `consume` with the object as a Source. An exception of Python code is the failure. Memory that was
+    /// lent for its arrays stays the program's.
     pub fn with<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
+        let consumed = Walk::run(object, consume);
+        loan::kept();
+        consumed
+    }
+
+    /// As [`Walk::with`], for an object that is sent: memory that was lent for its arrays is read-only from then on.
+    pub fn to_send<T>(object: &'a Bound<'py, PyAny>, encode: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
+        loan::settled(object.py(), Walk::run(object, encode))
+    }
+
+    fn run<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
         let walk = Walk { object, raised: Cell::new(None) };
         consume(&walk).map_err(|error| match walk.raised.take() {
             Some(raised) => Failure::Python(placed(object.py(), raised, error.path())),

@@ -43,6 +43,20 @@ def test_loan_is_written_sent_without_a_copy_and_read_only_then():
     one.loan(MIB, "u1")[:] = 3
 
 
+def test_loan_that_is_encoded_and_not_sent_can_still_be_written():
+    one, two = pair_over("shm", max_message_size=4 * MIB)
+    wave = one.loan(MIB // 8, "f8")
+    wave[:] = 1
+    for value in (wave, {"wave": wave}, wave[1:]):
+        linkspan.encode(value)
+        one.send("something else")
+        assert two.recv().value == "something else"
+        assert wave.flags.writeable
+    wave[:] = 2
+    one.send(wave)
+    assert not wave.flags.writeable and (two.recv().value == 2).all()
+
+
 def reshaped(wave):
     wave.shape = (8, -1, 1) if wave.flags.c_contiguous else wave.shape
     return wave
