@@ -7,7 +7,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
 use crate::errors::{Failure, Outcome};
-use crate::loan;
 use crate::walk::Walk;
 
 /// The items of an iterable, encoded when the core needs them: some at a time, because each fetch attaches the interpreter.

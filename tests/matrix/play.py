@@ -107,12 +107,12 @@ def published(first: list[str], second: list[str], words: list[str], vectors: st
             try:
                 ready(publisher)
                 with subprocess.Popen(
-                    [*second, "subscribe", *words, vectors], stdin=subprocess.DEVNULL, stdout=says,
+                    [*second, "subscribe", *words, vectors], stdin=subprocess.DEVNULL, stdout=write_end,
                     stderr=subprocess.STDOUT, env=os.environ,
                 ) as subscriber:
                     try:
-                        os.close(says)  # so that the publisher sees the end of it
-                        says = -1
+                        os.close(write_end)  # so that the publisher sees the end of it
+                        write_end = -1
                         ends(publisher, f"{count} published\n")
                         assert subscriber.wait(SOON) == 0, "the subscriber ended badly"
                     finally:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,9 +30,14 @@ CHROMIUM = (
 
 def children(pid):
     """Returns the command lines of a process's children, by their pids."""
-    pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    found = {int(p): Path(f"/proc/{p}/cmdline").read_bytes().decode().split("\0") for p in pids}
-    return {p: command for p, command in found.items() if command != [""]}
+    found = {}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        # A child may end while its command line is read.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            command = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+            if command != [""]:
+                found[int(child)] = command
+    return found
 
 
 @dataclass

@@ -179,7 +179,7 @@ fn cases() -> Vec<Case> {
             Refused(ErrorKind::Unsupported, "", "a directory is not a text file: name a file in it"),
         ),
         case(
-            "a FIFO without a writer",
+            "a FIFO that nobody writes",
             vec![Entry::Fifo("a.toml")],
             Refused(ErrorKind::Unsupported, "", "a FIFO is not a text file: write its text to a file"),
         ),
