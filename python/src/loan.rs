@@ -56,6 +56,33 @@ thread_local! {
     /// The loans that were met in the encoding that is under way.
     static MET: RefCell<Vec<Met>> = const { RefCell::new(Vec::new()) };
 }
+/// How many entries `MET` has in all threads: a program without loans looks at nothing else.
+static ALL_MET: AtomicUsize = AtomicUsize::new(0);
+
+/// Remembers a loan until the encoding ends.
+fn meet(met: Met) {
+    MET.with_borrow_mut(|all| all.push(met));
+    ALL_MET.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Whether this thread may have met any.
+#[inline]
+fn may_have_met() -> bool {
+    ALL_MET.load(Ordering::Relaxed) > 0
+}
+
+/// Passes the loans of an encoding that has ended to `end`, and forgets them.
+#[cold]
+fn end_each(end: impl FnMut(&Met) -> PyResult<()>) -> PyResult<()> {
+    // Taken first: what is dropped may be an array whose end runs code of Python.
+    let mut met = MET.with_borrow_mut(std::mem::take);
+    ALL_MET.fetch_sub(met.len(), Ordering::Relaxed);
+    let ended = met.iter().try_for_each(end);
+    // Its memory is kept for the next one.
+    met.clear();
+    MET.replace(met);
+    ended
+}
 
 fn outstanding() -> MutexGuard<'static, Vec<Outstanding>> {
     OUTSTANDING.lock().unwrap_or_else(PoisonError::into_inner)
@@ -137,7 +164,7 @@ pub fn visit_whole(object: &Bound<'_, PyAny>, visit: impl FnOnce(&linkspan::NdAr
         // SAFETY: no Python code runs while the elements are used.
         let elements = unsafe { numpy_api::elements(object) };
         if elements.is_some_and(|e| e.is_same(loan.array.array(), loan.place.load(Ordering::Relaxed))) {
-            MET.with_borrow_mut(|met| met.push(Met::Whole(object.clone().unbind())));
+            meet(Met::Whole(object.clone().unbind()));
             visit(loan.array.array());
         }
     }
@@ -157,31 +184,26 @@ fn look_for(elements: &[u8]) {
     let found =
         outstanding().iter().find(|loan| (loan.from..loan.from + loan.length).contains(&at)).map(|l| l.from);
     if let Some(from) = found {
-        MET.with_borrow_mut(|met| met.push(Met::From(from)));
+        meet(Met::From(from));
     }
 }
 
 /// A value has been encoded, to be sent: the memory that was lent for its arrays is read-only from now on.
+#[inline]
 pub fn settled<T>(py: Python<'_>, encoded: Outcome<T>) -> Outcome<T> {
-    let mut met = MET.with_borrow_mut(std::mem::take);
-    if met.is_empty() {
-        return encoded;
+    if may_have_met() {
+        let is_sent = encoded.is_ok();
+        end_each(|met| if is_sent { end_writing(py, met) } else { Ok(()) })?;
     }
-    let ended = if encoded.is_ok() { met.iter().try_for_each(|met| end_writing(py, met)) } else { Ok(()) };
-    // Its memory is kept for the next one.
-    met.clear();
-    MET.replace(met);
-    ended?;
     encoded
 }
 
 /// A value has been encoded, and not to be sent: the memory that was lent for its arrays can be written as before.
+#[inline]
 pub fn kept() {
-    // Taken first: what is dropped may be an array whose end runs code of Python.
-    let mut met = MET.with_borrow_mut(std::mem::take);
-    if !met.is_empty() {
-        met.clear();
-        MET.replace(met);
+    if may_have_met() {
+        // What does nothing does not fail.
+        let _ = end_each(|_| Ok(()));
     }
 }
 

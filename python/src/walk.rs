@@ -35,6 +35,7 @@ impl<'a, 'py> Walk<'a, 'py> {
         loan::settled(object.py(), Walk::run(object, encode))
     }
 
+    #[inline]
     fn run<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
         let walk = Walk { object, raised: Cell::new(None) };
         consume(&walk).map_err(|error| match walk.raised.take() {
