@@ -402,6 +402,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn memory_for_a_long_list_is_reserved_at_once() {
+        let row = |i: i64| {
+            Value::map([
+                ("id", Value::Int(i)),
+                ("value", Value::Float(i as f64 + 0.25)),
+                ("ok", Value::Bool(i % 2 == 0)),
+            ])
+        };
+        let rows = Value::Array((0..100).map(row).collect());
+        for value in [rows.clone(), Value::map([("rows", rows)])] {
+            for encoding in [Encoding::Json, Encoding::Cbor, Encoding::Bson] {
+                let bytes = encode(&value, encoding).unwrap();
+                let (length, room) = (bytes.len(), bytes.capacity());
+                assert!((length..2 * length).contains(&room), "{}: {room} for {length}", encoding.name());
+                assert!(room >= value.size_hint() && value.size_hint() >= length, "it did not grow");
+            }
+        }
+        // The first item alone counts, and what does not fit is still encoded.
+        let uneven = Value::Array((0..50).map(|i| Value::from("x".repeat(i * 20))).collect());
+        for encoding in CARRIERS {
+            assert_eq!(decode(&encode(&uneven, encoding).unwrap(), encoding).unwrap(), uneven);
+        }
+    }
+
     /// A source that holds its value encoded.
     struct Held(Vec<u8>);
 

@@ -245,23 +245,50 @@ impl Source for Value {
         self.send(sink)
     }
 
-    /// Long texts of a map at the top. Other memory is reserved as it is needed.
+    /// Long texts and long lists at the top, or in a map there. Other memory is reserved as it is needed.
     fn size_hint(&self) -> usize {
-        /// Entries beyond these, and shorter texts altogether, are not worth a look ahead.
+        /// Entries beyond these, and less altogether, are not worth a look ahead.
         const ENTRIES: usize = 8;
         const LEAST: usize = 256;
-        let Value::Map(map) = self else { return 0 };
+        let map = match self {
+            Value::Map(map) => map,
+            Value::Array(items) => return list_hint(items),
+            _ => return 0,
+        };
         let entries = &map.entries[..map.entries.len().min(ENTRIES)];
-        let texts = entries.iter().fold(0usize, |sum, (_, value)| match value {
+        let sum = entries.iter().fold(0usize, |sum, (_, value)| match value {
             Value::Text(text) => sum.saturating_add(text.len()),
+            Value::Array(items) => sum.saturating_add(list_hint(items)),
             _ => sum,
         });
         // Room for heads, keys and short values.
-        if texts < LEAST { 0 } else { texts.saturating_add(32 * (entries.len() + 1)) }
+        if sum < LEAST { 0 } else { sum.saturating_add(32 * (entries.len() + 1)) }
     }
 
     fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
         visit(self)
+    }
+}
+
+/// Returns about how many bytes the items of a long list take, by the first of them; 0 for a short list.
+fn list_hint(items: &[Value]) -> usize {
+    /// A shorter list, and entries of an item beyond these, are not worth a look ahead.
+    const MANY: usize = 16;
+    /// A number, and what is around an item or a key.
+    const SHORT: usize = 8;
+    const AROUND: usize = 3;
+    let short = |value: &Value| match value {
+        Value::Text(text) => text.len() + AROUND,
+        _ => SHORT,
+    };
+    match items {
+        [Value::Map(first), ..] if items.len() >= MANY => {
+            let entries = first.entries.iter().take(MANY);
+            let each = entries.fold(AROUND, |sum, (key, value)| sum + key.len() + AROUND + short(value));
+            items.len().saturating_mul(each)
+        }
+        [first, ..] if items.len() >= MANY => items.len().saturating_mul(short(first)),
+        _ => 0,
     }
 }
 
