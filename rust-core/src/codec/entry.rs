@@ -166,12 +166,13 @@ fn append_flat_arrays<T: Source + ?Sized>(
     let mut done = None;
     value.with_any(&mut |source| {
         let limits = bounded(&options.limits);
-        let output = Output::with_placer(out, &options.limits, Some(&mut *placer));
         done = match (source.downcast_ref(), source.downcast_ref()) {
             (Some(Value::Map(map)), _) if cbor::is_flat_with_arrays(map, &limits) => {
+                let output = Output::with_placer(out, &options.limits, Some(&mut *placer));
                 Some(cbor::append_flat_arrays(map, output, options.align))
             }
             (Some(Value::NdArray(array)), _) | (_, Some(array)) if cbor::is_long(array, &limits) => {
+                let output = Output::with_placer(out, &options.limits, Some(&mut *placer));
                 Some(cbor::append_long_array(array, output, options.align))
             }
             _ => None,
