@@ -8,6 +8,7 @@ this process.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import signal
 import subprocess
@@ -412,8 +413,12 @@ def main(arguments: list[str]) -> None:
         by, what = case.split("-")
         spins = by.endswith("spin")
         pin(together=not spins, far=True)
-        if spins:
+        if by == "shmspin":
             far_linkspan(what, address, spins)
+        if by == "iceoryx2spin":
+            import iceoryx2_peer
+
+            iceoryx2_peer.far(what, address)
         peers = {"multiprocessing": far_pipe, "pyzmq": far_zmq, "sharedmemory": far_shared, "redis": far_redis}
         try:
             peers.get(by, far_linkspan)(what, address)
@@ -437,6 +442,10 @@ def main(arguments: list[str]) -> None:
             once = near_shared(what)
         elif by == "redis":
             once = near_redis(what, starter)
+        elif by == "iceoryx2spin":
+            import iceoryx2_peer
+
+            once = iceoryx2_peer.near(what, functools.partial(start_far, case), READING)
         else:
             once = near_linkspan(by, what)
         once()

@@ -9,6 +9,7 @@ fn python_rows(rows: &mut Vec<Row>) {
             python("send and recv", "shmspin-dict"),
             own("the same in Rust, encoded already", "ours round shm 128 apart 1000"),
         )
+        .beside([python("iceoryx2 and orjson", "iceoryx2spin-dict")])
         .at_most(5_000.0),
     );
     rows.push(
@@ -17,6 +18,7 @@ fn python_rows(rows: &mut Vec<Row>) {
             python("loan, send and recv", "shmspin-loan"),
             own("the same in Rust", "ours arrays loaned 1000000 apart 1000"),
         )
+        .beside([python("iceoryx2", "iceoryx2spin-loan")])
         .at_most(6_000.0),
     );
     for (transport, floor) in
