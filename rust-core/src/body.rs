@@ -6,6 +6,7 @@
 //! module is below `value` and `codec`, which both use it.
 
 mod few;
+mod rest;
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use crate::buffers;
 
 pub(crate) use few::Few;
+pub(crate) use rest::Rest;
 
 /// From this many bytes on the elements of an array may be stored elsewhere than the rest of a message. Below
 /// that, a copy is cheaper than a separate part.
@@ -40,7 +42,7 @@ pub(crate) trait Placer {
 #[derive(Debug)]
 pub(crate) struct Split {
     /// Everything but the parts.
-    rest: Bytes,
+    rest: Rest,
     /// The parts, in the order of their positions.
     parts: Few<Part>,
     /// The length of the whole body, in bytes.
@@ -51,15 +53,15 @@ pub(crate) struct Split {
 
 impl Split {
     /// Returns a body of this rest and these parts, whose positions ascend and are in it.
-    pub fn new(rest: Bytes, parts: impl Into<Few<Part>>) -> Split {
-        let parts = parts.into();
+    pub fn new(rest: impl Into<Rest>, parts: impl Into<Few<Part>>) -> Split {
+        let (rest, parts) = (rest.into(), parts.into());
         debug_assert!(parts.is_sorted_by_key(|part| part.at) && parts.iter().all(|p| p.at <= rest.len()));
         let length = rest.len() + parts.iter().map(|part| part.bytes.len()).sum::<usize>();
         Split { rest, parts, length, whole: OnceLock::new() }
     }
 
     /// Returns everything but the parts.
-    pub fn rest(&self) -> &Bytes {
+    pub fn rest(&self) -> &Rest {
         &self.rest
     }
 
@@ -101,9 +103,12 @@ const _: () = assert!(size_of::<Body>() == size_of::<Bytes>());
 
 impl Body {
     /// Returns a body of this rest and these parts; of the rest alone where there are none.
-    pub(crate) fn of_parts(rest: Bytes, parts: impl Into<Few<Part>>) -> Body {
-        let parts = parts.into();
-        if parts.is_empty() { rest.into() } else { Body(Form::Split(Arc::new(Split::new(rest, parts)))) }
+    pub(crate) fn of_parts(rest: impl Into<Rest>, parts: impl Into<Few<Part>>) -> Body {
+        let (rest, parts) = (rest.into(), parts.into());
+        if parts.is_empty() {
+            return rest.into_bytes().into();
+        }
+        Body(Form::Split(Arc::new(Split::new(rest, parts))))
     }
 
     /// Returns the bytes in one block. Where long arrays are stored elsewhere that is a copy, made
@@ -138,7 +143,7 @@ impl Body {
     /// Returns the block that a decoder reads, and the parts that belong in it. Once the body
     /// exists in one block, that block is returned, without parts.
     #[inline]
-    pub(crate) fn to_decode(&self) -> (&Bytes, &[Part]) {
+    pub(crate) fn to_decode(&self) -> (&[u8], &[Part]) {
         match &self.0 {
             Form::Whole(bytes) => (bytes, &[]),
             Form::Split(split) => match split.whole.get() {
@@ -157,15 +162,23 @@ impl Body {
         }
     }
 
+    /// Returns the owner of these elements, if they are those of one of the parts.
+    #[inline]
+    pub(crate) fn part(&self, elements: &[u8]) -> Option<Bytes> {
+        let parts = self.split()?.parts();
+        let found = parts.iter().find(|part| part.bytes.as_ptr_range() == elements.as_ptr_range());
+        found.map(|part| part.bytes.clone())
+    }
+
     /// Returns these bytes as a view that keeps their memory, if they are within the body's memory,
-    /// as slices from a decoder are.
+    /// as slices from a decoder are. None for bytes around parts that are too few to be a block of their own.
     pub fn view(&self, slice: &[u8]) -> Option<Bytes> {
         let of = |origin: &Bytes| is_within(origin, slice).then(|| origin.slice_ref(slice));
         match &self.0 {
             Form::Whole(bytes) => of(bytes),
             Form::Split(split) => {
                 let blocks = split.parts.iter().map(|part| &part.bytes);
-                blocks.chain([&split.rest]).chain(split.whole.get()).find_map(of)
+                blocks.chain(split.rest.block()).chain(split.whole.get()).find_map(of)
             }
         }
     }
@@ -233,9 +246,12 @@ mod tests {
     fn view_shares_memory_of_enclosing_body() {
         let body = split();
         let (rest, parts) = body.to_decode();
-        for slice in [&rest[1..3], &parts[2].bytes[1..]] {
-            assert_eq!(body.view(slice).unwrap().as_ptr(), slice.as_ptr());
-        }
+        assert!(body.view(&rest[1..3]).is_none(), "is in place");
+        let slice = &parts[2].bytes[1..];
+        assert_eq!(body.view(slice).unwrap().as_ptr(), slice.as_ptr());
+        let long = Body::of_parts(vec![1; 2 * Rest::SHORT], parts.to_vec());
+        let slice = &long.to_decode().0[1..3];
+        assert_eq!(long.view(slice).unwrap().as_ptr(), slice.as_ptr());
         assert!(body.view(b"elsewhere").is_none());
         let whole = body.whole().clone();
         assert_eq!(body.view(&whole[2..9]).unwrap().as_ptr(), whole[2..].as_ptr());

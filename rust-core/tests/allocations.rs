@@ -80,10 +80,10 @@ fn publishing_a_small_message_allocates_nothing() {
     assert_eq!((sent, received), (0, 0));
 }
 
-/// A loaned array in a map. To send: its shape, the map, its key, the owner of the elements, the encoded rest, its
-/// shared form, and the parts. To receive: the rest, the view, the parts, the map, its key and the shape.
+/// A loaned array in a map. To send: its shape, the map, its key, the owner of the elements, and the body with what is
+/// around them. To receive: the view, the body and the shape; the map is not built.
 #[test]
-fn loaned_array_over_shared_memory_allocates_its_map_and_its_parts() {
+fn loaned_array_over_shared_memory_allocates_its_map_to_send_and_none_to_receive() {
     let endpoint = name("shm");
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
     let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
@@ -105,7 +105,7 @@ fn loaned_array_over_shared_memory_allocates_its_map_and_its_parts() {
     }
     let ((), sent) = allocations(|| send(7));
     let ((), received) = allocations(|| receive(7));
-    assert!(sent <= 7 && received <= 6, "{sent} to send, {received} to receive");
+    assert!(sent <= 5 && received <= 3, "{sent} to send, {received} to receive");
 }
 
 /// The unread part of an answer stays where the program put it.

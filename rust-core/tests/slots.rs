@@ -251,3 +251,47 @@ fn array_of_a_gigabyte_arrives_as_a_view() {
     assert_eq!((view.data.len(), view.data[bytes - 1]), (bytes, 3));
     assert!(view.data.iter().step_by(1021).all(|byte| *byte == 3));
 }
+
+/// Arrays are found without the tree of their message, which a later look-up may build: both give the same.
+#[test]
+fn values_of_a_message_with_arrays_are_found_in_any_order() {
+    let (one, two) = pair();
+    open(&one, &two);
+    let value = Value::map([
+        ("first", array(1, LONG)),
+        ("n", Value::Int(3)),
+        ("second", array(2, 2 * LONG)),
+        ("a/b", array(3, LONG)),
+    ]);
+    let paths = ["first", "n", "second", "a~1b", "", "absent", "n/2", "first"];
+    for from in 0..paths.len() {
+        one.send(&value, SOON).unwrap();
+        let message = two.recv(SOON).unwrap();
+        for at in (0..2 * paths.len()).map(|step| (from + step * (1 + from % 2)) % paths.len()) {
+            let (found, expected) = (message.get(paths[at]), value.at(paths[at]));
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{}", paths[at]),
+                (found, expected) => {
+                    let [found, expected] = [found.unwrap_err(), expected.unwrap_err()];
+                    assert_eq!((found.kind(), found.to_string()), (expected.kind(), expected.to_string()));
+                }
+            }
+        }
+        assert_eq!(message.value().unwrap(), &value);
+        let kept = elements(&message, "second");
+        drop(message);
+        assert!(is_shared(&kept.data));
+        assert_eq!(*kept.elements::<u64>().unwrap(), numbers(2, 2 * LONG));
+    }
+    // One array in one form under two keys, in another form, and a part of it.
+    let NdArray { dtype, data, .. } = NdArray::vector(&numbers(4, 2 * LONG));
+    let flat = NdArray { dtype, order: Order::Row, shape: vec![LONG as u64 / 4], data: data.clone() };
+    let square = NdArray { shape: vec![8, LONG as u64 / 32], ..flat.clone() };
+    let half = NdArray { shape: vec![LONG as u64 / 8], data: data.slice(..LONG), ..flat.clone() };
+    let value = Value::map([("flat", flat.clone()), ("again", flat), ("square", square), ("half", half)]);
+    one.send(&value, SOON).unwrap();
+    let message = two.recv(SOON).unwrap();
+    for key in ["flat", "square", "again", "half", "flat"] {
+        assert_eq!(message.get(key).unwrap(), value.at(key).unwrap(), "{key}");
+    }
+}

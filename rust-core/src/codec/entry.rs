@@ -8,7 +8,7 @@
 use bytes::Bytes;
 
 use super::{Encoding, bson, cbor, json, raw, smile};
-use crate::body::{Body, Part, Placer};
+use crate::body::{Body, Part, Placer, Rest};
 use crate::codec::cbor::FlatFields;
 use crate::codec::nesting::MAX_DEPTH;
 use crate::codec::output::Output;
@@ -151,7 +151,8 @@ pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, s
 pub(crate) fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
     let (bytes, parts) = body.to_decode();
     // Only CBOR bodies have separate parts.
-    let (bytes, parts) = if encoding == Encoding::Cbor { (bytes, parts) } else { (body.whole(), &[][..]) };
+    let (bytes, parts) =
+        if encoding == Encoding::Cbor { (bytes, parts) } else { (&body.whole()[..], &[][..]) };
     decode_parts(bytes, parts, body.len(), encoding, limits, sink)
 }
 
@@ -177,6 +178,32 @@ fn append_flat_arrays<T: Source + ?Sized>(
             }
             _ => None,
         };
+    });
+    done
+}
+
+/// Returns the source in CBOR around its one long array, which `placer` has stored elsewhere, where it is, or has in
+/// memory, a long array or a short map of scalars and one; then `Some(None)` where the placer refused the array. `None`
+/// where it is something else. The bytes are those of [`encode_placed`] with aligned arrays.
+pub(crate) fn write_around_array<T: Source + ?Sized>(
+    value: &T,
+    limits: &Limits,
+    placer: &mut dyn Placer,
+) -> Option<Option<Rest>> {
+    let mut done = None;
+    value.with_any(&mut |source| {
+        let limits = bounded(limits);
+        let found = match (source.downcast_ref(), source.downcast_ref()) {
+            (Some(Value::Map(map)), _) => cbor::write_around_array(map, &limits),
+            (Some(Value::NdArray(array)), _) | (_, Some(array)) => {
+                cbor::write_around_lone_array(array, &limits)
+            }
+            _ => None,
+        };
+        done = found.map(|found| {
+            let cbor::AroundArray { rest, at, elements } = found;
+            placer.place(at, elements, Some(elements)).then_some(rest)
+        });
     });
     done
 }

@@ -23,7 +23,7 @@ use crate::frame::{Header, Kind};
 use crate::schema::PreparedSchema;
 use crate::sys::counted::Counted;
 use crate::value::typed::{Decode, Typed};
-use crate::value::{Limits, NdArray, Sink, Timestamp, Value, ValueBuilder, from_value};
+use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBuilder, from_value};
 
 pub(crate) use payload::Lender;
 pub use payload::Payload;
@@ -51,6 +51,8 @@ struct Inner {
     session: u64,
     /// The decoded value, once it was needed.
     value: OnceLock<Value>,
+    /// The array that was looked up first in a body with parts, while no value was needed.
+    array: OnceLock<Value>,
     /// Whether the body is a flat map: [`UNCHECKED`], [`FLAT`], [`FLAT_ARRAYS`] or [`NOT_FLAT`]. Every thread finds
     /// the same, so no order is needed.
     flat: AtomicU8,
@@ -167,7 +169,36 @@ impl Message {
 
     /// Returns the value at this path; `Missing` (104) or `WrongType` (109) with the existing keys or kind.
     pub fn get(&self, path: &str) -> Result<&Value> {
-        self.value()?.at(path)
+        match self.flat_array(path) {
+            Some(array) => Ok(array),
+            None => self.value()?.at(path),
+        }
+    }
+
+    /// Returns the array at this path where it lies in memory that is shared with the sender, without a tree: a program
+    /// that reads one array of a message needs no more. `None` for all else, and for a second array.
+    #[inline]
+    fn flat_array(&self, path: &str) -> Option<&Value> {
+        let inner = self.inner();
+        if inner.body.split().is_none() || inner.value.get().is_some() {
+            return None;
+        }
+        self.flat_item(path, |item| {
+            let FlatItem::Array(array) = item else { return None };
+            let NdArrayRef { dtype, order, shape, data } = array;
+            let found = match inner.array.get() {
+                Some(kept) => kept,
+                None => {
+                    let data = inner.body.part(data)?;
+                    let array = NdArray { dtype, order, shape: shape.to_vec(), data };
+                    inner.array.get_or_init(|| Value::NdArray(array))
+                }
+            };
+            // Elements at one place in one form are one array, whichever key they have.
+            let Value::NdArray(kept) = found else { return None };
+            let form = (kept.dtype, kept.order, &kept.shape[..], kept.data.as_ptr_range());
+            (form == (dtype, order, shape, data.as_ptr_range())).then_some(found)
+        })?
     }
 
     /// Returns the value as a type of the program's own. `Missing`, `WrongType` and `OutOfRange`
@@ -292,6 +323,7 @@ static EMPTY: LazyLock<Counted<Inner>> = LazyLock::new(|| {
         missed: 0,
         session: 0,
         value: OnceLock::new(),
+        array: OnceLock::new(),
         flat: AtomicU8::new(UNCHECKED),
         schema: None,
         owns_body: false,

@@ -71,15 +71,28 @@ impl Payload {
         limits: &Limits,
         lender: Option<&dyn Lender>,
     ) -> Result<Payload> {
-        let mut body = Vec::with_capacity(value.size_hint().clamp(USUAL, LONGEST_HINT));
         let mut parts = Placed { lender, parts: Few::new() };
-        let placer = lender.map(|_| &mut parts as &mut dyn Placer);
+        let mut placer = lender.map(|_| &mut parts as &mut dyn Placer);
+        if let (Some(to), None, Encoding::Cbor) = (&mut placer, schema, encoding) {
+            match codec::write_around_array(value, limits, &mut **to) {
+                Some(Some(rest)) => return Ok(Payload { encoding, body: Body::of_parts(rest, parts.parts) }),
+                // The array is refused once, and not again below.
+                Some(None) => placer = None,
+                None => {}
+            }
+        }
+        let mut body = Vec::with_capacity(value.size_hint().clamp(USUAL, LONGEST_HINT));
         let options = EncodeOptions { limits: *limits, align: true, ..EncodeOptions::default() };
         match schema {
             None => codec::encode_placed(value, encoding, &options, &mut body, placer)?,
             Some(schema) => schema.encode_into(value, encoding, &options, &mut body, placer)?,
         }
-        Ok(Payload { encoding, body: Body::of_parts(buffers::bytes(body), parts.parts) })
+        let body = if parts.parts.is_empty() {
+            buffers::bytes(body).into()
+        } else {
+            Body::of_parts(body, parts.parts)
+        };
+        Ok(Payload { encoding, body })
     }
 
     /// Returns a payload of bytes that are encoded already; they are not validated.

@@ -44,6 +44,7 @@ impl Message {
             missed: 0,
             session,
             value,
+            array: OnceLock::new(),
             flat: AtomicU8::new(UNCHECKED),
             schema: None,
             owns_body: false,
@@ -105,6 +106,7 @@ impl Message {
             missed,
             session,
             value,
+            array: OnceLock::new(),
             flat: AtomicU8::new(UNCHECKED),
             schema,
             owns_body,
@@ -119,12 +121,13 @@ impl Drop for Message {
         if let Some(mut inner) = self.0.take()
             && inner.is_only()
         {
-            // The decoded value and a long body may be large, and are not recycled.
-            let is_long = inner.body.len() > spare::LONGEST;
+            // The decoded value and a long body may be large, and views are given back; they are not recycled.
+            let is_long = inner.body.len() > spare::LONGEST || inner.body.split().is_some();
             if is_long || inner.value.get().is_some() {
                 let Some(place) = inner.get_mut() else { return };
                 place.value.take();
                 if is_long {
+                    place.array.take();
                     (place.body, place.owns_body) = (Body::default(), false);
                 }
             }

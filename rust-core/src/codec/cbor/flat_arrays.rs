@@ -285,7 +285,7 @@ mod tests {
     fn body(value: &Value) -> Body {
         let (mut rest, mut parts) = (Vec::new(), Elsewhere::default());
         encode_placed(value, Encoding::Cbor, &options(), &mut rest, Some(&mut parts)).unwrap();
-        Body::of_parts(rest.into(), parts.0)
+        Body::of_parts(rest, parts.0)
     }
 
     /// Whether encoding takes the value without events.
@@ -357,7 +357,7 @@ mod tests {
                 for bit in 0..8 {
                     let mut rest = split.rest().to_vec();
                     rest[at] ^= 1 << bit;
-                    let changed = Body::of_parts(rest.into(), split.parts());
+                    let changed = Body::of_parts(rest, split.parts());
                     let Some(value) = read(&changed, &Limits::default()) else { continue };
                     let builder = ValueBuilder::sharing(changed.clone());
                     let decoded = decode_body(&changed, Encoding::Cbor, &Limits::default(), builder).unwrap();
@@ -366,7 +366,7 @@ mod tests {
                 }
                 // The transport refuses parts behind the end.
                 if split.parts().iter().all(|part| part.at <= at) {
-                    let cut = Body::of_parts(split.rest().slice(..at), split.parts());
+                    let cut = Body::of_parts(&split.rest()[..at], split.parts());
                     assert!(read(&cut, &Limits::default()).is_none(), "cut at {at}");
                 }
             }

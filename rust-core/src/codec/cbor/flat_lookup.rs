@@ -47,51 +47,68 @@ impl<'a> FlatArrays<'a> {
         what: impl FnOnce(FlatItem<'_>) -> T,
     ) -> Option<Option<T>> {
         let elements = self.parts.iter().map(|part| part.bytes.len() as u64).sum();
+        let entries = self.bytes.first()?.checked_sub(MAP).filter(|entries| *entries <= MOST_ENTRIES)?;
         if !is_within(limits, self.bytes.len(), elements) {
             return None;
         }
-        let entries = self.bytes.first()?.checked_sub(MAP).filter(|entries| *entries <= MOST_ENTRIES)?;
-        let wanted = key_of(path);
-        let (mut description, mut other) = (Description::EMPTY, Description::EMPTY);
-        let mut found = None;
-        let mut keys: [&[u8]; MOST_ENTRIES as usize] = [&[]; MOST_ENTRIES as usize];
-        let (mut at, mut parts) = (1, self.parts);
-        for entry in 0..usize::from(entries) {
-            let (key, behind) = text(self.bytes, at)?;
-            let (seen, rest) = keys.split_at_mut(entry);
-            if seen.contains(&key) || (!key.is_ascii() && std::str::from_utf8(key).is_err()) {
-                return None;
-            }
-            rest[0] = key;
-            if wanted == Some(key) {
-                let (value, next) = self.value(behind, &mut parts, &mut description)?;
-                (found, at) = (Some(value), next);
-            } else {
-                at = self.value(behind, &mut parts, &mut other)?.1;
-            }
-        }
-        if at != self.bytes.len() || !parts.is_empty() {
-            return None;
-        }
-        Some(found.map(|found| what(item(&found, &description))))
+        self.look::<T, true>(path, entries.into(), what)
     }
 
     /// Passes the value at this path to `what`, where the bytes were [checked](FlatArrays::check_and_find); `None` where
     /// no key is this path.
     pub fn find<T>(self, path: &str, what: impl FnOnce(FlatItem<'_>) -> T) -> Option<T> {
-        let wanted = key_of(path)?;
+        self.look::<T, false>(path, usize::MAX, what)?
+    }
+
+    /// Walks the entries up to the one at this path; with `CHECK` all of them, of which there have to be `entries`. `None`
+    /// where the bytes are no such map.
+    #[inline(always)]
+    fn look<T, const CHECK: bool>(
+        self,
+        path: &str,
+        entries: usize,
+        what: impl FnOnce(FlatItem<'_>) -> T,
+    ) -> Option<Option<T>> {
+        let wanted = key_of(path);
         let mut description = Description::EMPTY;
+        let (mut found, mut described) = (None, 0);
+        // Where each key begins and ends: at most 4,096 bytes are walked.
+        let (mut keys, mut count) = ([(0u16, 0u16); MOST_ENTRIES as usize], 0);
         let (mut at, mut parts) = (1, self.parts);
         // Each step takes a key, so the loop ends with the bytes.
         while at < self.bytes.len() {
             let (key, behind) = text(self.bytes, at)?;
-            let (found, behind) = self.value(behind, &mut parts, &mut description)?;
-            if key == wanted {
-                return Some(what(item(&found, &description)));
+            if CHECK {
+                let (seen, rest) = keys.split_at_mut_checked(count)?;
+                let is_repeated = |(from, to): &(u16, u16)| self.bytes[(*from).into()..(*to).into()] == *key;
+                if seen.iter().any(is_repeated) || (!key.is_ascii() && std::str::from_utf8(key).is_err()) {
+                    return None;
+                }
+                *rest.first_mut()? = ((behind - key.len()) as u16, behind as u16);
+                count += 1;
             }
-            at = behind;
+            let parts_from_here = parts;
+            let (value, next) = self.value(behind, &mut parts, &mut description)?;
+            if matches!(value, Found::Array(_)) {
+                described = behind;
+            }
+            if wanted == Some(key) {
+                if !CHECK {
+                    return Some(Some(what(item(&value, &description))));
+                }
+                found = Some((behind, value, parts_from_here));
+            }
+            at = next;
         }
-        None
+        if CHECK && (count != entries || !parts.is_empty()) {
+            return None;
+        }
+        let Some((at, value, mut parts)) = found else { return Some(None) };
+        if matches!(value, Found::Array(_)) && described != at {
+            // A later array was described in its place.
+            self.value(at, &mut parts, &mut description)?;
+        }
+        Some(Some(what(item(&value, &description))))
     }
 
     /// Returns the value that begins at `at`, and the position behind it. An array takes the first of `parts`.

@@ -19,6 +19,7 @@
 //! maps of scalars in place, `flat_arrays` those with long arrays, in which `flat_lookup` finds entries; `fields`
 //! reads records of scalars.
 
+mod around_array;
 mod array;
 mod count;
 mod decode;
@@ -30,6 +31,9 @@ mod flat_map;
 mod head;
 mod tag;
 
+pub(crate) use around_array::{
+    AroundArray, write as write_around_array, write_alone as write_around_lone_array,
+};
 pub(crate) use decode::{decode, decode_first};
 pub(crate) use encode::Encoder;
 pub use fields::{FlatField, FlatFields};

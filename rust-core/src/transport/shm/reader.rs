@@ -26,7 +26,7 @@ use super::record::{
 };
 use super::segment::{PAGE, at};
 use super::slots::Reference;
-use crate::body::Few;
+use crate::body::{Few, Rest};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::spare::{self, aligned};
@@ -325,7 +325,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// # Errors
     /// `Malformed`, for good.
     #[cold]
-    pub fn take_references(&mut self, record: Record) -> Result<(Header, Bytes, Few<Reference>)> {
+    pub fn take_references(&mut self, record: Record) -> Result<(Header, Rest, Few<Reference>)> {
         let found = self.read_references(record)?;
         let (header, rest, references) = self.take_rest(found);
         Ok((header, rest, references))
@@ -346,10 +346,10 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Copies out the rest of the body of what was read, and moves on.
-    pub fn take_rest(&mut self, found: Referring) -> (Header, Bytes, Few<Reference>) {
+    pub fn take_rest(&mut self, found: Referring) -> (Header, Rest, Few<Reference>) {
         let Referring { header, record, at, references } = found;
         let from = self.offset() + WORD as usize + at;
-        let rest = aligned(self.copy(from, record.length() - at));
+        let rest = Rest::filled(record.length() - at, |to| self.peer.copy_out(from, as_uninit(to)));
         self.advance(record, header.sequence);
         (header, rest, references)
     }

@@ -421,7 +421,7 @@ impl<P: Memory> RingReader<P> {
             let text = "the publisher's ring holds references into slots whose lengths differ from their record's length";
             return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
         }
-        let rest = aligned(bytes).slice(before..before + rest);
+        let rest = aligned(bytes).slice(before..before + rest).into();
         Ok(Referring { header, rest, references })
     }
 

@@ -190,7 +190,7 @@ fn duplicate(file: &MemoryFile) -> OwnedFd {
 
 fn resolve(files: &mut SlotFiles, viewing: Option<&Viewing>, references: &[Reference]) -> Result<Resolved> {
     let header = Header::new(Kind::Data, Encoding::Cbor);
-    let frame = Referring { header, rest: Bytes::from_static(b"rest"), references: references.into() };
+    let frame = Referring { header, rest: b"rest"[..].into(), references: references.into() };
     files.resolve(frame, viewing, || Ok(None))
 }
 

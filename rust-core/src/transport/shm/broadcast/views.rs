@@ -11,7 +11,7 @@ use super::super::slots::{MAX_OVERSIZE, max_file_length};
 use super::claims;
 use super::files::{self, FileName};
 use super::references::Reference;
-use crate::body::{Body, Few, Part};
+use crate::body::{Body, Few, Part, Rest};
 use crate::buffers;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{Header, Incoming};
@@ -22,7 +22,7 @@ use crate::sys::memory::{MemoryFile, PeerMemory};
 #[derive(Debug)]
 pub(super) struct Referring {
     pub header: Header,
-    pub rest: Bytes,
+    pub rest: Rest,
     pub references: Few<Reference>,
 }
 
