@@ -1,5 +1,5 @@
-//! Messages of up to 32 KB over streams whose queue is full: a message of which the kernel took a part arrives whole, and
-//! one of which it took nothing is still the caller's.
+//! Messages over links whose queue is full: a message of which the transport took a part arrives whole, also where its sender
+//! calls nothing more, and one of which it took nothing is still the caller's.
 
 use std::sync::mpsc;
 use std::thread;
@@ -79,4 +79,72 @@ fn messages_over_a_full_tcp_connection_arrive_whole_and_in_order() {
 #[test]
 fn messages_over_a_full_pipe_arrive_whole_and_in_order() {
     fills("fifo");
+}
+
+/// The bytes of a message that no link takes whole while its receiver does nothing; the buffers of a TCP connection grow to 10 MB.
+const LARGE: usize = 20 << 20;
+
+/// A message whose time-out passed when a part was with the peer counts as sent, and arrives although its sender does nothing more. The
+/// next ones follow in order, and the link serves the other direction meanwhile.
+fn rest_arrives(transport: &str, send: impl Fn(&Channel, &Payload) -> linkspan::Result<u64>) {
+    let endpoint = name(transport);
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    let raw = |bytes: Vec<u8>| Payload::from_bytes(Encoding::Raw, Bytes::from(bytes));
+    for round in 0..2u8 {
+        let number = 2 * u64::from(round) + 1;
+        assert_eq!(send(&a, &raw(vec![round; LARGE])).unwrap(), number, "{transport}: it counts as sent");
+        let refused = a.try_send_payload(&raw(vec![round])).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Full, "{transport}: {refused}");
+        b.send_payload(&raw(vec![round; 3]), SOON).unwrap();
+        assert_eq!(a.recv(SOON).unwrap().body()[..], [round; 3], "{transport}: the other direction");
+        let large = b.recv(SOON).unwrap();
+        assert!(large.sequence() == number && large.body()[..] == vec![round; LARGE], "{transport}: {round}");
+        a.send_payload(&raw(vec![round; 5]), SOON).unwrap();
+        assert_eq!(b.recv(SOON).unwrap().body()[..], [round; 5], "{transport}: the next message");
+    }
+}
+
+fn with_time_out(channel: &Channel, payload: &Payload) -> linkspan::Result<u64> {
+    channel.send_payload(payload, Duration::from_millis(20))
+}
+
+fn without_wait(channel: &Channel, payload: &Payload) -> linkspan::Result<u64> {
+    channel.try_send_payload(payload)
+}
+
+#[test]
+fn rest_of_a_message_whose_time_out_passed_arrives_though_its_sender_is_idle() {
+    for transport in ["shm", "unix", "tcp", "fifo"] {
+        rest_arrives(transport, with_time_out);
+    }
+}
+
+#[test]
+fn rest_of_a_message_that_was_not_to_wait_arrives_though_its_sender_is_idle() {
+    for transport in ["shm", "unix", "tcp", "fifo"] {
+        rest_arrives(transport, without_wait);
+    }
+}
+
+/// The rest of a message does not keep a link over shared memory open whose channel has closed: the peer gets the end, and
+/// the closing program the number of messages that the peer did not receive.
+#[test]
+fn close_with_a_rest_ends_the_link() {
+    let endpoint = name("shm");
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    let payload = Payload::from_bytes(Encoding::Raw, Bytes::from(vec![7; LARGE]));
+    assert_eq!(with_time_out(&a, &payload).unwrap(), 1);
+    let closed = a.close(Duration::from_millis(20)).unwrap_err();
+    assert_eq!(closed.kind(), ErrorKind::Timeout, "{closed}");
+    drop(a);
+    // What closes may be writing just then, as fast as this end reads.
+    let ended = b.recv(SOON).and_then(|whole| {
+        assert!(whole.body()[..] == vec![7; LARGE]);
+        b.recv(SOON)
+    });
+    assert_eq!(ended.map(drop).unwrap_err().kind(), ErrorKind::Disconnected);
 }

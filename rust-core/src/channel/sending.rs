@@ -472,8 +472,10 @@ fn push(
             }
             Sent::Blocked => {}
         }
+        // The program may never call again.
         if partly_sent && waiting.is_none() {
             part.tx.adopt(frame);
+            part.tx.flush_in_background();
             return Ok(());
         }
         // Closing the channel ends the waits of other threads; those of the closing thread itself go on.

@@ -204,7 +204,7 @@ impl Tx {
         }
     }
 
-    /// Copies the rest of a frame that was sent in part. Only streams send in part.
+    /// Copies the rest of a frame that was sent in part, which streams and rings do.
     pub fn adopt(&mut self, frame: &Outgoing<'_>) {
         match self {
             Tx::Stream(half) => half.adopt(&frame.in_one_block()),
@@ -228,8 +228,9 @@ impl Tx {
         match self {
             Tx::Stream(half) => half.flush_in_background(),
             Tx::Plain(half) => half.flush_in_background(),
-            // A ring and a spool never have a part of a frame.
-            Tx::Shm(_) | Tx::Place(_) => {}
+            Tx::Shm(half) => half.flush_in_background(),
+            // A place never has a part of a frame.
+            Tx::Place(_) => {}
         }
     }
 

@@ -16,6 +16,7 @@
 //! single message ends the link for both halves and is repeated by all later calls.
 
 mod arrays;
+mod background;
 mod in_place;
 mod receiving;
 mod sending;

@@ -520,3 +520,39 @@ fn peer_writing_garbage_into_its_own_memory_ends_only_the_link() {
         scribbler.join().unwrap();
     }
 }
+
+/// The thread that writes the rest ends when the half of the layer above is dropped, and with it the link.
+#[test]
+fn rest_in_the_background_is_written_in_order_and_ends_with_its_half() {
+    let ((mut tx, rx_of_tx), (tx_of_rx, mut rx)) = pair(4096, 1 << 20, SPIN);
+    let large = pattern(300_000, 1);
+    for number in [1, 3] {
+        let frame = Outgoing::new(data(number), &large);
+        assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part);
+        tx.adopt(&frame);
+        tx.flush_in_background();
+        tx.flush_in_background();
+        assert!(!tx.flush().unwrap());
+        assert_eq!(tx.try_send(&Outgoing::new(data(number + 1), b"small")).unwrap(), Sent::Blocked);
+        assert!(!tx.park_room().unwrap() && !tx.spin());
+        std::thread::scope(|s| {
+            s.spawn(|| send(&mut tx, &Outgoing::new(data(number + 1), b"small")).unwrap());
+            assert_eq!(recv(&mut rx).unwrap().body, large);
+            let next = recv(&mut rx).unwrap();
+            assert_eq!(next.header.sequence, number + 1);
+            assert_eq!(next.body, "small");
+        });
+    }
+    let frame = Outgoing::new(data(5), &large);
+    assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part);
+    tx.adopt(&frame);
+    tx.flush_in_background();
+    drop((tx, rx_of_tx));
+    // The thread may be writing just then, as fast as this end reads.
+    let ended = recv(&mut rx).and_then(|whole| {
+        assert_eq!(whole.body, large);
+        recv(&mut rx)
+    });
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Disconnected);
+    drop(tx_of_rx);
+}

@@ -75,6 +75,8 @@ enum LargeFrame {
     /// The bytes that were missing when the caller gave the frame up, and how many of those are in
     /// the ring.
     Owned(Vec<u8>, usize),
+    /// Another writer of this ring writes it, and this one takes nothing for good.
+    Elsewhere,
 }
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
@@ -106,6 +108,16 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     #[cfg(all(test, loom))]
     pub fn in_halves(mine: M, peer: P, ring: usize) -> Writer<M, P> {
         Writer { largest: ring as u64 / 2, ..Writer::new(mine, peer, ring) }
+    }
+
+    /// A writer that stands for this one while another thread has it: every frame is blocked.
+    pub fn placeholder(&self) -> Writer<M, P>
+    where
+        M: Clone,
+        P: Clone,
+    {
+        let new = Writer::new(self.mine.clone(), self.peer.clone(), self.ring as usize);
+        Writer { large: LargeFrame::Elsewhere, ..new }
     }
 
     /// Writes a frame: the contract's `try_send`. `Blocked` leaves nothing of it in the ring; after
@@ -337,13 +349,18 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(())
     }
 
+    /// Whether some of an adopted frame is still to be written.
+    pub fn has_rest(&self) -> bool {
+        matches!(self.large, LargeFrame::Owned(..))
+    }
+
     /// Writes more of an adopted frame; true when nothing of one is left.
     pub fn flush(&mut self) -> Result<bool> {
         let (rest, done) = match std::mem::replace(&mut self.large, LargeFrame::None) {
             LargeFrame::Owned(rest, done) => (rest, done),
             other => {
                 self.large = other;
-                return Ok(true);
+                return Ok(!matches!(self.large, LargeFrame::Elsewhere));
             }
         };
         let now = self.write_pieces(&[], &rest, done)?;
