@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use super::{Encoding, bson, cbor, json, raw, smile};
+use super::{Encoding, bson, cbor, json, plain, raw, smile};
 use crate::body::{Body, Part, Placer, Rest};
 use crate::codec::cbor::FlatFields;
 use crate::codec::nesting::MAX_DEPTH;
@@ -105,6 +105,9 @@ pub(crate) fn encode_placed<T: Source + ?Sized>(
     if appended {
         return options.limits.check_message((out.len() - start) as u64).inspect_err(|_| out.truncate(start));
     }
+    if append_plain(value, encoding, options, out) {
+        return Ok(());
+    }
     if let Some(placer) = &mut placer
         && encoding == Encoding::Cbor
         && let Some(done) = append_flat_arrays(value, options, out, &mut **placer)
@@ -154,6 +157,43 @@ pub(crate) fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Lim
     let (bytes, parts) =
         if encoding == Encoding::Cbor { (bytes, parts) } else { (&body.whole()[..], &[][..]) };
     decode_parts(bytes, parts, body.len(), encoding, limits, sink)
+}
+
+/// Appends the source in JSON, BSON or Smile where it is a short tree of plain values; returns false, and appends
+/// nothing, where it has to be walked. The bytes are the same in both ways.
+fn append_plain<T: Source + ?Sized>(
+    value: &T,
+    encoding: Encoding,
+    options: &EncodeOptions,
+    out: &mut Vec<u8>,
+) -> bool {
+    if !matches!(encoding, Encoding::Json | Encoding::Bson | Encoding::Smile) || options.keys == Keys::Check {
+        return false;
+    }
+    let start = out.len();
+    let mut appended = false;
+    value.with_any(&mut |source| {
+        let Some(value) = source.downcast_ref().filter(|value| plain::is_plain(value, &options.limits))
+        else {
+            return;
+        };
+        let (out, limits) = (&mut *out, &options.limits);
+        let done = match encoding {
+            Encoding::Json => {
+                plain::encode(value, || json::Encoder::new(Output::new(out, limits)), |e| e.finish())
+            }
+            Encoding::Bson => {
+                plain::encode(value, || bson::Encoder::new(Output::new(out, limits)), |e| e.finish())
+            }
+            _ => plain::encode(value, || smile::Encoder::new(Output::new(out, limits)), |e| e.finish()),
+        };
+        // The general way reports an error, with its path.
+        appended = matches!(done, Ok(true));
+    });
+    if !appended {
+        out.truncate(start);
+    }
+    appended
 }
 
 /// Appends the source where it is, or has in memory, a short map of scalars and long arrays, or a long array; `None`, and

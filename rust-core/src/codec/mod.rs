@@ -7,6 +7,7 @@
 //! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are in `value` |
 //! | a position in the bytes, with offsets in errors; the end of a buffer, with its limit | `input`, `output` |
 //! | maps of few entries without a walk | `flat`; with long arrays `cbor::flat_arrays` |
+//! | short trees without counting and escapes | `plain` |
 //! | validation without a value | `unread` |
 //! | the depth of documents; shorter floats | `nesting`, `float` |
 //!
@@ -42,6 +43,7 @@ mod input;
 mod json;
 mod nesting;
 mod output;
+mod plain;
 mod raw;
 mod smile;
 mod unread;

@@ -62,6 +62,17 @@ fn write_ahead(bytes: &mut Vec<u8>, count: usize) {
     bytes.resize(bytes.capacity().min(bytes.len().saturating_add(count)), 0);
 }
 
+/// Fills the memory behind the content with the first zeros, of constant number where there is room.
+// Not inlined, as `write_ahead`.
+#[inline(never)]
+fn write_first(bytes: &mut Vec<u8>) {
+    if bytes.capacity() - bytes.len() >= AHEAD[0] {
+        bytes.extend_from_slice(&[0; AHEAD[0]]);
+    } else {
+        write_ahead(bytes, AHEAD[0]);
+    }
+}
+
 impl<'a> Output<'a> {
     /// Returns the end of this buffer.
     #[inline]
@@ -78,7 +89,7 @@ impl<'a> Output<'a> {
     ) -> Output<'a> {
         let (at, limit) = (bytes.len(), limits.message);
         let most = at.saturating_add(usize::try_from(limit).unwrap_or(usize::MAX));
-        write_ahead(bytes, AHEAD[0]);
+        write_first(bytes);
         Output { bytes, at, ahead: AHEAD[0], start: at, most, limit, placer, elsewhere: 0 }
     }
 
@@ -280,22 +291,46 @@ impl<'a> Output<'a> {
             self.put_around(before, B, bytes, after);
             return Ok(());
         }
+        if bytes.len() >= AHEAD[0] {
+            return self.long_block(before, bytes, after);
+        }
         self.put(&before);
-        self.long_block(bytes)?;
+        self.put_all(bytes);
         self.put(&after);
         Ok(())
     }
 
-    /// Appends a block that is within the limit of the message.
+    /// Appends a long block that is within the limit of the message, with what is before and behind it.
+    ///
+    /// The pieces and the zeros behind them are appended to the buffer one after the other, and memory is
+    /// reserved once for all of them: a block is longer than the zeros ahead, which it would overwrite.
     #[inline(never)]
-    fn long_block(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.len() >= buffers::SHORTEST {
-            self.bytes.truncate(self.at);
-            if !buffers::reserve(self.bytes, bytes.len()) {
-                return Err(memory::out_of_memory(bytes.len()));
-            }
+    fn long_block<const B: usize, const A: usize>(
+        &mut self,
+        before: [u8; B],
+        bytes: &[u8],
+        after: [u8; A],
+    ) -> Result<()> {
+        let length = bytes.len().saturating_add(B + A);
+        self.bytes.truncate(self.at);
+        if length >= buffers::SHORTEST && !buffers::reserve(self.bytes, length) {
+            return Err(memory::out_of_memory(bytes.len()));
         }
-        self.put_all(bytes);
+        if self.bytes.capacity() - self.at < length {
+            // With room for what follows, the next small item does not move the content again.
+            self.bytes.reserve(length.saturating_add(AHEAD[0]));
+        }
+        self.bytes.extend_from_slice(&before);
+        self.bytes.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(&after);
+        self.at = self.bytes.len();
+        self.ahead = BEHIND_LONG;
+        if self.bytes.capacity() - self.at >= BEHIND_LONG {
+            // Of constant length, so that no call writes them.
+            self.bytes.extend_from_slice(&[0; BEHIND_LONG]);
+        } else {
+            write_ahead(self.bytes, BEHIND_LONG);
+        }
         Ok(())
     }
 

@@ -82,6 +82,17 @@ pub(crate) trait Plain {
     fn holds_key(&self, _: &str) -> bool {
         true
     }
+    /// Writes a key that the encoding can write as it is, and returns true; else writes nothing and
+    /// returns false.
+    #[inline]
+    fn try_key(&mut self, key: &str) -> Result<bool> {
+        if self.holds_key(key) { self.key(key).map(|()| true) } else { Ok(false) }
+    }
+    /// As [`Plain::try_key`] with a text that follows the key.
+    #[inline]
+    fn try_text_entry(&mut self, key: &str, value: &str) -> Result<bool> {
+        if self.try_key(key)? { self.text(value).map(|()| true) } else { Ok(false) }
+    }
     /// Replaces the innermost open map, with the entries that it has so far, by `{"$map": [[key,
     /// value], …]}`, and leaves the list open. Called only where `holds_key` was false.
     fn turn_into_pairs(&mut self) -> Result<()> {
@@ -294,10 +305,7 @@ impl<P: Plain> Sink for Escape<P> {
         if self.in_pairs {
             return self.pair(key);
         }
-        if !self.plain.holds_key(key) {
-            return self.unusual_key(key);
-        }
-        self.plain.key(key)
+        if self.plain.try_key(key)? { Ok(()) } else { self.unusual_key(key) }
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use super::{
     ARRAY, BINARY, BOOLEAN, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, decimal128, subtype,
 };
 use crate::codec::input::Input;
-use crate::codec::output::Output;
+use crate::codec::output::{Output, SHORT};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::escape::{Plain, name};
 use crate::value::stack::Stack;
@@ -132,6 +132,12 @@ impl<'a> Encoder<'a> {
         let length = length(self.out.at() - open.length_at)?;
         self.out.content(open.length_at)[..4].copy_from_slice(&length);
         Ok(())
+    }
+
+    /// As [`Plain::try_key`], for a key of any length and content.
+    #[inline(never)]
+    fn any_key(&mut self, key: &str) -> Result<bool> {
+        if self.holds_key(key) { self.key(key).map(|()| true) } else { Ok(false) }
     }
 
     /// Appends a binary of this subtype.
@@ -267,6 +273,53 @@ impl Plain for Encoder<'_> {
 
     fn end_map(&mut self) -> Result<()> {
         self.close()
+    }
+
+    /// A short key is looked at while it is written, as words that overlap.
+    #[inline(always)]
+    fn try_key(&mut self, key: &str) -> Result<bool> {
+        let (at, bytes) = (self.out.at(), key.as_bytes());
+        let length = bytes.len();
+        let written = (length <= SHORT && self.out.has_room(length))
+            && self.out.try_write::<{ SHORT + 2 }>(|to| {
+                let holds = if let (Some(first), Some(last)) =
+                    (bytes.first_chunk::<8>(), bytes.last_chunk::<8>())
+                {
+                    *to.get_mut(1..)?.first_chunk_mut()? = *first;
+                    *to.get_mut(length - 7..)?.first_chunk_mut()? = *last;
+                    has_no_zero(u64::from_le_bytes(*first)) & has_no_zero(u64::from_le_bytes(*last))
+                } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>())
+                {
+                    *to.get_mut(1..)?.first_chunk_mut()? = *first;
+                    *to.get_mut(length - 3..)?.first_chunk_mut()? = *last;
+                    let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+                    has_no_zero(u64::from(first) | u64::from(last) << 32)
+                } else {
+                    to[1] = *bytes.first()?;
+                    to[1 + length / 2] = bytes[length / 2];
+                    to[length] = *bytes.last()?;
+                    (to[1] != 0) & (to[1 + length / 2] != 0) & (to[length] != 0)
+                };
+                to[0] = 0;
+                *to.get_mut(length + 1)? = 0;
+                holds.then_some(length + 2)
+            });
+        if written {
+            self.kind_at = NonZeroUsize::new(at);
+            return Ok(true);
+        }
+        self.any_key(key)
+    }
+
+    /// Type, short key and length are one item.
+    #[inline(always)]
+    fn try_text_entry(&mut self, key: &str, value: &str) -> Result<bool> {
+        if key.len() > SHORT || !self.holds_key(key) {
+            return if self.any_key(key)? { self.text(value).map(|()| true) } else { Ok(false) };
+        }
+        let [a, b, c, d] = length(value.len() + 1)?;
+        self.out.put_around([STRING], 1, key.as_bytes(), [0, a, b, c, d]);
+        self.out.block_around([], value.as_bytes(), [0]).map(|()| true)
     }
 
     #[inline]

@@ -229,6 +229,11 @@ impl Sink for Encoder<'_> {
         if value.len() <= SHORT {
             return self.out.block_around([3 << 5 | value.len() as u8], value.as_bytes(), []);
         }
+        // The head of a text of some kB is written with it, as one block.
+        if let (256.., Ok(length)) = (value.len(), u16::try_from(value.len())) {
+            let [a, b] = length.to_be_bytes();
+            return self.out.block_around([3 << 5 | 25, a, b], value.as_bytes(), []);
+        }
         self.head(3, value.len() as u64);
         self.out.block(value.as_bytes())
     }
