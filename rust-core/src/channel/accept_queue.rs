@@ -21,6 +21,8 @@ use crate::sys::poll::wait_any;
 /// Links that wait for `accept`, in the order in which they were admitted.
 pub struct AcceptQueue {
     links: Mutex<VecDeque<Link>>,
+    /// Whether `links` has some. Written under its lock, read without it: a server asks before every request.
+    has_links: AtomicBool,
     waker: EventFd,
     /// Set once, when the acceptor closes.
     closed: AtomicBool,
@@ -33,6 +35,7 @@ impl AcceptQueue {
     pub fn new() -> Result<AcceptQueue> {
         Ok(AcceptQueue {
             links: Mutex::default(),
+            has_links: AtomicBool::new(false),
             waker: EventFd::new()?,
             closed: AtomicBool::new(false),
             refusal: Mutex::default(),
@@ -43,6 +46,7 @@ impl AcceptQueue {
     pub fn push(&self, link: Link) {
         let mut links = self.links();
         links.push_back(link);
+        self.has_links.store(true, Ordering::Release);
         self.waker.wake();
     }
 
@@ -77,11 +81,14 @@ impl AcceptQueue {
 
     /// Returns the next link without waiting, if there is one.
     pub fn pop(&self) -> Option<Link> {
+        if !self.has_links.load(Ordering::Acquire) {
+            return None;
+        }
         let mut links = self.links();
         let link = links.pop_front()?;
-        // Popping from an empty queue returned above without touching the waker: a server pops before every
-        // request, and the last successful pop has drained it already.
+        // Popping from an empty queue does not touch the waker, which the last successful pop has drained.
         if links.is_empty() {
+            self.has_links.store(false, Ordering::Release);
             self.waker.drain();
         }
         Some(link)
@@ -106,7 +113,10 @@ impl AcceptQueue {
     /// Drops the links that were not accepted and wakes all waiting threads, which then get `InvalidState`.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        self.links().clear();
+        let mut links = self.links();
+        links.clear();
+        self.has_links.store(false, Ordering::Release);
+        drop(links);
         self.waker.wake();
     }
 

@@ -46,6 +46,13 @@ impl<T> Direction<T> {
         self.0.enter()
     }
 
+    /// Takes the direction for a call that has entered another one of the same session, and goes on with this one once it
+    /// has left that; none if a thread holds this one or waits for it.
+    #[inline]
+    pub fn take_from<'a, U>(&'a self, entered: &Entered<'_, U>) -> Option<DirectionGuard<'a, T>> {
+        entered.try_take(&self.0)
+    }
+
     /// Claims the direction for a call of the program, together with its state. If the library has
     /// borrowed the state, calls `interrupt` and waits for it.
     ///

@@ -11,6 +11,7 @@
 //! | sending one message | `send` |
 //! | several messages a call | `batch` |
 //! | calls and replies | `call` |
+//! | a short request that takes no wait | `call_in_place` |
 //! | closing | `close` |
 //! | for one thread with many channels | `poll` |
 //! | waiting for room | `room` |
@@ -22,6 +23,7 @@
 
 pub(crate) mod batch;
 mod call;
+mod call_in_place;
 mod close;
 mod in_place;
 mod losses;

@@ -49,7 +49,7 @@ mod session_registry;
 pub(crate) mod session_state;
 pub(crate) mod turns;
 
-pub(crate) use direction::{Operation, lock_exclusive};
+pub(crate) use direction::{Borrowed, Direction, Operation, lock_exclusive};
 pub use ends::{Channel, PendingReply, RequestInfo, Role};
 pub(crate) use ends::{LINGER, batch, if_not_ready, is_not_ready};
 pub use event_log::{Event, EventKind};

@@ -85,6 +85,9 @@ pub struct Receiving {
     pending_consume: Option<AckTrigger>,
     /// Whether the last received message came from the inbox.
     pub from_inbox: bool,
+    /// The number of the request whose reply the caller awaits, and which is consumed with its receipt; 0 for none,
+    /// and once that has happened.
+    pub awaited: u64,
     limits: Limits,
     /// The schema against which messages and requests are checked while they are decoded.
     schema: Option<Arc<PreparedSchema>>,
@@ -150,6 +153,7 @@ impl Receiving {
             delivers_more: false,
             pending_consume: None,
             from_inbox: false,
+            awaited: 0,
             limits: options.limits(),
             schema: options.checks_received().cloned(),
             reply_schema: options.checks_replies_received().cloned(),

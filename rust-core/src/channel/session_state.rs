@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::event_log::EventLog;
 use super::options::{Delivery, Options};
-use super::session::inbox::{AckTrigger, AckUrgency};
+use super::session::inbox::{AckTrigger, AckUrgency, Verdict};
 use super::session::outbox::Unacknowledged;
 use super::session::{Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
 use bytes::Bytes;
@@ -87,15 +87,47 @@ impl SessionHalves {
     /// which then covers both writes. Returns whether a frame is due.
     #[inline]
     pub fn publish_consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
+        self.publish_before_fence();
+        if self.own_page.is_some() {
+            rx.consumed_with_fence();
+        }
+        self.is_ack_due(trigger)
+    }
+
+    /// Records an answer whose caller waits, which consumes it. The next call frees its room in the ring and makes
+    /// the fence for both. Returns the verdict, and whether an acknowledgement frame is due.
+    #[inline]
+    pub fn answer_received(
+        &mut self,
+        number: u64,
+        bytes: usize,
+        urgency: AckUrgency,
+    ) -> (Result<Verdict>, bool) {
+        let verdict = self.inbox.receive_finished(number, bytes, urgency);
+        self.publish_before_fence();
+        (verdict, self.is_ack_due(AckTrigger::Receive))
+    }
+
+    /// Records that a request was answered, which consumes it. Returns whether the next call of the program that
+    /// receives has nothing to record: no message is delivered, and the peer does not wait for a frame.
+    #[inline]
+    pub fn request_answered(&mut self, session: u64, number: u64) -> bool {
+        self.inbox.finished(session, number);
+        self.publish();
+        let waits = self.own_page.as_ref().is_none_or(|ack_words| ack_words.wanted() > 0);
+        !waits && !self.inbox.has_delivered()
+    }
+
+    /// Publishes the consumed number; the caller, or the next call, makes the fence.
+    #[inline]
+    fn publish_before_fence(&mut self) {
         if let Some(ack_words) = &self.own_page {
             let consumed = self.inbox.received().consumed;
             if consumed > self.published {
                 self.published = consumed;
                 ack_words.publish_before_fence(consumed);
             }
-            rx.consumed_with_fence();
         }
-        self.is_ack_due(trigger)
     }
 
     /// Takes over the consumed number that the peer has published.
@@ -168,6 +200,9 @@ pub struct SessionState {
     ack_deferred: AtomicBool,
     /// Whether the peer requested that acknowledgement, so that it is due in any case.
     ack_requested: AtomicBool,
+    /// Whether the next call that receives has nothing to record, because each delivered message is a request that
+    /// was answered. Written under the lock of the halves, read without it.
+    pub all_answered: AtomicBool,
     /// Requests whose callers gave up, and of which the peer was not informed.
     withdrawn: Mutex<Vec<u64>>,
     /// Lost data messages that were not reported to the program.
@@ -197,6 +232,7 @@ impl SessionState {
             replays: AtomicBool::new(false),
             ack_deferred: AtomicBool::new(false),
             ack_requested: AtomicBool::new(false),
+            all_answered: AtomicBool::new(false),
             withdrawn: Mutex::default(),
             unreported_losses: AtomicU64::new(0),
         })
@@ -205,7 +241,7 @@ impl SessionState {
     /// Locks the halves. Held for a few operations, never while waiting.
     #[inline]
     pub fn halves(&self) -> claim::MutexGuard<'_, SessionHalves> {
-        self.halves.lock().unwrap_or_else(PoisonError::into_inner)
+        claim::lock(&self.halves)
     }
 
     /// Returns the lock of the halves, for the directions of a channel.
@@ -276,6 +312,7 @@ impl SessionState {
     pub fn begin_receiving(&self, negotiated: &Negotiated) {
         let mut halves = self.halves();
         halves.inbox.hello(&negotiated.hello);
+        self.all_answered.store(false, Ordering::Release);
         (halves.own_page, halves.published) = (negotiated.ack_words.clone(), 0);
         halves.publish();
     }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::client_tx::ClientTx;
@@ -30,24 +30,18 @@ pub struct Request {
     client_tx: Arc<ClientTx>,
     /// Whether an answer was given; also true for a message that expects none.
     answered: AtomicBool,
-    shown: Arc<str>,
     /// Until when its caller waits, by the clock since boot, if the caller has sent it.
     until: Option<Duration>,
 }
 
 impl Request {
     /// Returns a request of this client.
-    pub(super) fn new(
-        message: Message,
-        client_tx: Arc<ClientTx>,
-        shown: Arc<str>,
-        until: Option<Duration>,
-    ) -> Request {
+    pub(super) fn new(message: Message, client_tx: Arc<ClientTx>, until: Option<Duration>) -> Request {
         let answered = AtomicBool::new(!message.is_request());
         if message.is_request() {
             client_tx.request_received();
         }
-        Request { message, client_tx, answered, shown, until }
+        Request { message, client_tx, answered, until }
     }
 
     /// Returns how long its caller still waits, if that is known: callers send it to a server with
@@ -99,7 +93,7 @@ impl Request {
         let lender = lender.as_ref().map(|lender| lender as &dyn Lender);
         let (schema, limits) = (options.checks_replies_sent(), options.limits());
         Payload::with_schema(schema, value, self.answer_encoding(), &limits, lender)
-            .map_err(|e| e.on(&self.shown))
+            .map_err(|e| e.on(&self.client_tx.shown))
     }
 
     /// Lends memory for an array of this shape (row-major) of the reply, as
@@ -120,7 +114,7 @@ impl Request {
         let max_message_size = self.client_tx.max_message_size();
         let is_cbor = self.answer_encoding() == Encoding::Cbor;
         let lend = |length| self.client_tx.lender().filter(|_| is_cbor)?.lend_writable(length);
-        LoanMemory::new(dtype, shape, order, max_message_size, lend).map_err(|e| e.on(&self.shown))
+        LoanMemory::new(dtype, shape, order, max_message_size, lend).map_err(|e| e.on(&self.client_tx.shown))
     }
 
     /// Returns the encoding of the answer.
@@ -151,24 +145,21 @@ impl Request {
 
     /// Sends the one answer.
     fn answer(&self, kind: Kind, payload: &Payload) -> Result<()> {
-        if self.answered.swap(true, Ordering::AcqRel) {
-            let text = if self.wants_reply() {
-                "this request has been answered; a request has one answer"
-            } else {
-                "this message wants no answer: it was sent, not called"
-            };
-            return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
+        if kind == Kind::Reply && self.client_tx.reply_in_place(&self.answered, &self.message, payload) {
+            return Ok(());
         }
-        let flags = self.message.header().flags & flags::IDEMPOTENT;
-        let sent = self.client_tx.send(kind, self.message.sequence(), flags, payload);
-        if sent.is_err() {
-            // After an answer that failed, for instance because it is too large, another one may be given.
-            self.answered.store(false, Ordering::Release);
-        } else {
-            self.client_tx.finished(&self.message);
-            self.client_tx.answered();
+        // After an answer that failed, for instance because it is too large, another one may be given.
+        match self.client_tx.send_answer(&self.answered, kind, &self.message, payload) {
+            Some(sent) => sent.map_err(|e| e.on(&self.client_tx.shown)),
+            None => {
+                let text = if self.wants_reply() {
+                    "this request has been answered; a request has one answer"
+                } else {
+                    "this message wants no answer: it was sent, not called"
+                };
+                Err(Error::new(ErrorKind::InvalidState, text).on(&self.client_tx.shown))
+            }
         }
-        sent.map_err(|e| e.on(&self.shown))
     }
 }
 
@@ -183,7 +174,7 @@ impl Drop for Request {
             };
             // A drop has no caller to which it could report an error.
             if self.fail(&failure).is_err() {
-                self.client_tx.answered();
+                self.client_tx.never_answered();
             }
         }
     }
@@ -200,7 +191,7 @@ impl Deref for Request {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("endpoint", &self.shown)
+            .field("endpoint", &self.client_tx.shown)
             .field("message", &self.message)
             .field("answered", &self.answered)
             .finish_non_exhaustive()

@@ -54,6 +54,10 @@ impl Client {
     /// that is due.
     pub fn consumed(&self) {
         let Some(negotiated) = &self.negotiated else { return };
+        // The peer closes, or has something to be recorded; else this is no lock.
+        if !self.bye_received && negotiated.session_state.all_answered.load(Ordering::Acquire) {
+            return;
+        }
         let trigger = if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive };
         if negotiated.session_state.consumed(trigger) {
             self.send_ack(trigger);
@@ -84,19 +88,21 @@ impl Client {
             Verdict::New { missed } => {
                 let session = halves.inbox.session();
                 halves.inbox.delivered(session, sequence);
+                negotiated.session_state.all_answered.store(false, Ordering::Release);
                 Some((session, missed))
             }
         })
     }
 
     /// Returns whether the caller of this request has withdrawn it; then it counts as consumed.
-    pub fn is_withdrawn(&mut self, frame: &Incoming, session: u64) -> bool {
-        let Some(negotiated) = self.negotiated.as_ref().filter(|_| frame.header.kind == Kind::Request) else {
+    #[inline]
+    pub fn is_withdrawn(&mut self, kind: Kind, number: u64, session: u64) -> bool {
+        let Some(negotiated) = self.negotiated.as_ref().filter(|_| kind == Kind::Request) else {
             return false;
         };
-        let is_withdrawn = self.read_ahead.is_withdrawn(frame.header.sequence, &mut self.rx);
+        let is_withdrawn = self.read_ahead.is_withdrawn(number, &mut self.rx);
         if is_withdrawn {
-            negotiated.session_state.finished(session, frame.header.sequence);
+            negotiated.session_state.finished(session, number);
         }
         is_withdrawn
     }

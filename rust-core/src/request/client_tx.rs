@@ -6,24 +6,26 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::server_waker::ServerWaker;
-use crate::channel::Options;
+
 use crate::channel::event_log::EventLog;
 use crate::channel::session::RetransmitClass;
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::{Negotiated, SessionState, SlotLender, class};
+use crate::channel::{Borrowed, Direction, Options};
 use crate::codec::Encoding;
 use crate::error::Result;
-use crate::frame::{Header, Kind, Outgoing};
+use crate::frame::{Header, Kind, Outgoing, flags};
 use crate::message::{Message, Payload, StoredMessage};
+use crate::sys::clock;
 use crate::transport::{Sent, Tx};
-use crate::value::Timestamp;
 
 /// The sending half to one client. Shared by the serving thread and the requests of that client.
 pub struct ClientTx {
-    state: Mutex<TxState>,
+    /// Its gate is the lock of the client's session: a short answer takes that lock alone (`in_place`).
+    pub(super) state: Direction<TxState>,
     /// Whether answers wait. Read by the serving thread without the lock.
     pub pending: AtomicBool,
     /// Wakes the serving thread, which flushes what waits.
@@ -32,9 +34,11 @@ pub struct ClientTx {
     token: u64,
     /// Numbers the answers on a link without a session.
     sequence: AtomicU64,
-    negotiated: Option<Negotiated>,
-    /// Number of requests without an answer.
-    unanswered: AtomicU64,
+    pub(super) negotiated: Option<Negotiated>,
+    /// Number of requests that need an answer. Written by the serving thread.
+    requests: AtomicU64,
+    /// Number of those that have their answer, or never will. Written with `state`, read without it.
+    answers: AtomicU64,
     /// Whether the client has closed its sending side and only waits for answers.
     half_closed: AtomicBool,
     /// Whether the client has disconnected.
@@ -46,17 +50,19 @@ pub struct ClientTx {
     /// Bytes of the longest message that the client accepts.
     max_message_size: u64,
     options: Options,
-    event_log: Arc<EventLog>,
+    pub(super) event_log: Arc<EventLog>,
+    /// The endpoint, for errors.
+    pub(super) shown: Arc<str>,
 }
 
 /// The state under the lock.
-struct TxState {
+pub(super) struct TxState {
     /// None once the client has disconnected.
-    tx: Option<Tx>,
+    pub(super) tx: Option<Tx>,
     /// The answer of which the link has taken a part; later ones wait behind it.
-    partial: Option<(Header, Payload)>,
+    pub(super) partial: Option<(Header, Payload)>,
     /// Answers of which nothing was sent, in order.
-    backlog: VecDeque<(Header, Payload)>,
+    pub(super) backlog: VecDeque<(Header, Payload)>,
     /// Bytes of the bodies in `backlog`.
     bytes: u64,
 }
@@ -67,6 +73,7 @@ impl ClientTx {
     ///
     /// # Errors
     /// `Malformed` if the client's hello claims what is impossible.
+    #[allow(clippy::too_many_arguments, reason = "what a connection is made of, known in one place alone")]
     pub fn new(
         tx: Tx,
         max_message_size: u64,
@@ -75,6 +82,7 @@ impl ClientTx {
         event_log: Arc<EventLog>,
         server_waker: Arc<ServerWaker>,
         token: u64,
+        shown: Arc<str>,
     ) -> Result<ClientTx> {
         let (mut backlog, mut bytes) = (VecDeque::new(), 0);
         if let Some(negotiated) = negotiated {
@@ -91,13 +99,20 @@ impl ClientTx {
         if is_pending {
             server_waker.add_pending(token);
         }
+        let state = TxState { tx: Some(tx), partial: None, backlog, bytes };
+        let state = match negotiated {
+            Some(negotiated) => Direction::new(state, &negotiated.session_state),
+            // Without a session there is no short way, and nothing else uses this gate.
+            None => Direction::new(state, &SessionState::new(0, options)),
+        };
         Ok(ClientTx {
             pending: AtomicBool::new(is_pending),
-            state: Mutex::new(TxState { tx: Some(tx), partial: None, backlog, bytes }),
+            state,
             server_waker,
             token,
             sequence: AtomicU64::new(0),
-            unanswered: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
             half_closed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             withdrawn: Mutex::default(),
@@ -106,6 +121,7 @@ impl ClientTx {
             max_message_size,
             options: options.clone(),
             event_log,
+            shown,
         })
     }
 
@@ -119,8 +135,8 @@ impl ClientTx {
         Some(self.session_state()?.lender(&self.event_log))
     }
 
-    fn state(&self) -> MutexGuard<'_, TxState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> Borrowed<'_, TxState> {
+        self.state.lock()
     }
 
     /// Gives a message that was sent, or will be, its number, and keeps it if its class requires it.
@@ -176,11 +192,52 @@ impl ClientTx {
     /// # Errors
     /// An error about this answer alone, such as `TooLarge`: another answer may be given.
     pub fn send(&self, kind: Kind, correlation: u64, flags: u16, payload: &Payload) -> Result<()> {
-        payload.check(self.max_message_size)?;
+        self.send_with(&mut self.state(), kind, correlation, flags, payload)
+    }
+
+    /// [`ClientTx::send`] for the one answer to a request, which counts. `answered` is whether there was one already, and
+    /// changes only with the state.
+    ///
+    /// # Errors
+    /// Those of [`ClientTx::send`]. None if the request was answered before.
+    pub fn send_answer(
+        &self,
+        answered: &AtomicBool,
+        kind: Kind,
+        request: &Message,
+        payload: &Payload,
+    ) -> Option<Result<()>> {
         let mut state = self.state();
+        if answered.load(Ordering::Relaxed) {
+            return None;
+        }
+        let flags = request.header().flags & flags::IDEMPOTENT;
+        let sent = self.send_with(&mut state, kind, request.sequence(), flags, payload);
+        if sent.is_ok() {
+            answered.store(true, Ordering::Relaxed);
+            self.count_answer();
+        }
+        drop(state);
+        if sent.is_ok() {
+            self.finished(request);
+            self.wake_if_half_closed();
+        }
+        Some(sent)
+    }
+
+    /// [`ClientTx::send`] with the state.
+    fn send_with(
+        &self,
+        state: &mut TxState,
+        kind: Kind,
+        correlation: u64,
+        flags: u16,
+        payload: &Payload,
+    ) -> Result<()> {
+        payload.check(self.max_message_size)?;
         let mut header =
-            Header { correlation, flags, sent: Timestamp::now().0, ..Header::new(kind, payload.encoding()) };
-        let TxState { tx, partial, backlog, bytes } = &mut *state;
+            Header { correlation, flags, sent: clock::now(), ..Header::new(kind, payload.encoding()) };
+        let TxState { tx, partial, backlog, bytes } = state;
         let Some(sender) = tx else {
             if self.negotiated.is_some() && class(kind, flags) == RetransmitClass::IdempotentAnswer {
                 self.number(header, payload);
@@ -297,19 +354,39 @@ impl ClientTx {
         self.max_message_size.min(self.options.max_message_size)
     }
 
+    /// Returns the bytes of the longest message that the client accepts.
+    pub(super) fn client_limit(&self) -> u64 {
+        self.max_message_size
+    }
+
     /// Returns whether the client has disconnected.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Counts a request that needs an answer.
+    /// Counts a request that needs an answer. For the serving thread.
+    #[inline]
     pub fn request_received(&self) {
-        self.unanswered.fetch_add(1, Ordering::AcqRel);
+        self.requests.store(self.requests.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
-    /// Records that a request has its answer, or never will.
-    pub fn answered(&self) {
-        self.unanswered.fetch_sub(1, Ordering::AcqRel);
+    /// Counts an answer. The caller has the state.
+    #[inline]
+    pub(super) fn count_answer(&self) {
+        self.answers.store(self.answers.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+
+    /// Records that a request will never have an answer.
+    pub fn never_answered(&self) {
+        let state = self.state();
+        self.count_answer();
+        drop(state);
+        self.wake_if_half_closed();
+    }
+
+    /// Wakes the serving thread for an answer to a client that only waits for answers.
+    #[inline]
+    pub(super) fn wake_if_half_closed(&self) {
         if self.half_closed.load(Ordering::Acquire) {
             // The serving thread may be parked, and this may have been the last answer of the connection.
             self.server_waker.wake();
@@ -331,7 +408,13 @@ impl ClientTx {
 
     /// Returns whether a request is unanswered or an answer waits.
     pub fn has_unfinished(&self) -> bool {
-        self.unanswered.load(Ordering::Acquire) > 0 || self.pending.load(Ordering::Acquire)
+        self.has_unanswered() || self.pending.load(Ordering::Acquire)
+    }
+
+    /// Returns whether a request is unanswered. A request is counted before its answer is.
+    fn has_unanswered(&self) -> bool {
+        let answers = self.answers.load(Ordering::Acquire);
+        self.requests.load(Ordering::Acquire) > answers
     }
 
     /// Records that the client has withdrawn a request, which the program may have got already. Only a
@@ -343,7 +426,7 @@ impl ClientTx {
             return;
         }
         let mut withdrawn = self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.unanswered.load(Ordering::Acquire) == 0 {
+        if !self.has_unanswered() {
             // The answer has crossed the withdrawal.
             withdrawn.clear();
         } else {

@@ -223,6 +223,7 @@ impl Clients {
                 event_log,
                 server_waker,
                 token,
+                self.shown.clone(),
             ) {
                 Ok(client_tx) => client_tx.into(),
                 // Its hello has impossible claims.

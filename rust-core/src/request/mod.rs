@@ -12,6 +12,7 @@
 //! | all clients, and the order of serving them | `clients` |
 //! | frames of a client that were read before their turn | `read_ahead` |
 //! | a request and its one answer | `answer` |
+//! | short requests and replies over shared memory, under one lock each | `in_place` |
 //! | the sending half to a client, and the answers that wait for room | `client_tx` |
 //! | wakes the serving thread only if it is parked | `server_waker` |
 
@@ -19,6 +20,7 @@ mod answer;
 mod client;
 mod client_tx;
 mod clients;
+mod in_place;
 mod read_ahead;
 mod server;
 mod server_waker;

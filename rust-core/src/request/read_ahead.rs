@@ -29,6 +29,12 @@ pub struct ReadAhead {
 }
 
 impl ReadAhead {
+    /// Returns whether nothing was read ahead, so that the next frame is the link's.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.deferred_error.is_none()
+    }
+
     /// Returns the next frame: one that was read ahead, else one of the link; none if there is no
     /// frame now.
     #[inline]

@@ -34,7 +34,9 @@ use super::eventfd::EventFd;
 use crate::deadline::Waiting;
 use crate::error::Result;
 
-pub use self::sync::{Mutex, MutexGuard};
+#[cfg(test)]
+pub use self::sync::LOCKED;
+pub use self::sync::{Mutex, MutexGuard, lock};
 
 /// A thread has the value.
 const TAKEN: u64 = 1;
@@ -105,7 +107,7 @@ impl<T, G> ClaimCell<T, G> {
     /// channel; `None` where another thread has or awaits the cell. Waits for the gate alone.
     #[inline]
     pub fn enter(&self) -> Option<Entered<'_, T, G>> {
-        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = sync::lock(&self.gate);
         let is_free = self.word.load(Ordering::Acquire) == 0 || left_out(Step::SeeTaken);
         is_free.then(|| Entered { gate, cell: self })
     }
@@ -114,7 +116,7 @@ impl<T, G> ClaimCell<T, G> {
     #[inline]
     fn pass_gate(&self) {
         if !left_out(Step::PassGate) {
-            drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner));
+            drop(sync::lock(&self.gate));
         }
     }
 
@@ -122,15 +124,19 @@ impl<T, G> ClaimCell<T, G> {
     /// [`ClaimCell::try_claim`] decides.
     #[inline]
     pub fn try_take(&self) -> Option<Guard<'_, T, G>> {
-        let here = this_thread();
-        let free =
-            self.word.compare_exchange(0, here | TAKEN, ordered(Step::Acquire), Ordering::Relaxed).is_ok();
-        if !free {
-            return None;
-        }
+        let taken = self.exchange()?;
         self.pass_gate();
+        Some(taken)
+    }
+
+    /// [`ClaimCell::try_take`] without the gate, which the caller holds or passes through.
+    #[inline]
+    fn exchange(&self) -> Option<Guard<'_, T, G>> {
+        let here = this_thread();
+        let is_free =
+            self.word.compare_exchange(0, here | TAKEN, ordered(Step::Acquire), Ordering::Relaxed).is_ok();
         // Made only where the exchange succeeded, because dropping it releases the claim.
-        Some(Guard { cell: self, here, no_send: PhantomData })
+        is_free.then(|| Guard { cell: self, here, no_send: PhantomData })
     }
 
     /// Takes the claim alone, where no thread has it and none waits for it. The library may still
@@ -349,6 +355,17 @@ impl<T, G> Entered<'_, T, G> {
         // since passes through the gate before it makes a guard, and another thread cannot enter. The guard
         // is borrowed alone.
         (unsafe { &mut *place(&self.cell.value) }, &mut self.gate)
+    }
+
+    /// Takes claim and value of another cell with the same gate, for a call that goes on with it; `None` where another
+    /// thread has or awaits them. This call holds the gate, so no short call uses the value, and none enters before
+    /// it has left. It has to leave before the guard is dropped: a guard may wake waiters, which pass through the gate.
+    #[inline]
+    pub fn try_take<'b, U>(&self, other: &'b ClaimCell<U, G>) -> Option<Guard<'b, U, G>> {
+        if !Arc::ptr_eq(&self.cell.gate, &other.gate) {
+            return None;
+        }
+        other.exchange()
     }
 }
 

@@ -34,6 +34,13 @@ pub struct PendingReply {
     generation: u64,
 }
 
+impl PendingReply {
+    /// Returns what is awaited for a request of this number, which went over the link of this generation.
+    pub(super) const fn new(number: u64, generation: u64) -> PendingReply {
+        PendingReply { number, generation }
+    }
+}
+
 impl Channel {
     /// Sends a request and waits for its answer. Threads that call at the same time take turns; the time-out
     /// counts from the call on, not from the turn.
@@ -61,8 +68,14 @@ impl Channel {
     fn try_call(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
         self.check()?;
         let _turn = self.calls.acquire("calls", waiting)?;
-        let mut receiving = self.receiving()?;
-        let pending = self.send_request(payload, Until::Wait, waiting)?;
+        let (mut receiving, sent) = match self.request_in_place(payload) {
+            Some((receiving, sent)) => (receiving, sent),
+            None => (self.receiving()?, None),
+        };
+        let pending = match sent {
+            Some(pending) => pending,
+            None => self.send_request(payload, Until::Wait, waiting)?,
+        };
         let found = self.await_answer(pending, &mut receiving, waiting);
         let found = found.map_err(|error| self.after_sending(error, waiting));
         self.finish_request(pending);
@@ -114,7 +127,12 @@ impl Channel {
     ) -> Result<PendingReply> {
         let mut waiting = self.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
-        let pending = self.receiving().and_then(|_only| self.send_request(payload, until, &mut waiting));
+        // Only a thread that could receive the reply now may send the request.
+        let pending = match self.request_in_place(payload) {
+            Some((_only, Some(sent))) => Ok(sent),
+            Some((_only, None)) => self.send_request(payload, until, &mut waiting),
+            None => self.receiving().and_then(|_only| self.send_request(payload, until, &mut waiting)),
+        };
         pending.map_err(|e| e.on(&self.shown))
     }
 
@@ -239,14 +257,23 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let ack_sender = self.ack_sender();
+        let session_state = &self.reconnector.session_state;
+        // With a short reply that comes soon, this is all.
+        receiving.awaited = number;
+        let mut soon = if receiving.generation == generation && !waiting.is_none() {
+            receiving.take_soon(session_state, &self.event_log)
+        } else {
+            None
+        };
         loop {
             // The outbox drops a request together with a peer that cannot come back.
-            if receiving.generation > generation
-                && !self.reconnector.session_state.halves().outbox.keeps(number)
-            {
+            if receiving.generation > generation && !session_state.halves().outbox.keeps(number) {
                 return Err(answer_lost());
             }
-            let taken = receiving.link_next(&ack_sender, waiting, self.options.idempotent);
+            let taken = match soon.take() {
+                Some(taken) => Ok(ReceivedFrame::Message(taken.finish(&ack_sender))),
+                None => receiving.link_next(&ack_sender, waiting, self.options.idempotent),
+            };
             let message = match taken {
                 Ok(ReceivedFrame::Message(message)) => message,
                 Ok(ReceivedFrame::Bye) => {
@@ -263,7 +290,9 @@ impl Channel {
             };
             match message.header().kind {
                 Kind::Reply | Kind::Error if message.header().correlation == number => {
-                    self.reconnector.session_state.finished(message.session(), message.sequence());
+                    if receiving.awaited != 0 {
+                        session_state.finished(message.session(), message.sequence());
+                    }
                     return match message.header().kind {
                         Kind::Error => Err(failure::from_message(&message)),
                         _ => Ok(message),

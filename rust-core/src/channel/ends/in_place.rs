@@ -106,7 +106,7 @@ impl Channel {
         }
         let sent = clock::now();
         let sequence = halves.outbox.assign_number();
-        if !half.try_send_next(sequence, sent, payload.encoding(), body) {
+        if !half.try_send_next(Kind::Data, sequence, sent, payload.encoding(), body) {
             return None;
         }
         let keep = || StoredMessage::data(payload, sent);
@@ -145,8 +145,13 @@ impl Channel {
     /// loss has to be reported to the program. None for any obstacle, which the general path determines.
     #[inline]
     fn enter_sending(&self) -> Option<Entered<'_, Sending>> {
-        let ready = self.is_usable() && self.sends && !self.reconnector.session_state.has_unreported_losses();
-        let entered = if ready { self.sending.enter()? } else { return None };
+        if self.reconnector.session_state.has_unreported_losses() { None } else { self.enter_to_send() }
+    }
+
+    /// The same, whether or not a loss has to be reported.
+    #[inline]
+    pub(super) fn enter_to_send(&self) -> Option<Entered<'_, Sending>> {
+        let entered = if self.is_usable() && self.sends { self.sending.enter()? } else { return None };
         self.is_usable().then_some(entered)
     }
 

@@ -223,6 +223,28 @@ impl Inbox {
         self.receive_and_deliver(number, bytes, urgency)
     }
 
+    /// [`Inbox::receive`] and [`Inbox::finished`] in one step, for an answer whose caller waits.
+    #[inline]
+    pub fn receive_finished(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
+        if self.window.is_empty() && self.is_new(number) {
+            let missed = self.note_received(number);
+            self.count_consumed(&Entry { number, bytes, urgency, state: State::Consumed });
+            return Ok(Verdict::New { missed });
+        }
+        let verdict = self.receive(number, bytes, urgency)?;
+        if let (Verdict::New { .. }, Some(entry)) = (verdict, self.window.back_mut()) {
+            // Others are before it, so the consumed number stays.
+            entry.state = State::Consumed;
+        }
+        Ok(verdict)
+    }
+
+    /// Returns whether messages are delivered and not consumed.
+    #[inline]
+    pub fn has_delivered(&self) -> bool {
+        self.delivered > 0
+    }
+
     /// Records a message of the current session. A number that was received before is a duplicate.
     ///
     /// # Errors

@@ -68,6 +68,35 @@ fn inbox_receive_and_deliver_equals_two_steps() {
     assert!(at_once.receive_and_deliver(0, 10, AckUrgency::Prompt).is_err());
 }
 
+/// Answers that find the window empty, and those behind messages of either state.
+#[test]
+fn inbox_receive_finished_equals_two_steps() {
+    for keeps in [Some(LIMITS), None] {
+        let mut at_once = Inbox::new(Acknowledge::Auto);
+        at_once.hello(&SessionHello { keeps, ..hello(PEER_SESSION, 0, 0) });
+        let mut in_steps = at_once.clone();
+        for (number, before) in [(1, 0), (2, 0), (2, 0), (4, 1), (6, 2), (9, 0), (12, 3), (13, 0), (15, 4)] {
+            for inbox in [&mut at_once, &mut in_steps] {
+                match before {
+                    1 => drop(inbox.receive(number - 1, 10, AckUrgency::Prompt)),
+                    2 => drop(inbox.receive_and_deliver(number - 1, 10, AckUrgency::Prompt)),
+                    3 => inbox.finished(PEER_SESSION, 3),
+                    4 => inbox.consumed(),
+                    _ => {}
+                }
+            }
+            let urgency = if number % 2 == 0 { AckUrgency::NotNeeded } else { AckUrgency::Piggyback };
+            let expected = in_steps.receive(number, 7, urgency).unwrap();
+            if expected != Verdict::Duplicate {
+                in_steps.finished(PEER_SESSION, number);
+            }
+            assert_eq!(at_once.receive_finished(number, 7, urgency).unwrap(), expected);
+            assert_eq!(format!("{at_once:?}"), format!("{in_steps:?}"), "{keeps:?}, after {number}");
+        }
+        assert!(at_once.receive_finished(0, 7, AckUrgency::NotNeeded).is_err());
+    }
+}
+
 /// Histories in which one message, several or none are open when the next is received, and in which some were
 /// finished or acknowledged.
 #[test]

@@ -33,7 +33,14 @@ impl Clients {
             }
             client.consumed();
             // A short wait for this client is allowed only while no other one is ready.
+            let mut in_place = None;
             let got = loop {
+                if self.options.checks_received().is_none() {
+                    in_place = client.take_in_place(&self.options);
+                    if in_place.is_some() {
+                        break Ok(None);
+                    }
+                }
                 match client.read_ahead.next(&mut client.rx) {
                     Ok(None) if self.ready_queue.is_empty() && client.rx.spin() => {}
                     Ok(None)
@@ -41,6 +48,21 @@ impl Clients {
                     got => break got,
                 }
             };
+            if let Some((message, missed)) = in_place {
+                self.frames_in_round += 1;
+                client.queued = true;
+                self.ready_queue.push_back(token);
+                if missed > 0 {
+                    self.event_log.lagged(missed);
+                }
+                if client.is_withdrawn(message.header().kind, message.sequence(), message.session()) {
+                    self.event_log.count(&self.event_log.dropped);
+                    continue;
+                }
+                // This thread alone counts them.
+                self.event_log.count_exclusive(&self.event_log.received);
+                return Ok(Some(Request::new(message, client.client_tx.clone(), None)));
+            }
             let losses = client.rx.take_losses();
             if losses != Losses::default() {
                 self.event_log.lost(losses);
@@ -66,11 +88,11 @@ impl Clients {
                                     continue;
                                 }
                             };
-                            if client.is_withdrawn(&frame, session) {
+                            if client.is_withdrawn(frame.header.kind, frame.header.sequence, session) {
                                 self.event_log.count(&self.event_log.dropped);
                                 continue;
                             }
-                            self.event_log.count(&self.event_log.received);
+                            self.event_log.count_exclusive(&self.event_log.received);
                             let source = match extension::read(&frame.extension) {
                                 Ok(Some(sender)) => sender.source,
                                 _ => client.peer.source.clone(),
@@ -78,12 +100,7 @@ impl Clients {
                             let until = extension::read_until(&frame.extension);
                             let message = Message::new(frame, &source, self.options.limits(), session)
                                 .with_schema(self.options.checks_received());
-                            return Ok(Some(Request::new(
-                                message,
-                                client.client_tx.clone(),
-                                self.shown.clone(),
-                                until,
-                            )));
+                            return Ok(Some(Request::new(message, client.client_tx.clone(), until)));
                         }
                         Kind::Bye => {
                             client.rx.consumed();

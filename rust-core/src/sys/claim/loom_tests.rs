@@ -166,6 +166,47 @@ fn short_call_is_alone_with_the_value() {
     short_call(|cell| *cell.enter().expect("no thread takes it").parts().0 += 1);
 }
 
+/// A call that enters one cell, takes another one from there and goes on with it, beside a call of another thread.
+fn call_that_goes_on(beside: fn(&ClaimCell<u64, ()>) -> bool) {
+    model(None, move || {
+        let gate = Arc::new(Mutex::new(()));
+        let (first, cell) = (ClaimCell::new(0, gate.clone()), Cell::new(ClaimCell::new(0, gate)));
+        let other = {
+            let cell = cell.clone();
+            thread::spawn(move || u64::from(beside(&cell)))
+        };
+        let taken = {
+            let entered = first.enter().expect("no other thread uses this cell");
+            entered.try_take(&cell)
+        };
+        let went_on = u64::from(taken.map(|mut taken| *taken += 1).is_some());
+        ends_with(&cell, went_on + other.join().unwrap());
+    });
+}
+
+/// What the other thread may do, and whether it counted.
+const BESIDE: [fn(&ClaimCell<u64, ()>) -> bool; 3] = [
+    |cell| cell.enter().map(|mut entered| *entered.parts().0 += 1).is_some(),
+    |cell| cell.try_take().map(|mut taken| *taken += 1).is_some(),
+    |cell| {
+        *cell.borrow() += 1;
+        true
+    },
+];
+
+#[test]
+fn call_that_goes_on_is_alone_with_the_value() {
+    BESIDE.into_iter().for_each(call_that_goes_on);
+}
+
+#[test]
+fn mutants_of_calls_that_go_on_are_found() {
+    let [enters, takes, borrows] = BESIDE;
+    finds(Step::SeeTaken, || call_that_goes_on(enters));
+    finds(Step::Release, || call_that_goes_on(takes));
+    finds(Step::ReleaseValue, || call_that_goes_on(borrows));
+}
+
 #[test]
 fn mutants_of_short_calls_are_found() {
     for step in [Step::SeeTaken, Step::PassGate] {

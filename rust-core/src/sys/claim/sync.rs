@@ -38,6 +38,20 @@ pub fn this_thread() -> u64 {
     HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
 }
 
+#[cfg(test)]
+std::thread_local! {
+    /// How often this thread has locked a gate, for tests that count locks.
+    pub static LOCKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Locks a gate. A panic in a callback of the program leaves no half-done state, so a poisoned lock is used.
+#[inline]
+pub fn lock<G>(gate: &Mutex<G>) -> MutexGuard<'_, G> {
+    #[cfg(test)]
+    LOCKED.set(LOCKED.get() + 1);
+    gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// Returns the place of the value. Under loom this counts as a write to it, which has to be ordered with
 /// every other one.
 #[inline]

@@ -416,3 +416,53 @@ fn batch_with_a_large_first_frame_writes_nothing() {
     assert_eq!(take(&mut reader).unwrap().1.unwrap().header.sequence, 1);
     assert_eq!(take(&mut reader).unwrap().0, Step::Empty);
 }
+
+/// Requests and replies in place beside frames, which may leave numbers out: the reader finds what was written.
+#[test]
+fn records_in_place_are_read_as_frames() {
+    let (_, _, (mut writer, mut reader)) = ring();
+    let mut number = 0;
+    for round in 0..200_u64 {
+        let body = pattern(round as usize % 90, round);
+        number += 1 + u64::from(round % 5 == 4);
+        let header = Header { sequence: number, sent: 7, ..data(number) };
+        let (kind, correlation) = match round % 3 {
+            0 => (Kind::Request, 0),
+            1 => (Kind::Reply, round + 1000),
+            _ => (Kind::Data, 0),
+        };
+        let written = match kind {
+            Kind::Request => {
+                writer.try_write_next(kind, number, header.sent, header.encoding, &body).unwrap()
+            }
+            Kind::Reply => {
+                writer.try_write_reply(number, correlation, header.sent, header.encoding, &body).unwrap()
+            }
+            _ => false,
+        };
+        if !written {
+            // Data, and a request that leaves a number out.
+            assert!(kind == Kind::Data || kind == Kind::Request && round % 5 == 4, "{round}");
+            let header = Header { kind, ..header };
+            assert_eq!(writer.try_write(&Outgoing::new(header, &body)).unwrap(), Sent::Whole);
+        }
+        let found = if round % 2 == 0 { take(&mut reader) } else { take_small(&mut reader) };
+        let frame = found.unwrap().1.expect("a frame was written");
+        let Header { kind: found_kind, sequence, correlation: found_correlation, sent, .. } = frame.header;
+        assert_eq!(
+            (found_kind, sequence, found_correlation, sent),
+            (kind, number, correlation, 7),
+            "{round}"
+        );
+        assert_eq!(frame.body.whole()[..], body[..], "{round}");
+        reader.consume();
+    }
+    // Without room nothing is written.
+    let body = pattern(400, 1);
+    let mut count = 0;
+    while writer.try_write_reply(number + 1, 1, 7, Encoding::Cbor, &body).unwrap() {
+        (number, count) = (number + 1, count + 1);
+    }
+    assert!((5..10).contains(&count), "{count}");
+    assert_eq!(writer.try_write(&Outgoing::new(data(number + 1), &body)).unwrap(), Sent::Blocked);
+}

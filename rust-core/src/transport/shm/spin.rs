@@ -61,6 +61,19 @@ impl Spin {
         Spin { full, short, trust: Spin::TRUSTED, failures: 0 }
     }
 
+    /// Makes the first polls of [`Spin::until`], which do not pause, if spinning is known to succeed. Returns whether
+    /// `ready` returned true; otherwise the caller goes on with [`Spin::until`], which counts the failure.
+    #[inline]
+    pub fn briefly(&mut self, mut ready: impl FnMut() -> bool) -> bool {
+        if ready() {
+            return true;
+        }
+        let is_ready =
+            self.trust >= Spin::TRUSTED && (0..self.full.min(Spin::WITHOUT_PAUSE)).any(|_| ready());
+        self.trust = (self.trust + u32::from(is_ready)).min(Spin::MAX_TRUST);
+        is_ready
+    }
+
     /// Polls until `ready` returns true; false when it is time to sleep. What is ready at the first
     /// poll does not count as a success, because a sleep would have found it as well.
     #[inline]

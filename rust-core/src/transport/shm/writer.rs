@@ -142,13 +142,14 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(Sent::Whole)
     }
 
-    /// Writes a small data message that is one above the last in number and has neither correlation,
+    /// Writes a small message that is one above the last in number and has neither correlation,
     /// flags nor extension. Returns false, with nothing written, where there is no room, the
     /// message is large, another number comes next, or a large frame is under way;
     /// [`Writer::try_write`] tells those apart.
     #[inline]
     pub fn try_write_next(
         &mut self,
+        kind: Kind,
         sequence: u64,
         sent: i64,
         encoding: Encoding,
@@ -161,10 +162,37 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         {
             return Ok(false);
         }
-        let record = Record::new(Shape::Compact, Kind::Data, encoding, 0, length as u32);
+        let record = Record::new(Shape::Compact, kind, encoding, 0, length as u32);
         let Some(at) = self.reserve(record.size())? else { return Ok(false) };
         // The time of sending is all of the prefix.
         self.mine.copy_in_behind(at, sent.cast_unsigned(), body);
+        self.commit(record);
+        self.frames += 1;
+        self.sequence = sequence;
+        Ok(true)
+    }
+
+    /// Writes a small reply of this number to the request of number `request`, without flags and extension. Returns
+    /// false as [`Writer::try_write_next`].
+    #[inline]
+    pub fn try_write_reply(
+        &mut self,
+        sequence: u64,
+        request: u64,
+        sent: i64,
+        encoding: Encoding,
+        body: &[u8],
+    ) -> Result<bool> {
+        let length = LINKED + body.len();
+        if !matches!(self.large, LargeFrame::None) || length as u64 > self.largest - WORD {
+            return Ok(false);
+        }
+        let record = Record::new(Shape::Linked, Kind::Reply, encoding, 0, length as u32);
+        let Some(at) = self.reserve(record.size())? else { return Ok(false) };
+        self.mine.store(at, sent.cast_unsigned(), Ordering::Relaxed);
+        self.mine.store(at + 8, sequence, Ordering::Relaxed);
+        // The correlation is the last word of the prefix.
+        self.mine.copy_in_behind(at + 16, request, body);
         self.commit(record);
         self.frames += 1;
         self.sequence = sequence;

@@ -17,6 +17,7 @@ use super::sending::ShmTx;
 use super::shared::disconnected;
 use crate::codec::Encoding;
 use crate::error::Result;
+use crate::frame::Kind;
 
 impl ShmTx {
     /// Whether a body of so many bytes is one record.
@@ -24,15 +25,47 @@ impl ShmTx {
         self.writer.is_one_record(bytes)
     }
 
-    /// Sends a data message whole that is one above the last in number and has neither correlation,
+    /// Sends a message whole that is one above the last in number and has neither correlation,
     /// flags nor extension. False, with nothing sent, where that is not possible at once:
     /// [`ShmTx::try_send`] returns the reason.
     #[inline]
-    pub fn try_send_next(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
+    pub fn try_send_next(
+        &mut self,
+        kind: Kind,
+        sequence: u64,
+        sent: i64,
+        encoding: Encoding,
+        body: &[u8],
+    ) -> bool {
         if self.check().is_err() || self.check_sleeper(sent).is_err() {
             return false;
         }
-        match self.writer.try_write_next(sequence, sent, encoding, body) {
+        let written = self.writer.try_write_next(kind, sequence, sent, encoding, body);
+        self.is_sent(written, sent)
+    }
+
+    /// Sends a reply of this number to the request of number `request` whole, without flags and extension. False as
+    /// [`ShmTx::try_send_next`].
+    #[inline]
+    pub fn try_send_reply(
+        &mut self,
+        sequence: u64,
+        request: u64,
+        sent: i64,
+        encoding: Encoding,
+        body: &[u8],
+    ) -> bool {
+        if self.check().is_err() || self.check_sleeper(sent).is_err() {
+            return false;
+        }
+        let written = self.writer.try_write_reply(sequence, request, sent, encoding, body);
+        self.is_sent(written, sent)
+    }
+
+    /// Wakes the peer if a record was written. An error ends the link.
+    #[inline(always)]
+    fn is_sent(&mut self, written: Result<bool>, sent: i64) -> bool {
+        match written {
             Ok(true) => {}
             Ok(false) => return false,
             Err(defect) => {
@@ -137,6 +170,13 @@ impl ShmRx {
     pub fn peek_small(&self) -> Option<Small> {
         // Before reading: what the peer wrote until its end is left to `try_recv`.
         if self.shared.end.get().is_some() { None } else { self.reader.peek_small() }
+    }
+
+    /// Polls for a frame for about a microsecond, if spinning is known to succeed on this link; true when there is one.
+    #[inline]
+    pub fn poll_briefly(&mut self) -> bool {
+        let reader = &self.reader;
+        self.spin.briefly(|| reader.is_ready())
     }
 
     /// Copies the body of what [`ShmRx::peek_small`] has just found into memory of its length.

@@ -33,7 +33,7 @@ pub(crate) struct ShmRx {
     pub(super) waker: Waker,
     /// How this half sleeps until there is something to read.
     park: Park,
-    spin: Spin,
+    pub(super) spin: Spin,
     /// Whether the stage in the futex has passed since the last frame: an idle link sleeps in poll at once, and so does
     /// one after a spurious wake-up.
     pub(super) short_passed: bool,

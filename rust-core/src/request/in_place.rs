@@ -1,0 +1,183 @@
+//! A short request and its reply over shared memory: each is read or written in place, under the lock of the client's
+//! session, which is taken once for it.
+//!
+//! As for messages of a channel, for any obstacle nothing has changed, and the general way (`clients/serving`,
+//! `client_tx`) determines it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::client::Client;
+use super::client_tx::{ClientTx, TxState};
+use crate::channel::Options;
+use crate::channel::session::RetransmitClass;
+use crate::channel::session::inbox::Verdict;
+use crate::channel::session_state::urgency;
+use crate::frame::{Kind, flags};
+use crate::message::{Message, Payload, StoredMessage};
+use crate::sys::clock;
+
+impl Client {
+    /// Returns the short request or data message that lies ready in the ring and carries no acknowledgement, and how many
+    /// messages before it are missing. It is recorded as delivered.
+    #[inline]
+    pub fn take_in_place(&mut self, options: &Options) -> Option<(Message, u64)> {
+        let session_state = &self.negotiated.as_ref().filter(|_| self.read_ahead.is_empty())?.session_state;
+        let half = self.rx.in_place()?;
+        let small = half.peek_small()?;
+        let is_plain = matches!(small.kind, Kind::Request | Kind::Data) && small.correlation == 0;
+        if !is_plain || self.peer.source.is_empty() {
+            return None;
+        }
+        let (header, number, bytes) = (small.header(), small.sequence, small.length());
+        let mut halves = session_state.halves();
+        if halves.has_violation() || !halves.inbox.is_new(number) {
+            return None;
+        }
+        let session = halves.inbox.session();
+        let fill = |body: &mut [u8]| half.take_small(&small, body);
+        let message = Message::filled(header, &self.peer.source, &options.limits(), session, fill);
+        let verdict = halves.inbox.receive_and_deliver(number, bytes, urgency(header.kind, header.flags));
+        session_state.all_answered.store(false, Ordering::Release);
+        // Its number was checked to be new, so the verdict is neither a duplicate nor an error.
+        let missed = if let Ok(Verdict::New { missed }) = verdict { missed } else { 0 };
+        Some((message, missed))
+    }
+}
+
+impl ClientTx {
+    /// Writes the reply to a request that is carried out at most once into the ring, and records that the request is
+    /// answered, which `answered` is set for. Returns false, with nothing sent, where that is not possible at once.
+    #[inline]
+    pub fn reply_in_place(&self, answered: &AtomicBool, request: &Message, payload: &Payload) -> bool {
+        let Some(negotiated) = &self.negotiated else { return false };
+        if request.header().flags & flags::IDEMPOTENT != 0
+            || payload.len() as u64 > self.client_limit()
+            || payload.memory().split().is_some()
+        {
+            return false;
+        }
+        let Some(mut entered) = self.state.enter() else { return false };
+        let (state, halves) = entered.parts();
+        let TxState { tx: Some(tx), partial: None, backlog, .. } = state else { return false };
+        let Some(half) = tx.in_place().filter(|half| half.takes_at_once(payload.len())) else { return false };
+        if answered.load(Ordering::Relaxed) || !backlog.is_empty() {
+            return false;
+        }
+        let (body, sent, number) = (payload.body(), clock::now(), halves.outbox.assign_number());
+        if !half.try_send_reply(number, request.sequence(), sent, payload.encoding(), body) {
+            return false;
+        }
+        answered.store(true, Ordering::Relaxed);
+        // A reply to such a request is never kept.
+        halves.outbox.sent(RetransmitClass::Answer, body.len(), || StoredMessage::data(payload, sent));
+        if halves.request_answered(request.session(), request.sequence()) {
+            negotiated.session_state.all_answered.store(true, Ordering::Release);
+        }
+        self.count_answer();
+        drop(entered);
+        self.event_log.count(&self.event_log.sent);
+        self.wake_if_half_closed();
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::request::{Request, Server};
+    use crate::sys::claim::LOCKED;
+    use crate::{Channel, Encoding, ErrorKind, Limits, RemoteFailure, Value};
+
+    /// How often `step` locks the session, and what it returns.
+    fn counted<R>(step: impl FnOnce() -> R) -> (u64, R) {
+        let before = LOCKED.get();
+        let result = step();
+        (LOCKED.get() - before, result)
+    }
+
+    fn payload(value: &Value) -> Payload {
+        Payload::new(value, Encoding::Cbor, &Limits::default()).unwrap()
+    }
+
+    fn joined(name: &str) -> (Server, Channel) {
+        const SOON: Duration = Duration::from_secs(60);
+        let endpoint = format!("shm:{name}-{}", std::process::id());
+        let server = Server::serve(&endpoint, &Options::default()).unwrap();
+        (server, Channel::connect(&endpoint, &Options::default(), SOON).unwrap())
+    }
+
+    fn next(server: &Server) -> Request {
+        server.next(Duration::from_secs(60)).unwrap().expect("the server is open")
+    }
+
+    #[test]
+    fn short_request_and_reply_take_one_lock_each() {
+        const SOON: Duration = Duration::from_secs(60);
+        let (server, client) = joined("request-locks");
+        let short = payload(&Value::from("some bytes"));
+        for round in 0..200 {
+            let (to_send, pending) = counted(|| client.start_call(&short, SOON).unwrap());
+            let (to_receive, request) = counted(|| next(&server));
+            let (to_reply, replied) = counted(|| request.reply_payload(&short));
+            replied.unwrap();
+            drop(request);
+            let (to_finish, reply) = counted(|| client.finish_call(pending, SOON).unwrap());
+            assert_eq!(reply.value().unwrap(), &Value::from("some bytes"));
+            // The first round connects, and the server's first records may have to wait for it.
+            if round > 1 {
+                // A call in two steps takes the receiving direction again, which passes through the lock.
+                assert_eq!((to_send, to_receive, to_reply, to_finish), (1, 1, 1, 2), "round {round}");
+            }
+        }
+    }
+
+    /// A failure takes the general way.
+    #[test]
+    fn request_has_one_answer_in_place_or_not() {
+        const SOON: Duration = Duration::from_secs(60);
+        let (server, client) = joined("request-replies");
+        let short = payload(&Value::from("x"));
+        let failure =
+            RemoteFailure { code: 1, kind: "test".into(), text: "a failure".into(), data: Vec::new() };
+        for (fails_first, fails_then) in [(false, true), (true, false), (false, false)] {
+            let pending = client.start_call(&short, SOON).unwrap();
+            let request = next(&server);
+            let answer = |fails| if fails { request.fail(&failure) } else { request.reply_payload(&short) };
+            answer(fails_first).unwrap();
+            assert_eq!(answer(fails_then).unwrap_err().kind(), ErrorKind::InvalidState);
+            drop(request);
+            let failed = client.finish_call(pending, SOON).err().map(|error| error.kind());
+            assert_eq!(failed, fails_first.then_some(ErrorKind::Remote));
+        }
+        let Value::Map(stats) = server.stats() else { panic!("the counters are a map") };
+        for (name, count) in [("received", 3_u64), ("sent", 3), ("dropped", 0)] {
+            assert_eq!(stats.get(name), Some(&Value::from(count)), "{name}");
+        }
+    }
+
+    /// Several threads try to answer each request: one of them succeeds.
+    #[test]
+    fn threads_that_answer_one_request_give_one_answer() {
+        const SOON: Duration = Duration::from_secs(60);
+        let (server, client) = joined("request-threads");
+        let short = payload(&Value::from("x"));
+        for _ in 0..200 {
+            let pending = client.start_call(&short, SOON).unwrap();
+            let request = next(&server);
+            let answered: usize = std::thread::scope(|scope| {
+                let answer = || usize::from(request.reply_payload(&short).is_ok());
+                let threads = [scope.spawn(answer), scope.spawn(answer), scope.spawn(answer)];
+                threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            });
+            assert_eq!(answered, 1);
+            drop(request);
+            client.finish_call(pending, SOON).unwrap();
+        }
+        // A second answer would be dropped here, and counted.
+        assert_eq!(client.poll().unwrap_err().kind(), ErrorKind::InvalidState);
+        let Value::Map(stats) = client.stats() else { panic!("the counters are a map") };
+        assert_eq!(stats.get("dropped"), Some(&Value::from(0_u64)));
+    }
+}
