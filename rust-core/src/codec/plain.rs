@@ -12,13 +12,13 @@ const MOST: usize = 16 << 10;
 /// What each value counts for.
 const EACH: usize = 16;
 /// The depth that a tree may have.
-const DEEPEST: u32 = 6;
+const MOST_LEVELS: u32 = 6;
 
 /// Returns whether this is a short map or array of plain values, which is within these limits.
 #[inline]
 pub(super) fn is_plain(value: &Value, limits: &Limits) -> bool {
     let left = match value {
-        Value::Map(_) | Value::Array(_) if limits.depth >= DEEPEST => count(value, DEEPEST, MOST),
+        Value::Map(_) | Value::Array(_) if limits.depth >= MOST_LEVELS => count(value, MOST_LEVELS, MOST),
         _ => None,
     };
     left.is_some_and(|left| limits.allow_flat(MOST - left))
@@ -211,8 +211,8 @@ mod tests {
     #[test]
     fn trees_beyond_limits_are_not_plain() {
         let deep = |depth| (0..depth).fold(Value::Null, |value, _| Value::Array(vec![value]));
-        assert!(is_plain(&deep(DEEPEST), &Limits::default()));
-        assert!(!is_plain(&deep(DEEPEST + 1), &Limits::default()));
+        assert!(is_plain(&deep(MOST_LEVELS), &Limits::default()));
+        assert!(!is_plain(&deep(MOST_LEVELS + 1), &Limits::default()));
         assert!(!is_plain(&deep(2), &Limits { depth: 1, ..Limits::default() }));
         let long = Value::Array(vec![Value::from("a".repeat(MOST))]);
         assert!(!is_plain(&long, &Limits::default()));
