@@ -53,6 +53,8 @@ pub(crate) struct Split {
 
 impl Split {
     /// Returns a body of this rest and these parts, whose positions ascend and are in it.
+    // Always: it is written where it stays, and not moved.
+    #[inline(always)]
     pub fn new(rest: impl Into<Rest>, parts: impl Into<Few<Part>>) -> Split {
         let (rest, parts) = (rest.into(), parts.into());
         debug_assert!(parts.is_sorted_by_key(|part| part.at) && parts.iter().all(|p| p.at <= rest.len()));
@@ -103,6 +105,7 @@ const _: () = assert!(size_of::<Body>() == size_of::<Bytes>());
 
 impl Body {
     /// Returns a body of this rest and these parts; of the rest alone where there are none.
+    #[inline]
     pub(crate) fn of_parts(rest: impl Into<Rest>, parts: impl Into<Few<Part>>) -> Body {
         let (rest, parts) = (rest.into(), parts.into());
         if parts.is_empty() {

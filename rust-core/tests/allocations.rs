@@ -108,6 +108,33 @@ fn loaned_array_over_shared_memory_allocates_its_map_to_send_and_none_to_receive
     assert!(sent <= 5 && received <= 3, "{sent} to send, {received} to receive");
 }
 
+/// The same for a published array.
+#[test]
+fn published_loaned_array_allocates_its_map_to_send_and_none_to_receive() {
+    let endpoint = name("shm");
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    publisher.wait_for_subscribers(1, SOON).unwrap();
+    let send = |number: u64| {
+        let mut loan = publisher.loan::<u64>(&[3, 4096]).unwrap();
+        loan[0] = number;
+        assert!(loan.is_shared());
+        publisher.send(&Value::map([("wave", Value::from(loan))])).unwrap();
+    };
+    let receive = |number: u64| {
+        let message = subscriber.recv(SOON).unwrap();
+        let Value::NdArray(wave) = message.get("wave").unwrap() else { panic!() };
+        assert_eq!((&wave.shape[..], wave.elements::<u64>().unwrap()[0]), (&[3, 4096][..], number));
+    };
+    for number in 0..200 {
+        send(number);
+        receive(number);
+    }
+    let ((), sent) = allocations(|| send(7));
+    let ((), received) = allocations(|| receive(7));
+    assert!(sent <= 5 && received <= 3, "{sent} to send, {received} to receive");
+}
+
 /// The unread part of an answer stays where the program put it.
 #[test]
 fn answer_that_the_client_has_not_read_yet_is_not_copied() {

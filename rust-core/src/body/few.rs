@@ -30,7 +30,17 @@ impl<T> Few<T> {
         }
     }
 
+    /// Returns the list of what `of` returns for each of these; `None` where it returns none.
+    #[inline(always)]
+    pub fn try_of<S>(items: &[S], mut of: impl FnMut(&S) -> Option<T>) -> Option<Few<T>> {
+        match items {
+            [item] => Some(Few::One([of(item)?])),
+            _ => items.iter().map(of).collect::<Option<_>>().map(Few::Many),
+        }
+    }
+
     /// Returns the list of what `of` returns for each item.
+    #[inline]
     pub fn map<U>(self, mut of: impl FnMut(T) -> U) -> Few<U> {
         match self {
             Few::One([item]) => Few::One([of(item)]),
@@ -82,6 +92,9 @@ mod tests {
             assert_eq!(few.to_vec(), (0..count).collect::<Vec<_>>());
             assert_eq!(matches!(few, Few::One(_)), count == 1);
             assert_eq!(Few::from(&*few), few);
+            assert_eq!(Few::try_of(&few, |item| Some(*item)).unwrap().to_vec(), few.to_vec());
+            assert_eq!(Few::try_of(&few, |item| (*item != 1).then_some(())).is_some(), count < 2);
+            assert_eq!(few.clone().map(|item| item + 1).to_vec(), (1..=count).collect::<Vec<_>>());
             few.push(count);
         }
         assert_eq!(Few::from(vec![1, 2]).to_vec(), [1, 2]);

@@ -501,11 +501,17 @@ impl SlotLender<'_> {
 
 impl Lender for SlotLender<'_> {
     fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
-        let slots = self.session_state.slots().clone()?;
-        let lent = slots.in_place(elements, shared).or_else(|| {
-            self.read_progress(&slots);
-            slots.copy(elements)
-        });
+        let slots = self.session_state.slots();
+        let lent = match slots.as_ref()?.in_place(elements, shared) {
+            Some(lent) => Some(lent),
+            None => {
+                // Without the lock: `halves` comes before it.
+                let there = slots.clone()?;
+                drop(slots);
+                self.read_progress(&there);
+                there.copy(elements)
+            }
+        };
         let EventLog { arrays_in_slots, arrays_without_slot, .. } = self.event_log;
         self.event_log.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
         lent

@@ -327,8 +327,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     #[cold]
     pub fn take_references(&mut self, record: Record) -> Result<(Header, Rest, Few<Reference>)> {
         let found = self.read_references(record)?;
-        let (header, rest, references) = self.take_rest(found);
-        Ok((header, rest, references))
+        let rest = self.take_rest(&found);
+        Ok((found.header, rest, found.references))
     }
 
     /// The next record where it is a message with references into slots; nothing changes. `None`
@@ -346,16 +346,23 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Copies out the rest of the body of what was read, and moves on.
-    pub fn take_rest(&mut self, found: Referring) -> (Header, Rest, Few<Reference>) {
-        let Referring { header, record, at, references } = found;
+    #[inline]
+    pub fn take_rest(&mut self, found: &Referring) -> Rest {
+        let Referring { header, record, at, .. } = *found;
         let from = self.offset() + WORD as usize + at;
-        let rest = Rest::filled(record.length() - at, |to| self.peer.copy_out(from, as_uninit(to)));
+        let length = record.length() - at;
+        let rest = if length <= Rest::SHORT {
+            Rest::filled(length, |to| self.peer.copy_out(from, as_uninit(to)))
+        } else {
+            aligned(self.copy(from, length)).into()
+        };
         self.advance(record, header.sequence);
-        (header, rest, references)
+        rest
     }
 
     /// Reads header and references of a record, each word once. Errors as
     /// [`Reader::take_references`].
+    #[inline]
     fn read_references(&self, record: Record) -> Result<Referring> {
         let malformed =
             |what: &str| Err(Error::new(ErrorKind::Malformed, format!("the peer's ring holds {what}")));
@@ -374,21 +381,24 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         if header.extension != 0 || header.encoding != Encoding::Cbor {
             return malformed("references into slots beside an extension, or in a body that is not CBOR");
         }
-        let (mut references, mut total, mut last) = (Few::new(), rest as u64, 0);
-        for _ in 0..count {
+        let (mut total, mut last) = (rest as u64, 0);
+        let read = |_: &()| {
             let [at_rest, length, slot, file, from] = self.words(at);
             at += REFERENCE;
             if at_rest < last || at_rest > rest as u64 {
-                return malformed("references into slots whose places do not ascend");
+                return None;
             }
             last = at_rest;
             total = total.saturating_add(length);
-            references.push(Reference { at: at_rest, length, slot, file, from });
-        }
+            Some(Reference { at: at_rest, length, slot, file, from })
+        };
+        let Some(references) = Few::try_of(&[(); MAX_REFERENCES][..count as usize], read) else {
+            return malformed("references into slots whose places do not ascend");
+        };
         if total != header.body {
             return malformed("references into slots whose lengths are not their message's");
         }
-        Ok(Referring { header, record, at: at - content, references })
+        Ok(Referring { header, record, at: prefix, references })
     }
 
     /// `TooLarge` for a message above the limit.

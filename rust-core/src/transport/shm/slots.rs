@@ -150,6 +150,14 @@ pub(super) struct SlotBytes {
     pub length: usize,
 }
 
+impl SlotBytes {
+    /// Returns these bytes of a file: `shared` where it is given, which are the same with their owner.
+    pub fn of(file: &Arc<MemoryFile>, from: usize, length: usize, shared: Option<&Bytes>) -> Bytes {
+        let owner = || Bytes::from_owner(SlotBytes { file: file.clone(), from, length });
+        shared.cloned().unwrap_or_else(owner)
+    }
+}
+
 /// Whose slot was taken to be written, and gets its file back.
 pub(super) trait Home: Send + Sync + fmt::Debug {
     /// The file of a slot is there again, written or not.
@@ -204,6 +212,13 @@ impl WritableSlot {
         self.file.as_mut().and_then(Arc::get_mut).map_or(&mut [], |file| file.bytes_mut(self.length))
     }
 
+    /// Copies these elements, of which there are as many, and returns them. No mutex is held during the copy, which may
+    /// take long.
+    pub fn filled_with(mut self, elements: &[u8]) -> Bytes {
+        self.bytes_mut().copy_from_slice(elements);
+        self.into_bytes()
+    }
+
     /// Ends the writing and returns the elements. The slot is written again only when the last
     /// clone of the result is dropped and the peer has released all references.
     pub fn into_bytes(mut self) -> Bytes {
@@ -244,7 +259,7 @@ impl Slots {
     /// otherwise. `None` where no slot is free for them.
     #[cfg(test)]
     pub fn lend(self: &Arc<Self>, elements: &[u8]) -> Option<Bytes> {
-        self.in_place(elements, None).or_else(|| self.copy(elements))
+        self.in_place(elements, None).or_else(|| self.clone().copy(elements))
     }
 
     /// Returns elements that lie in a slot of this side already. The caller keeps their memory
@@ -256,18 +271,13 @@ impl Slots {
         }
         let table = self.table();
         let (slot, from) = table.locate(elements)?;
-        let file = table.slots[slot].file.as_ref()?;
-        let owner = || Bytes::from_owner(SlotBytes { file: file.clone(), from, length: elements.len() });
-        Some(shared.cloned().unwrap_or_else(owner))
+        Some(SlotBytes::of(table.slots[slot].file.as_ref()?, from, elements.len(), shared))
     }
 
     /// Returns a copy of these elements in a free slot. `None` where there is none; the caller then
     /// sends them through the ring.
-    pub fn copy(self: &Arc<Self>, elements: &[u8]) -> Option<Bytes> {
-        // The mutex is free during the copy, which may take long.
-        let mut writable = self.lend_writable(elements.len())?;
-        writable.bytes_mut().copy_from_slice(elements);
-        Some(writable.into_bytes())
+    pub fn copy(self: Arc<Self>, elements: &[u8]) -> Option<Bytes> {
+        self.lend_writable(elements.len()).map(|writable| writable.filled_with(elements))
     }
 
     /// Prefetches the counts of released references, which the peer writes and the next search for a slot reads.
@@ -277,12 +287,12 @@ impl Slots {
 
     /// Allocates a slot for `length` bytes. `None` where no slot is free, where the array is longer
     /// than a message may be, and in a forked child.
-    pub fn lend_writable(self: &Arc<Self>, length: usize) -> Option<WritableSlot> {
+    pub fn lend_writable(self: Arc<Self>, length: usize) -> Option<WritableSlot> {
         if length as u64 > self.limit || fork::generation() != self.generation {
             return None;
         }
         let (slot, file) = self.table().allocate(length, self.max_total)?;
-        Some(WritableSlot::new(self.clone(), slot, file, length))
+        Some(WritableSlot::new(self, slot, file, length))
     }
 
     /// Bytes of all files, for tests of the bound.
@@ -301,8 +311,7 @@ impl Slots {
         mut announce: impl FnMut(usize, &MemoryFile) -> bool,
     ) -> Option<Few<Reference>> {
         let mut table = self.table();
-        let mut references = Few::new();
-        for part in split.parts() {
+        let references = Few::try_of(split.parts(), |part| {
             let (slot, from) = table.locate(&part.bytes)?;
             if table.slots[slot].number == 0 {
                 if !announce(slot, table.slots[slot].file.as_ref()?) {
@@ -311,14 +320,14 @@ impl Slots {
                 table.files += 1;
                 table.slots[slot].number = table.files;
             }
-            references.push(Reference {
+            Some(Reference {
                 at: part.at as u64,
                 length: part.bytes.len() as u64,
                 slot: slot as u64,
                 file: table.slots[slot].number,
                 from: from as u64,
-            });
-        }
+            })
+        })?;
         references.iter().for_each(|reference| table.counts.reference(reference.slot as usize));
         Some(references)
     }
@@ -330,21 +339,38 @@ impl Slots {
     }
 }
 
+/// The index of the file in whose memory these bytes lie, and their offset in it. A file comes with how many of its
+/// bytes are for elements; `None` is the place of one that is being written.
+#[inline]
+pub(super) fn locate<'f>(
+    files: impl Iterator<Item = (Option<&'f Arc<MemoryFile>>, usize)>,
+    bytes: &[u8],
+) -> Option<(usize, usize)> {
+    let at = bytes.as_ptr().addr();
+    files.enumerate().find_map(|(slot, (file, length))| {
+        let from = at.checked_sub(file?.bytes(0).as_ptr().addr())?;
+        (from <= length && bytes.len() <= length - from).then_some((slot, from))
+    })
+}
+
+/// Whether nothing but the table has this file, so that it may be written. It stays so: another owner can come from the
+/// table alone, whose lock the caller holds.
+#[inline]
+pub(super) fn is_unshared(file: &Arc<MemoryFile>) -> bool {
+    // In any order: what may write the file is `Arc::get_mut`, which looks again, with acquire order, so that the reads
+    // of the last holder come before. Here that would take two atomic exchanges for each slot.
+    Arc::strong_count(file) == 1
+}
+
 impl Table {
     /// The slot in whose memory these bytes lie, and their offset in it.
     fn locate(&self, bytes: &[u8]) -> Option<(usize, usize)> {
-        let at = bytes.as_ptr().addr();
-        self.slots.iter().enumerate().find_map(|(slot, entry)| {
-            let from = at.checked_sub(entry.file.as_ref()?.bytes(0).as_ptr().addr())?;
-            (from <= entry.length && bytes.len() <= entry.length - from).then_some((slot, from))
-        })
+        locate(self.slots.iter().map(|slot| (slot.file.as_ref(), slot.length)), bytes)
     }
 
     /// Whether neither this side nor the peer uses the memory of a slot.
-    fn is_free(&mut self, slot: usize) -> bool {
-        let released = self.counts.is_released(slot);
-        // `get_mut` has acquire order: the reads of the last holder of the file come before.
-        released && self.slots[slot].file.as_mut().is_some_and(|file| Arc::get_mut(file).is_some())
+    fn is_free(&self, slot: usize) -> bool {
+        self.counts.is_released(slot) && self.slots[slot].file.as_ref().is_some_and(is_unshared)
     }
 
     /// Takes the file of a free slot with room for `bytes`; the caller puts it back into the entry.
@@ -352,21 +378,28 @@ impl Table {
     /// where neither is possible.
     fn allocate(&mut self, bytes: usize, max_total: usize) -> Option<(usize, Arc<MemoryFile>)> {
         // No allocation: this is done for each array.
-        let (mut free, mut count) = ([0; SLOTS], 0);
-        for slot in 0..self.slots.len().min(SLOTS) {
-            if self.is_free(slot) {
-                free[count] = slot;
-                count += 1;
+        let range = bytes..=bytes.saturating_mul(MAX_OVERSIZE);
+        let mut shortest: Option<usize> = None;
+        for (slot, Slot { length, .. }) in self.slots.iter().enumerate() {
+            if range.contains(length)
+                && shortest.is_none_or(|other| *length < self.slots[other].length)
+                && self.is_free(slot)
+            {
+                shortest = Some(slot);
             }
         }
-        let free = &free[..count];
-        let fits =
-            |slot: &&usize| (bytes..=bytes.saturating_mul(MAX_OVERSIZE)).contains(&self.slots[**slot].length);
-        if let Some(slot) = free.iter().filter(fits).min_by_key(|slot| self.slots[**slot].length).copied() {
+        if let Some(slot) = shortest {
             return Some((slot, self.slots[slot].file.take()?));
         }
+        self.make(bytes, max_total)
+    }
+
+    /// Makes a file for so many bytes within `max_total`. `None` where that is not possible.
+    #[cold]
+    fn make(&mut self, bytes: usize, max_total: usize) -> Option<(usize, Arc<MemoryFile>)> {
+        let free: Vec<_> = (0..self.slots.len()).filter(|slot| self.is_free(*slot)).collect();
         let length = bytes.next_multiple_of(STEP);
-        let slot = self.free_entry(free, length, max_total)?;
+        let slot = self.free_entry(&free, length, max_total)?;
         let file = self.create_file(length)?;
         let entry = Slot { file: None, length, number: 0 };
         if slot == self.slots.len() {

@@ -55,7 +55,7 @@ fn slot_elements_are_copied_once() {
 fn writable_slot_is_sent_in_place() {
     let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
     let slots = tx.slots().unwrap().clone();
-    let mut writable = slots.lend_writable(100 * KIB).unwrap();
+    let mut writable = slots.clone().lend_writable(100 * KIB).unwrap();
     writable.bytes_mut().fill(5);
     let place = writable.bytes().as_ptr();
     // Only its owner uses it while it is written: sending it meanwhile sends a copy.
@@ -72,11 +72,11 @@ fn writable_slot_is_sent_in_place() {
         assert_eq!(got.split().unwrap().parts()[0].bytes[..], part[..]);
     }
     drop((filled, copy));
-    let again = slots.lend_writable(100 * KIB).unwrap();
+    let again = slots.clone().lend_writable(100 * KIB).unwrap();
     assert_eq!(slots.bytes(), 2 * 128 * KIB);
     drop(again);
     for _ in 0..10 * SLOTS {
-        slots.lend_writable(100 * KIB).expect("a writable slot that is dropped is free");
+        slots.clone().lend_writable(100 * KIB).expect("a writable slot that is dropped is free");
     }
     assert_eq!(slots.bytes(), 2 * 128 * KIB);
 }

@@ -303,17 +303,12 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         let length = HEADER + REFERENCES + references.len() * REFERENCE + rest.len();
         let record = Record::new(Shape::Slots, header.kind, header.encoding, 0, length as u32);
         let Some(mut at) = self.reserve(record.size())? else { return Ok(false) };
-        for word in header.words(crc::of_words) {
-            self.mine.store(at, word, Ordering::Relaxed);
-            at += 8;
-        }
-        let words = |reference: &Reference| {
-            let Reference { at, length, slot, file, from } = *reference;
-            [at, length, slot, file, from]
-        };
-        for word in [references.len() as u64].into_iter().chain(references.iter().flat_map(words)) {
-            self.mine.store(at, word, Ordering::Relaxed);
-            at += 8;
+        self.mine.store_words(at, header.words(crc::of_words));
+        self.mine.store(at + HEADER, references.len() as u64, Ordering::Relaxed);
+        at += HEADER + REFERENCES;
+        for Reference { at: at_rest, length, slot, file, from } in references {
+            self.mine.store_words(at, [*at_rest, *length, *slot, *file, *from]);
+            at += REFERENCE;
         }
         self.mine.copy_in(at, rest);
         self.commit(record);

@@ -18,7 +18,7 @@ use super::ring_reader::RingReader;
 use super::slots::BroadcastSlots;
 use super::subscriber::{BroadcastReader, SubscriberPage};
 use super::views::SlotFiles;
-use crate::body::Split;
+use crate::body::{Rest, Split};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Outgoing};
@@ -84,7 +84,7 @@ impl Newest {
 }
 
 /// References to the long arrays of a frame in slots, in place of the arrays; none if the whole frame goes through the ring.
-fn references(slots: &BroadcastSlots, frame: &Outgoing<'_>) -> Option<Vec<u8>> {
+fn references(slots: &BroadcastSlots, frame: &Outgoing<'_>) -> Option<Rest> {
     let split = frame.split.filter(|_| frame.extension.is_empty())?;
     Some(references::to_bytes(&slots.refer(split)?))
 }

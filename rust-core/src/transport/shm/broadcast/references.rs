@@ -1,6 +1,6 @@
 //! The references of a record to long arrays in slots.
 
-use crate::body::Few;
+use crate::body::{Few, Rest};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Header;
@@ -28,15 +28,16 @@ pub(super) struct Reference {
 }
 
 /// Encodes the references as a record holds them, between header and rest.
-pub(super) fn to_bytes(references: &[Reference]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(COUNT + references.len() * REFERENCE);
-    bytes.extend_from_slice(&(references.len() as u64).to_le_bytes());
-    for Reference { at, length, slot, file, from, filling } in references {
-        for word in [at, length, slot, file, from, filling] {
-            bytes.extend_from_slice(&word.to_le_bytes());
+pub(super) fn to_bytes(references: &[Reference]) -> Rest {
+    Rest::filled(COUNT + references.len() * REFERENCE, |to| {
+        let count = references.len() as u64;
+        let words = references.iter().flat_map(|Reference { at, length, slot, file, from, filling }| {
+            [*at, *length, *slot, *file, *from, *filling]
+        });
+        for (place, word) in to.as_chunks_mut().0.iter_mut().zip([count].into_iter().chain(words)) {
+            *place = word.to_le_bytes();
         }
-    }
-    bytes
+    })
 }
 
 /// Returns the references in a record with this header, and how many bytes of the rest follow them. Checks that their places ascend and lie in the

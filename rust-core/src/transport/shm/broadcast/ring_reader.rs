@@ -20,11 +20,12 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::super::memory::{Memory, fence};
-use super::super::reader::too_large;
+use super::super::reader::{as_uninit, too_large};
 use super::super::segment::{self, PAGE, at, state};
 use super::record::{GRANULE, MIN_RECORD, RecordHeader};
 use super::references;
 use super::views::{Referring, Resolved};
+use crate::body::Rest;
 use crate::buffers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::spare::{self, aligned};
@@ -32,6 +33,9 @@ use crate::frame::{HEADER, Header, Incoming, WORDS, flags};
 use crate::sys::crc;
 use crate::sys::memory::PeerMemory;
 use crate::transport::broadcast::{Received, Start};
+
+/// References and what is around their arrays are read on the stack up to this length, in bytes.
+const SHORT_REFERENCES: usize = 256;
 
 /// The reading end. One thread at a time uses it.
 #[derive(Debug)]
@@ -411,17 +415,32 @@ impl<P: Memory> RingReader<P> {
             return Err(too_large(header.body, self.limit).into());
         }
         let from = self.offset_of(position) + GRANULE as usize + HEADER;
-        let bytes = self.copy_bytes(from, (record.size - MIN_RECORD) as usize)?;
+        let length = (record.size - MIN_RECORD) as usize;
+        // Nearly all are so short: no memory is allocated for them.
+        let (mut short, mut long) = ([0; SHORT_REFERENCES], Vec::new());
+        let bytes = if length <= short.len() {
+            self.peer.copy_out_racing(from, as_uninit(&mut short[..length]));
+            &short[..length]
+        } else {
+            long = self.copy_bytes(from, length)?;
+            &long
+        };
         if !self.is_intact(position) {
             return Err(ReadError::Overtaken);
         }
-        let (references, rest) = references::from_bytes(&header, &bytes)?;
+        let (references, rest) = references::from_bytes(&header, bytes)?;
         let before = references::COUNT + references.len() * references::REFERENCE;
         if RecordHeader::of(before, rest).size != record.size {
             let text = "the publisher's ring holds references into slots whose lengths differ from their record's length";
             return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
         }
-        let rest = aligned(bytes).slice(before..before + rest).into();
+        let rest = before..before + rest;
+        let rest = if rest.len() <= Rest::SHORT {
+            bytes[rest].into()
+        } else {
+            let block = if long.is_empty() { bytes.to_vec() } else { long };
+            aligned(block).slice(rest).into()
+        };
         Ok(Referring { header, rest, references })
     }
 

@@ -12,7 +12,8 @@ use bytes::Bytes;
 
 use super::super::segment::{PAGE, SLOTS};
 use super::super::slots::{
-    Home, MAX_OVERSIZE, SKIPPED_AFTER_FAILURE, STEP, SlotBytes, WritableSlot, max_file_length,
+    Home, MAX_OVERSIZE, SKIPPED_AFTER_FAILURE, STEP, SlotBytes, WritableSlot, is_unshared, locate,
+    max_file_length,
 };
 use super::claims;
 use super::files::{self, FileName};
@@ -151,18 +152,13 @@ impl BroadcastSlots {
         }
         let table = self.table();
         let (slot, from) = table.find(elements)?;
-        let file = table.slots[slot].file.as_ref()?;
-        let owner = || Bytes::from_owner(SlotBytes { file: file.clone(), from, length: elements.len() });
-        Some(shared.cloned().unwrap_or_else(owner))
+        Some(SlotBytes::of(table.slots[slot].file.as_ref()?, from, elements.len(), shared))
     }
 
     /// Returns a copy of these elements in a free slot. `None` where there is none; the caller then
     /// sends them through the ring.
     pub fn copy(self: &Arc<Self>, elements: &[u8]) -> Option<Bytes> {
-        // The mutex is free during the copy, which may take long.
-        let mut writable = self.lend_writable(elements.len())?;
-        writable.bytes_mut().copy_from_slice(elements);
-        Some(writable.into_bytes())
+        self.lend_writable(elements.len()).map(|writable| writable.filled_with(elements))
     }
 
     /// Returns a free slot with room for so many bytes; `None` if there is none.
@@ -189,22 +185,18 @@ impl BroadcastSlots {
         }
         let mut table = self.table();
         let Table { slots, viewers, .. } = &mut *table;
-        let mut references = Few::new();
-        for part in split.parts() {
+        let references = Few::try_of(split.parts(), |part| {
             let (slot, from) = find(slots, &part.bytes)?;
             let Slot { file, number, filling, .. } = &slots[slot];
-            if !viewers.give(FileName { slot, number: *number }, file.as_ref()?) {
-                return None;
-            }
-            references.push(Reference {
+            viewers.give(FileName { slot, number: *number }, file.as_ref()?).then(|| Reference {
                 at: part.at as u64,
                 length: part.bytes.len() as u64,
                 slot: slot as u64,
                 file: *number,
                 from: from as u64,
                 filling: *filling,
-            });
-        }
+            })
+        })?;
         table.published += 1;
         let published = table.published;
         references.iter().for_each(|one| table.slots[one.slot as usize].published = published);
@@ -273,11 +265,7 @@ fn duplicates<'s>(slots: impl Iterator<Item = (usize, &'s Slot)>) -> Result<(Vec
 
 /// The slot in whose memory these bytes lie, and their offset in it.
 fn find(slots: &[Slot], bytes: &[u8]) -> Option<(usize, usize)> {
-    let at = bytes.as_ptr().addr();
-    slots.iter().enumerate().find_map(|(slot, entry)| {
-        let from = at.checked_sub(entry.file.as_ref()?.bytes(0).as_ptr().addr())?;
-        (from <= entry.length && bytes.len() <= entry.length - from).then_some((slot, from))
-    })
+    locate(slots.iter().map(|slot| (slot.file.as_ref(), slot.length)), bytes)
 }
 
 impl Table {
@@ -331,8 +319,8 @@ impl Table {
     }
 
     /// Whether this side holds no reference to the memory of a slot.
-    fn is_ours(&mut self, slot: usize) -> bool {
-        self.slots[slot].file.as_mut().is_some_and(|file| Arc::get_mut(file).is_some())
+    fn is_ours(&self, slot: usize) -> bool {
+        self.slots[slot].file.as_ref().is_some_and(is_unshared)
     }
 
     /// Whether the contents of the slot were never published, or are so old that a ring would not hold them any more.

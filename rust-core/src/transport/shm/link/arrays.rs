@@ -108,17 +108,14 @@ impl ShmRx {
             return None;
         }
         let (found, views) = (self.reader.peek_references()?, self.views.as_ref()?);
-        let mut places = Few::new();
-        for reference in found.references.iter() {
-            places.push(views.place_of(reference)?);
-        }
+        let places = Few::try_of(&found.references, |reference| views.place_of(reference))?;
         Some(InSlots { found, places })
     }
 
     /// Returns what [`ShmRx::peek_in_slots`] has just found.
     pub fn take_in_slots(&mut self, found: InSlots) -> Incoming {
         let InSlots { found, places } = found;
-        let (header, rest, _) = self.reader.take_rest(found);
+        let (header, rest) = (found.header, self.reader.take_rest(&found));
         self.note_frame();
         self.shared.last_received.store(header.sent, Ordering::Relaxed);
         // An answer in a slot is likely, and the search for one reads both words, which the peer has written since.
