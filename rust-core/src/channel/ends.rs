@@ -324,6 +324,9 @@ impl Channel {
         mut receiving: DirectionGuard<'_, Receiving>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
+        if let Some(message) = receiving.receive_in_dialogue(&self.ack_sender(), waiting)? {
+            return Ok(message);
+        }
         receiving.program_receives(&self.ack_sender());
         let message = self.receive_for_program(&mut receiving, waiting)?;
         self.note_delivered(&receiving, &message);

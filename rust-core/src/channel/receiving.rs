@@ -20,8 +20,12 @@
 //! The direction is held by one thread at a time (`direction`); the library borrows it to collect
 //! acknowledgements while a program only sends.
 
+mod attach;
+mod collect;
+mod frames;
 mod in_place;
 mod in_slots;
+mod in_stream;
 mod wait;
 mod wait_set;
 
@@ -29,17 +33,14 @@ use std::collections::{HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::event_log::EventLog;
 use super::options::Options;
 use super::pattern::Pattern;
 use super::reconnector::{Origin, Reconnector, RxPart};
 use super::sending::AckSender;
-use super::session::inbox::{AckTrigger, Verdict};
-use super::session_state::urgency;
+use super::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Header, Incoming, Kind};
-use crate::message::{Message, withdrawal};
+use crate::message::Message;
 use crate::schema::PreparedSchema;
 use crate::sys::eventfd::ReadinessFlag;
 use crate::sys::poll::Interest;
@@ -96,6 +97,9 @@ pub struct Receiving {
     /// The sender that the last frame named, on a link without a hello.
     last_sender: LastSender,
     set: WaitSet,
+    /// Whether the link's connection is in the set: in a dialogue over a stream no sleep is on the set, and the kernel
+    /// would enter each message there, too.
+    link_in_set: bool,
     /// Keeps the descriptor readable while the inbox holds messages.
     waker: ReadinessFlag,
 }
@@ -110,16 +114,9 @@ pub enum ReceivedFrame {
     Ack,
 }
 
-/// Messages in the inbox, at most, while a thread reads for acknowledgements.
-const MAX_INBOX: usize = 1 << 16;
-
 /// Messages that are read behind a request, at most, to find out whether it was withdrawn.
 const MAX_READ_AHEAD: usize = 256;
 
-/// After this many frames in a row that were no messages, the deadline is checked.
-const MAX_EMPTY_POLLS: u32 = 64;
-/// The same for a call that does not wait.
-const MAX_EMPTY_POLLS_AT_ONCE: u32 = 4096;
 /// Token of the link, the waker and the wake-up in the epoll set.
 const LINK: u64 = 1;
 /// The token of the event that a new link may be made.
@@ -159,6 +156,7 @@ impl Receiving {
             reply_schema: options.checks_replies_received().cloned(),
             last_sender: LastSender::default(),
             set,
+            link_in_set: false,
             waker,
         })
     }
@@ -171,6 +169,7 @@ impl Receiving {
     /// Keeps the descriptor readable, from now on, exactly while something can be received.
     pub fn watch(&mut self) -> Result<()> {
         self.set.disarm()?;
+        self.watch_link()?;
         self.watched = true;
         self.update_readiness(false);
         Ok(())
@@ -399,206 +398,6 @@ impl Receiving {
         }
     }
 
-    /// Counts a frame that is no message, and checks the deadline now and then, so that no peer can
-    /// keep the caller by such frames.
-    fn count_empty_poll(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.empty_polls += 1;
-        if self.empty_polls < if waiting.is_none() { MAX_EMPTY_POLLS_AT_ONCE } else { MAX_EMPTY_POLLS } {
-            return Ok(());
-        }
-        self.empty_polls = 0;
-        // Frames may be left, so an event loop has to be woken for them.
-        waiting.sleep().map(drop).inspect_err(|_| self.update_readiness(true))
-    }
-
-    /// Handles one frame; none if it means nothing to the caller, such as a duplicate.
-    fn dispatch(&mut self, frame: Incoming, ack_sender: &AckSender<'_>) -> Result<Option<ReceivedFrame>> {
-        let AckSender { reconnector, event_log, .. } = *ack_sender;
-        let Header { kind, sequence, correlation, flags, .. } = frame.header;
-        Ok(match kind {
-            Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
-                let mut session = 0;
-                if let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) {
-                    if correlation > 0 && !matches!(kind, Kind::Reply | Kind::Error) {
-                        reconnector.session_state.acknowledged(correlation)?;
-                    }
-                    let mut halves = reconnector.session_state.halves();
-                    let due =
-                        self.pending_consume.take().filter(|trigger| halves.consumed(&mut part.rx, *trigger));
-                    let (urgency, bytes) = (urgency(kind, flags), frame.body.len());
-                    let verdict = match self.delivers {
-                        true => halves.inbox.receive_and_deliver(sequence, bytes, urgency),
-                        false => halves.inbox.receive(sequence, bytes, urgency),
-                    };
-                    session = halves.inbox.session();
-                    drop(halves);
-                    if let Some(trigger) = due {
-                        ack_sender.send_ack_now(trigger);
-                    }
-                    match verdict? {
-                        Verdict::Duplicate => return Ok(None),
-                        Verdict::New { missed: 0 } => {}
-                        Verdict::New { missed } => event_log.lagged(missed),
-                    }
-                }
-                event_log.count_exclusive(&event_log.received);
-                self.set.note_message();
-                // The sender that a frame names counts only on a link without a hello.
-                let peer_source =
-                    self.part.as_ref().map(|part| &part.peer.source).filter(|source| !source.is_empty());
-                let frame_source;
-                let source = match peer_source {
-                    Some(source) => source,
-                    None => {
-                        let sender = self.last_sender.read(&frame.extension).ok().flatten();
-                        frame_source = sender.map_or_else(|| "".into(), |sender| sender.source.clone());
-                        &frame_source
-                    }
-                };
-                let schema = match kind {
-                    Kind::Data | Kind::Request => self.schema.as_ref(),
-                    Kind::Reply => self.reply_schema.as_ref(),
-                    _ => None,
-                };
-                let message = Message::new(frame, source, self.limits, session).with_schema(schema);
-                self.update_readiness(true);
-                Some(ReceivedFrame::Message(message))
-            }
-            Kind::Bye => {
-                // The acknowledgement that follows includes what this call consumes.
-                self.apply_consume(ack_sender);
-                if let Some(part) = &mut self.part {
-                    part.rx.consumed();
-                }
-                self.bye_received = true;
-                Some(ReceivedFrame::Bye)
-            }
-            Kind::Ack => {
-                reconnector.session_state.acknowledged(correlation)?;
-                if let Some(request) = withdrawal::read(&frame) {
-                    self.withdraw(request);
-                }
-                Some(ReceivedFrame::Ack)
-            }
-            Kind::Hello => None,
-        })
-    }
-
-    /// Takes the receiving half of the newest link if there is none, and waits for one if need be.
-    pub fn join(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
-        if self.part.is_some() {
-            return Ok(());
-        }
-        self.connect(ack_sender.reconnector, ack_sender.event_log, waiting)
-    }
-
-    /// Releases the link and takes the receiving half of the next one.
-    fn connect(
-        &mut self,
-        reconnector: &Reconnector,
-        event_log: &EventLog,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
-        self.drop_part();
-        let reconnected = reconnector.reconnect_rx(&mut self.generation, event_log, waiting);
-        if self.watched
-            && let (Err(_), Origin::Dial(dialler)) = (&reconnected, &reconnector.origin)
-        {
-            // Without a listener, the program's event loop is woken when the name appears.
-            dialler.with_descriptors(|fds| {
-                for fd in fds {
-                    // Fails for a descriptor that is in the set already.
-                    let _ = self.set.add(fd, ORIGIN, Interest::IN);
-                }
-            });
-        }
-        let part = reconnected?;
-        self.bye_received = false;
-        if let Some(negotiated) = &part.negotiated {
-            reconnector.session_state.begin_receiving(negotiated);
-        }
-        for fd in part.rx.descriptors() {
-            self.set.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
-        }
-        self.part = Some(part);
-        Ok(())
-    }
-
-    /// Records that the link has ended with this error, and releases it.
-    fn link_lost(&mut self, reconnector: &Reconnector, event_log: &EventLog, why: &Error) {
-        event_log.disconnected(why.to_string());
-        // A close reports by itself how many messages were not acknowledged.
-        if !self.closing {
-            reconnector.lost(event_log);
-        }
-        self.drop_part();
-        if self.watched {
-            // A call that sends may be the one that notices it: an event loop has to receive to get the event
-            // and to connect.
-            self.waker.wake();
-        }
-    }
-
-    /// Receives the available frames without waiting, for the acknowledgements among them; messages go to the
-    /// inbox.
-    pub fn collect_acks(&mut self, ack_sender: &AckSender<'_>) {
-        if self.part.is_none() && !ack_sender.reconnector.is_newer(self.generation) {
-            return;
-        }
-        let mut at_once = Waiting::at_once();
-        // The next call that receives meets the same error and reports it.
-        while let Ok(taken) = self.link_next(ack_sender, &mut at_once, false) {
-            if let ReceivedFrame::Message(message) = taken {
-                self.keep(message);
-            }
-            if self.inbox.len() >= MAX_INBOX {
-                break;
-            }
-        }
-    }
-
-    /// Receives until `enough` is true, at the latest until the deadline; messages go to the inbox.
-    ///
-    /// # Errors
-    /// `Full` if the inbox holds [`MAX_INBOX`] messages.
-    pub fn read_until(
-        &mut self,
-        ack_sender: &AckSender<'_>,
-        waiting: &mut Waiting<'_>,
-        enough: impl FnMut() -> bool,
-    ) -> Result<()> {
-        self.for_library = true;
-        let read = self.read_loop(ack_sender, waiting, enough);
-        self.for_library = false;
-        read
-    }
-
-    /// [`Receiving::read_until`] without its flag.
-    fn read_loop(
-        &mut self,
-        ack_sender: &AckSender<'_>,
-        waiting: &mut Waiting<'_>,
-        mut enough: impl FnMut() -> bool,
-    ) -> Result<()> {
-        while !enough() {
-            if self.inbox.len() >= MAX_INBOX {
-                let text = format!(
-                    "{MAX_INBOX} messages wait to be received, and the peer has not consumed what was sent; receive them first"
-                );
-                return Err(Error::new(ErrorKind::Full, text));
-            }
-            match self.link_next(ack_sender, waiting, true)? {
-                ReceivedFrame::Message(message) => {
-                    self.keep(message);
-                    ack_sender.send_ack(AckTrigger::Requested);
-                }
-                ReceivedFrame::Bye => ack_sender.send_ack(AckTrigger::Requested),
-                ReceivedFrame::Ack => {}
-            }
-        }
-        Ok(())
-    }
-
     /// From now on receives although the channel is closed.
     pub fn begin_close(&mut self) {
         self.closing = true;
@@ -609,15 +408,6 @@ impl Receiving {
         if let Some(part) = &mut self.part {
             part.rx.consumed_but(self.inbox.len());
         }
-    }
-
-    /// Releases the link.
-    pub fn drop_part(&mut self) {
-        let Some(part) = self.part.take() else { return };
-        for fd in part.rx.descriptors() {
-            self.set.remove(fd);
-        }
-        self.parked = false;
     }
 }
 

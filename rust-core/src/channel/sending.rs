@@ -162,16 +162,20 @@ impl Sending {
         }
     }
 
-    /// The same for a message that the link takes whole without a system call that waits, under one
-    /// lock. None if anything is in the way; then nothing was sent.
+    /// The same for a short message that the link takes without a system call that waits: under one lock, or, over a
+    /// stream, in one write between two. None if anything is in the way; then nothing was sent.
     pub fn send_at_once(
         &mut self,
         draft: &Draft<'_>,
         reconnector: &Reconnector,
         event_log: &EventLog,
-        waiting: &Waiting<'_>,
+        waiting: &mut Waiting<'_>,
     ) -> Option<u64> {
-        let part = self.part.as_mut().filter(|part| part.tx.takes_at_once(draft.payload.len()))?;
+        let part = self.part.as_mut()?;
+        let in_one_write = part.tx.takes_in_one_write(draft.payload.len());
+        if !in_one_write && !part.tx.takes_at_once(draft.payload.len()) {
+            return None;
+        }
         let session = part.session();
         if reconnector.is_newer(self.generation)
             || reconnector.session_state.replays.load(Ordering::Acquire)
@@ -194,8 +198,20 @@ impl Sending {
         }
         let number = halves.outbox.assign_number();
         let (with_number, acked) = with_number(header, number, &halves, session);
-        if !matches!(part.tx.try_send(&Outgoing::new(with_number, body)), Ok(Sent::Whole)) {
-            return None;
+        let frame = Outgoing::new(with_number, body);
+        let sent = if in_one_write {
+            drop(halves);
+            let sent = part.tx.try_send(&frame);
+            halves = reconnector.session_state.halves();
+            sent
+        } else {
+            part.tx.try_send(&frame)
+        };
+        match sent {
+            Ok(Sent::Whole) => {}
+            // The peer has a part of it, so the rest has to follow.
+            Ok(Sent::Part) => part.tx.adopt(&frame),
+            Ok(Sent::Blocked) | Err(_) => return None,
         }
         let keep = || StoredMessage::new(&header, draft.payload).with_until(until(draft, waiting));
         let number = halves.outbox.sent(class, body.len(), keep);
@@ -204,6 +220,9 @@ impl Sending {
         }
         drop(halves);
         event_log.count_exclusive(&event_log.sent);
+        if part.tx.has_rest() {
+            flush_rest(part, reconnector, waiting);
+        }
         Some(number)
     }
 

@@ -301,6 +301,12 @@ impl Tx {
         matches!(self, Tx::Shm(half) if half.takes_at_once(bytes))
     }
 
+    /// Returns whether a body of this size goes over a stream in one write, with nothing left of an earlier one.
+    #[inline]
+    pub fn takes_in_one_write(&self, bytes: usize) -> bool {
+        matches!(self, Tx::Stream(half) if half.takes_in_one_write(bytes))
+    }
+
     /// Polls for room for a few microseconds, where that needs no system call; returns true when
     /// there is some.
     pub fn spin(&mut self) -> bool {
@@ -351,6 +357,11 @@ impl Rx {
             Rx::Shm(half) => Some(half),
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => None,
         }
+    }
+
+    /// Returns whether messages are read in shared memory.
+    pub fn is_in_place(&self) -> bool {
+        matches!(self, Rx::Shm(_))
     }
 
     /// Returns whether another `try_recv` may find a frame that was already available at the last
@@ -444,6 +455,24 @@ impl Rx {
             Rx::Stream(half) => half.read_briefly(waiting),
             Rx::Place(half) => half.read_briefly(waiting),
             Rx::Plain(_) | Rx::Shm(_) => Ok(Waited::Omitted),
+        }
+    }
+
+    /// Returns the descriptor that shows every message and the end of the connection, where it is worth sleeping on it
+    /// alone for a few milliseconds.
+    pub fn sole_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Rx::Stream(half) => half.sole_descriptor(),
+            Rx::Plain(_) | Rx::Shm(_) | Rx::Place(_) => None,
+        }
+    }
+
+    /// Returns the half whose messages lie in a buffer of this process; `None` for other links.
+    #[inline]
+    pub fn stream(&mut self) -> Option<&mut StreamRx> {
+        match self {
+            Rx::Stream(half) => Some(half),
+            Rx::Plain(_) | Rx::Shm(_) | Rx::Place(_) => None,
         }
     }
 

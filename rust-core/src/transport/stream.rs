@@ -147,6 +147,16 @@ impl Stream {
         }
     }
 
+    /// Returns the descriptor to sleep on for reading where it shows everything that can be read, and a sleep on it is
+    /// cheaper than a read with a time-out.
+    pub fn polled(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Stream::Socket(socket) => Some(socket.as_fd()),
+            Stream::Inet(_) => None,
+            Stream::Other(stream) => stream.shows_all().then(|| stream.reader()),
+        }
+    }
+
     /// Returns the descriptor to sleep on for writing.
     pub fn writable(&self) -> (BorrowedFd<'_>, PollFlags) {
         match self {
@@ -245,7 +255,10 @@ impl Stream {
     /// Returns whether a read that gives less than was asked for has returned everything there was.
     /// So a receiver can skip the read that would find nothing.
     pub fn short_read_is_last(&self) -> bool {
-        matches!(self, Stream::Socket(_) | Stream::Inet(_))
+        match self {
+            Stream::Socket(_) | Stream::Inet(_) => true,
+            Stream::Other(stream) => stream.shows_all(),
+        }
     }
 
     /// Returns the user of the peer, where the kernel provides it, and its pidfd.

@@ -25,6 +25,8 @@ pub struct Taken {
     pub(super) is_ack_due: Option<AckTrigger>,
     /// How many messages before it were lost.
     pub(super) missed: u64,
+    /// Whether it acknowledges messages of this side.
+    pub(super) acknowledges: bool,
 }
 
 impl Taken {
@@ -33,6 +35,9 @@ impl Taken {
     pub fn finish(self, ack_sender: &AckSender<'_>) -> Message {
         if let Some(trigger) = self.is_ack_due {
             ack_sender.send_ack_now(trigger);
+        }
+        if self.acknowledges {
+            ack_sender.reconnector.session_state.acknowledgements.wake();
         }
         if self.missed > 0 {
             ack_sender.event_log.lagged(self.missed);
@@ -47,12 +52,7 @@ impl Receiving {
     /// None if anything else is due.
     #[inline]
     pub fn take_ready(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
-        if !self.inbox.is_empty()
-            || self.deferred_error.is_some()
-            || self.parked
-            || self.bye_received
-            || self.closing
-        {
+        if self.is_general_due() {
             return None;
         }
         if self.part.as_ref().is_none_or(|part| part.peer.pattern == Pattern::Request) {
@@ -95,7 +95,7 @@ impl Receiving {
         if !self.inbox.is_empty() || self.deferred_error.is_some() || self.pending_consume.is_some() {
             return;
         }
-        let mut missed = 0;
+        let (mut missed, mut acknowledges) = (0, false);
         let mut halves = session_state.halves();
         while messages.len() < max
             && let Some(taken) =
@@ -103,8 +103,12 @@ impl Receiving {
         {
             messages.push(taken.message);
             missed += taken.missed;
+            acknowledges |= taken.acknowledges;
         }
         drop(halves);
+        if acknowledges {
+            session_state.acknowledgements.wake();
+        }
         if missed > 0 {
             event_log.lagged(missed);
         }
@@ -128,7 +132,9 @@ impl Receiving {
             return None;
         }
         let part = self.part.as_mut().filter(|part| part.negotiated.is_some())?;
-        let half = part.rx.in_place()?;
+        let Some(half) = part.rx.in_place() else {
+            return self.take_in_stream(halves, event_log, wanted, consume, delivers);
+        };
         let Some(small) = half.peek_small() else {
             return if half.is_ready() {
                 self.take_in_slots(halves, event_log, wanted, consume, delivers)
@@ -164,7 +170,7 @@ impl Receiving {
         };
         event_log.count_exclusive(&event_log.received);
         drop(halves);
-        Some(Taken { message, is_ack_due, missed })
+        Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 }
 

@@ -49,6 +49,6 @@ impl Receiving {
             (number, bytes, urgency(kind, flags)),
         );
         event_log.count_exclusive(&event_log.received);
-        Some(Taken { message, is_ack_due, missed })
+        Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 }

@@ -68,13 +68,22 @@ impl Receiving {
         ack_sender: &AckSender<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
+        let mut waited = waited;
         // Shared memory has had its own short wait; the timer would make a watched descriptor readable.
-        let in_place = self.part.as_mut().is_none_or(|part| part.rx.in_place().is_some());
-        let waited = if waited != Waited::Omitted || in_place || self.watched {
-            waited
-        } else {
-            self.set.wait_short(waiting)?
-        };
+        let in_place = self.part.as_ref().is_none_or(|part| part.rx.is_in_place());
+        let mut is_short_due = waited == Waited::Omitted && !in_place && !self.watched;
+        // The library is interrupted through another descriptor.
+        let part = self.part.as_ref().filter(|_| is_short_due && !self.for_library);
+        if let Some(link) = part.and_then(|part| part.rx.sole_descriptor()) {
+            waited = self.set.wait_short(Some(link), waiting)?;
+            is_short_due = false;
+        }
+        if waited != Waited::Ready {
+            self.watch_link()?;
+        }
+        if is_short_due {
+            waited = self.set.wait_short(None, waiting)?;
+        }
         match waited {
             Waited::Ready => return Ok(()),
             Waited::Passed => ack_sender.send_ack(AckTrigger::Park),

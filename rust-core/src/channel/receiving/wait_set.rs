@@ -5,18 +5,18 @@
 //! not once for each message.
 //!
 //! A sleep without a time-out is correct only while the timer is armed. So nothing else can sleep on the set
-//! or read the timer: [`WaitSet::sleep`] is the only sleep, it disarms the timer in the same step in which it
-//! sees it expire, and `armed` changes in two functions. The timer is level-triggered: an expiry that no
+//! or read the timer: [`WaitSet::sleep`] and [`WaitSet::sleep_on`] are the only sleeps, they disarm the timer in the
+//! same step in which they see it expire, and `armed` changes in two functions. The timer is level-triggered: an expiry that no
 //! sleep has seen ends the next one. A forked child cannot call this (`sys::fork`), and the clock is the
 //! monotonic one.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deadline::Waiting;
 use crate::error::Result;
-use crate::sys::poll::{Epoll, Interest, Ready};
+use crate::sys::poll::{Epoll, Interest, Ready, sleep_on_two};
 use crate::sys::timer::Timer;
 use crate::transport::Waited;
 
@@ -90,6 +90,12 @@ impl WaitSet {
         self.messages = 0;
     }
 
+    /// Returns whether messages come one after the other, so that short waits are used.
+    #[inline]
+    pub fn is_in_dialogue(&self) -> bool {
+        self.messages == FIRST
+    }
+
     /// Disarms the timer: from now on a program waits on the descriptor, which must not become readable for
     /// it.
     pub fn disarm(&mut self) -> Result<()> {
@@ -125,28 +131,38 @@ impl WaitSet {
         Ok(Woken { ready: self.ready.len() > usize::from(expired), expired, interrupted })
     }
 
+    /// Sleeps on this descriptor of the set alone, and on the armed timer.
+    fn sleep_on(&mut self, link: BorrowedFd<'_>) -> Result<Woken> {
+        let Some(timer) = self.timer.as_ref().filter(|_| self.armed) else { return self.sleep(None) };
+        let Some([ready, expired]) = sleep_on_two(link, timer.as_fd())? else {
+            return Ok(Woken { ready: false, expired: false, interrupted: true });
+        };
+        if expired {
+            self.disarm()?;
+        }
+        Ok(Woken { ready, expired, interrupted: false })
+    }
+
     /// Sleeps until something is ready, a signal comes, the deadline or a tick.
     ///
     /// # Errors
     /// `Timeout` at the deadline; those of the tick.
     pub fn wait(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        loop {
-            let timeout = waiting.sleep()?;
-            let woken = self.sleep(timeout)?;
-            waiting.woke(woken.interrupted)?;
-            // A timer that was left armed by a short wait is no reason to read the link.
-            if woken.ready || woken.interrupted || !woken.expired {
-                return Ok(());
-            }
-        }
+        self.wait_at_most(None, waiting).map(drop)
     }
 
     /// The same for [`PAUSE`]; returns false where nothing came in that time, or by the deadline.
     pub fn wait_pause(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
+        self.wait_at_most(Some(PAUSE), waiting)
+    }
+
+    /// Sleeps for this time at most, and returns whether something is ready or a signal came.
+    fn wait_at_most(&mut self, most: Option<Duration>, waiting: &mut Waiting<'_>) -> Result<bool> {
         loop {
-            let timeout = waiting.sleep()?.map_or(PAUSE, |left| left.min(PAUSE));
-            let woken = self.sleep(Some(timeout))?;
+            let left = waiting.sleep()?;
+            let woken = self.sleep(left.into_iter().chain(most).min())?;
             waiting.woke(woken.interrupted)?;
+            // A timer that was left armed by a short wait is no reason to read the link.
             if woken.ready || woken.interrupted || !woken.expired {
                 return Ok(woken.ready || woken.interrupted);
             }
@@ -154,8 +170,9 @@ impl WaitSet {
     }
 
     /// Sleeps for [`PAUSE`] at least and twice that at most, without a time-out, where messages come one
-    /// after the other and the call has the time.
-    pub fn wait_short(&mut self, waiting: &mut Waiting<'_>) -> Result<Waited> {
+    /// after the other and the call has the time. With `link`, only that descriptor of the set ends the sleep: it shows
+    /// every message, and what else is in the set is seen after this wait.
+    pub fn wait_short(&mut self, link: Option<BorrowedFd<'_>>, waiting: &mut Waiting<'_>) -> Result<Waited> {
         if self.messages < FIRST || waiting.sleep()?.is_some_and(|left| left < PAUSE * 3) {
             return Ok(Waited::Omitted);
         }
@@ -169,7 +186,10 @@ impl WaitSet {
         }
         loop {
             debug_assert!(self.armed);
-            let woken = self.sleep(None)?;
+            let woken = match link {
+                Some(link) => self.sleep_on(link)?,
+                None => self.sleep(None)?,
+            };
             waiting.woke(woken.interrupted)?;
             if woken.ready || woken.interrupted {
                 return Ok(Waited::Ready);

@@ -329,6 +329,16 @@ impl Inbox {
 
     /// Marks all delivered messages up to this number as consumed.
     fn consume_delivered(&mut self, up_to: u64) {
+        if self.window.len() == 1
+            && let Some(front) = self.window.front().copied()
+            && front.state == State::Delivered
+            && front.number <= up_to
+        {
+            // In a dialogue.
+            self.delivered = 0;
+            self.window.clear();
+            return self.count_consumed(&front);
+        }
         for entry in &mut self.window {
             if self.delivered == 0 || entry.number > up_to {
                 break;

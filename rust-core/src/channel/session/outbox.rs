@@ -303,6 +303,17 @@ impl<M: Clone> Outbox<M> {
         let (count, last) = self.unkept;
         self.unkept.0 = count.min(last.saturating_sub(number));
         let before = self.kept.len();
+        if before == 1
+            && self
+                .kept
+                .front()
+                .is_some_and(|kept| kept.number <= number && kept.class != RetransmitClass::Idempotent)
+        {
+            // In a dialogue.
+            self.bytes = 0;
+            self.kept.clear();
+            return Ok(1);
+        }
         // Nearly always only these: an idempotent request stays until its answer comes, and later messages
         // behind it may have to be removed.
         let is_done = |kept: &&Kept<M>| kept.number <= number && kept.class != RetransmitClass::Idempotent;

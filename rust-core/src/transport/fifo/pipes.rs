@@ -181,6 +181,10 @@ impl ByteStream for Pipes {
         Pipes::reader(self)
     }
 
+    fn shows_all(&self) -> bool {
+        true
+    }
+
     fn writer(&self) -> BorrowedFd<'_> {
         Pipes::writer(self)
     }

@@ -9,6 +9,7 @@
 //! check of the pidfd is due (`probe_due`).
 
 mod direct;
+mod short;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;

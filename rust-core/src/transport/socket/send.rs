@@ -12,7 +12,7 @@ use super::peer_activity::PeerActivity;
 use super::rest::Rest;
 use crate::deadline::Waiting;
 use crate::error::Result;
-use crate::frame::{Header, Kind, Outgoing, flags};
+use crate::frame::{HEADER, Header, Kind, Outgoing, flags};
 use crate::sys::crc;
 use crate::transport::Sent;
 use crate::transport::stream::Stream;
@@ -184,6 +184,12 @@ impl StreamTx {
             self.rest = None;
         }
         Ok(true)
+    }
+
+    /// Returns whether a body of this size is short, and nothing of an earlier frame is left.
+    #[inline]
+    pub fn takes_in_one_write(&self, bytes: usize) -> bool {
+        bytes <= SMALL - HEADER && self.progress == 0 && self.rest.is_none()
     }
 
     /// Returns whether the rest of a frame is still to be written.

@@ -57,12 +57,12 @@ fn short_wait_passes_after_its_time_and_leaves_no_armed_timer() {
     let (mut set, _link) = set();
     dialogue(&mut set);
     let begun = Instant::now();
-    assert_eq!(set.wait_short(&mut waiting(Timeout::Forever)).unwrap(), Waited::Passed);
+    assert_eq!(set.wait_short(None, &mut waiting(Timeout::Forever)).unwrap(), Waited::Passed);
     assert!(begun.elapsed() >= PAUSE);
     check(&set);
     assert!(!set.armed);
     // An idle connection is not woken for it again.
-    assert_eq!(set.wait_short(&mut waiting(Timeout::Forever)).unwrap(), Waited::Omitted);
+    assert_eq!(set.wait_short(None, &mut waiting(Timeout::Forever)).unwrap(), Waited::Omitted);
     assert!(!is_readable(set.descriptor().as_fd()));
 }
 
@@ -70,10 +70,10 @@ fn short_wait_passes_after_its_time_and_leaves_no_armed_timer() {
 fn short_wait_begins_after_so_many_messages() {
     let (mut set, _link) = set();
     (1..FIRST).for_each(|_| set.note_message());
-    assert_eq!(set.wait_short(&mut waiting(AGES)).unwrap(), Waited::Omitted);
+    assert_eq!(set.wait_short(None, &mut waiting(AGES)).unwrap(), Waited::Omitted);
     assert!(set.timer.is_none());
     set.note_message();
-    assert_eq!(set.wait_short(&mut waiting(AGES)).unwrap(), Waited::Passed);
+    assert_eq!(set.wait_short(None, &mut waiting(AGES)).unwrap(), Waited::Passed);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn expiry_that_no_sleep_has_seen_ends_the_next_short_wait_and_arms_it_again() {
     for _ in 0..3 {
         dialogue(&mut set);
         link.wake();
-        assert_eq!(set.wait_short(&mut waiting(AGES)).unwrap(), Waited::Ready);
+        assert_eq!(set.wait_short(None, &mut waiting(AGES)).unwrap(), Waited::Ready);
         link.drain();
         check(&set);
         // The timer expires while the program does something else.
@@ -91,7 +91,7 @@ fn expiry_that_no_sleep_has_seen_ends_the_next_short_wait_and_arms_it_again() {
         }
         check(&set);
         let begun = Instant::now();
-        assert_eq!(set.wait_short(&mut waiting(AGES)).unwrap(), Waited::Passed);
+        assert_eq!(set.wait_short(None, &mut waiting(AGES)).unwrap(), Waited::Passed);
         assert!(begun.elapsed() >= PAUSE, "the time that passed before the wait does not count");
         check(&set);
     }
@@ -102,16 +102,16 @@ fn expiry_beside_a_ready_link_is_seen_and_the_next_short_wait_ends() {
     let (mut set, link) = set();
     dialogue(&mut set);
     link.wake();
-    assert_eq!(set.wait_short(&mut waiting(AGES)).unwrap(), Waited::Ready);
+    assert_eq!(set.wait_short(None, &mut waiting(AGES)).unwrap(), Waited::Ready);
     while !is_readable(set.timer.as_ref().unwrap().as_fd()) {
         thread::sleep(Duration::from_millis(1));
     }
     // One sleep reports both.
-    assert_eq!(set.wait_short(&mut waiting(AGES)).unwrap(), Waited::Ready);
+    assert_eq!(set.wait_short(None, &mut waiting(AGES)).unwrap(), Waited::Ready);
     check(&set);
     assert!(!set.armed);
     link.drain();
-    assert_eq!(set.wait_short(&mut waiting(AGES)).unwrap(), Waited::Passed);
+    assert_eq!(set.wait_short(None, &mut waiting(AGES)).unwrap(), Waited::Passed);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn other_waits_are_not_ended_by_the_timer() {
     for pause in [false, true] {
         dialogue(&mut set);
         link.wake();
-        assert_eq!(set.wait_short(&mut waiting(AGES)).unwrap(), Waited::Ready);
+        assert_eq!(set.wait_short(None, &mut waiting(AGES)).unwrap(), Waited::Ready);
         link.drain();
         assert!(set.armed);
         let (time, begun) = (PAUSE * 2, Instant::now());
@@ -136,11 +136,30 @@ fn other_waits_are_not_ended_by_the_timer() {
 }
 
 #[test]
+fn short_wait_on_the_link_alone_is_ended_by_it_and_by_the_timer() {
+    let (mut set, link) = set();
+    let other = EventFd::new().unwrap();
+    set.add(&other, DATA, Interest::IN).unwrap();
+    other.wake();
+    for _ in 0..3 {
+        dialogue(&mut set);
+        link.wake();
+        assert_eq!(set.wait_short(Some(link.as_fd()), &mut waiting(AGES)).unwrap(), Waited::Ready);
+        link.drain();
+        check(&set);
+        assert_eq!(set.wait_short(Some(link.as_fd()), &mut waiting(AGES)).unwrap(), Waited::Passed);
+        check(&set);
+        // The next wait sees what else is in the set.
+        set.wait(&mut waiting(AGES)).unwrap();
+    }
+}
+
+#[test]
 fn call_with_little_time_has_no_short_wait() {
     let (mut set, _link) = set();
     dialogue(&mut set);
-    assert_eq!(set.wait_short(&mut waiting(PAUSE)).unwrap(), Waited::Omitted);
-    let none = set.wait_short(&mut waiting(Duration::ZERO)).unwrap_err();
+    assert_eq!(set.wait_short(None, &mut waiting(PAUSE)).unwrap(), Waited::Omitted);
+    let none = set.wait_short(None, &mut waiting(Duration::ZERO)).unwrap_err();
     assert_eq!(none.kind(), ErrorKind::Timeout);
     check(&set);
 }
@@ -151,7 +170,7 @@ fn disarmed_timer_does_not_make_the_descriptor_readable() {
     for expired in [false, true] {
         dialogue(&mut set);
         link.wake();
-        assert_eq!(set.wait_short(&mut waiting(AGES)).unwrap(), Waited::Ready);
+        assert_eq!(set.wait_short(None, &mut waiting(AGES)).unwrap(), Waited::Ready);
         link.drain();
         while expired && !is_readable(set.descriptor().as_fd()) {
             thread::sleep(Duration::from_millis(1));
@@ -173,7 +192,8 @@ fn message_from_another_thread_ends_a_short_wait_or_the_one_behind_it() {
                 thread::sleep(Duration::from_micros(i * 300));
                 link.wake();
             });
-            if set.wait_short(&mut waiting(AGES)).unwrap() != Waited::Ready {
+            let alone = (i % 2 == 0).then(|| link.as_fd());
+            if set.wait_short(alone, &mut waiting(AGES)).unwrap() != Waited::Ready {
                 assert!(!set.armed);
                 set.wait(&mut waiting(AGES)).unwrap();
             }
@@ -206,7 +226,8 @@ fn every_sequence_of_steps_leaves_the_timer_as_noted() {
             _ => {
                 // Each of them ends, or the test never does.
                 let time = if random(2) == 0 { Timeout::Forever } else { Timeout::After(PAUSE * 4) };
-                let waited = set.wait_short(&mut waiting(time)).unwrap();
+                let alone = (random(2) == 0).then(|| link.as_fd());
+                let waited = set.wait_short(alone, &mut waiting(time)).unwrap();
                 assert!(waited != Waited::Passed || !set.armed);
                 if waited != Waited::Ready && random(3) == 0 {
                     wait_until_time_is_up(&mut set, Duration::from_millis(2));

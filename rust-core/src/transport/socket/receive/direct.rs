@@ -56,6 +56,12 @@ impl Direct {
         self.header.is_some()
     }
 
+    /// Returns the header and all bytes of the complete frame.
+    #[inline]
+    pub fn peek(&self) -> Option<(&Header, &[u8])> {
+        Some((self.header.as_ref()?, &self.bytes))
+    }
+
     /// Returns the complete frame.
     #[inline]
     pub fn take(&mut self) -> Option<Incoming> {

@@ -106,6 +106,92 @@ proptest! {
     }
 }
 
+proptest! {
+    /// The short way and the general one in turns, over frames of which the short way leaves some.
+    #[test]
+    fn frames_arrive_unchanged_by_the_short_way_and_the_general_one_in_turns(
+        lengths in prop::collection::vec(prop::sample::select(vec![0usize, 3, 1280, 1281, 2500, 9000, 70_000]), 1..30),
+        pieces in prop::collection::vec((1usize..6000, 0u8..4), 1..20),
+        checked in any::<bool>(),
+    ) {
+        let (mut rx, mut far) = pair(1 << 20);
+        let sent = |(length, sequence)| if checked { checked_frame(length, sequence) } else { frame(length, sequence) };
+        let bytes: Vec<u8> = lengths.iter().copied().zip(1..).flat_map(sent).collect();
+        let (mut written, mut received) = (0, 0);
+        for (piece, way) in pieces.iter().cycle() {
+            let end = bytes.len().min(written + piece);
+            far.write_all(&bytes[written..end]).unwrap();
+            written = end;
+            if way & 1 == 0 {
+                rx.fill();
+            }
+            while let Some((header, body)) = if way & 2 == 0 { take_shortly(&mut rx) } else { None }
+                .or_else(|| rx.try_recv().unwrap().map(|frame| (frame.header, frame.body.whole().to_vec())))
+            {
+                received += 1;
+                prop_assert_eq!(header.sequence, received as u64);
+                prop_assert_eq!(body, vec![received as u8; lengths[received - 1]]);
+            }
+            if written == bytes.len() {
+                break;
+            }
+        }
+        prop_assert_eq!(received, lengths.len());
+    }
+}
+
+/// A frame with the check sum of its body.
+fn checked_frame(length: usize, sequence: u64) -> Vec<u8> {
+    let body = vec![sequence as u8; length];
+    let header = Header { sequence, ..Header::new(Kind::Data, crate::Encoding::Raw) };
+    let header = Header { flags: flags::BODY_CHECKED, body_check: crc32c::crc32c(&body), ..header };
+    let mut bytes = Outgoing::new(header, &body).head();
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+/// Receives by the short way what it takes.
+fn take_shortly(rx: &mut StreamRx) -> Option<(Header, Vec<u8>)> {
+    let header = rx.peek()?;
+    assert_eq!(rx.peek().map(|again| again.sequence), Some(header.sequence), "looking changes nothing");
+    let body = match rx.take_whole() {
+        Some(frame) => frame.body.whole().to_vec(),
+        None => {
+            let mut body = vec![0; header.body as usize];
+            rx.take_short(&mut body);
+            body
+        }
+    };
+    Some((header, body))
+}
+
+#[test]
+fn short_way_leaves_damaged_frames_and_the_end_to_the_general_one() {
+    for length in [64, 5000] {
+        // In the header, and in the body.
+        for at in [20, HEADER + 10] {
+            let (mut rx, mut far) = pair(1 << 20);
+            far.write_all(&checked_frame(length, 1)).unwrap();
+            assert_eq!(rx.try_recv().unwrap().unwrap().header.sequence, 1);
+            let mut damaged = checked_frame(length, 2);
+            damaged[at] ^= 1;
+            far.write_all(&damaged).unwrap();
+            rx.fill();
+            assert!(rx.peek().is_none());
+            assert_eq!(rx.try_recv().unwrap_err().kind(), ErrorKind::Malformed, "{length} {at}");
+        }
+        let (mut rx, mut far) = pair(1 << 20);
+        far.write_all(&checked_frame(length, 1)[..HEADER + 20]).unwrap();
+        rx.fill();
+        assert!(rx.peek().is_none());
+        assert!(rx.try_recv().unwrap().is_none());
+        drop(far);
+        rx.fill();
+        assert!(rx.peek().is_none());
+        assert_eq!(rx.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);
+    }
+}
+
 fn tcp_pair() -> (StreamRx, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

@@ -1,0 +1,86 @@
+//! The link of a receiving direction: taken from the reconnector, in the epoll set, released after its end.
+
+use super::{LINK, ORIGIN, Receiving};
+use crate::channel::event_log::EventLog;
+use crate::channel::reconnector::{Origin, Reconnector};
+use crate::channel::sending::AckSender;
+use crate::deadline::Waiting;
+use crate::error::{Error, Result};
+use crate::sys::poll::Interest;
+
+impl Receiving {
+    /// Takes the receiving half of the newest link if there is none, and waits for one if need be.
+    pub fn join(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+        if self.part.is_some() {
+            return Ok(());
+        }
+        self.connect(ack_sender.reconnector, ack_sender.event_log, waiting)
+    }
+
+    /// Releases the link and takes the receiving half of the next one.
+    pub(super) fn connect(
+        &mut self,
+        reconnector: &Reconnector,
+        event_log: &EventLog,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        self.drop_part();
+        let reconnected = reconnector.reconnect_rx(&mut self.generation, event_log, waiting);
+        if self.watched
+            && let (Err(_), Origin::Dial(dialler)) = (&reconnected, &reconnector.origin)
+        {
+            // Without a listener, the program's event loop is woken when the name appears.
+            dialler.with_descriptors(|fds| {
+                for fd in fds {
+                    // Fails for a descriptor that is in the set already.
+                    let _ = self.set.add(fd, ORIGIN, Interest::IN);
+                }
+            });
+        }
+        let part = reconnected?;
+        self.bye_received = false;
+        if let Some(negotiated) = &part.negotiated {
+            reconnector.session_state.begin_receiving(negotiated);
+        }
+        for fd in part.rx.descriptors() {
+            self.set.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
+        }
+        (self.part, self.link_in_set) = (Some(part), true);
+        Ok(())
+    }
+
+    /// Adds the link's connection to the set, where a dialogue has taken it out.
+    pub(super) fn watch_link(&mut self) -> Result<()> {
+        if !self.link_in_set
+            && let Some(half) = self.part.as_mut().and_then(|part| part.rx.stream())
+        {
+            self.set.add(half.descriptor(), LINK, Interest::IN | Interest::RDHUP)?;
+            self.link_in_set = true;
+        }
+        Ok(())
+    }
+
+    /// Records that the link has ended with this error, and releases it.
+    pub(super) fn link_lost(&mut self, reconnector: &Reconnector, event_log: &EventLog, why: &Error) {
+        event_log.disconnected(why.to_string());
+        // A close reports by itself how many messages were not acknowledged.
+        if !self.closing {
+            reconnector.lost(event_log);
+        }
+        self.drop_part();
+        if self.watched {
+            // A call that sends may be the one that notices it: an event loop has to receive to get the event
+            // and to connect.
+            self.waker.wake();
+        }
+    }
+
+    /// Releases the link.
+    pub fn drop_part(&mut self) {
+        let Some(part) = self.part.take() else { return };
+        for fd in part.rx.descriptors() {
+            self.set.remove(fd);
+        }
+        self.parked = false;
+    }
+}

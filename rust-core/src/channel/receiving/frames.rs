@@ -1,0 +1,106 @@
+//! The meaning of a received frame: a message, an acknowledgement, a close, or nothing to the caller.
+
+use super::{ReceivedFrame, Receiving};
+use crate::channel::sending::AckSender;
+use crate::channel::session::inbox::Verdict;
+use crate::channel::session_state::urgency;
+use crate::deadline::Waiting;
+use crate::error::Result;
+use crate::frame::{Header, Incoming, Kind};
+use crate::message::{Message, withdrawal};
+
+/// After this many frames in a row that were no messages, the deadline is checked.
+const MAX_EMPTY_POLLS: u32 = 64;
+/// The same for a call that does not wait.
+const MAX_EMPTY_POLLS_AT_ONCE: u32 = 4096;
+
+impl Receiving {
+    /// Counts a frame that is no message, and checks the deadline now and then, so that no peer can
+    /// keep the caller by such frames.
+    pub(super) fn count_empty_poll(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.empty_polls += 1;
+        if self.empty_polls < if waiting.is_none() { MAX_EMPTY_POLLS_AT_ONCE } else { MAX_EMPTY_POLLS } {
+            return Ok(());
+        }
+        self.empty_polls = 0;
+        // Frames may be left, so an event loop has to be woken for them.
+        waiting.sleep().map(drop).inspect_err(|_| self.update_readiness(true))
+    }
+
+    /// Handles one frame; none if it means nothing to the caller, such as a duplicate.
+    pub(super) fn dispatch(
+        &mut self,
+        frame: Incoming,
+        ack_sender: &AckSender<'_>,
+    ) -> Result<Option<ReceivedFrame>> {
+        let AckSender { reconnector, event_log, .. } = *ack_sender;
+        let Header { kind, sequence, correlation, flags, .. } = frame.header;
+        Ok(match kind {
+            Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
+                let mut session = 0;
+                if let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) {
+                    if correlation > 0 && !matches!(kind, Kind::Reply | Kind::Error) {
+                        reconnector.session_state.acknowledged(correlation)?;
+                    }
+                    let mut halves = reconnector.session_state.halves();
+                    let due =
+                        self.pending_consume.take().filter(|trigger| halves.consumed(&mut part.rx, *trigger));
+                    let (urgency, bytes) = (urgency(kind, flags), frame.body.len());
+                    let verdict = match self.delivers {
+                        true => halves.inbox.receive_and_deliver(sequence, bytes, urgency),
+                        false => halves.inbox.receive(sequence, bytes, urgency),
+                    };
+                    session = halves.inbox.session();
+                    drop(halves);
+                    if let Some(trigger) = due {
+                        ack_sender.send_ack_now(trigger);
+                    }
+                    match verdict? {
+                        Verdict::Duplicate => return Ok(None),
+                        Verdict::New { missed: 0 } => {}
+                        Verdict::New { missed } => event_log.lagged(missed),
+                    }
+                }
+                event_log.count_exclusive(&event_log.received);
+                self.set.note_message();
+                // The sender that a frame names counts only on a link without a hello.
+                let peer_source =
+                    self.part.as_ref().map(|part| &part.peer.source).filter(|source| !source.is_empty());
+                let frame_source;
+                let source = match peer_source {
+                    Some(source) => source,
+                    None => {
+                        let sender = self.last_sender.read(&frame.extension).ok().flatten();
+                        frame_source = sender.map_or_else(|| "".into(), |sender| sender.source.clone());
+                        &frame_source
+                    }
+                };
+                let schema = match kind {
+                    Kind::Data | Kind::Request => self.schema.as_ref(),
+                    Kind::Reply => self.reply_schema.as_ref(),
+                    _ => None,
+                };
+                let message = Message::new(frame, source, self.limits, session).with_schema(schema);
+                self.update_readiness(true);
+                Some(ReceivedFrame::Message(message))
+            }
+            Kind::Bye => {
+                // The acknowledgement that follows includes what this call consumes.
+                self.apply_consume(ack_sender);
+                if let Some(part) = &mut self.part {
+                    part.rx.consumed();
+                }
+                self.bye_received = true;
+                Some(ReceivedFrame::Bye)
+            }
+            Kind::Ack => {
+                reconnector.session_state.acknowledged(correlation)?;
+                if let Some(request) = withdrawal::read(&frame) {
+                    self.withdraw(request);
+                }
+                Some(ReceivedFrame::Ack)
+            }
+            Kind::Hello => None,
+        })
+    }
+}

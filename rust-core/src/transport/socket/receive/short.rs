@@ -1,0 +1,97 @@
+//! The short way of an ordinary message: it is looked at where a read has put it, and copied from there into the
+//! program's message. Whatever is not ordinary (an extension, a longer frame, any error) stays for
+//! [`StreamRx::try_recv`], which finds it unchanged.
+
+use std::os::fd::BorrowedFd;
+
+use super::StreamRx;
+use crate::frame::{HEADER, Header, Incoming, flags};
+use crate::sys::crc;
+
+/// The longest body that is copied so, in bytes.
+const LONGEST: u64 = 1280;
+
+impl StreamRx {
+    /// Returns the descriptor of the connection.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.stream.readable().0
+    }
+
+    /// Returns the descriptor on which a receiver may sleep alone, between two messages.
+    pub fn sole_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.stream.polled()
+    }
+
+    /// Reads once what has come, without waiting; [`StreamRx::try_recv`] reports an error.
+    pub fn fill(&mut self) {
+        if self.over.is_some() || self.direct.is_ready() || self.long.is_some() || self.start < self.end {
+            return;
+        }
+        (self.start, self.end) = (0, 0);
+        let read = if self.expects_whole() {
+            let (bytes, most) = self.direct.memory();
+            self.stream.read_behind(bytes, most)
+        } else {
+            self.stream.read(&mut self.buffer)
+        };
+        match read {
+            Ok(None) => {}
+            Ok(Some(0)) => self.over = Some(self.ended()),
+            Ok(Some(came)) => {
+                self.note_activity();
+                self.emptied_briefly = self.took_all(came) && self.stream.short_read_is_last();
+            }
+            Err(error) => self.over = Some(error),
+        }
+    }
+
+    /// Returns the header of the ordinary message that lies complete here; none for anything else. Changes nothing.
+    #[inline]
+    pub fn peek(&self) -> Option<Header> {
+        if let Some((header, bytes)) = self.direct.peek() {
+            return is_ordinary(header, &bytes[HEADER..]).then_some(*header);
+        }
+        if self.skip > 0 || self.long.is_some() {
+            return None;
+        }
+        let available = &self.buffer[self.start..self.end];
+        let header = Header::from_bytes_with(available.first_chunk::<HEADER>()?, crc::of_words).ok()?;
+        if header.body > LONGEST.min(self.limit) || header.extension > 0 {
+            return None;
+        }
+        let body = available.get(HEADER..HEADER + header.body as usize)?;
+        is_ordinary(&header, body).then_some(header)
+    }
+
+    /// Returns the frame that [`StreamRx::peek`] has just found, if it has memory of its own.
+    #[inline]
+    pub fn take_whole(&mut self) -> Option<Incoming> {
+        let frame = self.direct.take()?;
+        self.note_taken();
+        Some(frame)
+    }
+
+    /// Copies the body of the message that [`StreamRx::peek`] has just found in the buffer into memory of its length.
+    #[inline]
+    pub fn take_short(&mut self, into: &mut [u8]) {
+        let body = self.start + HEADER;
+        self.start = body + into.len();
+        into.copy_from_slice(&self.buffer[body..self.start]);
+        self.direct.expect(0);
+        self.note_taken();
+    }
+
+    /// Notes that a message was taken.
+    #[inline]
+    fn note_taken(&mut self) {
+        self.emptied = std::mem::take(&mut self.emptied_briefly);
+        self.brief_reads.note_message();
+    }
+}
+
+/// Returns whether the header has no extension, and the body its check sum.
+#[inline]
+fn is_ordinary(header: &Header, body: &[u8]) -> bool {
+    let is_checked = header.flags & flags::BODY_CHECKED != 0;
+    header.extension == 0 && (!is_checked || crc32c::crc32c(body) == header.body_check)
+}
