@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use linkspan::{DType, Error, ErrorKind, LoanMemory, Order};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -88,13 +89,6 @@ fn outstanding() -> MutexGuard<'static, Vec<Outstanding>> {
     OUTSTANDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The shape of an array as a program gives it: a length for each dimension, or that of the only one.
-#[derive(FromPyObject)]
-enum Shape {
-    One(u64),
-    Each(Vec<u64>),
-}
-
 /// The lengths of the dimensions of an array.
 pub struct Lengths(Vec<u64>);
 
@@ -108,11 +102,28 @@ impl<'py> FromPyObject<'_, 'py> for Lengths {
         {
             return Ok(Lengths(lengths));
         }
-        Ok(Lengths(match given.extract()? {
-            Shape::One(length) => vec![length],
-            Shape::Each(lengths) => lengths,
-        }))
+        if !is_index(&given) && let Ok(each) = given.try_iter() {
+            return each.map(|one| length_of(&one?, &given)).collect::<PyResult<_>>().map(Lengths);
+        }
+        Ok(Lengths(vec![length_of(&given, &given)?]))
     }
+}
+
+/// Whether it is an integer, or stands for one, as those of NumPy do.
+fn is_index(given: &Bound<'_, PyAny>) -> bool {
+    given.hasattr(intern!(given.py(), "__index__")).unwrap_or(false)
+}
+
+/// The length of one dimension of `shape`; `ValueError` for an integer that is none, as NumPy raises it, and `TypeError` for anything else.
+fn length_of(given: &Bound<'_, PyAny>, shape: &Bound<'_, PyAny>) -> PyResult<u64> {
+    given.extract().map_err(|_| {
+        let shape = shape.repr().map_or_else(|e| e.to_string(), |text| text.to_string());
+        if is_index(given) {
+            PyValueError::new_err(format!("the shape {shape} has a dimension that is negative or above 2^64 - 1"))
+        } else {
+            PyTypeError::new_err(format!("a shape is an integer or a sequence of integers, and not {shape}"))
+        }
+    })
 }
 
 /// A request for a loan: the shape, the type of the elements and their order, as NumPy has them.

@@ -168,6 +168,28 @@ def test_loan_to_another_channel_is_copied():
     assert (first == 9).all() and (second == 9).all()
 
 
+@pytest.mark.parametrize(
+    ("shape", "raised", "text"),
+    [
+        (-1, ValueError, "the shape -1 has a dimension that is negative"),
+        ((3, -1), ValueError, r"the shape \(3, -1\) has a dimension that is negative"),
+        ([1 << 64], ValueError, r"the shape \[18446744073709551616\] has a dimension that is negative or above 2\^64 - 1"),
+        ((2, 1.5), TypeError, r"a shape is an integer or a sequence of integers, and not \(2, 1.5\)"),
+        ("abc", TypeError, "and not 'abc'"),
+        (None, TypeError, "and not None"),
+    ],
+)
+def test_shape_that_is_none_is_refused_with_the_reason(shape, raised, text):
+    with linkspan.Publisher(endpoint("shm")) as publisher, pytest.raises(raised, match=text):
+        publisher.loan(shape, "f8")
+
+
+def test_shapes_are_integers_of_numpy_too():
+    with linkspan.Publisher(endpoint("shm")) as publisher:
+        for shape, expected in [(np.int64(3), (3,)), (np.array([2, 5]), (2, 5)), ([4], (4,)), (range(1, 3), (1, 2)), ((), ())]:
+            assert publisher.loan(shape, "u1").shape == expected
+
+
 def test_object_that_is_no_loan_is_refused():
     one, _two = pair_over("shm", max_message_size=MIB)
     with pytest.raises(linkspan.TooLarge, match="allowed"):
