@@ -227,7 +227,7 @@ impl Header {
 impl Header {
     /// Returns the 64 bytes as little-endian words, with their check sum: the CRC-32C that
     /// `check_sum` returns for words in which it is 0.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn words(&self, check_sum: impl Fn(&[u64; WORDS]) -> u32) -> [u64; WORDS] {
         let [m0, m1, m2, m3] = MAGIC;
         let first = [m0, m1, m2, m3, VERSION, self.kind as u8, self.encoding as u8, 0];
@@ -248,31 +248,36 @@ impl Header {
 
     /// Parses the words of a header. `None` for a header that [`Header::from_bytes`] refuses; that function
     /// returns the reason. `check_sum` is as for [`Header::words`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn from_words(
         words: &[u64; WORDS],
         check_sum: impl Fn(&[u64; WORDS]) -> u32,
     ) -> Option<Header> {
-        let [m0, m1, m2, m3, version, kind, encoding, reserved] = words[0].to_le_bytes();
+        let [m0, m1, m2, m3] = MAGIC;
+        // Kind and encoding are compared elsewhere.
+        let first = u64::from_le_bytes([m0, m1, m2, m3, VERSION, 0, 0, 0]);
+        let compared = u64::from_le_bytes([0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0xFF]);
         let mut unchecked = *words;
         unchecked[1] &= (1 << CHECK) - 1;
         let extension = (unchecked[1] >> 16) as usize * 8;
         let flags = unchecked[1] as u16;
-        let is_valid = [m0, m1, m2, m3] == MAGIC
-            && version == VERSION
-            && reserved == 0
+        let is_valid = words[0] & compared == first
             && flags & !flags::ALL == 0
             && extension <= MAX_EXTENSION
             && words[7] >> 32 == 0
             && (words[1] >> CHECK) as u32 == check_sum(&unchecked);
-        if !is_valid {
-            return None;
-        }
+        if is_valid { Header::of_valid_words(words) } else { None }
+    }
+
+    /// Parses the words of a header that [`Header::from_words`] has accepted before.
+    #[inline]
+    pub(crate) fn of_valid_words(words: &[u64; WORDS]) -> Option<Header> {
+        let [.., kind, encoding, _] = words[0].to_le_bytes();
         Some(Header {
             kind: Kind::from_number(kind)?,
             encoding: Encoding::from_number(encoding)?,
-            flags,
-            extension,
+            flags: words[1] as u16,
+            extension: (words[1] >> 16) as u16 as usize * 8,
             body: words[2],
             sequence: words[3],
             correlation: words[4],

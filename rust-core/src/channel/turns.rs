@@ -162,6 +162,13 @@ impl Drop for TurnGuard<'_> {
 }
 
 impl Turns {
+    /// [`Turns::take_at_once`], for a scope.
+    #[inline]
+    pub fn acquire_at_once(&self) -> Option<TurnGuard<'_>> {
+        // No `then_some`: a guard that is made and dropped would release the turn of another thread.
+        self.take_at_once().then(|| TurnGuard(self))
+    }
+
     /// [`Turns::take`], for a scope.
     pub fn acquire(&self, operation: &str, waiting: &mut Waiting<'_>) -> Result<TurnGuard<'_>> {
         self.take(operation, waiting)?;

@@ -17,7 +17,7 @@ use crate::channel::schema_negotiation::stored::RecordSchemas;
 use crate::channel::session::Owner;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Incoming, Kind, flags};
+use crate::frame::{Header, Incoming, Kind, flags};
 use crate::message::Message;
 use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, Received, Start};
 use crate::transport::endpoint::Endpoint;
@@ -197,11 +197,12 @@ impl Feed {
     pub fn take_short(&mut self, limits: &Limits) -> Option<Message> {
         let Medium::Ring(reader) = &mut self.medium else { return None };
         let (source, session) = (&self.source, self.session);
-        let mut message = None;
-        let taken = reader.take_short(&mut |header, copy| {
-            message = Some(Message::filled(header, source, limits, session, copy));
-        });
-        message.filter(|_| taken)
+        let words = reader.peek_short()?;
+        let header = Header::of_valid_words(&words)?;
+        let mut taken = false;
+        let message =
+            Message::filled(header, source, limits, session, |body| taken = reader.take_short(body));
+        taken.then_some(message)
     }
 
     /// Returns the next frame without waiting.

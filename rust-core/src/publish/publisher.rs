@@ -282,13 +282,23 @@ impl Publisher {
 
     /// Waits for the turn to send. No thread has it for long, except with a `file:`, whose lock it
     /// may wait for.
+    #[inline]
     fn acquire_turn(&self) -> Result<TurnGuard<'_>> {
-        let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
-        let turn = self.turns.acquire("publishes", &mut waiting)?;
+        let turn = match self.turns.acquire_at_once() {
+            Some(turn) => turn,
+            None => self.wait_turn()?,
+        };
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::InvalidState, "the publisher is closed"));
         }
         Ok(turn)
+    }
+
+    /// [`Publisher::acquire_turn`] where another thread has the turn.
+    #[cold]
+    fn wait_turn(&self) -> Result<TurnGuard<'_>> {
+        let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
+        self.turns.acquire("publishes", &mut waiting)
     }
 
     /// Returns how many subscribers are connected; for a `journal:`, how many read it under a name now. 0 for

@@ -47,6 +47,17 @@ pub struct ReceiveState {
 }
 
 impl ReceiveState {
+    /// Returns whether a message of the feed is the next thing to deliver, and no call has to be woken for
+    /// those behind it.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.pending.is_none()
+            && self.deferred_error.is_none()
+            && self.missed == 0
+            && !self.parked
+            && !self.watched
+    }
+
     /// Disconnects, and stops watching for signals.
     pub(super) fn close(&mut self) {
         self.drop_feed();

@@ -143,6 +143,9 @@ impl Subscriber {
     /// were missed (the next call goes on), `InvalidState` if another thread receives or the
     /// subscriber is closed.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        if let Some(message) = self.receive_at_once() {
+            return Ok(message);
+        }
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
         self.receive(&mut waiting, false).map_err(|e| e.on(&self.shown))?.ok_or_else(|| self.closed_error())
     }
@@ -162,6 +165,35 @@ impl Subscriber {
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Message>> {
         let mut waiting = wait.into().start(Timeout::Forever).on_wait(&self.options.on_wait);
         self.receive(&mut waiting, true).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Returns the next message if it is a short one in a ring and nothing is to be done before it. `None`
+    /// otherwise, with nothing changed: [`Subscriber::receive`] does the same and all the rest. No callback runs
+    /// meanwhile, so a close by another thread waits for the lock and finds nothing left to this one.
+    #[inline]
+    fn receive_at_once(&self) -> Option<Message> {
+        if fork::check(self.fork_generation).is_err()
+            || self.closed.load(Ordering::Acquire)
+            || self.options.delivery == Some(Delivery::Latest)
+        {
+            return None;
+        }
+        let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished).ok()?;
+        if !receive_state.is_plain() {
+            return None;
+        }
+        let message = self.take_short(&mut receive_state)?;
+        // Only the receiving thread writes this counter.
+        self.event_log.count_exclusive(&self.event_log.received);
+        receive_state.delivered = message.sequence();
+        Some(message)
+    }
+
+    /// Takes a short message from the ring of the feed: see [`Feed::take_short`].
+    #[inline]
+    fn take_short(&self, receive_state: &mut ReceiveState) -> Option<Message> {
+        let message = receive_state.feed.as_mut()?.take_short(&self.options.limits())?;
+        Some(message.with_schema(self.options.checks_received()))
     }
 
     /// Receives one message. `iterates` is true for [`Subscriber::next`].
@@ -304,10 +336,8 @@ impl Subscriber {
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
         }
-        if let Some(feed) = &mut receive_state.feed
-            && let Some(message) = feed.take_short(&self.options.limits())
-        {
-            return Ok(Some(message.with_schema(self.options.checks_received())));
+        if let Some(message) = self.take_short(receive_state) {
+            return Ok(Some(message));
         }
         self.poll_frame(receive_state, waiting)
     }
@@ -334,7 +364,10 @@ impl Subscriber {
             Ok(Polled::Ignored) => Ok(None),
             Ok(Polled::Empty) => {
                 let waited = receive_state.wait_for_frame(&self.wake, waiting);
-                waited.map(|()| None).map_err(|e| receive_state.explain(e))
+                waited.map_err(|e| receive_state.explain(e))?;
+                // The wait's callback may have closed this.
+                let closed = self.closed.load(Ordering::Acquire);
+                Ok(if closed { None } else { self.take_short(receive_state) })
             }
             // The publisher has replaced its ring by a larger one: messages go on there under the same
             // numbers.

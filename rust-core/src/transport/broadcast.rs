@@ -15,11 +15,8 @@ use super::BroadcastSlots;
 use super::hello::AnsweredCall;
 use crate::deadline::Waiting;
 use crate::error::Result;
-use crate::frame::{Header, Incoming, Outgoing};
+use crate::frame::{Incoming, Outgoing, WORDS};
 use crate::sys::fork::Guarded;
-
-/// Makes a message of a header and a function that copies the body, whose length the header has.
-pub type MakeShort<'a> = &'a mut dyn FnMut(Header, &dyn Fn(&mut [u8]));
 
 /// What one read of the ring returned.
 #[derive(Debug)]
@@ -139,10 +136,14 @@ pub trait BroadcastReader: Send {
     /// `Disconnected` once the publisher has ended and everything that it left has been read.
     fn try_recv(&mut self) -> Result<Received>;
 
-    /// Calls `make` for the next frame, if it is short and nothing precedes it. Otherwise returns
-    /// false, and nothing has changed: the caller drops what `make` made and calls
-    /// [`BroadcastReader::try_recv`].
-    fn take_short(&mut self, make: MakeShort<'_>) -> bool;
+    /// Returns the words of the next frame's header, if that frame is short, has no extension, and
+    /// nothing precedes it. Otherwise [`BroadcastReader::try_recv`] returns what there is.
+    fn peek_short(&mut self) -> Option<[u64; WORDS]>;
+
+    /// Copies the body of the frame that [`BroadcastReader::peek_short`] has just returned, which has
+    /// this length, and reads the frame by that. Returns false if the publisher overwrote it in the
+    /// meantime: then nothing has changed, and the caller drops what it made of it.
+    fn take_short(&mut self, body: &mut [u8]) -> bool;
 
     /// Returns the newest frame, whether it was read before or not.
     fn latest(&mut self) -> Result<Received>;

@@ -21,11 +21,9 @@ use super::views::SlotFiles;
 use crate::body::{Rest, Split};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::frame::{Header, Outgoing};
+use crate::frame::{Header, Outgoing, WORDS};
 use crate::sys::fork::Guarded;
-use crate::transport::broadcast::{
-    self, BroadcastDriver, BroadcastOffer, BroadcastWriter, MakeShort, Received, Start,
-};
+use crate::transport::broadcast::{self, BroadcastDriver, BroadcastOffer, BroadcastWriter, Received, Start};
 use crate::transport::hello::AnsweredCall;
 
 /// Makes both sides of rings in shared memory; it has no state.
@@ -244,8 +242,12 @@ impl broadcast::BroadcastReader for BroadcastReader {
         BroadcastReader::try_recv(self)
     }
 
-    fn take_short(&mut self, make: MakeShort<'_>) -> bool {
-        BroadcastReader::take_short(self, make)
+    fn peek_short(&mut self) -> Option<[u64; WORDS]> {
+        BroadcastReader::peek_short(self)
+    }
+
+    fn take_short(&mut self, body: &mut [u8]) -> bool {
+        BroadcastReader::take_short(self, body)
     }
 
     fn latest(&mut self) -> Result<Received> {

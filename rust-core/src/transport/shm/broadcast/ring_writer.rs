@@ -17,8 +17,8 @@ use std::sync::atomic::Ordering;
 
 use super::super::memory::{OwnMemory, fence};
 use super::super::segment::{PAGE, at};
-use super::record::{GRANULE, RecordHeader, SIZE};
-use crate::frame::{HEADER, Outgoing};
+use super::record::{MIN_RECORD, RecordHeader, SIZE};
+use crate::frame::Outgoing;
 use crate::sys::crc;
 
 /// The writing end. One thread at a time uses it. It never blocks and never reads what a subscriber
@@ -68,12 +68,13 @@ impl<M: OwnMemory> RingWriter<M> {
 
     /// Writes a frame and commits it. Returns false, and changes nothing, where the record would
     /// take more than half of the ring: readers would have no time to copy it before the next one.
+    #[inline]
     pub fn write(&mut self, frame: &Outgoing<'_>) -> bool {
-        let written = self.append(frame);
-        if written {
-            self.commit();
-        }
-        written
+        let Some(size) = self.put(frame) else { return false };
+        self.commit();
+        // Behind the commit: the tail's line would have to wait for those of the next record.
+        self.prefetch_next(size);
+        true
     }
 
     /// Whether a record of `size` bytes may be appended to the records that are not committed yet.
@@ -88,10 +89,18 @@ impl<M: OwnMemory> RingWriter<M> {
     /// half of the ring. Where long arrays of the frame lie in slots, its extension is the references
     /// to them.
     pub fn append(&mut self, frame: &Outgoing<'_>) -> bool {
+        let Some(size) = self.put(frame) else { return false };
+        self.prefetch_next(size);
+        true
+    }
+
+    /// [`RingWriter::append`]; returns the size of the record.
+    #[inline]
+    fn put(&mut self, frame: &Outgoing<'_>) -> Option<u64> {
         let refers = frame.split.is_some();
         let record = RecordHeader { refers, ..RecordHeader::of(frame.extension.len(), frame.body.len()) };
         if record.size > self.ring / 2 {
-            return false;
+            return None;
         }
         let left = self.ring - (self.tail & self.mask);
         // A record never wraps around: where it does not fit the rest of the lap, a pad fills that
@@ -112,16 +121,17 @@ impl<M: OwnMemory> RingWriter<M> {
             );
         }
         let offset = self.offset_of(start);
-        self.mine.store(offset, record.to_word(start >> self.shift), Ordering::Relaxed);
-        self.mine.store(offset + 8, frame.header.sequence, Ordering::Relaxed);
-        let offset = offset + GRANULE as usize;
-        self.mine.store_words(offset, frame.header.words(crc::of_words));
-        self.mine.copy_in_racing(offset + HEADER, frame.extension);
-        self.mine.copy_in_racing(offset + HEADER + frame.extension.len(), frame.body);
+        let [a, b, c, d, e, f, g, h] = frame.header.words(crc::of_words);
+        let word = record.to_word(start >> self.shift);
+        self.mine.store_words(offset, [word, frame.header.sequence, a, b, c, d, e, f, g, h]);
+        let offset = offset + MIN_RECORD as usize;
+        if !frame.extension.is_empty() {
+            self.mine.copy_in_racing(offset, frame.extension);
+        }
+        self.mine.copy_in_racing(offset + frame.extension.len(), frame.body);
         self.count += 1;
         (self.latest, self.tail) = (start, end);
-        self.prefetch_next(record.size);
-        true
+        Some(record.size)
     }
 
     /// Prefetches for writing the cache lines that another record of the same size would use.

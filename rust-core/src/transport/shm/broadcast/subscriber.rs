@@ -27,12 +27,13 @@ use super::ring_reader::RingReader;
 use super::views::{Referring, SlotFiles, Viewing};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::WORDS;
 use crate::sys::fork::Guarded;
 use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 use crate::sys::peer::credentials;
 use crate::sys::socket;
-use crate::transport::broadcast::{MakeShort, Received, Start};
+use crate::transport::broadcast::{Received, Start};
 
 /// A subscriber's own page: the publisher reads from it how the subscriber sleeps, and which
 /// message it read last. It has no ring.
@@ -171,13 +172,17 @@ impl BroadcastReader {
         }
     }
 
-    /// Makes a message of the next frame if it is short and nothing else is due. Returns false otherwise; then nothing has changed.
+    /// Returns the words of the next frame's header if that frame is short and nothing else is due.
     #[inline]
-    pub fn take_short(&mut self, make: MakeShort<'_>) -> bool {
-        if self.end.is_some() {
-            return false;
-        }
-        let Some(sequence) = self.ring_reader.take_short(make) else { return false };
+    pub fn peek_short(&mut self) -> Option<[u64; WORDS]> {
+        if self.end.is_some() { None } else { self.ring_reader.peek_short() }
+    }
+
+    /// Reads the frame that [`BroadcastReader::peek_short`] has just returned. Returns false if it was overwritten;
+    /// then nothing has changed.
+    #[inline]
+    pub fn take_short(&mut self, body: &mut [u8]) -> bool {
+        let Some(sequence) = self.ring_reader.take_short(body) else { return false };
         self.frame_came(sequence);
         true
     }
@@ -187,6 +192,7 @@ impl BroadcastReader {
     fn frame_came(&mut self, sequence: u64) {
         self.page.memory.store(at::CONSUMED, sequence, Ordering::Relaxed);
         self.futex_stage.frame_came();
+        self.empty_polls = 0;
         // The publisher lived a moment ago, and the next sleep in poll notices its end.
         self.probe_due = false;
     }

@@ -15,11 +15,10 @@ use super::super::record::{GRANULE, MIN_RECORD, RecordHeader};
 use super::RingReader;
 #[cfg(any(test, fuzzing))]
 use crate::error::Result;
-use crate::frame::{HEADER, Header};
+use crate::frame::{Header, WORDS};
 #[cfg(any(test, fuzzing))]
 use crate::frame::{Incoming, spare::aligned};
 use crate::sys::crc;
-use crate::transport::broadcast::MakeShort;
 #[cfg(any(test, fuzzing))]
 use crate::transport::broadcast::Received;
 
@@ -27,10 +26,10 @@ use crate::transport::broadcast::Received;
 const SHORT: u64 = 256;
 
 impl<P: Memory> RingReader<P> {
-    /// Makes a message of the next record if that is a short one, and returns its number. `None` otherwise: then nothing has changed, and the caller
-    /// drops what `make` may have made, because the publisher overwrote the record during the copy.
+    /// Returns the words of the next record's header if that is a short one. The publisher may be overwriting it: what
+    /// they mean is certain only when [`RingReader::take_short`] has succeeded.
     #[inline]
-    pub fn take_short(&mut self, make: MakeShort<'_>) -> Option<u64> {
+    pub fn peek_short(&mut self) -> Option<[u64; WORDS]> {
         let position = self.position;
         // The publisher writes the tail for each message, so loading it may have to wait for the line. Whether a
         // record before an older tail is still there is looked at behind the copy, as for any other.
@@ -45,25 +44,37 @@ impl<P: Memory> RingReader<P> {
         self.prefetch_record(tail);
         // Everything read here may be a mixture of two records until the check after the copy, as in every read of this ring.
         let offset = self.offset_of(position);
-        let word = self.peer.load(offset, Ordering::Relaxed);
-        let sequence = self.peer.load(offset + 8, Ordering::Relaxed);
         let left = self.ring - (position & self.mask);
+        if left < MIN_RECORD {
+            return None;
+        }
+        // One check of the place for all of them.
+        let [word, sequence, a, b, c, d, e, f, g, h] = self.peer.load_words(offset);
         let record = RecordHeader::valid(word, position >> self.shift, left)?;
         let is_next = self.sequence.is_some_and(|last| last.checked_add(1) == Some(sequence));
         let is_short = record.size <= (tail - position).min(MIN_RECORD + SHORT);
         if !is_next || !is_short || record.pad || record.refers {
             return None;
         }
-        let header = Header::from_words(&self.header_words(position), crc::of_words)?;
+        let words = [a, b, c, d, e, f, g, h];
+        let header = Header::from_words(&words, crc::of_words)?;
         if header.extension != 0 || !record.holds(0, header.body) || header.body > self.limit {
             return None;
         }
-        let from = offset + GRANULE as usize + HEADER;
-        make(header, &|body| self.peer.copy_out_racing(from, as_uninit(body)));
-        if !self.is_intact(position) {
+        Some(words)
+    }
+
+    /// Copies the body of the record that [`RingReader::peek_short`] has just returned, and returns its number. `None` if
+    /// the publisher has begun to overwrite it: then nothing has changed.
+    #[inline]
+    pub fn take_short(&mut self, body: &mut [u8]) -> Option<u64> {
+        let from = self.offset_of(self.position) + MIN_RECORD as usize;
+        self.peer.copy_out_racing(from, as_uninit(body));
+        if !self.is_intact(self.position) {
             return None;
         }
-        self.position += record.size;
+        let sequence = self.sequence?.checked_add(1)?;
+        self.position += RecordHeader::of(0, body.len()).size;
         self.sequence = Some(sequence);
         Some(sequence)
     }
@@ -73,15 +84,13 @@ impl<P: Memory> RingReader<P> {
 impl<P: Memory> RingReader<P> {
     /// Like [`RingReader::read`], with the fast path for a short record.
     pub fn read_shortest(&mut self) -> Result<Received> {
-        let mut frame = None;
-        let taken = self.take_short(&mut |header, copy| {
+        if let Some(header) = self.peek_short().and_then(|words| Header::of_valid_words(&words)) {
             let mut body = vec![0; header.body as usize];
-            copy(&mut body);
-            frame = Some(Incoming { header, extension: Bytes::new(), body: aligned(body).into() });
-        });
-        match frame.filter(|_| taken.is_some()) {
-            Some(frame) => Ok(Received::Frame(frame)),
-            None => self.read(),
+            if self.take_short(&mut body).is_some() {
+                let (extension, body) = (Bytes::new(), aligned(body).into());
+                return Ok(Received::Frame(Incoming { header, extension, body }));
+            }
         }
+        self.read()
     }
 }
