@@ -102,7 +102,9 @@ impl<'py> FromPyObject<'_, 'py> for Lengths {
         {
             return Ok(Lengths(lengths));
         }
-        if !is_index(&given) && let Ok(each) = given.try_iter() {
+        if !is_index(&given)
+            && let Ok(each) = given.try_iter()
+        {
             return each.map(|one| length_of(&one?, &given)).collect::<PyResult<_>>().map(Lengths);
         }
         Ok(Lengths(vec![length_of(&given, &given)?]))
@@ -119,7 +121,9 @@ fn length_of(given: &Bound<'_, PyAny>, shape: &Bound<'_, PyAny>) -> PyResult<u64
     given.extract().map_err(|_| {
         let shape = shape.repr().map_or_else(|e| e.to_string(), |text| text.to_string());
         if is_index(given) {
-            PyValueError::new_err(format!("the shape {shape} has a dimension that is negative or above 2^64 - 1"))
+            PyValueError::new_err(format!(
+                "the shape {shape} has a dimension that is negative or above 2^64 - 1"
+            ))
         } else {
             PyTypeError::new_err(format!("a shape is an integer or a sequence of integers, and not {shape}"))
         }

@@ -56,6 +56,17 @@ fn every_public_object_prints() {
 }
 
 #[test]
+fn message_prints_its_length_and_not_its_content() {
+    let endpoint = name("unix");
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    a.send(&Value::Bytes(vec![7; 20_000].into()), SOON).unwrap();
+    let text = format!("{:?}", b.recv(SOON).unwrap());
+    assert!(text.contains("sequence: 1") && text.contains("bytes: 20003") && text.len() < 200, "{text}");
+}
+
+#[test]
 fn own_types_are_sent_and_received_on_each_object() {
     let types = name("unix");
     let server = linkspan::serve(&types).unwrap();

@@ -10,6 +10,7 @@ mod payload;
 mod recycled;
 pub(crate) mod withdrawal;
 
+use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -30,14 +31,29 @@ pub use payload::Payload;
 pub(crate) use payload::StoredMessage;
 
 /// A message that was received. Clones share the body, and any number of threads may read it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Message(
     /// `None` only during the drop.
     Option<Counted<Inner>>,
 );
 
+/// Not the content: it may be as long as the memory allows, and the reason of a failed assertion has it in its text.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(inner) = self.0.as_ref() else { return f.write_str("Message") };
+        let Header { kind, sequence, correlation, encoding, .. } = inner.header;
+        f.debug_struct("Message")
+            .field("kind", &kind)
+            .field("sequence", &sequence)
+            .field("correlation", &correlation)
+            .field("encoding", &encoding)
+            .field("bytes", &inner.body.len())
+            .field("source", &inner.source)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The shared part of a message, which is recycled.
-#[derive(Debug)]
 struct Inner {
     header: Header,
     body: Body,
