@@ -111,9 +111,9 @@ impl<'py> FromPyObject<'_, 'py> for Lengths {
     }
 }
 
-/// Whether it is an integer, or stands for one, as those of NumPy do.
+/// Whether it is an integer, or stands for one, as those of NumPy do. An array has the method, too, and raises an error.
 fn is_index(given: &Bound<'_, PyAny>) -> bool {
-    given.hasattr(intern!(given.py(), "__index__")).unwrap_or(false)
+    given.call_method0(intern!(given.py(), "__index__")).is_ok()
 }
 
 /// The length of one dimension of `shape`; `ValueError` for an integer that is none, as NumPy raises it, and `TypeError` for anything else.
