@@ -38,9 +38,7 @@ impl Client {
         let message = Message::filled(header, &self.peer.source, &options.limits(), session, fill);
         let verdict = halves.inbox.receive_and_deliver(number, bytes, urgency(header.kind, header.flags));
         session_state.all_answered.store(false, Ordering::Release);
-        // Its number was checked to be new, so the verdict is neither a duplicate nor an error.
-        let missed = if let Ok(Verdict::New { missed }) = verdict { missed } else { 0 };
-        Some((message, missed))
+        Some((message, Verdict::missed(&verdict)))
     }
 }
 

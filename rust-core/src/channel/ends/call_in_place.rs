@@ -27,7 +27,7 @@ impl Channel {
             return None;
         }
         let mut entered = self.enter_to_send()?;
-        // A thread that wants the library to let go of the direction waits for it, and has it claimed.
+        // A thread that waits until the library releases the direction has it claimed.
         let receiving = self.receiving.take_from(&entered)?;
         let sent = self.write_request(&mut entered, payload);
         // Before the other guard can be dropped, see `Entered::try_take`.

@@ -13,7 +13,6 @@ use crate::channel::pattern::Pattern;
 use crate::channel::sending::AckSender;
 use crate::channel::session::inbox::{AckTrigger, AckUrgency, Verdict};
 use crate::channel::session_state::{SessionHalves, SessionState, urgency};
-use crate::error::Result;
 use crate::frame::Kind;
 use crate::message::Message;
 use crate::transport::Rx;
@@ -164,7 +163,7 @@ impl Receiving {
         let (is_ack_due, missed) = if is_answer {
             self.awaited = 0;
             let (verdict, is_ack_due) = halves.answer_received(number, bytes, urgency);
-            (is_ack_due.then_some(AckTrigger::Receive), missed_before(&verdict))
+            (is_ack_due.then_some(AckTrigger::Receive), Verdict::missed(&verdict))
         } else {
             record_received(&mut halves, &mut part.rx, consume, delivers, (number, bytes, urgency))
         };
@@ -196,12 +195,5 @@ pub(super) fn record_received(
         (None, true) => (None, halves.inbox.receive_and_deliver(number, bytes, urgency)),
         (None, false) => (None, halves.inbox.receive(number, bytes, urgency)),
     };
-    (is_ack_due, missed_before(&verdict))
-}
-
-/// Returns how many messages were lost before a new one. Its number was checked to be new, so the verdict is neither a
-/// duplicate nor an error.
-#[inline]
-fn missed_before(verdict: &Result<Verdict>) -> u64 {
-    if let Ok(Verdict::New { missed }) = verdict { *missed } else { 0 }
+    (is_ack_due, Verdict::missed(&verdict))
 }

@@ -21,8 +21,8 @@ use crate::transport::Waited;
 
 impl Receiving {
     /// For a call of the program in a dialogue: records what it has consumed, waits for a few milliseconds at most, and
-    /// returns the message that has come. None for the general path, if an acknowledgement is due before the wait,
-    /// nothing has come, or anything else than a message.
+    /// returns the message that arrived. None for the general path, if an acknowledgement is due before the wait,
+    /// nothing arrived, or something else than a message did.
     ///
     /// # Errors
     /// Those of the tick.

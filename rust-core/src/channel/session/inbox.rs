@@ -44,6 +44,15 @@ pub enum Verdict {
     Duplicate,
 }
 
+impl Verdict {
+    /// Returns how many messages were lost before one whose number was checked to be new, so that the verdict is neither
+    /// a duplicate nor an error.
+    #[inline]
+    pub fn missed(verdict: &Result<Verdict>) -> u64 {
+        if let Ok(Verdict::New { missed }) = verdict { *missed } else { 0 }
+    }
+}
+
 /// The occasion on which the inbox decides whether an acknowledgement is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckTrigger {

@@ -14,7 +14,7 @@ use super::super::segment::at;
 use super::super::signals::Signal;
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
-use super::shared::disconnected;
+use super::shared::{RingWriter, disconnected};
 use crate::codec::Encoding;
 use crate::error::Result;
 use crate::frame::Kind;
@@ -37,11 +37,7 @@ impl ShmTx {
         encoding: Encoding,
         body: &[u8],
     ) -> bool {
-        if self.check().is_err() || self.check_sleeper(sent).is_err() {
-            return false;
-        }
-        let written = self.writer.try_write_next(kind, sequence, sent, encoding, body);
-        self.is_sent(written, sent)
+        self.send_in_place(sent, |writer| writer.try_write_next(kind, sequence, sent, encoding, body))
     }
 
     /// Sends a reply of this number to the request of number `request` whole, without flags and extension. False as
@@ -55,17 +51,16 @@ impl ShmTx {
         encoding: Encoding,
         body: &[u8],
     ) -> bool {
+        self.send_in_place(sent, |writer| writer.try_write_reply(sequence, request, sent, encoding, body))
+    }
+
+    /// Checks the link, writes, and wakes the peer if a record was written. An error of `write` ends the link.
+    #[inline(always)]
+    fn send_in_place(&mut self, sent: i64, write: impl FnOnce(&mut RingWriter) -> Result<bool>) -> bool {
         if self.check().is_err() || self.check_sleeper(sent).is_err() {
             return false;
         }
-        let written = self.writer.try_write_reply(sequence, request, sent, encoding, body);
-        self.is_sent(written, sent)
-    }
-
-    /// Wakes the peer if a record was written. An error ends the link.
-    #[inline(always)]
-    fn is_sent(&mut self, written: Result<bool>, sent: i64) -> bool {
-        match written {
+        match write(&mut self.writer) {
             Ok(true) => {}
             Ok(false) => return false,
             Err(defect) => {

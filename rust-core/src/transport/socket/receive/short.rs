@@ -22,7 +22,7 @@ impl StreamRx {
         self.stream.polled()
     }
 
-    /// Reads once what has come, without waiting; [`StreamRx::try_recv`] reports an error.
+    /// Reads once what has arrived, without waiting; [`StreamRx::try_recv`] reports an error.
     pub fn fill(&mut self) {
         if self.over.is_some() || self.direct.is_ready() || self.long.is_some() || self.start < self.end {
             return;
