@@ -131,13 +131,39 @@ pub(crate) fn encode_placed<T: Source + ?Sized>(
 /// `OutOfRange`, a number beyond what a float can hold. The path is that of the document, escapes
 /// included.
 pub fn decode(bytes: &[u8], encoding: Encoding) -> Result<Value> {
-    decode_into(bytes, encoding, &Limits::default(), ValueBuilder::new())?.finish()
+    let limits = Limits::default();
+    match decode_short(bytes, encoding, &limits) {
+        Some(value) => Ok(value),
+        None => decode_into(bytes, encoding, &limits, ValueBuilder::new())?.finish(),
+    }
 }
 
 /// Returns the value of these bytes; its long blocks and arrays are views of `bytes` where they are
 /// contiguous in them.
 pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Result<Value> {
-    decode_into(bytes, encoding, limits, ValueBuilder::sharing(bytes.clone()))?.finish()
+    match decode_short(bytes, encoding, limits) {
+        Some(value) => Ok(value),
+        None => decode_into(bytes, encoding, limits, ValueBuilder::sharing(bytes.clone()))?.finish(),
+    }
+}
+
+/// As [`decode_shared`], for the body of a message, whose long arrays may be stored elsewhere.
+pub(crate) fn decode_body_shared(body: &Body, encoding: Encoding, limits: &Limits) -> Result<Value> {
+    let short = if encoding == Encoding::Cbor {
+        body.split().and_then(|_| cbor::read_flat_arrays(body, &bounded(limits)))
+    } else {
+        decode_short(body.whole(), encoding, limits)
+    };
+    match short {
+        Some(value) => Ok(value),
+        None => decode_body(body, encoding, limits, ValueBuilder::sharing(body.clone()))?.finish(),
+    }
+}
+
+/// Returns the value of a short text in JSON; `None` where it has to be decoded. The value is the same in both ways.
+#[inline]
+fn decode_short(bytes: &[u8], encoding: Encoding, limits: &Limits) -> Option<Value> {
+    if encoding == Encoding::Json { json::decode_short(bytes, &bounded(limits)) } else { None }
 }
 
 /// Sends the value of these bytes into `sink`, and returns the sink.
@@ -262,12 +288,6 @@ pub(crate) fn find_in_flat_arrays<T>(
         Some(limits) => map.check_and_find(path, &bounded(limits), what),
         None => Some(map.find(path, what)),
     }
-}
-
-/// Returns the value of a body in CBOR, where it is a short map of scalars and of arrays that are stored elsewhere;
-/// `None` where it has to be decoded. The value is the same in both ways.
-pub(crate) fn read_flat_arrays(body: &Body, limits: &Limits) -> Option<Value> {
-    cbor::read_flat_arrays(body, &bounded(limits))
 }
 
 /// Returns the value of a body in CBOR, where it is one array that is stored elsewhere; `None` where it has to be

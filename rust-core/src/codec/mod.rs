@@ -59,7 +59,7 @@ pub use entry::{
     EncodeOptions, decode, decode_first, decode_into, decode_shared, encode, encode_into, transcode,
 };
 pub(crate) use entry::{
-    decode_body, encode_placed, find_in_flat_arrays, read_flat_arrays, read_long_array, write_around_array,
+    decode_body, decode_body_shared, encode_placed, find_in_flat_arrays, read_long_array, write_around_array,
 };
 pub use nesting::MAX_DEPTH;
 

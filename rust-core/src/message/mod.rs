@@ -244,14 +244,10 @@ impl Message {
 
     fn decode(&self) -> Result<Value> {
         let Inner { body, header, limits, schema, .. } = self.inner();
-        if body.split().is_some()
-            && header.encoding == Encoding::Cbor
-            && schema.is_none()
-            && let Some(value) = codec::read_flat_arrays(body, limits)
-        {
-            return Ok(value);
+        match schema {
+            None => codec::decode_body_shared(body, header.encoding, limits),
+            Some(_) => self.walk_into(ValueBuilder::sharing(body.clone()))?.finish(),
         }
-        self.walk_into(ValueBuilder::sharing(self.inner().body.clone()))?.finish()
     }
 
     /// Decodes directly into a Sink; arrays reach it as slices of [`Message::memory`] where their

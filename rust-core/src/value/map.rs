@@ -41,6 +41,22 @@ impl Map {
         Ok(map)
     }
 
+    /// Returns the map of these entries; `None` where a key is repeated, or the index cannot be allocated.
+    pub(crate) fn of_distinct(entries: Vec<(String, Value)>) -> Option<Map> {
+        if entries.len() <= Map::LINEAR_MAX {
+            let distinct = are_distinct(&entries);
+            return distinct.then_some(Map { entries, index: None });
+        }
+        let mut map = Map::try_with_capacity(entries.len()).ok()?;
+        for (key, value) in entries {
+            if map.contains_key(&key) {
+                return None;
+            }
+            map.push(key, value);
+        }
+        Some(map)
+    }
+
     /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -175,6 +191,22 @@ impl Map {
     pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Value> + ExactSizeIterator {
         self.entries.iter_mut().map(|(_, value)| value)
     }
+}
+
+/// Returns whether no two of these few entries have the same key.
+#[inline]
+fn are_distinct(entries: &[(String, Value)]) -> bool {
+    let mut marks = 0u64;
+    entries.iter().enumerate().all(|(position, (key, _))| {
+        // Keys of different marks differ, and most of them have different ones.
+        let [first, .., last] = key.as_bytes() else {
+            return entries[..position].iter().all(|(other, _)| other != key);
+        };
+        let mark = 1 << ((key.len() ^ usize::from(*first) ^ usize::from(*last) << 3) & 63);
+        let known = marks & mark != 0;
+        marks |= mark;
+        !known || entries[..position].iter().all(|(other, _)| other != key)
+    })
 }
 
 impl KeyIndex {

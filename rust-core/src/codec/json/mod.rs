@@ -4,6 +4,7 @@
 //! |---|---|
 //! | text to values | `decode`, with numbers in `number` and strings in `string` |
 //! | the first pass over the text, which counts items | `count` |
+//! | short texts to trees in one pass | `short` |
 //! | values to text | `encode`, with short numbers in `digits` |
 //! | members and items as slices of the text, for JSON-RPC | `slices` |
 //! | searches for the end of a string, several bytes at a time | `scan` |
@@ -17,9 +18,11 @@ mod digits;
 mod encode;
 mod number;
 mod scan;
+mod short;
 mod slices;
 mod string;
 
 pub(crate) use decode::decode;
 pub(crate) use encode::Encoder;
+pub(crate) use short::decode_short;
 pub(crate) use slices::{items, members};
