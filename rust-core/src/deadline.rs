@@ -135,6 +135,14 @@ impl<'a> Wait<'a> {
         self
     }
 
+    /// Returns whether the call may wait at all, for how short a time ever. `default` applies if the caller gave no
+    /// time-out.
+    #[inline]
+    pub(crate) fn may_wait(&self, default: Timeout) -> bool {
+        let resolved = if self.timeout == Timeout::Default { default } else { self.timeout };
+        resolved != Timeout::After(Duration::ZERO)
+    }
+
     /// Starts the wait. `default` applies if the caller gave no time-out.
     #[inline]
     pub(crate) fn start(self, default: Timeout) -> Waiting<'a> {

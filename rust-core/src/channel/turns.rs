@@ -47,6 +47,13 @@ fn this_thread() -> u64 {
 }
 
 impl Turns {
+    /// Returns whether no thread has the turn or waits for it: for calls that need none, and let those come first.
+    #[inline]
+    pub fn are_free(&self) -> bool {
+        // Relaxed: another thread may take the turn right after.
+        self.holder.load(Ordering::Relaxed) == 0 && self.count.load(Ordering::Relaxed) == 0
+    }
+
     /// Takes the turn if it is free and no thread waits for it.
     #[inline]
     pub fn take_at_once(&self) -> bool {

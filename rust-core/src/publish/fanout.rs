@@ -23,6 +23,7 @@ use crate::channel::event_log::EventLog;
 use crate::error::Result;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Lender, Payload};
+use crate::sys::clock;
 use crate::sys::eventfd::LazyWaker;
 use crate::transport::acceptor::WatchedSocket;
 use crate::transport::broadcast::BroadcastWriter;
@@ -37,6 +38,8 @@ const RING: usize = 1 << 20;
 pub struct Fanout {
     /// The subscribers, and the way of messages to them.
     state: Mutex<State>,
+    /// Whether that way is a ring.
+    has_ring: bool,
     /// Where long arrays are put that subscribers view.
     slots: Option<Arc<BroadcastSlots>>,
     pub event_log: EventLog,
@@ -55,6 +58,8 @@ pub struct Fanout {
 /// The state under the lock.
 struct State {
     medium: Medium,
+    /// The number of the last message; before the first one, the number before it.
+    last: u64,
 }
 
 /// How messages get to the subscribers.
@@ -90,7 +95,13 @@ impl RingSubscriber {
 
 impl Fanout {
     /// Returns the fan-out of a new publisher over this transport.
-    pub fn new(transport: Transport, session: u64, buffer: Option<usize>, limit: u64) -> Result<Fanout> {
+    /// It publishes under this session from number `first` on.
+    pub fn new(
+        transport: Transport,
+        (session, first): (u64, u64),
+        buffer: Option<usize>,
+        limit: u64,
+    ) -> Result<Fanout> {
         let driver = transport.driver();
         let mut slots = None;
         let medium = match driver.broadcast() {
@@ -105,9 +116,11 @@ impl Fanout {
                 Medium::Streams { history, subscribers: Vec::new() }
             }
         };
-        let state = Mutex::new(State { medium });
+        let has_ring = matches!(medium, Medium::Ring { .. });
+        let state = Mutex::new(State { medium, last: first.saturating_sub(1) });
         Ok(Fanout {
             state,
+            has_ring,
             slots,
             event_log: EventLog::default(),
             next_id: AtomicU64::new(1),
@@ -134,9 +147,49 @@ impl Fanout {
         self.slots.as_ref().map(|_| self as &dyn Lender)
     }
 
-    /// Publishes one message without waiting for any subscriber.
-    pub fn publish(&self, header: Header, payload: &Payload) -> Result<()> {
+    /// Publishes a message, of whose header all but the number is given, without waiting for any subscriber.
+    /// Returns its number.
+    pub fn publish(&self, header: Header, payload: &Payload) -> Result<u64> {
         let mut state = self.state();
+        let sequence = state.last + 1;
+        self.publish_locked(&mut state, Header { sequence, ..header }, payload)?;
+        Ok(sequence)
+    }
+
+    /// Publishes a message under the number that it has elsewhere. Returns false, and does nothing, if that was
+    /// published already.
+    pub fn relay(&self, header: Header, payload: &Payload) -> Result<bool> {
+        let mut state = self.state();
+        let is_new = header.sequence > state.last;
+        if is_new {
+            self.publish_locked(&mut state, header, payload)?;
+        }
+        Ok(is_new)
+    }
+
+    /// Publishes a short message in a ring and returns its number. None if another thread has the state, or for any
+    /// other obstacle: then nothing was published, and [`Fanout::publish`] is to be called.
+    #[inline]
+    pub fn publish_in_place(&self, payload: &Payload) -> Option<u64> {
+        if !self.has_ring {
+            return None;
+        }
+        let mut state = self.state.try_lock().ok()?;
+        let State { medium: Medium::Ring { ring, newest, .. }, last } = &mut *state else { return None };
+        if payload.memory().split().is_some() {
+            return None;
+        }
+        let sequence = *last + 1;
+        if !ring.publish_short(sequence, clock::now(), payload.encoding(), payload.body()) {
+            return None;
+        }
+        (*newest, *last) = (sequence, sequence);
+        self.event_log.count_exclusive(&self.event_log.sent);
+        Some(sequence)
+    }
+
+    /// [`Fanout::publish`] with the state locked and the number chosen.
+    fn publish_locked(&self, state: &mut State, header: Header, payload: &Payload) -> Result<()> {
         match &mut state.medium {
             Medium::Ring { ring, newest, .. } => {
                 ring.publish(&Outgoing::of(header, payload.memory()))?;
@@ -150,27 +203,29 @@ impl Fanout {
                 }
             }
         }
+        state.last = header.sequence;
         // Under the lock, so no other thread writes the counter.
         self.event_log.count_exclusive(&self.event_log.sent);
         Ok(())
     }
 
-    /// Publishes several messages, numbered from `first`, with one wake-up or one system call for
+    /// Publishes several messages with one wake-up or one system call for
     /// each subscriber. Returns how many, and the error that stopped the rest.
-    pub fn publish_many(&self, first: u64, sent: Timestamp, payloads: &[Payload]) -> (usize, Result<()>) {
+    pub fn publish_many(&self, sent: Timestamp, payloads: &[Payload]) -> (usize, Result<()>) {
         let header = |(sequence, payload): (u64, &Payload)| Header {
             sequence,
             sent: sent.0,
             ..Header::new(Kind::Data, payload.encoding())
         };
-        let numbered = (first..).zip(payloads);
         let mut state = self.state();
+        let last = state.last;
+        let numbered = (last + 1..).zip(payloads);
         let (count, published) = match &mut state.medium {
             Medium::Ring { ring, newest, .. } => {
                 let mut frames = numbered.map(|one| Outgoing::of(header(one), one.1.memory()));
                 let published = ring.publish_many(&mut frames);
                 if published.0 > 0 {
-                    *newest = first + published.0 as u64 - 1;
+                    *newest = last + published.0 as u64;
                 }
                 published
             }
@@ -194,6 +249,7 @@ impl Fanout {
                 (payloads.len(), Ok(()))
             }
         };
+        state.last = last + count as u64;
         // Under the lock, so no other thread writes the counter.
         self.event_log.add_exclusive(&self.event_log.sent, count as u64);
         (count, published)
@@ -301,7 +357,7 @@ mod tests {
     #[test]
     fn drain_waits_for_a_subscriber_whose_hello_is_being_answered() {
         let endpoint: Endpoint = "unix:drained".parse().unwrap();
-        let fanout = Arc::new(Fanout::new(endpoint.transport(), 1, None, 1 << 20).unwrap());
+        let fanout = Arc::new(Fanout::new(endpoint.transport(), (1, 1), None, 1 << 20).unwrap());
         let drain = |time| fanout.drain(&mut Waiting::until(Deadline::after(time)));
         drain(Duration::ZERO).unwrap();
         let unadmitted = fanout.unadmitted();

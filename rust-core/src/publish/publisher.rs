@@ -4,7 +4,7 @@ mod relay;
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,9 +37,8 @@ pub struct Publisher {
     fanout: Arc<Fanout>,
     /// For a file or a journal, which keeps values by itself.
     store: Option<Store>,
-    /// The number of the last message. Only the thread that has the turn reads and writes it.
-    sequence: AtomicU64,
-    /// The turn to send, except with a store that several threads may write to at once.
+    /// The turn to send, except with a store that several threads may write to at once, and for a short message
+    /// while no thread has the turn.
     turns: Turns,
     /// Where subscribers mark that they wait for a publisher.
     waiting_place: Option<Place>,
@@ -72,10 +71,9 @@ impl Publisher {
         options.check(endpoint.transport(), Use::Publish)?;
         let options = &store::options_for(endpoint.transport(), options);
         let store = Store::open(endpoint, options)?;
-        let first = hello.first;
         let fanout = Arc::new(Fanout::new(
             endpoint.transport(),
-            hello.session,
+            (hello.session, hello.first),
             options.buffer,
             options.max_message_size,
         )?);
@@ -102,7 +100,6 @@ impl Publisher {
             options: options.clone(),
             fanout,
             store,
-            sequence: AtomicU64::new(first.saturating_sub(1)),
             turns: Turns::default(),
             waiting_place,
             owner_record: Mutex::new(owner_record),
@@ -156,7 +153,23 @@ impl Publisher {
 
     /// Publishes an encoded value: see [`Publisher::send`].
     pub fn send_payload(&self, payload: &Payload) -> Result<u64> {
+        if let Some(number) = self.send_in_place(payload) {
+            return Ok(number);
+        }
         self.try_send(payload).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Publishes a short message in a ring and returns its number, under the fan-out's lock alone. None for any
+    /// obstacle, which the general way determines; then nothing was published.
+    ///
+    /// The lock is enough: it orders the numbers, and no thread has it for long. The turn decides which of several
+    /// waiting threads comes next, so a message leaves without one only while no thread has or awaits a turn.
+    #[inline]
+    fn send_in_place(&self, payload: &Payload) -> Option<u64> {
+        let is_usable = self.check().is_ok()
+            && payload.len() as u64 <= self.options.max_message_size
+            && self.turns.are_free();
+        if is_usable { self.fanout.publish_in_place(payload) } else { None }
     }
 
     /// Publishes these values in their order, each as one message as [`Publisher::send`] does: with
@@ -219,11 +232,7 @@ impl Publisher {
                 match store {
                     // The file numbers its values by itself.
                     Some(store) => store.write_many(now, run),
-                    None => {
-                        let (count, published) = self.fanout.publish_many(self.last() + 1, now, run);
-                        self.set_last(self.last() + count as u64);
-                        (count, published)
-                    }
+                    None => self.fanout.publish_many(now, run),
                 }
             }
         };
@@ -247,37 +256,22 @@ impl Publisher {
         self.check()?;
         payload.check(self.options.max_message_size)?;
         let sent = clock::now();
-        let header = |sequence| Header { sequence, sent, ..Header::new(Kind::Data, payload.encoding()) };
+        let header = Header { sent, ..Header::new(Kind::Data, payload.encoding()) };
         let sequence = match &self.store {
-            Some(store) if store.takes_many() => store.write(header(0), payload)?,
+            Some(store) if store.takes_many() => store.write(header, payload)?,
             store => {
                 let _turn = self.acquire_turn()?;
-                let next = self.last() + 1;
-                let last = match store {
-                    Some(store) => store.write(header(next), payload)?,
-                    None => {
-                        self.fanout.publish(header(next), payload)?;
-                        next
-                    }
-                };
-                self.set_last(last);
-                last
+                match store {
+                    // The file numbers its values by itself.
+                    Some(store) => store.write(header, payload)?,
+                    None => self.fanout.publish(header, payload)?,
+                }
             }
         };
         if self.store.is_some() {
             self.fanout.event_log.count(&self.fanout.event_log.sent);
         }
         Ok(sequence)
-    }
-
-    /// Returns the number of the last message, for the thread that has the turn.
-    fn last(&self) -> u64 {
-        // Relaxed here and below: the turn orders them.
-        self.sequence.load(Ordering::Relaxed)
-    }
-
-    fn set_last(&self, sequence: u64) {
-        self.sequence.store(sequence, Ordering::Relaxed);
     }
 
     /// Waits for the turn to send. No thread has it for long, except with a `file:`, whose lock it

@@ -143,10 +143,11 @@ impl Subscriber {
     /// were missed (the next call goes on), `InvalidState` if another thread receives or the
     /// subscriber is closed.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        if let Some(message) = self.receive_at_once() {
+        let wait = wait.into();
+        if let Some(message) = self.receive_in_place(wait.may_wait(self.options.timeout)) {
             return Ok(message);
         }
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = wait.start(self.options.timeout).on_wait(&self.options.on_wait);
         self.receive(&mut waiting, false).map_err(|e| e.on(&self.shown))?.ok_or_else(|| self.closed_error())
     }
 
@@ -168,10 +169,11 @@ impl Subscriber {
     }
 
     /// Returns the next message if it is a short one in a ring and nothing is to be done before it. `None`
-    /// otherwise, with nothing changed: [`Subscriber::receive`] does the same and all the rest. No callback runs
-    /// meanwhile, so a close by another thread waits for the lock and finds nothing left to this one.
+    /// otherwise, with nothing changed: [`Subscriber::receive`] does the same and all the rest. A call that may wait
+    /// polls for about a microsecond where spinning is known to succeed, so that what comes meanwhile takes this way,
+    /// too. No callback runs, so a close by another thread waits for the lock and finds nothing left to this one.
     #[inline]
-    fn receive_at_once(&self) -> Option<Message> {
+    fn receive_in_place(&self, polls: bool) -> Option<Message> {
         if fork::check(self.fork_generation).is_err()
             || self.closed.load(Ordering::Acquire)
             || self.options.delivery == Some(Delivery::Latest)
@@ -182,7 +184,7 @@ impl Subscriber {
         if !receive_state.is_plain() {
             return None;
         }
-        let message = self.take_short(&mut receive_state)?;
+        let message = self.take_short(&mut receive_state, polls)?;
         // Only the receiving thread writes this counter.
         self.event_log.count_exclusive(&self.event_log.received);
         receive_state.delivered = message.sequence();
@@ -191,9 +193,12 @@ impl Subscriber {
 
     /// Takes a short message from the ring of the feed: see [`Feed::take_short`].
     #[inline]
-    fn take_short(&self, receive_state: &mut ReceiveState) -> Option<Message> {
-        let message = receive_state.feed.as_mut()?.take_short(&self.options.limits())?;
-        Some(message.with_schema(self.options.checks_received()))
+    fn take_short(&self, receive_state: &mut ReceiveState, polls: bool) -> Option<Message> {
+        let message = receive_state.feed.as_mut()?.take_short(&self.options.limits(), polls)?;
+        match self.options.checks_received() {
+            None => Some(message),
+            schema => Some(message.with_schema(schema)),
+        }
     }
 
     /// Receives one message. `iterates` is true for [`Subscriber::next`].
@@ -336,7 +341,7 @@ impl Subscriber {
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
         }
-        if let Some(message) = self.take_short(receive_state) {
+        if let Some(message) = self.take_short(receive_state, false) {
             return Ok(Some(message));
         }
         self.poll_frame(receive_state, waiting)
@@ -367,7 +372,7 @@ impl Subscriber {
                 waited.map_err(|e| receive_state.explain(e))?;
                 // The wait's callback may have closed this.
                 let closed = self.closed.load(Ordering::Acquire);
-                Ok(if closed { None } else { self.take_short(receive_state) })
+                Ok(if closed { None } else { self.take_short(receive_state, false) })
             }
             // The publisher has replaced its ring by a larger one: messages go on there under the same
             // numbers.

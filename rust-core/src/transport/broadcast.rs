@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::BroadcastSlots;
 use super::hello::AnsweredCall;
+use crate::codec::Encoding;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::{Incoming, Outgoing, WORDS};
@@ -66,6 +67,11 @@ pub trait BroadcastWriter: Send {
     /// # Errors
     /// `TooLarge` above the largest ring, `OutOfMemory`; then nothing has changed.
     fn publish(&mut self, frame: &Outgoing<'_>) -> Result<()>;
+
+    /// Publishes a short data message without extension and flags, and wakes the subscribers that are parked: what
+    /// [`BroadcastWriter::publish`] does, in fewer steps. Returns false where that is to be called; then nothing has
+    /// changed.
+    fn publish_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool;
 
     /// Publishes several frames in order with one wake-up. Returns how many, and the error of the
     /// next one.
@@ -137,8 +143,9 @@ pub trait BroadcastReader: Send {
     fn try_recv(&mut self) -> Result<Received>;
 
     /// Returns the words of the next frame's header, if that frame is short, has no extension, and
-    /// nothing precedes it. Otherwise [`BroadcastReader::try_recv`] returns what there is.
-    fn peek_short(&mut self) -> Option<[u64; WORDS]>;
+    /// nothing precedes it. Otherwise [`BroadcastReader::try_recv`] returns what there is. With `polls`, polls for it
+    /// for about a microsecond where [`BroadcastReader::spin`] is known to succeed.
+    fn peek_short(&mut self, polls: bool) -> Option<[u64; WORDS]>;
 
     /// Copies the body of the frame that [`BroadcastReader::peek_short`] has just returned, which has
     /// this length, and reads the frame by that. Returns false if the publisher overwrote it in the

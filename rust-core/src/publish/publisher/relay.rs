@@ -54,12 +54,7 @@ impl Publisher {
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         let _turn = self.acquire_turn()?;
-        if sequence <= self.last() {
-            return Ok(false);
-        }
         let header = Header { sequence, sent: sent.0, ..Header::new(Kind::Data, payload.encoding()) };
-        self.fanout.publish(header, payload)?;
-        self.set_last(sequence);
-        Ok(true)
+        self.fanout.relay(header, payload)
     }
 }

@@ -19,6 +19,7 @@ use super::slots::BroadcastSlots;
 use super::subscriber::{BroadcastReader, SubscriberPage};
 use super::views::SlotFiles;
 use crate::body::{Rest, Split};
+use crate::codec::Encoding;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Outgoing, WORDS};
@@ -108,6 +109,15 @@ impl BroadcastWriter for Writer {
         }
         self.notify();
         Ok(())
+    }
+
+    fn publish_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
+        // The general way gives up the slots of the newest message.
+        if self.newest.is_some() || !self.ring.publish_short(sequence, sent, encoding, body) {
+            return false;
+        }
+        self.notify();
+        true
     }
 
     fn publish_many(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>) {
@@ -242,8 +252,8 @@ impl broadcast::BroadcastReader for BroadcastReader {
         BroadcastReader::try_recv(self)
     }
 
-    fn peek_short(&mut self) -> Option<[u64; WORDS]> {
-        BroadcastReader::peek_short(self)
+    fn peek_short(&mut self, polls: bool) -> Option<[u64; WORDS]> {
+        BroadcastReader::peek_short(self, polls)
     }
 
     fn take_short(&mut self, body: &mut [u8]) -> bool {

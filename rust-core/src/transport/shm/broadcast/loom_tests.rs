@@ -83,6 +83,69 @@ fn broadcast_intact_copy_is_whole() {
     });
 }
 
+/// Four records, of which each second one was reserved with the one before it. `step` writes one as the publisher
+/// does, or as a mutant of it.
+fn records_reserved_ahead(step: fn(&mut RingWriter<Arc<Heap>>, &Heap, u64)) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(move || {
+        let memory = Heap::new(PAGE + RING);
+        let mut ring_writer = RingWriter::with_ahead(memory.clone(), RING, 16);
+        write(&mut ring_writer, &memory, 1);
+        let ring_reader = RingReader::new(memory.clone(), RING, 100, Start::Newest);
+        let writing = thread::spawn({
+            let memory = memory.clone();
+            move || (2..=4).for_each(|number| step(&mut ring_writer, &memory, number))
+        });
+        let tail = memory.load(at::TAIL, Ordering::Acquire);
+        read(&ring_reader, &memory, tail - 16);
+        let latest = memory.load(at::LATEST, Ordering::Acquire);
+        read(&ring_reader, &memory, latest);
+        writing.join().unwrap();
+        assert_eq!(read(&ring_reader, &memory, 48), Some(4), "at rest it is always intact");
+        assert_eq!(read(&ring_reader, &memory, 16), None, "the last record is in its place");
+    });
+}
+
+#[test]
+fn broadcast_reserved_ahead_intact_copy_is_whole() {
+    records_reserved_ahead(write);
+}
+
+/// A mutant that reserves a record once it has written the first word.
+fn write_then_reserve(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
+    let (start, end) = ((number - 1) * 16, number * 16);
+    let place = PAGE + (start as usize & (RING - 1));
+    memory.store(place, number, Ordering::Relaxed);
+    ring_writer.reserve(end);
+    memory.store(place + 8, number * 10, Ordering::Relaxed);
+    ring_writer.commit_range(start, end);
+}
+
+#[test]
+#[should_panic(expected = "half a record")]
+fn broadcast_reserved_late_half_a_record_is_found() {
+    records_reserved_ahead(write_then_reserve);
+}
+
+/// A mutant that reserves without the release fence.
+fn write_unfenced(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
+    let (start, end) = ((number - 1) * 16, number * 16);
+    let place = PAGE + (start as usize & (RING - 1));
+    if memory.load(at::RESERVED, Ordering::Relaxed) < end {
+        memory.store(at::RESERVED, end + 16, Ordering::Relaxed);
+    }
+    memory.store(place, number, Ordering::Relaxed);
+    memory.store(place + 8, number * 10, Ordering::Relaxed);
+    ring_writer.commit_range(start, end);
+}
+
+#[test]
+#[should_panic(expected = "half a record")]
+fn broadcast_reserved_without_a_fence_half_a_record_is_found() {
+    records_reserved_ahead(write_unfenced);
+}
+
 #[test]
 fn broadcast_two_records_committed_together_intact_copy_is_whole() {
     let mut builder = loom::model::Builder::new();

@@ -22,6 +22,7 @@ use super::super::segment::{self, MAX_RING, at, state};
 use super::super::signals::Signal;
 use super::record::RecordHeader;
 use super::ring_writer::RingWriter;
+use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Outgoing;
 use crate::sys::fork::{self, Guarded};
@@ -111,6 +112,13 @@ impl Broadcast {
         self.ring_writer = larger;
         self.waker = Waker::new(at::DATA_WAKE);
         Ok(Published::Moved)
+    }
+
+    /// Publishes a short data message without extension and flags; call [`Broadcast::notify`] afterwards. Returns
+    /// false where [`Broadcast::publish`] is to be called; then nothing has changed.
+    #[inline]
+    pub fn publish_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
+        self.ring_writer.write_short(sequence, sent, encoding, body)
     }
 
     /// Publishes frames in order; readers find them in groups of up to an eighth of the ring, each

@@ -12,6 +12,9 @@ use crate::frame::{HEADER, MAX_EXTENSION};
 pub(super) const GRANULE: u64 = 16;
 /// The smallest record that is not a pad: two header words and a message header.
 pub(super) const MIN_RECORD: u64 = GRANULE + HEADER as u64;
+/// The longest body, in bytes, that the short ways of writing and reading take. Copying a longer one takes so long
+/// that the general way adds little.
+pub(super) const SHORT: u64 = 256;
 
 /// The decoded first word of a record.
 ///

@@ -4,7 +4,9 @@
 //! Order of the stores, which the reading end relies on:
 //!
 //! 1. `reserved`: the position up to which bytes may be changing. A release fence follows, so a
-//!    reader that sees any byte of the new record also sees the new `reserved`.
+//!    reader that sees any byte of a later record also sees the new `reserved`. It is stored for
+//!    several records at a time: readers look at it for each record, and a store to a cache line that
+//!    they have makes the tail wait.
 //! 2. the record itself, word by word with relaxed order, because readers may be copying there.
 //! 3. at [`RingWriter::commit`]: `count`, `restart`, `latest`, each with release order, then `tail`
 //!    and a full fence. A reader that loads `tail` with acquire order sees everything before it.
@@ -17,8 +19,9 @@ use std::sync::atomic::Ordering;
 
 use super::super::memory::{OwnMemory, fence};
 use super::super::segment::{PAGE, at};
-use super::record::{MIN_RECORD, RecordHeader, SIZE};
-use crate::frame::Outgoing;
+use super::record::{GRANULE, MIN_RECORD, RecordHeader, SHORT, SIZE};
+use crate::codec::Encoding;
+use crate::frame::{Header, Kind, Outgoing};
 use crate::sys::crc;
 
 /// The writing end. One thread at a time uses it. It never blocks and never reads what a subscriber
@@ -38,6 +41,10 @@ pub(in crate::transport::shm) struct RingWriter<M> {
     tail: u64,
     /// The position up to which readers know of records.
     committed: u64,
+    /// The position up to which readers know that bytes may be changing.
+    reserved: u64,
+    /// Bytes behind a record that are reserved with it.
+    ahead: u64,
     /// The position of the newest record.
     latest: u64,
     /// The position of the oldest record that an overtaken reader has time to read: at least a
@@ -53,7 +60,26 @@ impl<M: OwnMemory> RingWriter<M> {
     /// header.
     pub fn new(mine: M, ring: usize) -> RingWriter<M> {
         let (ring, mask, shift) = (ring as u64, ring as u64 - 1, ring.trailing_zeros());
-        RingWriter { mine, ring, mask, shift, tail: 0, committed: 0, latest: 0, restart: 0, count: 0 }
+        RingWriter {
+            mine,
+            ring,
+            mask,
+            shift,
+            tail: 0,
+            committed: 0,
+            reserved: 0,
+            // Readers lose so much of the oldest records, and a quarter of the ring is before them at a restart.
+            ahead: (ring / 64) & !(GRANULE - 1),
+            latest: 0,
+            restart: 0,
+            count: 0,
+        }
+    }
+
+    /// The same with so many bytes reserved behind a record: for models, whose ring is too short.
+    #[cfg(all(test, loom))]
+    pub fn with_ahead(mine: M, ring: usize, ahead: u64) -> RingWriter<M> {
+        RingWriter { ahead, ..RingWriter::new(mine, ring) }
     }
 
     /// The memory of the ring.
@@ -74,6 +100,28 @@ impl<M: OwnMemory> RingWriter<M> {
         self.commit();
         // Behind the commit: the tail's line would have to wait for those of the next record.
         self.prefetch_next(size);
+        true
+    }
+
+    /// Writes and commits a data message without extension and flags. Returns false, and changes
+    /// nothing, where its body is longer than [`SHORT`] or the lap has no room for it:
+    /// [`RingWriter::write`] takes it then.
+    #[inline]
+    pub fn write_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
+        if body.len() as u64 > SHORT {
+            return false;
+        }
+        let record = RecordHeader::of(0, body.len());
+        if self.ring - (self.tail & self.mask) < record.size {
+            return false;
+        }
+        let (start, end) = (self.tail, self.tail + record.size);
+        self.advance_restart(start, end);
+        self.reserve(end);
+        let header = Header { sequence, sent, body: body.len() as u64, ..Header::new(Kind::Data, encoding) };
+        self.store_record(record, start, &header, &[], body);
+        self.commit();
+        self.prefetch_next(record.size);
         true
     }
 
@@ -120,18 +168,32 @@ impl<M: OwnMemory> RingWriter<M> {
                 Ordering::Relaxed,
             );
         }
-        let offset = self.offset_of(start);
-        let [a, b, c, d, e, f, g, h] = frame.header.words(crc::of_words);
-        let word = record.to_word(start >> self.shift);
-        self.mine.store_words(offset, [word, frame.header.sequence, a, b, c, d, e, f, g, h]);
-        let offset = offset + MIN_RECORD as usize;
-        if !frame.extension.is_empty() {
-            self.mine.copy_in_racing(offset, frame.extension);
-        }
-        self.mine.copy_in_racing(offset + frame.extension.len(), frame.body);
-        self.count += 1;
-        (self.latest, self.tail) = (start, end);
+        self.store_record(record, start, &frame.header, frame.extension, frame.body);
         Some(record.size)
+    }
+
+    /// Stores a record in the room that was reserved for it, from `start` on.
+    // Always: the header's fields go from registers into words.
+    #[inline(always)]
+    fn store_record(
+        &mut self,
+        record: RecordHeader,
+        start: u64,
+        header: &Header,
+        extension: &[u8],
+        body: &[u8],
+    ) {
+        let offset = self.offset_of(start);
+        let [a, b, c, d, e, f, g, h] = header.words(crc::of_words);
+        let word = record.to_word(start >> self.shift);
+        self.mine.store_words(offset, [word, header.sequence, a, b, c, d, e, f, g, h]);
+        let offset = offset + MIN_RECORD as usize;
+        if !extension.is_empty() {
+            self.mine.copy_in_racing(offset, extension);
+        }
+        self.mine.copy_in_racing(offset + extension.len(), body);
+        self.count += 1;
+        (self.latest, self.tail) = (start, start + record.size);
     }
 
     /// Prefetches for writing the cache lines that another record of the same size would use.
@@ -149,14 +211,22 @@ impl<M: OwnMemory> RingWriter<M> {
             self.mine.prefetch_own(self.offset_of(line));
             line += LINE;
         }
+        // Written three quarters of a lap ago; its length is needed before the next tail is stored.
+        self.mine.prefetch_own(self.offset_of(self.restart));
     }
 
-    /// Announces that bytes up to the position `end` may change from now on. The release fence
+    /// Announces that bytes up to the position `end` may change from now on, unless that was
+    /// announced before; together with some bytes behind them. The release fence
     /// orders the announcement before every later store to the ring: a reader that copied one of
-    /// the new bytes and then checks `reserved` behind an acquire fence finds the new value.
-    pub fn reserve(&self, end: u64) {
-        self.mine.store(at::RESERVED, end, Ordering::Relaxed);
-        fence(Ordering::Release);
+    /// the new bytes and then checks `reserved` behind an acquire fence finds the new value, or a
+    /// later one.
+    #[inline]
+    pub fn reserve(&mut self, end: u64) {
+        if end > self.reserved {
+            self.reserved = end + self.ahead;
+            self.mine.store(at::RESERVED, self.reserved, Ordering::Relaxed);
+            fence(Ordering::Release);
+        }
     }
 
     /// For models: commits a record that the test itself wrote from `start` to `end`.

@@ -172,10 +172,15 @@ impl BroadcastReader {
         }
     }
 
-    /// Returns the words of the next frame's header if that frame is short and nothing else is due.
+    /// Returns the words of the next frame's header if that frame is short and nothing else is due. With `polls`, polls
+    /// for it for about a microsecond where spinning is known to succeed.
     #[inline]
-    pub fn peek_short(&mut self) -> Option<[u64; WORDS]> {
-        if self.end.is_some() { None } else { self.ring_reader.peek_short() }
+    pub fn peek_short(&mut self, polls: bool) -> Option<[u64; WORDS]> {
+        let BroadcastReader { ring_reader, spin, end, .. } = self;
+        if end.is_some() || polls && !spin.briefly(|| ring_reader.sees_next()) {
+            return None;
+        }
+        ring_reader.peek_short()
     }
 
     /// Reads the frame that [`BroadcastReader::peek_short`] has just returned. Returns false if it was overwritten;

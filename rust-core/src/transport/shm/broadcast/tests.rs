@@ -19,7 +19,7 @@ use super::views::SlotFiles;
 use super::*;
 use crate::deadline::{Timeout, Wait};
 use crate::error::{ErrorKind, Result};
-use crate::frame::{Incoming, Outgoing, flags};
+use crate::frame::{Header, Incoming, Outgoing, flags};
 use crate::sys::fork::Guarded;
 use crate::sys::poll::{Epoll, Interest};
 use crate::transport::broadcast::{Received, Start};
@@ -423,7 +423,12 @@ fn racing_readers_get_whole_messages_or_lagged() {
             })
             .collect();
         for sequence in 1..=MESSAGES {
-            publish(&mut broadcast, sequence, (sequence % 300) as usize);
+            let length = (sequence % 300) as usize;
+            let Header { sent, encoding, .. } = data(sequence);
+            let is_short = sequence % 3 > 0;
+            if !is_short || !broadcast.publish_short(sequence, sent, encoding, &body(sequence, length)) {
+                publish(&mut broadcast, sequence, length);
+            }
         }
         for reading in reading {
             // The last message is never overwritten, so every reader gets at least that.
@@ -433,6 +438,23 @@ fn racing_readers_get_whole_messages_or_lagged() {
 }
 
 proptest! {
+    /// Two rings get the same messages, one of them by the short way where that takes them.
+    #[test]
+    fn broadcast_short_way_writes_what_the_general_one_does(lengths in prop::collection::vec(0usize..400, 1..scaled(300))) {
+        let memories = [Heap::new(PAGE + 4096), Heap::new(PAGE + 4096)];
+        let [mut one, mut other] = memories.clone().map(|memory| RingWriter::new(memory, 4096));
+        for (sequence, length) in (1..).zip(lengths) {
+            let (header, body) = (data(sequence), body(sequence, length));
+            let frame = Outgoing::new(header, &body);
+            prop_assert!(one.write(&frame));
+            let is_short = other.write_short(sequence, header.sent, header.encoding, &body);
+            prop_assert!(is_short || other.write(&frame));
+            prop_assert!(!is_short || length <= 256);
+            let words = |memory: &Heap| (0..(PAGE + 4096) / 8).map(|at| memory.load(at * 8, Ordering::Relaxed)).collect::<Vec<_>>();
+            prop_assert_eq!(words(&memories[0]), words(&memories[1]));
+        }
+    }
+
     #[test]
     fn broadcast_random_writes_and_reads_deliver_once_or_count_missed(
         steps in prop::collection::vec((0usize..1900, 0u8..6), 1..scaled(300))

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::super::super::memory::Memory;
 use super::super::super::reader::as_uninit;
 use super::super::super::segment::at;
-use super::super::record::{GRANULE, MIN_RECORD, RecordHeader};
+use super::super::record::{GRANULE, MIN_RECORD, RecordHeader, SHORT};
 use super::RingReader;
 #[cfg(any(test, fuzzing))]
 use crate::error::Result;
@@ -22,23 +22,28 @@ use crate::sys::crc;
 #[cfg(any(test, fuzzing))]
 use crate::transport::broadcast::Received;
 
-/// The longest body that is copied here. Copying a longer one takes so long that the general path adds little.
-const SHORT: u64 = 256;
-
 impl<P: Memory> RingReader<P> {
+    /// Returns whether there is a record behind the last one that was read.
+    #[inline]
+    pub fn sees_next(&mut self) -> bool {
+        // The publisher writes the tail for each message, so loading it may have to wait for the line. Whether a
+        // record before an older tail is still there is looked at behind the copy, as for any other.
+        if self.known_tail <= self.position {
+            self.known_tail = self.peer.load(at::TAIL, Ordering::Acquire);
+        }
+        self.known_tail > self.position
+    }
+
     /// Returns the words of the next record's header if that is a short one. The publisher may be overwriting it: what
     /// they mean is certain only when [`RingReader::take_short`] has succeeded.
     #[inline]
     pub fn peek_short(&mut self) -> Option<[u64; WORDS]> {
-        let position = self.position;
-        // The publisher writes the tail for each message, so loading it may have to wait for the line. Whether a
-        // record before an older tail is still there is looked at behind the copy, as for any other.
-        if self.known_tail <= position {
-            self.known_tail = self.peer.load(at::TAIL, Ordering::Acquire);
+        if !self.sees_next() {
+            return None;
         }
-        let tail = self.known_tail;
+        let (position, tail) = (self.position, self.known_tail);
         let between = |position: u64| !position.is_multiple_of(GRANULE);
-        if tail <= position || between(tail) || between(position) || self.retained.is_some() {
+        if between(tail) || between(position) || self.retained.is_some() {
             return None;
         }
         self.prefetch_record(tail);
