@@ -17,8 +17,10 @@ use crate::worker::serve_measured;
 const START: Duration = Duration::from_secs(20);
 /// One measurement: many time slices of the scheduler.
 const TIME: Duration = Duration::from_millis(400);
-/// Between round trips, where they are paced.
+/// Between round trips or bursts of them, where they are paced.
 const PACE: Duration = Duration::from_millis(1);
+/// The round trips of a burst.
+const BURST: u32 = 20;
 const BYTES: usize = 64;
 
 /// How much the other programs have done, and whether they work now.
@@ -50,8 +52,9 @@ fn others() -> Result<Shared<Work>> {
     Ok(work)
 }
 
-/// Nanoseconds for a unit of the other programs' work while `exchange` is done, over and over or once a millisecond.
-fn measure(work: &Work, is_paced: bool, mut exchange: impl FnMut() -> Result<()>) -> Result<()> {
+/// Nanoseconds for a unit of the other programs' work while `exchange` is done: so many times, then a pause of a
+/// millisecond; without pause where that is 0.
+fn measure(work: &Work, burst: u32, mut exchange: impl FnMut() -> Result<()>) -> Result<()> {
     serve_measured(|| {
         work.works.store(1, Ordering::Relaxed);
         // All of them run, and the spinning ends have learnt that spinning does not pay.
@@ -59,8 +62,10 @@ fn measure(work: &Work, is_paced: bool, mut exchange: impl FnMut() -> Result<()>
         let mut start = None;
         let mut done = 0;
         while begin.elapsed() < TIME + TIME / 4 {
-            exchange()?;
-            if is_paced {
+            for _ in 0..burst.max(1) {
+                exchange()?;
+            }
+            if burst > 0 {
                 sleep(PACE);
             }
             if start.is_none() && begin.elapsed() > TIME / 4 {
@@ -77,11 +82,13 @@ fn measure(work: &Work, is_paced: bool, mut exchange: impl FnMut() -> Result<()>
     })
 }
 
-fn is_paced(pace: &str) -> Result<bool> {
+/// The round trips between two pauses; 0 where there is none.
+fn burst(pace: &str) -> Result<u32> {
     match pace {
-        "paced" => Ok(true),
-        "busy" => Ok(false),
-        _ => Err(format!("{pace} is no pace: paced and busy are").into()),
+        "paced" => Ok(1),
+        "bursts" => Ok(BURST),
+        "busy" => Ok(0),
+        _ => Err(format!("{pace} is no pace: paced, bursts and busy are").into()),
     }
 }
 
@@ -99,7 +106,7 @@ pub fn beside_channel(transport: &str, spin: u64, pace: &str) -> Result<()> {
     let work = others()?;
     let channel = Channel::open(&endpoint, &options, START)?;
     let payload = content(BYTES);
-    measure(&work, is_paced(pace)?, || {
+    measure(&work, burst(pace)?, || {
         channel.send_payload(&payload, Timeout::Default)?;
         channel.recv(Timeout::Default)?;
         Ok(())
@@ -119,7 +126,7 @@ pub fn beside_pipes(pace: &str) -> Result<()> {
     })?;
     let work = others()?;
     let mut content = [0; BYTES];
-    measure(&work, is_paced(pace)?, || {
+    measure(&work, burst(pace)?, || {
         our_write.write_all(&content)?;
         our_read.read_exact(&mut content)?;
         Ok(())

@@ -68,24 +68,23 @@ fn memory(rows: &mut Vec<Row>) {
     );
 }
 
-/// The time that other programs get, with one more of them than processors: a mark of 1.05 allows a loss of five hundredths.
+/// The time that other programs get, with one more of them than processors: a mark of 1.05 allows a loss of five hundredths
+/// beside the same number of round trips. Without pause the two exchanges are not the same: a channel makes more round trips
+/// while both its ends have a processor, so that row has no mark.
 fn guests(rows: &mut Vec<Row>) {
     for (transport, pace, what) in [
         ("shm", "paced", "1,000 round trips a second"),
+        ("shm", "bursts", "20 round trips, a pause of 1 ms, and so on"),
         ("shm", "busy", "round trips without pause"),
         ("unix", "paced", "1,000 round trips a second"),
     ] {
-        rows.push(
-            Row::new(
-                format!(
-                    "other programs' work beside {what}, {transport}, spinning, processors oversubscribed"
-                ),
-                own("channel", &format!("ours oversubscribed {transport} 20 {pace}")),
-                own("two pipes", &format!("floor oversubscribed {pace}")),
-            )
-            .measured_by_itself()
-            .mark(1.05, 1.0),
-        );
+        let row = Row::new(
+            format!("other programs' work beside {what}, {transport}, spinning, processors oversubscribed"),
+            own("channel", &format!("ours oversubscribed {transport} 20 {pace}")),
+            own("two pipes", &format!("floor oversubscribed {pace}")),
+        )
+        .measured_by_itself();
+        rows.push(if pace == "busy" { row } else { row.mark(1.05, 1.0) });
     }
 }
 

@@ -24,6 +24,21 @@ pub fn start_scoped<'scope, T: Send + 'scope>(
     thread.doing(format_args!("starting the thread {name}"))
 }
 
+/// Returns how often the kernel has taken the processor from this thread, which could have gone on, since the thread
+/// began: getrusage(2), `ru_nivcsw`. 0 where the kernel does not count.
+pub fn preemptions() -> u64 {
+    // The interpreter has no kernel to ask.
+    if cfg!(miri) {
+        return 0;
+    }
+    // SAFETY: the structure consists of integers, and the call writes to it alone.
+    unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_THREAD, &mut usage);
+        u64::try_from(usage.ru_nivcsw).unwrap_or(0)
+    }
+}
+
 /// Runs `start` with every signal blocked: a thread inherits the mask of the thread that starts it.
 fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     // SAFETY: both sets live through the calls, and the mask of this thread is put back before anything else
@@ -36,5 +51,44 @@ fn without_signals<T>(start: impl FnOnce() -> T) -> T {
         let started = start();
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
         started
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    use rustix::thread::CpuSet;
+
+    use super::*;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "the interpreter has no kernel that preempts")]
+    fn preemptions_count_what_the_kernel_takes_away() {
+        let processors = rustix::thread::sched_getaffinity(None).unwrap();
+        let first = (0..CpuSet::MAX_CPU).find(|processor| processors.is_set(*processor)).unwrap();
+        let stay = move || {
+            let mut one = CpuSet::new();
+            one.set(first);
+            rustix::thread::sched_setaffinity(None, &one).unwrap();
+        };
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                stay();
+                while !done.load(Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+            // Two threads that compute on one processor take turns.
+            scope.spawn(|| {
+                stay();
+                let before = preemptions();
+                while preemptions() < before + 2 {
+                    std::hint::spin_loop();
+                }
+                done.store(true, Relaxed);
+            });
+        });
     }
 }

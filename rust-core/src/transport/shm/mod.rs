@@ -31,6 +31,7 @@
 
 mod ack_words;
 mod broadcast;
+mod contention;
 mod driver;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub mod fuzz;

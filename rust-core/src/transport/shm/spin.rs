@@ -3,7 +3,8 @@
 //! A spin that ends in a sleep has wasted its time, and on a busy machine it has taken a processor
 //! from the peer. So each half of a link keeps a measure of how often spinning has succeeded
 //! lately: after several failures it spins for a sixteenth of 20 µs, every sixteenth wait probes with
-//! 20 µs, and one wait in 256 with the full time. Where both sides have only the same processor it never spins, because
+//! 20 µs, and one wait in 256 with the full time; after 256 failures only every 64th wait spins at all. Where other
+//! programs need the processors it rests, see `contention`. Where both sides have only the same processor it never spins, because
 //! the peer could not run meanwhile; pinned to different ones, both spin.
 
 use std::sync::OnceLock;
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use rustix::thread::CpuSet;
+
+use super::contention::Contention;
 
 /// The time to spin, adapted to how often spinning has succeeded. One thread at a time uses it.
 #[derive(Debug, Clone)]
@@ -22,8 +25,10 @@ pub(super) struct Spin {
     /// Between 0, where the reduced time is used, and [`Spin::MAX_TRUST`]: one more for a success,
     /// one less for a failure.
     trust: u32,
-    /// Spins that ended without success, for the probes.
+    /// Spins that ended without success since spinning was last known to succeed, for the probes.
     failures: u32,
+    /// Whether other programs need the processors.
+    contention: Contention,
 }
 
 impl Spin {
@@ -33,6 +38,9 @@ impl Spin {
     const TRUSTED: u32 = 4;
     /// Without trust, one wait in so many uses the short time, so that a change is noticed.
     const PROBE_EVERY: u32 = 16;
+    /// After this many failures one wait in so many uses the short time, and the others do not spin.
+    const LONG_WITHOUT: u32 = 256;
+    const RARE_PROBE_EVERY: u32 = 64;
     /// One failure in so many is followed by a spin of the full time, for peers that take longer to answer than the short one.
     const FULL_PROBE_EVERY: u32 = 256;
     /// Without trust, the short time is divided by this.
@@ -58,7 +66,7 @@ impl Spin {
             if helps { (bound.min(most).as_secs_f64() * 1e6 * polls_per_microsecond()) as u32 } else { 0 }
         };
         let (full, short) = (polls(Spin::MAX_TIME), polls(Spin::SHORT_TIME));
-        Spin { full, short, trust: Spin::TRUSTED, failures: 0 }
+        Spin { full, short, trust: Spin::TRUSTED, failures: 0, contention: Contention::new() }
     }
 
     /// Makes the first polls of [`Spin::until`], which do not pause, if spinning is known to succeed. Returns whether
@@ -74,6 +82,55 @@ impl Spin {
         is_ready
     }
 
+    /// Notes a spin that has succeeded; from then on there is at least the trust `least`.
+    #[inline]
+    fn succeed(&mut self, least: u32) {
+        let before = self.trust;
+        if before < Spin::TRUSTED {
+            return self.gain_trust(least);
+        }
+        self.trust = (before + 1).min(Spin::MAX_TRUST);
+    }
+
+    /// As [`Spin::succeed`], where spinning is not known to succeed.
+    #[cold]
+    fn gain_trust(&mut self, least: u32) {
+        if self.contention.rests() {
+            return;
+        }
+        self.trust = (self.trust + 1).max(least);
+        if self.trust >= Spin::TRUSTED {
+            self.failures = 0;
+            self.contention.begin();
+        }
+    }
+
+    /// Notes a spin that has failed.
+    #[inline]
+    fn fail(&mut self) {
+        let rests = self.trust >= Spin::TRUSTED && self.contention.missed();
+        self.trust = if rests { 0 } else { self.trust.saturating_sub(1) };
+        self.failures = self.failures.wrapping_add(1);
+    }
+
+    /// Returns how often the next spin polls with pauses, where spinning is not known to succeed.
+    #[inline]
+    fn probe(&mut self) -> u32 {
+        let every =
+            if self.failures < Spin::LONG_WITHOUT { Spin::PROBE_EVERY } else { Spin::RARE_PROBE_EVERY };
+        if self.contention.rests() {
+            0
+        } else if self.failures.is_multiple_of(Spin::FULL_PROBE_EVERY) {
+            self.full
+        } else if self.trust > 0 || self.failures.is_multiple_of(every) {
+            self.short
+        } else if self.failures < Spin::LONG_WITHOUT {
+            self.short / Spin::REDUCED
+        } else {
+            0
+        }
+    }
+
     /// Polls until `ready` returns true; false when it is time to sleep. What is ready at the first
     /// poll does not count as a success, because a sleep would have found it as well.
     #[inline]
@@ -85,27 +142,19 @@ impl Spin {
         let is_trusted = self.trust >= Spin::TRUSTED;
         let without_pause = if is_trusted { Spin::WITHOUT_PAUSE } else { Spin::FEW_WITHOUT_PAUSE };
         if (0..self.full.min(without_pause)).any(|_| ready()) {
-            self.trust = (self.trust + 1).min(Spin::MAX_TRUST);
+            self.succeed(0);
             return true;
         }
-        let polls = if is_trusted || self.failures.is_multiple_of(Spin::FULL_PROBE_EVERY) {
-            self.full
-        } else if self.trust > 0 || self.failures.is_multiple_of(Spin::PROBE_EVERY) {
-            self.short
-        } else {
-            self.short / Spin::REDUCED
-        };
+        let polls = if is_trusted { self.full } else { self.probe() };
         for polled in 0..polls {
             std::hint::spin_loop();
             if ready() {
                 // Only the full time is long enough for this peer, so the next spin takes it as well.
-                let least = if polled > self.short { Spin::TRUSTED } else { 0 };
-                self.trust = (self.trust + 1).clamp(least, Spin::MAX_TRUST);
+                self.succeed(if polled > self.short { Spin::TRUSTED } else { 0 });
                 return true;
             }
         }
-        self.trust = self.trust.saturating_sub(1);
-        self.failures = self.failures.wrapping_add(1);
+        self.fail();
         false
     }
 }
@@ -146,6 +195,10 @@ fn polls_per_microsecond() -> f64 {
 mod tests {
     use super::*;
 
+    fn spin(full: u32, short: u32, trust: u32, failures: u32) -> Spin {
+        Spin { full, short, trust, failures, contention: Contention::new() }
+    }
+
     fn polls_until_failure(spin: &mut Spin) -> u32 {
         let mut polls = 0;
         spin.until(|| {
@@ -157,7 +210,7 @@ mod tests {
 
     #[test]
     fn spin_time_shrinks_without_success_and_grows_with_it() {
-        let mut spin = Spin { full: 160, short: 160, trust: Spin::TRUSTED, failures: 0 };
+        let mut spin = spin(160, 160, Spin::TRUSTED, 0);
         let (trusted, full, little) = (1 + 160 + 160, 1 + 64 + 160, 1 + 64 + 10);
         assert_eq!(polls_until_failure(&mut spin), trusted);
         let counts: Vec<u32> = (0..64).map(|_| polls_until_failure(&mut spin)).collect();
@@ -177,7 +230,7 @@ mod tests {
     #[test]
     fn spin_of_full_time_is_rare_without_success_and_returns_for_a_slow_peer() {
         let (full, short) = (1600, 160);
-        let mut spin = Spin { full, short, trust: Spin::TRUSTED, failures: 0 };
+        let mut spin = spin(full, short, Spin::TRUSTED, 0);
         (0..20).for_each(|_| _ = polls_until_failure(&mut spin));
         let counts: Vec<u32> = (0..512).map(|_| polls_until_failure(&mut spin)).collect();
         let longer = counts.iter().filter(|count| **count > 1 + Spin::FEW_WITHOUT_PAUSE + short).count();
@@ -218,7 +271,7 @@ mod tests {
 
     #[test]
     fn spin_finds_what_is_ready_at_the_first_poll() {
-        let mut spin = Spin { full: 10, short: 10, trust: 0, failures: 1 };
+        let mut spin = spin(10, 10, 0, 1);
         assert!(spin.until(|| true));
         assert_eq!(spin.trust, 0, "no credit: it would have been found asleep as well");
     }
