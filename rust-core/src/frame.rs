@@ -253,6 +253,25 @@ impl Header {
         words: &[u64; WORDS],
         check_sum: impl Fn(&[u64; WORDS]) -> u32,
     ) -> Option<Header> {
+        let (is_valid, _) = Header::compare(words, check_sum);
+        if is_valid { Header::of_valid_words(words) } else { None }
+    }
+
+    /// Returns the length of the body of a header without extension whose body has at most `limit` bytes; `None` for any
+    /// other one, and for one that [`Header::from_words`] refuses for anything but kind and encoding.
+    #[inline(always)]
+    pub(crate) fn short_body(
+        words: &[u64; WORDS],
+        check_sum: impl Fn(&[u64; WORDS]) -> u32,
+        limit: u64,
+    ) -> Option<usize> {
+        let (is_valid, extension) = Header::compare(words, check_sum);
+        (is_valid && extension == 0 && words[2] <= limit).then_some(words[2] as usize)
+    }
+
+    /// Whether these are the words of a header, but for kind and encoding; and the bytes of its extension.
+    #[inline(always)]
+    fn compare(words: &[u64; WORDS], check_sum: impl Fn(&[u64; WORDS]) -> u32) -> (bool, usize) {
         let [m0, m1, m2, m3] = MAGIC;
         // Kind and encoding are compared elsewhere.
         let first = u64::from_le_bytes([m0, m1, m2, m3, VERSION, 0, 0, 0]);
@@ -266,7 +285,7 @@ impl Header {
             && extension <= MAX_EXTENSION
             && words[7] >> 32 == 0
             && (words[1] >> CHECK) as u32 == check_sum(&unchecked);
-        if is_valid { Header::of_valid_words(words) } else { None }
+        (is_valid, extension)
     }
 
     /// Parses the words of a header that [`Header::from_words`] has accepted before.

@@ -30,7 +30,7 @@ use crate::sys::fork;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::stop;
 use crate::transport::endpoint::Endpoint;
-use crate::value::Value;
+use crate::value::{Limits, Value};
 
 /// Receives what a publisher sends: the newest value first, then every one that follows. The publisher need
 /// not be there yet, and may be restarted; a subscriber that was there before a publisher gets its messages
@@ -53,6 +53,8 @@ pub struct Subscriber {
     shown: String,
     endpoint: Endpoint,
     options: Options,
+    /// Those of the options.
+    limits: Limits,
     /// None for a store, where no publisher has to be there.
     dialler: Option<Dialler>,
     /// The receiving thread holds the lock for the whole of its wait.
@@ -98,6 +100,7 @@ impl Subscriber {
             dialler,
             endpoint,
             options: options.clone(),
+            limits: options.limits(),
             descriptor: epoll.shared(),
             receive_state: Mutex::new(ReceiveState {
                 feed: None,
@@ -194,7 +197,7 @@ impl Subscriber {
     /// Takes a short message from the ring of the feed: see [`Feed::take_short`].
     #[inline]
     fn take_short(&self, receive_state: &mut ReceiveState, polls: bool) -> Option<Message> {
-        let message = receive_state.feed.as_mut()?.take_short(&self.options.limits(), polls)?;
+        let message = receive_state.feed.as_mut()?.take_short(&self.limits, polls)?;
         match self.options.checks_received() {
             None => Some(message),
             schema => Some(message.with_schema(schema)),
@@ -411,8 +414,7 @@ impl Subscriber {
 
     /// Makes a message of a frame.
     fn message(&self, frame: Incoming, source: &Arc<str>, session: u64) -> Message {
-        Message::new(frame, source, self.options.limits(), session)
-            .with_schema(self.options.checks_received())
+        Message::new(frame, source, self.limits, session).with_schema(self.options.checks_received())
     }
 
     /// Returns whether a message can be received without waiting.

@@ -4,7 +4,8 @@
 //! checksum.
 
 /// Returns the CRC-32C of these words' bytes, the lowest of each first.
-#[inline]
+// Always: as a function to call, it gets the words in memory.
+#[inline(always)]
 pub fn of_words(words: &[u64; 8]) -> u32 {
     #[cfg(target_arch = "x86_64")]
     if std::is_x86_feature_detected!("sse4.2") {

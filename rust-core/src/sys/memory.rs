@@ -129,9 +129,21 @@ impl Mapping {
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         let places = self.words(at, into.len().div_ceil(8));
         let (words, rest) = into.as_chunks_mut::<8>();
-        for (word, place) in words.iter_mut().zip(places) {
+        let copy = |word: &mut [MaybeUninit<u8>; 8], place: &AtomicU64| {
             // SAFETY: eight bytes that are borrowed for writing; no alignment is needed.
             unsafe { word.as_mut_ptr().cast::<u64>().write_unaligned(place.load(Ordering::Relaxed).to_le()) };
+        };
+        // The compiler does not unroll a loop of atomic loads.
+        let (places_of_fours, places_of_few) = places[..words.len()].as_chunks::<4>();
+        let (fours, few) = words.as_chunks_mut::<4>();
+        for ([a, b, c, d], [from_a, from_b, from_c, from_d]) in fours.iter_mut().zip(places_of_fours) {
+            copy(a, from_a);
+            copy(b, from_b);
+            copy(c, from_c);
+            copy(d, from_d);
+        }
+        for (word, place) in few.iter_mut().zip(places_of_few) {
+            copy(word, place);
         }
         if let (Some(place), false) = (places.last(), rest.is_empty()) {
             let last = place.load(Ordering::Relaxed).to_le_bytes();
@@ -286,8 +298,20 @@ impl MemoryFile {
     pub fn copy_in_racing(&self, at: usize, from: &[u8]) {
         let (words, rest) = from.as_chunks::<8>();
         let places = self.mapping.words(at, from.len().div_ceil(8));
-        for (place, word) in places.iter().zip(words) {
+        let copy = |place: &AtomicU64, word: &[u8; 8]| {
             place.store(u64::from_le_bytes(*word), Ordering::Relaxed);
+        };
+        // The compiler does not unroll a loop of atomic stores.
+        let (places_of_fours, places_of_few) = places[..words.len()].as_chunks::<4>();
+        let (fours, few) = words.as_chunks::<4>();
+        for ([to_a, to_b, to_c, to_d], [a, b, c, d]) in places_of_fours.iter().zip(fours) {
+            copy(to_a, a);
+            copy(to_b, b);
+            copy(to_c, c);
+            copy(to_d, d);
+        }
+        for (place, word) in places_of_few.iter().zip(few) {
+            copy(place, word);
         }
         if let (Some(place), false) = (places.last(), rest.is_empty()) {
             // In registers: what is stored byte by byte and loaded as a word right after waits for all stores

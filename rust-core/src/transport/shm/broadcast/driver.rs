@@ -69,7 +69,9 @@ struct Newest {
 impl Writer {
     /// Wakes the subscribers that sleep.
     fn notify(&mut self) {
-        self.ring.notify(self.subscribers.values_mut());
+        if self.subscribers.values().any(Subscription::is_asleep) {
+            self.ring.notify(self.subscribers.values_mut());
+        }
     }
 }
 

@@ -252,6 +252,12 @@ impl Subscription {
         self.page.load(at::CONSUMED, Ordering::Relaxed)
     }
 
+    /// Whether the subscriber sleeps and is to be woken. Behind the full fence of the commit.
+    #[inline]
+    pub fn is_asleep(&self) -> bool {
+        self.waker.is_due(self.page.load_fenced(at::DATA_PARK))
+    }
+
     /// Returns the stage that the subscriber is to be woken from, by a byte or together with the others
     /// in the futex; `None` where it is awake. From now on it counts as woken.
     #[inline]

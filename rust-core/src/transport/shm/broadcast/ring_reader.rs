@@ -22,7 +22,7 @@ use bytes::Bytes;
 use super::super::memory::{Memory, fence};
 use super::super::reader::{as_uninit, too_large};
 use super::super::segment::{self, PAGE, at, state};
-use super::record::{GRANULE, MIN_RECORD, RecordHeader};
+use super::record::{GRANULE, MIN_RECORD, RecordHeader, SHORT};
 use super::references;
 use super::views::{Referring, Resolved};
 use crate::body::Rest;
@@ -51,6 +51,8 @@ pub(crate) struct RingReader<P> {
     shift: u32,
     /// The longest body in bytes that is copied; longer messages are skipped with `TooLarge`.
     limit: u64,
+    /// The longest body that the short way takes.
+    short_limit: u64,
     /// The position of the next record, in bytes since the creation of the ring.
     position: u64,
     /// Up to where there are records, as the publisher's tail was when it was last loaded for a short one.
@@ -125,6 +127,7 @@ impl<P: Memory> RingReader<P> {
             mask,
             shift,
             limit,
+            short_limit: limit.min(SHORT),
             position: 0,
             known_tail: 0,
             retained: None,
@@ -251,15 +254,14 @@ impl<P: Memory> RingReader<P> {
     /// fetching them one after the other takes longer than the copy.
     #[inline]
     fn prefetch_record(&self, tail: u64) {
-        const LINE: u64 = 64;
+        const LINE: usize = 64;
         /// At most this many bytes; the rest is fetched while the beginning is being decoded.
         const MOST: u64 = 256;
-        self.peer.prefetch(at::RESERVED);
-        let mut line = self.position & !(LINE - 1);
-        let end = tail.min(self.position + MOST);
-        while line < end {
-            self.peer.prefetch(self.offset_of(line));
-            line += LINE;
+        // A prefetch never faults, so a record at the end of a lap needs no other treatment.
+        let first = self.offset_of(self.position);
+        let bytes = (tail - self.position).min(MOST) as usize + first % LINE;
+        for line in (0..bytes).step_by(LINE) {
+            self.peer.prefetch(first + line);
         }
     }
 

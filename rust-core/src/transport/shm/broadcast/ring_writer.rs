@@ -50,6 +50,8 @@ pub(in crate::transport::shm) struct RingWriter<M> {
     /// The position of the oldest record that an overtaken reader has time to read: at least a
     /// quarter of the ring ahead of the bytes that the newest record overwrote.
     restart: u64,
+    /// Where a record may end at most while that position stays.
+    restart_until: u64,
     /// Records written so far, pads not counted; readers use it to see whether there is a newest
     /// record.
     count: u64,
@@ -72,6 +74,7 @@ impl<M: OwnMemory> RingWriter<M> {
             ahead: (ring / 64) & !(GRANULE - 1),
             latest: 0,
             restart: 0,
+            restart_until: ring / 4 * 3,
             count: 0,
         }
     }
@@ -116,12 +119,17 @@ impl<M: OwnMemory> RingWriter<M> {
             return false;
         }
         let (start, end) = (self.tail, self.tail + record.size);
-        self.advance_restart(start, end);
+        if end > self.restart_until {
+            self.advance_restart(start, end);
+        }
         self.reserve(end);
         let header = Header { sequence, sent, body: body.len() as u64, ..Header::new(Kind::Data, encoding) };
         self.store_record(record, start, &header, &[], body);
         self.commit();
         self.prefetch_next(record.size);
+        // For another record of this size: behind the commit, because the restart position's line was last used
+        // three quarters of a lap ago.
+        self.advance_restart(self.tail, self.tail + record.size);
         true
     }
 
@@ -202,17 +210,14 @@ impl<M: OwnMemory> RingWriter<M> {
     /// copy there are not disturbed.
     #[inline]
     fn prefetch_next(&self, size: u64) {
-        const LINE: u64 = 64;
+        const LINE: usize = 64;
         /// At most this many bytes: more would fill the processor's queue of outstanding misses.
         const MOST: u64 = 512;
-        let mut line = self.tail;
-        let end = self.tail + size.min(MOST);
-        while line < end {
-            self.mine.prefetch_own(self.offset_of(line));
-            line += LINE;
+        // A prefetch never faults, so a record at the end of a lap needs no other treatment.
+        let first = self.offset_of(self.tail);
+        for line in (0..size.min(MOST) as usize).step_by(LINE) {
+            self.mine.prefetch_own(first + line);
         }
-        // Written three quarters of a lap ago; its length is needed before the next tail is stored.
-        self.mine.prefetch_own(self.offset_of(self.restart));
     }
 
     /// Announces that bytes up to the position `end` may change from now on, unless that was
@@ -252,17 +257,22 @@ impl<M: OwnMemory> RingWriter<M> {
     /// of what the record from `start` to `end` overwrites. It follows the lengths in this side's
     /// own memory, which are still whole at this time.
     fn advance_restart(&mut self, start: u64, end: u64) {
-        while end - self.restart > self.ring / 4 * 3 {
+        while end > self.restart_until {
             if self.restart >= self.tail {
                 // Everything before the new record is too old; behind the newest record lies at
                 // most a pad.
-                self.restart = start;
+                self.restart_at(start);
                 return;
             }
             // The low 47 bits are the length of the record, whether it is a pad or not.
             let word = self.mine.load(self.offset_of(self.restart), Ordering::Relaxed);
-            self.restart += word & SIZE;
+            self.restart_at(self.restart + (word & SIZE));
         }
+    }
+
+    fn restart_at(&mut self, position: u64) {
+        self.restart = position;
+        self.restart_until = position + self.ring / 4 * 3;
     }
 
     /// The offset in the memory of a position in the ring.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::super::super::memory::Memory;
 use super::super::super::reader::as_uninit;
 use super::super::super::segment::at;
-use super::super::record::{GRANULE, MIN_RECORD, RecordHeader, SHORT};
+use super::super::record::{GRANULE, MIN_RECORD, RecordHeader};
 use super::RingReader;
 #[cfg(any(test, fuzzing))]
 use crate::error::Result;
@@ -42,31 +42,21 @@ impl<P: Memory> RingReader<P> {
             return None;
         }
         let (position, tail) = (self.position, self.known_tail);
-        let between = |position: u64| !position.is_multiple_of(GRANULE);
-        if between(tail) || between(position) || self.retained.is_some() {
+        let left = (self.ring - (position & self.mask)).min(tail - position);
+        if !(position | tail).is_multiple_of(GRANULE) || left < MIN_RECORD || self.retained.is_some() {
             return None;
         }
         self.prefetch_record(tail);
         // Everything read here may be a mixture of two records until the check after the copy, as in every read of this ring.
         let offset = self.offset_of(position);
-        let left = self.ring - (position & self.mask);
-        if left < MIN_RECORD {
-            return None;
-        }
         // One check of the place for all of them.
         let [word, sequence, a, b, c, d, e, f, g, h] = self.peer.load_words(offset);
-        let record = RecordHeader::valid(word, position >> self.shift, left)?;
-        let is_next = self.sequence.is_some_and(|last| last.checked_add(1) == Some(sequence));
-        let is_short = record.size <= (tail - position).min(MIN_RECORD + SHORT);
-        if !is_next || !is_short || record.pad || record.refers {
-            return None;
-        }
         let words = [a, b, c, d, e, f, g, h];
-        let header = Header::from_words(&words, crc::of_words)?;
-        if header.extension != 0 || !record.holds(0, header.body) || header.body > self.limit {
-            return None;
-        }
-        Some(words)
+        let body = Header::short_body(&words, crc::of_words, self.short_limit)?;
+        let record = RecordHeader::of(0, body);
+        let is_next = self.sequence.is_some_and(|last| last.checked_add(1) == Some(sequence));
+        let is_whole = word == record.to_word(position >> self.shift) && record.size <= left;
+        (is_next && is_whole).then_some(words)
     }
 
     /// Copies the body of the record that [`RingReader::peek_short`] has just returned, and returns its number. `None` if
