@@ -30,6 +30,8 @@ pub type DirectionGuard<'a, T> = claim::Guard<'a, T, SessionHalves>;
 pub type Claim<'a, T> = claim::Claim<'a, T, SessionHalves>;
 /// The state alone, which the library has borrowed.
 pub type Borrowed<'a, T> = claim::Borrowed<'a, T, SessionHalves>;
+/// A direction that a call holds between two visits to the session's halves.
+pub type Held<'a, T> = claim::Held<'a, T, SessionHalves>;
 /// The state of a direction and the session's halves, held by a call that does not wait.
 pub type Entered<'a, T> = claim::Entered<'a, T, SessionHalves>;
 
@@ -46,11 +48,9 @@ impl<T> Direction<T> {
         self.0.enter()
     }
 
-    /// Takes the direction for a call that has entered another one of the same session, and goes on with this one once it
-    /// has left that; none if a thread holds this one or waits for it.
-    #[inline]
-    pub fn take_from<'a, U>(&'a self, entered: &Entered<'_, U>) -> Option<DirectionGuard<'a, T>> {
-        entered.try_take(&self.0)
+    /// Returns the cell, which a call that has entered another direction of the session may hold.
+    pub fn cell(&self) -> &ClaimCell<T, SessionHalves> {
+        &self.0
     }
 
     /// Claims the direction for a call of the program, together with its state. If the library has
@@ -189,6 +189,8 @@ pub enum Operation {
     Send,
     /// Receives from a channel, or waits for the answer to a call.
     Receive,
+    /// Calls over a channel.
+    Call,
     /// Receives from a subscriber.
     ReceivePublished,
     /// Takes requests from a server.
@@ -201,6 +203,7 @@ impl Operation {
         match self {
             Operation::Send => "sends",
             Operation::Receive | Operation::ReceivePublished => "receives",
+            Operation::Call => "calls",
             Operation::TakeRequests => "takes requests",
         }
     }
@@ -208,7 +211,7 @@ impl Operation {
     /// Returns what another thread can do instead, for error texts.
     const fn advice(self) -> &'static str {
         match self {
-            Operation::Send => "try again once that call has ended",
+            Operation::Send | Operation::Call => "try again once that call has ended",
             Operation::Receive => {
                 "one thread at a time receives or calls: let it hand on what it gets, or connect anew for each thread"
             }

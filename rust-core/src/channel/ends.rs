@@ -47,7 +47,6 @@ use super::reconnector::{Origin, Reconnector};
 use super::sending::{AckSender, Sending};
 use super::session::inbox::AckTrigger;
 use super::session_state::SessionState;
-use super::turns::Turns;
 use crate::codec::Encoding;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -103,7 +102,7 @@ pub struct Channel {
     /// The state for receiving; one thread at a time.
     receiving: Direction<Receiving>,
     /// Calling threads take turns, because only one may wait for its answer.
-    calls: Turns,
+    calls: Direction<()>,
     event_log: Arc<EventLog>,
     /// The epoll set of the receiving direction, for `fileno`.
     descriptor: Arc<OwnedFd>,
@@ -221,8 +220,8 @@ impl Channel {
             sending: Direction::new(Sending::default(), &reconnector.session_state),
             descriptor: receiving.descriptor(),
             receiving: Direction::new(receiving, &reconnector.session_state),
+            calls: Direction::new((), &reconnector.session_state),
             reconnector,
-            calls: Turns::default(),
             event_log,
             fork_generation: fork::generation(),
             sends: endpoint.check_direction(role == Role::Connector, "send").is_ok(),

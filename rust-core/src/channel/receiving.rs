@@ -48,6 +48,7 @@ use crate::transport::Losses;
 use crate::transport::extension::LastSender;
 use crate::value::Limits;
 
+pub use in_place::Taken;
 use wait_set::WaitSet;
 
 /// The state of the receiving direction. Its `Direction` makes sure that one thread uses it.

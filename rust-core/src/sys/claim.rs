@@ -14,6 +14,10 @@
 //! through the gate once before it uses the value, so a call that entered before has left, and one
 //! that enters later sees the word. No thread may take or borrow the value while it holds the gate.
 //!
+//! A call that leaves the gate and comes back to it, to send a request and to take its reply, *holds* the cell in between
+//! (`held`): it writes its name where only the holder of the gate writes, so that it needs no exchange. A thread that has
+//! set `TAKEN` or its own name looks there while it passes through the gate, and withdraws if a call holds the cell.
+//!
 //! All deciding accesses of the word are sequentially consistent: a waiter sets its bit and then
 //! tests the word, the owner clears the word and then tests the bit, so one of the two must see the
 //! other's change. Waiters enter and leave the list under its mutex. Claims are granted in order of
@@ -21,6 +25,7 @@
 //!
 //! `loom_tests` has the model of it, and mutants that each lack one step.
 
+mod held;
 mod sync;
 
 use std::collections::VecDeque;
@@ -34,6 +39,7 @@ use super::eventfd::EventFd;
 use crate::deadline::Waiting;
 use crate::error::Result;
 
+pub use self::held::Held;
 #[cfg(test)]
 pub use self::sync::LOCKED;
 pub use self::sync::{Mutex, MutexGuard, lock};
@@ -53,6 +59,8 @@ const OWNER: u64 = !15;
 pub struct ClaimCell<T, G> {
     /// The bits above and the owner.
     word: AtomicU64,
+    /// The thread whose call holds the cell; 0 for none. Written under the gate, where it is exact.
+    held: AtomicU64,
     value: UnsafeCell<T>,
     /// The lock that a short call takes in place of a claim.
     gate: Arc<Mutex<G>>,
@@ -81,7 +89,8 @@ struct Waiter {
 
 // SAFETY: the value is reached through guards alone. `TAKEN` is set by one of them at a time, and the gate is
 // held by one at a time; the first has passed through the gate since it set `TAKEN`, and the second has found
-// it clear. So sharing the cell moves the value between threads, which `T: Send` allows, and never shares it.
+// it clear. A call that holds the cell has written that under the gate, where both have looked. So sharing the
+// cell moves the value between threads, which `T: Send` allows, and never shares it.
 // The gate is a lock, and as such shared.
 unsafe impl<T: Send, G: Send> Sync for ClaimCell<T, G> {}
 
@@ -96,6 +105,7 @@ impl<T, G> ClaimCell<T, G> {
     pub fn new(value: T, gate: Arc<Mutex<G>>) -> ClaimCell<T, G> {
         ClaimCell {
             word: AtomicU64::new(0),
+            held: AtomicU64::new(0),
             value: UnsafeCell::new(value),
             gate,
             line: Mutex::new(Line::default()),
@@ -108,28 +118,47 @@ impl<T, G> ClaimCell<T, G> {
     #[inline]
     pub fn enter(&self) -> Option<Entered<'_, T, G>> {
         let gate = sync::lock(&self.gate);
-        let is_free = self.word.load(Ordering::Acquire) == 0 || left_out(Step::SeeTaken);
-        is_free.then(|| Entered { gate, cell: self })
+        self.is_free().then(|| Entered { gate, cell: self })
     }
 
-    /// Waits until the calls that entered before `TAKEN` was set have left: see the head of this file.
+    /// Returns whether no thread has, awaits or holds the cell. The caller has the gate.
     #[inline]
-    fn pass_gate(&self) {
-        if !left_out(Step::PassGate) {
-            drop(sync::lock(&self.gate));
+    fn is_free(&self) -> bool {
+        (self.word.load(Ordering::Acquire) == 0 || left_out(Step::SeeTaken))
+            && (!self.is_held() || left_out(Step::SeeHeld))
+    }
+
+    /// Returns whether a call holds the cell. Exact for the holder of the gate; another thread may get what was true
+    /// before.
+    #[inline]
+    fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed) != 0
+    }
+
+    /// Waits until the calls that entered before `TAKEN` was set have left: see the head of this file. Returns whether
+    /// the caller may use what it has taken: no call holds the cell.
+    #[inline]
+    fn pass_gate(&self) -> bool {
+        if left_out(Step::PassGate) {
+            return true;
         }
+        let _gate = sync::lock(&self.gate);
+        !self.is_held() || left_out(Step::SeeHeld)
     }
 
     /// Takes claim and value where no thread has either and none waits; otherwise `None`, and
     /// [`ClaimCell::try_claim`] decides.
     #[inline]
     pub fn try_take(&self) -> Option<Guard<'_, T, G>> {
+        if self.is_held() {
+            return None;
+        }
         let taken = self.exchange()?;
-        self.pass_gate();
-        Some(taken)
+        // Else dropping it wakes those that have found it taken.
+        self.pass_gate().then_some(taken)
     }
 
-    /// [`ClaimCell::try_take`] without the gate, which the caller holds or passes through.
+    /// [`ClaimCell::try_take`] without the gate, which the caller passes through.
     #[inline]
     fn exchange(&self) -> Option<Guard<'_, T, G>> {
         let here = this_thread();
@@ -142,10 +171,12 @@ impl<T, G> ClaimCell<T, G> {
     /// Takes the claim alone, where no thread has it and none waits for it. The library may still
     /// have the value.
     pub fn try_claim(&self) -> Option<Claim<'_, T, G>> {
-        self.claim_unless(OWNER | IN_LINE)
+        let claim = self.claim_unless(OWNER | IN_LINE)?;
+        // Else dropping it wakes a thread that has entered the line since.
+        self.pass_gate().then_some(claim)
     }
 
-    /// Takes the claim unless one of these bits is set.
+    /// Takes the claim unless one of these bits is set. The caller passes through the gate then.
     fn claim_unless(&self, bits: u64) -> Option<Claim<'_, T, G>> {
         let here = this_thread();
         let join = |word: u64| (word & bits == 0).then_some(word | here);
@@ -153,6 +184,21 @@ impl<T, G> ClaimCell<T, G> {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, join)
             .ok()
             .map(|_| Claim { cell: self, no_send: PhantomData })
+    }
+
+    /// [`ClaimCell::try_claim`] for the first thread in line, which has locked the list.
+    fn claim_as_first(&self) -> Option<Claim<'_, T, G>> {
+        let claim = self.claim_unless(OWNER)?;
+        if self.pass_gate() {
+            return Some(claim);
+        }
+        // Not by its drop, which would lock the list: the others in line wait for this thread, and the call that holds
+        // the cell sees the bit of the line, which was set before this thread passed through the gate.
+        std::mem::forget(claim);
+        if self.word.fetch_and(!(OWNER | SIGNAL_END), Ordering::SeqCst) & SIGNAL_END != 0 {
+            self.signal_end();
+        }
+        None
     }
 
     /// Takes the claim, behind earlier threads. Blocks.
@@ -183,7 +229,7 @@ impl<T, G> ClaimCell<T, G> {
         loop {
             let mut line = self.line();
             if line.claims.front().is_some_and(|first| first.id == id)
-                && let Some(claim) = self.claim_unless(OWNER)
+                && let Some(claim) = self.claim_as_first()
             {
                 self.leave_line(&mut line, id);
                 return Ok(claim);
@@ -212,10 +258,30 @@ impl<T, G> ClaimCell<T, G> {
     /// Takes the value where no thread has it at this instant, whichever thread has the claim.
     #[inline]
     pub fn try_borrow(&self) -> Option<Borrowed<'_, T, G>> {
+        let borrowed = self.take_value()?;
+        // Else dropping it wakes a thread that has found it taken.
+        self.pass_gate().then_some(borrowed)
+    }
+
+    /// Sets `TAKEN`. The caller passes through the gate then.
+    #[inline]
+    fn take_value(&self) -> Option<Borrowed<'_, T, G>> {
         let take = |word: u64| (word & TAKEN == 0).then_some(word | TAKEN);
         self.word.fetch_update(ordered(Step::Acquire), ordered(Step::Acquire), take).ok()?;
-        self.pass_gate();
         Some(Borrowed { cell: self, no_send: PhantomData })
+    }
+
+    /// [`ClaimCell::try_borrow`] for a waiter that has locked the list.
+    fn borrow_as_waiter(&self) -> Option<Borrowed<'_, T, G>> {
+        let borrowed = self.take_value()?;
+        if self.pass_gate() {
+            return Some(borrowed);
+        }
+        // Not by its drop, which would lock the list: no other waiter can have looked meanwhile, and the call that holds
+        // the cell sees the bit of the waiters.
+        std::mem::forget(borrowed);
+        self.word.fetch_sub(TAKEN, Ordering::SeqCst);
+        None
     }
 
     /// Takes the value once no other thread has it. Blocks, for as long as one short frame takes to
@@ -252,7 +318,7 @@ impl<T, G> ClaimCell<T, G> {
         loop {
             {
                 let mut line = self.line();
-                if let Some(value) = self.try_borrow() {
+                if let Some(value) = self.borrow_as_waiter() {
                     line.values.retain(|waiter| waiter.id != id);
                     if line.values.is_empty() {
                         self.word.fetch_and(!AWAITED, Ordering::SeqCst);
@@ -267,14 +333,15 @@ impl<T, G> ClaimCell<T, G> {
     /// Returns whether a call has the claim. A thread that only waits for it does not count.
     #[inline]
     pub fn is_claimed(&self) -> bool {
-        self.word.load(Ordering::SeqCst) & OWNER != 0
+        self.word.load(Ordering::SeqCst) & OWNER != 0 || self.is_held()
     }
 
     /// Returns whether a call of this very thread has the claim, whose callback or signal handler
     /// runs now.
     #[inline]
     pub fn is_claimed_here(&self) -> bool {
-        self.word.load(Ordering::SeqCst) & OWNER == this_thread()
+        let here = this_thread();
+        self.word.load(Ordering::SeqCst) & OWNER == here || self.held.load(Ordering::Relaxed) == here
     }
 
     /// Returns a descriptor that is readable once the call that has the claim now has ended. If no
@@ -290,6 +357,8 @@ impl<T, G> ClaimCell<T, G> {
         if !left_out(Step::EndsBit) {
             self.word.fetch_or(SIGNAL_END, Ordering::SeqCst);
         }
+        // A call that holds the cell until after this sees the bit; one that has ended before is not seen by the test.
+        self.pass_gate();
         Ok(ended)
     }
 
@@ -297,6 +366,13 @@ impl<T, G> ClaimCell<T, G> {
     pub fn get_mut(&mut self) -> &mut T {
         // SAFETY: the cell is borrowed alone, so no guard of it exists.
         unsafe { &mut *place(&self.value) }
+    }
+
+    /// Signals the end of a call to those that wait for it.
+    fn signal_end(&self) {
+        if let Some(ended) = self.ended.get() {
+            ended.wake();
+        }
     }
 
     /// Locks the list.
@@ -308,11 +384,8 @@ impl<T, G> ClaimCell<T, G> {
     /// moment, `of_claim` whether the claim was released.
     #[cold]
     fn wake_waiters(&self, before: u64, of_claim: bool) {
-        if before & SIGNAL_END != 0
-            && of_claim
-            && let Some(ended) = self.ended.get()
-        {
-            ended.wake();
+        if before & SIGNAL_END != 0 && of_claim {
+            self.signal_end();
         }
         if before & (IN_LINE | AWAITED) != 0 {
             let line = self.line();
@@ -356,20 +429,9 @@ impl<T, G> Entered<'_, T, G> {
         // is borrowed alone.
         (unsafe { &mut *place(&self.cell.value) }, &mut self.gate)
     }
-
-    /// Takes claim and value of another cell with the same gate, for a call that goes on with it; `None` where another
-    /// thread has or awaits them. This call holds the gate, so no short call uses the value, and none enters before
-    /// it has left. It has to leave before the guard is dropped: a guard may wake waiters, which pass through the gate.
-    #[inline]
-    pub fn try_take<'b, U>(&self, other: &'b ClaimCell<U, G>) -> Option<Guard<'b, U, G>> {
-        if !Arc::ptr_eq(&self.cell.gate, &other.gate) {
-            return None;
-        }
-        other.exchange()
-    }
 }
 
-/// Claim and value, held by a call.
+/// Claim and value, taken by a call.
 pub struct Guard<'a, T, G> {
     cell: &'a ClaimCell<T, G>,
     /// The thread that made it.

@@ -12,7 +12,9 @@
 use std::time::Duration;
 
 use super::Channel;
-use crate::channel::receiving::{ReceivedFrame, Receiving};
+use super::call_in_place::Awaiting;
+use crate::channel::direction::Operation;
+use crate::channel::receiving::{ReceivedFrame, Receiving, Taken};
 use crate::channel::sending::{Draft, Until};
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::class;
@@ -29,9 +31,9 @@ const LATE_ANSWERS: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub struct PendingReply {
     /// The number of the request.
-    number: u64,
+    pub(super) number: u64,
     /// The generation of the link over which it went.
-    generation: u64,
+    pub(super) generation: u64,
 }
 
 impl PendingReply {
@@ -67,16 +69,52 @@ impl Channel {
     /// [`Channel::call`] for an encoded value, without the endpoint in its errors.
     fn try_call(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
         self.check()?;
-        let _turn = self.calls.acquire("calls", waiting)?;
-        let (mut receiving, sent) = match self.request_in_place(payload) {
-            Some((receiving, sent)) => (receiving, sent),
-            None => (self.receiving()?, None),
-        };
+        if let Some((awaiting, sent)) = self.begin_call(payload) {
+            return self.call_holding(payload, awaiting, sent, waiting);
+        }
+        let _turn = self.calls.take_in_turn(Operation::Call, waiting)?;
+        if let Some((awaiting, sent)) = self.begin_in_turn(payload) {
+            return self.call_holding(payload, awaiting, sent, waiting);
+        }
+        let mut receiving = self.receiving()?;
+        let pending = self.send_request(payload, Until::Wait, waiting)?;
+        self.await_call(pending, None, &mut receiving, waiting)
+    }
+
+    /// Goes on with a call that holds the receiving direction. Its request was sent, or is to be sent in the general way.
+    fn call_holding<'a>(
+        &'a self,
+        payload: &Payload,
+        mut awaiting: Awaiting<'a>,
+        sent: Option<PendingReply>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Message> {
+        if let Some(pending) = sent
+            && !waiting.is_none()
+        {
+            // With a short reply that comes soon, this is all.
+            match self.reply_soon(pending, awaiting) {
+                Ok(reply) => return Ok(reply),
+                Err(later) => awaiting = later,
+            }
+        }
+        let Awaiting { turn: _turn, mut receiving, taken } = awaiting;
         let pending = match sent {
             Some(pending) => pending,
             None => self.send_request(payload, Until::Wait, waiting)?,
         };
-        let found = self.await_answer(pending, &mut receiving, waiting);
+        self.await_call(pending, taken, &mut receiving, waiting)
+    }
+
+    /// Waits for the answer, and withdraws the request if the caller gives it up.
+    fn await_call(
+        &self,
+        pending: PendingReply,
+        taken: Option<Taken>,
+        receiving: &mut Receiving,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Message> {
+        let found = self.await_answer(pending, taken, receiving, waiting);
         let found = found.map_err(|error| self.after_sending(error, waiting));
         self.finish_request(pending);
         if let Err(error) = &found {
@@ -128,9 +166,8 @@ impl Channel {
         let mut waiting = self.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
         // Only a thread that could receive the reply now may send the request.
-        let pending = match self.request_in_place(payload) {
-            Some((_only, Some(sent))) => Ok(sent),
-            Some((_only, None)) => self.send_request(payload, until, &mut waiting),
+        let pending = match self.send_request_in_place(payload) {
+            Some(sent) => Ok(sent),
             None => self.receiving().and_then(|_only| self.send_request(payload, until, &mut waiting)),
         };
         pending.map_err(|e| e.on(&self.shown))
@@ -141,7 +178,10 @@ impl Channel {
     /// that passes withdraws the request.
     pub fn finish_call<'a>(&self, pending: PendingReply, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
-        let found = self.receiving().and_then(|mut r| self.await_answer(pending, &mut r, &mut waiting));
+        let found = match self.finish_in_place(pending, &mut waiting) {
+            Some(found) => found,
+            None => self.receiving().and_then(|mut r| self.await_answer(pending, None, &mut r, &mut waiting)),
+        };
         let only_polled = waiting.is_none();
         if let Err(error) = &found
             && !only_polled
@@ -190,14 +230,16 @@ impl Channel {
         Ok(PendingReply { number: sent?, generation })
     }
 
-    /// Waits for the answer, and ends the request unless the caller may wait for it again.
-    fn await_answer(
+    /// Waits for the answer, and ends the request unless the caller may wait for it again. `taken` is a message that has
+    /// come already.
+    pub(super) fn await_answer(
         &self,
         pending: PendingReply,
+        taken: Option<Taken>,
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        let found = self.receive_answer(pending, receiving, waiting);
+        let found = self.receive_answer(pending, taken, receiving, waiting);
         use ErrorKind::{NotFound, Stalled, Timeout};
         let not_yet = matches!(&found, Err(e) if matches!(e.kind(), Timeout | NotFound | Stalled));
         if !(not_yet && waiting.is_none()) {
@@ -253,24 +295,19 @@ impl Channel {
     fn receive_answer(
         &self,
         PendingReply { number, generation }: PendingReply,
+        mut came: Option<Taken>,
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let ack_sender = self.ack_sender();
         let session_state = &self.reconnector.session_state;
-        // With a short reply that comes soon, this is all.
         receiving.awaited = number;
-        let mut soon = if receiving.generation == generation && !waiting.is_none() {
-            receiving.take_soon(session_state, &self.event_log)
-        } else {
-            None
-        };
         loop {
             // The outbox drops a request together with a peer that cannot come back.
             if receiving.generation > generation && !session_state.halves().outbox.keeps(number) {
                 return Err(answer_lost());
             }
-            let taken = match soon.take() {
+            let taken = match came.take() {
                 Some(taken) => Ok(ReceivedFrame::Message(taken.finish(&ack_sender))),
                 None => receiving.link_next(&ack_sender, waiting, self.options.idempotent),
             };

@@ -157,7 +157,7 @@ impl Channel {
 
     /// The same for receiving.
     #[inline]
-    fn enter_receiving(&self) -> Option<Entered<'_, Receiving>> {
+    pub(super) fn enter_receiving(&self) -> Option<Entered<'_, Receiving>> {
         let entered = if self.is_usable() && self.receives { self.receiving.enter()? } else { return None };
         (self.is_usable() && !self.reconnector.is_interrupted()).then_some(entered)
     }

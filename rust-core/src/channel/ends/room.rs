@@ -52,7 +52,8 @@ impl Channel {
                 let (waker, ended) = (session_state.acknowledgements.arm()?, self.receiving.await_end()?);
                 self.ack_sender().send_ack(AckTrigger::Requested);
                 // Either may have happened before this thread announced its wait.
-                let go = session_state.halves().has_room(class, bytes) || !self.receiving.is_claimed();
+                let has_room = session_state.halves().has_room(class, bytes);
+                let go = has_room || !self.receiving.is_claimed();
                 let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
                 let waited = if go { Ok(()) } else { wait_readable(waiting, &fds) };
                 waker.drain();

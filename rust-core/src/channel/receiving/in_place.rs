@@ -63,20 +63,41 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Returns the short message that comes from the ring within about a microsecond, if spinning is known to succeed: for
-    /// a caller that has just sent its request. None if anything else is due.
+    /// Returns whether a message lies in the ring, or comes within about a microsecond if spinning is known to succeed: for
+    /// a caller that has just sent its request. False if anything else is due.
     #[inline]
-    pub fn take_soon(&mut self, session_state: &SessionState, event_log: &EventLog) -> Option<Taken> {
+    pub fn comes_soon(&mut self) -> bool {
+        self.look_for_reply(true)
+    }
+
+    /// Returns whether a message lies in the ring for a caller. False if anything else is due.
+    #[inline]
+    pub fn is_reply_ready(&mut self) -> bool {
+        self.look_for_reply(false)
+    }
+
+    #[inline(always)]
+    fn look_for_reply(&mut self, spins: bool) -> bool {
         if self.parked || self.watched || self.pending_consume.is_some() {
-            return None;
+            return false;
         }
-        let half = self.part.as_mut()?.rx.in_place()?;
+        let Some(half) = self.part.as_mut().and_then(|part| part.rx.in_place()) else { return false };
         // The messages before it were copied; their room is freed while the peer works.
         half.consumed();
-        if !half.poll_briefly() {
-            return None;
-        }
-        let taken = self.take_in_place(|| session_state.halves(), event_log, |_| true, None, false)?;
+        if spins { half.poll_briefly() } else { half.is_ready() }
+    }
+
+    /// Returns the short message that lies in the ring, for the caller of the request of number `number`, which has looked. If it is the
+    /// reply, it is consumed with its receipt, and `awaited` is 0 afterwards.
+    #[inline]
+    pub fn take_for_caller(
+        &mut self,
+        number: u64,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+    ) -> Option<Taken> {
+        self.awaited = number;
+        let taken = self.take_in_place(|| halves, event_log, |_| true, None, false)?;
         self.empty_polls = 0;
         Some(taken)
     }

@@ -166,8 +166,8 @@ fn short_call_is_alone_with_the_value() {
     short_call(|cell| *cell.enter().expect("no thread takes it").parts().0 += 1);
 }
 
-/// A call that enters one cell, takes another one from there and goes on with it, beside a call of another thread.
-fn call_that_goes_on(beside: fn(&ClaimCell<u64, ()>) -> bool) {
+/// A call that enters one cell, holds another one from there, and ends at the gate, beside a call of another thread.
+fn call_that_holds(beside: fn(&ClaimCell<u64, ()>) -> bool) {
     model(None, move || {
         let gate = Arc::new(Mutex::new(()));
         let (first, cell) = (ClaimCell::new(0, gate.clone()), Cell::new(ClaimCell::new(0, gate)));
@@ -175,12 +175,66 @@ fn call_that_goes_on(beside: fn(&ClaimCell<u64, ()>) -> bool) {
             let cell = cell.clone();
             thread::spawn(move || u64::from(beside(&cell)))
         };
-        let taken = {
-            let entered = first.enter().expect("no other thread uses this cell");
-            entered.try_take(&cell)
+        let counted = u64::from(hold_and_count(&first, &cell));
+        ends_with(&cell, counted + other.join().unwrap());
+    });
+}
+
+/// Holds `cell` and counts twice, outside the gate and under it. Returns whether it could.
+fn hold_and_count(first: &ClaimCell<u64, ()>, cell: &ClaimCell<u64, ()>) -> bool {
+    let held = {
+        let entered = first.enter().expect("no other thread uses this cell");
+        entered.try_hold(cell)
+    };
+    let Some(mut held) = held else { return false };
+    assert!(cell.is_claimed_here());
+    // The first of the two undoes itself, so that the count says how many threads have had the cell.
+    *held += 1;
+    let mut ending = held.enter();
+    *ending.parts().0 -= 1;
+    *ending.parts().0 += 1;
+    ending.end::<u64>(None);
+    true
+}
+
+/// A call that holds the cell, beside one that waits until it has it, or until it has the value.
+fn waits_for_a_call_that_holds(waits: fn(&ClaimCell<u64, ()>)) {
+    model(None, move || {
+        let gate = Arc::new(Mutex::new(()));
+        let (first, cell) = (ClaimCell::new(0, gate.clone()), Cell::new(ClaimCell::new(0, gate)));
+        let other = started(&cell, waits);
+        let counted = u64::from(hold_and_count(&first, &cell));
+        other.join().unwrap();
+        ends_with(&cell, counted + 1);
+    });
+}
+
+/// A call that holds the cell, one that waits for it, and one that tries to take it and withdraws, or has it.
+fn waits_beside_one_that_withdraws(tries: fn(&ClaimCell<u64, ()>) -> bool) {
+    model(Some(2), move || {
+        let gate = Arc::new(Mutex::new(()));
+        let (first, cell) = (ClaimCell::new(0, gate.clone()), Cell::new(ClaimCell::new(0, gate)));
+        let waits = started(&cell, |cell| *take_in_turn(cell) += 1);
+        let tries = {
+            let cell = cell.clone();
+            thread::spawn(move || u64::from(tries(&cell)))
         };
-        let went_on = u64::from(taken.map(|mut taken| *taken += 1).is_some());
-        ends_with(&cell, went_on + other.join().unwrap());
+        let counted = u64::from(hold_and_count(&first, &cell));
+        waits.join().unwrap();
+        ends_with(&cell, counted + 1 + tries.join().unwrap());
+    });
+}
+
+/// A thread that waits for the end of a call that holds the cell.
+fn end_of_a_call_that_holds() {
+    model(None, || {
+        let gate = Arc::new(Mutex::new(()));
+        let (first, cell) = (ClaimCell::new(0, gate.clone()), Cell::new(ClaimCell::new(0, gate)));
+        let calls = started(&cell, move |cell| drop(hold_and_count(&first, cell)));
+        let ended = cell.await_end().unwrap();
+        let claimed = cell.is_claimed();
+        calls.join().unwrap();
+        assert!(!claimed || ended.is_signalled(), "the end of the call was not signalled");
     });
 }
 
@@ -195,16 +249,36 @@ const BESIDE: [fn(&ClaimCell<u64, ()>) -> bool; 3] = [
 ];
 
 #[test]
-fn call_that_goes_on_is_alone_with_the_value() {
-    BESIDE.into_iter().for_each(call_that_goes_on);
+fn call_that_holds_is_alone_with_the_value() {
+    BESIDE.into_iter().for_each(call_that_holds);
 }
 
 #[test]
-fn mutants_of_calls_that_go_on_are_found() {
+fn call_that_holds_leaves_no_waiter_asleep() {
+    waits_for_a_call_that_holds(|cell| *take_in_turn(cell) += 1);
+    waits_for_a_call_that_holds(|cell| *cell.borrow() += 1);
+    end_of_a_call_that_holds();
+}
+
+#[test]
+fn one_that_withdraws_leaves_no_waiter_asleep() {
+    let [_, takes, _] = BESIDE;
+    waits_beside_one_that_withdraws(takes);
+    waits_beside_one_that_withdraws(|cell| cell.try_borrow().map(|mut value| *value += 1).is_some());
+}
+
+#[test]
+fn mutants_of_calls_that_hold_are_found() {
     let [enters, takes, borrows] = BESIDE;
-    finds(Step::SeeTaken, || call_that_goes_on(enters));
-    finds(Step::Release, || call_that_goes_on(takes));
-    finds(Step::ReleaseValue, || call_that_goes_on(borrows));
+    finds(Step::SeeHeld, || call_that_holds(enters));
+    for step in [Step::SeeHeld, Step::PassGate, Step::SeeTaken] {
+        finds(step, || call_that_holds(takes));
+        finds(step, || call_that_holds(borrows));
+    }
+    finds(Step::WakeAtEnd, || waits_for_a_call_that_holds(|cell| *take_in_turn(cell) += 1));
+    finds(Step::WakeAtEnd, || waits_for_a_call_that_holds(|cell| *cell.borrow() += 1));
+    finds(Step::WakeAtEnd, end_of_a_call_that_holds);
+    finds(Step::EndsBit, end_of_a_call_that_holds);
 }
 
 #[test]

@@ -85,6 +85,10 @@ pub enum Step {
     SeeTaken,
     /// A thread that takes the value waits until a short call has left.
     PassGate,
+    /// A thread that takes the value or the claim withdraws where a call holds the cell.
+    SeeHeld,
+    /// A call that ends holding the cell wakes the waiters.
+    WakeAtEnd,
     /// Taking has acquire order.
     Acquire,
     /// Releasing claim and value has release order.

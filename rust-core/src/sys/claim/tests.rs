@@ -63,6 +63,19 @@ fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
             });
             s.spawn(|| {
                 for turn in 0..EACH {
+                    match cell.enter() {
+                        Some(entered) if turn % 2 == 0 => step(&mut entered.hold()),
+                        Some(entered) => {
+                            let mut ending = entered.hold().enter();
+                            step(ending.parts().0);
+                            ending.end::<()>(None);
+                        }
+                        None => thread::yield_now(),
+                    }
+                }
+            });
+            s.spawn(|| {
+                for turn in 0..EACH {
                     match if turn % 2 == 0 { cell.try_borrow() } else { Some(cell.borrow()) } {
                         Some(mut value) => step(&mut value),
                         None => thread::yield_now(),
@@ -174,4 +187,56 @@ fn short_call_enters_only_a_cell_that_no_thread_has_or_awaits() {
     assert_eq!(*value, 2);
     drop(value);
     assert!(cell.enter().is_some());
+}
+
+#[test]
+fn call_holds_two_cells_or_none_and_others_wait_for_its_end() {
+    let gate = Arc::new(Mutex::new(0));
+    let (first, one, other) = (
+        ClaimCell::new((), gate.clone()),
+        Arc::new(ClaimCell::new(0, gate.clone())),
+        ClaimCell::new(0, gate),
+    );
+    let hold = || {
+        let entered = first.enter().expect("no thread has it");
+        entered.try_hold_both(&one, &other)
+    };
+    let taken = other.try_take().unwrap();
+    assert!(hold().is_none());
+    assert!(one.enter().is_some(), "neither is held where one is taken");
+    drop(taken);
+    let (mut held, second) = hold().expect("both are free");
+    *held += 1;
+    assert!(one.enter().is_none() && one.try_take().is_none() && one.try_borrow().is_none());
+    assert!(one.try_claim().is_none() && one.is_claimed() && one.is_claimed_here());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(!one.is_claimed_here());
+            *take_in_turn_of(&one) += 1;
+        });
+        scope.spawn(|| *one.borrow() += 1);
+        while one.word.load(Ordering::SeqCst) & (IN_LINE | AWAITED) != IN_LINE | AWAITED {
+            thread::yield_now();
+        }
+        assert_eq!(*held, 1);
+        let mut ending = held.enter();
+        *ending.parts().1 += 1;
+        ending.end(Some(second));
+    });
+    assert_eq!(*one.try_take().expect("no thread has it any more"), 3);
+    assert!(other.try_take().is_some());
+    // Dropped, or gone on with and dropped.
+    let (held, second) = hold().unwrap();
+    drop(second);
+    assert!(other.enter().is_some() && one.enter().is_none());
+    drop(held.enter().go_on());
+    assert!(one.enter().is_some());
+    let held = one.enter().unwrap().hold();
+    assert!(one.try_take().is_none());
+    held.enter().end::<()>(None);
+    assert!(one.try_take().is_some());
+}
+
+fn take_in_turn_of<T, G>(cell: &ClaimCell<T, G>) -> Guard<'_, T, G> {
+    cell.try_take().unwrap_or_else(|| cell.claim_in_line(&mut patiently(PATIENCE)).unwrap().take())
 }
