@@ -2,6 +2,7 @@
 //! program.
 
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
+use std::time::Duration;
 
 use crate::error::{Doing, Result};
 
@@ -24,19 +25,15 @@ pub fn start_scoped<'scope, T: Send + 'scope>(
     thread.doing(format_args!("starting the thread {name}"))
 }
 
-/// Returns how often the kernel has taken the processor from this thread, which could have gone on, since the thread
-/// began: getrusage(2), `ru_nivcsw`. 0 where the kernel does not count.
-pub fn preemptions() -> u64 {
+/// Returns for how long this thread, while it could have run, has waited for a processor since it began: the second number
+/// of proc_pid_schedstat(5). `None` where the kernel does not count, or there is no `/proc`.
+pub fn waited_for_processor() -> Option<Duration> {
     // The interpreter has no kernel to ask.
     if cfg!(miri) {
-        return 0;
+        return None;
     }
-    // SAFETY: the structure consists of integers, and the call writes to it alone.
-    unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_THREAD, &mut usage);
-        u64::try_from(usage.ru_nivcsw).unwrap_or(0)
-    }
+    let counts = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    counts.split(' ').nth(1)?.parse().ok().map(Duration::from_nanos)
 }
 
 /// Runs `start` with every signal blocked: a thread inherits the mask of the thread that starts it.
@@ -63,8 +60,8 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg_attr(miri, ignore = "the interpreter has no kernel that preempts")]
-    fn preemptions_count_what_the_kernel_takes_away() {
+    #[cfg_attr(miri, ignore = "the interpreter has no scheduler")]
+    fn wait_for_a_processor_is_counted() {
         let processors = rustix::thread::sched_getaffinity(None).unwrap();
         let first = (0..CpuSet::MAX_CPU).find(|processor| processors.is_set(*processor)).unwrap();
         let stay = move || {
@@ -83,8 +80,8 @@ mod tests {
             // Two threads that compute on one processor take turns.
             scope.spawn(|| {
                 stay();
-                let before = preemptions();
-                while preemptions() < before + 2 {
+                let before = waited_for_processor().unwrap();
+                while waited_for_processor().unwrap() < before + Duration::from_millis(2) {
                     std::hint::spin_loop();
                 }
                 done.store(true, Relaxed);

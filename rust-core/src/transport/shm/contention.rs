@@ -1,17 +1,18 @@
-//! Whether other programs need the processors, by how often the kernel takes this thread's away.
+//! Whether other programs need the processors, by how long this thread waits for one.
 //!
 //! With more runnable threads than processors a thread that spins is taken off its processor at the end of each slice of
-//! time, some milliseconds. Then spinning rests, for longer each time that this is found again.
+//! time, and waits until the others have had theirs. Then spinning rests, for longer each time that this is found again.
 
 use std::time::{Duration, Instant};
 
-use crate::sys::thread::preemptions;
+use crate::sys::thread::waited_for_processor;
 
 /// What a spin knows of other programs that need the processors.
 #[derive(Debug, Clone)]
 pub(super) struct Contention {
-    /// The preemptions of this thread, and the time, when they were last looked at while spinning succeeded.
-    since: Option<(u64, Instant)>,
+    /// For how long this thread had waited for a processor, and the time, when it was last looked at while spinning
+    /// succeeded.
+    since: Option<(Duration, Instant)>,
     /// Spinning rests until then.
     rest_until: Option<Instant>,
     /// The length of the next rest.
@@ -19,12 +20,14 @@ pub(super) struct Contention {
 }
 
 impl Contention {
-    /// At least one preemption in this time is taken to be the end of a slice: threads of the kernel and short programs
-    /// preempt a thread less often.
-    const PER_PREEMPTION: Duration = Duration::from_millis(20);
+    /// The kernel is asked no more often than this: it takes some microseconds to answer.
+    const LEAST: Duration = Duration::from_millis(2);
+    /// A thread that waits for one part in so many of the time shares its processor with another one that wants as much.
+    /// Threads of the kernel, and programs of a lower priority, make it wait less.
+    const SHARE: u32 = 4;
     const FIRST_REST: Duration = Duration::from_millis(10);
     const LONGEST_REST: Duration = Duration::from_millis(320);
-    /// After spinning that succeeded for this long without the end of a slice, the next rest is the first one again.
+    /// After spinning that succeeded for this long without such a wait, the next rest is the first one again.
     const QUIET: Duration = Duration::from_millis(200);
 
     pub fn new() -> Contention {
@@ -34,23 +37,26 @@ impl Contention {
     /// Notes that spinning is known to succeed from now on.
     #[cold]
     pub fn begin(&mut self) {
-        self.since = Some((preemptions(), Instant::now()));
+        self.since = waited_for_processor().map(|waited| (waited, Instant::now()));
     }
 
     /// Notes that a spin has failed that was known to succeed; returns whether spinning rests now, because other programs
     /// need the processor.
     #[cold]
     pub fn missed(&mut self) -> bool {
-        self.missed_at(preemptions(), Instant::now())
+        self.missed_at(Instant::now(), waited_for_processor)
     }
 
-    fn missed_at(&mut self, preemptions: u64, now: Instant) -> bool {
-        let Some((before, start)) = self.since.replace((preemptions, now)) else { return false };
+    fn missed_at(&mut self, now: Instant, waited: impl FnOnce() -> Option<Duration>) -> bool {
+        let before = self.since.map(|(waited, start)| (waited, now.saturating_duration_since(start)));
+        if before.is_some_and(|(_, time)| time < Contention::LEAST) {
+            return false;
+        }
+        self.since = waited().map(|waited| (waited, now));
+        let (Some((before, time)), Some((waited, _))) = (before, self.since) else { return false };
         // Another thread has its own count, which may be lower.
-        let count = preemptions.saturating_sub(before).min(100) as u32;
-        let spun = now.saturating_duration_since(start);
-        if spun >= Contention::PER_PREEMPTION * count {
-            if spun >= Contention::QUIET {
+        if waited.saturating_sub(before) * Contention::SHARE < time {
+            if time >= Contention::QUIET {
                 self.rest = Contention::FIRST_REST;
             }
             return false;
@@ -80,13 +86,13 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn spinning_rests_after_the_ends_of_slices_and_longer_each_time() {
+    fn spinning_rests_after_waits_for_a_processor_and_longer_each_time() {
         let (mut contention, mut now) = (Contention::new(), Instant::now());
         let mut rests = Vec::new();
         for _ in 0..7 {
-            contention.since = Some((7, now));
-            now += 4 * MS;
-            assert!(contention.missed_at(8, now));
+            contention.since = Some((7 * MS, now));
+            now += 8 * MS;
+            assert!(contention.missed_at(now, || Some(10 * MS)));
             let begin = now;
             while contention.rests_at(now) {
                 now += MS;
@@ -95,21 +101,23 @@ mod tests {
         }
         assert_eq!(rests, [10, 20, 40, 80, 160, 320, 320]);
         // Quiet for long: the next one is short again.
-        contention.since = Some((8, now));
-        assert!(!contention.missed_at(8, now + 300 * MS));
-        assert!(contention.missed_at(9, now + 305 * MS));
+        contention.since = Some((8 * MS, now));
+        assert!(!contention.missed_at(now + 300 * MS, || Some(9 * MS)));
+        assert!(contention.missed_at(now + 305 * MS, || Some(12 * MS)));
         assert!(contention.rests_at(now + 314 * MS));
         assert!(!contention.rests_at(now + 315 * MS));
     }
 
     #[test]
-    fn spinning_goes_on_where_the_thread_is_rarely_preempted() {
+    fn spinning_goes_on_where_the_thread_waits_little() {
         let (mut contention, now) = (Contention::new(), Instant::now());
-        assert!(!contention.missed_at(5, now), "nothing is known yet");
-        assert!(!contention.missed_at(5, now + MS), "not preempted");
-        assert!(!contention.missed_at(6, now + 50 * MS), "once in 49 ms");
-        assert!(!contention.missed_at(2, now + 51 * MS), "the count of another thread");
-        assert!(contention.missed_at(5, now + 100 * MS), "three times in 49 ms");
-        assert!(contention.rests_at(now + 105 * MS));
+        assert!(!contention.missed_at(now, || Some(50 * MS)), "nothing is known yet");
+        assert!(!contention.missed_at(now + MS, || panic!("asked again within 2 ms")));
+        assert!(!contention.missed_at(now + 10 * MS, || Some(52 * MS)), "2 of 10 ms");
+        assert!(!contention.missed_at(now + 20 * MS, || Some(3 * MS)), "the count of another thread");
+        assert!(!contention.missed_at(now + 30 * MS, || None), "no count");
+        assert!(!contention.missed_at(now + 40 * MS, || Some(4 * MS)), "nothing is known again");
+        assert!(contention.missed_at(now + 50 * MS, || Some(8 * MS)), "4 of 10 ms");
+        assert!(contention.rests_at(now + 55 * MS));
     }
 }
