@@ -143,6 +143,13 @@ impl<'a> Wait<'a> {
         resolved != Timeout::After(Duration::ZERO)
     }
 
+    /// Returns whether the call may wait without end. `default` as above.
+    #[inline]
+    pub(crate) fn is_forever(&self, default: Timeout) -> bool {
+        let resolved = if self.timeout == Timeout::Default { default } else { self.timeout };
+        resolved == Timeout::Forever
+    }
+
     /// Starts the wait. `default` applies if the caller gave no time-out.
     #[inline]
     pub(crate) fn start(self, default: Timeout) -> Waiting<'a> {

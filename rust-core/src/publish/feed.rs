@@ -192,13 +192,13 @@ impl Feed {
     }
 
     /// Returns the next message if it is a short one in a ring, and none otherwise: then nothing
-    /// has changed. As [`Feed::poll`], in fewer steps. With `polls`, polls for it for about a microsecond where
-    /// spinning is known to succeed.
+    /// has changed. As [`Feed::poll`], in fewer steps. With `spins`, spins first, in place of the next
+    /// [`Feed::spin`].
     #[inline]
-    pub fn take_short(&mut self, limits: &Limits, polls: bool) -> Option<Message> {
+    pub fn take_short(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
         let Medium::Ring(reader) = &mut self.medium else { return None };
         let (source, session) = (&self.source, self.session);
-        let words = reader.peek_short(polls)?;
+        let words = reader.peek_short(spins)?;
         let header = Header::of_valid_words(&words)?;
         let mut taken = false;
         let message =

@@ -147,7 +147,7 @@ impl Subscriber {
     /// subscriber is closed.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let wait = wait.into();
-        if let Some(message) = self.receive_in_place(wait.may_wait(self.options.timeout)) {
+        if let Some(message) = self.receive_in_place(wait.may_wait(self.options.timeout), |_| true) {
             return Ok(message);
         }
         let mut waiting = wait.start(self.options.timeout).on_wait(&self.options.on_wait);
@@ -167,16 +167,25 @@ impl Subscriber {
     /// # Errors
     /// `Timeout` if a time-out was given and passes.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Message>> {
-        let mut waiting = wait.into().start(Timeout::Forever).on_wait(&self.options.on_wait);
+        let wait = wait.into();
+        // A wait without end is ended by signals: what it has of them is set up by the general way.
+        let allowed = |state: &ReceiveState| {
+            !wait.is_forever(Timeout::Forever) || state.signal_watch.is_some() && !stop::was_requested()
+        };
+        if let Some(message) = self.receive_in_place(wait.may_wait(Timeout::Forever), allowed) {
+            return Ok(Some(message));
+        }
+        let mut waiting = wait.start(Timeout::Forever).on_wait(&self.options.on_wait);
         self.receive(&mut waiting, true).map_err(|e| e.on(&self.shown))
     }
 
     /// Returns the next message if it is a short one in a ring and nothing is to be done before it. `None`
-    /// otherwise, with nothing changed: [`Subscriber::receive`] does the same and all the rest. A call that may wait
-    /// polls for about a microsecond where spinning is known to succeed, so that what comes meanwhile takes this way,
-    /// too. No callback runs, so a close by another thread waits for the lock and finds nothing left to this one.
+    /// otherwise, or if the call is not `allowed` to, with nothing changed: [`Subscriber::receive`] does the same and
+    /// all the rest. A call that may wait spins here, so that what comes meanwhile takes this way, too; the general one
+    /// then begins with the next stage of the wait. No callback runs, so a close by another thread waits for the lock
+    /// and finds nothing left to this one.
     #[inline]
-    fn receive_in_place(&self, polls: bool) -> Option<Message> {
+    fn receive_in_place(&self, spins: bool, allowed: impl FnOnce(&ReceiveState) -> bool) -> Option<Message> {
         if fork::check(self.fork_generation).is_err()
             || self.closed.load(Ordering::Acquire)
             || self.options.delivery == Some(Delivery::Latest)
@@ -184,10 +193,10 @@ impl Subscriber {
             return None;
         }
         let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished).ok()?;
-        if !receive_state.is_plain() {
+        if !receive_state.is_plain() || !allowed(&receive_state) {
             return None;
         }
-        let message = self.take_short(&mut receive_state, polls)?;
+        let message = self.take_short(&mut receive_state, spins)?;
         // Only the receiving thread writes this counter.
         self.event_log.count_exclusive(&self.event_log.received);
         receive_state.delivered = message.sequence();
@@ -195,13 +204,18 @@ impl Subscriber {
     }
 
     /// Takes a short message from the ring of the feed: see [`Feed::take_short`].
-    #[inline]
-    fn take_short(&self, receive_state: &mut ReceiveState, polls: bool) -> Option<Message> {
-        let message = receive_state.feed.as_mut()?.take_short(&self.limits, polls)?;
+    #[inline(always)]
+    fn take_short(&self, receive_state: &mut ReceiveState, spins: bool) -> Option<Message> {
+        let message = receive_state.feed.as_mut()?.take_short(&self.limits, spins)?;
         match self.options.checks_received() {
             None => Some(message),
             schema => Some(message.with_schema(schema)),
         }
+    }
+
+    /// The same on the general way, for what is there.
+    fn take_ready_short(&self, receive_state: &mut ReceiveState) -> Option<Message> {
+        self.take_short(receive_state, false)
     }
 
     /// Receives one message. `iterates` is true for [`Subscriber::next`].
@@ -344,7 +358,7 @@ impl Subscriber {
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
         }
-        if let Some(message) = self.take_short(receive_state, false) {
+        if let Some(message) = self.take_ready_short(receive_state) {
             return Ok(Some(message));
         }
         self.poll_frame(receive_state, waiting)
@@ -375,7 +389,7 @@ impl Subscriber {
                 waited.map_err(|e| receive_state.explain(e))?;
                 // The wait's callback may have closed this.
                 let closed = self.closed.load(Ordering::Acquire);
-                Ok(if closed { None } else { self.take_short(receive_state, false) })
+                Ok(if closed { None } else { self.take_ready_short(receive_state) })
             }
             // The publisher has replaced its ring by a larger one: messages go on there under the same
             // numbers.

@@ -143,9 +143,9 @@ pub trait BroadcastReader: Send {
     fn try_recv(&mut self) -> Result<Received>;
 
     /// Returns the words of the next frame's header, if that frame is short, has no extension, and
-    /// nothing precedes it. Otherwise [`BroadcastReader::try_recv`] returns what there is. With `polls`, polls for it
-    /// for about a microsecond where [`BroadcastReader::spin`] is known to succeed.
-    fn peek_short(&mut self, polls: bool) -> Option<[u64; WORDS]>;
+    /// nothing precedes it. Otherwise [`BroadcastReader::try_recv`] returns what there is. With `spins`, spins for it
+    /// in place of the next [`BroadcastReader::spin`].
+    fn peek_short(&mut self, spins: bool) -> Option<[u64; WORDS]>;
 
     /// Copies the body of the frame that [`BroadcastReader::peek_short`] has just returned, which has
     /// this length, and reads the frame by that. Returns false if the publisher overwrote it in the

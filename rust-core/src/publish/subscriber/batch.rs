@@ -14,9 +14,7 @@ impl Subscriber {
     /// messages as consumed together, with the next call that receives.
     pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
         batch::check_max(max).map_err(|e| e.on(&self.shown))?;
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        let first = self.receive(&mut waiting, false).map_err(|e| e.on(&self.shown))?;
-        let first = first.ok_or_else(|| self.closed_error())?;
+        let first = self.recv(wait)?;
         let mut messages = Vec::with_capacity(max.min(batch::RUN));
         messages.push(first);
         // If another thread receives by now, it gets the next messages.

@@ -68,10 +68,16 @@ struct Newest {
 
 impl Writer {
     /// Wakes the subscribers that sleep.
+    #[inline]
     fn notify(&mut self) {
         if self.subscribers.values().any(Subscription::is_asleep) {
-            self.ring.notify(self.subscribers.values_mut());
+            self.wake();
         }
+    }
+
+    #[cold]
+    fn wake(&mut self) {
+        self.ring.notify(self.subscribers.values_mut());
     }
 }
 
@@ -254,8 +260,8 @@ impl broadcast::BroadcastReader for BroadcastReader {
         BroadcastReader::try_recv(self)
     }
 
-    fn peek_short(&mut self, polls: bool) -> Option<[u64; WORDS]> {
-        BroadcastReader::peek_short(self, polls)
+    fn peek_short(&mut self, spins: bool) -> Option<[u64; WORDS]> {
+        BroadcastReader::peek_short(self, spins)
     }
 
     fn take_short(&mut self, body: &mut [u8]) -> bool {

@@ -146,6 +146,23 @@ fn broadcast_reserved_without_a_fence_half_a_record_is_found() {
     records_reserved_ahead(write_unfenced);
 }
 
+/// A mutant that stores the position of the newest record without a release fence behind the record.
+fn write_and_announce_unfenced(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
+    let (start, end) = ((number - 1) * 16, number * 16);
+    let place = PAGE + (start as usize & (RING - 1));
+    ring_writer.reserve(end);
+    memory.store(place, number, Ordering::Relaxed);
+    memory.store(place + 8, number * 10, Ordering::Relaxed);
+    memory.store(at::LATEST, start, Ordering::Relaxed);
+    ring_writer.commit_range(start, end);
+}
+
+#[test]
+#[should_panic(expected = "half a record")]
+fn broadcast_newest_announced_without_a_fence_half_a_record_is_found() {
+    records_reserved_ahead(write_and_announce_unfenced);
+}
+
 #[test]
 fn broadcast_two_records_committed_together_intact_copy_is_whole() {
     let mut builder = loom::model::Builder::new();

@@ -8,7 +8,7 @@
 //!    several records at a time: readers look at it for each record, and a store to a cache line that
 //!    they have makes the tail wait.
 //! 2. the record itself, word by word with relaxed order, because readers may be copying there.
-//! 3. at [`RingWriter::commit`]: `count`, `restart`, `latest`, each with release order, then `tail`
+//! 3. at [`RingWriter::commit`]: a release fence, `latest`, `restart`, `count`, then `tail` with release order
 //!    and a full fence. A reader that loads `tail` with acquire order sees everything before it.
 //!
 //! Positions count bytes from the creation of the ring and never wrap; the offset in memory is the
@@ -247,9 +247,10 @@ impl<M: OwnMemory> RingWriter<M> {
     /// or the subscriber sees the new tail before it sleeps.
     pub fn commit(&mut self) {
         self.committed = self.tail;
-        self.mine.store(at::COUNT, self.count, Ordering::Release);
-        self.mine.store(at::RESTART, self.restart, Ordering::Release);
-        self.mine.store(at::LATEST, self.latest, Ordering::Release);
+        // A release store of each of these neighbours.
+        fence(Ordering::Release);
+        const _: () = assert!(at::RESTART == at::LATEST + 8 && at::COUNT == at::RESTART + 8);
+        self.mine.store_words(at::LATEST, [self.latest, self.restart, self.count]);
         self.mine.store_fenced(at::TAIL, self.tail);
     }
 

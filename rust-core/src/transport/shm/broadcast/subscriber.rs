@@ -90,6 +90,8 @@ pub(crate) struct BroadcastReader {
     park: Park,
     /// How long spinning has paid off lately.
     spin: Spin,
+    /// Whether a look for a short frame has spun without success since the last frame.
+    has_spun: bool,
     /// Whether the publisher lives: its socket and its process.
     publisher: Liveness,
     /// The bytes that the publisher sends over the socket to end a sleep in poll.
@@ -127,6 +129,7 @@ impl BroadcastReader {
             page,
             park: Park::new(at::DATA_PARK, at::DATA_WAKE),
             spin: Spin::new(spin, credentials(&*socket).ok().and_then(|peer| peer.pid)),
+            has_spun: false,
             signals: Signals::of_subscriber(socket.clone()),
             publisher: Liveness::new(socket, process),
             futex_stage: FutexStage::default(),
@@ -172,12 +175,16 @@ impl BroadcastReader {
         }
     }
 
-    /// Returns the words of the next frame's header if that frame is short and nothing else is due. With `polls`, polls
-    /// for it for about a microsecond where spinning is known to succeed.
+    /// Returns the words of the next frame's header if that frame is short and nothing else is due. With `spins`, spins
+    /// first, in place of the next [`BroadcastReader::spin`].
     #[inline]
-    pub fn peek_short(&mut self, polls: bool) -> Option<[u64; WORDS]> {
-        let BroadcastReader { ring_reader, spin, end, .. } = self;
-        if end.is_some() || polls && !spin.briefly(|| ring_reader.sees_next()) {
+    pub fn peek_short(&mut self, spins: bool) -> Option<[u64; WORDS]> {
+        let BroadcastReader { ring_reader, spin, has_spun, end, .. } = self;
+        if end.is_some() {
+            return None;
+        }
+        if spins && !ring_reader.knows_next() && !spin.until(|| ring_reader.is_ready()) {
+            *has_spun = true;
             return None;
         }
         ring_reader.peek_short()
@@ -198,6 +205,7 @@ impl BroadcastReader {
         self.page.memory.store(at::CONSUMED, sequence, Ordering::Relaxed);
         self.futex_stage.frame_came();
         self.empty_polls = 0;
+        self.has_spun = false;
         // The publisher lived a moment ago, and the next sleep in poll notices its end.
         self.probe_due = false;
     }
@@ -230,6 +238,9 @@ impl BroadcastReader {
 
     /// Spins for the time of the option `spin`; true when there is something to read.
     pub fn spin(&mut self) -> bool {
+        if std::mem::take(&mut self.has_spun) {
+            return false;
+        }
         let ring_reader = &self.ring_reader;
         self.spin.until(|| ring_reader.is_ready())
     }

@@ -23,14 +23,9 @@ use crate::sys::crc;
 use crate::transport::broadcast::Received;
 
 impl<P: Memory> RingReader<P> {
-    /// Returns whether there is a record behind the last one that was read.
+    /// Whether the tail that was loaded last is behind another record.
     #[inline]
-    pub fn sees_next(&mut self) -> bool {
-        // The publisher writes the tail for each message, so loading it may have to wait for the line. Whether a
-        // record before an older tail is still there is looked at behind the copy, as for any other.
-        if self.known_tail <= self.position {
-            self.known_tail = self.peer.load(at::TAIL, Ordering::Acquire);
-        }
+    pub fn knows_next(&self) -> bool {
         self.known_tail > self.position
     }
 
@@ -38,7 +33,12 @@ impl<P: Memory> RingReader<P> {
     /// they mean is certain only when [`RingReader::take_short`] has succeeded.
     #[inline]
     pub fn peek_short(&mut self) -> Option<[u64; WORDS]> {
-        if !self.sees_next() {
+        // The publisher writes the tail for each message, so loading it may have to wait for the line. Whether a
+        // record before an older tail is still there is looked at behind the copy, as for any other.
+        if !self.knows_next() {
+            self.known_tail = self.peer.load(at::TAIL, Ordering::Acquire);
+        }
+        if !self.knows_next() {
             return None;
         }
         let (position, tail) = (self.position, self.known_tail);
