@@ -158,6 +158,24 @@ impl Body {
 
     /// Returns the block, if the body is one.
     #[inline]
+    pub(crate) fn block(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Form::Whole(bytes) => Some(bytes),
+            Form::Split(_) => None,
+        }
+    }
+
+    /// The same, to be replaced.
+    #[inline(always)]
+    pub(crate) fn block_mut(&mut self) -> Option<&mut Bytes> {
+        match &mut self.0 {
+            Form::Whole(bytes) => Some(bytes),
+            Form::Split(_) => None,
+        }
+    }
+
+    /// Returns the block, if the body is one.
+    #[inline]
     pub(crate) fn into_whole(self) -> Option<Bytes> {
         match self.0 {
             Form::Whole(bytes) => Some(bytes),

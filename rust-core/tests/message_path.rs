@@ -7,25 +7,38 @@ use std::path::Path;
 /// A file, a function in it, and the functions that this one passes the message to.
 type Step = (&'static str, &'static str, &'static [&'static str]);
 
-const SEND: [Step; 12] = [
+const SEND: [Step; 14] = [
     ("channel/ends/in_place.rs", "send", &["encode", "send_payload"]),
     ("channel/ends/in_place.rs", "encode", &["encode_with_schema"]),
     ("channel/ends/in_place.rs", "encode_with_schema", &["with_schema"]),
     ("message/payload.rs", "with_schema", &[]),
     ("channel/ends/in_place.rs", "send_payload", &["send_in_place"]),
-    ("channel/ends/in_place.rs", "send_in_place", &["try_send_next", "data", "sent"]),
+    ("channel/ends/in_place.rs", "send_in_place", &["try_send_next", "become_data", "sent_to_place"]),
     ("transport/shm/link/in_place.rs", "try_send_next", &["try_write_next"]),
-    ("transport/shm/writer.rs", "try_write_next", &["copy_in_behind"]),
+    ("transport/shm/writer.rs", "try_write_next", &["store_record"]),
+    ("transport/shm/memory.rs", "store_record", &["copy_in_behind"]),
     ("transport/shm/memory.rs", "copy_in_behind", &[]),
-    ("message/payload.rs", "data", &["of"]),
+    ("message/payload.rs", "become_data", &["store"]),
+    ("message/payload.rs", "store", &["of"]),
     ("message/payload.rs", "of", &[]),
-    ("channel/session/outbox.rs", "sent", &[]),
+    ("channel/session/outbox.rs", "sent_to_place", &[]),
 ];
 
-const RECV: [Step; 13] = [
+const RECV: [Step; 20] = [
     ("channel/ends/in_place.rs", "recv", &["recv_in_place"]),
-    ("channel/ends/in_place.rs", "recv_in_place", &["take_ready", "finish"]),
+    ("channel/ends/in_place.rs", "recv_in_place", &["take_plain", "take_ready", "finish"]),
     ("channel/receiving/in_place.rs", "take_ready", &["take_in_place"]),
+    (
+        "channel/receiving/in_place.rs",
+        "take_plain",
+        &["peek_plain", "take_plain", "finish", "consume_and_deliver"],
+    ),
+    ("transport/shm/link/in_place.rs", "peek_plain", &["peek_plain"]),
+    ("transport/shm/reader.rs", "peek_plain", &[]),
+    ("message/recycled.rs", "finish", &[]),
+    ("transport/shm/link/in_place.rs", "take_plain", &["take_plain"]),
+    ("transport/shm/reader.rs", "take_plain", &["copy_out_behind"]),
+    ("transport/shm/memory.rs", "copy_out_behind", &["copy_out"]),
     (
         "channel/receiving/in_place.rs",
         "take_in_place",

@@ -247,10 +247,10 @@ impl Channel {
         if self.sends { Ok(()) } else { self.endpoint.check_direction(self.role == Role::Connector, "send") }
     }
 
-    /// Returns whether this process may use the channel, and it is open.
+    /// Returns whether this process may use the channel.
     #[inline]
-    fn is_usable(&self) -> bool {
-        fork::generation() == self.fork_generation && !self.reconnector.is_closed()
+    fn is_of_this_process(&self) -> bool {
+        fork::generation() == self.fork_generation
     }
 
     /// Returns the sending direction; `InvalidState` if another thread holds it.

@@ -175,7 +175,7 @@ impl EventLog {
     /// that goes with it. Cheaper than an atomic addition.
     #[inline]
     pub fn count_exclusive(&self, counter: &AtomicU64) {
-        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
     /// The same for several at once.

@@ -21,6 +21,7 @@ use super::event_log::EventLog;
 use super::options::{Delivery, Options};
 use super::session::inbox::{AckTrigger, AckUrgency, Verdict};
 use super::session::outbox::Unacknowledged;
+use super::session::places::Reuse;
 use super::session::{Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
 use bytes::Bytes;
 
@@ -45,6 +46,13 @@ pub struct Negotiated {
     pub ack_words: Option<Arc<AckWords>>,
     /// The slots in which this side places long arrays; none if the link shares no memory.
     pub slots: Option<Arc<Slots>>,
+}
+
+impl Reuse for StoredMessage {
+    #[inline]
+    fn release(&mut self) {
+        StoredMessage::release(self);
+    }
 }
 
 /// Both halves of the session, and the pages in shared memory that belong to the current links.
@@ -87,9 +95,15 @@ impl SessionHalves {
     /// which then covers both writes. Returns whether a frame is due.
     #[inline]
     pub fn publish_consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
+        self.publish_consumed_by(|| rx.consumed_with_fence(), trigger)
+    }
+
+    /// The same; `free_with_fence` frees the room.
+    #[inline(always)]
+    pub fn publish_consumed_by(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
         self.publish_before_fence();
         if self.own_page.is_some() {
-            rx.consumed_with_fence();
+            free_with_fence();
         }
         self.is_ack_due(trigger)
     }
@@ -119,7 +133,7 @@ impl SessionHalves {
     }
 
     /// Publishes the consumed number; the caller, or the next call, makes the fence.
-    #[inline]
+    #[inline(always)]
     fn publish_before_fence(&mut self) {
         if let Some(ack_words) = &self.own_page {
             let consumed = self.inbox.received().consumed;
@@ -163,7 +177,7 @@ impl SessionHalves {
 
     /// Returns the number that an acknowledgement frame should carry now, if one is due: see
     /// [`Inbox::ack_due`].
-    #[inline]
+    #[inline(always)]
     pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
         match &self.own_page {
             Some(ack_words) => self.inbox.ack_due_beside_page(trigger, to, ack_words.wanted()),
@@ -172,9 +186,15 @@ impl SessionHalves {
     }
 
     /// Returns whether a frame is due, to the session that is being received.
-    #[inline]
+    #[inline(always)]
     pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
         self.ack_due(trigger, self.inbox.session()).is_some()
+    }
+
+    /// Returns whether the peer reads the consumed number in the page, so that no message to it carries one.
+    #[inline]
+    pub fn has_page(&self) -> bool {
+        self.own_page.is_some()
     }
 
     /// Returns the number that data and requests to this session carry; 0 if the peer reads it in

@@ -29,6 +29,7 @@ use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBui
 pub(crate) use payload::Lender;
 pub use payload::Payload;
 pub(crate) use payload::StoredMessage;
+pub(crate) use recycled::Rewritten;
 
 /// A message that was received. Clones share the body, and any number of threads may read it.
 #[derive(Clone)]
@@ -76,6 +77,8 @@ struct Inner {
     schema: Option<Arc<PreparedSchema>>,
     /// Whether the body has its own memory, aligned to 8, and is not a view of something larger.
     owns_body: bool,
+    /// Whether that memory is in the form that is rewritten fast.
+    is_counted: bool,
 }
 
 /// Values of [`Inner::flat`].
@@ -339,5 +342,6 @@ static EMPTY: LazyLock<Counted<Inner>> = LazyLock::new(|| {
         flat: AtomicU8::new(UNCHECKED),
         schema: None,
         owns_body: false,
+        is_counted: false,
     })
 });

@@ -172,7 +172,23 @@ const SHORT: usize = 64;
 // elsewhere it would be 64 bytes and a block of the allocator.
 const _: () = assert!(size_of::<StoredMessage>() <= 96);
 
+impl Default for StoredMessage {
+    /// An empty place for one.
+    fn default() -> StoredMessage {
+        let body = StoredBody::Short([0; SHORT], 0, Encoding::Raw);
+        StoredMessage { body, correlation: 0, sent: 0, kind: Kind::Data, flags: 0 }
+    }
+}
+
 impl StoredMessage {
+    /// Gives up what it shares with the caller.
+    #[inline]
+    pub fn release(&mut self) {
+        if let StoredBody::Shared(_) = self.body {
+            self.body = StoredBody::Short([0; SHORT], 0, Encoding::Raw);
+        }
+    }
+
     /// Stores what was sent with this header. The rest of the header follows from the payload and
     /// the session: a header is longer than most bodies, and every message passes here.
     #[inline]
@@ -185,6 +201,19 @@ impl StoredMessage {
     #[inline]
     pub fn data(payload: &Payload, sent: i64) -> StoredMessage {
         StoredMessage { body: StoredBody::of(payload), correlation: 0, sent, kind: Kind::Data, flags: 0 }
+    }
+
+    /// Stores a data message with this body that was sent at this time, in place of another message.
+    #[inline(always)]
+    pub fn become_data(&mut self, payload: &Payload, body: &[u8], sent: i64) {
+        (self.correlation, self.sent, self.kind, self.flags) = (0, sent, Kind::Data, 0);
+        match &mut self.body {
+            StoredBody::Short(bytes, length, encoding) if body.len() <= SHORT => {
+                bytes[..body.len()].copy_from_slice(body);
+                (*length, *encoding) = (body.len() as u8, payload.encoding());
+            }
+            other => other.store(payload),
+        }
     }
 
     /// The same for a request whose caller gives up at this time since boot.
@@ -225,6 +254,12 @@ impl StoredMessage {
 }
 
 impl StoredBody {
+    /// Copies or shares the body in place of another one.
+    #[inline(never)]
+    fn store(&mut self, payload: &Payload) {
+        *self = StoredBody::of(payload);
+    }
+
     /// Copies or shares the body.
     #[inline]
     fn of(payload: &Payload) -> StoredBody {

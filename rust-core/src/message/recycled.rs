@@ -4,15 +4,16 @@
 //! The last owner of a message leaves its allocation here, with the memory of its body if that is short. Messages
 //! of one kind have one length, so the body of the next one is written where the last one was.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{Inner, Message, UNCHECKED};
 use crate::body::Body;
-use crate::frame::{Header, Incoming, spare};
+use crate::codec::Encoding;
+use crate::frame::{Header, Incoming, Kind, spare};
 use crate::sys::counted::Counted;
 use crate::value::Limits;
 
@@ -20,7 +21,7 @@ impl Message {
     /// Returns a message from this source, with a number of its session; 0 where it has none.
     pub(crate) fn new(frame: Incoming, source: &Arc<str>, limits: Limits, session: u64) -> Message {
         let Incoming { header, body, .. } = frame;
-        let mut last = RECYCLED.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
+        let mut last = take_recycled();
         if let Some(place) = last.as_mut().and_then(Counted::get_mut) {
             if let Some(last) = std::mem::replace(&mut place.body, body).into_whole() {
                 spare::keep(last);
@@ -48,6 +49,7 @@ impl Message {
             flat: AtomicU8::new(UNCHECKED),
             schema: None,
             owns_body: false,
+            is_counted: false,
         })))
     }
 
@@ -63,7 +65,7 @@ impl Message {
         session: u64,
         fill: impl FnOnce(&mut [u8]),
     ) -> Message {
-        let mut last = RECYCLED.try_with(|last| last.try_borrow_mut().ok()?.pop()).ok().flatten();
+        let mut last = take_recycled();
         let mut place = last.as_mut().and_then(Counted::get_mut);
         let spare = match &mut place {
             Some(place) if place.owns_body => {
@@ -74,6 +76,7 @@ impl Message {
         let body = Body::from(refill(spare, header.body as usize, fill));
         if let Some(place) = place {
             let last_body = std::mem::replace(&mut place.body, body);
+            place.is_counted = false;
             if std::mem::replace(&mut place.owns_body, true) {
                 // The empty block that was left in its place: there is nothing to free.
                 std::mem::forget(last_body);
@@ -110,7 +113,94 @@ impl Message {
             flat: AtomicU8::new(UNCHECKED),
             schema,
             owns_body,
+            is_counted: false,
         })))
+    }
+}
+
+/// The message that this thread dropped last, on the way to be a plain data message of the same length.
+pub(crate) struct Rewritten {
+    place: Counted<Inner>,
+    /// The memory of its body.
+    bytes: BytesMut,
+}
+
+impl Rewritten {
+    /// Takes the message that was dropped last, if its memory has this length; else none.
+    #[inline(always)]
+    pub fn take(length: usize) -> Option<Rewritten> {
+        let mut place = LAST.try_with(Cell::take).ok().flatten()?;
+        if let Some(inner) = place.get_mut()
+            && inner.owns_body
+            && let Some(body) = inner.body.block_mut()
+            && body.len() == length
+            && length > 0
+            && body.is_unique()
+        {
+            // Without another owner this is the same memory.
+            let mut bytes = BytesMut::from(std::mem::take(body));
+            if !inner.is_counted {
+                count(&mut bytes);
+                inner.is_counted = true;
+            }
+            return Some(Rewritten { place, bytes });
+        }
+        recycle(place);
+        None
+    }
+
+    /// The body, to be written.
+    #[inline(always)]
+    pub fn body(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    /// Returns the message with this number, encoding and time of sending.
+    #[inline(always)]
+    pub fn finish(
+        self,
+        (sequence, encoding, sent): (u64, Encoding, i64),
+        source: &Arc<str>,
+        limits: &Limits,
+        session: u64,
+    ) -> Message {
+        let Rewritten { mut place, bytes } = self;
+        // Always so: it was the only owner when it was taken.
+        if let Some(inner) = place.get_mut() {
+            let length = bytes.len() as u64;
+            if let Some(body) = inner.body.block_mut() {
+                // Of the empty block in its place there is nothing to free.
+                std::mem::forget(std::mem::replace(body, bytes.freeze()));
+            }
+            inner.header = Header { sequence, body: length, sent, ..Header::new(Kind::Data, encoding) };
+            if !Arc::ptr_eq(&inner.source, source) {
+                inner.change_source(source);
+            }
+            (inner.limits, inner.missed, inner.session) = (*limits, 0, session);
+            // The drop has taken the value.
+            debug_assert!(inner.value.get().is_none());
+            *inner.flat.get_mut() = UNCHECKED;
+            inner.schema = None;
+        }
+        Message(Some(place))
+    }
+}
+
+/// Makes this the form of memory that has counted owners, as if it had been divided: the way from there to a block and
+/// back is a few instructions, and that of a vector a hundred. It takes an allocation, so this is done when memory is used
+/// for the second time.
+#[cold]
+fn count(bytes: &mut BytesMut) {
+    drop(bytes.split_off(bytes.len()));
+}
+
+impl Inner {
+    /// By its text: a thread that reads several subscribers in turn would count both sources each time.
+    #[inline(never)]
+    fn change_source(&mut self, source: &Arc<str>) {
+        if self.source != *source {
+            self.source.clone_from(source);
+        }
     }
 }
 
@@ -131,25 +221,50 @@ impl Drop for Message {
                     (place.body, place.owns_body) = (Body::default(), false);
                 }
             }
-            // At a thread's end the list may be destroyed already.
-            let _ = RECYCLED.try_with(|last| {
-                if let Ok(mut last) = last.try_borrow_mut()
-                    && last.len() < BATCH
-                {
-                    last.push(inner);
-                }
-            });
+            recycle(inner);
         }
     }
 }
 
 thread_local! {
-    /// The messages that this thread dropped last, to be recycled.
-    static RECYCLED: RefCell<Vec<Counted<Inner>>> = const { RefCell::new(Vec::new()) };
+    /// The message that this thread dropped last, to be recycled: a program that receives one after the other needs no more.
+    static LAST: Cell<Option<Counted<Inner>>> = const { Cell::new(None) };
+    /// Those that it dropped before.
+    static EARLIER: RefCell<Vec<Counted<Inner>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The number of messages that are kept for each thread: as many as arrive together.
 const BATCH: usize = 64;
+
+/// Returns the message that was dropped last, if there is one.
+#[inline]
+fn take_recycled() -> Option<Counted<Inner>> {
+    LAST.try_with(Cell::take).ok().flatten().or_else(take_earlier)
+}
+
+#[inline(never)]
+fn take_earlier() -> Option<Counted<Inner>> {
+    EARLIER.try_with(|earlier| earlier.try_borrow_mut().ok()?.pop()).ok().flatten()
+}
+
+/// Keeps a message without another owner, which was dropped. At a thread's end the lists may be destroyed already.
+#[inline]
+fn recycle(message: Counted<Inner>) {
+    if let Ok(Some(before)) = LAST.try_with(|last| last.replace(Some(message))) {
+        recycle_earlier(before);
+    }
+}
+
+#[inline(never)]
+fn recycle_earlier(message: Counted<Inner>) {
+    let _ = EARLIER.try_with(|earlier| {
+        if let Ok(mut earlier) = earlier.try_borrow_mut()
+            && earlier.len() < BATCH
+        {
+            earlier.push(message);
+        }
+    });
+}
 
 /// Returns a body of `length` bytes, aligned to 8, which `fill` writes: in the memory of `last` if
 /// that has this length and no other owner. `last` must be a result of this function, not a view of

@@ -13,14 +13,14 @@ use crate::value::Timestamp;
 
 /// Returns nanoseconds since 1970. It may lag behind [`Timestamp::now`] by some tens of nanoseconds, and in the
 /// millisecond after a step of the clock by that step.
-#[inline]
+#[inline(always)]
 pub fn now() -> i64 {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         // SAFETY: every x86_64 processor has the instruction, and it changes no memory. Where the kernel denies it to
         // programs, it does not measure time by the counter for them either, so this is not called.
         let cycles = || unsafe { std::arch::x86_64::_rdtsc() };
-        counter::now(counter::Clocks { wall, steady, cycles })
+        counter::now(cycles, || counter::renew(counter::Clocks { wall, steady, cycles }))
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     wall()

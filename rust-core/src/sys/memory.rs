@@ -27,6 +27,9 @@ use crate::sys::{fork, headroom};
 const SEALS: SealFlags =
     SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
 
+/// The length in bytes of the shortest memory file: a page.
+const LEAST: usize = 4096;
+
 /// Whether forked children have a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Children {
@@ -59,6 +62,12 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps a whole memory file, with its pages present.
     fn map(fd: BorrowedFd<'_>, length: usize, access: ProtFlags, children: Children) -> Result<Mapping> {
+        if length < LEAST {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "a memory file of less than a page was to be mapped",
+            ));
+        }
         // SAFETY: the kernel chooses the address, so no other mapping is replaced.
         let start = unsafe {
             rustix::mm::mmap(
@@ -93,7 +102,7 @@ impl Mapping {
     }
 
     /// Returns `count` words from offset `at` on, a multiple of 8.
-    #[inline]
+    #[inline(always)]
     fn words(&self, at: usize, count: usize) -> &[AtomicU64] {
         assert!(at.is_multiple_of(8), "words between two words");
         // SAFETY: these bytes lie inside the mapping (a count that overflows is refused by `range`, too),
@@ -105,6 +114,9 @@ impl Mapping {
     /// Returns the word at offset `at`, a multiple of 8.
     #[inline]
     fn word(&self, at: usize) -> &AtomicU64 {
+        // SAFETY: `map` refuses what is shorter. So the words of the page before a ring, whose places are constants, are
+        // reached without a comparison.
+        unsafe { std::hint::assert_unchecked(self.words >= LEAST / 8) };
         // One comparison for both: the rotation moves the bits of a position between two words to the front.
         assert!(at.rotate_right(3) < self.words, "a position outside the memory file, or between two words");
         // SAFETY: eight bytes inside the mapping, aligned because the mapping begins at a page; they live as
@@ -215,7 +227,8 @@ impl MemoryFile {
             .doing("making a memory file")?;
         rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
         let access = ProtFlags::READ | ProtFlags::WRITE;
-        let mapping = Mapping::map(file.as_fd(), bytes, access, Children::Without)?;
+        // The kernel maps whole pages.
+        let mapping = Mapping::map(file.as_fd(), bytes.max(LEAST), access, Children::Without)?;
         if lacks_last_page {
             let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             let at = (bytes as u64 - 1) & !4095;
@@ -289,6 +302,40 @@ impl MemoryFile {
         unsafe {
             to.cast::<u64>().write_unaligned(word);
             std::ptr::copy_nonoverlapping(from.as_ptr(), to.add(8), from.len());
+        }
+    }
+
+    /// Writes a record of `size` bytes, where no process reads yet: a zero word behind it, a word and bytes behind its
+    /// header, and last, with release order, the header. `at` and `size` are multiples of 8, and the record has room
+    /// for two words and the bytes; panics otherwise.
+    #[inline(always)]
+    pub fn store_record(&self, at: usize, header: u64, size: usize, word: u64, from: &[u8]) {
+        // One check for all of them.
+        let words = self.mapping.words(at, (size / 8).saturating_add(1));
+        let [place, second, .., behind] = words else { unreachable!("a record of less than two words") };
+        assert!(from.len() <= size.saturating_sub(16), "bytes longer than their record");
+        behind.store(0, Ordering::Relaxed);
+        second.store(word, Ordering::Relaxed);
+        // SAFETY: the range was checked for the header, the word and the bytes; the rest is as for `copy_in`.
+        unsafe {
+            let to = words.as_ptr().cast::<u8>().cast_mut().add(16);
+            std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
+        }
+        place.store(header, Ordering::Release);
+    }
+
+    /// Stores a zero word at the beginning of each cache line from `at`, one's beginning, to `end` inclusive.
+    #[inline(always)]
+    pub fn store_zeros(&self, at: usize, end: usize) {
+        if at > end {
+            return;
+        }
+        // One check for all of them.
+        let words = self.mapping.words(at, (end - at) / 8 + 1);
+        let mut at = 0;
+        while let Some(place) = words.get(at) {
+            place.store(0, Ordering::Relaxed);
+            at = at.wrapping_add(8);
         }
     }
 
@@ -436,6 +483,19 @@ impl PeerMemory {
     #[inline]
     pub fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         self.mapping.copy_out(at, into);
+    }
+
+    /// Loads the word at `at`, a multiple of 8, and copies the bytes behind it, which an honest peer has finished writing.
+    #[inline(always)]
+    pub fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
+        // One check for both.
+        let words = self.mapping.words(at, into.len().wrapping_add(15) / 8);
+        // SAFETY: the bytes behind the word were checked to be inside the mapping; the rest is as for `copy_out`.
+        unsafe {
+            let from = words.as_ptr().cast::<u8>().add(8);
+            std::ptr::copy_nonoverlapping(from, into.as_mut_ptr().cast(), into.len());
+        }
+        words[0].load(Ordering::Relaxed)
     }
 
     /// Copies bytes from an offset that is a multiple of 8, which the peer may be overwriting: word

@@ -7,7 +7,6 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use super::half::{ReceiveHalf, SendHalf};
@@ -390,10 +389,8 @@ impl Rx {
     /// links need none.
     #[inline]
     pub fn consumed_with_fence(&mut self) {
-        if let Rx::Shm(half) = self
-            && !half.consumed()
-        {
-            fence(Ordering::SeqCst);
+        if let Rx::Shm(half) = self {
+            half.consumed_with_fence();
         }
     }
 

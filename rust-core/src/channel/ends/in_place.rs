@@ -22,13 +22,13 @@ use std::sync::atomic::Ordering;
 
 use super::Channel;
 use crate::channel::direction::Entered;
-use crate::channel::receiving::Receiving;
+use crate::channel::receiving::{Receiving, Taken};
 use crate::channel::sending::{Sending, is_ack_check_due};
 use crate::channel::session::RetransmitClass;
 use crate::deadline::Wait;
 use crate::error::Result;
 use crate::frame::Kind;
-use crate::message::{Message, Payload, StoredMessage};
+use crate::message::{Message, Payload};
 use crate::schema::PreparedSchema;
 use crate::sys::clock;
 use crate::value::Source;
@@ -80,18 +80,19 @@ impl Channel {
         let (sending, halves) = entered.parts();
         let generation = sending.generation;
         let part = sending.part.as_mut()?;
-        let session = part.session();
-        let Some(half) = part.tx.in_place().filter(|half| half.takes_at_once(payload.len())) else {
+        let (Some(half), Some(body)) = (part.tx.in_place(), payload.memory().block()) else {
             return sending.send_in_slots(payload, halves, &self.reconnector, &self.event_log);
         };
-        // A short body lies in one block.
-        let body = payload.body();
         if self.reconnector.is_newer(generation)
             || self.reconnector.session_state.replays.load(Ordering::Acquire)
             || part.negotiated.is_none()
             || body.len() as u64 > part.peer.max_message_size
-            || halves.to_piggyback(session) != 0
         {
+            return None;
+        }
+        // Beside the page nothing is carried, and so nothing is noted below.
+        let session = if halves.has_page() { None } else { Some(part.negotiated.as_ref()?.hello.session) };
+        if session.is_some_and(|session| halves.to_piggyback(session) != 0) {
             return None;
         }
         if is_ack_check_due(halves.outbox.kept_count()) {
@@ -109,9 +110,13 @@ impl Channel {
         if !half.try_send_next(Kind::Data, sequence, sent, payload.encoding(), body) {
             return None;
         }
-        let keep = || StoredMessage::data(payload, sent);
-        let number = halves.outbox.sent(RetransmitClass::Data, body.len(), keep);
-        halves.inbox.piggybacked(session, 0);
+        let (number, place) = halves.outbox.sent_to_place(RetransmitClass::Data, body.len());
+        if let Some(place) = place {
+            place.become_data(payload, body, sent);
+        }
+        if let Some(session) = session {
+            halves.inbox.piggybacked(session, 0);
+        }
         self.event_log.count_exclusive(&self.event_log.sent);
         Some(number)
     }
@@ -136,9 +141,19 @@ impl Channel {
     fn recv_in_place(&self) -> Option<Message> {
         let mut entered = self.enter_receiving()?;
         let (receiving, halves) = entered.parts();
+        if let Some(taken) = receiving.take_plain(halves, &self.event_log) {
+            drop(entered);
+            return Some(taken.done().unwrap_or_else(|taken| self.finish(taken)));
+        }
         let taken = receiving.take_ready(halves, &self.event_log)?;
         drop(entered);
-        Some(taken.finish(&self.ack_sender()))
+        Some(self.finish(taken))
+    }
+
+    /// Does what is left to do for this message, and returns it.
+    #[inline(never)]
+    fn finish(&self, taken: Taken) -> Message {
+        taken.finish(&self.ack_sender())
     }
 
     /// Returns the state of sending, for a call that does not wait, if no thread holds the direction and no
@@ -151,14 +166,17 @@ impl Channel {
     /// The same, whether or not a loss has to be reported.
     #[inline]
     pub(super) fn enter_to_send(&self) -> Option<Entered<'_, Sending>> {
-        let entered = if self.is_usable() && self.sends { self.sending.enter()? } else { return None };
-        self.is_usable().then_some(entered)
+        // The lock is not touched in a forked child, where a thread of the parent may have held it for good.
+        let entered =
+            if self.is_of_this_process() && self.sends { self.sending.enter()? } else { return None };
+        (!self.reconnector.is_closed()).then_some(entered)
     }
 
     /// The same for receiving.
     #[inline]
     pub(super) fn enter_receiving(&self) -> Option<Entered<'_, Receiving>> {
-        let entered = if self.is_usable() && self.receives { self.receiving.enter()? } else { return None };
-        (self.is_usable() && !self.reconnector.is_interrupted()).then_some(entered)
+        let entered =
+            if self.is_of_this_process() && self.receives { self.receiving.enter()? } else { return None };
+        (!self.reconnector.is_closed() && !self.reconnector.is_interrupted()).then_some(entered)
     }
 }

@@ -82,11 +82,12 @@ impl Receiving {
 
     /// Returns whether something else than the next message of the link is due first.
     pub(super) fn is_general_due(&self) -> bool {
+        // All at once: nearly always none is the case.
         !self.inbox.is_empty()
-            || self.deferred_error.is_some()
-            || self.parked
-            || self.bye_received
-            || self.closing
+            | self.deferred_error.is_some()
+            | self.parked
+            | self.bye_received
+            | self.closing
     }
 
     /// Returns the message that a read has taken from a stream, if its kind is `wanted`; as

@@ -216,7 +216,7 @@ impl Inbox {
     /// [`Inbox::consumed`] and [`Inbox::receive_and_deliver`] in one step, for a program that
     /// receives one message after the other. If the window holds a single delivered message, the new
     /// one takes its place, which needs no queue operation.
-    #[inline]
+    #[inline(always)]
     pub fn consume_and_deliver(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
         if self.ack_mode == Acknowledge::Auto
             && self.is_new(number)
@@ -228,6 +228,12 @@ impl Inbox {
             self.count_consumed(&before);
             return Ok(Verdict::New { missed: self.note_received(number) });
         }
+        self.consume_then_deliver(number, bytes, urgency)
+    }
+
+    /// The slow path of [`Inbox::consume_and_deliver`].
+    #[inline(never)]
+    fn consume_then_deliver(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
         self.consumed();
         self.receive_and_deliver(number, bytes, urgency)
     }
@@ -274,11 +280,13 @@ impl Inbox {
     }
 
     /// Records the number and returns how many messages were lost before it.
-    #[inline]
+    #[inline(always)]
     fn note_received(&mut self, number: u64) -> u64 {
-        let lost = self.keeps.is_none() && self.expected != 0;
-        let missed = if lost { number.saturating_sub(self.expected) } else { 0 };
-        self.missed = self.missed.saturating_add(missed);
+        let mut missed = 0;
+        if self.keeps.is_none() && self.expected != 0 {
+            missed = number.saturating_sub(self.expected);
+            self.missed = self.missed.saturating_add(missed);
+        }
         self.received = number;
         self.has_replied = false;
         self.expected = self.expected.max(number.saturating_add(1));
@@ -373,7 +381,7 @@ impl Inbox {
 
     /// Moves the consumed number to this message, and counts it as unacknowledged if its sender
     /// waits for that.
-    #[inline]
+    #[inline(always)]
     fn count_consumed(&mut self, entry: &Entry) {
         self.consumed = entry.number;
         if self.keeps.is_some() && entry.urgency != AckUrgency::NotNeeded {
@@ -407,6 +415,7 @@ impl Inbox {
     /// As [`Inbox::ack_due`], on a link where the peer reads the number in shared memory by itself. Only a
     /// peer that waits needs a frame, to be woken: for room from the number `wanted` on (0 if it does not
     /// wait), or because it closes.
+    #[inline]
     pub fn ack_due_beside_page(&self, trigger: AckTrigger, to: u64, wanted: u64) -> Option<u64> {
         if trigger == AckTrigger::Requested || wanted > 0 && wanted <= self.consumed {
             return self.ack_due(trigger, to).or_else(|| self.ack_due(AckTrigger::Close, to));

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | sessions in hellos, identities of peers | here |
 //! | the sending side | `outbox` |
+//! | messages that are kept, in fixed places | `places` |
 //! | the receiving side | `inbox` |
 //! | when to dial again | `redial` |
 //! | sessions of disconnected peers, bounded | `peers` |
@@ -19,6 +20,7 @@
 pub mod inbox;
 pub mod outbox;
 pub mod peers;
+pub mod places;
 #[cfg(test)]
 mod properties;
 pub mod redial;
@@ -86,7 +88,7 @@ pub struct SessionHello {
 
 impl SessionHello {
     /// Returns this side's part of the hello.
-    pub fn of<M: Clone>(outbox: &Outbox<M>, inbox: &Inbox) -> SessionHello {
+    pub fn of<M: places::Reuse>(outbox: &Outbox<M>, inbox: &Inbox) -> SessionHello {
         SessionHello {
             session: outbox.session(),
             first: outbox.first(),

@@ -15,8 +15,7 @@
 //!
 //! Pure state, without a clock, a socket or a lock. Decision 9 has the reasons.
 
-use std::collections::VecDeque;
-
+use super::places::{Places, Reuse};
 use super::{Identity, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -33,7 +32,7 @@ pub struct Outbox<M> {
     /// its acknowledgement before this one calls [`Outbox::sent`].
     numbered: u64,
     /// Messages that may be sent again, in the order of their numbers.
-    kept: VecDeque<Kept<M>>,
+    kept: Places<Kept<M>>,
     /// Bytes of the bodies of `kept`.
     bytes: usize,
     /// The number up to which the peer has consumed everything.
@@ -58,6 +57,19 @@ struct Kept<M> {
     bytes: usize,
     class: RetransmitClass,
     message: M,
+}
+
+impl<M: Reuse> Reuse for Kept<M> {
+    #[inline]
+    fn release(&mut self) {
+        self.message.release();
+    }
+}
+
+impl<M: Reuse> Default for Kept<M> {
+    fn default() -> Kept<M> {
+        Kept { number: 0, bytes: 0, class: RetransmitClass::Data, message: M::default() }
+    }
 }
 
 /// What to send next over the link.
@@ -127,7 +139,7 @@ pub struct OutboxStats {
     pub dropped: u64,
 }
 
-impl<M: Clone> Outbox<M> {
+impl<M: Reuse> Outbox<M> {
     /// Returns an empty outbox. Without `limits` nothing is kept to be sent again (best effort).
     pub fn new(session: u64, limits: Option<ReplayLimits>) -> Outbox<M> {
         Outbox {
@@ -135,7 +147,7 @@ impl<M: Clone> Outbox<M> {
             limits,
             last: 0,
             numbered: 0,
-            kept: VecDeque::new(),
+            kept: Places::new(),
             bytes: 0,
             acknowledged: 0,
             peer: None,
@@ -263,27 +275,42 @@ impl<M: Clone> Outbox<M> {
     /// returned, and returns that number. `message` is called if it has to be kept.
     #[inline]
     pub fn sent(&mut self, class: RetransmitClass, bytes: usize, message: impl FnOnce() -> M) -> u64 {
+        let (number, place) = self.sent_to_place(class, bytes);
+        if let Some(place) = place {
+            *place = message();
+        }
+        number
+    }
+
+    /// The same, and the place for what is kept, if something is. The caller writes each field there: it may have been
+    /// used before.
+    #[inline(always)]
+    pub fn sent_to_place(&mut self, class: RetransmitClass, bytes: usize) -> (u64, Option<&mut M>) {
         // Replays go before new messages. If some are left, a new link was made in between: this message went
         // over the old one, and is sent again with the others.
-        let all_sent = self.to_replay().is_none();
+        let all_sent = self.replayed_to >= self.last || self.to_replay().is_none();
         self.last += 1;
         if all_sent {
             self.replayed_to = self.last;
         }
         let early = self.last <= self.acknowledged;
-        let keep = match class {
+        let is_kept = match class {
             RetransmitClass::Request | RetransmitClass::Answer => false,
             RetransmitClass::Data | RetransmitClass::IdempotentAnswer if early => false,
             RetransmitClass::Data | RetransmitClass::Idempotent => self.limits.is_some(),
             RetransmitClass::IdempotentAnswer => self.limits.is_some() && self.fits(bytes),
         };
-        if keep {
-            self.kept.push_back(Kept { number: self.last, bytes, class, message: message() });
+        let number = self.last;
+        if is_kept {
             self.bytes += bytes;
-        } else if class == RetransmitClass::Data && !early {
-            self.unkept = (self.unkept.0 + 1, self.last);
+            let place = self.kept.push();
+            (place.number, place.bytes, place.class) = (number, bytes, class);
+            return (number, Some(&mut place.message));
         }
-        self.last
+        if class == RetransmitClass::Data && !early {
+            self.unkept = (self.unkept.0 + 1, number);
+        }
+        (number, None)
     }
 
     /// Records that the peer has consumed everything up to this number. Returns how many messages
@@ -303,25 +330,15 @@ impl<M: Clone> Outbox<M> {
         let (count, last) = self.unkept;
         self.unkept.0 = count.min(last.saturating_sub(number));
         let before = self.kept.len();
-        if before == 1
-            && self
-                .kept
-                .front()
-                .is_some_and(|kept| kept.number <= number && kept.class != RetransmitClass::Idempotent)
-        {
-            // In a dialogue.
-            self.bytes = 0;
-            self.kept.clear();
-            return Ok(1);
-        }
         // Nearly always only these: an idempotent request stays until its answer comes, and later messages
         // behind it may have to be removed.
-        let is_done = |kept: &&Kept<M>| kept.number <= number && kept.class != RetransmitClass::Idempotent;
-        let done = self.kept.iter().take_while(is_done);
-        let (count, bytes) = done.fold((0, 0), |(count, bytes), kept| (count + 1, bytes + kept.bytes));
+        let mut bytes = 0;
+        self.kept.pop_while(|kept| {
+            let is_done = kept.number <= number && kept.class != RetransmitClass::Idempotent;
+            bytes += if is_done { kept.bytes } else { 0 };
+            is_done
+        });
         self.bytes -= bytes;
-        // Dropped where they are: taking one out moves it.
-        self.kept.drain(..count);
         if self.kept.front().is_some_and(|front| front.number <= number) {
             self.retain(|kept| kept.number > number || kept.class == RetransmitClass::Idempotent);
         }
@@ -389,7 +406,8 @@ impl<M: Clone> Outbox<M> {
 
     /// Returns whether the message of this number is kept.
     pub fn keeps(&self, number: u64) -> bool {
-        self.kept.binary_search_by_key(&number, |kept| kept.number).is_ok()
+        let before = self.kept.partition_point(|kept| kept.number < number);
+        self.kept.get(before).is_some_and(|kept| kept.number == number)
     }
 
     /// Returns the number of kept messages.

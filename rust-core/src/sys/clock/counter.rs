@@ -27,22 +27,23 @@ thread_local! {
     static READING: Cell<Reading> = const { Cell::new(Reading::NONE) };
 }
 
-/// Returns the wall clock's time, by the counter where this thread has a valid reading.
+/// Returns the wall clock's time, by the counter where this thread has a valid reading; else by [`renew`], which the
+/// caller passes with its clocks: so they are not at hand in memory each time.
 #[inline(always)]
-pub(super) fn now(clocks: Clocks) -> i64 {
+pub(super) fn now(cycles: impl FnOnce() -> u64, renew: impl FnOnce() -> i64) -> i64 {
     let reading = READING.get();
     // A thread without a reading does not read the counter for nothing.
     if reading.valid != 0
-        && let Some(now) = reading.at((clocks.cycles)())
+        && let Some(now) = reading.at(cycles())
     {
         return now;
     }
-    renew(clocks)
+    renew()
 }
 
 /// The slow path of [`now`], once in a millisecond.
 #[cold]
-fn renew(clocks: Clocks) -> i64 {
+pub(super) fn renew(clocks: Clocks) -> i64 {
     if !is_reliable() {
         return (clocks.wall)();
     }

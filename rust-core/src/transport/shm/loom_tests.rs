@@ -9,6 +9,8 @@
 //! Every mutant must fail, which shows that the model would find the mistake and that the step is
 //! needed. The asymmetry of `membarrier` is not modelled, and not used.
 
+mod plain;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

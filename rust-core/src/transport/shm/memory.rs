@@ -40,6 +40,13 @@ pub(crate) trait Memory {
     fn prefetch(&self, _at: usize) {}
     /// Copies bytes that the writer has finished.
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]);
+    /// Loads a word and copies the bytes behind it, which the writer has finished.
+    #[inline]
+    fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
+        let word = self.load(at, Ordering::Relaxed);
+        self.copy_out(at + 8, into);
+        word
+    }
     /// Copies bytes that the writer may be overwriting; `at` is a multiple of 8. The caller
     /// validates afterwards.
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]);
@@ -73,6 +80,23 @@ pub(crate) trait OwnMemory: Memory {
     fn copy_in(&self, at: usize, from: &[u8]);
     /// Writes a word, and copies bytes behind it, to a place that is not read yet.
     fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]);
+    /// Writes a record of `size` bytes to a place that is not read yet, so that a reader finds it whole: a zero word
+    /// behind it, its second word and the bytes behind that, and last, as [`OwnMemory::store_fenced`], the header word.
+    /// `at` and `size` are multiples of 8, and the record has room for two words and the bytes.
+    #[inline]
+    fn store_record(&self, at: usize, header: u64, size: usize, word: u64, from: &[u8]) {
+        self.store(at + size, 0, Ordering::Relaxed);
+        self.copy_in_behind(at + 8, word, from);
+        self.store_fenced(at, header);
+    }
+    /// Stores a zero word at the beginning of each cache line from `at`, one's beginning, to `end` inclusive.
+    #[inline]
+    fn store_zeros(&self, mut at: usize, end: usize) {
+        while at <= end {
+            self.store(at, 0, Ordering::Relaxed);
+            at += 64;
+        }
+    }
     /// Copies bytes to where others may be reading; `at` is a multiple of 8, and the last word is
     /// filled up with zeros.
     fn copy_in_racing(&self, at: usize, from: &[u8]);
@@ -115,6 +139,11 @@ impl Memory for PeerMemory {
     #[inline]
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         PeerMemory::copy_out(self, at, into);
+    }
+
+    #[inline(always)]
+    fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
+        PeerMemory::copy_out_behind(self, at, into)
     }
 
     #[inline]
@@ -198,6 +227,18 @@ impl OwnMemory for MemoryFile {
         MemoryFile::copy_in_behind(self, at, word, from);
     }
 
+    #[inline(always)]
+    fn store_record(&self, at: usize, header: u64, size: usize, word: u64, from: &[u8]) {
+        MemoryFile::store_record(self, at, header, size, word, from);
+        // As in `store_fenced`.
+        fence(Ordering::SeqCst);
+    }
+
+    #[inline(always)]
+    fn store_zeros(&self, at: usize, end: usize) {
+        MemoryFile::store_zeros(self, at, end);
+    }
+
     #[inline]
     fn copy_in_racing(&self, at: usize, from: &[u8]) {
         MemoryFile::copy_in_racing(self, at, from);
@@ -232,6 +273,11 @@ impl<M: Memory> Memory for Arc<M> {
     #[inline]
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         (**self).copy_out(at, into);
+    }
+
+    #[inline(always)]
+    fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
+        (**self).copy_out_behind(at, into)
     }
 
     #[inline]
@@ -281,6 +327,16 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
     #[inline]
     fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
         (**self).copy_in_behind(at, word, from);
+    }
+
+    #[inline(always)]
+    fn store_record(&self, at: usize, header: u64, size: usize, word: u64, from: &[u8]) {
+        (**self).store_record(at, header, size, word, from);
+    }
+
+    #[inline(always)]
+    fn store_zeros(&self, at: usize, end: usize) {
+        (**self).store_zeros(at, end);
     }
 
     #[inline]

@@ -15,25 +15,22 @@
 //! A peer that announces a huge body gets no memory for it: `Partial` takes memory only as bytes
 //! arrive, within the limit and the shares of `admission`.
 
+mod references;
+
 use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
 use super::memory::{Memory, OwnMemory};
-use super::record::{
-    COMPACT, GRANULE, LINKED, MAX_REFERENCES, REFERENCE, REFERENCES, Record, Shape, Small, WORD, garbage,
-};
+use super::record::{COMPACT, GRANULE, LINKED, Plain, Record, Shape, Small, WORD, garbage};
 use super::segment::{PAGE, at};
-use super::slots::Reference;
-use crate::body::{Few, Rest};
-use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::spare::{self, aligned};
 use crate::frame::{HEADER, Header, Incoming};
-use crate::sys::crc;
 use crate::transport::admission::PeerIdentity;
 use crate::transport::partial::Partial;
+pub(super) use references::Referring;
 
 /// The reading end. One thread at a time uses it: the receiving half of the link.
 #[derive(Debug)]
@@ -55,6 +52,12 @@ pub(super) struct Reader<M, P> {
     head: u64,
     /// Up to where the peer can have written: a ring ahead of the head, but for the granule that stays free.
     filled: u64,
+    /// Where the lap of the position or `filled` ends, whichever comes first: a record that ends there or before needs no
+    /// other look at its place. Conservative: a position that has left the lap lies at it or behind, and `filled` only
+    /// grows. 0 while no plain record may come.
+    near: u64,
+    /// The header word of a plain record of this lap, in the bits of [`Plain::FORM`], while the position is below `near`.
+    plain: u64,
     /// Frames returned, or skipped as too large.
     frames: u64,
     /// How many of them the peer knows to be dealt with.
@@ -97,17 +100,6 @@ pub(super) enum Step {
     Empty,
 }
 
-/// A message whose long arrays lie in slots, as its record gives it.
-#[derive(Debug)]
-pub(super) struct Referring {
-    pub header: Header,
-    record: Record,
-    /// The offset of the rest of the body in the record's content.
-    at: usize,
-    /// Where the arrays lie.
-    pub references: Few<Reference>,
-}
-
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// The reading end of the fresh ring of `ring` bytes in `peer`; messages with bodies above
     /// `limit` bytes are skipped.
@@ -121,6 +113,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             position: 0,
             head: 0,
             filled: ring as u64 - GRANULE,
+            near: 0,
+            plain: 0,
             frames: 0,
             consumed: 0,
             sequence: 0,
@@ -212,6 +206,47 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         }
     }
 
+    /// The next record where it is a plain message, as nearly all are; nothing changes. `None` for all else, and for a
+    /// place that needs another look: [`Reader::peek_small`] tells those apart.
+    #[inline(always)]
+    pub fn peek_plain(&self) -> Option<Plain> {
+        // The memory checks the place.
+        let at = PAGE.wrapping_add((self.position & self.mask) as usize);
+        let word = self.peer.load(at, Ordering::Acquire);
+        // Lap, shape, kind and flags in one comparison. A word of zeros has no shape.
+        if (word ^ self.plain) & Plain::FORM != 0 {
+            return None;
+        }
+        let plain = Plain::new(word, at)?;
+        let is_near = self.position.wrapping_add(plain.size()) <= self.near;
+        (is_near && plain.length() as u64 <= self.limit).then_some(plain)
+    }
+
+    /// Copies out the body of what [`Reader::peek_plain`] has just found, into memory of its length, and moves on. Returns
+    /// the time of sending, ns since 1970, as the record gives it.
+    #[inline(always)]
+    pub fn take_plain(&mut self, plain: &Plain, body: &mut [u8]) -> i64 {
+        let sent = self.peer.copy_out_behind(plain.at().wrapping_add(WORD as usize), as_uninit(body));
+        // Nothing overflows: the position is near.
+        self.position = self.position.wrapping_add(plain.size());
+        self.frames = self.frames.wrapping_add(1);
+        self.sequence = self.next_sequence();
+        sent.cast_signed()
+    }
+
+    /// The sequence number of the next compact record.
+    #[inline]
+    pub fn next_sequence(&self) -> u64 {
+        self.sequence.wrapping_add(1)
+    }
+
+    /// Determines how far plain records can be read in this lap. No large message is under way.
+    fn renew_near(&mut self) {
+        let lap_end = (self.position | self.mask) + 1;
+        self.near = lap_end.min(self.filled);
+        self.plain = Plain::word(self.position >> self.shift);
+    }
+
     /// The next record where it is a short message that [`Reader::take_small`] can copy out;
     /// nothing changes. `None` for all else, which [`Reader::step`] tells apart.
     #[inline(always)]
@@ -248,6 +283,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
         self.peer.copy_out(small.at, as_uninit(body));
         self.advance(small.record, small.sequence);
+        if self.position >= self.near {
+            self.renew_near();
+        }
     }
 
     /// Returns the frame in the record that the last step found. Never `None`: the type is that of
@@ -311,96 +349,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok(Some(Incoming { header, extension, body }))
     }
 
-    /// Whether the record that the last step found refers to slots; [`Reader::take_references`]
-    /// then reads it.
-    #[inline]
-    pub fn has_references(record: Record) -> bool {
-        record.shape() == Some(Shape::Slots)
-    }
-
-    /// Returns the header of such a frame, the rest of its body, and where its long arrays lie.
-    /// Their places in the rest ascend, and the lengths of all together are the body's; whether the
-    /// slots have such elements is for `views` to check.
-    ///
-    /// # Errors
-    /// `Malformed`, for good.
-    #[cold]
-    pub fn take_references(&mut self, record: Record) -> Result<(Header, Rest, Few<Reference>)> {
-        let found = self.read_references(record)?;
-        let rest = self.take_rest(&found);
-        Ok((found.header, rest, found.references))
-    }
-
-    /// The next record where it is a message with references into slots; nothing changes. `None`
-    /// for all else, and for one that is invalid: [`Reader::step`] and [`Reader::take_references`]
-    /// tell those apart.
-    #[inline]
-    pub fn peek_references(&self) -> Option<Referring> {
-        let word = self.peer.load(self.offset(), Ordering::Acquire);
-        if word == 0 || self.assembly.is_some() {
-            return None;
-        }
-        let record = self.check_record(word).ok().filter(|record| Self::has_references(*record))?;
-        self.prefetch(record);
-        self.read_references(record).ok().filter(|found| found.header.body <= self.limit)
-    }
-
-    /// Copies out the rest of the body of what was read, and moves on.
-    #[inline]
-    pub fn take_rest(&mut self, found: &Referring) -> Rest {
-        let Referring { header, record, at, .. } = *found;
-        let from = self.offset() + WORD as usize + at;
-        let length = record.length() - at;
-        let rest = if length <= Rest::SHORT {
-            Rest::filled(length, |to| self.peer.copy_out(from, as_uninit(to)))
-        } else {
-            aligned(self.copy(from, length)).into()
-        };
-        self.advance(record, header.sequence);
-        rest
-    }
-
-    /// Reads header and references of a record, each word once. Errors as
-    /// [`Reader::take_references`].
-    #[inline]
-    fn read_references(&self, record: Record) -> Result<Referring> {
-        let malformed =
-            |what: &str| Err(Error::new(ErrorKind::Malformed, format!("the peer's ring holds {what}")));
-        let content = self.offset() + WORD as usize;
-        let header = Header::try_from_words(&self.words(content), crc::of_words)?;
-        let mut at = content + HEADER;
-        let count = self.word(at);
-        at += REFERENCES;
-        if count == 0 || count > MAX_REFERENCES as u64 {
-            return malformed("a message with no references into slots, or too many");
-        }
-        let prefix = HEADER + REFERENCES + count as usize * REFERENCE;
-        let Some(rest) = record.length().checked_sub(prefix) else {
-            return malformed("references into slots that end behind their record");
-        };
-        if header.extension != 0 || header.encoding != Encoding::Cbor {
-            return malformed("references into slots beside an extension, or in a body that is not CBOR");
-        }
-        let (mut total, mut last) = (rest as u64, 0);
-        let read = |_: &()| {
-            let [at_rest, length, slot, file, from] = self.words(at);
-            at += REFERENCE;
-            if at_rest < last || at_rest > rest as u64 {
-                return None;
-            }
-            last = at_rest;
-            total = total.saturating_add(length);
-            Some(Reference { at: at_rest, length, slot, file, from })
-        };
-        let Some(references) = Few::try_of(&[(); MAX_REFERENCES][..count as usize], read) else {
-            return malformed("references into slots whose places do not ascend");
-        };
-        if total != header.body {
-            return malformed("references into slots whose lengths are not their message's");
-        }
-        Ok(Referring { header, record, at: prefix, references })
-    }
-
     /// `TooLarge` for a message above the limit.
     pub fn check_limit(&self, header: &Header) -> Result<()> {
         if header.body > self.limit { Err(too_large(header.body, self.limit)) } else { Ok(()) }
@@ -422,12 +370,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     #[inline]
     fn word(&self, at: usize) -> u64 {
         self.peer.load(at, Ordering::Relaxed)
-    }
-
-    /// So many of them, each loaded once.
-    #[inline]
-    fn words<const N: usize>(&self, at: usize) -> [u64; N] {
-        self.peer.load_words(at)
     }
 
     /// Copies out and decodes the 64-byte message header at an offset.
@@ -459,6 +401,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             assembly.body = Some(Partial::begin(header.body as usize, self.limit, self.sender.clone()));
         }
         refusal = self.append_record(&mut assembly, content + HEADER, here as usize)?.or(refusal);
+        self.near = 0;
         self.assembly = Some(assembly);
         self.position += record.size();
         self.release();

@@ -161,6 +161,18 @@ impl Record {
         (WORD + self.length() as u64).next_multiple_of(GRANULE)
     }
 
+    /// The word without a lap number.
+    #[inline]
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The lap number in its place in the word.
+    #[inline]
+    pub fn lap_bits(lap: u64) -> u64 {
+        lap << LAP
+    }
+
     /// The word for this lap. Never zero, which means that there is no record yet: no shape is 0.
     #[inline]
     pub fn to_word(self, lap: u64) -> u64 {
@@ -248,6 +260,61 @@ impl Small {
         let Small { record, kind, encoding, sequence, correlation, sent, .. } = *self;
         let (flags, body) = (record.flags(), self.length() as u64);
         Header { flags, body, sequence, correlation, sent, ..Header::new(kind, encoding) }
+    }
+}
+
+/// A short data message without flags in a [`Shape::Compact`] record, whose header word was checked but for its place;
+/// `Reader::take_plain` copies it out. One word and its offset, so that it stays in registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plain {
+    word: u64,
+    /// The offset of the record in the peer's memory.
+    at: usize,
+    encoding: Encoding,
+}
+
+impl Plain {
+    /// The bits of a header word that are the same in each plain record of a lap: lap, flags, kind and shape.
+    pub(super) const FORM: u64 = !(u32::MAX as u64 | 0x7 << 40);
+
+    /// These bits for this lap.
+    pub(super) fn word(lap: u64) -> u64 {
+        Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 0, 0).to_word(lap) & Plain::FORM
+    }
+
+    /// The record with this word, whose bits of [`Plain::FORM`] are right; none if it is too short, longer than
+    /// [`Small::LONGEST`], or has no encoding.
+    #[inline(always)]
+    pub(super) fn new(word: u64, at: usize) -> Option<Plain> {
+        let plain = Plain { word, at, encoding: Record(word).encoding()? };
+        // What is too short for the time of sending has the greatest length.
+        (plain.length() <= Small::LONGEST).then_some(plain)
+    }
+
+    /// Bytes of the body.
+    #[inline(always)]
+    pub fn length(&self) -> usize {
+        Record(self.word).length().wrapping_sub(COMPACT)
+    }
+
+    /// Bytes that the record takes in the ring.
+    #[inline(always)]
+    pub(super) fn size(&self) -> u64 {
+        // Nothing overflows: the length is short.
+        let content = Record(self.word).length() as u64;
+        WORD.wrapping_add(content).wrapping_add(GRANULE - 1) & !(GRANULE - 1)
+    }
+
+    /// The offset of the record.
+    #[inline(always)]
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The encoding of the body.
+    #[inline(always)]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
     }
 }
 

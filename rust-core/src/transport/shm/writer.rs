@@ -29,6 +29,9 @@ use crate::frame::{HEADER, Header, Kind, Outgoing, flags};
 use crate::sys::crc;
 use crate::transport::Sent;
 
+/// Bytes of a cache line.
+const LINE: u64 = 64;
+
 /// The writing end. One thread at a time uses it: the sending half of the link.
 #[derive(Debug)]
 pub(super) struct Writer<M, P> {
@@ -52,6 +55,13 @@ pub(super) struct Writer<M, P> {
     head: u64,
     /// Up to where records may be written with this head: a ring ahead, but for the granule that stays free.
     room: u64,
+    /// Where the lap of the tail ends or the room does, whichever comes first: a record that ends before has all its
+    /// words and the zero behind it at places that only need the lap's base, without a look at the head or a pad.
+    /// Conservative: a tail that has left the lap lies at it or behind, and room only grows. 0 while no short
+    /// record may be written.
+    near: u64,
+    /// The lap number of the tail in the place that it has in a record's header, while the tail is below `near`.
+    lap: u64,
     /// The head at which the record that was blocked last will fit.
     needed: u64,
     /// Frames handed over so far.
@@ -96,6 +106,8 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             tail: 0,
             head: 0,
             room: ring as u64 - GRANULE,
+            near: 0,
+            lap: 0,
             needed: 0,
             frames: 0,
             consumed: 0,
@@ -146,8 +158,44 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// flags nor extension. Returns false, with nothing written, where there is no room, the
     /// message is large, another number comes next, or a large frame is under way;
     /// [`Writer::try_write`] tells those apart.
-    #[inline]
+    #[inline(always)]
     pub fn try_write_next(
+        &mut self,
+        kind: Kind,
+        sequence: u64,
+        sent: i64,
+        encoding: Encoding,
+        body: &[u8],
+    ) -> Result<bool> {
+        // Nothing overflows: a slice has at most `isize::MAX` bytes, and a position never comes near the end.
+        let length = (COMPACT as u64).wrapping_add(body.len() as u64);
+        let size = WORD.wrapping_add(length).wrapping_add(GRANULE - 1) & !(GRANULE - 1);
+        let (tail, end) = (self.tail, self.tail.wrapping_add(size));
+        let is_next = sequence == self.sequence.wrapping_add(1);
+        if end >= self.near || size > self.largest || !is_next {
+            return self.try_write_next_anywhere(kind, sequence, sent, encoding, body);
+        }
+        let word = Record::new(Shape::Compact, kind, encoding, 0, length as u32).to_bits() | self.lap;
+        let at = PAGE.wrapping_add((tail & self.mask) as usize);
+        // The time of sending is all of the prefix.
+        self.mine.store_record(at, word, size as usize, sent.cast_unsigned(), body);
+        self.tail = end;
+        self.sequence = sequence;
+        self.frames = self.frames.wrapping_add(1);
+        // As in `fetch_next_lines`, for places in this lap.
+        let ahead = end.wrapping_add(size);
+        if size <= Self::FETCH_LIMIT && ahead.wrapping_add(LINE) < self.near {
+            let from = (end & self.mask | (LINE - 1)).wrapping_add(1);
+            let until = PAGE.wrapping_add((ahead & self.mask) as usize);
+            self.mine.store_zeros(PAGE.wrapping_add(from as usize), until);
+        }
+        Ok(true)
+    }
+
+    /// The slow path of [`Writer::try_write_next`]: the end of the lap or of the known room, or a message that goes
+    /// another way.
+    #[cold]
+    fn try_write_next_anywhere(
         &mut self,
         kind: Kind,
         sequence: u64,
@@ -164,12 +212,20 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         }
         let record = Record::new(Shape::Compact, kind, encoding, 0, length as u32);
         let Some(at) = self.reserve(record.size())? else { return Ok(false) };
-        // The time of sending is all of the prefix.
         self.mine.copy_in_behind(at, sent.cast_unsigned(), body);
         self.commit(record);
         self.frames += 1;
         self.sequence = sequence;
+        self.renew_near();
         Ok(true)
+    }
+
+    /// Determines how far short records can be written in this lap. No large frame is under way.
+    fn renew_near(&mut self) {
+        let lap_end = (self.tail | self.mask) + 1;
+        // The zero behind a record that ends the lap would lie in the next one.
+        self.near = lap_end.min(self.room + 1);
+        self.lap = Record::lap_bits(self.tail >> self.shift);
     }
 
     /// Writes a small reply of this number to the request of number `request`, without flags and extension. Returns
@@ -334,6 +390,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.copy_part(at + header.len(), frame.extension, frame.body, 0, take);
         self.commit(record);
         self.large = LargeFrame::Borrowed(take);
+        self.near = 0;
         self.continue_large(frame)
     }
 
@@ -468,7 +525,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// reader polls, is left alone.
     #[inline]
     fn fetch_next_lines(&self, size: u64) {
-        const LINE: u64 = 64;
         let end = self.tail + size.min(Writer::<M, P>::FETCH_LIMIT);
         if end + LINE > self.room + GRANULE {
             return;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::super::options::Acknowledge;
+use super::super::places::Reuse;
 use super::super::{Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
 use super::truth::Truth;
 
@@ -13,6 +14,18 @@ pub struct Content {
     pub bytes: usize,
     /// For an answer: the request's number, and the session of its sender.
     pub answers: (u64, u64),
+}
+
+impl Default for Content {
+    fn default() -> Content {
+        Content { class: RetransmitClass::Data, bytes: 0, answers: (0, 0) }
+    }
+}
+
+impl Reuse for Content {
+    fn release(&mut self) {
+        *self = Content::default();
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

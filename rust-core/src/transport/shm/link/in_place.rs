@@ -5,18 +5,18 @@
 //! peer's receiving half where its park word says that it sleeps. The check comes before the writing because an
 //! error after it would make the caller send a frame again that the peer may have read.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use super::super::memory::Memory;
 use super::super::park::{SHORT, Stage};
-use super::super::record::Small;
+use super::super::record::{Plain, Small};
 use super::super::segment::at;
 use super::super::signals::Signal;
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
-use super::shared::{RingWriter, disconnected};
+use super::shared::disconnected;
 use crate::codec::Encoding;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::Kind;
 
 impl ShmTx {
@@ -28,7 +28,7 @@ impl ShmTx {
     /// Sends a message whole that is one above the last in number and has neither correlation,
     /// flags nor extension. False, with nothing sent, where that is not possible at once:
     /// [`ShmTx::try_send`] returns the reason.
-    #[inline]
+    #[inline(always)]
     pub fn try_send_next(
         &mut self,
         kind: Kind,
@@ -37,7 +37,14 @@ impl ShmTx {
         encoding: Encoding,
         body: &[u8],
     ) -> bool {
-        self.send_in_place(sent, |writer| writer.try_write_next(kind, sequence, sent, encoding, body))
+        if self.check().is_err() || self.check_sleeper(sent).is_err() {
+            return false;
+        }
+        match self.writer.try_write_next(kind, sequence, sent, encoding, body) {
+            Ok(true) => self.wrote(sent),
+            other => return self.did_not_write(other),
+        }
+        true
     }
 
     /// Sends a reply of this number to the request of number `request` whole, without flags and extension. False as
@@ -51,33 +58,37 @@ impl ShmTx {
         encoding: Encoding,
         body: &[u8],
     ) -> bool {
-        self.send_in_place(sent, |writer| writer.try_write_reply(sequence, request, sent, encoding, body))
-    }
-
-    /// Checks the link, writes, and wakes the peer if a record was written. An error of `write` ends the link.
-    #[inline(always)]
-    fn send_in_place(&mut self, sent: i64, write: impl FnOnce(&mut RingWriter) -> Result<bool>) -> bool {
         if self.check().is_err() || self.check_sleeper(sent).is_err() {
             return false;
         }
-        match write(&mut self.writer) {
-            Ok(true) => {}
-            Ok(false) => return false,
-            Err(defect) => {
-                self.shared.end(defect);
-                return false;
-            }
+        match self.writer.try_write_reply(sequence, request, sent, encoding, body) {
+            Ok(true) => self.wrote(sent),
+            other => return self.did_not_write(other),
         }
+        true
+    }
+
+    /// Notes that a record was written at this time, and wakes the peer.
+    #[inline(always)]
+    fn wrote(&mut self, sent: i64) {
         self.short_passed = false;
         self.last_sent = sent;
         self.wake_reader();
-        true
+    }
+
+    /// Ends the link for an error of the ring. Returns false: nothing was written.
+    #[cold]
+    fn did_not_write(&self, why: Result<bool>) -> bool {
+        if let Err(defect) = why {
+            self.shared.end(defect);
+        }
+        false
     }
 
     /// Returns the error of a link that has ended. The kernel is asked whether the peer lives after
     /// 1, 2, 4 … 64 frames without a sign of life, and then after every 64, because asking costs as
     /// much as several messages.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check(&mut self) -> Result<()> {
         self.check_open()?;
         if self.shared.peer_active.load(Ordering::Relaxed) {
@@ -99,15 +110,18 @@ impl ShmTx {
     }
 
     /// The same without the kernel: the stored error, and the peer's state word.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_open(&self) -> Result<()> {
         if let Some(error) = self.shared.end.get() {
             return Err(error.clone());
         }
-        if self.shared.has_closed() {
-            return Err(self.shared.end(disconnected()));
-        }
-        Ok(())
+        if self.shared.has_closed() { Err(self.end_closed()) } else { Ok(()) }
+    }
+
+    /// Ends the link because the peer has closed it.
+    #[cold]
+    fn end_closed(&self) -> Error {
+        self.shared.end(disconnected())
     }
 
     /// Asks the kernel; `Disconnected` where the peer is gone.
@@ -119,7 +133,7 @@ impl ShmTx {
     /// Checks a parked peer before anything is written to it, because it may be dead. Afterwards it
     /// may have read the frame and ended, and an error would have the frame sent a second time.
     /// `now` is the frame's time of sending. The frame that wakes a sleeper is the slow one anyway.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_sleeper(&mut self, now: i64) -> Result<()> {
         let park = self.shared.peer.memory.load(at::DATA_PARK, Ordering::Relaxed);
         if self.waker.is_due(park) { self.check_parked(park, now) } else { Ok(()) }
@@ -149,12 +163,17 @@ impl ShmTx {
 
     /// Wakes the peer's receiving half where it sleeps. The ring's header was stored with a full
     /// fence before this.
-    #[inline]
+    #[inline(always)]
     pub(super) fn wake_reader(&mut self) {
         let park = self.shared.peer.memory.load_fenced(at::DATA_PARK);
         if self.waker.is_due(park) {
-            self.shared.wake(&mut self.waker, park, Signal::Data);
+            self.wake_sleeper(park);
         }
+    }
+
+    #[cold]
+    fn wake_sleeper(&mut self, park: u64) {
+        self.shared.wake(&mut self.waker, park, Signal::Data);
     }
 }
 
@@ -165,6 +184,30 @@ impl ShmRx {
     pub fn peek_small(&self) -> Option<Small> {
         // Before reading: what the peer wrote until its end is left to `try_recv`.
         if self.shared.end.get().is_some() { None } else { self.reader.peek_small() }
+    }
+
+    /// Returns the next record where it is a plain data message; nothing changes. `None` in all other cases, which
+    /// [`ShmRx::peek_small`] tells apart.
+    #[inline(always)]
+    pub fn peek_plain(&self) -> Option<Plain> {
+        // As in `peek_small`.
+        if self.shared.end.get().is_some() { None } else { self.reader.peek_plain() }
+    }
+
+    /// The sequence number of that record.
+    #[inline(always)]
+    pub fn next_sequence(&self) -> u64 {
+        self.reader.next_sequence()
+    }
+
+    /// Copies the body of what [`ShmRx::peek_plain`] has just found into memory of its length. Returns the time of
+    /// sending, ns since 1970, as the record gives it.
+    #[inline(always)]
+    pub fn take_plain(&mut self, plain: &Plain, body: &mut [u8]) -> i64 {
+        let sent = self.reader.take_plain(plain, body);
+        self.note_frame();
+        self.shared.last_received.store(sent, Ordering::Relaxed);
+        sent
     }
 
     /// Polls for a frame for about a microsecond, if spinning is known to succeed on this link; true when there is one.
@@ -184,7 +227,7 @@ impl ShmRx {
 
     /// A frame has arrived, which is a sign of life. If the peer has gone since, the next sleep ends at once and the
     /// kernel is asked again.
-    #[inline]
+    #[inline(always)]
     pub(super) fn note_frame(&mut self) {
         self.empty_polls = 0;
         self.probe_due = false;
@@ -196,7 +239,7 @@ impl ShmRx {
 
     /// The contract's `consumed`: every frame returned so far was dealt with, and its memory is
     /// free for the peer. Returns whether that changed anything; a full fence has followed it then.
-    #[inline]
+    #[inline(always)]
     pub fn consumed(&mut self) -> bool {
         let changed = self.reader.consume();
         if changed {
@@ -205,9 +248,17 @@ impl ShmRx {
         changed
     }
 
+    /// The same, with a full fence in any case.
+    #[inline(always)]
+    pub fn consumed_with_fence(&mut self) {
+        if !self.consumed() {
+            fence(Ordering::SeqCst);
+        }
+    }
+
     /// Wakes the peer's sending half where it sleeps and its threshold is reached. The head was
     /// stored with a full fence before this.
-    #[inline]
+    #[inline(always)]
     pub(super) fn wake_writer(&mut self) {
         let peer = &self.shared.peer;
         let park = peer.memory.load_fenced(at::ROOM_PARK);

@@ -82,6 +82,7 @@ impl Shared {
     }
 
     /// Whether the peer has closed its side, as its page says.
+    #[inline(always)]
     pub fn has_closed(&self) -> bool {
         self.peer.memory.load(at::STATE, Ordering::Acquire) != state::OPEN
     }

@@ -1,0 +1,215 @@
+//! A queue in fixed places: what is put in is written where the thing before it in this place was, and is taken out
+//! without being moved.
+//!
+//! Messages that are kept to be sent again pass through it, one for each message that is sent. A `VecDeque` would move
+//! each of them twice: from where it is made into the call, and from there into the queue.
+
+/// The queue. Places that are not in use hold what [`Reuse::release`] left there.
+#[derive(Clone, Debug)]
+pub struct Places<T> {
+    /// None, or a power of two of them.
+    places: Vec<T>,
+    /// Counts those that were taken out: the low bits are the place of the first.
+    first: usize,
+    /// How many are in use.
+    count: usize,
+}
+
+/// What can lie in a place that is used again.
+pub trait Reuse: Default {
+    /// Gives up what it holds of others' memory. Other fields may keep their values: the next user writes each.
+    fn release(&mut self);
+}
+
+impl<T: Reuse> Places<T> {
+    /// How many places are made first.
+    const FEW: usize = 4;
+
+    /// Returns an empty queue, without memory.
+    pub fn new() -> Places<T> {
+        Places { places: Vec::new(), first: 0, count: 0 }
+    }
+
+    /// Returns how many there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Returns whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Returns the index of the one behind so many others, if there is one: what has no index is in no place.
+    #[inline]
+    fn index(&self, behind: usize) -> usize {
+        self.first.wrapping_add(behind) & self.places.len().wrapping_sub(1)
+    }
+
+    /// Returns the one behind so many others.
+    #[inline]
+    pub fn get(&self, behind: usize) -> Option<&T> {
+        if behind < self.count { self.places.get(self.index(behind)) } else { None }
+    }
+
+    /// Returns the first.
+    #[inline]
+    pub fn front(&self) -> Option<&T> {
+        self.get(0)
+    }
+
+    /// Returns them in their order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
+        (0..self.count).filter_map(|behind| self.get(behind))
+    }
+
+    /// Returns how many there are before the first for which `is_before` is false; it is false for all behind that one.
+    pub fn partition_point(&self, is_before: impl Fn(&T) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.get(middle).is_some_and(&is_before) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    /// Returns a place behind all others, which now counts. The caller writes each field.
+    #[inline(always)]
+    pub fn push(&mut self) -> &mut T {
+        if self.count >= self.places.len() {
+            self.grow();
+        }
+        let index = self.index(self.count);
+        self.count += 1;
+        &mut self.places[index]
+    }
+
+    /// Makes as many places again.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        let first = self.index(0);
+        if let Some(places) = self.places.get_mut(..) {
+            places.rotate_left(first.min(places.len()));
+        }
+        self.first = 0;
+        self.places.resize_with((self.places.len() * 2).max(Self::FEW), T::default);
+    }
+
+    /// Takes out the first ones, up to one for which `is_done` is false.
+    #[inline]
+    pub fn pop_while(&mut self, mut is_done: impl FnMut(&T) -> bool) {
+        while self.count > 0 {
+            let index = self.index(0);
+            let place = &mut self.places[index];
+            if !is_done(place) {
+                return;
+            }
+            place.release();
+            (self.first, self.count) = (self.first.wrapping_add(1), self.count - 1);
+        }
+    }
+
+    /// Takes out those for which `stays` is false.
+    pub fn retain(&mut self, mut stays: impl FnMut(&T) -> bool) {
+        let mut kept = 0;
+        for behind in 0..self.count {
+            let from = self.index(behind);
+            if stays(&self.places[from]) {
+                let to = self.index(kept);
+                self.places.swap(to, from);
+                kept += 1;
+            } else {
+                self.places[from].release();
+            }
+        }
+        self.count = kept;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    impl<T> Reuse for (u32, Option<T>) {
+        fn release(&mut self) {
+            self.1 = None;
+        }
+    }
+
+    impl Reuse for &str {
+        fn release(&mut self) {
+            *self = "released";
+        }
+    }
+
+    impl Reuse for u8 {
+        fn release(&mut self) {
+            *self = 0;
+        }
+    }
+
+    impl Reuse for u64 {
+        fn release(&mut self) {
+            *self = 0;
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push,
+        Pop(usize),
+        Retain(u32),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => Just(Step::Push),
+            2 => (0..5usize).prop_map(Step::Pop),
+            1 => (2..5u32).prop_map(Step::Retain),
+        ]
+    }
+
+    proptest! {
+        /// Against the standard library's queue, with contents of which each is alive as long as it is in use.
+        #[test]
+        fn places_are_a_queue_that_holds_nothing_it_has_not(steps in prop::collection::vec(step(), 1..100)) {
+            let alive = std::rc::Rc::new(());
+            let (mut places, mut queue) = (Places::new(), VecDeque::new());
+            for (number, step) in (1..).zip(steps) {
+                match step {
+                    Step::Push => {
+                        *places.push() = (number, Some(alive.clone()));
+                        queue.push_back(number);
+                    }
+                    Step::Pop(count) => {
+                        let end = queue.get(count).copied().unwrap_or(u32::MAX);
+                        places.pop_while(|(number, _)| *number < end);
+                        queue.drain(..count.min(queue.len()));
+                    }
+                    Step::Retain(by) => {
+                        places.retain(|(number, _)| number % by != 0);
+                        queue.retain(|number| number % by != 0);
+                    }
+                }
+                prop_assert!(places.iter().map(|(number, _)| number).eq(queue.iter()));
+                prop_assert!(places.iter().rev().map(|(number, _)| number).eq(queue.iter().rev()));
+                prop_assert_eq!(places.front().map(|(number, _)| number), queue.front());
+                prop_assert_eq!((places.len(), places.is_empty()), (queue.len(), queue.is_empty()));
+                prop_assert!(places.get(queue.len()).is_none());
+                prop_assert_eq!(std::rc::Rc::strong_count(&alive), queue.len() + 1);
+                let middle = number / 2;
+                prop_assert_eq!(
+                    places.partition_point(|(number, _)| *number < middle),
+                    queue.partition_point(|number| *number < middle)
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Models of the shortest way through a ring, that of plain records.
+
+use super::*;
+
+/// The shortest way of both sides: the first record tells them how far it goes.
+#[test]
+fn plain_records_arrive_whole_and_in_order() {
+    model(3, || {
+        const LONG: usize = 256;
+        let (writing, reading) = (Heap::new(PAGE + LONG), Heap::new(at::ROOM_WAKE + 8));
+        let mut writer = Writer::in_halves(writing.clone(), reading.clone(), LONG);
+        let mut reader = Reader::new(reading, writing, LONG, 1 << 20);
+        let content = |sequence: u64| (sequence * 0x0101).to_le_bytes();
+        let writing = thread::spawn(move || {
+            for sequence in 1..=3 {
+                let body = content(sequence);
+                assert!(writer.try_write_next(Kind::Data, sequence, -1, Encoding::Raw, &body).unwrap());
+            }
+        });
+        for sequence in 1..=3 {
+            let mut body = [0; 8];
+            loop {
+                if sequence == 1
+                    && let Some(small) = reader.peek_small()
+                {
+                    reader.take_small(&small, &mut body);
+                    break;
+                }
+                if let Some(plain) = reader.peek_plain() {
+                    assert_eq!((plain.length(), reader.next_sequence()), (body.len(), sequence));
+                    assert_eq!(reader.take_plain(&plain, &mut body), -1);
+                    break;
+                }
+                thread::yield_now();
+            }
+            assert_eq!(body, content(sequence));
+            reader.consume();
+        }
+        writing.join().unwrap();
+    });
+}
