@@ -79,9 +79,15 @@ impl AcceptQueue {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns whether a link waits.
+    #[inline]
+    pub fn has_links(&self) -> bool {
+        self.has_links.load(Ordering::Acquire)
+    }
+
     /// Returns the next link without waiting, if there is one.
     pub fn pop(&self) -> Option<Link> {
-        if !self.has_links.load(Ordering::Acquire) {
+        if !self.has_links() {
             return None;
         }
         let mut links = self.links();

@@ -122,10 +122,7 @@ impl ListenerHandler {
         }
         state.insert("waiting".into(), (self.queue.len() as u64).into());
         if let Some(event_log) = self.event_log.get() {
-            let messages = event_log
-                .received
-                .load(Ordering::Relaxed)
-                .saturating_add(event_log.sent.load(Ordering::Relaxed));
+            let messages = event_log.received.load(Ordering::Relaxed).saturating_add(event_log.sent_by_all());
             state.insert("messages".into(), messages.into());
             let peers = match &self.single_peer {
                 Some(_) => u64::from(self.check_unoccupied(None).is_err()),

@@ -175,6 +175,7 @@ pub fn lock_exclusive<'a, T>(state: &'a Mutex<T>, operation: Operation) -> Resul
 /// Locks unless another thread holds it. A panic in a callback of the program leaves no half-done
 /// state: each step is complete in itself, so a poisoned lock is used.
 fn unless_held<T>(state: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    claim::note_locked();
     match state.try_lock() {
         Ok(state) => Some(state),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),

@@ -7,8 +7,9 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::sys::claim;
 use crate::transport::Losses;
 use crate::value::{Map, Timestamp, Value};
 
@@ -66,6 +67,8 @@ const KEPT: usize = 256;
 #[derive(Default)]
 pub struct EventLog {
     events: Mutex<VecDeque<Event>>,
+    /// The counters of those that count what they send on their own.
+    senders: Mutex<Vec<Arc<AtomicU64>>>,
     /// How often a peer connected.
     connected: AtomicU64,
     pub sent: AtomicU64,
@@ -178,6 +181,29 @@ impl EventLog {
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
+    /// Returns a counter of sent messages for one of several threads or locks, which would else share `sent`.
+    pub fn add_sender(&self) -> Arc<AtomicU64> {
+        let counter = Arc::default();
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counter));
+        counter
+    }
+
+    /// Adds such a counter, which does not change any more, to `sent`; once.
+    pub fn remove_sender(&self, counter: &Arc<AtomicU64>) {
+        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = senders.iter().position(|sender| Arc::ptr_eq(sender, counter)) {
+            senders.swap_remove(at);
+            self.sent.fetch_add(counter.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// Returns how many messages were sent, by all.
+    pub fn sent_by_all(&self) -> u64 {
+        let senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = senders.iter().map(|sender| sender.load(Ordering::Relaxed));
+        each.fold(self.sent.load(Ordering::Relaxed), u64::saturating_add)
+    }
+
     /// The same for several at once.
     #[inline]
     pub fn add_exclusive(&self, counter: &AtomicU64, count: u64) {
@@ -186,6 +212,7 @@ impl EventLog {
 
     /// Raises a counter that several threads write.
     pub fn count(&self, counter: &AtomicU64) {
+        claim::note_locked();
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -202,7 +229,7 @@ impl EventLog {
     pub fn stats(&self) -> Map {
         let of = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
         Map::from_iter([
-            ("sent".to_owned(), of(&self.sent)),
+            ("sent".to_owned(), Value::from(self.sent_by_all())),
             ("received".to_owned(), of(&self.received)),
             ("missed".to_owned(), of(&self.missed)),
             ("dropped".to_owned(), of(&self.dropped)),

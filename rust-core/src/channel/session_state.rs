@@ -122,14 +122,42 @@ impl SessionHalves {
         (verdict, self.is_ack_due(AckTrigger::Receive))
     }
 
-    /// Records that a request was answered, which consumes it. Returns whether the next call of the program that
-    /// receives has nothing to record: no message is delivered, and the peer does not wait for a frame.
+    /// Records that a request is answered, which consumes it. `ahead` is the request that was received last without this
+    /// lock. The caller makes the fence that publishes the number.
     #[inline]
-    pub fn request_answered(&mut self, session: u64, number: u64) -> bool {
-        self.inbox.finished(session, number);
-        self.publish();
+    fn request_answered(&mut self, session: u64, number: u64, ahead: u64) {
+        if ahead == number && ahead > self.inbox.received().received && session == self.inbox.session() {
+            // Its number is new, so this is no error.
+            let _ = self.inbox.receive_finished(number, 0, AckUrgency::NotNeeded);
+        } else {
+            self.record_ahead(ahead);
+            self.inbox.finished(session, number);
+        }
+        self.publish_before_fence();
+    }
+
+    /// Publishes the consumed number with the fence that a caller has not made after all.
+    pub fn publish_again(&self) {
+        if let Some(ack_words) = &self.own_page {
+            ack_words.publish(self.published);
+        }
+    }
+
+    /// Returns whether the next call of the program that receives has nothing to record: no message is delivered, the peer
+    /// does not wait for a frame, and has not violated the protocol.
+    #[inline]
+    fn is_all_answered(&self) -> bool {
         let waits = self.own_page.as_ref().is_none_or(|ack_words| ack_words.wanted() > 0);
-        !waits && !self.inbox.has_delivered()
+        !waits && !self.inbox.has_delivered() && self.violation.is_none()
+    }
+
+    /// Records that a request of this number was received and delivered, if it was not recorded yet.
+    #[inline]
+    fn record_ahead(&mut self, ahead: u64) {
+        if ahead > self.inbox.received().received {
+            // Its number is new, so this is no error; and its sender needs no acknowledgement of so many bytes.
+            let _ = self.inbox.receive_and_deliver(ahead, 0, AckUrgency::NotNeeded);
+        }
     }
 
     /// Publishes the consumed number; the caller, or the next call, makes the fence.
@@ -220,9 +248,14 @@ pub struct SessionState {
     ack_deferred: AtomicBool,
     /// Whether the peer requested that acknowledgement, so that it is due in any case.
     ack_requested: AtomicBool,
-    /// Whether the next call that receives has nothing to record, because each delivered message is a request that
-    /// was answered. Written under the lock of the halves, read without it.
-    pub all_answered: AtomicBool,
+    /// The number of the last message that was received, if the next call that receives has nothing to record, because
+    /// each delivered message is a request that was answered; else an older one. Written under the lock of the halves, read
+    /// without it.
+    pub answered_to: AtomicU64,
+    /// The number of the last request that the serving thread has given to the program without the lock of the halves. It
+    /// writes this one alone, and not before `answered_to` is the number before; each thread that takes the lock records
+    /// the request, if that was not done.
+    pub ahead: AtomicU64,
     /// Requests whose callers gave up, and of which the peer was not informed.
     withdrawn: Mutex<Vec<u64>>,
     /// Lost data messages that were not reported to the program.
@@ -252,7 +285,8 @@ impl SessionState {
             replays: AtomicBool::new(false),
             ack_deferred: AtomicBool::new(false),
             ack_requested: AtomicBool::new(false),
-            all_answered: AtomicBool::new(false),
+            answered_to: AtomicU64::new(0),
+            ahead: AtomicU64::new(0),
             withdrawn: Mutex::default(),
             unreported_losses: AtomicU64::new(0),
         })
@@ -261,7 +295,26 @@ impl SessionState {
     /// Locks the halves. Held for a few operations, never while waiting.
     #[inline]
     pub fn halves(&self) -> claim::MutexGuard<'_, SessionHalves> {
-        claim::lock(&self.halves)
+        let mut halves = claim::lock(&self.halves);
+        // Acquire: a thread that got the request after the word was written sees it. One that did not comes before the
+        // receipt.
+        halves.record_ahead(self.ahead.load(Ordering::Acquire));
+        halves
+    }
+
+    /// Records that a request is answered, for a thread that has the halves by the client's sending state. The caller makes
+    /// a full fence, and then calls [`SessionState::note_answered`].
+    #[inline]
+    pub fn request_answered(&self, halves: &mut SessionHalves, session: u64, number: u64) {
+        halves.request_answered(session, number, self.ahead.load(Ordering::Acquire));
+    }
+
+    /// Notes whether the next call that receives has nothing to record.
+    #[inline]
+    pub fn note_answered(&self, halves: &SessionHalves) {
+        if halves.is_all_answered() {
+            self.answered_to.store(halves.inbox.received().received, Ordering::Release);
+        }
     }
 
     /// Returns the lock of the halves, for the directions of a channel.
@@ -332,7 +385,9 @@ impl SessionState {
     pub fn begin_receiving(&self, negotiated: &Negotiated) {
         let mut halves = self.halves();
         halves.inbox.hello(&negotiated.hello);
-        self.all_answered.store(false, Ordering::Release);
+        // Numbers of another session mean other messages.
+        self.answered_to.store(0, Ordering::Release);
+        self.ahead.store(0, Ordering::Release);
         (halves.own_page, halves.published) = (negotiated.ack_words.clone(), 0);
         halves.publish();
     }

@@ -17,6 +17,7 @@ use std::thread::{self, Thread};
 
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::claim::note_locked;
 
 /// Which thread has the turn, and which threads wait for it.
 #[derive(Default)]
@@ -62,6 +63,7 @@ impl Turns {
 
     /// Takes the turn if it is free.
     fn try_acquire(&self) -> bool {
+        note_locked();
         self.holder.compare_exchange(0, this_thread(), Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 

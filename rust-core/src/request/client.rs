@@ -8,9 +8,10 @@ use super::client_tx::ClientTx;
 use super::read_ahead::ReadAhead;
 use crate::channel::link::{ConnectionGuard, Peer};
 use crate::channel::session::inbox::{AckTrigger, Verdict};
-use crate::channel::session_state::{Negotiated, urgency};
+use crate::channel::session_state::{Negotiated, SessionState, urgency};
 use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind};
+use crate::sys::lent::Owner;
 use crate::transport::Rx;
 
 /// A connected client, with its receiving half.
@@ -18,7 +19,7 @@ pub struct Client {
     pub rx: Rx,
     pub read_ahead: ReadAhead,
     pub peer: Peer,
-    pub client_tx: Arc<ClientTx>,
+    pub client_tx: Owner<ClientTx>,
     /// Whether the link is to wake the epoll set.
     pub parked: bool,
     /// Whether its token is in `ready_queue`.
@@ -32,6 +33,8 @@ pub struct Client {
     pub room: Option<OwnedFd>,
     /// Whether the client has closed its sending side and only waits for answers.
     pub half_closed: bool,
+    /// The number of the last message that was received over this link; 0 before the first.
+    pub last: u64,
     /// None for a link that all clients share.
     pub guard: Option<Arc<ConnectionGuard>>,
 }
@@ -55,13 +58,19 @@ impl Client {
     pub fn consumed(&self) {
         let Some(negotiated) = &self.negotiated else { return };
         // The peer closes, or has something to be recorded; else this is no lock.
-        if !self.bye_received && negotiated.session_state.all_answered.load(Ordering::Acquire) {
+        if !self.bye_received && self.is_answered(&negotiated.session_state) {
             return;
         }
         let trigger = if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive };
         if negotiated.session_state.consumed(trigger) {
             self.send_ack(trigger);
         }
+    }
+
+    /// Returns whether each message of this link was answered, and nothing is to be recorded.
+    #[inline]
+    pub fn is_answered(&self, session_state: &SessionState) -> bool {
+        self.last != 0 && session_state.answered_to.load(Ordering::Acquire) == self.last
     }
 
     /// Acknowledges if `trigger` makes that due.
@@ -73,7 +82,7 @@ impl Client {
 
     /// Returns the session of a message, and how many messages before it are missing; none for a
     /// duplicate.
-    pub fn record_received(&self, frame: &Incoming) -> Result<Option<(u64, u64)>> {
+    pub fn record_received(&mut self, frame: &Incoming) -> Result<Option<(u64, u64)>> {
         let Some(negotiated) = &self.negotiated else { return Ok(Some((0, 0))) };
         let Header { kind, flags, sequence, correlation, .. } = frame.header;
         if correlation > 0 {
@@ -88,7 +97,7 @@ impl Client {
             Verdict::New { missed } => {
                 let session = halves.inbox.session();
                 halves.inbox.delivered(session, sequence);
-                negotiated.session_state.all_answered.store(false, Ordering::Release);
+                self.last = sequence;
                 Some((session, missed))
             }
         })

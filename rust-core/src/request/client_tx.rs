@@ -50,7 +50,9 @@ pub struct ClientTx {
     /// Bytes of the longest message that the client accepts.
     max_message_size: u64,
     options: Options,
-    pub(super) event_log: Arc<EventLog>,
+    event_log: Arc<EventLog>,
+    /// Answers that the link has taken. Written with `state`.
+    sent: Arc<AtomicU64>,
     /// The endpoint, for errors.
     pub(super) shown: Arc<str>,
 }
@@ -120,6 +122,7 @@ impl ClientTx {
             negotiated: negotiated.cloned(),
             max_message_size,
             options: options.clone(),
+            sent: event_log.add_sender(),
             event_log,
             shown,
         })
@@ -257,14 +260,18 @@ impl ClientTx {
             Ok(Sent::Whole) => {
                 self.number(header, payload);
                 let lost = sender.take_lost() > 0;
-                self.event_log.count(if lost { &self.event_log.dropped } else { &self.event_log.sent });
+                if lost {
+                    self.event_log.count(&self.event_log.dropped)
+                } else {
+                    self.count_sent()
+                }
                 return Ok(());
             }
             // Kept here rather than adopted by the transport, which would copy the rest.
             Ok(Sent::Part) => {
                 *partial = Some((header, payload.clone()));
                 self.number(header, payload);
-                self.event_log.count(&self.event_log.sent);
+                self.count_sent();
             }
             Ok(Sent::Blocked) if *bytes + payload.len() as u64 <= self.options.max_message_size => {
                 *bytes += payload.len() as u64;
@@ -308,7 +315,7 @@ impl ClientTx {
                     return Ok(false);
                 }
                 *bytes -= payload.len() as u64;
-                self.event_log.count(&self.event_log.sent);
+                self.count_sent();
                 let taken = backlog.pop_front();
                 if sent == Sent::Part {
                     *partial = taken;
@@ -374,6 +381,12 @@ impl ClientTx {
     #[inline]
     pub(super) fn count_answer(&self) {
         self.answers.store(self.answers.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+
+    /// Counts an answer that the link has taken. The caller has the state.
+    #[inline]
+    pub(super) fn count_sent(&self) {
+        self.event_log.count_exclusive(&self.sent);
     }
 
     /// Records that a request will never have an answer.
@@ -464,6 +477,7 @@ impl ClientTx {
         (state.tx, state.partial) = (None, None);
         state.backlog.clear();
         drop(state);
+        self.event_log.remove_sender(&self.sent);
         self.clear_pending();
         if let Some(negotiated) = &self.negotiated {
             negotiated.session_state.sending_ended(negotiated);

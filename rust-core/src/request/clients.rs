@@ -33,6 +33,7 @@ use crate::channel::link::Link;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::sys::eventfd::EventFd;
+use crate::sys::lent::Owner;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
 use by_token::ByToken;
@@ -144,6 +145,11 @@ impl Clients {
     /// # Errors
     /// `Timeout` at the deadline; the errors of the link if all clients share one link.
     pub fn next(&mut self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<Next> {
+        if !acceptor.queue.has_links()
+            && let Some(request) = self.next_in_place()
+        {
+            return Ok(Next::Request(request));
+        }
         // One round each: accept, serve the queue, flush, park, wait.
         let mut empty_polls = 0;
         loop {
@@ -225,7 +231,7 @@ impl Clients {
                 token,
                 self.shown.clone(),
             ) {
-                Ok(client_tx) => client_tx.into(),
+                Ok(client_tx) => Owner::new(client_tx),
                 // Its hello has impossible claims.
                 Err(e) => {
                     self.event_log.disconnected(format!("{}: {e}", peer.source));
@@ -243,6 +249,7 @@ impl Clients {
                 bye_received: false,
                 room: None,
                 half_closed: false,
+                last: 0,
                 guard,
             };
             self.clients.insert(token, client);

@@ -1,5 +1,9 @@
-//! A short request and its reply over shared memory: each is read or written in place, under the lock of the client's
-//! session, which is taken once for it.
+//! A short request and its reply over shared memory: each is read or written in place. The reply is written under the lock
+//! of the client's session.
+//!
+//! Where every message of the client was answered, which is the rule, the next request is read without that lock, *ahead* of
+//! the session's record of it: the serving thread notes its number in a word of its own, and whichever thread locks the
+//! session next, which is nearly always the one that replies, makes the record (`SessionState::halves`).
 //!
 //! As for messages of a channel, for any obstacle nothing has changed, and the general way (`clients/serving`,
 //! `client_tx`) determines it.
@@ -8,20 +12,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::client::Client;
 use super::client_tx::{ClientTx, TxState};
-use crate::channel::Options;
-use crate::channel::session::RetransmitClass;
 use crate::channel::session::inbox::Verdict;
-use crate::channel::session_state::urgency;
+use crate::channel::session::{RetransmitClass, SessionHello};
+use crate::channel::session_state::{Negotiated, urgency};
+use crate::channel::{Acknowledge, Options};
 use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload, StoredMessage};
 use crate::sys::clock;
 
 impl Client {
     /// Returns the short request or data message that lies ready in the ring and carries no acknowledgement, and how many
-    /// messages before it are missing. It is recorded as delivered.
+    /// messages before it are missing. It is recorded as delivered, or will be before anything else is.
     #[inline]
     pub fn take_in_place(&mut self, options: &Options) -> Option<(Message, u64)> {
-        let session_state = &self.negotiated.as_ref().filter(|_| self.read_ahead.is_empty())?.session_state;
+        let Negotiated { hello: SessionHello { session, .. }, session_state, .. } =
+            self.negotiated.as_ref().filter(|_| self.read_ahead.is_empty())?;
+        let is_answered = self.is_answered(session_state);
         let half = self.rx.in_place()?;
         let small = half.peek_small()?;
         let is_plain = matches!(small.kind, Kind::Request | Kind::Data) && small.correlation == 0;
@@ -29,6 +35,15 @@ impl Client {
             return None;
         }
         let (header, number, bytes) = (small.header(), small.sequence, small.length());
+        // One that is carried out at most once is not kept by its client, and needs no acknowledgement.
+        let is_once = small.kind == Kind::Request && header.flags == 0 && options.ack == Acknowledge::Auto;
+        if is_once && number == self.last + 1 && is_answered {
+            let fill = |body: &mut [u8]| half.take_small(&small, body);
+            let message = Message::filled(header, &self.peer.source, &options.limits(), *session, fill);
+            self.last = number;
+            session_state.ahead.store(number, Ordering::Release);
+            return Some((message, 0));
+        }
         let mut halves = session_state.halves();
         if halves.has_violation() || !halves.inbox.is_new(number) {
             return None;
@@ -37,7 +52,7 @@ impl Client {
         let fill = |body: &mut [u8]| half.take_small(&small, body);
         let message = Message::filled(header, &self.peer.source, &options.limits(), session, fill);
         let verdict = halves.inbox.receive_and_deliver(number, bytes, urgency(header.kind, header.flags));
-        session_state.all_answered.store(false, Ordering::Release);
+        self.last = number;
         Some((message, Verdict::missed(&verdict)))
     }
 }
@@ -62,18 +77,21 @@ impl ClientTx {
             return false;
         }
         let (body, sent, number) = (payload.body(), clock::now(), halves.outbox.assign_number());
+        // Before the reply, whose fence publishes the consumed number, too. If the reply is not sent here, the general way
+        // sends it next.
+        let session_state = &negotiated.session_state;
+        session_state.request_answered(halves, request.session(), request.sequence());
         if !half.try_send_reply(number, request.sequence(), sent, payload.encoding(), body) {
+            halves.publish_again();
             return false;
         }
         answered.store(true, Ordering::Relaxed);
         // A reply to such a request is never kept.
         halves.outbox.sent(RetransmitClass::Answer, body.len(), || StoredMessage::data(payload, sent));
-        if halves.request_answered(request.session(), request.sequence()) {
-            negotiated.session_state.all_answered.store(true, Ordering::Release);
-        }
+        session_state.note_answered(halves);
         self.count_answer();
+        self.count_sent();
         drop(entered);
-        self.event_log.count(&self.event_log.sent);
         self.wake_if_half_closed();
         true
     }
@@ -88,7 +106,9 @@ mod tests {
     use crate::sys::claim::LOCKED;
     use crate::{Channel, Encoding, ErrorKind, Limits, RemoteFailure, Value};
 
-    /// How often `step` locks the session, and what it returns.
+    const SOON: Duration = Duration::from_secs(60);
+
+    /// How often `step` takes a lock or makes an exchange, and what it returns.
     fn counted<R>(step: impl FnOnce() -> R) -> (u64, R) {
         let before = LOCKED.get();
         let result = step();
@@ -100,7 +120,6 @@ mod tests {
     }
 
     fn joined(name: &str) -> (Server, Channel) {
-        const SOON: Duration = Duration::from_secs(60);
         let endpoint = format!("shm:{name}-{}", std::process::id());
         let server = Server::serve(&endpoint, &Options::default()).unwrap();
         (server, Channel::connect(&endpoint, &Options::default(), SOON).unwrap())
@@ -112,7 +131,6 @@ mod tests {
 
     #[test]
     fn short_request_and_reply_take_one_lock_each() {
-        const SOON: Duration = Duration::from_secs(60);
         let (server, client) = joined("request-locks");
         let short = payload(&Value::from("some bytes"));
         for round in 0..200 {
@@ -120,12 +138,14 @@ mod tests {
             let (to_receive, request) = counted(|| next(&server));
             let (to_reply, replied) = counted(|| request.reply_payload(&short));
             replied.unwrap();
-            drop(request);
+            let (to_drop, ()) = counted(|| drop(request));
             let (to_finish, reply) = counted(|| client.finish_call(pending, SOON).unwrap());
             assert_eq!(reply.value().unwrap(), &Value::from("some bytes"));
             // The first round connects, and the server's first records may have to wait for it.
             if round > 1 {
                 assert_eq!((to_send, to_receive, to_reply, to_finish), (1, 1, 1, 1), "round {round}");
+                // The reference to the client goes home, from whichever thread has the request.
+                assert_eq!(to_drop, 1, "round {round}");
             }
         }
     }
@@ -133,7 +153,6 @@ mod tests {
     /// A failure takes the general way.
     #[test]
     fn request_has_one_answer_in_place_or_not() {
-        const SOON: Duration = Duration::from_secs(60);
         let (server, client) = joined("request-replies");
         let short = payload(&Value::from("x"));
         let failure =
@@ -157,7 +176,6 @@ mod tests {
     /// Several threads try to answer each request: one of them succeeds.
     #[test]
     fn threads_that_answer_one_request_give_one_answer() {
-        const SOON: Duration = Duration::from_secs(60);
         let (server, client) = joined("request-threads");
         let short = payload(&Value::from("x"));
         for _ in 0..200 {
@@ -176,5 +194,68 @@ mod tests {
         assert_eq!(client.poll().unwrap_err().kind(), ErrorKind::InvalidState);
         let Value::Map(stats) = client.stats() else { panic!("the counters are a map") };
         assert_eq!(stats.get("dropped"), Some(&Value::from(0_u64)));
+    }
+
+    /// Requests of one client that are answered in any order, late, by another thread or never.
+    #[test]
+    fn requests_received_ahead_are_recorded_once_in_order() {
+        let (server, client) = joined("request-ahead");
+        let short = payload(&Value::from("x"));
+        let call = || client.start_call(&short, SOON).unwrap();
+        let finish = |pending| client.finish_call(pending, SOON).map(drop).map_err(|error| error.kind());
+        for round in 0..50 {
+            // Ahead of the record, then behind an unanswered one, which takes the lock.
+            let pending = [call(), call(), call()];
+            let requests = [next(&server), next(&server), next(&server)];
+            let sequences = requests.each_ref().map(|request| request.sequence());
+            assert!(sequences[0] < sequences[1] && sequences[1] < sequences[2], "{sequences:?}");
+            let [first, second, third] = requests;
+            match round % 4 {
+                0 => [&third, &first, &second].map(|request| request.reply_payload(&short).unwrap()),
+                1 => [&second, &third, &first].map(|request| {
+                    std::thread::scope(|s| s.spawn(|| request.reply_payload(&short).unwrap()).join().unwrap())
+                }),
+                _ => [&first, &second, &third].map(|request| request.reply_payload(&short).unwrap()),
+            };
+            drop((second, first, third));
+            // Replies that come in another order than the requests: each caller drops those of others, so the newest is
+            // awaited.
+            let newest = match round % 4 {
+                0 => 1,
+                1 => 0,
+                _ => 2,
+            };
+            assert_eq!(finish(pending[newest]), Ok(()), "round {round}");
+            let pending = call();
+            drop(next(&server));
+            assert_eq!(finish(pending), Err(ErrorKind::Remote), "an unanswered request has failed");
+        }
+        let Value::Map(stats) = server.stats() else { panic!("the counters are a map") };
+        for (name, count) in [("received", 200_u64), ("sent", 200), ("dropped", 0), ("missed", 0)] {
+            assert_eq!(stats.get(name), Some(&Value::from(count)), "{name}");
+        }
+        client.close(SOON).unwrap();
+        // What was sent counts after the client has gone, too.
+        let gone = server.next(Duration::from_millis(50)).unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::Timeout);
+        let Value::Map(stats) = server.stats() else { panic!("the counters are a map") };
+        assert_eq!(stats.get("sent"), Some(&Value::from(200_u64)));
+    }
+
+    /// Requests may outlive their client and their server.
+    #[test]
+    fn request_outlives_client_and_server() {
+        let (server, client) = joined("request-outlives");
+        let short = payload(&Value::from("x"));
+        client.start_call(&short, SOON).unwrap();
+        client.start_call(&short, SOON).unwrap();
+        let (lent, counted) = (next(&server), next(&server));
+        drop(client);
+        drop(server);
+        // Dropped and counted, which is no error.
+        lent.reply_payload(&short).unwrap();
+        assert_eq!(lent.reply_payload(&short).unwrap_err().kind(), ErrorKind::InvalidState);
+        drop(lent);
+        std::thread::spawn(|| drop(counted)).join().unwrap();
     }
 }

@@ -42,7 +42,7 @@ use crate::error::Result;
 pub use self::held::Held;
 #[cfg(test)]
 pub use self::sync::LOCKED;
-pub use self::sync::{Mutex, MutexGuard, lock};
+pub use self::sync::{Mutex, MutexGuard, lock, note_locked};
 
 /// A thread has the value.
 const TAKEN: u64 = 1;
@@ -161,6 +161,7 @@ impl<T, G> ClaimCell<T, G> {
     /// [`ClaimCell::try_take`] without the gate, which the caller passes through.
     #[inline]
     fn exchange(&self) -> Option<Guard<'_, T, G>> {
+        note_locked();
         let here = this_thread();
         let is_free =
             self.word.compare_exchange(0, here | TAKEN, ordered(Step::Acquire), Ordering::Relaxed).is_ok();
@@ -179,6 +180,7 @@ impl<T, G> ClaimCell<T, G> {
     /// Takes the claim unless one of these bits is set. The caller passes through the gate then.
     fn claim_unless(&self, bits: u64) -> Option<Claim<'_, T, G>> {
         let here = this_thread();
+        note_locked();
         let join = |word: u64| (word & bits == 0).then_some(word | here);
         self.word
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, join)
@@ -266,6 +268,7 @@ impl<T, G> ClaimCell<T, G> {
     /// Sets `TAKEN`. The caller passes through the gate then.
     #[inline]
     fn take_value(&self) -> Option<Borrowed<'_, T, G>> {
+        note_locked();
         let take = |word: u64| (word & TAKEN == 0).then_some(word | TAKEN);
         self.word.fetch_update(ordered(Step::Acquire), ordered(Step::Acquire), take).ok()?;
         Some(Borrowed { cell: self, no_send: PhantomData })

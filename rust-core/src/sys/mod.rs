@@ -21,7 +21,7 @@
 //! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
-//! | threads of the library; a value that one call at a time claims; one with counted owners | `thread`, `claim`, `counted` |
+//! | threads of the library; a value that one call at a time claims; one with counted owners; one that is lent | `thread`, `claim`, `counted`, `lent` |
 //! | the system clock; signals that ask a program to stop | `clock`, `stop` |
 //! | random bytes | `random` |
 //! | programs that are started, and end with their parent | `child` |
@@ -46,6 +46,7 @@ pub(crate) mod group;
 pub(crate) mod headroom;
 pub(crate) mod inet;
 pub(crate) mod inotify;
+pub(crate) mod lent;
 pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod peer;

@@ -20,8 +20,9 @@ use crate::sys::clock;
 
 /// The receiving direction of a call whose reply has not come, and another message that has.
 pub(super) struct Awaiting<'a> {
-    pub turn: Option<Held<'a, ()>>,
     pub receiving: Held<'a, Receiving>,
+    /// Dropped after the direction, which the next caller needs.
+    pub turn: Option<Held<'a, ()>>,
     pub taken: Option<Taken>,
 }
 
@@ -159,5 +160,98 @@ impl Channel {
                 Some(self.await_answer(pending, taken, &mut receiving, waiting))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::deadline::Wait;
+    use crate::sys::claim::LOCKED;
+    use crate::{Encoding, ErrorKind, Limits, Options, Value};
+
+    const SOON: Duration = Duration::from_secs(60);
+
+    fn counted<R>(step: impl FnOnce() -> R) -> (u64, R) {
+        let before = LOCKED.get();
+        let result = step();
+        (LOCKED.get() - before, result)
+    }
+
+    /// Both ends of a channel, and a short payload.
+    fn both(name: &str) -> (Channel, Channel, Payload) {
+        let endpoint = format!("shm:{name}-{}", std::process::id());
+        let peer = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+        let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        (peer, client, Payload::new(&Value::from("x"), Encoding::Cbor, &Limits::default()).unwrap())
+    }
+
+    #[test]
+    fn call_takes_one_lock_to_begin_and_one_to_end() {
+        let (peer, client, short) = both("call-locks");
+        let mut soon = 0;
+        for _ in 0..200 {
+            let (to_begin, begun) = counted(|| client.begin_call(&short));
+            let Some((awaiting, Some(pending))) = begun else { continue };
+            let request = peer.recv(SOON).unwrap();
+            peer.reply_payload(&request, &short, SOON).unwrap();
+            let (to_end, ended) = counted(|| client.reply_soon(pending, awaiting));
+            match ended {
+                Ok(_) => {
+                    assert_eq!((to_begin, to_end), (1, 1));
+                    soon += 1;
+                }
+                Err(Awaiting { turn: _turn, mut receiving, taken }) => {
+                    client.await_answer(pending, taken, &mut receiving, &mut client.start(SOON)).unwrap();
+                }
+            }
+        }
+        // The first of all connects.
+        assert!(soon > 190, "{soon}");
+    }
+
+    /// While a call holds the channel, another thread may neither receive nor close it under the call, and calls in turn.
+    #[test]
+    fn others_wait_for_a_call_or_are_refused() {
+        let (peer, client, short) = both("call-holds");
+        let call = || client.call_payload(&short, SOON).unwrap();
+        let answer = || {
+            let request = peer.recv(SOON).unwrap();
+            peer.reply_payload(&request, &short, SOON).unwrap();
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..2).for_each(|_| answer()));
+            call();
+            call();
+        });
+        let (awaiting, sent) = client.begin_call(&short).expect("no other thread uses it");
+        let pending = sent.expect("the link takes it at once");
+        std::thread::scope(|scope| {
+            let refused = scope.spawn(|| client.try_recv().unwrap_err().kind());
+            assert_eq!(refused.join().unwrap(), ErrorKind::InvalidState);
+            let refused = scope.spawn(|| client.finish_call(pending, Wait::none()).unwrap_err().kind());
+            assert_eq!(refused.join().unwrap(), ErrorKind::InvalidState);
+            // Of the same thread: it would wait for itself.
+            assert_eq!(client.call_payload(&short, SOON).unwrap_err().kind(), ErrorKind::InvalidState);
+            assert_eq!(client.close(SOON).unwrap_err().kind(), ErrorKind::InvalidState);
+            let late = scope.spawn(|| client.call_payload(&short, Duration::from_millis(20)).unwrap_err());
+            let error = late.join().unwrap();
+            assert!(
+                error.kind() == ErrorKind::Timeout && error.text().contains("another thread calls"),
+                "{error}"
+            );
+            let in_turn = scope.spawn(call);
+            answer();
+            let Awaiting { turn, mut receiving, taken } = awaiting;
+            client.await_answer(pending, taken, &mut receiving, &mut client.start(SOON)).unwrap();
+            // As a call does: the turn last.
+            drop(receiving);
+            drop(turn);
+            answer();
+            in_turn.join().unwrap();
+        });
+        client.close(SOON).unwrap();
     }
 }

@@ -40,15 +40,22 @@ pub fn this_thread() -> u64 {
 
 #[cfg(test)]
 std::thread_local! {
-    /// How often this thread has locked a gate, for tests that count locks.
+    /// How often this thread has locked or exchanged what others may: gates, the words of cells, the state of a server, the
+    /// places of what is lent, and counters that threads share. For tests that count.
     pub static LOCKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Counts a lock or an exchange of this thread, in tests.
+#[inline(always)]
+pub fn note_locked() {
+    #[cfg(test)]
+    LOCKED.set(LOCKED.get() + 1);
 }
 
 /// Locks a gate. A panic in a callback of the program leaves no half-done state, so a poisoned lock is used.
 #[inline]
 pub fn lock<G>(gate: &Mutex<G>) -> MutexGuard<'_, G> {
-    #[cfg(test)]
-    LOCKED.set(LOCKED.get() + 1);
+    note_locked();
     gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

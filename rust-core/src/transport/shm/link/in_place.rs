@@ -47,8 +47,8 @@ impl ShmTx {
         true
     }
 
-    /// Sends a reply of this number to the request of number `request` whole, without flags and extension. False as
-    /// [`ShmTx::try_send_next`].
+    /// Sends a reply of this number to the request of number `request` whole, without flags and extension; the caller's
+    /// earlier stores and this one have one full fence behind them then. False as [`ShmTx::try_send_next`].
     #[inline]
     pub fn try_send_reply(
         &mut self,

@@ -1,0 +1,242 @@
+//! A shared value whose owner lends it to one borrower at a time without counting: the next borrower, while the first
+//! has it, gets a counted reference.
+//!
+//! The owner is one thread at a time. It writes `OUT` when it lends and no borrower has the reference; the borrower, on
+//! any thread, exchanges that for `HOME` when it is dropped. An owner that is dropped meanwhile exchanges it for `LEFT`,
+//! and leaves its own counted reference to the borrower. The exchanges decide which of the two comes last, and drops it.
+
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::claim::note_locked;
+
+#[cfg(loom)]
+use loom::sync::atomic::AtomicU8;
+#[cfg(not(loom))]
+use std::sync::atomic::AtomicU8;
+
+/// The uncounted reference is with the owner.
+const HOME: u8 = 0;
+/// A borrower has it.
+const OUT: u8 = 1;
+/// A borrower has it, and the owner is gone.
+const LEFT: u8 = 2;
+
+struct Place<T> {
+    state: AtomicU8,
+    value: T,
+}
+
+/// The owner of a value that it lends.
+pub struct Owner<T>(ManuallyDrop<Arc<Place<T>>>);
+
+/// A borrowed reference.
+pub struct Lent<T> {
+    place: ManuallyDrop<Arc<Place<T>>>,
+    /// Whether it counts, and is no concern of the owner's.
+    is_counted: bool,
+}
+
+/// The order of the exchanges; a mutant of the model has none.
+#[inline(always)]
+fn order() -> Ordering {
+    #[cfg(loom)]
+    if UNORDERED.get() {
+        return Ordering::Relaxed;
+    }
+    Ordering::AcqRel
+}
+
+/// The order in which the owner finds the reference at home.
+#[inline(always)]
+fn order_of_lending() -> Ordering {
+    if order() == Ordering::Relaxed { Ordering::Relaxed } else { Ordering::Acquire }
+}
+
+#[cfg(loom)]
+std::thread_local! {
+    /// Whether the mutant on this thread of the system leaves the order out; all threads of a model run on it.
+    static UNORDERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+impl<T> Owner<T> {
+    /// Returns the owner of a value.
+    pub fn new(value: T) -> Owner<T> {
+        Owner(ManuallyDrop::new(Arc::new(Place { state: AtomicU8::new(HOME), value })))
+    }
+
+    /// Lends the value.
+    #[inline]
+    pub fn lend(&mut self) -> Lent<T> {
+        // Acquire: what the last borrower did comes before this, and so before the value is dropped. Relaxed below: a
+        // reference that goes to another thread is passed on with order.
+        if self.0.state.load(order_of_lending()) != HOME {
+            return Lent { place: self.0.clone_counted(), is_counted: true };
+        }
+        self.0.state.store(OUT, Ordering::Relaxed);
+        // SAFETY: the count stays, and one of the two gives it up: the owner while the reference is at home, or else
+        // the borrower, see both drops.
+        let place = unsafe { std::ptr::read(&raw const self.0) };
+        Lent { place, is_counted: false }
+    }
+}
+
+/// Counts another reference.
+trait CloneCounted {
+    fn clone_counted(&self) -> Self;
+}
+
+impl<T> CloneCounted for ManuallyDrop<Arc<T>> {
+    #[cold]
+    fn clone_counted(&self) -> Self {
+        note_locked();
+        ManuallyDrop::new(Arc::clone(self))
+    }
+}
+
+impl<T> Drop for Owner<T> {
+    fn drop(&mut self) {
+        if self.0.state.swap(LEFT, order()) != OUT {
+            // SAFETY: no borrower has the reference, and none can get it; this is dropped once.
+            unsafe { ManuallyDrop::drop(&mut self.0) };
+        }
+    }
+}
+
+impl<T> Drop for Lent<T> {
+    #[inline]
+    fn drop(&mut self) {
+        note_locked();
+        if self.is_counted || self.place.state.swap(HOME, order()) == LEFT {
+            // SAFETY: it counts, or the owner has left its count to this one; this is dropped once. In the other case
+            // the owner has the count again, and nothing is touched any more.
+            unsafe { ManuallyDrop::drop(&mut self.place) };
+        }
+    }
+}
+
+impl<T> Deref for Owner<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0.value
+    }
+}
+
+impl<T> Deref for Lent<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.place.value
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn value_is_dropped_once_with_its_last_reference() {
+        let inside = Arc::new(());
+        let owner = || Owner::new(inside.clone());
+        // Each order of drops: the owner between borrowers, first and last.
+        for drops in [[0, 1, 2], [1, 0, 2], [1, 2, 0], [0, 2, 1], [2, 0, 1], [2, 1, 0]] {
+            let mut owner = owner();
+            let (first, second) = (owner.lend(), owner.lend());
+            assert!(!first.is_counted && second.is_counted);
+            let mut all: [Option<Box<dyn std::any::Any>>; 3] =
+                [Some(Box::new(owner)), Some(Box::new(first)), Some(Box::new(second))];
+            for (n, which) in drops.into_iter().enumerate() {
+                assert_eq!(Arc::strong_count(&inside), 2, "{drops:?} {n}");
+                all[which].take();
+            }
+            assert_eq!(Arc::strong_count(&inside), 1, "{drops:?}");
+        }
+        let mut owner = owner();
+        for _ in 0..3 {
+            let lent = owner.lend();
+            assert!(!lent.is_counted && Arc::ptr_eq(&lent, &inside));
+        }
+        drop(owner);
+        assert_eq!(Arc::strong_count(&inside), 1);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use loom::cell::UnsafeCell;
+    use loom::thread;
+
+    use super::*;
+
+    /// What is written when it is dropped, and read before.
+    struct Read(UnsafeCell<u64>, std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+    // SAFETY: the model finds accesses without order.
+    unsafe impl Sync for Read {}
+
+    impl Drop for Read {
+        fn drop(&mut self) {
+            self.0.with_mut(|_| ());
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A borrower reads and gives back, while the owner lends again, or reads, and is dropped.
+    fn borrower_and_owner() {
+        loom::model(|| {
+            let dropped = std::sync::Arc::default();
+            let mut owner = Owner::new(Read(UnsafeCell::new(0), std::sync::Arc::clone(&dropped)));
+            let first = owner.lend();
+            let other = thread::spawn(move || first.0.with(|_| ()));
+            let second = owner.lend();
+            second.0.with(|_| ());
+            // The counts of the standard library are not in the model, so a counted reference is kept.
+            let is_kept = second.is_counted;
+            if is_kept {
+                std::mem::forget(second)
+            } else {
+                drop(second)
+            }
+            drop(owner);
+            other.join().unwrap();
+            assert_eq!(dropped.load(Ordering::SeqCst), usize::from(!is_kept));
+        });
+    }
+
+    /// The owner is dropped while a borrower reads.
+    fn borrower_without_owner() {
+        loom::model(|| {
+            let dropped = std::sync::Arc::default();
+            let mut owner = Owner::new(Read(UnsafeCell::new(0), std::sync::Arc::clone(&dropped)));
+            let lent = owner.lend();
+            let other = thread::spawn(move || lent.0.with(|_| ()));
+            (*owner).0.with(|_| ());
+            drop(owner);
+            other.join().unwrap();
+            assert_eq!(dropped.load(Ordering::SeqCst), 1);
+        });
+    }
+
+    #[test]
+    fn lent_value_is_dropped_once_after_its_last_reader() {
+        borrower_and_owner();
+        borrower_without_owner();
+    }
+
+    #[test]
+    fn mutants_without_order_are_found() {
+        for model in [borrower_and_owner, borrower_without_owner] {
+            UNORDERED.set(true);
+            let found = catch_unwind(AssertUnwindSafe(model)).is_err();
+            UNORDERED.set(false);
+            assert!(found, "the protocol without order passes this model");
+        }
+    }
+}
