@@ -58,7 +58,7 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::table;
 use crate::value::Value;
 
-pub use call::PendingReply;
+pub use call_in_place::PendingReply;
 pub use close::LINGER;
 pub use poll::RequestInfo;
 

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use super::Channel;
-use super::call_in_place::Awaiting;
+use super::call_in_place::{Awaiting, PendingReply};
 use crate::channel::direction::Operation;
 use crate::channel::receiving::{ReceivedFrame, Receiving, Taken};
 use crate::channel::sending::{Draft, Until};
@@ -26,22 +26,6 @@ use crate::value::Source;
 
 /// Answers that no call waits for: so many are dropped in one call of [`Channel::poll`].
 const LATE_ANSWERS: usize = 64;
-
-/// A request whose answer [`Channel::finish_call`] waits for.
-#[derive(Clone, Copy, Debug)]
-pub struct PendingReply {
-    /// The number of the request.
-    pub(super) number: u64,
-    /// The generation of the link over which it went.
-    pub(super) generation: u64,
-}
-
-impl PendingReply {
-    /// Returns what is awaited for a request of this number, which went over the link of this generation.
-    pub(super) const fn new(number: u64, generation: u64) -> PendingReply {
-        PendingReply { number, generation }
-    }
-}
 
 impl Channel {
     /// Sends a request and waits for its answer. Threads that call at the same time take turns; the time-out

@@ -7,7 +7,6 @@
 use std::sync::atomic::Ordering;
 
 use super::Channel;
-use super::call::PendingReply;
 use crate::channel::direction::{Entered, Held};
 use crate::channel::receiving::{Receiving, Taken};
 use crate::channel::sending::Sending;
@@ -17,6 +16,15 @@ use crate::error::Result;
 use crate::frame::Kind;
 use crate::message::{Message, Payload, StoredMessage};
 use crate::sys::clock;
+
+/// A request whose answer [`Channel::finish_call`] waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingReply {
+    /// The number of the request.
+    pub(super) number: u64,
+    /// The generation of the link over which it went.
+    pub(super) generation: u64,
+}
 
 /// The receiving direction of a call whose reply has not come, and another message that has.
 pub(super) struct Awaiting<'a> {
@@ -99,7 +107,7 @@ impl Channel {
         let number = halves.outbox.sent(RetransmitClass::Request, body.len(), keep);
         halves.inbox.piggybacked(session, 0);
         self.event_log.count_exclusive(&self.event_log.sent);
-        Some(PendingReply::new(number, generation))
+        Some(PendingReply { number, generation })
     }
 
     /// Returns the reply to a request that was sent at most once, if it comes within about a microsecond and spinning is
