@@ -10,9 +10,11 @@ use crate::sys::thread::waited_for_processor;
 /// What a spin knows of other programs that need the processors.
 #[derive(Debug, Clone)]
 pub(super) struct Contention {
-    /// For how long this thread had waited for a processor, and the time, when it was last looked at while spinning
-    /// succeeded.
+    /// For how long this thread had waited for a processor, and the time, when spinning began to succeed without a failure
+    /// between.
     since: Option<(Duration, Instant)>,
+    /// When the kernel was last asked.
+    asked: Option<Instant>,
     /// Spinning rests until then.
     rest_until: Option<Instant>,
     /// The length of the next rest.
@@ -31,13 +33,21 @@ impl Contention {
     const QUIET: Duration = Duration::from_millis(200);
 
     pub fn new() -> Contention {
-        Contention { since: None, rest_until: None, rest: Contention::FIRST_REST }
+        Contention { since: None, asked: None, rest_until: None, rest: Contention::FIRST_REST }
     }
 
-    /// Notes that spinning is known to succeed from now on.
+    /// Notes that a spin has succeeded, the first one behind a failure, and that spinning is known to succeed. What the
+    /// thread waits for a processor when it is woken from its sleep before is not counted.
     #[cold]
     pub fn begin(&mut self) {
-        self.since = waited_for_processor().map(|waited| (waited, Instant::now()));
+        self.begin_at(Instant::now(), waited_for_processor);
+    }
+
+    fn begin_at(&mut self, now: Instant, waited: impl FnOnce() -> Option<Duration>) {
+        if self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= Contention::LEAST) {
+            self.since = waited().map(|waited| (waited, now));
+            self.asked = Some(now);
+        }
     }
 
     /// Notes that a spin has failed that was known to succeed; returns whether spinning rests now, because other programs
@@ -48,12 +58,13 @@ impl Contention {
     }
 
     fn missed_at(&mut self, now: Instant, waited: impl FnOnce() -> Option<Duration>) -> bool {
-        let before = self.since.map(|(waited, start)| (waited, now.saturating_duration_since(start)));
-        if before.is_some_and(|(_, time)| time < Contention::LEAST) {
+        let Some((before, start)) = self.since.take() else { return false };
+        let time = now.saturating_duration_since(start);
+        if time < Contention::LEAST {
             return false;
         }
-        self.since = waited().map(|waited| (waited, now));
-        let (Some((before, time)), Some((waited, _))) = (before, self.since) else { return false };
+        self.asked = Some(now);
+        let Some(waited) = waited() else { return false };
         // Another thread has its own count, which may be lower.
         if waited.saturating_sub(before) * Contention::SHARE < time {
             if time >= Contention::QUIET {
@@ -63,7 +74,6 @@ impl Contention {
         }
         self.rest_until = Some(now + self.rest);
         self.rest = (self.rest * 2).min(Contention::LONGEST_REST);
-        self.since = None;
         true
     }
 
@@ -90,7 +100,7 @@ mod tests {
         let (mut contention, mut now) = (Contention::new(), Instant::now());
         let mut rests = Vec::new();
         for _ in 0..7 {
-            contention.since = Some((7 * MS, now));
+            contention.begin_at(now, || Some(7 * MS));
             now += 8 * MS;
             assert!(contention.missed_at(now, || Some(10 * MS)));
             let begin = now;
@@ -101,23 +111,27 @@ mod tests {
         }
         assert_eq!(rests, [10, 20, 40, 80, 160, 320, 320]);
         // Quiet for long: the next one is short again.
-        contention.since = Some((8 * MS, now));
+        contention.begin_at(now, || Some(8 * MS));
         assert!(!contention.missed_at(now + 300 * MS, || Some(9 * MS)));
-        assert!(contention.missed_at(now + 305 * MS, || Some(12 * MS)));
-        assert!(contention.rests_at(now + 314 * MS));
-        assert!(!contention.rests_at(now + 315 * MS));
+        contention.begin_at(now + 302 * MS, || Some(9 * MS));
+        assert!(contention.missed_at(now + 306 * MS, || Some(11 * MS)));
+        assert!(contention.rests_at(now + 315 * MS));
+        assert!(!contention.rests_at(now + 316 * MS));
     }
 
     #[test]
     fn spinning_goes_on_where_the_thread_waits_little() {
         let (mut contention, now) = (Contention::new(), Instant::now());
-        assert!(!contention.missed_at(now, || Some(50 * MS)), "nothing is known yet");
-        assert!(!contention.missed_at(now + MS, || panic!("asked again within 2 ms")));
-        assert!(!contention.missed_at(now + 10 * MS, || Some(52 * MS)), "2 of 10 ms");
-        assert!(!contention.missed_at(now + 20 * MS, || Some(3 * MS)), "the count of another thread");
-        assert!(!contention.missed_at(now + 30 * MS, || None), "no count");
-        assert!(!contention.missed_at(now + 40 * MS, || Some(4 * MS)), "nothing is known again");
-        assert!(contention.missed_at(now + 50 * MS, || Some(8 * MS)), "4 of 10 ms");
-        assert!(contention.rests_at(now + 55 * MS));
+        let mut misses = |begin: u32, before: Duration, missed: u32, waited: Option<Duration>| {
+            contention.begin_at(now + begin * MS, || Some(before));
+            contention.missed_at(now + missed * MS, || waited)
+        };
+        assert!(!misses(0, MS, 10, Some(3 * MS)), "2 of 10 ms");
+        assert!(!misses(11, 3 * MS, 40, Some(30 * MS)), "the kernel was asked 1 ms before");
+        assert!(!misses(40, 30 * MS, 41, Some(31 * MS)), "too short to know");
+        assert!(!misses(50, 31 * MS, 60, Some(3 * MS)), "the count of another thread");
+        assert!(!misses(70, 31 * MS, 80, None), "no count");
+        assert!(misses(90, 31 * MS, 100, Some(34 * MS)), "3 of 10 ms");
+        assert!(contention.rests_at(now + 105 * MS));
     }
 }

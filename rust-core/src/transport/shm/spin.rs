@@ -25,6 +25,8 @@ pub(super) struct Spin {
     /// Between 0, where the reduced time is used, and [`Spin::MAX_TRUST`]: one more for a success,
     /// one less for a failure.
     trust: u32,
+    /// Whether spinning is known to succeed, and has succeeded the last time: the trust is at least [`Spin::TRUSTED`].
+    is_settled: bool,
     /// Spins that ended without success since spinning was last known to succeed, for the probes.
     failures: u32,
     /// Whether other programs need the processors.
@@ -66,7 +68,14 @@ impl Spin {
             if helps { (bound.min(most).as_secs_f64() * 1e6 * polls_per_microsecond()) as u32 } else { 0 }
         };
         let (full, short) = (polls(Spin::MAX_TIME), polls(Spin::SHORT_TIME));
-        Spin { full, short, trust: Spin::TRUSTED, failures: 0, contention: Contention::new() }
+        Spin {
+            full,
+            short,
+            trust: Spin::TRUSTED,
+            is_settled: false,
+            failures: 0,
+            contention: Contention::new(),
+        }
     }
 
     /// Makes the first polls of [`Spin::until`], which do not pause, if spinning is known to succeed. Returns whether
@@ -76,8 +85,7 @@ impl Spin {
         if ready() {
             return true;
         }
-        let is_ready =
-            self.trust >= Spin::TRUSTED && (0..self.full.min(Spin::WITHOUT_PAUSE)).any(|_| ready());
+        let is_ready = self.is_settled && (0..self.full.min(Spin::WITHOUT_PAUSE)).any(|_| ready());
         self.trust = (self.trust + u32::from(is_ready)).min(Spin::MAX_TRUST);
         is_ready
     }
@@ -85,22 +93,21 @@ impl Spin {
     /// Notes a spin that has succeeded; from then on there is at least the trust `least`.
     #[inline]
     fn succeed(&mut self, least: u32) {
-        let before = self.trust;
-        if before < Spin::TRUSTED {
+        if !self.is_settled {
             return self.gain_trust(least);
         }
-        self.trust = (before + 1).min(Spin::MAX_TRUST);
+        self.trust = (self.trust + 1).min(Spin::MAX_TRUST);
     }
 
-    /// As [`Spin::succeed`], where spinning is not known to succeed.
+    /// As [`Spin::succeed`], behind a failure or where spinning is not known to succeed.
     #[cold]
     fn gain_trust(&mut self, least: u32) {
         if self.contention.rests() {
             return;
         }
-        self.trust = (self.trust + 1).max(least);
+        self.trust = (self.trust + 1).clamp(least, Spin::MAX_TRUST);
         if self.trust >= Spin::TRUSTED {
-            self.failures = 0;
+            (self.is_settled, self.failures) = (true, 0);
             self.contention.begin();
         }
     }
@@ -108,7 +115,8 @@ impl Spin {
     /// Notes a spin that has failed.
     #[inline]
     fn fail(&mut self) {
-        let rests = self.trust >= Spin::TRUSTED && self.contention.missed();
+        let rests = self.is_settled && self.contention.missed();
+        self.is_settled = false;
         self.trust = if rests { 0 } else { self.trust.saturating_sub(1) };
         self.failures = self.failures.wrapping_add(1);
     }
@@ -196,7 +204,14 @@ mod tests {
     use super::*;
 
     fn spin(full: u32, short: u32, trust: u32, failures: u32) -> Spin {
-        Spin { full, short, trust, failures, contention: Contention::new() }
+        Spin {
+            full,
+            short,
+            trust,
+            is_settled: trust >= Spin::TRUSTED,
+            failures,
+            contention: Contention::new(),
+        }
     }
 
     fn polls_until_failure(spin: &mut Spin) -> u32 {
