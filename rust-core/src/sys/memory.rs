@@ -324,21 +324,6 @@ impl MemoryFile {
         place.store(header, Ordering::Release);
     }
 
-    /// Stores a zero word at the beginning of each cache line from `at`, one's beginning, to `end` inclusive.
-    #[inline(always)]
-    pub fn store_zeros(&self, at: usize, end: usize) {
-        if at > end {
-            return;
-        }
-        // One check for all of them.
-        let words = self.mapping.words(at, (end - at) / 8 + 1);
-        let mut at = 0;
-        while let Some(place) = words.get(at) {
-            place.store(0, Ordering::Relaxed);
-            at = at.wrapping_add(8);
-        }
-    }
-
     /// Copies into the file, to an offset that is a multiple of 8, while others may read: word by
     /// word, with the last word filled up with zero bytes.
     #[inline]

@@ -89,14 +89,6 @@ pub(crate) trait OwnMemory: Memory {
         self.copy_in_behind(at + 8, word, from);
         self.store_fenced(at, header);
     }
-    /// Stores a zero word at the beginning of each cache line from `at`, one's beginning, to `end` inclusive.
-    #[inline]
-    fn store_zeros(&self, mut at: usize, end: usize) {
-        while at <= end {
-            self.store(at, 0, Ordering::Relaxed);
-            at += 64;
-        }
-    }
     /// Copies bytes to where others may be reading; `at` is a multiple of 8, and the last word is
     /// filled up with zeros.
     fn copy_in_racing(&self, at: usize, from: &[u8]);
@@ -234,11 +226,6 @@ impl OwnMemory for MemoryFile {
         fence(Ordering::SeqCst);
     }
 
-    #[inline(always)]
-    fn store_zeros(&self, at: usize, end: usize) {
-        MemoryFile::store_zeros(self, at, end);
-    }
-
     #[inline]
     fn copy_in_racing(&self, at: usize, from: &[u8]) {
         MemoryFile::copy_in_racing(self, at, from);
@@ -332,11 +319,6 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
     #[inline(always)]
     fn store_record(&self, at: usize, header: u64, size: usize, word: u64, from: &[u8]) {
         (**self).store_record(at, header, size, word, from);
-    }
-
-    #[inline(always)]
-    fn store_zeros(&self, at: usize, end: usize) {
-        (**self).store_zeros(at, end);
     }
 
     #[inline]

@@ -138,7 +138,12 @@ impl Waker {
     /// between it and the news.
     #[inline]
     pub fn is_due(&self, park: u64) -> bool {
-        park & Stage::BITS != 0 && park != self.woken
+        park & Stage::BITS != 0 && self.is_not_woken(park)
+    }
+
+    #[cold]
+    fn is_not_woken(&self, park: u64) -> bool {
+        park != self.woken
     }
 
     /// The stage that a sleeper which is due is to be woken from, if its word has a meaning. From

@@ -13,7 +13,7 @@
 //! multiple of 16 is `Malformed` and ends the link. A peer that never reads makes `try_write`
 //! return `Blocked`; nothing blocks.
 //!
-//! `link` calls this: `try_write` (and its shortcut `try_write_next`) for each frame, `flush`
+//! `link` calls this: `try_write` (and its shortcut `try_write_near`) for each frame, `flush`
 //! before others when a large frame was adopted, and `has_room` and `wake_threshold` around a
 //! sleep.
 
@@ -155,25 +155,23 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     }
 
     /// Writes a small message that is one above the last in number and has neither correlation,
-    /// flags nor extension. Returns false, with nothing written, where there is no room, the
-    /// message is large, another number comes next, or a large frame is under way;
-    /// [`Writer::try_write`] tells those apart.
+    /// flags nor extension, where the record needs no other look at its place, as nearly always. Returns false,
+    /// with nothing written, in all other cases: [`Writer::try_write_next`] is for them.
     #[inline(always)]
-    pub fn try_write_next(
+    pub fn try_write_near(
         &mut self,
         kind: Kind,
         sequence: u64,
         sent: i64,
         encoding: Encoding,
         body: &[u8],
-    ) -> Result<bool> {
+    ) -> bool {
         // Nothing overflows: a slice has at most `isize::MAX` bytes, and a position never comes near the end.
         let length = (COMPACT as u64).wrapping_add(body.len() as u64);
         let size = WORD.wrapping_add(length).wrapping_add(GRANULE - 1) & !(GRANULE - 1);
         let (tail, end) = (self.tail, self.tail.wrapping_add(size));
-        let is_next = sequence == self.sequence.wrapping_add(1);
-        if end >= self.near || size > self.largest || !is_next {
-            return self.try_write_next_anywhere(kind, sequence, sent, encoding, body);
+        if end >= self.near || size > self.largest || sequence != self.sequence.wrapping_add(1) {
+            return false;
         }
         let word = Record::new(Shape::Compact, kind, encoding, 0, length as u32).to_bits() | self.lap;
         let at = PAGE.wrapping_add((tail & self.mask) as usize);
@@ -182,20 +180,25 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.tail = end;
         self.sequence = sequence;
         self.frames = self.frames.wrapping_add(1);
-        // As in `fetch_next_lines`, for places in this lap.
-        let ahead = end.wrapping_add(size);
-        if size <= Self::FETCH_LIMIT && ahead.wrapping_add(LINE) < self.near {
-            let from = (end & self.mask | (LINE - 1)).wrapping_add(1);
-            let until = PAGE.wrapping_add((ahead & self.mask) as usize);
-            self.mine.store_zeros(PAGE.wrapping_add(from as usize), until);
+        // As in `obtain_next_lines`, for places in this lap, of which a short record touches two at most.
+        if size > 2 * LINE {
+            self.obtain_next_lines(size);
+        } else if end.wrapping_add(size + LINE) < self.near {
+            let line = (end | (LINE - 1)).wrapping_add(1);
+            for line in [line, line.wrapping_add(LINE)] {
+                if line <= end.wrapping_add(size) {
+                    self.mine.store(PAGE.wrapping_add((line & self.mask) as usize), 0, Ordering::Relaxed);
+                }
+            }
         }
-        Ok(true)
+        true
     }
 
-    /// The slow path of [`Writer::try_write_next`]: the end of the lap or of the known room, or a message that goes
-    /// another way.
+    /// The slow path of [`Writer::try_write_near`]: the end of the lap or of the known room. Returns false, with nothing
+    /// written, where there is no room, the message is large, another number comes next, or a large frame is under
+    /// way; [`Writer::try_write`] tells those apart.
     #[cold]
-    fn try_write_next_anywhere(
+    pub fn try_write_next(
         &mut self,
         kind: Kind,
         sequence: u64,
@@ -516,7 +519,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     #[inline]
     fn advance(&mut self, record: Record) {
         self.tail += record.size();
-        self.fetch_next_lines(record.size());
+        self.obtain_next_lines(record.size());
     }
 
     /// Fetches the cache lines that another record of this size would be written to, by storing
@@ -524,7 +527,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// the first of them takes longer than the copy. That first line, which has the zero that the
     /// reader polls, is left alone.
     #[inline]
-    fn fetch_next_lines(&self, size: u64) {
+    fn obtain_next_lines(&self, size: u64) {
         let end = self.tail + size.min(Writer::<M, P>::FETCH_LIMIT);
         if end + LINE > self.room + GRANULE {
             return;

@@ -40,10 +40,13 @@ impl ShmTx {
         if self.check().is_err() || self.check_sleeper(sent).is_err() {
             return false;
         }
-        match self.writer.try_write_next(kind, sequence, sent, encoding, body) {
-            Ok(true) => self.wrote(sent),
-            other => return self.did_not_write(other),
+        if !self.writer.try_write_near(kind, sequence, sent, encoding, body) {
+            match self.writer.try_write_next(kind, sequence, sent, encoding, body) {
+                Ok(true) => {}
+                other => return self.did_not_write(other),
+            }
         }
+        self.wrote(sent);
         true
     }
 

@@ -14,7 +14,12 @@ fn plain_records_arrive_whole_and_in_order() {
         let writing = thread::spawn(move || {
             for sequence in 1..=3 {
                 let body = content(sequence);
-                assert!(writer.try_write_next(Kind::Data, sequence, -1, Encoding::Raw, &body).unwrap());
+                let is_near = writer.try_write_near(Kind::Data, sequence, -1, Encoding::Raw, &body);
+                // The first one determines how far is near.
+                assert_eq!(is_near, sequence > 1);
+                let written =
+                    is_near || writer.try_write_next(Kind::Data, sequence, -1, Encoding::Raw, &body).unwrap();
+                assert!(written);
             }
         });
         for sequence in 1..=3 {
