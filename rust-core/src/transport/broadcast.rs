@@ -144,7 +144,7 @@ pub trait BroadcastReader: Send {
 
     /// Returns the words of the next frame's header, if that frame is short, has no extension, and
     /// nothing precedes it. Otherwise [`BroadcastReader::try_recv`] returns what there is. With `spins`, spins for it
-    /// in place of the next [`BroadcastReader::spin`].
+    /// in place of the next [`BroadcastReader::spin`], where that is known to succeed.
     fn peek_short(&mut self, spins: bool) -> Option<[u64; WORDS]>;
 
     /// Copies the body of the frame that [`BroadcastReader::peek_short`] has just returned, which has

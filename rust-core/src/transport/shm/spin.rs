@@ -139,6 +139,12 @@ impl Spin {
         }
     }
 
+    /// Whether spinning is known to succeed.
+    #[inline]
+    pub fn is_trusted(&self) -> bool {
+        self.trust >= Spin::TRUSTED
+    }
+
     /// Polls until `ready` returns true; false when it is time to sleep. What is ready at the first
     /// poll does not count as a success, because a sleep would have found it as well.
     #[inline]
@@ -147,7 +153,7 @@ impl Spin {
             return true;
         }
         // An answer that is already under way comes sooner than the shortest pause ends.
-        let is_trusted = self.trust >= Spin::TRUSTED;
+        let is_trusted = self.is_trusted();
         let without_pause = if is_trusted { Spin::WITHOUT_PAUSE } else { Spin::FEW_WITHOUT_PAUSE };
         if (0..self.full.min(without_pause)).any(|_| ready()) {
             self.succeed(0);

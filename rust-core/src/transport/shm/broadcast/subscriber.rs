@@ -176,14 +176,16 @@ impl BroadcastReader {
     }
 
     /// Returns the words of the next frame's header if that frame is short and nothing else is due. With `spins`, spins
-    /// first, in place of the next [`BroadcastReader::spin`].
+    /// first, in place of the next [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few
+    /// polls come later, with the steps of the general way before them, in which an answer may come.
     #[inline]
     pub fn peek_short(&mut self, spins: bool) -> Option<[u64; WORDS]> {
         let BroadcastReader { ring_reader, spin, has_spun, end, .. } = self;
         if end.is_some() {
             return None;
         }
-        if spins && !ring_reader.knows_next() && !spin.until(|| ring_reader.is_ready()) {
+        let spins = spins && spin.is_trusted() && !ring_reader.knows_next();
+        if spins && !spin.until(|| ring_reader.is_ready()) {
             *has_spun = true;
             return None;
         }
