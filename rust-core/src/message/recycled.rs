@@ -65,6 +65,10 @@ impl Message {
         session: u64,
         fill: impl FnOnce(&mut [u8]),
     ) -> Message {
+        if let Some(mut place) = take_recycled().and_then(|last| Rewritten::of(last, header.body as usize)) {
+            fill(place.body());
+            return place.finish_with(header, source, limits, session);
+        }
         let mut last = take_recycled();
         let mut place = last.as_mut().and_then(Counted::get_mut);
         let spare = match &mut place {
@@ -118,7 +122,7 @@ impl Message {
     }
 }
 
-/// The message that this thread dropped last, on the way to be a plain data message of the same length.
+/// The message that this thread dropped last, on the way to be another one of the same length.
 pub(crate) struct Rewritten {
     place: Counted<Inner>,
     /// The memory of its body.
@@ -129,7 +133,12 @@ impl Rewritten {
     /// Takes the message that was dropped last, if its memory has this length; else none.
     #[inline(always)]
     pub fn take(length: usize) -> Option<Rewritten> {
-        let mut place = LAST.try_with(Cell::take).ok().flatten()?;
+        Rewritten::of(LAST.try_with(Cell::take).ok().flatten()?, length)
+    }
+
+    /// The same for this message, which is given back where its memory has another length.
+    #[inline(always)]
+    fn of(mut place: Counted<Inner>, length: usize) -> Option<Rewritten> {
         if let Some(inner) = place.get_mut()
             && inner.owns_body
             && let Some(body) = inner.body.block_mut()
@@ -155,7 +164,7 @@ impl Rewritten {
         &mut self.bytes
     }
 
-    /// Returns the message with this number, encoding and time of sending.
+    /// Returns the plain data message with this number, encoding and time of sending.
     #[inline(always)]
     pub fn finish(
         self,
@@ -164,15 +173,22 @@ impl Rewritten {
         limits: &Limits,
         session: u64,
     ) -> Message {
+        let body = self.bytes.len() as u64;
+        let header = Header { sequence, body, sent, ..Header::new(Kind::Data, encoding) };
+        self.finish_with(header, source, limits, session)
+    }
+
+    /// Returns the message with this header.
+    #[inline(always)]
+    fn finish_with(self, header: Header, source: &Arc<str>, limits: &Limits, session: u64) -> Message {
         let Rewritten { mut place, bytes } = self;
         // Always so: it was the only owner when it was taken.
         if let Some(inner) = place.get_mut() {
-            let length = bytes.len() as u64;
             if let Some(body) = inner.body.block_mut() {
                 // Of the empty block in its place there is nothing to free.
                 std::mem::forget(std::mem::replace(body, bytes.freeze()));
             }
-            inner.header = Header { sequence, body: length, sent, ..Header::new(Kind::Data, encoding) };
+            inner.header = header;
             if !Arc::ptr_eq(&inner.source, source) {
                 inner.change_source(source);
             }

@@ -85,27 +85,32 @@ impl Channel {
         let (sending, halves) = entered.parts();
         let generation = sending.generation;
         let part = sending.part.as_mut()?;
-        let session = part.session();
         let half = part.tx.in_place().filter(|half| half.takes_at_once(payload.len()))?;
         if self.reconnector.is_newer(generation)
             || self.reconnector.session_state.replays.load(Ordering::Acquire)
             || part.negotiated.is_none()
             || part.peer.deadlines
             || payload.len() as u64 > part.peer.max_message_size
-            || payload.memory().split().is_some()
-            || halves.to_piggyback(session) != 0
             || halves.has_violation()
         {
             return None;
         }
-        let (body, sent) = (payload.body(), clock::now());
+        let body = payload.memory().block()?;
+        // Beside the page nothing is carried, and so nothing is noted below.
+        let session = if halves.has_page() { None } else { Some(part.negotiated.as_ref()?.hello.session) };
+        if session.is_some_and(|session| halves.to_piggyback(session) != 0) {
+            return None;
+        }
+        let sent = clock::now();
         let sequence = halves.outbox.assign_number();
         if !half.try_send_next(Kind::Request, sequence, sent, payload.encoding(), body) {
             return None;
         }
         let keep = || StoredMessage::data(payload, sent);
         let number = halves.outbox.sent(RetransmitClass::Request, body.len(), keep);
-        halves.inbox.piggybacked(session, 0);
+        if let Some(session) = session {
+            halves.inbox.piggybacked(session, 0);
+        }
         self.event_log.count_exclusive(&self.event_log.sent);
         Some(PendingReply { number, generation })
     }
