@@ -196,7 +196,7 @@ impl Receiving {
         &mut self,
         halves: impl FnOnce() -> H,
         event_log: &EventLog,
-        wanted: impl FnOnce(Kind) -> bool,
+        wanted: impl Fn(Kind) -> bool,
         consume: Option<AckTrigger>,
         delivers: bool,
     ) -> Option<Taken> {
@@ -207,6 +207,30 @@ impl Receiving {
         let Some(half) = part.rx.in_place() else {
             return self.take_in_stream(halves, event_log, wanted, consume, delivers);
         };
+        if delivers
+            && self.schema.is_none()
+            && let Some(plain) = half.peek_plain()
+            && wanted(Kind::Data)
+            && !part.peer.source.is_empty()
+            && let Some(mut place) = Rewritten::take(plain.length())
+        {
+            // As in `take_plain`, for a program that has waited.
+            let number = half.next_sequence();
+            let mut halves = halves();
+            if !halves.inbox.is_new(number) {
+                return None;
+            }
+            let sent = half.take_plain(&plain, place.body());
+            let session = halves.inbox.session();
+            let message =
+                place.finish((number, plain.encoding(), sent), &part.peer.source, &self.limits, session);
+            let received = (number, plain.length(), AckUrgency::Prompt);
+            let (is_ack_due, missed) =
+                record_received(&mut halves, &mut part.rx, consume, delivers, received);
+            event_log.count_exclusive(&event_log.received);
+            drop(halves);
+            return Some(Taken { message, is_ack_due, missed, acknowledges: false });
+        }
         let Some(small) = half.peek_small() else {
             return if half.is_ready() {
                 self.take_in_slots(halves, event_log, wanted, consume, delivers)
