@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use linkspan::{
-    Channel, ErrorKind, Listener, Options, Publisher, Server, Subscriber, Timeout, Value, Wait, connect,
-    serve,
+    Channel, Encoding, ErrorKind, Limits, Listener, Options, Publisher, Server, Subscriber, Timeout, Value,
+    Wait, connect, serve,
 };
 
 use crate::support::{SOON, name};
@@ -325,6 +325,36 @@ fn close_out_of_a_callback_of_its_own_wait_ends_that_wait() {
     let peer = listener.accept(SOON).unwrap();
     channel.send(&Value::Int(1), SOON).unwrap();
     assert_eq!(peer.recv(SOON).unwrap().value().unwrap(), &Value::Int(1), "it is not closed");
+}
+
+#[test]
+fn finish_of_a_call_that_is_refused_in_a_callback_leaves_the_request() {
+    for transport in ["shm", "unix"] {
+        let server = serve(&name(transport)).unwrap();
+        let channel = connect(server.endpoint()).unwrap();
+        let pending = channel
+            .start_call(&linkspan::Payload::new(&7, Encoding::Cbor, &Limits::default()).unwrap(), SOON)
+            .unwrap();
+        let mut tick = || {
+            let error = channel.finish_call(pending, SOON).unwrap_err();
+            assert!(
+                error.kind() == ErrorKind::InvalidState && error.text().contains("this thread calls"),
+                "{error}"
+            );
+            Err(error)
+        };
+        assert_eq!(
+            channel.recv(Wait::new(SOON).tick(&mut tick)).unwrap_err().kind(),
+            ErrorKind::InvalidState
+        );
+        let request = server.next(SOON).unwrap().unwrap();
+        request.reply(&8).unwrap();
+        assert_eq!(
+            channel.finish_call(pending, SOON).unwrap().value().unwrap(),
+            &Value::Int(8),
+            "{transport}"
+        );
+    }
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl Channel {
 
     /// Returns the answer to a request that [`Channel::start_call`] sent; fails like [`Channel::call`]. With
     /// a time-out of zero it returns `Timeout` or `NotFound` while the answer has not come; a longer time-out
-    /// that passes withdraws the request.
+    /// that passes withdraws the request. `InvalidState`, in a callback of another call of this thread, leaves it as it is.
     pub fn finish_call<'a>(&self, pending: PendingReply, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = self.start(wait);
         let found = match self.finish_in_place(pending, &mut waiting) {
@@ -167,8 +167,10 @@ impl Channel {
             None => self.receiving().and_then(|mut r| self.await_answer(pending, None, &mut r, &mut waiting)),
         };
         let only_polled = waiting.is_none();
+        // A step that this thread may not make now is no end of the request.
         if let Err(error) = &found
             && !only_polled
+            && error.kind() != ErrorKind::InvalidState
         {
             self.withdraw(pending, error);
         }
