@@ -37,7 +37,7 @@ impl Client {
         let (header, number, bytes) = (small.header(), small.sequence, small.length());
         // One that is carried out at most once is not kept by its client, and needs no acknowledgement.
         let is_once = small.kind == Kind::Request && header.flags == 0 && options.ack == Acknowledge::Auto;
-        if is_once && number == self.last + 1 && is_answered {
+        if is_once && self.last.checked_add(1) == Some(number) && is_answered {
             let fill = |body: &mut [u8]| half.take_small(&small, body);
             let message = Message::filled(header, &self.peer.source, &options.limits(), *session, fill);
             self.last = number;

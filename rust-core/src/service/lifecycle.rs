@@ -123,6 +123,8 @@ pub struct Lifecycle {
     transition: Option<Box<str>>,
     /// Whether the task under way, or the start of the program, is to be cancelled.
     cancelled: bool,
+    /// Whether SHUTDOWN came again before an idle program fetched the first one: then it is cancelled when it begins.
+    shutdown_again: bool,
     /// When the next periodic step is due.
     next_step: Duration,
     /// Final answers by id.
@@ -151,6 +153,7 @@ impl Lifecycle {
             running: None,
             transition: None,
             cancelled: false,
+            shutdown_again: false,
             next_step: Duration::ZERO,
             answers: AnswerCache::default(),
             data_answers: AnswerCache::default(),

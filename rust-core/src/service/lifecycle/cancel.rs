@@ -36,8 +36,8 @@ impl Lifecycle {
         vec![Action::Cancel, Action::Changed]
     }
 
-    /// Cancels the task under way and every queued command except SHUTDOWN. A queued GET_DATA gets
-    /// the latest data instead.
+    /// Cancels the task under way and every queued command except SHUTDOWN, which is cancelled when it begins if no task
+    /// is under way. A queued GET_DATA gets the latest data instead.
     pub(super) fn cancel_all(&mut self) -> Vec<Action> {
         let (kept, cancelled): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.queue)
             .into_iter()
@@ -51,7 +51,10 @@ impl Lifecycle {
                 None => self.answer(&command, Err(&why)),
             })
             .collect();
-        actions.extend(self.cancel_running());
+        let cancelled = self.cancel_running();
+        // The program has nothing to leave but the SHUTDOWN that it has not fetched yet.
+        self.shutdown_again |= cancelled.is_empty() && !self.queue.is_empty();
+        actions.extend(cancelled);
         actions
     }
 

@@ -30,7 +30,11 @@ impl Lifecycle {
         }
         if let Some(what) = self.queue.pop_front() {
             let work = Work { request: what.request.clone(), before: self.settled, due: what.due };
+            let is_shutdown = what.request.command == Command::Shutdown;
             self.begin(what, now);
+            if is_shutdown && std::mem::take(&mut self.shutdown_again) {
+                actions.extend(self.cancel_running());
+            }
             return (Next::Work(work), actions);
         }
         if self.state != State::Running {

@@ -70,6 +70,8 @@ pub struct Model {
     /// Whether the service failed during the task.
     failed_meanwhile: bool,
     cancelled: bool,
+    /// Whether a second SHUTDOWN found an idle program.
+    shutdown_again: bool,
     data: Option<Value>,
     /// The state in which the service has ended.
     ended: Option<State>,
@@ -90,6 +92,7 @@ impl Model {
             task: None,
             failed_meanwhile: false,
             cancelled: false,
+            shutdown_again: false,
             data: None,
             ended: None,
             running_since: Duration::ZERO,

@@ -286,3 +286,22 @@ fn reason_can_be_set_while_the_state_stays() {
     lifecycle.fail(&Error::new(ErrorKind::NoSpace, "full ".repeat(1 << 20)), SECOND);
     assert!((4000..5000).contains(&lifecycle.reason().len()));
 }
+
+#[test]
+fn second_shutdown_or_signal_before_an_idle_program_fetched_the_first_cancels_it() {
+    for by_signal in [false, true] {
+        let mut lifecycle = running();
+        lifecycle.command(request("s", Command::Shutdown), Duration::ZERO);
+        if by_signal {
+            lifecycle.terminate(SECOND);
+        } else {
+            lifecycle.command(request("s2", Command::Shutdown), SECOND);
+        }
+        let (next, actions) = lifecycle.next_task(SECOND);
+        assert!(matches!(next, Next::Work(_)) && actions.contains(&Action::Cancel), "{actions:?}");
+        assert!(lifecycle.is_cancelled());
+        lifecycle.finish(Ok(Value::Null), SECOND);
+        assert!(!lifecycle.is_cancelled());
+        assert_eq!(lifecycle.state(), State::Stopped);
+    }
+}

@@ -132,12 +132,18 @@ impl Model {
         let waits =
             |one: &AcceptedModel| one.progress == Progress::Queued && one.command != Command::Shutdown;
         assert!(!self.commands.iter().any(|(_, one)| waits(one)), "SHUTDOWN waits for nothing any more");
+        self.shutdown_again |= !self.is_busy();
         self.cancel_task(actions);
+    }
+
+    /// Returns whether the program is at a task, or at its start.
+    fn is_busy(&self) -> bool {
+        self.task.is_some() || self.settled == State::Starting && self.ended.is_none()
     }
 
     /// Checks that the task under way, or the start, is cancelled.
     pub(super) fn cancel_task(&mut self, actions: &[Action]) {
-        let busy = self.task.is_some() || self.settled == State::Starting && self.ended.is_none();
+        let busy = self.is_busy();
         self.cancelled |= busy;
         assert_eq!(actions.contains(&Action::Cancel), busy);
     }

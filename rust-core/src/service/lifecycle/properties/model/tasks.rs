@@ -159,6 +159,11 @@ impl Model {
                     (id.as_str(), &one.command, one.due)
                 );
                 one.progress = Progress::UnderWay;
+                if one.command == Command::Shutdown {
+                    // It came again before an idle program fetched it.
+                    self.cancelled = std::mem::take(&mut self.shutdown_again);
+                    assert_eq!(actions.contains(&Action::Cancel), self.cancelled);
+                }
             }
             Next::Wait(until) => {
                 assert_eq!(first, None, "it is sent to wait while something waits for it");
