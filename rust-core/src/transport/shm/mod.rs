@@ -31,7 +31,6 @@
 
 mod ack_words;
 mod broadcast;
-mod contention;
 mod driver;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub mod fuzz;

@@ -3,17 +3,14 @@
 //! A spin that ends in a sleep has wasted its time, and on a busy machine it has taken a processor
 //! from the peer. So each half of a link keeps a measure of how often spinning has succeeded
 //! lately: after several failures it spins for a sixteenth of 20 µs, every sixteenth wait probes with
-//! 20 µs, and one wait in 256 with the full time; after 256 failures only every 64th wait spins at all. Where other
-//! programs need the processors it rests, see `contention`. Where both sides have only the same processor it never spins, because
-//! the peer could not run meanwhile; pinned to different ones, both spin.
+//! 20 µs, and one wait in 256 with the full time; after 256 failures only every 64th wait spins at all. Where both sides
+//! have only the same processor it never spins, because the peer could not run meanwhile; pinned to different ones, both spin.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use rustix::thread::CpuSet;
-
-use super::contention::Contention;
 
 /// The time to spin, adapted to how often spinning has succeeded. One thread at a time uses it.
 #[derive(Debug, Clone)]
@@ -25,12 +22,8 @@ pub(super) struct Spin {
     /// Between 0, where the reduced time is used, and [`Spin::MAX_TRUST`]: one more for a success,
     /// one less for a failure.
     trust: u32,
-    /// Whether spinning is known to succeed, and has succeeded the last time: the trust is at least [`Spin::TRUSTED`].
-    is_settled: bool,
     /// Spins that ended without success since spinning was last known to succeed, for the probes.
     failures: u32,
-    /// Whether other programs need the processors.
-    contention: Contention,
 }
 
 impl Spin {
@@ -68,14 +61,7 @@ impl Spin {
             if helps { (bound.min(most).as_secs_f64() * 1e6 * polls_per_microsecond()) as u32 } else { 0 }
         };
         let (full, short) = (polls(Spin::MAX_TIME), polls(Spin::SHORT_TIME));
-        Spin {
-            full,
-            short,
-            trust: Spin::TRUSTED,
-            is_settled: false,
-            failures: 0,
-            contention: Contention::new(),
-        }
+        Spin { full, short, trust: Spin::TRUSTED, failures: 0 }
     }
 
     /// Makes the first polls of [`Spin::until`], which do not pause, if spinning is known to succeed. Returns whether
@@ -85,40 +71,9 @@ impl Spin {
         if ready() {
             return true;
         }
-        let is_ready = self.is_settled && (0..self.full.min(Spin::WITHOUT_PAUSE)).any(|_| ready());
+        let is_ready = self.is_trusted() && (0..self.full.min(Spin::WITHOUT_PAUSE)).any(|_| ready());
         self.trust = (self.trust + u32::from(is_ready)).min(Spin::MAX_TRUST);
         is_ready
-    }
-
-    /// Notes a spin that has succeeded; from then on there is at least the trust `least`.
-    #[inline]
-    fn succeed(&mut self, least: u32) {
-        if !self.is_settled {
-            return self.gain_trust(least);
-        }
-        self.trust = (self.trust + 1).min(Spin::MAX_TRUST);
-    }
-
-    /// As [`Spin::succeed`], behind a failure or where spinning is not known to succeed.
-    #[cold]
-    fn gain_trust(&mut self, least: u32) {
-        if self.contention.rests() {
-            return;
-        }
-        self.trust = (self.trust + 1).clamp(least, Spin::MAX_TRUST);
-        if self.trust >= Spin::TRUSTED {
-            (self.is_settled, self.failures) = (true, 0);
-            self.contention.begin();
-        }
-    }
-
-    /// Notes a spin that has failed.
-    #[inline]
-    fn fail(&mut self) {
-        let rests = self.is_settled && self.contention.missed();
-        self.is_settled = false;
-        self.trust = if rests { 0 } else { self.trust.saturating_sub(1) };
-        self.failures = self.failures.wrapping_add(1);
     }
 
     /// Returns how often the next spin polls with pauses, where spinning is not known to succeed.
@@ -126,9 +81,7 @@ impl Spin {
     fn probe(&mut self) -> u32 {
         let every =
             if self.failures < Spin::LONG_WITHOUT { Spin::PROBE_EVERY } else { Spin::RARE_PROBE_EVERY };
-        if self.contention.rests() {
-            0
-        } else if self.failures.is_multiple_of(Spin::FULL_PROBE_EVERY) {
+        if self.failures.is_multiple_of(Spin::FULL_PROBE_EVERY) {
             self.full
         } else if self.trust > 0 || self.failures.is_multiple_of(every) {
             self.short
@@ -156,7 +109,7 @@ impl Spin {
         let is_trusted = self.is_trusted();
         let without_pause = if is_trusted { Spin::WITHOUT_PAUSE } else { Spin::FEW_WITHOUT_PAUSE };
         if (0..self.full.min(without_pause)).any(|_| ready()) {
-            self.succeed(0);
+            self.trust = (self.trust + 1).min(Spin::MAX_TRUST);
             return true;
         }
         let polls = if is_trusted { self.full } else { self.probe() };
@@ -164,11 +117,14 @@ impl Spin {
             std::hint::spin_loop();
             if ready() {
                 // Only the full time is long enough for this peer, so the next spin takes it as well.
-                self.succeed(if polled > self.short { Spin::TRUSTED } else { 0 });
+                let least = if polled > self.short { Spin::TRUSTED } else { 0 };
+                self.trust = (self.trust + 1).clamp(least, Spin::MAX_TRUST);
                 return true;
             }
         }
-        self.fail();
+        self.trust = self.trust.saturating_sub(1);
+        // Behind a success it counts anew.
+        self.failures = if is_trusted { 0 } else { self.failures.wrapping_add(1) };
         false
     }
 }
@@ -210,14 +166,7 @@ mod tests {
     use super::*;
 
     fn spin(full: u32, short: u32, trust: u32, failures: u32) -> Spin {
-        Spin {
-            full,
-            short,
-            trust,
-            is_settled: trust >= Spin::TRUSTED,
-            failures,
-            contention: Contention::new(),
-        }
+        Spin { full, short, trust, failures }
     }
 
     fn polls_until_failure(spin: &mut Spin) -> u32 {
