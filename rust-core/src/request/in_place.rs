@@ -103,17 +103,10 @@ mod tests {
 
     use super::*;
     use crate::request::{Request, Server};
-    use crate::sys::claim::LOCKED;
+    use crate::sys::claim::counted;
     use crate::{Channel, Encoding, ErrorKind, Limits, RemoteFailure, Value};
 
     const SOON: Duration = Duration::from_secs(60);
-
-    /// How often `step` takes a lock or makes an exchange, and what it returns.
-    fn counted<R>(step: impl FnOnce() -> R) -> (u64, R) {
-        let before = LOCKED.get();
-        let result = step();
-        (LOCKED.get() - before, result)
-    }
 
     fn payload(value: &Value) -> Payload {
         Payload::new(value, Encoding::Cbor, &Limits::default()).unwrap()

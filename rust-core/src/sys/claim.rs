@@ -41,7 +41,7 @@ use crate::error::Result;
 
 pub use self::held::Held;
 #[cfg(test)]
-pub use self::sync::LOCKED;
+pub use self::sync::counted;
 pub use self::sync::{Mutex, MutexGuard, lock, note_locked};
 
 /// A thread has the value.

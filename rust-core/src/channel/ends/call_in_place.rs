@@ -182,16 +182,10 @@ mod tests {
 
     use super::*;
     use crate::deadline::Wait;
-    use crate::sys::claim::LOCKED;
+    use crate::sys::claim::counted;
     use crate::{Encoding, ErrorKind, Limits, Options, Value};
 
     const SOON: Duration = Duration::from_secs(60);
-
-    fn counted<R>(step: impl FnOnce() -> R) -> (u64, R) {
-        let before = LOCKED.get();
-        let result = step();
-        (LOCKED.get() - before, result)
-    }
 
     /// Both ends of a channel, and a short payload.
     fn both(name: &str) -> (Channel, Channel, Payload) {

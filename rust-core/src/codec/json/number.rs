@@ -94,17 +94,11 @@ pub(super) fn send<S: Sink>(text: &str, at: usize, sink: &mut S) -> Result<usize
     // A point or an exponent makes it a float.
     if end > whole {
         send_float(&text[at..end], sink)?;
-    } else if end - first <= FIT {
-        let n = bytes[first..end].iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0'));
-        sink.int(if first > at { -n } else { n })?;
     } else {
         send_integer(&text[at..end], sink)?;
     }
     Ok(end)
 }
-
-/// The number of digits that always fits 64 bits with a sign.
-const FIT: usize = 18;
 
 /// Returns the offset behind the digits at `from`.
 #[inline]
@@ -127,7 +121,7 @@ fn ended(bytes: &[u8]) -> Error {
     malformed(bytes.len(), "the bytes end before the value does")
 }
 
-/// Sends an integer of more than `FIT` digits.
+/// Sends an integer of more digits than [`short`] reads.
 #[inline]
 fn send_integer<S: Sink>(text: &str, sink: &mut S) -> Result<()> {
     if let Ok(n) = text.parse::<i64>() {

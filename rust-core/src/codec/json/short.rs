@@ -170,7 +170,7 @@ impl Short<'_> {
             }
             self.at += 1;
         }
-        let entries = last(&mut self.entries, start)?;
+        let entries = split_off(&mut self.entries, start)?;
         // The key of a map of one entry may make it an escape.
         if let [(key, _)] = &entries[..]
             && key.starts_with('$')
@@ -197,7 +197,7 @@ impl Short<'_> {
             }
             self.at += 1;
         }
-        last(&mut self.items, start)
+        split_off(&mut self.items, start)
     }
 }
 
@@ -213,7 +213,7 @@ fn push<T>(list: &mut Vec<T>, item: T) -> Option<()> {
 
 /// Removes the items from `start` on, and returns them in a list of their own; `None` without memory.
 #[inline(always)]
-fn last<T>(list: &mut Vec<T>, start: usize) -> Option<Vec<T>> {
+fn split_off<T>(list: &mut Vec<T>, start: usize) -> Option<Vec<T>> {
     let count = list.len() - start;
     // A list that is the whole one and has little more memory than it needs is not copied.
     if start == 0 && count > list.capacity() / 2 {

@@ -2,8 +2,9 @@
 //!
 //! It writes its name into `held` under the gate, which it has for other reasons, and clears it under the gate when it
 //! comes back. Another thread that sets a bit or its name in the word passes through the gate afterwards. It does so
-//! either before the call has come back: then it sees the name and waits, and the call, which comes later, sees its bit
-//! and wakes it; or later: then it finds the cell free. So a lock orders both, and no word needs an order of its own.
+//! either before the call has returned to its gate: then it sees the name and waits, and the call, which comes later, sees
+//! its bit and wakes it; or later: then it finds the cell free. So a lock orders both, and no word needs an order of its
+//! own.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -117,7 +118,7 @@ impl<T, G> DerefMut for Held<'_, T, G> {
     }
 }
 
-/// A call that holds a cell and has come back to its gate.
+/// A call that holds a cell and has returned to its gate.
 pub struct Ending<'a, T, G> {
     // Dropped first: the drop of the other field enters the gate.
     gate: MutexGuard<'a, G>,

@@ -42,7 +42,15 @@ pub fn this_thread() -> u64 {
 std::thread_local! {
     /// How often this thread has locked or exchanged what others may: gates, the words of cells, the state of a server, the
     /// places of what is lent, and counters that threads share. For tests that count.
-    pub static LOCKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    static LOCKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Returns how often `step` takes a lock or makes an exchange, and what it returns.
+#[cfg(test)]
+pub fn counted<R>(step: impl FnOnce() -> R) -> (u64, R) {
+    let before = LOCKED.get();
+    let result = step();
+    (LOCKED.get() - before, result)
 }
 
 /// Counts a lock or an exchange of this thread, in tests.

@@ -78,7 +78,7 @@ impl Spin {
 
     /// Returns how often the next spin polls with pauses, where spinning is not known to succeed.
     #[inline]
-    fn probe(&mut self) -> u32 {
+    fn probe(&self) -> u32 {
         let every =
             if self.failures < Spin::LONG_WITHOUT { Spin::PROBE_EVERY } else { Spin::RARE_PROBE_EVERY };
         if self.failures.is_multiple_of(Spin::FULL_PROBE_EVERY) {
