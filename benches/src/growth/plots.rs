@@ -55,6 +55,8 @@ const fn ours_beside(label: &'static str, words: &'static str, floor: &'static s
 const NEW_MEMORY: &str = "the same, read into new memory";
 const ONE_FUTEX: &str = "so many threads asleep in one futex, woken by one call";
 const EACH_SOCKET: &str = "write to each of so many sockets";
+const SYNCED: &str = "written with fdatasync";
+const READ: &str = "read with read";
 
 const fn floor(label: &'static str, words: &'static str) -> Line {
     Line { label, words, ours: false, beside: None }
@@ -147,11 +149,11 @@ pub fn all() -> Vec<Plot> {
             quick: 2,
             in_turns: false,
             lines: vec![
-                ours("published", "journal-published"),
-                ours("read from the first message", "journal-read"),
+                ours_beside("published", "journal-published", SYNCED),
+                ours_beside("read from the first message", "journal-read", READ),
                 ours("the newest message read", "journal-newest"),
-                floor("written with fdatasync", "journal-floor-written"),
-                floor("read with read", "journal-floor-read"),
+                floor(SYNCED, "journal-floor-written"),
+                floor(READ, "journal-floor-read"),
             ],
         },
     ]

@@ -46,8 +46,8 @@ impl Curve {
 pub enum Verdict {
     TooFewPoints,
     WorseThanLinear,
-    /// Worse than linear, as the floor beside it is: the ratio to that floor does not grow.
-    AsItsFloor,
+    /// Not worse than linear once the share of the floor beside it is taken off, which is steeper than linear: the ratio to that floor hardly grows.
+    LinearBesideFloor,
     Linear,
     BetterThanLinear,
 }
@@ -58,7 +58,7 @@ impl Verdict {
         match self {
             Verdict::TooFewPoints => "too few points",
             Verdict::WorseThanLinear => "worse than linear",
-            Verdict::AsItsFloor => "as its floor, which is worse than linear",
+            Verdict::LinearBesideFloor => "linear beside its floor",
             Verdict::Linear => "linear",
             Verdict::BetterThanLinear => "better than linear",
         }
@@ -97,10 +97,10 @@ impl Measured {
         if own <= LINEAR {
             return if own > 2.0 - LINEAR { Verdict::Linear } else { Verdict::BetterThanLinear };
         }
-        let floor = self.floor_beside(index).and_then(Curve::slope);
-        let ratio = self.ratio(index).and_then(|points| slope(&points));
-        match (floor, ratio) {
-            (Some(floor), Some(ratio)) if floor > LINEAR && ratio <= LINEAR - 1.0 => Verdict::AsItsFloor,
+        // The slope of the ratio is ours less the floor's, so this takes off by how much the floor exceeds linear, and nothing beside a
+        // floor that does not.
+        match self.ratio(index).and_then(|points| slope(&points)) {
+            Some(ratio) if ratio <= LINEAR - 1.0 => Verdict::LinearBesideFloor,
             _ => Verdict::WorseThanLinear,
         }
     }
@@ -227,9 +227,11 @@ mod tests {
     fn verdict_names_what_is_worse_than_linear() {
         let verdict = |own, floor| measured(curve(own), floor).verdict(0);
         assert_eq!(verdict(2.0, 1.0), Verdict::WorseThanLinear);
-        assert_eq!(verdict(1.2, 1.1), Verdict::WorseThanLinear, "the floor is linear");
+        assert_eq!(verdict(1.2, 1.0), Verdict::WorseThanLinear, "the floor is linear");
+        assert_eq!(verdict(1.2, 0.5), Verdict::WorseThanLinear, "the floor is better than linear");
         assert_eq!(verdict(1.5, 1.2), Verdict::WorseThanLinear, "the ratio grows");
-        assert_eq!(verdict(1.3, 1.2), Verdict::AsItsFloor);
+        assert_eq!(verdict(1.3, 1.2), Verdict::LinearBesideFloor);
+        assert_eq!(verdict(1.2, 1.1), Verdict::LinearBesideFloor, "half of the excess is the floor's");
         assert_eq!(verdict(1.0, 1.3), Verdict::Linear);
         assert_eq!(verdict(0.1, 1.0), Verdict::BetterThanLinear);
         let short = Curve { points: curve(1.0).points[..2].to_vec(), ..curve(1.0) };

@@ -65,7 +65,7 @@ fn summary(plots: &[Measured]) -> String {
     }
 }
 
-const HOW: &str = "The slope is that of log time over log size, by least squares over the upper half of the range: 1 is linear, 0 is constant. Where the kernel makes the floor of a curve grow worse than linear, the slope of the ratio to that floor counts.";
+const HOW: &str = "The slope is that of log time over log size, by least squares over the upper half of the range: 1 is linear, 0 is constant. A curve is worse than linear above 1.15. Where the kernel makes the floor beside it steeper than 1, that excess is taken off: then the slope of the ratio to this floor counts, above 0.15.";
 
 /// For the terminal.
 pub fn text(plots: &[Measured]) -> String {
