@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
+use super::append::append;
 use crate::error::{Doing, Result};
 
 /// The time-out of a brief read. The kernel rounds it up to whole ticks and begins with the next one: 4 to
@@ -90,16 +91,7 @@ pub fn receive_datagram(socket: impl AsFd, into: &mut [u8]) -> Result<Brief> {
 
 /// Appends to a list, at most its spare capacity.
 pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>) -> Result<Brief> {
-    let came = match rustix::net::recv(socket, into.spare_capacity_mut(), RecvFlags::empty()) {
-        Ok(((came, _), _)) => Ok(came.len()),
-        Err(e) => Err(e),
-    };
-    if let Ok(came) = came {
-        let have = into.len();
-        // SAFETY: the call has initialised so many bytes of the room behind the earlier ones.
-        unsafe { into.set_len(have + came) };
-    }
-    ended_with(came)
+    ended_with(append(into, usize::MAX, |room| Ok(rustix::net::recv(socket, room, RecvFlags::empty())?.0.0)))
 }
 
 fn ended_with(read: rustix::io::Result<usize>) -> Result<Brief> {

@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::append::append;
 use super::beneath;
 use super::directory::Directory;
 use super::fork::Guarded;
@@ -156,15 +157,8 @@ pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
 
 /// Like [`read`], appended to a list: at most `most` bytes, for which the list has room.
 pub fn read_behind(pipe: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
-    let room = into.spare_capacity_mut();
-    let most = most.min(room.len());
-    match rustix::io::read(pipe, &mut room[..most]) {
-        Ok((came, _)) => {
-            let (came, have) = (came.len(), into.len());
-            // SAFETY: the call has initialised so many bytes of the room behind the earlier ones.
-            unsafe { into.set_len(have + came) };
-            Ok(Some(came))
-        }
+    match append(into, most, |room| rustix::io::read(pipe, room).map(|(came, _)| came)) {
+        Ok(came) => Ok(Some(came)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
         Err(e) => Err(e).doing("reading from a pipe"),
     }

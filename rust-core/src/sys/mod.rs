@@ -24,10 +24,12 @@
 //! | threads of the library; a value that one call at a time claims; one with counted owners; one that is lent | `thread`, `claim`, `counted`, `lent` |
 //! | the system clock; signals that ask a program to stop | `clock`, `stop` |
 //! | random bytes | `random` |
+//! | reading behind what a list holds | `append` |
 //! | programs that are started, and end with their parent | `child` |
 //! | names of users and groups; giving a file to a group; access for one more user | `user`, `group`, `acl` |
 
 pub(crate) mod acl;
+mod append;
 pub(crate) mod beneath;
 pub(crate) mod brief;
 pub(crate) mod child;

@@ -18,6 +18,7 @@ use rustix::net::{
     SocketFlags, SocketType,
 };
 
+use super::append::append;
 use super::beneath;
 use super::directory::Directory;
 use super::fork::Guarded;
@@ -198,15 +199,8 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
 
 /// Like [`receive`], appended to a list: at most `most` bytes, for which the list has room.
 pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
-    let room = into.spare_capacity_mut();
-    let most = most.min(room.len());
-    match rustix::net::recv(socket, &mut room[..most], RecvFlags::DONTWAIT) {
-        Ok(((came, _), _)) => {
-            let (came, have) = (came.len(), into.len());
-            // SAFETY: the call has initialised so many bytes of the room behind the earlier ones.
-            unsafe { into.set_len(have + came) };
-            Ok(Some(came))
-        }
+    match append(into, most, |room| Ok(rustix::net::recv(socket, room, RecvFlags::DONTWAIT)?.0.0)) {
+        Ok(came) => Ok(Some(came)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
         Err(e) => Err(e).doing("reading from a socket"),
     }
