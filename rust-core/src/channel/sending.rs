@@ -16,7 +16,10 @@
 //! acknowledgement to send borrows it; if another thread holds it, that thread sends the
 //! acknowledgement when it releases the direction ([`AckSender`]).
 
+mod ack_sender;
+mod batch;
 mod in_slots;
+mod push;
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
@@ -28,14 +31,18 @@ use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Payload, StoredMessage, withdrawal};
 use crate::sys::clock::{self, since_boot};
 use crate::sys::poll::Interest;
-use crate::transport::{Sent, extension};
+use crate::transport::Sent;
 
-use super::direction::Direction;
+use self::push::{
+    carries_ack, flush_rest, push, push_with, replay, send_control, try_send_frame, with_number,
+};
 use super::event_log::EventLog;
 use super::reconnector::{Reconnector, TxPart};
 use super::session::RetransmitClass;
 use super::session::inbox::AckTrigger;
-use super::session_state::{SessionHalves, SessionState, class};
+use super::session_state::{SessionState, class};
+
+pub use self::ack_sender::AckSender;
 
 /// The state of the sending direction. Its [`Direction`] makes sure that one thread uses it.
 #[derive(Default)]
@@ -226,68 +233,6 @@ impl Sending {
         Some(number)
     }
 
-    /// Sends as many of these data messages as the link takes now, with one fence and one wake-up,
-    /// or one system call. Returns how many; 0 if anything is in the way. A last message that was
-    /// taken in part is completed within `waiting`.
-    pub fn send_many_at_once(
-        &mut self,
-        payloads: &[Payload],
-        reconnector: &Reconnector,
-        event_log: &EventLog,
-        waiting: &mut Waiting<'_>,
-    ) -> usize {
-        let Some(part) = self.part.as_mut() else { return 0 };
-        let (session, limit) = (part.session(), part.peer.max_message_size);
-        if reconnector.is_newer(self.generation)
-            || reconnector.session_state.replays.load(Ordering::Acquire)
-            || part.negotiated.is_none()
-        {
-            return 0;
-        }
-        let mut halves = reconnector.session_state.halves();
-        if is_ack_check_due(halves.outbox.kept_count()) {
-            halves.read_peer_page();
-        }
-        let fits = |payload: &&Payload| payload.check(limit).is_ok() && payload.memory().split().is_none();
-        let lengths = payloads.iter().take_while(fits).map(Payload::len);
-        let Some(first_length) = lengths.clone().next() else { return 0 };
-        // Reads the peer's page if there seems to be no room.
-        if !halves.has_room(RetransmitClass::Data, first_length) || halves.has_violation() {
-            return 0;
-        }
-        let count = halves.outbox.room_for(lengths);
-        let payloads = &payloads[..count];
-        let first = halves.outbox.assign_numbers(count);
-        let acked = halves.to_piggyback(session);
-        drop(halves);
-        let sent = clock::now();
-        let headers = (first..).zip(payloads).map(|(sequence, payload)| Header {
-            sequence,
-            sent,
-            // One message of the batch carries the acknowledgement.
-            correlation: if sequence == first { acked } else { 0 },
-            ..Header::new(Kind::Data, payload.encoding())
-        });
-        let frames = headers.zip(payloads).map(|(header, payload)| Outgoing::new(header, payload.body()));
-        // The next frame meets the same error and reports it.
-        let sent_count = part.tx.try_send_many(frames).unwrap_or(0);
-        let mut halves = reconnector.session_state.halves();
-        for payload in &payloads[..sent_count] {
-            let keep = || StoredMessage::data(payload, sent);
-            halves.outbox.sent(RetransmitClass::Data, payload.len(), keep);
-        }
-        halves.outbox.release_numbers();
-        if sent_count > 0 {
-            halves.inbox.piggybacked(session, acked);
-        }
-        drop(halves);
-        event_log.add_exclusive(&event_log.sent, sent_count as u64);
-        if part.tx.has_rest() {
-            flush_rest(part, reconnector, waiting);
-        }
-        sent_count
-    }
-
     /// Takes the sending half of the newest link, and waits for one if there is none.
     pub fn join(
         &mut self,
@@ -398,192 +343,6 @@ impl Sending {
     /// Releases the link.
     pub fn drop_part(&mut self) {
         self.part = None;
-    }
-}
-
-/// Returns the header with its number and, for a kind that carries one, with the acknowledgement for
-/// the session `to`; and that acknowledgement, 0 for none.
-fn with_number(header: Header, number: u64, halves: &SessionHalves, to: u64) -> (Header, u64) {
-    let acked = if carries_ack(header.kind) { halves.to_piggyback(to) } else { 0 };
-    let correlation = if acked > 0 { acked } else { header.correlation };
-    (Header { sequence: number, correlation, ..header }, acked)
-}
-
-/// Returns whether a message of this kind carries an acknowledgement: answers use that field for
-/// the number of their request.
-fn carries_ack(kind: Kind) -> bool {
-    matches!(kind, Kind::Data | Kind::Request)
-}
-
-/// Sends the messages that this link still has to get. The lock is released while a frame is written, so the
-/// next message to replay is looked up again each time.
-fn replay(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
-    if !reconnector.session_state.replays.load(Ordering::Acquire) {
-        return Ok(());
-    }
-    loop {
-        let halves = reconnector.session_state.halves();
-        let Some((kept, number)) = halves.outbox.to_replay().map(|(kept, number)| (kept.clone(), number))
-        else {
-            reconnector.session_state.replays.store(false, Ordering::Release);
-            return Ok(());
-        };
-        let (header, _) = with_number(kept.header(number), number, &halves, part.session());
-        drop(halves);
-        let until = kept.until().filter(|_| part.peer.deadlines);
-        push_with(part, header, &kept.payload(), until, reconnector, waiting)?;
-        reconnector.session_state.halves().outbox.replayed(number);
-    }
-}
-
-/// Sends a frame that consists of its kind and a number; false if there is no room for it now.
-fn send_control(part: &mut TxPart, kind: Kind, number: u64) -> bool {
-    try_send_frame(part, Header { correlation: number, ..Header::new(kind, crate::Encoding::Raw) }, &[])
-}
-
-/// Sends a frame without waiting; false if there is no room for it now.
-fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> bool {
-    let frame = Outgoing::new(header, body);
-    match part.tx.try_send(&frame) {
-        Ok(Sent::Whole) => true,
-        Ok(Sent::Part) => {
-            part.tx.adopt(&frame);
-            true
-        }
-        Ok(Sent::Blocked) | Err(_) => false,
-    }
-}
-
-/// Passes a message to the transport, with the time since boot until which its outcome is needed.
-fn push_with(
-    part: &mut TxPart,
-    header: Header,
-    payload: &Payload,
-    until: Option<Duration>,
-    reconnector: &Reconnector,
-    waiting: &mut Waiting<'_>,
-) -> Result<()> {
-    let extension = until.map_or(Ok(Vec::new()), extension::write_until)?;
-    let mut frame = Outgoing::of(header, payload.memory());
-    (frame.header.extension, frame.extension) = (extension.len(), &extension);
-    push(part, &frame, reconnector, waiting)
-}
-
-/// Passes one frame to the transport, waiting for room.
-///
-/// # Errors
-/// `Timeout`, or `Full` for a call that does not wait, if nothing of it was sent; `Disconnected` if the link
-/// broke.
-fn push(
-    part: &mut TxPart,
-    frame: &Outgoing<'_>,
-    reconnector: &Reconnector,
-    waiting: &mut Waiting<'_>,
-) -> Result<()> {
-    let mut partly_sent = false;
-    loop {
-        match part.tx.try_send(frame)? {
-            Sent::Whole => return Ok(()),
-            Sent::Part => partly_sent = true,
-            Sent::Blocked if waiting.is_none() => {
-                let text = "the peer has not received what was sent before, and the call was not to wait";
-                return Err(Error::new(ErrorKind::Full, text));
-            }
-            Sent::Blocked => {}
-        }
-        // The program may never call again.
-        if partly_sent && waiting.is_none() {
-            part.tx.adopt(frame);
-            part.tx.flush_in_background();
-            return Ok(());
-        }
-        // Closing the channel ends the waits of other threads; those of the closing thread itself go on.
-        let waited = if reconnector.is_closed() {
-            reconnector.check_links().and_then(|()| part.tx.wait_room(waiting))
-        } else {
-            waiting.wakes_on(&reconnector.wake);
-            part.tx.wait_room(waiting).and_then(|()| reconnector.check_links())
-        };
-        match waited {
-            Ok(()) => {}
-            Err(e) if e.kind() == ErrorKind::Disconnected => return Err(e),
-            // The peer has a part of the frame, so the rest has to follow, whatever the program does next.
-            Err(_) if partly_sent => {
-                part.tx.adopt(frame);
-                part.tx.flush_in_background();
-                return Ok(());
-            }
-            Err(e) => return Err(e),
-        }
-    }
-}
-
-/// Flushes the rest of a partly sent message, until the deadline; then the transport sends the remainder by
-/// itself.
-fn flush_rest(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_>) {
-    // The next call notices a link that breaks here; the message is then replayed with the others.
-    while matches!(part.tx.flush(), Ok(false)) {
-        waiting.wakes_on(&reconnector.wake);
-        if waiting.is_none() || part.tx.wait_room(waiting).and_then(|()| reconnector.check_links()).is_err() {
-            return part.tx.flush_in_background();
-        }
-    }
-}
-
-/// Sends acknowledgements and replays of a receiving thread over the other direction.
-pub struct AckSender<'a> {
-    pub sending: &'a Direction<Sending>,
-    pub reconnector: &'a Reconnector,
-    pub event_log: &'a EventLog,
-}
-
-impl AckSender<'_> {
-    /// Returns whether an acknowledgement would be due on this occasion.
-    pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
-        self.reconnector.session_state.halves().is_ack_due(trigger)
-    }
-
-    /// Sends what is due; if another thread is sending, leaves it to that thread.
-    pub fn send_ack(&self, trigger: AckTrigger) {
-        let replays = self.reconnector.session_state.replays.load(Ordering::Acquire);
-        if replays || self.is_ack_due(trigger) {
-            self.send_ack_now(trigger);
-        }
-    }
-
-    /// Records that the program receives again, and acknowledges if that is due.
-    pub fn consumed(&self, trigger: AckTrigger) {
-        self.send_ack_if(self.reconnector.session_state.consumed(trigger), trigger);
-    }
-
-    /// Sends the acknowledgement if one is due, or what is to be replayed.
-    #[inline]
-    pub fn send_ack_if(&self, is_ack_due: bool, trigger: AckTrigger) {
-        if is_ack_due || self.reconnector.session_state.replays.load(Ordering::Acquire) {
-            self.send_ack_now(trigger);
-        }
-    }
-
-    /// Sends what is due, or defers it. Not inlined: most messages need no frame.
-    #[cold]
-    pub fn send_ack_now(&self, trigger: AckTrigger) {
-        let session_state = &self.reconnector.session_state;
-        if let Some(mut sending) = self.sending.borrow() {
-            return sending.send_ack(trigger, self.reconnector, self.event_log);
-        }
-        session_state.defer_ack(trigger);
-        // The other thread may have released the direction just before the flag was set.
-        self.flush_deferred();
-    }
-
-    /// Sends what was deferred. Called by every thread that has just released the direction.
-    pub fn flush_deferred(&self) {
-        while self.reconnector.session_state.has_deferred_ack() {
-            // A thread that holds the direction now calls this function when it releases it.
-            let Some(mut sending) = self.sending.borrow() else { return };
-            let Some(trigger) = self.reconnector.session_state.take_deferred_ack() else { return };
-            sending.send_ack(trigger, self.reconnector, self.event_log);
-        }
     }
 }
 

@@ -14,24 +14,30 @@
 //! Locking: `halves` before `slots`. A thread that holds `halves` neither waits nor takes a direction of the
 //! channel, because taking one passes through this lock (`sys::claim`); the atomics are read without it.
 
+mod ahead;
+mod halves;
+mod lender;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::event_log::EventLog;
 use super::options::{Delivery, Options};
-use super::session::inbox::{AckTrigger, AckUrgency, Verdict};
+use super::session::inbox::{AckTrigger, AckUrgency};
 use super::session::outbox::Unacknowledged;
 use super::session::places::Reuse;
 use super::session::{Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
-use bytes::Bytes;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::frame::{Kind, flags};
-use crate::message::{Lender, StoredMessage};
+use crate::message::StoredMessage;
 use crate::sys::claim;
 use crate::sys::eventfd::LazyWaker;
-use crate::transport::{AckWords, Rx, Slots, WritableSlot};
+use crate::transport::{AckWords, Slots};
 use crate::value::{Map, Value};
+
+pub use self::halves::SessionHalves;
+pub use self::lender::SlotLender;
 
 /// The result of the hellos of a link: the peer's session, and the session state of this side for it.
 #[derive(Clone)]
@@ -52,184 +58,6 @@ impl Reuse for StoredMessage {
     #[inline]
     fn release(&mut self) {
         StoredMessage::release(self);
-    }
-}
-
-/// Both halves of the session, and the pages in shared memory that belong to the current links.
-pub struct SessionHalves {
-    pub outbox: Outbox<StoredMessage>,
-    pub inbox: Inbox,
-    /// The page in which the peer of the current link reads the consumed number; none without shared memory.
-    own_page: Option<Arc<AckWords>>,
-    /// The number that `own_page` holds, so that it is not written again.
-    published: u64,
-    /// Where the peer of the link that is being written publishes its consumed number.
-    peer_page: Option<Arc<AckWords>>,
-    /// The error about an impossible number in `peer_page`.
-    violation: Option<Error>,
-}
-
-impl SessionHalves {
-    /// Publishes the consumed number in the own page, if there is one.
-    #[inline]
-    fn publish(&mut self) {
-        if let Some(ack_words) = &self.own_page {
-            let consumed = self.inbox.received().consumed;
-            if consumed > self.published {
-                self.published = consumed;
-                ack_words.publish(consumed);
-            }
-        }
-    }
-
-    /// Records that the program receives again: publishes the consumed number and frees the room of
-    /// the messages in the ring, with one memory fence for both. Returns whether an acknowledgement
-    /// frame is due.
-    #[inline]
-    pub fn consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
-        self.inbox.consumed();
-        self.publish_consumed(rx, trigger)
-    }
-
-    /// Publishes what [`Inbox::consumed`] has recorded. The page is written before the fence of the ring,
-    /// which then covers both writes. Returns whether a frame is due.
-    #[inline]
-    pub fn publish_consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
-        self.publish_consumed_by(|| rx.consumed_with_fence(), trigger)
-    }
-
-    /// The same; `free_with_fence` frees the room.
-    #[inline(always)]
-    pub fn publish_consumed_by(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
-        self.publish_before_fence();
-        if self.own_page.is_some() {
-            free_with_fence();
-        }
-        self.is_ack_due(trigger)
-    }
-
-    /// Records an answer whose caller waits, which consumes it. The next call frees its room in the ring and makes
-    /// the fence for both. Returns the verdict, and whether an acknowledgement frame is due.
-    #[inline]
-    pub fn answer_received(
-        &mut self,
-        number: u64,
-        bytes: usize,
-        urgency: AckUrgency,
-    ) -> (Result<Verdict>, bool) {
-        let verdict = self.inbox.receive_finished(number, bytes, urgency);
-        self.publish_before_fence();
-        (verdict, self.is_ack_due(AckTrigger::Receive))
-    }
-
-    /// Records that a request is answered, which consumes it. `ahead` is the request that was received last without this
-    /// lock. The caller makes the fence that publishes the number.
-    #[inline]
-    fn request_answered(&mut self, session: u64, number: u64, ahead: u64) {
-        if ahead == number && ahead > self.inbox.received().received && session == self.inbox.session() {
-            // Its number is new, so this is no error.
-            let _ = self.inbox.receive_finished(number, 0, AckUrgency::NotNeeded);
-        } else {
-            self.record_ahead(ahead);
-            self.inbox.finished(session, number);
-        }
-        self.publish_before_fence();
-    }
-
-    /// Publishes the consumed number with the fence that a caller has not made after all.
-    pub fn publish_again(&self) {
-        if let Some(ack_words) = &self.own_page {
-            ack_words.publish(self.published);
-        }
-    }
-
-    /// Returns whether the next call of the program that receives has nothing to record: no message is delivered, the peer
-    /// does not wait for a frame, and has not violated the protocol.
-    #[inline]
-    fn is_all_answered(&self) -> bool {
-        let waits = self.own_page.as_ref().is_none_or(|ack_words| ack_words.wanted() > 0);
-        !waits && !self.inbox.has_delivered() && self.violation.is_none()
-    }
-
-    /// Records that a request of this number was received and delivered, if it was not recorded yet.
-    #[inline]
-    fn record_ahead(&mut self, ahead: u64) {
-        if ahead > self.inbox.received().received {
-            // Its number is new, so this is no error; and its sender needs no acknowledgement of so many bytes.
-            let _ = self.inbox.receive_and_deliver(ahead, 0, AckUrgency::NotNeeded);
-        }
-    }
-
-    /// Publishes the consumed number; the caller, or the next call, makes the fence.
-    #[inline(always)]
-    fn publish_before_fence(&mut self) {
-        if let Some(ack_words) = &self.own_page {
-            let consumed = self.inbox.received().consumed;
-            if consumed > self.published {
-                self.published = consumed;
-                ack_words.publish_before_fence(consumed);
-            }
-        }
-    }
-
-    /// Takes over the consumed number that the peer has published.
-    pub fn read_peer_page(&mut self) {
-        if let Some(ack_words) = &self.peer_page
-            && let Err(error) = self.outbox.acknowledged(ack_words.acknowledged())
-        {
-            self.violation = Some(error);
-        }
-    }
-
-    /// Returns the error about the peer's page once: the caller ends the link.
-    #[inline]
-    pub fn violation(&mut self) -> Option<Error> {
-        self.violation.take()
-    }
-
-    /// Returns whether there is such an error.
-    #[inline]
-    pub fn has_violation(&self) -> bool {
-        self.violation.is_some()
-    }
-
-    /// Returns whether a message may be sent now. Reads the peer's page only if there seems to be
-    /// no room.
-    #[inline]
-    pub fn has_room(&mut self, class: RetransmitClass, bytes: usize) -> bool {
-        self.outbox.has_room(class, bytes) || {
-            self.read_peer_page();
-            self.outbox.has_room(class, bytes)
-        }
-    }
-
-    /// Returns the number that an acknowledgement frame should carry now, if one is due: see
-    /// [`Inbox::ack_due`].
-    #[inline(always)]
-    pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
-        match &self.own_page {
-            Some(ack_words) => self.inbox.ack_due_beside_page(trigger, to, ack_words.wanted()),
-            None => self.inbox.ack_due(trigger, to),
-        }
-    }
-
-    /// Returns whether a frame is due, to the session that is being received.
-    #[inline(always)]
-    pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
-        self.ack_due(trigger, self.inbox.session()).is_some()
-    }
-
-    /// Returns whether the peer reads the consumed number in the page, so that no message to it carries one.
-    #[inline]
-    pub fn has_page(&self) -> bool {
-        self.own_page.is_some()
-    }
-
-    /// Returns the number that data and requests to this session carry; 0 if the peer reads it in
-    /// the page.
-    #[inline]
-    pub fn to_piggyback(&self, to: u64) -> u64 {
-        if self.own_page.is_some() { 0 } else { self.inbox.to_piggyback(to) }
     }
 }
 
@@ -300,21 +128,6 @@ impl SessionState {
         // receipt.
         halves.record_ahead(self.ahead.load(Ordering::Acquire));
         halves
-    }
-
-    /// Records that a request is answered, for a thread that has the halves by the client's sending state. The caller makes
-    /// a full fence, and then calls [`SessionState::note_answered`].
-    #[inline]
-    pub fn request_answered(&self, halves: &mut SessionHalves, session: u64, number: u64) {
-        halves.request_answered(session, number, self.ahead.load(Ordering::Acquire));
-    }
-
-    /// Notes whether the next call that receives has nothing to record.
-    #[inline]
-    pub fn note_answered(&self, halves: &SessionHalves) {
-        if halves.is_all_answered() {
-            self.answered_to.store(halves.inbox.received().received, Ordering::Release);
-        }
     }
 
     /// Returns the lock of the halves, for the directions of a channel.
@@ -401,17 +214,6 @@ impl SessionState {
             halves.peer_page = None;
             *self.slots() = None;
         }
-    }
-
-    /// Locks the slots.
-    fn slots(&self) -> MutexGuard<'_, Option<Arc<Slots>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns access to the slots for the long arrays of a value that is being encoded; they are
-    /// counted in `event_log`.
-    pub fn lender<'a>(&'a self, event_log: &'a EventLog) -> SlotLender<'a> {
-        SlotLender { session_state: self, event_log }
     }
 
     /// Ends receiving over a link. A link that was replaced already changes nothing.
@@ -547,49 +349,6 @@ impl SessionState {
         ] {
             stats.insert(name.into(), Value::from(count));
         }
-    }
-}
-
-/// Access to the slots of a session's link, where it has some. The first long array of a message
-/// takes the lock; a message without one does not.
-pub struct SlotLender<'a> {
-    session_state: &'a SessionState,
-    event_log: &'a EventLog,
-}
-
-impl SlotLender<'_> {
-    /// Returns memory of a free slot to be written; none if no slot is free.
-    pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
-        let slots = self.session_state.slots().clone()?;
-        self.read_progress(&slots);
-        slots.lend_writable(length)
-    }
-
-    /// Reads how far the peer has consumed: the slots of those messages are free then. Before each search, and not only
-    /// after one that found none, because the slot that became free last is in the processor's caches.
-    fn read_progress(&self, slots: &Slots) {
-        // Both words come from the peer's processor, together.
-        slots.prefetch_counts();
-        self.session_state.halves().read_peer_page();
-    }
-}
-
-impl Lender for SlotLender<'_> {
-    fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
-        let slots = self.session_state.slots();
-        let lent = match slots.as_ref()?.in_place(elements, shared) {
-            Some(lent) => Some(lent),
-            None => {
-                // Without the lock: `halves` comes before it.
-                let there = slots.clone()?;
-                drop(slots);
-                self.read_progress(&there);
-                there.copy(elements)
-            }
-        };
-        let EventLog { arrays_in_slots, arrays_without_slot, .. } = self.event_log;
-        self.event_log.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
-        lent
     }
 }
 

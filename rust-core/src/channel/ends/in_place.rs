@@ -10,7 +10,7 @@
 //! | 2 | `message/payload`: encoded; kept to be sent again | `receiving/in_place`: may the program get it now? |
 //! | 3 | `session/outbox`: its number | `session/inbox`: its number is new |
 //! | 4 | `shm/link/in_place`: the peer lives, and is woken | the same file: a sign of life |
-//! | 5 | `shm/writer`: a record | `shm/reader`: the record is checked |
+//! | 5 | `shm/writer/plain`: a record | `shm/reader/short`: the record is checked |
 //! | 6 | `shm/memory`: its bytes are copied in | the same file: they are copied out |
 //! | 7 | | `message/recycled`: into memory of the last message |
 //!

@@ -15,22 +15,24 @@
 //! A peer that announces a huge body gets no memory for it: `Partial` takes memory only as bytes
 //! arrive, within the limit and the shares of `admission`.
 
+mod assembly;
 mod references;
+mod short;
 
 use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
+pub(super) use self::references::Referring;
 use super::memory::{Memory, OwnMemory};
-use super::record::{COMPACT, GRANULE, LINKED, Plain, Record, Shape, Small, WORD, garbage};
+use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD, garbage};
 use super::segment::{PAGE, at};
-use crate::error::{Error, ErrorKind, Result, memory};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::spare::{self, aligned};
 use crate::frame::{HEADER, Header, Incoming};
 use crate::transport::admission::PeerIdentity;
 use crate::transport::partial::Partial;
-pub(super) use references::Referring;
 
 /// The reading end. One thread at a time uses it: the receiving half of the link.
 #[derive(Debug)]
@@ -206,88 +208,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         }
     }
 
-    /// The next record where it is a plain message, as nearly all are; nothing changes. `None` for all else, and for a
-    /// place that needs another look: [`Reader::peek_small`] tells those apart.
-    #[inline(always)]
-    pub fn peek_plain(&self) -> Option<Plain> {
-        // The memory checks the place.
-        let at = PAGE.wrapping_add((self.position & self.mask) as usize);
-        let word = self.peer.load(at, Ordering::Acquire);
-        // Lap, shape, kind and flags in one comparison. A word of zeros has no shape.
-        if (word ^ self.plain) & Plain::FORM != 0 {
-            return None;
-        }
-        let plain = Plain::new(word, at)?;
-        let is_near = self.position.wrapping_add(plain.size()) <= self.near;
-        (is_near && plain.length() as u64 <= self.limit).then_some(plain)
-    }
-
-    /// Copies out the body of what [`Reader::peek_plain`] has just found, into memory of its length, and moves on. Returns
-    /// the time of sending, ns since 1970, as the record gives it.
-    #[inline(always)]
-    pub fn take_plain(&mut self, plain: &Plain, body: &mut [u8]) -> i64 {
-        let sent = self.peer.copy_out_behind(plain.at().wrapping_add(WORD as usize), as_uninit(body));
-        // Nothing overflows: the position is near.
-        self.position = self.position.wrapping_add(plain.size());
-        self.frames = self.frames.wrapping_add(1);
-        self.sequence = self.next_sequence();
-        sent.cast_signed()
-    }
-
-    /// The sequence number of the next compact record.
-    #[inline]
-    pub fn next_sequence(&self) -> u64 {
-        self.sequence.wrapping_add(1)
-    }
-
-    /// Determines how far plain records can be read in this lap. No large message is under way.
-    fn renew_near(&mut self) {
-        let lap_end = (self.position | self.mask) + 1;
-        self.near = lap_end.min(self.filled);
-        self.plain = Plain::word(self.position >> self.shift);
-    }
-
-    /// The next record where it is a short message that [`Reader::take_small`] can copy out;
-    /// nothing changes. `None` for all else, which [`Reader::step`] tells apart.
-    #[inline(always)]
-    pub fn peek_small(&self) -> Option<Small> {
-        let offset = self.offset();
-        let word = self.peer.load(offset, Ordering::Acquire);
-        if word == 0 || self.assembly.is_some() {
-            return None;
-        }
-        let record = self.check_record(word).ok()?;
-        let content = offset + WORD as usize;
-        let (prefix, sequence, correlation) = match record.shape()? {
-            Shape::Compact => (COMPACT, self.sequence.wrapping_add(1), 0),
-            Shape::Linked => (LINKED, self.word(content + 8), self.word(content + 16)),
-            _ => return None,
-        };
-        let small = Small {
-            record,
-            kind: record.kind()?,
-            encoding: record.encoding()?,
-            sequence,
-            correlation,
-            sent: self.word(content).cast_signed(),
-            prefix,
-            at: content + prefix,
-        };
-        let length = small.length();
-        (length <= Small::LONGEST && length as u64 <= self.limit).then_some(small)
-    }
-
-    /// Copies out the body of what [`Reader::peek_small`] has just found, into memory of its
-    /// length, and moves on.
-    #[inline(always)]
-    pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
-        self.peer.copy_out(small.at, as_uninit(body));
-        self.advance(small.record, small.sequence);
-        if self.position >= self.near {
-            self.renew_near();
-        }
-    }
-
     /// Returns the frame in the record that the last step found. Never `None`: the type is that of
     /// what is returned in the end, so that the frame is built where it is wanted.
     ///
@@ -354,18 +274,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         if header.body > self.limit { Err(too_large(header.body, self.limit)) } else { Ok(()) }
     }
 
-    /// Returns the large frame that the last step completed.
-    #[cold]
-    pub fn take_assembled(&mut self) -> Result<Option<Incoming>> {
-        match self.assembly.take_if(|a| a.missing == 0) {
-            Some(Assembly { header, extension, body: Some(body), .. }) => {
-                let body = aligned(body.finish()?).into();
-                Ok(Some(Incoming { header, extension: extension.into(), body }))
-            }
-            _ => Err(Error::new(ErrorKind::Internal, "a frame was taken that was not complete")),
-        }
-    }
-
     /// One word of a record whose header was loaded with acquire order.
     #[inline]
     fn word(&self, at: usize) -> u64 {
@@ -377,89 +285,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         let mut bytes = [0; HEADER];
         self.peer.copy_out(content, as_uninit(&mut bytes));
         Header::from_bytes(&bytes)
-    }
-
-    /// Reads the first record of a large frame. What it announces is checked before memory is taken
-    /// for it; a frame that is refused is returned as an error once, and its pieces are skipped.
-    #[cold]
-    fn read_first(&mut self, record: Record) -> Result<Step> {
-        let content = self.offset() + WORD as usize;
-        let header = self.header(content)?;
-        let here = record.length() as u64 - HEADER as u64;
-        let total = header.body.checked_add(header.extension as u64).filter(|total| *total > here);
-        let Some(total) = total else {
-            let text = "the peer's ring holds the first piece of a message that would end with it";
-            return Err(Error::new(ErrorKind::Malformed, text));
-        };
-        let mut assembly = Assembly { header, extension: Vec::new(), body: None, missing: total };
-        let mut refusal = None;
-        if header.body > self.limit {
-            refusal = Some(too_large(header.body, self.limit));
-        } else if let Err(e) = memory::reserve(&mut assembly.extension, header.extension) {
-            refusal = Some(e);
-        } else {
-            assembly.body = Some(Partial::begin(header.body as usize, self.limit, self.sender.clone()));
-        }
-        refusal = self.append_record(&mut assembly, content + HEADER, here as usize)?.or(refusal);
-        self.near = 0;
-        self.assembly = Some(assembly);
-        self.position += record.size();
-        self.release();
-        refusal.map_or(Ok(Step::Piece), Err)
-    }
-
-    /// Reads the next piece of the large frame.
-    #[cold]
-    fn read_piece(&mut self, record: Record) -> Result<Step> {
-        let content = self.offset() + WORD as usize;
-        let Some(mut assembly) = self.assembly.take() else { return Ok(Step::Empty) };
-        if record.length() as u64 > assembly.missing {
-            let text = "the peer's ring holds more pieces of a message than its header announced";
-            return Err(Error::new(ErrorKind::Malformed, text));
-        }
-        let refusal = self.append_record(&mut assembly, content, record.length())?;
-        if assembly.missing > 0 {
-            self.assembly = Some(assembly);
-            self.position += record.size();
-            self.release();
-            return refusal.map_or(Ok(Step::Piece), Err);
-        }
-        self.advance(record, assembly.header.sequence);
-        if assembly.body.is_none() {
-            self.release();
-            return refusal.map_or(Ok(Step::Piece), Err);
-        }
-        self.assembly = Some(assembly);
-        Ok(Step::Assembled)
-    }
-
-    /// Copies `length` bytes at the offset `content`, which are not more than are missing, into the
-    /// large frame. Returns why the frame is refused from now on, where there is no memory for it.
-    ///
-    /// # Errors
-    /// For good: what `Partial` finds besides a lack of memory.
-    fn append_record(&self, assembly: &mut Assembly, content: usize, length: usize) -> Result<Option<Error>> {
-        assembly.missing -= length as u64;
-        let Some(body) = &mut assembly.body else { return Ok(None) };
-        let of_extension = length.min(assembly.header.extension - assembly.extension.len());
-        self.append(&mut assembly.extension, content, of_extension);
-        let (mut from, end) = (content + of_extension, content + length);
-        while from < end {
-            let appended = body.append(|bytes, most| {
-                let here = most.min(end - from);
-                self.append(bytes, from, here);
-                Ok(Some(here))
-            });
-            match appended {
-                Ok(here) => from += here.unwrap_or(0),
-                Err(e) if e.kind() == ErrorKind::OutOfMemory => {
-                    assembly.body = None;
-                    return Ok(Some(e));
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(None)
     }
 
     /// Copies `length` bytes at an offset to the end of a vector.

@@ -17,16 +17,18 @@
 //! before others when a large frame was adopted, and `has_room` and `wake_threshold` around a
 //! sleep.
 
+mod batch;
+mod large;
+mod plain;
+mod references;
+
 use std::sync::atomic::Ordering;
 
 use super::memory::{Memory, OwnMemory};
-use super::record::{COMPACT, GRANULE, LINKED, REFERENCE, REFERENCES, Record, Shape, WORD};
+use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD};
 use super::segment::{PAGE, at};
-use super::slots::Reference;
-use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{HEADER, Header, Kind, Outgoing, flags};
-use crate::sys::crc;
+use crate::frame::{HEADER, Header, Outgoing, flags};
 use crate::transport::Sent;
 
 /// Bytes of a cache line.
@@ -154,151 +156,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(Sent::Whole)
     }
 
-    /// Writes a small message that is one above the last in number and has neither correlation,
-    /// flags nor extension, where the record needs no other look at its place, as nearly always. Returns false,
-    /// with nothing written, in all other cases: [`Writer::try_write_next`] is for them.
-    #[inline(always)]
-    pub fn try_write_near(
-        &mut self,
-        kind: Kind,
-        sequence: u64,
-        sent: i64,
-        encoding: Encoding,
-        body: &[u8],
-    ) -> bool {
-        // Nothing overflows: a slice has at most `isize::MAX` bytes, and a position never comes near the end.
-        let length = (COMPACT as u64).wrapping_add(body.len() as u64);
-        let size = WORD.wrapping_add(length).wrapping_add(GRANULE - 1) & !(GRANULE - 1);
-        let (tail, end) = (self.tail, self.tail.wrapping_add(size));
-        if end >= self.near || size > self.largest || sequence != self.sequence.wrapping_add(1) {
-            return false;
-        }
-        let word = Record::new(Shape::Compact, kind, encoding, 0, length as u32).to_bits() | self.lap;
-        let at = PAGE.wrapping_add((tail & self.mask) as usize);
-        // The time of sending is all of the prefix.
-        self.mine.store_record(at, word, size as usize, sent.cast_unsigned(), body);
-        self.tail = end;
-        self.sequence = sequence;
-        self.frames = self.frames.wrapping_add(1);
-        // As in `obtain_next_lines`, for places in this lap, of which a short record touches two at most.
-        if size > 2 * LINE {
-            self.obtain_next_lines(size);
-        } else if end.wrapping_add(size + LINE) < self.near {
-            let line = (end | (LINE - 1)).wrapping_add(1);
-            for line in [line, line.wrapping_add(LINE)] {
-                if line <= end.wrapping_add(size) {
-                    self.mine.store(PAGE.wrapping_add((line & self.mask) as usize), 0, Ordering::Relaxed);
-                }
-            }
-        }
-        true
-    }
-
-    /// The slow path of [`Writer::try_write_near`]: the end of the lap or of the known room. Returns false, with nothing
-    /// written, where there is no room, the message is large, another number comes next, or a large frame is under
-    /// way; [`Writer::try_write`] tells those apart.
-    #[cold]
-    pub fn try_write_next(
-        &mut self,
-        kind: Kind,
-        sequence: u64,
-        sent: i64,
-        encoding: Encoding,
-        body: &[u8],
-    ) -> Result<bool> {
-        let length = COMPACT + body.len();
-        if !matches!(self.large, LargeFrame::None)
-            || length as u64 > self.largest - WORD
-            || sequence != self.sequence.wrapping_add(1)
-        {
-            return Ok(false);
-        }
-        let record = Record::new(Shape::Compact, kind, encoding, 0, length as u32);
-        let Some(at) = self.reserve(record.size())? else { return Ok(false) };
-        self.mine.copy_in_behind(at, sent.cast_unsigned(), body);
-        self.commit(record);
-        self.frames += 1;
-        self.sequence = sequence;
-        self.renew_near();
-        Ok(true)
-    }
-
-    /// Determines how far short records can be written in this lap. No large frame is under way.
-    fn renew_near(&mut self) {
-        let lap_end = (self.tail | self.mask) + 1;
-        // The zero behind a record that ends the lap would lie in the next one.
-        self.near = lap_end.min(self.room + 1);
-        self.lap = Record::lap_bits(self.tail >> self.shift);
-    }
-
-    /// Writes a small reply of this number to the request of number `request`, without flags and extension. Returns
-    /// false as [`Writer::try_write_next`].
-    #[inline]
-    pub fn try_write_reply(
-        &mut self,
-        sequence: u64,
-        request: u64,
-        sent: i64,
-        encoding: Encoding,
-        body: &[u8],
-    ) -> Result<bool> {
-        let length = LINKED + body.len();
-        if !matches!(self.large, LargeFrame::None) || length as u64 > self.largest - WORD {
-            return Ok(false);
-        }
-        let record = Record::new(Shape::Linked, Kind::Reply, encoding, 0, length as u32);
-        let Some(at) = self.reserve(record.size())? else { return Ok(false) };
-        self.mine.store(at, sent.cast_unsigned(), Ordering::Relaxed);
-        self.mine.store(at + 8, sequence, Ordering::Relaxed);
-        // The correlation is the last word of the prefix.
-        self.mine.copy_in_behind(at + 16, request, body);
-        self.commit(record);
-        self.frames += 1;
-        self.sequence = sequence;
-        Ok(true)
-    }
-
-    /// Writes frames of which each is one record; returns how many. The reader finds none of them
-    /// before the last is there, and then all: the header of the first one is stored last, so one
-    /// fence does for all of them. As many are taken as fit in an eighth of the ring, so that the
-    /// reader copies one batch while the next is written. Returns 0 where the first one is larger,
-    /// or has no room.
-    pub fn try_write_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
-        if !matches!(self.large, LargeFrame::None) && !self.flush()? {
-            return Ok(0);
-        }
-        let mut first = None;
-        let (mut count, mut taken) = (0, 0);
-        for frame in frames {
-            let (shape, prefix, length) = self.choose_shape(&frame);
-            taken += length as u64 + WORD + GRANULE;
-            if length as u64 > self.largest - WORD || count > 0 && taken > self.largest {
-                break;
-            }
-            let record = match self.write_content(&frame, shape, prefix, length) {
-                Ok(Some(record)) => record,
-                // An invalid head is found again with the next frame; the frames before it are whole.
-                Ok(None) | Err(_) if count > 0 => break,
-                Ok(None) => return Ok(0),
-                Err(e) => return Err(e),
-            };
-            let (offset, word) = (self.offset_of(self.tail), record.to_word(self.tail >> self.shift));
-            if first.is_none() {
-                first = Some((offset, word));
-            } else {
-                // Ordered by the first header, without which the reader does not come here.
-                self.mine.store(offset, word, Ordering::Relaxed);
-            }
-            self.advance(record);
-            self.count_frame(&frame.header);
-            count += 1;
-        }
-        if let Some((offset, word)) = first {
-            self.mine.store_fenced(offset, word);
-        }
-        Ok(count)
-    }
-
     /// The shape of a frame that goes into one record, the bytes before its body, and all its
     /// bytes.
     #[inline]
@@ -344,139 +201,11 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(Some(record))
     }
 
-    /// Whether a frame with so many references and `rest` bytes of other body fits in one record,
-    /// and no large frame is under way.
-    pub fn takes_references(&self, references: usize, rest: usize) -> bool {
-        let length = HEADER + REFERENCES + references * REFERENCE + rest;
-        matches!(self.large, LargeFrame::None) && length as u64 <= self.largest - WORD
-    }
-
-    /// Writes a frame of which parts lie in slots; [`Writer::takes_references`] was true for it.
-    /// False where there is no room.
-    pub fn try_write_references(
-        &mut self,
-        header: &Header,
-        rest: &[u8],
-        references: &[Reference],
-    ) -> Result<bool> {
-        let length = HEADER + REFERENCES + references.len() * REFERENCE + rest.len();
-        let record = Record::new(Shape::Slots, header.kind, header.encoding, 0, length as u32);
-        let Some(mut at) = self.reserve(record.size())? else { return Ok(false) };
-        self.mine.store_words(at, header.words(crc::of_words));
-        self.mine.store(at + HEADER, references.len() as u64, Ordering::Relaxed);
-        at += HEADER + REFERENCES;
-        for Reference { at: at_rest, length, slot, file, from } in references {
-            self.mine.store_words(at, [*at_rest, *length, *slot, *file, *from]);
-            at += REFERENCE;
-        }
-        self.mine.copy_in(at, rest);
-        self.commit(record);
-        self.count_frame(header);
-        Ok(true)
-    }
-
     /// Whether a frame without an extension and with a body of so many bytes fits in one record of
     /// any shape.
     #[inline]
     pub fn is_one_record(&self, body: usize) -> bool {
         (HEADER + body) as u64 <= self.largest - WORD
-    }
-
-    /// Writes the first record of a large frame, and as many pieces as there is room for.
-    fn start_large(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        let header = frame.header.to_bytes();
-        let room = (self.largest - WORD) as usize - header.len();
-        let take = room.min(frame.extension.len() + frame.body.len());
-        let record = Record::bare(Shape::First, (header.len() + take) as u32);
-        let Some(at) = self.reserve(record.size())? else { return Ok(Sent::Blocked) };
-        self.mine.copy_in(at, &header);
-        self.copy_part(at + header.len(), frame.extension, frame.body, 0, take);
-        self.commit(record);
-        self.large = LargeFrame::Borrowed(take);
-        self.near = 0;
-        self.continue_large(frame)
-    }
-
-    /// Writes more of a large frame that the caller holds. Where one is owned instead, that is
-    /// finished first, and only then is the caller's frame begun.
-    fn continue_large(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        let LargeFrame::Borrowed(done) = self.large else {
-            return if self.flush()? { self.try_write(frame) } else { Ok(Sent::Blocked) };
-        };
-        let done = self.write_pieces(frame.extension, frame.body, done)?;
-        if done < frame.extension.len() + frame.body.len() {
-            self.large = LargeFrame::Borrowed(done);
-            return Ok(Sent::Part);
-        }
-        self.large = LargeFrame::None;
-        self.count_frame(&frame.header);
-        Ok(Sent::Whole)
-    }
-
-    /// Copies the rest of the frame that was written in part, so that the caller may drop it. It
-    /// counts as sent from now on, and [`Writer::flush`] writes the rest.
-    ///
-    /// # Errors
-    /// `Internal` where no frame was written in part.
-    pub fn adopt(&mut self, frame: &Outgoing<'_>) -> Result<()> {
-        let LargeFrame::Borrowed(done) = self.large else {
-            return Err(Error::new(
-                ErrorKind::Internal,
-                "a frame was to be adopted of which no part was sent",
-            ));
-        };
-        let of_extension = frame.extension.get(done..).unwrap_or_default();
-        let of_body = &frame.body[done.saturating_sub(frame.extension.len())..];
-        self.large = LargeFrame::Owned([of_extension, of_body].concat(), 0);
-        self.count_frame(&frame.header);
-        Ok(())
-    }
-
-    /// Whether some of an adopted frame is still to be written.
-    pub fn has_rest(&self) -> bool {
-        matches!(self.large, LargeFrame::Owned(..))
-    }
-
-    /// Writes more of an adopted frame; true when nothing of one is left.
-    pub fn flush(&mut self) -> Result<bool> {
-        let (rest, done) = match std::mem::replace(&mut self.large, LargeFrame::None) {
-            LargeFrame::Owned(rest, done) => (rest, done),
-            other => {
-                self.large = other;
-                return Ok(!matches!(self.large, LargeFrame::Elsewhere));
-            }
-        };
-        let now = self.write_pieces(&[], &rest, done)?;
-        if now < rest.len() {
-            self.large = LargeFrame::Owned(rest, now);
-            return Ok(false);
-        }
-        Ok(true)
-    }
-
-    /// Writes pieces from byte `done` of extension and body on while there is room; returns up to
-    /// where.
-    fn write_pieces(&mut self, extension: &[u8], body: &[u8], mut done: usize) -> Result<usize> {
-        let total = extension.len() + body.len();
-        while done < total {
-            let take = (total - done).min((self.largest - WORD) as usize);
-            let record = Record::bare(Shape::Piece, take as u32);
-            let Some(at) = self.reserve(record.size())? else { break };
-            self.copy_part(at, extension, body, done, take);
-            self.commit(record);
-            done += take;
-        }
-        Ok(done)
-    }
-
-    /// Copies `take` bytes, from byte `from` on, of extension and body taken as one, to the offset
-    /// `at`.
-    fn copy_part(&self, at: usize, extension: &[u8], body: &[u8], from: usize, take: usize) {
-        let first = extension.get(from..).unwrap_or_default();
-        let first = &first[..first.len().min(take)];
-        let start = from.saturating_sub(extension.len());
-        self.mine.copy_in(at, first);
-        self.mine.copy_in(at + first.len(), &body[start..start + take - first.len()]);
     }
 
     /// Makes room for a record of `size` bytes, behind a pad where it does not fit in this lap.

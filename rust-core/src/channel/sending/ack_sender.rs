@@ -1,0 +1,66 @@
+//! Acknowledgements and replays of a thread that receives, which borrows the sending direction for them.
+
+use std::sync::atomic::Ordering;
+
+use super::Sending;
+use crate::channel::direction::Direction;
+use crate::channel::event_log::EventLog;
+use crate::channel::reconnector::Reconnector;
+use crate::channel::session::inbox::AckTrigger;
+
+/// Sends acknowledgements and replays of a receiving thread over the other direction.
+pub struct AckSender<'a> {
+    pub sending: &'a Direction<Sending>,
+    pub reconnector: &'a Reconnector,
+    pub event_log: &'a EventLog,
+}
+
+impl AckSender<'_> {
+    /// Returns whether an acknowledgement would be due on this occasion.
+    pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
+        self.reconnector.session_state.halves().is_ack_due(trigger)
+    }
+
+    /// Sends what is due; if another thread is sending, leaves it to that thread.
+    pub fn send_ack(&self, trigger: AckTrigger) {
+        let replays = self.reconnector.session_state.replays.load(Ordering::Acquire);
+        if replays || self.is_ack_due(trigger) {
+            self.send_ack_now(trigger);
+        }
+    }
+
+    /// Records that the program receives again, and acknowledges if that is due.
+    pub fn consumed(&self, trigger: AckTrigger) {
+        self.send_ack_if(self.reconnector.session_state.consumed(trigger), trigger);
+    }
+
+    /// Sends the acknowledgement if one is due, or what is to be replayed.
+    #[inline]
+    pub fn send_ack_if(&self, is_ack_due: bool, trigger: AckTrigger) {
+        if is_ack_due || self.reconnector.session_state.replays.load(Ordering::Acquire) {
+            self.send_ack_now(trigger);
+        }
+    }
+
+    /// Sends what is due, or defers it. Not inlined: most messages need no frame.
+    #[cold]
+    pub fn send_ack_now(&self, trigger: AckTrigger) {
+        let session_state = &self.reconnector.session_state;
+        if let Some(mut sending) = self.sending.borrow() {
+            return sending.send_ack(trigger, self.reconnector, self.event_log);
+        }
+        session_state.defer_ack(trigger);
+        // The other thread may have released the direction just before the flag was set.
+        self.flush_deferred();
+    }
+
+    /// Sends what was deferred. Called by every thread that has just released the direction.
+    pub fn flush_deferred(&self) {
+        while self.reconnector.session_state.has_deferred_ack() {
+            // A thread that holds the direction now calls this function when it releases it.
+            let Some(mut sending) = self.sending.borrow() else { return };
+            let Some(trigger) = self.reconnector.session_state.take_deferred_ack() else { return };
+            sending.send_ack(trigger, self.reconnector, self.event_log);
+        }
+    }
+}

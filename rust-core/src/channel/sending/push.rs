@@ -1,0 +1,141 @@
+//! Frames on the way into a link: waiting for room, what is sent again over a new link, and what the transport adopts.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::channel::reconnector::{Reconnector, TxPart};
+use crate::channel::session_state::SessionHalves;
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Header, Kind, Outgoing};
+use crate::message::Payload;
+use crate::transport::{Sent, extension};
+
+/// Sends the messages that this link still has to get. The lock is released while a frame is written, so the
+/// next message to replay is looked up again each time.
+pub(super) fn replay(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
+    if !reconnector.session_state.replays.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    loop {
+        let halves = reconnector.session_state.halves();
+        let Some((kept, number)) = halves.outbox.to_replay().map(|(kept, number)| (kept.clone(), number))
+        else {
+            reconnector.session_state.replays.store(false, Ordering::Release);
+            return Ok(());
+        };
+        let (header, _) = with_number(kept.header(number), number, &halves, part.session());
+        drop(halves);
+        let until = kept.until().filter(|_| part.peer.deadlines);
+        push_with(part, header, &kept.payload(), until, reconnector, waiting)?;
+        reconnector.session_state.halves().outbox.replayed(number);
+    }
+}
+
+/// Sends a frame that consists of its kind and a number; false if there is no room for it now.
+pub(super) fn send_control(part: &mut TxPart, kind: Kind, number: u64) -> bool {
+    try_send_frame(part, Header { correlation: number, ..Header::new(kind, crate::Encoding::Raw) }, &[])
+}
+
+/// Sends a frame without waiting; false if there is no room for it now.
+pub(super) fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> bool {
+    let frame = Outgoing::new(header, body);
+    match part.tx.try_send(&frame) {
+        Ok(Sent::Whole) => true,
+        Ok(Sent::Part) => {
+            part.tx.adopt(&frame);
+            true
+        }
+        Ok(Sent::Blocked) | Err(_) => false,
+    }
+}
+
+/// Passes a message to the transport, with the time since boot until which its outcome is needed.
+pub(super) fn push_with(
+    part: &mut TxPart,
+    header: Header,
+    payload: &Payload,
+    until: Option<Duration>,
+    reconnector: &Reconnector,
+    waiting: &mut Waiting<'_>,
+) -> Result<()> {
+    let extension = until.map_or(Ok(Vec::new()), extension::write_until)?;
+    let mut frame = Outgoing::of(header, payload.memory());
+    (frame.header.extension, frame.extension) = (extension.len(), &extension);
+    push(part, &frame, reconnector, waiting)
+}
+
+/// Passes one frame to the transport, waiting for room.
+///
+/// # Errors
+/// `Timeout`, or `Full` for a call that does not wait, if nothing of it was sent; `Disconnected` if the link
+/// broke.
+pub(super) fn push(
+    part: &mut TxPart,
+    frame: &Outgoing<'_>,
+    reconnector: &Reconnector,
+    waiting: &mut Waiting<'_>,
+) -> Result<()> {
+    let mut partly_sent = false;
+    loop {
+        match part.tx.try_send(frame)? {
+            Sent::Whole => return Ok(()),
+            Sent::Part => partly_sent = true,
+            Sent::Blocked if waiting.is_none() => {
+                let text = "the peer has not received what was sent before, and the call was not to wait";
+                return Err(Error::new(ErrorKind::Full, text));
+            }
+            Sent::Blocked => {}
+        }
+        // The program may never call again.
+        if partly_sent && waiting.is_none() {
+            part.tx.adopt(frame);
+            part.tx.flush_in_background();
+            return Ok(());
+        }
+        // Closing the channel ends the waits of other threads; those of the closing thread itself go on.
+        let waited = if reconnector.is_closed() {
+            reconnector.check_links().and_then(|()| part.tx.wait_room(waiting))
+        } else {
+            waiting.wakes_on(&reconnector.wake);
+            part.tx.wait_room(waiting).and_then(|()| reconnector.check_links())
+        };
+        match waited {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::Disconnected => return Err(e),
+            // The peer has a part of the frame, so the rest has to follow, whatever the program does next.
+            Err(_) if partly_sent => {
+                part.tx.adopt(frame);
+                part.tx.flush_in_background();
+                return Ok(());
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Flushes the rest of a partly sent message, until the deadline; then the transport sends the remainder by
+/// itself.
+pub(super) fn flush_rest(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_>) {
+    // The next call notices a link that breaks here; the message is then replayed with the others.
+    while matches!(part.tx.flush(), Ok(false)) {
+        waiting.wakes_on(&reconnector.wake);
+        if waiting.is_none() || part.tx.wait_room(waiting).and_then(|()| reconnector.check_links()).is_err() {
+            return part.tx.flush_in_background();
+        }
+    }
+}
+
+/// Returns the header with its number and, for a kind that carries one, with the acknowledgement for
+/// the session `to`; and that acknowledgement, 0 for none.
+pub(super) fn with_number(header: Header, number: u64, halves: &SessionHalves, to: u64) -> (Header, u64) {
+    let acked = if carries_ack(header.kind) { halves.to_piggyback(to) } else { 0 };
+    let correlation = if acked > 0 { acked } else { header.correlation };
+    (Header { sequence: number, correlation, ..header }, acked)
+}
+
+/// Returns whether a message of this kind carries an acknowledgement: answers use that field for
+/// the number of their request.
+pub(super) fn carries_ack(kind: Kind) -> bool {
+    matches!(kind, Kind::Data | Kind::Request)
+}

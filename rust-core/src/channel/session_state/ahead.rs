@@ -1,0 +1,57 @@
+//! Requests that are received ahead of the session's record, and answered: the serving thread leaves the lock alone, and the
+//! thread that locks the session next makes the record.
+
+use std::sync::atomic::Ordering;
+
+use super::{SessionHalves, SessionState};
+use crate::channel::session::inbox::AckUrgency;
+
+impl SessionHalves {
+    /// Records that a request is answered, which consumes it. `ahead` is the request that was received last without this
+    /// lock. The caller makes the fence that publishes the number.
+    #[inline]
+    fn request_answered(&mut self, session: u64, number: u64, ahead: u64) {
+        if ahead == number && ahead > self.inbox.received().received && session == self.inbox.session() {
+            // Its number is new, so this is no error.
+            let _ = self.inbox.receive_finished(number, 0, AckUrgency::NotNeeded);
+        } else {
+            self.record_ahead(ahead);
+            self.inbox.finished(session, number);
+        }
+        self.publish_before_fence();
+    }
+
+    /// Returns whether the next call of the program that receives has nothing to record: no message is delivered, the peer
+    /// does not wait for a frame, and has not violated the protocol.
+    #[inline]
+    fn is_all_answered(&self) -> bool {
+        let waits = self.own_page.as_ref().is_none_or(|ack_words| ack_words.wanted() > 0);
+        !waits && !self.inbox.has_delivered() && self.violation.is_none()
+    }
+
+    /// Records that a request of this number was received and delivered, if it was not recorded yet.
+    #[inline]
+    pub(super) fn record_ahead(&mut self, ahead: u64) {
+        if ahead > self.inbox.received().received {
+            // Its number is new, so this is no error; and its sender needs no acknowledgement of so many bytes.
+            let _ = self.inbox.receive_and_deliver(ahead, 0, AckUrgency::NotNeeded);
+        }
+    }
+}
+
+impl SessionState {
+    /// Records that a request is answered, for a thread that has the halves by the client's sending state. The caller makes
+    /// a full fence, and then calls [`SessionState::note_answered`].
+    #[inline]
+    pub fn request_answered(&self, halves: &mut SessionHalves, session: u64, number: u64) {
+        halves.request_answered(session, number, self.ahead.load(Ordering::Acquire));
+    }
+
+    /// Notes whether the next call that receives has nothing to record.
+    #[inline]
+    pub fn note_answered(&self, halves: &SessionHalves) {
+        if halves.is_all_answered() {
+            self.answered_to.store(halves.inbox.received().received, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Both halves of a session, and the pages in shared memory that belong to its current links.
+//!
+//! Whoever has the session's lock has these.
+
+use std::sync::Arc;
+
+use crate::channel::session::inbox::{AckTrigger, AckUrgency, Verdict};
+use crate::channel::session::{Inbox, Outbox, RetransmitClass};
+use crate::error::{Error, Result};
+use crate::message::StoredMessage;
+use crate::transport::{AckWords, Rx};
+
+/// Both halves of the session, and the pages in shared memory that belong to the current links.
+pub struct SessionHalves {
+    pub outbox: Outbox<StoredMessage>,
+    pub inbox: Inbox,
+    /// The page in which the peer of the current link reads the consumed number; none without shared memory.
+    pub(super) own_page: Option<Arc<AckWords>>,
+    /// The number that `own_page` holds, so that it is not written again.
+    pub(super) published: u64,
+    /// Where the peer of the link that is being written publishes its consumed number.
+    pub(super) peer_page: Option<Arc<AckWords>>,
+    /// The error about an impossible number in `peer_page`.
+    pub(super) violation: Option<Error>,
+}
+
+impl SessionHalves {
+    /// Publishes the consumed number in the own page, if there is one.
+    #[inline]
+    pub(super) fn publish(&mut self) {
+        if let Some(ack_words) = &self.own_page {
+            let consumed = self.inbox.received().consumed;
+            if consumed > self.published {
+                self.published = consumed;
+                ack_words.publish(consumed);
+            }
+        }
+    }
+
+    /// Records that the program receives again: publishes the consumed number and frees the room of
+    /// the messages in the ring, with one memory fence for both. Returns whether an acknowledgement
+    /// frame is due.
+    #[inline]
+    pub fn consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
+        self.inbox.consumed();
+        self.publish_consumed(rx, trigger)
+    }
+
+    /// Publishes what [`Inbox::consumed`] has recorded. The page is written before the fence of the ring,
+    /// which then covers both writes. Returns whether a frame is due.
+    #[inline]
+    pub fn publish_consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
+        self.publish_consumed_by(|| rx.consumed_with_fence(), trigger)
+    }
+
+    /// The same; `free_with_fence` frees the room.
+    #[inline(always)]
+    pub fn publish_consumed_by(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
+        self.publish_before_fence();
+        if self.own_page.is_some() {
+            free_with_fence();
+        }
+        self.is_ack_due(trigger)
+    }
+
+    /// Records an answer whose caller waits, which consumes it. The next call frees its room in the ring and makes
+    /// the fence for both. Returns the verdict, and whether an acknowledgement frame is due.
+    #[inline]
+    pub fn answer_received(
+        &mut self,
+        number: u64,
+        bytes: usize,
+        urgency: AckUrgency,
+    ) -> (Result<Verdict>, bool) {
+        let verdict = self.inbox.receive_finished(number, bytes, urgency);
+        self.publish_before_fence();
+        (verdict, self.is_ack_due(AckTrigger::Receive))
+    }
+
+    /// Publishes the consumed number with the fence that a caller has not made after all.
+    pub fn publish_again(&self) {
+        if let Some(ack_words) = &self.own_page {
+            ack_words.publish(self.published);
+        }
+    }
+
+    /// Publishes the consumed number; the caller, or the next call, makes the fence.
+    #[inline(always)]
+    pub(super) fn publish_before_fence(&mut self) {
+        if let Some(ack_words) = &self.own_page {
+            let consumed = self.inbox.received().consumed;
+            if consumed > self.published {
+                self.published = consumed;
+                ack_words.publish_before_fence(consumed);
+            }
+        }
+    }
+
+    /// Takes over the consumed number that the peer has published.
+    pub fn read_peer_page(&mut self) {
+        if let Some(ack_words) = &self.peer_page
+            && let Err(error) = self.outbox.acknowledged(ack_words.acknowledged())
+        {
+            self.violation = Some(error);
+        }
+    }
+
+    /// Returns the error about the peer's page once: the caller ends the link.
+    #[inline]
+    pub fn violation(&mut self) -> Option<Error> {
+        self.violation.take()
+    }
+
+    /// Returns whether there is such an error.
+    #[inline]
+    pub fn has_violation(&self) -> bool {
+        self.violation.is_some()
+    }
+
+    /// Returns whether a message may be sent now. Reads the peer's page only if there seems to be
+    /// no room.
+    #[inline]
+    pub fn has_room(&mut self, class: RetransmitClass, bytes: usize) -> bool {
+        self.outbox.has_room(class, bytes) || {
+            self.read_peer_page();
+            self.outbox.has_room(class, bytes)
+        }
+    }
+
+    /// Returns the number that an acknowledgement frame should carry now, if one is due: see
+    /// [`Inbox::ack_due`].
+    #[inline(always)]
+    pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
+        match &self.own_page {
+            Some(ack_words) => self.inbox.ack_due_beside_page(trigger, to, ack_words.wanted()),
+            None => self.inbox.ack_due(trigger, to),
+        }
+    }
+
+    /// Returns whether a frame is due, to the session that is being received.
+    #[inline(always)]
+    pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
+        self.ack_due(trigger, self.inbox.session()).is_some()
+    }
+
+    /// Returns whether the peer reads the consumed number in the page, so that no message to it carries one.
+    #[inline]
+    pub fn has_page(&self) -> bool {
+        self.own_page.is_some()
+    }
+
+    /// Returns the number that data and requests to this session carry; 0 if the peer reads it in
+    /// the page.
+    #[inline]
+    pub fn to_piggyback(&self, to: u64) -> u64 {
+        if self.own_page.is_some() { 0 } else { self.inbox.to_piggyback(to) }
+    }
+}

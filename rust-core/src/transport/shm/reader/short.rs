@@ -1,0 +1,95 @@
+//! Short records: a message that lies complete in one record is looked at without a change, and then copied out in one step.
+//!
+//! Two ways, from the shorter one: plain records, which need no other look at their place, and all short ones. Each finds
+//! nothing where the next is needed; `Reader::step` tells all records apart.
+
+use std::sync::atomic::Ordering;
+
+use super::super::memory::{Memory, OwnMemory};
+use super::super::record::{COMPACT, LINKED, Plain, Shape, Small, WORD};
+use super::super::segment::PAGE;
+use super::{Reader, as_uninit};
+
+impl<M: OwnMemory, P: Memory> Reader<M, P> {
+    /// The next record where it is a plain message, as nearly all are; nothing changes. `None` for all else, and for a
+    /// place that needs another look: [`Reader::peek_small`] tells those apart.
+    #[inline(always)]
+    pub fn peek_plain(&self) -> Option<Plain> {
+        // The memory checks the place.
+        let at = PAGE.wrapping_add((self.position & self.mask) as usize);
+        let word = self.peer.load(at, Ordering::Acquire);
+        // Lap, shape, kind and flags in one comparison. A word of zeros has no shape.
+        if (word ^ self.plain) & Plain::FORM != 0 {
+            return None;
+        }
+        let plain = Plain::new(word, at)?;
+        let is_near = self.position.wrapping_add(plain.size()) <= self.near;
+        (is_near && plain.length() as u64 <= self.limit).then_some(plain)
+    }
+
+    /// Copies out the body of what [`Reader::peek_plain`] has just found, into memory of its length, and moves on. Returns
+    /// the time of sending, ns since 1970, as the record gives it.
+    #[inline(always)]
+    pub fn take_plain(&mut self, plain: &Plain, body: &mut [u8]) -> i64 {
+        let sent = self.peer.copy_out_behind(plain.at().wrapping_add(WORD as usize), as_uninit(body));
+        // Nothing overflows: the position is near.
+        self.position = self.position.wrapping_add(plain.size());
+        self.frames = self.frames.wrapping_add(1);
+        self.sequence = self.next_sequence();
+        sent.cast_signed()
+    }
+
+    /// The sequence number of the next compact record.
+    #[inline]
+    pub fn next_sequence(&self) -> u64 {
+        self.sequence.wrapping_add(1)
+    }
+
+    /// Determines how far plain records can be read in this lap. No large message is under way.
+    fn renew_near(&mut self) {
+        let lap_end = (self.position | self.mask) + 1;
+        self.near = lap_end.min(self.filled);
+        self.plain = Plain::word(self.position >> self.shift);
+    }
+
+    /// The next record where it is a short message that [`Reader::take_small`] can copy out;
+    /// nothing changes. `None` for all else, which [`Reader::step`] tells apart.
+    #[inline(always)]
+    pub fn peek_small(&self) -> Option<Small> {
+        let offset = self.offset();
+        let word = self.peer.load(offset, Ordering::Acquire);
+        if word == 0 || self.assembly.is_some() {
+            return None;
+        }
+        let record = self.check_record(word).ok()?;
+        let content = offset + WORD as usize;
+        let (prefix, sequence, correlation) = match record.shape()? {
+            Shape::Compact => (COMPACT, self.sequence.wrapping_add(1), 0),
+            Shape::Linked => (LINKED, self.word(content + 8), self.word(content + 16)),
+            _ => return None,
+        };
+        let small = Small {
+            record,
+            kind: record.kind()?,
+            encoding: record.encoding()?,
+            sequence,
+            correlation,
+            sent: self.word(content).cast_signed(),
+            prefix,
+            at: content + prefix,
+        };
+        let length = small.length();
+        (length <= Small::LONGEST && length as u64 <= self.limit).then_some(small)
+    }
+
+    /// Copies out the body of what [`Reader::peek_small`] has just found, into memory of its
+    /// length, and moves on.
+    #[inline(always)]
+    pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
+        self.peer.copy_out(small.at, as_uninit(body));
+        self.advance(small.record, small.sequence);
+        if self.position >= self.near {
+            self.renew_near();
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Writing the records of messages whose long arrays lie in slots: the header, where the arrays lie, and the rest of the
+//! body. The counterpart of `reader/references`.
+
+use std::sync::atomic::Ordering;
+
+use super::super::memory::{Memory, OwnMemory};
+use super::super::record::{REFERENCE, REFERENCES, Record, Shape, WORD};
+use super::super::slots::Reference;
+use super::{LargeFrame, Writer};
+use crate::error::Result;
+use crate::frame::{HEADER, Header};
+use crate::sys::crc;
+
+impl<M: OwnMemory, P: Memory> Writer<M, P> {
+    /// Whether a frame with so many references and `rest` bytes of other body fits in one record,
+    /// and no large frame is under way.
+    pub fn takes_references(&self, references: usize, rest: usize) -> bool {
+        let length = HEADER + REFERENCES + references * REFERENCE + rest;
+        matches!(self.large, LargeFrame::None) && length as u64 <= self.largest - WORD
+    }
+
+    /// Writes a frame of which parts lie in slots; [`Writer::takes_references`] was true for it.
+    /// False where there is no room.
+    pub fn try_write_references(
+        &mut self,
+        header: &Header,
+        rest: &[u8],
+        references: &[Reference],
+    ) -> Result<bool> {
+        let length = HEADER + REFERENCES + references.len() * REFERENCE + rest.len();
+        let record = Record::new(Shape::Slots, header.kind, header.encoding, 0, length as u32);
+        let Some(mut at) = self.reserve(record.size())? else { return Ok(false) };
+        self.mine.store_words(at, header.words(crc::of_words));
+        self.mine.store(at + HEADER, references.len() as u64, Ordering::Relaxed);
+        at += HEADER + REFERENCES;
+        for Reference { at: at_rest, length, slot, file, from } in references {
+            self.mine.store_words(at, [*at_rest, *length, *slot, *file, *from]);
+            at += REFERENCE;
+        }
+        self.mine.copy_in(at, rest);
+        self.commit(record);
+        self.count_frame(header);
+        Ok(true)
+    }
+}
