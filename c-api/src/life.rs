@@ -67,20 +67,6 @@ impl Shells {
         }
     }
 
-    /// Keeps a shell, and returns the oldest one if the list is full: the next object can reuse its memory.
-    ///
-    /// # Safety
-    /// As for [`keep`](Self::keep), and all shells in this list are of a `T` and were added by this function.
-    pub(crate) unsafe fn replace<T>(&self, shell: *mut T) -> Option<Box<T>> {
-        /// # Safety
-        /// None: a shell in this list is removed by this function, or stays until the process ends.
-        unsafe fn stay(_: *mut c_void) {}
-        let oldest = self.exchange(Shell { at: shell.cast(), free: stay })?;
-        // SAFETY: this function added it, and its caller promised that it is a box of a `T` that no other
-        // code frees.
-        Some(unsafe { Box::from_raw(oldest.at.cast()) })
-    }
-
     /// Adds a shell, and removes the oldest one if the list is full.
     fn exchange(&self, shell: Shell) -> Option<Shell> {
         let mut shells = self.shells.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,10 +1,10 @@
 //! Loans: memory of a channel, a request or a publisher that the program writes an array to and then sends
 //! without a copy.
 
-use std::collections::BTreeMap;
+mod table;
+
 use std::ffi::c_char;
 use std::slice;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use linkspan::{DType, Error, ErrorKind, LoanMemory, NdArray, Order, Result, Value};
 
@@ -18,40 +18,10 @@ use crate::publisher::linkspan_publisher;
 use crate::put::{at_key, under};
 use crate::status::linkspan_status;
 
-/// The loans of the program by the address of their elements: a C array is no handle, so its address
-/// identifies the loan.
-static LOANS: Mutex<Loans> = Mutex::new(Loans { last: None, others: BTreeMap::new() });
+use self::table::Loans;
 
-/// Most programs have one loan at a time, so the last one is kept outside the table, which would allocate and
-/// free an entry for each loan.
-struct Loans {
-    last: Option<(usize, NdArray)>,
-    others: BTreeMap<usize, NdArray>,
-}
-
-impl Loans {
-    fn insert(&mut self, place: usize, lent: NdArray) {
-        if let Some((other, lent)) = self.last.replace((place, lent))
-            && other != place
-        {
-            self.others.insert(other, lent);
-        }
-    }
-
-    fn remove(&mut self, place: usize) -> Result<NdArray> {
-        match self.last.take() {
-            Some((there, lent)) if there == place => Ok(lent),
-            other => {
-                self.last = other;
-                self.others.remove(&place).ok_or_else(no_loan)
-            }
-        }
-    }
-}
-
-fn loans() -> MutexGuard<'static, Loans> {
-    LOANS.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// The loans of the program.
+static LOANS: Loans = Loans::new();
 
 #[cold]
 fn no_loan() -> Error {
@@ -79,7 +49,7 @@ unsafe fn lend<H: Checked>(
         let (lent, place) = lender(handle(object)?, dtype(element)?, shape)?.into_written_array();
         to.describe(lent.as_ref());
         to.data = place.as_ptr().cast();
-        loans().insert(place.as_ptr().addr(), lent);
+        LOANS.insert(place.as_ptr().addr(), lent);
         Ok(())
     })
 }
@@ -171,7 +141,7 @@ pub unsafe extern "C" fn linkspan_message_put_loan(
     let put = |message: &linkspan_message, key: Option<&str>| {
         // SAFETY: as the caller promises; it may be written.
         let place = unsafe { handle(array) }.map_err(|e| under(e, key))?.data.addr();
-        let lent = loans().remove(place).map_err(|e| under(e, key))?;
+        let lent = LOANS.remove(place).ok_or_else(|| under(no_loan(), key))?;
         let as_lent = lent.order;
         let mut value = Value::NdArray(lent);
         // SAFETY: as above.
@@ -185,7 +155,7 @@ pub unsafe extern "C" fn linkspan_message_put_loan(
             // SAFETY: as above.
             unsafe { (*array).data = std::ptr::null() };
         } else if let Value::NdArray(lent) = value {
-            loans().insert(place, NdArray { order: as_lent, ..lent });
+            LOANS.insert(place, NdArray { order: as_lent, ..lent });
         }
         put
     };
@@ -205,9 +175,7 @@ pub unsafe extern "C" fn linkspan_loan_free(array: *mut linkspan_array) -> links
         let Some(given) = (unsafe { array.as_ref() }).filter(|given| !given.data.is_null()) else {
             return Ok(());
         };
-        let gone = loans().remove(given.data.addr())?;
-        // Without the lock: dropping may unmap memory.
-        drop(gone);
+        drop(LOANS.remove(given.data.addr()).ok_or_else(no_loan)?);
         // SAFETY: as the caller promises.
         unsafe { (*array).data = std::ptr::null() };
         Ok(())

@@ -6,21 +6,23 @@ pub mod references;
 pub mod origin;
 
 mod build;
+mod lock;
 mod read;
+mod spare;
 mod state;
 
-use std::cell::Cell;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use linkspan::{Error, ErrorKind, Event, Message, Result, Value};
 
+use self::lock::{Changing, Lock, Reading};
 pub(crate) use self::state::State;
 use crate::argument::handle;
 use crate::array::Aligned;
-use crate::life::{Checked, Shells, released};
+use crate::life::{Checked, released};
 use crate::tree::Tree;
 
 /// A message: one value, and for a received message also its origin.
@@ -32,21 +34,10 @@ use crate::tree::Tree;
 pub struct linkspan_message {
     /// Zero in the shell of a released message.
     references: AtomicUsize,
-    state: RwLock<State>,
+    state: Lock<State>,
     /// Created by the first read that needs it.
     aligned: OnceLock<Mutex<Aligned>>,
 }
-
-thread_local! {
-    /// The cleared state of the last self-built message that this thread released; the next message reuses
-    /// its memory.
-    static SPARE: Cell<State> = const { Cell::new(State::empty()) };
-    /// A shell that was kept long enough; the next message reuses it.
-    static SHELL: Cell<Option<Box<linkspan_message>>> = const { Cell::new(None) };
-}
-
-/// Shells of released messages. Messages come and go quickly, so a few cover the common mistake.
-static SHELLS: Shells = Shells::new(64);
 
 impl Checked for linkspan_message {
     fn check(&self) -> Result<()> {
@@ -99,17 +90,10 @@ impl Reference {
         let message = message.cast_mut();
         // SAFETY: no other thread has a reference, so none uses the content behind the count.
         let (state, aligned) = unsafe { (&mut (*message).state, &mut (*message).aligned) };
-        let state = state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let mut spare = std::mem::replace(state, State::empty());
-        if matches!(spare, State::Flat(..) | State::Tree(_)) {
-            spare.clear();
-            // The thread-local is gone in a thread that ends.
-            let _ = SPARE.try_with(|there| there.set(spare));
-        }
+        let state = std::mem::replace(state.get_mut(), State::empty());
         drop(aligned.take());
-        // SAFETY: it came from a box; its content and its last reference are gone.
-        let oldest = unsafe { SHELLS.replace(message) };
-        let _ = SHELL.try_with(|spare| spare.set(oldest));
+        // SAFETY: it is not NULL and came from a box; its content and its last reference are gone.
+        unsafe { spare::keep(NonNull::new_unchecked(message), state) };
         Ok(())
     }
 }
@@ -134,8 +118,7 @@ impl Drop for Reference {
 impl linkspan_message {
     /// Creates a message whose value is null, to build in; it reuses the memory of the last one.
     fn empty() -> *mut linkspan_message {
-        let state = SPARE.try_with(|spare| spare.replace(State::empty())).unwrap_or_else(|_| State::empty());
-        linkspan_message::give(state)
+        linkspan_message::give(spare::state())
     }
 
     /// Creates a message from a value.
@@ -165,25 +148,27 @@ impl linkspan_message {
     pub(crate) fn give(state: State) -> *mut linkspan_message {
         let message = linkspan_message {
             references: AtomicUsize::new(1),
-            state: RwLock::new(state),
+            state: Lock::new(state),
             aligned: OnceLock::new(),
         };
-        Box::into_raw(match SHELL.try_with(Cell::take) {
-            Ok(Some(mut shell)) => {
-                *shell = message;
-                shell
+        match spare::shell() {
+            Some(shell) => {
+                let place = Box::into_raw(shell);
+                // SAFETY: it is this function's own, and has nothing that needs a drop.
+                unsafe { place.write(message) };
+                place
             }
-            _ => Box::new(message),
-        })
+            None => Box::into_raw(Box::new(message)),
+        }
     }
 
-    fn read_state(&self) -> RwLockReadGuard<'_, State> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+    fn read_state(&self) -> Reading<'_, State> {
+        let state = self.state.read();
         match &*state {
             State::Tree(tree) if tree.has_stale() => {
                 drop(state);
                 self.trim();
-                self.state.read().unwrap_or_else(PoisonError::into_inner)
+                self.state.read()
             }
             _ => state,
         }
@@ -193,14 +178,14 @@ impl linkspan_message {
     /// holds the lock.
     #[cold]
     fn trim(&self) {
-        if let State::Tree(tree) = &mut *self.state.write().unwrap_or_else(PoisonError::into_inner) {
+        if let State::Tree(tree) = &mut *self.state.change() {
             tree.trim();
         }
     }
 
     /// Locks the content for a change; `InvalidState` while another thread reads or changes it.
-    pub(crate) fn change(&self) -> Result<RwLockWriteGuard<'_, State>> {
-        self.state.try_write().map_err(|_| {
+    pub(crate) fn change(&self) -> Result<Changing<'_, State>> {
+        self.state.try_change().ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidState,
                 "another thread is using this message; one that changes it must be alone",

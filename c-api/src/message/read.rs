@@ -1,13 +1,13 @@
 //! Reading of a message's value, with or without a tree.
 
 use std::any::Any;
-use std::sync::{PoisonError, RwLockReadGuard};
 
 use linkspan::codec::{FlatItem, FlatValue};
 use linkspan::value::{NdArrayRef, Sink, Source};
 use linkspan::{Error, ErrorKind, Limits, Message, Request, Result, Value, codec};
 
 use super::linkspan_message;
+use super::lock::Reading;
 use super::state::{HELD, State};
 use crate::tape::Tape;
 
@@ -57,7 +57,7 @@ impl linkspan_message {
         path: &str,
         what: impl FnOnce(FlatValue<'_>) -> Option<T>,
     ) -> Option<T> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.read();
         state.scalar(path, what)
     }
 
@@ -68,7 +68,7 @@ impl linkspan_message {
         path: &str,
         what: impl FnOnce(NdArrayRef<'_>) -> Result<T>,
     ) -> Option<Result<T>> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.read();
         let read = |item: FlatItem<'_>| match item {
             FlatItem::Array(array) => Some(what(array).map_err(|e| e.with_path(path))),
             FlatItem::Scalar(_) => None,
@@ -105,7 +105,7 @@ impl linkspan_message {
 }
 
 /// The value of a message while it is encoded: each question about it would lock the message again.
-pub(crate) struct Locked<'a>(RwLockReadGuard<'a, State>);
+pub(crate) struct Locked<'a>(Reading<'a, State>);
 
 impl linkspan_message {
     /// Locks the value for reading, to be encoded.

@@ -119,8 +119,8 @@ impl Order {
     /// Returns the order that is kept for an array of this shape: `Row` where both orders are the
     /// same memory.
     pub fn for_shape(self, shape: &[u64]) -> Order {
-        let is_one_line = shape.contains(&0) || shape.iter().filter(|length| **length > 1).count() <= 1;
-        if is_one_line { Order::Row } else { self }
+        let is_one_line = || shape.contains(&0) || shape.iter().filter(|length| **length > 1).count() <= 1;
+        if self == Order::Row || is_one_line() { Order::Row } else { self }
     }
 
     /// Returns the order of this name.

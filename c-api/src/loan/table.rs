@@ -1,0 +1,138 @@
+//! The loans of the program by the address of their elements: a C array is no handle, so its address identifies the loan.
+//!
+//! Most programs have one loan at a time. So the last one is outside the table: it is put there and taken with one
+//! exchange each, where a lock takes two, and the table would allocate and free an entry for each loan.
+
+use std::cell::UnsafeCell;
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use linkspan::NdArray;
+
+/// The place of the last loan is empty. No loan has this address.
+const EMPTY: usize = 0;
+/// A thread has the place, for a moment. No loan has this address, because elements are aligned.
+const TAKEN: usize = 1;
+
+/// The loans.
+pub(super) struct Loans {
+    /// [`EMPTY`], [`TAKEN`], or the address of the loan in `lent`.
+    last: AtomicUsize,
+    lent: UnsafeCell<Option<NdArray>>,
+    others: Mutex<BTreeMap<usize, NdArray>>,
+}
+
+// SAFETY: `lent` is used by the thread that has taken the place.
+unsafe impl Sync for Loans {}
+
+impl Loans {
+    pub(super) const fn new() -> Loans {
+        Loans {
+            last: AtomicUsize::new(EMPTY),
+            lent: UnsafeCell::new(None),
+            others: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    fn others(&self) -> MutexGuard<'_, BTreeMap<usize, NdArray>> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Exchanges the loan at this address, if it is the last one, for `lent` at `next`; else false.
+    #[inline]
+    fn exchange(&self, place: usize, next: usize, lent: &mut Option<NdArray>) -> bool {
+        // Acquire, against the store below: what the last thread wrote comes before.
+        if self.last.compare_exchange(place, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        // SAFETY: this thread has taken the place, and no other takes it before the store.
+        mem::swap(unsafe { &mut *self.lent.get() }, lent);
+        // Release: as above. No other thread writes a word that is taken.
+        self.last.store(next, Ordering::Release);
+        true
+    }
+
+    /// Adds a loan at this address.
+    #[inline]
+    pub(super) fn insert(&self, place: usize, lent: NdArray) {
+        let mut lent = Some(lent);
+        if !self.exchange(EMPTY, place, &mut lent) {
+            self.insert_beside(place, lent);
+        }
+    }
+
+    /// Adds a loan while there is another, which goes into the table.
+    #[cold]
+    fn insert_beside(&self, mut place: usize, mut lent: Option<NdArray>) {
+        // A thread that does not find its loan in the last place looks here with the lock, and so finds it if it is moved.
+        let mut others = self.others();
+        let there = self.last.load(Ordering::Relaxed);
+        if there != TAKEN && self.exchange(there, place, &mut lent) {
+            place = there;
+        }
+        if let Some(lent) = lent {
+            others.insert(place, lent);
+        }
+    }
+
+    /// Takes the loan at this address, if there is one.
+    #[inline]
+    pub(super) fn remove(&self, place: usize) -> Option<NdArray> {
+        let mut lent = None;
+        if place > TAKEN && self.exchange(place, EMPTY, &mut lent) {
+            return lent;
+        }
+        self.others().remove(&place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn array(number: usize) -> NdArray {
+        NdArray::vector(&[number as u64])
+    }
+
+    #[test]
+    fn each_loan_is_found_by_its_address_once() {
+        let loans = Loans::new();
+        for place in [8, 16, 24] {
+            loans.insert(place, array(place));
+        }
+        for place in [16, 24, 8] {
+            assert_eq!(loans.remove(place), Some(array(place)));
+            assert_eq!(loans.remove(place), None);
+        }
+        loans.insert(8, array(1));
+        assert_eq!((loans.remove(EMPTY), loans.remove(TAKEN)), (None, None));
+        assert_eq!(loans.remove(8), Some(array(1)));
+    }
+
+    #[test]
+    fn threads_find_their_loans_whatever_others_do() {
+        let loans = Loans::new();
+        thread::scope(|scope| {
+            for thread in 1..5 {
+                let loans = &loans;
+                scope.spawn(move || {
+                    for round in 0..5000 {
+                        let places = [0, 1, 2].map(|n| thread << 32 | (round * 4 + n + 1) << 3);
+                        let count = round % 3 + 1;
+                        for place in &places[..count] {
+                            loans.insert(*place, array(*place));
+                        }
+                        for place in &places[..count] {
+                            assert_eq!(loans.remove(*place), Some(array(*place)));
+                        }
+                    }
+                });
+            }
+        });
+        assert!(loans.others().is_empty() && loans.last.load(Ordering::Relaxed) == EMPTY);
+    }
+}

@@ -1,0 +1,211 @@
+//! The lock of a message's content: any number of readers, or one thread that changes it.
+//!
+//! A message is nearly always used by one thread at a time, in many short calls. So the first user takes a word with one
+//! exchange and gives it back with a store, where a lock of the standard library takes two exchanges. Readers that find
+//! another reader there are counted in a second word.
+//!
+//! A reader that counts itself looks at the first word afterwards, and a thread that changes the content takes the first
+//! word and looks at the count afterwards. These four steps are in one order for all threads, so at least one of the two
+//! sees the other.
+
+use std::cell::UnsafeCell;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+/// No one, or only counted readers.
+const FREE: u8 = 0;
+/// A reader.
+const READ: u8 = 1;
+/// A thread that changes the content.
+const CHANGED: u8 = 2;
+
+/// A value with its lock.
+pub(super) struct Lock<T> {
+    first: AtomicU8,
+    /// Readers beside the one in `first`.
+    readers: AtomicUsize,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: as for `RwLock`: readers in several threads share the value, and one thread at a time changes it.
+unsafe impl<T: Send + Sync> Sync for Lock<T> {}
+
+/// A reader.
+pub(crate) struct Reading<'a, T> {
+    lock: &'a Lock<T>,
+    is_first: bool,
+}
+
+/// The one that changes the value.
+pub(crate) struct Changing<'a, T> {
+    lock: &'a Lock<T>,
+}
+
+impl<T> Lock<T> {
+    pub fn new(value: T) -> Lock<T> {
+        Lock { first: AtomicU8::new(FREE), readers: AtomicUsize::new(0), value: UnsafeCell::new(value) }
+    }
+
+    /// The value, to be changed without the lock.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
+    /// Takes the first word; else false.
+    #[inline(always)]
+    fn take(&self, by: u8) -> bool {
+        self.first.compare_exchange(FREE, by, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Locks the value for reading.
+    #[inline]
+    pub fn read(&self) -> Reading<'_, T> {
+        let is_first = self.take(READ);
+        if !is_first {
+            self.read_beside();
+        }
+        Reading { lock: self, is_first }
+    }
+
+    /// Counts a reader once no one changes the value, which takes a moment: no call that changes a message waits.
+    #[cold]
+    fn read_beside(&self) {
+        loop {
+            self.readers.fetch_add(1, Ordering::SeqCst);
+            if self.first.load(Ordering::SeqCst) != CHANGED {
+                return;
+            }
+            self.readers.fetch_sub(1, Ordering::SeqCst);
+            std::thread::yield_now();
+        }
+    }
+
+    /// Locks the value for a change; none while another call uses it.
+    #[inline]
+    pub fn try_change(&self) -> Option<Changing<'_, T>> {
+        if !self.take(CHANGED) {
+            return None;
+        }
+        let changing = Changing { lock: self };
+        (self.readers.load(Ordering::SeqCst) == 0).then_some(changing)
+    }
+
+    /// The same once no other call uses it.
+    pub fn change(&self) -> Changing<'_, T> {
+        loop {
+            if let Some(changing) = self.try_change() {
+                return changing;
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl<T> Deref for Reading<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: while there is a reader no thread changes the value.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T> Deref for Changing<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: this one alone has the value.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T> DerefMut for Changing<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this one alone has the value.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T> Drop for Reading<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_first {
+            // Release: the reads come before the next change. No other thread writes a word that is taken.
+            self.lock.first.store(FREE, Ordering::Release);
+        } else {
+            self.lock.readers.fetch_sub(1, Ordering::Release);
+        }
+    }
+}
+
+impl<T> Drop for Changing<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: the changes come before the next use.
+        self.lock.first.store(FREE, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn readers_share_the_value_and_keep_it_from_changing() {
+        let lock = Lock::new(7);
+        let (first, second) = (lock.read(), lock.read());
+        assert_eq!((*first, *second, first.is_first, second.is_first), (7, 7, true, false));
+        assert!(lock.try_change().is_none());
+        drop(first);
+        assert!(lock.try_change().is_none(), "the second reader is there");
+        let third = lock.read();
+        assert!(third.is_first);
+        drop((second, third));
+        let mut changing = lock.try_change().unwrap();
+        *changing = 8;
+        assert!(lock.try_change().is_none());
+        drop(changing);
+        assert_eq!(*lock.read(), 8);
+    }
+
+    /// Both numbers are changed together, so a reader never finds two different ones.
+    #[test]
+    fn no_reader_sees_a_change_in_progress() {
+        const ROUNDS: u64 = 20_000;
+        let lock = &Lock::new((0u64, 0u64));
+        let changed = thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..ROUNDS {
+                        let there = lock.read();
+                        assert_eq!(there.0, std::hint::black_box(&there).1);
+                    }
+                });
+            }
+            let change = move || {
+                let mut changed = 0u64;
+                for round in 0..ROUNDS {
+                    let mut there = if round % 2 == 0 {
+                        lock.change()
+                    } else {
+                        let Some(there) = lock.try_change() else { continue };
+                        there
+                    };
+                    there.0 += 1;
+                    let first = std::hint::black_box(there.0);
+                    there.1 = first;
+                    changed += 1;
+                }
+                changed
+            };
+            let others = [scope.spawn(change), scope.spawn(change)];
+            others.map(|other| other.join().unwrap()).iter().sum::<u64>()
+        });
+        assert_eq!(*lock.read(), (changed, changed));
+    }
+}
