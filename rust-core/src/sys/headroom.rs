@@ -6,7 +6,7 @@
 //! Another process may take the memory meanwhile; the check makes the common case an error and is
 //! no guarantee.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -35,7 +35,9 @@ pub(crate) fn check_memory(bytes: u64) -> Result<()> {
 
 /// Checks the limit of the control groups. `what` is the use of the memory, for the error.
 fn check_group(what: &str, bytes: u64) -> Result<()> {
-    let Some(available) = available_in_groups().filter(|available| *available < bytes) else { return Ok(()) };
+    let Some(available) = available_in_groups(bytes).filter(|available| *available < bytes) else {
+        return Ok(());
+    };
     let text = format!(
         "{what} of {bytes} bytes does not fit: the control group has {available} left; ask for less or raise its limit (memory.max, or memory.limit_in_bytes)"
     );
@@ -60,40 +62,56 @@ pub(crate) fn check_file(bytes: u64) -> Result<()> {
     Err(Error::new(ErrorKind::NoSpace, text))
 }
 
-/// The files of the two versions of control groups: the limit on memory, and its use.
-const VERSIONS: [(&str, &str); 2] =
-    [("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")];
+/// The files of a version of control groups: the limit on memory, and its use.
+#[derive(Clone, Copy)]
+struct Files {
+    limit: &'static str,
+    used: &'static str,
+}
 
-/// Returns how many bytes this process's control group and those above it leave; `None` where
+const FIRST_VERSION: Files = Files { limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes" };
+const SECOND_VERSION: Files = Files { limit: "memory.max", used: "memory.current" };
+
+/// From this limit on a group has none: the first version names the highest number of pages.
+const NO_LIMIT: u64 = 1 << 62;
+
+/// Returns how many bytes this process's control group and those above it leave, or a smaller number of at least `needed`; `None` where
 /// there is no limit.
-fn available_in_groups() -> Option<u64> {
+fn available_in_groups(needed: u64) -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    groups.lines().filter_map(|line| available_below(line, Path::new("/sys/fs/cgroup"))).min()
+    groups.lines().filter_map(|line| available_below(line, Path::new("/sys/fs/cgroup"), needed)).min()
 }
 
 /// As [`available_in_groups`], for one line of `/proc/self/cgroup`: number, controllers, path.
-fn available_below(line: &str, mounted: &Path) -> Option<u64> {
+fn available_below(line: &str, mounted: &Path, needed: u64) -> Option<u64> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (controllers, path) = (fields.next()?, fields.next()?.strip_prefix('/')?);
-    let root = match controllers {
-        "" if mounted.join("unified").is_dir() => mounted.join("unified"),
-        "" => mounted.to_path_buf(),
-        controllers if controllers.split(',').any(|one| one == "memory") => mounted.join(controllers),
+    let (root, files) = match controllers {
+        "" if mounted.join("unified").is_dir() => (mounted.join("unified"), SECOND_VERSION),
+        "" => (mounted.to_path_buf(), SECOND_VERSION),
+        controllers if controllers.split(',').any(|one| one == "memory") => {
+            (mounted.join(controllers), FIRST_VERSION)
+        }
         _ => return None,
     };
     let group = root.join(path);
-    group.ancestors().take_while(|group| group.starts_with(&root)).filter_map(available_in).min()
+    let groups = group.ancestors().take_while(|group| group.starts_with(&root));
+    groups.filter_map(|group| available_in(group, files, needed)).min()
 }
 
-/// Returns how many bytes one group leaves; `None` where it has no limit.
-fn available_in(group: &Path) -> Option<u64> {
-    let number = |file: &str| -> Option<u64> {
-        std::fs::read_to_string(PathBuf::from(group).join(file)).ok()?.trim().parse().ok()
-    };
-    let (max, current) = VERSIONS.iter().find_map(|(limit, used)| Some((number(limit)?, number(used)?)))?;
+/// Returns how many bytes one group leaves, or a smaller number of at least `needed`; `None` where it has no limit.
+fn available_in(group: &Path, files: Files, needed: u64) -> Option<u64> {
+    let text = |file: &str| std::fs::read_to_string(group.join(file)).ok();
+    let number = |file: &str| -> Option<u64> { text(file)?.trim().parse().ok() };
+    let limit = number(files.limit).filter(|limit| *limit < NO_LIMIT)?;
+    let used = number(files.used)?;
+    let free = limit.saturating_sub(used);
+    if free >= needed {
+        // The kernel adds up `memory.stat` over its processors when it is read, which takes longer than all else here.
+        return Some(free);
+    }
     // The kernel evicts pages of ordinary files before it kills, so they count as free.
-    let stat = std::fs::read_to_string(group.join("memory.stat")).ok()?;
-    Some(max.saturating_sub(current.saturating_sub(reclaimable(&stat))))
+    Some(limit.saturating_sub(used.saturating_sub(reclaimable(&text("memory.stat")?))))
 }
 
 /// Returns the bytes that the kernel can take back, from the text of `memory.stat`.
@@ -117,9 +135,11 @@ mod tests {
         write("memory.max", "1000\n");
         write("memory.current", "900\n");
         write("memory.stat", "anon 500\ninactive_file 200\nactive_file 50\nslab_reclaimable 7\n");
-        assert_eq!(available_in(group.path()), Some(357));
+        let available = |needed| available_in(group.path(), SECOND_VERSION, needed);
+        assert_eq!(available(101), Some(357));
+        assert_eq!(available(100), Some(100), "what is free anyway is enough");
         write("memory.max", "max\n");
-        assert_eq!(available_in(group.path()), None);
+        assert_eq!(available(101), None);
     }
 
     #[test]
@@ -138,13 +158,14 @@ mod tests {
             [("memory.limit_in_bytes", "9223372036854771712\n"), ("memory.usage_in_bytes", "1\n"), stat],
         );
         group("c", [("memory.max", "70\n"), ("memory.current", "40\n"), stat]);
-        let available = |line: &str| available_below(line, mounted.path());
-        assert_eq!(available("4:memory:/a/b"), Some(410));
-        assert_eq!(available("0::/c/d"), Some(40));
+        let available = |line: &str, needed| available_below(line, mounted.path(), needed);
         assert_eq!(
-            (available("5:cpu:/a"), available("4:memory:/x"), available("nonsense")),
-            (None, None, None)
+            (available("4:memory:/a/b", 401), available("4:memory:/a/b", 400)),
+            (Some(410), Some(400))
         );
+        assert_eq!((available("0::/c/d", 31), available("0::/c/d", 30)), (Some(40), Some(30)));
+        let others = ["5:cpu:/a", "4:memory:/x", "nonsense"].map(|line| available(line, 1));
+        assert_eq!(others, [None, None, None]);
     }
 
     #[test]
