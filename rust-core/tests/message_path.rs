@@ -7,17 +7,19 @@ use std::path::Path;
 /// A file, a function in it, and the functions that this one passes the message to.
 type Step = (&'static str, &'static str, &'static [&'static str]);
 
-const SEND: [Step; 15] = [
+const SEND: [Step; 17] = [
     ("channel/ends/in_place.rs", "send", &["encode", "send_payload"]),
     ("channel/ends/in_place.rs", "encode", &["encode_with_schema"]),
     ("channel/ends/in_place.rs", "encode_with_schema", &["with_schema"]),
     ("message/payload.rs", "with_schema", &[]),
     ("channel/ends/in_place.rs", "send_payload", &["send_in_place"]),
-    ("channel/ends/in_place.rs", "send_in_place", &["try_send_next", "become_data", "sent_to_place"]),
-    ("transport/shm/link/in_place.rs", "try_send_next", &["try_write_near", "try_write_next"]),
+    ("channel/ends/in_place.rs", "send_in_place", &["try_send_plain", "become_data", "sent_to_place"]),
+    ("transport/shm/link/in_place.rs", "try_send_plain", &["try_write_near", "try_write_next"]),
     ("transport/shm/writer/plain.rs", "try_write_near", &["store_record"]),
     ("transport/shm/writer/plain.rs", "try_write_next", &["copy_in_behind"]),
-    ("transport/shm/memory.rs", "store_record", &["copy_in_behind"]),
+    ("transport/shm/memory.rs", "store_record", &["store_words", "copy_in"]),
+    ("transport/shm/memory.rs", "store_words", &[]),
+    ("transport/shm/memory.rs", "copy_in", &[]),
     ("transport/shm/memory.rs", "copy_in_behind", &[]),
     ("message/payload.rs", "become_data", &["store"]),
     ("message/payload.rs", "store", &["of"]),

@@ -164,17 +164,18 @@ impl Rewritten {
         &mut self.bytes
     }
 
-    /// Returns the plain data message with this number, encoding and time of sending.
+    /// Returns the plain message of this kind and correlation, with this number, encoding and time of sending.
     #[inline(always)]
     pub fn finish(
         self,
+        (kind, correlation): (Kind, u64),
         (sequence, encoding, sent): (u64, Encoding, i64),
         source: &Arc<str>,
         limits: &Limits,
         session: u64,
     ) -> Message {
         let body = self.bytes.len() as u64;
-        let header = Header { sequence, body, sent, ..Header::new(Kind::Data, encoding) };
+        let header = Header { sequence, body, correlation, sent, ..Header::new(kind, encoding) };
         self.finish_with(header, source, limits, session)
     }
 

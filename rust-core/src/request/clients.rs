@@ -36,6 +36,7 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::lent::Owner;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
+use crate::value::Limits;
 use by_token::ByToken;
 
 /// The connected clients of a server.
@@ -60,6 +61,7 @@ pub struct Clients {
     wake: Arc<EventFd>,
     server_waker: Arc<ServerWaker>,
     options: Options,
+    limits: Limits,
     event_log: Arc<EventLog>,
     shown: Arc<str>,
     /// Exists while SIGINT and SIGTERM end the wait.
@@ -117,6 +119,7 @@ impl Clients {
             server_waker: Arc::new(ServerWaker::new(wake.clone())),
             wake,
             options: options.clone(),
+            limits: options.limits(),
             event_log,
             shown,
             signal_watch: None,
@@ -140,16 +143,17 @@ impl Clients {
         Ok(())
     }
 
-    /// Returns the next request, waiting for it.
+    /// Returns whether SIGINT and SIGTERM end the wait.
+    #[inline]
+    pub fn stops_on_signals(&self) -> bool {
+        self.signal_watch.is_some()
+    }
+
+    /// Returns the next request, waiting for it. The caller has tried [`Clients::next_at_once`].
     ///
     /// # Errors
     /// `Timeout` at the deadline; the errors of the link if all clients share one link.
     pub fn next(&mut self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<Next> {
-        if !acceptor.queue.has_links()
-            && let Some(request) = self.next_in_place()
-        {
-            return Ok(Next::Request(request));
-        }
         // One round each: accept, serve the queue, flush, park, wait.
         let mut empty_polls = 0;
         loop {
@@ -206,6 +210,12 @@ impl Clients {
                 return Ok(ended);
             }
         }
+    }
+
+    /// Returns the short request that lies ready, if nothing else is due.
+    #[inline]
+    pub fn next_at_once(&mut self, acceptor: &ChannelAcceptor) -> Option<Request> {
+        if acceptor.queue.has_links() { None } else { self.next_in_place() }
     }
 
     /// Adds the links that were admitted.

@@ -16,11 +16,43 @@ use crate::channel::session::inbox::Verdict;
 use crate::channel::session::{RetransmitClass, SessionHello};
 use crate::channel::session_state::{Negotiated, urgency};
 use crate::channel::{Acknowledge, Options};
-use crate::frame::{Kind, flags};
-use crate::message::{Message, Payload, StoredMessage};
+use crate::frame::{Header, Kind, flags};
+use crate::message::{Message, Payload, Rewritten};
 use crate::sys::clock;
+use crate::value::Limits;
 
 impl Client {
+    /// Returns the plain request that lies ready in the ring, *ahead* of the session's record, where nothing else of this
+    /// client is due and the message that this thread dropped last has its length. None for all else; then nothing has
+    /// changed but the room of earlier messages, which is free. The caller looks whether more has come.
+    #[inline(always)]
+    pub fn take_plain(&mut self, limits: &Limits) -> Option<Message> {
+        let negotiated = self.negotiated.as_ref()?;
+        let session_state = &negotiated.session_state;
+        if self.bye_received
+            || !self.is_answered(session_state)
+            || !self.read_ahead.is_unused()
+            || self.peer.source.is_empty()
+        {
+            return None;
+        }
+        let half = self.rx.in_place()?;
+        half.consumed();
+        let plain = half.peek_plain(Kind::Request)?;
+        let number = half.next_sequence();
+        if self.last.checked_add(1) != Some(number) {
+            return None;
+        }
+        let mut place = Rewritten::take(plain.length())?;
+        let sent = half.take_plain(&plain, place.body());
+        let what = (number, plain.encoding(), sent);
+        let session = negotiated.hello.session;
+        let message = place.finish((Kind::Request, 0), what, &self.peer.source, limits, session);
+        self.last = number;
+        session_state.ahead.store(number, Ordering::Release);
+        Some(message)
+    }
+
     /// Returns the short request or data message that lies ready in the ring and carries no acknowledgement, and how many
     /// messages before it are missing. It is recorded as delivered, or will be before anything else is.
     #[inline]
@@ -61,33 +93,32 @@ impl ClientTx {
     /// Writes the reply to a request that is carried out at most once into the ring, and records that the request is
     /// answered, which `answered` is set for. Returns false, with nothing sent, where that is not possible at once.
     #[inline]
-    pub fn reply_in_place(&self, answered: &AtomicBool, request: &Message, payload: &Payload) -> bool {
+    pub fn reply_in_place(&self, answered: &AtomicBool, message: &Message, payload: &Payload) -> bool {
         let Some(negotiated) = &self.negotiated else { return false };
-        if request.header().flags & flags::IDEMPOTENT != 0
-            || payload.len() as u64 > self.client_limit()
-            || payload.memory().split().is_some()
-        {
+        let Some(body) = payload.memory().block() else { return false };
+        let Header { flags, sequence: request, .. } = *message.header();
+        if flags & flags::IDEMPOTENT != 0 || body.len() as u64 > self.client_limit() {
             return false;
         }
         let Some(mut entered) = self.state.enter() else { return false };
         let (state, halves) = entered.parts();
         let TxState { tx: Some(tx), partial: None, backlog, .. } = state else { return false };
-        let Some(half) = tx.in_place().filter(|half| half.takes_at_once(payload.len())) else { return false };
+        let Some(half) = tx.in_place().filter(|half| half.takes_at_once(body.len())) else { return false };
         if answered.load(Ordering::Relaxed) || !backlog.is_empty() {
             return false;
         }
-        let (body, sent, number) = (payload.body(), clock::now(), halves.outbox.assign_number());
+        let (sent, number) = (clock::now(), halves.outbox.assign_number());
         // Before the reply, whose fence publishes the consumed number, too. If the reply is not sent here, the general way
         // sends it next.
         let session_state = &negotiated.session_state;
-        session_state.request_answered(halves, request.session(), request.sequence());
-        if !half.try_send_reply(number, request.sequence(), sent, payload.encoding(), body) {
+        session_state.request_answered(halves, message.session(), request);
+        if !half.try_send_plain(Kind::Reply, number, request, sent, payload.encoding(), body) {
             halves.publish_again();
             return false;
         }
         answered.store(true, Ordering::Relaxed);
         // A reply to such a request is never kept.
-        halves.outbox.sent(RetransmitClass::Answer, body.len(), || StoredMessage::data(payload, sent));
+        halves.outbox.sent_to_place(RetransmitClass::Answer, body.len());
         session_state.note_answered(halves);
         self.count_answer();
         self.count_sent();

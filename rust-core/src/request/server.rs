@@ -100,14 +100,30 @@ impl Server {
     /// [`Server::next`] without the endpoint in its errors.
     fn try_next(&self, wait: Wait<'_>) -> Result<Option<Request>> {
         fork::check(self.fork_generation)?;
-        let mut waiting = wait.start(Timeout::Forever).on_wait(&self.options.on_wait);
         let mut serving = match lock_exclusive(&self.serving, Operation::TakeRequests) {
             // The other thread closes the server.
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             serving => serving?,
         };
         let _holder = self.serving_thread.mark();
-        let next = self.next_of(&mut serving, &mut waiting);
+        if !self.closed.load(Ordering::Acquire)
+            && let Some(Serving { clients, acceptor }) = &mut *serving
+            // The first call that waits without end takes the signals.
+            && (clients.stops_on_signals() || !wait.is_forever(Timeout::Forever))
+            && let Some(request) = clients.next_at_once(acceptor)
+        {
+            // Busy servers of a shared name leave new clients to idle ones.
+            self.event_log.busy.store(true, Ordering::Relaxed);
+            return Ok(Some(request));
+        }
+        self.wait_for_next(&mut serving, wait)
+    }
+
+    /// [`Server::next`] where nothing lies ready, for the thread that serves.
+    #[inline(never)]
+    fn wait_for_next(&self, serving: &mut Option<Serving>, wait: Wait<'_>) -> Result<Option<Request>> {
+        let mut waiting = wait.start(Timeout::Forever).on_wait(&self.options.on_wait);
+        let next = self.next_of(serving, &mut waiting);
         // This thread closed the server in a callback or a signal handler, so it has to finish the close.
         if self.closed_in_callback.load(Ordering::Acquire) && !matches!(next, Ok(Some(_))) {
             let mut closing = Wait::default().start(self.options.timeout);

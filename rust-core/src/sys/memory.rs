@@ -305,20 +305,30 @@ impl MemoryFile {
         }
     }
 
-    /// Writes a record of `size` bytes, where no process reads yet: a zero word behind it, a word and bytes behind its
+    /// Writes a record of `size` bytes, where no process reads yet: a zero word behind it, words and then bytes behind its
     /// header, and last, with release order, the header. `at` and `size` are multiples of 8, and the record has room
-    /// for two words and the bytes; panics otherwise.
+    /// for the header, the words and the bytes; panics otherwise.
     #[inline(always)]
-    pub fn store_record(&self, at: usize, header: u64, size: usize, word: u64, from: &[u8]) {
+    pub fn store_record<const N: usize>(
+        &self,
+        at: usize,
+        header: u64,
+        size: usize,
+        prefix: [u64; N],
+        from: &[u8],
+    ) {
         // One check for all of them.
         let words = self.mapping.words(at, (size / 8).saturating_add(1));
-        let [place, second, .., behind] = words else { unreachable!("a record of less than two words") };
-        assert!(from.len() <= size.saturating_sub(16), "bytes longer than their record");
+        let [place, content @ .., behind] = words else { unreachable!("a record without a word") };
+        let content = content.first_chunk::<N>().filter(|_| from.len() <= size.saturating_sub(8 + 8 * N));
+        let Some(content) = content else { panic!("words and bytes longer than their record") };
         behind.store(0, Ordering::Relaxed);
-        second.store(word, Ordering::Relaxed);
-        // SAFETY: the range was checked for the header, the word and the bytes; the rest is as for `copy_in`.
+        for (place, word) in content.iter().zip(prefix) {
+            place.store(word, Ordering::Relaxed);
+        }
+        // SAFETY: the range was checked for the header, the words and the bytes; the rest is as for `copy_in`.
         unsafe {
-            let to = words.as_ptr().cast::<u8>().cast_mut().add(16);
+            let to = words.as_ptr().cast::<u8>().cast_mut().add(8 + 8 * N);
             std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
         }
         place.store(header, Ordering::Release);
@@ -440,7 +450,7 @@ impl PeerMemory {
     }
 
     /// Loads so many words from offset `at` on, a multiple of 8.
-    #[inline]
+    #[inline(always)]
     pub fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
         // One check for all of them.
         let mut words = [0; N];

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use super::Channel;
-use super::call_in_place::{Awaiting, PendingReply};
+use super::call_in_place::{Awaiting, Begun, PendingReply};
 use crate::channel::direction::Operation;
 use crate::channel::receiving::{ReceivedFrame, Receiving, Taken};
 use crate::channel::sending::{Draft, Until};
@@ -45,43 +45,65 @@ impl Channel {
 
     /// Calls with an encoded value: see [`Channel::call`].
     pub fn call_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        let mut waiting = self.start(wait);
-        self.options.check_replies(&self.endpoint, "call")?;
-        self.try_call(payload, &mut waiting).map_err(|e| e.on(&self.shown))
+        let wait = wait.into();
+        let begun = match self.begin_call(payload) {
+            Some(begun) => match self.reply_at_once(begun, wait.may_wait(self.options.timeout)) {
+                // With a short reply that comes soon, this is all.
+                Ok(reply) => return Ok(reply),
+                Err(later) => Some(later),
+            },
+            None => None,
+        };
+        self.call_waiting(payload, begun, wait).map_err(|e| e.on(&self.shown))
     }
 
-    /// [`Channel::call`] for an encoded value, without the endpoint in its errors.
-    fn try_call(&self, payload: &Payload, waiting: &mut Waiting<'_>) -> Result<Message> {
-        self.check()?;
-        if let Some((awaiting, sent)) = self.begin_call(payload) {
-            return self.call_holding(payload, awaiting, sent, waiting);
+    /// [`Channel::call`] for an encoded value, without the endpoint in its errors, and without a reply that comes soon.
+    /// `begun` is a call that holds the receiving direction.
+    #[inline(never)]
+    fn call_waiting<'a>(
+        &'a self,
+        payload: &Payload,
+        begun: Option<Begun<'a>>,
+        wait: Wait<'_>,
+    ) -> Result<Message> {
+        let mut waiting = self.start(wait);
+        self.options.check_replies(&self.endpoint, "call")?;
+        if let Some(begun) = begun {
+            return self.call_holding(payload, begun, &mut waiting);
         }
-        let _turn = self.calls.take_in_turn(Operation::Call, waiting)?;
-        if let Some((awaiting, sent)) = self.begin_in_turn(payload) {
-            return self.call_holding(payload, awaiting, sent, waiting);
+        self.check()?;
+        let _turn = self.calls.take_in_turn(Operation::Call, &mut waiting)?;
+        if let Some(begun) = self.begin_in_turn(payload) {
+            return match self.reply_at_once(begun, !waiting.is_none()) {
+                Ok(reply) => Ok(reply),
+                Err(later) => self.call_holding(payload, later, &mut waiting),
+            };
         }
         let mut receiving = self.receiving()?;
-        let pending = self.send_request(payload, Until::Wait, waiting)?;
-        self.await_call(pending, None, &mut receiving, waiting)
+        let pending = self.send_request(payload, Until::Wait, &mut waiting)?;
+        self.await_call(pending, None, &mut receiving, &mut waiting)
+    }
+
+    /// Returns the reply if the request was sent and the reply comes soon; else what the call goes on with.
+    #[inline]
+    fn reply_at_once<'a>(
+        &'a self,
+        (awaiting, sent): Begun<'a>,
+        may_wait: bool,
+    ) -> std::result::Result<Message, Begun<'a>> {
+        match sent.filter(|_| may_wait) {
+            Some(pending) => self.reply_soon(pending, awaiting).map_err(|later| (later, sent)),
+            None => Err((awaiting, sent)),
+        }
     }
 
     /// Goes on with a call that holds the receiving direction. Its request was sent, or is to be sent in the general way.
-    fn call_holding<'a>(
-        &'a self,
+    fn call_holding(
+        &self,
         payload: &Payload,
-        mut awaiting: Awaiting<'a>,
-        sent: Option<PendingReply>,
+        (awaiting, sent): Begun<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        if let Some(pending) = sent
-            && !waiting.is_none()
-        {
-            // With a short reply that comes soon, this is all.
-            match self.reply_soon(pending, awaiting) {
-                Ok(reply) => return Ok(reply),
-                Err(later) => awaiting = later,
-            }
-        }
         let Awaiting { turn: _turn, mut receiving, taken } = awaiting;
         let pending = match sent {
             Some(pending) => pending,
@@ -147,13 +169,13 @@ impl Channel {
         until: Until,
         wait: impl Into<Wait<'a>>,
     ) -> Result<PendingReply> {
+        // Only a thread that could receive the reply now may send the request.
+        if let Some(sent) = self.send_request_in_place(payload) {
+            return Ok(sent);
+        }
         let mut waiting = self.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
-        // Only a thread that could receive the reply now may send the request.
-        let pending = match self.send_request_in_place(payload) {
-            Some(sent) => Ok(sent),
-            None => self.receiving().and_then(|_only| self.send_request(payload, until, &mut waiting)),
-        };
+        let pending = self.receiving().and_then(|_only| self.send_request(payload, until, &mut waiting));
         pending.map_err(|e| e.on(&self.shown))
     }
 
@@ -161,9 +183,23 @@ impl Channel {
     /// a time-out of zero it returns `Timeout` or `NotFound` while the answer has not come; a longer time-out
     /// that passes withdraws the request. `InvalidState`, in a callback of another call of this thread, leaves it as it is.
     pub fn finish_call<'a>(&self, pending: PendingReply, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        match self.finish_in_place(pending) {
+            Ok(reply) => Ok(reply),
+            Err(begun) => self.finish_waiting(pending, begun, wait.into()),
+        }
+    }
+
+    /// [`Channel::finish_call`] for a reply that has not come.
+    #[inline(never)]
+    fn finish_waiting<'a>(
+        &'a self,
+        pending: PendingReply,
+        begun: Option<Awaiting<'a>>,
+        wait: Wait<'_>,
+    ) -> Result<Message> {
         let mut waiting = self.start(wait);
-        let found = match self.finish_in_place(pending, &mut waiting) {
-            Some(found) => found,
+        let found = match begun {
+            Some(awaiting) => self.finish_holding(pending, awaiting, &mut waiting),
             None => self.receiving().and_then(|mut r| self.await_answer(pending, None, &mut r, &mut waiting)),
         };
         let only_polled = waiting.is_none();

@@ -14,7 +14,7 @@ use crate::channel::session::RetransmitClass;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::Kind;
-use crate::message::{Message, Payload, StoredMessage};
+use crate::message::{Message, Payload};
 use crate::sys::clock;
 
 /// A request whose answer [`Channel::finish_call`] waits for.
@@ -34,11 +34,14 @@ pub(super) struct Awaiting<'a> {
     pub taken: Option<Taken>,
 }
 
+/// A call that holds the receiving direction, and its request, if that was sent.
+pub(super) type Begun<'a> = (Awaiting<'a>, Option<PendingReply>);
+
 impl Channel {
     /// Takes the turn among callers and the receiving direction, and sends the request if that is possible at once. None
     /// if another thread has or awaits any of them, and for a channel that cannot be used.
     #[inline]
-    pub(super) fn begin_call(&self, payload: &Payload) -> Option<(Awaiting<'_>, Option<PendingReply>)> {
+    pub(super) fn begin_call(&self, payload: &Payload) -> Option<Begun<'_>> {
         let (calls, receiving) = (self.calls.cell(), self.receiving.cell());
         let (held, sent) =
             self.request_in_place(payload, |entered| entered.try_hold_both(calls, receiving))?;
@@ -46,13 +49,14 @@ impl Channel {
     }
 
     /// The same for a caller that has its turn.
-    pub(super) fn begin_in_turn(&self, payload: &Payload) -> Option<(Awaiting<'_>, Option<PendingReply>)> {
+    pub(super) fn begin_in_turn(&self, payload: &Payload) -> Option<Begun<'_>> {
         let hold = |entered: &Entered<'_, Sending>| entered.try_hold(self.receiving.cell());
         let (receiving, sent) = self.request_in_place(payload, hold)?;
         Some((Awaiting { turn: None, receiving, taken: None }, sent))
     }
 
     /// Sends the request at once, if that is possible and no other thread receives.
+    #[inline(always)]
     pub(super) fn send_request_in_place(&self, payload: &Payload) -> Option<PendingReply> {
         let is_free = |entered: &Entered<'_, Sending>| entered.is_free(self.receiving.cell()).then_some(());
         self.request_in_place(payload, is_free)?.1
@@ -80,22 +84,22 @@ impl Channel {
     }
 
     /// Writes a request that is sent at most once into the ring, and numbers it.
-    #[inline]
+    #[inline(always)]
     fn write_request(&self, entered: &mut Entered<'_, Sending>, payload: &Payload) -> Option<PendingReply> {
         let (sending, halves) = entered.parts();
         let generation = sending.generation;
         let part = sending.part.as_mut()?;
-        let half = part.tx.in_place().filter(|half| half.takes_at_once(payload.len()))?;
+        let half = part.tx.in_place()?;
+        let body = payload.memory().block()?;
         if self.reconnector.is_newer(generation)
             || self.reconnector.session_state.replays.load(Ordering::Acquire)
             || part.negotiated.is_none()
             || part.peer.deadlines
-            || payload.len() as u64 > part.peer.max_message_size
+            || body.len() as u64 > part.peer.max_message_size
             || halves.has_violation()
         {
             return None;
         }
-        let body = payload.memory().block()?;
         // Beside the page nothing is carried, and so nothing is noted below.
         let session = if halves.has_page() { None } else { Some(part.negotiated.as_ref()?.hello.session) };
         if session.is_some_and(|session| halves.to_piggyback(session) != 0) {
@@ -103,11 +107,11 @@ impl Channel {
         }
         let sent = clock::now();
         let sequence = halves.outbox.assign_number();
-        if !half.try_send_next(Kind::Request, sequence, sent, payload.encoding(), body) {
+        if !half.try_send_plain(Kind::Request, sequence, 0, sent, payload.encoding(), body) {
             return None;
         }
-        let keep = || StoredMessage::data(payload, sent);
-        let number = halves.outbox.sent(RetransmitClass::Request, body.len(), keep);
+        // Such a request is never kept.
+        let (number, _) = halves.outbox.sent_to_place(RetransmitClass::Request, body.len());
         if let Some(session) = session {
             halves.inbox.piggybacked(session, 0);
         }
@@ -129,6 +133,10 @@ impl Channel {
         let Awaiting { turn, receiving, .. } = awaiting;
         let mut ending = receiving.enter();
         let (receiving, halves) = ending.parts();
+        if let Some(reply) = receiving.take_reply(pending.number, halves, &self.event_log) {
+            ending.end(turn);
+            return Ok(reply.done().unwrap_or_else(|taken| self.finish(taken)));
+        }
         let taken = receiving.take_for_caller(pending.number, halves, &self.event_log);
         match taken {
             Some(taken) if receiving.awaited == 0 => {
@@ -139,17 +147,34 @@ impl Channel {
         }
     }
 
-    /// Returns the reply that lies ready, for a call in two steps; else the receiving direction, which it needs to wait.
-    /// None if another thread has it or awaits it.
+    /// Returns the reply that lies ready, for a call in two steps; else the receiving direction, which it needs to wait,
+    /// and none of it if another thread has it or awaits it.
+    #[inline(always)]
     pub(super) fn finish_in_place(
         &self,
         pending: PendingReply,
-        waiting: &mut Waiting<'_>,
-    ) -> Option<Result<Message>> {
+    ) -> std::result::Result<Message, Option<Awaiting<'_>>> {
         if self.options.idempotent {
-            return None;
+            return Err(None);
         }
-        let mut entered = self.enter_receiving()?;
+        let Some(mut entered) = self.enter_receiving() else { return Err(None) };
+        let (receiving, halves) = entered.parts();
+        if receiving.generation == pending.generation
+            && let Some(reply) = receiving.take_reply(pending.number, halves, &self.event_log)
+        {
+            drop(entered);
+            return Ok(reply.done().unwrap_or_else(|taken| self.finish(taken)));
+        }
+        self.finish_entered(pending, entered)
+    }
+
+    /// [`Channel::finish_in_place`] for what is no plain reply.
+    #[inline(never)]
+    fn finish_entered<'a>(
+        &'a self,
+        pending: PendingReply,
+        mut entered: Entered<'a, Receiving>,
+    ) -> std::result::Result<Message, Option<Awaiting<'a>>> {
         let (receiving, halves) = entered.parts();
         let taken = if receiving.generation == pending.generation && receiving.is_reply_ready() {
             receiving.take_for_caller(pending.number, halves, &self.event_log)
@@ -159,20 +184,27 @@ impl Channel {
         match taken {
             Some(taken) if receiving.awaited == 0 => {
                 drop(entered);
-                Some(Ok(taken.finish(&self.ack_sender())))
+                Ok(taken.finish(&self.ack_sender()))
             }
-            taken => {
-                let mut awaiting = Awaiting { turn: None, receiving: entered.hold(), taken };
-                if awaiting.taken.is_none() && !waiting.is_none() {
-                    match self.reply_soon(pending, awaiting) {
-                        Ok(reply) => return Some(Ok(reply)),
-                        Err(later) => awaiting = later,
-                    }
-                }
-                let Awaiting { mut receiving, taken, .. } = awaiting;
-                Some(self.await_answer(pending, taken, &mut receiving, waiting))
+            taken => Err(Some(Awaiting { turn: None, receiving: entered.hold(), taken })),
+        }
+    }
+
+    /// Waits for the reply that [`Channel::finish_in_place`] has not found.
+    pub(super) fn finish_holding<'a>(
+        &'a self,
+        pending: PendingReply,
+        mut awaiting: Awaiting<'a>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Message> {
+        if awaiting.taken.is_none() && !waiting.is_none() {
+            match self.reply_soon(pending, awaiting) {
+                Ok(reply) => return Ok(reply),
+                Err(later) => awaiting = later,
             }
         }
+        let Awaiting { mut receiving, taken, .. } = awaiting;
+        self.await_answer(pending, taken, &mut receiving, waiting)
     }
 }
 

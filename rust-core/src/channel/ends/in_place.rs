@@ -107,7 +107,7 @@ impl Channel {
         }
         let sent = clock::now();
         let sequence = halves.outbox.assign_number();
-        if !half.try_send_next(Kind::Data, sequence, sent, payload.encoding(), body) {
+        if !half.try_send_plain(Kind::Data, sequence, 0, sent, payload.encoding(), body) {
             return None;
         }
         let (number, place) = halves.outbox.sent_to_place(RetransmitClass::Data, body.len());
@@ -152,7 +152,7 @@ impl Channel {
 
     /// Does what is left to do for this message, and returns it.
     #[inline(never)]
-    fn finish(&self, taken: Taken) -> Message {
+    pub(super) fn finish(&self, taken: Taken) -> Message {
         taken.finish(&self.ack_sender())
     }
 
@@ -164,7 +164,7 @@ impl Channel {
     }
 
     /// The same, whether or not a loss has to be reported.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter_to_send(&self) -> Option<Entered<'_, Sending>> {
         // The lock is not touched in a forked child, where a thread of the parent may have held it for good.
         let entered =
@@ -173,7 +173,7 @@ impl Channel {
     }
 
     /// The same for receiving.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter_receiving(&self) -> Option<Entered<'_, Receiving>> {
         let entered =
             if self.is_of_this_process() && self.receives { self.receiving.enter()? } else { return None };

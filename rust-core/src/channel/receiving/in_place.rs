@@ -28,7 +28,7 @@ pub struct Taken {
     pub(super) acknowledges: bool,
 }
 
-/// A plain data message that was taken, and what is left to do once the session's lock is released: nearly always nothing.
+/// A plain message that was taken, and what is left to do once the session's lock is released: nearly always nothing.
 pub struct TakenPlain {
     message: Message,
     /// Whether an acknowledgement frame is due.
@@ -94,7 +94,7 @@ impl Receiving {
         }
         let part = self.part.as_mut()?;
         let half = part.rx.in_place()?;
-        let plain = half.peek_plain()?;
+        let plain = half.peek_plain(Kind::Data)?;
         let number = half.next_sequence();
         if part.negotiated.is_none()
             || part.peer.pattern == Pattern::Request
@@ -106,8 +106,8 @@ impl Receiving {
         let mut place = Rewritten::take(plain.length())?;
         let sent = half.take_plain(&plain, place.body());
         let session = halves.inbox.session();
-        let message =
-            place.finish((number, plain.encoding(), sent), &part.peer.source, &self.limits, session);
+        let what = (number, plain.encoding(), sent);
+        let message = place.finish((Kind::Data, 0), what, &part.peer.source, &self.limits, session);
         let verdict = halves.inbox.consume_and_deliver(number, plain.length(), AckUrgency::Prompt);
         let is_ack_due = halves.publish_consumed_by(|| half.consumed_with_fence(), AckTrigger::Receive);
         event_log.count_exclusive(&event_log.received);
@@ -137,6 +137,42 @@ impl Receiving {
         // The messages before it were copied; their room is freed while the peer works.
         half.consumed();
         if spins { half.poll_briefly() } else { half.is_ready() }
+    }
+
+    /// Returns the plain reply that lies in the ring, for the caller of the request of number `number`: it is consumed with
+    /// its receipt. None for all else; then nothing has changed but the room of earlier messages, which is free.
+    #[inline(always)]
+    pub fn take_reply(
+        &mut self,
+        number: u64,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+    ) -> Option<TakenPlain> {
+        if self.parked || self.watched || self.pending_consume.is_some() || self.reply_schema.is_some() {
+            return None;
+        }
+        let part = self.part.as_mut()?;
+        let half = part.rx.in_place()?;
+        // The messages before it were copied; their room is freed while the peer works.
+        half.consumed();
+        let reply = half.peek_reply()?;
+        if reply.correlation != number
+            || !halves.inbox.is_new(reply.sequence)
+            || part.negotiated.is_none()
+            || part.peer.source.is_empty()
+        {
+            return None;
+        }
+        let mut place = Rewritten::take(reply.length())?;
+        half.take_reply(&reply, place.body());
+        let session = halves.inbox.session();
+        let what = (reply.sequence, reply.encoding(), reply.sent);
+        let message = place.finish((Kind::Reply, number), what, &part.peer.source, &self.limits, session);
+        let urgency = urgency(Kind::Reply, 0);
+        let (verdict, is_ack_due) = halves.answer_received(reply.sequence, reply.length(), urgency);
+        event_log.count_exclusive(&event_log.received);
+        (self.awaited, self.empty_polls) = (0, 0);
+        Some(TakenPlain { message, is_ack_due, missed: Verdict::missed(&verdict) })
     }
 
     /// Returns the short message that lies in the ring, for the caller of the request of number `number`, which has looked. If it is the
@@ -209,7 +245,7 @@ impl Receiving {
         };
         if delivers
             && self.schema.is_none()
-            && let Some(plain) = half.peek_plain()
+            && let Some(plain) = half.peek_plain(Kind::Data)
             && wanted(Kind::Data)
             && !part.peer.source.is_empty()
             && let Some(mut place) = Rewritten::take(plain.length())
@@ -222,8 +258,8 @@ impl Receiving {
             }
             let sent = half.take_plain(&plain, place.body());
             let session = halves.inbox.session();
-            let message =
-                place.finish((number, plain.encoding(), sent), &part.peer.source, &self.limits, session);
+            let what = (number, plain.encoding(), sent);
+            let message = place.finish((Kind::Data, 0), what, &part.peer.source, &self.limits, session);
             let received = (number, plain.length(), AckUrgency::Prompt);
             let (is_ack_due, missed) =
                 record_received(&mut halves, &mut part.rx, consume, delivers, received);

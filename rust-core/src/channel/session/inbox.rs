@@ -239,7 +239,7 @@ impl Inbox {
     }
 
     /// [`Inbox::receive`] and [`Inbox::finished`] in one step, for an answer whose caller waits.
-    #[inline]
+    #[inline(always)]
     pub fn receive_finished(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
         if self.window.is_empty() && self.is_new(number) {
             let missed = self.note_received(number);

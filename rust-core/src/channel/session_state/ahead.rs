@@ -9,7 +9,7 @@ use crate::channel::session::inbox::AckUrgency;
 impl SessionHalves {
     /// Records that a request is answered, which consumes it. `ahead` is the request that was received last without this
     /// lock. The caller makes the fence that publishes the number.
-    #[inline]
+    #[inline(always)]
     fn request_answered(&mut self, session: u64, number: u64, ahead: u64) {
         if ahead == number && ahead > self.inbox.received().received && session == self.inbox.session() {
             // Its number is new, so this is no error.
@@ -23,7 +23,7 @@ impl SessionHalves {
 
     /// Returns whether the next call of the program that receives has nothing to record: no message is delivered, the peer
     /// does not wait for a frame, and has not violated the protocol.
-    #[inline]
+    #[inline(always)]
     fn is_all_answered(&self) -> bool {
         let waits = self.own_page.as_ref().is_none_or(|ack_words| ack_words.wanted() > 0);
         !waits && !self.inbox.has_delivered() && self.violation.is_none()
@@ -42,13 +42,13 @@ impl SessionHalves {
 impl SessionState {
     /// Records that a request is answered, for a thread that has the halves by the client's sending state. The caller makes
     /// a full fence, and then calls [`SessionState::note_answered`].
-    #[inline]
+    #[inline(always)]
     pub fn request_answered(&self, halves: &mut SessionHalves, session: u64, number: u64) {
         halves.request_answered(session, number, self.ahead.load(Ordering::Acquire));
     }
 
     /// Notes whether the next call that receives has nothing to record.
-    #[inline]
+    #[inline(always)]
     pub fn note_answered(&self, halves: &SessionHalves) {
         if halves.is_all_answered() {
             self.answered_to.store(halves.inbox.received().received, Ordering::Release);

@@ -65,7 +65,7 @@ impl SessionHalves {
 
     /// Records an answer whose caller waits, which consumes it. The next call frees its room in the ring and makes
     /// the fence for both. Returns the verdict, and whether an acknowledgement frame is due.
-    #[inline]
+    #[inline(always)]
     pub fn answer_received(
         &mut self,
         number: u64,

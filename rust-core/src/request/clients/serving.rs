@@ -48,6 +48,20 @@ impl Clients {
         if client.half_closed || client.parked {
             return None;
         }
+        let Some(message) = client.take_plain(&self.limits) else { return self.next_short() };
+        self.frames_in_round += 1;
+        // What has come behind it may withdraw it.
+        if client.rx.in_place().is_some_and(|half| half.is_ready()) {
+            return take_over(client, &self.event_log, (message, 0));
+        }
+        self.event_log.count_exclusive(&self.event_log.received);
+        Some(Request::new(message, client.client_tx.lend(), None))
+    }
+
+    /// [`Clients::next_in_place`] for what is no plain request.
+    #[inline(never)]
+    fn next_short(&mut self) -> Option<Request> {
+        let client = self.clients.get_mut(self.ready_queue.front()?)?;
         client.rx.consumed();
         client.consumed();
         let taken = client.take_in_place(&self.options)?;

@@ -10,6 +10,7 @@ use super::broadcast::RingReader;
 use super::memory::heap::Heap;
 use super::memory::{Memory, OwnMemory};
 use super::reader::{Reader, Step};
+use super::record::Form;
 use super::segment::{PAGE, at};
 use crate::error::ErrorKind;
 use crate::transport::broadcast::{Received, Start};
@@ -71,10 +72,19 @@ pub fn ring(bytes: &[u8]) {
             read += 1;
             assert!(read < 600, "an unchanging ring ends");
             if read % 3 == 0
-                && let Some(plain) = reader.peek_plain()
+                && let Some(plain) =
+                    reader.peek_plain(Form::Data).or_else(|| reader.peek_plain(Form::Request))
             {
                 assert!(plain.length() as u64 <= LIMIT, "a body of {} bytes", plain.length());
                 reader.take_plain(&plain, &mut vec![0; plain.length()]);
+                reader.consume();
+                continue;
+            }
+            if read % 3 == 0
+                && let Some(reply) = reader.peek_reply()
+            {
+                assert!(reply.length() as u64 <= LIMIT, "a body of {} bytes", reply.length());
+                reader.take_reply(&reply, &mut vec![0; reply.length()]);
                 reader.consume();
                 continue;
             }

@@ -28,7 +28,7 @@ pub(crate) trait Memory {
     /// Loads one word; ordered after every [`OwnMemory::store_fenced`] of this thread.
     fn load_fenced(&self, at: usize) -> u64;
     /// Loads so many words, each once and in relaxed order.
-    #[inline]
+    #[inline(always)]
     fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
         let mut words = [0; N];
         for (i, word) in words.iter_mut().enumerate() {
@@ -81,12 +81,20 @@ pub(crate) trait OwnMemory: Memory {
     /// Writes a word, and copies bytes behind it, to a place that is not read yet.
     fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]);
     /// Writes a record of `size` bytes to a place that is not read yet, so that a reader finds it whole: a zero word
-    /// behind it, its second word and the bytes behind that, and last, as [`OwnMemory::store_fenced`], the header word.
-    /// `at` and `size` are multiples of 8, and the record has room for two words and the bytes.
+    /// behind it, the words behind its header and the bytes behind those, and last, as [`OwnMemory::store_fenced`], the
+    /// header word. `at` and `size` are multiples of 8, and the record has room for all of them.
     #[inline]
-    fn store_record(&self, at: usize, header: u64, size: usize, word: u64, from: &[u8]) {
+    fn store_record<const N: usize>(
+        &self,
+        at: usize,
+        header: u64,
+        size: usize,
+        prefix: [u64; N],
+        from: &[u8],
+    ) {
         self.store(at + size, 0, Ordering::Relaxed);
-        self.copy_in_behind(at + 8, word, from);
+        self.store_words(at + 8, prefix);
+        self.copy_in(at + 8 + 8 * N, from);
         self.store_fenced(at, header);
     }
     /// Copies bytes to where others may be reading; `at` is a multiple of 8, and the last word is
@@ -108,7 +116,7 @@ pub(super) fn fence(order: Ordering) {
 }
 
 impl Memory for PeerMemory {
-    #[inline]
+    #[inline(always)]
     fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
         PeerMemory::load_words(self, at)
     }
@@ -220,8 +228,15 @@ impl OwnMemory for MemoryFile {
     }
 
     #[inline(always)]
-    fn store_record(&self, at: usize, header: u64, size: usize, word: u64, from: &[u8]) {
-        MemoryFile::store_record(self, at, header, size, word, from);
+    fn store_record<const N: usize>(
+        &self,
+        at: usize,
+        header: u64,
+        size: usize,
+        prefix: [u64; N],
+        from: &[u8],
+    ) {
+        MemoryFile::store_record(self, at, header, size, prefix, from);
         // As in `store_fenced`.
         fence(Ordering::SeqCst);
     }
@@ -237,7 +252,7 @@ impl OwnMemory for MemoryFile {
 }
 
 impl<M: Memory> Memory for Arc<M> {
-    #[inline]
+    #[inline(always)]
     fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
         (**self).load_words(at)
     }
@@ -317,8 +332,15 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
     }
 
     #[inline(always)]
-    fn store_record(&self, at: usize, header: u64, size: usize, word: u64, from: &[u8]) {
-        (**self).store_record(at, header, size, word, from);
+    fn store_record<const N: usize>(
+        &self,
+        at: usize,
+        header: u64,
+        size: usize,
+        prefix: [u64; N],
+        from: &[u8],
+    ) {
+        (**self).store_record(at, header, size, prefix, from);
     }
 
     #[inline]

@@ -350,7 +350,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// Stores that every frame returned so far was dealt with; false where the peer knew that
     /// already.
-    #[inline]
+    #[inline(always)]
     pub fn consume(&mut self) -> bool {
         if self.consumed == self.frames && self.head == self.position {
             return false;

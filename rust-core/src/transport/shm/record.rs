@@ -169,7 +169,7 @@ impl Record {
 
     /// The lap number in its place in the word.
     #[inline]
-    pub fn lap_bits(lap: u64) -> u64 {
+    pub const fn lap_bits(lap: u64) -> u64 {
         lap << LAP
     }
 
@@ -263,7 +263,48 @@ impl Small {
     }
 }
 
-/// A short data message without flags in a [`Shape::Compact`] record, whose header word was checked but for its place;
+/// The forms of plain records: short messages without flags. Where a form is passed, it is known when the code is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Data in a [`Shape::Compact`] record.
+    Data,
+    /// A request in such a record.
+    Request,
+    /// A reply in a [`Shape::Linked`] record.
+    Reply,
+}
+
+impl Form {
+    /// The form of plain messages of this kind.
+    #[inline(always)]
+    pub(super) const fn of(kind: Kind) -> Option<Form> {
+        Some(match kind {
+            Kind::Data => Form::Data,
+            Kind::Request => Form::Request,
+            Kind::Reply => Form::Reply,
+            _ => return None,
+        })
+    }
+
+    /// The record with `length` bytes behind its header word.
+    #[inline(always)]
+    pub(super) fn record(self, encoding: Encoding, length: u32) -> Record {
+        let (shape, kind) = match self {
+            Form::Data => (Shape::Compact, Kind::Data),
+            Form::Request => (Shape::Compact, Kind::Request),
+            Form::Reply => (Shape::Linked, Kind::Reply),
+        };
+        Record::new(shape, kind, encoding, 0, length)
+    }
+
+    /// Bytes of the record between its header word and the body.
+    #[inline(always)]
+    pub(super) const fn prefix(self) -> usize {
+        if matches!(self, Form::Reply) { LINKED } else { COMPACT }
+    }
+}
+
+/// A short message without flags in a record of this form, whose header word was checked but for its place;
 /// `Reader::take_plain` copies it out. One word and its offset, so that it stays in registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plain {
@@ -271,30 +312,44 @@ pub(crate) struct Plain {
     /// The offset of the record in the peer's memory.
     at: usize,
     encoding: Encoding,
+    form: Form,
 }
 
 impl Plain {
     /// The bits of a header word that are the same in each plain record of a lap: lap, flags, kind and shape.
     pub(super) const FORM: u64 = !(u32::MAX as u64 | 0x7 << 40);
 
-    /// These bits for this lap.
-    pub(super) fn word(lap: u64) -> u64 {
-        Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 0, 0).to_word(lap) & Plain::FORM
+    /// These bits of a form, without a lap.
+    #[inline(always)]
+    fn form_bits(form: Form) -> u64 {
+        form.record(Encoding::Raw, 0).to_bits()
     }
 
-    /// The record with this word, whose bits of [`Plain::FORM`] are right; none if it is too short, longer than
+    /// These bits of data for this lap.
+    pub(super) fn word(lap: u64) -> u64 {
+        Plain::form_bits(Form::Data) | Record::lap_bits(lap)
+    }
+
+    /// Whether a word has this form and the lap of this word of data.
+    #[inline(always)]
+    pub(super) fn is(word: u64, form: Form, data: u64) -> bool {
+        let form = Plain::form_bits(form) ^ Plain::form_bits(Form::Data);
+        (word ^ data ^ form) & Plain::FORM == 0
+    }
+
+    /// The record with this word, which [is](Plain::is) of this form; none if it is too short, longer than
     /// [`Small::LONGEST`], or has no encoding.
     #[inline(always)]
-    pub(super) fn new(word: u64, at: usize) -> Option<Plain> {
-        let plain = Plain { word, at, encoding: Record(word).encoding()? };
-        // What is too short for the time of sending has the greatest length.
+    pub(super) fn new(word: u64, at: usize, form: Form) -> Option<Plain> {
+        let plain = Plain { word, at, encoding: Record(word).encoding()?, form };
+        // What is too short for its prefix has the greatest length.
         (plain.length() <= Small::LONGEST).then_some(plain)
     }
 
     /// Bytes of the body.
     #[inline(always)]
     pub fn length(&self) -> usize {
-        Record(self.word).length().wrapping_sub(COMPACT)
+        Record(self.word).length().wrapping_sub(self.form.prefix())
     }
 
     /// Bytes that the record takes in the ring.
@@ -315,6 +370,32 @@ impl Plain {
     #[inline(always)]
     pub fn encoding(&self) -> Encoding {
         self.encoding
+    }
+}
+
+/// A plain reply, with what its record says besides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlainReply {
+    pub(super) plain: Plain,
+    /// The time of sending, ns since 1970.
+    pub sent: i64,
+    /// The sequence number in the sender's session.
+    pub sequence: u64,
+    /// The number of the request that it answers.
+    pub correlation: u64,
+}
+
+impl PlainReply {
+    /// Bytes of the body.
+    #[inline(always)]
+    pub fn length(&self) -> usize {
+        self.plain.length()
+    }
+
+    /// The encoding of the body.
+    #[inline(always)]
+    pub fn encoding(&self) -> Encoding {
+        self.plain.encoding()
     }
 }
 

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::memory::heap::Heap;
 use super::memory::{Memory, OwnMemory};
 use super::reader::{Reader, Step};
-use super::record::{Record, Shape};
+use super::record::{Form, PlainReply, Record, Shape};
 use super::segment::{PAGE, at};
 use super::tests::{data, pattern, scaled};
 use super::writer::Writer;
@@ -36,22 +36,33 @@ fn take(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(Step, Option<Incom
     Ok((step, frame))
 }
 
-/// The same through `peek_plain` and `peek_small`, where they find something: what is plain is short, and the same.
+/// The same through the ways for plain and for short records, where they find something: what is plain is short, has one
+/// form, and is the same.
 fn take_small(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(Step, Option<Incoming>)> {
-    let plain = reader.peek_plain();
+    let (data, request, reply) =
+        (reader.peek_plain(Form::Data), reader.peek_plain(Form::Request), reader.peek_reply());
+    let found = [data.is_some(), request.is_some(), reply.is_some()];
+    assert!(found.iter().filter(|found| **found).count() <= 1, "{found:?}");
     let Some(small) = reader.peek_small() else {
-        assert!(plain.is_none());
+        assert_eq!(found, [false; 3]);
         return take(reader);
     };
     // Looking has changed nothing.
     assert_eq!(reader.peek_small().map(|again| again.header()), Some(small.header()));
     let mut body = vec![0xEE; small.length()];
-    if let Some(plain) = plain {
+    if let Some(plain) = data.or(request) {
+        let kind = if data.is_some() { Kind::Data } else { Kind::Request };
         let (length, encoding) = (plain.length() as u64, plain.encoding());
         let sequence = reader.next_sequence();
         let sent = reader.take_plain(&plain, &mut body);
-        let header = Header { body: length, sequence, sent, ..Header::new(Kind::Data, encoding) };
+        let header = Header { body: length, sequence, sent, ..Header::new(kind, encoding) };
         assert_eq!(small.header(), header);
+    } else if let Some(reply) = reply {
+        let PlainReply { sent, sequence, correlation, .. } = reply;
+        let body_length = reply.length() as u64;
+        reader.take_reply(&reply, &mut body);
+        let of = Header::new(Kind::Reply, reply.encoding());
+        assert_eq!(small.header(), Header { body: body_length, sequence, correlation, sent, ..of });
     } else {
         reader.take_small(&small, &mut body);
     }
@@ -69,11 +80,12 @@ fn ring() -> (Arc<Heap>, Arc<Heap>, BothEnds) {
     (writing, reading, (writer, reader))
 }
 
-/// A header that needs a compact (0), a linked (1) or a full record (2, or 3 with an extension).
+/// A header that needs a compact (0, or 4 for a request), a linked (1) or a full record (2, or 3 with an extension).
 fn frame_header(sequence: u64, form: u8) -> Header {
     match form {
         0 => data(sequence),
-        1 => Header { correlation: 3, ..Header::new(Kind::Reply, Encoding::Json) },
+        1 => Header { sequence, correlation: 3, ..Header::new(Kind::Reply, Encoding::Json) },
+        4 => Header { kind: Kind::Request, ..data(sequence) },
         2 => Header { schema: 5, ..data(sequence) },
         _ => Header { extension: 72, ..data(sequence) },
     }
@@ -84,8 +96,8 @@ proptest! {
     fn ring_random_writes_and_reads_deliver_each_frame_once_in_order(
         steps in prop::collection::vec(
             prop_oneof![
-                (0usize..700, 0u8..4).prop_map(Some),
-                (0usize..12_000, 0u8..4).prop_map(Some),
+                (0usize..700, 0u8..5).prop_map(Some),
+                (0usize..12_000, 0u8..5).prop_map(Some),
                 Just(None), Just(None), Just(None)
             ],
             1..scaled(200)
@@ -112,11 +124,12 @@ proptest! {
             }
             if let Some((header, body)) = pending.take() {
                 let frame = Outgoing { header, extension: &extension[..header.extension], body: &body, split: None };
-                let is_plain = in_place && header == Header { body: header.body, ..data(header.sequence) };
-                let Header { kind, sequence: number, sent, encoding, .. } = header;
-                let is_written = is_plain
-                    && (writer.try_write_near(kind, number, sent, encoding, &body)
-                        || writer.try_write_next(kind, number, sent, encoding, &body).unwrap());
+                let Header { kind, sequence: number, correlation, sent, encoding, .. } = header;
+                let form = Form::of(kind).filter(|_| in_place && header.schema == 0 && header.extension == 0);
+                let is_written = form.is_some_and(|form| {
+                    writer.try_write_near(form, number, correlation, sent, encoding, &body)
+                        || writer.try_write_next(form, number, correlation, sent, encoding, &body).unwrap()
+                });
                 match if is_written { Sent::Whole } else { writer.try_write(&frame).unwrap() } {
                     Sent::Whole => { expected.push_back((header, body)); outstanding += 1; }
                     Sent::Part if adopt => {
@@ -157,7 +170,7 @@ proptest! {
 
     #[test]
     fn ring_garbage_is_an_error_only(
-        frames in prop::collection::vec((0usize..900, 0u8..4), 0..12),
+        frames in prop::collection::vec((0usize..900, 0u8..5), 0..12),
         spoils in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>(), 0u8..3), 1..30)
     ) {
         let (writing, _, (mut writer, mut reader)) = ring();
@@ -195,7 +208,7 @@ proptest! {
 
     #[test]
     fn ring_peek_small_and_step_return_the_same(
-        frames in prop::collection::vec((0usize..400, 0u8..4), 1..12),
+        frames in prop::collection::vec((0usize..400, 0u8..5), 1..12),
         spoils in prop::collection::vec((any::<prop::sample::Index>(), 0u32..64), 0..6),
         limit in prop_oneof![Just(LIMIT), 0u64..400]
     ) {
@@ -441,15 +454,22 @@ fn plain_records_take_the_shortest_way() {
     let (mut near, mut plain, rounds) = (0, 0, 1000);
     for number in 1..=rounds {
         let body = pattern(64, number);
-        let is_near = writer.try_write_near(Kind::Data, number, 5, Encoding::Cbor, &body);
+        // As in calls, and data.
+        let form = [Form::Data, Form::Request, Form::Reply][number as usize % 3];
+        let is_near = writer.try_write_near(form, number, 7, 5, Encoding::Cbor, &body);
         near += u64::from(is_near);
-        assert!(is_near || writer.try_write_next(Kind::Data, number, 5, Encoding::Cbor, &body).unwrap());
-        plain += u64::from(reader.peek_plain().is_some());
+        assert!(is_near || writer.try_write_next(form, number, 7, 5, Encoding::Cbor, &body).unwrap());
+        let found = if form == Form::Reply {
+            reader.peek_reply().is_some_and(|reply| (reply.sequence, reply.correlation) == (number, 7))
+        } else {
+            reader.peek_plain(form).is_some()
+        };
+        plain += u64::from(found);
         assert_eq!(take_small(&mut reader).unwrap().1.expect("a frame").body.whole()[..], body[..]);
         reader.consume();
     }
     // At the end of each lap, and where the known room ends, each looks once.
-    let laps = rounds * 80 / RING as u64;
+    let laps = rounds * 85 / RING as u64;
     let least = rounds - 4 * laps;
     assert!(near >= least && plain >= least, "{near} and {plain} of {rounds} in {laps} laps");
 }
@@ -471,11 +491,13 @@ fn records_in_place_are_read_as_frames() {
         let written = match kind {
             Kind::Request => {
                 let Header { sent, encoding, .. } = header;
-                writer.try_write_near(kind, number, sent, encoding, &body)
-                    || writer.try_write_next(kind, number, sent, encoding, &body).unwrap()
+                writer.try_write_near(Form::Request, number, 0, sent, encoding, &body)
+                    || writer.try_write_next(Form::Request, number, 0, sent, encoding, &body).unwrap()
             }
             Kind::Reply => {
-                writer.try_write_reply(number, correlation, header.sent, header.encoding, &body).unwrap()
+                let Header { sent, encoding, .. } = header;
+                writer.try_write_near(Form::Reply, number, correlation, sent, encoding, &body)
+                    || writer.try_write_next(Form::Reply, number, correlation, sent, encoding, &body).unwrap()
             }
             _ => false,
         };
@@ -499,7 +521,9 @@ fn records_in_place_are_read_as_frames() {
     // Without room nothing is written.
     let body = pattern(400, 1);
     let mut count = 0;
-    while writer.try_write_reply(number + 1, 1, 7, Encoding::Cbor, &body).unwrap() {
+    while writer.try_write_near(Form::Reply, number + 1, 1, 7, Encoding::Cbor, &body)
+        || writer.try_write_next(Form::Reply, number + 1, 1, 7, Encoding::Cbor, &body).unwrap()
+    {
         (number, count) = (number + 1, count + 1);
     }
     assert!((5..10).contains(&count), "{count}");

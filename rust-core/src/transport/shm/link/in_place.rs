@@ -9,7 +9,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::super::memory::Memory;
 use super::super::park::{SHORT, Stage};
-use super::super::record::{Plain, Small};
+use super::super::record::{Form, Plain, PlainReply, Small};
 use super::super::segment::at;
 use super::super::signals::Signal;
 use super::receiving::ShmRx;
@@ -25,49 +25,31 @@ impl ShmTx {
         self.writer.is_one_record(bytes)
     }
 
-    /// Sends a message whole that is one above the last in number and has neither correlation,
-    /// flags nor extension. False, with nothing sent, where that is not possible at once:
+    /// Sends data, a request or a reply whole, without flags and extension; the caller's earlier stores and this one have
+    /// one full fence behind them then. Data and requests are one above the last in number; `correlation` is the number
+    /// of a reply's request, and 0 otherwise. False, with nothing sent, where that is not possible at once:
     /// [`ShmTx::try_send`] returns the reason.
     #[inline(always)]
-    pub fn try_send_next(
+    pub fn try_send_plain(
         &mut self,
         kind: Kind,
         sequence: u64,
+        correlation: u64,
         sent: i64,
         encoding: Encoding,
         body: &[u8],
     ) -> bool {
+        let Some(form) = Form::of(kind) else { return false };
         if self.check().is_err() || self.check_sleeper(sent).is_err() {
             return false;
         }
-        if !self.writer.try_write_near(kind, sequence, sent, encoding, body) {
-            match self.writer.try_write_next(kind, sequence, sent, encoding, body) {
+        if !self.writer.try_write_near(form, sequence, correlation, sent, encoding, body) {
+            match self.writer.try_write_next(form, sequence, correlation, sent, encoding, body) {
                 Ok(true) => {}
                 other => return self.did_not_write(other),
             }
         }
         self.wrote(sent);
-        true
-    }
-
-    /// Sends a reply of this number to the request of number `request` whole, without flags and extension; the caller's
-    /// earlier stores and this one have one full fence behind them then. False as [`ShmTx::try_send_next`].
-    #[inline]
-    pub fn try_send_reply(
-        &mut self,
-        sequence: u64,
-        request: u64,
-        sent: i64,
-        encoding: Encoding,
-        body: &[u8],
-    ) -> bool {
-        if self.check().is_err() || self.check_sleeper(sent).is_err() {
-            return false;
-        }
-        match self.writer.try_write_reply(sequence, request, sent, encoding, body) {
-            Ok(true) => self.wrote(sent),
-            other => return self.did_not_write(other),
-        }
         true
     }
 
@@ -189,15 +171,29 @@ impl ShmRx {
         if self.shared.end.get().is_some() { None } else { self.reader.peek_small() }
     }
 
-    /// Returns the next record where it is a plain data message; nothing changes. `None` in all other cases, which
+    /// Returns the next record where it is plain data or a plain request, as `kind` says; nothing changes. `None` in all other cases, which
     /// [`ShmRx::peek_small`] tells apart.
     #[inline(always)]
-    pub fn peek_plain(&self) -> Option<Plain> {
+    pub fn peek_plain(&self, kind: Kind) -> Option<Plain> {
         // As in `peek_small`.
-        if self.shared.end.get().is_some() { None } else { self.reader.peek_plain() }
+        if self.shared.end.get().is_some() { None } else { self.reader.peek_plain(Form::of(kind)?) }
     }
 
-    /// The sequence number of that record.
+    /// The same for a plain reply, which has a number of its own.
+    #[inline(always)]
+    pub fn peek_reply(&self) -> Option<PlainReply> {
+        if self.shared.end.get().is_some() { None } else { self.reader.peek_reply() }
+    }
+
+    /// Copies the body of the reply that [`ShmRx::peek_reply`] has just found into memory of its length.
+    #[inline(always)]
+    pub fn take_reply(&mut self, reply: &PlainReply, body: &mut [u8]) {
+        self.reader.take_reply(reply, body);
+        self.note_frame();
+        self.shared.last_received.store(reply.sent, Ordering::Relaxed);
+    }
+
+    /// The sequence number of the next data message or request that is plain.
     #[inline(always)]
     pub fn next_sequence(&self) -> u64 {
         self.reader.next_sequence()

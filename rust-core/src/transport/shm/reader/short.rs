@@ -6,37 +6,61 @@
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
-use super::super::record::{COMPACT, LINKED, Plain, Shape, Small, WORD};
+use super::super::record::{COMPACT, Form, LINKED, Plain, PlainReply, Shape, Small, WORD};
 use super::super::segment::PAGE;
 use super::{Reader, as_uninit};
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// The next record where it is a plain message, as nearly all are; nothing changes. `None` for all else, and for a
-    /// place that needs another look: [`Reader::peek_small`] tells those apart.
+    /// The next record where it is a plain message of this form, as nearly all are; nothing changes. `None` for all else, and
+    /// for a place that needs another look: [`Reader::peek_small`] tells those apart.
     #[inline(always)]
-    pub fn peek_plain(&self) -> Option<Plain> {
+    pub fn peek_plain(&self, form: Form) -> Option<Plain> {
         // The memory checks the place.
         let at = PAGE.wrapping_add((self.position & self.mask) as usize);
         let word = self.peer.load(at, Ordering::Acquire);
         // Lap, shape, kind and flags in one comparison. A word of zeros has no shape.
-        if (word ^ self.plain) & Plain::FORM != 0 {
+        if !Plain::is(word, form, self.plain) {
             return None;
         }
-        let plain = Plain::new(word, at)?;
+        let plain = Plain::new(word, at, form)?;
         let is_near = self.position.wrapping_add(plain.size()) <= self.near;
         (is_near && plain.length() as u64 <= self.limit).then_some(plain)
     }
 
-    /// Copies out the body of what [`Reader::peek_plain`] has just found, into memory of its length, and moves on. Returns
-    /// the time of sending, ns since 1970, as the record gives it.
+    /// Copies out the body of data or a request that [`Reader::peek_plain`] has just found, into memory of its length, and
+    /// moves on. Returns the time of sending, ns since 1970, as the record gives it.
     #[inline(always)]
     pub fn take_plain(&mut self, plain: &Plain, body: &mut [u8]) -> i64 {
         let sent = self.peer.copy_out_behind(plain.at().wrapping_add(WORD as usize), as_uninit(body));
+        self.pass_plain(plain, self.next_sequence());
+        sent.cast_signed()
+    }
+
+    /// [`Reader::peek_plain`] for a reply, with the other words of its record. Each is loaded once.
+    #[inline(always)]
+    pub fn peek_reply(&self) -> Option<PlainReply> {
+        let plain = self.peek_plain(Form::Reply)?;
+        let [sent, sequence, correlation] = self.peer.load_words(plain.at().wrapping_add(WORD as usize));
+        Some(PlainReply { plain, sent: sent.cast_signed(), sequence, correlation })
+    }
+
+    /// Copies out the body of what [`Reader::peek_reply`] has just found, into memory of its length, and moves on.
+    #[inline(always)]
+    pub fn take_reply(&mut self, reply: &PlainReply, body: &mut [u8]) {
+        let content = reply.plain.at().wrapping_add(WORD as usize);
+        self.peer.copy_out(content.wrapping_add(LINKED), as_uninit(body));
+        // As for every record: without a number it leaves the last one.
+        let sequence = if reply.sequence == 0 { self.sequence } else { reply.sequence };
+        self.pass_plain(&reply.plain, sequence);
+    }
+
+    /// Moves behind a plain record with this number.
+    #[inline(always)]
+    fn pass_plain(&mut self, plain: &Plain, sequence: u64) {
         // Nothing overflows: the position is near.
         self.position = self.position.wrapping_add(plain.size());
         self.frames = self.frames.wrapping_add(1);
-        self.sequence = self.next_sequence();
-        sent.cast_signed()
+        self.sequence = sequence;
     }
 
     /// The sequence number of the next compact record.

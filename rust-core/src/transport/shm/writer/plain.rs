@@ -5,37 +5,46 @@
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
-use super::super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD};
+use super::super::record::{Form, GRANULE, Record, WORD};
 use super::super::segment::PAGE;
 use super::{LINE, LargeFrame, Writer};
 use crate::codec::Encoding;
 use crate::error::Result;
-use crate::frame::Kind;
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
-    /// Writes a small message that is one above the last in number and has neither correlation,
-    /// flags nor extension, where the record needs no other look at its place, as nearly always. Returns false,
-    /// with nothing written, in all other cases: [`Writer::try_write_next`] is for them.
+    /// Writes a short message without flags and extension in a record of this form, where that needs no other look at its
+    /// place, as nearly always. Data and requests are one above the last in number; a reply has any number, and
+    /// `correlation` is that of its request. Returns false, with nothing written, in all other cases:
+    /// [`Writer::try_write_next`] is for them.
     #[inline(always)]
     pub fn try_write_near(
         &mut self,
-        kind: Kind,
+        form: Form,
         sequence: u64,
+        correlation: u64,
         sent: i64,
         encoding: Encoding,
         body: &[u8],
     ) -> bool {
         // Nothing overflows: a slice has at most `isize::MAX` bytes, and a position never comes near the end.
-        let length = (COMPACT as u64).wrapping_add(body.len() as u64);
+        let length = (form.prefix() as u64).wrapping_add(body.len() as u64);
         let size = WORD.wrapping_add(length).wrapping_add(GRANULE - 1) & !(GRANULE - 1);
         let (tail, end) = (self.tail, self.tail.wrapping_add(size));
-        if end >= self.near || size > self.largest || sequence != self.sequence.wrapping_add(1) {
+        if end >= self.near || size > self.largest || !self.may_have(form, sequence) {
             return false;
         }
-        let word = Record::new(Shape::Compact, kind, encoding, 0, length as u32).to_bits() | self.lap;
+        let word = form.record(encoding, length as u32).to_bits() | self.lap;
         let at = PAGE.wrapping_add((tail & self.mask) as usize);
-        // The time of sending is all of the prefix.
-        self.mine.store_record(at, word, size as usize, sent.cast_unsigned(), body);
+        let sent = sent.cast_unsigned();
+        match form {
+            Form::Reply => {
+                self.mine.store_record(at, word, size as usize, [sent, sequence, correlation], body);
+            }
+            Form::Data | Form::Request => {
+                // The time of sending is all of the prefix.
+                self.mine.store_record(at, word, size as usize, [sent], body);
+            }
+        }
         self.tail = end;
         self.sequence = sequence;
         self.frames = self.frames.wrapping_add(1);
@@ -53,28 +62,43 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         true
     }
 
+    /// Whether a record of this form may have this number: only a reply's says which it is.
+    #[inline(always)]
+    fn may_have(&self, form: Form, sequence: u64) -> bool {
+        form == Form::Reply || sequence == self.sequence.wrapping_add(1)
+    }
+
     /// The slow path of [`Writer::try_write_near`]: the end of the lap or of the known room. Returns false, with nothing
     /// written, where there is no room, the message is large, another number comes next, or a large frame is under
     /// way; [`Writer::try_write`] tells those apart.
     #[cold]
     pub fn try_write_next(
         &mut self,
-        kind: Kind,
+        form: Form,
         sequence: u64,
+        correlation: u64,
         sent: i64,
         encoding: Encoding,
         body: &[u8],
     ) -> Result<bool> {
-        let length = COMPACT + body.len();
+        let length = form.prefix() + body.len();
         if !matches!(self.large, LargeFrame::None)
             || length as u64 > self.largest - WORD
-            || sequence != self.sequence.wrapping_add(1)
+            || !self.may_have(form, sequence)
         {
             return Ok(false);
         }
-        let record = Record::new(Shape::Compact, kind, encoding, 0, length as u32);
+        let record = form.record(encoding, length as u32);
         let Some(at) = self.reserve(record.size())? else { return Ok(false) };
-        self.mine.copy_in_behind(at, sent.cast_unsigned(), body);
+        let sent = sent.cast_unsigned();
+        if form == Form::Reply {
+            self.mine.store(at, sent, Ordering::Relaxed);
+            self.mine.store(at + 8, sequence, Ordering::Relaxed);
+            // The correlation is the last word of the prefix.
+            self.mine.copy_in_behind(at + 16, correlation, body);
+        } else {
+            self.mine.copy_in_behind(at, sent, body);
+        }
         self.commit(record);
         self.frames += 1;
         self.sequence = sequence;
@@ -88,32 +112,5 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         // The zero behind a record that ends the lap would lie in the next one.
         self.near = lap_end.min(self.room + 1);
         self.lap = Record::lap_bits(self.tail >> self.shift);
-    }
-
-    /// Writes a small reply of this number to the request of number `request`, without flags and extension. Returns
-    /// false as [`Writer::try_write_next`].
-    #[inline]
-    pub fn try_write_reply(
-        &mut self,
-        sequence: u64,
-        request: u64,
-        sent: i64,
-        encoding: Encoding,
-        body: &[u8],
-    ) -> Result<bool> {
-        let length = LINKED + body.len();
-        if !matches!(self.large, LargeFrame::None) || length as u64 > self.largest - WORD {
-            return Ok(false);
-        }
-        let record = Record::new(Shape::Linked, Kind::Reply, encoding, 0, length as u32);
-        let Some(at) = self.reserve(record.size())? else { return Ok(false) };
-        self.mine.store(at, sent.cast_unsigned(), Ordering::Relaxed);
-        self.mine.store(at + 8, sequence, Ordering::Relaxed);
-        // The correlation is the last word of the prefix.
-        self.mine.copy_in_behind(at + 16, request, body);
-        self.commit(record);
-        self.frames += 1;
-        self.sequence = sequence;
-        Ok(true)
     }
 }
