@@ -7,7 +7,7 @@ use std::path::Path;
 /// A file, a function in it, and the functions that this one passes the message to.
 type Step = (&'static str, &'static str, &'static [&'static str]);
 
-const SEND: [Step; 17] = [
+const SEND: [Step; 18] = [
     ("channel/ends/in_place.rs", "send", &["encode", "send_payload"]),
     ("channel/ends/in_place.rs", "encode", &["encode_with_schema"]),
     ("channel/ends/in_place.rs", "encode_with_schema", &["with_schema"]),
@@ -17,7 +17,8 @@ const SEND: [Step; 17] = [
     ("transport/shm/link/in_place.rs", "try_send_plain", &["try_write_near", "try_write_next"]),
     ("transport/shm/writer/plain.rs", "try_write_near", &["store_record"]),
     ("transport/shm/writer/plain.rs", "try_write_next", &["copy_in_behind"]),
-    ("transport/shm/memory.rs", "store_record", &["store_words", "copy_in"]),
+    ("transport/shm/memory.rs", "store_record", &["store_content"]),
+    ("transport/shm/memory.rs", "store_content", &["store_words", "copy_in"]),
     ("transport/shm/memory.rs", "store_words", &[]),
     ("transport/shm/memory.rs", "copy_in", &[]),
     ("transport/shm/memory.rs", "copy_in_behind", &[]),

@@ -29,7 +29,7 @@ use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBui
 pub(crate) use payload::Lender;
 pub use payload::Payload;
 pub(crate) use payload::StoredMessage;
-pub(crate) use recycled::Rewritten;
+pub(crate) use recycled::{Dropped, Rewritten};
 
 /// A message that was received. Clones share the body, and any number of threads may read it.
 #[derive(Clone)]

@@ -203,6 +203,40 @@ impl Rewritten {
     }
 }
 
+/// The messages that this thread dropped, on the way to be others: several in a row, without a look at the lists for each.
+#[derive(Default)]
+pub(crate) struct Dropped(Vec<Counted<Inner>>);
+
+impl Dropped {
+    /// Takes all of them but the last, which has a place of its own.
+    #[inline]
+    pub fn take() -> Dropped {
+        let earlier =
+            |earlier: &RefCell<Vec<_>>| earlier.try_borrow_mut().map(|mut list| std::mem::take(&mut *list));
+        Dropped(EARLIER.try_with(earlier).ok().and_then(Result::ok).unwrap_or_default())
+    }
+
+    /// Takes one, if its memory has this length; else none, as if there were no more.
+    #[inline(always)]
+    pub fn next(&mut self, length: usize) -> Option<Rewritten> {
+        Rewritten::of(self.0.pop().or_else(|| LAST.try_with(Cell::take).ok().flatten())?, length)
+    }
+}
+
+impl Drop for Dropped {
+    /// Gives back what is left.
+    fn drop(&mut self) {
+        let left = std::mem::take(&mut self.0);
+        let _ = EARLIER.try_with(|earlier| {
+            if let Ok(mut earlier) = earlier.try_borrow_mut()
+                && earlier.is_empty()
+            {
+                *earlier = left;
+            }
+        });
+    }
+}
+
 /// Makes this the form of memory that has counted owners, as if it had been divided: the way from there to a block and
 /// back is a few instructions, and that of a vector a hundred. It takes an allocation, so this is done when memory is used
 /// for the second time.

@@ -317,6 +317,18 @@ impl MemoryFile {
         prefix: [u64; N],
         from: &[u8],
     ) {
+        self.store_content(at, size, prefix, from).store(header, Ordering::Release);
+    }
+
+    /// The same but for the header, whose place is returned.
+    #[inline(always)]
+    pub fn store_content<const N: usize>(
+        &self,
+        at: usize,
+        size: usize,
+        prefix: [u64; N],
+        from: &[u8],
+    ) -> &AtomicU64 {
         // One check for all of them.
         let words = self.mapping.words(at, (size / 8).saturating_add(1));
         let [place, content @ .., behind] = words else { unreachable!("a record without a word") };
@@ -331,7 +343,7 @@ impl MemoryFile {
             let to = words.as_ptr().cast::<u8>().cast_mut().add(8 + 8 * N);
             std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
         }
-        place.store(header, Ordering::Release);
+        place
     }
 
     /// Copies into the file, to an offset that is a multiple of 8, while others may read: word by

@@ -7,7 +7,9 @@
 
 use super::{Channel, is_not_ready};
 use crate::channel::direction::Operation;
+use crate::channel::receiving::Receiving;
 use crate::channel::sending::{Draft, Until, is_ack_check_due};
+use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
@@ -80,7 +82,11 @@ impl Channel {
     /// Sends a run, together where possible, and counts in `sent`.
     fn send_each(&self, payloads: &[Payload], waiting: &mut Waiting<'_>, sent: &mut usize) -> Result<()> {
         while *sent < payloads.len() {
-            let at_once = self.send_run_at_once(&payloads[*sent..], waiting)?;
+            let rest = &payloads[*sent..];
+            let at_once = match self.send_run_in_place(rest) {
+                0 => self.send_run_at_once(rest, waiting)?,
+                sent => sent,
+            };
             *sent += at_once;
             if at_once == 0 {
                 let payload = &payloads[*sent];
@@ -91,6 +97,18 @@ impl Channel {
             }
         }
         Ok(())
+    }
+
+    /// Writes as many short messages into the ring as go at once, under one lock, and keeps them. Returns how many: 0 for any
+    /// obstacle, and then nothing was sent. As `ends/in_place` for one message.
+    fn send_run_in_place(&self, payloads: &[Payload]) -> usize {
+        let run = &payloads[..payloads.len().min(RUN)];
+        if run.len() < 2 {
+            return 0;
+        }
+        let Some(mut entered) = self.enter_sending() else { return 0 };
+        let (sending, halves) = entered.parts();
+        sending.send_run_in_place(run, halves, &self.reconnector, &self.event_log)
     }
 
     /// Sends as many as go without waiting, and returns how many; 0 if anything is in the way.
@@ -122,8 +140,40 @@ impl Channel {
     /// They count as consumed together, with the next call that receives: if this program ends before, all of
     /// them go to its next incarnation. With `ack="manual"`, [`Channel::ack`] acknowledges all of them.
     pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
+        let mut messages = Vec::new();
+        if self.take_run_in_place(max, &mut messages) {
+            return Ok(messages);
+        }
+        if !messages.is_empty() {
+            // Another thread may receive by now: it gets the others.
+            if let Ok(mut receiving) = self.receiving() {
+                self.take_more(max, &mut receiving, &mut messages);
+            }
+            return Ok(messages);
+        }
         let mut waiting = self.start(wait);
         self.take_many(max, &mut waiting).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Takes the short messages that lie ready, under one lock. Returns whether that is all: there are as many as asked for,
+    /// or no more. If there are none, nothing has changed.
+    fn take_run_in_place(&self, max: usize, messages: &mut Vec<Message>) -> bool {
+        let Some(mut entered) = self.enter_receiving() else { return false };
+        let (receiving, halves) = entered.parts();
+        if receiving.is_program_kept_waiting() {
+            return false;
+        }
+        // Few enough for a thread that sends meanwhile, and waits for the lock.
+        let run = receiving.take_plain_run(halves, &self.event_log, max.min(RUN), true, messages);
+        let is_all = !messages.is_empty() && (messages.len() >= max || !receiving.may_have_more());
+        drop(entered);
+        if run.is_ack_due {
+            self.ack_sender().send_ack_now(AckTrigger::Receive);
+        }
+        if run.missed > 0 {
+            self.event_log.lagged(run.missed);
+        }
+        is_all
     }
 
     /// Receives the first message, waiting for it, and then those that lie ready.
@@ -136,25 +186,26 @@ impl Channel {
         // Not `max`, which may be large to mean "all".
         let mut messages = Vec::with_capacity(max.min(RUN));
         messages.push(first);
+        self.take_more(max, &mut receiving, &mut messages);
+        Ok(messages)
+    }
+
+    /// Receives what lies ready behind messages that the program gets in the same call.
+    fn take_more(&self, max: usize, receiving: &mut Receiving, messages: &mut Vec<Message>) {
         receiving.delivers_more = true;
         loop {
             // Few enough for a thread that sends meanwhile, and waits for the lock.
             let several = max.min(messages.len() + RUN);
-            receiving.take_ready_run(
-                &self.reconnector.session_state,
-                &self.event_log,
-                several,
-                &mut messages,
-            );
+            receiving.take_ready_run(&self.reconnector.session_state, &self.event_log, several, messages);
             if messages.len() >= max || !receiving.may_have_more() {
                 break;
             }
             receiving.delivers = true;
-            let more = self.next_message(&mut receiving, &mut Waiting::at_once());
+            let more = self.next_message(receiving, &mut Waiting::at_once());
             receiving.delivers = false;
             match more {
                 Ok(message) => {
-                    self.note_delivered(&receiving, &message);
+                    self.note_delivered(receiving, &message);
                     messages.push(message);
                 }
                 Err(e) => {
@@ -166,7 +217,6 @@ impl Channel {
             }
         }
         receiving.delivers_more = false;
-        Ok(messages)
     }
 }
 

@@ -159,7 +159,7 @@ impl Channel {
     /// Returns the state of sending, for a call that does not wait, if no thread holds the direction and no
     /// loss has to be reported to the program. None for any obstacle, which the general path determines.
     #[inline]
-    fn enter_sending(&self) -> Option<Entered<'_, Sending>> {
+    pub(super) fn enter_sending(&self) -> Option<Entered<'_, Sending>> {
         if self.reconnector.session_state.has_unreported_losses() { None } else { self.enter_to_send() }
     }
 

@@ -14,7 +14,7 @@ use crate::channel::sending::AckSender;
 use crate::channel::session::inbox::{AckTrigger, AckUrgency, Verdict};
 use crate::channel::session_state::{SessionHalves, SessionState, urgency};
 use crate::frame::Kind;
-use crate::message::{Message, Rewritten};
+use crate::message::{Dropped, Message, Rewritten};
 use crate::transport::Rx;
 
 /// A message that was taken in place, and what is left to do once the session's lock is released.
@@ -35,6 +35,14 @@ pub struct TakenPlain {
     is_ack_due: bool,
     /// How many messages before it were lost.
     missed: u64,
+}
+
+/// What is left to do for several plain messages that were taken.
+pub struct TakenRun {
+    /// Whether an acknowledgement frame is due.
+    pub is_ack_due: bool,
+    /// How many messages before and between them were lost.
+    pub missed: u64,
 }
 
 impl TakenPlain {
@@ -190,6 +198,62 @@ impl Receiving {
         Some(taken)
     }
 
+    /// Returns whether anything else than the next messages of the link is due to a program that receives several.
+    pub fn is_program_kept_waiting(&self) -> bool {
+        self.is_general_due() || self.part.as_ref().is_none_or(|part| part.peer.pattern == Pattern::Request)
+    }
+
+    /// Adds the plain data messages that lie ready in the ring, until there are `max` messages. Stops at anything else, and
+    /// where a dropped message has another length. With `consumes`, what the program got before is recorded as consumed,
+    /// if there is a message.
+    pub fn take_plain_run(
+        &mut self,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+        max: usize,
+        consumes: bool,
+        messages: &mut Vec<Message>,
+    ) -> TakenRun {
+        let mut run = TakenRun { is_ack_due: false, missed: 0 };
+        if self.watched || self.schema.is_some() {
+            return run;
+        }
+        let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) else { return run };
+        let Some(half) = part.rx.in_place().filter(|_| !part.peer.source.is_empty()) else { return run };
+        let (session, before) = (halves.inbox.session(), messages.len());
+        let mut dropped = Dropped::take();
+        while messages.len() < max {
+            let Some(plain) = half.peek_plain(Kind::Data) else { break };
+            let number = half.next_sequence();
+            if !halves.inbox.is_new(number) {
+                break;
+            }
+            let Some(mut place) = dropped.next(plain.length()) else { break };
+            if messages.len() == before {
+                messages.reserve(max - before);
+                if consumes {
+                    halves.inbox.consumed();
+                }
+            }
+            let sent = half.take_plain(&plain, place.body());
+            let what = (number, plain.encoding(), sent);
+            let message = place.finish((Kind::Data, 0), what, &part.peer.source, &self.limits, session);
+            messages.push(message);
+            let verdict = halves.inbox.receive_and_deliver(number, plain.length(), AckUrgency::Prompt);
+            run.missed += Verdict::missed(&verdict);
+        }
+        let count = messages.len() - before;
+        if count > 0 {
+            if consumes {
+                run.is_ack_due =
+                    halves.publish_consumed_by(|| half.consumed_with_fence(), AckTrigger::Receive);
+            }
+            event_log.add_exclusive(&event_log.received, count as u64);
+            self.empty_polls = 0;
+        }
+        run
+    }
+
     /// Adds the short data messages that lie ready in the ring behind one that the program has just got, until
     /// there are `max`: for a call that returns several, under one lock. Stops at anything else. None of them is
     /// consumed before the next call.
@@ -205,13 +269,19 @@ impl Receiving {
         }
         let (mut missed, mut acknowledges) = (0, false);
         let mut halves = session_state.halves();
-        while messages.len() < max
-            && let Some(taken) =
-                self.take_in_place(|| &mut *halves, event_log, |kind| kind == Kind::Data, None, true)
-        {
-            messages.push(taken.message);
-            missed += taken.missed;
-            acknowledges |= taken.acknowledges;
+        loop {
+            missed += self.take_plain_run(&mut halves, event_log, max, false, messages).missed;
+            // Others, and where the lap of the ring ends.
+            if messages.len() < max
+                && let Some(taken) =
+                    self.take_in_place(|| &mut *halves, event_log, |kind| kind == Kind::Data, None, true)
+            {
+                messages.push(taken.message);
+                missed += taken.missed;
+                acknowledges |= taken.acknowledges;
+            } else {
+                break;
+            }
         }
         drop(halves);
         if acknowledges {

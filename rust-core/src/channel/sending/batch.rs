@@ -7,12 +7,69 @@ use super::{Sending, is_ack_check_due};
 use crate::channel::event_log::EventLog;
 use crate::channel::reconnector::Reconnector;
 use crate::channel::session::RetransmitClass;
+use crate::channel::session_state::SessionHalves;
 use crate::deadline::Waiting;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Payload, StoredMessage};
 use crate::sys::clock;
 
 impl Sending {
+    /// Writes as many of these data messages into shared memory as are short and go at once, with one fence and one wake-up,
+    /// and keeps them. Returns how many: 0 for any obstacle, which the general path determines; then nothing was sent.
+    pub fn send_run_in_place(
+        &mut self,
+        payloads: &[Payload],
+        halves: &mut SessionHalves,
+        reconnector: &Reconnector,
+        event_log: &EventLog,
+    ) -> usize {
+        let Some(part) = self.part.as_mut() else { return 0 };
+        let (session, limit) = (part.session(), part.peer.max_message_size);
+        let Some(half) = part.tx.in_place() else { return 0 };
+        if reconnector.is_newer(self.generation)
+            || reconnector.session_state.replays.load(Ordering::Acquire)
+            || part.negotiated.is_none()
+            // Beside the page nothing is carried, and so nothing is noted below.
+            || !halves.has_page() && halves.to_piggyback(session) != 0
+        {
+            return 0;
+        }
+        let before = halves.outbox.kept_count();
+        if (before + 1..=before + payloads.len()).any(is_ack_check_due) {
+            halves.read_peer_page();
+            // The peer has consumed nothing: the general way looks for acknowledgements in frames, too.
+            if before > 0 && halves.outbox.kept_count() == before {
+                return 0;
+            }
+        }
+        if halves.has_violation() {
+            return 0;
+        }
+        let sent = clock::now();
+        let Some(mut batch) = half.begin_batch(sent) else { return 0 };
+        let mut count = 0;
+        for payload in payloads {
+            let Some(body) = payload.memory().block() else { break };
+            if body.len() as u64 > limit || !halves.outbox.has_room(RetransmitClass::Data, body.len()) {
+                break;
+            }
+            if !batch.put(halves.outbox.assign_number(), payload.encoding(), body) {
+                break;
+            }
+            if let (_, Some(place)) = halves.outbox.sent_to_place(RetransmitClass::Data, body.len()) {
+                place.become_data(payload, body, sent);
+            }
+            count += 1;
+        }
+        drop(batch);
+        halves.outbox.release_numbers();
+        if count > 0 && !halves.has_page() {
+            halves.inbox.piggybacked(session, 0);
+        }
+        event_log.add_exclusive(&event_log.sent, count as u64);
+        count
+    }
+
     /// Sends as many of these data messages as the link takes now, with one fence and one wake-up,
     /// or one system call. Returns how many; 0 if anything is in the way. A last message that was
     /// taken in part is completed within `waiting`.

@@ -115,6 +115,18 @@ struct Unacked {
     bytes: usize,
 }
 
+impl Unacked {
+    /// Counts a message, if its sender waits for that: it keeps what it sends.
+    #[inline(always)]
+    fn count(&mut self, entry: &Entry, keeps: bool) {
+        if keeps && entry.urgency != AckUrgency::NotNeeded {
+            self.prompt |= entry.urgency == AckUrgency::Prompt;
+            self.count += 1;
+            self.bytes = self.bytes.saturating_add(entry.bytes);
+        }
+    }
+}
+
 /// One message in the window.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -199,6 +211,12 @@ impl Inbox {
     /// Records a message of the current session that is delivered to the program in the same step.
     #[inline]
     pub fn receive_and_deliver(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
+        if self.is_new(number) {
+            let missed = self.note_received(number);
+            self.window.push_back(Entry { number, bytes, urgency, state: State::Delivered });
+            self.delivered += 1;
+            return Ok(Verdict::New { missed });
+        }
         let verdict = self.receive(number, bytes, urgency)?;
         if let (Verdict::New { .. }, Some(entry)) = (verdict, self.window.back_mut()) {
             entry.state = State::Delivered;
@@ -356,6 +374,18 @@ impl Inbox {
             self.window.clear();
             return self.count_consumed(&front);
         }
+        if self.delivered == self.window.len() && self.window.back().is_some_and(|last| last.number <= up_to)
+        {
+            // All of a batch.
+            let (front, behind) = self.window.as_slices();
+            let (mut unacked, keeps) = (self.unacked, self.keeps.is_some());
+            for entry in front.iter().chain(behind) {
+                unacked.count(entry, keeps);
+                self.consumed = entry.number;
+            }
+            (self.unacked, self.delivered) = (unacked, 0);
+            return self.window.clear();
+        }
         for entry in &mut self.window {
             if self.delivered == 0 || entry.number > up_to {
                 break;
@@ -384,11 +414,7 @@ impl Inbox {
     #[inline(always)]
     fn count_consumed(&mut self, entry: &Entry) {
         self.consumed = entry.number;
-        if self.keeps.is_some() && entry.urgency != AckUrgency::NotNeeded {
-            self.unacked.prompt |= entry.urgency == AckUrgency::Prompt;
-            self.unacked.count += 1;
-            self.unacked.bytes = self.unacked.bytes.saturating_add(entry.bytes);
-        }
+        self.unacked.count(entry, self.keeps.is_some());
     }
 
     /// Returns the number that an acknowledgement frame should carry now, if one is due. `to` is the

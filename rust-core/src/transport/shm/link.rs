@@ -17,6 +17,7 @@
 
 mod arrays;
 mod background;
+mod batch;
 mod in_place;
 mod receiving;
 mod sending;

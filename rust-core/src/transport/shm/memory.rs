@@ -92,10 +92,15 @@ pub(crate) trait OwnMemory: Memory {
         prefix: [u64; N],
         from: &[u8],
     ) {
+        self.store_content(at, size, prefix, from);
+        self.store_fenced(at, header);
+    }
+    /// The same but for the header word, without which the reader finds nothing of it.
+    #[inline]
+    fn store_content<const N: usize>(&self, at: usize, size: usize, prefix: [u64; N], from: &[u8]) {
         self.store(at + size, 0, Ordering::Relaxed);
         self.store_words(at + 8, prefix);
         self.copy_in(at + 8 + 8 * N, from);
-        self.store_fenced(at, header);
     }
     /// Copies bytes to where others may be reading; `at` is a multiple of 8, and the last word is
     /// filled up with zeros.
@@ -241,6 +246,11 @@ impl OwnMemory for MemoryFile {
         fence(Ordering::SeqCst);
     }
 
+    #[inline(always)]
+    fn store_content<const N: usize>(&self, at: usize, size: usize, prefix: [u64; N], from: &[u8]) {
+        MemoryFile::store_content(self, at, size, prefix, from);
+    }
+
     #[inline]
     fn copy_in_racing(&self, at: usize, from: &[u8]) {
         MemoryFile::copy_in_racing(self, at, from);
@@ -341,6 +351,11 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
         from: &[u8],
     ) {
         (**self).store_record(at, header, size, prefix, from);
+    }
+
+    #[inline(always)]
+    fn store_content<const N: usize>(&self, at: usize, size: usize, prefix: [u64; N], from: &[u8]) {
+        (**self).store_content(at, size, prefix, from);
     }
 
     #[inline]

@@ -16,7 +16,7 @@ use super::reader::{Reader, Step};
 use super::record::{Form, PlainReply, Record, Shape};
 use super::segment::{PAGE, at};
 use super::tests::{data, pattern, scaled};
-use super::writer::Writer;
+use super::writer::{Hidden, Writer};
 use crate::codec::Encoding;
 use crate::error::{ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
@@ -404,6 +404,63 @@ fn batch_becomes_visible_as_a_whole() {
         }
         reader.borrow_mut().consume();
     }
+}
+
+/// The same for the shortest way, in which a record that needs another look at its place divides the batch.
+#[test]
+fn hidden_records_become_visible_as_a_whole() {
+    let (_, _, (mut writer, mut reader)) = ring();
+    let (mut sequence, mut hidden_ones, mut written) = (0, 0, 0);
+    for round in 0..2000_u64 {
+        let mut hidden = Hidden::default();
+        let first = sequence + 1;
+        for i in 0..1 + round % 5 {
+            sequence += 1;
+            let body = pattern(((round * 31 + i * 17) % 90) as usize, sequence);
+            let before = take(&mut reader).unwrap().0;
+            if writer.try_write_hidden(&mut hidden, sequence, 7, Encoding::Cbor, &body) {
+                hidden_ones += 1;
+                assert_eq!(before, Step::Empty, "part of a batch is visible");
+                assert_eq!(take(&mut reader).unwrap().0, Step::Empty, "part of a batch is visible");
+                continue;
+            }
+            writer.publish(&mut hidden);
+            assert!(writer.try_write_next(Form::Data, sequence, 0, 7, Encoding::Cbor, &body).unwrap());
+            break;
+        }
+        writer.publish(&mut hidden);
+        for number in first..=sequence {
+            let frame = take_small(&mut reader).unwrap().1.expect("all of them are visible");
+            let length = ((round * 31 + (number - first) * 17) % 90) as usize;
+            let header = Header { sent: 7, body: length as u64, ..Header::new(Kind::Data, Encoding::Cbor) };
+            assert_eq!(frame.header, Header { sequence: number, ..header });
+            assert_eq!(frame.body.whole()[..], pattern(length, number)[..]);
+            written += 1;
+        }
+        assert_eq!(writer.unacknowledged().unwrap(), sequence + 1 - first);
+        reader.consume();
+    }
+    assert!(hidden_ones > written * 9 / 10, "{hidden_ones} of {written}");
+    // At most an eighth of the ring is hidden.
+    let (mut hidden, body) = (Hidden::default(), pattern(56, 1));
+    let count = (sequence + 1..)
+        .take_while(|number| writer.try_write_hidden(&mut hidden, *number, 7, Encoding::Cbor, &body))
+        .count();
+    assert!((1..=RING / 8 / 80).contains(&count), "{count}");
+    writer.publish(&mut hidden);
+    // Without room nothing is written.
+    let number = sequence + count as u64 + 1;
+    let mut written = 0;
+    loop {
+        let mut hidden = Hidden::default();
+        if writer.try_write_hidden(&mut hidden, number + written, 7, Encoding::Cbor, &body) {
+            writer.publish(&mut hidden);
+        } else if !writer.try_write_next(Form::Data, number + written, 0, 7, Encoding::Cbor, &body).unwrap() {
+            break;
+        }
+        written += 1;
+    }
+    assert!((RING / 80 - 2..=RING / 80).contains(&(count + written as usize)), "{count} and {written}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod references;
 
 use std::sync::atomic::Ordering;
 
+pub(super) use self::batch::Hidden;
 use super::memory::{Memory, OwnMemory};
 use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD};
 use super::segment::{PAGE, at};

@@ -55,7 +55,7 @@ impl ShmTx {
 
     /// Notes that a record was written at this time, and wakes the peer.
     #[inline(always)]
-    fn wrote(&mut self, sent: i64) {
+    pub(super) fn wrote(&mut self, sent: i64) {
         self.short_passed = false;
         self.last_sent = sent;
         self.wake_reader();
@@ -63,7 +63,7 @@ impl ShmTx {
 
     /// Ends the link for an error of the ring. Returns false: nothing was written.
     #[cold]
-    fn did_not_write(&self, why: Result<bool>) -> bool {
+    pub(super) fn did_not_write(&self, why: Result<bool>) -> bool {
         if let Err(defect) = why {
             self.shared.end(defect);
         }

@@ -1,6 +1,7 @@
 //! Models of the shortest way through a ring, that of plain records.
 
 use super::super::record::Form;
+use super::super::writer::Hidden;
 use super::*;
 
 /// The form of the record of this number.
@@ -52,6 +53,60 @@ fn plain_records_arrive_whole_and_in_order() {
             }
             assert_eq!(body, content(sequence));
             reader.consume();
+        }
+        writing.join().unwrap();
+    });
+}
+
+/// A batch in the shortest way: a reader that finds the first record finds all.
+#[test]
+fn hidden_records_are_found_together() {
+    hidden_records(false);
+}
+
+/// Without the hiding, that is, with each header stored at once, a reader finds the first record alone.
+#[test]
+fn mutant_that_hides_nothing_is_found() {
+    let found = std::panic::catch_unwind(|| hidden_records(true)).is_err();
+    assert!(found, "records that are not hidden pass this model");
+}
+
+fn hidden_records(publishes_each: bool) {
+    model(3, move || {
+        const LONG: usize = 256;
+        let (writing, reading) = (Heap::new(PAGE + LONG), Heap::new(at::ROOM_WAKE + 8));
+        let mut writer = Writer::in_halves(writing.clone(), reading.clone(), LONG);
+        let mut reader = Reader::new(reading, writing, LONG, 1 << 20);
+        let content = |sequence: u64| (sequence * 0x0101).to_le_bytes();
+        // The first record tells both how far is near.
+        assert!(writer.try_write_next(Form::Data, 1, 0, -1, Encoding::Raw, &content(1)).unwrap());
+        let small = reader.peek_small().expect("it was written before");
+        reader.take_small(&small, &mut [0; 8]);
+        let writing = thread::spawn(move || {
+            let mut hidden = Hidden::default();
+            for sequence in 2..=4 {
+                let body = content(sequence);
+                assert!(writer.try_write_hidden(&mut hidden, sequence, -1, Encoding::Raw, &body));
+                if publishes_each {
+                    writer.publish(&mut hidden);
+                }
+            }
+            writer.publish(&mut hidden);
+        });
+        let mut is_first = true;
+        for sequence in 2..=4 {
+            let mut body = [0; 8];
+            let plain = loop {
+                match reader.peek_plain(Form::Data) {
+                    Some(plain) => break plain,
+                    None => assert!(is_first, "a part of the batch is visible"),
+                }
+                thread::yield_now();
+            };
+            is_first = false;
+            assert_eq!(reader.next_sequence(), sequence);
+            assert_eq!(reader.take_plain(&plain, &mut body), -1);
+            assert_eq!(body, content(sequence));
         }
         writing.join().unwrap();
     });

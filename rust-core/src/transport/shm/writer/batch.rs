@@ -1,14 +1,71 @@
-//! Several frames at once: the reader finds all of them or none.
+//! Several frames at once: the reader finds all of them or none. The header of the first one is stored last, so one fence
+//! does for all of them.
 
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
-use super::super::record::{GRANULE, WORD};
-use super::{LargeFrame, Writer};
+use super::super::record::{Form, GRANULE, WORD};
+use super::super::segment::PAGE;
+use super::{LINE, LargeFrame, Writer};
+use crate::codec::Encoding;
 use crate::error::Result;
 use crate::frame::Outgoing;
 
+/// The beginning of records that the reader does not find yet: the position of the first, and its header word, which is
+/// stored last.
+#[derive(Debug, Default)]
+pub(in super::super) struct Hidden(Option<(u64, u64)>);
+
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
+    /// [`Writer::try_write_near`] for data behind what is hidden: the reader finds it with all others, after
+    /// [`Writer::publish`]. Hidden are at most as many as fit in an eighth of the ring, so that the reader copies one batch
+    /// while the next is written. After false, publish before anything else is written.
+    #[inline(always)]
+    pub fn try_write_hidden(
+        &mut self,
+        hidden: &mut Hidden,
+        sequence: u64,
+        sent: i64,
+        encoding: Encoding,
+        body: &[u8],
+    ) -> bool {
+        // As in `try_write_near`.
+        let length = (Form::Data.prefix() as u64).wrapping_add(body.len() as u64);
+        let size = WORD.wrapping_add(length).wrapping_add(GRANULE - 1) & !(GRANULE - 1);
+        let (tail, end) = (self.tail, self.tail.wrapping_add(size));
+        let first = if let Some((first, _)) = hidden.0 { first } else { tail };
+        if end >= self.near
+            || size > self.largest
+            || end.wrapping_sub(first) > self.largest
+            || sequence != self.sequence.wrapping_add(1)
+        {
+            return false;
+        }
+        let word = Form::Data.record(encoding, length as u32).to_bits() | self.lap;
+        let at = PAGE.wrapping_add((tail & self.mask) as usize);
+        self.mine.store_content(at, size as usize, [sent.cast_unsigned()], body);
+        if hidden.0.is_none() {
+            hidden.0 = Some((tail, word));
+        } else {
+            // Ordered by the first header, without which the reader does not come here.
+            self.mine.store(at, word, Ordering::Relaxed);
+        }
+        self.tail = end;
+        self.sequence = sequence;
+        self.frames = self.frames.wrapping_add(1);
+        // The reader had these lines a lap ago; they come while the records before them are written.
+        self.mine.prefetch_own(PAGE.wrapping_add((end.wrapping_add(4 * LINE) & self.mask) as usize));
+        true
+    }
+
+    /// Lets the reader find what is hidden. The full fence lets the caller check whether it sleeps.
+    #[inline]
+    pub fn publish(&mut self, hidden: &mut Hidden) {
+        if let Some((first, word)) = hidden.0.take() {
+            self.mine.store_fenced(self.offset_of(first), word);
+        }
+    }
+
     /// Writes frames of which each is one record; returns how many. The reader finds none of them
     /// before the last is there, and then all: the header of the first one is stored last, so one
     /// fence does for all of them. As many are taken as fit in an eighth of the ring, so that the
