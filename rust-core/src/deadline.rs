@@ -330,6 +330,29 @@ impl<'a> Waiting<'a> {
         Ok(Some(left.map_or(until_tick, |l| l.min(until_tick))))
     }
 
+    /// Returns whether this much time is left, for a sleep that is shorter than a tick and has no time-out of its own.
+    ///
+    /// # Errors
+    /// `Timeout` once the deadline has passed.
+    #[inline]
+    pub fn has_left(&mut self, time: Duration) -> Result<bool> {
+        if self.next.is_some() {
+            return self.sleep().map(|left| left.is_none_or(|left| left >= time));
+        }
+        // No tick is due before it has slept once.
+        let left = match self.deadline.get() {
+            Some(deadline) => deadline.remaining(),
+            None => {
+                self.deadline();
+                self.duration
+            }
+        };
+        match left {
+            Some(Duration::ZERO) => Err(self.timed_out()),
+            left => Ok(left.is_none_or(|left| left >= time)),
+        }
+    }
+
     /// Parks this thread until it is unparked, until the next tick or until the deadline, whichever
     /// is first.
     ///

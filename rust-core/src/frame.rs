@@ -414,6 +414,7 @@ pub struct Incoming {
     pub body: Body,
 }
 
+mod plain;
 pub(crate) mod spare;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | connect, listen, receive with waiting, event loops | here |
 //! | sending and receiving what takes no wait | `in_place` |
+//! | the same over a stream | `in_stream` |
 //! | sending one message | `send` |
 //! | several messages a call | `batch` |
 //! | calls and replies | `call` |
@@ -26,6 +27,7 @@ mod call;
 mod call_in_place;
 mod close;
 mod in_place;
+mod in_stream;
 mod losses;
 mod poll;
 mod room;
@@ -318,17 +320,10 @@ impl Channel {
     }
 
     /// Receives with the direction held.
-    fn recv_with_guard(
-        &self,
-        mut receiving: DirectionGuard<'_, Receiving>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Message> {
-        if let Some(message) = receiving.receive_in_dialogue(&self.ack_sender(), waiting)? {
-            return Ok(message);
-        }
+    fn recv_with_waiting(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         receiving.program_receives(&self.ack_sender());
-        let message = self.receive_for_program(&mut receiving, waiting)?;
-        self.note_delivered(&receiving, &message);
+        let message = self.receive_for_program(receiving, waiting)?;
+        self.note_delivered(receiving, &message);
         Ok(message)
     }
 

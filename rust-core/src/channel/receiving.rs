@@ -49,6 +49,7 @@ use crate::transport::extension::LastSender;
 use crate::value::Limits;
 
 pub use in_place::Taken;
+pub use in_stream::InStream;
 use wait_set::WaitSet;
 
 /// The state of the receiving direction. Its `Direction` makes sure that one thread uses it.

@@ -6,9 +6,10 @@
 //! this call ends with a time-out. A frame of which nothing was taken stays the caller's. When the
 //! link breaks, the message goes over the next one.
 //!
-//! There are three ways to send a message, from the fastest to the most general; each faster one returns
+//! There are four ways to send a message, from the fastest to the most general; each faster one returns
 //! without effect if there is an obstacle, which the next one determines:
 //! - `ends/in_place`: data over shared memory, written where it is received, under one lock;
+//! - `ends/in_stream`: data over a stream, in one write between two locks;
 //! - [`Sending::send_at_once`]: any short message that the link takes whole without waiting;
 //! - [`Sending::send`]: connects, replays, waits for room.
 //!
@@ -19,6 +20,7 @@
 mod ack_sender;
 mod batch;
 mod in_slots;
+mod in_stream;
 mod push;
 
 use std::os::fd::OwnedFd;

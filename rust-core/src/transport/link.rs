@@ -294,6 +294,15 @@ impl Tx {
         }
     }
 
+    /// Returns the half that writes to a stream; `None` for other links.
+    #[inline]
+    pub fn stream(&mut self) -> Option<&mut StreamTx> {
+        match self {
+            Tx::Stream(half) => Some(half),
+            Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) => None,
+        }
+    }
+
     /// Returns whether a body of this size is sent whole or not at all, and without a system call
     /// unless the peer is parked.
     pub fn takes_at_once(&self, bytes: usize) -> bool {

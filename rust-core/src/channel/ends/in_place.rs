@@ -48,8 +48,13 @@ impl Channel {
 
     /// Sends an encoded value: see [`Channel::send`].
     pub fn send_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<u64> {
-        if let Some(number) = self.send_in_place(payload) {
-            return Ok(number);
+        if let Some(mut entered) = self.enter_sending() {
+            if let Some(number) = self.send_in_place(&mut entered, payload) {
+                return Ok(number);
+            }
+            if entered.parts().0.is_over_stream() {
+                return self.send_in_stream(entered, payload, wait.into());
+            }
         }
         self.send_kind(Kind::Data, 0, payload, &mut self.start(wait))
     }
@@ -75,8 +80,7 @@ impl Channel {
     /// which the general path determines; then nothing was sent. It flushes nothing that was deferred: a thread
     /// that borrows the direction meanwhile waits for this call rather than deferring its acknowledgement.
     #[inline]
-    fn send_in_place(&self, payload: &Payload) -> Option<u64> {
-        let mut entered = self.enter_sending()?;
+    fn send_in_place(&self, entered: &mut Entered<'_, Sending>, payload: &Payload) -> Option<u64> {
         let (sending, halves) = entered.parts();
         let generation = sending.generation;
         let part = sending.part.as_mut()?;
@@ -127,27 +131,32 @@ impl Channel {
     /// `Timeout` at the deadline; `InvalidState` if another thread receives, or the channel is closed;
     /// `Disconnected` if the peer cannot come back.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        if let Some(message) = self.recv_in_place() {
-            return Ok(message);
+        match self.recv_in_place() {
+            Ok(message) => return Ok(message),
+            Err(Some(entered)) => return self.recv_in_stream(entered, wait.into()),
+            Err(None) => {}
         }
         let mut waiting = self.start(wait);
         self.receiving()
-            .and_then(|held| self.recv_with_guard(held, &mut waiting))
+            .and_then(|mut receiving| self.recv_with_waiting(&mut receiving, &mut waiting))
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Receives the short message that lies ready in shared memory; none if anything else is due.
+    /// Receives the short message that lies ready in shared memory; none if anything else is due. Over a stream, where the call has entered.
     #[inline]
-    fn recv_in_place(&self) -> Option<Message> {
-        let mut entered = self.enter_receiving()?;
+    fn recv_in_place(&self) -> std::result::Result<Message, Option<Entered<'_, Receiving>>> {
+        let Some(mut entered) = self.enter_receiving() else { return Err(None) };
         let (receiving, halves) = entered.parts();
         if let Some(taken) = receiving.take_plain(halves, &self.event_log) {
             drop(entered);
-            return Some(taken.done().unwrap_or_else(|taken| self.finish(taken)));
+            return Ok(taken.done().unwrap_or_else(|taken| self.finish(taken)));
         }
-        let taken = receiving.take_ready(halves, &self.event_log)?;
+        if receiving.is_over_stream() {
+            return Err(Some(entered));
+        }
+        let Some(taken) = receiving.take_ready(halves, &self.event_log) else { return Err(None) };
         drop(entered);
-        Some(self.finish(taken))
+        Ok(self.finish(taken))
     }
 
     /// Does what is left to do for this message, and returns it.

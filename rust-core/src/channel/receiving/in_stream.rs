@@ -1,7 +1,7 @@
 //! The short way to receive over a stream: one lock before a short wait, one read, and one lock for the message.
 //!
-//! As over shared memory (`in_place`), it takes only messages that need no further checks, and for anything else
-//! returns none before it has changed anything but what the general path does first, too.
+//! `ends/in_stream` holds the direction in between. As over shared memory (`in_place`), only messages that need no further checks are taken, and for anything
+//! else nothing has changed but what the general path does first, too.
 
 use std::ops::DerefMut;
 use std::sync::atomic::Ordering;
@@ -19,35 +19,69 @@ use crate::frame::Kind;
 use crate::message::Message;
 use crate::transport::Waited;
 
+/// What a call that receives over a stream does next.
+pub enum InStream {
+    /// It returns this message, which lay ready.
+    Taken(Taken),
+    /// It waits for a few milliseconds. What the program has consumed is recorded.
+    Waits,
+    /// The general path.
+    General,
+}
+
 impl Receiving {
-    /// For a call of the program in a dialogue: records what it has consumed, waits for a few milliseconds at most, and
-    /// returns the message that arrived. None for the general path, if an acknowledgement is due before the wait,
-    /// nothing arrived, or something else than a message did.
+    /// Returns whether the link is a stream.
+    #[inline]
+    pub fn is_over_stream(&mut self) -> bool {
+        self.part.as_mut().is_some_and(|part| part.rx.stream().is_some())
+    }
+
+    /// For a call of the program that has the lock: returns the message that a read has brought, or records what the
+    /// program has consumed before a short wait in a dialogue. The general path follows if an acknowledgement is due before
+    /// the wait, or anything else is.
+    #[inline(always)]
+    pub fn begin_in_stream(
+        &mut self,
+        halves: &mut SessionHalves,
+        ack_sender: &AckSender<'_>,
+        waiting: &Waiting<'_>,
+    ) -> InStream {
+        if self.watched || self.is_general_due() {
+            return InStream::General;
+        }
+        let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) else {
+            return InStream::General;
+        };
+        let Some(half) = part.rx.stream() else { return InStream::General };
+        if part.peer.pattern == Pattern::Request {
+            return InStream::General;
+        }
+        if half.holds_bytes() {
+            let (consume, event_log) = (Some(AckTrigger::Receive), ack_sender.event_log);
+            let taken = self.take_in_stream(|| halves, event_log, |kind| kind == Kind::Data, consume, true);
+            self.empty_polls = if taken.is_some() { 0 } else { self.empty_polls };
+            return taken.map_or(InStream::General, InStream::Taken);
+        }
+        if waiting.is_none() || !half.has_nothing_of_late() {
+            return InStream::General;
+        }
+        halves.inbox.consumed();
+        if halves.inbox.is_ack_due_in_dialogue()
+            || ack_sender.reconnector.session_state.replays.load(Ordering::Acquire)
+        {
+            return InStream::General;
+        }
+        InStream::Waits
+    }
+
+    /// Waits for a few milliseconds at most, without the lock, and reads. Returns whether something may have come that
+    /// [`Receiving::take_after_wait`] can take.
     ///
     /// # Errors
     /// Those of the tick.
-    pub fn receive_in_dialogue(
-        &mut self,
-        ack_sender: &AckSender<'_>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Option<Message>> {
-        let AckSender { reconnector, event_log, .. } = *ack_sender;
-        let session_state = &reconnector.session_state;
-        if waiting.is_none() || self.watched || self.is_general_due() {
-            return Ok(None);
-        }
-        let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) else { return Ok(None) };
-        let Some(half) = part.rx.stream() else { return Ok(None) };
-        if part.peer.pattern == Pattern::Request || !half.is_likely_empty() {
-            return Ok(None);
-        }
-        let mut halves = session_state.halves();
-        halves.inbox.consumed();
-        let is_ack_due = halves.is_ack_due(AckTrigger::Receive) || halves.is_ack_due(AckTrigger::Pause);
-        drop(halves);
-        if is_ack_due || session_state.replays.load(Ordering::Acquire) {
-            return Ok(None);
-        }
+    #[inline(always)]
+    pub fn wait_in_stream(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<bool> {
+        let Some(half) = self.part.as_mut().and_then(|part| part.rx.stream()) else { return Ok(false) };
         if self.link_in_set && self.set.is_in_dialogue() {
             self.set.remove(half.descriptor());
             self.link_in_set = false;
@@ -61,23 +95,26 @@ impl Receiving {
             Ok(Waited::Passed) => {
                 self.set.note_passed();
                 ack_sender.send_ack(AckTrigger::Park);
-                return Ok(None);
+                return Ok(false);
             }
-            Ok(Waited::Omitted) => return Ok(None),
+            Ok(Waited::Omitted) => return Ok(false),
             // The general path reads once more before it reports that.
-            Err(e) if e.kind() == ErrorKind::Timeout => return Ok(None),
+            Err(e) if e.kind() == ErrorKind::Timeout => return Ok(false),
             Err(e) => return Err(e),
         }
-        if reconnector.is_closed() {
-            return Ok(None);
+        if ack_sender.reconnector.is_closed() {
+            return Ok(false);
         }
         half.fill();
-        let taken =
-            self.take_in_stream(|| session_state.halves(), event_log, |kind| kind == Kind::Data, None, true);
-        if taken.is_some() {
-            self.empty_polls = 0;
-        }
-        Ok(taken.map(|taken| taken.finish(ack_sender)))
+        Ok(true)
+    }
+
+    /// Returns the message that came, for a call that has the lock again.
+    #[inline(always)]
+    pub fn take_after_wait(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
+        let taken = self.take_in_stream(|| halves, event_log, |kind| kind == Kind::Data, None, true)?;
+        self.empty_polls = 0;
+        Some(taken)
     }
 
     /// Returns whether something else than the next message of the link is due first.

@@ -173,7 +173,7 @@ impl WaitSet {
     /// after the other and the call has the time. With `link`, only that descriptor of the set ends the sleep: it shows
     /// every message, and what else is in the set is seen after this wait.
     pub fn wait_short(&mut self, link: Option<BorrowedFd<'_>>, waiting: &mut Waiting<'_>) -> Result<Waited> {
-        if self.messages < FIRST || waiting.sleep()?.is_some_and(|left| left < PAUSE * 3) {
+        if self.messages < FIRST || !waiting.has_left(PAUSE * 3)? {
             return Ok(Waited::Omitted);
         }
         // A wait that arms the timer lasts one period; one that finds it armed arms it again after it has

@@ -75,6 +75,9 @@ pub struct StreamRx {
     activity: Arc<PeerActivity>,
 }
 
+/// After so many polls that found nothing, a sleep is likely.
+const OF_LATE: u32 = 2;
+
 /// Unused bytes at the beginning of a long frame's memory. The allocator puts long blocks 16 bytes behind the
 /// beginning of a page, where the kernel copies at less than half its speed on some processors (AMD Zen 3).
 const PAD: usize = 48;
@@ -303,14 +306,8 @@ impl StreamRx {
     /// Returns whether a poll would probably find nothing, as the last ones did. Every 16th poll is
     /// made all the same, to notice a change.
     pub fn is_likely_empty(&mut self) -> bool {
-        const OF_LATE: u32 = 2;
         const PROBE: u32 = 16;
-        if self.empty_polls < OF_LATE
-            || self.end > self.start
-            || self.long.is_some()
-            || self.over.is_some()
-            || self.direct.is_ready()
-        {
+        if !self.has_nothing_of_late() {
             return false;
         }
         self.spared = self.spared.wrapping_add(1);
@@ -381,7 +378,7 @@ impl StreamRx {
             || self.over.is_some()
             || self.direct.is_ready()
             || !self.brief_reads.are_allowed(|| self.stream.allow_brief_reads())
-            || waiting.sleep()?.is_some_and(|left| left < SHORTEST_WAIT)
+            || !waiting.has_left(SHORTEST_WAIT)?
         {
             return Ok(Waited::Omitted);
         }

@@ -19,11 +19,11 @@ use crate::transport::stream::Stream;
 use crate::value::Timestamp;
 
 /// Frames up to this many bytes, header included, are copied into one block before they are
-/// written.
+/// written: copying a few bytes costs less than making the kernel read a list of two pieces.
 const SMALL: usize = 1280;
 
-/// The same, where clearing the block costs next to nothing.
-const TINY: usize = 256;
+/// The longest body of a frame that is begun without a look at what else is due, in bytes.
+const NEXT: usize = 64 << 10;
 
 /// A batch that is written at once has at most this many bytes, and each of its frames at most
 /// `SHORT`: copying longer ones costs more than a system call.
@@ -33,6 +33,8 @@ const SHORT: usize = 4 << 10;
 /// The sending half; used by one thread at a time.
 pub struct StreamTx {
     stream: Stream,
+    /// In which short frames are put together.
+    block: Box<[u8; SMALL]>,
     /// Whether each body is sent with its checksum: where bytes leave this machine's memory.
     checked: bool,
     /// The checksum of the body under way, which may take many writes.
@@ -48,7 +50,8 @@ pub struct StreamTx {
 impl StreamTx {
     /// Sends over this stream, with `checked` with a checksum of each body.
     pub fn new(stream: Stream, checked: bool) -> StreamTx {
-        StreamTx { stream, checked, check: 0, progress: 0, rest: None, activity: None }
+        let block = Box::new([0; SMALL]);
+        StreamTx { stream, block, checked, check: 0, progress: 0, rest: None, activity: None }
     }
 
     /// The same with the peer's activity, which a receiving half notes.
@@ -87,13 +90,7 @@ impl StreamTx {
         };
         let whole = head.len() + frame.body.len();
         if self.progress == 0 && whole <= SMALL {
-            // Copying a few bytes costs less than making the kernel read a list of two pieces.
-            let written = if whole <= TINY {
-                self.stream.write_bytes(&joined(&mut [0; TINY], head, frame.body)[..whole])?
-            } else {
-                self.stream.write_bytes(&joined(&mut [0; SMALL], head, frame.body)[..whole])?
-            };
-            match written {
+            match self.stream.write_bytes(joined(&mut self.block, head, frame.body))? {
                 Some(n) => self.progress = n,
                 None => return Ok(Sent::Blocked),
             }
@@ -115,6 +112,40 @@ impl StreamTx {
         }
         self.progress = 0;
         Ok(Sent::Whole)
+    }
+
+    /// Begins a frame without an extension, where [`StreamTx::takes_next`] has returned true: in one write. After
+    /// [`Sent::Part`], the caller goes on with [`StreamTx::try_send`].
+    ///
+    /// # Errors
+    /// `Disconnected`.
+    // Always: a header that is passed in memory is written in small fields and loaded in long words right after.
+    #[inline(always)]
+    pub fn try_send_next(&mut self, mut header: Header, body: &[u8]) -> Result<Sent> {
+        if self.stream.is_peer_checked() && !self.was_recently_active(&header) {
+            self.stream.check_peer()?;
+        }
+        header.body = body.len() as u64;
+        if self.checked {
+            self.check = crc32c::crc32c(body);
+            (header.flags, header.body_check) = (header.flags | flags::BODY_CHECKED, self.check);
+        }
+        let head = header.bytes_with(crc::of_words);
+        let whole = HEADER + body.len();
+        let written = if whole <= SMALL {
+            self.stream.write_bytes(joined(&mut self.block, &head, body))?
+        } else {
+            self.stream.write(&[IoSlice::new(&head), IoSlice::new(body)])?
+        };
+        match written {
+            None => Ok(Sent::Blocked),
+            // Bytes in a buffer of this process are not sent yet, so this frame stays under way.
+            Some(n) if n == whole && self.stream.flush()? => Ok(Sent::Whole),
+            Some(n) => {
+                self.progress = n;
+                Ok(Sent::Part)
+            }
+        }
     }
 
     /// Sends several short frames with one write; see
@@ -192,6 +223,13 @@ impl StreamTx {
         bytes <= SMALL - HEADER && self.progress == 0 && self.rest.is_none()
     }
 
+    /// Returns whether [`StreamTx::try_send_next`] may begin a frame with a body of this size: nothing of an earlier one
+    /// is left.
+    #[inline]
+    pub fn takes_next(&self, bytes: usize) -> bool {
+        bytes <= NEXT && self.progress == 0 && self.rest.is_none()
+    }
+
     /// Returns whether the rest of a frame is still to be written.
     pub fn has_rest(&self) -> bool {
         self.rest.is_some()
@@ -215,11 +253,13 @@ impl StreamTx {
     }
 }
 
-/// Writes head and body to the beginning of a block, and returns the block.
+/// Writes head and body to the beginning of a block, and returns that.
 #[inline]
-fn joined<'b>(block: &'b mut [u8], head: &[u8], body: &[u8]) -> &'b [u8] {
-    block[..head.len()].copy_from_slice(head);
-    block[head.len()..head.len() + body.len()].copy_from_slice(body);
+fn joined<'b>(block: &'b mut [u8; SMALL], head: &[u8], body: &[u8]) -> &'b [u8] {
+    let block = &mut block[..head.len() + body.len()];
+    let (first, rest) = block.split_at_mut(head.len());
+    first.copy_from_slice(head);
+    rest.copy_from_slice(body);
     block
 }
 

@@ -4,7 +4,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use super::StreamRx;
+use super::{OF_LATE, StreamRx};
 use crate::frame::{HEADER, Header, Incoming, flags};
 use crate::sys::crc;
 
@@ -20,6 +20,18 @@ impl StreamRx {
     /// Returns the descriptor on which a receiver may sleep alone, between two messages.
     pub fn sole_descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.stream.polled()
+    }
+
+    /// Returns whether bytes are here that were not taken yet.
+    #[inline]
+    pub fn holds_bytes(&self) -> bool {
+        self.end > self.start || self.direct.is_ready()
+    }
+
+    /// Returns whether the last polls found nothing, so that a sleep is likely, and nothing is here to be reported.
+    #[inline]
+    pub fn has_nothing_of_late(&self) -> bool {
+        self.empty_polls >= OF_LATE && !self.holds_bytes() && self.long.is_none() && self.over.is_none()
     }
 
     /// Reads once what has arrived, without waiting; [`StreamRx::try_recv`] reports an error.
@@ -54,8 +66,12 @@ impl StreamRx {
         if self.skip > 0 || self.long.is_some() {
             return None;
         }
-        let available = &self.buffer[self.start..self.end];
-        let header = Header::from_bytes_with(available.first_chunk::<HEADER>()?, crc::of_words).ok()?;
+        let available = self.buffer.get(self.start..self.end)?;
+        let first = available.first_chunk::<HEADER>()?;
+        let header = match Header::of_plain_frame(first, crc::of_words) {
+            Some(header) => header,
+            None => Header::from_bytes_with(first, crc::of_words).ok()?,
+        };
         if header.body > LONGEST.min(self.limit) || header.extension > 0 {
             return None;
         }
