@@ -179,6 +179,7 @@ pub fn send(
 }
 
 /// As [`send`], for one slice, which costs the kernel less than a list of one.
+#[inline]
 pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
     match rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
         Ok(n) => Ok(Some(n)),
@@ -189,6 +190,7 @@ pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
 
 /// Reads the available bytes, at most the buffer's length. `Some(0)` is the end, `None` means that
 /// nothing is available yet.
+#[inline]
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     match rustix::net::recv(socket, into, RecvFlags::DONTWAIT) {
         Ok((n, _)) => Ok(Some(n)),
@@ -209,6 +211,7 @@ pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Res
 /// Like [`receive`], for a Unix socket whose peer may send unwanted descriptors. Where the kernel
 /// cannot refuse them, they are taken and closed on another thread: a plain read would close them
 /// during this call.
+#[inline]
 pub fn receive_bytes_alone(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     if *REFUSES {
         return receive(socket, into);

@@ -85,6 +85,9 @@ impl Channel {
         let generation = sending.generation;
         let part = sending.part.as_mut()?;
         let (Some(half), Some(body)) = (part.tx.in_place(), payload.memory().block()) else {
+            if payload.memory().block().is_some() {
+                return None;
+            }
             return sending.send_in_slots(payload, halves, &self.reconnector, &self.event_log);
         };
         if self.reconnector.is_newer(generation)

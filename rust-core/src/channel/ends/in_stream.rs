@@ -4,7 +4,7 @@
 //! the second lock (`sys::claim`), so it neither takes nor releases a claim. For any obstacle the general path goes on.
 
 use super::Channel;
-use crate::channel::direction::{Entered, Held};
+use crate::channel::direction::Entered;
 use crate::channel::receiving::{InStream, Receiving};
 use crate::channel::sending::Sending;
 use crate::deadline::Wait;
@@ -47,7 +47,7 @@ impl Channel {
         let mut ending = sending.enter();
         let number = Sending::sent_in_stream(&begun, ending.parts().1);
         self.event_log.count_exclusive(&self.event_log.sent);
-        ending.end(None::<Held<'_, ()>>);
+        ending.end_alone();
         // A thread that receives has found the direction held, and left its acknowledgement.
         self.ack_sender().flush_deferred();
         Ok(number)
@@ -75,11 +75,54 @@ impl Channel {
             let mut ending = receiving.enter();
             let (state, halves) = ending.parts();
             if let Some(taken) = state.take_after_wait(halves, &self.event_log) {
-                ending.end(None::<Held<'_, ()>>);
+                ending.end_alone();
                 return Ok(taken.finish(&ack_sender));
             }
             receiving = ending.go_on();
         }
         self.recv_with_waiting(&mut receiving, &mut waiting).map_err(|e| e.on(&self.shown))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sys::claim::counted;
+    use crate::{Encoding, Options};
+
+    const SOON: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn message_over_a_stream_takes_two_locks_in_each_call() {
+        for transport in ["unix", "fifo"] {
+            let endpoint = format!("{transport}:stream-locks-{}", std::process::id());
+            let far = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
+            let near = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+            let payloads =
+                [64, 10_000].map(|bytes| Payload::from_bytes(Encoding::Raw, vec![7; bytes].into()));
+            let (mut short, trips) = ((0, 0), 200);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    for _ in 0..2 * trips {
+                        let message = far.recv(SOON).unwrap();
+                        far.send_payload(&payloads[usize::from(message.body().len() > 64)], SOON).unwrap();
+                    }
+                });
+                for payload in &payloads {
+                    for _ in 0..trips {
+                        let (to_send, sent) = counted(|| near.send_payload(payload, SOON));
+                        let (to_receive, received) = counted(|| near.recv(SOON));
+                        sent.unwrap();
+                        assert_eq!(received.unwrap().body().len(), payload.len());
+                        short.0 += usize::from(to_send == 2);
+                        short.1 += usize::from(to_receive <= 2);
+                    }
+                }
+            });
+            // The first ones are no dialogue yet, and on a loaded machine an answer may come after the short wait.
+            assert!(short.0 > trips && short.1 > trips, "{transport}: {short:?} of {}", 2 * trips);
+        }
     }
 }

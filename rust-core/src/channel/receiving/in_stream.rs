@@ -140,7 +140,10 @@ impl Receiving {
     ) -> Option<Taken> {
         let part = self.part.as_mut().filter(|part| part.negotiated.is_some())?;
         let half = part.rx.stream()?;
-        let header = half.peek()?;
+        let header = match half.peek_plain() {
+            Some(header) => header,
+            None => half.peek()?,
+        };
         let acknowledged = match header.kind {
             Kind::Data | Kind::Request if self.schema.is_none() => header.correlation,
             Kind::Reply if self.reply_schema.is_none() => 0,
@@ -158,7 +161,8 @@ impl Receiving {
         }
         let session = halves.inbox.session();
         let source = &part.peer.source;
-        let message = match half.take_whole() {
+        let whole = if half.is_whole() { half.take_whole() } else { None };
+        let message = match whole {
             Some(frame) => Message::new(frame, source, self.limits, session),
             None => Message::filled(header, source, &self.limits, session, |body| half.take_short(body)),
         };

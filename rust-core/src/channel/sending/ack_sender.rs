@@ -55,7 +55,15 @@ impl AckSender<'_> {
     }
 
     /// Sends what was deferred. Called by every thread that has just released the direction.
+    #[inline]
     pub fn flush_deferred(&self) {
+        if self.reconnector.session_state.has_deferred_ack() {
+            self.send_deferred();
+        }
+    }
+
+    #[cold]
+    fn send_deferred(&self) {
         while self.reconnector.session_state.has_deferred_ack() {
             // A thread that holds the direction now calls this function when it releases it.
             let Some(mut sending) = self.sending.borrow() else { return };

@@ -211,18 +211,14 @@ impl Inbox {
     /// Records a message of the current session that is delivered to the program in the same step.
     #[inline]
     pub fn receive_and_deliver(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
-        if self.is_new(number) {
-            let missed = self.note_received(number);
-            self.window.push_back(Entry { number, bytes, urgency, state: State::Delivered });
-            self.delivered += 1;
-            return Ok(Verdict::New { missed });
+        // Number 0 is not new either.
+        if !self.is_new(number) {
+            return self.receive(number, bytes, urgency);
         }
-        let verdict = self.receive(number, bytes, urgency)?;
-        if let (Verdict::New { .. }, Some(entry)) = (verdict, self.window.back_mut()) {
-            entry.state = State::Delivered;
-            self.delivered += 1;
-        }
-        Ok(verdict)
+        let missed = self.note_received(number);
+        self.window.push_back(Entry { number, bytes, urgency, state: State::Delivered });
+        self.delivered += 1;
+        Ok(Verdict::New { missed })
     }
 
     /// Returns whether a message with this number is new: neither it nor a later one was received.
@@ -371,7 +367,7 @@ impl Inbox {
         {
             // In a dialogue.
             self.delivered = 0;
-            self.window.clear();
+            self.window.pop_front();
             return self.count_consumed(&front);
         }
         if self.delivered == self.window.len() && self.window.back().is_some_and(|last| last.number <= up_to)

@@ -137,6 +137,19 @@ impl<'a, T, G> Ending<'a, T, G> {
         self.held
     }
 
+    /// Ends the call, which holds no other cell; leaves the gate, and wakes those that wait for this one.
+    #[inline(always)]
+    pub fn end_alone(self) {
+        let Ending { gate, held } = self;
+        let cell = held.cell;
+        std::mem::forget(held);
+        let bits = cell.end_hold();
+        drop(gate);
+        if bits != 0 {
+            cell.wake_after_hold(bits);
+        }
+    }
+
     /// Ends the call, which holds another cell with the same gate, too, perhaps; leaves the gate, and wakes those that
     /// wait for a cell.
     #[inline]

@@ -8,6 +8,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use crate::sys::clock;
 use crate::value::Timestamp;
 
 /// The time of the last bytes from the peer, in nanoseconds since 1970; `i64::MIN` where nothing
@@ -23,7 +24,7 @@ impl PeerActivity {
 
     /// Notes that bytes of the peer have arrived.
     pub fn note(&self) {
-        self.0.store(Timestamp::now().0, Ordering::Relaxed);
+        self.0.store(clock::now(), Ordering::Relaxed);
     }
 
     /// Notes that the link has ended, or that the peer must be checked.

@@ -284,8 +284,7 @@ impl StreamRx {
     /// because other bytes may be damaged, too.
     fn check(&mut self, frame: Incoming) -> Result<Incoming> {
         let header = &frame.header;
-        if header.flags & flags::BODY_CHECKED == 0 || crc32c::crc32c(frame.body.whole()) == header.body_check
-        {
+        if header.flags & flags::BODY_CHECKED == 0 || crc::of_bytes(frame.body.whole()) == header.body_check {
             return Ok(frame);
         }
         let text = format!("the body of message {} does not give its check sum", header.sequence);
@@ -357,6 +356,7 @@ impl StreamRx {
     }
 
     /// Counts the bytes of a read; returns whether there was room for more, so that it took everything.
+    #[inline]
     fn took_all(&mut self, came: usize) -> bool {
         if let Some(settled) = self.direct.settle(self.limit, &mut self.buffer) {
             (self.start, self.end) = (0, settled.in_buffer);

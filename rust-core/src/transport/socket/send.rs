@@ -73,7 +73,7 @@ impl StreamTx {
         let sealed;
         let frame = if self.checked {
             if self.progress == 0 {
-                self.check = crc32c::crc32c(frame.body);
+                self.check = crc::of_bytes(frame.body);
             }
             sealed = seal(frame, self.check);
             &sealed
@@ -127,7 +127,7 @@ impl StreamTx {
         }
         header.body = body.len() as u64;
         if self.checked {
-            self.check = crc32c::crc32c(body);
+            self.check = crc::of_bytes(body);
             (header.flags, header.body_check) = (header.flags | flags::BODY_CHECKED, self.check);
         }
         let head = header.bytes_with(crc::of_words);
@@ -167,7 +167,7 @@ impl StreamTx {
             if whole > SHORT || bytes.len() + whole > BATCH {
                 break;
             }
-            let frame = if self.checked { seal(&frame, crc32c::crc32c(frame.body)) } else { frame };
+            let frame = if self.checked { seal(&frame, crc::of_bytes(frame.body)) } else { frame };
             frame.append_head(&mut bytes);
             bytes.extend_from_slice(frame.body);
             ends.push(bytes.len());

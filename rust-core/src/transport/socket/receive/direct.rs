@@ -79,11 +79,14 @@ impl Direct {
 
     /// Keeps what a read has filled as a frame, or copies it to the buffer, where `limit` is the longest body. `None`
     /// where nothing was read so.
+    #[inline]
     pub fn settle(&mut self, limit: u64, buffer: &mut [u8]) -> Option<Settled> {
+        if self.bytes.is_empty() { None } else { Some(self.settle_bytes(limit, buffer)) }
+    }
+
+    #[inline(never)]
+    fn settle_bytes(&mut self, limit: u64, buffer: &mut [u8]) -> Settled {
         let Direct { bytes, expected, .. } = self;
-        if bytes.is_empty() {
-            return None;
-        }
         let took_all = bytes.len() < *expected + ROOM;
         let header = match bytes.first_chunk::<HEADER>() {
             Some(first) if bytes.len() == *expected => Header::from_bytes_with(first, crc::of_words).ok(),
@@ -99,7 +102,7 @@ impl Direct {
             bytes.clear();
             *expected = 0;
         }
-        Some(Settled { took_all, in_buffer })
+        Settled { took_all, in_buffer }
     }
 }
 

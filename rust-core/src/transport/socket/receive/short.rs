@@ -57,6 +57,22 @@ impl StreamRx {
         }
     }
 
+    /// Returns the header of the plain data message that lies complete in the buffer; none for anything else, for which
+    /// [`StreamRx::peek`] decides. Changes nothing.
+    #[inline(always)]
+    pub fn peek_plain(&self) -> Option<Header> {
+        if self.skip > 0 || self.long.is_some() || self.direct.is_ready() {
+            return None;
+        }
+        let (first, behind) = self.buffer.get(self.start..self.end)?.split_first_chunk::<HEADER>()?;
+        let header = Header::of_plain_frame(first, crc::of_words)?;
+        if header.body > LONGEST.min(self.limit) {
+            return None;
+        }
+        let body = behind.get(..header.body as usize)?;
+        if has_its_check_sum(&header, body) { Some(header) } else { None }
+    }
+
     /// Returns the header of the ordinary message that lies complete here; none for anything else. Changes nothing.
     #[inline]
     pub fn peek(&self) -> Option<Header> {
@@ -68,15 +84,18 @@ impl StreamRx {
         }
         let available = self.buffer.get(self.start..self.end)?;
         let first = available.first_chunk::<HEADER>()?;
-        let header = match Header::of_plain_frame(first, crc::of_words) {
-            Some(header) => header,
-            None => Header::from_bytes_with(first, crc::of_words).ok()?,
-        };
+        let header = Header::from_bytes_with(first, crc::of_words).ok()?;
         if header.body > LONGEST.min(self.limit) || header.extension > 0 {
             return None;
         }
         let body = available.get(HEADER..HEADER + header.body as usize)?;
         is_ordinary(&header, body).then_some(header)
+    }
+
+    /// Returns whether the message that [`StreamRx::peek`] has just found has memory of its own.
+    #[inline]
+    pub fn is_whole(&self) -> bool {
+        self.direct.is_ready()
     }
 
     /// Returns the frame that [`StreamRx::peek`] has just found, if it has memory of its own.
@@ -108,6 +127,11 @@ impl StreamRx {
 /// Returns whether the header has no extension, and the body its check sum.
 #[inline]
 fn is_ordinary(header: &Header, body: &[u8]) -> bool {
-    let is_checked = header.flags & flags::BODY_CHECKED != 0;
-    header.extension == 0 && (!is_checked || crc32c::crc32c(body) == header.body_check)
+    header.extension == 0 && has_its_check_sum(header, body)
+}
+
+/// Returns whether the body has its check sum, or none.
+#[inline]
+fn has_its_check_sum(header: &Header, body: &[u8]) -> bool {
+    header.flags & flags::BODY_CHECKED == 0 || crc::of_bytes(body) == header.body_check
 }
