@@ -92,8 +92,12 @@ impl Reference {
         let (state, aligned) = unsafe { (&mut (*message).state, &mut (*message).aligned) };
         let state = std::mem::replace(state.get_mut(), State::empty());
         drop(aligned.take());
-        // SAFETY: it is not NULL and came from a box; its content and its last reference are gone.
-        unsafe { spare::keep(NonNull::new_unchecked(message), state) };
+        // SAFETY: it is not NULL.
+        let shell = unsafe { NonNull::new_unchecked(message) };
+        if let Some(oldest) = spare::keep(shell.cast(), state) {
+            // SAFETY: it came from a box, and its content and its last reference are gone.
+            drop(unsafe { Box::from_raw(oldest.cast::<linkspan_message>().as_ptr()) });
+        }
         Ok(())
     }
 }
@@ -151,15 +155,11 @@ impl linkspan_message {
             state: Lock::new(state),
             aligned: OnceLock::new(),
         };
-        match spare::shell() {
-            Some(shell) => {
-                let place = Box::into_raw(shell);
-                // SAFETY: it is this function's own, and has nothing that needs a drop.
-                unsafe { place.write(message) };
-                place
-            }
-            None => Box::into_raw(Box::new(message)),
-        }
+        let Some(shell) = spare::shell() else { return Box::into_raw(Box::new(message)) };
+        let place = shell.cast::<linkspan_message>().as_ptr();
+        // SAFETY: it came from a box, and what was its content is gone.
+        unsafe { place.write(message) };
+        place
     }
 
     fn read_state(&self) -> Reading<'_, State> {

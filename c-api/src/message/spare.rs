@@ -6,36 +6,39 @@
 //! holds, whatever the threads are.
 
 use std::cell::RefCell;
+use std::ffi::c_void;
 use std::mem;
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{State, linkspan_message};
+use super::state::State;
 
-/// How many shells are kept in a list, which cover the common mistake: one more than the number of messages that may be
+/// How many shells are in a list, which cover the common mistake: one more than the number of messages that may be
 /// released before a late use.
 const SHELLS: usize = 65;
 
+/// The shell of a message, whose content is gone. Only its address counts here.
+pub(super) type Shell = NonNull<c_void>;
+
 /// The shells of the messages that were released last.
 struct Shells {
-    places: [Option<NonNull<linkspan_message>>; SHELLS],
-    /// The place of the oldest.
+    places: [Option<Shell>; SHELLS],
+    /// The place of the oldest, or an empty one.
     next: usize,
 }
 
-// SAFETY: a shell has no content; it is only freed or used again, by the thread that has the list.
+// SAFETY: a shell has no content; it is freed or used again by the thread that has the list.
 unsafe impl Send for Shells {}
 
 impl Shells {
     const NONE: Shells = Shells { places: [None; SHELLS], next: 0 };
 
-    /// Adds a shell in place of the oldest one, and returns that.
+    /// Adds a shell in place of the oldest one, and returns that, if it was not taken before.
     #[inline]
-    fn exchange(&mut self, shell: NonNull<linkspan_message>) -> Option<Box<linkspan_message>> {
+    fn exchange(&mut self, shell: Shell) -> Option<Shell> {
         let oldest = self.places[self.next].replace(shell);
         self.next = if self.next + 1 < SHELLS { self.next + 1 } else { 0 };
-        // SAFETY: `keep` added it, whose caller promised a box that no other code frees.
-        oldest.map(|oldest| unsafe { Box::from_raw(oldest.as_ptr()) })
+        oldest
     }
 }
 
@@ -57,8 +60,6 @@ fn take_left() -> Box<Shells> {
 struct Kept {
     /// None before its first release.
     shells: Option<Box<Shells>>,
-    /// A shell that was kept long enough; the next message reuses it.
-    shell: Option<Box<linkspan_message>>,
     /// The cleared content of the last message of the program's own that was released; the next one reuses its memory.
     state: State,
 }
@@ -72,8 +73,7 @@ impl Drop for Kept {
 }
 
 thread_local! {
-    static KEPT: RefCell<Kept> =
-        const { RefCell::new(Kept { shells: None, shell: None, state: State::empty() }) };
+    static KEPT: RefCell<Kept> = const { RefCell::new(Kept { shells: None, state: State::empty() }) };
 }
 
 /// Returns the memory of the last message of the program's own that this thread released.
@@ -82,17 +82,16 @@ pub(super) fn state() -> State {
         .unwrap_or_else(|_| State::empty())
 }
 
-/// Returns a shell for a message, whose content needs no drop; none in a thread that ends, or has released few.
+/// Returns a shell that was kept long enough, to be used again; none in a thread that ends, or has released few.
 #[inline]
-pub(super) fn shell() -> Option<Box<linkspan_message>> {
-    KEPT.try_with(|kept| kept.borrow_mut().shell.take()).ok().flatten()
+pub(super) fn shell() -> Option<Shell> {
+    let take = |shells: &mut Box<Shells>| shells.places[shells.next].take();
+    KEPT.try_with(|kept| kept.borrow_mut().shells.as_mut().and_then(take)).ok().flatten()
 }
 
-/// Keeps the shell of a message, whose last reference is gone, and the memory of what was its content.
-///
-/// # Safety
-/// `message` came from a box, no other code frees it, and its content needs no drop.
-pub(super) unsafe fn keep(message: NonNull<linkspan_message>, mut state: State) {
+/// Keeps the shell of a message, and the memory of what was its content. Returns one that was kept long enough, to be
+/// freed.
+pub(super) fn keep(shell: Shell, mut state: State) -> Option<Shell> {
     let is_spare = matches!(state, State::Flat(..) | State::Tree(_));
     if is_spare {
         state.clear();
@@ -102,14 +101,15 @@ pub(super) unsafe fn keep(message: NonNull<linkspan_message>, mut state: State) 
         if is_spare {
             mem::swap(&mut kept.state, &mut state);
         }
-        kept.shell = kept.shells.get_or_insert_with(take_left).exchange(message);
+        kept.shells.get_or_insert_with(take_left).exchange(shell)
     });
-    if kept.is_err() {
+    kept.unwrap_or_else(|_| {
         // The thread ends, and what it keeps is gone.
         let mut shells = take_left();
-        drop(shells.exchange(message));
+        let oldest = shells.exchange(shell);
         left().push(*shells);
-    }
+        oldest
+    })
 }
 
 #[cfg(test)]
@@ -118,37 +118,33 @@ mod tests {
 
     use super::*;
 
-    /// A shell is among those that are kept.
-    fn is_kept(message: NonNull<linkspan_message>) -> bool {
-        let is_here = KEPT.with_borrow(|kept| {
-            kept.shells.as_ref().is_some_and(|shells| shells.places.contains(&Some(message)))
-        });
-        is_here || left().iter().any(|shells| shells.places.contains(&Some(message)))
-    }
-
-    fn release_one() -> NonNull<linkspan_message> {
-        let message = NonNull::new(linkspan_message::empty()).unwrap();
-        // SAFETY: it is live, and released once.
-        unsafe { super::super::Reference::give_back(message.as_ptr()).unwrap() };
-        message
+    /// The shell at this address, which is never read.
+    fn at(address: usize) -> Shell {
+        NonNull::new(std::ptr::without_provenance_mut(address)).unwrap()
     }
 
     #[test]
     fn shell_stays_until_as_many_others_were_released_by_its_thread() {
-        let first = release_one();
-        for _ in 1..SHELLS {
-            assert!(is_kept(first));
-            release_one();
+        let keep_from = |from: usize| {
+            // The list may be one that a thread left.
+            (from..from + SHELLS).for_each(|address| _ = keep(at(address), State::empty()));
+        };
+        keep_from(1000);
+        for address in 1000..1000 + SHELLS {
+            assert_eq!(shell(), Some(at(address)), "the oldest");
+            assert_eq!(shell(), None, "the others are not old enough");
+            assert_eq!(keep(at(address), State::empty()), None, "its place is free");
         }
-        assert!(is_kept(first));
-        release_one();
-        assert!(!is_kept(first));
+        keep_from(2000);
+        assert_eq!(keep(at(3000), State::empty()), Some(at(2000)), "no message was made meanwhile");
     }
 
     #[test]
     fn thread_that_ends_leaves_its_shells() {
-        let place = thread::spawn(|| release_one().as_ptr().expose_provenance()).join().unwrap();
-        let shell = NonNull::new(std::ptr::with_exposed_provenance_mut(place)).unwrap();
-        assert!(is_kept(shell));
+        thread::spawn(|| _ = keep(at(77), State::empty())).join().unwrap();
+        let is_left = |shells: &Shells| shells.places.contains(&Some(at(77)));
+        // Another test may have taken the list.
+        let is_here = || KEPT.with_borrow(|kept| kept.shells.as_ref().is_some_and(|shells| is_left(shells)));
+        assert!(left().iter().any(is_left) || left().is_empty() || is_here());
     }
 }

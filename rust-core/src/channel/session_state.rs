@@ -11,7 +11,7 @@
 //! or counts. A frame is then only needed to wake a peer that waits. A page that holds an impossible
 //! number is a protocol violation, which is kept until a thread that can end the link meets it.
 //!
-//! Locking: `halves` before `slots`. A thread that holds `halves` neither waits nor takes a direction of the
+//! Locking: `halves` before the table of `Slots`. A thread that holds `halves` neither waits nor takes a direction of the
 //! channel, because taking one passes through this lock (`sys::claim`); the atomics are read without it.
 
 mod ahead;
@@ -31,8 +31,8 @@ use super::session::{Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, Ses
 use crate::error::Result;
 use crate::frame::{Kind, flags};
 use crate::message::StoredMessage;
-use crate::sys::claim;
 use crate::sys::eventfd::LazyWaker;
+use crate::sys::{claim, fork};
 use crate::transport::{AckWords, Slots};
 use crate::value::{Map, Value};
 
@@ -63,8 +63,6 @@ impl Reuse for StoredMessage {
 
 /// The session with one peer.
 pub struct SessionState {
-    /// The slots of the link that is being written, for long arrays.
-    slots: Mutex<Option<Arc<Slots>>>,
     /// The outbox and the inbox. Shared with the directions of the channel, of which it is the gate.
     halves: Arc<claim::Mutex<SessionHalves>>,
     /// Signalled at every acknowledgement, for a thread that waits for room while another one
@@ -88,6 +86,8 @@ pub struct SessionState {
     withdrawn: Mutex<Vec<u64>>,
     /// Lost data messages that were not reported to the program.
     unreported_losses: AtomicU64,
+    /// The fork generation. In a forked child a thread of the parent may have the lock for good.
+    generation: u64,
 }
 
 impl SessionState {
@@ -105,9 +105,9 @@ impl SessionState {
             published: 0,
             peer_page: None,
             violation: None,
+            slots: None,
         };
         Arc::new(SessionState {
-            slots: Mutex::default(),
             halves: Arc::new(claim::Mutex::new(halves)),
             acknowledgements: LazyWaker::default(),
             replays: AtomicBool::new(false),
@@ -117,6 +117,7 @@ impl SessionState {
             ahead: AtomicU64::new(0),
             withdrawn: Mutex::default(),
             unreported_losses: AtomicU64::new(0),
+            generation: fork::generation(),
         })
     }
 
@@ -153,7 +154,7 @@ impl SessionState {
         (halves.peer_page, halves.violation) = (None, None);
         let resumed = halves.outbox.link_up(&negotiated.hello, negotiated.identity.clone())?;
         halves.peer_page = negotiated.ack_words.clone();
-        *self.slots() = negotiated.slots.clone();
+        halves.slots = negotiated.slots.clone();
         self.replays.store(halves.outbox.to_replay().is_some(), Ordering::Release);
         drop(halves);
         self.count_lost(resumed.dropped as u64, resumed.lost as u64, event_log);
@@ -212,7 +213,7 @@ impl SessionState {
         if is_same(&halves.peer_page, &negotiated.ack_words) {
             halves.read_peer_page();
             halves.peer_page = None;
-            *self.slots() = None;
+            halves.slots = None;
         }
     }
 

@@ -5,6 +5,7 @@
 //! any thread, exchanges that for `HOME` when it is dropped. An owner that is dropped meanwhile exchanges it for `LEFT`,
 //! and leaves its own counted reference to the borrower. The exchanges decide which of the two comes last, and drops it.
 
+use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -30,7 +31,11 @@ struct Place<T> {
 }
 
 /// The owner of a value that it lends.
-pub struct Owner<T>(ManuallyDrop<Arc<Place<T>>>);
+pub struct Owner<T> {
+    place: ManuallyDrop<Arc<Place<T>>>,
+    /// Whether there may be counted references beside that of the owner.
+    has_counted: bool,
+}
 
 /// A borrowed reference.
 pub struct Lent<T> {
@@ -64,7 +69,20 @@ std::thread_local! {
 impl<T> Owner<T> {
     /// Returns the owner of a value.
     pub fn new(value: T) -> Owner<T> {
-        Owner(ManuallyDrop::new(Arc::new(Place { state: AtomicU8::new(HOME), value })))
+        let place = Arc::new(Place { state: AtomicU8::new(HOME), value });
+        Owner { place: ManuallyDrop::new(place), has_counted: false }
+    }
+
+    /// Returns whether no borrower has the value: what all have done comes before. It stays so until it is lent.
+    #[inline]
+    pub fn is_home(&mut self) -> bool {
+        if self.place.state.load(order_of_lending()) != HOME {
+            return false;
+        }
+        if self.has_counted {
+            self.has_counted = Arc::get_mut(&mut self.place).is_none();
+        }
+        !self.has_counted
     }
 
     /// Lends the value.
@@ -72,13 +90,14 @@ impl<T> Owner<T> {
     pub fn lend(&mut self) -> Lent<T> {
         // Acquire: what the last borrower did comes before this, and so before the value is dropped. Relaxed below: a
         // reference that goes to another thread is passed on with order.
-        if self.0.state.load(order_of_lending()) != HOME {
-            return Lent { place: self.0.clone_counted(), is_counted: true };
+        if self.place.state.load(order_of_lending()) != HOME {
+            self.has_counted = true;
+            return Lent { place: self.place.clone_counted(), is_counted: true };
         }
-        self.0.state.store(OUT, Ordering::Relaxed);
+        self.place.state.store(OUT, Ordering::Relaxed);
         // SAFETY: the count stays, and one of the two gives it up: the owner while the reference is at home, or else
         // the borrower, see both drops.
-        let place = unsafe { std::ptr::read(&raw const self.0) };
+        let place = unsafe { std::ptr::read(&raw const self.place) };
         Lent { place, is_counted: false }
     }
 }
@@ -98,9 +117,9 @@ impl<T> CloneCounted for ManuallyDrop<Arc<T>> {
 
 impl<T> Drop for Owner<T> {
     fn drop(&mut self) {
-        if self.0.state.swap(LEFT, order()) != OUT {
+        if self.place.state.swap(LEFT, order()) != OUT {
             // SAFETY: no borrower has the reference, and none can get it; this is dropped once.
-            unsafe { ManuallyDrop::drop(&mut self.0) };
+            unsafe { ManuallyDrop::drop(&mut self.place) };
         }
     }
 }
@@ -122,7 +141,7 @@ impl<T> Deref for Owner<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        &self.0.value
+        &self.place.value
     }
 }
 
@@ -132,6 +151,18 @@ impl<T> Deref for Lent<T> {
     #[inline]
     fn deref(&self) -> &T {
         &self.place.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Owner<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Lent<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 
@@ -160,8 +191,16 @@ mod tests {
         let mut owner = owner();
         for _ in 0..3 {
             let lent = owner.lend();
-            assert!(!lent.is_counted && Arc::ptr_eq(&lent, &inside));
+            assert!(!lent.is_counted && Arc::ptr_eq(&lent, &inside) && !owner.is_home());
+            drop(lent);
+            assert!(owner.is_home());
         }
+        // A counted reference may outlive the other.
+        let (first, second) = (owner.lend(), owner.lend());
+        drop(first);
+        assert!(!owner.is_home() && second.is_counted);
+        drop(second);
+        assert!(owner.is_home() && !owner.has_counted);
         drop(owner);
         assert_eq!(Arc::strong_count(&inside), 1);
     }
@@ -225,6 +264,27 @@ mod loom_tests {
         });
     }
 
+    /// A borrower reads and gives back; the owner lends what is home to one that writes it.
+    fn borrower_and_writer() {
+        loom::model(|| {
+            let mut owner = Owner::new(Read(UnsafeCell::new(0), std::sync::Arc::default()));
+            let first = owner.lend();
+            let other = thread::spawn(move || first.0.with(|_| ()));
+            if owner.is_home() {
+                let second = owner.lend();
+                assert!(!second.is_counted);
+                second.0.with_mut(|_| ());
+            }
+            // The drop of the value writes it, too.
+            other.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn lent_value_is_written_after_its_last_reader() {
+        borrower_and_writer();
+    }
+
     #[test]
     fn lent_value_is_dropped_once_after_its_last_reader() {
         borrower_and_owner();
@@ -233,7 +293,7 @@ mod loom_tests {
 
     #[test]
     fn mutants_without_order_are_found() {
-        for model in [borrower_and_owner, borrower_without_owner] {
+        for model in [borrower_and_owner, borrower_without_owner, borrower_and_writer] {
             UNORDERED.set(true);
             let found = catch_unwind(AssertUnwindSafe(model)).is_err();
             UNORDERED.set(false);

@@ -251,12 +251,10 @@ impl MemoryFile {
         unsafe { std::slice::from_raw_parts(self.mapping.range(0, length), length) }
     }
 
-    /// As [`bytes`](Self::bytes), for writing; other processes may read them, and this one only
-    /// through a raw pointer.
-    pub fn bytes_mut(&mut self, length: usize) -> &mut [u8] {
-        // SAFETY: as above, and this side has the file alone. Other processes may read, which is no access of
-        // this program's.
-        unsafe { std::slice::from_raw_parts_mut(self.mapping.range(0, length), length) }
+    /// The same bytes, for a writer that has claimed the file; other processes may read them meanwhile.
+    #[inline]
+    pub fn writable_bytes(&self, length: usize) -> *mut [u8] {
+        std::ptr::slice_from_raw_parts_mut(self.mapping.range(0, length), length)
     }
 
     /// Returns the word at offset `at`, a multiple of 8.

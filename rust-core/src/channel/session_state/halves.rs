@@ -8,7 +8,7 @@ use crate::channel::session::inbox::{AckTrigger, AckUrgency, Verdict};
 use crate::channel::session::{Inbox, Outbox, RetransmitClass};
 use crate::error::{Error, Result};
 use crate::message::StoredMessage;
-use crate::transport::{AckWords, Rx};
+use crate::transport::{AckWords, Rx, Slots};
 
 /// Both halves of the session, and the pages in shared memory that belong to the current links.
 pub struct SessionHalves {
@@ -22,6 +22,8 @@ pub struct SessionHalves {
     pub(super) peer_page: Option<Arc<AckWords>>,
     /// The error about an impossible number in `peer_page`.
     pub(super) violation: Option<Error>,
+    /// The slots of the link that is being written, for long arrays.
+    pub(super) slots: Option<Arc<Slots>>,
 }
 
 impl SessionHalves {

@@ -1,15 +1,17 @@
 //! The slots of a session's link, for the long arrays of a value that is being encoded.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::SessionState;
+use super::halves::SessionHalves;
 use crate::channel::event_log::EventLog;
 use crate::message::Lender;
+use crate::sys::{claim, fork};
 use crate::transport::{Slots, WritableSlot};
 
-/// Access to the slots of a session's link, where it has some. The first long array of a message
+/// Access to the slots of a session's link, where it has some. Each long array of a message
 /// takes the lock; a message without one does not.
 pub struct SlotLender<'a> {
     session_state: &'a SessionState,
@@ -19,33 +21,51 @@ pub struct SlotLender<'a> {
 impl SlotLender<'_> {
     /// Returns memory of a free slot to be written; none if no slot is free.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
-        let slots = self.session_state.slots().clone()?;
-        self.read_progress(&slots);
+        let mut halves = self.halves()?;
+        let slots = halves.slots.as_ref()?;
+        // Both words come from the peer's processor, together.
+        slots.prefetch_counts();
+        let slots = read_progress(&mut halves)?;
+        if let Some(writable) = slots.lend_free(length) {
+            return Some(writable);
+        }
+        let slots = slots.clone();
+        // Without the lock: making a file takes long.
+        drop(halves);
         slots.lend_writable(length)
     }
 
-    /// Reads how far the peer has consumed: the slots of those messages are free then. Before each search, and not only
-    /// after one that found none, because the slot that became free last is in the processor's caches.
-    fn read_progress(&self, slots: &Slots) {
-        // Both words come from the peer's processor, together.
-        slots.prefetch_counts();
-        self.session_state.halves().read_peer_page();
+    /// Locks the halves; none in a forked child, which has no slots.
+    #[inline]
+    fn halves(&self) -> Option<claim::MutexGuard<'_, SessionHalves>> {
+        (fork::generation() == self.session_state.generation).then(|| self.session_state.halves())
     }
+
+    /// Returns these elements in a slot: where they are, or as a copy.
+    fn in_place_or_copied(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Option<Bytes>> {
+        let mut halves = self.halves()?;
+        let slots = halves.slots.as_ref()?;
+        if let Some(lent) = slots.in_place(elements, shared) {
+            return Some(Some(lent));
+        }
+        slots.prefetch_counts();
+        let slots = read_progress(&mut halves)?.clone();
+        // Without the lock: a copy takes long.
+        drop(halves);
+        Some(slots.copy(elements))
+    }
+}
+
+/// Reads how far the peer has consumed: the slots of those messages are free then. Before each search, and not only
+/// after one that found none, because the slot that became free last is in the processor's caches. Returns the slots.
+fn read_progress(halves: &mut SessionHalves) -> Option<&Arc<Slots>> {
+    halves.read_peer_page();
+    halves.slots.as_ref()
 }
 
 impl Lender for SlotLender<'_> {
     fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
-        let slots = self.session_state.slots();
-        let lent = match slots.as_ref()?.in_place(elements, shared) {
-            Some(lent) => Some(lent),
-            None => {
-                // Without the lock: `halves` comes before it.
-                let there = slots.clone()?;
-                drop(slots);
-                self.read_progress(&there);
-                there.copy(elements)
-            }
-        };
+        let lent = self.in_place_or_copied(elements, shared)?;
         let EventLog { arrays_in_slots, arrays_without_slot, .. } = self.event_log;
         self.event_log.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
         lent
@@ -53,11 +73,6 @@ impl Lender for SlotLender<'_> {
 }
 
 impl SessionState {
-    /// Locks the slots.
-    pub(super) fn slots(&self) -> MutexGuard<'_, Option<Arc<Slots>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns access to the slots for the long arrays of a value that is being encoded; they are
     /// counted in `event_log`.
     pub fn lender<'a>(&'a self, event_log: &'a EventLog) -> SlotLender<'a> {

@@ -50,6 +50,7 @@ mod record;
 mod ring_tests;
 mod segment;
 mod signals;
+mod slot_file;
 mod slots;
 #[cfg(test)]
 #[cfg(not(loom))]
@@ -65,4 +66,5 @@ pub(crate) use broadcast::BroadcastSlots;
 pub use driver::Shm;
 pub(crate) use link::{AckWords, LinkParts, ShmRx, ShmTx, link};
 pub(crate) use segment::{DEFAULT_RING, PeerSegment, SLOTS, Segment};
-pub(crate) use slots::{Slots, WritableSlot};
+pub(crate) use slot_file::WritableSlot;
+pub(crate) use slots::Slots;

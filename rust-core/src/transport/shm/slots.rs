@@ -8,7 +8,7 @@
 //! is free again when both hold:
 //!
 //! - nothing on this side has its memory: a message kept for sending again, or a loan of the
-//!   program (the reference count of the `Arc` around the file);
+//!   program (the file is back from those to whom it was lent, see `slot_file`);
 //! - the peer has released every reference that it was sent: it counts those in its own page, one
 //!   word for each slot ([`ReferenceCounts`]).
 //!
@@ -18,7 +18,6 @@
 //! one side together have at most twice the longest message, rounded up, and there are at most
 //! [`SLOTS`] of them.
 
-use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,6 +25,7 @@ use bytes::Bytes;
 
 use super::memory::{Memory, OwnMemory};
 use super::segment::{SLOTS, at};
+use super::slot_file::{SlotFile, WritableSlot};
 use crate::body::{Few, Split};
 use crate::sys::fork;
 use crate::sys::memory::{MemoryFile, PeerMemory};
@@ -105,8 +105,8 @@ pub(super) fn release(page: &impl OwnMemory, slot: usize) {
 /// One entry of the table: a memory file, or the place of one.
 #[derive(Debug)]
 struct Slot {
-    /// `None` while a [`WritableSlot`] has the file, and after it was removed to make room.
-    file: Option<Arc<MemoryFile>>,
+    /// `None` after it was removed to make room.
+    file: Option<SlotFile>,
     /// Bytes of the file, 0 where there is none. It counts towards the bound while the file is
     /// being written.
     length: usize,
@@ -142,100 +142,6 @@ pub(crate) struct Slots {
     generation: u64,
 }
 
-/// Filled memory of a slot, behind `Bytes`. Its share of the `Arc` keeps the slot from being
-/// written.
-pub(super) struct SlotBytes {
-    pub file: Arc<MemoryFile>,
-    pub from: usize,
-    pub length: usize,
-}
-
-impl SlotBytes {
-    /// Returns these bytes of a file: `shared` where it is given, which are the same with their owner.
-    pub fn of(file: &Arc<MemoryFile>, from: usize, length: usize, shared: Option<&Bytes>) -> Bytes {
-        let owner = || Bytes::from_owner(SlotBytes { file: file.clone(), from, length });
-        shared.cloned().unwrap_or_else(owner)
-    }
-}
-
-/// Whose slot was taken to be written, and gets its file back.
-pub(super) trait Home: Send + Sync + fmt::Debug {
-    /// The file of a slot is there again, written or not.
-    fn put_back(&self, slot: usize, file: Arc<MemoryFile>);
-}
-
-impl Home for Slots {
-    fn put_back(&self, slot: usize, file: Arc<MemoryFile>) {
-        self.table().slots[slot].file = Some(file);
-    }
-}
-
-impl AsRef<[u8]> for SlotBytes {
-    fn as_ref(&self) -> &[u8] {
-        &self.file.bytes(self.from + self.length)[self.from..]
-    }
-}
-
-/// Memory of a slot that only this value has, to be written: a loan, or an array being copied.
-/// Dropping it returns the slot to the table.
-#[derive(Debug)]
-pub(crate) struct WritableSlot {
-    home: Arc<dyn Home>,
-    slot: usize,
-    /// `None` once the writing has ended.
-    file: Option<Arc<MemoryFile>>,
-    length: usize,
-}
-
-impl WritableSlot {
-    /// The first `length` bytes of the file of a slot, which was taken out of the table, so no other owner
-    /// has.
-    pub(super) fn new(
-        home: Arc<dyn Home>,
-        slot: usize,
-        file: Arc<MemoryFile>,
-        length: usize,
-    ) -> WritableSlot {
-        WritableSlot { home, slot, file: Some(file), length }
-    }
-
-    /// The elements written so far; fresh memory is zero, reused memory has the elements of an
-    /// earlier array.
-    pub fn bytes(&self) -> &[u8] {
-        self.file.as_ref().map_or(&[], |file| file.bytes(self.length))
-    }
-
-    /// The same memory for writing.
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        // The table gave its share of the file away, so this is the only one, and `get_mut`
-        // succeeds.
-        self.file.as_mut().and_then(Arc::get_mut).map_or(&mut [], |file| file.bytes_mut(self.length))
-    }
-
-    /// Copies these elements, of which there are as many, and returns them. No mutex is held during the copy, which may
-    /// take long.
-    pub fn filled_with(mut self, elements: &[u8]) -> Bytes {
-        self.bytes_mut().copy_from_slice(elements);
-        self.into_bytes()
-    }
-
-    /// Ends the writing and returns the elements. The slot is written again only when the last
-    /// clone of the result is dropped and the peer has released all references.
-    pub fn into_bytes(mut self) -> Bytes {
-        let Some(file) = self.file.take() else { return Bytes::new() };
-        self.home.put_back(self.slot, file.clone());
-        Bytes::from_owner(SlotBytes { file, from: 0, length: self.length })
-    }
-}
-
-impl Drop for WritableSlot {
-    fn drop(&mut self) {
-        if let Some(file) = self.file.take() {
-            self.home.put_back(self.slot, file);
-        }
-    }
-}
-
 impl Slots {
     /// Slots for messages of at most `limit` bytes; the peer counts released references in `page`,
     /// its own header page. No file is made before the first long array.
@@ -258,8 +164,8 @@ impl Slots {
     /// Returns these elements in a slot: in place where they lie in one already, as a copy
     /// otherwise. `None` where no slot is free for them.
     #[cfg(test)]
-    pub fn lend(self: &Arc<Self>, elements: &[u8]) -> Option<Bytes> {
-        self.in_place(elements, None).or_else(|| self.clone().copy(elements))
+    pub fn lend(&self, elements: &[u8]) -> Option<Bytes> {
+        self.in_place(elements, None).or_else(|| self.copy(elements))
     }
 
     /// Returns elements that lie in a slot of this side already. The caller keeps their memory
@@ -269,14 +175,14 @@ impl Slots {
         if fork::generation() != self.generation {
             return None;
         }
-        let table = self.table();
+        let mut table = self.table();
         let (slot, from) = table.locate(elements)?;
-        Some(SlotBytes::of(table.slots[slot].file.as_ref()?, from, elements.len(), shared))
+        Some(table.slots[slot].file.as_mut()?.share(from, elements.len(), shared))
     }
 
     /// Returns a copy of these elements in a free slot. `None` where there is none; the caller then
     /// sends them through the ring.
-    pub fn copy(self: Arc<Self>, elements: &[u8]) -> Option<Bytes> {
+    pub fn copy(&self, elements: &[u8]) -> Option<Bytes> {
         self.lend_writable(elements.len()).map(|writable| writable.filled_with(elements))
     }
 
@@ -287,12 +193,25 @@ impl Slots {
 
     /// Allocates a slot for `length` bytes. `None` where no slot is free, where the array is longer
     /// than a message may be, and in a forked child.
-    pub fn lend_writable(self: Arc<Self>, length: usize) -> Option<WritableSlot> {
-        if length as u64 > self.limit || fork::generation() != self.generation {
+    pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
+        if !self.takes(length) {
             return None;
         }
-        let (slot, file) = self.table().allocate(length, self.max_total)?;
-        Some(WritableSlot::new(self, slot, file, length))
+        let mut table = self.table();
+        table.lend_free(length).or_else(|| table.make(length, self.max_total))
+    }
+
+    /// Allocates a slot as [`Slots::lend_writable`] does, if one that is free has a file for it: that takes a moment, where
+    /// making a file takes long.
+    #[inline]
+    pub fn lend_free(&self, length: usize) -> Option<WritableSlot> {
+        if self.takes(length) { self.table().lend_free(length) } else { None }
+    }
+
+    /// Whether there may be a slot for so many bytes.
+    #[inline]
+    fn takes(&self, length: usize) -> bool {
+        length as u64 <= self.limit && fork::generation() == self.generation
     }
 
     /// Bytes of all files, for tests of the bound.
@@ -314,7 +233,7 @@ impl Slots {
         let references = Few::try_of(split.parts(), |part| {
             let (slot, from) = table.locate(&part.bytes)?;
             if table.slots[slot].number == 0 {
-                if !announce(slot, table.slots[slot].file.as_ref()?) {
+                if !announce(slot, table.slots[slot].file.as_ref()?.file()) {
                     return None;
                 }
                 table.files += 1;
@@ -340,26 +259,13 @@ impl Slots {
 }
 
 /// The index of the file in whose memory these bytes lie, and their offset in it. A file comes with how many of its
-/// bytes are for elements; `None` is the place of one that is being written.
+/// bytes are for elements; `None` is the place of one that was removed.
 #[inline]
 pub(super) fn locate<'f>(
-    files: impl Iterator<Item = (Option<&'f Arc<MemoryFile>>, usize)>,
+    files: impl Iterator<Item = (Option<&'f SlotFile>, usize)>,
     bytes: &[u8],
 ) -> Option<(usize, usize)> {
-    let at = bytes.as_ptr().addr();
-    files.enumerate().find_map(|(slot, (file, length))| {
-        let from = at.checked_sub(file?.bytes(0).as_ptr().addr())?;
-        (from <= length && bytes.len() <= length - from).then_some((slot, from))
-    })
-}
-
-/// Whether nothing but the table has this file, so that it may be written. It stays so: another owner can come from the
-/// table alone, whose lock the caller holds.
-#[inline]
-pub(super) fn is_unshared(file: &Arc<MemoryFile>) -> bool {
-    // In any order: what may write the file is `Arc::get_mut`, which looks again, with acquire order, so that the reads
-    // of the last holder come before. Here that would take two atomic exchanges for each slot.
-    Arc::strong_count(file) == 1
+    files.enumerate().find_map(|(slot, (file, length))| Some((slot, file?.offset_of(bytes, length)?)))
 }
 
 impl Table {
@@ -369,45 +275,42 @@ impl Table {
     }
 
     /// Whether neither this side nor the peer uses the memory of a slot.
-    fn is_free(&self, slot: usize) -> bool {
-        self.counts.is_released(slot) && self.slots[slot].file.as_ref().is_some_and(is_unshared)
+    fn is_free(&mut self, slot: usize) -> bool {
+        self.counts.is_released(slot) && self.slots[slot].file.as_mut().is_some_and(SlotFile::is_free)
     }
 
-    /// Takes the file of a free slot with room for `bytes`; the caller puts it back into the entry.
-    /// The shortest file that fits is used; otherwise a new one is made within `max_total`. `None`
-    /// where neither is possible.
-    fn allocate(&mut self, bytes: usize, max_total: usize) -> Option<(usize, Arc<MemoryFile>)> {
+    /// Lends the shortest file of a free slot that has room for so many bytes, to be written; `None` where there is none.
+    fn lend_free(&mut self, bytes: usize) -> Option<WritableSlot> {
         // No allocation: this is done for each array.
         let range = bytes..=bytes.saturating_mul(MAX_OVERSIZE);
-        let mut shortest: Option<usize> = None;
-        for (slot, Slot { length, .. }) in self.slots.iter().enumerate() {
-            if range.contains(length)
-                && shortest.is_none_or(|other| *length < self.slots[other].length)
+        let mut shortest: Option<(usize, usize)> = None;
+        for slot in 0..self.slots.len() {
+            let length = self.slots[slot].length;
+            if range.contains(&length)
+                && shortest.is_none_or(|(_, other)| length < other)
                 && self.is_free(slot)
             {
-                shortest = Some(slot);
+                shortest = Some((slot, length));
             }
         }
-        if let Some(slot) = shortest {
-            return Some((slot, self.slots[slot].file.take()?));
-        }
-        self.make(bytes, max_total)
+        self.slots[shortest?.0].file.as_mut()?.lend_writable(bytes)
     }
 
-    /// Makes a file for so many bytes within `max_total`. `None` where that is not possible.
+    /// Makes a file for so many bytes within `max_total`, and lends it. `None` where that is not possible.
     #[cold]
-    fn make(&mut self, bytes: usize, max_total: usize) -> Option<(usize, Arc<MemoryFile>)> {
+    fn make(&mut self, bytes: usize, max_total: usize) -> Option<WritableSlot> {
         let free: Vec<_> = (0..self.slots.len()).filter(|slot| self.is_free(*slot)).collect();
         let length = bytes.next_multiple_of(STEP);
         let slot = self.free_entry(&free, length, max_total)?;
-        let file = self.create_file(length)?;
-        let entry = Slot { file: None, length, number: 0 };
+        let mut file = SlotFile::new(self.create_file(length)?);
+        let writable = file.lend_writable(bytes);
+        let entry = Slot { file: Some(file), length, number: 0 };
         if slot == self.slots.len() {
             self.slots.push(entry)
         } else {
             self.slots[slot] = entry
         }
-        Some((slot, Arc::new(file)))
+        writable
     }
 
     /// The index of an entry for a new file of `length` bytes: an empty entry, a new one, or that

@@ -11,10 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::super::segment::{PAGE, SLOTS};
-use super::super::slots::{
-    Home, MAX_OVERSIZE, SKIPPED_AFTER_FAILURE, STEP, SlotBytes, WritableSlot, is_unshared, locate,
-    max_file_length,
-};
+use super::super::slot_file::{SlotFile, WritableSlot};
+use super::super::slots::{MAX_OVERSIZE, SKIPPED_AFTER_FAILURE, STEP, locate, max_file_length};
 use super::claims;
 use super::files::{self, FileName};
 use super::references::{self, Reference};
@@ -22,7 +20,7 @@ use super::viewers::Viewers;
 use crate::body::{Few, Split};
 use crate::error::{Doing, Result};
 use crate::sys::fork::{self, Guarded};
-use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::memory::PeerMemory;
 
 /// The bound on the bytes of all files together, as a multiple of the longest message; the largest ring has the same.
 const MOST: usize = 4;
@@ -31,8 +29,8 @@ const HISTORY: usize = 3;
 
 #[derive(Debug)]
 struct Slot {
-    /// `None` while a slot is being filled, and for a slot without a file.
-    file: Option<Arc<MemoryFile>>,
+    /// `None` for a slot without a file.
+    file: Option<SlotFile>,
     /// Bytes for elements.
     length: usize,
     number: u64,
@@ -45,17 +43,17 @@ struct Slot {
 impl Slot {
     /// Announces that the contents of the file will change, unless a subscriber views them.
     fn claim(&mut self, viewers: &mut Viewers, slot: usize) -> bool {
-        let Some(file) = self.file.as_ref() else { return false };
+        let Some(file) = self.file.as_ref().map(SlotFile::file) else { return false };
         let word = self.length + files::at::FILLING;
         // Subscribers' processors hold this cache line; fetching it overlaps with loading their pages.
         file.prefetch(word);
         if viewers.is_viewed(slot) {
             return false;
         }
-        claims::begin_filling(&**file, word, self.filling + 1);
+        claims::begin_filling(file, word, self.filling + 1);
         if viewers.is_viewed(slot) {
             // Nothing was written, so the old filling is still there.
-            claims::begin_filling(&**file, word, self.filling);
+            claims::begin_filling(file, word, self.filling);
             return false;
         }
         (self.filling, self.published) = (self.filling + 1, 0);
@@ -90,12 +88,6 @@ pub(crate) struct BroadcastSlots {
     /// There is a subscriber without support for slots.
     off: AtomicBool,
     generation: u64,
-}
-
-impl Home for BroadcastSlots {
-    fn put_back(&self, slot: usize, file: Arc<MemoryFile>) {
-        self.table().slots[slot].file = Some(file);
-    }
 }
 
 impl BroadcastSlots {
@@ -139,7 +131,7 @@ impl BroadcastSlots {
     /// Returns these elements in a slot: in place where they lie in one already, as a copy
     /// otherwise. `None` where no slot is free for them.
     #[cfg(test)]
-    pub fn lend(self: &Arc<Self>, elements: &[u8]) -> Option<Bytes> {
+    pub fn lend(&self, elements: &[u8]) -> Option<Bytes> {
         self.in_place(elements, None).or_else(|| self.copy(elements))
     }
 
@@ -150,24 +142,23 @@ impl BroadcastSlots {
         if !self.takes(elements.len()) {
             return None;
         }
-        let table = self.table();
+        let mut table = self.table();
         let (slot, from) = table.find(elements)?;
-        Some(SlotBytes::of(table.slots[slot].file.as_ref()?, from, elements.len(), shared))
+        Some(table.slots[slot].file.as_mut()?.share(from, elements.len(), shared))
     }
 
     /// Returns a copy of these elements in a free slot. `None` where there is none; the caller then
     /// sends them through the ring.
-    pub fn copy(self: &Arc<Self>, elements: &[u8]) -> Option<Bytes> {
+    pub fn copy(&self, elements: &[u8]) -> Option<Bytes> {
         self.lend_writable(elements.len()).map(|writable| writable.filled_with(elements))
     }
 
     /// Returns a free slot with room for so many bytes; `None` if there is none.
-    pub fn lend_writable(self: &Arc<Self>, length: usize) -> Option<WritableSlot> {
+    pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
         if !self.takes(length) {
             return None;
         }
-        let (slot, file) = self.table().take(length, self)?;
-        Some(WritableSlot::new(self.clone(), slot, file, length))
+        self.table().take(length, self)
     }
 
     fn takes(&self, length: usize) -> bool {
@@ -188,7 +179,7 @@ impl BroadcastSlots {
         let references = Few::try_of(split.parts(), |part| {
             let (slot, from) = find(slots, &part.bytes)?;
             let Slot { file, number, filling, .. } = &slots[slot];
-            viewers.give(FileName { slot, number: *number }, file.as_ref()?).then(|| Reference {
+            viewers.give(FileName { slot, number: *number }, file.as_ref()?.file()).then(|| Reference {
                 at: part.at as u64,
                 length: part.bytes.len() as u64,
                 slot: slot as u64,
@@ -239,7 +230,7 @@ impl BroadcastSlots {
         for (slot, entry) in slots.iter().enumerate().filter(|(_, entry)| entry.published > 0) {
             if let Some(file) = &entry.file {
                 // If the kernel refuses a descriptor, the subscriber sends another hello once it needs the file.
-                let _ = viewers.give(FileName { slot, number: entry.number }, file);
+                let _ = viewers.give(FileName { slot, number: entry.number }, file.file());
             }
         }
     }
@@ -257,7 +248,7 @@ fn duplicates<'s>(slots: impl Iterator<Item = (usize, &'s Slot)>) -> Result<(Vec
     let (mut names, mut files) = (Vec::new(), Vec::new());
     for (slot, entry) in slots {
         let Some(file) = &entry.file else { continue };
-        files.push(file.fd().try_clone_to_owned().doing("duplicating the descriptor of a slot")?);
+        files.push(file.file().fd().try_clone_to_owned().doing("duplicating the descriptor of a slot")?);
         names.push(FileName { slot, number: entry.number });
     }
     Ok((names, files))
@@ -273,8 +264,8 @@ impl Table {
         find(&self.slots, bytes)
     }
 
-    /// Takes the file of a free slot with room for so many bytes; the caller puts it back.
-    fn take(&mut self, bytes: usize, of: &BroadcastSlots) -> Option<(usize, Arc<MemoryFile>)> {
+    /// Lends the file of a free slot with room for so many bytes, to be written.
+    fn take(&mut self, bytes: usize, of: &BroadcastSlots) -> Option<WritableSlot> {
         if self.closed {
             return None;
         }
@@ -295,17 +286,17 @@ impl Table {
             range.contains(&self.slots[**slot].length) && self.is_past(**slot, of.ring) && self.claim(**slot)
         });
         if let Some(slot) = past {
-            return Some((*slot, self.slots[*slot].file.take()?));
+            return self.slots[*slot].file.as_mut()?.lend_writable(bytes);
         }
         let length = bytes.next_multiple_of(STEP);
         if self.has_room(length, of.most)
-            && let Some(made) = self.make(length, of.session)
+            && let Some(made) = self.make(bytes, length, of.session)
         {
             return Some(made);
         }
         let fits = free.iter().find(|slot| range.contains(&self.slots[**slot].length) && self.claim(**slot));
         if let Some(slot) = fits {
-            return Some((*slot, self.slots[*slot].file.take()?));
+            return self.slots[*slot].file.as_mut()?.lend_writable(bytes);
         }
         for slot in free.iter().copied() {
             if self.has_room(length, of.most) {
@@ -315,12 +306,12 @@ impl Table {
                 (self.slots[slot].file, self.slots[slot].length) = (None, 0);
             }
         }
-        if self.has_room(length, of.most) { self.make(length, of.session) } else { None }
+        if self.has_room(length, of.most) { self.make(bytes, length, of.session) } else { None }
     }
 
     /// Whether this side holds no reference to the memory of a slot.
-    fn is_ours(&self, slot: usize) -> bool {
-        self.slots[slot].file.as_ref().is_some_and(is_unshared)
+    fn is_ours(&mut self, slot: usize) -> bool {
+        self.slots[slot].file.as_mut().is_some_and(SlotFile::is_free)
     }
 
     /// Whether the contents of the slot were never published, or are so old that a ring would not hold them any more.
@@ -342,8 +333,8 @@ impl Table {
         held + length <= most && (self.slots.len() < SLOTS || self.slots.iter().any(|slot| slot.length == 0))
     }
 
-    /// Makes a file for a slot that has none.
-    fn make(&mut self, length: usize, session: u64) -> Option<(usize, Arc<MemoryFile>)> {
+    /// Makes a file of `length` bytes for a slot that has none, and lends the first `bytes` of it.
+    fn make(&mut self, bytes: usize, length: usize, session: u64) -> Option<WritableSlot> {
         if self.pause > 0 {
             self.pause -= 1;
             return None;
@@ -358,12 +349,14 @@ impl Table {
         let filling = 1;
         claims::begin_filling(&file, length + files::at::FILLING, filling);
         self.files = number;
-        let entry = Slot { file: None, length, number, filling, published: 0 };
+        let mut file = SlotFile::new(file);
+        let writable = file.lend_writable(bytes);
+        let entry = Slot { file: Some(file), length, number, filling, published: 0 };
         match self.slots.get_mut(slot) {
             Some(place) => *place = entry,
             None => self.slots.push(entry),
         }
-        Some((slot, Arc::new(file)))
+        writable
     }
 }
 
