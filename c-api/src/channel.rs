@@ -104,8 +104,9 @@ pub unsafe extern "C" fn linkspan_channel_send(
     unsafe {
         exchange::send(channel, message, sequence, |channel, message| {
             let wait = wait(timeout)?;
-            let payload = channel.0.encode(&message.locked())?;
-            channel.0.send_payload(&payload, wait)
+            // The message is not locked while this call waits.
+            let sent = channel.0.send_array_or_encode(&message.locked())?;
+            sent.or_else(|payload| channel.0.send_payload(&payload, wait))
         })
     }
 }

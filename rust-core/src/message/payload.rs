@@ -46,6 +46,18 @@ impl Placer for Placed<'_> {
     }
 }
 
+/// The long array of a value, where it is.
+struct InPlace(Few<Part>);
+
+impl Placer for InPlace {
+    fn place(&mut self, at: usize, _: &[u8], shared: Option<&Bytes>) -> bool {
+        shared.is_some_and(|shared| {
+            self.0.push(Part { at, bytes: shared.clone() });
+            true
+        })
+    }
+}
+
 /// An encoded value, ready to be sent any number of times.
 #[derive(Clone, Debug)]
 pub struct Payload {
@@ -81,18 +93,51 @@ impl Payload {
                 None => {}
             }
         }
+        let body = Payload::encoded(schema, value, encoding, limits, placer)?;
+        Ok(Payload::of_encoded(encoding, body, parts.parts))
+    }
+
+    /// Returns a value in CBOR that is one long array or a short map with one, whose elements stay where they are. `None`
+    /// for any other value, and where it may be beyond a limit.
+    #[inline]
+    pub(crate) fn around_array<T: Source + ?Sized>(value: &T, limits: &Limits) -> Option<Payload> {
+        let mut parts = InPlace(Few::new());
+        let rest = codec::write_around_array(value, limits, &mut parts)??;
+        Some(Payload { encoding: Encoding::Cbor, body: Body::of_parts(rest, parts.0) })
+    }
+
+    /// [`Payload::with_schema`] for a value of which [`Payload::around_array`] has returned none.
+    pub(crate) fn of_other<T: Source + ?Sized>(
+        value: &T,
+        limits: &Limits,
+        lender: &dyn Lender,
+    ) -> Result<Payload> {
+        let mut parts = Placed { lender: Some(lender), parts: Few::new() };
+        let body = Payload::encoded(None, value, Encoding::Cbor, limits, Some(&mut parts))?;
+        Ok(Payload::of_encoded(Encoding::Cbor, body, parts.parts))
+    }
+
+    /// Returns a payload of encoded bytes and the parts that belong between them.
+    fn of_encoded(encoding: Encoding, body: Vec<u8>, parts: Few<Part>) -> Payload {
+        let body = if parts.is_empty() { buffers::bytes(body).into() } else { Body::of_parts(body, parts) };
+        Payload { encoding, body }
+    }
+
+    /// Encodes a value by its events.
+    fn encoded<T: Source + ?Sized>(
+        schema: Option<&Arc<PreparedSchema>>,
+        value: &T,
+        encoding: Encoding,
+        limits: &Limits,
+        placer: Option<&mut dyn Placer>,
+    ) -> Result<Vec<u8>> {
         let mut body = Vec::with_capacity(value.size_hint().clamp(USUAL, LONGEST_HINT));
         let options = EncodeOptions { limits: *limits, align: true, ..EncodeOptions::default() };
         match schema {
             None => codec::encode_placed(value, encoding, &options, &mut body, placer)?,
             Some(schema) => schema.encode_into(value, encoding, &options, &mut body, placer)?,
         }
-        let body = if parts.parts.is_empty() {
-            buffers::bytes(body).into()
-        } else {
-            Body::of_parts(body, parts.parts)
-        };
-        Ok(Payload { encoding, body })
+        Ok(body)
     }
 
     /// Returns a payload of bytes that are encoded already; they are not validated.

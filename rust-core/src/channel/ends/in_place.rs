@@ -25,6 +25,7 @@ use crate::channel::direction::Entered;
 use crate::channel::receiving::{Receiving, Taken};
 use crate::channel::sending::{Sending, is_ack_check_due};
 use crate::channel::session::RetransmitClass;
+use crate::codec::Encoding;
 use crate::deadline::Wait;
 use crate::error::Result;
 use crate::frame::Kind;
@@ -43,7 +44,40 @@ impl Channel {
     /// accepted has no next incarnation: what was kept for it is lost, and the next `send` or `close` fails
     /// once with `Disconnected` and the number of messages in [`Error::missed`](crate::Error::missed).
     pub fn send<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<u64> {
-        self.send_payload(&self.encode(value)?, wait)
+        match self.send_array_or_encode(value)? {
+            Ok(number) => Ok(number),
+            Err(payload) => self.send_payload(&payload, wait),
+        }
+    }
+
+    /// Sends a value with one long array that lies in a slot of this channel, as a loan does, and returns its sequence
+    /// number; encodes any other value, and this one, if it cannot be sent at once.
+    ///
+    /// The bytes around the array are written before the lock is taken under which it is sent, and not under a lock of
+    /// their own.
+    #[doc(hidden)]
+    #[inline]
+    pub fn send_array_or_encode<T: Source + ?Sized>(
+        &self,
+        value: &T,
+    ) -> Result<std::result::Result<u64, Payload>> {
+        let options = &self.options;
+        if options.checks_sent().is_some() || options.encoding() != Encoding::Cbor {
+            return self.encode(value).map(Err);
+        }
+        let limits = options.limits();
+        let Some(payload) = Payload::around_array(value, &limits) else {
+            let lender = self.reconnector.session_state.lender(&self.event_log);
+            let encoded = Payload::of_other(value, &limits, &lender);
+            return encoded.map(Err).map_err(|e| e.on(&self.shown));
+        };
+        if let Some(number) = self.send_in_place(&payload) {
+            self.event_log.count(&self.event_log.arrays_in_slots);
+            return Ok(Ok(number));
+        }
+        // Its elements lie elsewhere, or something is in the way.
+        drop(payload);
+        self.encode(value).map(Err)
     }
 
     /// Sends an encoded value: see [`Channel::send`].
