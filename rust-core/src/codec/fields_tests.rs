@@ -254,11 +254,13 @@ fn every_changed_byte_and_every_length_of_a_record_gives_the_same_both_ways() {
     };
     let bytes = encode(&record, Encoding::Cbor).unwrap();
     assert_eq!(RecordBuilder::from_cbor(&bytes), Some(record));
-    for length in 0..bytes.len() {
+    // Interpreted, each of these takes a second.
+    let step = if cfg!(miri) { 29 } else { 1 };
+    for length in (0..bytes.len()).step_by(step) {
         compare(&bytes[..length]);
     }
     compare(&[&bytes[..], b"\0"].concat());
-    for at in 0..bytes.len() {
+    for at in (0..bytes.len()).step_by(step) {
         let flipped = (0..8).map(|bit| bytes[at] ^ 1 << bit);
         for byte in LIKELY.into_iter().chain(flipped) {
             let mut altered = bytes.clone();
