@@ -134,7 +134,7 @@ class Layout(Generic[R]):
         self.unpack = plan.unpack
         if "unpack" in vars(cls):
             # The function of the extension itself: the generated method would only call it, for a tenth of the time.
-            setattr(cls, "unpack", classmethod(plan.unpack))
+            setattr(cls, "unpack", plan.class_method())
 
     def _pack_each(self, record: R) -> bytes:
         values = list(_values(record, self._attributes))

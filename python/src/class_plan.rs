@@ -115,9 +115,16 @@ impl Slot {
         found.map_or_else(|| instance.getattr(&self.name), |found| Ok(found.to_owned()))
     }
 
-    /// Sets the attribute of an instance of the class.
-    pub fn set<'py>(&self, instance: &Bound<'py, PyAny>, value: Bound<'py, PyAny>) -> PyResult<()> {
-        self.place.set(instance, value)
+    /// Sets the attribute of a new instance, whose attributes are not set.
+    ///
+    /// # Safety
+    ///
+    /// The instance is of the very class that the slot was made with.
+    #[inline]
+    pub unsafe fn set_first<'py>(&self, instance: &Bound<'py, PyAny>, value: Bound<'py, PyAny>) {
+        let word = instance.as_ptr().wrapping_byte_add(self.place.offset).cast::<*mut ffi::PyObject>();
+        // SAFETY: the offset was found in an instance of the class; what the instance holds from now on is the reference that is given here.
+        unsafe { word.write(value.into_ptr()) };
     }
 }
 

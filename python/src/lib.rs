@@ -14,6 +14,7 @@
 //! | `timestamp`, `uuid` | instants and UUIDs into the classes that Python code has of them |
 //! | `errors`, `exception` | the core's errors into the exceptions of `linkspan.errors` |
 //! | `codec` | values into bytes and back |
+//! | `direct` | functions that the interpreter calls in front of those of pyo3 |
 //! | `wait` | a call that may wait into one that Ctrl-C ends |
 //! | `channel`, `serve`, `publish`, `message`, `region`, `service`, `controller` | the core's objects into Python's |
 
@@ -25,6 +26,7 @@ mod channel;
 mod class_plan;
 mod codec;
 mod controller;
+mod direct;
 mod elements;
 mod entries;
 mod errors;
@@ -90,6 +92,8 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let encode = super::codec::ENCODE.in_front_of(&module.getattr("encode")?, None)?;
+        module.add("encode", encode)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -50,7 +50,8 @@ pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 pub fn object(py: Python<'_>, instant: Instant) -> PyResult<Bound<'_, PyAny>> {
     let instants = instants(py)?;
     let made = instants.class.instance(py)?;
-    instants.slot.set(&made, PyInt::new(py, instant.nanoseconds()).into_any())?;
+    // SAFETY: made of the class of the slot, and new.
+    unsafe { instants.slot.set_first(&made, PyInt::new(py, instant.nanoseconds()).into_any()) };
     Ok(made)
 }
 

@@ -1,8 +1,9 @@
 //! Python objects as a Source: dispatch on the exact built-in type, straight into whatever Sink is there.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ptr;
+use std::rc::Rc;
 
 use linkspan::Result;
 use linkspan::value::{Sink, Source};
@@ -12,12 +13,15 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict};
 
 use crate::errors::{Failure, Outcome};
 use crate::flat::Form;
+use crate::sent_class::SentClass;
 use crate::walker::{Raised, Walker};
 use crate::{builtin, flat_dict, foreign, loan, sent_class};
 
 /// One Python object, to be walked once.
 pub struct Walk<'a, 'py> {
     object: &'a Bound<'py, PyAny>,
+    /// Whether it is walked in any case: it was found before that it has to be.
+    is_walked: bool,
     raised: Raised,
 }
 
@@ -25,19 +29,30 @@ impl<'a, 'py> Walk<'a, 'py> {
     /// Runs `consume` with the object as a Source. An exception of Python code is the failure. Memory that was
     /// lent for its arrays stays the program's.
     pub fn with<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
-        let consumed = Walk::run(object, consume);
+        let consumed = Walk::run(object, false, consume);
+        loan::kept();
+        consumed
+    }
+
+    /// As [`Walk::with`], for an object that has to be walked.
+    pub fn walked<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
+        let consumed = Walk::run(object, true, consume);
         loan::kept();
         consumed
     }
 
     /// As [`Walk::with`], for an object that is sent: memory that was lent for its arrays is read-only from then on.
     pub fn to_send<T>(object: &'a Bound<'py, PyAny>, encode: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
-        loan::settled(object.py(), Walk::run(object, encode))
+        loan::settled(object.py(), Walk::run(object, false, encode))
     }
 
     #[inline]
-    fn run<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
-        let walk = Walk { object, raised: Cell::new(None) };
+    fn run<T>(
+        object: &'a Bound<'py, PyAny>,
+        is_walked: bool,
+        consume: impl FnOnce(&Self) -> Result<T>,
+    ) -> Outcome<T> {
+        let walk = Walk { object, is_walked, raised: Cell::new(None) };
         consume(&walk).map_err(|error| match walk.raised.take() {
             Some(raised) => Failure::Python(placed(object.py(), raised, error.path())),
             None => Failure::Core(error),
@@ -59,14 +74,63 @@ fn placed(py: Python<'_>, raised: PyErr, path: Option<&str>) -> PyErr {
     raised
 }
 
-impl Walk<'_, '_> {
-    /// Appends a dict, or an instance of a generated class, without a walk, where it holds no others.
-    fn append_flat(&self, form: Form, out: &mut Vec<u8>) -> bool {
-        if ptr::eq(self.object.get_type_ptr(), &raw mut ffi::PyDict_Type) {
-            // SAFETY: its exact type has just been compared.
-            return flat_dict::append(unsafe { self.object.cast_unchecked() }, form, out);
+thread_local! {
+    /// Memory for short records.
+    static READY: RefCell<[u8; 2048]> = const { RefCell::new([0; 2048]) };
+}
+
+/// An object that may be encoded without a walk.
+pub enum Flat<'a, 'py> {
+    Dict(&'a Bound<'py, PyDict>),
+    Instance(Rc<SentClass>, &'a Bound<'py, PyAny>),
+}
+
+impl<'a, 'py> Flat<'a, 'py> {
+    /// `None` for objects that are neither a dict nor of a generated class.
+    #[inline]
+    pub fn of(object: &'a Bound<'py, PyAny>) -> Option<Flat<'a, 'py>> {
+        match exact_dict(object) {
+            Some(dict) => Some(Flat::Dict(dict)),
+            None => Some(Flat::Instance(sent_class::known(object)?, object)),
         }
-        sent_class::known(self.object).is_some_and(|class| class.append_flat(self.object, form, out))
+    }
+
+    /// Runs `take` with the CBOR of an object that holds no others and is short. Returns `None`, and runs nothing, for other objects.
+    #[inline]
+    pub fn write_cbor<T>(&self, take: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        READY.with(|ready| {
+            // In use where the class of instants was looked for meanwhile, which may run Python code.
+            let mut ready = ready.try_borrow_mut().ok()?;
+            let length = match self {
+                Flat::Dict(dict) => flat_dict::write(dict, &mut *ready),
+                Flat::Instance(class, object) => class.write_flat(object, &mut *ready),
+            }?;
+            ready.get(..length).map(take)
+        })
+    }
+
+    /// Appends an object that holds no others, and dicts in dicts. Returns false, and appends nothing, for other objects.
+    #[inline]
+    pub fn append(&self, form: Form, out: &mut Vec<u8>) -> bool {
+        match self {
+            Flat::Dict(dict) => flat_dict::append(dict, form, out),
+            Flat::Instance(class, object) => class.append_flat(object, form, out),
+        }
+    }
+}
+
+/// The object as a dict, if it is one of no other class.
+#[inline]
+fn exact_dict<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, PyDict>> {
+    let is_dict = ptr::eq(object.get_type_ptr(), &raw mut ffi::PyDict_Type);
+    // SAFETY: its exact type has just been compared.
+    is_dict.then(|| unsafe { object.cast_unchecked() })
+}
+
+impl Walk<'_, '_> {
+    #[inline]
+    fn flat(&self) -> Option<Flat<'_, '_>> {
+        if self.is_walked { None } else { Flat::of(self.object) }
     }
 }
 
@@ -75,10 +139,12 @@ impl Source for Walk<'_, '_> {
         Dispatch(&self.raised).object(self.object, sink)
     }
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
-        self.append_flat(Form::Cbor, out)
+        self.flat().is_some_and(|flat| {
+            flat.write_cbor(|bytes| out.extend_from_slice(bytes)).is_some() || flat.append(Form::Cbor, out)
+        })
     }
     fn append_json(&self, out: &mut Vec<u8>) -> bool {
-        self.append_flat(Form::Json, out)
+        self.flat().is_some_and(|flat| flat.append(Form::Json, out))
     }
     /// With the array that `loan` gave: what holds its memory goes along, and no events are needed.
     fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
@@ -86,14 +152,7 @@ impl Source for Walk<'_, '_> {
     }
     fn size_hint(&self) -> usize {
         // With room for a short record nothing is copied to more memory meanwhile.
-        if ptr::eq(self.object.get_type_ptr(), &raw mut ffi::PyDict_Type) {
-            // SAFETY: its exact type has just been compared.
-            return unsafe { self.object.cast_unchecked::<PyDict>() }
-                .len()
-                .saturating_mul(24)
-                .saturating_add(64);
-        }
-        0
+        exact_dict(self.object).map_or(0, |dict| dict.len().saturating_mul(24).saturating_add(64))
     }
 }
 

@@ -112,3 +112,32 @@ def test_key_over_the_limit_is_refused() -> None:
     for _ in range(2):
         with pytest.raises(linkspan.TooLarge):
             linkspan.encode(cls(1))
+
+
+def test_encode_takes_its_arguments_in_every_way_that_its_signature_allows() -> None:
+    held = generated(2)(1, "text")
+    plain = {"key a0": 1, "key a1": "text"}
+    for encoding in ("cbor", "json", "bson", "smile"):
+        expected = linkspan.encode([plain], encoding)
+        assert linkspan.decode(expected, encoding) == [plain]
+        for value in (held, plain):
+            ways = [linkspan.encode(value, encoding), linkspan.encode(value, encoding=encoding), linkspan.encode(encoding=encoding, value=value)]
+            assert len(set(ways)) == 1 and linkspan.decode(ways[0], encoding) == plain
+    assert linkspan.encode(held) == linkspan.encode(value=held) == linkspan.encode(held, "cbor")
+    call: Any = linkspan.encode
+    wrong: list[tuple[Any, Any]] = [((), {}), ((held, "cbor", 1), {}), ((held,), {"x": 1}), ((held,), {"value": held}), ((held, 1), {}), ((held, "cbor"), {"encoding": "json"})]
+    for positional, named in wrong:
+        with pytest.raises(TypeError):
+            call(*positional, **named)
+    with pytest.raises(linkspan.Unsupported):
+        linkspan.encode(held, "yaml")
+
+
+def test_records_of_every_length_around_what_is_ready_are_encoded() -> None:
+    one = generated(2)
+    for length in [0, 16, 17, 23, 24, 255, 256, *range(1930, 2060), 5000]:
+        checked(one, ["x" * length, 1.5])
+        checked(one, [b"x" * length, -1])
+    many = generated(23)
+    checked(many, ["y" * 16] * 23)
+    checked(many, [linkspan.Timestamp(2**63 - 1)] * 23)

@@ -10,113 +10,17 @@
 
 use std::fmt;
 
-use super::output::Output;
+use super::flat_key::{FlatKey, UNLIMITED};
+use super::output::{self, Output};
 use super::{cbor, json};
 use crate::value::escape::Plain;
-use crate::value::{Limits, Sink, Timestamp};
-
-/// The key of an entry of flat records, encoded.
-#[derive(Clone, Debug)]
-pub struct FlatKey {
-    cbor: Encoded,
-    /// With a comma before it, quotes and colon; `None` for a key with which a map of one entry looks like an escape.
-    json: Option<Encoded>,
-}
-
-impl FlatKey {
-    /// Returns the key; `None` for one that is longer than the limit.
-    pub fn new(key: &str) -> Option<FlatKey> {
-        if key.len() > Limits::default().key {
-            return None;
-        }
-        let encode = |write: &dyn Fn(Output<'_>) -> crate::Result<()>| {
-            let mut bytes = Vec::with_capacity(key.len() + 4);
-            write(Output::new(&mut bytes, &UNLIMITED)).ok().map(|()| Encoded::new(&bytes))
-        };
-        let cbor = encode(&|out| cbor::Encoder::new(out, false).key(key))?;
-        let json =
-            encode(&|out| json::Encoder::new(out).after_item().key(key)).filter(|_| !key.starts_with('$'));
-        Some(FlatKey { cbor, json })
-    }
-
-    /// Returns whether these bytes begin with the key in CBOR, and its length there.
-    #[inline]
-    pub(super) fn begins(&self, bytes: &[u8]) -> Option<usize> {
-        let Encoded::Short { bytes: key, length } = &self.cbor else {
-            let Encoded::Long(key) = &self.cbor else { return None };
-            return bytes.starts_with(key).then_some(key.len());
-        };
-        let (length, there) = (*length, bytes.get(..*length)?);
-        // Compared as two chunks of a fixed size, which overlap, because a call of `memcmp` takes longer.
-        let is_same = match length {
-            8..=16 => same::<8>(there, &key[..length]),
-            4..8 => same::<4>(there, &key[..length]),
-            2..4 => same::<2>(there, &key[..length]),
-            _ => *there == key[..length],
-        };
-        is_same.then_some(length)
-    }
-}
-
-/// Returns whether two slices of one length from `N` to twice `N` are equal.
-#[inline]
-fn same<const N: usize>(a: &[u8], b: &[u8]) -> bool {
-    a.first_chunk::<N>() == b.first_chunk::<N>() && a.last_chunk::<N>() == b.last_chunk::<N>()
-}
-
-/// The caller of `append_cbor` and `append_json` has the limit of the message.
-const UNLIMITED: Limits = Limits::for_message(u64::MAX);
+use crate::value::{Sink, Timestamp};
 
 /// The head of a map without entries; the number of entries is added to it.
-const MAP: u8 = 5 << 5;
+pub(super) const MAP: u8 = 5 << 5;
 
 /// Records with maps in them that get longer than this many bytes are refused, and so walked.
 const LONG: usize = 1 << 20;
-
-/// Encoded keys of up to this many bytes are appended by a copy of constant length.
-const SHORT: usize = 32;
-
-/// A key in one encoding.
-#[derive(Clone, Debug)]
-enum Encoded {
-    /// Zeros follow the key, so that `SHORT` bytes begin at its second one, too.
-    Short {
-        bytes: [u8; SHORT + 1],
-        length: usize,
-    },
-    Long(Box<[u8]>),
-}
-
-impl Encoded {
-    fn new(encoded: &[u8]) -> Encoded {
-        let length = encoded.len();
-        if length > SHORT {
-            return Encoded::Long(encoded.into());
-        }
-        let mut bytes = [0; SHORT + 1];
-        bytes[..length].copy_from_slice(encoded);
-        Encoded::Short { bytes, length }
-    }
-
-    /// Appends the key.
-    #[inline(always)]
-    fn append(&self, out: &mut Output<'_>) {
-        self.append_from::<0>(out);
-    }
-
-    /// Appends the key without its first `FROM` bytes, 0 or 1.
-    #[inline(always)]
-    fn append_from<const FROM: usize>(&self, out: &mut Output<'_>) {
-        match self {
-            Encoded::Short { bytes, length } => {
-                if let Some(chunk) = bytes[FROM..].first_chunk::<SHORT>() {
-                    out.put_first(chunk, length - FROM);
-                }
-            }
-            Encoded::Long(bytes) => out.put_all(&bytes[FROM..]),
-        }
-    }
-}
 
 /// The entries of a map that is being appended.
 ///
@@ -190,6 +94,25 @@ impl FlatRecord<'_> {
         Some(self)
     }
 
+    /// Appends an entry in CBOR whose value is at most the `N` bytes that `write` writes, as many as it returns. Appends nothing and returns false for other entries:
+    /// in JSON, with a long key, beyond the last one, or where there is no room ahead.
+    #[inline(always)]
+    fn try_short<const N: usize>(
+        &mut self,
+        key: &FlatKey,
+        write: impl FnOnce(&mut [u8; N]) -> usize,
+    ) -> bool {
+        if self.entries < Self::MOST_ENTRIES
+            && let Encoder::Cbor(encoder) = &mut self.encoder
+            && let Some((chunk, length)) = key.short_cbor()
+            && encoder.output().try_item_behind(chunk, length, write)
+        {
+            self.entries += 1;
+            return true;
+        }
+        false
+    }
+
     /// Appends null.
     #[inline]
     pub fn null(&mut self, key: &FlatKey) -> Option<()> {
@@ -202,6 +125,12 @@ impl FlatRecord<'_> {
     /// Appends a truth value.
     #[inline]
     pub fn bool(&mut self, key: &FlatKey, value: bool) -> Option<()> {
+        if self.try_short(key, |to: &mut [u8; 1]| {
+            to[0] = cbor::bool_byte(value);
+            1
+        }) {
+            return Some(());
+        }
         match &mut self.key(key)?.encoder {
             Encoder::Cbor(encoder) => encoder.bool(value).ok(),
             Encoder::Json(encoder) => encoder.bool(value).ok(),
@@ -211,6 +140,9 @@ impl FlatRecord<'_> {
     /// Appends an integer.
     #[inline]
     pub fn int(&mut self, key: &FlatKey, value: i64) -> Option<()> {
+        if self.try_short(key, |to| cbor::put_int(to, value)) {
+            return Some(());
+        }
         match &mut self.key(key)?.encoder {
             Encoder::Cbor(encoder) => encoder.int(value).ok(),
             Encoder::Json(encoder) => encoder.int(value).ok(),
@@ -228,6 +160,9 @@ impl FlatRecord<'_> {
     /// Appends a float, in JSON a finite one.
     #[inline]
     pub fn float(&mut self, key: &FlatKey, value: f64) -> Option<()> {
+        if self.try_short(key, |to| cbor::put_float(to, value)) {
+            return Some(());
+        }
         match &mut self.key(key)?.encoder {
             Encoder::Cbor(encoder) => encoder.float(value).ok(),
             Encoder::Json(encoder) => written(encoder.float(value)),
@@ -237,6 +172,11 @@ impl FlatRecord<'_> {
     /// Appends text.
     #[inline]
     pub fn text(&mut self, key: &FlatKey, value: &str) -> Option<()> {
+        if value.len() <= output::SHORT
+            && self.try_short(key, |to| cbor::put_short_text(to, value.as_bytes()))
+        {
+            return Some(());
+        }
         match &mut self.key(key)?.encoder {
             Encoder::Cbor(encoder) => encoder.text(value).ok(),
             Encoder::Json(encoder) => encoder.text(value).ok(),
@@ -459,12 +399,5 @@ mod tests {
         let key = FlatKey::new("k").unwrap();
         assert!(!FlatRecord::append(&mut out, |record| record.int(&key, 1).and(None)));
         assert_eq!(out, b"before");
-    }
-
-    #[test]
-    fn flat_key_refuses_keys_over_the_limit() {
-        let most = Limits::default().key;
-        assert!(FlatKey::new(&"k".repeat(most)).is_some());
-        assert!(FlatKey::new(&"k".repeat(most + 1)).is_none());
     }
 }

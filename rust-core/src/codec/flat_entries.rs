@@ -4,7 +4,7 @@
 //! one, and no events are sent. Whatever is not as expected is left to the decoder, which begins anew.
 
 use super::cbor::{FLAT_LONGEST, FlatValue, flat_scalar, flat_text};
-use super::flat::FlatKey;
+use super::flat_key::FlatKey;
 use crate::value::Limits;
 
 /// The entries that are still to be read.

@@ -6,7 +6,7 @@
 //! | encode, decode, transcode by the encoding's name | `entry` |
 //! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are in `value` |
 //! | a position in the bytes, with offsets in errors; the end of a buffer, with its limit | `input`, `output` |
-//! | maps of few entries without a walk | `flat`; with long arrays `cbor::flat_arrays` |
+//! | maps of few entries without a walk | `flat`, `flat_slice`, `flat_key`; with long arrays `cbor::flat_arrays` |
 //! | short trees without counting and escapes | `plain` |
 //! | validation without a value | `unread` |
 //! | the depth of documents; shorter floats | `nesting`, `float` |
@@ -38,6 +38,8 @@ mod cbor;
 mod entry;
 mod flat;
 mod flat_entries;
+mod flat_key;
+mod flat_slice;
 mod float;
 mod input;
 mod json;
@@ -50,8 +52,10 @@ mod unread;
 
 pub(crate) use cbor::text_alone;
 pub use cbor::{FlatField, FlatFields, FlatItem, FlatMap, FlatMapBuilder, FlatValue, append_text};
-pub use flat::{FlatKey, FlatRecord};
+pub use flat::FlatRecord;
 pub use flat_entries::FlatEntries;
+pub use flat_key::FlatKey;
+pub use flat_slice::FlatSlice;
 pub(crate) use json::{items, members};
 pub use unread::Unread;
 

@@ -73,6 +73,27 @@ fn write_first(bytes: &mut Vec<u8>) {
     }
 }
 
+/// Copies at most [`SHORT`] bytes to the beginning of a slice with room for [`SHORT`].
+///
+/// They are written as two chunks of a fixed size, which overlap, because a call of `memcpy` takes
+/// longer than these few instructions.
+#[inline(always)]
+pub(crate) fn copy_short(bytes: &[u8], to: &mut [u8]) {
+    let length = bytes.len().min(SHORT);
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        to[..8].copy_from_slice(first);
+        to[length - 8..length].copy_from_slice(last);
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        to[..4].copy_from_slice(first);
+        to[length - 4..length].copy_from_slice(last);
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<2>(), bytes.last_chunk::<2>()) {
+        to[..2].copy_from_slice(first);
+        to[length - 2..length].copy_from_slice(last);
+    } else if let Some(byte) = bytes.first() {
+        to[0] = *byte;
+    }
+}
+
 impl<'a> Output<'a> {
     /// Returns the end of this buffer.
     #[inline]
@@ -152,6 +173,41 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Appends a small item: the first bytes of `N`, as many as `write` returns.
+    ///
+    /// They are written where they stay. Put together before, they would be loaded in other pieces than they were stored in, and a processor
+    /// waits there until the stores have left for the cache.
+    #[inline(always)]
+    pub(crate) fn put_item<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) {
+        match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
+            Some(to) => self.at += write(to).min(N),
+            None => {
+                let mut item = [0; N];
+                let length = write(&mut item);
+                self.extend(&item[..length]);
+            }
+        }
+    }
+
+    /// Appends the first `used` bytes of `before` and a small item, as [`Output::put_item`], where there is room ahead for all of both; else
+    /// appends nothing and returns false. The offset of the next byte, which the next item waits for, is stored once.
+    #[inline(always)]
+    pub(crate) fn try_item_behind<const B: usize, const N: usize>(
+        &mut self,
+        before: &[u8; B],
+        used: usize,
+        write: impl FnOnce(&mut [u8; N]) -> usize,
+    ) -> bool {
+        let Some(to) = self.bytes.get_mut(self.at..).and_then(|to| to.get_mut(..B + N)) else {
+            return false;
+        };
+        let used = used.min(B);
+        to[..B].copy_from_slice(before);
+        let Some(item) = to[used..].first_chunk_mut::<N>() else { return false };
+        self.at += used + write(item).min(N);
+        true
+    }
+
     /// Appends the first bytes of `N`, as many as `write` returns; nothing, and returns false, where `write` returns
     /// `None` or there is no room ahead for all `N`.
     #[inline(always)]
@@ -197,9 +253,6 @@ impl<'a> Output<'a> {
     }
 
     /// As [`Output::put_around`] where there is room ahead; else appends nothing and returns false.
-    ///
-    /// The bytes are written as two chunks of a fixed size, which overlap, because a call of
-    /// `memcpy` takes longer than these few instructions.
     #[inline(always)]
     pub(crate) fn try_around<const B: usize, const A: usize>(
         &mut self,
@@ -214,18 +267,7 @@ impl<'a> Output<'a> {
         };
         to[..B].copy_from_slice(&before);
         let content = &mut to[used..];
-        if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-            content[..8].copy_from_slice(first);
-            content[length - 8..length].copy_from_slice(last);
-        } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-            content[..4].copy_from_slice(first);
-            content[length - 4..length].copy_from_slice(last);
-        } else if let (Some(first), Some(last)) = (bytes.first_chunk::<2>(), bytes.last_chunk::<2>()) {
-            content[..2].copy_from_slice(first);
-            content[length - 2..length].copy_from_slice(last);
-        } else if let Some(byte) = bytes.first() {
-            content[0] = *byte;
-        }
+        copy_short(bytes, content);
         content[length..length + A].copy_from_slice(&after);
         self.at += used + length + A;
         true

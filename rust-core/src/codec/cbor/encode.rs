@@ -13,7 +13,7 @@ use super::{
 };
 use bytes::Bytes;
 
-use crate::codec::output::{Output, SHORT};
+use crate::codec::output::{Output, SHORT, copy_short};
 use crate::error::Result;
 use crate::value::{
     BigInt, DType, Decimal, DecimalParts, NdArray, NdArrayRef, Order, Sink, Source, Timestamp,
@@ -49,9 +49,8 @@ impl<'a> Encoder<'a> {
     /// Appends a head with the shortest form of `n`.
     #[inline]
     pub(super) fn head(&mut self, major: u8, n: u64) {
-        let major = major << 5;
         if n < 24 {
-            self.out.push(major | n as u8);
+            self.out.push(major << 5 | n as u8);
         } else {
             self.long_head(major, n);
         }
@@ -59,19 +58,7 @@ impl<'a> Encoder<'a> {
 
     /// Appends a head whose number does not fit its first byte.
     fn long_head(&mut self, major: u8, n: u64) {
-        if let Ok(n) = u8::try_from(n) {
-            self.out.put(&[major | 24, n]);
-        } else if let Ok(n) = u16::try_from(n) {
-            let [a, b] = n.to_be_bytes();
-            self.out.put(&[major | 25, a, b]);
-        } else if let Ok(n) = u32::try_from(n) {
-            let [a, b, c, d] = n.to_be_bytes();
-            self.out.put(&[major | 26, a, b, c, d]);
-        } else {
-            let mut bytes = [major | 27; 9];
-            bytes[1..].copy_from_slice(&n.to_be_bytes());
-            self.out.put(&bytes);
-        }
+        self.out.put_item(|to| put_head(to, major, n));
     }
 
     /// Appends the head of a tag.
@@ -140,6 +127,77 @@ impl<'a> Encoder<'a> {
     }
 }
 
+/// Writes a head with the shortest form of `n` and returns its length in bytes.
+#[inline]
+pub(crate) fn put_head(to: &mut [u8; 9], major: u8, n: u64) -> usize {
+    // The number of bytes behind the first one is a power of two.
+    let power = match n {
+        0..24 => {
+            to[0] = major << 5 | n as u8;
+            return 1;
+        }
+        24..0x100 => 0,
+        0x100..0x1_0000 => 1,
+        0x1_0000..0x1_0000_0000 => 2,
+        _ => 3,
+    };
+    let length = 1 << power;
+    to[0] = major << 5 | (24 + power);
+    to[1..].copy_from_slice(&(n << (64 - 8 * length)).to_be_bytes());
+    1 + length
+}
+
+/// Returns the major type and the number of an integer: 0 and n, or 1 and the n of -1 - n, which is the complement of a negative integer.
+#[inline]
+fn int_parts(value: i64) -> (u8, u64) {
+    if value >= 0 { (0, value.cast_unsigned()) } else { (1, !value.cast_unsigned()) }
+}
+
+/// Writes an integer and returns its length in bytes.
+#[inline]
+pub(crate) fn put_int(to: &mut [u8; 9], value: i64) -> usize {
+    let (major, n) = int_parts(value);
+    put_head(to, major, n)
+}
+
+/// Writes a float and returns its length in bytes: major type 7 with information 27 and 8 bytes, big-endian. Shorter floats would need a test for each.
+#[inline]
+pub(crate) fn put_float(to: &mut [u8; 9], value: f64) -> usize {
+    to[0] = 0xfb;
+    to[1..].copy_from_slice(&value.to_bits().to_be_bytes());
+    9
+}
+
+/// Writes text of at most [`SHORT`] bytes and returns its length with its head: a length of less than 24 is in the first byte.
+#[inline(always)]
+pub(crate) fn put_short_text(to: &mut [u8; 1 + SHORT], value: &[u8]) -> usize {
+    to[0] = 3 << 5 | value.len() as u8;
+    copy_short(value, &mut to[1..]);
+    1 + value.len()
+}
+
+/// Writes an instant and returns its length in bytes: a tag, then a map of two entries.
+pub(crate) fn put_timestamp(to: &mut [u8; 24], value: Timestamp) -> usize {
+    let (seconds, nanoseconds) = value.parts();
+    let [above, below] = (TIME_EXTENDED as u16).to_be_bytes();
+    to[..5].copy_from_slice(&[6 << 5 | 25, above, below, 5 << 5 | 2, 1]);
+    let mut put =
+        |at: usize, (major, n)| to[at..].first_chunk_mut().map_or(at, |item| at + put_head(item, major, n));
+    // At most 9 and 1 bytes, so that the last one has room for 9, too.
+    let at = put(5, int_parts(seconds));
+    let at = put(at, int_parts(-9));
+    put(at, (0, nanoseconds.into()))
+}
+
+/// Simple value 22.
+pub(crate) const NULL: u8 = 0xf6;
+
+/// Returns simple value 20 or 21.
+#[inline]
+pub(crate) fn bool_byte(value: bool) -> u8 {
+    if value { 0xf5 } else { 0xf4 }
+}
+
 /// Returns the length of a head with this number, in bytes.
 const fn head_length(n: u64) -> usize {
     match n {
@@ -155,25 +213,22 @@ impl Sink for Encoder<'_> {
     /// Simple value 22.
     #[inline]
     fn null(&mut self) -> Result<()> {
-        self.out.push(0xf6);
+        self.out.push(NULL);
         Ok(())
     }
 
     /// Simple values 20 and 21.
     #[inline]
     fn bool(&mut self, value: bool) -> Result<()> {
-        self.out.push(if value { 0xf5 } else { 0xf4 });
+        self.out.push(bool_byte(value));
         Ok(())
     }
 
-    /// Major type 0 for n, major type 1 for -1 - n: the complement of a negative integer.
+    /// Major type 0 or 1.
     #[inline]
     fn int(&mut self, value: i64) -> Result<()> {
-        if value >= 0 {
-            self.head(0, value.cast_unsigned());
-        } else {
-            self.head(1, !value.cast_unsigned());
-        }
+        let (major, n) = int_parts(value);
+        self.head(major, n);
         Ok(())
     }
 
@@ -212,13 +267,10 @@ impl Sink for Encoder<'_> {
         self.out.block(n)
     }
 
-    /// Major type 7 with information 27: 8 bytes, big-endian. Shorter floats would need a test for
-    /// each.
+    /// Major type 7 with 8 bytes.
     #[inline]
     fn float(&mut self, value: f64) -> Result<()> {
-        let mut bytes = [0xfb; 9];
-        bytes[1..].copy_from_slice(&value.to_bits().to_be_bytes());
-        self.out.put(&bytes);
+        self.out.put_item(|to| put_float(to, value));
         Ok(())
     }
 
@@ -246,12 +298,7 @@ impl Sink for Encoder<'_> {
 
     /// Tag 1001, a map of two entries: 1 to the seconds, -9 to the nanoseconds after them.
     fn timestamp(&mut self, value: Timestamp) -> Result<()> {
-        let (seconds, nanoseconds) = value.parts();
-        self.tag(TIME_EXTENDED);
-        self.out.put(&[0xa2, 0x01]);
-        self.int(seconds)?;
-        self.out.push(0x28); // -9
-        self.head(0, nanoseconds.into());
+        self.out.put_item(|to| put_timestamp(to, value));
         Ok(())
     }
 

@@ -35,7 +35,9 @@ pub(crate) use around_array::{
     AroundArray, write as write_around_array, write_alone as write_around_lone_array,
 };
 pub(crate) use decode::{decode, decode_first};
-pub(crate) use encode::Encoder;
+pub(crate) use encode::{
+    Encoder, NULL, bool_byte, put_float, put_head, put_int, put_short_text, put_timestamp,
+};
 pub use fields::{FlatField, FlatFields};
 pub(crate) use flat_arrays::{
     append as append_flat_arrays, append_alone as append_long_array, is_flat as is_flat_with_arrays, is_long,
