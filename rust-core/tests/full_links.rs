@@ -128,6 +128,44 @@ fn rest_of_a_message_that_was_not_to_wait_arrives_though_its_sender_is_idle() {
     }
 }
 
+/// Bytes of each message that a sender waits with in its middle, and how many of them no connection holds.
+const MIDDLE: usize = 50_000;
+const TOO_MANY: u32 = 400;
+
+/// A link that ends while a sender waits in the middle of a message: the next listener gets all of them, once, whole and in order.
+#[test]
+fn message_in_whose_middle_the_link_broke_goes_over_the_next_one() {
+    for transport in ["unix", "tcp", "fifo"] {
+        let endpoint = name(transport);
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let b = listener.accept(SOON).unwrap();
+        let content = |number: u32| [&number.to_le_bytes()[..], &vec![number as u8; MIDDLE]].concat();
+        let sent = || a.stats().at("sent").unwrap().as_i64().unwrap();
+        thread::scope(|s| {
+            let sender = s.spawn(|| {
+                for number in 0..TOO_MANY {
+                    let payload = Payload::from_bytes(Encoding::Raw, Bytes::from(content(number)));
+                    assert_eq!(a.send_payload(&payload, SOON).unwrap(), u64::from(number) + 1, "{transport}");
+                }
+            });
+            let mut before = -1;
+            while before != sent() {
+                before = sent();
+                thread::sleep(Duration::from_millis(200));
+            }
+            assert!(!sender.is_finished(), "{transport}: it waits");
+            drop((b, listener));
+            let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+            let b = listener.accept(SOON).unwrap();
+            for number in 0..TOO_MANY {
+                let message = b.recv(SOON).unwrap();
+                assert!(message.body()[..] == content(number), "{transport}: message {number}");
+            }
+        });
+    }
+}
+
 /// The rest of a message does not keep a link over shared memory open whose channel has closed: the peer gets the end, and
 /// the closing program the number of messages that the peer did not receive.
 #[test]
