@@ -71,7 +71,8 @@ impl Channel {
             let encoded = Payload::of_other(value, &limits, &lender);
             return encoded.map(Err).map_err(|e| e.on(&self.shown));
         };
-        if let Some(number) = self.send_in_place(&payload) {
+        let sent = self.enter_sending().and_then(|mut entered| self.send_in_place(&mut entered, &payload));
+        if let Some(number) = sent {
             self.event_log.count(&self.event_log.arrays_in_slots);
             return Ok(Ok(number));
         }
