@@ -28,15 +28,16 @@ const SEND: [Step; 18] = [
     ("channel/session/outbox.rs", "sent_to_place", &[]),
 ];
 
-const RECV: [Step; 20] = [
+const RECV: [Step; 21] = [
     ("channel/ends/in_place.rs", "recv", &["recv_in_place"]),
     ("channel/ends/in_place.rs", "recv_in_place", &["take_plain", "take_ready", "finish"]),
     ("channel/receiving/in_place.rs", "take_ready", &["take_in_place"]),
     (
         "channel/receiving/in_place.rs",
-        "take_plain",
+        "take_next",
         &["peek_plain", "take_plain", "finish", "consume_and_deliver"],
     ),
+    ("channel/receiving/in_place.rs", "take_plain", &["take_next"]),
     ("transport/shm/link/in_place.rs", "peek_plain", &["peek_plain"]),
     ("transport/shm/reader/short.rs", "peek_plain", &[]),
     ("message/recycled.rs", "finish", &[]),

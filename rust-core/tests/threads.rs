@@ -149,6 +149,62 @@ fn wait_for_a_turn_times_out_and_sends_nothing() {
     thread.join().unwrap();
 }
 
+/// A dialogue whose messages nearly always come while the other side polls, while other threads try to receive, send and, at the
+/// end, close: each message comes once and in order, to whichever thread, and no thread stays asleep.
+#[test]
+fn short_wait_for_a_message_shares_the_direction() {
+    for _ in 0..5 {
+        let listener = Listener::listen(&name("shm"), &Options::default()).unwrap();
+        let a = Channel::connect(&listener.endpoint(), &Options::default(), SOON).unwrap();
+        let b = listener.accept(SOON).unwrap();
+        let (ends, got) = (AtomicBool::new(false), std::sync::Mutex::new(Vec::new()));
+        let take = |wait| match a.recv(wait) {
+            Ok(message) => {
+                let Value::Int(number) = *message.value().unwrap() else { panic!("no number came") };
+                got.lock().unwrap().push(number);
+                number == -1
+            }
+            Err(e) => {
+                let kinds =
+                    [ErrorKind::InvalidState, ErrorKind::Timeout, ErrorKind::NotFound, ErrorKind::Empty];
+                assert!(kinds.contains(&e.kind()), "{e}");
+                false
+            }
+        };
+        thread::scope(|s| {
+            s.spawn(|| {
+                while let Ok(message) = b.recv(SOON) {
+                    b.send(message.value().unwrap(), SOON).unwrap();
+                }
+            });
+            s.spawn(|| {
+                while !ends.load(Ordering::Relaxed) {
+                    take(Duration::ZERO);
+                    thread::sleep(Duration::from_micros(50));
+                }
+            });
+            for i in 0..2000 {
+                a.send(&Value::Int(i), SOON).unwrap();
+                take(Duration::from_millis(1));
+            }
+            a.send(&Value::Int(-1), SOON).unwrap();
+            let until = Instant::now() + SOON;
+            while !got.lock().unwrap().contains(&-1) {
+                assert!(Instant::now() < until, "the last message does not come");
+                take(Duration::from_millis(20));
+            }
+            ends.store(true, Ordering::Relaxed);
+            // A close waits for a thread that polls, and ends its wait.
+            let waits = s.spawn(|| a.recv(SOON).unwrap_err().kind());
+            a.close(SOON).unwrap();
+            waits.join().unwrap();
+        });
+        let mut got = got.into_inner().unwrap();
+        got.sort_unstable();
+        assert_eq!(got, (-1..2000).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn call_while_another_thread_receives_is_refused_at_once() {
     let listener = Listener::listen(&name("unix"), &Options::default()).unwrap();

@@ -97,6 +97,22 @@ impl Receiving {
     /// whose memory it gets, for a program that has consumed that. None for all else; then nothing has changed.
     #[inline(always)]
     pub fn take_plain(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<TakenPlain> {
+        self.take_next(halves, event_log, true)
+    }
+
+    /// The same for a program whose consumed messages [`Receiving::begin_short_wait`] has recorded.
+    #[inline(always)]
+    pub fn take_awaited(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<TakenPlain> {
+        self.take_next(halves, event_log, false)
+    }
+
+    #[inline(always)]
+    fn take_next(
+        &mut self,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+        consumes: bool,
+    ) -> Option<TakenPlain> {
         if self.is_general_due() || self.watched || self.schema.is_some() {
             return None;
         }
@@ -116,11 +132,42 @@ impl Receiving {
         let session = halves.inbox.session();
         let what = (number, plain.encoding(), sent);
         let message = place.finish((Kind::Data, 0), what, &part.peer.source, &self.limits, session);
-        let verdict = halves.inbox.consume_and_deliver(number, plain.length(), AckUrgency::Prompt);
-        let is_ack_due = halves.publish_consumed_by(|| half.consumed_with_fence(), AckTrigger::Receive);
+        let (bytes, urgency) = (plain.length(), AckUrgency::Prompt);
+        let (verdict, is_ack_due) = if consumes {
+            let verdict = halves.inbox.consume_and_deliver(number, bytes, urgency);
+            (verdict, halves.publish_consumed_by(|| half.consumed_with_fence(), AckTrigger::Receive))
+        } else {
+            (halves.inbox.receive_and_deliver(number, bytes, urgency), false)
+        };
         event_log.count_exclusive(&event_log.received);
         self.empty_polls = 0;
         Some(TakenPlain { message, is_ack_due, missed: Verdict::missed(&verdict) })
+    }
+
+    /// Records what the program has consumed, for one that waits now. Returns whether polling for about a microsecond is
+    /// known to succeed, and nothing else is due; then [`Receiving::poll_briefly`] comes next. Else nothing may have changed.
+    #[inline(never)]
+    pub fn begin_short_wait(&mut self, halves: &mut SessionHalves) -> bool {
+        if self.is_general_due() || self.watched || self.schema.is_some() || !halves.has_page() {
+            return false;
+        }
+        let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) else { return false };
+        let is_of_server = part.peer.pattern == Pattern::Request;
+        let Some(half) = part.rx.in_place().filter(|half| half.is_spin_trusted() && !half.is_ready()) else {
+            return false;
+        };
+        if is_of_server {
+            return false;
+        }
+        halves.inbox.consumed();
+        // The general way finds again that a frame is due, and sends it.
+        !halves.publish_consumed_by(|| half.consumed_with_fence(), AckTrigger::Receive)
+    }
+
+    /// Returns whether a message lies in the ring, or comes within about a microsecond.
+    #[inline]
+    pub fn poll_briefly(&mut self) -> bool {
+        self.part.as_mut().and_then(|part| part.rx.in_place()).is_some_and(|half| half.poll_briefly())
     }
 
     /// Returns whether a message lies in the ring, or comes within about a microsecond if spinning is known to succeed: for

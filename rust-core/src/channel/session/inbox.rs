@@ -209,7 +209,7 @@ impl Inbox {
     }
 
     /// Records a message of the current session that is delivered to the program in the same step.
-    #[inline]
+    #[inline(always)]
     pub fn receive_and_deliver(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
         // Number 0 is not new either.
         if !self.is_new(number) {

@@ -92,8 +92,14 @@ impl Clients {
             client.consumed();
             // A short wait for this client is allowed only while no other one is ready.
             let mut in_place = None;
+            let is_in_place = self.options.checks_received().is_none();
+            let is_plain = is_in_place && self.options.ack == Acknowledge::Auto;
             let got = loop {
-                if self.options.checks_received().is_none() {
+                if is_in_place {
+                    if is_plain && let Some(message) = client.take_plain(&self.limits) {
+                        in_place = Some((message, 0));
+                        break Ok(None);
+                    }
                     in_place = client.take_in_place(&self.options);
                     if in_place.is_some() {
                         break Ok(None);
