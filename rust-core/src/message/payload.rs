@@ -248,6 +248,13 @@ impl StoredMessage {
         StoredMessage { body: StoredBody::of(payload), correlation: 0, sent, kind: Kind::Data, flags: 0 }
     }
 
+    /// Stores a data message that was sent at this time and is too long to be copied.
+    #[inline]
+    pub fn long_data(payload: Payload, sent: i64) -> StoredMessage {
+        debug_assert!(payload.len() > SHORT);
+        StoredMessage { body: StoredBody::Shared(payload), correlation: 0, sent, kind: Kind::Data, flags: 0 }
+    }
+
     /// Stores a data message with this body that was sent at this time, in place of another message.
     #[inline(always)]
     pub fn become_data(&mut self, payload: &Payload, body: &[u8], sent: i64) {

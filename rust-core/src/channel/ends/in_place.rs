@@ -17,6 +17,7 @@
 //! What they ask besides (the clock, a lock, the form of a record's header, whether the channel is open) gets
 //! neither the message nor its bytes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -71,14 +72,19 @@ impl Channel {
             let encoded = Payload::of_other(value, &limits, &lender);
             return encoded.map(Err).map_err(|e| e.on(&self.shown));
         };
-        let sent = self.enter_sending().and_then(|mut entered| self.send_in_place(&mut entered, &payload));
-        if let Some(number) = sent {
+        if let Some(number) = self.send_in_slots(payload) {
             self.event_log.count(&self.event_log.arrays_in_slots);
             return Ok(Ok(number));
         }
         // Its elements lie elsewhere, or something is in the way.
-        drop(payload);
         self.encode(value).map(Err)
+    }
+
+    /// Writes the record of a message with arrays in slots into the ring, as [`Channel::send_payload`] does first.
+    fn send_in_slots(&self, payload: Payload) -> Option<u64> {
+        let mut entered = self.enter_sending()?;
+        let (sending, halves) = entered.parts();
+        sending.send_in_slots(Cow::Owned(payload), halves, &self.reconnector, &self.event_log)
     }
 
     /// Sends an encoded value: see [`Channel::send`].
@@ -123,6 +129,7 @@ impl Channel {
             if payload.memory().block().is_some() {
                 return None;
             }
+            let payload = Cow::Borrowed(payload);
             return sending.send_in_slots(payload, halves, &self.reconnector, &self.event_log);
         };
         if self.reconnector.is_newer(generation)

@@ -3,6 +3,7 @@
 //! The counterpart of `receiving/in_slots`; `ends/in_place` calls it. The peer has the files of the slots already; else, and where anything is
 //! in the way, it returns none before it has changed anything, and the general path takes over.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use super::{Sending, is_ack_check_due};
@@ -16,11 +17,12 @@ use crate::sys::clock;
 
 impl Sending {
     /// Writes the record of a message of data into the ring, keeps the message, and returns its number. None if the
-    /// message has no arrays in slots, or anything is in the way; then nothing was sent.
+    /// message has no arrays in slots, or anything is in the way; then nothing was sent. A payload that is owned is kept as it is, without
+    /// counting another owner of its body.
     #[inline(never)]
     pub fn send_in_slots(
         &mut self,
-        payload: &Payload,
+        payload: Cow<'_, Payload>,
         halves: &mut SessionHalves,
         reconnector: &Reconnector,
         event_log: &EventLog,
@@ -47,7 +49,8 @@ impl Sending {
         if !part.tx.try_send_in_slots(&header, split) {
             return None;
         }
-        let number = halves.outbox.sent(RetransmitClass::Data, length, || StoredMessage::data(payload, sent));
+        let kept = || StoredMessage::long_data(payload.into_owned(), sent);
+        let number = halves.outbox.sent(RetransmitClass::Data, length, kept);
         halves.inbox.piggybacked(session, 0);
         event_log.count_exclusive(&event_log.sent);
         Some(number)

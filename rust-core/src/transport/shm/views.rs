@@ -19,6 +19,7 @@ use super::slots::{Reference, max_file_length, release};
 use crate::body::{Few, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork;
+use crate::sys::lent::{Lent, Owner};
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
 /// The files of the peer's slots, owned by the receiving half; one thread at a time uses it. Views
@@ -39,12 +40,13 @@ pub(super) struct Views {
 #[derive(Debug)]
 enum File {
     /// Checked and mapped read-only.
-    Mapped(Arc<Mapped>),
+    Mapped(Owner<Mapped>),
     /// This process had no memory to map it; mapping is tried again when a reference names it.
     Unmapped(OwnedFd),
 }
 
-/// A mapped file, and where its references are released: what all views of it share, behind one reference count.
+/// A mapped file, and where its references are released. The table lends it to views: to the first without counting, which
+/// gives it back with one exchange.
 #[derive(Debug)]
 struct Mapped {
     memory: PeerMemory,
@@ -59,7 +61,7 @@ struct Mapped {
 pub(super) struct Place {
     /// How many bytes of the rest of the body come before the elements.
     at: usize,
-    file: Arc<Mapped>,
+    file: Lent<Mapped>,
     /// The offset in bytes of the elements in the file.
     from: usize,
     /// The length of the elements in bytes.
@@ -68,7 +70,7 @@ pub(super) struct Place {
 
 /// Elements in a slot of the peer's. The drop releases the reference.
 struct View {
-    file: Arc<Mapped>,
+    file: Lent<Mapped>,
     /// The offset in bytes of the elements in the file.
     from: usize,
     /// The length of the elements in bytes.
@@ -122,7 +124,7 @@ impl Views {
         *place = None;
         self.received_files += 1;
         let file = match PeerMemory::open_for_arrays(file.as_fd(), PAGE, self.max_file_length) {
-            Ok(memory) => File::Mapped(Arc::new(Mapped { memory, page: self.page.clone(), slot })),
+            Ok(memory) => File::Mapped(Owner::new(Mapped { memory, page: self.page.clone(), slot })),
             Err(e) if e.kind() == ErrorKind::OutOfMemory => File::Unmapped(file),
             Err(e) => return Err(e),
         };
@@ -131,15 +133,15 @@ impl Views {
     }
 
     /// Whether the file that a reference names has arrived.
-    pub fn has(&self, reference: &Reference) -> bool {
-        self.file(reference).is_some()
+    pub fn has(&mut self, reference: &Reference) -> bool {
+        self.file_mut(reference).is_some()
     }
 
     /// The slot and the file that a reference names; `None` where the slot has another file or
     /// none.
-    fn file(&self, reference: &Reference) -> Option<(usize, &File)> {
+    fn file_mut(&mut self, reference: &Reference) -> Option<(usize, &mut File)> {
         let slot = usize::try_from(reference.slot).ok()?;
-        let (number, file) = self.files.get(slot)?.as_ref()?;
+        let (number, file) = self.files.get_mut(slot)?.as_mut()?;
         (*number == reference.file).then_some((slot, file))
     }
 
@@ -168,8 +170,8 @@ impl Views {
     }
 
     /// The place that a reference names, if its file is mapped and has such elements; nothing changes.
-    pub fn place_of(&self, reference: &Reference) -> Option<Place> {
-        match self.file(reference)?.1 {
+    pub fn place_of(&mut self, reference: &Reference) -> Option<Place> {
+        match self.file_mut(reference)?.1 {
             File::Mapped(file) => {
                 let place = place(file, reference)?;
                 // The peer wrote them last; they come while the rest of the message is read. So does the line in which
@@ -184,20 +186,18 @@ impl Views {
 
     /// The place of one reference, whose file is mapped if it was not yet.
     fn view(&mut self, reference: &Reference) -> Result<Place> {
-        let Some((slot, file)) = self.file(reference) else {
+        let (page, max_file_length) = (self.page.clone(), self.max_file_length);
+        let Some((slot, file)) = self.file_mut(reference) else {
             let Reference { slot, file, .. } = reference;
             return Err(malformed(format!("a reference to file {file} in slot {slot}, which has not come")));
         };
-        let file = match file {
-            File::Mapped(file) => file.clone(),
-            File::Unmapped(file) => {
-                let memory = PeerMemory::open_for_arrays(file.as_fd(), PAGE, self.max_file_length)?;
-                let file = Arc::new(Mapped { memory, page: self.page.clone(), slot });
-                self.files[slot] = Some((reference.file, File::Mapped(file.clone())));
-                file
-            }
-        };
-        place(&file, reference).ok_or_else(|| {
+        if let File::Unmapped(fd) = file {
+            let memory = PeerMemory::open_for_arrays(fd.as_fd(), PAGE, max_file_length)?;
+            *file = File::Mapped(Owner::new(Mapped { memory, page, slot }));
+        }
+        // It was mapped just now, if it was not before.
+        let File::Mapped(file) = file else { return Err(malformed(format!("slot {slot} without its file"))) };
+        place(file, reference).ok_or_else(|| {
             let (Reference { from, length, .. }, bytes) = (reference, file.memory.length());
             malformed(format!("{length} bytes from {from} on in a file of {bytes} bytes"))
         })
@@ -206,12 +206,12 @@ impl Views {
 
 /// The place of a reference in its file; `None` where it lies outside, or has no bytes: no honest peer puts an empty
 /// array into a slot.
-fn place(file: &Arc<Mapped>, reference: &Reference) -> Option<Place> {
+fn place(file: &mut Owner<Mapped>, reference: &Reference) -> Option<Place> {
     let from = usize::try_from(reference.from).ok()?;
     let length = usize::try_from(reference.length).ok()?;
     let bytes = file.memory.length();
     let is_inside = length > 0 && from <= bytes && length <= bytes - from;
-    is_inside.then(|| Place { at: reference.at as usize, file: file.clone(), from, length })
+    is_inside.then(|| Place { at: reference.at as usize, file: file.lend(), from, length })
 }
 
 #[cold]

@@ -102,12 +102,12 @@ impl InSlots {
 impl ShmRx {
     /// Returns a message whose long arrays lie in slots of which this side has mapped all files;
     /// nothing changes. `None` in all other cases, which [`ShmRx::try_recv`] handles.
-    pub fn peek_in_slots(&self) -> Option<InSlots> {
+    pub fn peek_in_slots(&mut self) -> Option<InSlots> {
         // Before reading: what the peer wrote until its end is left to `try_recv`.
         if self.shared.end.get().is_some() {
             return None;
         }
-        let (found, views) = (self.reader.peek_references()?, self.views.as_ref()?);
+        let (found, views) = (self.reader.peek_references()?, self.views.as_mut()?);
         let places = Few::try_of(&found.references, |reference| views.place_of(reference))?;
         Some(InSlots { found, places })
     }
