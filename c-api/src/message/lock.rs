@@ -111,13 +111,13 @@ impl<T> Lock<T> {
     }
 }
 
-/// What a thread does between two looks at a lock that another thread has: it gives way, and sleeps if that does not help. A
-/// thread of a higher priority of the real-time scheduler gives way to no one, and a reader may encode a long value.
+/// What a thread does between two looks at a lock that another thread has: it gives way, and is parked for a moment if that does
+/// not help, because a thread with a priority of the real-time scheduler gives way to none of a lower one.
 #[derive(Default)]
 struct Pause(u32);
 
 impl Pause {
-    /// How often a thread gives way before it sleeps.
+    /// How often a thread gives way before it is parked.
     const YIELDS: u32 = 16;
 
     fn once(&mut self) {
@@ -125,7 +125,7 @@ impl Pause {
             self.0 += 1;
             std::thread::yield_now();
         } else {
-            std::thread::sleep(Duration::from_micros(100));
+            std::thread::park_timeout(Duration::from_micros(100));
         }
     }
 }

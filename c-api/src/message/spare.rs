@@ -43,17 +43,25 @@ impl Shells {
 }
 
 /// Lists of threads that have ended.
-static LEFT: Mutex<Vec<Shells>> = Mutex::new(Vec::new());
+struct Left(Mutex<Vec<Shells>>);
 
-fn left() -> MutexGuard<'static, Vec<Shells>> {
-    LEFT.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static LEFT: Left = Left(Mutex::new(Vec::new()));
 
-/// Returns a list that a thread left, or a new one.
-#[cold]
-fn take_left() -> Box<Shells> {
-    let there = left().pop();
-    Box::new(there.unwrap_or(Shells::NONE))
+impl Left {
+    fn lists(&self) -> MutexGuard<'_, Vec<Shells>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a list that a thread left, or a new one.
+    #[cold]
+    fn take(&self) -> Box<Shells> {
+        let there = self.lists().pop();
+        Box::new(there.unwrap_or(Shells::NONE))
+    }
+
+    fn leave(&self, shells: Shells) {
+        self.lists().push(shells);
+    }
 }
 
 /// What one thread keeps.
@@ -62,18 +70,37 @@ struct Kept {
     shells: Option<Box<Shells>>,
     /// The cleared content of the last message of the program's own that was released; the next one reuses its memory.
     state: State,
+    /// Where the list comes from, and where it goes.
+    left: &'static Left,
+}
+
+impl Kept {
+    const fn new(left: &'static Left) -> Kept {
+        Kept { shells: None, state: State::empty(), left }
+    }
+
+    #[inline]
+    fn shell(&mut self) -> Option<Shell> {
+        let shells = self.shells.as_mut()?;
+        shells.places[shells.next].take()
+    }
+
+    #[inline]
+    fn keep(&mut self, shell: Shell) -> Option<Shell> {
+        self.shells.get_or_insert_with(|| self.left.take()).exchange(shell)
+    }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         if let Some(shells) = self.shells.take() {
-            left().push(*shells);
+            self.left.leave(*shells);
         }
     }
 }
 
 thread_local! {
-    static KEPT: RefCell<Kept> = const { RefCell::new(Kept { shells: None, state: State::empty() }) };
+    static KEPT: RefCell<Kept> = const { RefCell::new(Kept::new(&LEFT)) };
 }
 
 /// Returns the memory of the last message of the program's own that this thread released.
@@ -85,8 +112,7 @@ pub(super) fn state() -> State {
 /// Returns a shell that was kept long enough, to be used again; none in a thread that ends, or has released few.
 #[inline]
 pub(super) fn shell() -> Option<Shell> {
-    let take = |shells: &mut Box<Shells>| shells.places[shells.next].take();
-    KEPT.try_with(|kept| kept.borrow_mut().shells.as_mut().and_then(take)).ok().flatten()
+    KEPT.try_with(|kept| kept.borrow_mut().shell()).ok().flatten()
 }
 
 /// Keeps the shell of a message, and the memory of what was its content. Returns one that was kept long enough, to be
@@ -101,21 +127,14 @@ pub(super) fn keep(shell: Shell, mut state: State) -> Option<Shell> {
         if is_spare {
             mem::swap(&mut kept.state, &mut state);
         }
-        kept.shells.get_or_insert_with(take_left).exchange(shell)
+        kept.keep(shell)
     });
-    kept.unwrap_or_else(|_| {
-        // The thread ends, and what it keeps is gone.
-        let mut shells = take_left();
-        let oldest = shells.exchange(shell);
-        left().push(*shells);
-        oldest
-    })
+    // Without what a thread keeps, which ends: its list goes back at once.
+    kept.unwrap_or_else(|_| Kept::new(&LEFT).keep(shell))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
 
     /// The shell at this address, which is never read.
@@ -125,26 +144,32 @@ mod tests {
 
     #[test]
     fn shell_stays_until_as_many_others_were_released_by_its_thread() {
-        let keep_from = |from: usize| {
-            // The list may be one that a thread left.
-            (from..from + SHELLS).for_each(|address| _ = keep(at(address), State::empty()));
+        static MINE: Left = Left(Mutex::new(Vec::new()));
+        let mut kept = Kept::new(&MINE);
+        let keep_from = |kept: &mut Kept, from: usize| {
+            (from..from + SHELLS).filter_map(|address| kept.keep(at(address))).collect::<Vec<_>>()
         };
-        keep_from(1000);
+        assert_eq!((kept.shell(), keep_from(&mut kept, 1000)), (None, vec![]));
         for address in 1000..1000 + SHELLS {
-            assert_eq!(shell(), Some(at(address)), "the oldest");
-            assert_eq!(shell(), None, "the others are not old enough");
-            assert_eq!(keep(at(address), State::empty()), None, "its place is free");
+            assert_eq!(kept.shell(), Some(at(address)), "the oldest");
+            assert_eq!(kept.shell(), None, "the others are not old enough");
+            assert_eq!(kept.keep(at(address)), None, "its place is free");
         }
-        keep_from(2000);
-        assert_eq!(keep(at(3000), State::empty()), Some(at(2000)), "no message was made meanwhile");
+        let oldest: Vec<_> = (1000..1000 + SHELLS).map(at).collect();
+        assert_eq!(keep_from(&mut kept, 2000), oldest, "no message was made meanwhile");
     }
 
     #[test]
-    fn thread_that_ends_leaves_its_shells() {
-        thread::spawn(|| _ = keep(at(77), State::empty())).join().unwrap();
-        let is_left = |shells: &Shells| shells.places.contains(&Some(at(77)));
-        // Another test may have taken the list.
-        let is_here = || KEPT.with_borrow(|kept| kept.shells.as_ref().is_some_and(|shells| is_left(shells)));
-        assert!(left().iter().any(is_left) || left().is_empty() || is_here());
+    fn thread_that_ends_leaves_its_shells_to_the_next() {
+        static MINE: Left = Left(Mutex::new(Vec::new()));
+        let is_there =
+            |kept: &Kept, address| kept.shells.as_ref().unwrap().places.contains(&Some(at(address)));
+        let (mut first, mut second) = (Kept::new(&MINE), Kept::new(&MINE));
+        assert_eq!((first.keep(at(77)), second.keep(at(78))), (None, None));
+        assert!(is_there(&first, 77) && !is_there(&second, 77));
+        drop(first);
+        let mut third = Kept::new(&MINE);
+        assert_eq!(third.keep(at(79)), None);
+        assert!(is_there(&third, 77) && is_there(&third, 79) && MINE.lists().is_empty());
     }
 }
