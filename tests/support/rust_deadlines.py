@@ -20,8 +20,9 @@ from pathlib import Path
 
 # The function of libtest that calls a test, in both manglings of Rust's names.
 RUNS_TEST = re.compile(r"4test8run_test(?![a-z_])|\btest::run_test\b(?!s)")
-# Where the sources of Rust's standard library are compiled; what they do is of no interest here.
-STANDARD = ("library/", "/rustc/", "../sysdeps/", "./nptl/")
+# Where the sources of Rust's standard library were compiled, or lie if they are installed, and those of C's; what they do is of no
+# interest here.
+STANDARD = re.compile(r"library/|/rustc/|\S*/lib/rustlib/src/rust/|\.\./sysdeps/|\./nptl/")
 
 
 def begun(pid: int, thread: str) -> float | None:
@@ -55,7 +56,7 @@ def stacks(pid: int) -> dict[str, str]:
 def shown(stack: str) -> str:
     """The innermost function, and those that are not of Rust's standard library."""
     frames = [" ".join(frame.split()) for frame in re.split(r"^(?=#)", stack, flags=re.M) if frame]
-    ours = [frame for frame in frames[1:] if not frame.rsplit(" ", 1)[-1].startswith(STANDARD)]
+    ours = [frame for frame in frames[1:] if not STANDARD.match(frame.rsplit(" ", 1)[-1])]
     return "\n".join(f"    {frame}" for frame in [*frames[:1], *ours])
 
 

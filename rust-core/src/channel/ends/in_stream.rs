@@ -102,27 +102,33 @@ mod tests {
             let near = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
             let payloads =
                 [64, 10_000].map(|bytes| Payload::from_bytes(Encoding::Raw, vec![7; bytes].into()));
-            let (mut short, trips) = ((0, 0), 200);
             std::thread::scope(|scope| {
                 scope.spawn(|| {
-                    for _ in 0..2 * trips {
-                        let message = far.recv(SOON).unwrap();
-                        far.send_payload(&payloads[usize::from(message.body().len() > 64)], SOON).unwrap();
+                    loop {
+                        let length = far.recv(SOON).unwrap().body().len();
+                        let Some(answer) = payloads.iter().find(|payload| payload.len() == length) else {
+                            break;
+                        };
+                        far.send_payload(answer, SOON).unwrap();
                     }
                 });
                 for payload in &payloads {
-                    for _ in 0..trips {
+                    // The first ones are no dialogue yet, and neither are those after an answer that came after the short wait, as on a
+                    // loaded machine. So some of them have to be short, however long that takes.
+                    let mut short = (0, 0);
+                    let is_enough = (0..100_000).any(|_| {
                         let (to_send, sent) = counted(|| near.send_payload(payload, SOON));
                         let (to_receive, received) = counted(|| near.recv(SOON));
                         sent.unwrap();
                         assert_eq!(received.unwrap().body().len(), payload.len());
                         short.0 += usize::from(to_send == 2);
                         short.1 += usize::from(to_receive <= 2);
-                    }
+                        short.0 >= 100 && short.1 >= 100
+                    });
+                    assert!(is_enough, "{transport}, {} bytes: {short:?}", payload.len());
                 }
+                near.send_payload(&Payload::from_bytes(Encoding::Raw, vec![0].into()), SOON).unwrap();
             });
-            // The first ones are no dialogue yet, and on a loaded machine an answer may come after the short wait.
-            assert!(short.0 > trips && short.1 > trips, "{transport}: {short:?} of {}", 2 * trips);
         }
     }
 }
