@@ -352,12 +352,14 @@ mod tests {
             let first = refill(Bytes::new(), length, write(1));
             let place = first.as_ptr();
             let second = refill(first, length, write(2));
-            assert_eq!((second.as_ptr(), &second[..]), (place, &vec![2; length][..]), "{length}");
+            assert_eq!(&second[..], &vec![2; length][..], "{length}");
+            // Miri's allocator aligns bytes to 1, so bodies are moved there; the system's to 16.
+            assert!(cfg!(miri) || second.as_ptr() == place, "{length}");
             // The program's view of it stays unchanged.
             let view = second.slice(..1);
             let third = refill(second, length, write(3));
             assert_eq!((&view[..], &third[..]), (&[2][..], &vec![3; length][..]), "{length}");
-            assert_ne!(third.as_ptr(), place);
+            assert_ne!(third.as_ptr(), view.as_ptr());
             let other = refill(third, length - 1, write(4));
             assert_eq!(&other[..], &vec![4; length - 1][..]);
         }
