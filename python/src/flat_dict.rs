@@ -208,24 +208,34 @@ impl Shape {
             return Err(Refused::Value);
         }
         let mut record = FlatSlice::new(to);
-        let mut entries = *first;
-        for (position, (key, encoded)) in self.keys.iter().enumerate() {
-            let is_there = position == 0 || entries.next();
-            if !is_there || !ptr::eq(entries.key, key.as_ptr()) {
-                return Err(Refused::Keys);
-            }
-            // SAFETY: as in `write`.
-            let value = unsafe { Borrowed::from_ptr(entries.dict.py(), entries.value) };
-            if flat::add(&mut record, encoded, &value).is_none() {
+        self.each(first, |encoded, value| {
+            if flat::add(&mut record, encoded, value).is_none() {
                 self.is_flat.set(!value.is_exact_instance_of::<PyDict>());
                 return Err(Refused::Value);
             }
-        }
+            Ok(())
+        })?;
         record.finish().ok_or(Refused::Value)
     }
 
     /// Writes the entries, whose values may be dicts that are `depth` deep.
     fn write(&self, first: &Entries<'_, '_>, record: &mut FlatRecord<'_>, depth: u8) -> Result<(), Refused> {
+        self.each(first, |encoded, value| {
+            if flat::append(record, encoded, value).is_none() {
+                let Ok(inner) = value.cast_exact::<PyDict>() else { return Err(Refused::Value) };
+                append_inner(record, encoded, &inner, depth)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Calls `write` with each key of this shape and its value, as long as the entries have these keys in this order.
+    #[inline(always)]
+    fn each<'py>(
+        &self,
+        first: &Entries<'_, 'py>,
+        mut write: impl FnMut(&FlatKey, &Borrowed<'_, 'py, PyAny>) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
         let mut entries = *first;
         for (position, (key, encoded)) in self.keys.iter().enumerate() {
             let is_there = position == 0 || entries.next();
@@ -234,10 +244,7 @@ impl Shape {
             }
             // SAFETY: the dict holds its value: appending one runs no Python code that could change the dict.
             let value = unsafe { Borrowed::from_ptr(entries.dict.py(), entries.value) };
-            if flat::append(record, encoded, &value).is_none() {
-                let Ok(inner) = value.cast_exact::<PyDict>() else { return Err(Refused::Value) };
-                append_inner(record, encoded, &inner, depth)?;
-            }
+            write(encoded, &value)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Both halves of a session, and the pages in shared memory that belong to its current links.
 //!
-//! Whoever has the session's lock has these.
+//! They belong to the holder of the session's lock.
 
 use std::sync::Arc;
 

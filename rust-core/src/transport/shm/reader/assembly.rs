@@ -1,4 +1,4 @@
-//! Large frames, whose pieces are collected until the last has come.
+//! Large frames, whose pieces are collected until the last one arrives.
 
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{Record, WORD};
