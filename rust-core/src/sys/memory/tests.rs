@@ -1,0 +1,70 @@
+//! Tests of memory files, own ones and a peer's.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::Ordering;
+
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::mm::ProtFlags;
+
+use super::{Children, Mapping, MemoryFile, PeerMemory, SEALS, prefer_large_pages};
+use crate::error::ErrorKind;
+
+fn bytes_of(memory: &PeerMemory, at: usize, length: usize) -> Vec<u8> {
+    let mut bytes = vec![MaybeUninit::new(0xEE); length];
+    memory.copy_out(at, &mut bytes);
+    // SAFETY: every byte was initialised above.
+    bytes.into_iter().map(|b| unsafe { b.assume_init() }).collect()
+}
+
+#[test]
+fn bytes_written_by_one_side_are_read_by_the_other() {
+    let own = MemoryFile::create("linkspan-test", 8192).unwrap();
+    let peer = PeerMemory::open(own.fd(), 4096, 8192).unwrap();
+    assert_eq!(peer.length(), 8192);
+    own.copy_in(5, b"hello");
+    own.copy_in_racing(4096, b"eleven bytes");
+    own.word(8184).store(7, Ordering::Relaxed);
+    assert_eq!(bytes_of(&peer, 4, 7), b"\0hello\0");
+    let mut racing = [MaybeUninit::new(0); 12];
+    peer.copy_out_racing(4096, &mut racing);
+    // SAFETY: initialised above.
+    assert_eq!(racing.map(|b| unsafe { b.assume_init() }), *b"eleven bytes");
+    assert_eq!(peer.load(8184, Ordering::Relaxed), 7);
+}
+
+#[test]
+fn others_cannot_write_shrink_or_unseal_the_file() {
+    let own = MemoryFile::create("linkspan-test", 4096).unwrap();
+    assert!(rustix::fs::ftruncate(own.fd(), 0).is_err());
+    assert!(rustix::fs::ftruncate(own.fd(), 8192).is_err());
+    assert!(rustix::io::write(own.fd(), b"x").is_err());
+    assert!(Mapping::map(own.fd(), 4096, ProtFlags::READ | ProtFlags::WRITE, Children::Without).is_err());
+    assert!(rustix::fs::fcntl_add_seals(own.fd(), SealFlags::WRITE).is_err());
+    let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    assert!(rustix::fs::fallocate(own.fd(), punch, 0, 4096).is_err());
+}
+
+#[test]
+fn advice_on_large_pages_leaves_a_block_as_it_was() {
+    for length in [0, 100, (4 << 20) - 1, 4 << 20, (5 << 20) + 17] {
+        let mut block = vec![0xA5u8; length];
+        prefer_large_pages(&mut block);
+        assert!(block.iter().all(|byte| *byte == 0xA5));
+    }
+}
+
+#[test]
+fn foreign_descriptor_is_refused_with_its_kind() {
+    let refused = |fd: BorrowedFd<'_>| PeerMemory::open(fd, 4096, 8192).unwrap_err();
+    let unsealed = rustix::fs::memfd_create("t", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+    rustix::fs::ftruncate(&unsealed, 4096).unwrap();
+    assert_eq!(refused(unsealed.as_fd()).kind(), ErrorKind::Malformed);
+    rustix::fs::fcntl_add_seals(&unsealed, SEALS).unwrap();
+    assert!(refused(unsealed.as_fd()).text().contains("holes"));
+    let small = MemoryFile::create("t", 4096).unwrap();
+    assert!(PeerMemory::open(small.fd(), 8192, 8192).unwrap_err().text().contains("4096"));
+    assert!(PeerMemory::open(small.fd(), 512, 1024).is_err());
+    let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    assert_eq!(refused(socket.as_fd()).kind(), ErrorKind::Malformed);
+}
