@@ -60,22 +60,18 @@ struct Kept {
 
 thread_local! {
     static LAST: RefCell<Option<Kept>> = const { RefCell::new(None) };
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Whether a thread of the library runs a function of the program.
+    static CALLS_PROGRAM: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs the body of a call: its error becomes the thread's last error, and a panic becomes `Internal`.
+///
+/// A call that succeeds uses no variable of the thread: in a shared library each look-up of one is a call.
 #[inline]
 pub(crate) fn guard(body: impl FnOnce() -> Result<()>) -> linkspan_status {
     silence_panics();
-    // The thread-local is looked up once: in a shared library each access is a call.
-    let outcome = INSIDE.with(|inside| {
-        let outer = inside.replace(true);
-        let outcome = catch_unwind(AssertUnwindSafe(body));
-        inside.set(outer);
-        outcome
-    });
-    match outcome {
+    match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => LINKSPAN_OK,
         Ok(Err(error)) => store(error),
         Err(_) => defect(),
@@ -85,7 +81,8 @@ pub(crate) fn guard(body: impl FnOnce() -> Result<()>) -> linkspan_status {
 /// Makes the panic that ended a call the thread's last error.
 #[cold]
 fn defect() -> linkspan_status {
-    let text = PANIC.take().unwrap_or_default();
+    // While the thread ends there may be no such variable any more.
+    let text = PANIC.try_with(RefCell::take).ok().flatten().unwrap_or_default();
     store(Error::new(ErrorKind::Internal, format!("a defect in Linkspan, please report it: {text}")))
 }
 
@@ -98,7 +95,7 @@ pub(crate) fn guard_release(body: impl FnOnce()) {
 }
 
 /// A panic inside a call is reported in the last error and not printed: this library writes nothing to the
-/// program's standard error. Panics elsewhere go to the previous hook.
+/// program's standard error. A panic in a thread of the library goes to the previous hook.
 #[inline]
 fn silence_panics() {
     static ONCE: Once = Once::new();
@@ -109,19 +106,33 @@ fn silence_panics() {
 fn set_hook() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if INSIDE.get() {
-            // Takes a backtrace only if RUST_BACKTRACE is set.
-            let trace = Backtrace::capture();
-            let trace = if trace.status() == std::backtrace::BacktraceStatus::Captured {
-                format!("\n{trace}")
-            } else {
-                String::new()
-            };
-            PANIC.set(Some(format!("{panic}{trace}")));
+        // Takes a backtrace only if RUST_BACKTRACE is set.
+        let trace = Backtrace::capture();
+        let trace = if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            format!("\n{trace}")
         } else {
+            String::new()
+        };
+        let _ = PANIC.try_with(|text| text.replace(Some(format!("{panic}{trace}"))));
+        if !is_inside_call() || cfg!(test) {
             before(panic);
         }
     }));
+}
+
+/// Returns whether a panic of this thread is one inside a call. In the program's threads the code of the library runs
+/// in calls only. Its own threads all have a name, which the standard library knows; it knows none of a thread that the
+/// program started. (The threads of unit tests are like neither, so their panics are printed, too.)
+#[cold]
+fn is_inside_call() -> bool {
+    std::thread::current().name().is_none() || CALLS_PROGRAM.get()
+}
+
+/// Runs a function of the program in a thread of the library: the calls that it makes are the program's.
+pub(crate) fn call_program(function: impl FnOnce()) {
+    let outer = CALLS_PROGRAM.replace(true);
+    function();
+    CALLS_PROGRAM.set(outer);
 }
 
 #[cold]
@@ -134,7 +145,8 @@ fn store(error: Error) -> linkspan_status {
         remote: error.remote_failure().map(|r| (c_string(&r.kind), c_string(&r.text))),
         error,
     };
-    LAST.set(Some(kept));
+    // Where the thread ends and has no such variable any more, the status says what there is to say.
+    let _ = LAST.try_with(|last| last.replace(Some(kept)));
     status
 }
 
@@ -157,22 +169,19 @@ fn c_string(text: &str) -> CString {
 /// `error` is NULL or points to a `linkspan_error` whose `size` is set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_last_error(error: *mut linkspan_error) -> linkspan_status {
-    LAST.with_borrow(|last| {
-        let copied = match last {
-            Some(kept) => kept.view(),
-            None => linkspan_error { text: c"".as_ptr(), ..linkspan_error::nothing() },
-        };
-        let status = copied.status;
-        // SAFETY: the caller passes NULL or a struct with its size set, as promised above.
-        unsafe { write_sized(error, copied) };
-        status
-    })
+    let kept = LAST.try_with(|last| last.borrow().as_ref().map(Kept::view)).ok().flatten();
+    let copied = kept.unwrap_or(linkspan_error { text: c"".as_ptr(), ..linkspan_error::nothing() });
+    let status = copied.status;
+    // SAFETY: the caller passes NULL or a struct with its size set, as promised above.
+    unsafe { write_sized(error, copied) };
+    status
 }
 
 /// The text of the last call of this thread that failed, `""` where none has. Lives until the next call fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_last_error_text() -> *const c_char {
-    LAST.with_borrow(|last| last.as_ref().map_or(c"".as_ptr(), |kept| kept.text.as_ptr()))
+    let text = LAST.try_with(|last| last.borrow().as_ref().map(|kept| kept.text.as_ptr()));
+    text.ok().flatten().unwrap_or(c"".as_ptr())
 }
 
 impl linkspan_error {
@@ -236,6 +245,31 @@ mod tests {
         // SAFETY: the text was made by this thread's last error and lives until the next.
         let text = unsafe { CStr::from_ptr(linkspan_last_error_text()) }.to_str().unwrap();
         assert!(text.contains("so bad") && text.contains("error.rs"), "{text}");
+    }
+
+    #[test]
+    fn calls_are_those_of_threads_that_the_program_started_and_of_its_functions() {
+        extern "C" fn in_thread(found: *mut libc::c_void) -> *mut libc::c_void {
+            // SAFETY: the thread that waits for this one passes it.
+            unsafe { *found.cast::<bool>() = is_inside_call() };
+            ptr::null_mut()
+        }
+        let (mut found, mut thread) = (false, 0);
+        // SAFETY: the thread ends before what it writes.
+        unsafe {
+            let place = (&raw mut found).cast();
+            assert_eq!(libc::pthread_create(&mut thread, ptr::null(), in_thread, place), 0);
+            assert_eq!(libc::pthread_join(thread, ptr::null_mut()), 0);
+        }
+        assert!(found);
+        let named = std::thread::Builder::new().name("linkspan-of-a-test".into());
+        let own = named.spawn(|| {
+            assert!(!is_inside_call());
+            call_program(|| call_program(|| assert!(is_inside_call())));
+            call_program(|| assert!(is_inside_call()));
+            assert!(!is_inside_call());
+        });
+        own.unwrap().join().unwrap();
     }
 
     #[test]

@@ -10,7 +10,7 @@ use linkspan::{Error, ErrorKind, LogLevel, RemoteFailure, Result, Value};
 
 use crate::argument::{LINKSPAN_FOREVER, apply, c_text, c_text_or_none, c_texts, is_null, make, query, wait};
 use crate::command::{LINKSPAN_COMMAND_END, command_number, linkspan_command, linkspan_state, number};
-use crate::error::linkspan_last_error_text;
+use crate::error::{call_program, linkspan_last_error_text};
 use crate::message::linkspan_message;
 use crate::message::references::linkspan_message_release;
 use crate::object::{Tagged, free, give, handle_kind};
@@ -124,7 +124,7 @@ unsafe impl Sync for OnCancel {}
 impl OnCancel {
     fn run(&self) {
         // SAFETY: the program keeps the callback and its context alive as long as the service.
-        unsafe { (self.0)(self.1) }
+        call_program(|| unsafe { (self.0)(self.1) })
     }
 }
 
