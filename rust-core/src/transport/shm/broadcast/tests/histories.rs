@@ -1,0 +1,154 @@
+//! Histories of a ring on a heap, honest and spoilt, written and read in both ways.
+//!
+//! No kernel is needed here, so these run under Miri as well.
+
+use std::mem::discriminant;
+use std::sync::atomic::Ordering;
+
+use proptest::prelude::*;
+
+use super::super::super::memory::heap::Heap;
+use super::super::super::memory::{Memory, OwnMemory};
+use super::super::super::segment::{PAGE, at};
+use super::super::super::tests::scaled;
+use super::super::ring_writer::RingWriter;
+use super::*;
+
+/// Whether two readers of the same ring have read the same.
+fn alike(one: &Result<Received>, other: &Result<Received>) -> bool {
+    match (one, other) {
+        (Ok(Received::Frame(one)), Ok(Received::Frame(other))) => {
+            one.header == other.header && one.extension == other.extension && one.body == other.body
+        }
+        (Ok(one), Ok(other)) => discriminant(one) == discriminant(other),
+        (Err(one), Err(other)) => (one.kind(), one.text()) == (other.kind(), other.text()),
+        _ => false,
+    }
+}
+
+#[test]
+fn short_record_before_a_known_tail_that_was_overwritten_is_reported_as_lagged() {
+    let memory = Heap::new(PAGE + 4096);
+    let mut ring_writer = RingWriter::new(memory.clone(), 4096);
+    let mut ring_reader = RingReader::new(memory, 4096, LIMIT, Start::Newest);
+    let mut write =
+        |sequence| assert!(ring_writer.write(&Outgoing::new(data(sequence), &body(sequence, 100))));
+    (1..=3).for_each(&mut write);
+    assert_is(&frame(ring_reader.read_shortest()), 1, 100);
+    let known = ring_reader.known_tail;
+    assert_is(&frame(ring_reader.read_shortest()), 2, 100);
+    assert_eq!(ring_reader.known_tail, known, "all three were there at the first look");
+    (4..=60).for_each(&mut write);
+    let lagged = ring_reader.read_shortest().unwrap_err();
+    assert_eq!(lagged.kind(), ErrorKind::Lagged);
+    let next = 3 + lagged.missed().unwrap();
+    assert!(next > 3 && next <= 60, "{next}");
+    for sequence in next..=60 {
+        assert_is(&frame(ring_reader.read_shortest()), sequence, 100);
+    }
+    assert!(matches!(ring_reader.read_shortest(), Ok(Received::Nothing)));
+}
+
+proptest! {
+    /// Two rings get the same messages, one of them by the short way where that takes them.
+    #[test]
+    fn broadcast_short_way_writes_what_the_general_one_does(lengths in prop::collection::vec(0usize..400, 1..scaled(300))) {
+        let memories = [Heap::new(PAGE + 4096), Heap::new(PAGE + 4096)];
+        let [mut one, mut other] = memories.clone().map(|memory| RingWriter::new(memory, 4096));
+        for (sequence, length) in (1..).zip(lengths) {
+            let (header, body) = (data(sequence), body(sequence, length));
+            let frame = Outgoing::new(header, &body);
+            prop_assert!(one.write(&frame));
+            let is_short = other.write_short(sequence, header.sent, header.encoding, &body);
+            prop_assert!(is_short || other.write(&frame));
+            prop_assert!(!is_short || length <= 256);
+            let word = |memory: &Heap, at| memory.load(at, Ordering::Relaxed);
+            let places = (0..PAGE + 4096).step_by(8).filter(|at| *at != at::RESTART);
+            for at in places {
+                prop_assert_eq!(word(&memories[0], at), word(&memories[1], at), "the word at {}", at);
+            }
+            // The short way has it for another record of the last one's length, and goes on to a record's beginning.
+            let [restart, ahead] = [0, 1].map(|ring| word(&memories[ring], at::RESTART));
+            let first = word(&memories[1], PAGE + (ahead as usize & 4095));
+            prop_assert!(restart <= ahead && ahead < restart + 336 + 480, "{} {}", restart, ahead);
+            prop_assert_eq!(first >> 49, ahead / 4096);
+        }
+    }
+
+    #[test]
+    fn broadcast_random_writes_and_reads_deliver_once_or_count_missed(
+        steps in prop::collection::vec((0usize..1900, 0u8..6), 1..scaled(300))
+    ) {
+        let memory = Heap::new(PAGE + 4096);
+        let mut ring_writer = RingWriter::new(memory.clone(), 4096);
+        let mut ring_reader = RingReader::new(memory.clone(), 4096, LIMIT, Start::Newest);
+        let mut twin = RingReader::new(memory, 4096, LIMIT, Start::Newest);
+        let (mut written, mut accounted) = (0, 0);
+        let lengths: Vec<usize> = steps.iter().map(|(length, _)| *length).collect();
+        for (length, reads) in steps {
+            written += 1;
+            prop_assert!(ring_writer.write(&Outgoing::new(data(written), &body(written, length))));
+            for _ in 0..reads {
+                let read = ring_reader.read();
+                let shortest = twin.read_shortest();
+                prop_assert!(alike(&read, &shortest), "{read:?}, {shortest:?}");
+                match read {
+                    Ok(Received::Frame(frame)) => {
+                        accounted += 1;
+                        prop_assert_eq!(frame.header.sequence, accounted);
+                        prop_assert_eq!(&frame.body, &body(accounted, lengths[accounted as usize - 1]));
+                    }
+                    Ok(Received::Nothing) => prop_assert_eq!(accounted, written),
+                    Ok(Received::Moved) => prop_assert!(false),
+                    Err(e) => {
+                        prop_assert_eq!(e.kind(), ErrorKind::Lagged);
+                        accounted += e.missed().unwrap();
+                        prop_assert!(accounted < written);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn broadcast_garbage_is_an_error_only(
+        writes in 0u64..60,
+        spoils in prop::collection::vec((0usize..5, any::<prop::sample::Index>(), any::<u64>(), any::<bool>()), 1..40)
+    ) {
+        let memory = Heap::new(PAGE + 4096);
+        let mut ring_writer = RingWriter::new(memory.clone(), 4096);
+        let mut ring_reader = RingReader::new(memory.clone(), 4096, LIMIT, Start::Newest);
+        let mut twin = RingReader::new(memory.clone(), 4096, LIMIT, Start::Newest);
+        for sequence in 1..=writes {
+            ring_writer.write(&Outgoing::new(data(sequence), &body(sequence, 100)));
+        }
+        for (what, place, value, flip) in spoils {
+            let at = match what {
+                0 => at::RESERVED,
+                1 => at::TAIL,
+                2 => [at::LATEST, at::RESTART, at::COUNT, at::STATE][place.index(4)],
+                _ => PAGE + place.index(512) * 8,
+            };
+            let value = if flip { memory.load(at, Ordering::Relaxed) ^ 1 << (value % 64) } else { value };
+            memory.store(at, value, Ordering::Relaxed);
+            // The fast path reads on up to a tail that the publisher takes back.
+            twin.known_tail = 0;
+            let allowed = [ErrorKind::Malformed, ErrorKind::VersionMismatch, ErrorKind::Lagged,
+                           ErrorKind::Stalled, ErrorKind::Disconnected];
+            for _ in 0..3 {
+                let read = ring_reader.read();
+                let shortest = twin.read_shortest();
+                prop_assert!(alike(&read, &shortest), "{read:?}, {shortest:?}");
+                for result in [read, ring_reader.latest(),
+                               RingReader::new(memory.clone(), 4096, LIMIT, Start::Newest).read(),
+                               RingReader::new(memory.clone(), 4096, LIMIT, Start::After(3)).read()] {
+                    match result {
+                        Ok(Received::Frame(frame)) => prop_assert!(frame.body.len() <= 4096),
+                        Ok(_) => {}
+                        Err(e) => prop_assert!(allowed.contains(&e.kind()), "{:?}", e),
+                    }
+                }
+            }
+        }
+    }
+}
