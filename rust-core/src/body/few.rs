@@ -18,9 +18,20 @@ impl<T> Few<T> {
     }
 
     /// Appends an item.
+    #[inline]
     pub fn push(&mut self, item: T) {
         match self {
-            Few::Many(items) if items.is_empty() => *self = Few::One([item]),
+            Few::Many(items) if items.capacity() == 0 => {
+                // Of the list without memory in its place there is nothing to free.
+                std::mem::forget(std::mem::replace(self, Few::One([item])));
+            }
+            _ => self.push_further(item),
+        }
+    }
+
+    #[cold]
+    fn push_further(&mut self, item: T) {
+        match self {
             Few::Many(items) => items.push(item),
             Few::One(_) => {
                 if let Few::One([first]) = std::mem::take(self) {

@@ -23,6 +23,7 @@ use crate::error::Result;
 use crate::frame::{Header, Kind};
 use crate::schema::PreparedSchema;
 use crate::sys::counted::Counted;
+use crate::sys::once::Once;
 use crate::value::typed::{Decode, Typed};
 use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBuilder, from_value};
 
@@ -69,7 +70,7 @@ struct Inner {
     /// The decoded value, once it was needed.
     value: OnceLock<Value>,
     /// The array that was looked up first in a body with parts, while no value was needed.
-    array: OnceLock<Value>,
+    array: Once<Value>,
     /// Whether the body is a flat map: [`UNCHECKED`], [`FLAT`], [`FLAT_ARRAYS`] or [`NOT_FLAT`]. Every thread finds
     /// the same, so no order is needed.
     flat: AtomicU8,
@@ -209,8 +210,16 @@ impl Message {
                 Some(kept) => kept,
                 None => {
                     let data = inner.body.part(data)?;
-                    let array = NdArray { dtype, order, shape: shape.to_vec(), data };
-                    inner.array.get_or_init(|| Value::NdArray(array))
+                    let write = |to: &mut Value| match to {
+                        Value::NdArray(to) => {
+                            (to.dtype, to.order, to.data) = (dtype, order, data);
+                            to.shape.clear();
+                            to.shape.extend_from_slice(shape);
+                        }
+                        to => *to = NdArray { dtype, order, shape: shape.to_vec(), data }.into(),
+                    };
+                    // Where another thread does the same just now, the whole value is decoded.
+                    inner.array.put(write)?
                 }
             };
             // Elements at one place in one form are one array, whichever key they have.
@@ -338,7 +347,7 @@ static EMPTY: LazyLock<Counted<Inner>> = LazyLock::new(|| {
         missed: 0,
         session: 0,
         value: OnceLock::new(),
-        array: OnceLock::new(),
+        array: Once::new(Value::Null),
         flat: AtomicU8::new(UNCHECKED),
         schema: None,
         owns_body: false,

@@ -15,7 +15,8 @@ use crate::body::Body;
 use crate::codec::Encoding;
 use crate::frame::{Header, Incoming, Kind, spare};
 use crate::sys::counted::Counted;
-use crate::value::Limits;
+use crate::sys::once::Once;
+use crate::value::{Limits, Value};
 
 impl Message {
     /// Returns a message from this source, with a number of its session; 0 where it has none.
@@ -45,7 +46,7 @@ impl Message {
             missed: 0,
             session,
             value,
-            array: OnceLock::new(),
+            array: Once::new(Value::Null),
             flat: AtomicU8::new(UNCHECKED),
             schema: None,
             owns_body: false,
@@ -113,7 +114,7 @@ impl Message {
             missed,
             session,
             value,
-            array: OnceLock::new(),
+            array: Once::new(Value::Null),
             flat: AtomicU8::new(UNCHECKED),
             schema,
             owns_body,
@@ -268,12 +269,20 @@ impl Drop for Message {
                 let Some(place) = inner.get_mut() else { return };
                 place.value.take();
                 if is_long {
-                    place.array.take();
+                    place.array.clear(give_back);
                     (place.body, place.owns_body) = (Body::default(), false);
                 }
             }
             recycle(inner);
         }
+    }
+}
+
+/// Gives back the elements of the array that was looked up; the memory of its shape is used for the next one.
+#[inline]
+fn give_back(array: &mut Value) {
+    if let Value::NdArray(array) = array {
+        array.data = Bytes::new();
     }
 }
 

@@ -51,6 +51,7 @@ pub(crate) mod inotify;
 pub(crate) mod lent;
 pub(crate) mod lock;
 pub(crate) mod memory;
+pub(crate) mod once;
 pub(crate) mod peer;
 pub(crate) mod poll;
 pub(crate) mod random;

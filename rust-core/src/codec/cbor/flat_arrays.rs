@@ -119,14 +119,15 @@ impl Description {
             COLUMN_MAJOR => Order::Column,
             _ => return None,
         };
-        let (2, at) = number(bytes, at, 4)? else { return None };
-        let (rank, mut at) = number(bytes, at, 4)?;
-        if rank > NdArrayRef::MAX_RANK as u64 {
-            return None;
-        }
-        self.rank = rank as usize;
-        for length in &mut self.lengths[..self.rank] {
+        // The shortest heads of the pair and of its shape.
+        let [0x82, rank] = *bytes.get(at..)?.first_chunk()? else { return None };
+        self.rank = usize::from(rank.checked_sub(0x80)?);
+        let mut at = at + 2;
+        // An empty array with such lengths that they overflow is left to the decoder.
+        let mut elements = 1u64;
+        for length in self.lengths.get_mut(..self.rank)? {
             (*length, at) = number(bytes, at, 0)?;
+            elements = elements.checked_mul(*length)?;
         }
         let (mut tag, mut at) = number(bytes, at, 6)?;
         let is_complex = tag == COMPLEX;
@@ -143,7 +144,7 @@ impl Description {
             }
         }
         let (length, mut at) = number(bytes, at, 2)?;
-        let is_whole = NdArrayRef::byte_length(self.dtype, self.shape()).is_ok_and(|bytes| bytes == length);
+        let is_whole = elements.checked_mul(self.dtype.size() as u64) == Some(length);
         if !is_whole || part.at != at || part.bytes.len() as u64 != length {
             return None;
         }

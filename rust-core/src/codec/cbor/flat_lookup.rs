@@ -51,7 +51,26 @@ impl<'a> FlatArrays<'a> {
         if !is_within(limits, self.bytes.len(), elements) {
             return None;
         }
+        let mut description = Description::EMPTY;
+        if let Some(part) = self.only(path, &mut description) {
+            return Some(Some(what(FlatItem::Array(description.with(&part.bytes)))));
+        }
         self.look::<T, true>(path, entries.into(), what)
+    }
+
+    /// Describes the array of a map that has nothing else, at this path: the most frequent message with an array. The path is
+    /// UTF-8, and so is a key that equals it.
+    #[inline]
+    fn only(self, path: &str, description: &mut Description) -> Option<&'a Part> {
+        let [part] = self.parts else { return None };
+        let [head, text, rest @ ..] = self.bytes else { return None };
+        let key = rest.get(..path.len())?;
+        let is_only = *head == MAP + 1 && path.len() < 24 && usize::from(*text) == 0x60 + path.len();
+        if !is_only || key != key_of(path)? {
+            return None;
+        }
+        let behind = description.fill(self.bytes, 2 + path.len(), part)?;
+        (behind == self.bytes.len()).then_some(part)
     }
 
     /// Passes the value at this path to `what`, where the bytes were [checked](FlatArrays::check_and_find); `None` where

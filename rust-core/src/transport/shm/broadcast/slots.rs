@@ -270,7 +270,10 @@ impl Table {
             return None;
         }
         self.viewers.forget_those_that_have_gone();
-        // No allocation here: this runs for each array.
+        if let Some(slot) = self.oldest_past(bytes, of.ring) {
+            return self.slots[slot].file.as_mut()?.lend_writable(bytes);
+        }
+        // No allocation here: this may run for each array.
         let mut free = [0; SLOTS];
         let mut count = 0;
         for slot in 0..self.slots.len().min(SLOTS) {
@@ -307,6 +310,23 @@ impl Table {
             }
         }
         if self.has_room(length, of.most) { self.make(bytes, length, of.session) } else { None }
+    }
+
+    /// Returns the slot that was published first of those that are free and fit, if what it holds is past; it is claimed. Nearly
+    /// always there is one. If what the oldest holds is not past, that of the others is not.
+    #[inline]
+    fn oldest_past(&mut self, bytes: usize, ring: usize) -> Option<usize> {
+        let range = bytes..=bytes.saturating_mul(MAX_OVERSIZE);
+        let mut oldest: Option<(u64, usize, usize)> = None;
+        for slot in 0..self.slots.len() {
+            let Slot { published, length, .. } = self.slots[slot];
+            let is_older = oldest.is_none_or(|(other, longer, _)| (published, length) < (other, longer));
+            if is_older && range.contains(&length) && self.is_ours(slot) {
+                oldest = Some((published, length, slot));
+            }
+        }
+        let (_, _, slot) = oldest?;
+        (self.is_past(slot, ring) && self.claim(slot)).then_some(slot)
     }
 
     /// Whether this side holds no reference to the memory of a slot.

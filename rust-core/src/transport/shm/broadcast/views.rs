@@ -16,6 +16,7 @@ use crate::buffers;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{Header, Incoming};
 use crate::sys::fork::{self, Guarded};
+use crate::sys::lent::{Lent, Owner};
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
 /// A frame whose long arrays lie in slots.
@@ -47,9 +48,19 @@ pub(super) struct SlotFiles {
 
 #[derive(Debug)]
 enum File {
-    Mapped(Arc<PeerMemory>),
+    Mapped(Owner<Mapped>),
     /// No reference into it has arrived, or this process had no memory to map it.
     Unmapped(OwnedFd),
+}
+
+/// A mapped file, and who counts its views. The table lends it to views: to the first without counting, which gives it
+/// back with one exchange.
+#[derive(Debug)]
+struct Mapped {
+    memory: PeerMemory,
+    slot: usize,
+    /// Of the reader that mapped it; `None` where that views nothing.
+    shared: Option<Arc<Shared>>,
 }
 
 /// How many views of each slot this subscriber has, as its page tells the publisher.
@@ -62,34 +73,37 @@ struct Shared {
     page: Arc<MemoryFile>,
     /// Closing it tells the publisher that there are no views any more.
     _socket: Arc<Guarded>,
-    /// The number of views.
-    count: AtomicUsize,
+    /// How many views have begun; the receiving thread alone writes it.
+    begun: AtomicUsize,
+    /// How many of them have ended.
+    ended: AtomicUsize,
     /// The fork generation that subscribed.
     generation: u64,
 }
 
 /// Elements in a slot, which the publisher does not write until the drop.
 struct View {
-    memory: Arc<PeerMemory>,
+    file: Lent<Mapped>,
     from: usize,
     length: usize,
-    slot: usize,
-    shared: Arc<Shared>,
 }
 
 impl AsRef<[u8]> for View {
     fn as_ref(&self) -> &[u8] {
-        self.memory.elements(self.from, self.length)
+        self.file.memory.elements(self.from, self.length)
     }
 }
 
 impl Drop for View {
     fn drop(&mut self) {
+        let Mapped { slot, shared, .. } = &*self.file;
         // In a forked child the page is absent, and the view is the parent's.
-        if fork::generation() == self.shared.generation {
-            claims::end_view(&*self.shared.page, self.slot);
+        if let Some(shared) = shared
+            && fork::generation() == shared.generation
+        {
+            claims::end_view(&*shared.page, *slot);
             // In this order: the count in the page is never above the share.
-            self.shared.count.fetch_sub(1, Ordering::Release);
+            shared.ended.fetch_add(1, Ordering::Release);
         }
     }
 }
@@ -97,39 +111,47 @@ impl Drop for View {
 impl Viewing {
     /// Without views. The publisher has `page`, and the other end of `socket`.
     pub fn new(page: Arc<MemoryFile>, socket: Arc<Guarded>) -> Viewing {
-        let (count, generation) = (AtomicUsize::new(0), fork::generation());
-        Viewing(Arc::new(Shared { page, _socket: socket, count, generation }))
+        let (begun, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Viewing(Arc::new(Shared { page, _socket: socket, begun, ended, generation: fork::generation() }))
     }
 
     /// Whether the program has views.
     pub fn has_views(&self) -> bool {
-        self.0.count.load(Ordering::Acquire) > 0
+        self.0.count() > 0
     }
 
     /// Returns a view of these bytes, or `None` if there are as many views as there may be; `None` inside if the slot was written again.
-    fn view(&self, memory: &Arc<PeerMemory>, reference: &Place) -> Option<Option<Bytes>> {
-        let shared = &self.0;
-        // Only the receiving thread adds views.
-        if shared.count.load(Ordering::Acquire) >= SHARE {
+    fn view(&self, file: &mut Owner<Mapped>, reference: &Place) -> Option<Option<Bytes>> {
+        let Mapped { memory, slot, shared } = &**file;
+        // What ends a view has to find it in the page in which it began.
+        let shared = shared.as_ref().filter(|shared| Arc::ptr_eq(shared, &self.0))?;
+        if shared.count() >= SHARE {
             return None;
         }
-        let Place { slot, from, length, word, filling } = *reference;
+        let Place { from, length, word, filling } = *reference;
         // The publisher wrote both cache lines last; fetching them overlaps with the store to this side's page.
         memory.prefetch(word);
         memory.prefetch(from);
-        if !claims::begin_view(&*shared.page, &**memory, word, slot, filling) {
+        if !claims::begin_view(&*shared.page, memory, word, *slot, filling) {
             return Some(None);
         }
-        shared.count.fetch_add(1, Ordering::Relaxed);
-        let (memory, shared) = (memory.clone(), shared.clone());
-        Some(Some(Bytes::from_owner(View { memory, from, length, slot, shared })))
+        // Only the receiving thread adds views.
+        shared.begun.store(shared.begun.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        Some(Some(Bytes::from_owner(View { file: file.lend(), from, length })))
+    }
+}
+
+impl Shared {
+    /// The number of views, for the receiving thread.
+    fn count(&self) -> usize {
+        // Acquire: the ends in the page come before.
+        self.begun.load(Ordering::Relaxed).wrapping_sub(self.ended.load(Ordering::Acquire))
     }
 }
 
 /// A reference that was checked against its file.
 #[derive(Clone, Copy)]
 struct Place {
-    slot: usize,
     from: usize,
     length: usize,
     /// The word of the file that gives its filling.
@@ -182,11 +204,11 @@ impl SlotFiles {
                 Some(number) if number > reference.file => return Ok(Resolved::Overtaken),
                 Some(_) => {}
             }
-            let memory = self.map(slot)?;
-            let place = place(&memory, slot, reference)?;
-            let elements = match viewing.and_then(|viewing| viewing.view(&memory, &place)) {
+            let file = self.map(slot, viewing)?;
+            let place = place(&file.memory, reference)?;
+            let elements = match viewing.and_then(|viewing| viewing.view(file, &place)) {
                 Some(viewed) => viewed,
-                None => copy(&memory, &place)?,
+                None => copy(&file.memory, &place)?,
             };
             match elements {
                 Some(bytes) => parts.push(Part { at: reference.at as usize, bytes }),
@@ -196,28 +218,35 @@ impl SlotFiles {
         Ok(Resolved::Frame(Incoming { header, extension: Bytes::new(), body: Body::of_parts(rest, parts) }))
     }
 
-    fn map(&mut self, slot: usize) -> Result<Arc<PeerMemory>> {
-        match &self.files[slot] {
-            Some((_, File::Mapped(memory))) => Ok(memory.clone()),
-            Some((number, File::Unmapped(file))) => {
-                let memory = PeerMemory::open_for_arrays(file.as_fd(), PAGE, self.longest)?;
-                let (number, memory) = (*number, Arc::new(memory));
-                self.files[slot] = Some((number, File::Mapped(memory.clone())));
-                Ok(memory)
-            }
-            None => Err(Error::new(ErrorKind::Internal, "a slot was looked at whose file had not come")),
+    /// The file of a slot, which is mapped if it was not yet; `viewing` counts its views.
+    #[inline]
+    fn map(&mut self, slot: usize, viewing: Option<&Viewing>) -> Result<&mut Owner<Mapped>> {
+        let (_, file) = self.files[slot].as_mut().ok_or_else(absent)?;
+        if let File::Unmapped(fd) = file {
+            let memory = PeerMemory::open_for_arrays(fd.as_fd(), PAGE, self.longest)?;
+            let shared = viewing.map(|viewing| viewing.0.clone());
+            *file = File::Mapped(Owner::new(Mapped { memory, slot, shared }));
+        }
+        match file {
+            File::Mapped(mapped) => Ok(mapped),
+            File::Unmapped(_) => Err(absent()),
         }
     }
 }
 
-fn place(memory: &PeerMemory, slot: usize, reference: &Reference) -> Result<Place> {
+#[cold]
+fn absent() -> Error {
+    Error::new(ErrorKind::Internal, "a slot was looked at whose file had not come")
+}
+
+fn place(memory: &PeerMemory, reference: &Reference) -> Result<Place> {
     let word = memory.length() - PAGE;
     let bounds = usize::try_from(reference.from).ok().zip(usize::try_from(reference.length).ok());
     let inside =
         |(from, length): &(usize, usize)| *from <= word && *length <= word - from && from.is_multiple_of(8);
     match bounds.filter(inside) {
         Some((from, length)) => {
-            Ok(Place { slot, from, length, word: word + files::at::FILLING, filling: reference.filling })
+            Ok(Place { from, length, word: word + files::at::FILLING, filling: reference.filling })
         }
         None => Err(malformed("bytes that its file does not have", reference)),
     }
