@@ -9,17 +9,21 @@
 //! that its user alone can open (`.lock.UID.DIGITS`, see [`try_own`]). The byte in the common file
 //! then only shows other users that the name has an owner.
 
+mod kept;
+#[cfg(test)]
+mod tests;
+
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 
+pub use self::kept::KeptFile;
 use super::beneath::{self, Opened, Owner};
 use super::directory::{Directory, whose};
-use super::fork::{self, Guarded};
+use super::fork::Guarded;
 use super::record_lock::{self, Held, Span};
-use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The prefix of the names of the files that one user alone can open; its number follows.
@@ -160,15 +164,7 @@ pub fn try_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     if !directory.is_open() {
         return try_lock(directory, name);
     }
-    let mut held = Vec::new();
-    for file in own_files(directory)? {
-        let Some(opened) = directory.beneath().file(&file, OFlags::RDWR, Owner::Ours)? else { continue };
-        let file = Arc::new(Guarded::new(opened.fd));
-        match record_lock::try_take(&file, Span::byte(offset(name))).map_err(|e| doing(directory, name, e))? {
-            Some(taken) => held.push(taken),
-            None => return Ok(None),
-        }
-    }
+    let Some(mut held) = try_own_files(directory, name, Span::byte)? else { return Ok(None) };
     if held.is_empty() {
         let text = format!(
             "the files of locks of uid {} in {} are removed as soon as they are made; see who does that",
@@ -183,6 +179,34 @@ pub fn try_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
     let is_visible = seen.is_some();
     held.extend(seen.into_iter().flat_map(|lock| lock.held));
     Ok(Some(Lock { held, is_visible }))
+}
+
+/// Takes this byte of a name in each of this user's own files, of which none may be left; `None` where a living process
+/// prevents one of them.
+fn try_own_files(directory: &Directory, name: &str, byte: fn(i64) -> Span) -> Result<Option<Vec<Held>>> {
+    let mut held = Vec::new();
+    for file in own_files(directory)? {
+        let Some(opened) = directory.beneath().file(&file, OFlags::RDWR, Owner::Ours)? else { continue };
+        let taken = record_lock::try_take(&Arc::new(Guarded::new(opened.fd)), byte(offset(name)));
+        match taken.map_err(|e| doing(directory, name, e))? {
+            Some(taken) => held.push(taken),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(held))
+}
+
+/// Returns whether a living process has the byte of a name in one of this user's own files. Takes nothing.
+fn is_in_own_files(directory: &Directory, name: &str) -> Result<bool> {
+    for file in existing_own_files(directory)? {
+        let opened = directory.beneath().file(&file, OFlags::RDONLY, Owner::Ours)?;
+        if let Some(opened) = opened
+            && record_lock::holder(opened.fd, Span::byte(offset(name)))?.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns this user's own files of locks, and makes one where there is none. Processes that start
@@ -240,16 +264,7 @@ pub fn try_share_own(directory: &Directory, name: &str) -> Result<Option<Lock>> 
     if !directory.is_open() {
         return try_share(directory, name);
     }
-    let mut held = Vec::new();
-    for file in own_files(directory)? {
-        let Some(opened) = directory.beneath().file(&file, OFlags::RDWR, Owner::Ours)? else { continue };
-        let file = Arc::new(Guarded::new(opened.fd));
-        let span = Span::shared_byte(offset(name));
-        match record_lock::try_take(&file, span).map_err(|e| doing(directory, name, e))? {
-            Some(taken) => held.push(taken),
-            None => return Ok(None),
-        }
-    }
+    let Some(mut held) = try_own_files(directory, name, Span::shared_byte)? else { return Ok(None) };
     let seen = try_share(directory, name).unwrap_or_default();
     let is_visible = seen.is_some();
     held.extend(seen.into_iter().flat_map(|lock| lock.held));
@@ -282,33 +297,12 @@ impl Many {
 
 /// Returns whether a process of this user holds a lock of [`share`]. Takes nothing.
 pub fn is_shared(directory: &Directory, name: &str) -> Result<bool> {
-    if !directory.is_open() {
-        return is_locked(directory, name);
-    }
-    for file in existing_own_files(directory)? {
-        let opened = directory.beneath().file(&file, OFlags::RDONLY, Owner::Ours)?;
-        if let Some(opened) = opened
-            && record_lock::holder(opened.fd, Span::byte(offset(name)))?.is_some()
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    if directory.is_open() { is_in_own_files(directory, name) } else { is_locked(directory, name) }
 }
 
 /// Returns whether a living process owns a name, as far as this user can know. Takes nothing.
 pub fn is_held(directory: &Directory, name: &str) -> Result<bool> {
-    if directory.is_open() {
-        for file in existing_own_files(directory)? {
-            let opened = directory.beneath().file(&file, OFlags::RDONLY, Owner::Ours)?;
-            if let Some(opened) = opened
-                && record_lock::holder(opened.fd, Span::byte(offset(name)))?.is_some()
-            {
-                return Ok(true);
-            }
-        }
-    }
-    is_locked(directory, name)
+    Ok((directory.is_open() && is_in_own_files(directory, name)?) || is_locked(directory, name)?)
 }
 
 /// Adds the locked name to an error.
@@ -337,68 +331,6 @@ fn after_a_sweep(take: impl Fn() -> Result<Option<Lock>>) -> Result<Option<Lock>
         std::thread::sleep(Duration::from_millis(1));
     }
     take()
-}
-
-/// The common file, which a writer keeps open between its locks: opening it takes longer than locking.
-#[derive(Default)]
-pub struct KeptFile(Option<Kept>);
-
-/// A file that was opened.
-struct Kept {
-    file: Arc<Guarded>,
-    /// Its device and inode.
-    node: (u64, u64),
-    /// In a forked child the descriptor is another one, on which every lock succeeds.
-    born: u64,
-}
-
-impl KeptFile {
-    /// Takes the lock of a name, and waits for the process that has it.
-    ///
-    /// # Errors
-    /// `Stalled` at the deadline.
-    pub fn take(&mut self, directory: &Directory, name: &str, waiting: &mut Waiting<'_>) -> Result<Held> {
-        let span = Span::byte(offset(name));
-        let file = match self.0.take() {
-            Some(kept) if kept.is_at(directory)? => {
-                if let Some(held) =
-                    record_lock::try_take(&kept.file, span).map_err(|e| doing(directory, name, e))?
-                {
-                    self.0 = Some(kept);
-                    return Ok(held);
-                }
-                // A thread that waits for the lock may get it after the call has ended, and then releases it: by
-                // this file it would release that of a later call.
-                Arc::new(open(directory)?)
-            }
-            _ => {
-                let file = Arc::new(open(directory)?);
-                if let Some(held) =
-                    record_lock::try_take(&file, span).map_err(|e| doing(directory, name, e))?
-                {
-                    self.0 = Some(Kept::new(file)?);
-                    return Ok(held);
-                }
-                file
-            }
-        };
-        record_lock::take(file, span, waiting).map_err(|e| doing(directory, name, e))
-    }
-}
-
-impl Kept {
-    /// Remembers which file this is.
-    fn new(file: Arc<Guarded>) -> Result<Kept> {
-        let facts = rustix::fs::fstat(&*file).doing("looking at a lock file")?;
-        Ok(Kept { file, node: (facts.st_dev, facts.st_ino), born: fork::generation() })
-    }
-
-    /// Returns whether it is still the common file of this directory, in the process that opened it.
-    fn is_at(&self, directory: &Directory) -> Result<bool> {
-        let facts = directory.beneath().facts(NAME)?;
-        let is_same = facts.is_some_and(|facts| (facts.st_dev, facts.st_ino) == self.node);
-        Ok(is_same && self.born == fork::generation())
-    }
 }
 
 /// Tests whether this kernel has such locks at all, on a file that no other process sees.
@@ -438,120 +370,3 @@ pub fn is_being_written(file: impl std::os::fd::AsFd) -> bool {
 
 /// Not in the `libc` crate for every target.
 const F_SETSIG: i32 = 10;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kept_file_is_used_again_while_it_is_the_common_one_and_nothing_waited() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::existing(folder.path()).unwrap();
-        let mut kept = KeptFile::default();
-        let mut waiting = Waiting::until(crate::deadline::Deadline::after(Duration::from_secs(60)));
-        let mut at_once = Waiting::at_once();
-        let first = kept.take(&directory, "a", &mut waiting).unwrap();
-        assert!(try_lock(&directory, "a").unwrap().is_none(), "it is held");
-        let file = first.file().clone();
-        drop(first);
-        let second = kept.take(&directory, "a", &mut waiting).unwrap();
-        assert!(Arc::ptr_eq(second.file(), &file), "the same open file");
-        drop(second);
-        // Another open file has the lock.
-        let other = try_lock(&directory, "a").unwrap().unwrap();
-        assert_eq!(kept.take(&directory, "a", &mut at_once).unwrap_err().kind(), ErrorKind::Stalled);
-        assert!(kept.0.is_none(), "a thread may still wait by that file");
-        drop(other);
-        let third = kept.take(&directory, "a", &mut waiting).unwrap();
-        assert!(!Arc::ptr_eq(third.file(), &file));
-        drop(third);
-        // The common file was removed, and other processes lock the new one.
-        std::fs::remove_file(folder.path().join(NAME)).unwrap();
-        let other = try_lock(&directory, "a").unwrap().unwrap();
-        assert_eq!(kept.take(&directory, "a", &mut at_once).unwrap_err().kind(), ErrorKind::Stalled);
-        drop(other);
-        kept.take(&directory, "a", &mut waiting).unwrap();
-    }
-
-    #[test]
-    fn claim_waits_for_sweep_and_not_for_owner() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::existing(folder.path()).unwrap();
-        let owner = try_lock(&directory, "a").unwrap().unwrap();
-        assert!(claim(&directory, "a").unwrap().is_none());
-        let (begun, sweeps) = std::sync::mpsc::channel();
-        let waits = std::thread::scope(|scope| {
-            let claims = scope.spawn(|| {
-                begun.send(()).unwrap();
-                // A lock that is held for longer than a sweep is not waited for: then try again.
-                std::iter::from_fn(|| Some(claim(&directory, "a").unwrap())).flatten().next()
-            });
-            sweeps.recv().unwrap();
-            drop(owner);
-            claims.join().unwrap()
-        });
-        assert!(waits.is_some());
-    }
-
-    #[test]
-    fn lock_holds_several_names_and_releases_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::existing(folder.path()).unwrap();
-        assert!(!is_locked(&directory, "a").unwrap());
-        let mut lock = try_lock(&directory, "a").unwrap().unwrap();
-        assert!(lock.also(&directory, "b").unwrap());
-        let other = try_lock(&directory, "c").unwrap().unwrap();
-        assert!(!lock.also(&directory, "c").unwrap());
-        for (name, held) in [("a", true), ("b", true), ("c", true), ("d", false)] {
-            assert_eq!(is_locked(&directory, name).unwrap(), held, "{name}");
-        }
-        assert!(try_lock(&directory, "b").unwrap().is_none());
-        drop(lock);
-        assert!(!is_locked(&directory, "a").unwrap() && !is_locked(&directory, "b").unwrap());
-        assert!(is_locked(&directory, "c").unwrap());
-        drop(other);
-    }
-
-    #[test]
-    fn own_lock_has_one_holder_under_contention() {
-        use std::os::unix::fs::PermissionsExt;
-        for round in 0..50 {
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o2770)).unwrap();
-            let directory = Directory::existing(folder.path()).unwrap();
-            // A member of the group can hold every byte of the file that all may open.
-            let hostile = Arc::new(open(&directory).unwrap());
-            let _hostile =
-                (round % 2 == 0).then(|| record_lock::try_take(&hostile, Span::WRITE).unwrap().unwrap());
-            let barrier = std::sync::Barrier::new(8);
-            let held: Vec<Lock> = std::thread::scope(|scope| {
-                let tries = || {
-                    barrier.wait();
-                    try_own(&directory, "a").unwrap()
-                };
-                let all: Vec<_> = (0..8).map(|_| scope.spawn(tries)).collect();
-                all.into_iter().filter_map(|one| one.join().unwrap()).collect()
-            });
-            assert!(held.len() <= 1, "{} hold it at once", held.len());
-            assert!(held.iter().all(|lock| lock.is_visible() == (round % 2 == 1)));
-            drop(held);
-            let lock = own(&directory, "a").unwrap().unwrap();
-            assert!(is_held(&directory, "a").unwrap() && try_own(&directory, "a").unwrap().is_none());
-            assert!(try_own(&directory, "b").unwrap().is_some());
-            drop(lock);
-            assert!(try_own(&directory, "a").unwrap().is_some());
-            for name in existing_own_files(&directory).unwrap() {
-                let mode = folder.path().join(&name).metadata().unwrap().permissions().mode();
-                assert_eq!(mode & 0o777, 0o600, "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn documents_show_bytes() {
-        let rows = ["", "lab@fft.shm", "lab@fft.unix", "lab@valve.fifo#client", "lab@log.journal/logger"]
-            .map(|name| [format!("`{name}`"), offset(name).to_string()]);
-        let table = crate::documents::table(["name", "byte of `.lock`"], rows);
-        crate::documents::check("lock bytes", &table);
-    }
-}

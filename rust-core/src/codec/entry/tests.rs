@@ -1,0 +1,136 @@
+//! Tests of encoding, decoding and transcoding in every encoding: values, limits, and memory that is reserved.
+
+use super::*;
+use crate::error::ErrorKind;
+use crate::value::{Decimal, NdArray, Order, Timestamp};
+
+const CARRIERS: [Encoding; 4] = [Encoding::Json, Encoding::Cbor, Encoding::Bson, Encoding::Smile];
+
+fn everything() -> Value {
+    Value::map([
+        ("null", Value::Null),
+        ("int", Value::from(-7)),
+        ("seven", Value::Float(7.0)),
+        ("large", Value::from(u64::MAX)),
+        ("big", crate::value::BigInt::parse("-18446744073709551617").unwrap()),
+        ("nan", Value::Float(f64::from_bits(0x7ff0_0000_0000_0001))),
+        ("text", Value::from("a\"\\\n\u{1}é€😀")),
+        ("bytes", Value::Bytes(Bytes::from_static(b"\0\xff"))),
+        ("time", Value::Timestamp(Timestamp(-1))),
+        ("uuid", Value::Uuid(*b"0123456789abcdef")),
+        ("decimal", Value::Decimal("-1.10".parse::<Decimal>().unwrap())),
+        ("minus zero", Value::Decimal("-0".parse::<Decimal>().unwrap())),
+        ("array", NdArray::from_slice(&[1.5f32, -2.0], &[2, 1], Order::Column).unwrap().into()),
+        ("list", Value::Array(vec![Value::Array(vec![]), Value::map([("", 1)])])),
+        ("$", Value::map([("$map", Value::map([("$x", Value::map([("$y", true)]))]))])),
+    ])
+}
+
+#[test]
+fn transcoding_between_every_pair_keeps_values() {
+    let value = everything();
+    for from in CARRIERS {
+        let bytes = encode(&value, from).unwrap();
+        assert_eq!(decode(&bytes, from).unwrap(), value, "{}", from.name());
+        for to in CARRIERS {
+            assert_eq!(decode(&transcode(&bytes, from, to).unwrap(), to).unwrap(), value);
+        }
+    }
+}
+
+#[test]
+fn encode_error_leaves_the_buffer_unchanged() {
+    let mut out = b"before".to_vec();
+    let mut options = EncodeOptions::default();
+    options.limits.message = 10;
+    let error = encode_into(&everything(), Encoding::Cbor, &options, &mut out).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(out, b"before");
+}
+
+#[test]
+fn memory_for_long_texts_is_reserved_at_once() {
+    let texts = ["x".repeat(2000), "é".repeat(1500), "\"".repeat(900)];
+    let value = Value::map(texts.iter().enumerate().map(|(i, text)| (format!("text {i}"), text.as_str())));
+    for encoding in CARRIERS {
+        let bytes = encode(&value, encoding).unwrap();
+        assert_eq!(decode(&bytes, encoding).unwrap(), value);
+    }
+    // JSON needs more, for its escapes.
+    for encoding in [Encoding::Cbor, Encoding::Bson] {
+        let bytes = encode(&value, encoding).unwrap();
+        assert!((bytes.len()..bytes.len() + 256).contains(&bytes.capacity()), "{}", encoding.name());
+    }
+    for text in &texts {
+        let bytes = encode(text, Encoding::Cbor).unwrap();
+        assert!((bytes.len()..bytes.len() + 256).contains(&bytes.capacity()), "{text}");
+    }
+}
+
+#[test]
+fn memory_for_a_long_list_is_reserved_at_once() {
+    let row = |i: i64| {
+        Value::map([
+            ("id", Value::Int(i)),
+            ("value", Value::Float(i as f64 + 0.25)),
+            ("ok", Value::Bool(i % 2 == 0)),
+        ])
+    };
+    let rows = Value::Array((0..100).map(row).collect());
+    for value in [rows.clone(), Value::map([("rows", rows)])] {
+        for encoding in [Encoding::Json, Encoding::Cbor, Encoding::Bson] {
+            let bytes = encode(&value, encoding).unwrap();
+            let (length, room) = (bytes.len(), bytes.capacity());
+            assert!((length..2 * length).contains(&room), "{}: {room} for {length}", encoding.name());
+            assert!(room >= value.size_hint() && value.size_hint() >= length, "it did not grow");
+        }
+    }
+    // The first item alone counts, and what does not fit is still encoded.
+    let uneven = Value::Array((0..50).map(|i| Value::from("x".repeat(i * 20))).collect());
+    for encoding in CARRIERS {
+        assert_eq!(decode(&encode(&uneven, encoding).unwrap(), encoding).unwrap(), uneven);
+    }
+}
+
+/// A source that holds its value encoded.
+struct Held(Vec<u8>);
+
+impl Source for Held {
+    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+        decode_into(&self.0, Encoding::Cbor, &Limits::default(), sink).map(drop)
+    }
+    fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
+        out.extend_from_slice(&self.0);
+        true
+    }
+}
+
+#[test]
+fn held_cbor_is_copied_within_limits_and_walked_for_other_encodings() {
+    let value = everything();
+    // A longer form of 7 than an encoder writes shows that the bytes are the source's.
+    let held = Held(vec![0x18, 7]);
+    assert_eq!(encode(&held, Encoding::Cbor).unwrap(), [0x18, 7]);
+    assert_eq!(encode(&held, Encoding::Json).unwrap(), b"7");
+    let held = Held(encode(&value, Encoding::Cbor).unwrap());
+    assert_eq!(decode(&encode(&&held, Encoding::Bson).unwrap(), Encoding::Bson).unwrap(), value);
+    let mut out = b"before".to_vec();
+    let options = EncodeOptions::within(Limits::for_message(10));
+    let error = encode_into(&held, Encoding::Cbor, &options, &mut out).unwrap_err();
+    assert_eq!((error.kind(), &out[..]), (ErrorKind::TooLarge, &b"before"[..]));
+}
+
+#[test]
+fn aligned_elements_start_at_multiples_of_eight() {
+    let array = NdArray::vector(&[1.0f64; 100]);
+    for pad in 1..20 {
+        let value = Value::map([("x".repeat(pad), array.clone())]);
+        let mut out = vec![0; 3];
+        encode_into(&value, Encoding::Cbor, &EncodeOptions::default().aligned(true), &mut out).unwrap();
+        let bytes = Bytes::from(out).slice(3..);
+        let decoded = decode_shared(&bytes, Encoding::Cbor, &Limits::default()).unwrap();
+        assert_eq!(decoded, value);
+        let found = decoded.at(&"x".repeat(pad)).unwrap().as_ndarray().unwrap().data.as_ptr();
+        assert_eq!((found as usize - bytes.as_ptr() as usize) % 8, 0, "key of {pad} bytes");
+    }
+}
