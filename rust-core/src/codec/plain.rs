@@ -174,7 +174,8 @@ mod tests {
     fn plain_trees_are_encoded_as_by_the_general_way() {
         let (mut seed, mut plain) = (7, 0);
         println!("seed {seed}");
-        for round in 0..3000 {
+        let rounds = if cfg!(miri) { 60 } else { 3000 };
+        for round in 0..rounds {
             let value = tree(&mut seed, 3);
             plain += u32::from(is_plain(&value, &Limits::default()));
             for encoding in [Encoding::Json, Encoding::Bson, Encoding::Smile] {
@@ -185,7 +186,7 @@ mod tests {
                 }
             }
         }
-        assert!(plain > 300, "{plain} of the trees are plain");
+        assert!(plain > rounds / 10, "{plain} of the trees are plain");
     }
 
     #[test]

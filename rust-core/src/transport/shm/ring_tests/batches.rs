@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::super::reader::Step;
 use super::super::record::Form;
-use super::super::tests::{data, pattern};
+use super::super::tests::{data, pattern, scaled};
 use super::super::writer::Hidden;
 use super::{RING, ring, take, take_small};
 use crate::codec::Encoding;
@@ -16,7 +16,7 @@ fn batch_becomes_visible_as_a_whole() {
     let (_, _, (mut writer, reader)) = ring();
     let reader = RefCell::new(reader);
     let mut sequence = 0;
-    for round in 0..2000u64 {
+    for round in 0..scaled(2000) as u64 {
         let sizes: Vec<_> = (0..1 + round % 5).map(|i| ((round * 31 + i * 17) % 90) as usize).collect();
         let frames: Vec<_> = sizes
             .iter()
@@ -48,7 +48,7 @@ fn batch_becomes_visible_as_a_whole() {
 fn hidden_records_become_visible_as_a_whole() {
     let (_, _, (mut writer, mut reader)) = ring();
     let (mut sequence, mut hidden_ones, mut written) = (0, 0, 0);
-    for round in 0..2000_u64 {
+    for round in 0..scaled(2000) as u64 {
         let mut hidden = Hidden::default();
         let first = sequence + 1;
         for i in 0..1 + round % 5 {
@@ -105,7 +105,7 @@ fn batch_with_room_for_a_part_is_written_in_part() {
     let (_, _, (mut writer, mut reader)) = ring();
     let body = pattern(100, 1);
     let (mut written, mut read) = (0u64, 0u64);
-    for _ in 0..500 {
+    for _ in 0..scaled(500) {
         let first = written + 1;
         let frames = (first..first + 50).map(|number| Outgoing::new(data(number), &body));
         let count = writer.try_write_many(frames).unwrap() as u64;

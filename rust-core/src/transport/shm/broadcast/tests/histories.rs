@@ -55,6 +55,7 @@ proptest! {
     fn broadcast_short_way_writes_what_the_general_one_does(lengths in prop::collection::vec(0usize..400, 1..scaled(300))) {
         let memories = [Heap::new(PAGE + 4096), Heap::new(PAGE + 4096)];
         let [mut one, mut other] = memories.clone().map(|memory| RingWriter::new(memory, 4096));
+        let last = lengths.len() as u64;
         for (sequence, length) in (1..).zip(lengths) {
             let (header, body) = (data(sequence), body(sequence, length));
             let frame = Outgoing::new(header, &body);
@@ -62,6 +63,10 @@ proptest! {
             let is_short = other.write_short(sequence, header.sent, header.encoding, &body);
             prop_assert!(is_short || other.write(&frame));
             prop_assert!(!is_short || length <= 256);
+            // Interpreted, looking at every word takes some seconds: the last look finds what differs.
+            if cfg!(miri) && sequence < last {
+                continue;
+            }
             let word = |memory: &Heap, at| memory.load(at, Ordering::Relaxed);
             let places = (0..PAGE + 4096).step_by(8).filter(|at| *at != at::RESTART);
             for at in places {
@@ -77,7 +82,7 @@ proptest! {
 
     #[test]
     fn broadcast_random_writes_and_reads_deliver_once_or_count_missed(
-        steps in prop::collection::vec((0usize..1900, 0u8..6), 1..scaled(300))
+        steps in prop::collection::vec((0usize..1900, 0u8..6), 1..if cfg!(miri) { 10 } else { 300 })
     ) {
         let memory = Heap::new(PAGE + 4096);
         let mut ring_writer = RingWriter::new(memory.clone(), 4096);
@@ -113,7 +118,7 @@ proptest! {
     #[test]
     fn broadcast_garbage_is_an_error_only(
         writes in 0u64..60,
-        spoils in prop::collection::vec((0usize..5, any::<prop::sample::Index>(), any::<u64>(), any::<bool>()), 1..40)
+        spoils in prop::collection::vec((0usize..5, any::<prop::sample::Index>(), any::<u64>(), any::<bool>()), 1..if cfg!(miri) { 12 } else { 40 })
     ) {
         let memory = Heap::new(PAGE + 4096);
         let mut ring_writer = RingWriter::new(memory.clone(), 4096);
