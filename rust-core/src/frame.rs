@@ -253,25 +253,12 @@ impl Header {
         words: &[u64; WORDS],
         check_sum: impl Fn(&[u64; WORDS]) -> u32,
     ) -> Option<Header> {
-        let (is_valid, _) = Header::compare(words, check_sum);
-        if is_valid { Header::of_valid_words(words) } else { None }
+        if Header::are_valid(words, check_sum) { Header::of_valid_words(words) } else { None }
     }
 
-    /// Returns the length of the body of a header without extension whose body has at most `limit` bytes; `None` for any
-    /// other one, and for one that [`Header::from_words`] refuses for anything but kind and encoding.
+    /// Whether these are the words of a header, but for kind and encoding.
     #[inline(always)]
-    pub(crate) fn short_body(
-        words: &[u64; WORDS],
-        check_sum: impl Fn(&[u64; WORDS]) -> u32,
-        limit: u64,
-    ) -> Option<usize> {
-        let (is_valid, extension) = Header::compare(words, check_sum);
-        (is_valid && extension == 0 && words[2] <= limit).then_some(words[2] as usize)
-    }
-
-    /// Whether these are the words of a header, but for kind and encoding; and the bytes of its extension.
-    #[inline(always)]
-    fn compare(words: &[u64; WORDS], check_sum: impl Fn(&[u64; WORDS]) -> u32) -> (bool, usize) {
+    fn are_valid(words: &[u64; WORDS], check_sum: impl Fn(&[u64; WORDS]) -> u32) -> bool {
         let [m0, m1, m2, m3] = MAGIC;
         // Kind and encoding are compared elsewhere.
         let first = u64::from_le_bytes([m0, m1, m2, m3, VERSION, 0, 0, 0]);
@@ -280,17 +267,16 @@ impl Header {
         unchecked[1] &= (1 << CHECK) - 1;
         let extension = (unchecked[1] >> 16) as usize * 8;
         let flags = unchecked[1] as u16;
-        let is_valid = words[0] & compared == first
+        words[0] & compared == first
             && flags & !flags::ALL == 0
             && extension <= MAX_EXTENSION
             && words[7] >> 32 == 0
-            && (words[1] >> CHECK) as u32 == check_sum(&unchecked);
-        (is_valid, extension)
+            && (words[1] >> CHECK) as u32 == check_sum(&unchecked)
     }
 
     /// Parses the words of a header that [`Header::from_words`] has accepted before.
     #[inline]
-    pub(crate) fn of_valid_words(words: &[u64; WORDS]) -> Option<Header> {
+    fn of_valid_words(words: &[u64; WORDS]) -> Option<Header> {
         let [.., kind, encoding, _] = words[0].to_le_bytes();
         Some(Header {
             kind: Kind::from_number(kind)?,

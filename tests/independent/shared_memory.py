@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from independent import HEADER, SOON, Frame, Link, Stream, answered, body_at, hello, lengths, random, read_frame, socket_at
+from independent import DATA, HEADER, SOON, Frame, Link, Stream, answered, body_at, hello, lengths, random, read_frame, socket_at
 
 PAGE = 4096
 SEAL, SHRINK, GROW, FUTURE_WRITE = 1, 2, 4, 16
 PAD, COMPACT, LINKED, FULL, FIRST, PIECE = range(1, 7)
-LAYOUT = 3
+LAYOUT = 4
 # The stage of a sleep, in the low bits of a park word, and the bytes that wake a sleeper.
 POLL = 2
 DATA, ROOM = b"\x01", b"\x02"
@@ -255,13 +255,19 @@ class Subscriber:
                 self.naps = doze(self.socket, self.page, DATA_PARK, self.naps, lambda: ring[TAIL] != self.at)
             place = ring.place(self.at)
             word, sequence = ring[place], ring[place + 8]
-            size, is_pad, lap = word & (1 << 48) - 1, word >> 48 & 1, word >> 49
-            content = b"" if is_pad else ring.map[place + 16 : place + size]
+            length, encoding, lap = word & (1 << 43) - 1, word >> 43 & 7, word >> 49
+            is_compact, refers, is_pad = word >> 46 & 1, word >> 47 & 1, word >> 48 & 1
+            content = b"" if is_pad else ring.map[place + 16 : place + length]
             assert ring[RESERVED] <= self.at + ring.ring, "overtaken"
-            assert lap == ring.lap(self.at) & 0x7FFF and size % 16 == 0
-            self.at += size
+            assert lap == ring.lap(self.at) & 0x7FFF and is_compact + refers + is_pad <= 1 and not refers
+            assert is_compact or (length % 16 == 0 and encoding == 0)
+            self.at += -(-length // 16) * 16
             if is_pad:
                 continue
+            if is_compact:
+                self.page[CONSUMED] = sequence
+                sent = int.from_bytes(content[:8], "little", signed=True)
+                return Frame(DATA, encoding, sequence=sequence, sent=sent, body=content[8:])
             extension, body = lengths(content[:64])
             padding = bytes(body_at(extension) - 64 - extension)
             frame = read_frame(content[: 64 + extension] + padding + content[64 + extension :][:body])

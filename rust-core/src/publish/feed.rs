@@ -18,8 +18,8 @@ use crate::channel::session::Owner;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, flags};
-use crate::message::Message;
-use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, Received, Start};
+use crate::message::{Message, Rewritten};
+use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, PlainRecord, Received, Start};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
 use crate::transport::kind::Transport;
@@ -51,7 +51,7 @@ pub struct Feed {
 /// The three kinds.
 #[allow(clippy::large_enum_variant, reason = "one a subscription; a box would cost an indirection a message")]
 enum Medium {
-    Ring(Box<dyn BroadcastReader>),
+    Ring(Box<BroadcastReader>),
     Stream(StreamRx),
     Store(Box<dyn StoreReader>),
 }
@@ -191,18 +191,32 @@ impl Feed {
         }
     }
 
-    /// Returns the next message if it is a short one in a ring, and none otherwise: then nothing
+    /// Returns the next message if it is a plain one in a ring, and none otherwise: then nothing
     /// has changed. As [`Feed::poll`], in fewer steps. With `spins`, spins first, in place of the next
     /// [`Feed::spin`].
-    #[inline]
-    pub fn take_short(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
+    #[inline(always)]
+    pub fn take_plain(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
         let Medium::Ring(reader) = &mut self.medium else { return None };
-        let (source, session) = (&self.source, self.session);
-        let words = reader.peek_short(spins)?;
-        let header = Header::of_valid_words(&words)?;
+        let plain = reader.peek_plain(spins)?;
+        let Some(mut place) = Rewritten::take(plain.length()) else {
+            return self.take_plain_anew(&plain, limits);
+        };
+        if !reader.take_plain(&plain, place.body()) {
+            return None;
+        }
+        let what = (plain.sequence, plain.encoding, plain.sent);
+        Some(place.finish((Kind::Data, 0), what, &self.source, limits, self.session))
+    }
+
+    /// The same without a dropped message of this length.
+    #[inline(never)]
+    fn take_plain_anew(&mut self, plain: &PlainRecord, limits: &Limits) -> Option<Message> {
+        let Medium::Ring(reader) = &mut self.medium else { return None };
+        let (sequence, sent, body) = (plain.sequence, plain.sent, plain.length() as u64);
+        let header = Header { sequence, sent, body, ..Header::new(Kind::Data, plain.encoding) };
         let mut taken = false;
-        let message =
-            Message::filled(header, source, limits, session, |body| taken = reader.take_short(body));
+        let take = |body: &mut [u8]| taken = reader.take_plain(plain, body);
+        let message = Message::filled(header, &self.source, limits, self.session, take);
         taken.then_some(message)
     }
 

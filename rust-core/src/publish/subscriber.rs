@@ -179,7 +179,7 @@ impl Subscriber {
         self.receive(&mut waiting, true).map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns the next message if it is a short one in a ring and nothing is to be done before it. `None`
+    /// Returns the next message if it is a plain one in a ring and nothing is to be done before it. `None`
     /// otherwise, or if the call is not `allowed` to, with nothing changed: [`Subscriber::receive`] does the same and
     /// all the rest. A call that may wait spins here, so that what comes meanwhile takes this way, too; the general one
     /// then begins with the next stage of the wait. No callback runs, so a close by another thread waits for the lock
@@ -196,17 +196,17 @@ impl Subscriber {
         if !receive_state.is_plain() || !allowed(&receive_state) {
             return None;
         }
-        let message = self.take_short(&mut receive_state, spins)?;
+        let message = self.take_plain(&mut receive_state, spins)?;
         // Only the receiving thread writes this counter.
         self.event_log.count_exclusive(&self.event_log.received);
         receive_state.delivered = message.sequence();
         Some(message)
     }
 
-    /// Takes a short message from the ring of the feed: see [`Feed::take_short`].
+    /// Takes a plain message from the ring of the feed: see [`Feed::take_plain`].
     #[inline(always)]
-    fn take_short(&self, receive_state: &mut ReceiveState, spins: bool) -> Option<Message> {
-        let message = receive_state.feed.as_mut()?.take_short(&self.limits, spins)?;
+    fn take_plain(&self, receive_state: &mut ReceiveState, spins: bool) -> Option<Message> {
+        let message = receive_state.feed.as_mut()?.take_plain(&self.limits, spins)?;
         match self.options.checks_received() {
             None => Some(message),
             schema => Some(message.with_schema(schema)),
@@ -214,8 +214,8 @@ impl Subscriber {
     }
 
     /// The same on the general way, for what is there.
-    fn take_ready_short(&self, receive_state: &mut ReceiveState) -> Option<Message> {
-        self.take_short(receive_state, false)
+    fn take_ready_plain(&self, receive_state: &mut ReceiveState) -> Option<Message> {
+        self.take_plain(receive_state, false)
     }
 
     /// Receives one message. `iterates` is true for [`Subscriber::next`].
@@ -358,7 +358,7 @@ impl Subscriber {
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
         }
-        if let Some(message) = self.take_ready_short(receive_state) {
+        if let Some(message) = self.take_ready_plain(receive_state) {
             return Ok(Some(message));
         }
         self.poll_frame(receive_state, waiting)
@@ -389,7 +389,7 @@ impl Subscriber {
                 waited.map_err(|e| receive_state.explain(e))?;
                 // The wait's callback may have closed this.
                 let closed = self.closed.load(Ordering::Acquire);
-                Ok(if closed { None } else { self.take_ready_short(receive_state) })
+                Ok(if closed { None } else { self.take_ready_plain(receive_state) })
             }
             // The publisher has replaced its ring by a larger one: messages go on there under the same
             // numbers.

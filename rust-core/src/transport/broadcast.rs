@@ -7,16 +7,16 @@
 //! many messages it missed in the sequence numbers. A message that does not fit makes the publisher
 //! move to a larger ring; its readers get [`Received::Moved`] and join again.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::BroadcastSlots;
 use super::hello::AnsweredCall;
+pub(crate) use super::shm::{BroadcastReader, PlainRecord};
 use crate::codec::Encoding;
-use crate::deadline::Waiting;
 use crate::error::Result;
-use crate::frame::{Incoming, Outgoing, WORDS};
+use crate::frame::{Incoming, Outgoing};
 use crate::sys::fork::Guarded;
 
 /// What one read of the ring returned.
@@ -130,49 +130,5 @@ pub trait BroadcastOffer {
         limit: u64,
         start: Start,
         spin: Duration,
-    ) -> Result<Box<dyn BroadcastReader>>;
-}
-
-/// The receiving half of a subscription. Methods without a description here are described in the
-/// transport contract.
-pub trait BroadcastReader: Send {
-    /// Returns the next frame, nothing, or that the publisher has moved.
-    ///
-    /// # Errors
-    /// `Disconnected` once the publisher has ended and everything that it left has been read.
-    fn try_recv(&mut self) -> Result<Received>;
-
-    /// Returns the words of the next frame's header, if that frame is short, has no extension, and
-    /// nothing precedes it. Otherwise [`BroadcastReader::try_recv`] returns what there is. With `spins`, spins for it
-    /// in place of the next [`BroadcastReader::spin`], where that is known to succeed.
-    fn peek_short(&mut self, spins: bool) -> Option<[u64; WORDS]>;
-
-    /// Copies the body of the frame that [`BroadcastReader::peek_short`] has just returned, which has
-    /// this length, and reads the frame by that. Returns false if the publisher overwrote it in the
-    /// meantime: then nothing has changed, and the caller drops what it made of it.
-    fn take_short(&mut self, body: &mut [u8]) -> bool;
-
-    /// Returns the newest frame, whether it was read before or not.
-    fn latest(&mut self) -> Result<Received>;
-
-    /// Returns whether the publisher has closed, or its process has ended.
-    fn is_gone(&self) -> Result<bool>;
-
-    /// Returns where a reader of the publisher's next ring begins.
-    fn resume(&self) -> Start;
-
-    /// Polls for a frame for a few microseconds; true when there is one.
-    fn spin(&mut self) -> bool;
-
-    /// Sleeps for a short time on a word of the ring; false when it is time to park.
-    fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool>;
-
-    /// Announces a longer sleep; returns true if a frame has arrived in the meantime.
-    fn park(&mut self) -> Result<bool>;
-
-    /// Withdraws the announcement.
-    fn unpark(&mut self);
-
-    /// Returns the descriptors to sleep on.
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
+    ) -> Result<Box<BroadcastReader>>;
 }

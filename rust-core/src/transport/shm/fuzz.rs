@@ -169,7 +169,7 @@ mod tests {
     use super::super::tests::{data, pattern};
     use super::super::writer::Writer;
     use super::*;
-    use crate::frame::{Header, Outgoing};
+    use crate::frame::{Header, Outgoing, flags};
 
     /// The input that produces this memory; kept as a seed on request.
     fn seed(target: &str, name: &str, memory: &Heap) -> Vec<u8> {
@@ -201,10 +201,14 @@ mod tests {
         }
         let memory = Heap::new(PAGE + RING);
         let mut writer = ring_writer::RingWriter::new(memory.clone(), RING);
-        for (i, length) in [0usize, 10, 500].into_iter().enumerate() {
-            assert!(writer.write(&Outgoing::new(data(i as u64 + 1), &pattern(length, 2))));
+        // Compact records, and a full one.
+        for (i, (length, flags)) in
+            [(0usize, 0), (10, 0), (500, flags::MORE), (77, 0)].into_iter().enumerate()
+        {
+            let header = Header { flags, ..data(i as u64 + 1) };
+            assert!(writer.write(&Outgoing::new(header, &pattern(length, 2))));
         }
         // The words for the newest record and for the ring's end use the same offsets as words of a channel's page.
-        broadcast(&seed("broadcast", "three-records", &memory));
+        broadcast(&seed("broadcast", "four-records", &memory));
     }
 }

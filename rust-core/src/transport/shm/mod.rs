@@ -62,7 +62,7 @@ mod tests;
 mod views;
 mod writer;
 
-pub(crate) use broadcast::BroadcastSlots;
+pub(crate) use broadcast::{BroadcastReader, BroadcastSlots, PlainRecord};
 pub use driver::Shm;
 pub(crate) use link::{AckWords, LinkParts, ShmRx, ShmTx, link};
 pub(crate) use segment::{DEFAULT_RING, PeerSegment, SLOTS, Segment};

@@ -6,7 +6,7 @@
 //! Descriptors from a hello are mapped or refused, never read from or written to.
 
 use std::collections::HashSet;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +20,10 @@ use super::subscriber::{BroadcastReader, SubscriberPage};
 use super::views::SlotFiles;
 use crate::body::{Rest, Split};
 use crate::codec::Encoding;
-use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::frame::{Header, Outgoing, WORDS};
+use crate::frame::{Header, Outgoing};
 use crate::sys::fork::Guarded;
-use crate::transport::broadcast::{self, BroadcastDriver, BroadcastOffer, BroadcastWriter, Received, Start};
+use crate::transport::broadcast::{BroadcastDriver, BroadcastOffer, BroadcastWriter, Received, Start};
 use crate::transport::hello::AnsweredCall;
 
 /// Makes both sides of rings in shared memory; it has no state.
@@ -234,7 +233,7 @@ impl BroadcastOffer for SubscriberPage {
         limit: u64,
         start: Start,
         spin: Duration,
-    ) -> Result<Box<dyn broadcast::BroadcastReader>> {
+    ) -> Result<Box<BroadcastReader>> {
         let (ring, slots) = opened(&mut called.descriptors, session, limit)?;
         let ring_reader = RingReader::open(ring, session, limit, start)?;
         let socket = called.stream.into_socket()?;
@@ -253,50 +252,4 @@ fn opened(descriptors: &mut Vec<OwnedFd>, session: u64, limit: u64) -> Result<(O
     let mut slots = SlotFiles::new(session, limit);
     descriptors.try_for_each(|file| slots.put(file))?;
     Ok((ring, slots))
-}
-
-impl broadcast::BroadcastReader for BroadcastReader {
-    fn try_recv(&mut self) -> Result<Received> {
-        BroadcastReader::try_recv(self)
-    }
-
-    fn peek_short(&mut self, spins: bool) -> Option<[u64; WORDS]> {
-        BroadcastReader::peek_short(self, spins)
-    }
-
-    fn take_short(&mut self, body: &mut [u8]) -> bool {
-        BroadcastReader::take_short(self, body)
-    }
-
-    fn latest(&mut self) -> Result<Received> {
-        BroadcastReader::latest(self)
-    }
-
-    fn is_gone(&self) -> Result<bool> {
-        BroadcastReader::is_gone(self)
-    }
-
-    fn resume(&self) -> Start {
-        BroadcastReader::resume(self)
-    }
-
-    fn spin(&mut self) -> bool {
-        BroadcastReader::spin(self)
-    }
-
-    fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
-        BroadcastReader::sleep_briefly(self, waiting)
-    }
-
-    fn park(&mut self) -> Result<bool> {
-        BroadcastReader::park(self)
-    }
-
-    fn unpark(&mut self) {
-        BroadcastReader::unpark(self)
-    }
-
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        BroadcastReader::descriptors(self)
-    }
 }

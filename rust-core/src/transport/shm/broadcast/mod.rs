@@ -54,8 +54,10 @@ mod views;
 pub(super) use driver::RingDriver;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub(super) use publisher::{Broadcast, Subscription};
+pub(crate) use record::PlainRecord;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub(super) use ring_reader::RingReader;
 pub(crate) use slots::BroadcastSlots;
+pub(crate) use subscriber::BroadcastReader;
 #[cfg(all(any(test, fuzzing), not(loom)))]
-pub(super) use subscriber::{BroadcastReader, SubscriberPage};
+pub(super) use subscriber::SubscriberPage;

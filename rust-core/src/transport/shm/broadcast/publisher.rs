@@ -89,7 +89,7 @@ impl Broadcast {
         if self.ring_writer.write(frame) {
             return Ok(Published::Current);
         }
-        let size = RecordHeader::of(frame.extension.len(), frame.body.len()).size;
+        let size = RecordHeader::of(frame).size;
         if size > MAX_RING as u64 / 4 {
             let text = format!(
                 "publishing a message of {} bytes through shared memory: at most {} are possible",
@@ -128,7 +128,7 @@ impl Broadcast {
         let mut count = 0;
         let mut published = Ok(());
         for frame in frames {
-            if !self.ring_writer.fits_batch(RecordHeader::of(frame.extension.len(), frame.body.len()).size) {
+            if !self.ring_writer.fits_batch(RecordHeader::of(&frame).size) {
                 self.ring_writer.commit();
             }
             // Too large for this ring: commit what comes before it, then take the path that moves

@@ -12,7 +12,7 @@
 //! `subscriber` adds the waiting. All words of the publisher are hostile input: any value gives an
 //! error, or frames with wrong contents, and every loop is bounded.
 
-mod short;
+mod plain;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
@@ -22,14 +22,15 @@ use bytes::Bytes;
 use super::super::memory::{Memory, fence};
 use super::super::reader::{as_uninit, too_large};
 use super::super::segment::{self, PAGE, at, state};
-use super::record::{GRANULE, MIN_RECORD, RecordHeader, SHORT};
+use super::record::{COMPACT, FULL, GRANULE, RecordHeader, SHORT, Shape};
 use super::references;
 use super::views::{Referring, Resolved};
 use crate::body::Rest;
 use crate::buffers;
+use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::spare::{self, aligned};
-use crate::frame::{HEADER, Header, Incoming, WORDS, flags};
+use crate::frame::{HEADER, Header, Incoming, Kind, WORDS, flags};
 use crate::sys::crc;
 use crate::sys::memory::PeerMemory;
 use crate::transport::broadcast::{Received, Start};
@@ -51,8 +52,12 @@ pub(crate) struct RingReader<P> {
     shift: u32,
     /// The longest body in bytes that is copied; longer messages are skipped with `TooLarge`.
     limit: u64,
-    /// The longest body that the short way takes.
-    short_limit: u64,
+    /// The longest body of a plain record, in bytes.
+    plain_limit: u64,
+    /// The word of compact records of this lap while the position is below `near`; and up to where plain records can be
+    /// read: to the end of the lap, or 0 where the next record needs another look.
+    plain: u64,
+    near: u64,
     /// The position of the next record, in bytes since the creation of the ring.
     position: u64,
     /// Up to where there are records, as the publisher's tail was when it was last loaded for a short one.
@@ -127,7 +132,9 @@ impl<P: Memory> RingReader<P> {
             mask,
             shift,
             limit,
-            short_limit: limit.min(SHORT),
+            plain_limit: limit.min(SHORT),
+            plain: 0,
+            near: 0,
             position: 0,
             known_tail: 0,
             retained: None,
@@ -147,6 +154,7 @@ impl<P: Memory> RingReader<P> {
             }
             Start::After(sequence) => ring_reader.start_after(sequence),
         }
+        ring_reader.renew_near();
         ring_reader
     }
 
@@ -233,7 +241,10 @@ impl<P: Memory> RingReader<P> {
             }
             self.prefetch_record(tail);
             match self.read_next(tail, resolve) {
-                Ok(Some(frame)) => return Ok(Received::Frame(frame)),
+                Ok(Some(frame)) => {
+                    self.renew_near();
+                    return Ok(Received::Frame(frame));
+                }
                 Ok(None) if skipped <= self.ring / GRANULE => skipped += 1,
                 Ok(None) => {
                     let text = "the publisher's ring holds more empty or repeated records than fit in it";
@@ -274,9 +285,10 @@ impl<P: Memory> RingReader<P> {
         resolve: &mut Resolve<'_>,
     ) -> std::result::Result<Option<Incoming>, ReadError> {
         let (record, sequence) = self.read_header(self.position, tail)?;
-        let ordered = !record.pad && sequence != 0;
+        let is_pad = record.shape == Shape::Pad;
+        let ordered = !is_pad && sequence != 0;
         let already_read = self.sequence.is_some_and(|last| ordered && sequence <= last);
-        if record.pad || already_read {
+        if is_pad || already_read {
             self.position += record.size;
             return Ok(None);
         }
@@ -337,7 +349,7 @@ impl<P: Memory> RingReader<P> {
             // Newer records may exist by now, so the tail that was loaded is no bound; the end of
             // the lap is.
             let copied = self.read_header(position, u64::MAX).and_then(|(record, _)| {
-                if record.pad {
+                if record.shape == Shape::Pad {
                     let text = "the publisher's newest record is a pad";
                     return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
                 }
@@ -361,6 +373,8 @@ impl<P: Memory> RingReader<P> {
     fn catch_up(&mut self) {
         let to = self.word(if self.sequence.is_none() { at::LATEST } else { at::RESTART });
         self.position = self.position.max(to);
+        // The publisher's word may be no place of a record: the general way finds out.
+        self.near = 0;
     }
 
     /// Loads and validates the two header words of the record at `position`, which ends at `tail`
@@ -394,8 +408,12 @@ impl<P: Memory> RingReader<P> {
         record: RecordHeader,
         resolve: &mut Resolve<'_>,
     ) -> std::result::Result<Option<Incoming>, ReadError> {
-        if !record.refers {
-            return self.copy_record(position, record).map(Some);
+        match record.shape {
+            Shape::Compact { body, encoding } => {
+                return self.copy_compact(position, body, encoding).map(Some);
+            }
+            Shape::Full | Shape::Pad => return self.copy_full(position, record).map(Some),
+            Shape::Refers => {}
         }
         match resolve(self.copy_references(position, record)?)? {
             Resolved::Frame(frame) => Ok(Some(frame)),
@@ -417,7 +435,7 @@ impl<P: Memory> RingReader<P> {
             return Err(too_large(header.body, self.limit).into());
         }
         let from = self.offset_of(position) + GRANULE as usize + HEADER;
-        let length = (record.size - MIN_RECORD) as usize;
+        let length = (record.size - FULL) as usize;
         // Nearly all are so short: no memory is allocated for them.
         let (mut short, mut long) = ([0; SHORT_REFERENCES], Vec::new());
         let bytes = if length <= short.len() {
@@ -432,7 +450,7 @@ impl<P: Memory> RingReader<P> {
         }
         let (references, rest) = references::from_bytes(&header, bytes)?;
         let before = references::COUNT + references.len() * references::REFERENCE;
-        if RecordHeader::of(before, rest).size != record.size {
+        if RecordHeader::full(before, rest).size != record.size {
             let text = "the publisher's ring holds references into slots whose lengths differ from their record's length";
             return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
         }
@@ -463,9 +481,29 @@ impl<P: Memory> RingReader<P> {
         Ok(header?)
     }
 
-    /// Copies the frame of a record into memory of this process. The lengths in its message header
+    /// Copies the frame of a compact record into memory of this process; its header was checked, and lies in the ring.
+    fn copy_compact(
+        &self,
+        position: u64,
+        body: u64,
+        encoding: Encoding,
+    ) -> std::result::Result<Incoming, ReadError> {
+        if body > self.limit {
+            return Err(too_large(body, self.limit).into());
+        }
+        let offset = self.offset_of(position);
+        let [_, sequence, sent] = self.peer.load_words(offset);
+        let bytes = self.copy_bytes(offset + COMPACT as usize, body as usize)?;
+        if !self.is_intact(position) {
+            return Err(ReadError::Overtaken);
+        }
+        let header = Header { sequence, sent: sent.cast_signed(), body, ..Header::new(Kind::Data, encoding) };
+        Ok(Incoming { header, extension: Bytes::new(), body: aligned(bytes).into() })
+    }
+
+    /// Copies the frame of a full record into memory of this process. The lengths in its message header
     /// are validated against the record before memory is allocated.
-    fn copy_record(&self, position: u64, record: RecordHeader) -> std::result::Result<Incoming, ReadError> {
+    fn copy_full(&self, position: u64, record: RecordHeader) -> std::result::Result<Incoming, ReadError> {
         let header = self.copy_header(position)?;
         let offset = self.offset_of(position) + GRANULE as usize;
         if !record.holds(header.extension, header.body) {

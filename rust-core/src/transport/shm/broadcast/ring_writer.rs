@@ -19,9 +19,9 @@ use std::sync::atomic::Ordering;
 
 use super::super::memory::{OwnMemory, fence};
 use super::super::segment::{PAGE, at};
-use super::record::{GRANULE, MIN_RECORD, RecordHeader, SHORT, SIZE};
+use super::record::{COMPACT, FULL, GRANULE, RecordHeader, SHORT, Shape, size_of};
 use crate::codec::Encoding;
-use crate::frame::{Header, Kind, Outgoing};
+use crate::frame::{Header, Outgoing};
 use crate::sys::crc;
 
 /// The writing end. One thread at a time uses it. It never blocks and never reads what a subscriber
@@ -114,7 +114,7 @@ impl<M: OwnMemory> RingWriter<M> {
         if body.len() as u64 > SHORT {
             return false;
         }
-        let record = RecordHeader::of(0, body.len());
+        let record = RecordHeader::compact(encoding, body.len());
         if self.ring - (self.tail & self.mask) < record.size {
             return false;
         }
@@ -123,8 +123,7 @@ impl<M: OwnMemory> RingWriter<M> {
             self.advance_restart(start, end);
         }
         self.reserve(end);
-        let header = Header { sequence, sent, body: body.len() as u64, ..Header::new(Kind::Data, encoding) };
-        self.store_record(record, start, &header, &[], body);
+        self.store_compact(record, start, sequence, sent, body);
         self.commit();
         self.prefetch_next(record.size);
         // For another record of this size: behind the commit, because the restart position's line was last used
@@ -153,8 +152,7 @@ impl<M: OwnMemory> RingWriter<M> {
     /// [`RingWriter::append`]; returns the size of the record.
     #[inline]
     fn put(&mut self, frame: &Outgoing<'_>) -> Option<u64> {
-        let refers = frame.split.is_some();
-        let record = RecordHeader { refers, ..RecordHeader::of(frame.extension.len(), frame.body.len()) };
+        let record = RecordHeader::of(frame);
         if record.size > self.ring / 2 {
             return None;
         }
@@ -176,14 +174,27 @@ impl<M: OwnMemory> RingWriter<M> {
                 Ordering::Relaxed,
             );
         }
-        self.store_record(record, start, &frame.header, frame.extension, frame.body);
+        let Header { sequence, sent, .. } = frame.header;
+        match record.shape {
+            Shape::Compact { .. } => self.store_compact(record, start, sequence, sent, frame.body),
+            _ => self.store_full(record, start, &frame.header, frame.extension, frame.body),
+        }
         Some(record.size)
     }
 
-    /// Stores a record in the room that was reserved for it, from `start` on.
-    // Always: the header's fields go from registers into words.
+    /// Stores a compact record in the room that was reserved for it, from `start` on.
     #[inline(always)]
-    fn store_record(
+    fn store_compact(&mut self, record: RecordHeader, start: u64, sequence: u64, sent: i64, body: &[u8]) {
+        let offset = self.offset_of(start);
+        let word = record.to_word(start >> self.shift);
+        self.mine.store_words(offset, [word, sequence, sent.cast_unsigned()]);
+        self.mine.copy_in_racing(offset + COMPACT as usize, body);
+        self.count += 1;
+        (self.latest, self.tail) = (start, start + record.size);
+    }
+
+    /// The same for one with a message header.
+    fn store_full(
         &mut self,
         record: RecordHeader,
         start: u64,
@@ -195,7 +206,7 @@ impl<M: OwnMemory> RingWriter<M> {
         let [a, b, c, d, e, f, g, h] = header.words(crc::of_words);
         let word = record.to_word(start >> self.shift);
         self.mine.store_words(offset, [word, header.sequence, a, b, c, d, e, f, g, h]);
-        let offset = offset + MIN_RECORD as usize;
+        let offset = offset + FULL as usize;
         if !extension.is_empty() {
             self.mine.copy_in_racing(offset, extension);
         }
@@ -265,9 +276,8 @@ impl<M: OwnMemory> RingWriter<M> {
                 self.restart_at(start);
                 return;
             }
-            // The low 47 bits are the length of the record, whether it is a pad or not.
             let word = self.mine.load(self.offset_of(self.restart), Ordering::Relaxed);
-            self.restart_at(self.restart + (word & SIZE));
+            self.restart_at(self.restart + size_of(word));
         }
     }
 

@@ -23,11 +23,11 @@ use super::super::segment::{self, at};
 use super::super::signals::{Signal, Signals};
 use super::super::spin::Spin;
 use super::futex_stage::FutexStage;
+use super::record::PlainRecord;
 use super::ring_reader::RingReader;
 use super::views::{Referring, SlotFiles, Viewing};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::WORDS;
 use crate::sys::fork::Guarded;
 use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
@@ -175,29 +175,37 @@ impl BroadcastReader {
         }
     }
 
-    /// Returns the words of the next frame's header if that frame is short and nothing else is due. With `spins`, spins
-    /// first, in place of the next [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few
-    /// polls come later, with the steps of the general way before them, in which an answer may come.
-    #[inline]
-    pub fn peek_short(&mut self, spins: bool) -> Option<[u64; WORDS]> {
-        let BroadcastReader { ring_reader, spin, has_spun, end, .. } = self;
-        if end.is_some() {
+    /// Returns the next record if it is a plain one and nothing else is due. With `spins`, spins first, in place of the next
+    /// [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few polls come later, with the
+    /// steps of the general way before them, in which an answer may come.
+    #[inline(always)]
+    pub fn peek_plain(&mut self, spins: bool) -> Option<PlainRecord> {
+        if self.end.is_some() || (spins && !self.ring_reader.knows_next() && !self.spin_early()) {
             return None;
         }
-        let spins = spins && spin.is_trusted() && !ring_reader.knows_next();
-        if spins && !spin.until(|| ring_reader.is_ready()) {
-            *has_spun = true;
-            return None;
-        }
-        ring_reader.peek_short()
+        self.ring_reader.peek_plain()
     }
 
-    /// Reads the frame that [`BroadcastReader::peek_short`] has just returned. Returns false if it was overwritten;
-    /// then nothing has changed.
+    /// Spins before the general way, where that is known to succeed. False if nothing came.
     #[inline]
-    pub fn take_short(&mut self, body: &mut [u8]) -> bool {
-        let Some(sequence) = self.ring_reader.take_short(body) else { return false };
-        self.frame_came(sequence);
+    fn spin_early(&mut self) -> bool {
+        let BroadcastReader { ring_reader, spin, has_spun, .. } = self;
+        if !spin.is_trusted() {
+            return true;
+        }
+        let came = spin.until(|| ring_reader.is_ready());
+        *has_spun = !came;
+        came
+    }
+
+    /// Reads the message of the record that [`BroadcastReader::peek_plain`] has just returned, and copies its body, which has
+    /// this length. Returns false if the publisher overwrote it in the meantime: then nothing has changed.
+    #[inline(always)]
+    pub fn take_plain(&mut self, plain: &PlainRecord, body: &mut [u8]) -> bool {
+        if !self.ring_reader.take_plain(plain, body) {
+            return false;
+        }
+        self.frame_came(plain.sequence);
         true
     }
 

@@ -157,3 +157,28 @@ proptest! {
         }
     }
 }
+
+/// Messages without and with a schema, in laps of a small ring: the first are plain but for the first record of each lap.
+#[test]
+fn plain_records_take_the_plain_way_but_for_the_first_of_a_lap() {
+    let memory = Heap::new(PAGE + 4096);
+    let mut ring_writer = RingWriter::new(memory.clone(), 4096);
+    let mut ring_reader = RingReader::new(memory, 4096, LIMIT, Start::Newest);
+    let mut plain = 0;
+    for sequence in 1..=1000 {
+        assert!(
+            ring_writer.write_short(sequence, -5, data(sequence).encoding, &body(sequence, 64))
+                || ring_writer.write(&Outgoing::new(data(sequence), &body(sequence, 64)))
+        );
+        plain += u32::from(ring_reader.peek_plain().is_some());
+        assert_is(&frame(ring_reader.read_shortest()), sequence, 64);
+    }
+    // 42 records of 96 bytes, and a pad, are a lap.
+    assert_eq!(plain, 1000 - 1000 / 42);
+    let with_schema = Header { schema: 9, ..data(1001) };
+    assert!(ring_writer.write(&Outgoing::new(with_schema, &body(1001, 64))));
+    assert!(ring_reader.peek_plain().is_none());
+    let got = frame(ring_reader.read_shortest());
+    assert_is(&got, 1001, 64);
+    assert_eq!(got.header.schema, 9);
+}

@@ -1,0 +1,103 @@
+//! The way of a subscriber for plain records: a short message in a compact record, next in number, in this lap. It is looked
+//! at without a change, and then copied once to where the program reads it.
+//!
+//! It makes the same checks as the general way, and changes nothing until all have passed. Pads, gaps, long messages, full
+//! records, retained messages, overwritten records and all errors are left to the general way.
+
+use std::sync::atomic::Ordering;
+
+#[cfg(any(test, fuzzing))]
+use bytes::Bytes;
+
+use super::super::super::memory::Memory;
+use super::super::super::reader::as_uninit;
+use super::super::super::segment::at;
+use super::super::record::{COMPACT, GRANULE, PlainRecord};
+use super::RingReader;
+#[cfg(any(test, fuzzing))]
+use crate::error::Result;
+#[cfg(any(test, fuzzing))]
+use crate::frame::{Header, Incoming, Kind, spare::aligned};
+#[cfg(any(test, fuzzing))]
+use crate::transport::broadcast::Received;
+
+impl<P: Memory> RingReader<P> {
+    /// Whether the tail that was loaded last is behind another record.
+    #[inline]
+    pub fn knows_next(&self) -> bool {
+        self.known_tail > self.position
+    }
+
+    /// Returns the next record if it is a plain one. The publisher may be overwriting it: what it says is certain only when
+    /// [`RingReader::take_plain`] has succeeded.
+    #[inline(always)]
+    pub fn peek_plain(&mut self) -> Option<PlainRecord> {
+        // The publisher writes the tail for each message, so loading it may have to wait for the line. Whether a
+        // record before an older tail is still there is looked at behind the copy, as for any other.
+        if !self.knows_next() {
+            let tail = self.peer.load(at::TAIL, Ordering::Acquire);
+            if tail <= self.position || !tail.is_multiple_of(GRANULE) {
+                return None;
+            }
+            self.known_tail = tail;
+        }
+        // A pad at the end of a lap may be shorter than the words that are loaded here.
+        if self.position.saturating_add(COMPACT.next_multiple_of(GRANULE)) > self.near {
+            return None;
+        }
+        let at = self.offset_of(self.position);
+        // The content is on the next line, too: loads that wait one after the other take longer. A prefetch never faults.
+        self.peer.prefetch(at.wrapping_add(64));
+        let plain = PlainRecord::new(self.peer.load_words(at), at, self.plain, self.plain_limit)?;
+        let end = self.position.saturating_add(plain.size());
+        let is_next = self.sequence.is_some_and(|last| last.checked_add(1) == Some(plain.sequence));
+        (is_next && end <= self.near && end <= self.known_tail).then_some(plain)
+    }
+
+    /// Copies the body of the record that [`RingReader::peek_plain`] has just returned. Returns false if the publisher has
+    /// begun to overwrite it: then nothing has changed.
+    #[inline(always)]
+    pub fn take_plain(&mut self, plain: &PlainRecord, body: &mut [u8]) -> bool {
+        self.peer.copy_out_racing(plain.at.wrapping_add(COMPACT as usize), as_uninit(body));
+        if !self.is_intact(self.position) {
+            return false;
+        }
+        // Nothing overflows: the position is near.
+        self.position = self.position.wrapping_add(plain.size());
+        self.sequence = Some(plain.sequence);
+        true
+    }
+
+    /// Determines how far plain records can be read in this lap.
+    pub(super) fn renew_near(&mut self) {
+        if self.position < self.near {
+            return;
+        }
+        let can_be_plain =
+            self.retained.is_none() && self.sequence.is_some() && self.position.is_multiple_of(GRANULE);
+        self.near = if can_be_plain { (self.position | self.mask).saturating_add(1) } else { 0 };
+        self.plain = PlainRecord::word(self.position >> self.shift);
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl<P: Memory> RingReader<P> {
+    /// Like [`RingReader::read`], with the way for plain records before it.
+    pub fn read_shortest(&mut self) -> Result<Received> {
+        if let Some(plain) = self.peek_plain() {
+            let mut body = vec![0; plain.length()];
+            if self.take_plain(&plain, &mut body) {
+                let PlainRecord { sequence, sent, encoding, .. } = plain;
+                let body_length = body.len() as u64;
+                let header =
+                    Header { sequence, sent, body: body_length, ..Header::new(Kind::Data, encoding) };
+                return Ok(Received::Frame(Incoming {
+                    header,
+                    extension: Bytes::new(),
+                    body: aligned(body).into(),
+                }));
+            }
+        }
+        self.read()
+    }
+}
