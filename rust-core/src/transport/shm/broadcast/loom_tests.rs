@@ -19,7 +19,7 @@ use super::super::segment::{PAGE, at};
 use super::ring_reader::RingReader;
 use super::ring_writer::RingWriter;
 use crate::sys::futex::Slept;
-use crate::transport::broadcast::Start;
+use crate::transport::broadcast::received::Start;
 
 /// Two records of two words.
 const RING: usize = 32;

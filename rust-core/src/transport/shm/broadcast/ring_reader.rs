@@ -33,7 +33,7 @@ use crate::frame::spare::{self, aligned};
 use crate::frame::{HEADER, Header, Incoming, Kind, WORDS, flags};
 use crate::sys::crc;
 use crate::sys::memory::PeerMemory;
-use crate::transport::broadcast::{Received, Start};
+use crate::transport::broadcast::received::{Received, Start};
 
 /// References and what is around their arrays are read on the stack up to this length, in bytes.
 const SHORT_REFERENCES: usize = 256;

@@ -33,7 +33,7 @@ use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 use crate::sys::peer::credentials;
 use crate::sys::socket;
-use crate::transport::broadcast::{Received, Start};
+use crate::transport::broadcast::received::{Received, Start};
 
 /// A subscriber's own page: the publisher reads from it how the subscriber sleeps, and which
 /// message it read last. It has no ring.

@@ -11,7 +11,7 @@ use super::publisher::Published;
 use super::*;
 use crate::error::{ErrorKind, Result};
 use crate::frame::{Header, Incoming, Outgoing, flags};
-use crate::transport::broadcast::{Received, Start};
+use crate::transport::broadcast::received::{Received, Start};
 
 /// The longest message in bytes that readers take.
 const LIMIT: u64 = 64 << 20;

@@ -19,7 +19,7 @@ use crate::error::Result;
 #[cfg(any(test, fuzzing))]
 use crate::frame::{Header, Incoming, Kind, spare::aligned};
 #[cfg(any(test, fuzzing))]
-use crate::transport::broadcast::Received;
+use crate::transport::broadcast::received::Received;
 
 impl<P: Memory> RingReader<P> {
     /// Whether the tail that was loaded last is behind another record.
