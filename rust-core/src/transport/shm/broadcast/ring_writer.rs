@@ -225,7 +225,8 @@ impl<M: OwnMemory> RingWriter<M> {
         /// At most this many bytes: more would fill the processor's queue of outstanding misses.
         const MOST: u64 = 512;
         // A prefetch never faults, so a record at the end of a lap needs no other treatment.
-        let first = self.offset_of(self.tail);
+        // The line that holds the end of the last record is left to its readers.
+        let first = self.offset_of(self.tail).next_multiple_of(LINE);
         for line in (0..size.min(MOST) as usize).step_by(LINE) {
             self.mine.prefetch_own(first + line);
         }
