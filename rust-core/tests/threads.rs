@@ -430,3 +430,44 @@ fn threads_that_wait_for_the_same_first_peer_both_have_its_link() {
         });
     }
 }
+
+/// A sender whose messages are kept to the limit receives acknowledgements for the library, and connects anew where the peer
+/// has ended; the program asks for the direction meanwhile.
+fn sender_goes_on_while_another_thread_asks_to_receive(transport: &str) {
+    const COUNT: i64 = 30;
+    let (endpoint, mut options) = (name(transport), Options::default());
+    options.set("replay_count", &Value::Int(3)).unwrap();
+    let peer = Channel::open(&endpoint, &options, Duration::ZERO).unwrap();
+    let channel = Channel::connect(&endpoint, &options, SOON).unwrap();
+    thread::scope(|s| {
+        let sending = s.spawn(|| (0..COUNT).try_for_each(|i| channel.send(&Value::Int(i), SOON).map(drop)));
+        // The fourth waits for the peer to consume the first.
+        peer.recv(SOON).unwrap();
+        thread::sleep(Duration::from_millis(50));
+        drop(peer);
+        // The sender is in its wait for the peer in nearly all of these.
+        for _ in 0..60 {
+            let error = channel.recv(Duration::from_millis(5)).unwrap_err();
+            let expected = [ErrorKind::Timeout, ErrorKind::Disconnected, ErrorKind::NotFound];
+            assert!(expected.contains(&error.kind()), "{transport}: {error:?}");
+        }
+        assert!(!sending.is_finished(), "{transport}: {:?}", sending.join());
+        let peer = Channel::open(&endpoint, &options, SOON).unwrap();
+        for i in 0..COUNT {
+            let message = peer
+                .recv(SOON)
+                .unwrap_or_else(|e| panic!("{transport}: {i}: {e:?}, {}", sending.is_finished()));
+            assert_eq!(message.value().unwrap(), &Value::Int(i), "{transport}");
+        }
+        sending.join().unwrap().unwrap();
+        peer.close(SOON).unwrap();
+    });
+    channel.close(SOON).unwrap();
+}
+
+#[test]
+fn receiving_thread_interrupts_a_sender_that_connects_anew_and_both_go_on() {
+    for transport in ["shm", "unix", "tcp"] {
+        sender_goes_on_while_another_thread_asks_to_receive(transport);
+    }
+}

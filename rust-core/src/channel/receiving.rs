@@ -340,8 +340,9 @@ impl Receiving {
         }
         loop {
             // A newer link is taken only after this one was read to its end.
-            if self.part.is_none() {
-                self.connect(reconnector, event_log, waiting)?;
+            if self.part.is_none() && !self.connect(reconnector, event_log, waiting)? {
+                // A thread of the program asks for the direction.
+                return Ok(ReceivedFrame::Ack);
             }
             let halves = || reconnector.session_state.halves();
             let (consume, delivers) = (self.pending_consume, self.delivers);

@@ -295,35 +295,48 @@ impl Reconnector {
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
     ) -> Result<TxPart> {
-        self.reconnect(held, event_log, waiting, |new_link| new_link.tx.take())
+        loop {
+            if let Some(part) =
+                self.reconnect(held, event_log, waiting, false, |new_link| new_link.tx.take())?
+            {
+                return Ok(part);
+            }
+        }
     }
 
-    /// The same for the receiving half.
+    /// The same for the receiving half. Where it is `for_library`, returns `None` as soon as a thread of the program
+    /// requests the receiving direction.
     pub fn reconnect_rx(
         &self,
         held: &mut u64,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
-    ) -> Result<RxPart> {
-        self.reconnect(held, event_log, waiting, |new_link| new_link.rx.take())
+        for_library: bool,
+    ) -> Result<Option<RxPart>> {
+        self.reconnect(held, event_log, waiting, for_library, |new_link| new_link.rx.take())
     }
 
-    /// Takes a half of the newest link with `take`, or makes a link and tries again.
+    /// Takes a half of the newest link with `take`, or makes a link and tries again. `None` if the thread was
+    /// interrupted and `leaves` then.
     fn reconnect<T>(
         &self,
         held: &mut u64,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
+        leaves: bool,
         take: impl Fn(&mut NewLink) -> Option<T>,
-    ) -> Result<T> {
+    ) -> Result<Option<T>> {
         let mut new_link = self.new_link();
         loop {
             let generation = self.generation.load(Ordering::Acquire);
             if generation > *held {
                 *held = generation;
                 if let Some(part) = take(&mut new_link) {
-                    return Ok(part);
+                    return Ok(Some(part));
                 }
+            }
+            if leaves && self.is_interrupted() {
+                return Ok(None);
             }
             if new_link.connecting {
                 let step = waiting.sleep()?.map_or(Wait::TICK, |left| left.min(Wait::TICK));
@@ -334,7 +347,7 @@ impl Reconnector {
             new_link.connecting = true;
             drop(new_link);
             let connecting = InProgress(self);
-            let link = self.connect(event_log, waiting)?;
+            let Some(link) = self.connect(event_log, waiting, leaves)? else { return Ok(None) };
             event_log.connected(&link.peer.source);
             // Before another thread may make one, which would wait for a second peer although this one has
             // connected.
@@ -355,15 +368,15 @@ impl Reconnector {
         !(self.options.once || matches!(self.origin, Origin::Accepted))
     }
 
-    /// Makes a link, as the origin says.
-    fn connect(&self, event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<Link> {
+    /// Makes a link, as the origin says. `None` as for [`Reconnector::reconnect`].
+    fn connect(&self, event_log: &EventLog, waiting: &mut Waiting<'_>, leaves: bool) -> Result<Option<Link>> {
         let connected = match &self.origin {
             Origin::Dial(_) if self.options.once && self.is_newer(0) => {
                 Err(Error::new(ErrorKind::Disconnected, "the peer disconnected"))
             }
-            Origin::Dial(dialler) => self.dial(dialler, waiting),
-            Origin::Acceptor(acceptor) => self.next_in_queue(acceptor, waiting),
-            Origin::Place => self.connect_place(waiting),
+            Origin::Dial(dialler) => self.dial_until_linked(dialler, waiting, leaves),
+            Origin::Acceptor(acceptor) => self.next_in_queue(acceptor, waiting, leaves),
+            Origin::Place => self.connect_place(waiting).map(Some),
             Origin::Accepted => {
                 let text = "the peer disconnected; accept the next connection of the listener";
                 Err(Error::new(ErrorKind::Disconnected, text))
@@ -380,16 +393,27 @@ impl Reconnector {
     }
 
     /// Waits for the next link of the acceptor.
-    fn next_in_queue(&self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<Link> {
+    fn next_in_queue(
+        &self,
+        acceptor: &ChannelAcceptor,
+        waiting: &mut Waiting<'_>,
+        leaves: bool,
+    ) -> Result<Option<Link>> {
         loop {
             self.check_links()?;
             if let Some(link) = acceptor.queue.pop() {
-                return Ok(link);
+                return Ok(Some(link));
             }
             if let Some(refusal) = acceptor.queue.take_refusal() {
                 return Err(refusal);
             }
             wait_readable(waiting, &[acceptor.queue.waker().as_fd(), self.wake.as_fd()])?;
+            if self.is_interrupted() {
+                if leaves {
+                    return Ok(None);
+                }
+                pause_interrupted(waiting)?;
+            }
         }
     }
 
@@ -410,20 +434,37 @@ impl Reconnector {
         })
     }
 
-    /// Returns the error for a wait that `wake` has ended: the channel was closed.
-    fn wait_ended(&self) -> Error {
-        let text = "a wait was ended although the channel is open";
-        self.check_open().err().unwrap_or_else(|| Error::new(ErrorKind::Internal, text))
+    /// Dials until there is a link. `wake` ends a dial when the channel is closed, and when a thread of the program
+    /// requests the receiving direction: one that holds it for the library leaves then, others go on.
+    fn dial_until_linked(
+        &self,
+        dialler: &Dialler,
+        waiting: &mut Waiting<'_>,
+        leaves: bool,
+    ) -> Result<Option<Link>> {
+        loop {
+            if let Some(link) = self.dial(dialler, waiting)? {
+                return Ok(Some(link));
+            }
+            self.check_open()?;
+            if self.is_interrupted() {
+                if leaves {
+                    return Ok(None);
+                }
+                pause_interrupted(waiting)?;
+            }
+        }
     }
 
-    /// Connects to the listener and exchanges hellos, or connects without a hello for plain framing.
-    fn dial(&self, dialler: &Dialler, waiting: &mut Waiting<'_>) -> Result<Link> {
+    /// Connects to the listener and exchanges hellos, or connects without a hello for plain framing. `None` if
+    /// `wake` has ended a wait.
+    fn dial(&self, dialler: &Dialler, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
         let options = &self.options;
         if options.framing != Framing::Linkspan {
             let Some(stream) = dialler.reach(&[self.wake.as_fd()], waiting)? else {
-                return Err(self.wait_ended());
+                return Ok(None);
             };
-            return plain::link(stream, options.pattern, options, &self.numbers, true);
+            return plain::link(stream, options.pattern, options, &self.numbers, true).map(Some);
         }
         let id = options.client_id.clone();
         let mut own_hello =
@@ -436,7 +477,7 @@ impl Reconnector {
         };
         let dialled = dialler.dial(&own_hello, offer, &[self.wake.as_fd()], waiting)?;
         let Some((called, peer_hello, offer)) = dialled else {
-            return Err(self.wait_ended());
+            return Ok(None);
         };
         let guard = Arc::new(ConnectionGuard::new(called.stream.clone()));
         let owner = Owner::of(&called.stream, called.credentials.as_ref());
@@ -460,6 +501,15 @@ impl Reconnector {
             ack_words: tx.ack_words(),
             slots: tx.slots(),
         });
-        Ok(Link { tx, rx, peer, guard: Some(guard), negotiated })
+        Ok(Some(Link { tx, rx, peer, guard: Some(guard), negotiated }))
     }
+}
+
+/// Waits a short time for the interrupted thread to give back the direction: until then the wake-up stays, and no other
+/// wait lasts.
+fn pause_interrupted(waiting: &mut Waiting<'_>) -> Result<()> {
+    const PAUSE: Duration = Duration::from_millis(1);
+    let left = waiting.sleep()?;
+    std::thread::sleep(left.map_or(PAUSE, |left| left.min(PAUSE)));
+    waiting.woke(false)
 }

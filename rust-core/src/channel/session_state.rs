@@ -104,6 +104,7 @@ impl SessionState {
             own_page: None,
             published: 0,
             peer_page: None,
+            wanted: 0,
             violation: None,
             slots: None,
         };
@@ -154,6 +155,11 @@ impl SessionState {
         (halves.peer_page, halves.violation) = (None, None);
         let resumed = halves.outbox.link_up(&negotiated.hello, negotiated.identity.clone())?;
         halves.peer_page = negotiated.ack_words.clone();
+        if halves.wanted > 0 {
+            // A thread that waits since the last link asks this peer, too, before anything is sent to it.
+            let number = halves.wanted;
+            halves.want(number);
+        }
         halves.slots = negotiated.slots.clone();
         self.replays.store(halves.outbox.to_replay().is_some(), Ordering::Release);
         drop(halves);
@@ -260,28 +266,24 @@ impl SessionState {
     /// message. The caller checks for room once more afterwards, because the peer may have consumed
     /// in between.
     pub fn want_room(&self, class: RetransmitClass, bytes: usize) {
-        let halves = self.halves();
-        if let Some(ack_words) = &halves.peer_page
-            && !halves.outbox.has_room(class, bytes)
-        {
-            ack_words.want(halves.outbox.wanted());
+        let mut halves = self.halves();
+        if !halves.outbox.has_room(class, bytes) {
+            let number = halves.outbox.wanted();
+            halves.want(number);
         }
     }
 
     /// Asks a peer that acknowledges in its page for a frame once everything that was sent is
     /// consumed. The caller checks once more afterwards.
     pub fn want_consumed(&self) {
-        let halves = self.halves();
-        if let Some(ack_words) = &halves.peer_page {
-            ack_words.want(halves.outbox.unacknowledged().last);
-        }
+        let mut halves = self.halves();
+        let number = halves.outbox.unacknowledged().last;
+        halves.want(number);
     }
 
     /// Withdraws the request for a frame: no thread waits.
     pub fn clear_wanted(&self) {
-        if let Some(ack_words) = &self.halves().peer_page {
-            ack_words.want(0);
-        }
+        self.halves().want(0);
     }
 
     /// Takes over an acknowledgement from a frame, and wakes threads that wait for room.

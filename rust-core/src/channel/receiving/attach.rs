@@ -14,18 +14,20 @@ impl Receiving {
         if self.part.is_some() {
             return Ok(());
         }
-        self.connect(ack_sender.reconnector, ack_sender.event_log, waiting)
+        self.connect(ack_sender.reconnector, ack_sender.event_log, waiting).map(drop)
     }
 
-    /// Releases the link and takes the receiving half of the next one.
+    /// Releases the link and takes the receiving half of the next one. False if a thread of the program asks for the direction,
+    /// which this one holds for the library.
     pub(super) fn connect(
         &mut self,
         reconnector: &Reconnector,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         self.drop_part();
-        let reconnected = reconnector.reconnect_rx(&mut self.generation, event_log, waiting);
+        let reconnected =
+            reconnector.reconnect_rx(&mut self.generation, event_log, waiting, self.for_library);
         if self.watched
             && let (Err(_), Origin::Dial(dialler)) = (&reconnected, &reconnector.origin)
         {
@@ -37,7 +39,7 @@ impl Receiving {
                 }
             });
         }
-        let part = reconnected?;
+        let Some(part) = reconnected? else { return Ok(false) };
         self.bye_received = false;
         if let Some(negotiated) = &part.negotiated {
             reconnector.session_state.begin_receiving(negotiated);
@@ -46,7 +48,7 @@ impl Receiving {
             self.set.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
         }
         (self.part, self.link_in_set) = (Some(part), true);
-        Ok(())
+        Ok(true)
     }
 
     /// Adds the link's connection to the set, where a dialogue has taken it out.

@@ -20,6 +20,8 @@ pub struct SessionHalves {
     pub(super) published: u64,
     /// Where the peer of the link that is being written publishes its consumed number.
     pub(super) peer_page: Option<Arc<AckWords>>,
+    /// The number from which on the peer is to wake a thread that waits; 0 while none does. It outlasts the link.
+    pub(super) wanted: u64,
     /// The error about an impossible number in `peer_page`.
     pub(super) violation: Option<Error>,
     /// The slots of the link that is being written, for long arrays.
@@ -27,6 +29,14 @@ pub struct SessionHalves {
 }
 
 impl SessionHalves {
+    /// Asks a peer that acknowledges in its page for a frame from this number on, also the peer of the next link; 0 for none.
+    pub(super) fn want(&mut self, number: u64) {
+        self.wanted = number;
+        if let Some(ack_words) = &self.peer_page {
+            ack_words.want(number);
+        }
+    }
+
     /// Publishes the consumed number in the own page, if there is one.
     #[inline]
     pub(super) fn publish(&mut self) {
