@@ -76,7 +76,7 @@ impl<T> Once<T> {
     #[inline]
     pub fn clear(&mut self, clear: impl FnOnce(&mut T)) {
         clear(self.value.get_mut());
-        // Relaxed: whoever shares the place later gets it from the thread that has it alone.
+        // Relaxed: a thread that shares the place later gets it from the one that had it alone.
         self.state.store(EMPTY, Ordering::Relaxed);
     }
 }
