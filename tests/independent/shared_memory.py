@@ -19,7 +19,7 @@ from independent import DATA, HEADER, SOON, Frame, Link, Stream, answered, body_
 PAGE = 4096
 SEAL, SHRINK, GROW, FUTURE_WRITE = 1, 2, 4, 16
 PAD, COMPACT, LINKED, FULL, FIRST, PIECE = range(1, 7)
-LAYOUT = 4
+LAYOUT = 5
 # The stage of a sleep, in the low bits of a park word, and the bytes that wake a sleeper.
 POLL = 2
 DATA, ROOM = b"\x01", b"\x02"
@@ -249,10 +249,10 @@ class Subscriber:
     def next(self) -> Frame:
         until, ring = time.monotonic() + SOON, self.ring
         while True:
-            while ring[TAIL] == self.at:
+            while ring[ring.place(self.at)] == 0:
                 assert time.monotonic() < until, "nothing came"
                 assert ring[STATE] == 0, "the publisher has closed or moved"
-                self.naps = doze(self.socket, self.page, DATA_PARK, self.naps, lambda: ring[TAIL] != self.at)
+                self.naps = doze(self.socket, self.page, DATA_PARK, self.naps, lambda: ring[TAIL] > self.at)
             place = ring.place(self.at)
             word, sequence = ring[place], ring[place + 8]
             length, encoding, lap = word & (1 << 43) - 1, word >> 43 & 7, word >> 49

@@ -6,44 +6,55 @@
 //! more, which would take loom years, so these have two words and use the same header words, fences
 //! and checks: `RingWriter::reserve`, `RingWriter::commit` and `RingReader::is_intact`.
 
+mod words;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use loom::sync::Notify;
 use loom::thread;
 
+use self::words::{content, take};
 use super::super::memory::heap::Heap;
 use super::super::memory::{Memory, OwnMemory};
 use super::super::park::{Park, SHORT, Stage, Waker};
 use super::super::segment::{PAGE, at};
 use super::ring_reader::RingReader;
 use super::ring_writer::RingWriter;
+use crate::codec::Encoding;
 use crate::sys::futex::Slept;
 use crate::transport::broadcast::received::Start;
 
 /// Two records of two words.
 const RING: usize = 32;
 
-/// Writes record `number` as the publisher does: reserve, store, commit. Its two words are the
+/// The offset of the record of this number.
+fn place_of(number: u64) -> usize {
+    PAGE + (((number - 1) * 16) as usize & (RING - 1))
+}
+
+/// Writes record `number` as the publisher does: reserve, a zero behind it, store, commit. Its two words are the
 /// number and ten times the number, so a mixture of two records shows.
 fn write(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     let (start, end) = ((number - 1) * 16, number * 16);
-    let place = PAGE + (start as usize & (RING - 1));
     ring_writer.reserve(end);
-    memory.store(place, number, Ordering::Relaxed);
-    memory.store(place + 8, number * 10, Ordering::Relaxed);
-    ring_writer.commit_range(start, end);
+    memory.store(place_of(number + 1), 0, Ordering::Relaxed);
+    memory.store(place_of(number) + 8, number * 10, Ordering::Relaxed);
+    ring_writer.commit_range(number, start, end);
 }
 
 /// The same for two records that are committed together.
 fn write_both(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
-    for number in [number, number + 1] {
-        let place = PAGE + (((number - 1) * 16) as usize & (RING - 1));
+    let other = number + 1;
+    for number in [number, other] {
         ring_writer.reserve(number * 16);
-        memory.store(place, number, Ordering::Relaxed);
-        memory.store(place + 8, number * 10, Ordering::Relaxed);
+        memory.store(place_of(number + 1), 0, Ordering::Relaxed);
+        memory.store(place_of(number) + 8, number * 10, Ordering::Relaxed);
+        if number == other {
+            memory.store(place_of(number), number, Ordering::Relaxed);
+        }
     }
-    ring_writer.commit_range(number * 16, (number + 1) * 16);
+    ring_writer.commit_range(number, number * 16, other * 16);
 }
 
 /// Reads the record at a position as a subscriber does: its first word, or `None` if it was
@@ -112,14 +123,13 @@ fn broadcast_reserved_ahead_intact_copy_is_whole() {
     records_reserved_ahead(write);
 }
 
-/// A mutant that reserves a record once it has written the first word.
+/// A mutant that reserves a record once it has written a part of it.
 fn write_then_reserve(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     let (start, end) = ((number - 1) * 16, number * 16);
-    let place = PAGE + (start as usize & (RING - 1));
-    memory.store(place, number, Ordering::Relaxed);
+    memory.store(place_of(number + 1), 0, Ordering::Relaxed);
+    memory.store(place_of(number) + 8, number * 10, Ordering::Relaxed);
     ring_writer.reserve(end);
-    memory.store(place + 8, number * 10, Ordering::Relaxed);
-    ring_writer.commit_range(start, end);
+    ring_writer.commit_range(number, start, end);
 }
 
 #[test]
@@ -131,13 +141,12 @@ fn broadcast_reserved_late_half_a_record_is_found() {
 /// A mutant that reserves without the release fence.
 fn write_unfenced(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     let (start, end) = ((number - 1) * 16, number * 16);
-    let place = PAGE + (start as usize & (RING - 1));
-    if memory.load(at::RESERVED, Ordering::Relaxed) < end {
-        memory.store(at::RESERVED, end + 16, Ordering::Relaxed);
+    if memory.load(at::RESERVED, Ordering::Relaxed) < end + 16 {
+        memory.store(at::RESERVED, end + 32, Ordering::Relaxed);
     }
-    memory.store(place, number, Ordering::Relaxed);
-    memory.store(place + 8, number * 10, Ordering::Relaxed);
-    ring_writer.commit_range(start, end);
+    memory.store(place_of(number + 1), 0, Ordering::Relaxed);
+    memory.store(place_of(number) + 8, number * 10, Ordering::Relaxed);
+    ring_writer.commit_range(number, start, end);
 }
 
 #[test]
@@ -146,15 +155,14 @@ fn broadcast_reserved_without_a_fence_half_a_record_is_found() {
     records_reserved_ahead(write_unfenced);
 }
 
-/// A mutant that stores the position of the newest record without a release fence behind the record.
+/// A mutant that stores the position of the newest record before the record's word, without a release fence.
 fn write_and_announce_unfenced(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u64) {
     let (start, end) = ((number - 1) * 16, number * 16);
-    let place = PAGE + (start as usize & (RING - 1));
     ring_writer.reserve(end);
-    memory.store(place, number, Ordering::Relaxed);
-    memory.store(place + 8, number * 10, Ordering::Relaxed);
+    memory.store(place_of(number + 1), 0, Ordering::Relaxed);
+    memory.store(place_of(number) + 8, number * 10, Ordering::Relaxed);
     memory.store(at::LATEST, start, Ordering::Relaxed);
-    ring_writer.commit_range(start, end);
+    ring_writer.commit_range(number, start, end);
 }
 
 #[test]
@@ -185,12 +193,14 @@ fn broadcast_two_records_committed_together_intact_copy_is_whole() {
     });
 }
 
-/// A subscriber sleeps until two messages have come: first in the futex, whose time may pass at any
+/// A subscriber that finds messages by their words sleeps until two have come: first in the futex, whose time may pass at any
 /// moment where `time_passes`, then in poll, for which a `Notify` stands. A lost wake-up is a
 /// deadlock, which loom reports.
 fn subscriber_sleeps(time_passes: bool) {
-    let (memory, page) = (Heap::new(PAGE + RING), Heap::new(at::STATE + 8));
-    let mut ring_writer = RingWriter::new(memory.clone(), RING);
+    const LONG: usize = 128;
+    let (memory, page) = (Heap::new(PAGE + LONG), Heap::new(at::STATE + 8));
+    let mut ring_writer = RingWriter::new(memory.clone(), LONG);
+    let mut ring_reader = RingReader::new(memory.clone(), LONG, 100, Start::Newest);
     let byte = Arc::new(Notify::new());
     let publishing = thread::spawn({
         let (memory, page, byte) = (memory.clone(), page.clone(), byte.clone());
@@ -199,7 +209,7 @@ fn subscriber_sleeps(time_passes: bool) {
             // stored for each subscriber.
             let (mut ring, mut subscription) = (Waker::new(at::DATA_WAKE), Waker::new(at::DATA_WAKE));
             for number in 1..=2 {
-                write(&mut ring_writer, &memory, number);
+                assert!(ring_writer.write_short(number, -1, Encoding::Raw, &content(number)));
                 let park = page.load_fenced(at::DATA_PARK);
                 match subscription.is_due(park).then(|| subscription.take(park)).flatten() {
                     Some(Stage::Futex) => drop(ring.wake_futex(&memory, u32::MAX)),
@@ -215,8 +225,11 @@ fn subscriber_sleeps(time_passes: bool) {
     });
     let mut park = Park::new(at::DATA_PARK, at::DATA_WAKE);
     for number in 1..=2 {
-        let ready = || memory.load_fenced(at::TAIL) >= number * 16;
-        while memory.load(at::TAIL, Ordering::Acquire) < number * 16 {
+        let found = loop {
+            if let Some(found) = take(&mut ring_reader) {
+                break found;
+            }
+            let ready = || ring_reader.is_ready_fenced();
             if park.sleep_briefly(&page, &memory, SHORT, ready).unwrap() == Slept::TimedOut {
                 park.park(&page, Stage::Poll);
                 if !ready() {
@@ -224,7 +237,8 @@ fn subscriber_sleeps(time_passes: bool) {
                 }
             }
             park.unpark(&page);
-        }
+        };
+        assert_eq!(found, number);
     }
     publishing.join().unwrap();
     clock.into_iter().for_each(|clock| clock.join().unwrap());

@@ -12,6 +12,8 @@ use crate::frame::{HEADER, Header, Kind, MAX_EXTENSION, Outgoing};
 
 /// Records begin at multiples of this, which is also the length of the two header words.
 pub(super) const GRANULE: u64 = 16;
+/// Bytes of the first word.
+pub(super) const WORD: usize = 8;
 /// Bytes in front of the extension of a full record: two words and a message header.
 pub(super) const FULL: u64 = GRANULE + HEADER as u64;
 /// Bytes in front of the body of a compact record: two words and the time of sending, ns since 1970.
@@ -188,18 +190,16 @@ impl PlainRecord {
         IS_COMPACT | lap << LAP
     }
 
-    /// The record at this offset with these first words, where it is a compact one of the lap of `form` with a body of at
-    /// most `limit` bytes, which is at most [`SHORT`].
+    /// Whether the record with this word is a compact one of the lap of `form`. A word of zeros is none.
     #[inline(always)]
-    pub(super) fn new(
-        [word, sequence, sent]: [u64; 3],
-        at: usize,
-        form: u64,
-        limit: u64,
-    ) -> Option<PlainRecord> {
-        if (word ^ form) & FORM != 0 {
-            return None;
-        }
+    pub(super) fn is(word: u64, form: u64) -> bool {
+        (word ^ form) & FORM == 0
+    }
+
+    /// The compact record at this offset with these first words, where its body has at most `limit` bytes, which is at most
+    /// [`SHORT`].
+    #[inline(always)]
+    pub(super) fn new(word: u64, [sequence, sent]: [u64; 2], at: usize, limit: u64) -> Option<PlainRecord> {
         let encoding = Encoding::from_number((word >> ENCODING) as u8 & 7)?;
         let plain = PlainRecord { word, at, encoding, sequence, sent: sent.cast_signed() };
         // What is too short has the greatest length.
@@ -291,7 +291,8 @@ mod tests {
         #[test]
         fn plain_record_is_a_compact_one(length in 0u64..600, encoding in 0u64..8, lap: u64, other: u64, spoilt: bool) {
             let word = if spoilt { other } else { length | encoding << ENCODING | PlainRecord::word(lap) };
-            let plain = PlainRecord::new([word, 5, 6], 0, PlainRecord::word(lap), SHORT);
+            let is_plain = PlainRecord::is(word, PlainRecord::word(lap));
+            let plain = PlainRecord::new(word, [5, 6], 0, SHORT).filter(|_| is_plain);
             let compact = RecordHeader::from_word(word, lap, 4096).ok().filter(|record| {
                 matches!(record.shape, Shape::Compact { body, .. } if body <= SHORT)
             });

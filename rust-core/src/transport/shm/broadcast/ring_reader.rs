@@ -22,7 +22,7 @@ use bytes::Bytes;
 use super::super::memory::{Memory, fence};
 use super::super::reader::{as_uninit, too_large};
 use super::super::segment::{self, PAGE, at, state};
-use super::record::{COMPACT, FULL, GRANULE, RecordHeader, SHORT, Shape};
+use super::record::{COMPACT, FULL, GRANULE, RecordHeader, SHORT, Shape, WORD, size_of};
 use super::references;
 use super::views::{Referring, Resolved};
 use crate::body::Rest;
@@ -45,7 +45,8 @@ pub(crate) struct RingReader<P> {
     peer: P,
     /// Bytes of the ring, a power of two.
     ring: u64,
-    /// The bits of a position that give its place in the ring.
+    /// The bits of a position that give its place in the ring. Those within a granule are not among them: a
+    /// position may come from a hostile publisher.
     mask: u64,
     /// The ring's logarithm: a position shifted by it is the lap. A division would take as long as the copy
     /// of a short message.
@@ -60,8 +61,6 @@ pub(crate) struct RingReader<P> {
     near: u64,
     /// The position of the next record, in bytes since the creation of the ring.
     position: u64,
-    /// Up to where there are records, as the publisher's tail was when it was last loaded for a short one.
-    pub(super) known_tail: u64,
     /// The record that gets the flag `RETAINED`, because it was published before this subscription
     /// began; `None` once it was returned.
     retained: Option<Retained>,
@@ -125,7 +124,7 @@ impl<P: Memory> RingReader<P> {
     /// The reading end of the ring of `ring` bytes in `peer`; `start` says with which message it
     /// begins.
     pub fn new(peer: P, ring: usize, limit: u64, start: Start) -> RingReader<P> {
-        let (ring, mask, shift) = (ring as u64, ring as u64 - 1, ring.trailing_zeros());
+        let (ring, mask, shift) = (ring as u64, ring as u64 - GRANULE, ring.trailing_zeros());
         let mut ring_reader = RingReader {
             peer,
             ring,
@@ -136,7 +135,6 @@ impl<P: Memory> RingReader<P> {
             plain: 0,
             near: 0,
             position: 0,
-            known_tail: 0,
             retained: None,
             sequence: None,
         };
@@ -177,13 +175,13 @@ impl<P: Memory> RingReader<P> {
     /// relaxed, and `read` loads the words again.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        self.peer.load(at::TAIL, Ordering::Relaxed) != self.position
-            || self.peer.load(at::STATE, Ordering::Relaxed) != state::OPEN
+        self.has_next() || self.peer.load(at::STATE, Ordering::Relaxed) != state::OPEN
     }
 
-    /// The same, ordered after the store of this side's park word: it decides whether to sleep.
+    /// The same, ordered after the store of this side's park word: it decides whether to sleep. By the tail, behind which
+    /// the publisher makes a full fence; this side may be ahead of it by what is being committed.
     pub fn is_ready_fenced(&self) -> bool {
-        self.peer.load_fenced(at::TAIL) != self.position || self.peer.load_fenced(at::STATE) != state::OPEN
+        self.peer.load_fenced(at::TAIL) > self.position || self.peer.load_fenced(at::STATE) != state::OPEN
     }
 
     /// The publisher's memory, where the wake word lies.
@@ -221,26 +219,22 @@ impl<P: Memory> RingReader<P> {
     pub(super) fn read_with(&mut self, resolve: &mut Resolve<'_>) -> Result<Received> {
         let (mut attempts, mut skipped) = (0, 0);
         loop {
-            // Before the tail: the publisher stores the state after its last record, so a tail that
-            // is loaded later includes that record.
-            let ring_state = self.word(at::STATE);
-            let tail = self.word(at::TAIL);
-            if tail == self.position {
-                return match ring_state {
-                    state::OPEN => Ok(Received::Nothing),
-                    state::MOVED => Ok(Received::Moved),
-                    _ => Err(Error::new(ErrorKind::Disconnected, "the publisher has closed")),
-                };
+            let word = self.next_word();
+            if word == 0 {
+                let ring_state = self.word(at::STATE);
+                let tail = self.word(at::TAIL);
+                // Behind these two: the publisher stores them after the words of their records. A zero before the tail is
+                // from a record that overwrote this one, or from a hostile publisher.
+                if self.next_word() == 0 && tail <= self.position {
+                    return match ring_state {
+                        state::OPEN => Ok(Received::Nothing),
+                        state::MOVED => Ok(Received::Moved),
+                        _ => Err(Error::new(ErrorKind::Disconnected, "the publisher has closed")),
+                    };
+                }
             }
-            if tail < self.position || !tail.is_multiple_of(GRANULE) {
-                let text = format!(
-                    "the publisher's ring ends at {tail}, before {}, up to which it was read",
-                    self.position
-                );
-                return Err(Error::new(ErrorKind::Malformed, text));
-            }
-            self.prefetch_record(tail);
-            match self.read_next(tail, resolve) {
+            self.prefetch_record(word);
+            match self.read_next(resolve) {
                 Ok(Some(frame)) => {
                     self.renew_near();
                     return Ok(Received::Frame(frame));
@@ -261,16 +255,22 @@ impl<P: Memory> RingReader<P> {
         }
     }
 
-    /// Prefetches the beginning of the next record: the publisher wrote these cache lines last, and
+    /// The word at the position, of a whole record or 0.
+    #[inline]
+    fn next_word(&self) -> u64 {
+        self.peer.load(self.offset_of(self.position), Ordering::Acquire)
+    }
+
+    /// Prefetches the beginning of the next record, which has this word: the publisher wrote these cache lines last, and
     /// fetching them one after the other takes longer than the copy.
     #[inline]
-    fn prefetch_record(&self, tail: u64) {
+    fn prefetch_record(&self, word: u64) {
         const LINE: usize = 64;
         /// At most this many bytes; the rest is fetched while the beginning is being decoded.
         const MOST: u64 = 256;
         // A prefetch never faults, so a record at the end of a lap needs no other treatment.
         let first = self.offset_of(self.position);
-        let bytes = (tail - self.position).min(MOST) as usize + first % LINE;
+        let bytes = size_of(word).min(MOST) as usize + first % LINE;
         for line in (0..bytes).step_by(LINE) {
             self.peer.prefetch(first + line);
         }
@@ -279,17 +279,13 @@ impl<P: Memory> RingReader<P> {
     /// Reads the record at the position. `None` where only the position moved: over a pad, or over
     /// a message with a number that was returned before (after [`RingReader::start_after`]). Frames
     /// with the number 0 are outside the sequence and always returned.
-    fn read_next(
-        &mut self,
-        tail: u64,
-        resolve: &mut Resolve<'_>,
-    ) -> std::result::Result<Option<Incoming>, ReadError> {
-        let (record, sequence) = self.read_header(self.position, tail)?;
+    fn read_next(&mut self, resolve: &mut Resolve<'_>) -> std::result::Result<Option<Incoming>, ReadError> {
+        let (record, sequence) = self.read_header(self.position)?;
         let is_pad = record.shape == Shape::Pad;
         let ordered = !is_pad && sequence != 0;
         let already_read = self.sequence.is_some_and(|last| ordered && sequence <= last);
         if is_pad || already_read {
-            self.position += record.size;
+            self.pass(record);
             return Ok(None);
         }
         if let Some(last) = self.sequence.filter(|last| ordered && sequence - last > 1) {
@@ -305,7 +301,7 @@ impl<P: Memory> RingReader<P> {
             Ok(Some(frame)) => Ok(frame),
             // The slots were written again, so the message is missed; the next sequence number shows the gap.
             Ok(None) => {
-                self.position += record.size;
+                self.pass(record);
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -315,7 +311,7 @@ impl<P: Memory> RingReader<P> {
             Some(Retained::Numbered(number)) => ordered && number == sequence,
             None => false,
         };
-        self.position += record.size;
+        self.pass(record);
         if ordered {
             self.sequence = Some(sequence);
         }
@@ -324,6 +320,11 @@ impl<P: Memory> RingReader<P> {
             frame.header.flags |= flags::RETAINED;
         }
         Ok(Some(frame))
+    }
+
+    /// Moves behind a record. Saturating: a hostile publisher's position may be the last one of all.
+    fn pass(&mut self, record: RecordHeader) {
+        self.position = self.position.saturating_add(record.size);
     }
 
     /// Returns the newest frame with the flag `RETAINED`, or `Nothing` before the first, or
@@ -340,21 +341,14 @@ impl<P: Memory> RingReader<P> {
     /// Like `latest`; `resolve` returns the elements that a record refers to.
     pub(super) fn latest_with(&self, resolve: &mut Resolve<'_>) -> Result<Received> {
         for _ in 0..MAX_ATTEMPTS {
-            match self.word(at::STATE) {
-                state::MOVED => return Ok(Received::Moved),
-                _ if self.word(at::COUNT) == 0 => return Ok(Received::Nothing),
-                _ => {}
+            if self.word(at::STATE) == state::MOVED {
+                return Ok(Received::Moved);
             }
-            let position = self.word(at::LATEST);
-            // Newer records may exist by now, so the tail that was loaded is no bound; the end of
-            // the lap is.
-            let copied = self.read_header(position, u64::MAX).and_then(|(record, _)| {
-                if record.shape == Shape::Pad {
-                    let text = "the publisher's newest record is a pad";
-                    return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
-                }
-                self.take_record(position, record, resolve)
-            });
+            let copied = match self.newest() {
+                Ok(None) => return Ok(Received::Nothing),
+                Ok(Some((position, record))) => self.take_record(position, record, resolve),
+                Err(error) => Err(error),
+            };
             match copied {
                 Ok(Some(mut frame)) => {
                     frame.header.flags |= flags::RETAINED;
@@ -368,6 +362,42 @@ impl<P: Memory> RingReader<P> {
         Err(stalled())
     }
 
+    /// Returns position and record of the newest message, `None` before the first one.
+    fn newest(&self) -> std::result::Result<Option<(u64, RecordHeader)>, ReadError> {
+        /// At most so many records behind the one that the publisher names: as many as it commits together, but a
+        /// hostile one could go on for ever.
+        const MOST: u32 = 8192;
+        let count = self.word(at::COUNT);
+        let mut position = self.word(at::LATEST);
+        let mut newest = None;
+        // A subscriber may have read a record that the publisher does not name yet, and this one must not be older.
+        for _ in 0..MOST {
+            let is_absent = self.peer.load(self.offset_of(position), Ordering::Relaxed) == 0;
+            if is_absent && (newest.is_some() || count == 0) {
+                break;
+            }
+            let (record, _) = self.read_header(position)?;
+            if record.shape != Shape::Pad {
+                newest = Some((position, record));
+            } else if newest.is_none() {
+                let text = "the publisher's newest record is a pad";
+                return Err(Error::new(ErrorKind::Malformed, text).into());
+            }
+            // Saturating: a hostile publisher's position may be the last one of all.
+            position = position.saturating_add(record.size);
+        }
+        Ok(newest)
+    }
+
+    /// For models: the number of the newest message, 0 before the first one or where it was overwritten.
+    #[cfg(all(test, loom))]
+    pub fn newest_sequence(&self) -> u64 {
+        match self.newest() {
+            Ok(Some((position, _))) => self.read_header(position).map_or(0, |(_, sequence)| sequence),
+            _ => 0,
+        }
+    }
+
     /// After being overtaken: moves to the restart position, which leaves time to read. A reader
     /// that has returned nothing yet and owes no count moves to the newest record.
     fn catch_up(&mut self) {
@@ -377,16 +407,15 @@ impl<P: Memory> RingReader<P> {
         self.near = 0;
     }
 
-    /// Loads and validates the two header words of the record at `position`, which ends at `tail`
-    /// at most.
-    fn read_header(&self, position: u64, tail: u64) -> std::result::Result<(RecordHeader, u64), ReadError> {
+    /// Loads and validates the two header words of the record at `position`.
+    fn read_header(&self, position: u64) -> std::result::Result<(RecordHeader, u64), ReadError> {
         if !position.is_multiple_of(GRANULE) {
             let text = format!("the publisher's ring has a record at {position}, between two granules");
             return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
         }
         let offset = self.offset_of(position);
-        let word = self.peer.load(offset, Ordering::Relaxed);
-        let sequence = self.peer.load(offset + 8, Ordering::Relaxed);
+        let word = self.peer.load(offset, Ordering::Acquire);
+        let sequence = self.peer.load(offset + WORD, Ordering::Relaxed);
         // Checked before the words are decoded: a word of the next lap is invalid without any fault
         // of the publisher.
         if !self.is_intact(position) {
@@ -394,10 +423,6 @@ impl<P: Memory> RingReader<P> {
         }
         let left = self.ring - (position & self.mask);
         let record = RecordHeader::from_word(word, position >> self.shift, left)?;
-        if record.size > tail - position {
-            let text = "the publisher's ring holds a record that ends behind its tail";
-            return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
-        }
         Ok((record, sequence))
     }
 

@@ -7,9 +7,14 @@
 //!    reader that sees any byte of a later record also sees the new `reserved`. It is stored for
 //!    several records at a time: readers look at it for each record, and a store to a cache line that
 //!    they have makes the tail wait.
-//! 2. the record itself, word by word with relaxed order, because readers may be copying there.
-//! 3. at [`RingWriter::commit`]: a release fence, `latest`, `restart`, `count`, then `tail` with release order
-//!    and a full fence. A reader that loads `tail` with acquire order sees everything before it.
+//! 2. a zero where the next record will begin, so that readers find nothing there until it is written; then the record
+//!    itself but for its first word. All word by word with relaxed order, because readers may be copying there.
+//! 3. at [`RingWriter::commit`]: the record's first word with release order. A reader that loads it with acquire order
+//!    sees the record and the zero behind it. Of several records that are committed together the first one's word comes
+//!    last, and no reader comes to those behind it before.
+//! 4. a release fence, `latest`, `restart`, `count`, then `tail` with release order and a full fence. Readers that spin
+//!    poll the first word and load none of these, so they stay in the cache of this side. Readers that sleep
+//!    decide with `tail`. A reader may be ahead of all of these by what is being committed.
 //!
 //! Positions count bytes from the creation of the ring and never wrap; the offset in memory is the
 //! position modulo the length of the ring, behind the header page. The caller (`publisher`) wakes
@@ -19,7 +24,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::memory::{OwnMemory, fence};
 use super::super::segment::{PAGE, at};
-use super::record::{COMPACT, FULL, GRANULE, RecordHeader, SHORT, Shape, size_of};
+use super::record::{COMPACT, FULL, GRANULE, RecordHeader, SHORT, Shape, WORD, size_of};
 use crate::codec::Encoding;
 use crate::frame::{Header, Outgoing};
 use crate::sys::crc;
@@ -39,8 +44,10 @@ pub(in crate::transport::shm) struct RingWriter<M> {
     shift: u32,
     /// The position behind the newest record, committed or not.
     tail: u64,
-    /// The position up to which readers know of records.
+    /// The position up to which readers find records.
     committed: u64,
+    /// The first word of the record at that position, while there is one.
+    first: u64,
     /// The position up to which readers know that bytes may be changing.
     reserved: u64,
     /// Bytes behind a record that are reserved with it.
@@ -69,6 +76,7 @@ impl<M: OwnMemory> RingWriter<M> {
             shift,
             tail: 0,
             committed: 0,
+            first: 0,
             reserved: 0,
             // Readers lose so much of the oldest records, and a quarter of the ring is before them at a restart.
             ahead: (ring / 64) & !(GRANULE - 1),
@@ -167,12 +175,7 @@ impl<M: OwnMemory> RingWriter<M> {
         self.advance_restart(start, end);
         self.reserve(end);
         if pad > 0 {
-            let pad = RecordHeader::pad(pad);
-            self.mine.store(
-                self.offset_of(self.tail),
-                pad.to_word(self.tail >> self.shift),
-                Ordering::Relaxed,
-            );
+            self.store_word(self.tail, RecordHeader::pad(pad));
         }
         let Header { sequence, sent, .. } = frame.header;
         match record.shape {
@@ -185,12 +188,31 @@ impl<M: OwnMemory> RingWriter<M> {
     /// Stores a compact record in the room that was reserved for it, from `start` on.
     #[inline(always)]
     fn store_compact(&mut self, record: RecordHeader, start: u64, sequence: u64, sent: i64, body: &[u8]) {
-        let offset = self.offset_of(start);
-        let word = record.to_word(start >> self.shift);
-        self.mine.store_words(offset, [word, sequence, sent.cast_unsigned()]);
+        let offset = self.begin(record, start);
+        self.mine.store_words(offset + WORD, [sequence, sent.cast_unsigned()]);
         self.mine.copy_in_racing(offset + COMPACT as usize, body);
+        self.store_word(start, record);
+    }
+
+    /// Makes the record from `start` on the newest one, without a word of it stored yet. Returns its offset.
+    #[inline(always)]
+    fn begin(&mut self, record: RecordHeader, start: u64) -> usize {
         self.count += 1;
         (self.latest, self.tail) = (start, start + record.size);
+        self.mine.store(self.offset_of(self.tail), 0, Ordering::Relaxed);
+        self.offset_of(start)
+    }
+
+    /// Stores the first word of a record or pad at this position, or has it stored by the commit.
+    #[inline(always)]
+    fn store_word(&mut self, position: u64, record: RecordHeader) {
+        let word = record.to_word(position >> self.shift);
+        if position == self.committed {
+            self.first = word;
+        } else {
+            // Ordered by the word before it, without which no reader comes here.
+            self.mine.store(self.offset_of(position), word, Ordering::Relaxed);
+        }
     }
 
     /// The same for one with a message header.
@@ -202,17 +224,15 @@ impl<M: OwnMemory> RingWriter<M> {
         extension: &[u8],
         body: &[u8],
     ) {
-        let offset = self.offset_of(start);
+        let offset = self.begin(record, start);
         let [a, b, c, d, e, f, g, h] = header.words(crc::of_words);
-        let word = record.to_word(start >> self.shift);
-        self.mine.store_words(offset, [word, header.sequence, a, b, c, d, e, f, g, h]);
-        let offset = offset + FULL as usize;
+        self.mine.store_words(offset + WORD, [header.sequence, a, b, c, d, e, f, g, h]);
+        let content = offset + FULL as usize;
         if !extension.is_empty() {
-            self.mine.copy_in_racing(offset, extension);
+            self.mine.copy_in_racing(content, extension);
         }
-        self.mine.copy_in_racing(offset + extension.len(), body);
-        self.count += 1;
-        (self.latest, self.tail) = (start, start + record.size);
+        self.mine.copy_in_racing(content + extension.len(), body);
+        self.store_word(start, record);
     }
 
     /// Prefetches for writing the cache lines that another record of the same size would use.
@@ -225,20 +245,21 @@ impl<M: OwnMemory> RingWriter<M> {
         /// At most this many bytes: more would fill the processor's queue of outstanding misses.
         const MOST: u64 = 512;
         // A prefetch never faults, so a record at the end of a lap needs no other treatment.
-        // The line that holds the end of the last record is left to its readers.
-        let first = self.offset_of(self.tail).next_multiple_of(LINE);
+        // The line with the zero behind the last record is left to its readers, who poll it.
+        let first = (self.offset_of(self.tail) | (LINE - 1)) + 1;
         for line in (0..size.min(MOST) as usize).step_by(LINE) {
             self.mine.prefetch_own(first + line);
         }
     }
 
-    /// Announces that bytes up to the position `end` may change from now on, unless that was
+    /// Announces that bytes up to the position `end`, and the word behind it, may change from now on, unless that was
     /// announced before; together with some bytes behind them. The release fence
     /// orders the announcement before every later store to the ring: a reader that copied one of
     /// the new bytes and then checks `reserved` behind an acquire fence finds the new value, or a
     /// later one.
     #[inline]
     pub fn reserve(&mut self, end: u64) {
+        let end = end + GRANULE;
         if end > self.reserved {
             self.reserved = end + self.ahead;
             self.mine.store(at::RESERVED, self.reserved, Ordering::Relaxed);
@@ -246,19 +267,24 @@ impl<M: OwnMemory> RingWriter<M> {
         }
     }
 
-    /// For models: commits a record that the test itself wrote from `start` to `end`.
+    /// For models: commits what the test itself wrote up to `end`, but for this word at the position where the last commit
+    /// ended; `start` is that of the last record.
     #[cfg(all(test, loom))]
-    pub fn commit_range(&mut self, start: u64, end: u64) {
+    pub fn commit_range(&mut self, first: u64, start: u64, end: u64) {
         self.count += 1;
-        (self.latest, self.tail) = (start, end);
+        (self.first, self.latest, self.tail) = (first, start, end);
         self.commit();
     }
 
     /// Makes all appended records visible to readers. `tail` comes last and is followed by a full
     /// fence, so that the caller can check for sleeping subscribers: either it sees the park word,
     /// or the subscriber sees the new tail before it sleeps.
+    #[inline]
     pub fn commit(&mut self) {
-        self.committed = self.tail;
+        if self.tail > self.committed {
+            self.mine.store(self.offset_of(self.committed), self.first, Ordering::Release);
+            self.committed = self.tail;
+        }
         // A release store of each of these neighbours.
         fence(Ordering::Release);
         const _: () = assert!(at::RESTART == at::LATEST + 8 && at::COUNT == at::RESTART + 8);
@@ -268,7 +294,8 @@ impl<M: OwnMemory> RingWriter<M> {
 
     /// Moves the restart position to the first record that is at least a quarter of the ring ahead
     /// of what the record from `start` to `end` overwrites. It follows the lengths in this side's
-    /// own memory, which are still whole at this time.
+    /// own memory, which are still whole at this time, and does not come to a record whose word the next commit stores:
+    /// what is appended takes at most an eighth of the ring, and a longer record is appended to nothing.
     fn advance_restart(&mut self, start: u64, end: u64) {
         while end > self.restart_until {
             if self.restart >= self.tail {

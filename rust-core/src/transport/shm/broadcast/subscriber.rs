@@ -180,7 +180,7 @@ impl BroadcastReader {
     /// steps of the general way before them, in which an answer may come.
     #[inline(always)]
     pub fn peek_plain(&mut self, spins: bool) -> Option<PlainRecord> {
-        if self.end.is_some() || (spins && !self.ring_reader.knows_next() && !self.spin_early()) {
+        if self.end.is_some() || (spins && !self.ring_reader.has_next() && !self.spin_early()) {
             return None;
         }
         self.ring_reader.peek_plain()

@@ -11,8 +11,7 @@ use bytes::Bytes;
 
 use super::super::super::memory::Memory;
 use super::super::super::reader::as_uninit;
-use super::super::super::segment::at;
-use super::super::record::{COMPACT, GRANULE, PlainRecord};
+use super::super::record::{COMPACT, GRANULE, PlainRecord, WORD};
 use super::RingReader;
 #[cfg(any(test, fuzzing))]
 use crate::error::Result;
@@ -22,36 +21,31 @@ use crate::frame::{Header, Incoming, Kind, spare::aligned};
 use crate::transport::broadcast::received::Received;
 
 impl<P: Memory> RingReader<P> {
-    /// Whether the tail that was loaded last is behind another record.
-    #[inline]
-    pub fn knows_next(&self) -> bool {
-        self.known_tail > self.position
+    /// Whether the publisher has stored something at the position. Relaxed.
+    #[inline(always)]
+    pub fn has_next(&self) -> bool {
+        self.peer.load(self.offset_of(self.position), Ordering::Relaxed) != 0
     }
 
     /// Returns the next record if it is a plain one. The publisher may be overwriting it: what it says is certain only when
     /// [`RingReader::take_plain`] has succeeded.
     #[inline(always)]
-    pub fn peek_plain(&mut self) -> Option<PlainRecord> {
-        // The publisher writes the tail for each message, so loading it may have to wait for the line. Whether a
-        // record before an older tail is still there is looked at behind the copy, as for any other.
-        if !self.knows_next() {
-            let tail = self.peer.load(at::TAIL, Ordering::Acquire);
-            if tail <= self.position || !tail.is_multiple_of(GRANULE) {
-                return None;
-            }
-            self.known_tail = tail;
-        }
+    pub fn peek_plain(&self) -> Option<PlainRecord> {
         // A pad at the end of a lap may be shorter than the words that are loaded here.
         if self.position.saturating_add(COMPACT.next_multiple_of(GRANULE)) > self.near {
             return None;
         }
         let at = self.offset_of(self.position);
-        // The content is on the next line, too: loads that wait one after the other take longer. A prefetch never faults.
-        self.peer.prefetch(at.wrapping_add(64));
-        let plain = PlainRecord::new(self.peer.load_words(at), at, self.plain, self.plain_limit)?;
+        // All of the record is before its word. Whether it is still there is looked at behind the copy.
+        let word = self.peer.load(at, Ordering::Acquire);
+        if !PlainRecord::is(word, self.plain) {
+            return None;
+        }
+        let words = self.peer.load_words(at.wrapping_add(WORD));
+        let plain = PlainRecord::new(word, words, at, self.plain_limit)?;
         let end = self.position.saturating_add(plain.size());
         let is_next = self.sequence.is_some_and(|last| last.checked_add(1) == Some(plain.sequence));
-        (is_next && end <= self.near && end <= self.known_tail).then_some(plain)
+        (is_next && end <= self.near).then_some(plain)
     }
 
     /// Copies the body of the record that [`RingReader::peek_plain`] has just returned. Returns false if the publisher has
@@ -75,7 +69,7 @@ impl<P: Memory> RingReader<P> {
         }
         let can_be_plain =
             self.retained.is_none() && self.sequence.is_some() && self.position.is_multiple_of(GRANULE);
-        self.near = if can_be_plain { (self.position | self.mask).saturating_add(1) } else { 0 };
+        self.near = if can_be_plain { (self.position | (self.ring - 1)).saturating_add(1) } else { 0 };
         self.plain = PlainRecord::word(self.position >> self.shift);
     }
 }
