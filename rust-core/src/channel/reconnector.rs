@@ -347,11 +347,16 @@ impl Reconnector {
             new_link.connecting = true;
             drop(new_link);
             let connecting = InProgress(self);
-            let Some(link) = self.connect(event_log, waiting, leaves)? else { return Ok(None) };
-            event_log.connected(&link.peer.source);
-            // Before another thread may make one, which would wait for a second peer although this one has
-            // connected.
-            self.put(link);
+            match self.connect(event_log, waiting)? {
+                Some(link) => {
+                    event_log.connected(&link.peer.source);
+                    // Before another thread may make one, which would wait for a second peer although this one has
+                    // connected.
+                    self.put(link);
+                }
+                None if leaves => {}
+                None => pause_interrupted(waiting)?,
+            }
             drop(connecting);
             new_link = self.new_link();
         }
@@ -368,14 +373,15 @@ impl Reconnector {
         !(self.options.once || matches!(self.origin, Origin::Accepted))
     }
 
-    /// Makes a link, as the origin says. `None` as for [`Reconnector::reconnect`].
-    fn connect(&self, event_log: &EventLog, waiting: &mut Waiting<'_>, leaves: bool) -> Result<Option<Link>> {
+    /// Makes a link, as the origin says. `None` if `wake` has ended a wait because a thread of the program requests the
+    /// receiving direction: a thread that holds it for the library leaves then, others go on.
+    fn connect(&self, event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
         let connected = match &self.origin {
             Origin::Dial(_) if self.options.once && self.is_newer(0) => {
                 Err(Error::new(ErrorKind::Disconnected, "the peer disconnected"))
             }
-            Origin::Dial(dialler) => self.dial_until_linked(dialler, waiting, leaves),
-            Origin::Acceptor(acceptor) => self.next_in_queue(acceptor, waiting, leaves),
+            Origin::Dial(dialler) => self.dial(dialler, waiting),
+            Origin::Acceptor(acceptor) => self.next_in_queue(acceptor, waiting),
             Origin::Place => self.connect_place(waiting).map(Some),
             Origin::Accepted => {
                 let text = "the peer disconnected; accept the next connection of the listener";
@@ -392,13 +398,8 @@ impl Reconnector {
         })
     }
 
-    /// Waits for the next link of the acceptor.
-    fn next_in_queue(
-        &self,
-        acceptor: &ChannelAcceptor,
-        waiting: &mut Waiting<'_>,
-        leaves: bool,
-    ) -> Result<Option<Link>> {
+    /// Waits for the next link of the acceptor. `None` as for [`Reconnector::connect`].
+    fn next_in_queue(&self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
         loop {
             self.check_links()?;
             if let Some(link) = acceptor.queue.pop() {
@@ -407,13 +408,10 @@ impl Reconnector {
             if let Some(refusal) = acceptor.queue.take_refusal() {
                 return Err(refusal);
             }
-            wait_readable(waiting, &[acceptor.queue.waker().as_fd(), self.wake.as_fd()])?;
             if self.is_interrupted() {
-                if leaves {
-                    return Ok(None);
-                }
-                pause_interrupted(waiting)?;
+                return Ok(None);
             }
+            wait_readable(waiting, &[acceptor.queue.waker().as_fd(), self.wake.as_fd()])?;
         }
     }
 
@@ -434,35 +432,13 @@ impl Reconnector {
         })
     }
 
-    /// Dials until there is a link. `wake` ends a dial when the channel is closed, and when a thread of the program
-    /// requests the receiving direction: one that holds it for the library leaves then, others go on.
-    fn dial_until_linked(
-        &self,
-        dialler: &Dialler,
-        waiting: &mut Waiting<'_>,
-        leaves: bool,
-    ) -> Result<Option<Link>> {
-        loop {
-            if let Some(link) = self.dial(dialler, waiting)? {
-                return Ok(Some(link));
-            }
-            self.check_open()?;
-            if self.is_interrupted() {
-                if leaves {
-                    return Ok(None);
-                }
-                pause_interrupted(waiting)?;
-            }
-        }
-    }
-
-    /// Connects to the listener and exchanges hellos, or connects without a hello for plain framing. `None` if
-    /// `wake` has ended a wait.
+    /// Connects to the listener and exchanges hellos, or connects without a hello for plain framing. `None` as for
+    /// [`Reconnector::connect`].
     fn dial(&self, dialler: &Dialler, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
         let options = &self.options;
         if options.framing != Framing::Linkspan {
             let Some(stream) = dialler.reach(&[self.wake.as_fd()], waiting)? else {
-                return Ok(None);
+                return self.check_links().map(|()| None);
             };
             return plain::link(stream, options.pattern, options, &self.numbers, true).map(Some);
         }
@@ -477,7 +453,7 @@ impl Reconnector {
         };
         let dialled = dialler.dial(&own_hello, offer, &[self.wake.as_fd()], waiting)?;
         let Some((called, peer_hello, offer)) = dialled else {
-            return Ok(None);
+            return self.check_links().map(|()| None);
         };
         let guard = Arc::new(ConnectionGuard::new(called.stream.clone()));
         let owner = Owner::of(&called.stream, called.credentials.as_ref());
