@@ -90,11 +90,10 @@ impl Reference {
         let message = message.cast_mut();
         // SAFETY: no other thread has a reference, so none uses the content behind the count.
         let (state, aligned) = unsafe { (&mut (*message).state, &mut (*message).aligned) };
-        let state = std::mem::replace(state.get_mut(), State::empty());
         drop(aligned.take());
         // SAFETY: it is not NULL.
         let shell = unsafe { NonNull::new_unchecked(message) };
-        if let Some(oldest) = spare::keep(shell.cast(), state) {
+        if let Some(oldest) = spare::keep(shell.cast(), state.get_mut()) {
             // SAFETY: it came from a box, and its content and its last reference are gone.
             drop(unsafe { Box::from_raw(oldest.cast::<linkspan_message>().as_ptr()) });
         }
@@ -199,9 +198,14 @@ impl linkspan_message {
     }
 
     /// Frees those copies, if any, because their value changes.
+    #[inline]
     fn forget_aligned(&self) {
-        if let Some(aligned) = self.aligned.get() {
+        #[cold]
+        fn clear(aligned: &Mutex<Aligned>) {
             aligned.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        if let Some(aligned) = self.aligned.get() {
+            clear(aligned);
         }
     }
 }

@@ -41,7 +41,7 @@ impl Loans {
     }
 
     /// Exchanges the loan at this address, if it is the last one, for `lent` at `next`; else false.
-    #[inline]
+    #[inline(always)]
     fn exchange(&self, place: usize, next: usize, lent: &mut Option<NdArray>) -> bool {
         // Acquire, against the store below: what the last thread wrote comes before.
         if self.last.compare_exchange(place, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
@@ -78,12 +78,17 @@ impl Loans {
     }
 
     /// Takes the loan at this address, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn remove(&self, place: usize) -> Option<NdArray> {
         let mut lent = None;
         if place > TAKEN && self.exchange(place, EMPTY, &mut lent) {
             return lent;
         }
+        self.remove_beside(place)
+    }
+
+    #[cold]
+    fn remove_beside(&self, place: usize) -> Option<NdArray> {
         self.others().remove(&place)
     }
 }

@@ -115,20 +115,18 @@ pub(super) fn shell() -> Option<Shell> {
     KEPT.try_with(|kept| kept.borrow_mut().shell()).ok().flatten()
 }
 
-/// Keeps the shell of a message, and the memory of what was its content. Returns one that was kept long enough, to be
-/// freed.
-pub(super) fn keep(shell: Shell, mut state: State) -> Option<Shell> {
+/// Keeps the shell of a message, and the memory of its content, which is dropped. Returns one that was kept long enough, to
+/// be freed.
+pub(super) fn keep(shell: Shell, state: &mut State) -> Option<Shell> {
     let is_spare = matches!(state, State::Flat(..) | State::Tree(_));
     if is_spare {
         state.clear();
+        // In a thread that ends it is dropped below.
+        let _ = KEPT.try_with(|kept| mem::swap(&mut kept.borrow_mut().state, state));
     }
-    let kept = KEPT.try_with(|kept| {
-        let kept = &mut *kept.borrow_mut();
-        if is_spare {
-            mem::swap(&mut kept.state, &mut state);
-        }
-        kept.keep(shell)
-    });
+    // Behind the borrow: what is dropped may release other messages.
+    *state = State::empty();
+    let kept = KEPT.try_with(|kept| kept.borrow_mut().keep(shell));
     // Without what a thread keeps, which ends: its list goes back at once.
     kept.unwrap_or_else(|_| Kept::new(&LEFT).keep(shell))
 }
