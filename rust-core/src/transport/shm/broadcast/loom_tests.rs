@@ -14,14 +14,13 @@ use std::sync::atomic::Ordering;
 use loom::sync::Notify;
 use loom::thread;
 
-use self::words::{content, take};
+use self::words::{ends, publish, take};
 use super::super::memory::heap::Heap;
 use super::super::memory::{Memory, OwnMemory};
 use super::super::park::{Park, SHORT, Stage, Waker};
 use super::super::segment::{PAGE, at};
 use super::ring_reader::RingReader;
 use super::ring_writer::RingWriter;
-use crate::codec::Encoding;
 use crate::sys::futex::Slept;
 use crate::transport::broadcast::received::Start;
 
@@ -60,7 +59,7 @@ fn write_both(ring_writer: &mut RingWriter<Arc<Heap>>, memory: &Heap, number: u6
 /// Reads the record at a position as a subscriber does: its first word, or `None` if it was
 /// overwritten. Panics if the check accepts a mixture.
 fn read(ring_reader: &RingReader<Arc<Heap>>, memory: &Heap, position: u64) -> Option<u64> {
-    let place = PAGE + (position as usize & (RING - 1));
+    let place = place_of(position / 16 + 1);
     let (one, two) = (memory.load(place, Ordering::Relaxed), memory.load(place + 8, Ordering::Relaxed));
     ring_reader.is_intact(position).then(|| {
         assert_eq!(
@@ -193,14 +192,12 @@ fn broadcast_two_records_committed_together_intact_copy_is_whole() {
     });
 }
 
-/// A subscriber that finds messages by their words sleeps until two have come: first in the futex, whose time may pass at any
+/// A subscriber polls the first word of the next record, and sleeps until two messages were published: first in the futex, whose time may pass at any
 /// moment where `time_passes`, then in poll, for which a `Notify` stands. A lost wake-up is a
 /// deadlock, which loom reports.
 fn subscriber_sleeps(time_passes: bool) {
-    const LONG: usize = 128;
-    let (memory, page) = (Heap::new(PAGE + LONG), Heap::new(at::STATE + 8));
-    let mut ring_writer = RingWriter::new(memory.clone(), LONG);
-    let mut ring_reader = RingReader::new(memory.clone(), LONG, 100, Start::Newest);
+    let (memory, page) = (Heap::new(PAGE + 128), Heap::new(at::STATE + 8));
+    let (mut ring_writer, mut ring_reader) = ends(&memory, 128);
     let byte = Arc::new(Notify::new());
     let publishing = thread::spawn({
         let (memory, page, byte) = (memory.clone(), page.clone(), byte.clone());
@@ -209,7 +206,7 @@ fn subscriber_sleeps(time_passes: bool) {
             // stored for each subscriber.
             let (mut ring, mut subscription) = (Waker::new(at::DATA_WAKE), Waker::new(at::DATA_WAKE));
             for number in 1..=2 {
-                assert!(ring_writer.write_short(number, -1, Encoding::Raw, &content(number)));
+                publish(&mut ring_writer, number);
                 let park = page.load_fenced(at::DATA_PARK);
                 match subscription.is_due(park).then(|| subscription.take(park)).flatten() {
                     Some(Stage::Futex) => drop(ring.wake_futex(&memory, u32::MAX)),

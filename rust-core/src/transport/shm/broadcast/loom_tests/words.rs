@@ -86,8 +86,19 @@ fn mutant_with_a_relaxed_word_is_found() {
     words_are_polled(write_with_relaxed_word);
 }
 
+/// Both ends of a ring of so many bytes.
+pub(super) fn ends(memory: &Arc<Heap>, ring: usize) -> (RingWriter<Arc<Heap>>, RingReader<Arc<Heap>>) {
+    let ring_writer = RingWriter::new(memory.clone(), ring);
+    (ring_writer, RingReader::new(memory.clone(), ring, 100, Start::Newest))
+}
+
+/// Publishes the message of this number in the short way.
+pub(super) fn publish(ring_writer: &mut RingWriter<Arc<Heap>>, sequence: u64) {
+    assert!(ring_writer.write_short(sequence, -1, Encoding::Raw, &content(sequence)));
+}
+
 /// A body of one word for the message of this number.
-pub(super) fn content(sequence: u64) -> [u8; 8] {
+fn content(sequence: u64) -> [u8; 8] {
     (sequence * 0x0101).to_le_bytes()
 }
 
@@ -109,15 +120,8 @@ fn plain_records_are_found_by_their_words_in_order() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(|| {
-        const LONG: usize = 128;
-        let memory = Heap::new(PAGE + LONG);
-        let mut ring_writer = RingWriter::new(memory.clone(), LONG);
-        let mut ring_reader = RingReader::new(memory, LONG, 100, Start::Newest);
-        let writing = thread::spawn(move || {
-            for sequence in 1..=2 {
-                assert!(ring_writer.write_short(sequence, -1, Encoding::Raw, &content(sequence)));
-            }
-        });
+        let (mut ring_writer, mut ring_reader) = ends(&Heap::new(PAGE + 128), 128);
+        let writing = thread::spawn(move || (1..=2).for_each(|sequence| publish(&mut ring_writer, sequence)));
         for sequence in 1..=2 {
             let found = loop {
                 match take(&mut ring_reader) {
@@ -138,15 +142,9 @@ fn plain_records_that_are_overwritten_are_not_taken() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
     builder.check(|| {
-        const SHORT_RING: usize = 64;
-        let memory = Heap::new(PAGE + SHORT_RING);
-        let mut ring_writer = RingWriter::new(memory.clone(), SHORT_RING);
-        let mut ring_reader = RingReader::new(memory, SHORT_RING, 100, Start::Newest);
-        let write = |ring_writer: &mut RingWriter<_>, sequence| {
-            assert!(ring_writer.write_short(sequence, -1, Encoding::Raw, &content(sequence)));
-        };
-        write(&mut ring_writer, 1);
-        let writing = thread::spawn(move || (2..=4).for_each(|sequence| write(&mut ring_writer, sequence)));
+        let (mut ring_writer, mut ring_reader) = ends(&Heap::new(PAGE + 64), 64);
+        publish(&mut ring_writer, 1);
+        let writing = thread::spawn(move || (2..=4).for_each(|sequence| publish(&mut ring_writer, sequence)));
         let mut last = 0;
         while let Some(found) = take(&mut ring_reader) {
             last += 1;
@@ -156,15 +154,12 @@ fn plain_records_that_are_overwritten_are_not_taken() {
     });
 }
 
-/// A batch of two behind a first message: a reader that finds the first of them finds both.
+/// A batch of two: a reader that finds the first of them finds both.
 fn batch_is_found_as_a_whole(commits_each: bool) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(move || {
-        const LONG: usize = 256;
-        let memory = Heap::new(PAGE + LONG);
-        let mut ring_writer = RingWriter::new(memory.clone(), LONG);
-        let mut ring_reader = RingReader::new(memory, LONG, 100, Start::Newest);
+        let (mut ring_writer, mut ring_reader) = ends(&Heap::new(PAGE + 256), 256);
         let writing = thread::spawn(move || {
             for sequence in 1..=2 {
                 let header = Header { sequence, sent: -1, ..Header::new(Kind::Data, Encoding::Raw) };
@@ -198,14 +193,8 @@ fn latest_is_not_older_than_what_was_read() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(|| {
-        const LONG: usize = 128;
-        let memory = Heap::new(PAGE + LONG);
-        let mut ring_writer = RingWriter::new(memory.clone(), LONG);
-        let mut ring_reader = RingReader::new(memory, LONG, 100, Start::Newest);
-        let write = |ring_writer: &mut RingWriter<_>, sequence| {
-            assert!(ring_writer.write_short(sequence, -1, Encoding::Raw, &content(sequence)));
-        };
-        let writing = thread::spawn(move || (1..=2).for_each(|sequence| write(&mut ring_writer, sequence)));
+        let (mut ring_writer, mut ring_reader) = ends(&Heap::new(PAGE + 128), 128);
+        let writing = thread::spawn(move || (1..=2).for_each(|sequence| publish(&mut ring_writer, sequence)));
         let read = (0..2).filter_map(|_| take(&mut ring_reader)).last().unwrap_or(0);
         let newest = ring_reader.newest_sequence();
         assert!(newest >= read, "{newest} is older than {read}");
