@@ -13,6 +13,7 @@ mod api;
 mod batches;
 mod conformance;
 mod fifo;
+mod forks;
 mod framing;
 mod full_links;
 mod hostile;

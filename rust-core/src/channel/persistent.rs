@@ -6,32 +6,30 @@
 //! object that is found unusable.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
 use super::ends::Channel;
 use super::options::Options;
 use crate::deadline::Wait;
 use crate::error::Result;
-use crate::sys::fork;
+use crate::sys::fork::Own;
 
-/// The properties that a call must share with the call that made the object. A forked worker makes its own
-/// objects.
+/// The properties that a call must share with the call that made the object.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
-    generation: u64,
     thread: ThreadId,
     endpoint: String,
     options: String,
 }
 
-/// The persistent objects of one type, for a `static`.
-pub struct PersistentObjects<T>(Mutex<Option<HashMap<Key, Arc<T>>>>);
+/// The persistent objects of one type, for a `static`. A forked worker makes its own objects.
+pub struct PersistentObjects<T>(Own<Mutex<HashMap<Key, Arc<T>>>>);
 
-impl<T> PersistentObjects<T> {
+impl<T: Send + Sync + 'static> PersistentObjects<T> {
     /// Returns an empty set.
     pub const fn new() -> PersistentObjects<T> {
-        PersistentObjects(Mutex::new(None))
+        PersistentObjects(Own::new())
     }
 
     /// Returns the object for this endpoint and these options. `make` makes it if there is none, or none that
@@ -44,23 +42,17 @@ impl<T> PersistentObjects<T> {
         make: impl FnOnce() -> Result<T>,
     ) -> Result<Arc<T>> {
         let key = Key {
-            generation: fork::generation(),
             thread: std::thread::current().id(),
             endpoint: endpoint.to_owned(),
             options: format!("{options:?}"),
         };
-        if let Some(kept) =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().get(&key)
+        if let Some(kept) = self.0.lock().get(&key)
             && is_usable(kept)
         {
             return Ok(kept.clone());
         }
         let made = Arc::new(make()?);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = all.get_or_insert_default();
-        // Objects of the parent process cannot be used after a fork.
-        all.retain(|k, _| k.generation == key.generation);
-        all.insert(key, made.clone());
+        self.0.lock().insert(key, made.clone());
         Ok(made)
     }
 }

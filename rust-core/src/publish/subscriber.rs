@@ -248,7 +248,8 @@ impl Subscriber {
             && !self.closed.load(Ordering::Acquire)
         {
             let watch = stop::watch()?;
-            receive_state.epoll.add(stop::waker(), STOP, Interest::IN)?;
+            // Edge-triggered: a call with a time-out sleeps on after it.
+            receive_state.epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
             receive_state.signal_watch = Some(watch);
         }
         if self.options.ack == Acknowledge::Auto {

@@ -137,16 +137,17 @@ impl Clients {
     pub fn stop_on_signals(&mut self) -> Result<()> {
         if self.signal_watch.is_none() {
             let watch = stop::watch()?;
-            self.epoll.add(stop::waker(), STOP, Interest::IN)?;
+            // Edge-triggered: a call with a time-out sleeps on after it.
+            self.epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
             self.signal_watch = Some(watch);
         }
         Ok(())
     }
 
-    /// Returns whether SIGINT and SIGTERM end the wait.
+    /// Returns whether a wait without end goes on: the signals end it once they are watched, and none has come.
     #[inline]
-    pub fn stops_on_signals(&self) -> bool {
-        self.signal_watch.is_some()
+    pub fn waits_without_end(&self) -> bool {
+        self.signal_watch.is_some() && !stop::was_requested()
     }
 
     /// Returns the next request, waiting for it. The caller has tried [`Clients::next_at_once`].
@@ -157,6 +158,10 @@ impl Clients {
         // One round each: accept, serve the queue, flush, park, wait.
         let mut empty_polls = 0;
         loop {
+            // The waker is a hint, and several causes end a wait: the count decides.
+            if waiting.is_forever() && !self.waits_without_end() {
+                return Ok(Next::Stopped);
+            }
             if !self.watched {
                 // A program with an event loop waits there, so its thread always counts as parked.
                 self.server_waker.unpark();
@@ -199,7 +204,8 @@ impl Clients {
                         self.wake.drain();
                         ended = Some(Next::Woken);
                     }
-                    STOP => ended = Some(Next::Stopped),
+                    // The next round looks at the count.
+                    STOP => {}
                     token if token & ROOM != 0 => {}
                     token => self.queue(token),
                 }

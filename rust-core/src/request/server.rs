@@ -109,7 +109,7 @@ impl Server {
         if !self.closed.load(Ordering::Acquire)
             && let Some(Serving { clients, acceptor }) = &mut *serving
             // The first call that waits without end takes the signals.
-            && (clients.stops_on_signals() || !wait.is_forever(Timeout::Forever))
+            && (!wait.is_forever(Timeout::Forever) || clients.waits_without_end())
             && let Some(request) = clients.next_at_once(acceptor)
         {
             // Busy servers of a shared name leave new clients to idle ones.
@@ -150,8 +150,8 @@ impl Server {
                     self.event_log.busy.store(true, Ordering::Relaxed);
                     return Ok(Some(request));
                 }
-                Next::Stopped if waiting.is_forever() => return Ok(None),
-                Next::Stopped | Next::Woken => {}
+                Next::Stopped => return Ok(None),
+                Next::Woken => {}
             }
         }
     }

@@ -60,7 +60,7 @@ pub struct Identity {
 /// The state that the program, the reader and the writer share.
 pub struct ControllerLink {
     /// While this is held, SIGTERM and SIGINT count as SHUTDOWN.
-    _signals: Option<stop::Watch>,
+    pub(super) signals: Option<stop::Watch>,
     pub identity: Identity,
     /// When the service was created: the lifecycle counts its times from there.
     began: Instant,
@@ -125,7 +125,7 @@ impl ControllerLink {
         let now = Instant::now();
         Ok(ControllerLink {
             wake_on_finish: AtomicBool::new(false),
-            _signals: signals,
+            signals,
             identity,
             began: now,
             began_at: Timestamp::now(),

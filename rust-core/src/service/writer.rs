@@ -52,8 +52,9 @@ impl Writer {
         let epoll = Epoll::new()?;
         epoll.add(&link.writer_waker, WAKE, Interest::IN)?;
         let mut signals = 0;
-        if link.identity.handle_signals {
-            signals = stop::count();
+        if let Some(watch) = &link.signals {
+            // The count when the handlers were installed: a signal that has come since is the service's.
+            signals = watch.before();
             // Edge-triggered, because other threads wait on the same descriptor.
             epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
         }

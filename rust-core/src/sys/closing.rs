@@ -6,39 +6,30 @@
 //! but no program.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
-use super::{fork, rights, thread};
+use super::fork::Own;
+use super::{rights, thread};
 
 /// The most threads that close.
 const THREADS: usize = 32;
 
 /// The list and its threads.
+#[derive(Default)]
 struct Closing {
-    /// The fork generation that the threads belong to.
-    born: u64,
     /// Descriptors that are still to be closed.
     waiting: Vec<OwnedFd>,
     /// Threads that run now.
     threads: usize,
 }
 
-static CLOSING: Mutex<Closing> = Mutex::new(Closing { born: 0, waiting: Vec::new(), threads: 0 });
-
-/// Locks the list. In a forked child the count of threads starts again.
-fn closing() -> MutexGuard<'static, Closing> {
-    let mut closing = CLOSING.lock().unwrap_or_else(PoisonError::into_inner);
-    if closing.born != fork::generation() {
-        // The threads are the parent's. The child has copies of the descriptors that they have not
-        // closed yet, and closes them once it starts a thread.
-        (closing.born, closing.threads) = (fork::generation(), 0);
-    }
-    closing
-}
+/// A forked child begins with an empty list: the threads are its parent's. It keeps its copies of descriptors that were
+/// in the list at the fork.
+static CLOSING: Own<Mutex<Closing>> = Own::new();
 
 /// Closes descriptors soon, without blocking the caller.
 pub fn close_aside(descriptors: impl IntoIterator<Item = OwnedFd>) {
-    let mut closing = closing();
+    let mut closing = CLOSING.lock();
     let before = closing.waiting.len();
     closing.waiting.extend(descriptors);
     if closing.waiting.len() == before || closing.threads >= THREADS {
@@ -54,7 +45,7 @@ pub fn close_aside(descriptors: impl IntoIterator<Item = OwnedFd>) {
 /// an unread socket are closed first, one by one, because closing that socket would close them all.
 fn run() {
     loop {
-        let mut closing = closing();
+        let mut closing = CLOSING.lock();
         let Some(one) = closing.waiting.pop() else {
             closing.threads = closing.threads.saturating_sub(1);
             return;

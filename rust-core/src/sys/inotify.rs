@@ -20,7 +20,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags};
 
 use super::directory::Directory;
 use super::eventfd::EventFd;
-use super::fork;
+use super::fork::{self, Own};
 use crate::error::{Doing, ErrorKind, Result};
 
 pub use rustix::fs::inotify::WatchFlags;
@@ -79,7 +79,7 @@ struct Instance {
 type Watches = HashMap<i32, Vec<(WatchFlags, Weak<WatchState>)>>;
 
 /// The shared instance, while a watch exists.
-static CURRENT: Mutex<Weak<Instance>> = Mutex::new(Weak::new());
+static CURRENT: Own<Mutex<Weak<Instance>>> = Own::new();
 
 /// The events of a watched directory: names that are made, renamed into it, or changed in their
 /// attributes.
@@ -338,8 +338,8 @@ impl Instance {
 
 /// Returns the shared instance of this process, and makes it for the first watch.
 fn instance() -> Result<Arc<Instance>> {
-    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(instance) = current.upgrade().filter(|i| i.born == fork::generation()) {
+    let mut current = CURRENT.lock();
+    if let Some(instance) = current.upgrade() {
         return Ok(instance);
     }
     let made = Instance::new()?;

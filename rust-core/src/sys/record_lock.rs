@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::event::PollFlags;
 
 use super::eventfd::EventFd;
-use super::fork::{self, Guarded};
+use super::fork::{self, Guarded, Own};
 use super::poll::wait_any;
 use super::thread;
 use crate::deadline::Waiting;
@@ -206,7 +206,7 @@ struct Turn {
 
 /// Places whose caller has given up. Its mutex decides a race between a thread whose turn has come
 /// and the next caller.
-static ABANDONED: Mutex<Vec<Queued>> = Mutex::new(Vec::new());
+static ABANDONED: Own<Mutex<Vec<Queued>>> = Own::new();
 
 /// Locks a mutex, also after a panic of another thread.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -223,7 +223,7 @@ impl Queued {
         let facts = rustix::fs::fstat(&*file).doing("looking at a file to lock")?;
         let key = Key { file: (facts.st_dev, facts.st_ino), born: fork::generation(), span, purpose };
         {
-            let mut abandoned = locked(&ABANDONED);
+            let mut abandoned = ABANDONED.lock();
             if let Some(at) = abandoned.iter().position(|place| place.key == key) {
                 let place = abandoned.swap_remove(at);
                 locked(&place.turn).waker = waker.clone();
@@ -263,7 +263,7 @@ fn wait_in_queue(file: Arc<Guarded>, turn: &Arc<Mutex<Turn>>, span: Span, purpos
     if errno == 0 && purpose == Purpose::Notify {
         release(file.as_fd(), span);
     }
-    let mut abandoned = locked(&ABANDONED);
+    let mut abandoned = ABANDONED.lock();
     let waker = {
         let mut turn = locked(turn);
         turn.errno = Some(errno);
@@ -284,7 +284,7 @@ impl Drop for Queued {
         if self.key.born != fork::generation() {
             return;
         }
-        let mut abandoned = locked(&ABANDONED);
+        let mut abandoned = ABANDONED.lock();
         if locked(&self.turn).errno.is_none() {
             abandoned.push(Queued { key: self.key, file: self.file.clone(), turn: self.turn.clone() });
         }
@@ -324,7 +324,7 @@ mod tests {
         // Twenty calls have timed out, and one thread is in the queue for all of them.
         let facts = rustix::fs::fstat(&*holder).unwrap();
         let places =
-            || locked(&ABANDONED).iter().filter(|p| p.key.file == (facts.st_dev, facts.st_ino)).count();
+            || ABANDONED.lock().iter().filter(|p| p.key.file == (facts.st_dev, facts.st_ino)).count();
         assert_eq!(places(), 1);
         let late = std::thread::spawn({
             let file = open(&folder);

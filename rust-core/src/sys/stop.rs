@@ -10,25 +10,51 @@
 //! program: so the next one ends the program even where it is stuck. Handlers are installed while
 //! at least one [`Watch`] exists, and never over a handler of the program.
 
-use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::error::{Doing, Error, Result};
+use crate::sys::fork::{self, Guarded, Own};
 
-/// The number of signals.
-static COUNT: AtomicU32 = AtomicU32::new(0);
-/// How many signals are for the program. The last of them restores the default actions, so that the
-/// next one ends it.
-static PATIENCE: AtomicU32 = AtomicU32::new(1);
-/// The eventfd that the handler signals; -1 before it is made.
-static WAKER: AtomicI32 = AtomicI32::new(-1);
-/// The reason why the handlers are installed.
-static INSTALLED: Mutex<Installed> = Mutex::new(Installed { patience: 0, watches: 0 });
+/// The signals of this process. A forked child has none of its parent's, and no handler: one that it inherited takes
+/// the default action.
+static SIGNALLED: Own<Signalled> = Own::new();
+
+/// The signals that a process has received, and its handlers.
+struct Signalled {
+    /// The process: a child of `vfork` shares the memory and not the signals.
+    process: libc::pid_t,
+    /// The number of signals.
+    count: AtomicU32,
+    /// The signal that came last.
+    last: AtomicI32,
+    /// How many signals are for the program. The last of them restores the default actions, so that the
+    /// next one ends it.
+    patience: AtomicU32,
+    /// The eventfd that the handler signals; -1 before it is made.
+    waker: AtomicI32,
+    /// The reason why the handlers are installed.
+    installed: Mutex<Installed>,
+}
+
+impl Default for Signalled {
+    fn default() -> Signalled {
+        Signalled {
+            process: this_process(),
+            count: AtomicU32::new(0),
+            last: AtomicI32::new(0),
+            patience: AtomicU32::new(1),
+            waker: AtomicI32::new(-1),
+            installed: Mutex::default(),
+        }
+    }
+}
 
 /// The state of the installation.
+#[derive(Default)]
 struct Installed {
     /// The number of signals for the program; 0 while no handler is installed.
     patience: u32,
@@ -38,19 +64,39 @@ struct Installed {
 
 /// Keeps the handlers installed. The drop of the last one restores the default actions.
 #[derive(Debug)]
-pub struct Watch(());
+pub struct Watch {
+    /// The fork generation that installed them.
+    born: u64,
+    /// The number of signals before they were installed.
+    before: u32,
+}
+
+impl Watch {
+    /// Returns the number of signals before this watch began: all that are counted beyond it are its own, also one that
+    /// arrives before the caller first looks.
+    pub fn before(&self) -> u32 {
+        self.before
+    }
+}
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut installed = lock();
+        // A forked child has not installed them.
+        if self.born != fork::generation() {
+            return;
+        }
+        let signalled = SIGNALLED.get();
+        let mut installed = signalled.lock();
         installed.watches = installed.watches.saturating_sub(1);
         if installed.watches > 0 {
             return;
         }
-        (installed.patience, _) = (0, PATIENCE.swap(1, Ordering::AcqRel));
-        for ours in SIGNALS.into_iter().filter(|signal| disposition(*signal) == Some(handler())) {
-            // SAFETY: this removes a handler of this file, which was installed where there was none.
-            unsafe { libc::signal(ours, libc::SIG_DFL) };
+        let seen = count();
+        (installed.patience, _) = (0, signalled.patience.swap(1, Ordering::SeqCst));
+        SIGNALS.into_iter().for_each(restore);
+        // One that came while the default actions were restored has met a handler and nobody who looks.
+        if count() > seen {
+            raise(signalled.last.load(Ordering::Acquire));
         }
     }
 }
@@ -71,56 +117,118 @@ pub fn watch_patiently() -> Result<Watch> {
     install(2)
 }
 
-/// Locks the state.
-fn lock() -> MutexGuard<'static, Installed> {
-    INSTALLED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Makes the eventfd, once per process.
-fn make_waker(_guard: &MutexGuard<'static, Installed>) -> Result<()> {
-    if WAKER.load(Ordering::Acquire) < 0 {
-        let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?;
-        WAKER.store(waker.into_raw_fd(), Ordering::Release);
+impl Signalled {
+    /// Locks the state of the installation.
+    fn lock(&self) -> MutexGuard<'_, Installed> {
+        self.installed.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    Ok(())
+
+    /// Makes the eventfd, once per process. A forked child does not keep it open: a signal of its own would wake the
+    /// parent's threads.
+    fn make_waker(&self, _guard: &MutexGuard<'_, Installed>) -> Result<()> {
+        if self.waker.load(Ordering::Acquire) < 0 {
+            let waker: OwnedFd =
+                eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?;
+            // Never closed in this process.
+            let waker = std::mem::ManuallyDrop::new(Guarded::new(waker));
+            self.waker.store(waker.as_raw_fd(), Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// The handler's work in the process that installed it.
+    fn received(&self, signal: libc::c_int) {
+        self.last.store(signal, Ordering::Release);
+        let count = self.count.fetch_add(1, Ordering::SeqCst).saturating_add(1);
+        let patience = self.patience.load(Ordering::SeqCst);
+        if count >= patience {
+            // Restored here rather than by the program, which may be stuck.
+            SIGNALS.into_iter().for_each(restore);
+            // A caller that has raised the patience meanwhile found the handlers still installed.
+            if count < self.patience.load(Ordering::SeqCst) {
+                SIGNALS
+                    .into_iter()
+                    .filter(|signal| is_default(*signal))
+                    .for_each(|signal| drop(handle(signal)));
+            }
+        }
+        if count > patience {
+            // Another thread handled the last one at the same time, so this signal is not for the
+            // program.
+            raise(signal);
+        }
+        let one = 1u64.to_le_bytes();
+        // SAFETY: write is async-signal-safe; the buffer holds eight bytes; the descriptor is never closed.
+        unsafe { libc::write(self.waker.load(Ordering::Acquire), one.as_ptr().cast(), one.len()) };
+    }
 }
 
 /// Installs the handlers for this many signals. If that is more than before, also installs them again
 /// where an earlier signal has restored the default action.
 fn install(patience: u32) -> Result<Watch> {
-    let mut installed = lock();
-    if installed.patience >= patience {
-        installed.watches += 1;
-        return Ok(Watch(()));
-    }
-    make_waker(&installed)?;
-    PATIENCE.fetch_max(patience, Ordering::AcqRel);
-    if COUNT.load(Ordering::Acquire) < patience {
-        for signal in SIGNALS {
-            if disposition(signal) != Some(libc::SIG_DFL) {
-                continue;
-            }
-            // SAFETY: the sigaction lives through the call, and the handler only touches atomics and calls
-            // functions that are async-signal-safe.
-            let done = unsafe {
-                let mut new: libc::sigaction = std::mem::zeroed();
-                new.sa_sigaction = handler();
-                libc::sigaction(signal, &new, std::ptr::null_mut())
-            };
-            if done != 0 {
-                let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
-                return Err(Error::os("watching for the signal to stop", errno));
+    let signalled = SIGNALLED.get();
+    let mut installed = signalled.lock();
+    let watch = Watch { born: fork::generation(), before: count() };
+    if installed.patience < patience {
+        signalled.make_waker(&installed)?;
+        signalled.patience.fetch_max(patience, Ordering::SeqCst);
+        if count() < patience {
+            for signal in SIGNALS.into_iter().filter(|signal| is_default(*signal)) {
+                handle(signal)?;
             }
         }
+        installed.patience = patience;
     }
-    installed.patience = patience;
     installed.watches += 1;
-    Ok(Watch(()))
+    Ok(watch)
+}
+
+/// Installs the handler of a signal. Async-signal-safe where it succeeds.
+fn handle(signal: libc::c_int) -> Result<()> {
+    // SAFETY: the sigaction lives through the call, and the handler only touches atomics and calls
+    // functions that are async-signal-safe.
+    let done = unsafe {
+        let mut new: libc::sigaction = std::mem::zeroed();
+        new.sa_sigaction = handler();
+        libc::sigaction(signal, &new, std::ptr::null_mut())
+    };
+    if done == 0 {
+        return Ok(());
+    }
+    let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
+    Err(Error::os(format_args!("watching for signal {signal}"), errno))
+}
+
+/// Restores the default action of a signal whose handler is ours. Async-signal-safe.
+fn restore(signal: libc::c_int) {
+    if disposition(signal) == Some(handler()) {
+        // SAFETY: signal is async-signal-safe, and removes a handler of this file, which was installed where there was
+        // none.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// Sends this thread a signal again whose default action is in place: in its handler it takes effect as soon as that
+/// returns. Async-signal-safe.
+fn raise(signal: libc::c_int) {
+    // SAFETY: raise is async-signal-safe.
+    unsafe { libc::raise(signal) };
+}
+
+/// Returns the number of this process.
+fn this_process() -> libc::pid_t {
+    // SAFETY: getpid has no preconditions, and is async-signal-safe.
+    unsafe { libc::getpid() }
 }
 
 /// Returns the handler as the kernel stores it.
 fn handler() -> libc::sighandler_t {
     on_signal as *const () as libc::sighandler_t
+}
+
+/// Returns whether a signal has its default action.
+fn is_default(signal: libc::c_int) -> bool {
+    disposition(signal) == Some(libc::SIG_DFL)
 }
 
 /// Returns the action of a signal now; `None` where the kernel does not report it.
@@ -132,27 +240,20 @@ fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
     }
 }
 
-/// The handler.
+/// The handler. It leaves `errno` as the interrupted call has set it.
 extern "C" fn on_signal(signal: libc::c_int) {
-    let count = COUNT.fetch_add(1, Ordering::AcqRel).saturating_add(1);
-    let patience = PATIENCE.load(Ordering::Acquire);
-    if count >= patience {
-        // Restored here rather than by the program, which may be stuck.
-        for ours in SIGNALS.into_iter().filter(|signal| disposition(*signal) == Some(handler())) {
-            // SAFETY: signal is async-signal-safe, and removes a handler of this file.
-            unsafe { libc::signal(ours, libc::SIG_DFL) };
+    // SAFETY: the address of this thread's errno, valid while the thread runs.
+    let errno = unsafe { &mut *libc::__errno_location() };
+    let before = *errno;
+    match SIGNALLED.existing().filter(|signalled| signalled.process == this_process()) {
+        Some(signalled) => signalled.received(signal),
+        // A child that has inherited the handler.
+        None => {
+            restore(signal);
+            raise(signal);
         }
     }
-    if count > patience {
-        // Another thread handled the last one at the same time, so this signal is not for the
-        // program. The default action is in place again: raised once more, it takes effect as soon
-        // as the handler returns.
-        // SAFETY: raise is async-signal-safe.
-        unsafe { libc::raise(signal) };
-    }
-    let one = 1u64.to_le_bytes();
-    // SAFETY: write is async-signal-safe; the buffer holds eight bytes; the descriptor is never closed.
-    unsafe { libc::write(WAKER.load(Ordering::Acquire), one.as_ptr().cast(), one.len()) };
+    *errno = before;
 }
 
 /// Returns whether a signal has asked the program to stop.
@@ -162,14 +263,15 @@ pub fn was_requested() -> bool {
 
 /// Returns the number of these signals.
 pub fn count() -> u32 {
-    COUNT.load(Ordering::Acquire)
+    SIGNALLED.existing().map_or(0, |signalled| signalled.count.load(Ordering::SeqCst))
 }
 
 /// Returns a descriptor that is readable once a signal has arrived; valid after [`watch`] or
 /// `watch_patiently`. Each further signal signals it again. It is never drained, because several threads
-/// may wait for it: one that wants each signal waits with [`Interest::ET`](crate::sys::poll::Interest::ET).
+/// may wait for it: one that wants each signal waits with [`Interest::ET`](crate::sys::poll::Interest::ET). It is a
+/// hint: [`count`] decides.
 pub fn waker() -> BorrowedFd<'static> {
-    let fd: RawFd = WAKER.load(Ordering::Acquire);
+    let fd = SIGNALLED.get().waker.load(Ordering::Acquire);
     // SAFETY: `watch` has stored an open descriptor, which is never closed.
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
@@ -200,16 +302,63 @@ mod tests {
                 "watch" => std::mem::forget(watch().unwrap()),
                 "patient" => std::mem::forget(watch_patiently().unwrap()),
                 "brief" => drop(watch().unwrap()),
-                "alone" => make_waker(&lock()).unwrap(),
+                "alone" => SIGNALLED.get().make_waker(&SIGNALLED.get().lock()).unwrap(),
                 // SAFETY: no handler of this file is installed yet.
                 "ignores-int" => drop(unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) }),
                 // Continues once a signal has arrived.
                 "counts" => wait_for_signals(1),
+                "forks" => child_ends_by_its_signal(|| unsafe { libc::fork() }),
+                // The child of a raw call runs no handlers of `pthread_atfork`.
+                "clones" => child_ends_by_its_signal(|| unsafe {
+                    libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t
+                }),
+                "full" => handler_keeps_errno(),
+                "late" => late_signal_is_counted(),
                 other => panic!("{other:?} is no part of a program"),
             }
         }
         print("ready");
         wait_for_signals(u32::MAX);
+    }
+
+    /// Makes a child, sends it SIGTERM, and checks that this ends the child and is not counted here.
+    fn child_ends_by_its_signal(fork: impl FnOnce() -> libc::pid_t) {
+        let child = fork();
+        if child == 0 {
+            // SAFETY: async-signal-safe functions in the child of a program with one thread.
+            unsafe {
+                libc::raise(libc::SIGTERM);
+                libc::_exit(7);
+            }
+        }
+        assert!(child > 0);
+        let mut status = 0;
+        // SAFETY: the child of this process; `status` is an integer of its own.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGTERM, "status {status:#x}");
+        assert!(!crate::sys::poll::is_readable(waker()), "the child woke its parent");
+        assert_eq!(count(), 0);
+    }
+
+    /// With a waker that has no room for another event, its write fails.
+    fn handler_keeps_errno() {
+        rustix::io::write(waker(), &(u64::MAX - 1).to_le_bytes()).unwrap();
+        // SAFETY: the address of this thread's errno; the signal has a handler, which returns.
+        let errno = unsafe {
+            *libc::__errno_location() = libc::EDOM;
+            libc::raise(libc::SIGTERM);
+            *libc::__errno_location()
+        };
+        assert_eq!((errno, count()), (libc::EDOM, 1));
+    }
+
+    /// A signal between the installation of the handlers and the first look at the count.
+    fn late_signal_is_counted() {
+        let watch = watch_patiently().unwrap();
+        // SAFETY: the signal has a handler, which returns.
+        unsafe { libc::raise(libc::SIGTERM) };
+        assert_eq!((watch.before(), count()), (0, 1));
+        std::mem::forget(watch);
     }
 
     fn wait_for_signals(until: u32) {
@@ -327,6 +476,22 @@ mod tests {
         program.signal(libc::SIGTERM);
         program.expect("2");
         program.ends_by(libc::SIGTERM);
+    }
+
+    #[test]
+    fn signal_of_a_forked_child_ends_the_child_alone() {
+        signalled("watch forks", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
+        signalled("watch clones", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
+    }
+
+    #[test]
+    fn handler_leaves_errno_alone() {
+        Program::start("watch full").expect("ready");
+    }
+
+    #[test]
+    fn signal_before_the_first_look_belongs_to_the_watch() {
+        Program::start("late").expect("ready");
     }
 
     #[test]

@@ -17,8 +17,8 @@
 //! handler, a watcher or an authenticator runs. The thread starts with the first registration and
 //! ends with the last.
 //!
-//! After a fork the child has no such thread: [`Watches::born`] holds the generation of the
-//! process that made it, and the child makes its own.
+//! After a fork the child has no such thread, and makes its own acceptor. [`Watches::born`] holds the generation of the
+//! process that made it, for registrations that a child has inherited.
 
 mod handler;
 mod pending;
@@ -35,7 +35,7 @@ use super::authentication::{Authenticator, HelloSource};
 use super::hello::HelloReader;
 use crate::error::Result;
 use crate::sys::eventfd::EventFd;
-use crate::sys::fork::{self, Guarded};
+use crate::sys::fork::{self, Guarded, Own};
 use crate::sys::poll::{Interest, Ready};
 use crate::sys::{socket, thread};
 
@@ -87,15 +87,15 @@ struct Listening {
 }
 
 /// The acceptor of this process, once there was a listener.
-static CURRENT: Mutex<Option<Arc<Acceptor>>> = Mutex::new(None);
+static CURRENT: Own<Mutex<Option<Arc<Acceptor>>>> = Own::new();
 
 /// Registers a listener: from now on the acceptor's thread answers its connections.
 ///
 /// # Errors
 /// Those of making an epoll set, an eventfd or the thread: the kernel has no descriptor or no thread left.
 pub fn open(source: ListenSource, handler: Arc<dyn HandshakeHandler>) -> Result<ListenerRegistration> {
-    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-    let acceptor = match current.as_ref().filter(|h| h.watches.born == fork::generation()) {
+    let mut current = CURRENT.lock();
+    let acceptor = match &*current {
         Some(acceptor) => acceptor.clone(),
         None => {
             let acceptor = Arc::new(Acceptor {
@@ -105,21 +105,20 @@ pub fn open(source: ListenSource, handler: Arc<dyn HandshakeHandler>) -> Result<
                 state: Mutex::default(),
             });
             acceptor.watches.epoll.add(&acceptor.waker, WAKE, Interest::IN)?;
-            // In a forked child the previous acceptor is the parent's. Its drop would close
-            // descriptors that the parent uses.
-            std::mem::forget(current.replace(acceptor.clone()));
+            *current = Some(acceptor.clone());
             acceptor
         }
     };
     let mut state = acceptor.state();
     let token = acceptor.watches.next_token();
-    source.watch(&acceptor.watches.epoll, token)?;
-    state.registrations.insert(token, Listening { source, handler });
+    // The thread waits for the lock, so it finds the registration.
     if !state.running {
         let runner = acceptor.clone();
         thread::start("linkspan-accept", move || runner.run())?;
         state.running = true;
     }
+    source.watch(&acceptor.watches.epoll, token)?;
+    state.registrations.insert(token, Listening { source, handler });
     drop(state);
     Ok(ListenerRegistration { acceptor, token })
 }

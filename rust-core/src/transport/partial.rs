@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::admission::PeerIdentity;
 use crate::buffers;
 use crate::error::{Error, ErrorKind, Result, memory};
+use crate::sys::fork::Own;
 
 /// All messages together may hold this many times the largest limit of a link ...
 const MESSAGES: u64 = 4;
@@ -32,9 +33,10 @@ const FIRST: usize = 2 << 20;
 const GROWTH: usize = 8;
 
 /// The budget of this process.
-static BUDGET: Budget = Budget::new();
+static BUDGET: Own<Budget> = Own::new();
 
 /// Counts what incomplete messages hold.
+#[derive(Default)]
 struct Budget {
     /// Every incomplete message.
     all: Mutex<Vec<Entry>>,
@@ -68,11 +70,6 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Budget {
-    /// An empty budget.
-    const fn new() -> Budget {
-        Budget { all: Mutex::new(Vec::new()), pieces: AtomicU64::new(0) }
-    }
-
     /// Counts `reserved` bytes for a message instead of its previous number, and takes messages
     /// away where that is too much. Returns false where this message itself is taken, or was taken
     /// before.
@@ -126,7 +123,7 @@ impl Partial {
     /// Starts a message of `whole` bytes from this sender, on a link whose messages are at most
     /// `limit` bytes long. Takes no memory yet.
     pub fn begin(whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
-        Partial::within(&BUDGET, whole, limit, sender)
+        Partial::within(BUDGET.get(), whole, limit, sender)
     }
 
     /// As [`Partial::begin`], in a budget of its own, for tests.
@@ -237,7 +234,7 @@ mod tests {
     fn budget() -> &'static Budget {
         // Kept in a static, or a leak checker would report it.
         static KEPT: Mutex<Vec<&Budget>> = Mutex::new(Vec::new());
-        let budget: &Budget = Box::leak(Box::new(Budget::new()));
+        let budget: &Budget = Box::leak(Box::default());
         KEPT.lock().unwrap().push(budget);
         budget
     }

@@ -61,7 +61,7 @@ impl Subscriber {
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
         let mut wakers = vec![self.wake.as_fd()];
-        if receive_state.signal_watch.is_some() {
+        if receive_state.signal_watch.is_some() && waiting.is_forever() {
             wakers.push(stop::waker());
         }
         let transport = self.endpoint.transport();

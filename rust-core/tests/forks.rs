@@ -1,0 +1,51 @@
+//! A program that forks: what its child receives does not reach it.
+
+use std::thread;
+
+use linkspan::{Channel, Options, Server, Value};
+
+use crate::support::{SOON, alone::alone, name};
+
+/// A child that is ended by SIGTERM, which this process handles while it serves.
+fn child_that_is_asked_to_stop() {
+    // SAFETY: the child calls only what is safe in a copy of a process with other threads.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: as above; it ends this copy and runs nothing else.
+        unsafe {
+            libc::raise(libc::SIGTERM);
+            libc::_exit(7);
+        }
+    }
+    assert!(child > 0);
+    let mut status = 0;
+    // SAFETY: `status` is a place for one number, and the child is ours.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGTERM, "status {status:#x}");
+}
+
+#[test]
+fn loop_of_a_server_goes_on_after_a_child_was_asked_to_stop() {
+    alone!(loop_of_a_server_goes_on_after_a_child_was_asked_to_stop);
+    let endpoint = name("shm");
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    thread::scope(|scope| {
+        let served = scope.spawn(|| {
+            let mut answered = 0;
+            while let Some(request) = server.next(None).unwrap() {
+                answered += 1;
+                request.reply(&Value::Int(answered)).unwrap();
+            }
+            answered
+        });
+        let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let call = || client.call(&Value::Null, SOON).unwrap().value().unwrap().clone();
+        assert_eq!(call(), Value::Int(1), "the loop has installed its handlers");
+        child_that_is_asked_to_stop();
+        assert_eq!(call(), Value::Int(2));
+        // Its own signal ends it.
+        // SAFETY: the signal has a handler.
+        unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+        assert_eq!(served.join().unwrap(), 2);
+    });
+}
