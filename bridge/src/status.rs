@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use linkspan::{Options, Publisher, Result, Timestamp, Value};
+use linkspan::{Options, Publisher, Result, Timestamp, Value, one_line};
 use time::OffsetDateTime;
 
 /// The shortest time between two published states.
@@ -242,7 +242,7 @@ impl Status {
 
     /// Adds a line for the log.
     pub fn note(&mut self, level: &'static str, text: impl AsRef<str>) {
-        self.notes.push((level, printable(text.as_ref())));
+        self.notes.push((level, one_line(text.as_ref()).to_string()));
     }
 
     /// Returns the lines for the log since the last call, with those about losses and counters that are due.
@@ -284,9 +284,9 @@ impl Status {
         std::mem::take(&mut self.reason_changed).then(|| {
             match (self.refused.iter().next(), self.refused.len()) {
                 (None, _) => String::new(),
-                (Some((name, why)), 1) => printable(&format!("{name} is not carried: {why}")),
+                (Some((name, why)), 1) => one_line(&format!("{name} is not carried: {why}")).to_string(),
                 (Some((name, why)), many) => {
-                    printable(&format!("{many} names are not carried; {name}: {why}"))
+                    one_line(&format!("{many} names are not carried; {name}: {why}")).to_string()
                 }
             }
         })
@@ -367,13 +367,6 @@ impl Status {
             ("refused", Value::Map(self.refused.iter().map(text).collect())),
         ])
     }
-}
-
-/// Returns the text with control characters escaped, which a terminal would take for commands: names come
-/// from others.
-fn printable(text: &str) -> String {
-    let one = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(one).collect()
 }
 
 /// The publisher of the status, for other programs of this machine.

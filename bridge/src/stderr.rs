@@ -2,8 +2,11 @@
 
 use std::io::{self, Write};
 
+use linkspan::several_lines;
+
 /// Prints a line on standard error by one write, so that lines of programs that share it do not run into each other.
 pub fn print_line(text: &str) {
     // If standard error cannot be written, only the log and the exit code are left.
-    let _ = io::stderr().write_all(format!("linkspan-bridge: {text}\n").as_bytes());
+    let _ = io::stderr()
+        .write_all(format!("linkspan-bridge: {}\n", several_lines(text).replace('\n', "\n  ")).as_bytes());
 }

@@ -1,5 +1,5 @@
 // The dialogs before a command, and the notes that show its answer.
-import { brief, clock } from './values.js';
+import { brief, clock, oneLine } from './values.js';
 
 const byId = id => document.getElementById(id);
 const STAYS = 7000, MOST = 4;
@@ -74,7 +74,7 @@ export function announce(service, word, outcome, text) {
   const head = document.createElement('p'), close = document.createElement('button');
   head.append(Object.assign(document.createElement('b'), { textContent: outcome }), ` ${word} · ${service}`);
   note.append(head);
-  if (text) note.append(Object.assign(document.createElement('p'), { textContent: text }));
+  if (text) note.append(Object.assign(document.createElement('p'), { textContent: oneLine(text) }));
   close.type = 'button';
   close.textContent = '×';
   close.setAttribute('aria-label', 'Put away');

@@ -2,7 +2,7 @@
 import { announce, answerLine, composed, confirmed, value } from './dialogs.js';
 import { Service } from './service.js';
 import { Problem, ask, command, forget, listen, token } from './stream.js';
-import { clock, time } from './values.js';
+import { clock, oneLine, time } from './values.js';
 
 const LINES = 400, PRINTED = 100, PRINTS = ['stdout', 'stderr'], WITHIN = 30, TICK = 1000;
 const byId = id => document.getElementById(id);
@@ -104,7 +104,7 @@ function note(entry) {
   line.dataset.text = `${service} ${level} ${text}`.toLowerCase();
   line.append(when, Object.assign(document.createElement('b'), { textContent: service || 'controller' }));
   if (!['info', 'debug'].includes(level)) line.append(Object.assign(document.createElement('em'), { textContent: level }));
-  line.append(Object.assign(document.createElement('span'), { textContent: text }));
+  line.append(Object.assign(document.createElement('span'), { textContent: oneLine(text) }));
   line.hidden = hides(line, byId('filter').value.toLowerCase().split(/\s+/).filter(Boolean));
   byId('lines').prepend(line);
   // What programs print goes sooner than what happened.
@@ -170,7 +170,7 @@ async function act(service, word) {
   const [outcome, text] = await sent(service, request);
   service.wait(word, false);
   service.answer.dataset.outcome = outcome;
-  service.answer.textContent = answerLine(request.command, outcome, text);
+  service.answer.textContent = oneLine(answerLine(request.command, outcome, text));
   announce(name, request.command, outcome, text);
 }
 async function sent(service, request) {

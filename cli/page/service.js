@@ -1,5 +1,5 @@
 // One service: its line in the list, its buttons, and what is behind its name.
-import { clock, duration, leaves, number, time } from './values.js';
+import { clock, duration, leaves, number, oneLine, time } from './values.js';
 import { History, Plot } from './plot.js';
 
 const BUTTONS = [['GET_DATA', 'Get data'], ['PAUSE', 'Pause'], ['RUN', 'Run'], ['CHECKPOINT', 'Checkpoint'], ['SHUTDOWN', 'Shut down']];
@@ -11,7 +11,7 @@ const PLOTS = 12;
 const HISTORIES = 100; // names of numbers that are kept, however often a service invents new ones
 const element = (name, marks = {}) => Object.assign(document.createElement(name), marks);
 // Writes only what is new: a list of hundreds is refreshed every second.
-const write = (where, text) => { if (where.textContent !== text) where.textContent = text; };
+const write = (where, text) => { const line = oneLine(text); if (where.textContent !== line) where.textContent = line; };
 
 export class Service {
   // `act(service, word)` sends a command, or asks what it is to be where there is no word.
@@ -195,7 +195,7 @@ function list(where, pairs) {
     where.dataset.keys = keys;
     where.replaceChildren(...pairs.map(([name]) => {
       const pair = document.createElement('div');
-      pair.append(element('dt', { textContent: name }), document.createElement('dd'));
+      pair.append(element('dt', { textContent: oneLine(name) }), document.createElement('dd'));
       return pair;
     }));
   }

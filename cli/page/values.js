@@ -24,6 +24,11 @@ export function duration(seconds) {
   return `${Math.round(seconds / 86400)} days`;
 }
 
+// Text of a program in one line, as the shell shows it: what would end the line or turn the order of others is written as in JSON.
+const NAMED = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+export const oneLine = text => String(text).replace(/[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu,
+  c => NAMED[c] ?? `\\u${c.codePointAt(0).toString(16).padStart(4, '0')}`);
+
 const cut = text => text.length > SHORT ? `${text.slice(0, SHORT)}…` : text;
 
 // What a value that is no container says of itself: a number, or words.

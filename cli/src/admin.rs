@@ -4,10 +4,10 @@ use std::path::Path;
 
 use linkspan::doctor::{self, Finding, Severity};
 use linkspan::registry::{self, Listed};
-use linkspan::{Encoding, Error, Value, codec};
+use linkspan::{Error, Value, one_line};
 
 use crate::exit::Exit;
-use crate::{display, output, table};
+use crate::{output, table};
 
 /// Lists the open names, or those of them that match one of the patterns.
 pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
@@ -32,9 +32,7 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     // With a bridge, these names have machines.
     if listed.iter().any(|listed| listed.machine.is_some()) {
         rows[0].push("MACHINE".into());
-        let machine =
-            |listed: &Listed| listed.machine.as_ref().map_or("-".into(), |it| display::escaped(it, false));
-        rows[1..].iter_mut().zip(&listed).for_each(|(row, listed)| row.push(machine(listed)));
+        rows[1..].iter_mut().zip(&listed).for_each(|(row, listed)| row.push(shown(listed.machine.as_ref())));
     }
     let mut text = table::text(&rows);
     for listed in &listed {
@@ -80,22 +78,21 @@ fn lost(listed: &Listed) -> Option<String> {
 
 /// Returns the differences that the last caller with a schema that does not fit reported.
 fn mismatched(listed: &Listed) -> Option<String> {
-    let mismatch = display::escaped(listed.mismatch.as_ref()?, true);
+    let mismatch = one_line(listed.mismatch.as_ref()?);
     Some(format!("{}: a program connected whose schema does not fit, {mismatch}\n", listed.endpoint))
 }
 
 /// Returns the problem of a name, in one line.
 fn problem_line(endpoint: &str, problem: &Error) -> String {
-    // It may quote text of another process.
-    let text = display::escaped(&problem.text().replace('\n', " "), true);
-    format!("{endpoint}: {} ({}): {text}\n", problem.kind(), problem.kind().code())
+    format!("{endpoint}: {} ({}): {}\n", problem.kind(), problem.kind().code(), one_line(problem.text()))
+}
+
+/// Returns what a cell shows. Text of another process may contain anything.
+fn shown(cell: Option<impl ToString>) -> String {
+    cell.map_or_else(|| "-".into(), |cell| one_line(&cell.to_string()).to_string())
 }
 
 fn row(listed: &Listed) -> Vec<String> {
-    fn shown(cell: Option<impl ToString>) -> String {
-        // Text of another process may contain anything.
-        cell.map_or_else(|| "-".into(), |c| display::escaped(&c.to_string(), false))
-    }
     vec![
         listed.endpoint.clone(),
         shown(listed.pattern),
@@ -145,12 +142,11 @@ pub fn doctor(json: bool, repair: bool) -> Result<(), Exit> {
 }
 
 fn paragraph(finding: &Finding) -> String {
-    let what = display::escaped(&finding.what, false);
     let remedy = match finding.remedy.is_empty() {
         true => String::new(),
-        false => format!("         → {}\n", finding.remedy),
+        false => format!("         → {}\n", one_line(&finding.remedy)),
     };
-    format!("{:<8} {what}\n{remedy}", finding.severity.name())
+    format!("{:<8} {}\n{remedy}", finding.severity.name(), one_line(&finding.what))
 }
 
 /// Makes a runtime directory for a group, and prints the steps.
@@ -160,12 +156,11 @@ pub fn setup(group: &str, root: &Path) -> Result<(), Exit> {
 }
 
 fn lines_of_json(values: impl Iterator<Item = Value>) -> Result<(), Exit> {
-    let mut text = Vec::new();
+    let mut text = String::new();
     for value in values {
-        codec::encode_into(&value, Encoding::Json, &codec::EncodeOptions::default(), &mut text)?;
-        text.push(b'\n');
+        text += &output::json_line(&value)?;
     }
-    output::write(&text)
+    output::write(text.as_bytes())
 }
 
 #[cfg(test)]

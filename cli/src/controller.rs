@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use std::thread;
 
 use clap::Args;
-use linkspan::{Error, ErrorKind, Timeout, registry};
+use linkspan::{Error, ErrorKind, Timeout, one_line, registry};
 use linkspan_controller::{ControllerServer, ControllerServerOptions};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use crate::display;
 use crate::exit::Exit;
 #[cfg(feature = "web")]
 use crate::http;
@@ -143,7 +142,7 @@ fn with_owner(error: Error) -> Error {
     let program = listed.and_then(|listed| listed.program).unwrap_or_else(|| "a program".to_owned());
     let text = format!(
         "{} with process {pid} listens there: end it first, or listen at another name with --listen",
-        display::escaped(&program, false)
+        one_line(&program).to_string()
     );
     Error::new(ErrorKind::AddressInUse, text).on(endpoint)
 }

@@ -3,10 +3,8 @@
 //! The values come from other programs: control characters are escaped, so that no text can write over the
 //! screen.
 
-use std::fmt::Write;
-
 use linkspan::value::{DType, NdArray};
-use linkspan::{Order, Value};
+use linkspan::{Order, Value, one_line, several_lines};
 
 /// A longer value is printed on several lines.
 const WIDTH: usize = 100;
@@ -16,7 +14,7 @@ const ENDS: usize = 4;
 /// Returns the value, on as many lines as it needs.
 pub fn lines(value: &Value) -> String {
     match value {
-        Value::Text(text) => escaped(text, true),
+        Value::Text(text) => several_lines(text),
         value => block(value, 0),
     }
 }
@@ -56,7 +54,7 @@ fn inline(value: &Value) -> String {
         Value::Uint(v) => v.to_string(),
         Value::BigInt(v) => v.to_string(),
         Value::Float(v) => format!("{v:?}"),
-        Value::Text(v) => format!("\"{}\"", escaped(v, false)),
+        Value::Text(v) => in_quotes(v),
         Value::Bytes(v) => hex(v),
         Value::Timestamp(v) => v.to_string(),
         Value::Uuid(v) => uuid(v),
@@ -76,33 +74,12 @@ fn inline(value: &Value) -> String {
 /// A key as it is where that is plain, else in quotes.
 fn name(key: &str) -> String {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));
-    if plain { key.into() } else { format!("\"{}\"", escaped(key, false)) }
+    if plain { key.into() } else { in_quotes(key) }
 }
 
-/// Returns the text with its control characters escaped; with `several_lines`, line ends and tabs
-/// stay.
-pub fn escaped(text: &str, several_lines: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\t' if several_lines => out.push(c),
-            '"' | '\\' if !several_lines => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            c if c.is_control() || turns_text(c) => {
-                let _ = write!(out, "\\u{:04x}", c as u32);
-            }
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Returns whether a character changes the order in which others are shown, or ends a line without being a
-/// line's end: then the displayed text differs from the real one.
-fn turns_text(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+/// Returns the text in quotes, on one line.
+fn in_quotes(text: &str) -> String {
+    format!("\"{}\"", one_line(&text.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
 /// Returns both ends of a sequence, and a mark between them.

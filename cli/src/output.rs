@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use linkspan::{Encoding, Message, Value, codec};
+use linkspan::{Encoding, Error, Message, Value, codec, one_line};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::args::OutputArgs;
@@ -24,9 +24,18 @@ pub fn reader_is_gone() -> bool {
 
 /// Writes a value as one line of JSON.
 pub fn json(value: &Value) -> Result<(), Exit> {
-    let mut line = codec::encode(value, Encoding::Json)?;
-    line.push(b'\n');
-    write(&line)
+    write(json_line(value)?.as_bytes())
+}
+
+/// Returns a value as one line of JSON.
+pub fn json_line(value: &Value) -> Result<String, Error> {
+    Ok(safe_json(&codec::encode(value, Encoding::Json)?))
+}
+
+/// Returns JSON as a line in which characters that a terminal would interpret are escaped: the value is the same.
+fn safe_json(json: &[u8]) -> String {
+    // JSON that the codec wrote is UTF-8.
+    format!("{}\n", one_line(&String::from_utf8_lossy(json)))
 }
 
 /// Writes an answer: the value alone.
@@ -50,15 +59,14 @@ pub fn message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     };
     let value = display::lines(message.value()?);
     let gap = if value.contains('\n') { '\n' } else { ' ' };
-    let head = format!("{} #{}{missed} {}:", message.sent(), message.sequence(), message.source());
+    let head = format!("{} #{}{missed} {}:", message.sent(), message.sequence(), one_line(message.source()));
     write(format!("{head}{gap}{value}\n").as_bytes())
 }
 
 fn json_message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     if !output.full {
-        let mut line = codec::transcode(message.body(), message.encoding(), Encoding::Json)?;
-        line.push(b'\n');
-        return write(&line);
+        let json = codec::transcode(message.body(), message.encoding(), Encoding::Json)?;
+        return write(safe_json(&json).as_bytes());
     }
     json(&Value::map([
         ("sequence", Value::from(message.sequence())),
@@ -68,4 +76,18 @@ fn json_message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
         ("missed", message.missed().into()),
         ("value", message.value()?.clone()),
     ]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_line_has_no_characters_that_a_terminal_interprets_and_the_same_value() {
+        let value =
+            Value::map([("a\u{9b}\u{202e}", Value::from("\u{7f}\u{85}\u{2028}\u{2066}\n\u{1b}é😀\\\""))]);
+        let line = json_line(&value).unwrap();
+        assert_eq!(line, "{\"a\\u009b\\u202e\":\"\\u007f\\u0085\\u2028\\u2066\\n\\u001bé😀\\\\\\\"\"}\n");
+        assert_eq!(codec::decode(line.trim_end().as_bytes(), Encoding::Json).unwrap(), value);
+    }
 }

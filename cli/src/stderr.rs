@@ -2,9 +2,7 @@
 
 use std::io::{self, Write};
 
-use linkspan::Error;
-
-use crate::display;
+use linkspan::{Error, several_lines};
 
 /// Prints an error: its name, its number, its text.
 pub fn print_error(error: &Error) {
@@ -22,7 +20,7 @@ pub fn print_note(text: &str) {
 /// Escapes control characters and indents further lines: text of another program neither controls the terminal nor looks like a
 /// line of this program.
 fn sanitized(text: &str) -> String {
-    display::escaped(text, true).replace('\n', "\n  ")
+    several_lines(text).replace('\n', "\n  ")
 }
 
 #[cfg(test)]

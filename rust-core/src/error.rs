@@ -12,7 +12,7 @@ pub(crate) mod memory;
 mod quoted;
 
 pub use kind::ErrorKind;
-pub use quoted::{Quoted, quoted};
+pub use quoted::{OneLine, Quoted, one_line, quoted, several_lines};
 
 /// The result of every fallible call of Linkspan.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -215,7 +215,7 @@ impl Error {
     /// Replaces the text.
     #[cfg(feature = "schema")]
     pub(crate) fn in_words(mut self, text: String) -> Error {
-        self.0.text = text;
+        self.0.text = quoted::bounded(text);
         self
     }
 
@@ -229,7 +229,7 @@ impl Error {
     /// Sets the endpoint, unless there is one.
     #[must_use]
     pub fn on(mut self, endpoint: impl fmt::Display) -> Error {
-        self.0.endpoint.get_or_insert_with(|| quoted::bounded(endpoint.to_string()));
+        self.0.endpoint.get_or_insert_with(|| quoted::cut(endpoint.to_string()));
         self
     }
 
@@ -264,7 +264,7 @@ impl Error {
     /// Sets the path as a whole, unless there is one.
     #[must_use]
     pub fn with_path(mut self, path: impl Into<String>) -> Error {
-        self.0.path.get_or_insert_with(|| quoted::bounded(path.into()));
+        self.0.path.get_or_insert_with(|| quoted::cut(path.into()));
         self
     }
 }
@@ -273,11 +273,11 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(endpoint) = &self.0.endpoint {
-            write!(f, "{endpoint}: ")?;
+            write!(f, "{}: ", one_line(endpoint))?;
         }
         f.write_str(&self.0.text)?;
         if let Some(path) = &self.0.path {
-            write!(f, ", at path {path}")?;
+            write!(f, ", at path {}", one_line(path))?;
         }
         if let Some(offset) = self.0.offset {
             write!(f, ", at byte {offset}")?;

@@ -147,7 +147,7 @@ pub use channel::{
 };
 pub use codec::Encoding;
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
-pub use error::{Error, ErrorKind, Quoted, RemoteFailure, Result, quoted};
+pub use error::{Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, one_line, quoted, several_lines};
 pub use message::{Message, Payload};
 pub use publish::{
     History, Messages, Publisher, Replica, ReplicaRecord, Subscriber, TryMessages, latest, latest_persistent,

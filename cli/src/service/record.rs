@@ -1,6 +1,6 @@
 //! The words of a service's record, and how answers are printed.
 
-use linkspan::Value;
+use linkspan::{Value, one_line};
 
 use super::connection::QueryArgs;
 use crate::exit::Exit;
@@ -17,7 +17,7 @@ pub fn shown_state(record: &Value) -> String {
 
 /// Returns the text of a key. Text of another process may contain anything.
 pub fn word(record: &Value, key: &str) -> String {
-    display::escaped(record.at(key).and_then(Value::as_text).unwrap_or_default(), false)
+    one_line(record.at(key).and_then(Value::as_text).unwrap_or_default()).to_string()
 }
 
 /// Prints the value of an answer.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use linkspan::several_lines;
+
 /// The longest line in bytes; with the mark of truncation it is within the limit of a controller.
 const MAX: usize = 900;
 /// The size of a burst in lines, and the sustained rate in lines per second.
@@ -43,14 +45,7 @@ impl LineSplitter {
 
     fn end_line(&mut self) -> String {
         let text = String::from_utf8_lossy(&self.begun);
-        let mut line = String::with_capacity(text.len());
-        for c in text.trim_end_matches('\r').chars() {
-            match c {
-                // Control characters must not reach a terminal that shows the log.
-                c if c.is_control() && c != '\t' => line.extend(c.escape_default()),
-                c => line.push(c),
-            }
-        }
+        let mut line = several_lines(text.trim_end_matches('\r'));
         if self.cut > 0 {
             line.push_str(&format!(" … ({} bytes more)", self.cut));
         }
@@ -123,7 +118,7 @@ mod tests {
             all.extend(lines.finish());
             assert_eq!(
                 all,
-                ["one", "", "two", "thr\u{e9}e", "\\u{1b}[31mred\tand", "last"],
+                ["one", "", "two", "thr\u{e9}e", "\\u001b[31mred\tand", "last"],
                 "in steps of {step}"
             );
             assert_eq!((lines.count, lines.last.as_str()), (6, "last"));

@@ -2,9 +2,7 @@
 
 use std::cmp::Ordering;
 
-use linkspan::Value;
-
-use crate::display;
+use linkspan::{Value, one_line};
 
 /// The two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +139,7 @@ pub fn cell(column: &Column, record: &Value, rate: Option<f64>) -> Cell {
                 _ => text(record, column.key),
             };
             // Text of another process may contain anything.
-            (!text.is_empty()).then(|| Cell::Text(display::escaped(text, false)))
+            (!text.is_empty()).then(|| Cell::Text(one_line(text).to_string()))
         }
     };
     found.unwrap_or(Cell::Missing)

@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use linkspan::Value;
+use linkspan::{Value, one_line};
 
 use super::columns::{Cell, Table, cell, text, wrong};
 use crate::display;
@@ -121,9 +121,9 @@ impl Samples {
         let rate = self.rate(kind, record);
         let cells = kind.columns().iter().map(|column| cell(column, record, rate)).collect();
         Row {
-            name: display::escaped(&kind.identity(record).0, false),
+            name: one_line(&kind.identity(record).0).to_string(),
             state: text(record, "state").to_owned(),
-            problem: display::escaped(wrong(record), false),
+            problem: one_line(wrong(record)).to_string(),
             cells,
         }
     }

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use linkspan::registry::{self, Listed};
 use linkspan::service::Controller;
-use linkspan::{Error, ErrorKind, Value, Wait};
+use linkspan::{Error, ErrorKind, Value, Wait, one_line};
 
-use crate::display;
 use crate::service::ControllerArgs;
 
 /// Returns an error in a line of the screen.
 pub fn error_line(error: &Error) -> String {
     let text = format!("{} ({}): {}", error.kind().name(), error.kind().code(), error.text());
-    display::escaped(&text, false)
+    one_line(&text).to_string()
 }
 
 /// The time-out of an answer of a controller.

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use super::handshake::{Fingerprint, Hello, Part};
 use super::options::Options;
 use super::pattern::Pattern;
-use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::error::{Error, ErrorKind, Result, one_line, quoted};
 use crate::schema::{MAX_CANONICAL, PreparedSchema, Readers};
 use crate::transport::acceptor::Answer;
 use crate::transport::attached;
@@ -316,20 +316,13 @@ pub fn answer(hello: &Hello) -> Result<Answer> {
     Ok(Answer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
 }
 
-/// Returns the difference that a caller reports, for the program and for terminals. The text comes from a
-/// peer, so it is cut, and characters that a terminal would interpret are replaced.
+/// Returns the difference that a caller reports, on one line. The text comes from a peer, so it is cut.
 pub fn reported_mismatch(peer_hello: &Hello, source: &str) -> Option<String> {
     /// Characters of it that are shown.
     const MAX_SHOWN: usize = 1024;
     let reported = peer_hello.mismatch.as_deref()?;
-    let plain = |c: char| if c.is_control() || is_direction(c) { '\u{fffd}' } else { c };
-    let text: String = reported.chars().take(MAX_SHOWN).map(plain).collect();
-    Some(format!("{}: {text}", quoted(source)))
-}
-
-/// Returns whether a character changes the direction of the text behind it.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let end = reported.char_indices().nth(MAX_SHOWN).map_or(reported.len(), |(end, _)| end);
+    Some(format!("{}: {}", quoted(source), one_line(&reported[..end])))
 }
 
 /// Returns the error of a channel whose single peer called with a schema that does not fit.

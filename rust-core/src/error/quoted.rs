@@ -1,9 +1,9 @@
-//! Text from outside in error texts: in quotes, escaped, and cut where it is long.
+//! Text from outside in errors, listings and logs: on one line, escaped, and cut where it is long.
 //!
 //! A peer chooses keys, names and texts, so an error must neither grow with them nor pass on
 //! control characters to a terminal or a log.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// The number of characters of input that an error text shows.
 const SHOWN: usize = 64;
@@ -40,8 +40,75 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Returns the text of an error, cut where it is longer than any error needs.
+/// Text on one line, with every character escaped that a terminal or a viewer would interpret.
+#[derive(Clone, Copy, Debug)]
+pub struct OneLine<'a>(&'a str);
+
+/// Returns text from outside in a form for one line of a terminal, a log or a page: line ends, control
+/// characters and characters that change the direction of others are written as in JSON. The escapes of a
+/// JSON text keep its meaning.
+///
+/// ```
+/// assert_eq!(linkspan::one_line("a\nb \u{202e}c").to_string(), r"a\nb \u202ec");
+/// ```
+pub fn one_line(text: &str) -> OneLine<'_> {
+    OneLine(text)
+}
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(is_interpreted) {
+            f.write_str(&rest[..at])?;
+            let mut behind = rest[at..].chars();
+            match behind.next() {
+                Some('\n') => f.write_str("\\n")?,
+                Some('\r') => f.write_str("\\r")?,
+                Some('\t') => f.write_str("\\t")?,
+                Some(c) => write!(f, "\\u{:04x}", u32::from(c))?,
+                None => {}
+            }
+            rest = behind.as_str();
+        }
+        f.write_str(rest)
+    }
+}
+
+/// Returns whether a terminal or a viewer interprets a character instead of showing it: it controls, ends a
+/// line or changes the order in which others are shown.
+fn is_interpreted(c: char) -> bool {
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || turns(c)
+}
+
+/// Returns the text with these escapes in each of its lines, which stay; so do tabs.
+///
+/// ```
+/// assert_eq!(linkspan::several_lines("a\tb\nc\u{1b}[2J"), "a\tb\nc\\u001b[2J");
+/// ```
+pub fn several_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (at, line) in text.split('\n').enumerate() {
+        out.push_str(if at > 0 { "\n" } else { "" });
+        for (at, part) in line.split('\t').enumerate() {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{}{}", if at > 0 { "\t" } else { "" }, one_line(part));
+        }
+    }
+    out
+}
+
+/// Returns the text of an error without characters that a terminal would interpret other than line ends, and cut where it is longer
+/// than any error needs.
 pub(super) fn bounded(mut text: String) -> String {
+    if text.contains(is_interpreted) {
+        text = several_lines(&text);
+    }
+    cut(text)
+}
+
+/// Returns a text, cut where it is longer than any error needs.
+pub(super) fn cut(mut text: String) -> String {
     if text.len() > TEXT {
         text.truncate(boundary(&text, TEXT));
         text.shrink_to_fit();
@@ -84,6 +151,22 @@ mod tests {
         let shown = quoted(&"é\n".repeat(1000)).to_string();
         assert_eq!(shown, format!("\"{}…\" (3000 bytes)", "é\\n".repeat(32)));
         assert_eq!(quoted(&"x".repeat(SHOWN)).to_string().len(), SHOWN + 2);
+    }
+
+    #[test]
+    fn text_in_one_line_has_nothing_that_a_terminal_interprets() {
+        let hostile = "a\r\n\t\u{1b}[2J\u{7f}\u{9b}\u{61c}\u{200f}\u{202e}\u{2066}\u{2028}é😀\\\"";
+        let shown = one_line(hostile).to_string();
+        assert_eq!(shown, "a\\r\\n\\t\\u001b[2J\\u007f\\u009b\\u061c\\u200f\\u202e\\u2066\\u2028é😀\\\"");
+    }
+
+    #[test]
+    fn error_shows_no_control_characters_of_a_peer() {
+        let failure = crate::RemoteFailure { text: "x\u{9b}2J\u{202e}\n  in f".into(), ..Default::default() };
+        let error = crate::Error::remote(failure.clone()).under_key("a\nb").on("c\u{1b}");
+        assert_eq!(error.to_string(), "c\\u001b: x\\u009b2J\\u202e\n  in f (code 0), at path a\\nb");
+        // Programs get what the peer gave.
+        assert_eq!((error.path(), error.remote_failure()), (Some("a\nb"), Some(&failure)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use super::state::State;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, one_line};
 
 /// The variables that an independent program must not inherit, because it would notify in place of its
 /// parent.
@@ -132,8 +132,8 @@ fn watchdog(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Opt
 /// Returns the assignment of a status, on one line and cut.
 fn status_line(text: &str) -> String {
     // A newline would begin another assignment.
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
-    format!("STATUS={text}\n")
+    let end = text.char_indices().nth(400).map_or(text.len(), |(end, _)| end);
+    format!("STATUS={}\n", one_line(&text[..end]))
 }
 
 /// Keeps the last assignment to each name.
