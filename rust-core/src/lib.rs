@@ -107,6 +107,8 @@ mod body;
 mod buffers;
 mod channel;
 pub mod codec;
+#[cfg(all(test, not(loom)))]
+mod costs;
 mod deadline;
 pub mod doctor;
 #[cfg(test)]

@@ -16,7 +16,6 @@ mod fuzz_seeds;
 mod hostile_memory;
 mod idle;
 mod layering;
-mod message_path;
 mod page_faults;
 mod rules;
 mod support;

@@ -24,14 +24,12 @@ use crate::sys::eventfd::EventFd;
 /// call that need not wait takes that lock and no claim ([`Direction::enter`]).
 pub struct Direction<T>(ClaimCell<T, SessionHalves>);
 
-/// Claim and state of a direction, held by a call.
-pub type DirectionGuard<'a, T> = claim::Guard<'a, T, SessionHalves>;
+/// Claim and state of a direction, which a call has while it is not at the session's halves.
+pub type Lease<'a, T> = claim::Lease<'a, T, SessionHalves>;
 /// The claim alone.
 pub type Claim<'a, T> = claim::Claim<'a, T, SessionHalves>;
 /// The state alone, which the library has borrowed.
 pub type Borrowed<'a, T> = claim::Borrowed<'a, T, SessionHalves>;
-/// A direction that a call holds between two visits to the session's halves.
-pub type Held<'a, T> = claim::Held<'a, T, SessionHalves>;
 /// The state of a direction and the session's halves, held by a call that does not wait.
 pub type Entered<'a, T> = claim::Entered<'a, T, SessionHalves>;
 
@@ -59,7 +57,7 @@ impl<T> Direction<T> {
     /// # Errors
     /// `InvalidState` if another thread is in such a call.
     #[inline]
-    pub fn take(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
+    pub fn take(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<Lease<'_, T>> {
         match self.0.try_take() {
             Some(taken) => Ok(taken),
             None => self.take_back(operation, interrupt),
@@ -68,7 +66,7 @@ impl<T> Direction<T> {
 
     /// [`Direction::take`] for a direction that is not free.
     #[cold]
-    fn take_back(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<DirectionGuard<'_, T>> {
+    fn take_back(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<Lease<'_, T>> {
         let claim = self.claim(operation)?;
         if claim.is_borrowed() {
             interrupt();
@@ -86,11 +84,7 @@ impl<T> Direction<T> {
     /// # Errors
     /// `Timeout` at the deadline; `InvalidState` if this very thread is in such a call.
     #[inline]
-    pub fn take_in_turn(
-        &self,
-        operation: Operation,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<DirectionGuard<'_, T>> {
+    pub fn take_in_turn(&self, operation: Operation, waiting: &mut Waiting<'_>) -> Result<Lease<'_, T>> {
         match self.0.try_take() {
             Some(taken) => Ok(taken),
             None => self.wait_turn(operation, waiting),
@@ -99,7 +93,7 @@ impl<T> Direction<T> {
 
     /// [`Direction::take_in_turn`] for a direction that is not free.
     #[cold]
-    fn wait_turn(&self, operation: Operation, waiting: &mut Waiting<'_>) -> Result<DirectionGuard<'_, T>> {
+    fn wait_turn(&self, operation: Operation, waiting: &mut Waiting<'_>) -> Result<Lease<'_, T>> {
         if self.is_claimed_by_this_thread() {
             return Err(reentrant_call(operation.verb()));
         }
@@ -117,7 +111,7 @@ impl<T> Direction<T> {
     ///
     /// # Errors
     /// `InvalidState` if it has not by the deadline.
-    pub fn take_next(&self, operation: Operation, waiting: &Waiting<'_>) -> Result<DirectionGuard<'_, T>> {
+    pub fn take_next(&self, operation: Operation, waiting: &Waiting<'_>) -> Result<Lease<'_, T>> {
         loop {
             match self.claim(operation) {
                 Err(_) if !waiting.deadline().has_passed() => {

@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 use super::acceptor::ChannelAcceptor;
 use super::dial::Dialler;
-use super::direction::{Direction, DirectionGuard, Operation};
+use super::direction::{Direction, Lease, Operation};
 use super::event_log::{Event, EventLog};
 use super::link::Link;
 use super::options::{Options, Use};
@@ -256,13 +256,13 @@ impl Channel {
     }
 
     /// Returns the sending direction; `InvalidState` if another thread holds it.
-    fn sending(&self) -> Result<DirectionGuard<'_, Sending>> {
+    fn sending(&self) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
         self.sending.take(Operation::Send, || {})
     }
 
     /// Returns the sending direction after earlier threads.
-    fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<DirectionGuard<'_, Sending>> {
+    fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
         let turn = self.sending.take_in_turn(Operation::Send, waiting)?;
         self.check()?;
@@ -270,7 +270,7 @@ impl Channel {
     }
 
     /// Returns the receiving direction; `InvalidState` if another thread of the program holds it.
-    fn receiving(&self) -> Result<DirectionGuard<'_, Receiving>> {
+    fn receiving(&self) -> Result<Lease<'_, Receiving>> {
         self.check()?;
         if !self.receives {
             self.endpoint.check_direction(self.role == Role::Listener, "recv")?;

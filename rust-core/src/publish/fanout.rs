@@ -23,6 +23,7 @@ use crate::channel::event_log::EventLog;
 use crate::error::Result;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Lender, Payload};
+use crate::sys::claim::note_locked;
 use crate::sys::clock;
 use crate::sys::eventfd::LazyWaker;
 use crate::transport::acceptor::WatchedSocket;
@@ -174,6 +175,7 @@ impl Fanout {
         if !self.has_ring {
             return None;
         }
+        note_locked();
         let mut state = self.state.try_lock().ok()?;
         let State { medium: Medium::Ring { ring, newest, .. }, last } = &mut *state else { return None };
         if payload.memory().split().is_some() {

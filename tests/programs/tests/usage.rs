@@ -13,6 +13,7 @@ fn program_without_its_arguments_ends_with_an_error() {
         (env!("CARGO_BIN_EXE_test-load"), 2),
         (env!("CARGO_BIN_EXE_test-journal-victim"), 2),
         (env!("CARGO_BIN_EXE_test-power-victim"), 2),
+        (env!("CARGO_BIN_EXE_test-messages"), 2),
         (env!("CARGO_BIN_EXE_test-grid-service"), 2),
         // It takes no arguments, and finds no controller at what is no endpoint.
         (env!("CARGO_BIN_EXE_test-grid-controller"), 1),

@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Channel;
-use crate::channel::direction::{Entered, Held};
+use crate::channel::direction::{Entered, Lease};
 use crate::channel::receiving::{Receiving, Taken};
 use crate::channel::sending::Sending;
 use crate::channel::session::RetransmitClass;
@@ -28,9 +28,9 @@ pub struct PendingReply {
 
 /// The receiving direction of a call whose reply has not come, and another message that has.
 pub(super) struct Awaiting<'a> {
-    pub receiving: Held<'a, Receiving>,
+    pub receiving: Lease<'a, Receiving>,
     /// Dropped after the direction, which the next caller needs.
-    pub turn: Option<Held<'a, ()>>,
+    pub turn: Option<Lease<'a, ()>>,
     pub taken: Option<Taken>,
 }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Channel;
-use crate::channel::direction::{Entered, Held};
+use crate::channel::direction::{Entered, Lease};
 use crate::channel::receiving::{Receiving, Taken};
 use crate::channel::sending::{Sending, is_ack_check_due};
 use crate::channel::session::RetransmitClass;
@@ -234,7 +234,7 @@ impl Channel {
         } else {
             None
         };
-        ending.end(None::<Held<'_, ()>>);
+        ending.end(None::<Lease<'_, ()>>);
         Some(taken?.done().unwrap_or_else(|taken| self.finish(taken)))
     }
 

@@ -8,7 +8,7 @@
 use super::losses::lost_before;
 use super::{Channel, if_not_ready};
 use crate::buffers;
-use crate::channel::direction::DirectionGuard;
+use crate::channel::direction::Lease;
 use crate::channel::sending::{Draft, Sending, Until, is_ack_check_due};
 use crate::channel::session::RetransmitClass;
 use crate::channel::session_state::class;
@@ -74,7 +74,7 @@ impl Channel {
     /// Sends a message with the direction held: at once, or with waiting.
     fn send_with_guard(
         &self,
-        mut sending: DirectionGuard<'_, Sending>,
+        mut sending: Lease<'_, Sending>,
         draft: &Draft<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
@@ -92,7 +92,7 @@ impl Channel {
     #[cold]
     fn send_with_waiting(
         &self,
-        sending: DirectionGuard<'_, Sending>,
+        sending: Lease<'_, Sending>,
         draft: &Draft<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {

@@ -2,62 +2,140 @@
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 
-use super::sync::{MutexGuard, Step, left_out, place, this_thread};
-use super::{AWAITED, ClaimCell, IN_LINE, OWNER, SIGNAL_END, TAKEN, ordered};
+use super::sync::{self, MutexGuard, Step, left_out, place};
+use super::{ClaimCell, OWNER, TAKEN};
 
-/// Value and gate, held by a short call.
+/// Value and gate, for a call that does not sleep.
 pub struct Entered<'a, T, G> {
     pub(super) gate: MutexGuard<'a, G>,
     pub(super) cell: &'a ClaimCell<T, G>,
 }
 
-impl<T, G> Entered<'_, T, G> {
+impl<'a, T, G> Entered<'a, T, G> {
     /// Returns the value, and what the gate protects.
     #[inline]
     pub fn parts(&mut self) -> (&mut T, &mut G) {
-        // SAFETY: `TAKEN` was clear while the gate was held, which it still is: a thread that has set it
-        // since passes through the gate before it makes a guard, and another thread cannot enter. The guard
-        // is borrowed alone.
+        // SAFETY: `TAKEN` was clear when the gate was entered, and only the holder of the gate sets it. The guard is
+        // borrowed alone.
         (unsafe { &mut *place(&self.cell.value) }, &mut self.gate)
+    }
+
+    /// Takes claim and value along, and leaves the gate.
+    #[inline]
+    pub fn hold(self) -> Lease<'a, T, G> {
+        self.cell.lease()
+    }
+
+    /// Takes claim and value of another cell with the same gate; `None` where another thread has or awaits it. The drop of
+    /// the lease enters the gate, so this call has to leave before.
+    #[inline]
+    pub fn try_hold<'b, U>(&self, other: &'b ClaimCell<U, G>) -> Option<Lease<'b, U, G>> {
+        self.is_free(other).then(|| other.lease())
+    }
+
+    /// The same for two cells, both or neither.
+    #[inline]
+    pub fn try_hold_both<'b, U, V>(
+        &self,
+        one: &'b ClaimCell<U, G>,
+        other: &'b ClaimCell<V, G>,
+    ) -> Option<(Lease<'b, U, G>, Lease<'b, V, G>)> {
+        (self.is_free(one) && self.is_free(other)).then(|| (one.lease(), other.lease()))
+    }
+
+    /// Returns whether no thread has or awaits another cell with the same gate.
+    #[inline]
+    pub fn is_free<U>(&self, other: &ClaimCell<U, G>) -> bool {
+        Arc::ptr_eq(&self.cell.gate, &other.gate) && other.is_free()
     }
 }
 
-/// Claim and value, taken by a call.
-pub struct Guard<'a, T, G> {
+/// Claim and value, which a call has outside the gate.
+pub struct Lease<'a, T, G> {
     pub(super) cell: &'a ClaimCell<T, G>,
-    /// The thread that made it.
-    pub(super) here: u64,
-    /// Its word names the thread that made it.
+    /// The cell names the thread that made it.
     pub(super) no_send: PhantomData<*const ()>,
 }
 
-impl<'a, T, G> Guard<'a, T, G> {
-    /// Divides it, so that claim and value can be released one after the other.
+impl<'a, T, G> Lease<'a, T, G> {
+    /// Divides it, so that claim and value can be given back one after the other.
     pub fn split(self) -> (Claim<'a, T, G>, Borrowed<'a, T, G>) {
         let cell = self.cell;
         std::mem::forget(self);
         (Claim { cell, no_send: PhantomData }, Borrowed { cell, no_send: PhantomData })
     }
+
+    /// Comes back to the gate.
+    #[inline]
+    pub fn enter(self) -> Ending<'a, T, G> {
+        Ending { gate: sync::lock(&self.cell.gate), lease: self }
+    }
+
+    /// Ends it for a thread that has the gate. Returns the cell and those that wait, whom the thread wakes once it has
+    /// left.
+    #[inline]
+    fn end_at_gate(self) -> (&'a ClaimCell<T, G>, u64) {
+        let cell = self.cell;
+        std::mem::forget(self);
+        (cell, cell.give_back(OWNER | TAKEN))
+    }
 }
 
-impl<T, G> Drop for Guard<'_, T, G> {
-    #[inline]
+impl<T, G> Drop for Lease<'_, T, G> {
     fn drop(&mut self) {
-        let word = &self.cell.word;
-        let alone = self.here | TAKEN;
-        if left_out(Step::SeeWaiters) {
-            return word.store(0, Ordering::SeqCst);
-        }
-        if word.compare_exchange(alone, 0, ordered(Step::Release), Ordering::Relaxed).is_err() {
-            let before = word.fetch_and(IN_LINE | AWAITED, ordered(Step::Release));
-            self.cell.wake_waiters(before, true);
+        self.cell.release(OWNER | TAKEN);
+    }
+}
+
+/// A call with a lease that has come back to the gate.
+pub struct Ending<'a, T, G> {
+    // Dropped first: the drop of the other field enters the gate.
+    gate: MutexGuard<'a, G>,
+    lease: Lease<'a, T, G>,
+}
+
+impl<'a, T, G> Ending<'a, T, G> {
+    /// Returns the value, and what the gate protects.
+    #[inline]
+    pub fn parts(&mut self) -> (&mut T, &mut G) {
+        (&mut *self.lease, &mut self.gate)
+    }
+
+    /// Leaves the gate, and keeps the lease.
+    pub fn go_on(self) -> Lease<'a, T, G> {
+        self.lease
+    }
+
+    /// Ends the call, which has no other lease; leaves the gate, and wakes those that wait.
+    #[inline(always)]
+    pub fn end_alone(self) {
+        let (cell, waits) = self.lease.end_at_gate();
+        drop(self.gate);
+        cell.wake(waits);
+    }
+
+    /// Ends the call, which has a lease of another cell, too, perhaps; leaves the gate, and wakes those that wait.
+    #[inline]
+    pub fn end<U>(self, other: Option<Lease<'_, U, G>>) {
+        // A lease of a cell with another gate is given back by its drop.
+        let (other, foreign) = match other {
+            Some(other) if Arc::ptr_eq(&other.cell.gate, &self.lease.cell.gate) => (Some(other), None),
+            other => (None, other),
+        };
+        let (cell, waits) = self.lease.end_at_gate();
+        let other = other.map(Lease::end_at_gate);
+        drop(self.gate);
+        drop(foreign);
+        cell.wake(waits);
+        if let Some((other, waits)) = other {
+            other.wake(waits);
         }
     }
 }
 
-/// The claim, held by a call.
+/// The claim, which a call has.
 pub struct Claim<'a, T, G> {
     pub(super) cell: &'a ClaimCell<T, G>,
     pub(super) no_send: PhantomData<*const ()>,
@@ -65,29 +143,25 @@ pub struct Claim<'a, T, G> {
 
 impl<'a, T, G> Claim<'a, T, G> {
     /// Takes the value as well, once no other thread has it.
-    pub fn take(self) -> Guard<'a, T, G> {
+    pub fn take(self) -> Lease<'a, T, G> {
         let cell = self.cell;
-        if left_out(Step::AwaitValue) {
-            cell.word.fetch_or(TAKEN, Ordering::SeqCst);
-        } else {
+        if !left_out(Step::AwaitValue) {
             std::mem::forget(cell.borrow());
         }
         std::mem::forget(self);
-        Guard { cell, here: this_thread(), no_send: PhantomData }
+        Lease { cell, no_send: PhantomData }
     }
 
     /// Returns whether the library has the value at this instant.
     pub fn is_borrowed(&self) -> bool {
-        self.cell.word.load(Ordering::SeqCst) & TAKEN != 0
+        let _gate = sync::lock(&self.cell.gate);
+        self.cell.word.load(super::Relaxed) & TAKEN != 0
     }
 }
 
 impl<T, G> Drop for Claim<'_, T, G> {
     fn drop(&mut self) {
-        let before = self.cell.word.fetch_and(!(OWNER | SIGNAL_END), Ordering::SeqCst);
-        if before & (IN_LINE | SIGNAL_END) != 0 {
-            self.cell.wake_waiters(before & !AWAITED, true);
-        }
+        self.cell.release(OWNER);
     }
 }
 
@@ -100,46 +174,32 @@ pub struct Borrowed<'a, T, G> {
 impl<T, G> Drop for Borrowed<'_, T, G> {
     #[inline]
     fn drop(&mut self) {
-        // The bit is set, so this clears it and leaves the others.
-        let before = self.cell.word.fetch_sub(TAKEN, ordered(Step::ReleaseValue));
-        if before & AWAITED != 0 && !left_out(Step::WakeValues) {
-            self.cell.wake_waiters(before, false);
+        self.cell.release(TAKEN);
+    }
+}
+
+macro_rules! value {
+    ($guard:ident) => {
+        impl<T, G> Deref for $guard<'_, T, G> {
+            type Target = T;
+
+            #[inline]
+            fn deref(&self) -> &T {
+                // SAFETY: `TAKEN` was set for this guard under the gate, where no thread had the value, and the guard
+                // alone clears it; until then no other thread uses the value.
+                unsafe { &*place(&self.cell.value) }
+            }
         }
-    }
+
+        impl<T, G> DerefMut for $guard<'_, T, G> {
+            #[inline]
+            fn deref_mut(&mut self) -> &mut T {
+                // SAFETY: as above; the guard is borrowed alone, so this is the only reference to the value.
+                unsafe { &mut *place(&self.cell.value) }
+            }
+        }
+    };
 }
 
-impl<T, G> Deref for Guard<'_, T, G> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: this guard set `TAKEN`, which no other guard can until it clears it.
-        unsafe { &*place(&self.cell.value) }
-    }
-}
-
-impl<T, G> DerefMut for Guard<'_, T, G> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above; the guard is borrowed alone, so this is the only reference to the value.
-        unsafe { &mut *place(&self.cell.value) }
-    }
-}
-
-impl<T, G> Deref for Borrowed<'_, T, G> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: this guard set `TAKEN`, which no other guard can until it clears it.
-        unsafe { &*place(&self.cell.value) }
-    }
-}
-
-impl<T, G> DerefMut for Borrowed<'_, T, G> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above; the guard is borrowed alone, so this is the only reference to the value.
-        unsafe { &mut *place(&self.cell.value) }
-    }
-}
+value!(Lease);
+value!(Borrowed);

@@ -80,36 +80,18 @@ pub fn place<T>(value: &UnsafeCell<T>) -> *mut T {
 /// A step of the protocol. A mutant is the protocol without one of them, and its model has to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A thread that waits for the claim sets the bit of waiters.
-    ClaimsBit,
-    /// A thread that waits for the value sets its bit.
-    ValuesBit,
-    /// A thread that waits tests the word again after setting its bit, and before it sleeps.
-    LastLook,
+    /// A thread enters the line under the lock under which it has looked.
+    OneLock,
+    /// What is given back wakes those that wait for it.
+    Wake,
     /// A waiter that gives up passes on a wake-up that it may have received.
     PassOn,
-    /// A call that ends leaves the bits of waiters, and wakes them.
-    SeeWaiters,
-    /// A borrower that ends wakes those that wait for the value.
-    WakeValues,
     /// A call that has the claim takes the value only while no other thread has it.
     AwaitValue,
-    /// The bit for the end of a call is set before the word is tested.
+    /// A thread that waits for the end of a call says so before it tests whether there is one.
     EndsBit,
-    /// A short call leaves where a thread has the value.
+    /// A call leaves the gate where another thread has the value or the claim.
     SeeTaken,
-    /// A thread that takes the value waits until a short call has left.
-    PassGate,
-    /// A thread that takes the value or the claim withdraws where a call holds the cell.
-    SeeHeld,
-    /// A call that ends holding the cell wakes the waiters.
-    WakeAtEnd,
-    /// Taking has acquire order.
-    Acquire,
-    /// Releasing claim and value has release order.
-    Release,
-    /// Releasing the value alone has release order.
-    ReleaseValue,
 }
 
 /// Returns whether a model leaves this step out.

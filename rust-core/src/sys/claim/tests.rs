@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
+use std::sync::atomic::Ordering;
+
 use super::*;
 use crate::deadline::{Timeout, Wait};
 use crate::error::ErrorKind;
@@ -20,7 +22,7 @@ fn patiently(time: Duration) -> Waiting<'static> {
     Wait::new(time).start(Timeout::Default)
 }
 
-fn take_in_turn<T>(cell: &ClaimCell<T, ()>) -> Guard<'_, T, ()> {
+fn take_in_turn<T>(cell: &ClaimCell<T, ()>) -> Lease<'_, T, ()> {
     cell.try_take().unwrap_or_else(|| cell.claim_in_line(&mut patiently(PATIENCE)).unwrap().take())
 }
 
@@ -114,7 +116,7 @@ fn held_claim_times_out_and_next_in_line_gets_it() {
         thread::spawn(move || cell.claim_in_line(&mut patiently(time)).map(drop))
     };
     let brief = come(Duration::from_millis(50));
-    while cell.line().claims.is_empty() && !brief.is_finished() {
+    while cell.word.load(Ordering::SeqCst) & IN_LINE == 0 && !brief.is_finished() {
         thread::yield_now();
     }
     let patient = come(PATIENCE);
@@ -237,6 +239,6 @@ fn call_holds_two_cells_or_none_and_others_wait_for_its_end() {
     assert!(one.try_take().is_some());
 }
 
-fn take_in_turn_of<T, G>(cell: &ClaimCell<T, G>) -> Guard<'_, T, G> {
+fn take_in_turn_of<T, G>(cell: &ClaimCell<T, G>) -> Lease<'_, T, G> {
     cell.try_take().unwrap_or_else(|| cell.claim_in_line(&mut patiently(PATIENCE)).unwrap().take())
 }

@@ -1,0 +1,104 @@
+//! How many locks and exchanges each public call takes: counted at the calls, whatever lies behind them.
+//!
+//! Allocations and system calls are counted in `tests/allocations.rs` and `tests/system_calls.rs`, and instructions by
+//! `tools/instructions`.
+
+use std::time::Duration;
+
+use crate::sys::claim::counted;
+use crate::{Channel, Encoding, Listener, Options, Payload, Publisher, Server, Subscriber, Value};
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// Rounds in which the link is made and lists get their lengths, and those that are counted.
+const ROUNDS: std::ops::Range<u32> = 100..200;
+
+fn payload(bytes: usize) -> Payload {
+    Payload::from_bytes(Encoding::Raw, vec![7; bytes].into())
+}
+
+fn both(transport: &str, name: &str) -> (Listener, Channel, Channel) {
+    let endpoint = format!("{transport}:costs-{name}-{}", std::process::id());
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let near = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let far = listener.accept(SOON).unwrap();
+    (listener, near, far)
+}
+
+/// Runs `round` and asserts that each of its calls takes so many locks.
+fn takes<const N: usize>(what: &str, expected: [u64; N], mut round: impl FnMut() -> [u64; N]) {
+    for number in 0..ROUNDS.end {
+        let took = round();
+        if ROUNDS.contains(&number) {
+            assert_eq!(took, expected, "{what}, round {number}");
+        }
+    }
+}
+
+#[test]
+fn short_message_over_shared_memory_takes_one_lock_in_each_call() {
+    for bytes in [0, 64, 256] {
+        let (_listener, near, far) = both("shm", &format!("short-{bytes}"));
+        let payload = payload(bytes);
+        takes(&format!("a message of {bytes} bytes"), [1, 1], || {
+            let (to_send, _) = counted(|| near.send_payload(&payload, SOON).unwrap());
+            let (to_receive, _) = counted(|| far.recv(SOON).unwrap());
+            [to_send, to_receive]
+        });
+    }
+}
+
+#[test]
+fn batch_of_short_messages_over_shared_memory_takes_one_lock_in_each_call() {
+    let (_listener, near, far) = both("shm", "batch");
+    let payloads = vec![payload(64); 8];
+    takes("a batch", [1, 1], || {
+        let (to_send, _) = counted(|| near.send_payloads(&payloads, SOON).unwrap());
+        let (to_receive, got) = counted(|| far.recv_many(payloads.len(), SOON).unwrap());
+        assert_eq!(got.len(), payloads.len());
+        [to_send, to_receive]
+    });
+}
+
+#[test]
+fn loaned_array_takes_one_lock_in_each_call_but_its_loan() {
+    let (_listener, near, far) = both("shm", "loan");
+    takes("a loan", [2, 1, 1], || {
+        // One to find a slot, and one to look for what its last reader has given back.
+        let (to_loan, loan) = counted(|| near.loan::<u64>(&[12_500]).unwrap());
+        let value = Value::map([("array", Value::from(loan))]);
+        let (to_send, _) = counted(|| near.send(&value, SOON).unwrap());
+        drop(value);
+        let (to_receive, _) = counted(|| far.recv(SOON).unwrap());
+        [to_loan, to_send, to_receive]
+    });
+}
+
+#[test]
+fn call_of_a_server_takes_one_lock_in_each_step() {
+    let endpoint = format!("shm:costs-call-{}", std::process::id());
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let payload = payload(64);
+    takes("a call", [1, 1, 1, 1], || {
+        let (to_send, pending) = counted(|| client.start_call(&payload, SOON).unwrap());
+        let (to_receive, request) = counted(|| server.next(SOON).unwrap().unwrap());
+        let (to_reply, ()) = counted(|| request.reply_payload(&payload).unwrap());
+        drop(request);
+        let (to_finish, _) = counted(|| client.finish_call(pending, SOON).unwrap());
+        [to_send, to_receive, to_reply, to_finish]
+    });
+}
+
+#[test]
+fn publishing_a_short_message_takes_one_lock_in_each_call() {
+    let endpoint = format!("shm:costs-publish-{}", std::process::id());
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    let payload = payload(64);
+    takes("a published message", [1, 1], || {
+        let (to_publish, _) = counted(|| publisher.send_payload(&payload).unwrap());
+        let (to_receive, _) = counted(|| subscriber.recv(SOON).unwrap());
+        [to_publish, to_receive]
+    });
+}
