@@ -134,7 +134,7 @@ impl<T, G> ClaimCell<T, G> {
     /// decides.
     #[inline]
     pub fn try_take(&self) -> Option<Lease<'_, T, G>> {
-        self.enter().map(Entered::hold)
+        self.enter().map(|entered| entered.hold())
     }
 
     /// Takes the claim alone, where no thread has it and none waits for it. The library may still have the value.

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::sync::{self, MutexGuard, Step, left_out, place};
 use super::{ClaimCell, OWNER, TAKEN};
@@ -155,7 +156,7 @@ impl<'a, T, G> Claim<'a, T, G> {
     /// Returns whether the library has the value at this instant.
     pub fn is_borrowed(&self) -> bool {
         let _gate = sync::lock(&self.cell.gate);
-        self.cell.word.load(super::Relaxed) & TAKEN != 0
+        self.cell.word.load(Ordering::Relaxed) & TAKEN != 0
     }
 }
 
