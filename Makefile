@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help build test test-quick test-all test-nightly fuzz bench bench-quick bench-bridge demo demo-machines docs install python php lint clean
+.PHONY: help build test test-quick test-bridge test-all test-nightly fuzz bench bench-quick bench-bridge demo demo-machines docs install python php lint clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -11,21 +11,30 @@ help:  ## list the commands
 build:  ## build the core, the C library and the program: needs Rust alone
 	cargo build
 
-test:  ## install what testing needs, build everything, run every suite
-	@tools/apt.sh
+test:  ## install what testing needs, build it, run the daily suites: 15 minutes from nothing
+	@tools/apt.sh test
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run
+
+test-bridge:  ## the same for the bridge between machines, whose engines have 300 crates: 9 minutes from nothing
+	@tools/apt.sh test bridge
+	@$(MAKE) --no-print-directory .venv/ready
+	tests/run --bridge
+
+lint:  ## what reads the sources: clippy without a warning, rustfmt without a change, the documentation of the crates
+	@tools/apt.sh lint
+	tests/run --lint
 
 test-quick: .venv/ready  ## the same without what needs PHP, Fortran or a browser where these are missing
 	tests/run --quick
 
-test-all:  ## the same with every grid, kill and power cut in full: before a release
-	@tools/apt.sh
+test-all:  ## all of these with every grid, kill and power cut in full: before a release
+	@tools/apt.sh all
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --all
 
 test-nightly:  ## test-all, and what takes hours: 100,000 kills, hours of fuzzing, sanitizers
-	@tools/apt.sh
+	@tools/apt.sh all
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --nightly
 
@@ -34,7 +43,7 @@ fuzz:  ## run each fuzzing target for MINUTES minutes (10)
 	fuzz/run --seconds $$(( $(MINUTES) * 60 ))
 
 bench:  ## measure ours beside floors and peers, and how cost grows, in at most 15 minutes; writes benches/RESULTS.md
-	@tools/apt.sh --bench || echo "make bench: peers that are not installed are named in the table"
+	@tools/apt.sh bench || echo "make bench: peers that are not installed are named in the table"
 	benches/run
 
 bench-quick:  ## the same with few repetitions, in at most 2 minutes; writes nothing
@@ -43,17 +52,16 @@ bench-quick:  ## the same with few repetitions, in at most 2 minutes; writes not
 bench-bridge:  ## measure names of other machines beside zenoh alone, and how cost grows; writes benches/BRIDGE.md
 	benches/bridge/run
 
-demo:  ## the main job: sensors, seismogram, spectrum and a page; until Ctrl-C or DEMO_SECONDS
-	@tools/apt.sh
-	@$(MAKE) --no-print-directory .venv/ready
+demo:  ## the main job: sensors, seismogram, spectrum and a page; until Ctrl-C or DEMO_SECONDS; 3 minutes from nothing
+	@tools/apt.sh demo
 	examples/observatory/run
 
 demo-machines:  ## the same on three machines: network namespaces with a bridge each, over TLS; needs root
-	@tools/apt.sh
-	@$(MAKE) --no-print-directory .venv/ready
+	@tools/apt.sh demo bridge
 	examples/observatory/machines
 
 install:  ## put the C, C++ and Fortran library and the program under PREFIX
+	@tools/apt.sh build || echo "make install: going on without these packages"
 	cargo build --release -p linkspan-c -p linkspan-cli
 	c-api/install.sh "$(PREFIX)"
 	install -D -s -m 0755 "$(CARGO_TARGET_DIR)/release/linkspan" "$(DESTDIR)$(PREFIX)/bin/linkspan"
@@ -62,24 +70,28 @@ install:  ## put the C, C++ and Fortran library and the program under PREFIX
 		> "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/linkspan"
 	"$(CARGO_TARGET_DIR)/release/linkspan" completions zsh > "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_linkspan"
 
-python: .venv/ready  ## build the Python module into .venv
+python: .venv/numpy  ## build the Python module into .venv
+	@tools/apt.sh build || echo "make python: going on without these packages"
 	.venv/bin/python -m pip install --quiet --no-deps ./python
 
 php:  ## build the PHP extension
+	@tools/apt.sh lint || echo "make php: going on without these packages"
 	cargo build --release -p linkspan-php
 	@echo "php -d extension=$(CARGO_TARGET_DIR)/release/liblinkspan_php.so"
 
 docs: python  ## make a book of the documentation: target/book/html/index.html
 	.venv/bin/python tools/book/build.py
 
-lint:  ## clippy without a warning, rustfmt without a change
-	tests/run clippy clippy-small rustfmt
-
 clean:  ## remove what was built
 	cargo clean
 	rm -rf .venv build
 
-.venv/ready: tests/requirements.txt
+# NumPy, for arrays: what programs need. What the tests need beside it is many times as large.
+.venv/numpy: examples/observatory/requirements.txt
 	test -x .venv/bin/python || python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r examples/observatory/requirements.txt
+	touch $@
+
+.venv/ready: tests/requirements.txt .venv/numpy
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@

@@ -24,10 +24,13 @@ from maturin import (  # noqa: F401 - the rest of the interface is maturin's
 )
 
 WORKSPACE = pathlib.Path(__file__).resolve().parent.parent
+#: Cargo's profile; packages are built with `dist`.
+PROFILE = os.environ.get("LINKSPAN_PROFILE", "release")
 
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     """The hook that pip calls; gives the file's name."""
+    os.environ.setdefault("MATURIN_PEP517_ARGS", f"--profile {PROFILE}")
     name = maturin.build_wheel(wheel_directory, config_settings, metadata_directory)
     if (WORKSPACE / "cli" / "Cargo.toml").exists():
         add_program(pathlib.Path(wheel_directory) / name, build_program())
@@ -37,14 +40,14 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 
 
 def build_program():
-    """Builds the program for release, without its debugging information; gives its path."""
+    """Builds the program with the module's profile; gives its path."""
     cargo = os.environ.get("CARGO", "cargo")
-    command = [cargo, "rustc", "--release", "--locked", "--package", "linkspan-cli", "--bin", "linkspan"]
-    subprocess.run([*command, "--", "-C", "strip=symbols"], cwd=WORKSPACE, check=True)
+    command = [cargo, "build", "--profile", PROFILE, "--locked", "--package", "linkspan-cli", "--bin", "linkspan"]
+    subprocess.run(command, cwd=WORKSPACE, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target"))
     if triple := os.environ.get("CARGO_BUILD_TARGET"):
         target /= triple
-    return target / "release" / "linkspan"
+    return target / PROFILE / "linkspan"
 
 
 def add_program(wheel, program):

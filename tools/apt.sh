@@ -1,45 +1,74 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building and testing everything needs; does nothing where they are all there.
+# Installs the Debian packages that a command needs: tools/apt.sh [--missing] build|demo|lint|test|bridge|bench|all …
 #
-# Runs apt as root or by `sudo -n`; otherwise prints the one line to run, and stops. `--missing` only lists. `--bench` asks for
-# what the benchmark compares with as well, which nothing else needs.
+# Does nothing where they are all there. Runs apt as root or by `sudo -n`; otherwise prints the one line to run, and stops.
+# `--missing` only lists them.
 set -euo pipefail
 
-packages=(
-    build-essential pkg-config cmake gfortran        # C, C++, Fortran; pkg-config and CMake consumers
-    clang-14 libclang1-14                            # bindgen reads PHP's headers with libclang
-    php-cli php-dev php-fpm nginx                    # the extension, and the page behind a real web server
+usage="usage: tools/apt.sh [--missing] build|demo|lint|test|bridge|bench|all …"
+# A linker, and the C compiler that the crate `ring` asks for.
+build=(build-essential)
+# PHP's headers, and libclang with its own headers, by which bindgen reads them.
+php=(php-cli php-dev libclang1-14 libclang-common-14-dev)
+demo=(
+    gfortran
     libfftw3-dev                                     # the spectrum of the demonstration (GPL; the libraries do not need it)
-    libsqlite3-dev                                   # the data logger in C++
+    "${php[@]}"
+)
+lint=("${php[@]}")
+test=(
+    pkg-config cmake gfortran clang-14               # consumers of the C library, a second compiler
+    "${php[@]}"
+    php-fpm nginx                                    # the page behind a real web server
+    libfftw3-dev libsqlite3-dev                      # the examples: the observatory's spectrum, the data logger in C++
     chromium fonts-dejavu-core                       # the page in a real browser
-    valgrind strace elfutils                         # memory errors, faults at every system call, where a program waits
+    strace elfutils                                  # faults at every system call, the line at which a program waits
+    valgrind                                         # memory errors
     tmux                                             # the live view in a terminal
     protobuf-compiler libprotobuf-dev                # protoc, and the files that come with it
     systemd                                          # what reads the unit files
-    curl procps                                      # the tests look at pages and processes
-    nats-server openssl                              # the bridge's second engine, and certificates for it (the service that Debian starts is not used)
-    iproute2                                         # a network of its own for what listens at a fixed port
-    locales                                          # a language other than English, for the tests
+    curl procps openssl                              # tests fetch pages, list processes, make keys
+    iproute2                                         # a network of its own for a program that listens at a fixed port
+    locales                                          # a language other than English
 )
-if [ "${1:-}" = --bench ]; then
-    shift
-    packages+=(
-        libzmq3-dev libnng-dev libboost-dev          # ZeroMQ, nng, Boost.Interprocess
-        redis-tools libhiredis-dev php-redis         # Redis without the service that redis-server would start
-        dbus-daemon dbus-session-bus-common libdbus-1-dev
-    )
-fi
+# The bridge's second engine, and certificates for it (the service that Debian starts is not used).
+bridge=(nats-server openssl iproute2 strace)
+# ZeroMQ, nng, Boost.Interprocess; Redis without the service that redis-server would start; D-Bus.
+bench=(
+    gfortran "${php[@]}"
+    libzmq3-dev libnng-dev libboost-dev
+    redis-tools libhiredis-dev php-redis
+    dbus-daemon dbus-session-bus-common libdbus-1-dev
+)
+
+only_list=
+packages=("${build[@]}")
+[ "$#" -gt 0 ] || { echo "$usage" >&2; exit 2; }
+for word in "$@"; do
+    case $word in
+        --missing) only_list=yes ;;
+        build) ;;
+        demo) packages+=("${demo[@]}") ;;
+        lint) packages+=("${lint[@]}") ;;
+        test) packages+=("${test[@]}") ;;
+        bridge) packages+=("${bridge[@]}") ;;
+        bench) packages+=("${bench[@]}") ;;
+        all) packages+=("${demo[@]}" "${test[@]}" "${bridge[@]}") ;;
+        *) echo "$usage" >&2; exit 2 ;;
+    esac
+done
 # Any Python from 3.11 on will do; Debian's makes virtual environments only with this package.
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
 
 missing=()
 for package in "${packages[@]}"; do
     state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
-    # A program of that name that came by another way will do.
+    # A program of that name that was installed in another way is enough.
     [ "$state" = installed ] || command -v "$package" >/dev/null || missing+=("$package")
 done
 [ "${#missing[@]}" -gt 0 ] || exit 0
-if [ "${1:-}" = --missing ]; then
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | awk '!seen[$0]++')
+if [ -n "$only_list" ]; then
     printf '%s\n' "${missing[@]}"
     exit 0
 fi

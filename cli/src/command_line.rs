@@ -267,6 +267,14 @@ Examples:
         /// The shell.
         shell: clap_complete::Shell,
     },
+
+    /// Write the manual pages, one for each command
+    #[command(after_help = "Examples:
+  linkspan man /usr/local/share/man/man1")]
+    Man {
+        /// The folder, which is created if it is missing.
+        folder: std::path::PathBuf,
+    },
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ mod features;
 mod http;
 mod input;
 mod keys;
+mod man;
 mod messages;
 mod output;
 mod pubsub;
@@ -86,7 +87,7 @@ enum Invocation {
 fn note_directory(command: &Command) {
     let opens_nothing = matches!(
         command,
-        Command::Completions { .. } | Command::Transcode(_) | Command::Region(_) | Command::Keys { .. }
+        Command::Completions { .. } | Command::Man { .. } | Command::Transcode(_) | Command::Region(_) | Command::Keys { .. }
     );
     let Some(path) = std::env::var_os("LINKSPAN_DIR").filter(|path| !path.is_empty() && !opens_nothing)
     else {
@@ -137,6 +138,7 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
             }
             output::write(&script)
         }
+        Command::Man { folder } => man::write(completed_commands(), &folder),
     }
 }
 

@@ -12,7 +12,10 @@ from support.tree import PROGRAM
 from support.waiting import until
 from test_faults import moves
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
+pytestmark = [
+    pytest.mark.bridge,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere"),
+]
 #: What the page misses without the bridge of each machine; the programs of the lab report twice a second that they
 #: live.
 BEHIND = {"field": ("sensors", "seismogram"), "lab": ("spectrum", "statistics"), "desk": PARTS}

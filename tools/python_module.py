@@ -1,15 +1,19 @@
-"""Gives the interpreter that runs this the module as `tests/run build` has built it, in place of an installation.
+"""Gives the interpreter that runs this the module as cargo has built it for a profile, in place of an installation.
 
-maturin would build the core once more, for the module's package alone.
+usage: python_module.py PROFILE, PROFILE being the folder in cargo's target directory: debug, release
+
+maturin would build the module once more, for its package alone.
 """
 
 import compileall
+import os
 import py_compile
 import shutil
+import sys
 import sysconfig
 from pathlib import Path
 
-from tree import DEBUG, ROOT
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def replaced(file: Path, write) -> None:
@@ -19,9 +23,11 @@ def replaced(file: Path, write) -> None:
     beside.rename(file)
 
 
-built = DEBUG / "lib_native.so"
+if len(sys.argv) != 2:
+    raise SystemExit(__doc__)
+built = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / sys.argv[1] / "lib_native.so"
 if not built.exists():
-    raise SystemExit(f"{built} is not built: tests/run build")
+    raise SystemExit(f"{built} is not built: cargo build -p linkspan-python")
 replaced(ROOT / "python/linkspan/_native.abi3.so", lambda file: shutil.copy(built, file))
 replaced(Path(sysconfig.get_path("purelib")) / "linkspan.pth", lambda file: file.write_text(f"{ROOT / 'python'}\n"))
 # Programs of tests begin thousands of times, often where Python may not write what it has compiled. A source that has changed since is compared

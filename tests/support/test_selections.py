@@ -1,0 +1,32 @@
+"""Cargo compiles the core once for all products: each of them gives it, and all that it depends on, the same features."""
+
+import subprocess
+
+from support.tree import ROOT
+
+PRODUCTS = ["linkspan-c", "linkspan-cli", "linkspan-php", "linkspan-python"]
+
+
+def features(*packages: str) -> dict[str, str]:
+    """The features of the core and of what it depends on, in a build of these packages alone."""
+    selected = [word for package in packages for word in ("-p", package)]
+    tree = ["cargo", "tree", "--locked", "--offline", "-e", "normal", "--no-dedupe", "--prefix", "depth", "--format", "|{p}|{f}"]
+    done = subprocess.run([*tree, *selected], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found, below = {}, None
+    for line in filter(None, done.stdout.splitlines()):
+        depth, package, enabled = line.split("|")
+        package = " ".join(package.split()[:2])
+        if below is not None and int(depth) <= below:
+            below = None
+        if below is None and package.startswith("linkspan v"):
+            below = int(depth)
+        if below is not None:
+            found[package] = enabled.removesuffix(" (*)").strip()
+    return found
+
+
+def test_each_product_builds_the_core_with_the_same_features():
+    expected = features(*PRODUCTS)
+    assert len(expected) > 30
+    assert {product: features(product) for product in PRODUCTS} == dict.fromkeys(PRODUCTS, expected)
