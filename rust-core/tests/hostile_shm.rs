@@ -300,3 +300,34 @@ fn acknowledged_number_that_was_never_sent_ends_the_link() {
         assert_eq!(channel.recv(SOON).unwrap_err().kind(), ErrorKind::Malformed);
     }
 }
+
+/// Mapping a hole would allocate its pages on the account of the reader: in both directions, of a channel and of a publisher.
+#[test]
+fn ring_that_is_a_hole_is_refused_though_as_many_pages_lie_behind_it() {
+    let refused_here = |error: linkspan::Error| {
+        assert!(error.kind() == ErrorKind::Malformed && error.text().contains("holes"), "{error}");
+    };
+    beside_a_client(|endpoint, calls| {
+        let socket = connect(endpoint);
+        let memory = Memory::with_a_hole(b"LINKSHM1", 1 << 20);
+        send(&socket, &hello("channel", SESSION), &[memory.file.as_fd()]);
+        assert_eq!(refused(&socket), ErrorKind::Malformed);
+        calls(10);
+    });
+    for (pattern, magic) in [("channel", b"LINKSHM1"), ("publish", b"LINKPUB1")] {
+        let endpoint = name("shm");
+        let listener = host(&endpoint);
+        let hostile = thread::spawn(move || {
+            let (socket, _) = listener.accept().unwrap();
+            receive(&socket);
+            send(&socket, &hello(pattern, SESSION), &[Memory::with_a_hole(magic, 1 << 20).file.as_fd()]);
+            // Until the honest side has left.
+            let _ = (&socket).read(&mut [0]);
+        });
+        match pattern {
+            "channel" => refused_here(Channel::connect(&endpoint, &Options::default(), SOON).unwrap_err()),
+            _ => refused_here(linkspan::latest(&endpoint, &Options::default(), SOON).unwrap_err()),
+        }
+        hostile.join().unwrap();
+    }
+}

@@ -30,6 +30,7 @@ use super::session_state::{Negotiated, SessionHalves, SessionState};
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
+use crate::sys::memory::PeerFile;
 use crate::sys::poll::wait_readable;
 use crate::transport::connectionless::ConnectionlessLink;
 use crate::transport::endpoint::Endpoint;
@@ -464,7 +465,7 @@ impl Reconnector {
             // not be this one.
             called.process.filter(|_| !peer_hello.shared),
             peer_hello.session,
-            called.descriptors,
+            called.descriptors.into_iter().map(PeerFile::from).collect(),
             options.max_message_size,
             own_hello.slots_with(&peer_hello),
             options.spin,

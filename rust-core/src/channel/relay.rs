@@ -31,6 +31,7 @@ use crate::deadline::{Wait, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, Kind, Outgoing, flags};
 use crate::sys::eventfd::EventFd;
+use crate::sys::memory::PeerFile;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::{Epoll, Interest};
 use crate::transport::acceptor::{self, Answer, HandshakeHandler, IncomingHandshake, ListenerRegistration};
@@ -187,7 +188,7 @@ pub struct RelayCaller {
     transport: Transport,
     stream: Stream,
     process: Option<Arc<OwnedFd>>,
-    descriptors: Vec<OwnedFd>,
+    descriptors: Vec<PeerFile>,
     hello: Hello,
     buffer: Option<usize>,
 }
@@ -333,7 +334,7 @@ impl RelayLink {
                         called.stream,
                         process,
                         peer_hello.session,
-                        called.descriptors,
+                        called.descriptors.into_iter().map(PeerFile::from).collect(),
                         own_hello.max_message_size,
                         None,
                         Duration::ZERO,

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn futex_wait_read_only_mapping_is_woken_through_the_writable_one() {
         let own = MemoryFile::create("linkspan-test", 4096).unwrap();
-        let peer = PeerMemory::open(own.fd(), 4096, 4096).unwrap();
+        let peer = PeerMemory::open(&own.sent(), 4096, 4096).unwrap();
         std::thread::scope(|s| {
             let sleeping = s.spawn(|| peer.wait_while(AT, 0, Duration::from_secs(60)).unwrap());
             // Either ends the wait: the change of the word, or the call.

@@ -12,6 +12,7 @@
 mod large_pages;
 mod own;
 mod peer;
+mod peer_file;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags};
 pub(crate) use self::large_pages::prefer_large_pages;
 pub(crate) use self::own::MemoryFile;
 pub(crate) use self::peer::PeerMemory;
+pub(crate) use self::peer_file::PeerFile;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::fork;
 
@@ -36,6 +38,10 @@ const SEALS: SealFlags =
 
 /// The length in bytes of the shortest memory file: a page.
 const LEAST: usize = 4096;
+
+/// A peer's file of at most this length is mapped with its pages present. For a longer one that would take as long as the peer
+/// likes, on a thread that others wait for; its pages come where they are first read.
+const PRESENT: usize = 4 << 20;
 
 /// Whether forked children have a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +73,7 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps a whole memory file, with its pages present.
+    /// Maps a whole memory file: with its pages present if it is written here or has at most [`PRESENT`] bytes.
     fn map(fd: BorrowedFd<'_>, length: usize, access: ProtFlags, children: Children) -> Result<Mapping> {
         if length < LEAST {
             return Err(Error::new(
@@ -75,16 +81,14 @@ impl Mapping {
                 "a memory file of less than a page was to be mapped",
             ));
         }
+        let present = if access.contains(ProtFlags::WRITE) || length <= PRESENT {
+            MapFlags::POPULATE
+        } else {
+            MapFlags::empty()
+        };
         // SAFETY: the kernel chooses the address, so no other mapping is replaced.
         let start = unsafe {
-            rustix::mm::mmap(
-                std::ptr::null_mut(),
-                length,
-                access,
-                MapFlags::SHARED | MapFlags::POPULATE,
-                fd,
-                0,
-            )
+            rustix::mm::mmap(std::ptr::null_mut(), length, access, MapFlags::SHARED | present, fd, 0)
         }
         .doing("mapping a memory file")?;
         let start = NonNull::new(start.cast()).ok_or_else(|| {

@@ -25,7 +25,7 @@ mod pending;
 mod source;
 mod watches;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,14 +33,14 @@ use std::time::{Duration, Instant};
 use super::admission::{Bounds, PeerIdentity};
 use super::authentication::{Authenticator, HelloSource};
 use super::hello::HelloReader;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
 use crate::sys::fork::{self, Guarded, Own};
 use crate::sys::poll::{Interest, Ready};
 use crate::sys::{socket, thread};
 
 pub use handler::{Answer, HandshakeHandler, IncomingHandshake, RawConnection};
-use pending::PendingHandshake;
+use pending::{PendingHandshake, Step};
 pub use source::ListenSource;
 use watches::Watches;
 pub use watches::{WatchedSocket, Watcher};
@@ -76,8 +76,10 @@ struct State {
     running: bool,
     /// Open listeners, by token.
     registrations: HashMap<u64, Listening>,
-    /// Connections whose hello is not complete, by token.
+    /// Connections whose handshake is not complete, by token.
     callers: HashMap<u64, PendingHandshake>,
+    /// Tokens of those whose memory files are being examined, one slice of one of them in each round of the thread.
+    examined: VecDeque<u64>,
 }
 
 /// One open listener.
@@ -155,21 +157,28 @@ impl Acceptor {
         let mut spare = spare();
         let mut ready = Vec::new();
         loop {
-            let nearest = {
+            let (nearest, examined) = {
                 let mut state = self.state();
                 if state.registrations.is_empty() {
                     state.running = false;
                     state.callers.clear();
+                    state.examined.clear();
                     return;
                 }
-                state.callers.values().map(|c| c.deadline).min()
+                (state.callers.values().map(|c| c.deadline).min(), state.examined.pop_front())
             };
-            let timeout = nearest.map(|at| at.saturating_duration_since(Instant::now()));
-            if self.watches.epoll.sleep(timeout, &mut ready).is_err() {
-                continue;
-            }
+            let timeout = match examined {
+                Some(_) => Some(Duration::ZERO),
+                None => nearest.map(|at| at.saturating_duration_since(Instant::now())),
+            };
+            // A failing sleep leaves nothing in `ready`.
+            let _ = self.watches.epoll.sleep(timeout, &mut ready);
             for Ready { token, what } in ready.drain(..) {
                 self.handle(token, what, &mut spare);
+            }
+            // Behind the events, so that a peer with long files waits for the others and not they for it.
+            if let Some(token) = examined {
+                self.advance_caller(token);
             }
             let now = Instant::now();
             self.state().callers.retain(|_, c| c.deadline > now);
@@ -183,7 +192,7 @@ impl Acceptor {
             self.waker.drain();
             return;
         }
-        let mut state = self.state();
+        let state = self.state();
         if let Some(listening) = state.registrations.get(&token) {
             let handler = listening.handler.clone();
             match &listening.source {
@@ -202,25 +211,39 @@ impl Acceptor {
                     self.answer_hellos(token, &*source, &handler);
                 }
             }
-        } else if let Some(mut caller) = state.callers.remove(&token) {
+        } else if state.callers.contains_key(&token) {
             drop(state);
-            match caller.read_more() {
-                Ok(false) => {
-                    let mut state = self.state();
-                    if state.registrations.contains_key(&caller.registration) {
-                        state.callers.insert(token, caller);
-                    }
-                }
-                read_outcome => {
-                    self.watches.epoll.remove(caller.stream.readable().0);
-                    if self.is_open(caller.registration) {
-                        self.answer_caller(caller, read_outcome.map(drop));
-                    }
-                }
-            }
+            self.advance_caller(token);
         } else {
             drop(state);
             self.watches.ready(token, what);
+        }
+    }
+
+    /// Goes on with a pending handshake, and answers it once it is complete.
+    fn advance_caller(self: &Arc<Self>, token: u64) {
+        let Some(mut caller) = self.state().callers.remove(&token) else { return };
+        let was_read = caller.hello.is_some();
+        let step = caller.advance();
+        // The link that takes over the connection reads what follows the hello.
+        if !was_read && !matches!(step, Ok(Step::Reading)) {
+            self.watches.epoll.remove(caller.stream.readable().0);
+        }
+        let mut state = self.state();
+        if !state.registrations.contains_key(&caller.registration) {
+            return;
+        }
+        match step {
+            Ok(Step::Complete) | Err(_) => {
+                drop(state);
+                self.answer_caller(caller, step.map(drop));
+            }
+            Ok(step) => {
+                if step == Step::Examining {
+                    state.examined.push_back(token);
+                }
+                state.callers.insert(token, caller);
+            }
         }
     }
 
@@ -293,6 +316,7 @@ impl Acceptor {
                                 peer_identity,
                                 proof,
                                 reading: HelloReader::default(),
+                                hello: None,
                                 deadline,
                             },
                         );
@@ -320,10 +344,12 @@ impl Acceptor {
         let Some(token) = self.bounds.to_evict(waiting, new_peer) else { return false };
         let Some(mut caller) = state.callers.remove(&token) else { return false };
         drop(state);
-        self.watches.epoll.remove(caller.stream.readable().0);
-        match caller.read_more() {
-            Ok(false) => {}
-            read_outcome => self.answer_caller(caller, read_outcome.map(drop)),
+        if caller.hello.is_none() {
+            self.watches.epoll.remove(caller.stream.readable().0);
+        }
+        match caller.advance() {
+            Ok(Step::Reading | Step::Examining) => {}
+            step => self.answer_caller(caller, step.map(drop)),
         }
         true
     }
@@ -371,9 +397,11 @@ impl Acceptor {
 
     /// Answers a peer whose hello is complete, or could not be read: `read_outcome` is the error.
     fn answer_caller(self: &Arc<Self>, caller: PendingHandshake, read_outcome: Result<()>) {
-        let PendingHandshake { stream, handler, credentials, reading, .. } = caller;
+        let PendingHandshake { stream, handler, credentials, hello, .. } = caller;
         let answer = read_outcome.and_then(|()| {
-            let (hello, descriptors) = reading.finish()?;
+            let Some((hello, descriptors)) = hello else {
+                return Err(Error::new(ErrorKind::Internal, "a hello was to be answered before it had come"));
+            };
             let process = credentials.as_ref().and_then(|who| stream.process(who));
             let watches = self.watches.clone();
             handler.answer(IncomingHandshake {

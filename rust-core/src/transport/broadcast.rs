@@ -22,6 +22,7 @@ use crate::codec::Encoding;
 use crate::error::Result;
 use crate::frame::Outgoing;
 use crate::sys::fork::Guarded;
+use crate::sys::memory::PeerFile;
 
 /// Makes both sides of such rings.
 pub trait BroadcastDriver: Sync {
@@ -73,7 +74,7 @@ pub trait BroadcastWriter: Send {
     ///
     /// # Errors
     /// `Malformed` where its memory file is invalid.
-    fn add(&mut self, id: u64, descriptors: Vec<OwnedFd>, session: u64, socket: Arc<Guarded>) -> Result<()>;
+    fn add(&mut self, id: u64, descriptors: Vec<PeerFile>, session: u64, socket: Arc<Guarded>) -> Result<()>;
 
     /// Adds a reader without support for slots under this number, a subscriber or not: until it is
     /// removed, the ring contains each message as a whole, and so is the newest.

@@ -20,6 +20,7 @@ use crate::body::Split;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::Header;
+use crate::sys::memory::PeerFile;
 use crate::sys::poll::Interest;
 
 /// The sending half.
@@ -88,7 +89,7 @@ impl Offer {
         stream: Stream,
         process: Option<Arc<OwnedFd>>,
         peer_session: u64,
-        descriptors: Vec<OwnedFd>,
+        descriptors: Vec<PeerFile>,
         limit: u64,
         slots: Option<u64>,
         spin: Duration,

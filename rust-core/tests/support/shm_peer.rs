@@ -42,10 +42,31 @@ pub struct Memory {
 
 impl Memory {
     pub fn new(magic: &[u8; 8], layout: u64, session: u64, ring: usize) -> Memory {
+        let whole = (FallocateFlags::empty(), 0, (PAGE + ring) as u64);
+        Memory::allocated(&[whole], magic, layout, session, ring)
+    }
+
+    /// One whose ring is a hole, with as many pages behind its end: the total is that of a file without holes.
+    pub fn with_a_hole(magic: &[u8; 8], ring: usize) -> Memory {
+        let (page, end) = (PAGE as u64, (PAGE + ring) as u64);
+        let parts = [(FallocateFlags::empty(), 0, page), (FallocateFlags::KEEP_SIZE, end, ring as u64)];
+        Memory::allocated(&parts, magic, LAYOUT, SESSION, ring)
+    }
+
+    fn allocated(
+        parts: &[(FallocateFlags, u64, u64)],
+        magic: &[u8; 8],
+        layout: u64,
+        session: u64,
+        ring: usize,
+    ) -> Memory {
         let bytes = PAGE + ring;
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let file = rustix::fs::memfd_create("hostile", flags).unwrap();
-        rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64).unwrap();
+        rustix::fs::ftruncate(&file, bytes as u64).unwrap();
+        for (how, at, length) in parts {
+            rustix::fs::fallocate(&file, *how, *at, *length).unwrap();
+        }
         let access = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a fresh mapping of a file that never shrinks. It is never unmapped, so its words live as long as the process.
         let words = unsafe {

@@ -72,6 +72,12 @@ impl MemoryFile {
         Ok(MemoryFile { file, mapping })
     }
 
+    /// Returns the file as a peer receives it.
+    #[cfg(test)]
+    pub fn sent(&self) -> super::PeerFile {
+        self.file.try_clone().unwrap().into()
+    }
+
     /// Returns the file, for the peer.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()

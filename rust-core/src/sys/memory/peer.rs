@@ -1,14 +1,14 @@
 //! A memory file that a peer sent: checked, mapped read-only, and read as what may be wrong.
 
 use std::mem::MaybeUninit;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::mm::ProtFlags;
 
-use super::{Children, Mapping, SEALS};
-use crate::error::{Doing, Error, ErrorKind, Result};
+use super::{Children, Mapping, PeerFile, peer_file};
+use crate::error::Result;
 use crate::sys::futex::{self, Slept};
 
 /// A memory file that another process writes: mapped read-only, and of a size that cannot change.
@@ -18,37 +18,20 @@ pub(crate) struct PeerMemory {
 }
 
 impl PeerMemory {
-    /// Maps a descriptor that came from a peer. Its size has to be between the two bounds.
+    /// Maps a file that came from a peer. Its size has to be between the two bounds.
     ///
     /// # Errors
     /// `Malformed` where it is no sealed, allocated memory file of such a size.
-    pub fn open(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<PeerMemory> {
-        PeerMemory::open_for(fd, min, max, Children::Without)
+    pub fn open(file: &PeerFile, min: usize, max: usize) -> Result<PeerMemory> {
+        let size = file.examine_all(min, max)?;
+        Ok(PeerMemory { mapping: Mapping::map(file.as_fd(), size, ProtFlags::READ, Children::Without)? })
     }
 
     /// The same for elements of arrays, of which a program may have views: forked children have it,
     /// too.
     pub fn open_for_arrays(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<PeerMemory> {
-        PeerMemory::open_for(fd, min, max, Children::With)
-    }
-
-    fn open_for(fd: BorrowedFd<'_>, min: usize, max: usize, children: Children) -> Result<PeerMemory> {
-        let refuse = |text: String| Err(Error::new(ErrorKind::Malformed, text));
-        let Ok(seals) = rustix::fs::fcntl_get_seals(fd) else {
-            return refuse("the peer's descriptor is not a memory file".into());
-        };
-        if !seals.contains(SEALS) {
-            return refuse(format!("the peer's memory file has the seals {seals:?}, it needs {SEALS:?}"));
-        }
-        let stat = rustix::fs::fstat(fd).doing("looking at the peer's memory file")?;
-        let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
-        if size < min || size > max {
-            return refuse(format!("the peer's memory file has {size} bytes, {min} to {max} are allowed"));
-        }
-        if u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512) < size as u64 {
-            return refuse("the peer's memory file has holes, whose pages would be counted as ours".into());
-        }
-        Ok(PeerMemory { mapping: Mapping::map(fd, size, ProtFlags::READ, children)? })
+        let size = peer_file::examine(fd, min, max)?;
+        Ok(PeerMemory { mapping: Mapping::map(fd, size, ProtFlags::READ, Children::With)? })
     }
 
     /// Returns the length of the file in bytes.

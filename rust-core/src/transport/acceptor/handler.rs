@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::watches::{WatchedSocket, Watcher, Watches};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
+use crate::sys::memory::PeerFile;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::Interest;
 use crate::transport::stream::Stream;
@@ -18,7 +19,7 @@ pub struct IncomingHandshake {
     /// The hello, checked by [`HandshakeHandler::check_hello`].
     pub hello: Incoming,
     /// The descriptors that came with it, at most one.
-    pub descriptors: Vec<OwnedFd>,
+    pub descriptors: Vec<PeerFile>,
     /// The user of the peer; `None` where the kernel does not know it, as over TCP.
     pub credentials: Option<Credentials>,
     /// A pidfd: readable once the peer's process has ended.

@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use super::handler::HandshakeHandler;
 use crate::error::Result;
+use crate::frame::Incoming;
+use crate::sys::memory::PeerFile;
 use crate::sys::peer::Credentials;
 use crate::transport::admission::PeerIdentity;
 use crate::transport::authentication::Proof;
@@ -24,14 +26,46 @@ pub(super) struct PendingHandshake {
     pub proof: Option<Box<dyn Proof>>,
     /// The part that has arrived of the current frame.
     pub reading: HelloReader,
-    /// When the connection is closed if the hello is not complete.
+    /// The hello and the memory files that came with it, once it is complete.
+    pub hello: Option<(Incoming, Vec<PeerFile>)>,
+    /// When the connection is closed if the hello is not complete and its files examined.
     pub deadline: Instant,
 }
 
+/// How far a handshake has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// More of the hello has to arrive.
+    Reading,
+    /// The hello is complete, and a part of its memory files is not examined.
+    Examining,
+    /// It can be answered.
+    Complete,
+}
+
 impl PendingHandshake {
+    /// Reads what has arrived and, once the hello is complete, examines one slice of a memory file: a peer chooses the length of its
+    /// files, and all other connections of the process wait meanwhile.
+    pub fn advance(&mut self) -> Result<Step> {
+        if self.hello.is_none() {
+            if !self.read_more()? {
+                return Ok(Step::Reading);
+            }
+            let (hello, descriptors) = std::mem::take(&mut self.reading).finish()?;
+            self.hello = Some((hello, descriptors.into_iter().map(PeerFile::from).collect()));
+        }
+        let files = self.hello.iter_mut().flat_map(|(_, files)| files);
+        for file in files {
+            if !file.examine()? {
+                return Ok(Step::Examining);
+            }
+        }
+        Ok(Step::Complete)
+    }
+
     /// Reads what has arrived; returns true once the hello is complete. Frames of a proof come
     /// before it.
-    pub fn read_more(&mut self) -> Result<bool> {
+    fn read_more(&mut self) -> Result<bool> {
         let handler = &self.handler;
         while self.reading.read_more(&self.stream, &|hello| handler.check_hello(hello))? {
             let Some(proof) = &mut self.proof else { return Ok(true) };

@@ -1,4 +1,4 @@
-//! A listener that is closed before it accepts.
+//! A listener that is closed before it accepts, and peers whose memory files take long to examine.
 
 use super::*;
 use crate::deadline::{Deadline, Waiting};
@@ -72,4 +72,70 @@ fn caller_of_a_listener_that_is_closed_before_it_accepts_is_hung_up_on() {
         matches!(rustix::io::read(&caller, &mut bytes), Ok(0) | Err(rustix::io::Errno::CONNRESET)),
         "{bytes:?}"
     );
+}
+
+/// Admits every peer, and keeps the bodies of the hellos in the order of their answers.
+#[derive(Default)]
+struct Noting(Mutex<Vec<String>>);
+
+impl HandshakeHandler for Noting {
+    fn check_user(&self, _: Option<&Credentials>) -> Result<()> {
+        Ok(())
+    }
+
+    fn check_hello(&self, _: &Incoming) -> Result<()> {
+        Ok(())
+    }
+
+    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer> {
+        let body = String::from_utf8(handshake.hello.body.whole().to_vec()).unwrap();
+        self.0.lock().unwrap().push(body);
+        Ok(Answer { frame: b"welcome".to_vec(), descriptors: Vec::new(), admitted: Box::new(|| {}) })
+    }
+
+    fn refusal(&self, _: &Error) -> Vec<u8> {
+        b"no".to_vec()
+    }
+}
+
+#[test]
+fn newcomer_does_not_wait_until_the_long_file_of_another_is_examined() {
+    use crate::sys::memory::MemoryFile;
+    let folder = tempfile::tempdir().unwrap();
+    let directory = Arc::new(Directory::existing(folder.path()).unwrap());
+    let place = |name: String| Place { directory: directory.clone(), file: name };
+    let access = || Access { carries: Carries::Descriptors, ..Access::default() };
+    let claim = |place: &Place| ListenSource::Socket(place.claim(access()).unwrap());
+    let busy = place("busy.unix".into());
+    let _busy = open(claim(&busy), Arc::new(Slow)).unwrap();
+    let long = MemoryFile::create("long", 4 * crate::sys::memory::PeerFile::SLICE as usize).unwrap();
+    let order = (0..100).find_map(|attempt| {
+        let handler = Arc::new(Noting::default());
+        let noted = place(format!("noted-{attempt}.shm"));
+        let _registration = open(claim(&noted), handler.clone()).unwrap();
+        // The thread sleeps before it accepts this one, and finds both others when it goes on.
+        let begun = Instant::now();
+        let _first = busy.connect(Carries::Bytes, Duration::ZERO).unwrap().unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        let callers = [("long", vec![long.fd()]), ("short", Vec::new())].map(|(body, files)| {
+            let caller = noted.connect(Carries::Descriptors, Duration::ZERO).unwrap().unwrap();
+            let header = crate::frame::Header::new(crate::frame::Kind::Hello, crate::Encoding::Raw);
+            let header = crate::frame::Header { body: body.len() as u64, ..header };
+            let frame = [&header.to_bytes()[..], body.as_bytes()].concat();
+            socket::send(&caller, &[std::io::IoSlice::new(&frame)], &files).unwrap();
+            caller
+        });
+        if begun.elapsed() >= ACCEPT_DELAY {
+            return None;
+        }
+        for caller in &callers {
+            let mut waiting = Waiting::until(Deadline::after(Duration::from_secs(20)));
+            poll::wait_any(&mut waiting, [(caller.as_fd(), PollFlags::IN)]).unwrap();
+            let mut bytes = [0; 16];
+            assert_eq!(rustix::io::read(caller, &mut bytes), Ok(7), "welcome");
+        }
+        let order = handler.0.lock().unwrap().clone();
+        Some(order)
+    });
+    assert_eq!(order.expect("both within the accept delay"), ["short", "long"]);
 }

@@ -17,7 +17,7 @@ use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::sys::fork::Guarded;
-use crate::sys::memory::MemoryFile;
+use crate::sys::memory::{MemoryFile, PeerFile};
 use crate::transport::broadcast::{Received, Start};
 
 /// The session that the peer announced in its hello.
@@ -195,6 +195,10 @@ fn read_all<T>(mut next: impl FnMut() -> Result<Option<T>, Error>, good: impl Fn
     panic!("an unchanging ring ends");
 }
 
+fn files(descriptors: Vec<OwnedFd>) -> Vec<PeerFile> {
+    descriptors.into_iter().map(PeerFile::from).collect()
+}
+
 /// The file as that of one side of a channel: reads, writes and sleeps while the words change.
 fn channel(
     form: &Form,
@@ -203,7 +207,7 @@ fn channel(
     changes: impl Iterator<Item = (usize, u64)>,
     change: impl Fn((usize, u64)),
 ) -> bool {
-    let opened = PeerSegment::from_descriptors(descriptors, SESSION);
+    let opened = PeerSegment::from_descriptors(files(descriptors), SESSION);
     let Some(peer) = accepted(form, opened, |peer| peer.ring) else { return false };
     let mine = Segment::create(1, 0).expect("a memory file");
     let parts = LinkParts { mine, peer, socket: Arc::new(Guarded::new(socket)), process: None, slots: None };
@@ -279,7 +283,7 @@ fn publisher(
     changes: impl Iterator<Item = (usize, u64)>,
     change: impl Fn((usize, u64)),
 ) -> bool {
-    let opened = Subscription::from_descriptors(descriptors, SESSION, Arc::new(Guarded::new(socket)));
+    let opened = Subscription::from_descriptors(files(descriptors), SESSION, Arc::new(Guarded::new(socket)));
     let Some(mut subscription) = accepted(form, opened, |_| 0) else { return false };
     for next in changes.map(Some).chain([None]) {
         let _ = (subscription.read_so_far(), subscription.take_stage());

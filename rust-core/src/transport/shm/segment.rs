@@ -15,13 +15,13 @@
 //!
 //! The table in `docs/transports.md` is written by a test below.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::memory::{Memory, OwnMemory};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
 
 /// Offsets in the header page: what the file is, then one block of 128 bytes (two cache lines,
 /// which the processor fetches as a pair) for each group of words that is written together, so that
@@ -151,9 +151,9 @@ pub(super) fn format(memory: &impl OwnMemory, magic: u64, session: u64, ring: us
 /// `Malformed` for a descriptor that is no sealed, allocated memory file of an allowed size, or a
 /// header that does not belong here; `VersionMismatch` for another layout; `OutOfMemory` where it
 /// cannot be mapped.
-pub(super) fn open(fd: BorrowedFd<'_>, magic: u64, session: u64) -> Result<(PeerMemory, usize)> {
+pub(super) fn open(file: &PeerFile, magic: u64, session: u64) -> Result<(PeerMemory, usize)> {
     let (min, max) = if magic == PAGE_OF_SUBSCRIBER { (0, 0) } else { (MIN_RING, MAX_RING) };
-    let memory = PeerMemory::open(fd, PAGE + min, PAGE + max)?;
+    let memory = PeerMemory::open(file, PAGE + min, PAGE + max)?;
     let ring = check(&memory, memory.length(), magic, session)?;
     Ok((memory, ring))
 }
@@ -236,16 +236,16 @@ pub(crate) struct PeerSegment {
 impl PeerSegment {
     /// Checks and maps the descriptor that came with the peer's hello; errors as [`open`], and
     /// `Malformed` for another number of descriptors.
-    pub fn from_descriptors(descriptors: Vec<OwnedFd>, session: u64) -> Result<PeerSegment> {
-        let (memory, ring) = open(single_descriptor(descriptors)?.as_fd(), CHANNEL, session)?;
+    pub fn from_descriptors(descriptors: Vec<PeerFile>, session: u64) -> Result<PeerSegment> {
+        let (memory, ring) = open(&single_descriptor(descriptors)?, CHANNEL, session)?;
         Ok(PeerSegment { memory: Arc::new(memory), ring })
     }
 }
 
 /// The one descriptor that goes along with a hello, a memory file. More are refused: each could be
 /// one on which a call blocks.
-pub(super) fn single_descriptor(descriptors: Vec<OwnedFd>) -> Result<OwnedFd> {
-    match <[OwnedFd; 1]>::try_from(descriptors) {
+pub(super) fn single_descriptor(descriptors: Vec<PeerFile>) -> Result<PeerFile> {
+    match <[PeerFile; 1]>::try_from(descriptors) {
         Ok([memory]) => Ok(memory),
         Err(got) => {
             let text = format!(
@@ -262,8 +262,8 @@ mod tests {
     use super::super::memory::heap::Heap;
     use super::*;
 
-    fn sent(segment: &Segment) -> Vec<OwnedFd> {
-        vec![segment.descriptor_for_peer().try_clone_to_owned().unwrap()]
+    fn sent(segment: &Segment) -> Vec<PeerFile> {
+        vec![segment.descriptor_for_peer().try_clone_to_owned().unwrap().into()]
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn header(sequence: u64) -> Header {
 fn slots() -> (Segment, Arc<Slots>) {
     let page = Segment::create(1, 4096).unwrap();
     let file = page.descriptor_for_peer().try_clone_to_owned().unwrap();
-    let seen = PeerSegment::from_descriptors(vec![file], 1).unwrap().memory;
+    let seen = PeerSegment::from_descriptors(vec![file.into()], 1).unwrap().memory;
     (page, Arc::new(Slots::new(seen, LIMIT)))
 }
 

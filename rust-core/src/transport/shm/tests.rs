@@ -31,8 +31,10 @@ fn joined(buffer: usize, limit: u64, spin: Duration, slots: Option<u64>) -> (Hal
     let (a, b): (OwnedFd, OwnedFd) = (a.into(), b.into());
     let (one, two) = (Segment::create(1, buffer).unwrap(), Segment::create(2, buffer).unwrap());
     let to_peer = |s: &Segment| vec![s.descriptor_for_peer().try_clone_to_owned().unwrap()];
-    let peer_of_two = PeerSegment::from_descriptors(to_peer(&one), 1).unwrap();
-    let peer_of_one = PeerSegment::from_descriptors(to_peer(&two), 2).unwrap();
+    let peer_of_two =
+        PeerSegment::from_descriptors(to_peer(&one).into_iter().map(Into::into).collect(), 1).unwrap();
+    let peer_of_one =
+        PeerSegment::from_descriptors(to_peer(&two).into_iter().map(Into::into).collect(), 2).unwrap();
     let end = |mine, peer, socket| {
         link(
             LinkParts { mine, peer, socket: Arc::new(Guarded::new(socket)), process: None, slots },

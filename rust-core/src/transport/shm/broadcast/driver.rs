@@ -23,6 +23,7 @@ use crate::codec::Encoding;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Outgoing};
 use crate::sys::fork::Guarded;
+use crate::sys::memory::PeerFile;
 use crate::transport::broadcast::{BroadcastDriver, BroadcastOffer, BroadcastWriter, Received, Start};
 use crate::transport::hello::AnsweredCall;
 
@@ -173,7 +174,7 @@ impl BroadcastWriter for Writer {
         Ok(descriptors)
     }
 
-    fn add(&mut self, id: u64, descriptors: Vec<OwnedFd>, session: u64, socket: Arc<Guarded>) -> Result<()> {
+    fn add(&mut self, id: u64, descriptors: Vec<PeerFile>, session: u64, socket: Arc<Guarded>) -> Result<()> {
         let subscription = Subscription::from_descriptors(descriptors, session, socket)?;
         if !self.without_slots.contains(&id) {
             let (page, socket) = subscription.page();

@@ -12,7 +12,7 @@
 //! the sequence that they read last. Between the two no message is lost, because the new ring
 //! begins with the first one that the old ring does not have.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -26,7 +26,7 @@ use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Outgoing;
 use crate::sys::fork::{self, Guarded};
-use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
 
 /// Which ring a frame was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,15 +228,12 @@ impl Subscription {
     /// `Malformed` where it did not send exactly one descriptor, or that is no sealed page of this
     /// session; `VersionMismatch` for another layout.
     pub fn from_descriptors(
-        descriptors: Vec<OwnedFd>,
+        descriptors: Vec<PeerFile>,
         session: u64,
         socket: Arc<Guarded>,
     ) -> Result<Subscription> {
-        let (page, _) = segment::open(
-            segment::single_descriptor(descriptors)?.as_fd(),
-            segment::PAGE_OF_SUBSCRIBER,
-            session,
-        )?;
+        let (page, _) =
+            segment::open(&segment::single_descriptor(descriptors)?, segment::PAGE_OF_SUBSCRIBER, session)?;
         Ok(Subscription { page: Arc::new(page), socket, waker: Waker::new(at::DATA_WAKE) })
     }
 

@@ -15,7 +15,7 @@
 mod copying;
 mod plain;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, fence};
@@ -104,7 +104,7 @@ impl RingReader<PeerMemory> {
     /// `Malformed` for a file that is no sealed ring of this session, `VersionMismatch` for another
     /// layout, `OutOfMemory` where this process cannot map it.
     pub fn open(file: OwnedFd, session: u64, limit: u64, start: Start) -> Result<RingReader<PeerMemory>> {
-        let (memory, ring) = segment::open(file.as_fd(), segment::BROADCAST, session)?;
+        let (memory, ring) = segment::open(&file.into(), segment::BROADCAST, session)?;
         Ok(RingReader::new(memory, ring, limit, start))
     }
 }

@@ -16,7 +16,7 @@ use crate::sys::poll::{Epoll, Interest};
 fn subscribe(broadcast: &Broadcast, spin: Duration) -> (BroadcastReader, Subscription, Arc<Guarded>) {
     let (mine, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let page = SubscriberPage::create(4).unwrap();
-    let sent = vec![page.descriptor_for_peer().try_clone_to_owned().unwrap()];
+    let sent = vec![page.descriptor_for_peer().try_clone_to_owned().unwrap().into()];
     let theirs = Arc::new(Guarded::new(theirs.into()));
     let subscription = Subscription::from_descriptors(sent, 4, theirs.clone()).unwrap();
     let socket = Arc::new(Guarded::new(mine.into()));
