@@ -307,8 +307,9 @@ mod tests {
                 "ignores-int" => drop(unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) }),
                 // Continues once a signal has arrived.
                 "counts" => wait_for_signals(1),
+                // SAFETY: the child raises a signal and ends.
                 "forks" => child_ends_by_its_signal(|| unsafe { libc::fork() }),
-                // The child of a raw call runs no handlers of `pthread_atfork`.
+                // SAFETY: as above. The child of a raw call runs no handlers of `pthread_atfork`.
                 "clones" => child_ends_by_its_signal(|| unsafe {
                     libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t
                 }),
