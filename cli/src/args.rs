@@ -7,6 +7,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use linkspan::{Encoding, Error, ErrorKind, Options, Result, Timeout, Value, codec};
 
+use crate::exit::Exit;
+
 /// The form in which values are printed.
 #[derive(Args, Debug, Clone, Copy)]
 pub struct OutputArgs {
@@ -39,8 +41,17 @@ pub struct EndpointArgs {
 
 impl EndpointArgs {
     /// Returns the options, with the schema of replies.
-    pub fn to_options_with(&self, reply_schema: Option<&String>) -> Result<Options> {
-        let mut options = self.to_options()?;
+    pub fn to_options_with(&self, reply_schema: Option<&String>) -> std::result::Result<Options, Exit> {
+        self.options_with(reply_schema).map_err(Exit::Usage)
+    }
+
+    /// Returns the options that the command line sets.
+    pub fn to_options(&self) -> std::result::Result<Options, Exit> {
+        self.to_options_with(None)
+    }
+
+    fn options_with(&self, reply_schema: Option<&String>) -> Result<Options> {
+        let mut options = self.options()?;
         if let Some(file) = reply_schema {
             options.set("reply_schema", &file.as_str().into())?;
             options.set("validate", &"both".into())?;
@@ -48,8 +59,7 @@ impl EndpointArgs {
         Ok(options)
     }
 
-    /// Returns the options that the command line sets.
-    pub fn to_options(&self) -> Result<Options> {
+    fn options(&self) -> Result<Options> {
         let mut options = Options::default();
         let is_read_by_people = ["spool:", "file:"].iter().any(|transport| self.name.starts_with(transport));
         let usual = if is_read_by_people { Encoding::Json } else { Encoding::Cbor };
@@ -90,28 +100,50 @@ pub fn encodings() -> impl TypedValueParser<Value = Encoding> {
     PossibleValuesParser::new(Encoding::ALL.map(Encoding::name)).try_map(|name| Encoding::from_name(&name))
 }
 
-/// Parses a time-out: seconds, or the word "forever".
+/// Parses a time-out: a time, or the word "forever".
 pub fn timeout(text: &str) -> Result<Timeout> {
     if text == "forever" {
         return Ok(Timeout::Forever);
     }
-    let seconds = text.parse().map_err(|_| {
-        Error::new(
-            ErrorKind::WrongType,
-            format!("{text:?} is neither a number of seconds nor the word forever"),
-        )
-    })?;
-    Timeout::from_seconds(seconds)
+    seconds(text, " or the word forever").and_then(Timeout::from_seconds)
 }
 
-/// Parses a refresh interval in seconds, from 0.1 to 3600.
+/// Parses a time.
+pub fn duration(text: &str) -> Result<Duration> {
+    seconds(text, "").map(Duration::from_secs_f64)
+}
+
+/// Parses a refresh interval, from 0.1 s to an hour.
 pub fn interval(text: &str) -> Result<Duration> {
-    let seconds = text.parse().ok().and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok());
-    match seconds {
-        Some(every) if (0.1..=3600.0).contains(&every.as_secs_f64()) => Ok(every),
-        _ => Err(Error::new(
+    let every = duration(text)?;
+    if (0.1..=3600.0).contains(&every.as_secs_f64()) {
+        return Ok(every);
+    }
+    Err(Error::new(ErrorKind::OutOfRange, format!("{text} is not a time from 0.1 s to 1 h")))
+}
+
+/// The units of a time, in seconds.
+const UNITS: [(&str, f64); 5] = [("ms", 1e-3), ("us", 1e-6), ("s", 1.0), ("min", 60.0), ("h", 3600.0)];
+
+/// Returns a time in seconds: a number, with a unit or without.
+fn seconds(text: &str, also: &str) -> Result<f64> {
+    let (number, unit) = UNITS
+        .into_iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?.trim_end(), seconds)))
+        .unwrap_or((text, 1.0));
+    let parsed = number.parse().ok().filter(|number: &f64| number.is_finite()).map(|number| number * unit);
+    match parsed {
+        // Longer times overflow clocks.
+        Some(seconds) if (0.0..=1e9).contains(&seconds) => Ok(seconds),
+        Some(_) => Err(Error::new(
             ErrorKind::OutOfRange,
-            format!("{text:?} is not a number of seconds from 0.1 to 3600"),
+            format!("{text} is not from 0 to a billion seconds; give such a time{also}"),
+        )),
+        None => Err(Error::new(
+            ErrorKind::WrongType,
+            format!(
+                "{text:?} is not a time; give seconds (1.5), a number with us, ms, s, min or h (500ms){also}"
+            ),
         )),
     }
 }
@@ -147,7 +179,7 @@ pub struct SendArgs {
     #[arg(long, short, value_name = "TEXT", conflicts_with = "value", allow_hyphen_values = true)]
     pub message: Option<String>,
     /// Wait at most this long for the other side to listen and to receive each message, or "forever"
-    #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    #[arg(long, short, value_name = "SECONDS", default_value = "30", allow_hyphen_values = true, value_parser = timeout)]
     pub timeout: Timeout,
 }
 
@@ -161,7 +193,7 @@ pub struct RecvArgs {
     #[arg(long, short = 'n', value_name = "N", default_value = "1")]
     pub count: u64,
     /// Wait at most this long for each message, or "forever"
-    #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    #[arg(long, short, value_name = "SECONDS", default_value = "30", allow_hyphen_values = true, value_parser = timeout)]
     pub timeout: Timeout,
     /// Reply to calls with this value, as JSON
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
@@ -187,7 +219,7 @@ pub struct CallArgs {
     #[arg(long, value_name = "FILE")]
     pub reply_schema: Option<String>,
     /// Wait at most this long for the server and its reply together, or "forever"
-    #[arg(long, short, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    #[arg(long, short, value_name = "SECONDS", default_value = "30", allow_hyphen_values = true, value_parser = timeout)]
     pub timeout: Timeout,
     /// The form of the output.
     #[command(flatten)]
@@ -219,7 +251,7 @@ pub struct ReplyArgs {
     #[arg(long)]
     pub text: bool,
     /// Kill a program that takes longer, or "forever"
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout)]
+    #[arg(long, value_name = "SECONDS", default_value = "30", allow_hyphen_values = true, value_parser = timeout)]
     pub within: Timeout,
     /// Kill a program that prints more
     #[arg(long, value_name = "BYTES", default_value = "16777216")]
@@ -242,13 +274,13 @@ pub struct PubArgs {
     #[arg(long, short, value_name = "TEXT", conflicts_with = "value", allow_hyphen_values = true)]
     pub message: Option<String>,
     /// Run this long after the last value
-    #[arg(long = "for", value_name = "SECONDS")]
-    pub stay: Option<f64>,
+    #[arg(long = "for", value_name = "SECONDS", allow_hyphen_values = true, value_parser = duration)]
+    pub stay: Option<Duration>,
     /// Publish once this many subscribers are connected
     #[arg(long, value_name = "N", default_value = "0")]
     pub wait_for: usize,
-    /// Wait at most this long for them, or "forever"
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = timeout, requires = "wait_for")]
+    /// With --wait-for: wait at most this long for them, or "forever"
+    #[arg(long, short, value_name = "SECONDS", default_value = "30", allow_hyphen_values = true, value_parser = timeout)]
     pub timeout: Timeout,
 }
 
@@ -262,10 +294,10 @@ pub struct SubArgs {
     #[arg(long, short = 'n', value_name = "N", default_value = "0")]
     pub count: u64,
     /// Start reading a journal at: first, newest, a number, or a time such as 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "WHERE")]
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
     pub from: Option<String>,
     /// Wait at most this long for each value, or "forever"
-    #[arg(long, short, value_name = "SECONDS", default_value = "forever", value_parser = timeout)]
+    #[arg(long, short, value_name = "SECONDS", default_value = "forever", allow_hyphen_values = true, value_parser = timeout)]
     pub timeout: Timeout,
     /// The form of the output.
     #[command(flatten)]
@@ -279,7 +311,7 @@ pub struct LatestArgs {
     #[command(flatten)]
     pub endpoint: EndpointArgs,
     /// Wait at most this long for a publisher, or "forever"
-    #[arg(long, short, value_name = "SECONDS", default_value = "0", value_parser = timeout)]
+    #[arg(long, short, value_name = "SECONDS", default_value = "0", allow_hyphen_values = true, value_parser = timeout)]
     pub timeout: Timeout,
     /// The form of the output.
     #[command(flatten)]
@@ -300,6 +332,36 @@ pub struct TranscodeArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_have_units_and_wrong_ones_a_hint() {
+        for (text, seconds) in [
+            ("1", 1.0),
+            ("0", 0.0),
+            (".5", 0.5),
+            ("1s", 1.0),
+            ("500ms", 0.5),
+            ("250us", 0.000_25),
+            ("2 min", 120.0),
+            ("1.5h", 5400.0),
+        ] {
+            assert_eq!(duration(text).unwrap(), Duration::from_secs_f64(seconds), "{text}");
+        }
+        for (text, hint) in [
+            ("-1", "-1 is not from 0 to a billion seconds; give such a time or the word forever"),
+            ("-1s", "from 0 to a billion seconds"),
+            ("1e99", "from 0 to a billion seconds"),
+            ("5 parsecs", "with us, ms, s, min or h (500ms) or the word forever"),
+            ("", "is not a time; give seconds (1.5)"),
+            ("nan", "is not a time; give seconds (1.5)"),
+            ("s", "is not a time; give seconds (1.5)"),
+        ] {
+            let error = timeout(text).unwrap_err();
+            assert!(error.text().contains(hint), "{error}");
+        }
+        assert_eq!(timeout("forever").unwrap(), Timeout::Forever);
+        assert!(interval("50ms").unwrap_err().text().contains("from 0.1 s to 1 h"));
+    }
 
     #[test]
     fn mode_is_parsed_as_octal_in_every_notation() {

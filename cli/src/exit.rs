@@ -11,10 +11,15 @@ use crate::stderr;
 /// a `Cancelled` that a service answers with.
 pub const STDOUT_CLOSED: &str = "the reader of standard output has closed it";
 
+/// The exit code of a wrong command line.
+const USAGE: u8 = 2;
+
 /// Why a command ended early.
 pub enum Exit {
     /// An error of the library.
     Error(Error),
+    /// An error in the command line: exit code 2, as the parser of the command line has.
+    Usage(Error),
     /// The reader of standard output closed it. Not an error: it has read what it needed.
     BrokenPipe,
     /// Standard output could not be written, or standard input could not be read.
@@ -32,6 +37,11 @@ impl From<Error> for Exit {
 }
 
 impl Exit {
+    /// Returns the exit of an error of opening an endpoint: what its transport cannot do is an error in the command line.
+    pub fn from_opening(error: Error) -> Exit {
+        if error.kind() == ErrorKind::Unsupported { Exit::Usage(error) } else { Exit::Error(error) }
+    }
+
     /// Returns the exit that an error of writing to standard output causes.
     pub fn from_stdout_error(error: io::Error) -> Exit {
         match error.kind() {
@@ -46,6 +56,10 @@ impl Exit {
             Exit::BrokenPipe => ExitCode::SUCCESS,
             Exit::ProblemFound => ExitCode::FAILURE,
             Exit::Code(code) => ExitCode::from(code),
+            Exit::Usage(error) => {
+                stderr::print_error(&error);
+                ExitCode::from(USAGE)
+            }
             Exit::Io(text) => {
                 stderr::print_note(&text);
                 ExitCode::FAILURE
@@ -70,6 +84,8 @@ pub fn code(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Timeout => 3,
         ErrorKind::NotFound | ErrorKind::Disconnected => 4,
+        // Endpoints come from the command line, or from a variable that stands for it.
+        ErrorKind::InvalidEndpoint => USAGE,
         _ => 1,
     }
 }

@@ -7,10 +7,15 @@ use std::time::Instant;
 use linkspan::{Encoding, Error, ErrorKind, Limits, Result, Value, codec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::exit::Exit;
 use crate::signals::Signals;
 
 /// Returns the value on the command line, if there is one: a text unchanged, or an argument as [`value`] reads it.
-pub fn given(text: Option<&str>, argument: Option<&str>, signals: &Signals) -> Result<Option<Value>> {
+pub fn given(
+    text: Option<&str>,
+    argument: Option<&str>,
+    signals: &Signals,
+) -> std::result::Result<Option<Value>, Exit> {
     match text {
         Some(text) => Ok(Some(text.into())),
         None => argument.map(|argument| value(argument, signals)).transpose(),
@@ -18,16 +23,16 @@ pub fn given(text: Option<&str>, argument: Option<&str>, signals: &Signals) -> R
 }
 
 /// Returns the value of an argument: JSON, or `-` for one JSON text from standard input.
-pub fn value(argument: &str, signals: &Signals) -> Result<Value> {
+pub fn value(argument: &str, signals: &Signals) -> std::result::Result<Value, Exit> {
     if argument != "-" {
         return codec::decode(argument.as_bytes(), Encoding::Json).map_err(|e| {
             let text = format!("{}; give a text with -m, or in JSON quotes: '\"open\"'", e.text());
-            Error::new(e.kind(), text).on("the value")
+            Exit::Usage(Error::new(e.kind(), text).on("the value"))
         });
     }
     let mut input = Input::new(signals);
     while input.read_more()? {}
-    codec::decode(&input.bytes, Encoding::Json).map_err(|e| e.on("standard input"))
+    Ok(codec::decode(&input.bytes, Encoding::Json).map_err(|e| e.on("standard input"))?)
 }
 
 /// Returns all of standard input, as bytes.

@@ -18,6 +18,7 @@
 //! | encodings alone: transcode | `transcode` |
 //! | memory of another program: region | `region` |
 //! | the deadline that several calls share | `deadline` |
+//! | whether a program can be started | `executable` |
 //! | SIGINT and SIGTERM; exit codes; lines on standard error | `signals`, `exit`, `stderr` |
 //! | features that this program was built without | `features` |
 
@@ -31,6 +32,7 @@ mod command_line;
 mod controller;
 mod deadline;
 mod display;
+mod executable;
 mod exit;
 mod features;
 #[cfg(feature = "web")]
@@ -87,7 +89,11 @@ enum Invocation {
 fn note_directory(command: &Command) {
     let opens_nothing = matches!(
         command,
-        Command::Completions { .. } | Command::Man { .. } | Command::Transcode(_) | Command::Region(_) | Command::Keys { .. }
+        Command::Completions { .. }
+            | Command::Man { .. }
+            | Command::Transcode(_)
+            | Command::Region(_)
+            | Command::Keys { .. }
     );
     let Some(path) = std::env::var_os("LINKSPAN_DIR").filter(|path| !path.is_empty() && !opens_nothing)
     else {

@@ -21,7 +21,7 @@ pub fn send(args: &SendArgs, signals: &Signals) -> Result<(), Exit> {
     let is_one = one.is_some();
     let deadline = deadline(args.timeout);
     let wait = Wait::new(deadline.remaining()).tick(&mut check);
-    let channel = Channel::connect(&args.endpoint.name, &options, wait)?;
+    let channel = Channel::connect(&args.endpoint.name, &options, wait).map_err(Exit::from_opening)?;
     let sent = match one {
         Some(value) => channel.send(&value, Wait::new(deadline.remaining()).tick(&mut check)).map(drop),
         None => send_lines(&channel, args.timeout, signals),
@@ -53,7 +53,7 @@ pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let reply = args.reply.as_deref().map(|text| input::value(text, signals)).transpose()?;
     let mut check = || signals.check_stdout();
-    let server = Server::serve(&args.endpoint.name, &options)?;
+    let server = Server::serve(&args.endpoint.name, &options).map_err(Exit::from_opening)?;
     print_port(&args.endpoint.name, server.endpoint());
     let mut count = 0;
     let taken = loop {
@@ -90,7 +90,7 @@ pub fn call(args: &CallArgs, signals: &Signals) -> Result<(), Exit> {
     let mut check = || signals.check();
     let deadline = deadline(args.timeout);
     let wait = Wait::new(deadline.remaining()).tick(&mut check);
-    let channel = Channel::connect(&args.endpoint.name, &options, wait)?;
+    let channel = Channel::connect(&args.endpoint.name, &options, wait).map_err(Exit::from_opening)?;
     let answer = channel.call(&value, Wait::new(deadline.remaining()).tick(&mut check))?;
     output::answer(&answer, args.output)
 }

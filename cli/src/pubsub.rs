@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use linkspan::{Delivery, Error, ErrorKind, Publisher, Subscriber, Value, Wait};
+use linkspan::{Delivery, Error, Publisher, Subscriber, Value, Wait};
 
 use crate::args::{LatestArgs, PubArgs, SubArgs};
 use crate::exit::Exit;
@@ -19,7 +19,7 @@ use crate::stop_watch::watched;
 pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
     let options = args.endpoint.to_options()?;
     let one = input::given(args.message.as_deref(), args.value.as_deref(), signals)?;
-    let publisher = Publisher::new(&args.endpoint.name, &options)?;
+    let publisher = Publisher::new(&args.endpoint.name, &options).map_err(Exit::from_opening)?;
     print_port(&args.endpoint.name, publisher.endpoint());
     if args.wait_for > 0 {
         let mut check = || signals.check();
@@ -30,7 +30,7 @@ pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
         None => publish_lines(&publisher, signals),
     };
     let until = match args.stay {
-        Some(seconds) => Some(end_of(seconds)?),
+        Some(stay) => Some(Instant::now() + stay),
         // A single value stays until the program is ended; lines end with standard input, and a file or a journal keeps
         // its values.
         None if one.is_some() && !keeps(&args.endpoint.name) => None,
@@ -64,21 +64,14 @@ fn publish_lines(publisher: &Publisher, signals: &Signals) -> Result<(), Error> 
     Ok(())
 }
 
-fn end_of(seconds: f64) -> Result<Instant, Error> {
-    let end =
-        Duration::try_from_secs_f64(seconds).ok().and_then(|duration| Instant::now().checked_add(duration));
-    end.ok_or_else(|| {
-        Error::new(ErrorKind::OutOfRange, format!("{seconds} is not a number of seconds to stay"))
-    })
-}
-
 /// Prints published values, from the newest on.
 pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
     let mut options = args.endpoint.to_options()?;
     if let Some(from) = &args.from {
-        options.set("from", &from.parse::<u64>().map_or_else(|_| from.as_str().into(), Value::from))?;
+        let place = from.parse::<u64>().map_or_else(|_| from.as_str().into(), Value::from);
+        options.set("from", &place).map_err(Exit::Usage)?;
     }
-    let subscriber = Subscriber::new(&args.endpoint.name, &options)?;
+    let subscriber = Subscriber::new(&args.endpoint.name, &options).map_err(Exit::from_opening)?;
     let latest = options.delivery == Some(Delivery::Latest);
     watched(
         signals,
@@ -122,7 +115,7 @@ pub fn latest(args: &LatestArgs, signals: &Signals) -> Result<(), Exit> {
         |_| {
             let message = linkspan::latest_until(&args.endpoint.name, &options, args.timeout, Arc::new(stop));
             signals.check_stdout()?;
-            found = Some(message?);
+            found = Some(message.map_err(Exit::from_opening)?);
             Ok(())
         },
     )?;

@@ -1,11 +1,13 @@
 //! `linkspan reply`: a program is run for each request.
 
+use std::ffi::OsStr;
 use std::process::Command;
 use std::time::Duration;
 
 use linkspan::{Encoding, ErrorKind, RemoteFailure, Request, Server, Value, Wait, codec};
 
 use crate::args::ReplyArgs;
+use crate::executable::find_program;
 use crate::exit::Exit;
 use crate::messages::print_port;
 use crate::signals::Signals;
@@ -17,7 +19,10 @@ pub fn reply(args: &ReplyArgs, signals: &Signals) -> Result<(), Exit> {
     let mut options = args.endpoint.to_options_with(args.reply_schema.as_ref())?;
     options.shared |= args.shared;
     let mut check = || signals.check();
-    let server = Server::serve(&args.endpoint.name, &options)?;
+    if !args.shell {
+        find_program(OsStr::new(&args.command), None)?;
+    }
+    let server = Server::serve(&args.endpoint.name, &options).map_err(Exit::from_opening)?;
     print_port(&args.endpoint.name, server.endpoint());
     let bounds = Bounds { time: args.within, output: args.limit };
     let mut count = 0;

@@ -233,7 +233,7 @@ fn file_in_place_of_the_directory_is_not_reported_as_a_defect() {
     let path = place.path().join("values");
     std::fs::create_dir(&path).unwrap();
     let finished = place.run(&["pub", &format!("file:{}", path.display()), "1"]);
-    assert_eq!(finished.code, Some(1));
+    assert_eq!(finished.code, Some(2));
     assert!(
         finished.err.contains("InvalidEndpoint") && finished.err.contains("is a directory"),
         "{finished:?}"

@@ -110,14 +110,43 @@ fn exit_codes_distinguish_outcomes() {
 fn invalid_arguments_are_refused_before_anything_is_opened() {
     let place = Place::new();
     for (arguments, code, name) in [
-        (&["send", "lab/x", "{bad"][..], 1, "Malformed (115)"),
-        (&["send", "lab//x", "1"], 1, "InvalidEndpoint (107)"),
-        (&["send", "bus:x", "1"], 1, "InvalidEndpoint (107)"),
-        (&["send", "x", "1", "-o", "colour=red"], 1, "Unsupported (116)"),
-        (&["send", "x", "1", "-o", "max_message_size"], 1, "Missing (104)"),
-        (&["send", "x", "1", "-o", "max_message_size=0"], 1, "OutOfRange (123)"),
+        (&["send", "lab/x", "{bad"][..], 2, "Malformed (115)"),
+        (&["send", "lab//x", "1"], 2, "InvalidEndpoint (107)"),
+        (&["send", "bus:x", "1"], 2, "InvalidEndpoint (107)"),
+        (&["send", "x", "1", "-o", "colour=red"], 2, "Unsupported (116)"),
+        (&["send", "x", "1", "-o", "max_message_size"], 2, "Missing (104)"),
+        (&["send", "x", "1", "-o", "max_message_size=0"], 2, "OutOfRange (123)"),
         (&["send", "x", "1", "--encoding", "xml"], 2, "xml"),
-        (&["send", "x", "1", "--timeout", "soon"], 2, "soon"),
+        (
+            &["send", "x", "1", "--timeout", "soon"],
+            2,
+            "\"soon\" is not a time; give seconds (1.5), a number with us, ms, s, min or h (500ms) or the word forever",
+        ),
+        (
+            &["send", "x", "1", "-t", "-1"],
+            2,
+            "-1 is not from 0 to a billion seconds; give such a time or the word forever",
+        ),
+        (&["pub", "x", "1", "-t", "-1s"], 2, "-1s is not from 0 to a billion seconds"),
+        (&["pub", "spool:x", "1"], 2, "publish and subscribe (send and recv are possible)"),
+        (&["send", "file:x", "1"], 2, "a channel (publish, subscribe and latest are possible)"),
+        (
+            &["sub", "x", "--from", "first"],
+            2,
+            "the option from is for journal:, which keeps what was published: first, newest, a number or a time; a subscriber over shm: begins with the newest value",
+        ),
+        (
+            &["sub", "journal:x", "--from", "soon"],
+            2,
+            "write first or newest, a number, or a time such as 2026-",
+        ),
+        (
+            &["reply", "x", "--command", "linkspan-no-such-program"],
+            127,
+            "linkspan-no-such-program cannot be started: No such file",
+        ),
+        (&["reply", "x", "--command", "echo 7"], 127, "echo 7 cannot be started: No such file"),
+        (&["reply", "x", "--command", "/dev/null"], 126, "/dev/null cannot be started: Permission denied"),
         (&["call", "x"], 2, "VALUE"),
         (&["sing"], 2, "sing"),
         (&[], 2, "Usage"),
@@ -189,7 +218,7 @@ fn text_needs_no_quotes_of_json_and_flags_are_short() {
     assert_eq!(server.line(), "\"null\"");
     server.wait();
     let refused = place.run(&["send", "unix:t", "open"]);
-    assert!(refused.code == Some(1) && refused.err.contains("-m"), "{refused:?}");
+    assert!(refused.code == Some(2) && refused.err.contains("-m"), "{refused:?}");
 }
 
 #[test]

@@ -96,10 +96,20 @@ fn schema_check_of_two_is_for_a_commit_hook() {
     assert_eq!(finished.code, Some(1));
     assert_eq!(
         finished.out,
-        "new reads old: watts: the unit is W there and kW here: 1 W is 0.001 kW\nold reads new: watts: the unit is kW there and W here: 1 kW is 1000 W\n"
+        "- [fields.watts] unit = \"W\"\n+ [fields.watts] unit = \"kW\"\nnew reads old: watts: the unit is W there and kW here: 1 W is 0.001 kW\nold reads new: watts: the unit is kW there and W here: 1 kW is 1000 W\n"
     );
     let finished = run(&place, &["schema", "diff", "old.toml", "old.toml"], "");
     assert_eq!((finished.code, finished.out.as_str()), (Some(0), ""));
+    // What harms no program is listed as well.
+    file(&place, "later.toml", &OLD.replacen('\n', "\nversion = 2\ndoc = \"more\"\n", 1));
+    let finished = run(&place, &["schema", "diff", "old.toml", "later.toml"], "");
+    assert_eq!(
+        (finished.code, finished.out.as_str()),
+        (
+            Some(0),
+            "- version = 1\n+ version = 2\n+ doc = \"more\"\neach reads all that the other one writes\n"
+        )
+    );
 }
 
 #[test]

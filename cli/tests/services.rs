@@ -198,7 +198,7 @@ fn services_are_listed_queried_and_described() {
     assert!(err.contains("NoSpace (124): heat: ") && err.contains("the disk is full"), "{err}");
     let (code, _, err) = lab.service("call heat DANCE");
     assert!(code == 1 && err.contains("OutOfRange"), "{err}");
-    assert_eq!(lab.service("config heat {").0, 1);
+    assert_eq!(lab.service("config heat {").0, 2);
 }
 
 #[test]
@@ -210,10 +210,12 @@ fn commands_are_carried_out_or_refused_with_the_reason() {
     lab.wait_for("heat", "RUNNING");
 
     assert_eq!(lab.done("pause power --wait"), "power DONE PAUSED\n");
-    // A service that is already paused stays so.
-    assert_eq!(lab.done("pause power --wait"), "power DONE PAUSED\n");
-    let json = lab.done("pause power --wait --json");
-    assert!(json.contains("\"outcome\":\"DONE\",\"state\":\"PAUSED\""), "{json}");
+    let (code, out, err) = lab.service("pause power --wait");
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(
+        err.contains("power: REJECTED in PAUSED: PAUSE is not possible while the service is PAUSED"),
+        "{err}"
+    );
     let (code, out, err) = lab.service("checkpoint power --wait");
     assert_eq!((code, out.as_str()), (1, ""));
     assert!(err.starts_with("linkspan: InvalidState (106): power: REJECTED in PAUSED: "), "{err}");
@@ -248,6 +250,13 @@ fn commands_are_carried_out_or_refused_with_the_reason() {
     power.join();
     heat.join();
     assert!(lab.done("status power --json").contains("\"view\":\"GONE\""));
+    // Nobody waits for a service that has said goodbye: without a limit of its time this would never end.
+    let (code, out, err) = lab.service("run power --wait --timeout forever");
+    assert_eq!((code, out.as_str()), (4, ""));
+    assert!(
+        err.contains("power has ended and is STOPPED; start it again, and send the command again"),
+        "{err}"
+    );
     assert_eq!(lab.done("forget power heat"), "power is forgotten\nheat is forgotten\n");
     let (code, _, err) = lab.service("forget power");
     assert!(code == 4 && err.contains("NotFound (103)"), "{err}");

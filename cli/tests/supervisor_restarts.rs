@@ -30,12 +30,44 @@ fn exit_code_is_the_programs() {
         std::fs::write(lab.file("go"), "").unwrap();
         assert_eq!(supervised.wait().code, Some(code), "{end}");
         let record = lab.until("gone", |record| text(record, "view") == "GONE");
-        assert_eq!(text(&record, "state"), "STOPPED", "{record:?}");
+        assert_eq!(text(&record, "state"), if code == 0 { "STOPPED" } else { "FAILED" }, "{record:?}");
         let reason = text(&record, "reason");
         assert!(reason.starts_with("the program ended with "), "{reason}");
         std::fs::remove_file(lab.file("go")).unwrap();
     }
     assert_eq!(lab.supervise(&["--restart", "on-failure"], "exit 0").wait().code, Some(0));
+}
+
+#[test]
+fn taken_name_is_printed_once_and_refused_with_exclusive() {
+    let lab = Laboratory::new();
+    let first = lab.supervise(&[], "sleep 1000");
+    let record = lab.until_state("RUNNING");
+    let refused = lab.supervise(&["--exclusive"], "echo started >&2").wait();
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let pid = record.at("pid").unwrap().as_u64().unwrap();
+    assert!(refused.err.contains(&format!("AddressInUse (105): it: ")), "{}", refused.err);
+    assert!(
+        refused.err.contains(&format!("with process {pid}")) && !refused.err.contains("started"),
+        "{}",
+        refused.err
+    );
+    // Without it, the program runs; the line comes once, and the name is free after the first one.
+    let mut second =
+        lab.supervise(&[], "trap 'exit 0' TERM; until test -e go; do sleep 0.01; done; exec sleep 1000");
+    let line = second.running().error_line();
+    assert!(line.starts_with("linkspan: it: ") && line.contains(&format!("as process {pid} ")), "{line}");
+    std::fs::write(lab.file("go"), "").unwrap();
+    first.signal("TERM");
+    first.wait();
+    let other = lab.until("another process", |record| {
+        record.at("pid").unwrap().as_u64().unwrap() != pid && text(record, "view") == "CONNECTED"
+    });
+    assert_eq!(text(&other, "problem"), "");
+    second.signal("TERM");
+    let finished = second.wait();
+    assert_eq!((finished.code, finished.err.as_str()), (Some(0), ""));
+    assert_eq!(lab.supervise(&["--exclusive"], "exit 0").wait().code, Some(0));
 }
 
 #[test]

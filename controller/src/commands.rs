@@ -21,7 +21,7 @@ use crate::schedule::{Due, Name};
 use crate::state::{Action, Moment, ServerState};
 use linkspan::service::CommandRequest;
 use linkspan::service::server_side::{RequestInfo, failure_of, margin};
-use linkspan::{Answer, Command, Error, ErrorKind, Outcome, RemoteFailure, State, Value, quoted};
+use linkspan::{Answer, Command, Error, ErrorKind, Outcome, RemoteFailure, State, Value, View, quoted};
 
 /// Returns whether a command changes nothing, so that it may be carried out twice.
 fn is_question(command: &Command) -> bool {
@@ -107,6 +107,11 @@ impl ServerState {
             );
             let error = Error::new(ErrorKind::InvalidState, text);
             return self.answer_for_service(&key, Outcome::Rejected, &error, now);
+        }
+        // Nothing says that it will start again.
+        if let Some(service) = self.services.get(&key.0).filter(|service| service.view == View::Gone) {
+            let error = Error::new(ErrorKind::Disconnected, service.why_gone());
+            return self.answer_for_service(&key, Outcome::Failed, &error, now);
         }
         self.send_command(&key, now);
         self.record_changed(&key.0, now);
@@ -307,14 +312,13 @@ impl ServerState {
         }
     }
 
-    /// Fails the commands that were sent to a service that has ended; with `all` also those that were not sent.
-    pub(super) fn fail_open_commands(&mut self, name: &Name, all: bool, now: Moment) {
+    /// Fails the open commands of a service that is GONE or forgotten.
+    pub(super) fn fail_open_commands(&mut self, name: &Name, now: Moment) {
         let Some(service) = self.services.get(name) else { return };
-        let given = service.open.iter().filter(|(_, open)| all || open.given.is_some());
-        let keys: Vec<Key> = given.map(|(id, _)| (name.clone(), id.clone())).collect();
+        let keys: Vec<Key> = service.open.keys().map(|id| (name.clone(), id.clone())).collect();
+        let error = Error::new(ErrorKind::Disconnected, service.why_gone());
         for key in keys {
-            let text = format!("{name} ended before it had answered; start it again, and ask it again");
-            self.answer_for_service(&key, Outcome::Failed, &Error::new(ErrorKind::Disconnected, text), now);
+            self.answer_for_service(&key, Outcome::Failed, &error, now);
         }
     }
 

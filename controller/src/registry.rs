@@ -10,7 +10,7 @@ use crate::open_command::OpenCommand;
 use crate::rate_limit::Limits;
 use crate::schedule::Name;
 use linkspan::service::server_side::{Introduction, Owner, Report, allows, check_service_name};
-use linkspan::{Command, Error, ErrorKind, Map, Outcome, Result, Timestamp, Value, View};
+use linkspan::{Command, Error, ErrorKind, Map, Outcome, Result, State, Timestamp, Value, View};
 
 /// A step is shown as busy after this time; the service reports it then.
 const LASTING: Duration = Duration::from_secs(1);
@@ -124,6 +124,19 @@ impl ServiceRecord {
 
     pub fn report(&self) -> &Report {
         &self.introduction.report
+    }
+
+    /// Returns why it answers no commands now that it is GONE.
+    pub fn why_gone(&self) -> String {
+        let (name, report) = (&self.name, self.report());
+        let what = match (report.state, report.reason.as_str()) {
+            (State::Stopped | State::Failed, "") => format!("has ended and is {}", report.state.name()),
+            (State::Stopped | State::Failed, reason) => {
+                format!("has ended and is {}: {reason}", report.state.name())
+            }
+            _ => "lost its connection and did not come back".to_owned(),
+        };
+        format!("{name} {what}; start it again, and send the command again")
     }
 
     /// Returns whether it is connected.

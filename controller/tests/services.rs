@@ -98,6 +98,49 @@ fn service_connects_over_each_bidirectional_transport() {
 }
 
 #[test]
+fn record_counts_the_steps_before_an_answer() {
+    let endpoint = name("unix");
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let service = ServiceLoop::start("power", &options(&endpoint)).unwrap();
+    let client = client(&endpoint);
+    let steps = std::thread::spawn(move || {
+        let mut steps = 0u64;
+        while let Some(task) = service.next(None).unwrap() {
+            steps += u64::from(*task.command() == Command::Step);
+            task.done(&Value::from(steps)).unwrap();
+        }
+    });
+    until(&client, "power", has_begun);
+    for _ in 0..20 {
+        let answered = command(&client, Command::GetData).unwrap().as_u64().unwrap();
+        let listed = client.status("power", SOON).unwrap().at("steps").unwrap().as_u64().unwrap();
+        assert!(listed >= answered, "{listed} steps are listed after an answer with {answered}");
+    }
+    command(&client, Command::Shutdown).unwrap();
+    steps.join().unwrap();
+}
+
+#[test]
+fn command_to_a_service_that_has_ended_fails_at_once_with_the_reason() {
+    let endpoint = name("unix");
+    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let service = ServiceLoop::start("power", &options(&endpoint)).unwrap();
+    let client = client(&endpoint);
+    assert_eq!(*service.next(SOON).unwrap().unwrap().command(), Command::Step);
+    until(&client, "power", has_begun);
+    service.fail(&Error::new(ErrorKind::NoSpace, "the disk is full"));
+    service.close(SOON).unwrap();
+    until(&client, "power", |record| text(record, "view") == "GONE");
+    // Without a deadline of its own, nothing but this answer ends the wait.
+    let day = Duration::from_secs(86_400);
+    for command in [Command::GetData, Command::Run, Command::Status] {
+        let error = client.command("power", &command, &Value::Null, day).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
+        assert!(error.text().contains("power has ended and is FAILED: the disk is full"), "{error}");
+    }
+}
+
+#[test]
 fn start_order_does_not_matter() {
     let early = name("unix");
     let program = work(ServiceLoop::start("power", &options(&early)).unwrap());

@@ -277,7 +277,10 @@ impl fmt::Display for Error {
         }
         f.write_str(&self.0.text)?;
         if let Some(path) = &self.0.path {
-            write!(f, ", at path {}", one_line(path))?;
+            match path.contains(quoted::is_interpreted) {
+                false => write!(f, ", at path {path}")?,
+                true => write!(f, ", at path {}", quoted(path))?,
+            }
         }
         if let Some(offset) = self.0.offset {
             write!(f, ", at byte {offset}")?;

@@ -1,5 +1,6 @@
 //! `linkspan schema`: checks, shows, compares and converts schemas, generates code, and validates values.
 
+mod diff;
 pub mod export;
 mod file;
 mod generate;
@@ -65,7 +66,7 @@ Examples:
 
     /// Print the differences between two schemas, in both directions
     #[command(
-        after_help = "Ends with 0 where the differences do not affect programs that exchange messages, else with 1.
+        after_help = "Prints each line of the notation that differs, below its table, with - for the old schema and + for the new one, and then what each cannot read of the other. Ends with 0 where the differences do not affect programs that exchange messages, else with 1.
 
 Examples:
   linkspan schema diff old.schema.toml new.schema.toml"
@@ -242,15 +243,15 @@ fn direction(name: &str, readers: &str, writers: &str, found: &[Difference]) -> 
 }
 
 fn diff(old: &Schema, new: &Schema) -> Result<(), Exit> {
-    if old.fingerprint()? == new.fingerprint()? {
+    if old == new {
         return Ok(());
     }
     let (backward, forward) = (new.cannot_read(old), old.cannot_read(new));
+    let mut out = diff::lines(&old.to_toml(), &new.to_toml());
     if backward.is_empty() && forward.is_empty() {
-        output::write(b"the fingerprints differ; each reads all that the other one writes\n")?;
-        return Ok(());
+        out += "each reads all that the other one writes\n";
+        return output::write(out.as_bytes());
     }
-    let mut out = String::new();
     for (found, sides) in [(&backward, "new reads old"), (&forward, "old reads new")] {
         for difference in found {
             out += &format!("{sides}: {difference}\n");

@@ -98,9 +98,13 @@ Examples:
     Backup(ValueArgs),
 
     /// Print the settings of a service, or change them
-    #[command(after_help = "Examples:
+    #[command(
+        after_help = "The service defines its settings: where it supports CONFIG (`linkspan service describe NAME`), it prints them without an argument. `linkspan service run -- PROGRAM` has its settings on its command line.
+
+Examples:
   linkspan service config power
-  linkspan service config power '{\"every\": 0.5}'")]
+  linkspan service config power '{\"gain\": 0.5}'"
+    )]
     Config(ValueArgs),
 
     /// Cancel a command that is in progress, or without an ID the current work of a service

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use linkspan::service::{CommandRequest, Controller};
-use linkspan::{Answer, Command, Deadline, Error, ErrorKind, Outcome, State, Value, Wait};
+use linkspan::{Answer, Command, Deadline, Error, ErrorKind, Outcome, Value, Wait};
 
 use super::args::{CancelArgs, ForgetArgs, TargetArgs};
 use super::connection::QueryArgs;
@@ -50,7 +50,6 @@ pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(
         for (name, answer) in answers {
             match answer {
                 Ok(answer) => {
-                    let answer = accept_if_already_there(command, answer);
                     print_answer(name, &answer, &args.query)?;
                     if matches!(answer.outcome, Outcome::Failed | Outcome::Rejected) {
                         exit_code.record(failure_of(name, answer))?;
@@ -145,21 +144,6 @@ fn print_answer(name: &str, answer: &Answer, query: &QueryArgs) -> Result<(), Ex
     }
 }
 
-/// A command whose state the service already has succeeds, which is printed.
-fn accept_if_already_there(command: &Command, answer: Answer) -> Answer {
-    let wanted = match command {
-        Command::Pause => State::Paused,
-        Command::Run => State::Running,
-        _ => return answer,
-    };
-    match answer.outcome {
-        Outcome::Rejected if answer.state == wanted => {
-            Answer { outcome: Outcome::Done, failure: None, value: Value::Null, ..answer }
-        }
-        _ => answer,
-    }
-}
-
 /// Returns the error that a failed answer carries.
 fn failure_of(name: &str, answer: Answer) -> Error {
     let (outcome, state) = (answer.outcome, answer.state);
@@ -227,7 +211,7 @@ pub fn forget(args: &ForgetArgs, signals: &Signals) -> Result<(), Exit> {
 
 #[cfg(test)]
 mod tests {
-    use linkspan::RemoteFailure;
+    use linkspan::{RemoteFailure, State};
 
     use super::*;
 
@@ -246,20 +230,6 @@ mod tests {
         assert!(error.to_string().contains("FAILED in PAUSED: ValueError: it is so"), "{error}");
         assert_eq!(exit::code(failure_of("p", answer(Outcome::Failed, 110, "Timeout")).kind()), 3);
         assert_eq!(exit::code(failure_of("p", answer(Outcome::Failed, 102, "Disconnected")).kind()), 4);
-    }
-
-    #[test]
-    fn service_in_the_requested_state_is_done() {
-        let rejected = || answer(Outcome::Rejected, 106, "InvalidState");
-        assert_eq!(accept_if_already_there(&Command::Pause, rejected()).outcome, Outcome::Done);
-        assert_eq!(accept_if_already_there(&Command::Run, rejected()).outcome, Outcome::Rejected);
-        assert_eq!(accept_if_already_there(&Command::Checkpoint, rejected()).outcome, Outcome::Rejected);
-        let running = Answer { state: State::Running, ..rejected() };
-        assert_eq!(
-            accept_if_already_there(&Command::Run, running.clone()).into_result().unwrap(),
-            Value::Null
-        );
-        assert_eq!(accept_if_already_there(&Command::Pause, running).outcome, Outcome::Rejected);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Queries to a controller, each with an answer that is printed.
 
-use linkspan::{Command, Error, Value, Wait};
+use linkspan::{Command, Value, Wait};
 
 use super::args::{CallArgs, ServiceArgs, StatsArgs, ValueArgs};
 use super::connection::QueryArgs;
@@ -91,7 +91,7 @@ pub fn call(args: &CallArgs, signals: &Signals) -> Result<(), Exit> {
 }
 
 /// Returns the value of an argument, or null if there is none.
-fn given(value: Option<&str>, signals: &Signals) -> Result<Value, Error> {
+fn given(value: Option<&str>, signals: &Signals) -> Result<Value, Exit> {
     value.map_or(Ok(Value::Null), |text| input::value(text, signals))
 }
 

@@ -8,6 +8,8 @@ use clap::{Parser, ValueEnum};
 use linkspan::{Error, ErrorKind, Result};
 use rustix::process::Signal;
 
+use crate::args::duration;
+
 /// Run a program without Linkspan as a service: its controller pauses, resumes and ends it
 ///
 /// PAUSE stops the program and all processes that it started (SIGSTOP), RUN resumes them (SIGCONT), SHUTDOWN sends SIGTERM and,
@@ -37,6 +39,9 @@ pub struct RunArgs {
     /// The controller's endpoint; default: $LINKSPAN_CONTROLLER, else unix:controller
     #[arg(long, value_name = "ENDPOINT")]
     pub controller: Option<String>,
+    /// Refuse to start, or end, where the controller has another service of this name; default: run without a controller until that one has ended
+    #[arg(long)]
+    pub exclusive: bool,
     /// A description in one line
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
@@ -56,19 +61,19 @@ pub struct RunArgs {
     #[arg(long, value_name = "COMMAND")]
     pub backup: Option<String>,
     /// Kill such a command, with all processes that it started, after this time, or before the caller's time-out
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "30", allow_hyphen_values = true, value_parser = duration)]
     pub command_timeout: Duration,
     /// The signal that ends the program
     #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = signal)]
     pub shutdown_signal: Signal,
     /// Kill it this long after that signal
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", allow_hyphen_values = true, value_parser = duration)]
     pub grace: Duration,
     /// Restart the program when it has ended on its own
     #[arg(long, value_enum, default_value = "no")]
     pub restart: Policy,
     /// Wait this long before the first restart, and twice as long before each further one
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", allow_hyphen_values = true, value_parser = duration)]
     pub restart_delay: Duration,
     /// Restart at most this often in this time, then be FAILED until RUN; 0/1s sets no limit
     #[arg(long, value_name = "TIMES/SECONDSs", default_value = "5/60s", value_parser = limit)]
@@ -128,18 +133,9 @@ impl RunArgs {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration> {
-    // Longer times overflow clocks.
-    let number = text.parse().ok().filter(|seconds: &f64| (0.0..=1e9).contains(seconds));
-    let number = number.ok_or_else(|| {
-        Error::new(ErrorKind::WrongType, format!("{text:?} is not a number of seconds from 0 to a billion"))
-    })?;
-    Ok(Duration::from_secs_f64(number))
-}
-
 fn limit(text: &str) -> Result<Limit> {
     let parts = text.split_once('/').and_then(|(count, window)| {
-        let window = seconds(window.strip_suffix('s').unwrap_or(window)).ok()?;
+        let window = duration(window).ok()?;
         Some(Limit { count: count.parse().ok()?, window })
     });
     parts.ok_or_else(|| {

@@ -15,20 +15,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use linkspan::service::{ServiceLoop, ServiceOptions};
-use linkspan::{Error, ErrorKind, Result};
+use linkspan::{Error, ErrorKind, Result, Wait};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::WaitOptions;
 use signal_hook::consts::SIGCHLD;
 
 use super::args::RunArgs;
 use super::output_stream::OutputStream;
-use super::program::{ExitStatus, find_program};
+use super::program::ExitStatus;
 use super::restarts::Restarts;
 use super::state::{ActiveTask, ProgramState, Supervisor};
 use super::watchdog::Watchdog;
+use crate::executable::{cannot_start, find_program};
 use crate::exit::Exit;
+use crate::service::ControllerArgs;
 use crate::signals::Signals;
-use crate::stderr;
 
 /// Runs a program as a service, until one of them ends.
 ///
@@ -36,8 +37,9 @@ use crate::stderr;
 pub fn run(args: &RunArgs, signals: &Signals) -> std::result::Result<(), Exit> {
     signals.disable_forced_exit();
     // Before the service registers with the controller.
-    if let Err(error) = find_program(args) {
-        return Err(cannot_start(args, &error));
+    find_program(&args.program[0], args.cwd.as_deref())?;
+    if args.exclusive {
+        refuse_taken_name(args, signals)?;
     }
     let mut supervisor = Supervisor::new(args, signals)?;
     if args.paused {
@@ -45,7 +47,7 @@ pub fn run(args: &RunArgs, signals: &Signals) -> std::result::Result<(), Exit> {
     } else if let Err(error) = supervisor.start() {
         let why = Error::os(format!("starting {}", args.program_name()), error.raw_os_error().unwrap_or(0));
         supervisor.service.fail(&why);
-        return Err(cannot_start(args, &error));
+        return Err(cannot_start(&args.program[0], &error));
     }
     let worked = supervisor.work();
     let code = supervisor.exit_code;
@@ -57,17 +59,31 @@ pub fn run(args: &RunArgs, signals: &Signals) -> std::result::Result<(), Exit> {
     }
 }
 
-/// Exit codes as in a shell: 127 if the program does not exist, 126 if it cannot be started.
-fn cannot_start(args: &RunArgs, error: &std::io::Error) -> Exit {
-    let kind = error.kind();
-    stderr::print_note(&format!("{} cannot be started: {error}", args.program_name()));
-    Exit::Code(if kind == std::io::ErrorKind::NotFound { 127 } else { 126 })
+/// Returns `AddressInUse` if the controller has a connected service of this name. Without a controller no name is taken.
+fn refuse_taken_name(args: &RunArgs, signals: &Signals) -> Result<()> {
+    let at = ControllerArgs { controller: args.controller.clone() };
+    let mut check = || signals.check();
+    let record = at.connect(Wait::new(CONTROLLER_TIMEOUT).tick(&mut check)).and_then(|controller| {
+        controller.status(&args.service_name(), Wait::new(CONTROLLER_TIMEOUT).tick(&mut check))
+    });
+    let record = match record {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        record => record?,
+    };
+    let is_taken = matches!(record.at("view")?.as_text()?, "CONNECTED" | "STALE");
+    let pid = record.at("pid")?.as_u64()?;
+    let text = format!(
+        "the controller has a service of this name, with process {pid}: end that one, or give this one a --name of its own"
+    );
+    if is_taken { Err(Error::new(ErrorKind::AddressInUse, text).on(args.service_name())) } else { Ok(()) }
 }
 
 fn os_error(doing: &str, error: &std::io::Error) -> Error {
     Error::os(doing, error.raw_os_error().unwrap_or(0))
 }
 
+/// How long --exclusive waits for a controller and for its answer.
+const CONTROLLER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The interval of checks whether a program that was sent SIGSTOP is stopped.
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -130,12 +146,15 @@ impl<'a> Supervisor<'a> {
             err: OutputStream::new("stderr", std::io::stderr()),
             last_was_error: false,
             exit_code: 0,
+            has_failed: false,
+            refusal: String::new(),
         })
     }
 
-    /// Runs until the service is STOPPED.
+    /// Runs until the service is STOPPED or the program has ended for good.
     fn work(&mut self) -> Result<()> {
-        loop {
+        while !self.has_failed {
+            self.check_name()?;
             // Before children are checked: a program that ends at once was RUNNING before.
             let mut is_idle = false;
             if self.active.is_none() {
@@ -154,10 +173,30 @@ impl<'a> Supervisor<'a> {
             self.run_timers()?;
             self.advance()?;
             // After the command that was just answered, another one may be waiting.
-            if is_idle || self.active.is_some() {
+            if !self.has_failed && (is_idle || self.active.is_some()) {
                 self.wait()?;
             }
         }
+        Ok(())
+    }
+
+    /// Prints once that the controller has another service of this name; with --exclusive, that ends this one.
+    fn check_name(&mut self) -> Result<()> {
+        let Some(error) = self.service.problem().filter(|error| error.kind() == ErrorKind::AddressInUse)
+        else {
+            return Ok(());
+        };
+        if self.args.exclusive {
+            self.service.fail(&error);
+            return Err(error);
+        }
+        if self.refusal != error.text() {
+            error.text().clone_into(&mut self.refusal);
+            let line =
+                format!("{}: {error}; until then the program runs without a controller", self.service.name());
+            self.err.write_line(&line);
+        }
+        Ok(())
     }
 
     /// Collects ended children: the program, the active hook, the watchdog, or orphans.

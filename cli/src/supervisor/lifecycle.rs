@@ -92,10 +92,14 @@ impl Supervisor<'_> {
         let now = self.now();
         let is_paused = matches!(self.service.state(), State::Pausing | State::Paused);
         match self.restarts.ended(well, lived, now) {
-            Decision::Stop => {
-                self.exit_code = code;
+            Decision::Stop if well => {
                 self.service.set_reason(&format!("the program {what}"));
                 self.service.shutdown();
+            }
+            Decision::Stop => {
+                self.exit_code = code;
+                self.service.fail(&Error::new(ErrorKind::Disconnected, format!("the program {what}")));
+                self.has_failed = true;
             }
             _ if is_paused => {
                 let text = format!("the program {what} while it was paused: RUN starts it again");

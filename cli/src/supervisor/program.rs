@@ -1,15 +1,11 @@
 //! Starts the program, and reports how it ended.
 
-use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use linkspan::service::{NOTIFY_VARIABLES, end_with_us};
-use rustix::fs::Access;
-use rustix::io::Errno;
 use rustix::process::{Pid, WaitStatus};
 
 use super::args::RunArgs;
@@ -106,36 +102,6 @@ pub fn spawn(mut command: Command, args: &RunArgs) -> io::Result<(Child, Pid)> {
     Ok((child, pid))
 }
 
-/// Returns the error that starting it would return, without starting it.
-pub fn find_program(args: &RunArgs) -> io::Result<()> {
-    if let Some(directory) = &args.cwd {
-        rustix::fs::access(directory, Access::EXEC_OK)?;
-    }
-    let program = Path::new(&args.program[0]);
-    if program.as_os_str().as_encoded_bytes().contains(&b'/') {
-        let path = args.cwd.as_ref().map_or_else(|| program.to_owned(), |cwd| cwd.join(program));
-        return executable(&path);
-    }
-    let path = std::env::var_os("PATH").unwrap_or_else(|| OsStr::new("/bin:/usr/bin").to_owned());
-    let found: Vec<io::Result<()>> =
-        std::env::split_paths(&path).map(|folder: PathBuf| executable(&folder.join(program))).collect();
-    let is_refused =
-        found.iter().any(|one| matches!(one, Err(e) if e.kind() == io::ErrorKind::PermissionDenied));
-    match found.into_iter().any(|one| one.is_ok()) {
-        true => Ok(()),
-        false if is_refused => Err(Errno::ACCESS.into()),
-        false => Err(Errno::NOENT.into()),
-    }
-}
-
-fn executable(path: &Path) -> io::Result<()> {
-    rustix::fs::access(path, Access::EXISTS)?;
-    if path.is_dir() {
-        return Err(Errno::ACCESS.into());
-    }
-    Ok(rustix::fs::access(path, Access::EXEC_OK)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,22 +116,5 @@ mod tests {
         ] {
             assert_eq!((end.to_string().as_str(), end.exit_code()), (text, code));
         }
-    }
-
-    #[test]
-    fn missing_program_is_detected_beforehand() {
-        let look = |program: &str, cwd: Option<&str>| {
-            let mut line = vec!["linkspan", "service", "run"];
-            line.extend(cwd.iter().flat_map(|cwd| ["--cwd", cwd]));
-            line.extend(["--", program]);
-            let args = crate::supervisor::args::from_command_line(line.into_iter().map(Into::into)).unwrap();
-            find_program(&args).map_err(|e| e.kind())
-        };
-        assert_eq!(look("sh", None), Ok(()));
-        assert_eq!(look("/bin/sh", Some("/")), Ok(()));
-        assert_eq!(look("bin/sh", Some("/")), Ok(()));
-        assert_eq!(look("bin/sh", Some("/nowhere")), Err(io::ErrorKind::NotFound));
-        assert_eq!(look("linkspan-no-such-program", None), Err(io::ErrorKind::NotFound));
-        assert_eq!(look("/etc", None), Err(io::ErrorKind::PermissionDenied));
     }
 }

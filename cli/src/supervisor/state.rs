@@ -44,6 +44,10 @@ pub(super) struct Supervisor<'a> {
     pub last_was_error: bool,
     /// The exit code.
     pub exit_code: u8,
+    /// Whether the service ends FAILED.
+    pub has_failed: bool,
+    /// Why the controller refuses the service, once that was printed.
+    pub refusal: String,
 }
 
 /// Whether the program runs.

@@ -21,8 +21,7 @@ pub fn print(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     for number in 0u64.. {
         let sampled_at = Instant::now();
         endpoints.take(Table::Endpoints, sampler::list_endpoints()?, started_at.elapsed().as_secs_f64());
-        let known =
-            read_services(args, &mut controller, signals).map_err(|e| sampler::no_controller(&args.at, e));
+        let known = read_services(args, &mut controller, signals);
         signals.check()?;
         let (records, problem) = match known {
             Ok(records) => (records, None),

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use linkspan::registry::{self, Listed};
 use linkspan::service::Controller;
-use linkspan::{Error, ErrorKind, Value, Wait, one_line};
-
-use crate::service::ControllerArgs;
+use linkspan::{Error, Value, Wait, one_line};
 
 /// Returns an error in a line of the screen.
 pub fn error_line(error: &Error) -> String {
@@ -22,17 +20,6 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Returns the endpoints that are open here, as maps.
 pub fn list_endpoints() -> Result<Vec<Value>, Error> {
     Ok(registry::list()?.iter().map(Listed::to_value).collect())
-}
-
-/// Returns the text for a missing controller, which is no error.
-pub fn no_controller(at: &ControllerArgs, error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::Disconnected => {
-            let text = format!("no controller at {}: `linkspan controller` is one", at.endpoint());
-            Error::new(error.kind(), text)
-        }
-        _ => error,
-    }
 }
 
 /// Returns all services of a controller.

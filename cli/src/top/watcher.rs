@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use linkspan::service::WatchOptions;
 use linkspan::{Error, ErrorKind, Value};
 
-use super::sampler::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, list_endpoints, list_services, no_controller};
+use super::sampler::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, list_endpoints, list_services};
 use crate::service::ControllerArgs;
 
 /// Something new for the screen.
@@ -38,7 +38,7 @@ pub fn endpoints(every: Duration, send: impl Fn(Update) -> bool) {
 pub fn services(at: &ControllerArgs, every: Duration, send: impl Fn(Update) -> bool) {
     let started_at = Instant::now();
     while let Err(error) = follow(at, every, started_at, &send) {
-        if !send(Update::Services(Err(no_controller(at, error)), started_at.elapsed().as_secs_f64())) {
+        if !send(Update::Services(Err(error), started_at.elapsed().as_secs_f64())) {
             return;
         }
         std::thread::sleep(every);

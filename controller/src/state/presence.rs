@@ -62,7 +62,7 @@ impl ServerState {
             return;
         }
         self.log_event(Some(name), "info", why, now);
-        self.fail_open_commands(name, false, now);
+        self.fail_open_commands(name, now);
         self.record_changed(name, now);
         let gone = self.services.values().filter(|service| service.view == View::Gone).count();
         if gone > self.limits.gone {

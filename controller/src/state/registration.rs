@@ -150,7 +150,7 @@ impl ServerState {
 
     /// Removes all that is known of a service.
     pub(crate) fn remove_service(&mut self, name: &Name, now: Moment) {
-        self.fail_open_commands(name, true, now);
+        self.fail_open_commands(name, now);
         for due in [Due::Gone, Due::Push, Due::ProblemExpiry, Due::Sample, Due::HeartbeatTimeout] {
             self.schedule.cancel(&due(name.clone()));
         }

@@ -76,7 +76,7 @@ impl fmt::Display for OneLine<'_> {
 
 /// Returns whether a terminal or a viewer interprets a character instead of showing it: it controls, ends a
 /// line or changes the order in which others are shown.
-fn is_interpreted(c: char) -> bool {
+pub(super) fn is_interpreted(c: char) -> bool {
     let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || turns(c)
 }
@@ -164,7 +164,7 @@ mod tests {
     fn error_shows_no_control_characters_of_a_peer() {
         let failure = crate::RemoteFailure { text: "x\u{9b}2J\u{202e}\n  in f".into(), ..Default::default() };
         let error = crate::Error::remote(failure.clone()).under_key("a\nb").on("c\u{1b}");
-        assert_eq!(error.to_string(), "c\\u001b: x\\u009b2J\\u202e\n  in f (code 0), at path a\\nb");
+        assert_eq!(error.to_string(), "c\\u001b: x\\u009b2J\\u202e\n  in f (code 0), at path \"a\\nb\"");
         // Programs get what the peer gave.
         assert_eq!((error.path(), error.remote_failure()), (Some("a\nb"), Some(&failure)));
     }

@@ -96,6 +96,8 @@ pub(super) struct Inner {
     pub(super) introduced: bool,
     /// The period of reports, as the controller requested it.
     pub(super) heartbeat: Duration,
+    /// The number of steps at the last answer.
+    steps_at_answer: u64,
     /// When a report was sent last.
     pub(super) last_report: Instant,
     /// When a message was received last; `None` until the controller has sent a beat.
@@ -137,6 +139,7 @@ impl ControllerLink {
                 connecting: None,
                 introduced: false,
                 heartbeat: HEARTBEAT,
+                steps_at_answer: 0,
                 last_report: now,
                 last_received: None,
                 busy_check: None,
@@ -184,7 +187,17 @@ impl ControllerLink {
         let mut cancels = false;
         for action in actions {
             match action {
-                Action::Answer(answer) => inner.enqueue(ToController::Answer(answer)),
+                Action::Answer(answer) => {
+                    // A listing that follows the answer is as new as the answer.
+                    let steps = inner.lifecycle.counts().steps;
+                    if answer.outcome == Outcome::Done
+                        && std::mem::replace(&mut inner.steps_at_answer, steps) != steps
+                    {
+                        let report = self.report(inner);
+                        inner.enqueue(ToController::Report(report));
+                    }
+                    inner.enqueue(ToController::Answer(answer));
+                }
                 Action::Ask(request) => {
                     let value = self.answer_internally(inner, &request);
                     let (id, state) = (request.id, inner.lifecycle.state());
@@ -279,6 +292,11 @@ impl ControllerLink {
     /// Returns whether a controller is connected.
     pub fn is_connected(&self) -> bool {
         self.inner().introduced
+    }
+
+    /// Returns why the last connection to the controller failed; `None` once the next one is welcome.
+    pub fn problem(&self) -> Option<Error> {
+        self.inner().problem.clone()
     }
 
     /// Returns counters and state as a map.

@@ -275,6 +275,12 @@ impl ServiceLoop {
         self.link.is_connected()
     }
 
+    /// Returns why its last connection to the controller failed, such as `AddressInUse` where the controller has a
+    /// service of this name; `None` once the next one is welcome.
+    pub fn problem(&self) -> Option<Error> {
+        self.link.problem()
+    }
+
     /// Returns the number that identifies this incarnation.
     pub fn epoch(&self) -> u64 {
         self.link.read(|lifecycle| lifecycle.setup().epoch)

@@ -12,6 +12,9 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::Transport;
 use crate::transport::place::Access;
 
+/// What a transport without publishers cannot do.
+const PUBLISHING: &str = "publish and subscribe (send and recv are possible)";
+
 impl Options {
     /// Returns the access rights of the files that are created.
     pub fn access(&self) -> Access {
@@ -75,11 +78,11 @@ impl Options {
             if is { Ok(()) } else { Err(transport.unsupported_because(what, can.because)) }
         };
         match used {
-            Use::Channel => require(can.channel, "a channel")?,
+            Use::Channel => require(can.channel, "a channel (publish, subscribe and latest are possible)")?,
             Use::Request => require(can.request, "a server")?,
-            Use::Publish => require(can.publish, "publish and subscribe")?,
+            Use::Publish => require(can.publish, PUBLISHING)?,
             Use::Subscribe => {
-                require(can.publish, "publish and subscribe")?;
+                require(can.publish, PUBLISHING)?;
                 // The framing of a file is only the form of its value.
                 let has_events = self.framing == Framing::Linkspan || can.single_value;
                 require(has_events, "subscribe to lines (connect, and recv gives each)")?;
@@ -92,7 +95,16 @@ impl Options {
         require(can.durable || !durable, "durable delivery")?;
         require(can.modes || self.mode.is_none() && self.group.is_none(), "the options mode and group")?;
         require(can.single_value || !self.locked, "the option locked")?;
-        require(can.history || self.from.is_none(), "the option from")?;
+        if self.from.is_some() && !can.history {
+            let all = Transport::all().filter(|one| one.capabilities().history);
+            let all: Vec<_> = all.map(|one| format!("{}:", one.name())).collect();
+            let text = format!(
+                "the option from is for {}, which keeps what was published: first, newest, a number or a time; a subscriber over {}: begins with the newest value",
+                all.join(" and "),
+                transport.name()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, text).under_key("from"));
+        }
         if self.reply_schema.is_some() {
             let text = "the option reply_schema is for servers and for those who call them, where a reply comes back";
             let replies = matches!(used, Use::Channel | Use::Request) && can.replies;

@@ -64,7 +64,12 @@ impl Options {
                     Value::Timestamp(at) => StartAt::Time(*at),
                     Value::Text(text) => match text.parse() {
                         Ok(at) => StartAt::Time(at),
-                        Err(_) => one_of(value, [("first", StartAt::First), ("newest", StartAt::Newest)])?,
+                        Err(_) => one_of(value, [("first", StartAt::First), ("newest", StartAt::Newest)])
+                            .map_err(|e| {
+                                let text =
+                                    format!("{}, a number, or a time such as 2026-01-31T12:00:00Z", e.text());
+                                Error::new(e.kind(), text)
+                            })?,
                     },
                     number => StartAt::Sequence(number.as_u64()?),
                 });

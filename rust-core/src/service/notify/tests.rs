@@ -63,7 +63,7 @@ fn notifications_arrive_at_a_path_and_at_an_abstract_name() {
             program.send(assignments).unwrap();
         }
         for assignments in [
-            "READY=1\nSTATUS=listens at unix:controller\n",
+            "READY=1\nSTATUS=listens at\\nunix:controller\n",
             "STATUS=3 services\n",
             "WATCHDOG=1\n",
             "STOPPING=1\n",
