@@ -169,6 +169,7 @@ impl<'a> Wait<'a> {
             wake: None,
             stop: None,
             is_strict: false,
+            first_round: None,
         }
     }
 }
@@ -208,12 +209,17 @@ pub struct Waiting<'a> {
     stop: Option<Arc<dyn AsFd + Send + Sync>>,
     /// Whether a peer gets no time beyond the deadline.
     is_strict: bool,
+    /// When the first round began of a loop that a peer can prolong; none before it.
+    first_round: Option<Instant>,
 }
 
 /// A callback that runs about every 100 ms while a call waits; false ends the wait with `Cancelled`.
 pub type OnWait = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl<'a> Waiting<'a> {
+    /// The time of a call without waiting for several exchanges with a peer that answers each at once.
+    pub const PATIENCE: Duration = Duration::from_millis(500);
+
     /// Adds the callback of an object's options.
     #[inline]
     pub fn on_wait(mut self, on_wait: &Option<OnWait>) -> Waiting<'a> {
@@ -235,6 +241,7 @@ impl<'a> Waiting<'a> {
             wake: None,
             stop: None,
             is_strict: false,
+            first_round: None,
         }
     }
 
@@ -364,6 +371,27 @@ impl<'a> Waiting<'a> {
             None => thread::park(),
         }
         self.woke(false)
+    }
+
+    /// Begins another round of a loop that a peer can prolong: each call but the first checks the deadline and runs the tick if it is
+    /// due. A call without waiting, or one whose deadline has passed, still gets [`Waiting::PATIENCE`] from its first round on, in which
+    /// honest peers come to an end. Loops use `poll::next_round`, which also looks for cancellation.
+    ///
+    /// # Errors
+    /// `Timeout`; the error of the tick; `Cancelled` if `on_wait` returned false.
+    pub fn count_round(&mut self) -> Result<()> {
+        let Some(first) = self.first_round else {
+            self.first_round = Some(Instant::now());
+            return Ok(());
+        };
+        if self.deadline().has_passed() && (self.is_strict || first.elapsed() >= Waiting::PATIENCE) {
+            return Err(self.timed_out());
+        }
+        if self.is_ticking() {
+            self.next.get_or_insert_with(|| Instant::now() + Wait::TICK);
+            self.woke(false)?;
+        }
+        Ok(())
     }
 
     /// Called after each sleep: runs the tick if it is due, or if a signal has interrupted the

@@ -22,6 +22,7 @@ mod hostile_shm;
 mod hostile_views;
 mod loans;
 mod loss;
+mod prolonged;
 mod publish_conformance;
 mod publish_loss;
 mod published_arrays;

@@ -19,7 +19,7 @@ use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::inotify::Watch;
 use crate::sys::lock::Lock;
-use crate::sys::poll::{is_readable, wait_readable};
+use crate::sys::poll::{is_readable, next_round, wait_readable};
 use crate::sys::random;
 use crate::sys::timer::Timer;
 use crate::transport::driver::{Appears, Target};
@@ -117,6 +117,8 @@ impl Dialler {
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<(AnsweredCall, Hello, T)>> {
+        // Links that end at once, and publishers that move, make the caller dial again and again.
+        next_round(waiting).map_err(|e| self.prolonged(e))?;
         let Some(schema_negotiation) = &self.schema_negotiation else {
             return self.dial_with(&hello.to_frame()?, &mut offer, wakers, waiting);
         };
@@ -134,11 +136,23 @@ impl Dialler {
             // The listener has not admitted this side. Released first, because a pipe has one caller at a
             // time.
             drop((called, own));
-            let ask = |query: &Hello| self.query(query, wakers, waiting);
+            let ask = |query: &Hello| {
+                next_round(waiting).map_err(|e| self.prolonged(e))?;
+                self.query(query, wakers, waiting)
+            };
             schema_negotiation.compare(&peer_hello, ask).map_err(|e| e.on(&self.endpoint))?;
         }
         let text = "the program that listens there gave another schema at each call; try again";
         Err(Error::new(ErrorKind::Stalled, text).on(&self.endpoint))
+    }
+
+    /// Returns the error of a listener that answers, and does not come to an end in time.
+    fn prolonged(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Timeout {
+            return error;
+        }
+        let text = "a program listens there and answers, but the connection was not complete in time: it sends its schema in too many parts, or ends each connection; try again, or see what that program does";
+        Error::new(ErrorKind::Stalled, text).on(&self.endpoint)
     }
 
     /// Returns the answer to a query; none if the listener cannot answer now.

@@ -380,6 +380,7 @@ impl Receiving {
                     }
                 }
                 Ok(None) => {
+                    self.count_empty_poll(waiting)?;
                     self.wait_for_frame(ack_sender, waiting)?;
                     if self.for_library && reconnector.is_interrupted() {
                         return Ok(ReceivedFrame::Ack);

@@ -27,6 +27,7 @@ use crate::frame::Incoming;
 use crate::message::Message;
 use crate::sys::eventfd::{EventFd, ReadinessFlag};
 use crate::sys::fork;
+use crate::sys::poll::next_round;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::stop;
 use crate::transport::endpoint::Endpoint;
@@ -308,10 +309,11 @@ impl Subscriber {
                     empty_polls += 1;
                     if empty_polls.is_multiple_of(MAX_EMPTY_POLLS) {
                         // Frames may be left, so an event loop has to be woken for them.
-                        waiting.sleep().inspect_err(|_| receive_state.update_readiness())?;
+                        next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::Lagged => {
+                    next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
                     let count = self.count_missed(&e);
                     // In a loop, the next message has the number.
                     if !iterates && self.options.delivery != Some(Delivery::Latest) {
@@ -441,6 +443,9 @@ impl Subscriber {
         }
         let mut waiting = Waiting::at_once();
         for _ in 0..MAX_FRAMES_AT_ONCE {
+            if next_round(&mut waiting).is_err() {
+                break;
+            }
             match self.poll_feed(&mut receive_state, &mut waiting) {
                 Ok(Some(message)) => {
                     receive_state.pending = Some(message);

@@ -204,11 +204,27 @@ fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> 
         Err(e) => return Err(e).doing("sleeping in poll"),
     };
     waiting.woke(interrupted)?;
+    check_stop(waiting)?;
+    Ok(!interrupted)
+}
+
+/// Begins another round of a loop that a peer can prolong by what it sends, so that no peer holds the caller: see
+/// [`Waiting::count_round`].
+///
+/// # Errors
+/// Those of it; `Cancelled` where the caller has ended the wait.
+pub fn next_round(waiting: &mut Waiting<'_>) -> Result<()> {
+    waiting.count_round()?;
+    check_stop(waiting)
+}
+
+/// Fails with `Cancelled` where the caller has ended the wait.
+fn check_stop(waiting: &Waiting<'_>) -> Result<()> {
     match waiting.stop() {
         Some(stop) if is_readable((*stop).as_fd()) => {
             Err(Error::new(ErrorKind::Cancelled, "the caller ended the wait"))
         }
-        _ => Ok(!interrupted),
+        _ => Ok(()),
     }
 }
 

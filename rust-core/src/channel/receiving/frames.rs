@@ -8,15 +8,16 @@ use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{Message, withdrawal};
+use crate::sys::poll::next_round;
 
-/// After this many frames in a row that were no messages, the deadline is checked.
+/// After this many polls in a row without a message, the deadline is checked.
 const MAX_EMPTY_POLLS: u32 = 64;
 /// The same for a call that does not wait.
 const MAX_EMPTY_POLLS_AT_ONCE: u32 = 4096;
 
 impl Receiving {
-    /// Counts a frame that is no message, and checks the deadline now and then, so that no peer can
-    /// keep the caller by such frames.
+    /// Counts a poll without a message, and checks deadline and signals now and then, so that no peer can
+    /// keep the caller by frames that are none, or by parts of one.
     pub(super) fn count_empty_poll(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         self.empty_polls += 1;
         if self.empty_polls < if waiting.is_none() { MAX_EMPTY_POLLS_AT_ONCE } else { MAX_EMPTY_POLLS } {
@@ -24,7 +25,7 @@ impl Receiving {
         }
         self.empty_polls = 0;
         // Frames may be left, so an event loop has to be woken for them.
-        waiting.sleep().map(drop).inspect_err(|_| self.update_readiness(true))
+        next_round(waiting).inspect_err(|_| self.update_readiness(true))
     }
 
     /// Handles one frame; none if it means nothing to the caller, such as a duplicate.

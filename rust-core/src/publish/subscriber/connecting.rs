@@ -8,12 +8,14 @@ use crate::deadline::Waiting;
 use crate::error::{ErrorKind, Result};
 use crate::publish::feed::{Feed, ResumePoint};
 use crate::publish::receive_state::{FEED, NAME, ReceiveState};
-use crate::sys::poll::Interest;
+use crate::sys::poll::{Interest, next_round};
 use crate::sys::stop;
 
 impl Subscriber {
     /// Makes the next feed and adds its descriptors to the epoll set.
     pub(super) fn connect(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<()> {
+        // Of the whole call, which dials with waits of their own, too.
+        next_round(waiting)?;
         let resume = receive_state.resume;
         let dialled = match &self.dialler {
             Some(dialler) => self.dial(dialler, receive_state, resume, waiting),

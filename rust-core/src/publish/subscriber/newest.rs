@@ -10,6 +10,7 @@ use crate::message::Message;
 use crate::publish::feed::Polled;
 use crate::publish::receive_state::ReceiveState;
 use crate::sys::fork;
+use crate::sys::poll::next_round;
 
 impl Subscriber {
     /// Returns the newest message, whether it was received before or not: for programs that poll now
@@ -28,6 +29,7 @@ impl Subscriber {
         let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
         let receive_state = &mut *receive_state;
         loop {
+            next_round(waiting)?;
             if self.closed.load(Ordering::Acquire) {
                 return Err(self.closed_error());
             }
@@ -79,6 +81,7 @@ impl Subscriber {
         let mut at_once = Waiting::at_once();
         let mut read = 0;
         while receive_state.feed.is_some() {
+            next_round(waiting)?;
             match self.poll_feed(receive_state, &mut at_once) {
                 Ok(Some(message)) => {
                     receive_state.newest = Some(message);

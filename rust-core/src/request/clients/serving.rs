@@ -91,7 +91,7 @@ impl Clients {
             }
             client.consumed();
             // A short wait for this client is allowed only while no other one is ready.
-            let mut in_place = None;
+            let (mut in_place, mut spins) = (None, 0);
             let is_in_place = self.options.checks_received().is_none();
             let is_plain = is_in_place && self.options.ack == Acknowledge::Auto;
             let got = loop {
@@ -106,7 +106,12 @@ impl Clients {
                     }
                 }
                 match client.read_ahead.next(&mut client.rx) {
-                    Ok(None) if self.ready_queue.is_empty() && client.rx.spin() => {}
+                    // A client that never completes a message is not waited for again and again.
+                    Ok(None)
+                        if spins < FRAMES_PER_ROUND && self.ready_queue.is_empty() && client.rx.spin() =>
+                    {
+                        spins += 1;
+                    }
                     Ok(None)
                         if is_single && client.client_tx.is_idle() && client.rx.sleep_briefly(waiting)? => {}
                     got => break got,

@@ -21,7 +21,7 @@ use crate::sys::fifo::{self, End};
 use crate::sys::fork::Guarded;
 use crate::sys::inotify::Watch;
 use crate::sys::lock::{self, Lock};
-use crate::sys::poll::wait_any;
+use crate::sys::poll::{next_round, wait_any};
 use crate::sys::random;
 use crate::transport::hello::{AnswerTimeout, AnsweredCall, Call, HelloReader, denied, stalled};
 use crate::transport::place::Place;
@@ -174,6 +174,11 @@ fn try_call(
                     let (credentials, process) = (None, None);
                     let called = AnsweredCall { stream, answer, descriptors, credentials, process };
                     return Ok(CallAttempt::Answered(Box::new(called)));
+                }
+                // An answer to another hello; a server may send any number of them.
+                match next_round(waiting) {
+                    Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(&place.path().display())),
+                    other => other?,
                 }
                 continue;
             }

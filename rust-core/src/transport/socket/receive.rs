@@ -125,8 +125,11 @@ impl StreamRx {
     /// `TooLarge` and `OutOfMemory` concern one frame, which is skipped. `Disconnected` and
     /// `Malformed` end the link.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        /// Reads in one call, after which the caller's other duties come first: a peer may write as fast as this side reads, parts of
+        /// one long message or of one that is skipped.
+        const READS: u32 = 256;
         self.emptied = std::mem::take(&mut self.emptied_briefly);
-        loop {
+        for _ in 0..READS {
             if let Some(frame) = self.buffered()? {
                 self.brief_reads.note_message();
                 return Ok(Some(frame));
@@ -180,6 +183,7 @@ impl StreamRx {
                 }
             }
         }
+        Ok(None)
     }
 
     /// Notes bytes of the peer, where a message is checked against its end.
