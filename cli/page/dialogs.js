@@ -4,13 +4,20 @@ import { brief, clock, oneLine } from './values.js';
 const byId = id => document.getElementById(id);
 const STAYS = 7000, MOST = 4;
 
+// What SHUTDOWN does to this program, and no more than that.
+function consequence({ state, adopted, unsupported = [], every }) {
+  const checkpoint = !unsupported.includes('CHECKPOINT');
+  if (adopted && state === 'STOPPING') return 'It was told to end already. A second time kills it, with all that it started.';
+  if (state === 'STOPPING') return 'It is stopping already. A second time gives up what is under way: what it has not written yet may be missing.';
+  if (adopted) return `${checkpoint ? 'Its checkpoint command runs, then it' : 'It'} gets its signal to end, and is killed where it does not end in time. This page cannot start it again.`;
+  return `It ${every === undefined ? '' : 'finishes its step, '}does what its program has for SHUTDOWN, and ends. This page cannot start it again.`;
+}
+
 // Whether it is meant.
-export function confirmed(service, state) {
-  const dialog = byId('confirm'), again = state === 'STOPPING';
-  byId('confirm-title').textContent = `Shut down ${service}?`;
-  byId('confirm-text').textContent = again
-    ? 'It is stopping already. A second time gives up what is under way: what it has not written yet may be missing.'
-    : 'It finishes its step, checkpoints, closes what it has open, and ends. Nobody but its own supervisor starts it again.';
+export function confirmed(record) {
+  const dialog = byId('confirm'), again = record.state === 'STOPPING';
+  byId('confirm-title').textContent = `Shut down ${oneLine(record.name)}?`;
+  byId('confirm-text').textContent = consequence(record);
   dialog.querySelector('[value=no]').textContent = again ? 'Let it finish' : 'Leave it running';
   dialog.querySelector('[value=yes]').textContent = again ? 'Give up and end' : 'Shut down';
   return shown(dialog).then(value => value === 'yes');

@@ -4,7 +4,7 @@ import { Service } from './service.js';
 import { Problem, ask, command, forget, listen, token } from './stream.js';
 import { clock, oneLine, time } from './values.js';
 
-const LINES = 400, PRINTED = 100, PRINTS = ['stdout', 'stderr'], WITHIN = 30, TICK = 1000;
+const LINES = 400, PRINTS = ['stdout', 'stderr'], WITHIN = 30, TICK = 1000;
 const byId = id => document.getElementById(id);
 const services = new Map(), seen = new Set();
 const order = new Intl.Collator('en', { numeric: true });
@@ -32,8 +32,14 @@ function take(record) {
     const next = [...byId('list').children].find(row => order.compare(row.dataset.name, record.name) > 0);
     byId('list').insertBefore(service.element, next ?? null);
     watcher.observe(service.element);
+    if (record.adopted) printedBefore(record.name);
   }
   service.take(record);
+}
+// What an adopted program printed before this page was opened: its own log has it, and the controller's does not.
+async function printedBefore(name) {
+  const lines = await ask(`api/log?lines=${LINES}&service=${encodeURIComponent(name)}`).catch(() => []);
+  lines.filter(({ level }) => PRINTS.includes(level)).forEach(line => note({ ...line, service: name }));
 }
 function drop(name) {
   const service = services.get(name);
@@ -66,6 +72,7 @@ function sifted() {
   byId('none').hidden = left > 0;
   byId('none').textContent = services.size ? 'No service fits the filter.' : away ? '' : 'No service has connected yet. Start one; it finds this controller by itself.';
   for (const line of byId('lines').children) line.hidden = hides(line, words);
+  siftOutput();
 }
 function chips(wanted) {
   const where = byId('states');
@@ -87,7 +94,14 @@ function chips(wanted) {
 // ---- the log
 
 const hides = (line, words) => !words.every(word => line.dataset.text.includes(word))
-  || (byId('serious').checked && !['warning', 'error', 'stderr'].includes(line.dataset.level));
+  || (byId('serious').checked && !['warning', 'error'].includes(line.dataset.level));
+// What programs print has a list and a filter of its own: it may come by the hundred, and says nothing of the services.
+const outputWords = () => byId('printed-filter').value.toLowerCase().split(/\s+/).filter(Boolean);
+const hidesOutput = (line, words) => !words.every(word => line.dataset.text.includes(word)) || (byId('stderr').checked && line.dataset.level !== 'stderr');
+function siftOutput() {
+  const words = outputWords();
+  for (const line of byId('printed').children) line.hidden = hidesOutput(line, words);
+}
 function cut(line) {
   seen.delete(line.dataset.key);
   line.remove();
@@ -105,12 +119,15 @@ function note(entry) {
   line.append(when, Object.assign(document.createElement('b'), { textContent: service || 'controller' }));
   if (!['info', 'debug'].includes(level)) line.append(Object.assign(document.createElement('em'), { textContent: level }));
   line.append(Object.assign(document.createElement('span'), { textContent: oneLine(text) }));
-  line.hidden = hides(line, byId('filter').value.toLowerCase().split(/\s+/).filter(Boolean));
-  byId('lines').prepend(line);
-  // What programs print goes sooner than what happened.
-  const printed = PRINTS.includes(level) ? byId('lines').querySelectorAll(':is([data-level=stdout], [data-level=stderr])') : [];
-  if (printed.length > PRINTED) cut(printed[printed.length - 1]);
-  while (byId('lines').children.length > LINES) cut(byId('lines').lastElementChild);
+  const isOutput = PRINTS.includes(level), list = byId(isOutput ? 'printed' : 'lines');
+  line.hidden = isOutput ? hidesOutput(line, outputWords()) : hides(line, byId('filter').value.toLowerCase().split(/\s+/).filter(Boolean));
+  if (isOutput) {
+    byId('output').hidden = false;
+    services.get(service)?.print(date.getTime(), level, text);
+  }
+  line.dataset.at = date.getTime();
+  list.insertBefore(line, [...list.children].find(other => Number(other.dataset.at) <= date.getTime()) ?? null);
+  while (list.children.length > LINES) cut(list.lastElementChild);
 }
 
 // ---- what happens
@@ -123,6 +140,7 @@ function receive(what, event) {
     event.data.forEach(one => services.get(one.name)?.data(one));
     event.log.forEach(note);
     if (event.controller) controller(event.controller);
+    if (event.host) named(event.host);
   } else if (what === 'service') take(event.service);
   else if (what === 'gone') drop(event.name);
   else if (what === 'data') services.get(event.name)?.data(event);
@@ -130,6 +148,12 @@ function receive(what, event) {
   else if (what === 'controller') controller(event);
   else if (what === 'missed') note({ at: new Date().toISOString(), level: 'warning', text: `${event.count} events came too fast for this page and are left out` });
   sift();
+}
+// Which machine this page is of: several may be open, and all are at 127.0.0.1 where ssh forwards them.
+function named(host) {
+  const text = oneLine(host);
+  byId('host').textContent = `on ${text}`;
+  document.title = `Services on ${text}`;
 }
 const controller = ({ connected, reason }) => linked({ controller: connected, reason });
 
@@ -161,7 +185,7 @@ const linkChanged = (state, reason = '') => state === 'locked' ? lock(reason) : 
 async function act(service, word) {
   const { name, record } = service;
   let request = { command: word, within: WITHIN };
-  if (word === 'SHUTDOWN' && !await confirmed(name, record.state)) return;
+  if (word === 'SHUTDOWN' && !await confirmed(record)) return;
   if (word === '') request = await composed(record, service.words);
   if (!request) return;
   service.wait(word, true);
@@ -217,6 +241,8 @@ addEventListener('hashchange', () => { if (location.hash.includes('token=') && t
 byId('sieve').addEventListener('submit', event => event.preventDefault());
 byId('filter').addEventListener('input', sift);
 byId('serious').addEventListener('change', sift);
+byId('printed-filter').addEventListener('input', siftOutput);
+byId('stderr').addEventListener('change', siftOutput);
 document.addEventListener('keydown', event => {
   const typing = event.target.matches('input, textarea, select') || document.querySelector('dialog[open]');
   if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) {

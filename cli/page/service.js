@@ -7,7 +7,7 @@ const ANSWERED = ['STATUS', 'DESCRIBE', 'STATS', 'LOG', 'CANCEL'];
 const GLYPHS = {
   STARTING: '◌', READY: '○', RUNNING: '▶', PAUSING: '◌', PAUSED: '❚❚', CHECKPOINTING: '◌', STOPPING: '◌', STOPPED: '■', FAILED: '✕',
 };
-const PLOTS = 12;
+const PLOTS = 12, PRINTED = 20;
 const HISTORIES = 100; // names of numbers that are kept, however often a service invents new ones
 const element = (name, marks = {}) => Object.assign(document.createElement(name), marks);
 // Writes only what is new: a list of hundreds is refreshed every second.
@@ -20,6 +20,7 @@ export class Service {
     this.histories = new Map();
     this.plots = new Map();
     this.pending = new Set();
+    this.printed = []; // [time, level, text] of the last lines of an adopted program, the newest last
     this.visible = false;
     this.element = document.getElementById('row').content.firstElementChild.cloneNode(true);
     const find = selector => this.element.querySelector(selector);
@@ -104,6 +105,17 @@ export class Service {
     this.element.toggleAttribute('data-busy', (busy ?? 0) + past > 5 && doing !== undefined);
   }
 
+  // A line of the output of an adopted program.
+  print(at, level, text) {
+    this.printed.push([at, level, text]);
+    this.printed.sort(([a], [b]) => a - b);
+    if (this.printed.length > PRINTED) this.printed.shift();
+    this.stale = true;
+  }
+
+  // What is charted: an adopted program has numbers of its process alone, which are shown as words.
+  get charts() { return this.record.adopted ? [] : (this.leaves ?? []).filter(([, what]) => typeof what === 'number'); }
+
   data({ at, value, too_large: size }) {
     this.at = time(at).getTime();
     this.leaves = size === undefined ? shown(value) : [['value', `${number(size)} bytes, too many to show`]];
@@ -127,15 +139,17 @@ export class Service {
 
   // The number that the list shows: the first that is not a mere counter.
   get first() {
-    const numbers = (this.leaves ?? []).filter(([, what]) => typeof what === 'number');
+    const numbers = this.charts;
     return numbers.find(([path]) => this.histories.get(path).wanders) ?? numbers[0];
   }
 
   draw(now) {
     if (!this.visible) return;
     this.showFacts();
-    const first = this.first;
-    if (first) {
+    const first = this.first, last = this.printed.at(-1);
+    if (this.record.adopted && last) {
+      write(this.now.firstElementChild, last[2]);
+    } else if (first) {
       write(this.now.firstElementChild, first[0]);
       write(this.now.lastElementChild, number(first[1]));
       this.spark.setAttribute('d', this.histories.get(first[0]).line(now, 200, 32, 2).path);
@@ -158,11 +172,16 @@ export class Service {
     this.stale = false;
     if (!this.parts) {
       const [plots, words, record] = ['plots', 'words', 'record'].map(name => element(name === 'plots' ? 'div' : 'dl', { className: name }));
-      this.parts = { plots, words, record, none: element('p', { className: 'none' }) };
-      this.more.append(this.parts.none, plots, words, record);
+      this.parts = { plots, words, record, printed: element('ol', { className: 'printed' }), none: element('p', { className: 'none' }) };
+      this.more.append(this.parts.none, plots, this.parts.printed, words, record);
     }
-    for (const [path, what] of this.leaves ?? []) {
-      if (typeof what !== 'number' || this.plots.has(path) || this.plots.size >= PLOTS) continue;
+    this.parts.printed.replaceChildren(...this.printed.map(([, level, text]) => {
+      const line = element('li', { textContent: oneLine(text) });
+      line.dataset.level = level;
+      return line;
+    }));
+    for (const [path] of this.charts) {
+      if (this.plots.has(path) || this.plots.size >= PLOTS) continue;
       this.plots.set(path, new Plot(path, this.histories.get(path)));
       this.parts.plots.append(this.plots.get(path).element);
     }

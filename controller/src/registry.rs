@@ -189,6 +189,9 @@ impl ServiceRecord {
         if !it.unsupported.is_empty() {
             put("unsupported", it.unsupported.clone().into());
         }
+        if it.adopted {
+            put("adopted", true.into());
+        }
         if let Some(every) = it.every {
             put("every", every.as_secs_f64().into());
         }

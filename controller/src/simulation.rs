@@ -209,6 +209,7 @@ impl World<'_> {
             description: String::new(),
             commands: Vec::new(),
             unsupported: Vec::new(),
+            adopted: false,
             every: None,
             report: self.report(),
         })

@@ -133,6 +133,7 @@ impl FakeService {
             description: String::new(),
             commands: vec!["calibrate".into()],
             unsupported: Vec::new(),
+            adopted: false,
             every: None,
             report: report(State::Running),
         }

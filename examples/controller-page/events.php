@@ -55,6 +55,7 @@ function follow(Watch $watch, float $end): void
 {
     $controller = controller();
     $snapshot = [
+        'host' => gethostname(),
         'controller' => ['connected' => true, 'reason' => ''],
         'services' => $controller->services(CONTROLLER_TIMEOUT),
         'data' => [],

@@ -314,7 +314,8 @@ impl Known {
             items.map(|item| &**item).filter(|item| *item != "null").collect::<Vec<_>>().join(",")
         };
         format!(
-            r#"{{"controller":{},"services":[{}],"data":[{}],"log":[{}]}}"#,
+            r#"{{"host":{},"controller":{},"services":[{}],"data":[{}],"log":[{}]}}"#,
+            text(&rustix::system::uname().nodename().to_string_lossy().as_ref().into()),
             self.controller.as_deref().unwrap_or("null"),
             list(&mut self.services.values()),
             list(&mut self.readings.values()),

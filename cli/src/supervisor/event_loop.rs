@@ -107,6 +107,7 @@ impl<'a> Supervisor<'a> {
         let program: Vec<_> = args.program.iter().map(|part| part.to_string_lossy()).collect();
         options.description = args.description.clone().unwrap_or_else(|| program.join(" "));
         options.paused = args.paused;
+        options.adopted = true;
         // This process sends the program its signals, and receives its own in this loop.
         options.handle_signals = false;
         if args.backup.is_some() {

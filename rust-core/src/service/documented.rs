@@ -41,6 +41,7 @@ fn introduction() -> Introduction {
         description: "logs the meter".into(),
         commands: vec!["BACKUP".into(), "calibrate".into()],
         unsupported: Vec::new(),
+        adopted: false,
         every: Some(Duration::from_secs(1)),
         report: report(),
     }

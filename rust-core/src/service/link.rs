@@ -46,6 +46,8 @@ pub struct Identity {
     pub description: String,
     /// Those of GET_DATA and CHECKPOINT that the program cannot carry out.
     pub unsupported: Vec<String>,
+    /// Whether it stands for a program without Linkspan.
+    pub adopted: bool,
     /// The endpoint of the controller.
     pub controller: String,
     /// The options of the link to the controller.
@@ -249,6 +251,7 @@ impl ControllerLink {
             description: self.identity.description.clone(),
             commands: setup.commands.clone(),
             unsupported: self.identity.unsupported.clone(),
+            adopted: self.identity.adopted,
             every: setup.every,
             report: self.report(inner),
         }

@@ -50,6 +50,8 @@ pub struct Introduction {
     pub commands: Vec<String>,
     /// Those of GET_DATA and CHECKPOINT that the program cannot carry out; controllers do not offer them.
     pub unsupported: Vec<String>,
+    /// Whether it stands for a program without Linkspan.
+    pub adopted: bool,
     /// The period of its steps; `None` for a service without periodic steps.
     pub every: Option<Duration>,
     /// Its status.
@@ -199,6 +201,9 @@ impl ToController {
                 if !it.unsupported.is_empty() {
                     map.insert("unsupported".into(), it.unsupported.clone().into());
                 }
+                if it.adopted {
+                    map.insert("adopted".into(), true.into());
+                }
                 if let Some(every) = it.every {
                     map.insert("every".into(), every.as_secs_f64().into());
                 }
@@ -247,6 +252,7 @@ impl ToController {
                     description: value.at("description")?.as_text()?.to_owned(),
                     commands: names("commands")?,
                     unsupported,
+                    adopted: value.at("adopted").ok().map(Value::as_bool).transpose()?.unwrap_or(false),
                     every: value.at("every").ok().map(seconds).transpose()?,
                     report: Report::from_value(value)?,
                 })
@@ -337,6 +343,7 @@ mod tests {
             description: "logs the meter".into(),
             commands: vec!["BACKUP".into(), "calibrate".into()],
             unsupported: vec!["CHECKPOINT".into()],
+            adopted: true,
             every: Some(Duration::from_secs(1)),
             report: report(),
         };

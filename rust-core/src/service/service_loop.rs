@@ -46,6 +46,8 @@ pub struct ServiceOptions {
     pub commands: Vec<String>,
     /// Those of `GET_DATA` and `CHECKPOINT` that the program cannot carry out; controllers do not offer them.
     pub unsupported: Vec<String>,
+    /// Whether it stands for a program without Linkspan, whose output is in its log at the levels `stdout` and `stderr`.
+    pub adopted: bool,
     /// The options of its link to the controller.
     pub channel: Options,
     /// A callback that runs in a thread of the library when the task under way is cancelled.
@@ -64,6 +66,7 @@ impl Default for ServiceOptions {
             description: String::new(),
             commands: Vec::new(),
             unsupported: Vec::new(),
+            adopted: false,
             channel: Options::default(),
             on_cancel: None,
             handle_signals: true,
@@ -183,6 +186,7 @@ impl ServiceLoop {
             name: name.to_owned(),
             description: options.description.clone(),
             unsupported: options.unsupported.clone(),
+            adopted: options.adopted,
             controller: options.controller.clone(),
             options: options.channel.clone(),
             on_cancel: options.on_cancel.clone(),
