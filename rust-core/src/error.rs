@@ -297,6 +297,36 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+/// Keeps this error as the inner one. The kind is that of the system call, else the nearest one.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> std::io::Error {
+        use std::io::ErrorKind as Io;
+        let of_the_call = error.errno().map(|errno| std::io::Error::from_raw_os_error(errno).kind());
+        let kind = of_the_call.unwrap_or(match error.kind() {
+            ErrorKind::Timeout | ErrorKind::Stalled => Io::TimedOut,
+            ErrorKind::Full | ErrorKind::Empty => Io::WouldBlock,
+            ErrorKind::Disconnected => Io::ConnectionReset,
+            ErrorKind::NotFound => Io::NotFound,
+            ErrorKind::AddressInUse => Io::AddrInUse,
+            ErrorKind::PermissionDenied => Io::PermissionDenied,
+            ErrorKind::OutOfMemory => Io::OutOfMemory,
+            ErrorKind::NoSpace => Io::StorageFull,
+            ErrorKind::Interrupted | ErrorKind::Cancelled => Io::Interrupted,
+            ErrorKind::Malformed | ErrorKind::Corrupt | ErrorKind::WrongType | ErrorKind::SchemaMismatch => {
+                Io::InvalidData
+            }
+            ErrorKind::InvalidEndpoint | ErrorKind::OutOfRange | ErrorKind::TooLarge | ErrorKind::Missing => {
+                Io::InvalidInput
+            }
+            ErrorKind::Unsupported | ErrorKind::TransportUnavailable | ErrorKind::VersionMismatch => {
+                Io::Unsupported
+            }
+            _ => Io::Other,
+        });
+        std::io::Error::new(kind, error)
+    }
+}
+
 impl From<rustix::io::Errno> for Error {
     fn from(errno: rustix::io::Errno) -> Error {
         Error::os("a system call failed", errno.raw_os_error())
@@ -343,6 +373,21 @@ mod tests {
             .on("shm:lab")
             .on("unix:other");
         assert_eq!(error.to_string(), "shm:lab: text is not UTF-8, at path a~1b/2, at byte 17");
+    }
+
+    #[test]
+    fn error_of_std_io_keeps_the_error_and_its_nearest_kind() {
+        let reads =
+            || -> std::io::Result<()> { Err(Error::new(ErrorKind::Timeout, "too late").on("shm:a"))? };
+        let error = reads().unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (std::io::ErrorKind::TimedOut, "shm:a: too late")
+        );
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).unwrap();
+        assert_eq!(inner.kind(), ErrorKind::Timeout);
+        let error = std::io::Error::from(Error::os("writing", libc::EPIPE));
+        assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
     }
 
     #[test]

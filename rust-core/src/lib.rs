@@ -70,6 +70,7 @@
 //! | `page`, by default | the rules of the controller's page, for a web server that serves it: [`page`] |
 //! | `schema`, by default | types of messages, checked when two programs connect: [`schema`] |
 //! | `tls`, by default | TCP beyond this machine |
+//! | `serde_json`, `ciborium`, `bson`, `ndarray` | conversions (`TryFrom`, `From`) to and from those crates' own values |
 //! | `log` | events of [`Channel::events`] and the like are also written by the crate `log`, target `linkspan`, at once |
 //!
 //! Every call that can wait takes a [`Duration`](std::time::Duration), `None` for no limit, or [`Timeout::Default`]:
@@ -107,6 +108,7 @@ mod body;
 mod buffers;
 mod channel;
 pub mod codec;
+mod convert;
 #[cfg(all(test, not(loom)))]
 mod costs;
 mod deadline;

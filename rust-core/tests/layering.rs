@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 11] = [
     // interpreting them.
     &["transport", "region", "schema"],
     // A message may be checked against a schema while it is decoded.
-    &["message"],
+    &["message", "convert"],
     &["channel"],
     &["request", "publish"],
     &["service", "registry", "verbs"],

@@ -32,6 +32,16 @@ def test_program_builds_with_one_feature(feature: str) -> None:
     cargo("check", feature)
 
 
+def test_core_converts_to_and_from_the_values_of_other_crates() -> None:
+    features = "serde_json,ciborium,bson,ndarray,log"
+    chosen = ["--package", "linkspan", "--features", features, "--lib", "--", "convert", "event_log"]
+    done = subprocess.run(
+        ["cargo", "test", "--locked", "--target-dir", str(TARGET), *chosen], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test result: ok. 5 passed" in done.stdout, done.stdout
+
+
 @pytest.fixture(scope="module")
 def small() -> Path:
     """The program without features."""

@@ -206,7 +206,7 @@ impl Channel {
         role: Role,
     ) -> Result<Channel> {
         let receiving = Receiving::new(options, &reconnector)?;
-        let event_log = Arc::new(EventLog::default());
+        let event_log = Arc::new(EventLog::of(endpoint));
         if let Origin::Acceptor(acceptor) = &reconnector.origin {
             acceptor.answer_with(&event_log);
         }

@@ -90,9 +90,23 @@ pub struct EventLog {
     pub mismatches: AtomicU64,
     /// Whether a server's program handles a request.
     pub busy: AtomicBool,
+    /// The endpoint of its object.
+    #[cfg(feature = "log")]
+    endpoint: String,
 }
 
 impl EventLog {
+    /// Creates the log of an object at this endpoint, which lines of the crate `log` name.
+    pub fn of(endpoint: impl std::fmt::Display) -> EventLog {
+        #[cfg(feature = "log")]
+        return EventLog { endpoint: endpoint.to_string(), ..EventLog::default() };
+        #[cfg(not(feature = "log"))]
+        {
+            let _ = endpoint;
+            EventLog::default()
+        }
+    }
+
     /// Records that a peer connected.
     pub fn connected(&self, who: &str) {
         let first = self.connected.fetch_add(1, Ordering::Relaxed) == 0;
@@ -160,7 +174,7 @@ impl EventLog {
         {
             let worse = matches!(kind, EventKind::Lagged | EventKind::Forgotten | EventKind::SchemaMismatch);
             let level = if worse { log::Level::Warn } else { log::Level::Info };
-            log::log!(target: "linkspan", level, "{}: {text}", kind.name());
+            log::log!(target: "linkspan", level, "{}: {}: {text}", self.endpoint, kind.name());
         }
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() == KEPT {
@@ -264,12 +278,12 @@ mod tests {
     fn events_are_written_to_the_log() {
         log::set_logger(&Keeps).unwrap();
         log::set_max_level(log::LevelFilter::Info);
-        let log = EventLog::default();
+        let log = EventLog::of("shm:lab/a");
         log.connected("logger-4711-of-this-test");
         log.lagged(123_456_789);
         let written = WRITTEN.lock().unwrap();
         let has = |level, text: &str| written.contains(&(level, text.to_owned()));
-        assert!(has(log::Level::Info, "connected: logger-4711-of-this-test"), "{written:?}");
-        assert!(has(log::Level::Warn, "lagged: 123456789 messages missed"), "{written:?}");
+        assert!(has(log::Level::Info, "shm:lab/a: connected: logger-4711-of-this-test"), "{written:?}");
+        assert!(has(log::Level::Warn, "shm:lab/a: lagged: 123456789 messages missed"), "{written:?}");
     }
 }

@@ -28,7 +28,7 @@ use crate::sys::clock;
 use crate::sys::eventfd::LazyWaker;
 use crate::transport::acceptor::WatchedSocket;
 use crate::transport::broadcast::BroadcastWriter;
-use crate::transport::kind::Transport;
+use crate::transport::endpoint::Endpoint;
 use crate::transport::{BroadcastSlots, WritableSlot};
 use crate::value::{Map, Timestamp};
 
@@ -95,14 +95,15 @@ impl RingSubscriber {
 }
 
 impl Fanout {
-    /// Returns the fan-out of a new publisher over this transport.
+    /// Returns the fan-out of a new publisher at this endpoint.
     /// It publishes under this session from number `first` on.
     pub fn new(
-        transport: Transport,
+        endpoint: &Endpoint,
         (session, first): (u64, u64),
         buffer: Option<usize>,
         limit: u64,
     ) -> Result<Fanout> {
+        let transport = endpoint.transport();
         let driver = transport.driver();
         let mut slots = None;
         let medium = match driver.broadcast() {
@@ -123,7 +124,7 @@ impl Fanout {
             state,
             has_ring,
             slots,
-            event_log: EventLog::default(),
+            event_log: EventLog::of(endpoint),
             next_id: AtomicU64::new(1),
             checked: transport.capabilities().cuts,
             buffer,
@@ -354,12 +355,11 @@ mod tests {
     use super::*;
     use crate::deadline::{Deadline, Waiting};
     use crate::error::ErrorKind;
-    use crate::transport::endpoint::Endpoint;
 
     #[test]
     fn drain_waits_for_a_subscriber_whose_hello_is_being_answered() {
         let endpoint: Endpoint = "unix:drained".parse().unwrap();
-        let fanout = Arc::new(Fanout::new(endpoint.transport(), (1, 1), None, 1 << 20).unwrap());
+        let fanout = Arc::new(Fanout::new(&endpoint, (1, 1), None, 1 << 20).unwrap());
         let drain = |time| fanout.drain(&mut Waiting::until(Deadline::after(time)));
         drain(Duration::ZERO).unwrap();
         let unadmitted = fanout.unadmitted();

@@ -72,7 +72,7 @@ impl Publisher {
         let options = &store::options_for(endpoint.transport(), options);
         let store = Store::open(endpoint, options)?;
         let fanout = Arc::new(Fanout::new(
-            endpoint.transport(),
+            endpoint,
             (hello.session, hello.first),
             options.buffer,
             options.max_message_size,

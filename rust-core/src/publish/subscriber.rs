@@ -98,6 +98,7 @@ impl Subscriber {
         epoll.add(&wake, WAKE, Interest::IN)?;
         let subscriber = Subscriber {
             shown: endpoint.to_string(),
+            event_log: EventLog::of(&endpoint),
             dialler,
             endpoint,
             options: options.clone(),
@@ -119,7 +120,6 @@ impl Subscriber {
                 signal_watch: None,
                 ready: Vec::new(),
             }),
-            event_log: EventLog::default(),
             closed: AtomicBool::new(false),
             receiving_thread: HolderMark::default(),
             wake,

@@ -63,7 +63,7 @@ impl Server {
     pub fn serve(endpoint: &str, options: &Options) -> Result<Server> {
         let endpoint: Endpoint = endpoint.parse()?;
         let wake = Arc::new(EventFd::new()?);
-        let event_log = Arc::new(EventLog::default());
+        let event_log = Arc::new(EventLog::of(&endpoint));
         let acceptor =
             ChannelAcceptor::open(&endpoint, Pattern::Request, options, None).map_err(|e| e.on(&endpoint))?;
         acceptor.answer_with(&event_log);

@@ -95,7 +95,7 @@ fn journal_records_survive_the_writer() {
     assert!(Reader::open(&journal.place, None, None, LIMIT).unwrap().is_none());
     let writer = journal.writer();
     let mut early = journal.reader(None, None);
-    assert_eq!(read(&mut early), []);
+    assert_eq!(read(&mut early), [0u64; 0]);
     assert!(early.latest().unwrap().is_none());
     write(&writer, 1, 5);
     assert_eq!(read(&mut early), list(1, 5));
@@ -318,7 +318,7 @@ fn reader_starts_at_any_number_across_segments() {
         assert_eq!(read(&mut journal.reader(None, Some(Start::Sequence(from)))), list(from, 40));
     }
     let mut ahead = journal.reader(None, Some(Start::Sequence(43)));
-    assert_eq!(read(&mut ahead), []);
+    assert_eq!(read(&mut ahead), [0u64; 0]);
     write(&writer, 41, 45);
     assert_eq!(read(&mut ahead), [43, 44, 45]);
     drop(writer);
@@ -358,7 +358,7 @@ fn reader_starts_at_any_time() {
     }
     assert_eq!(read(&mut journal.reader(None, Some(Start::Time(0)))), list(1, 30));
     let mut later = journal.reader(None, Some(Start::Time(sent[29] + 1)));
-    assert_eq!(read(&mut later), []);
+    assert_eq!(read(&mut later), [0u64; 0]);
     write(&writer, 31, 32);
     assert_eq!(read(&mut later), [31, 32]);
 }

@@ -11,6 +11,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::ESCAPED;
+use super::keys::Key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::escape::{name, uuid_text};
 use crate::value::{DType, NdArray, Value};
@@ -65,11 +66,15 @@ impl<'de> Deserializer<'de> for FromValue {
             Value::Bool(v) => visitor.visit_bool(v),
             Value::Int(v) => visitor.visit_i64(v),
             Value::Uint(v) => visitor.visit_u64(v),
-            Value::BigInt(v) => match (v.to_string().parse::<i128>(), escaped) {
-                // Without escapes an integer beyond 64 bits may fill an `i128`.
-                (Ok(v), false) => visitor.visit_i128(v),
-                _ => escape(visitor, name::INT, v.to_string()),
-            },
+            Value::BigInt(v) => {
+                let text = v.to_string();
+                // Without escapes an integer beyond 64 bits may fill an `i128` or a `u128`.
+                match (text.parse::<i128>(), text.parse::<u128>()) {
+                    (Ok(v), _) if !escaped => visitor.visit_i128(v),
+                    (_, Ok(v)) if !escaped => visitor.visit_u128(v),
+                    _ => escape(visitor, name::INT, text),
+                }
+            }
             Value::Float(v) => visitor.visit_f64(v),
             Value::Text(v) => visitor.visit_string(v),
             Value::Bytes(v) => visitor.visit_byte_buf(v.into()),
@@ -224,9 +229,9 @@ impl<'de> MapAccess<'de> for Entries {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
         let Some((key, value)) = self.remaining.next() else { return Ok(None) };
-        let deserializer: StringDeserializer<Error> = key.clone().into_deserializer();
+        let read = seed.deserialize(Key(&key)).map(Some).map_err(|e| e.under_key(&key));
         self.current = Some((key, value));
-        seed.deserialize(deserializer).map(Some)
+        read
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value> {

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`to_value`], [`Serde`]: any `Serialize` to a [`Value`], or sent | `to_value` |
 //! | [`from_value`]: a [`Value`] to any `Deserialize` | `from_value` |
+//! | keys of maps | `keys` |
+//! | tags of CBOR and types of BSON, from those crates' own values | `foreign` |
 //! | [`Value`], [`Timestamp`], [`NdArray`] and other kinds inside such types, and in other formats | `trees` |
 //!
 //! Serde has no kinds for timestamps, decimals, big integers and N-d arrays. Inside serde these are
@@ -13,7 +15,9 @@
 //!
 //! [`Timestamp`]: super::Timestamp [`NdArray`]: super::NdArray
 
+mod foreign;
 mod from_value;
+mod keys;
 mod to_value;
 mod trees;
 

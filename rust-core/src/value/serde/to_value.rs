@@ -5,7 +5,7 @@
 
 use serde::ser::{self, Serialize, Serializer};
 
-use super::{ESCAPED, resolve};
+use super::{ESCAPED, foreign, resolve};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{BigInt, Map, Sink, Source, Value};
 
@@ -17,7 +17,8 @@ use crate::value::{BigInt, Map, Sink, Source, Value};
 ///
 /// # Errors
 ///
-/// `Unsupported` (with the path) for keys that are not text, numbers or bools, and for whatever the
+/// `Unsupported` (with the path) for tags of CBOR and types of BSON, from `ciborium::Value` and `bson::Document`, that have no
+/// form here, for keys that are not text, numbers or bools, and for whatever the
 /// type itself refuses.
 pub fn to_value<T: Serialize + ?Sized>(from: &T) -> Result<Value> {
     from.serialize(ToValue)
@@ -155,18 +156,20 @@ impl Serializer for ToValue {
     }
     fn serialize_tuple_variant(
         self,
-        _: &'static str,
+        name: &'static str,
         _: u32,
         variant: &'static str,
         len: usize,
     ) -> Result<Items> {
+        let variant = if name == foreign::TAG { name } else { variant };
         Ok(Items { variant: Some(variant), ..self.serialize_seq(Some(len))? })
     }
     fn serialize_map(self, len: Option<usize>) -> Result<Entries> {
         Ok(Entries { entries: Map::with_capacity(len.unwrap_or(0).min(1024)), key: None, variant: None })
     }
-    fn serialize_struct(self, _: &'static str, len: usize) -> Result<Entries> {
-        self.serialize_map(Some(len))
+    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Entries> {
+        let variant = foreign::is_of_bson(name).then_some(name);
+        Ok(Entries { variant, ..self.serialize_map(Some(len))? })
     }
     fn serialize_struct_variant(
         self,
@@ -202,8 +205,11 @@ impl Items {
         Ok(())
     }
 
-    fn finish(self) -> Value {
-        in_variant(self.variant, Value::Array(self.items))
+    fn finish(self) -> Result<Value> {
+        match self.variant {
+            Some(foreign::TAG) => foreign::tagged(self.items),
+            variant => Ok(in_variant(variant, Value::Array(self.items))),
+        }
     }
 }
 
@@ -222,8 +228,11 @@ impl Entries {
         Ok(())
     }
 
-    fn finish(self) -> Value {
-        in_variant(self.variant, Value::Map(self.entries))
+    fn finish(self) -> Result<Value> {
+        match self.variant {
+            Some(name) if foreign::is_of_bson(name) => foreign::of_bson(name, &self.entries),
+            variant => Ok(in_variant(variant, Value::Map(self.entries))),
+        }
     }
 }
 
@@ -237,7 +246,7 @@ macro_rules! items {
                 self.push(value)
             }
             fn end(self) -> Result<Value> {
-                Ok(self.finish())
+                self.finish()
             }
         }
     )*};
@@ -259,7 +268,7 @@ macro_rules! fields {
                 self.put(key, value)
             }
             fn end(self) -> Result<Value> {
-                Ok(self.finish())
+                self.finish()
             }
         }
     )*};
@@ -276,6 +285,7 @@ impl ser::SerializeMap for Entries {
             Value::Text(key) => key,
             Value::Int(key) => key.to_string(),
             Value::Uint(key) => key.to_string(),
+            Value::BigInt(key) => key.to_string(),
             Value::Bool(key) => key.to_string(),
             other => {
                 let text = format!("a key is text, here is {}", other.type_name());
@@ -293,6 +303,6 @@ impl ser::SerializeMap for Entries {
     }
 
     fn end(self) -> Result<Value> {
-        Ok(self.finish())
+        self.finish()
     }
 }
