@@ -203,7 +203,7 @@ fn types_of_bson_keep_their_meaning_or_are_refused_by_path() {
     .unwrap();
     assert_eq!(value.at("at").unwrap(), &Value::Timestamp(Timestamp(-1_000_000)));
     assert_eq!(value.at("id").unwrap(), &Value::Uuid([7; 16]));
-    assert_eq!(value.at("block").unwrap().as_bytes().unwrap(), [1, 2]);
+    assert_eq!(value.at("block").unwrap().as_bytes().unwrap()[..], [1, 2]);
     assert_eq!(value.at("price").unwrap(), &Value::Decimal("-1.10".parse().unwrap()));
     assert_eq!(value.at("whole").unwrap(), &Value::from(7));
     for refused in [
