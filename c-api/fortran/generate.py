@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes linkspan.f90 from linkspan.f90.in, services.f90.in and the C header; with --check only reports whether it is up to date.
+"""Writes the Fortran module from *.f90.in and the C header: generate.py FOLDER makes linkspan.f90 there, and what it includes.
 
+The included files have the private names that generic names stand for: editors that complete names list what is in the module.
 What repeats is made here: the interfaces to C, the constants, `put` and `get` for each kind and rank, and what all
 handles have in common.
 """
@@ -9,49 +10,46 @@ import sys
 from pathlib import Path
 
 from generator.c_header import constant_lines, constants, header, interfaces
-from generator.gets import get_arrays, get_scalar
+from generator.gets import get_names, get_procedures, into_names
 from generator.handles import handle_procedures
-from generator.kinds import HANDLES, KINDS, LENDERS, RANKS
+from generator.kinds import HANDLES, KINDS, LENDERS
 from generator.layout import split_long, tell_errmsg
 from generator.loans import loan_names, loan_procedures
-from generator.logicals import get_logical_arrays, logical_procedures
+from generator.logicals import logical_procedures
 from generator.puts import put_procedures
 
 HERE = Path(__file__).resolve().parent
-TARGET = HERE / "linkspan.f90"
 
 
 def specific_names(what: str) -> list[str]:
     if what == "get":
-        names = [f"get_{k}_0" for k, _, _ in KINDS] + ["get_logical_0"] + [f"get_logical_{r}a" for r in RANKS]
-        names += [f"get_{k}_{r}{form}" for k, _, _ in KINDS for r in RANKS for form in "ap"]
-        return names + ["get_text", "get_texts", "get_timestamp"]
+        return get_names()
+    if what == "into":
+        return into_names()
     names = [f"{what}_{k}" for k, _, _ in KINDS] + [f"{what}_logical"]
     return names + [f"{what}_text", f"{what}_texts", f"{what}_timestamp", f"{what}_message"]
 
 
 def procedures() -> str:
-    out = []
-    for kind, declaration, dtype in KINDS:
-        out.append(put_procedures(kind, declaration, dtype))
-        out.append(get_scalar(kind, declaration, dtype))
-        out += [get_arrays(kind, declaration, dtype, rank) for rank in RANKS]
-    out.append(logical_procedures())
-    out += [get_logical_arrays(rank) for rank in RANKS]
-    return "".join(out).strip("\n")
+    return "".join([*(put_procedures(*kind) for kind in KINDS), logical_procedures(), get_procedures()]).strip("\n")
 
 
-def generated() -> str:
+def included() -> dict[str, str]:
+    """The private names of the types that have many."""
+    bound = {name: loan_names(name) for name in LENDERS}
+    bound["message"] += [n for what in ("put", "add", "get", "into") for n in specific_names(what)]
+    notice = "! The procedures that the generic names of {} stand for.\n"
+    return {f"linkspan_{name}.inc": notice.format(name) + "".join(f"procedure, private :: {n}\n" for n in names) for name, names in bound.items()}
+
+
+def module() -> str:
     code = header()
     names = [n for n, _ in constants(code) if n != "linkspan_default"]
-    specifics = [n for what in ("put", "add", "get") for n in specific_names(what)]
     blocks = {
         "@generated-notice": ["! Written by generate.py from linkspan.f90.in and linkspan.h: change those."],
         "@constants": constant_lines(code),
         "@interfaces": interfaces(code),
         "@public-constants": ["public :: " + ", ".join(names)],
-        "@private-bindings": [f"procedure, private :: {n}" for n in specifics],
-        **{f"@private-{name}-loans": [f"procedure, private :: {n}" for n in loan_names(name)] for name in LENDERS},
         "@procedures": [procedures()],
         "@records": [(HERE / "records.f90.in").read_text().strip("\n")],
         "@services": [(HERE / "services.f90.in").read_text().strip("\n")],
@@ -66,7 +64,7 @@ def generated() -> str:
             for text in blocks[mark]:
                 lines += split_long(indent + text) if "\n" not in text else [text]
             continue
-        for what in ("put", "add", "get"):
+        for what in ("put", "add", "get", "into"):
             line = line.replace(f"@{what}-names", ", ".join(specific_names(what)))
         for name in LENDERS:
             line = line.replace(f"@{name}-loan-names", ", ".join(loan_names(name)))
@@ -75,13 +73,13 @@ def generated() -> str:
 
 
 def main() -> int:
-    text = generated()
-    if "--check" in sys.argv[1:]:
-        if TARGET.read_text() != text:
-            print(f"{TARGET.name} is out of date; run {Path(__file__).name}", file=sys.stderr)
-            return 1
-        return 0
-    TARGET.write_text(text)
+    if len(sys.argv) != 2:
+        print(f"usage: {Path(__file__).name} FOLDER", file=sys.stderr)
+        return 2
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in {"linkspan.f90": module(), **included()}.items():
+        (folder / name).write_text(text)
     return 0
 
 

@@ -1292,6 +1292,47 @@ linkspan_status linkspan_last_error(struct linkspan_error *error);
 // The text of the last call of this thread that failed, `""` where none has. Lives until the next call fails.
 const char *linkspan_last_error_text(void);
 
+// Makes this the last error of this thread, and returns `status`: for layers of other languages over this interface.
+// A `status` that is no error kind, `LINKSPAN_OK` too, becomes `LINKSPAN_WRONG_TYPE`.
+//
+// The caller sees to this:
+// `text` is NULL or NUL-terminated.
+linkspan_status linkspan_set_last_error(linkspan_status status,
+                                        const char *text);
+
+// Gets the lengths of the `rank` dimensions of the N-d array at a path, or the length of the list of single values
+// there, which languages without typed arrays send; `WrongType` with the shape in its text for another rank.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`; `dims` has room for `rank` lengths.
+linkspan_status linkspan_message_get_shape(const struct linkspan_message *message,
+                                           const char *path,
+                                           size_t rank,
+                                           uint64_t *dims);
+
+// Copies the N-d array at a path into memory of the program, `to->data`, which has the type, the order and the shape that
+// `to` says: the element at (i, j, …) stays at (i, j, …), and types are widened as by `linkspan_array_copy`. A list of
+// single numbers fills an array of one dimension, and a single number one of none; `OutOfRange` for a number that does
+// not fit. `WrongType` with both shapes in its text if they differ. `to->data` is partly written if the call fails.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`; `to->data` has room for the elements.
+linkspan_status linkspan_message_get_array_into(const struct linkspan_message *message,
+                                                const char *path,
+                                                const struct linkspan_array *to);
+
+// Gets a view of the N-d array at a path, which must have this type, this order and `rank` dimensions; else `WrongType`,
+// and `linkspan_message_get_array_into` copies it. An array that is the same in both orders has either.
+//
+// The caller sees to this:
+// As for `linkspan_message_get_type`.
+linkspan_status linkspan_message_get_array_view(const struct linkspan_message *message,
+                                                const char *path,
+                                                linkspan_dtype dtype,
+                                                linkspan_order order,
+                                                size_t rank,
+                                                struct linkspan_array *array);
+
 // Listens at an endpoint; `AddressInUse` if another program does. `options` may be NULL.
 //
 // The caller sees to this:

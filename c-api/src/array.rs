@@ -101,7 +101,7 @@ impl linkspan_array {
         self.layout().map(|(dtype, _, dims)| (dtype, dims))
     }
 
-    fn layout(&self) -> Result<(DType, Order, &[u64])> {
+    pub(crate) fn layout(&self) -> Result<(DType, Order, &[u64])> {
         let (dtype, order) = (dtype(self.dtype)?, order(self.order)?);
         let dims = self.dims.get(..self.rank).ok_or_else(|| {
             let text =
@@ -122,6 +122,22 @@ impl linkspan_array {
         // SAFETY: as the caller promises.
         let data = unsafe { block(self.data.cast(), length, "array->data") }?;
         NdArrayRef::new(dtype, order, dims, data)
+    }
+
+    /// The memory of the elements, to be written.
+    ///
+    /// # Safety
+    /// `data` has room for as many elements as `dims` require, and nothing else uses it.
+    pub(crate) unsafe fn room(&self) -> Result<&mut [u8]> {
+        let (dtype, _, dims) = self.layout()?;
+        let bytes = usize::try_from(NdArrayRef::byte_length(dtype, dims)?).unwrap_or(usize::MAX);
+        // SAFETY: as the caller promises.
+        let bytes = unsafe { block(self.data.cast(), bytes, "to->data") }?.len();
+        if bytes == 0 {
+            return Ok(&mut []);
+        }
+        // SAFETY: not NULL, a length that memory can have, and the caller promises the room.
+        Ok(unsafe { std::slice::from_raw_parts_mut(self.data.cast_mut().cast::<u8>(), bytes) })
     }
 
     /// Describes an array in place, aligned or not.
@@ -234,23 +250,18 @@ pub unsafe extern "C" fn linkspan_array_copy(
             let text = format!("expected an array of shape {dims:?}, found one of {:?}", from.shape);
             return Err(Error::new(ErrorKind::WrongType, text));
         }
-        if to.data.is_null() && !from.data.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidState, "to->data is NULL"));
-        }
-        let bytes = NdArrayRef::byte_length(dtype, dims)? as usize;
-        let room = if bytes == 0 {
-            &mut []
-        } else {
-            // SAFETY: not NULL; the caller promises room for the dims, and that nothing overlaps.
-            unsafe { std::slice::from_raw_parts_mut(to.data.cast_mut().cast::<u8>(), bytes) }
-        };
-        copy_elements(from, dtype, order, room)
+        // SAFETY: as the caller promises.
+        copy_elements(from, dtype, order, unsafe { to.room() }?)
     })
 }
 
+/// Whether the elements of an array of this shape lie in memory as in the other order.
+pub(crate) fn same_in_both_orders(shape: &[u64]) -> bool {
+    shape.contains(&0) || shape.iter().filter(|length| **length > 1).count() < 2
+}
+
 pub(crate) fn copy_elements(from: NdArrayRef<'_>, dtype: DType, order: Order, to: &mut [u8]) -> Result<()> {
-    let same_order = from.order == order || from.shape.iter().filter(|d| **d != 1).count() <= 1;
-    if from.dtype == dtype && same_order {
+    if from.dtype == dtype && (from.order == order || same_in_both_orders(from.shape)) {
         to.copy_from_slice(from.data);
         return Ok(());
     }
@@ -395,7 +406,7 @@ pub(crate) fn array_fits(
 ) -> Result<()> {
     // In an array of one dimension, both orders are the same memory.
     let one_order = order.is_none_or(|order| order == array.order)
-        || array.shape.iter().filter(|length| **length > 1).count() < 2;
+        || same_in_both_orders(array.shape);
     let fits = array.dtype == dtype
         && one_order
         && lengths.is_none_or(|lengths| {

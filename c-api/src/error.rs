@@ -9,6 +9,7 @@ use std::sync::Once;
 
 use linkspan::{Error, ErrorKind, Result};
 
+use crate::argument::c_text_or_none;
 use crate::sized::write_sized;
 use crate::status::{LINKSPAN_OK, linkspan_status};
 
@@ -182,6 +183,20 @@ pub unsafe extern "C" fn linkspan_last_error(error: *mut linkspan_error) -> link
 pub extern "C" fn linkspan_last_error_text() -> *const c_char {
     let text = LAST.try_with(|last| last.borrow().as_ref().map(|kept| kept.text.as_ptr()));
     text.ok().flatten().unwrap_or(c"".as_ptr())
+}
+
+/// Makes this the last error of this thread, and returns `status`: for layers of other languages over this interface.
+/// A `status` that is no error kind, `LINKSPAN_OK` too, becomes `LINKSPAN_WRONG_TYPE`.
+///
+/// # Safety
+/// `text` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_set_last_error(
+    status: linkspan_status,
+    text: *const c_char,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| Err(refusal(status, unsafe { c_text_or_none(text, "text") }?.unwrap_or_default())))
 }
 
 impl linkspan_error {

@@ -8,7 +8,7 @@
 //! | messages: life, building, reading, walking | `message`, `tree`, `put`, `read`, `walk` |
 //! | values event by event, without a tree, for generated code | `writer`, `reader`, `field_set`, `tape` |
 //! | structs that are encoded and decoded directly, by a table | `record` |
-//! | N-d arrays, and loans of memory for them | `array`, `loan` |
+//! | N-d arrays, and loans of memory for them; arrays into memory of the program | `array`, `loan`, `into` |
 //! | encodings by number and name, the codecs alone | `encoding`, `codec` |
 //! | options | `options` |
 //! | channels, listeners, servers and their requests | `channel`, `listener`, `server`, `request` |
@@ -33,6 +33,7 @@ pub mod error;
 mod exchange;
 mod field_set;
 mod life;
+pub mod into;
 pub mod listener;
 pub mod loan;
 pub mod message;

@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 
 use linkspan::codec::FlatValue;
+use linkspan::value::NdArrayRef;
 use linkspan::{BigInt, Error, ErrorKind, Result, Value};
 
 use crate::argument::{Nothing, c_text, give_text, handle, out, query};
@@ -431,15 +432,25 @@ pub unsafe extern "C" fn linkspan_message_get_array(
     // SAFETY: as the caller promises.
     guard(|| unsafe {
         let to = out(array)?;
-        let message = handle(message)?;
-        let path = c_text(path, "a path")?;
-        match message.look_array(path, |array| to.view(array, || message.aligned())) {
-            Some(seen) => seen,
-            None => {
-                message.look_at(path, |value| to.view(value.as_ndarray()?.as_ref(), || message.aligned()))
-            }
-        }
+        array_in_place(handle(message)?, c_text(path, "a path")?, to, |_| Ok(()))
     })
+}
+
+/// Describes the N-d array at a path, if `check` admits it. `to` is empty before.
+pub(crate) fn array_in_place(
+    message: &linkspan_message,
+    path: &str,
+    to: &mut linkspan_array,
+    check: impl Fn(&NdArrayRef<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut view = |array: NdArrayRef<'_>| {
+        check(&array)?;
+        to.view(array, || message.aligned())
+    };
+    match message.look_array(path, &mut view) {
+        Some(seen) => seen,
+        None => message.look_at(path, |value| view(value.as_ndarray()?.as_ref())),
+    }
 }
 
 /// Copies the value at a path into a new message, which the caller releases.

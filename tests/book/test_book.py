@@ -72,7 +72,7 @@ def test_reference_of_php_has_every_function_and_method(references):
 
 
 def test_reference_of_fortran_has_every_public_name(references):
-    module = re.sub(r"&\s*\n\s*", "", (ROOT / "c-api/fortran/linkspan.f90").read_text())
+    module = re.sub(r"&\s*\n\s*", "", reference.fortran.source())
     public = {name for line in re.findall(r"public :: (.+)", module) for name in re.findall(r"linkspan_\w+", line)}
     assert len(public) > 100
     assert {name for name in public if not re.search(rf"\b{name}\b", references["fortran"])} == set()

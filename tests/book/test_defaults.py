@@ -37,7 +37,7 @@ STATED = [
     ("replay_count", "python/linkspan/options.py", r"`replay_count`: [^:]*: ([\d,]+)"),
     ("replay_bytes", "python/linkspan/options.py", r"`replay_bytes`: [^:]*: (\d+) (MiB)"),
     ("absent_clients", "c-api/include/linkspan.h", r"a listener keeps messages, 0 for (\d+)"),
-    ("absent_clients", "c-api/fortran/linkspan.f90", r"a listener keeps messages; 0 is (\d+)"),
+    ("absent_clients", "c-api/fortran/linkspan.f90.in", r"a listener keeps messages; 0 is (\d+)"),
     ("absent_clients", "python/linkspan/options.py", r"`absent_clients`: [^:]*: (\d+)"),
 ]
 
@@ -88,7 +88,7 @@ def test_commands_that_wait_have_the_default_time_out(defaults):
 @pytest.mark.parametrize(("path", "beginning", "end", "name"), [
     ("python/linkspan/options.py", "class Options(", "\nclass ", r"^    (\w+): "),
     ("c-api/include/linkspan.h", "typedef struct linkspan_options {", "} linkspan_options;", r"^    [^/\n]*?(\w+)(?:\[\w*\])?;"),
-    ("c-api/fortran/linkspan.f90", "type :: linkspan_options\n", "end type", r"^      [^!\n]*:: (\w+)"),
+    ("c-api/fortran/linkspan.f90.in", "type :: linkspan_options\n", "end type", r"^      [^!\n]*:: (\w+)"),
 ], ids=["python", "c", "fortran"])
 def test_every_language_has_every_option(path, beginning, end, name, defaults):
     text = (ROOT / path).read_text()

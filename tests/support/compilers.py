@@ -119,13 +119,23 @@ def checked(*command: object) -> None:
     kept(made_of(words), lambda _: run(*words))
 
 
-def fortran_module(*flags: str, source: Path = ROOT / "c-api/fortran/linkspan.f90") -> Path:
+@functools.cache
+def fortran_source() -> Path:
+    """The source of the module, made as an installation has it."""
+    generator = ROOT / "c-api/fortran"
+    made_from = [digest(file) for file in sorted([*generator.rglob("*.py"), *generator.glob("*.in"), ROOT / "c-api/include/linkspan.h"])]
+    return kept(["module source", *made_from], lambda folder: run("python3", generator / "generate.py", folder)) / "linkspan.f90"
+
+
+def fortran_module(*flags: str, source: Path | None = None) -> Path:
     """The folder with `linkspan.mod` and `linkspan.o`, compiled with these flags."""
+    source = source or fortran_source()
 
     def make(folder: Path) -> None:
         run("gfortran", *flags, "-J", folder, "-c", source, "-o", folder / "linkspan.o", cwd=folder)
 
-    return kept(["module", version("gfortran"), *flags, source.read_text()], make)
+    read = [file.read_text() for file in (source, *sorted(source.parent.glob("*.inc")))]
+    return kept(["module", version("gfortran"), *flags, *read], make)
 
 
 def rust_program(source: Path, out: Path, *lints: str) -> Path:

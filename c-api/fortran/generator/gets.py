@@ -1,131 +1,144 @@
-"""The procedures that read numbers and arrays of numbers from a message."""
+"""The procedures that read numbers and arrays of numbers from a message.
 
-from generator.kinds import TAIL, colons
+gfortran takes a scalar for ambiguous with an array of assumed rank, so `get` has a procedure for each rank, which only calls
+the one of assumed rank for its kind.
+"""
+
+from generator.kinds import KINDS, RANKS, TAIL, colons
 from generator.layout import split_long
+
+HEAD = """      class(linkspan_message), intent(in) :: self
+      character(*), intent(in) :: path"""
+LOGICAL = ("logical", "logical", "linkspan_bool")
+
+
+def ranks(statement: str, indent: int = 6) -> str:
+    """A statement for each rank of `value`, in which {dims} stands for the lengths."""
+    lines = [" " * indent + "select rank (value)"]
+    for rank in RANKS:
+        lines.append(" " * indent + f"rank ({rank})")
+        dims = ", ".join(f"dims({i})" for i in RANKS[:rank])
+        lines += split_long(" " * indent + "   " + statement.format(dims=dims, rank=rank))
+    return "\n".join([*lines, " " * indent + "end select"])
 
 
 def get_scalar(kind: str, declaration: str, dtype: str) -> str:
-    head = f"""
-   subroutine get_{kind}_0(self, path, value, stat, errmsg)
-      class(linkspan_message), intent(in) :: self
-      character(*), intent(in) :: path
-      {declaration}, intent(out){', target' if kind[0] == 'c' else ''} :: value
-{TAIL}
-"""
     if kind in ("i64", "r64", "bool"):
-        c = {"i64": "i64", "r64": "f64", "bool": "bool"}[kind]
-        return head + f"""      call finish(get_at_{c}(self%handle, path, value), stat, errmsg)
-   end subroutine
-"""
-    if kind == "r32":
-        return head + """      real(real64) :: wide
-      integer(c_int32_t) :: status
-      character(:), allocatable :: why
-      why = ""
-      value = 0
-      status = get_at_f64(self%handle, path, wide)
-      if (status == linkspan_ok) call narrow(wide, path, value, status, why)
-      call finish(status, stat, errmsg, why)
-   end subroutine
-"""
-    if kind[0] == "i":
-        bits = kind[1:]
-        return head + f"""      integer(int64) :: wide
-      integer(c_int32_t) :: status
-      character(:), allocatable :: why
-      why = ""
-      value = 0
-      status = get_at_i64(self%handle, path, wide)
-      if (status == linkspan_ok) then
-         if (wide < -int(huge(value), int64) - 1 .or. wide > huge(value)) then
-            status = linkspan_out_of_range
-            why = "an integer is there that does not fit {bits} bits, at path "//path
-         else
-            value = int(wide, int{bits})
-         end if
-      end if
-      call finish(status, stat, errmsg, why)
-   end subroutine
-"""
-    # A complex number is an array without dimensions; a plain number has no imaginary part.
-    narrowing = """         single = 0
-         if (status == linkspan_ok) call narrow(plain, path, single, status, why)
-         value = cmplx(single)"""
-    plain = {"c32": narrowing, "c64": "         value = cmplx(plain, kind=real64)"}[kind]
-    single = "\n      real(real32) :: single" if kind == "c32" else ""
-    return head + f"""      type(c_array) :: from
-      integer(c_int32_t) :: status, type
-      real(real64) :: plain{single}
-      character(:), allocatable :: why
-      why = ""
-      value = 0
-      status = c_message_get_type(self%handle, terminated(path), type)
-      if (status == linkspan_ok .and. type == linkspan_type_ndarray) then
-         call look_up(self, path, 0, from, status, why)
-         if (status == linkspan_ok) status = copied(from, int({dtype}, c_int32_t), c_loc(value))
-      else if (status == linkspan_ok) then
-         status = get_at_f64(self%handle, path, plain)
-{plain}
-      end if
-      call finish(status, stat, errmsg, why)
-   end subroutine
-"""
-
-
-def get_list(kind: str) -> tuple[str, str]:
-    """The code that reads a list of single numbers, which languages without typed arrays send, into one dimension."""
-    declared = "\n      integer :: i, state"
-    body = f"""
-      if (is_list(self, path)) then
-         allocate (value(self%count(path)))
-         status = linkspan_ok
-         do i = 1, size(value)
-            call get_{kind}_0(self, below(path, i - 1), value(i), stat=state, errmsg=why)
-            status = int(state, c_int32_t)
-            if (status /= linkspan_ok) exit
-         end do
-         if (status /= linkspan_ok) deallocate (value)
-         call finish(status, stat, errmsg, why)
-         return
-      end if"""
-    return declared, body
-
-
-def get_arrays(kind: str, declaration: str, dtype: str, rank: int) -> str:
-    declared, lists = get_list(kind) if rank == 1 else ("", "")
-    dims = ", ".join(f"from%dims({i})" for i in range(1, rank + 1))
-    allocate = "\n".join(split_long(f"         allocate (value({dims}))"))
+        target, first = "", ""
+        call = f"get_at_{ {'i64': 'i64', 'r64': 'f64', 'bool': 'bool'}[kind] }(self%handle, path, value)"
+    else:
+        target, first = ", target", "      value = 0\n"
+        call = f"get_number(self, path, {dtype}, c_loc(value))"
     return f"""
-   subroutine get_{kind}_{rank}a(self, path, value, stat, errmsg)
-      class(linkspan_message), intent(in) :: self
-      character(*), intent(in) :: path
-      {declaration}, allocatable, target, intent(out) :: value{colons(rank)}
+   subroutine get_{kind}_0(self, path, value, stat, errmsg)
+{HEAD}
+      {declaration}, intent(out){target} :: value
 {TAIL}
-      type(c_array) :: from
-      integer(c_int32_t) :: status
-      character(:), allocatable :: why{declared}
-      why = ""{lists}
-      call look_up(self, path, {rank}, from, status, why)
-      if (status == linkspan_ok) then
-{allocate}
-         if (size(value) > 0) status = copied(from, int({dtype}, c_int32_t), c_loc(value))
-         if (status /= linkspan_ok) deallocate (value)
-      end if
-      call finish(status, stat, errmsg, why)
+{first}      call finish({call}, stat, errmsg)
    end subroutine
+"""
 
+
+def get_arrays(kind: str, declaration: str, rank: int) -> str:
+    out = f"""
+   subroutine get_{kind}_{rank}a(self, path, value, stat, errmsg)
+{HEAD}
+      {declaration}, allocatable, intent(out) :: value{colons(rank)}
+{TAIL}
+      call finish(fetch_{kind}(self, path, value), stat, errmsg)
+   end subroutine
+"""
+    if kind == "logical":
+        return out
+    return out + f"""
    subroutine get_{kind}_{rank}p(self, path, value, stat, errmsg)
-      class(linkspan_message), intent(in) :: self
-      character(*), intent(in) :: path
+{HEAD}
       {declaration}, pointer, intent(out) :: value{colons(rank)}
 {TAIL}
-      type(c_array) :: from
-      integer(c_int32_t) :: status
-      character(:), allocatable :: why
-      why = ""
-      nullify (value)
-      call look_up_view(self, path, {rank}, int({dtype}, c_int32_t), from, status, why)
-      if (status == linkspan_ok) call c_f_pointer(from%data, value, from%dims(:{rank}))
-      call finish(status, stat, errmsg, why)
+      call finish(view_{kind}(self, path, value), stat, errmsg)
    end subroutine
 """
+
+
+def fetch(kind: str, declaration: str, dtype: str) -> str:
+    """What allocates an array of any rank and fills it."""
+    fill = "fill_logicals(self, path, value)" if kind == "logical" else f"fill_array(self, path, {dtype}, value)"
+    return f"""
+   function fetch_{kind}(self, path, value) result(status)
+{HEAD}
+      {declaration}, allocatable, target, intent(inout) :: value(..)
+      integer(c_int32_t) :: status
+      integer(c_int64_t) :: dims(15)
+      status = get_shape(self, path, rank(value), dims)
+      if (status /= linkspan_ok) return
+{ranks("allocate (value({dims}))")}
+      status = {fill}
+      if (status /= linkspan_ok) call drop_{kind}(value)
+   end function
+
+   ! Deallocates it, whatever its rank is: that is what intent(out) does.
+   subroutine drop_{kind}(value)
+      {declaration}, allocatable, intent(out) :: value(..)
+      select rank (value)
+      rank (0)
+      end select
+   end subroutine
+"""
+
+
+def view(kind: str, declaration: str, dtype: str) -> str:
+    """What makes a pointer of any rank a view, and what points it to memory that C describes."""
+    return f"""
+   function view_{kind}(self, path, value) result(status)
+{HEAD}
+      {declaration}, pointer, intent(inout) :: value(..)
+      integer(c_int32_t) :: status
+      type(c_array) :: from
+      status = get_view(self, path, {dtype}, rank(value), from)
+      call point_{kind}(from%data, from%dims, value)
+   end function
+
+   ! Points to an array of these lengths; to nothing where there is none.
+   subroutine point_{kind}(place, dims, value)
+      type(c_ptr), intent(in) :: place
+      integer(c_int64_t), intent(in) :: dims(15)
+      {declaration}, pointer, intent(inout) :: value(..)
+      if (.not. c_associated(place)) then
+{ranks("nullify (value)", 9)}
+         return
+      end if
+{ranks("call c_f_pointer(place, value, dims(:{rank}))")}
+   end subroutine
+"""
+
+
+def get_into(kind: str, declaration: str, dtype: str) -> str:
+    fill = "fill_logicals(self, path, value)" if kind == "logical" else f"fill_array(self, path, {dtype}, value)"
+    return f"""
+   subroutine into_{kind}(self, path, value, stat, errmsg)
+{HEAD}
+      {declaration}, contiguous, target, intent(inout) :: value(..)
+{TAIL}
+      call finish({fill}, stat, errmsg)
+   end subroutine
+"""
+
+
+def get_procedures() -> str:
+    out = []
+    for kind, declaration, dtype in [*KINDS, LOGICAL]:
+        if kind != "logical":
+            out += [get_scalar(kind, declaration, dtype), view(kind, declaration, dtype)]
+        out += [get_into(kind, declaration, dtype), fetch(kind, declaration, dtype)]
+        out += [get_arrays(kind, declaration, rank) for rank in RANKS]
+    return "".join(out)
+
+
+def get_names() -> list[str]:
+    names = [f"get_{k}_0" for k, _, _ in KINDS] + ["get_logical_0"] + [f"get_logical_{r}a" for r in RANKS]
+    names += [f"get_{k}_{r}{form}" for k, _, _ in KINDS for r in RANKS for form in "ap"]
+    return names + ["get_text", "get_texts", "get_timestamp"]
+
+
+def into_names() -> list[str]:
+    return [f"into_{k}" for k, _, _ in [*KINDS, LOGICAL]] + ["into_text"]

@@ -13,8 +13,6 @@ KINDS = [
     ("bool", "logical(c_bool)", "linkspan_bool"),
 ]
 RANKS = range(1, 16)
-# Arrays of more dimensions are put, and copied.
-LOAN_RANKS = range(1, 8)
 # Types that lend memory for arrays, and their names in C: a request is a message.
 LENDERS = {"channel": "channel", "message": "request", "publisher": "publisher"}
 HANDLES = ["channel", "listener", "server", "publisher", "subscriber", "region", "service", "controller", "writer", "reader"]

@@ -22,10 +22,9 @@ def tell_errmsg(text: str) -> str:
     gfortran 12 passes a copy of an optional deferred-length argument's length on to another optional argument, and
     what is written there is lost; to an argument that is not optional it passes the length itself.
     """
-    ending = re.compile(r'^( +)call finish\(((?:[^&\n]|&\n)*?),(?: &\n)? +stat, errmsg(, why|, "[^"]*")?\)\n', flags=re.M)
+    ending = re.compile(r'^( +)call finish\(((?:[^&\n]|&\n)*?),(?: &\n)? +stat, errmsg\)\n', flags=re.M)
     text, count = ending.subn(
-        lambda m: f"{m[1]}call finish({m[2]}, stat{m[3] or ''})\n"
-        f"{m[1]}if (present(errmsg)) call explain(errmsg, stat{m[3] or ''})\n",
+        lambda m: f"{m[1]}call finish({m[2]}, stat)\n{m[1]}if (present(errmsg)) call explain(errmsg, stat)\n",
         text,
     )
     assert count > 200 and "stat, errmsg" not in "".join(re.findall(r"call finish\([^\n]*", text)), count

@@ -1,6 +1,6 @@
 """The procedures for logicals of the default kind."""
 
-from generator.kinds import TAIL, colons
+from generator.kinds import TAIL
 
 
 def logical_procedures() -> str:
@@ -55,21 +55,3 @@ def logical_procedures() -> str:
    end subroutine
 """
 
-
-def get_logical_arrays(rank: int) -> str:
-    """Arrays of the default kind are copied from those of bytes."""
-    return f"""
-   subroutine get_logical_{rank}a(self, path, value, stat, errmsg)
-      class(linkspan_message), intent(in) :: self
-      character(*), intent(in) :: path
-      logical, allocatable, intent(out) :: value{colons(rank)}
-{TAIL}
-      logical(c_bool), allocatable :: bytes{colons(rank)}
-      integer :: state
-      character(:), allocatable :: why
-      why = ""
-      call get_bool_{rank}a(self, path, bytes, stat=state, errmsg=why)
-      if (state == linkspan_ok) value = bytes
-      call finish(int(state, c_int32_t), stat, errmsg, why)
-   end subroutine
-"""

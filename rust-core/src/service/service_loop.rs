@@ -193,7 +193,7 @@ impl ServiceLoop {
             handle_signals: options.handle_signals,
         };
         let setup = Setup {
-            epoch: random::number()?,
+            epoch: new_epoch()?,
             every: options.every,
             paused: options.paused,
             commands: options.commands.clone(),
@@ -435,6 +435,11 @@ impl<'a> IntoIterator for &'a ServiceLoop {
     }
 }
 
+/// The number of an incarnation. Of 63 bits, so that it is an integer of the usual kind in PHP and Fortran, too.
+fn new_epoch() -> Result<u64> {
+    Ok(random::number()? >> 1)
+}
+
 impl fmt::Debug for ServiceLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceLoop")
@@ -447,5 +452,17 @@ impl fmt::Debug for ServiceLoop {
 impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task").field("work", &self.work).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epoch_fits_a_signed_integer_of_every_language() {
+        let epochs: Vec<u64> = (0..64).map(|_| new_epoch().unwrap()).collect();
+        assert!(epochs.iter().all(|epoch| i64::try_from(*epoch).is_ok()), "{epochs:?}");
+        assert!(epochs.iter().any(|epoch| *epoch > u64::from(u32::MAX)), "{epochs:?}");
     }
 }

@@ -1,13 +1,23 @@
 """The reference of Fortran, from linkspan.f90: its types with what is bound to them, and its public procedures."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .entry import entry, uncommented
 
-MODULE = Path(__file__).resolve().parents[3] / "c-api/fortran/linkspan.f90"
+GENERATOR = Path(__file__).resolve().parents[3] / "c-api/fortran/generate.py"
 START = re.compile(r"^ +(?:(?:pure|impure|elemental|recursive|integer|logical|type\(\w+\)|character\([^)]*\)|real\(\w+\))[ ,\w()=:*]* )?(subroutine|function) (\w+)\(", re.I)
 DECLARED = re.compile(r"^ +(?:type|class|integer|real|logical|character|complex|procedure|import)\b.*::")
+
+
+def source():
+    """The text of the module, made as an installation has it."""
+    with TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, GENERATOR, folder], check=True)
+        return (Path(folder) / "linkspan.f90").read_text()
 
 
 def joined(lines):
@@ -70,7 +80,7 @@ def bound(lines, owner, known):
 
 
 def page():
-    lines = list(joined(MODULE.read_text().split("\n")))
+    lines = list(joined(source().split("\n")))
     known = procedures(lines)
     public = [name for line in lines if (found := re.match(r" +public :: (.+)", line)) for name in re.findall(r"linkspan_\w+", found[1])]
     types, procs, consts = "", "", []

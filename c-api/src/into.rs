@@ -1,0 +1,252 @@
+//! Arrays and numbers at a path, read into memory of the program: the shape, a copy, a view of an exact type.
+
+use std::ffi::c_char;
+
+use linkspan::codec::FlatValue;
+use linkspan::value::NdArrayRef;
+use linkspan::{DType, Error, ErrorKind, Order, Result, Value};
+
+use crate::argument::{c_text, handle, is_null, out};
+use crate::array::{
+    copy_elements, dtype, linkspan_array, linkspan_dtype, linkspan_order, order, same_in_both_orders,
+};
+use crate::error::guard;
+use crate::message::linkspan_message;
+use crate::read::array_in_place;
+use crate::status::linkspan_status;
+
+/// The lengths of the dimensions of what fills an array: of an N-d array, or of a list of single values, which
+/// languages without typed arrays send. Anything else is a single value, which has none.
+fn with_shape<T>(value: &Value, then: impl FnOnce(&[u64]) -> T) -> T {
+    match value {
+        Value::NdArray(array) => then(&array.shape),
+        Value::Array(items) => then(&[items.len() as u64]),
+        _ => then(&[]),
+    }
+}
+
+fn other_rank(value: &Value, rank: usize) -> Error {
+    match value {
+        Value::NdArray(array) => other_shape(&array.shape, rank),
+        Value::Array(items) => not_an_array(&format!("a list of {} values", items.len()), rank),
+        other => not_an_array(other.type_name(), rank),
+    }
+}
+
+fn other_shape(shape: &[u64], rank: usize) -> Error {
+    not_an_array(&format!("an array with {} and the shape {shape:?}", dimensions(shape.len())), rank)
+}
+
+fn not_an_array(found: &str, rank: usize) -> Error {
+    let asked = if rank == 0 { "a single number".to_owned() } else { format!("an array with {}", dimensions(rank)) };
+    Error::new(ErrorKind::WrongType, format!("{asked} is expected, found {found}"))
+}
+
+fn dimensions(rank: usize) -> String {
+    if rank == 1 { "1 dimension".to_owned() } else { format!("{rank} dimensions") }
+}
+
+/// Writes one number as an element; little-endian, as arrays are.
+fn number_into(value: &Value, dtype: DType, to: &mut [u8]) -> Result<()> {
+    let integer = |to: &mut [u8]| {
+        let value = value.as_i64()?;
+        let room = to.len();
+        let bits = 64 - 8 * room as u32;
+        if (value << bits) >> bits != value {
+            return Err(too_large(&value, dtype));
+        }
+        to.copy_from_slice(&value.to_le_bytes()[..room]);
+        Ok(())
+    };
+    let unsigned = |to: &mut [u8]| {
+        let value = value.as_u64()?;
+        let room = to.len();
+        if value > u64::MAX >> (64 - 8 * room as u32) {
+            return Err(too_large(&value, dtype));
+        }
+        to.copy_from_slice(&value.to_le_bytes()[..room]);
+        Ok(())
+    };
+    let single = |wide: f64, to: &mut [u8]| {
+        if wide.is_finite() && wide.abs() > f64::from(f32::MAX) {
+            return Err(too_large(&wide, dtype));
+        }
+        to.copy_from_slice(&(wide as f32).to_le_bytes());
+        Ok(())
+    };
+    match dtype {
+        DType::Bool => to.copy_from_slice(&[u8::from(value.as_bool()?)]),
+        DType::I8 | DType::I16 | DType::I32 | DType::I64 => integer(to)?,
+        DType::U8 | DType::U16 | DType::U32 | DType::U64 => unsigned(to)?,
+        DType::F32 => single(value.as_f64()?, to)?,
+        DType::F64 => to.copy_from_slice(&value.as_f64()?.to_le_bytes()),
+        DType::C64 => {
+            let (real, imaginary) = parts(value)?;
+            single(real, &mut to[..4])?;
+            single(imaginary, &mut to[4..])?;
+        }
+        DType::C128 => {
+            let (real, imaginary) = parts(value)?;
+            to[..8].copy_from_slice(&real.to_le_bytes());
+            to[8..].copy_from_slice(&imaginary.to_le_bytes());
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+fn too_large(value: &dyn std::fmt::Display, dtype: DType) -> Error {
+    Error::new(ErrorKind::OutOfRange, format!("the number {value} does not fit {}", dtype.name()))
+}
+
+/// A complex number, which is an array without dimensions; a real number has no imaginary part.
+fn parts(value: &Value) -> Result<(f64, f64)> {
+    let Value::NdArray(array) = value else { return Ok((value.as_f64()?, 0.0)) };
+    let mut both = [0; 16];
+    copy_elements(array.as_ref(), DType::C128, array.order, &mut both)?;
+    let part = |at: usize| f64::from_le_bytes(std::array::from_fn(|i| both[at + i]));
+    Ok((part(0), part(8)))
+}
+
+/// Copies a value into an array of the program.
+fn fill(value: &Value, path: &str, dtype: DType, order: Order, dims: &[u64], to: &mut [u8]) -> Result<()> {
+    match value {
+        // A complex number may become narrower, as a single real number may.
+        Value::NdArray(array) if array.shape == dims && !(dims.is_empty() && dtype == DType::C64) => {
+            copy_elements(array.as_ref(), dtype, order, to)
+        }
+        Value::Array(items) if [items.len() as u64] == dims => {
+            for (at, (item, to)) in items.iter().zip(to.chunks_exact_mut(dtype.size())).enumerate() {
+                number_into(item, dtype, to).map_err(|e| e.with_path(below(path, at)))?;
+            }
+            Ok(())
+        }
+        single if dims.is_empty() && with_shape(single, <[u64]>::is_empty) => number_into(single, dtype, to),
+        other if with_shape(other, |shape| shape.len() == dims.len()) => {
+            let text = with_shape(other, |shape| {
+                format!("an array with the shape {dims:?} is to be filled, found one with the shape {shape:?}")
+            });
+            Err(Error::new(ErrorKind::WrongType, text))
+        }
+        other => Err(other_rank(other, dims.len())),
+    }
+}
+
+fn below(path: &str, position: usize) -> String {
+    if path.is_empty() { position.to_string() } else { format!("{path}/{position}") }
+}
+
+/// A number of a flat map, if it needs no error.
+fn flat_number(value: FlatValue<'_>, dtype: DType, to: &mut [u8]) -> Option<()> {
+    let value = match value {
+        FlatValue::Bool(value) => Value::Bool(value),
+        FlatValue::Int(value) => Value::Int(value),
+        FlatValue::Float(value) => Value::Float(value),
+        FlatValue::Null | FlatValue::Text(_) => return None,
+    };
+    number_into(&value, dtype, to).ok()
+}
+
+/// Gets the lengths of the `rank` dimensions of the N-d array at a path, or the length of the list of single values
+/// there, which languages without typed arrays send; `WrongType` with the shape in its text for another rank.
+///
+/// # Safety
+/// As for `linkspan_message_get_type`; `dims` has room for `rank` lengths.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_get_shape(
+    message: *const linkspan_message,
+    path: *const c_char,
+    rank: usize,
+    dims: *mut u64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let (message, path) = (handle(message)?, c_text(path, "path")?);
+        if rank > 0 && dims.is_null() {
+            return Err(is_null("dims"));
+        }
+        let give = |shape: &[u64]| {
+            let fits = shape.len() == rank;
+            if fits && rank > 0 {
+                dims.copy_from_nonoverlapping(shape.as_ptr(), rank);
+            }
+            fits
+        };
+        if message.look_array(path, |array| Ok(give(array.shape))).transpose()? == Some(true) {
+            return Ok(());
+        }
+        message.look_at(path, |value| {
+            if with_shape(value, give) { Ok(()) } else { Err(other_rank(value, rank)) }
+        })
+    })
+}
+
+/// Copies the N-d array at a path into memory of the program, `to->data`, which has the type, the order and the shape that
+/// `to` says: the element at (i, j, …) stays at (i, j, …), and types are widened as by `linkspan_array_copy`. A list of
+/// single numbers fills an array of one dimension, and a single number one of none; `OutOfRange` for a number that does
+/// not fit. `WrongType` with both shapes in its text if they differ. `to->data` is partly written if the call fails.
+///
+/// # Safety
+/// As for `linkspan_message_get_type`; `to->data` has room for the elements.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_get_array_into(
+    message: *const linkspan_message,
+    path: *const c_char,
+    to: *const linkspan_array,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let (message, path, to) = (handle(message)?, c_text(path, "path")?, handle(to)?);
+        let (dtype, order, dims) = to.layout()?;
+        let room = to.room()?;
+        if dims.is_empty() && message.look_flat(path, |flat| flat_number(flat, dtype, room)).is_some() {
+            return Ok(());
+        }
+        let from_slot = |array: NdArrayRef<'_>| {
+            let fits = array.shape == dims;
+            if fits {
+                copy_elements(array, dtype, order, room)?;
+            }
+            Ok(fits)
+        };
+        if !dims.is_empty() && message.look_array(path, from_slot).transpose()? == Some(true) {
+            return Ok(());
+        }
+        message.look_at(path, |value| fill(value, path, dtype, order, dims, room))
+    })
+}
+
+/// Gets a view of the N-d array at a path, which must have this type, this order and `rank` dimensions; else `WrongType`,
+/// and `linkspan_message_get_array_into` copies it. An array that is the same in both orders has either.
+///
+/// # Safety
+/// As for `linkspan_message_get_type`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_get_array_view(
+    message: *const linkspan_message,
+    path: *const c_char,
+    dtype: linkspan_dtype,
+    order: linkspan_order,
+    rank: usize,
+    array: *mut linkspan_array,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let to = out(array)?;
+        let (message, path) = (handle(message)?, c_text(path, "path")?);
+        let (dtype, order) = (self::dtype(dtype)?, self::order(order)?);
+        array_in_place(message, path, to, |array| {
+            if array.shape.len() != rank {
+                return Err(other_shape(array.shape, rank));
+            }
+            let reason = if array.dtype != dtype {
+                format!("a view of {} is asked for, found an array of {}", dtype.name(), array.dtype.name())
+            } else if array.order != order && !same_in_both_orders(array.shape) {
+                format!("a {}-major view is asked for, found a {}-major array", order.name(), array.order.name())
+            } else {
+                return Ok(());
+            };
+            Err(Error::new(ErrorKind::WrongType, format!("{reason}; get a copy of it (in Fortran: into an allocatable)")))
+        })
+    })
+}
