@@ -2,7 +2,8 @@
 # Installs what was built: install.sh PREFIX [TARGET], TARGET being cargo's directory of the release build.
 #
 # Library names and the soname say version 0 of the interface; the files carry the full version. DESTDIR is honoured. What a
-# program does not need of the libraries is stripped with $STRIP (strip); STRIP=: leaves all of it in.
+# program does not need of the shared library is stripped with $STRIP (strip); STRIP=: leaves all of it in. archive.sh makes the
+# static one, and python3 ($PYTHON) the Fortran module.
 set -eu
 
 usage="usage: install.sh PREFIX [TARGET]"
@@ -28,11 +29,10 @@ mkdir -p "$root/lib/pkgconfig" "$root/lib/cmake/linkspan" "$root/include/linkspa
 install -m 755 "$target/liblinkspan_c.so" "$root/lib/liblinkspan.so.$version"
 ln -sf "liblinkspan.so.$version" "$root/lib/liblinkspan.so.0"
 ln -sf liblinkspan.so.0 "$root/lib/liblinkspan.so"
-install -m 644 "$target/liblinkspan_c.a" "$root/lib/liblinkspan.a"
+"$here/archive.sh" "$target/liblinkspan_c.a" "$root/lib/liblinkspan.a"
 "${STRIP:-strip}" --strip-unneeded "$root/lib/liblinkspan.so.$version"
-"${STRIP:-strip}" --strip-debug "$root/lib/liblinkspan.a"
-install -m 644 "$here/include/linkspan.h" "$here/include/linkspan.hpp" "$root/include/"
-install -m 644 "$here"/include/linkspan/*.h* "$root/include/linkspan/"
+install -C -m 644 "$here/include/linkspan.h" "$here/include/linkspan.hpp" "$root/include/"
+install -C -m 644 "$here"/include/linkspan/*.h* "$root/include/linkspan/"
 "${PYTHON:-python3}" "$here/fortran/generate.py" "$root/share/linkspan/fortran"
 install -m 644 "$here/fortran/fpm.toml" "$root/share/linkspan/fortran/"
 documents="$root/share/doc/linkspan"
@@ -46,6 +46,9 @@ replacement=$(printf %s "$prefix" | sed -e 's/[\\|&]/\\&/g')
 for template in "$here/linkspan.pc.in:$root/lib/pkgconfig/linkspan.pc" \
     "$here/cmake/linkspan-config.cmake.in:$root/lib/cmake/linkspan/linkspan-config.cmake" \
     "$here/cmake/linkspan-config-version.cmake.in:$root/lib/cmake/linkspan/linkspan-config-version.cmake"; do
-    sed -e "s|@PREFIX@|$replacement|g" -e "s|@VERSION@|$version|g" "${template%%:*}" >"${template#*:}"
+    made=${template#*:}
+    sed -e "s|@PREFIX@|$replacement|g" -e "s|@VERSION@|$version|g" "${template%%:*}" >"$made.new"
+    # CMake configures a project again whose files have a new time.
+    if cmp -s "$made.new" "$made"; then rm "$made.new"; else mv "$made.new" "$made"; fi
 done
 echo "installed linkspan $version in $root"

@@ -195,7 +195,7 @@ def near_linkspan(transport: str, what: str):
     spins = transport.endswith("spin")
     address = f"{transport.removesuffix('spin')}:bench-{os.getpid()}"
     start_far(f"{transport}-{what}", address)
-    channel = linkspan.connect(address, timeout=20.0, spin=1000 if spins else 0)
+    channel = linkspan.connect(address, timeout=20.0, spin=100 if spins else 0)
     if what == "loan":
 
         def once():
@@ -223,7 +223,7 @@ def loaned(channel):
 def far_linkspan(what: str, address: str, spins: bool = False) -> None:
     import linkspan
 
-    channel = linkspan.open(address, timeout=None, spin=1000 if spins else 0)
+    channel = linkspan.open(address, timeout=None, spin=100 if spins else 0)
     while what == "loan":
         channel.recv().value[0]
         loaned(channel)

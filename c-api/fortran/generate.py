@@ -14,7 +14,7 @@ from generator.gets import get_names, get_procedures, into_names
 from generator.handles import handle_procedures
 from generator.kinds import HANDLES, KINDS, LENDERS
 from generator.layout import split_long, tell_errmsg
-from generator.loans import loan_names, loan_procedures
+from generator.loans import loan_names, loan_procedures, put_loan_names, put_loan_procedures
 from generator.logicals import logical_procedures
 from generator.puts import put_procedures
 
@@ -38,6 +38,7 @@ def included() -> dict[str, str]:
     """The private names of the types that have many."""
     bound = {name: loan_names(name) for name in LENDERS}
     bound["message"] += [n for what in ("put", "add", "get", "into") for n in specific_names(what)]
+    bound["message"] += [n for what in ("put", "add") for n in put_loan_names(what)]
     notice = "! The procedures that the generic names of {} stand for.\n"
     return {f"linkspan_{name}.inc": notice.format(name) + "".join(f"procedure, private :: {n}\n" for n in names) for name, names in bound.items()}
 
@@ -53,6 +54,8 @@ def module() -> str:
         "@procedures": [procedures()],
         "@records": [(HERE / "records.f90.in").read_text().strip("\n")],
         "@services": [(HERE / "services.f90.in").read_text().strip("\n")],
+        "@put-loans": [put_loan_procedures().strip("\n")],
+        "@loan-frees": ["module procedure :: " + ", ".join(f"loan_free_{k}" for k, _, _ in KINDS)],
         "@loans": ["".join(loan_procedures(name) for name in LENDERS).strip("\n")],
         "@handles": ["".join(handle_procedures(h) for h in HANDLES).strip("\n")],
     }
@@ -60,12 +63,14 @@ def module() -> str:
     for line in (HERE / "linkspan.f90.in").read_text().splitlines():
         mark = line.strip()
         if mark in blocks:
-            indent = "" if mark in ("@procedures", "@handles", "@loans", "@services", "@records") else line[: len(line) - len(line.lstrip())]
+            indent = "" if mark in ("@procedures", "@handles", "@loans", "@put-loans", "@services", "@records") else line[: len(line) - len(line.lstrip())]
             for text in blocks[mark]:
                 lines += split_long(indent + text) if "\n" not in text else [text]
             continue
         for what in ("put", "add", "get", "into"):
             line = line.replace(f"@{what}-names", ", ".join(specific_names(what)))
+        for what in ("put", "add"):
+            line = line.replace(f"@{what}-loan-names", ", ".join(put_loan_names(what)))
         for name in LENDERS:
             line = line.replace(f"@{name}-loan-names", ", ".join(loan_names(name)))
         lines += split_long(line)
@@ -79,7 +84,9 @@ def main() -> int:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in {"linkspan.f90": module(), **included()}.items():
-        (folder / name).write_text(text)
+        # What has not changed keeps its time, so that nothing is compiled again.
+        if not (folder / name).exists() or (folder / name).read_text() != text:
+            (folder / name).write_text(text)
     return 0
 
 

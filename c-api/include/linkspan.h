@@ -48,6 +48,9 @@
 // The largest number of dimensions of an array.
 #define LINKSPAN_MAX_RANK 15
 
+// The largest `spin` of the options, in microseconds.
+#define LINKSPAN_MAX_SPIN 100
+
 // A rule of `linkspan_reader_get_field` for a name: the field is required.
 #define LINKSPAN_REQUIRED -1
 
@@ -269,7 +272,7 @@ typedef struct linkspan_options {
     const uint32_t *allow_gids;
     // How many there are.
     size_t allow_gids_count;
-    // How many microseconds to poll before parking; -1 for none.
+    // How many microseconds to poll before parking, at most `LINKSPAN_MAX_SPIN`; -1 for none.
     int32_t spin;
     // Reserved: true is `Unsupported` in this version.
     bool immutable;
@@ -1443,6 +1446,13 @@ linkspan_status linkspan_message_put_loan(struct linkspan_message *message,
 // `array` is NULL or points to an array, which may be written.
 linkspan_status linkspan_loan_free(struct linkspan_array *array);
 
+// Frees the elements of an array that a struct of generated code owns, and makes it the empty array: they are a loan, or came
+// from `malloc`. `array` may be NULL.
+//
+// The caller sees to this:
+// `array` is NULL or points to an array, which may be written, and no code uses its elements any more.
+linkspan_status linkspan_array_free(struct linkspan_array *array);
+
 // Creates an empty message, whose value is null until something is put into it. Release it with
 // `linkspan_message_release`.
 //
@@ -2035,6 +2045,9 @@ linkspan_status linkspan_record_free(struct linkspan_record *record, void *to);
 
 // Makes a struct the value of `message`, in place of its previous one. The message is sent, published or
 // used as a reply like any other; it takes no puts until `linkspan_message_clear`.
+//
+// Arrays that are loans are moved into the message as `linkspan_message_put_loan` moves them: nothing is copied, and
+// their `data` is NULL then, so that the struct is not put again (`InvalidState`) until each has a loan or memory of its own.
 //
 // The caller sees to this:
 // `record` is a table, `from` points to a struct of it, `message` is live.

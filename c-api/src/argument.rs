@@ -27,7 +27,15 @@ const LONG_TIMEOUT: i64 = i64::MIN + 1;
 
 #[cold]
 pub(crate) fn is_null(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidState, format!("{what} is NULL"))
+    Error::new(ErrorKind::InvalidState, format!("{what}{IS_NULL}"))
+}
+
+/// What the errors of [`is_null`] end with.
+const IS_NULL: &str = " is NULL";
+
+/// Whether this is an error of [`is_null`].
+pub(crate) fn is_of_null(error: &Error) -> bool {
+    error.kind() == ErrorKind::InvalidState && error.path().is_none() && error.to_string().ends_with(IS_NULL)
 }
 
 /// The handle or struct that a pointer of the caller points to.
@@ -37,8 +45,9 @@ pub(crate) fn is_null(what: &str) -> Error {
 pub(crate) unsafe fn handle<'a, T: Checked>(pointer: *const T) -> Result<&'a T> {
     // SAFETY: the caller promises NULL or a T, or the shell of one, which is looked at before its content.
     let object = unsafe { pointer.as_ref() }.ok_or_else(|| {
+        // The parameters are named as their types are.
         let name = std::any::type_name::<T>();
-        is_null(&format!("a {}", name.rsplit("::").next().unwrap_or(name)))
+        is_null(name.rsplit("linkspan_").next().unwrap_or(name))
     })?;
     object.check()?;
     Ok(object)

@@ -405,8 +405,7 @@ pub(crate) fn array_fits(
     lengths: Option<&[u64]>,
 ) -> Result<()> {
     // In an array of one dimension, both orders are the same memory.
-    let one_order = order.is_none_or(|order| order == array.order)
-        || same_in_both_orders(array.shape);
+    let one_order = order.is_none_or(|order| order == array.order) || same_in_both_orders(array.shape);
     let fits = array.dtype == dtype
         && one_order
         && lengths.is_none_or(|lengths| {

@@ -62,7 +62,7 @@ pub unsafe extern "C" fn linkspan_channel_open(
     // SAFETY: as the caller promises.
     unsafe {
         make(channel, || {
-            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give(linkspan_channel(Tagged::new(Channel::open(endpoint, &options, wait(timeout)?)?))))
         })
     }
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn linkspan_channel_connect(
     // SAFETY: as the caller promises.
     unsafe {
         make(channel, || {
-            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give(linkspan_channel(Tagged::new(Channel::connect(endpoint, &options, wait(timeout)?)?))))
         })
     }

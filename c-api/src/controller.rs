@@ -42,7 +42,7 @@ pub unsafe extern "C" fn linkspan_controller_connect(
     unsafe {
         make(controller, || {
             let (options, wait) = (self::options(options)?, wait(timeout)?);
-            let endpoint = match c_text_or_none(endpoint, "an endpoint")? {
+            let endpoint = match c_text_or_none(endpoint, "endpoint")? {
                 Some(endpoint) => endpoint.to_owned(),
                 None => Controller::default_endpoint(),
             };
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn linkspan_controller_status(
     // SAFETY: as the caller promises.
     unsafe {
         query(controller, record, |c| {
-            Ok(linkspan_message::of(c.0.status(c_text(service, "a service")?, wait(timeout)?)?))
+            Ok(linkspan_message::of(c.0.status(c_text(service, "service")?, wait(timeout)?)?))
         })
     }
 }
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn linkspan_controller_answer(
     // SAFETY: as the caller promises.
     unsafe {
         query(controller, answer, |c| {
-            let (service, id) = (c_text(service, "a service")?, c_text(id, "an id")?);
+            let (service, id) = (c_text(service, "service")?, c_text(id, "id")?);
             Ok(linkspan_message::of(c.0.answer(service, id, wait(timeout)?)?.to_value()))
         })
     }
@@ -216,7 +216,7 @@ pub unsafe extern "C" fn linkspan_controller_log(
     // SAFETY: as the caller promises.
     unsafe {
         query(controller, log, |c| {
-            let service = c_text_or_none(service, "a service")?;
+            let service = c_text_or_none(service, "service")?;
             Ok(linkspan_message::of(c.0.log(service, lines, wait(timeout)?)?))
         })
     }
@@ -275,7 +275,7 @@ pub unsafe extern "C" fn linkspan_controller_forget(
     timeout: i64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { apply(controller, |c| c.0.forget(c_text(service, "a service")?, wait(timeout)?)) }
+    unsafe { apply(controller, |c| c.0.forget(c_text(service, "service")?, wait(timeout)?)) }
 }
 
 /// Gets a file descriptor for event loops: readable while `linkspan_controller_next` would not wait. The controller owns it: do not close it.
@@ -346,7 +346,7 @@ unsafe fn given<'a>(
     // SAFETY: as the caller promises.
     unsafe {
         let arguments = arguments.as_ref().map_or(Ok(Value::Null), linkspan_message::copy)?;
-        Ok((c_text(service, "a service")?, Command::from_name(c_text(command, "a command")?)?, arguments))
+        Ok((c_text(service, "service")?, Command::from_name(c_text(command, "command")?)?, arguments))
     }
 }
 

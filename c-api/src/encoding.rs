@@ -51,7 +51,7 @@ pub unsafe extern "C" fn linkspan_encoding_from_name(
     encoding: *mut linkspan_encoding,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { make(encoding, || Ok(Encoding::from_name(c_text(name, "a name")?)? as linkspan_encoding)) }
+    unsafe { make(encoding, || Ok(Encoding::from_name(c_text(name, "name")?)? as linkspan_encoding)) }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub unsafe extern "C" fn linkspan_latest(
     // SAFETY: as the caller promises.
     unsafe {
         make(message, || {
-            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(linkspan_message::arrived(linkspan::latest(endpoint, &options, wait(timeout)?)?))
         })
     }
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn linkspan_schema(
     // SAFETY: as the caller promises.
     unsafe {
         make(message, || {
-            let form = linkspan::registry::schema(c_text(endpoint, "an endpoint")?)?;
+            let form = linkspan::registry::schema(c_text(endpoint, "endpoint")?)?;
             Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
         })
     }
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn linkspan_reply_schema(
     // SAFETY: as the caller promises.
     unsafe {
         make(message, || {
-            let form = linkspan::registry::reply_schema(c_text(endpoint, "an endpoint")?)?;
+            let form = linkspan::registry::reply_schema(c_text(endpoint, "endpoint")?)?;
             Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
         })
     }
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn linkspan_schema_of(
     // SAFETY: as the caller promises.
     unsafe {
         make(message, || {
-            let endpoint = c_text(endpoint, "an endpoint")?;
+            let endpoint = c_text(endpoint, "endpoint")?;
             let form = handle(written)?.with_arrived(|m| linkspan::registry::schema_of(endpoint, m))?;
             Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
         })

@@ -9,7 +9,7 @@ use std::sync::Once;
 
 use linkspan::{Error, ErrorKind, Result};
 
-use crate::argument::c_text_or_none;
+use crate::argument::{c_text_or_none, is_of_null};
 use crate::sized::write_sized;
 use crate::status::{LINKSPAN_OK, linkspan_status};
 
@@ -70,12 +70,29 @@ thread_local! {
 ///
 /// A call that succeeds uses no variable of the thread: in a shared library each look-up of one is a call.
 #[inline]
-pub(crate) fn guard(body: impl FnOnce() -> Result<()>) -> linkspan_status {
+pub(crate) fn guard<F: FnOnce() -> Result<()>>(body: F) -> linkspan_status {
     silence_panics();
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => LINKSPAN_OK,
-        Ok(Err(error)) => store(error),
+        Ok(Err(error)) => store(of_function(error, std::any::type_name::<F>())),
         Err(_) => defect(),
+    }
+}
+
+/// Names the function of C in the error for a pointer that is NULL. `body` is the name of the closure that is its body, or of
+/// a function that has closures of it among its parameters.
+#[cold]
+fn of_function(error: Error, body: &str) -> Error {
+    if !is_of_null(&error) {
+        return error;
+    }
+    let function = body.split("::").zip(body.split("::").skip(1)).find_map(|(name, next)| {
+        let is_closure = name.starts_with("linkspan_") && next.starts_with("{{closure}}");
+        is_closure.then_some(name)
+    });
+    match function {
+        Some(function) => Error::new(error.kind(), format!("{function}: {error}")),
+        None => error,
     }
 }
 

@@ -38,7 +38,8 @@ fn other_shape(shape: &[u64], rank: usize) -> Error {
 }
 
 fn not_an_array(found: &str, rank: usize) -> Error {
-    let asked = if rank == 0 { "a single number".to_owned() } else { format!("an array with {}", dimensions(rank)) };
+    let asked =
+        if rank == 0 { "a single number".to_owned() } else { format!("an array with {}", dimensions(rank)) };
     Error::new(ErrorKind::WrongType, format!("{asked} is expected, found {found}"))
 }
 
@@ -124,7 +125,9 @@ fn fill(value: &Value, path: &str, dtype: DType, order: Order, dims: &[u64], to:
         single if dims.is_empty() && with_shape(single, <[u64]>::is_empty) => number_into(single, dtype, to),
         other if with_shape(other, |shape| shape.len() == dims.len()) => {
             let text = with_shape(other, |shape| {
-                format!("an array with the shape {dims:?} is to be filled, found one with the shape {shape:?}")
+                format!(
+                    "an array with the shape {dims:?} is to be filled, found one with the shape {shape:?}"
+                )
             });
             Err(Error::new(ErrorKind::WrongType, text))
         }
@@ -175,9 +178,12 @@ pub unsafe extern "C" fn linkspan_message_get_shape(
         if message.look_array(path, |array| Ok(give(array.shape))).transpose()? == Some(true) {
             return Ok(());
         }
-        message.look_at(path, |value| {
-            if with_shape(value, give) { Ok(()) } else { Err(other_rank(value, rank)) }
-        })
+        message.look_at(
+            path,
+            |value| {
+                if with_shape(value, give) { Ok(()) } else { Err(other_rank(value, rank)) }
+            },
+        )
     })
 }
 
@@ -242,11 +248,18 @@ pub unsafe extern "C" fn linkspan_message_get_array_view(
             let reason = if array.dtype != dtype {
                 format!("a view of {} is asked for, found an array of {}", dtype.name(), array.dtype.name())
             } else if array.order != order && !same_in_both_orders(array.shape) {
-                format!("a {}-major view is asked for, found a {}-major array", order.name(), array.order.name())
+                format!(
+                    "a {}-major view is asked for, found a {}-major array",
+                    order.name(),
+                    array.order.name()
+                )
             } else {
                 return Ok(());
             };
-            Err(Error::new(ErrorKind::WrongType, format!("{reason}; get a copy of it (in Fortran: into an allocatable)")))
+            Err(Error::new(
+                ErrorKind::WrongType,
+                format!("{reason}; get a copy of it (in Fortran: into an allocatable)"),
+            ))
         })
     })
 }

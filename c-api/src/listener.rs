@@ -29,7 +29,7 @@ pub unsafe extern "C" fn linkspan_listener_listen(
     // SAFETY: as the caller promises.
     unsafe {
         make(listener, || {
-            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give(linkspan_listener(Tagged::new(Listener::listen(endpoint, &options)?))))
         })
     }

@@ -29,6 +29,38 @@ fn no_loan() -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
+/// Whether the program has any loan.
+pub(crate) fn are_any() -> bool {
+    LOANS.are_any()
+}
+
+/// Whether the program has a loan at this address.
+pub(crate) fn is_one(place: usize) -> bool {
+    take(place).map(|lent| give_back(place, lent)).is_some()
+}
+
+/// Takes the loan at this address.
+pub(crate) fn take(place: usize) -> Option<NdArray> {
+    LOANS.remove(place)
+}
+
+/// Gives the program a loan again that was taken.
+pub(crate) fn give_back(place: usize, lent: NdArray) {
+    LOANS.insert(place, lent);
+}
+
+/// Frees the elements of an array that a struct owns: a loan, or memory of `malloc`.
+///
+/// # Safety
+/// `data` is NULL, a loan, or came from `malloc`, and no code uses its memory any more.
+pub(crate) unsafe fn free_elements(array: linkspan_array) {
+    if LOANS.are_any() && LOANS.remove(array.data.addr()).is_some() {
+        return;
+    }
+    // SAFETY: as the caller promises.
+    unsafe { libc::free(array.data.cast_mut()) };
+}
+
 /// Runs a call that lends memory from `lender`.
 ///
 /// # Safety
@@ -178,6 +210,22 @@ pub unsafe extern "C" fn linkspan_loan_free(array: *mut linkspan_array) -> links
         drop(LOANS.remove(given.data.addr()).ok_or_else(no_loan)?);
         // SAFETY: as the caller promises.
         unsafe { (*array).data = std::ptr::null() };
+        Ok(())
+    })
+}
+
+/// Frees the elements of an array that a struct of generated code owns, and makes it the empty array: they are a loan, or came
+/// from `malloc`. `array` may be NULL.
+///
+/// # Safety
+/// `array` is NULL or points to an array, which may be written, and no code uses its elements any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_array_free(array: *mut linkspan_array) -> linkspan_status {
+    guard(|| {
+        if !array.is_null() {
+            // SAFETY: as the caller promises.
+            unsafe { free_elements(array.replace(linkspan_array::NOTHING)) };
+        }
         Ok(())
     })
 }

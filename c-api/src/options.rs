@@ -10,6 +10,10 @@ use linkspan::{Options, Result, Value};
 use crate::argument::{LINKSPAN_DEFAULT, LINKSPAN_FOREVER, block, c_text_or_none, timeout};
 use crate::sized::read_sized;
 
+/// The largest `spin` of the options, in microseconds.
+pub const LINKSPAN_MAX_SPIN: i32 = 100;
+const _: () = assert!(LINKSPAN_MAX_SPIN as u128 == Options::MAX_SPIN.as_micros());
+
 /// The options of an endpoint. NULL and zero mean the default, except in `timeout`, whose default is
 /// `LINKSPAN_DEFAULT` and where zero does not wait.
 ///
@@ -48,7 +52,7 @@ pub struct linkspan_options {
     pub allow_gids: *const u32,
     /// How many there are.
     pub allow_gids_count: usize,
-    /// How many microseconds to poll before parking; -1 for none.
+    /// How many microseconds to poll before parking, at most `LINKSPAN_MAX_SPIN`; -1 for none.
     pub spin: i32,
     /// Reserved: true is `Unsupported` in this version.
     pub immutable: bool,

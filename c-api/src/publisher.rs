@@ -31,7 +31,7 @@ pub unsafe extern "C" fn linkspan_publisher_new(
     // SAFETY: as the caller promises.
     unsafe {
         make(publisher, || {
-            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give(linkspan_publisher(Tagged::new(Publisher::new(endpoint, &options)?))))
         })
     }

@@ -23,7 +23,7 @@ pub(crate) unsafe fn at_key(
     what: impl FnOnce(&linkspan_message, Option<&str>) -> Result<()>,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { apply(message, |message| what(message, c_text_or_none(key, "a key")?)) }
+    unsafe { apply(message, |message| what(message, c_text_or_none(key, "key")?)) }
 }
 
 /// Adds a key to the path of an error.
@@ -56,13 +56,13 @@ pub(crate) unsafe fn put(
 /// # Safety
 /// As for [`at_key`].
 #[inline]
-unsafe fn put_flat(
+unsafe fn put_flat<'a>(
     message: *mut linkspan_message,
     key: *const c_char,
-    value: FlatValue<'_>,
+    value: impl FnOnce() -> FlatValue<'a>,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { at_key(message, key, |message, key| put_scalar(message, key, value)) }
+    unsafe { at_key(message, key, |message, key| put_scalar(message, key, value())) }
 }
 
 #[inline]
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn linkspan_message_put_null(
     key: *const c_char,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put_flat(message, key, FlatValue::Null) }
+    unsafe { put_flat(message, key, || FlatValue::Null) }
 }
 
 /// Puts a boolean.
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn linkspan_message_put_bool(
     value: bool,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put_flat(message, key, FlatValue::Bool(value)) }
+    unsafe { put_flat(message, key, || FlatValue::Bool(value)) }
 }
 
 /// Puts an integer.
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn linkspan_message_put_i64(
     value: i64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put_flat(message, key, FlatValue::Int(value)) }
+    unsafe { put_flat(message, key, || FlatValue::Int(value)) }
 }
 
 /// Puts an unsigned integer.
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn linkspan_message_put_f64(
     value: f64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put_flat(message, key, FlatValue::Float(value)) }
+    unsafe { put_flat(message, key, || FlatValue::Float(value)) }
 }
 
 /// Puts text of `length` bytes, copied; `Malformed` if it is not UTF-8. `LINKSPAN_ZSTR(text)` expands to

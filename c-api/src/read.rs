@@ -129,7 +129,7 @@ unsafe fn read<T: Nothing>(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(message, to, |message| message.look_at(c_text(path, "a path")?, |value| what(message, value)))
+        query(message, to, |message| message.look_at(c_text(path, "path")?, |value| what(message, value)))
     }
 }
 
@@ -148,7 +148,7 @@ unsafe fn scalar<T: Nothing>(
     // SAFETY: as the caller promises.
     unsafe {
         query(message, to, |message| {
-            let path = c_text(path, "a path")?;
+            let path = c_text(path, "path")?;
             match message.look_flat(path, flat) {
                 Some(value) => Ok(value),
                 None => message.look_at(path, what),
@@ -182,7 +182,7 @@ unsafe fn view<T>(
     // SAFETY: as the caller promises.
     guard(|| unsafe {
         let (to, length) = (out(to)?, out(length)?);
-        handle(message)?.look_at(c_text(path, "a path")?, |value| {
+        handle(message)?.look_at(c_text(path, "path")?, |value| {
             let view = what(value)?;
             (*to, *length) = (view.as_ptr().cast(), view.len());
             Ok(())
@@ -255,7 +255,7 @@ pub unsafe extern "C" fn linkspan_message_get_bool(
     value: *mut bool,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { scalar(message, path, value, flat_bool, Value::as_bool) }
+    unsafe { scalar(message, path, value, flat_bool, |value| value.as_bool()) }
 }
 
 /// Reads an integer; `OutOfRange` if it does not fit.
@@ -269,7 +269,7 @@ pub unsafe extern "C" fn linkspan_message_get_i64(
     value: *mut i64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { scalar(message, path, value, flat_i64, Value::as_i64) }
+    unsafe { scalar(message, path, value, flat_i64, |value| value.as_i64()) }
 }
 
 /// Reads an unsigned integer; `OutOfRange` if it does not fit.
@@ -283,7 +283,7 @@ pub unsafe extern "C" fn linkspan_message_get_u64(
     value: *mut u64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { scalar(message, path, value, flat_u64, Value::as_u64) }
+    unsafe { scalar(message, path, value, flat_u64, |value| value.as_u64()) }
 }
 
 /// Reads an integer beyond 64 bits: its sign and a view of its absolute value, most significant byte first.
@@ -318,7 +318,7 @@ pub unsafe extern "C" fn linkspan_message_get_f64(
     value: *mut f64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { scalar(message, path, value, flat_f64, Value::as_f64) }
+    unsafe { scalar(message, path, value, flat_f64, |value| value.as_f64()) }
 }
 
 /// Reads text: a view of `length` bytes of UTF-8, not NUL-terminated.
@@ -335,7 +335,7 @@ pub unsafe extern "C" fn linkspan_message_get_text(
     // SAFETY: as the caller promises.
     guard(|| unsafe {
         let (to, length) = (out(text)?, out(length)?);
-        let (message, path) = (handle(message)?, c_text(path, "a path")?);
+        let (message, path) = (handle(message)?, c_text(path, "path")?);
         let mut give = |text: &str| give_text(text, to, length);
         let flat = |value: FlatValue<'_>| match value {
             FlatValue::Text(text) => {
@@ -432,7 +432,7 @@ pub unsafe extern "C" fn linkspan_message_get_array(
     // SAFETY: as the caller promises.
     guard(|| unsafe {
         let to = out(array)?;
-        array_in_place(handle(message)?, c_text(path, "a path")?, to, |_| Ok(()))
+        array_in_place(handle(message)?, c_text(path, "path")?, to, |_| Ok(()))
     })
 }
 

@@ -220,7 +220,7 @@ pub unsafe extern "C" fn linkspan_reader_refuse(
     text: *const c_char,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { step(reader, |_| Err(refusal(status, c_text(text, "a text")?))) }
+    unsafe { step(reader, |_| Err(refusal(status, c_text(text, "text")?))) }
 }
 
 /// Begins a list of `count` values, which are read next, up to `linkspan_reader_end`.
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn linkspan_reader_begin_array(
     count: *mut usize,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { begin(reader, count, false) }
+    unsafe { begin(reader, count, |reader| reader.begin(false)) }
 }
 
 /// Begins a map of `count` values, up to `linkspan_reader_end`. `linkspan_reader_get_field` or
@@ -247,19 +247,23 @@ pub unsafe extern "C" fn linkspan_reader_begin_map(
     count: *mut usize,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { begin(reader, count, true) }
+    unsafe { begin(reader, count, |reader| reader.begin(true)) }
 }
 
 /// # Safety
 /// As for [`get`].
-unsafe fn begin(reader: *mut linkspan_reader, count: *mut usize, is_map: bool) -> linkspan_status {
+unsafe fn begin(
+    reader: *mut linkspan_reader,
+    count: *mut usize,
+    what: impl FnOnce(&mut Reader) -> Result<usize>,
+) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
         if !count.is_null() {
             count.write(0);
         }
         step(reader, |reader| {
-            let values = reader.begin(is_map)?;
+            let values = what(reader)?;
             // `count` is NULL for a caller that reads fields.
             if let Some(count) = count.as_mut() {
                 *count = values;
@@ -276,7 +280,7 @@ unsafe fn begin(reader: *mut linkspan_reader, count: *mut usize, is_map: bool) -
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_reader_end(reader: *mut linkspan_reader) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { step(reader, Reader::end) }
+    unsafe { step(reader, |reader| reader.end()) }
 }
 
 /// Gets the key of the next value in a map: a view, not NUL-terminated.

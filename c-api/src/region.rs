@@ -30,7 +30,7 @@ pub unsafe extern "C" fn linkspan_region_open(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(region, || Ok(give(linkspan_region(Tagged::new(Region::open(c_text(source, "a source")?)?)))))
+        make(region, || Ok(give(linkspan_region(Tagged::new(Region::open(c_text(source, "source")?)?)))))
     }
 }
 
@@ -114,8 +114,8 @@ pub unsafe extern "C" fn linkspan_region_read(
     // SAFETY: as the caller promises.
     unsafe {
         query(region, value, |region| {
-            let layout: Layout = c_text(layout, "a layout")?.parse()?;
-            Ok(linkspan_message::of(match c_text_or_none(counter, "a counter")? {
+            let layout: Layout = c_text(layout, "layout")?.parse()?;
+            Ok(linkspan_message::of(match c_text_or_none(counter, "counter")? {
                 Some(counter) => region.0.read_stable(offset, &layout, counter)?,
                 None => region.0.read_at(offset, &layout)?,
             }))

@@ -45,7 +45,7 @@ pub unsafe extern "C" fn linkspan_request_fail(
             let failure = RemoteFailure {
                 code,
                 kind: c_text_or_none(r#type, "a type")?.unwrap_or_default().to_owned(),
-                text: c_text_or_none(text, "a text")?.unwrap_or_default().to_owned(),
+                text: c_text_or_none(text, "text")?.unwrap_or_default().to_owned(),
                 data: match data.as_ref() {
                     Some(data) => codec::encode(data, Encoding::Cbor)?,
                     None => Vec::new(),

@@ -32,7 +32,7 @@ pub unsafe extern "C" fn linkspan_server_serve(
     // SAFETY: as the caller promises.
     unsafe {
         make(server, || {
-            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give(linkspan_server(Tagged::new(Server::serve(endpoint, &options)?))))
         })
     }

@@ -217,7 +217,7 @@ pub unsafe extern "C" fn linkspan_service_start(
     // SAFETY: as the caller promises.
     unsafe {
         make(service, || {
-            let service = ServiceLoop::start(c_text(name, "a name")?, &set_up(options)?)?;
+            let service = ServiceLoop::start(c_text(name, "name")?, &set_up(options)?)?;
             Ok(give(linkspan_service(Tagged::new(Serving { service, open: Mutex::default() }))))
         })
     }
@@ -325,7 +325,7 @@ pub unsafe extern "C" fn linkspan_service_set_reason(
     // SAFETY: as the caller promises.
     unsafe {
         apply(service, |linkspan_service(serving)| {
-            serving.service.set_reason(c_text_or_none(text, "a reason")?.unwrap_or_default());
+            serving.service.set_reason(c_text_or_none(text, "text")?.unwrap_or_default());
             Ok(())
         })
     }
@@ -345,8 +345,8 @@ pub unsafe extern "C" fn linkspan_service_log(
     // SAFETY: as the caller promises.
     unsafe {
         apply(service, |linkspan_service(serving)| {
-            let level: LogLevel = c_text_or_none(level, "a level")?.unwrap_or("info").parse()?;
-            serving.service.log(level.name(), c_text(text, "a text")?);
+            let level: LogLevel = c_text_or_none(level, "level")?.unwrap_or("info").parse()?;
+            serving.service.log(level.name(), c_text(text, "text")?);
             Ok(())
         })
     }
@@ -529,7 +529,7 @@ impl linkspan_task {
 unsafe fn why(status: linkspan_status, text: *const c_char) -> Result<Error> {
     let text = if text.is_null() { linkspan_last_error_text() } else { text };
     // SAFETY: as the caller promises; the last error's text lives until the next one.
-    let text = unsafe { c_text(text, "a text") }?.to_owned();
+    let text = unsafe { c_text(text, "text") }?.to_owned();
     match u16::try_from(status).ok().and_then(ErrorKind::from_code) {
         Some(ErrorKind::Remote) => {
             Ok(Error::remote(RemoteFailure { code: INTERNAL_ERROR, text, ..RemoteFailure::default() }))

@@ -34,7 +34,7 @@ pub unsafe extern "C" fn linkspan_subscriber_new(
     // SAFETY: as the caller promises.
     unsafe {
         make(subscriber, || {
-            let (endpoint, options) = (c_text(endpoint, "an endpoint")?, self::options(options)?);
+            let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give(linkspan_subscriber(Tagged::new(Subscriber::new(endpoint, &options)?))))
         })
     }

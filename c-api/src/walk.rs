@@ -79,7 +79,7 @@ pub unsafe extern "C" fn linkspan_walk_new(
     // SAFETY: as the caller promises.
     unsafe {
         make(walk, || {
-            let path = c_text(path, "a path")?;
+            let path = c_text(path, "path")?;
             handle(message)?.look_at(path, |_| Ok(()))?;
             let message = Reference::to(message)?;
             let walk = Walk { message, path: path.to_owned(), next: Some(Vec::new()) };

@@ -58,7 +58,7 @@ unsafe fn step(
     let mut failed = None;
     let status = guard(|| {
         // SAFETY: as the caller promises.
-        let outcome = unsafe { c_text_or_none(key, "a key") }.and_then(|key| {
+        let outcome = unsafe { c_text_or_none(key, "key") }.and_then(|key| {
             let depth = writer.depth();
             what(writer, key).map_err(|error| writer.locate(error, key, depth))
         });
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn linkspan_writer_refuse(
     text: *const c_char,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { step(writer, key, |_, _| Err(refusal(status, c_text(text, "a text")?))) }
+    unsafe { step(writer, key, |_, _| Err(refusal(status, c_text(text, "text")?))) }
 }
 
 /// Frees the writer. NULL is allowed; a second call for the same writer, and any other use of it, is `InvalidState`: see

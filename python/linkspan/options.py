@@ -51,7 +51,7 @@ class Options(TypedDict, total=False):
       are compared when they connect, and `SchemaMismatch` says what differs.
     - `reply_schema`: Of a server and of those who call it: what is replied, like `schema`.
     - `validate`: Which values are checked against the schema, while they are encoded or decoded.
-    - `spin`: Microseconds that a receiver looks into shared memory before it sleeps, at most.
+    - `spin`: Microseconds that a receiver looks into shared memory before it sleeps, at most; up to 100.
     - `on_wait`: Runs about every 100 ms while a call waits; False ends the wait with `Cancelled`.
     """
 

@@ -314,6 +314,61 @@ def test_fpm(tmp_path, environment, one_word):
     assert "\nok\n" in printed
 
 
+@pytest.mark.parametrize("generator", ["Unix Makefiles", "Ninja"] if shutil.which("ninja") else ["Unix Makefiles"])
+def test_cmake_project_that_has_the_sources(generator, tmp_path, environment, libraries):
+    """add_subdirectory, and FetchContent from a folder; cargo has built the library already, so it is not called."""
+    for language in STRICT:
+        outside(language, "message", tmp_path)
+    (tmp_path / "CMakeLists.txt").write_text(
+        f"""cmake_minimum_required(VERSION 3.16)
+project(consumer C CXX Fortran)
+set(CMAKE_CXX_STANDARD 17)
+include(FetchContent)
+FetchContent_Declare(linkspan SOURCE_DIR "{ROOT}")
+FetchContent_MakeAvailable(linkspan)
+add_executable(in_c message.c)
+target_link_libraries(in_c PRIVATE linkspan::linkspan)
+add_executable(in_cpp message.cpp)
+target_link_libraries(in_cpp PRIVATE linkspan::static)
+add_executable(in_fortran message.f90)
+target_link_libraries(in_fortran PRIVATE linkspan::fortran)
+"""
+    )
+    build = tmp_path / "build"
+    without = {k: v for k, v in environment.items() if k != "LD_LIBRARY_PATH"} | {"CARGO_TARGET_DIR": str(libraries.parent)}
+    run("cmake", "-G", generator, "-S", tmp_path, "-B", build, "-DLINKSPAN_PROFILE=dev", "-DLINKSPAN_CARGO=/bin/true", env=without)
+    run("cmake", "--build", build, env=without)
+    for program in ("in_c", "in_cpp", "in_fortran"):
+        assert run(build / program, env=without).endswith("ok\n")
+    # Nothing is made again.
+    assert "Linking" not in run("cmake", "--build", build, env=without)
+
+
+def test_plugins_with_the_static_library_export_nothing_of_it(tmp_path, environment, prefix):
+    """Two plugins with a copy each are loaded by one program; each uses its own."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.c").write_text(
+            "#include <linkspan.h>\n"
+            f"int {name}(void) {{\n"
+            "    linkspan_message *message = NULL;\n"
+            "    double value = 0;\n"
+            "    if (linkspan_message_new(&message) || linkspan_message_put_f64(message, \"x\", 2.5)) return 1;\n"
+            "    if (linkspan_message_get_f64(message, \"x\", &value) || value != 2.5) return 2;\n"
+            "    return linkspan_message_release(message);\n}\n"
+        )
+        plugin, flags = tmp_path / f"lib{name}.so", pkg_config(environment, "--cflags")
+        run("gcc", "-shared", "-fPIC", *flags, tmp_path / f"{name}.c", prefix / "lib/liblinkspan.a", "-lpthread", "-ldl", "-lm", "-o", plugin)
+        exported = {line.split()[-1] for line in run("nm", "-D", "--defined-only", plugin).splitlines()}
+        assert exported == {name}
+    (tmp_path / "main.c").write_text("int one(void), two(void);\nint main(void) { return one() * 10 + two(); }\n")
+    run("gcc", tmp_path / "main.c", "-L", tmp_path, "-lone", "-ltwo", f"-Wl,-rpath,{tmp_path}", "-o", tmp_path / "main")
+    run(tmp_path / "main", env=environment)
+    # An archive has one object, whose global symbols are the functions of C.
+    defined = [line.split() for line in run("nm", "--defined-only", prefix / "lib/liblinkspan.a").splitlines()]
+    assert {words[2] for words in defined if len(words) == 3 and words[1].isupper()} == set((C_API / "symbols.txt").read_text().split())
+    assert (prefix / "lib/liblinkspan.a").stat().st_size < 48 << 20
+
+
 def test_cmake_refuses_another_version(tmp_path, environment, prefix):
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.16)\nproject(consumer C)\nfind_package(linkspan 0.2 REQUIRED)\n"

@@ -174,7 +174,7 @@ impl Work for Publishing {
 
 /// Reads every message with every subscriber.
 fn read(endpoint: &str, readers: usize, short: bool, words: &Words) -> Result<()> {
-    let options = options(1000)?;
+    let options = options(100)?;
     let readers =
         (0..readers).map(|_| Ok(Subscriber::new(endpoint, &options)?)).collect::<Result<Vec<_>>>()?;
     // A subscriber connects when it receives for the first time.
@@ -205,7 +205,7 @@ pub fn published(what: &str, bytes: usize, readers: usize) -> Result<()> {
     let words = Shared::<Words>::zeroed()?;
     let (theirs, short) = (words.clone(), what == "short");
     fork_far(|| read(&endpoint, readers, short, &theirs))?;
-    let publisher = Publisher::new(&endpoint, &options(1000)?)?;
+    let publisher = Publisher::new(&endpoint, &options(100)?)?;
     publisher.wait_for_subscribers(readers, START)?;
     words.begun.store(1, Ordering::Release);
     let what = match what {

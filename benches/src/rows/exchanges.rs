@@ -24,7 +24,7 @@ fn spinning(rows: &mut Vec<Row>) {
     rows.push(
         Row::new(
             "shm 64 B round trip, spinning",
-            own("channel", "ours round shm 64 apart 1000"),
+            own("channel", "ours round shm 64 apart 100"),
             own("cache-line ping-pong", "floor spin 8 apart"),
         )
         .mark(1.5, 1.2)
@@ -38,7 +38,7 @@ fn spinning(rows: &mut Vec<Row>) {
     rows.push(
         Row::new(
             "shm 64 B call and reply, spinning",
-            own("call", "ours call shm 64 apart 1000"),
+            own("call", "ours call shm 64 apart 100"),
             own("cache-line ping-pong", "floor spin 8 apart"),
         )
         .mark(1.7, 1.4)
@@ -48,7 +48,7 @@ fn spinning(rows: &mut Vec<Row>) {
         rows.push(
             Row::new(
                 format!("shm {size} round trip, spinning"),
-                own("channel", &format!("ours round shm {bytes} apart 1000")),
+                own("channel", &format!("ours round shm {bytes} apart 100")),
                 own("copy and spin", &format!("floor spin {bytes} apart")),
             )
             .beside([peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}"))]),
@@ -62,8 +62,8 @@ fn loaned(rows: &mut Vec<Row>) {
         rows.push(
             Row::new(
                 format!("shm array of {size} loaned and viewed, round trip, spinning"),
-                own("channel", &format!("ours arrays loaned {bytes} apart 1000")),
-                own("ours, 64 B round trip", "ours round shm 64 apart 1000"),
+                own("channel", &format!("ours arrays loaned {bytes} apart 100")),
+                own("ours, 64 B round trip", "ours round shm 64 apart 100"),
             )
             .mark(1.2, 1.05),
         );

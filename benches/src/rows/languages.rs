@@ -7,7 +7,7 @@ fn python_rows(rows: &mut Vec<Row>) {
         Row::new(
             "Python dict of 10 fields, shm round trip, spinning",
             python("send and recv", "shmspin-dict"),
-            own("the same in Rust, encoded already", "ours round shm 128 apart 1000"),
+            own("the same in Rust, encoded already", "ours round shm 128 apart 100"),
         )
         .beside([python("iceoryx2 and orjson", "iceoryx2spin-dict")])
         .at_most(5_000.0),
@@ -16,7 +16,7 @@ fn python_rows(rows: &mut Vec<Row>) {
         Row::new(
             "Python NumPy array of 1 MB loaned and viewed, shm round trip, spinning",
             python("loan, send and recv", "shmspin-loan"),
-            own("the same in Rust", "ours arrays loaned 1000000 apart 1000"),
+            own("the same in Rust", "ours arrays loaned 1000000 apart 100"),
         )
         .beside([python("iceoryx2", "iceoryx2spin-loan")])
         .at_most(6_000.0),
@@ -147,7 +147,7 @@ fn compiled(name: &str, placement: &str, spin: &str) -> Case {
 
 /// The same round trip in the languages of the C interface, beside Rust; C++ beside C.
 fn compiled_rows(rows: &mut Vec<Row>) {
-    for (how, placement, spin) in [("spinning", "apart", "1000"), ("parked", "together", "0")] {
+    for (how, placement, spin) in [("spinning", "apart", "100"), ("parked", "together", "0")] {
         let rust = own("the same in Rust", &format!("ours map shm {placement} {spin}"));
         let mut c = compiled("ours-c", placement, spin);
         let what = |language: &str| format!("{language} map of 2 fields, shm round trip, {how}");
@@ -163,9 +163,9 @@ fn compiled_rows(rows: &mut Vec<Row>) {
 /// Lent arrays through the C interface, beside Rust.
 fn loaned_rows(rows: &mut Vec<Row>) {
     for (bytes, size) in [(1 << 20, "1 MiB"), (16 << 20, "16 MiB")] {
-        let mut c = compiled("ours-loan", "apart", "1000");
+        let mut c = compiled("ours-loan", "apart", "100");
         c.arguments.push(bytes.to_string());
-        let rust = own("the same in Rust", &format!("ours arrays loaned {bytes} apart 1000"));
+        let rust = own("the same in Rust", &format!("ours arrays loaned {bytes} apart 100"));
         let what = format!("C array of {size} loaned and viewed, shm round trip, spinning");
         rows.push(Row::new(what, c, rust).mark(1.05, 1.02));
     }

@@ -6,12 +6,12 @@ fn published(rows: &mut Vec<Row>) {
     rows.push(
         Row::new(
             "shm 64 B published there and back, spinning",
-            own("publish and recv", "ours published shm 64 apart 1000"),
+            own("publish and recv", "ours published shm 64 apart 100"),
             own("cache-line ping-pong", "floor spin 8 apart"),
         )
         .mark(1.5, 1.2)
         .beside([
-            own("channel", "ours round shm 64 apart 1000"),
+            own("channel", "ours round shm 64 apart 100"),
             peer("iceoryx2 publish-subscribe", "iceoryx2 publish 64"),
         ]),
     );

@@ -40,3 +40,40 @@ def loan_procedures(name: str) -> str:
 
 def loan_names(name: str) -> list[str]:
     return [f"{name}_loan_{k}" for k, _, _ in KINDS]
+
+
+def put_loan_procedures() -> str:
+    """The procedures that move a loan into a message or free it, and nullify the pointer: the program has it no more."""
+    out = ""
+    for kind, declaration, _ in KINDS:
+        for name, key in (("put", "key, "), ("add", "")):
+            declared = "      character(*), intent(in) :: key\n" if key else ""
+            out += f"""
+   subroutine {name}_loan_{kind}(self, {key}array, stat, errmsg)
+      class(linkspan_message), intent(inout) :: self
+{declared}      {declaration}, pointer, intent(inout) :: array(..)
+{TAIL}
+      integer(c_int32_t) :: status
+      call ensure(self)
+      status = moved(self, c_loc(array){', key' if key else ''})
+      if (status == linkspan_ok) call point_{kind}(c_null_ptr, [integer(c_int64_t) :: 15], array)
+      call finish(status, stat, errmsg)
+   end subroutine
+"""
+        out += f"""
+   subroutine loan_free_{kind}(array, stat, errmsg)
+      {declaration}, pointer, intent(inout) :: array(..)
+{TAIL}
+      type(c_array) :: given
+      integer(c_int32_t) :: status
+      given%data = c_loc(array)
+      status = c_loan_free(given)
+      if (status == linkspan_ok) call point_{kind}(c_null_ptr, given%dims, array)
+      call finish(status, stat, errmsg)
+   end subroutine
+"""
+    return out.replace("[integer(c_int64_t) :: 15]", "no_dims")
+
+
+def put_loan_names(what: str) -> list[str]:
+    return [f"{what}_loan_{k}" for k, _, _ in KINDS]

@@ -28,7 +28,7 @@ struct remote_failure {
 class error : public std::runtime_error {
 public:
     explicit error(const linkspan_error &e)
-        : std::runtime_error(e.text), code_(e.status), retryable_(e.retryable), endpoint_(text(e.endpoint)),
+        : std::runtime_error(worded(e)), code_(e.status), retryable_(e.retryable), endpoint_(text(e.endpoint)),
           path_(text(e.path)), offset_(e.offset), missed_(e.missed), sent_(e.sent), os_error_(e.os_error) {
         if (e.status == LINKSPAN_REMOTE) {
             remote_.code = e.remote_code;
@@ -60,6 +60,16 @@ public:
     const remote_failure &failure() const noexcept { return remote_; }
 
 private:
+    /// The text; of a call of C with NULL in the place of an object, in the words of C++.
+    static std::string worded(const linkspan_error &e) {
+        const std::string t(text(e.text)), end(" is NULL");
+        const auto colon = t.find(": ");
+        const bool is_null = e.status == LINKSPAN_INVALID_STATE && t.compare(0, 9, "linkspan_") == 0 && colon != std::string::npos &&
+                             t.size() >= end.size() && t.compare(t.size() - end.size(), end.size(), end) == 0;
+        if (!is_null) return t;
+        return "this linkspan::" + t.substr(colon + 2, t.size() - end.size() - colon - 2) + " was moved from (" + t.substr(0, colon) + ")";
+    }
+
     static std::string text(const char *t) { return t == nullptr ? std::string() : std::string(t); }
 
     linkspan_status code_;

@@ -90,13 +90,6 @@ static inline void *linkspan_array_elements(const linkspan_array *array) {
     return elements;
 }
 
-/* Frees the elements of an array. */
-static inline void linkspan_array_free(linkspan_array *array) {
-    const linkspan_array none = LINKSPAN_ARRAY_INIT;
-    free(linkspan_array_elements(array));
-    *array = none;
-}
-
 /* Sets `to` to a copy of an array, whose `length` is set; false, and no array, if memory runs out. */
 static inline bool linkspan_array_set(linkspan_array *to, const linkspan_array *from) {
     void *copy = linkspan_copy(from->data, from->length);

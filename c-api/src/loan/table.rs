@@ -54,6 +54,12 @@ impl Loans {
         true
     }
 
+    /// Whether there is any, as far as this thread can know: one that it has added is there.
+    #[inline]
+    pub(super) fn are_any(&self) -> bool {
+        self.last.load(Ordering::Relaxed) != EMPTY || !self.others().is_empty()
+    }
+
     /// Adds a loan at this address.
     #[inline]
     pub(super) fn insert(&self, place: usize, lent: NdArray) {

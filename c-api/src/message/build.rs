@@ -59,6 +59,14 @@ impl linkspan_message {
         Ok(())
     }
 
+    /// Makes a tree the value.
+    pub(crate) fn take_value(&self, value: linkspan::Value) -> Result<()> {
+        let mut state = self.change()?;
+        self.forget_aligned();
+        *state = State::Tree(Tree::of(value));
+        Ok(())
+    }
+
     /// Makes a struct the value, encoded; the memory of the previous value is reused.
     pub(crate) fn take_record(&self, from: &impl Source, keys: Keys, has_arrays: bool) -> Result<()> {
         let mut state = self.change()?;

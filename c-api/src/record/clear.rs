@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use super::layout::{Fields, Kind, Layout};
 use super::part::number;
 use crate::array::linkspan_array;
+use crate::loan::free_elements;
 use crate::message::linkspan_message;
 use crate::message::references::linkspan_message_release;
 
@@ -42,10 +43,7 @@ unsafe fn give_back(of: &Layout, at: *mut u8) {
             Kind::Any => {
                 linkspan_message_release(at.cast::<*mut linkspan_message>().read_unaligned());
             }
-            Kind::Array { .. } => {
-                let array = at.cast::<linkspan_array>().read_unaligned();
-                libc::free(array.data.cast_mut());
-            }
+            Kind::Array { .. } => free_elements(at.cast::<linkspan_array>().read_unaligned()),
             Kind::List(items) => {
                 each(at, items.size, |item| give_back(items, item), items.owns);
                 free(at);
@@ -73,11 +71,46 @@ unsafe fn give_back(of: &Layout, at: *mut u8) {
     }
 }
 
+/// Calls `what` for each array of a struct, wherever it lies in it.
+///
+/// # Safety
+/// As for [`clear`].
+pub(super) unsafe fn arrays(of: &Layout, at: *mut u8, what: &mut dyn FnMut(*mut linkspan_array)) {
+    if !of.has_arrays {
+        return;
+    }
+    // SAFETY: as the caller promises.
+    unsafe {
+        match &of.kind {
+            Kind::Array { .. } => what(at.cast()),
+            Kind::List(items) => each(at, items.size, |item| arrays(items, item, what), items.has_arrays),
+            Kind::Map(entries) => {
+                let value = &entries.value;
+                each(
+                    at,
+                    entries.size,
+                    |entry| arrays(value, entry.add(entries.offset), what),
+                    value.has_arrays,
+                );
+            }
+            Kind::Struct(Fields { all, .. }) => {
+                all.iter().for_each(|field| arrays(&field.of, at.add(field.offset), what));
+            }
+            Kind::Union(size, fields) => {
+                if let Some(variant) = fields.all.get(number(at, *size)) {
+                    arrays(&variant.of, at.add(variant.offset), what);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Calls `what` for each item of the list or map at `at`.
 ///
 /// # Safety
 /// As for [`clear`].
-unsafe fn each(at: *mut u8, size: usize, what: impl Fn(*mut u8), needed: bool) {
+unsafe fn each(at: *mut u8, size: usize, mut what: impl FnMut(*mut u8), needed: bool) {
     if !needed {
         return;
     }

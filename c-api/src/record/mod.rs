@@ -14,6 +14,7 @@
 //! | writing one value in place | `put` |
 //! | memory from `malloc` | `memory` |
 //! | frees what a struct owns | `clear` |
+//! | moves loans out of a struct | `moved` |
 //! | errors in tables and structs | `error` |
 
 mod access;
@@ -24,6 +25,7 @@ mod flat;
 mod layout;
 mod lent;
 mod memory;
+mod moved;
 mod part;
 mod put;
 mod table;
@@ -196,6 +198,9 @@ pub unsafe extern "C" fn linkspan_record_free(
 /// Makes a struct the value of `message`, in place of its previous one. The message is sent, published or
 /// used as a reply like any other; it takes no puts until `linkspan_message_clear`.
 ///
+/// Arrays that are loans are moved into the message as `linkspan_message_put_loan` moves them: nothing is copied, and
+/// their `data` is NULL then, so that the struct is not put again (`InvalidState`) until each has a loan or memory of its own.
+///
 /// # Safety
 /// `record` is a table, `from` points to a struct of it, `message` is live.
 #[unsafe(no_mangle)]
@@ -206,8 +211,14 @@ pub unsafe extern "C" fn linkspan_record_put(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| unsafe {
-        let layout = layout(record)?;
-        handle(message)?.take_record(&lend(layout, from)?, layout.keys(), layout.has_arrays)
+        let (layout, to) = (layout(record)?, handle(message)?);
+        if from.is_null() {
+            return Err(is_null("from"));
+        }
+        match moved::value_with_loans(layout, from.cast_mut().cast()) {
+            Some(value) => to.take_value(value?),
+            None => to.take_record(&lend(layout, from)?, layout.keys(), layout.has_arrays),
+        }
     })
 }
 

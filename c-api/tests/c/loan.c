@@ -1,5 +1,6 @@
 /* Loans: memory for arrays is written in place, viewed by the peer, released; and arrays that are no loans. */
 #include <linkspan.h>
+#include <linkspan/record.h>
 
 #include <malloc.h>
 #include <pthread.h>
@@ -435,6 +436,101 @@ static void viewed_after_the_peer_was_killed(const char *endpoint, pid_t peer) {
     linkspan_listener_free(listener);
 }
 
+/* A struct as generated code has it. */
+typedef struct {
+    int32_t number;
+    linkspan_array wave;
+    struct {
+        linkspan_array *items;
+        size_t count;
+    } more;
+} shot;
+
+static const linkspan_record_type wave_type = {
+    .kind = LINKSPAN_RECORD_ARRAY, .size = sizeof(linkspan_array), .dtype = LINKSPAN_F64, .order = -1, .rank = 2, .dims = (const uint64_t[]){UINT64_MAX, UINT64_MAX}};
+static const linkspan_record_field shot_fields[] = {
+    {.key = "number",
+     .offset = offsetof(shot, number),
+     .of = &(const linkspan_record_type){.kind = LINKSPAN_RECORD_I32, .size = sizeof(int32_t)}},
+    {.key = "wave", .offset = offsetof(shot, wave), .of = &wave_type},
+    {.key = "more",
+     .offset = offsetof(shot, more),
+     .of = &(const linkspan_record_type){.kind = LINKSPAN_RECORD_LIST,
+                                         .size = sizeof(((shot *)0)->more),
+                                         .item_size = sizeof(linkspan_array),
+                                         .of = &wave_type}},
+};
+static linkspan_record shots = {
+    .size = sizeof(linkspan_record),
+    .of = &(const linkspan_record_type){.kind = LINKSPAN_RECORD_STRUCT, .size = sizeof(shot), .fields = shot_fields, .count = 3}};
+
+static void moved_out_of_a_struct(const char *endpoint) {
+    linkspan_channel *one, *two;
+    linkspan_message *message;
+    shot sent, got;
+    uint8_t *bytes;
+    size_t length;
+    pair(endpoint, &one, &two);
+    OK(linkspan_record_init(&shots, &sent));
+    OK(linkspan_record_init(&shots, &got));
+    OK(linkspan_message_new(&message));
+    for (int round = 0; round < 3; ++round) {
+        sent.number = round;
+        sent.wave = lent(one, round);
+        const void *place = sent.wave.data;
+        if (round == 2) {
+            /* One loan and one array of its own. */
+            sent.more.items = calloc(2, sizeof *sent.more.items);
+            sent.more.count = 2;
+            sent.more.items[0] = lent(one, 7);
+            const double own[] = {1.5};
+            linkspan_array from = {LINKSPAN_F64, LINKSPAN_ROW, 2, {1, 1}, own, sizeof own};
+            CHECK(linkspan_array_set(&sent.more.items[1], &from));
+        }
+        OK(linkspan_record_put(&shots, &sent, message));
+        CHECK(sent.wave.data == NULL);
+        linkspan_array inside;
+        OK(linkspan_message_get_array(message, "wave", &inside));
+        CHECK(inside.data == place);
+        /* What was moved is not put again: the struct says so before anything happens. */
+        linkspan_message *other;
+        OK(linkspan_message_new(&other));
+        CHECK(linkspan_record_put(&shots, &sent, other) == LINKSPAN_INVALID_STATE);
+        linkspan_message_release(other);
+        if (shares || round == 0) {
+            OK(linkspan_channel_send(one, message, SOON, NULL));
+            linkspan_message *view;
+            OK(linkspan_channel_recv(two, SOON, &view));
+            CHECK(is_wave(view, round));
+            OK(linkspan_message_get_array(view, "wave", &inside));
+            CHECK(is_slot_to_read(inside.data) == shares);
+            OK(linkspan_record_get(&shots, &got, view));
+            CHECK(got.number == round && got.wave.length == COUNT * sizeof(double));
+            linkspan_message_release(view);
+        }
+        OK(linkspan_message_clear(message));
+    }
+    CHECK(sent.more.items[0].data == NULL && sent.more.items[1].data != NULL);
+    OK(linkspan_record_free(&shots, &sent));
+    /* A loan that was not put is freed with its struct, and after an error it is still there. */
+    OK(linkspan_record_init(&shots, &sent));
+    sent.wave = lent(one, 4);
+    OK(linkspan_record_encode(&shots, &sent, LINKSPAN_CBOR, &bytes, &length));
+    CHECK(length > COUNT && sent.wave.data != NULL);
+    linkspan_free(bytes, length);
+    sent.more.items = calloc(1, sizeof *sent.more.items);
+    sent.more.count = 1;
+    sent.more.items[0].dtype = 99;
+    CHECK(linkspan_record_put(&shots, &sent, message) != LINKSPAN_OK && sent.wave.data != NULL);
+    OK(linkspan_record_free(&shots, &sent));
+    linkspan_array again = lent(one, 5);
+    OK(linkspan_array_free(&again));
+    CHECK(again.data == NULL && linkspan_loan_free(&again) == LINKSPAN_OK);
+    OK(linkspan_record_free(&shots, &got));
+    linkspan_message_release(message);
+    over(one, two);
+}
+
 int main(int argc, char **argv) {
     const char *transport = argc > 1 ? argv[1] : "shm";
     char endpoint[64], killed[64];
@@ -450,6 +546,7 @@ int main(int argc, char **argv) {
     entries_beside_an_array_are_read(endpoint);
     freed_unsent_is_lent_again(endpoint);
     what_is_no_loan_is_refused(endpoint);
+    moved_out_of_a_struct(endpoint);
     replied(endpoint);
     published(endpoint);
     puts("ok");

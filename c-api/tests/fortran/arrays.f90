@@ -169,6 +169,7 @@ contains
 
    subroutine refusals()
       type(linkspan_message) :: message, nothing
+      type(linkspan_channel) :: closed
       type(linkspan_error) :: error
       real(real64) :: grid(2, 2)
       real(real64), allocatable :: line(:)
@@ -201,8 +202,10 @@ contains
       call message%get_into("nowhere", smalls, stat=stat)
       call must(stat == linkspan_missing, "nothing there")
       call nothing%get_into("grid", grid, stat=stat, errmsg=errmsg)
-      call must(stat == linkspan_invalid_state, "an empty message")
-      call message%loan(pair, [4], stat=stat, errmsg=errmsg)
+      call must(stat == linkspan_invalid_state .and. says("the linkspan_message holds nothing"), "an empty message")
+      call closed%send(message, stat=stat, errmsg=errmsg)
+      call must(stat == linkspan_invalid_state .and. says("the linkspan_channel is not open"), "a channel that was not opened")
+      call closed%loan(pair, [4], stat=stat, errmsg=errmsg)
       call must(stat == linkspan_wrong_type .and. .not. associated(pair) .and. says("2 dimensions"), "a shape of another rank")
       call linkspan_last_error(error)
       call must(error%text == errmsg, "a failure of this side is the last error too")

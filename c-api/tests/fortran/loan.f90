@@ -43,9 +43,11 @@ contains
          wave = seed
          wave(3, columns) = -1
          call message%clear()
+         put => wave
          call message%put_loan("wave", wave)
-         call message%get("wave", put)
-         if (.not. associated(put, wave)) error stop "a loan was copied to its message"
+         if (associated(wave)) error stop "a loan that was put is not the program's any more"
+         call message%get("wave", wave)
+         if (.not. associated(wave, put)) error stop "a loan was copied to its message"
          ! Over other transports a part of it may have to be received meanwhile, so only a little is sent
          ! there.
          if (shares) then
@@ -73,7 +75,7 @@ contains
       type(linkspan_channel) :: one, two
       type(linkspan_message) :: message
       integer(int32), pointer :: list(:), cube(:, :, :)
-      integer(int32), target :: own(5)
+      integer(int32), pointer :: own(:), other(:)
       complex(real64), pointer :: wave(:)
       character(:), allocatable :: why
       integer :: i, stat
@@ -83,19 +85,24 @@ contains
          wave = (1, 2)
          call linkspan_loan_free(wave)
       end do
+      if (associated(wave)) error stop "a loan that was freed"
       call message%clear()
+      allocate (own(5))
       call message%put_loan("own", own, stat=stat, errmsg=why)
       if (stat /= linkspan_invalid_state .or. index(why, "no loan") == 0) error stop "what was not lent"
       call linkspan_loan_free(own, stat=stat)
       if (stat /= linkspan_invalid_state) error stop "what was not lent is not freed"
+      if (.not. associated(own)) error stop "what was not lent stays"
+      deallocate (own)
       call one%loan(list, [4])
       list = [1, 2, 3, 4]
       call message%begin_array("items")
       call message%put_loan("key", list, stat=stat)
       if (stat /= linkspan_invalid_state) error stop "a key in an array"
+      other => list
       call message%add_loan(list)
       call message%end()
-      call message%put_loan("again", list, stat=stat)
+      call message%put_loan("again", other, stat=stat)
       if (stat /= linkspan_invalid_state) error stop "a loan is put once"
       call one%loan(cube, [2, 3, 4])
       cube = reshape([(i, i=1, 24)], [2, 3, 4])

@@ -130,8 +130,7 @@ pub struct Options {
     pub allow_uids: Vec<u32>,
     /// The groups that may connect; empty for all whom the mode admits.
     pub allow_gids: Vec<u32>,
-    /// How long a receiver polls shared memory before it parks, at most: 20 µs. More than 100 µs counts
-    /// as 100.
+    /// How long a receiver polls shared memory before it parks, at most: 20 µs. At most [`Options::MAX_SPIN`].
     pub spin: Duration,
     /// When a message counts as consumed: at the next `recv`.
     pub ack: Acknowledge,

@@ -56,6 +56,14 @@ impl ValueBuilder {
         ValueBuilder { origin: Some(origin.into()), ..ValueBuilder::default() }
     }
 
+    /// Takes an array as it is, in place of [`Sink::ndarray`], which copies.
+    ///
+    /// # Errors
+    /// As for the event.
+    pub fn owned_ndarray(&mut self, array: NdArray) -> Result<()> {
+        self.put(Value::NdArray(array))
+    }
+
     /// Returns the value, once all its events were received. `Internal` where some are missing.
     pub fn finish(self) -> Result<Value> {
         match self.done {

@@ -9,6 +9,9 @@ use crate::deadline::{OnWait, Timeout};
 /// The options of [`Options::set`], one after the other. Impossible values are refused when an object is made
 /// with them.
 impl Options {
+    /// The longest time that a receiver polls shared memory before it parks, see [`Options::with_spin`].
+    pub const MAX_SPIN: Duration = Duration::from_micros(100);
+
     /// Sets the encoding of values.
     #[must_use]
     pub fn with_encoding(mut self, encoding: Encoding) -> Options {
@@ -204,7 +207,7 @@ impl Options {
         self
     }
 
-    /// How long a receiver polls shared memory before it parks, at most.
+    /// How long a receiver polls shared memory before it parks, at most; [`Options::MAX_SPIN`] at most.
     #[must_use]
     pub fn with_spin(mut self, spin: Duration) -> Options {
         self.spin = spin;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::set::{buffer, client_id, mode};
+use super::set::{buffer, client_id, mode, spin};
 use super::{Acknowledge, Delivery, Framing, Options, Use, Validate};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
@@ -33,6 +33,8 @@ impl Options {
         if let Some(bytes) = self.buffer {
             buffer(&(bytes as u64).into()).map_err(under("buffer"))?;
         }
+        let micros = u64::try_from(self.spin.as_micros()).unwrap_or(u64::MAX);
+        spin(&micros.into()).map_err(under("spin"))?;
         for (schema, name) in [(&self.schema, "schema"), (&self.reply_schema, "reply_schema")] {
             if let Some(schema) = schema {
                 schema.check_size().map_err(under(name))?;

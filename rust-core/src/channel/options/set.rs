@@ -45,7 +45,7 @@ impl Options {
             "mode" => self.mode = Some(mode(value)?),
             "allow_uids" => self.allow_uids = numbers(value)?,
             "allow_gids" => self.allow_gids = numbers(value)?,
-            "spin" => self.spin = Duration::from_micros(within(value, 0, 1_000_000)?),
+            "spin" => self.spin = spin(value)?,
             "ack" => {
                 self.ack = one_of(value, [("auto", Acknowledge::Auto), ("manual", Acknowledge::Manual)])?;
             }
@@ -109,6 +109,11 @@ fn within(value: &Value, least: u64, most: u64) -> Result<u64> {
         return Ok(number);
     }
     Err(Error::new(ErrorKind::OutOfRange, format!("{number} is not between {least} and {most}")))
+}
+
+/// Reads a time of polling in microseconds.
+pub(super) fn spin(value: &Value) -> Result<Duration> {
+    within(value, 0, Options::MAX_SPIN.as_micros() as u64).map(Duration::from_micros)
 }
 
 /// Reads the size of a buffer in bytes.

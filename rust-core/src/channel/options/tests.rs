@@ -26,6 +26,7 @@ fn options_are_set_by_name_and_checked() {
         ("timeout", Value::from(-1.0), ErrorKind::OutOfRange),
         ("timeout", Value::from("1"), ErrorKind::WrongType),
         ("buffer", Value::from(1i64), ErrorKind::OutOfRange),
+        ("spin", Value::from(101i64), ErrorKind::OutOfRange),
         ("client_id", Value::from("a b"), ErrorKind::InvalidEndpoint),
         ("colour", Value::Null, ErrorKind::Unsupported),
         ("schema", Value::from(true), ErrorKind::WrongType),
@@ -93,6 +94,7 @@ fn impossible_fields_are_refused_when_an_object_is_made() {
         (Options::default().with_client_id("a b"), "client_id", ErrorKind::InvalidEndpoint),
         (Options::default().with_mode(0o1777), "mode", ErrorKind::OutOfRange),
         (Options::default().with_buffer(1), "buffer", ErrorKind::OutOfRange),
+        (Options::default().with_spin(Duration::from_micros(101)), "spin", ErrorKind::OutOfRange),
     ] {
         let error = options
             .check(
