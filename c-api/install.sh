@@ -35,6 +35,7 @@ install -C -m 644 "$here/include/linkspan.h" "$here/include/linkspan.hpp" "$root
 install -C -m 644 "$here"/include/linkspan/*.h* "$root/include/linkspan/"
 "${PYTHON:-python3}" "$here/fortran/generate.py" "$root/share/linkspan/fortran"
 install -m 644 "$here/fortran/fpm.toml" "$root/share/linkspan/fortran/"
+install -m 644 "$here"/suppressions/*.supp "$root/share/linkspan/"
 documents="$root/share/doc/linkspan"
 install -m 644 "$here/../LICENSE-MIT" "$here/../LICENSE-APACHE" "$here/../README.md" "$here/../CHANGELOG.md" "$documents/"
 install -m 644 "$here"/../docs/*.md "$documents/"

@@ -5,7 +5,7 @@
 #include <numeric>
 
 static void serve() {
-    linkspan::server::serve("first/call").run([](const linkspan::message &request) {
+    linkspan::server("first/call").run([](const linkspan::message &request) {
         const auto numbers = request.get<linkspan::array_view<double>>("numbers");
         linkspan::message reply;
         reply.put("sum", std::accumulate(numbers.begin(), numbers.end(), 0.0)).put("from", "C++");

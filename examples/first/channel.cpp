@@ -3,7 +3,7 @@
 #include <linkspan.hpp>
 
 int main() try {
-    const auto channel = linkspan::channel::open("first/channel");
+    const auto channel = linkspan::channel("first/channel");
     const char *role = channel.role() == linkspan::role::listener ? "listener" : "connector";
     linkspan::message hello;
     channel.send(hello.put("from", "C++"));

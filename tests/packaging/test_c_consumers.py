@@ -442,6 +442,28 @@ int main() {
     run(tmp_path / "bridge", env=environment)
 
 
+@pytest.mark.parametrize("compiler", ["g++", "clang++-14"])
+def test_cpp_20_spans_and_optional_values(compiler, tmp_path, environment):
+    strict = [compiler, "-std=c++20", *STRICT["cpp"][2:], "-Wno-self-move"]
+    flags = pkg_config(environment, "--cflags", "--libs")
+    compiled(*strict, outside("cpp", "modern", tmp_path), *flags, out=tmp_path / "modern")
+    assert run(tmp_path / "modern", env=environment) == "ok\n"
+
+
+def test_other_ways_to_make_an_object_are_refused_in_one_line(tmp_path, environment):
+    source = tmp_path / "wrong.cpp"
+    for wrong, right in [
+        ('linkspan::server::serve("x")', "write linkspan::server(endpoint, options)"),
+        ('linkspan::channel::open("x")', "write linkspan::channel(endpoint, options, timeout)"),
+        ('linkspan::listener::listen("x")', "write linkspan::listener(endpoint, options)"),
+        ('linkspan::subscribe("x")', "write linkspan::subscriber(endpoint, options)"),
+    ]:
+        source.write_text(f"#include <linkspan.hpp>\nint main() {{ {wrong}; }}\n")
+        command = ["g++", "-std=c++17", "-fsyntax-only", *pkg_config(environment, "--cflags"), source]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+        assert [line.split("error: ")[1] for line in done.stderr.splitlines() if "error: " in line] == [f"static assertion failed: {right}"]
+
+
 def test_fortran_completion_lists_each_name_once():
     """Editors list what stands in a type, private names as well: those that a generic name stands for stand in included files."""
     source = fortran_made()
@@ -450,7 +472,9 @@ def test_fortran_completion_lists_each_name_once():
     assert len(bound["linkspan_message"]) > 30 and len(bound) > 15
     for name, names in bound.items():
         assert len(names) == len(set(names)), name
-        assert [n for n in names if n in source.with_name("linkspan_message.inc").read_text().split()] == [], name
+    for name in ("message", "channel", "publisher"):
+        private = set(source.with_name(f"linkspan_{name}.inc").read_text().split())
+        assert private & set(bound[f"linkspan_{name}"]) == set() and len(private) > 9
 
 
 def test_versions_agree():

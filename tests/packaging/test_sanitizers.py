@@ -1,10 +1,12 @@
 """The C, C++ and Fortran test programs under AddressSanitizer and UndefinedBehaviorSanitizer; by night under valgrind as well."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import C_API, PAIRS, TRANSPORTS, VECTORS, endpoint, run
+from conftest import C_API, DEADLINE, PAIRS, TRANSPORTS, VECTORS, endpoint, run
 from support.compilers import compiled, fortran_module
 from test_c_consumers import ALL, SUFFIX, controlled, two_programs
 
@@ -73,6 +75,57 @@ def test_sanitizers(language, program, tmp_path, build, environment):
     options = os.environ.get("LINKSPAN_ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
     strict = {"ASAN_OPTIONS": options, "UBSAN_OPTIONS": "print_stacktrace=1"}
     try_all(language, program, binary, {**environment, **strict}, [])
+
+
+# A race of the program, after calls of the library from two threads.
+RACE = """
+#include <linkspan.h>
+#include <pthread.h>
+static int counted;
+static void *used(void *unused) {
+    linkspan_channel *channel;
+    linkspan_message *message;
+    (void)unused;
+    if (linkspan_channel_open("unix:test/tsan", NULL, 10000000000, &channel)) return NULL;
+    linkspan_message_new(&message);
+    linkspan_channel_send(channel, message, 10000000000, NULL);
+    linkspan_message_release(message);
+    linkspan_channel_recv(channel, 10000000000, &message);
+    linkspan_message_release(message);
+    for (int i = 0; i < COUNTS; ++i) ++counted;
+    linkspan_channel_close(channel, 1000000000);
+    linkspan_channel_free(channel);
+    return NULL;
+}
+int main(void) {
+    pthread_t other;
+    if (pthread_create(&other, NULL, used, NULL)) return 1;
+    used(NULL);
+    return pthread_join(other, NULL);
+}
+"""
+
+
+@pytest.mark.parametrize("counts", [0, 1000])
+def test_thread_sanitizer_with_the_installed_suppressions_finds_the_races_of_programs_alone(counts, tmp_path, prefix, environment):
+    source = tmp_path / "race.c"
+    source.write_text(RACE)
+    library = ["-I", prefix / "include", "-L", prefix / "lib", "-llinkspan", f"-Wl,-rpath,{prefix / 'lib'}"]
+    binary = compiled("gcc", "-std=c11", "-g", "-fsanitize=thread", f"-DCOUNTS={counts}", source, "-pthread", *library, out=tmp_path / "race")
+    under = {**environment, "TSAN_OPTIONS": f"suppressions={prefix}/share/linkspan/tsan.supp"}
+    done = subprocess.run([binary], env=under, capture_output=True, text=True, timeout=DEADLINE)
+    if counts == 0:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert "data race" in done.stderr and "race.c" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed: apt install valgrind")
+def test_valgrind_with_the_installed_suppressions_shows_no_leak_of_the_library(tmp_path, build, prefix, environment):
+    binary = build("c", "message", tmp_path, ["-g"])
+    suppressions = f"--suppressions={prefix}/share/linkspan/valgrind.supp"
+    every = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=all", "--errors-for-leak-kinds=all"]
+    run(*every, suppressions, binary, env=environment)
 
 
 @pytest.mark.parametrize("language", ["cpp", "fortran"])

@@ -14,7 +14,7 @@ static linkspan::options options_of(const std::string &encoding) {
 }
 
 static void serve(const std::string &endpoint, const std::string &encoding) {
-    const auto server = linkspan::server::serve(endpoint, options_of(encoding));
+    const auto server = linkspan::server(endpoint, options_of(encoding));
     std::cout << "ready" << std::endl;
     std::vector<std::vector<std::uint8_t>> sent;
     for (auto &request : server) {
@@ -114,7 +114,7 @@ static void send(const std::string &endpoint, const std::string &encoding, const
 
 static void receive(const std::string &endpoint, const std::string &encoding, const std::string &path) {
     const auto cases = read(path, encoding);
-    const auto server = linkspan::server::serve(endpoint, options_of(encoding));
+    const auto server = linkspan::server(endpoint, options_of(encoding));
     std::cout << "ready" << std::endl;
     auto expected = cases.begin();
     for (const auto &sent : server) {

@@ -11,6 +11,16 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+#if __cplusplus >= 202002L
+#include <array>
+#include <version>
+#ifdef __cpp_lib_span
+#include <span>
+#endif
+#ifdef __cpp_lib_mdspan
+#include <mdspan>
+#endif
+#endif
 
 namespace linkspan {
 
@@ -90,6 +100,29 @@ public:
     /// An array of any shape with at most 15 dimensions; throws `too_large` for more.
     array_view(const T *data, const std::vector<std::size_t> &shape, linkspan::order o = order::row)
         : array_view(data, shape.data(), shape.size(), o) {}
+
+#ifdef __cpp_lib_span
+    /// An array of one dimension.
+    array_view(std::span<const T> elements) : array_view(elements.data(), elements.size()) {}
+    /// The elements in the order of memory.
+    std::span<const T> span() const noexcept { return {data(), size_}; }
+#endif
+#ifdef __cpp_lib_mdspan
+    /// The array with `Rank` dimensions, in either order; throws std::out_of_range if it has another number.
+    template <std::size_t Rank> auto mdspan() const {
+        if (Rank != c_.rank) bad_rank();
+        std::array<std::size_t, Rank> lengths, strides;
+        std::size_t step = 1;
+        for (std::size_t n = 0; n < Rank; ++n) {
+            const std::size_t i = order() == linkspan::order::column ? n : Rank - 1 - n;
+            lengths[i] = dim(i);
+            strides[i] = step;
+            step *= lengths[i];
+        }
+        using extents = std::dextents<std::size_t, Rank>;
+        return std::mdspan<const T, extents, std::layout_stride>(data(), {extents(lengths), strides});
+    }
+#endif
 
     /// Wraps the C struct.
     explicit array_view(const linkspan_array &c) : c_(c) {
@@ -205,6 +238,10 @@ public:
     /// The element at these indices; throws std::out_of_range for a wrong rank or index.
     template <class... I> T &operator()(I... indices) { return const_cast<T &>(view()(indices...)); }
     template <class... I> const T &operator()(I... indices) const { return view()(indices...); }
+#ifdef __cpp_lib_span
+    /// The elements in the order of memory, to be written.
+    std::span<T> span() noexcept { return {data(), size()}; }
+#endif
     /// The array so far, valid as long as the loan.
     array_view<T> view() const { return array_view<T>(c_); }
 

@@ -80,9 +80,14 @@ enum class role : linkspan_role { listener = LINKSPAN_ROLE_LISTENER, connector =
 class channel : public detail::handle<linkspan_channel> {
 public:
     /// Connects if a program listens, and listens otherwise.
-    static channel open(zstring endpoint, const options &o = {}, timeout_value t = {}) {
-        return channel(detail::opened<linkspan_channel>(
-            o, [&](auto *c, auto **to) { return linkspan_channel_open(endpoint.c_str(), c, t.nanoseconds(), to); }));
+    explicit channel(zstring endpoint, const options &o = {}, timeout_value t = {})
+        : channel(detail::opened<linkspan_channel>(
+              o, [&](auto *c, auto **to) { return linkspan_channel_open(endpoint.c_str(), c, t.nanoseconds(), to); })) {}
+    template <class... A> static void open(A &&...) {
+        static_assert(detail::never<A...>, "write linkspan::channel(endpoint, options, timeout)");
+    }
+    template <class... A> static void listen(A &&...) {
+        static_assert(detail::never<A...>, "write linkspan::listener(endpoint, options).accept()");
     }
     /// Connects: waits until a program listens, and connects again when the peer restarts.
     static channel connect(zstring endpoint, const options &o = {}, timeout_value t = {}) {
@@ -196,9 +201,11 @@ private:
 /// outlives them.
 class listener : public detail::handle<linkspan_listener> {
 public:
-    static listener listen(zstring endpoint, const options &o = {}) {
-        return listener(detail::opened<linkspan_listener>(
-            o, [&](auto *c, auto **to) { return linkspan_listener_listen(endpoint.c_str(), c, to); }));
+    explicit listener(zstring endpoint, const options &o = {})
+        : listener(detail::opened<linkspan_listener>(
+              o, [&](auto *c, auto **to) { return linkspan_listener_listen(endpoint.c_str(), c, to); })) {}
+    template <class... A> static void listen(A &&...) {
+        static_assert(detail::never<A...>, "write linkspan::listener(endpoint, options)");
     }
     channel accept(timeout_value t = {}) const {
         linkspan_channel *ch;
@@ -254,9 +261,11 @@ class server : public detail::handle<linkspan_server> {
 public:
     using iterator = detail::next_iterator<server>;
 
-    static server serve(zstring endpoint, const options &o = {}) {
-        return server(detail::opened<linkspan_server>(
-            o, [&](auto *c, auto **to) { return linkspan_server_serve(endpoint.c_str(), c, to); }));
+    explicit server(zstring endpoint, const options &o = {})
+        : server(detail::opened<linkspan_server>(
+              o, [&](auto *c, auto **to) { return linkspan_server_serve(endpoint.c_str(), c, to); })) {}
+    template <class... A> static void serve(A &&...) {
+        static_assert(detail::never<A...>, "write linkspan::server(endpoint, options)");
     }
     /// The next request; nothing when the server is closed or at a stop signal: see `linkspan_server_next`.
     /// Without a time-out argument it waits for ever, whatever the options are. A request that is dropped

@@ -12,6 +12,10 @@
 
 namespace linkspan {
 
+namespace detail {
+template <class...> inline constexpr bool never = false;
+} // namespace detail
+
 /// The error from the peer's handler, in the terms of JSON-RPC 2.0.
 struct remote_failure {
     /// The handler's own code, or one of JSON-RPC's.

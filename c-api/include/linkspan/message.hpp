@@ -179,6 +179,15 @@ template <> inline constexpr bool is_view<std::string_view> = true;
 template <> inline constexpr bool is_view<bytes_view> = true;
 template <class E> inline constexpr bool is_view<array_view<E>> = true;
 template <class E> inline constexpr bool is_view<std::vector<E>> = is_view<E>;
+template <class E> inline constexpr bool is_view<std::optional<E>> = is_view<E>;
+#ifdef __cpp_lib_span
+template <class E> inline constexpr bool is_view<std::span<E>> = true;
+#endif
+/// Whether a `T` is a std::span, where the library has it.
+template <class T> inline constexpr bool is_span = false;
+#ifdef __cpp_lib_span
+template <class E> inline constexpr bool is_span<std::span<E>> = true;
+#endif
 
 } // namespace detail
 
@@ -239,11 +248,11 @@ public:
     // stands for `/` and `~0` for `~`.
 
     /// Reads the value at a path as a `T`: bool, integers, floating point, std::string, std::string_view,
-    /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::vector<E>, message. Throws
-    /// `missing` if the path has no value, `wrong_type` if the value has another type, `out_of_range` for a
+    /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E>, std::vector<E>, message, and
+    /// std::optional of these, which is empty if the path has no value, or null. Throws `missing` if the path has no value, `wrong_type` if the value has another type, `out_of_range` for a
     /// number that does not fit.
     ///
-    /// std::string_view, bytes_view and array_view are views into the message, so a temporary does not return
+    /// std::string_view, bytes_view, std::span and array_view are views into the message, so a temporary does not return
     /// them: keep the message, or read a std::string or std::vector.
     template <class T> T get(zstring path = "") const & { return read<T>(path); }
     template <class T, std::enable_if_t<!detail::is_view<T>, int> = 0> T get(zstring path = "") const && {
@@ -337,7 +346,8 @@ template <class T> struct is_array_view : std::false_type {};
 template <class E> struct is_array_view<array_view<E>> : std::true_type {};
 template <class T> struct is_vector : std::false_type {};
 template <class E> struct is_vector<std::vector<E>> : std::true_type {};
-template <class T> inline constexpr bool never = false;
+template <class T> struct is_optional : std::false_type {};
+template <class E> struct is_optional<std::optional<E>> : std::true_type {};
 
 template <class N> std::string does_not_fit(N number, std::size_t size, const char *sign) {
     return std::to_string(number) + " does not fit an integer of " + std::to_string(size * 8) + " bits " + sign +
@@ -375,6 +385,10 @@ template <class T> message &message::put_at(const char *key, const T &value) {
         return done(linkspan_message_put_timestamp(c_, key, at.time_since_epoch().count()));
     } else if constexpr (detail::is_array_view<T>::value) {
         return done(linkspan_message_put_array(c_, key, &value.c()));
+    } else if constexpr (detail::is_span<T>) {
+        return put_at(key, array_view<typename T::value_type>(value.data(), value.size()));
+    } else if constexpr (detail::is_optional<T>::value) {
+        return value ? put_at(key, *value) : put_at(key, nullptr);
     } else if constexpr (detail::is_vector<T>::value) {
         using E = typename T::value_type;
         if constexpr (is_element<E> && !std::is_same_v<E, bool>) {
@@ -393,7 +407,20 @@ template <class T> message &message::put_at(const char *key, const T &value) {
 
 template <class T> T message::read(zstring path) const {
     const char *p = path.c_str();
-    if constexpr (std::is_same_v<T, bool>) {
+    if constexpr (detail::is_optional<T>::value) {
+        if (!contains(path) || type_at(path) == type::null) return std::nullopt;
+        return read<typename T::value_type>(path);
+    } else if constexpr (detail::is_span<T>) {
+        static_assert(std::is_const_v<typename T::element_type>, "a message is read: ask for a std::span<const E>");
+        const auto view = read<array_view<typename T::value_type>>(path);
+        if (view.rank() != 1) {
+            detail::refuse<wrong_type>(LINKSPAN_WRONG_TYPE,
+                                       "a std::span has 1 dimension, found an array of " + std::to_string(view.rank()) +
+                                           "; ask for a linkspan::array_view",
+                                       p);
+        }
+        return {view.data(), view.size()};
+    } else if constexpr (std::is_same_v<T, bool>) {
         bool v;
         check(linkspan_message_get_bool(c_, p, &v));
         return v;

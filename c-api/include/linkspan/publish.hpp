@@ -127,8 +127,9 @@ private:
         : handle(made.first, std::move(made.second)) {}
 };
 
-/// Subscribes at an endpoint.
-inline subscriber subscribe(zstring endpoint, const options &o = {}) { return subscriber(endpoint, o); }
+template <class... A> void subscribe(A &&...) {
+    static_assert(detail::never<A...>, "write linkspan::subscriber(endpoint, options)");
+}
 
 /// The newest value of a publisher, without subscribing. Throws `empty` if nothing was published yet,
 /// `not_found` if no program publishes.

@@ -19,7 +19,7 @@ struct too_large : std::runtime_error {
 };
 
 int serve(const std::string &endpoint) {
-    auto server = linkspan::server::serve(endpoint);
+    auto server = linkspan::server(endpoint);
     for (linkspan::message &request : server) {
         if (request.contains("n")) {
             server.reply(request, linkspan::message().put("twice", 2 * request.get<int>("n")));
@@ -33,7 +33,7 @@ int serve(const std::string &endpoint) {
     }
     server.close(5s);
     // The same with a handler.
-    auto again = linkspan::server::serve(endpoint);
+    auto again = linkspan::server(endpoint);
     try {
         again.run([&](const linkspan::message &request) {
             if (request.contains("large")) throw too_large("too large");
@@ -109,7 +109,7 @@ void messages_go_both_ways(const std::string &endpoint) {
         }
         _exit(0);
     }
-    const auto listener = linkspan::listener::listen(endpoint);
+    const auto listener = linkspan::listener(endpoint);
     pollfd ready{listener.fileno(), POLLIN, 0};
     CHECK(poll(&ready, 1, 10000) == 1);
     auto here = listener.accept(10s);
@@ -160,7 +160,7 @@ void callbacks_end_waits_and_their_exceptions_come_out() {
 }
 
 void batches_go_and_come(const std::string &endpoint) {
-    const auto there = linkspan::channel::open(endpoint);
+    const auto there = linkspan::channel(endpoint);
     const auto here = linkspan::channel::connect(endpoint);
     std::vector<linkspan::message> batch;
     for (int i = 0; i < 100; i++) batch.push_back(linkspan::message().put("n", i));

@@ -21,7 +21,7 @@ struct both {
 };
 
 both pair(const std::string &endpoint) {
-    auto listener = linkspan::listener::listen(endpoint);
+    auto listener = linkspan::listener(endpoint);
     auto one = linkspan::channel::connect(endpoint, {}, 20s);
     auto two = listener.accept(20s);
     one.send(linkspan::message(), 20s);
@@ -94,7 +94,7 @@ void dropped_and_refused(const std::string &endpoint) {
 }
 
 void replied_and_published(const std::string &endpoint) {
-    auto server = linkspan::server::serve(endpoint + "/served");
+    auto server = linkspan::server(endpoint + "/served");
     auto client = std::async(std::launch::async, [&] {
         auto channel = linkspan::channel::connect(endpoint + "/served", {}, 20s);
         return channel.call(linkspan::message().put("rows", 2), 20s);

@@ -17,7 +17,7 @@ namespace {
 int subscriber(const std::string &endpoint) {
     linkspan::publisher done(endpoint + "/done");
     int expected = 1;
-    for (linkspan::message &m : linkspan::subscribe(endpoint)) {
+    for (linkspan::message &m : linkspan::subscriber(endpoint)) {
         CHECK(m.get<int>("n") == expected);
         const auto wave = m.get<linkspan::array_view<float>>("wave");
         CHECK(wave.rank() == 2 && wave.dim(1) == 3 && wave(1, 2) == static_cast<float>(expected));

@@ -47,7 +47,7 @@ void replies() {
     const std::string level = "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"m\"\n";
     linkspan::options o = with(watts);
     o.reply_schema = level;
-    auto server = linkspan::server::serve("unix:test/tank", o);
+    auto server = linkspan::server("unix:test/tank", o);
     CHECK(linkspan::reply_schema("unix:test/tank").get<std::string>("type/fields/0/type/unit") == "m");
     o.reply_schema = "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"cm\"\n";
     try {

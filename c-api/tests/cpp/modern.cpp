@@ -1,0 +1,50 @@
+// What C++20 adds: std::span to and from messages and loans; and std::optional, which C++17 has.
+#include <linkspan.hpp>
+
+#include <cstdio>
+#include <span>
+
+#include "check.hpp"
+
+int main() {
+    const std::vector<double> wave{1.5, 2.5, 3.5};
+    linkspan::message m;
+    m.put("wave", std::span(wave));
+    m.put("some", std::optional<int>(7)).put("none", std::optional<int>());
+    m.put("grid", linkspan::array_view<double>(wave.data(), {3, 1}));
+    const auto view = m.get<std::span<const double>>("wave");
+    CHECK(view.size() == 3 && view[2] == 3.5);
+    CHECK(m.get<linkspan::array_view<double>>("wave").span().data() == view.data());
+    CHECK(m.get<std::optional<int>>("some") == 7);
+    CHECK(!m.get<std::optional<int>>("none") && !m.get<std::optional<int>>("nowhere"));
+    CHECK(m.get<std::optional<std::span<const double>>>("wave")->size() == 3);
+    CHECK(linkspan::message().put("x", 2.5).get<std::optional<double>>("x") == 2.5);
+    // Another type is no missing value.
+    try {
+        m.get<std::optional<int>>("wave");
+        CHECK(false);
+    } catch (const linkspan::wrong_type &e) {
+        CHECK(e.path() == "wave");
+    }
+    try {
+        m.get<std::span<const double>>("grid");
+        CHECK(false);
+    } catch (const linkspan::wrong_type &e) {
+        CHECK(std::string(e.what()).find("2; ask for a linkspan::array_view, at path grid") != std::string::npos);
+    }
+    const linkspan::publisher out("unix:test/span");
+    auto lent = out.loan<double>({2, 2});
+    for (double &x : lent.span()) x = 4;
+    CHECK(lent.view()(1, 1) == 4);
+    m.clear().put("lent", std::move(lent));
+    CHECK(m.get<linkspan::array_view<double>>("lent").size() == 4);
+    // One that was moved from says so in words of C++.
+    const linkspan::message moved(std::move(m));
+    try {
+        m.get<int>("x");
+        CHECK(false);
+    } catch (const linkspan::invalid_state &e) {
+        CHECK(std::string(e.what()).find("this linkspan::message was moved from") == 0);
+    }
+    std::puts("ok");
+}
