@@ -127,8 +127,8 @@ impl linkspan_array {
     /// The memory of the elements, to be written.
     ///
     /// # Safety
-    /// `data` has room for as many elements as `dims` require, and nothing else uses it.
-    pub(crate) unsafe fn room(&self) -> Result<&mut [u8]> {
+    /// `data` has room for as many elements as `dims` require, which outlives `'a`, and nothing else uses it.
+    pub(crate) unsafe fn room<'a>(&self) -> Result<&'a mut [u8]> {
         let (dtype, _, dims) = self.layout()?;
         let bytes = usize::try_from(NdArrayRef::byte_length(dtype, dims)?).unwrap_or(usize::MAX);
         // SAFETY: as the caller promises.
