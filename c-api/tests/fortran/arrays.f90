@@ -12,6 +12,7 @@ program arrays_test
    call complex_numbers()
    call ranks()
    call refusals()
+   deallocate (errmsg)
    print '(a)', "ok"
 
 contains
