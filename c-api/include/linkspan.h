@@ -314,6 +314,8 @@ typedef struct linkspan_options {
     const char *validate;
     // For servers and their clients: the schema of the replies, like `schema`.
     const char *reply_schema;
+    // Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
+    bool replace;
 } linkspan_options;
 
 // Which end of a channel this is.

@@ -94,6 +94,8 @@ pub struct linkspan_options {
     pub validate: *const c_char,
     /// For servers and their clients: the schema of the replies, like `schema`.
     pub reply_schema: *const c_char,
+    /// Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
+    pub replace: bool,
 }
 
 const DEFAULT: linkspan_options = linkspan_options {
@@ -131,6 +133,7 @@ const DEFAULT: linkspan_options = linkspan_options {
     shared: false,
     validate: ptr::null(),
     reply_schema: ptr::null(),
+    replace: false,
 };
 
 /// A callback of the program with its context.
@@ -209,6 +212,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
         ("idempotent", given.idempotent),
         ("locked", given.locked),
         ("shared", given.shared),
+        ("replace", given.replace),
     ] {
         if truth {
             core.set(name, &Value::Bool(true))?;

@@ -119,10 +119,10 @@ pub fn clean() -> Result<(), Exit> {
     output::write(text.as_bytes())
 }
 
-/// Prints the findings, and ends with 1 where there is a fault.
-pub fn doctor(json: bool, repair: bool) -> Result<(), Exit> {
+/// Prints the findings, about one name or about all that is here, and ends with 1 where there is a fault.
+pub fn doctor(name: Option<&str>, json: bool, repair: bool) -> Result<(), Exit> {
     let mut findings = if repair { doctor::repair() } else { Vec::new() };
-    findings.extend(doctor::examine());
+    findings.extend(name.map_or_else(doctor::examine, doctor::examine_name));
     if json {
         lines_of_json(findings.iter().map(|finding| {
             Value::map([

@@ -122,11 +122,15 @@ Examples:
 
 Examples:
   linkspan doctor
+  linkspan doctor lab/power
   sudo -u www-data linkspan doctor
   sudo linkspan doctor --repair
   linkspan doctor --json | jq 'select(.severity != \"fine\")'"
     )]
     Doctor {
+        /// Examine this name alone: who has it, and why a program cannot listen or connect there
+        #[arg(value_name = "NAME", conflicts_with = "repair")]
+        name: Option<String>,
         /// Print each finding as one line of JSON
         #[arg(long)]
         json: bool,

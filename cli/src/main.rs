@@ -125,7 +125,7 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
         Command::Sub(args) => pubsub::subscribe(&args, signals),
         Command::Latest(args) => pubsub::latest(&args, signals),
         Command::Ls { patterns, json, names } => admin::list(&patterns, json, names),
-        Command::Doctor { json, repair } => admin::doctor(json, repair),
+        Command::Doctor { name, json, repair } => admin::doctor(name.as_deref(), json, repair),
         Command::Setup { group, root } => admin::setup(&group, &root),
         Command::Clean => admin::clean(),
         Command::Bridge { arguments } => bridge::bridge(&arguments),

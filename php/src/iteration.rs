@@ -1,4 +1,4 @@
-//! `Linkspan\Iteration`: the iterator of `foreach` over a server, a subscriber or a watch.
+//! `Linkspan\Iteration`: the iterator of `foreach` over a server, a subscriber, a watch or an array.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,6 +15,11 @@ use crate::zend;
 pub trait Feed {
     /// Waits for the next item; `None` at the end.
     fn next_item(&self) -> Result<Option<Zval>>;
+
+    /// Goes back to the first item, if the source keeps its items.
+    fn begin_again(&self) -> bool {
+        false
+    }
 }
 
 /// `Linkspan\Iteration`: waits for each item for ever, or for the time-out of a watch; ends at `close`, and
@@ -48,9 +53,17 @@ impl Iteration {
 impl Iteration {
     #[php(vis = "private")]
     pub fn __construct() -> PhpResult<Self> {
-        edge(|| Err(Error::new(ErrorKind::InvalidState, "iterate over a server, a subscriber or a watch")))
+        edge(|| {
+            Err(Error::new(
+                ErrorKind::InvalidState,
+                "iterate over a server, a subscriber, a watch or an array",
+            ))
+        })
     }
     pub fn rewind(&self) -> PhpResult<()> {
+        if self.feed.begin_again() {
+            self.count.set(-1);
+        }
         self.advance()
     }
     pub fn next(&self) -> PhpResult<()> {

@@ -5,6 +5,7 @@
     reason = "the macro php_module makes public items without docs; nothing else here is public"
 )]
 
+mod arguments;
 mod call;
 mod channel;
 mod class_plan;
@@ -55,6 +56,7 @@ static INI: IniEntryDefs<2> = IniEntryDefs::new([
 /// Registers what the macros cannot. Opens nothing: FPM's master runs this as root.
 pub extern "C" fn startup(_type: i32, module: i32) -> i32 {
     edge::keep_panics_quiet();
+    arguments::register();
     IniEntryDef::register(INI.as_slice(), module);
     match exception::register() {
         Ok(()) => 0,
@@ -99,13 +101,14 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .class::<scalars::BigInt>()
         .class::<scalars::Decimal>()
         .class::<scalars::Uuid>()
+        // Before the classes whose methods return it.
+        .class::<iteration::Iteration>()
         .class::<ndarray::NdArray>()
         .class::<received::Message>()
         .class::<received::Request>()
         .class::<channel::Event>()
         .class::<channel::Channel>()
         .class::<channel::Listener>()
-        .class::<iteration::Iteration>()
         .class::<server::Server>()
         .class::<region::Region>()
         .class::<publish::Publisher>()

@@ -95,6 +95,9 @@ macro_rules! reads_as_a_message {
             pub fn json_serialize(&self) -> PhpResult<Zval> {
                 self.get_value()
             }
+            pub fn __to_string(&self) -> PhpResult<Text> {
+                edge(|| as_json(&from_wire::zval_of_message(self.message())?))
+            }
             $($own)*
         }
     };
@@ -122,6 +125,18 @@ reads_as_a_message!(Request {
         })
     }
 });
+
+/// What PHP's own `json_encode` makes of a value, for people: bytes that are no text are null in it.
+fn as_json(value: &Zval) -> Result<Text> {
+    // JSON_UNESCAPED_SLASHES, JSON_UNESCAPED_UNICODE, JSON_PARTIAL_OUTPUT_ON_ERROR, JSON_PRESERVE_ZERO_FRACTION
+    const FLAGS: i64 = 64 | 256 | 512 | 1024;
+    let encoded = call_php(|| {
+        let function = ext_php_rs::types::ZendCallable::try_from_name("json_encode")?;
+        function.try_call(vec![value, &FLAGS])
+    })?
+    .map_err(failed)?;
+    Ok(Text::of(encoded.str().unwrap_or("null")))
+}
 
 /// The number of entries or items of a value, or the length of its first dimension.
 fn count(value: &Value) -> Result<i64> {
@@ -177,7 +192,7 @@ fn positions(whole: &Zval, array: &linkspan::NdArray) -> Result<Zval> {
 }
 
 fn failed(error: Problem) -> Error {
-    Error::new(ErrorKind::Internal, format!("PHP could not make an iterator: {error}"))
+    Error::new(ErrorKind::Internal, format!("PHP could not read the value: {error}"))
 }
 
 impl IntoZval for ArrayIterator {

@@ -1,5 +1,8 @@
 //! `Linkspan\NdArray`: N-d arrays of numbers, to and from PHP's nested lists.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, Zval};
@@ -8,6 +11,7 @@ use linkspan::value::NdArrayRef;
 use linkspan::{DType, Error, ErrorKind, Order, Result, Value};
 
 use crate::edge::{PhpResult, edge};
+use crate::iteration::{Feed, Iteration};
 use crate::scalars::{AnyString, BigInt, Text};
 use crate::zend::{self, Entries, Made, into_zval, made, try_made};
 
@@ -16,6 +20,7 @@ use crate::zend::{self, Entries, Made, into_zval, made, try_made};
 #[php(name = "Linkspan\\NdArray", flags = zend::FINAL)]
 #[php(implements(ce = ce::arrayaccess, stub = "\\ArrayAccess"))]
 #[php(implements(ce = ce::countable, stub = "\\Countable"))]
+#[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
 #[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
 #[derive(Clone)]
 pub struct NdArray(pub linkspan::NdArray);
@@ -81,6 +86,15 @@ impl NdArray {
     pub fn json_serialize(&self) -> PhpResult<Zval> {
         self.to_array()
     }
+    pub fn get_iterator(&self) -> PhpResult<Made<Iteration>> {
+        edge(|| {
+            if self.0.shape.is_empty() {
+                let text = "an array without dimensions has one element and no items: $array->toArray() is that element";
+                return Err(Error::new(ErrorKind::WrongType, text));
+            }
+            Ok(made(|| Iteration::over(Rc::new(Items { array: self.0.clone(), at: Cell::new(0) }))))
+        })
+    }
     pub fn count(&self) -> i64 {
         self.0.shape.first().map_or(1, |n| count(*n))
     }
@@ -89,13 +103,7 @@ impl NdArray {
         locate(&self.0, offset).is_ok()
     }
     pub fn offset_get(&self, offset: &Zval) -> PhpResult<Zval> {
-        edge(|| {
-            let (dimension, at) = locate(&self.0, offset)?;
-            if dimension == self.0.shape.len() {
-                return Ok(element(&self.0, at));
-            }
-            Ok(into_zval(made(|| NdArray(below(&self.0, dimension, at)))))
-        })
+        edge(|| locate(&self.0, offset).map(|(dimension, at)| item(&self.0, dimension, at)))
     }
     pub fn offset_set(&self, offset: &Zval, value: &Zval) -> PhpResult<()> {
         let _ = (offset, value);
@@ -104,6 +112,36 @@ impl NdArray {
     pub fn offset_unset(&self, offset: &Zval) -> PhpResult<()> {
         let _ = offset;
         edge(|| Err(read_only()))
+    }
+}
+
+/// The element behind so many positions, or the array of the dimensions that follow.
+fn item(array: &linkspan::NdArray, dimension: usize, at: usize) -> Zval {
+    if dimension == array.shape.len() {
+        return element(array, at);
+    }
+    into_zval(made(|| NdArray(below(array, dimension, at))))
+}
+
+/// The items of an array, `$array[0]` and those that follow, one after the other.
+struct Items {
+    array: linkspan::NdArray,
+    at: Cell<u64>,
+}
+
+impl Feed for Items {
+    fn next_item(&self) -> Result<Option<Zval>> {
+        let at = self.at.get();
+        if self.array.shape.first().is_none_or(|length| at >= *length) {
+            return Ok(None);
+        }
+        self.at.set(at + 1);
+        Ok(Some(item(&self.array, 1, at as usize * strides(&self.array)[0])))
+    }
+
+    fn begin_again(&self) -> bool {
+        self.at.set(0);
+        true
     }
 }
 

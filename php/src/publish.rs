@@ -183,7 +183,24 @@ pub fn latest(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Message>> {
     })
 }
 
+/// `Linkspan\names`: what is open on this machine, a map for each name.
+#[php_function]
+#[php(name = "Linkspan\\names")]
+pub fn names() -> PhpResult<ZBox<ZendHashTable>> {
+    edge(|| {
+        let listed = linkspan::registry::list()?;
+        let mut names = ZendHashTable::with_capacity(u32::try_from(listed.len()).unwrap_or(u32::MAX));
+        for listed in &listed {
+            let _ = names.push(table(&listed.to_value())?);
+        }
+        Ok(names)
+    })
+}
+
 /// The functions of this file.
 pub fn functions(module: ModuleBuilder) -> ModuleBuilder {
-    module.function(wrap_function!(subscribe)).function(wrap_function!(latest))
+    module
+        .function(wrap_function!(subscribe))
+        .function(wrap_function!(latest))
+        .function(wrap_function!(names))
 }

@@ -1,7 +1,7 @@
 //! PHP values as a Source. No user code runs during a walk, so the values cannot change meanwhile.
 
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, Zval};
-use ext_php_rs::zend::ClassEntry;
+use ext_php_rs::zend::{ClassEntry, ce};
 use linkspan::codec::append_text;
 use linkspan::value::{Keys, Meter, Sink, Source, ValueBuilder};
 use linkspan::{Error, ErrorKind, Limits, Result, Value};
@@ -156,6 +156,21 @@ fn walk_object<S: Sink + ?Sized>(object: &ZendObject, sink: &mut S) -> Result<()
     if class.instance_of(zend::date_time_interface()) {
         return sink.timestamp(timestamp_of(object)?);
     }
+    // No method of the program is called while its value is read: it may change that.
+    for (interface, instead) in [
+        (zend::json_serializable(), "give $object->jsonSerialize()"),
+        (ce::traversable(), "give iterator_to_array($object), or a list of its items"),
+    ] {
+        if class.instance_of(interface) {
+            return Err(unsupported(format!("an object of class {}: {instead}", name(class))));
+        }
+    }
+    if is_or_extends(class, "DateInterval") {
+        return Err(unsupported(format!(
+            "an object of class {}, whose months and years have no fixed length: give seconds as a number, such as (new DateTimeImmutable('@0'))->add($interval)->getTimestamp()",
+            name(class)
+        )));
+    }
     Err(unsupported(format!(
         "an object of class {}: give an array, a stdClass or one of Linkspan's value classes",
         name(class)
@@ -205,6 +220,18 @@ fn walk_as<S: Sink + ?Sized>(value: &Zval, form: &Form, sink: &mut S) -> Result<
         }
         _ => PhpValue(value).walk(sink),
     }
+}
+
+/// Whether the class has this name, or one that it extends.
+fn is_or_extends(class: &ClassEntry, wanted: &str) -> bool {
+    let mut class = Some(class);
+    while let Some(each) = class {
+        if name(each) == wanted {
+            return true;
+        }
+        class = each.parent();
+    }
+    false
 }
 
 fn name(class: &ClassEntry) -> &str {

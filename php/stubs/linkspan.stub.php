@@ -12,7 +12,8 @@
  * 'raw'), durable, mode, group, allow_uids, allow_gids, spin (µs), on_wait (a callable that runs about every 100 ms of a wait;
  * false ends it with CancelledException); of a journal from (a number, a Timestamp, 'first', 'newest'), segment_bytes,
  * retain_bytes, retain_seconds, retain_consumed; of a file locked; of
- * servers shared (several processes may serve the name, each with this option); schema (what messages mean: the path of a file,
+ * servers shared (several processes may serve the name, each with this option); publishers replace (take over the name of another publisher
+ * of this process); schema (what messages mean: the path of a file,
  * or a text of the notation; compared when both sides connect), reply_schema (of servers and those who call them: the same for what is replied) and validate
  * (which values are checked against them: 'send', 'receive', 'both'). What a transport cannot do is UnsupportedException, with
  * the reason. An array of them is spread: `Channel::connect('lab/fft', ...$options)`.
@@ -114,6 +115,13 @@ function subscribe(string $endpoint, mixed ...$options): Subscriber {}
  * @throws EmptyException where nothing was published, NotFoundException where no program publishes
  */
 function latest(string $endpoint, mixed ...$options): Message {}
+
+/**
+ * What is open on this machine, as `linkspan ls` lists it: a map for each name with `endpoint`, `pattern`, `pid`, `program`, `messages`
+ * and others; null where it is unknown, and `problem` has the reason.
+ * @return list<array<string, mixed>>
+ */
+function names(): array {}
 
 /**
  * The schema of the endpoint from the program that listens there, or from its spool or journal:
@@ -275,11 +283,25 @@ final class Uuid implements \JsonSerializable, \Stringable
 }
 
 /**
+ * The iterator of foreach over a server, a subscriber, a watch or an array: waits for each item for ever (a watch for
+ * its own time-out), ends at close, and over a server or a subscriber at a stop signal.
+ */
+final class Iteration implements \Iterator
+{
+    private function __construct() {}
+    public function current(): mixed {}
+    public function key(): mixed {}
+    public function next(): void {}
+    public function rewind(): void {}
+    public function valid(): bool {}
+}
+
+/**
  * An N-d array of numbers: element type (bool, i8 … u64, f32, f64, c64, c128), shape, order (row or column),
  * and the elements, little-endian, as one string. `$a[1]` is a number of a vector, or a sub-array of an array
  * with more dimensions; `$a[[1, 2]]` indexes two dimensions. A complex number is a list of its two parts.
  */
-final class NdArray implements \ArrayAccess, \Countable, \JsonSerializable
+final class NdArray implements \ArrayAccess, \Countable, \IteratorAggregate, \JsonSerializable
 {
     public readonly string $dtype;
     /** @var list<int> */
@@ -291,6 +313,8 @@ final class NdArray implements \ArrayAccess, \Countable, \JsonSerializable
     public static function fromArray(array $items, string $dtype = 'f64'): NdArray {}
     /** Nested lists; a number for an array without dimensions. */
     public function toArray(): mixed {}
+    /** The numbers of a vector, or the sub-arrays of an array with more dimensions. @throws WrongTypeException for an array without dimensions */
+    public function getIterator(): Iteration {}
     /** The length of the first dimension. */
     public function count(): int {}
     public function offsetExists(mixed $offset): bool {}
@@ -305,7 +329,7 @@ final class NdArray implements \ArrayAccess, \Countable, \JsonSerializable
  * `$message->get('rows/0/x')` the value at a path: keys and positions joined by `/`, with ~1 for a / and ~0
  * for a ~ in a key.
  */
-final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \JsonSerializable
+final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \JsonSerializable, \Stringable
 {
     public readonly mixed $value;
     /** Its number in the sender's session, from 1. */
@@ -331,10 +355,12 @@ final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     /** Whether the sender waits for a reply. */
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
+    /** JSON for people, as json_encode($message) writes it. */
+    public function __toString(): string {}
 }
 
 /** A message that waits for its one reply. If it is freed without a reply, the caller gets RemoteException. */
-final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \JsonSerializable
+final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \JsonSerializable, \Stringable
 {
     public readonly mixed $value;
     public readonly int $sequence;
@@ -354,6 +380,8 @@ final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public function offsetUnset(mixed $offset): void {}
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
+    /** JSON for people, as json_encode($message) writes it. */
+    public function __toString(): string {}
     public function reply(mixed $value): void {}
     /** Acknowledges it, and what its sender sent before: for a server with ack: 'manual'. A reply acknowledges it, too. */
     public function ack(): void {}
@@ -441,20 +469,6 @@ final class Listener
     public function events(): array {}
     public function stats(): array {}
     public function close(): void {}
-}
-
-/**
- * The iterator of foreach over a server, a subscriber or a watch: waits for each item for ever (a watch for
- * its own time-out), ends at close, and over a server or a subscriber at a stop signal.
- */
-final class Iteration implements \Iterator
-{
-    private function __construct() {}
-    public function current(): mixed {}
-    public function key(): mixed {}
-    public function next(): void {}
-    public function rewind(): void {}
-    public function valid(): bool {}
 }
 
 /** Takes the requests of many clients one by one: iterate, or pass run() a handler. */

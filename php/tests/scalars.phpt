@@ -88,7 +88,7 @@ Malformed: a UUID has 16 bytes, here are 5
 Malformed: "yesterday" is not a time as RFC 3339 writes it, such as 2026-03-01T12:00:00.5Z
 OutOfRange: 9223372800 s since 1970 does not fit a timestamp, which reaches from 1677-09-21 to 2262-04-11
 OutOfRange: 32503680000 s since 1970 does not fit a timestamp, which reaches from 1677-09-21 to 2262-04-11
-TypeError: Invalid value given for argument `time`.
+TypeError: Linkspan\Timestamp::fromDateTime(): Argument #1 ($time) must be of type DateTimeInterface, stdClass given
 Exception: No setter available for this property.
 Error: Cannot create dynamic property Linkspan\Timestamp::$other
 Error: Cannot unset property Linkspan\Timestamp::$nanoseconds

@@ -19,6 +19,8 @@ Or it is a service, a subclass of `linkspan.Service`, which a controller command
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from . import errors
 from ._native import (
     Answer,
@@ -69,12 +71,13 @@ from .errors import (
     WrongType,
 )
 from .event import Event
+from .forms import jsonable
 from .options import Options, ServiceOptions
 from .server import Server
 from .service import Service, run
 from .sqlite import sqlite_checkpoint
 from .timestamp import Timestamp
-from .verbs import connect, latest, listen, open, publisher, reply_schema, schema, serve, subscribe, wait
+from .verbs import connect, latest, listen, names, open, publisher, reply_schema, schema, serve, subscribe, wait
 from .words import Command, Outcome, State, View
 
 __all__ = [
@@ -134,8 +137,10 @@ __all__ = [
     "decode",
     "encode",
     "errors",
+    "jsonable",
     "latest",
     "listen",
+    "names",
     "open",
     "publisher",
     "run",
@@ -147,3 +152,6 @@ __all__ = [
     "transcode",
     "wait",
 ]
+
+# What `match` and programs that take any mapping look for.
+Mapping.register(Message)

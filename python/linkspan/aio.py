@@ -8,7 +8,8 @@
 
 One task at a time receives on an object. What is awaited ends with `linkspan.Timeout` after the `timeout=` of the call, else
 that of the object's options, else 30 seconds; None waits for ever, and so do loops (`async for`). `asyncio.timeout` works as
-well. A publisher never waits, so `linkspan.publisher` serves here as it is.
+well. A publisher never waits, so `linkspan.publisher` serves here as it is; so do `latest`, `encode` and `decode`, and services have a loop
+of their own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 from . import _native
-from .errors import Empty, Error, Full, InvalidState, NotFound, Stalled, Timeout, Unsupported
+from .errors import Empty, Error, Full, InvalidState, NotFound, OutOfRange, Stalled, Timeout, Unsupported
 from .event import Event
 from .options import Options
 from .server import Server as _Server
@@ -273,19 +274,56 @@ class Server(_EventSource[_Server]):
             yield request
             del request
 
-    async def run(self, handler: Callable[[_native.Request], Any]) -> None:
-        """Answers each request with the result of the handler, which may be a coroutine; one after the other."""
-        async for request in self:
-            try:
-                answer = handler(request)
-                if inspect.isawaitable(answer):
-                    answer = await answer
-                if not request.answered:
-                    request.reply(answer)
-            except Exception as error:  # every one of them is the caller's to see
-                log_failure(self.endpoint, request, error)
-                if not request.answered:
-                    fail_with(request, error)
+    async def run(self, handler: Callable[[_native.Request], Any], *, workers: int = 1) -> None:
+        """Answers each request with the result of the handler, which may be a coroutine; up to `workers` of them at once.
+
+        What the handler raises is answered as `Remote` and logged, as by `linkspan.Server.run`.
+        """
+        if workers < 1:
+            raise OutOfRange(f"{self.endpoint}: workers={workers}: give the number of handlers at once, from 1 upwards")
+        free = asyncio.Semaphore(workers)
+        async with asyncio.TaskGroup() as tasks:
+            await free.acquire()
+            async for request in self:
+                if workers == 1:
+                    await self._answer(handler, request)
+                    continue
+                tasks.create_task(self._answer(handler, request)).add_done_callback(lambda _done: free.release())
+                del request
+                await free.acquire()
+
+    async def _answer(self, handler: Callable[[_native.Request], Any], request: _native.Request) -> None:
+        try:
+            answer = handler(request)
+            if inspect.isawaitable(answer):
+                answer = await answer
+            if not request.answered:
+                request.reply(answer)
+        except Exception as error:  # every one of them is the caller's to see
+            log_failure(self.endpoint, request, error)
+            if not request.answered:
+                fail_with(request, error)
+
+
+#: What this module has no form of its own of, and why.
+_ELSEWHERE = {
+    "publisher": "it never waits, so linkspan.publisher serves in a coroutine as it is",
+    "latest": "it does not wait without a time-out, so linkspan.latest serves in a coroutine as it is",
+    "wait": "await several at once with asyncio.wait, or asyncio.TaskGroup",
+    "Controller": "its calls wait: await asyncio.to_thread(linkspan.Controller().names)",
+    "Service": "a service has its own loop: run it by linkspan.run, in a thread of its own where the program has coroutines, too",
+    "run": "a service has its own loop: run it by linkspan.run, in a thread of its own where the program has coroutines, too",
+}
+
+
+def __getattr__(name: str) -> Any:
+    import linkspan
+
+    if name in _ELSEWHERE:
+        raise AttributeError(f"linkspan.aio has no {name} of its own: {_ELSEWHERE[name]}")
+    if name in linkspan.__all__:
+        raise AttributeError(f"linkspan.aio has no {name} of its own: linkspan.{name} serves in a coroutine as it is")
+    raise AttributeError(f"module 'linkspan.aio' has no attribute {name!r}")
 
 
 def _seconds(timeout: float | None) -> float | None:

@@ -47,6 +47,8 @@ class Options(TypedDict, total=False):
     - `locked`: Whether a `file:` is written in place under a lock of the file itself, for programs that know only
       fcntl.
     - `shared`: Whether several processes may serve a name, each with this option: they share its requests.
+    - `replace`: Whether a publisher takes over a name that another publisher of this process has, as one does that a
+      cell of a notebook made before. Subscribers stay connected.
     - `schema`: What the messages at the name mean: the path of a file, or a text of the notation. Both sides' schemas
       are compared when they connect, and `SchemaMismatch` says what differs.
     - `reply_schema`: Of a server and of those who call it: what is replied, like `schema`.
@@ -79,6 +81,7 @@ class Options(TypedDict, total=False):
     retain_consumed: bool
     locked: bool
     shared: bool
+    replace: bool
     schema: str | PathLike[str]
     reply_schema: str | PathLike[str]
     validate: Literal["send", "receive", "both"]

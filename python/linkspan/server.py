@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import _native
 from ._native import Request
-from .errors import Remote
+from .errors import OutOfRange, Remote, WrongType
 
 
 class Server(_native.Server):
@@ -16,22 +19,45 @@ class Server(_native.Server):
 
     __slots__ = ()
 
-    def run(self, handler: Callable[[Request], Any]) -> None:
+    def run(self, handler: Callable[[Request], Any], *, workers: int = 1) -> None:
         """Answers each request with the result of the handler, until the server is closed or SIGTERM stops the program.
 
         What the handler raises is answered as `Remote` with its type and text, and logged with its traceback by the logger
         `linkspan.server`, unless it is a `Remote` of the handler's own; then the next request is taken. A message that was
         sent rather than called is handed over, too, and wants no answer.
+
+        With `workers` above 1 so many threads run the handler at once, and each takes the next request when it is done; those that
+        were taken are answered before it returns. A handler that is a coroutine function is for `linkspan.aio.serve`.
         """
-        for request in self:
-            try:
-                answer = handler(request)
-                if not request.answered:
-                    request.reply(answer)
-            except Exception as error:  # every one of them is the caller's to see
-                log_failure(self.endpoint, request, error)
-                if not request.answered:
-                    fail_with(request, error)
+        if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):
+            raise WrongType(
+                f"{self.endpoint}: the handler is a coroutine function, which this loop cannot await: "
+                "await linkspan.aio.serve(endpoint).run(handler), or give a function"
+            )
+        if workers < 1:
+            raise OutOfRange(f"{self.endpoint}: workers={workers}: give the number of threads that run the handler, from 1 upwards")
+        if workers == 1:
+            for request in self:
+                self._answer(handler, request)
+            return
+        # As many requests are taken as threads are free for: the others stay where their senders see that they wait.
+        free = threading.Semaphore(workers)
+        with ThreadPoolExecutor(workers, thread_name_prefix="linkspan-worker") as pool:
+            free.acquire()
+            for request in self:
+                pool.submit(self._answer, handler, request).add_done_callback(lambda _done: free.release())
+                del request
+                free.acquire()
+
+    def _answer(self, handler: Callable[[Request], Any], request: Request) -> None:
+        try:
+            answer = handler(request)
+            if not request.answered:
+                request.reply(answer)
+        except Exception as error:  # every one of them is the caller's to see
+            log_failure(self.endpoint, request, error)
+            if not request.answered:
+                fail_with(request, error)
 
 
 _LOG = logging.getLogger("linkspan.server")

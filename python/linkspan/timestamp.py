@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime, timedelta, timezone
-from typing import overload
+from typing import Any, overload
 
 from ._native import clock, format_time, parse_time
 from .errors import OutOfRange, Unsupported
+from .forms import stand_in
 
 _SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -35,14 +36,28 @@ class Timestamp:
 
     @staticmethod
     def from_datetime(when: datetime) -> Timestamp:
-        """From a `datetime` with a time zone, to the microsecond that it has; `Unsupported` without one."""
+        """From a `datetime` with a time zone, to the microsecond that it has; one of pandas has nanoseconds. `Unsupported` without a zone."""
         if when.utcoffset() is None:
             raise Unsupported("a datetime without a time zone names no instant: give it one, as when.astimezone() does")
-        return _in_range(_span(when - _EPOCH))
+        return _in_range(_span(when - _EPOCH) + getattr(when, "nanosecond", 0))
 
     def to_datetime(self) -> datetime:
         """The `datetime` in UTC, rounded down to its microsecond."""
         return _EPOCH + timedelta(microseconds=self.nanoseconds // 1000)
+
+    @staticmethod
+    def from_datetime64(when: Any) -> Timestamp:
+        """From a `numpy.datetime64`, which is in UTC; `Unsupported` for one that is no time, or finer than nanoseconds."""
+        found = stand_in(when)
+        if not isinstance(found, Timestamp):
+            raise Unsupported(f"{when!r} names no instant: give a numpy.datetime64 that is a time")
+        return found
+
+    def to_datetime64(self) -> Any:
+        """The `numpy.datetime64` in nanoseconds, in UTC: `pandas.Timestamp(at.to_datetime64(), tz="UTC")`. It needs NumPy."""
+        import numpy
+
+        return numpy.datetime64(self.nanoseconds, "ns")
 
     @property
     def seconds(self) -> float:

@@ -7,11 +7,12 @@ transport cannot do is `Unsupported`, with the reason, before anything is made o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar, Unpack
 
 from . import _native
 from ._native import Channel, Listener, Message, Publisher, Subscriber
+from .errors import WrongType
 from .options import Options
 from .server import Server
 
@@ -68,7 +69,7 @@ def subscribe(endpoint: str, **options: Unpack[Options]) -> Subscriber:
 
 
 def wait(
-    objects: Sequence[T],
+    objects: Iterable[T],
     *,
     timeout: float | None = _LEFT_OUT,
     on_wait: Callable[[], bool | None] | None = None,
@@ -82,6 +83,14 @@ def wait(
         for ready in linkspan.wait([readings, orders], timeout=None):
             handle(ready.try_recv())
     """
+    if hasattr(objects, "fileno") or not isinstance(objects, Iterable):
+        raise WrongType(f"wait takes a list of objects, and not {type(objects).__name__}: wait([subscriber, channel])")
+    objects = list(objects)
+    for at, each in enumerate(objects):
+        if not hasattr(each, "fileno"):
+            raise WrongType(
+                f"wait takes channels, listeners, servers, subscribers, and objects with fileno(); at position {at} is {type(each).__name__}"
+            )
     descriptors = [each.fileno() for each in objects]
     if timeout is _LEFT_OUT:
         ready = _native.wait_any(descriptors, on_wait=on_wait)
@@ -96,6 +105,16 @@ def latest(endpoint: str, **options: Unpack[Options]) -> Message:
     It does not wait for a publisher, unless the option `timeout` says how many seconds.
     """
     return _native.latest(endpoint, **options)
+
+
+def names() -> list[dict[str, Any]]:
+    """What is open on this machine, as `linkspan ls` lists it: a map for each name, sorted by `endpoint`.
+
+    `endpoint`, `pattern`, `pid`, `program`, `user`, `messages`, `peers` and others; None where it is unknown, and `problem` has the reason::
+
+        [name["endpoint"] for name in linkspan.names() if name["pattern"] == "publish"]
+    """
+    return _native.names()
 
 
 def schema(endpoint: str, message: Message | None = None) -> dict[str, Any]:

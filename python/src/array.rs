@@ -426,8 +426,7 @@ impl<'py> Lent<'py> {
     /// Big-endian elements, as many instruments write them, to the wire's little-endian.
     fn swap(&mut self) -> linkspan::Result<()> {
         let parts = if matches!(self.dtype, DType::C64 | DType::C128) { 2 } else { 1 };
-        let mut copy = room(self.bytes().len())?;
-        copy.extend_from_slice(self.bytes());
+        let mut copy = copy_of(self.bytes())?;
         copy.chunks_exact_mut(self.dtype.size() / parts).for_each(<[u8]>::reverse);
         self.copy = Some(copy);
         Ok(())
@@ -453,6 +452,13 @@ impl Drop for Lent<'_> {
         // SAFETY: the view was filled in by PyObject_GetBuffer, and the marker proves that the interpreter is attached.
         unsafe { ffi::PyBuffer_Release(&mut *self.view) }
     }
+}
+
+/// A copy of an array's elements.
+pub fn copy_of(elements: &[u8]) -> linkspan::Result<Vec<u8>> {
+    let mut copy = room(elements.len())?;
+    copy.extend_from_slice(elements);
+    Ok(copy)
 }
 
 /// Room for a copy of an array's elements.
@@ -525,8 +531,7 @@ pub unsafe fn as_numpy<'py>(
         Err(error) if error.is_instance_of::<pyo3::exceptions::PyImportError>(py) => Ok(None),
         Err(error) => Err(error),
     })?;
-    match as_array {
-        Some(as_array) => as_array.bind(py).call1((owner,)),
-        None => Ok(owner.clone()),
-    }
+    let Some(as_array) = as_array else { return Ok(owner.clone()) };
+    // SAFETY: as above. The interface is known now, where NumPy has the one that is known here.
+    unsafe { numpy_api::array(owner, &over) }.unwrap_or_else(|| as_array.bind(py).call1((owner,)))
 }

@@ -72,7 +72,8 @@ pub fn tuple<S: Sink + ?Sized, W: Walker>(
 ) -> Result<()> {
     sink.begin_array(tuple.len())?;
     for i in 0..tuple.len() {
-        let item = tuple.get_borrowed_item(i).map_err(|error| walker.hold(error))?;
+        // A reference of its own, as for the items of a list: `Walker::references` counts on it.
+        let item = tuple.get_item(i).map_err(|error| walker.hold(error))?;
         walker.object(&item, sink).map_err(|e| e.under_index(i))?;
     }
     sink.end_array()

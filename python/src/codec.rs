@@ -15,7 +15,7 @@ use crate::builder::{Builder, build};
 use crate::direct::{Direct, Given};
 use crate::errors::Outcome;
 use crate::flat::Form;
-use crate::message::Message;
+use crate::message::{Message, object};
 use crate::template;
 use crate::walk::{Flat, Walk};
 
@@ -159,6 +159,13 @@ pub fn schema<'py>(
 pub fn reply_schema<'py>(py: Python<'py>, endpoint: &str) -> Outcome<Bound<'py, PyAny>> {
     let form = py.detach(|| linkspan::registry::reply_schema(endpoint))?;
     decode(PyBytes::new(py, &form).as_any(), Encoding::Cbor.name())
+}
+
+/// What is open on this machine: a map for each name, as a listing shows it.
+#[pyfunction]
+pub fn names(py: Python<'_>) -> Outcome<Vec<Bound<'_, PyAny>>> {
+    let listed = py.detach(linkspan::registry::list)?;
+    listed.iter().map(|listed| object(&listed.to_value(), Builder::copying(py))).collect()
 }
 
 /// `bytes` as they are; a copy of any other buffer, because its owner may write to it.

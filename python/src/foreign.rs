@@ -15,7 +15,8 @@ use crate::array::{self, Lent, NdArray, is_exact_ndarray};
 use crate::builtin::{self, type_name};
 use crate::errors::{Failure, imported};
 use crate::loan;
-use crate::numpy;
+use crate::message::Message;
+use crate::numpy::{self, Form};
 use crate::numpy_api;
 use crate::sent_class::{self, SentClass};
 use crate::timestamp;
@@ -38,12 +39,10 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
     // Before all else: the checks below take longer than to send a long array that was lent.
     // SAFETY: no Python code runs while the sink takes the elements.
     if let Some(elements) = unsafe { numpy_api::elements(object) } {
-        let array = elements.array()?;
-        loan::note(array.data);
-        return sink.ndarray(array);
+        return lent(object, elements.array()?, sink, walker);
     }
     if is_exact_ndarray(object) {
-        return buffer(&numpy::lend_exact(object).map_err(failed)?, sink);
+        return formed(object, &numpy::form_exact(object).map_err(failed)?, sink, walker);
     }
     if let Some(class) = sent_class::known(object) {
         return sent(&class, object, sink, walker);
@@ -61,6 +60,10 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
     if let Ok(array) = object.cast_exact::<NdArray>() {
         return sink.ndarray(array.get().lend());
     }
+    // A received message is sent as its value.
+    if let Ok(message) = object.cast::<Message>() {
+        return walker.object(message.get().decoded(object.py()).map_err(failed)?, sink);
+    }
     if let Some(fields) =
         object.get_type().getattr_opt(intern!(object.py(), "__linkspan_fields__")).map_err(raise)?
     {
@@ -74,10 +77,7 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
             // By the kind of its type: the item of a datetime64 is an int without its unit.
             let letter = object.getattr("dtype").and_then(|d| d.getattr("kind")).map_err(raise)?;
             match letter.extract::<char>() {
-                Ok('M') => {
-                    let at = numpy::nanoseconds(object).map_err(failed)?;
-                    return sink.timestamp(Timestamp(at));
-                }
+                Ok('M' | 'm' | 'V') => return stand_in(object, sink, walker),
                 // A single complex number is an array without dimensions, as it would be in any other encoding of ours.
                 Ok('c') => return sink.ndarray(numpy::lend(object).map_err(failed)?.array()?),
                 _ => {}
@@ -103,7 +103,7 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
             if numpy_generic(object.py()).map_err(raise)?.is_some() {
                 array::learn_numpy(object.py()).map_err(raise)?;
             }
-            buffer(&numpy::lend(object).map_err(failed)?, sink)
+            formed(object, &numpy::form(object).map_err(failed)?, sink, walker)
         }
         Kind::Text => builtin::text(object.cast().map_err(|e| raise(e.into()))?, sink),
         Kind::Int => builtin::integer(object, sink, walker),
@@ -117,8 +117,13 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
         Kind::List => builtin::list(object.cast().map_err(|e| raise(e.into()))?, sink, walker),
         Kind::Tuple => builtin::tuple(object.cast().map_err(|e| raise(e.into()))?, sink, walker),
         Kind::Datetime => {
-            let class = timestamp::class(object.py()).map_err(raise)?;
-            walker.object(&class.call_method1("from_datetime", (object,)).map_err(raise)?, sink)
+            // An instant of pandas may be none, though it is a datetime.
+            if object.eq(object).map_err(raise)? {
+                let class = timestamp::class(object.py()).map_err(raise)?;
+                walker.object(&class.call_method1("from_datetime", (object,)).map_err(raise)?, sink)
+            } else {
+                sink.null()
+            }
         }
         Kind::Uuid => sink.uuid(uuid::bytes(object).and_then(|b| b.extract()).map_err(raise)?),
         Kind::Decimal => {
@@ -134,17 +139,69 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
             let entries = PyDict::from_sequence(items.as_any()).map_err(raise)?;
             builtin::dict(&entries, sink, walker)
         }
-        Kind::Other => {
-            Err(refused(object, "give what it holds as dict, list, str, a number, bytes or an array"))
-        }
+        Kind::Other => stand_in(object, sink, walker),
     }
 }
 
-/// Sends the memory that an object lends as an array, which may be a loan.
-fn buffer<S: Sink + ?Sized>(lent: &Lent<'_>, sink: &mut S) -> Result<()> {
-    let array = lent.array()?;
-    loan::note(array.data);
-    sink.ndarray(array)
+/// Sends the memory that an object lends as an array. It may be a loan: where something else may write that after it was sent, a copy
+/// is sent.
+fn lent<S: Sink + ?Sized, W: Walker>(
+    object: &Bound<'_, PyAny>,
+    array: NdArrayRef<'_>,
+    sink: &mut S,
+    walker: &W,
+) -> Result<()> {
+    if loan::note(object, array.data, walker.references(object)) {
+        return sink.ndarray(array);
+    }
+    let copy = array::copy_of(array.data)?;
+    sink.ndarray(NdArrayRef { data: &copy, ..array })
+}
+
+/// Sends what an object with the buffer protocol is sent as.
+fn formed<S: Sink + ?Sized, W: Walker>(
+    object: &Bound<'_, PyAny>,
+    form: &Form<'_>,
+    sink: &mut S,
+    walker: &W,
+) -> Result<()> {
+    match form {
+        Form::Lent(elements) => lent(object, elements.array()?, sink, walker),
+        Form::Instants(elements) => {
+            let array = elements.array()?;
+            instants(array.shape, &mut array.data.as_chunks::<8>().0.iter(), sink)
+        }
+        Form::Other(other) => walker.object(other, sink),
+    }
+}
+
+/// Sends instants as nested lists; the least number is none.
+fn instants<S: Sink + ?Sized>(
+    shape: &[u64],
+    elements: &mut std::slice::Iter<'_, [u8; 8]>,
+    sink: &mut S,
+) -> Result<()> {
+    let Some((length, inner)) = shape.split_first() else {
+        return match elements.next().map(|bytes| i64::from_le_bytes(*bytes)) {
+            Some(i64::MIN) | None => sink.null(),
+            Some(nanoseconds) => sink.timestamp(Timestamp(nanoseconds)),
+        };
+    };
+    let length = usize::try_from(*length).unwrap_or(usize::MAX);
+    sink.begin_array(length)?;
+    for at in 0..length {
+        instants(inner, elements, sink).map_err(|error| error.under_index(at))?;
+    }
+    sink.end_array()
+}
+
+/// Sends what stands for an object of a type that the package knows.
+fn stand_in<S: Sink + ?Sized, W: Walker>(object: &Bound<'_, PyAny>, sink: &mut S, walker: &W) -> Result<()> {
+    let other = numpy::stand_in(object).map_err(|error| walker.hold(error))?;
+    if other.is(object.py().NotImplemented()) {
+        return Err(refused(object, "give what it holds as dict, list, str, a number, bytes or an array"));
+    }
+    walker.object(&other, sink)
 }
 
 /// The kind of value that an object is sent as.

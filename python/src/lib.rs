@@ -66,7 +66,7 @@ mod _native {
     #[pymodule_export]
     use super::channel::{Channel, Listener, PendingReply};
     #[pymodule_export]
-    use super::codec::{decode, encode, reply_schema, schema, transcode};
+    use super::codec::{decode, encode, names, reply_schema, schema, transcode};
     #[pymodule_export]
     use super::controller::{Answer, Controller};
     #[pymodule_export]

@@ -23,6 +23,8 @@ pub struct Loan {
     array: NdArray,
     place: AtomicPtr<u8>,
     is_sent: AtomicBool,
+    /// How many buffers of it are lent by the buffer protocol.
+    exports: AtomicUsize,
 }
 
 /// Where a loan lies that can still be sent.
@@ -158,10 +160,18 @@ pub fn lend<'py>(
     let memory = lender(dtype, &wanted.shape.0, order)?;
     let (array, place) = memory.into_written_array();
     let (from, length) = (place.as_ptr().addr(), array.data.len());
-    let (place_kept, is_sent) = (AtomicPtr::new(place.as_ptr()), AtomicBool::new(false));
-    let loan = Bound::new(py, Loan { array: NdArray::new(array), place: place_kept, is_sent })?;
+    let loan = Loan {
+        array: NdArray::new(array),
+        place: AtomicPtr::new(place.as_ptr()),
+        is_sent: AtomicBool::new(false),
+        exports: AtomicUsize::new(0),
+    };
+    let loan = Bound::new(py, loan)?;
     // SAFETY: the loan keeps its own array, whose elements may be written until it is sent: then the array becomes read-only.
-    let given = unsafe { array::as_numpy(loan.as_any(), &loan.get().array, Some(place)) }?;
+    let inner = unsafe { array::as_numpy(loan.as_any(), &loan.get().array, Some(place)) }?;
+    // NumPy makes `inner` the base of every view of the array that is given, so its reference count is that of the views.
+    // SAFETY: `inner` keeps the loan.
+    let given = unsafe { array::as_numpy(&inner, &loan.get().array, Some(place)) }?;
     let array = PyWeakrefReference::new(&given)?.unbind();
     outstanding().push(Outstanding { from, length, loan: Address(loan.get().into()), array });
     COUNT.fetch_add(1, Ordering::Relaxed);
@@ -169,38 +179,76 @@ pub fn lend<'py>(
 }
 
 /// Calls `visit` with the core's array of the loan that this object is the array of, as `loan` gave it; it is being encoded then.
+/// Not where something else may write the elements later: then they are copied as those of any other array.
 #[inline]
 pub fn visit_whole(object: &Bound<'_, PyAny>, visit: impl FnOnce(&linkspan::NdArray)) {
     if COUNT.load(Ordering::Relaxed) > 0
-        && let Some(base) = numpy_api::base(object)
-        && let Ok(loan) = base.cast_exact::<Loan>()
+        && let Some((inner, loan)) = loan_of(object)
     {
         let loan = loan.get();
         // SAFETY: no Python code runs while the elements are used.
         let elements = unsafe { numpy_api::elements(object) };
-        if elements.is_some_and(|e| e.is_same(loan.array.array(), loan.place.load(Ordering::Relaxed))) {
+        if elements.is_some_and(|e| e.is_same(loan.array.array(), loan.place.load(Ordering::Relaxed)))
+            && loan.is_only_reached_by(object, &inner, 0)
+        {
             meet(Met::Whole(object.clone().unbind()));
             visit(loan.array.array());
         }
     }
 }
 
-/// The elements of an array are being encoded, which may lie in a loan.
-#[inline]
-pub fn note(elements: &[u8]) {
-    if COUNT.load(Ordering::Relaxed) > 0 {
-        look_for(elements);
+/// The loan that an array was given for, and the array between both.
+fn loan_of<'py>(array: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, Loan>)> {
+    let inner = numpy_api::base(array)?;
+    let loan = numpy_api::base(&inner)?.cast_into_exact::<Loan>().ok()?;
+    Some((inner, loan))
+}
+
+impl Loan {
+    /// Whether no other object than the array that `loan` gave can write the elements once that is read-only. Views of NumPy
+    /// refer to `inner`; other views (memoryviews, subclasses, DLPack) to the array, which has a reference of the program's and one
+    /// of the call, and `temporary` ones of the walk that found it.
+    fn is_only_reached_by(
+        &self,
+        given: &Bound<'_, PyAny>,
+        inner: &Bound<'_, PyAny>,
+        temporary: isize,
+    ) -> bool {
+        // SAFETY: both are alive, and the interpreter is attached.
+        let references = |object: &Bound<'_, PyAny>| unsafe { ffi::Py_REFCNT(object.as_ptr()) };
+        // One of the two references to `inner` is that of the caller here.
+        references(inner) == 2
+            && references(given) <= 2 + temporary
+            && self.exports.load(Ordering::Relaxed) == 0
     }
 }
 
+/// The elements of an array are being encoded, which may lie in a loan. Returns whether they may be sent where they are: not where
+/// they lie in a loan that something else may write later. `temporary` is how many references to the object the walk itself has.
+#[inline]
+pub fn note(object: &Bound<'_, PyAny>, elements: &[u8], temporary: isize) -> bool {
+    COUNT.load(Ordering::Relaxed) == 0 || look_for(object, elements, temporary)
+}
+
 #[cold]
-fn look_for(elements: &[u8]) {
+fn look_for(object: &Bound<'_, PyAny>, elements: &[u8], temporary: isize) -> bool {
+    let py = object.py();
     let at = elements.as_ptr().addr();
-    let found =
-        outstanding().iter().find(|loan| (loan.from..loan.from + loan.length).contains(&at)).map(|l| l.from);
-    if let Some(from) = found {
-        meet(Met::From(from));
+    let loans = outstanding();
+    let Some(found) = loans.iter().find(|loan| (loan.from..loan.from + loan.length).contains(&at)) else {
+        return true;
+    };
+    let (from, array) = (found.from, found.array.clone_ref(py));
+    drop(loans);
+    meet(Met::From(from));
+    // Without NumPy the program has the loan itself, of which the caller has one buffer.
+    if let Ok(loan) = object.cast_exact::<Loan>() {
+        return loan.get().exports.load(Ordering::Relaxed) == 1;
     }
+    let Some((inner, loan)) = loan_of(object) else { return false };
+    // The array itself, and no view of it.
+    let is_given = array.bind(py).upgrade().is_some_and(|array| array.is(object));
+    is_given && loan.get().is_only_reached_by(object, &inner, temporary)
 }
 
 /// A value has been encoded, to be sent: the memory that was lent for its arrays is read-only from now on.
@@ -226,9 +274,7 @@ fn end_writing(py: Python<'_>, met: &Met) -> PyResult<()> {
     let array = match met {
         Met::Whole(array) => {
             let array = array.bind(py);
-            if let Some(base) = numpy_api::base(array)
-                && let Ok(loan) = base.cast_exact::<Loan>()
-            {
+            if let Some((_, loan)) = loan_of(array) {
                 loan.get().is_sent.store(true, Ordering::Relaxed);
             }
             Some(array.clone())
@@ -244,6 +290,10 @@ fn end_writing(py: Python<'_>, met: &Met) -> PyResult<()> {
         }
     };
     let Some(array) = array else { return Ok(()) };
+    // Later views are made of the array between this one and the loan, too.
+    if let Some(inner) = numpy_api::base(&array) {
+        numpy_api::make_read_only(&inner);
+    }
     // Without NumPy it is the loan itself, whose buffers are read-only from now on.
     if !numpy_api::make_read_only(&array) && array.cast::<Loan>().is_err() {
         array.call_method1(intern!(py, "setflags"), (false,))?;
@@ -260,7 +310,15 @@ impl Loan {
         let place = NonNull::new(this.place.load(Ordering::Relaxed));
         let place = place.filter(|_| !this.is_sent.load(Ordering::Relaxed));
         // SAFETY: as the interpreter promises. The place is that of the array's elements, which live as long as this object.
-        unsafe { this.array.fill_view(slf.as_any(), view, flags, place) }
+        unsafe { this.array.fill_view(slf.as_any(), view, flags, place) }?;
+        this.exports.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// # Safety
+    /// Called by the interpreter alone, with a view that [`Loan::__getbuffer__`] filled in.
+    unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {
+        self.exports.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

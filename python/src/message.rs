@@ -1,14 +1,16 @@
-//! Received messages: the class `Message`, whose value is decoded once, straight into Python objects.
+//! Received messages: the class `Message`, whose value is decoded once, straight into Python objects. It is a mapping.
 
 use linkspan::value::Source;
 use linkspan::{ErrorKind, Message as Arrived, Value};
-use pyo3::exceptions::PyTypeError;
+use pyo3::basic::CompareOp;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyIterator, PyString};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMapping, PySequence, PyString};
 
 use crate::builder::{Builder, build};
-use crate::errors::Outcome;
+use crate::errors::{Failure, Outcome};
 use crate::{array, template, timestamp};
 
 /// A message: its value, and where it came from. `message[key]` is an entry of a map or an item of a list.
@@ -31,7 +33,8 @@ impl Message {
         })
     }
 
-    fn decoded<'a, 'py>(&'a self, py: Python<'py>) -> Outcome<&'a Bound<'py, PyAny>> {
+    /// The value, which is decoded at the first call.
+    pub fn decoded<'a, 'py>(&'a self, py: Python<'py>) -> Outcome<&'a Bound<'py, PyAny>> {
         let value = self.value.get_or_try_init(py, || {
             if let Some(dict) = self.arrived.flat_entries().and_then(|entries| template::read(py, entries)) {
                 return Ok(dict.into_any().unbind());
@@ -43,17 +46,6 @@ impl Message {
             build(builder, |builder| self.arrived.walk_into(builder).map(|_| ())).map(Bound::unbind)
         })?;
         Ok(value.bind(py))
-    }
-}
-
-/// The result for a missing value: the caller's default, which may be None, or an error.
-struct Fallback<'py>(Option<Bound<'py, PyAny>>);
-
-impl<'py> FromPyObject<'_, 'py> for Fallback<'py> {
-    type Error = PyErr;
-
-    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Fallback<'py>> {
-        Ok(Fallback(Some(given.to_owned())))
     }
 }
 
@@ -80,19 +72,33 @@ impl Message {
         }
         // The core does not find it either, and its error names what is there instead.
         let escaped = key.str()?.to_str()?.replace('~', "~0").replace('/', "~1");
-        self.get(py, &escaped, Fallback(None))
+        self.at(py, &escaped)
     }
 
     /// The value at this path, keys and zero-based positions joined by `/`: `rows/0/name`; in a key `~1` is a `/` and `~0` a
-    /// `~`, and the empty path is the whole value. Where there is none, the default
-    /// that is given, else `Missing`, whose text names what is there instead; `WrongType` where the path leads through a
-    /// value that holds no others.
-    #[pyo3(signature = (path, default=Fallback(None)))]
-    fn get<'py>(&self, py: Python<'py>, path: &str, default: Fallback<'py>) -> Outcome<Bound<'py, PyAny>> {
-        match (self.arrived.get(path), default) {
-            (Ok(found), _) => object(found, Builder::sharing(py, self.arrived.memory().clone())),
-            (Err(error), Fallback(Some(default))) if error.kind() == ErrorKind::Missing => Ok(default),
-            (Err(error), _) => Err(error.into()),
+    /// `~`, and the empty path is the whole value. `Missing` where there is none, whose text names what is there instead;
+    /// `WrongType` where the path leads through a value that holds no others.
+    fn at<'py>(&self, py: Python<'py>, path: &str) -> Outcome<Bound<'py, PyAny>> {
+        let found = self.arrived.get(path)?;
+        object(found, Builder::sharing(py, self.arrived.memory().clone()))
+    }
+
+    /// The value of this key of a map, else the one at this path, as `at` takes it; the default, which is None, where there is neither.
+    #[pyo3(signature = (key, default=None))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &str,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> Outcome<Option<Bound<'py, PyAny>>> {
+        if let Ok(map) = self.decoded(py)?.cast_exact::<PyDict>()
+            && let Some(found) = map.get_item(key)?
+        {
+            return Ok(Some(found));
+        }
+        match self.at(py, key) {
+            Err(Failure::Core(error)) if error.kind() == ErrorKind::Missing => Ok(default),
+            found => found.map(Some),
         }
     }
 
@@ -122,6 +128,27 @@ impl Message {
 
     fn __len__(&self, py: Python<'_>) -> Outcome<usize> {
         Ok(self.decoded(py)?.len()?)
+    }
+
+    /// Whether both hold the same value: this one and another message, or a value. Arrays are compared by their elements.
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> Outcome<bool> {
+        let py = other.py();
+        let value = self.decoded(py)?;
+        Ok(match other.cast::<Message>() {
+            Ok(other) => is_equal(value, other.get().decoded(py)?)?,
+            Err(_) => is_equal(value, other)?,
+        })
+    }
+
+    /// A copy, or what `pickle` keeps: the message with its value, of which views are copied. A copied request is no request.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        let read = py.get_type::<Message>().getattr(intern!(py, "_from_bytes"))?;
+        Ok((read, (PyBytes::new(py, &self.arrived.to_bytes()),)))
+    }
+
+    #[staticmethod]
+    fn _from_bytes(bytes: &[u8]) -> Outcome<Message> {
+        Ok(Message::new(Arrived::from_bytes(bytes)?))
     }
 
     /// A message is true whatever it holds: an empty map is a message too.
@@ -164,6 +191,48 @@ impl Message {
         let shown: String =
             if value.chars().count() > 80 { value.chars().take(79).chain(['…']).collect() } else { value };
         Ok(format!("<linkspan.Message {} from {}: {shown}>", self.sequence(), self.source()))
+    }
+}
+
+/// Whether two values are equal, all the way down. `==` of arrays gives arrays, which `==` of what holds them refuses.
+fn is_equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = one.py();
+    if let (Ok(one), Ok(other)) = (one.cast::<PyDict>(), other.cast::<PyMapping>()) {
+        if one.len() != other.len()? {
+            return Ok(false);
+        }
+        for (key, value) in one {
+            if !other.contains(&key)? || !is_equal(&value, &other.get_item(key)?)? {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
+    }
+    if let (Ok(one), Ok(other)) = (one.cast::<PyList>(), other.cast::<PySequence>())
+        && !other.is_instance_of::<PyString>()
+        && !array::is_exact_ndarray(other)
+    {
+        if one.len() != other.len()? {
+            return Ok(false);
+        }
+        for (at, value) in one.iter().enumerate() {
+            if !is_equal(&value, &other.get_item(at)?)? {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
+    }
+    let equal = one.eq(other);
+    if !matches!(&equal, Err(error) if error.is_instance_of::<PyValueError>(py)) {
+        return equal;
+    }
+    // An array of several elements on at least one side.
+    let shape = intern!(py, "shape");
+    match (one.getattr_opt(shape)?, other.getattr_opt(shape)?) {
+        (Some(a), Some(b)) if a.eq(&b)? => {
+            one.rich_compare(other, CompareOp::Eq)?.call_method0(intern!(py, "all"))?.is_truthy()
+        }
+        _ => Ok(false),
     }
 }
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use linkspan::value::{Keys, Meter, Source, ValueBuilder};
 use linkspan::{Error, ErrorKind, Limits, Options, Result, Timeout, Value, Wait};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyDict, PyString, PyTuple, PyType, PyTypeMethods};
 
 use crate::builtin::type_name;
-use crate::errors::{Failure, Outcome};
+use crate::errors::{Failure, Outcome, imported};
 use crate::walk::Walk;
 
 /// The `timeout=` of a call: left out, `None` for ever, or seconds.
@@ -25,12 +26,24 @@ impl<'py> FromPyObject<'_, 'py> for Patience {
     type Error = PyErr;
 
     fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Patience> {
+        static TIMEDELTA: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         if given.is_none() {
             return Ok(Patience(Timeout::Forever));
         }
-        let Ok(seconds) = given.extract::<f64>() else {
+        let seconds = match given.extract::<f64>() {
+            Ok(seconds) => Ok(seconds),
+            // A length of time.
+            Err(other) => {
+                if given.is_instance(imported(given.py(), &TIMEDELTA, "datetime", "timedelta")?)? {
+                    given.call_method0("total_seconds").and_then(|seconds| seconds.extract::<f64>())
+                } else {
+                    Err(other)
+                }
+            }
+        };
+        let Ok(seconds) = seconds else {
             let kind = type_name(&given);
-            let text = format!("timeout is seconds, or None for ever, and not {kind}");
+            let text = format!("timeout is seconds, a timedelta, or None for ever, and not {kind}");
             return Err(Failure::from(Error::new(ErrorKind::WrongType, text).under_key("timeout")).into());
         };
         Timeout::from_seconds(seconds).map(Patience).map_err(|_| {
@@ -208,14 +221,30 @@ pub fn options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait)> 
         }
         // `from` is a word of the language, so it is written `from_` as a keyword.
         let name = if name == "from_" { "from" } else { name };
+        if matches!(name, "schema" | "reply_schema") && value.is_instance_of::<PyType>() {
+            let class = value.cast::<PyType>().map_err(PyErr::from)?.name()?;
+            let text = format!(
+                "a schema is the path of a file or its text, and not the class {class}: write the schema, and make the class of it with `linkspan schema generate FILE --lang python`"
+            );
+            return Err(Error::new(ErrorKind::WrongType, text).under_key(name).into());
+        }
         if matches!(name, "schema" | "reply_schema") && value.hasattr("__fspath__")? {
             let path = value.call_method0("__fspath__")?;
             options.set(name, &tree(&path)?)?;
             continue;
         }
-        options.set(name, &tree(&value)?)?;
+        options.set(name, &tree(&value)?).map_err(|error| in_python(error, name))?;
     }
     Ok((options, on_wait))
+}
+
+/// The error of an option, with the spelling of `from` as a keyword.
+#[cold]
+fn in_python(error: Error, name: &str) -> Error {
+    if error.kind() != ErrorKind::Unsupported || !error.text().starts_with("no option is called") {
+        return error;
+    }
+    Error::new(error.kind(), error.text().replace(" from,", " from_,")).under_key(name)
 }
 
 /// An object as the core's own tree.

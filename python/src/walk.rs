@@ -136,7 +136,7 @@ impl Walk<'_, '_> {
 
 impl Source for Walk<'_, '_> {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
-        Dispatch(&self.raised).object(self.object, sink)
+        Dispatch { raised: &self.raised, first: self.object.as_ptr() }.object(self.object, sink)
     }
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
         self.flat().is_some_and(|flat| {
@@ -157,11 +157,19 @@ impl Source for Walk<'_, '_> {
 }
 
 /// Sends each object by its exact type.
-struct Dispatch<'a>(&'a Raised);
+struct Dispatch<'a> {
+    raised: &'a Raised,
+    /// The object that the walk began with; compared only.
+    first: *mut ffi::PyObject,
+}
 
 impl Walker for Dispatch<'_> {
     fn raised(&self) -> &Raised {
-        self.0
+        self.raised
+    }
+
+    fn references(&self, object: &Bound<'_, PyAny>) -> isize {
+        isize::from(!ptr::eq(self.first, object.as_ptr()))
     }
 
     fn object<S: Sink + ?Sized>(&self, object: &Bound<'_, PyAny>, sink: &mut S) -> Result<()> {

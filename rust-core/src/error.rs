@@ -14,6 +14,11 @@ mod quoted;
 pub use kind::ErrorKind;
 pub use quoted::{OneLine, Quoted, one_line, quoted, several_lines};
 
+/// A number of messages with what is said about one, or about several: "1 message was sent".
+pub(crate) fn counted(messages: u64, one: &str, several: &str) -> String {
+    if messages == 1 { format!("1 message {one}") } else { format!("{messages} messages {several}") }
+}
+
 /// The result of every fallible call of Linkspan.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -99,7 +104,12 @@ impl Error {
         let mut error = Error::new(
             ErrorKind::Lagged,
             format!(
-                "{missed} messages were overwritten before they were read; the next call goes on with the oldest that is left"
+                "{}; the next call goes on with the oldest that is left",
+                counted(
+                    missed,
+                    "was overwritten before it was read",
+                    "were overwritten before they were read"
+                )
             ),
         );
         error.0.missed = Some(missed);
@@ -191,10 +201,21 @@ impl Error {
     /// Adds the number of messages that were sent before and are lost.
     #[must_use]
     pub(crate) fn and_lost(self, lost: u64) -> Error {
-        let text = format!("{}; {lost} messages that were sent before are lost", self.0.text);
+        let text = format!(
+            "{}; {} lost",
+            self.0.text,
+            counted(lost, "that was sent before is", "that were sent before are")
+        );
         let mut error = self.with_missed(lost);
         error.0.text = text;
         error
+    }
+
+    /// Adds what helps to the text.
+    #[must_use]
+    pub(crate) fn with_hint(mut self, hint: &str) -> Error {
+        self.0.text = quoted::bounded(format!("{}; {hint}", self.0.text));
+        self
     }
 
     /// Sets the number of messages that were missed.
@@ -270,6 +291,18 @@ impl Error {
 }
 
 /// Writes the text with endpoint, path and offset, and without the kind.
+/// A path for people: of a long one the beginning and the end. [`Error::path`] has the whole.
+fn shortened(path: &str) -> std::borrow::Cow<'_, str> {
+    /// So many parts are shown whole, and of longer paths so many at each end.
+    const SHOWN: (usize, usize) = (12, 4);
+    let parts: Vec<&str> = path.split('/').collect();
+    if parts.len() <= SHOWN.0 {
+        return path.into();
+    }
+    let (first, last) = (&parts[..SHOWN.1], &parts[parts.len() - SHOWN.1..]);
+    format!("{}/…/{} ({} parts)", first.join("/"), last.join("/"), parts.len()).into()
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(endpoint) = &self.0.endpoint {
@@ -277,9 +310,10 @@ impl fmt::Display for Error {
         }
         f.write_str(&self.0.text)?;
         if let Some(path) = &self.0.path {
+            let path = shortened(path);
             match path.contains(quoted::is_interpreted) {
                 false => write!(f, ", at path {path}")?,
-                true => write!(f, ", at path {}", quoted(path))?,
+                true => write!(f, ", at path {}", quoted(&path))?,
             }
         }
         if let Some(offset) = self.0.offset {

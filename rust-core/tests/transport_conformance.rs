@@ -97,7 +97,7 @@ fn close_waits_until_consumed(t: &str) {
     a.send(&Value::Int(1), SOON).unwrap();
     let error = a.close(Duration::from_millis(30)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(error.text().contains("1 messages"), "{error}");
+    assert!(error.text().contains("1 message "), "{error}");
     assert_eq!(a.send(&Value::Null, SOON).unwrap_err().kind(), ErrorKind::InvalidState);
     assert_eq!(a.recv(SOON).unwrap_err().kind(), ErrorKind::InvalidState);
     a.close(SOON).unwrap();

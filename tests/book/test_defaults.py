@@ -87,7 +87,7 @@ def test_commands_that_wait_have_the_default_time_out(defaults):
 
 @pytest.mark.parametrize(("path", "beginning", "end", "name"), [
     ("python/linkspan/options.py", "class Options(", "\nclass ", r"^    (\w+): "),
-    ("c-api/include/linkspan.h", "typedef struct linkspan_options {", "} linkspan_options;", r"^    [^/\n]*?(\w+)(?:\[\w*\])?;"),
+    ("c-api/include/linkspan.h", "typedef struct linkspan_options {", "} linkspan_options;", r"^    [^/\n]*?(\w+)(?:\[\w*\])?(?:\)\([^)]*\))?;"),
     ("c-api/fortran/linkspan.f90.in", "type :: linkspan_options\n", "end type", r"^      [^!\n]*:: (\w+)"),
 ], ids=["python", "c", "fortran"])
 def test_every_language_has_every_option(path, beginning, end, name, defaults):

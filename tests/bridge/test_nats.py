@@ -122,7 +122,7 @@ def test_message_that_the_server_refuses_is_an_error_with_the_reason(pair):
     assert "max_payload" in why and "2000" in why and "1048576" in why
     publish(publisher, "again")
     assert subscriber.next() == '"again"'
-    assert re.search(r"Lagged \(125\)[^\n]*1 messages", south.log.read_text())
+    assert re.search(r"Lagged \(125\)[^\n]*1 message ", south.log.read_text())
     north.start("reply", "lab/echo", "--command", "cat")
     south.has("lab/echo")
     program = "import linkspan; linkspan.connect('lab/echo').call('x' * 2_000_000)"

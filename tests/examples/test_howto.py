@@ -17,6 +17,8 @@ from support.compilers import INCLUDE
 from support.tree import DEBUG, PROGRAM, ROOT, TARGET, php
 
 PAGES = sorted(f"{folder}/{path.name}" for folder in ("how-to", "tutorials") for path in (ROOT / "docs" / folder).glob("*.md"))
+# Cells, no files: python/tests/test_notebook.py runs them.
+PAGES.remove("how-to/notebooks.md")
 #: A file's name before its block, or a block of commands, or their output.
 BLOCK = re.compile(r"(?:^`([\w./-]+)`[^\n]*:\n\n)?^```(\w+)\n(.*?)^```$", re.M | re.S)
 #: Only guards against a hang.

@@ -102,6 +102,8 @@ struct options {
     std::string validate;
     /// For servers and their clients: the schema of the replies, like `schema`.
     std::string reply_schema;
+    /// Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
+    bool replace = false;
 };
 
 namespace detail {
@@ -165,6 +167,7 @@ public:
         c_.shared = o.shared;
         c_.validate = text(o.validate);
         c_.reply_schema = text(o.reply_schema);
+        c_.replace = o.replace;
         if (o.on_wait) {
             callback = std::make_unique<on_wait>(on_wait{o.on_wait, nullptr});
             c_.on_wait = on_wait::run;

@@ -42,6 +42,7 @@ use super::dial::Dialler;
 use super::direction::{Direction, Lease, Operation};
 use super::event_log::{Event, EventLog};
 use super::link::Link;
+use super::open_names;
 use super::options::{Options, Use};
 use super::pattern::Pattern;
 use super::receiving::{ReceivedFrame, Receiving};
@@ -125,7 +126,8 @@ impl Channel {
     /// refused.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let channel = Channel::dial(endpoint, options)?;
-        channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait))?;
+        let connected = channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait));
+        connected.map_err(|e| open_names::named(e, endpoint))?;
         Ok(channel)
     }
 

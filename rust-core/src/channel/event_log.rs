@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::error::counted;
 use crate::sys::claim;
 use crate::transport::Losses;
 use crate::value::{Map, Timestamp, Value};
@@ -151,7 +152,8 @@ impl EventLog {
 
     /// Records that messages kept for a peer that cannot come back are lost.
     pub fn lost_for_peer(&self, messages: u64) {
-        let text = format!("{messages} messages that the peer had not acknowledged before it disconnected");
+        let what = "that the peer had not acknowledged before it disconnected";
+        let text = counted(messages, what, what);
         self.push(EventKind::Forgotten, messages, text);
     }
 

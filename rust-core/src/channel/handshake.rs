@@ -410,9 +410,37 @@ pub fn read_answer(answer: &Incoming) -> Result<Hello> {
     Err(Error::new(kind, text))
 }
 
-/// Returns the name of this program, as `ps` shows it.
+/// Returns the name of this program, as `ps` shows it; that of the script where an interpreter runs one.
 pub fn title() -> String {
-    plain_title(&std::fs::read_to_string("/proc/self/comm").unwrap_or_default())
+    let name = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
+    let script = if INTERPRETERS.iter().any(|interpreter| name.starts_with(interpreter)) {
+        script(&std::fs::read("/proc/self/cmdline").unwrap_or_default())
+    } else {
+        None
+    };
+    plain_title(&script.unwrap_or(name))
+}
+
+/// What the names of interpreters begin with that have a binding.
+const INTERPRETERS: [&str; 3] = ["python", "pypy", "php"];
+
+/// Returns the script that an interpreter runs, by its arguments: the first one that is no option, or the module of `-m`. None
+/// for a program that is given on the command line, and for an interactive one.
+fn script(arguments: &[u8]) -> Option<String> {
+    let mut arguments = arguments.split(|byte| *byte == 0).skip(1).map(String::from_utf8_lossy);
+    loop {
+        match &*arguments.next()? {
+            "-m" | "-f" | "--file" => {
+                let named = arguments.next()?;
+                return Some(named.rsplit('/').next()?.to_owned());
+            }
+            // Options of Python and PHP with an argument of their own.
+            "-W" | "-X" | "-d" | "-z" => drop(arguments.next()?),
+            "-c" | "-r" | "-S" | "-" => return None,
+            option if option.starts_with('-') => {}
+            path => return path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned),
+        }
+    }
 }
 
 /// Returns a program's name without an `@`, which separates a verified owner from the name, and without
@@ -466,6 +494,26 @@ mod tests {
         hello.received = Progress { session: 0x1112_1314_1516_1719, received: 9, consumed: 8 };
         (hello.pid, hello.title) = (4711, "driver".into());
         hello
+    }
+
+    #[test]
+    fn program_of_an_interpreter_is_called_as_its_script() {
+        let script = |arguments: &[&str]| {
+            script(&arguments.iter().flat_map(|a| [a.as_bytes(), b"\0"].concat()).collect::<Vec<_>>())
+        };
+        for (arguments, name) in [
+            (&["python3", "/opt/lab/logger.py", "-c"][..], Some("logger.py")),
+            (&["python3", "-u", "-X", "dev", "a.py"], Some("a.py")),
+            (&["python3", "-m", "ipykernel_launcher", "-f", "x.json"], Some("ipykernel_launcher")),
+            (&["php", "-n", "-d", "extension=linkspan.so", "page.php"], Some("page.php")),
+            (&["php", "-f", "x/page.php"], Some("page.php")),
+            (&["python3", "-c", "import linkspan"], None),
+            (&["php", "-S", "localhost:80"], None),
+            (&["python3"], None),
+            (&["python3", "folder/"], None),
+        ] {
+            assert_eq!(script(arguments).as_deref(), name, "{arguments:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 mod builder;
 mod check;
-mod nearest;
+pub(crate) mod nearest;
 pub(super) mod set;
 #[cfg(test)]
 mod tests;
@@ -171,6 +171,9 @@ pub struct Options {
     pub locked: bool,
     /// Whether several processes may serve a name, each with this option: they share its requests.
     pub shared: bool,
+    /// Whether a publisher takes over a name that another publisher of this process has: its subscribers stay
+    /// connected, or come back before anything is published. The other one is closed.
+    pub replace: bool,
     /// The schema of messages: see [`Options::with_schema`]. By name it is the path of a file, or
     /// the schema's text.
     pub(crate) schema: Option<Arc<PreparedSchema>>,
@@ -221,6 +224,7 @@ impl Default for Options {
             retain_consumed: false,
             locked: false,
             shared: false,
+            replace: false,
             schema: None,
             reply_schema: None,
             validate: None,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what an examination returns | `finding` |
 //! | the runtime directory, and those that others use | `directories` |
+//! | one name: who has it, what lies there | `name` |
 //! | the names in it: stale files, listings, schema mismatches | `names` |
 //! | TCP: the token, the keys | `network` |
 //! | owners and modes that keep programs apart, and their repair | `repair` |
@@ -19,6 +20,7 @@ mod bridge;
 mod directories;
 mod finding;
 mod kernel;
+mod name;
 mod names;
 mod network;
 mod repair;
@@ -29,6 +31,11 @@ pub use repair::repair;
 pub use setup::setup;
 
 use crate::frame;
+
+/// Examines one name: who has it, and why a program of this user cannot listen or connect there.
+pub fn examine_name(endpoint: &str) -> Vec<Finding> {
+    name::examine(endpoint)
+}
 
 /// Examines everything that decides whether two programs on this machine can connect. Removes stale files of
 /// dead processes, and changes nothing else. May take seconds: it queries every open name, and connects to

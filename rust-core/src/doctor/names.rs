@@ -92,7 +92,7 @@ fn leftover(endpoint: &str, why: &Error) -> Option<Finding> {
 }
 
 /// Returns a finding about a caller whose schema does not fit that of the name.
-fn mismatch(listed: &Listed) -> Option<Finding> {
+pub(super) fn mismatch(listed: &Listed) -> Option<Finding> {
     let report = listed.mismatch.as_ref()?;
     let what = format!("a program called {} whose schema does not fit: {report}", listed.endpoint);
     let remedy = format!(
@@ -103,7 +103,7 @@ fn mismatch(listed: &Listed) -> Option<Finding> {
 }
 
 /// Returns a finding about a name whose holder could not be queried, with what to do.
-fn problem(listed: &Listed) -> Option<Finding> {
+pub(super) fn problem(listed: &Listed) -> Option<Finding> {
     let problem = listed.problem.as_ref()?;
     let remedy = match problem.kind() {
         ErrorKind::PermissionDenied => "have the listener's mode, group or allow_uids admit this user",

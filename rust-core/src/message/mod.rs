@@ -5,6 +5,7 @@
 //! messages in a loop allocates nothing. A [`Payload`] is the opposite direction: an encoded value that may be sent more than once, for
 //! replay and to several peers.
 
+mod copy;
 pub(crate) mod failure;
 mod payload;
 mod recycled;

@@ -39,6 +39,8 @@ pub struct Feed {
     sequence: Option<u64>,
     /// The number before this publisher's first message.
     begin: u64,
+    /// Whether the publisher gave a schema.
+    pub has_schema: bool,
     /// For a journal and a program with a schema: compares the schema of each record with it.
     schemas: Option<RecordSchemas>,
     /// The sender that the last record named.
@@ -132,6 +134,7 @@ impl Feed {
         };
         Ok(Some(Feed {
             medium,
+            has_schema: !peer_hello.schemas.is_empty(),
             session: peer_hello.session,
             source,
             sequence: after_number,
@@ -152,6 +155,7 @@ impl Feed {
         let (source, sequence) = ("".into(), None);
         Ok(Feed {
             medium,
+            has_schema: schemas.is_some(),
             session: 0,
             source,
             sequence,

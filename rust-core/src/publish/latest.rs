@@ -12,6 +12,7 @@ use super::store;
 use super::subscriber::Subscriber;
 use crate::channel::dial::Dialler;
 use crate::channel::handshake::Hello;
+use crate::channel::open_names;
 use crate::channel::pattern::Pattern;
 use crate::channel::persistent::PersistentObjects;
 use crate::channel::session::Owner;
@@ -35,9 +36,9 @@ const NO_WAIT: Timeout = Timeout::After(Duration::ZERO);
 /// # Errors
 /// `Empty` if nothing was published; `NotFound` if there is no publisher.
 pub fn latest<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Message> {
-    let endpoint: Endpoint = endpoint.parse()?;
+    let parsed: Endpoint = endpoint.parse()?;
     let mut waiting = wait.into().start(NO_WAIT).on_wait(&options.on_wait);
-    find(&endpoint, options, &mut waiting).map_err(|e| e.on(&endpoint))
+    find(&parsed, options, &mut waiting).map_err(|e| open_names::named(e, endpoint).on(&parsed))
 }
 
 /// [`latest`] with a wait that ends with `Cancelled` once `stop` is readable, without a tick.
@@ -50,9 +51,9 @@ pub fn latest_until<S: AsFd + Send + Sync + 'static>(
     timeout: Timeout,
     stop: Arc<S>,
 ) -> Result<Message> {
-    let endpoint: Endpoint = endpoint.parse()?;
+    let parsed: Endpoint = endpoint.parse()?;
     let mut waiting = Wait::new(timeout).start(NO_WAIT).on_wait(&options.on_wait).stops_on(stop);
-    find(&endpoint, options, &mut waiting).map_err(|e| e.on(&endpoint))
+    find(&parsed, options, &mut waiting).map_err(|e| open_names::named(e, endpoint).on(&parsed))
 }
 
 static PERSISTENT: PersistentObjects<Subscriber> = PersistentObjects::new();
@@ -69,7 +70,7 @@ pub fn latest_persistent<'a>(
         // Over a socket, the newest value may still be on its way to a subscription that was just made. A
         // request for it alone is answered with the value, or with the statement that there is none.
         Err(e) if e.kind() == ErrorKind::Empty => latest(endpoint, options, Wait::none()),
-        newest => newest,
+        newest => newest.map_err(|e| open_names::named(e, endpoint)),
     }
 }
 

@@ -13,6 +13,7 @@
 //! | how it reaches its subscribers: one ring for all, or a socket each | `fanout` |
 //! | a subscriber with a socket of its own | `stream_subscriber` |
 //! | the newest messages, for slow and late subscribers over sockets | `history` |
+//! | a publisher that takes over the name of another one of this process | `replace` |
 //! | the admission of subscribers, and the answers to their hellos | `handshake` |
 //! | files and journals | `store` |
 //! | a journal that repeats one of another machine | `replica` |
@@ -29,6 +30,7 @@ mod joins;
 mod latest;
 mod publisher;
 mod receive_state;
+mod replace;
 mod replica;
 mod store;
 mod stream_subscriber;

@@ -2,14 +2,14 @@
 
 mod relay;
 
-use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::fanout::Fanout;
 use super::handshake::PublisherHandler;
+use super::replace::{self, Held, OpenState, Replaced};
 use super::store::{self, Store};
 use crate::channel::acceptor::bind;
 use crate::channel::handshake::Hello;
@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind};
 use crate::message::Payload;
 use crate::sys::{clock, fork};
-use crate::transport::acceptor::{self, ListenerRegistration};
+use crate::transport::acceptor;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
 use crate::value::{DType, Element, Order, Source, Timestamp, Value};
@@ -42,11 +42,9 @@ pub struct Publisher {
     turns: Turns,
     /// Where subscribers mark that they wait for a publisher.
     waiting_place: Option<Place>,
-    /// Describes a name without a hello to listings. Removed while the name is still ours.
-    owner_record: Mutex<Option<Box<dyn Any + Send + Sync>>>,
-    /// The entry at the acceptor thread; none for a store.
-    registration: Mutex<Option<ListenerRegistration>>,
-    closed: AtomicBool,
+    /// What keeps the name; a publisher with the option `replace` takes it away.
+    held: Arc<Mutex<Held>>,
+    open: Arc<OpenState>,
     /// The process that made the publisher, as a count of forks.
     fork_generation: u64,
 }
@@ -69,6 +67,11 @@ impl Publisher {
     /// Makes a publisher whose subscribers get this hello.
     fn at(endpoint: &Endpoint, options: &Options, hello: Hello) -> Result<Publisher> {
         options.check(endpoint.transport(), Use::Publish)?;
+        if options.replace
+            && let Some(replaced) = replace::take(&endpoint.to_string(), options)?
+        {
+            return Publisher::in_place_of(replaced, endpoint, options, hello);
+        }
         let options = &store::options_for(endpoint.transport(), options);
         let store = Store::open(endpoint, options)?;
         let fanout = Arc::new(Fanout::new(
@@ -95,18 +98,58 @@ impl Publisher {
             };
             (Some(acceptor::open(source, Arc::new(handler))?), endpoint)
         };
-        Ok(Publisher {
-            shown: endpoint.to_string(),
+        let held = Held { owner_record, registration };
+        Ok(Publisher::over(endpoint.to_string(), options, held, (fanout, store, waiting_place)))
+    }
+
+    /// Returns the publisher that has this name and these parts.
+    fn over(
+        shown: String,
+        options: &Options,
+        held: Held,
+        (fanout, store, waiting_place): (Arc<Fanout>, Option<Store>, Option<Place>),
+    ) -> Publisher {
+        let (held, open) = (Arc::new(Mutex::new(held)), Arc::new(OpenState::default()));
+        if store.is_none() {
+            replace::remember(&shown, options, (&held, &open, &fanout));
+        }
+        Publisher {
+            shown,
             options: options.clone(),
             fanout,
             store,
             turns: Turns::default(),
             waiting_place,
-            owner_record: Mutex::new(owner_record),
-            registration: Mutex::new(registration),
-            closed: AtomicBool::new(false),
+            held,
+            open,
             fork_generation: fork::generation(),
-        })
+        }
+    }
+
+    /// Makes the publisher that replaces another one of this process: with its subscribers where they notice no difference, else it waits
+    /// until they have connected again.
+    fn in_place_of(
+        replaced: Replaced,
+        endpoint: &Endpoint,
+        options: &Options,
+        hello: Hello,
+    ) -> Result<Publisher> {
+        let Replaced { held, fanout, is_alike } = replaced;
+        if is_alike {
+            let waiting_place =
+                if options.framing == Framing::Linkspan { Place::of(endpoint).ok() } else { None };
+            return Ok(Publisher::over(endpoint.to_string(), options, held, (fanout, None, waiting_place)));
+        }
+        let subscribers = fanout.subscribers();
+        // One that has not received everything in time learns how much it missed.
+        let _ = fanout.drain(&mut Wait::from(LINGER).start(options.timeout));
+        drop(held);
+        fanout.disconnect_all();
+        let publisher = Publisher::at(endpoint, &options.clone().with_replace(false), hello)?;
+        // One that has ended meanwhile does not come back.
+        let mut connecting = Waiting::until(Deadline::after(CONNECT_TIMEOUT));
+        let _ = publisher.fanout.wait_for_subscribers(subscribers, &mut connecting);
+        Ok(publisher)
     }
 
     /// Encodes a value as this publisher sends it, checked against its schema if `validate` requires it.
@@ -245,10 +288,7 @@ impl Publisher {
     /// Fails with `InvalidState` in another process, and once the publisher is closed.
     fn check(&self) -> Result<()> {
         fork::check(self.fork_generation)?;
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::InvalidState, "the publisher is closed"));
-        }
-        Ok(())
+        if self.open.is_open() { Ok(()) } else { Err(self.open.refusal()) }
     }
 
     /// Publishes one value.
@@ -282,10 +322,7 @@ impl Publisher {
             Some(turn) => turn,
             None => self.wait_turn()?,
         };
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::InvalidState, "the publisher is closed"));
-        }
-        Ok(turn)
+        if self.open.is_open() { Ok(turn) } else { Err(self.open.refusal()) }
     }
 
     /// [`Publisher::acquire_turn`] where another thread has the turn.
@@ -343,7 +380,7 @@ impl Publisher {
     /// `Timeout` if a subscriber had not received everything by the deadline; the publisher is
     /// closed all the same.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        if fork::check(self.fork_generation).is_err() || self.closed.swap(true, Ordering::AcqRel) {
+        if fork::check(self.fork_generation).is_err() || !self.open.close() {
             return Ok(());
         }
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
@@ -370,8 +407,10 @@ impl Publisher {
 
     /// Removes the name and disconnects the subscribers.
     fn release(&self) {
-        self.owner_record.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
+        // In this order: the record is removed while the name is still ours.
+        drop(held.owner_record);
+        drop(held.registration);
         self.fanout.disconnect_all();
         if let Some(store) = &self.store {
             store.close();

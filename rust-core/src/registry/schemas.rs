@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::channel::handshake::{self, Hello};
+use crate::channel::open_names;
 use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation::{self, Describes, stored};
 use crate::deadline::{Deadline, Waiting};
@@ -70,8 +71,10 @@ pub fn schemas(endpoint: &str) -> Result<Vec<(u64, Vec<u8>)>> {
 fn find_schema(endpoint: &Endpoint, describes: Describes) -> Result<Vec<u8>> {
     let transport = endpoint.transport();
     let mut waiting = Waiting::until(Deadline::after(TIMEOUT));
-    let not_listening =
-        || Error::new(ErrorKind::NotFound, "no program listens there; start the one that does");
+    let not_listening = || {
+        let error = Error::new(ErrorKind::NotFound, "no program listens there; start the one that does");
+        open_names::named(error, &endpoint.to_string())
+    };
     let none = || {
         let title = describes.title();
         let text = format!("no {title} was given for this endpoint by the program that holds it");

@@ -150,8 +150,12 @@ pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result
 /// is ready at once is reported even where the call is not to wait.
 ///
 /// # Errors
-/// `InvalidState` for a closed descriptor; `Timeout`.
+/// `InvalidState` for a closed descriptor, and for none at all; `Timeout`.
 pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Vec<usize>> {
+    if on.is_empty() {
+        let text = "there is nothing to wait for: give at least one channel, listener, server or subscriber";
+        return Err(Error::new(ErrorKind::InvalidState, text));
+    }
     let mut fds: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
     // The first poll does not block, so that a call without waiting reports ready descriptors.
     let mut first = Some(Timespec::default());

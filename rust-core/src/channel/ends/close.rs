@@ -14,7 +14,7 @@ use crate::channel::receiving::{ReceivedFrame, Receiving};
 use crate::channel::sending::Sending;
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{Deadline, Wait, Waiting};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, counted};
 use crate::sys::fork;
 
 impl Channel {
@@ -175,7 +175,7 @@ impl Channel {
 
 /// Returns the error of a close after which the peer has not acknowledged so many messages.
 fn unconsumed(error: Error, count: u64) -> Error {
-    let what = format!("{count} messages were sent that the peer had not acknowledged");
+    let what = format!("{} that the peer had not acknowledged", counted(count, "was sent", "were sent"));
     match error.kind() {
         ErrorKind::Timeout | ErrorKind::Full => {
             Error::new(ErrorKind::Timeout, format!("closed; {what}")).with_missed(count)

@@ -181,6 +181,13 @@ impl Options {
         self
     }
 
+    /// Whether a publisher takes over a name that another publisher of this process has.
+    #[must_use]
+    pub fn with_replace(mut self, replace: bool) -> Options {
+        self.replace = replace;
+        self
+    }
+
     /// The schema of messages at the name. Both sides' schemas are compared when they connect:
     /// `SchemaMismatch` on both sides if one cannot read what the other one writes. A side without a schema
     /// is not affected.

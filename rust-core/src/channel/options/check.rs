@@ -114,6 +114,10 @@ impl Options {
             replies.then_some(()).ok_or_else(refused)?;
         }
         self.check_shared(transport, used)?;
+        if self.replace && (used != Use::Publish || can.single_value || can.history) {
+            let text = "the option replace is for publishers to which subscribers connect: it takes over a name that this process publishes at";
+            return Err(Error::new(ErrorKind::Unsupported, text).under_key("replace"));
+        }
         let kept = self.segment_bytes.or(self.retain_bytes).is_some()
             || self.retain_seconds.is_some()
             || self.retain_consumed;
@@ -123,10 +127,11 @@ impl Options {
         )?;
         let again = self.delivery == Some(Delivery::AtLeastOnce);
         match used {
-            Use::Publish | Use::Subscribe => require(
-                can.durable || !again,
-                "at_least_once to subscribers: a publisher waits for no subscriber, and",
-            ),
+            Use::Publish | Use::Subscribe if again && !can.durable => {
+                let text = "delivery=\"at_least_once\" is for channels and servers: a publisher waits for no subscriber. A journal: keeps every message for each subscriber with a client_id";
+                Err(Error::new(ErrorKind::Unsupported, text).under_key("delivery"))
+            }
+            Use::Publish | Use::Subscribe => Ok(()),
             Use::Channel | Use::Request => {
                 let latest = self.delivery == Some(Delivery::Latest);
                 require(

@@ -6,7 +6,7 @@
 use crate::error::{Error, ErrorKind, quoted};
 
 /// The options of channels, servers, publishers and subscribers.
-pub const NAMES: [&str; 28] = [
+pub const NAMES: [&str; 30] = [
     "encoding",
     "timeout",
     "client_id",
@@ -31,10 +31,12 @@ pub const NAMES: [&str; 28] = [
     "retain_consumed",
     "locked",
     "shared",
+    "replace",
     "schema",
     "reply_schema",
     "validate",
     "spin",
+    "on_wait",
 ];
 
 /// Options that had another name in an earlier version: the former name and the current one.
@@ -73,7 +75,7 @@ pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
 
 /// Returns the number of letters that have to be inserted, deleted, replaced, or swapped with their
 /// neighbour (Damerau-Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
+pub(crate) fn distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
     let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=to.len()).collect();

@@ -85,12 +85,17 @@ impl Options {
             "retain_consumed" => self.retain_consumed = value.as_bool()?,
             "locked" => self.locked = value.as_bool()?,
             "shared" => self.shared = value.as_bool()?,
+            "replace" => self.replace = value.as_bool()?,
             "schema" => self.schema = Some(PreparedSchema::from_option(value.as_text()?)?),
             "reply_schema" => self.reply_schema = Some(PreparedSchema::from_option(value.as_text()?)?),
             "validate" => {
                 let all =
                     [("send", Validate::Send), ("receive", Validate::Receive), ("both", Validate::Both)];
                 self.validate = Some(one_of(value, all)?);
+            }
+            "on_wait" => {
+                let text = "on_wait is something that can be called, and no value: each language sets it in a way of its own";
+                return Err(Error::new(ErrorKind::WrongType, text));
             }
             "immutable" => {
                 let text = format!("the option {name} is not in this version");

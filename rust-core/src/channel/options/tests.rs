@@ -197,10 +197,12 @@ fn documents_have_every_option() {
             "retain_consumed" => (o.retain_consumed.to_string(), "a journal's segments that all named subscribers have consumed are deleted"),
             "locked" => (o.locked.to_string(), "a file: is written in place under its own lock"),
             "shared" => (o.shared.to_string(), "several processes may serve the name, each with this option, and share its requests"),
+            "replace" => (o.replace.to_string(), "a publisher takes over a name that another publisher of this process has, and its subscribers"),
             "schema" => ("none".to_owned(), "the schema of messages: the path of a file, or a text in the notation ([schemas](schema.md)); compared when the two sides connect"),
             "reply_schema" => ("none".to_owned(), "the schema of replies, for servers and their callers"),
             "validate" => ("none".to_owned(), "which values are checked against the schema: send, receive, both"),
             "spin" => (o.spin.as_micros().to_string(), "microseconds that a receiver polls shared memory before it sleeps; at most 100"),
+            "on_wait" => ("none".to_owned(), "what is called about every 100 ms while a call waits, which may end the wait; each language sets it in a way of its own"),
             new => panic!("the option {new} has no line in docs/transports.md"),
         };
         let default = if default == "None" { "none".to_owned() } else { default };

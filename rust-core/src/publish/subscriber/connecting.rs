@@ -29,7 +29,14 @@ impl Subscriber {
                     receive_state.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
                 }
                 if !receive_state.moved && self.dialler.is_some() {
-                    self.event_log.connected(&feed.source);
+                    if self.options.schema.is_some() && !feed.has_schema {
+                        let source = &feed.source;
+                        self.event_log.connected(&format!(
+                            "{source}, which gave no schema: nothing is compared with that of this subscriber"
+                        ));
+                    } else {
+                        self.event_log.connected(&feed.source);
+                    }
                 }
                 receive_state.moved = false;
                 receive_state.feed = Some(feed);

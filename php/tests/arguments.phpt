@@ -1,0 +1,82 @@
+--TEST--
+A wrong argument says which type is expected and which one was given; objects without a form are refused by name with what to give
+--EXTENSIONS--
+linkspan
+--FILE--
+<?php
+require getenv('LINKSPAN_TESTS') . '/peer.inc';
+use Linkspan\{Decimal, NdArray, Publisher, Timestamp, Uuid};
+use function Linkspan\{connect, encode, latest, subscribe};
+
+function told(callable $do): void
+{
+    try {
+        $do();
+        echo "accepted\n";
+    } catch (Throwable $e) {
+        echo get_class($e), ': ', $e->getMessage(), "\n";
+    }
+}
+runtime_directory();
+told(fn () => connect([]));
+told(fn () => connect(new DateTime));
+told(fn () => connect(endpoint: null));
+told(fn () => new Timestamp('x'));
+told(fn () => subscribe('unix:a')->recv('soon'));
+told(fn () => subscribe('unix:a')->recvMany(max: [1]));
+told(fn () => NdArray::fromArray(5));
+told(fn () => NdArray::fromArray([1], 7.5));
+told(fn () => new Decimal(true));
+told(fn () => connect());
+told(fn () => throw new TypeError('Invalid value given for argument `mine`.'));
+// Engine errors of the program itself stay as they are.
+told(fn () => strlen([]));
+echo "---\n";
+class Reading implements JsonSerializable { public function jsonSerialize(): mixed { throw new Exception('never called'); } }
+class Walked implements IteratorAggregate { public function getIterator(): Iterator { throw new Exception('never called'); } }
+class Span extends DateInterval {}
+told(fn () => encode(['v' => new Reading]));
+told(fn () => encode(['v' => new Walked]));
+told(fn () => encode(['v' => new ArrayObject([1])]));
+told(fn () => encode(['v' => (function () { yield 1; })()]));
+told(fn () => encode(['v' => new Span('P1D')]));
+$deep = []; $deep['again'] = &$deep;
+told(fn () => encode($deep));
+echo "---\n";
+$out = new Publisher('unix:lab/power');
+told(fn () => new Publisher('unix:lab/power'));
+$out->send(1);
+$again = Linkspan\publisher('unix:lab/power', replace: true);
+told(fn () => $out->send(2));
+echo $again->send(2), ' ', latest('unix:lab/power'), "\n";
+told(fn () => latest('unix:lab/powr'));
+$names = array_values(array_filter(Linkspan\names(), fn ($name) => str_starts_with($name['endpoint'], 'unix:')));
+echo count($names), ' ', $names[0]['endpoint'], ' ', $names[0]['pattern'], ' ', $names[0]['program'], ' ', $names[0]['pid'] === getmypid() ? 'own' : 'other', "\n";
+$again->close();
+?>
+--EXPECTF--
+TypeError: Linkspan\connect(): Argument #1 ($endpoint) must be of type string, array given
+TypeError: Linkspan\connect(): Argument #1 ($endpoint) must be of type string, DateTime given
+TypeError: Linkspan\connect(): Argument #1 ($endpoint) must be of type string, null given
+TypeError: Linkspan\Timestamp::__construct(): Argument #1 ($nanoseconds) must be of type int, string given
+TypeError: Linkspan\Subscriber::recv(): Argument #1 ($timeout) must be of type ?float, string given
+TypeError: Linkspan\Subscriber::recvMany(): Argument #1 ($max) must be of type int, array given
+TypeError: Linkspan\NdArray::fromArray(): Argument #1 ($items) must be of type array, int given
+TypeError: Linkspan\NdArray::fromArray(): Argument #2 ($dtype) must be of type string, float given
+TypeError: Linkspan\Decimal::__construct(): Argument #1 ($text) must be of type string, bool given
+ArgumentCountError: Linkspan\connect() expects at least 1 argument, 0 given
+TypeError: Invalid value given for argument `mine`.
+TypeError: strlen(): Argument #1 ($string) must be of type string, array given
+---
+Linkspan\UnsupportedException: an object of class Reading: give $object->jsonSerialize(), at path v
+Linkspan\UnsupportedException: an object of class Walked: give iterator_to_array($object), or a list of its items, at path v
+Linkspan\UnsupportedException: an object of class ArrayObject: give iterator_to_array($object), or a list of its items, at path v
+Linkspan\UnsupportedException: an object of class Generator: give iterator_to_array($object), or a list of its items, at path v
+Linkspan\UnsupportedException: an object of class Span, whose months and years have no fixed length: give seconds as a number, such as (new DateTimeImmutable('@0'))->add($interval)->getTimestamp(), at path v
+Linkspan\TooLargeException: over the depth limit: 65 levels asked, 64 allowed, at path again/again/again/again/…/again/again/again/again (64 parts)
+---
+Linkspan\AddressInUseException: unix:lab/power: this process listens at %s already, by an object that is still open: close that first; a publisher with the option replace takes the name over
+Linkspan\InvalidStateException: unix:lab/power: another publisher of this program took over the name, with the option replace: use that one
+2 2
+Linkspan\NotFoundException: unix:lab/powr: no program listens: %s was looked for once; start one that does, and see that both use the same directory (LINKSPAN_DIR); open is unix:lab/power
+1 unix:lab/power publish arguments.php own

@@ -1,0 +1,114 @@
+"""A name that is not there or not to be had: what is open, who has it, and a publisher that takes its own name over."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import linkspan
+import pytest
+from conftest import endpoint
+
+
+def test_missing_name_error_lists_the_nearest_open_ones():
+    with linkspan.publisher("shm:near/temperature"), linkspan.serve("unix:near/power"):
+        for call in (linkspan.latest, linkspan.schema, lambda name: linkspan.connect(name, timeout=0)):
+            with pytest.raises(linkspan.NotFound, match="open are shm:near/temperature.*unix:near/power|open is shm:near"):
+                call("shm:near/temperatur")
+
+
+def test_names_are_listed_with_the_script_that_has_them(tmp_path):
+    script = tmp_path / "logger.py"
+    script.write_text("import linkspan, sys\nwith linkspan.publisher(sys.argv[1]) as out:\n    out.send(1)\n    print(flush=True)\n    sys.stdin.read()\n")
+    name = endpoint("shm")
+    with subprocess.Popen([sys.executable, script, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        found = {each["endpoint"]: each for each in linkspan.names()}[name]
+        assert linkspan.latest(name).source.startswith("logger.py-")
+        process.stdin.close()
+    assert (found["pattern"], found["program"], found["pid"], found["messages"]) == ("publish", "logger.py", process.pid, 1)
+
+
+def test_second_publisher_of_a_process_says_who_has_the_name():
+    name = endpoint("shm")
+    with linkspan.publisher(name), pytest.raises(linkspan.AddressInUse, match="this process listens at .* already.*replace"):
+        linkspan.publisher(name)
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_publisher_that_replaces_another_keeps_its_subscribers(transport):
+    name = endpoint(transport)
+    first = linkspan.publisher(name)
+    subscriber = linkspan.subscribe(name)
+    first.send(1)
+    assert subscriber.recv(timeout=10).value == 1
+    for number in range(2, 6):
+        second = linkspan.publisher(name, replace=True)
+        assert second.subscribers == 1
+        assert second.send(number) == number, "the numbers go on"
+        with pytest.raises(linkspan.InvalidState, match="took over the name"):
+            first.send("late")
+        first.close()
+        first = second
+    assert [subscriber.recv(timeout=10).value for _ in range(4)] == [2, 3, 4, 5]
+    assert [event.kind for event in subscriber.events()] == ["connected"]
+    second.close()
+    linkspan.publisher(name).close()
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_publisher_that_replaces_one_with_other_options_loses_no_message(transport):
+    name = endpoint(transport)
+    first = linkspan.publisher(name)
+    subscriber = linkspan.subscribe(name)
+    received = []
+    reader = threading.Thread(target=lambda: received.extend(subscriber.recv(timeout=20).value for _ in range(8)))
+    first.send(0)
+    first.wait_for_subscribers(timeout=20)
+    reader.start()
+    first.send(1)
+    second = linkspan.publisher(name, replace=True, encoding="json", max_message_size=1 << 20)
+    for number in range(2, 8):
+        second.send(number)
+    reader.join(30)
+    assert received == list(range(8))
+
+
+def test_replace_of_a_name_that_is_free_or_of_another_process_is_as_without_it():
+    name = endpoint("shm")
+    with linkspan.publisher(name, replace=True) as out:
+        out.send(1)
+        script = f"import linkspan; linkspan.publisher({name!r}, replace=True)"
+        other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+        assert other.returncode == 1 and f"AddressInUse: {name}: process {os.getpid()} listens" in other.stderr
+        assert out.send(2) == 2
+
+
+@pytest.mark.parametrize("open_one", [linkspan.serve, linkspan.listen, linkspan.subscribe])
+def test_replace_is_for_publishers_alone(open_one):
+    with pytest.raises(linkspan.Unsupported, match="replace is for publishers") as caught:
+        open_one(endpoint("shm"), replace=True)
+    assert caught.value.path == "replace"
+
+
+def test_errors_about_options_give_their_own_reason():
+    with pytest.raises(linkspan.Unsupported) as caught:
+        linkspan.publisher(endpoint("shm"), delivery="at_least_once")
+    assert "a publisher waits for no subscriber" in str(caught.value) and "channels and servers" in str(caught.value)
+    class Reading: ...
+    with pytest.raises(linkspan.WrongType, match="class Reading.*linkspan schema generate"):
+        linkspan.publisher(endpoint("shm"), schema=Reading)
+    with pytest.raises(linkspan.Unsupported, match=r"from_, .* and on_wait"):
+        linkspan.publisher(endpoint("shm"), colour=1)
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_subscriber_with_a_schema_learns_that_its_publisher_gave_none(transport):
+    schema = 'name = "reading"\n[fields]\ncelsius = "f64"\n'
+    name = endpoint(transport)
+    for given, part in [({}, "gave no schema: nothing is compared"), ({"schema": schema}, "")]:
+        with linkspan.publisher(name, **given) as out, linkspan.subscribe(name, schema=schema) as subscriber:
+            out.send({"celsius": 1.0})
+            subscriber.recv(timeout=10)
+            [event] = subscriber.events()
+            assert event.kind == "connected" and (part in event.text if part else "schema" not in event.text)

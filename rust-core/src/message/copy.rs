@@ -1,0 +1,99 @@
+//! Messages as bytes of their own: for a program that keeps one, or gives it to another process of its own.
+//!
+//! This is no form of the wire: only the version of the library that wrote such bytes reads them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Message;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{HEADER, Header, Incoming};
+use crate::value::Limits;
+
+/// Before the source: the header, and three numbers: the session, how many messages were missed, the length of the source.
+const FIXED: usize = HEADER + 24;
+
+impl Message {
+    /// Returns the message as bytes, which [`Message::from_bytes`] reads. Arrays in memory that is shared with the sender are copied.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let body = self.body();
+        let header = Header { flags: 0, extension: 0, body: body.len() as u64, ..*self.header() };
+        let source = self.source().as_bytes();
+        let mut bytes = Vec::with_capacity(FIXED + source.len() + body.len());
+        bytes.extend(header.to_bytes());
+        for number in [self.session(), self.missed(), source.len() as u64] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(source);
+        bytes.extend(body);
+        bytes
+    }
+
+    /// Reads a message that [`Message::to_bytes`] wrote. It is no request: nobody waits for a reply to it.
+    ///
+    /// # Errors
+    /// `Malformed` for anything else. The value is read when it is needed, as that of every message.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Message> {
+        let malformed =
+            |what: &str| Error::new(ErrorKind::Malformed, format!("no copy of a message: {what}"));
+        let (fixed, rest) = bytes.split_first_chunk::<FIXED>().ok_or_else(|| malformed("it is too short"))?;
+        let (header, numbers) =
+            fixed.split_first_chunk::<HEADER>().ok_or_else(|| malformed("it is too short"))?;
+        let header = Header::from_bytes(header)?;
+        let mut numbers = numbers.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number));
+        let mut number = || numbers.next().unwrap_or_default();
+        let (session, missed, length) = (number(), number(), number());
+        let parts = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));
+        let (source, body) = parts.ok_or_else(|| malformed("its source is cut off"))?;
+        if header.body != body.len() as u64 || header.extension != 0 || header.flags != 0 {
+            return Err(malformed("its body has another length"));
+        }
+        let source = str::from_utf8(source).map_err(|_| malformed("its source is not UTF-8"))?;
+        let header = Header { kind: crate::frame::Kind::Data, ..header };
+        let incoming =
+            Incoming { header, extension: Bytes::new(), body: Bytes::copy_from_slice(body).into() };
+        Ok(Message::new(incoming, &Arc::from(source), Limits::default(), session).with_missed(missed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{self, Encoding};
+    use crate::frame::Kind;
+    use crate::value::Value;
+
+    fn message() -> Message {
+        let body = codec::encode(&Value::map([("a", 1)]), Encoding::Cbor).unwrap();
+        let header = Header {
+            body: body.len() as u64,
+            sequence: 7,
+            sent: -5,
+            ..Header::new(Kind::Request, Encoding::Cbor)
+        };
+        let incoming = Incoming { header, extension: Bytes::new(), body: Bytes::from(body).into() };
+        Message::new(incoming, &Arc::from("plot-1"), Limits::default(), 9).with_missed(3)
+    }
+
+    #[test]
+    fn copied_message_has_the_value_and_all_that_describes_it() {
+        let (first, copy) = (message(), Message::from_bytes(&message().to_bytes()).unwrap());
+        assert_eq!(copy.value().unwrap(), first.value().unwrap());
+        assert_eq!((copy.sequence(), copy.sent(), copy.source()), (7, first.sent(), "plot-1"));
+        assert_eq!((copy.missed(), copy.incarnation(), copy.encoding()), (3, 9, Encoding::Cbor));
+        assert!(first.is_request() && !copy.is_request());
+    }
+
+    #[test]
+    fn every_shorter_copy_is_malformed() {
+        let bytes = message().to_bytes();
+        for length in 0..bytes.len() {
+            assert_eq!(
+                Message::from_bytes(&bytes[..length]).unwrap_err().kind(),
+                ErrorKind::Malformed,
+                "{length}"
+            );
+        }
+    }
+}

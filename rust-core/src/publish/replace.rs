@@ -1,0 +1,128 @@
+//! The publishers of this process by their names, for the option `replace`: a publisher takes over the name of another one.
+//!
+//! A program that runs the same piece of code again, as a cell of a notebook, makes a publisher while its last one is still there.
+//! The new one takes that one's place: where both have the same options, with its ring and its subscribers, who notice nothing;
+//! otherwise the last one ends in order, and the new one waits until the subscribers have connected again.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::fanout::Fanout;
+use crate::channel::Options;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::fork;
+use crate::transport::acceptor::ListenerRegistration;
+
+/// What keeps the name of a publisher. It moves to the publisher that takes the name over.
+#[derive(Default)]
+pub struct Held {
+    /// Describes a name without a hello to listings. Removed while the name is still ours.
+    pub owner_record: Option<Box<dyn Any + Send + Sync>>,
+    /// The entry at the acceptor thread; none for a store.
+    pub registration: Option<ListenerRegistration>,
+}
+
+/// Whether a publisher is open.
+#[derive(Default)]
+pub struct OpenState(AtomicU8);
+
+const CLOSED: u8 = 1;
+const REPLACED: u8 = 2;
+
+impl OpenState {
+    /// Returns whether it is open.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 0
+    }
+
+    /// Ends it; returns whether it was open.
+    pub fn close(&self) -> bool {
+        self.end(CLOSED)
+    }
+
+    fn end(&self, how: u8) -> bool {
+        self.0.compare_exchange(0, how, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Returns the error of a call on a publisher that is not open.
+    #[cold]
+    pub fn refusal(&self) -> Error {
+        let text = match self.0.load(Ordering::Acquire) {
+            REPLACED => {
+                "another publisher of this program took over the name, with the option replace: use that one"
+            }
+            _ => "the publisher is closed",
+        };
+        Error::new(ErrorKind::InvalidState, text)
+    }
+}
+
+/// A publisher of this process.
+struct Entry {
+    held: Weak<Mutex<Held>>,
+    open: Arc<OpenState>,
+    fanout: Weak<Fanout>,
+    options: Options,
+    generation: u64,
+}
+
+static ALL: Mutex<BTreeMap<String, Entry>> = Mutex::new(BTreeMap::new());
+
+/// Remembers a publisher that subscribers connect to.
+pub fn remember(
+    shown: &str,
+    options: &Options,
+    (held, open, fanout): (&Arc<Mutex<Held>>, &Arc<OpenState>, &Arc<Fanout>),
+) {
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|_, entry| entry.held.strong_count() > 0);
+    let entry = Entry {
+        held: Arc::downgrade(held),
+        open: open.clone(),
+        fanout: Arc::downgrade(fanout),
+        options: options.clone(),
+        generation: fork::generation(),
+    };
+    all.insert(shown.to_owned(), entry);
+}
+
+/// The publisher that had the name, and is replaced now.
+pub struct Replaced {
+    pub held: Held,
+    pub fanout: Arc<Fanout>,
+    /// Whether a publisher with the new options differs in nothing for its subscribers.
+    pub is_alike: bool,
+}
+
+/// Takes the name of the publisher of this process at an endpoint: that one is not open from now on. None if there is none.
+pub fn take(shown: &str, options: &Options) -> Result<Option<Replaced>> {
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(entry) = all.remove(shown).filter(|entry| entry.generation == fork::generation()) else {
+        return Ok(None);
+    };
+    let (Some(held), Some(fanout)) = (entry.held.upgrade(), entry.fanout.upgrade()) else { return Ok(None) };
+    if !entry.open.end(REPLACED) {
+        return Ok(None);
+    }
+    let held = std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Some(Replaced { held, fanout, is_alike: are_alike(&entry.options, options) }))
+}
+
+/// Whether subscribers cannot tell publishers with these options apart.
+fn are_alike(one: &Options, other: &Options) -> bool {
+    let schema = |options: &Options| options.schema.as_ref().map(|schema| *schema.fingerprint());
+    let files = |options: &Options| (options.mode, options.group);
+    let admitted = |options: &Options| (options.allow_uids.clone(), options.allow_gids.clone());
+    let ring = |options: &Options| (options.buffer, options.max_message_size, options.delivery);
+    let form = |options: &Options| {
+        (options.encoding(), options.framing, options.client_id.clone(), options.machine.clone())
+    };
+    schema(one) == schema(other)
+        && files(one) == files(other)
+        && admitted(one) == admitted(other)
+        && ring(one) == ring(other)
+        && form(one) == form(other)
+}
