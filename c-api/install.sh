@@ -37,10 +37,23 @@ install -C -m 644 "$here"/include/linkspan/*.h* "$root/include/linkspan/"
 install -m 644 "$here/fortran/fpm.toml" "$root/share/linkspan/fortran/"
 install -m 644 "$here"/suppressions/*.supp "$root/share/linkspan/"
 documents="$root/share/doc/linkspan"
-install -m 644 "$here/../LICENSE-MIT" "$here/../LICENSE-APACHE" "$here/../README.md" "$here/../CHANGELOG.md" "$documents/"
-install -m 644 "$here"/../docs/*.md "$documents/"
+install -m 644 "$here/../LICENSE-MIT" "$here/../LICENSE-APACHE" "$here/../CHANGELOG.md" "$documents/"
+install -m 644 "$here"/../docs/*.md "$here"/../docs/*.svg "$here"/../docs/*.png "$here"/../docs/*.json "$documents/"
+for part in how-to tutorials; do
+    install -d "$documents/$part"
+    install -m 644 "$here/../docs/$part"/*.md "$documents/$part/"
+done
 for source in "$here"/../examples/first/*.c "$here"/../examples/first/*.cpp "$here"/../examples/first/*.f90; do
     install -m 644 "$source" "$documents/examples/"
+done
+# A link to what is not installed is its text alone.
+find "$documents" -name '*.md' | while read -r page; do
+    grep -o '](\([^)]*\))' "$page" | sed -e 's/^](//' -e 's/)$//' | grep -v -e '^https\{0,1\}:' -e '^#' | sort -u | while read -r link; do
+        [ -e "$(dirname "$page")/${link%%#*}" ] && continue
+        text=$(printf %s "$link" | sed -e 's/[][\.*^$|]/\\&/g')
+        sed -e "s|\[\([^][]*\)\]($text)|\1|g" "$page" > "$page.new"
+        mv "$page.new" "$page"
+    done
 done
 # What sed would take for its own.
 replacement=$(printf %s "$prefix" | sed -e 's/[\\|&]/\\&/g')

@@ -26,7 +26,7 @@ pub fn bridge(arguments: &[OsString]) -> Result<(), Exit> {
         }
     }
     let text = format!(
-        "linkspan bridge needs the program {PROGRAM}, which is neither beside this one nor in PATH; install it, such as with cargo install {PROGRAM}"
+        "linkspan bridge needs the program {PROGRAM}, which is neither beside this one nor in PATH; install it with `cargo install --path bridge`, in a clone of Linkspan"
     );
     Err(Error::new(ErrorKind::NotFound, text).into())
 }

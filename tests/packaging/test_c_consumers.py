@@ -298,6 +298,11 @@ def test_installed_files_are_stripped_and_come_with_licences_documents_and_examp
         assert (documents / name).stat().st_size > 500
     for suffix in SUFFIX.values():
         assert (documents / f"examples/publish.{suffix}").exists()
+    pages = list(documents.rglob("*.md"))
+    assert documents / "how-to/users.md" in pages
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert link.startswith(("http:", "https:")) or (page.parent / link).exists(), f"{page.name} links to {link}"
 
 
 def test_fpm(tmp_path, environment, one_word):

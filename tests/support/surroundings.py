@@ -16,6 +16,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,10 +102,21 @@ def accounts() -> Iterator[None]:
         yield
 
 
+# Waits for the end of the run that started it, whatever that is, and then does what the next run would do.
+GUARD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from support.surroundings import accounts, remove_users_of_dead_runs
+sys.stdin.buffer.read()
+with accounts():
+    remove_users_of_dead_runs()
+"""
+
+
 def remove_users_of_dead_runs() -> None:
     """A run that was killed leaves its user, whose processes go on, and the folder of its suite."""
     for made in pwd.getpwall():
-        found = re.fullmatch(r"tests/run (\d+) (\d+) (/\S+/lkt-\w+)", made.pw_gecos)
+        found = re.fullmatch(r"tests/run (\d+) (\d+) (/.+/lkt-\w+)", made.pw_gecos)
         if not re.fullmatch("linkspan-[0-9a-f]{6}", made.pw_name) or not found or birth(int(found[1])) == found[2]:
             continue
         remove_user(made)
@@ -121,11 +133,16 @@ def user(folder: Path) -> Iterator[pwd.struct_passwd]:
         command = ["useradd", "--no-create-home", "--shell", "/bin/sh", "--comment", comment, name]
         subprocess.run(command, check=True, timeout=PATIENCE)
     made = pwd.getpwnam(name)
+    # Where the run is killed, its guard removes the account: the pipe ends with the run.
+    guard = subprocess.Popen([sys.executable, "-c", GUARD, str(Path(__file__).parents[1])], stdin=subprocess.PIPE, start_new_session=True)
     try:
         yield made
     finally:
         with accounts():
             remove_user(made)
+        assert guard.stdin is not None
+        guard.stdin.close()
+        guard.wait(timeout=PATIENCE)
 
 
 def toolchains() -> dict[str, str]:

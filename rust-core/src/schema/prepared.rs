@@ -62,6 +62,8 @@ impl PreparedSchema {
         let schema = if option.contains('\n') {
             Schema::parse(option)
         // A file whose name contains `=` is still a file.
+        } else if is_notation(option) && names_nothing(option) {
+            Schema::parse(option)
         } else if option.contains('=') && names_nothing(option) {
             Schema::parse(option).map_err(|e| {
                 let text = format!(
@@ -218,6 +220,15 @@ fn plain(text: &str) -> String {
     let mut words: Vec<&str> = before.split([' ', ',']).filter(|word| !word.is_empty()).collect();
     words.sort_unstable();
     words.join(" ")
+}
+
+/// Returns whether a text begins as the notation does, with a key and `=`, which no name of a schema file is likely to do.
+fn is_notation(option: &str) -> bool {
+    let is_key = |key: &str| {
+        let key = key.trim();
+        !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_.-\"".contains(c))
+    };
+    option.split_once('=').is_some_and(|(key, value)| is_key(key) && value.starts_with([' ', '"', '\'']))
 }
 
 /// Returns whether no file has this path. A path that cannot be examined counts as a file, since
