@@ -302,3 +302,37 @@ def test_invalid_timeout_is_refused(timeout):
                 await listener.accept(timeout=timeout)
 
     run(main())
+
+
+def test_workers_await_handlers_at_once():
+    name = endpoint("shm")
+
+    async def main():
+        together = asyncio.Barrier(3)
+
+        async def handle(request):
+            await together.wait()
+            return request.value + 1
+
+        server = linkspan.aio.serve(name)
+        serving = asyncio.create_task(server.run(handle, workers=3))
+
+        async def ask(number):
+            async with await linkspan.aio.connect(name) as channel:
+                return (await channel.call(number, timeout=30)).value
+
+        assert await asyncio.gather(*map(ask, range(3))) == [1, 2, 3]
+        with pytest.raises(linkspan.OutOfRange):
+            await server.run(handle, workers=0)
+        await server.close()
+        await asyncio.wait_for(serving, 30)
+
+    asyncio.run(main())
+
+
+def test_what_has_no_form_of_its_own_here_is_named():
+    for name, part in [("publisher", "linkspan.publisher serves"), ("latest", "linkspan.latest"), ("wait", "asyncio.wait"), ("encode", "linkspan.encode serves")]:
+        with pytest.raises(AttributeError, match=part):
+            getattr(linkspan.aio, name)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        linkspan.aio.nothing

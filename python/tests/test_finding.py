@@ -1,5 +1,6 @@
 """A name that is not there or not to be had: what is open, who has it, and a publisher that takes its own name over."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import threading
 import linkspan
 import pytest
 from conftest import endpoint
+from support.tree import PROGRAM
 
 
 def test_missing_name_error_lists_the_nearest_open_ones():
@@ -112,3 +114,20 @@ def test_subscriber_with_a_schema_learns_that_its_publisher_gave_none(transport)
             subscriber.recv(timeout=10)
             [event] = subscriber.events()
             assert event.kind == "connected" and (part in event.text if part else "schema" not in event.text)
+
+
+def doctor(name):
+    found = subprocess.run([PROGRAM, "doctor", name, "--json"], capture_output=True, text=True, timeout=60)
+    return found.returncode, [json.loads(line) for line in found.stdout.splitlines()]
+
+
+def test_doctor_says_who_has_a_name_and_which_open_names_are_like_a_free_one():
+    name = f"{endpoint('unix')}/doctor"
+    with linkspan.publisher(name):
+        code, [held] = doctor(name)
+        assert code == 1 and held["severity"] == "problem" and f"held by process {os.getpid()}" in held["what"] and "replace" in held["remedy"]
+        code, findings = doctor(f"{name}s")
+        assert code == 0 and [finding["severity"] for finding in findings] == ["fine", "note"]
+        assert "is free" in findings[0]["what"] and name in findings[1]["what"]
+    code, [refused] = doctor("shm:../x")
+    assert code == 1 and "no program can have that name" in refused["what"]

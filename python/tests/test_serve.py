@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import linkspan
 import numpy as np
@@ -338,3 +339,49 @@ def test_processes_share_a_name_and_succeed_a_dead_one(peer, transport):
         assert second != first
     with pytest.raises(linkspan.AddressInUse):
         linkspan.serve(name)
+
+
+def test_workers_handle_requests_at_once_and_all_are_answered(name):
+    together = threading.Barrier(3)
+    server = linkspan.serve(name)
+
+    def handle(request):
+        if request["n"] == 9:
+            raise ValueError("nine")
+        if request["n"] < 3:
+            together.wait(20)
+        return request["n"] * 2
+
+    thread = threading.Thread(target=lambda: server.run(handle, workers=3))
+    thread.start()
+
+    def ask(number):
+        with linkspan.connect(name) as channel:
+            return channel.call({"n": number}, timeout=30).value
+
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(ask, range(6))) == [0, 2, 4, 6, 8, 10]
+        with pytest.raises(linkspan.Remote, match="ValueError: nine"):
+            ask(9)
+        assert ask(7) == 14
+    server.close()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_number_of_workers_is_checked(name, workers):
+    with linkspan.serve(name) as server, pytest.raises(linkspan.OutOfRange, match=f"workers={workers}"):
+        server.run(lambda request: None, workers=workers)
+
+
+def test_coroutine_as_a_handler_is_refused_with_where_it_belongs(name):
+    async def handle(request): ...
+
+    class Handler:
+        async def __call__(self, request): ...
+
+    with linkspan.serve(name) as server:
+        for handler in (handle, Handler()):
+            with pytest.raises(linkspan.WrongType, match=r"await linkspan\.aio\.serve"):
+                server.run(handler)
