@@ -104,10 +104,15 @@ def accounts() -> Iterator[None]:
 
 # Waits for the end of the run that started it, whatever that is, and then does what the next run would do.
 GUARD = """
+import pwd
 import sys
 sys.path.insert(0, sys.argv[1])
-from support.surroundings import accounts, remove_users_of_dead_runs
+from support.surroundings import accounts, birth, remove_users_of_dead_runs
+from support.waiting import until
 sys.stdin.buffer.read()
+# A process that is killed closes its pipes a moment before it has ended; one that goes on has removed its user itself.
+run, born, name = int(sys.argv[2]), sys.argv[3], sys.argv[4]
+until("the end of the run", lambda: birth(run) != born or name not in {one.pw_name for one in pwd.getpwall()})
 with accounts():
     remove_users_of_dead_runs()
 """
@@ -134,7 +139,8 @@ def user(folder: Path) -> Iterator[pwd.struct_passwd]:
         subprocess.run(command, check=True, timeout=PATIENCE)
     made = pwd.getpwnam(name)
     # Where the run is killed, its guard removes the account: the pipe ends with the run.
-    guard = subprocess.Popen([sys.executable, "-c", GUARD, str(Path(__file__).parents[1])], stdin=subprocess.PIPE, start_new_session=True)
+    arguments = [str(Path(__file__).parents[1]), str(os.getpid()), str(birth(os.getpid())), name]
+    guard = subprocess.Popen([sys.executable, "-c", GUARD, *arguments], stdin=subprocess.PIPE, start_new_session=True)
     try:
         yield made
     finally:

@@ -1,4 +1,4 @@
-"""The users that `tests/run` makes for suites end with them, or at the start of the next one where a run was killed."""
+"""The users that `tests/run` makes for suites end with them, also where the run was killed."""
 
 import os
 import pwd
@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support.surroundings import accounts, processes, remove_users_of_dead_runs, user
+from support.surroundings import accounts, processes, remove_users_of_dead_runs
 from support.tree import ROOT
 from support.waiting import next_line, until
 
@@ -61,17 +61,16 @@ def test_user_of_a_run_that_ends_goes_with_its_processes(run):
     folder.rmdir()
 
 
-def test_user_of_a_killed_run_goes_at_the_next_start_and_one_of_a_living_run_stays(run):
+def test_user_of_a_killed_run_goes_without_another_run_and_one_of_a_living_run_stays(run):
     killed, lost, folder = run()
     living, kept, place = run()
     for made in (lost, kept):
         until("a process of the user", lambda made=made: processes(made.pw_uid))
     killed.send_signal(signal.SIGKILL)
     killed.wait(60)
-    assert lost.pw_name in names() and processes(lost.pw_uid) != []
-    with user(folder):
-        assert lost.pw_name not in names() and processes(lost.pw_uid) == [] and not folder.exists()
-        assert kept.pw_name in names() and processes(kept.pw_uid) != [] and place.exists()
+    until("the end of the user of the killed run", lambda: lost.pw_name not in names() and not folder.exists())
+    assert processes(lost.pw_uid) == []
+    assert kept.pw_name in names() and processes(kept.pw_uid) != [] and place.exists()
     living.stdin.close()
     assert living.wait(60) == 0
     place.rmdir()
