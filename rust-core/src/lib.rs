@@ -129,6 +129,8 @@ mod message;
 mod ninth;
 #[cfg(feature = "page")]
 pub mod page;
+#[cfg(all(test, not(loom)))]
+mod planted_rule;
 mod publish;
 mod region;
 pub mod registry;

@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 11] = [
     // Above services: the doctor, and the rules of the controller's page.
     &["doctor", "page"],
     // In tests and under a fuzzer alone: they use every layer.
-    &["costs", "fuzzing", "ninth"],
+    &["costs", "fuzzing", "ninth", "planted_rule"],
 ];
 
 /// Siblings that may use each other, each with its reason.

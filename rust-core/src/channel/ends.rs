@@ -8,7 +8,7 @@
 //! |---|---|
 //! | connect, listen, receive with waiting, event loops | here |
 //! | sending and receiving what takes no wait | `in_place` |
-//! | the same over a stream | `in_stream` |
+//! | receiving over a stream | `in_stream` |
 //! | sending one message | `send` |
 //! | several messages a call | `batch` |
 //! | calls and replies | `call` |

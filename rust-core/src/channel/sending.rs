@@ -6,12 +6,13 @@
 //! this call ends with a time-out. A frame of which nothing was taken stays the caller's. When the
 //! link breaks, the message goes over the next one.
 //!
-//! There are four ways to send a message, from the fastest to the most general; each faster one returns
-//! without effect if there is an obstacle, which the next one determines:
-//! - `ends/in_place`: data over shared memory, written where it is received, under one lock;
-//! - `ends/in_stream`: data over a stream, in one write between two locks;
-//! - [`Sending::send_at_once`]: any short message that the link takes whole without waiting;
-//! - [`Sending::send`]: connects, replays, waits for room.
+//! A message is *admitted* (`session_state::admission`), put to the link, and recorded as sent. Three functions do so, for the
+//! three places in which a link takes it:
+//! - [`Sending::send_step`]: into the ring of shared memory, whole, under the session's lock;
+//! - [`Sending::write`]: to a stream, in one write between two locks;
+//! - [`Sending::send`]: to any link, waiting for room, between two locks.
+//!
+//! Each tells the obstacle that it meets. `ends/send` clears it and tries again.
 //!
 //! The direction is held by one thread at a time (`direction`). A thread that receives and has an
 //! acknowledgement to send borrows it; if another thread holds it, that thread sends the
@@ -19,8 +20,6 @@
 
 mod ack_sender;
 mod batch;
-mod in_slots;
-mod in_stream;
 mod push;
 
 use std::os::fd::OwnedFd;
@@ -29,20 +28,18 @@ use std::time::Duration;
 
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::frame::{Header, Kind, Outgoing};
+use crate::frame::{Header, Kind, Outgoing, flags};
 use crate::message::{Payload, StoredMessage, withdrawal};
 use crate::sys::clock::{self, since_boot};
 use crate::sys::poll::Interest;
-use crate::transport::Sent;
+use crate::transport::{Sent, ShmTx};
 
-use self::push::{
-    carries_ack, flush_rest, push, push_with, replay, send_control, try_send_frame, with_number,
-};
+use self::push::{push, push_with, replay, send_control, try_send_frame};
 use super::event_log::EventLog;
 use super::reconnector::{Reconnector, TxPart};
-use super::session::RetransmitClass;
 use super::session::inbox::AckTrigger;
-use super::session_state::{SessionState, class};
+use super::session_state::admission::{Obstacle, Terms, Ticket, Unless};
+use super::session_state::{SessionHalves, SessionState};
 
 pub use self::ack_sender::AckSender;
 
@@ -81,158 +78,248 @@ pub enum Until {
     At(Deadline),
 }
 
-impl Draft<'_> {
-    /// Returns its header, with the current time and without a number.
-    fn header(&self) -> Header {
+impl<'a> Draft<'a> {
+    /// Returns data.
+    #[inline(always)]
+    pub fn data(payload: &'a Payload) -> Draft<'a> {
+        Draft { kind: Kind::Data, correlation: 0, flags: 0, to: 0, payload, until: Until::Never }
+    }
+
+    /// Returns its header as an admitted message that is sent at this time.
+    #[inline(always)]
+    fn header(&self, ticket: &Ticket, sent: i64) -> Header {
         Header {
-            correlation: self.correlation,
+            sequence: ticket.number,
+            correlation: if ticket.acked > 0 { ticket.acked } else { self.correlation },
             flags: self.flags,
-            sent: clock::now(),
+            sent,
             ..Header::new(self.kind, self.payload.encoding())
         }
     }
+
+    /// Returns what is kept of it.
+    #[inline(never)]
+    fn stored(&self, sent: i64, waiting: Option<&Waiting<'_>>) -> StoredMessage {
+        let (correlation, flags) = (self.correlation, self.flags);
+        let header = Header { correlation, flags, sent, ..Header::new(self.kind, self.payload.encoding()) };
+        StoredMessage::new(&header, self.payload).with_until(until(self, waiting))
+    }
+
+    /// Writes into this place what is kept of it.
+    #[inline(always)]
+    fn keep(&self, place: &mut StoredMessage, sent: i64, waiting: Option<&Waiting<'_>>) {
+        match self.payload.memory().block() {
+            Some(body) if self.kind == Kind::Data => place.become_data(self.payload, body, sent),
+            _ => *place = self.stored(sent, waiting),
+        }
+    }
 }
 
-/// After this many unacknowledged messages a program that only sends checks for acknowledgements.
-const ACK_CHECK_INTERVAL: usize = 64;
-
-/// Returns whether to check, with so many messages kept.
-pub fn is_ack_check_due(kept: usize) -> bool {
-    kept > 0 && kept.is_multiple_of(ACK_CHECK_INTERVAL)
+/// What became of a message under the session's lock.
+pub enum Put {
+    /// The link has it, under this number.
+    Sent(u64),
+    /// It is admitted, and a stream takes it in one write without the lock: see [`Sending::write`].
+    Stream(Ticket),
+    /// The link does not have it: [`Sending::send`] meets the obstacle.
+    Blocked,
 }
 
 impl Sending {
-    /// Sends one message and returns its number. Connects if needed, and sends replays first. If a link
-    /// breaks, calls `read_rest`, which receives the peer's last messages from it, and continues with the
-    /// next link.
-    ///
-    /// # Errors
-    /// The message is then still the caller's. `Timeout`, or `Full` for a call that does not wait, if the
-    /// peer takes nothing; `Disconnected` for an answer whose client has disconnected; the errors of
-    /// connecting.
-    pub fn send(
+    /// Admits a message for the link.
+    #[inline(always)]
+    fn admit<'s>(
+        &'s mut self,
+        draft: &Draft<'_>,
+        looked: bool,
+        halves: &mut SessionHalves,
+        reconnector: &Reconnector,
+    ) -> Unless<(&'s mut TxPart, Ticket)> {
+        let (part, terms) = self.terms(looked, reconnector)?;
+        if draft.to != 0 && draft.to != terms.session.unwrap_or(0) {
+            return Err(Obstacle::Another);
+        }
+        let ticket = halves.admit(&terms, draft.kind, draft.flags, draft.payload.len())?;
+        Ok((part, ticket))
+    }
+
+    /// Returns the half of the newest link, and what the link demands.
+    #[inline(always)]
+    fn terms(&mut self, looked: bool, reconnector: &Reconnector) -> Unless<(&mut TxPart, Terms)> {
+        let is_old = reconnector.is_newer(self.generation);
+        let part = self.part.as_mut().filter(|_| !is_old).ok_or(Obstacle::NoLink)?;
+        let replays = reconnector.session_state.replays.load(Ordering::Acquire);
+        let session = part.negotiated.as_ref().map(|negotiated| negotiated.hello.session);
+        let limit = part.peer.max_message_size;
+        Ok((part, Terms { session, limit, replays, looked }))
+    }
+
+    /// Sends a message that the ring of shared memory takes whole now, and keeps it. For any obstacle nothing was sent.
+    #[inline(always)]
+    pub fn send_step(
         &mut self,
         draft: &Draft<'_>,
+        halves: &mut SessionHalves,
         reconnector: &Reconnector,
         event_log: &EventLog,
-        read_rest: &dyn Fn(),
-        waiting: &mut Waiting<'_>,
-    ) -> Result<u64> {
-        let header = draft.header();
-        loop {
-            self.join(reconnector, event_log, waiting)?;
-            let Some(part) = &mut self.part else { continue };
-            if draft.to != 0 && part.session() != draft.to {
-                let text = "the client that sent the request has disconnected, and another one has connected: no client waits for this answer";
-                return Err(Error::new(ErrorKind::Disconnected, text));
+    ) -> Put {
+        let Ok((part, ticket)) = self.admit(draft, false, halves, reconnector) else { return Put::Blocked };
+        let asks_until = part.peer.deadlines && draft.until != Until::Never;
+        let body = draft.payload.memory().block();
+        let Some(half) = part.tx.in_place().filter(|_| !asks_until) else {
+            let bytes = body.map_or(usize::MAX, |body| body.len());
+            let in_one_write = part.tx.stream().is_some_and(|half| half.takes_next(bytes));
+            let is_one = in_one_write && part.negotiated.is_some() && !asks_until;
+            return if is_one { Put::Stream(ticket) } else { Put::Blocked };
+        };
+        let sent = clock::now();
+        let is_plain = matches!(draft.kind, Kind::Data | Kind::Request | Kind::Reply) && draft.flags == 0;
+        let is_put = match body {
+            Some(body) if is_plain && ticket.acked == 0 => {
+                let (encoding, correlation) = (draft.payload.encoding(), draft.correlation);
+                half.try_send_plain(draft.kind, ticket.number, correlation, sent, encoding, body)
             }
-            // A peer without a session acknowledges nothing, so nothing is kept for it.
-            let class = if part.negotiated.is_some() {
-                class(draft.kind, draft.flags)
-            } else {
-                RetransmitClass::Answer
-            };
-            draft.payload.check(part.peer.max_message_size)?;
-            let pushed = replay(part, reconnector, waiting).and_then(|()| {
-                let mut halves = reconnector.session_state.halves();
-                let number = halves.outbox.assign_number();
-                let (header, acked) = with_number(header, number, &halves, part.session());
-                drop(halves);
-                let until = if part.peer.deadlines { until(draft, waiting) } else { None };
-                let payload = draft.payload;
-                push_with(part, header, payload, until, reconnector, waiting).map(|()| acked)
-            });
-            match pushed {
-                Ok(acked) => {
-                    let mut halves = reconnector.session_state.halves();
-                    let keep =
-                        || StoredMessage::new(&header, draft.payload).with_until(until(draft, waiting));
-                    let number = halves.outbox.sent(class, draft.payload.len(), keep);
-                    if carries_ack(draft.kind) {
-                        halves.inbox.piggybacked(part.session(), acked);
-                    }
-                    drop(halves);
-                    event_log.count_exclusive(&event_log.sent);
-                    return Ok(number);
-                }
-                // The link has broken, and the peer drops a partial frame: the message goes over the next
-                // link.
-                Err(e) if e.kind() == ErrorKind::Disconnected => {
-                    self.part = None;
-                    read_rest();
-                    // A reply belongs to the client that sent the request, which ended with the link, unless
-                    // the request is idempotent: then the client sends it again.
-                    if class == RetransmitClass::Answer && matches!(draft.kind, Kind::Reply | Kind::Error) {
-                        return Err(e);
-                    }
-                }
-                Err(e) => return Err(e),
+            _ => put_whole(half, draft, &ticket, sent),
+        };
+        if !is_put {
+            return Put::Blocked;
+        }
+        let (number, place) = halves.sent(&ticket);
+        if let Some(place) = place {
+            draft.keep(place, sent, None);
+        }
+        event_log.count_exclusive(&event_log.sent);
+        Put::Sent(number)
+    }
+
+    /// [`Sending::send_step`] for data whose long arrays lie in slots that the peer has the files of. The payload is kept
+    /// without counting another owner of its body.
+    #[inline(never)]
+    pub fn send_owned(
+        &mut self,
+        payload: Payload,
+        halves: &mut SessionHalves,
+        reconnector: &Reconnector,
+        event_log: &EventLog,
+    ) -> Option<u64> {
+        let draft = Draft::data(&payload);
+        let (part, ticket) = self.admit(&draft, false, halves, reconnector).ok()?;
+        let (half, sent) = (part.tx.in_place()?, clock::now());
+        if payload.memory().split().is_none() || !put_whole(half, &draft, &ticket, sent) {
+            return None;
+        }
+        let (number, place) = halves.sent(&ticket);
+        if let Some(place) = place {
+            *place = StoredMessage::long_data(payload, sent);
+        }
+        event_log.count_exclusive(&event_log.sent);
+        Some(number)
+    }
+
+    /// Writes an admitted message to a stream, without the lock. [`Sent::Blocked`] also after an error, which
+    /// [`Sending::send`] meets again.
+    #[inline(always)]
+    pub fn write(&mut self, draft: &Draft<'_>, ticket: &Ticket, sent: i64) -> Sent {
+        let half = self.part.as_mut().and_then(|part| part.tx.stream());
+        match (half, draft.payload.memory().block()) {
+            (Some(half), Some(body)) => {
+                half.try_send_next(draft.header(ticket, sent), body).unwrap_or(Sent::Blocked)
             }
+            _ => Sent::Blocked,
         }
     }
 
-    /// The same for a short message that the link takes without a system call that waits: under one lock, or, over a
-    /// stream, in one write between two. None if anything is in the way; then nothing was sent.
-    pub fn send_at_once(
+    /// Writes the rest of it, which has to follow whatever the program does next.
+    ///
+    /// # Errors
+    /// `Disconnected`: the message then goes over the next link.
+    #[cold]
+    pub fn write_rest(
         &mut self,
         draft: &Draft<'_>,
+        ticket: &Ticket,
+        sent: i64,
+        reconnector: &Reconnector,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        let broken = || Error::new(ErrorKind::Disconnected, "the link broke in the middle of a message");
+        let part = self.part.as_mut().ok_or_else(broken)?;
+        let pushed = push_with(part, draft.header(ticket, sent), draft.payload, None, reconnector, waiting);
+        if pushed.is_err() {
+            self.part = None;
+        }
+        pushed
+    }
+
+    /// Records that a stream has it, and keeps it. Returns its number.
+    #[inline(always)]
+    pub fn written(draft: &Draft<'_>, ticket: &Ticket, sent: i64, halves: &mut SessionHalves) -> u64 {
+        let (number, place) = halves.sent(ticket);
+        if let Some(place) = place {
+            draft.keep(place, sent, None);
+        }
+        number
+    }
+
+    /// Sends a message over any link, and waits until the link takes it. The lock is free meanwhile. With `looked`, the
+    /// caller has looked for acknowledgements.
+    ///
+    /// # Errors
+    /// The obstacle; the message is then still the caller's.
+    pub fn send(
+        &mut self,
+        draft: &Draft<'_>,
+        looked: bool,
         reconnector: &Reconnector,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
-    ) -> Option<u64> {
-        let part = self.part.as_mut()?;
-        let in_one_write = part.tx.takes_in_one_write(draft.payload.len());
-        if !in_one_write && !part.tx.takes_at_once(draft.payload.len()) {
-            return None;
-        }
-        let session = part.session();
-        if reconnector.is_newer(self.generation)
-            || reconnector.session_state.replays.load(Ordering::Acquire)
-            || part.negotiated.is_none()
-            || draft.to != 0 && draft.to != session
-            || draft.payload.check(part.peer.max_message_size).is_err()
-            || asks_until(part, draft)
-        {
-            return None;
-        }
-        let header = draft.header();
-        let class = class(draft.kind, draft.flags);
-        // A short body lies in one block.
-        let body = draft.payload.body();
+    ) -> Unless<u64> {
         let mut halves = reconnector.session_state.halves();
-        let before = halves.outbox.kept_count();
-        // With many messages kept, the general way checks for acknowledgements first.
-        if halves.has_violation() || !halves.outbox.has_room(class, body.len()) || is_ack_check_due(before) {
-            return None;
-        }
-        let number = halves.outbox.assign_number();
-        let (with_number, acked) = with_number(header, number, &halves, session);
-        let frame = Outgoing::new(with_number, body);
-        let sent = if in_one_write {
-            drop(halves);
-            let sent = part.tx.try_send(&frame);
-            halves = reconnector.session_state.halves();
-            sent
-        } else {
-            part.tx.try_send(&frame)
-        };
-        match sent {
-            Ok(Sent::Whole) => {}
-            // The peer has a part of it, so the rest has to follow.
-            Ok(Sent::Part) => part.tx.adopt(&frame),
-            Ok(Sent::Blocked) | Err(_) => return None,
-        }
-        let keep = || StoredMessage::new(&header, draft.payload).with_until(until(draft, waiting));
-        let number = halves.outbox.sent(class, body.len(), keep);
-        if carries_ack(draft.kind) {
-            halves.inbox.piggybacked(session, acked);
+        let (part, ticket) = self.admit(draft, looked, &mut halves, reconnector)?;
+        drop(halves);
+        let sent = clock::now();
+        let until = if part.peer.deadlines { until(draft, Some(waiting)) } else { None };
+        push_with(part, draft.header(&ticket, sent), draft.payload, until, reconnector, waiting)
+            .map_err(Obstacle::Failed)?;
+        let mut halves = reconnector.session_state.halves();
+        let (number, place) = halves.sent(&ticket);
+        if let Some(place) = place {
+            draft.keep(place, sent, Some(waiting));
         }
         drop(halves);
         event_log.count_exclusive(&event_log.sent);
-        if part.tx.has_rest() {
-            flush_rest(part, reconnector, waiting);
-        }
-        Some(number)
+        Ok(number)
+    }
+
+    /// Releases a link that has broken. Returns whether a message has no other one to go over: an answer belongs to the
+    /// client that sent the request, which ended with the link, unless the request is idempotent: then the client sends it
+    /// again.
+    pub fn lose_link(&mut self, draft: &Draft<'_>) -> bool {
+        let part = self.part.take();
+        let is_once =
+            draft.flags & flags::IDEMPOTENT == 0 || part.is_none_or(|part| part.negotiated.is_none());
+        is_once && matches!(draft.kind, Kind::Reply | Kind::Error)
+    }
+
+    /// Ends the link if the peer has violated the protocol.
+    ///
+    /// # Errors
+    /// The violation.
+    pub fn end_violated(&mut self, reconnector: &Reconnector) -> Result<()> {
+        let Some(violation) = reconnector.session_state.halves().violation() else { return Ok(()) };
+        self.end_link(&violation);
+        Err(violation)
+    }
+
+    /// Returns the error of a message that is longer than both sides take.
+    pub fn too_long(&self, draft: &Draft<'_>) -> Error {
+        draft.payload.too_long(self.part.as_ref().map_or(u64::MAX, |part| part.peer.max_message_size))
+    }
+
+    /// Sends what this link still has to get of earlier messages.
+    pub fn replay(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Some(part) = &mut self.part else { return Ok(()) };
+        replay(part, reconnector, waiting)
     }
 
     /// Takes the sending half of the newest link, and waits for one if there is none.
@@ -336,7 +423,7 @@ impl Sending {
 
     /// Ends the link because of a protocol violation of the peer; the transport closes it with this
     /// error.
-    pub fn end_link(&mut self, error: &Error) {
+    fn end_link(&mut self, error: &Error) {
         if let Some(part) = &mut self.part {
             part.tx.end_link(error);
         }
@@ -348,16 +435,30 @@ impl Sending {
     }
 }
 
-/// Returns whether the other side needs the time until which the caller waits.
-fn asks_until(part: &TxPart, draft: &Draft<'_>) -> bool {
-    part.peer.deadlines && draft.until != Until::Never
+/// Puts a message into the ring whole, or not at all: one with a flag, with an acknowledgement, or whose long arrays lie in
+/// slots.
+#[inline(never)]
+fn put_whole(half: &mut ShmTx, draft: &Draft<'_>, ticket: &Ticket, sent: i64) -> bool {
+    let mut header = draft.header(ticket, sent);
+    match draft.payload.memory().split() {
+        Some(split) => {
+            header.body = draft.payload.len() as u64;
+            let is_plain = draft.kind == Kind::Data && draft.flags == 0 && header.correlation == 0;
+            is_plain && half.try_send_in_slots(&header, split)
+        }
+        None => {
+            let body = draft.payload.body();
+            half.takes_at_once(body.len())
+                && matches!(half.try_send(&Outgoing::new(header, body)), Ok(Sent::Whole))
+        }
+    }
 }
 
 /// Returns the time since boot until which the outcome of a message is needed, if there is one.
-fn until(draft: &Draft<'_>, waiting: &Waiting<'_>) -> Option<Duration> {
+fn until(draft: &Draft<'_>, waiting: Option<&Waiting<'_>>) -> Option<Duration> {
     let until = match draft.until {
         Until::Never => Deadline::NEVER,
-        Until::Wait => waiting.deadline(),
+        Until::Wait => waiting.map_or(Deadline::NEVER, Waiting::deadline),
         Until::At(deadline) => deadline,
     };
     until.remaining().map(|left| since_boot() + left)

@@ -14,6 +14,7 @@
 //! Locking: `halves` before the table of `Slots`. A thread that holds `halves` neither waits nor takes a direction of the
 //! channel, because taking one passes through this lock (`sys::claim`); the atomics are read without it.
 
+pub mod admission;
 mod ahead;
 mod halves;
 mod lender;
@@ -361,6 +362,7 @@ fn is_same(a: &Option<Arc<AckWords>>, b: &Option<Arc<AckWords>>) -> bool {
 }
 
 /// Returns the retransmission class of a message, from its kind and flags.
+#[inline(always)]
 pub fn class(kind: Kind, flags: u16) -> RetransmitClass {
     let idempotent = flags & flags::IDEMPOTENT != 0;
     match (kind, idempotent) {

@@ -174,14 +174,17 @@ impl Payload {
 
     /// Checks the length against the limit that both sides accept; else `TooLarge`.
     pub(crate) fn check(&self, limit: u64) -> Result<()> {
-        let size = self.len() as u64;
-        if size <= limit {
-            return Ok(());
-        }
+        if self.len() as u64 <= limit { Ok(()) } else { Err(self.too_long(limit)) }
+    }
+
+    /// Returns the error for a length above this limit.
+    #[cold]
+    pub(crate) fn too_long(&self, limit: u64) -> Error {
         let text = format!(
-            "over the message limit: {size} bytes asked, {limit} allowed by the narrower of the two sides (option max_message_size)"
+            "over the message limit: {} bytes asked, {limit} allowed by the narrower of the two sides (option max_message_size)",
+            self.len()
         );
-        Err(Error::new(ErrorKind::TooLarge, text))
+        Error::new(ErrorKind::TooLarge, text)
     }
 }
 

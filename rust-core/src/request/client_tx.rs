@@ -13,6 +13,7 @@ use super::server_waker::ServerWaker;
 use crate::channel::event_log::EventLog;
 use crate::channel::session::RetransmitClass;
 use crate::channel::session::inbox::AckTrigger;
+use crate::channel::session_state::admission::{Obstacle, Terms, Ticket};
 use crate::channel::session_state::{Negotiated, SessionState, SlotLender, class};
 use crate::channel::{Borrowed, Direction, Options};
 use crate::codec::Encoding;
@@ -32,8 +33,8 @@ pub struct ClientTx {
     server_waker: Arc<ServerWaker>,
     /// The client's token, by which the serving thread finds it.
     token: u64,
-    /// Numbers the answers on a link without a session.
-    sequence: AtomicU64,
+    /// The client's session; without a hello one of which nothing but the numbers is used.
+    pub(super) session_state: Arc<SessionState>,
     pub(super) negotiated: Option<Negotiated>,
     /// Number of requests that need an answer. Written by the serving thread.
     requests: AtomicU64,
@@ -102,17 +103,16 @@ impl ClientTx {
             server_waker.add_pending(token);
         }
         let state = TxState { tx: Some(tx), partial: None, backlog, bytes };
-        let state = match negotiated {
-            Some(negotiated) => Direction::new(state, &negotiated.session_state),
-            // Without a session there is no short way, and nothing else uses this gate.
-            None => Direction::new(state, &SessionState::new(0, options)),
+        let session_state = match negotiated {
+            Some(negotiated) => negotiated.session_state.clone(),
+            None => SessionState::new(0, options),
         };
         Ok(ClientTx {
             pending: AtomicBool::new(is_pending),
-            state,
+            state: Direction::new(state, &session_state),
+            session_state,
             server_waker,
             token,
-            sequence: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             answers: AtomicU64::new(0),
             half_closed: AtomicBool::new(false),
@@ -142,26 +142,18 @@ impl ClientTx {
         self.state.lock()
     }
 
-    /// Gives a message that was sent, or will be, its number, and keeps it if its class requires it.
-    fn number(&self, header: Header, payload: &Payload) -> u64 {
-        let Some(session_state) = self.session_state() else {
-            return self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
-        };
-        let kept = || StoredMessage::new(&header, payload);
-        let (class, bytes) = (class(header.kind, header.flags), payload.len());
-        let mut halves = session_state.halves();
-        if class == RetransmitClass::IdempotentAnswer {
-            // It is kept only if there is room, so room is made if possible.
-            halves.has_room(RetransmitClass::Data, bytes);
-        }
-        halves.outbox.sent(class, bytes, kept)
+    /// Returns what the link to the client demands of answers.
+    #[inline(always)]
+    pub(super) fn terms(&self) -> Terms {
+        let session = self.negotiated.as_ref().map(|negotiated| negotiated.hello.session);
+        // What is sent again goes first, in the backlog.
+        Terms { session, limit: self.max_message_size, replays: false, looked: true }
     }
 
-    /// Returns the number that the next message gets.
-    fn next_number(&self) -> u64 {
-        match self.session_state() {
-            Some(session_state) => session_state.halves().outbox.assign_number(),
-            None => self.sequence.load(Ordering::Relaxed) + 1,
+    /// Records an answer that the link has, or will have, and keeps it if its class requires that.
+    fn record(&self, ticket: &Ticket, header: &Header, payload: &Payload) {
+        if let (_, Some(place)) = self.session_state.halves().sent(ticket) {
+            *place = StoredMessage::new(header, payload);
         }
     }
 
@@ -237,19 +229,32 @@ impl ClientTx {
         flags: u16,
         payload: &Payload,
     ) -> Result<()> {
-        payload.check(self.max_message_size)?;
         let mut header =
             Header { correlation, flags, sent: clock::now(), ..Header::new(kind, payload.encoding()) };
         let TxState { tx, partial, backlog, bytes } = state;
+        let admitted = self.session_state.halves().admit(&self.terms(), kind, flags, payload.len());
+        let ticket = match admitted {
+            Ok(ticket) => ticket,
+            Err(Obstacle::TooLong) => return Err(payload.too_long(self.max_message_size)),
+            // The client has violated the protocol, which ends its link.
+            Err(_) => {
+                let violation = self.session_state.halves().violation();
+                if let (Some(sender), Some(violation)) = (tx, violation) {
+                    sender.end_link(&violation);
+                }
+                self.event_log.count(&self.event_log.dropped);
+                return Ok(());
+            }
+        };
+        header.sequence = ticket.number;
         let Some(sender) = tx else {
             if self.negotiated.is_some() && class(kind, flags) == RetransmitClass::IdempotentAnswer {
-                self.number(header, payload);
+                self.record(&ticket, &header, payload);
             } else {
                 self.event_log.count(&self.event_log.dropped);
             }
             return Ok(());
         };
-        header.sequence = self.next_number();
         let frame = Outgoing::of(header, payload.memory());
         let sent = if partial.is_some() || !backlog.is_empty() {
             Ok(Sent::Blocked)
@@ -258,7 +263,7 @@ impl ClientTx {
         };
         match sent {
             Ok(Sent::Whole) => {
-                self.number(header, payload);
+                self.record(&ticket, &header, payload);
                 let lost = sender.take_lost() > 0;
                 if lost {
                     self.event_log.count(&self.event_log.dropped)
@@ -270,12 +275,12 @@ impl ClientTx {
             // Kept here rather than adopted by the transport, which would copy the rest.
             Ok(Sent::Part) => {
                 *partial = Some((header, payload.clone()));
-                self.number(header, payload);
+                self.record(&ticket, &header, payload);
                 self.count_sent();
             }
             Ok(Sent::Blocked) if *bytes + payload.len() as u64 <= self.options.max_message_size => {
                 *bytes += payload.len() as u64;
-                self.number(header, payload);
+                self.record(&ticket, &header, payload);
                 backlog.push_back((header, payload.clone()));
             }
             // An error about this answer alone.
@@ -359,11 +364,6 @@ impl ClientTx {
     /// Returns the bytes of the longest message that both sides accept.
     pub fn max_message_size(&self) -> u64 {
         self.max_message_size.min(self.options.max_message_size)
-    }
-
-    /// Returns the bytes of the longest message that the client accepts.
-    pub(super) fn client_limit(&self) -> u64 {
-        self.max_message_size
     }
 
     /// Returns whether the client has disconnected.

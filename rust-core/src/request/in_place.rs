@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::client::Client;
 use super::client_tx::{ClientTx, TxState};
+use crate::channel::session::SessionHello;
 use crate::channel::session::inbox::Verdict;
-use crate::channel::session::{RetransmitClass, SessionHello};
 use crate::channel::session_state::{Negotiated, urgency};
 use crate::channel::{Acknowledge, Options};
 use crate::frame::{Header, Kind, flags};
@@ -97,7 +97,7 @@ impl ClientTx {
         let Some(negotiated) = &self.negotiated else { return false };
         let Some(body) = payload.memory().block() else { return false };
         let Header { flags, sequence: request, .. } = *message.header();
-        if flags & flags::IDEMPOTENT != 0 || body.len() as u64 > self.client_limit() {
+        if flags & flags::IDEMPOTENT != 0 {
             return false;
         }
         let Some(mut entered) = self.state.enter() else { return false };
@@ -107,18 +107,19 @@ impl ClientTx {
         if answered.load(Ordering::Relaxed) || !backlog.is_empty() {
             return false;
         }
-        let (sent, number) = (clock::now(), halves.outbox.assign_number());
+        let Ok(ticket) = halves.admit(&self.terms(), Kind::Reply, 0, body.len()) else { return false };
+        let sent = clock::now();
         // Before the reply, whose fence publishes the consumed number, too. If the reply is not sent here, the general way
         // sends it next.
         let session_state = &negotiated.session_state;
         session_state.request_answered(halves, message.session(), request);
-        if !half.try_send_plain(Kind::Reply, number, request, sent, payload.encoding(), body) {
+        if !half.try_send_plain(Kind::Reply, ticket.number, request, sent, payload.encoding(), body) {
             halves.publish_again();
             return false;
         }
         answered.store(true, Ordering::Relaxed);
         // A reply to such a request is never kept.
-        halves.outbox.sent_to_place(RetransmitClass::Answer, body.len());
+        halves.sent(&ticket);
         session_state.note_answered(halves);
         self.count_answer();
         self.count_sent();

@@ -16,10 +16,8 @@ pub(crate) use super::shm::{BroadcastReader, PlainRecord};
 use super::socket::{StreamRx, StreamTx};
 use super::stream::Stream;
 use super::{Incoming, Losses, Outgoing, Sent, Waited};
-use crate::body::Split;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::frame::Header;
 use crate::sys::memory::PeerFile;
 use crate::sys::poll::Interest;
 
@@ -287,15 +285,6 @@ impl Tx {
         }
     }
 
-    /// Sends such a message whose long arrays lie in slots that the peer has the files of, and sets no lengths in its
-    /// header. Returns false where that is impossible; then nothing was sent.
-    pub(crate) fn try_send_in_slots(&mut self, header: &Header, split: &Split) -> bool {
-        match self {
-            Tx::Shm(half) => half.try_send_in_slots(header, split),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => false,
-        }
-    }
-
     /// Returns the half that writes to a stream; `None` for other links.
     #[inline]
     pub fn stream(&mut self) -> Option<&mut StreamTx> {
@@ -303,18 +292,6 @@ impl Tx {
             Tx::Stream(half) => Some(half),
             Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) => None,
         }
-    }
-
-    /// Returns whether a body of this size is sent whole or not at all, and without a system call
-    /// unless the peer is parked.
-    pub fn takes_at_once(&self, bytes: usize) -> bool {
-        matches!(self, Tx::Shm(half) if half.takes_at_once(bytes))
-    }
-
-    /// Returns whether a body of this size goes over a stream in one write, with nothing left of an earlier one.
-    #[inline]
-    pub fn takes_in_one_write(&self, bytes: usize) -> bool {
-        matches!(self, Tx::Stream(half) if half.takes_in_one_write(bytes))
     }
 
     /// Polls for room for a few microseconds, where that needs no system call; returns true when

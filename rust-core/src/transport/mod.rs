@@ -108,7 +108,7 @@ mod unix;
 
 pub use crate::frame::{Incoming, Outgoing};
 pub use link::{Rx, Tx};
-pub(crate) use shm::{AckWords, BroadcastSlots, Slots, WritableSlot};
+pub(crate) use shm::{AckWords, BroadcastSlots, ShmTx, Slots, WritableSlot};
 
 /// Counts of what was lost on a transport that sends nothing again: a mailslot, or a spool's
 /// reader.

@@ -8,11 +8,11 @@
 use super::{Channel, is_not_ready};
 use crate::channel::direction::Operation;
 use crate::channel::receiving::Receiving;
-use crate::channel::sending::{Draft, Until, is_ack_check_due};
+use crate::channel::sending::Draft;
 use crate::channel::session::inbox::AckTrigger;
+use crate::channel::session_state::admission::is_ack_check_due;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::Kind;
 use crate::message::{Message, Payload};
 use crate::value::Source;
 
@@ -89,10 +89,7 @@ impl Channel {
             };
             *sent += at_once;
             if at_once == 0 {
-                let payload = &payloads[*sent];
-                let draft =
-                    Draft { kind: Kind::Data, correlation: 0, flags: 0, to: 0, payload, until: Until::Never };
-                self.send_draft(&draft, waiting)?;
+                self.send_one(&Draft::data(&payloads[*sent]), waiting)?;
                 *sent += 1;
             }
         }
@@ -108,7 +105,7 @@ impl Channel {
         }
         let Some(mut entered) = self.enter_sending() else { return 0 };
         let (sending, halves) = entered.parts();
-        sending.send_run_in_place(run, halves, &self.reconnector, &self.event_log)
+        sending.send_run_step(run, halves, &self.reconnector, &self.event_log)
     }
 
     /// Sends as many as go without waiting, and returns how many; 0 if anything is in the way.
@@ -123,7 +120,7 @@ impl Channel {
         self.check()?;
         let before = self.reconnector.session_state.halves().outbox.kept_count();
         let run = &payloads[..payloads.len().min(RUN)];
-        let sent = sending.send_many_at_once(run, &self.reconnector, &self.event_log, waiting);
+        let sent = sending.send_run(run, &self.reconnector, &self.event_log, waiting);
         let (claim, sending) = sending.split();
         drop(sending);
         self.ack_sender().flush_deferred();

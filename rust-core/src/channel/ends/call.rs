@@ -17,7 +17,6 @@ use crate::channel::direction::Operation;
 use crate::channel::receiving::{ReceivedFrame, Receiving, Taken};
 use crate::channel::sending::{Draft, Until};
 use crate::channel::session::inbox::AckTrigger;
-use crate::channel::session_state::class;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, flags};
@@ -224,32 +223,10 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<PendingReply> {
         let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
-        let draft = Draft { kind: Kind::Request, correlation: 0, flags, to: 0, payload, until };
-        let mut sending = self.sending_in_turn(waiting)?;
-        if let Some(number) = sending.send_at_once(&draft, &self.reconnector, &self.event_log, waiting) {
-            let generation = sending.generation;
-            drop(sending);
-            self.ack_sender().flush_deferred();
-            return Ok(PendingReply { number, generation });
-        }
-        let mut halves = self.reconnector.session_state.halves();
-        let room = halves.has_room(class(draft.kind, flags), payload.len());
-        let violation = halves.violation();
-        drop(halves);
-        if let Some(error) = violation {
-            sending.end_link(&error);
-            return Err(error);
-        }
-        if !room {
-            let text =
-                "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";
-            return Err(Error::new(ErrorKind::Full, text));
-        }
-        let sent = sending.send(&draft, &self.reconnector, &self.event_log, &|| {}, waiting);
-        let generation = sending.generation;
-        drop(sending);
-        self.ack_sender().flush_deferred();
-        Ok(PendingReply { number: sent?, generation })
+        let draft = Draft { kind: Kind::Request, flags, until, ..Draft::data(payload) };
+        let sending = self.sending_in_turn(waiting)?;
+        let (number, generation) = self.send_holding(sending, &draft, false, waiting)?;
+        Ok(PendingReply { number, generation })
     }
 
     /// Waits for the answer, and ends the request unless the caller may wait for it again. `taken` is a message that has
@@ -396,15 +373,9 @@ impl Channel {
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
         let flags = request.header().flags & flags::IDEMPOTENT;
-        let draft = Draft {
-            kind: Kind::Reply,
-            correlation: request.sequence(),
-            flags,
-            to: request.session(),
-            payload,
-            until: Until::Never,
-        };
-        self.send_draft(&draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown))?;
+        let (correlation, to) = (request.sequence(), request.session());
+        let draft = Draft { kind: Kind::Reply, correlation, flags, to, ..Draft::data(payload) };
+        self.send_draft(&draft, wait.into())?;
         self.reconnector.session_state.finished(request.session(), request.sequence());
         Ok(())
     }

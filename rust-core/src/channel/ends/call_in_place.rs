@@ -4,18 +4,14 @@
 //!
 //! As for messages (`in_place`), for any obstacle nothing has changed, and the general way determines it.
 
-use std::sync::atomic::Ordering;
-
 use super::Channel;
 use crate::channel::direction::{Entered, Lease};
 use crate::channel::receiving::{Receiving, Taken};
-use crate::channel::sending::Sending;
-use crate::channel::session::RetransmitClass;
+use crate::channel::sending::{Draft, Put, Sending, Until};
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
-use crate::sys::clock;
 
 /// A request whose answer [`Channel::finish_call`] waits for.
 #[derive(Clone, Copy, Debug)]
@@ -77,46 +73,16 @@ impl Channel {
         let mut entered = self.enter_to_send()?;
         // A thread that waits until the library releases the direction has it claimed.
         held = hold(&entered)?;
-        let sent = self.write_request(&mut entered, payload);
+        let (sending, halves) = entered.parts();
+        // It is sent at most once.
+        let draft = Draft { kind: Kind::Request, until: Until::Wait, ..Draft::data(payload) };
+        let sent = match sending.send_step(&draft, halves, &self.reconnector, &self.event_log) {
+            Put::Sent(number) => Some(PendingReply { number, generation: sending.generation }),
+            Put::Stream(_) | Put::Blocked => None,
+        };
         drop(entered);
         self.reconnector.clear_interrupt();
         Some((held, sent))
-    }
-
-    /// Writes a request that is sent at most once into the ring, and numbers it.
-    #[inline(always)]
-    fn write_request(&self, entered: &mut Entered<'_, Sending>, payload: &Payload) -> Option<PendingReply> {
-        let (sending, halves) = entered.parts();
-        let generation = sending.generation;
-        let part = sending.part.as_mut()?;
-        let half = part.tx.in_place()?;
-        let body = payload.memory().block()?;
-        if self.reconnector.is_newer(generation)
-            || self.reconnector.session_state.replays.load(Ordering::Acquire)
-            || part.negotiated.is_none()
-            || part.peer.deadlines
-            || body.len() as u64 > part.peer.max_message_size
-            || halves.has_violation()
-        {
-            return None;
-        }
-        // Beside the page nothing is carried, and so nothing is noted below.
-        let session = if halves.has_page() { None } else { Some(part.negotiated.as_ref()?.hello.session) };
-        if session.is_some_and(|session| halves.to_piggyback(session) != 0) {
-            return None;
-        }
-        let sent = clock::now();
-        let sequence = halves.outbox.assign_number();
-        if !half.try_send_plain(Kind::Request, sequence, 0, sent, payload.encoding(), body) {
-            return None;
-        }
-        // Such a request is never kept.
-        let (number, _) = halves.outbox.sent_to_place(RetransmitClass::Request, body.len());
-        if let Some(session) = session {
-            halves.inbox.piggybacked(session, 0);
-        }
-        self.event_log.count_exclusive(&self.event_log.sent);
-        Some(PendingReply { number, generation })
     }
 
     /// Returns the reply to a request that was sent at most once, if it comes within about a microsecond and spinning is

@@ -1,38 +1,19 @@
 //! A message that takes no wait, from `send` to `recv`: over shared memory, under one lock in each call.
 //!
 //! Both calls begin here, with the direction's state and the session's halves. For any obstacle each returns
-//! none and has changed nothing; then the general path is taken, which determines the obstacle. A message of
-//! up to 256 bytes passes these files, and no others pass it on:
-//!
-//! | step | sending | receiving |
-//! |---|---|---|
-//! | 1 | this file: nothing else is due | this file |
-//! | 2 | `message/payload`: encoded; kept to be sent again | `receiving/in_place`: may the program get it now? |
-//! | 3 | `session/outbox`: its number | `session/inbox`: its number is new |
-//! | 4 | `shm/link/in_place`: the peer lives, and is woken | the same file: a sign of life |
-//! | 5 | `shm/writer/plain`: a record | `shm/reader/short`: the record is checked |
-//! | 6 | `shm/memory`: its bytes are copied in | the same file: they are copied out |
-//! | 7 | | `message/recycled`: into memory of the last message |
-//!
-//! What they ask besides (the clock, a lock, the form of a record's header, whether the channel is open) gets
-//! neither the message nor its bytes.
+//! none and has changed nothing; then the general path is taken, which determines the obstacle.
 
-use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::Channel;
 use crate::channel::direction::{Entered, Lease};
 use crate::channel::receiving::{Receiving, Taken};
-use crate::channel::sending::{Sending, is_ack_check_due};
-use crate::channel::session::RetransmitClass;
+use crate::channel::sending::{Draft, Sending};
 use crate::codec::Encoding;
 use crate::deadline::Wait;
 use crate::error::Result;
-use crate::frame::Kind;
 use crate::message::{Message, Payload};
 use crate::schema::PreparedSchema;
-use crate::sys::clock;
 use crate::value::Source;
 
 impl Channel {
@@ -72,7 +53,7 @@ impl Channel {
             let encoded = Payload::of_other(value, &limits, &lender);
             return encoded.map(Err).map_err(|e| e.on(&self.shown));
         };
-        if let Some(number) = self.send_in_slots(payload) {
+        if let Some(number) = self.send_owned(payload) {
             self.event_log.count(&self.event_log.arrays_in_slots);
             return Ok(Ok(number));
         }
@@ -80,24 +61,16 @@ impl Channel {
         self.encode(value).map(Err)
     }
 
-    /// Writes the record of a message with arrays in slots into the ring, as [`Channel::send_payload`] does first.
-    fn send_in_slots(&self, payload: Payload) -> Option<u64> {
+    /// Sends a message with arrays in slots, as [`Channel::send_payload`] does first.
+    fn send_owned(&self, payload: Payload) -> Option<u64> {
         let mut entered = self.enter_sending()?;
         let (sending, halves) = entered.parts();
-        sending.send_in_slots(Cow::Owned(payload), halves, &self.reconnector, &self.event_log)
+        sending.send_owned(payload, halves, &self.reconnector, &self.event_log)
     }
 
     /// Sends an encoded value: see [`Channel::send`].
     pub fn send_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<u64> {
-        if let Some(mut entered) = self.enter_sending() {
-            if let Some(number) = self.send_in_place(&mut entered, payload) {
-                return Ok(number);
-            }
-            if entered.parts().0.is_over_stream() {
-                return self.send_in_stream(entered, payload, wait.into());
-            }
-        }
-        self.send_kind(Kind::Data, 0, payload, &mut self.start(wait))
+        self.send_draft(&Draft::data(payload), wait.into())
     }
 
     /// Encodes a value as this channel sends it, checked against its schema if `validate` requires it. Long
@@ -115,59 +88,6 @@ impl Channel {
         let (options, lender) = (&self.options, self.reconnector.session_state.lender(&self.event_log));
         Payload::with_schema(schema, value, options.encoding(), &options.limits(), Some(&lender))
             .map_err(|e| e.on(&self.shown))
-    }
-
-    /// Writes a data message into the ring at once, keeps it, and returns its number. None for any obstacle,
-    /// which the general path determines; then nothing was sent. It flushes nothing that was deferred: a thread
-    /// that borrows the direction meanwhile waits for this call rather than deferring its acknowledgement.
-    #[inline]
-    fn send_in_place(&self, entered: &mut Entered<'_, Sending>, payload: &Payload) -> Option<u64> {
-        let (sending, halves) = entered.parts();
-        let generation = sending.generation;
-        let part = sending.part.as_mut()?;
-        let (Some(half), Some(body)) = (part.tx.in_place(), payload.memory().block()) else {
-            if payload.memory().block().is_some() {
-                return None;
-            }
-            let payload = Cow::Borrowed(payload);
-            return sending.send_in_slots(payload, halves, &self.reconnector, &self.event_log);
-        };
-        if self.reconnector.is_newer(generation)
-            || self.reconnector.session_state.replays.load(Ordering::Acquire)
-            || part.negotiated.is_none()
-            || body.len() as u64 > part.peer.max_message_size
-        {
-            return None;
-        }
-        // Beside the page nothing is carried, and so nothing is noted below.
-        let session = if halves.has_page() { None } else { Some(part.negotiated.as_ref()?.hello.session) };
-        if session.is_some_and(|session| halves.to_piggyback(session) != 0) {
-            return None;
-        }
-        if is_ack_check_due(halves.outbox.kept_count()) {
-            halves.read_peer_page();
-            // The peer has consumed nothing: the general way looks for acknowledgements in frames, too.
-            if is_ack_check_due(halves.outbox.kept_count()) {
-                return None;
-            }
-        }
-        if halves.has_violation() || !halves.outbox.has_room(RetransmitClass::Data, body.len()) {
-            return None;
-        }
-        let sent = clock::now();
-        let sequence = halves.outbox.assign_number();
-        if !half.try_send_plain(Kind::Data, sequence, 0, sent, payload.encoding(), body) {
-            return None;
-        }
-        let (number, place) = halves.outbox.sent_to_place(RetransmitClass::Data, body.len());
-        if let Some(place) = place {
-            place.become_data(payload, body, sent);
-        }
-        if let Some(session) = session {
-            halves.inbox.piggybacked(session, 0);
-        }
-        self.event_log.count_exclusive(&self.event_log.sent);
-        Some(number)
     }
 
     /// Receives the next message. While the peer is disconnected, waits for it to come back.

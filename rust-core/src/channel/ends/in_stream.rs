@@ -1,4 +1,4 @@
-//! A message over a stream: two short locks in each call, and none during the write, the wait and the read.
+//! Receiving over a stream: two short locks in a call, and none during the wait and the read. `send` has its counterpart.
 //!
 //! The call enters under the lock of the session as over shared memory (`in_place`), and holds the direction from there to
 //! the second lock (`sys::claim`), so it neither takes nor releases a claim. For any obstacle the general path goes on.
@@ -6,53 +6,11 @@
 use super::Channel;
 use crate::channel::direction::Entered;
 use crate::channel::receiving::{InStream, Receiving};
-use crate::channel::sending::Sending;
 use crate::deadline::Wait;
 use crate::error::Result;
-use crate::frame::Kind;
-use crate::message::{Message, Payload};
-use crate::transport::Sent;
+use crate::message::Message;
 
 impl Channel {
-    /// Sends data over a stream, for a call that has entered.
-    #[inline(never)]
-    pub(super) fn send_in_stream(
-        &self,
-        mut entered: Entered<'_, Sending>,
-        payload: &Payload,
-        wait: Wait<'_>,
-    ) -> Result<u64> {
-        let (sending, halves) = entered.parts();
-        let Some(begun) = sending.begin_in_stream(payload, halves, &self.reconnector) else {
-            drop(entered);
-            return self.send_kind(Kind::Data, 0, payload, &mut self.start(wait));
-        };
-        let mut sending = entered.hold();
-        match sending.write_in_stream(&begun) {
-            Sent::Whole => {}
-            Sent::Part => {
-                let mut waiting = self.start(wait);
-                if sending.write_rest_in_stream(&begun, &self.reconnector, &mut waiting).is_err() {
-                    // Before the next link is made: what the peer has acknowledged over this one is not sent again.
-                    self.collect_acks();
-                    drop(sending);
-                    return self.send_kind(Kind::Data, 0, payload, &mut waiting);
-                }
-            }
-            Sent::Blocked => {
-                drop(sending);
-                return self.send_kind(Kind::Data, 0, payload, &mut self.start(wait));
-            }
-        }
-        let mut ending = sending.enter();
-        let number = Sending::sent_in_stream(&begun, ending.parts().1);
-        self.event_log.count_exclusive(&self.event_log.sent);
-        ending.end_alone();
-        // A thread that receives has found the direction held, and left its acknowledgement.
-        self.ack_sender().flush_deferred();
-        Ok(number)
-    }
-
     /// Receives over a stream, for a call that has entered.
     #[inline(never)]
     pub(super) fn recv_in_stream(
@@ -90,7 +48,7 @@ mod tests {
 
     use super::*;
     use crate::sys::claim::counted;
-    use crate::{Encoding, Options};
+    use crate::{Encoding, Options, Payload};
 
     const SOON: Duration = Duration::from_secs(60);
 

@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::Channel;
-use crate::channel::sending::{Draft, Until};
+use crate::channel::sending::Draft;
 use crate::deadline::Wait;
 use crate::error::Result;
 use crate::frame::{Kind, flags};
@@ -40,9 +40,8 @@ impl Channel {
     /// `Full` if the peer has no room; the answer is then still the caller's.
     pub(crate) fn respond(&self, to: RequestInfo, kind: Kind, payload: &Payload) -> Result<()> {
         let flags = if to.idempotent { flags::IDEMPOTENT } else { 0 };
-        let draft =
-            Draft { kind, correlation: to.number, flags, to: to.session, payload, until: Until::Never };
-        self.send_draft(&draft, &mut self.start(Wait::none())).map_err(|e| e.on(&self.shown))?;
+        let draft = Draft { kind, correlation: to.number, flags, to: to.session, ..Draft::data(payload) };
+        self.send_draft(&draft, Wait::none())?;
         self.reconnector.session_state.finished(to.session, to.number);
         Ok(())
     }

@@ -1,22 +1,37 @@
-//! Sends one message that `in_place` could not: at once if possible, else after earlier work.
+//! Sends one message: at once where the link takes it, else after earlier work.
 //!
-//! The order of attempts: at once over any link, and then the general way with its waits for a link, for replays
-//! and for room. Each attempt holds the sending direction, so that
-//! messages of one thread keep their order and those of other threads stay behind. A loss of earlier data is
-//! reported first.
+//! | what | lives in |
+//! |---|---|
+//! | whether it may be sent, its number, what is kept | `session_state/admission` |
+//! | into the ring, to a stream, to any link with waiting | `sending` |
+//! | what is done about an obstacle | here, in [`Channel::send_holding`] |
+//!
+//! Each attempt holds the sending direction, so that messages of one thread keep their order and those of other threads stay
+//! behind. A loss of earlier data is reported first.
 
 use super::losses::lost_before;
 use super::{Channel, if_not_ready};
-use crate::buffers;
 use crate::channel::direction::Lease;
-use crate::channel::sending::{Draft, Sending, Until, is_ack_check_due};
-use crate::channel::session::RetransmitClass;
+use crate::channel::sending::{Draft, Put, Sending};
+use crate::channel::session_state::admission::{Obstacle, Ticket};
 use crate::channel::session_state::class;
 use crate::deadline::{Wait, Waiting};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::Payload;
+use crate::sys::clock;
+use crate::transport::Sent;
 use crate::value::Source;
+
+/// What became of a message at the first attempt.
+enum Step<'a> {
+    /// The link has it, under this number.
+    Sent(u64),
+    /// It is admitted, and goes to a stream.
+    Stream(Lease<'a, Sending>, Ticket),
+    /// Something else comes before it.
+    Blocked,
+}
 
 impl Channel {
     /// Sends without waiting. Fails with `Full` if the peer has no room.
@@ -36,105 +51,162 @@ impl Channel {
         payload: &Payload,
         wait: impl Into<Wait<'a>>,
     ) -> Result<u64> {
-        self.send_kind(kind, 0, payload, &mut self.start(wait))
-    }
-
-    /// Sends a message of this kind.
-    pub(super) fn send_kind(
-        &self,
-        kind: Kind,
-        correlation: u64,
-        payload: &Payload,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<u64> {
-        self.send_draft(&Draft { kind, correlation, flags: 0, to: 0, payload, until: Until::Never }, waiting)
-            .map_err(|e| e.on(&self.shown))
+        self.send_draft(&Draft { kind, ..Draft::data(payload) }, wait.into())
     }
 
     /// Sends a message. Before data, reports a loss of earlier data, once.
-    pub(super) fn send_draft(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
-        if draft.kind != Kind::Data {
-            return self.send_in_turn(draft, waiting);
+    #[inline(always)]
+    pub(super) fn send_draft(&self, draft: &Draft<'_>, wait: Wait<'_>) -> Result<u64> {
+        match self.send_step(draft) {
+            Step::Sent(number) => Ok(number),
+            Step::Stream(sending, ticket) => self.send_in_stream(sending, &ticket, draft, wait),
+            Step::Blocked => self.send_waiting(draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown)),
         }
-        // The program gets the error of a loss before it sends what follows the lost messages.
-        let lost = self.reconnector.session_state.take_unreported_losses();
-        if lost > 0 {
-            return Err(lost_before(lost));
-        }
-        let put = self.send_in_turn(draft, waiting);
-        if put.is_ok() { put } else { self.with_losses(put) }
     }
 
-    /// Sends a message in turn with other threads.
-    fn send_in_turn(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
-        let sending = self.sending_in_turn(waiting)?;
-        self.send_with_guard(sending, draft, waiting)
+    /// The same within a wait that has begun.
+    pub(super) fn send_one(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
+        match self.send_step(draft) {
+            Step::Sent(number) => Ok(number),
+            Step::Stream(sending, _) => self.send_with(sending, draft, waiting),
+            Step::Blocked => self.send_waiting(draft, waiting),
+        }
     }
 
-    /// Sends a message with the direction held: at once, or with waiting.
-    fn send_with_guard(
+    /// Makes the first attempt, under the session's lock.
+    #[inline(always)]
+    fn send_step(&self, draft: &Draft<'_>) -> Step<'_> {
+        let entered = if draft.kind == Kind::Data { self.enter_sending() } else { self.enter_to_send() };
+        let Some(mut entered) = entered else { return Step::Blocked };
+        let (sending, halves) = entered.parts();
+        match sending.send_step(draft, halves, &self.reconnector, &self.event_log) {
+            Put::Sent(number) => Step::Sent(number),
+            Put::Stream(ticket) => Step::Stream(entered.hold(), ticket),
+            Put::Blocked => Step::Blocked,
+        }
+    }
+
+    /// Writes an admitted message to a stream: no lock is held during the write, and one is taken to record it.
+    #[inline(never)]
+    fn send_in_stream(
         &self,
         mut sending: Lease<'_, Sending>,
+        ticket: &Ticket,
         draft: &Draft<'_>,
-        waiting: &mut Waiting<'_>,
+        wait: Wait<'_>,
     ) -> Result<u64> {
-        if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.event_log, waiting) {
-            drop(sending);
-            self.ack_sender().flush_deferred();
-            return Ok(number);
+        let sent = clock::now();
+        let put = sending.write(draft, ticket, sent);
+        if put != Sent::Whole {
+            let mut waiting = self.start(wait);
+            let is_part = put == Sent::Part;
+            let mut rest = || sending.write_rest(draft, ticket, sent, &self.reconnector, &mut waiting);
+            if !is_part || rest().is_err() {
+                if is_part {
+                    // Before the next link is made: what the peer has acknowledged over this one is not sent again.
+                    self.collect_acks();
+                }
+                return self.send_with(sending, draft, &mut waiting).map_err(|e| e.on(&self.shown));
+            }
         }
-        self.send_with_waiting(sending, draft, waiting)
+        let mut ending = sending.enter();
+        let number = Sending::written(draft, ticket, sent, ending.parts().1);
+        self.event_log.count_exclusive(&self.event_log.sent);
+        ending.end_alone();
+        // A thread that receives has found the direction held, and left its acknowledgement.
+        self.ack_sender().flush_deferred();
+        Ok(number)
     }
 
-    /// Sends a message when something is in the way: a link is missing, messages have to be
-    /// replayed, or there is no room. The claim is kept all the time, so that messages of other
-    /// threads stay behind; the state is released while this thread waits for room.
-    #[cold]
-    fn send_with_waiting(
+    /// Sends a message in turn with other threads, and waits for what it needs.
+    #[inline(never)]
+    fn send_waiting(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
+        // The program gets the error of a loss before it sends what follows the lost messages.
+        if draft.kind == Kind::Data {
+            let lost = self.reconnector.session_state.take_unreported_losses();
+            if lost > 0 {
+                return Err(lost_before(lost));
+            }
+        }
+        let sending = self.sending_in_turn(waiting)?;
+        self.send_with(sending, draft, waiting)
+    }
+
+    /// The same with the direction.
+    fn send_with(
         &self,
         sending: Lease<'_, Sending>,
         draft: &Draft<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
-        let (class, bytes) = (class(draft.kind, draft.flags), draft.payload.len());
-        let (_claim, mut sending) = sending.split();
-        loop {
-            let (room, open) = {
-                let mut halves = self.reconnector.session_state.halves();
-                let room = halves.has_room(class, bytes);
-                // A long message needs the slot of one that was consumed.
-                if is_ack_check_due(halves.outbox.kept_count()) || bytes >= buffers::SHORTEST {
-                    halves.read_peer_page();
-                }
-                if let Some(error) = halves.violation() {
-                    sending.end_link(&error);
-                    return Err(error);
-                }
-                (room, halves.outbox.kept_count())
+        let sent = self.send_holding(sending, draft, true, waiting).map(|(number, _)| number);
+        if sent.is_ok() || draft.kind != Kind::Data { sent } else { self.with_losses(sent) }
+    }
+
+    /// Sends a message: clears each obstacle, and tries again. With `waits`, one of them is the lack of room among the
+    /// messages that are kept; else that is an error. Returns its number and the generation of the link that it went over.
+    ///
+    /// The claim is kept all the time, so that messages of other threads stay behind; the state is released while this thread
+    /// looks for acknowledgements and waits for room.
+    pub(super) fn send_holding(
+        &self,
+        sending: Lease<'_, Sending>,
+        draft: &Draft<'_>,
+        waits: bool,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<(u64, u64)> {
+        let (claim, mut sending) = sending.split();
+        let mut looked = false;
+        let sent = loop {
+            let obstacle = match sending.send(draft, looked, &self.reconnector, &self.event_log, waiting) {
+                Ok(number) => break Ok((number, sending.generation)),
+                Err(Obstacle::Replay) => match sending.replay(&self.reconnector, waiting) {
+                    Ok(()) => continue,
+                    Err(error) => Obstacle::Failed(error),
+                },
+                Err(obstacle) => obstacle,
             };
-            if room {
-                let sent =
-                    sending.send(draft, &self.reconnector, &self.event_log, &|| self.collect_acks(), waiting);
-                drop(sending);
-                self.ack_sender().flush_deferred();
-                let number = sent?;
-                if class == RetransmitClass::Data && is_ack_check_due(open) {
+            let cleared = match obstacle {
+                Obstacle::NoLink => sending.join(&self.reconnector, &self.event_log, waiting),
+                // The link has broken, and the peer drops a partial frame: the message goes over the next link.
+                Obstacle::Failed(error) if error.kind() == ErrorKind::Disconnected => {
+                    let is_bound = sending.lose_link(draft);
                     self.collect_acks();
+                    if is_bound { Err(error) } else { Ok(()) }
                 }
-                return Ok(number);
+                Obstacle::Acknowledgements => {
+                    looked = true;
+                    self.collect_acks();
+                    Ok(())
+                }
+                Obstacle::NoRoom if waits => {
+                    drop(sending);
+                    self.ack_sender().flush_deferred();
+                    let room =
+                        self.wait_for_room(class(draft.kind, draft.flags), draft.payload.len(), waiting);
+                    sending = self.sending.lock();
+                    room
+                }
+                Obstacle::NoRoom => Err(Error::new(ErrorKind::Full, FULL)),
+                Obstacle::Violation => sending.end_violated(&self.reconnector),
+                Obstacle::TooLong => Err(sending.too_long(draft)),
+                Obstacle::Another => Err(Error::new(ErrorKind::Disconnected, ANOTHER)),
+                Obstacle::Replay => Ok(()),
+                Obstacle::Failed(error) => Err(error),
+            };
+            if let Err(error) = cleared {
+                break Err(error);
             }
-            // Without a link the peer cannot acknowledge.
-            let joined = sending.join(&self.reconnector, &self.event_log, waiting);
-            drop(sending);
-            self.ack_sender().flush_deferred();
-            joined?;
-            self.wait_for_room(class, bytes, waiting)?;
-            sending = self.sending.lock();
-            if let Some(number) = sending.send_at_once(draft, &self.reconnector, &self.event_log, waiting) {
-                drop(sending);
-                self.ack_sender().flush_deferred();
-                return Ok(number);
-            }
-        }
+        };
+        drop(sending);
+        self.ack_sender().flush_deferred();
+        drop(claim);
+        sent
     }
 }
+
+/// The error of an answer to a client that has gone.
+const ANOTHER: &str = "the client that sent the request has disconnected, and another one has connected: no client waits for this answer";
+/// The error of a request for which no room may be waited for.
+const FULL: &str =
+    "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";

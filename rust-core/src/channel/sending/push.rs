@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::channel::reconnector::{Reconnector, TxPart};
-use crate::channel::session_state::SessionHalves;
+use crate::channel::session_state::admission::carries_ack;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
@@ -24,7 +24,9 @@ pub(super) fn replay(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut
             reconnector.session_state.replays.store(false, Ordering::Release);
             return Ok(());
         };
-        let (header, _) = with_number(kept.header(number), number, &halves, part.session());
+        let header = kept.header(number);
+        let acked = if carries_ack(header.kind) { halves.to_piggyback(part.session()) } else { 0 };
+        let header = Header { correlation: if acked > 0 { acked } else { header.correlation }, ..header };
         drop(halves);
         let until = kept.until().filter(|_| part.peer.deadlines);
         push_with(part, header, &kept.payload(), until, reconnector, waiting)?;
@@ -124,18 +126,4 @@ pub(super) fn flush_rest(part: &mut TxPart, reconnector: &Reconnector, waiting: 
             return part.tx.flush_in_background();
         }
     }
-}
-
-/// Returns the header with its number and, for a kind that carries one, with the acknowledgement for
-/// the session `to`; and that acknowledgement, 0 for none.
-pub(super) fn with_number(header: Header, number: u64, halves: &SessionHalves, to: u64) -> (Header, u64) {
-    let acked = if carries_ack(header.kind) { halves.to_piggyback(to) } else { 0 };
-    let correlation = if acked > 0 { acked } else { header.correlation };
-    (Header { sequence: number, correlation, ..header }, acked)
-}
-
-/// Returns whether a message of this kind carries an acknowledgement: answers use that field for
-/// the number of their request.
-pub(super) fn carries_ack(kind: Kind) -> bool {
-    matches!(kind, Kind::Data | Kind::Request)
 }

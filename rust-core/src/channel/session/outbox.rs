@@ -9,7 +9,7 @@
 //! was meant for the first.
 //!
 //! The order of calls for a message: [`Outbox::has_room`], [`Outbox::assign_number`], the frame goes
-//! to the link, [`Outbox::sent`]. The lock is free while the frame is written, so its
+//! to the link, [`Outbox::sent_to_place`]. The lock is free while the frame is written, so its
 //! acknowledgement may come before `sent`; that is why a number counts as possible from
 //! `assign_number` on. A message that the link did not take has no number and stays the caller's.
 //!
@@ -29,7 +29,7 @@ pub struct Outbox<M> {
     /// The number of the last message that was sent; 0 before the first.
     last: u64,
     /// The highest number whose frame was, or is just being, passed to the link. Another thread may receive
-    /// its acknowledgement before this one calls [`Outbox::sent`].
+    /// its acknowledgement before this one calls [`Outbox::sent_to_place`].
     numbered: u64,
     /// Messages that may be sent again, in the order of their numbers.
     kept: Places<Kept<M>>,
@@ -84,7 +84,7 @@ pub enum Order<'a, M> {
         number: u64,
     },
     /// A new message with this number; [`Outbox::assign_number`] comes before it and
-    /// [`Outbox::sent`] after it.
+    /// [`Outbox::sent_to_place`] after it.
     New {
         /// Its number.
         number: u64,
@@ -180,14 +180,14 @@ impl<M: Reuse> Outbox<M> {
     }
 
     /// Returns the number for a message whose frame goes to the link now. The caller confirms it
-    /// with [`Outbox::sent`]; without that, the number is used again.
+    /// with [`Outbox::sent_to_place`]; without that, the number is used again.
     pub fn assign_number(&mut self) -> u64 {
         self.numbered = self.last + 1;
         self.numbered
     }
 
     /// Returns the first of `count` consecutive numbers. The caller confirms each that the link took
-    /// with [`Outbox::sent`], and then calls [`Outbox::release_numbers`].
+    /// with [`Outbox::sent_to_place`], and then calls [`Outbox::release_numbers`].
     pub fn assign_numbers(&mut self, count: usize) -> u64 {
         self.numbered = self.last + count as u64;
         self.last + 1
@@ -273,7 +273,7 @@ impl<M: Reuse> Outbox<M> {
 
     /// Records that the link took a message under the number that [`Outbox::assign_number`]
     /// returned, and returns that number. `message` is called if it has to be kept.
-    #[inline]
+    #[cfg(test)]
     pub fn sent(&mut self, class: RetransmitClass, bytes: usize, message: impl FnOnce() -> M) -> u64 {
         let (number, place) = self.sent_to_place(class, bytes);
         if let Some(place) = place {

@@ -217,12 +217,6 @@ impl StreamTx {
         Ok(true)
     }
 
-    /// Returns whether a body of this size is short, and nothing of an earlier frame is left.
-    #[inline]
-    pub fn takes_in_one_write(&self, bytes: usize) -> bool {
-        bytes <= SMALL - HEADER && self.progress == 0 && self.rest.is_none()
-    }
-
     /// Returns whether [`StreamTx::try_send_next`] may begin a frame with a body of this size: nothing of an earlier one
     /// is left.
     #[inline]

@@ -1,0 +1,199 @@
+//! The one place where a message of this side is admitted: whether it may be sent now, under which number, and what is
+//! recorded once the link has it.
+//!
+//! Every message passes here, whatever its kind, and whatever its link: data, requests and replies of channels and
+//! servers, alone and in batches. A rule of sending is a line in [`SessionHalves::allows`] or in [`SessionHalves::admit`].
+//! The transports' own obstacles (no room in the ring, a rest that is not written yet) come after it.
+
+use super::{SessionHalves, class};
+use crate::buffers;
+use crate::channel::session::RetransmitClass;
+use crate::error::Error;
+use crate::frame::Kind;
+use crate::message::StoredMessage;
+
+/// After this many unacknowledged messages a program that only sends checks for acknowledgements.
+const ACK_CHECK_INTERVAL: usize = 64;
+
+/// Returns whether to check, with so many messages kept.
+pub fn is_ack_check_due(kept: usize) -> bool {
+    kept > 0 && kept.is_multiple_of(ACK_CHECK_INTERVAL)
+}
+
+/// Why a message cannot be sent now. The caller keeps it.
+#[derive(Debug)]
+pub enum Obstacle {
+    /// There is no link, or a newer one.
+    NoLink,
+    /// It answers a request of another session than that of the link.
+    Another,
+    /// It is longer than both sides take.
+    TooLong,
+    /// The peer has violated the protocol.
+    Violation,
+    /// Others have to be sent again over this link before it.
+    Replay,
+    /// Many messages are kept: acknowledgements have to be looked for first.
+    Acknowledgements,
+    /// As many messages are kept as may be.
+    NoRoom,
+    /// The link has refused it.
+    Failed(Error),
+}
+
+/// What becomes of a message, if no obstacle is met.
+pub type Unless<T> = std::result::Result<T, Obstacle>;
+
+/// What a link demands of messages.
+#[derive(Clone, Copy)]
+pub struct Terms {
+    /// The peer's session; none without one: such a peer acknowledges nothing.
+    pub session: Option<u64>,
+    /// Bytes of the longest message that both sides take.
+    pub limit: u64,
+    /// Whether others may have to be sent again before.
+    pub replays: bool,
+    /// Whether the caller has looked for acknowledgements.
+    pub looked: bool,
+}
+
+/// A message that is admitted. The link gets it under this number, and then it is recorded as sent; without that, the
+/// number is used again.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    pub number: u64,
+    /// The number that it acknowledges; 0 for none.
+    pub acked: u64,
+    length: usize,
+    class: RetransmitClass,
+    /// The peer's session, if what it carries is noted there.
+    noted: Option<u64>,
+}
+
+#[cfg(test)]
+thread_local! {
+    /// A rule that `planted_rule` plants: messages of this length are too long.
+    pub static REFUSED_LENGTH: std::cell::Cell<Option<usize>> = const { std::cell::Cell::new(None) };
+}
+
+impl SessionHalves {
+    /// Returns whether the link may get a message of this length.
+    #[inline(always)]
+    fn allows(terms: &Terms, length: usize) -> bool {
+        #[cfg(test)]
+        if REFUSED_LENGTH.get() == Some(length) {
+            return false;
+        }
+        length as u64 <= terms.limit
+    }
+
+    /// Returns the class of a message. Nothing is kept for a peer without a session.
+    #[inline(always)]
+    fn class(terms: &Terms, kind: Kind, flags: u16) -> RetransmitClass {
+        if terms.session.is_some() { class(kind, flags) } else { RetransmitClass::Answer }
+    }
+
+    /// Admits a message of this kind and length.
+    #[inline(always)]
+    pub fn admit(&mut self, terms: &Terms, kind: Kind, flags: u16, length: usize) -> Unless<Ticket> {
+        if !SessionHalves::allows(terms, length) {
+            return Err(Obstacle::TooLong);
+        }
+        if self.has_violation() {
+            return Err(Obstacle::Violation);
+        }
+        if terms.replays {
+            return Err(Obstacle::Replay);
+        }
+        let class = SessionHalves::class(terms, kind, flags);
+        if matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent)
+            && (is_ack_check_due(self.outbox.kept_count()) || length >= buffers::SHORTEST)
+        {
+            self.look(terms)?;
+        }
+        if class == RetransmitClass::IdempotentAnswer {
+            // It is sent in any case, and kept only if there is room.
+            self.has_room(RetransmitClass::Data, length);
+        }
+        if !self.has_room(class, length) {
+            return Err(Obstacle::NoRoom);
+        }
+        Ok(self.ticket(terms, kind, class, length))
+    }
+
+    /// Reads the peer's page before a message of which many are kept, or a long one, which needs the slot of one that was
+    /// consumed.
+    #[cold]
+    fn look(&mut self, terms: &Terms) -> Unless<()> {
+        self.read_peer_page();
+        match () {
+            () if self.has_violation() => Err(Obstacle::Violation),
+            // The peer has consumed nothing: acknowledgements may be in frames, too.
+            () if !terms.looked && is_ack_check_due(self.outbox.kept_count()) => {
+                Err(Obstacle::Acknowledgements)
+            }
+            () => Ok(()),
+        }
+    }
+
+    /// Admits the first ones of several data messages with these lengths. Returns the first one's ticket and how many they
+    /// are: one at least. Those behind it have the next numbers.
+    pub fn admit_run(
+        &mut self,
+        terms: &Terms,
+        lengths: impl Iterator<Item = usize> + Clone,
+    ) -> Unless<(Ticket, usize)> {
+        let before = self.outbox.kept_count();
+        let crosses = (before + 1..=before + lengths.clone().count()).any(is_ack_check_due);
+        if crosses {
+            self.read_peer_page();
+            if !terms.looked && before > 0 && self.outbox.kept_count() == before {
+                return Err(Obstacle::Acknowledgements);
+            }
+        }
+        let terms = Terms { looked: true, ..*terms };
+        let allowed = lengths.take_while(|length| SessionHalves::allows(&terms, *length));
+        let first = self.admit(&terms, Kind::Data, 0, allowed.clone().next().unwrap_or(usize::MAX))?;
+        let count = if terms.session.is_some() { self.outbox.room_for(allowed) } else { allowed.count() };
+        self.outbox.assign_numbers(count);
+        Ok((first, count))
+    }
+
+    #[inline(always)]
+    fn ticket(&mut self, terms: &Terms, kind: Kind, class: RetransmitClass, length: usize) -> Ticket {
+        // Beside the page nothing is carried, and so nothing is noted.
+        let noted = terms.session.filter(|_| carries_ack(kind) && !self.has_page());
+        let acked = noted.map_or(0, |session| self.to_piggyback(session));
+        Ticket { number: self.outbox.assign_number(), acked, length, class, noted }
+    }
+
+    /// Records that the link has the message. Returns its number, and the place for what is kept of it, if something is.
+    #[inline(always)]
+    pub fn sent(&mut self, ticket: &Ticket) -> (u64, Option<&mut StoredMessage>) {
+        if let Some(session) = ticket.noted {
+            self.inbox.piggybacked(session, ticket.acked);
+        }
+        self.outbox.sent_to_place(ticket.class, ticket.length)
+    }
+}
+
+impl Ticket {
+    /// The ticket of this message of a run, with its length.
+    #[inline]
+    pub fn with_length(self, length: usize) -> Ticket {
+        Ticket { length, ..self }
+    }
+
+    /// The ticket of the next one. The first one carries the acknowledgement.
+    #[inline]
+    pub fn next(self) -> Ticket {
+        Ticket { number: self.number + 1, acked: 0, noted: None, ..self }
+    }
+}
+
+/// Returns whether a message of this kind carries an acknowledgement: answers use that field for the number of their
+/// request.
+#[inline(always)]
+pub fn carries_ack(kind: Kind) -> bool {
+    matches!(kind, Kind::Data | Kind::Request)
+}
