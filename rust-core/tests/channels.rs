@@ -11,6 +11,7 @@
 mod acknowledgement;
 mod api;
 mod batches;
+mod calls;
 mod conformance;
 mod fifo;
 mod forks;

@@ -351,16 +351,15 @@ impl Channel {
         self.recv(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))
     }
 
-    /// Receives the next message for the program: answers to calls that ended are dropped, and withdrawn
-    /// requests, too.
+    /// Receives the next message for the program: answers are kept for calls that will ask for them, and dropped for those
+    /// that ended, as withdrawn requests are.
     fn next_message(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         loop {
             match receiving.next(&self.ack_sender(), waiting)? {
                 ReceivedFrame::Message(message)
                     if matches!(message.header().kind, Kind::Reply | Kind::Error) =>
                 {
-                    // Its caller gave up before it arrived.
-                    self.drop_answer(&message);
+                    self.file_answer(message);
                 }
                 // Its caller withdrew it before the program received it.
                 ReceivedFrame::Message(message) if receiving.is_withdrawn(&message, &self.ack_sender()) => {
@@ -370,6 +369,22 @@ impl Channel {
                 ReceivedFrame::Bye => self.ack_sender().send_ack(AckTrigger::Requested),
                 ReceivedFrame::Ack => {}
             }
+        }
+    }
+
+    /// Keeps an answer for the call that will ask for it; else its caller gave up before it arrived.
+    fn file_answer(&self, message: Message) {
+        self.reconnector.session_state.finished(message.session(), message.sequence());
+        if self.reconnector.session_state.halves().calls.file(message).is_some() {
+            self.event_log.count(&self.event_log.dropped);
+        }
+    }
+
+    /// Counts an answer that was kept for too long.
+    #[inline]
+    fn count_evicted(&self, answer: Option<&Message>) {
+        if answer.is_some() {
+            self.event_log.count(&self.event_log.dropped);
         }
     }
 

@@ -16,6 +16,7 @@
 
 pub mod admission;
 mod ahead;
+mod calls;
 mod halves;
 mod lender;
 
@@ -37,6 +38,7 @@ use crate::sys::{claim, fork};
 use crate::transport::{AckWords, Slots};
 use crate::value::{Map, Value};
 
+use self::calls::Calls;
 pub use self::halves::SessionHalves;
 pub use self::lender::SlotLender;
 
@@ -108,6 +110,7 @@ impl SessionState {
             wanted: 0,
             violation: None,
             slots: None,
+            calls: Calls::default(),
         };
         Arc::new(SessionState {
             halves: Arc::new(claim::Mutex::new(halves)),

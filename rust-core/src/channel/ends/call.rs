@@ -1,8 +1,8 @@
 //! Calls over a channel: a request is sent, and its answer is waited for.
 //!
-//! A calling thread holds the receiving direction from before the request goes out until the answer
-//! is there, so that no other thread receives the answer. Data and requests that it meets go to the
-//! inbox; answers to calls that ended are dropped and counted.
+//! A calling thread holds the receiving direction from before the request goes out until the answer is there. Data and
+//! requests that it meets go to the inbox, answers to requests that were started before are kept for those
+//! (`session_state/calls`), and answers to calls that ended are dropped and counted.
 //!
 //! When the peer disconnects, a request may or may not have been carried out. So the call fails with
 //! `Disconnected`, unless the option `idempotent` allows the request to be sent to the next incarnation. A
@@ -11,8 +11,8 @@
 
 use std::time::Duration;
 
-use super::Channel;
 use super::call_in_place::{Awaiting, Begun, PendingReply};
+use super::{Channel, is_not_ready};
 use crate::channel::direction::Operation;
 use crate::channel::receiving::{ReceivedFrame, Receiving, Taken};
 use crate::channel::sending::{Draft, Until};
@@ -145,7 +145,8 @@ impl Channel {
     }
 
     /// Sends a request without waiting for its answer, which [`Channel::finish_call`] returns: a call in two
-    /// steps, for event loops. Do not receive in between: [`Channel::recv`] drops an answer that it meets.
+    /// steps. Any number of requests may be under way; their answers come in any order, and are kept for them also while
+    /// this end calls and receives. The answers of the newest 1,024 requests that are not finished are kept.
     pub fn start_call<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<PendingReply> {
         self.start_call_until(payload, Until::Never, wait)
     }
@@ -174,7 +175,12 @@ impl Channel {
         }
         let mut waiting = self.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
-        let pending = self.receiving().and_then(|_only| self.send_request(payload, until, &mut waiting));
+        let pending = self.receiving().and_then(|_only| {
+            let pending = self.send_request(payload, until, &mut waiting)?;
+            let dropped = self.reconnector.session_state.halves().calls.begin(pending.number);
+            self.count_evicted(dropped.as_ref());
+            Ok(pending)
+        });
         pending.map_err(|e| e.on(&self.shown))
     }
 
@@ -199,9 +205,14 @@ impl Channel {
         let mut waiting = self.start(wait);
         let found = match begun {
             Some(awaiting) => self.finish_holding(pending, awaiting, &mut waiting),
-            None => self.receiving().and_then(|mut r| self.await_answer(pending, None, &mut r, &mut waiting)),
+            None => self.finish_taking(pending, &mut waiting),
         };
         let only_polled = waiting.is_none();
+        let goes_on =
+            |error: &Error| only_polled && is_not_ready(error) || error.kind() == ErrorKind::InvalidState;
+        if !found.as_ref().is_err_and(goes_on) {
+            self.reconnector.session_state.halves().calls.end(pending.number);
+        }
         // A step that this thread may not make now is no end of the request.
         if let Err(error) = &found
             && !only_polled
@@ -211,6 +222,18 @@ impl Channel {
         }
         let found = found.map_err(|e| if only_polled { e } else { self.after_sending(e, &waiting) });
         found.map_err(|e| e.on(&self.shown))
+    }
+
+    /// Returns the answer that another call has received, or takes the receiving direction and waits for it.
+    fn finish_taking(&self, pending: PendingReply, waiting: &mut Waiting<'_>) -> Result<Message> {
+        self.check()?;
+        let filed = self.reconnector.session_state.halves().calls.take(pending.number);
+        if let Some(answer) = filed {
+            self.finish_request(pending);
+            return read_answer(answer);
+        }
+        let mut receiving = self.receiving()?;
+        self.await_answer(pending, None, &mut receiving, waiting)
     }
 
     /// Sends a request in turn with other threads. A full outbox is an error rather than a wait: the
@@ -239,15 +262,13 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let found = self.receive_answer(pending, taken, receiving, waiting);
-        use ErrorKind::{NotFound, Stalled, Timeout};
-        let not_yet = matches!(&found, Err(e) if matches!(e.kind(), Timeout | NotFound | Stalled));
-        if !(not_yet && waiting.is_none()) {
+        if !(found.as_ref().is_err_and(is_not_ready) && waiting.is_none()) {
             self.finish_request(pending);
         }
         found
     }
 
-    /// Receives and drops the messages of a server while no call waits, and notices the server's end.
+    /// Receives the messages of a server while no call waits: answers, which are kept or dropped. Notices the server's end.
     pub(super) fn drop_late_answers(&self) {
         let Ok(mut receiving) = self.receiving() else { return };
         if !receiving.is_of_server() {
@@ -257,7 +278,7 @@ impl Channel {
         // With more than these, the descriptor stays readable.
         for _ in 0..LATE_ANSWERS {
             match receiving.link_next(&self.ack_sender(), &mut waiting, true) {
-                Ok(ReceivedFrame::Message(message)) => self.drop_answer(&message),
+                Ok(ReceivedFrame::Message(message)) => self.file_answer(message),
                 Ok(ReceivedFrame::Bye) => self.ack_sender().send_ack(AckTrigger::Requested),
                 Ok(ReceivedFrame::Ack) => {}
                 // There is nothing more, or the server has ended, which is an event.
@@ -300,6 +321,11 @@ impl Channel {
     ) -> Result<Message> {
         let ack_sender = self.ack_sender();
         let session_state = &self.reconnector.session_state;
+        // Another call may have received it: one that had the direction before this one.
+        let filed = session_state.halves().calls.take(number);
+        if let Some(answer) = filed {
+            return read_answer(answer);
+        }
         receiving.awaited = number;
         loop {
             // The outbox drops a request together with a peer that cannot come back.
@@ -329,12 +355,9 @@ impl Channel {
                     if receiving.awaited != 0 {
                         session_state.finished(message.session(), message.sequence());
                     }
-                    return match message.header().kind {
-                        Kind::Error => Err(failure::from_message(&message)),
-                        _ => Ok(message),
-                    };
+                    return read_answer(message);
                 }
-                Kind::Reply | Kind::Error => self.drop_answer(&message),
+                Kind::Reply | Kind::Error => self.file_answer(message),
                 _ => receiving.inbox.push_back(message),
             }
         }
@@ -378,6 +401,14 @@ impl Channel {
         self.send_draft(&draft, wait.into())?;
         self.reconnector.session_state.finished(request.session(), request.sequence());
         Ok(())
+    }
+}
+
+/// Returns an answer, or the failure that it is.
+fn read_answer(answer: Message) -> Result<Message> {
+    match answer.header().kind {
+        Kind::Error => Err(failure::from_message(&answer)),
+        _ => Ok(answer),
     }
 }
 

@@ -40,14 +40,14 @@ impl Channel {
     pub(super) fn begin_call(&self, payload: &Payload) -> Option<Begun<'_>> {
         let (calls, receiving) = (self.calls.cell(), self.receiving.cell());
         let (held, sent) =
-            self.request_in_place(payload, |entered| entered.try_hold_both(calls, receiving))?;
+            self.request_in_place(payload, false, |entered| entered.try_hold_both(calls, receiving))?;
         Some((Awaiting { turn: Some(held.0), receiving: held.1, taken: None }, sent))
     }
 
     /// The same for a caller that has its turn.
     pub(super) fn begin_in_turn(&self, payload: &Payload) -> Option<Begun<'_>> {
         let hold = |entered: &Entered<'_, Sending>| entered.try_hold(self.receiving.cell());
-        let (receiving, sent) = self.request_in_place(payload, hold)?;
+        let (receiving, sent) = self.request_in_place(payload, false, hold)?;
         Some((Awaiting { turn: None, receiving, taken: None }, sent))
     }
 
@@ -55,14 +55,16 @@ impl Channel {
     #[inline(always)]
     pub(super) fn send_request_in_place(&self, payload: &Payload) -> Option<PendingReply> {
         let is_free = |entered: &Entered<'_, Sending>| entered.is_free(self.receiving.cell()).then_some(());
-        self.request_in_place(payload, is_free)?.1
+        self.request_in_place(payload, true, is_free)?.1
     }
 
-    /// Takes by `hold` what the reply is received with, and sends the request if that is possible at once.
+    /// Takes by `hold` what the reply is received with, and sends the request if that is possible at once. `is_started` says
+    /// that the reply is asked for later.
     #[inline(always)]
     fn request_in_place<H>(
         &self,
         payload: &Payload,
+        is_started: bool,
         hold: impl FnOnce(&Entered<'_, Sending>) -> Option<H>,
     ) -> Option<(H, Option<PendingReply>)> {
         if self.options.idempotent || !self.receives {
@@ -77,7 +79,13 @@ impl Channel {
         // It is sent at most once.
         let draft = Draft { kind: Kind::Request, until: Until::Wait, ..Draft::data(payload) };
         let sent = match sending.send_step(&draft, halves, &self.reconnector, &self.event_log) {
-            Put::Sent(number) => Some(PendingReply { number, generation: sending.generation }),
+            Put::Sent(number) => {
+                if is_started {
+                    let dropped = halves.calls.begin(number);
+                    self.count_evicted(dropped.as_ref());
+                }
+                Some(PendingReply { number, generation: sending.generation })
+            }
             Put::Stream(_) | Put::Blocked => None,
         };
         drop(entered);
@@ -125,9 +133,13 @@ impl Channel {
         }
         let Some(mut entered) = self.enter_receiving() else { return Err(None) };
         let (receiving, halves) = entered.parts();
+        if halves.calls.has_answers() {
+            return Err(None);
+        }
         if receiving.generation == pending.generation
             && let Some(reply) = receiving.take_reply(pending.number, halves, &self.event_log)
         {
+            halves.calls.end(pending.number);
             drop(entered);
             return Ok(reply.done().unwrap_or_else(|taken| self.finish(taken)));
         }
@@ -149,6 +161,7 @@ impl Channel {
         };
         match taken {
             Some(taken) if receiving.awaited == 0 => {
+                halves.calls.end(pending.number);
                 drop(entered);
                 Ok(taken.finish(&self.ack_sender()))
             }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::calls::Calls;
 use crate::channel::session::inbox::{AckTrigger, AckUrgency, Verdict};
 use crate::channel::session::{Inbox, Outbox, RetransmitClass};
 use crate::error::{Error, Result};
@@ -26,6 +27,8 @@ pub struct SessionHalves {
     pub(super) violation: Option<Error>,
     /// The slots of the link that is being written, for long arrays.
     pub(super) slots: Option<Arc<Slots>>,
+    /// Requests that wait for their answers without a thread that receives.
+    pub calls: Calls,
 }
 
 impl SessionHalves {
