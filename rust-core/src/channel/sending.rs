@@ -52,7 +52,8 @@ pub struct Sending {
     pub generation: u64,
 }
 
-/// A message before it has a number.
+/// A message before it has a number. Passed by value where it is not inlined, so that it stays in registers where it is.
+#[derive(Clone, Copy)]
 pub struct Draft<'a> {
     pub kind: Kind,
     /// The number of the request that it answers; 0 otherwise.
@@ -99,10 +100,10 @@ impl<'a> Draft<'a> {
 
     /// Returns what is kept of it.
     #[inline(never)]
-    fn stored(&self, sent: i64, waiting: Option<&Waiting<'_>>) -> StoredMessage {
+    fn stored(self, sent: i64, waiting: Option<&Waiting<'_>>) -> StoredMessage {
         let (correlation, flags) = (self.correlation, self.flags);
         let header = Header { correlation, flags, sent, ..Header::new(self.kind, self.payload.encoding()) };
-        StoredMessage::new(&header, self.payload).with_until(until(self, waiting))
+        StoredMessage::new(&header, self.payload).with_until(until(&self, waiting))
     }
 
     /// Writes into this place what is kept of it.
@@ -131,6 +132,7 @@ impl Sending {
     fn admit<'s>(
         &'s mut self,
         draft: &Draft<'_>,
+        length: usize,
         looked: bool,
         halves: &mut SessionHalves,
         reconnector: &Reconnector,
@@ -139,7 +141,7 @@ impl Sending {
         if draft.to != 0 && draft.to != terms.session.unwrap_or(0) {
             return Err(Obstacle::Another);
         }
-        let ticket = halves.admit(&terms, draft.kind, draft.flags, draft.payload.len())?;
+        let ticket = halves.admit(&terms, draft.kind, draft.flags, length)?;
         Ok((part, ticket))
     }
 
@@ -163,9 +165,12 @@ impl Sending {
         reconnector: &Reconnector,
         event_log: &EventLog,
     ) -> Put {
-        let Ok((part, ticket)) = self.admit(draft, false, halves, reconnector) else { return Put::Blocked };
-        let asks_until = part.peer.deadlines && draft.until != Until::Never;
         let body = draft.payload.memory().block();
+        let length = body.map_or_else(|| draft.payload.len(), |body| body.len());
+        let Ok((part, ticket)) = self.admit(draft, length, false, halves, reconnector) else {
+            return Put::Blocked;
+        };
+        let asks_until = part.peer.deadlines && draft.until != Until::Never;
         let Some(half) = part.tx.in_place().filter(|_| !asks_until) else {
             let bytes = body.map_or(usize::MAX, |body| body.len());
             let in_one_write = part.tx.stream().is_some_and(|half| half.takes_next(bytes));
@@ -179,7 +184,7 @@ impl Sending {
                 let (encoding, correlation) = (draft.payload.encoding(), draft.correlation);
                 half.try_send_plain(draft.kind, ticket.number, correlation, sent, encoding, body)
             }
-            _ => put_whole(half, draft, &ticket, sent),
+            _ => put_whole(half, *draft, ticket, sent),
         };
         if !is_put {
             return Put::Blocked;
@@ -203,9 +208,9 @@ impl Sending {
         event_log: &EventLog,
     ) -> Option<u64> {
         let draft = Draft::data(&payload);
-        let (part, ticket) = self.admit(&draft, false, halves, reconnector).ok()?;
+        let (part, ticket) = self.admit(&draft, payload.len(), false, halves, reconnector).ok()?;
         let (half, sent) = (part.tx.in_place()?, clock::now());
-        if payload.memory().split().is_none() || !put_whole(half, &draft, &ticket, sent) {
+        if payload.memory().split().is_none() || !put_whole(half, draft, ticket, sent) {
             return None;
         }
         let (number, place) = halves.sent(&ticket);
@@ -275,7 +280,7 @@ impl Sending {
         waiting: &mut Waiting<'_>,
     ) -> Unless<u64> {
         let mut halves = reconnector.session_state.halves();
-        let (part, ticket) = self.admit(draft, looked, &mut halves, reconnector)?;
+        let (part, ticket) = self.admit(draft, draft.payload.len(), looked, &mut halves, reconnector)?;
         drop(halves);
         let sent = clock::now();
         let until = if part.peer.deadlines { until(draft, Some(waiting)) } else { None };
@@ -438,8 +443,8 @@ impl Sending {
 /// Puts a message into the ring whole, or not at all: one with a flag, with an acknowledgement, or whose long arrays lie in
 /// slots.
 #[inline(never)]
-fn put_whole(half: &mut ShmTx, draft: &Draft<'_>, ticket: &Ticket, sent: i64) -> bool {
-    let mut header = draft.header(ticket, sent);
+fn put_whole(half: &mut ShmTx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> bool {
+    let mut header = draft.header(&ticket, sent);
     match draft.payload.memory().split() {
         Some(split) => {
             header.body = draft.payload.len() as u64;

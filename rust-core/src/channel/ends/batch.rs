@@ -10,7 +10,7 @@ use crate::channel::direction::Operation;
 use crate::channel::receiving::Receiving;
 use crate::channel::sending::Draft;
 use crate::channel::session::inbox::AckTrigger;
-use crate::channel::session_state::admission::is_ack_check_due;
+use crate::channel::session_state::admission::crosses_ack_check;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, Payload};
@@ -124,7 +124,7 @@ impl Channel {
         let (claim, sending) = sending.split();
         drop(sending);
         self.ack_sender().flush_deferred();
-        if (before + 1..=before + sent).any(is_ack_check_due) {
+        if crosses_ack_check(before, sent) {
             self.collect_acks();
         }
         drop(claim);

@@ -59,8 +59,8 @@ impl Channel {
     pub(super) fn send_draft(&self, draft: &Draft<'_>, wait: Wait<'_>) -> Result<u64> {
         match self.send_step(draft) {
             Step::Sent(number) => Ok(number),
-            Step::Stream(sending, ticket) => self.send_in_stream(sending, &ticket, draft, wait),
-            Step::Blocked => self.send_waiting(draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown)),
+            Step::Stream(sending, ticket) => self.send_in_stream(sending, ticket, *draft, wait),
+            Step::Blocked => self.send_later(*draft, wait),
         }
     }
 
@@ -91,11 +91,11 @@ impl Channel {
     fn send_in_stream(
         &self,
         mut sending: Lease<'_, Sending>,
-        ticket: &Ticket,
-        draft: &Draft<'_>,
+        ticket: Ticket,
+        draft: Draft<'_>,
         wait: Wait<'_>,
     ) -> Result<u64> {
-        let sent = clock::now();
+        let (draft, ticket, sent) = (&draft, &ticket, clock::now());
         let put = sending.write(draft, ticket, sent);
         if put != Sent::Whole {
             let mut waiting = self.start(wait);
@@ -118,8 +118,13 @@ impl Channel {
         Ok(number)
     }
 
-    /// Sends a message in turn with other threads, and waits for what it needs.
+    /// [`Channel::send_draft`] where something comes before the message.
     #[inline(never)]
+    fn send_later(&self, draft: Draft<'_>, wait: Wait<'_>) -> Result<u64> {
+        self.send_waiting(&draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Sends a message in turn with other threads, and waits for what it needs.
     fn send_waiting(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         // The program gets the error of a loss before it sends what follows the lost messages.
         if draft.kind == Kind::Data {

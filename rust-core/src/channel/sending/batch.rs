@@ -24,7 +24,7 @@ impl Sending {
         let Some(half) = part.tx.in_place() else { return 0 };
         let short = |payload: &&Payload| payload.memory().block().is_some();
         let lengths = payloads.iter().take_while(short).map(Payload::len);
-        let Ok((mut ticket, admitted)) = halves.admit_run(&terms, lengths) else { return 0 };
+        let Ok((mut ticket, admitted)) = halves.admit_run(&terms, payloads.len(), lengths) else { return 0 };
         if ticket.acked > 0 {
             return 0;
         }
@@ -64,7 +64,7 @@ impl Sending {
         let whole = |payload: &&Payload| payload.memory().split().is_none();
         let lengths = payloads.iter().take_while(whole).map(Payload::len);
         let mut halves = reconnector.session_state.halves();
-        let Ok((first, count)) = halves.admit_run(&terms, lengths) else { return 0 };
+        let Ok((first, count)) = halves.admit_run(&terms, payloads.len(), lengths) else { return 0 };
         drop(halves);
         let payloads = &payloads[..count];
         let sent = clock::now();

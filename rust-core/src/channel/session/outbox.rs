@@ -226,6 +226,7 @@ impl<M: Reuse> Outbox<M> {
     ///
     /// Answers never wait: the caller that waits for one consumes nothing meanwhile, so that both
     /// sides could wait for each other. An answer without room is sent and not kept.
+    #[inline(always)]
     pub fn has_room(&self, class: RetransmitClass, bytes: usize) -> bool {
         !matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent) || self.fits(bytes)
     }
@@ -240,6 +241,7 @@ impl<M: Reuse> Outbox<M> {
 
     /// Returns whether a body of so many bytes is within the limits. A single message is always
     /// within the limit of bytes.
+    #[inline(always)]
     fn fits(&self, bytes: usize) -> bool {
         let Some(limits) = self.limits else { return true };
         let below = self.kept.len() < limits.count.max(1);

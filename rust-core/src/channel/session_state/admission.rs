@@ -20,6 +20,11 @@ pub fn is_ack_check_due(kept: usize) -> bool {
     kept > 0 && kept.is_multiple_of(ACK_CHECK_INTERVAL)
 }
 
+/// Returns whether to check at any of so many messages behind those that are kept.
+pub fn crosses_ack_check(kept: usize, more: usize) -> bool {
+    (kept + more) / ACK_CHECK_INTERVAL > kept / ACK_CHECK_INTERVAL
+}
+
 /// Why a message cannot be sent now. The caller keeps it.
 #[derive(Debug)]
 pub enum Obstacle {
@@ -109,7 +114,7 @@ impl SessionHalves {
         if matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent)
             && (is_ack_check_due(self.outbox.kept_count()) || length >= buffers::SHORTEST)
         {
-            self.look(terms)?;
+            self.look(terms.looked)?;
         }
         if class == RetransmitClass::IdempotentAnswer {
             // It is sent in any case, and kept only if there is room.
@@ -124,28 +129,26 @@ impl SessionHalves {
     /// Reads the peer's page before a message of which many are kept, or a long one, which needs the slot of one that was
     /// consumed.
     #[cold]
-    fn look(&mut self, terms: &Terms) -> Unless<()> {
+    fn look(&mut self, looked: bool) -> Unless<()> {
         self.read_peer_page();
         match () {
             () if self.has_violation() => Err(Obstacle::Violation),
             // The peer has consumed nothing: acknowledgements may be in frames, too.
-            () if !terms.looked && is_ack_check_due(self.outbox.kept_count()) => {
-                Err(Obstacle::Acknowledgements)
-            }
+            () if !looked && is_ack_check_due(self.outbox.kept_count()) => Err(Obstacle::Acknowledgements),
             () => Ok(()),
         }
     }
 
-    /// Admits the first ones of several data messages with these lengths. Returns the first one's ticket and how many they
+    /// Admits the first ones of several data messages with these lengths, which are `most` of them or fewer. Returns the first one's ticket and how many they
     /// are: one at least. Those behind it have the next numbers.
     pub fn admit_run(
         &mut self,
         terms: &Terms,
+        most: usize,
         lengths: impl Iterator<Item = usize> + Clone,
     ) -> Unless<(Ticket, usize)> {
         let before = self.outbox.kept_count();
-        let crosses = (before + 1..=before + lengths.clone().count()).any(is_ack_check_due);
-        if crosses {
+        if crosses_ack_check(before, most) {
             self.read_peer_page();
             if !terms.looked && before > 0 && self.outbox.kept_count() == before {
                 return Err(Obstacle::Acknowledgements);

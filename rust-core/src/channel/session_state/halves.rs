@@ -134,12 +134,15 @@ impl SessionHalves {
 
     /// Returns whether a message may be sent now. Reads the peer's page only if there seems to be
     /// no room.
-    #[inline]
+    #[inline(always)]
     pub fn has_room(&mut self, class: RetransmitClass, bytes: usize) -> bool {
-        self.outbox.has_room(class, bytes) || {
-            self.read_peer_page();
-            self.outbox.has_room(class, bytes)
-        }
+        self.outbox.has_room(class, bytes) || self.has_room_now(class, bytes)
+    }
+
+    #[cold]
+    fn has_room_now(&mut self, class: RetransmitClass, bytes: usize) -> bool {
+        self.read_peer_page();
+        self.outbox.has_room(class, bytes)
     }
 
     /// Returns the number that an acknowledgement frame should carry now, if one is due: see
