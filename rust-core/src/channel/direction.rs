@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
 
 use super::session_state::{SessionHalves, SessionState};
-use super::turns::{reentrant_call, turn_error};
+use super::turns::take_in_turn;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::claim::{self, ClaimCell};
@@ -87,23 +87,8 @@ impl<T> Direction<T> {
     pub fn take_in_turn(&self, operation: Operation, waiting: &mut Waiting<'_>) -> Result<Lease<'_, T>> {
         match self.0.try_take() {
             Some(taken) => Ok(taken),
-            None => self.wait_turn(operation, waiting),
+            None => take_in_turn(&self.0, operation.verb(), waiting),
         }
-    }
-
-    /// [`Direction::take_in_turn`] for a direction that is not free.
-    #[cold]
-    fn wait_turn(&self, operation: Operation, waiting: &mut Waiting<'_>) -> Result<Lease<'_, T>> {
-        if self.is_claimed_by_this_thread() {
-            return Err(reentrant_call(operation.verb()));
-        }
-        let claim = match self.0.try_claim() {
-            Some(claim) => claim,
-            None => {
-                self.0.claim_in_line(waiting).map_err(|error| turn_error(error, operation.verb(), waiting))?
-            }
-        };
-        Ok(claim.take())
     }
 
     /// For a closing call, which has interrupted the thread in another call: waits until that thread has

@@ -23,7 +23,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
-use self::sync::{AtomicU64, Step, Thread, UnsafeCell, left_out, place, this_thread};
+use self::sync::{AtomicU64, Step, Thread, UnsafeCell, left_out, place};
 use super::eventfd::EventFd;
 use super::fork;
 use crate::deadline::Waiting;
@@ -32,7 +32,7 @@ use crate::error::Result;
 pub use self::guards::{Borrowed, Claim, Entered, Lease};
 #[cfg(test)]
 pub use self::sync::counted;
-pub use self::sync::{Mutex, MutexGuard, lock, note_locked};
+pub use self::sync::{Mutex, MutexGuard, lock, note_locked, this_thread};
 
 /// A thread has the value, outside the gate.
 const TAKEN: u64 = 1;
@@ -106,7 +106,7 @@ impl<T, G> ClaimCell<T, G> {
     /// Returns whether no thread has or awaits the cell. The caller has the gate.
     #[inline]
     fn is_free(&self) -> bool {
-        self.word.load(Relaxed) & !SIGNAL_END == 0 || left_out(Step::SeeTaken)
+        self.seems_free() || left_out(Step::SeeTaken)
     }
 
     /// Notes that this thread has the claim. The caller has the gate and has found that no thread has it.
@@ -247,6 +247,18 @@ impl<T, G> ClaimCell<T, G> {
     #[inline]
     pub fn is_claimed(&self) -> bool {
         self.word.load(Relaxed) & OWNER != 0
+    }
+
+    /// Returns whether no thread has or awaits the cell, as far as this thread knows.
+    #[inline]
+    pub fn seems_free(&self) -> bool {
+        self.word.load(Relaxed) & !SIGNAL_END == 0
+    }
+
+    /// Returns whether a thread waits for the claim.
+    #[cfg(test)]
+    pub fn is_awaited(&self) -> bool {
+        self.word.load(Relaxed) & IN_LINE != 0
     }
 
     /// Returns whether a call of this very thread has the claim, whose callback or signal handler runs now.
