@@ -127,17 +127,21 @@ pub enum Put {
 }
 
 impl Sending {
-    /// Admits a message for the link.
+    /// Admits a message for the link. With `in_session`, only to a peer with a session, which is known where this is inlined.
     #[inline(always)]
     fn admit<'s>(
         &'s mut self,
         draft: &Draft<'_>,
         length: usize,
         looked: bool,
+        in_session: bool,
         halves: &mut SessionHalves,
         reconnector: &Reconnector,
     ) -> Unless<(&'s mut TxPart, Ticket)> {
         let (part, terms) = self.terms(looked, reconnector)?;
+        if in_session && terms.session.is_none() {
+            return Err(Obstacle::NoLink);
+        }
         if draft.to != 0 && draft.to != terms.session.unwrap_or(0) {
             return Err(Obstacle::Another);
         }
@@ -167,14 +171,14 @@ impl Sending {
     ) -> Put {
         let body = draft.payload.memory().block();
         let length = body.map_or_else(|| draft.payload.len(), |body| body.len());
-        let Ok((part, ticket)) = self.admit(draft, length, false, halves, reconnector) else {
+        let Ok((part, ticket)) = self.admit(draft, length, false, true, halves, reconnector) else {
             return Put::Blocked;
         };
         let asks_until = part.peer.deadlines && draft.until != Until::Never;
         let Some(half) = part.tx.in_place().filter(|_| !asks_until) else {
             let bytes = body.map_or(usize::MAX, |body| body.len());
             let in_one_write = part.tx.stream().is_some_and(|half| half.takes_next(bytes));
-            let is_one = in_one_write && part.negotiated.is_some() && !asks_until;
+            let is_one = in_one_write && !asks_until;
             return if is_one { Put::Stream(ticket) } else { Put::Blocked };
         };
         let sent = clock::now();
@@ -208,7 +212,7 @@ impl Sending {
         event_log: &EventLog,
     ) -> Option<u64> {
         let draft = Draft::data(&payload);
-        let (part, ticket) = self.admit(&draft, payload.len(), false, halves, reconnector).ok()?;
+        let (part, ticket) = self.admit(&draft, payload.len(), false, true, halves, reconnector).ok()?;
         let (half, sent) = (part.tx.in_place()?, clock::now());
         if payload.memory().split().is_none() || !put_whole(half, draft, ticket, sent) {
             return None;
@@ -280,7 +284,8 @@ impl Sending {
         waiting: &mut Waiting<'_>,
     ) -> Unless<u64> {
         let mut halves = reconnector.session_state.halves();
-        let (part, ticket) = self.admit(draft, draft.payload.len(), looked, &mut halves, reconnector)?;
+        let (part, ticket) =
+            self.admit(draft, draft.payload.len(), looked, false, &mut halves, reconnector)?;
         drop(halves);
         let sent = clock::now();
         let until = if part.peer.deadlines { until(draft, Some(waiting)) } else { None };

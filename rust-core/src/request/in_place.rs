@@ -14,6 +14,7 @@ use super::client::Client;
 use super::client_tx::{ClientTx, TxState};
 use crate::channel::session::SessionHello;
 use crate::channel::session::inbox::Verdict;
+use crate::channel::session_state::admission::Terms;
 use crate::channel::session_state::{Negotiated, urgency};
 use crate::channel::{Acknowledge, Options};
 use crate::frame::{Header, Kind, flags};
@@ -107,7 +108,9 @@ impl ClientTx {
         if answered.load(Ordering::Relaxed) || !backlog.is_empty() {
             return false;
         }
-        let Ok(ticket) = halves.admit(&self.terms(), Kind::Reply, 0, body.len()) else { return false };
+        // That there is a session is known here, and so what is kept of a reply: nothing.
+        let terms = Terms { session: Some(negotiated.hello.session), ..self.terms() };
+        let Ok(ticket) = halves.admit(&terms, Kind::Reply, 0, body.len()) else { return false };
         let sent = clock::now();
         // Before the reply, whose fence publishes the consumed number, too. If the reply is not sent here, the general way
         // sends it next.
