@@ -70,7 +70,7 @@ fn number_into(value: &Value, dtype: DType, to: &mut [u8]) -> Result<()> {
     };
     let single = |wide: f64, to: &mut [u8]| {
         if wide.is_finite() && wide.abs() > f64::from(f32::MAX) {
-            return Err(too_large(&wide, dtype));
+            return Err(too_large(&format!("{wide:e}"), dtype));
         }
         to.copy_from_slice(&(wide as f32).to_le_bytes());
         Ok(())

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, brief};
 
 pub use peer_clock::PeerClock;
 
@@ -63,7 +63,8 @@ impl Timeout {
             Err(_) => Err(Error::new(
                 ErrorKind::OutOfRange,
                 format!(
-                    "a time-out of {seconds} s: give seconds from 0 upwards, or the word for \"for ever\""
+                    "a time-out of {} s: give seconds from 0 upwards, or the word for \"for ever\"",
+                    brief(seconds)
                 ),
             )),
         }

@@ -12,6 +12,7 @@ pub(crate) mod memory;
 mod quoted;
 
 pub use kind::ErrorKind;
+pub(crate) use quoted::brief;
 pub use quoted::{OneLine, Quoted, one_line, quoted, several_lines};
 
 /// A number of messages with what is said about one, or about several: "1 message was sent".

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <iterator>
 #include <limits>
@@ -445,8 +446,10 @@ template <class T> T message::read(zstring path) const {
             constexpr double most = std::numeric_limits<T>::max();
             if (v < -most || v > most) {
                 if (v >= -std::numeric_limits<double>::max() && v <= std::numeric_limits<double>::max()) {
+                    char number[32];
+                    std::snprintf(number, sizeof number, "%.9g", v);
                     detail::refuse<out_of_range>(LINKSPAN_OUT_OF_RANGE,
-                                                 std::to_string(v) + " does not fit a float; ask for a double", p);
+                                                 std::string(number) + " does not fit a float; ask for a double", p);
                 }
             }
         }

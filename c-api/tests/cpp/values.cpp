@@ -47,6 +47,11 @@ void numbers() {
                        .put("list", std::vector<std::int32_t>{1, -2})
                        .put("wide", std::vector<std::int64_t>{(1LL << 53) + 1});
     thrown<linkspan::out_of_range>([&] { m.get<float>("large"); });
+    try {
+        m.get<float>("large");
+    } catch (const linkspan::out_of_range &e) {
+        CHECK(std::string(e.what()) == "1e+300 does not fit a float; ask for a double, at path large");
+    }
     CHECK(thrown<linkspan::out_of_range>([&] { m.get<float>("small"); }).path() == "small");
     CHECK(std::isinf(m.get<float>("infinite")) && m.get<float>("fits") == 0.5f && m.get<double>("large") == 1e300);
     // The advice in the error text is correct.

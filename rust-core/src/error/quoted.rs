@@ -74,6 +74,18 @@ impl fmt::Display for OneLine<'_> {
     }
 }
 
+/// Returns a number in a form for error texts, bounded however many digits it has.
+pub(crate) fn brief(number: impl fmt::Display) -> String {
+    const DIGITS: usize = 40;
+    let mut text = number.to_string();
+    let length = text.len();
+    if length > DIGITS {
+        text.truncate(DIGITS / 2);
+        let _ = write!(text, "… ({length} digits)");
+    }
+    text
+}
+
 /// Returns whether a terminal or a viewer interprets a character instead of showing it: it controls, ends a
 /// line or changes the order in which others are shown.
 pub(super) fn is_interpreted(c: char) -> bool {

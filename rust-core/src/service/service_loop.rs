@@ -18,7 +18,7 @@ use super::state::State;
 use super::threads;
 use crate::channel::Options;
 use crate::deadline::{Timeout, Wait, Waiting};
-use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::error::{Error, ErrorKind, Result, brief, quoted};
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::timer::Timer;
 use crate::sys::{fork, random};
@@ -116,7 +116,7 @@ impl ServiceOptions {
                     _ => value.as_f64()?,
                 };
                 Some(Duration::try_from_secs_f64(seconds).map_err(|_| {
-                    let text = format!("a period of {seconds} s: give seconds from 0 upwards");
+                    let text = format!("a period of {} s: give seconds from 0 upwards", brief(seconds));
                     Error::new(ErrorKind::OutOfRange, text)
                 })?)
             }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hashbrown::HashTable;
 
 use super::{BigInt, Decimal, NdArray, Sink, Source, Timestamp};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, brief};
 
 /// Any value that Linkspan carries.
 ///
@@ -235,7 +235,7 @@ impl Value {
 
 #[cold]
 fn out_of_range(number: impl std::fmt::Display, what: &str) -> Error {
-    Error::new(ErrorKind::OutOfRange, format!("{number} does not fit {what}"))
+    Error::new(ErrorKind::OutOfRange, format!("{} does not fit {what}", brief(number)))
 }
 
 /// Sends the tree depth first. An error carries the path of the value that caused it, which each
@@ -396,5 +396,14 @@ mod tests {
         assert_eq!(Value::Int((1 << 53) + 1).as_f64().unwrap_err().kind(), ErrorKind::OutOfRange);
         assert_eq!(Value::Int(-1).as_u64().unwrap_err().kind(), ErrorKind::OutOfRange);
         assert_eq!(Value::Null.as_f64().unwrap_err().kind(), ErrorKind::WrongType);
+    }
+
+    #[test]
+    fn error_about_a_number_of_300_digits_shows_some_of_them() {
+        let large = BigInt { negative: false, magnitude: vec![0xff; 125] };
+        let text = Value::BigInt(large).as_i64().unwrap_err().to_string();
+        assert!(text.contains("… (302 digits) does not fit") && text.len() < 100, "{text}");
+        let text = crate::deadline::Timeout::from_seconds(-1e300).unwrap_err().to_string();
+        assert!(text.contains("… (302 digits) s") && text.len() < 120, "{text}");
     }
 }
