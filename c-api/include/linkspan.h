@@ -25,7 +25,7 @@
     {sizeof(linkspan_error), 0, false, NULL, NULL, NULL, -1, 0, 0, 0, NULL, NULL, NULL, 0, 0}
 #define LINKSPAN_OPTIONS_INIT \
     {sizeof(linkspan_options), NULL, LINKSPAN_DEFAULT, NULL, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, false, false, \
-     NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0.0, false, false, false, false, NULL, NULL}
+     NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0.0, false, false, false, false, NULL, NULL, false}
 #define LINKSPAN_SERVICE_OPTIONS_INIT \
     {sizeof(linkspan_service_options), NULL, 0, false, false, NULL, NULL, 0, NULL, NULL, NULL}
 #define LINKSPAN_TASK_INIT {sizeof(linkspan_task), 0, 0, 0, NULL, NULL, 0, NULL}

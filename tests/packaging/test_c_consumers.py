@@ -449,7 +449,7 @@ int main() {
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++-14"])
 def test_cpp_20_spans_and_optional_values(compiler, tmp_path, environment):
-    strict = [compiler, "-std=c++20", *STRICT["cpp"][2:], "-Wno-self-move"]
+    strict = [compiler, "-std=c++20", *STRICT["cpp"][2:]]
     flags = pkg_config(environment, "--cflags", "--libs")
     compiled(*strict, outside("cpp", "modern", tmp_path), *flags, out=tmp_path / "modern")
     assert run(tmp_path / "modern", env=environment) == "ok\n"
