@@ -59,10 +59,8 @@ impl PreparedSchema {
     ///
     /// Those of [`Schema::from_file`] and [`Schema::parse`]; blocks while a file is read.
     pub fn from_option(option: &str) -> Result<Arc<PreparedSchema>> {
-        let schema = if option.contains('\n') {
-            Schema::parse(option)
         // A file whose name contains `=` is still a file.
-        } else if is_notation(option) && names_nothing(option) {
+        let schema = if option.contains('\n') || is_notation(option) && names_nothing(option) {
             Schema::parse(option)
         } else if option.contains('=') && names_nothing(option) {
             Schema::parse(option).map_err(|e| {
