@@ -142,7 +142,7 @@ fn with_owner(error: Error) -> Error {
     let program = listed.and_then(|listed| listed.program).unwrap_or_else(|| "a program".to_owned());
     let text = format!(
         "{} with process {pid} listens there: end it first, or listen at another name with --listen",
-        one_line(&program).to_string()
+        one_line(&program)
     );
     Error::new(ErrorKind::AddressInUse, text).on(endpoint)
 }
