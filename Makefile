@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help build test test-quick test-bridge test-all test-nightly fuzz bench bench-quick bench-bridge demo demo-machines docs install python php lint clean
+.PHONY: help build test test-quick test-bridge test-all test-nightly fuzz bench bench-quick bench-bridge demo demo-machines dist dist-test release docs install python php lint clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -73,6 +73,18 @@ install:  ## put the C, C++ and Fortran library and the program under PREFIX
 python: .venv/numpy  ## build the Python module into .venv
 	@tools/apt.sh build || echo "make python: going on without these packages"
 	.venv/bin/python -m pip install --quiet --no-deps ./python
+
+dist:  ## build what is shipped into dist/: wheel, static programs, C library, Debian packages, PHP archive, crates
+	@tools/apt.sh dist
+	packaging/build
+
+release:  ## set VERSION everywhere, check, build and test dist/, commit and tag; publishes nothing
+	packaging/release "$(VERSION)"
+
+dist-test:  ## install what is in dist/ where there is no compiler and no source tree, and run the first programs
+	@tools/apt.sh dist
+	@$(MAKE) --no-print-directory .venv/ready
+	.venv/bin/python -m pytest -q -p no:cacheprovider tests/dist
 
 php:  ## build the PHP extension
 	@tools/apt.sh lint || echo "make php: going on without these packages"

@@ -1,12 +1,20 @@
 #!/bin/sh
-# Installs what was built: install.sh PREFIX [TARGET], TARGET being cargo's directory of the release build.
+# Installs what was built: install.sh [--relocatable] PREFIX [TARGET], TARGET being cargo's directory of the release build.
+#
+# With --relocatable the file for pkg-config finds the prefix from its own place, so that the folder can be moved. The files for
+# CMake do so in any case.
 #
 # Library names and the soname say version 0 of the interface; the files carry the full version. DESTDIR is honoured. What a
 # program does not need of the shared library is stripped with $STRIP (strip); STRIP=: leaves all of it in. archive.sh makes the
 # static one, and python3 ($PYTHON) the Fortran module.
 set -eu
 
-usage="usage: install.sh PREFIX [TARGET]"
+usage="usage: install.sh [--relocatable] PREFIX [TARGET]"
+relocatable=
+if [ "${1:-}" = --relocatable ]; then
+    relocatable=yes
+    shift
+fi
 prefix=${1:?$usage}
 here=$(cd "$(dirname "$0")" && pwd)
 target=${2:-${CARGO_TARGET_DIR:-$here/../target}/release}
@@ -55,8 +63,10 @@ find "$documents" -name '*.md' | while read -r page; do
         mv "$page.new" "$page"
     done
 done
+stated=$prefix
+[ -z "$relocatable" ] || stated='${pcfiledir}/../..'
 # What sed would take for its own.
-replacement=$(printf %s "$prefix" | sed -e 's/[\\|&]/\\&/g')
+replacement=$(printf %s "$stated" | sed -e 's/[\\|&]/\\&/g')
 for template in "$here/linkspan.pc.in:$root/lib/pkgconfig/linkspan.pc" \
     "$here/cmake/linkspan-config.cmake.in:$root/lib/cmake/linkspan/linkspan-config.cmake" \
     "$here/cmake/linkspan-config-version.cmake.in:$root/lib/cmake/linkspan/linkspan-config-version.cmake"; do
@@ -65,4 +75,6 @@ for template in "$here/linkspan.pc.in:$root/lib/pkgconfig/linkspan.pc" \
     # CMake configures a project again whose files have a new time.
     if cmp -s "$made.new" "$made"; then rm "$made.new"; else mv "$made.new" "$made"; fi
 done
+# What pkg-config puts in place of pcfiledir has its spaces escaped already.
+[ -z "$relocatable" ] || sed -i 's/"//g' "$root/lib/pkgconfig/linkspan.pc"
 echo "installed linkspan $version in $root"

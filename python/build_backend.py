@@ -40,7 +40,9 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 
 
 def build_program():
-    """Builds the program with the module's profile; gives its path."""
+    """Builds the program with the module's profile; gives its path. LINKSPAN_PROGRAM names one that is built already."""
+    if built := os.environ.get("LINKSPAN_PROGRAM"):
+        return pathlib.Path(built)
     cargo = os.environ.get("CARGO", "cargo")
     command = [cargo, "build", "--profile", PROFILE, "--locked", "--package", "linkspan-cli", "--bin", "linkspan"]
     subprocess.run(command, cwd=WORKSPACE, check=True)

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a command needs: tools/apt.sh [--missing] build|demo|lint|test|bridge|bench|all …
+# Installs the Debian packages that a command needs: tools/apt.sh [--missing] build|demo|lint|test|bridge|dist|bench|all …
 #
 # Does nothing where they are all there. Runs apt as root or by `sudo -n`; otherwise prints the one line to run, and stops.
 # `--missing` only lists them.
 set -euo pipefail
 
-usage="usage: tools/apt.sh [--missing] build|demo|lint|test|bridge|bench|all …"
+usage="usage: tools/apt.sh [--missing] build|demo|lint|test|bridge|dist|bench|all …"
 # A linker, and the C compiler that the crate `ring` asks for.
 build=(build-essential)
 # PHP's headers, and libclang with its own headers, by which bindgen reads them.
@@ -33,6 +33,8 @@ test=(
 )
 # The bridge's second engine, and certificates for it (the service that Debian starts is not used).
 bridge=(nats-server openssl iproute2 strace)
+# Packages, and their tests in a fresh root.
+dist=("${php[@]}" gfortran cmake pkg-config binutils dpkg-dev debootstrap lintian)
 # ZeroMQ, nng, Boost.Interprocess; Redis without the service that redis-server would start; D-Bus.
 bench=(
     gfortran "${php[@]}"
@@ -52,6 +54,7 @@ for word in "$@"; do
         lint) packages+=("${lint[@]}") ;;
         test) packages+=("${test[@]}") ;;
         bridge) packages+=("${bridge[@]}") ;;
+        dist) packages+=("${dist[@]}") ;;
         bench) packages+=("${bench[@]}") ;;
         all) packages+=("${demo[@]}" "${test[@]}" "${bridge[@]}") ;;
         *) echo "$usage" >&2; exit 2 ;;

@@ -51,6 +51,12 @@ pub enum Action {
         after_help = "Examples:\n  linkspan bridge keys init authority\n  linkspan bridge keys issue authority north\n  linkspan bridge keys revoke authority north"
     )]
     Keys(Keys),
+    /// Write the manual pages, one for each command
+    #[command(after_help = "Examples:\n  linkspan bridge man /usr/local/share/man/man1")]
+    Man {
+        /// The folder, which is created if it is missing
+        folder: PathBuf,
+    },
 }
 
 /// The names to relay, and the machines.

@@ -54,7 +54,7 @@ mod tls;
 use std::process::ExitCode;
 
 use arguments::{Action, Arguments};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use config::Config;
 use linkspan::Result;
 
@@ -70,7 +70,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the action of the command line: `check`, `keys`, or, without an action, the bridge itself.
+/// Writes the manual pages, from the same definition as `--help`.
+fn write_manual(folder: &std::path::Path) -> Result<()> {
+    let commands = Arguments::command().name("linkspan-bridge").disable_help_subcommand(true);
+    std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(commands, folder)).map_err(|error| {
+        let writing = format!("writing manual pages into {}", folder.display());
+        linkspan::Error::os(writing, error.raw_os_error().unwrap_or(0))
+    })
+}
+
+/// Runs the action of the command line: `check`, `keys`, `man`, or, without an action, the bridge itself.
 ///
 /// The configuration is validated before anything is opened, so that a mistake in it has no effect on other
 /// programs.
@@ -82,6 +91,9 @@ fn run(arguments: Arguments) -> Result<()> {
     }
     if let Some(Action::Keys(keys)) = &arguments.action {
         return keys.run();
+    }
+    if let Some(Action::Man { folder }) = &arguments.action {
+        return write_manual(folder);
     }
     let config = arguments.settings.config()?;
     config.validate()?;

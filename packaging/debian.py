@@ -1,0 +1,212 @@
+"""The Debian packages: each is a folder with its control file and its documents, which dpkg-deb packs."""
+
+import gzip
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from contents import licences
+from tree import DIST, EPOCH, ROOT, STAGE, VERSION, run
+
+MAINTAINER = "The authors of Linkspan <linkspan@localhost>"
+
+
+def output(*command: object) -> str:
+    return subprocess.check_output(list(map(str, command)), text=True).strip()
+
+
+@dataclass
+class Package:
+    """A package, and how its folder is filled."""
+
+    name: str
+    section: str
+    summary: str
+    description: str
+    crate: str                                       # the package of the workspace whose licences it has
+    depends: str = ""
+    suggests: str = ""
+    multi_arch: str = ""
+    scripts: dict[str, str] = field(default_factory=dict)
+
+    def folder(self) -> Path:
+        return STAGE / "deb" / self.name
+
+    def begin(self) -> Path:
+        """Makes its folder anew, with nothing but its documents."""
+        folder = self.folder()
+        shutil.rmtree(folder, ignore_errors=True)
+        documents = folder / "usr/share/doc" / self.name
+        licences(self.crate, documents)
+        for name in ("LICENSE-MIT", "LICENSE-APACHE"):
+            (documents / name).unlink()
+        with gzip.GzipFile(documents / "LICENSES-OF-DEPENDENCIES.txt.gz", "wb", mtime=EPOCH) as packed:
+            packed.write((documents / "LICENSES-OF-DEPENDENCIES.txt").read_bytes())
+        (documents / "LICENSES-OF-DEPENDENCIES.txt").unlink()
+        mit = "\n".join(f" {line}" if line else " ." for line in (ROOT / "LICENSE-MIT").read_text().splitlines())
+        (documents / "copyright").write_text(
+            "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
+            "Upstream-Name: linkspan\n\nFiles: *\nCopyright: The authors of Linkspan\nLicense: Expat or Apache-2.0\n\n"
+            f"License: Expat\n{mit}\n\nLicense: Apache-2.0\n On Debian systems the text is in /usr/share/common-licenses/Apache-2.0.\n\n"
+            "Comment: LICENSES-OF-DEPENDENCIES.txt.gz has the licences of the crates that are linked in.\n"
+        )
+        with gzip.GzipFile(documents / "changelog.gz", "wb", compresslevel=9, mtime=EPOCH) as packed:
+            packed.write((ROOT / "CHANGELOG.md").read_bytes())
+        debian = (
+            f"{self.name} ({VERSION}-1) unstable; urgency=medium\n\n  * See changelog.gz.\n\n"
+            f" -- {MAINTAINER}  {output('date', '-R', '-u', '-d', f'@{EPOCH}')}\n"
+        )
+        with gzip.GzipFile(documents / "changelog.Debian.gz", "wb", compresslevel=9, mtime=EPOCH) as packed:
+            packed.write(debian.encode())
+        return folder
+
+    def pack(self) -> None:
+        """Writes its control files, and packs it."""
+        folder = self.folder()
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        architecture = output("dpkg", "--print-architecture")
+        control = folder / "DEBIAN"
+        control.mkdir()
+        size = sum(file.stat().st_size for file in files) // 1024
+        fields = {
+            "Package": self.name, "Version": f"{VERSION}-1", "Architecture": architecture, "Maintainer": MAINTAINER,
+            "Installed-Size": str(size), "Depends": self.depends, "Suggests": self.suggests, "Section": self.section,
+            "Priority": "optional", "Multi-Arch": self.multi_arch, "Description": f"{self.summary}\n {self.description}",
+        }
+        (control / "control").write_text("".join(f"{name}: {value}\n" for name, value in fields.items() if value))
+        (control / "md5sums").write_text("".join(f"{output('md5sum', file).split()[0]}  {file.relative_to(folder)}\n" for file in files))
+        for name, text in self.scripts.items():
+            (control / name).write_text(text)
+            if name in ("postinst", "postrm", "prerm"):
+                (control / name).chmod(0o755)
+        run(["chmod", "-R", "u+rwX,go+rX,go-w", folder])
+        run(["dpkg-deb", "--root-owner-group", "-Zxz", "--build", folder, DIST / f"{self.name}_{VERSION}-1_{architecture}.deb"])
+
+
+def needed_libc(*files: Path) -> str:
+    """The dependency on the C library: the newest version of a symbol that the files ask for."""
+    versions = {
+        tuple(map(int, word.removeprefix("GLIBC_").split(".")))
+        for file in files for word in output("objdump", "-T", file).replace("(", " ").replace(")", " ").split() if word.startswith("GLIBC_2")
+    }
+    return f"libc6 (>= {'.'.join(map(str, max(versions)))}), libgcc-s1"
+
+
+def programs(built: list[Path]) -> Package:
+    """The shell program and the bridge, which are static, with completions, manual pages and units of systemd."""
+    package = Package(
+        "linkspan", "net", "Programs in different languages on one machine exchange messages",
+        "The shell program: send, receive, call, publish, subscribe, list, services\n and their controller; and the bridge to other machines.",
+        "linkspan-bridge",
+    )
+    folder = package.begin()
+    for place in ("usr/bin", "usr/share/bash-completion/completions", "usr/share/zsh/vendor-completions", "usr/share/man/man1",
+                  "usr/lib/systemd/user", "usr/lib/systemd/system", "usr/share/lintian/overrides"):
+        (folder / place).mkdir(parents=True)
+    # The bridge is the last one: its own pages take the place of the page for `linkspan bridge`.
+    for program in built:
+        run(["strip", "--strip-all", "-o", folder / "usr/bin" / program.name, program])
+        run([program, "man", folder / "usr/share/man/man1"])
+    for page in (folder / "usr/share/man/man1").glob("*.1"):
+        with gzip.GzipFile(f"{page}.gz", "wb", compresslevel=9, mtime=EPOCH) as packed:
+            packed.write(page.read_bytes())
+        page.unlink()
+    for shell, file in (("bash", "bash-completion/completions/linkspan"), ("zsh", "zsh/vendor-completions/_linkspan")):
+        (folder / "usr/share" / file).write_text(output(built[0], "completions", shell) + "\n")
+    for kind, unit in (("user", "user/linkspan-controller.service"), ("system", "linkspan-bridge.service")):
+        text = (ROOT / "examples/systemd" / unit).read_text().replace("/usr/local/bin/", "/usr/bin/")
+        (folder / "usr/lib/systemd" / kind / Path(unit).name).write_text(text)
+    # They are static so that they work on every distribution; the crates that they are made of are in the changelog of the release.
+    (folder / "usr/share/lintian/overrides/linkspan").write_text(
+        "".join(f"linkspan: statically-linked-binary [usr/bin/{program.name}]\n" for program in built)
+        + "linkspan: embedded-library *\n"
+    )
+    return package
+
+
+def library(built: Path) -> tuple[Package, Package]:
+    """The shared library, and what compiling with it needs."""
+    multiarch = output("gcc", "-print-multiarch")
+    shared = built / "liblinkspan_c.so"
+    runtime = Package(
+        "liblinkspan0", "libs", "Programs in different languages exchange messages: the library",
+        "Channels, requests and replies, publish and subscribe, services, over shared\n memory, sockets, pipes, files and TCP.",
+        "linkspan-c", depends=needed_libc(shared), multi_arch="same",
+        scripts={"triggers": "activate-noawait ldconfig\n", "shlibs": "liblinkspan 0 liblinkspan0\n"},
+    )
+    development = Package(
+        "liblinkspan-dev", "libdevel", "Programs in different languages exchange messages: development",
+        "Headers for C and C++, the Fortran module's source, the static library, and\n files for pkg-config, CMake and fpm.",
+        "linkspan-c", depends=f"liblinkspan0 (= {VERSION}-1), libc6-dev", suggests="gfortran, cmake, pkgconf",
+    )
+    first, second = runtime.begin(), development.begin()
+    run([ROOT / "c-api/install.sh", "/usr", built], DESTDIR=str(second))
+    shutil.rmtree(second / "usr/share/doc/linkspan")
+    (second / "usr/lib" / multiarch).mkdir()
+    for path in list((second / "usr/lib").iterdir()):
+        if path.name != multiarch:
+            path.rename(second / "usr/lib" / multiarch / path.name)
+    place = f"usr/lib/{multiarch}"
+    for file in [*(second / place / "pkgconfig").iterdir(), *(second / place / "cmake/linkspan").iterdir()]:
+        text = file.read_text().replace("${prefix}/lib", f"${{prefix}}/lib/{multiarch}").replace("/lib/liblinkspan", f"/lib/{multiarch}/liblinkspan")
+        file.write_text(text.replace("${CMAKE_CURRENT_LIST_DIR}/../../..", "${CMAKE_CURRENT_LIST_DIR}/../../../.."))
+    (first / place).mkdir(parents=True)
+    for path in list((second / place).glob("liblinkspan.so.*")):
+        path.rename(first / place / path.name)
+    return runtime, development
+
+
+def php(built: Path) -> Package:
+    """The extension for the PHP of this distribution, which loads it for every interface."""
+    version = output("php", "-r", "echo PHP_MAJOR_VERSION, '.', PHP_MINOR_VERSION;")
+    package = Package(
+        f"php{version}-linkspan", "php", "Programs in different languages exchange messages: PHP",
+        "The PHP extension linkspan, and its stub file.", "linkspan-php",
+        depends=f"phpapi-{Path(output('php-config', '--extension-dir')).name}, php-common, {needed_libc(built / 'liblinkspan_php.so')}",
+        scripts={
+            "postinst": f"#!/bin/sh\nset -e\nif [ \"$1\" = configure ] && command -v phpenmod >/dev/null; then phpenmod -v {version} linkspan; fi\n",
+            "prerm": f"#!/bin/sh\nset -e\nif [ \"$1\" = remove ] && command -v phpdismod >/dev/null; then phpdismod -v {version} linkspan; fi\n",
+        },
+    )
+    folder = package.begin()
+    extensions = folder / output("php-config", "--extension-dir").lstrip("/")
+    extensions.mkdir(parents=True)
+    shutil.copy(built / "liblinkspan_php.so", extensions / "linkspan.so")
+    run(["strip", "--strip-unneeded", extensions / "linkspan.so"])
+    available = folder / f"etc/php/{version}/mods-available"
+    available.mkdir(parents=True)
+    (available / "linkspan.ini").write_text("extension=linkspan\n")
+    package.scripts["conffiles"] = f"/etc/php/{version}/mods-available/linkspan.ini\n"
+    stubs = folder / "usr/share/php/linkspan"
+    stubs.mkdir(parents=True)
+    for file in (ROOT / "php/stubs").glob("*.php"):
+        shutil.copy(file, stubs)
+    return package
+
+
+def python(wheel: Path) -> Package:
+    """The module for Debian's Python, as the wheel has it."""
+    package = Package(
+        "python3-linkspan", "python", "Programs in different languages exchange messages: Python",
+        "The Python module linkspan.", "linkspan-python", depends="python3 (>= 3.11)", suggests="python3-numpy, linkspan",
+    )
+    folder = package.begin()
+    modules = folder / "usr/lib/python3/dist-packages"
+    modules.mkdir(parents=True)
+    shutil.unpack_archive(wheel, modules, "zip")
+    # The program is in a package of its own.
+    shutil.rmtree(next(modules.glob("linkspan-*.data")))
+    package.depends += f", {needed_libc(next((modules / 'linkspan').glob('_native*.so')))}"
+    package.scripts = {
+        "postinst": "#!/bin/sh\nset -e\nif [ \"$1\" = configure ] && command -v py3compile >/dev/null; then py3compile -p python3-linkspan; fi\n",
+        "prerm": "#!/bin/sh\nset -e\nif command -v py3clean >/dev/null; then py3clean -p python3-linkspan; fi\n",
+    }
+    return package
+
+
+def debian_packages(built_library: Path, extension: Path, built_programs: list[Path]) -> None:
+    """Builds all of them; the wheel is in dist/ already."""
+    [wheel] = DIST.glob(f"linkspan-{VERSION}-*.whl")
+    for package in (programs(built_programs), *library(built_library), php(extension), python(wheel)):
+        package.pack()

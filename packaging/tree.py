@@ -1,0 +1,31 @@
+"""Where the packages are built, their version and date, and how a command is run."""
+
+import os
+import subprocess
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = Path(os.environ.setdefault("CARGO_TARGET_DIR", str(ROOT / "target")))
+DIST = ROOT / "dist"
+#: Folders that become packages.
+STAGE = TARGET / "packaging"
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+
+
+def epoch() -> int:
+    """The time in what is built: SOURCE_DATE_EPOCH, or that of the last commit."""
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return int(given)
+    done = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True)
+    return int(done.stdout) if done.returncode == 0 else 0
+
+
+EPOCH = epoch()
+os.environ["SOURCE_DATE_EPOCH"] = str(EPOCH)
+
+
+def run(command: list, **env: str) -> None:
+    """Runs a command in the tree, and prints it; it has to end well."""
+    print("+", " ".join(map(str, command)), flush=True)
+    subprocess.run(list(map(str, command)), cwd=ROOT, check=True, env={**os.environ, **env})

@@ -1,0 +1,83 @@
+"""What is in the artefacts: no path of the machine that built them, their sizes, licences, lists and check sums."""
+
+import hashlib
+import json
+import re
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import DIST, MACHINE, VERSION, artefact
+from support.tree import ROOT
+
+#: The largest size in MB of each artefact; what it was measured with stands in packaging/README.md.
+SIZES = {
+    f"linkspan-{VERSION}-{MACHINE}-linux.tar.gz": 8,
+    f"linkspan-bridge-{VERSION}-{MACHINE}-linux.tar.gz": 16,
+    f"liblinkspan-{VERSION}-{MACHINE}-linux-glibc.tar.gz": 24,
+    f"php_linkspan-{VERSION}_php8.2-{MACHINE}-linux-glibc-nts.tgz": 4,
+    f"linkspan-{VERSION}-cp311-abi3-*.whl": 10,
+    f"linkspan_{VERSION}-1_*.deb": 14,
+    f"liblinkspan0_{VERSION}-1_*.deb": 4,
+    f"liblinkspan-dev_{VERSION}-1_*.deb": 14,
+    f"python3-linkspan_{VERSION}-1_*.deb": 4,
+    f"php8.2-linkspan_{VERSION}-1_*.deb": 4,
+}
+
+
+@pytest.mark.parametrize("pattern", SIZES)
+def test_artefact_has_at_most_its_size(pattern: str) -> None:
+    size = artefact(pattern).stat().st_size
+    assert 10_000 < size <= SIZES[pattern] * 1e6, f"{size / 1e6:.2f} MB"
+
+
+def unpacked(made: Path, folder: Path) -> Path:
+    if made.suffix == ".whl":
+        zipfile.ZipFile(made).extractall(folder)
+    elif made.suffix == ".deb":
+        subprocess.run(["dpkg-deb", "--extract", made, folder], check=True, timeout=120)
+    else:
+        tarfile.open(made).extractall(folder, filter="tar")
+    return folder
+
+
+@pytest.mark.parametrize("pattern", SIZES)
+def test_artefact_holds_no_path_of_the_machine_that_built_it(pattern: str, tmp_path: Path) -> None:
+    places = [str(ROOT).encode(), str(Path.home() / ".cargo").encode(), str(Path.home() / ".rustup").encode()]
+    checked = 0
+    for path in unpacked(artefact(pattern), tmp_path).rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            content = path.read_bytes()
+            assert not [place for place in places if place in content], path
+            checked += 1
+    assert checked > 2
+
+
+@pytest.mark.parametrize("pattern", [pattern for pattern in SIZES if "liblinkspan-dev" not in pattern])
+def test_artefact_has_the_licences_of_its_crates(pattern: str, tmp_path: Path) -> None:
+    folder = unpacked(artefact(pattern), tmp_path)
+    texts = [path for path in folder.rglob("LICENSES-OF-DEPENDENCIES.txt*") if path.is_file()]
+    assert len(texts) == 1, texts
+    text = subprocess.run(["zcat", "-f", texts[0]], capture_output=True, check=True, timeout=60).stdout.decode()
+    crates = set(re.findall(r"^([a-z0-9_-]+) \d[^:\n]*: ", text, re.M))
+    assert {"serde", "bytes", "memchr"} <= crates and len(crates) > 30
+
+
+@pytest.mark.parametrize("package", ["linkspan-cli", "linkspan-bridge", "linkspan-c", "linkspan-php", "linkspan-python"])
+def test_list_of_components_names_the_crates_that_are_linked(package: str) -> None:
+    listed = json.loads(artefact(f"{package}-{VERSION}.cdx.json").read_text())
+    names = {component["name"] for component in listed["components"]}
+    assert listed["bomFormat"] == "CycloneDX" and {"serde", "bytes", "rustls"} <= names
+    locked = (ROOT / "Cargo.lock").read_text()
+    for component in listed["components"]:
+        assert f'name = "{component["name"]}"\nversion = "{component["version"]}"\n' in locked
+
+
+def test_check_sums_are_those_of_the_files() -> None:
+    sums = dict(reversed(line.split("  ")) for line in (DIST / "SHA256SUMS").read_text().splitlines())
+    names = {path.name for path in DIST.iterdir() if path.is_file()} - {"SHA256SUMS"}
+    assert set(sums) == names
+    for name, expected in sums.items():
+        assert hashlib.sha256((DIST / name).read_bytes()).hexdigest() == expected, name

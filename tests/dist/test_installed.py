@@ -1,0 +1,119 @@
+"""The artefacts at work where there is no Rust, no compiler and no source tree: the first programs of README, and two languages together."""
+
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+from conftest import MACHINE, VERSION, Run, artefact, files
+from support.tree import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def first(language: str) -> str:
+    return re.search(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)[1]
+
+
+PUBLISHER = first("python").replace('input("Enter ends it")', "import time; time.sleep(60)")
+SUBSCRIBER = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)[1]
+
+
+def test_static_programs_run_alone(tmp_path: Path) -> None:
+    """In a root that has these two files and nothing else."""
+    for name in ("linkspan", "linkspan-bridge"):
+        tarfile.open(artefact(f"{name}-{VERSION}-{MACHINE}-linux.tar.gz")).extract(f"{name}-{VERSION}-{MACHINE}-linux/{name}", tmp_path, filter="tar")
+        (tmp_path / f"{name}-{VERSION}-{MACHINE}-linux" / name).rename(tmp_path / name)
+        (tmp_path / f"{name}-{VERSION}-{MACHINE}-linux").rmdir()
+    (tmp_path / "run").mkdir()
+    inside = ["chroot", str(tmp_path), "/linkspan"]
+    env = {"LINKSPAN_DIR": "/run", "HOME": "/"}
+
+    def linkspan(*words: str) -> str:
+        return subprocess.run([*inside, *words], env=env, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    assert VERSION in linkspan("--version")
+    bridge = subprocess.run(["chroot", tmp_path, "/linkspan-bridge", "--version"], capture_output=True, text=True, check=True, timeout=60)
+    assert VERSION in bridge.stdout
+    with subprocess.Popen([*inside, "reply", "lab/sum", '{"sum": 3}'], env=env) as server:
+        try:
+            assert linkspan("call", "lab/sum", '{"a": 1}', "--timeout", "30") == '{"sum": 3}\n'
+        finally:
+            server.terminate()
+
+
+def test_wheel_installs_upgrades_and_leaves_nothing(root: Path, run: Run) -> None:
+    run("python3 -m venv --system-site-packages venv")
+    before = files(root / "root/venv", without=("lib/python3.11/site-packages/pip", "lib/python3.11/site-packages/setuptools"))
+    (root / "root/publish.py").write_text(PUBLISHER)
+    (root / "root/subscribe.py").write_text(SUBSCRIBER)
+    wheel = artefact(f"linkspan-{VERSION}-cp311-abi3-*.whl").name
+    older = wheel.replace(f"-{VERSION}-", "-0.0.1-")
+    # The same with an older number, as an installation that is upgraded.
+    run(f"""
+        python3 - <<'END'
+import zipfile
+old, new = zipfile.ZipFile("/dist/{wheel}"), zipfile.ZipFile("/root/{older}", "w")
+for item in old.infolist():
+    content = old.read(item).replace(b"Version: {VERSION}\\n", b"Version: 0.0.1\\n")
+    content = content.replace(b"linkspan-{VERSION}.d", b"linkspan-0.0.1.d")
+    name = item.filename.replace("linkspan-{VERSION}.d", "linkspan-0.0.1.d")
+    if not name.endswith("RECORD"):
+        item.filename = name
+        new.writestr(item, content)
+    else:
+        new.writestr(name, "".join(f"{{word}},,\\n" for word in [*new.namelist(), name]))
+new.close()
+END
+        venv/bin/pip install --quiet --no-index /root/{older}
+        venv/bin/pip show linkspan | grep -q 'Version: 0.0.1'
+        venv/bin/pip install --quiet --no-index --upgrade /dist/{wheel}
+        venv/bin/pip show linkspan | grep -q 'Version: {VERSION}'""")
+    printed = run("""
+        venv/bin/python publish.py & publisher=$!
+        timeout 60 venv/bin/linkspan latest lab/temperature --timeout 30 --json
+        timeout 60 venv/bin/python subscribe.py > received & subscriber=$!
+        for _ in $(seq 600); do grep -q 21.4 received && break; sleep 0.1; done
+        kill $publisher $subscriber; cat received""")
+    assert '"celsius"' in printed and "21.4\n" in printed
+    run("venv/bin/pip uninstall --quiet --yes linkspan")
+    after = files(root / "root/venv", without=("lib/python3.11/site-packages/pip", "lib/python3.11/site-packages/setuptools"))
+    assert after == before
+
+
+def test_python_and_php_exchange_messages(root: Path, run: Run) -> None:
+    php = artefact(f"php_linkspan-{VERSION}_php8.2-{MACHINE}-linux-glibc-nts.tgz")
+    tarfile.open(php).extractall(root / "root", filter="tar")
+    folder = php.name.removesuffix(".tgz")
+    (root / "root/publish.py").write_text(PUBLISHER)
+    (root / "root/latest.php").write_text(first("php"))
+    wheel = artefact(f"linkspan-{VERSION}-cp311-abi3-*.whl").name
+    printed = run(f"""
+        python3 -m venv venv; venv/bin/pip install --quiet --no-index /dist/{wheel}
+        venv/bin/python publish.py & publisher=$!
+        venv/bin/linkspan latest lab/temperature --timeout 30 > first
+        php -n -d extension=/root/{folder}/linkspan.so latest.php
+        kill $publisher""")
+    assert printed == "21.4\n"
+
+
+def test_debian_packages_install_work_and_go(root: Path, run: Run) -> None:
+    names = ["linkspan", "liblinkspan0", "python3-linkspan", "php8.2-linkspan"]
+    packages = [f"/dist/{artefact(f'{name}_{VERSION}-1_*.deb').name}" for name in names]
+    (root / "root/publish.py").write_text(PUBLISHER)
+    (root / "root/latest.php").write_text(first("php"))
+    before = files(root, without=("dist", "proc", "run", "var/lib/dpkg", "var/cache", "var/log"))
+    printed = run(f"""
+        dpkg -i {' '.join(packages)} > installed
+        python3 publish.py & publisher=$!
+        linkspan latest lab/temperature --timeout 30 --json
+        php latest.php
+        kill $publisher
+        systemd-analyze verify --man=no /usr/lib/systemd/system/linkspan-bridge.service
+        systemd-analyze --user verify --man=no /usr/lib/systemd/user/linkspan-controller.service
+        test -s /usr/share/man/man1/linkspan-sub.1.gz
+        dpkg -i {' '.join(packages)} > again""")
+    assert '"celsius"' in printed and printed.endswith("21.4\n")
+    run(f"dpkg --remove {' '.join(names)} > /dev/null; dpkg --purge {' '.join(names)} > /dev/null; rm -f installed again")
+    after = files(root, without=("dist", "proc", "run", "var/lib/dpkg", "var/cache", "var/log"))
+    assert after - before == set()
