@@ -126,15 +126,29 @@ impl Error {
             libc::ENOENT | libc::ECONNREFUSED | libc::ENOTDIR => ErrorKind::NotFound,
             libc::EADDRINUSE => ErrorKind::AddressInUse,
             libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN | libc::ECONNABORTED => ErrorKind::Disconnected,
-            libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ETOOMANYREFS => {
-                ErrorKind::OutOfMemory
+            // EAGAIN: the limit of threads, locked memory or watches; where it means "not now", no error is made of it.
+            libc::ENOMEM
+            | libc::EMFILE
+            | libc::ENFILE
+            | libc::ENOBUFS
+            | libc::ETOOMANYREFS
+            | libc::EAGAIN => ErrorKind::OutOfMemory,
+            // Another program holds it, or a device or a machine does not answer.
+            libc::EBUSY | libc::ETXTBSY | libc::EDEADLK | libc::ETIMEDOUT => ErrorKind::Stalled,
+            libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN | libc::EHOSTDOWN | libc::ENODEV => {
+                ErrorKind::NotFound
             }
             libc::ENOSPC | libc::EDQUOT | libc::EFBIG => ErrorKind::NoSpace,
             libc::ENAMETOOLONG => ErrorKind::InvalidEndpoint,
             libc::ENOSYS | libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT => {
                 ErrorKind::TransportUnavailable
             }
-            _ => ErrorKind::Internal,
+            // These mean that this library called wrongly, or an error without a number.
+            0 | libc::EBADF | libc::EFAULT | libc::EINVAL | libc::ENOTSOCK | libc::EDESTADDRREQ => {
+                ErrorKind::Internal
+            }
+            // A system that cannot do what it was asked: EIO of a device, a call that a sandbox refuses.
+            _ => ErrorKind::TransportUnavailable,
         };
         let hint = if errno == libc::EFBIG { ": see ulimit -f" } else { "" };
         let message = std::io::Error::from_raw_os_error(errno);
@@ -396,6 +410,22 @@ mod tests {
         }
         assert_eq!(ErrorKind::ALL.len(), 27);
         assert_eq!(ErrorKind::from_code(101), None);
+    }
+
+    #[test]
+    fn system_errors_are_no_defects_of_the_library() {
+        let kinds = [
+            (libc::EAGAIN, ErrorKind::OutOfMemory),
+            (libc::EBUSY, ErrorKind::Stalled),
+            (libc::EIO, ErrorKind::TransportUnavailable),
+            (libc::EHOSTUNREACH, ErrorKind::NotFound),
+            (libc::EBADF, ErrorKind::Internal),
+        ];
+        for (errno, kind) in kinds {
+            let error = Error::os("starting the thread linkspan-accept", errno);
+            assert_eq!((error.kind(), error.errno()), (kind, Some(errno)), "{error}");
+            assert!(error.text().starts_with("starting the thread linkspan-accept: "), "{error}");
+        }
     }
 
     #[test]

@@ -148,8 +148,8 @@ mod verbs;
 
 pub use body::Body;
 pub use channel::{
-    Acknowledge, Channel, Delivery, Event, EventKind, Framing, Listener, Loan, LoanMemory, Options,
-    PendingReply, RelayCaller, RelayLink, RelayListener, Role, StartAt, Validate,
+    Acknowledge, Channel, Delivery, Event, EventKind, Framing, Listener, Loan, LoanMemory, OnUnconsumed,
+    Options, PendingReply, RelayCaller, RelayLink, RelayListener, Role, StartAt, Validate,
 };
 pub use codec::Encoding;
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};

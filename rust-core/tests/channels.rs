@@ -21,6 +21,7 @@ mod hostile;
 mod hostile_schemas;
 mod hostile_shm;
 mod hostile_views;
+mod lingering;
 mod loans;
 mod loss;
 mod prolonged;

@@ -28,6 +28,7 @@ mod call_in_place;
 mod close;
 mod in_place;
 mod in_stream;
+mod linger;
 mod losses;
 mod poll;
 mod room;

@@ -57,6 +57,6 @@ pub use event_log::{Event, EventKind};
 pub use listener::Listener;
 pub use loan::{Loan, LoanMemory};
 pub(crate) use options::Use;
-pub use options::{Acknowledge, Delivery, Framing, Options, StartAt, Validate};
+pub use options::{Acknowledge, Delivery, Framing, OnUnconsumed, Options, StartAt, Validate};
 pub use relay::{RelayCaller, RelayLink, RelayListener};
 pub(crate) use session::redial::{Pause, Redial};

@@ -36,6 +36,9 @@ pub enum Delivery {
     Durable,
 }
 
+/// Called with the number of messages that a peer had not consumed when a channel ended.
+pub type OnUnconsumed = std::sync::Arc<dyn Fn(u64) + Send + Sync>;
+
 /// When a message counts as consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Acknowledge {
@@ -132,6 +135,11 @@ pub struct Options {
     pub allow_gids: Vec<u32>,
     /// How long a receiver polls shared memory before it parks, at most: 20 µs. At most [`Options::MAX_SPIN`].
     pub spin: Duration,
+    /// How long a channel that ends without `close` waits until the peer has consumed what was sent: 0.25 s. Then it reports the number of
+    /// messages that were not consumed on one line of stderr.
+    pub linger: Duration,
+    /// Called with that number, too, on the thread that drops the channel.
+    pub on_unconsumed: Option<OnUnconsumed>,
     /// When a message counts as consumed: at the next `recv`.
     pub ack: Acknowledge,
     /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
@@ -209,6 +217,8 @@ impl Default for Options {
             allow_uids: Vec::new(),
             allow_gids: Vec::new(),
             spin: Duration::from_micros(20),
+            linger: Duration::from_millis(250),
+            on_unconsumed: None,
             ack: Acknowledge::Auto,
             idempotent: false,
             replay_count: 1 << 16,
@@ -250,6 +260,7 @@ impl fmt::Debug for Options {
             .field("allow_uids", &self.allow_uids)
             .field("allow_gids", &self.allow_gids)
             .field("spin", &self.spin)
+            .field("linger", &self.linger)
             .field("ack", &self.ack)
             .field("idempotent", &self.idempotent)
             .field("replay", &(self.replay_count, self.replay_bytes))

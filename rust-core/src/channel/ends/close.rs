@@ -145,20 +145,6 @@ impl Channel {
 /// what was sent.
 pub const LINGER: Duration = Duration::from_secs(1);
 
-impl Drop for Channel {
-    fn drop(&mut self) {
-        if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
-            return;
-        }
-        let sending = self.sending.get_mut();
-        // Without the message that was delivered last: the program may not have handled it.
-        sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
-        // A message that went in part is completed. A program that has to know whether all arrived calls
-        // `close`.
-        sending.flush(&mut Waiting::until(Deadline::after(LINGER)));
-    }
-}
-
 impl Channel {
     /// Adds losses of earlier messages to the outcome, if they were not reported to the program.
     pub(super) fn with_losses<T>(&self, done: Result<T>) -> Result<T> {
@@ -174,7 +160,7 @@ impl Channel {
 }
 
 /// Returns the error of a close after which the peer has not acknowledged so many messages.
-fn unconsumed(error: Error, count: u64) -> Error {
+pub(super) fn unconsumed(error: Error, count: u64) -> Error {
     let what = format!("{} that the peer had not acknowledged", counted(count, "was sent", "were sent"));
     match error.kind() {
         ErrorKind::Timeout | ErrorKind::Full => {

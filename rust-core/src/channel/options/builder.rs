@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Acknowledge, Delivery, Framing, Options, StartAt, Validate};
+use super::{Acknowledge, Delivery, Framing, OnUnconsumed, Options, StartAt, Validate};
 use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout};
 
@@ -218,6 +218,20 @@ impl Options {
     #[must_use]
     pub fn with_spin(mut self, spin: Duration) -> Options {
         self.spin = spin;
+        self
+    }
+
+    /// How long a channel that ends without `close` waits until the peer has consumed what was sent.
+    #[must_use]
+    pub fn with_linger(mut self, linger: Duration) -> Options {
+        self.linger = linger;
+        self
+    }
+
+    /// A callback with the number of messages that the peer had not consumed when a channel ended without `close`.
+    #[must_use]
+    pub fn with_on_unconsumed(mut self, report: OnUnconsumed) -> Options {
+        self.on_unconsumed = Some(report);
         self
     }
 

@@ -1,0 +1,124 @@
+//! Waiting until the peer has consumed what was sent: by `flush`, and at the end of a channel that was not closed.
+//!
+//! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger), and then reports the number of messages
+//! that the peer had not consumed: on one line of stderr, as an event, and by [`Options::on_unconsumed`](crate::Options::on_unconsumed).
+//! So no program loses messages without a word, and none hangs at its end.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+
+use super::Channel;
+use super::close::unconsumed;
+use crate::channel::Operation;
+use crate::channel::options::Delivery;
+use crate::channel::session::inbox::AckTrigger;
+use crate::deadline::{Wait, Waiting};
+use crate::error::Result;
+use crate::sys::fork;
+use crate::sys::poll::{next_round, wait_readable};
+
+impl Channel {
+    /// Waits until the peer has consumed everything that was sent: its program has called to receive again, has acknowledged by `ack`,
+    /// or has closed. If the peer disconnects, waits for it to come back, and sends again what it had not consumed.
+    ///
+    /// # Errors
+    /// `Timeout` or `Disconnected` with the number of messages that the peer has not consumed in
+    /// [`Error::missed`](crate::Error::missed): they stay sent, and the call can be repeated. `InvalidState` once the channel is closed.
+    pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
+        let mut waiting = self.start(wait);
+        self.check()
+            .and_then(|()| self.wait_until_consumed(&mut waiting))
+            .and_then(|()| self.with_losses(Ok(())))
+            .map_err(|e| e.on(&self.shown))
+    }
+
+    fn unacknowledged(&self) -> u64 {
+        self.reconnector.session_state.unacknowledged().count
+    }
+
+    fn wait_until_consumed(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        while self.unacknowledged() > 0 {
+            let step = self.wait_for_acknowledgement(waiting).and_then(|()| next_round(waiting));
+            let left = self.unacknowledged();
+            match step {
+                Err(e) if left > 0 => return Err(unconsumed(e, left)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// One step: a link with the replays over it, and then what the peer sends, until everything is consumed or there is another link.
+    fn wait_for_acknowledgement(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let session_state = &self.reconnector.session_state;
+        let generation = {
+            let mut sending = self.sending.take_next(Operation::Send, waiting)?;
+            sending.join(&self.reconnector, &self.event_log, waiting)?;
+            sending.generation
+        };
+        // The peer answers the next step of its program with its consumed number.
+        session_state.want_consumed();
+        // A thread of the program that calls to receive gets the direction.
+        let is_enough = || {
+            self.receiving.is_claimed() || self.unacknowledged() == 0 || self.reconnector.is_newer(generation)
+        };
+        let ack_sender = self.ack_sender();
+        match self.receiving.borrow() {
+            Some(mut receiving) => {
+                receiving.collect_acks(&ack_sender);
+                ack_sender.send_ack(AckTrigger::Requested);
+                receiving.read_until(&ack_sender, waiting, is_enough)
+            }
+            None => {
+                // Another thread receives: it signals the first for each acknowledgement, and the second when it stops.
+                let (waker, ended) = (session_state.acknowledgements.arm()?, self.receiving.await_end()?);
+                ack_sender.send_ack(AckTrigger::Requested);
+                // Either may have happened before this thread announced its wait.
+                let goes_on = self.unacknowledged() == 0 || !self.receiving.is_claimed();
+                let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
+                let waited = if goes_on { Ok(()) } else { wait_readable(waiting, &fds) };
+                waker.drain();
+                ended.drain();
+                waited
+            }
+        }
+    }
+
+    /// Waits for the time that the options give, and reports what the peer has not consumed by then.
+    fn linger(&mut self) {
+        if self.options.delivery == Some(Delivery::BestEffort) || self.unacknowledged() == 0 {
+            return;
+        }
+        // The message that was delivered last does not count as consumed: the program may not have handled it.
+        self.receiving.get_mut().delivers_more = true;
+        let mut waiting = Wait::new(self.options.linger).start(self.options.timeout);
+        let lingered = self.wait_until_consumed(&mut waiting);
+        let count = self.unacknowledged();
+        if lingered.is_ok() || count == 0 {
+            return;
+        }
+        let text = format!(
+            "{count} messages were sent that the peer had not consumed when the channel ended; call close or flush before, which wait longer and fail with this number"
+        );
+        // One write, so that lines of several threads stay whole. A program without stderr has the event and the callback.
+        let _ = std::io::stderr().write_all(format!("linkspan: {}: {text}\n", self.shown).as_bytes());
+        self.event_log.disconnected(text);
+        if let Some(report) = &self.options.on_unconsumed {
+            report(count);
+        }
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
+            return;
+        }
+        let sending = self.sending.get_mut();
+        // Without the message that was delivered last: the program may not have handled it.
+        sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
+        // A message that went in part is completed.
+        sending.flush(&mut Waiting::until(crate::deadline::Deadline::after(super::LINGER)));
+        self.linger();
+    }
+}

@@ -1,0 +1,122 @@
+//! What a channel leaves behind that ends without `close`, and `flush`.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use linkspan::{Channel, ErrorKind, Listener, Options, Value};
+
+use crate::support::{SOON, name};
+
+/// Set in the process of the sender, to the endpoint.
+const ENDPOINT: &str = "LINKSPAN_TEST_LINGER";
+const SENT: i64 = 100;
+
+fn brief() -> Options {
+    Options::default().with_linger(Duration::from_millis(300))
+}
+
+#[test]
+fn sender_that_ends_without_close_says_how_much_was_not_consumed() {
+    if let Ok(endpoint) = std::env::var(ENDPOINT) {
+        let channel = Channel::connect(&endpoint, &brief(), SOON).unwrap();
+        (0..SENT).for_each(|i| {
+            channel.send(&Value::Int(i), SOON).unwrap();
+        });
+        println!("\nsent");
+        return;
+    }
+    for transport in ["shm", "unix"] {
+        let endpoint = name(transport);
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let mut sender = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "lingering::sender_that_ends_without_close_says_how_much_was_not_consumed",
+                "--exact",
+                "--nocapture",
+            ])
+            .env(ENDPOINT, &endpoint)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let channel = listener.accept(SOON).unwrap();
+        // The first is consumed by the call for the second, and both sides end.
+        channel.recv(SOON).unwrap();
+        channel.recv(SOON).unwrap();
+        let mut output = BufReader::new(sender.stdout.take().unwrap()).lines();
+        assert!(output.any(|line| line.unwrap() == "sent"));
+        drop((channel, listener));
+        // Read to its end, or the sender could not write the rest.
+        assert!(output.all(|line| line.is_ok()));
+        let out = sender.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "{text}");
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("linkspan: ")).collect();
+        let [line] = lines[..] else { panic!("{transport}: {text}") };
+        let count: i64 = line.split(": ").nth(2).unwrap().split(' ').next().unwrap().parse().unwrap();
+        assert!((SENT - 2..SENT).contains(&count), "{line}");
+    }
+}
+
+#[test]
+fn dropped_channel_reports_by_callback_what_was_not_consumed_and_nothing_otherwise() {
+    let endpoint = name("shm");
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let reported = Arc::new(AtomicU64::new(0));
+    let count = reported.clone();
+    let options = brief().with_on_unconsumed(Arc::new(move |missed| {
+        count.fetch_add(missed, Ordering::SeqCst);
+    }));
+    let sender = Channel::connect(&endpoint, &options, SOON).unwrap();
+    let receiver = listener.accept(SOON).unwrap();
+    sender.send(&Value::Int(1), SOON).unwrap();
+    receiver.recv(SOON).unwrap();
+    drop(sender);
+    assert_eq!(reported.load(Ordering::SeqCst), 1, "received, and not consumed before the next call");
+
+    let sender = Channel::connect(&endpoint, &options, SOON).unwrap();
+    let receiver = listener.accept(SOON).unwrap();
+    sender.send(&Value::Int(1), SOON).unwrap();
+    let (took, taken) = mpsc::channel();
+    thread::scope(|s| {
+        s.spawn(|| {
+            receiver.recv(SOON).unwrap();
+            took.send(()).unwrap();
+            // Consumes the first; the end of the sender ends this call.
+            let _ = receiver.recv(SOON);
+        });
+        taken.recv_timeout(SOON).unwrap();
+        sender.flush(SOON).unwrap();
+        drop(sender);
+    });
+    assert_eq!(reported.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn flush_fails_with_the_number_and_can_be_repeated() {
+    for transport in ["shm", "unix", "tcp"] {
+        let endpoint = name(transport);
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let sender = Channel::connect(&endpoint, &brief(), SOON).unwrap();
+        sender.flush(SOON).unwrap();
+        let receiver = listener.accept(SOON).unwrap();
+        (0..3).for_each(|i| {
+            sender.send(&Value::Int(i), SOON).unwrap();
+        });
+        let error = sender.flush(Duration::from_millis(50)).unwrap_err();
+        assert_eq!((error.kind(), error.missed()), (ErrorKind::Timeout, Some(3)), "{error}");
+        (0..3).for_each(|i| assert_eq!(receiver.recv(SOON).unwrap().value().unwrap(), &Value::Int(i)));
+        let flushed = thread::scope(|s| {
+            let flushed = s.spawn(|| sender.flush(SOON));
+            let _ = receiver.recv(Duration::from_millis(200));
+            flushed.join().unwrap()
+        });
+        flushed.unwrap();
+        sender.close(SOON).unwrap();
+        assert_eq!(sender.flush(SOON).unwrap_err().kind(), ErrorKind::InvalidState);
+    }
+}
