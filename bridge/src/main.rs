@@ -73,10 +73,12 @@ fn main() -> ExitCode {
 /// Writes the manual pages, from the same definition as `--help`.
 fn write_manual(folder: &std::path::Path) -> Result<()> {
     let commands = Arguments::command().name("linkspan-bridge").disable_help_subcommand(true);
-    std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(commands, folder)).map_err(|error| {
-        let writing = format!("writing manual pages into {}", folder.display());
-        linkspan::Error::os(writing, error.raw_os_error().unwrap_or(0))
-    })
+    std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(commands, folder)).map_err(
+        |error| {
+            let writing = format!("writing manual pages into {}", folder.display());
+            linkspan::Error::os(writing, error.raw_os_error().unwrap_or(0))
+        },
+    )
 }
 
 /// Runs the action of the command line: `check`, `keys`, `man`, or, without an action, the bridge itself.

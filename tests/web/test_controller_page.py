@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -343,7 +344,7 @@ def test_description_of_a_service_is_shown_as_text_and_never_executed(page, page
     page_server.start("bench/odd", "--description", '<img src=x onerror="document.title=1"><script>document.title=2</script>')
     page.wait(IS, [ROW.format("bench/odd"), "RUNNING"])
     assert "<script>" in page.text(ROW.format("bench/odd"))
-    assert page.page.title() == "Services"
+    assert page.page.title() == f"Services on {socket.gethostname()}"
     ended(page_server.services.pop("bench/odd"))
 
 
@@ -374,7 +375,7 @@ def test_data_of_a_hostile_service_do_not_harm_the_page(page, page_server):
         before = page.text(f"{honest} .facts")
         page.wait("([row, before]) => document.querySelector(`${row} .facts`).textContent !== before", [honest, before])
         assert page.page.evaluate("document.body.dataset.link") == "live", value
-    assert page.page.title() == "Services"
+    assert page.page.title() == f"Services on {socket.gethostname()}"
     ended(page_server.services.pop("bench/hostile"))
 
 
