@@ -369,9 +369,7 @@ fn successor_is_admitted_before_the_end_of_its_predecessor_is_noticed(t: &str) {
     // A caller tries for 100 ms before it is refused, and a busy machine may end the predecessor, or notice its end, no
     // sooner.
     let second = loop {
-        // Its message is received and not consumed, for which it would wait when it is dropped.
-        let at_once = Options::default().with_linger(Duration::ZERO);
-        let first = Channel::connect(&endpoint, &at_once, SOON).unwrap();
+        let first = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
         first.send(&Value::Int(1), SOON).unwrap();
         assert_eq!(open.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
         let second = thread::scope(|s| {

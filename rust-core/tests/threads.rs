@@ -417,7 +417,7 @@ fn finish_of_a_call_that_is_refused_in_a_callback_leaves_the_request() {
 fn threads_that_wait_for_the_same_first_peer_both_have_its_link() {
     for turn in 0..200 {
         let name = name("shm");
-        let options = Options::default().with_linger(Duration::ZERO);
+        let options = Options::default();
         let waits = Channel::open(&name, &options, SOON).unwrap();
         thread::scope(|s| {
             let sent = s.spawn(|| waits.send(&Value::Int(1), SOON));

@@ -135,8 +135,8 @@ pub struct Options {
     pub allow_gids: Vec<u32>,
     /// How long a receiver polls shared memory before it parks, at most: 20 µs. At most [`Options::MAX_SPIN`].
     pub spin: Duration,
-    /// How long a channel that ends without `close` waits until the peer has consumed what was sent: 0.25 s. Then it reports the number of
-    /// messages that were not consumed on one line of stderr.
+    /// How long a channel that ends without `close` waits until the peer has consumed what was sent. Then it reports the number of
+    /// messages that were not consumed on one line of stderr. By default it neither waits nor reports.
     pub linger: Duration,
     /// Called with that number, too, on the thread that drops the channel.
     pub on_unconsumed: Option<OnUnconsumed>,
@@ -217,7 +217,7 @@ impl Default for Options {
             allow_uids: Vec::new(),
             allow_gids: Vec::new(),
             spin: Duration::from_micros(20),
-            linger: Duration::from_millis(250),
+            linger: Duration::ZERO,
             on_unconsumed: None,
             ack: Acknowledge::Auto,
             idempotent: false,

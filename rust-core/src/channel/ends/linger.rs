@@ -1,8 +1,8 @@
 //! Waiting until the peer has consumed what was sent: by `flush`, and at the end of a channel that was not closed.
 //!
-//! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger), and then reports the number of messages
-//! that the peer had not consumed: on one line of stderr, as an event, and by [`Options::on_unconsumed`](crate::Options::on_unconsumed).
-//! So no program loses messages without a word, and none hangs at its end.
+//! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger), where that is set, and then reports the
+//! number of messages that the peer had not consumed: on one line of stderr, as an event, and by
+//! [`Options::on_unconsumed`](crate::Options::on_unconsumed).
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -86,7 +86,9 @@ impl Channel {
 
     /// Waits for the time that the options give, and reports what the peer has not consumed by then.
     fn linger(&mut self) {
-        if self.options.delivery == Some(Delivery::BestEffort) || self.unacknowledged() == 0 {
+        let is_asked_for = !self.options.linger.is_zero() || self.options.on_unconsumed.is_some();
+        if !is_asked_for || self.options.delivery == Some(Delivery::BestEffort) || self.unacknowledged() == 0
+        {
             return;
         }
         // The message that was delivered last does not count as consumed: the program may not have handled it.
@@ -98,7 +100,7 @@ impl Channel {
             return;
         }
         let text = format!(
-            "{count} messages were sent that the peer had not consumed when the channel ended; call close or flush before, which wait longer and fail with this number"
+            "{count} of the messages that were sent had not been consumed by the peer when the channel ended; call close or flush before, which wait longer and fail with this number"
         );
         // One write, so that lines of several threads stay whole. A program without stderr has the event and the callback.
         let _ = std::io::stderr().write_all(format!("linkspan: {}: {text}\n", self.shown).as_bytes());
