@@ -9,6 +9,7 @@ use linkspan::{Error, ErrorKind, Result, Timeout, Wait};
 
 use crate::error::guard;
 use crate::life::Checked;
+pub(crate) use crate::null::is_null;
 use crate::status::linkspan_status;
 
 /// A time-out: that of the object's options, 30 s by default. Loops wait without a deadline with it: `linkspan_server_next` and the other
@@ -24,19 +25,6 @@ const NUL_INSIDE: &[u8] = b"\xff\xfeNUL";
 const NO_TIMEOUT: i64 = i64::MIN;
 /// What the Fortran layer passes for a time-out that does not fit 64-bit nanoseconds.
 const LONG_TIMEOUT: i64 = i64::MIN + 1;
-
-#[cold]
-pub(crate) fn is_null(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidState, format!("{what}{IS_NULL}"))
-}
-
-/// What the errors of [`is_null`] end with.
-const IS_NULL: &str = " is NULL";
-
-/// Whether this is an error of [`is_null`].
-pub(crate) fn is_of_null(error: &Error) -> bool {
-    error.kind() == ErrorKind::InvalidState && error.path().is_none() && error.to_string().ends_with(IS_NULL)
-}
 
 /// The handle or struct that a pointer of the caller points to.
 ///

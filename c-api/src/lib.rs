@@ -37,6 +37,7 @@ mod life;
 pub mod listener;
 pub mod loan;
 pub mod message;
+mod null;
 mod object;
 pub mod options;
 pub mod publisher;

@@ -457,6 +457,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn error_about_a_timeout_of_300_digits_shows_some_of_them() {
+        let text = Timeout::from_seconds(-1e300).unwrap_err().to_string();
+        assert!(text.contains("… (302 digits) s") && text.len() < 120, "{text}");
+    }
+
+    #[test]
     fn tick_is_run_on_a_signal_and_its_error_ends_the_wait() {
         let mut count = 0;
         let mut tick = || {

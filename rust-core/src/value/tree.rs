@@ -403,7 +403,5 @@ mod tests {
         let large = BigInt { negative: false, magnitude: vec![0xff; 125] };
         let text = Value::BigInt(large).as_i64().unwrap_err().to_string();
         assert!(text.contains("… (302 digits) does not fit") && text.len() < 100, "{text}");
-        let text = crate::deadline::Timeout::from_seconds(-1e300).unwrap_err().to_string();
-        assert!(text.contains("… (302 digits) s") && text.len() < 120, "{text}");
     }
 }

@@ -111,12 +111,16 @@ fn unsupported_operation_on_a_file_is_refused_with_the_reason() {
         Server::serve(&endpoint, &options).map(drop).unwrap_err(),
         Publisher::new(&endpoint, &with(&[("allow_uids", vec![0i64].into())])).map(drop).unwrap_err(),
         Publisher::new(&endpoint, &with(&[("delivery", "durable".into())])).map(drop).unwrap_err(),
-        Subscriber::new(&endpoint, &with(&[("delivery", "at_least_once".into())])).map(drop).unwrap_err(),
     ];
     for error in refused {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.text().contains("one value") && error.endpoint().is_some(), "{error}");
     }
+    // This delivery has its own reason, whatever the transport is.
+    let error =
+        Subscriber::new(&endpoint, &with(&[("delivery", "at_least_once".into())])).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.text().contains("is for channels and servers") && error.endpoint().is_some(), "{error}");
     let error = Publisher::new("unix:x", &locked()).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     assert!(!path.exists());
