@@ -144,9 +144,14 @@ impl Clients {
         Ok(())
     }
 
-    /// Returns whether a wait without end goes on: the signals end it once they are watched, and none has come.
+    /// Returns whether SIGINT and SIGTERM end a wait without end.
     #[inline]
-    pub fn waits_without_end(&self) -> bool {
+    pub fn watches_signals(&self) -> bool {
+        self.signal_watch.is_some()
+    }
+
+    /// Returns whether a wait without end goes on: the signals end it once they are watched, and none was received.
+    fn waits_without_end(&self) -> bool {
         self.signal_watch.is_some() && !stop::was_requested()
     }
 
@@ -158,10 +163,6 @@ impl Clients {
         // One round each: accept, serve the queue, flush, park, wait.
         let mut empty_polls = 0;
         loop {
-            // The waker is a hint, and several causes end a wait: the count decides.
-            if waiting.is_forever() && !self.waits_without_end() {
-                return Ok(Next::Stopped);
-            }
             if !self.watched {
                 // A program with an event loop waits there, so its thread always counts as parked.
                 self.server_waker.unpark();
@@ -170,6 +171,11 @@ impl Clients {
             let before = self.frames_in_round;
             if let Some(request) = self.poll_clients(waiting)? {
                 return Ok(Next::Request(request));
+            }
+            // The waker is a hint, and several causes end a wait: the count decides. What was received before is served first: a
+            // mailslot's messages are nowhere else.
+            if waiting.is_forever() && !self.waits_without_end() {
+                return Ok(Next::Stopped);
             }
             empty_polls += self.frames_in_round - before;
             self.server_waker.prepare_park();

@@ -109,7 +109,7 @@ impl Server {
         if !self.closed.load(Ordering::Acquire)
             && let Some(Serving { clients, acceptor }) = &mut *serving
             // The first call that waits without end takes the signals.
-            && (!wait.is_forever(Timeout::Forever) || clients.waits_without_end())
+            && (!wait.is_forever(Timeout::Forever) || clients.watches_signals())
             && let Some(request) = clients.next_at_once(acceptor)
         {
             // Busy servers of a shared name leave new clients to idle ones.
