@@ -6,7 +6,7 @@
 use crate::error::{Error, ErrorKind, quoted};
 
 /// The options of channels, servers, publishers and subscribers.
-pub const NAMES: [&str; 31] = [
+pub const NAMES: [&str; 30] = [
     "encoding",
     "timeout",
     "client_id",
@@ -37,7 +37,6 @@ pub const NAMES: [&str; 31] = [
     "validate",
     "spin",
     "on_wait",
-    "linger",
 ];
 
 /// Options that had another name in an earlier version: the former name and the current one.

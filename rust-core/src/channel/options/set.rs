@@ -46,16 +46,6 @@ impl Options {
             "allow_uids" => self.allow_uids = numbers(value)?,
             "allow_gids" => self.allow_gids = numbers(value)?,
             "spin" => self.spin = spin(value)?,
-            "linger" => {
-                /// A program is not to hang at its end.
-                const LONGEST: f64 = 3600.0;
-                let seconds = value.as_f64()?;
-                if !(0.0..=LONGEST).contains(&seconds) {
-                    let text = format!("{seconds} s: give 0 to {LONGEST} seconds");
-                    return Err(Error::new(ErrorKind::OutOfRange, text));
-                }
-                self.linger = Duration::from_secs_f64(seconds);
-            }
             "ack" => {
                 self.ack = one_of(value, [("auto", Acknowledge::Auto), ("manual", Acknowledge::Manual)])?;
             }

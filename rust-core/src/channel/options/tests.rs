@@ -133,8 +133,7 @@ fn builders_set_the_same_options_as_names() {
         .with_retain_consumed(true)
         .with_locked(true)
         .with_shared(true)
-        .with_spin(Duration::from_micros(3))
-        .with_linger(Duration::from_millis(250));
+        .with_spin(Duration::from_micros(3));
     let mut set = Options::default();
     for (name, value) in [
         ("encoding", Value::from("json")),
@@ -162,7 +161,6 @@ fn builders_set_the_same_options_as_names() {
         ("locked", true.into()),
         ("shared", true.into()),
         ("spin", 3.into()),
-        ("linger", 0.25.into()),
     ] {
         set.set(name, &value).unwrap();
     }
@@ -206,7 +204,6 @@ fn documents_have_every_option() {
             "validate" => ("none".to_owned(), "which values are checked against the schema: send, receive, both"),
             "spin" => (o.spin.as_micros().to_string(), "microseconds that a receiver polls shared memory before it sleeps; at most 100"),
             "on_wait" => ("none".to_owned(), "what is called about every 100 ms while a call waits, which may end the wait; each language sets it in a way of its own"),
-            "linger" => (o.linger.as_secs_f64().to_string(), "how long a channel that ends without close waits until the peer has consumed what was sent, in seconds; then one line on stderr has the number of messages that it had not"),
             new => panic!("the option {new} has no line in docs/transports.md"),
         };
         let default = if default == "None" { "none".to_owned() } else { default };
