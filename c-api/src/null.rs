@@ -1,0 +1,16 @@
+//! The error for a pointer that is NULL.
+
+use linkspan::{Error, ErrorKind};
+
+/// What its text ends with.
+const IS_NULL: &str = " is NULL";
+
+#[cold]
+pub(crate) fn is_null(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidState, format!("{what}{IS_NULL}"))
+}
+
+/// Whether this is an error of [`is_null`].
+pub(crate) fn is_of_null(error: &Error) -> bool {
+    error.kind() == ErrorKind::InvalidState && error.path().is_none() && error.to_string().ends_with(IS_NULL)
+}
