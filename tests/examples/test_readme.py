@@ -87,12 +87,13 @@ def test_first_service(tmp_path: Path) -> None:
 
         # It fails while the service is not registered.
         assert int(until("an answer of the service", answered, SOON).stdout) >= 0
+        # The page's program has paused it, and what is paused is not paused again.
+        subprocess.run([linkspan, "service", "run", "lab/counter", "--wait"], **shell, check=True, timeout=SOON)
         for line in block("sh", 0, SERVICE).splitlines():
             command = line.split("#")[0].strip()
             if not command.startswith("linkspan service") or "--name" in command:
                 continue
             finished = subprocess.run(command.replace("linkspan", linkspan, 1), shell=True, **shell, capture_output=True, timeout=SOON)
-            # The page's program has paused it before; a command for the current state succeeds.
             assert finished.returncode == 0, finished
         assert service.wait(timeout=SOON) == 0
     finally:
