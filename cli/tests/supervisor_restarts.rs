@@ -46,7 +46,7 @@ fn taken_name_is_printed_once_and_refused_with_exclusive() {
     let refused = lab.supervise(&["--exclusive"], "echo started >&2").wait();
     assert_eq!(refused.code, Some(1), "{refused:?}");
     let pid = record.at("pid").unwrap().as_u64().unwrap();
-    assert!(refused.err.contains(&format!("AddressInUse (105): it: ")), "{}", refused.err);
+    assert!(refused.err.contains("AddressInUse (105): it: "), "{}", refused.err);
     assert!(
         refused.err.contains(&format!("with process {pid}")) && !refused.err.contains("started"),
         "{}",
