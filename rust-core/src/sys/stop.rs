@@ -269,7 +269,7 @@ pub fn count() -> u32 {
 /// Returns a descriptor that is readable once a signal has arrived; valid after [`watch`] or
 /// `watch_patiently`. Each further signal signals it again. It is never drained, because several threads
 /// may wait for it: one that wants each signal waits with [`Interest::ET`](crate::sys::poll::Interest::ET). It is a
-/// hint: [`count`] decides.
+/// hint: the count decides.
 pub fn waker() -> BorrowedFd<'static> {
     let fd = SIGNALLED.get().waker.load(Ordering::Acquire);
     // SAFETY: `watch` has stored an open descriptor, which is never closed.
