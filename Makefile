@@ -53,7 +53,8 @@ bench-bridge:  ## measure names of other machines beside zenoh alone, and how co
 	benches/bridge/run
 
 demo:  ## the main job: sensors, seismogram, spectrum and a page; until Ctrl-C or DEMO_SECONDS; 3 minutes from nothing
-	@tools/apt.sh demo
+	@tools/apt.sh build
+	@tools/apt.sh --check demo
 	examples/observatory/run
 
 demo-machines:  ## the same on three machines: network namespaces with a bridge each, over TLS; needs root

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a command needs: tools/apt.sh [--missing] build|demo|lint|test|bridge|dist|bench|all …
+# Installs the Debian packages that a command needs: tools/apt.sh [--missing|--check] build|demo|lint|test|bridge|dist|bench|all …
 #
 # Does nothing where they are all there. Runs apt as root or by `sudo -n`; otherwise prints the one line to run, and stops.
-# `--missing` only lists them.
+# `--missing` only lists them; `--check` installs nothing, and stops only where this user could not install what is missing.
 set -euo pipefail
 
-usage="usage: tools/apt.sh [--missing] build|demo|lint|test|bridge|dist|bench|all …"
+usage="usage: tools/apt.sh [--missing|--check] build|demo|lint|test|bridge|dist|bench|all …"
 # A linker, and the C compiler that the crate `ring` asks for.
 build=(build-essential)
 # PHP's headers, and libclang with its own headers, by which bindgen reads them.
@@ -43,12 +43,13 @@ bench=(
     dbus-daemon dbus-session-bus-common libdbus-1-dev
 )
 
-only_list=
+only_list= only_check=
 packages=("${build[@]}")
 [ "$#" -gt 0 ] || { echo "$usage" >&2; exit 2; }
 for word in "$@"; do
     case $word in
         --missing) only_list=yes ;;
+        --check) only_check=yes ;;
         build) ;;
         demo) packages+=("${demo[@]}") ;;
         lint) packages+=("${lint[@]}") ;;
@@ -85,6 +86,7 @@ else
     printf 'These packages are missing. As root, run:\n\n    %s\n\n' "$line" >&2
     exit 1
 fi
+[ -z "$only_check" ] || exit 0
 echo "installing: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 "${run[@]}" apt-get update -q

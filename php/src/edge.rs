@@ -25,10 +25,7 @@ pub type PhpResult<T> = std::result::Result<T, Failure>;
 pub fn edge<T>(body: impl FnOnce() -> Result<T>) -> PhpResult<T> {
     let result = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => result,
-        Err(_) => {
-            let text = PANIC.take().unwrap_or_else(|| "a panic without a text".to_owned());
-            Err(Error::new(ErrorKind::Internal, format!("a defect in Linkspan, please report it: {text}")))
-        }
+        Err(_) => Err(panicked()),
     };
     if call::take_fatal_error() {
         drop(result);
@@ -36,6 +33,13 @@ pub fn edge<T>(body: impl FnOnce() -> Result<T>) -> PhpResult<T> {
         unsafe { bailout() }
     }
     result.map_err(Failure)
+}
+
+/// Returns the error of a panic; here, since `edge` is compiled for each function.
+#[cold]
+fn panicked() -> Error {
+    let text = PANIC.take().unwrap_or_else(|| "a panic without a text".to_owned());
+    Error::new(ErrorKind::Internal, format!("a defect in Linkspan, please report it: {text}"))
 }
 
 /// Keeps the text and place of a panic for the exception instead of printing it. This affects only our own

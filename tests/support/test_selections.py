@@ -7,10 +7,10 @@ from support.tree import ROOT
 PRODUCTS = ["linkspan-c", "linkspan-cli", "linkspan-php", "linkspan-python"]
 
 
-def features(*packages: str) -> dict[str, str]:
-    """The features of the core and of what it depends on, in a build of these packages alone."""
+def features(*packages: str) -> dict[str, set[str]]:
+    """The features of the core and of what it depends on, for this machine and for build scripts, in a build of these packages alone."""
     selected = [word for package in packages for word in ("-p", package)]
-    tree = ["cargo", "tree", "--locked", "--offline", "-e", "normal", "--no-dedupe", "--prefix", "depth", "--format", "|{p}|{f}"]
+    tree = ["cargo", "tree", "--locked", "--offline", "-e", "normal,build", "--no-dedupe", "--prefix", "depth", "--format", "|{p}|{f}"]
     done = subprocess.run([*tree, *selected], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     found, below = {}, None
@@ -22,7 +22,7 @@ def features(*packages: str) -> dict[str, str]:
         if below is None and package.startswith("linkspan v"):
             below = int(depth)
         if below is not None:
-            found[package] = enabled.removesuffix(" (*)").strip()
+            found.setdefault(package, set()).add(enabled.removesuffix(" (*)").strip())
     return found
 
 

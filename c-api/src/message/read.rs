@@ -116,15 +116,17 @@ impl linkspan_message {
 }
 
 impl Source for Locked<'_> {
-    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+    fn walk<S: Sink + ?Sized>(&self, mut sink: &mut S) -> Result<()> {
+        // One decoder for all encoders: in CBOR, as it is held, the value is appended and not walked.
+        let decode = |bytes: &[u8], sink: &mut dyn Sink| {
+            codec::decode_into(bytes, HELD, &Limits::default(), sink).map(drop)
+        };
         match &*self.0 {
             State::Flat(map, value) if value.get().is_none() && !map.is_empty() => {
-                codec::decode_into(map.bytes(), HELD, &Limits::default(), sink).map(drop)
+                decode(map.bytes(), &mut sink)
             }
             State::Written(tape, _) => tape.walk(sink),
-            State::Encoded(encoded) if encoded.value.get().is_none() => {
-                codec::decode_into(&encoded.bytes, HELD, &Limits::default(), sink).map(drop)
-            }
+            State::Encoded(encoded) if encoded.value.get().is_none() => decode(&encoded.bytes, &mut sink),
             state => state.whole()?.walk(sink),
         }
     }

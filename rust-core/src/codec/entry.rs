@@ -137,7 +137,7 @@ pub fn decode(bytes: &[u8], encoding: Encoding) -> Result<Value> {
     let limits = Limits::default();
     match decode_short(bytes, encoding, &limits) {
         Some(value) => Ok(value),
-        None => decode_into(bytes, encoding, &limits, ValueBuilder::new())?.finish(),
+        None => decode_value(bytes, &[], bytes.len(), encoding, &limits, ValueBuilder::new()),
     }
 }
 
@@ -146,7 +146,10 @@ pub fn decode(bytes: &[u8], encoding: Encoding) -> Result<Value> {
 pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Result<Value> {
     match decode_short(bytes, encoding, limits) {
         Some(value) => Ok(value),
-        None => decode_into(bytes, encoding, limits, ValueBuilder::sharing(bytes.clone()))?.finish(),
+        None => {
+            let builder = ValueBuilder::sharing(bytes.clone());
+            decode_value(bytes, &[], bytes.len(), encoding, limits, builder)
+        }
     }
 }
 
@@ -159,7 +162,10 @@ pub(crate) fn decode_body_shared(body: &Body, encoding: Encoding, limits: &Limit
     };
     match short {
         Some(value) => Ok(value),
-        None => decode_body(body, encoding, limits, ValueBuilder::sharing(body.clone()))?.finish(),
+        None => {
+            let (bytes, parts) = encoded(body, encoding);
+            decode_value(bytes, parts, body.len(), encoding, limits, ValueBuilder::sharing(body.clone()))
+        }
     }
 }
 
@@ -181,11 +187,13 @@ pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, s
 /// As [`decode_into`], for the body of a message, whose long arrays may be stored elsewhere.
 /// Offsets in errors do not count those.
 pub(crate) fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
-    let (bytes, parts) = body.to_decode();
-    // Only CBOR bodies have separate parts.
-    let (bytes, parts) =
-        if encoding == Encoding::Cbor { (bytes, parts) } else { (&body.whole()[..], &[][..]) };
+    let (bytes, parts) = encoded(body, encoding);
     decode_parts(bytes, parts, body.len(), encoding, limits, sink)
+}
+
+/// Returns the bytes of a body and the parts that belong between them, which only bodies in CBOR have.
+fn encoded(body: &Body, encoding: Encoding) -> (&[u8], &[Part]) {
+    if encoding == Encoding::Cbor { body.to_decode() } else { (&body.whole()[..], &[]) }
 }
 
 /// Appends the source in JSON, BSON or Smile where it is a short tree of plain values; returns false, and appends
@@ -301,6 +309,9 @@ pub(crate) fn read_long_array(body: &Body, limits: &Limits) -> Option<NdArray> {
 
 /// Decodes `bytes` with the `parts` that belong between them; `length` is that of the whole
 /// message.
+///
+/// The decoder of CBOR is compiled for each type of sink, so that its events cost no call. Those of the other encodings
+/// are compiled once, in this crate: for each sink of each binding they would be a third of what there is to compile.
 fn decode_parts<S: Sink>(
     bytes: &[u8],
     parts: &[Part],
@@ -311,25 +322,67 @@ fn decode_parts<S: Sink>(
 ) -> Result<S> {
     let limits = bounded(limits);
     limits.check_message(length as u64)?;
-    if encoding == Encoding::Cbor
-        && parts.is_empty()
-        && FlatFields::is_within(length, &limits)
-        && sink.take_cbor(bytes)
-    {
-        return Ok(sink);
-    }
-    // By reference: builders of records are large, and each move is a copy.
-    // Keys are always checked here: the bytes may come from a peer.
-    let mut meter = Meter::new(&mut sink, limits, Keys::Check);
-    match encoding {
-        // The message is the value.
-        Encoding::Raw => meter.bytes(bytes)?,
-        Encoding::Json => json::decode(bytes, &limits, &mut Unescape::new(&mut meter))?,
-        Encoding::Cbor => cbor::decode(bytes, parts, &limits, &mut meter)?,
-        Encoding::Bson => bson::decode(bytes, &limits, &mut Unescape::new(&mut meter).with_wrapped_top())?,
-        Encoding::Smile => smile::decode(bytes, &limits, &mut Unescape::new(&mut meter))?,
+    if encoding == Encoding::Cbor {
+        if !(parts.is_empty() && FlatFields::is_within(length, &limits) && sink.take_cbor(bytes)) {
+            decode_cbor(bytes, parts, limits, &mut sink)?;
+        }
+    } else {
+        decode_escaped_to_any(bytes, encoding, limits, &mut sink)?;
     }
     Ok(sink)
+}
+
+/// Not generic, so that it is compiled in this crate alone.
+fn decode_escaped_to_any(
+    bytes: &[u8],
+    encoding: Encoding,
+    limits: Limits,
+    sink: &mut dyn Sink,
+) -> Result<()> {
+    decode_escaped(bytes, encoding, limits, sink)
+}
+
+/// Decodes to a value, as [`decode_parts`] does, with decoders that are compiled for the builder of values.
+fn decode_value(
+    bytes: &[u8],
+    parts: &[Part],
+    length: usize,
+    encoding: Encoding,
+    limits: &Limits,
+    mut builder: ValueBuilder,
+) -> Result<Value> {
+    let limits = bounded(limits);
+    limits.check_message(length as u64)?;
+    if encoding == Encoding::Cbor {
+        decode_cbor(bytes, parts, limits, &mut builder)?;
+    } else {
+        decode_escaped(bytes, encoding, limits, &mut builder)?;
+    }
+    builder.finish()
+}
+
+// The sinks are borrowed: builders of records are large, and each move is a copy. Keys are always checked: the bytes may
+// come from a peer.
+
+fn decode_cbor<S: Sink>(bytes: &[u8], parts: &[Part], limits: Limits, sink: &mut S) -> Result<()> {
+    cbor::decode(bytes, parts, &limits, &mut Meter::new(sink, limits, Keys::Check))
+}
+
+/// Decodes the encodings that write some types as escapes, and raw bytes, which are the value.
+fn decode_escaped<S: Sink + ?Sized>(
+    bytes: &[u8],
+    encoding: Encoding,
+    limits: Limits,
+    sink: &mut S,
+) -> Result<()> {
+    let mut meter = Meter::new(sink, limits, Keys::Check);
+    match encoding {
+        Encoding::Raw => meter.bytes(bytes),
+        Encoding::Json => json::decode(bytes, &limits, &mut Unescape::new(&mut meter)),
+        Encoding::Bson => bson::decode(bytes, &limits, &mut Unescape::new(&mut meter).with_wrapped_top()),
+        Encoding::Smile => smile::decode(bytes, &limits, &mut Unescape::new(&mut meter)),
+        Encoding::Cbor => cbor::decode(bytes, &[], &limits, &mut meter),
+    }
 }
 
 /// Returns the first value of a CBOR sequence (RFC 8742), and the number of bytes that it takes.
@@ -386,7 +439,8 @@ struct Decode<'a> {
 
 impl Drive for Decode<'_> {
     fn drive<S: Sink>(self, mut sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()> {
-        decode_into(self.bytes, self.from, &Limits::default(), &mut sink)?;
+        // One decoder for all encoders: what is encoded again is not on the way of a message.
+        decode_into(self.bytes, self.from, &Limits::default(), &mut sink as &mut dyn Sink)?;
         finish(&mut sink)
     }
 }

@@ -205,10 +205,21 @@ impl PreparedSchema {
         body: &Body,
         encoding: Encoding,
         limits: &Limits,
-        sink: S,
+        mut sink: S,
     ) -> Result<S> {
-        let checker = self.schema.checker(Side::Reader, sink);
-        Ok(codec::decode_body(body, encoding, limits, checker)?.into_inner())
+        self.decode_to_any(body, encoding, limits, &mut sink)?;
+        Ok(sink)
+    }
+
+    /// Not generic, so that checkers and the decoders before them are compiled in this crate alone.
+    fn decode_to_any(
+        &self,
+        body: &Body,
+        encoding: Encoding,
+        limits: &Limits,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        codec::decode_body(body, encoding, limits, self.schema.checker(Side::Reader, sink)).map(drop)
     }
 }
 
@@ -251,7 +262,7 @@ struct Checked<'a, T: ?Sized> {
 }
 
 impl<T: Source + ?Sized> Source for Checked<'_, T> {
-    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
-        self.value.walk(&mut self.schema.checker(Side::Writer, sink))
+    fn walk<S: Sink + ?Sized>(&self, mut sink: &mut S) -> Result<()> {
+        self.value.walk(&mut self.schema.checker(Side::Writer, &mut sink as &mut dyn Sink))
     }
 }
