@@ -126,6 +126,56 @@ fn waiting_subscriber_receives_everything_of_a_short_publisher(t: &str) {
     }
 }
 
+fn latest_that_waits_finds_the_value_of_a_short_publisher(t: &str) {
+    let mut found = 0;
+    for _ in 0..1000 {
+        let endpoint = name(t);
+        let latest = thread::scope(|s| {
+            let waiting = s.spawn(|| linkspan::latest(&endpoint, &Options::default(), SOON));
+            wait_until_awaited(&endpoint);
+            let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+            publisher.send(&Value::Int(7)).unwrap();
+            drop(publisher);
+            waiting.join().unwrap()
+        });
+        match latest {
+            // Asked before the first message was sent.
+            Err(e) if e.kind() == ErrorKind::Empty => continue,
+            latest => assert_eq!(number(&latest.unwrap()), 7),
+        }
+        found += 1;
+        if found == 20 {
+            return;
+        }
+    }
+    panic!("{found} of 1000 calls were answered after the first message");
+}
+
+fn last_message_of_an_ended_publisher_is_the_newest_once(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    assert!(!subscriber.poll().unwrap());
+    publisher.send(&Value::Int(1)).unwrap();
+    publisher.close(SOON).unwrap();
+    assert_eq!(number(&subscriber.newest(SOON).unwrap()), 1);
+    let at_once = || subscriber.newest(Duration::ZERO);
+    assert_eq!(at_once().unwrap_err().kind(), ErrorKind::NotFound, "it was returned");
+
+    let second = Publisher::new(&endpoint, &Options::default()).unwrap();
+    second.send(&Value::Int(2)).unwrap();
+    assert_eq!(number(&subscriber.newest(SOON).unwrap()), 2);
+    second.send(&Value::Int(3)).unwrap();
+    drop(second);
+    let third = Publisher::new(&endpoint, &Options::default()).unwrap();
+    third.send(&Value::Int(4)).unwrap();
+    assert_eq!(number(&subscriber.newest(SOON).unwrap()), 4, "what another publisher has published is newer");
+    third.send(&Value::Int(5)).unwrap();
+    while number(&subscriber.recv(SOON).unwrap()) != 5 {}
+    drop(third);
+    assert_eq!(at_once().unwrap_err().kind(), ErrorKind::NotFound, "it was received");
+}
+
 fn subscriber_that_was_waited_for_receives_everything(t: &str) {
     for _ in 0..100 {
         let endpoint = name(t);
@@ -159,6 +209,8 @@ on! {
         subscriber_in_the_same_program_receives_messages_after_its_creation
         subscriber_made_before_its_publisher_receives_everything
         late_subscriber_gets_the_number_of_missed_messages
+        latest_that_waits_finds_the_value_of_a_short_publisher
+        last_message_of_an_ended_publisher_is_the_newest_once
         waiting_subscriber_receives_everything_of_a_short_publisher
         subscriber_that_was_waited_for_receives_everything;
     shm:
@@ -166,6 +218,8 @@ on! {
         subscriber_in_the_same_program_receives_messages_after_its_creation
         subscriber_made_before_its_publisher_receives_everything
         late_subscriber_gets_the_number_of_missed_messages
+        latest_that_waits_finds_the_value_of_a_short_publisher
+        last_message_of_an_ended_publisher_is_the_newest_once
         waiting_subscriber_receives_everything_of_a_short_publisher
         subscriber_that_was_waited_for_receives_everything;
     tcp:

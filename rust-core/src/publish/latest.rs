@@ -25,6 +25,7 @@ use crate::sys::poll::wait_any;
 use crate::transport::broadcast::Received;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
+use crate::transport::hello::AnsweredCall;
 use crate::transport::socket::StreamRx;
 
 /// The time-out of a call that gives none.
@@ -66,12 +67,18 @@ pub fn latest_persistent<'a>(
     wait: impl Into<Wait<'a>>,
 ) -> Result<Message> {
     let kept = PERSISTENT.get(endpoint, options, |_| true, || Subscriber::new(endpoint, options))?;
-    match kept.newest(wait) {
+    let mut waiting = wait.into().start(options.timeout).on_wait(&options.on_wait);
+    let newest = match kept.newest_within(&mut waiting) {
         // Over a socket, the newest value may still be on its way to a subscription that was just made. A
         // request for it alone is answered with the value, or with the statement that there is none.
-        Err(e) if e.kind() == ErrorKind::Empty => latest(endpoint, options, Wait::none()),
-        newest => newest.map_err(|e| open_names::named(e, endpoint)),
-    }
+        Err(e) if e.kind() == ErrorKind::Empty => match latest(endpoint, options, Wait::none()) {
+            // The publisher has ended since: its last message is found by the subscription.
+            Err(e) if e.kind() == ErrorKind::NotFound => kept.newest_within(&mut waiting),
+            newest => newest,
+        },
+        newest => newest,
+    };
+    newest.map_err(|e| open_names::named(e, endpoint))
 }
 
 /// [`latest`] without the endpoint in its errors.
@@ -90,7 +97,7 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
     let mut own_hello = Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
     (own_hello.once, own_hello.slots) = (true, endpoint.transport().capabilities().slots);
     loop {
-        let dialled = dialler.dial(&own_hello, || Ok(((), Vec::new())), &[], waiting)?;
+        let dialled = dial(&dialler, &own_hello, waiting)?;
         let Some((mut called, peer_hello, ())) = dialled else { continue };
         Pattern::Publish.fits(peer_hello.pattern)?;
         let source = Owner::of(&called.stream, called.credentials.as_ref()).qualify(peer_hello.source());
@@ -110,6 +117,26 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
                 .with_schema(options.checks_received())),
             None => Err(Error::new(ErrorKind::Empty, "nothing has been published yet")),
         };
+    }
+}
+
+/// Calls the publisher. While it waits for one, there is a mark beside the name: a publisher that ends soon waits until
+/// this process has called it.
+fn dial(
+    dialler: &Dialler,
+    hello: &Hello,
+    waiting: &mut Waiting<'_>,
+) -> Result<Option<(AnsweredCall, Hello, ())>> {
+    let dial = |waiting: &mut Waiting<'_>| dialler.dial(hello, || Ok(((), Vec::new())), &[], waiting);
+    if waiting.is_none() {
+        return dial(waiting);
+    }
+    match dial(&mut Waiting::at_once()) {
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
+            let _waiting_mark = dialler.mark_waiting();
+            dial(waiting)
+        }
+        dialled => dialled,
     }
 }
 
