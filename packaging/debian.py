@@ -1,6 +1,7 @@
 """The Debian packages: each is a folder with its control file and its documents, which dpkg-deb packs."""
 
 import gzip
+import platform
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -93,16 +94,9 @@ def needed_libc(*files: Path) -> str:
     return f"libc6 (>= {'.'.join(map(str, max(versions)))}), libgcc-s1"
 
 
-def programs(built: list[Path]) -> Package:
-    """The shell program and the bridge, which are static, with completions, manual pages and units of systemd."""
-    package = Package(
-        "linkspan", "net", "Programs in different languages on one machine exchange messages",
-        "The shell program: send, receive, call, publish, subscribe, list, services\n and their controller; and the bridge to other machines.",
-        "linkspan-bridge",
-    )
-    folder = package.begin()
-    for place in ("usr/bin", "usr/share/bash-completion/completions", "usr/share/zsh/vendor-completions", "usr/share/man/man1",
-                  "usr/lib/systemd/user", "usr/lib/systemd/system", "usr/share/lintian/overrides"):
+def install_programs(folder: Path, built: list[Path], zsh: str) -> None:
+    """Puts the programs below `folder`, with completions (those of zsh in the folder `zsh`), manual pages and units of systemd."""
+    for place in ("usr/bin", "usr/share/bash-completion/completions", zsh, "usr/share/man/man1", "usr/lib/systemd/user", "usr/lib/systemd/system"):
         (folder / place).mkdir(parents=True)
     # The bridge is the last one: its own pages take the place of the page for `linkspan bridge`.
     for program in built:
@@ -112,17 +106,44 @@ def programs(built: list[Path]) -> Package:
         with gzip.GzipFile(f"{page}.gz", "wb", compresslevel=9, mtime=EPOCH) as packed:
             packed.write(page.read_bytes())
         page.unlink()
-    for shell, file in (("bash", "bash-completion/completions/linkspan"), ("zsh", "zsh/vendor-completions/_linkspan")):
-        (folder / "usr/share" / file).write_text(output(built[0], "completions", shell) + "\n")
+    for shell, file in (("bash", "usr/share/bash-completion/completions/linkspan"), ("zsh", f"{zsh}/_linkspan")):
+        (folder / file).write_text(output(built[0], "completions", shell) + "\n")
     for kind, unit in (("user", "user/linkspan-controller.service"), ("system", "linkspan-bridge.service")):
         text = (ROOT / "examples/systemd" / unit).read_text().replace("/usr/local/bin/", "/usr/bin/")
         (folder / "usr/lib/systemd" / kind / Path(unit).name).write_text(text)
+
+
+def programs(built: list[Path]) -> Package:
+    """The shell program and the bridge, which are static, with completions, manual pages and units of systemd."""
+    package = Package(
+        "linkspan", "net", "Programs in different languages on one machine exchange messages",
+        "The shell program: send, receive, call, publish, subscribe, list, services\n and their controller; and the bridge to other machines.",
+        "linkspan-bridge",
+    )
+    folder = package.begin()
+    install_programs(folder, built, zsh="usr/share/zsh/vendor-completions")
+    overrides = folder / "usr/share/lintian/overrides"
+    overrides.mkdir(parents=True)
     # They are static so that they work on every distribution; the crates that they are made of are in the changelog of the release.
-    (folder / "usr/share/lintian/overrides/linkspan").write_text(
+    (overrides / "linkspan").write_text(
         "".join(f"linkspan: statically-linked-binary [usr/bin/{program.name}]\n" for program in built)
         + "linkspan: embedded-library *\n"
     )
     return package
+
+
+def install_library(folder: Path, place: str, built: Path) -> None:
+    """Installs the C library below `folder`, with its libraries in `place`, `usr/lib64` for example, without its documents."""
+    run([ROOT / "c-api/install.sh", "/usr", built], DESTDIR=str(folder))
+    shutil.rmtree(folder / "usr/share/doc/linkspan")
+    (folder / "usr/lib").rename(folder / "usr/moved")
+    (folder / place).parent.mkdir(parents=True, exist_ok=True)
+    (folder / "usr/moved").rename(folder / place)
+    below = place.removeprefix("usr/")
+    up = "/".join([".."] * (len(Path(below).parts) + 2))
+    for file in [*(folder / place / "pkgconfig").iterdir(), *(folder / place / "cmake/linkspan").iterdir()]:
+        text = file.read_text().replace("${prefix}/lib", f"${{prefix}}/{below}").replace("/lib/liblinkspan", f"/{below}/liblinkspan")
+        file.write_text(text.replace("${CMAKE_CURRENT_LIST_DIR}/../../..", f"${{CMAKE_CURRENT_LIST_DIR}}/{up}"))
 
 
 def library(built: Path) -> tuple[Package, Package]:
@@ -141,16 +162,8 @@ def library(built: Path) -> tuple[Package, Package]:
         "linkspan-c", depends=f"liblinkspan0 (= {VERSION}-1), libc6-dev", suggests="gfortran, cmake, pkgconf",
     )
     first, second = runtime.begin(), development.begin()
-    run([ROOT / "c-api/install.sh", "/usr", built], DESTDIR=str(second))
-    shutil.rmtree(second / "usr/share/doc/linkspan")
-    (second / "usr/lib" / multiarch).mkdir()
-    for path in list((second / "usr/lib").iterdir()):
-        if path.name != multiarch:
-            path.rename(second / "usr/lib" / multiarch / path.name)
     place = f"usr/lib/{multiarch}"
-    for file in [*(second / place / "pkgconfig").iterdir(), *(second / place / "cmake/linkspan").iterdir()]:
-        text = file.read_text().replace("${prefix}/lib", f"${{prefix}}/lib/{multiarch}").replace("/lib/liblinkspan", f"/lib/{multiarch}/liblinkspan")
-        file.write_text(text.replace("${CMAKE_CURRENT_LIST_DIR}/../../..", "${CMAKE_CURRENT_LIST_DIR}/../../../.."))
+    install_library(second, place, built)
     (first / place).mkdir(parents=True)
     for path in list((second / place).glob("liblinkspan.so.*")):
         path.rename(first / place / path.name)
@@ -207,6 +220,6 @@ def python(wheel: Path) -> Package:
 
 def debian_packages(built_library: Path, extension: Path, built_programs: list[Path]) -> None:
     """Builds all of them; the wheel is in dist/ already."""
-    [wheel] = DIST.glob(f"linkspan-{VERSION}-*.whl")
+    [wheel] = DIST.glob(f"linkspan-{VERSION}-*_{platform.machine()}.whl")
     for package in (programs(built_programs), *library(built_library), php(extension), python(wheel)):
         package.pack()

@@ -34,7 +34,10 @@ test=(
 # The bridge's second engine, and certificates for it (the service that Debian starts is not used).
 bridge=(nats-server openssl iproute2 strace)
 # Packages, and their tests in a fresh root.
-dist=("${php[@]}" gfortran cmake pkg-config binutils dpkg-dev debootstrap lintian)
+dist=(
+    "${php[@]}" gfortran cmake pkg-config binutils dpkg-dev debootstrap lintian rpm
+    gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user                # for the other machine, and to run what is built for it
+)
 # ZeroMQ, nng, Boost.Interprocess; Redis without the service that redis-server would start; D-Bus.
 bench=(
     gfortran "${php[@]}"

@@ -14,6 +14,8 @@ from support.tree import ROOT, TARGET
 DIST = ROOT / "dist"
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 MACHINE = platform.machine()
+#: Those that the wheel, the programs and the C library are built for.
+MACHINES = ("x86_64", "aarch64")
 SOON = 600.0  # s: only guards against a hang
 #: What the root has beside Debian's minimum: the languages' interpreters, and what apt would install for the packages.
 PACKAGES = ["python3", "python3-venv", "python3-numpy", "php-cli", "libgcc-s1", "systemd"]

@@ -9,16 +9,16 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import DIST, MACHINE, VERSION, artefact
+from conftest import DIST, MACHINE, MACHINES, VERSION, artefact
 from support.tree import ROOT
 
 #: The largest size in MB of each artefact; what it was measured with stands in packaging/README.md.
 SIZES = {
-    f"linkspan-{VERSION}-{MACHINE}-linux.tar.gz": 8,
-    f"linkspan-bridge-{VERSION}-{MACHINE}-linux.tar.gz": 16,
-    f"liblinkspan-{VERSION}-{MACHINE}-linux-glibc.tar.gz": 24,
+    **{f"linkspan-{VERSION}-{machine}-linux.tar.gz": 8 for machine in MACHINES},
+    **{f"linkspan-bridge-{VERSION}-{machine}-linux.tar.gz": 16 for machine in MACHINES},
+    **{f"liblinkspan-{VERSION}-{machine}-linux-glibc.tar.gz": 24 for machine in MACHINES},
     f"php_linkspan-{VERSION}_php8.2-{MACHINE}-linux-glibc-nts.tgz": 4,
-    f"linkspan-{VERSION}-cp311-abi3-*.whl": 10,
+    **{f"linkspan-{VERSION}-cp311-abi3-*_{machine}.whl": 10 for machine in MACHINES},
     f"linkspan_{VERSION}-1_*.deb": 14,
     f"liblinkspan0_{VERSION}-1_*.deb": 4,
     f"liblinkspan-dev_{VERSION}-1_*.deb": 14,

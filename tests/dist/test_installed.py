@@ -5,7 +5,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from conftest import MACHINE, VERSION, Run, artefact, files
+from conftest import DIST, MACHINE, VERSION, Run, artefact, files
 from support.tree import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -47,7 +47,7 @@ def test_wheel_installs_upgrades_and_leaves_nothing(root: Path, run: Run) -> Non
     before = files(root / "root/venv", without=("lib/python3.11/site-packages/pip", "lib/python3.11/site-packages/setuptools"))
     (root / "root/publish.py").write_text(PUBLISHER)
     (root / "root/subscribe.py").write_text(SUBSCRIBER)
-    wheel = artefact(f"linkspan-{VERSION}-cp311-abi3-*.whl").name
+    wheel = artefact(f"linkspan-{VERSION}-cp311-abi3-*_{MACHINE}.whl").name
     older = wheel.replace(f"-{VERSION}-", "-0.0.1-")
     # The same with an older number, as an installation that is upgraded.
     run(f"""
@@ -83,18 +83,24 @@ END
 
 def test_python_and_php_exchange_messages(root: Path, run: Run) -> None:
     php = artefact(f"php_linkspan-{VERSION}_php8.2-{MACHINE}-linux-glibc-nts.tgz")
-    tarfile.open(php).extractall(root / "root", filter="tar")
-    folder = php.name.removesuffix(".tgz")
+    tarfile.open(php).extractall(root / "root/php", filter="tar")
     (root / "root/publish.py").write_text(PUBLISHER)
     (root / "root/latest.php").write_text(first("php"))
-    wheel = artefact(f"linkspan-{VERSION}-cp311-abi3-*.whl").name
+    wheel = artefact(f"linkspan-{VERSION}-cp311-abi3-*_{MACHINE}.whl").name
     printed = run(f"""
         python3 -m venv venv; venv/bin/pip install --quiet --no-index /dist/{wheel}
         venv/bin/python publish.py & publisher=$!
         venv/bin/linkspan latest lab/temperature --timeout 30 > first
-        php -n -d extension=/root/{folder}/linkspan.so latest.php
+        php -n -d extension=/root/php/linkspan.so latest.php
         kill $publisher""")
     assert printed == "21.4\n"
+
+
+def test_lintian_finds_no_error() -> None:
+    packages = sorted(DIST.glob(f"*_{VERSION}-1_*.deb"))
+    assert len(packages) == 5, packages
+    done = subprocess.run(["lintian", "--fail-on", "error", *packages], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_debian_packages_install_work_and_go(root: Path, run: Run) -> None:

@@ -1,0 +1,61 @@
+"""The packages for distributions of Red Hat and SUSE: each is a folder and a file that says what is in it, which rpmbuild packs."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+from contents import licences
+from debian import install_library, install_programs
+from tree import DIST, EPOCH, ROOT, STAGE, VERSION, run
+
+PLACE = "usr/lib64"
+
+
+def begin(name: str, crate: str) -> Path:
+    """Makes the folder of a package anew, with nothing but its documents."""
+    folder = STAGE / "rpm" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    licences(crate, folder / "usr/share/doc" / name)
+    with gzip.GzipFile(folder / "usr/share/doc" / name / "CHANGELOG.md.gz", "wb", compresslevel=9, mtime=EPOCH) as packed:
+        packed.write((ROOT / "CHANGELOG.md").read_bytes())
+    return folder
+
+
+def pack(name: str, summary: str, description: str, folder: Path, more: str = "", machine: str = "x86_64") -> None:
+    """Packs a folder. What the library needs is stated, not looked for: rpm's own look needs its distribution."""
+    files = "\n".join(f'"/{path.relative_to(folder)}"' for path in sorted(folder.rglob("*")) if not path.is_dir())
+    spec = STAGE / "rpm" / f"{name}.spec"
+    spec.write_text(
+        f"Name: {name}\nVersion: {VERSION}\nRelease: 1\nSummary: {summary}\nLicense: MIT OR Apache-2.0\nAutoReqProv: no\n{more}"
+        f"\n%description\n{description}\n\n%install\ncp -a '{folder}/.' '%{{buildroot}}/'\n\n%files\n%defattr(-,root,root,-)\n{files}\n"
+    )
+    settings = {
+        "_topdir": STAGE / "rpm/build", "_rpmdir": DIST, "_build_name_fmt": f"%{{NAME}}-%{{VERSION}}-%{{RELEASE}}.%{{ARCH}}.rpm",
+        "_buildhost": "localhost", "use_source_date_epoch_as_buildtime": 1, "clamp_mtime_to_source_date_epoch": 1,
+        "source_date_epoch_from_changelog": 0, "_build_id_links": "none", "debug_package": "%{nil}", "__os_install_post": "%{nil}",
+        "_binary_payload": "w19.zstdio",
+    }
+    run(["chmod", "-R", "u+rwX,go+rX,go-w", folder])
+    defined = [word for name, value in settings.items() for word in ("--define", f"{name} {value}")]
+    run(["rpmbuild", "-bb", "--quiet", f"--target={machine}", *defined, spec])
+
+
+def rpm_packages(built_library: Path, built_programs: list[Path], machine: str) -> None:
+    """Builds all of them."""
+    folder = begin("linkspan", "linkspan-bridge")
+    install_programs(folder, built_programs, zsh="usr/share/zsh/site-functions")
+    summary = "Programs in different languages on one machine exchange messages"
+    pack("linkspan", summary, "The shell program, the controller of services, and the bridge to other machines.", folder, machine=machine)
+    runtime, development = begin("liblinkspan", "linkspan-c"), begin("liblinkspan-devel", "linkspan-c")
+    install_library(development, PLACE, built_library)
+    (runtime / PLACE).mkdir(parents=True)
+    for path in list((development / PLACE).glob("liblinkspan.so.*")):
+        path.rename(runtime / PLACE / path.name)
+    pack(
+        "liblinkspan", f"{summary}: the library", "Channels, requests and replies, publish and subscribe, services.", runtime,
+        "Provides: liblinkspan.so.0()(64bit)\nRequires: libc.so.6(GLIBC_2.28)(64bit), libgcc_s.so.1()(64bit)\n", machine,
+    )
+    pack(
+        "liblinkspan-devel", f"{summary}: development", "Headers for C and C++, the Fortran module's source, the static library.", development,
+        f"Requires: liblinkspan = {VERSION}\n", machine,
+    )

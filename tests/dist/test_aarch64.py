@@ -1,0 +1,120 @@
+"""What is built for aarch64, under qemu's emulation: the static programs, the C library, and the wheel in Debian's Python for that machine."""
+
+import os
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import MACHINE, SOON, VERSION, artefact
+from support.tree import TARGET
+
+#: Compiled for that machine by Debian's cross compiler, whose libraries qemu is pointed to.
+CROSS = "/usr/aarch64-linux-gnu"
+C = """
+#include <linkspan.h>
+#include <stdio.h>
+int main(void) {
+    linkspan_message *reading = NULL;
+    double celsius;
+    linkspan_status status = linkspan_latest("lab/temperature", NULL, 60000, &reading);
+    if (status == LINKSPAN_OK) status = linkspan_message_get_f64(reading, "celsius", &celsius);
+    if (status == LINKSPAN_OK) printf("%.1f\\n", celsius);
+    else fprintf(stderr, "%s\\n", linkspan_last_error_text());
+    linkspan_message_release(reading);
+    return status != LINKSPAN_OK;
+}
+"""
+PYTHON = """
+import platform, sys, linkspan
+assert platform.machine() == "aarch64"
+with linkspan.publisher("lab/temperature") as out:
+    out.send({"celsius": 21.4})
+    sys.stdin.read()
+"""
+
+Output = Callable[..., str]
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Output:
+    """Runs a command in a runtime directory of the test's own, and returns what it prints."""
+    (tmp_path / "run").mkdir(mode=0o700)
+
+    def output(*command: object, **env: str) -> str:
+        words = list(map(str, command))
+        done = subprocess.run(words, env=environment(tmp_path, **env), capture_output=True, text=True, timeout=SOON, cwd=tmp_path)
+        assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    return output
+
+
+def environment(tmp_path: Path, **env: str) -> dict[str, str]:
+    return {**os.environ, "LINKSPAN_DIR": str(tmp_path / "run"), **env}
+
+
+def program(machine: str, tmp_path: Path, name: str = "linkspan") -> list[object]:
+    """How the static program of this machine is started."""
+    folder = tmp_path / machine
+    tarfile.open(artefact(f"{name}-{VERSION}-{machine}-linux.tar.gz")).extractall(folder, filter="tar")
+    built = folder / f"{name}-{VERSION}-{machine}-linux" / name
+    return [built] if machine == MACHINE else [f"qemu-{machine}", built]
+
+
+@pytest.fixture(scope="session")
+def foreign() -> Path:
+    """What is in Debian's packages of Python for aarch64, unpacked."""
+    folder = TARGET / "dist-test/debian12-aarch64"
+    if not (folder / "ready").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        command = ["debootstrap", "--foreign", "--arch=arm64", "--variant=minbase", "--include=python3", "bookworm", folder]
+        subprocess.run(command, check=True, timeout=SOON, stdout=subprocess.DEVNULL)
+        for package in (folder / "var/cache/apt/archives").glob("*.deb"):
+            subprocess.run(["dpkg-deb", "--extract", package, folder], check=True, timeout=SOON)
+        (folder / "ready").touch()
+    return folder
+
+
+@pytest.fixture
+def publisher(foreign: Path, output: Output, tmp_path: Path) -> Iterator[None]:
+    """A Python program in the emulated machine that publishes lab/temperature with the wheel."""
+    modules = tmp_path / "modules"
+    zipfile.ZipFile(artefact(f"linkspan-{VERSION}-cp311-abi3-*_aarch64.whl")).extractall(modules)
+    command = ["qemu-aarch64", "-L", foreign, foreign / "usr/bin/python3.11", "-c", PYTHON]
+    env = environment(tmp_path, PYTHONPATH=str(modules))
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE) as running:
+        yield
+        running.stdin.close()
+        assert running.wait(SOON) == 0
+
+
+def test_static_programs_exchange_messages_with_those_of_this_machine(output: Output, tmp_path: Path) -> None:
+    here, there = program(MACHINE, tmp_path), program("aarch64", tmp_path)
+    assert VERSION in output(*there, "--version")
+    assert VERSION in output(*program("aarch64", tmp_path, "linkspan-bridge"), "--version")
+    for server, client in ((here, there), (there, here)):
+        with subprocess.Popen([*map(str, server), "reply", "lab/sum", '{"sum": 3}'], env=environment(tmp_path)) as running:
+            try:
+                assert output(*client, "call", "lab/sum", '{"a": 1}', "--timeout", "60") == '{"sum": 3}\n'
+            finally:
+                running.terminate()
+
+
+def test_wheel_publishes_to_the_program_of_this_machine(publisher: None, output: Output, tmp_path: Path) -> None:
+    assert output(*program(MACHINE, tmp_path), "latest", "lab/temperature", "--timeout", "60") == '{"celsius": 21.4}\n'
+
+
+@pytest.mark.parametrize("kind", ["shared", "static"])
+def test_c_program_reads_what_python_publishes(publisher: None, kind: str, output: Output, tmp_path: Path) -> None:
+    made = artefact(f"liblinkspan-{VERSION}-aarch64-linux-glibc.tar.gz")
+    tarfile.open(made).extractall(tmp_path, filter="tar")
+    library = tmp_path / made.name.removesuffix(".tar.gz")
+    (tmp_path / "main.c").write_text(C)
+    linked = ["-llinkspan"] if kind == "shared" else [library / "lib/liblinkspan.a", "-lpthread", "-ldl", "-lm"]
+    output("aarch64-linux-gnu-gcc", "main.c", "-o", "main", f"-I{library}/include", f"-L{library}/lib", *linked)
+    assert output("qemu-aarch64", "-L", CROSS, "-E", f"LD_LIBRARY_PATH={library}/lib", tmp_path / "main") == "21.4\n"
