@@ -71,6 +71,12 @@ def test_configuration_errors_name_line_and_column(machines):
     assert "no name is exported" in north.run("bridge", "--listen", "tcp/127.0.0.1:0", code=1)
 
 
+def test_every_command_shows_examples(machines):
+    north = machines("north")
+    for words in ([], ["check"], ["man"], ["keys", "init"], ["keys", "issue"], ["keys", "revoke"]):
+        assert "Examples:\n  linkspan bridge" in north.run("bridge", *words, "--help"), words
+
+
 def test_missing_bridge_program_is_reported(tmp_path):
     alone = tmp_path / "linkspan"
     shutil.copy(PROGRAM, alone)
