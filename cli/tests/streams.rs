@@ -120,24 +120,15 @@ fn ctrl_c_ends_every_wait() {
     assert_eq!(place.leftovers(), [""; 0]);
 }
 
-#[test]
-fn every_command_shows_examples() {
-    let place = Place::new();
-    let mut remaining = vec![Vec::new()];
-    let mut seen = 0;
+/// Every command of the program, as words, with its help; the first one is the program itself.
+fn commands(place: &Place) -> Vec<(Vec<String>, String)> {
+    let mut remaining = vec![Vec::<String>::new()];
+    let mut found = Vec::new();
     while let Some(words) = remaining.pop() {
         let help = place.run(
             &[&words[..], &["--help".to_owned()]].concat().iter().map(String::as_str).collect::<Vec<_>>(),
         );
         assert_eq!(help.code, Some(0), "{words:?}");
-        seen += 1;
-        let with_example = |examples: &str| examples.contains("linkspan ");
-        assert!(
-            words.is_empty()
-                || help.out.split_once("Examples:\n").is_some_and(|(_, examples)| with_example(examples)),
-            "{}",
-            help.out
-        );
         let listed = help.out.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
         // A long description continues in further indented lines.
         let named = listed.filter_map(|l| l.strip_prefix("  ").filter(|l| !l.starts_with(' ')));
@@ -147,8 +138,30 @@ fn every_command_shows_examples() {
         {
             remaining.push([&words[..], &[command.to_owned()]].concat());
         }
+        found.push((words, help.out));
     }
-    assert!(seen >= 30, "{seen}");
+    assert!(found.len() >= 30, "{}", found.len());
+    found
+}
+
+#[test]
+fn every_command_shows_examples() {
+    for (words, help) in commands(&Place::new()).into_iter().skip(1) {
+        let examples = help.split_once("Examples:\n").map(|(_, examples)| examples);
+        assert!(examples.is_some_and(|examples| examples.contains("linkspan ")), "{words:?}: {help}");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page_with_its_examples() {
+    let place = Place::new();
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(place.run(&["man", folder.path().to_str().unwrap()]).code, Some(0));
+    for (words, _) in commands(&place).into_iter().skip(1) {
+        let page = folder.path().join(format!("linkspan-{}.1", words.join("-")));
+        let text = std::fs::read_to_string(&page).unwrap_or_else(|e| panic!("{}: {e}", page.display()));
+        assert!(text.starts_with(".ie") && text.contains("Examples"), "{}", page.display());
+    }
 }
 
 #[test]
