@@ -151,31 +151,6 @@ fn latest_that_waits_finds_the_value_of_a_short_publisher(t: &str) {
     panic!("{found} of 1000 calls were answered after the first message");
 }
 
-fn last_message_of_an_ended_publisher_is_the_newest_once(t: &str) {
-    let endpoint = name(t);
-    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
-    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
-    assert!(!subscriber.poll().unwrap());
-    publisher.send(&Value::Int(1)).unwrap();
-    publisher.close(SOON).unwrap();
-    assert_eq!(number(&subscriber.newest(SOON).unwrap()), 1);
-    let at_once = || subscriber.newest(Duration::ZERO);
-    assert_eq!(at_once().unwrap_err().kind(), ErrorKind::NotFound, "it was returned");
-
-    let second = Publisher::new(&endpoint, &Options::default()).unwrap();
-    second.send(&Value::Int(2)).unwrap();
-    assert_eq!(number(&subscriber.newest(SOON).unwrap()), 2);
-    second.send(&Value::Int(3)).unwrap();
-    drop(second);
-    let third = Publisher::new(&endpoint, &Options::default()).unwrap();
-    third.send(&Value::Int(4)).unwrap();
-    assert_eq!(number(&subscriber.newest(SOON).unwrap()), 4, "what another publisher has published is newer");
-    third.send(&Value::Int(5)).unwrap();
-    while number(&subscriber.recv(SOON).unwrap()) != 5 {}
-    drop(third);
-    assert_eq!(at_once().unwrap_err().kind(), ErrorKind::NotFound, "it was received");
-}
-
 fn subscriber_that_was_waited_for_receives_everything(t: &str) {
     for _ in 0..100 {
         let endpoint = name(t);
@@ -210,7 +185,6 @@ on! {
         subscriber_made_before_its_publisher_receives_everything
         late_subscriber_gets_the_number_of_missed_messages
         latest_that_waits_finds_the_value_of_a_short_publisher
-        last_message_of_an_ended_publisher_is_the_newest_once
         waiting_subscriber_receives_everything_of_a_short_publisher
         subscriber_that_was_waited_for_receives_everything;
     shm:
@@ -219,7 +193,6 @@ on! {
         subscriber_made_before_its_publisher_receives_everything
         late_subscriber_gets_the_number_of_missed_messages
         latest_that_waits_finds_the_value_of_a_short_publisher
-        last_message_of_an_ended_publisher_is_the_newest_once
         waiting_subscriber_receives_everything_of_a_short_publisher
         subscriber_that_was_waited_for_receives_everything;
     tcp:

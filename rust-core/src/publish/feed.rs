@@ -39,8 +39,6 @@ pub struct Feed {
     sequence: Option<u64>,
     /// The number before this publisher's first message.
     begin: u64,
-    /// The last number that [`Feed::newest`] returned from a ring.
-    found: u64,
     /// Whether the publisher gave a schema.
     pub has_schema: bool,
     /// For a journal and a program with a schema: compares the schema of each record with it.
@@ -141,7 +139,6 @@ impl Feed {
             source,
             sequence: after_number,
             begin,
-            found: 0,
             schemas: None,
             last_sender: LastSender::default(),
             refused: None,
@@ -163,7 +160,6 @@ impl Feed {
             source,
             sequence,
             begin: 0,
-            found: 0,
             schemas,
             last_sender: LastSender::default(),
             refused: None,
@@ -279,27 +275,10 @@ impl Feed {
             return Err(Error::new(ErrorKind::Disconnected, "the publisher closed or its process ended"));
         }
         Ok(Some(match reader.latest()? {
-            Received::Frame(frame) => {
-                self.found = frame.header.sequence;
-                Polled::Frame(frame)
-            }
+            Received::Frame(frame) => Polled::Frame(frame),
             Received::Nothing => Polled::Empty,
             Received::Moved => Polled::Moved,
         }))
-    }
-
-    /// Returns the newest frame in the ring of a publisher that has ended, if neither [`Feed::newest`] nor a call that
-    /// receives has returned it.
-    pub fn last_unread(&mut self) -> Option<Incoming> {
-        let Medium::Ring(reader) = &mut self.medium else { return None };
-        let read = match reader.resume() {
-            Start::After(number) => number.max(self.found),
-            Start::Newest | Start::With(_) => self.found,
-        };
-        match reader.latest() {
-            Ok(Received::Frame(frame)) if frame.header.sequence > read => Some(frame),
-            _ => None,
-        }
     }
 
     /// Returns how many messages are missing before this one, over a stream or from a file. 0 where

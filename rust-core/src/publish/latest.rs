@@ -67,18 +67,12 @@ pub fn latest_persistent<'a>(
     wait: impl Into<Wait<'a>>,
 ) -> Result<Message> {
     let kept = PERSISTENT.get(endpoint, options, |_| true, || Subscriber::new(endpoint, options))?;
-    let mut waiting = wait.into().start(options.timeout).on_wait(&options.on_wait);
-    let newest = match kept.newest_within(&mut waiting) {
+    match kept.newest(wait) {
         // Over a socket, the newest value may still be on its way to a subscription that was just made. A
         // request for it alone is answered with the value, or with the statement that there is none.
-        Err(e) if e.kind() == ErrorKind::Empty => match latest(endpoint, options, Wait::none()) {
-            // The publisher has ended since: its last message is found by the subscription.
-            Err(e) if e.kind() == ErrorKind::NotFound => kept.newest_within(&mut waiting),
-            newest => newest,
-        },
-        newest => newest,
-    };
-    newest.map_err(|e| open_names::named(e, endpoint))
+        Err(e) if e.kind() == ErrorKind::Empty => latest(endpoint, options, Wait::none()),
+        newest => newest.map_err(|e| open_names::named(e, endpoint)),
+    }
 }
 
 /// [`latest`] without the endpoint in its errors.

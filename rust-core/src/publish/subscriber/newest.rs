@@ -16,99 +16,61 @@ impl Subscriber {
     /// Returns the newest message, whether it was received before or not: for programs that poll now
     /// and then.
     ///
-    /// Of a publisher that has ended, its last message is returned once, unless it was received or there is another
-    /// publisher that has published.
-    ///
     /// # Errors
     /// `Empty` if nothing was published, `NotFound` if there is no publisher.
     pub fn newest<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        self.newest_within(&mut wait.into().start(self.options.timeout).on_wait(&self.options.on_wait))
-    }
-
-    /// [`Subscriber::newest`] in a wait that has begun.
-    pub(in crate::publish) fn newest_within(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
-        self.find_newest(waiting).map_err(|e| e.on(&self.shown))
+        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        self.find_newest(&mut waiting).map_err(|e| e.on(&self.shown))
     }
 
     /// [`Subscriber::newest`] without the endpoint in its errors.
     fn find_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
         fork::check(self.fork_generation)?;
         let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
-        // The last message of a publisher that has ended: another publisher is looked for once.
-        let mut last = None;
-        let found = loop {
-            let is_found = last.is_some();
-            let mut once = Waiting::at_once();
-            let step = if is_found { &mut once } else { &mut *waiting };
-            match self.find_step(&mut receive_state, &mut last, step) {
-                Ok(None) if !is_found => next_round(waiting)?,
-                Ok(None) => break Err(nothing_published()),
-                Ok(Some(newest)) => break Ok(newest),
-                Err(e) => break Err(e),
+        let receive_state = &mut *receive_state;
+        loop {
+            next_round(waiting)?;
+            if self.closed.load(Ordering::Acquire) {
+                return Err(self.closed_error());
             }
-        };
-        match (found, last) {
-            (Err(e), Some(last))
-                if matches!(e.kind(), ErrorKind::Empty | ErrorKind::NotFound | ErrorKind::Stalled) =>
-            {
-                Ok(last)
+            if receive_state.feed.is_none() {
+                receive_state.newest = None;
+                self.connect(receive_state, waiting)?;
             }
-            (found, _) => found,
-        }
-    }
-
-    /// Looks for the newest message once; none if the connection has ended or a waker ended the wait. `last` becomes the
-    /// last message of a publisher that has ended.
-    fn find_step(
-        &self,
-        receive_state: &mut ReceiveState,
-        last: &mut Option<Message>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Option<Message>> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(self.closed_error());
-        }
-        if receive_state.feed.is_none() {
-            receive_state.newest = None;
-            self.connect(receive_state, waiting)?;
-        }
-        let Some(feed) = &mut receive_state.feed else { return Ok(None) };
-        match feed.newest() {
-            Ok(Some(Polled::Frame(frame))) => {
-                let source = feed.source_of(&frame);
-                Ok(Some(self.message(frame, &source, feed.session)))
-            }
-            Ok(Some(Polled::Empty)) => Err(nothing_published()),
-            Ok(Some(Polled::Moved)) => {
-                receive_state.moved = true;
-                receive_state.drop_feed();
-                Ok(None)
-            }
-            Ok(Some(Polled::Ignored) | None) => self.read_to_newest(receive_state, last, waiting),
-            Err(e) if e.kind() == ErrorKind::Disconnected => {
-                if let Some(frame) = feed.last_unread() {
+            let Some(feed) = &mut receive_state.feed else { continue };
+            match feed.newest() {
+                Ok(Some(Polled::Frame(frame))) => {
                     let source = feed.source_of(&frame);
-                    *last = Some(self.message(frame, &source, feed.session));
+                    return Ok(self.message(frame, &source, feed.session));
                 }
-                self.event_log.disconnected(e.to_string());
-                receive_state.feed_failed(&e);
-                Ok(None)
+                Ok(Some(Polled::Empty)) => return Err(nothing_published()),
+                Ok(Some(Polled::Moved)) => {
+                    receive_state.moved = true;
+                    receive_state.drop_feed();
+                }
+                Ok(Some(Polled::Ignored) | None) => {
+                    if let Some(newest) = self.read_to_newest(receive_state, waiting)? {
+                        return Ok(newest);
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::Disconnected => {
+                    self.event_log.disconnected(e.to_string());
+                    receive_state.feed_failed(&e);
+                }
+                // A store that does not exist yet.
+                Err(e) if e.kind() == ErrorKind::NotFound => {
+                    receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| e)?;
+                }
+                Err(e) => return Err(e),
             }
-            // A store that does not exist yet.
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| e)?;
-                Ok(None)
-            }
-            Err(e) => Err(e),
         }
     }
 
     /// Reads a stream to its end and returns the last message; none if the connection ended, so that
-    /// it has to be made again: the last message that this call read is then in `last`.
+    /// it has to be made again.
     fn read_to_newest(
         &self,
         receive_state: &mut ReceiveState,
-        last: &mut Option<Message>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Message>> {
         // Parking checks whether the publisher has ended, which a plain read may not notice yet.
@@ -143,9 +105,6 @@ impl Subscriber {
                 }
                 Err(e) => return Err(e),
             }
-        }
-        if read > 0 {
-            *last = receive_state.newest.take();
         }
         Ok(None)
     }
