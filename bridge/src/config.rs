@@ -15,9 +15,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use linkspan::{Error, ErrorKind, Result};
+use linkspan::{Error, ErrorKind, Result, registry};
 use serde::Deserialize;
-use wildmatch::WildMatch;
 
 pub use self::check::is_word;
 use self::check::{Checked, Invalid, place, remedy, wrong};
@@ -384,7 +383,7 @@ fn validate_pattern(pattern: &str) -> Result<()> {
 
 /// Returns whether one of the patterns matches the name.
 fn matches(patterns: &[String], name: &str) -> bool {
-    patterns.iter().any(|pattern| WildMatch::new(pattern).matches(name))
+    patterns.iter().any(|pattern| registry::matches(pattern, name))
 }
 
 /// Returns whether a name, or a pattern of names, is one of journals.
@@ -396,7 +395,7 @@ pub fn is_journal(name: &str) -> bool {
 /// match journals, because a journal takes room on the other machine's disk.
 fn carries(patterns: &[String], name: &str) -> bool {
     let mut of_kind = patterns.iter().filter(|it| is_journal(it) == is_journal(name));
-    of_kind.any(|pattern| WildMatch::new(pattern).matches(name))
+    of_kind.any(|pattern| registry::matches(pattern, name))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@
 #define LINKSPAN_SERVICE_INFO_INIT {sizeof(linkspan_service_info), 0, false, false, 0}
 #define LINKSPAN_COMMAND_REQUEST_INIT {sizeof(linkspan_command_request), NULL, NULL, NULL, LINKSPAN_DEFAULT, NULL, 0, false}
 #define LINKSPAN_CHANNEL_INFO_INIT {sizeof(linkspan_channel_info), 0, false, false, NULL, 0}
-#define LINKSPAN_MESSAGE_INFO_INIT {sizeof(linkspan_message_info), 0, 0, 0, 0, false, NULL, 0}
+#define LINKSPAN_MESSAGE_INFO_INIT {sizeof(linkspan_message_info), 0, 0, 0, 0, false, NULL, 0, NULL, 0}
 #define LINKSPAN_ARRAY_INIT {0, 0, 0, {0}, NULL, 0}
 #define LINKSPAN_ITEM_INIT \
     {sizeof(linkspan_item), 0, 0, NULL, 0, 0, 0, false, 0, 0, 0.0, NULL, NULL, 0, LINKSPAN_ARRAY_INIT}
@@ -419,6 +419,11 @@ typedef struct linkspan_message_info {
     const char *source;
     // Its length in bytes.
     size_t source_length;
+    // The endpoint that it was published at, of a subscriber to a pattern: a view, not NUL-terminated. NULL
+    // for others.
+    const char *name;
+    // Its length in bytes.
+    size_t name_length;
 } linkspan_message_info;
 
 // The type of a value.

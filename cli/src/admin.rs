@@ -14,7 +14,9 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
     let mut listed = registry::list()?;
     listed.retain(|listed| {
         let name = listed.endpoint.split_once(':').map_or("", |(_, name)| name);
-        let is_like = |pattern: &String| matches(pattern, &listed.endpoint) || matches(pattern, name);
+        let is_like = |pattern: &String| {
+            registry::matches(pattern, &listed.endpoint) || registry::matches(pattern, name)
+        };
         patterns.is_empty() || patterns.iter().any(is_like)
     });
     if json {
@@ -41,30 +43,6 @@ pub fn list(patterns: &[String], json: bool, names: bool) -> Result<(), Exit> {
         text.extend(mismatched(listed));
     }
     output::write(text.as_bytes())
-}
-
-/// Returns whether a text is like a pattern, in which `*` stands for any characters and `?` for
-/// one.
-fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut at, mut from) = (0, 0);
-    // The last star, and the length of the text that it matched: only this one may have to match more.
-    let mut star = None;
-    while from < text.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, from));
-                at += 1;
-            }
-            Some(c) if *c == '?' || *c == text[from] => (at, from) = (at + 1, from + 1),
-            _ => {
-                let Some((place, taken)) = star else { return false };
-                star = Some((place, taken + 1));
-                (at, from) = (place + 1, taken + 1);
-            }
-        }
-    }
-    pattern[at..].iter().all(|c| *c == '*')
 }
 
 /// Returns what a listener has lost of the messages that it kept.
@@ -161,29 +139,4 @@ fn lines_of_json(values: impl Iterator<Item = Value>) -> Result<(), Exit> {
         text += &output::json_line(&value)?;
     }
     output::write(text.as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_whole_names() {
-        for (pattern, text, is_like) in [
-            ("lab/*", "lab/a/b", true),
-            ("lab/?", "lab/a", true),
-            ("lab/?", "lab/ab", false),
-            ("*", "", true),
-            ("", "a", false),
-            ("a*b*c", "aXbYbZc", true),
-            ("a*b*c", "aXbYbZ", false),
-            ("spool:*", "spool:jobs", true),
-            ("lab", "lab/a", false),
-            ("a**", "a", true),
-        ] {
-            assert_eq!(matches(pattern, text), is_like, "{pattern} {text}");
-        }
-        // A star only ever matches more, so the time does not grow with the number of stars.
-        assert!(!matches(&"*a".repeat(50), &"a".repeat(49)));
-    }
 }

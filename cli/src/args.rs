@@ -290,6 +290,9 @@ pub struct SubArgs {
     /// The endpoint.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
+    /// More names and patterns
+    #[arg(value_name = "NAME")]
+    pub more: Vec<String>,
     /// End after this many values; 0 never ends
     #[arg(long, short = 'n', value_name = "N", default_value = "0")]
     pub count: u64,

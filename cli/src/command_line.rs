@@ -73,12 +73,13 @@ Examples:
     )]
     Pub(PubArgs),
 
-    /// Print the values published at a name: first the newest, then all that follow
+    /// Print the values published at names or patterns: first the newest, then all that follow
     #[command(
-        after_help = "The publisher may start later, and restart. Standard error has the number of values that were overwritten before they were read (Lagged); with -o delivery=latest they are skipped without a report.
+        after_help = "The publisher may start later, and restart. Standard error has the number of values that were overwritten before they were read (Lagged); with -o delivery=latest they are skipped without a report. In a pattern * matches any characters and ? matches one; names that appear later join, and files and journals are matched by patterns such as 'journal:*' alone. The name of each value stands before it, and in the JSON of --full.
 
 Examples:
   linkspan sub lab/temperature
+  linkspan sub 'lab/*' sim/clock
   linkspan sub lab/temperature --json | jq .celsius
   linkspan sub lab/temperature -n 1 -t 5
   linkspan sub journal:orders --from first"

@@ -59,7 +59,9 @@ pub fn message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     };
     let value = display::lines(message.value()?);
     let gap = if value.contains('\n') { '\n' } else { ' ' };
-    let head = format!("{} #{}{missed} {}:", message.sent(), message.sequence(), one_line(message.source()));
+    let name = message.name().map_or_else(String::new, |name| format!("{name} "));
+    let source = one_line(message.source());
+    let head = format!("{name}{} #{}{missed} {source}:", message.sent(), message.sequence());
     write(format!("{head}{gap}{value}\n").as_bytes())
 }
 
@@ -68,14 +70,16 @@ fn json_message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
         let json = codec::transcode(message.body(), message.encoding(), Encoding::Json)?;
         return write(safe_json(&json).as_bytes());
     }
-    json(&Value::map([
+    let name = message.name().map(|name| ("name", Value::from(name)));
+    let entries = [
         ("sequence", Value::from(message.sequence())),
         ("sent", message.sent().into()),
         ("source", message.source().into()),
         ("encoding", message.encoding().name().into()),
         ("missed", message.missed().into()),
         ("value", message.value()?.clone()),
-    ]))
+    ];
+    json(&Value::map(name.into_iter().chain(entries)))
 }
 
 #[cfg(test)]

@@ -71,7 +71,14 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
         let place = from.parse::<u64>().map_or_else(|_| from.as_str().into(), Value::from);
         options.set("from", &place).map_err(Exit::Usage)?;
     }
-    let subscriber = Subscriber::new(&args.endpoint.name, &options).map_err(Exit::from_opening)?;
+    let subscriber = match &args.more[..] {
+        [] => Subscriber::new(&args.endpoint.name, &options),
+        more => {
+            let names: Vec<_> = [&args.endpoint.name].into_iter().chain(more).map(String::as_str).collect();
+            Subscriber::of(&names, &options)
+        }
+    };
+    let subscriber = subscriber.map_err(Exit::from_opening)?;
     let latest = options.delivery == Some(Delivery::Latest);
     watched(
         signals,
@@ -88,7 +95,8 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
                 // Report that, and continue: the available values matter more than the lost ones. With delivery=latest
                 // the missed values are expected.
                 if message.missed() > 0 && !latest {
-                    stderr::print_error(&Error::lagged(message.missed()).on(&args.endpoint.name));
+                    let name = message.name().unwrap_or(&args.endpoint.name);
+                    stderr::print_error(&Error::lagged(message.missed()).on(name));
                 }
                 output::message(&message, args.output)?;
                 // Printed values are consumed: the next subscriber of this name continues after them.

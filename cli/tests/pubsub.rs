@@ -277,3 +277,36 @@ fn waiting_latest_is_not_woken_and_ends_at_once() {
         unread.wait();
     }
 }
+
+#[test]
+fn values_of_names_and_patterns_are_printed_with_their_names() {
+    on_each_transport(|place, name, file| {
+        let pattern = name("lab/*");
+        let mut subscriber =
+            place.start(&["sub", &pattern, &name("sim/clock"), "--json", "--full", "--count", "3"]);
+        let mut names = Vec::new();
+        let mut publishers = Vec::new();
+        for at in ["lab/a", "sim/clock", "lab/b"] {
+            publishers.push(place.start(&["pub", &name(at), "7"]));
+            place.wait_for(&file(at));
+            let line = subscriber.line();
+            assert!(line.contains("\"value\":7"), "{line}");
+            names.push(line.split("\"name\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned());
+        }
+        assert_eq!(subscriber.end().code, Some(0));
+        let with_transport = |at: &str| {
+            let name = name(at);
+            if name.contains(':') { name } else { format!("shm:{name}") }
+        };
+        assert_eq!(names, ["lab/a", "sim/clock", "lab/b"].map(with_transport));
+        let people = place.run(&["sub", &pattern, "--count", "1"]);
+        assert!(people.out.starts_with(&with_transport("lab/")), "{} {}", people.out, people.err);
+        let wrong = place.run(&["sub", "lab/ *"]);
+        assert_eq!(wrong.code, Some(2));
+        assert!(wrong.err.contains("is not a pattern of names: it has the character ' '"), "{}", wrong.err);
+        for publisher in publishers {
+            publisher.signal("INT");
+            publisher.wait();
+        }
+    });
+}

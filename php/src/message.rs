@@ -56,6 +56,10 @@ macro_rules! reads_as_a_message {
                 Text::of(self.message().source())
             }
             #[php(getter)]
+            pub fn get_name(&self) -> Option<Text> {
+                self.message().name().map(Text::of)
+            }
+            #[php(getter)]
             pub fn get_encoding(&self) -> Encoding {
                 self.message().encoding().into()
             }

@@ -338,6 +338,8 @@ final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public readonly Timestamp $sent;
     /** The sender: its client_id, else the program's name and process number. */
     public readonly string $source;
+    /** The endpoint that it was published at, where the subscriber was given a pattern; null otherwise. */
+    public readonly ?string $name;
     public readonly Encoding $encoding;
     /** How many messages were missed directly before this one. */
     public readonly int $missed;
@@ -366,6 +368,7 @@ final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public readonly int $sequence;
     public readonly Timestamp $sent;
     public readonly string $source;
+    public readonly ?string $name;
     public readonly Encoding $encoding;
     public readonly int $missed;
     private function __construct() {}

@@ -25,6 +25,9 @@ foreach (['unix:lab/temperature', 'shm:lab/temperature'] as $endpoint) {
     $late = subscribe($endpoint, timeout: 5);
     echo $late->recv()['celsius'], "\n";
     fails(fn () => $late->tryRecv());
+    $all = subscribe(dirname($endpoint) . '/*', timeout: 5);
+    assert($all->recv()->name === $endpoint && latest($endpoint)->name === null);
+    $all->close();
     $now = latest($endpoint);
     echo $now['celsius'], ' ', $now['wave'][1], ' ', $now->sequence, ' ', json_encode($now), "\n";
     assert(latest($endpoint)->sequence === 3 && $out->endpoint() === $endpoint && is_int($late->fileno()));

@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 from . import _native
@@ -368,6 +368,12 @@ def serve(endpoint: str, **options: Unpack[Options]) -> Server:
     return Server(_Server(endpoint, **options), options)
 
 
-def subscribe(endpoint: str, **options: Unpack[Options]) -> Subscriber:
-    """Receives what is published at the endpoint, the latest value first: `async for message in subscribe(name)`."""
+def subscribe(endpoint: str | Sequence[str], **options: Unpack[Options]) -> Subscriber:
+    """Receives what is published at the endpoint, the latest value first: `async for message in subscribe(name)`.
+
+    The endpoint may be a pattern such as `lab/*` (`*` stands for any characters, `?` for one), or a list of endpoints and patterns:
+    names that appear later join, and `message.name` is the endpoint of each message. `stats()["names"]` has the received and the
+    missed messages of each name, `stats()["refused"]` why a name that fits is left out. Files and journals are meant by patterns such
+    as `journal:lab/*` alone.
+    """
     return Subscriber(_native.Subscriber(endpoint, **options), options)

@@ -7,7 +7,7 @@ transport cannot do is `Unsupported`, with the reason, before anything is made o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar, Unpack
 
 from . import _native
@@ -63,8 +63,14 @@ def publisher(endpoint: str, **options: Unpack[Options]) -> Publisher:
     return Publisher(endpoint, **options)
 
 
-def subscribe(endpoint: str, **options: Unpack[Options]) -> Subscriber:
-    """Receives what is published at the endpoint, the latest value first: `for message in subscribe(name)`."""
+def subscribe(endpoint: str | Sequence[str], **options: Unpack[Options]) -> Subscriber:
+    """Receives what is published at the endpoint, the latest value first: `for message in subscribe(name)`.
+
+    The endpoint may be a pattern such as `lab/*` (`*` stands for any characters, `?` for one), or a list of endpoints and patterns:
+    names that appear later join, and `message.name` is the endpoint of each message. `stats()["names"]` has the received and the
+    missed messages of each name, `stats()["refused"]` why a name that fits is left out. Files and journals are meant by patterns such
+    as `journal:lab/*` alone.
+    """
     return Subscriber(endpoint, **options)
 
 

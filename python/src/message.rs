@@ -174,6 +174,12 @@ impl Message {
         self.arrived.source()
     }
 
+    /// The endpoint that it was published at, where the subscriber was given a pattern or a list; `None` otherwise.
+    #[getter]
+    fn name(&self) -> Option<&str> {
+        self.arrived.name()
+    }
+
     /// Its encoding: `cbor`, `json`, `bson` or `smile`.
     #[getter]
     fn encoding(&self) -> &'static str {

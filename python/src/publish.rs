@@ -121,6 +121,15 @@ impl Publisher {
     }
 }
 
+/// What a subscriber is given.
+#[derive(FromPyObject)]
+enum Endpoints {
+    #[pyo3(annotation = "str")]
+    One(String),
+    #[pyo3(annotation = "list[str]")]
+    Several(Vec<String>),
+}
+
 /// Receives what is published at an endpoint: the latest value first, then each new one.
 ///
 /// One thread at a time receives, another one gets `InvalidState`: give each a subscriber of its own. Any thread may close it.
@@ -136,12 +145,18 @@ impl Subscriber {
         visit.call(&self.on_wait)
     }
 
-    /// Subscribes; does not wait for the publisher.
+    /// Subscribes; does not wait for the publisher. A list has several endpoints and patterns.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
-    fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Subscriber> {
+    fn new(endpoint: Endpoints, given: Option<&Bound<'_, PyDict>>) -> Outcome<Subscriber> {
         let (options, on_wait) = options(given)?;
-        Ok(Subscriber { reader: Reader::new(endpoint, &options)?, on_wait })
+        let reader = match endpoint {
+            Endpoints::One(endpoint) => Reader::new(&endpoint, &options)?,
+            Endpoints::Several(names) => {
+                Reader::of(&names.iter().map(String::as_str).collect::<Vec<_>>(), &options)?
+            }
+        };
+        Ok(Subscriber { reader, on_wait })
     }
 
     /// The next message; `Lagged` once where some were missed.

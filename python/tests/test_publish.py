@@ -142,3 +142,30 @@ def test_wrong_verb_names_the_right_one(name):
         linkspan.connect(name, timeout=5)
     with linkspan.serve(name), pytest.raises(linkspan.InvalidState):
         linkspan.subscribe(name).recv(timeout=5)
+
+
+def test_subscriber_to_patterns_names_each_message():
+    first = linkspan.publisher("lab/a")
+    with linkspan.subscribe("lab/*", timeout=30) as all_of_lab, linkspan.subscribe(["sim/?", "lab/a"], timeout=30) as given:
+        assert all_of_lab.endpoint == "lab/*" and given.endpoint == "sim/?, lab/a"
+        first.send(1)
+        second = linkspan.publisher("lab/b")
+        second.send(2)
+        third = linkspan.publisher("unix:sim/c")
+        third.send(3)
+        received = {message.name: message.value for message in (all_of_lab.recv(), all_of_lab.recv())}
+        assert received == {"shm:lab/a": 1, "shm:lab/b": 2}
+        received = {message.name: message.value for message in given.recv_many(1) + [next(given)]}
+        assert received == {"shm:lab/a": 1, "unix:sim/c": 3}
+        assert given.stats()["names"]["unix:sim/c"] == {"received": 1, "missed": 0}
+        with pytest.raises(linkspan.Empty):
+            all_of_lab.try_recv()
+        with linkspan.subscribe("lab/a") as one:
+            assert next(one).name is None
+        for publisher in first, second, third:
+            publisher.close()
+    for wrong in ("lab/ *", [], ["lab/*", "spool:jobs"]):
+        with pytest.raises(linkspan.Error):
+            linkspan.subscribe(wrong)
+    with pytest.raises(TypeError):
+        linkspan.subscribe(7)

@@ -26,6 +26,7 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
 use crate::transport::store::History;
 
+pub use crate::transport::name_pattern::matches;
 pub use cleaning::{Cleaned, clean};
 pub use listed::Listed;
 pub(crate) use places::named;

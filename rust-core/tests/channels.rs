@@ -34,6 +34,7 @@ mod relay_links;
 mod schema_exchange;
 mod session_room;
 mod sessions;
+mod several_names;
 mod short_wait;
 mod slots;
 mod support;

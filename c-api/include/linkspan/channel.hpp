@@ -20,6 +20,8 @@ struct message_info {
     /// Whether the sender waits for a reply.
     bool is_request;
     std::string_view source;
+    /// The endpoint that it was published at, of a subscriber to a pattern; empty for others.
+    std::string_view name;
 };
 
 /// The origin of a message; throws `invalid_state` for one that was built or decoded here.
@@ -31,7 +33,8 @@ inline message_info info(const message &m) {
             c.missed,
             static_cast<encoding>(c.encoding),
             c.is_request,
-            {c.source, c.source_length}};
+            {c.source, c.source_length},
+            c.name ? std::string_view(c.name, c.name_length) : std::string_view()};
 }
 
 /// The encoded value as it was received, a view into the message; throws `invalid_state` for one that was

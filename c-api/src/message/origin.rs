@@ -29,6 +29,11 @@ pub struct linkspan_message_info {
     pub source: *const c_char,
     /// Its length in bytes.
     pub source_length: usize,
+    /// The endpoint that it was published at, of a subscriber to a pattern: a view, not NUL-terminated. NULL
+    /// for others.
+    pub name: *const c_char,
+    /// Its length in bytes.
+    pub name_length: usize,
 }
 
 /// Gets the origin of a message; `InvalidState` for one that was built or decoded here.
@@ -51,8 +56,13 @@ pub unsafe extern "C" fn linkspan_message_get_info(
             is_request: arrived.is_request(),
             source: ptr::null(),
             source_length: 0,
+            name: ptr::null(),
+            name_length: 0,
         };
         give_text(arrived.source(), &mut full.source, &mut full.source_length);
+        if let Some(name) = arrived.name() {
+            give_text(name, &mut full.name, &mut full.name_length);
+        }
         write_sized(info, full);
         Ok(())
     };

@@ -103,6 +103,17 @@ int main(int count, char **arguments) {
     CHECK(subscribers == 1);
     linkspan_message_release(stats);
     for (int64_t n = 4; n <= 10; ++n) publish(p, n);
+    /* A pattern: each message has the endpoint that it was published at. */
+    char pattern[64];
+    snprintf(pattern, sizeof pattern, "%.*s*", (int)strlen(endpoint) - 3, endpoint);
+    linkspan_subscriber *all;
+    OK(linkspan_subscriber_new(pattern, NULL, &all));
+    OK(linkspan_subscriber_recv(all, 20 * SECONDS, &m));
+    linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;
+    OK(linkspan_message_get_info(m, &info));
+    CHECK(number_of(m) == 10 && info.name_length == strlen(endpoint) && memcmp(info.name, endpoint, info.name_length) == 0);
+    linkspan_message_release(m);
+    linkspan_subscriber_free(all);
     CHECK(read(ready[0], &byte, 1) == 1 && byte == '2');
     CHECK(kill(child, SIGTERM) == 0);
     int status;

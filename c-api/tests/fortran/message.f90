@@ -100,7 +100,7 @@ contains
       call check(x == 1.5 .and. text == "text" .and. m%count("rows") == 3, "paths")
       call m%get_key("", 2, text)
       call check(text == "count", "keys")
-      call check(m%sequence() == 0 .and. m%source() == "", "built here")
+      call check(m%sequence() == 0 .and. m%source() == "" .and. m%name() == "", "built here")
    end subroutine
 
    subroutine arrays_keep_their_indices()

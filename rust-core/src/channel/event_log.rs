@@ -125,6 +125,24 @@ impl EventLog {
         self.push(EventKind::Lagged, missed, format!("{missed} messages missed"));
     }
 
+    /// Records messages that were missed at one of several names.
+    pub fn lagged_at(&self, name: &str, missed: u64) {
+        self.missed.fetch_add(missed, Ordering::Relaxed);
+        self.push(EventKind::Lagged, missed, format!("{name}: {missed} messages missed"));
+    }
+
+    /// Records an event of one of several names; what it missed is recorded by [`EventLog::lagged_at`].
+    pub fn pass_on(&self, name: &str, event: Event) {
+        match event.kind {
+            EventKind::Lagged => return,
+            EventKind::Connected | EventKind::Reconnected => {
+                self.connected.fetch_add(1, Ordering::Relaxed);
+            }
+            EventKind::Disconnected | EventKind::Forgotten | EventKind::SchemaMismatch => {}
+        }
+        self.push(event.kind, event.missed, format!("{name}: {}", event.text));
+    }
+
     /// Records that messages kept for a disconnected client are lost because the bounds were
     /// reached.
     pub fn removed_client(&self, client: &str, messages: u64) {

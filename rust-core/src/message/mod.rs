@@ -62,6 +62,8 @@ struct Inner {
     body: Body,
     /// The sender's name, for [`Message::source`].
     source: Arc<str>,
+    /// The endpoint, for a subscriber to several names; the drop takes it.
+    name: Option<Arc<str>>,
     /// The limits of decoding, from the receiver's options.
     limits: Limits,
     /// The number of messages that were skipped before this one.
@@ -308,6 +310,20 @@ impl Message {
         &self.inner().source
     }
 
+    /// Returns the endpoint that it was published at, with its transport, where the subscriber has several names;
+    /// none otherwise.
+    pub fn name(&self) -> Option<&str> {
+        self.inner().name.as_deref()
+    }
+
+    /// Returns the same message with the endpoint that it was published at.
+    pub(crate) fn with_name(mut self, name: &Arc<str>) -> Message {
+        if let Some(inner) = self.0.as_mut().and_then(Counted::get_mut) {
+            inner.name = Some(name.clone());
+        }
+        self
+    }
+
     /// Returns the number of messages that were skipped just before this one, for a subscriber that
     /// receives only the newest.
     pub fn missed(&self) -> u64 {
@@ -344,6 +360,7 @@ static EMPTY: LazyLock<Counted<Inner>> = LazyLock::new(|| {
         header: Header::new(Kind::Data, Encoding::Raw),
         body: Body::default(),
         source: "".into(),
+        name: None,
         limits: Limits::default(),
         missed: 0,
         session: 0,

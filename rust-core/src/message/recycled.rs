@@ -42,6 +42,7 @@ impl Message {
             header,
             body,
             source: source.clone(),
+            name: None,
             limits,
             missed: 0,
             session,
@@ -110,6 +111,7 @@ impl Message {
             header,
             body,
             source,
+            name: None,
             limits,
             missed,
             session,
@@ -265,9 +267,10 @@ impl Drop for Message {
         {
             // The decoded value and a long body may be large, and views are given back; they are not recycled.
             let is_long = inner.body.len() > spare::LONGEST || inner.body.split().is_some();
-            if is_long || inner.value.get().is_some() {
+            if is_long || inner.value.get().is_some() || inner.name.is_some() {
                 let Some(place) = inner.get_mut() else { return };
                 place.value.take();
+                place.name = None;
                 if is_long {
                     place.array.clear(give_back);
                     (place.body, place.owns_body) = (Body::default(), false);

@@ -6,13 +6,15 @@
 
 mod batch;
 mod connecting;
+mod names;
 mod newest;
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::feed::Polled;
+use super::feed::{Polled, ResumePoint};
 use super::receive_state::{FEED, ReceiveState, STOP, WAKE};
 use super::store;
 use crate::channel::dial::Dialler;
@@ -31,7 +33,11 @@ use crate::sys::poll::next_round;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::stop;
 use crate::transport::endpoint::Endpoint;
+use crate::transport::kind::Transport;
+use crate::transport::name_pattern::NamePattern;
 use crate::value::{Limits, Value};
+pub(super) use names::Names;
+use names::Report;
 
 /// Receives what a publisher sends: the newest value first, then every one that follows. The publisher need
 /// not be there yet, and may be restarted; a subscriber that was there before a publisher gets its messages
@@ -50,17 +56,17 @@ use crate::value::{Limits, Value};
 /// One thread at a time receives, another one gets `InvalidState`: each thread may have a subscriber of its
 /// own. Any thread may close it, which ends the wait of the receiving thread.
 pub struct Subscriber {
-    /// The endpoint as text, for errors.
+    /// The endpoint as text, for errors; of several, all of them.
     shown: String,
-    endpoint: Endpoint,
+    origin: Origin,
     options: Options,
     /// Those of the options.
     limits: Limits,
-    /// None for a store, where no publisher has to be there.
-    dialler: Option<Dialler>,
     /// The receiving thread holds the lock for the whole of its wait.
     receive_state: Mutex<ReceiveState>,
     event_log: EventLog,
+    /// Of a subscriber to several names: the counters of each.
+    report: Option<Arc<Report>>,
     closed: AtomicBool,
     /// Which thread receives, so that a close from a callback of its own wait is recognised.
     receiving_thread: HolderMark,
@@ -69,6 +75,16 @@ pub struct Subscriber {
     pub(super) descriptor: Arc<OwnedFd>,
     /// The process that made the subscriber, as a count of forks.
     fork_generation: u64,
+}
+
+/// Where the messages come from.
+enum Origin {
+    /// A publisher.
+    Publisher { transport: Transport, dialler: Dialler },
+    /// A store, where no publisher has to be there.
+    Store(Endpoint),
+    /// Several names.
+    Names,
 }
 
 /// After this many polls in a row without a message the deadline is checked.
@@ -84,28 +100,95 @@ impl Subscriber {
     /// A publisher that listens and does not answer within half a second is left to the first call that
     /// receives. [`Subscriber::events`] then begins with [`EventKind::Disconnected`](crate::EventKind::Disconnected), because messages until
     /// that call are neither received nor counted.
+    ///
+    /// The endpoint may be a pattern, in which `*` stands for any characters and `?` for one: then this is
+    /// [`Subscriber::of`] that pattern alone.
     pub fn new(endpoint: &str, options: &Options) -> Result<Subscriber> {
+        if NamePattern::parse(endpoint)?.is_some() {
+            return Subscriber::of(&[endpoint], options);
+        }
         let endpoint: Endpoint = endpoint.parse()?;
         options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
+        // The first call that receives meets the same error and reports it.
+        Subscriber::begin(endpoint, options, None).map(|(subscriber, _)| subscriber)
+    }
+
+    /// Subscribes to several endpoints and patterns, such as `["lab/a", "sim/*", "journal:sim/*"]`.
+    ///
+    /// A pattern without a transport stands for the names of this machine that publishers hold, over each
+    /// transport but files and journals; one with a transport for the names of that one. Names that appear later
+    /// join and are received from their first message; those that end are an event, and join again with their next
+    /// publisher. [`Message::name`] is the endpoint of a message, and an error of one name has that name. Missed
+    /// messages are counted by name, in `names` of [`Subscriber::stats`]; with `delivery="latest"` each name has its
+    /// newest value. A name that fits and cannot be received from is an event, and is in `refused` there.
+    ///
+    /// There are at most 4,096 names with a publisher at a time, and half of the descriptors that the process may
+    /// open, 8 for each, limit them too. A publisher that ends before this subscriber has connected to it is not
+    /// received from.
+    ///
+    /// # Errors
+    /// `InvalidEndpoint` for a wrong name or pattern; those of a watch of the directory.
+    pub fn of(names: &[&str], options: &Options) -> Result<Subscriber> {
+        let parsed = Names::parse(names, options)?;
+        let mut subscriber = Subscriber::unconnected(names.join(", "), Origin::Names, options)?;
+        let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let started = Names::start(parsed, options, &state.epoll, &subscriber.event_log)?;
+        subscriber.report = Some(started.report());
+        state.names = Some(Box::new(started));
+        Ok(subscriber)
+    }
+
+    /// Subscribes to one endpoint from where another one stopped, and connects if there is a publisher. Also
+    /// returns why it has not connected.
+    fn begin(
+        endpoint: Endpoint,
+        options: &Options,
+        resume: Option<ResumePoint>,
+    ) -> Result<(Subscriber, Option<Error>)> {
         let options = &store::options_for(endpoint.transport(), options);
-        let dialler = if store::is_store(endpoint.transport()) {
-            None
+        let shown = endpoint.to_string();
+        let origin = if store::is_store(endpoint.transport()) {
+            Origin::Store(endpoint)
         } else {
-            Some(Dialler::new(&endpoint, options)?)
+            Origin::Publisher { transport: endpoint.transport(), dialler: Dialler::new(&endpoint, options)? }
         };
+        let mut subscriber = Subscriber::unconnected(shown, origin, options)?;
+        let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.resume = resume;
+        if let Origin::Store(_) = subscriber.origin {
+            return Ok((subscriber, None));
+        }
+        let connected = match subscriber.receive_state.lock() {
+            Ok(mut receive_state) => subscriber.connect(&mut receive_state, &mut Waiting::at_once()),
+            Err(_) => Ok(()),
+        };
+        // The first call that receives may connect, and then nothing else tells of the messages between.
+        if let Err(e) = &connected
+            && e.kind() == ErrorKind::Stalled
+        {
+            subscriber.event_log.disconnected(format!(
+                "{e}; what is published until a call connects is neither received nor counted"
+            ));
+        }
+        Ok((subscriber, connected.err()))
+    }
+
+    /// Returns a subscriber that has no feed yet.
+    fn unconnected(shown: String, origin: Origin, options: &Options) -> Result<Subscriber> {
         let (epoll, waker, wake) = (Epoll::new()?, ReadinessFlag::new()?, EventFd::new()?);
         epoll.add(&waker, FEED, Interest::IN)?;
         epoll.add(&wake, WAKE, Interest::IN)?;
-        let subscriber = Subscriber {
-            shown: endpoint.to_string(),
-            event_log: EventLog::of(&endpoint),
-            dialler,
-            endpoint,
+        Ok(Subscriber {
+            event_log: EventLog::of(&shown),
+            shown,
+            origin,
             options: options.clone(),
             limits: options.limits(),
+            report: None,
             descriptor: epoll.shared(),
             receive_state: Mutex::new(ReceiveState {
                 feed: None,
+                names: None,
                 resume: None,
                 moved: false,
                 epoll,
@@ -124,20 +207,7 @@ impl Subscriber {
             receiving_thread: HolderMark::default(),
             wake,
             fork_generation: fork::generation(),
-        };
-        if subscriber.dialler.is_some()
-            && let Ok(mut receive_state) = subscriber.receive_state.lock()
-        {
-            match subscriber.connect(&mut receive_state, &mut Waiting::at_once()) {
-                // The first call that receives may connect, and then nothing else tells of the messages between.
-                Err(e) if e.kind() == ErrorKind::Stalled => subscriber.event_log.disconnected(format!(
-                    "{e}; what is published until a call connects is neither received nor counted"
-                )),
-                // The first call that receives meets the same error and reports it.
-                _ => {}
-            }
-        }
-        Ok(subscriber)
+        })
     }
 
     /// Waits for the next message.
@@ -273,9 +343,14 @@ impl Subscriber {
             if iterates && waiting.is_forever() && stop::was_requested() {
                 return Ok(None);
             }
-            match self.poll_feed(receive_state, waiting) {
+            let polled = match &receive_state.names {
+                None => self.poll_feed(receive_state, waiting),
+                // Each name delivers its newest message, and counts what it missed.
+                Some(_) => self.poll_names(receive_state, waiting, iterates),
+            };
+            match polled {
                 Ok(Some(mut message)) => {
-                    if self.options.delivery == Some(Delivery::Latest) {
+                    if self.options.delivery == Some(Delivery::Latest) && receive_state.names.is_none() {
                         // The newest of the available messages is delivered.
                         let mut at_once = Waiting::at_once();
                         for _ in 0..MAX_FRAMES_AT_ONCE {
@@ -312,7 +387,7 @@ impl Subscriber {
                         next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
                     }
                 }
-                Err(e) if e.kind() == ErrorKind::Lagged => {
+                Err(e) if e.kind() == ErrorKind::Lagged && receive_state.names.is_none() => {
                     next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
                     let count = self.count_missed(&e);
                     // In a loop, the next message has the number.
@@ -357,6 +432,9 @@ impl Subscriber {
         // It came together with a gap, which was reported first.
         if let Some(message) = receive_state.pending.take() {
             return Ok(Some(message));
+        }
+        if receive_state.names.is_some() {
+            return self.poll_names(receive_state, waiting, false);
         }
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
@@ -429,6 +507,42 @@ impl Subscriber {
         }
     }
 
+    /// [`Subscriber::poll_feed`] for several names: returns the message of one that is ready, or waits for one.
+    fn poll_names(
+        &self,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+        iterates: bool,
+    ) -> Result<Option<Message>> {
+        if let Some(error) = receive_state.deferred_error.take() {
+            return Err(error);
+        }
+        if let Some(message) = receive_state.pending.take() {
+            return Ok(Some(message));
+        }
+        let ReceiveState { names: Some(names), epoll, ready, waker, .. } = receive_state else {
+            return Ok(None);
+        };
+        if !names.is_look_due() || {
+            epoll.sleep(Some(Duration::ZERO), ready)?;
+            names.note(ready, epoll, &self.event_log)?;
+            names.has_ready()
+        } {
+            return names.take(iterates, epoll, &self.event_log);
+        }
+        waker.drain();
+        if waiting.is_none() {
+            return Err(waiting.timed_out());
+        }
+        let waited = epoll.wait(waiting, ready);
+        if ready.iter().any(|one| one.token == WAKE) {
+            self.wake.drain();
+        }
+        waited?;
+        names.note(ready, epoll, &self.event_log)?;
+        Ok(None)
+    }
+
     /// Makes a message of a frame.
     fn message(&self, frame: Incoming, source: &Arc<str>, session: u64) -> Message {
         Message::new(frame, source, self.limits, session).with_schema(self.options.checks_received())
@@ -464,7 +578,7 @@ impl Subscriber {
         self.event_log.take()
     }
 
-    /// Returns the endpoint, with its transport.
+    /// Returns the endpoint, with its transport; of several, the given names and patterns.
     pub fn endpoint(&self) -> &str {
         &self.shown
     }
@@ -481,10 +595,29 @@ impl Subscriber {
         Ok(self.descriptor.as_raw_fd())
     }
 
+    /// Arms the descriptor with the next call that receives, as [`Subscriber::fileno`] does at once.
+    fn set_watched(&self) -> Result<()> {
+        lock_exclusive(&self.receive_state, Operation::ReceivePublished)?.watched = true;
+        Ok(())
+    }
+
+    /// Returns whether there is a publisher or a store.
+    fn is_connected(&self) -> bool {
+        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
+    }
+
+    /// Returns where the last feed stopped; the beginning where there was none.
+    fn resume_point(&self) -> ResumePoint {
+        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).resume.unwrap_or_default()
+    }
+
     /// Returns counters and state, as a map.
     pub fn stats(&self) -> Value {
         let mut stats = self.event_log.stats();
         stats.insert("endpoint".into(), self.shown.as_str().into());
+        if let Some(report) = &self.report {
+            report.add_to(&mut stats);
+        }
         Value::Map(stats)
     }
 

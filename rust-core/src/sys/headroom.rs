@@ -44,6 +44,11 @@ fn check_group(what: &str, bytes: u64) -> Result<()> {
     Err(Error::new(ErrorKind::OutOfMemory, text))
 }
 
+/// Returns how many descriptors this process may have (RLIMIT_NOFILE).
+pub(crate) fn descriptor_limit() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 /// Returns the longest file that this process may write, in bytes (RLIMIT_FSIZE).
 pub(crate) fn file_limit() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Fsize).current.unwrap_or(u64::MAX)

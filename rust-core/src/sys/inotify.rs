@@ -152,6 +152,18 @@ impl Watch {
         Watch::begin(instance()?, path, what, Kept::Names, doing)
     }
 
+    /// As [`Watch::new`], and keeps the names.
+    pub fn all_names(directory: &Directory) -> Result<Watch> {
+        let doing = format_args!("watching the directory {}", directory.path().display());
+        Watch::names(&directory.short_path("."), DIRECTORY, doing)
+    }
+
+    /// The same for another directory, for as long as the first.
+    pub fn also_all_names(&self, directory: &Directory) -> Result<()> {
+        let doing = format_args!("watching the directory {}", directory.path().display());
+        self.also(&directory.short_path("."), DIRECTORY, doing)
+    }
+
     /// Makes a watch with its first path.
     fn begin(
         shared: Arc<Instance>,

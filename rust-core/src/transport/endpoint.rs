@@ -39,6 +39,11 @@ impl Endpoint {
         self.transport
     }
 
+    /// Returns the name behind the colon.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns the directory and the file of an absolute path; `None` for a name or an address.
     pub(crate) fn absolute(&self) -> Option<(&Path, &str)> {
         let path = Path::new(&self.name);

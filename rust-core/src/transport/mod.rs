@@ -89,6 +89,7 @@ pub(crate) mod journal;
 pub(crate) mod kind;
 mod link;
 mod local;
+pub(crate) mod name_pattern;
 #[cfg(all(test, not(loom)))]
 mod ninth;
 pub(crate) mod origin;

@@ -2,14 +2,15 @@
 
 use std::os::fd::AsFd;
 
-use super::Subscriber;
+use super::{Origin, Subscriber};
 use crate::channel::dial::Dialler;
 use crate::deadline::Waiting;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::publish::feed::{Feed, ResumePoint};
 use crate::publish::receive_state::{FEED, NAME, ReceiveState};
 use crate::sys::poll::{Interest, next_round};
 use crate::sys::stop;
+use crate::transport::kind::Transport;
 
 impl Subscriber {
     /// Makes the next feed and adds its descriptors to the epoll set.
@@ -17,9 +18,16 @@ impl Subscriber {
         // Of the whole call, which dials with waits of their own, too.
         next_round(waiting)?;
         let resume = receive_state.resume;
-        let dialled = match &self.dialler {
-            Some(dialler) => self.dial(dialler, receive_state, resume, waiting),
-            None => Feed::of_store(&self.endpoint, &self.options).map(Some),
+        let dialled = match &self.origin {
+            Origin::Publisher { transport, dialler } => {
+                self.dial(dialler, *transport, receive_state, resume, waiting)
+            }
+            Origin::Store(endpoint) => Feed::of_store(endpoint, &self.options).map(Some),
+            // The newest message of all names: each has its own.
+            Origin::Names => {
+                let text = "the newest message is one of a single name: give that, or receive with delivery=\"latest\"";
+                Err(Error::new(ErrorKind::InvalidState, text))
+            }
         };
         match dialled {
             // A waker ended the wait; the caller checks which.
@@ -28,7 +36,7 @@ impl Subscriber {
                 for fd in feed.descriptors() {
                     receive_state.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
                 }
-                if !receive_state.moved && self.dialler.is_some() {
+                if !receive_state.moved && matches!(self.origin, Origin::Publisher { .. }) {
                     if self.options.schema.is_some() && !feed.has_schema {
                         let source = &feed.source;
                         self.event_log.connected(&format!(
@@ -47,7 +55,9 @@ impl Subscriber {
                     // A publisher that starts from now on is read from its beginning.
                     receive_state.resume.get_or_insert_default();
                 }
-                if let Some(dialler) = self.dialler.as_ref().filter(|_| receive_state.watched) {
+                if let Origin::Publisher { dialler, .. } = &self.origin
+                    && receive_state.watched
+                {
                     dialler.with_descriptors(|fds| {
                         for fd in fds {
                             // Fails for a descriptor that is in the set already.
@@ -65,6 +75,7 @@ impl Subscriber {
     fn dial(
         &self,
         dialler: &Dialler,
+        transport: Transport,
         receive_state: &mut ReceiveState,
         resume: Option<ResumePoint>,
         waiting: &mut Waiting<'_>,
@@ -73,7 +84,6 @@ impl Subscriber {
         if receive_state.signal_watch.is_some() && waiting.is_forever() {
             wakers.push(stop::waker());
         }
-        let transport = self.endpoint.transport();
         if waiting.is_none() {
             return Feed::dial(dialler, transport, &self.options, resume, &wakers, waiting);
         }

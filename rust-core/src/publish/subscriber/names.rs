@@ -1,0 +1,460 @@
+//! The names of a subscriber to patterns or to several endpoints: each one that has a publisher is a subscriber
+//! of its own, whose descriptor is in the epoll set of the whole.
+//!
+//! Names that appear later are found by inotify. A name whose publisher has ended is left, so that it holds no
+//! descriptor, and where it stopped is kept: the next publisher is read from its beginning, and one that only
+//! dropped the connection from the number after the last one.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Subscriber;
+use crate::channel::event_log::EventLog;
+use crate::channel::{Acknowledge, Options, StartAt, Use};
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::publish::feed::ResumePoint;
+use crate::publish::receive_state::NAME;
+use crate::sys::directory::Directory;
+use crate::sys::headroom;
+use crate::sys::inotify::Watch;
+use crate::sys::poll::{Epoll, Interest, Ready};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::kind::Names as Folder;
+use crate::transport::name_pattern::NamePattern;
+use crate::transport::{owner, place};
+use crate::value::{Map, Value};
+
+/// The most names that have a publisher at a time, and the most names of which anything is kept.
+const MAX_NAMES: usize = 4096;
+/// The descriptors that a connected name takes, at most. All names together take half of those that the process
+/// may have.
+const DESCRIPTORS: u64 = 8;
+/// Messages that are returned before the epoll set is looked at for other names.
+const BEFORE_LOOK: u32 = 64;
+/// The token of the first name in the epoll set, above those of the subscriber itself.
+const FIRST_TOKEN: u64 = 16;
+
+/// The names of one subscriber. Used by the thread that receives.
+pub struct Names {
+    patterns: Vec<NamePattern>,
+    /// Those of each name: a name acknowledges what the program has consumed when the whole does.
+    options: Options,
+    /// Exists where there are patterns.
+    watch: Option<Watch>,
+    /// By their tokens.
+    members: BTreeMap<u64, Member>,
+    tokens: HashMap<Arc<str>, u64>,
+    next_token: u64,
+    /// The names that may have a message, in the order in which they are asked.
+    ready: VecDeque<u64>,
+    /// The names whose last message is not acknowledged.
+    delivered: Vec<u64>,
+    /// Where the names stopped that have no publisher now.
+    left: BTreeMap<Arc<str>, ResumePoint>,
+    /// Messages since the last look at the epoll set.
+    since_look: u32,
+    report: Arc<Report>,
+}
+
+/// A name that is received from.
+struct Member {
+    subscriber: Subscriber,
+    name: Arc<str>,
+    counters: Arc<Counters>,
+    /// Whether the program named it, and not only a pattern.
+    is_given: bool,
+    is_ready: bool,
+    has_delivered: bool,
+}
+
+/// What any thread may read.
+#[derive(Default)]
+pub struct Report {
+    counters: Mutex<BTreeMap<Arc<str>, Arc<Counters>>>,
+    /// Why names that fit cannot be received from.
+    refused: Mutex<BTreeMap<Arc<str>, String>>,
+}
+
+/// The counters of one name.
+#[derive(Default)]
+struct Counters {
+    received: AtomicU64,
+    missed: AtomicU64,
+}
+
+impl Report {
+    /// Adds the counters of each name, and the reasons of those that are refused.
+    pub fn add_to(&self, stats: &mut Map) {
+        let count = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
+        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = counters.iter().map(|(name, counters)| {
+            let [received, missed] = [&counters.received, &counters.missed].map(count);
+            (name.to_string(), Value::map([("received", received), ("missed", missed)]))
+        });
+        stats.insert("names".into(), Value::Map(names.collect()));
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = refused.iter().map(|(name, why)| (name.to_string(), why.as_str().into()));
+        stats.insert("refused".into(), Value::Map(refused.collect()));
+    }
+
+    /// Returns the counters of a name, which go on where it had some.
+    fn counters_of(&self, name: &Arc<str>) -> Arc<Counters> {
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        if counters.len() >= 2 * MAX_NAMES && !counters.contains_key(name) {
+            // Those of names that are received from have another owner.
+            counters.retain(|_, one| Arc::strong_count(one) > 1);
+        }
+        counters.entry(name.clone()).or_default().clone()
+    }
+
+    /// Keeps why a name is refused; false where that is known.
+    fn refuse(&self, name: &Arc<str>, why: &str) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.get(name).is_some_and(|known| known == why) {
+            return false;
+        }
+        if refused.len() >= MAX_NAMES && !refused.contains_key(name) {
+            refused.pop_first();
+        }
+        refused.insert(name.clone(), why.to_owned());
+        true
+    }
+
+    fn accept(&self, name: &Arc<str>) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+}
+
+impl Names {
+    /// Parses endpoints and patterns.
+    ///
+    /// # Errors
+    /// `InvalidEndpoint`; `InvalidState` for none at all; those of options that do not fit.
+    pub(super) fn parse(texts: &[&str], options: &Options) -> Result<(Vec<NamePattern>, Vec<Endpoint>)> {
+        if texts.is_empty() {
+            let text = "there is nothing to subscribe to: give at least one name or pattern";
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        let (mut patterns, mut given) = (Vec::new(), Vec::new());
+        for text in texts {
+            match NamePattern::parse(text)? {
+                Some(pattern) => {
+                    if let Some(transport) = pattern.transport() {
+                        options.check(transport, Use::Subscribe).map_err(|e| e.on(text))?;
+                    }
+                    patterns.push(pattern);
+                }
+                None => {
+                    let endpoint: Endpoint = text.parse()?;
+                    options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
+                    if !given.contains(&endpoint) {
+                        given.push(endpoint);
+                    }
+                }
+            }
+        }
+        Ok((patterns, given))
+    }
+
+    /// Joins the names that exist now, and watches for others.
+    pub(super) fn start(
+        (patterns, given): (Vec<NamePattern>, Vec<Endpoint>),
+        options: &Options,
+        epoll: &Epoll,
+        log: &EventLog,
+    ) -> Result<Names> {
+        let mut names = Names {
+            patterns,
+            options: Options { ack: Acknowledge::Manual, ..options.clone() },
+            watch: None,
+            members: BTreeMap::new(),
+            tokens: HashMap::new(),
+            next_token: FIRST_TOKEN,
+            ready: VecDeque::new(),
+            delivered: Vec::new(),
+            left: BTreeMap::new(),
+            since_look: 0,
+            report: Arc::default(),
+        };
+        for endpoint in given {
+            names.join(&endpoint, true, None, epoll, log)?;
+        }
+        names.start_watching(epoll)?;
+        names.find(epoll, log, false)?;
+        Ok(names)
+    }
+
+    pub(super) fn report(&self) -> Arc<Report> {
+        self.report.clone()
+    }
+
+    /// The directories in which names that fit may be.
+    fn directories(&self) -> Result<Vec<Directory>> {
+        let is_of = |folder: Folder| {
+            let of = |pattern: &NamePattern| pattern.transport().map_or(Folder::Runtime, |one| one.names());
+            self.patterns.iter().any(|pattern| of(pattern) == folder)
+        };
+        let mut directories = Vec::new();
+        if is_of(Folder::Runtime) || is_of(Folder::RuntimeOrState) {
+            directories.push(Directory::runtime()?);
+        }
+        if is_of(Folder::State) {
+            directories.push(Directory::state()?);
+        }
+        Ok(directories)
+    }
+
+    /// Watches the directories of the patterns from now on.
+    fn start_watching(&mut self, epoll: &Epoll) -> Result<()> {
+        self.watch = None;
+        for directory in self.directories()? {
+            match &self.watch {
+                None => self.watch = Some(Watch::all_names(&directory)?),
+                Some(watch) => watch.also_all_names(&directory)?,
+            }
+        }
+        for descriptor in self.watch.iter().flat_map(Watch::descriptors) {
+            // Where the directory was made again, the descriptor that all watches share may be in the set.
+            epoll.remove(descriptor);
+            epoll.add(descriptor, NAME, Interest::IN)?;
+        }
+        Ok(())
+    }
+
+    /// Joins all names of the directories that fit. `later` is whether the subscriber was there before them.
+    fn find(&mut self, epoll: &Epoll, log: &EventLog, later: bool) -> Result<()> {
+        for directory in self.directories()? {
+            for file in directory.names()? {
+                self.consider(&file, epoll, log, later)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins the name of a file, if it fits.
+    fn consider(&mut self, file: &str, epoll: &Epoll, log: &EventLog, later: bool) -> Result<()> {
+        if place::of_temporary(file).is_some() || owner::file_of_record(file).is_some() {
+            return Ok(());
+        }
+        let Some(endpoint) = Endpoint::from_file_name(file) else { return Ok(()) };
+        if self.patterns.iter().any(|pattern| pattern.is_like(&endpoint)) {
+            let resume = later.then(ResumePoint::default);
+            self.join(&endpoint, false, resume, epoll, log)?;
+        }
+        Ok(())
+    }
+
+    /// Receives from this name from now on, unless it does already or has no publisher. `resume` is where to
+    /// begin where it was not received from before.
+    ///
+    /// # Errors
+    /// Those of a name that the program gave; one that only fits a pattern is noted as refused.
+    fn join(
+        &mut self,
+        endpoint: &Endpoint,
+        is_given: bool,
+        resume: Option<ResumePoint>,
+        epoll: &Epoll,
+        log: &EventLog,
+    ) -> Result<()> {
+        let name: Arc<str> = endpoint.to_string().into();
+        if self.tokens.contains_key(&name) {
+            return Ok(());
+        }
+        let most = (headroom::descriptor_limit() / 2 / DESCRIPTORS).clamp(1, MAX_NAMES as u64) as usize;
+        if self.members.len() >= most {
+            let text = format!(
+                "{most} names are received from, and no more are allowed: at most {MAX_NAMES}, and {DESCRIPTORS} descriptors for each out of half of what the process may open (ulimit -n)"
+            );
+            return self.refuse(&name, is_given, Error::new(ErrorKind::OutOfMemory, text), log);
+        }
+        let resume = self.left.get(&name).copied().or(resume);
+        let mut options = self.options.clone();
+        // A store that appeared later is read from its beginning, as one that a single subscriber waits for.
+        if resume.is_some()
+            && endpoint.transport().capabilities().history
+            && matches!(options.from, None | Some(StartAt::Newest))
+        {
+            options.from = Some(StartAt::First);
+        }
+        let begun = options
+            .check(endpoint.transport(), Use::Subscribe)
+            .and_then(|()| Subscriber::begin(endpoint.clone(), &options, resume));
+        let (subscriber, obstacle) = match begun {
+            Ok(begun) => begun,
+            Err(e) => return self.refuse(&name, is_given, e, log),
+        };
+        match obstacle {
+            // It has ended, or it is no publisher.
+            Some(e) if !is_given && matches!(e.kind(), ErrorKind::NotFound | ErrorKind::InvalidState) => {
+                return Ok(());
+            }
+            Some(e) if !is_given && e.kind() != ErrorKind::Stalled => {
+                return self.refuse(&name, is_given, e, log);
+            }
+            _ => {}
+        }
+        subscriber.set_watched()?;
+        let token = self.next_token;
+        if let Err(e) = epoll.add(&*subscriber.descriptor, token, Interest::IN) {
+            return self.refuse(&name, is_given, e, log);
+        }
+        self.report.accept(&name);
+        self.left.remove(&name);
+        self.next_token += 1;
+        let counters = self.report.counters_of(&name);
+        let member = Member {
+            subscriber,
+            name: name.clone(),
+            counters,
+            is_given,
+            is_ready: true,
+            has_delivered: false,
+        };
+        member.pass_events(log);
+        self.members.insert(token, member);
+        self.tokens.insert(name, token);
+        self.ready.push_back(token);
+        Ok(())
+    }
+
+    /// Notes that a name cannot be received from.
+    fn refuse(&self, name: &Arc<str>, is_given: bool, error: Error, log: &EventLog) -> Result<()> {
+        if is_given {
+            return Err(error.on(name));
+        }
+        let text = error.to_string();
+        if self.report.refuse(name, &text) {
+            log.disconnected(format!("{name}: {text}"));
+        }
+        Ok(())
+    }
+
+    /// Leaves a name whose publisher has ended.
+    fn leave(&mut self, token: u64, epoll: &Epoll, log: &EventLog) {
+        let Some(member) = self.members.remove(&token) else { return };
+        member.pass_events(log);
+        epoll.remove(member.subscriber.descriptor.as_fd());
+        self.tokens.remove(&member.name);
+        if self.left.len() >= MAX_NAMES {
+            self.left.pop_first();
+        }
+        self.left.insert(member.name.clone(), member.subscriber.resume_point());
+    }
+
+    /// Returns whether a name may have a message.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Returns the next message of the names that are ready, one name after the other.
+    ///
+    /// # Errors
+    /// `Lagged` and others of one name, which they have; it continues with the next call. With `iterates` the
+    /// next message of the name has the number of missed ones.
+    pub(super) fn take(&mut self, iterates: bool, epoll: &Epoll, log: &EventLog) -> Result<Option<Message>> {
+        // A name that ends is followed by the next one; each round takes one of those that are ready.
+        while let Some(token) = self.ready.pop_front() {
+            let Some(member) = self.members.get_mut(&token) else { continue };
+            match member.subscriber.receive(&mut Waiting::at_once(), iterates) {
+                Ok(Some(message)) => {
+                    self.ready.push_back(token);
+                    member.counters.received.fetch_add(1, Ordering::Relaxed);
+                    if message.missed() > 0 {
+                        member.missed(message.missed(), log);
+                    }
+                    if !std::mem::replace(&mut member.has_delivered, true) {
+                        self.delivered.push(token);
+                    }
+                    self.since_look += 1;
+                    return Ok(Some(message.with_name(&member.name)));
+                }
+                Ok(None) => member.is_ready = false,
+                Err(e) if e.kind() == ErrorKind::Lagged => {
+                    self.ready.push_back(token);
+                    member.missed(e.missed().unwrap_or(0), log);
+                    return Err(e.on(&member.name));
+                }
+                Err(e) => {
+                    let is_connected = member.subscriber.is_connected();
+                    if is_connected && !matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) {
+                        self.ready.push_back(token);
+                        return Err(e.on(&member.name));
+                    }
+                    member.is_ready = false;
+                    member.pass_events(log);
+                    let waits = is_connected || matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled);
+                    let (name, is_given) = (member.name.clone(), member.is_given);
+                    if !is_given && !is_connected && e.kind() != ErrorKind::Stalled {
+                        self.leave(token, epoll, log);
+                    }
+                    if !waits {
+                        self.refuse(&name, is_given, e, log)?;
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns whether other names are to be looked at before the next message.
+    pub(super) fn is_look_due(&self) -> bool {
+        self.since_look >= BEFORE_LOOK || self.ready.is_empty()
+    }
+
+    /// Notes what a look at the epoll set has found, and joins names that have appeared.
+    pub(super) fn note(&mut self, found: &[Ready], epoll: &Epoll, log: &EventLog) -> Result<()> {
+        self.since_look = 0;
+        for ready in found {
+            if let Some(member) = self.members.get_mut(&ready.token)
+                && !std::mem::replace(&mut member.is_ready, true)
+            {
+                self.ready.push_back(ready.token);
+            }
+        }
+        if !found.iter().any(|ready| ready.token == NAME) {
+            return Ok(());
+        }
+        let Some(news) = self.watch.as_ref().map(Watch::take) else { return Ok(()) };
+        if news.gone {
+            self.start_watching(epoll)?;
+        }
+        if news.gone || news.overflown {
+            return self.find(epoll, log, true);
+        }
+        for file in news.names {
+            self.consider(&file, epoll, log, true)?;
+        }
+        Ok(())
+    }
+
+    /// Acknowledges the delivered messages of each name.
+    pub fn consumed(&mut self) -> Result<()> {
+        for token in self.delivered.drain(..) {
+            if let Some(member) = self.members.get_mut(&token) {
+                member.has_delivered = false;
+                member.subscriber.ack()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Member {
+    /// Counts messages that were missed.
+    fn missed(&self, count: u64, log: &EventLog) {
+        self.counters.missed.fetch_add(count, Ordering::Relaxed);
+        log.lagged_at(&self.name, count);
+    }
+
+    /// Passes its events on to the log of the whole.
+    fn pass_events(&self, log: &EventLog) {
+        for event in self.subscriber.events() {
+            log.pass_on(&self.name, event);
+        }
+    }
+}
