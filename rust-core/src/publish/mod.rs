@@ -20,6 +20,7 @@
 //! | the public subscriber; the state of its receiving thread | `subscriber`, `receive_state` |
 //! | iterators and the descriptor of a subscriber | `joins` |
 //! | the source of a subscriber | `feed` |
+//! | the names of a subscriber to several | `names` |
 //! | the newest value alone | `latest` |
 
 mod fanout;
@@ -28,6 +29,7 @@ mod handshake;
 mod history;
 mod joins;
 mod latest;
+mod names;
 mod publisher;
 mod receive_state;
 mod replace;

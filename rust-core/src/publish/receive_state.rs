@@ -2,7 +2,6 @@
 //! yet.
 
 use super::feed::{Feed, ResumePoint};
-use super::subscriber::Names;
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
 use crate::message::Message;
@@ -19,8 +18,8 @@ pub(super) const STOP: u64 = 4;
 /// The state of the receiving thread.
 pub struct ReceiveState {
     pub(super) feed: Option<Feed>,
-    /// The names of a subscriber to several, each with a feed of its own; such a one has no feed itself.
-    pub(super) names: Option<Box<Names>>,
+    /// Whether one of several names may have a message; a subscriber to several has no feed itself.
+    pub(super) has_ready_names: bool,
     /// Whether the publisher has a new ring: connecting to it does not count as a new connection.
     pub(super) moved: bool,
     /// Where the last feed stopped, or that there was no publisher.
@@ -64,7 +63,6 @@ impl ReceiveState {
     /// Disconnects, and stops watching for signals.
     pub(super) fn close(&mut self) {
         self.drop_feed();
-        self.names = None;
         if self.signal_watch.take().is_some() {
             self.epoll.remove(stop::waker());
         }
@@ -102,9 +100,6 @@ impl ReceiveState {
 
     /// Records that the delivered messages are consumed.
     pub(super) fn consumed(&mut self) -> Result<()> {
-        if let Some(names) = &mut self.names {
-            return names.consumed();
-        }
         self.feed.as_mut().map_or(Ok(()), |feed| feed.consumed(self.delivered))
     }
 
@@ -131,7 +126,7 @@ impl ReceiveState {
         }
         let more = self.pending.is_some()
             || self.deferred_error.is_some()
-            || self.names.as_ref().is_some_and(|names| names.has_ready())
+            || self.has_ready_names
             || self.feed.as_mut().is_some_and(|feed| {
                 let more = feed.park().unwrap_or(true);
                 self.parked = !more;

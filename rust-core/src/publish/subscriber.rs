@@ -6,15 +6,15 @@
 
 mod batch;
 mod connecting;
-mod names;
 mod newest;
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::feed::{Polled, ResumePoint};
+use super::names::{Names, Receiver, Report};
 use super::receive_state::{FEED, ReceiveState, STOP, WAKE};
 use super::store;
 use crate::channel::dial::Dialler;
@@ -36,8 +36,6 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::Transport;
 use crate::transport::name_pattern::NamePattern;
 use crate::value::{Limits, Value};
-pub(super) use names::Names;
-use names::Report;
 
 /// Receives what a publisher sends: the newest value first, then every one that follows. The publisher need
 /// not be there yet, and may be restarted; a subscriber that was there before a publisher gets its messages
@@ -65,7 +63,8 @@ pub struct Subscriber {
     /// The receiving thread holds the lock for the whole of its wait.
     receive_state: Mutex<ReceiveState>,
     event_log: EventLog,
-    /// Of a subscriber to several names: the counters of each.
+    /// Of a subscriber to several names: those, locked by the call that holds `receive_state`, and their counters.
+    names: Option<Mutex<Names<Subscriber>>>,
     report: Option<Arc<Report>>,
     closed: AtomicBool,
     /// Which thread receives, so that a close from a callback of its own wait is recognised.
@@ -129,48 +128,14 @@ impl Subscriber {
     /// # Errors
     /// `InvalidEndpoint` for a wrong name or pattern; those of a watch of the directory.
     pub fn of(names: &[&str], options: &Options) -> Result<Subscriber> {
-        let parsed = Names::parse(names, options)?;
+        let parsed = Names::<Subscriber>::parse(names, options)?;
         let mut subscriber = Subscriber::unconnected(names.join(", "), Origin::Names, options)?;
         let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let started = Names::start(parsed, options, &state.epoll, &subscriber.event_log)?;
         subscriber.report = Some(started.report());
-        state.names = Some(Box::new(started));
+        state.has_ready_names = started.has_ready();
+        subscriber.names = Some(Mutex::new(started));
         Ok(subscriber)
-    }
-
-    /// Subscribes to one endpoint from where another one stopped, and connects if there is a publisher. Also
-    /// returns why it has not connected.
-    fn begin(
-        endpoint: Endpoint,
-        options: &Options,
-        resume: Option<ResumePoint>,
-    ) -> Result<(Subscriber, Option<Error>)> {
-        let options = &store::options_for(endpoint.transport(), options);
-        let shown = endpoint.to_string();
-        let origin = if store::is_store(endpoint.transport()) {
-            Origin::Store(endpoint)
-        } else {
-            Origin::Publisher { transport: endpoint.transport(), dialler: Dialler::new(&endpoint, options)? }
-        };
-        let mut subscriber = Subscriber::unconnected(shown, origin, options)?;
-        let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.resume = resume;
-        if let Origin::Store(_) = subscriber.origin {
-            return Ok((subscriber, None));
-        }
-        let connected = match subscriber.receive_state.lock() {
-            Ok(mut receive_state) => subscriber.connect(&mut receive_state, &mut Waiting::at_once()),
-            Err(_) => Ok(()),
-        };
-        // The first call that receives may connect, and then nothing else tells of the messages between.
-        if let Err(e) = &connected
-            && e.kind() == ErrorKind::Stalled
-        {
-            subscriber.event_log.disconnected(format!(
-                "{e}; what is published until a call connects is neither received nor counted"
-            ));
-        }
-        Ok((subscriber, connected.err()))
     }
 
     /// Returns a subscriber that has no feed yet.
@@ -184,11 +149,12 @@ impl Subscriber {
             origin,
             options: options.clone(),
             limits: options.limits(),
+            names: None,
             report: None,
             descriptor: epoll.shared(),
             receive_state: Mutex::new(ReceiveState {
                 feed: None,
-                names: None,
+                has_ready_names: false,
                 resume: None,
                 moved: false,
                 epoll,
@@ -301,7 +267,7 @@ impl Subscriber {
         let received = self.receive_with(&mut receive_state, waiting, iterates);
         // A close that found this thread in its wait has left the state to it.
         if self.closed.load(Ordering::Acquire) {
-            receive_state.close();
+            self.disconnect(&mut receive_state);
         }
         received
     }
@@ -324,7 +290,7 @@ impl Subscriber {
             receive_state.signal_watch = Some(watch);
         }
         if self.options.ack == Acknowledge::Auto {
-            receive_state.consumed()?;
+            self.consumed(receive_state)?;
         }
         if !self.closed.load(Ordering::Acquire)
             && receive_state.deferred_error.is_none()
@@ -343,14 +309,14 @@ impl Subscriber {
             if iterates && waiting.is_forever() && stop::was_requested() {
                 return Ok(None);
             }
-            let polled = match &receive_state.names {
+            let polled = match &self.names {
                 None => self.poll_feed(receive_state, waiting),
                 // Each name delivers its newest message, and counts what it missed.
-                Some(_) => self.poll_names(receive_state, waiting, iterates),
+                Some(names) => self.poll_names(names, receive_state, waiting, iterates),
             };
             match polled {
                 Ok(Some(mut message)) => {
-                    if self.options.delivery == Some(Delivery::Latest) && receive_state.names.is_none() {
+                    if self.options.delivery == Some(Delivery::Latest) && self.names.is_none() {
                         // The newest of the available messages is delivered.
                         let mut at_once = Waiting::at_once();
                         for _ in 0..MAX_FRAMES_AT_ONCE {
@@ -387,7 +353,7 @@ impl Subscriber {
                         next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
                     }
                 }
-                Err(e) if e.kind() == ErrorKind::Lagged && receive_state.names.is_none() => {
+                Err(e) if e.kind() == ErrorKind::Lagged && self.names.is_none() => {
                     next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
                     let count = self.count_missed(&e);
                     // In a loop, the next message has the number.
@@ -407,8 +373,24 @@ impl Subscriber {
     pub fn ack(&self) -> Result<()> {
         fork::check(self.fork_generation)?;
         let done = lock_exclusive(&self.receive_state, Operation::ReceivePublished)
-            .and_then(|mut receive_state| receive_state.consumed());
+            .and_then(|mut receive_state| self.consumed(&mut receive_state));
         done.map_err(|e| e.on(&self.shown))
+    }
+
+    /// Records that the delivered messages are consumed.
+    fn consumed(&self, receive_state: &mut ReceiveState) -> Result<()> {
+        match &self.names {
+            None => receive_state.consumed(),
+            Some(names) => names.lock().unwrap_or_else(PoisonError::into_inner).consumed(),
+        }
+    }
+
+    /// Disconnects, and stops watching for signals.
+    fn disconnect(&self, receive_state: &mut ReceiveState) {
+        if let Some(names) = &self.names {
+            names.lock().unwrap_or_else(PoisonError::into_inner).close(&receive_state.epoll);
+        }
+        receive_state.close();
     }
 
     /// Counts missed messages, and returns how many.
@@ -433,8 +415,8 @@ impl Subscriber {
         if let Some(message) = receive_state.pending.take() {
             return Ok(Some(message));
         }
-        if receive_state.names.is_some() {
-            return self.poll_names(receive_state, waiting, false);
+        if let Some(names) = &self.names {
+            return self.poll_names(names, receive_state, waiting, false);
         }
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
@@ -510,6 +492,7 @@ impl Subscriber {
     /// [`Subscriber::poll_feed`] for several names: returns the message of one that is ready, or waits for one.
     fn poll_names(
         &self,
+        names: &Mutex<Names<Subscriber>>,
         receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
         iterates: bool,
@@ -520,9 +503,21 @@ impl Subscriber {
         if let Some(message) = receive_state.pending.take() {
             return Ok(Some(message));
         }
-        let ReceiveState { names: Some(names), epoll, ready, waker, .. } = receive_state else {
-            return Ok(None);
-        };
+        let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
+        let polled = self.poll_locked(&mut names, receive_state, waiting, iterates);
+        receive_state.has_ready_names = names.has_ready();
+        polled
+    }
+
+    /// The same with the names locked.
+    fn poll_locked(
+        &self,
+        names: &mut Names<Subscriber>,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+        iterates: bool,
+    ) -> Result<Option<Message>> {
+        let ReceiveState { epoll, ready, waker, .. } = receive_state;
         if !names.is_look_due() || {
             epoll.sleep(Some(Duration::ZERO), ready)?;
             names.note(ready, epoll, &self.event_log)?;
@@ -595,22 +590,6 @@ impl Subscriber {
         Ok(self.descriptor.as_raw_fd())
     }
 
-    /// Arms the descriptor with the next call that receives, as [`Subscriber::fileno`] does at once.
-    fn set_watched(&self) -> Result<()> {
-        lock_exclusive(&self.receive_state, Operation::ReceivePublished)?.watched = true;
-        Ok(())
-    }
-
-    /// Returns whether there is a publisher or a store.
-    fn is_connected(&self) -> bool {
-        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
-    }
-
-    /// Returns where the last feed stopped; the beginning where there was none.
-    fn resume_point(&self) -> ResumePoint {
-        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).resume.unwrap_or_default()
-    }
-
     /// Returns counters and state, as a map.
     pub fn stats(&self) -> Value {
         let mut stats = self.event_log.stats();
@@ -631,12 +610,77 @@ impl Subscriber {
         // In a callback of this thread's own wait, that wait ends and closes the state.
         if !self.receiving_thread.is_this_thread() {
             // A waiting thread was woken and releases the lock.
-            self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).close();
+            let mut receive_state = self.receive_state.lock().unwrap_or_else(PoisonError::into_inner);
+            self.disconnect(&mut receive_state);
         }
     }
 
     /// Returns the error of a call on a closed subscriber.
     fn closed_error(&self) -> Error {
         Error::new(ErrorKind::InvalidState, "the subscriber is closed").on(&self.shown)
+    }
+}
+
+impl Receiver for Subscriber {
+    fn begin(
+        endpoint: Endpoint,
+        options: &Options,
+        resume: Option<ResumePoint>,
+    ) -> Result<(Subscriber, Option<Error>)> {
+        let options = &store::options_for(endpoint.transport(), options);
+        let shown = endpoint.to_string();
+        let origin = if store::is_store(endpoint.transport()) {
+            Origin::Store(endpoint)
+        } else {
+            Origin::Publisher { transport: endpoint.transport(), dialler: Dialler::new(&endpoint, options)? }
+        };
+        let mut subscriber = Subscriber::unconnected(shown, origin, options)?;
+        let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.resume = resume;
+        if let Origin::Store(_) = subscriber.origin {
+            return Ok((subscriber, None));
+        }
+        let connected = match subscriber.receive_state.lock() {
+            Ok(mut receive_state) => subscriber.connect(&mut receive_state, &mut Waiting::at_once()),
+            Err(_) => Ok(()),
+        };
+        // The first call that receives may connect, and then nothing else tells of the messages between.
+        if let Err(e) = &connected
+            && e.kind() == ErrorKind::Stalled
+        {
+            subscriber.event_log.disconnected(format!(
+                "{e}; what is published until a call connects is neither received nor counted"
+            ));
+        }
+        Ok((subscriber, connected.err()))
+    }
+
+    fn set_watched(&self) -> Result<()> {
+        lock_exclusive(&self.receive_state, Operation::ReceivePublished)?.watched = true;
+        Ok(())
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    fn receive_now(&self, iterates: bool) -> Result<Option<Message>> {
+        self.receive(&mut Waiting::at_once(), iterates)
+    }
+
+    fn acknowledge(&self) -> Result<()> {
+        self.ack()
+    }
+
+    fn take_events(&self) -> Vec<Event> {
+        self.events()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
+    }
+
+    fn resume_point(&self) -> ResumePoint {
+        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).resume.unwrap_or_default()
     }
 }

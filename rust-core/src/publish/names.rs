@@ -6,18 +6,16 @@
 //! dropped the connection from the number after the last one.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Subscriber;
-use crate::channel::event_log::EventLog;
+use super::feed::ResumePoint;
+use super::receive_state::NAME;
+use crate::channel::event_log::{Event, EventLog};
 use crate::channel::{Acknowledge, Options, StartAt, Use};
-use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
-use crate::publish::feed::ResumePoint;
-use crate::publish::receive_state::NAME;
 use crate::sys::directory::Directory;
 use crate::sys::headroom;
 use crate::sys::inotify::Watch;
@@ -38,15 +36,39 @@ const BEFORE_LOOK: u32 = 64;
 /// The token of the first name in the epoll set, above those of the subscriber itself.
 const FIRST_TOKEN: u64 = 16;
 
+/// What receives from one name.
+pub trait Receiver: Sized {
+    /// Begins to receive from where another one stopped. Also returns why it has not connected.
+    fn begin(
+        endpoint: Endpoint,
+        options: &Options,
+        resume: Option<ResumePoint>,
+    ) -> Result<(Self, Option<Error>)>;
+    /// Arms the descriptor with the next call that receives.
+    fn set_watched(&self) -> Result<()>;
+    /// Returns the descriptor that is readable while there may be a message.
+    fn descriptor(&self) -> BorrowedFd<'_>;
+    /// Returns a message without waiting: with `iterates` as a loop does, without errors of missed messages.
+    fn receive_now(&self, iterates: bool) -> Result<Option<Message>>;
+    /// Acknowledges the last message and all before it.
+    fn acknowledge(&self) -> Result<()>;
+    /// Returns the events since the last call.
+    fn take_events(&self) -> Vec<Event>;
+    /// Returns whether there is a publisher or a store.
+    fn is_connected(&self) -> bool;
+    /// Returns where it stopped; the beginning where it was never connected.
+    fn resume_point(&self) -> ResumePoint;
+}
+
 /// The names of one subscriber. Used by the thread that receives.
-pub struct Names {
+pub struct Names<R> {
     patterns: Vec<NamePattern>,
     /// Those of each name: a name acknowledges what the program has consumed when the whole does.
     options: Options,
     /// Exists where there are patterns.
     watch: Option<Watch>,
     /// By their tokens.
-    members: BTreeMap<u64, Member>,
+    members: BTreeMap<u64, Member<R>>,
     tokens: HashMap<Arc<str>, u64>,
     next_token: u64,
     /// The names that may have a message, in the order in which they are asked.
@@ -61,8 +83,8 @@ pub struct Names {
 }
 
 /// A name that is received from.
-struct Member {
-    subscriber: Subscriber,
+struct Member<R> {
+    receiver: R,
     name: Arc<str>,
     counters: Arc<Counters>,
     /// Whether the program named it, and not only a pattern.
@@ -129,12 +151,12 @@ impl Report {
     }
 }
 
-impl Names {
+impl<R: Receiver> Names<R> {
     /// Parses endpoints and patterns.
     ///
     /// # Errors
     /// `InvalidEndpoint`; `InvalidState` for none at all; those of options that do not fit.
-    pub(super) fn parse(texts: &[&str], options: &Options) -> Result<(Vec<NamePattern>, Vec<Endpoint>)> {
+    pub fn parse(texts: &[&str], options: &Options) -> Result<(Vec<NamePattern>, Vec<Endpoint>)> {
         if texts.is_empty() {
             let text = "there is nothing to subscribe to: give at least one name or pattern";
             return Err(Error::new(ErrorKind::InvalidState, text));
@@ -161,12 +183,12 @@ impl Names {
     }
 
     /// Joins the names that exist now, and watches for others.
-    pub(super) fn start(
+    pub fn start(
         (patterns, given): (Vec<NamePattern>, Vec<Endpoint>),
         options: &Options,
         epoll: &Epoll,
         log: &EventLog,
-    ) -> Result<Names> {
+    ) -> Result<Names<R>> {
         let mut names = Names {
             patterns,
             options: Options { ack: Acknowledge::Manual, ..options.clone() },
@@ -188,7 +210,7 @@ impl Names {
         Ok(names)
     }
 
-    pub(super) fn report(&self) -> Arc<Report> {
+    pub fn report(&self) -> Arc<Report> {
         self.report.clone()
     }
 
@@ -283,8 +305,8 @@ impl Names {
         }
         let begun = options
             .check(endpoint.transport(), Use::Subscribe)
-            .and_then(|()| Subscriber::begin(endpoint.clone(), &options, resume));
-        let (subscriber, obstacle) = match begun {
+            .and_then(|()| R::begin(endpoint.clone(), &options, resume));
+        let (receiver, obstacle) = match begun {
             Ok(begun) => begun,
             Err(e) => return self.refuse(&name, is_given, e, log),
         };
@@ -298,23 +320,17 @@ impl Names {
             }
             _ => {}
         }
-        subscriber.set_watched()?;
+        receiver.set_watched()?;
         let token = self.next_token;
-        if let Err(e) = epoll.add(&*subscriber.descriptor, token, Interest::IN) {
+        if let Err(e) = epoll.add(receiver.descriptor(), token, Interest::IN) {
             return self.refuse(&name, is_given, e, log);
         }
         self.report.accept(&name);
         self.left.remove(&name);
         self.next_token += 1;
         let counters = self.report.counters_of(&name);
-        let member = Member {
-            subscriber,
-            name: name.clone(),
-            counters,
-            is_given,
-            is_ready: true,
-            has_delivered: false,
-        };
+        let member =
+            Member { receiver, name: name.clone(), counters, is_given, is_ready: true, has_delivered: false };
         member.pass_events(log);
         self.members.insert(token, member);
         self.tokens.insert(name, token);
@@ -338,12 +354,12 @@ impl Names {
     fn leave(&mut self, token: u64, epoll: &Epoll, log: &EventLog) {
         let Some(member) = self.members.remove(&token) else { return };
         member.pass_events(log);
-        epoll.remove(member.subscriber.descriptor.as_fd());
+        epoll.remove(member.receiver.descriptor());
         self.tokens.remove(&member.name);
         if self.left.len() >= MAX_NAMES {
             self.left.pop_first();
         }
-        self.left.insert(member.name.clone(), member.subscriber.resume_point());
+        self.left.insert(member.name.clone(), member.receiver.resume_point());
     }
 
     /// Returns whether a name may have a message.
@@ -356,11 +372,11 @@ impl Names {
     /// # Errors
     /// `Lagged` and others of one name, which they have; it continues with the next call. With `iterates` the
     /// next message of the name has the number of missed ones.
-    pub(super) fn take(&mut self, iterates: bool, epoll: &Epoll, log: &EventLog) -> Result<Option<Message>> {
+    pub fn take(&mut self, iterates: bool, epoll: &Epoll, log: &EventLog) -> Result<Option<Message>> {
         // A name that ends is followed by the next one; each round takes one of those that are ready.
         while let Some(token) = self.ready.pop_front() {
             let Some(member) = self.members.get_mut(&token) else { continue };
-            match member.subscriber.receive(&mut Waiting::at_once(), iterates) {
+            match member.receiver.receive_now(iterates) {
                 Ok(Some(message)) => {
                     self.ready.push_back(token);
                     member.counters.received.fetch_add(1, Ordering::Relaxed);
@@ -380,7 +396,7 @@ impl Names {
                     return Err(e.on(&member.name));
                 }
                 Err(e) => {
-                    let is_connected = member.subscriber.is_connected();
+                    let is_connected = member.receiver.is_connected();
                     if is_connected && !matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) {
                         self.ready.push_back(token);
                         return Err(e.on(&member.name));
@@ -402,12 +418,12 @@ impl Names {
     }
 
     /// Returns whether other names are to be looked at before the next message.
-    pub(super) fn is_look_due(&self) -> bool {
+    pub fn is_look_due(&self) -> bool {
         self.since_look >= BEFORE_LOOK || self.ready.is_empty()
     }
 
     /// Notes what a look at the epoll set has found, and joins names that have appeared.
-    pub(super) fn note(&mut self, found: &[Ready], epoll: &Epoll, log: &EventLog) -> Result<()> {
+    pub fn note(&mut self, found: &[Ready], epoll: &Epoll, log: &EventLog) -> Result<()> {
         self.since_look = 0;
         for ready in found {
             if let Some(member) = self.members.get_mut(&ready.token)
@@ -432,19 +448,30 @@ impl Names {
         Ok(())
     }
 
+    /// Leaves all names, and watches for no others.
+    pub fn close(&mut self, epoll: &Epoll) {
+        for member in self.members.values() {
+            epoll.remove(member.receiver.descriptor());
+        }
+        self.members.clear();
+        self.tokens.clear();
+        self.ready.clear();
+        self.watch = None;
+    }
+
     /// Acknowledges the delivered messages of each name.
     pub fn consumed(&mut self) -> Result<()> {
         for token in self.delivered.drain(..) {
             if let Some(member) = self.members.get_mut(&token) {
                 member.has_delivered = false;
-                member.subscriber.ack()?;
+                member.receiver.acknowledge()?;
             }
         }
         Ok(())
     }
 }
 
-impl Member {
+impl<R: Receiver> Member<R> {
     /// Counts messages that were missed.
     fn missed(&self, count: u64, log: &EventLog) {
         self.counters.missed.fetch_add(count, Ordering::Relaxed);
@@ -453,7 +480,7 @@ impl Member {
 
     /// Passes its events on to the log of the whole.
     fn pass_events(&self, log: &EventLog) {
-        for event in self.subscriber.events() {
+        for event in self.receiver.take_events() {
             log.pass_on(&self.name, event);
         }
     }
