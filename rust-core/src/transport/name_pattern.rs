@@ -139,9 +139,9 @@ mod tests {
         for (pattern, why) in [
             ("lab/ *", "the character ' '"),
             ("lab@*", "the character '@'"),
-            ("spool:*", "spool has no names of publishers"),
-            ("tcp:*", "tcp has no names of publishers"),
-            ("pigeon:*", "pigeon has no names of publishers"),
+            ("spool:*", "has no names of publishers"),
+            ("tcp:*", "has no names of publishers"),
+            ("pigeon:*", "has no names of publishers"),
         ] {
             let error = NamePattern::parse(pattern).unwrap_err();
             assert!(error.kind() == ErrorKind::InvalidEndpoint && error.text().contains(why), "{error}");
