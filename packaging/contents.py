@@ -32,13 +32,14 @@ def foreign(package: str) -> list[dict]:
     return [crate for crate in crates(package) if crate["source"] is not None]
 
 
-def licences(package: str, folder: Path) -> None:
-    """Puts the licences of the package, and those of every crate in it, into a folder."""
+def licences(folder: Path, *packages: str) -> None:
+    """Puts the licences of these packages, and those of every crate in them, into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for own in ("LICENSE-MIT", "LICENSE-APACHE"):
         shutil.copy(ROOT / own, folder)
     parts = []
-    for crate in foreign(package):
+    every = {(crate["name"], crate["version"]): crate for package in packages for crate in foreign(package)}
+    for _, crate in sorted(every.items()):
         texts = sorted(
             path for path in Path(crate["manifest_path"]).parent.iterdir()
             if path.is_file() and path.name.upper().startswith(("LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"))

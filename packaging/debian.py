@@ -25,7 +25,7 @@ class Package:
     section: str
     summary: str
     description: str
-    crate: str                                       # the package of the workspace whose licences it has
+    crates: tuple[str, ...]                          # the packages of the workspace whose licences it has
     depends: str = ""
     suggests: str = ""
     multi_arch: str = ""
@@ -39,7 +39,7 @@ class Package:
         folder = self.folder()
         shutil.rmtree(folder, ignore_errors=True)
         documents = folder / "usr/share/doc" / self.name
-        licences(self.crate, documents)
+        licences(documents, *self.crates)
         for name in ("LICENSE-MIT", "LICENSE-APACHE"):
             (documents / name).unlink()
         with gzip.GzipFile(documents / "LICENSES-OF-DEPENDENCIES.txt.gz", "wb", mtime=EPOCH) as packed:
@@ -118,7 +118,7 @@ def programs(built: list[Path]) -> Package:
     package = Package(
         "linkspan", "net", "Programs in different languages on one machine exchange messages",
         "The shell program: send, receive, call, publish, subscribe, list, services\n and their controller; and the bridge to other machines.",
-        "linkspan-bridge",
+        ("linkspan-cli", "linkspan-bridge"),
     )
     folder = package.begin()
     install_programs(folder, built, zsh="usr/share/zsh/vendor-completions")
@@ -153,13 +153,13 @@ def library(built: Path) -> tuple[Package, Package]:
     runtime = Package(
         "liblinkspan0", "libs", "Programs in different languages exchange messages: the library",
         "Channels, requests and replies, publish and subscribe, services, over shared\n memory, sockets, pipes, files and TCP.",
-        "linkspan-c", depends=needed_libc(shared), multi_arch="same",
+        ("linkspan-c",), depends=needed_libc(shared), multi_arch="same",
         scripts={"triggers": "activate-noawait ldconfig\n", "shlibs": "liblinkspan 0 liblinkspan0\n"},
     )
     development = Package(
         "liblinkspan-dev", "libdevel", "Programs in different languages exchange messages: development",
         "Headers for C and C++, the Fortran module's source, the static library, and\n files for pkg-config, CMake and fpm.",
-        "linkspan-c", depends=f"liblinkspan0 (= {VERSION}-1), libc6-dev", suggests="gfortran, cmake, pkgconf",
+        ("linkspan-c",), depends=f"liblinkspan0 (= {VERSION}-1), libc6-dev", suggests="gfortran, cmake, pkgconf",
     )
     first, second = runtime.begin(), development.begin()
     place = f"usr/lib/{multiarch}"
@@ -175,7 +175,7 @@ def php(built: Path) -> Package:
     version = output("php", "-r", "echo PHP_MAJOR_VERSION, '.', PHP_MINOR_VERSION;")
     package = Package(
         f"php{version}-linkspan", "php", "Programs in different languages exchange messages: PHP",
-        "The PHP extension linkspan, and its stub file.", "linkspan-php",
+        "The PHP extension linkspan, and its stub file.", ("linkspan-php",),
         depends=f"phpapi-{Path(output('php-config', '--extension-dir')).name}, php-common, {needed_libc(built / 'liblinkspan_php.so')}",
         scripts={
             "postinst": f"#!/bin/sh\nset -e\nif [ \"$1\" = configure ] && command -v phpenmod >/dev/null; then phpenmod -v {version} linkspan; fi\n",
@@ -202,7 +202,7 @@ def python(wheel: Path) -> Package:
     """The module for Debian's Python, as the wheel has it."""
     package = Package(
         "python3-linkspan", "python", "Programs in different languages exchange messages: Python",
-        "The Python module linkspan.", "linkspan-python", depends="python3 (>= 3.11)", suggests="python3-numpy, linkspan",
+        "The Python module linkspan.", ("linkspan-python",), depends="python3 (>= 3.11)", suggests="python3-numpy, linkspan",
     )
     folder = package.begin()
     modules = folder / "usr/lib/python3/dist-packages"

@@ -11,11 +11,11 @@ from tree import DIST, EPOCH, ROOT, STAGE, VERSION, run
 PLACE = "usr/lib64"
 
 
-def begin(name: str, crate: str) -> Path:
+def begin(name: str, *crates: str) -> Path:
     """Makes the folder of a package anew, with nothing but its documents."""
     folder = STAGE / "rpm" / name
     shutil.rmtree(folder, ignore_errors=True)
-    licences(crate, folder / "usr/share/doc" / name)
+    licences(folder / "usr/share/doc" / name, *crates)
     with gzip.GzipFile(folder / "usr/share/doc" / name / "CHANGELOG.md.gz", "wb", compresslevel=9, mtime=EPOCH) as packed:
         packed.write((ROOT / "CHANGELOG.md").read_bytes())
     return folder
@@ -42,7 +42,7 @@ def pack(name: str, summary: str, description: str, folder: Path, more: str = ""
 
 def rpm_packages(built_library: Path, built_programs: list[Path], machine: str) -> None:
     """Builds all of them."""
-    folder = begin("linkspan", "linkspan-bridge")
+    folder = begin("linkspan", "linkspan-cli", "linkspan-bridge")
     install_programs(folder, built_programs, zsh="usr/share/zsh/site-functions")
     summary = "Programs in different languages on one machine exchange messages"
     pack("linkspan", summary, "The shell program, the controller of services, and the bridge to other machines.", folder, machine=machine)

@@ -33,7 +33,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     os.environ.setdefault("MATURIN_PEP517_ARGS", f"--profile {PROFILE}")
     name = maturin.build_wheel(wheel_directory, config_settings, metadata_directory)
     if (WORKSPACE / "cli" / "Cargo.toml").exists():
-        add_program(pathlib.Path(wheel_directory) / name, build_program())
+        add(pathlib.Path(wheel_directory) / name, build_program())
     else:
         print("the program linkspan is not in this source tree: the wheel has the module alone", file=sys.stderr)
     return name
@@ -52,22 +52,26 @@ def build_program():
     return target / PROFILE / "linkspan"
 
 
-def add_program(wheel, program):
-    """Adds an executable to a wheel as a script, and says so in its RECORD."""
+def add(wheel, program):
+    """Adds the program to a wheel as a script, and the files of the folder LINKSPAN_LICENCES as its licences; both stand in its RECORD."""
     added = wheel.with_suffix(".adding")
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(added, "w", zipfile.ZIP_DEFLATED) as new:
         [record] = [name for name in old.namelist() if name.endswith(".dist-info/RECORD")]
-        script = record.replace(".dist-info/RECORD", f".data/scripts/{program.name}")
         for item in old.infolist():
             if item.filename != record:
                 new.writestr(item, old.read(item))
-        data = program.read_bytes()
-        entry = zipfile.ZipInfo(script, old.getinfo(record).date_time)
-        entry.external_attr = 0o100755 << 16
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        new.writestr(entry, data)
-        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        files = {record.replace(".dist-info/RECORD", f".data/scripts/{program.name}"): (program, 0o100755)}
+        if licences := os.environ.get("LINKSPAN_LICENCES"):
+            place = record.replace("/RECORD", "/licenses")
+            files |= {f"{place}/{path.name}": (path, 0o100644) for path in sorted(pathlib.Path(licences).iterdir())}
         lines = old.read(record).decode().rstrip("\n").split("\n")
-        lines.insert(len(lines) - 1, f"{script},sha256={digest},{len(data)}")
+        for name, (path, mode) in files.items():
+            data = path.read_bytes()
+            entry = zipfile.ZipInfo(name, old.getinfo(record).date_time)
+            entry.external_attr = mode << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            new.writestr(entry, data)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+            lines.insert(len(lines) - 1, f"{name},sha256={digest},{len(data)}")
         new.writestr(old.getinfo(record), "\n".join(lines) + "\n")
     added.replace(wheel)
