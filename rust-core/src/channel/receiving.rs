@@ -48,7 +48,7 @@ use crate::transport::Losses;
 use crate::transport::extension::LastSender;
 use crate::value::Limits;
 
-pub use in_place::Taken;
+pub use in_place::{Taken, Want};
 pub use in_stream::InStream;
 use wait_set::WaitSet;
 
@@ -189,7 +189,7 @@ impl Receiving {
         self.update_readiness(false);
     }
 
-    /// Returns whether the caller of this request has withdrawn it by now. Reads what has come
+    /// Returns whether the caller of this request has withdrawn it by now. Reads what is
     /// behind the request to find out, without waiting.
     pub fn is_withdrawn(&mut self, request: &Message, ack_sender: &AckSender<'_>) -> bool {
         if !request.is_request() {
@@ -344,11 +344,13 @@ impl Receiving {
                 // A thread of the program asks for the direction.
                 return Ok(ReceivedFrame::Ack);
             }
-            let halves = || reconnector.session_state.halves();
-            let (consume, delivers) = (self.pending_consume, self.delivers);
-            if let Some(taken) = self.take_in_place(halves, event_log, |_| true, consume, delivers) {
-                (self.empty_polls, self.pending_consume) = (0, None);
-                return Ok(ReceivedFrame::Message(taken.finish(ack_sender)));
+            if self.may_take_in_place() {
+                let want = Want { data_alone: false, delivers: self.delivers, consume: self.pending_consume };
+                let taken = self.take_in_place(&mut reconnector.session_state.halves(), event_log, want);
+                if let Some(taken) = taken {
+                    self.pending_consume = None;
+                    return Ok(ReceivedFrame::Message(taken.finish(ack_sender)));
+                }
             }
             let Some(part) = &mut self.part else { continue };
             let got = part.rx.try_recv();

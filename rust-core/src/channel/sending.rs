@@ -68,6 +68,15 @@ pub struct Draft<'a> {
     pub until: Until,
 }
 
+/// For the parameter `KIND` of a function that sends messages of one kind, which the compiler then knows.
+pub const DATA: u8 = Kind::Data as u8;
+/// The same for requests.
+pub const REQUEST: u8 = Kind::Request as u8;
+/// The same for replies.
+pub const REPLY: u8 = Kind::Reply as u8;
+/// Messages of every kind.
+pub const ANY: u8 = u8::MAX;
+
 /// The time until which the outcome of a message is needed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Until {
@@ -84,6 +93,25 @@ impl<'a> Draft<'a> {
     #[inline(always)]
     pub fn data(payload: &'a Payload) -> Draft<'a> {
         Draft { kind: Kind::Data, correlation: 0, flags: 0, to: 0, payload, until: Until::Never }
+    }
+
+    /// Returns its kind. The compiler knows it where `KIND` is the number of one, and leaves out what concerns others.
+    #[inline(always)]
+    pub fn kind<const KIND: u8>(&self) -> Kind {
+        match const { Kind::from_number(KIND) } {
+            Some(kind) => {
+                debug_assert_eq!(kind, self.kind);
+                kind
+            }
+            None => self.kind,
+        }
+    }
+
+    /// Returns a copy, for what is not inlined. A copy of the whole would have the draft in memory on the short path, too.
+    #[inline(always)]
+    pub fn copied<const KIND: u8>(&self) -> Draft<'a> {
+        let Draft { correlation, flags, to, payload, until, .. } = *self;
+        Draft { kind: self.kind::<KIND>(), correlation, flags, to, payload, until }
     }
 
     /// Returns its header as an admitted message that is sent at this time.
@@ -129,7 +157,7 @@ pub enum Put {
 impl Sending {
     /// Admits a message for the link. With `in_session`, only to a peer with a session, which is known where this is inlined.
     #[inline(always)]
-    fn admit<'s>(
+    fn admit<'s, const KIND: u8>(
         &'s mut self,
         draft: &Draft<'_>,
         length: usize,
@@ -139,13 +167,14 @@ impl Sending {
         reconnector: &Reconnector,
     ) -> Unless<(&'s mut TxPart, Ticket)> {
         let (part, terms) = self.terms(looked, reconnector)?;
-        if in_session && terms.session.is_none() {
+        let kind = draft.kind::<KIND>();
+        if in_session && terms.session == 0 {
             return Err(Obstacle::NoLink);
         }
-        if draft.to != 0 && draft.to != terms.session.unwrap_or(0) {
+        if matches!(kind, Kind::Reply | Kind::Error) && draft.to != 0 && draft.to != terms.session {
             return Err(Obstacle::Another);
         }
-        let ticket = halves.admit(&terms, draft.kind, draft.flags, length)?;
+        let ticket = halves.admit(&terms, kind, draft.flags, length)?;
         Ok((part, ticket))
     }
 
@@ -155,47 +184,56 @@ impl Sending {
         let is_old = reconnector.is_newer(self.generation);
         let part = self.part.as_mut().filter(|_| !is_old).ok_or(Obstacle::NoLink)?;
         let replays = reconnector.session_state.replays.load(Ordering::Acquire);
-        let session = part.negotiated.as_ref().map(|negotiated| negotiated.hello.session);
-        let limit = part.peer.max_message_size;
+        let (session, limit) = (part.session(), part.peer.max_message_size);
         Ok((part, Terms { session, limit, replays, looked }))
     }
 
     /// Sends a message that the ring of shared memory takes whole now, and keeps it. For any obstacle nothing was sent.
     #[inline(always)]
-    pub fn send_step(
+    pub fn send_step<const KIND: u8>(
         &mut self,
         draft: &Draft<'_>,
         halves: &mut SessionHalves,
         reconnector: &Reconnector,
         event_log: &EventLog,
     ) -> Put {
-        let body = draft.payload.memory().block();
-        let length = body.map_or_else(|| draft.payload.len(), |body| body.len());
-        let Ok((part, ticket)) = self.admit(draft, length, false, true, halves, reconnector) else {
+        let kind = draft.kind::<KIND>();
+        let Some(body) = draft.payload.memory().block() else {
+            if kind != Kind::Data || draft.flags != 0 {
+                return Put::Blocked;
+            }
+            let sent = self.send_owned(draft.payload.clone(), halves, reconnector, event_log);
+            return sent.map_or(Put::Blocked, Put::Sent);
+        };
+        let Ok((part, ticket)) = self.admit::<KIND>(draft, body.len(), false, true, halves, reconnector)
+        else {
             return Put::Blocked;
         };
-        let asks_until = part.peer.deadlines && draft.until != Until::Never;
-        let Some(half) = part.tx.in_place().filter(|_| !asks_until) else {
-            let bytes = body.map_or(usize::MAX, |body| body.len());
-            let in_one_write = part.tx.stream().is_some_and(|half| half.takes_next(bytes));
-            let is_one = in_one_write && !asks_until;
-            return if is_one { Put::Stream(ticket) } else { Put::Blocked };
-        };
+        let asks_until = kind == Kind::Request && part.peer.deadlines && draft.until != Until::Never;
+        if part.tx.in_place().is_none() && !asks_until && takes_in_one_write(part, body.len()) {
+            return Put::Stream(ticket);
+        }
+        let Some(half) = part.tx.in_place().filter(|_| !asks_until) else { return Put::Blocked };
         let sent = clock::now();
-        let is_plain = matches!(draft.kind, Kind::Data | Kind::Request | Kind::Reply) && draft.flags == 0;
-        let is_put = match body {
-            Some(body) if is_plain && ticket.acked == 0 => {
-                let (encoding, correlation) = (draft.payload.encoding(), draft.correlation);
-                half.try_send_plain(draft.kind, ticket.number, correlation, sent, encoding, body)
-            }
-            _ => put_whole(half, *draft, ticket, sent),
+        let correlation = if kind == Kind::Data { 0 } else { draft.correlation };
+        let is_short = match kind {
+            Kind::Data => true,
+            Kind::Request | Kind::Reply => draft.flags == 0,
+            _ => false,
+        };
+        let is_put = if is_short && ticket.acked == 0 {
+            half.try_send_plain(kind, ticket.number, correlation, sent, draft.payload.encoding(), body)
+        } else {
+            put_whole(half, draft.copied::<KIND>(), ticket, sent)
         };
         if !is_put {
             return Put::Blocked;
         }
         let (number, place) = halves.sent(&ticket);
-        if let Some(place) = place {
-            draft.keep(place, sent, None);
+        match place {
+            Some(place) if kind == Kind::Data => place.become_data(draft.payload, body, sent),
+            Some(place) => *place = draft.copied::<KIND>().stored(sent, None),
+            None => {}
         }
         event_log.count_exclusive(&event_log.sent);
         Put::Sent(number)
@@ -212,9 +250,11 @@ impl Sending {
         event_log: &EventLog,
     ) -> Option<u64> {
         let draft = Draft::data(&payload);
-        let (part, ticket) = self.admit(&draft, payload.len(), false, true, halves, reconnector).ok()?;
+        let (part, ticket) =
+            self.admit::<DATA>(&draft, payload.len(), false, true, halves, reconnector).ok()?;
         let (half, sent) = (part.tx.in_place()?, clock::now());
-        if payload.memory().split().is_none() || !put_whole(half, draft, ticket, sent) {
+        let header = Header { body: payload.len() as u64, ..draft.header(&ticket, sent) };
+        if ticket.acked != 0 || !half.try_send_in_slots(&header, payload.memory().split()?) {
             return None;
         }
         let (number, place) = halves.sent(&ticket);
@@ -285,7 +325,7 @@ impl Sending {
     ) -> Unless<u64> {
         let mut halves = reconnector.session_state.halves();
         let (part, ticket) =
-            self.admit(draft, draft.payload.len(), looked, false, &mut halves, reconnector)?;
+            self.admit::<ANY>(draft, draft.payload.len(), looked, false, &mut halves, reconnector)?;
         drop(halves);
         let sent = clock::now();
         let until = if part.peer.deadlines { until(draft, Some(waiting)) } else { None };
@@ -445,23 +485,18 @@ impl Sending {
     }
 }
 
-/// Puts a message into the ring whole, or not at all: one with a flag, with an acknowledgement, or whose long arrays lie in
-/// slots.
+/// Puts a message into the ring whole, or not at all: one with a flag or with an acknowledgement.
 #[inline(never)]
 fn put_whole(half: &mut ShmTx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> bool {
-    let mut header = draft.header(&ticket, sent);
-    match draft.payload.memory().split() {
-        Some(split) => {
-            header.body = draft.payload.len() as u64;
-            let is_plain = draft.kind == Kind::Data && draft.flags == 0 && header.correlation == 0;
-            is_plain && half.try_send_in_slots(&header, split)
-        }
-        None => {
-            let body = draft.payload.body();
-            half.takes_at_once(body.len())
-                && matches!(half.try_send(&Outgoing::new(header, body)), Ok(Sent::Whole))
-        }
-    }
+    let body = draft.payload.body();
+    half.takes_at_once(body.len())
+        && matches!(half.try_send(&Outgoing::new(draft.header(&ticket, sent), body)), Ok(Sent::Whole))
+}
+
+/// Returns whether the link is a stream that takes a message of this length in one write.
+#[cold]
+fn takes_in_one_write(part: &mut TxPart, length: usize) -> bool {
+    part.tx.stream().is_some_and(|half| half.takes_next(length))
 }
 
 /// Returns the time since boot until which the outcome of a message is needed, if there is one.

@@ -25,13 +25,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::event_log::EventLog;
 use super::options::{Delivery, Options};
-use super::session::inbox::{AckTrigger, AckUrgency};
+use super::session::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
 use super::session::outbox::Unacknowledged;
 use super::session::places::Reuse;
 use super::session::{Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
 
 use crate::error::Result;
-use crate::frame::{Kind, flags};
+use crate::frame::{Header, Kind, flags};
 use crate::message::StoredMessage;
 use crate::sys::eventfd::LazyWaker;
 use crate::sys::{claim, fork};
@@ -110,7 +110,7 @@ impl SessionState {
             wanted: 0,
             violation: None,
             slots: None,
-            calls: Calls::default(),
+            calls: Calls::new(),
         };
         Arc::new(SessionState {
             halves: Arc::new(claim::Mutex::new(halves)),
@@ -298,6 +298,30 @@ impl SessionState {
         self.halves().outbox.acknowledged(number)?;
         self.acknowledgements.wake();
         Ok(())
+    }
+
+    /// Accepts the message of a frame: takes over the acknowledgement in its header, calls `first`, and records the message.
+    /// Returns the session and how many messages before it were lost; none for a duplicate.
+    ///
+    /// # Errors
+    /// Those of `first`, and `Malformed` for an impossible number: the caller ends the link.
+    pub fn accept(
+        &self,
+        header: &Header,
+        bytes: usize,
+        fate: Fate,
+        first: impl FnOnce(&mut SessionHalves) -> Result<()>,
+    ) -> Result<Option<(u64, u64)>> {
+        let Header { kind, flags, sequence, correlation, .. } = *header;
+        if correlation > 0 && !matches!(kind, Kind::Reply | Kind::Error) {
+            self.acknowledged(correlation)?;
+        }
+        let mut halves = self.halves();
+        first(&mut halves)?;
+        Ok(match halves.inbox.received(sequence, bytes, urgency(kind, flags), fate)? {
+            Verdict::Duplicate => None,
+            Verdict::New { missed } => Some((halves.inbox.session(), missed)),
+        })
     }
 
     /// Leaves an acknowledgement to the thread that is sending now, which sends it when it releases

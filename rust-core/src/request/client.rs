@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use super::client_tx::ClientTx;
 use super::read_ahead::ReadAhead;
 use crate::channel::link::{ConnectionGuard, Peer};
-use crate::channel::session::inbox::{AckTrigger, Verdict};
-use crate::channel::session_state::{Negotiated, SessionState, urgency};
+use crate::channel::session::inbox::{AckTrigger, Fate};
+use crate::channel::session_state::{Negotiated, SessionHalves, SessionState};
 use crate::error::Result;
-use crate::frame::{Header, Incoming, Kind};
+use crate::frame::{Incoming, Kind};
 use crate::sys::lent::Owner;
 use crate::transport::Rx;
 
@@ -84,23 +84,12 @@ impl Client {
     /// duplicate.
     pub fn record_received(&mut self, frame: &Incoming) -> Result<Option<(u64, u64)>> {
         let Some(negotiated) = &self.negotiated else { return Ok(Some((0, 0))) };
-        let Header { kind, flags, sequence, correlation, .. } = frame.header;
-        if correlation > 0 {
-            negotiated.session_state.acknowledged(correlation)?;
-        }
-        let mut halves = negotiated.session_state.halves();
-        if let Some(violation) = halves.violation() {
-            return Err(violation);
-        }
-        Ok(match halves.inbox.receive(sequence, frame.body.len(), urgency(kind, flags))? {
-            Verdict::Duplicate => None,
-            Verdict::New { missed } => {
-                let session = halves.inbox.session();
-                halves.inbox.delivered(session, sequence);
-                self.last = sequence;
-                Some((session, missed))
-            }
-        })
+        let no_violation = |halves: &mut SessionHalves| halves.violation().map_or(Ok(()), Err);
+        let header = &frame.header;
+        let accepted =
+            negotiated.session_state.accept(header, frame.body.len(), Fate::Delivered, no_violation)?;
+        self.last = if accepted.is_some() { header.sequence } else { self.last };
+        Ok(accepted)
     }
 
     /// Returns whether the caller of this request has withdrawn it; then it counts as consumed.

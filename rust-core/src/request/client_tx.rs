@@ -145,7 +145,7 @@ impl ClientTx {
     /// Returns what the link to the client demands of answers.
     #[inline(always)]
     pub(super) fn terms(&self) -> Terms {
-        let session = self.negotiated.as_ref().map(|negotiated| negotiated.hello.session);
+        let session = self.negotiated.as_ref().map_or(0, |negotiated| negotiated.hello.session);
         // What is sent again goes first, in the backlog.
         Terms { session, limit: self.max_message_size, replays: false, looked: true }
     }

@@ -13,8 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::client::Client;
 use super::client_tx::{ClientTx, TxState};
 use crate::channel::session::SessionHello;
-use crate::channel::session::inbox::Verdict;
-use crate::channel::session_state::admission::Terms;
+use crate::channel::session::inbox::Fate;
 use crate::channel::session_state::{Negotiated, urgency};
 use crate::channel::{Acknowledge, Options};
 use crate::frame::{Header, Kind, flags};
@@ -25,7 +24,7 @@ use crate::value::Limits;
 impl Client {
     /// Returns the plain request that lies ready in the ring, *ahead* of the session's record, where nothing else of this
     /// client is due and the message that this thread dropped last has its length. None for all else; then nothing has
-    /// changed but the room of earlier messages, which is free. The caller looks whether more has come.
+    /// changed but the room of earlier messages, which is free. The caller looks whether there is more.
     #[inline(always)]
     pub fn take_plain(&mut self, limits: &Limits) -> Option<Message> {
         let negotiated = self.negotiated.as_ref()?;
@@ -84,9 +83,10 @@ impl Client {
         let session = halves.inbox.session();
         let fill = |body: &mut [u8]| half.take_small(&small, body);
         let message = Message::filled(header, &self.peer.source, &options.limits(), session, fill);
-        let verdict = halves.inbox.receive_and_deliver(number, bytes, urgency(header.kind, header.flags));
+        let received = (number, bytes, urgency(header.kind, header.flags));
+        let (_, missed) = halves.received(received, Fate::Delivered, None, || ());
         self.last = number;
-        Some((message, Verdict::missed(&verdict)))
+        Some((message, missed))
     }
 }
 
@@ -108,9 +108,7 @@ impl ClientTx {
         if answered.load(Ordering::Relaxed) || !backlog.is_empty() {
             return false;
         }
-        // That there is a session is known here, and so what is kept of a reply: nothing.
-        let terms = Terms { session: Some(negotiated.hello.session), ..self.terms() };
-        let Ok(ticket) = halves.admit(&terms, Kind::Reply, 0, body.len()) else { return false };
+        let Ok(ticket) = halves.admit(&self.terms(), Kind::Reply, 0, body.len()) else { return false };
         let sent = clock::now();
         // Before the reply, whose fence publishes the consumed number, too. If the reply is not sent here, the general way
         // sends it next.

@@ -8,7 +8,7 @@
 //! which thread has the claim, whether a thread has the value, and which threads wait. A call that does not sleep enters
 //! the gate and uses the value there ([`ClaimCell::enter`]). One that has to leave the gate takes claim and value with it
 //! as a [`Lease`], and gives them back at the gate. A thread that does not get what it asks for enters the line under the
-//! lock under which it has looked, so whoever gives it back finds that thread there. No thread may take, claim, borrow or
+//! lock under which it has looked, so the call that gives it back finds that thread there. No thread may take, claim, borrow or
 //! give back anything of the cell while it has the gate, but through [`Entered`] and [`Ending`].
 //!
 //! Claims are granted in order of arrival; the value goes to any waiter.

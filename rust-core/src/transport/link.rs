@@ -362,6 +362,16 @@ impl Rx {
         }
     }
 
+    /// Returns whether a message may be taken from memory: of the ring, or of an earlier read.
+    #[inline]
+    pub fn is_ready_in_place(&self) -> bool {
+        match self {
+            Rx::Stream(half) => half.holds_bytes(),
+            Rx::Shm(half) => half.is_ready(),
+            Rx::Plain(_) | Rx::Place(_) => false,
+        }
+    }
+
     /// Notes that the caller has finished with the last frame.
     pub fn consumed(&mut self) {
         match self {

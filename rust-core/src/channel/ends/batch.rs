@@ -153,7 +153,7 @@ impl Channel {
     }
 
     /// Takes the short messages that lie ready, under one lock. Returns whether that is all: there are as many as asked for,
-    /// or no more. If there are none, nothing has changed.
+    /// or no more. If there are none, nothing else has changed than that the program receives again.
     fn take_run_in_place(&self, max: usize, messages: &mut Vec<Message>) -> bool {
         let Some(mut entered) = self.enter_receiving() else { return false };
         let (receiving, halves) = entered.parts();
@@ -161,14 +161,14 @@ impl Channel {
             return false;
         }
         // Few enough for a thread that sends meanwhile, and waits for the lock.
-        let run = receiving.take_plain_run(halves, &self.event_log, max.min(RUN), true, messages);
+        let (is_ack_due, missed) = receiving.take_run(halves, &self.event_log, max.min(RUN), messages);
         let is_all = !messages.is_empty() && (messages.len() >= max || !receiving.may_have_more());
         drop(entered);
-        if run.is_ack_due {
+        if is_ack_due {
             self.ack_sender().send_ack_now(AckTrigger::Receive);
         }
-        if run.missed > 0 {
-            self.event_log.lagged(run.missed);
+        if missed > 0 {
+            self.event_log.lagged(missed);
         }
         is_all
     }

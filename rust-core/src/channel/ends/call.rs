@@ -15,7 +15,7 @@ use super::call_in_place::{Awaiting, Begun, PendingReply};
 use super::{Channel, is_not_ready};
 use crate::channel::direction::Operation;
 use crate::channel::receiving::{ReceivedFrame, Receiving, Taken};
-use crate::channel::sending::{Draft, Until};
+use crate::channel::sending::{Draft, REPLY, Until};
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -398,7 +398,7 @@ impl Channel {
         let flags = request.header().flags & flags::IDEMPOTENT;
         let (correlation, to) = (request.sequence(), request.session());
         let draft = Draft { kind: Kind::Reply, correlation, flags, to, ..Draft::data(payload) };
-        self.send_draft(&draft, wait.into())?;
+        self.send_draft::<REPLY>(&draft, wait.into())?;
         self.reconnector.session_state.finished(request.session(), request.sequence());
         Ok(())
     }

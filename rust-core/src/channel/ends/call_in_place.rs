@@ -7,7 +7,7 @@
 use super::Channel;
 use crate::channel::direction::{Entered, Lease};
 use crate::channel::receiving::{Receiving, Taken};
-use crate::channel::sending::{Draft, Put, Sending, Until};
+use crate::channel::sending::{Draft, Put, REQUEST, Sending, Until};
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::Kind;
@@ -78,7 +78,7 @@ impl Channel {
         let (sending, halves) = entered.parts();
         // It is sent at most once.
         let draft = Draft { kind: Kind::Request, until: Until::Wait, ..Draft::data(payload) };
-        let sent = match sending.send_step(&draft, halves, &self.reconnector, &self.event_log) {
+        let sent = match sending.send_step::<REQUEST>(&draft, halves, &self.reconnector, &self.event_log) {
             Put::Sent(number) => {
                 if is_started {
                     let dropped = halves.calls.begin(number);

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::Channel;
 use crate::channel::direction::{Entered, Lease};
 use crate::channel::receiving::{Receiving, Taken};
-use crate::channel::sending::{Draft, Sending};
+use crate::channel::sending::{DATA, Draft, Sending};
+use crate::channel::session::inbox::AckTrigger;
 use crate::codec::Encoding;
 use crate::deadline::Wait;
 use crate::error::Result;
@@ -70,7 +71,7 @@ impl Channel {
 
     /// Sends an encoded value: see [`Channel::send`].
     pub fn send_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<u64> {
-        self.send_draft(&Draft::data(payload), wait.into())
+        self.send_draft::<DATA>(&Draft::data(payload), wait.into())
     }
 
     /// Encodes a value as this channel sends it, checked against its schema if `validate` requires it. Long
@@ -123,7 +124,7 @@ impl Channel {
     fn recv_in_place(&self) -> std::result::Result<Message, Option<Entered<'_, Receiving>>> {
         let Some(mut entered) = self.enter_receiving() else { return Err(None) };
         let (receiving, halves) = entered.parts();
-        if let Some(taken) = receiving.take_plain(halves, &self.event_log) {
+        if let Some(taken) = receiving.take_next(halves, &self.event_log, Some(AckTrigger::Receive)) {
             drop(entered);
             return Ok(taken.done().unwrap_or_else(|taken| self.finish(taken)));
         }
@@ -150,7 +151,7 @@ impl Channel {
         let mut ending = held.enter();
         let (receiving, halves) = ending.parts();
         let taken = if has_come && !self.reconnector.is_closed() && !self.reconnector.is_interrupted() {
-            receiving.take_awaited(halves, &self.event_log)
+            receiving.take_next(halves, &self.event_log, None)
         } else {
             None
         };

@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::Channel;
-use crate::channel::sending::Draft;
+use crate::channel::sending::{ANY, Draft};
 use crate::deadline::Wait;
 use crate::error::Result;
 use crate::frame::{Kind, flags};
@@ -41,7 +41,7 @@ impl Channel {
     pub(crate) fn respond(&self, to: RequestInfo, kind: Kind, payload: &Payload) -> Result<()> {
         let flags = if to.idempotent { flags::IDEMPOTENT } else { 0 };
         let draft = Draft { kind, correlation: to.number, flags, to: to.session, ..Draft::data(payload) };
-        self.send_draft(&draft, Wait::none())?;
+        self.send_draft::<ANY>(&draft, Wait::none())?;
         self.reconnector.session_state.finished(to.session, to.number);
         Ok(())
     }

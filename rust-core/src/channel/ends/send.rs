@@ -12,7 +12,7 @@
 use super::losses::lost_before;
 use super::{Channel, if_not_ready};
 use crate::channel::direction::Lease;
-use crate::channel::sending::{Draft, Put, Sending};
+use crate::channel::sending::{ANY, Draft, Put, Sending};
 use crate::channel::session_state::admission::{Obstacle, Ticket};
 use crate::channel::session_state::class;
 use crate::deadline::{Wait, Waiting};
@@ -51,22 +51,24 @@ impl Channel {
         payload: &Payload,
         wait: impl Into<Wait<'a>>,
     ) -> Result<u64> {
-        self.send_draft(&Draft { kind, ..Draft::data(payload) }, wait.into())
+        self.send_draft::<ANY>(&Draft { kind, ..Draft::data(payload) }, wait.into())
     }
 
     /// Sends a message. Before data, reports a loss of earlier data, once.
     #[inline(always)]
-    pub(super) fn send_draft(&self, draft: &Draft<'_>, wait: Wait<'_>) -> Result<u64> {
-        match self.send_step(draft) {
+    pub(super) fn send_draft<const KIND: u8>(&self, draft: &Draft<'_>, wait: Wait<'_>) -> Result<u64> {
+        match self.send_step::<KIND>(draft) {
             Step::Sent(number) => Ok(number),
-            Step::Stream(sending, ticket) => self.send_in_stream(sending, ticket, *draft, wait),
-            Step::Blocked => self.send_later(*draft, wait),
+            Step::Stream(sending, ticket) => {
+                self.send_in_stream(sending, ticket, draft.copied::<KIND>(), wait)
+            }
+            Step::Blocked => self.send_later(draft.copied::<KIND>(), wait),
         }
     }
 
     /// The same within a wait that has begun.
     pub(super) fn send_one(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
-        match self.send_step(draft) {
+        match self.send_step::<ANY>(draft) {
             Step::Sent(number) => Ok(number),
             Step::Stream(sending, _) => self.send_with(sending, draft, waiting),
             Step::Blocked => self.send_waiting(draft, waiting),
@@ -75,11 +77,12 @@ impl Channel {
 
     /// Makes the first attempt, under the session's lock.
     #[inline(always)]
-    fn send_step(&self, draft: &Draft<'_>) -> Step<'_> {
-        let entered = if draft.kind == Kind::Data { self.enter_sending() } else { self.enter_to_send() };
+    fn send_step<const KIND: u8>(&self, draft: &Draft<'_>) -> Step<'_> {
+        let entered =
+            if draft.kind::<KIND>() == Kind::Data { self.enter_sending() } else { self.enter_to_send() };
         let Some(mut entered) = entered else { return Step::Blocked };
         let (sending, halves) = entered.parts();
-        match sending.send_step(draft, halves, &self.reconnector, &self.event_log) {
+        match sending.send_step::<KIND>(draft, halves, &self.reconnector, &self.event_log) {
             Put::Sent(number) => Step::Sent(number),
             Put::Stream(ticket) => Step::Stream(entered.hold(), ticket),
             Put::Blocked => Step::Blocked,

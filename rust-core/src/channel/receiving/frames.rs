@@ -2,8 +2,7 @@
 
 use super::{ReceivedFrame, Receiving};
 use crate::channel::sending::AckSender;
-use crate::channel::session::inbox::Verdict;
-use crate::channel::session_state::urgency;
+use crate::channel::session::inbox::Fate;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind};
@@ -35,31 +34,25 @@ impl Receiving {
         ack_sender: &AckSender<'_>,
     ) -> Result<Option<ReceivedFrame>> {
         let AckSender { reconnector, event_log, .. } = *ack_sender;
-        let Header { kind, sequence, correlation, flags, .. } = frame.header;
+        let Header { kind, correlation, .. } = frame.header;
         Ok(match kind {
             Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
                 let mut session = 0;
                 if let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) {
-                    if correlation > 0 && !matches!(kind, Kind::Reply | Kind::Error) {
-                        reconnector.session_state.acknowledged(correlation)?;
-                    }
-                    let mut halves = reconnector.session_state.halves();
-                    let due =
-                        self.pending_consume.take().filter(|trigger| halves.consumed(&mut part.rx, *trigger));
-                    let (urgency, bytes) = (urgency(kind, flags), frame.body.len());
-                    let verdict = match self.delivers {
-                        true => halves.inbox.receive_and_deliver(sequence, bytes, urgency),
-                        false => halves.inbox.receive(sequence, bytes, urgency),
-                    };
-                    session = halves.inbox.session();
-                    drop(halves);
+                    let fate = if self.delivers { Fate::Delivered } else { Fate::Filed };
+                    let (pending, mut due) = (&mut self.pending_consume, None);
+                    let accepted =
+                        reconnector.session_state.accept(&frame.header, frame.body.len(), fate, |halves| {
+                            due = pending.take().filter(|trigger| halves.consumed(&mut part.rx, *trigger));
+                            Ok(())
+                        });
                     if let Some(trigger) = due {
                         ack_sender.send_ack_now(trigger);
                     }
-                    match verdict? {
-                        Verdict::Duplicate => return Ok(None),
-                        Verdict::New { missed: 0 } => {}
-                        Verdict::New { missed } => event_log.lagged(missed),
+                    let Some((of, missed)) = accepted? else { return Ok(None) };
+                    session = of;
+                    if missed > 0 {
+                        event_log.lagged(missed);
                     }
                 }
                 event_log.count_exclusive(&event_log.received);

@@ -5,19 +5,16 @@
 //! a link with a session. For everything else it returns none before it has changed anything, and
 //! the general path ([`Receiving::link_next`]) takes over.
 
-use std::ops::DerefMut;
-
 use super::Receiving;
 use crate::channel::event_log::EventLog;
 use crate::channel::pattern::Pattern;
 use crate::channel::sending::AckSender;
-use crate::channel::session::inbox::{AckTrigger, AckUrgency, Verdict};
+use crate::channel::session::inbox::{AckTrigger, AckUrgency, Fate};
 use crate::channel::session_state::{SessionHalves, SessionState, urgency};
 use crate::frame::Kind;
 use crate::message::{Dropped, Message, Rewritten};
-use crate::transport::Rx;
 
-/// A message that was taken in place, and what is left to do once the session's lock is released.
+/// A message that was taken in place, and what is left to do once the session's lock is released: nearly always nothing.
 pub struct Taken {
     pub(super) message: Message,
     /// The occasion of an acknowledgement frame that is due.
@@ -28,37 +25,39 @@ pub struct Taken {
     pub(super) acknowledges: bool,
 }
 
-/// A plain message that was taken, and what is left to do once the session's lock is released: nearly always nothing.
-pub struct TakenPlain {
-    message: Message,
-    /// Whether an acknowledgement frame is due.
-    is_ack_due: bool,
-    /// How many messages before it were lost.
-    missed: u64,
+/// What a call takes of the messages in the link.
+#[derive(Clone, Copy)]
+pub struct Want {
+    /// Whether it takes nothing but data.
+    pub data_alone: bool,
+    /// Whether the program gets the message in the same step.
+    pub delivers: bool,
+    /// The occasion on which the messages that were delivered before are recorded as consumed.
+    pub consume: Option<AckTrigger>,
 }
 
-/// What is left to do for several plain messages that were taken.
-pub struct TakenRun {
-    /// Whether an acknowledgement frame is due.
-    pub is_ack_due: bool,
-    /// How many messages before and between them were lost.
-    pub missed: u64,
-}
+impl Want {
+    /// Data for a program that calls to receive.
+    pub const NEXT: Want = Want { data_alone: true, delivers: true, consume: Some(AckTrigger::Receive) };
+    /// Data for a program of which the call has recorded that it receives again.
+    pub const MORE: Want = Want { consume: None, ..Want::NEXT };
 
-impl TakenPlain {
-    /// Returns the message if nothing is left to do.
-    #[inline(always)]
-    pub fn done(self) -> Result<Message, Taken> {
-        let TakenPlain { message, is_ack_due, missed } = self;
-        if !is_ack_due && missed == 0 {
-            return Ok(message);
-        }
-        let is_ack_due = is_ack_due.then_some(AckTrigger::Receive);
-        Err(Taken { message, is_ack_due, missed, acknowledges: false })
+    pub(super) fn fate(self) -> Fate {
+        if self.delivers { Fate::Delivered } else { Fate::Filed }
     }
 }
 
 impl Taken {
+    /// Returns the message if nothing is left to do.
+    #[inline(always)]
+    pub fn done(self) -> Result<Message, Taken> {
+        if self.is_ack_due.is_none() && self.missed == 0 && !self.acknowledges {
+            Ok(self.message)
+        } else {
+            Err(self)
+        }
+    }
+
     /// Sends the acknowledgement that is due, records a loss, and returns the message.
     #[inline]
     pub fn finish(self, ack_sender: &AckSender<'_>) -> Message {
@@ -76,72 +75,66 @@ impl Taken {
 }
 
 impl Receiving {
-    /// Returns the short data message that lies ready in the ring, for a call of the program that
-    /// has nothing else to do: one step for [`Receiving::program_receives`] and [`Receiving::next`].
-    /// None if anything else is due.
+    /// Returns the short data message that is in the link, for a call of the program that has nothing else to do: one step for
+    /// [`Receiving::program_receives`] and [`Receiving::next`]. None if anything else is due.
     #[inline(never)]
     pub fn take_ready(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
-        if self.is_general_due() {
+        if self.is_program_kept_waiting() {
             return None;
         }
-        if self.part.as_ref().is_none_or(|part| part.peer.pattern == Pattern::Request) {
-            return None;
-        }
-        let consume = Some(AckTrigger::Receive);
-        let taken = self.take_in_place(|| halves, event_log, |kind| kind == Kind::Data, consume, true)?;
-        self.empty_polls = 0;
-        Some(taken)
+        self.take_in_place(halves, event_log, Want::NEXT)
     }
 
-    /// [`Receiving::take_ready`] for what comes nearly always: a plain data message of the same length as the last one,
-    /// whose memory it gets, for a program that has consumed that. None for all else; then nothing has changed.
+    /// [`Receiving::take_ready`] for what comes nearly always: data of the same length as the message that this thread dropped
+    /// last. None for all else; then nothing has changed. `consume` as in [`Want`].
     #[inline(always)]
-    pub fn take_plain(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<TakenPlain> {
-        self.take_next(halves, event_log, true)
-    }
-
-    /// The same for a program whose consumed messages [`Receiving::begin_short_wait`] has recorded.
-    #[inline(always)]
-    pub fn take_awaited(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<TakenPlain> {
-        self.take_next(halves, event_log, false)
-    }
-
-    #[inline(always)]
-    fn take_next(
+    pub fn take_next(
         &mut self,
         halves: &mut SessionHalves,
         event_log: &EventLog,
-        consumes: bool,
-    ) -> Option<TakenPlain> {
-        if self.is_general_due() || self.watched || self.schema.is_some() {
+        consume: Option<AckTrigger>,
+    ) -> Option<Taken> {
+        if self.is_program_kept_waiting() || self.watched {
+            return None;
+        }
+        self.take_data(halves, event_log, None, consume)
+    }
+
+    /// Delivers the data message in the ring that has neither flags nor an acknowledgement, in memory of `dropped`, or else of
+    /// the message that this thread dropped last. None for all else, and where that memory has another length; then nothing
+    /// has changed.
+    #[inline(always)]
+    fn take_data(
+        &mut self,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+        dropped: Option<&mut Dropped>,
+        consume: Option<AckTrigger>,
+    ) -> Option<Taken> {
+        if self.schema.is_some() {
             return None;
         }
         let part = self.part.as_mut()?;
         let half = part.rx.in_place()?;
         let plain = half.peek_plain(Kind::Data)?;
-        let number = half.next_sequence();
-        if part.negotiated.is_none()
-            || part.peer.pattern == Pattern::Request
-            || part.peer.source.is_empty()
-            || !halves.inbox.is_new(number)
-        {
+        let (number, bytes) = (half.next_sequence(), plain.length());
+        if part.negotiated.is_none() || part.peer.source.is_empty() || !halves.inbox.is_new(number) {
             return None;
         }
-        let mut place = Rewritten::take(plain.length())?;
+        let mut place = match dropped {
+            Some(dropped) => dropped.next(bytes),
+            None => Rewritten::take(bytes),
+        }?;
         let sent = half.take_plain(&plain, place.body());
-        let session = halves.inbox.session();
         let what = (number, plain.encoding(), sent);
+        let session = halves.inbox.session();
         let message = place.finish((Kind::Data, 0), what, &part.peer.source, &self.limits, session);
-        let (bytes, urgency) = (plain.length(), AckUrgency::Prompt);
-        let (verdict, is_ack_due) = if consumes {
-            let verdict = halves.inbox.consume_and_deliver(number, bytes, urgency);
-            (verdict, halves.publish_consumed_by(|| half.consumed_with_fence(), AckTrigger::Receive))
-        } else {
-            (halves.inbox.receive_and_deliver(number, bytes, urgency), false)
-        };
+        let received = (number, bytes, AckUrgency::Prompt);
+        let (is_ack_due, missed) =
+            halves.received(received, Fate::Delivered, consume, || half.consumed_with_fence());
         event_log.count_exclusive(&event_log.received);
         self.empty_polls = 0;
-        Some(TakenPlain { message, is_ack_due, missed: Verdict::missed(&verdict) })
+        Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
     /// Records what the program has consumed, for one that waits now. Returns whether polling for about a microsecond is
@@ -161,7 +154,7 @@ impl Receiving {
         }
         halves.inbox.consumed();
         // The general way finds again that a frame is due, and sends it.
-        !halves.publish_consumed_by(|| half.consumed_with_fence(), AckTrigger::Receive)
+        !halves.publish_consumed(|| half.consumed_with_fence(), AckTrigger::Receive)
     }
 
     /// Returns whether a message lies in the ring, or comes within about a microsecond.
@@ -202,7 +195,7 @@ impl Receiving {
         number: u64,
         halves: &mut SessionHalves,
         event_log: &EventLog,
-    ) -> Option<TakenPlain> {
+    ) -> Option<Taken> {
         if self.parked || self.watched || self.pending_consume.is_some() || self.reply_schema.is_some() {
             return None;
         }
@@ -223,11 +216,11 @@ impl Receiving {
         let session = halves.inbox.session();
         let what = (reply.sequence, reply.encoding(), reply.sent);
         let message = place.finish((Kind::Reply, number), what, &part.peer.source, &self.limits, session);
-        let urgency = urgency(Kind::Reply, 0);
-        let (verdict, is_ack_due) = halves.answer_received(reply.sequence, reply.length(), urgency);
+        let received = (reply.sequence, reply.length(), urgency(Kind::Reply, 0));
+        let (is_ack_due, missed) = halves.received(received, Fate::Finished, None, || ());
         event_log.count_exclusive(&event_log.received);
         (self.awaited, self.empty_polls) = (0, 0);
-        Some(TakenPlain { message, is_ack_due, missed: Verdict::missed(&verdict) })
+        Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
     /// Returns the short message that lies in the ring, for the caller of the request of number `number`, which has looked. If it is the
@@ -240,70 +233,60 @@ impl Receiving {
         event_log: &EventLog,
     ) -> Option<Taken> {
         self.awaited = number;
-        let taken = self.take_in_place(|| halves, event_log, |_| true, None, false)?;
-        self.empty_polls = 0;
-        Some(taken)
+        self.take_in_place(halves, event_log, Want { data_alone: false, delivers: false, consume: None })
     }
 
-    /// Returns whether anything else than the next messages of the link is due to a program that receives several.
+    /// Returns whether anything else than the next messages of the link is due to a program that receives.
+    #[inline(always)]
     pub fn is_program_kept_waiting(&self) -> bool {
         self.is_general_due() || self.part.as_ref().is_none_or(|part| part.peer.pattern == Pattern::Request)
     }
 
-    /// Adds the plain data messages that lie ready in the ring, until there are `max` messages. Stops at anything else, and
-    /// where a dropped message has another length. With `consumes`, what the program got before is recorded as consumed,
-    /// if there is a message.
-    pub fn take_plain_run(
+    /// Delivers the data messages in the ring to a program that receives again, as [`Receiving::take_next`] does one, until
+    /// there are `max`. Stops at anything else, and where a dropped message has another length. Returns whether an
+    /// acknowledgement frame is due, and how many messages before and between them were lost.
+    pub fn take_run(
         &mut self,
         halves: &mut SessionHalves,
         event_log: &EventLog,
         max: usize,
-        consumes: bool,
         messages: &mut Vec<Message>,
-    ) -> TakenRun {
-        let mut run = TakenRun { is_ack_due: false, missed: 0 };
-        if self.watched || self.schema.is_some() {
-            return run;
+    ) -> (bool, u64) {
+        if self.watched {
+            return (false, 0);
         }
-        let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) else { return run };
-        let Some(half) = part.rx.in_place().filter(|_| !part.peer.source.is_empty()) else { return run };
-        let (session, before) = (halves.inbox.session(), messages.len());
-        let mut dropped = Dropped::take();
-        while messages.len() < max {
-            let Some(plain) = half.peek_plain(Kind::Data) else { break };
-            let number = half.next_sequence();
-            if !halves.inbox.is_new(number) {
-                break;
-            }
-            let Some(mut place) = dropped.next(plain.length()) else { break };
-            if messages.len() == before {
-                messages.reserve(max - before);
-                if consumes {
-                    halves.inbox.consumed();
-                }
-            }
-            let sent = half.take_plain(&plain, place.body());
-            let what = (number, plain.encoding(), sent);
-            let message = place.finish((Kind::Data, 0), what, &part.peer.source, &self.limits, session);
-            messages.push(message);
-            let verdict = halves.inbox.receive_and_deliver(number, plain.length(), AckUrgency::Prompt);
-            run.missed += Verdict::missed(&verdict);
-        }
-        let count = messages.len() - before;
-        if count > 0 {
-            if consumes {
-                run.is_ack_due =
-                    halves.publish_consumed_by(|| half.consumed_with_fence(), AckTrigger::Receive);
-            }
-            event_log.add_exclusive(&event_log.received, count as u64);
-            self.empty_polls = 0;
-        }
-        run
+        // Without a message in the link it is recorded once more.
+        halves.inbox.consumed();
+        let missed = self.take_more(halves, event_log, max, messages);
+        let half = self.part.as_mut().and_then(|part| part.rx.in_place()).filter(|_| !messages.is_empty());
+        let is_ack_due = half
+            .is_some_and(|half| halves.publish_consumed(|| half.consumed_with_fence(), AckTrigger::Receive));
+        (is_ack_due, missed)
     }
 
-    /// Adds the short data messages that lie ready in the ring behind one that the program has just got, until
-    /// there are `max`: for a call that returns several, under one lock. Stops at anything else. None of them is
-    /// consumed before the next call.
+    /// Adds the data messages in the ring. Returns how many were lost before and between them.
+    fn take_more(
+        &mut self,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+        max: usize,
+        messages: &mut Vec<Message>,
+    ) -> u64 {
+        let (mut dropped, before, mut missed) = (Dropped::take(), messages.len(), 0);
+        while messages.len() < max
+            && let Some(taken) = self.take_data(halves, event_log, Some(&mut dropped), None)
+        {
+            if messages.len() == before {
+                messages.reserve(max - before);
+            }
+            messages.push(taken.message);
+            missed += taken.missed;
+        }
+        missed
+    }
+
+    /// Adds the short data messages that are in the link behind one that the program has just got, until there are `max`: for
+    /// a call that returns several, under one lock. Stops at anything else. None of them is consumed before the next call.
     pub fn take_ready_run(
         &mut self,
         session_state: &SessionState,
@@ -311,17 +294,20 @@ impl Receiving {
         max: usize,
         messages: &mut Vec<Message>,
     ) {
-        if !self.inbox.is_empty() || self.deferred_error.is_some() || self.pending_consume.is_some() {
+        if !self.inbox.is_empty()
+            || self.deferred_error.is_some()
+            || self.pending_consume.is_some()
+            || self.watched
+        {
             return;
         }
         let (mut missed, mut acknowledges) = (0, false);
         let mut halves = session_state.halves();
         loop {
-            missed += self.take_plain_run(&mut halves, event_log, max, false, messages).missed;
+            missed += self.take_more(&mut halves, event_log, max, messages);
             // Others, and where the lap of the ring ends.
             if messages.len() < max
-                && let Some(taken) =
-                    self.take_in_place(|| &mut *halves, event_log, |kind| kind == Kind::Data, None, true)
+                && let Some(taken) = self.take_in_place(&mut halves, event_log, Want::MORE)
             {
                 messages.push(taken.message);
                 missed += taken.missed;
@@ -339,111 +325,61 @@ impl Receiving {
         }
     }
 
-    /// Returns the short message that is ready in the ring if its kind is `wanted`: the body is copied from
-    /// the ring into the message, and the inbox records it. None in all other cases, in which nothing has
-    /// changed. `halves` locks the session, unless the caller has. With `consume`, the messages that were
-    /// delivered before are recorded as consumed on this occasion; with `delivers`, the message is delivered in
-    /// the same step.
+    /// Returns whether [`Receiving::take_in_place`] may find a message.
     #[inline]
-    pub(super) fn take_in_place<H: DerefMut<Target = SessionHalves>>(
+    pub(super) fn may_take_in_place(&self) -> bool {
+        let part = self.part.as_ref().filter(|part| part.negotiated.is_some() && !self.watched);
+        part.is_some_and(|part| part.rx.is_ready_in_place())
+    }
+
+    /// Returns the short message that is in the link if the call wants it: it is copied from the ring, or from what a read has
+    /// brought, and the session records it. None in all other cases, in which nothing has changed.
+    #[inline]
+    pub(super) fn take_in_place(
         &mut self,
-        halves: impl FnOnce() -> H,
+        halves: &mut SessionHalves,
         event_log: &EventLog,
-        wanted: impl Fn(Kind) -> bool,
-        consume: Option<AckTrigger>,
-        delivers: bool,
+        want: Want,
     ) -> Option<Taken> {
         if self.watched {
             return None;
         }
-        let part = self.part.as_mut().filter(|part| part.negotiated.is_some())?;
-        let Some(half) = part.rx.in_place() else {
-            return self.take_in_stream(halves, event_log, wanted, consume, delivers);
-        };
-        if delivers
-            && self.schema.is_none()
-            && let Some(plain) = half.peek_plain(Kind::Data)
-            && wanted(Kind::Data)
-            && !part.peer.source.is_empty()
-            && let Some(mut place) = Rewritten::take(plain.length())
+        if want.delivers
+            && let Some(taken) = self.take_data(halves, event_log, None, want.consume)
         {
-            // As in `take_plain`, for a program that has waited.
-            let number = half.next_sequence();
-            let mut halves = halves();
-            if !halves.inbox.is_new(number) {
-                return None;
-            }
-            let sent = half.take_plain(&plain, place.body());
-            let session = halves.inbox.session();
-            let what = (number, plain.encoding(), sent);
-            let message = place.finish((Kind::Data, 0), what, &part.peer.source, &self.limits, session);
-            let received = (number, plain.length(), AckUrgency::Prompt);
-            let (is_ack_due, missed) =
-                record_received(&mut halves, &mut part.rx, consume, delivers, received);
-            event_log.count_exclusive(&event_log.received);
-            drop(halves);
-            return Some(Taken { message, is_ack_due, missed, acknowledges: false });
+            return Some(taken);
         }
+        let part =
+            self.part.as_mut().filter(|part| part.negotiated.is_some() && !part.peer.source.is_empty())?;
+        let Some(half) = part.rx.in_place() else { return self.take_in_stream(halves, event_log, want) };
         let Some(small) = half.peek_small() else {
-            return if half.is_ready() {
-                self.take_in_slots(halves, event_log, wanted, consume, delivers)
-            } else {
-                None
-            };
+            return if half.is_ready() { self.take_in_slots(halves, event_log, want) } else { None };
         };
-        let is_plain = match small.kind {
+        let is_simple = match small.kind {
             // The general path handles acknowledgements in the header, and schemas.
-            Kind::Data | Kind::Request => small.correlation == 0 && self.schema.is_none(),
-            Kind::Reply => self.reply_schema.is_none(),
+            Kind::Data => small.correlation == 0 && self.schema.is_none(),
+            Kind::Request => small.correlation == 0 && self.schema.is_none() && !want.data_alone,
+            Kind::Reply => self.reply_schema.is_none() && !want.data_alone,
             _ => false,
         };
-        if !is_plain || !wanted(small.kind) || part.peer.source.is_empty() {
-            return None;
-        }
-        let (header, number, bytes) = (small.header(), small.sequence, small.length());
-        let urgency = urgency(small.kind, header.flags);
-        let mut halves = halves();
-        if !halves.inbox.is_new(number) {
+        let (header, number) = (small.header(), small.sequence);
+        if !is_simple || !halves.inbox.is_new(number) {
             return None;
         }
         let session = halves.inbox.session();
-        let is_answer = small.kind == Kind::Reply && small.correlation == self.awaited && consume.is_none();
+        let is_answer =
+            small.kind == Kind::Reply && small.correlation == self.awaited && want.consume.is_none();
         let fill = |body: &mut [u8]| half.take_small(&small, body);
         let message = Message::filled(header, &part.peer.source, &self.limits, session, fill);
-        let (is_ack_due, missed) = if is_answer {
+        let fate = if is_answer { Fate::Finished } else { want.fate() };
+        if is_answer {
             self.awaited = 0;
-            let (verdict, is_ack_due) = halves.answer_received(number, bytes, urgency);
-            (is_ack_due.then_some(AckTrigger::Receive), Verdict::missed(&verdict))
-        } else {
-            record_received(&mut halves, &mut part.rx, consume, delivers, (number, bytes, urgency))
-        };
+        }
+        let received = (number, small.length(), urgency(small.kind, header.flags));
+        let (is_ack_due, missed) =
+            halves.received(received, fate, want.consume, || half.consumed_with_fence());
         event_log.count_exclusive(&event_log.received);
-        drop(halves);
+        self.empty_polls = 0;
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
-}
-
-/// Records a new message of this number, length and urgency in the session, and what the program has consumed before
-/// it. Returns the occasion of an acknowledgement frame that is due, and how many messages were lost before this one.
-#[inline(always)]
-pub(super) fn record_received(
-    halves: &mut SessionHalves,
-    rx: &mut Rx,
-    pending: Option<AckTrigger>,
-    delivers: bool,
-    (number, bytes, urgency): (u64, usize, AckUrgency),
-) -> (Option<AckTrigger>, u64) {
-    let (is_ack_due, verdict) = match (pending, delivers) {
-        (Some(trigger), true) => {
-            let verdict = halves.inbox.consume_and_deliver(number, bytes, urgency);
-            (halves.publish_consumed(rx, trigger).then_some(trigger), verdict)
-        }
-        (Some(trigger), false) => {
-            let is_ack_due = halves.consumed(rx, trigger);
-            (is_ack_due.then_some(trigger), halves.inbox.receive(number, bytes, urgency))
-        }
-        (None, true) => (None, halves.inbox.receive_and_deliver(number, bytes, urgency)),
-        (None, false) => (None, halves.inbox.receive(number, bytes, urgency)),
-    };
-    (is_ack_due, Verdict::missed(&verdict))
 }

@@ -3,11 +3,10 @@
 //! `ends/in_stream` holds the direction in between. As over shared memory (`in_place`), only messages that need no further checks are taken, and for anything
 //! else nothing has changed but what the general path does first, too.
 
-use std::ops::DerefMut;
 use std::sync::atomic::Ordering;
 
 use super::Receiving;
-use super::in_place::{Taken, record_received};
+use super::in_place::{Taken, Want};
 use crate::channel::event_log::EventLog;
 use crate::channel::pattern::Pattern;
 use crate::channel::sending::AckSender;
@@ -57,9 +56,7 @@ impl Receiving {
             return InStream::General;
         }
         if half.holds_bytes() {
-            let (consume, event_log) = (Some(AckTrigger::Receive), ack_sender.event_log);
-            let taken = self.take_in_stream(|| halves, event_log, |kind| kind == Kind::Data, consume, true);
-            self.empty_polls = if taken.is_some() { 0 } else { self.empty_polls };
+            let taken = self.take_in_stream(halves, ack_sender.event_log, Want::NEXT);
             return taken.map_or(InStream::General, InStream::Taken);
         }
         if waiting.is_none() || !half.has_nothing_of_late() {
@@ -112,9 +109,7 @@ impl Receiving {
     /// Returns the message that came, for a call that has the lock again.
     #[inline(always)]
     pub fn take_after_wait(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
-        let taken = self.take_in_stream(|| halves, event_log, |kind| kind == Kind::Data, None, true)?;
-        self.empty_polls = 0;
-        Some(taken)
+        self.take_in_stream(halves, event_log, Want::MORE)
     }
 
     /// Returns whether something else than the next message of the link is due first.
@@ -127,16 +122,13 @@ impl Receiving {
             | self.closing
     }
 
-    /// Returns the message that a read has taken from a stream, if its kind is `wanted`; as
-    /// [`Receiving::take_in_place`], which calls this.
+    /// Returns the message that a read has taken from a stream, if the call wants it; for [`Receiving::take_in_place`].
     #[inline(never)]
-    pub(super) fn take_in_stream<H: DerefMut<Target = SessionHalves>>(
+    pub(super) fn take_in_stream(
         &mut self,
-        halves: impl FnOnce() -> H,
+        halves: &mut SessionHalves,
         event_log: &EventLog,
-        wanted: impl FnOnce(Kind) -> bool,
-        consume: Option<AckTrigger>,
-        delivers: bool,
+        want: Want,
     ) -> Option<Taken> {
         let part = self.part.as_mut().filter(|part| part.negotiated.is_some())?;
         let half = part.rx.stream()?;
@@ -145,14 +137,14 @@ impl Receiving {
             None => half.peek()?,
         };
         let acknowledged = match header.kind {
-            Kind::Data | Kind::Request if self.schema.is_none() => header.correlation,
-            Kind::Reply if self.reply_schema.is_none() => 0,
+            Kind::Data if self.schema.is_none() => header.correlation,
+            Kind::Request if self.schema.is_none() && !want.data_alone => header.correlation,
+            Kind::Reply if self.reply_schema.is_none() && !want.data_alone => 0,
             _ => return None,
         };
-        if !wanted(header.kind) || part.peer.source.is_empty() {
+        if part.peer.source.is_empty() {
             return None;
         }
-        let mut halves = halves();
         // The general path ends the link for an impossible number.
         if !halves.inbox.is_new(header.sequence)
             || acknowledged > 0 && halves.outbox.acknowledged(acknowledged).is_err()
@@ -167,10 +159,11 @@ impl Receiving {
             None => Message::filled(header, source, &self.limits, session, |body| half.take_short(body)),
         };
         let received = (header.sequence, header.body as usize, urgency(header.kind, header.flags));
-        let (is_ack_due, missed) = record_received(&mut halves, &mut part.rx, consume, delivers, received);
-        drop(halves);
+        // A stream has no room to be freed.
+        let (is_ack_due, missed) = halves.received(received, want.fate(), want.consume, || ());
         event_log.count_exclusive(&event_log.received);
         self.set.note_message();
+        self.empty_polls = 0;
         Some(Taken { message, is_ack_due, missed, acknowledges: acknowledged > 0 })
     }
 }

@@ -79,7 +79,7 @@ impl WaitSet {
         self.epoll.remove(fd);
     }
 
-    /// Notes that a message has come.
+    /// Notes that there was a message.
     #[inline]
     pub fn note_message(&mut self) {
         self.messages = self.messages.saturating_add(1).min(FIRST);

@@ -58,7 +58,7 @@ impl Sending {
         waiting: &mut Waiting<'_>,
     ) -> usize {
         let Ok((part, terms)) = self.terms(true, reconnector) else { return 0 };
-        if terms.session.is_none() {
+        if terms.session == 0 {
             return 0;
         }
         let whole = |payload: &&Payload| payload.memory().split().is_none();

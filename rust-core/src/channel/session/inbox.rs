@@ -31,6 +31,19 @@ pub enum AckUrgency {
     NotNeeded,
 }
 
+/// What becomes of a message with its receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is kept until the program receives it.
+    Filed,
+    /// The program gets it.
+    Delivered,
+    /// The same, and the program has consumed what it got before: see [`Inbox::consumed`].
+    DeliveredNext,
+    /// It is consumed: the call that it answers gets it.
+    Finished,
+}
+
 /// The inbox's decision about a message by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -186,7 +199,7 @@ impl Inbox {
     }
 
     /// Returns the progress of this side, for its own hello.
-    pub fn received(&self) -> Progress {
+    pub fn progress(&self) -> Progress {
         Progress { session: self.session, received: self.received, consumed: self.consumed }
     }
 
@@ -208,89 +221,75 @@ impl Inbox {
         self.unacked = Unacked { prompt: self.consumed > 0 && self.keeps.is_some(), ..Unacked::default() };
     }
 
-    /// Records a message of the current session that is delivered to the program in the same step.
-    #[inline(always)]
-    pub fn receive_and_deliver(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
-        // Number 0 is not new either.
-        if !self.is_new(number) {
-            return self.receive(number, bytes, urgency);
-        }
-        let missed = self.note_received(number);
-        self.window.push_back(Entry { number, bytes, urgency, state: State::Delivered });
-        self.delivered += 1;
-        Ok(Verdict::New { missed })
-    }
-
     /// Returns whether a message with this number is new: neither it nor a later one was received.
     #[inline]
     pub fn is_new(&self, number: u64) -> bool {
         number > self.received
     }
 
-    /// [`Inbox::consumed`] and [`Inbox::receive_and_deliver`] in one step, for a program that
-    /// receives one message after the other. If the window holds a single delivered message, the new
-    /// one takes its place, which needs no queue operation.
+    /// Records a message of the current session. One whose number was received before is a duplicate.
+    ///
+    /// # Errors
+    /// `Malformed` for number 0, which no sender uses.
     #[inline(always)]
-    pub fn consume_and_deliver(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
-        if self.ack_mode == Acknowledge::Auto
-            && self.is_new(number)
-            && self.delivered == 1
-            && self.window.len() == 1
-            && let Some(entry) = self.window.front_mut()
-        {
-            let before = std::mem::replace(entry, Entry { number, bytes, urgency, state: State::Delivered });
-            self.count_consumed(&before);
-            return Ok(Verdict::New { missed: self.note_received(number) });
+    pub fn received(
+        &mut self,
+        number: u64,
+        bytes: usize,
+        urgency: AckUrgency,
+        fate: Fate,
+    ) -> Result<Verdict> {
+        if !self.is_new(number) {
+            return self.not_new(number, fate);
         }
-        self.consume_then_deliver(number, bytes, urgency)
-    }
-
-    /// The slow path of [`Inbox::consume_and_deliver`].
-    #[inline(never)]
-    fn consume_then_deliver(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
-        self.consumed();
-        self.receive_and_deliver(number, bytes, urgency)
-    }
-
-    /// [`Inbox::receive`] and [`Inbox::finished`] in one step, for an answer whose caller waits.
-    #[inline(always)]
-    pub fn receive_finished(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
-        if self.window.is_empty() && self.is_new(number) {
-            let missed = self.note_received(number);
-            self.count_consumed(&Entry { number, bytes, urgency, state: State::Consumed });
-            return Ok(Verdict::New { missed });
-        }
-        let verdict = self.receive(number, bytes, urgency)?;
-        if let (Verdict::New { .. }, Some(entry)) = (verdict, self.window.back_mut()) {
+        let missed = self.note_received(number);
+        let mut entry = Entry { number, bytes, urgency, state: State::Delivered };
+        match fate {
+            Fate::Filed => entry.state = State::Received,
+            Fate::Delivered => self.delivered += 1,
+            Fate::DeliveredNext => {
+                // In a dialogue it takes the place of the one before, which needs no queue operation.
+                if self.ack_mode == Acknowledge::Auto
+                    && self.delivered == 1
+                    && self.window.len() == 1
+                    && let Some(front) = self.window.front_mut()
+                {
+                    let before = std::mem::replace(front, entry);
+                    self.count_consumed(&before);
+                    return Ok(Verdict::New { missed });
+                }
+                self.consumed();
+                self.delivered += 1;
+            }
+            Fate::Finished if self.window.is_empty() => {
+                self.count_consumed(&entry);
+                return Ok(Verdict::New { missed });
+            }
             // Others are before it, so the consumed number stays.
-            entry.state = State::Consumed;
+            Fate::Finished => entry.state = State::Consumed,
         }
-        Ok(verdict)
+        self.window.push_back(entry);
+        Ok(Verdict::New { missed })
+    }
+
+    /// [`Inbox::received`] for a number that is not new.
+    #[cold]
+    fn not_new(&mut self, number: u64, fate: Fate) -> Result<Verdict> {
+        if fate == Fate::DeliveredNext {
+            self.consumed();
+        }
+        if number == 0 {
+            let text = "the peer sent a message without a number: it violates the protocol";
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        self.duplicates += 1;
+        Ok(Verdict::Duplicate)
     }
 
     /// Returns whether messages are delivered and not consumed.
     #[inline]
     pub fn has_delivered(&self) -> bool {
         self.delivered > 0
-    }
-
-    /// Records a message of the current session. A number that was received before is a duplicate.
-    ///
-    /// # Errors
-    /// `Malformed` for number 0, which no sender uses.
-    #[inline]
-    pub fn receive(&mut self, number: u64, bytes: usize, urgency: AckUrgency) -> Result<Verdict> {
-        if number == 0 {
-            let text = "the peer sent a message without a number: it violates the protocol";
-            return Err(Error::new(ErrorKind::Malformed, text));
-        }
-        if number <= self.received {
-            self.duplicates += 1;
-            return Ok(Verdict::Duplicate);
-        }
-        let missed = self.note_received(number);
-        self.window.push_back(Entry { number, bytes, urgency, state: State::Received });
-        Ok(Verdict::New { missed })
     }
 
     /// Records the number and returns how many messages were lost before it.

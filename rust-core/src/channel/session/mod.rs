@@ -93,7 +93,7 @@ impl SessionHello {
             session: outbox.session(),
             first: outbox.first(),
             keeps: outbox.limits(),
-            received: inbox.received(),
+            received: inbox.progress(),
         }
     }
 }

@@ -21,6 +21,11 @@ pub trait Reuse: Default {
     fn release(&mut self);
 }
 
+impl Reuse for u64 {
+    #[inline]
+    fn release(&mut self) {}
+}
+
 impl<T: Reuse> Places<T> {
     /// How many places are made first.
     const FEW: usize = 4;
@@ -150,12 +155,6 @@ mod tests {
     }
 
     impl Reuse for u8 {
-        fn release(&mut self) {
-            *self = 0;
-        }
-    }
-
-    impl Reuse for u64 {
         fn release(&mut self) {
             *self = 0;
         }

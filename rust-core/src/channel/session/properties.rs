@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::options::Acknowledge;
-use super::inbox::{AckUrgency, Verdict};
+use super::inbox::{AckUrgency, Fate, Verdict};
 use super::{Identity, Inbox, Outbox, Progress, ReplayLimits, RetransmitClass, SessionHello};
 
 const OWN_SESSION: u64 = 1;
@@ -140,7 +140,7 @@ proptest! {
                     let number = (last + step).saturating_sub(1).max(1);
                     let new = number > last;
                     let expected = if new { Verdict::New { missed: 0 } } else { Verdict::Duplicate };
-                    prop_assert_eq!(inbox.receive(number, 1, AckUrgency::Prompt).unwrap(), expected);
+                    prop_assert_eq!(inbox.received(number, 1, AckUrgency::Prompt, Fate::Filed).unwrap(), expected);
                     if new {
                         received.insert(number, 0);
                         last = number;
@@ -164,7 +164,7 @@ proptest! {
                 }
             }
             let consumed = received.iter().take_while(|(_, state)| **state == 2).last().map_or(0, |(n, _)| *n);
-            prop_assert_eq!(inbox.received(), Progress { session: 7, received: last, consumed });
+            prop_assert_eq!(inbox.progress(), Progress { session: 7, received: last, consumed });
             let open = received.values().filter(|state| **state != 2).count() as u64;
             prop_assert_eq!(inbox.stats().unconsumed, open);
         }

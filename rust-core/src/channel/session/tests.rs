@@ -2,7 +2,7 @@
 //! acknowledges.
 
 use super::super::options::Acknowledge;
-use super::inbox::{AckTrigger, AckUrgency, Verdict};
+use super::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
 use super::outbox::{Incarnation, Order};
 use super::{Identity, Inbox, Outbox, Owner, Progress, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::ErrorKind;
@@ -46,31 +46,34 @@ fn inbox(how: Acknowledge) -> Inbox {
 }
 
 fn take(inbox: &mut Inbox, number: u64) {
-    assert_eq!(inbox.receive(number, 10, AckUrgency::Prompt).unwrap(), Verdict::New { missed: 0 });
+    assert_eq!(
+        inbox.received(number, 10, AckUrgency::Prompt, Fate::Filed).unwrap(),
+        Verdict::New { missed: 0 }
+    );
 }
 
 #[test]
-fn inbox_receive_and_deliver_equals_two_steps() {
+fn received_and_delivered_equals_two_steps() {
     let mut at_once = inbox(Acknowledge::Auto);
     let mut in_steps = at_once.clone();
     for number in [1, 2, 2, 5, 3, 6] {
         at_once.consumed();
         in_steps.consumed();
-        let verdict = in_steps.receive(number, 10, AckUrgency::Prompt).unwrap();
+        let verdict = in_steps.received(number, 10, AckUrgency::Prompt, Fate::Filed).unwrap();
         if verdict != Verdict::Duplicate {
             in_steps.delivered(PEER_SESSION, number);
         }
-        assert_eq!(at_once.receive_and_deliver(number, 10, AckUrgency::Prompt).unwrap(), verdict);
+        assert_eq!(at_once.received(number, 10, AckUrgency::Prompt, Fate::Delivered).unwrap(), verdict);
         assert_eq!(format!("{at_once:?}"), format!("{in_steps:?}"), "after {number}");
     }
     at_once.consumed();
-    assert_eq!((at_once.received().received, at_once.received().consumed), (6, 6));
-    assert!(at_once.receive_and_deliver(0, 10, AckUrgency::Prompt).is_err());
+    assert_eq!((at_once.progress().received, at_once.progress().consumed), (6, 6));
+    assert!(at_once.received(0, 10, AckUrgency::Prompt, Fate::Delivered).is_err());
 }
 
 /// Answers that find the window empty, and those behind messages of either state.
 #[test]
-fn inbox_receive_finished_equals_two_steps() {
+fn received_and_finished_equals_two_steps() {
     for keeps in [Some(LIMITS), None] {
         let mut at_once = Inbox::new(Acknowledge::Auto);
         at_once.hello(&SessionHello { keeps, ..hello(PEER_SESSION, 0, 0) });
@@ -78,29 +81,29 @@ fn inbox_receive_finished_equals_two_steps() {
         for (number, before) in [(1, 0), (2, 0), (2, 0), (4, 1), (6, 2), (9, 0), (12, 3), (13, 0), (15, 4)] {
             for inbox in [&mut at_once, &mut in_steps] {
                 match before {
-                    1 => drop(inbox.receive(number - 1, 10, AckUrgency::Prompt)),
-                    2 => drop(inbox.receive_and_deliver(number - 1, 10, AckUrgency::Prompt)),
+                    1 => drop(inbox.received(number - 1, 10, AckUrgency::Prompt, Fate::Filed)),
+                    2 => drop(inbox.received(number - 1, 10, AckUrgency::Prompt, Fate::Delivered)),
                     3 => inbox.finished(PEER_SESSION, 3),
                     4 => inbox.consumed(),
                     _ => {}
                 }
             }
             let urgency = if number % 2 == 0 { AckUrgency::NotNeeded } else { AckUrgency::Piggyback };
-            let expected = in_steps.receive(number, 7, urgency).unwrap();
+            let expected = in_steps.received(number, 7, urgency, Fate::Filed).unwrap();
             if expected != Verdict::Duplicate {
                 in_steps.finished(PEER_SESSION, number);
             }
-            assert_eq!(at_once.receive_finished(number, 7, urgency).unwrap(), expected);
+            assert_eq!(at_once.received(number, 7, urgency, Fate::Finished).unwrap(), expected);
             assert_eq!(format!("{at_once:?}"), format!("{in_steps:?}"), "{keeps:?}, after {number}");
         }
-        assert!(at_once.receive_finished(0, 7, AckUrgency::NotNeeded).is_err());
+        assert!(at_once.received(0, 7, AckUrgency::NotNeeded, Fate::Finished).is_err());
     }
 }
 
 /// Histories in which one message, several or none are open when the next is received, and in which some were
 /// finished or acknowledged.
 #[test]
-fn inbox_consume_and_deliver_equals_two_steps() {
+fn received_after_consumption_equals_two_steps() {
     let steps =
         [(1, 0), (2, 0), (3, 1), (5, 2), (6, 0), (7, 3), (8, 0), (9, 4), (10, 0), (12, 0), (13, 5), (14, 0)];
     let worths = [AckUrgency::Prompt, AckUrgency::Piggyback, AckUrgency::NotNeeded];
@@ -112,18 +115,18 @@ fn inbox_consume_and_deliver_equals_two_steps() {
             for (number, before) in steps {
                 for inbox in [&mut at_once, &mut in_steps] {
                     match before {
-                        1 => drop(inbox.receive(number - 1, 10, AckUrgency::Prompt)),
+                        1 => drop(inbox.received(number - 1, 10, AckUrgency::Prompt, Fate::Filed)),
                         2 => inbox.finished(PEER_SESSION, 3),
                         3 => inbox.piggybacked(PEER_SESSION, 5),
                         4 => inbox.acknowledge(PEER_SESSION, 8),
-                        5 => drop(inbox.receive_and_deliver(number - 1, 10, AckUrgency::NotNeeded)),
+                        5 => drop(inbox.received(number - 1, 10, AckUrgency::NotNeeded, Fate::Delivered)),
                         _ => {}
                     }
                 }
                 let (bytes, urgency) = (number as usize, worths[number as usize % 3]);
                 in_steps.consumed();
-                let expected = in_steps.receive_and_deliver(number, bytes, urgency);
-                let verdict = at_once.consume_and_deliver(number, bytes, urgency);
+                let expected = in_steps.received(number, bytes, urgency, Fate::Delivered);
+                let verdict = at_once.received(number, bytes, urgency, Fate::DeliveredNext);
                 assert_eq!(verdict.ok(), expected.ok(), "{how:?}, {keeps:?}, {number}");
                 assert_eq!(
                     format!("{at_once:?}"),
@@ -131,8 +134,11 @@ fn inbox_consume_and_deliver_equals_two_steps() {
                     "{how:?}, {keeps:?}, after {number}"
                 );
             }
-            assert_eq!(at_once.consume_and_deliver(14, 1, AckUrgency::Prompt).unwrap(), Verdict::Duplicate);
-            assert!(at_once.consume_and_deliver(0, 1, AckUrgency::Prompt).is_err());
+            assert_eq!(
+                at_once.received(14, 1, AckUrgency::Prompt, Fate::DeliveredNext).unwrap(),
+                Verdict::Duplicate
+            );
+            assert!(at_once.received(0, 1, AckUrgency::Prompt, Fate::DeliveredNext).is_err());
         }
     }
 }
@@ -335,22 +341,25 @@ fn request_received_by_ended_incarnation_is_replayed_to_next() {
 fn duplicates_are_dropped_and_gaps_of_best_effort_are_missed() {
     let mut inbox = Inbox::new(Acknowledge::Auto);
     inbox.hello(&SessionHello { keeps: None, first: 5, ..hello(PEER_SESSION, 0, 0) });
-    let mut verdict = |number| inbox.receive(number, 1, AckUrgency::Prompt).unwrap();
+    let mut verdict = |number| inbox.received(number, 1, AckUrgency::Prompt, Fate::Filed).unwrap();
     assert_eq!(verdict(7), Verdict::New { missed: 2 });
     assert_eq!(verdict(7), Verdict::Duplicate);
     assert_eq!(verdict(6), Verdict::Duplicate);
     assert_eq!(verdict(8), Verdict::New { missed: 0 });
     // The same session over another link: messages lost with the last one are missed.
     inbox.hello(&SessionHello { keeps: None, first: 12, ..hello(PEER_SESSION, 0, 0) });
-    assert_eq!(inbox.receive(12, 1, AckUrgency::Prompt).unwrap(), Verdict::New { missed: 3 });
+    assert_eq!(inbox.received(12, 1, AckUrgency::Prompt, Fate::Filed).unwrap(), Verdict::New { missed: 3 });
     let stats = inbox.stats();
     assert_eq!((stats.missed, stats.duplicates), (5, 2));
-    assert_eq!(inbox.receive(0, 1, AckUrgency::Prompt).unwrap_err().kind(), ErrorKind::Malformed);
     assert_eq!(
-        inbox.receive(u64::MAX, 1, AckUrgency::Prompt).unwrap(),
+        inbox.received(0, 1, AckUrgency::Prompt, Fate::Filed).unwrap_err().kind(),
+        ErrorKind::Malformed
+    );
+    assert_eq!(
+        inbox.received(u64::MAX, 1, AckUrgency::Prompt, Fate::Filed).unwrap(),
         Verdict::New { missed: u64::MAX - 13 }
     );
-    assert_eq!(inbox.receive(u64::MAX, 1, AckUrgency::Prompt).unwrap(), Verdict::Duplicate);
+    assert_eq!(inbox.received(u64::MAX, 1, AckUrgency::Prompt, Fate::Filed).unwrap(), Verdict::Duplicate);
 }
 
 #[test]
@@ -371,7 +380,7 @@ fn next_receive_consumes_delivered_messages() {
     assert_eq!(inbox.ack_due(AckTrigger::Park, PEER_SESSION), None);
     inbox.consumed();
     assert_eq!(inbox.to_piggyback(PEER_SESSION), 1);
-    assert_eq!(inbox.received(), Progress { session: PEER_SESSION, received: 1, consumed: 1 });
+    assert_eq!(inbox.progress(), Progress { session: PEER_SESSION, received: 1, consumed: 1 });
 }
 
 #[test]
@@ -439,7 +448,7 @@ fn acknowledgement_is_due_before_parking_and_not_after_each_message() {
     let mut number = 0;
     let mut consume = |inbox: &mut Inbox, bytes, urgency| {
         number += 1;
-        inbox.receive(number, bytes, urgency).unwrap();
+        inbox.received(number, bytes, urgency, Fate::Filed).unwrap();
         inbox.delivered(PEER_SESSION, number);
         inbox.consumed();
     };
@@ -475,7 +484,7 @@ fn sender_with_small_replay_limits_is_acknowledged_earlier() {
     let mut inbox = inbox(Acknowledge::Auto);
     for number in 1..=2 {
         assert_eq!(inbox.ack_due(AckTrigger::Receive, PEER_SESSION), None);
-        inbox.receive(number, 1, AckUrgency::Prompt).unwrap();
+        inbox.received(number, 1, AckUrgency::Prompt, Fate::Filed).unwrap();
         inbox.delivered(PEER_SESSION, number);
         inbox.consumed();
     }

@@ -52,8 +52,8 @@ pub type Unless<T> = std::result::Result<T, Obstacle>;
 /// What a link demands of messages.
 #[derive(Clone, Copy)]
 pub struct Terms {
-    /// The peer's session; none without one: such a peer acknowledges nothing.
-    pub session: Option<u64>,
+    /// The peer's session; 0 without one: such a peer acknowledges nothing.
+    pub session: u64,
     /// Bytes of the longest message that both sides take.
     pub limit: u64,
     /// Whether others may have to be sent again before.
@@ -71,8 +71,8 @@ pub struct Ticket {
     pub acked: u64,
     length: usize,
     class: RetransmitClass,
-    /// The peer's session, if what it carries is noted there.
-    noted: Option<u64>,
+    /// The peer's session, if what it carries is noted there; else 0.
+    noted: u64,
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ impl SessionHalves {
     /// Returns the class of a message. Nothing is kept for a peer without a session.
     #[inline(always)]
     fn class(terms: &Terms, kind: Kind, flags: u16) -> RetransmitClass {
-        if terms.session.is_some() { class(kind, flags) } else { RetransmitClass::Answer }
+        if terms.session != 0 { class(kind, flags) } else { RetransmitClass::Answer }
     }
 
     /// Admits a message of this kind and length.
@@ -157,24 +157,24 @@ impl SessionHalves {
         let terms = Terms { looked: true, ..*terms };
         let allowed = lengths.take_while(|length| SessionHalves::allows(&terms, *length));
         let first = self.admit(&terms, Kind::Data, 0, allowed.clone().next().unwrap_or(usize::MAX))?;
-        let count = if terms.session.is_some() { self.outbox.room_for(allowed) } else { allowed.count() };
+        let count = if terms.session != 0 { self.outbox.room_for(allowed) } else { allowed.count() };
         self.outbox.assign_numbers(count);
         Ok((first, count))
     }
 
     #[inline(always)]
     fn ticket(&mut self, terms: &Terms, kind: Kind, class: RetransmitClass, length: usize) -> Ticket {
-        // Beside the page nothing is carried, and so nothing is noted.
-        let noted = terms.session.filter(|_| carries_ack(kind) && !self.has_page());
-        let acked = noted.map_or(0, |session| self.to_piggyback(session));
+        // A peer that reads the page is sent nothing, and so nothing is noted.
+        let noted = if carries_ack(kind) && !self.has_page() { terms.session } else { 0 };
+        let acked = if noted != 0 { self.to_piggyback(noted) } else { 0 };
         Ticket { number: self.outbox.assign_number(), acked, length, class, noted }
     }
 
     /// Records that the link has the message. Returns its number, and the place for what is kept of it, if something is.
     #[inline(always)]
     pub fn sent(&mut self, ticket: &Ticket) -> (u64, Option<&mut StoredMessage>) {
-        if let Some(session) = ticket.noted {
-            self.inbox.piggybacked(session, ticket.acked);
+        if ticket.noted != 0 {
+            self.inbox.piggybacked(ticket.noted, ticket.acked);
         }
         self.outbox.sent_to_place(ticket.class, ticket.length)
     }
@@ -190,7 +190,7 @@ impl Ticket {
     /// The ticket of the next one. The first one carries the acknowledgement.
     #[inline]
     pub fn next(self) -> Ticket {
-        Ticket { number: self.number + 1, acked: 0, noted: None, ..self }
+        Ticket { number: self.number + 1, acked: 0, noted: 0, ..self }
     }
 }
 

@@ -4,16 +4,16 @@
 use std::sync::atomic::Ordering;
 
 use super::{SessionHalves, SessionState};
-use crate::channel::session::inbox::AckUrgency;
+use crate::channel::session::inbox::{AckUrgency, Fate};
 
 impl SessionHalves {
     /// Records that a request is answered, which consumes it. `ahead` is the request that was received last without this
     /// lock. The caller makes the fence that publishes the number.
     #[inline(always)]
     fn request_answered(&mut self, session: u64, number: u64, ahead: u64) {
-        if ahead == number && ahead > self.inbox.received().received && session == self.inbox.session() {
+        if ahead == number && ahead > self.inbox.progress().received && session == self.inbox.session() {
             // Its number is new, so this is no error.
-            let _ = self.inbox.receive_finished(number, 0, AckUrgency::NotNeeded);
+            let _ = self.inbox.received(number, 0, AckUrgency::NotNeeded, Fate::Finished);
         } else {
             self.record_ahead(ahead);
             self.inbox.finished(session, number);
@@ -32,9 +32,9 @@ impl SessionHalves {
     /// Records that a request of this number was received and delivered, if it was not recorded yet.
     #[inline]
     pub(super) fn record_ahead(&mut self, ahead: u64) {
-        if ahead > self.inbox.received().received {
+        if ahead > self.inbox.progress().received {
             // Its number is new, so this is no error; and its sender needs no acknowledgement of so many bytes.
-            let _ = self.inbox.receive_and_deliver(ahead, 0, AckUrgency::NotNeeded);
+            let _ = self.inbox.received(ahead, 0, AckUrgency::NotNeeded, Fate::Delivered);
         }
     }
 }
@@ -51,7 +51,7 @@ impl SessionState {
     #[inline(always)]
     pub fn note_answered(&self, halves: &SessionHalves) {
         if halves.is_all_answered() {
-            self.answered_to.store(halves.inbox.received().received, Ordering::Release);
+            self.answered_to.store(halves.inbox.progress().received, Ordering::Release);
         }
     }
 }

@@ -1,78 +1,81 @@
 //! Requests that were sent without waiting for their answers, and the answers that came while another call received.
 //!
-//! An answer belongs to its request, not to the thread that receives it first. Whoever meets the answer to such a request
-//! files it here, where the call that asks for it finds it. Filing consumes the answer, so that one which is not asked for
-//! holds back nothing of the peer's.
+//! An answer belongs to its request, not to the thread that receives it first. A call that receives the answer to such a
+//! request files it here, where the call that asks for it finds it. Filing consumes the answer, so that one which is not
+//! asked for holds back nothing of the peer's.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
+use crate::channel::session::places::Places;
 use crate::message::Message;
 
 /// Requests of which answers are kept, at most. With more, the answer to the oldest is dropped.
 const MOST: usize = 1024;
 
-/// The requests under way, in the order of their numbers.
-#[derive(Default)]
+/// The requests under way.
 pub struct Calls {
-    open: VecDeque<(u64, Option<Message>)>,
-    /// How many of them have their answer.
-    answered: usize,
+    /// Their numbers, in order.
+    open: Places<u64>,
+    /// The answers to some of them.
+    answers: BTreeMap<u64, Message>,
 }
 
 impl Calls {
+    /// Returns a list of no requests.
+    pub fn new() -> Calls {
+        Calls { open: Places::new(), answers: BTreeMap::new() }
+    }
+
     /// Records that a request of this number was sent, whose answer will be asked for. Returns the answer that is dropped
     /// for it, to the oldest request.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn begin(&mut self, number: u64) -> Option<Message> {
-        let oldest = if self.open.len() < MOST { None } else { self.open.pop_front() };
-        self.open.push_back((number, None));
-        let dropped = oldest?.1?;
-        self.answered -= 1;
-        Some(dropped)
+        let dropped = if self.open.len() < MOST { None } else { self.end_oldest() };
+        *self.open.push() = number;
+        dropped
+    }
+
+    #[cold]
+    fn end_oldest(&mut self) -> Option<Message> {
+        let oldest = *self.open.front()?;
+        self.remove(oldest)
     }
 
     /// Keeps an answer for the call that asks for it. Returns it if none will.
     pub fn file(&mut self, answer: Message) -> Option<Message> {
-        let Some(at) = self.find(answer.header().correlation) else { return Some(answer) };
-        if self.open[at].1.is_some() {
+        let number = answer.header().correlation;
+        let behind = self.open.partition_point(|open| *open < number);
+        if self.open.get(behind) != Some(&number) || self.answers.contains_key(&number) {
             return Some(answer);
         }
-        self.open[at].1 = Some(answer);
-        self.answered += 1;
-        None
+        self.answers.insert(number, answer)
     }
 
     /// Returns whether any answer is here.
     #[inline]
     pub fn has_answers(&self) -> bool {
-        self.answered > 0
+        !self.answers.is_empty()
     }
 
     /// Returns the answer to this request, if it is here, and ends the request then.
     pub fn take(&mut self, number: u64) -> Option<Message> {
-        let at = if self.has_answers() { self.find(number)? } else { return None };
-        self.open[at].1.as_ref()?;
-        self.answered -= 1;
-        self.open.remove(at)?.1
+        if self.answers.contains_key(&number) { self.remove(number) } else { None }
     }
 
     /// Records that no one asks for the answer to this request any more.
-    #[inline]
+    #[inline(always)]
     pub fn end(&mut self, number: u64) {
-        if let Some(at) = self.find(number)
-            && let Some((_, Some(_))) = self.open.remove(at)
-        {
-            self.answered -= 1;
+        if self.open.front() == Some(&number) && !self.has_answers() {
+            self.open.pop_while(|open| *open == number);
+        } else {
+            self.remove(number);
         }
     }
 
-    #[inline]
-    fn find(&self, number: u64) -> Option<usize> {
-        // Nearly always it is the only one.
-        match self.open.front() {
-            Some((first, _)) if *first == number => Some(0),
-            _ => self.open.binary_search_by_key(&number, |(number, _)| *number).ok(),
-        }
+    #[cold]
+    fn remove(&mut self, number: u64) -> Option<Message> {
+        self.open.retain(|open| *open != number);
+        self.answers.remove(&number)
     }
 }

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use super::calls::Calls;
-use crate::channel::session::inbox::{AckTrigger, AckUrgency, Verdict};
+use crate::channel::session::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
 use crate::channel::session::{Inbox, Outbox, RetransmitClass};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::message::StoredMessage;
 use crate::transport::{AckWords, Rx, Slots};
 
@@ -44,7 +44,7 @@ impl SessionHalves {
     #[inline]
     pub(super) fn publish(&mut self) {
         if let Some(ack_words) = &self.own_page {
-            let consumed = self.inbox.received().consumed;
+            let consumed = self.inbox.progress().consumed;
             if consumed > self.published {
                 self.published = consumed;
                 ack_words.publish(consumed);
@@ -52,25 +52,17 @@ impl SessionHalves {
         }
     }
 
-    /// Records that the program receives again: publishes the consumed number and frees the room of
-    /// the messages in the ring, with one memory fence for both. Returns whether an acknowledgement
-    /// frame is due.
+    /// Records that the program receives again. Returns whether an acknowledgement frame is due.
     #[inline]
     pub fn consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
         self.inbox.consumed();
-        self.publish_consumed(rx, trigger)
+        self.publish_consumed(|| rx.consumed_with_fence(), trigger)
     }
 
-    /// Publishes what [`Inbox::consumed`] has recorded. The page is written before the fence of the ring,
-    /// which then covers both writes. Returns whether a frame is due.
-    #[inline]
-    pub fn publish_consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
-        self.publish_consumed_by(|| rx.consumed_with_fence(), trigger)
-    }
-
-    /// The same; `free_with_fence` frees the room.
+    /// Publishes what [`Inbox::consumed`] has recorded; `free_with_fence` frees the room of the messages in the ring. The page
+    /// is written before that fence, which then covers both writes. Returns whether a frame is due.
     #[inline(always)]
-    pub fn publish_consumed_by(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
+    pub fn publish_consumed(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
         self.publish_before_fence();
         if self.own_page.is_some() {
             free_with_fence();
@@ -78,18 +70,36 @@ impl SessionHalves {
         self.is_ack_due(trigger)
     }
 
-    /// Records an answer whose caller waits, which consumes it. The next call frees its room in the ring and makes
-    /// the fence for both. Returns the verdict, and whether an acknowledgement frame is due.
+    /// Records a message that is [new](Inbox::is_new), of this number, length and urgency. With `consume`, the program receives
+    /// again on this occasion, which is recorded and published before; see [`SessionHalves::publish_consumed`]. Returns the
+    /// occasion of an acknowledgement frame that is due, and how many messages were lost before this one.
     #[inline(always)]
-    pub fn answer_received(
+    pub fn received(
         &mut self,
-        number: u64,
-        bytes: usize,
-        urgency: AckUrgency,
-    ) -> (Result<Verdict>, bool) {
-        let verdict = self.inbox.receive_finished(number, bytes, urgency);
-        self.publish_before_fence();
-        (verdict, self.is_ack_due(AckTrigger::Receive))
+        (number, bytes, urgency): (u64, usize, AckUrgency),
+        fate: Fate,
+        consume: Option<AckTrigger>,
+        free_with_fence: impl FnOnce(),
+    ) -> (Option<AckTrigger>, u64) {
+        let fate = match (fate, consume) {
+            (Fate::Delivered, Some(_)) => Fate::DeliveredNext,
+            (_, Some(_)) => {
+                self.inbox.consumed();
+                fate
+            }
+            (_, None) => fate,
+        };
+        let verdict = self.inbox.received(number, bytes, urgency, fate);
+        let due = match consume {
+            Some(trigger) => self.publish_consumed(free_with_fence, trigger).then_some(trigger),
+            None if fate == Fate::Finished => {
+                // The next call frees its room in the ring, and makes the fence for both.
+                self.publish_before_fence();
+                self.is_ack_due(AckTrigger::Receive).then_some(AckTrigger::Receive)
+            }
+            None => None,
+        };
+        (due, Verdict::missed(&verdict))
     }
 
     /// Publishes the consumed number with the fence that a caller has not made after all.
@@ -103,7 +113,7 @@ impl SessionHalves {
     #[inline(always)]
     pub(super) fn publish_before_fence(&mut self) {
         if let Some(ack_words) = &self.own_page {
-            let consumed = self.inbox.received().consumed;
+            let consumed = self.inbox.progress().consumed;
             if consumed > self.published {
                 self.published = consumed;
                 ack_words.publish_before_fence(consumed);

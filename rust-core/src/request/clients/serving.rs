@@ -50,7 +50,7 @@ impl Clients {
         }
         let Some(message) = client.take_plain(&self.limits) else { return self.next_short() };
         self.frames_in_round += 1;
-        // What has come behind it may withdraw it.
+        // What is behind it may withdraw it.
         if client.rx.in_place().is_some_and(|half| half.is_ready()) {
             return take_over(client, &self.event_log, (message, 0));
         }

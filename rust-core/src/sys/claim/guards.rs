@@ -90,7 +90,7 @@ impl<T, G> Drop for Lease<'_, T, G> {
     }
 }
 
-/// A call with a lease that has come back to the gate.
+/// A call with a lease, at the gate again.
 pub struct Ending<'a, T, G> {
     // Dropped first: the drop of the other field enters the gate.
     gate: MutexGuard<'a, G>,

@@ -2,7 +2,7 @@
 
 use super::super::super::options::Acknowledge;
 use super::super::RetransmitClass;
-use super::super::inbox::{AckTrigger, AckUrgency, Verdict};
+use super::super::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
 use super::super::outbox::Order;
 use super::World;
 use super::end::{Call, Content, Frame, ReceivedFrame, TxLink};
@@ -141,7 +141,7 @@ impl World<'_> {
     /// Publishes this end's progress in the word.
     pub fn publish(&mut self, i: usize) {
         let Some(link) = self.piggyback_on(i) else { return };
-        let consumed = self.ends[i].inbox.received().consumed;
+        let consumed = self.ends[i].inbox.progress().consumed;
         self.words.insert((link, i), consumed);
         if self.ends[i].rx.front().is_none_or(|link| link.ended) {
             // After the link broke, the sender may have read the word for the last time; the next hello
@@ -303,7 +303,7 @@ impl World<'_> {
         };
         let end = &mut self.ends[i];
         assert_eq!(end.inbox.session(), session);
-        match end.inbox.receive(number, content.bytes, urgency).unwrap() {
+        match end.inbox.received(number, content.bytes, urgency, Fate::Filed).unwrap() {
             Verdict::Duplicate => {
                 self.seen.duplicates += 1;
                 None
