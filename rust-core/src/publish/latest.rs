@@ -21,7 +21,7 @@ use crate::deadline::{Deadline, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
 use crate::message::Message;
-use crate::sys::poll::wait_any;
+use crate::sys::poll::{next_round, wait_any};
 use crate::transport::broadcast::Received;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
@@ -125,6 +125,8 @@ fn dial(
     if waiting.is_none() {
         return dial(waiting);
     }
+    // The attempt that does not wait has no deadline of its own, and a publisher can make this call dial again and again.
+    next_round(waiting)?;
     match dial(&mut Waiting::at_once()) {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
             let _waiting_mark = dialler.mark_waiting();
