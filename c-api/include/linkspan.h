@@ -25,7 +25,7 @@
     {sizeof(linkspan_error), 0, false, NULL, NULL, NULL, -1, 0, 0, 0, NULL, NULL, NULL, 0, 0}
 #define LINKSPAN_OPTIONS_INIT \
     {sizeof(linkspan_options), NULL, LINKSPAN_DEFAULT, NULL, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, false, false, \
-     NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0.0, false, false, false, false, NULL, NULL, false}
+     NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0.0, false, false, false, false, NULL, NULL, false, 0.0}
 #define LINKSPAN_SERVICE_OPTIONS_INIT \
     {sizeof(linkspan_service_options), NULL, 0, false, false, NULL, NULL, 0, NULL, NULL, NULL}
 #define LINKSPAN_TASK_INIT {sizeof(linkspan_task), 0, 0, 0, NULL, NULL, 0, NULL}
@@ -316,6 +316,9 @@ typedef struct linkspan_options {
     const char *reply_schema;
     // Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
     bool replace;
+    // How many seconds a channel that ends without close waits until the peer has consumed what was sent; 0 for none. What the peer has
+    // not consumed by then is reported on one line of stderr.
+    double linger;
 } linkspan_options;
 
 // Which end of a channel this is.
@@ -1056,6 +1059,14 @@ linkspan_status linkspan_channel_events(const struct linkspan_channel *channel,
 linkspan_status linkspan_channel_stats(const struct linkspan_channel *channel,
                                        struct linkspan_message **stats);
 
+// Waits until the peer has consumed what was sent: it has called to receive again, has acknowledged, or has closed. `Timeout` and
+// `Disconnected` have the number that it has not consumed (`linkspan_last_error`); the channel stays open.
+//
+// The caller sees to this:
+// `channel` is live.
+linkspan_status linkspan_channel_flush(const struct linkspan_channel *channel,
+                                       int64_t timeout);
+
 // Closes the channel once the peer has consumed what was sent, within the time-out; waits of other threads
 // end. It still has to be freed.
 //
@@ -1063,7 +1074,8 @@ linkspan_status linkspan_channel_stats(const struct linkspan_channel *channel,
 // `channel` is live.
 linkspan_status linkspan_channel_close(const struct linkspan_channel *channel, int64_t timeout);
 
-// Closes the channel without waiting for what was sent, and frees it. NULL is allowed.
+// Closes the channel without waiting for what was sent, beyond the option `linger`, and frees it. NULL is allowed. That
+// option also holds for a channel that is open when the program ends.
 //
 // A second call for the same channel, and any other use of it, returns `InvalidState` as long as no more
 // than 1024 other objects have been freed since. After that the pointer is invalid like any freed pointer.
@@ -1265,6 +1277,12 @@ linkspan_status linkspan_latest(const char *endpoint,
                                 const struct linkspan_options *options,
                                 int64_t timeout,
                                 struct linkspan_message **message);
+
+// Gets what is open on this machine: an array of a map for each name, as `linkspan ls --json` shows it; the caller releases it.
+//
+// The caller sees to this:
+// `names` may be written.
+linkspan_status linkspan_names(struct linkspan_message **names);
 
 // Gets the schema of an endpoint from the program that listens there, or from its spool or journal, as a
 // value: `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md;
@@ -1696,7 +1714,8 @@ linkspan_status linkspan_message_begin_array(struct linkspan_message *message, c
 // `message` is a live message.
 linkspan_status linkspan_message_end(struct linkspan_message *message);
 
-// Gets the type of the value at a path. Every `_get_` function returns `Missing` if the path has no value,
+// Gets the type of the value at a path: keys and positions from zero, joined by `/` (`rows/0/name`); in a key `~1` is a `/` and `~0` a
+// `~`, and `""` is the whole value. Every `_get_` function returns `Missing` if the path has no value,
 // `WrongType` if the value has another type, and leaves zero or NULL in its results when it fails.
 //
 // The caller sees to this:

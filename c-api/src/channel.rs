@@ -7,8 +7,9 @@ use linkspan::{Channel, Role};
 
 use crate::argument::{apply, c_text, give_text, handle, make, query, wait};
 use crate::exchange;
+use crate::exit::{forget, give_channel};
 use crate::message::linkspan_message;
-use crate::object::{Tagged, free, give, handle_kind};
+use crate::object::{Tagged, free, handle_kind};
 use crate::options::{linkspan_options, options};
 use crate::sized::write_sized;
 use crate::status::linkspan_status;
@@ -63,7 +64,7 @@ pub unsafe extern "C" fn linkspan_channel_open(
     unsafe {
         make(channel, || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
-            Ok(give(linkspan_channel(Tagged::new(Channel::open(endpoint, &options, wait(timeout)?)?))))
+            Ok(give_channel(Channel::open(endpoint, &options, wait(timeout)?)?))
         })
     }
 }
@@ -83,7 +84,7 @@ pub unsafe extern "C" fn linkspan_channel_connect(
     unsafe {
         make(channel, || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
-            Ok(give(linkspan_channel(Tagged::new(Channel::connect(endpoint, &options, wait(timeout)?)?))))
+            Ok(give_channel(Channel::connect(endpoint, &options, wait(timeout)?)?))
         })
     }
 }
@@ -333,6 +334,20 @@ pub unsafe extern "C" fn linkspan_channel_stats(
     unsafe { query(channel, stats, |channel| Ok(linkspan_message::of(channel.0.stats()))) }
 }
 
+/// Waits until the peer has consumed what was sent: it has called to receive again, has acknowledged, or has closed. `Timeout` and
+/// `Disconnected` have the number that it has not consumed (`linkspan_last_error`); the channel stays open.
+///
+/// # Safety
+/// `channel` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_channel_flush(
+    channel: *const linkspan_channel,
+    timeout: i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { apply(channel, |channel| channel.0.flush(wait(timeout)?)) }
+}
+
 /// Closes the channel once the peer has consumed what was sent, within the time-out; waits of other threads
 /// end. It still has to be freed.
 ///
@@ -347,7 +362,8 @@ pub unsafe extern "C" fn linkspan_channel_close(
     unsafe { apply(channel, |channel| channel.0.close(wait(timeout)?)) }
 }
 
-/// Closes the channel without waiting for what was sent, and frees it. NULL is allowed.
+/// Closes the channel without waiting for what was sent, beyond the option `linger`, and frees it. NULL is allowed. That
+/// option also holds for a channel that is open when the program ends.
 ///
 /// A second call for the same channel, and any other use of it, returns `InvalidState` as long as no more
 /// than 1024 other objects have been freed since. After that the pointer is invalid like any freed pointer.
@@ -357,6 +373,7 @@ pub unsafe extern "C" fn linkspan_channel_close(
 /// `channel` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_free(channel: *mut linkspan_channel) -> linkspan_status {
+    forget(channel);
     // SAFETY: as the caller promises.
     unsafe { free(channel) }
 }

@@ -1,4 +1,4 @@
-//! Queries of a name without a channel: its newest value, its schemas.
+//! Queries of names without a channel: those that are open, the newest value of one, its schemas.
 
 use std::ffi::c_char;
 
@@ -24,6 +24,22 @@ pub unsafe extern "C" fn linkspan_latest(
         make(message, || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(linkspan_message::arrived(linkspan::latest(endpoint, &options, wait(timeout)?)?))
+        })
+    }
+}
+
+/// Gets what is open on this machine: an array of a map for each name, as `linkspan ls --json` shows it; the caller releases it.
+///
+/// # Safety
+/// `names` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_names(names: *mut *mut linkspan_message) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(names, || {
+            let listed = linkspan::registry::list()?;
+            let maps = listed.iter().map(linkspan::registry::Listed::to_value);
+            Ok(linkspan_message::of(linkspan::Value::Array(maps.collect())))
         })
     }
 }

@@ -13,7 +13,7 @@
 //! | options | `options` |
 //! | channels, listeners, servers and their requests | `channel`, `listener`, `server`, `request` |
 //! | publishers, subscribers; queries of a name | `publisher`, `subscriber`, `endpoint` |
-//! | handles: their kind and their release | `object`, `life` |
+//! | handles: their kind and their release; channels at the end of the program | `object`, `life`, `exit` |
 //! | sending and receiving that they share | `exchange` |
 //! | services, their controller, commands and states | `service`, `controller`, `command` |
 //! | other programs' shared memory | `region` |
@@ -31,6 +31,7 @@ pub mod encoding;
 pub mod endpoint;
 pub mod error;
 mod exchange;
+mod exit;
 mod field_set;
 pub mod into;
 mod life;

@@ -6,6 +6,7 @@ use linkspan::Listener;
 
 use crate::argument::{apply, c_text, make, query, wait};
 use crate::channel::linkspan_channel;
+use crate::exit::give_channel;
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
@@ -46,11 +47,7 @@ pub unsafe extern "C" fn linkspan_listener_accept(
     channel: *mut *mut linkspan_channel,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe {
-        query(listener, channel, |listener| {
-            Ok(give(linkspan_channel(Tagged::new(listener.0.accept(wait(timeout)?)?))))
-        })
-    }
+    unsafe { query(listener, channel, |listener| Ok(give_channel(listener.0.accept(wait(timeout)?)?))) }
 }
 
 /// Gets a file descriptor for event loops: readable while `linkspan_listener_accept` would not wait. The listener owns it: do not close it.

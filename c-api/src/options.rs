@@ -96,6 +96,9 @@ pub struct linkspan_options {
     pub reply_schema: *const c_char,
     /// Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
     pub replace: bool,
+    /// How many seconds a channel that ends without close waits until the peer has consumed what was sent; 0 for none. What the peer has
+    /// not consumed by then is reported on one line of stderr.
+    pub linger: f64,
 }
 
 const DEFAULT: linkspan_options = linkspan_options {
@@ -134,6 +137,7 @@ const DEFAULT: linkspan_options = linkspan_options {
     validate: ptr::null(),
     reply_schema: ptr::null(),
     replace: false,
+    linger: 0.0,
 };
 
 /// A callback of the program with its context.
@@ -224,8 +228,10 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
         let from = from.parse::<u64>().map_or_else(|_| Value::from(from), Value::from);
         core.set("from", &from)?;
     }
-    if given.retain_seconds != 0.0 {
-        core.set("retain_seconds", &Value::Float(given.retain_seconds))?;
+    for (name, seconds) in [("retain_seconds", given.retain_seconds), ("linger", given.linger)] {
+        if seconds != 0.0 {
+            core.set(name, &Value::Float(seconds))?;
+        }
     }
     match given.spin {
         0 => {}

@@ -9,7 +9,8 @@
  * 'best_effort', 'at_least_once', 'durable'), ack ('auto', 'manual'), idempotent (requests may be carried out twice),
  * replay_count and replay_bytes (how much that is not acknowledged is kept to be sent again), absent_clients (for how many
  * clients that are away), framing ('linkspan', 'lines',
- * 'raw'), durable, mode, group, allow_uids, allow_gids, spin (µs), on_wait (a callable that runs about every 100 ms of a wait;
+ * 'raw'), durable, mode, group, allow_uids, allow_gids, spin (µs), linger (seconds that a channel which ends without close waits until what it
+ * sent is consumed; what is not is reported on stderr), on_wait (a callable that runs about every 100 ms of a wait;
  * false ends it with CancelledException); of a journal from (a number, a Timestamp, 'first', 'newest'), segment_bytes,
  * retain_bytes, retain_seconds, retain_consumed; of a file locked; of
  * servers shared (several processes may serve the name, each with this option); publishers replace (take over the name of another publisher
@@ -456,6 +457,8 @@ final class Channel
      * @return array<string, mixed>
      */
     public function stats(): array {}
+    /** Waits until the peer has consumed what was sent; getMissed() of its exception is the number that it has not consumed. */
+    public function flush(?float $timeout = null): void {}
     /** Waits until the peer has consumed what was sent, then closes. */
     public function close(?float $timeout = null): void {}
 }

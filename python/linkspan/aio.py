@@ -178,6 +178,19 @@ class Channel(_EventSource[_native.Channel]):
         async with self._within(timeout, "the peer did not receive what was sent before within {}"):
             return await _when_room(lambda: self._inner.try_send(value))
 
+    async def flush(self, *, timeout: float | None = _LEFT_OUT) -> None:
+        """Waits until the other side has consumed what was sent; the `missed` of a `Timeout` is the number that it has not."""
+        seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
+        clock = asyncio.get_running_loop().time
+        ends = None if seconds is None else clock() + seconds
+        while True:
+            try:
+                return self._inner.flush(timeout=0)
+            except Timeout:
+                if ends is not None and clock() >= ends:
+                    raise
+            await asyncio.sleep(_MOMENT)
+
     async def call(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
         """Sends a request and awaits its answer. Calls on one channel are made one after the other.
 

@@ -54,6 +54,8 @@ class Options(TypedDict, total=False):
     - `reply_schema`: Of a server and of those who call it: what is replied, like `schema`.
     - `validate`: Which values are checked against the schema, while they are encoded or decoded.
     - `spin`: Microseconds that a receiver looks into shared memory before it sleeps, at most; up to 100.
+    - `linger`: Seconds that a channel which ends without `close` waits until the other side has consumed what was sent: 0.
+      What it has not is reported on one line of stderr.
     - `on_wait`: Runs about every 100 ms while a call waits; False ends the wait with `Cancelled`.
     """
 
@@ -86,6 +88,7 @@ class Options(TypedDict, total=False):
     reply_schema: str | PathLike[str]
     validate: Literal["send", "receive", "both"]
     spin: int
+    linger: float
     on_wait: Callable[[], bool | None] | None
 
 

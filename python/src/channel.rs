@@ -209,6 +209,13 @@ impl Channel {
         Ok(py.detach(|| self.link.fileno())?)
     }
 
+    /// Waits until the peer has consumed what was sent. The `missed` of a `Timeout` or `Disconnected` is the number that it has not
+    /// consumed; the channel stays open.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
+    fn flush(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<()> {
+        self.wait(py, timeout, on_wait, |wait| self.link.flush(wait))
+    }
+
     /// Delivers what was sent, as far as the time-out allows, and closes the channel. A second call does nothing.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {

@@ -83,7 +83,7 @@ impl Message {
         object(found, Builder::sharing(py, self.arrived.memory().clone()))
     }
 
-    /// The value of this key of a map, else the one at this path, as `at` takes it; the default, which is None, where there is neither.
+    /// The value of this key of a map, else the one at this path, as `at` takes it (`rows/0/name`, joined by `/`); the default, which is None, where there is neither.
     #[pyo3(signature = (key, default=None))]
     fn get<'py>(
         &self,

@@ -74,6 +74,16 @@ def handle_procedures(name: str) -> str:
       call finish(status, stat, errmsg)
    end subroutine
 """
+    if name == "channel":
+        out += f"""
+   ! Waits until the peer has consumed what was sent; an error says how many messages it has not. The channel stays open.
+   subroutine channel_flush(self, timeout, stat, errmsg)
+      class(linkspan_channel), intent(in) :: self
+      real(real64), intent(in), optional :: timeout
+{TAIL}
+      call finish(c_channel_flush(self%handle, nanoseconds(timeout)), stat, errmsg)
+   end subroutine
+"""
     if name in ("channel", "subscriber"):
         out += f"""
    ! Receives a message; `message` is unchanged if the call fails.

@@ -104,6 +104,9 @@ struct options {
     std::string reply_schema;
     /// Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
     bool replace = false;
+    /// How many seconds a channel that ends without close waits until the peer has consumed what was sent; what it has not is reported
+    /// on one line of stderr.
+    double linger = 0;
 };
 
 namespace detail {
@@ -168,6 +171,7 @@ public:
         c_.validate = text(o.validate);
         c_.reply_schema = text(o.reply_schema);
         c_.replace = o.replace;
+        c_.linger = o.linger;
         if (o.on_wait) {
             callback = std::make_unique<on_wait>(on_wait{o.on_wait, nullptr});
             c_.on_wait = on_wait::run;

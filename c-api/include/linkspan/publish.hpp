@@ -140,6 +140,13 @@ inline message latest(zstring endpoint, const options &o = {}, timeout_value t =
     return message(m);
 }
 
+/// What is open on this machine: an array of a map for each name, as `linkspan ls --json` shows it.
+inline message names() {
+    linkspan_message *m;
+    check(linkspan_names(&m));
+    return message(m);
+}
+
 /// The schema of an endpoint from the program that listens there, or from its spool or journal, as a value:
 /// `type/fields/0/name`, `type/fields/0/type/unit` and so on, the canonical form of docs/schema.md. Waits at
 /// most 3 s. Throws `not_found` if no program listens, `missing` if no schema was given.

@@ -47,6 +47,13 @@ static void on(const char *endpoint) {
     linkspan_message_release(m);
     linkspan_subscriber_free(in);
 
+    linkspan_type listed;
+    size_t open_names;
+    OK(linkspan_names(&m));
+    OK(linkspan_message_get_type(m, "0/endpoint", &listed));
+    OK(linkspan_message_count(m, "", &open_names));
+    CHECK(listed == LINKSPAN_TYPE_TEXT && open_names >= 1);
+    linkspan_message_release(m);
     OK(linkspan_schema(endpoint, &m));
     const char *unit;
     size_t unit_length;

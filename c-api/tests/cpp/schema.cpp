@@ -39,6 +39,7 @@ void on(const std::string &endpoint) {
     } catch (const linkspan::schema_mismatch &e) {
         CHECK(e.code() == LINKSPAN_SCHEMA_MISMATCH && error_has(e, "watts: the unit is W there and kW here"));
     }
+    CHECK(linkspan::names().get<std::string>("0/endpoint").find(':') != std::string::npos);
     CHECK(linkspan::schema(endpoint).get<std::string>("type/fields/0/type/unit") == "W");
     CHECK(linkspan::subscriber(endpoint, with(newer)).recv(20s).get<double>("watts") == 230.5);
 }

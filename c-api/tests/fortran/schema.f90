@@ -47,6 +47,9 @@ contains
       call reading%get("watts", value)
       if (value /= 230.5_real64) error stop "watts"
       call subscriber%close()
+      call linkspan_names(reading)
+      call reading%get("0/endpoint", why)
+      if (index(why, ":") == 0) error stop "names"
       call linkspan_schema(name, reading)
       call reading%get("type/fields/0/type/unit", why)
       if (why /= "W") error stop "unit"

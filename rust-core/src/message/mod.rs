@@ -190,7 +190,8 @@ impl Message {
         (is_plain && limits.allow_flat(body.len())).then(|| &body.whole()[..])
     }
 
-    /// Returns the value at this path; `Missing` (104) or `WrongType` (109) with the existing keys or kind.
+    /// Returns the value at this path: keys and positions from zero, joined by `/` (`rows/0/name`); in a key `~1` is a `/` and `~0` a
+    /// `~`, and the empty path is the whole value. `Missing` (104) or `WrongType` (109) with the existing keys or kind.
     pub fn get(&self, path: &str) -> Result<&Value> {
         match self.flat_array(path) {
             Some(array) => Ok(array),

@@ -82,7 +82,7 @@ impl Channel {
                     }
                     // While the peer is disconnected, the wait for it checks the deadline.
                     if waiting.deadline().has_passed() {
-                        return Err(unconsumed(waiting.timed_out(), count));
+                        return Err(unconsumed("closed; ", waiting.timed_out(), count));
                     }
                 }
                 Err(e) => {
@@ -91,7 +91,7 @@ impl Channel {
                     receiving.collect_acks(&self.ack_sender());
                     let count = self.reconnector.session_state.unacknowledged().count;
                     if count > 0 {
-                        return Err(unconsumed(e, count));
+                        return Err(unconsumed("closed; ", e, count));
                     }
                 }
             }
@@ -159,12 +159,13 @@ impl Channel {
     }
 }
 
-/// Returns the error of a close after which the peer has not acknowledged so many messages.
-pub(super) fn unconsumed(error: Error, count: u64) -> Error {
+/// Returns the error of a close or a flush after which the peer has not acknowledged so many messages. `done` is what was done all the
+/// same.
+pub(super) fn unconsumed(done: &str, error: Error, count: u64) -> Error {
     let what = format!("{} that the peer had not acknowledged", counted(count, "was sent", "were sent"));
     match error.kind() {
         ErrorKind::Timeout | ErrorKind::Full => {
-            Error::new(ErrorKind::Timeout, format!("closed; {what}")).with_missed(count)
+            Error::new(ErrorKind::Timeout, format!("{done}{what}")).with_missed(count)
         }
         ErrorKind::InvalidState => {
             Error::new(ErrorKind::Disconnected, format!("the peer is closing, too; {what}"))

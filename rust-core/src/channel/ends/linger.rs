@@ -12,7 +12,7 @@ use super::close::unconsumed;
 use crate::channel::Operation;
 use crate::channel::options::Delivery;
 use crate::channel::session::inbox::AckTrigger;
-use crate::deadline::{Wait, Waiting};
+use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::Result;
 use crate::sys::fork;
 use crate::sys::poll::{next_round, wait_readable};
@@ -41,7 +41,7 @@ impl Channel {
             let step = self.wait_for_acknowledgement(waiting).and_then(|()| next_round(waiting));
             let left = self.unacknowledged();
             match step {
-                Err(e) if left > 0 => return Err(unconsumed(e, left)),
+                Err(e) if left > 0 => return Err(unconsumed("", e, left)),
                 _ => {}
             }
         }
@@ -84,15 +84,19 @@ impl Channel {
         }
     }
 
-    /// Waits for the time that the options give, and reports what the peer has not consumed by then.
-    fn linger(&mut self) {
+    /// Waits for the time that the options give, and reports what the peer has not consumed by then: in the drop, and at the end of a
+    /// program for a channel that is not dropped there.
+    pub fn linger(&self) {
+        let is_over = fork::check(self.fork_generation).is_err() || self.reconnector.is_closed();
         let is_asked_for = !self.options.linger.is_zero() || self.options.on_unconsumed.is_some();
-        if !is_asked_for || self.options.delivery == Some(Delivery::BestEffort) || self.unacknowledged() == 0
-        {
+        let promises = self.options.delivery != Some(Delivery::BestEffort);
+        if is_over || !is_asked_for || !promises || self.unacknowledged() == 0 {
             return;
         }
         // The message that was delivered last does not count as consumed: the program may not have handled it.
-        self.receiving.get_mut().delivers_more = true;
+        if let Some(mut receiving) = self.receiving.borrow() {
+            receiving.delivers_more = true;
+        }
         let mut waiting = Wait::new(self.options.linger).start(self.options.timeout);
         let lingered = self.wait_until_consumed(&mut waiting);
         let count = self.unacknowledged();
@@ -120,7 +124,7 @@ impl Drop for Channel {
         // Without the message that was delivered last: the program may not have handled it.
         sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
         // A message that went in part is completed.
-        sending.flush(&mut Waiting::until(crate::deadline::Deadline::after(super::LINGER)));
+        sending.flush(&mut Waiting::until(Deadline::after(super::LINGER)));
         self.linger();
     }
 }

@@ -12,6 +12,9 @@ impl Options {
     /// The longest time that a receiver polls shared memory before it parks, see [`Options::with_spin`].
     pub const MAX_SPIN: Duration = Duration::from_micros(100);
 
+    /// The longest time that a channel which ends without `close` waits, see [`Options::with_linger`].
+    pub const MAX_LINGER: Duration = Duration::from_secs(3600);
+
     /// Sets the encoding of values.
     #[must_use]
     pub fn with_encoding(mut self, encoding: Encoding) -> Options {

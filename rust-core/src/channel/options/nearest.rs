@@ -6,7 +6,7 @@
 use crate::error::{Error, ErrorKind, quoted};
 
 /// The options of channels, servers, publishers and subscribers.
-pub const NAMES: [&str; 30] = [
+pub const NAMES: [&str; 31] = [
     "encoding",
     "timeout",
     "client_id",
@@ -36,6 +36,7 @@ pub const NAMES: [&str; 30] = [
     "reply_schema",
     "validate",
     "spin",
+    "linger",
     "on_wait",
 ];
 

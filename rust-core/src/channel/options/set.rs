@@ -46,6 +46,7 @@ impl Options {
             "allow_uids" => self.allow_uids = numbers(value)?,
             "allow_gids" => self.allow_gids = numbers(value)?,
             "spin" => self.spin = spin(value)?,
+            "linger" => self.linger = linger(value)?,
             "ack" => {
                 self.ack = one_of(value, [("auto", Acknowledge::Auto), ("manual", Acknowledge::Manual)])?;
             }
@@ -119,6 +120,20 @@ fn within(value: &Value, least: u64, most: u64) -> Result<u64> {
 /// Reads a time of polling in microseconds.
 pub(super) fn spin(value: &Value) -> Result<Duration> {
     within(value, 0, Options::MAX_SPIN.as_micros() as u64).map(Duration::from_micros)
+}
+
+/// Reads how long the end of a channel waits, in seconds. No program hangs at its end.
+fn linger(value: &Value) -> Result<Duration> {
+    match Timeout::from_seconds(value.as_f64()?)? {
+        Timeout::After(time) if time <= Options::MAX_LINGER => Ok(time),
+        _ => {
+            let most = Options::MAX_LINGER.as_secs();
+            let text = format!(
+                "a channel that ends waits for {most} s at most: call flush or close, which wait longer"
+            );
+            Err(Error::new(ErrorKind::OutOfRange, text))
+        }
+    }
 }
 
 /// Reads the size of a buffer in bytes.

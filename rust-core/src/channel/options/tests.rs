@@ -133,7 +133,8 @@ fn builders_set_the_same_options_as_names() {
         .with_retain_consumed(true)
         .with_locked(true)
         .with_shared(true)
-        .with_spin(Duration::from_micros(3));
+        .with_spin(Duration::from_micros(3))
+        .with_linger(Duration::from_millis(500));
     let mut set = Options::default();
     for (name, value) in [
         ("encoding", Value::from("json")),
@@ -161,6 +162,7 @@ fn builders_set_the_same_options_as_names() {
         ("locked", true.into()),
         ("shared", true.into()),
         ("spin", 3.into()),
+        ("linger", 0.5.into()),
     ] {
         set.set(name, &value).unwrap();
     }
@@ -203,6 +205,7 @@ fn documents_have_every_option() {
             "reply_schema" => ("none".to_owned(), "the schema of replies, for servers and their callers"),
             "validate" => ("none".to_owned(), "which values are checked against the schema: send, receive, both"),
             "spin" => (o.spin.as_micros().to_string(), "microseconds that a receiver polls shared memory before it sleeps; at most 100"),
+            "linger" => (o.linger.as_secs().to_string(), "seconds that a channel which ends without close waits until the peer has consumed what was sent; what it has not is reported on stderr"),
             "on_wait" => ("none".to_owned(), "what is called about every 100 ms while a call waits, which may end the wait; each language sets it in a way of its own"),
             new => panic!("the option {new} has no line in docs/transports.md"),
         };

@@ -1,0 +1,15 @@
+"""Sends 1,000 messages, asks by flush how many were consumed, and ends without close."""
+
+import sys
+
+import linkspan
+
+channel = linkspan.connect(sys.argv[1], linger=0.1)
+for i in range(1000):
+    channel.send({"i": i})
+try:
+    channel.flush(timeout=0.05)
+    sys.exit(3)
+except linkspan.Timeout as error:
+    print(error.missed, flush=True)
+sys.stdin.readline()
