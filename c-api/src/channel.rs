@@ -7,9 +7,10 @@ use linkspan::{Channel, Role};
 
 use crate::argument::{apply, c_text, give_text, handle, make, query, wait};
 use crate::exchange;
-use crate::exit::{forget, give_channel};
+use crate::exit;
+use crate::life::Checked;
 use crate::message::linkspan_message;
-use crate::object::{Tagged, free, handle_kind};
+use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
 use crate::sized::write_sized;
 use crate::status::linkspan_status;
@@ -23,6 +24,22 @@ use crate::status::linkspan_status;
 pub struct linkspan_channel(pub(crate) Tagged<Channel>);
 
 handle_kind!(linkspan_channel of Channel: b"channel.");
+
+/// Gives C a channel, which lingers at the exit of the program unless it is released before.
+pub(crate) fn give_channel(channel: Channel) -> *mut linkspan_channel {
+    let given = give(linkspan_channel(Tagged::new(channel)));
+    exit::remember(given.expose_provenance(), linger_at);
+    given
+}
+
+/// Lingers as the release of the channel at this address does.
+fn linger_at(address: usize) {
+    // SAFETY: `give_channel` made it, and it is released only after `exit::forget`, which waits for the exit's lock.
+    let channel = unsafe { &*ptr::with_exposed_provenance::<linkspan_channel>(address) };
+    if channel.check().is_ok() {
+        channel.0.linger();
+    }
+}
 
 /// Which end of a channel this is.
 pub type linkspan_role = i32;
@@ -373,7 +390,7 @@ pub unsafe extern "C" fn linkspan_channel_close(
 /// `channel` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_free(channel: *mut linkspan_channel) -> linkspan_status {
-    forget(channel);
+    exit::forget(channel.addr());
     // SAFETY: as the caller promises.
     unsafe { free(channel) }
 }

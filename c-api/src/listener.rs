@@ -5,8 +5,7 @@ use std::ffi::{c_char, c_int};
 use linkspan::Listener;
 
 use crate::argument::{apply, c_text, make, query, wait};
-use crate::channel::linkspan_channel;
-use crate::exit::give_channel;
+use crate::channel::{give_channel, linkspan_channel};
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
