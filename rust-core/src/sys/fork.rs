@@ -113,6 +113,8 @@ pub struct Own<T>(AtomicPtr<OfGeneration<T>>);
 struct OfGeneration<T> {
     generation: u64,
     state: T,
+    /// That of the parent, which the child can neither use nor free: a tool that looks for leaks finds it here.
+    parents: *mut OfGeneration<T>,
 }
 
 impl<T: Default + Send + Sync + 'static> Own<T> {
@@ -144,7 +146,8 @@ impl<T: Default + Send + Sync + 'static> Own<T> {
 
     #[cold]
     fn make(&self, generation: u64) -> &'static T {
-        let made = Box::into_raw(Box::new(OfGeneration { generation, state: T::default() }));
+        let new = OfGeneration { generation, state: T::default(), parents: ptr::null_mut() };
+        let made = Box::into_raw(Box::new(new));
         let mut seen = self.0.load(Ordering::Acquire);
         loop {
             // SAFETY: as above.
@@ -153,6 +156,8 @@ impl<T: Default + Send + Sync + 'static> Own<T> {
                 drop(unsafe { Box::from_raw(made) });
                 return &there.state;
             }
+            // SAFETY: made above, and not published.
+            unsafe { (*made).parents = seen };
             match self.0.compare_exchange(seen, made, Ordering::AcqRel, Ordering::Acquire) {
                 // SAFETY: it is published now, and is never freed.
                 Ok(_) => return unsafe { &(*made).state },
