@@ -1,6 +1,5 @@
 """The Debian packages: each is a folder with its control file and its documents, which dpkg-deb packs."""
 
-import gzip
 import platform
 import shutil
 import subprocess
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contents import licences
-from tree import DIST, EPOCH, ROOT, STAGE, VERSION, run
+from tree import DIST, EPOCH, ROOT, STAGE, VERSION, run, write_gzip
 
 MAINTAINER = "The authors of Linkspan <linkspan@localhost>"
 
@@ -42,8 +41,7 @@ class Package:
         licences(documents, *self.crates)
         for name in ("LICENSE-MIT", "LICENSE-APACHE"):
             (documents / name).unlink()
-        with gzip.GzipFile(documents / "LICENSES-OF-DEPENDENCIES.txt.gz", "wb", mtime=EPOCH) as packed:
-            packed.write((documents / "LICENSES-OF-DEPENDENCIES.txt").read_bytes())
+        write_gzip(documents / "LICENSES-OF-DEPENDENCIES.txt.gz", (documents / "LICENSES-OF-DEPENDENCIES.txt").read_bytes())
         (documents / "LICENSES-OF-DEPENDENCIES.txt").unlink()
         mit = "\n".join(f" {line}" if line else " ." for line in (ROOT / "LICENSE-MIT").read_text().splitlines())
         (documents / "copyright").write_text(
@@ -52,14 +50,12 @@ class Package:
             f"License: Expat\n{mit}\n\nLicense: Apache-2.0\n On Debian systems the text is in /usr/share/common-licenses/Apache-2.0.\n\n"
             "Comment: LICENSES-OF-DEPENDENCIES.txt.gz has the licences of the crates that are linked in.\n"
         )
-        with gzip.GzipFile(documents / "changelog.gz", "wb", compresslevel=9, mtime=EPOCH) as packed:
-            packed.write((ROOT / "CHANGELOG.md").read_bytes())
+        write_gzip(documents / "changelog.gz", (ROOT / "CHANGELOG.md").read_bytes())
         debian = (
             f"{self.name} ({VERSION}-1) unstable; urgency=medium\n\n  * See changelog.gz.\n\n"
             f" -- {MAINTAINER}  {output('date', '-R', '-u', '-d', f'@{EPOCH}')}\n"
         )
-        with gzip.GzipFile(documents / "changelog.Debian.gz", "wb", compresslevel=9, mtime=EPOCH) as packed:
-            packed.write(debian.encode())
+        write_gzip(documents / "changelog.Debian.gz", debian.encode())
         return folder
 
     def pack(self) -> None:
@@ -103,8 +99,7 @@ def install_programs(folder: Path, built: list[Path], zsh: str) -> None:
         run(["strip", "--strip-all", "-o", folder / "usr/bin" / program.name, program])
         run([program, "man", folder / "usr/share/man/man1"])
     for page in (folder / "usr/share/man/man1").glob("*.1"):
-        with gzip.GzipFile(f"{page}.gz", "wb", compresslevel=9, mtime=EPOCH) as packed:
-            packed.write(page.read_bytes())
+        write_gzip(Path(f"{page}.gz"), page.read_bytes())
         page.unlink()
     for shell, file in (("bash", "usr/share/bash-completion/completions/linkspan"), ("zsh", f"{zsh}/_linkspan")):
         (folder / file).write_text(output(built[0], "completions", shell) + "\n")
@@ -124,7 +119,7 @@ def programs(built: list[Path]) -> Package:
     install_programs(folder, built, zsh="usr/share/zsh/vendor-completions")
     overrides = folder / "usr/share/lintian/overrides"
     overrides.mkdir(parents=True)
-    # They are static so that they work on every distribution; the crates that they are made of are in the changelog of the release.
+    # They are static so that they work on every distribution; their documents name the crates that they are made of.
     (overrides / "linkspan").write_text(
         "".join(f"linkspan: statically-linked-binary [usr/bin/{program.name}]\n" for program in built)
         + "linkspan: embedded-library *\n"

@@ -1,12 +1,11 @@
 """The packages for distributions of Red Hat and SUSE: each is a folder and a file that says what is in it, which rpmbuild packs."""
 
-import gzip
 import shutil
 from pathlib import Path
 
 from contents import licences
 from debian import install_library, install_programs
-from tree import DIST, EPOCH, ROOT, STAGE, VERSION, run
+from tree import DIST, ROOT, STAGE, VERSION, run, write_gzip
 
 PLACE = "usr/lib64"
 
@@ -16,8 +15,7 @@ def begin(name: str, *crates: str) -> Path:
     folder = STAGE / "rpm" / name
     shutil.rmtree(folder, ignore_errors=True)
     licences(folder / "usr/share/doc" / name, *crates)
-    with gzip.GzipFile(folder / "usr/share/doc" / name / "CHANGELOG.md.gz", "wb", compresslevel=9, mtime=EPOCH) as packed:
-        packed.write((ROOT / "CHANGELOG.md").read_bytes())
+    write_gzip(folder / "usr/share/doc" / name / "CHANGELOG.md.gz", (ROOT / "CHANGELOG.md").read_bytes())
     return folder
 
 

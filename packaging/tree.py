@@ -1,5 +1,6 @@
 """Where the packages are built, their version and date, and how a command is run."""
 
+import gzip
 import os
 import subprocess
 import tomllib
@@ -29,3 +30,9 @@ def run(command: list, **env: str) -> None:
     """Runs a command in the tree, and prints it; it has to end well."""
     print("+", " ".join(map(str, command)), flush=True)
     subprocess.run(list(map(str, command)), cwd=ROOT, check=True, env={**os.environ, **env})
+
+
+def write_gzip(path: Path, content: bytes) -> None:
+    """Writes a compressed file that is the same wherever and whenever it is made."""
+    with gzip.GzipFile(path, "wb", compresslevel=9, mtime=EPOCH) as packed:
+        packed.write(content)

@@ -53,7 +53,7 @@ def test_wheel_installs_upgrades_and_leaves_nothing(root: Path, run: Run) -> Non
     run(f"""
         python3 - <<'END'
 import zipfile
-old, new = zipfile.ZipFile("/dist/{wheel}"), zipfile.ZipFile("/root/{older}", "w")
+old, new = zipfile.ZipFile("/dist/{wheel}"), zipfile.ZipFile("{older}", "w")
 for item in old.infolist():
     content = old.read(item).replace(b"Version: {VERSION}\\n", b"Version: 0.0.1\\n")
     content = content.replace(b"linkspan-{VERSION}.d", b"linkspan-0.0.1.d")
@@ -65,7 +65,7 @@ for item in old.infolist():
         new.writestr(name, "".join(f"{{word}},,\\n" for word in [*new.namelist(), name]))
 new.close()
 END
-        venv/bin/pip install --quiet --no-index /root/{older}
+        venv/bin/pip install --quiet --no-index ./{older}
         venv/bin/pip show linkspan | grep -q 'Version: 0.0.1'
         venv/bin/pip install --quiet --no-index --upgrade /dist/{wheel}
         venv/bin/pip show linkspan | grep -q 'Version: {VERSION}'""")
@@ -91,7 +91,7 @@ def test_python_and_php_exchange_messages(root: Path, run: Run) -> None:
         python3 -m venv venv; venv/bin/pip install --quiet --no-index /dist/{wheel}
         venv/bin/python publish.py & publisher=$!
         venv/bin/linkspan latest lab/temperature --timeout 30 > first
-        php -n -d extension=/root/php/linkspan.so latest.php
+        php -n -d extension=$PWD/php/linkspan.so latest.php
         kill $publisher""")
     assert printed == "21.4\n"
 
