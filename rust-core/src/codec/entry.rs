@@ -318,18 +318,10 @@ fn decode_parts<S: Sink>(
     length: usize,
     encoding: Encoding,
     limits: &Limits,
-    mut sink: S,
+    sink: S,
 ) -> Result<S> {
-    let limits = bounded(limits);
-    limits.check_message(length as u64)?;
-    if encoding == Encoding::Cbor {
-        if !(parts.is_empty() && FlatFields::is_within(length, &limits) && sink.take_cbor(bytes)) {
-            decode_cbor(bytes, parts, limits, &mut sink)?;
-        }
-    } else {
-        decode_escaped_to_any(bytes, encoding, limits, &mut sink)?;
-    }
-    Ok(sink)
+    let escaped = |limits, sink: &mut S| decode_escaped_to_any(bytes, encoding, limits, sink);
+    decode_with(bytes, parts, length, encoding, limits, sink, escaped)
 }
 
 /// Not generic, so that it is compiled in this crate alone.
@@ -349,22 +341,36 @@ fn decode_value(
     length: usize,
     encoding: Encoding,
     limits: &Limits,
-    mut builder: ValueBuilder,
+    builder: ValueBuilder,
 ) -> Result<Value> {
+    let escaped = |limits, builder: &mut ValueBuilder| decode_escaped(bytes, encoding, limits, builder);
+    decode_with(bytes, parts, length, encoding, limits, builder, escaped)?.finish()
+}
+
+/// Checks the length, and decodes CBOR; `escaped` decodes the other encodings.
+fn decode_with<S: Sink>(
+    bytes: &[u8],
+    parts: &[Part],
+    length: usize,
+    encoding: Encoding,
+    limits: &Limits,
+    mut sink: S,
+    escaped: impl FnOnce(Limits, &mut S) -> Result<()>,
+) -> Result<S> {
     let limits = bounded(limits);
     limits.check_message(length as u64)?;
-    if encoding == Encoding::Cbor {
-        decode_cbor(bytes, parts, limits, &mut builder)?;
-    } else {
-        decode_escaped(bytes, encoding, limits, &mut builder)?;
+    if encoding != Encoding::Cbor {
+        escaped(limits, &mut sink)?;
+    } else if !(parts.is_empty() && FlatFields::is_within(length, &limits) && sink.take_cbor(bytes)) {
+        decode_cbor(bytes, parts, limits, &mut sink)?;
     }
-    builder.finish()
+    Ok(sink)
 }
 
 // The sinks are borrowed: builders of records are large, and each move is a copy. Keys are always checked: the bytes may
 // come from a peer.
 
-fn decode_cbor<S: Sink>(bytes: &[u8], parts: &[Part], limits: Limits, sink: &mut S) -> Result<()> {
+fn decode_cbor<S: Sink + ?Sized>(bytes: &[u8], parts: &[Part], limits: Limits, sink: &mut S) -> Result<()> {
     cbor::decode(bytes, parts, &limits, &mut Meter::new(sink, limits, Keys::Check))
 }
 
