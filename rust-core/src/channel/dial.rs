@@ -248,9 +248,32 @@ impl Dialler {
         })
     }
 
+    /// Makes a call by `attempt`: once without waiting, and where there is no publisher again within the wait, with the error
+    /// of the first attempt. Meanwhile there is a mark beside the name: a publisher that ends soon waits until this process
+    /// has connected.
+    ///
+    /// # Errors
+    /// Those of `attempt`.
+    pub fn dial_marked<T>(
+        &self,
+        waiting: &mut Waiting<'_>,
+        mut attempt: impl FnMut(Option<Error>, &mut Waiting<'_>) -> Result<T>,
+    ) -> Result<T> {
+        if waiting.is_none() {
+            return attempt(None, waiting);
+        }
+        match attempt(None, &mut Waiting::at_once()) {
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
+                let _waiting_mark = self.mark_waiting();
+                attempt(Some(e), waiting)
+            }
+            dialled => dialled,
+        }
+    }
+
     /// Marks beside the name that a subscriber waits there for a publisher, until the returned lock
     /// is dropped. None if the transport has no place for that.
-    pub fn mark_waiting(&self) -> Option<Lock> {
+    fn mark_waiting(&self) -> Option<Lock> {
         self.target.mark()
     }
 

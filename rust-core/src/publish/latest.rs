@@ -25,7 +25,6 @@ use crate::sys::poll::{next_round, wait_any};
 use crate::transport::broadcast::Received;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
-use crate::transport::hello::AnsweredCall;
 use crate::transport::socket::StreamRx;
 
 /// The time-out of a call that gives none.
@@ -91,7 +90,13 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
     let mut own_hello = Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
     (own_hello.once, own_hello.slots) = (true, endpoint.transport().capabilities().slots);
     loop {
-        let dialled = dial(&dialler, &own_hello, waiting)?;
+        // A publisher can make this call dial again and again, and an attempt without waiting has no deadline of its own.
+        if !waiting.is_none() {
+            next_round(waiting)?;
+        }
+        let dialled = dialler.dial_marked(waiting, |_, waiting| {
+            dialler.dial(&own_hello, || Ok(((), Vec::new())), &[], waiting)
+        })?;
         let Some((mut called, peer_hello, ())) = dialled else { continue };
         Pattern::Publish.fits(peer_hello.pattern)?;
         let source = Owner::of(&called.stream, called.credentials.as_ref()).qualify(peer_hello.source());
@@ -111,28 +116,6 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
                 .with_schema(options.checks_received())),
             None => Err(Error::new(ErrorKind::Empty, "nothing has been published yet")),
         };
-    }
-}
-
-/// Calls the publisher. While it waits for one, there is a mark beside the name: a publisher that ends soon waits until
-/// this process has called it.
-fn dial(
-    dialler: &Dialler,
-    hello: &Hello,
-    waiting: &mut Waiting<'_>,
-) -> Result<Option<(AnsweredCall, Hello, ())>> {
-    let dial = |waiting: &mut Waiting<'_>| dialler.dial(hello, || Ok(((), Vec::new())), &[], waiting);
-    if waiting.is_none() {
-        return dial(waiting);
-    }
-    // The attempt that does not wait has no deadline of its own, and a publisher can make this call dial again and again.
-    next_round(waiting)?;
-    match dial(&mut Waiting::at_once()) {
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
-            let _waiting_mark = dialler.mark_waiting();
-            dial(waiting)
-        }
-        dialled => dialled,
     }
 }
 

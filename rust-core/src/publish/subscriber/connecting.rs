@@ -70,8 +70,7 @@ impl Subscriber {
         }
     }
 
-    /// Connects to the publisher. While it waits for one, there is a mark beside the name: a
-    /// publisher that ends soon waits until this subscriber has connected.
+    /// Connects to the publisher.
     fn dial(
         &self,
         dialler: &Dialler,
@@ -84,21 +83,22 @@ impl Subscriber {
         if receive_state.signal_watch.is_some() && waiting.is_forever() {
             wakers.push(stop::waker());
         }
-        if waiting.is_none() {
-            return Feed::dial(dialler, transport, &self.options, resume, &wakers, waiting);
-        }
-        // A first try without the mark. It counts as waiting: a publisher that does not answer gets a moment
-        // even so.
+        // Of the whole wait: it begins before the first attempt.
         let deadline = waiting.deadline();
-        match Feed::dial(dialler, transport, &self.options, resume, &wakers, &mut Waiting::at_once()) {
-            Err(e) if e.kind() == ErrorKind::Stalled && deadline.has_passed() => Err(e),
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
-                let resume = resume.or((e.kind() == ErrorKind::NotFound).then(ResumePoint::default));
-                receive_state.resume = resume;
-                let _waiting_mark = dialler.mark_waiting();
-                Feed::dial(dialler, transport, &self.options, resume, &wakers, waiting)
-            }
-            dialled => dialled,
-        }
+        dialler.dial_marked(waiting, |first, waiting| {
+            let resume = match first {
+                None => resume,
+                // The first attempt counts as waiting: a publisher that does not answer gets a moment even so.
+                Some(e) if e.kind() == ErrorKind::Stalled && deadline.has_passed() => {
+                    return Err(e);
+                }
+                Some(e) => {
+                    receive_state.resume =
+                        resume.or((e.kind() == ErrorKind::NotFound).then(ResumePoint::default));
+                    receive_state.resume
+                }
+            };
+            Feed::dial(dialler, transport, &self.options, resume, &wakers, waiting)
+        })
     }
 }
