@@ -114,7 +114,7 @@ def test_thread_sanitizer_with_the_installed_suppressions_finds_the_races_of_pro
     source.write_text(RACE)
     library = ["-I", prefix / "include", "-L", prefix / "lib", "-llinkspan", f"-Wl,-rpath,{prefix / 'lib'}"]
     binary = compiled("gcc", "-std=c11", "-g", "-fsanitize=thread", f"-DCOUNTS={counts}", source, "-pthread", *library, out=tmp_path / "race")
-    under = {**environment, "TSAN_OPTIONS": f"suppressions={prefix}/share/linkspan/tsan.supp"}
+    under = {**environment, "TSAN_OPTIONS": f"suppressions='{prefix}/share/linkspan/tsan.supp'"}
     done = subprocess.run([binary], env=under, capture_output=True, text=True, timeout=DEADLINE)
     if counts == 0:
         assert done.returncode == 0, done.stderr
