@@ -1,0 +1,46 @@
+//! The names in a recording: topics, keys of metadata, encodings; docs/recording-format.md says what each means.
+
+/// The profile in the header of each file.
+pub const PROFILE: &str = "linkspan";
+/// The topic of events.
+pub const EVENTS: &str = "linkspan/events";
+/// The name of the schema of events.
+pub const EVENT_SCHEMA: &str = "linkspan.Event";
+
+/// How a schema is written.
+pub mod schema_encoding {
+    /// In Linkspan's notation.
+    pub const LINKSPAN: &str = "linkspan";
+    /// JSON Schema.
+    pub const JSON_SCHEMA: &str = "jsonschema";
+}
+
+/// Keys in the metadata of a channel.
+pub mod channel {
+    /// The endpoint with its transport.
+    pub const ENDPOINT: &str = "linkspan.endpoint";
+    /// The incarnation of the publisher, 16 hexadecimal digits.
+    pub const INCARNATION: &str = "linkspan.incarnation";
+    /// The number of the channel's first message in this part.
+    pub const FIRST: &str = "linkspan.first";
+    /// The publisher's `client_id`, or its program and process number.
+    pub const SOURCE: &str = "linkspan.source";
+    /// The machine that the name was imported from.
+    pub const MACHINE: &str = "linkspan.machine";
+    /// The schema in Linkspan's notation, where the channel's own is JSON Schema.
+    pub const SCHEMA: &str = "linkspan.schema";
+    /// The schema as JSON Schema, where the channel's own is in Linkspan's notation.
+    pub const JSON_SCHEMA: &str = "linkspan.jsonschema";
+    /// `true` for a channel of repeated messages.
+    pub const REPEATED: &str = "linkspan.repeated";
+}
+
+/// Metadata records.
+pub mod metadata {
+    /// At the beginning of each part.
+    pub const RECORDING: &str = "linkspan.recording";
+    /// At the end of a part that was closed.
+    pub const END: &str = "linkspan.end";
+    /// What `--note` added.
+    pub const NOTES: &str = "linkspan.notes";
+}
