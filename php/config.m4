@@ -7,7 +7,7 @@ PHP_ARG_ENABLE([linkspan],
 if test "$PHP_LINKSPAN" != "no"; then
   AC_PATH_PROG([CARGO], [cargo], [no], [$PATH:$HOME/.cargo/bin])
   if test "$CARGO" = "no"; then
-    AC_MSG_ERROR([cargo is missing: Linkspan needs Rust 1.88 or newer from https://rustup.rs])
+    AC_MSG_ERROR([cargo is missing: Linkspan needs Rust 1.89 or newer from https://rustup.rs])
   fi
 
   dnl ext-php-rs reads PHP's headers with libclang; Debian keeps it beside LLVM, where its loader looks only when told.

@@ -62,6 +62,59 @@ fn sender_that_ends_without_close_says_how_much_was_not_consumed() {
     }
 }
 
+/// A default sender whose peer is gone reports what that had not consumed; where the peer is there, the messages are its own to take.
+#[test]
+fn sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed() {
+    const TEST: &str = "lingering::sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed";
+    if let Ok(endpoint) = std::env::var(ENDPOINT) {
+        let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        (0..SENT).for_each(|i| {
+            channel.send(&Value::Int(i), SOON).unwrap();
+        });
+        println!("\nsent");
+        // The parent says when to end.
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        return;
+    }
+    for transport in ["shm", "unix", "tcp"] {
+        for peer_ends in [true, false] {
+            let endpoint = name(transport);
+            let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+            let mut sender = Command::new(std::env::current_exe().unwrap())
+                .args([TEST, "--exact", "--nocapture"])
+                .env(ENDPOINT, listener.endpoint())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let channel = listener.accept(SOON).unwrap();
+            channel.recv(SOON).unwrap();
+            channel.recv(SOON).unwrap();
+            let mut output = BufReader::new(sender.stdout.take().unwrap()).lines();
+            assert!(output.any(|line| line.unwrap() == "sent"));
+            let left = if peer_ends {
+                drop((channel, listener));
+                None
+            } else {
+                Some(channel)
+            };
+            drop(sender.stdin.take());
+            // Read to its end, or the sender could not write the rest.
+            assert!(output.all(|line| line.is_ok()));
+            let out = sender.wait_with_output().unwrap();
+            let text = String::from_utf8_lossy(&out.stderr);
+            assert!(out.status.success(), "{text}");
+            let lines = text.lines().filter(|line| line.starts_with("linkspan: ")).count();
+            assert_eq!(lines, usize::from(peer_ends), "{transport}: {text}");
+            if let Some(channel) = left {
+                (2..SENT)
+                    .for_each(|i| assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &Value::Int(i)));
+            }
+        }
+    }
+}
+
 #[test]
 fn dropped_channel_reports_by_callback_what_was_not_consumed_and_nothing_otherwise() {
     let endpoint = name("shm");

@@ -5,8 +5,11 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import pytest
 from conftest import VERSION, artefact
+from support.tree import TARGET
 
+CRATES = ("linkspan", "linkspan-controller", "linkspan-schema")
 MAIN = """
 fn main() -> linkspan::Result<()> {
     let out = linkspan::publisher("lab/temperature")?;
@@ -18,15 +21,30 @@ fn main() -> linkspan::Result<()> {
 """
 
 
+def unpack(folder: Path) -> None:
+    """Unpacks all of them into a folder."""
+    for crate in CRATES:
+        tarfile.open(artefact(f"{crate}-{VERSION}.crate")).extractall(folder, filter="tar")
+
+
+@pytest.mark.parametrize("crate", CRATES)
+def test_documentation_of_the_packed_crate_builds_with_all_features_without_a_warning(crate: str, tmp_path: Path) -> None:
+    """As docs.rs builds it: from the packed file alone, with the crates that it needs from theirs."""
+    unpack(tmp_path)
+    words = ["cargo", "doc", "--quiet", "--no-deps", "--all-features", *(f"--config=patch.crates-io.{name}.path='{tmp_path}/{name}-{VERSION}'" for name in CRATES if name != crate)]
+    env = {**os.environ, "CARGO_TARGET_DIR": str(TARGET / "dist-test/docs"), "RUSTDOCFLAGS": "-D warnings"}
+    done = subprocess.run(words, cwd=tmp_path / f"{crate}-{VERSION}", capture_output=True, text=True, timeout=1800, env=env)
+    assert done.returncode == 0, done.stderr
+    assert (TARGET / "dist-test/docs/doc" / crate.replace("-", "_") / "index.html").exists()
+
+
 def test_new_crate_uses_the_packed_ones(tmp_path: Path) -> None:
-    crates = ("linkspan", "linkspan-controller", "linkspan-schema")
-    for crate in crates:
-        tarfile.open(artefact(f"{crate}-{VERSION}.crate")).extractall(tmp_path, filter="tar")
+    unpack(tmp_path)
     project = tmp_path / "it"
     (project / "src").mkdir(parents=True)
     (project / "src/main.rs").write_text(MAIN)
-    patches = "".join(f'{crate} = {{ path = "../{crate}-{VERSION}" }}\n' for crate in crates)
-    needed = "".join(f'{crate} = "{VERSION}"\n' for crate in crates)
+    patches = "".join(f'{crate} = {{ path = "../{crate}-{VERSION}" }}\n' for crate in CRATES)
+    needed = "".join(f'{crate} = "{VERSION}"\n' for crate in CRATES)
     (project / "Cargo.toml").write_text(
         f'[package]\nname = "it"\nversion = "1.0.0"\nedition = "2024"\n[dependencies]\n{needed}[patch.crates-io]\n{patches}'
     )

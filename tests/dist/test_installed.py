@@ -123,3 +123,28 @@ def test_debian_packages_install_work_and_go(root: Path, run: Run) -> None:
     run(f"dpkg --remove {' '.join(names)} > /dev/null; dpkg --purge {' '.join(names)} > /dev/null; rm -f installed again")
     after = files(root, without=("dist", "proc", "run", "var/lib/dpkg", "var/cache", "var/log"))
     assert after - before == set()
+
+
+def test_rpm_packages_install_work_and_go(root: Path, run: Run) -> None:
+    """By rpm, into a root whose own packages it does not know: so what they need is not looked for."""
+    packages = [artefact(f"{name}-{VERSION}-1.{MACHINE}.rpm") for name in ("linkspan", "liblinkspan", "liblinkspan-devel")]
+    rpm = ["rpm", "--root", str(root), "--dbpath", "/var/lib/rpm", "--nodeps"]
+    before = files(root, without=("dist", "proc", "run", "var/lib/rpm"))
+    subprocess.run([*rpm, "--install", *packages], check=True, timeout=600)
+    (root / "root/version.py").write_text(
+        "import ctypes\nlibrary = ctypes.CDLL('/usr/lib64/liblinkspan.so.0')\n"
+        "library.linkspan_version.restype = ctypes.c_char_p\nprint(library.linkspan_version().decode())\n"
+    )
+    printed = run("""
+        linkspan reply lab/sum '{"sum": 3}' & server=$!
+        linkspan call lab/sum '{"a": 1}' --timeout 30
+        kill $server
+        linkspan-bridge --version
+        python3 version.py
+        test -s /usr/lib64/pkgconfig/linkspan.pc
+        test -s /usr/share/man/man1/linkspan-sub.1.gz""")
+    assert printed.splitlines() == ['{"sum": 3}', f"linkspan-bridge {VERSION}", VERSION]
+    subprocess.run([*rpm, "--erase", "linkspan", "liblinkspan", "liblinkspan-devel"], check=True, timeout=600)
+    (root / "root/version.py").unlink()
+    left = {path for path in files(root, without=("dist", "proc", "run", "var/lib/rpm")) - before if not (root / path).is_dir()}
+    assert left == set()

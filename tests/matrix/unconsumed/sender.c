@@ -14,7 +14,6 @@ int main(int argc, char **argv) {
     linkspan_message *message;
     linkspan_error error = LINKSPAN_ERROR_INIT;
     linkspan_options options = LINKSPAN_OPTIONS_INIT;
-    options.linger = 0.1;
     if (argc < 2) return 2;
     check(linkspan_channel_connect(argv[1], &options, LINKSPAN_DEFAULT, &channel));
     check(linkspan_message_new(&message));

@@ -5,7 +5,6 @@
 
 int main(int, char **argv) {
     linkspan::options options;
-    options.linger = 0.1;
     const auto channel = linkspan::channel::connect(argv[1], options);
     for (int i = 0; i < 1000; i++) channel.send(linkspan::message{}.put("i", i));
     try {

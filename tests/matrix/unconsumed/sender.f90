@@ -10,7 +10,6 @@ program sender
    character(:), allocatable :: text
    integer :: i, stat
    call get_command_argument(1, endpoint)
-   options%linger = 0.1_real64
    call channel%connect(trim(endpoint), options)
    do i = 1, 1000
       call message%clear()

@@ -1,6 +1,6 @@
 <?php
 // Sends 1,000 messages, asks by flush how many were consumed, and ends without close.
-$channel = Linkspan\connect($argv[1], linger: 0.1);
+$channel = Linkspan\connect($argv[1]);
 for ($i = 0; $i < 1000; $i++) {
     $channel->send(['i' => $i]);
 }

@@ -4,7 +4,7 @@ import sys
 
 import linkspan
 
-channel = linkspan.connect(sys.argv[1], linger=0.1)
+channel = linkspan.connect(sys.argv[1])
 for i in range(1000):
     channel.send({"i": i})
 try:

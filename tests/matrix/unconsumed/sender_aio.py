@@ -8,7 +8,7 @@ import linkspan.aio
 
 
 async def main() -> None:
-    channel = await linkspan.aio.connect(sys.argv[1], linger=0.1)
+    channel = await linkspan.aio.connect(sys.argv[1])
     for i in range(1000):
         await channel.send({"i": i})
     try:

@@ -1,8 +1,8 @@
 //! Waiting until the peer has consumed what was sent: by `flush`, and at the end of a channel that was not closed.
 //!
-//! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger), where that is set, and then reports the
-//! number of messages that the peer had not consumed: on one line of stderr, as an event, and by
-//! [`Options::on_unconsumed`](crate::Options::on_unconsumed).
+//! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger) and then reports the number of messages
+//! that the peer had not consumed: on one line of stderr, as an event, and by [`Options::on_unconsumed`](crate::Options::on_unconsumed).
+//! Without these options it does not wait, and reports what a peer has not consumed that is gone.
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -13,7 +13,7 @@ use crate::channel::Operation;
 use crate::channel::options::Delivery;
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{Deadline, Wait, Waiting};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::sys::fork;
 use crate::sys::poll::{next_round, wait_readable};
 
@@ -88,9 +88,8 @@ impl Channel {
     /// program for a channel that is not dropped there.
     pub fn linger(&self) {
         let is_over = fork::check(self.fork_generation).is_err() || self.reconnector.is_closed();
-        let is_asked_for = !self.options.linger.is_zero() || self.options.on_unconsumed.is_some();
         let promises = self.options.delivery != Some(Delivery::BestEffort);
-        if is_over || !is_asked_for || !promises || self.unacknowledged() == 0 {
+        if is_over || !promises || self.unacknowledged() == 0 {
             return;
         }
         // The message that was delivered last does not count as consumed: the program may not have handled it.
@@ -100,7 +99,10 @@ impl Channel {
         let mut waiting = Wait::new(self.options.linger).start(self.options.timeout);
         let lingered = self.wait_until_consumed(&mut waiting);
         let count = self.unacknowledged();
-        if lingered.is_ok() || count == 0 {
+        let is_asked_for = !self.options.linger.is_zero() || self.options.on_unconsumed.is_some();
+        // Without a time to wait, what a peer that is there has not consumed is its own to take: it stays in the link.
+        let stays = !is_asked_for && lingered.as_ref().is_err_and(|e| e.kind() == ErrorKind::Timeout);
+        if lingered.is_ok() || count == 0 || stays {
             return;
         }
         let text = format!(
