@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help build test test-quick test-bridge test-all test-nightly fuzz bench bench-quick bench-bridge demo demo-machines dist dist-test release docs install python php lint clean
+.PHONY: help build test test-quick test-bridge test-memory test-all test-nightly fuzz bench bench-quick bench-bridge demo demo-machines dist dist-test release docs install python php lint clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -20,6 +20,11 @@ test-bridge:  ## the same for the bridge between machines, whose engines have 30
 	@tools/apt.sh test bridge
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run --bridge
+
+test-memory:  ## what looks at memory: AddressSanitizer, sanitizers of C, C++ and Fortran, every interleaving of threads
+	@tools/apt.sh test
+	@$(MAKE) --no-print-directory .venv/ready
+	tests/run --memory
 
 lint:  ## what reads the sources: clippy without a warning, rustfmt without a change, the documentation of the crates
 	@tools/apt.sh lint
