@@ -1,3 +1,48 @@
 //! The program `linkspan-record`: records what programs publish, and shows, checks, changes, exports and replays recordings.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the command line | `arguments`; times and sizes in it: `quantity` |
+//! | `linkspan record` | `record` |
+//! | lines on standard error | `stderr` |
 
-fn main() {}
+// Standard error has progress, warnings and the error with which the program ends; standard output has results.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod arguments;
+mod quantity;
+mod record;
+mod stderr;
+
+use std::process::ExitCode;
+
+use arguments::{Action, Arguments};
+use clap::{CommandFactory, Parser};
+use linkspan::Result;
+
+/// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1; it is 2 for a wrong command line.
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            stderr::print_line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.action {
+        Action::Record(record) => record::run(record),
+        Action::Man { folder } => write_manual(folder),
+    }
+}
+
+/// Writes the manual pages, from the same definition as `--help`.
+fn write_manual(folder: &std::path::Path) -> Result<()> {
+    let commands = Arguments::command().name("linkspan-record").disable_help_subcommand(true);
+    std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(commands, folder)).map_err(|error| {
+        let writing = format!("writing manual pages into {}", folder.display());
+        linkspan::Error::os(writing, error.raw_os_error().unwrap_or(0))
+    })
+}

@@ -3,5 +3,15 @@
 //! | what | lives in |
 //! |---|---|
 //! | the names in a file | `format` |
+//! | what happened to names and to the recorder | `event` |
+//! | room on the disk, before it is needed | `reservation` |
+//! | a part of a recording that is written | `writer` |
 
+pub mod event;
 pub mod format;
+mod reservation;
+pub mod writer;
+
+pub use event::Event;
+pub use mcap::Compression;
+pub use writer::{Part, Settings, Source, identity, is_closed};

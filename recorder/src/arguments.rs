@@ -1,0 +1,27 @@
+//! The command line. The doc comments of the types here and in the modules of the commands are the text of `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::record;
+
+/// Record what programs publish, look at recordings, and play them again
+#[derive(Debug, Parser)]
+#[command(name = "linkspan-record", version, propagate_version = true)]
+pub struct Arguments {
+    /// What to do
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    Record(record::Arguments),
+    /// Write the manual pages, one for each command
+    Man {
+        /// The folder, which is created if it is missing
+        folder: PathBuf,
+    },
+}

@@ -1,0 +1,353 @@
+//! `linkspan record`: subscribes to names, and writes what they publish into a recording.
+//!
+//! | thread | does | in |
+//! |---|---|---|
+//! | main | the service and its commands, signals, progress | this file |
+//! | receiving, one for publishers and one for stores | messages, events and losses into the queue | `receive`, `queue` |
+//! | writing | the queue into the parts, and onto the disk | `write`, `parts`, `black_box` |
+
+mod black_box;
+mod parts;
+mod queue;
+mod receive;
+mod status;
+mod write;
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linkspan::service::ServiceOptions;
+use linkspan::{Acknowledge, Command, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Timestamp, Value};
+use linkspan_recording::event::Kind;
+use linkspan_recording::writer::of_io;
+use linkspan_recording::{Compression, Event, Settings};
+
+use black_box::BlackBox;
+use parts::{Parts, Split};
+use queue::Queue;
+use receive::{Control, now, receive, receive_stored};
+use status::Status;
+use write::{How, WhenFull, Writer};
+
+use crate::{quantity, stderr};
+
+/// Record what names publish
+#[derive(Debug, clap::Args)]
+#[command(after_help = "In a pattern * stands for any characters and ? for one. A recording ends with Ctrl-C, with --for, with --messages, or with
+`linkspan service shutdown NAME`, and its file is closed then.
+
+Examples:
+  linkspan record 'lab/*' -o run42.mcap
+  linkspan record 'lab/*' journal:lab/log -o run42.mcap --for 10min --split 1GiB
+  linkspan record 'lab/*' -o alarm.mcap --on lab/alarm --before 30s --after 10s")]
+pub struct Arguments {
+    /// The names, patterns and journals to record
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    /// The file of the recording; one whose recorder was killed is continued in its next part
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// End after this time
+    #[arg(long = "for", value_name = "TIME", value_parser = quantity::time)]
+    duration: Option<Duration>,
+    /// End after so many messages
+    #[arg(long, value_name = "COUNT")]
+    messages: Option<u64>,
+    /// Begin another part at this size, or after this time: 1GiB, 10min
+    #[arg(long, value_name = "SIZE|TIME", value_parser = split)]
+    split: Option<Split>,
+    /// A power cut loses at most what came in this time
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = quantity::time)]
+    sync: Duration,
+    /// The most memory for what was received and is not written; what exceeds it is counted as missed
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = quantity::size)]
+    buffer: u64,
+    /// How the messages are compressed
+    #[arg(long, value_enum, default_value = "none")]
+    compression: Compress,
+    /// How the messages are written: as they were sent, or in JSON, which viewers plot
+    #[arg(long, value_enum, default_value = "as-sent")]
+    encoding: Encode,
+    /// Put a file into the recording
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
+    /// Put a note into the recording
+    #[arg(long, value_name = "KEY=VALUE", value_parser = note)]
+    note: Vec<(String, String)>,
+    /// Record only around messages of this name or pattern
+    #[arg(long, value_name = "NAME")]
+    on: Option<String>,
+    /// With --on: how long before such a message; held in memory, at most --buffer of it
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = quantity::time, requires = "on")]
+    before: Duration,
+    /// With --on: how long after such a message
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::time, requires = "on")]
+    after: Duration,
+    /// What to do when the disk is full
+    #[arg(long, value_enum, default_value = "stop")]
+    when_full: WhenFull,
+    /// The name of this recorder as a service: record-FILE where none is given
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// Print the counters once a second, and at the end, as lines of JSON on standard output
+    #[arg(long)]
+    json: bool,
+    /// Print nothing but errors and warnings
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Compress {
+    None,
+    Lz4,
+    Zstd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Encode {
+    AsSent,
+    Json,
+}
+
+fn split(text: &str) -> std::result::Result<Split, String> {
+    match (quantity::size(text), quantity::time(text)) {
+        // A number alone could be either.
+        (Ok(_), Ok(_)) => Err("say whether it is a size or a time: 1GiB, 10min".to_owned()),
+        (Ok(0), _) => Err("a part of no bytes holds nothing".to_owned()),
+        (_, Ok(Duration::ZERO)) => Err("a part of no time holds nothing".to_owned()),
+        (Ok(bytes), _) => Ok(Split::Size(bytes)),
+        (_, Ok(time)) => Ok(Split::Time(time)),
+        (Err(_), Err(_)) => Err("it is a size or a time: 1GiB, 10min".to_owned()),
+    }
+}
+
+fn note(text: &str) -> std::result::Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("a note is KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// How often the main thread looks at the counters and at the end.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often the counters are printed.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// Records until the end.
+///
+/// # Errors
+/// Those of the arguments, of the names, and of the file system; what was recorded until then is in the file.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let attached = read_attachments(&arguments.attach)?;
+    let (live, stored) = subscribers(arguments)?;
+    let service = start_service(arguments)?;
+    let compression = match arguments.compression {
+        Compress::None => None,
+        Compress::Lz4 => Some(Compression::Lz4),
+        Compress::Zstd => Some(Compression::Zstd),
+    };
+    let settings = Settings { compression, ..Settings::default() };
+    let notes = arguments.note.iter().cloned().collect();
+    let (mut parts, continued) = Parts::begin(&arguments.output, facts(arguments), notes, settings, arguments.split)?;
+    let text = continued.clone().unwrap_or_default();
+    parts.event(&Event::new(now(), Kind::Started).with_text(text))?;
+    attached.iter().try_for_each(|(name, content)| parts.attach(name, now(), content))?;
+    if let Some(text) = &continued {
+        stderr::print_line(text);
+    }
+    let status = Status::default();
+    status.counters().file = parts.path().display().to_string();
+    let queue = Queue::new(arguments.buffer);
+    let control = Control::default();
+    let how = How {
+        sync: arguments.sync,
+        when_full: arguments.when_full,
+        json: arguments.encoding == Encode::Json,
+        messages: arguments.messages,
+    };
+    let black_box = arguments
+        .on
+        .clone()
+        .map(|on| BlackBox::new(on, arguments.before, arguments.after, arguments.buffer));
+    let writer = Writer::new(parts, &queue, &status, how, black_box);
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| writer.run());
+        let receiving = live.as_ref().map(|live| scope.spawn(|| receive(live, &queue, &control)));
+        let reading = stored.as_ref().map(|stored| scope.spawn(|| receive_stored(stored, &queue, &control, &status)));
+        let done = attend(arguments, &service, &status, &queue, &control);
+        control.ends.store(true, Ordering::Release);
+        let threads = [receiving, reading].into_iter().flatten();
+        let received = threads.map(|thread| thread.join().unwrap_or_else(|_| Err(panicked("receiving")))).collect::<Vec<_>>();
+        queue.end();
+        let written = writing.join().map_err(|_| panicked("writing"));
+        let task = done?;
+        let failed = received.into_iter().collect::<Result<Vec<()>>>().and(written);
+        let error = failed.err().or_else(|| status.counters().error.take());
+        if let Some(task) = task {
+            answer(task, &status, error.as_ref())?;
+        }
+        report(arguments, &status, true);
+        match error {
+            Some(error) => {
+                service.fail(&error);
+                Err(error)
+            }
+            None => service.close(Duration::from_secs(5)),
+        }
+    })
+}
+
+fn panicked(what: &str) -> Error {
+    Error::new(ErrorKind::Internal, format!("the {what} thread panicked"))
+}
+
+fn answer(task: Task, status: &Status, error: Option<&Error>) -> Result<()> {
+    match error {
+        Some(error) => task.failed(error),
+        None => task.done(&status.counters().to_value(false)),
+    }
+}
+
+/// Serves commands and prints progress until the end; returns the task of a shutdown.
+fn attend(
+    arguments: &Arguments,
+    service: &ServiceLoop,
+    status: &Status,
+    queue: &Queue,
+    control: &Control,
+) -> Result<Option<Task>> {
+    let began = Instant::now();
+    let mut printed = Instant::now();
+    loop {
+        let left = arguments.duration.map_or(LOOK, |duration| duration.saturating_sub(began.elapsed()).min(LOOK));
+        match service.next(left) {
+            // A signal, or a supervisor.
+            Ok(None) => return Ok(None),
+            Ok(Some(task)) => match task.command().clone() {
+                Command::Shutdown => return Ok(Some(task)),
+                Command::GetData => {
+                    let data = status.counters().to_value(control.paused.load(Ordering::Acquire));
+                    task.done(&data)?;
+                }
+                Command::Pause => {
+                    if !control.paused.swap(true, Ordering::AcqRel) {
+                        queue.event(Event::new(now(), Kind::Paused));
+                    }
+                    task.done(&Value::Null)?;
+                }
+                Command::Run => {
+                    if control.paused.swap(false, Ordering::AcqRel) {
+                        queue.event(Event::new(now(), Kind::Resumed));
+                    }
+                    task.done(&Value::Null)?;
+                }
+                Command::Checkpoint => {
+                    status.checkpoint_and_wait(queue);
+                    let counters = status.counters();
+                    let error = counters.error.clone();
+                    let data = counters.to_value(false);
+                    drop(counters);
+                    match error {
+                        Some(error) => task.failed(&error)?,
+                        None => task.done(&data)?,
+                    }
+                }
+                other => {
+                    let text = format!("a recorder has no command {}", other.name());
+                    task.failed(&Error::new(ErrorKind::Unsupported, text))?;
+                }
+            },
+            Err(error) if error.kind() == ErrorKind::Timeout => {}
+            Err(error) => return Err(error),
+        }
+        let is_over = arguments.duration.is_some_and(|duration| began.elapsed() >= duration);
+        if is_over || status.counters().ended.is_some() {
+            return Ok(None);
+        }
+        if printed.elapsed() >= PROGRESS {
+            printed = Instant::now();
+            report(arguments, status, false);
+        }
+    }
+}
+
+/// Prints the counters: a line that replaces itself on a terminal, a line of JSON, or at the end a line.
+fn report(arguments: &Arguments, status: &Status, is_end: bool) {
+    let counters = status.counters().clone();
+    let mut errors = std::io::stderr();
+    // Without its output the recorder goes on: the recording is what it is for.
+    if arguments.json {
+        if let Ok(line) = linkspan::Payload::new(&counters.to_value(false), linkspan::Encoding::Json, &linkspan::Limits::default()) {
+            let mut line = line.body().to_vec();
+            line.push(b'\n');
+            let _ = std::io::stdout().write_all(&line);
+        }
+    } else if arguments.quiet {
+    } else if errors.is_terminal() {
+        let _ = write!(errors, "\r\x1b[K{}{}", counters.line(), if is_end { "\n" } else { "" });
+    } else if is_end {
+        stderr::print_line(&counters.line());
+    }
+}
+
+fn read_attachments(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
+    let read = |path: &PathBuf| {
+        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        std::fs::read(path).map(|content| (name, content)).map_err(|error| of_io(&error, "reading", path))
+    };
+    paths.iter().map(read).collect()
+}
+
+/// The subscribers to names of publishers, and to stores.
+fn subscribers(arguments: &Arguments) -> Result<(Option<Subscriber>, Option<Subscriber>)> {
+    let is_stored = |name: &str| {
+        name.split_once(':').is_some_and(|(transport, _)| matches!(transport, "journal" | "spool" | "file"))
+    };
+    let (stored, live): (Vec<&str>, Vec<&str>) = arguments.names.iter().map(String::as_str).partition(|name| is_stored(name));
+    let live = (!live.is_empty()).then(|| Subscriber::of(&live, &Options::default())).transpose()?;
+    let stored = (!stored.is_empty())
+        .then(|| {
+            let mut options = Options::default();
+            options.client_id = Some(format!("record-{}", title(arguments)));
+            options.ack = Acknowledge::Manual;
+            Subscriber::of(&stored, &options)
+        })
+        .transpose()?;
+    Ok((live, stored))
+}
+
+/// The name of the file without its ending, in the characters of names.
+fn title(arguments: &Arguments) -> String {
+    let stem = arguments.output.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
+}
+
+fn start_service(arguments: &Arguments) -> Result<ServiceLoop> {
+    let mut options = ServiceOptions::default();
+    options.description = format!("records {}", arguments.names.join(" "));
+    let name = arguments.service.clone().unwrap_or_else(|| format!("record-{}", title(arguments)));
+    ServiceLoop::start(&name, &options)
+}
+
+/// What stands at the beginning of each part.
+fn facts(arguments: &Arguments) -> BTreeMap<String, String> {
+    let read = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let zone = std::env::var("TZ").ok().filter(|zone| !zone.is_empty()).or_else(|| {
+        let link = std::fs::read_link("/etc/localtime").ok()?;
+        Some(link.to_string_lossy().rsplit_once("zoneinfo/")?.1.to_owned())
+    });
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    BTreeMap::from([
+        ("id".to_owned(), read("/proc/sys/kernel/random/uuid").replace('-', "")),
+        ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("machine".to_owned(), read("/proc/sys/kernel/hostname")),
+        ("boot".to_owned(), read("/proc/sys/kernel/random/boot_id")),
+        ("timezone".to_owned(), zone.unwrap_or_else(|| "UTC".to_owned())),
+        ("command".to_owned(), words.join(" ")),
+        ("names".to_owned(), arguments.names.join("\n")),
+        ("started".to_owned(), Timestamp::now().to_string()),
+    ])
+}

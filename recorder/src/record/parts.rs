@@ -1,0 +1,247 @@
+//! The parts of a recording: where they are, when another one begins, what it begins with, and what is done about a full disk.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use linkspan::{Error, ErrorKind, Message, Result};
+use linkspan_recording::writer::{of_io, sync_folder};
+use linkspan_recording::{Event, Part, Settings, Source, format};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// When another part begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Split {
+    /// At this many bytes.
+    Size(u64),
+    /// After this time.
+    Time(Duration),
+}
+
+/// The newest message of a name, with which each part begins.
+struct Newest {
+    source: Source,
+    number: u64,
+    sent: u64,
+    body: Message,
+}
+
+/// The part that is written, and what the next one needs.
+pub struct Parts {
+    base: PathBuf,
+    number: u64,
+    part: Part,
+    /// The lock of the file that is written, and of the one before until this one has it.
+    lock: File,
+    facts: BTreeMap<String, String>,
+    notes: BTreeMap<String, String>,
+    settings: Settings,
+    split: Option<Split>,
+    begun: Instant,
+    newest: HashMap<Arc<str>, Newest>,
+    /// The parts of this recorder that were closed, oldest first: what a full disk may take.
+    closed: std::collections::VecDeque<PathBuf>,
+}
+
+/// Returns the path of a part; the first one has the name of the recording.
+pub fn path_of(base: &Path, number: u64) -> PathBuf {
+    if number == 1 {
+        return base.to_owned();
+    }
+    let mut name = OsString::from(base.file_stem().unwrap_or_default());
+    name.push(format!(".{number:04}"));
+    if let Some(ending) = base.extension() {
+        name.push(".");
+        name.push(ending);
+    }
+    base.with_file_name(name)
+}
+
+impl Parts {
+    /// Makes the first part; where there is a recording whose recorder was killed, the next part of that one. Returns the text that says
+    /// so.
+    ///
+    /// # Errors
+    /// `AddressInUse` where the recording was closed, or where another process writes it; those of the file system.
+    pub fn begin(
+        base: &Path,
+        facts: BTreeMap<String, String>,
+        notes: BTreeMap<String, String>,
+        settings: Settings,
+        split: Option<Split>,
+    ) -> Result<(Parts, Option<String>)> {
+        let mut facts = facts;
+        let mut number = 1;
+        let mut continued = None;
+        while path_of(base, number).exists() {
+            number += 1;
+        }
+        if number > 1 {
+            let last = path_of(base, number - 1);
+            let found = examine(&last)?;
+            facts.insert("id".to_owned(), found);
+            continued = Some(format!("{} was not closed: its recorder was killed; this recording goes on in {}", last.display(), path_of(base, number).display()));
+        }
+        facts.insert("part".to_owned(), number.to_string());
+        let part = Part::create(&path_of(base, number), &facts, settings)?;
+        let lock = lock(part.path())?;
+        let mut parts = Parts {
+            base: base.to_owned(),
+            number,
+            part,
+            lock,
+            facts,
+            notes,
+            settings,
+            split,
+            begun: Instant::now(),
+            newest: HashMap::new(),
+            closed: std::collections::VecDeque::new(),
+        };
+        parts.write_notes()?;
+        Ok((parts, continued))
+    }
+
+    fn write_notes(&mut self) -> Result<()> {
+        if self.notes.is_empty() { Ok(()) } else { self.part.metadata(format::metadata::NOTES, &self.notes) }
+    }
+
+    /// Returns the file that is written.
+    pub fn path(&self) -> &Path {
+        self.part.path()
+    }
+
+    /// Returns its bytes.
+    pub fn size(&self) -> Result<u64> {
+        self.part.size()
+    }
+
+    /// Attaches a file's content.
+    pub fn attach(&mut self, name: &str, time: u64, content: &[u8]) -> Result<()> {
+        self.part.attach(name, time, content)
+    }
+
+    /// Returns its number, from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Writes a message. Where the part has no more channels, begins the next one.
+    ///
+    /// # Errors
+    /// `NoSpace` where the disk is full; nothing was written then.
+    pub fn message(&mut self, source: &Source, message: &Message, received: u64, body: &[u8]) -> Result<()> {
+        let number = message.sequence();
+        let sent = u64::try_from(message.sent().0).unwrap_or(0);
+        let channel = match self.part.channel(source, number) {
+            Err(error) if error.kind() == ErrorKind::TooLarge => {
+                self.next("split", received)?;
+                self.part.channel(source, number)?
+            }
+            found => found?,
+        };
+        self.part.message(channel, number, sent, received, body)?;
+        if self.split.is_some() {
+            let newest = Newest { source: source.clone(), number, sent, body: message.clone() };
+            self.newest.insert(source.endpoint.clone(), newest);
+        }
+        Ok(())
+    }
+
+    /// Puts what was written onto the disk, and begins another part where it is time for it.
+    pub fn sync(&mut self, now: u64) -> Result<()> {
+        self.part.sync()?;
+        let is_due = match self.split {
+            None => false,
+            Some(Split::Size(bytes)) => self.part.size()? >= bytes,
+            Some(Split::Time(time)) => self.begun.elapsed() >= time,
+        };
+        if is_due { self.next("split", now) } else { Ok(()) }
+    }
+
+    /// Closes the part and begins another one, with the newest message of each name.
+    pub fn next(&mut self, reason: &str, now: u64) -> Result<()> {
+        let path = path_of(&self.base, self.number + 1);
+        self.facts.insert("part".to_owned(), (self.number + 1).to_string());
+        let next = Part::create(&path, &self.facts, self.settings)?;
+        let next_lock = lock(&path)?;
+        let ended = std::mem::replace(&mut self.part, next);
+        self.closed.push_back(ended.path().to_owned());
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        ended.close(reason, name.as_deref())?;
+        self.lock = next_lock;
+        self.number += 1;
+        self.begun = Instant::now();
+        self.write_notes()?;
+        for newest in self.newest.values() {
+            let source = Source { repeated: true, ..newest.source.clone() };
+            let channel = self.part.channel(&source, newest.number)?;
+            self.part.message(channel, newest.number, newest.sent, now, newest.body.body())?;
+        }
+        Ok(())
+    }
+
+    /// Removes the oldest part of this recorder, and returns its path; `None` where there is none but the one that is written.
+    pub fn drop_oldest(&mut self) -> Result<Option<PathBuf>> {
+        let Some(path) = self.closed.pop_front() else { return Ok(None) };
+        fs::remove_file(&path).map_err(|error| of_io(&error, "removing", &path))?;
+        sync_folder(&path)?;
+        Ok(Some(path))
+    }
+
+    /// Closes the last part; returns its bytes.
+    pub fn close(self, reason: &str) -> Result<u64> {
+        self.part.close(reason, None)
+    }
+
+    /// Writes an event.
+    pub fn event(&mut self, event: &Event) -> Result<()> {
+        self.part.event(event)
+    }
+
+    /// Returns the bytes that are free on the disk of the file, for this user, and all of them.
+    pub fn disk(&self) -> Result<(u64, u64)> {
+        let facts = rustix::fs::fstatvfs(self.lock.as_fd()).map_err(|errno| of_io(&errno.into(), "reading the free space of", self.part.path()))?;
+        Ok((facts.f_bavail.saturating_mul(facts.f_frsize), facts.f_blocks.saturating_mul(facts.f_frsize)))
+    }
+}
+
+/// Locks a file that this process writes: two recorders of one file would write over each other's.
+fn lock(path: &Path) -> Result<File> {
+    let file = File::open(path).map_err(|error| of_io(&error, "opening", path))?;
+    match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => {
+            let text = format!("another process records into {}; name another file, or end that one first", path.display());
+            Err(Error::new(ErrorKind::AddressInUse, text))
+        }
+        Err(errno) => Err(of_io(&errno.into(), "locking", path)),
+    }
+}
+
+/// Returns the identity of the recording whose last part this is, where it can be continued.
+fn examine(path: &Path) -> Result<String> {
+    let _free = lock(path)?;
+    let exists = |text: &str| {
+        let text = format!("{} exists, and {text}; name another file, or remove it first", path.display());
+        Error::new(ErrorKind::AddressInUse, text)
+    };
+    let mut file = File::open(path).map_err(|error| of_io(&error, "opening", path))?;
+    let length = file.metadata().map_err(|error| of_io(&error, "reading", path))?.len();
+    let mut beginning = Vec::new();
+    file.by_ref().take(BEGINNING).read_to_end(&mut beginning).map_err(|error| of_io(&error, "reading", path))?;
+    let id = linkspan_recording::identity(&beginning).ok_or_else(|| exists("is no recording of Linkspan"))?;
+    if linkspan_recording::is_closed(&file, length).map_err(|error| of_io(&error, "reading", path))? {
+        return Err(exists("is a recording that was closed"));
+    }
+    Ok(id)
+}
+
+/// The facts of a recording are within so many bytes.
+const BEGINNING: u64 = 1 << 20;

@@ -1,0 +1,179 @@
+//! What a report shows, collected in one pass over the messages and events of a recording, in memory that does not grow with its length.
+
+use std::collections::BTreeMap;
+
+use linkspan::{NdArray, Value};
+
+use super::bins::{Bins, Span};
+
+/// Numbers of one name that are plotted, and texts of events that are listed.
+const MAX_SERIES: usize = 24;
+const MAX_EVENTS: usize = 500;
+/// Names that are shown.
+const MAX_NAMES: usize = 1_000;
+
+/// What was recorded.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub names: BTreeMap<String, Name>,
+    /// Messages of names that are not shown, because there are too many.
+    pub further: u64,
+    pub events: Vec<Listed>,
+    pub events_not_listed: u64,
+    /// The first and the last time of anything, in nanoseconds since 1970.
+    pub time: Option<(u64, u64)>,
+}
+
+/// An event as a line of the report.
+#[derive(Debug)]
+pub struct Listed {
+    pub time: u64,
+    pub kind: String,
+    pub name: String,
+    pub text: String,
+}
+
+/// What was recorded of a name.
+#[derive(Debug)]
+pub struct Name {
+    pub messages: u64,
+    pub bytes: u64,
+    pub missed: u64,
+    pub first: u64,
+    pub last: u64,
+    pub rate: Bins<u64>,
+    pub gaps: Bins<u64>,
+    pub series: BTreeMap<String, Series>,
+    /// Fields with numbers beyond those that are plotted.
+    pub further: bool,
+    /// The newest array of each field.
+    pub arrays: BTreeMap<String, NdArray>,
+}
+
+/// The numbers of a field.
+#[derive(Debug)]
+pub struct Series {
+    pub bins: Bins<Span>,
+    pub span: Span,
+    pub last: f64,
+}
+
+impl Report {
+    /// Adds a message. `value` is `None` where its body cannot be decoded, which another part of the report says.
+    pub fn message(&mut self, name: &str, time: u64, bytes: u64, value: Option<&Value>) {
+        self.include(time);
+        let Some(name) = self.name(name, time) else {
+            self.further += 1;
+            return;
+        };
+        name.messages += 1;
+        name.bytes += bytes;
+        name.last = name.last.max(time);
+        name.rate.add(time, 1);
+        if let Some(value) = value {
+            name.value(time, &mut String::new(), value);
+        }
+    }
+
+    /// Adds an event; `missed` is the number of messages of one about missed messages.
+    pub fn event(&mut self, event: Listed, missed: u64) {
+        self.include(event.time);
+        if missed > 0 && let Some(name) = self.name(&event.name, event.time) {
+            name.missed += missed;
+            name.gaps.add(event.time, missed);
+        }
+        if self.events.len() < MAX_EVENTS {
+            self.events.push(event);
+        } else {
+            self.events_not_listed += 1;
+        }
+    }
+
+    fn include(&mut self, time: u64) {
+        let (first, last) = self.time.unwrap_or((time, time));
+        self.time = Some((first.min(time), last.max(time)));
+    }
+
+    fn name(&mut self, name: &str, time: u64) -> Option<&mut Name> {
+        if !self.names.contains_key(name) {
+            if self.names.len() == MAX_NAMES {
+                return None;
+            }
+            self.names.insert(name.to_owned(), Name::begin(time));
+        }
+        self.names.get_mut(name)
+    }
+}
+
+impl Name {
+    fn begin(time: u64) -> Name {
+        Name {
+            messages: 0,
+            bytes: 0,
+            missed: 0,
+            first: time,
+            last: time,
+            rate: Bins::new(time),
+            gaps: Bins::new(time),
+            series: BTreeMap::new(),
+            further: false,
+            arrays: BTreeMap::new(),
+        }
+    }
+
+    /// Adds the numbers and arrays of a value at this path.
+    fn value(&mut self, time: u64, path: &mut String, value: &Value) {
+        match value {
+            Value::Map(map) => {
+                for (key, value) in map {
+                    let length = path.len();
+                    if length > 0 {
+                        path.push('/');
+                    }
+                    path.push_str(key);
+                    self.value(time, path, value);
+                    path.truncate(length);
+                }
+            }
+            Value::NdArray(array) if array.shape.is_empty() => {}
+            Value::NdArray(array) => {
+                if self.arrays.len() < MAX_SERIES || self.arrays.contains_key(path.as_str()) {
+                    self.arrays.insert(path.clone(), array.clone());
+                } else {
+                    self.further = true;
+                }
+            }
+            Value::Bool(is) => self.number(time, path, f64::from(u8::from(*is))),
+            Value::Int(i) => self.number(time, path, *i as f64),
+            Value::Uint(u) => self.number(time, path, *u as f64),
+            Value::Float(x) => self.number(time, path, *x),
+            // What has no place in a plot.
+            Value::Null
+            | Value::BigInt(_)
+            | Value::Text(_)
+            | Value::Bytes(_)
+            | Value::Timestamp(_)
+            | Value::Uuid(_)
+            | Value::Decimal(_)
+            | Value::Array(_) => {}
+        }
+    }
+
+    fn number(&mut self, time: u64, path: &str, number: f64) {
+        if !number.is_finite() {
+            return;
+        }
+        let span = Span { least: number, greatest: number };
+        if let Some(series) = self.series.get_mut(path) {
+            series.bins.add(time, span);
+            series.span = super::bins::Merge::merged(series.span, span);
+            series.last = number;
+        } else if self.series.len() < MAX_SERIES {
+            let mut bins = Bins::new(self.first);
+            bins.add(time, span);
+            self.series.insert(path.to_owned(), Series { bins, span, last: number });
+        } else {
+            self.further = true;
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! The report as one page of HTML, which needs neither scripts nor a network: plots are drawings inside it.
+
+use std::fmt::{self, Write};
+
+use linkspan::{NdArray, Timestamp};
+
+use super::bins::{Bins, Span};
+use super::collect::{Name, Report};
+use super::picture;
+
+/// The height of the coordinates in a plot; the width is the number of bins.
+const HEIGHT: f64 = 100.0;
+/// The most points of a line through an array.
+const POINTS: usize = 512;
+
+/// What stands at the top of the page: the recording's names and facts.
+pub struct Head<'a> {
+    pub title: &'a str,
+    /// Names and texts of facts, such as the machine.
+    pub facts: &'a [(String, String)],
+    /// What was found wrong in the files, a line each.
+    pub problems: &'a [String],
+}
+
+/// Writes the page. `unit` gives the unit of a field of a name, where its schema has one.
+pub fn page(head: &Head<'_>, report: &Report, unit: &dyn Fn(&str, &str) -> Option<String>) -> Result<String, fmt::Error> {
+    let mut page = String::new();
+    let title = escaped(head.title);
+    write!(
+        page,
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title}</title>\n<style>\n{}</style>\n<main>\n<h1>{title}</h1>\n",
+        include_str!("style.css")
+    )?;
+    facts(&mut page, head, report)?;
+    overview(&mut page, report)?;
+    page.push_str("<div class=\"names\">\n");
+    for (name, recorded) in &report.names {
+        section(&mut page, report, name, recorded, &|path| unit(name, path))?;
+    }
+    page.push_str("</div>\n");
+    events(&mut page, report)?;
+    page.push_str("</main>\n</html>\n");
+    Ok(page)
+}
+
+fn facts(page: &mut String, head: &Head<'_>, report: &Report) -> fmt::Result {
+    page.push_str("<section>\n<dl class=\"facts\">\n");
+    let mut fact = |name: &str, text: &str| writeln!(page, "<div><dt>{}</dt><dd>{}</dd></div>", escaped(name), escaped(text));
+    if let Some((first, last)) = report.time {
+        fact("from", &instant(first))?;
+        fact("to", &instant(last))?;
+        fact("duration", &duration(last - first))?;
+    }
+    let (messages, bytes, missed) = totals(report);
+    fact("names", &report.names.len().to_string())?;
+    fact("messages", &grouped(messages))?;
+    fact("size of the messages", &size(bytes))?;
+    fact("missed", &grouped(missed))?;
+    head.facts.iter().try_for_each(|(name, text)| fact(name, text))?;
+    page.push_str("</dl>\n");
+    if report.further > 0 {
+        writeln!(page, "<p class=\"bad\">{} messages of further names are not shown.</p>", grouped(report.further))?;
+    }
+    for problem in head.problems {
+        writeln!(page, "<p class=\"bad\">{}</p>", escaped(problem))?;
+    }
+    page.push_str("</section>\n");
+    Ok(())
+}
+
+fn totals(report: &Report) -> (u64, u64, u64) {
+    report.names.values().fold((0, 0, 0), |(messages, bytes, missed), name| {
+        (messages + name.messages, bytes + name.bytes, missed + name.missed)
+    })
+}
+
+/// A table with a line for each name.
+fn overview(page: &mut String, report: &Report) -> fmt::Result {
+    page.push_str(
+        "<section class=\"table\">\n<table>\n<tr><th>name</th><th class=\"number\">messages</th><th class=\"number\">a second</th>\
+         <th class=\"number\">size</th><th class=\"number\">missed</th></tr>\n",
+    );
+    for (name, recorded) in &report.names {
+        let bad = if recorded.missed > 0 { " bad" } else { "" };
+        writeln!(
+            page,
+            "<tr><td><a href=\"#{anchor}\">{name}</a></td><td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"number{bad}\">{}</td></tr>",
+            grouped(recorded.messages),
+            rate(recorded),
+            size(recorded.bytes),
+            grouped(recorded.missed),
+            anchor = anchor(name),
+            name = escaped(name),
+        )?;
+    }
+    page.push_str("</table>\n</section>\n");
+    Ok(())
+}
+
+/// The messages of a name in a second, between its first and its last one.
+fn rate(name: &Name) -> String {
+    let seconds = (name.last - name.first) as f64 / 1e9;
+    if name.messages < 2 || seconds == 0.0 { "–".to_owned() } else { short((name.messages - 1) as f64 / seconds) }
+}
+
+/// The plots and pictures of one name.
+fn section(page: &mut String, report: &Report, name: &str, recorded: &Name, unit: &dyn Fn(&str) -> Option<String>) -> fmt::Result {
+    let time = report.time.unwrap_or((recorded.first, recorded.last));
+    writeln!(page, "<section id=\"{}\">\n<h2>{}</h2>", anchor(name), escaped(name))?;
+    write!(page, "<p class=\"faint\">{} messages, {} a second, {}", grouped(recorded.messages), rate(recorded), size(recorded.bytes))?;
+    if recorded.missed > 0 {
+        write!(page, ", <span class=\"bad\">{} missed</span>", grouped(recorded.missed))?;
+    }
+    page.push_str("</p>\n");
+    rates(page, time, recorded)?;
+    for (path, series) in &recorded.series {
+        let unit = unit(path).map_or(String::new(), |unit| format!(" {unit}"));
+        let label = if path.is_empty() { "value" } else { path };
+        writeln!(page, "<h3>{} <span class=\"faint\">{}</span></h3>", escaped(label), escaped(&unit))?;
+        plot(page, time, &series.bins, series.span, label)?;
+        let Span { least, greatest } = series.span;
+        writeln!(
+            page,
+            "<figcaption><span>least {}{u}</span><span>greatest {}{u}</span><span>last {}{u}</span></figcaption></figure>",
+            short(least),
+            short(greatest),
+            short(series.last),
+            u = escaped(&unit)
+        )?;
+    }
+    for (path, array) in &recorded.arrays {
+        let unit = unit(path).map_or(String::new(), |unit| format!(" {unit}"));
+        show_array(page, if path.is_empty() { "array" } else { path }, array, &unit)?;
+    }
+    if recorded.further {
+        page.push_str("<p class=\"faint\">Further fields are not shown.</p>\n");
+    }
+    page.push_str("</section>\n");
+    Ok(())
+}
+
+/// Where a time is in the width of a plot.
+fn across((first, last): (u64, u64), time: u64) -> f64 {
+    let whole = (last - first).max(1) as f64;
+    time.saturating_sub(first) as f64 / whole * Bins::<u64>::COUNT as f64
+}
+
+/// When messages came, and when some were missed.
+fn rates(page: &mut String, time: (u64, u64), recorded: &Name) -> fmt::Result {
+    let greatest = recorded.rate.filled().map(|(_, count)| count).max().unwrap_or(1) as f64;
+    writeln!(page, "<figure>{}", open("rate", "messages over time"))?;
+    let width = recorded.rate.width() as f64 / (time.1 - time.0).max(1) as f64 * Bins::<u64>::COUNT as f64;
+    let mut bars = String::new();
+    for (at, count) in recorded.rate.filled() {
+        let (x, height) = (across(time, at) - width / 2.0, count as f64 / greatest * (HEIGHT - 8.0));
+        write!(bars, "M{x:.2} {HEIGHT}v-{height:.2}h{:.2}V{HEIGHT}z", width.max(0.6))?;
+    }
+    write!(page, "<path class=\"area\" style=\"fill:var(--plot)\" d=\"{bars}\"/>")?;
+    let mut gaps = String::new();
+    for (at, _) in recorded.gaps.filled() {
+        write!(gaps, "M{:.2} 0v{HEIGHT}h1.5V0z", across(time, at))?;
+    }
+    if !gaps.is_empty() {
+        write!(page, "<path class=\"gap\" d=\"{gaps}\"><title>messages were missed here</title></path>")?;
+    }
+    page.push_str("</svg><figcaption><span>messages over the time of the recording");
+    if !gaps.is_empty() {
+        page.push_str("; red: some were missed");
+    }
+    page.push_str("</span></figcaption></figure>\n");
+    Ok(())
+}
+
+fn open(class: &str, label: &str) -> String {
+    format!(
+        "<svg class=\"{class}\" viewBox=\"0 0 {} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\">",
+        Bins::<u64>::COUNT,
+        escaped(label)
+    )
+}
+
+/// The least and the greatest number of each bin as an area, and a line through their middles.
+fn plot(page: &mut String, time: (u64, u64), bins: &Bins<Span>, span: Span, label: &str) -> fmt::Result {
+    let points: Vec<_> = bins
+        .filled()
+        .map(|(at, bin)| (across(time, at), down(span, bin.least), down(span, bin.greatest)))
+        .collect();
+    let label = format!("{label} over time");
+    write!(page, "<figure>{}", open("plot", &label))?;
+    let upper = points.iter().map(|(x, _, above)| format!("{x:.2} {above:.2}"));
+    let lower = points.iter().rev().map(|(x, below, _)| format!("{x:.2} {below:.2}"));
+    let area: Vec<_> = upper.chain(lower).collect();
+    let middle: Vec<_> = points.iter().map(|(x, below, above)| format!("{x:.2} {:.2}", (below + above) / 2.0)).collect();
+    write!(page, "<path class=\"area\" d=\"M{}z\"/><path class=\"line\" d=\"M{}\"/></svg>", area.join("L"), line(&middle))
+}
+
+/// The points of a line; one point alone is drawn as a short line.
+fn line(points: &[String]) -> String {
+    match points {
+        [one] => format!("{one}h2"),
+        several => several.join("L"),
+    }
+}
+
+/// Where a number is in the height of a plot.
+fn down(span: Span, number: f64) -> f64 {
+    let height = span.greatest - span.least;
+    let part = if height > 0.0 { (number - span.least) / height } else { 0.5 };
+    HEIGHT - 6.0 - part * (HEIGHT - 12.0)
+}
+
+/// The newest array of a field.
+fn show_array(page: &mut String, path: &str, array: &NdArray, unit: &str) -> fmt::Result {
+    let shape = array.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" × ");
+    writeln!(page, "<h3>{} <span class=\"faint\">{} {shape}, the last one</span></h3>", escaped(path), array.dtype.name())?;
+    let unit = escaped(unit);
+    if let Some(drawn) = picture::picture(array) {
+        return writeln!(
+            page,
+            "<figure><img alt=\"{} as a picture\" src=\"{}\"><figcaption><span>dark {}{unit}</span><span>bright {}{unit}</span></figcaption></figure>",
+            escaped(path),
+            drawn.address,
+            short(drawn.least),
+            short(drawn.greatest)
+        );
+    }
+    let ([length], Ok(count)) = (&array.shape[..], usize::try_from(array.shape.iter().product::<u64>())) else { return Ok(()) };
+    let step = count.div_ceil(POINTS).max(1);
+    let numbers: Vec<f64> = (0..count).step_by(step).map(|at| picture::number(array, at)).collect();
+    let finite = numbers.iter().copied().filter(|n| n.is_finite());
+    let span = finite.fold(Span { least: f64::INFINITY, greatest: f64::NEG_INFINITY }, |span, n| Span {
+        least: span.least.min(n),
+        greatest: span.greatest.max(n),
+    });
+    if span.least > span.greatest {
+        return Ok(());
+    }
+    let scale = Bins::<u64>::COUNT as f64 / (numbers.len().max(2) - 1) as f64;
+    let points: Vec<_> = numbers
+        .iter()
+        .enumerate()
+        .filter(|(_, n)| n.is_finite())
+        .map(|(i, n)| format!("{:.2} {:.2}", i as f64 * scale, down(span, *n)))
+        .collect();
+    writeln!(
+        page,
+        "<figure>{}<path class=\"line\" d=\"M{}\"/></svg><figcaption><span>0 to {}</span><span>least {}{unit}</span><span>greatest {}{unit}</span></figcaption></figure>",
+        open("plot", &format!("{path} over its index")),
+        line(&points),
+        length - 1,
+        short(span.least),
+        short(span.greatest)
+    )
+}
+
+fn events(page: &mut String, report: &Report) -> fmt::Result {
+    page.push_str("<section class=\"table\">\n<h2>Events</h2>\n<table>\n<tr><th>time</th><th>what</th><th>name</th><th></th></tr>\n");
+    for event in &report.events {
+        let bad = if matches!(event.kind.as_str(), "missed" | "full" | "refused") { " class=\"bad\"" } else { "" };
+        writeln!(
+            page,
+            "<tr><td>{}</td><td{bad}>{}</td><td>{}</td><td>{}</td></tr>",
+            instant(event.time),
+            escaped(&event.kind),
+            escaped(&event.name),
+            escaped(&event.text)
+        )?;
+    }
+    page.push_str("</table>\n");
+    if report.events_not_listed > 0 {
+        writeln!(page, "<p class=\"faint\">{} further events are not listed.</p>", grouped(report.events_not_listed))?;
+    }
+    page.push_str("</section>\n");
+    Ok(())
+}
+
+/// Text inside an element or an attribute. Characters that end a line or change its direction are shown as their code points.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => safe.extend(c.escape_unicode()),
+            c if c.is_control() => safe.extend(c.escape_unicode()),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// An anchor for a name: letters and digits as they are, other bytes as two hexadecimal digits behind `_`.
+fn anchor(name: &str) -> String {
+    let mut anchor = String::from("n-");
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            anchor.push(char::from(byte));
+        } else {
+            anchor.push_str(&format!("_{byte:02x}"));
+        }
+    }
+    anchor
+}
+
+fn instant(nanoseconds: u64) -> String {
+    Timestamp(i64::try_from(nanoseconds).unwrap_or(i64::MAX)).to_string()
+}
+
+fn duration(nanoseconds: u64) -> String {
+    let seconds = nanoseconds as f64 / 1e9;
+    let whole = nanoseconds / 1_000_000_000;
+    match whole {
+        0..60 => format!("{seconds:.3} s"),
+        60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3_600, whole / 60 % 60),
+    }
+}
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn size(bytes: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let mut number = bytes as f64;
+    let mut unit = 0;
+    while number >= 1_000.0 && unit < units.len() - 1 {
+        number /= 1_000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{number:.1} {}", units[unit]) }
+}
+
+/// A number in four or five significant digits.
+fn short(number: f64) -> String {
+    let magnitude = number.abs();
+    if number == number.trunc() && magnitude < 1e6 {
+        format!("{number}")
+    } else if (1e-3..1e6).contains(&magnitude) {
+        let decimals = (4 - magnitude.log10().floor() as i32).clamp(0, 6) as usize;
+        let text = format!("{number:.decimals$}");
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    } else {
+        format!("{number:.3e}")
+    }
+}

@@ -1,0 +1,117 @@
+//! Arrays as pictures: two-dimensional ones as an image in a `data:` address, one-dimensional ones as a line.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use linkspan::{DType, NdArray, Order};
+
+/// The most pixels on a side.
+const SIDE: usize = 256;
+/// Colours from the least to the greatest number, from dark blue over green to yellow; between them they are mixed. They are told apart
+/// by people who see few colours, and in grey.
+const COLOURS: [[f64; 3]; 5] =
+    [[68.0, 1.0, 84.0], [59.0, 82.0, 139.0], [33.0, 145.0, 140.0], [94.0, 201.0, 98.0], [253.0, 231.0, 37.0]];
+
+/// Returns the number at a position in memory. Of a complex one its absolute value.
+pub fn number(array: &NdArray, at: usize) -> f64 {
+    let size = array.dtype.size();
+    let bytes = array.data.get(at * size..(at + 1) * size).unwrap_or_default();
+    fn word<const N: usize>(bytes: &[u8], from: usize) -> [u8; N] {
+        bytes.get(from..from + N).and_then(|part| part.try_into().ok()).unwrap_or([0; N])
+    }
+    match array.dtype {
+        DType::Bool | DType::U8 => f64::from(u8::from_le_bytes(word(bytes, 0))),
+        DType::I8 => f64::from(i8::from_le_bytes(word(bytes, 0))),
+        DType::I16 => f64::from(i16::from_le_bytes(word(bytes, 0))),
+        DType::U16 => f64::from(u16::from_le_bytes(word(bytes, 0))),
+        DType::I32 => f64::from(i32::from_le_bytes(word(bytes, 0))),
+        DType::U32 => f64::from(u32::from_le_bytes(word(bytes, 0))),
+        DType::I64 => i64::from_le_bytes(word(bytes, 0)) as f64,
+        DType::U64 => u64::from_le_bytes(word(bytes, 0)) as f64,
+        DType::F32 => f64::from(f32::from_le_bytes(word(bytes, 0))),
+        DType::F64 => f64::from_le_bytes(word(bytes, 0)),
+        DType::C64 => {
+            f64::from(f32::from_le_bytes(word(bytes, 0))).hypot(f64::from(f32::from_le_bytes(word(bytes, 4))))
+        }
+        DType::C128 => f64::from_le_bytes(word(bytes, 0)).hypot(f64::from_le_bytes(word(bytes, 8))),
+    }
+}
+
+/// A picture, the numbers of its darkest and its brightest colour, and its size.
+pub struct Picture {
+    pub address: String,
+    pub least: f64,
+    pub greatest: f64,
+}
+
+/// Draws an array of two dimensions, the first of which goes down. `None` for other arrays, empty ones, and those without a finite number.
+pub fn picture(array: &NdArray) -> Option<Picture> {
+    let [rows, columns] = array.shape[..] else { return None };
+    let (rows, columns) = (usize::try_from(rows).ok()?, usize::try_from(columns).ok()?);
+    let (height, width) = (rows.min(SIDE), columns.min(SIDE));
+    if height == 0 || width == 0 {
+        return None;
+    }
+    let at = |y: usize, x: usize| {
+        let (row, column) = (y * rows / height, x * columns / width);
+        match array.order {
+            Order::Row => row * columns + column,
+            Order::Column => column * rows + row,
+        }
+    };
+    let numbers: Vec<f64> =
+        (0..height).flat_map(|y| (0..width).map(move |x| (y, x))).map(|(y, x)| number(array, at(y, x))).collect();
+    let finite = numbers.iter().copied().filter(|number| number.is_finite());
+    let (least, greatest) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), n| (a.min(n), b.max(n)));
+    (least <= greatest).then(|| {
+        let shade = |n: f64| if greatest > least { ((n - least) / (greatest - least) * 254.0).round() } else { 127.0 };
+        // 255 is what is no number: it is transparent in no format of palettes, so it is grey.
+        let shades = numbers.iter().map(|n| if n.is_finite() { shade(*n) as u8 } else { 255 }).collect::<Vec<_>>();
+        Picture { address: data_address(width, height, &shades), least, greatest }
+    })
+}
+
+/// Returns a bitmap with a palette as a `data:` address.
+fn data_address(width: usize, height: usize, shades: &[u8]) -> String {
+    let stride = width.next_multiple_of(4);
+    let (head, palette) = (54u32, 1024u32);
+    let size = head + palette + (stride * height) as u32;
+    let mut file = Vec::with_capacity(size as usize);
+    file.extend(b"BM");
+    [size, 0, head + palette, 40, width as u32, height as u32].iter().for_each(|n| file.extend(n.to_le_bytes()));
+    file.extend(1u16.to_le_bytes());
+    file.extend(8u16.to_le_bytes());
+    [0u32, (stride * height) as u32, 2835, 2835, 256, 0].iter().for_each(|n| file.extend(n.to_le_bytes()));
+    for shade in 0..=255u8 {
+        let [red, green, blue] = if shade == 255 { [128; 3] } else { colour(f64::from(shade) / 254.0) };
+        file.extend([blue, green, red, 0]);
+    }
+    // From the bottom up.
+    for row in shades.chunks(width).rev() {
+        file.extend(row);
+        file.resize(file.len() + stride - width, 0);
+    }
+    format!("data:image/bmp;base64,{}", STANDARD.encode(&file))
+}
+
+/// Returns the colour of a number from 0 to 1.
+fn colour(at: f64) -> [u8; 3] {
+    let place = at.clamp(0.0, 1.0) * (COLOURS.len() - 1) as f64;
+    let below = (place as usize).min(COLOURS.len() - 2);
+    let part = place - below as f64;
+    [0, 1, 2].map(|i| (COLOURS[below][i] * (1.0 - part) + COLOURS[below + 1][i] * part).round() as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn picture_has_the_order_of_the_array_and_marks_what_is_no_number() {
+        let rows = NdArray::from_slice(&[0.0f64, 1.0, 2.0, f64::NAN, 4.0, 5.0], &[2, 3], Order::Row).unwrap();
+        let columns = NdArray::from_slice(&[0.0f64, f64::NAN, 1.0, 4.0, 2.0, 5.0], &[2, 3], Order::Column).unwrap();
+        let [one, other] = [&rows, &columns].map(|array| picture(array).unwrap());
+        assert_eq!((one.least, one.greatest, &one.address), (0.0, 5.0, &other.address));
+        assert!(picture(&NdArray::vector(&[1.0f64])).is_none());
+        assert!(picture(&NdArray::from_slice(&[f64::NAN], &[1, 1], Order::Row).unwrap()).is_none());
+    }
+}

@@ -1,0 +1,12 @@
+//! Lines on standard error: each by one write, and the progress line of a terminal.
+
+use std::io::{self, Write};
+
+use linkspan::several_lines;
+
+/// Prints a line. Texts of other programs in it stay on it.
+pub fn print_line(text: &str) {
+    let text = several_lines(text).replace('\n', "\n  ");
+    // Without standard error the exit code and the recording's events are left.
+    let _ = io::stderr().write_all(format!("linkspan-record: {text}\n").as_bytes());
+}

@@ -1,0 +1,225 @@
+//! Events of a recording: what happened to names and to the recorder, each a message on the topic `linkspan/events`.
+
+use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value};
+
+/// The schema of events, as JSON Schema. Fields that an event does not have are left out.
+pub const SCHEMA: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"linkspan.Event","type":"object","required":["time","kind"],"properties":{"time":{"type":"integer"},"kind":{"type":"string"},"name":{"type":"string"},"incarnation":{"type":"string"},"source":{"type":"string"},"count":{"type":"integer"},"first":{"type":"integer"},"by":{"type":"integer"},"free":{"type":"integer"},"size":{"type":"integer"},"text":{"type":"string"}}}"#;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The recorder started.
+    Started,
+    /// The recorder was paused.
+    Paused,
+    /// The recorder goes on.
+    Resumed,
+    /// The recorder stopped.
+    Stopped,
+    /// A publisher came.
+    Connected,
+    /// A publisher ended or was killed.
+    Disconnected,
+    /// Messages were not received.
+    Missed,
+    /// Messages were received and not recorded, as the recorder was asked: it was paused, or they are outside of every interval.
+    Skipped,
+    /// A name that fits the pattern cannot be received from.
+    Refused,
+    /// The schema of a name changed.
+    Schema,
+    /// The clock of the machine was set.
+    Clock,
+    /// Less than a tenth of the disk is left.
+    Disk,
+    /// The disk is full.
+    Full,
+    /// A message begins or extends an interval of `--on`.
+    Trigger,
+}
+
+/// Each kind with its name in the file.
+const KINDS: [(Kind, &str); 14] = [
+    (Kind::Started, "started"),
+    (Kind::Paused, "paused"),
+    (Kind::Resumed, "resumed"),
+    (Kind::Stopped, "stopped"),
+    (Kind::Connected, "connected"),
+    (Kind::Disconnected, "disconnected"),
+    (Kind::Missed, "missed"),
+    (Kind::Skipped, "skipped"),
+    (Kind::Refused, "refused"),
+    (Kind::Schema, "schema"),
+    (Kind::Clock, "clock"),
+    (Kind::Disk, "disk"),
+    (Kind::Full, "full"),
+    (Kind::Trigger, "trigger"),
+];
+
+impl Kind {
+    /// Returns the name in the file.
+    pub fn name(self) -> &'static str {
+        KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+
+    /// Returns the kind of this name.
+    pub fn from_name(name: &str) -> Option<Kind> {
+        KINDS.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
+}
+
+/// An event. What its kind does not have is `None` or empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Nanoseconds since 1970.
+    pub time: u64,
+    /// What happened.
+    pub kind: Kind,
+    /// The endpoint that it happened to, without its transport.
+    pub name: String,
+    /// The incarnation of the publisher, where it is one's.
+    pub incarnation: Option<u64>,
+    /// The publisher.
+    pub source: String,
+    /// The number of messages that were missed.
+    pub count: Option<u64>,
+    /// The number of the first of them.
+    pub first: Option<u64>,
+    /// Nanoseconds by which the clock was set forward; negative where it was set back.
+    pub by: Option<i64>,
+    /// Bytes that are left on the disk.
+    pub free: Option<u64>,
+    /// Bytes of the disk.
+    pub size: Option<u64>,
+    /// For a person.
+    pub text: String,
+}
+
+impl Event {
+    /// Makes an event of this kind, without more.
+    pub fn new(time: u64, kind: Kind) -> Event {
+        Event {
+            time,
+            kind,
+            name: String::new(),
+            incarnation: None,
+            source: String::new(),
+            count: None,
+            first: None,
+            by: None,
+            free: None,
+            size: None,
+            text: String::new(),
+        }
+    }
+
+    /// The same about a name.
+    #[must_use]
+    pub fn of(mut self, name: &str, incarnation: Option<u64>) -> Event {
+        name.clone_into(&mut self.name);
+        self.incarnation = incarnation;
+        self
+    }
+
+    /// The same with a text for a person.
+    #[must_use]
+    pub fn with_text(mut self, text: impl Into<String>) -> Event {
+        self.text = text.into();
+        self
+    }
+
+    /// Returns the event as it stands in the file, in JSON.
+    ///
+    /// # Errors
+    /// None that a program can cause: every event is encoded.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let mut map = Map::new();
+        map.insert("time".into(), self.time.into());
+        map.insert("kind".into(), self.kind.name().into());
+        let texts = [("name", &self.name), ("source", &self.source), ("text", &self.text)];
+        texts.iter().filter(|(_, text)| !text.is_empty()).for_each(|(key, text)| {
+            map.insert((*key).into(), text.as_str().into());
+        });
+        if let Some(incarnation) = self.incarnation {
+            map.insert("incarnation".into(), format!("{incarnation:016x}").into());
+        }
+        let numbers = [("count", self.count), ("first", self.first), ("free", self.free), ("size", self.size)];
+        numbers.iter().for_each(|(key, number)| {
+            if let Some(number) = number {
+                map.insert((*key).into(), (*number).into());
+            }
+        });
+        if let Some(by) = self.by {
+            map.insert("by".into(), by.into());
+        }
+        Ok(Payload::new(&Value::Map(map), Encoding::Json, &Limits::default())?.body().to_vec())
+    }
+
+    /// Reads an event of a file.
+    ///
+    /// # Errors
+    /// `Malformed` for what is no event; a kind that a later version may have is one.
+    pub fn from_json(bytes: &[u8]) -> Result<Event> {
+        let value = linkspan::codec::decode(bytes, Encoding::Json)?;
+        let malformed = |what: &str| Error::new(ErrorKind::Malformed, format!("an event has no {what}"));
+        let Value::Map(map) = &value else { return Err(malformed("keys: it is no map")) };
+        let number = |key: &str| match map.get(key) {
+            Some(Value::Int(i)) => u64::try_from(*i).ok(),
+            Some(Value::Uint(u)) => Some(*u),
+            _ => None,
+        };
+        let text = |key: &str| match map.get(key) {
+            Some(Value::Text(text)) => text.clone(),
+            _ => String::new(),
+        };
+        let kind = text("kind");
+        let time = number("time").ok_or_else(|| malformed("time"))?;
+        let kind = Kind::from_name(&kind).ok_or_else(|| malformed(&format!("kind that is known: {kind:?}")))?;
+        Ok(Event {
+            time,
+            kind,
+            name: text("name"),
+            incarnation: u64::from_str_radix(&text("incarnation"), 16).ok(),
+            source: text("source"),
+            count: number("count"),
+            first: number("first"),
+            by: match map.get("by") {
+                Some(Value::Int(by)) => Some(*by),
+                _ => None,
+            },
+            free: number("free"),
+            size: number("size"),
+            text: text("text"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_back_from_the_file_and_the_schema_is_json() {
+        let plain = Event::new(1, Kind::Started).with_text("by hand");
+        let full = Event {
+            incarnation: Some(0xfedc_ba98_7654_3210),
+            count: Some(u64::MAX),
+            first: Some(17),
+            by: Some(-5),
+            free: Some(0),
+            size: Some(9),
+            source: "a-1".into(),
+            ..Event::new(2, Kind::Missed).of("lab/a", None)
+        };
+        for event in [plain, full] {
+            assert_eq!(Event::from_json(&event.to_json().unwrap()).unwrap(), event);
+        }
+        for (kind, name) in KINDS {
+            assert_eq!((kind.name(), Kind::from_name(name)), (name, Some(kind)));
+        }
+        linkspan::codec::decode(SCHEMA.as_bytes(), Encoding::Json).unwrap();
+        for wrong in ["1", "{}", r#"{"time":1,"kind":"x"}"#, r#"{"time":-1,"kind":"missed"}"#] {
+            assert_eq!(Event::from_json(wrong.as_bytes()).unwrap_err().kind(), ErrorKind::Malformed, "{wrong}");
+        }
+    }
+}

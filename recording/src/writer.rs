@@ -1,0 +1,385 @@
+//! A part of a recording that is written: schemas, channels, messages, events, what was attached; docs/recording-format.md.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use linkspan::schema::Schema;
+use linkspan::{Encoding, Error, ErrorKind, Result};
+use mcap::records::MessageHeader;
+use mcap::write::{Metadata, NoSeek};
+use mcap::{Attachment, Compression, McapError, McapResult, WriteOptions, Writer};
+
+use crate::event::{Event, SCHEMA};
+use crate::format::{self, channel, metadata, schema_encoding};
+use crate::reservation::Reservation;
+
+/// How a part is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How chunks are compressed.
+    pub compression: Option<Compression>,
+    /// Bytes of a chunk before it is compressed, beyond which the next one begins.
+    pub chunk: u64,
+}
+
+impl Default for Settings {
+    /// No compression, chunks of 1 MiB.
+    fn default() -> Settings {
+        Settings { compression: None, chunk: 1 << 20 }
+    }
+}
+
+/// Where a message came from: each combination is a channel of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// The endpoint with its transport.
+    pub endpoint: Arc<str>,
+    /// The incarnation of the publisher.
+    pub incarnation: u64,
+    /// How its messages are encoded.
+    pub encoding: Encoding,
+    /// The publisher.
+    pub program: Arc<str>,
+    /// The machine that the name was imported from.
+    pub machine: Option<Arc<str>>,
+    /// The schema.
+    pub schema: Option<Arc<SchemaText>>,
+    /// Whether its messages are of an earlier part.
+    pub repeated: bool,
+}
+
+impl Source {
+    /// Returns the topic: the endpoint without its transport.
+    pub fn topic(&self) -> &str {
+        topic(&self.endpoint)
+    }
+}
+
+/// Returns an endpoint without its transport.
+pub fn topic(endpoint: &str) -> &str {
+    endpoint.split_once(':').map_or(endpoint, |(_, name)| name)
+}
+
+/// A schema in both notations.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SchemaText {
+    /// Its name.
+    pub name: String,
+    /// In Linkspan's notation.
+    pub notation: String,
+    /// As JSON Schema; none where it cannot be written so.
+    pub json_schema: Option<String>,
+}
+
+impl SchemaText {
+    /// Returns both notations of a schema.
+    pub fn of(schema: &Schema, json_schema: Option<String>) -> SchemaText {
+        SchemaText { name: schema.name.clone(), notation: schema.to_toml(), json_schema }
+    }
+}
+
+/// A part of a recording: one file. What is written is in the file after [`Part::flush`], and on the disk after [`Part::sync`].
+///
+/// Its methods fail with `NoSpace` where the disk is full: nothing was written then, and the part can still be closed, for which it has
+/// reserved room. After another error of the file system the file is cut to its last flush, and the part is closed.
+pub struct Part {
+    /// Taken by `close`, and by an error.
+    writer: Option<Writer<NoSeek<BufWriter<File>>>>,
+    /// Another descriptor of the file, for its syncs.
+    file: File,
+    path: PathBuf,
+    channels: HashMap<Source, u16>,
+    events: u16,
+    reservation: Reservation,
+    /// Bytes of the file at its last flush: up to here it is whole.
+    whole: u64,
+    /// Bytes that were written since then, at most.
+    more: u64,
+    /// How often it was flushed.
+    chunks: u64,
+}
+
+/// What closes a file takes so much for each chunk, and so much beside that, at most.
+const CLOSING_CHUNK: u64 = 512;
+const CLOSING: u64 = 4 << 20;
+/// Bytes of a message in the file beside its body: its record and its entry in the index.
+const MESSAGE: u64 = 64;
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Part").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Part {
+    /// Makes the file, which must not exist, and writes the facts of the recording into it.
+    ///
+    /// # Errors
+    /// `AddressInUse` where the file exists; those of the file system.
+    pub fn create(path: &Path, facts: &BTreeMap<String, String>, settings: Settings) -> Result<Part> {
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
+        let file = opened.map_err(|error| {
+            if error.kind() == std::io::ErrorKind::AlreadyExists {
+                let text = format!("{} exists; name another file, or remove it first", path.display());
+                return Error::new(ErrorKind::AddressInUse, text);
+            }
+            of_io(&error, "creating", path)
+        })?;
+        let again = file.try_clone().map_err(|error| of_io(&error, "creating", path))?;
+        let options = WriteOptions::new()
+            .profile(format::PROFILE)
+            .library(concat!("linkspan-record ", env!("CARGO_PKG_VERSION")))
+            .compression(settings.compression)
+            .chunk_size(Some(settings.chunk))
+            // A chunk is written as a whole, so that the file has no place that is wrong until it is written again.
+            .disable_seeking(true)
+            // Each chunk has a sum of its own.
+            .calculate_data_section_crc(false)
+            .compression_threads(0);
+        let output = NoSeek::new(BufWriter::new(file));
+        let wrong = |error| of_mcap(error, path);
+        let mut writer = options.create(output).map_err(wrong)?;
+        let record = Metadata { name: metadata::RECORDING.to_owned(), metadata: facts.clone() };
+        writer.write_metadata(&record).map_err(wrong)?;
+        let schema =
+            writer.add_schema(format::EVENT_SCHEMA, schema_encoding::JSON_SCHEMA, SCHEMA.as_bytes()).map_err(wrong)?;
+        let events = writer.add_channel(schema, format::EVENTS, "json", &BTreeMap::new()).map_err(wrong)?;
+        let mut part = Part {
+            writer: Some(writer),
+            file: again,
+            path: path.to_owned(),
+            channels: HashMap::new(),
+            events,
+            reservation: Reservation::new(),
+            whole: 0,
+            more: 0,
+            chunks: 0,
+        };
+        part.reserve(0)?;
+        part.flush()?;
+        sync_folder(path)?;
+        Ok(part)
+    }
+
+    /// Returns the path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reserves room for so many bytes, and for what closes the file then.
+    fn reserve(&mut self, bytes: u64) -> Result<()> {
+        let closing = CLOSING + self.chunks * CLOSING_CHUNK;
+        let length = self.whole + self.more + bytes + closing;
+        self.reservation.extend(&self.file, length).map_err(|error| of_io(&error, "writing", &self.path))?;
+        self.more += bytes;
+        Ok(())
+    }
+
+    /// Writes with MCAP's library. After an error of it the file is cut to what is whole.
+    fn write<T>(&mut self, what: impl FnOnce(&mut Writer<NoSeek<BufWriter<File>>>) -> McapResult<T>) -> Result<T> {
+        let Some(writer) = &mut self.writer else {
+            return Err(Error::new(ErrorKind::InvalidState, format!("{} is closed", self.path.display())));
+        };
+        what(writer).map_err(|error| {
+            let is_whole = matches!(error, McapError::TooManyChannels | McapError::TooManySchemas);
+            if !is_whole && let Some(writer) = self.writer.take() {
+                // Without what is buffered: it belongs to a chunk that is not whole.
+                drop(writer.into_inner().into_inner().into_parts());
+                // The error that is returned says what failed; a file that cannot be cut is read up to here as well.
+                let _ = self.file.set_len(self.whole);
+            }
+            of_mcap(error, &self.path)
+        })
+    }
+
+    /// Returns the channel of this source, and writes it where it is new. `first` is the number of its first message in this part.
+    ///
+    /// # Errors
+    /// `TooLarge` where the part has 65,535 channels: begin the next one.
+    pub fn channel(&mut self, source: &Source, first: u64) -> Result<u16> {
+        if let Some(id) = self.channels.get(source) {
+            return Ok(*id);
+        }
+        let is_json = source.encoding == Encoding::Json;
+        let mut more = BTreeMap::new();
+        let mut add = |key: &str, text: String| {
+            more.insert(key.to_owned(), text);
+        };
+        add(channel::ENDPOINT, source.endpoint.to_string());
+        add(channel::INCARNATION, format!("{:016x}", source.incarnation));
+        add(channel::FIRST, first.to_string());
+        add(channel::SOURCE, source.program.to_string());
+        if let Some(machine) = &source.machine {
+            add(channel::MACHINE, machine.to_string());
+        }
+        if source.repeated {
+            add(channel::REPEATED, "true".to_owned());
+        }
+        let mut of_schema = None;
+        if let Some(schema) = &source.schema {
+            let (encoding, data) = match (&schema.json_schema, is_json) {
+                (Some(json), true) => {
+                    add(channel::SCHEMA, schema.notation.clone());
+                    (schema_encoding::JSON_SCHEMA, json)
+                }
+                (json, _) => {
+                    if let Some(json) = json {
+                        add(channel::JSON_SCHEMA, json.clone());
+                    }
+                    (schema_encoding::LINKSPAN, &schema.notation)
+                }
+            };
+            of_schema = Some((schema.name.clone(), encoding, data.clone()));
+        }
+        let texts = more.iter().map(|(key, text)| key.len() + text.len() + 8).sum::<usize>();
+        let data = of_schema.as_ref().map_or(0, |(_, _, data)| data.len());
+        // Both stand twice: among the messages, and at the end of the file.
+        self.reserve(2 * (MESSAGE + (texts + data + source.endpoint.len()) as u64))?;
+        let id = self.write(|writer| {
+            let schema = match &of_schema {
+                Some((name, encoding, data)) => writer.add_schema(name, encoding, data.as_bytes())?,
+                None => 0,
+            };
+            writer.add_channel(schema, source.topic(), source.encoding.name(), &more)
+        })?;
+        self.channels.insert(source.clone(), id);
+        Ok(id)
+    }
+
+    /// Writes a message: its number, when it was sent and when it was received, in nanoseconds since 1970, and its body.
+    pub fn message(&mut self, channel: u16, number: u64, sent: u64, received: u64, body: &[u8]) -> Result<()> {
+        // The lower 32 bits, as docs/recording-format.md says.
+        let sequence = (number & u64::from(u32::MAX)) as u32;
+        let header = MessageHeader { channel_id: channel, sequence, log_time: received, publish_time: sent };
+        self.reserve(MESSAGE + body.len() as u64)?;
+        self.write(|writer| writer.write_to_known_channel(&header, body))
+    }
+
+    /// Writes an event.
+    pub fn event(&mut self, event: &Event) -> Result<()> {
+        let json = event.to_json()?;
+        self.message(self.events, 0, event.time, event.time, &json)
+    }
+
+    /// Writes a metadata record.
+    pub fn metadata(&mut self, name: &str, entries: &BTreeMap<String, String>) -> Result<()> {
+        let record = Metadata { name: name.to_owned(), metadata: entries.clone() };
+        self.reserve(MESSAGE + entries.iter().map(|(key, text)| (key.len() + text.len() + 8) as u64).sum::<u64>())?;
+        self.write(|writer| writer.write_metadata(&record))
+    }
+
+    /// Attaches a file's content under its name.
+    pub fn attach(&mut self, name: &str, time: u64, content: &[u8]) -> Result<()> {
+        self.reserve(2 * MESSAGE + content.len() as u64)?;
+        let attachment = Attachment {
+            log_time: time,
+            create_time: time,
+            name: name.to_owned(),
+            media_type: String::from("application/octet-stream"),
+            data: content.into(),
+        };
+        self.write(|writer| writer.attach(&attachment))
+    }
+
+    /// Ends the chunk, so that readers of the file get what was written.
+    pub fn flush(&mut self) -> Result<()> {
+        self.write(|writer| writer.flush())?;
+        self.whole = self.size()?;
+        self.more = 0;
+        self.chunks += 1;
+        Ok(())
+    }
+
+    /// Ends the chunk, and waits until the disk has it.
+    pub fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        self.file.sync_data().map_err(|error| of_io(&error, "syncing", &self.path))
+    }
+
+    /// Returns the bytes of the file now.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn size(&self) -> Result<u64> {
+        self.file.metadata().map(|facts| facts.len()).map_err(|error| of_io(&error, "reading the size of", &self.path))
+    }
+
+    /// Writes why the part ends and which one is next, its indexes and its footer, and syncs it. Room for them was reserved. Returns the
+    /// bytes of the file.
+    pub fn close(mut self, reason: &str, next: Option<&str>) -> Result<u64> {
+        let mut entries = BTreeMap::from([("reason".to_owned(), reason.to_owned())]);
+        if let Some(next) = next {
+            entries.insert("next".to_owned(), next.to_owned());
+        }
+        let record = Metadata { name: metadata::END.to_owned(), metadata: entries };
+        self.write(|writer| {
+            writer.write_metadata(&record)?;
+            writer.finish()
+        })?;
+        let io = |error: std::io::Error| of_io(&error, "closing", &self.path);
+        if let Some(writer) = self.writer.take() {
+            writer.into_inner().into_inner().flush().map_err(io)?;
+        }
+        // Gives back what was reserved and not used.
+        let length = self.size()?;
+        self.file.set_len(length).map_err(io)?;
+        self.file.sync_all().map_err(io)?;
+        Ok(length)
+    }
+}
+
+/// Waits until the disk has the names in the folder of a file.
+///
+/// # Errors
+/// Those of the file system.
+pub fn sync_folder(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| of_io(&error, "syncing the folder of", path))
+}
+
+/// The error of a call of the file system on a file.
+pub fn of_io(error: &std::io::Error, doing: &str, path: &Path) -> Error {
+    let doing = format!("{doing} {}", path.display());
+    match error.raw_os_error() {
+        Some(errno) => Error::os(doing, errno),
+        None => Error::new(ErrorKind::Internal, format!("{doing}: {error}")),
+    }
+}
+
+/// The error of MCAP's library on a file.
+fn of_mcap(error: McapError, path: &Path) -> Error {
+    match error {
+        McapError::Io(error) => of_io(&error, "writing", path),
+        McapError::TooManyChannels | McapError::TooManySchemas => {
+            Error::new(ErrorKind::TooLarge, format!("{}: {error}; begin another part", path.display()))
+        }
+        error => Error::new(ErrorKind::Internal, format!("writing {}: {error}", path.display())),
+    }
+}
+
+/// Returns the identity of the recording that begins with these bytes; `None` where they are no recording of Linkspan.
+pub fn identity(beginning: &[u8]) -> Option<String> {
+    let options = mcap::read::Options::IgnoreEndMagic.into();
+    let records = mcap::read::LinearReader::new_with_options(beginning, options).ok()?;
+    // What is cut off ends the search.
+    records.map_while(std::result::Result::ok).find_map(|record| match record {
+        mcap::records::Record::Metadata(found) if found.name == metadata::RECORDING => found.metadata.get("id").cloned(),
+        _ => None,
+    })
+}
+
+/// Returns whether a file of this length ends as one that was closed.
+///
+/// # Errors
+/// Those of the file system.
+pub fn is_closed(file: &File, length: u64) -> std::io::Result<bool> {
+    let Some(at) = length.checked_sub(mcap::MAGIC.len() as u64) else { return Ok(false) };
+    let mut end = [0; mcap::MAGIC.len()];
+    std::os::unix::fs::FileExt::read_exact_at(file, &mut end, at)?;
+    // The file begins with the same bytes.
+    Ok(at > 0 && end == mcap::MAGIC)
+}
