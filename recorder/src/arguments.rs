@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::record;
+use crate::{record, tools};
 
 /// Record what programs publish, look at recordings, and play them again
 #[derive(Debug, Parser)]
@@ -19,6 +19,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Action {
     Record(record::Arguments),
+    #[command(subcommand)]
+    Recording(tools::Action),
     /// Write the manual pages, one for each command
     Man {
         /// The folder, which is created if it is missing

@@ -4,15 +4,19 @@
 //! |---|---|
 //! | the command line | `arguments`; times and sizes in it: `quantity` |
 //! | `linkspan record` | `record` |
+//! | the parts of a recording that is written | `parts` |
+//! | `linkspan recording` | `tools` |
 //! | lines on standard error | `stderr` |
 
 // Standard error has progress, warnings and the error with which the program ends; standard output has results.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod arguments;
+mod parts;
 mod quantity;
 mod record;
 mod stderr;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.action {
         Action::Record(record) => record::run(record),
+        Action::Recording(action) => action.run(),
         Action::Man { folder } => write_manual(folder),
     }
 }

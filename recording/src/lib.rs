@@ -6,12 +6,17 @@
 //! | what happened to names and to the recorder | `event` |
 //! | room on the disk, before it is needed | `reservation` |
 //! | a part of a recording that is written | `writer` |
+//! | the parts of a recording | `parts` |
+//! | reading them | `reader` |
 
 pub mod event;
 pub mod format;
+pub mod parts;
+pub mod reader;
 mod reservation;
 pub mod writer;
 
 pub use event::Event;
 pub use mcap::Compression;
-pub use writer::{Part, Settings, Source, identity, is_closed};
+pub use reader::{Channel, Entry, Problem, Reader};
+pub use writer::{ChannelRecord, Part, Settings, identity, is_closed};

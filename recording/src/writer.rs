@@ -1,11 +1,10 @@
 //! A part of a recording that is written: schemas, channels, messages, events, what was attached; docs/recording-format.md.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use linkspan::schema::Schema;
 use linkspan::{Encoding, Error, ErrorKind, Result};
@@ -33,30 +32,18 @@ impl Default for Settings {
     }
 }
 
-/// Where a message came from: each combination is a channel of the file.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Source {
-    /// The endpoint with its transport.
-    pub endpoint: Arc<str>,
-    /// The incarnation of the publisher.
-    pub incarnation: u64,
-    /// How its messages are encoded.
-    pub encoding: Encoding,
-    /// The publisher.
-    pub program: Arc<str>,
-    /// The machine that the name was imported from.
-    pub machine: Option<Arc<str>>,
-    /// The schema.
-    pub schema: Option<Arc<SchemaText>>,
-    /// Whether its messages are of an earlier part.
-    pub repeated: bool,
-}
-
-impl Source {
-    /// Returns the topic: the endpoint without its transport.
-    pub fn topic(&self) -> &str {
-        topic(&self.endpoint)
-    }
+/// A channel as it is written: its name, how its messages are encoded, its schema, and its metadata but for the number of the first message
+/// and whether it has repeated messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelRecord {
+    /// The topic.
+    pub topic: String,
+    /// How messages are encoded.
+    pub encoding: String,
+    /// The schema: its name, its notation, its text.
+    pub schema: Option<(String, String, Vec<u8>)>,
+    /// The rest.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// Returns an endpoint without its transport.
@@ -64,21 +51,55 @@ pub fn topic(endpoint: &str) -> &str {
     endpoint.split_once(':').map_or(endpoint, |(_, name)| name)
 }
 
-/// A schema in both notations.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SchemaText {
-    /// Its name.
-    pub name: String,
-    /// In Linkspan's notation.
-    pub notation: String,
-    /// As JSON Schema; none where it cannot be written so.
-    pub json_schema: Option<String>,
-}
+impl ChannelRecord {
+    /// The channel of the messages of a publisher.
+    pub fn new(endpoint: &str, incarnation: u64, encoding: Encoding, source: &str) -> ChannelRecord {
+        let mut metadata = BTreeMap::from([
+            (channel::ENDPOINT.to_owned(), endpoint.to_owned()),
+            (channel::INCARNATION.to_owned(), format!("{incarnation:016x}")),
+            (channel::SOURCE.to_owned(), source.to_owned()),
+        ]);
+        // As the core writes the source of a message that a bridge has brought.
+        if let Some((_, machine)) = source.rsplit_once('@') {
+            metadata.insert(channel::MACHINE.to_owned(), machine.to_owned());
+        }
+        ChannelRecord { topic: topic(endpoint).to_owned(), encoding: encoding.name().to_owned(), schema: None, metadata }
+    }
 
-impl SchemaText {
-    /// Returns both notations of a schema.
-    pub fn of(schema: &Schema, json_schema: Option<String>) -> SchemaText {
-        SchemaText { name: schema.name.clone(), notation: schema.to_toml(), json_schema }
+    /// The same with a schema in both notations: that of JSON where the messages are JSON.
+    #[must_use]
+    pub fn with_schema(mut self, schema: &Schema, json_schema: Option<String>) -> ChannelRecord {
+        let notation = schema.to_toml();
+        let is_json = self.encoding == Encoding::Json.name();
+        let (encoding, data) = match json_schema {
+            Some(json) if is_json => {
+                self.metadata.insert(channel::SCHEMA.to_owned(), notation);
+                (schema_encoding::JSON_SCHEMA, json)
+            }
+            json => {
+                if let Some(json) = json {
+                    self.metadata.insert(channel::JSON_SCHEMA.to_owned(), json);
+                }
+                (schema_encoding::LINKSPAN, notation)
+            }
+        };
+        self.schema = Some((schema.name.clone(), encoding.to_owned(), data.into_bytes()));
+        self
+    }
+
+    /// The channel of a file that was read, for another file.
+    pub fn of(found: &crate::reader::Channel) -> ChannelRecord {
+        let mut metadata = found.metadata.clone();
+        metadata.remove(channel::FIRST);
+        metadata.remove(channel::REPEATED);
+        let schema = found.schema.as_ref().map(|schema| (schema.name.clone(), schema.encoding.clone(), schema.data.clone()));
+        ChannelRecord { topic: found.topic.clone(), encoding: found.encoding.clone(), schema, metadata }
+    }
+
+    /// Bytes that it takes in a file, about.
+    fn size(&self) -> u64 {
+        let texts: usize = self.metadata.iter().map(|(key, text)| key.len() + text.len() + 8).sum();
+        (texts + self.topic.len() + self.schema.as_ref().map_or(0, |(_, _, data)| data.len())) as u64
     }
 }
 
@@ -92,7 +113,6 @@ pub struct Part {
     /// Another descriptor of the file, for its syncs.
     file: File,
     path: PathBuf,
-    channels: HashMap<Source, u16>,
     events: u16,
     reservation: Reservation,
     /// Bytes of the file at its last flush: up to here it is whole.
@@ -152,7 +172,6 @@ impl Part {
             writer: Some(writer),
             file: again,
             path: path.to_owned(),
-            channels: HashMap::new(),
             events,
             reservation: Reservation::new(),
             whole: 0,
@@ -196,58 +215,26 @@ impl Part {
         })
     }
 
-    /// Returns the channel of this source, and writes it where it is new. `first` is the number of its first message in this part.
+    /// Writes a channel; `first` is the number of its first message in this part. Returns its number in this part, the same for the same
+    /// channel and first number.
     ///
     /// # Errors
     /// `TooLarge` where the part has 65,535 channels: begin the next one.
-    pub fn channel(&mut self, source: &Source, first: u64) -> Result<u16> {
-        if let Some(id) = self.channels.get(source) {
-            return Ok(*id);
+    pub fn channel(&mut self, record: &ChannelRecord, first: u64, repeated: bool) -> Result<u16> {
+        let mut metadata = record.metadata.clone();
+        metadata.insert(channel::FIRST.to_owned(), first.to_string());
+        if repeated {
+            metadata.insert(channel::REPEATED.to_owned(), "true".to_owned());
         }
-        let is_json = source.encoding == Encoding::Json;
-        let mut more = BTreeMap::new();
-        let mut add = |key: &str, text: String| {
-            more.insert(key.to_owned(), text);
-        };
-        add(channel::ENDPOINT, source.endpoint.to_string());
-        add(channel::INCARNATION, format!("{:016x}", source.incarnation));
-        add(channel::FIRST, first.to_string());
-        add(channel::SOURCE, source.program.to_string());
-        if let Some(machine) = &source.machine {
-            add(channel::MACHINE, machine.to_string());
-        }
-        if source.repeated {
-            add(channel::REPEATED, "true".to_owned());
-        }
-        let mut of_schema = None;
-        if let Some(schema) = &source.schema {
-            let (encoding, data) = match (&schema.json_schema, is_json) {
-                (Some(json), true) => {
-                    add(channel::SCHEMA, schema.notation.clone());
-                    (schema_encoding::JSON_SCHEMA, json)
-                }
-                (json, _) => {
-                    if let Some(json) = json {
-                        add(channel::JSON_SCHEMA, json.clone());
-                    }
-                    (schema_encoding::LINKSPAN, &schema.notation)
-                }
-            };
-            of_schema = Some((schema.name.clone(), encoding, data.clone()));
-        }
-        let texts = more.iter().map(|(key, text)| key.len() + text.len() + 8).sum::<usize>();
-        let data = of_schema.as_ref().map_or(0, |(_, _, data)| data.len());
-        // Both stand twice: among the messages, and at the end of the file.
-        self.reserve(2 * (MESSAGE + (texts + data + source.endpoint.len()) as u64))?;
-        let id = self.write(|writer| {
-            let schema = match &of_schema {
-                Some((name, encoding, data)) => writer.add_schema(name, encoding, data.as_bytes())?,
+        // It stands twice: among the messages, and at the end of the file.
+        self.reserve(2 * (MESSAGE + record.size()))?;
+        self.write(|writer| {
+            let schema = match &record.schema {
+                Some((name, encoding, data)) => writer.add_schema(name, encoding, data)?,
                 None => 0,
             };
-            writer.add_channel(schema, source.topic(), source.encoding.name(), &more)
-        })?;
-        self.channels.insert(source.clone(), id);
-        Ok(id)
+            writer.add_channel(schema, &record.topic, &record.encoding, &metadata)
+        })
     }
 
     /// Writes a message: its number, when it was sent and when it was received, in nanoseconds since 1970, and its body.

@@ -7,32 +7,35 @@
 //! | writing | the queue into the parts, and onto the disk | `write`, `parts`, `black_box` |
 
 mod black_box;
-mod parts;
 mod queue;
 mod receive;
 mod status;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use linkspan::service::ServiceOptions;
 use linkspan::{Acknowledge, Command, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Timestamp, Value};
 use linkspan_recording::event::Kind;
 use linkspan_recording::writer::of_io;
-use linkspan_recording::{Compression, Event, Settings};
+use linkspan_recording::reader::Limits;
+use linkspan_recording::{ChannelRecord, Compression, Entry, Event, Reader, Settings};
 
 use black_box::BlackBox;
-use parts::{Parts, Split};
 use queue::Queue;
 use receive::{Control, now, receive, receive_stored};
 use status::Status;
+pub use status::counted;
 use write::{How, WhenFull, Writer};
 
+use crate::parts::{Newest, Parts, Split};
 use crate::{quantity, stderr};
 
 /// Record what names publish
@@ -114,7 +117,11 @@ enum Encode {
     Json,
 }
 
-fn split(text: &str) -> std::result::Result<Split, String> {
+/// Reads when another part begins.
+///
+/// # Errors
+/// A text that says what is taken.
+pub fn split(text: &str) -> std::result::Result<Split, String> {
     match (quantity::size(text), quantity::time(text)) {
         // A number alone could be either.
         (Ok(_), Ok(_)) => Err("say whether it is a size or a time: 1GiB, 10min".to_owned()),
@@ -151,13 +158,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let settings = Settings { compression, ..Settings::default() };
     let notes = arguments.note.iter().cloned().collect();
-    let (mut parts, continued) = Parts::begin(&arguments.output, facts(arguments), notes, settings, arguments.split)?;
-    let text = continued.clone().unwrap_or_default();
+    let (mut parts, continued) = Parts::begin(&arguments.output, facts(&arguments.names), notes, settings, arguments.split)?;
+    let mut before = HashMap::new();
+    let mut text = String::new();
+    if let Some(last) = &continued {
+        text = format!("{} was not closed: its recorder was killed; this recording goes on in {}", last.display(), parts.path().display());
+        stderr::print_line(&text);
+        let newest;
+        (before, newest) = read_last(last)?;
+        parts.repeat(newest, now())?;
+    }
     parts.event(&Event::new(now(), Kind::Started).with_text(text))?;
     attached.iter().try_for_each(|(name, content)| parts.attach(name, now(), content))?;
-    if let Some(text) = &continued {
-        stderr::print_line(text);
-    }
     let status = Status::default();
     status.counters().file = parts.path().display().to_string();
     let queue = Queue::new(arguments.buffer);
@@ -172,7 +184,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .on
         .clone()
         .map(|on| BlackBox::new(on, arguments.before, arguments.after, arguments.buffer));
-    let writer = Writer::new(parts, &queue, &status, how, black_box);
+    let writer = Writer::new(parts, &queue, &status, how, black_box, before);
     thread::scope(|scope| {
         let writing = scope.spawn(|| writer.run());
         let receiving = live.as_ref().map(|live| scope.spawn(|| receive(live, &queue, &control)));
@@ -293,6 +305,33 @@ fn report(arguments: &Arguments, status: &Status, is_end: bool) {
     }
 }
 
+/// The number after the last one of each publisher in a part, by topic and incarnation, and the newest message of each name.
+type Last = (HashMap<(String, u64), u64>, HashMap<String, Newest>);
+
+fn read_last(path: &Path) -> Result<Last> {
+    let mut reader = Reader::of(vec![path.to_owned()], Limits::default())?;
+    let (mut numbers, mut newest) = Last::default();
+    while let Some(entry) = reader.next()? {
+        match entry {
+            Entry::Message(message) => {
+                let topic = message.channel.topic.clone();
+                if !message.channel.repeated {
+                    numbers.insert((topic.clone(), message.channel.incarnation), message.number + 1);
+                }
+                let record = Arc::new(ChannelRecord::of(message.channel));
+                let body = Bytes::copy_from_slice(message.body);
+                newest.insert(topic, Newest { record, number: message.number, sent: message.sent, body });
+            }
+            Entry::Event(event) if matches!(event.kind, Kind::Missed | Kind::Skipped) => {
+                let next = event.first.unwrap_or(0).saturating_add(event.count.unwrap_or(0));
+                numbers.insert((event.name, event.incarnation.unwrap_or(0)), next);
+            }
+            _ => {}
+        }
+    }
+    Ok((numbers, newest))
+}
+
 fn read_attachments(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     let read = |path: &PathBuf| {
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -333,7 +372,7 @@ fn start_service(arguments: &Arguments) -> Result<ServiceLoop> {
 }
 
 /// What stands at the beginning of each part.
-fn facts(arguments: &Arguments) -> BTreeMap<String, String> {
+pub fn facts(names: &[String]) -> BTreeMap<String, String> {
     let read = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
     let zone = std::env::var("TZ").ok().filter(|zone| !zone.is_empty()).or_else(|| {
         let link = std::fs::read_link("/etc/localtime").ok()?;
@@ -347,7 +386,7 @@ fn facts(arguments: &Arguments) -> BTreeMap<String, String> {
         ("boot".to_owned(), read("/proc/sys/kernel/random/boot_id")),
         ("timezone".to_owned(), zone.unwrap_or_else(|| "UTC".to_owned())),
         ("command".to_owned(), words.join(" ")),
-        ("names".to_owned(), arguments.names.join("\n")),
+        ("names".to_owned(), names.join("\n")),
         ("started".to_owned(), Timestamp::now().to_string()),
     ])
 }

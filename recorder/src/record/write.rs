@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use linkspan::schema::Schema;
 use linkspan::{Encoding, Error, ErrorKind, Message, Result, codec, registry};
 use linkspan_recording::event::Kind;
-use linkspan_recording::writer::{SchemaText, topic};
-use linkspan_recording::{Event, Source};
+use linkspan_recording::writer::topic;
+use linkspan_recording::{ChannelRecord, Event};
 use linkspan_schema::export::{Notation, export};
 
 use super::black_box::BlackBox;
-use super::parts::Parts;
 use super::queue::{Item, Queue};
 use super::receive::now;
 use super::status::{Counters, Status, bytes};
+use crate::parts::{Parts, Times};
 use crate::stderr;
 
 /// What is done about a full disk.
@@ -40,7 +41,11 @@ pub struct How {
 
 /// What is written of one publisher of a name.
 struct Known {
-    source: Source,
+    /// By which the parts know its channel.
+    key: u64,
+    incarnation: u64,
+    encoding: Encoding,
+    record: Arc<ChannelRecord>,
     /// The number after the last one that was written, missed or skipped.
     next: u64,
     /// Messages and bytes that the counters do not have yet.
@@ -58,6 +63,10 @@ pub struct Writer<'a> {
     known: HashMap<Arc<str>, Vec<Known>>,
     /// The number after those that were missed before the first message of a publisher, by topic and incarnation.
     early: HashMap<(String, u64), u64>,
+    /// The number after the last one that a recorder before this one wrote, which was killed.
+    before: HashMap<(String, u64), u64>,
+    /// How many channels there were.
+    keys: u64,
     written: u64,
     /// The wall clock minus the time since the beginning, which a step of that clock changes.
     clock: i128,
@@ -74,7 +83,14 @@ const LOOK: u64 = 64;
 
 impl<'a> Writer<'a> {
     /// Makes the writer of these parts.
-    pub fn new(parts: Parts, queue: &'a Queue, status: &'a Status, how: How, black_box: Option<BlackBox>) -> Writer<'a> {
+    pub fn new(
+        parts: Parts,
+        queue: &'a Queue,
+        status: &'a Status,
+        how: How,
+        black_box: Option<BlackBox>,
+        before: HashMap<(String, u64), u64>,
+    ) -> Writer<'a> {
         Writer {
             parts,
             queue,
@@ -83,6 +99,8 @@ impl<'a> Writer<'a> {
             black_box,
             known: HashMap::new(),
             early: HashMap::new(),
+            before,
+            keys: 0,
             written: 0,
             clock: i128::from(now()),
             began: Instant::now(),
@@ -185,7 +203,7 @@ impl<'a> Writer<'a> {
             let count = event.count.unwrap_or(0);
             let next = event.first.unwrap_or(0).saturating_add(count);
             let incarnation = event.incarnation.unwrap_or(0);
-            let of_name = |known: &Known| known.source.incarnation == incarnation && known.source.topic() == event.name;
+            let of_name = |known: &Known| known.incarnation == incarnation && known.record.topic == event.name;
             match self.known.values_mut().flatten().find(|known| of_name(known)) {
                 Some(known) => known.next = known.next.max(next),
                 None => {
@@ -203,20 +221,16 @@ impl<'a> Writer<'a> {
         let name = message.name().unwrap_or_default();
         let number = message.sequence();
         let encoding = if self.how.json { Encoding::Json } else { message.encoding() };
-        let fits = |known: &Known| known.source.incarnation == message.incarnation() && known.source.encoding == encoding;
+        let fits = |known: &Known| known.incarnation == message.incarnation() && known.encoding == encoding;
         let at = match self.known.get(name).and_then(|all| all.iter().rposition(fits)) {
             Some(at) => at,
-            None => self.begin(name, message, encoding),
+            None => self.begin(name, message, encoding, received)?,
         };
-        let transcoded;
-        let body: &[u8] = if encoding == message.encoding() {
-            message.body()
+        let body = if encoding == message.encoding() {
+            message.body().clone()
         } else {
             match codec::transcode(message.body(), message.encoding(), encoding) {
-                Ok(bytes) => {
-                    transcoded = bytes;
-                    &transcoded
-                }
+                Ok(bytes) => Bytes::from(bytes),
                 Err(error) => {
                     let event = Event::new(received, Kind::Missed).of(topic(name), Some(message.incarnation()));
                     let text = format!("the message cannot be written in JSON: {error}");
@@ -233,38 +247,42 @@ impl<'a> Writer<'a> {
         known.next = number + 1;
         known.new.0 += 1;
         known.new.1 += body.len() as u64;
-        let source = known.source.clone();
+        let (key, record) = (known.key, known.record.clone());
         if skipped > 0 {
-            let event = Event::new(received, Kind::Skipped).of(topic(name), Some(source.incarnation));
+            let event = Event::new(received, Kind::Skipped).of(topic(name), Some(message.incarnation()));
             let event = event.with_text("not recorded: the recorder was paused, or the messages are outside of every interval");
             self.with_room(|parts| parts.event(&Event { count: Some(skipped), first: Some(number - skipped), ..event.clone() }))?;
         }
         self.written += 1;
-        self.with_room(|parts| parts.message(&source, message, received, body))
+        let times = Times { sent: u64::try_from(message.sent().0).unwrap_or(0), received };
+        self.with_room(|parts| parts.message(key, &record, number, times, &body))
     }
 
     /// Makes the entry of a publisher whose first message this is; returns its place.
-    fn begin(&mut self, name: &str, message: &Message, encoding: Encoding) -> usize {
-        let incarnation = message.incarnation();
-        let program = message.source();
-        let source = Source {
-            endpoint: name.into(),
-            incarnation,
-            encoding,
-            program: program.into(),
-            // As the core writes the source of a message that a bridge has brought.
-            machine: program.rsplit_once('@').map(|(_, machine)| machine.into()),
-            schema: schema_of(name, message).map(Arc::new),
-            repeated: false,
-        };
-        let early = self.early.remove(&(source.topic().to_owned(), incarnation));
-        let all = self.known.entry(source.endpoint.clone()).or_default();
+    fn begin(&mut self, name: &str, message: &Message, encoding: Encoding, received: u64) -> Result<usize> {
+        let (incarnation, number) = (message.incarnation(), message.sequence());
+        let mut record = ChannelRecord::new(name, incarnation, encoding, message.source());
+        if let Some((schema, json)) = schema_of(name, message) {
+            record = record.with_schema(&schema, json);
+        }
+        let place = (record.topic.clone(), incarnation);
+        // What was published while no recorder was there.
+        if let Some(next) = self.before.remove(&place).filter(|next| *next < number) {
+            let first = self.early.remove(&place).map_or(number, |_| number);
+            let event = Event::new(received, Kind::Missed).of(&place.0, Some(incarnation));
+            let event = event.with_text("no recorder was there: the one before was killed");
+            self.event(&Event { count: Some(first - next), first: Some(next), ..event })?;
+        }
+        let early = self.early.remove(&place);
+        let all = self.known.entry(name.into()).or_default();
         // Of the publishers before, only the last ones can still have messages on the way.
         if all.len() == PUBLISHERS {
             all.remove(0);
         }
-        all.push(Known { source, next: early.unwrap_or(message.sequence()), new: (0, 0) });
-        all.len() - 1
+        self.keys += 1;
+        let next = early.unwrap_or(number);
+        all.push(Known { key: self.keys, incarnation, encoding, record: Arc::new(record), next, new: (0, 0) });
+        Ok(all.len() - 1)
     }
 
     /// Puts what was written onto the disk; looks at the disk and at the clock.
@@ -299,7 +317,7 @@ impl<'a> Writer<'a> {
             let Counters { names, messages: all, bytes: all_bytes, .. } = &mut *counters;
             *all += messages;
             *all_bytes += bytes;
-            let name = names.entry(known.source.topic().to_owned()).or_default();
+            let name = names.entry(known.record.topic.clone()).or_default();
             name.messages += messages;
             name.bytes += bytes;
         }
@@ -309,11 +327,11 @@ impl<'a> Writer<'a> {
 /// Publishers of one name that are kept apart.
 const PUBLISHERS: usize = 8;
 
-/// The schema of a message in both notations; none where its publisher has none, or is gone.
-fn schema_of(name: &str, message: &Message) -> Option<SchemaText> {
+/// The schema of a message, and the same as JSON Schema; none where its publisher has none, or is gone.
+fn schema_of(name: &str, message: &Message) -> Option<(Schema, Option<String>)> {
     let form = registry::schema_of(name, message).ok()?;
     let schema = Schema::from_bytes(&form).ok()?;
     // A packed record has no form in JSON Schema.
     let json = export(&schema, Notation::JsonSchema).ok().and_then(|export| String::from_utf8(export.bytes).ok());
-    Some(SchemaText::of(&schema, json))
+    Some((schema, json))
 }

@@ -148,14 +148,7 @@ impl Name {
             Value::Uint(u) => self.number(time, path, *u as f64),
             Value::Float(x) => self.number(time, path, *x),
             // What has no place in a plot.
-            Value::Null
-            | Value::BigInt(_)
-            | Value::Text(_)
-            | Value::Bytes(_)
-            | Value::Timestamp(_)
-            | Value::Uuid(_)
-            | Value::Decimal(_)
-            | Value::Array(_) => {}
+            _ => {}
         }
     }
 

@@ -101,7 +101,7 @@ fn overview(page: &mut String, report: &Report) -> fmt::Result {
 /// The messages of a name in a second, between its first and its last one.
 fn rate(name: &Name) -> String {
     let seconds = (name.last - name.first) as f64 / 1e9;
-    if name.messages < 2 || seconds == 0.0 { "–".to_owned() } else { short((name.messages - 1) as f64 / seconds) }
+    if name.messages < 2 || seconds == 0.0 { "–".to_owned() } else { format!("{:.1}", (name.messages - 1) as f64 / seconds) }
 }
 
 /// The plots and pictures of one name.
@@ -260,7 +260,7 @@ fn events(page: &mut String, report: &Report) -> fmt::Result {
         let bad = if matches!(event.kind.as_str(), "missed" | "full" | "refused") { " class=\"bad\"" } else { "" };
         writeln!(
             page,
-            "<tr><td>{}</td><td{bad}>{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td>{}</td><td{bad}>{}</td><td>{}</td><td class=\"text\">{}</td></tr>",
             instant(event.time),
             escaped(&event.kind),
             escaped(&event.name),
@@ -306,8 +306,10 @@ fn anchor(name: &str) -> String {
     anchor
 }
 
+/// An instant to the millisecond.
 fn instant(nanoseconds: u64) -> String {
-    Timestamp(i64::try_from(nanoseconds).unwrap_or(i64::MAX)).to_string()
+    let whole = nanoseconds - nanoseconds % 1_000_000;
+    Timestamp(i64::try_from(whole).unwrap_or(i64::MAX)).to_string().replace('T', " ")
 }
 
 fn duration(nanoseconds: u64) -> String {

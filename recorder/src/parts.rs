@@ -1,7 +1,6 @@
 //! The parts of a recording: where they are, when another one begins, what it begins with, and what is done about a full disk.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -9,11 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use linkspan::{Error, ErrorKind, Message, Result};
+use bytes::Bytes;
+use linkspan::{Error, ErrorKind, Result};
+use linkspan_recording::parts::{existing, path_of};
 use linkspan_recording::writer::{of_io, sync_folder};
-use linkspan_recording::{Event, Part, Settings, Source, format};
+use linkspan_recording::{ChannelRecord, Event, Part, Settings, format};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+
+/// When a message was sent and received, in nanoseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    pub sent: u64,
+    pub received: u64,
+}
 
 /// When another part begins.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +33,11 @@ pub enum Split {
 }
 
 /// The newest message of a name, with which each part begins.
-struct Newest {
-    source: Source,
-    number: u64,
-    sent: u64,
-    body: Message,
+pub struct Newest {
+    pub record: Arc<ChannelRecord>,
+    pub number: u64,
+    pub sent: u64,
+    pub body: Bytes,
 }
 
 /// The part that is written, and what the next one needs.
@@ -44,28 +52,17 @@ pub struct Parts {
     settings: Settings,
     split: Option<Split>,
     begun: Instant,
-    newest: HashMap<Arc<str>, Newest>,
+    /// By topic.
+    newest: HashMap<String, Newest>,
+    /// The channels of this part, by the keys that the caller gives them.
+    channels: HashMap<u64, u16>,
     /// The parts of this recorder that were closed, oldest first: what a full disk may take.
-    closed: std::collections::VecDeque<PathBuf>,
-}
-
-/// Returns the path of a part; the first one has the name of the recording.
-pub fn path_of(base: &Path, number: u64) -> PathBuf {
-    if number == 1 {
-        return base.to_owned();
-    }
-    let mut name = OsString::from(base.file_stem().unwrap_or_default());
-    name.push(format!(".{number:04}"));
-    if let Some(ending) = base.extension() {
-        name.push(".");
-        name.push(ending);
-    }
-    base.with_file_name(name)
+    closed: VecDeque<PathBuf>,
 }
 
 impl Parts {
-    /// Makes the first part; where there is a recording whose recorder was killed, the next part of that one. Returns the text that says
-    /// so.
+    /// Makes the first part; where there is a recording whose recorder was killed, the next part of that one. Returns the last part of that
+    /// one as well.
     ///
     /// # Errors
     /// `AddressInUse` where the recording was closed, or where another process writes it; those of the file system.
@@ -75,19 +72,39 @@ impl Parts {
         notes: BTreeMap<String, String>,
         settings: Settings,
         split: Option<Split>,
-    ) -> Result<(Parts, Option<String>)> {
+    ) -> Result<(Parts, Option<PathBuf>)> {
         let mut facts = facts;
         let mut number = 1;
         let mut continued = None;
-        while path_of(base, number).exists() {
+        // The oldest ones may have been removed because the disk was full.
+        if let Some(last) = existing(base).pop() {
+            while path_of(base, number) != last {
+                number += 1;
+            }
             number += 1;
-        }
-        if number > 1 {
-            let last = path_of(base, number - 1);
             let found = examine(&last)?;
             facts.insert("id".to_owned(), found);
-            continued = Some(format!("{} was not closed: its recorder was killed; this recording goes on in {}", last.display(), path_of(base, number).display()));
+            continued = Some(last);
         }
+        Ok((Parts::at(base, number, facts, notes, settings, split)?, continued))
+    }
+
+    /// Makes the first part of a recording that does not exist.
+    ///
+    /// # Errors
+    /// `AddressInUse` where it exists; those of the file system.
+    pub fn create(base: &Path, facts: BTreeMap<String, String>, settings: Settings, split: Option<Split>) -> Result<Parts> {
+        Parts::at(base, 1, facts, BTreeMap::new(), settings, split)
+    }
+
+    fn at(
+        base: &Path,
+        number: u64,
+        mut facts: BTreeMap<String, String>,
+        notes: BTreeMap<String, String>,
+        settings: Settings,
+        split: Option<Split>,
+    ) -> Result<Parts> {
         facts.insert("part".to_owned(), number.to_string());
         let part = Part::create(&path_of(base, number), &facts, settings)?;
         let lock = lock(part.path())?;
@@ -102,10 +119,11 @@ impl Parts {
             split,
             begun: Instant::now(),
             newest: HashMap::new(),
-            closed: std::collections::VecDeque::new(),
+            channels: HashMap::new(),
+            closed: VecDeque::new(),
         };
         parts.write_notes()?;
-        Ok((parts, continued))
+        Ok(parts)
     }
 
     fn write_notes(&mut self) -> Result<()> {
@@ -132,37 +150,67 @@ impl Parts {
         self.number
     }
 
-    /// Writes a message. Where the part has no more channels, begins the next one.
+    /// Writes a message of the channel that the caller knows by this key. Where the part has no more channels, begins the next one.
     ///
     /// # Errors
     /// `NoSpace` where the disk is full; nothing was written then.
-    pub fn message(&mut self, source: &Source, message: &Message, received: u64, body: &[u8]) -> Result<()> {
-        let number = message.sequence();
-        let sent = u64::try_from(message.sent().0).unwrap_or(0);
-        let channel = match self.part.channel(source, number) {
-            Err(error) if error.kind() == ErrorKind::TooLarge => {
-                self.next("split", received)?;
-                self.part.channel(source, number)?
+    pub fn message(&mut self, key: u64, record: &Arc<ChannelRecord>, number: u64, times: Times, body: &Bytes) -> Result<()> {
+        let channel = match self.channels.get(&key) {
+            Some(channel) => *channel,
+            None => {
+                let channel = match self.part.channel(record, number, false) {
+                    Err(error) if error.kind() == ErrorKind::TooLarge => {
+                        self.next("split", times.received)?;
+                        self.part.channel(record, number, false)?
+                    }
+                    found => found?,
+                };
+                self.channels.insert(key, channel);
+                channel
             }
-            found => found?,
         };
-        self.part.message(channel, number, sent, received, body)?;
+        self.part.message(channel, number, times.sent, times.received, body)?;
         if self.split.is_some() {
-            let newest = Newest { source: source.clone(), number, sent, body: message.clone() };
-            self.newest.insert(source.endpoint.clone(), newest);
+            let newest = Newest { record: record.clone(), number, sent: times.sent, body: body.clone() };
+            match self.newest.get_mut(&record.topic) {
+                Some(held) => *held = newest,
+                None => drop(self.newest.insert(record.topic.clone(), newest)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the newest messages of names from before this part.
+    pub fn repeat(&mut self, newest: HashMap<String, Newest>, now: u64) -> Result<()> {
+        self.newest = newest;
+        for newest in self.newest.values() {
+            let channel = self.part.channel(&newest.record, newest.number, true)?;
+            self.part.message(channel, newest.number, newest.sent, now, &newest.body)?;
         }
         Ok(())
     }
 
     /// Puts what was written onto the disk, and begins another part where it is time for it.
     pub fn sync(&mut self, now: u64) -> Result<()> {
+        self.sync_by_size(now)?;
+        match self.split {
+            Some(Split::Time(time)) if self.begun.elapsed() >= time => self.next("split", now),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts what was written onto the disk, and begins another part where this one has its size.
+    pub fn sync_by_size(&mut self, now: u64) -> Result<()> {
         self.part.sync()?;
-        let is_due = match self.split {
-            None => false,
-            Some(Split::Size(bytes)) => self.part.size()? >= bytes,
-            Some(Split::Time(time)) => self.begun.elapsed() >= time,
-        };
-        if is_due { self.next("split", now) } else { Ok(()) }
+        match self.split {
+            Some(Split::Size(bytes)) if self.part.size()? >= bytes => self.next("split", now),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a metadata record.
+    pub fn metadata(&mut self, name: &str, entries: &BTreeMap<String, String>) -> Result<()> {
+        self.part.metadata(name, entries)
     }
 
     /// Closes the part and begins another one, with the newest message of each name.
@@ -178,13 +226,10 @@ impl Parts {
         self.lock = next_lock;
         self.number += 1;
         self.begun = Instant::now();
+        self.channels.clear();
         self.write_notes()?;
-        for newest in self.newest.values() {
-            let source = Source { repeated: true, ..newest.source.clone() };
-            let channel = self.part.channel(&source, newest.number)?;
-            self.part.message(channel, newest.number, newest.sent, now, newest.body.body())?;
-        }
-        Ok(())
+        let newest = std::mem::take(&mut self.newest);
+        self.repeat(newest, now)
     }
 
     /// Removes the oldest part of this recorder, and returns its path; `None` where there is none but the one that is written.

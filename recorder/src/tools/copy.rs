@@ -1,0 +1,248 @@
+//! `linkspan recording cut`, `merge` and `split`: other recordings of what some have.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use linkspan::Result;
+use linkspan_recording::event::Kind;
+use linkspan_recording::{Channel, ChannelRecord, Entry, Event, Reader, Settings, format};
+
+use super::info::Summary;
+use super::{Choice, Window, open};
+use crate::parts::{Newest, Parts, Split as At, Times};
+
+/// Make a recording of some names, or of some time, of another one
+///
+/// It begins with the newest message of each name from before that time, so that it stands alone.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  linkspan recording cut run42.mcap 'lab/*' --from 60 --to 90 -o minute.mcap")]
+pub struct Cut {
+    /// The file of the recording; its further parts are found
+    file: PathBuf,
+    #[command(flatten)]
+    choice: Choice,
+    /// The file of the new recording
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Make one recording of several, in the order in which their messages were received
+///
+/// What two of them have of the same publisher is in it once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  linkspan recording merge north.mcap south.mcap -o both.mcap")]
+pub struct Merge {
+    /// The files of the recordings; their further parts are found
+    #[arg(required = true, num_args = 2..)]
+    files: Vec<PathBuf>,
+    /// The file of the new recording
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Make a recording in parts of another one
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  linkspan recording split run42.mcap --at 1GiB -o parts.mcap\n  linkspan recording split run42.mcap --at 10min -o parts.mcap")]
+pub struct Split {
+    /// The file of the recording; its further parts are found
+    file: PathBuf,
+    /// The size of a part, or its time: 1GiB, 10min
+    #[arg(long, value_name = "SIZE|TIME", value_parser = crate::record::split)]
+    at: At,
+    /// The file of the first part
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+impl Cut {
+    /// Makes it.
+    pub fn run(&self) -> Result<()> {
+        let summary = Summary::read(&mut open(&self.file)?)?;
+        self.choice.check(&summary.topics())?;
+        let window = self.choice.window(summary.begin());
+        copy(vec![open(&self.file)?], &window, &self.output, None)
+    }
+}
+
+impl Merge {
+    /// Makes it.
+    pub fn run(&self) -> Result<()> {
+        let readers = self.files.iter().map(|file| open(file)).collect::<Result<Vec<_>>>()?;
+        copy(readers, &Choice::default().window(0), &self.output, None)
+    }
+}
+
+impl Split {
+    /// Makes it.
+    pub fn run(&self) -> Result<()> {
+        copy(vec![open(&self.file)?], &Choice::default().window(0), &self.output, Some(self.at))
+    }
+}
+
+/// Bytes after which what was written is put onto the disk, and the size of the part is looked at.
+const SYNC: u64 = 1 << 20;
+
+/// The next entry of one of the recordings, by which they are ordered.
+enum Next {
+    Message { channel: Arc<Channel>, number: u64, times: Times, body: Bytes },
+    Event(Event),
+    Note(BTreeMap<String, String>),
+}
+
+impl Next {
+    fn time(&self) -> u64 {
+        match self {
+            Next::Message { times, .. } => times.received,
+            Next::Event(event) => event.time,
+            Next::Note(_) => 0,
+        }
+    }
+}
+
+/// Returns the next entry that goes into another recording.
+fn next(reader: &mut Reader) -> Result<Option<Next>> {
+    while let Some(entry) = reader.next()? {
+        return Ok(Some(match entry {
+            Entry::Message(message) if message.channel.repeated => continue,
+            Entry::Message(message) => Next::Message {
+                channel: message.channel.clone(),
+                number: message.number,
+                times: Times { sent: message.sent, received: message.received },
+                body: Bytes::copy_from_slice(message.body),
+            },
+            Entry::Event(event) => Next::Event(event),
+            Entry::Metadata(format::metadata::NOTES, notes) => Next::Note(notes.clone()),
+            // The new recording has facts of its own, and attachments stay with the old one.
+            Entry::Metadata(..) | Entry::Attachment(..) => continue,
+        }));
+    }
+    Ok(None)
+}
+
+/// Writes what is chosen of some recordings into another one.
+fn copy(mut readers: Vec<Reader>, window: &Window<'_>, output: &Path, split: Option<At>) -> Result<()> {
+    let mut first = readers.iter_mut().map(next).collect::<Result<Vec<_>>>()?;
+    let mut parts = Parts::create(output, crate::record::facts(&[]), Settings::default(), split)?;
+    let mut copying = Copying { window, split, begun: None, channels: Vec::new(), next: HashMap::new(), before: HashMap::new(), unsynced: 0 };
+    loop {
+        let earliest = first.iter().enumerate().filter_map(|(at, next)| Some((next.as_ref()?.time(), at))).min();
+        let Some((_, at)) = earliest else { break };
+        let (Some(reader), Some(place)) = (readers.get_mut(at), first.get_mut(at)) else { break };
+        let Some(entry) = std::mem::replace(place, next(reader)?) else { break };
+        copying.take(entry, &mut parts)?;
+    }
+    copying.begin(&mut parts, 0)?;
+    parts.close("stopped")?;
+    for problem in readers.iter().flat_map(Reader::problems) {
+        crate::stderr::print_line(&problem.to_string());
+    }
+    Ok(())
+}
+
+/// What is known while recordings are copied.
+struct Copying<'a> {
+    window: &'a Window<'a>,
+    split: Option<At>,
+    /// When the part begins, once a message was written.
+    begun: Option<u64>,
+    /// Channels that were read, and as they are written.
+    channels: Vec<(Arc<Channel>, Arc<ChannelRecord>)>,
+    /// The number after the last one of each name and incarnation.
+    next: HashMap<(String, u64), u64>,
+    /// The newest messages from before the window.
+    before: HashMap<String, Newest>,
+    unsynced: u64,
+}
+
+impl Copying<'_> {
+    fn take(&mut self, entry: Next, parts: &mut Parts) -> Result<()> {
+        match entry {
+            Next::Message { channel, number, times, body } if self.window.has_name(&channel.topic) => {
+                self.message(&channel, number, times, body, parts)
+            }
+            Next::Message { .. } => Ok(()),
+            Next::Event(event) => self.event(event, parts),
+            Next::Note(notes) => parts.metadata(format::metadata::NOTES, &notes),
+        }
+    }
+
+    fn message(&mut self, channel: &Arc<Channel>, number: u64, times: Times, body: Bytes, parts: &mut Parts) -> Result<()> {
+        let (key, record) = self.channel(channel);
+        match self.window.place(times.received) {
+            std::cmp::Ordering::Less => {
+                let newest = Newest { record, number, sent: times.sent, body };
+                self.before.insert(channel.topic.clone(), newest);
+                return Ok(());
+            }
+            std::cmp::Ordering::Greater => return Ok(()),
+            std::cmp::Ordering::Equal => {}
+        }
+        let next = self.next.entry((channel.topic.clone(), channel.incarnation)).or_insert(number);
+        // Another recording has it, too.
+        if number < *next {
+            return Ok(());
+        }
+        *next = number + 1;
+        self.begin(parts, times.received)?;
+        if let (Some(At::Time(time)), Some(begun)) = (self.split, self.begun)
+            && u128::from(times.received.saturating_sub(begun)) >= time.as_nanos()
+        {
+            parts.next("split", times.received)?;
+            self.begun = Some(times.received);
+        }
+        self.unsynced += body.len() as u64;
+        parts.message(key, &record, number, times, &body)?;
+        if self.unsynced >= SYNC {
+            self.unsynced = 0;
+            parts.sync_by_size(times.received)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what stands before the first message.
+    fn begin(&mut self, parts: &mut Parts, time: u64) -> Result<()> {
+        if self.begun.is_some() {
+            return Ok(());
+        }
+        self.begun = Some(time);
+        parts.repeat(std::mem::take(&mut self.before), time)
+    }
+
+    fn event(&mut self, mut event: Event, parts: &mut Parts) -> Result<()> {
+        if self.window.place(event.time) != std::cmp::Ordering::Equal || !event.name.is_empty() && !self.window.has_name(&event.name) {
+            return Ok(());
+        }
+        if matches!(event.kind, Kind::Missed | Kind::Skipped)
+            && let (Some(first), Some(count)) = (event.first, event.count)
+        {
+            let end = first.saturating_add(count);
+            let next = self.next.entry((event.name.clone(), event.incarnation.unwrap_or(0))).or_insert(first);
+            // Another recording has some of them.
+            let begin = first.max(*next);
+            if begin >= end {
+                return Ok(());
+            }
+            *next = end;
+            (event.first, event.count) = (Some(begin), Some(end - begin));
+        }
+        self.begin(parts, event.time)?;
+        parts.event(&event)
+    }
+
+    /// Returns the key of a channel that was read, and how it is written.
+    fn channel(&mut self, channel: &Arc<Channel>) -> (u64, Arc<ChannelRecord>) {
+        let known = self.channels.iter().rposition(|(known, _)| Arc::ptr_eq(known, channel));
+        let at = known.unwrap_or_else(|| {
+            let record = ChannelRecord::of(channel);
+            // Parts of one recording have the same channels.
+            let same = self.channels.iter().find(|(_, other)| **other == record).map(|(_, other)| other.clone());
+            self.channels.push((channel.clone(), same.unwrap_or_else(|| Arc::new(record))));
+            self.channels.len() - 1
+        });
+        let record = self.channels.get(at).map_or_else(Arc::default, |(_, record)| record.clone());
+        let key = self.channels.iter().position(|(_, other)| Arc::ptr_eq(other, &record)).unwrap_or(at);
+        (key as u64, record)
+    }
+}

@@ -1,0 +1,271 @@
+//! `linkspan recording export`: messages as tables and lines for other programs.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, codec};
+use linkspan_recording::writer::of_io;
+use linkspan_recording::{Entry, reader};
+
+use super::info::Summary;
+use super::{Choice, open, shown};
+use crate::stderr;
+
+/// Write the messages of a recording for other programs
+///
+/// A message that cannot be written is named on standard error, and the exit code is 1 then; the others are written.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  linkspan recording export run42.mcap lab/temperature --csv > temperature.csv
+  linkspan recording export run42.mcap --csv -o tables/
+  linkspan recording export run42.mcap 'lab/*' --jsonl > run42.jsonl
+  linkspan recording export run42.mcap --hdf5 -o run42.h5")]
+pub struct Arguments {
+    /// The file of the recording; its further parts are found
+    file: PathBuf,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    form: Form,
+    /// The file; for --csv, --parquet and --arrow of several names a folder, with a file a name
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Form {
+    /// A table a name: a line a message, a column a field that is a number, a text or a time
+    #[arg(long)]
+    csv: bool,
+    /// A line of JSON a message
+    #[arg(long)]
+    jsonl: bool,
+    /// Parquet, by Python: pip install 'linkspan[recording]'
+    #[arg(long)]
+    parquet: bool,
+    /// Arrow's file format, by Python: pip install 'linkspan[recording]'
+    #[arg(long)]
+    arrow: bool,
+    /// HDF5, by Python: pip install 'linkspan[recording]'
+    #[arg(long)]
+    hdf5: bool,
+}
+
+/// Columns of a table at most: a field a column, and arrays have none.
+const MAX_COLUMNS: usize = 4_096;
+
+/// Exports it.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let form = &arguments.form;
+    if form.parquet || form.arrow || form.hdf5 {
+        return by_python(arguments);
+    }
+    let summary = Summary::read(&mut open(&arguments.file)?)?;
+    arguments.choice.check(&summary.topics())?;
+    let window = arguments.choice.window(summary.begin());
+    let topics: Vec<_> = summary.topics().into_iter().filter(|topic| window.has_name(topic)).collect();
+    let mut faults = Faults::default();
+    if form.jsonl {
+        let mut out = writer(arguments.output.as_deref())?;
+        each(arguments, summary.begin(), |message| {
+            let value = faults.value(message)?;
+            value.map_or(Ok(()), |value| line(message, value, &mut out, arguments.output.as_deref()))
+        })?;
+        finish(out, arguments.output.as_deref())?;
+    } else {
+        match (&topics[..], &arguments.output) {
+            ([topic], _) => table(arguments, summary.begin(), topic, arguments.output.as_deref(), &mut faults)?,
+            (several, Some(folder)) => {
+                std::fs::create_dir_all(folder).map_err(|error| of_io(&error, "making the folder", folder))?;
+                for topic in several {
+                    let path = folder.join(format!("{}.csv", topic.replace('/', "-")));
+                    table(arguments, summary.begin(), topic, Some(&path), &mut faults)?;
+                }
+            }
+            (several, None) => {
+                let text = format!("--csv writes a table a name, and these are {}: choose one, or name a folder with -o", several.len());
+                return Err(Error::new(ErrorKind::InvalidState, text));
+            }
+        }
+    }
+    faults.result(&arguments.file)
+}
+
+/// What could not be written.
+#[derive(Default)]
+struct Faults(u64);
+
+impl Faults {
+    /// Decodes a message; `None` where it cannot be, which is said.
+    fn value(&mut self, message: &reader::Message<'_>) -> Result<Option<Value>> {
+        let decoded = match message.channel.encoding() {
+            Some(encoding) => codec::decode(message.body, encoding),
+            None => Err(Error::new(ErrorKind::Unsupported, format!("the encoding {} is not known", message.channel.encoding))),
+        };
+        match decoded {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                self.0 += 1;
+                stderr::print_line(&format!("message {} of {}: {error}", message.number, message.channel.topic));
+                Ok(None)
+            }
+        }
+    }
+
+    fn result(&self, file: &Path) -> Result<()> {
+        if self.0 == 0 {
+            return Ok(());
+        }
+        let what = crate::record::counted(self.0, "message");
+        Err(Error::new(ErrorKind::Malformed, format!("{} of {} could not be written", what, file.display())))
+    }
+}
+
+/// Calls `what` with each message that is chosen, in the order of the file.
+fn each(arguments: &Arguments, begin: u64, mut what: impl FnMut(&reader::Message<'_>) -> Result<()>) -> Result<()> {
+    let window = arguments.choice.window(begin);
+    let mut reader = open(&arguments.file)?;
+    while let Some(entry) = reader.next()? {
+        if let Entry::Message(message) = entry
+            && !message.channel.repeated
+            && window.has_name(&message.channel.topic)
+            && window.place(message.received).is_eq()
+        {
+            what(&message)?;
+        }
+    }
+    reader.problems().iter().for_each(|problem| stderr::print_line(&problem.to_string()));
+    Ok(())
+}
+
+type Out = BufWriter<Box<dyn Write>>;
+
+fn writer(path: Option<&Path>) -> Result<Out> {
+    let out: Box<dyn Write> = match path {
+        Some(path) => Box::new(File::create(path).map_err(|error| of_io(&error, "creating", path))?),
+        None => Box::new(io::stdout()),
+    };
+    Ok(BufWriter::new(out))
+}
+
+/// Writes; a reader of the output that has ended ends this as well, without an error.
+fn put(out: &mut Out, bytes: &[u8], path: Option<&Path>) -> Result<()> {
+    out.write_all(bytes).map_err(|error| written(&error, path))
+}
+
+fn finish(mut out: Out, path: Option<&Path>) -> Result<()> {
+    out.flush().map_err(|error| written(&error, path))
+}
+
+fn written(error: &io::Error, path: Option<&Path>) -> Error {
+    of_io(error, "writing", path.unwrap_or(Path::new("the standard output")))
+}
+
+/// A line of JSON with the message and what is known of it.
+fn line(message: &reader::Message<'_>, value: Value, out: &mut Out, path: Option<&Path>) -> Result<()> {
+    let mut map = Map::new();
+    map.insert("name".into(), message.channel.topic.as_str().into());
+    map.insert("sequence".into(), message.number.into());
+    map.insert("incarnation".into(), format!("{:016x}", message.channel.incarnation).into());
+    map.insert("source".into(), message.channel.source.as_str().into());
+    map.insert("sent".into(), shown(message.sent).into());
+    map.insert("received".into(), shown(message.received).into());
+    map.insert("value".into(), value);
+    let line = Payload::new(&Value::Map(map), Encoding::Json, &Limits::default())?;
+    put(out, line.body(), path)?;
+    put(out, b"\n", path)
+}
+
+/// Writes the table of one name: one pass for its columns, one for its lines.
+fn table(arguments: &Arguments, begin: u64, topic: &str, path: Option<&Path>, faults: &mut Faults) -> Result<()> {
+    let mut columns: BTreeMap<String, usize> = BTreeMap::new();
+    let mut order = Vec::new();
+    each(arguments, begin, |message| {
+        if message.channel.topic == topic
+            && let Some(encoding) = message.channel.encoding()
+            && let Ok(value) = codec::decode(message.body, encoding)
+        {
+            fields(&value, &mut String::new(), &mut |path, _| {
+                if !columns.contains_key(path) && columns.len() < MAX_COLUMNS {
+                    columns.insert(path.to_owned(), columns.len());
+                    order.push(path.to_owned());
+                }
+            });
+        }
+        Ok(())
+    })?;
+    let mut out = writer(path)?;
+    let fixed = ["received", "sent", "sequence", "source"];
+    let heads = fixed.iter().map(|head| (*head).to_owned()).chain(order.iter().map(|path| cell(if path.is_empty() { "value" } else { path })));
+    put(&mut out, heads.collect::<Vec<_>>().join(",").as_bytes(), path)?;
+    put(&mut out, b"\n", path)?;
+    each(arguments, begin, |message| {
+        if message.channel.topic != topic {
+            return Ok(());
+        }
+        let Some(value) = faults.value(message)? else { return Ok(()) };
+        let mut cells = vec![String::new(); order.len()];
+        fields(&value, &mut String::new(), &mut |path, text| {
+            if let Some(place) = columns.get(path).and_then(|at| cells.get_mut(*at)) {
+                *place = cell(&text());
+            }
+        });
+        let fixed = [shown(message.received), shown(message.sent), message.number.to_string(), cell(&message.channel.source)];
+        let line: Vec<_> = fixed.into_iter().chain(cells).collect();
+        put(&mut out, line.join(",").as_bytes(), path)?;
+        put(&mut out, b"\n", path)
+    })?;
+    finish(out, path)
+}
+
+/// Calls `what` with the path and the text of each field that fits into a cell.
+fn fields(value: &Value, path: &mut String, what: &mut dyn FnMut(&str, &dyn Fn() -> String)) {
+    match value {
+        Value::Map(map) => {
+            for (key, value) in map {
+                let length = path.len();
+                if length > 0 {
+                    path.push('/');
+                }
+                path.push_str(key);
+                fields(value, path, what);
+                path.truncate(length);
+            }
+        }
+        Value::Bool(is) => what(path, &|| is.to_string()),
+        Value::Int(i) => what(path, &|| i.to_string()),
+        Value::Uint(u) => what(path, &|| u.to_string()),
+        Value::Float(x) => what(path, &|| x.to_string()),
+        Value::Text(text) => what(path, &|| text.clone()),
+        Value::Timestamp(time) => what(path, &|| time.to_string()),
+        Value::Decimal(number) => what(path, &|| number.to_string()),
+        Value::BigInt(number) => what(path, &|| number.to_string()),
+        // What has no text of one cell.
+        _ => {}
+    }
+}
+
+/// A cell as RFC 4180 quotes it. A text that a spreadsheet would take for a formula stays a text.
+fn cell(text: &str) -> String {
+    let is_number = text.parse::<f64>().is_ok();
+    let guarded = if !is_number && text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
+    if guarded.contains([',', '"', '\n', '\r']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
+}
+
+/// Has Python's module write it, which has the libraries of these formats.
+fn by_python(arguments: &Arguments) -> Result<()> {
+    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    let words = std::env::args_os().skip_while(|word| word != "export").skip(1);
+    let error = Command::new(&python).arg("-m").arg("linkspan.recording").arg("export").args(words).exec();
+    let _ = arguments;
+    let text = format!(
+        "this format needs Python, and {} could not be started ({error}); install it, and pip install 'linkspan[recording]', or set PYTHON",
+        python.to_string_lossy()
+    );
+    Err(Error::new(ErrorKind::NotFound, text))
+}

@@ -1,0 +1,135 @@
+//! `linkspan recording`: looks at recordings, proves them, makes others of them.
+
+mod check;
+mod copy;
+mod export;
+mod info;
+mod report;
+
+use std::path::Path;
+
+use linkspan::{Error, ErrorKind, Result, Timestamp, registry};
+use linkspan_recording::Reader;
+
+/// Look at recordings, prove that they are complete, and make others of them
+#[derive(Debug, clap::Subcommand)]
+pub enum Action {
+    Info(info::Arguments),
+    Check(check::Arguments),
+    Cut(copy::Cut),
+    Merge(copy::Merge),
+    Split(copy::Split),
+    Export(export::Arguments),
+    Report(report::Arguments),
+}
+
+impl Action {
+    /// Does it.
+    pub fn run(&self) -> Result<()> {
+        match self {
+            Action::Info(arguments) => info::run(arguments),
+            Action::Check(arguments) => check::run(arguments),
+            Action::Cut(arguments) => arguments.run(),
+            Action::Merge(arguments) => arguments.run(),
+            Action::Split(arguments) => arguments.run(),
+            Action::Export(arguments) => export::run(arguments),
+            Action::Report(arguments) => report::run(arguments),
+        }
+    }
+}
+
+/// Which messages of a recording.
+#[derive(Debug, Default, clap::Args)]
+pub struct Choice {
+    /// Names and patterns; all where none is given
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// From this time on: seconds since the beginning, or an instant such as 2026-11-25T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub from: Option<Instant>,
+    /// Up to this time
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub to: Option<Instant>,
+}
+
+/// A time of a recording.
+#[derive(Clone, Copy, Debug)]
+pub enum Instant {
+    /// Nanoseconds after the beginning.
+    After(u64),
+    /// Nanoseconds since 1970.
+    At(u64),
+}
+
+fn instant(text: &str) -> std::result::Result<Instant, String> {
+    if let Ok(time) = crate::quantity::time(text) {
+        return Ok(Instant::After(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)));
+    }
+    let instant: Option<Timestamp> = text.parse().ok();
+    let nanoseconds = instant.and_then(|instant| u64::try_from(instant.0).ok());
+    nanoseconds.map(Instant::At).ok_or_else(|| {
+        "a time is a number of seconds since the beginning, with a unit or without, or an instant such as 2026-11-25T08:00:00Z".to_owned()
+    })
+}
+
+/// The same, once the beginning of the recording is known.
+#[derive(Debug)]
+pub struct Window<'a> {
+    names: &'a [String],
+    from: u64,
+    to: u64,
+}
+
+impl Choice {
+    /// Returns what is chosen of a recording that begins at this time.
+    pub fn window(&self, begin: u64) -> Window<'_> {
+        let time = |instant: Option<Instant>, otherwise| match instant {
+            None => otherwise,
+            Some(Instant::After(after)) => begin.saturating_add(after),
+            Some(Instant::At(at)) => at,
+        };
+        Window { names: &self.names, from: time(self.from, 0), to: time(self.to, u64::MAX) }
+    }
+
+    /// Fails where a name or pattern fits none of these.
+    ///
+    /// # Errors
+    /// `NotFound`, with the names that there are.
+    pub fn check(&self, topics: &[String]) -> Result<()> {
+        for name in &self.names {
+            if !topics.iter().any(|topic| registry::matches(name, topic)) {
+                let text = format!("{name} fits no name of the recording; it has {}", topics.join(", "));
+                return Err(Error::new(ErrorKind::NotFound, text));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Window<'_> {
+    /// Returns whether a name is chosen.
+    pub fn has_name(&self, topic: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|name| registry::matches(name, topic))
+    }
+
+    /// Returns where a time is: before the beginning, within, or after the end.
+    pub fn place(&self, time: u64) -> std::cmp::Ordering {
+        if time < self.from {
+            std::cmp::Ordering::Less
+        } else if time > self.to {
+            std::cmp::Ordering::Greater
+        } else {
+            std::cmp::Ordering::Equal
+        }
+    }
+}
+
+/// Opens a recording with all its parts.
+fn open(path: &Path) -> Result<Reader> {
+    Reader::open(path)
+}
+
+/// An instant for a person.
+fn shown(nanoseconds: u64) -> String {
+    Timestamp(i64::try_from(nanoseconds).unwrap_or(i64::MAX)).to_string()
+}

@@ -1,0 +1,103 @@
+//! `linkspan recording report`: one page of HTML that shows what was recorded.
+
+mod bins;
+mod collect;
+mod html;
+mod picture;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use linkspan::schema::{Kind as Kinds, Schema, Type};
+use linkspan::{Error, ErrorKind, Result, codec};
+use linkspan_recording::event::Kind;
+use linkspan_recording::writer::of_io;
+use linkspan_recording::{Entry, format};
+
+use super::open;
+use collect::{Listed, Report};
+use html::Head;
+
+/// Write a page of HTML: what was recorded, rates and gaps over time, a plot of each number, pictures of arrays
+///
+/// The page needs no network and no scripts.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  linkspan recording report run42.mcap -o run42.html")]
+pub struct Arguments {
+    /// The file of the recording; its further parts are found
+    file: PathBuf,
+    /// The page; beside the recording where none is named
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Writes it.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let mut reader = open(&arguments.file)?;
+    let mut report = Report::default();
+    let mut facts = Vec::new();
+    let mut units: HashMap<String, HashMap<String, String>> = HashMap::new();
+    let mut undecoded = 0u64;
+    while let Some(entry) = reader.next()? {
+        match entry {
+            Entry::Message(message) if !message.channel.repeated => {
+                let topic = &message.channel.topic;
+                if !units.contains_key(topic) {
+                    let schema = message.channel.notation().and_then(|text| Schema::parse(text).ok());
+                    let mut of = HashMap::new();
+                    schema.iter().for_each(|schema| add_units(&schema.root, &mut String::new(), &mut of));
+                    units.insert(topic.clone(), of);
+                }
+                let value = message.channel.encoding().and_then(|encoding| codec::decode(message.body, encoding).ok());
+                undecoded += u64::from(value.is_none());
+                report.message(topic, message.received, message.body.len() as u64, value.as_ref());
+            }
+            Entry::Event(event) => {
+                let missed = if event.kind == Kind::Missed { event.count.unwrap_or(0) } else { 0 };
+                let count = event.count.map(|count| format!("{count} messages")).unwrap_or_default();
+                let parts = [count, event.source, event.text].into_iter().filter(|part| !part.is_empty());
+                let text = parts.collect::<Vec<_>>().join("; ");
+                let kind = event.kind.name().to_owned();
+                report.event(Listed { time: event.time, kind, name: event.name, text }, missed);
+            }
+            Entry::Metadata(format::metadata::RECORDING, found) if facts.is_empty() => {
+                let keys = ["machine", "timezone", "version", "names", "command"];
+                facts.extend(keys.iter().filter_map(|key| Some(((*key).to_owned(), found.get(*key)?.replace('\n', " ")))));
+            }
+            Entry::Metadata(format::metadata::NOTES, notes) => {
+                let new = notes.iter().map(|(key, text)| (key.clone(), text.clone()));
+                let new: Vec<_> = new.filter(|note| !facts.contains(note)).collect();
+                facts.extend(new);
+            }
+            Entry::Message(_) | Entry::Metadata(..) | Entry::Attachment(..) => {}
+        }
+    }
+    report.events.sort_by_key(|event| event.time);
+    let mut problems: Vec<_> = reader.problems().iter().map(ToString::to_string).collect();
+    if undecoded > 0 {
+        problems.push(format!("{undecoded} messages cannot be decoded, and are counted alone"));
+    }
+    let title = arguments.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let unit = |name: &str, path: &str| units.get(name)?.get(path).cloned();
+    let page = html::page(&Head { title: &title, facts: &facts, problems: &problems }, &report, &unit)
+        .map_err(|error| Error::new(ErrorKind::Internal, format!("writing the page: {error}")))?;
+    let output = arguments.output.clone().unwrap_or_else(|| arguments.file.with_extension("html"));
+    std::fs::write(&output, page).map_err(|error| of_io(&error, "writing", &output))
+}
+
+/// Adds the unit of each field below this type.
+fn add_units(of: &Type, path: &mut String, units: &mut HashMap<String, String>) {
+    if let Some(unit) = &of.unit {
+        units.insert(path.clone(), unit.clone());
+    }
+    let (Kinds::Record(fields) | Kinds::Union(fields) | Kinds::Table(fields)) = &of.kind else { return };
+    for field in fields {
+        let length = path.len();
+        if length > 0 {
+            path.push('/');
+        }
+        path.push_str(&field.name);
+        add_units(&field.of, path, units);
+        path.truncate(length);
+    }
+}

@@ -1,0 +1,495 @@
+//! Reads recordings and other MCAP files from their beginning to their end, or as far as they are whole.
+//!
+//! A file is read in blocks, never mapped: another program may shorten it at any time. What is held is one record, at most of
+//! [`Limits::record`] bytes.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use linkspan::{Encoding, Error, ErrorKind, Result};
+use mcap::records::{Record, op};
+use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
+
+use crate::event::Event;
+use crate::format::{self, channel};
+use crate::parts;
+use crate::writer::of_io;
+
+/// What a reader holds at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one record, and of one chunk before and after it is decompressed.
+    pub record: u64,
+}
+
+impl Default for Limits {
+    /// 1 GiB: a message may have 64 MiB by default, and a chunk ends behind its last message.
+    fn default() -> Limits {
+        Limits { record: 1 << 30 }
+    }
+}
+
+/// Bytes of the operation code and the length before a record.
+const HEAD: u64 = 9;
+
+/// A channel of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// The number that the file gives it.
+    pub id: u16,
+    /// The name.
+    pub topic: String,
+    /// The endpoint with its transport; the name in a file of another program.
+    pub endpoint: String,
+    /// The incarnation of the publisher; 0 in a file of another program.
+    pub incarnation: u64,
+    /// How messages are encoded, as the file says it.
+    pub encoding: String,
+    /// The publisher; empty where the file does not say it.
+    pub source: String,
+    /// The machine that the name was imported from.
+    pub machine: Option<String>,
+    /// The number of the first message.
+    pub first: Option<u64>,
+    /// Whether its messages are those of an earlier part.
+    pub repeated: bool,
+    /// The schema.
+    pub schema: Option<Arc<Schema>>,
+    /// All of its metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Channel {
+    /// Returns the encoding of its messages, where this library knows it.
+    pub fn encoding(&self) -> Option<Encoding> {
+        Encoding::from_name(&self.encoding).ok()
+    }
+
+    /// Returns the schema in Linkspan's notation, where there is one.
+    pub fn notation(&self) -> Option<&str> {
+        if let Some(notation) = self.metadata.get(channel::SCHEMA) {
+            return Some(notation);
+        }
+        let schema = self.schema.as_ref().filter(|schema| schema.encoding == format::schema_encoding::LINKSPAN)?;
+        std::str::from_utf8(&schema.data).ok()
+    }
+}
+
+/// A schema as the file has it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// Its name.
+    pub name: String,
+    /// Its notation.
+    pub encoding: String,
+    /// Its text.
+    pub data: Vec<u8>,
+}
+
+/// A message.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// Its channel.
+    pub channel: &'a Arc<Channel>,
+    /// Its number, in full.
+    pub number: u64,
+    /// When it was sent, in nanoseconds since 1970.
+    pub sent: u64,
+    /// When it was received.
+    pub received: u64,
+    /// Its bytes.
+    pub body: &'a [u8],
+}
+
+/// What a file has, in its order.
+#[derive(Debug)]
+pub enum Entry<'a> {
+    /// A message.
+    Message(Message<'a>),
+    /// An event of a recording.
+    Event(Event),
+    /// A metadata record.
+    Metadata(&'a str, &'a BTreeMap<String, String>),
+    /// The name and the length of an attached file.
+    Attachment(&'a str, u64),
+}
+
+/// Where a file is not whole, or not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub path: PathBuf,
+    /// The byte at which it is.
+    pub offset: u64,
+    /// What is wrong.
+    pub text: String,
+    /// Whether the file ends there: its recorder was killed, or is still at work.
+    pub is_cut: bool,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: byte {}: {}", self.path.display(), self.offset, self.text)
+    }
+}
+
+/// Reads the parts of a recording, one after the other.
+#[derive(Debug)]
+pub struct Reader {
+    parts: VecDeque<PathBuf>,
+    limits: Limits,
+    part: Option<OpenPart>,
+    problems: Vec<Problem>,
+    current: Current,
+}
+
+/// What was read last.
+#[derive(Debug, Default)]
+struct Current {
+    channel: Option<Arc<Channel>>,
+    number: u64,
+    sent: u64,
+    received: u64,
+    body: Vec<u8>,
+    name: String,
+    metadata: BTreeMap<String, String>,
+    length: u64,
+}
+
+enum Found {
+    Message,
+    Event(Event),
+    Metadata,
+    Attachment,
+    End,
+}
+
+impl Reader {
+    /// Opens a recording: all of its parts, if this is the first one, and otherwise this file alone.
+    ///
+    /// # Errors
+    /// `NotFound`, and those of the file system; `Malformed` for a file that is no MCAP file.
+    pub fn open(path: &Path) -> Result<Reader> {
+        let existing = parts::existing(path);
+        Reader::of(if existing.is_empty() { vec![path.to_owned()] } else { existing }, Limits::default())
+    }
+
+    /// Reads these files as one recording.
+    ///
+    /// # Errors
+    /// As for [`Reader::open`].
+    pub fn of(paths: Vec<PathBuf>, limits: Limits) -> Result<Reader> {
+        let mut reader =
+            Reader { parts: paths.into(), limits, part: None, problems: Vec::new(), current: Current::default() };
+        reader.open_next()?;
+        Ok(reader)
+    }
+
+    fn open_next(&mut self) -> Result<bool> {
+        self.part = self.parts.pop_front().map(|path| OpenPart::open(path, self.limits)).transpose()?;
+        Ok(self.part.is_some())
+    }
+
+    /// Returns the file that is read, and the byte behind the last record.
+    pub fn place(&self) -> Option<(&Path, u64)> {
+        self.part.as_ref().map(|part| (&*part.path, part.offset))
+    }
+
+    /// Returns what was found wrong so far.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Returns the next entry; `None` at the end of the last part. What is wrong in a file is in [`Reader::problems`]; the next part is read
+    /// then.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn next(&mut self) -> Result<Option<Entry<'_>>> {
+        let found = loop {
+            let Some(part) = &mut self.part else { return Ok(None) };
+            match part.next(&mut self.current)? {
+                Ok(Found::End) => {}
+                Ok(found) => break found,
+                Err(problem) => self.problems.push(problem),
+            }
+            if !self.open_next()? {
+                return Ok(None);
+            }
+        };
+        let current = &self.current;
+        Ok(Some(match (found, &current.channel) {
+            (Found::Message, Some(channel)) => Entry::Message(Message {
+                channel,
+                number: current.number,
+                sent: current.sent,
+                received: current.received,
+                body: &current.body,
+            }),
+            (Found::Event(event), _) => Entry::Event(event),
+            (Found::Attachment, _) => Entry::Attachment(&current.name, current.length),
+            _ => Entry::Metadata(&current.name, &current.metadata),
+        }))
+    }
+}
+
+/// A file that is read.
+#[derive(Debug)]
+struct OpenPart {
+    file: File,
+    path: PathBuf,
+    limits: Limits,
+    /// The byte behind the last whole record.
+    offset: u64,
+    /// The bytes of the file when it was opened.
+    length: u64,
+    /// The records of a chunk that is being read, and where that begins.
+    chunk: Option<(Chunk, u64)>,
+    record: Vec<u8>,
+    schemas: HashMap<u16, Arc<Schema>>,
+    /// The channels, and the number after the last one of each.
+    channels: HashMap<u16, (Arc<Channel>, u64)>,
+    has_ended: bool,
+}
+
+/// The reader of the records in a chunk.
+struct Chunk(LinearReader);
+
+impl std::fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Chunk")
+    }
+}
+
+impl OpenPart {
+    fn open(path: PathBuf, limits: Limits) -> Result<OpenPart> {
+        let file = File::open(&path).map_err(|error| of_io(&error, "opening", &path))?;
+        let length = file.metadata().map_err(|error| of_io(&error, "reading", &path))?.len();
+        let mut magic = [0; mcap::MAGIC.len()];
+        let is_mcap = length >= magic.len() as u64
+            && file.read_exact_at(&mut magic, 0).map(|()| magic == mcap::MAGIC).map_err(|error| of_io(&error, "reading", &path))?;
+        if !is_mcap {
+            let text = format!("{} is no MCAP file: it does not begin with the bytes that each of them begins with", path.display());
+            return Err(Error::new(ErrorKind::Malformed, text).at(0));
+        }
+        Ok(OpenPart {
+            file,
+            path,
+            limits,
+            offset: mcap::MAGIC.len() as u64,
+            length,
+            chunk: None,
+            record: Vec::new(),
+            schemas: HashMap::new(),
+            channels: HashMap::new(),
+            has_ended: false,
+        })
+    }
+
+    fn problem(&self, offset: u64, text: impl Into<String>, is_cut: bool) -> Problem {
+        Problem { path: self.path.clone(), offset, text: text.into(), is_cut }
+    }
+
+    /// Reads the next thing that a caller gets.
+    fn next(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
+        loop {
+            if self.chunk.is_some() {
+                match self.next_in_chunk(current) {
+                    Ok(Some(found)) => return Ok(Ok(found)),
+                    Ok(None) => {}
+                    Err(problem) => return Ok(Err(problem)),
+                }
+                continue;
+            }
+            if self.has_ended {
+                return Ok(Ok(Found::End));
+            }
+            let begins = self.offset;
+            let code = match self.read_record()? {
+                Ok(code) => code,
+                Err(problem) => return Ok(Err(problem)),
+            };
+            if code == op::CHUNK {
+                self.begin_chunk(begins);
+                continue;
+            }
+            let record = std::mem::take(&mut self.record);
+            let found = self.record(code, record.get(HEAD as usize..).unwrap_or_default(), begins, current);
+            self.record = record;
+            match found {
+                Ok(Some(found)) => return Ok(Ok(found)),
+                Ok(None) => {}
+                Err(problem) => return Ok(Err(problem)),
+            }
+        }
+    }
+
+    /// Reads a record of the file itself into `record`, and returns its operation code.
+    fn read_record(&mut self) -> Result<std::result::Result<u8, Problem>> {
+        let mut head = [0; HEAD as usize];
+        let left = self.length.saturating_sub(self.offset);
+        let cut = |part: &OpenPart, what: &str| {
+            Err(part.problem(part.offset, format!("the file ends here, {what}: it was not closed"), true))
+        };
+        if left < HEAD {
+            return Ok(cut(self, if left == 0 { "without its last record" } else { "in the head of a record" }));
+        }
+        let failed = |error: std::io::Error, path: &Path| of_io(&error, "reading", path);
+        self.file.read_exact_at(&mut head, self.offset).map_err(|error| failed(error, &self.path))?;
+        let [code, length @ ..] = head;
+        let length = u64::from_le_bytes(length);
+        if length > left - HEAD {
+            // What is larger than a record can be was never written; the rest may be missing.
+            return Ok(if length > self.limits.record {
+                Err(self.problem(self.offset, format!("a record of {length} bytes, which is more than a record may have"), false))
+            } else {
+                cut(self, "in a record")
+            });
+        }
+        if length > self.limits.record {
+            let text = format!("a record of {length} bytes; at most {} are read", self.limits.record);
+            return Ok(Err(self.problem(self.offset, text, false)));
+        }
+        // What exists in the file, so no length alone takes memory.
+        self.record.resize(usize::try_from(HEAD + length).unwrap_or(usize::MAX), 0);
+        self.file.read_exact_at(&mut self.record, self.offset).map_err(|error| failed(error, &self.path))?;
+        self.offset += HEAD + length;
+        Ok(Ok(code))
+    }
+
+    fn begin_chunk(&mut self, begins: u64) {
+        let limit = usize::try_from(self.limits.record).unwrap_or(usize::MAX);
+        let options = LinearReaderOptions::default()
+            .with_skip_start_magic(true)
+            .with_skip_end_magic(true)
+            .with_prevalidate_chunk_crcs(true)
+            .with_record_length_limit(limit);
+        let mut reader = LinearReader::new_with_options(options);
+        reader.insert(self.record.len()).copy_from_slice(&self.record);
+        reader.notify_read(self.record.len());
+        self.chunk = Some((Chunk(reader), begins));
+    }
+
+    fn next_in_chunk(&mut self, current: &mut Current) -> std::result::Result<Option<Found>, Problem> {
+        let Some((mut chunk, begins)) = self.chunk.take() else { return Ok(None) };
+        let wrong = |part: &OpenPart, error: &dyn std::fmt::Display| {
+            part.problem(begins, format!("the chunk that begins here: {error}"), false)
+        };
+        let found = match chunk.0.next_event() {
+            // Everything that there is was given to it: it asks for more behind the last record.
+            None | Some(Ok(LinearReadEvent::ReadRequest(_))) => return Ok(None),
+            Some(Err(error)) => return Err(wrong(self, &error)),
+            Some(Ok(LinearReadEvent::Record { opcode, data })) => self.record(opcode, data, begins, current)?,
+        };
+        self.chunk = Some((chunk, begins));
+        Ok(found)
+    }
+
+    /// Takes a record, of the file or of a chunk.
+    fn record(&mut self, code: u8, data: &[u8], begins: u64, current: &mut Current) -> std::result::Result<Option<Found>, Problem> {
+        if code == op::ATTACHMENT {
+            let Some((name, length)) = attachment(data) else {
+                return Err(self.problem(begins, "an attachment that is shorter than it says", false));
+            };
+            (current.name, current.length) = (name, length);
+            return Ok(Some(Found::Attachment));
+        }
+        if matches!(code, op::MESSAGE_INDEX | op::DATA_END | op::CHUNK_INDEX | op::HEADER) {
+            // Behind the messages the schemas and channels are repeated.
+            self.has_ended |= code == op::DATA_END;
+            return Ok(None);
+        }
+        let record = mcap::parse_record(code, data).map_err(|error| self.problem(begins, format!("a record that cannot be read: {error}"), false))?;
+        match record {
+            Record::Schema { header, data } => {
+                let schema = Schema { name: header.name, encoding: header.encoding, data: data.into_owned() };
+                self.schemas.insert(header.id, Arc::new(schema));
+                Ok(None)
+            }
+            Record::Channel(found) => {
+                let schema = self.schemas.get(&found.schema_id).cloned();
+                if found.schema_id != 0 && schema.is_none() {
+                    let text = format!("the channel {:?} has the schema {}, which the file does not have before it", found.topic, found.schema_id);
+                    return Err(self.problem(begins, text, false));
+                }
+                let channel = channel_of(found, schema);
+                let next = channel.first.unwrap_or(0);
+                if !self.channels.contains_key(&channel.id) {
+                    self.channels.insert(channel.id, (Arc::new(channel), next));
+                }
+                Ok(None)
+            }
+            Record::Message { header, data } => {
+                let Some((channel, next)) = self.channels.get_mut(&header.channel_id) else {
+                    let text = format!("a message of the channel {}, which the file does not have before it", header.channel_id);
+                    return Err(self.problem(begins, text, false));
+                };
+                if channel.topic == format::EVENTS {
+                    return match Event::from_json(&data) {
+                        Ok(event) => Ok(Some(Found::Event(event))),
+                        Err(error) => Err(self.problem(begins, format!("an event that cannot be read: {error}"), false)),
+                    };
+                }
+                current.number = full(*next, header.sequence);
+                *next = current.number.wrapping_add(1);
+                current.channel = Some(channel.clone());
+                (current.sent, current.received) = (header.publish_time, header.log_time);
+                current.body.clear();
+                current.body.extend_from_slice(&data);
+                Ok(Some(Found::Message))
+            }
+            Record::Metadata(found) => {
+                (current.name, current.metadata) = (found.name, found.metadata);
+                Ok(Some(Found::Metadata))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Returns the number whose lower 32 bits are these that is closest to `next`.
+fn full(next: u64, low: u32) -> u64 {
+    // The lower half of `next` is meant.
+    let ahead = low.wrapping_sub(next as u32);
+    let back = (next as u32).wrapping_sub(low);
+    // A file of another program may have numbers in any order.
+    if back < ahead && next >= u64::from(back) { next - u64::from(back) } else { next.wrapping_add(u64::from(ahead)) }
+}
+
+/// Returns the name and the length of an attachment.
+fn attachment(data: &[u8]) -> Option<(String, u64)> {
+    // Two times, then the name and the type with their lengths.
+    let mut rest = data.get(16..)?;
+    let mut text = || {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let found = after.get(..length)?;
+        rest = after.get(length..)?;
+        Some(found)
+    };
+    let name = String::from_utf8_lossy(text()?).into_owned();
+    text()?;
+    let (length, after) = rest.split_first_chunk::<8>()?;
+    let length = u64::from_le_bytes(*length);
+    (after.len() as u64 == length.checked_add(4)?).then_some((name, length))
+}
+
+fn channel_of(found: mcap::records::Channel, schema: Option<Arc<Schema>>) -> Channel {
+    let text = |key: &str| found.metadata.get(key).cloned();
+    Channel {
+        id: found.id,
+        endpoint: text(channel::ENDPOINT).unwrap_or_else(|| found.topic.clone()),
+        incarnation: text(channel::INCARNATION).and_then(|text| u64::from_str_radix(&text, 16).ok()).unwrap_or(0),
+        encoding: found.message_encoding.clone(),
+        source: text(channel::SOURCE).unwrap_or_default(),
+        machine: text(channel::MACHINE),
+        first: text(channel::FIRST).and_then(|text| text.parse().ok()),
+        repeated: found.metadata.get(channel::REPEATED).is_some_and(|text| text == "true"),
+        schema,
+        topic: found.topic,
+        metadata: found.metadata,
+    }
+}

@@ -1,0 +1,164 @@
+//! What a part has is read again: whole, cut anywhere, changed anywhere.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use linkspan::Encoding;
+use linkspan_recording::event::Kind;
+use linkspan_recording::reader::Limits;
+use linkspan_recording::{ChannelRecord, Compression, Entry, Event, Part, Reader, Settings};
+
+/// Numbers that need more than 32 bits.
+const FIRST: u64 = (7 << 32) - 3;
+
+fn body(number: u64) -> Vec<u8> {
+    vec![number as u8; (number % 40) as usize]
+}
+
+/// Writes 20 messages of two channels, two events, a note and an attachment, in chunks of three messages.
+fn write(path: &Path, compression: Option<Compression>) {
+    let facts = BTreeMap::from([("id".to_owned(), "5".repeat(32))]);
+    let mut part = Part::create(path, &facts, Settings { compression, ..Settings::default() }).unwrap();
+    part.event(&Event::new(1, Kind::Started)).unwrap();
+    part.attach("notes.txt", 2, b"some text").unwrap();
+    let records = ["shm:lab/a", "unix:lab/b"].map(|endpoint| ChannelRecord::new(endpoint, 9, Encoding::Cbor, "cam@north"));
+    let ids = records.each_ref().map(|record| part.channel(record, FIRST, false).unwrap());
+    for number in FIRST..FIRST + 10 {
+        for id in ids {
+            part.message(id, number, 100 + number, 200 + number, &body(number)).unwrap();
+        }
+        if number % 3 == 0 {
+            part.flush().unwrap();
+        }
+    }
+    part.event(&Event::new(3, Kind::Stopped)).unwrap();
+    part.close("stopped", None).unwrap();
+}
+
+/// What is read of a file: a line an entry, and the problems.
+fn read(path: &Path) -> (Vec<String>, Vec<linkspan_recording::Problem>) {
+    let mut reader = Reader::of(vec![path.to_owned()], Limits::default()).unwrap();
+    let mut lines = Vec::new();
+    while let Some(entry) = reader.next().unwrap() {
+        lines.push(match entry {
+            Entry::Message(message) => {
+                assert_eq!(message.body, body(message.number), "{message:?}");
+                format!("{} {} {} {}", message.channel.endpoint, message.number, message.sent, message.received)
+            }
+            entry => format!("{entry:?}"),
+        });
+    }
+    (lines, reader.problems().to_vec())
+}
+
+#[test]
+fn part_is_read_as_it_was_written_with_each_compression() {
+    let folder = tempfile::tempdir().unwrap();
+    for compression in [None, Some(Compression::Lz4), Some(Compression::Zstd)] {
+        let path = folder.path().join(format!("{compression:?}.mcap"));
+        write(&path, compression);
+        let (lines, problems) = read(&path);
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(lines.iter().filter(|line| line.starts_with("shm:lab/a ")).count(), 10, "{lines:#?}");
+        assert_eq!(lines.len(), 20 + 2 + 2 + 1, "messages, events, metadata, an attachment: {lines:#?}");
+        let mut reader = Reader::open(&path).unwrap();
+        let channel = loop {
+            if let Some(Entry::Message(message)) = reader.next().unwrap() {
+                break message.channel.clone();
+            }
+        };
+        assert_eq!((channel.incarnation, channel.machine.as_deref(), channel.first), (9, Some("north"), Some(FIRST)));
+    }
+}
+
+#[test]
+fn file_that_is_cut_at_any_byte_is_read_up_to_its_last_whole_chunk() {
+    let folder = tempfile::tempdir().unwrap();
+    for compression in [None, Some(Compression::Lz4), Some(Compression::Zstd)] {
+        let path = folder.path().join("whole.mcap");
+        std::fs::remove_file(&path).ok();
+        write(&path, compression);
+        let whole = std::fs::read(&path).unwrap();
+        let (lines, _) = read(&path);
+        let cut = folder.path().join("cut.mcap");
+        let mut most = 0;
+        for length in 8..whole.len() {
+            std::fs::write(&cut, &whole[..length]).unwrap();
+            let (found, problems) = read(&cut);
+            assert_eq!(found, lines[..found.len()], "cut at {length}");
+            assert!(found.len() >= most, "cut at {length}: what a shorter file has is in a longer one");
+            most = found.len();
+            // Behind the end of the data nothing is missing.
+            assert!(problems.iter().all(|problem| problem.is_cut && problem.offset <= length as u64), "{problems:?}");
+            assert_eq!(problems.len(), usize::from(most < lines.len() || !problems.is_empty()), "cut at {length}");
+        }
+        assert_eq!(most, lines.len());
+    }
+    std::fs::write(folder.path().join("short"), b"\x89MCAP").unwrap();
+    let error = Reader::open(&folder.path().join("short")).unwrap_err();
+    assert_eq!(error.kind(), linkspan::ErrorKind::Malformed, "{error}");
+}
+
+/// A generator of numbers that needs no crate: the same seed gives the same changes.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+#[test]
+fn file_with_changed_bytes_is_read_or_refused_and_nothing_else_happens() {
+    let seed = std::env::var("LINKSPAN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64
+    });
+    println!("LINKSPAN_SEED={seed}");
+    let mut state = seed;
+    let folder = tempfile::tempdir().unwrap();
+    for compression in [None, Some(Compression::Lz4), Some(Compression::Zstd)] {
+        let path = folder.path().join("whole.mcap");
+        std::fs::remove_file(&path).ok();
+        write(&path, compression);
+        let whole = std::fs::read(&path).unwrap();
+        let changed = folder.path().join("changed.mcap");
+        for _ in 0..500 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + random(&mut state) % 4 {
+                let at = 8 + random(&mut state) as usize % (bytes.len() - 8);
+                bytes[at] = match random(&mut state) % 4 {
+                    0 => 0xff,
+                    1 => 0,
+                    _ => random(&mut state) as u8,
+                };
+            }
+            std::fs::write(&changed, &bytes).unwrap();
+            let limits = Limits { record: 1 << 20 };
+            let mut reader = Reader::of(vec![changed.clone()], limits).unwrap();
+            let mut count = 0;
+            while reader.next().unwrap().is_some() {
+                count += 1;
+            }
+            assert!(count <= 1_000, "{count}");
+        }
+    }
+}
+
+#[test]
+fn lengths_that_a_file_only_claims_take_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mcap");
+    let record = |code: u8, length: u64, body: &[u8]| [&[code][..], &length.to_le_bytes(), body].concat();
+    for (bytes, is_cut) in [
+        (record(5, u64::MAX, b""), false),
+        (record(6, 1 << 40, b""), false),
+        (record(6, 1 << 20, b"abc"), true),
+        (record(3, 12, &[1, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0]), false),
+        (record(9, 4, &[0; 4]), false),
+        // A chunk of 1 TiB when it is decompressed.
+        (record(6, 48, &[&[0; 16][..], &(1u64 << 40).to_le_bytes(), &[0; 4], &4u32.to_le_bytes(), b"zstd", &4u64.to_le_bytes(), b"abcd"].concat()), false),
+    ] {
+        std::fs::write(&path, [mcap::MAGIC, &bytes].concat()).unwrap();
+        let mut reader = Reader::open(&path).unwrap();
+        assert!(reader.next().unwrap().is_none());
+        let [problem] = reader.problems() else { panic!("{:?}", reader.problems()) };
+        assert_eq!((problem.offset, problem.is_cut), (8, is_cut), "{problem}");
+    }
+}
