@@ -33,7 +33,7 @@ def foreign(package: str) -> list[dict]:
 
 
 def licences(folder: Path, *packages: str) -> None:
-    """Puts the licences of these packages, and those of every crate in them, into a folder."""
+    """Puts the licences of these packages, those of every crate in them, and the list of these crates into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for own in ("LICENSE-MIT", "LICENSE-APACHE"):
         shutil.copy(ROOT / own, folder)
@@ -50,6 +50,8 @@ def licences(folder: Path, *packages: str) -> None:
         if not texts:
             parts.append(f"The crate has no file with its licence; by {', '.join(crate['authors']) or 'its authors'}.\n\n")
     (folder / "LICENSES-OF-DEPENDENCIES.txt").write_text("".join(parts))
+    for package in packages:
+        (folder / f"{package}.cdx.json").write_text(json.dumps(sbom(package), indent=1) + "\n")
 
 
 def sbom(package: str) -> dict:

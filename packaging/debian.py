@@ -1,5 +1,6 @@
 """The Debian packages: each is a folder with its control file and its documents, which dpkg-deb packs."""
 
+import os
 import platform
 import shutil
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 from contents import licences
 from tree import DIST, EPOCH, ROOT, STAGE, VERSION, run, write_gzip
 
-MAINTAINER = "The authors of Linkspan <linkspan@localhost>"
+#: Who publishes the packages says who maintains them.
+MAINTAINER = os.environ.get("LINKSPAN_MAINTAINER", "The authors of Linkspan <linkspan@example.org>")
 
 
 def output(*command: object) -> str:
@@ -61,7 +63,7 @@ class Package:
     def pack(self) -> None:
         """Writes its control files, and packs it."""
         folder = self.folder()
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
         architecture = output("dpkg", "--print-architecture")
         control = folder / "DEBIAN"
         control.mkdir()
@@ -162,6 +164,8 @@ def library(built: Path) -> tuple[Package, Package]:
     (first / place).mkdir(parents=True)
     for path in list((second / place).glob("liblinkspan.so.*")):
         path.rename(first / place / path.name)
+        if not (first / place / path.name).is_symlink():
+            (first / place / path.name).chmod(0o644)
     return runtime, development
 
 
@@ -205,6 +209,8 @@ def python(wheel: Path) -> Package:
     shutil.unpack_archive(wheel, modules, "zip")
     # The program is in a package of its own.
     shutil.rmtree(next(modules.glob("linkspan-*.data")))
+    # Among the documents, as in every package.
+    shutil.rmtree(next(modules.glob("linkspan-*.dist-info/licenses")))
     package.depends += f", {needed_libc(next((modules / 'linkspan').glob('_native*.so')))}"
     package.scripts = {
         "postinst": "#!/bin/sh\nset -e\nif [ \"$1\" = configure ] && command -v py3compile >/dev/null; then py3compile -p python3-linkspan; fi\n",

@@ -13,7 +13,8 @@ if test "$PHP_LINKSPAN" != "no"; then
   dnl ext-php-rs reads PHP's headers with libclang; Debian keeps it beside LLVM, where its loader looks only when told.
   if test -z "$LIBCLANG_PATH"; then
     for candidate in /usr/lib/llvm-*/lib; do
-      if ls "$candidate"/libclang*.so* >/dev/null 2>&1; then LIBCLANG_PATH="$candidate"; fi
+      dnl Not libclang-cpp.so, which has another interface.
+      if ls "$candidate"/libclang.so* "$candidate"/libclang-@<:@0-9@:>@*.so* 2>/dev/null | grep -q .; then LIBCLANG_PATH="$candidate"; fi
     done
   fi
 

@@ -53,7 +53,8 @@ def build_program():
 
 
 def add(wheel, program):
-    """Adds the program to a wheel as a script, and the files of the folder LINKSPAN_LICENCES as its licences; both stand in its RECORD."""
+    """Adds the program to a wheel as a script, and the files of the folder LINKSPAN_LICENCES as its licences and lists of crates (PEP 770);
+    all stand in its RECORD."""
     added = wheel.with_suffix(".adding")
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(added, "w", zipfile.ZIP_DEFLATED) as new:
         [record] = [name for name in old.namelist() if name.endswith(".dist-info/RECORD")]
@@ -62,8 +63,9 @@ def add(wheel, program):
                 new.writestr(item, old.read(item))
         files = {record.replace(".dist-info/RECORD", f".data/scripts/{program.name}"): (program, 0o100755)}
         if licences := os.environ.get("LINKSPAN_LICENCES"):
-            place = record.replace("/RECORD", "/licenses")
-            files |= {f"{place}/{path.name}": (path, 0o100644) for path in sorted(pathlib.Path(licences).iterdir())}
+            for path in sorted(pathlib.Path(licences).iterdir()):
+                place = record.replace("/RECORD", "/sboms" if path.suffix == ".json" else "/licenses")
+                files[f"{place}/{path.name}"] = (path, 0o100644)
         lines = old.read(record).decode().rstrip("\n").split("\n")
         for name, (path, mode) in files.items():
             data = path.read_bytes()

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{record, tools};
+use crate::{record, replay, tools};
 
 /// Record what programs publish, look at recordings, and play them again
 #[derive(Debug, Parser)]
@@ -19,6 +19,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Action {
     Record(record::Arguments),
+    Replay(replay::Arguments),
     #[command(subcommand)]
     Recording(tools::Action),
     /// Write the manual pages, one for each command

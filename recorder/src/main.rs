@@ -5,6 +5,7 @@
 //! | the command line | `arguments`; times and sizes in it: `quantity` |
 //! | `linkspan record` | `record` |
 //! | the parts of a recording that is written | `parts` |
+//! | `linkspan replay` | `replay` |
 //! | `linkspan recording` | `tools` |
 //! | lines on standard error | `stderr` |
 
@@ -15,6 +16,7 @@ mod arguments;
 mod parts;
 mod quantity;
 mod record;
+mod replay;
 mod stderr;
 mod tools;
 
@@ -28,6 +30,8 @@ use linkspan::Result;
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
+        // Who reads the output has seen enough.
+        Err(error) if error.errno() == Some(32) => ExitCode::SUCCESS,
         Err(error) => {
             stderr::print_line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));
             ExitCode::FAILURE
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.action {
         Action::Record(record) => record::run(record),
+        Action::Replay(replay) => replay::run(replay),
         Action::Recording(action) => action.run(),
         Action::Man { folder } => write_manual(folder),
     }

@@ -12,8 +12,6 @@ import pytest
 from conftest import MACHINE, SOON, VERSION, artefact
 from support.tree import TARGET
 
-#: Compiled for that machine by Debian's cross compiler, whose libraries qemu is pointed to.
-CROSS = "/usr/aarch64-linux-gnu"
 C = """
 #include <linkspan.h>
 #include <stdio.h>
@@ -40,21 +38,26 @@ Output = Callable[..., str]
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Output:
-    """Runs a command in a runtime directory of the test's own, and returns what it prints."""
-    (tmp_path / "run").mkdir(mode=0o700)
+def folder(foreign: Path, tmp_path: Path) -> Iterator[Path]:
+    """A runtime directory. The emulator with the libraries of another root looks for every path there first, so it is in that root."""
+    made = foreign / f"run-{tmp_path.name}"
+    made.mkdir(mode=0o700)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def output(folder: Path, tmp_path: Path) -> Output:
+    """Runs a command in the runtime directory, and returns what it prints."""
 
     def output(*command: object, **env: str) -> str:
         words = list(map(str, command))
-        done = subprocess.run(words, env=environment(tmp_path, **env), capture_output=True, text=True, timeout=SOON, cwd=tmp_path)
+        env = {**os.environ, "LINKSPAN_DIR": str(folder), **env}
+        done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=SOON, cwd=tmp_path)
         assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
         return done.stdout
 
     return output
-
-
-def environment(tmp_path: Path, **env: str) -> dict[str, str]:
-    return {**os.environ, "LINKSPAN_DIR": str(tmp_path / "run"), **env}
 
 
 def program(machine: str, tmp_path: Path, name: str = "linkspan") -> list[object]:
@@ -81,40 +84,41 @@ def foreign() -> Path:
 
 
 @pytest.fixture
-def publisher(foreign: Path, output: Output, tmp_path: Path) -> Iterator[None]:
+def publisher(foreign: Path, folder: Path, tmp_path: Path) -> Iterator[None]:
     """A Python program in the emulated machine that publishes lab/temperature with the wheel."""
     modules = tmp_path / "modules"
     zipfile.ZipFile(artefact(f"linkspan-{VERSION}-cp311-abi3-*_aarch64.whl")).extractall(modules)
     command = ["qemu-aarch64", "-L", foreign, foreign / "usr/bin/python3.11", "-c", PYTHON]
-    env = environment(tmp_path, PYTHONPATH=str(modules))
+    env = {**os.environ, "LINKSPAN_DIR": f"/{folder.name}", "PYTHONPATH": str(modules)}
     with subprocess.Popen(command, env=env, stdin=subprocess.PIPE) as running:
         yield
         running.stdin.close()
         assert running.wait(SOON) == 0
 
 
-def test_static_programs_exchange_messages_with_those_of_this_machine(output: Output, tmp_path: Path) -> None:
+def test_static_programs_exchange_messages_with_those_of_this_machine(output: Output, folder: Path, tmp_path: Path) -> None:
     here, there = program(MACHINE, tmp_path), program("aarch64", tmp_path)
     assert VERSION in output(*there, "--version")
     assert VERSION in output(*program("aarch64", tmp_path, "linkspan-bridge"), "--version")
-    for server, client in ((here, there), (there, here)):
-        with subprocess.Popen([*map(str, server), "reply", "lab/sum", '{"sum": 3}'], env=environment(tmp_path)) as running:
+    for publisher, reader in ((here, there), (there, here)):
+        with subprocess.Popen([*map(str, publisher), "pub", "lab/sum", '{"sum":3}'], env={**os.environ, "LINKSPAN_DIR": str(folder)}) as running:
             try:
-                assert output(*client, "call", "lab/sum", '{"a": 1}', "--timeout", "60") == '{"sum": 3}\n'
+                assert output(*reader, "latest", "lab/sum", "--timeout", "60", "--json") == '{"sum":3}\n'
             finally:
                 running.terminate()
 
 
 def test_wheel_publishes_to_the_program_of_this_machine(publisher: None, output: Output, tmp_path: Path) -> None:
-    assert output(*program(MACHINE, tmp_path), "latest", "lab/temperature", "--timeout", "60") == '{"celsius": 21.4}\n'
+    assert output(*program(MACHINE, tmp_path), "latest", "lab/temperature", "--timeout", "60", "--json") == '{"celsius":21.4}\n'
 
 
 @pytest.mark.parametrize("kind", ["shared", "static"])
-def test_c_program_reads_what_python_publishes(publisher: None, kind: str, output: Output, tmp_path: Path) -> None:
+def test_c_program_reads_what_python_publishes(publisher: None, foreign: Path, folder: Path, kind: str, output: Output, tmp_path: Path) -> None:
     made = artefact(f"liblinkspan-{VERSION}-aarch64-linux-glibc.tar.gz")
     tarfile.open(made).extractall(tmp_path, filter="tar")
     library = tmp_path / made.name.removesuffix(".tar.gz")
     (tmp_path / "main.c").write_text(C)
     linked = ["-llinkspan"] if kind == "shared" else [library / "lib/liblinkspan.a", "-lpthread", "-ldl", "-lm"]
     output("aarch64-linux-gnu-gcc", "main.c", "-o", "main", f"-I{library}/include", f"-L{library}/lib", *linked)
-    assert output("qemu-aarch64", "-L", CROSS, "-E", f"LD_LIBRARY_PATH={library}/lib", tmp_path / "main") == "21.4\n"
+    emulated = ["qemu-aarch64", "-L", foreign, "-E", f"LD_LIBRARY_PATH={library}/lib", tmp_path / "main"]
+    assert output(*emulated, LINKSPAN_DIR=f"/{folder.name}") == "21.4\n"

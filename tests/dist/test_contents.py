@@ -65,6 +65,15 @@ def test_artefact_has_the_licences_of_its_crates(pattern: str, tmp_path: Path) -
     assert {"serde", "bytes", "memchr"} <= crates and len(crates) > 30
 
 
+@pytest.mark.parametrize("pattern", [pattern for pattern in SIZES if "liblinkspan-dev" not in pattern])
+def test_artefact_has_the_lists_of_its_crates(pattern: str, tmp_path: Path) -> None:
+    folder = unpacked(artefact(pattern), tmp_path)
+    texts = list(folder.rglob("*.cdx.json"))
+    assert texts
+    for text in texts:
+        assert json.loads(text.read_text()) == json.loads(artefact(f"{text.name.removesuffix('.cdx.json')}-{VERSION}.cdx.json").read_text())
+
+
 @pytest.mark.parametrize("package", ["linkspan-cli", "linkspan-bridge", "linkspan-c", "linkspan-php", "linkspan-python"])
 def test_list_of_components_names_the_crates_that_are_linked(package: str) -> None:
     listed = json.loads(artefact(f"{package}-{VERSION}.cdx.json").read_text())

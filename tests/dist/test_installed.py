@@ -1,5 +1,6 @@
 """The artefacts at work where there is no Rust, no compiler and no source tree: the first programs of README, and two languages together."""
 
+import os
 import re
 import subprocess
 import tarfile
@@ -27,7 +28,7 @@ def test_static_programs_run_alone(tmp_path: Path) -> None:
         (tmp_path / f"{name}-{VERSION}-{MACHINE}-linux").rmdir()
     (tmp_path / "run").mkdir()
     inside = ["chroot", str(tmp_path), "/linkspan"]
-    env = {"LINKSPAN_DIR": "/run", "HOME": "/"}
+    env = {"LINKSPAN_DIR": "/run", "HOME": "/", "PATH": os.environ["PATH"]}
 
     def linkspan(*words: str) -> str:
         return subprocess.run([*inside, *words], env=env, capture_output=True, text=True, check=True, timeout=60).stdout
@@ -35,11 +36,11 @@ def test_static_programs_run_alone(tmp_path: Path) -> None:
     assert VERSION in linkspan("--version")
     bridge = subprocess.run(["chroot", tmp_path, "/linkspan-bridge", "--version"], capture_output=True, text=True, check=True, timeout=60)
     assert VERSION in bridge.stdout
-    with subprocess.Popen([*inside, "reply", "lab/sum", '{"sum": 3}'], env=env) as server:
+    with subprocess.Popen([*inside, "pub", "lab/sum", '{"sum":3}'], env=env) as publisher:
         try:
-            assert linkspan("call", "lab/sum", '{"a": 1}', "--timeout", "30") == '{"sum": 3}\n'
+            assert linkspan("latest", "lab/sum", "--timeout", "30", "--json") == '{"sum":3}\n'
         finally:
-            server.terminate()
+            publisher.terminate()
 
 
 def test_wheel_installs_upgrades_and_leaves_nothing(root: Path, run: Run) -> None:
@@ -116,7 +117,7 @@ def test_debian_packages_install_work_and_go(root: Path, run: Run) -> None:
         php latest.php
         kill $publisher
         systemd-analyze verify --man=no /usr/lib/systemd/system/linkspan-bridge.service
-        systemd-analyze --user verify --man=no /usr/lib/systemd/user/linkspan-controller.service
+        XDG_RUNTIME_DIR=/run systemd-analyze --user verify --man=no /usr/lib/systemd/user/linkspan-controller.service
         test -s /usr/share/man/man1/linkspan-sub.1.gz
         dpkg -i {' '.join(packages)} > again""")
     assert '"celsius"' in printed and printed.endswith("21.4\n")
@@ -136,14 +137,14 @@ def test_rpm_packages_install_work_and_go(root: Path, run: Run) -> None:
         "library.linkspan_version.restype = ctypes.c_char_p\nprint(library.linkspan_version().decode())\n"
     )
     printed = run("""
-        linkspan reply lab/sum '{"sum": 3}' & server=$!
-        linkspan call lab/sum '{"a": 1}' --timeout 30
-        kill $server
+        linkspan pub lab/sum '{"sum":3}' & publisher=$!
+        linkspan latest lab/sum --timeout 30 --json
+        kill $publisher
         linkspan-bridge --version
         python3 version.py
         test -s /usr/lib64/pkgconfig/linkspan.pc
         test -s /usr/share/man/man1/linkspan-sub.1.gz""")
-    assert printed.splitlines() == ['{"sum": 3}', f"linkspan-bridge {VERSION}", VERSION]
+    assert printed.splitlines() == ['{"sum":3}', f"linkspan-bridge {VERSION}", VERSION]
     subprocess.run([*rpm, "--erase", "linkspan", "liblinkspan", "liblinkspan-devel"], check=True, timeout=600)
     (root / "root/version.py").unlink()
     left = {path for path in files(root, without=("dist", "proc", "run", "var/lib/rpm")) - before if not (root / path).is_dir()}

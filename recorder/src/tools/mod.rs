@@ -11,6 +11,8 @@ use std::path::Path;
 use linkspan::{Error, ErrorKind, Result, Timestamp, registry};
 use linkspan_recording::Reader;
 
+pub use info::Summary;
+
 /// Look at recordings, prove that they are complete, and make others of them
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
@@ -125,7 +127,7 @@ impl Window<'_> {
 }
 
 /// Opens a recording with all its parts.
-fn open(path: &Path) -> Result<Reader> {
+pub fn open(path: &Path) -> Result<Reader> {
     Reader::open(path)
 }
 

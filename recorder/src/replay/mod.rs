@@ -1,0 +1,402 @@
+//! `linkspan replay`: publishes the messages of a recording again, under their numbers and times.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the loop: when each message is due, commands, lateness | this file |
+//! | the publishers and channels that messages go to | `outlets` |
+
+mod outlets;
+
+use std::collections::VecDeque;
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linkspan::service::ServiceOptions;
+use linkspan::{Command, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
+use linkspan_recording::{Entry, Reader};
+
+use crate::record::counted;
+use crate::tools::{Choice, Summary, open};
+use crate::{quantity, stderr};
+use outlets::Outlets;
+
+/// Publish the messages of a recording again
+///
+/// Each message has the number and the time that it had; a subscriber is told of what was missed when it was recorded.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  linkspan replay run42.mcap
+  linkspan replay run42.mcap 'lab/*' --from 60 --speed 0.5 --rename lab/=replay/
+  linkspan replay run42.mcap --as-fast-as-possible --answer solver/done --wait-for lab/input
+  linkspan replay run42.mcap --lockstep lab/input")]
+pub struct Arguments {
+    /// The file of the recording; its further parts are found
+    file: PathBuf,
+    #[command(flatten)]
+    choice: Choice,
+    /// How fast: 2 is twice as fast as it was recorded
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = speed)]
+    speed: f64,
+    /// Send the next message at each line on standard input, or at the command `step` of the service
+    #[arg(long, conflicts_with_all = ["speed", "as_fast_as_possible"])]
+    step: bool,
+    /// Wait for nothing between two messages
+    #[arg(long, conflicts_with = "speed")]
+    as_fast_as_possible: bool,
+    /// Begin again at the end, as another incarnation of the publishers
+    #[arg(long = "loop")]
+    repeats: bool,
+    /// Publish names that begin with OLD under NEW
+    #[arg(long, value_name = "OLD=NEW", value_parser = rename)]
+    rename: Vec<(String, String)>,
+    /// Begin once this name has a subscriber
+    #[arg(long, value_name = "NAME")]
+    wait_for: Vec<String>,
+    /// Send the messages of this name over a channel, to the program that connects there, and each one when it has consumed the one before
+    #[arg(long, value_name = "NAME")]
+    lockstep: Vec<String>,
+    /// Send each message when there was a message at this name for the one before: the programs need to know nothing else
+    #[arg(long, value_name = "NAME")]
+    answer: Option<String>,
+    /// The longest wait for a subscriber, a consumer or an answer; who was late is said, and the exit code is 1
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = quantity::time)]
+    deadline: Duration,
+    /// The name of this replay as a service: replay-FILE where none is given
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// Print nothing but errors and warnings
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+fn speed(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(factor) if factor > 0.0 && f64::is_finite(factor) => Ok(factor),
+        _ => Err("a speed is a number above 0: 0.5, 1, 10; --as-fast-as-possible waits for nothing".to_owned()),
+    }
+}
+
+fn rename(text: &str) -> std::result::Result<(String, String), String> {
+    let (old, new) = text.split_once('=').ok_or("it is OLD=NEW, such as lab/=replay/")?;
+    Ok((old.to_owned(), new.to_owned()))
+}
+
+/// The shortest time that is slept by the service's wait, which commands end; the rest is slept with the scheduler's precision.
+const BRIEF: Duration = Duration::from_millis(2);
+
+/// What a replay has done.
+#[derive(Debug, Default)]
+struct Done {
+    messages: u64,
+    /// How late messages were, in all and at most.
+    late: Duration,
+    latest: Duration,
+}
+
+/// What happens now.
+enum Step {
+    Next,
+    /// Go on at this time of the recording, in nanoseconds since 1970.
+    Seek(u64),
+    End(Option<Task>),
+}
+
+/// Replays it.
+///
+/// # Errors
+/// Those of the arguments, the file, and the names; `Timeout` where somebody was late.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let summary = Summary::read(&mut open(&arguments.file)?)?;
+    arguments.choice.check(&summary.topics())?;
+    let mut options = ServiceOptions::default();
+    options.description = format!("replays {}", arguments.file.display());
+    options.unsupported = vec![Command::Checkpoint.name().to_owned()];
+    let stem = arguments.file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let title: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
+    let name = arguments.service.clone().unwrap_or_else(|| format!("replay-{title}"));
+    let mut replay = Replay {
+        arguments,
+        begin: summary.begin(),
+        end: summary.time.map_or(0, |(_, last)| last),
+        service: ServiceLoop::start(&name, &options)?,
+        answers: arguments.answer.as_deref().map(|name| Subscriber::new(name, &Options::default())).transpose()?,
+        outlets: Outlets::new(&arguments.rename, &arguments.lockstep, arguments.deadline),
+        done: Done::default(),
+        at: 0,
+        paused: false,
+        steps: 0,
+        lines: arguments.step.then(lines),
+        stored: VecDeque::new(),
+    };
+    let played = replay.play();
+    let task = match played {
+        Ok(task) => task,
+        Err(error) => {
+            replay.service.fail(&error);
+            return Err(error);
+        }
+    };
+    let closed = replay.outlets.close();
+    replay.report();
+    if let Some(task) = task {
+        match &closed {
+            Ok(()) => task.done(&replay.data())?,
+            Err(error) => task.failed(error)?,
+        }
+    }
+    closed?;
+    replay.service.close(Duration::from_secs(5))
+}
+
+/// Lines of standard input, each of which is a step; the end of the input is the end of the steps.
+fn lines() -> std::sync::mpsc::Receiver<()> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    // Ends with the process: nothing interrupts a read of a terminal.
+    thread::spawn(move || {
+        let input = std::io::stdin().lock();
+        for line in input.lines() {
+            if line.is_err() || sender.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+struct Replay<'a> {
+    arguments: &'a Arguments,
+    /// When the recording begins and ends.
+    begin: u64,
+    end: u64,
+    service: ServiceLoop,
+    answers: Option<Subscriber>,
+    outlets: Outlets<'a>,
+    done: Done,
+    /// The time of the last message.
+    at: u64,
+    paused: bool,
+    /// Steps that were asked for and not taken.
+    steps: u64,
+    lines: Option<std::sync::mpsc::Receiver<()>>,
+    /// Tasks `step` that are answered when their message was sent.
+    stored: VecDeque<Task>,
+}
+
+impl Replay<'_> {
+    /// Plays until the end; returns the task of a shutdown.
+    fn play(&mut self) -> Result<Option<Task>> {
+        let mut from = None;
+        self.meet()?;
+        loop {
+            match self.pass(from.take())? {
+                Step::Seek(to) => from = Some(to),
+                Step::End(task) => return Ok(task),
+                Step::Next if self.arguments.repeats => self.outlets.begin_again()?,
+                Step::Next => return Ok(None),
+            }
+        }
+    }
+
+    /// Opens the publishers that are to have subscribers, and waits for those.
+    fn meet(&mut self) -> Result<()> {
+        if self.arguments.wait_for.is_empty() && self.arguments.lockstep.is_empty() {
+            return Ok(());
+        }
+        let mut wanted: Vec<&String> = self.arguments.wait_for.iter().chain(&self.arguments.lockstep).collect();
+        let window = self.arguments.choice.window(self.begin);
+        let mut reader = open(&self.arguments.file)?;
+        while !wanted.is_empty()
+            && let Some(entry) = reader.next()?
+        {
+            let Entry::Message(message) = entry else { continue };
+            if message.channel.repeated || !window.has_name(&message.channel.topic) || window.place(message.received).is_lt() {
+                continue;
+            }
+            if let Some(at) = wanted.iter().position(|name| **name == message.channel.topic) {
+                wanted.remove(at);
+                self.outlets.open(&message)?;
+            }
+        }
+        if let Some(name) = wanted.first() {
+            let text = format!("{name} is no name whose messages are replayed; see linkspan recording info {}", self.arguments.file.display());
+            return Err(Error::new(ErrorKind::NotFound, text));
+        }
+        self.outlets.wait_for(&self.arguments.wait_for)
+    }
+
+    /// Plays the recording once, from this time on.
+    fn pass(&mut self, from: Option<u64>) -> Result<Step> {
+        let window = self.arguments.choice.window(self.begin);
+        let mut reader: Reader = open(&self.arguments.file)?;
+        let mut clock: Option<(u64, Instant)> = None;
+        while let Some(entry) = reader.next()? {
+            let Entry::Message(message) = entry else { continue };
+            let time = message.received;
+            let is_early = from.is_some_and(|from| time < from);
+            if message.channel.repeated || is_early || !window.has_name(&message.channel.topic) || !window.place(time).is_eq() {
+                continue;
+            }
+            let (first, began) = *clock.get_or_insert((time, Instant::now()));
+            let after = Duration::from_nanos(time.saturating_sub(first)).div_f64(self.arguments.speed);
+            let mut due = began + after;
+            match self.wait_until(&mut due)? {
+                Step::Next => {}
+                other => return Ok(other),
+            }
+            // A pause moves everything that follows.
+            if let Some((_, began)) = &mut clock {
+                *began = due - after;
+            }
+            self.outlets.send(&message)?;
+            self.at = time;
+            self.done.messages += 1;
+            if !self.is_paced_by_others() {
+                let late = due.elapsed();
+                self.done.late += late;
+                self.done.latest = self.done.latest.max(late);
+            }
+            self.await_answer(message.number, &message.channel.topic)?;
+            if let Some(task) = self.stored.pop_front() {
+                task.done(&self.data())?;
+            }
+        }
+        reader.problems().iter().for_each(|problem| stderr::print_line(&problem.to_string()));
+        Ok(Step::Next)
+    }
+
+    /// Whether messages are sent when others are ready, and not by the clock.
+    fn is_paced_by_others(&self) -> bool {
+        let arguments = self.arguments;
+        arguments.as_fast_as_possible || arguments.step || arguments.answer.is_some() || !arguments.lockstep.is_empty()
+    }
+
+    /// Waits until a message is to be sent; carries out commands meanwhile.
+    fn wait_until(&mut self, due: &mut Instant) -> Result<Step> {
+        let mut paused_at = self.paused.then(Instant::now);
+        loop {
+            let is_held = self.paused || self.arguments.step && !self.takes_step();
+            let left = due.saturating_duration_since(Instant::now());
+            let patience = if is_held {
+                Duration::from_millis(50)
+            } else if self.is_paced_by_others() {
+                Duration::ZERO
+            } else {
+                left.saturating_sub(BRIEF)
+            };
+            match self.service.next(patience) {
+                Ok(None) => return Ok(Step::End(None)),
+                Ok(Some(task)) => {
+                    if let Some(step) = self.carry_out(task)? {
+                        return Ok(step);
+                    }
+                    if self.paused && paused_at.is_none() {
+                        paused_at = Some(Instant::now());
+                    }
+                    if !self.paused && let Some(at) = paused_at.take() {
+                        *due += at.elapsed();
+                    }
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Timeout => {}
+                Err(error) => return Err(error),
+            }
+            if is_held {
+                continue;
+            }
+            if !self.is_paced_by_others() {
+                let left = due.saturating_duration_since(Instant::now());
+                if left > BRIEF {
+                    continue;
+                }
+                thread::sleep(left);
+            }
+            self.steps = self.steps.saturating_sub(1);
+            return Ok(Step::Next);
+        }
+    }
+
+    /// Whether a step was asked for.
+    fn takes_step(&mut self) -> bool {
+        if let Some(lines) = &self.lines
+            && lines.try_recv().is_ok()
+        {
+            self.steps += 1;
+        }
+        self.steps > 0
+    }
+
+    fn carry_out(&mut self, task: Task) -> Result<Option<Step>> {
+        match task.command().clone() {
+            Command::Shutdown => return Ok(Some(Step::End(Some(task)))),
+            Command::GetData => task.done(&self.data())?,
+            Command::Pause => {
+                self.paused = true;
+                task.done(&self.data())?;
+            }
+            Command::Run => {
+                self.paused = false;
+                task.done(&self.data())?;
+            }
+            other if other.name() == "step" => {
+                self.steps += 1;
+                self.stored.push_back(task);
+            }
+            other if other.name() == "seek" => {
+                let seconds = task.arguments().at("seconds").and_then(Value::as_f64);
+                match seconds {
+                    Ok(seconds) if (0.0..1e9).contains(&seconds) => {
+                        task.done(&Value::Null)?;
+                        // Numbers go back, or over some that were not sent: another incarnation has them.
+                        self.outlets.begin_again()?;
+                        return Ok(Some(Step::Seek(self.begin.saturating_add((seconds * 1e9) as u64))));
+                    }
+                    _ => {
+                        let text = "seek takes {\"seconds\": S}, the seconds since the beginning of the recording";
+                        task.failed(&Error::new(ErrorKind::InvalidState, text))?;
+                    }
+                }
+            }
+            other => {
+                let text = format!("a replay has no command {}; it has step and seek beside those of each service", other.name());
+                task.failed(&Error::new(ErrorKind::Unsupported, text))?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for the answer to a message.
+    fn await_answer(&self, number: u64, topic: &str) -> Result<()> {
+        let Some(answers) = &self.answers else { return Ok(()) };
+        answers.recv(self.arguments.deadline).map(drop).map_err(|error| {
+            let text = format!("no answer came to message {number} of {topic}: {error}");
+            Error::new(error.kind(), text)
+        })
+    }
+
+    fn data(&self) -> Value {
+        let seconds = |time: u64| Value::Float(time.saturating_sub(self.begin) as f64 / 1e9);
+        Value::map([
+            ("messages", Value::from(self.done.messages)),
+            ("seconds", seconds(self.at)),
+            ("duration", seconds(self.end)),
+            ("paused", Value::Bool(self.paused)),
+            ("latest", Value::Float(self.done.latest.as_secs_f64())),
+        ])
+    }
+
+    fn report(&self) {
+        if self.arguments.quiet {
+            return;
+        }
+        let mut line = format!("{} replayed", counted(self.done.messages, "message"));
+        if !self.is_paced_by_others() && self.done.messages > 0 {
+            let mean = self.done.late.as_secs_f64() / self.done.messages as f64;
+            line += &format!("; sent {:.3} ms late on average, {:.3} ms at most", mean * 1e3, self.done.latest.as_secs_f64() * 1e3);
+        }
+        stderr::print_line(&line);
+        // The line is a report; nothing is lost without it.
+        let _ = std::io::stderr().flush();
+    }
+}

@@ -1,0 +1,164 @@
+//! Where replayed messages go: a publisher for each name, or a channel to a program that consumes them in lockstep.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use linkspan::schema::Schema;
+use linkspan::{Channel, Error, ErrorKind, Listener, Options, Payload, Publisher, Result, Timestamp};
+use linkspan_recording::reader::Message;
+
+/// All of them.
+pub struct Outlets<'a> {
+    rename: &'a [(String, String)],
+    lockstep: &'a [String],
+    deadline: Duration,
+    /// By the name in the recording.
+    open: HashMap<String, Outlet>,
+    /// How often the recording began: each time is another incarnation.
+    round: u64,
+}
+
+pub struct Outlet {
+    endpoint: String,
+    /// The incarnation in the recording.
+    of: u64,
+    kind: Kind,
+}
+
+enum Kind {
+    Publisher(Publisher),
+    Channel { listener: Listener, channel: Option<Channel> },
+}
+
+impl<'a> Outlets<'a> {
+    /// None is open.
+    pub fn new(rename: &'a [(String, String)], lockstep: &'a [String], deadline: Duration) -> Outlets<'a> {
+        Outlets { rename, lockstep, deadline, open: HashMap::new(), round: 0 }
+    }
+
+    /// From now on each name is another incarnation.
+    ///
+    /// # Errors
+    /// Those of closing publishers.
+    pub fn begin_again(&mut self) -> Result<()> {
+        self.round += 1;
+        // Channels go on: their messages have numbers of their own.
+        let publishers = self.open.extract_if(|_, outlet| matches!(outlet.kind, Kind::Publisher(_)));
+        publishers.into_iter().try_for_each(|(_, outlet)| outlet.close(self.deadline))
+    }
+
+    /// Opens the outlet of a message's name, where it is not open.
+    ///
+    /// # Errors
+    /// Those of opening the name: `AddressInUse` where another program has it.
+    pub fn open(&mut self, message: &Message<'_>) -> Result<&mut Outlet> {
+        let topic = &message.channel.topic;
+        let is_other = |outlet: &Outlet| outlet.of != message.channel.incarnation && matches!(outlet.kind, Kind::Publisher(_));
+        if let Some(ended) = self.open.extract_if(|name, outlet| name == topic && is_other(outlet)).next() {
+            // The next incarnation of its publisher.
+            ended.1.close(self.deadline)?;
+        }
+        if !self.open.contains_key(topic) {
+            let outlet = self.begin(message)?;
+            self.open.insert(topic.clone(), outlet);
+        }
+        self.open.get_mut(topic).ok_or_else(|| Error::new(ErrorKind::Internal, "an outlet that was just opened is gone"))
+    }
+
+    fn begin(&self, message: &Message<'_>) -> Result<Outlet> {
+        let channel = message.channel;
+        let mut options = Options::default();
+        if !channel.source.is_empty() {
+            options.client_id = Some(format!("replay-of-{}", channel.source).chars().take(64).collect());
+        }
+        if let Some(notation) = channel.notation() {
+            options = options.with_schema(Schema::parse(notation)?);
+        }
+        let lockstep = self.lockstep.iter().any(|name| *name == channel.topic);
+        // Files and journals number their messages by themselves.
+        let transport = match channel.endpoint.split_once(':') {
+            Some((transport @ ("shm" | "unix" | "tcp"), _)) if !lockstep => transport,
+            _ => "shm",
+        };
+        let renamed = self.rename.iter().find_map(|(old, new)| Some(format!("{new}{}", channel.topic.strip_prefix(old.as_str())?)));
+        let endpoint = format!("{transport}:{}", renamed.as_deref().unwrap_or(&channel.topic));
+        let kind = if lockstep {
+            Kind::Channel { listener: Listener::listen(&endpoint, &options)?, channel: None }
+        } else {
+            Kind::Publisher(Publisher::relay(&endpoint, &options, self.incarnation(channel.incarnation), message.number.max(1))?)
+        };
+        Ok(Outlet { endpoint, of: channel.incarnation, kind })
+    }
+
+    /// An incarnation that no other replay has: subscribers take it for a program that was started again.
+    fn incarnation(&self, of: u64) -> u64 {
+        let now = u64::try_from(Timestamp::now().0).unwrap_or(0);
+        let mixed = (of ^ now.rotate_left(20) ^ u64::from(std::process::id()) ^ self.round << 48).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed.max(1)
+    }
+
+    /// Waits until these names have subscribers.
+    ///
+    /// # Errors
+    /// `Timeout` with the names that have none.
+    pub fn wait_for(&self, names: &[String]) -> Result<()> {
+        let end = Instant::now() + self.deadline;
+        for name in names {
+            let Some(Outlet { endpoint, kind: Kind::Publisher(publisher), .. }) = self.open.get(name) else { continue };
+            publisher.wait_for_subscribers(1, end.saturating_duration_since(Instant::now())).map_err(|error| {
+                Error::new(error.kind(), format!("nobody subscribed to {endpoint} in time: {error}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Sends a message, and over a channel waits until it was consumed.
+    ///
+    /// # Errors
+    /// Those of sending; `Timeout` with who was late.
+    pub fn send(&mut self, message: &Message<'_>) -> Result<()> {
+        let deadline = self.deadline;
+        let encoding = message.channel.encoding().ok_or_else(|| {
+            let text = format!("{}: the encoding {} is not known", message.channel.topic, message.channel.encoding);
+            Error::new(ErrorKind::Unsupported, text)
+        })?;
+        let payload = Payload::from_bytes(encoding, Bytes::copy_from_slice(message.body));
+        let outlet = self.open(message)?;
+        let late = |error: Error, endpoint: &str| {
+            let text = format!("the program at {endpoint} was late: message {} was not consumed: {error}", message.number);
+            Error::new(error.kind(), text)
+        };
+        match &mut outlet.kind {
+            Kind::Publisher(publisher) => {
+                let sent = Timestamp(i64::try_from(message.sent).unwrap_or(i64::MAX));
+                publisher.relay_payload(message.number, sent, &payload).map(drop)
+            }
+            Kind::Channel { listener, channel } => {
+                let channel = match channel {
+                    Some(channel) => channel,
+                    None => channel.insert(listener.accept(deadline).map_err(|error| late(error, &outlet.endpoint))?),
+                };
+                channel.send_payload(&payload, deadline).map_err(|error| late(error, &outlet.endpoint))?;
+                channel.flush(deadline).map_err(|error| late(error, &outlet.endpoint))
+            }
+        }
+    }
+
+    /// Closes all of them.
+    ///
+    /// # Errors
+    /// The first that one of them has.
+    pub fn close(&mut self) -> Result<()> {
+        self.open.drain().map(|(_, outlet)| outlet.close(self.deadline)).fold(Ok(()), Result::and)
+    }
+}
+
+impl Outlet {
+    fn close(self, deadline: Duration) -> Result<()> {
+        match self.kind {
+            Kind::Publisher(publisher) => publisher.close(deadline),
+            Kind::Channel { channel, .. } => channel.map_or(Ok(()), |channel| channel.close(deadline)),
+        }
+    }
+}
