@@ -68,9 +68,10 @@ demo-machines:  ## the same on three machines: network namespaces with a bridge 
 
 install:  ## put the C, C++ and Fortran library and the program under PREFIX
 	@tools/apt.sh build || echo "make install: going on without these packages"
-	cargo build --release -p linkspan-c -p linkspan-cli
+	cargo build --release -p linkspan-c -p linkspan-cli -p linkspan-recorder
 	c-api/install.sh "$(PREFIX)"
-	install -D -s -m 0755 "$(CARGO_TARGET_DIR)/release/linkspan" "$(DESTDIR)$(PREFIX)/bin/linkspan"
+	for program in linkspan linkspan-record; do \
+		install -D -s -m 0755 "$(CARGO_TARGET_DIR)/release/$$program" "$(DESTDIR)$(PREFIX)/bin/$$program" || exit 1; done
 	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
 	"$(CARGO_TARGET_DIR)/release/linkspan" completions bash \
 		> "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/linkspan"

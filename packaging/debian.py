@@ -96,7 +96,7 @@ def install_programs(folder: Path, built: list[Path], zsh: str) -> None:
     """Puts the programs below `folder`, with completions (those of zsh in the folder `zsh`), manual pages and units of systemd."""
     for place in ("usr/bin", "usr/share/bash-completion/completions", zsh, "usr/share/man/man1", "usr/lib/systemd/user", "usr/lib/systemd/system"):
         (folder / place).mkdir(parents=True)
-    # The bridge is the last one: its own pages take the place of the page for `linkspan bridge`.
+    # The shell program is the first one: the pages of the others take the place of its pages for them.
     for program in built:
         run(["strip", "--strip-all", "-o", folder / "usr/bin" / program.name, program])
         run([program, "man", folder / "usr/share/man/man1"])
@@ -111,11 +111,11 @@ def install_programs(folder: Path, built: list[Path], zsh: str) -> None:
 
 
 def programs(built: list[Path]) -> Package:
-    """The shell program and the bridge, which are static, with completions, manual pages and units of systemd."""
+    """The programs, which are static, with completions, manual pages and units of systemd."""
     package = Package(
         "linkspan", "net", "Programs in different languages on one machine exchange messages",
-        "The shell program: send, receive, call, publish, subscribe, list, services\n and their controller; and the bridge to other machines.",
-        ("linkspan-cli", "linkspan-bridge"),
+        "The shell program: send, receive, call, publish, subscribe, list, services\n and their controller; the recorder, and the bridge to other machines.",
+        ("linkspan-cli", "linkspan-recorder", "linkspan-bridge"),
     )
     folder = package.begin()
     install_programs(folder, built, zsh="usr/share/zsh/vendor-completions")
@@ -169,6 +169,12 @@ def library(built: Path) -> tuple[Package, Package]:
     return runtime, development
 
 
+def php_script(version: str, when: str, what: str) -> str:
+    """A script of the package that switches the extension on or off."""
+    helper = "/usr/lib/php/php-maintscript-helper"
+    return f"#!/bin/sh\nset -e\nif [ \"$1\" = {when} ] && [ -e {helper} ]; then\n    . {helper}\n    php_invoke {what} {version} ALL linkspan\nfi\n"
+
+
 def php(built: Path) -> Package:
     """The extension for the PHP of this distribution, which loads it for every interface."""
     version = output("php", "-r", "echo PHP_MAJOR_VERSION, '.', PHP_MINOR_VERSION;")
@@ -177,8 +183,10 @@ def php(built: Path) -> Package:
         "The PHP extension linkspan, and its stub file.", ("linkspan-php",),
         depends=f"phpapi-{Path(output('php-config', '--extension-dir')).name}, php-common, {needed_libc(built / 'liblinkspan_php.so')}",
         scripts={
-            "postinst": f"#!/bin/sh\nset -e\nif [ \"$1\" = configure ] && command -v phpenmod >/dev/null; then phpenmod -v {version} linkspan; fi\n",
-            "prerm": f"#!/bin/sh\nset -e\nif [ \"$1\" = remove ] && command -v phpdismod >/dev/null; then phpdismod -v {version} linkspan; fi\n",
+            # As Debian's own packages of extensions do it, so that a purge leaves nothing.
+            "postinst": php_script(version, "configure", "enmod"),
+            "prerm": php_script(version, "remove", "dismod"),
+            "postrm": php_script(version, "purge", "dismod"),
         },
     )
     folder = package.begin()

@@ -180,6 +180,27 @@ The keys lie in $LINKSPAN_KEYS, else in ~/.config/linkspan/keys.")]
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
+    /// Record what names publish: `linkspan record --help`
+    #[command(disable_help_flag = true)]
+    Record {
+        /// The arguments of the program linkspan-record
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+    /// Publish the messages of a recording again: `linkspan replay --help`
+    #[command(disable_help_flag = true)]
+    Replay {
+        /// The arguments of the program linkspan-record
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+    /// Look at recordings, check, cut, merge, split and export them: `linkspan recording --help`
+    #[command(disable_help_flag = true)]
+    Recording {
+        /// The arguments of the program linkspan-record
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
 
     /// Remove the names of dead processes
     #[command(

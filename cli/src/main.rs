@@ -12,7 +12,7 @@
 //! | services: the controller, queries and commands, the live view | `controller`, `service`, `top` |
 //! | the controller's page over HTTP | `http` |
 //! | any program as a service: service run -- PROGRAM | `supervisor` |
-//! | other machines: bridge, which is a program of its own | `bridge` |
+//! | bridge, record, replay, recording, which are programs of their own | `companion` |
 //! | machines that trust each other: keys | `keys` |
 //! | schemas: schema | `schema` |
 //! | encodings alone: transcode | `transcode` |
@@ -27,8 +27,8 @@
 
 mod admin;
 mod args;
-mod bridge;
 mod command_line;
+mod companion;
 mod controller;
 mod deadline;
 mod display;
@@ -128,7 +128,10 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
         Command::Doctor { name, json, repair } => admin::doctor(name.as_deref(), json, repair),
         Command::Setup { group, root } => admin::setup(&group, &root),
         Command::Clean => admin::clean(),
-        Command::Bridge { arguments } => bridge::bridge(&arguments),
+        Command::Bridge { arguments } => companion::BRIDGE.run(arguments),
+        Command::Record { arguments } => companion::record("record", arguments),
+        Command::Replay { arguments } => companion::record("replay", arguments),
+        Command::Recording { arguments } => companion::record("recording", arguments),
         Command::Keys { command } => keys::keys(&command),
         Command::Service { command } => service::service(&command, signals),
         Command::Controller(args) => controller::controller(&args, signals),

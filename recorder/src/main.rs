@@ -11,6 +11,7 @@
 
 // Standard error has progress, warnings and the error with which the program ends; standard output has results.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 
 mod arguments;
 mod parts;
@@ -51,8 +52,10 @@ fn run(arguments: &Arguments) -> Result<()> {
 /// Writes the manual pages, from the same definition as `--help`.
 fn write_manual(folder: &std::path::Path) -> Result<()> {
     let commands = Arguments::command().name("linkspan-record").disable_help_subcommand(true);
-    std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(commands, folder)).map_err(|error| {
-        let writing = format!("writing manual pages into {}", folder.display());
-        linkspan::Error::os(writing, error.raw_os_error().unwrap_or(0))
-    })
+    std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(commands, folder)).map_err(
+        |error| {
+            let writing = format!("writing manual pages into {}", folder.display());
+            linkspan::Error::os(writing, error.raw_os_error().unwrap_or(0))
+        },
+    )
 }

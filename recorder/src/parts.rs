@@ -93,7 +93,12 @@ impl Parts {
     ///
     /// # Errors
     /// `AddressInUse` where it exists; those of the file system.
-    pub fn create(base: &Path, facts: BTreeMap<String, String>, settings: Settings, split: Option<Split>) -> Result<Parts> {
+    pub fn create(
+        base: &Path,
+        facts: BTreeMap<String, String>,
+        settings: Settings,
+        split: Option<Split>,
+    ) -> Result<Parts> {
         Parts::at(base, 1, facts, BTreeMap::new(), settings, split)
     }
 
@@ -122,12 +127,8 @@ impl Parts {
             channels: HashMap::new(),
             closed: VecDeque::new(),
         };
-        parts.write_notes()?;
+        write_notes(&mut parts.part, &parts.notes)?;
         Ok(parts)
-    }
-
-    fn write_notes(&mut self) -> Result<()> {
-        if self.notes.is_empty() { Ok(()) } else { self.part.metadata(format::metadata::NOTES, &self.notes) }
     }
 
     /// Returns the file that is written.
@@ -154,7 +155,14 @@ impl Parts {
     ///
     /// # Errors
     /// `NoSpace` where the disk is full; nothing was written then.
-    pub fn message(&mut self, key: u64, record: &Arc<ChannelRecord>, number: u64, times: Times, body: &Bytes) -> Result<()> {
+    pub fn message(
+        &mut self,
+        key: u64,
+        record: &Arc<ChannelRecord>,
+        number: u64,
+        times: Times,
+        body: &Bytes,
+    ) -> Result<()> {
         let channel = match self.channels.get(&key) {
             Some(channel) => *channel,
             None => {
@@ -183,11 +191,7 @@ impl Parts {
     /// Writes the newest messages of names from before this part.
     pub fn repeat(&mut self, newest: HashMap<String, Newest>, now: u64) -> Result<()> {
         self.newest = newest;
-        for newest in self.newest.values() {
-            let channel = self.part.channel(&newest.record, newest.number, true)?;
-            self.part.message(channel, newest.number, newest.sent, now, &newest.body)?;
-        }
-        Ok(())
+        repeat(&mut self.part, &self.newest, now)
     }
 
     /// Puts what was written onto the disk, and begins another part where it is time for it.
@@ -213,23 +217,24 @@ impl Parts {
         self.part.metadata(name, entries)
     }
 
-    /// Closes the part and begins another one, with the newest message of each name.
+    /// Closes the part and begins another one, with the newest message of each name. Where the disk is full nothing has changed.
     pub fn next(&mut self, reason: &str, now: u64) -> Result<()> {
         let path = path_of(&self.base, self.number + 1);
         self.facts.insert("part".to_owned(), (self.number + 1).to_string());
-        let next = Part::create(&path, &self.facts, self.settings)?;
-        let next_lock = lock(&path)?;
+        let mut next = Part::create(&path, &self.facts, self.settings)?;
+        let begun = write_notes(&mut next, &self.notes).and_then(|()| repeat(&mut next, &self.newest, now));
+        let next_lock = begun.and_then(|()| lock(&path)).inspect_err(|_| {
+            // The error says what failed; the file has nothing that is not in the part before.
+            let _ = fs::remove_file(&path);
+        })?;
         let ended = std::mem::replace(&mut self.part, next);
         self.closed.push_back(ended.path().to_owned());
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        ended.close(reason, name.as_deref())?;
         self.lock = next_lock;
         self.number += 1;
         self.begun = Instant::now();
         self.channels.clear();
-        self.write_notes()?;
-        let newest = std::mem::take(&mut self.newest);
-        self.repeat(newest, now)
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        ended.close(reason, name.as_deref()).map(drop)
     }
 
     /// Removes the oldest part of this recorder, and returns its path; `None` where there is none but the one that is written.
@@ -252,9 +257,23 @@ impl Parts {
 
     /// Returns the bytes that are free on the disk of the file, for this user, and all of them.
     pub fn disk(&self) -> Result<(u64, u64)> {
-        let facts = rustix::fs::fstatvfs(self.lock.as_fd()).map_err(|errno| of_io(&errno.into(), "reading the free space of", self.part.path()))?;
+        let facts = rustix::fs::fstatvfs(self.lock.as_fd())
+            .map_err(|errno| of_io(&errno.into(), "reading the free space of", self.part.path()))?;
         Ok((facts.f_bavail.saturating_mul(facts.f_frsize), facts.f_blocks.saturating_mul(facts.f_frsize)))
     }
+}
+
+fn write_notes(part: &mut Part, notes: &BTreeMap<String, String>) -> Result<()> {
+    if notes.is_empty() { Ok(()) } else { part.metadata(format::metadata::NOTES, notes) }
+}
+
+/// Writes the newest messages of names from before this part.
+fn repeat(part: &mut Part, newest: &HashMap<String, Newest>, now: u64) -> Result<()> {
+    for newest in newest.values() {
+        let channel = part.channel(&newest.record, newest.number, true)?;
+        part.message(channel, newest.number, newest.sent, now, &newest.body)?;
+    }
+    Ok(())
 }
 
 /// Locks a file that this process writes: two recorders of one file would write over each other's.
@@ -263,7 +282,10 @@ fn lock(path: &Path) -> Result<File> {
     match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(Errno::WOULDBLOCK) => {
-            let text = format!("another process records into {}; name another file, or end that one first", path.display());
+            let text = format!(
+                "another process records into {}; name another file, or end that one first",
+                path.display()
+            );
             Err(Error::new(ErrorKind::AddressInUse, text))
         }
         Err(errno) => Err(of_io(&errno.into(), "locking", path)),
@@ -280,7 +302,10 @@ fn examine(path: &Path) -> Result<String> {
     let mut file = File::open(path).map_err(|error| of_io(&error, "opening", path))?;
     let length = file.metadata().map_err(|error| of_io(&error, "reading", path))?.len();
     let mut beginning = Vec::new();
-    file.by_ref().take(BEGINNING).read_to_end(&mut beginning).map_err(|error| of_io(&error, "reading", path))?;
+    file.by_ref()
+        .take(BEGINNING)
+        .read_to_end(&mut beginning)
+        .map_err(|error| of_io(&error, "reading", path))?;
     let id = linkspan_recording::identity(&beginning).ok_or_else(|| exists("is no recording of Linkspan"))?;
     if linkspan_recording::is_closed(&file, length).map_err(|error| of_io(&error, "reading", path))? {
         return Err(exists("is a recording that was closed"));

@@ -8,8 +8,9 @@ use std::time::Duration;
 /// A text that says what is taken.
 pub fn time(text: &str) -> Result<Duration, String> {
     let units = [("ms", 1e-3), ("min", 60.0), ("h", 3_600.0), ("s", 1.0), ("", 1.0)];
-    let seconds = number(text, &units)
-        .ok_or_else(|| "a time is a number of seconds, or one with its unit: 500ms, 10s, 5min, 2h".to_owned())?;
+    let seconds = number(text, &units).ok_or_else(|| {
+        "a time is a number of seconds, or one with its unit: 500ms, 10s, 5min, 2h".to_owned()
+    })?;
     Duration::try_from_secs_f64(seconds).map_err(|_| "the time is too long".to_owned())
 }
 
@@ -52,9 +53,22 @@ mod tests {
 
     #[test]
     fn units_are_understood_and_everything_else_is_refused() {
-        let times = [("3", 3_000), ("0.5", 500), ("500ms", 500), ("10 s", 10_000), ("5min", 300_000), ("2h", 7_200_000)];
+        let times = [
+            ("3", 3_000),
+            ("0.5", 500),
+            ("500ms", 500),
+            ("10 s", 10_000),
+            ("5min", 300_000),
+            ("2h", 7_200_000),
+        ];
         times.iter().for_each(|(text, ms)| assert_eq!(time(text), Ok(Duration::from_millis(*ms)), "{text}"));
-        let sizes = [("17", 17), ("1kB", 1_000), ("64MiB", 64 << 20), ("1.5 GiB", 3 << 29), ("2TB", 2_000_000_000_000)];
+        let sizes = [
+            ("17", 17),
+            ("1kB", 1_000),
+            ("64MiB", 64 << 20),
+            ("1.5 GiB", 3 << 29),
+            ("2TB", 2_000_000_000_000),
+        ];
         sizes.iter().for_each(|(text, bytes)| assert_eq!(size(text), Ok(*bytes), "{text}"));
         for wrong in ["", "s", "-1", "1x", "1e400", "nan", "inf", "1 0", "0x1", "m", "١"] {
             assert!(time(wrong).is_err() && size(wrong).is_err(), "{wrong}");

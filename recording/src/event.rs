@@ -143,7 +143,8 @@ impl Event {
         if let Some(incarnation) = self.incarnation {
             map.insert("incarnation".into(), format!("{incarnation:016x}").into());
         }
-        let numbers = [("count", self.count), ("first", self.first), ("free", self.free), ("size", self.size)];
+        let numbers =
+            [("count", self.count), ("first", self.first), ("free", self.free), ("size", self.size)];
         numbers.iter().for_each(|(key, number)| {
             if let Some(number) = number {
                 map.insert((*key).into(), (*number).into());
@@ -174,7 +175,8 @@ impl Event {
         };
         let kind = text("kind");
         let time = number("time").ok_or_else(|| malformed("time"))?;
-        let kind = Kind::from_name(&kind).ok_or_else(|| malformed(&format!("kind that is known: {kind:?}")))?;
+        let kind =
+            Kind::from_name(&kind).ok_or_else(|| malformed(&format!("kind that is known: {kind:?}")))?;
         Ok(Event {
             time,
             kind,
@@ -219,7 +221,11 @@ mod tests {
         }
         linkspan::codec::decode(SCHEMA.as_bytes(), Encoding::Json).unwrap();
         for wrong in ["1", "{}", r#"{"time":1,"kind":"x"}"#, r#"{"time":-1,"kind":"missed"}"#] {
-            assert_eq!(Event::from_json(wrong.as_bytes()).unwrap_err().kind(), ErrorKind::Malformed, "{wrong}");
+            assert_eq!(
+                Event::from_json(wrong.as_bytes()).unwrap_err().kind(),
+                ErrorKind::Malformed,
+                "{wrong}"
+            );
         }
     }
 }

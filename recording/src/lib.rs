@@ -9,6 +9,8 @@
 //! | the parts of a recording | `parts` |
 //! | reading them | `reader` |
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
+
 pub mod event;
 pub mod format;
 pub mod parts;

@@ -73,7 +73,8 @@ impl Channel {
         if let Some(notation) = self.metadata.get(channel::SCHEMA) {
             return Some(notation);
         }
-        let schema = self.schema.as_ref().filter(|schema| schema.encoding == format::schema_encoding::LINKSPAN)?;
+        let schema =
+            self.schema.as_ref().filter(|schema| schema.encoding == format::schema_encoding::LINKSPAN)?;
         std::str::from_utf8(&schema.data).ok()
     }
 }
@@ -182,8 +183,13 @@ impl Reader {
     /// # Errors
     /// As for [`Reader::open`].
     pub fn of(paths: Vec<PathBuf>, limits: Limits) -> Result<Reader> {
-        let mut reader =
-            Reader { parts: paths.into(), limits, part: None, problems: Vec::new(), current: Current::default() };
+        let mut reader = Reader {
+            parts: paths.into(),
+            limits,
+            part: None,
+            problems: Vec::new(),
+            current: Current::default(),
+        };
         reader.open_next()?;
         Ok(reader)
     }
@@ -208,7 +214,7 @@ impl Reader {
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn next(&mut self) -> Result<Option<Entry<'_>>> {
+    pub fn read(&mut self) -> Result<Option<Entry<'_>>> {
         let found = loop {
             let Some(part) = &mut self.part else { return Ok(None) };
             match part.next(&mut self.current)? {
@@ -270,9 +276,15 @@ impl OpenPart {
         let length = file.metadata().map_err(|error| of_io(&error, "reading", &path))?.len();
         let mut magic = [0; mcap::MAGIC.len()];
         let is_mcap = length >= magic.len() as u64
-            && file.read_exact_at(&mut magic, 0).map(|()| magic == mcap::MAGIC).map_err(|error| of_io(&error, "reading", &path))?;
+            && file
+                .read_exact_at(&mut magic, 0)
+                .map(|()| magic == mcap::MAGIC)
+                .map_err(|error| of_io(&error, "reading", &path))?;
         if !is_mcap {
-            let text = format!("{} is no MCAP file: it does not begin with the bytes that each of them begins with", path.display());
+            let text = format!(
+                "{} is no MCAP file: it does not begin with the bytes that each of them begins with",
+                path.display()
+            );
             return Err(Error::new(ErrorKind::Malformed, text).at(0));
         }
         Ok(OpenPart {
@@ -335,7 +347,10 @@ impl OpenPart {
             Err(part.problem(part.offset, format!("the file ends here, {what}: it was not closed"), true))
         };
         if left < HEAD {
-            return Ok(cut(self, if left == 0 { "without its last record" } else { "in the head of a record" }));
+            return Ok(cut(
+                self,
+                if left == 0 { "without its last record" } else { "in the head of a record" },
+            ));
         }
         let failed = |error: std::io::Error, path: &Path| of_io(&error, "reading", path);
         self.file.read_exact_at(&mut head, self.offset).map_err(|error| failed(error, &self.path))?;
@@ -344,7 +359,11 @@ impl OpenPart {
         if length > left - HEAD {
             // What is larger than a record can be was never written; the rest may be missing.
             return Ok(if length > self.limits.record {
-                Err(self.problem(self.offset, format!("a record of {length} bytes, which is more than a record may have"), false))
+                Err(self.problem(
+                    self.offset,
+                    format!("a record of {length} bytes, which is more than a record may have"),
+                    false,
+                ))
             } else {
                 cut(self, "in a record")
             });
@@ -382,14 +401,22 @@ impl OpenPart {
             // Everything that there is was given to it: it asks for more behind the last record.
             None | Some(Ok(LinearReadEvent::ReadRequest(_))) => return Ok(None),
             Some(Err(error)) => return Err(wrong(self, &error)),
-            Some(Ok(LinearReadEvent::Record { opcode, data })) => self.record(opcode, data, begins, current)?,
+            Some(Ok(LinearReadEvent::Record { opcode, data })) => {
+                self.record(opcode, data, begins, current)?
+            }
         };
         self.chunk = Some((chunk, begins));
         Ok(found)
     }
 
     /// Takes a record, of the file or of a chunk.
-    fn record(&mut self, code: u8, data: &[u8], begins: u64, current: &mut Current) -> std::result::Result<Option<Found>, Problem> {
+    fn record(
+        &mut self,
+        code: u8,
+        data: &[u8],
+        begins: u64,
+        current: &mut Current,
+    ) -> std::result::Result<Option<Found>, Problem> {
         if code == op::ATTACHMENT {
             let Some((name, length)) = attachment(data) else {
                 return Err(self.problem(begins, "an attachment that is shorter than it says", false));
@@ -402,7 +429,8 @@ impl OpenPart {
             self.has_ended |= code == op::DATA_END;
             return Ok(None);
         }
-        let record = mcap::parse_record(code, data).map_err(|error| self.problem(begins, format!("a record that cannot be read: {error}"), false))?;
+        let record = mcap::parse_record(code, data)
+            .map_err(|error| self.problem(begins, format!("a record that cannot be read: {error}"), false))?;
         match record {
             Record::Schema { header, data } => {
                 let schema = Schema { name: header.name, encoding: header.encoding, data: data.into_owned() };
@@ -412,25 +440,32 @@ impl OpenPart {
             Record::Channel(found) => {
                 let schema = self.schemas.get(&found.schema_id).cloned();
                 if found.schema_id != 0 && schema.is_none() {
-                    let text = format!("the channel {:?} has the schema {}, which the file does not have before it", found.topic, found.schema_id);
+                    let text = format!(
+                        "the channel {:?} has the schema {}, which the file does not have before it",
+                        found.topic, found.schema_id
+                    );
                     return Err(self.problem(begins, text, false));
                 }
                 let channel = channel_of(found, schema);
                 let next = channel.first.unwrap_or(0);
-                if !self.channels.contains_key(&channel.id) {
-                    self.channels.insert(channel.id, (Arc::new(channel), next));
-                }
+                // A file may repeat a channel.
+                self.channels.entry(channel.id).or_insert_with(|| (Arc::new(channel), next));
                 Ok(None)
             }
             Record::Message { header, data } => {
                 let Some((channel, next)) = self.channels.get_mut(&header.channel_id) else {
-                    let text = format!("a message of the channel {}, which the file does not have before it", header.channel_id);
+                    let text = format!(
+                        "a message of the channel {}, which the file does not have before it",
+                        header.channel_id
+                    );
                     return Err(self.problem(begins, text, false));
                 };
                 if channel.topic == format::EVENTS {
                     return match Event::from_json(&data) {
                         Ok(event) => Ok(Some(Found::Event(event))),
-                        Err(error) => Err(self.problem(begins, format!("an event that cannot be read: {error}"), false)),
+                        Err(error) => {
+                            Err(self.problem(begins, format!("an event that cannot be read: {error}"), false))
+                        }
                     };
                 }
                 current.number = full(*next, header.sequence);
@@ -456,7 +491,11 @@ fn full(next: u64, low: u32) -> u64 {
     let ahead = low.wrapping_sub(next as u32);
     let back = (next as u32).wrapping_sub(low);
     // A file of another program may have numbers in any order.
-    if back < ahead && next >= u64::from(back) { next - u64::from(back) } else { next.wrapping_add(u64::from(ahead)) }
+    if back < ahead && next >= u64::from(back) {
+        next - u64::from(back)
+    } else {
+        next.wrapping_add(u64::from(ahead))
+    }
 }
 
 /// Returns the name and the length of an attachment.
@@ -482,7 +521,9 @@ fn channel_of(found: mcap::records::Channel, schema: Option<Arc<Schema>>) -> Cha
     Channel {
         id: found.id,
         endpoint: text(channel::ENDPOINT).unwrap_or_else(|| found.topic.clone()),
-        incarnation: text(channel::INCARNATION).and_then(|text| u64::from_str_radix(&text, 16).ok()).unwrap_or(0),
+        incarnation: text(channel::INCARNATION)
+            .and_then(|text| u64::from_str_radix(&text, 16).ok())
+            .unwrap_or(0),
         encoding: found.message_encoding.clone(),
         source: text(channel::SOURCE).unwrap_or_default(),
         machine: text(channel::MACHINE),

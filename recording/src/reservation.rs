@@ -10,7 +10,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
 /// How much is reserved at a time, beyond what is needed now.
-const STEP: u64 = 16 << 20;
+const STEP: u64 = 4 << 20;
 
 /// Room that is reserved for one file.
 #[derive(Debug)]

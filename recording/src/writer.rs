@@ -63,7 +63,12 @@ impl ChannelRecord {
         if let Some((_, machine)) = source.rsplit_once('@') {
             metadata.insert(channel::MACHINE.to_owned(), machine.to_owned());
         }
-        ChannelRecord { topic: topic(endpoint).to_owned(), encoding: encoding.name().to_owned(), schema: None, metadata }
+        ChannelRecord {
+            topic: topic(endpoint).to_owned(),
+            encoding: encoding.name().to_owned(),
+            schema: None,
+            metadata,
+        }
     }
 
     /// The same with a schema in both notations: that of JSON where the messages are JSON.
@@ -92,7 +97,10 @@ impl ChannelRecord {
         let mut metadata = found.metadata.clone();
         metadata.remove(channel::FIRST);
         metadata.remove(channel::REPEATED);
-        let schema = found.schema.as_ref().map(|schema| (schema.name.clone(), schema.encoding.clone(), schema.data.clone()));
+        let schema = found
+            .schema
+            .as_ref()
+            .map(|schema| (schema.name.clone(), schema.encoding.clone(), schema.data.clone()));
         ChannelRecord { topic: found.topic.clone(), encoding: found.encoding.clone(), schema, metadata }
     }
 
@@ -125,7 +133,7 @@ pub struct Part {
 
 /// What closes a file takes so much for each chunk, and so much beside that, at most.
 const CLOSING_CHUNK: u64 = 512;
-const CLOSING: u64 = 4 << 20;
+const CLOSING: u64 = 1 << 20;
 /// Bytes of a message in the file beside its body: its record and its entry in the index.
 const MESSAGE: u64 = 64;
 
@@ -149,6 +157,15 @@ impl Part {
             }
             of_io(&error, "creating", path)
         })?;
+        let made = Part::begin(file, path, facts, settings);
+        if made.is_err() {
+            // Nothing is in it; the error that is returned says what failed.
+            let _ = std::fs::remove_file(path);
+        }
+        made
+    }
+
+    fn begin(file: File, path: &Path, facts: &BTreeMap<String, String>, settings: Settings) -> Result<Part> {
         let again = file.try_clone().map_err(|error| of_io(&error, "creating", path))?;
         let options = WriteOptions::new()
             .profile(format::PROFILE)
@@ -165,8 +182,9 @@ impl Part {
         let mut writer = options.create(output).map_err(wrong)?;
         let record = Metadata { name: metadata::RECORDING.to_owned(), metadata: facts.clone() };
         writer.write_metadata(&record).map_err(wrong)?;
-        let schema =
-            writer.add_schema(format::EVENT_SCHEMA, schema_encoding::JSON_SCHEMA, SCHEMA.as_bytes()).map_err(wrong)?;
+        let schema = writer
+            .add_schema(format::EVENT_SCHEMA, schema_encoding::JSON_SCHEMA, SCHEMA.as_bytes())
+            .map_err(wrong)?;
         let events = writer.add_channel(schema, format::EVENTS, "json", &BTreeMap::new()).map_err(wrong)?;
         let mut part = Part {
             writer: Some(writer),
@@ -199,7 +217,10 @@ impl Part {
     }
 
     /// Writes with MCAP's library. After an error of it the file is cut to what is whole.
-    fn write<T>(&mut self, what: impl FnOnce(&mut Writer<NoSeek<BufWriter<File>>>) -> McapResult<T>) -> Result<T> {
+    fn write<T>(
+        &mut self,
+        what: impl FnOnce(&mut Writer<NoSeek<BufWriter<File>>>) -> McapResult<T>,
+    ) -> Result<T> {
         let Some(writer) = &mut self.writer else {
             return Err(Error::new(ErrorKind::InvalidState, format!("{} is closed", self.path.display())));
         };
@@ -238,7 +259,14 @@ impl Part {
     }
 
     /// Writes a message: its number, when it was sent and when it was received, in nanoseconds since 1970, and its body.
-    pub fn message(&mut self, channel: u16, number: u64, sent: u64, received: u64, body: &[u8]) -> Result<()> {
+    pub fn message(
+        &mut self,
+        channel: u16,
+        number: u64,
+        sent: u64,
+        received: u64,
+        body: &[u8],
+    ) -> Result<()> {
         // The lower 32 bits, as docs/recording-format.md says.
         let sequence = (number & u64::from(u32::MAX)) as u32;
         let header = MessageHeader { channel_id: channel, sequence, log_time: received, publish_time: sent };
@@ -255,7 +283,9 @@ impl Part {
     /// Writes a metadata record.
     pub fn metadata(&mut self, name: &str, entries: &BTreeMap<String, String>) -> Result<()> {
         let record = Metadata { name: name.to_owned(), metadata: entries.clone() };
-        self.reserve(MESSAGE + entries.iter().map(|(key, text)| (key.len() + text.len() + 8) as u64).sum::<u64>())?;
+        self.reserve(
+            MESSAGE + entries.iter().map(|(key, text)| (key.len() + text.len() + 8) as u64).sum::<u64>(),
+        )?;
         self.write(|writer| writer.write_metadata(&record))
     }
 
@@ -292,7 +322,10 @@ impl Part {
     /// # Errors
     /// Those of the file system.
     pub fn size(&self) -> Result<u64> {
-        self.file.metadata().map(|facts| facts.len()).map_err(|error| of_io(&error, "reading the size of", &self.path))
+        self.file
+            .metadata()
+            .map(|facts| facts.len())
+            .map_err(|error| of_io(&error, "reading the size of", &self.path))
     }
 
     /// Writes why the part ends and which one is next, its indexes and its footer, and syncs it. Room for them was reserved. Returns the
@@ -325,7 +358,9 @@ impl Part {
 /// Those of the file system.
 pub fn sync_folder(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| of_io(&error, "syncing the folder of", path))
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| of_io(&error, "syncing the folder of", path))
 }
 
 /// The error of a call of the file system on a file.
@@ -354,7 +389,9 @@ pub fn identity(beginning: &[u8]) -> Option<String> {
     let records = mcap::read::LinearReader::new_with_options(beginning, options).ok()?;
     // What is cut off ends the search.
     records.map_while(std::result::Result::ok).find_map(|record| match record {
-        mcap::records::Record::Metadata(found) if found.name == metadata::RECORDING => found.metadata.get("id").cloned(),
+        mcap::records::Record::Metadata(found) if found.name == metadata::RECORDING => {
+            found.metadata.get("id").cloned()
+        }
         _ => None,
     })
 }

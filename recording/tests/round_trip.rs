@@ -1,5 +1,7 @@
 //! What a part has is read again: whole, cut anywhere, changed anywhere.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a panic is the report")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -21,7 +23,8 @@ fn write(path: &Path, compression: Option<Compression>) {
     let mut part = Part::create(path, &facts, Settings { compression, ..Settings::default() }).unwrap();
     part.event(&Event::new(1, Kind::Started)).unwrap();
     part.attach("notes.txt", 2, b"some text").unwrap();
-    let records = ["shm:lab/a", "unix:lab/b"].map(|endpoint| ChannelRecord::new(endpoint, 9, Encoding::Cbor, "cam@north"));
+    let records = ["shm:lab/a", "unix:lab/b"]
+        .map(|endpoint| ChannelRecord::new(endpoint, 9, Encoding::Cbor, "cam@north"));
     let ids = records.each_ref().map(|record| part.channel(record, FIRST, false).unwrap());
     for number in FIRST..FIRST + 10 {
         for id in ids {
@@ -39,11 +42,14 @@ fn write(path: &Path, compression: Option<Compression>) {
 fn read(path: &Path) -> (Vec<String>, Vec<linkspan_recording::Problem>) {
     let mut reader = Reader::of(vec![path.to_owned()], Limits::default()).unwrap();
     let mut lines = Vec::new();
-    while let Some(entry) = reader.next().unwrap() {
+    while let Some(entry) = reader.read().unwrap() {
         lines.push(match entry {
             Entry::Message(message) => {
                 assert_eq!(message.body, body(message.number), "{message:?}");
-                format!("{} {} {} {}", message.channel.endpoint, message.number, message.sent, message.received)
+                format!(
+                    "{} {} {} {}",
+                    message.channel.endpoint, message.number, message.sent, message.received
+                )
             }
             entry => format!("{entry:?}"),
         });
@@ -63,11 +69,14 @@ fn part_is_read_as_it_was_written_with_each_compression() {
         assert_eq!(lines.len(), 20 + 2 + 2 + 1, "messages, events, metadata, an attachment: {lines:#?}");
         let mut reader = Reader::open(&path).unwrap();
         let channel = loop {
-            if let Some(Entry::Message(message)) = reader.next().unwrap() {
+            if let Some(Entry::Message(message)) = reader.read().unwrap() {
                 break message.channel.clone();
             }
         };
-        assert_eq!((channel.incarnation, channel.machine.as_deref(), channel.first), (9, Some("north"), Some(FIRST)));
+        assert_eq!(
+            (channel.incarnation, channel.machine.as_deref(), channel.first),
+            (9, Some("north"), Some(FIRST))
+        );
     }
 }
 
@@ -89,8 +98,15 @@ fn file_that_is_cut_at_any_byte_is_read_up_to_its_last_whole_chunk() {
             assert!(found.len() >= most, "cut at {length}: what a shorter file has is in a longer one");
             most = found.len();
             // Behind the end of the data nothing is missing.
-            assert!(problems.iter().all(|problem| problem.is_cut && problem.offset <= length as u64), "{problems:?}");
-            assert_eq!(problems.len(), usize::from(most < lines.len() || !problems.is_empty()), "cut at {length}");
+            assert!(
+                problems.iter().all(|problem| problem.is_cut && problem.offset <= length as u64),
+                "{problems:?}"
+            );
+            assert_eq!(
+                problems.len(),
+                usize::from(most < lines.len() || !problems.is_empty()),
+                "cut at {length}"
+            );
         }
         assert_eq!(most, lines.len());
     }
@@ -133,7 +149,7 @@ fn file_with_changed_bytes_is_read_or_refused_and_nothing_else_happens() {
             let limits = Limits { record: 1 << 20 };
             let mut reader = Reader::of(vec![changed.clone()], limits).unwrap();
             let mut count = 0;
-            while reader.next().unwrap().is_some() {
+            while reader.read().unwrap().is_some() {
                 count += 1;
             }
             assert!(count <= 1_000, "{count}");
@@ -153,11 +169,27 @@ fn lengths_that_a_file_only_claims_take_no_memory() {
         (record(3, 12, &[1, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0]), false),
         (record(9, 4, &[0; 4]), false),
         // A chunk of 1 TiB when it is decompressed.
-        (record(6, 48, &[&[0; 16][..], &(1u64 << 40).to_le_bytes(), &[0; 4], &4u32.to_le_bytes(), b"zstd", &4u64.to_le_bytes(), b"abcd"].concat()), false),
+        (
+            record(
+                6,
+                48,
+                &[
+                    &[0; 16][..],
+                    &(1u64 << 40).to_le_bytes(),
+                    &[0; 4],
+                    &4u32.to_le_bytes(),
+                    b"zstd",
+                    &4u64.to_le_bytes(),
+                    b"abcd",
+                ]
+                .concat(),
+            ),
+            false,
+        ),
     ] {
         std::fs::write(&path, [mcap::MAGIC, &bytes].concat()).unwrap();
         let mut reader = Reader::open(&path).unwrap();
-        assert!(reader.next().unwrap().is_none());
+        assert!(reader.read().unwrap().is_none());
         let [problem] = reader.problems() else { panic!("{:?}", reader.problems()) };
         assert_eq!((problem.offset, problem.is_cut), (8, is_cut), "{problem}");
     }

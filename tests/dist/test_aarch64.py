@@ -18,7 +18,7 @@ C = """
 int main(void) {
     linkspan_message *reading = NULL;
     double celsius;
-    linkspan_status status = linkspan_latest("lab/temperature", NULL, 60000, &reading);
+    linkspan_status status = linkspan_latest("lab/temperature", NULL, 60000000000, &reading);
     if (status == LINKSPAN_OK) status = linkspan_message_get_f64(reading, "celsius", &celsius);
     if (status == LINKSPAN_OK) printf("%.1f\\n", celsius);
     else fprintf(stderr, "%s\\n", linkspan_last_error_text());

@@ -15,6 +15,7 @@ from support.tree import ROOT
 #: The largest size in MB of each artefact; what it was measured with stands in packaging/README.md.
 SIZES = {
     **{f"linkspan-{VERSION}-{machine}-linux.tar.gz": 8 for machine in MACHINES},
+    **{f"linkspan-record-{VERSION}-{machine}-linux.tar.gz": 8 for machine in MACHINES},
     **{f"linkspan-bridge-{VERSION}-{machine}-linux.tar.gz": 16 for machine in MACHINES},
     **{f"liblinkspan-{VERSION}-{machine}-linux-glibc.tar.gz": 24 for machine in MACHINES},
     f"php_linkspan-{VERSION}_php8.2-{MACHINE}-linux-glibc-nts.tgz": 4,
@@ -74,7 +75,7 @@ def test_artefact_has_the_lists_of_its_crates(pattern: str, tmp_path: Path) -> N
         assert json.loads(text.read_text()) == json.loads(artefact(f"{text.name.removesuffix('.cdx.json')}-{VERSION}.cdx.json").read_text())
 
 
-@pytest.mark.parametrize("package", ["linkspan-cli", "linkspan-bridge", "linkspan-c", "linkspan-php", "linkspan-python"])
+@pytest.mark.parametrize("package", ["linkspan-cli", "linkspan-recorder", "linkspan-bridge", "linkspan-c", "linkspan-php", "linkspan-python"])
 def test_list_of_components_names_the_crates_that_are_linked(package: str) -> None:
     listed = json.loads(artefact(f"{package}-{VERSION}.cdx.json").read_text())
     names = {component["name"] for component in listed["components"]}

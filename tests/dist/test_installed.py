@@ -21,21 +21,24 @@ SUBSCRIBER = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)[1]
 
 
 def test_static_programs_run_alone(tmp_path: Path) -> None:
-    """In a root that has these two files and nothing else."""
-    for name in ("linkspan", "linkspan-bridge"):
+    """In a root that has these two files and nothing else but the kernel's /proc."""
+    for name in ("linkspan", "linkspan-record", "linkspan-bridge"):
         tarfile.open(artefact(f"{name}-{VERSION}-{MACHINE}-linux.tar.gz")).extract(f"{name}-{VERSION}-{MACHINE}-linux/{name}", tmp_path, filter="tar")
         (tmp_path / f"{name}-{VERSION}-{MACHINE}-linux" / name).rename(tmp_path / name)
         (tmp_path / f"{name}-{VERSION}-{MACHINE}-linux").rmdir()
-    (tmp_path / "run").mkdir()
-    inside = ["chroot", str(tmp_path), "/linkspan"]
+    (tmp_path / "run").mkdir(mode=0o700)
+    (tmp_path / "proc").mkdir()
+    mounted = f"mount -t proc proc {tmp_path}/proc && exec chroot {tmp_path} \"$@\""
+    inside = ["unshare", "--mount", "sh", "-c", mounted, "sh", "/linkspan"]
     env = {"LINKSPAN_DIR": "/run", "HOME": "/", "PATH": os.environ["PATH"]}
 
     def linkspan(*words: str) -> str:
         return subprocess.run([*inside, *words], env=env, capture_output=True, text=True, check=True, timeout=60).stdout
 
     assert VERSION in linkspan("--version")
-    bridge = subprocess.run(["chroot", tmp_path, "/linkspan-bridge", "--version"], capture_output=True, text=True, check=True, timeout=60)
-    assert VERSION in bridge.stdout
+    for other in ("bridge", "record"):
+        ran = subprocess.run(["chroot", tmp_path, f"/linkspan-{other}", "--version"], capture_output=True, text=True, check=True, timeout=60)
+        assert VERSION in ran.stdout
     with subprocess.Popen([*inside, "pub", "lab/sum", '{"sum":3}'], env=env) as publisher:
         try:
             assert linkspan("latest", "lab/sum", "--timeout", "30", "--json") == '{"sum":3}\n'
@@ -115,7 +118,10 @@ def test_debian_packages_install_work_and_go(root: Path, run: Run) -> None:
         python3 publish.py & publisher=$!
         linkspan latest lab/temperature --timeout 30 --json
         php latest.php
+        linkspan record 'lab/*' -o a.mcap --messages 1 --quiet 2> recorder.log
+        linkspan recording check a.mcap --quiet
         kill $publisher
+        rm a.mcap recorder.log
         systemd-analyze verify --man=no /usr/lib/systemd/system/linkspan-bridge.service
         XDG_RUNTIME_DIR=/run systemd-analyze --user verify --man=no /usr/lib/systemd/user/linkspan-controller.service
         test -s /usr/share/man/man1/linkspan-sub.1.gz
@@ -144,7 +150,7 @@ def test_rpm_packages_install_work_and_go(root: Path, run: Run) -> None:
         python3 version.py
         test -s /usr/lib64/pkgconfig/linkspan.pc
         test -s /usr/share/man/man1/linkspan-sub.1.gz""")
-    assert printed.splitlines() == ['{"sum":3}', f"linkspan-bridge {VERSION}", VERSION]
+    assert printed.splitlines() == ['{"sum":3}', f"linkspan bridge {VERSION}", VERSION]
     subprocess.run([*rpm, "--erase", "linkspan", "liblinkspan", "liblinkspan-devel"], check=True, timeout=600)
     (root / "root/version.py").unlink()
     left = {path for path in files(root, without=("dist", "proc", "run", "var/lib/rpm")) - before if not (root / path).is_dir()}

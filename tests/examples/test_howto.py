@@ -147,7 +147,8 @@ def machine():
         (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}")
         (folder / "bin" / name).chmod(0o755)
     # Other users may not read this tree.
-    shutil.copy(PROGRAM, folder / "bin")
+    for program in (PROGRAM, PROGRAM.with_name("linkspan-record")):
+        shutil.copy(program, folder / "bin")
     work = folder / "work"
     work.mkdir()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("LINKSPAN_") and k not in ("TMPDIR", "XDG_RUNTIME_DIR")}

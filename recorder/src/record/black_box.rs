@@ -51,7 +51,7 @@ impl BlackBox {
             let mut now = std::mem::take(&mut self.held);
             self.bytes = 0;
             self.until = time.saturating_add(self.after);
-            now.push_back(Item::Event(Event::new(time, Kind::Trigger).of(&name, None)));
+            now.push_back(Item::Event(Box::new(Event::new(time, Kind::Trigger).of(&name, None))));
             now.push_back(item);
             return now;
         }

@@ -22,10 +22,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use linkspan::service::ServiceOptions;
-use linkspan::{Acknowledge, Command, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Timestamp, Value};
+use linkspan::{
+    Acknowledge, Command, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Timestamp, Value,
+};
 use linkspan_recording::event::Kind;
-use linkspan_recording::writer::of_io;
 use linkspan_recording::reader::Limits;
+use linkspan_recording::writer::of_io;
 use linkspan_recording::{ChannelRecord, Compression, Entry, Event, Reader, Settings};
 
 use black_box::BlackBox;
@@ -40,13 +42,15 @@ use crate::{quantity, stderr};
 
 /// Record what names publish
 #[derive(Debug, clap::Args)]
-#[command(after_help = "In a pattern * stands for any characters and ? for one. A recording ends with Ctrl-C, with --for, with --messages, or with
+#[command(
+    after_help = "In a pattern * stands for any characters and ? for one. A recording ends with Ctrl-C, with --for, with --messages, or with
 `linkspan service shutdown NAME`, and its file is closed then.
 
 Examples:
   linkspan record 'lab/*' -o run42.mcap
   linkspan record 'lab/*' journal:lab/log -o run42.mcap --for 10min --split 1GiB
-  linkspan record 'lab/*' -o alarm.mcap --on lab/alarm --before 30s --after 10s")]
+  linkspan record 'lab/*' -o alarm.mcap --on lab/alarm --before 30s --after 10s"
+)]
 pub struct Arguments {
     /// The names, patterns and journals to record
     #[arg(required = true, value_name = "NAME")]
@@ -158,11 +162,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let settings = Settings { compression, ..Settings::default() };
     let notes = arguments.note.iter().cloned().collect();
-    let (mut parts, continued) = Parts::begin(&arguments.output, facts(&arguments.names), notes, settings, arguments.split)?;
+    let (mut parts, continued) =
+        Parts::begin(&arguments.output, facts(&arguments.names), notes, settings, arguments.split)?;
     let mut before = HashMap::new();
     let mut text = String::new();
     if let Some(last) = &continued {
-        text = format!("{} was not closed: its recorder was killed; this recording goes on in {}", last.display(), parts.path().display());
+        text = format!(
+            "{} was not closed: its recorder was killed; this recording goes on in {}",
+            last.display(),
+            parts.path().display()
+        );
         stderr::print_line(&text);
         let newest;
         (before, newest) = read_last(last)?;
@@ -180,19 +189,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         json: arguments.encoding == Encode::Json,
         messages: arguments.messages,
     };
-    let black_box = arguments
-        .on
-        .clone()
-        .map(|on| BlackBox::new(on, arguments.before, arguments.after, arguments.buffer));
+    let black_box =
+        arguments.on.clone().map(|on| BlackBox::new(on, arguments.before, arguments.after, arguments.buffer));
     let writer = Writer::new(parts, &queue, &status, how, black_box, before);
     thread::scope(|scope| {
         let writing = scope.spawn(|| writer.run());
         let receiving = live.as_ref().map(|live| scope.spawn(|| receive(live, &queue, &control)));
-        let reading = stored.as_ref().map(|stored| scope.spawn(|| receive_stored(stored, &queue, &control, &status)));
+        let reading =
+            stored.as_ref().map(|stored| scope.spawn(|| receive_stored(stored, &queue, &control, &status)));
         let done = attend(arguments, &service, &status, &queue, &control);
         control.ends.store(true, Ordering::Release);
         let threads = [receiving, reading].into_iter().flatten();
-        let received = threads.map(|thread| thread.join().unwrap_or_else(|_| Err(panicked("receiving")))).collect::<Vec<_>>();
+        let received = threads
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(panicked("receiving"))))
+            .collect::<Vec<_>>();
         queue.end();
         let written = writing.join().map_err(|_| panicked("writing"));
         let task = done?;
@@ -234,7 +244,8 @@ fn attend(
     let began = Instant::now();
     let mut printed = Instant::now();
     loop {
-        let left = arguments.duration.map_or(LOOK, |duration| duration.saturating_sub(began.elapsed()).min(LOOK));
+        let left =
+            arguments.duration.map_or(LOOK, |duration| duration.saturating_sub(began.elapsed()).min(LOOK));
         match service.next(left) {
             // A signal, or a supervisor.
             Ok(None) => return Ok(None),
@@ -292,7 +303,11 @@ fn report(arguments: &Arguments, status: &Status, is_end: bool) {
     let mut errors = std::io::stderr();
     // Without its output the recorder goes on: the recording is what it is for.
     if arguments.json {
-        if let Ok(line) = linkspan::Payload::new(&counters.to_value(false), linkspan::Encoding::Json, &linkspan::Limits::default()) {
+        if let Ok(line) = linkspan::Payload::new(
+            &counters.to_value(false),
+            linkspan::Encoding::Json,
+            &linkspan::Limits::default(),
+        ) {
             let mut line = line.body().to_vec();
             line.push(b'\n');
             let _ = std::io::stdout().write_all(&line);
@@ -311,7 +326,7 @@ type Last = (HashMap<(String, u64), u64>, HashMap<String, Newest>);
 fn read_last(path: &Path) -> Result<Last> {
     let mut reader = Reader::of(vec![path.to_owned()], Limits::default())?;
     let (mut numbers, mut newest) = Last::default();
-    while let Some(entry) = reader.next()? {
+    while let Some(entry) = reader.read()? {
         match entry {
             Entry::Message(message) => {
                 let topic = message.channel.topic.clone();
@@ -345,7 +360,8 @@ fn subscribers(arguments: &Arguments) -> Result<(Option<Subscriber>, Option<Subs
     let is_stored = |name: &str| {
         name.split_once(':').is_some_and(|(transport, _)| matches!(transport, "journal" | "spool" | "file"))
     };
-    let (stored, live): (Vec<&str>, Vec<&str>) = arguments.names.iter().map(String::as_str).partition(|name| is_stored(name));
+    let (stored, live): (Vec<&str>, Vec<&str>) =
+        arguments.names.iter().map(String::as_str).partition(|name| is_stored(name));
     let live = (!live.is_empty()).then(|| Subscriber::of(&live, &Options::default())).transpose()?;
     let stored = (!stored.is_empty())
         .then(|| {
@@ -360,7 +376,8 @@ fn subscribers(arguments: &Arguments) -> Result<(Option<Subscriber>, Option<Subs
 
 /// The name of the file without its ending, in the characters of names.
 fn title(arguments: &Arguments) -> String {
-    let stem = arguments.output.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let stem =
+        arguments.output.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
 }
 
@@ -373,7 +390,8 @@ fn start_service(arguments: &Arguments) -> Result<ServiceLoop> {
 
 /// What stands at the beginning of each part.
 pub fn facts(names: &[String]) -> BTreeMap<String, String> {
-    let read = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let read =
+        |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
     let zone = std::env::var("TZ").ok().filter(|zone| !zone.is_empty()).or_else(|| {
         let link = std::fs::read_link("/etc/localtime").ok()?;
         Some(link.to_string_lossy().rsplit_once("zoneinfo/")?.1.to_owned())

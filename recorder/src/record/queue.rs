@@ -12,7 +12,7 @@ pub enum Item {
     /// A message, when it was received in nanoseconds since 1970, and the bytes that it counts in the queue.
     Message { message: Message, received: u64, bytes: u64 },
     /// What happened.
-    Event(Event),
+    Event(Box<Event>),
     /// Begin another part, and report when it is done.
     Checkpoint,
     /// Put everything that was written onto the disk, and report when it is done.
@@ -91,7 +91,7 @@ impl Queue {
     /// Adds an event, for which there is always room.
     pub fn event(&self, event: Event) {
         // Only messages are given back.
-        let _ = self.push(Item::Event(event));
+        let _ = self.push(Item::Event(Box::new(event)));
     }
 
     /// Says that nothing comes any more.

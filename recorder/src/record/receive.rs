@@ -62,9 +62,8 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, control: &Control) -> Res
             since = 0;
             events(subscriber, queue, &mut lagged);
         }
-        if !control.paused.load(Ordering::Acquire) {
-            take(subscriber, message, queue, &mut names, &mut lagged);
-        }
+        let keeps = !control.paused.load(Ordering::Acquire);
+        take(subscriber, message, keeps, queue, &mut names, &mut lagged);
     }
     events(subscriber, queue, &mut lagged);
     for (name, last) in &mut names {
@@ -81,10 +80,11 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, control: &Control) -> Res
 const OVERTAKEN: &str = "the publisher overtook the recorder, or the messages were lost on the way";
 const DROPPED: &str = "dropped: the disk was slower than the messages, and the buffer was full";
 
-/// Puts a message into the queue, behind an event where some before it were missed.
+/// Puts a message into the queue, where it is kept, behind an event where some before it were missed.
 fn take(
     subscriber: &Subscriber,
     message: Message,
+    keeps: bool,
     queue: &Queue,
     names: &mut HashMap<Arc<str>, Last>,
     lagged: &mut HashMap<String, u64>,
@@ -95,7 +95,11 @@ fn take(
     let last = if let Some(last) = names.get_mut(name) {
         last
     } else {
-        names.entry(name.into()).or_insert(Last { incarnation, number: number.saturating_sub(known + 1), dropped: None })
+        names.entry(name.into()).or_insert(Last {
+            incarnation,
+            number: number.saturating_sub(known + 1),
+            dropped: None,
+        })
     };
     if last.incarnation != incarnation {
         tell_dropped(name, last, queue);
@@ -106,6 +110,9 @@ fn take(
         missed(queue, name, incarnation, last.number + 1, number - last.number - 1, OVERTAKEN);
     }
     last.number = number;
+    if !keeps {
+        return;
+    }
     tell_dropped_if_room(name, last, queue);
     let received = now();
     if last.dropped.is_some() || queue.push(Item::of(message, received)).is_err() {
@@ -150,7 +157,11 @@ fn events(subscriber: &Subscriber, queue: &Queue, lagged: &mut HashMap<String, u
             }
         };
         let event = Event::new(time, kind).of(topic(name), None);
-        queue.event(if source.is_empty() { event.with_text(text) } else { Event { source: source.to_owned(), ..event } });
+        queue.event(if source.is_empty() {
+            event.with_text(text)
+        } else {
+            Event { source: source.to_owned(), ..event }
+        });
     }
 }
 
@@ -163,7 +174,12 @@ pub fn now() -> u64 {
 ///
 /// # Errors
 /// Those of the subscriber, but for time-outs.
-pub fn receive_stored(subscriber: &Subscriber, queue: &Queue, control: &Control, status: &Status) -> Result<()> {
+pub fn receive_stored(
+    subscriber: &Subscriber,
+    queue: &Queue,
+    control: &Control,
+    status: &Status,
+) -> Result<()> {
     let mut lagged = HashMap::new();
     let mut ends = false;
     while !ends {
@@ -178,7 +194,9 @@ pub fn receive_stored(subscriber: &Subscriber, queue: &Queue, control: &Control,
                 Ok(Some(message)) => {
                     let name: Arc<str> = message.name().unwrap_or_else(|| subscriber.endpoint()).into();
                     let (incarnation, number) = (message.incarnation(), message.sequence());
-                    if let Some((of, last)) = numbers.get(&name).filter(|(of, last)| *of == incarnation && *last + 1 < number) {
+                    if let Some((of, last)) =
+                        numbers.get(&name).filter(|(of, last)| *of == incarnation && *last + 1 < number)
+                    {
                         missed(queue, &name, *of, last + 1, number - last - 1, OVERTAKEN);
                     }
                     numbers.insert(name, (incarnation, number));

@@ -85,7 +85,10 @@ impl Counters {
         let number = |number: u64| Value::from(number);
         let names = self.names.iter().map(|(name, of)| {
             let entries = [("messages", of.messages), ("bytes", of.bytes), ("missed", of.missed)];
-            (name.clone(), Value::Map(entries.into_iter().map(|(key, n)| (key.to_owned(), number(n))).collect()))
+            (
+                name.clone(),
+                Value::Map(entries.into_iter().map(|(key, n)| (key.to_owned(), number(n))).collect()),
+            )
         });
         let names: Map = names.collect();
         let mut data = Map::new();

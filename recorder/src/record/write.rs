@@ -117,7 +117,8 @@ impl<'a> Writer<'a> {
             Err(error) => ("failed", Some(error)),
         };
         self.tell_counters();
-        let stopped = Event::new(now(), Kind::Stopped).with_text(error.as_ref().map_or(String::new(), Error::to_string));
+        let stopped = Event::new(now(), Kind::Stopped)
+            .with_text(error.as_ref().map_or(String::new(), Error::to_string));
         // Both have the room that was reserved for them.
         let closed = self.parts.event(&stopped).and_then(|()| self.parts.close(reason));
         let mut counters = self.status.counters();
@@ -188,7 +189,11 @@ impl<'a> Writer<'a> {
     fn with_room(&mut self, mut what: impl FnMut(&mut Parts) -> Result<()>) -> Result<()> {
         loop {
             let error = match what(&mut self.parts) {
-                Err(error) if error.kind() == ErrorKind::NoSpace && self.how.when_full == WhenFull::DropOldest => error,
+                Err(error)
+                    if error.kind() == ErrorKind::NoSpace && self.how.when_full == WhenFull::DropOldest =>
+                {
+                    error
+                }
                 done => return done,
             };
             let Some(removed) = self.parts.drop_oldest()? else { return Err(error) };
@@ -203,7 +208,8 @@ impl<'a> Writer<'a> {
             let count = event.count.unwrap_or(0);
             let next = event.first.unwrap_or(0).saturating_add(count);
             let incarnation = event.incarnation.unwrap_or(0);
-            let of_name = |known: &Known| known.incarnation == incarnation && known.record.topic == event.name;
+            let of_name =
+                |known: &Known| known.incarnation == incarnation && known.record.topic == event.name;
             match self.known.values_mut().flatten().find(|known| of_name(known)) {
                 Some(known) => known.next = known.next.max(next),
                 None => {
@@ -232,9 +238,14 @@ impl<'a> Writer<'a> {
             match codec::transcode(message.body(), message.encoding(), encoding) {
                 Ok(bytes) => Bytes::from(bytes),
                 Err(error) => {
-                    let event = Event::new(received, Kind::Missed).of(topic(name), Some(message.incarnation()));
+                    let event =
+                        Event::new(received, Kind::Missed).of(topic(name), Some(message.incarnation()));
                     let text = format!("the message cannot be written in JSON: {error}");
-                    return self.event(&Event { count: Some(1), first: Some(number), ..event.with_text(text) });
+                    return self.event(&Event {
+                        count: Some(1),
+                        first: Some(number),
+                        ..event.with_text(text)
+                    });
                 }
             }
         };
@@ -250,8 +261,12 @@ impl<'a> Writer<'a> {
         let (key, record) = (known.key, known.record.clone());
         if skipped > 0 {
             let event = Event::new(received, Kind::Skipped).of(topic(name), Some(message.incarnation()));
-            let event = event.with_text("not recorded: the recorder was paused, or the messages are outside of every interval");
-            self.with_room(|parts| parts.event(&Event { count: Some(skipped), first: Some(number - skipped), ..event.clone() }))?;
+            let event = event.with_text(
+                "not recorded: the recorder was paused, or the messages are outside of every interval",
+            );
+            self.with_room(|parts| {
+                parts.event(&Event { count: Some(skipped), first: Some(number - skipped), ..event.clone() })
+            })?;
         }
         self.written += 1;
         let times = Times { sent: u64::try_from(message.sent().0).unwrap_or(0), received };
@@ -281,7 +296,14 @@ impl<'a> Writer<'a> {
         }
         self.keys += 1;
         let next = early.unwrap_or(number);
-        all.push(Known { key: self.keys, incarnation, encoding, record: Arc::new(record), next, new: (0, 0) });
+        all.push(Known {
+            key: self.keys,
+            incarnation,
+            encoding,
+            record: Arc::new(record),
+            next,
+            new: (0, 0),
+        });
         Ok(all.len() - 1)
     }
 
@@ -299,13 +321,19 @@ impl<'a> Writer<'a> {
         if is_low && !self.is_low {
             let text = format!("less than a tenth of the disk is left: {} of {}", bytes(free), bytes(size));
             stderr::print_line(&text);
-            self.event(&Event { free: Some(free), size: Some(size), ..Event::new(now(), Kind::Disk).with_text(text) })?;
+            self.event(&Event {
+                free: Some(free),
+                size: Some(size),
+                ..Event::new(now(), Kind::Disk).with_text(text)
+            })?;
         }
         self.is_low = is_low;
         self.with_room(|parts| parts.sync(now()))?;
-        let (part, path, length) = (self.parts.number(), self.parts.path().display().to_string(), self.parts.size()?);
+        let (part, path, length) =
+            (self.parts.number(), self.parts.path().display().to_string(), self.parts.size()?);
         let mut counters = self.status.counters();
-        (counters.free, counters.disk, counters.part, counters.file, counters.file_bytes) = (free, size, part, path, length);
+        (counters.free, counters.disk, counters.part, counters.file, counters.file_bytes) =
+            (free, size, part, path, length);
         Ok(())
     }
 
@@ -332,6 +360,7 @@ fn schema_of(name: &str, message: &Message) -> Option<(Schema, Option<String>)> 
     let form = registry::schema_of(name, message).ok()?;
     let schema = Schema::from_bytes(&form).ok()?;
     // A packed record has no form in JSON Schema.
-    let json = export(&schema, Notation::JsonSchema).ok().and_then(|export| String::from_utf8(export.bytes).ok());
+    let json =
+        export(&schema, Notation::JsonSchema).ok().and_then(|export| String::from_utf8(export.bytes).ok());
     Some((schema, json))
 }

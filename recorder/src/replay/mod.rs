@@ -7,9 +7,9 @@
 
 mod outlets;
 
-use std::collections::VecDeque;
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -74,7 +74,9 @@ pub struct Arguments {
 fn speed(text: &str) -> std::result::Result<f64, String> {
     match text.parse() {
         Ok(factor) if factor > 0.0 && f64::is_finite(factor) => Ok(factor),
-        _ => Err("a speed is a number above 0: 0.5, 1, 10; --as-fast-as-possible waits for nothing".to_owned()),
+        _ => {
+            Err("a speed is a number above 0: 0.5, 1, 10; --as-fast-as-possible waits for nothing".to_owned())
+        }
     }
 }
 
@@ -85,6 +87,11 @@ fn rename(text: &str) -> std::result::Result<(String, String), String> {
 
 /// The shortest time that is slept by the service's wait, which commands end; the rest is slept with the scheduler's precision.
 const BRIEF: Duration = Duration::from_millis(2);
+
+/// How long is waited at a time while something holds the replay.
+const HELD: Duration = Duration::from_millis(50);
+/// Messages that are sent as fast as possible between two looks at the commands.
+const BEFORE_LOOK: u32 = 64;
 
 /// What a replay has done.
 #[derive(Debug, Default)]
@@ -113,22 +120,30 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut options = ServiceOptions::default();
     options.description = format!("replays {}", arguments.file.display());
     options.unsupported = vec![Command::Checkpoint.name().to_owned()];
-    let stem = arguments.file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let title: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
+    options.commands = vec!["step".to_owned(), "seek".to_owned()];
+    let stem =
+        arguments.file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let title: String =
+        stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
     let name = arguments.service.clone().unwrap_or_else(|| format!("replay-{title}"));
     let mut replay = Replay {
         arguments,
         begin: summary.begin(),
         end: summary.time.map_or(0, |(_, last)| last),
         service: ServiceLoop::start(&name, &options)?,
-        answers: arguments.answer.as_deref().map(|name| Subscriber::new(name, &Options::default())).transpose()?,
+        answers: arguments
+            .answer
+            .as_deref()
+            .map(|name| Subscriber::new(name, &Options::default()))
+            .transpose()?,
         outlets: Outlets::new(&arguments.rename, &arguments.lockstep, arguments.deadline),
         done: Done::default(),
         at: 0,
         paused: false,
         steps: 0,
+        had_line: false,
+        unlooked: 0,
         lines: arguments.step.then(lines),
-        stored: VecDeque::new(),
     };
     let played = replay.play();
     let task = match played {
@@ -151,7 +166,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Lines of standard input, each of which is a step; the end of the input is the end of the steps.
-fn lines() -> std::sync::mpsc::Receiver<()> {
+fn lines() -> Receiver<()> {
     let (sender, receiver) = std::sync::mpsc::channel();
     // Ends with the process: nothing interrupts a read of a terminal.
     thread::spawn(move || {
@@ -179,16 +194,20 @@ struct Replay<'a> {
     paused: bool,
     /// Steps that were asked for and not taken.
     steps: u64,
-    lines: Option<std::sync::mpsc::Receiver<()>>,
-    /// Tasks `step` that are answered when their message was sent.
-    stored: VecDeque<Task>,
+    /// Whether standard input had a line: where it ends after one, the steps end.
+    had_line: bool,
+    /// Messages since the last look at the commands.
+    unlooked: u32,
+    lines: Option<Receiver<()>>,
 }
 
 impl Replay<'_> {
     /// Plays until the end; returns the task of a shutdown.
     fn play(&mut self) -> Result<Option<Task>> {
         let mut from = None;
-        self.meet()?;
+        if let Step::End(task) = self.meet()? {
+            return Ok(task);
+        }
         loop {
             match self.pass(from.take())? {
                 Step::Seek(to) => from = Some(to),
@@ -200,18 +219,22 @@ impl Replay<'_> {
     }
 
     /// Opens the publishers that are to have subscribers, and waits for those.
-    fn meet(&mut self) -> Result<()> {
+    fn meet(&mut self) -> Result<Step> {
         if self.arguments.wait_for.is_empty() && self.arguments.lockstep.is_empty() {
-            return Ok(());
+            return Ok(Step::Next);
         }
-        let mut wanted: Vec<&String> = self.arguments.wait_for.iter().chain(&self.arguments.lockstep).collect();
+        let mut wanted: Vec<&String> =
+            self.arguments.wait_for.iter().chain(&self.arguments.lockstep).collect();
         let window = self.arguments.choice.window(self.begin);
         let mut reader = open(&self.arguments.file)?;
         while !wanted.is_empty()
-            && let Some(entry) = reader.next()?
+            && let Some(entry) = reader.read()?
         {
             let Entry::Message(message) = entry else { continue };
-            if message.channel.repeated || !window.has_name(&message.channel.topic) || window.place(message.received).is_lt() {
+            if message.channel.repeated
+                || !window.has_name(&message.channel.topic)
+                || window.place(message.received).is_lt()
+            {
                 continue;
             }
             if let Some(at) = wanted.iter().position(|name| **name == message.channel.topic) {
@@ -220,10 +243,35 @@ impl Replay<'_> {
             }
         }
         if let Some(name) = wanted.first() {
-            let text = format!("{name} is no name whose messages are replayed; see linkspan recording info {}", self.arguments.file.display());
+            let text = format!(
+                "{name} is no name whose messages are replayed; see linkspan recording info {}",
+                self.arguments.file.display()
+            );
             return Err(Error::new(ErrorKind::NotFound, text));
         }
-        self.outlets.wait_for(&self.arguments.wait_for)
+        let end = Instant::now() + self.arguments.deadline;
+        while let Some(endpoint) = self.outlets.lacking(&self.arguments.wait_for, HELD)? {
+            if Instant::now() >= end {
+                return Err(Error::new(
+                    ErrorKind::Timeout,
+                    format!("nobody subscribed to {endpoint} in time"),
+                ));
+            }
+            if let Some(step @ Step::End(_)) = self.look(Duration::ZERO)? {
+                return Ok(step);
+            }
+        }
+        Ok(Step::Next)
+    }
+
+    /// Waits so long for a command, and carries it out. Returns what else is to happen for it.
+    fn look(&mut self, patience: Duration) -> Result<Option<Step>> {
+        match self.service.next(patience) {
+            Ok(None) => Ok(Some(Step::End(None))),
+            Ok(Some(task)) => self.carry_out(task),
+            Err(error) if error.kind() == ErrorKind::Timeout => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Plays the recording once, from this time on.
@@ -231,11 +279,15 @@ impl Replay<'_> {
         let window = self.arguments.choice.window(self.begin);
         let mut reader: Reader = open(&self.arguments.file)?;
         let mut clock: Option<(u64, Instant)> = None;
-        while let Some(entry) = reader.next()? {
+        while let Some(entry) = reader.read()? {
             let Entry::Message(message) = entry else { continue };
             let time = message.received;
             let is_early = from.is_some_and(|from| time < from);
-            if message.channel.repeated || is_early || !window.has_name(&message.channel.topic) || !window.place(time).is_eq() {
+            if message.channel.repeated
+                || is_early
+                || !window.has_name(&message.channel.topic)
+                || !window.place(time).is_eq()
+            {
                 continue;
             }
             let (first, began) = *clock.get_or_insert((time, Instant::now()));
@@ -258,9 +310,6 @@ impl Replay<'_> {
                 self.done.latest = self.done.latest.max(late);
             }
             self.await_answer(message.number, &message.channel.topic)?;
-            if let Some(task) = self.stored.pop_front() {
-                task.done(&self.data())?;
-            }
         }
         reader.problems().iter().for_each(|problem| stderr::print_line(&problem.to_string()));
         Ok(Step::Next)
@@ -269,38 +318,47 @@ impl Replay<'_> {
     /// Whether messages are sent when others are ready, and not by the clock.
     fn is_paced_by_others(&self) -> bool {
         let arguments = self.arguments;
-        arguments.as_fast_as_possible || arguments.step || arguments.answer.is_some() || !arguments.lockstep.is_empty()
+        arguments.as_fast_as_possible
+            || arguments.step
+            || arguments.answer.is_some()
+            || !arguments.lockstep.is_empty()
     }
 
     /// Waits until a message is to be sent; carries out commands meanwhile.
     fn wait_until(&mut self, due: &mut Instant) -> Result<Step> {
+        // Commands are rarer than messages that nothing holds back.
+        self.unlooked += 1;
+        if self.arguments.as_fast_as_possible && self.unlooked < BEFORE_LOOK && !self.paused {
+            return Ok(Step::Next);
+        }
+        self.unlooked = 0;
         let mut paused_at = self.paused.then(Instant::now);
         loop {
-            let is_held = self.paused || self.arguments.step && !self.takes_step();
+            let takes = if self.arguments.step { self.takes_step() } else { Some(true) };
+            let Some(takes) = takes else { return Ok(Step::End(None)) };
+            let is_held = self.paused || !takes;
             let left = due.saturating_duration_since(Instant::now());
             let patience = if is_held {
-                Duration::from_millis(50)
+                HELD
             } else if self.is_paced_by_others() {
                 Duration::ZERO
             } else {
                 left.saturating_sub(BRIEF)
             };
-            match self.service.next(patience) {
-                Ok(None) => return Ok(Step::End(None)),
-                Ok(Some(task)) => {
-                    if let Some(step) = self.carry_out(task)? {
-                        return Ok(step);
-                    }
-                    if self.paused && paused_at.is_none() {
-                        paused_at = Some(Instant::now());
-                    }
-                    if !self.paused && let Some(at) = paused_at.take() {
-                        *due += at.elapsed();
-                    }
-                    continue;
-                }
-                Err(error) if error.kind() == ErrorKind::Timeout => {}
-                Err(error) => return Err(error),
+            let was_paused = self.paused;
+            if let Some(step) = self.look(patience)? {
+                return Ok(step);
+            }
+            if self.paused && paused_at.is_none() {
+                paused_at = Some(Instant::now());
+            }
+            if !self.paused
+                && let Some(at) = paused_at.take()
+            {
+                *due += at.elapsed();
+            }
+            if was_paused != self.paused {
+                continue;
             }
             if is_held {
                 continue;
@@ -317,14 +375,17 @@ impl Replay<'_> {
         }
     }
 
-    /// Whether a step was asked for.
-    fn takes_step(&mut self) -> bool {
-        if let Some(lines) = &self.lines
-            && lines.try_recv().is_ok()
-        {
-            self.steps += 1;
+    /// Whether a step was asked for; `None` where the steps have ended.
+    fn takes_step(&mut self) -> Option<bool> {
+        match self.lines.as_ref().map(Receiver::try_recv) {
+            Some(Ok(())) => {
+                self.steps += 1;
+                self.had_line = true;
+            }
+            Some(Err(TryRecvError::Disconnected)) if self.had_line && self.steps == 0 => return None,
+            _ => {}
         }
-        self.steps > 0
+        Some(self.steps > 0)
     }
 
     fn carry_out(&mut self, task: Task) -> Result<Option<Step>> {
@@ -341,7 +402,7 @@ impl Replay<'_> {
             }
             other if other.name() == "step" => {
                 self.steps += 1;
-                self.stored.push_back(task);
+                task.done(&self.data())?;
             }
             other if other.name() == "seek" => {
                 let seconds = task.arguments().at("seconds").and_then(Value::as_f64);
@@ -353,13 +414,17 @@ impl Replay<'_> {
                         return Ok(Some(Step::Seek(self.begin.saturating_add((seconds * 1e9) as u64))));
                     }
                     _ => {
-                        let text = "seek takes {\"seconds\": S}, the seconds since the beginning of the recording";
+                        let text =
+                            "seek takes {\"seconds\": S}, the seconds since the beginning of the recording";
                         task.failed(&Error::new(ErrorKind::InvalidState, text))?;
                     }
                 }
             }
             other => {
-                let text = format!("a replay has no command {}; it has step and seek beside those of each service", other.name());
+                let text = format!(
+                    "a replay has no command {}; it has step and seek beside those of each service",
+                    other.name()
+                );
                 task.failed(&Error::new(ErrorKind::Unsupported, text))?;
             }
         }
@@ -393,7 +458,11 @@ impl Replay<'_> {
         let mut line = format!("{} replayed", counted(self.done.messages, "message"));
         if !self.is_paced_by_others() && self.done.messages > 0 {
             let mean = self.done.late.as_secs_f64() / self.done.messages as f64;
-            line += &format!("; sent {:.3} ms late on average, {:.3} ms at most", mean * 1e3, self.done.latest.as_secs_f64() * 1e3);
+            line += &format!(
+                "; sent {:.3} ms late on average, {:.3} ms at most",
+                mean * 1e3,
+                self.done.latest.as_secs_f64() * 1e3
+            );
         }
         stderr::print_line(&line);
         // The line is a report; nothing is lost without it.

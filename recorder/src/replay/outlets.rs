@@ -1,7 +1,7 @@
 //! Where replayed messages go: a publisher for each name, or a channel to a program that consumes them in lockstep.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use linkspan::schema::Schema;
@@ -26,6 +26,7 @@ pub struct Outlet {
     kind: Kind,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one for each name, made once")]
 enum Kind {
     Publisher(Publisher),
     Channel { listener: Listener, channel: Option<Channel> },
@@ -54,7 +55,9 @@ impl<'a> Outlets<'a> {
     /// Those of opening the name: `AddressInUse` where another program has it.
     pub fn open(&mut self, message: &Message<'_>) -> Result<&mut Outlet> {
         let topic = &message.channel.topic;
-        let is_other = |outlet: &Outlet| outlet.of != message.channel.incarnation && matches!(outlet.kind, Kind::Publisher(_));
+        let is_other = |outlet: &Outlet| {
+            outlet.of != message.channel.incarnation && matches!(outlet.kind, Kind::Publisher(_))
+        };
         if let Some(ended) = self.open.extract_if(|name, outlet| name == topic && is_other(outlet)).next() {
             // The next incarnation of its publisher.
             ended.1.close(self.deadline)?;
@@ -63,7 +66,9 @@ impl<'a> Outlets<'a> {
             let outlet = self.begin(message)?;
             self.open.insert(topic.clone(), outlet);
         }
-        self.open.get_mut(topic).ok_or_else(|| Error::new(ErrorKind::Internal, "an outlet that was just opened is gone"))
+        self.open
+            .get_mut(topic)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "an outlet that was just opened is gone"))
     }
 
     fn begin(&self, message: &Message<'_>) -> Result<Outlet> {
@@ -81,12 +86,20 @@ impl<'a> Outlets<'a> {
             Some((transport @ ("shm" | "unix" | "tcp"), _)) if !lockstep => transport,
             _ => "shm",
         };
-        let renamed = self.rename.iter().find_map(|(old, new)| Some(format!("{new}{}", channel.topic.strip_prefix(old.as_str())?)));
+        let renamed = self
+            .rename
+            .iter()
+            .find_map(|(old, new)| Some(format!("{new}{}", channel.topic.strip_prefix(old.as_str())?)));
         let endpoint = format!("{transport}:{}", renamed.as_deref().unwrap_or(&channel.topic));
         let kind = if lockstep {
             Kind::Channel { listener: Listener::listen(&endpoint, &options)?, channel: None }
         } else {
-            Kind::Publisher(Publisher::relay(&endpoint, &options, self.incarnation(channel.incarnation), message.number.max(1))?)
+            Kind::Publisher(Publisher::relay(
+                &endpoint,
+                &options,
+                self.incarnation(channel.incarnation),
+                message.number.max(1),
+            )?)
         };
         Ok(Outlet { endpoint, of: channel.incarnation, kind })
     }
@@ -94,23 +107,26 @@ impl<'a> Outlets<'a> {
     /// An incarnation that no other replay has: subscribers take it for a program that was started again.
     fn incarnation(&self, of: u64) -> u64 {
         let now = u64::try_from(Timestamp::now().0).unwrap_or(0);
-        let mixed = (of ^ now.rotate_left(20) ^ u64::from(std::process::id()) ^ self.round << 48).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (of ^ now.rotate_left(20) ^ u64::from(std::process::id()) ^ self.round << 48)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
         mixed.max(1)
     }
 
-    /// Waits until these names have subscribers.
+    /// Waits so long for a subscriber of one of these names that has none; returns the endpoint of that one, or `None` where each has some.
     ///
     /// # Errors
-    /// `Timeout` with the names that have none.
-    pub fn wait_for(&self, names: &[String]) -> Result<()> {
-        let end = Instant::now() + self.deadline;
+    /// Those of the publisher, but for a time-out.
+    pub fn lacking(&self, names: &[String], patience: Duration) -> Result<Option<&str>> {
         for name in names {
-            let Some(Outlet { endpoint, kind: Kind::Publisher(publisher), .. }) = self.open.get(name) else { continue };
-            publisher.wait_for_subscribers(1, end.saturating_duration_since(Instant::now())).map_err(|error| {
-                Error::new(error.kind(), format!("nobody subscribed to {endpoint} in time: {error}"))
-            })?;
+            let Some(Outlet { endpoint, kind: Kind::Publisher(publisher), .. }) = self.open.get(name) else {
+                continue;
+            };
+            match publisher.wait_for_subscribers(1, patience) {
+                Err(error) if error.kind() == ErrorKind::Timeout => return Ok(Some(endpoint)),
+                waited => waited?,
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Sends a message, and over a channel waits until it was consumed.
@@ -120,13 +136,17 @@ impl<'a> Outlets<'a> {
     pub fn send(&mut self, message: &Message<'_>) -> Result<()> {
         let deadline = self.deadline;
         let encoding = message.channel.encoding().ok_or_else(|| {
-            let text = format!("{}: the encoding {} is not known", message.channel.topic, message.channel.encoding);
+            let text =
+                format!("{}: the encoding {} is not known", message.channel.topic, message.channel.encoding);
             Error::new(ErrorKind::Unsupported, text)
         })?;
         let payload = Payload::from_bytes(encoding, Bytes::copy_from_slice(message.body));
         let outlet = self.open(message)?;
         let late = |error: Error, endpoint: &str| {
-            let text = format!("the program at {endpoint} was late: message {} was not consumed: {error}", message.number);
+            let text = format!(
+                "the program at {endpoint} was late: message {} was not consumed: {error}",
+                message.number
+            );
             Error::new(error.kind(), text)
         };
         match &mut outlet.kind {
@@ -137,7 +157,9 @@ impl<'a> Outlets<'a> {
             Kind::Channel { listener, channel } => {
                 let channel = match channel {
                     Some(channel) => channel,
-                    None => channel.insert(listener.accept(deadline).map_err(|error| late(error, &outlet.endpoint))?),
+                    None => channel.insert(
+                        listener.accept(deadline).map_err(|error| late(error, &outlet.endpoint))?,
+                    ),
                 };
                 channel.send_payload(&payload, deadline).map_err(|error| late(error, &outlet.endpoint))?;
                 channel.flush(deadline).map_err(|error| late(error, &outlet.endpoint))

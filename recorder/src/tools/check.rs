@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use linkspan::{Error, ErrorKind, Result};
-use linkspan_recording::event::Kind;
 use linkspan_recording::Entry;
+use linkspan_recording::event::Kind;
 
 use super::open;
 
@@ -41,13 +41,22 @@ impl Numbers {
         let place = format!("{name} (incarnation {incarnation:016x})");
         if let Some(next) = self.next.get(&key).copied() {
             if first > next {
-                let lacks = if first - next == 1 { format!("message {next}") } else { format!("messages {next} to {}", first - 1) };
-                self.faults.push(format!("gap: {place} lacks {lacks}, and no event says that they were missed"));
+                let lacks = if first - next == 1 {
+                    format!("message {next}")
+                } else {
+                    format!("messages {next} to {}", first - 1)
+                };
+                self.faults
+                    .push(format!("gap: {place} lacks {lacks}, and no event says that they were missed"));
             } else if first.saturating_add(count) <= next {
                 self.faults.push(format!("repeat or order: {place} has {what} {first} after {}", next - 1));
                 return;
             } else if first < next {
-                self.faults.push(format!("overlap: {place} has {what} {first} to {} after {}", first.saturating_add(count).saturating_sub(1), next - 1));
+                self.faults.push(format!(
+                    "overlap: {place} has {what} {first} to {} after {}",
+                    first.saturating_add(count).saturating_sub(1),
+                    next - 1
+                ));
             }
         }
         self.next.insert(key, first.saturating_add(count));
@@ -58,12 +67,13 @@ impl Numbers {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut reader = open(&arguments.file)?;
     let mut numbers = Numbers::default();
-    while let Some(entry) = reader.next()? {
+    while let Some(entry) = reader.read()? {
         match entry {
             Entry::Message(message) if message.channel.repeated => {}
             Entry::Message(message) => {
                 numbers.messages += 1;
-                let (name, incarnation, number) = (message.channel.topic.clone(), message.channel.incarnation, message.number);
+                let (name, incarnation, number) =
+                    (message.channel.topic.clone(), message.channel.incarnation, message.number);
                 numbers.take(&name, incarnation, number, 1, "message");
             }
             Entry::Event(event) if matches!(event.kind, Kind::Missed | Kind::Skipped) => {
@@ -72,7 +82,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                     numbers.missed += count;
                 }
                 let what = format!("{} messages", event.kind.name());
-                numbers.take(&event.name, event.incarnation.unwrap_or(0), event.first.unwrap_or(0), count, &what);
+                numbers.take(
+                    &event.name,
+                    event.incarnation.unwrap_or(0),
+                    event.first.unwrap_or(0),
+                    count,
+                    &what,
+                );
             }
             _ => {}
         }
@@ -85,6 +101,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     numbers.faults.iter().for_each(|fault| println!("{fault}"));
-    let text = format!("{} has {}", arguments.file.display(), crate::record::counted(numbers.faults.len() as u64, "fault"));
+    let text = format!(
+        "{} has {}",
+        arguments.file.display(),
+        crate::record::counted(numbers.faults.len() as u64, "fault")
+    );
     Err(Error::new(ErrorKind::Corrupt, text))
 }

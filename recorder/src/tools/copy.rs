@@ -17,7 +17,9 @@ use crate::parts::{Newest, Parts, Split as At, Times};
 ///
 /// It begins with the newest message of each name from before that time, so that it stands alone.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  linkspan recording cut run42.mcap 'lab/*' --from 60 --to 90 -o minute.mcap")]
+#[command(
+    after_help = "Examples:\n  linkspan recording cut run42.mcap 'lab/*' --from 60 --to 90 -o minute.mcap"
+)]
 pub struct Cut {
     /// The file of the recording; its further parts are found
     file: PathBuf,
@@ -44,7 +46,9 @@ pub struct Merge {
 
 /// Make a recording in parts of another one
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  linkspan recording split run42.mcap --at 1GiB -o parts.mcap\n  linkspan recording split run42.mcap --at 10min -o parts.mcap")]
+#[command(
+    after_help = "Examples:\n  linkspan recording split run42.mcap --at 1GiB -o parts.mcap\n  linkspan recording split run42.mcap --at 10min -o parts.mcap"
+)]
 pub struct Split {
     /// The file of the recording; its further parts are found
     file: PathBuf,
@@ -103,7 +107,7 @@ impl Next {
 
 /// Returns the next entry that goes into another recording.
 fn next(reader: &mut Reader) -> Result<Option<Next>> {
-    while let Some(entry) = reader.next()? {
+    while let Some(entry) = reader.read()? {
         return Ok(Some(match entry {
             Entry::Message(message) if message.channel.repeated => continue,
             Entry::Message(message) => Next::Message {
@@ -125,9 +129,18 @@ fn next(reader: &mut Reader) -> Result<Option<Next>> {
 fn copy(mut readers: Vec<Reader>, window: &Window<'_>, output: &Path, split: Option<At>) -> Result<()> {
     let mut first = readers.iter_mut().map(next).collect::<Result<Vec<_>>>()?;
     let mut parts = Parts::create(output, crate::record::facts(&[]), Settings::default(), split)?;
-    let mut copying = Copying { window, split, begun: None, channels: Vec::new(), next: HashMap::new(), before: HashMap::new(), unsynced: 0 };
+    let mut copying = Copying {
+        window,
+        split,
+        begun: None,
+        channels: Vec::new(),
+        next: HashMap::new(),
+        before: HashMap::new(),
+        unsynced: 0,
+    };
     loop {
-        let earliest = first.iter().enumerate().filter_map(|(at, next)| Some((next.as_ref()?.time(), at))).min();
+        let earliest =
+            first.iter().enumerate().filter_map(|(at, next)| Some((next.as_ref()?.time(), at))).min();
         let Some((_, at)) = earliest else { break };
         let (Some(reader), Some(place)) = (readers.get_mut(at), first.get_mut(at)) else { break };
         let Some(entry) = std::mem::replace(place, next(reader)?) else { break };
@@ -168,7 +181,14 @@ impl Copying<'_> {
         }
     }
 
-    fn message(&mut self, channel: &Arc<Channel>, number: u64, times: Times, body: Bytes, parts: &mut Parts) -> Result<()> {
+    fn message(
+        &mut self,
+        channel: &Arc<Channel>,
+        number: u64,
+        times: Times,
+        body: Bytes,
+        parts: &mut Parts,
+    ) -> Result<()> {
         let (key, record) = self.channel(channel);
         match self.window.place(times.received) {
             std::cmp::Ordering::Less => {
@@ -211,7 +231,9 @@ impl Copying<'_> {
     }
 
     fn event(&mut self, mut event: Event, parts: &mut Parts) -> Result<()> {
-        if self.window.place(event.time) != std::cmp::Ordering::Equal || !event.name.is_empty() && !self.window.has_name(&event.name) {
+        if self.window.place(event.time) != std::cmp::Ordering::Equal
+            || !event.name.is_empty() && !self.window.has_name(&event.name)
+        {
             return Ok(());
         }
         if matches!(event.kind, Kind::Missed | Kind::Skipped)
@@ -237,7 +259,8 @@ impl Copying<'_> {
         let at = known.unwrap_or_else(|| {
             let record = ChannelRecord::of(channel);
             // Parts of one recording have the same channels.
-            let same = self.channels.iter().find(|(_, other)| **other == record).map(|(_, other)| other.clone());
+            let same =
+                self.channels.iter().find(|(_, other)| **other == record).map(|(_, other)| other.clone());
             self.channels.push((channel.clone(), same.unwrap_or_else(|| Arc::new(record))));
             self.channels.len() - 1
         });

@@ -79,16 +79,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         finish(out, arguments.output.as_deref())?;
     } else {
         match (&topics[..], &arguments.output) {
-            ([topic], _) => table(arguments, summary.begin(), topic, arguments.output.as_deref(), &mut faults)?,
+            ([topic], _) => {
+                table(arguments, summary.begin(), topic, arguments.output.as_deref(), &mut faults)?
+            }
             (several, Some(folder)) => {
-                std::fs::create_dir_all(folder).map_err(|error| of_io(&error, "making the folder", folder))?;
+                std::fs::create_dir_all(folder)
+                    .map_err(|error| of_io(&error, "making the folder", folder))?;
                 for topic in several {
                     let path = folder.join(format!("{}.csv", topic.replace('/', "-")));
                     table(arguments, summary.begin(), topic, Some(&path), &mut faults)?;
                 }
             }
             (several, None) => {
-                let text = format!("--csv writes a table a name, and these are {}: choose one, or name a folder with -o", several.len());
+                let text = format!(
+                    "--csv writes a table a name, and these are {}: choose one, or name a folder with -o",
+                    several.len()
+                );
                 return Err(Error::new(ErrorKind::InvalidState, text));
             }
         }
@@ -105,13 +111,19 @@ impl Faults {
     fn value(&mut self, message: &reader::Message<'_>) -> Result<Option<Value>> {
         let decoded = match message.channel.encoding() {
             Some(encoding) => codec::decode(message.body, encoding),
-            None => Err(Error::new(ErrorKind::Unsupported, format!("the encoding {} is not known", message.channel.encoding))),
+            None => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the encoding {} is not known", message.channel.encoding),
+            )),
         };
         match decoded {
             Ok(value) => Ok(Some(value)),
             Err(error) => {
                 self.0 += 1;
-                stderr::print_line(&format!("message {} of {}: {error}", message.number, message.channel.topic));
+                stderr::print_line(&format!(
+                    "message {} of {}: {error}",
+                    message.number, message.channel.topic
+                ));
                 Ok(None)
             }
         }
@@ -127,10 +139,14 @@ impl Faults {
 }
 
 /// Calls `what` with each message that is chosen, in the order of the file.
-fn each(arguments: &Arguments, begin: u64, mut what: impl FnMut(&reader::Message<'_>) -> Result<()>) -> Result<()> {
+fn each(
+    arguments: &Arguments,
+    begin: u64,
+    mut what: impl FnMut(&reader::Message<'_>) -> Result<()>,
+) -> Result<()> {
     let window = arguments.choice.window(begin);
     let mut reader = open(&arguments.file)?;
-    while let Some(entry) = reader.next()? {
+    while let Some(entry) = reader.read()? {
         if let Entry::Message(message) = entry
             && !message.channel.repeated
             && window.has_name(&message.channel.topic)
@@ -182,7 +198,13 @@ fn line(message: &reader::Message<'_>, value: Value, out: &mut Out, path: Option
 }
 
 /// Writes the table of one name: one pass for its columns, one for its lines.
-fn table(arguments: &Arguments, begin: u64, topic: &str, path: Option<&Path>, faults: &mut Faults) -> Result<()> {
+fn table(
+    arguments: &Arguments,
+    begin: u64,
+    topic: &str,
+    path: Option<&Path>,
+    faults: &mut Faults,
+) -> Result<()> {
     let mut columns: BTreeMap<String, usize> = BTreeMap::new();
     let mut order = Vec::new();
     each(arguments, begin, |message| {
@@ -201,7 +223,10 @@ fn table(arguments: &Arguments, begin: u64, topic: &str, path: Option<&Path>, fa
     })?;
     let mut out = writer(path)?;
     let fixed = ["received", "sent", "sequence", "source"];
-    let heads = fixed.iter().map(|head| (*head).to_owned()).chain(order.iter().map(|path| cell(if path.is_empty() { "value" } else { path })));
+    let heads = fixed
+        .iter()
+        .map(|head| (*head).to_owned())
+        .chain(order.iter().map(|path| cell(if path.is_empty() { "value" } else { path })));
     put(&mut out, heads.collect::<Vec<_>>().join(",").as_bytes(), path)?;
     put(&mut out, b"\n", path)?;
     each(arguments, begin, |message| {
@@ -215,7 +240,12 @@ fn table(arguments: &Arguments, begin: u64, topic: &str, path: Option<&Path>, fa
                 *place = cell(&text());
             }
         });
-        let fixed = [shown(message.received), shown(message.sent), message.number.to_string(), cell(&message.channel.source)];
+        let fixed = [
+            shown(message.received),
+            shown(message.sent),
+            message.number.to_string(),
+            cell(&message.channel.source),
+        ];
         let line: Vec<_> = fixed.into_iter().chain(cells).collect();
         put(&mut out, line.join(",").as_bytes(), path)?;
         put(&mut out, b"\n", path)
@@ -253,8 +283,16 @@ fn fields(value: &Value, path: &mut String, what: &mut dyn FnMut(&str, &dyn Fn()
 /// A cell as RFC 4180 quotes it. A text that a spreadsheet would take for a formula stays a text.
 fn cell(text: &str) -> String {
     let is_number = text.parse::<f64>().is_ok();
-    let guarded = if !is_number && text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
-    if guarded.contains([',', '"', '\n', '\r']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
+    let guarded = if !is_number && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if guarded.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", guarded.replace('"', "\"\""))
+    } else {
+        guarded
+    }
 }
 
 /// Has Python's module write it, which has the libraries of these formats.

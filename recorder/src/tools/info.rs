@@ -12,7 +12,9 @@ use crate::stderr;
 
 /// Print what a recording has: names, counts, rates, losses, schemas, parts
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  linkspan recording info run42.mcap\n  linkspan recording info run42.mcap --json")]
+#[command(
+    after_help = "Examples:\n  linkspan recording info run42.mcap\n  linkspan recording info run42.mcap --json"
+)]
 pub struct Arguments {
     /// The file of the recording; its further parts are found
     pub file: PathBuf,
@@ -56,7 +58,7 @@ impl Summary {
     /// Those of the file system.
     pub fn read(reader: &mut Reader) -> Result<Summary> {
         let mut summary = Summary::default();
-        while let Some(entry) = reader.next()? {
+        while let Some(entry) = reader.read()? {
             summary.add(entry);
         }
         Ok(summary)
@@ -96,7 +98,9 @@ impl Summary {
                     self.names.entry(event.name).or_default().skipped += count;
                 }
             }
-            Entry::Metadata(format::metadata::RECORDING, facts) if self.facts.is_empty() => self.facts.clone_from(facts),
+            Entry::Metadata(format::metadata::RECORDING, facts) if self.facts.is_empty() => {
+                self.facts.clone_from(facts)
+            }
             Entry::Metadata(format::metadata::NOTES, notes) => self.notes.clone_from(notes),
             Entry::Metadata(..) => {}
             Entry::Attachment(name, length) => self.attachments.push((name.to_owned(), length)),
@@ -146,19 +150,32 @@ fn print(summary: &Summary, files: &[PathBuf]) {
         println!("{}  {size} bytes", file.display());
     }
     let interesting = ["id", "machine", "started", "timezone", "version", "command"];
-    interesting.iter().filter_map(|key| Some((key, summary.facts.get(*key)?))).for_each(|(key, text)| println!("{key:9} {text}"));
+    interesting
+        .iter()
+        .filter_map(|key| Some((key, summary.facts.get(*key)?)))
+        .for_each(|(key, text)| println!("{key:9} {text}"));
     summary.notes.iter().for_each(|(key, text)| println!("note      {key}={text}"));
     summary.attachments.iter().for_each(|(name, length)| println!("attached  {name}  {length} bytes"));
     if let Some((first, last)) = summary.time {
         println!("time      {} to {}, {:.3} s", shown(first), shown(last), (last - first) as f64 / 1e9);
     }
     let width = summary.names.keys().map(|name| name.chars().count()).max().unwrap_or(0).max(4);
-    println!("\n{:width$}  {:>10}  {:>10}  {:>12}  {:>8}  schema", "name", "messages", "a second", "bytes", "missed");
+    println!(
+        "\n{:width$}  {:>10}  {:>10}  {:>12}  {:>8}  schema",
+        "name", "messages", "a second", "bytes", "missed"
+    );
     for (topic, name) in &summary.names {
         let seconds = name.last.saturating_sub(name.first) as f64 / 1e9;
-        let rate = if seconds > 0.0 { format!("{:.1}", name.messages.saturating_sub(1) as f64 / seconds) } else { "-".to_owned() };
+        let rate = if seconds > 0.0 {
+            format!("{:.1}", name.messages.saturating_sub(1) as f64 / seconds)
+        } else {
+            "-".to_owned()
+        };
         let schemas = name.schemas.join(", ");
-        println!("{topic:width$}  {:>10}  {rate:>10}  {:>12}  {:>8}  {schemas}", name.messages, name.bytes, name.missed);
+        println!(
+            "{topic:width$}  {:>10}  {rate:>10}  {:>12}  {:>8}  {schemas}",
+            name.messages, name.bytes, name.missed
+        );
     }
     if !summary.events.is_empty() {
         let events: Vec<_> = summary.events.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
@@ -190,7 +207,10 @@ fn to_value(summary: &Summary, reader: &Reader, files: &[PathBuf]) -> Value {
     });
     let mut value = Map::new();
     value.insert("names".into(), Value::Map(names.collect()));
-    value.insert("parts".into(), Value::Array(files.iter().map(|file| file.display().to_string().into()).collect()));
+    value.insert(
+        "parts".into(),
+        Value::Array(files.iter().map(|file| file.display().to_string().into()).collect()),
+    );
     value.insert("recording".into(), map(&summary.facts));
     value.insert("notes".into(), map(&summary.notes));
     let events = summary.events.iter().map(|(kind, count)| (kind.clone(), (*count).into())).collect();
@@ -199,6 +219,9 @@ fn to_value(summary: &Summary, reader: &Reader, files: &[PathBuf]) -> Value {
         value.insert("begin".into(), first.into());
         value.insert("end".into(), last.into());
     }
-    value.insert("problems".into(), Value::Array(reader.problems().iter().map(|problem| problem.to_string().into()).collect()));
+    value.insert(
+        "problems".into(),
+        Value::Array(reader.problems().iter().map(|problem| problem.to_string().into()).collect()),
+    );
     Value::Map(value)
 }

@@ -99,7 +99,10 @@ mod tests {
         let used = counts.filled().count();
         assert!((Bins::<u64>::COUNT / 2..=Bins::<u64>::COUNT).contains(&used), "{used}");
         let spans: Vec<_> = spans.filled().collect();
-        assert!(spans.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1.greatest < w[1].1.least), "each in its own bin");
+        assert!(
+            spans.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1.greatest < w[1].1.least),
+            "each in its own bin"
+        );
         assert_eq!((spans[0].1.least, spans[spans.len() - 1].1.greatest), (0.0, 9_999.0));
     }
 }

@@ -78,7 +78,9 @@ impl Report {
     /// Adds an event; `missed` is the number of messages of one about missed messages.
     pub fn event(&mut self, event: Listed, missed: u64) {
         self.include(event.time);
-        if missed > 0 && let Some(name) = self.name(&event.name, event.time) {
+        if missed > 0
+            && let Some(name) = self.name(&event.name, event.time)
+        {
             name.missed += missed;
             name.gaps.add(event.time, missed);
         }

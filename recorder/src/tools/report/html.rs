@@ -23,7 +23,11 @@ pub struct Head<'a> {
 }
 
 /// Writes the page. `unit` gives the unit of a field of a name, where its schema has one.
-pub fn page(head: &Head<'_>, report: &Report, unit: &dyn Fn(&str, &str) -> Option<String>) -> Result<String, fmt::Error> {
+pub fn page(
+    head: &Head<'_>,
+    report: &Report,
+    unit: &dyn Fn(&str, &str) -> Option<String>,
+) -> Result<String, fmt::Error> {
     let mut page = String::new();
     let title = escaped(head.title);
     write!(
@@ -46,7 +50,9 @@ pub fn page(head: &Head<'_>, report: &Report, unit: &dyn Fn(&str, &str) -> Optio
 
 fn facts(page: &mut String, head: &Head<'_>, report: &Report) -> fmt::Result {
     page.push_str("<section>\n<dl class=\"facts\">\n");
-    let mut fact = |name: &str, text: &str| writeln!(page, "<div><dt>{}</dt><dd>{}</dd></div>", escaped(name), escaped(text));
+    let mut fact = |name: &str, text: &str| {
+        writeln!(page, "<div><dt>{}</dt><dd>{}</dd></div>", escaped(name), escaped(text))
+    };
     if let Some((first, last)) = report.time {
         fact("from", &instant(first))?;
         fact("to", &instant(last))?;
@@ -60,7 +66,11 @@ fn facts(page: &mut String, head: &Head<'_>, report: &Report) -> fmt::Result {
     head.facts.iter().try_for_each(|(name, text)| fact(name, text))?;
     page.push_str("</dl>\n");
     if report.further > 0 {
-        writeln!(page, "<p class=\"bad\">{} messages of further names are not shown.</p>", grouped(report.further))?;
+        writeln!(
+            page,
+            "<p class=\"bad\">{} messages of further names are not shown.</p>",
+            grouped(report.further)
+        )?;
     }
     for problem in head.problems {
         writeln!(page, "<p class=\"bad\">{}</p>", escaped(problem))?;
@@ -101,14 +111,30 @@ fn overview(page: &mut String, report: &Report) -> fmt::Result {
 /// The messages of a name in a second, between its first and its last one.
 fn rate(name: &Name) -> String {
     let seconds = (name.last - name.first) as f64 / 1e9;
-    if name.messages < 2 || seconds == 0.0 { "–".to_owned() } else { format!("{:.1}", (name.messages - 1) as f64 / seconds) }
+    if name.messages < 2 || seconds == 0.0 {
+        "–".to_owned()
+    } else {
+        format!("{:.1}", (name.messages - 1) as f64 / seconds)
+    }
 }
 
 /// The plots and pictures of one name.
-fn section(page: &mut String, report: &Report, name: &str, recorded: &Name, unit: &dyn Fn(&str) -> Option<String>) -> fmt::Result {
+fn section(
+    page: &mut String,
+    report: &Report,
+    name: &str,
+    recorded: &Name,
+    unit: &dyn Fn(&str) -> Option<String>,
+) -> fmt::Result {
     let time = report.time.unwrap_or((recorded.first, recorded.last));
     writeln!(page, "<section id=\"{}\">\n<h2>{}</h2>", anchor(name), escaped(name))?;
-    write!(page, "<p class=\"faint\">{} messages, {} a second, {}", grouped(recorded.messages), rate(recorded), size(recorded.bytes))?;
+    write!(
+        page,
+        "<p class=\"faint\">{} messages, {} a second, {}",
+        grouped(recorded.messages),
+        rate(recorded),
+        size(recorded.bytes)
+    )?;
     if recorded.missed > 0 {
         write!(page, ", <span class=\"bad\">{} missed</span>", grouped(recorded.missed))?;
     }
@@ -191,8 +217,14 @@ fn plot(page: &mut String, time: (u64, u64), bins: &Bins<Span>, span: Span, labe
     let upper = points.iter().map(|(x, _, above)| format!("{x:.2} {above:.2}"));
     let lower = points.iter().rev().map(|(x, below, _)| format!("{x:.2} {below:.2}"));
     let area: Vec<_> = upper.chain(lower).collect();
-    let middle: Vec<_> = points.iter().map(|(x, below, above)| format!("{x:.2} {:.2}", (below + above) / 2.0)).collect();
-    write!(page, "<path class=\"area\" d=\"M{}z\"/><path class=\"line\" d=\"M{}\"/></svg>", area.join("L"), line(&middle))
+    let middle: Vec<_> =
+        points.iter().map(|(x, below, above)| format!("{x:.2} {:.2}", (below + above) / 2.0)).collect();
+    write!(
+        page,
+        "<path class=\"area\" d=\"M{}z\"/><path class=\"line\" d=\"M{}\"/></svg>",
+        area.join("L"),
+        line(&middle)
+    )
 }
 
 /// The points of a line; one point alone is drawn as a short line.
@@ -213,7 +245,12 @@ fn down(span: Span, number: f64) -> f64 {
 /// The newest array of a field.
 fn show_array(page: &mut String, path: &str, array: &NdArray, unit: &str) -> fmt::Result {
     let shape = array.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" × ");
-    writeln!(page, "<h3>{} <span class=\"faint\">{} {shape}, the last one</span></h3>", escaped(path), array.dtype.name())?;
+    writeln!(
+        page,
+        "<h3>{} <span class=\"faint\">{} {shape}, the last one</span></h3>",
+        escaped(path),
+        array.dtype.name()
+    )?;
     let unit = escaped(unit);
     if let Some(drawn) = picture::picture(array) {
         return writeln!(
@@ -225,7 +262,10 @@ fn show_array(page: &mut String, path: &str, array: &NdArray, unit: &str) -> fmt
             short(drawn.greatest)
         );
     }
-    let ([length], Ok(count)) = (&array.shape[..], usize::try_from(array.shape.iter().product::<u64>())) else { return Ok(()) };
+    let ([length], Ok(count)) = (&array.shape[..], usize::try_from(array.shape.iter().product::<u64>()))
+    else {
+        return Ok(());
+    };
     let step = count.div_ceil(POINTS).max(1);
     let numbers: Vec<f64> = (0..count).step_by(step).map(|at| picture::number(array, at)).collect();
     let finite = numbers.iter().copied().filter(|n| n.is_finite());
@@ -257,7 +297,8 @@ fn show_array(page: &mut String, path: &str, array: &NdArray, unit: &str) -> fmt
 fn events(page: &mut String, report: &Report) -> fmt::Result {
     page.push_str("<section class=\"table\">\n<h2>Events</h2>\n<table>\n<tr><th>time</th><th>what</th><th>name</th><th></th></tr>\n");
     for event in &report.events {
-        let bad = if matches!(event.kind.as_str(), "missed" | "full" | "refused") { " class=\"bad\"" } else { "" };
+        let bad =
+            if matches!(event.kind.as_str(), "missed" | "full" | "refused") { " class=\"bad\"" } else { "" };
         writeln!(
             page,
             "<tr><td>{}</td><td{bad}>{}</td><td>{}</td><td class=\"text\">{}</td></tr>",
@@ -269,7 +310,11 @@ fn events(page: &mut String, report: &Report) -> fmt::Result {
     }
     page.push_str("</table>\n");
     if report.events_not_listed > 0 {
-        writeln!(page, "<p class=\"faint\">{} further events are not listed.</p>", grouped(report.events_not_listed))?;
+        writeln!(
+            page,
+            "<p class=\"faint\">{} further events are not listed.</p>",
+            grouped(report.events_not_listed)
+        )?;
     }
     page.push_str("</section>\n");
     Ok(())
@@ -285,7 +330,9 @@ fn escaped(text: &str) -> String {
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&#39;"),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => safe.extend(c.escape_unicode()),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => {
+                safe.extend(c.escape_unicode())
+            }
             c if c.is_control() => safe.extend(c.escape_unicode()),
             c => safe.push(c),
         }

@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut facts = Vec::new();
     let mut units: HashMap<String, HashMap<String, String>> = HashMap::new();
     let mut undecoded = 0u64;
-    while let Some(entry) = reader.next()? {
+    while let Some(entry) = reader.read()? {
         match entry {
             Entry::Message(message) if !message.channel.repeated => {
                 let topic = &message.channel.topic;
@@ -48,7 +48,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                     schema.iter().for_each(|schema| add_units(&schema.root, &mut String::new(), &mut of));
                     units.insert(topic.clone(), of);
                 }
-                let value = message.channel.encoding().and_then(|encoding| codec::decode(message.body, encoding).ok());
+                let value = message
+                    .channel
+                    .encoding()
+                    .and_then(|encoding| codec::decode(message.body, encoding).ok());
                 undecoded += u64::from(value.is_none());
                 report.message(topic, message.received, message.body.len() as u64, value.as_ref());
             }
@@ -62,7 +65,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             }
             Entry::Metadata(format::metadata::RECORDING, found) if facts.is_empty() => {
                 let keys = ["machine", "timezone", "version", "names", "command"];
-                facts.extend(keys.iter().filter_map(|key| Some(((*key).to_owned(), found.get(*key)?.replace('\n', " ")))));
+                facts.extend(
+                    keys.iter()
+                        .filter_map(|key| Some(((*key).to_owned(), found.get(*key)?.replace('\n', " ")))),
+                );
             }
             Entry::Metadata(format::metadata::NOTES, notes) => {
                 let new = notes.iter().map(|(key, text)| (key.clone(), text.clone()));
@@ -77,7 +83,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if undecoded > 0 {
         problems.push(format!("{undecoded} messages cannot be decoded, and are counted alone"));
     }
-    let title = arguments.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let title =
+        arguments.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let unit = |name: &str, path: &str| units.get(name)?.get(path).cloned();
     let page = html::page(&Head { title: &title, facts: &facts, problems: &problems }, &report, &unit)
         .map_err(|error| Error::new(ErrorKind::Internal, format!("writing the page: {error}")))?;

@@ -58,14 +58,19 @@ pub fn picture(array: &NdArray) -> Option<Picture> {
             Order::Column => column * rows + row,
         }
     };
-    let numbers: Vec<f64> =
-        (0..height).flat_map(|y| (0..width).map(move |x| (y, x))).map(|(y, x)| number(array, at(y, x))).collect();
+    let numbers: Vec<f64> = (0..height)
+        .flat_map(|y| (0..width).map(move |x| (y, x)))
+        .map(|(y, x)| number(array, at(y, x)))
+        .collect();
     let finite = numbers.iter().copied().filter(|number| number.is_finite());
     let (least, greatest) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), n| (a.min(n), b.max(n)));
     (least <= greatest).then(|| {
-        let shade = |n: f64| if greatest > least { ((n - least) / (greatest - least) * 254.0).round() } else { 127.0 };
+        let shade = |n: f64| {
+            if greatest > least { ((n - least) / (greatest - least) * 254.0).round() } else { 127.0 }
+        };
         // 255 is what is no number: it is transparent in no format of palettes, so it is grey.
-        let shades = numbers.iter().map(|n| if n.is_finite() { shade(*n) as u8 } else { 255 }).collect::<Vec<_>>();
+        let shades =
+            numbers.iter().map(|n| if n.is_finite() { shade(*n) as u8 } else { 255 }).collect::<Vec<_>>();
         Picture { address: data_address(width, height, &shades), least, greatest }
     })
 }
@@ -77,7 +82,9 @@ fn data_address(width: usize, height: usize, shades: &[u8]) -> String {
     let size = head + palette + (stride * height) as u32;
     let mut file = Vec::with_capacity(size as usize);
     file.extend(b"BM");
-    [size, 0, head + palette, 40, width as u32, height as u32].iter().for_each(|n| file.extend(n.to_le_bytes()));
+    [size, 0, head + palette, 40, width as u32, height as u32]
+        .iter()
+        .for_each(|n| file.extend(n.to_le_bytes()));
     file.extend(1u16.to_le_bytes());
     file.extend(8u16.to_le_bytes());
     [0u32, (stride * height) as u32, 2835, 2835, 256, 0].iter().for_each(|n| file.extend(n.to_le_bytes()));
@@ -108,7 +115,8 @@ mod tests {
     #[test]
     fn picture_has_the_order_of_the_array_and_marks_what_is_no_number() {
         let rows = NdArray::from_slice(&[0.0f64, 1.0, 2.0, f64::NAN, 4.0, 5.0], &[2, 3], Order::Row).unwrap();
-        let columns = NdArray::from_slice(&[0.0f64, f64::NAN, 1.0, 4.0, 2.0, 5.0], &[2, 3], Order::Column).unwrap();
+        let columns =
+            NdArray::from_slice(&[0.0f64, f64::NAN, 1.0, 4.0, 2.0, 5.0], &[2, 3], Order::Column).unwrap();
         let [one, other] = [&rows, &columns].map(|array| picture(array).unwrap());
         assert_eq!((one.least, one.greatest, &one.address), (0.0, 5.0, &other.address));
         assert!(picture(&NdArray::vector(&[1.0f64])).is_none());

@@ -1,0 +1,62 @@
+//! Commands that are programs of their own (`linkspan bridge`, `linkspan record`), so that this program does not have their dependencies.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::io::{Error as IoError, ErrorKind as IoKind};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use linkspan::{Error, ErrorKind};
+
+use crate::exit::Exit;
+
+/// A program beside this one.
+pub struct Companion {
+    /// Its file.
+    pub program: &'static str,
+    /// The command of this program that runs it.
+    pub command: &'static str,
+    /// The folder of its sources.
+    pub sources: &'static str,
+}
+
+/// Exchanges the messages of names with other machines.
+pub const BRIDGE: Companion = Companion { program: "linkspan-bridge", command: "bridge", sources: "bridge" };
+
+/// Runs a command of the program that records what is published and replays it.
+///
+/// # Errors
+/// As for [`Companion::run`].
+pub fn record(command: &'static str, arguments: Vec<OsString>) -> Result<(), Exit> {
+    let recorder = Companion { program: "linkspan-record", command, sources: "recorder" };
+    recorder.run(std::iter::once(command.into()).chain(arguments))
+}
+
+impl Companion {
+    /// Replaces this process by the program: the one beside this program, or else the one in PATH.
+    ///
+    /// # Errors
+    /// `NotFound` where it is in neither place, with how it is installed.
+    pub fn run(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<(), Exit> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let beside = std::env::current_exe().ok().map(|path| path.with_file_name(self.program));
+        for program in beside.into_iter().chain([PathBuf::from(self.program)]) {
+            // Returns only at an error.
+            let Err(error) = become_program(program.clone(), &arguments);
+            if error.kind() != IoKind::NotFound {
+                let doing = format!("starting {}", program.display());
+                return Err(Error::os(doing, error.raw_os_error().unwrap_or(0)).into());
+            }
+        }
+        let Companion { program, command, sources } = self;
+        let text = format!(
+            "linkspan {command} needs the program {program}, which is neither beside this one nor in PATH; install it with `cargo install --path {sources}`, in a clone of Linkspan"
+        );
+        Err(Error::new(ErrorKind::NotFound, text).into())
+    }
+}
+
+fn become_program(program: PathBuf, arguments: &[OsString]) -> Result<Infallible, IoError> {
+    Err(Command::new(program).args(arguments).exec())
+}

@@ -1,0 +1,138 @@
+"""What a replay promises: numbers and times, subscribers that are there, lockstep, commands."""
+
+import time
+
+from conftest import Lab, ended, sent
+from support.tree import DEBUG, PROGRAM
+from support.waiting import until
+
+REPLAY = DEBUG / "linkspan-record"
+SUBSCRIBER = """
+import sys, linkspan
+count = int(sys.argv[2])
+# A seek makes another incarnation, of whose first messages a loop is not told by an error.
+for message in linkspan.subscribe(sys.argv[1]):
+    print(message.sequence, message["i"], message.sent, flush=True)
+    count -= 1
+    if not count: break
+"""
+
+
+def recorded(lab: Lab, count: int = 100, period: float = 0.002) -> None:
+    recorder = lab.record("lab/a", "-o", "a.mcap", "--messages", count)
+    publisher = lab.publisher("lab/a", count, period)
+    sent(publisher)
+    ended(recorder)
+    publisher.communicate("")
+
+
+def test_messages_keep_their_numbers_and_times_and_wait_for_the_subscriber(lab: Lab) -> None:
+    recorded(lab)
+    subscriber = lab.python(SUBSCRIBER, "again/a", 100)
+    printed = lab.run(REPLAY, "replay", "a.mcap", "--rename", "lab/=again/", "--wait-for", "lab/a")
+    assert "100 messages replayed; sent" in printed and "ms late on average" in printed
+    lines = ended(subscriber).splitlines()
+    exported = lab.recording("export", "a.mcap", "--csv").splitlines()[1:]
+    assert [line.split()[:2] for line in lines] == [[str(i + 1), str(i)] for i in range(100)]
+    assert [line.split(maxsplit=2)[2] for line in lines] == [line.split(",")[1] for line in exported]
+
+
+CONSUMER = """
+import sys, linkspan
+total = 0.0
+with linkspan.connect("shm:lab/a", timeout=60) as channel, open(sys.argv[1], "w") as out:
+    while True:
+        message = channel.recv(timeout=60)
+        total = total * 0.5 + message["x"]
+        print(message["i"], total, file=out)
+        if message["i"] == 99: break
+"""
+SOLVER = """
+import sys, linkspan
+total = 0.0
+readings = linkspan.subscribe("lab/a")
+with linkspan.publisher("solver/done") as done, open(sys.argv[1], "w") as out:
+    for _ in range(100):
+        message = readings.recv(timeout=60)
+        total = total * 0.5 + message["x"]
+        print(message["i"], total, file=out)
+        done.send(message["i"])
+"""
+
+
+def test_two_replays_in_lockstep_give_the_same_bytes(lab: Lab) -> None:
+    recorded(lab)
+    for way, script, words in (
+        ("channel", CONSUMER, ["--lockstep", "lab/a"]),
+        ("answer", SOLVER, ["--answer", "solver/done", "--wait-for", "lab/a", "--as-fast-as-possible"]),
+    ):
+        results = []
+        for run in range(2):
+            out = lab.folder / f"{way}-{run}"
+            consumer = lab.python(script, out)
+            lab.run(REPLAY, "replay", "a.mcap", *words)
+            ended(consumer)
+            results.append(out.read_bytes())
+        assert results[0] == results[1] and len(results[0].splitlines()) == 100, way
+
+
+def test_who_is_late_is_said(lab: Lab) -> None:
+    recorded(lab, 5)
+    for words, who in (
+        (["--lockstep", "lab/a"], "the program at shm:lab/a was late: message 1 was not consumed"),
+        (["--answer", "solver/done"], "no answer came to message 1 of lab/a"),
+        (["--wait-for", "lab/a"], "Timeout (110): nobody subscribed to shm:lab/a in time"),
+    ):
+        assert who in lab.run(REPLAY, "replay", "a.mcap", *words, "--deadline", "300ms", code=1)
+
+
+def test_wrong_arguments_are_refused_with_what_is_taken(lab: Lab) -> None:
+    recorded(lab, 5)
+    for words, code, text in (
+        (["replay", "a.mcap", "nosuch"], 1, "nosuch fits no name of the recording; it has lab/a"),
+        (["replay", "a.mcap", "--speed", "0"], 2, "a speed is a number above 0"),
+        (["replay", "a.mcap", "--from", "yesterday"], 2, "a time is a number of seconds since the beginning"),
+        (["replay", "a.mcap", "--rename", "x"], 2, "it is OLD=NEW"),
+        (["replay", "none.mcap"], 1, "NotFound (103): opening none.mcap"),
+        (["replay", "a.mcap", "--wait-for", "b"], 1, "b is no name whose messages are replayed"),
+        (["record", "lab/a"], 2, "--output <FILE>"),
+        (["record", "lab/a", "-o", "a.mcap"], 1, "AddressInUse"),
+        (["record", "lab/a", "-o", "b.mcap", "--split", "10"], 2, "say whether it is a size or a time"),
+        (["record", "lab/a", "-o", "nodir/b.mcap"], 1, "creating nodir/b.mcap"),
+        (["record", "no such:name", "-o", "b.mcap"], 1, "InvalidEndpoint"),
+        (["recording", "info", "a.mcap", "--jsn"], 2, "--json"),
+        (["recording", "export", "a.mcap"], 2, "--csv"),
+        (["recording", "merge", "a.mcap", "-o", "m.mcap"], 2, "FILES"),
+    ):
+        printed = lab.run(REPLAY, *words, code=code)
+        assert text in printed, (words, printed)
+        assert not (lab.folder / "b.mcap").exists(), words
+
+
+def test_replay_is_a_service_that_pauses_seeks_and_steps(lab: Lab) -> None:
+    recorded(lab, 50, 0.01)
+    lab.start(PROGRAM, "controller", "--quiet", "--listen", lab.env["LINKSPAN_CONTROLLER"])
+    subscriber = lab.python(SUBSCRIBER, "lab/a", 4)
+    replay = lab.start(REPLAY, "replay", "a.mcap", "--step", "--wait-for", "lab/a")
+
+    def service(*words: str) -> str:
+        return lab.run(PROGRAM, "service", *words, "--timeout", "20")
+
+    until("the service is ready", lambda: "READY" in lab.run(PROGRAM, "service", "ls") or "RUNNING" in lab.run(PROGRAM, "service", "ls"))
+    for _ in range(2):
+        service("call", "replay-a", "step")
+    service("call", "replay-a", "seek", '{"seconds": 0.2}')
+    for _ in range(2):
+        service("call", "replay-a", "step")
+    numbers = [int(line.split()[0]) for line in ended(subscriber).splitlines()]
+    assert numbers[:2] == [1, 2] and numbers[3] == numbers[2] + 1 and numbers[2] > 10, numbers
+    service("shutdown", "replay-a")
+    ended(replay)
+
+
+def test_lines_are_steps_and_their_end_is_the_end(lab: Lab) -> None:
+    recorded(lab, 10)
+    replay = lab.start(REPLAY, "replay", "a.mcap", "--step")
+    time.sleep(0.2)
+    _, printed = replay.communicate("\n\n\n", timeout=60)
+    assert replay.returncode == 0 and "3 messages replayed" in printed
