@@ -20,7 +20,10 @@ pub struct Arguments {
 pub enum Action {
     Record(record::Arguments),
     Replay(replay::Arguments),
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  linkspan recording info run42.mcap\n  linkspan recording check run42.mcap\n  linkspan recording report run42.mcap"
+    )]
     Recording(tools::Action),
     /// Write the manual pages, one for each command
     Man {

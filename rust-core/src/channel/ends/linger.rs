@@ -84,6 +84,17 @@ impl Channel {
         }
     }
 
+    /// Takes the acknowledgements that are there. `Timeout` where the peer is there; it makes no link, which would be one that nobody uses.
+    fn read_acknowledgements(&self) -> Result<()> {
+        match self.receiving.borrow() {
+            Some(mut receiving) => {
+                receiving.read_what_is_there(&self.ack_sender(), || self.unacknowledged() == 0)
+            }
+            // Another thread receives, and sees the end of the peer.
+            None => Ok(()),
+        }
+    }
+
     /// Waits for the time that the options give, and reports what the peer has not consumed by then: in the drop, and at the end of a
     /// program for a channel that is not dropped there.
     pub fn linger(&self) {
@@ -96,10 +107,13 @@ impl Channel {
         if let Some(mut receiving) = self.receiving.borrow() {
             receiving.delivers_more = true;
         }
-        let mut waiting = Wait::new(self.options.linger).start(self.options.timeout);
-        let lingered = self.wait_until_consumed(&mut waiting);
-        let count = self.unacknowledged();
         let is_asked_for = !self.options.linger.is_zero() || self.options.on_unconsumed.is_some();
+        let lingered = if is_asked_for {
+            self.wait_until_consumed(&mut Wait::new(self.options.linger).start(self.options.timeout))
+        } else {
+            self.read_acknowledgements()
+        };
+        let count = self.unacknowledged();
         // Without a time to wait, what a peer that is there has not consumed is its own to take: it stays in the link.
         let stays = !is_asked_for && lingered.as_ref().is_err_and(|e| e.kind() == ErrorKind::Timeout);
         if lingered.is_ok() || count == 0 || stays {

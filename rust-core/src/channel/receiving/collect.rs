@@ -40,16 +40,35 @@ impl Receiving {
         enough: impl FnMut() -> bool,
     ) -> Result<()> {
         self.for_library = true;
-        let read = self.read_loop(ack_sender, waiting, enough);
+        let read = self.read_loop(ack_sender, waiting, true, enough);
         self.for_library = false;
         read
     }
 
-    /// [`Receiving::read_until`] without its flag.
+    /// Receives what is there, until `enough` is true or the link has nothing more; makes no other link.
+    ///
+    /// # Errors
+    /// `Timeout` where the peer is there and has sent nothing more, and otherwise why the link has ended; as for
+    /// [`Receiving::read_until`] beside these.
+    pub fn read_what_is_there(
+        &mut self,
+        ack_sender: &AckSender<'_>,
+        enough: impl FnMut() -> bool,
+    ) -> Result<()> {
+        if self.part.is_none() {
+            let is_linked = ack_sender.reconnector.is_newer(self.generation);
+            let kind = if is_linked { ErrorKind::Timeout } else { ErrorKind::Disconnected };
+            return Err(Error::new(kind, "the link has ended"));
+        }
+        self.read_loop(ack_sender, &mut Waiting::at_once(), false, enough)
+    }
+
+    /// Both of them, without the flag.
     fn read_loop(
         &mut self,
         ack_sender: &AckSender<'_>,
         waiting: &mut Waiting<'_>,
+        reconnects: bool,
         mut enough: impl FnMut() -> bool,
     ) -> Result<()> {
         while !enough() {
@@ -59,7 +78,7 @@ impl Receiving {
                 );
                 return Err(Error::new(ErrorKind::Full, text));
             }
-            match self.link_next(ack_sender, waiting, true)? {
+            match self.link_next(ack_sender, waiting, reconnects)? {
                 ReceivedFrame::Message(message) => {
                     self.keep(message);
                     ack_sender.send_ack(AckTrigger::Requested);
