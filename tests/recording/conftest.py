@@ -43,7 +43,8 @@ class Lab:
     def start(self, *command: object, within: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
         words = [*within, *map(str, command)]
         child = subprocess.Popen(
-            words, cwd=self.folder, env=self.env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            words, cwd=self.folder, env=self.env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True,
         )
         self.children.append(child)
         return child
@@ -96,6 +97,9 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     lab = Lab(tmp_path)
     yield lab
     for child in lab.children:
-        if child.poll() is None:
-            child.kill()
+        # With what a shell in between has started.
+        try:
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         child.communicate(timeout=SOON)

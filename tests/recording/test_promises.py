@@ -128,7 +128,7 @@ def test_full_disk_ends_the_recording_whole_or_takes_the_oldest_part(lab: Lab, w
     lab.publisher("lab/a", 2_000, 0.01, 1_000_000)
     if when == "stop":
         printed = ended(recorder, 1)
-        assert "NoSpace" in printed and "less than a tenth of the disk is left" in printed
+        assert "NoSpace" in printed
         assert lab.recording("check", "a.mcap").startswith("complete: ")
         last = max(lab.folder.glob("a*.mcap"), key=lambda part: (len(part.name), part.name))
         metadata = {record.name: record.metadata for record in make_reader(last.open("rb")).iter_metadata()}

@@ -194,9 +194,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let writer = Writer::new(parts, &queue, &status, how, black_box, before);
     thread::scope(|scope| {
         let writing = scope.spawn(|| writer.run());
-        let receiving = live.as_ref().map(|live| scope.spawn(|| receive(live, &queue, &control)));
-        let reading =
-            stored.as_ref().map(|stored| scope.spawn(|| receive_stored(stored, &queue, &control, &status)));
+        let receiving =
+            live.as_ref().map(|live| scope.spawn(|| status.end_at_error(receive(live, &queue, &control))));
+        let reading = stored.as_ref().map(|stored| {
+            scope.spawn(|| status.end_at_error(receive_stored(stored, &queue, &control, &status)))
+        });
         let done = attend(arguments, &service, &status, &queue, &control);
         control.ends.store(true, Ordering::Release);
         let threads = [receiving, reading].into_iter().flatten();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::{ErrorKind, EventKind, Message, Result, Subscriber, Timestamp};
+use linkspan::{Error, ErrorKind, EventKind, Message, Result, Subscriber, Timestamp};
 use linkspan_recording::Event;
 use linkspan_recording::event::Kind;
 use linkspan_recording::writer::topic;
@@ -46,6 +46,7 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, control: &Control) -> Res
     let mut names: HashMap<Arc<str>, Last> = HashMap::new();
     let mut lagged: HashMap<String, u64> = HashMap::new();
     let mut since = 0;
+    let mut last_refused = String::new();
     while !control.ends.load(Ordering::Acquire) {
         let message = match subscriber.next(PATIENCE) {
             Ok(Some(message)) => message,
@@ -55,7 +56,11 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, control: &Control) -> Res
                 names.iter_mut().for_each(|(name, last)| tell_dropped(name, last, queue));
                 continue;
             }
-            Err(error) => return Err(error),
+            Err(error) if error.kind() == ErrorKind::InvalidState => return Err(error),
+            Err(error) => {
+                refused(subscriber, queue, &error, &mut last_refused);
+                continue;
+            }
         };
         since += 1;
         if since >= BEFORE_EVENTS || message.sequence() == 1 {
@@ -74,6 +79,18 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, control: &Control) -> Res
         }
     }
     Ok(())
+}
+
+/// Says once that a name could not be received from. The others go on, and so does it: what it lacks is a gap in its numbers.
+fn refused(subscriber: &Subscriber, queue: &Queue, error: &Error, last: &mut String) {
+    let text = error.to_string();
+    if text != *last {
+        let name = topic(error.endpoint().unwrap_or_else(|| subscriber.endpoint()));
+        queue.event(Event::new(now(), Kind::Refused).of(name, None).with_text(text.as_str()));
+        *last = text;
+    }
+    // An error that comes again at once leaves the processor to others.
+    thread::sleep(PAUSE);
 }
 
 /// Why messages were missed.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use linkspan::{Error, Map, Value};
+use linkspan::{Error, Map, Result, Value};
 
 use super::queue::{Item, Queue};
 
@@ -51,6 +51,14 @@ impl Status {
     pub fn counters(&self) -> MutexGuard<'_, Counters> {
         // Nothing panics while it holds the lock.
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the recording where a receiving thread ended with an error: the main thread sees it here.
+    pub fn end_at_error(&self, received: Result<()>) -> Result<()> {
+        if received.is_err() {
+            self.counters().ended = Some("failed".to_owned());
+        }
+        received
     }
 
     /// Wakes those who wait for a sync or a checkpoint.

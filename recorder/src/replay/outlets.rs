@@ -157,9 +157,8 @@ impl<'a> Outlets<'a> {
             Kind::Channel { listener, channel } => {
                 let channel = match channel {
                     Some(channel) => channel,
-                    None => channel.insert(
-                        listener.accept(deadline).map_err(|error| late(error, &outlet.endpoint))?,
-                    ),
+                    None => channel
+                        .insert(listener.accept(deadline).map_err(|error| late(error, &outlet.endpoint))?),
                 };
                 channel.send_payload(&payload, deadline).map_err(|error| late(error, &outlet.endpoint))?;
                 channel.flush(deadline).map_err(|error| late(error, &outlet.endpoint))

@@ -137,7 +137,7 @@ pub struct Options {
     pub spin: Duration,
     /// How long a channel that ends without `close` waits until the peer has consumed what was sent. Then it reports the number of
     /// messages that were not consumed on one line of stderr. By default it does not wait, and reports what a peer
-    /// that is gone had not consumed.
+    /// that is gone had not consumed, if that is more than the one message that its program may have handled.
     pub linger: Duration,
     /// Called with that number, too, on the thread that drops the channel.
     pub on_unconsumed: Option<OnUnconsumed>,

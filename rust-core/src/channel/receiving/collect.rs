@@ -55,12 +55,21 @@ impl Receiving {
         ack_sender: &AckSender<'_>,
         enough: impl FnMut() -> bool,
     ) -> Result<()> {
-        if self.part.is_none() {
-            let is_linked = ack_sender.reconnector.is_newer(self.generation);
-            let kind = if is_linked { ErrorKind::Timeout } else { ErrorKind::Disconnected };
-            return Err(Error::new(kind, "the link has ended"));
+        let AckSender { reconnector, event_log, .. } = *ack_sender;
+        let mut enough = enough;
+        loop {
+            if self.part.is_none() {
+                if !reconnector.is_newer(self.generation) {
+                    return Err(Error::new(ErrorKind::Disconnected, "the link has ended"));
+                }
+                // A sender has made it.
+                self.connect(reconnector, event_log, &mut Waiting::at_once())?;
+            }
+            let read = self.read_loop(ack_sender, &mut Waiting::at_once(), false, &mut enough);
+            if read.is_ok() || self.part.is_some() {
+                return read;
+            }
         }
-        self.read_loop(ack_sender, &mut Waiting::at_once(), false, enough)
     }
 
     /// Both of them, without the flag.
