@@ -133,8 +133,9 @@ fn commands(place: &Place) -> Vec<(Vec<String>, String)> {
         // A long description continues in further indented lines.
         let named = listed.filter_map(|l| l.strip_prefix("  ").filter(|l| !l.starts_with(' ')));
         // The bridge and the recorder are programs of their own, which need not be installed.
-        for command in
-            named.filter_map(|l| l.split_whitespace().next()).filter(|c| !["help", "bridge", "record", "replay", "recording"].contains(c))
+        for command in named
+            .filter_map(|l| l.split_whitespace().next())
+            .filter(|c| !["help", "bridge", "record", "replay", "recording"].contains(c))
         {
             remaining.push([&words[..], &[command.to_owned()]].concat());
         }
