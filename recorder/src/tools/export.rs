@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, codec};
 use linkspan_recording::writer::of_io;
@@ -22,8 +20,7 @@ use crate::stderr;
 #[command(after_help = "Examples:
   linkspan recording export run42.mcap lab/temperature --csv > temperature.csv
   linkspan recording export run42.mcap --csv -o tables/
-  linkspan recording export run42.mcap 'lab/*' --jsonl > run42.jsonl
-  linkspan recording export run42.mcap --hdf5 -o run42.h5")]
+  linkspan recording export run42.mcap 'lab/*' --jsonl > run42.jsonl")]
 pub struct Arguments {
     /// The file of the recording; its further parts are found
     file: PathBuf,
@@ -31,7 +28,7 @@ pub struct Arguments {
     choice: Choice,
     #[command(flatten)]
     form: Form,
-    /// The file; for --csv, --parquet and --arrow of several names a folder, with a file a name
+    /// The file; for --csv of several names a folder, with a file a name
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
 }
@@ -45,15 +42,6 @@ struct Form {
     /// A line of JSON a message
     #[arg(long)]
     jsonl: bool,
-    /// Parquet, by Python: pip install 'linkspan[recording]'
-    #[arg(long)]
-    parquet: bool,
-    /// Arrow's file format, by Python: pip install 'linkspan[recording]'
-    #[arg(long)]
-    arrow: bool,
-    /// HDF5, by Python: pip install 'linkspan[recording]'
-    #[arg(long)]
-    hdf5: bool,
 }
 
 /// Columns of a table at most: a field a column, and arrays have none.
@@ -62,9 +50,6 @@ const MAX_COLUMNS: usize = 4_096;
 /// Exports it.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let form = &arguments.form;
-    if form.parquet || form.arrow || form.hdf5 {
-        return by_python(arguments);
-    }
     let summary = Summary::read(&mut open(&arguments.file)?)?;
     arguments.choice.check(&summary.topics())?;
     let window = arguments.choice.window(summary.begin());
@@ -293,17 +278,4 @@ fn cell(text: &str) -> String {
     } else {
         guarded
     }
-}
-
-/// Has Python's module write it, which has the libraries of these formats.
-fn by_python(arguments: &Arguments) -> Result<()> {
-    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
-    let words = std::env::args_os().skip_while(|word| word != "export").skip(1);
-    let error = Command::new(&python).arg("-m").arg("linkspan.recording").arg("export").args(words).exec();
-    let _ = arguments;
-    let text = format!(
-        "this format needs Python, and {} could not be started ({error}); install it, and pip install 'linkspan[recording]', or set PYTHON",
-        python.to_string_lossy()
-    );
-    Err(Error::new(ErrorKind::NotFound, text))
 }
