@@ -29,6 +29,7 @@ from ._native import (
     Message,
     NdArray,
     Publisher,
+    RecordedMessage,
     Region,
     Request,
     ServiceLoop,
@@ -73,6 +74,7 @@ from .errors import (
 from .event import Event
 from .forms import jsonable
 from .options import Options, ServiceOptions
+from .recording import RecordedName, Recording, Table
 from .server import Server
 from .service import Service, run
 from .sqlite import sqlite_checkpoint
@@ -111,6 +113,9 @@ __all__ = [
     "Outcome",
     "PermissionDenied",
     "Publisher",
+    "RecordedMessage",
+    "RecordedName",
+    "Recording",
     "Region",
     "Remote",
     "Request",
@@ -123,6 +128,7 @@ __all__ = [
     "Stalled",
     "State",
     "Subscriber",
+    "Table",
     "Task",
     "Timeout",
     "Timestamp",

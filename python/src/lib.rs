@@ -16,9 +16,11 @@
 //! | `codec` | values into bytes and back |
 //! | `direct` | functions that the interpreter calls in front of those of pyo3 |
 //! | `wait` | a call that may wait into one that Ctrl-C ends |
+//! | `recording`, `arrow` | recordings into messages, events and tables; tables into other libraries' |
 //! | `channel`, `serve`, `publish`, `message`, `region`, `service`, `controller` | the core's objects into Python's |
 
 mod array;
+mod arrow;
 mod batch;
 mod builder;
 mod builtin;
@@ -42,6 +44,7 @@ mod numpy_api;
 mod packed;
 mod plan;
 mod publish;
+mod recording;
 mod region;
 mod sent_class;
 mod serve;
@@ -64,6 +67,8 @@ mod _native {
     #[pymodule_export]
     use super::array::NdArray;
     #[pymodule_export]
+    use super::arrow::Table;
+    #[pymodule_export]
     use super::channel::{Channel, Listener, PendingReply};
     #[pymodule_export]
     use super::codec::{decode, encode, names, reply_schema, schema, transcode};
@@ -79,6 +84,11 @@ mod _native {
     use super::plan::Plan;
     #[pymodule_export]
     use super::publish::{Available, Publisher, Subscriber, latest};
+    #[pymodule_export]
+    use super::recording::{
+        RecordedMessage, RecordingReader, RecordingTables, matching_names, recording_events,
+        recording_summary, recording_table,
+    };
     #[pymodule_export]
     use super::region::Region;
     #[pymodule_export]

@@ -8,17 +8,27 @@
 //! | a part of a recording that is written | `writer` |
 //! | the parts of a recording | `parts` |
 //! | reading them | `reader` |
+//! | chunks and their records | `chunk` |
+//! | waiting for more of one that is written | `follower` |
+//! | what a recording has | `summary` |
+//! | the messages of a name as a table | `columns` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 
+mod chunk;
+pub mod columns;
 pub mod event;
+mod follower;
 pub mod format;
 pub mod parts;
 pub mod reader;
 mod reservation;
+pub mod summary;
 pub mod writer;
 
+pub use columns::{Buffer, Column, Columns};
 pub use event::Event;
 pub use mcap::Compression;
 pub use reader::{Channel, Entry, Problem, Reader};
+pub use summary::Summary;
 pub use writer::{ChannelRecord, Part, Settings, identity, is_closed};

@@ -1,7 +1,7 @@
-//! Reads recordings and other MCAP files from their beginning to their end, or as far as they are whole.
+//! Reads recordings and other MCAP files from their beginning to their end, or as far as they are whole; also while they are written.
 //!
 //! A file is read in blocks, never mapped: another program may shorten it at any time. What is held is one record, at most of
-//! [`Limits::record`] bytes.
+//! [`Limits::record`] bytes, and what a chunk decompresses to. A message is a slice of that memory.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
@@ -9,11 +9,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use linkspan::{Encoding, Error, ErrorKind, Result};
+use bytes::{Bytes, BytesMut};
+use linkspan::{Encoding, Error, ErrorKind, Result, Wait};
 use mcap::records::{Record, op};
-use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
 
+use crate::chunk::{self, HEAD};
 use crate::event::Event;
+use crate::follower::Follower;
 use crate::format::{self, channel};
 use crate::parts;
 use crate::writer::of_io;
@@ -31,9 +33,6 @@ impl Default for Limits {
         Limits { record: 1 << 30 }
     }
 }
-
-/// Bytes of the operation code and the length before a record.
-const HEAD: u64 = 9;
 
 /// A channel of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -101,8 +100,8 @@ pub struct Message<'a> {
     pub sent: u64,
     /// When it was received.
     pub received: u64,
-    /// Its bytes.
-    pub body: &'a [u8],
+    /// Its bytes, a slice of what was read: whoever keeps them keeps the chunk in memory.
+    pub body: &'a Bytes,
 }
 
 /// What a file has, in its order.
@@ -143,8 +142,11 @@ pub struct Reader {
     parts: VecDeque<PathBuf>,
     limits: Limits,
     part: Option<OpenPart>,
+    /// The times of the messages that are asked for.
+    window: Option<(u64, u64)>,
     problems: Vec<Problem>,
     current: Current,
+    follower: Option<Follower>,
 }
 
 /// What was read last.
@@ -154,7 +156,7 @@ struct Current {
     number: u64,
     sent: u64,
     received: u64,
-    body: Vec<u8>,
+    body: Bytes,
     name: String,
     metadata: BTreeMap<String, String>,
     length: u64,
@@ -187,16 +189,75 @@ impl Reader {
             parts: paths.into(),
             limits,
             part: None,
+            window: None,
             problems: Vec::new(),
             current: Current::default(),
+            follower: None,
         };
         reader.open_next()?;
         Ok(reader)
     }
 
+    /// Opens a recording that may still be written: where [`Reader::read`] finds no more, there may be more after [`Reader::wait`].
+    ///
+    /// # Errors
+    /// As for [`Reader::open`]; those of inotify.
+    pub fn follow(path: &Path) -> Result<Reader> {
+        // Before the first look at the file, so that no change of it is missed.
+        let follower = Follower::new(path)?;
+        follower.wait_until_begun()?;
+        Ok(Reader { follower: Some(follower), ..Reader::open(path)? })
+    }
+
+    /// The same for messages that were received within these times, in nanoseconds since 1970: chunks without one are not read, where
+    /// the file was closed. Events, metadata and messages outside of the times may be given nevertheless.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn within(mut self, from: u64, to: u64) -> Result<Reader> {
+        self.window = Some((from, to));
+        if let Some(part) = &mut self.part {
+            part.skip_outside(from, to)?;
+        }
+        Ok(self)
+    }
+
+    /// Waits until the recording that is followed may have more; returns whether it may, or the wait ended before.
+    ///
+    /// # Errors
+    /// Those of the kernel, and `Interrupted` or `Cancelled` where the wait was ended.
+    pub fn wait(&mut self, wait: Wait<'_>) -> Result<bool> {
+        match &self.follower {
+            Some(follower) => follower.wait(wait),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns whether its recorder has ended it: nothing will come behind what was read.
+    pub fn has_ended(&self) -> bool {
+        self.part.is_none()
+    }
+
     fn open_next(&mut self) -> Result<bool> {
-        self.part = self.parts.pop_front().map(|path| OpenPart::open(path, self.limits)).transpose()?;
-        Ok(self.part.is_some())
+        if self.parts.is_empty()
+            && let (Some(follower), Some(part)) = (&self.follower, &self.part)
+        {
+            self.parts = follower.parts_behind(&part.path);
+        }
+        let Some(path) = self.parts.pop_front() else {
+            // A recording that goes on has a next part soon: this one names it.
+            let goes_on = self.follower.is_some() && self.part.as_ref().is_some_and(|part| part.has_next);
+            if !goes_on {
+                self.part = None;
+            }
+            return Ok(false);
+        };
+        let mut part = OpenPart::open(path, self.limits)?;
+        if let Some((from, to)) = self.window {
+            part.skip_outside(from, to)?;
+        }
+        self.part = Some(part);
+        Ok(true)
     }
 
     /// Returns the file that is read, and the byte behind the last record.
@@ -209,8 +270,8 @@ impl Reader {
         &self.problems
     }
 
-    /// Returns the next entry; `None` at the end of the last part. What is wrong in a file is in [`Reader::problems`]; the next part is read
-    /// then.
+    /// Returns the next entry; `None` at the end of the last part, and where one that is followed has no more yet. What is wrong in a file
+    /// is in [`Reader::problems`]; the next part is read then.
     ///
     /// # Errors
     /// Those of the file system.
@@ -220,7 +281,21 @@ impl Reader {
             match part.next(&mut self.current)? {
                 Ok(Found::End) => {}
                 Ok(found) => break found,
-                Err(problem) => self.problems.push(problem),
+                Err(problem) => {
+                    if let (true, Some(follower)) = (problem.is_cut, &self.follower) {
+                        if self.parts.is_empty() {
+                            self.parts = follower.parts_behind(&part.path);
+                        }
+                        // Behind the look for parts: what was written before the next one was begun is read first.
+                        if part.has_grown()? {
+                            continue;
+                        }
+                        if self.parts.is_empty() {
+                            return Ok(None);
+                        }
+                    }
+                    self.problems.push(problem);
+                }
             }
             if !self.open_next()? {
                 return Ok(None);
@@ -252,22 +327,18 @@ struct OpenPart {
     offset: u64,
     /// The bytes of the file when it was opened.
     length: u64,
-    /// The records of a chunk that is being read, and where that begins.
-    chunk: Option<(Chunk, u64)>,
-    record: Vec<u8>,
+    /// What is left of a chunk that is being read, and where that begins.
+    chunk: Option<(Bytes, u64)>,
+    /// The last record with its head.
+    record: Bytes,
     schemas: HashMap<u16, Arc<Schema>>,
     /// The channels, and the number after the last one of each.
     channels: HashMap<u16, (Arc<Channel>, u64)>,
+    /// Chunks without a message in these times are not read.
+    window: Option<(u64, u64)>,
     has_ended: bool,
-}
-
-/// The reader of the records in a chunk.
-struct Chunk(LinearReader);
-
-impl std::fmt::Debug for Chunk {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Chunk")
-    }
+    /// Whether its last record names a next part.
+    has_next: bool,
 }
 
 impl OpenPart {
@@ -294,10 +365,12 @@ impl OpenPart {
             offset: mcap::MAGIC.len() as u64,
             length,
             chunk: None,
-            record: Vec::new(),
+            record: Bytes::new(),
             schemas: HashMap::new(),
             channels: HashMap::new(),
+            window: None,
             has_ended: false,
+            has_next: false,
         })
     }
 
@@ -305,32 +378,77 @@ impl OpenPart {
         Problem { path: self.path.clone(), offset, text: text.into(), is_cut }
     }
 
+    /// Takes the length of the file as it is now; returns whether it is longer than before.
+    fn has_grown(&mut self) -> Result<bool> {
+        let facts = self.file.metadata().map_err(|error| of_io(&error, "reading", &self.path))?;
+        let has_grown = facts.len() > self.length;
+        self.length = facts.len();
+        Ok(has_grown)
+    }
+
+    /// Reads only chunks that have a message in these times, if the file was closed: the schemas and channels are repeated at its end, so
+    /// that no chunk needs another one.
+    fn skip_outside(&mut self, from: u64, to: u64) -> Result<()> {
+        let Some((begin, end)) = chunk::summary(&self.file, self.length)
+            .map_err(|error| of_io(&error, "reading", &self.path))?
+            .filter(|(begin, end)| end - begin <= self.limits.record)
+        else {
+            return Ok(());
+        };
+        let mut summary = vec![0; usize::try_from(end - begin).unwrap_or(usize::MAX)];
+        self.file.read_exact_at(&mut summary, begin).map_err(|error| of_io(&error, "reading", &self.path))?;
+        let mut left = Bytes::from(summary);
+        while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
+            if matches!(code, op::SCHEMA | op::CHANNEL)
+                && self.record(code, &data, begin, &mut Current::default()).is_err()
+            {
+                // A summary that is wrong is not used: each chunk is read.
+                return Ok(());
+            }
+        }
+        self.window = Some((from, to));
+        Ok(())
+    }
+
     /// Reads the next thing that a caller gets.
     fn next(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
+        // The memory of the last chunk is used again where nobody holds it.
+        current.body = Bytes::new();
         loop {
-            if self.chunk.is_some() {
-                match self.next_in_chunk(current) {
-                    Ok(Some(found)) => return Ok(Ok(found)),
-                    Ok(None) => {}
+            let (code, data, begins) = if let Some((left, begins)) = &mut self.chunk {
+                let begins = *begins;
+                match chunk::next_record(left) {
+                    Ok(Some((code, data))) => (code, data, begins),
+                    Ok(None) => {
+                        self.chunk = None;
+                        continue;
+                    }
+                    Err(text) => {
+                        self.chunk = None;
+                        return Ok(Err(self.wrong_chunk(begins, &text)));
+                    }
+                }
+            } else if self.has_ended {
+                return Ok(Ok(Found::End));
+            } else {
+                let begins = self.offset;
+                match self.read_record()? {
+                    Ok(Some(code)) => (code, self.record.slice(HEAD..), begins),
+                    Ok(None) => continue,
                     Err(problem) => return Ok(Err(problem)),
                 }
-                continue;
-            }
-            if self.has_ended {
-                return Ok(Ok(Found::End));
-            }
-            let begins = self.offset;
-            let code = match self.read_record()? {
-                Ok(code) => code,
-                Err(problem) => return Ok(Err(problem)),
             };
-            if code == op::CHUNK {
-                self.begin_chunk(begins);
-                continue;
-            }
-            let record = std::mem::take(&mut self.record);
-            let found = self.record(code, record.get(HEAD as usize..).unwrap_or_default(), begins, current);
-            self.record = record;
+            let found = if code != op::CHUNK {
+                self.record(code, &data, begins, current)
+            } else if self.chunk.is_some() {
+                Err(self.wrong_chunk(begins, "it has another chunk in it"))
+            } else {
+                match chunk::records(&data, self.limits.record) {
+                    Ok(records) => self.chunk = Some((records, begins)),
+                    Err(text) => return Ok(Err(self.wrong_chunk(begins, &text))),
+                }
+                Ok(None)
+            };
             match found {
                 Ok(Some(found)) => return Ok(Ok(found)),
                 Ok(None) => {}
@@ -339,24 +457,28 @@ impl OpenPart {
         }
     }
 
-    /// Reads a record of the file itself into `record`, and returns its operation code.
-    fn read_record(&mut self) -> Result<std::result::Result<u8, Problem>> {
-        let mut head = [0; HEAD as usize];
+    fn wrong_chunk(&self, begins: u64, text: &str) -> Problem {
+        self.problem(begins, format!("the chunk that begins here: {text}"), false)
+    }
+
+    /// Reads a record of the file itself into `record`, and returns its operation code; none where it is a chunk that is not asked for.
+    fn read_record(&mut self) -> Result<std::result::Result<Option<u8>, Problem>> {
+        let mut head = [0; HEAD];
         let left = self.length.saturating_sub(self.offset);
         let cut = |part: &OpenPart, what: &str| {
             Err(part.problem(part.offset, format!("the file ends here, {what}: it was not closed"), true))
         };
-        if left < HEAD {
+        let Some(left) = left.checked_sub(HEAD as u64) else {
             return Ok(cut(
                 self,
                 if left == 0 { "without its last record" } else { "in the head of a record" },
             ));
-        }
+        };
         let failed = |error: std::io::Error, path: &Path| of_io(&error, "reading", path);
         self.file.read_exact_at(&mut head, self.offset).map_err(|error| failed(error, &self.path))?;
         let [code, length @ ..] = head;
         let length = u64::from_le_bytes(length);
-        if length > left - HEAD {
+        if length > left {
             // What is larger than a record can be was never written; the rest may be missing.
             return Ok(if length > self.limits.record {
                 Err(self.problem(
@@ -372,48 +494,34 @@ impl OpenPart {
             let text = format!("a record of {length} bytes; at most {} are read", self.limits.record);
             return Ok(Err(self.problem(self.offset, text, false)));
         }
-        // What exists in the file, so no length alone takes memory.
-        self.record.resize(usize::try_from(HEAD + length).unwrap_or(usize::MAX), 0);
-        self.file.read_exact_at(&mut self.record, self.offset).map_err(|error| failed(error, &self.path))?;
-        self.offset += HEAD + length;
-        Ok(Ok(code))
-    }
-
-    fn begin_chunk(&mut self, begins: u64) {
-        let limit = usize::try_from(self.limits.record).unwrap_or(usize::MAX);
-        let options = LinearReaderOptions::default()
-            .with_skip_start_magic(true)
-            .with_skip_end_magic(true)
-            .with_prevalidate_chunk_crcs(true)
-            .with_record_length_limit(limit);
-        let mut reader = LinearReader::new_with_options(options);
-        reader.insert(self.record.len()).copy_from_slice(&self.record);
-        reader.notify_read(self.record.len());
-        self.chunk = Some((Chunk(reader), begins));
-    }
-
-    fn next_in_chunk(&mut self, current: &mut Current) -> std::result::Result<Option<Found>, Problem> {
-        let Some((mut chunk, begins)) = self.chunk.take() else { return Ok(None) };
-        let wrong = |part: &OpenPart, error: &dyn std::fmt::Display| {
-            part.problem(begins, format!("the chunk that begins here: {error}"), false)
-        };
-        let found = match chunk.0.next_event() {
-            // Everything that there is was given to it: it asks for more behind the last record.
-            None | Some(Ok(LinearReadEvent::ReadRequest(_))) => return Ok(None),
-            Some(Err(error)) => return Err(wrong(self, &error)),
-            Some(Ok(LinearReadEvent::Record { opcode, data })) => {
-                self.record(opcode, data, begins, current)?
+        let begins = self.offset + HEAD as u64;
+        if code == op::CHUNK
+            && let Some((from, to)) = self.window
+        {
+            let mut times = [[0; 8]; 2];
+            self.file
+                .read_exact_at(times.as_flattened_mut(), begins)
+                .map_err(|error| failed(error, &self.path))?;
+            let [first, last] = times.map(u64::from_le_bytes);
+            if last < from || first > to {
+                self.offset = begins + length;
+                return Ok(Ok(None));
             }
-        };
-        self.chunk = Some((chunk, begins));
-        Ok(found)
+        }
+        // What exists in the file, so no length alone takes memory.
+        let mut record = std::mem::take(&mut self.record).try_into_mut().unwrap_or_default();
+        record.resize(usize::try_from(HEAD as u64 + length).unwrap_or(usize::MAX), 0);
+        self.file.read_exact_at(&mut record, self.offset).map_err(|error| failed(error, &self.path))?;
+        self.record = BytesMut::freeze(record);
+        self.offset = begins + length;
+        Ok(Ok(Some(code)))
     }
 
     /// Takes a record, of the file or of a chunk.
     fn record(
         &mut self,
         code: u8,
-        data: &[u8],
+        data: &Bytes,
         begins: u64,
         current: &mut Current,
     ) -> std::result::Result<Option<Found>, Problem> {
@@ -452,7 +560,7 @@ impl OpenPart {
                 self.channels.entry(channel.id).or_insert_with(|| (Arc::new(channel), next));
                 Ok(None)
             }
-            Record::Message { header, data } => {
+            Record::Message { header, data: body } => {
                 let Some((channel, next)) = self.channels.get_mut(&header.channel_id) else {
                     let text = format!(
                         "a message of the channel {}, which the file does not have before it",
@@ -461,7 +569,7 @@ impl OpenPart {
                     return Err(self.problem(begins, text, false));
                 };
                 if channel.topic == format::EVENTS {
-                    return match Event::from_json(&data) {
+                    return match Event::from_json(&body) {
                         Ok(event) => Ok(Some(Found::Event(event))),
                         Err(error) => {
                             Err(self.problem(begins, format!("an event that cannot be read: {error}"), false))
@@ -472,11 +580,11 @@ impl OpenPart {
                 *next = current.number.wrapping_add(1);
                 current.channel = Some(channel.clone());
                 (current.sent, current.received) = (header.publish_time, header.log_time);
-                current.body.clear();
-                current.body.extend_from_slice(&data);
+                current.body = data.slice_ref(&body);
                 Ok(Some(Found::Message))
             }
             Record::Metadata(found) => {
+                self.has_next |= found.name == format::metadata::END && found.metadata.contains_key("next");
                 (current.name, current.metadata) = (found.name, found.metadata);
                 Ok(Some(Found::Metadata))
             }

@@ -45,7 +45,7 @@ fn read(path: &Path) -> (Vec<String>, Vec<linkspan_recording::Problem>) {
     while let Some(entry) = reader.read().unwrap() {
         lines.push(match entry {
             Entry::Message(message) => {
-                assert_eq!(message.body, body(message.number), "{message:?}");
+                assert_eq!(message.body[..], body(message.number), "{message:?}");
                 format!(
                     "{} {} {} {}",
                     message.channel.endpoint, message.number, message.sent, message.received

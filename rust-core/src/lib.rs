@@ -154,6 +154,8 @@ pub use channel::{
 pub use codec::Encoding;
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 pub use error::{Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, one_line, quoted, several_lines};
+#[doc(hidden)]
+pub use message::RecordedOrigin;
 pub use message::{Message, Payload};
 pub use publish::{
     History, Messages, Publisher, Replica, ReplicaRecord, Subscriber, TryMessages, latest, latest_persistent,

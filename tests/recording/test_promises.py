@@ -225,3 +225,13 @@ def test_journal_is_recorded_without_a_gap_by_recorders_that_follow_each_other(l
     lab.recording("merge", "first.mcap", "j.mcap", "-o", "both.mcap")
     both = numbers(lab.folder / "both.mcap", "lab/log")
     assert both == list(range(1, 501)), (both[:3], both[-3:], len(both))
+
+
+def test_what_was_published_before_the_end_of_the_recorder_is_in_the_file(lab: Lab) -> None:
+    recorder = lab.record("lab/a", "lab/b", "-o", "run.mcap")
+    publishers = [lab.publisher(name, 5_000) for name in ("lab/a", "lab/b")]
+    for publisher in publishers:
+        sent(publisher)
+    lab.stop(recorder)
+    names = lab.info("run.mcap")["names"]
+    assert {name: found["messages"] + found["missed"] for name, found in names.items()} == {"lab/a": 5_000, "lab/b": 5_000}

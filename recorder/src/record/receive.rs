@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::{Error, ErrorKind, EventKind, Message, Result, Subscriber, Timestamp};
+use linkspan::{Deadline, Error, ErrorKind, EventKind, Message, Result, Subscriber, Timestamp};
 use linkspan_recording::Event;
 use linkspan_recording::event::Kind;
 use linkspan_recording::writer::topic;
@@ -18,6 +18,8 @@ use super::status::Status;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How long a thread waits that can only look again: for room in the queue, or for the end of a pause.
 const PAUSE: Duration = Duration::from_millis(5);
+/// How long messages are still taken at the end, where publishers go on.
+const LAST: Duration = Duration::from_millis(500);
 /// Messages of stores that are acknowledged at a time.
 const BATCH: u32 = 4_096;
 /// Messages between two looks at the events.
@@ -69,6 +71,17 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, control: &Control) -> Res
         }
         let keeps = !control.paused.load(Ordering::Acquire);
         take(subscriber, message, keeps, queue, &mut names, &mut lagged);
+    }
+    // What was published before the end: whoever ends a recorder expects it in the file.
+    let over = Deadline::after(LAST);
+    let keeps = !control.paused.load(Ordering::Acquire);
+    while !over.has_passed() {
+        match subscriber.try_recv() {
+            Ok(message) => take(subscriber, message, keeps, queue, &mut names, &mut lagged),
+            Err(error) if error.kind() == ErrorKind::Lagged => events(subscriber, queue, &mut lagged),
+            // There is no more, or what there is cannot be received.
+            Err(_) => break,
+        }
     }
     events(subscriber, queue, &mut lagged);
     for (name, last) in &mut names {

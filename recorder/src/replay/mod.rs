@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use linkspan::service::ServiceOptions;
 use linkspan::{Command, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
-use linkspan_recording::{Entry, Reader};
+use linkspan_recording::{Entry, Reader, Summary};
 
 use crate::record::counted;
-use crate::tools::{Choice, Summary, open};
+use crate::tools::{Choice, open};
 use crate::{quantity, stderr};
 use outlets::Outlets;
 

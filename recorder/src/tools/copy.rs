@@ -7,9 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use linkspan::Result;
 use linkspan_recording::event::Kind;
-use linkspan_recording::{Channel, ChannelRecord, Entry, Event, Reader, Settings, format};
+use linkspan_recording::{Channel, ChannelRecord, Entry, Event, Reader, Settings, Summary, format};
 
-use super::info::Summary;
 use super::{Choice, Window, open};
 use crate::parts::{Newest, Parts, Split as At, Times};
 

@@ -4,23 +4,26 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, codec};
 use linkspan_recording::writer::of_io;
-use linkspan_recording::{Entry, reader};
+use linkspan_recording::{Entry, Summary, columns, reader};
 
-use super::info::Summary;
-use super::{Choice, open, shown};
+use super::{Choice, Window, open, shown};
 use crate::stderr;
 
 /// Write the messages of a recording for other programs
 ///
-/// A message that cannot be written is named on standard error, and the exit code is 1 then; the others are written.
+/// A message that cannot be written is named on standard error, and the exit code is 1 then; the others are written. --parquet, --arrow and
+/// --hdf5 are written by Python's module: python3, or the interpreter that LINKSPAN_PYTHON names, has `pip install linkspan[recording]`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   linkspan recording export run42.mcap lab/temperature --csv > temperature.csv
   linkspan recording export run42.mcap --csv -o tables/
-  linkspan recording export run42.mcap 'lab/*' --jsonl > run42.jsonl")]
+  linkspan recording export run42.mcap 'lab/*' --jsonl > run42.jsonl
+  linkspan recording export run42.mcap lab/temperature --parquet -o temperature.parquet
+  linkspan recording export run42.mcap --hdf5 -o run42.h5")]
 pub struct Arguments {
     /// The file of the recording; its further parts are found
     file: PathBuf,
@@ -28,7 +31,7 @@ pub struct Arguments {
     choice: Choice,
     #[command(flatten)]
     form: Form,
-    /// The file; for --csv of several names a folder, with a file a name
+    /// The file; for a table a name, and several names, a folder, with a file a name
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
 }
@@ -42,6 +45,28 @@ struct Form {
     /// A line of JSON a message
     #[arg(long)]
     jsonl: bool,
+    /// A table a name, in Apache Parquet
+    #[arg(long, requires = "output")]
+    parquet: bool,
+    /// A table a name, in a file of Apache Arrow
+    #[arg(long, requires = "output")]
+    arrow: bool,
+    /// A file with a group a name and a data set a field
+    #[arg(long, requires = "output")]
+    hdf5: bool,
+}
+
+impl Form {
+    /// The word of the option, which is the ending of its files.
+    fn word(&self) -> &'static str {
+        match self {
+            Form { parquet: true, .. } => "parquet",
+            Form { arrow: true, .. } => "arrow",
+            Form { hdf5: true, .. } => "hdf5",
+            Form { jsonl: true, .. } => "jsonl",
+            Form { .. } => "csv",
+        }
+    }
 }
 
 /// Columns of a table at most: a field a column, and arrays have none.
@@ -55,36 +80,76 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let window = arguments.choice.window(summary.begin());
     let topics: Vec<_> = summary.topics().into_iter().filter(|topic| window.has_name(topic)).collect();
     let mut faults = Faults::default();
-    if form.jsonl {
-        let mut out = writer(arguments.output.as_deref())?;
-        each(arguments, summary.begin(), |message| {
-            let value = faults.value(message)?;
-            value.map_or(Ok(()), |value| line(message, value, &mut out, arguments.output.as_deref()))
-        })?;
-        finish(out, arguments.output.as_deref())?;
-    } else {
-        match (&topics[..], &arguments.output) {
-            ([topic], _) => {
-                table(arguments, summary.begin(), topic, arguments.output.as_deref(), &mut faults)?
+    let output = arguments.output.as_deref();
+    let mut write = |topics: &[String], path: Option<&Path>| match (form.word(), path) {
+        ("jsonl", _) => {
+            let mut out = writer(path)?;
+            each(arguments, summary.begin(), |message| {
+                let value = faults.value(message)?;
+                value.map_or(Ok(()), |value| line(message, value, &mut out, path))
+            })?;
+            finish(out, path)
+        }
+        ("csv", _) => {
+            topics.iter().try_for_each(|topic| table(arguments, summary.begin(), topic, path, &mut faults))
+        }
+        (form, Some(path)) => by_python(form, arguments, &window, topics, path),
+        (form, None) => {
+            Err(Error::new(ErrorKind::InvalidState, format!("--{form} writes a file: name it with -o")))
+        }
+    };
+    match (&topics[..], output) {
+        (_, output) if form.jsonl || form.hdf5 => write(&topics, output)?,
+        ([_], output) => write(&topics, output)?,
+        (several, Some(folder)) => {
+            std::fs::create_dir_all(folder).map_err(|error| of_io(&error, "making the folder", folder))?;
+            for topic in several {
+                let path = folder.join(format!("{}.{}", topic.replace('/', "-"), form.word()));
+                write(std::slice::from_ref(topic), Some(&path))?;
             }
-            (several, Some(folder)) => {
-                std::fs::create_dir_all(folder)
-                    .map_err(|error| of_io(&error, "making the folder", folder))?;
-                for topic in several {
-                    let path = folder.join(format!("{}.csv", topic.replace('/', "-")));
-                    table(arguments, summary.begin(), topic, Some(&path), &mut faults)?;
-                }
-            }
-            (several, None) => {
-                let text = format!(
-                    "--csv writes a table a name, and these are {}: choose one, or name a folder with -o",
-                    several.len()
-                );
-                return Err(Error::new(ErrorKind::InvalidState, text));
-            }
+        }
+        (several, None) => {
+            let text = format!(
+                "--{} writes a table a name, and these are {}: choose one, or name a folder with -o",
+                form.word(),
+                several.len()
+            );
+            return Err(Error::new(ErrorKind::InvalidState, text));
         }
     }
     faults.result(&arguments.file)
+}
+
+/// Has Python's module write a file.
+fn by_python(
+    form: &str,
+    arguments: &Arguments,
+    window: &Window<'_>,
+    topics: &[String],
+    path: &Path,
+) -> Result<()> {
+    let python = std::env::var_os("LINKSPAN_PYTHON").unwrap_or_else(|| "python3".into());
+    let shown = python.to_string_lossy().into_owned();
+    let (from, to) = window.times();
+    let done = Command::new(&python)
+        .args(["-m", "linkspan._export", form])
+        .args([&arguments.file, path])
+        .args([from.to_string(), to.to_string()])
+        .args(topics)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| of_io(&error, "starting", Path::new(&python)))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+    let has_module = !text.contains("No module named");
+    let remedy = if has_module {
+        ""
+    } else {
+        "; it needs `pip install linkspan[recording]`, and LINKSPAN_PYTHON may name another interpreter"
+    };
+    Err(Error::new(ErrorKind::Unsupported, format!("--{form} by {shown}: {text}{remedy}")))
 }
 
 /// What could not be written.
@@ -190,28 +255,26 @@ fn table(
     path: Option<&Path>,
     faults: &mut Faults,
 ) -> Result<()> {
-    let mut columns: BTreeMap<String, usize> = BTreeMap::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut order = Vec::new();
     each(arguments, begin, |message| {
         if message.channel.topic == topic
             && let Some(encoding) = message.channel.encoding()
             && let Ok(value) = codec::decode(message.body, encoding)
         {
-            fields(&value, &mut String::new(), &mut |path, _| {
-                if !columns.contains_key(path) && columns.len() < MAX_COLUMNS {
-                    columns.insert(path.to_owned(), columns.len());
+            columns::flatten(&value, &mut String::new(), &mut |path, value| {
+                if !places.contains_key(path) && places.len() < MAX_COLUMNS && text(value).is_some() {
+                    places.insert(path.to_owned(), places.len());
                     order.push(path.to_owned());
                 }
-            });
+                Ok(())
+            })?;
         }
         Ok(())
     })?;
     let mut out = writer(path)?;
-    let fixed = ["received", "sent", "sequence", "source"];
-    let heads = fixed
-        .iter()
-        .map(|head| (*head).to_owned())
-        .chain(order.iter().map(|path| cell(if path.is_empty() { "value" } else { path })));
+    let fixed = columns::FIXED.map(str::to_owned).into_iter();
+    let heads = fixed.chain(order.iter().map(|path| cell(&columns::name_of(path))));
     put(&mut out, heads.collect::<Vec<_>>().join(",").as_bytes(), path)?;
     put(&mut out, b"\n", path)?;
     each(arguments, begin, |message| {
@@ -220,11 +283,14 @@ fn table(
         }
         let Some(value) = faults.value(message)? else { return Ok(()) };
         let mut cells = vec![String::new(); order.len()];
-        fields(&value, &mut String::new(), &mut |path, text| {
-            if let Some(place) = columns.get(path).and_then(|at| cells.get_mut(*at)) {
-                *place = cell(&text());
+        columns::flatten(&value, &mut String::new(), &mut |path, value| {
+            if let (Some(text), Some(at)) = (text(value), places.get(path))
+                && let Some(place) = cells.get_mut(*at)
+            {
+                *place = cell(&text);
             }
-        });
+            Ok(())
+        })?;
         let fixed = [
             shown(message.received),
             shown(message.sent),
@@ -238,30 +304,18 @@ fn table(
     finish(out, path)
 }
 
-/// Calls `what` with the path and the text of each field that fits into a cell.
-fn fields(value: &Value, path: &mut String, what: &mut dyn FnMut(&str, &dyn Fn() -> String)) {
+/// The text of a field that fits into a cell; none for arrays, lists and bytes.
+fn text(value: &Value) -> Option<String> {
     match value {
-        Value::Map(map) => {
-            for (key, value) in map {
-                let length = path.len();
-                if length > 0 {
-                    path.push('/');
-                }
-                path.push_str(key);
-                fields(value, path, what);
-                path.truncate(length);
-            }
-        }
-        Value::Bool(is) => what(path, &|| is.to_string()),
-        Value::Int(i) => what(path, &|| i.to_string()),
-        Value::Uint(u) => what(path, &|| u.to_string()),
-        Value::Float(x) => what(path, &|| x.to_string()),
-        Value::Text(text) => what(path, &|| text.clone()),
-        Value::Timestamp(time) => what(path, &|| time.to_string()),
-        Value::Decimal(number) => what(path, &|| number.to_string()),
-        Value::BigInt(number) => what(path, &|| number.to_string()),
-        // What has no text of one cell.
-        _ => {}
+        Value::Bool(is) => Some(is.to_string()),
+        Value::Int(i) => Some(i.to_string()),
+        Value::Uint(u) => Some(u.to_string()),
+        Value::Float(x) => Some(x.to_string()),
+        Value::Text(text) => Some(text.clone()),
+        Value::Timestamp(time) => Some(time.to_string()),
+        Value::Decimal(number) => Some(number.to_string()),
+        Value::BigInt(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

@@ -11,8 +11,6 @@ use std::path::Path;
 use linkspan::{Error, ErrorKind, Result, Timestamp, registry};
 use linkspan_recording::Reader;
 
-pub use info::Summary;
-
 /// Look at recordings, prove that they are complete, and make others of them
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
@@ -112,6 +110,11 @@ impl Window<'_> {
     /// Returns whether a name is chosen.
     pub fn has_name(&self, topic: &str) -> bool {
         self.names.is_empty() || self.names.iter().any(|name| registry::matches(name, topic))
+    }
+
+    /// Returns the first and the last time, in nanoseconds since 1970.
+    pub fn times(&self) -> (u64, u64) {
+        (self.from, self.to)
     }
 
     /// Returns where a time is: before the beginning, within, or after the end.

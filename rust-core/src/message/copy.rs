@@ -1,20 +1,53 @@
-//! Messages as bytes of their own: for a program that keeps one, or gives it to another process of its own.
+//! Messages that no transport delivers: bytes of their own, for a program that keeps one or gives it to another process of its own, and those
+//! of a recording.
 //!
-//! This is no form of the wire: only the version of the library that wrote such bytes reads them.
+//! The bytes are no form of the wire: only the version of the library that wrote them reads them.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::Message;
+use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming};
-use crate::value::Limits;
+use crate::value::{Limits, Timestamp};
 
 /// Before the source: the header, and three numbers: the session, how many messages were missed, the length of the source.
 const FIXED: usize = HEADER + 24;
 
+/// What a recording knows of a message beside its body.
+#[derive(Clone, Debug)]
+pub struct RecordedOrigin {
+    /// The name that it was published at.
+    pub name: Arc<str>,
+    /// The publisher.
+    pub source: Arc<str>,
+    /// The publisher's incarnation.
+    pub incarnation: u64,
+    /// The number.
+    pub sequence: u64,
+    /// When it was sent.
+    pub sent: Timestamp,
+    /// The encoding of the body.
+    pub encoding: Encoding,
+}
+
 impl Message {
+    /// Returns a message as it was received, of this body. The value is read when it is needed.
+    #[doc(hidden)]
+    pub fn recorded(body: Bytes, origin: RecordedOrigin) -> Message {
+        let RecordedOrigin { name, source, incarnation, sequence, sent, encoding } = origin;
+        let header = Header {
+            body: body.len() as u64,
+            sequence,
+            sent: sent.0,
+            ..Header::new(crate::frame::Kind::Data, encoding)
+        };
+        let incoming = Incoming { header, extension: Bytes::new(), body: body.into() };
+        Message::new(incoming, &source, Limits::default(), incarnation).with_name(&name)
+    }
+
     /// Returns the message as bytes, which [`Message::from_bytes`] reads. Arrays in memory that is shared with the sender are copied.
     pub fn to_bytes(&self) -> Vec<u8> {
         let body = self.body();
@@ -60,7 +93,7 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{self, Encoding};
+    use crate::codec;
     use crate::frame::Kind;
     use crate::value::Value;
 

@@ -28,6 +28,8 @@ use crate::sys::once::Once;
 use crate::value::typed::{Decode, Typed};
 use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBuilder, from_value};
 
+#[doc(hidden)]
+pub use copy::RecordedOrigin;
 pub(crate) use payload::Lender;
 pub use payload::Payload;
 pub(crate) use payload::StoredMessage;

@@ -8,11 +8,11 @@ mod picture;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use linkspan::schema::{Kind as Kinds, Schema, Type};
+use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, Result, codec};
 use linkspan_recording::event::Kind;
 use linkspan_recording::writer::of_io;
-use linkspan_recording::{Entry, format};
+use linkspan_recording::{Entry, columns, format};
 
 use super::open;
 use collect::{Listed, Report};
@@ -45,7 +45,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 if !units.contains_key(topic) {
                     let schema = message.channel.notation().and_then(|text| Schema::parse(text).ok());
                     let mut of = HashMap::new();
-                    schema.iter().for_each(|schema| add_units(&schema.root, &mut String::new(), &mut of));
+                    schema
+                        .iter()
+                        .for_each(|schema| columns::units(&schema.root, &mut String::new(), &mut of));
                     units.insert(topic.clone(), of);
                 }
                 let value = message
@@ -90,21 +92,4 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .map_err(|error| Error::new(ErrorKind::Internal, format!("writing the page: {error}")))?;
     let output = arguments.output.clone().unwrap_or_else(|| arguments.file.with_extension("html"));
     std::fs::write(&output, page).map_err(|error| of_io(&error, "writing", &output))
-}
-
-/// Adds the unit of each field below this type.
-fn add_units(of: &Type, path: &mut String, units: &mut HashMap<String, String>) {
-    if let Some(unit) = &of.unit {
-        units.insert(path.clone(), unit.clone());
-    }
-    let (Kinds::Record(fields) | Kinds::Union(fields) | Kinds::Table(fields)) = &of.kind else { return };
-    for field in fields {
-        let length = path.len();
-        if length > 0 {
-            path.push('/');
-        }
-        path.push_str(&field.name);
-        add_units(&field.of, path, units);
-        path.truncate(length);
-    }
 }

@@ -1,0 +1,479 @@
+//! The column of a field while rows are added. Its type is that of the values that came: integers become floats beside floats if none loses a
+//! digit, and what has no common type becomes text in JSON, so that nothing is lost.
+
+use bytes::Bytes;
+use linkspan::{DType, Encoding, Limits, NdArray, Order, Payload, Value};
+
+use super::layout::{Buffer, Column};
+
+/// Integers up to this one are floats without a loss.
+const EXACT: u64 = 1 << 53;
+
+/// Rows of a field.
+#[derive(Debug, Default)]
+pub struct Field {
+    pub path: String,
+    valid: Bits,
+    data: Data,
+    /// Whether a row was ever null: lists of one length are none then.
+    had_nulls: bool,
+}
+
+/// Bits, eight in a byte.
+#[derive(Debug, Default)]
+struct Bits {
+    bytes: Vec<u8>,
+    length: usize,
+    zeros: usize,
+}
+
+impl Bits {
+    fn push(&mut self, is_set: bool) {
+        let bit = self.length % 8;
+        if bit == 0 {
+            self.bytes.push(0);
+        }
+        if let Some(last) = self.bytes.last_mut() {
+            *last |= u8::from(is_set) << bit;
+        }
+        self.zeros += usize::from(!is_set);
+        self.length += 1;
+    }
+
+    fn get(&self, at: usize) -> bool {
+        self.bytes.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1)
+    }
+}
+
+/// Values of any length: the end of each, behind a zero, and their bytes.
+#[derive(Debug)]
+struct Long {
+    ends: Vec<i64>,
+    bytes: Vec<u8>,
+}
+
+impl Default for Long {
+    fn default() -> Long {
+        Long { ends: vec![0], bytes: Vec::new() }
+    }
+}
+
+impl Long {
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.end_at(self.bytes.len());
+    }
+
+    fn end_at(&mut self, end: usize) {
+        // No memory has more bytes than an i64 counts.
+        self.ends.push(i64::try_from(end).unwrap_or(i64::MAX));
+    }
+
+    fn buffers(self, validity: Option<Buffer>) -> Vec<Option<Buffer>> {
+        vec![validity, Some(Buffer::I64(self.ends)), Some(Buffer::Bytes(self.bytes.into()))]
+    }
+
+    fn get(&self, at: usize) -> &[u8] {
+        let end = |at: usize| self.ends.get(at).and_then(|end| usize::try_from(*end).ok()).unwrap_or(0);
+        self.bytes.get(end(at)..end(at + 1)).unwrap_or_default()
+    }
+}
+
+/// Arrays of one element type, or lists of numbers.
+#[derive(Debug)]
+struct Arrays {
+    dtype: DType,
+    /// The shape of all, as long as it is the same.
+    shape: Option<Vec<u64>>,
+    order: Order,
+    /// Whether each is a list, of one dimension.
+    are_lists: bool,
+    elements: Long,
+}
+
+#[derive(Debug, Default)]
+enum Data {
+    /// Nulls alone.
+    #[default]
+    Nothing,
+    Bool(Bits),
+    Int(Vec<i64>),
+    Uint(Vec<u64>),
+    Float(Vec<f64>),
+    Time(Vec<i64>),
+    Text(Long),
+    Bytes(Long),
+    Arrays(Arrays),
+    /// Each value as JSON.
+    Json(Long),
+}
+
+impl Field {
+    pub fn new(path: &str) -> Field {
+        Field { path: path.to_owned(), ..Field::default() }
+    }
+
+    /// Adds the value of this row; rows that it skips are null.
+    pub fn push(&mut self, row: usize, value: &Value) {
+        self.pad(row);
+        if matches!(value, Value::Null) {
+            self.pad(row + 1);
+            return;
+        }
+        if let Data::Nothing = self.data {
+            self.data = Data::of(value);
+            (0..row).for_each(|_| self.data.push_null());
+        }
+        if !self.data.push(value) {
+            self.widen(value);
+            self.data.push(value);
+        }
+        self.valid.push(true);
+    }
+
+    /// The same for a text that is not in a value.
+    pub fn push_text(&mut self, row: usize, text: &str) {
+        match &mut self.data {
+            Data::Text(texts) if self.valid.length == row => {
+                texts.push(text.as_bytes());
+                self.valid.push(true);
+            }
+            _ => self.push(row, &Value::Text(text.to_owned())),
+        }
+    }
+
+    fn pad(&mut self, rows: usize) {
+        while self.valid.length < rows {
+            self.valid.push(false);
+            self.data.push_null();
+        }
+    }
+
+    /// Changes the type of all rows so that this value has a place.
+    fn widen(&mut self, value: &Value) {
+        let wider = match (&self.data, value) {
+            (Data::Int(old), Value::Uint(_)) => {
+                old.iter().map(|i| u64::try_from(*i).ok()).collect::<Option<_>>().map(Data::Uint)
+            }
+            (Data::Int(old), Value::Float(_)) => {
+                let is_exact = old.iter().all(|i| i.unsigned_abs() <= EXACT);
+                is_exact.then(|| Data::Float(old.iter().map(|i| *i as f64).collect()))
+            }
+            (Data::Uint(old), Value::Float(_)) => {
+                let is_exact = old.iter().all(|i| *i <= EXACT);
+                is_exact.then(|| Data::Float(old.iter().map(|i| *i as f64).collect()))
+            }
+            (Data::Arrays(old), Value::Array(items)) if old.are_lists && numbers(items).is_some() => {
+                old.as_floats().map(Data::Arrays)
+            }
+            _ => None,
+        };
+        self.data = wider.unwrap_or_else(|| {
+            let mut all = Long::default();
+            for row in 0..self.valid.length {
+                let text = if self.valid.get(row) { json(&self.data.get(row)) } else { String::new() };
+                all.push(text.as_bytes());
+            }
+            Data::Json(all)
+        });
+    }
+
+    /// Takes the rows as a column. Rows that are added then have the same type, or a wider one.
+    pub fn take(&mut self, name: String, rows: usize, unit: Option<String>) -> Column {
+        self.pad(rows);
+        let mut metadata: Vec<_> = unit.map(|unit| ("unit", unit)).into_iter().collect();
+        let valid = std::mem::take(&mut self.valid);
+        let nulls = valid.zeros;
+        self.had_nulls |= nulls > 0;
+        let validity = (nulls > 0).then(|| Buffer::Bytes(valid.bytes.into()));
+        let emptied = self.data.emptied();
+        let (format, buffers, items) = match std::mem::replace(&mut self.data, emptied) {
+            Data::Nothing => ("n".to_owned(), Vec::new(), None),
+            Data::Bool(bits) => {
+                ("b".to_owned(), vec![validity, Some(Buffer::Bytes(bits.bytes.into()))], None)
+            }
+            Data::Int(words) => ("l".to_owned(), vec![validity, Some(Buffer::I64(words))], None),
+            Data::Uint(words) => ("L".to_owned(), vec![validity, Some(Buffer::U64(words))], None),
+            Data::Float(words) => ("g".to_owned(), vec![validity, Some(Buffer::F64(words))], None),
+            Data::Time(words) => ("tsn:UTC".to_owned(), vec![validity, Some(Buffer::I64(words))], None),
+            Data::Text(texts) => ("U".to_owned(), texts.buffers(validity), None),
+            Data::Bytes(blocks) => ("Z".to_owned(), blocks.buffers(validity), None),
+            Data::Json(texts) => {
+                metadata.push(("encoding", "json".to_owned()));
+                ("U".to_owned(), texts.buffers(validity), None)
+            }
+            Data::Arrays(arrays) => {
+                let (format, buffers, items) = arrays.finish(validity, self.had_nulls, &mut metadata);
+                (format, buffers, Some(items))
+            }
+        };
+        Column { name, format, metadata, length: rows, nulls, buffers, items }
+    }
+}
+
+impl Data {
+    /// The type that a value asks for.
+    fn of(value: &Value) -> Data {
+        match value {
+            Value::Bool(_) => Data::Bool(Bits::default()),
+            Value::Int(_) => Data::Int(Vec::new()),
+            Value::Uint(_) => Data::Uint(Vec::new()),
+            Value::Float(_) => Data::Float(Vec::new()),
+            Value::Timestamp(_) => Data::Time(Vec::new()),
+            Value::Text(_) => Data::Text(Long::default()),
+            Value::Bytes(_) => Data::Bytes(Long::default()),
+            Value::NdArray(array) => Data::Arrays(Arrays::of(array)),
+            Value::Array(items) => match numbers(items) {
+                Some(dtype) => Data::Arrays(Arrays {
+                    dtype,
+                    shape: None,
+                    order: Order::Row,
+                    are_lists: true,
+                    elements: Long::default(),
+                }),
+                None => Data::Json(Long::default()),
+            },
+            _ => Data::Json(Long::default()),
+        }
+    }
+
+    /// The same type without rows.
+    fn emptied(&self) -> Data {
+        match self {
+            Data::Nothing => Data::Nothing,
+            Data::Bool(_) => Data::Bool(Bits::default()),
+            Data::Int(_) => Data::Int(Vec::new()),
+            Data::Uint(_) => Data::Uint(Vec::new()),
+            Data::Float(_) => Data::Float(Vec::new()),
+            Data::Time(_) => Data::Time(Vec::new()),
+            Data::Text(_) => Data::Text(Long::default()),
+            Data::Bytes(_) => Data::Bytes(Long::default()),
+            Data::Json(_) => Data::Json(Long::default()),
+            Data::Arrays(arrays) => Data::Arrays(Arrays {
+                dtype: arrays.dtype,
+                shape: arrays.shape.clone(),
+                order: arrays.order,
+                are_lists: arrays.are_lists,
+                elements: Long::default(),
+            }),
+        }
+    }
+
+    fn push_null(&mut self) {
+        match self {
+            Data::Nothing => {}
+            Data::Bool(bits) => bits.push(false),
+            Data::Int(words) | Data::Time(words) => words.push(0),
+            Data::Uint(words) => words.push(0),
+            Data::Float(words) => words.push(f64::NAN),
+            Data::Text(texts) | Data::Bytes(texts) | Data::Json(texts) => texts.push(&[]),
+            Data::Arrays(arrays) => arrays.push_null(),
+        }
+    }
+
+    /// Adds a value; returns whether it has a place here.
+    fn push(&mut self, value: &Value) -> bool {
+        match (self, value) {
+            (Data::Bool(bits), Value::Bool(is)) => bits.push(*is),
+            (Data::Int(words), Value::Int(i)) => words.push(*i),
+            (Data::Uint(words), Value::Uint(u)) => words.push(*u),
+            (Data::Uint(words), Value::Int(i)) if *i >= 0 => words.push(i.unsigned_abs()),
+            (Data::Float(words), Value::Float(x)) => words.push(*x),
+            (Data::Float(words), Value::Int(i)) if i.unsigned_abs() <= EXACT => words.push(*i as f64),
+            (Data::Time(words), Value::Timestamp(time)) => words.push(time.0),
+            (Data::Text(texts), Value::Text(text)) => texts.push(text.as_bytes()),
+            (Data::Bytes(blocks), Value::Bytes(block)) => blocks.push(block),
+            (Data::Arrays(arrays), Value::NdArray(array)) => return arrays.push(array),
+            (Data::Arrays(arrays), Value::Array(items)) => return arrays.push_list(items),
+            (Data::Json(texts), value) => texts.push(json(value).as_bytes()),
+            _ => return false,
+        }
+        true
+    }
+
+    /// A row as a value. Null where it has none.
+    fn get(&self, row: usize) -> Value {
+        let text = |texts: &Long| String::from_utf8_lossy(texts.get(row)).into_owned();
+        match self {
+            Data::Nothing | Data::Json(_) => Value::Null,
+            Data::Bool(bits) => Value::Bool(bits.get(row)),
+            Data::Int(words) => words.get(row).map_or(Value::Null, |i| Value::Int(*i)),
+            Data::Uint(words) => words.get(row).map_or(Value::Null, |u| Value::Uint(*u)),
+            Data::Float(words) => words.get(row).map_or(Value::Null, |x| Value::Float(*x)),
+            Data::Time(words) => {
+                words.get(row).map_or(Value::Null, |time| Value::Timestamp(linkspan::Timestamp(*time)))
+            }
+            Data::Text(texts) => Value::Text(text(texts)),
+            Data::Bytes(blocks) => Value::Bytes(Bytes::copy_from_slice(blocks.get(row))),
+            Data::Arrays(arrays) => arrays.get(row),
+        }
+    }
+}
+
+impl Arrays {
+    fn of(array: &NdArray) -> Arrays {
+        Arrays {
+            dtype: array.dtype,
+            shape: Some(array.shape.clone()),
+            order: array.order,
+            are_lists: false,
+            elements: Long::default(),
+        }
+    }
+
+    fn push(&mut self, array: &NdArray) -> bool {
+        let is_one_line = |shape: &[u64]| shape.len() == 1;
+        let has_place = !self.are_lists
+            && array.dtype == self.dtype
+            && match &self.shape {
+                // The shape of all is said once: arrays of several dimensions have one shape, or they are no column of arrays.
+                Some(shape) if *shape == array.shape => array.order == self.order || is_one_line(shape),
+                Some(shape) => is_one_line(shape) && is_one_line(&array.shape),
+                None => is_one_line(&array.shape),
+            };
+        if has_place {
+            if self.shape.as_ref().is_some_and(|shape| *shape != array.shape) {
+                self.shape = None;
+            }
+            self.elements.push(&array.data);
+        }
+        has_place
+    }
+
+    fn push_list(&mut self, items: &[Value]) -> bool {
+        let has_place = self.are_lists
+            && numbers(items).is_some_and(|dtype| dtype == self.dtype || self.dtype == DType::F64);
+        if has_place {
+            for item in items {
+                match (self.dtype, item) {
+                    (DType::I64, Value::Int(i)) => self.elements.bytes.extend(i.to_le_bytes()),
+                    (_, Value::Float(x)) => self.elements.bytes.extend(x.to_le_bytes()),
+                    (_, Value::Int(i)) => self.elements.bytes.extend((*i as f64).to_le_bytes()),
+                    // `numbers` has seen that there is none.
+                    _ => {}
+                }
+            }
+            self.elements.end_at(self.elements.bytes.len());
+        }
+        has_place
+    }
+
+    fn push_null(&mut self) {
+        self.elements.end_at(self.elements.bytes.len());
+    }
+
+    /// The same lists with floats; `None` where a number would lose digits.
+    fn as_floats(&self) -> Option<Arrays> {
+        let words = self.elements.bytes.as_chunks::<8>().0.iter().map(|word| i64::from_le_bytes(*word));
+        let exact = |i: i64| (i.unsigned_abs() <= EXACT).then_some((i as f64).to_le_bytes());
+        let bytes = words.map(exact).collect::<Option<Vec<_>>>()?.concat();
+        let elements = Long { ends: self.elements.ends.clone(), bytes };
+        (self.dtype == DType::I64).then_some(Arrays {
+            dtype: DType::F64,
+            shape: None,
+            order: Order::Row,
+            are_lists: true,
+            elements,
+        })
+    }
+
+    fn get(&self, row: usize) -> Value {
+        let data = self.elements.get(row);
+        if self.are_lists {
+            let words = data.as_chunks::<8>().0.iter();
+            let number = |word: &[u8; 8]| match self.dtype {
+                DType::I64 => Value::Int(i64::from_le_bytes(*word)),
+                _ => Value::Float(f64::from_le_bytes(*word)),
+            };
+            return Value::Array(words.map(number).collect());
+        }
+        let shape = self.shape.clone().unwrap_or_else(|| vec![(data.len() / self.dtype.size()) as u64]);
+        let data = Bytes::copy_from_slice(data);
+        Value::NdArray(NdArray { dtype: self.dtype, order: self.order, shape, data })
+    }
+
+    /// The format, the buffers and the items: of one length where all have the same shape.
+    fn finish(
+        self,
+        validity: Option<Buffer>,
+        has_nulls: bool,
+        metadata: &mut Vec<(&'static str, String)>,
+    ) -> (String, Vec<Option<Buffer>>, Box<Column>) {
+        let size = self.dtype.size();
+        let Long { ends, bytes } = self.elements;
+        let items = items(self.dtype, bytes);
+        let count = self.shape.as_ref().map(|shape| shape.iter().product::<u64>());
+        if let (Some(count), false) = (count.filter(|count| *count > 0), has_nulls) {
+            let shape: Vec<_> = self.shape.iter().flatten().map(|length| Value::from(*length)).collect();
+            metadata.push(("shape", json(&Value::Array(shape))));
+            metadata.push(("order", self.order.name().to_owned()));
+            return (format!("+w:{count}"), vec![validity], Box::new(items));
+        }
+        let of_elements = |end: i64| end / i64::try_from(size).unwrap_or(1);
+        let ends = ends.into_iter().map(of_elements).collect();
+        ("+L".to_owned(), vec![validity, Some(Buffer::I64(ends))], Box::new(items))
+    }
+}
+
+/// The elements of arrays as a column: complex numbers as pairs.
+fn items(dtype: DType, bytes: Vec<u8>) -> Column {
+    let format = match dtype {
+        // A byte each; Arrow's own truth values are bits.
+        DType::Bool | DType::U8 => "C",
+        DType::I8 => "c",
+        DType::I16 => "s",
+        DType::I32 => "i",
+        DType::I64 => "l",
+        DType::U16 => "S",
+        DType::U32 => "I",
+        DType::U64 => "L",
+        DType::F32 | DType::C64 => "f",
+        DType::F64 | DType::C128 => "g",
+    };
+    let is_complex = matches!(dtype, DType::C64 | DType::C128);
+    let parts = if is_complex { 2 } else { 1 };
+    let length = bytes.len() / (dtype.size() / parts);
+    let numbers = Column {
+        name: "item".to_owned(),
+        format: format.to_owned(),
+        metadata: vec![("dtype", dtype.name().to_owned())],
+        length,
+        nulls: 0,
+        buffers: vec![None, Some(Buffer::Bytes(bytes.into()))],
+        items: None,
+    };
+    if !is_complex {
+        return numbers;
+    }
+    Column {
+        name: "item".to_owned(),
+        format: "+w:2".to_owned(),
+        metadata: Vec::new(),
+        length: length / 2,
+        nulls: 0,
+        buffers: vec![None],
+        items: Some(Box::new(numbers)),
+    }
+}
+
+/// Returns the element type of a list that holds numbers alone: integers, or floats and integers that are floats without a loss.
+fn numbers(items: &[Value]) -> Option<DType> {
+    let mut found = DType::I64;
+    for item in items {
+        match item {
+            Value::Int(_) => {}
+            Value::Float(_) => found = DType::F64,
+            _ => return None,
+        }
+    }
+    let is_exact = |item: &Value| !matches!(item, Value::Int(i) if i.unsigned_abs() > EXACT);
+    (!items.is_empty() && (found == DType::I64 || items.iter().all(is_exact))).then_some(found)
+}
+
+/// A value as JSON.
+fn json(value: &Value) -> String {
+    match Payload::new(value, Encoding::Json, &Limits::default()) {
+        Ok(payload) => String::from_utf8_lossy(payload.body()).into_owned(),
+        Err(error) => format!("{:?}", error.to_string()),
+    }
+}

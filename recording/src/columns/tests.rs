@@ -1,0 +1,181 @@
+//! Tests of the columns of tables.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use linkspan::{DType, Encoding, Limits, Map, NdArray, Order, Payload, Value};
+
+use super::*;
+use crate::reader::Channel;
+
+/// Adds each value as a message.
+fn add(columns: &mut Columns, values: impl IntoIterator<Item = Value>) {
+    let channel = Arc::new(Channel {
+        id: 1,
+        topic: "lab/a".into(),
+        endpoint: "shm:lab/a".into(),
+        incarnation: 7,
+        encoding: "cbor".into(),
+        source: "sensor-1".into(),
+        machine: None,
+        first: Some(1),
+        repeated: false,
+        schema: None,
+        metadata: std::collections::BTreeMap::new(),
+    });
+    for (number, value) in (1..).zip(values) {
+        let body = Payload::new(&value, Encoding::Cbor, &Limits::default()).unwrap().body().clone();
+        columns
+            .add(&Message {
+                channel: &channel,
+                number,
+                sent: 10 * number,
+                received: 11 * number,
+                body: &body,
+            })
+            .unwrap();
+    }
+}
+
+fn table(values: impl IntoIterator<Item = Value>) -> Vec<Column> {
+    let mut columns = Columns::default();
+    add(&mut columns, values);
+    columns.take()
+}
+
+fn one(key: &str, value: impl Into<Value>) -> Value {
+    Value::Map(Map::from_iter([(key.to_owned(), value.into())]))
+}
+
+/// The only column that is not one of the fixed.
+fn column(values: impl IntoIterator<Item = Value>) -> Column {
+    let mut all = table(values);
+    assert_eq!(all.len(), FIXED.len() + 1);
+    all.pop().unwrap()
+}
+
+fn texts(column: &Column) -> Vec<String> {
+    let [_, Some(Buffer::I64(ends)), Some(Buffer::Bytes(bytes))] = &column.buffers[..] else {
+        panic!("{column:?}")
+    };
+    let text =
+        |[begin, end]: &[i64; 2]| String::from_utf8(bytes[*begin as usize..*end as usize].to_vec()).unwrap();
+    ends.array_windows().map(text).collect()
+}
+
+fn array(dtype: DType, shape: &[u64], data: &[u8], order: Order) -> Value {
+    Value::NdArray(NdArray { dtype, order, shape: shape.to_vec(), data: Bytes::copy_from_slice(data) })
+}
+
+#[test]
+fn each_row_has_what_is_known_of_its_message() {
+    let all = table([one("x", 1.5), one("x", 2.5)]);
+    let found: Vec<_> = all.iter().map(|column| (&*column.name, &*column.format)).collect();
+    let expected =
+        [("received", "tsn:UTC"), ("sent", "tsn:UTC"), ("sequence", "L"), ("source", "U"), ("x", "g")];
+    assert_eq!(found, expected);
+    assert!(matches!(&all[0].buffers[1], Some(Buffer::I64(times)) if *times == [11, 22]));
+    assert!(matches!(&all[1].buffers[1], Some(Buffer::I64(times)) if *times == [10, 20]));
+    assert!(matches!(&all[2].buffers[1], Some(Buffer::U64(numbers)) if *numbers == [1, 2]));
+    assert_eq!(texts(&all[3]), ["sensor-1", "sensor-1"]);
+    assert!(matches!(&all[4].buffers[1], Some(Buffer::F64(x)) if *x == [1.5, 2.5]));
+}
+
+#[test]
+fn integers_become_wider_where_no_digit_is_lost_and_json_where_one_would_be() {
+    let floats = column([one("x", 1), one("x", 2.5), one("x", -3)]);
+    assert!(matches!(&floats.buffers[1], Some(Buffer::F64(x)) if *x == [1.0, 2.5, -3.0]));
+    let unsigned = column([one("x", 1), one("x", u64::MAX)]);
+    assert!(matches!(&unsigned.buffers[1], Some(Buffer::U64(x)) if *x == [1, u64::MAX]));
+    let exact = 9_007_199_254_740_993i64;
+    for values in [
+        vec![one("x", exact), one("x", 0.5)],
+        vec![one("x", 0.5), one("x", exact)],
+        vec![one("x", -1), one("x", u64::MAX)],
+        vec![one("x", 0.5), one("x", u64::MAX)],
+        vec![one("x", "a"), one("x", 3)],
+        vec![one("x", true), one("x", Value::Array(vec![1.into(), "b".into()]))],
+    ] {
+        let expected: Vec<_> = values
+            .iter()
+            .map(|value| {
+                let body = Payload::new(value.at("x").unwrap(), Encoding::Json, &Limits::default()).unwrap();
+                String::from_utf8(body.body().to_vec()).unwrap()
+            })
+            .collect();
+        let found = column(values);
+        assert_eq!((found.fact("encoding"), texts(&found)), (Some("json"), expected));
+    }
+}
+
+#[test]
+fn missing_fields_are_null_before_between_and_after() {
+    let all = table([one("a", 1), one("b", "x"), one("a", 2), one("c", true)]);
+    let facts: Vec<_> = all[4..].iter().map(|column| (&*column.name, column.nulls, column.length)).collect();
+    assert_eq!(facts, [("a", 2, 4), ("b", 3, 4), ("c", 3, 4)]);
+    let bits = |column: &Column| match &column.buffers[0] {
+        Some(Buffer::Bytes(bits)) => bits[0],
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([bits(&all[4]), bits(&all[5]), bits(&all[6])], [0b0101, 0b0010, 0b1000]);
+    // Null is a value of every type.
+    let nulls = column([one("x", Value::Null), one("x", 2), one("x", Value::Null)]);
+    assert_eq!((nulls.nulls, &*nulls.format), (2, "l"));
+    assert_eq!(column([one("x", Value::Null)]).format, "n");
+}
+
+#[test]
+fn maps_are_flattened_and_names_stay_apart() {
+    let inner = Value::Map(Map::from_iter([("p".to_owned(), 1.into()), ("a/b~".to_owned(), 2.into())]));
+    let all =
+        table([Value::Map(Map::from_iter([("in".to_owned(), inner), ("sent".to_owned(), "x".into())]))]);
+    let names: Vec<_> = all[4..].iter().map(|column| &*column.name).collect();
+    assert_eq!(names, ["in/p", "in/a~1b~0", "value/sent"]);
+    assert_eq!(table([Value::from(3)])[4].name, "value");
+}
+
+#[test]
+fn arrays_of_one_shape_have_a_length_and_others_have_ends() {
+    let same = column((0..3).map(|i| one("x", array(DType::I16, &[2, 3], &[i; 12], Order::Column))));
+    assert_eq!(
+        (&*same.format, same.fact("shape"), same.fact("order")),
+        ("+w:6", Some("[2,3]"), Some("column"))
+    );
+    assert_eq!(same.items.as_ref().map(|items| items.length), Some(18));
+    let several =
+        column([1, 2].map(|n| one("x", array(DType::C64, &[n], &vec![1; 8 * n as usize], Order::Row))));
+    assert_eq!((&*several.format, several.fact("shape")), ("+L", None));
+    assert!(matches!(&several.buffers[1], Some(Buffer::I64(ends)) if *ends == [0, 1, 3]));
+    let pairs = several.items.unwrap();
+    assert_eq!((&*pairs.format, pairs.length), ("+w:2", 3));
+    // Shapes of several dimensions that differ have no common form.
+    let shapes = [[1, 2], [2, 1]].map(|shape| one("x", array(DType::U8, &shape, &[1, 2], Order::Row)));
+    assert_eq!(column(shapes).fact("encoding"), Some("json"));
+    let with_null = column([one("x", array(DType::U8, &[2], &[1, 2], Order::Row)), one("x", Value::Null)]);
+    assert_eq!((&*with_null.format, with_null.nulls), ("+L", 1));
+}
+
+#[test]
+fn lists_of_numbers_are_arrays_and_others_are_json() {
+    let list = |items: &[f64]| one("x", Value::Array(items.iter().map(|x| Value::from(*x)).collect()));
+    let whole = one("x", Value::Array(vec![1.into(), 2.into()]));
+    let found = column([whole.clone(), list(&[0.5])]);
+    assert_eq!((&*found.format, found.items.map(|items| items.format)), ("+L", Some("g".to_owned())));
+    let found = column([whole.clone(), one("x", Value::Array(vec!["a".into()]))]);
+    assert_eq!(texts(&found), ["[1,2]", "[\"a\"]"]);
+}
+
+#[test]
+fn batches_have_the_types_that_the_first_pass_found() {
+    let values = || [one("x", 1), one("x", 2), one("x", 0.5), one("y", "late")];
+    let mut columns = Columns::default();
+    for value in values() {
+        add(&mut columns, [value]);
+        columns.take();
+    }
+    for value in values() {
+        add(&mut columns, [value]);
+        let found: Vec<_> = columns.take()[4..].iter().map(|column| column.format.clone()).collect();
+        assert_eq!(found, ["g", "U"]);
+    }
+}

@@ -1,0 +1,92 @@
+//! Waits until a recording that is written becomes longer: by the kernel's notices about its folder, so that nothing is asked again and again.
+
+use std::collections::VecDeque;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use linkspan::{Deadline, ErrorKind, Result, Wait};
+use rustix::fs::inotify;
+
+use crate::parts;
+use crate::writer::of_io;
+
+/// Notices about the folder of a recording.
+#[derive(Debug)]
+pub struct Follower {
+    base: PathBuf,
+    notices: OwnedFd,
+}
+
+impl Follower {
+    /// Begins to look at the folder.
+    ///
+    /// # Errors
+    /// Those of inotify: a user has a limited number of instances (`fs.inotify.max_user_instances`).
+    pub fn new(base: &Path) -> Result<Follower> {
+        let folder = base.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let failed = |error: rustix::io::Errno| of_io(&error.into(), "looking for changes in", folder);
+        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
+        let notices = inotify::init(flags).map_err(failed)?;
+        let changes = inotify::WatchFlags::MODIFY
+            | inotify::WatchFlags::CREATE
+            | inotify::WatchFlags::CLOSE_WRITE
+            | inotify::WatchFlags::MOVED_TO;
+        inotify::add_watch(&notices, folder, changes).map_err(failed)?;
+        Ok(Follower { base: base.to_owned(), notices })
+    }
+
+    /// Waits until something was changed in the folder; returns whether it was before the wait ended.
+    ///
+    /// # Errors
+    /// Those of the kernel, and `Interrupted` or `Cancelled` where the wait was ended.
+    pub fn wait(&self, wait: Wait<'_>) -> Result<bool> {
+        match linkspan::wait_any(&[self.notices.as_fd()], wait) {
+            Ok(_) => self.take_notices().map(|()| true),
+            Err(error) if error.kind() == ErrorKind::Timeout => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for the first bytes of a file that its recorder has just created.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    pub fn wait_until_begun(&self) -> Result<()> {
+        let begun = Deadline::after(Duration::from_secs(1));
+        while parts::existing(&self.base).last().is_some_and(|path| !is_begun(path)) && !begun.has_passed() {
+            self.wait(Wait::from(begun.remaining()))?;
+        }
+        Ok(())
+    }
+
+    /// Reads all notices: what they say is looked at in the files.
+    fn take_notices(&self) -> Result<()> {
+        let mut memory = [MaybeUninit::uninit(); 4096];
+        let mut notices = inotify::Reader::new(&self.notices, &mut memory);
+        loop {
+            match notices.next() {
+                Ok(_) => {}
+                Err(rustix::io::Errno::AGAIN) => return Ok(()),
+                Err(error) => return Err(of_io(&error.into(), "reading changes of", &self.base)),
+            }
+        }
+    }
+
+    /// Returns the parts behind this one that there are now.
+    pub fn parts_behind(&self, part: &Path) -> VecDeque<PathBuf> {
+        let mut existing = VecDeque::from(parts::existing(&self.base));
+        let mut behind = match existing.iter().position(|path| path == part) {
+            Some(at) => existing.split_off(at + 1),
+            None => VecDeque::new(),
+        };
+        behind.retain(|path| is_begun(path));
+        behind
+    }
+}
+
+/// Returns whether the file has the bytes by which it is known to be one.
+fn is_begun(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|facts| facts.len() >= mcap::MAGIC.len() as u64)
+}

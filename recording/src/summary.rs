@@ -1,0 +1,183 @@
+//! What a recording has: names with their counts, times and losses, facts, notes, events.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use linkspan::{Map, Result, Value};
+
+use crate::event::Kind;
+use crate::format;
+use crate::reader::{Entry, Problem, Reader};
+
+/// What a recording has of a name.
+#[derive(Clone, Debug, Default)]
+pub struct Name {
+    /// Its messages, without those that are repeated at the beginning of a part.
+    pub messages: u64,
+    /// The bytes of their bodies.
+    pub bytes: u64,
+    /// Messages that were not received.
+    pub missed: u64,
+    /// Messages that were received and, as was asked, not recorded.
+    pub skipped: u64,
+    /// When the first message was received, in nanoseconds since 1970.
+    pub first: u64,
+    /// The same of the last one.
+    pub last: u64,
+    /// The incarnations of its publishers.
+    pub incarnations: Vec<u64>,
+    /// How its messages are encoded.
+    pub encodings: Vec<String>,
+    /// The names of its schemas.
+    pub schemas: Vec<String>,
+    /// Its newest schema in Linkspan's notation.
+    pub notation: Option<String>,
+    /// Its publishers.
+    pub sources: Vec<String>,
+}
+
+/// What a recording has.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Its names, without events.
+    pub names: BTreeMap<String, Name>,
+    /// What its recorder wrote at the beginning.
+    pub facts: BTreeMap<String, String>,
+    /// What was noted.
+    pub notes: BTreeMap<String, String>,
+    /// Attached files, and their bytes.
+    pub attachments: Vec<(String, u64)>,
+    /// How many events of each kind there are.
+    pub events: BTreeMap<String, u64>,
+    /// When the first and the last message or event was received.
+    pub time: Option<(u64, u64)>,
+}
+
+impl Summary {
+    /// Reads a recording to its end.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn read(reader: &mut Reader) -> Result<Summary> {
+        let mut summary = Summary::default();
+        while let Some(entry) = reader.read()? {
+            summary.add(entry);
+        }
+        Ok(summary)
+    }
+
+    fn add(&mut self, entry: Entry<'_>) {
+        match entry {
+            Entry::Message(message) if message.channel.repeated => {}
+            Entry::Message(message) => {
+                self.include(message.received);
+                let channel = message.channel;
+                if !self.names.contains_key(&channel.topic) {
+                    let name = Name { first: message.received, ..Name::default() };
+                    self.names.insert(channel.topic.clone(), name);
+                }
+                let Some(name) = self.names.get_mut(&channel.topic) else { return };
+                name.messages += 1;
+                name.bytes += message.body.len() as u64;
+                name.last = name.last.max(message.received);
+                name.first = name.first.min(message.received);
+                if !name.incarnations.contains(&channel.incarnation) {
+                    name.incarnations.push(channel.incarnation);
+                }
+                once(&mut name.encodings, &channel.encoding);
+                once(&mut name.sources, &channel.source);
+                if let Some(schema) = &channel.schema {
+                    once(&mut name.schemas, &schema.name);
+                }
+                if let Some(notation) = channel.notation()
+                    && name.notation.as_deref() != Some(notation)
+                {
+                    name.notation = Some(notation.to_owned());
+                }
+            }
+            Entry::Event(event) => {
+                self.include(event.time);
+                *self.events.entry(event.kind.name().to_owned()).or_default() += 1;
+                let count = event.count.unwrap_or(0);
+                if event.kind == Kind::Missed {
+                    self.names.entry(event.name).or_default().missed += count;
+                } else if event.kind == Kind::Skipped {
+                    self.names.entry(event.name).or_default().skipped += count;
+                }
+            }
+            Entry::Metadata(format::metadata::RECORDING, facts) if self.facts.is_empty() => {
+                self.facts.clone_from(facts)
+            }
+            Entry::Metadata(format::metadata::NOTES, notes) => self.notes.clone_from(notes),
+            Entry::Metadata(..) => {}
+            Entry::Attachment(name, length) => self.attachments.push((name.to_owned(), length)),
+        }
+    }
+
+    fn include(&mut self, time: u64) {
+        let (first, last) = self.time.unwrap_or((time, time));
+        self.time = Some((first.min(time), last.max(time)));
+    }
+
+    /// Returns it as a value, with what is wrong in the files and where they are.
+    pub fn to_value(&self, problems: &[Problem], files: &[PathBuf]) -> Value {
+        let texts = |list: &[String]| Value::Array(list.iter().map(|text| text.as_str().into()).collect());
+        let map = |entries: &BTreeMap<String, String>| -> Value {
+            Value::Map(entries.iter().map(|(key, text)| (key.clone(), text.as_str().into())).collect())
+        };
+        let names = self.names.iter().map(|(topic, name)| {
+            let numbers = [
+                ("messages", name.messages),
+                ("bytes", name.bytes),
+                ("missed", name.missed),
+                ("skipped", name.skipped),
+                ("first", name.first),
+                ("last", name.last),
+            ];
+            let mut of: Map =
+                numbers.into_iter().map(|(key, number)| (key.to_owned(), number.into())).collect();
+            let incarnations =
+                name.incarnations.iter().map(|number| format!("{number:016x}").into()).collect();
+            of.insert("incarnations".into(), Value::Array(incarnations));
+            of.insert("encodings".into(), texts(&name.encodings));
+            of.insert("schemas".into(), texts(&name.schemas));
+            of.insert("sources".into(), texts(&name.sources));
+            (topic.clone(), Value::Map(of))
+        });
+        let mut value = Map::new();
+        value.insert("names".into(), Value::Map(names.collect()));
+        value.insert(
+            "parts".into(),
+            Value::Array(files.iter().map(|file| file.display().to_string().into()).collect()),
+        );
+        value.insert("recording".into(), map(&self.facts));
+        value.insert("notes".into(), map(&self.notes));
+        let events = self.events.iter().map(|(kind, count)| (kind.clone(), (*count).into())).collect();
+        value.insert("events".into(), Value::Map(events));
+        if let Some((first, last)) = self.time {
+            value.insert("begin".into(), first.into());
+            value.insert("end".into(), last.into());
+        }
+        value.insert(
+            "problems".into(),
+            Value::Array(problems.iter().map(|problem| problem.to_string().into()).collect()),
+        );
+        Value::Map(value)
+    }
+
+    /// Returns its names.
+    pub fn topics(&self) -> Vec<String> {
+        self.names.keys().cloned().collect()
+    }
+
+    /// Returns when it begins; 0 where it has nothing.
+    pub fn begin(&self) -> u64 {
+        self.time.map_or(0, |(first, _)| first)
+    }
+}
+
+fn once(list: &mut Vec<String>, text: &str) {
+    if !text.is_empty() && !list.iter().any(|known| known == text) {
+        list.push(text.to_owned());
+    }
+}
