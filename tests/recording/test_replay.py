@@ -140,3 +140,19 @@ def test_lines_are_steps_and_their_end_is_the_end(lab: Lab) -> None:
     time.sleep(0.2)
     _, printed = replay.communicate("\n\n\n", timeout=60)
     assert replay.returncode == 0 and "3 messages replayed" in printed
+
+
+def test_replay_follows_a_recording_that_is_written(lab: Lab) -> None:
+    recorder = lab.record("lab/a", "-o", "run.mcap", "--sync", "0.1", "--split", "1s")
+    publisher = lab.publisher("lab/a", 200, 0.01)
+    until("the recording is there", (lab.folder / "run.mcap").exists)
+    subscriber = lab.python(SUBSCRIBER, "copy/a", 200)
+    replay = lab.start(REPLAY, "replay", "run.mcap", "--follow", "--rename", "lab/=copy/", "--wait-for", "lab/a")
+    # Before the recording ends, its beginning is there.
+    first = subscriber.stdout.readline()
+    assert first.split()[:2] == ["1", "0"] and recorder.poll() is None
+    sent(publisher)
+    lab.stop(recorder)
+    assert "200 messages replayed" in ended(replay)
+    assert [line.split()[1] for line in ended(subscriber).splitlines()] == list(map(str, range(1, 200)))
+    assert "cannot be used with" in lab.run(REPLAY, "replay", "run.mcap", "--follow", "--loop", code=2)

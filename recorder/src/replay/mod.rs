@@ -30,7 +30,8 @@ use outlets::Outlets;
   linkspan replay run42.mcap
   linkspan replay run42.mcap 'lab/*' --from 60 --speed 0.5 --rename lab/=replay/
   linkspan replay run42.mcap --as-fast-as-possible --answer solver/done --wait-for lab/input
-  linkspan replay run42.mcap --lockstep lab/input")]
+  linkspan replay run42.mcap --lockstep lab/input
+  linkspan replay run42.mcap --follow --rename lab/=copy/")]
 pub struct Arguments {
     /// The file of the recording; its further parts are found
     file: PathBuf,
@@ -48,6 +49,9 @@ pub struct Arguments {
     /// Begin again at the end, as another incarnation of the publishers
     #[arg(long = "loop")]
     repeats: bool,
+    /// Go on while the recording is written, until its recorder ends it
+    #[arg(long, conflicts_with = "repeats")]
+    follow: bool,
     /// Publish names that begin with OLD under NEW
     #[arg(long, value_name = "OLD=NEW", value_parser = rename)]
     rename: Vec<(String, String)>,
@@ -116,7 +120,9 @@ enum Step {
 /// Those of the arguments, the file, and the names; `Timeout` where somebody was late.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let summary = Summary::read(&mut open(&arguments.file)?)?;
-    arguments.choice.check(&summary.topics())?;
+    if !arguments.follow {
+        arguments.choice.check(&summary.topics())?;
+    }
     let mut options = ServiceOptions::default();
     options.description = format!("replays {}", arguments.file.display());
     options.unsupported = vec![Command::Checkpoint.name().to_owned()];
@@ -226,10 +232,16 @@ impl Replay<'_> {
         let mut wanted: Vec<&String> =
             self.arguments.wait_for.iter().chain(&self.arguments.lockstep).collect();
         let window = self.arguments.choice.window(self.begin);
-        let mut reader = open(&self.arguments.file)?;
-        while !wanted.is_empty()
-            && let Some(entry) = reader.read()?
-        {
+        let end = Instant::now() + self.arguments.deadline;
+        let mut reader = self.reader(None)?;
+        while !wanted.is_empty() {
+            let Some(entry) = reader.read()? else {
+                if reader.has_ended() || Instant::now() >= end {
+                    break;
+                }
+                reader.wait(HELD.into())?;
+                continue;
+            };
             let Entry::Message(message) = entry else { continue };
             if message.channel.repeated
                 || !window.has_name(&message.channel.topic)
@@ -249,7 +261,6 @@ impl Replay<'_> {
             );
             return Err(Error::new(ErrorKind::NotFound, text));
         }
-        let end = Instant::now() + self.arguments.deadline;
         while let Some(endpoint) = self.outlets.lacking(&self.arguments.wait_for, HELD)? {
             if Instant::now() >= end {
                 return Err(Error::new(
@@ -274,12 +285,34 @@ impl Replay<'_> {
         }
     }
 
+    /// Reads the recording, from this time on, or while it is written.
+    fn reader(&self, from: Option<u64>) -> Result<Reader> {
+        if self.arguments.follow {
+            return Reader::follow(&self.arguments.file);
+        }
+        let (begin, end) = self.arguments.choice.window(self.begin).times();
+        open(&self.arguments.file)?.within(begin.max(from.unwrap_or(0)), end)
+    }
+
     /// Plays the recording once, from this time on.
     fn pass(&mut self, from: Option<u64>) -> Result<Step> {
         let window = self.arguments.choice.window(self.begin);
-        let mut reader: Reader = open(&self.arguments.file)?;
+        let mut reader = self.reader(from)?;
         let mut clock: Option<(u64, Instant)> = None;
-        while let Some(entry) = reader.read()? {
+        let mut has_waited = false;
+        loop {
+            let Some(entry) = reader.read()? else {
+                if reader.has_ended() {
+                    break;
+                }
+                has_waited = true;
+                if !reader.wait(HELD.into())?
+                    && let Some(step) = self.look(Duration::ZERO)?
+                {
+                    return Ok(step);
+                }
+                continue;
+            };
             let Entry::Message(message) = entry else { continue };
             let time = message.received;
             let is_early = from.is_some_and(|from| time < from);
@@ -293,16 +326,21 @@ impl Replay<'_> {
             let (first, began) = *clock.get_or_insert((time, Instant::now()));
             let after = Duration::from_nanos(time.saturating_sub(first)).div_f64(self.arguments.speed);
             let mut due = began + after;
+            if std::mem::take(&mut has_waited) {
+                // It came into the file later than it is due: what follows it keeps its distance from it.
+                due = due.max(Instant::now());
+            }
             match self.wait_until(&mut due)? {
                 Step::Next => {}
                 other => return Ok(other),
             }
-            // A pause moves everything that follows.
+            // A pause or a wait moves everything that follows.
             if let Some((_, began)) = &mut clock {
                 *began = due - after;
             }
             self.outlets.send(&message)?;
             self.at = time;
+            self.end = self.end.max(time);
             self.done.messages += 1;
             if !self.is_paced_by_others() {
                 let late = due.elapsed();
