@@ -10,7 +10,7 @@ use linkspan::{Deadline, ErrorKind, Result, Wait};
 use rustix::fs::inotify;
 
 use crate::parts;
-use crate::writer::of_io;
+use crate::writer::{folder_of, of_io};
 
 /// Notices about the folder of a recording.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Follower {
     /// # Errors
     /// Those of inotify: a user has a limited number of instances (`fs.inotify.max_user_instances`).
     pub fn new(base: &Path) -> Result<Follower> {
-        let folder = base.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder_of(base);
         let failed = |error: rustix::io::Errno| of_io(&error.into(), "looking for changes in", folder);
         let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
         let notices = inotify::init(flags).map_err(failed)?;

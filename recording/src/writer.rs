@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,8 @@ use linkspan::{Encoding, Error, ErrorKind, Result};
 use mcap::records::MessageHeader;
 use mcap::write::{Metadata, NoSeek};
 use mcap::{Attachment, Compression, McapError, McapResult, WriteOptions, Writer};
+use rustix::fs::{AtFlags, CWD, OFlags, linkat};
+use rustix::io::Errno;
 
 use crate::event::{Event, SCHEMA};
 use crate::format::{self, channel, metadata, schema_encoding};
@@ -144,25 +147,43 @@ impl std::fmt::Debug for Part {
 }
 
 impl Part {
-    /// Makes the file, which must not exist, and writes the facts of the recording into it.
+    /// Makes the file, which must not exist, and writes the facts of the recording into it. It gets its name when these are on the disk, so
+    /// that whoever finds the name finds a recording, also after a power cut.
     ///
     /// # Errors
     /// `AddressInUse` where the file exists; those of the file system.
     pub fn create(path: &Path, facts: &BTreeMap<String, String>, settings: Settings) -> Result<Part> {
-        let opened = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
-        let file = opened.map_err(|error| {
+        let failed = |error: std::io::Error| {
             if error.kind() == std::io::ErrorKind::AlreadyExists {
                 let text = format!("{} exists; name another file, or remove it first", path.display());
                 return Error::new(ErrorKind::AddressInUse, text);
             }
             of_io(&error, "creating", path)
-        })?;
-        let made = Part::begin(file, path, facts, settings);
-        if made.is_err() {
-            // Nothing is in it; the error that is returned says what failed.
-            let _ = std::fs::remove_file(path);
-        }
-        made
+        };
+        let mut unnamed = OpenOptions::new();
+        unnamed.write(true).custom_flags(OFlags::TMPFILE.bits().cast_signed()).mode(0o644);
+        let made = match unnamed.open(folder_of(path)) {
+            Ok(file) => {
+                let part = Part::begin(file, path, facts, settings)?;
+                part.file.sync_data().map_err(|error| of_io(&error, "syncing", path))?;
+                let known = format!("/proc/self/fd/{}", part.file.as_raw_fd());
+                linkat(CWD, known, CWD, path, AtFlags::SYMLINK_FOLLOW)
+                    .map_err(|errno| failed(errno.into()))?;
+                part
+            }
+            // A file system that has no files without a name.
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::OPNOTSUPP | Errno::ISDIR)) => {
+                let file =
+                    OpenOptions::new().write(true).create_new(true).mode(0o644).open(path).map_err(failed)?;
+                Part::begin(file, path, facts, settings).inspect_err(|_| {
+                    // Nothing is in it; the error that is returned says what failed.
+                    let _ = std::fs::remove_file(path);
+                })?
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        sync_folder(path)?;
+        Ok(made)
     }
 
     fn begin(file: File, path: &Path, facts: &BTreeMap<String, String>, settings: Settings) -> Result<Part> {
@@ -198,7 +219,6 @@ impl Part {
         };
         part.reserve(0)?;
         part.flush()?;
-        sync_folder(path)?;
         Ok(part)
     }
 
@@ -352,13 +372,17 @@ impl Part {
     }
 }
 
+/// Returns the folder of a file.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Waits until the disk has the names in the folder of a file.
 ///
 /// # Errors
 /// Those of the file system.
 pub fn sync_folder(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)
+    File::open(folder_of(path))
         .and_then(|folder| folder.sync_all())
         .map_err(|error| of_io(&error, "syncing the folder of", path))
 }

@@ -174,7 +174,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         );
         stderr::print_line(&text);
         let newest;
-        (before, newest) = read_last(last)?;
+        (before, newest) = read_last(&arguments.output, last)?;
         parts.repeat(newest, now())?;
     }
     parts.event(&Event::new(now(), Kind::Started).with_text(text))?;
@@ -325,16 +325,28 @@ fn report(arguments: &Arguments, status: &Status, is_end: bool) {
 /// The number after the last one of each publisher in a part, by topic and incarnation, and the newest message of each name.
 type Last = (HashMap<(String, u64), u64>, HashMap<String, Newest>);
 
-fn read_last(path: &Path) -> Result<Last> {
+/// Reads the last part, and those before it as long as none has a message: a power cut may leave a part of which only the beginning is there.
+fn read_last(base: &Path, last: &Path) -> Result<Last> {
+    let parts = linkspan_recording::parts::existing(base);
+    let until = parts.iter().position(|path| path == last).map_or(0, |at| at + 1);
+    for part in parts.iter().take(until).rev() {
+        let found = read_part(part)?;
+        if !found.0.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Last::default())
+}
+
+fn read_part(path: &Path) -> Result<Last> {
     let mut reader = Reader::of(vec![path.to_owned()], Limits::default())?;
     let (mut numbers, mut newest) = Last::default();
     while let Some(entry) = reader.read()? {
         match entry {
             Entry::Message(message) => {
                 let topic = message.channel.topic.clone();
-                if !message.channel.repeated {
-                    numbers.insert((topic.clone(), message.channel.incarnation), message.number + 1);
-                }
+                // Those that are repeated as well: the part before has them.
+                numbers.insert((topic.clone(), message.channel.incarnation), message.number + 1);
                 let record = Arc::new(ChannelRecord::of(message.channel));
                 let body = Bytes::copy_from_slice(message.body);
                 newest.insert(topic, Newest { record, number: message.number, sent: message.sent, body });

@@ -282,7 +282,8 @@ impl<'a> Writer<'a> {
         }
         let place = (record.topic.clone(), incarnation);
         // What was published while no recorder was there.
-        if let Some(next) = self.before.remove(&place).filter(|next| *next < number) {
+        let before = self.before.remove(&place);
+        if let Some(next) = before.filter(|next| *next < number) {
             let first = self.early.remove(&place).map_or(number, |_| number);
             let event = Event::new(received, Kind::Missed).of(&place.0, Some(incarnation));
             let event = event.with_text("no recorder was there: the one before was killed");
@@ -295,7 +296,8 @@ impl<'a> Writer<'a> {
             all.remove(0);
         }
         self.keys += 1;
-        let next = early.unwrap_or(number);
+        // What the recorder before has written and not acknowledged, a store delivers again.
+        let next = early.unwrap_or(number).max(before.unwrap_or(0));
         all.push(Known {
             key: self.keys,
             incarnation,
