@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help build test test-quick test-bridge test-memory test-all test-nightly fuzz bench bench-quick bench-bridge demo demo-machines dist dist-test release docs install python php lint clean
+.PHONY: help build test test-quick test-bridge test-memory test-all test-nightly fuzz bench bench-quick bench-bridge bench-recording demo demo-machines dist dist-test release docs install python php lint clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -56,6 +56,9 @@ bench-quick:  ## the same with few repetitions, in at most 2 minutes; writes not
 
 bench-bridge:  ## measure names of other machines beside zenoh alone, and how cost grows; writes benches/BRIDGE.md
 	benches/bridge/run
+
+bench-recording: .venv/ready  ## measure recorder, replay and tables beside dd, mcap's writer and h5py; writes benches/RECORDING.md
+	benches/recording/run
 
 demo:  ## the main job: sensors, seismogram, spectrum and a page; until Ctrl-C or DEMO_SECONDS; 3 minutes from nothing
 	@tools/apt.sh build

@@ -175,6 +175,23 @@ def php_script(version: str, when: str, what: str) -> str:
     return f"#!/bin/sh\nset -e\nif [ \"$1\" = {when} ] && [ -e {helper} ]; then\n    . {helper}\n    php_invoke {what} {version} ALL linkspan\nfi\n"
 
 
+def php_purge(version: str) -> str:
+    """The script that removes what PHP's helper has noted of the extension: the helper itself forgets nothing once the settings are gone."""
+    return f"""#!/bin/sh
+set -e
+if [ "$1" = purge ]; then
+    modules=/var/lib/php/modules/{version}
+    rm -f "$modules/registry/linkspan"
+    for marks in "$modules"/*/enabled_by_admin "$modules"/*/enabled_by_maint "$modules"/*/disabled_by_admin "$modules"/*/disabled_by_maint; do
+        if [ -d "$marks" ]; then
+            rm -f "$marks/linkspan"
+            rmdir --ignore-fail-on-non-empty "$marks"
+        fi
+    done
+fi
+"""
+
+
 def php(built: Path) -> Package:
     """The extension for the PHP of this distribution, which loads it for every interface."""
     version = output("php", "-r", "echo PHP_MAJOR_VERSION, '.', PHP_MINOR_VERSION;")
@@ -183,10 +200,10 @@ def php(built: Path) -> Package:
         "The PHP extension linkspan, and its stub file.", ("linkspan-php",),
         depends=f"phpapi-{Path(output('php-config', '--extension-dir')).name}, php-common, {needed_libc(built / 'liblinkspan_php.so')}",
         scripts={
-            # As Debian's own packages of extensions do it, so that a purge leaves nothing.
+            # As Debian's own packages of extensions do it.
             "postinst": php_script(version, "configure", "enmod"),
             "prerm": php_script(version, "remove", "dismod"),
-            "postrm": php_script(version, "purge", "dismod"),
+            "postrm": php_purge(version),
         },
     )
     folder = package.begin()

@@ -19,11 +19,12 @@ SIZES = {
     **{f"linkspan-bridge-{VERSION}-{machine}-linux.tar.gz": 16 for machine in MACHINES},
     **{f"liblinkspan-{VERSION}-{machine}-linux-glibc.tar.gz": 24 for machine in MACHINES},
     f"php_linkspan-{VERSION}_php8.2-{MACHINE}-linux-glibc-nts.tgz": 4,
-    **{f"linkspan-{VERSION}-cp311-abi3-*_{machine}.whl": 10 for machine in MACHINES},
-    f"linkspan_{VERSION}-1_*.deb": 14,
+    **{f"linkspan-{VERSION}-cp311-abi3-*_{machine}.whl": 12 for machine in MACHINES},
+    f"linkspan_{VERSION}-1_*.deb": 18,
+    f"linkspan-{VERSION}-1.{MACHINE}.rpm": 18,
     f"liblinkspan0_{VERSION}-1_*.deb": 4,
     f"liblinkspan-dev_{VERSION}-1_*.deb": 14,
-    f"python3-linkspan_{VERSION}-1_*.deb": 4,
+    f"python3-linkspan_{VERSION}-1_*.deb": 5,
     f"php8.2-linkspan_{VERSION}-1_*.deb": 4,
 }
 

@@ -29,7 +29,7 @@ def test_extension_builds_by_phpize_and_configure(tmp_path: Path) -> None:
 def test_python_sources_build_offline_once_their_crates_are_vendored(tmp_path: Path) -> None:
     tarfile.open(artefact(f"linkspan-{VERSION}.tar.gz")).extractall(tmp_path, filter="tar")
     sources, home = tmp_path / f"linkspan-{VERSION}", tmp_path / "cargo"
-    places = output("cargo", "vendor", "--quiet", "--offline", tmp_path / "vendor", "--manifest-path", sources / "python/Cargo.toml")
+    places = output("cargo", "vendor", "--offline", tmp_path / "vendor", "--manifest-path", sources / "python/Cargo.toml")
     home.mkdir()
     (home / "config.toml").write_text(places)
     env = {
