@@ -128,11 +128,12 @@ class Recording:
     goes: `problems` says where.
     """
 
-    __slots__ = ("_found", "follow", "path")
+    __slots__ = ("_beginning", "_found", "follow", "path")
 
     def __init__(self, path: str | os.PathLike[str], *, follow: bool = False) -> None:
         self.path = os.fspath(path)
         self.follow = follow
+        self._beginning: tuple[list[str], int | None] | None = None
         self._found: tuple[dict[str, Any], dict[str, str]] | None = None
         # Errors of the file come from here, and not from the first use.
         _native.RecordingReader(self.path, [], 0, _END, follow)
@@ -299,14 +300,20 @@ class Recording:
         batches = {name: self.batches(name, begin=begin, end=end) for name in self._matching(names)}
         write(self, h5py, os.fspath(path), batches)
 
+    def _outline(self) -> tuple[list[str], int | None]:
+        """Its names, and when it begins, without a look at the messages where it was closed."""
+        if self._beginning is None or self.follow:
+            self._beginning = _native.recording_outline(self.path)
+        return self._beginning
+
     def _matching(self, names: Iterable[str]) -> list[str]:
-        return _native.matching_names(list(self._summary()[0]["names"]), list(names))
+        return _native.matching_names(self._outline()[0], list(names))
 
     def _check(self, names: Iterable[str]) -> None:
         """`NotFound` for a name or pattern that fits none."""
-        there = self._summary()[0]["names"]
+        there = self._outline()[0]
         for name in names:
-            if name not in there and not _native.matching_names(list(there), [name]):
+            if name not in there and not _native.matching_names(there, [name]):
                 raise NotFound(f"{name} fits no name of {self.path}; it has {', '.join(there) or 'none'}")
 
     def _times(self, begin: When | None, end: When | None) -> tuple[int, int]:
@@ -323,8 +330,7 @@ class Recording:
             when = when.total_seconds()
         if not isinstance(when, int | float) or isinstance(when, bool) or not when >= 0:
             raise Unsupported(f"{when!r} is no time: give seconds since the beginning from 0 upwards, or a Timestamp")
-        first = self.begin
-        return min((first.nanoseconds if first else 0) + round(when * _SECOND), _END)
+        return min((self._outline()[1] or 0) + round(when * _SECOND), _END)
 
     def __repr__(self) -> str:
         return f"<linkspan.Recording {self.path}>"

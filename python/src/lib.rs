@@ -87,7 +87,7 @@ mod _native {
     #[pymodule_export]
     use super::recording::{
         RecordedMessage, RecordingReader, RecordingTables, matching_names, recording_events,
-        recording_summary, recording_table,
+        recording_outline, recording_summary, recording_table,
     };
     #[pymodule_export]
     use super::region::Region;

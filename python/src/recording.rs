@@ -9,7 +9,7 @@ use linkspan::{
     registry,
 };
 use linkspan_recording::reader::Message as Read;
-use linkspan_recording::{Columns, Entry, Reader, Summary, parts};
+use linkspan_recording::{Columns, Entry, Outline, Reader, Summary, parts};
 use pyo3::prelude::*;
 
 use crate::arrow::Table;
@@ -169,6 +169,13 @@ impl RecordingReader {
 pub fn matching_names(names: Vec<String>, patterns: Vec<String>) -> Vec<String> {
     let fits = |name: &String| patterns.iter().any(|pattern| registry::matches(pattern, name));
     names.into_iter().filter(|name| patterns.is_empty() || fits(name)).collect()
+}
+
+/// The names of a recording, and when it begins in nanoseconds since 1970, where it does: without a look at messages of parts that were closed.
+#[pyfunction]
+pub fn recording_outline(py: Python<'_>, path: PathBuf) -> Outcome<(Vec<String>, Option<u64>)> {
+    let outline = py.detach(|| Outline::read(&path))?;
+    Ok((outline.names.into_iter().collect(), outline.time.map(|(begin, _)| begin)))
 }
 
 /// The value of a summary, and pairs of a name and a schema.

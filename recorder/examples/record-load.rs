@@ -13,9 +13,8 @@ fn main() {
     let words: Vec<u64> = std::env::args().skip(1).map(|word| word.parse().unwrap()).collect();
     let [names, bytes, count, rate] = words[..] else { panic!("record-load NAMES BYTES COUNT RATE") };
     let is_alone = std::env::var_os("ALONE").is_some();
-    let publishers: Vec<Publisher> = (0..names)
-        .map(|i| Publisher::new(&format!("load/{i}"), &Options::default()).unwrap())
-        .collect();
+    let publishers: Vec<Publisher> =
+        (0..names).map(|i| Publisher::new(&format!("load/{i}"), &Options::default()).unwrap()).collect();
     if !is_alone {
         for publisher in &publishers {
             publisher.wait_for_subscribers(1, Duration::from_secs(30)).unwrap();
@@ -48,5 +47,10 @@ fn value(i: u64, bytes: u64) -> Value {
         return Value::map([("i", Value::from(i)), ("x", Value::Float(i as f64 / 3.0))]);
     }
     let data: Vec<u8> = (0..bytes).map(|at| (at * (i + 1) >> 3) as u8).collect();
-    Value::NdArray(NdArray { dtype: DType::F64, order: Order::Row, shape: vec![bytes / 8], data: data.into() })
+    Value::NdArray(NdArray {
+        dtype: DType::F64,
+        order: Order::Row,
+        shape: vec![bytes / 8],
+        data: data.into(),
+    })
 }

@@ -29,6 +29,6 @@ pub mod writer;
 pub use columns::{Buffer, Column, Columns};
 pub use event::Event;
 pub use mcap::Compression;
-pub use reader::{Channel, Entry, Problem, Reader};
+pub use reader::{Channel, Entry, Outline, Problem, Reader};
 pub use summary::Summary;
 pub use writer::{ChannelRecord, Part, Settings, identity, is_closed};

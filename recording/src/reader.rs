@@ -3,7 +3,7 @@
 //! A file is read in blocks, never mapped: another program may shorten it at any time. What is held is one record, at most of
 //! [`Limits::record`] bytes, and what a chunk decompresses to. A message is a slice of that memory.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -317,6 +317,18 @@ impl Reader {
     }
 }
 
+/// A channel that messages may have.
+#[derive(Debug)]
+struct Known {
+    channel: Arc<Channel>,
+    /// The number after the last one.
+    next: u64,
+    is_events: bool,
+}
+
+/// Bytes of a message before its body.
+const MESSAGE: usize = 22;
+
 /// A file that is read.
 #[derive(Debug)]
 struct OpenPart {
@@ -332,8 +344,8 @@ struct OpenPart {
     /// The last record with its head.
     record: Bytes,
     schemas: HashMap<u16, Arc<Schema>>,
-    /// The channels, and the number after the last one of each.
-    channels: HashMap<u16, (Arc<Channel>, u64)>,
+    /// The channels by their numbers.
+    channels: Vec<Option<Known>>,
     /// Chunks without a message in these times are not read.
     window: Option<(u64, u64)>,
     has_ended: bool,
@@ -367,7 +379,7 @@ impl OpenPart {
             chunk: None,
             record: Bytes::new(),
             schemas: HashMap::new(),
-            channels: HashMap::new(),
+            channels: Vec::new(),
             window: None,
             has_ended: false,
             has_next: false,
@@ -389,18 +401,10 @@ impl OpenPart {
     /// Reads only chunks that have a message in these times, if the file was closed: the schemas and channels are repeated at its end, so
     /// that no chunk needs another one.
     fn skip_outside(&mut self, from: u64, to: u64) -> Result<()> {
-        let Some((begin, end)) = chunk::summary(&self.file, self.length)
-            .map_err(|error| of_io(&error, "reading", &self.path))?
-            .filter(|(begin, end)| end - begin <= self.limits.record)
-        else {
-            return Ok(());
-        };
-        let mut summary = vec![0; usize::try_from(end - begin).unwrap_or(usize::MAX)];
-        self.file.read_exact_at(&mut summary, begin).map_err(|error| of_io(&error, "reading", &self.path))?;
-        let mut left = Bytes::from(summary);
+        let Some(mut left) = self.summary()? else { return Ok(()) };
         while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
             if matches!(code, op::SCHEMA | op::CHANNEL)
-                && self.record(code, &data, begin, &mut Current::default()).is_err()
+                && self.record(code, &data, 0, &mut Current::default()).is_err()
             {
                 // A summary that is wrong is not used: each chunk is read.
                 return Ok(());
@@ -525,6 +529,9 @@ impl OpenPart {
         begins: u64,
         current: &mut Current,
     ) -> std::result::Result<Option<Found>, Problem> {
+        if code == op::MESSAGE {
+            return self.message(data, begins, current);
+        }
         if code == op::ATTACHMENT {
             let Some((name, length)) = attachment(data) else {
                 return Err(self.problem(begins, "an attachment that is shorter than it says", false));
@@ -557,31 +564,15 @@ impl OpenPart {
                 let channel = channel_of(found, schema);
                 let next = channel.first.unwrap_or(0);
                 // A file may repeat a channel.
-                self.channels.entry(channel.id).or_insert_with(|| (Arc::new(channel), next));
-                Ok(None)
-            }
-            Record::Message { header, data: body } => {
-                let Some((channel, next)) = self.channels.get_mut(&header.channel_id) else {
-                    let text = format!(
-                        "a message of the channel {}, which the file does not have before it",
-                        header.channel_id
-                    );
-                    return Err(self.problem(begins, text, false));
-                };
-                if channel.topic == format::EVENTS {
-                    return match Event::from_json(&body) {
-                        Ok(event) => Ok(Some(Found::Event(event))),
-                        Err(error) => {
-                            Err(self.problem(begins, format!("an event that cannot be read: {error}"), false))
-                        }
-                    };
+                let id = usize::from(channel.id);
+                if self.channels.len() <= id {
+                    self.channels.resize_with(id + 1, || None);
                 }
-                current.number = full(*next, header.sequence);
-                *next = current.number.wrapping_add(1);
-                current.channel = Some(channel.clone());
-                (current.sent, current.received) = (header.publish_time, header.log_time);
-                current.body = data.slice_ref(&body);
-                Ok(Some(Found::Message))
+                if let Some(place @ None) = self.channels.get_mut(id) {
+                    let is_events = channel.topic == format::EVENTS;
+                    *place = Some(Known { channel: Arc::new(channel), next, is_events });
+                }
+                Ok(None)
             }
             Record::Metadata(found) => {
                 self.has_next |= found.name == format::metadata::END && found.metadata.contains_key("next");
@@ -590,6 +581,136 @@ impl OpenPart {
             }
             _ => Ok(None),
         }
+    }
+}
+
+impl OpenPart {
+    /// Takes a message: nearly all records are some, so that their few bytes are read here.
+    fn message(
+        &mut self,
+        data: &Bytes,
+        begins: u64,
+        current: &mut Current,
+    ) -> std::result::Result<Option<Found>, Problem> {
+        let Some((
+            [c0, c1, sequence @ .., l0, l1, l2, l3, l4, l5, l6, l7, p0, p1, p2, p3, p4, p5, p6, p7],
+            _,
+        )) = data.split_first_chunk::<MESSAGE>()
+        else {
+            return Err(self.problem(begins, "a message that is shorter than its head", false));
+        };
+        let id = u16::from_le_bytes([*c0, *c1]);
+        let Some(Some(known)) = self.channels.get_mut(usize::from(id)) else {
+            let text = format!("a message of the channel {id}, which the file does not have before it");
+            return Err(self.problem(begins, text, false));
+        };
+        current.body = data.slice(MESSAGE..);
+        if known.is_events {
+            return match Event::from_json(&current.body) {
+                Ok(event) => Ok(Some(Found::Event(event))),
+                Err(error) => {
+                    Err(self.problem(begins, format!("an event that cannot be read: {error}"), false))
+                }
+            };
+        }
+        current.number = full(known.next, u32::from_le_bytes(*sequence));
+        known.next = current.number.wrapping_add(1);
+        if !current.channel.as_ref().is_some_and(|channel| Arc::ptr_eq(channel, &known.channel)) {
+            current.channel = Some(known.channel.clone());
+        }
+        current.received = u64::from_le_bytes([*l0, *l1, *l2, *l3, *l4, *l5, *l6, *l7]);
+        current.sent = u64::from_le_bytes([*p0, *p1, *p2, *p3, *p4, *p5, *p6, *p7]);
+        Ok(Some(Found::Message))
+    }
+
+    /// Returns the summary of the file, if it was closed: the schemas and channels are repeated there.
+    fn summary(&self) -> Result<Option<Bytes>> {
+        let failed = |error: std::io::Error| of_io(&error, "reading", &self.path);
+        let Some((begin, end)) = chunk::summary(&self.file, self.length)
+            .map_err(failed)?
+            .filter(|(begin, end)| end - begin <= self.limits.record)
+        else {
+            return Ok(None);
+        };
+        let mut summary = vec![0; usize::try_from(end - begin).unwrap_or(usize::MAX)];
+        self.file.read_exact_at(&mut summary, begin).map_err(failed)?;
+        Ok(Some(summary.into()))
+    }
+}
+
+/// The names of a recording, and when its first and its last message or event was received, in nanoseconds since 1970: without a look at the
+/// messages of parts that were closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// Its names, without events.
+    pub names: BTreeSet<String>,
+    /// The times; `None` where there is nothing.
+    pub time: Option<(u64, u64)>,
+}
+
+impl Outline {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// As for [`Reader::open`].
+    pub fn read(path: &Path) -> Result<Outline> {
+        let mut reader = Reader::open(path)?;
+        let mut outline = Outline::default();
+        while let Some(part) = &mut reader.part {
+            let has_summary = part.summary()?.is_some_and(|summary| part.outline(summary, &mut outline));
+            if !has_summary {
+                let mut whole = Reader::of(vec![part.path.clone()], reader.limits)?;
+                while let Some(entry) = whole.read()? {
+                    outline.add(entry);
+                }
+            }
+            reader.open_next()?;
+        }
+        Ok(outline)
+    }
+
+    fn add(&mut self, entry: Entry<'_>) {
+        match entry {
+            Entry::Message(message) if !message.channel.repeated => {
+                if !self.names.contains(&message.channel.topic) {
+                    self.names.insert(message.channel.topic.clone());
+                }
+                self.include(message.received, message.received);
+            }
+            Entry::Event(event) => self.include(event.time, event.time),
+            _ => {}
+        }
+    }
+
+    fn include(&mut self, first: u64, last: u64) {
+        let known = self.time.unwrap_or((first, last));
+        self.time = Some((known.0.min(first), known.1.max(last)));
+    }
+}
+
+impl OpenPart {
+    /// Adds what a summary says; returns whether it says all.
+    fn outline(&self, mut summary: Bytes, outline: &mut Outline) -> bool {
+        let (mut channels, mut statistics) = (Vec::new(), None);
+        while let Ok(Some((code, data))) = chunk::next_record(&mut summary) {
+            match (code, mcap::parse_record(code, &data)) {
+                (op::CHANNEL, Ok(Record::Channel(found))) => channels.push(found),
+                (op::STATISTICS, Ok(Record::Statistics(found))) => statistics = Some(found),
+                _ => {}
+            }
+        }
+        let Some(statistics) = statistics else { return false };
+        for found in channels {
+            let count = statistics.channel_message_counts.get(&found.id).copied().unwrap_or(0);
+            let is_repeated = found.metadata.get(channel::REPEATED).is_some_and(|text| text == "true");
+            if count > 0 && !is_repeated && found.topic != format::EVENTS {
+                outline.names.insert(found.topic);
+            }
+        }
+        if statistics.message_count > 0 {
+            outline.include(statistics.message_start_time, statistics.message_end_time);
+        }
+        true
     }
 }
 

@@ -164,16 +164,6 @@ impl Summary {
         );
         Value::Map(value)
     }
-
-    /// Returns its names.
-    pub fn topics(&self) -> Vec<String> {
-        self.names.keys().cloned().collect()
-    }
-
-    /// Returns when it begins; 0 where it has nothing.
-    pub fn begin(&self) -> u64 {
-        self.time.map_or(0, |(first, _)| first)
-    }
 }
 
 fn once(list: &mut Vec<String>, text: &str) {

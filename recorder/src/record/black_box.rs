@@ -39,9 +39,9 @@ impl BlackBox {
     /// it.
     pub fn take(&mut self, item: Item) -> VecDeque<Item> {
         let (time, trigger) = match &item {
-            Item::Message { message, received, .. } => {
-                let name = message.name().map_or("", topic);
-                (*received, registry::matches(&self.on, name).then(|| name.to_owned()))
+            Item::Message(message) => {
+                let name = topic(&message.name);
+                (message.received, registry::matches(&self.on, name).then(|| name.to_owned()))
             }
             Item::Event(event) => (event.time, None),
             Item::Checkpoint | Item::Sync => return VecDeque::from([item]),
@@ -68,7 +68,7 @@ impl BlackBox {
     fn forget_before(&mut self, time: u64) {
         loop {
             match self.held.front() {
-                Some(Item::Message { received, .. }) if *received < time => {}
+                Some(Item::Message(message)) if message.received < time => {}
                 Some(Item::Event(event)) if event.time < time => {}
                 _ => return,
             }

@@ -1,16 +1,58 @@
 //! What was received and is not written yet: bounded in bytes, so that a slow disk takes no more memory, and no publisher's time.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use linkspan::Message;
+use bytes::{Bytes, BytesMut};
+use linkspan::{Encoding, Message};
 use linkspan_recording::Event;
+
+/// A message as it was received. Its memory is the queue's own: the receiving thread uses that of the message again at once, and no memory is
+/// freed by another thread than the one that has taken it, for which both would wait.
+pub struct Received {
+    /// The endpoint.
+    pub name: Arc<str>,
+    pub source: Arc<str>,
+    pub incarnation: u64,
+    pub number: u64,
+    pub encoding: Encoding,
+    /// When it was sent and received, in nanoseconds since 1970.
+    pub sent: u64,
+    pub received: u64,
+    pub body: Bytes,
+    /// The message itself, where it is the first one of its publisher.
+    pub first: Option<Message>,
+}
+
+/// Memory for the bodies of short messages.
+#[derive(Default)]
+pub struct Bodies(BytesMut);
+
+/// Bodies up to this length are copied into memory that they share.
+const SHORT: usize = 4096;
+/// Bytes of that memory.
+const SHARED: usize = 256 << 10;
+
+impl Bodies {
+    /// The body of a message.
+    pub fn of(&mut self, message: &Message) -> Bytes {
+        let body = message.body();
+        if body.len() > SHORT {
+            return body.clone();
+        }
+        if self.0.capacity() < body.len() {
+            self.0 = BytesMut::with_capacity(SHARED);
+        }
+        self.0.extend_from_slice(body);
+        self.0.split().freeze()
+    }
+}
 
 /// What goes from the receiving threads to the writing one.
 pub enum Item {
-    /// A message, when it was received in nanoseconds since 1970, and the bytes that it counts in the queue.
-    Message { message: Message, received: u64, bytes: u64 },
+    /// A message.
+    Message(Received),
     /// What happened.
     Event(Box<Event>),
     /// Begin another part, and report when it is done.
@@ -23,16 +65,10 @@ pub enum Item {
 const MESSAGE: u64 = 256;
 
 impl Item {
-    /// Makes an item of a message.
-    pub fn of(message: Message, received: u64) -> Item {
-        let bytes = MESSAGE + message.memory().len() as u64;
-        Item::Message { message, received, bytes }
-    }
-
     /// Returns what it counts. Events are few and always accepted.
     pub fn bytes(&self) -> u64 {
         match self {
-            Item::Message { bytes, .. } => *bytes,
+            Item::Message(message) => MESSAGE + message.body.len() as u64,
             Item::Event(_) | Item::Checkpoint | Item::Sync => 0,
         }
     }
@@ -67,20 +103,41 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an item; gives it back where there is no room for it. One that is larger than the limit is taken alone.
-    pub fn push(&self, item: Item) -> Result<(), Item> {
-        let mut state = self.state();
-        let bytes = item.bytes();
-        if bytes > 0 && state.bytes > 0 && state.bytes + bytes > self.limit {
-            return Err(item);
+    /// Adds items from the first one on until one has no room, and leaves that and those behind it. One that is larger than the limit is taken
+    /// alone.
+    pub fn push_all(&self, items: &mut VecDeque<Item>) {
+        if items.is_empty() {
+            return;
         }
-        state.bytes += bytes;
-        state.items.push_back(item);
-        if state.sleeps {
+        let all: u64 = items.iter().map(Item::bytes).sum();
+        let mut state = self.state();
+        if state.bytes + all <= self.limit {
+            state.bytes += all;
+            state.items.append(items);
+        }
+        while let Some(item) = items.front() {
+            let bytes = item.bytes();
+            if bytes > 0 && state.bytes > 0 && state.bytes + bytes > self.limit {
+                break;
+            }
+            state.bytes += bytes;
+            state.items.extend(items.pop_front());
+        }
+        if state.sleeps && !state.items.is_empty() {
             state.sleeps = false;
+            drop(state);
             self.filled.notify_one();
         }
-        Ok(())
+    }
+
+    /// Adds an item for which there is always room.
+    pub fn push(&self, item: Item) {
+        let mut state = self.state();
+        state.bytes += item.bytes();
+        state.items.push_back(item);
+        state.sleeps = false;
+        drop(state);
+        self.filled.notify_one();
     }
 
     /// Returns whether less than half of it is used: what was dropped is told then, not for each message that just fits.
@@ -90,8 +147,7 @@ impl Queue {
 
     /// Adds an event, for which there is always room.
     pub fn event(&self, event: Event) {
-        // Only messages are given back.
-        let _ = self.push(Item::Event(Box::new(event)));
+        self.push(Item::Event(Box::new(event)));
     }
 
     /// Says that nothing comes any more.

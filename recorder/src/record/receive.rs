@@ -1,17 +1,17 @@
 //! The receiving threads: messages and events of the names go into the queue, with what was missed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::{Deadline, Error, ErrorKind, EventKind, Message, Result, Subscriber, Timestamp};
+use linkspan::{Deadline, Encoding, Error, ErrorKind, EventKind, Message, Result, Subscriber, Timestamp};
 use linkspan_recording::Event;
 use linkspan_recording::event::Kind;
 use linkspan_recording::writer::topic;
 
-use super::queue::{Item, Queue};
+use super::queue::{Bodies, Item, Queue, Received};
 use super::status::Status;
 
 /// How long a call waits for a message before it looks at the events and at the end.
@@ -22,6 +22,12 @@ const PAUSE: Duration = Duration::from_millis(5);
 const LAST: Duration = Duration::from_millis(500);
 /// Messages of stores that are acknowledged at a time.
 const BATCH: u32 = 4_096;
+/// How long a thread waits between two looks while messages come, and where the last one found more than a little.
+const BETWEEN: Duration = Duration::from_millis(4);
+const SHORTLY: Duration = Duration::from_millis(1);
+const LITTLE: u64 = 256 << 10;
+/// Messages that are put into the queue together.
+const TOGETHER: usize = 256;
 /// Messages between two looks at the events.
 const BEFORE_EVENTS: u32 = 256;
 
@@ -34,10 +40,31 @@ pub struct Control {
 
 /// What was received of a name last.
 struct Last {
+    name: Arc<str>,
+    source: Arc<str>,
     incarnation: u64,
+    encoding: Encoding,
     number: u64,
     /// The first number and the count of messages that found no room in the queue, and follow each other.
     dropped: Option<(u64, u64)>,
+}
+
+/// What a receiving thread knows.
+struct Receiver<'a> {
+    subscriber: &'a Subscriber,
+    queue: &'a Queue,
+    /// By the endpoint.
+    names: HashMap<Arc<str>, Last>,
+    /// Messages that were missed before the next one of a name.
+    lagged: HashMap<String, u64>,
+    bodies: Bodies,
+    /// Messages and events on their way into the queue, which is locked once for several.
+    items: VecDeque<Item>,
+    /// Messages since the last look at the events.
+    since: u32,
+    /// When there was no message.
+    looked: u64,
+    refused: String,
 }
 
 /// Receives from the publishers that live, until the end.
@@ -45,154 +72,227 @@ struct Last {
 /// # Errors
 /// Those of the subscriber, but for time-outs.
 pub fn receive(subscriber: &Subscriber, queue: &Queue, control: &Control) -> Result<()> {
-    let mut names: HashMap<Arc<str>, Last> = HashMap::new();
-    let mut lagged: HashMap<String, u64> = HashMap::new();
-    let mut since = 0;
-    let mut last_refused = String::new();
+    let mut receiver = Receiver::new(subscriber, queue);
     while !control.ends.load(Ordering::Acquire) {
-        let message = match subscriber.next(PATIENCE) {
-            Ok(Some(message)) => message,
+        if receiver.take_what_is_there(control, TOGETHER) {
+            receiver.pass_on();
+            continue;
+        }
+        if !receiver.items.is_empty() {
+            // More will come soon. Not to be woken for each message costs its publisher nothing, and the ring holds what comes meanwhile.
+            let bytes: u64 = receiver.items.iter().map(Item::bytes).sum();
+            receiver.pass_on();
+            thread::sleep(if bytes < LITTLE { BETWEEN } else { SHORTLY });
+            continue;
+        }
+        match subscriber.next(PATIENCE) {
+            Ok(Some(message)) => {
+                receiver.looked = now();
+                receiver.take(message, !control.paused.load(Ordering::Acquire));
+            }
             Ok(None) => break,
             Err(error) if error.kind() == ErrorKind::Timeout => {
-                events(subscriber, queue, &mut lagged);
-                names.iter_mut().for_each(|(name, last)| tell_dropped(name, last, queue));
-                continue;
+                receiver.events();
+                receiver.tell_all_dropped();
             }
             Err(error) if error.kind() == ErrorKind::InvalidState => return Err(error),
-            Err(error) => {
-                refused(subscriber, queue, &error, &mut last_refused);
-                continue;
-            }
-        };
-        since += 1;
-        if since >= BEFORE_EVENTS || message.sequence() == 1 {
-            since = 0;
-            events(subscriber, queue, &mut lagged);
+            Err(error) => receiver.refused(&error),
         }
-        let keeps = !control.paused.load(Ordering::Acquire);
-        take(subscriber, message, keeps, queue, &mut names, &mut lagged);
     }
     // What was published before the end: whoever ends a recorder expects it in the file.
     let over = Deadline::after(LAST);
-    let keeps = !control.paused.load(Ordering::Acquire);
-    while !over.has_passed() {
-        match subscriber.try_recv() {
-            Ok(message) => take(subscriber, message, keeps, queue, &mut names, &mut lagged),
-            Err(error) if error.kind() == ErrorKind::Lagged => events(subscriber, queue, &mut lagged),
-            // There is no more, or what there is cannot be received.
-            Err(_) => break,
-        }
+    while receiver.take_what_is_there(control, TOGETHER) && !over.has_passed() {
+        receiver.pass_on();
     }
-    events(subscriber, queue, &mut lagged);
-    for (name, last) in &mut names {
-        tell_dropped(name, last, queue);
-        // Those of which no message has come after them.
-        if let Some(count) = lagged.remove(&**name).filter(|count| *count > 0) {
-            missed(queue, name, last.incarnation, last.number + 1, count, OVERTAKEN);
-        }
-    }
+    receiver.events();
+    receiver.end();
     Ok(())
-}
-
-/// Says once that a name could not be received from. The others go on, and so does it: what it lacks is a gap in its numbers.
-fn refused(subscriber: &Subscriber, queue: &Queue, error: &Error, last: &mut String) {
-    let text = error.to_string();
-    if text != *last {
-        let name = topic(error.endpoint().unwrap_or_else(|| subscriber.endpoint()));
-        queue.event(Event::new(now(), Kind::Refused).of(name, None).with_text(text.as_str()));
-        *last = text;
-    }
-    // An error that comes again at once leaves the processor to others.
-    thread::sleep(PAUSE);
 }
 
 /// Why messages were missed.
 const OVERTAKEN: &str = "the publisher overtook the recorder, or the messages were lost on the way";
 const DROPPED: &str = "dropped: the disk was slower than the messages, and the buffer was full";
 
-/// Puts a message into the queue, where it is kept, behind an event where some before it were missed.
-fn take(
-    subscriber: &Subscriber,
-    message: Message,
-    keeps: bool,
-    queue: &Queue,
-    names: &mut HashMap<Arc<str>, Last>,
-    lagged: &mut HashMap<String, u64>,
-) {
-    let name = message.name().unwrap_or_else(|| subscriber.endpoint());
-    let (incarnation, number) = (message.incarnation(), message.sequence());
-    let known = lagged.remove(name).unwrap_or(0);
-    let last = if let Some(last) = names.get_mut(name) {
-        last
-    } else {
-        names.entry(name.into()).or_insert(Last {
-            incarnation,
-            number: number.saturating_sub(known + 1),
-            dropped: None,
-        })
-    };
-    if last.incarnation != incarnation {
-        tell_dropped(name, last, queue);
-        (last.incarnation, last.number) = (incarnation, number.saturating_sub(known + 1));
+impl<'a> Receiver<'a> {
+    fn new(subscriber: &'a Subscriber, queue: &'a Queue) -> Receiver<'a> {
+        Receiver {
+            subscriber,
+            queue,
+            names: HashMap::new(),
+            lagged: HashMap::new(),
+            bodies: Bodies::default(),
+            items: VecDeque::new(),
+            since: 0,
+            looked: u64::MAX,
+            refused: String::new(),
+        }
     }
-    if number > last.number + 1 {
-        tell_dropped(name, last, queue);
-        missed(queue, name, incarnation, last.number + 1, number - last.number - 1, OVERTAKEN);
-    }
-    last.number = number;
-    if !keeps {
-        return;
-    }
-    tell_dropped_if_room(name, last, queue);
-    let received = now();
-    if last.dropped.is_some() || queue.push(Item::of(message, received)).is_err() {
-        let (first, count) = last.dropped.unwrap_or((number, 0));
-        last.dropped = Some((first, count + 1));
-    }
-}
 
-/// Says what was dropped once the queue has room again.
-fn tell_dropped_if_room(name: &str, last: &mut Last, queue: &Queue) {
-    if last.dropped.is_some() && queue.has_room() {
-        tell_dropped(name, last, queue);
+    /// Takes the messages that are there, at most so many; returns whether there may be more.
+    fn take_what_is_there(&mut self, control: &Control, most: usize) -> bool {
+        while self.items.len() < most {
+            match self.subscriber.try_recv() {
+                Ok(message) => self.take(message, !control.paused.load(Ordering::Acquire)),
+                Err(error) if error.kind() == ErrorKind::Lagged => self.events(),
+                // There is none; an error comes again in the call that waits.
+                Err(_) => {
+                    self.looked = now();
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Takes a message, behind an event where some before it were missed; it is not kept while the recorder is paused.
+    fn take(&mut self, message: Message, keeps: bool) {
+        self.since += 1;
+        if self.since >= BEFORE_EVENTS || message.sequence() == 1 {
+            self.since = 0;
+            self.events();
+        }
+        let (sent, now) = (u64::try_from(message.sent().0).unwrap_or(0), now());
+        // It came since the last look: when it was sent, by the clock of this machine.
+        let received = if (self.looked..now).contains(&sent) { sent } else { now };
+        let name = message.name().unwrap_or_else(|| self.subscriber.endpoint());
+        let (incarnation, number) = (message.incarnation(), message.sequence());
+        let known = if self.lagged.is_empty() { 0 } else { self.lagged.remove(name).unwrap_or(0) };
+        let mut is_first = false;
+        let last = if let Some(last) = self.names.get_mut(name) {
+            last
+        } else {
+            is_first = true;
+            let name: Arc<str> = name.into();
+            let last = Last {
+                name: name.clone(),
+                source: message.source().into(),
+                incarnation,
+                encoding: message.encoding(),
+                number: number.saturating_sub(known + 1),
+                dropped: None,
+            };
+            self.names.entry(name).or_insert(last)
+        };
+        if (last.incarnation, last.encoding) != (incarnation, message.encoding()) {
+            is_first = true;
+            tell_dropped(last, &mut self.items);
+            if last.incarnation != incarnation {
+                last.number = number.saturating_sub(known + 1);
+                last.source = message.source().into();
+            }
+            (last.incarnation, last.encoding) = (incarnation, message.encoding());
+        }
+        if number > last.number + 1 {
+            tell_dropped(last, &mut self.items);
+            let (first, count) = (last.number + 1, number - last.number - 1);
+            self.items.push_back(missed(&last.name, incarnation, first, count, OVERTAKEN));
+        }
+        last.number = number;
+        if !keeps {
+            return;
+        }
+        // What was dropped is told once the queue has room again.
+        if last.dropped.is_some() && self.queue.has_room() {
+            tell_dropped(last, &mut self.items);
+        }
+        if let Some((_, count)) = &mut last.dropped {
+            *count += 1;
+            return;
+        }
+        self.items.push_back(Item::Message(Received {
+            name: last.name.clone(),
+            source: last.source.clone(),
+            incarnation,
+            number,
+            encoding: last.encoding,
+            sent,
+            received,
+            body: self.bodies.of(&message),
+            first: is_first.then_some(message),
+        }));
+    }
+
+    /// Puts everything into the queue; messages without room are dropped, which is told later.
+    fn pass_on(&mut self) {
+        self.queue.push_all(&mut self.items);
+        for item in self.items.drain(..) {
+            match item {
+                Item::Message(message) => {
+                    if let Some(last) = self.names.get_mut(&message.name) {
+                        last.dropped.get_or_insert((message.number, 0)).1 += 1;
+                    }
+                }
+                other => self.queue.push(other),
+            }
+        }
+    }
+
+    /// Says once that a name could not be received from. The others go on, and so does it: what it lacks is a gap in its numbers.
+    fn refused(&mut self, error: &Error) {
+        let text = error.to_string();
+        if text != self.refused {
+            let name = topic(error.endpoint().unwrap_or_else(|| self.subscriber.endpoint()));
+            let event = Event::new(now(), Kind::Refused).of(name, None).with_text(text.as_str());
+            self.items.push_back(Item::Event(Box::new(event)));
+            self.refused = text;
+        }
+        // An error that comes again at once leaves the processor to others.
+        thread::sleep(PAUSE);
+    }
+
+    fn tell_all_dropped(&mut self) {
+        self.names.values_mut().for_each(|last| tell_dropped(last, &mut self.items));
+    }
+
+    /// Tells what was dropped, and what was missed of which no message has come after it.
+    fn end(&mut self) {
+        self.pass_on();
+        self.tell_all_dropped();
+        for last in self.names.values() {
+            if let Some(count) = self.lagged.remove(&*last.name).filter(|count| *count > 0) {
+                self.items.push_back(missed(&last.name, last.incarnation, last.number + 1, count, OVERTAKEN));
+            }
+        }
+        self.pass_on();
+    }
+
+    /// Passes on what happened to the names. Missed messages are told with their numbers, by the next message.
+    fn events(&mut self) {
+        for event in self.subscriber.events() {
+            // An event of one of several names begins with the name: an endpoint has no `: ` in it.
+            let (name, text) =
+                event.text.split_once(": ").unwrap_or((self.subscriber.endpoint(), &event.text));
+            let time = u64::try_from(event.at.0).unwrap_or(0);
+            let (kind, source) = match event.kind {
+                EventKind::Connected | EventKind::Reconnected => (Kind::Connected, text),
+                EventKind::Disconnected => (Kind::Disconnected, ""),
+                EventKind::SchemaMismatch => (Kind::Schema, ""),
+                EventKind::Forgotten => (Kind::Disconnected, ""),
+                EventKind::Lagged => {
+                    *self.lagged.entry(name.to_owned()).or_default() += event.missed;
+                    continue;
+                }
+            };
+            let event = Event::new(time, kind).of(topic(name), None);
+            self.items.push_back(Item::Event(Box::new(if source.is_empty() {
+                event.with_text(text)
+            } else {
+                Event { source: source.to_owned(), ..event }
+            })));
+        }
     }
 }
 
 /// Says what was dropped.
-fn tell_dropped(name: &str, last: &mut Last, queue: &Queue) {
+fn tell_dropped(last: &mut Last, items: &mut VecDeque<Item>) {
     if let Some((first, count)) = last.dropped.take() {
-        missed(queue, name, last.incarnation, first, count, DROPPED);
+        items.push_back(missed(&last.name, last.incarnation, first, count, DROPPED));
     }
 }
 
-fn missed(queue: &Queue, name: &str, incarnation: u64, first: u64, count: u64, why: &str) {
+fn missed(name: &str, incarnation: u64, first: u64, count: u64, why: &str) -> Item {
     let event = Event::new(now(), Kind::Missed).of(topic(name), Some(incarnation)).with_text(why);
-    queue.event(Event { count: Some(count), first: Some(first), ..event });
-}
-
-/// Passes on what happened to the names. Missed messages are told with their numbers, by the next message.
-fn events(subscriber: &Subscriber, queue: &Queue, lagged: &mut HashMap<String, u64>) {
-    for event in subscriber.events() {
-        // An event of one of several names begins with the name: an endpoint has no `: ` in it.
-        let (name, text) = event.text.split_once(": ").unwrap_or((subscriber.endpoint(), &event.text));
-        let time = u64::try_from(event.at.0).unwrap_or(0);
-        let (kind, source) = match event.kind {
-            EventKind::Connected | EventKind::Reconnected => (Kind::Connected, text),
-            EventKind::Disconnected => (Kind::Disconnected, ""),
-            EventKind::SchemaMismatch => (Kind::Schema, ""),
-            EventKind::Forgotten => (Kind::Disconnected, ""),
-            EventKind::Lagged => {
-                *lagged.entry(name.to_owned()).or_default() += event.missed;
-                continue;
-            }
-        };
-        let event = Event::new(time, kind).of(topic(name), None);
-        queue.event(if source.is_empty() {
-            event.with_text(text)
-        } else {
-            Event { source: source.to_owned(), ..event }
-        });
-    }
+    Item::Event(Box::new(Event { count: Some(count), first: Some(first), ..event }))
 }
 
 /// The time, in nanoseconds since 1970.
@@ -210,43 +310,35 @@ pub fn receive_stored(
     control: &Control,
     status: &Status,
 ) -> Result<()> {
-    let mut lagged = HashMap::new();
+    let mut receiver = Receiver::new(subscriber, queue);
     let mut ends = false;
     while !ends {
         let mut count = 0;
-        let mut numbers: HashMap<Arc<str>, (u64, u64)> = HashMap::new();
         while count < BATCH {
             ends = control.ends.load(Ordering::Acquire);
             if ends || control.paused.load(Ordering::Acquire) {
                 break;
             }
             match subscriber.next(PATIENCE) {
-                Ok(Some(message)) => {
-                    let name: Arc<str> = message.name().unwrap_or_else(|| subscriber.endpoint()).into();
-                    let (incarnation, number) = (message.incarnation(), message.sequence());
-                    if let Some((of, last)) =
-                        numbers.get(&name).filter(|(of, last)| *of == incarnation && *last + 1 < number)
-                    {
-                        missed(queue, &name, *of, last + 1, number - last - 1, OVERTAKEN);
-                    }
-                    numbers.insert(name, (incarnation, number));
-                    let mut item = Item::of(message, now());
-                    // What is stored waits for the writer.
-                    while let Err(back) = queue.push(item) {
-                        if control.ends.load(Ordering::Acquire) {
-                            return Ok(());
-                        }
-                        item = back;
-                        thread::sleep(PAUSE);
-                    }
-                    count += 1;
-                }
+                Ok(Some(message)) => receiver.take(message, true),
                 Ok(None) => ends = true,
                 Err(error) if error.kind() == ErrorKind::Timeout => break,
                 Err(error) => return Err(error),
             }
+            count += 1;
+            // What is stored waits for the writer.
+            while !receiver.items.is_empty() {
+                queue.push_all(&mut receiver.items);
+                if !receiver.items.is_empty() {
+                    if control.ends.load(Ordering::Acquire) {
+                        return Ok(());
+                    }
+                    thread::sleep(PAUSE);
+                }
+            }
         }
-        events(subscriber, queue, &mut lagged);
+        receiver.events();
+        receiver.pass_on();
         if count > 0 {
             status.sync_and_wait(queue);
             subscriber.ack()?;

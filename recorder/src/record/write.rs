@@ -13,7 +13,7 @@ use linkspan_recording::{ChannelRecord, Event};
 use linkspan_schema::export::{Notation, export};
 
 use super::black_box::BlackBox;
-use super::queue::{Item, Queue};
+use super::queue::{Item, Queue, Received};
 use super::receive::now;
 use super::status::{Counters, Status, bytes};
 use crate::parts::{Parts, Times};
@@ -168,7 +168,7 @@ impl<'a> Writer<'a> {
 
     fn item(&mut self, item: Item) -> Result<()> {
         match item {
-            Item::Message { message, received, .. } => self.message(&message, received),
+            Item::Message(message) => self.message(&message),
             Item::Event(event) => self.event(&event),
             Item::Checkpoint => {
                 self.with_room(|parts| parts.next("checkpoint", now()))?;
@@ -223,23 +223,22 @@ impl<'a> Writer<'a> {
         self.with_room(|parts| parts.event(event))
     }
 
-    fn message(&mut self, message: &Message, received: u64) -> Result<()> {
-        let name = message.name().unwrap_or_default();
-        let number = message.sequence();
-        let encoding = if self.how.json { Encoding::Json } else { message.encoding() };
-        let fits = |known: &Known| known.incarnation == message.incarnation() && known.encoding == encoding;
+    fn message(&mut self, message: &Received) -> Result<()> {
+        let Received { name, incarnation, number, received, .. } = message;
+        let (incarnation, number, received) = (*incarnation, *number, *received);
+        let encoding = if self.how.json { Encoding::Json } else { message.encoding };
+        let fits = |known: &Known| known.incarnation == incarnation && known.encoding == encoding;
         let at = match self.known.get(name).and_then(|all| all.iter().rposition(fits)) {
             Some(at) => at,
-            None => self.begin(name, message, encoding, received)?,
+            None => self.begin(message, encoding)?,
         };
-        let body = if encoding == message.encoding() {
-            message.body().clone()
+        let body = if encoding == message.encoding {
+            message.body.clone()
         } else {
-            match codec::transcode(message.body(), message.encoding(), encoding) {
+            match codec::transcode(&message.body, message.encoding, encoding) {
                 Ok(bytes) => Bytes::from(bytes),
                 Err(error) => {
-                    let event =
-                        Event::new(received, Kind::Missed).of(topic(name), Some(message.incarnation()));
+                    let event = Event::new(received, Kind::Missed).of(topic(name), Some(incarnation));
                     let text = format!("the message cannot be written in JSON: {error}");
                     return self.event(&Event {
                         count: Some(1),
@@ -260,7 +259,7 @@ impl<'a> Writer<'a> {
         known.new.1 += body.len() as u64;
         let (key, record) = (known.key, known.record.clone());
         if skipped > 0 {
-            let event = Event::new(received, Kind::Skipped).of(topic(name), Some(message.incarnation()));
+            let event = Event::new(received, Kind::Skipped).of(topic(name), Some(incarnation));
             let event = event.with_text(
                 "not recorded: the recorder was paused, or the messages are outside of every interval",
             );
@@ -269,15 +268,16 @@ impl<'a> Writer<'a> {
             })?;
         }
         self.written += 1;
-        let times = Times { sent: u64::try_from(message.sent().0).unwrap_or(0), received };
+        let times = Times { sent: message.sent, received };
         self.with_room(|parts| parts.message(key, &record, number, times, &body))
     }
 
     /// Makes the entry of a publisher whose first message this is; returns its place.
-    fn begin(&mut self, name: &str, message: &Message, encoding: Encoding, received: u64) -> Result<usize> {
-        let (incarnation, number) = (message.incarnation(), message.sequence());
-        let mut record = ChannelRecord::new(name, incarnation, encoding, message.source());
-        if let Some((schema, json)) = schema_of(name, message) {
+    fn begin(&mut self, message: &Received, encoding: Encoding) -> Result<usize> {
+        let Received { name, source, incarnation, number, received, .. } = message;
+        let (incarnation, number, received) = (*incarnation, *number, *received);
+        let mut record = ChannelRecord::new(name, incarnation, encoding, source);
+        if let Some((schema, json)) = message.first.as_ref().and_then(|first| schema_of(name, first)) {
             record = record.with_schema(&schema, json);
         }
         let place = (record.topic.clone(), incarnation);
@@ -290,7 +290,7 @@ impl<'a> Writer<'a> {
             self.event(&Event { count: Some(first - next), first: Some(next), ..event })?;
         }
         let early = self.early.remove(&place);
-        let all = self.known.entry(name.into()).or_default();
+        let all = self.known.entry(name.clone()).or_default();
         // Of the publishers before, only the last ones can still have messages on the way.
         if all.len() == PUBLISHERS {
             all.remove(0);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use linkspan::service::ServiceOptions;
 use linkspan::{Command, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
-use linkspan_recording::{Entry, Reader, Summary};
+use linkspan_recording::{Entry, Outline, Reader};
 
 use crate::record::counted;
 use crate::tools::{Choice, open};
@@ -119,10 +119,11 @@ enum Step {
 /// # Errors
 /// Those of the arguments, the file, and the names; `Timeout` where somebody was late.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let summary = Summary::read(&mut open(&arguments.file)?)?;
+    let outline = Outline::read(&arguments.file)?;
     if !arguments.follow {
-        arguments.choice.check(&summary.topics())?;
+        arguments.choice.check(&outline.names)?;
     }
+    let (begin, end) = outline.time.unwrap_or((0, 0));
     let mut options = ServiceOptions::default();
     options.description = format!("replays {}", arguments.file.display());
     options.unsupported = vec![Command::Checkpoint.name().to_owned()];
@@ -134,8 +135,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let name = arguments.service.clone().unwrap_or_else(|| format!("replay-{title}"));
     let mut replay = Replay {
         arguments,
-        begin: summary.begin(),
-        end: summary.time.map_or(0, |(_, last)| last),
+        begin,
+        end,
         service: ServiceLoop::start(&name, &options)?,
         answers: arguments
             .answer

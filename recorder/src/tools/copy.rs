@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use linkspan::Result;
 use linkspan_recording::event::Kind;
-use linkspan_recording::{Channel, ChannelRecord, Entry, Event, Reader, Settings, Summary, format};
+use linkspan_recording::{Channel, ChannelRecord, Entry, Event, Outline, Reader, Settings, format};
 
 use super::{Choice, Window, open};
 use crate::parts::{Newest, Parts, Split as At, Times};
@@ -62,9 +62,9 @@ pub struct Split {
 impl Cut {
     /// Makes it.
     pub fn run(&self) -> Result<()> {
-        let summary = Summary::read(&mut open(&self.file)?)?;
-        self.choice.check(&summary.topics())?;
-        let window = self.choice.window(summary.begin());
+        let outline = Outline::read(&self.file)?;
+        self.choice.check(&outline.names)?;
+        let window = self.choice.window(outline.time.map_or(0, |(begin, _)| begin));
         copy(vec![open(&self.file)?], &window, &self.output, None)
     }
 }

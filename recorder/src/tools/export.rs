@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, codec};
 use linkspan_recording::writer::of_io;
-use linkspan_recording::{Entry, Summary, columns, reader};
+use linkspan_recording::{Entry, Outline, columns, reader};
 
 use super::{Choice, Window, open, shown};
 use crate::stderr;
@@ -75,24 +75,23 @@ const MAX_COLUMNS: usize = 4_096;
 /// Exports it.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let form = &arguments.form;
-    let summary = Summary::read(&mut open(&arguments.file)?)?;
-    arguments.choice.check(&summary.topics())?;
-    let window = arguments.choice.window(summary.begin());
-    let topics: Vec<_> = summary.topics().into_iter().filter(|topic| window.has_name(topic)).collect();
+    let outline = Outline::read(&arguments.file)?;
+    arguments.choice.check(&outline.names)?;
+    let begin = outline.time.map_or(0, |(begin, _)| begin);
+    let window = arguments.choice.window(begin);
+    let topics: Vec<_> = outline.names.into_iter().filter(|topic| window.has_name(topic)).collect();
     let mut faults = Faults::default();
     let output = arguments.output.as_deref();
     let mut write = |topics: &[String], path: Option<&Path>| match (form.word(), path) {
         ("jsonl", _) => {
             let mut out = writer(path)?;
-            each(arguments, summary.begin(), |message| {
+            each(arguments, begin, |message| {
                 let value = faults.value(message)?;
                 value.map_or(Ok(()), |value| line(message, value, &mut out, path))
             })?;
             finish(out, path)
         }
-        ("csv", _) => {
-            topics.iter().try_for_each(|topic| table(arguments, summary.begin(), topic, path, &mut faults))
-        }
+        ("csv", _) => topics.iter().try_for_each(|topic| table(arguments, begin, topic, path, &mut faults)),
         (form, Some(path)) => by_python(form, arguments, &window, topics, path),
         (form, None) => {
             Err(Error::new(ErrorKind::InvalidState, format!("--{form} writes a file: name it with -o")))

@@ -6,6 +6,7 @@ mod export;
 mod info;
 mod report;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use linkspan::{Error, ErrorKind, Result, Timestamp, registry};
@@ -95,10 +96,11 @@ impl Choice {
     ///
     /// # Errors
     /// `NotFound`, with the names that there are.
-    pub fn check(&self, topics: &[String]) -> Result<()> {
+    pub fn check(&self, topics: &BTreeSet<String>) -> Result<()> {
         for name in &self.names {
             if !topics.iter().any(|topic| registry::matches(name, topic)) {
-                let text = format!("{name} fits no name of the recording; it has {}", topics.join(", "));
+                let names: Vec<_> = topics.iter().map(String::as_str).collect();
+                let text = format!("{name} fits no name of the recording; it has {}", names.join(", "));
                 return Err(Error::new(ErrorKind::NotFound, text));
             }
         }

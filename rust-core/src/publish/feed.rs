@@ -356,6 +356,11 @@ impl Feed {
         }
     }
 
+    /// Returns whether a message is there, as far as memory alone tells it.
+    pub fn has_next(&self) -> bool {
+        matches!(&self.medium, Medium::Ring(reader) if reader.has_next())
+    }
+
     /// As in the contract of `transport`.
     pub fn unpark(&mut self) {
         if let Medium::Ring(reader) = &mut self.medium {

@@ -128,7 +128,12 @@ impl ReceiveState {
             || self.deferred_error.is_some()
             || self.has_ready_names
             || self.feed.as_mut().is_some_and(|feed| {
-                let more = feed.park().unwrap_or(true);
+                // What asks the kernel comes last: a program that reads what is there asks it once, at the end.
+                let has_next = feed.has_next();
+                if has_next && self.parked {
+                    feed.unpark();
+                }
+                let more = has_next || feed.park().unwrap_or(true);
                 self.parked = !more;
                 more
             });

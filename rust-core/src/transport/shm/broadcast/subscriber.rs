@@ -297,6 +297,11 @@ impl BroadcastReader {
         Ok(false)
     }
 
+    /// Returns whether the next record is there.
+    pub fn has_next(&self) -> bool {
+        self.ring_reader.has_next()
+    }
+
     /// Ends a sleep: the publisher need not wake this side any more.
     pub fn unpark(&mut self) {
         self.park.unpark(&self.page.memory);
