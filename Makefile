@@ -76,9 +76,11 @@ install:  ## put the C, C++ and Fortran library and the program under PREFIX
 	for program in linkspan linkspan-record; do \
 		install -D -s -m 0755 "$(CARGO_TARGET_DIR)/release/$$program" "$(DESTDIR)$(PREFIX)/bin/$$program" || exit 1; done
 	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
-	"$(CARGO_TARGET_DIR)/release/linkspan" completions bash \
-		> "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/linkspan"
-	"$(CARGO_TARGET_DIR)/release/linkspan" completions zsh > "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_linkspan"
+	for program in linkspan linkspan-record; do \
+		"$(CARGO_TARGET_DIR)/release/$$program" completions bash \
+			> "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program" && \
+		"$(CARGO_TARGET_DIR)/release/$$program" completions zsh \
+			> "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$program" || exit 1; done
 
 python: .venv/numpy  ## build the Python module into .venv
 	@tools/apt.sh build || echo "make python: going on without these packages"

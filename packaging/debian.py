@@ -103,8 +103,10 @@ def install_programs(folder: Path, built: list[Path], zsh: str) -> None:
     for page in (folder / "usr/share/man/man1").glob("*.1"):
         write_gzip(Path(f"{page}.gz"), page.read_bytes())
         page.unlink()
-    for shell, file in (("bash", "usr/share/bash-completion/completions/linkspan"), ("zsh", f"{zsh}/_linkspan")):
-        (folder / file).write_text(output(built[0], "completions", shell) + "\n")
+    for program in built:
+        if program.name != "linkspan-bridge":
+            for shell, file in (("bash", f"usr/share/bash-completion/completions/{program.name}"), ("zsh", f"{zsh}/_{program.name}")):
+                (folder / file).write_text(output(program, "completions", shell) + "\n")
     for kind, unit in (("user", "user/linkspan-controller.service"), ("system", "linkspan-bridge.service")):
         text = (ROOT / "examples/systemd" / unit).read_text().replace("/usr/local/bin/", "/usr/bin/")
         (folder / "usr/lib/systemd" / kind / Path(unit).name).write_text(text)

@@ -1,13 +1,23 @@
 
 # The names that are open here and the services, in the place of arguments that are no options.
 _linkspan_and_names() {
-    _linkspan "$@"
+    case "${COMP_WORDS[1]}" in
+        record | replay | recording)
+            # Those of another program, which has its own.
+            declare -F _linkspan_record >/dev/null || eval "$(command linkspan-record completions bash 2>/dev/null)"
+            if [[ "${COMP_CWORD}" -gt 1 ]] && declare -F _linkspan_record >/dev/null; then
+                COMP_WORDS[0]=linkspan-record
+                _linkspan_record linkspan-record "$2" "$3"
+            fi ;;
+        *)
+            _linkspan "$@" ;;
+    esac
     # A colon parts words here, and stands in names.
     local word="${COMP_LINE:0:COMP_POINT}" names=""
     word="${word##*[[:space:]]}"
     [[ "${word}" == -* ]] && return 0
     case "${COMP_WORDS[1]}" in
-        send | recv | call | reply | pub | sub | latest | ls)
+        send | recv | call | reply | pub | sub | latest | ls | record)
             names="$(command linkspan ls --names 2>/dev/null)" ;;
         service)
             [[ "${COMP_CWORD}" -gt 2 ]] && names="$(command linkspan service ls --timeout 1 2>/dev/null | sed -n '2,$s|^\([A-Za-z0-9._/-]*\) .*|\1|p')" ;;

@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use linkspan::{Encoding, fuzzing};
 
+#[path = "../../recording/tests/support/any_file.rs"]
+mod any_file;
 #[path = "../../rust-core/tests/vectors/headers.rs"]
 mod headers;
 #[path = "../../rust-core/tests/vectors/strict.rs"]
@@ -15,7 +17,7 @@ mod strict;
 /// A target: its name, which is also that of its seeds, and the function that runs any bytes.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 16] = [
+const TARGETS: [Target; 17] = [
     ("json", |bytes| strict::check(bytes, Encoding::Json)),
     ("cbor", |bytes| strict::check(bytes, Encoding::Cbor)),
     ("bson", |bytes| strict::check(bytes, Encoding::Bson)),
@@ -32,6 +34,7 @@ const TARGETS: [Target; 16] = [
     ("jsonrpc", fuzzing::jsonrpc),
     ("layout", fuzzing::layout),
     ("keys", fuzzing::keys),
+    ("recording", any_file::read),
 ];
 
 static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();

@@ -25,6 +25,11 @@ pub enum Action {
         after_help = "Examples:\n  linkspan recording info run42.mcap\n  linkspan recording check run42.mcap\n  linkspan recording report run42.mcap"
     )]
     Recording(tools::Action),
+    /// Print the completions for a shell; those of `linkspan` in bash find them by themselves
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Write the manual pages, one for each command
     Man {
         /// The folder, which is created if it is missing

@@ -21,6 +21,7 @@ mod replay;
 mod stderr;
 mod tools;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use arguments::{Action, Arguments};
@@ -45,8 +46,29 @@ fn run(arguments: &Arguments) -> Result<()> {
         Action::Record(record) => record::run(record),
         Action::Replay(replay) => replay::run(replay),
         Action::Recording(action) => action.run(),
+        Action::Completions { shell } => {
+            let script = completions(*shell);
+            let failed = |error: std::io::Error| {
+                linkspan::Error::os("writing to the standard output", error.raw_os_error().unwrap_or(0))
+            };
+            std::io::stdout().write_all(&script).map_err(failed)
+        }
         Action::Man { folder } => write_manual(folder),
     }
+}
+
+/// Returns the completions. In bash those of a name with a dash in it would find no command: their generator takes the dash for a level of
+/// commands.
+fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let is_bash = shell == clap_complete::Shell::Bash;
+    let name = if is_bash { "linkspan_record" } else { "linkspan-record" };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command().name(name), name, &mut script);
+    if is_bash {
+        let text = String::from_utf8_lossy(&script);
+        script = text.replace(" linkspan_record\n", " linkspan-record\n").into_bytes();
+    }
+    script
 }
 
 /// Writes the manual pages, from the same definition as `--help`.

@@ -1,5 +1,7 @@
 """What a replay promises: numbers and times, subscribers that are there, lockstep, commands."""
 
+import os
+import subprocess
 import time
 
 from conftest import Lab, ended, sent
@@ -156,3 +158,25 @@ def test_replay_follows_a_recording_that_is_written(lab: Lab) -> None:
     assert "200 messages replayed" in ended(replay)
     assert [line.split()[1] for line in ended(subscriber).splitlines()] == list(map(str, range(1, 200)))
     assert "cannot be used with" in lab.run(REPLAY, "replay", "run.mcap", "--follow", "--loop", code=2)
+
+#: Completes the words of a line as bash does, and prints what it finds.
+COMPLETE = """
+source <(linkspan completions bash)
+COMP_LINE="$1"; COMP_POINT=${#1}; read -ra COMP_WORDS <<<"$1"; COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+_linkspan_and_names linkspan "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def test_bash_completes_the_options_of_recorder_and_replay(lab: Lab) -> None:
+    path = {"PATH": f"{DEBUG}:{os.environ['PATH']}"}
+    for line, expected in (
+        ("linkspan record --comp", "--compression"),
+        ("linkspan replay --lock", "--lockstep"),
+        ("linkspan recording exp", "export"),
+        ("linkspan recording export --par", "--parquet"),
+        ("linkspan rec", "recording"),
+    ):
+        done = subprocess.run(["bash", "-c", COMPLETE, "bash", line], env={**lab.env, **path}, text=True, capture_output=True, timeout=60)
+        assert expected in done.stdout.split(), f"{line}: {done.stdout}{done.stderr}"
+    assert "#compdef linkspan-record" in lab.run(REPLAY, "completions", "zsh")

@@ -1,0 +1,44 @@
+//! Any bytes as a recording: every reader of it gives what is there, or says what is wrong. Shared by the tests and by the fuzzing target.
+
+use linkspan_recording::reader::Limits;
+use linkspan_recording::{Columns, Entry, Outline, Reader, Summary};
+
+/// Bytes of a record and of a decompressed chunk, so that a fuzzer's memory stays small.
+const RECORD: u64 = 1 << 20;
+
+/// Reads a file of these bytes in each way.
+pub fn read(bytes: &[u8]) {
+    // By its number: the tests of a program write beside each other.
+    static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("linkspan-any-{}-{number}.mcap", std::process::id()));
+    std::fs::write(&path, bytes).expect("a file of few bytes is written");
+    let limits = Limits { record: RECORD };
+    let open = || Reader::of(vec![path.clone()], limits);
+    if let Ok(mut reader) = open() {
+        let mut columns = Columns::default();
+        let mut messages = 0;
+        while let Some(entry) = reader.read().expect("the file is there") {
+            if let Entry::Message(message) = entry {
+                messages += 1;
+                assert!(message.body.len() as u64 <= RECORD, "a body of {} bytes", message.body.len());
+                // A value that cannot be decoded is an error, and no row.
+                let rows = columns.rows();
+                let added = columns.add(&message).is_ok();
+                assert_eq!(columns.rows(), rows + usize::from(added));
+            }
+        }
+        let rows = columns.rows();
+        for column in columns.take() {
+            assert_eq!(column.length, rows, "{}", column.name);
+        }
+        let summary = Summary::read(&mut open().expect("it was opened before")).expect("the file is there");
+        let counted: u64 = summary.names.values().map(|name| name.messages).sum();
+        assert!(counted <= messages, "{counted} of {messages}");
+        if let Ok(mut within) = open().and_then(|reader| reader.within(10, 20)) {
+            while within.read().expect("the file is there").is_some() {}
+        }
+        drop(Outline::read(&path));
+    }
+    let _ = std::fs::remove_file(&path);
+}
