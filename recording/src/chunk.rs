@@ -32,13 +32,73 @@ pub fn next_record(left: &mut Bytes) -> Result<Option<(u8, Bytes)>, String> {
     Ok(Some((code, left.split_to(end).slice(HEAD..))))
 }
 
+/// What a record has before its last part, as far as lengths in it are concerned.
+enum Part {
+    /// So many bytes.
+    Bytes(usize),
+    /// A text behind its length of 32 bits.
+    Text,
+    /// Pairs of texts, behind the length of all.
+    Texts,
+    /// Anything behind its length of 32 bits.
+    Block,
+}
+
+/// The parts of the records that have lengths in them.
+fn parts(code: u8) -> &'static [Part] {
+    match code {
+        op::SCHEMA => &[Part::Bytes(2), Part::Text, Part::Text, Part::Block],
+        op::CHANNEL => &[Part::Bytes(4), Part::Text, Part::Text, Part::Texts],
+        op::CHUNK => &[Part::Bytes(28), Part::Text],
+        op::METADATA => &[Part::Text, Part::Texts],
+        op::STATISTICS => &[Part::Bytes(42), Part::Block],
+        _ => &[],
+    }
+}
+
+/// Takes a block behind its length; `None` where it is longer than what is left.
+fn block<'a>(left: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, rest) = left.split_first_chunk::<4>()?;
+    let (block, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    *left = rest;
+    Some(block)
+}
+
+/// Returns whether each length in a record is of what is there.
+fn lengths_fit(code: u8, mut left: &[u8]) -> bool {
+    parts(code).iter().all(|part| match part {
+        Part::Bytes(count) => left.split_off(..*count).is_some(),
+        Part::Text | Part::Block => block(&mut left).is_some(),
+        Part::Texts => block(&mut left).is_some_and(|mut texts| {
+            while !texts.is_empty() {
+                if block(&mut texts).is_none() {
+                    return false;
+                }
+            }
+            true
+        }),
+    })
+}
+
+/// Reads a record. Its lengths are checked before: MCAP's library takes memory for what a length claims.
+///
+/// # Errors
+/// What is wrong.
+pub fn parse(code: u8, data: &[u8]) -> Result<Record<'_>, String> {
+    if !lengths_fit(code, data) {
+        return Err("a length in it is beyond its end".to_owned());
+    }
+    mcap::parse_record(code, data).map_err(|error| error.to_string())
+}
+
 /// Returns the records of a chunk, decompressed and with the sum that it names. Without compression they are a slice of it.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn records(chunk: &Bytes, limit: u64) -> Result<Bytes, String> {
-    let parsed = mcap::parse_record(op::CHUNK, chunk).map_err(|error| error.to_string())?;
-    let Record::Chunk { header, data } = parsed else { return Err("it is none".to_owned()) };
+    let Record::Chunk { header, data } = parse(op::CHUNK, chunk)? else {
+        return Err("it is none".to_owned());
+    };
     let size = header.uncompressed_size;
     if size > limit {
         return Err(format!("{size} bytes when it is decompressed; at most {limit} are read"));
@@ -78,7 +138,7 @@ pub fn summary(file: &File, length: u64) -> std::io::Result<Option<(u64, u64)>> 
     let Some(end) = length.checked_sub((FOOTER + mcap::MAGIC.len()) as u64) else { return Ok(None) };
     let mut footer = [0; FOOTER];
     file.read_exact_at(&mut footer, end)?;
-    let found = match mcap::parse_record(footer[0], &footer[HEAD..]) {
+    let found = match parse(footer[0], &footer[HEAD..]) {
         Ok(Record::Footer(found)) => found,
         _ => return Ok(None),
     };
@@ -89,6 +149,25 @@ pub fn summary(file: &File, length: u64) -> std::io::Result<Option<(u64, u64)>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_in_records_are_checked_before_memory_is_taken() {
+        let text = |text: &str| [&(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+        let map = [text("a"), text("b")].concat();
+        let metadata = [text("n"), (map.len() as u32).to_le_bytes().to_vec(), map].concat();
+        assert!(
+            matches!(parse(op::METADATA, &metadata), Ok(Record::Metadata(found)) if found.metadata["a"] == "b")
+        );
+        for at in [0, 5, 9, 14] {
+            let mut forged = metadata.clone();
+            forged[at..at + 4].copy_from_slice(&0xfff0_0000u32.to_le_bytes());
+            assert!(parse(op::METADATA, &forged).unwrap_err().contains("beyond its end"), "{at}");
+        }
+        for code in [op::SCHEMA, op::CHANNEL, op::CHUNK, op::METADATA, op::STATISTICS] {
+            assert!(parse(code, &[0xff; 60]).is_err(), "{code}");
+            assert!(parse(code, &[]).is_err(), "{code}");
+        }
+    }
 
     #[test]
     fn records_are_taken_from_a_block_until_one_is_longer_than_the_rest() {

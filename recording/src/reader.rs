@@ -544,7 +544,7 @@ impl OpenPart {
             self.has_ended |= code == op::DATA_END;
             return Ok(None);
         }
-        let record = mcap::parse_record(code, data)
+        let record = chunk::parse(code, data)
             .map_err(|error| self.problem(begins, format!("a record that cannot be read: {error}"), false))?;
         match record {
             Record::Schema { header, data } => {
@@ -693,7 +693,7 @@ impl OpenPart {
     fn outline(&self, mut summary: Bytes, outline: &mut Outline) -> bool {
         let (mut channels, mut statistics) = (Vec::new(), None);
         while let Ok(Some((code, data))) = chunk::next_record(&mut summary) {
-            match (code, mcap::parse_record(code, &data)) {
+            match (code, chunk::parse(code, &data)) {
                 (op::CHANNEL, Ok(Record::Channel(found))) => channels.push(found),
                 (op::STATISTICS, Ok(Record::Statistics(found))) => statistics = Some(found),
                 _ => {}

@@ -7,14 +7,16 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use linkspan::schema::Schema;
 use linkspan::{Encoding, Error, ErrorKind, Result};
-use mcap::records::MessageHeader;
+use mcap::records::{MessageHeader, Record, op};
 use mcap::write::{Metadata, NoSeek};
 use mcap::{Attachment, Compression, McapError, McapResult, WriteOptions, Writer};
 use rustix::fs::{AtFlags, CWD, OFlags, linkat};
 use rustix::io::Errno;
 
+use crate::chunk;
 use crate::event::{Event, SCHEMA};
 use crate::format::{self, channel, metadata, schema_encoding};
 use crate::reservation::Reservation;
@@ -409,15 +411,16 @@ fn of_mcap(error: McapError, path: &Path) -> Error {
 
 /// Returns the identity of the recording that begins with these bytes; `None` where they are no recording of Linkspan.
 pub fn identity(beginning: &[u8]) -> Option<String> {
-    let options = mcap::read::Options::IgnoreEndMagic.into();
-    let records = mcap::read::LinearReader::new_with_options(beginning, options).ok()?;
+    let mut left = Bytes::copy_from_slice(beginning.strip_prefix(mcap::MAGIC)?);
     // What is cut off ends the search.
-    records.map_while(std::result::Result::ok).find_map(|record| match record {
-        mcap::records::Record::Metadata(found) if found.name == metadata::RECORDING => {
-            found.metadata.get("id").cloned()
+    while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
+        if let (op::METADATA, Ok(Record::Metadata(found))) = (code, chunk::parse(code, &data))
+            && found.name == metadata::RECORDING
+        {
+            return found.metadata.get("id").cloned();
         }
-        _ => None,
-    })
+    }
+    None
 }
 
 /// Returns whether a file of this length ends as one that was closed.

@@ -198,7 +198,7 @@ fn lengths_that_a_file_only_claims_take_no_memory() {
 #[path = "support/any_file.rs"]
 mod any_file;
 
-/// What a fuzzer of the readers begins with, and what it has found.
+/// What a fuzzer of the readers begins with (three files that `write` made), and what it has found.
 #[test]
 fn fuzz_seeds_of_recordings_are_read_or_refused() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/recording");
@@ -207,19 +207,5 @@ fn fuzz_seeds_of_recordings_are_read_or_refused() {
     for seed in seeds {
         println!("{}", seed.display());
         any_file::read(&std::fs::read(seed).unwrap());
-    }
-}
-
-/// Writes the seeds anew: `cargo test -p linkspan-recording --test round_trip -- --ignored`.
-#[test]
-#[ignore = "writes files of the tree"]
-fn seeds_are_written() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/recording");
-    for (name, compression) in
-        [("plain", None), ("zstd", Some(Compression::Zstd)), ("lz4", Some(Compression::Lz4))]
-    {
-        let path = folder.join(name);
-        let _ = std::fs::remove_file(&path);
-        write(&path, compression);
     }
 }

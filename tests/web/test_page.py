@@ -159,3 +159,25 @@ def test_request_from_another_site_is_403(observatory, header, path):
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(urllib.request.Request(f"{observatory.address.rstrip('/')}/{path}", headers=header), timeout=PATIENCE)
     assert refused.value.code == 403
+
+
+def test_what_was_recorded_is_shown_and_offered(live, browser):
+    live.wait("() => document.querySelector('#network b').textContent !== '–'")
+    address = live.page.evaluate("document.querySelector('a[href=\"recording.php\"]').href")
+    for width in (1280, 390):
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        page, errors = context.new_page(), []
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        # A part is on the disk within a second.
+        for _ in range(100):
+            answer = page.goto(address)
+            if answer.status == 200 and page.locator("text=observatory/sensors").count() and page.locator("text=observatory/waveform").count():
+                break
+            page.wait_for_timeout(200)
+        else:
+            raise AssertionError(page.content()[:2000])
+        assert page.locator("svg").count() > 3 and errors == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        context.close()
+    with urllib.request.urlopen(f"{address}?file", timeout=PATIENCE) as file:
+        assert file.read(8) == b"\x89MCAP0\r\n" and "observatory.mcap" in file.headers["Content-Disposition"]

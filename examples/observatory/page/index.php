@@ -88,6 +88,10 @@ header('X-Content-Type-Options: nosniff');
 <?php endforeach ?>
   </ul>
   <p class="source">Ten readings a second from this machine; the line is the last minute, the band mean ± standard deviation over <span id="seconds">30</span> s.</p>
+<?php if (getenv('LINKSPAN_RECORDING') !== false): ?>
+  <p class="source">All of it is recorded: <a href="recording.php">what there is until now</a>, and <a href="recording.php?file">the file</a>,
+    which <code>linkspan replay</code> plays again and every viewer of MCAP opens.</p>
+<?php endif ?>
 </section>
 </main>
 <noscript>The values move by server-sent events, which need JavaScript.</noscript>
