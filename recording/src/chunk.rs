@@ -44,15 +44,16 @@ enum Part {
     Block,
 }
 
-/// The parts of the records that have lengths in them.
-fn parts(code: u8) -> &'static [Part] {
+/// The parts of the records that are read; `None` for all others.
+fn parts(code: u8) -> Option<&'static [Part]> {
     match code {
-        op::SCHEMA => &[Part::Bytes(2), Part::Text, Part::Text, Part::Block],
-        op::CHANNEL => &[Part::Bytes(4), Part::Text, Part::Text, Part::Texts],
-        op::CHUNK => &[Part::Bytes(28), Part::Text],
-        op::METADATA => &[Part::Text, Part::Texts],
-        op::STATISTICS => &[Part::Bytes(42), Part::Block],
-        _ => &[],
+        op::SCHEMA => Some(&[Part::Bytes(2), Part::Text, Part::Text, Part::Block]),
+        op::CHANNEL => Some(&[Part::Bytes(4), Part::Text, Part::Text, Part::Texts]),
+        op::CHUNK => Some(&[Part::Bytes(28), Part::Text]),
+        op::METADATA => Some(&[Part::Text, Part::Texts]),
+        op::STATISTICS => Some(&[Part::Bytes(42), Part::Block]),
+        op::FOOTER => Some(&[]),
+        _ => None,
     }
 }
 
@@ -65,8 +66,8 @@ fn block<'a>(left: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// Returns whether each length in a record is of what is there.
-fn lengths_fit(code: u8, mut left: &[u8]) -> bool {
-    parts(code).iter().all(|part| match part {
+fn lengths_fit(parts: &[Part], mut left: &[u8]) -> bool {
+    parts.iter().all(|part| match part {
         Part::Bytes(count) => left.split_off(..*count).is_some(),
         Part::Text | Part::Block => block(&mut left).is_some(),
         Part::Texts => block(&mut left).is_some_and(|mut texts| {
@@ -80,15 +81,17 @@ fn lengths_fit(code: u8, mut left: &[u8]) -> bool {
     })
 }
 
-/// Reads a record. Its lengths are checked before: MCAP's library takes memory for what a length claims.
+/// Reads a record; `None` for one of a kind that is not needed. Its lengths are checked before: MCAP's library takes memory for what a length
+/// claims.
 ///
 /// # Errors
 /// What is wrong.
-pub fn parse(code: u8, data: &[u8]) -> Result<Record<'_>, String> {
-    if !lengths_fit(code, data) {
+pub fn parse(code: u8, data: &[u8]) -> Result<Option<Record<'_>>, String> {
+    let Some(parts) = parts(code) else { return Ok(None) };
+    if !lengths_fit(parts, data) {
         return Err("a length in it is beyond its end".to_owned());
     }
-    mcap::parse_record(code, data).map_err(|error| error.to_string())
+    mcap::parse_record(code, data).map(Some).map_err(|error| error.to_string())
 }
 
 /// Returns the records of a chunk, decompressed and with the sum that it names. Without compression they are a slice of it.
@@ -96,7 +99,7 @@ pub fn parse(code: u8, data: &[u8]) -> Result<Record<'_>, String> {
 /// # Errors
 /// What is wrong with it.
 pub fn records(chunk: &Bytes, limit: u64) -> Result<Bytes, String> {
-    let Record::Chunk { header, data } = parse(op::CHUNK, chunk)? else {
+    let Some(Record::Chunk { header, data }) = parse(op::CHUNK, chunk)? else {
         return Err("it is none".to_owned());
     };
     let size = header.uncompressed_size;
@@ -139,7 +142,7 @@ pub fn summary(file: &File, length: u64) -> std::io::Result<Option<(u64, u64)>> 
     let mut footer = [0; FOOTER];
     file.read_exact_at(&mut footer, end)?;
     let found = match parse(footer[0], &footer[HEAD..]) {
-        Ok(Record::Footer(found)) => found,
+        Ok(Some(Record::Footer(found))) => found,
         _ => return Ok(None),
     };
     let begin = found.summary_start;
@@ -156,7 +159,7 @@ mod tests {
         let map = [text("a"), text("b")].concat();
         let metadata = [text("n"), (map.len() as u32).to_le_bytes().to_vec(), map].concat();
         assert!(
-            matches!(parse(op::METADATA, &metadata), Ok(Record::Metadata(found)) if found.metadata["a"] == "b")
+            matches!(parse(op::METADATA, &metadata), Ok(Some(Record::Metadata(found))) if found.metadata["a"] == "b")
         );
         for at in [0, 5, 9, 14] {
             let mut forged = metadata.clone();

@@ -539,13 +539,11 @@ impl OpenPart {
             (current.name, current.length) = (name, length);
             return Ok(Some(Found::Attachment));
         }
-        if matches!(code, op::MESSAGE_INDEX | op::DATA_END | op::CHUNK_INDEX | op::HEADER) {
-            // Behind the messages the schemas and channels are repeated.
-            self.has_ended |= code == op::DATA_END;
-            return Ok(None);
-        }
+        // Behind the messages the schemas and channels are repeated.
+        self.has_ended |= code == op::DATA_END;
         let record = chunk::parse(code, data)
             .map_err(|error| self.problem(begins, format!("a record that cannot be read: {error}"), false))?;
+        let Some(record) = record else { return Ok(None) };
         match record {
             Record::Schema { header, data } => {
                 let schema = Schema { name: header.name, encoding: header.encoding, data: data.into_owned() };
@@ -693,9 +691,9 @@ impl OpenPart {
     fn outline(&self, mut summary: Bytes, outline: &mut Outline) -> bool {
         let (mut channels, mut statistics) = (Vec::new(), None);
         while let Ok(Some((code, data))) = chunk::next_record(&mut summary) {
-            match (code, chunk::parse(code, &data)) {
-                (op::CHANNEL, Ok(Record::Channel(found))) => channels.push(found),
-                (op::STATISTICS, Ok(Record::Statistics(found))) => statistics = Some(found),
+            match chunk::parse(code, &data) {
+                Ok(Some(Record::Channel(found))) => channels.push(found),
+                Ok(Some(Record::Statistics(found))) => statistics = Some(found),
                 _ => {}
             }
         }

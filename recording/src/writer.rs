@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use linkspan::schema::Schema;
 use linkspan::{Encoding, Error, ErrorKind, Result};
-use mcap::records::{MessageHeader, Record, op};
+use mcap::records::{MessageHeader, Record};
 use mcap::write::{Metadata, NoSeek};
 use mcap::{Attachment, Compression, McapError, McapResult, WriteOptions, Writer};
 use rustix::fs::{AtFlags, CWD, OFlags, linkat};
@@ -414,7 +414,7 @@ pub fn identity(beginning: &[u8]) -> Option<String> {
     let mut left = Bytes::copy_from_slice(beginning.strip_prefix(mcap::MAGIC)?);
     // What is cut off ends the search.
     while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
-        if let (op::METADATA, Ok(Record::Metadata(found))) = (code, chunk::parse(code, &data))
+        if let Ok(Some(Record::Metadata(found))) = chunk::parse(code, &data)
             && found.name == metadata::RECORDING
         {
             return found.metadata.get("id").cloned();

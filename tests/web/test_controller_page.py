@@ -5,12 +5,15 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from conftest import PATIENCE, View, children
 from controlled import ADDRESS, KINDS, ended, open_page_server, start_controller
+from support.tree import DEBUG
 
 ROW = '.service[data-name="{}"]'
 IS = "([row, state]) => document.querySelector(row)?.dataset.state === state"
@@ -453,3 +456,25 @@ def test_page_with_hundreds_of_services_is_usable(look, page_server):
     view.page.fill("#filter", "")
     view.wait("() => document.querySelectorAll('.service:not([hidden])').length === 400")
     assert view.page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_recorder_shows_its_rate_size_losses_and_disk(page_server, look, tmp_path):
+    env = {**os.environ, "LINKSPAN_DIR": str(page_server.folder / "run"), "LINKSPAN_STATE_DIR": str(page_server.folder / "state")}
+    words = ["record", "bench/*", "-o", str(tmp_path / "run.mcap"), "--quiet", "--service", "recorder", "--sync", "0.2"]
+    publisher = "import linkspan, time\nwith linkspan.publisher('bench/fast') as out:\n    while True: out.send({'i': 1}); time.sleep(0.005)"
+    with (
+        subprocess.Popen([DEBUG / "linkspan-record", *words], env=env) as recorder,
+        subprocess.Popen([sys.executable, "-c", publisher], env=env) as sender,
+    ):
+        try:
+            view = look()
+            view.wait(IS, [ROW.format("recorder"), "RUNNING"])
+            view.page.click(f"{ROW.format('recorder')} .name")
+            shown = "([row, words]) => words.every(word => document.querySelector(row).innerText.includes(word))"
+            view.wait(shown, [ROW.format("recorder"), ["messages_per_second", "bytes_per_second", "file_bytes", "missed", "disk_free", "names/bench/fast"]])
+            view.picture(f"recorder-{page_server.kind}")
+            view.page.click(f'{ROW.format("recorder")} [data-command="PAUSE"]')
+            view.wait(IS, [ROW.format("recorder"), "PAUSED"])
+        finally:
+            sender.terminate()
+            recorder.terminate()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use linkspan::{Error, Map, Result, Value};
 
@@ -22,6 +23,9 @@ pub struct Counters {
     pub messages: u64,
     pub bytes: u64,
     pub missed: u64,
+    /// Messages and bytes a second, and what they were counted from: the time, messages and bytes then.
+    pub rate: (f64, f64),
+    pub counted: Option<(Instant, u64, u64)>,
     /// The file that is written.
     pub file: String,
     /// Which part it is, and its bytes.
@@ -87,7 +91,22 @@ impl Status {
     }
 }
 
+/// The time over which rates are counted.
+const RATE: Duration = Duration::from_secs(1);
+
 impl Counters {
+    /// Counts the rates anew, if it is time for it.
+    pub fn count_rates(&mut self) {
+        let now = Instant::now();
+        let (then, messages, bytes) = *self.counted.get_or_insert((now, self.messages, self.bytes));
+        let seconds = now.duration_since(then).as_secs_f64();
+        if seconds >= RATE.as_secs_f64() {
+            let rate = |new: u64, old: u64| (new - old) as f64 / seconds;
+            self.rate = (rate(self.messages, messages), rate(self.bytes, bytes));
+            self.counted = Some((now, self.messages, self.bytes));
+        }
+    }
+
     /// Returns them as the data of the service.
     pub fn to_value(&self, paused: bool) -> Value {
         let number = |number: u64| Value::from(number);
@@ -102,6 +121,8 @@ impl Counters {
         let mut data = Map::new();
         data.insert("file".into(), self.file.as_str().into());
         data.insert("paused".into(), Value::Bool(paused));
+        data.insert("messages_per_second".into(), Value::Float(self.rate.0));
+        data.insert("bytes_per_second".into(), Value::Float(self.rate.1));
         let numbers = [
             ("part", self.part),
             ("file_bytes", self.file_bytes),

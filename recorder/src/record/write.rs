@@ -351,6 +351,7 @@ impl<'a> Writer<'a> {
             name.messages += messages;
             name.bytes += bytes;
         }
+        counters.count_rates();
     }
 }
 
