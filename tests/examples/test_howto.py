@@ -49,8 +49,16 @@ exec sleep 1000
 STUBS = {
     # The test already runs as root.
     "sudo": 'if [ "$1" = -u ]; then user=$2; shift 2; exec runuser -u "$user" -- "$@"; fi\nexec "$@"\n',
-    # The C library from the build folder, not an installed one.
-    "pkg-config": f'test "$*" = "--cflags --libs linkspan" && echo {INCLUDE} {DEBUG}/liblinkspan_c.a -lpthread -ldl -lm\n',
+    # The C library and the Fortran module from the sources and the build folder, not installed ones.
+    "pkg-config": f"""
+libraries="{DEBUG}/liblinkspan_c.a -lpthread -ldl -lm"
+case "$*" in
+    "--cflags --libs linkspan") echo {INCLUDE} $libraries ;;
+    "--libs linkspan") echo $libraries ;;
+    "--variable=fortrandir linkspan") made=$(mktemp -d) && {sys.executable} {ROOT}/c-api/fortran/generate.py $made && echo $made ;;
+    *) exit 1 ;;
+esac
+""",
     # A container: its program has its own processes, System V objects, network, /dev/shm and /tmp.
     "docker": """
 images=/var/lib/docker/images
