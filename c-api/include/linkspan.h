@@ -2396,6 +2396,16 @@ linkspan_status linkspan_subscriber_new(const char *endpoint,
                                         const struct linkspan_options *options,
                                         struct linkspan_subscriber **subscriber);
 
+// The same to several names and patterns (`lab/*`): names that appear later join, and messages, losses and errors have their names
+// (`linkspan_message_info`). `names` has `count` of them; at least one. A pattern alone may be given to `linkspan_subscriber_new` as well.
+//
+// The caller sees to this:
+// `names` points to `count` texts, each NUL-terminated, `options` is NULL or valid, `subscriber` may be written.
+linkspan_status linkspan_subscriber_of(const char *const *names,
+                                       size_t count,
+                                       const struct linkspan_options *options,
+                                       struct linkspan_subscriber **subscriber);
+
 // Receives a message, which the caller releases. `Lagged` once if messages were missed; the next call
 // continues. `NotFound` if no publisher was found within the time-out.
 //

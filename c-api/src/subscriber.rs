@@ -5,7 +5,7 @@ use std::ptr;
 
 use linkspan::Subscriber;
 
-use crate::argument::{apply, c_text, make, query, wait};
+use crate::argument::{apply, c_text, c_texts, make, query, wait};
 use crate::exchange;
 use crate::message::{State, linkspan_message};
 use crate::object::{Tagged, free, give, handle_kind};
@@ -36,6 +36,28 @@ pub unsafe extern "C" fn linkspan_subscriber_new(
         make(subscriber, || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give(linkspan_subscriber(Tagged::new(Subscriber::new(endpoint, &options)?))))
+        })
+    }
+}
+
+/// The same to several names and patterns (`lab/*`): names that appear later join, and messages, losses and errors have their names
+/// (`linkspan_message_info`). `names` has `count` of them; at least one. A pattern alone may be given to `linkspan_subscriber_new` as well.
+///
+/// # Safety
+/// `names` points to `count` texts, each NUL-terminated, `options` is NULL or valid, `subscriber` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_subscriber_of(
+    names: *const *const c_char,
+    count: usize,
+    options: *const linkspan_options,
+    subscriber: *mut *mut linkspan_subscriber,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        make(subscriber, || {
+            let (names, options) = (c_texts(names, count, "names")?, self::options(options)?);
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            Ok(give(linkspan_subscriber(Tagged::new(Subscriber::of(&names, &options)?))))
         })
     }
 }

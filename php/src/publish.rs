@@ -3,6 +3,8 @@
 use std::rc::Rc;
 
 use ext_php_rs::boxed::ZBox;
+use ext_php_rs::convert::FromZval;
+use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::ce;
@@ -157,14 +159,40 @@ impl Subscriber {
     }
 }
 
+/// A name or pattern, or several in an array.
+pub enum Names {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl<'a> FromZval<'a> for Names {
+    const TYPE: DataType = DataType::Mixed;
+
+    fn from_zval(given: &'a Zval) -> Option<Names> {
+        if let Some(table) = given.array() {
+            return table
+                .values()
+                .map(|name| name.str().map(str::to_owned))
+                .collect::<Option<_>>()
+                .map(Names::Several);
+        }
+        given.str().map(|name| Names::One(name.to_owned()))
+    }
+}
+
 /// `Linkspan\subscribe`: does not wait for the publisher.
 #[php_function]
 #[php(name = "Linkspan\\subscribe")]
-pub fn subscribe(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Subscriber>> {
+pub fn subscribe(endpoint: Names, options: &[&Zval]) -> PhpResult<Made<Subscriber>> {
     edge(|| {
         try_made(|| {
             let (options, waiter) = options::of_call(options)?;
-            let inner = linkspan::Subscriber::new(endpoint, &options)?;
+            let inner = match endpoint {
+                Names::One(name) => linkspan::Subscriber::new(&name, &options)?,
+                Names::Several(names) => {
+                    linkspan::Subscriber::of(&names.iter().map(String::as_str).collect::<Vec<_>>(), &options)?
+                }
+            };
             Ok(Subscriber(Rc::new(SharedSubscriber { inner, waiter })))
         })
     })

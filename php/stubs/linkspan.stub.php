@@ -107,8 +107,12 @@ function serve(string $endpoint, mixed ...$options): Server {}
 /** Publishes at the endpoint: new Publisher. @throws LinkspanException */
 function publisher(string $endpoint, mixed ...$options): Publisher {}
 
-/** Subscribes; does not wait for the publisher. Late subscribers first receive the latest value. */
-function subscribe(string $endpoint, mixed ...$options): Subscriber {}
+/**
+ * Subscribes; does not wait for the publisher. Late subscribers first receive the latest value. Of a pattern (`lab/*`) or of several names
+ * and patterns, names that appear later join, and messages have their names.
+ * @param string|list<string> $endpoint
+ */
+function subscribe(string|array $endpoint, mixed ...$options): Subscriber {}
 
 /**
  * The newest value of a publisher, without waiting: `Linkspan\latest('lab/temperature')['celsius']`. With the

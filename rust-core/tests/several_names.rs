@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use linkspan::{
     Delivery, ErrorKind, EventKind, Listener, Message, Options, Publisher, Server, StartAt, Subscriber,
-    Value, wait_any,
+    Value, Wait, wait_any,
 };
 
 use crate::support::alone::alone;
@@ -347,4 +347,39 @@ fn wrong_names_and_patterns_are_refused() {
     let all = subscriber(&["no-such-folder/*"]);
     assert_eq!(all.endpoint(), "no-such-folder/*");
     assert_eq!(all.newest(Duration::ZERO).unwrap_err().kind(), ErrorKind::InvalidState);
+}
+
+#[test]
+fn latest_of_a_pattern_is_the_newest_of_all_names_with_its_name() {
+    let folder = folder();
+    let pattern = format!("{folder}/*");
+    let options = Options::default();
+    let missing = linkspan::latest(&pattern, &options, Wait::none()).unwrap_err();
+    assert_eq!((missing.kind(), missing.endpoint()), (ErrorKind::NotFound, Some(&*pattern)), "{missing}");
+    let a = publisher(&format!("{folder}/a"));
+    let empty = linkspan::latest(&pattern, &options, Wait::none()).unwrap_err();
+    assert_eq!(empty.kind(), ErrorKind::Empty, "{empty}");
+    // One that is no publisher keeps nothing from the others.
+    let _server = linkspan::serve(&format!("unix:{folder}/server")).unwrap();
+    let b = publisher(&format!("unix:{folder}/b"));
+    a.send(&Value::Int(1)).unwrap();
+    b.send(&Value::Int(2)).unwrap();
+    let newest = |options: &Options| {
+        let message = linkspan::latest(&pattern, options, Wait::none()).unwrap();
+        (message.name().unwrap().to_owned(), number(&message))
+    };
+    assert_eq!(newest(&options), (format!("unix:{folder}/b"), 2));
+    std::thread::sleep(Duration::from_millis(20));
+    a.send(&Value::Int(3)).unwrap();
+    assert_eq!(newest(&options), (format!("shm:{folder}/a"), 3));
+    assert_eq!(number(&linkspan::latest_persistent(&pattern, &options, Wait::none()).unwrap()), 3);
+    // A name that appears while the call waits.
+    let later = std::thread::spawn({
+        let pattern = format!("{folder}/later/*");
+        move || linkspan::latest(&pattern, &Options::default(), Duration::from_secs(60)).map(|m| number(&m))
+    });
+    std::thread::sleep(Duration::from_millis(50));
+    let c = publisher(&format!("{folder}/later/c"));
+    c.send(&Value::Int(4)).unwrap();
+    assert_eq!(later.join().unwrap().unwrap(), 4);
 }

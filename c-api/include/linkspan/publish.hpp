@@ -68,6 +68,18 @@ public:
         : subscriber(detail::opened<linkspan_subscriber>(
               o, [&](auto *c, auto **to) { return linkspan_subscriber_new(endpoint.c_str(), c, to); })) {}
 
+    /// The same to several names and patterns: `linkspan::subscriber({"lab/a", "sim/*"})`. Messages have their names (`message::name`).
+    explicit subscriber(std::initializer_list<const char *> names, const options &o = {})
+        : subscriber(detail::opened<linkspan_subscriber>(o, [&](auto *c, auto **to) {
+              return linkspan_subscriber_of(names.begin(), names.size(), c, to);
+          })) {}
+    explicit subscriber(const std::vector<std::string> &names, const options &o = {})
+        : subscriber(detail::opened<linkspan_subscriber>(o, [&](auto *c, auto **to) {
+              std::vector<const char *> texts;
+              for (const std::string &name : names) texts.push_back(zstring(name).c_str());
+              return linkspan_subscriber_of(texts.data(), texts.size(), c, to);
+          })) {}
+
     /// The next message; throws `lagged` once if messages were missed, and then continues.
     message recv(timeout_value t = {}) const {
         linkspan_message *m;

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::names;
 use super::store;
 use super::subscriber::Subscriber;
 use crate::channel::dial::Dialler;
@@ -25,20 +26,56 @@ use crate::sys::poll::{next_round, wait_any};
 use crate::transport::broadcast::Received;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
+use crate::transport::name_pattern::NamePattern;
 use crate::transport::socket::StreamRx;
 
 /// The time-out of a call that gives none.
 const NO_WAIT: Timeout = Timeout::After(Duration::ZERO);
 
-/// Returns the newest value of a publisher. Without a time-out of its own it does not wait for a publisher,
-/// whatever the options say.
+/// Returns the newest value of a publisher; of a pattern such as `lab/*`, the one of all names that fit which was sent last, with its name
+/// ([`Message::name`]). Without a time-out of its own it does not wait for a publisher, whatever the options say.
 ///
 /// # Errors
 /// `Empty` if nothing was published; `NotFound` if there is no publisher.
 pub fn latest<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Message> {
-    let parsed: Endpoint = endpoint.parse()?;
-    let mut waiting = wait.into().start(NO_WAIT).on_wait(&options.on_wait);
-    find(&parsed, options, &mut waiting).map_err(|e| open_names::named(e, endpoint).on(&parsed))
+    find_text(endpoint, options, wait.into().start(NO_WAIT).on_wait(&options.on_wait))
+}
+
+fn find_text(text: &str, options: &Options, mut waiting: Waiting<'_>) -> Result<Message> {
+    if let Some(pattern) = NamePattern::parse(text)? {
+        return newest_of(pattern, text, options, &mut waiting).map_err(|e| e.on(text));
+    }
+    let parsed: Endpoint = text.parse()?;
+    find(&parsed, options, &mut waiting).map_err(|e| open_names::named(e, text).on(&parsed))
+}
+
+/// The newest value of the names that fit. A name that is none of a publisher, or that ends meanwhile, keeps nothing from the others.
+fn newest_of(
+    pattern: NamePattern,
+    text: &str,
+    options: &Options,
+    waiting: &mut Waiting<'_>,
+) -> Result<Message> {
+    let (mut newest, mut failed): (Option<Message>, Option<Error>) = (None, None);
+    for endpoint in names::fitting(&[pattern])? {
+        match find(&endpoint, options, &mut Waiting::at_once()) {
+            Ok(message) if newest.as_ref().is_none_or(|newest| newest.sent() < message.sent()) => {
+                newest = Some(message.with_name(&endpoint.to_string().into()));
+            }
+            Ok(_) => {}
+            Err(error) => failed = Some(error.on(&endpoint)),
+        }
+    }
+    match newest {
+        Some(message) => Ok(message),
+        None if waiting.is_none() => Err(failed.unwrap_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                "no name of a publisher fits now; `linkspan ls` lists what is open",
+            )
+        })),
+        None => Subscriber::of(&[text], options)?.receive_within(waiting),
+    }
 }
 
 /// [`latest`] with a wait that ends with `Cancelled` once `stop` is readable, without a tick.
@@ -51,9 +88,7 @@ pub fn latest_until<S: AsFd + Send + Sync + 'static>(
     timeout: Timeout,
     stop: Arc<S>,
 ) -> Result<Message> {
-    let parsed: Endpoint = endpoint.parse()?;
-    let mut waiting = Wait::new(timeout).start(NO_WAIT).on_wait(&options.on_wait).stops_on(stop);
-    find(&parsed, options, &mut waiting).map_err(|e| open_names::named(e, endpoint).on(&parsed))
+    find_text(endpoint, options, Wait::new(timeout).start(NO_WAIT).on_wait(&options.on_wait).stops_on(stop))
 }
 
 static PERSISTENT: PersistentObjects<Subscriber> = PersistentObjects::new();
@@ -65,6 +100,9 @@ pub fn latest_persistent<'a>(
     options: &Options,
     wait: impl Into<Wait<'a>>,
 ) -> Result<Message> {
+    if NamePattern::parse(endpoint)?.is_some() {
+        return latest(endpoint, options, wait);
+    }
     let kept = PERSISTENT.get(endpoint, options, |_| true, || Subscriber::new(endpoint, options))?;
     match kept.newest(wait) {
         // Over a socket, the newest value may still be on its way to a subscription that was just made. A

@@ -60,6 +60,42 @@ pub trait Receiver: Sized {
     fn resume_point(&self) -> ResumePoint;
 }
 
+/// The directories in which names that fit may be.
+fn directories(patterns: &[NamePattern]) -> Result<Vec<Directory>> {
+    let is_of = |folder: Folder| {
+        let of = |pattern: &NamePattern| pattern.transport().map_or(Folder::Runtime, |one| one.names());
+        patterns.iter().any(|pattern| of(pattern) == folder)
+    };
+    let mut directories = Vec::new();
+    if is_of(Folder::Runtime) || is_of(Folder::RuntimeOrState) {
+        directories.push(Directory::runtime()?);
+    }
+    if is_of(Folder::State) {
+        directories.push(Directory::state()?);
+    }
+    Ok(directories)
+}
+
+/// The endpoint of a file of these directories, if it fits.
+fn endpoint_of(file: &str, patterns: &[NamePattern]) -> Option<Endpoint> {
+    if place::of_temporary(file).is_some() || owner::file_of_record(file).is_some() {
+        return None;
+    }
+    Endpoint::from_file_name(file).filter(|endpoint| patterns.iter().any(|pattern| pattern.is_like(endpoint)))
+}
+
+/// Returns the names that exist now and fit.
+///
+/// # Errors
+/// Those of the directories.
+pub fn fitting(patterns: &[NamePattern]) -> Result<Vec<Endpoint>> {
+    let mut found = Vec::new();
+    for directory in directories(patterns)? {
+        found.extend(directory.names()?.iter().filter_map(|file| endpoint_of(file, patterns)));
+    }
+    Ok(found)
+}
+
 /// The names of one subscriber. Used by the thread that receives.
 pub struct Names<R> {
     patterns: Vec<NamePattern>,
@@ -214,26 +250,10 @@ impl<R: Receiver> Names<R> {
         self.report.clone()
     }
 
-    /// The directories in which names that fit may be.
-    fn directories(&self) -> Result<Vec<Directory>> {
-        let is_of = |folder: Folder| {
-            let of = |pattern: &NamePattern| pattern.transport().map_or(Folder::Runtime, |one| one.names());
-            self.patterns.iter().any(|pattern| of(pattern) == folder)
-        };
-        let mut directories = Vec::new();
-        if is_of(Folder::Runtime) || is_of(Folder::RuntimeOrState) {
-            directories.push(Directory::runtime()?);
-        }
-        if is_of(Folder::State) {
-            directories.push(Directory::state()?);
-        }
-        Ok(directories)
-    }
-
     /// Watches the directories of the patterns from now on.
     fn start_watching(&mut self, epoll: &Epoll) -> Result<()> {
         self.watch = None;
-        for directory in self.directories()? {
+        for directory in directories(&self.patterns)? {
             match &self.watch {
                 None => self.watch = Some(Watch::all_names(&directory)?),
                 Some(watch) => watch.also_all_names(&directory)?,
@@ -249,25 +269,18 @@ impl<R: Receiver> Names<R> {
 
     /// Joins all names of the directories that fit. `later` is whether the subscriber was there before them.
     fn find(&mut self, epoll: &Epoll, log: &EventLog, later: bool) -> Result<()> {
-        for directory in self.directories()? {
-            for file in directory.names()? {
-                self.consider(&file, epoll, log, later)?;
-            }
+        for endpoint in fitting(&self.patterns)? {
+            self.join(&endpoint, false, later.then(ResumePoint::default), epoll, log)?;
         }
         Ok(())
     }
 
     /// Joins the name of a file, if it fits.
     fn consider(&mut self, file: &str, epoll: &Epoll, log: &EventLog, later: bool) -> Result<()> {
-        if place::of_temporary(file).is_some() || owner::file_of_record(file).is_some() {
-            return Ok(());
+        match endpoint_of(file, &self.patterns) {
+            Some(endpoint) => self.join(&endpoint, false, later.then(ResumePoint::default), epoll, log),
+            None => Ok(()),
         }
-        let Some(endpoint) = Endpoint::from_file_name(file) else { return Ok(()) };
-        if self.patterns.iter().any(|pattern| pattern.is_like(&endpoint)) {
-            let resume = later.then(ResumePoint::default);
-            self.join(&endpoint, false, resume, epoll, log)?;
-        }
-        Ok(())
     }
 
     /// Receives from this name from now on, unless it does already or has no publisher. `resume` is where to

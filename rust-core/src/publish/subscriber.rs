@@ -191,6 +191,11 @@ impl Subscriber {
         self.receive(&mut waiting, false).map_err(|e| e.on(&self.shown))?.ok_or_else(|| self.closed_error())
     }
 
+    /// [`Subscriber::recv`] with a wait that has begun.
+    pub(super) fn receive_within(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
+        self.receive(waiting, false)?.ok_or_else(|| self.closed_error())
+    }
+
     /// Receives without waiting. Fails with `Empty` if there is no message.
     pub fn try_recv(&self) -> Result<Message> {
         self.recv(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))

@@ -1,0 +1,13 @@
+"""Subscribes to several names and prints the name and the number of each message, and then the newest of a pattern."""
+
+import sys
+
+import linkspan
+
+subscriber = linkspan.subscribe(sys.argv[1:])
+print("ready", flush=True)
+for _ in range(3):
+    message = subscriber.recv(timeout=60)
+    print(message.name, message["i"])
+message = linkspan.latest("several/*", timeout=60)
+print(message.name, message["i"])
