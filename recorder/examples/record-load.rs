@@ -24,13 +24,11 @@ fn main() {
     let began = Instant::now();
     let mut spent = Duration::ZERO;
     for i in 0..count {
-        if rate > 0 {
-            // Bursts of a millisecond: a sleep is not finer than that is worth.
-            let due = Duration::from_nanos(i * 1_000_000_000 / rate);
-            let early = due.saturating_sub(began.elapsed());
-            if early > Duration::from_millis(1) {
-                std::thread::sleep(early);
-            }
+        // Bursts of a millisecond: a sleep is not finer than that is worth.
+        let due = Duration::from_nanos((i * 1_000_000_000).checked_div(rate).unwrap_or(0));
+        let early = due.saturating_sub(began.elapsed());
+        if early > Duration::from_millis(1) {
+            std::thread::sleep(early);
         }
         let before = Instant::now();
         publishers[(i % names) as usize].send(&values[(i % 16) as usize]).unwrap();
@@ -46,7 +44,7 @@ fn value(i: u64, bytes: u64) -> Value {
     if bytes < 1_000 {
         return Value::map([("i", Value::from(i)), ("x", Value::Float(i as f64 / 3.0))]);
     }
-    let data: Vec<u8> = (0..bytes).map(|at| (at * (i + 1) >> 3) as u8).collect();
+    let data: Vec<u8> = (0..bytes).map(|at| ((at * (i + 1)) >> 3) as u8).collect();
     Value::NdArray(NdArray {
         dtype: DType::F64,
         order: Order::Row,

@@ -78,7 +78,7 @@ impl Parts {
         let mut continued = None;
         let mut found = existing(base);
         // A file that was to be begun when the machine stopped, where the file system gives no name to what is complete.
-        while let Some(empty) = found.pop_if(|path| fs::metadata(&path).is_ok_and(|facts| facts.len() == 0)) {
+        while let Some(empty) = found.pop_if(|path| fs::metadata(path).is_ok_and(|facts| facts.len() == 0)) {
             fs::remove_file(&empty).map_err(|error| of_io(&error, "removing", &empty))?;
         }
         // The oldest ones may have been removed because the disk was full.

@@ -83,8 +83,7 @@ impl Status {
     fn ask(&self, queue: &Queue, item: Item, count: impl Fn(&Counters) -> u64) {
         let mut counters = self.counters();
         let before = count(&counters);
-        // Only messages are given back.
-        let _ = queue.push(item);
+        queue.push(item);
         while count(&counters) == before && counters.ended.is_none() {
             counters = self.changed.wait(counters).unwrap_or_else(PoisonError::into_inner);
         }
