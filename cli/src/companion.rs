@@ -51,7 +51,7 @@ impl Companion {
         }
         let Companion { program, command, sources } = self;
         let text = format!(
-            "linkspan {command} needs the program {program}, which is neither beside this one nor in PATH; install it with `cargo install --path {sources}`, in a clone of Linkspan"
+            "linkspan {command} needs the program {program}, which is neither beside this one nor in PATH: it is in the packages for Debian and Red Hat and in the archive {program}-…-linux.tar.gz, and in a clone of Linkspan `cargo install --path {sources}` installs it"
         );
         Err(Error::new(ErrorKind::NotFound, text).into())
     }
