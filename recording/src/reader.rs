@@ -740,7 +740,8 @@ fn attachment(data: &[u8]) -> Option<(String, u64)> {
     text()?;
     let (length, after) = rest.split_first_chunk::<8>()?;
     let length = u64::from_le_bytes(*length);
-    (after.len() as u64 == length.checked_add(4)?).then_some((name, length))
+    // What stands behind the sum is for later versions of the format.
+    (after.len() as u64 >= length.checked_add(4)?).then_some((name, length))
 }
 
 fn channel_of(found: mcap::records::Channel, schema: Option<Arc<Schema>>) -> Channel {
