@@ -110,6 +110,8 @@ fn rewritten(exception: &ZendObject, frame: &ExecuteData) -> Option<String> {
     let expected = unsafe { zend_type_to_string(info.type_).as_mut() }?;
     let expected_text = String::from_utf8_lossy(expected.as_bytes()).into_owned();
     ext_php_rs::boxed::ZBoxable::free(expected);
+    // The only argument of any type that is refused is one of names, and tables of arguments have no unions.
+    let expected_text = if expected_text == "mixed" { "array|string".to_owned() } else { expected_text };
     // SAFETY: the class of a method lives as long as the method.
     let class = unsafe { function.scope.as_ref() }.and_then(|class| class.name());
     // SAFETY: the name of a function is a live string.

@@ -112,7 +112,7 @@ function publisher(string $endpoint, mixed ...$options): Publisher {}
  * and patterns, names that appear later join, and messages have their names.
  * @param string|list<string> $endpoint
  */
-function subscribe(string|array $endpoint, mixed ...$options): Subscriber {}
+function subscribe(mixed $endpoint, mixed ...$options): Subscriber {}
 
 /**
  * The newest value of a publisher, without waiting: `Linkspan\latest('lab/temperature')['celsius']`. With the

@@ -40,6 +40,11 @@ def unpacked(made: Path, folder: Path) -> Path:
         zipfile.ZipFile(made).extractall(folder)
     elif made.suffix == ".deb":
         subprocess.run(["dpkg-deb", "--extract", made, folder], check=True, timeout=120)
+    elif made.suffix == ".rpm":
+        with made.open("rb") as package, (folder / "package.tgz").open("wb") as packed:
+            subprocess.run(["rpm2archive", "-"], stdin=package, stdout=packed, check=True, timeout=120)
+        tarfile.open(folder / "package.tgz").extractall(folder, filter="tar")
+        (folder / "package.tgz").unlink()
     else:
         tarfile.open(made).extractall(folder, filter="tar")
     return folder
