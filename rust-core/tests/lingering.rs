@@ -106,19 +106,17 @@ fn sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed() {
             let text = String::from_utf8_lossy(&out.stderr);
             assert!(out.status.success(), "{text}");
             let lines = text.lines().filter(|line| line.starts_with("linkspan: ")).count();
-            assert_eq!(lines, usize::from(peer_ends), "{transport}: {text}");
+            // What a full window held back at the sender ends with its process, and that has said so: the kernel resets a connection whose
+            // end has not read an acknowledgement.
+            let is_held_back = transport == "tcp" && lines == 1;
+            assert!(lines == usize::from(peer_ends) || is_held_back, "{transport}: {text}");
             let Some(channel) = left else { continue };
             for i in 2..SENT {
                 match channel.recv(SOON) {
                     Ok(message) => assert_eq!(message.value().unwrap(), &Value::Int(i)),
-                    // What a full window has held back at the sender ends with its process: the kernel resets a connection whose end has
-                    // not read an acknowledgement. The receiver is told that the sender is gone.
                     Err(error) => {
-                        assert_eq!(
-                            (transport, error.kind()),
-                            ("tcp", ErrorKind::Disconnected),
-                            "{i}: {error}"
-                        );
+                        let is_told = is_held_back && error.kind() == ErrorKind::Disconnected;
+                        assert!(is_told, "{transport}, {i}: {error}");
                         break;
                     }
                 }

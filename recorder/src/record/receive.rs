@@ -45,6 +45,8 @@ struct Last {
     incarnation: u64,
     encoding: Encoding,
     number: u64,
+    /// When the last one was received: times of a name do not go back.
+    received: u64,
     /// The first number and the count of messages that found no room in the queue, and follow each other.
     dropped: Option<(u64, u64)>,
 }
@@ -86,10 +88,7 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, control: &Control) -> Res
             continue;
         }
         match subscriber.next(PATIENCE) {
-            Ok(Some(message)) => {
-                receiver.looked = now();
-                receiver.take(message, !control.paused.load(Ordering::Acquire));
-            }
+            Ok(Some(message)) => receiver.take(message, !control.paused.load(Ordering::Acquire)),
             Ok(None) => break,
             Err(error) if error.kind() == ErrorKind::Timeout => {
                 receiver.events();
@@ -123,7 +122,7 @@ impl<'a> Receiver<'a> {
             bodies: Bodies::default(),
             items: VecDeque::new(),
             since: 0,
-            looked: u64::MAX,
+            looked: now(),
             refused: String::new(),
         }
     }
@@ -169,6 +168,7 @@ impl<'a> Receiver<'a> {
                 incarnation,
                 encoding: message.encoding(),
                 number: number.saturating_sub(known + 1),
+                received,
                 dropped: None,
             };
             self.names.entry(name).or_insert(last)
@@ -188,6 +188,8 @@ impl<'a> Receiver<'a> {
             self.items.push_back(missed(&last.name, incarnation, first, count, OVERTAKEN));
         }
         last.number = number;
+        last.received = last.received.max(received);
+        let received = last.received;
         if !keeps {
             return;
         }
@@ -214,6 +216,13 @@ impl<'a> Receiver<'a> {
 
     /// Puts everything into the queue; messages without room are dropped, which is told later.
     fn pass_on(&mut self) {
+        // Names were asked in turn. An event stays in front of the messages that follow it.
+        if self.items.iter().all(|item| matches!(item, Item::Message(_))) {
+            self.items.make_contiguous().sort_by_key(|item| match item {
+                Item::Message(message) => message.received,
+                _ => 0,
+            });
+        }
         self.queue.push_all(&mut self.items);
         for item in self.items.drain(..) {
             match item {

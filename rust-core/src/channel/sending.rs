@@ -144,6 +144,9 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// The time between two looks at what the kernel holds back.
+const HELD_BACK: std::time::Duration = std::time::Duration::from_millis(2);
+
 /// What became of a message under the session's lock.
 pub enum Put {
     /// The link has it, under this number.
@@ -465,10 +468,15 @@ impl Sending {
         Ok(Some((own, what)))
     }
 
-    /// Flushes what the link has adopted, until the deadline.
-    pub fn flush(&mut self, waiting: &mut Waiting<'_>) {
-        let Some(part) = &mut self.part else { return };
+    /// Flushes what the link has adopted, until the deadline. Returns whether some of it is still on this side.
+    pub fn flush(&mut self, waiting: &mut Waiting<'_>) -> bool {
+        let Some(part) = &mut self.part else { return false };
         while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(waiting).is_ok() {}
+        // No descriptor tells when the peer has taken it.
+        while part.tx.is_held_back() && !waiting.deadline().has_passed() {
+            std::thread::sleep(HELD_BACK);
+        }
+        part.tx.is_held_back()
     }
 
     /// Ends the link because of a protocol violation of the peer; the transport closes it with this

@@ -4,7 +4,7 @@
 //! texts see one form.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -138,6 +138,25 @@ fn failed(address: SocketAddr, errno: Errno) -> Error {
 pub fn limit_send_queue(socket: impl AsFd, bytes: usize) -> Result<()> {
     // The kernel doubles the number for its own bookkeeping.
     sockopt::set_socket_send_buffer_size(socket, bytes).doing("setting the length of a socket's queue")
+}
+
+/// Returns how many bytes of a connection the kernel has not sent, because the window of the peer is full.
+///
+/// # Errors
+/// Those of the kernel.
+pub fn not_sent(socket: BorrowedFd<'_>) -> Result<usize> {
+    /// `SIOCOUTQNSD` of linux/sockios.h.
+    const NOT_SENT: libc::Ioctl = 0x894b;
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes one int, which lives through the call.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), NOT_SENT, &raw mut bytes) };
+    if done == 0 {
+        Ok(usize::try_from(bytes).unwrap_or(0))
+    } else {
+        Err(rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
+            .unwrap_or(rustix::io::Errno::IO))
+        .doing("asking for what a socket has not sent")
+    }
 }
 
 /// Returns the address of a socket's own end.

@@ -239,6 +239,11 @@ impl Tx {
         matches!(self, Tx::Stream(half) if half.has_rest())
     }
 
+    /// Returns whether what was written waits for room at the peer, in a kernel that drops it when this process ends.
+    pub fn is_held_back(&self) -> bool {
+        matches!(self, Tx::Stream(half) if half.is_held_back())
+    }
+
     /// Writes the rest of an adopted frame; true once nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
         match self {

@@ -36,6 +36,12 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Returns whether the kernel has bytes for the peer for which that has no room: they end with a process that ends without a close, if
+    /// the peer sends meanwhile, because the kernel then resets the connection.
+    pub fn is_held_back(&self) -> bool {
+        matches!(self, Stream::Inet(socket) if inet::not_sent(socket.as_fd()).is_ok_and(|bytes| bytes > 0))
+    }
+
     /// Reads the available bytes. `Some(0)` is the end, `None` means that nothing is available yet.
     #[inline]
     pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {

@@ -98,6 +98,11 @@ impl Channel {
     /// Waits for the time that the options give, and reports what the peer has not consumed by then: in the drop, and at the end of a
     /// program for a channel that is not dropped there.
     pub fn linger(&self) {
+        self.report_at_end(false);
+    }
+
+    /// The same, where `held_back` says whether some of it has not left this side.
+    fn report_at_end(&self, held_back: bool) {
         let is_over = fork::check(self.fork_generation).is_err() || self.reconnector.is_closed();
         let promises = self.options.delivery != Some(Delivery::BestEffort);
         if is_over || !promises || self.unacknowledged() == 0 {
@@ -114,8 +119,9 @@ impl Channel {
             self.read_acknowledgements()
         };
         let count = self.unacknowledged();
-        // Without a time to wait, what a peer that is there has not consumed is its own to take: it stays in the link.
-        let stays = !is_asked_for && lingered.as_ref().is_err_and(|e| e.kind() == ErrorKind::Timeout);
+        // Without a time to wait, what a peer that is there has not consumed is its own to take: it stays in the link, if it is there.
+        let stays =
+            !is_asked_for && !held_back && lingered.as_ref().is_err_and(|e| e.kind() == ErrorKind::Timeout);
         // One message alone may be the one that the peer's program took last and has handled: an end of both sides in order is no loss.
         let reported_from = if is_asked_for { 1 } else { 2 };
         if lingered.is_ok() || count < reported_from || stays {
@@ -142,7 +148,7 @@ impl Drop for Channel {
         // Without the message that was delivered last: the program may not have handled it.
         sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
         // A message that went in part is completed.
-        sending.flush(&mut Waiting::until(Deadline::after(super::LINGER)));
-        self.linger();
+        let held_back = sending.flush(&mut Waiting::until(Deadline::after(super::LINGER)));
+        self.report_at_end(held_back);
     }
 }

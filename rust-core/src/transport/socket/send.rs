@@ -229,6 +229,11 @@ impl StreamTx {
         self.rest.is_some()
     }
 
+    /// Returns whether what was written waits for room at the peer.
+    pub fn is_held_back(&self) -> bool {
+        self.stream.is_held_back()
+    }
+
     /// Starts a thread that writes the rest, if there is one.
     pub fn flush_in_background(&mut self) {
         if let Some(rest) = &mut self.rest {
