@@ -211,10 +211,11 @@ struct Replay<'a> {
 impl Replay<'_> {
     /// Plays until the end; returns the task of a shutdown.
     fn play(&mut self) -> Result<Option<Task>> {
-        let mut from = None;
-        if let Step::End(task) = self.meet()? {
-            return Ok(task);
-        }
+        let mut from = match self.meet()? {
+            Step::End(task) => return Ok(task),
+            Step::Seek(to) => Some(to),
+            Step::Next => None,
+        };
         loop {
             match self.pass(from.take())? {
                 Step::Seek(to) => from = Some(to),
@@ -262,6 +263,7 @@ impl Replay<'_> {
             );
             return Err(Error::new(ErrorKind::NotFound, text));
         }
+        let mut sought = Step::Next;
         while let Some(endpoint) = self.outlets.lacking(&self.arguments.wait_for, HELD)? {
             if Instant::now() >= end {
                 return Err(Error::new(
@@ -269,11 +271,17 @@ impl Replay<'_> {
                     format!("nobody subscribed to {endpoint} in time"),
                 ));
             }
-            if let Some(step @ Step::End(_)) = self.look(Duration::ZERO)? {
-                return Ok(step);
+            // Commands are carried out in their order: behind a step that waits here, the others wait as well.
+            if self.steps == 0
+                && let Some(step) = self.look(Duration::ZERO)?
+            {
+                match step {
+                    Step::Seek(to) => sought = Step::Seek(to),
+                    other => return Ok(other),
+                }
             }
         }
-        Ok(Step::Next)
+        Ok(sought)
     }
 
     /// Waits so long for a command, and carries it out. Returns what else is to happen for it.
@@ -385,7 +393,9 @@ impl Replay<'_> {
                 left.saturating_sub(BRIEF)
             };
             let was_paused = self.paused;
-            if let Some(step) = self.look(patience)? {
+            // A step that was asked for is taken before the next command.
+            let is_asked_for = self.steps > 0 && !self.paused;
+            if !is_asked_for && let Some(step) = self.look(patience)? {
                 return Ok(step);
             }
             if self.paused && paused_at.is_none() {
