@@ -64,7 +64,7 @@ impl ChannelRecord {
             (channel::INCARNATION.to_owned(), format!("{incarnation:016x}")),
             (channel::SOURCE.to_owned(), source.to_owned()),
         ]);
-        // As the core writes the source of a message that a bridge has brought.
+        // Of a name that a bridge has brought.
         if let Some((_, machine)) = source.rsplit_once('@') {
             metadata.insert(channel::MACHINE.to_owned(), machine.to_owned());
         }

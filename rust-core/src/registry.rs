@@ -85,6 +85,17 @@ pub fn list() -> Result<Vec<Listed>> {
     examine_all(&places)
 }
 
+/// Returns the machine that a name belongs to, if it stands for a name of another machine.
+///
+/// # Errors
+/// Those of the directory.
+pub fn machine(endpoint: &str) -> Result<Option<String>> {
+    let wanted: Endpoint = endpoint.parse()?;
+    let mut places = places()?;
+    places.retain(|found| found.endpoint == wanted);
+    Ok(examine_all(&places)?.into_iter().find_map(|listed| listed.machine))
+}
+
 /// Examines all names in parallel; sorted by endpoint.
 fn examine_all(places: &[Found]) -> Result<Vec<Listed>> {
     let next = AtomicUsize::new(0);

@@ -42,6 +42,6 @@ def test_names_of_another_machine_are_recorded_with_it_and_with_what_was_lost_on
     assert said.startswith(f"complete: {found['messages']} messages, {found['missed']} missed"), said
     with file.open("rb") as stream:
         channels = [channel for _, channel, _ in make_reader(stream).iter_messages(["lab/count"])]
-    assert channels and {channel.metadata["linkspan.machine"] for channel in channels} == {"north"}
+    assert channels and {channel.metadata.get("linkspan.machine") for channel in channels} == {"north"}, [channel.metadata for channel in channels][:3]
     lines = south.run("recording", "export", file, "--csv").splitlines()
     assert all(line.split(",")[3].endswith("@north") for line in lines[1:]), lines[:3]

@@ -227,9 +227,14 @@ impl<'a> Receiver<'a> {
         for item in self.items.drain(..) {
             match item {
                 Item::Message(message) => {
-                    if let Some(last) = self.names.get_mut(&message.name) {
-                        last.dropped.get_or_insert((message.number, 0)).1 += 1;
+                    let Some(last) = self.names.get_mut(&message.name) else { continue };
+                    // Those that are told together follow each other.
+                    if let Some((first, count)) =
+                        last.dropped.take_if(|(first, count)| *first + *count != message.number)
+                    {
+                        self.queue.push(missed(&last.name, last.incarnation, first, count, DROPPED));
                     }
+                    last.dropped.get_or_insert((message.number, 0)).1 += 1;
                 }
                 other => self.queue.push(other),
             }

@@ -276,7 +276,10 @@ impl<'a> Writer<'a> {
     fn begin(&mut self, message: &Received, encoding: Encoding) -> Result<usize> {
         let Received { name, source, incarnation, number, received, .. } = message;
         let (incarnation, number, received) = (*incarnation, *number, *received);
-        let mut record = ChannelRecord::new(name, incarnation, encoding, source);
+        // A bridge publishes what it imports as a program of this machine.
+        let machine = message.first.as_ref().and_then(|_| registry::machine(name).ok().flatten());
+        let source = machine.map_or_else(|| source.to_string(), |machine| format!("{source}@{machine}"));
+        let mut record = ChannelRecord::new(name, incarnation, encoding, &source);
         if let Some((schema, json)) = message.first.as_ref().and_then(|first| schema_of(name, first)) {
             record = record.with_schema(&schema, json);
         }
