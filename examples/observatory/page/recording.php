@@ -7,7 +7,7 @@ header('X-Content-Type-Options: nosniff');
 if ($program === false || $recording === false || !is_file($recording)) {
     http_response_code(404);
     header('Content-Type: text/plain; charset=utf-8');
-    exit("Nothing is recorded here.\n");
+    exit("Nothing is recorded yet: the recorder is being built.\n");
 }
 if (isset($_GET['file'])) {
     header('Content-Type: application/octet-stream');
