@@ -107,6 +107,32 @@ def test_every_loss_is_in_the_file_and_check_finds_what_is_not(lab: Lab) -> None
     assert lab.recording("check", "slow.mcap") == f"complete: {name['messages']} messages, {name['missed']} missed and said so\n"
 
 
+def test_recorder_that_is_overtaken_before_its_first_message_counts_what_it_missed(lab: Lab) -> None:
+    publisher = lab.python(
+        """
+        import sys, linkspan
+        with linkspan.publisher("lab/a") as out:
+            out.wait_for_subscribers(1, timeout=60)
+            print("joined", flush=True)
+            sys.stdin.readline()
+            for i in range(100_000): out.send({"i": i, "body": bytes(100)})
+            print("sent", flush=True)
+            sys.stdin.read()
+        """.replace("\n        ", "\n")
+    )
+    recorder = lab.record("lab/a", "-o", "late.mcap")
+    assert publisher.stdin and publisher.stdout and publisher.stdout.readline() == "joined\n"
+    recorder.send_signal(signal.SIGSTOP)
+    print(file=publisher.stdin, flush=True)
+    sent(publisher)
+    recorder.send_signal(signal.SIGCONT)
+    until("it is recorded", lambda: sum(lab.info("late.mcap")["names"].get("lab/a", {}).get(key, 0) for key in ("messages", "missed")) >= 100_000)
+    lab.stop(recorder)
+    name = lab.info("late.mcap")["names"]["lab/a"]
+    assert name["missed"] > 0 and name["messages"] + name["missed"] == 100_000
+    assert lab.recording("check", "late.mcap") == f"complete: {name['messages']} messages, {name['missed']} missed and said so\n"
+
+
 def test_recorder_whose_buffer_is_full_says_what_it_dropped(lab: Lab) -> None:
     recorder = lab.record("lab/a", "-o", "a.mcap", "--buffer", "4kB", "--sync", "10ms")
     sent(lab.publisher("lab/a", 3_000, 0.0, 1_000))

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::{Deadline, Encoding, Error, ErrorKind, EventKind, Message, Result, Subscriber, Timestamp};
+use linkspan::{
+    Deadline, Encoding, Error, ErrorKind, EventKind, Message, Result, Subscriber, Timestamp, Wait,
+};
 use linkspan_recording::Event;
 use linkspan_recording::event::Kind;
 use linkspan_recording::writer::topic;
@@ -57,8 +59,8 @@ struct Receiver<'a> {
     queue: &'a Queue,
     /// By the endpoint.
     names: HashMap<Arc<str>, Last>,
-    /// Messages that were missed before the next one of a name.
-    lagged: HashMap<String, u64>,
+    /// Messages of a name that were missed, by the events, without those that a message behind them has told.
+    lagged: HashMap<String, i64>,
     bodies: Bodies,
     /// Messages and events on their way into the queue, which is locked once for several.
     items: VecDeque<Item>,
@@ -76,7 +78,7 @@ struct Receiver<'a> {
 pub fn receive(subscriber: &Subscriber, queue: &Queue, control: &Control) -> Result<()> {
     let mut receiver = Receiver::new(subscriber, queue);
     while !control.ends.load(Ordering::Acquire) {
-        if receiver.take_what_is_there(control, TOGETHER) {
+        if receiver.take_what_is_there(control) {
             receiver.pass_on();
             continue;
         }
@@ -87,20 +89,13 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, control: &Control) -> Res
             thread::sleep(if bytes < LITTLE { BETWEEN } else { SHORTLY });
             continue;
         }
-        match subscriber.next(PATIENCE) {
-            Ok(Some(message)) => receiver.take(message, !control.paused.load(Ordering::Acquire)),
-            Ok(None) => break,
-            Err(error) if error.kind() == ErrorKind::Timeout => {
-                receiver.events();
-                receiver.tell_all_dropped();
-            }
-            Err(error) if error.kind() == ErrorKind::InvalidState => return Err(error),
-            Err(error) => receiver.refused(&error),
+        if !receiver.wait(control)? {
+            break;
         }
     }
-    // What was published before the end: whoever ends a recorder expects it in the file.
+    // What was published before the end belongs into the file.
     let over = Deadline::after(LAST);
-    while receiver.take_what_is_there(control, TOGETHER) && !over.has_passed() {
+    while receiver.take_what_is_there(control) && !over.has_passed() {
         receiver.pass_on();
     }
     receiver.events();
@@ -127,20 +122,37 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Takes the messages that are there, at most so many; returns whether there may be more.
-    fn take_what_is_there(&mut self, control: &Control, most: usize) -> bool {
-        while self.items.len() < most {
-            match self.subscriber.try_recv() {
-                Ok(message) => self.take(message, !control.paused.load(Ordering::Acquire)),
-                Err(error) if error.kind() == ErrorKind::Lagged => self.events(),
+    /// Takes the messages that are there, some at most; returns whether there may be more.
+    fn take_what_is_there(&mut self, control: &Control) -> bool {
+        while self.items.len() < TOGETHER {
+            match self.subscriber.next(Wait::none()) {
+                Ok(Some(message)) => self.take(message, !control.paused.load(Ordering::Acquire)),
                 // There is none; an error comes again in the call that waits.
-                Err(_) => {
+                Ok(None) | Err(_) => {
                     self.looked = now();
                     return false;
                 }
             }
         }
         true
+    }
+
+    /// Waits for a message for a short time, and takes it; returns false once nothing comes any more.
+    ///
+    /// # Errors
+    /// That another thread receives.
+    fn wait(&mut self, control: &Control) -> Result<bool> {
+        match self.subscriber.next(PATIENCE) {
+            Ok(Some(message)) => self.take(message, !control.paused.load(Ordering::Acquire)),
+            Ok(None) => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::Timeout => {
+                self.events();
+                self.tell_all_dropped();
+            }
+            Err(error) if error.kind() == ErrorKind::InvalidState => return Err(error),
+            Err(error) => self.refused(&error),
+        }
+        Ok(true)
     }
 
     /// Takes a message, behind an event where some before it were missed; it is not kept while the recorder is paused.
@@ -155,7 +167,10 @@ impl<'a> Receiver<'a> {
         let received = if (self.looked..now).contains(&sent) { sent } else { now };
         let name = message.name().unwrap_or_else(|| self.subscriber.endpoint());
         let (incarnation, number) = (message.incarnation(), message.sequence());
-        let known = if self.lagged.is_empty() { 0 } else { self.lagged.remove(name).unwrap_or(0) };
+        let known = message.missed();
+        if known > 0 {
+            *self.lagged.entry(name.to_owned()).or_default() -= known.cast_signed();
+        }
         let mut is_first = false;
         let last = if let Some(last) = self.names.get_mut(name) {
             last
@@ -263,7 +278,8 @@ impl<'a> Receiver<'a> {
         self.pass_on();
         self.tell_all_dropped();
         for last in self.names.values() {
-            if let Some(count) = self.lagged.remove(&*last.name).filter(|count| *count > 0) {
+            let left = self.lagged.remove(&*last.name).and_then(|count| u64::try_from(count).ok());
+            if let Some(count) = left.filter(|count| *count > 0) {
                 self.items.push_back(missed(&last.name, last.incarnation, last.number + 1, count, OVERTAKEN));
             }
         }
@@ -283,7 +299,7 @@ impl<'a> Receiver<'a> {
                 EventKind::SchemaMismatch => (Kind::Schema, ""),
                 EventKind::Forgotten => (Kind::Disconnected, ""),
                 EventKind::Lagged => {
-                    *self.lagged.entry(name.to_owned()).or_default() += event.missed;
+                    *self.lagged.entry(name.to_owned()).or_default() += event.missed.cast_signed();
                     continue;
                 }
             };
@@ -361,4 +377,41 @@ pub fn receive_stored(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use linkspan::{Options, Publisher, Value};
+
+    use super::*;
+
+    /// A publisher may be faster than the first look at its messages.
+    #[test]
+    fn messages_missed_before_the_first_one_are_counted() {
+        const COUNT: u64 = 50_000;
+        let endpoint = format!("shm:recorder-late-{}", std::process::id());
+        let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+        let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+        for n in 0..COUNT {
+            publisher.send(&Value::from(n)).unwrap();
+        }
+        let (queue, control) = (Queue::new(64 << 20), Control::default());
+        let mut receiver = Receiver::new(&subscriber, &queue);
+        assert!(receiver.wait(&control).unwrap());
+        while receiver.take_what_is_there(&control) {
+            receiver.pass_on();
+        }
+        receiver.events();
+        receiver.end();
+        let (mut messages, mut missed) = (0, 0);
+        for item in queue.take(PAUSE).unwrap() {
+            match item {
+                Item::Message(_) => messages += 1,
+                Item::Event(event) if event.kind == Kind::Missed => missed += event.count.unwrap(),
+                _ => {}
+            }
+        }
+        assert!(messages > 0 && missed > 0, "{messages} and {missed}");
+        assert_eq!(messages + missed, COUNT);
+    }
 }
