@@ -19,6 +19,8 @@ from support.compilers import compiled, fortran_module
 from support.compilers import fortran_source as fortran_made
 from support.tree import ROOT
 
+VERSION = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+MAJOR, MINOR, _ = VERSION.split(".")
 STRICT = {
     "c": ["gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"],
     "cpp": ["g++", "-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"],
@@ -210,11 +212,11 @@ def test_cmake(tmp_path, environment, prefix):
     for language in STRICT:
         outside(language, "message", tmp_path)
     (tmp_path / "CMakeLists.txt").write_text(
-        """cmake_minimum_required(VERSION 3.16)
+        f"""cmake_minimum_required(VERSION 3.16)
 project(consumer C CXX Fortran)
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_CXX_STANDARD 17)
-find_package(linkspan 0.1 REQUIRED)
+find_package(linkspan {MAJOR}.{MINOR} REQUIRED)
 add_executable(in_c message.c)
 target_link_libraries(in_c PRIVATE linkspan::linkspan)
 add_executable(in_cpp message.cpp)
@@ -375,12 +377,13 @@ def test_plugins_with_the_static_library_export_nothing_of_it(tmp_path, environm
 
 
 def test_cmake_refuses_another_version(tmp_path, environment, prefix):
+    other = f"{MAJOR}.{int(MINOR) + 1}"
     (tmp_path / "CMakeLists.txt").write_text(
-        "cmake_minimum_required(VERSION 3.16)\nproject(consumer C)\nfind_package(linkspan 0.2 REQUIRED)\n"
+        f"cmake_minimum_required(VERSION 3.16)\nproject(consumer C)\nfind_package(linkspan {other} REQUIRED)\n"
     )
     command = ["cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE)
-    assert done.returncode != 0 and "0.2" in done.stderr
+    assert done.returncode != 0 and other in done.stderr
 
 
 def test_bytes_that_are_refused(tmp_path, environment):
@@ -392,9 +395,9 @@ def test_bytes_that_are_refused(tmp_path, environment):
 
 def test_names_and_symbols_of_the_library(prefix):
     library = prefix / "lib/liblinkspan.so"
-    assert library.resolve().name == "liblinkspan.so.0.1.0"
-    assert (prefix / "lib/liblinkspan.so.0").resolve() == library.resolve()
-    assert re.search(r"SONAME.*\[liblinkspan\.so\.0\]", run("readelf", "-d", library))
+    assert library.resolve().name == f"liblinkspan.so.{VERSION}"
+    assert (prefix / f"lib/liblinkspan.so.{MAJOR}").resolve() == library.resolve()
+    assert re.search(rf"SONAME.*\[liblinkspan\.so\.{MAJOR}\]", run("readelf", "-d", library))
     exported = {line.split()[-1] for line in run("nm", "-D", "--defined-only", library).splitlines()}
     assert exported == set((C_API / "symbols.txt").read_text().split())
 
@@ -483,6 +486,5 @@ def test_fortran_completion_lists_each_name_once():
 
 
 def test_versions_agree():
-    version = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
     fpm = re.search(r'^version = "(.*)"$', (C_API / "fortran/fpm.toml").read_text(), re.M)[1]
-    assert fpm == version
+    assert fpm == VERSION

@@ -251,7 +251,15 @@ impl<'a> Receiver<'a> {
                     }
                     last.dropped.get_or_insert((message.number, 0)).1 += 1;
                 }
-                other => self.queue.push(other),
+                other => {
+                    // What was dropped before it comes first.
+                    for last in self.names.values_mut() {
+                        if let Some((first, count)) = last.dropped.take() {
+                            self.queue.push(missed(&last.name, last.incarnation, first, count, DROPPED));
+                        }
+                    }
+                    self.queue.push(other);
+                }
             }
         }
     }
@@ -381,37 +389,90 @@ pub fn receive_stored(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use linkspan::{Options, Publisher, Value};
 
     use super::*;
 
+    /// Both ends of a name, and how many messages were sent.
+    struct Ends {
+        publisher: Publisher,
+        subscriber: Subscriber,
+        count: Cell<u64>,
+    }
+
+    impl Ends {
+        fn new(name: &str) -> Ends {
+            let endpoint = format!("shm:recorder-{name}-{}", std::process::id());
+            let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+            let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+            Ends { publisher, subscriber, count: Cell::new(0) }
+        }
+
+        fn send(&self, count: u64) {
+            for n in 0..count {
+                self.publisher.send(&Value::from(n)).unwrap();
+            }
+            self.count.set(self.count.get() + count);
+        }
+
+        /// Asserts that the queue has each message or that it was missed, in order; returns how many of both.
+        fn is_whole(&self, queue: &Queue) -> (u64, u64) {
+            let (mut messages, mut missed) = (0, 0);
+            while let Some(items) = queue.take(PAUSE).filter(|items| !items.is_empty()) {
+                for item in items {
+                    let next = messages + missed + 1;
+                    match item {
+                        Item::Message(message) => {
+                            assert_eq!(message.number, next);
+                            messages += 1;
+                        }
+                        Item::Event(event) if event.kind == Kind::Missed => {
+                            assert_eq!(event.first, Some(next));
+                            missed += event.count.unwrap();
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            assert_eq!(messages + missed, self.count.get());
+            (messages, missed)
+        }
+    }
+
     /// A publisher may be faster than the first look at its messages.
     #[test]
     fn messages_missed_before_the_first_one_are_counted() {
-        const COUNT: u64 = 50_000;
-        let endpoint = format!("shm:recorder-late-{}", std::process::id());
-        let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
-        let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
-        for n in 0..COUNT {
-            publisher.send(&Value::from(n)).unwrap();
-        }
+        let ends = Ends::new("late");
+        ends.send(50_000);
         let (queue, control) = (Queue::new(64 << 20), Control::default());
-        let mut receiver = Receiver::new(&subscriber, &queue);
+        let mut receiver = Receiver::new(&ends.subscriber, &queue);
         assert!(receiver.wait(&control).unwrap());
         while receiver.take_what_is_there(&control) {
             receiver.pass_on();
         }
         receiver.events();
         receiver.end();
-        let (mut messages, mut missed) = (0, 0);
-        for item in queue.take(PAUSE).unwrap() {
-            match item {
-                Item::Message(_) => messages += 1,
-                Item::Event(event) if event.kind == Kind::Missed => missed += event.count.unwrap(),
-                _ => {}
-            }
-        }
+        let (messages, missed) = ends.is_whole(&queue);
         assert!(messages > 0 && missed > 0, "{messages} and {missed}");
-        assert_eq!(messages + missed, COUNT);
+    }
+
+    /// Messages that found no room are told before the gap behind them.
+    #[test]
+    fn dropped_messages_are_told_in_front_of_what_was_missed_behind_them() {
+        let ends = Ends::new("dropped");
+        let (queue, control) = (Queue::new(1), Control::default());
+        let mut receiver = Receiver::new(&ends.subscriber, &queue);
+        ends.send(100);
+        assert!(!receiver.take_what_is_there(&control));
+        ends.send(50_000);
+        while receiver.take_what_is_there(&control) {
+            receiver.pass_on();
+        }
+        receiver.events();
+        receiver.end();
+        let (messages, missed) = ends.is_whole(&queue);
+        assert!(messages == 1 && missed > 50_000, "{messages} and {missed}");
     }
 }
