@@ -32,6 +32,9 @@ pub enum Split {
     Time(Duration),
 }
 
+/// So often the size of a part is looked at, of those bytes that it is to have.
+const LOOKS: u64 = 16;
+
 /// The newest message of a name, with which each part begins.
 pub struct Newest {
     pub record: Arc<ChannelRecord>,
@@ -52,6 +55,8 @@ pub struct Parts {
     settings: Settings,
     split: Option<Split>,
     begun: Instant,
+    /// Bytes of messages since the last look at the size of this part.
+    since: u64,
     /// By topic.
     newest: HashMap<String, Newest>,
     /// The channels of this part, by the keys that the caller gives them.
@@ -128,6 +133,7 @@ impl Parts {
             settings,
             split,
             begun: Instant::now(),
+            since: 0,
             newest: HashMap::new(),
             channels: HashMap::new(),
             closed: VecDeque::new(),
@@ -156,7 +162,8 @@ impl Parts {
         self.number
     }
 
-    /// Writes a message of the channel that the caller knows by this key. Where the part has no more channels, begins the next one.
+    /// Writes a message of the channel that the caller knows by this key. Where the part has its size or no more channels, begins the next
+    /// one.
     ///
     /// # Errors
     /// `NoSpace` where the disk is full; nothing was written then.
@@ -168,6 +175,12 @@ impl Parts {
         times: Times,
         body: &Bytes,
     ) -> Result<()> {
+        // Much may come before the next sync, and a part that is too large leaves a full disk nothing to remove.
+        if let Some(Split::Size(size)) = self.split
+            && self.since >= size / LOOKS
+        {
+            self.split_by_size(size, times.received)?;
+        }
         let channel = match self.channels.get(&key) {
             Some(channel) => *channel,
             None => {
@@ -183,6 +196,7 @@ impl Parts {
             }
         };
         self.part.message(channel, number, times.sent, times.received, body)?;
+        self.since += body.len() as u64;
         if self.split.is_some() {
             let newest = Newest { record: record.clone(), number, sent: times.sent, body: body.clone() };
             match self.newest.get_mut(&record.topic) {
@@ -212,9 +226,18 @@ impl Parts {
     pub fn sync_by_size(&mut self, now: u64) -> Result<()> {
         self.part.sync()?;
         match self.split {
-            Some(Split::Size(bytes)) if self.part.size()? >= bytes => self.next("split", now),
+            Some(Split::Size(size)) => self.split_by_size(size, now),
             _ => Ok(()),
         }
+    }
+
+    /// Begins another part where this one has this size.
+    fn split_by_size(&mut self, size: u64, now: u64) -> Result<()> {
+        if self.part.size()? >= size {
+            self.next("split", now)?;
+        }
+        self.since = 0;
+        Ok(())
     }
 
     /// Writes a metadata record.
@@ -320,3 +343,31 @@ fn examine(path: &Path) -> Result<String> {
 
 /// The facts of a recording are within so many bytes.
 const BEGINNING: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use linkspan::Encoding;
+
+    use super::*;
+
+    /// However much comes between two syncs.
+    #[test]
+    fn parts_have_their_size_without_a_sync() {
+        const SIZE: u64 = 1 << 20;
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("a.mcap");
+        let split = Some(Split::Size(SIZE));
+        let mut parts = Parts::create(&base, BTreeMap::new(), Settings::default(), split).unwrap();
+        let record = Arc::new(ChannelRecord::new("shm:lab/a", 1, Encoding::Raw, "test"));
+        for number in 1..=100_u64 {
+            let body = Bytes::from(number.to_le_bytes().repeat(12_500));
+            let times = Times { sent: number, received: number };
+            parts.message(1, &record, number, times, &body).unwrap();
+        }
+        parts.close("stopped").unwrap();
+        let sizes: Vec<u64> = existing(&base).iter().map(|path| fs::metadata(path).unwrap().len()).collect();
+        assert!(sizes.len() >= 4, "{sizes:?}");
+        // A chunk, and what comes between two looks, is beyond it.
+        assert!(sizes.iter().all(|size| *size < 3 * SIZE), "{sizes:?}");
+    }
+}
