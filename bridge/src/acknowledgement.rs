@@ -20,7 +20,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use linkspan::{ErrorKind, Request, Result};
+use bytes::Bytes;
+use linkspan::{Encoding, ErrorKind, Request, Result};
 
 use crate::engine::{Arrival, Body, Call, Engine, MessageId, Presence, Reply, UNHANDLED};
 use crate::inbox::Inbox;
@@ -254,6 +255,14 @@ impl Acknowledgements {
         if let Some(request) = acknowledges {
             request.ack();
         }
+    }
+
+    /// Records that a message is not carried, because it cannot be written as its name requires: it is lost, and does
+    /// not hold up those behind it.
+    pub fn refuse(&self, name: &str, id: MessageId, why: &str) {
+        let handled = Body { encoding: Encoding::Raw, bytes: Bytes::new() };
+        self.end(name, id, Ok(handled));
+        self.inbox.push(Arrival::Note("warning", format!("a message to {name} is lost: {why}")));
     }
 
     /// Forgets all messages to a name that another server has now, or none. The new server gets all that was

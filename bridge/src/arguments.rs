@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use linkspan::Result;
 
-use crate::config::{Config, Engine, Nats, Tls};
+use crate::config::{Config, Engine, Nats, Size, Tls, Written};
 use crate::keys::Keys;
 
 /// Carry names of this machine to others, and names of others here
@@ -77,6 +77,12 @@ pub struct Settings {
     /// Import the names of other machines that match this pattern; may be repeated
     #[arg(long, value_name = "PATTERN")]
     import: Vec<String>,
+    /// Keep so many bytes of messages of each exported publisher, such as 64MiB, and send them to machines that missed them while the network was cut
+    #[arg(long, value_name = "SIZE")]
+    retain: Option<Size>,
+    /// Write the values of names that match this pattern as JSON, for programs that know nothing else, such as 'lab/*=json'; may be repeated
+    #[arg(long, value_name = "PATTERN=json", value_parser = encoding)]
+    encoding: Vec<(String, Written)>,
     /// The engine between the machines [default: zenoh]
     #[arg(long, value_enum)]
     engine: Option<Engine>,
@@ -121,6 +127,8 @@ impl Settings {
         config.machine = self.machine.or(config.machine);
         config.export.extend(self.export);
         config.import.extend(self.import);
+        config.retain = self.retain.or(config.retain);
+        config.encoding.extend(self.encoding);
         config.tls = self.tls.map(|folder| Tls { folder }).or(config.tls);
         for machine in self.trust {
             config.machines.entry(machine).or_default();
@@ -135,5 +143,13 @@ impl Settings {
         zenoh.scouting |= self.scout;
         zenoh.trusted_network |= self.trusted_network;
         Ok(config)
+    }
+}
+
+/// Reads a pattern and the encoding of its names.
+fn encoding(text: &str) -> std::result::Result<(String, Written), String> {
+    match text.rsplit_once('=') {
+        Some((pattern, "json")) => Ok((pattern.to_owned(), Written::Json)),
+        _ => Err("give a pattern and json, such as 'lab/*=json'".to_owned()),
     }
 }

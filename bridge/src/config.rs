@@ -7,6 +7,7 @@
 
 mod check;
 mod nats;
+mod size;
 mod zenoh;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 pub use self::check::is_word;
 use self::check::{Checked, Invalid, place, remedy, wrong};
 pub use self::nats::Nats;
+pub use self::size::Size;
 pub use self::zenoh::Zenoh;
 use crate::patterns::is_exact;
 use crate::tls::{CERTIFICATE, Folder, certificate};
@@ -43,6 +45,10 @@ pub struct Config {
     pub service: String,
     /// The longest time in seconds that a request of this machine waits for its answer from another one.
     pub request_timeout: f64,
+    /// The bytes of messages that are kept of each exported publisher, for machines that miss some.
+    pub retain: Option<Size>,
+    /// Patterns of names, each with how their values are written on the engine's side.
+    pub encoding: BTreeMap<String, Written>,
     /// The keys of this machine; none for no encryption.
     pub tls: Option<Tls>,
     /// The rights of each other machine. They need certificates, by which machines are identified.
@@ -74,6 +80,14 @@ impl Engine {
             Engine::Nats => "nats",
         }
     }
+}
+
+/// How values are written on the engine's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Written {
+    /// As JSON, for programs that know nothing else.
+    Json,
 }
 
 /// Encryption, and the identity of this machine.
@@ -110,6 +124,8 @@ impl Default for Config {
             status: "bridge/status".into(),
             service: "bridge".into(),
             request_timeout: 60.0,
+            retain: None,
+            encoding: BTreeMap::new(),
             tls: None,
             machines: BTreeMap::new(),
             engine: Engine::default(),
@@ -220,6 +236,14 @@ impl Config {
                 validate_pattern(pattern).map_err(|e| Invalid::at([key.into(), index.into()], e))?;
             }
         }
+        for pattern in self.encoding.keys() {
+            // A journal has the same records everywhere.
+            let checked = validate_pattern(pattern).and_then(|()| match is_journal(pattern) {
+                true => Err(wrong(format!("{pattern:?}: the records of a journal are carried as they are"))),
+                false => Ok(()),
+            });
+            checked.map_err(|e| Invalid::at(["encoding".into(), pattern.into()], e))?;
+        }
         for (what, name) in [("status", &self.status), ("service", &self.service)] {
             let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
             if name.is_empty() || !name.chars().all(allowed) {
@@ -268,12 +292,17 @@ impl Config {
         Err(Invalid::at([key.into()], Error::new(ErrorKind::Unsupported, text)))
     }
 
-    /// Returns how the bridge reaches others, in lines for a person.
+    /// Returns how the bridge reaches others, and how it carries messages, in lines for a person.
     pub fn describe(&self) -> Vec<String> {
-        match self.engine {
+        let mut lines = match self.engine {
             Engine::Zenoh => self.zenoh.describe(),
             Engine::Nats => self.nats.describe(),
-        }
+        };
+        let kept = self.retain();
+        lines.extend(kept.map(|bytes| format!("keeps {bytes} bytes of messages of each exported publisher")));
+        let json = self.encoding.keys();
+        lines.extend(json.map(|pattern| format!("carries the values of {pattern} as JSON")));
+        lines
     }
 
     /// Returns the addresses that the bridge connects to, and those at which it accepts connections.
@@ -347,6 +376,16 @@ impl Config {
     /// Returns the longest time that a request waits for its answer.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_secs_f64(self.request_timeout)
+    }
+
+    /// Returns how many bytes of messages are kept of each exported publisher; `None` if none are.
+    pub fn retain(&self) -> Option<usize> {
+        self.retain.map(|Size(bytes)| bytes).filter(|bytes| *bytes > 0)
+    }
+
+    /// Returns whether the values of a name are JSON on the engine's side.
+    pub fn is_json(&self, name: &str) -> bool {
+        self.encoding.keys().any(|pattern| registry::matches(pattern, name))
     }
 
     /// Returns whether the name is exported to other machines.
@@ -423,6 +462,10 @@ mod tests {
         );
         let text = parse_error("[zenoh]\nlisten = [\"tcp/127.0.0.1:1\"]\nscout = true\n");
         assert!(text.starts_with("b.toml:3:1: ") && text.contains("`scouting`"), "{text}");
+        let text = parse_error("export = [\"a\"]\nretain = \"64mib\"\n");
+        assert!(text.starts_with("b.toml:2:10: ") && text.contains("\"64MiB\""), "{text}");
+        let text = parse_error("export = [\"a\"]\n[encoding]\n\"lab/*\" = \"xml\"\n");
+        assert!(text.starts_with("b.toml:3:") && text.contains("json"), "{text}");
     }
 
     #[test]
@@ -501,6 +544,7 @@ mod tests {
                 "5:6",
             ),
             ("export = [\"\\u0061\", \"é\", \"é é\"]\n", "1:21"),
+            ("export = [\"a\"]\n[encoding]\n\"lab/*\" = \"json\"\n\"journal:a\" = \"json\"\n", "4:15"),
             // What is missing has no place.
             ("import = []\n", "b.toml"),
         ] {

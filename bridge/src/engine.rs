@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use linkspan::{Encoding, Map, RemoteFailure, Result, Value, codec};
+use linkspan::{Encoding, Error, Map, RemoteFailure, Result, Value, codec};
 
 /// What a name is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,6 +84,18 @@ pub struct Origin {
     pub sequence: u64,
     /// When it was sent, in nanoseconds since 1970.
     pub sent: i64,
+    /// The number of the oldest message that the publisher's bridge still has, and sends again to a bridge that
+    /// has missed it; `None` if it keeps none.
+    pub kept: Option<u64>,
+}
+
+impl Origin {
+    /// Returns the number of the first message between the last received one and this one that the publisher's
+    /// bridge can send again; `None` if there is none.
+    pub fn first_to_recover(&self, last: u64) -> Option<u64> {
+        let first = self.kept?.max(last.saturating_add(1));
+        (first < self.sequence).then_some(first)
+    }
 }
 
 /// An encoded value.
@@ -142,6 +154,11 @@ pub struct RequestId {
 }
 
 impl Call {
+    /// Returns whether it is a request of a program without Linkspan: bridges number theirs.
+    pub fn is_foreign(&self) -> bool {
+        self.message.is_none() && self.request.is_none()
+    }
+
     /// Returns the metadata beside the body, encoded: a map of `until`, in nanoseconds for each machine,
     /// `message` and `request`. `None` if there is none of them.
     pub fn attachment(&self, encoding: Encoding) -> Option<Vec<u8>> {
@@ -208,6 +225,8 @@ pub enum Arrival {
     Packet(String, Bytes),
     /// A message to a server of this name was refused for good, because the engine does not carry one of its size: a line for the log.
     Refused(String, String),
+    /// What a program without Linkspan sent for this name is no value.
+    Malformed(String, Error),
     /// An event of the engine itself for the log: a level, and a line. An operator may have to act on it.
     Note(&'static str, String),
     /// A request for an exported server.

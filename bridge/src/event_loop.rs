@@ -34,6 +34,7 @@ use crate::exports::Exports;
 use crate::imports::Imports;
 use crate::inbox::Inbox;
 use crate::journals::Journals;
+use crate::kept::Replays;
 use crate::links::Links;
 use crate::revocations::Revocations;
 use crate::service::{LoopTask, Service};
@@ -112,6 +113,7 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
         links: Links::new(engine.id(), config.machine()?, inbox.clone(), clocks),
         clock: Schedule::default(),
         journals: Journals::new(inbox.clone()),
+        replays: Replays::default(),
         status,
         shown,
         looked: Instant::now(),
@@ -172,6 +174,8 @@ struct Bridge<'a> {
     imports: Imports,
     links: Links,
     journals: Journals,
+    /// Messages that other machines missed, and that are sent again.
+    replays: Replays,
     /// When the clock of this machine is sent to other machines next.
     clock: Schedule,
     status: &'a mut Status,
@@ -192,7 +196,8 @@ impl Bridge<'_> {
         let pause = self.shown.show(self.status)?;
         let next = self.exports.deadline().into_iter().chain(self.links.deadline());
         let next = next.chain(self.imports.deadline()).chain(self.clock.next());
-        let next = next.chain(self.journals.deadline(&self.links)).min();
+        let next = next.chain(self.journals.deadline(&self.links)).chain(self.replays.deadline(&self.links));
+        let next = next.min();
         let left = next.map(|at| at.saturating_duration_since(Instant::now()));
         let blocked =
             self.imports.is_blocked(self.status).then(|| RETRY.saturating_sub(self.looked.elapsed()));
@@ -255,12 +260,20 @@ impl Bridge<'_> {
             // name.
             look |= self.links.take_answers();
         }
-        look |= self.journals.work(&mut self.links, self.config, self.status)?;
+        for opened in self.links.take_opened() {
+            match is_journal(&opened.name) {
+                true => self.journals.opened(opened, &mut self.links, self.config)?,
+                false => self.replays.opened(opened, &self.exports, &mut self.links, self.config),
+            }
+        }
+        look |= self.journals.work(&mut self.links, self.status)?;
+        self.replays.work(&self.exports, &mut self.links);
+        self.imports.recover(&mut self.links, self.status);
         self.links.work(self.engine, self.status)?;
         self.exports.expire(self.status);
         self.imports.take_anew(self.config, self.engine, self.status);
         self.imports.drop_given_up();
-        self.imports.repeat(self.engine)?;
+        self.imports.repeat(self.config, self.engine)?;
         self.imports.query_missing(self.engine)?;
         let numbers = self.exports.newest_numbers();
         self.links.send_newest(&numbers, |name, machine| self.config.gives(name, machine), self.engine)?;
@@ -364,6 +377,10 @@ impl Bridge<'_> {
             }
             Arrival::Refused(name, why) => {
                 status.too_large(&name, &why);
+                Ok(())
+            }
+            Arrival::Malformed(name, why) => {
+                status.malformed(&name, &why);
                 Ok(())
             }
             Arrival::Note(level, text) => {

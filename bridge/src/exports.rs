@@ -21,8 +21,10 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::config::Config;
 use crate::engine::{Body, Call, Engine, Origin, Outlet, Pattern, Presence, RequestId, Respond, Sample};
 use crate::exported_server::{Called, ExportedServer, failure};
+use crate::kept::Kept;
 use crate::newest_numbers::{NewestNumber, Schedule};
 use crate::status::Status;
+use crate::translation::{arrived, departing};
 
 /// The most messages of one name that are carried in a row.
 const IN_TURN: usize = 256;
@@ -49,6 +51,8 @@ struct Exported {
     descriptor: Option<OwnedFd>,
     /// Whether its program has ended. The next program with this name is another incarnation.
     has_ended: bool,
+    /// Whether its values are JSON on the engine's side.
+    is_json: bool,
     forwarding: Forwarding,
 }
 
@@ -62,6 +66,8 @@ enum Forwarding {
         /// The number of the last message that was sent, and when it is sent to other bridges.
         last: u64,
         schedule: Schedule,
+        /// The last messages, for machines that miss some; `None` without `retain`.
+        kept: Option<Kept>,
     },
     /// Requests of the engine are sent to the server, and its answers to the engine.
     Server(Box<ExportedServer>),
@@ -85,6 +91,14 @@ impl Exports {
         match &self.names.get(name)?.forwarding {
             Forwarding::Channel { endpoint, .. } => Some(endpoint.clone()),
             Forwarding::Publisher { .. } | Forwarding::Server(_) => None,
+        }
+    }
+
+    /// Returns the last messages of a publisher; `None` if they are not kept.
+    pub fn kept(&self, name: &str) -> Option<&Kept> {
+        match &self.names.get(name)?.forwarding {
+            Forwarding::Publisher { kept, .. } => kept.as_ref(),
+            Forwarding::Server(_) | Forwarding::Channel { .. } => None,
         }
     }
 
@@ -192,8 +206,8 @@ impl Exports {
     pub fn request(
         &mut self,
         name: &str,
-        call: Call,
-        respond: Respond,
+        mut call: Call,
+        mut respond: Respond,
         config: &Config,
         status: &mut Status,
     ) -> bool {
@@ -214,6 +228,22 @@ impl Exports {
             respond(Err(gone()));
             return false;
         };
+        if call.is_foreign() {
+            match arrived(call.body, exported.is_json) {
+                Ok(body) => call.body = body,
+                Err(e) => {
+                    status.malformed(name, &e);
+                    respond(Err(failure(&e)));
+                    return false;
+                }
+            }
+        }
+        // The acknowledgement of a message has no value.
+        if exported.is_json && call.message.is_none() {
+            respond = Box::new(move |reply| {
+                respond(reply.and_then(|body| departing(body, true).map_err(|e| failure(&e))));
+            });
+        }
         let called = server.call(call, machine, config.request_timeout(), respond);
         if called == Called::Late {
             status.late(name);
@@ -271,16 +301,15 @@ impl Exported {
     ) -> Result<Exported> {
         // A listing without an incarnation still has to differ between two programs.
         let incarnation = listed.incarnation.or(listed.pid.map(u64::from)).unwrap_or(1);
+        let is_json = config.is_json(&name);
         let presence = Presence { name, pattern, machine: config.machine()?, incarnation };
         let (descriptor, forwarding) = match pattern {
             Pattern::Publish => {
                 let subscriber = Subscriber::new(&listed.endpoint, &Options::default())?;
                 let descriptor = dup(&subscriber)?;
                 let outlet = engine.export_publisher(&presence)?;
-                (
-                    Some(descriptor),
-                    Forwarding::Publisher { subscriber, outlet, last: 0, schedule: Schedule::default() },
-                )
+                let (last, schedule, kept) = (0, Schedule::default(), config.retain().map(Kept::new));
+                (Some(descriptor), Forwarding::Publisher { subscriber, outlet, last, schedule, kept })
             }
             Pattern::Request => {
                 // The loop waits here, so not for long: the server was there when it was listed.
@@ -298,7 +327,7 @@ impl Exported {
                 return Err(Error::new(ErrorKind::InvalidState, text));
             }
         };
-        Ok(Exported { presence, descriptor, has_ended: false, forwarding })
+        Ok(Exported { presence, descriptor, has_ended: false, is_json, forwarding })
     }
 
     /// Changes to another incarnation of a publisher, after everything of the previous one has been carried.
@@ -313,12 +342,13 @@ impl Exported {
     /// Replaces the presence of a publisher by that of another incarnation. The messages of one incarnation
     /// have numbers of their own, so importing bridges have to see the change before the first of them.
     fn become_incarnation(&mut self, incarnation: u64, engine: &dyn Engine) -> Result<()> {
-        if let Forwarding::Publisher { outlet, last, schedule, .. } = &mut self.forwarding
+        if let Forwarding::Publisher { outlet, last, schedule, kept, .. } = &mut self.forwarding
             && self.presence.incarnation != incarnation
         {
             self.presence.incarnation = incarnation;
             *outlet = engine.export_publisher(&self.presence)?;
             (*last, *schedule) = (0, Schedule::default());
+            kept.iter_mut().for_each(Kept::clear);
         }
         Ok(())
     }
@@ -349,17 +379,27 @@ impl Exported {
             };
             self.become_incarnation(message.incarnation(), engine)?;
             let (incarnation, sequence) = (message.incarnation(), message.sequence());
-            let sample = Sample {
-                name: self.presence.name.clone(),
-                origin: Some(Origin { incarnation, sequence, sent: message.sent().0 }),
-                body: Body { encoding: message.encoding(), bytes: message.body().clone() },
+            let mut origin = Origin { incarnation, sequence, sent: message.sent().0, kept: None };
+            let body = Body { encoding: message.encoding(), bytes: message.body().clone() };
+            let body = match departing(body, self.is_json) {
+                Ok(body) => body,
+                // Its number is left out, and subscribers get the loss with the next message.
+                Err(e) => {
+                    status.refuse(&self.presence.name, e.to_string());
+                    continue;
+                }
             };
-            if let Forwarding::Publisher { outlet, last, schedule, .. } = &mut self.forwarding {
-                match outlet.publish(sample) {
-                    // Its number is left out, and subscribers get the loss with the next message.
+            if let Forwarding::Publisher { outlet, last, schedule, kept, .. } = &mut self.forwarding {
+                if let Some(kept) = kept {
+                    kept.push(origin, body.clone());
+                    origin.kept = kept.oldest();
+                }
+                match outlet.publish(Sample { name: self.presence.name.clone(), origin: Some(origin), body }) {
+                    // Its number is left out, as above.
                     Err(e) if e.kind() == ErrorKind::TooLarge => {
                         status.too_large += 1;
                         status.refuse(&self.presence.name, e.to_string());
+                        kept.iter_mut().for_each(Kept::pop);
                         continue;
                     }
                     published => published?,

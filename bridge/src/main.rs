@@ -14,6 +14,8 @@
 //! | names of this machine for others, names of others here | `exports`, `exported_server`, `imports` |
 //! | the clocks of other machines, by which requests have deadlines | `clocks` |
 //! | when messages to servers of other machines are acknowledged | `acknowledgement` |
+//! | messages that are kept for machines that miss them | `kept` |
+//! | values of programs without Linkspan | `translation` |
 //! | links between programs of two machines | `links` |
 //! | journals of one machine on another | `journals` |
 //! | the interface of an engine between machines; zenoh, NATS | `engine`, `engines` |
@@ -41,6 +43,7 @@ mod exports;
 mod imports;
 mod inbox;
 mod journals;
+mod kept;
 mod keys;
 mod links;
 mod newest_numbers;
@@ -50,6 +53,7 @@ mod service;
 mod status;
 mod stderr;
 mod tls;
+mod translation;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use linkspan::{Options, Publisher, Result, Timestamp, Value, one_line};
+use linkspan::{Error, Options, Publisher, Result, Timestamp, Value, one_line};
 use time::OffsetDateTime;
 
 /// The shortest time between two published states.
@@ -53,6 +53,8 @@ pub struct Status {
     pub dropped: u64,
     /// Messages that the engine does not carry because of their size.
     pub too_large: u64,
+    /// Values of programs that use the engine without Linkspan that were no values, and were refused.
+    pub malformed: u64,
     /// Requests of other machines.
     pub requests_in: u64,
     /// Requests of this machine to others.
@@ -93,8 +95,9 @@ pub struct Status {
     reported: Option<(Instant, [u64; 4])>,
     /// When the log had the last line about losses, and their number then.
     warned: Option<(Instant, u64)>,
-    /// When the log had the last line about a late request.
+    /// When the log had the last line about a late request, and about bytes that were no value.
     late_noted: Option<Instant>,
+    malformed_noted: Option<Instant>,
     /// Whether the refused names have changed since the reason was taken.
     reason_changed: bool,
     /// Whether there is something to publish.
@@ -149,6 +152,18 @@ impl Status {
                 "a request for {name} arrived after its time was over, and was not carried out; {} in all",
                 self.late
             );
+            self.note("warning", text);
+        }
+    }
+
+    /// Counts bytes of a program without Linkspan that are no value, and logs them if the last such line is old enough.
+    pub fn malformed(&mut self, name: &str, why: &Error) {
+        self.malformed += 1;
+        self.changed = true;
+        if self.malformed_noted.is_none_or(|at| at.elapsed() >= WARNINGS) {
+            self.malformed_noted = Some(Instant::now());
+            let all = self.malformed;
+            let text = format!("what a program without Linkspan sent for {name} is no value: {why}; {all} in all");
             self.note("warning", text);
         }
     }
@@ -356,6 +371,7 @@ impl Status {
             ("lost", self.lost.into()),
             ("dropped", self.dropped.into()),
             ("too_large", self.too_large.into()),
+            ("malformed", self.malformed.into()),
             ("requests_in", self.requests_in.into()),
             ("requests_out", self.requests_out.into()),
             ("late", self.late.into()),

@@ -103,8 +103,14 @@ def wire() -> Iterator[Wire]:
     made.end()
 
 
+@pytest.fixture
+def exporting() -> list[str]:
+    """More flags of north's bridge; tests override it."""
+    return []
+
+
 @pytest.fixture(params=["zenoh", "nats"])
-def apart(request, machines, wire, tmp_path) -> Iterator[tuple[Machine, Machine, list[subprocess.Popen]]]:
+def apart(request, machines, wire, tmp_path, exporting) -> Iterator[tuple[Machine, Machine, list[subprocess.Popen]]]:
     """North exports lab/* and its journals, and south imports them, over the link; and the two bridges. A NATS server is on north's side."""
     bridges, server = [], None
     listen, connect = ["--listen", ADDRESS], ["--peer", ADDRESS]
@@ -115,7 +121,7 @@ def apart(request, machines, wire, tmp_path) -> Iterator[tuple[Machine, Machine,
             server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     north, south = machines("north"), machines("south")
     for machine, name, words in (
-        (north, wire.names[0], ["--export", "lab/*", "--export", "journal:lab/*", *listen]),
+        (north, wire.names[0], ["--export", "lab/*", "--export", "journal:lab/*", *exporting, *listen]),
         (south, wire.names[1], ["--import", "lab/*", "--import", "journal:lab/*", *connect]),
     ):
         command = ["ip", "netns", "exec", name, str(TARGET / "linkspan-bridge"), "--machine", machine.name, "--trusted-network"]

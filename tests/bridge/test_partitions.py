@@ -1,5 +1,6 @@
 """Networks that fail while messages are published: what is lost is counted."""
 
+import itertools
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import time
 import pytest
 from conftest import Lines, Machine, publish
 from support.waiting import until
-from networks import apart, ip, wire  # noqa: F401 - fixtures
+from networks import Wire, apart, exporting, ip, wire  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
 #: Seconds: one duration that packets survive in buffers, and one after which a link is replaced.
@@ -54,18 +55,51 @@ class Counting:
         return missed
 
 
-@pytest.mark.parametrize("seconds", PARTITIONS)
-def test_every_loss_of_a_partition_is_counted(apart, wire, seconds):
-    north, south, _ = apart
-    counting = Counting(north, south)
-    counting.publish(0.5)
+def cut(wire: Wire, counting: Counting, seconds: float) -> None:
+    """Cuts the link for so long, while messages are published."""
     for name in wire.names:
         ip("-n", name, "link", "set", "wire", "down")
     counting.publish(seconds)
     for name in wire.names:
         ip("-n", name, "link", "set", "wire", "up")
     counting.publish(0.5)
+
+
+@pytest.mark.parametrize("seconds", PARTITIONS)
+def test_every_loss_of_a_partition_is_counted(apart, wire, seconds):
+    north, south, _ = apart
+    counting = Counting(north, south)
+    counting.publish(0.5)
+    cut(wire, counting, seconds)
     print(f"a partition of {seconds} s: {counting.settle()} of {counting.sent} missed, and reported")
+
+
+@pytest.mark.parametrize("exporting", [["--retain", "64MiB"]])
+@pytest.mark.parametrize("seconds", [3, 13])
+def test_nothing_of_a_partition_is_missed_where_messages_are_kept(apart, wire, seconds):
+    _, south, _ = apart
+    counting = Counting(*apart[:2])
+    counting.publish(0.5)
+    cut(wire, counting, seconds)
+    assert counting.settle() == 0
+    assert counting.taken == list(range(counting.sent + 1)), "each once, and in order"
+    cut(wire, counting, 1)
+    assert counting.settle() == 0, "and again"
+    assert south.status()["lost"] == 0
+
+
+@pytest.mark.parametrize("exporting", [["--retain", "20kB"]])
+def test_only_what_exceeds_the_bound_is_missed_where_messages_are_kept(apart, wire):
+    counting = Counting(*apart[:2])
+    counting.publish(0.5)
+    cut(wire, counting, 13)
+    missed = counting.settle()
+    gaps = [(one, next) for one, next in itertools.pairwise(counting.taken) if next != one + 1]
+    assert len(gaps) == 1 and missed == gaps[0][1] - gaps[0][0] - 1, (gaps, missed)
+    # Each message takes a few bytes, and about 100 beside them.
+    sent_again = counting.sent - gaps[0][1]
+    print(f"with 20 kB for {counting.sent} messages: {missed} missed, and all from {gaps[0][1]} on received")
+    assert missed > 500 and sent_again > 100
 
 
 def test_lost_and_reordered_packets(apart, wire):

@@ -3,7 +3,7 @@
 //! | Linkspan | zenoh |
 //! |---|---|
 //! | the name `lab/fft` | the key `linkspan/REALM/lab/fft` |
-//! | where a message comes from | an attachment, a map in CBOR: `incarnation`, `sequence`, `sent` |
+//! | where a message comes from | an attachment, a map in CBOR: `incarnation`, `sequence`, `sent`, `kept` |
 //! | the newest message; a request | a query on that key |
 //! | presence of a bridge | the liveliness token `linkspan/REALM/@alive/bridge/MACHINE/ID/bridge` |
 //! | presence of a name | the liveliness token `linkspan/REALM/@alive/PATTERN/MACHINE/INCARNATION/NAME` |
@@ -419,12 +419,13 @@ fn key_pattern(pattern: &str) -> String {
 
 /// Returns the encoded origin of a message.
 fn attachment(origin: &Origin) -> Vec<u8> {
-    let map = Value::map([
+    let fields = [
         ("incarnation", Value::from(origin.incarnation)),
         ("sequence", origin.sequence.into()),
         ("sent", origin.sent.into()),
-    ]);
-    codec::encode(&map, Encoding::Cbor).unwrap_or_default()
+    ];
+    let kept = origin.kept.map(|number| ("kept", Value::from(number)));
+    codec::encode(&Value::map(fields.into_iter().chain(kept)), Encoding::Cbor).unwrap_or_default()
 }
 
 /// Returns the origin that these bytes encode; `None` if they do not, as in an attachment of a foreign
@@ -434,7 +435,7 @@ fn origin_of(bytes: &[u8]) -> Option<Origin> {
     let number = |key: &str| map.at(key).and_then(Value::as_u64).ok();
     let (incarnation, sequence) = (number("incarnation")?, number("sequence")?);
     let sent = map.at("sent").and_then(Value::as_i64).ok()?;
-    (incarnation != 0 && sequence != 0).then_some(Origin { incarnation, sequence, sent })
+    (incarnation != 0 && sequence != 0).then_some(Origin { incarnation, sequence, sent, kept: number("kept") })
 }
 
 /// Returns a message with its name, which the caller has taken from the key.
@@ -475,8 +476,10 @@ mod tests {
         for wrong in ["publish/north/0/lab", "publish/north/x/lab", "other/north/1/lab", "publish/north/1"] {
             assert!(presence_of(wrong).is_none(), "{wrong}");
         }
-        let origin = Origin { incarnation: u64::MAX, sequence: 7, sent: -5 };
-        assert_eq!(origin_of(&attachment(&origin)), Some(origin));
+        let origin = Origin { incarnation: u64::MAX, sequence: 7, sent: -5, kept: None };
+        for origin in [origin, Origin { kept: Some(3), ..origin }] {
+            assert_eq!(origin_of(&attachment(&origin)), Some(origin));
+        }
         assert_eq!(origin_of(b"\xa0"), None);
         assert_eq!(origin_of(&attachment(&Origin { sequence: 0, ..origin })), None);
     }

@@ -24,6 +24,8 @@ pub enum Local {
         presence: Presence,
         publisher: Publisher,
         last: u64,
+        /// Whether its bridge keeps messages, and sends them again.
+        is_kept: bool,
     },
     /// A server that forwards requests.
     Server {

@@ -19,6 +19,7 @@
 
 mod local;
 mod publishers;
+mod recovery;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -36,9 +37,12 @@ use crate::inbox::Inbox;
 use crate::newest_numbers::Missing;
 use crate::status::Status;
 use local::{Local, Name};
+use recovery::Recovery;
 
 /// The most programs that may have one name.
 const PRESENCES: usize = 64;
+/// The most publishers that went and whose last number is remembered.
+const LEFT: usize = 10_000;
 
 /// All names of other machines that are imported here.
 pub struct Imports {
@@ -48,6 +52,10 @@ pub struct Imports {
     clocks: Clocks,
     /// The publishers whose newest message may have been lost.
     missing: Missing,
+    /// The publishers whose missed messages are received again.
+    recoveries: BTreeMap<String, Recovery>,
+    /// The publishers that went and whose bridge keeps messages: they may have gone with the network alone.
+    left: BTreeMap<String, Left>,
     /// Requests without an answer in time, each until its caller's own time-out has surely passed.
     given_up: Arc<Mutex<Vec<GivenUp>>>,
     /// The number of the last request that was sent to another machine.
@@ -59,20 +67,33 @@ pub struct Imports {
 /// A request without an answer in time, and when its caller's own time-out has surely passed.
 type GivenUp = (Instant, Arc<Request>);
 
+/// A publisher that went.
+#[derive(Clone, Copy)]
+struct Left {
+    incarnation: u64,
+    /// The number of its last message here.
+    last: u64,
+    /// How many subscribers it had here.
+    subscribers: usize,
+}
+
 impl Imports {
     /// Creates a set without names.
     pub fn new(inbox: Inbox, clocks: Clocks, config: &Config) -> Imports {
         let acknowledgements = Acknowledgements::new(inbox.clone(), config.request_timeout());
-        let (names, missing, given_up) = Default::default();
-        Imports { names, acknowledgements, clocks, missing, given_up, last_request: 0, inbox }
+        let (names, missing, recoveries, left, given_up) = Default::default();
+        let last_request = 0;
+        Imports { names, acknowledgements, clocks, missing, recoveries, left, given_up, last_request, inbox }
     }
 
     /// Returns when a name is to be taken anew, messages are to be sent again, a newest message is to be
-    /// queried, or a caller gives up.
+    /// queried, missed messages are to be looked at, or a caller gives up.
     pub fn deadline(&self) -> Option<Instant> {
         let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
         let given_up = given_up.iter().map(|(at, _)| *at);
-        given_up.chain(self.acknowledgements.deadline()).chain(self.missing.deadline()).min()
+        let recoveries = self.recoveries.values().filter_map(Recovery::deadline);
+        let others = self.acknowledgements.deadline().into_iter().chain(self.missing.deadline());
+        given_up.chain(others).chain(recoveries).min()
     }
 
     /// Closes and binds anew the names whose far server was missing when a message came: programs connect
@@ -159,7 +180,13 @@ impl Imports {
         let Some(name) = self.names.get_mut(&presence.name) else { return Ok(()) };
         name.presences.retain(|it| it != presence);
         if name.local.as_ref().and_then(Local::presence) == Some(presence) {
-            name.local = None;
+            if let Some(Local::Publisher { presence, publisher, last, is_kept: true }) = name.local.take() {
+                if self.left.len() >= LEFT {
+                    self.left.pop_first();
+                }
+                let (incarnation, subscribers) = (presence.incarnation, publisher.subscribers());
+                self.left.insert(presence.name, Left { incarnation, last, subscribers });
+            }
             self.acknowledgements.forget(&presence.name);
             // The next publisher's first number is unknown until its newest message is.
             if let Some(next) = name.chosen().filter(|next| next.pattern == Pattern::Publish) {

@@ -5,11 +5,17 @@ use std::time::Instant;
 use linkspan::{Payload, Publisher, Result, Timestamp};
 
 use super::local::{Local, Name, options};
+use super::recovery::{Recovery, Step};
 use super::{Imports, refusal, shown};
 use crate::config::Config;
 use crate::engine::{Engine, Newest, Origin, Pattern, Presence, Sample};
+use crate::links::Links;
 use crate::newest_numbers::NewestNumber;
 use crate::status::Status;
+use crate::translation::arrived;
+
+/// The most missed messages of one name that are published in a row.
+const IN_TURN: usize = 256;
 
 impl Imports {
     /// Publishes here a message that was published at another machine. It is ignored if its publisher is not
@@ -24,18 +30,36 @@ impl Imports {
         }
     }
 
-    /// Publishes a message under its own number. Numbers that are left out are counted as lost, and repeated
-    /// ones are dropped.
+    /// Publishes a message under its own number. One behind a gap waits for those of the gap, where their bridge has
+    /// kept them.
     fn relay(&mut self, sample: Sample, origin: Origin, config: &Config, status: &mut Status) -> Result<()> {
-        self.open(&sample.name, origin.incarnation, origin.sequence, config, status);
+        self.open(&sample.name, origin.incarnation, origin.sequence, origin.kept, config, status);
         let name = self.names.get_mut(&sample.name);
-        let Some(Local::Publisher { presence, publisher, last }) = name.and_then(|it| it.local.as_mut())
+        let Some(Local::Publisher { presence, last, is_kept, .. }) = name.and_then(|it| it.local.as_mut())
         else {
             return Ok(());
         };
         if presence.incarnation != origin.incarnation {
             return Ok(());
         }
+        *is_kept |= origin.kept.is_some();
+        let left = self.left.remove(&sample.name);
+        if let Some(recovery) = self.recoveries.get_mut(&sample.name).filter(|it| it.presence == *presence) {
+            recovery.hold(sample);
+        } else if let Some(first) = origin.first_to_recover(*last) {
+            let subscribers = left.map_or(0, |left| left.subscribers);
+            let recovery = Recovery::new(presence.clone(), first, sample, subscribers);
+            self.recoveries.insert(presence.name.clone(), recovery);
+        } else {
+            self.publish_here(sample, origin, status);
+        }
+        Ok(())
+    }
+
+    /// Publishes a message here. Numbers that are left out are counted as lost, and repeated ones are dropped.
+    fn publish_here(&mut self, sample: Sample, origin: Origin, status: &mut Status) {
+        let local = self.names.get_mut(&sample.name).and_then(|it| it.local.as_mut());
+        let Some(Local::Publisher { publisher, last, .. }) = local else { return };
         let payload = Payload::from_bytes(sample.body.encoding, sample.body.bytes);
         status.touch();
         match publisher.relay_payload(origin.sequence, Timestamp(origin.sent), &payload) {
@@ -47,28 +71,86 @@ impl Imports {
             // Its number is left out, and subscribers get the loss with the next message.
             Err(e) => status.refuse(&sample.name, format!("a message was not published here: {e}")),
         }
-        Ok(())
+    }
+
+    /// Receives again the messages that were missed, and publishes them.
+    pub fn recover(&mut self, links: &mut Links, status: &mut Status) {
+        let names: Vec<_> = self.recoveries.keys().cloned().collect();
+        for name in names {
+            if let Some(mut recovery) = self.recoveries.remove(&name)
+                && self.recover_one(&mut recovery, links, status)
+            {
+                self.recoveries.insert(name, recovery);
+            }
+        }
+    }
+
+    /// Goes on with one recovery. Returns whether it is to be kept.
+    fn recover_one(&mut self, recovery: &mut Recovery, links: &mut Links, status: &mut Status) -> bool {
+        for _ in 0..IN_TURN {
+            let local = self.names.get(&recovery.presence.name).and_then(|it| it.local.as_ref());
+            let Some(Local::Publisher { publisher, last, .. }) =
+                local.filter(|local| local.presence() == Some(&recovery.presence))
+            else {
+                recovery.end(links);
+                return false;
+            };
+            match recovery.step(*last, publisher, links) {
+                Step::Publish(sample) => {
+                    if let Some(origin) = sample.origin {
+                        self.publish_here(sample, origin, status);
+                    }
+                }
+                Step::Wait => return true,
+                Step::Complete => return false,
+            }
+        }
+        recovery.go_on();
+        true
     }
 
     /// Binds the publisher of the chosen presence, if that has this incarnation and there is none yet.
-    /// `first` is the number of its first message here: subscribers do not count earlier ones as missed.
-    fn open(&mut self, of: &str, incarnation: u64, first: u64, config: &Config, status: &mut Status) {
+    /// `sequence` is the number of its first message here, and `kept` that of the oldest one that can be had again:
+    /// subscribers do not count earlier ones as missed. A publisher that was here before goes on behind its last
+    /// message.
+    fn open(
+        &mut self,
+        of: &str,
+        incarnation: u64,
+        sequence: u64,
+        kept: Option<u64>,
+        config: &Config,
+        status: &mut Status,
+    ) {
         let Some(name) = self.names.get_mut(of).filter(|it| it.local.is_none()) else { return };
         let chosen = name.chosen().filter(|it| it.incarnation == incarnation).cloned();
         let Some(presence) = chosen.filter(|it| it.pattern == Pattern::Publish) else { return };
+        let left = self.left.get(of).filter(|left| left.incarnation == incarnation);
+        let first = match (left, kept) {
+            (Some(left), Some(kept)) => kept.max(left.last + 1).min(sequence),
+            _ => sequence,
+        };
         match Publisher::relay(of, &options(config, &presence.machine), incarnation, first) {
             Ok(publisher) => {
                 status.allow(of);
-                name.local = Some(Local::Publisher { presence, publisher, last: first - 1 });
+                let last = first - 1;
+                name.local = Some(Local::Publisher { presence, publisher, last, is_kept: kept.is_some() });
                 self.update_status(status);
             }
             Err(e) => status.refuse(of, refusal(&e)),
         }
     }
 
-    /// Publishes a message of a program that uses the engine without Linkspan. It is refused if a machine has
-    /// the name: the messages of two publishers would be mixed.
+    /// Publishes a message of a program that uses the engine without Linkspan. It is refused if it is no value, and if
+    /// a machine has the name: the messages of two publishers would be mixed.
     fn publish(&mut self, sample: Sample, config: &Config, status: &mut Status) -> Result<()> {
+        let body = match arrived(sample.body, config.is_json(&sample.name)) {
+            Ok(body) => body,
+            Err(e) => {
+                status.malformed(&sample.name, &e);
+                return Ok(());
+            }
+        };
         let name = self.names.entry(sample.name.clone()).or_default();
         if let Some(chosen) = name.chosen() {
             let engine = config.engine.name();
@@ -91,7 +173,7 @@ impl Imports {
         }
         let local = self.names.get(&sample.name).and_then(|it| it.local.as_ref());
         if let Some(Local::Foreign(publisher, _)) = local {
-            publisher.send_payload(&Payload::from_bytes(sample.body.encoding, sample.body.bytes))?;
+            publisher.send_payload(&Payload::from_bytes(body.encoding, body.bytes))?;
             status.received(&sample.name, 0);
         }
         Ok(())
@@ -120,7 +202,7 @@ impl Imports {
         match newest {
             Newest::Sample(sample) => self.sample(sample, config, status),
             Newest::None => {
-                self.open(&presence.name, presence.incarnation, 1, config, status);
+                self.open(&presence.name, presence.incarnation, 1, None, config, status);
                 Ok(())
             }
             // The publisher is bound with its next message, or with the answer to the next query.

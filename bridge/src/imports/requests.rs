@@ -9,9 +9,12 @@ use linkspan::{ErrorKind, Payload, Request, Result, Wait};
 use super::Imports;
 use super::local::{Local, Name};
 use crate::config::Config;
-use crate::engine::{Body, Call, Engine, MessageId, Reply, RequestId, failure};
+use crate::engine::{Arrival, Body, Call, Engine, MessageId, Reply, RequestId, failure};
+use crate::exported_server;
+use crate::inbox::Inbox;
 use crate::links::Links;
 use crate::status::Status;
+use crate::translation::{arrived, departing};
 
 /// The most requests to one name that are sent in a row.
 const IN_TURN: usize = 64;
@@ -62,16 +65,29 @@ impl Imports {
                 Err(e) => return Err(e),
             };
             status.request_out(name);
+            let is_json = config.is_json(name);
             let body = Body { encoding: request.encoding(), bytes: request.body().clone() };
+            let body = departing(body, is_json).map_err(|e| exported_server::failure(&e));
             // A message: its acknowledgement takes the place of an answer.
             if !request.wants_reply() {
                 let (incarnation, number) = (request.incarnation(), request.sequence());
                 if self.acknowledgements.begin(name, request) {
                     let id = MessageId { incarnation, number };
-                    self.acknowledgements.send(name, body, id, presence, engine)?;
+                    match body {
+                        Ok(body) => self.acknowledgements.send(name, body, id, presence, engine)?,
+                        Err(failure) => self.acknowledgements.refuse(name, id, &failure.text),
+                    }
                 }
                 continue;
             }
+            let body = match body {
+                Ok(body) => body,
+                // An error means that the caller has gone.
+                Err(failure) => {
+                    let _ = request.fail(&failure);
+                    continue;
+                }
+            };
             let left = request.remaining().unwrap_or(Duration::MAX).min(config.request_timeout());
             // Any machine that has the name may get the request, so its deadline is computed by the clock of
             // each.
@@ -86,7 +102,12 @@ impl Imports {
             // machine.
             let is_callers = left < config.request_timeout();
             let (given_up, inbox) = (self.given_up.clone(), self.inbox.clone());
+            let foreign = (presence.machine == config.engine.name()).then(|| name.to_owned());
             let respond = move |reply: Reply| {
+                let reply = match foreign {
+                    Some(name) => checked(reply, name, is_json, &inbox),
+                    None => reply,
+                };
                 if let (true, Err(failure)) = (is_callers, &reply)
                     && failure.kind == ErrorKind::Timeout.name()
                 {
@@ -141,11 +162,14 @@ impl Imports {
     ///
     /// # Errors
     /// Those of the engine's `request`.
-    pub fn repeat(&mut self, engine: &dyn Engine) -> Result<()> {
+    pub fn repeat(&mut self, config: &Config, engine: &dyn Engine) -> Result<()> {
         for (name, id, body) in self.acknowledgements.repeats() {
             match self.names.get(&name).and_then(|it| it.local.as_ref()) {
                 Some(Local::Server { presence, .. }) => {
-                    self.acknowledgements.send(&name, body, id, presence, engine)?;
+                    // It was translated when it was sent first, too.
+                    if let Ok(body) = departing(body, config.is_json(&name)) {
+                        self.acknowledgements.send(&name, body, id, presence, engine)?;
+                    }
                 }
                 // Its sender sends it again when the name is bound again.
                 _ => {
@@ -156,6 +180,15 @@ impl Imports {
         }
         Ok(())
     }
+}
+
+/// Returns the answer of a program without Linkspan, or a failure if it is no value, which is counted.
+fn checked(reply: Reply, name: String, is_json: bool, inbox: &Inbox) -> Reply {
+    arrived(reply?, is_json).map_err(|error| {
+        let failure = exported_server::failure(&error);
+        inbox.push(Arrival::Malformed(name, error));
+        failure
+    })
 }
 
 /// Returns the time at which the caller of a request has surely noticed that its time is over.

@@ -1,4 +1,4 @@
-//! The messages of a stream about a journal: the length of a map in CBOR (4 bytes, little-endian), the map, and the body of a record.
+//! The messages of a stream about a journal: a map, and the body of a record behind it.
 //!
 //! | from | map | meaning |
 //! |---|---|---|
@@ -10,14 +10,13 @@
 //! | | `failed` | why nothing more follows |
 
 use bytes::Bytes;
-use linkspan::{Encoding, History, ReplicaRecord, Value, codec};
+use linkspan::{History, ReplicaRecord, Value};
 
 use crate::engine::{encoding_of, mime};
+use crate::links::{pack, unpack};
 
 /// The most bytes of a record's body.
 pub const LONGEST: u64 = 256 << 20;
-/// The bytes of the length in front.
-const LENGTH: usize = 4;
 
 /// A message of a stream about a journal.
 #[derive(Clone, Debug)]
@@ -63,17 +62,13 @@ impl Message {
                 (Value::map(fields), &record.body)
             }
         };
-        let map = codec::encode(&map, Encoding::Cbor).unwrap_or_default();
-        let length = u32::try_from(map.len()).unwrap_or(u32::MAX).to_le_bytes();
-        [&length[..], &map, body].concat().into()
+        pack(&map, body)
     }
 
     /// Returns the message that these bytes encode, or `None` if they do not encode one. Unknown keys are
     /// ignored. The body of a record shares the memory of the bytes.
     pub fn from_bytes(bytes: &Bytes) -> Option<Message> {
-        let length = usize::try_from(u32::from_le_bytes(*bytes.first_chunk()?)).ok()?;
-        let end = LENGTH.checked_add(length).filter(|end| *end <= bytes.len())?;
-        let map = codec::decode(&bytes[LENGTH..end], Encoding::Cbor).ok()?;
+        let (map, body) = unpack(bytes)?;
         let number = |key: &str| map.at(key).and_then(Value::as_u64).ok();
         let text = |key: &str| map.at(key).and_then(Value::as_text).ok();
         let some_bytes = |key: &str| map.at(key).and_then(Value::as_bytes).ok();
@@ -94,7 +89,7 @@ impl Message {
                 session: number("incarnation")?,
                 schema: number("schema_id")?,
                 encoding: encoding_of(text("encoding")),
-                body: bytes.slice(end..),
+                body,
                 begins: map.at("begins").and_then(Value::as_bool).ok()?,
             }));
         }
@@ -107,6 +102,8 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
+    use linkspan::Encoding;
+
     use super::*;
 
     #[test]
@@ -135,7 +132,7 @@ mod tests {
             let read = Message::from_bytes(&bytes).map(|read| format!("{read:?}"));
             assert_eq!(read, Some(format!("{message:?}")));
             // Bytes that end in front of the body are not a message.
-            let head = LENGTH + u32::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+            let head = 4 + u32::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
             for end in 0..head {
                 assert!(Message::from_bytes(&bytes.slice(..end)).is_none(), "{message:?} {end}");
             }

@@ -34,7 +34,7 @@ use self::imports::Imports;
 use crate::config::Config;
 use crate::engine::{Engine, Presence};
 use crate::inbox::Inbox;
-use crate::links::{Id, Links};
+use crate::links::{Id, Links, Opened};
 use crate::status::Status;
 
 /// All journals that are exported or imported.
@@ -98,15 +98,20 @@ impl Journals {
         self.exports.wake(stream);
     }
 
+    /// Begins to send a journal to a machine that has opened a stream for it.
+    ///
+    /// # Errors
+    /// Those of reading the name of this machine.
+    pub fn opened(&mut self, opened: Opened, links: &mut Links, config: &Config) -> Result<()> {
+        self.exports.opened(opened, links, config)
+    }
+
     /// Sends records, and passes on those that have arrived. Returns whether a journal of this machine may be
     /// gone.
     ///
     /// # Errors
     /// Those of starting the thread of a replica.
-    pub fn work(&mut self, links: &mut Links, config: &Config, status: &mut Status) -> Result<bool> {
-        for opened in links.take_opened() {
-            self.exports.opened(opened, links, config)?;
-        }
+    pub fn work(&mut self, links: &mut Links, status: &mut Status) -> Result<bool> {
         let look = self.exports.work(links, status)?;
         self.imports.work(links, status)?;
         Ok(look)

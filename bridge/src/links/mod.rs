@@ -16,11 +16,12 @@
 //! | one link: a program of this machine, and the units that come for it | `link` |
 //! | units in order and once, whatever the engine loses | `order` |
 //! | the packets between two bridges | `packet` |
-//! | streams between the bridges themselves | `stream` |
+//! | streams between the bridges themselves; their messages | `stream`, `parcel` |
 
 mod link;
 mod order;
 mod packet;
+mod parcel;
 mod set;
 #[cfg(test)]
 mod simulation;
@@ -29,4 +30,5 @@ mod stream;
 pub use link::Received;
 pub use order::WINDOW;
 pub use packet::Id;
+pub use parcel::{pack, unpack};
 pub use set::{Links, Opened};

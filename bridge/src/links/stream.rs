@@ -1,5 +1,5 @@
 //! Streams of messages between two bridges: links without a program at either end. The bridges themselves use
-//! them, for journals.
+//! them, for journals and for messages that are sent again.
 //!
 //! A stream begins with a name, and then has messages of any length in both directions. Each side may end it.
 

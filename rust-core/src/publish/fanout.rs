@@ -262,23 +262,33 @@ impl Fanout {
     /// slowest of them has not read (`behind`).
     pub fn state_for_listing(&self) -> Map {
         let messages = self.event_log.sent.load(Ordering::Relaxed);
-        let (peers, behind) = match &self.state().medium {
-            Medium::Ring { ring, newest, subscribers, .. } => {
-                // A subscriber that has read nothing yet starts with the newest message.
-                let unread =
-                    |read: u64| if read == 0 { messages.min(1) } else { newest.saturating_sub(read) };
-                (subscribers.len(), subscribers.iter().map(|s| unread(ring.read_so_far(s.id))).max())
-            }
-            Medium::Streams { history, subscribers } => {
-                let unread = |s: &Arc<StreamSubscriber>| history.last().saturating_sub(s.out().sequence);
-                (subscribers.len(), subscribers.iter().map(unread).max())
-            }
+        let peers = match &self.state().medium {
+            Medium::Ring { subscribers, .. } => subscribers.len(),
+            Medium::Streams { subscribers, .. } => subscribers.len(),
         };
         Map::from_iter([
             ("messages".to_owned(), messages.into()),
             ("peers".to_owned(), (peers as u64).into()),
-            ("behind".to_owned(), behind.unwrap_or(0).into()),
+            ("behind".to_owned(), self.behind().into()),
         ])
+    }
+
+    /// Returns how many messages the slowest subscriber has not read; 0 without subscribers.
+    pub fn behind(&self) -> u64 {
+        let messages = self.event_log.sent.load(Ordering::Relaxed);
+        let behind = match &self.state().medium {
+            Medium::Ring { ring, newest, subscribers, .. } => {
+                // A subscriber that has read nothing yet starts with the newest message.
+                let unread =
+                    |read: u64| if read == 0 { messages.min(1) } else { newest.saturating_sub(read) };
+                subscribers.iter().map(|s| unread(ring.read_so_far(s.id))).max()
+            }
+            Medium::Streams { history, subscribers } => {
+                let unread = |s: &Arc<StreamSubscriber>| history.last().saturating_sub(s.out().sequence);
+                subscribers.iter().map(unread).max()
+            }
+        };
+        behind.unwrap_or(0)
     }
 
     /// Returns the number of the newest message; 0 before the first.

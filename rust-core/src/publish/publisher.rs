@@ -338,6 +338,13 @@ impl Publisher {
         self.store.as_ref().map_or_else(|| self.fanout.subscribers(), Store::subscribers)
     }
 
+    /// Returns how many messages the slowest subscriber has not read; 0 without subscribers and for a store. A program that
+    /// publishes faster than usual, such as one that sends what was missed, waits by it, so that nobody is
+    /// overtaken.
+    pub fn behind(&self) -> u64 {
+        if self.store.is_some() { 0 } else { self.fanout.behind() }
+    }
+
     /// Returns the endpoint, with its transport.
     pub fn endpoint(&self) -> &str {
         &self.shown

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `Content-Type` | how the value is encoded: `application/json`, `application/cbor` |
 //! | `Linkspan-Incarnation`, `Linkspan-Sequence`, `Linkspan-Sent` | which message it is, and nanoseconds since 1970 |
+//! | `Linkspan-Kept` | the oldest message of its publisher that its bridge can send again |
 //! | `Linkspan-Request` | the deadline of a request, and which message it is: a map in JSON |
 //! | `Linkspan-Ended` | a program ends what it published at the subject |
 //! | `Nats-Service-Error-Code`, `Nats-Service-Error` | a request has failed, as in services of NATS: the payload is the failure in CBOR |
@@ -17,6 +18,7 @@ const CONTENT: &str = "Content-Type";
 const INCARNATION: &str = "Linkspan-Incarnation";
 const SEQUENCE: &str = "Linkspan-Sequence";
 const SENT: &str = "Linkspan-Sent";
+const KEPT: &str = "Linkspan-Kept";
 const REQUEST: &str = "Linkspan-Request";
 const ENDED: &str = "Linkspan-Ended";
 const ERROR_CODE: &str = "Nats-Service-Error-Code";
@@ -55,6 +57,9 @@ pub fn of_sample(sample: &Sample) -> HeaderMap {
         headers.insert(INCARNATION, origin.incarnation.to_string());
         headers.insert(SEQUENCE, origin.sequence.to_string());
         headers.insert(SENT, origin.sent.to_string());
+        if let Some(kept) = origin.kept {
+            headers.insert(KEPT, kept.to_string());
+        }
     }
     headers
 }
@@ -110,8 +115,8 @@ pub fn body(message: &Message) -> Body {
 pub fn sample(name: String, message: &Message) -> Sample {
     let origin = || {
         let (incarnation, sequence) = (number(message, INCARNATION)?, number(message, SEQUENCE)?);
-        let sent = number(message, SENT)?;
-        (incarnation != 0 && sequence != 0).then_some(Origin { incarnation, sequence, sent })
+        let (sent, kept) = (number(message, SENT)?, number(message, KEPT));
+        (incarnation != 0 && sequence != 0).then_some(Origin { incarnation, sequence, sent, kept })
     };
     Sample { name, origin: origin(), body: body(message) }
 }
@@ -159,7 +164,7 @@ mod tests {
 
     #[test]
     fn samples_are_read_as_they_are_written() {
-        let origin = Origin { incarnation: u64::MAX, sequence: 7, sent: -5 };
+        let origin = Origin { incarnation: u64::MAX, sequence: 7, sent: -5, kept: Some(3) };
         let body = Body { encoding: Encoding::Json, bytes: "[1]".into() };
         let written = Sample { name: "a".into(), origin: Some(origin), body };
         let read = sample("a".into(), &message(of_sample(&written), "[1]"));

@@ -1,0 +1,235 @@
+//! The last messages of an exported publisher, kept for machines that miss some of them.
+//!
+//! With `retain` a bridge keeps so many bytes of each publisher's messages. Each message says which is the oldest one
+//! that is kept, so another bridge knows after a gap what it can have again, and opens a stream for that: see
+//! `imports::recovery`. The first message of the stream has the publisher's incarnation and the first number; the
+//! answer is every kept message from that number on, and then the end of the stream.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use bytes::Bytes;
+use linkspan::Value;
+
+use crate::config::Config;
+use crate::engine::{Body, Origin, Sample, encoding_of, mime};
+use crate::exports::Exports;
+use crate::links::{Id, Links, Opened, Received, pack, unpack};
+
+/// What the name of a stream begins with; the name of the publisher follows.
+const STREAM: &str = "publish:";
+/// The memory of a message beside its body, approximately.
+const OVERHEAD: usize = 100;
+/// The most messages of one publisher that are sent again in a row.
+const IN_TURN: usize = 64;
+
+/// The last messages of one publisher.
+pub struct Kept {
+    samples: VecDeque<(Origin, Body)>,
+    /// The memory that they take.
+    bytes: usize,
+    /// The bound of that.
+    most: usize,
+}
+
+impl Kept {
+    /// Creates an empty store with this bound, in bytes.
+    pub fn new(most: usize) -> Kept {
+        Kept { samples: VecDeque::new(), bytes: 0, most }
+    }
+
+    /// Adds a message, and drops the oldest ones beyond the bound.
+    pub fn push(&mut self, origin: Origin, body: Body) {
+        self.bytes += body.bytes.len() + OVERHEAD;
+        self.samples.push_back((origin, body));
+        while self.bytes > self.most
+            && let Some((_, body)) = self.samples.pop_front()
+        {
+            self.bytes -= body.bytes.len() + OVERHEAD;
+        }
+    }
+
+    /// Removes the message that was added last: the engine does not carry it.
+    pub fn pop(&mut self) {
+        if let Some((_, body)) = self.samples.pop_back() {
+            self.bytes -= body.bytes.len() + OVERHEAD;
+        }
+    }
+
+    /// Drops all messages: another incarnation has numbers of its own.
+    pub fn clear(&mut self) {
+        *self = Kept::new(self.most);
+    }
+
+    /// Returns the number of the oldest message.
+    pub fn oldest(&self) -> Option<u64> {
+        self.samples.front().map(|(origin, _)| origin.sequence)
+    }
+
+    /// Returns the first message of this incarnation with this number or a later one.
+    fn from(&self, incarnation: u64, number: u64) -> Option<&(Origin, Body)> {
+        let at = self.samples.partition_point(|(origin, _)| origin.sequence < number);
+        self.samples.get(at).filter(|(origin, _)| origin.incarnation == incarnation)
+    }
+}
+
+/// Returns the name of the stream over which a publisher's messages are sent again.
+pub fn stream_name(name: &str) -> String {
+    format!("{STREAM}{name}")
+}
+
+/// Returns the first message of such a stream: which messages are requested.
+pub fn request(incarnation: u64, first: u64) -> Bytes {
+    pack(&Value::map([("incarnation", incarnation), ("from", first)]), &[])
+}
+
+/// Returns a message of such a stream as it was published; `None` for bytes that are no such message. The name and the
+/// incarnation are those that were requested.
+pub fn sample_of(bytes: &Bytes, name: &str, incarnation: u64) -> Option<Sample> {
+    let (map, body) = unpack(bytes)?;
+    let sequence = map.at("sequence").and_then(Value::as_u64).ok().filter(|number| *number != 0)?;
+    let sent = map.at("sent").and_then(Value::as_i64).ok()?;
+    let encoding = encoding_of(map.at("encoding").and_then(Value::as_text).ok());
+    let origin = Some(Origin { incarnation, sequence, sent, kept: None });
+    Some(Sample { name: name.to_owned(), origin, body: Body { encoding, bytes: body } })
+}
+
+/// Returns the message of such a stream for a kept message.
+fn bytes_of((origin, body): &(Origin, Body)) -> Bytes {
+    let fields = [
+        ("sequence", Value::from(origin.sequence)),
+        ("sent", origin.sent.into()),
+        ("encoding", mime(body.encoding).into()),
+    ];
+    pack(&Value::map(fields), &body.bytes)
+}
+
+/// The streams over which messages are being sent again.
+#[derive(Default)]
+pub struct Replays(BTreeMap<Id, Replay>);
+
+/// One such stream.
+struct Replay {
+    name: String,
+    /// The incarnation, and the number of the next message; `None` until they are requested.
+    next: Option<(u64, u64)>,
+}
+
+impl Replays {
+    /// Begins to answer a machine that has opened a stream. The stream is closed if the machine may not have the name,
+    /// or its messages are not kept.
+    pub fn opened(&mut self, opened: Opened, exports: &Exports, links: &mut Links, config: &Config) {
+        let Opened { id, machine, name } = opened;
+        let name = name.strip_prefix(STREAM).unwrap_or_default().to_owned();
+        if exports.kept(&name).is_some() && config.gives(&name, &machine) {
+            self.0.insert(id, Replay { name, next: None });
+        } else {
+            links.close(id);
+        }
+    }
+
+    /// Returns the present time if there is more to send, and room for it.
+    pub fn deadline(&self, links: &Links) -> Option<Instant> {
+        self.0.iter().any(|(id, replay)| replay.next.is_some() && links.has_room(*id)).then(Instant::now)
+    }
+
+    /// Sends messages over all streams as far as their windows have room, and ends those that are complete.
+    pub fn work(&mut self, exports: &Exports, links: &mut Links) {
+        self.0.retain(|id, replay| {
+            let goes_on = replay.work(*id, exports, links);
+            if !goes_on {
+                links.close(*id);
+            }
+            goes_on
+        });
+    }
+}
+
+impl Replay {
+    /// Sends messages while the window has room. Returns whether the stream goes on.
+    fn work(&mut self, id: Id, exports: &Exports, links: &mut Links) -> bool {
+        loop {
+            match links.receive(id) {
+                Received::Nothing => break,
+                Received::End => return false,
+                Received::Message(bytes) => {
+                    let number =
+                        |map: &Value, key: &str| map.at(key).and_then(Value::as_u64).ok();
+                    let wanted = unpack(&bytes)
+                        .and_then(|(map, _)| Some((number(&map, "incarnation")?, number(&map, "from")?)));
+                    let Some(wanted) = wanted else { return false };
+                    self.next = Some(wanted);
+                }
+            }
+        }
+        let Some((incarnation, next)) = &mut self.next else { return true };
+        for _ in 0..IN_TURN {
+            if !links.has_room(id) {
+                return true;
+            }
+            let kept = exports.kept(&self.name).and_then(|kept| kept.from(*incarnation, *next));
+            let Some(kept) = kept else { return false };
+            links.send(id, bytes_of(kept));
+            *next = kept.0.sequence + 1;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use linkspan::Encoding;
+
+    use super::*;
+
+    fn origin(sequence: u64) -> Origin {
+        Origin { incarnation: 7, sequence, sent: -1, kept: None }
+    }
+
+    fn body(length: usize) -> Body {
+        Body { encoding: Encoding::Json, bytes: vec![b'1'; length].into() }
+    }
+
+    #[test]
+    fn kept_messages_are_the_last_ones_within_the_bound() {
+        let mut kept = Kept::new(1_000);
+        assert_eq!(kept.oldest(), None);
+        // Numbers that the publisher's own bridge has missed are left out.
+        for sequence in [1, 2, 5, 6, 7, 8, 9, 10] {
+            kept.push(origin(sequence), body(100));
+        }
+        assert_eq!((kept.oldest(), kept.bytes), (Some(6), 1_000));
+        let from = |kept: &Kept, number| kept.from(7, number).map(|(origin, _)| origin.sequence);
+        assert_eq!([1, 6, 10, 11].map(|number| from(&kept, number)), [Some(6), Some(6), Some(10), None]);
+        assert!(kept.from(8, 6).is_none(), "of another incarnation");
+        kept.pop();
+        assert_eq!((from(&kept, 10), kept.bytes), (None, 800));
+        // One that is longer than the bound is not kept, and nothing before it.
+        kept.push(origin(10), body(2_000));
+        assert_eq!((kept.oldest(), kept.bytes), (None, 0));
+    }
+
+    #[test]
+    fn message_is_read_as_it_was_published() {
+        let sent = (origin(9), body(3));
+        let read = sample_of(&bytes_of(&sent), "lab/a", 7).unwrap();
+        assert_eq!((read.name.as_str(), read.origin, read.body), ("lab/a", Some(sent.0), sent.1));
+        assert_eq!(sample_of(&request(7, 1), "lab/a", 7), None);
+        assert_eq!(sample_of(&Bytes::from_static(b"\x01\0\0\0\xa0"), "lab/a", 7), None);
+    }
+
+    #[test]
+    fn gap_is_recovered_as_far_as_messages_are_kept() {
+        let at = |sequence, kept| Origin { sequence, kept, ..origin(1) };
+        for (last, sequence, kept, first) in [
+            (3, 4, Some(1), None),
+            (3, 7, Some(1), Some(4)),
+            (3, 7, Some(6), Some(6)),
+            (3, 7, Some(7), None),
+            (3, 7, None, None),
+            (9, 7, Some(1), None),
+        ] {
+            assert_eq!(at(sequence, kept).first_to_recover(last), first, "{last} {sequence} {kept:?}");
+        }
+    }
+}
