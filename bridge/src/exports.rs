@@ -14,6 +14,7 @@ use std::fmt::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
+use bytes::Bytes;
 use linkspan::registry::{self, Listed};
 use linkspan::{Channel, Error, ErrorKind, EventKind, Options, RemoteFailure, Result, Subscriber};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -391,7 +392,8 @@ impl Exported {
             };
             if let Forwarding::Publisher { outlet, last, schedule, kept, .. } = &mut self.forwarding {
                 if let Some(kept) = kept {
-                    kept.push(origin, body.clone());
+                    // A copy: the publisher may lend the memory of a long array, and needs it again.
+                    kept.push(origin, Body { bytes: Bytes::copy_from_slice(&body.bytes), ..body });
                     origin.kept = kept.oldest();
                 }
                 match outlet.publish(Sample { name: self.presence.name.clone(), origin: Some(origin), body }) {

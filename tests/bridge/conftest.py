@@ -186,10 +186,16 @@ def meeting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Meeting]
 
 
 @pytest.fixture
-def pair(machines: Callable[[str], Machine], meeting: Meeting) -> tuple[Machine, Machine, int]:
+def exporting() -> list[str]:
+    """More flags of the bridge that exports; tests override it."""
+    return []
+
+
+@pytest.fixture
+def pair(machines: Callable[[str], Machine], meeting: Meeting, exporting: list[str]) -> tuple[Machine, Machine, int]:
     """North exports lab/*, south imports it."""
     north, south = machines("north"), machines("south")
-    north.bridge("--export", "lab/*", *meeting.listen())
+    north.bridge("--export", "lab/*", *exporting, *meeting.listen())
     south.bridge("--import", "lab/*", *meeting.connect())
     return north, south, meeting.port
 

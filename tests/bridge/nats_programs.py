@@ -1,6 +1,6 @@
 """Programs that use NATS without Linkspan, selected by the first argument.
 
-usage: nats_programs.py URL listen|publish|end|newest|ask|bucket NAME [VALUE]
+usage: nats_programs.py URL listen|publish|plain|end|newest|ask|bucket|double NAME [VALUE]
 
 The name lab/a is the subject linkspan.default.publish.lab.a; each prints what it receives, one line of JSON per message.
 """
@@ -10,6 +10,7 @@ import json
 import sys
 
 import nats
+import nats.micro
 
 JSON = {"Content-Type": "application/json"}
 
@@ -28,12 +29,32 @@ async def main() -> None:
     elif verb == "publish":
         await client.publish(published, value[0].encode(), headers=JSON)
         await client.flush()
+    elif verb == "plain":
+        await client.publish(published, value[0].encode())
+        await client.flush()
+    elif verb == "double":
+        # As simple as a service can be: it answers in JSON, and says nothing of encodings.
+        async def double(request: nats.micro.Request) -> None:
+            number = json.loads(request.data)
+            answer = "{" if number is None else json.dumps([request.headers["Content-Type"], 2 * number])
+            await request.respond(answer.encode())
+
+        service = await nats.micro.add_service(client, name="doubling", version="1.0.0")
+        await service.add_endpoint(name="double", subject=asked, handler=double)
+        await client.flush()
+        print("ready", flush=True)
+        await asyncio.Event().wait()
     elif verb == "end":
         await client.publish(published, b"", headers={"Linkspan-Ended": "true"})
         await client.flush()
     elif verb == "newest":
-        message = await client.request(newest, b"", timeout=10)
-        print(json.dumps([message.headers["Content-Type"], json.loads(message.data)]))
+        try:
+            message = await client.request(newest, b"", timeout=10)
+        except nats.errors.NoRespondersError:
+            print(json.dumps("nobody"))
+        else:
+            headers = message.headers
+            print(json.dumps([headers.get("Content-Type"), json.loads(message.data)] if message.data else headers["Nats-Service-Error-Code"]))
     elif verb == "ask":
         try:
             message = await client.request(asked, value[0].encode(), timeout=20, headers=JSON)

@@ -103,12 +103,6 @@ def wire() -> Iterator[Wire]:
     made.end()
 
 
-@pytest.fixture
-def exporting() -> list[str]:
-    """More flags of north's bridge; tests override it."""
-    return []
-
-
 @pytest.fixture(params=["zenoh", "nats"])
 def apart(request, machines, wire, tmp_path, exporting) -> Iterator[tuple[Machine, Machine, list[subprocess.Popen]]]:
     """North exports lab/* and its journals, and south imports them, over the link; and the two bridges. A NATS server is on north's side."""

@@ -93,3 +93,37 @@ def test_foreign_program_queries_a_server(pair, session):
     replies = session.get(f"{ROOT}/lab/echo", payload=b'{"a":1}', encoding="application/json", timeout=10)
     answers = [(str(reply.ok.encoding), json.loads(reply.ok.payload.to_bytes())) for reply in replies]
     assert answers == [("application/json", {"a": 1})]
+
+
+def test_bytes_that_are_no_value_are_refused_and_counted(machines, meeting):
+    # A machine that imports and exports: programs that use the engine reach the one that they connect to.
+    south = machines("south")
+    south.bridge("--import", "lab/*", "--export", "plant/*", *meeting.listen())
+    south.start("reply", "plant/echo", "--command", "cat")
+    until("it is exported", lambda: "plant/echo" in south.status().get("exported", []))
+    with connected(meeting.port) as session:
+        replies = list(session.get(f"{ROOT}/plant/echo", payload=b"[1", encoding="application/json", timeout=10))
+        assert len(replies) == 1 and replies[0].err
+        until("it is counted", lambda: south.status()["malformed"] == 1)
+
+        def is_counted() -> bool:
+            session.put(f"{ROOT}/lab/foreign", b"\xff", encoding="application/cbor")
+            return south.status()["malformed"] > 1
+
+        until("what is published, too", is_counted)
+        assert south.listed("lab/foreign") is None and "is no value" in south.log.read_text()
+
+
+@pytest.mark.parametrize("exporting", [["--encoding", "lab/*=json"]])
+def test_program_that_knows_only_json_takes_part(pair, session):
+    north, _, _ = pair
+    publisher = north.start("pub", "lab/cbor", stdin=-1)
+    publish(publisher, {"series": [1.5, 2.5]})
+    until("it is exported", lambda: north.status().get("sent") == 1)
+    samples = [reply.ok for reply in session.get(f"{ROOT}/lab/cbor")]
+    assert [(str(it.encoding), json.loads(it.payload.to_bytes())) for it in samples] == [("application/json", {"series": [1.5, 2.5]})]
+    north.start("reply", "lab/answer", "--shell", "--command", "cat >/dev/null; echo '[1, 2]'")
+    until("it is exported", lambda: "lab/answer" in north.status().get("exported", []))
+    # A payload without an encoding is JSON, too.
+    replies = [reply.ok for reply in session.get(f"{ROOT}/lab/answer", payload=b'{"b":1}', timeout=10)]
+    assert [(str(it.encoding), json.loads(it.payload.to_bytes())) for it in replies] == [("application/json", [1, 2])]

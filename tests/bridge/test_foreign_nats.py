@@ -40,6 +40,15 @@ def test_foreign_program_subscribes_and_queries_the_newest(pair, meeting):
     program.stdout.close()
 
 
+def test_newest_of_a_name_without_a_message_and_of_an_unknown_name(pair, meeting):
+    north, _, _ = pair
+    north.start("pub", "lab/silent", stdin=-1)
+    until("it is exported", lambda: "lab/silent" in north.status().get("exported", []))
+    assert until("its bridge answers", lambda: done(meeting, "newest", "lab/silent")) in ("404", "nobody")
+    until("the server knows its subscription", lambda: done(meeting, "newest", "lab/silent") == "404")
+    assert done(meeting, "newest", "lab/unknown") == "nobody"
+
+
 def test_example_that_reads_a_thermometer(pair, meeting):
     north, _, _ = pair
     publisher = north.start("pub", "lab/temperature", "--encoding", "json", stdin=-1)
@@ -109,6 +118,59 @@ def test_foreign_program_answers(machines, meeting):
         "the name goes with the service",
         lambda: south.listed("lab/double") is None and south.run("call", "lab/double", "1", "-t", "0.5", code=4),
     )
+
+
+def test_bytes_that_are_no_value_are_refused_and_counted(pair, meeting):
+    north, south, _ = pair
+    done(meeting, "publish", "lab/foreign", "[1")
+    until("it is counted", lambda: south.status()["malformed"] == 1)
+    assert south.listed("lab/foreign") is None and "is no value" in south.log.read_text()
+    north.start("reply", "lab/echo", "--command", "cat")
+    until("it is exported", lambda: "lab/echo" in north.status().get("exported", []))
+    until("it answers", lambda: done(meeting, "ask", "lab/echo", "1") == [None, "application/json", "1"])
+    error, _, _ = done(meeting, "ask", "lab/echo", "[1")
+    assert "the bytes end before the value does" in error
+    until("it is counted", lambda: north.status()["malformed"] == 1)
+
+
+@pytest.mark.parametrize("exporting", [["--encoding", "lab/*=json"]])
+def test_program_that_knows_only_json_takes_part(pair, meeting):
+    north, south, _ = pair
+    # Publishing, out: a value in CBOR is JSON there, an array by the rules of the core.
+    publisher = north.start("pub", "lab/cbor", stdin=-1)
+    publish(publisher, {"celsius": 21.4, "series": [1.5, 2.5]})
+    until("it is exported", lambda: north.status().get("sent") == 1)
+    assert done(meeting, "newest", "lab/cbor") == ["application/json", {"celsius": 21.4, "series": [1.5, 2.5]}]
+    # A request to a server of Linkspan, and its answer in CBOR.
+    north.start("reply", "lab/answer", "--shell", "--command", "cat >/dev/null; echo '{\"a\": [1, 2]}'")
+    until("it is exported", lambda: "lab/answer" in north.status().get("exported", []))
+    until("it answers", lambda: done(meeting, "ask", "lab/answer", "1") != "nobody")
+    error, kind, answer = done(meeting, "ask", "lab/answer", '{"b":1}')
+    assert (error, kind, json.loads(answer)) == (None, "application/json", {"a": [1, 2]})
+    # For the other machine nothing changes.
+    assert json.loads(south.run("call", "lab/answer", "1", "--json")) == {"a": [1, 2]}
+    assert json.loads(south.run("latest", "lab/cbor", "--json"))["series"] == [1.5, 2.5]
+
+
+def test_service_that_knows_only_json_is_called_and_its_messages_are_values(machines, meeting):
+    south = machines("south")
+    south.bridge("--import", "lab/*", "--encoding", "lab/*=json", *meeting.connect())
+    program = started(meeting, "double", "lab/double")
+    assert Lines(program).next() == "ready"
+    south.has("lab/double")
+    assert json.loads(south.run("call", "lab/double", "21", "--json")) == ["application/json", 42]
+    output = south.run("call", "lab/double", "null", code=1)
+    assert "Malformed" in output, output
+    until("it is counted", lambda: south.status()["malformed"] == 1)
+    kill(program)
+    program.stdout.close()
+
+    def there() -> bool:
+        done(meeting, "plain", "lab/foreign", '{"a": 1}')
+        return south.listed("lab/foreign") is not None
+
+    until("what it publishes without an encoding is there", there)
+    assert json.loads(south.run("latest", "lab/foreign", "--json")) == {"a": 1}
 
 
 def test_bucket_has_newest_messages(machines, meeting):

@@ -10,7 +10,7 @@ import time
 import pytest
 from conftest import Lines, Machine, publish
 from support.waiting import until
-from networks import Wire, apart, exporting, ip, wire  # noqa: F401 - fixtures
+from networks import Wire, apart, ip, wire  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
 #: Seconds: one duration that packets survive in buffers, and one after which a link is replaced.

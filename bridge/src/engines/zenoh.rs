@@ -104,7 +104,11 @@ impl Zenoh {
             let json = String::from_utf8_lossy(&json);
             ours.insert_json5(key, &json).map_err(|e| failed(&format!("setting zenoh's {key}"), &e))?;
         }
-        let session = zenoh::open(ours).wait().map_err(|e| failed("opening a zenoh session", &e))?;
+        let opened = zenoh::open(ours).wait();
+        let session = opened.map_err(|e| {
+            let listening = refused_address(&e.to_string(), &config.zenoh.listen);
+            listening.unwrap_or_else(|| failed("opening a zenoh session", &e))
+        })?;
         let (realm, machine) = (&config.realm, config.machine()?);
         // A hasher's seed is random. The lowest bit is set, because 0 is not a valid number.
         let id = RandomState::new().build_hasher().finish() | 1;
@@ -379,6 +383,32 @@ fn failed(doing: &str, error: &zenoh::Error) -> Error {
     Error::new(ErrorKind::TransportUnavailable, format!("{doing}: {error}"))
 }
 
+/// Returns the error for an address at which this machine cannot listen, from zenoh's text, which has the address and the
+/// number of the system's error; `None` for any other error.
+fn refused_address(text: &str, listen: &[String]) -> Option<Error> {
+    let address = listen.iter().find(|address| text.contains(*address))?;
+    let number = text.split("(os error ").nth(1)?.split(')').next()?.parse::<i32>().ok()?;
+    let (kind, why) = match rustix::io::Errno::from_raw_os_error(number) {
+        rustix::io::Errno::ADDRINUSE => {
+            let port = address.rsplit_once(':').map_or("", |(_, port)| port);
+            let why = format!(
+                "another program listens there, perhaps another bridge; end it (`ss -ltnp 'sport = :{port}'` shows which it is), or listen at another port"
+            );
+            (ErrorKind::AddressInUse, why)
+        }
+        rustix::io::Errno::ADDRNOTAVAIL => {
+            let why = "this machine has no such address; `ip address` shows those that it has";
+            (ErrorKind::TransportUnavailable, why.to_owned())
+        }
+        rustix::io::Errno::ACCESS => {
+            let why = "this user may not listen there; ports below 1024 are for root, so give a higher one";
+            (ErrorKind::PermissionDenied, why.to_owned())
+        }
+        _ => return None,
+    };
+    Some(Error::new(kind, format!("listening at {address}: {why}")))
+}
+
 /// Returns the failure in an error reply: as this program encodes it, else the text of zenoh or of a foreign
 /// program.
 fn failure_of(bytes: &[u8]) -> RemoteFailure {
@@ -482,6 +512,21 @@ mod tests {
         }
         assert_eq!(origin_of(b"\xa0"), None);
         assert_eq!(origin_of(&attachment(&Origin { sequence: 0, ..origin })), None);
+    }
+
+    #[test]
+    fn address_that_cannot_be_listened_at_is_named_with_what_to_do() {
+        let listen = ["tcp/127.0.0.1:7".to_owned(), "tcp/127.0.0.1:8".to_owned()];
+        let error = |number| {
+            let text = format!("no listener bound to tcp/127.0.0.1:8: [odd (os error {number}) at x.rs:61.] at y.rs:3.");
+            refused_address(&text, &listen).map(|error| (error.kind(), error.text().to_owned()))
+        };
+        let (kind, text) = error(98).unwrap();
+        assert_eq!(kind, ErrorKind::AddressInUse);
+        assert!(text.starts_with("listening at tcp/127.0.0.1:8: another program") && text.contains(":8'"), "{text}");
+        assert_eq!(error(99).unwrap().0, ErrorKind::TransportUnavailable);
+        assert_eq!(error(13).unwrap().0, ErrorKind::PermissionDenied);
+        assert_eq!((error(5), refused_address("odd (os error 98)", &listen).is_none()), (None, true));
     }
 
     #[test]
