@@ -396,7 +396,8 @@ impl Exported {
                     kept.push(origin, Body { bytes: Bytes::copy_from_slice(&body.bytes), ..body });
                     origin.kept = kept.oldest();
                 }
-                match outlet.publish(Sample { name: self.presence.name.clone(), origin: Some(origin), body }) {
+                match outlet.publish(Sample { name: self.presence.name.clone(), origin: Some(origin), body })
+                {
                     // Its number is left out, as above.
                     Err(e) if e.kind() == ErrorKind::TooLarge => {
                         status.too_large += 1;

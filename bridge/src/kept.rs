@@ -153,8 +153,7 @@ impl Replay {
                 Received::Nothing => break,
                 Received::End => return false,
                 Received::Message(bytes) => {
-                    let number =
-                        |map: &Value, key: &str| map.at(key).and_then(Value::as_u64).ok();
+                    let number = |map: &Value, key: &str| map.at(key).and_then(Value::as_u64).ok();
                     let wanted = unpack(&bytes)
                         .and_then(|(map, _)| Some((number(&map, "incarnation")?, number(&map, "from")?)));
                     let Some(wanted) = wanted else { return false };

@@ -163,7 +163,8 @@ impl Status {
         if self.malformed_noted.is_none_or(|at| at.elapsed() >= WARNINGS) {
             self.malformed_noted = Some(Instant::now());
             let all = self.malformed;
-            let text = format!("what a program without Linkspan sent for {name} is no value: {why}; {all} in all");
+            let text =
+                format!("what a program without Linkspan sent for {name} is no value: {why}; {all} in all");
             self.note("warning", text);
         }
     }

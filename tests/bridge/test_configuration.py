@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 from conftest import PROGRAM, SOON, publish
+from support.network import free_port
 
 
 def test_check_prints_what_a_configuration_would_do(machines):
@@ -13,12 +14,14 @@ def test_check_prints_what_a_configuration_would_do(machines):
     north.has("lab/a")
     file = north.folder / "bridge.toml"
     file.write_text(
-        'machine = "north"\nexport = ["lab/*"]\nimport = ["far/*"]\n[zenoh]\nlisten = ["tcp/127.0.0.1:7447"]\n'
+        'machine = "north"\nexport = ["lab/*"]\nimport = ["far/*"]\nretain = "64MiB"\n[encoding]\n"lab/json/*" = "json"\n[zenoh]\nlisten = ["tcp/127.0.0.1:7447"]\n'
     )
     output = north.run("bridge", "check", file)
     assert output.splitlines() == [
         "realm default, this machine is north",
         "listens at tcp/127.0.0.1:7447",
+        "keeps 67108864 bytes of messages of each exported publisher",
+        "carries the values of lab/json/* as JSON",
         "exports lab/*",
         "imports far/*",
         "would export now: lab/a (shm:lab/a)",
@@ -35,6 +38,8 @@ def test_configuration_errors_name_line_and_column(machines):
         ('export = "lab/*"\n', f'{file}:1:10: invalid type: string "lab/*", expected a sequence; write a list'),
         ("request_timeout = true\n", "write a number, without quotes"),
         ("[zenoh]\nscouting = 1\n", f"{file}:2:12: "),
+        ('retain = "64 megabytes"\n', f'{file}:1:10: "64 megabytes" is not a size; give a whole number with its unit'),
+        ('[encoding]\n"lab/*" = "xml"\n', f"{file}:2:11: "),
     ]:
         file.write_text(text)
         assert expected in north.run("bridge", "check", file, code=1)
@@ -49,6 +54,7 @@ def test_configuration_errors_name_line_and_column(machines):
         ('engine = "nats"\nexport = ["lab/*"]\n[nats]\nservers = ["nats://10.0.0.1:4222"]\n', "4:12: "),
         ('export = ["lab/*"]\nstatus = "x y"\n', "2:10: "),
         ('export = ["lab/*"]\nservice = ""\n', "2:11: "),
+        ('export = ["lab/*"]\nretain = "64"\n[encoding]\n"a b" = "json"\n', "4:9: "),
         # The value is missing in the file.
         ("", " no name is exported or imported"),
         ('export = ["lab/*"]\n', " "),
@@ -69,6 +75,24 @@ def test_configuration_errors_name_line_and_column(machines):
         output = north.run("bridge", *words, code=1)
         assert f"{file}: there is no such file" in output and "flags" in output
     assert "no name is exported" in north.run("bridge", "--listen", "tcp/127.0.0.1:0", code=1)
+
+
+def test_port_that_another_program_has_is_named_with_what_to_do(machines):
+    north, south, port = machines("north"), machines("south"), free_port()
+    north.bridge("--export", "lab/*", "--listen", f"tcp/127.0.0.1:{port}")
+    error = south.run("bridge", "--import", "lab/*", "--listen", f"tcp/127.0.0.1:{port}", code=1)
+    assert error.startswith(f"linkspan-bridge: AddressInUse (105): listening at tcp/127.0.0.1:{port}: another program listens there")
+    assert f"ss -ltnp 'sport = :{port}'" in error and "listen at another port" in error
+    assert ".rs" not in error
+
+
+def test_flags_that_are_no_size_and_no_pattern_are_refused(machines):
+    north = machines("north")
+    for words, expected in [
+        (("--retain", "64 megabytes"), "give a whole number with its unit"),
+        (("--encoding", "lab/*=xml"), "give a pattern and json"),
+    ]:
+        assert expected in north.run("bridge", "--export", "lab/*", *words, code=2)
 
 
 def test_every_command_shows_examples(machines):

@@ -465,7 +465,12 @@ fn origin_of(bytes: &[u8]) -> Option<Origin> {
     let number = |key: &str| map.at(key).and_then(Value::as_u64).ok();
     let (incarnation, sequence) = (number("incarnation")?, number("sequence")?);
     let sent = map.at("sent").and_then(Value::as_i64).ok()?;
-    (incarnation != 0 && sequence != 0).then_some(Origin { incarnation, sequence, sent, kept: number("kept") })
+    (incarnation != 0 && sequence != 0).then_some(Origin {
+        incarnation,
+        sequence,
+        sent,
+        kept: number("kept"),
+    })
 }
 
 /// Returns a message with its name, which the caller has taken from the key.
@@ -518,12 +523,17 @@ mod tests {
     fn address_that_cannot_be_listened_at_is_named_with_what_to_do() {
         let listen = ["tcp/127.0.0.1:7".to_owned(), "tcp/127.0.0.1:8".to_owned()];
         let error = |number| {
-            let text = format!("no listener bound to tcp/127.0.0.1:8: [odd (os error {number}) at x.rs:61.] at y.rs:3.");
+            let text = format!(
+                "no listener bound to tcp/127.0.0.1:8: [odd (os error {number}) at x.rs:61.] at y.rs:3."
+            );
             refused_address(&text, &listen).map(|error| (error.kind(), error.text().to_owned()))
         };
         let (kind, text) = error(98).unwrap();
         assert_eq!(kind, ErrorKind::AddressInUse);
-        assert!(text.starts_with("listening at tcp/127.0.0.1:8: another program") && text.contains(":8'"), "{text}");
+        assert!(
+            text.starts_with("listening at tcp/127.0.0.1:8: another program") && text.contains(":8'"),
+            "{text}"
+        );
         assert_eq!(error(99).unwrap().0, ErrorKind::TransportUnavailable);
         assert_eq!(error(13).unwrap().0, ErrorKind::PermissionDenied);
         assert_eq!((error(5), refused_address("odd (os error 98)", &listen).is_none()), (None, true));

@@ -10,6 +10,7 @@
 //! under `state`: its drop asks the acceptor, which may be waiting for `state`.
 
 mod admission;
+mod growth;
 mod waiting;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use self::growth::{Growth, SMALL};
 use super::history::{History, Published};
 use super::stream_subscriber::StreamSubscriber;
 use crate::channel::event_log::EventLog;
@@ -72,6 +74,8 @@ enum Medium {
         subscribers: Vec<RingSubscriber>,
         /// Readers of the newest message alone without support for slots, until they disconnect.
         without_slots: Vec<(u64, WatchedSocket)>,
+        /// For a ring that is small: when it grows.
+        growth: Option<Growth>,
     },
     /// A stream for each, from one history.
     Streams { history: History, subscribers: Vec<Arc<StreamSubscriber>> },
@@ -95,22 +99,26 @@ impl RingSubscriber {
 }
 
 impl Fanout {
-    /// Returns the fan-out of a new publisher at this endpoint.
-    /// It publishes under this session from number `first` on.
+    /// Returns the fan-out of a new publisher at this endpoint. It publishes under this session from number `first` on.
+    /// With `begins_small` a ring is small until it is needed.
     pub fn new(
         endpoint: &Endpoint,
         (session, first): (u64, u64),
         buffer: Option<usize>,
         limit: u64,
+        begins_small: bool,
     ) -> Result<Fanout> {
         let transport = endpoint.transport();
         let driver = transport.driver();
         let mut slots = None;
         let medium = match driver.broadcast() {
             Some(rings) => {
-                let ring = rings.writer(session, buffer.unwrap_or(RING), limit)?;
+                let full = buffer.unwrap_or(RING);
+                let first = if begins_small { SMALL.min(full) } else { full };
+                let ring = rings.writer(session, (first, full), limit)?;
                 slots = ring.slots();
-                Medium::Ring { ring, newest: 0, subscribers: Vec::new(), without_slots: Vec::new() }
+                let growth = (first < full).then(|| Growth::to(full));
+                Medium::Ring { ring, newest: 0, subscribers: Vec::new(), without_slots: Vec::new(), growth }
             }
             // A transport without a ring; a store uses neither of the two.
             None => {
@@ -164,6 +172,11 @@ impl Fanout {
         let mut state = self.state();
         let is_new = header.sequence > state.last;
         if is_new {
+            if let Medium::Ring { ring, growth, .. } = &mut state.medium
+                && let Some(due) = growth.take_if(|growth| growth.is_due(payload.len()))
+            {
+                due.grow(&mut **ring);
+            }
             self.publish_locked(&mut state, header, payload)?;
         }
         Ok(is_new)
@@ -369,7 +382,7 @@ mod tests {
     #[test]
     fn drain_waits_for_a_subscriber_whose_hello_is_being_answered() {
         let endpoint: Endpoint = "unix:drained".parse().unwrap();
-        let fanout = Arc::new(Fanout::new(&endpoint, (1, 1), None, 1 << 20).unwrap());
+        let fanout = Arc::new(Fanout::new(&endpoint, (1, 1), None, 1 << 20, false).unwrap());
         let drain = |time| fanout.drain(&mut Waiting::until(Deadline::after(time)));
         drain(Duration::ZERO).unwrap();
         let unadmitted = fanout.unadmitted();

@@ -59,13 +59,13 @@ impl Publisher {
         let endpoint: Endpoint = endpoint.parse()?;
         let open = || {
             let hello = Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
-            Publisher::at(&endpoint, options, hello)
+            Publisher::at(&endpoint, options, hello, false)
         };
         open().map_err(|e| e.on(&endpoint))
     }
 
-    /// Makes a publisher whose subscribers get this hello.
-    fn at(endpoint: &Endpoint, options: &Options, hello: Hello) -> Result<Publisher> {
+    /// Makes a publisher whose subscribers get this hello. With `begins_small` its ring is small until it is needed.
+    fn at(endpoint: &Endpoint, options: &Options, hello: Hello, begins_small: bool) -> Result<Publisher> {
         options.check(endpoint.transport(), Use::Publish)?;
         if options.replace
             && let Some(replaced) = replace::take(&endpoint.to_string(), options)?
@@ -79,6 +79,7 @@ impl Publisher {
             (hello.session, hello.first),
             options.buffer,
             options.max_message_size,
+            begins_small,
         )?);
         let (mut owner_record, mut waiting_place) = (None, None);
         let (registration, endpoint) = if store.is_some() {
@@ -145,7 +146,7 @@ impl Publisher {
         let _ = fanout.drain(&mut Wait::from(LINGER).start(options.timeout));
         drop(held);
         fanout.disconnect_all();
-        let publisher = Publisher::at(endpoint, &options.clone().with_replace(false), hello)?;
+        let publisher = Publisher::at(endpoint, &options.clone().with_replace(false), hello, false)?;
         // One that has ended meanwhile does not come back.
         let mut connecting = Waiting::until(Deadline::after(CONNECT_TIMEOUT));
         let _ = publisher.fanout.wait_for_subscribers(subscribers, &mut connecting);

@@ -26,12 +26,17 @@ use crate::sys::memory::PeerFile;
 
 /// Makes both sides of such rings.
 pub trait BroadcastDriver: Sync {
-    /// Makes a publisher's ring of at least `buffer` bytes, for the session of this incarnation and
-    /// for messages of at most `limit` bytes.
+    /// Makes a publisher's ring of at least so many bytes at first, and so many once it has grown, for the session of this
+    /// incarnation and for messages of at most `limit` bytes.
     ///
     /// # Errors
     /// `OutOfMemory`.
-    fn writer(&self, session: u64, buffer: usize, limit: u64) -> Result<Box<dyn BroadcastWriter>>;
+    fn writer(
+        &self,
+        session: u64,
+        first_and_full: (usize, usize),
+        limit: u64,
+    ) -> Result<Box<dyn BroadcastWriter>>;
 
     /// Makes the subscriber's side of a handshake, before the publisher is known.
     fn offer(&self, session: u64) -> Result<Box<dyn BroadcastOffer>>;
@@ -57,6 +62,12 @@ pub trait BroadcastWriter: Send {
     /// Publishes several frames in order with one wake-up. Returns how many, and the error of the
     /// next one.
     fn publish_many(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>);
+
+    /// Moves to a ring of at least so many bytes, which gets the messages of the one before.
+    ///
+    /// # Errors
+    /// `OutOfMemory`; then nothing has changed.
+    fn grow(&mut self, buffer: usize) -> Result<()>;
 
     /// Returns the slots for long arrays, which subscribers view; `None` for a transport without
     /// slots.

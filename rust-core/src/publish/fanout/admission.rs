@@ -40,9 +40,12 @@ impl Fanout {
         // Under one lock, so that a subscriber which gets this ring is also woken for later
         // messages in it.
         let mut state = self.state();
-        let Medium::Ring { ring, newest, subscribers, without_slots } = &mut state.medium else {
+        let Medium::Ring { ring, newest, subscribers, without_slots, growth } = &mut state.medium else {
             return Ok((Vec::new(), 0, id));
         };
+        if !once && let Some(growth) = growth.take() {
+            growth.grow(&mut **ring);
+        }
         let mut admit = || -> Result<(Vec<OwnedFd>, Option<WatchedSocket>)> {
             if !knows_slots {
                 ring.add_without_slots(id)?;

@@ -34,7 +34,7 @@ impl Publisher {
             let mut hello =
                 Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
             (hello.session, hello.first) = (incarnation, first);
-            Publisher::at(&endpoint, options, hello)
+            Publisher::at(&endpoint, options, hello, true)
         };
         open().map_err(|e| e.on(&endpoint))
     }

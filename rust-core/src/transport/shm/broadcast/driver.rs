@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::super::segment::ring_length;
 use super::publisher::{Broadcast, Subscription};
 use super::references;
 use super::ring_reader::RingReader;
@@ -31,9 +32,14 @@ use crate::transport::hello::AnsweredCall;
 pub struct RingDriver;
 
 impl BroadcastDriver for RingDriver {
-    fn writer(&self, session: u64, buffer: usize, limit: u64) -> Result<Box<dyn BroadcastWriter>> {
-        let ring = Broadcast::create(session, buffer)?;
-        let slots = Arc::new(BroadcastSlots::new(session, limit, ring.ring() as usize));
+    fn writer(
+        &self,
+        session: u64,
+        (first, full): (usize, usize),
+        limit: u64,
+    ) -> Result<Box<dyn BroadcastWriter>> {
+        let ring = Broadcast::create(session, first)?;
+        let slots = Arc::new(BroadcastSlots::new(session, limit, ring_length(full)?));
         let (subscribers, without_slots) = (IndexMap::new(), HashSet::new());
         Ok(Box::new(Writer { ring, subscribers, slots, without_slots, newest: None }))
     }
@@ -154,6 +160,10 @@ impl BroadcastWriter for Writer {
         }
         self.notify();
         (count, Ok(()))
+    }
+
+    fn grow(&mut self, buffer: usize) -> Result<()> {
+        self.ring.grow(buffer)
     }
 
     fn slots(&self) -> Option<Arc<BroadcastSlots>> {

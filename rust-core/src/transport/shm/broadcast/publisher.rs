@@ -6,8 +6,8 @@
 //! read last (for `close` of the layer above). A false value in either harms the subscriber that
 //! wrote it.
 //!
-//! The move to a larger ring, for a message above half of the ring: the new ring is created and
-//! gets the message, then the state word of the old ring becomes `MOVED`. Subscribers read the old
+//! The move to a larger ring, for a message above half of the ring or because it began small: the new ring is created and
+//! gets the message, or the records of the old one, then the state word of the old ring becomes `MOVED`. Subscribers read the old
 //! ring to its end, ask the publisher again over its listener, and continue in the new ring behind
 //! the sequence that they read last. Between the two no message is lost, because the new ring
 //! begins with the first one that the old ring does not have.
@@ -105,13 +105,33 @@ impl Broadcast {
                 "a message did not fit the ring that was made for it",
             ));
         }
+        self.move_to(larger);
+        Ok(Published::Moved)
+    }
+
+    /// Moves to a ring of at least `buffer` bytes, which gets the records of this one. Does nothing where this one is as
+    /// large.
+    ///
+    /// # Errors
+    /// `TooLarge` for a buffer above [`MAX_RING`], `OutOfMemory`; then nothing has changed.
+    pub fn grow(&mut self, buffer: usize) -> Result<()> {
+        let length = segment::ring_length(buffer)?;
+        if length as u64 > self.ring() {
+            let mut larger = create_ring(self.session, length)?;
+            larger.copy_records(&self.ring_writer);
+            self.move_to(larger);
+        }
+        Ok(())
+    }
+
+    /// Continues in this ring, and has the subscribers ask for it.
+    fn move_to(&mut self, larger: RingWriter<MemoryFile>) {
         larger.memory().store(at::POLL_ONLY, u64::from(!self.futex), Ordering::Release);
         // Last: a subscriber that sees this state and asks is given the ring that has the message.
         self.ring_writer.memory().store_fenced(at::STATE, state::MOVED);
         self.wake_futex(u32::MAX);
         self.ring_writer = larger;
         self.waker = Waker::new(at::DATA_WAKE);
-        Ok(Published::Moved)
     }
 
     /// Publishes a short data message without extension and flags; call [`Broadcast::notify`] afterwards. Returns

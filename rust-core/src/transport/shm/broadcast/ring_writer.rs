@@ -157,6 +157,33 @@ impl<M: OwnMemory> RingWriter<M> {
         true
     }
 
+    /// Takes over the records of a smaller ring, oldest first. For a ring without any of its own, which nobody reads yet.
+    pub fn copy_records(&mut self, old: &RingWriter<M>) {
+        let mut position = if old.tail > old.ring { old.restart } else { 0 };
+        let mut content = Vec::new();
+        while position < old.tail {
+            let (offset, left) = (old.offset_of(position), old.ring - (position & old.mask));
+            let word = old.mine.load(offset, Ordering::Relaxed);
+            // This side has written the word, so it is valid.
+            let Ok(record) = RecordHeader::from_word(word, position >> old.shift, left) else { break };
+            position += record.size;
+            if record.shape == Shape::Pad {
+                continue;
+            }
+            content.clear();
+            let words = (offset + WORD..offset + record.size as usize).step_by(WORD);
+            content.extend(words.map(|at| old.mine.load(at, Ordering::Relaxed)));
+            let start = self.tail;
+            self.reserve(start + record.size);
+            let into = self.begin(record, start) + WORD;
+            for (index, word) in content.iter().enumerate() {
+                self.mine.store(into + index * WORD, *word, Ordering::Relaxed);
+            }
+            self.store_word(start, record);
+        }
+        self.commit();
+    }
+
     /// [`RingWriter::append`]; returns the size of the record.
     #[inline]
     fn put(&mut self, frame: &Outgoing<'_>) -> Option<u64> {

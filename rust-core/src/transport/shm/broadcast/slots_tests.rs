@@ -290,7 +290,7 @@ fn read(writer: &mut Box<dyn BroadcastWriter>, id: u64, knows_slots: bool) -> In
 
 #[test]
 fn subscriber_without_slots_receives_every_message_whole() {
-    let mut writer = RingDriver.writer(SESSION, 4 * KIB, LIMIT).unwrap();
+    let mut writer = RingDriver.writer(SESSION, (4 * KIB, 4 * KIB), LIMIT).unwrap();
     let slots = writer.slots().unwrap();
     let elements = vec![3; 64 * KIB];
     let body = |slots: &Arc<BroadcastSlots>| match slots.lend(&elements) {

@@ -272,3 +272,34 @@ fn broadcast_batch_is_visible_as_a_whole_and_moves_with_a_large_message() {
     assert_is(&frame(ring_reader.read()), first, 10);
     assert!(matches!(ring_reader.read(), Ok(Received::Moved)));
 }
+
+#[test]
+fn ring_that_grows_keeps_its_records_for_a_subscriber_that_continues() {
+    // Short, long and of several laps, with a pad at the end of each.
+    for (count, length) in [(0, 0), (3, 100), (40, 100), (200, 100), (20, 1500), (3, 8000)] {
+        let mut broadcast = Broadcast::create(9, 4096).unwrap();
+        for sequence in 1..=count {
+            publish(&mut broadcast, sequence, length);
+        }
+        let mut before = RingReader::open(file(&broadcast), 9, LIMIT, Start::After(0)).unwrap();
+        broadcast.grow(1 << 20).unwrap();
+        assert_eq!(broadcast.ring(), 1 << 20);
+        publish(&mut broadcast, count + 1, length);
+        let mut after = RingReader::open(file(&broadcast), 9, LIMIT, Start::After(0)).unwrap();
+        // Both find the same messages, and the one in the new ring the next one.
+        loop {
+            match (before.read(), after.read()) {
+                (Err(one), Err(other)) => assert_eq!(one.missed(), other.missed(), "{count} {length}"),
+                (Ok(Received::Frame(one)), Ok(Received::Frame(other))) => {
+                    assert_eq!((&one.header, &one.body), (&other.header, &other.body));
+                }
+                (Ok(Received::Moved), next) => break assert_is(&frame(next), count + 1, length),
+                other => panic!("{count} {length}: {other:?}"),
+            }
+        }
+        let mut latest = RingReader::open(file(&broadcast), 9, LIMIT, Start::Newest).unwrap();
+        assert_is(&frame(latest.read()), count + 1, length);
+        broadcast.grow(4096).unwrap();
+        assert_eq!(broadcast.ring(), 1 << 20, "no smaller one takes its place");
+    }
+}
