@@ -86,6 +86,57 @@ fn next_relay_of_the_same_incarnation_repeats_nothing_and_reports_the_gap() {
 }
 
 #[test]
+fn relay_takes_little_memory_before_its_first_subscriber() {
+    let make = |at: u64| {
+        let publisher =
+            Publisher::relay(&name("shm", &format!("idle-{at}")), &Options::default(), at + 1, 1).unwrap();
+        relay(&publisher, 1);
+        publisher
+    };
+    let before = memory_files();
+    let publishers: Vec<_> = (0..150).map(make).collect();
+    let small = memory_files().saturating_sub(before);
+    // Rings of other tests of this program are among them, so this is half of what full rings would take.
+    assert!(small < 150 << 19, "{small} bytes for 150 relays");
+    let subscriber = Subscriber::new(publishers[0].endpoint(), &Options::default()).unwrap();
+    assert_eq!(taken(&subscriber, 1), [1]);
+    relay(&publishers[0], 2);
+    assert_eq!(taken(&subscriber, 1), [2]);
+    let newest = linkspan::latest(publishers[1].endpoint(), &Options::default(), SOON).unwrap();
+    assert_eq!(newest.sequence(), 1, "the newest alone is read from the small ring");
+}
+
+/// The bytes of all memory files of this process.
+fn memory_files() -> u64 {
+    let is_memory =
+        |path: &std::path::Path| std::fs::read_link(path).is_ok_and(|to| to.starts_with("/memfd:"));
+    let files = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|file| Some(file.ok()?.path()));
+    files.filter(|path| is_memory(path)).filter_map(|path| Some(std::fs::metadata(path).ok()?.len())).sum()
+}
+
+#[test]
+fn burst_before_a_subscriber_has_connected_is_read_from_its_beginning() {
+    for count in [10, 100, 400, 3000] {
+        let name = name("shm", &format!("burst-{count}"));
+        let subscriber = Subscriber::new(&name, &Options::default()).unwrap();
+        let publisher = Publisher::relay(&name, &Options::default(), 81, 1).unwrap();
+        (1..=count).for_each(|sequence| assert!(relay(&publisher, sequence)));
+        let expected: Vec<_> = (1..=count.cast_signed()).collect();
+        assert_eq!(taken(&subscriber, expected.len()), expected);
+        assert_eq!(publisher.behind(), 0);
+        relay(&publisher, count + 1);
+        relay(&publisher, count + 2);
+        assert_eq!(publisher.behind(), 2, "none of the two has been read");
+        drop(publisher);
+        // Subscribers of the next relay continue, too.
+        let next = Publisher::relay(&name, &Options::default(), 81, count + 3).unwrap();
+        (count + 3..count + 203).for_each(|sequence| assert!(relay(&next, sequence)));
+        let expected: Vec<_> = (count.cast_signed() + 1..count.cast_signed() + 203).collect();
+        assert_eq!(taken(&subscriber, expected.len()), expected);
+    }
+}
+
+#[test]
 fn relayed_names_show_their_machine_and_incarnation() {
     let name = name("shm", "shown");
     let options = Options::default().with_machine("north");
