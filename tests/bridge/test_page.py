@@ -48,9 +48,17 @@ def test_two_machines_in_five_minutes(machines):
     assert re.search(r"^shm:lab/temperature .* north$", output, re.M), output
 
 
+def test_bridge_that_keeps_messages_takes_the_place_of_the_first_one(machines):
+    port = str(free_port())
+    plain, second, keeping = (block.replace("7447", port) for block in blocks("sh")[:3])
+    programs = plain.split("\n", 1)[1]
+    output = followed(machines("north"), machines("south"), keeping + programs, second, ["lab/temperature", "lab/echo"])
+    assert output.splitlines()[:2] == ['{"celsius":21.4}', '{"a":1}'], output
+
+
 def test_security(machines):
     port = str(free_port())
-    issue, first, second, again = (block.replace("7449", port) for block in blocks("sh")[8:12])
+    issue, first, second, again = (block.replace("7449", port) for block in blocks("sh")[9:13])
     north, south = machines("north"), machines("south")
     env = north.env | {"PATH": f"{TARGET}:{os.environ['PATH']}"}
 
@@ -75,21 +83,21 @@ def test_channel_of_another_machine(pair):
     north.running.append(channel)
     south.has("lab/valve")
     env = south.env | {"PATH": f"{TARGET}:{os.environ['PATH']}"}
-    subprocess.run(["sh", "-ec", blocks("sh")[2]], env=env, timeout=SOON, check=True)
+    subprocess.run(["sh", "-ec", blocks("sh")[3]], env=env, timeout=SOON, check=True)
     assert Lines(channel).next() == "{'open': True}"
     assert channel.wait(SOON) == 0
 
 
 def test_journal_of_another_machine(machines):
     port = str(free_port())
-    first, second = (block.replace("7447", port) for block in blocks("sh")[3:5])
+    first, second = (block.replace("7447", port) for block in blocks("sh")[4:6])
     output = followed(machines("north"), machines("south"), first, second, ["bridge/status"])
     assert output.splitlines() == ['{"celsius":21.4}'], output
 
 
 def test_services_of_another_machine(machines):
     port, north, south = str(free_port()), machines("north"), machines("south")
-    controller, service, commands = (block.replace("7447", port) for block in blocks("sh")[5:8])
+    controller, service, commands = (block.replace("7447", port) for block in blocks("sh")[6:9])
     shells = []
 
     def begin(machine, block: str) -> subprocess.Popen:
@@ -124,7 +132,7 @@ def test_configuration_file(machines, tmp_path: Path):
 
 def test_nats_in_place_of_zenoh(machines):
     port = str(free_port())
-    first, second = (block.replace("4222", port) for block in blocks("sh")[12:])
+    first, second = (block.replace("4222", port) for block in blocks("sh")[13:])
     output = followed(machines("north"), machines("south"), first, second, ["lab/temperature", "lab/echo"])
     assert output.splitlines()[:2] == ['{"celsius":21.4}', '{"a":1}'], output
 
