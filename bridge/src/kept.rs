@@ -2,26 +2,21 @@
 //!
 //! With `retain` a bridge keeps so many bytes of each publisher's messages. Each message says which is the oldest one
 //! that is kept, so another bridge knows after a gap what it can have again, and opens a stream for that: see
-//! `imports::recovery`. The first message of the stream has the publisher's incarnation and the first number; the
-//! answer is every kept message from that number on, and then the end of the stream.
+//! `imports::recovery` and `replays`. The first message of the stream has the publisher's incarnation and the first
+//! number; the answer is every kept message from that number on, and then the end of the stream.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use linkspan::Value;
 
-use crate::config::Config;
 use crate::engine::{Body, Origin, Sample, encoding_of, mime};
-use crate::exports::Exports;
-use crate::links::{Id, Links, Opened, Received, pack, unpack};
+use crate::links::{pack, unpack};
 
 /// What the name of a stream begins with; the name of the publisher follows.
 const STREAM: &str = "publish:";
 /// The memory of a message beside its body, approximately.
 const OVERHEAD: usize = 100;
-/// The most messages of one publisher that are sent again in a row.
-const IN_TURN: usize = 64;
 
 /// The last messages of one publisher.
 pub struct Kept {
@@ -67,7 +62,7 @@ impl Kept {
     }
 
     /// Returns the first message of this incarnation with this number or a later one.
-    fn from(&self, incarnation: u64, number: u64) -> Option<&(Origin, Body)> {
+    pub fn from(&self, incarnation: u64, number: u64) -> Option<&(Origin, Body)> {
         let at = self.samples.partition_point(|(origin, _)| origin.sequence < number);
         self.samples.get(at).filter(|(origin, _)| origin.incarnation == incarnation)
     }
@@ -78,9 +73,21 @@ pub fn stream_name(name: &str) -> String {
     format!("{STREAM}{name}")
 }
 
+/// Returns the name of the publisher of such a stream; `None` for the name of another stream.
+pub fn publisher_of(stream: &str) -> Option<&str> {
+    stream.strip_prefix(STREAM)
+}
+
 /// Returns the first message of such a stream: which messages are requested.
 pub fn request(incarnation: u64, first: u64) -> Bytes {
     pack(&Value::map([("incarnation", incarnation), ("from", first)]), &[])
+}
+
+/// Returns the incarnation and the first number that a request names; `None` for bytes that are no request.
+pub fn requested(bytes: &Bytes) -> Option<(u64, u64)> {
+    let (map, _) = unpack(bytes)?;
+    let number = |key: &str| map.at(key).and_then(Value::as_u64).ok();
+    Some((number("incarnation")?, number("from")?))
 }
 
 /// Returns a message of such a stream as it was published; `None` for bytes that are no such message. The name and the
@@ -95,84 +102,13 @@ pub fn sample_of(bytes: &Bytes, name: &str, incarnation: u64) -> Option<Sample> 
 }
 
 /// Returns the message of such a stream for a kept message.
-fn bytes_of((origin, body): &(Origin, Body)) -> Bytes {
+pub fn bytes_of((origin, body): &(Origin, Body)) -> Bytes {
     let fields = [
         ("sequence", Value::from(origin.sequence)),
         ("sent", origin.sent.into()),
         ("encoding", mime(body.encoding).into()),
     ];
     pack(&Value::map(fields), &body.bytes)
-}
-
-/// The streams over which messages are being sent again.
-#[derive(Default)]
-pub struct Replays(BTreeMap<Id, Replay>);
-
-/// One such stream.
-struct Replay {
-    name: String,
-    /// The incarnation, and the number of the next message; `None` until they are requested.
-    next: Option<(u64, u64)>,
-}
-
-impl Replays {
-    /// Begins to answer a machine that has opened a stream. The stream is closed if the machine may not have the name,
-    /// or its messages are not kept.
-    pub fn opened(&mut self, opened: Opened, exports: &Exports, links: &mut Links, config: &Config) {
-        let Opened { id, machine, name } = opened;
-        let name = name.strip_prefix(STREAM).unwrap_or_default().to_owned();
-        if exports.kept(&name).is_some() && config.gives(&name, &machine) {
-            self.0.insert(id, Replay { name, next: None });
-        } else {
-            links.close(id);
-        }
-    }
-
-    /// Returns the present time if there is more to send, and room for it.
-    pub fn deadline(&self, links: &Links) -> Option<Instant> {
-        self.0.iter().any(|(id, replay)| replay.next.is_some() && links.has_room(*id)).then(Instant::now)
-    }
-
-    /// Sends messages over all streams as far as their windows have room, and ends those that are complete.
-    pub fn work(&mut self, exports: &Exports, links: &mut Links) {
-        self.0.retain(|id, replay| {
-            let goes_on = replay.work(*id, exports, links);
-            if !goes_on {
-                links.close(*id);
-            }
-            goes_on
-        });
-    }
-}
-
-impl Replay {
-    /// Sends messages while the window has room. Returns whether the stream goes on.
-    fn work(&mut self, id: Id, exports: &Exports, links: &mut Links) -> bool {
-        loop {
-            match links.receive(id) {
-                Received::Nothing => break,
-                Received::End => return false,
-                Received::Message(bytes) => {
-                    let number = |map: &Value, key: &str| map.at(key).and_then(Value::as_u64).ok();
-                    let wanted = unpack(&bytes)
-                        .and_then(|(map, _)| Some((number(&map, "incarnation")?, number(&map, "from")?)));
-                    let Some(wanted) = wanted else { return false };
-                    self.next = Some(wanted);
-                }
-            }
-        }
-        let Some((incarnation, next)) = &mut self.next else { return true };
-        for _ in 0..IN_TURN {
-            if !links.has_room(id) {
-                return true;
-            }
-            let kept = exports.kept(&self.name).and_then(|kept| kept.from(*incarnation, *next));
-            let Some(kept) = kept else { return false };
-            links.send(id, bytes_of(kept));
-            *next = kept.0.sequence + 1;
-        }
-        true
-    }
 }
 
 #[cfg(test)]
@@ -212,8 +148,9 @@ mod tests {
     fn message_is_read_as_it_was_published() {
         let sent = (origin(9), body(3));
         let read = sample_of(&bytes_of(&sent), "lab/a", 7).unwrap();
-        assert_eq!((read.name.as_str(), read.origin, read.body), ("lab/a", Some(sent.0), sent.1));
+        assert_eq!((read.name.as_str(), read.origin, read.body), ("lab/a", Some(sent.0), sent.1.clone()));
         assert_eq!(sample_of(&request(7, 1), "lab/a", 7), None);
+        assert_eq!((requested(&request(7, 1)), requested(&bytes_of(&sent))), (Some((7, 1)), None));
         assert_eq!(sample_of(&Bytes::from_static(b"\x01\0\0\0\xa0"), "lab/a", 7), None);
     }
 

@@ -14,7 +14,7 @@
 //! | names of this machine for others, names of others here | `exports`, `exported_server`, `imports` |
 //! | the clocks of other machines, by which requests have deadlines | `clocks` |
 //! | when messages to servers of other machines are acknowledged | `acknowledgement` |
-//! | messages that are kept for machines that miss them | `kept` |
+//! | messages that are kept for machines that miss them | `kept`, `replays` |
 //! | values of programs without Linkspan | `translation` |
 //! | links between programs of two machines | `links` |
 //! | journals of one machine on another | `journals` |
@@ -48,6 +48,7 @@ mod keys;
 mod links;
 mod newest_numbers;
 mod patterns;
+mod replays;
 mod revocations;
 mod service;
 mod status;
