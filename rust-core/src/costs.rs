@@ -75,12 +75,12 @@ fn loaned_array_takes_two_locks_to_be_lent_and_two_to_be_sent() {
 }
 
 #[test]
-fn call_of_a_server_takes_one_lock_in_each_step() {
+fn call_of_a_server_takes_one_lock_in_each_step_and_the_server_s_own() {
     let endpoint = format!("shm:costs-call-{}", std::process::id());
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
     let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     let payload = payload(64);
-    takes("a call", [1, 1, 1, 1], || {
+    takes("a call", [1, 2, 1, 1], || {
         let (to_send, pending) = counted(|| client.start_call(&payload, SOON).unwrap());
         let (to_receive, request) = counted(|| server.next(SOON).unwrap().unwrap());
         let (to_reply, ()) = counted(|| request.reply_payload(&payload).unwrap());

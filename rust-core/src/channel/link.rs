@@ -12,6 +12,8 @@
 //! which moves the peer's session to those of disconnected clients; the guard itself has no reference to a
 //! registry, so registry and guard do not depend on each other.
 
+mod take;
+
 use std::sync::Arc;
 
 use super::handshake::Hello;
@@ -23,6 +25,8 @@ use crate::sys::peer::Credentials;
 use crate::sys::user;
 use crate::transport::stream::Stream;
 use crate::transport::{Rx, Tx};
+
+pub use self::take::{Taken, Want};
 
 /// The program at the other end of a link.
 #[derive(Clone, Debug)]
@@ -106,6 +110,46 @@ pub struct Link {
     pub guard: Option<Arc<ConnectionGuard>>,
     /// The result of the two hellos for the session; none without a hello.
     pub negotiated: Option<Negotiated>,
+}
+
+/// The receiving half of a link. It holds the guard of the connection: the link ends for the
+/// acceptor when this half is dropped.
+pub struct RxPart {
+    pub rx: Rx,
+    pub peer: Peer,
+    pub negotiated: Option<Negotiated>,
+    /// None on a link that all clients of a server share.
+    pub guard: Option<Arc<ConnectionGuard>>,
+}
+
+/// The sending half of a link.
+pub struct TxPart {
+    pub tx: Tx,
+    pub peer: Peer,
+    pub negotiated: Option<Negotiated>,
+}
+
+impl TxPart {
+    /// Returns the peer's session; 0 without one.
+    pub fn session(&self) -> u64 {
+        self.negotiated.as_ref().map_or(0, |negotiated| negotiated.hello.session)
+    }
+}
+
+impl Drop for TxPart {
+    fn drop(&mut self) {
+        if let Some(negotiated) = &self.negotiated {
+            negotiated.session_state.sending_ended(negotiated);
+        }
+    }
+}
+
+impl Drop for RxPart {
+    fn drop(&mut self) {
+        if let Some(negotiated) = &self.negotiated {
+            negotiated.session_state.receiving_ended(negotiated);
+        }
+    }
 }
 
 /// The function that a guard runs when it is dropped. Its argument is the guard's address, by which a

@@ -24,7 +24,6 @@ mod attach;
 mod collect;
 mod frames;
 mod in_place;
-mod in_slots;
 mod in_stream;
 mod wait;
 mod wait_set;
@@ -33,9 +32,10 @@ use std::collections::{HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::link::{RxPart, Want};
 use super::options::Options;
 use super::pattern::Pattern;
-use super::reconnector::{Origin, Reconnector, RxPart};
+use super::reconnector::{Origin, Reconnector};
 use super::sending::AckSender;
 use super::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
@@ -48,7 +48,6 @@ use crate::transport::Losses;
 use crate::transport::extension::LastSender;
 use crate::value::Limits;
 
-pub use in_place::{Taken, Want};
 pub use in_stream::InStream;
 use wait_set::WaitSet;
 
@@ -345,11 +344,11 @@ impl Receiving {
                 return Ok(ReceivedFrame::Ack);
             }
             if self.may_take_in_place() {
-                let want = Want { data_alone: false, delivers: self.delivers, consume: self.pending_consume };
+                let want = Want { delivers: self.delivers, consume: self.pending_consume, ..in_place::ANY };
                 let taken = self.take_in_place(&mut reconnector.session_state.halves(), event_log, want);
                 if let Some(taken) = taken {
                     self.pending_consume = None;
-                    return Ok(ReceivedFrame::Message(taken.finish(ack_sender)));
+                    return Ok(ReceivedFrame::Message(ack_sender.finish(taken)));
                 }
             }
             let Some(part) = &mut self.part else { continue };

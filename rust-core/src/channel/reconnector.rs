@@ -21,7 +21,7 @@ use super::acceptor::{ChannelAcceptor, connect_options};
 use super::dial::Dialler;
 use super::event_log::EventLog;
 use super::handshake::Hello;
-use super::link::{ConnectionGuard, Link, Peer};
+use super::link::{ConnectionGuard, Link, Peer, RxPart, TxPart};
 use super::options::{Acknowledge, Framing, Options};
 use super::plain;
 use super::schema_negotiation;
@@ -34,7 +34,6 @@ use crate::sys::memory::PeerFile;
 use crate::sys::poll::wait_readable;
 use crate::transport::connectionless::ConnectionlessLink;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::{Rx, Tx};
 
 /// The source of links.
 pub enum Origin {
@@ -47,45 +46,6 @@ pub enum Origin {
     /// A connectionless transport: the link leads to a place in the file system, whichever programs
     /// use it.
     Place,
-}
-
-/// The receiving half of a link. It holds the guard of the connection: the link ends for the
-/// acceptor when this half is dropped.
-pub struct RxPart {
-    pub rx: Rx,
-    pub peer: Peer,
-    pub negotiated: Option<Negotiated>,
-    _guard: Option<Arc<ConnectionGuard>>,
-}
-
-/// The sending half of a link.
-pub struct TxPart {
-    pub tx: Tx,
-    pub peer: Peer,
-    pub negotiated: Option<Negotiated>,
-}
-
-impl TxPart {
-    /// Returns the peer's session; 0 without one.
-    pub fn session(&self) -> u64 {
-        self.negotiated.as_ref().map_or(0, |negotiated| negotiated.hello.session)
-    }
-}
-
-impl Drop for TxPart {
-    fn drop(&mut self) {
-        if let Some(negotiated) = &self.negotiated {
-            negotiated.session_state.sending_ended(negotiated);
-        }
-    }
-}
-
-impl Drop for RxPart {
-    fn drop(&mut self) {
-        if let Some(negotiated) = &self.negotiated {
-            negotiated.session_state.receiving_ended(negotiated);
-        }
-    }
 }
 
 /// Provides the two directions of a channel with the halves of the newest link. Shared by all
@@ -265,7 +225,7 @@ impl Reconnector {
         new_link.tx =
             Some(TxPart { tx: link.tx, peer: link.peer.clone(), negotiated: link.negotiated.clone() });
         new_link.rx =
-            Some(RxPart { rx: link.rx, peer: link.peer, negotiated: link.negotiated, _guard: link.guard });
+            Some(RxPart { rx: link.rx, peer: link.peer, negotiated: link.negotiated, guard: link.guard });
         self.changed.notify_all();
     }
 

@@ -36,7 +36,8 @@ use crate::transport::{Sent, ShmTx};
 
 use self::push::{push, push_with, replay, send_control, try_send_frame};
 use super::event_log::EventLog;
-use super::reconnector::{Reconnector, TxPart};
+use super::link::TxPart;
+use super::reconnector::Reconnector;
 use super::session::inbox::AckTrigger;
 use super::session_state::admission::{Obstacle, Terms, Ticket, Unless};
 use super::session_state::{SessionHalves, SessionState};

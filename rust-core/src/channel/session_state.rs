@@ -15,7 +15,6 @@
 //! channel, because taking one passes through this lock (`sys::claim`); the atomics are read without it.
 
 pub mod admission;
-mod ahead;
 mod calls;
 mod halves;
 mod lender;
@@ -77,14 +76,6 @@ pub struct SessionState {
     ack_deferred: AtomicBool,
     /// Whether the peer requested that acknowledgement, so that it is due in any case.
     ack_requested: AtomicBool,
-    /// The number of the last message that was received, if the next call that receives has nothing to record, because
-    /// each delivered message is a request that was answered; else an older one. Written under the lock of the halves, read
-    /// without it.
-    pub answered_to: AtomicU64,
-    /// The number of the last request that the serving thread has given to the program without the lock of the halves. It
-    /// writes this one alone, and not before `answered_to` is the number before; each thread that takes the lock records
-    /// the request, if that was not done.
-    pub ahead: AtomicU64,
     /// Requests whose callers gave up, and of which the peer was not informed.
     withdrawn: Mutex<Vec<u64>>,
     /// Lost data messages that were not reported to the program.
@@ -118,8 +109,6 @@ impl SessionState {
             replays: AtomicBool::new(false),
             ack_deferred: AtomicBool::new(false),
             ack_requested: AtomicBool::new(false),
-            answered_to: AtomicU64::new(0),
-            ahead: AtomicU64::new(0),
             withdrawn: Mutex::default(),
             unreported_losses: AtomicU64::new(0),
             generation: fork::generation(),
@@ -129,11 +118,7 @@ impl SessionState {
     /// Locks the halves. Held for a few operations, never while waiting.
     #[inline]
     pub fn halves(&self) -> claim::MutexGuard<'_, SessionHalves> {
-        let mut halves = claim::lock(&self.halves);
-        // Acquire: a thread that got the request after the word was written sees it. One that did not comes before the
-        // receipt.
-        halves.record_ahead(self.ahead.load(Ordering::Acquire));
-        halves
+        claim::lock(&self.halves)
     }
 
     /// Returns the lock of the halves, for the directions of a channel.
@@ -209,9 +194,6 @@ impl SessionState {
     pub fn begin_receiving(&self, negotiated: &Negotiated) {
         let mut halves = self.halves();
         halves.inbox.hello(&negotiated.hello);
-        // Numbers of another session mean other messages.
-        self.answered_to.store(0, Ordering::Release);
-        self.ahead.store(0, Ordering::Release);
         (halves.own_page, halves.published) = (negotiated.ack_words.clone(), 0);
         halves.publish();
     }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -18,7 +19,6 @@ use crate::frame::{Kind, flags};
 use crate::message::failure::{self, INTERNAL_ERROR};
 use crate::message::{Lender, Message, Payload};
 use crate::sys::clock::since_boot;
-use crate::sys::lent::Lent;
 use crate::value::{DType, Element, Order, Source};
 
 /// A request that waits for its answer; it dereferences to its [`Message`].
@@ -27,7 +27,7 @@ use crate::value::{DType, Element, Order, Source};
 /// it, also while another thread waits for the next request.
 pub struct Request {
     message: Message,
-    client_tx: Lent<ClientTx>,
+    client_tx: Arc<ClientTx>,
     /// Whether an answer was given; also true for a message that expects none.
     answered: AtomicBool,
     /// Until when its caller waits, by the clock since boot, if the caller has sent it.
@@ -37,7 +37,7 @@ pub struct Request {
 impl Request {
     /// Returns a request of this client.
     #[inline(always)]
-    pub(super) fn new(message: Message, client_tx: Lent<ClientTx>, until: Option<Duration>) -> Request {
+    pub(super) fn new(message: Message, client_tx: Arc<ClientTx>, until: Option<Duration>) -> Request {
         let answered = AtomicBool::new(!message.is_request());
         if message.is_request() {
             client_tx.request_received();

@@ -6,26 +6,34 @@ use std::sync::atomic::Ordering;
 
 use super::client_tx::ClientTx;
 use super::read_ahead::ReadAhead;
-use crate::channel::link::{ConnectionGuard, Peer};
+use crate::channel::event_log::EventLog;
+use crate::channel::link::{RxPart, Taken, Want};
 use crate::channel::session::inbox::{AckTrigger, Fate};
-use crate::channel::session_state::{Negotiated, SessionHalves, SessionState};
+use crate::channel::session_state::SessionHalves;
+use crate::channel::{Acknowledge, Options};
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
-use crate::sys::lent::Owner;
-use crate::transport::Rx;
+use crate::message::Message;
+
+/// Requests and data for the program, of which the session records that it calls again.
+const NEXT: Want = Want {
+    data: true,
+    requests: true,
+    replies: false,
+    awaited: 0,
+    delivers: true,
+    consume: Some(AckTrigger::Receive),
+};
 
 /// A connected client, with its receiving half.
 pub struct Client {
-    pub rx: Rx,
+    pub part: RxPart,
     pub read_ahead: ReadAhead,
-    pub peer: Peer,
-    pub client_tx: Owner<ClientTx>,
+    pub client_tx: Arc<ClientTx>,
     /// Whether the link is to wake the epoll set.
     pub parked: bool,
     /// Whether its token is in `ready_queue`.
     pub queued: bool,
-    /// The result of the hellos; none without a hello.
-    pub negotiated: Option<Negotiated>,
     /// Whether the client closes and waits for the acknowledgement.
     pub bye_received: bool,
     /// While answers wait: the descriptor that reports room. A duplicate, because the link's own may
@@ -33,18 +41,6 @@ pub struct Client {
     pub room: Option<OwnedFd>,
     /// Whether the client has closed its sending side and only waits for answers.
     pub half_closed: bool,
-    /// The number of the last message that was received over this link; 0 before the first.
-    pub last: u64,
-    /// None for a link that all clients share.
-    pub guard: Option<Arc<ConnectionGuard>>,
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        if let Some(negotiated) = &self.negotiated {
-            negotiated.session_state.receiving_ended(negotiated);
-        }
-    }
 }
 
 impl Client {
@@ -53,54 +49,79 @@ impl Client {
         self.room.is_some() || self.client_tx.pending.load(Ordering::Acquire)
     }
 
+    /// Returns the message that lies ready, if it needs no further checks. It is delivered; unless the call has recorded that the program
+    /// calls again (`is_recorded`), the requests before it are consumed with its receipt.
+    #[inline]
+    pub fn take(&mut self, options: &Options, is_recorded: bool) -> Option<Taken> {
+        let (trigger, part) = (self.trigger(), &mut self.part);
+        if options.checks_received().is_some() || !self.read_ahead.is_empty() || !part.rx.is_ready_in_place()
+        {
+            return None;
+        }
+        let consume = (!is_recorded).then_some(trigger);
+        let limits = options.limits();
+        let mut halves = self.client_tx.session_state.halves();
+        if halves.has_violation() {
+            return None;
+        }
+        part.take_plain(Kind::Request, None, &mut halves, &limits, consume)
+            .or_else(|| part.take(&mut halves, &limits, Want { consume, ..NEXT }))
+    }
+
+    /// Does what is left to do for a message that was taken, and returns it.
+    #[inline]
+    pub fn finish(&self, taken: Taken, event_log: &EventLog) -> Message {
+        let finish = |taken: Taken| {
+            taken.finish(&self.client_tx.session_state, event_log, |trigger| self.send_ack(trigger))
+        };
+        taken.done().unwrap_or_else(finish)
+    }
+
     /// Records that the program calls again, which consumes the delivered requests; acknowledges if
     /// that is due.
-    pub fn consumed(&self) {
-        let Some(negotiated) = &self.negotiated else { return };
-        // The peer closes, or has something to be recorded; else this is no lock.
-        if !self.bye_received && self.is_answered(&negotiated.session_state) {
+    pub fn consumed(&mut self, options: &Options) {
+        if options.ack == Acknowledge::Auto || !self.part.rx.keeps() {
+            self.part.rx.consumed();
+        }
+        if self.part.negotiated.is_none() {
             return;
         }
-        let trigger = if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive };
-        if negotiated.session_state.consumed(trigger) {
+        let trigger = self.trigger();
+        if self.client_tx.session_state.consumed(trigger) {
             self.send_ack(trigger);
         }
     }
 
-    /// Returns whether each message of this link was answered, and nothing is to be recorded.
+    /// Returns the occasion on which the delivered requests are recorded as consumed.
     #[inline]
-    pub fn is_answered(&self, session_state: &SessionState) -> bool {
-        self.last != 0 && session_state.answered_to.load(Ordering::Acquire) == self.last
+    fn trigger(&self) -> AckTrigger {
+        if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive }
     }
 
     /// Acknowledges if `trigger` makes that due.
     pub fn send_ack(&self, trigger: AckTrigger) {
-        if let Some(negotiated) = &self.negotiated {
+        if let Some(negotiated) = &self.part.negotiated {
             self.client_tx.send_ack(negotiated.hello.session, trigger);
         }
     }
 
     /// Returns the session of a message, and how many messages before it are missing; none for a
     /// duplicate.
-    pub fn record_received(&mut self, frame: &Incoming) -> Result<Option<(u64, u64)>> {
-        let Some(negotiated) = &self.negotiated else { return Ok(Some((0, 0))) };
+    pub fn record_received(&self, frame: &Incoming) -> Result<Option<(u64, u64)>> {
+        let Some(negotiated) = &self.part.negotiated else { return Ok(Some((0, 0))) };
         let no_violation = |halves: &mut SessionHalves| halves.violation().map_or(Ok(()), Err);
-        let header = &frame.header;
-        let accepted =
-            negotiated.session_state.accept(header, frame.body.len(), Fate::Delivered, no_violation)?;
-        self.last = if accepted.is_some() { header.sequence } else { self.last };
-        Ok(accepted)
+        negotiated.session_state.accept(&frame.header, frame.body.len(), Fate::Delivered, no_violation)
     }
 
     /// Returns whether the caller of this request has withdrawn it; then it counts as consumed.
     #[inline]
-    pub fn is_withdrawn(&mut self, kind: Kind, number: u64, session: u64) -> bool {
-        let Some(negotiated) = self.negotiated.as_ref().filter(|_| kind == Kind::Request) else {
-            return false;
-        };
-        let is_withdrawn = self.read_ahead.is_withdrawn(number, &mut self.rx);
+    pub fn is_withdrawn(&mut self, message: &Message) -> bool {
+        let number = message.sequence();
+        let is_withdrawn = self.part.negotiated.is_some()
+            && message.is_request()
+            && self.read_ahead.is_withdrawn(number, &mut self.part.rx);
         if is_withdrawn {
-            negotiated.session_state.finished(session, number);
+            self.client_tx.session_state.finished(message.session(), number);
         }
         is_withdrawn
     }

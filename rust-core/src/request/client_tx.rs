@@ -25,7 +25,7 @@ use crate::transport::{Sent, Tx};
 
 /// The sending half to one client. Shared by the serving thread and the requests of that client.
 pub struct ClientTx {
-    /// Its gate is the lock of the client's session: a short answer takes that lock alone (`in_place`).
+    /// Its gate is the lock of the client's session: a short answer takes that lock alone (`reply`).
     pub(super) state: Direction<TxState>,
     /// Whether answers wait. Read by the serving thread without the lock.
     pub pending: AtomicBool,

@@ -29,14 +29,12 @@ use super::server_waker::ServerWaker;
 use crate::channel::Options;
 use crate::channel::acceptor::ChannelAcceptor;
 use crate::channel::event_log::EventLog;
-use crate::channel::link::Link;
+use crate::channel::link::{Link, RxPart};
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::sys::eventfd::EventFd;
-use crate::sys::lent::Owner;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
-use crate::value::Limits;
 use by_token::ByToken;
 
 /// The connected clients of a server.
@@ -61,7 +59,6 @@ pub struct Clients {
     wake: Arc<EventFd>,
     server_waker: Arc<ServerWaker>,
     options: Options,
-    limits: Limits,
     event_log: Arc<EventLog>,
     shown: Arc<str>,
     /// Exists while SIGINT and SIGTERM end the wait.
@@ -119,7 +116,6 @@ impl Clients {
             server_waker: Arc::new(ServerWaker::new(wake.clone())),
             wake,
             options: options.clone(),
-            limits: options.limits(),
             event_log,
             shown,
             signal_watch: None,
@@ -253,7 +249,7 @@ impl Clients {
                 token,
                 self.shown.clone(),
             ) {
-                Ok(client_tx) => Owner::new(client_tx),
+                Ok(client_tx) => Arc::new(client_tx),
                 // Its hello has impossible claims.
                 Err(e) => {
                     self.event_log.disconnected(format!("{}: {e}", peer.source));
@@ -261,18 +257,14 @@ impl Clients {
                 }
             };
             let client = Client {
-                rx,
+                part: RxPart { rx, peer, negotiated, guard },
                 read_ahead: ReadAhead::default(),
-                peer,
                 client_tx,
                 parked: false,
                 queued: false,
-                negotiated,
                 bye_received: false,
                 room: None,
                 half_closed: false,
-                last: 0,
-                guard,
             };
             self.clients.insert(token, client);
             self.queue(token);
@@ -294,7 +286,7 @@ impl Clients {
         let Some(client) = self.clients.remove(&token) else { return };
         self.count_present();
         client.client_tx.close();
-        for fd in client.rx.descriptors() {
+        for fd in client.part.rx.descriptors() {
             self.epoll.remove(fd);
         }
         if let Some(room) = &client.room {

@@ -12,7 +12,7 @@
 //! | all clients, and the order of serving them | `clients` |
 //! | frames of a client that were read before their turn | `read_ahead` |
 //! | a request and its one answer | `answer` |
-//! | short requests and replies over shared memory, under one lock each | `in_place` |
+//! | a short reply over shared memory, under one lock | `reply` |
 //! | the sending half to a client, and the answers that wait for room | `client_tx` |
 //! | wakes the serving thread only if it is parked | `server_waker` |
 
@@ -20,8 +20,8 @@ mod answer;
 mod client;
 mod client_tx;
 mod clients;
-mod in_place;
 mod read_ahead;
+mod reply;
 mod server;
 mod server_waker;
 

@@ -35,12 +35,6 @@ impl ReadAhead {
         self.frames.is_empty() && self.deferred_error.is_none()
     }
 
-    /// Returns whether nothing is here at all, so that a request is withdrawn by a later frame of the link alone.
-    #[inline]
-    pub fn is_unused(&self) -> bool {
-        self.is_empty() && self.withdrawn.is_empty()
-    }
-
     /// Returns the next frame: one that was read ahead, else one of the link; none if there is no
     /// frame now.
     #[inline]

@@ -14,7 +14,8 @@ use std::time::Duration;
 use super::call_in_place::{Awaiting, Begun, PendingReply};
 use super::{Channel, is_not_ready};
 use crate::channel::direction::Operation;
-use crate::channel::receiving::{ReceivedFrame, Receiving, Taken};
+use crate::channel::link::Taken;
+use crate::channel::receiving::{ReceivedFrame, Receiving};
 use crate::channel::sending::{Draft, REPLY, Until};
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{Deadline, Wait, Waiting};
@@ -333,7 +334,7 @@ impl Channel {
                 return Err(answer_lost());
             }
             let taken = match came.take() {
-                Some(taken) => Ok(ReceivedFrame::Message(taken.finish(&ack_sender))),
+                Some(taken) => Ok(ReceivedFrame::Message(ack_sender.finish(taken))),
                 None => receiving.link_next(&ack_sender, waiting, self.options.idempotent),
             };
             let message = match taken {

@@ -6,7 +6,8 @@
 
 use super::Channel;
 use crate::channel::direction::{Entered, Lease};
-use crate::channel::receiving::{Receiving, Taken};
+use crate::channel::link::Taken;
+use crate::channel::receiving::Receiving;
 use crate::channel::sending::{Draft, Put, REQUEST, Sending, Until};
 use crate::deadline::Waiting;
 use crate::error::Result;
@@ -115,7 +116,7 @@ impl Channel {
         match taken {
             Some(taken) if receiving.awaited == 0 => {
                 ending.end(turn);
-                Ok(taken.finish(&self.ack_sender()))
+                Ok(self.ack_sender().finish(taken))
             }
             taken => Err(Awaiting { turn, receiving: ending.go_on(), taken }),
         }
@@ -163,7 +164,7 @@ impl Channel {
             Some(taken) if receiving.awaited == 0 => {
                 halves.calls.end(pending.number);
                 drop(entered);
-                Ok(taken.finish(&self.ack_sender()))
+                Ok(self.ack_sender().finish(taken))
             }
             taken => Err(Some(Awaiting { turn: None, receiving: entered.hold(), taken })),
         }

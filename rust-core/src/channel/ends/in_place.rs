@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::Channel;
 use crate::channel::direction::{Entered, Lease};
-use crate::channel::receiving::{Receiving, Taken};
+use crate::channel::link::Taken;
+use crate::channel::receiving::Receiving;
 use crate::channel::sending::{DATA, Draft, Sending};
 use crate::channel::session::inbox::AckTrigger;
 use crate::codec::Encoding;
@@ -162,7 +163,7 @@ impl Channel {
     /// Does what is left to do for this message, and returns it.
     #[inline(never)]
     pub(super) fn finish(&self, taken: Taken) -> Message {
-        taken.finish(&self.ack_sender())
+        self.ack_sender().finish(taken)
     }
 
     /// Returns the state of sending, for a call that does not wait, if no thread holds the direction and no

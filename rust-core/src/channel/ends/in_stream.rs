@@ -24,7 +24,7 @@ impl Channel {
         let begun = receiving.begin_in_stream(halves, &ack_sender, &waiting);
         if let InStream::Taken(taken) = begun {
             drop(entered);
-            return Ok(taken.finish(&ack_sender));
+            return Ok(ack_sender.finish(taken));
         }
         let mut receiving = entered.hold();
         if let InStream::Waits = begun
@@ -34,7 +34,7 @@ impl Channel {
             let (state, halves) = ending.parts();
             if let Some(taken) = state.take_after_wait(halves, &self.event_log) {
                 ending.end_alone();
-                return Ok(taken.finish(&ack_sender));
+                return Ok(ack_sender.finish(taken));
             }
             receiving = ending.go_on();
         }

@@ -1,78 +1,28 @@
-//! Receiving in place: a short record of the ring becomes a message in one copy, under one lock.
-//!
-//! This is the fast path of shared memory. It handles only frames that need no further checks: data,
-//! requests and replies without a schema to check and without an acknowledgement in their header, on
-//! a link with a session. For everything else it returns none before it has changed anything, and
-//! the general path ([`Receiving::link_next`]) takes over.
+//! Receiving in place: what a call takes of the link under one lock (`link/take`), and what else may come before it: messages that were
+//! kept, an error, a close. Where nothing is taken, [`Receiving::link_next`] finds out why.
 
 use super::Receiving;
 use crate::channel::event_log::EventLog;
+use crate::channel::link::{Taken, Want};
 use crate::channel::pattern::Pattern;
-use crate::channel::sending::AckSender;
-use crate::channel::session::inbox::{AckTrigger, AckUrgency, Fate};
-use crate::channel::session_state::{SessionHalves, SessionState, urgency};
+use crate::channel::session::inbox::AckTrigger;
+use crate::channel::session_state::{SessionHalves, SessionState};
 use crate::frame::Kind;
-use crate::message::{Dropped, Message, Rewritten};
+use crate::message::{Dropped, Message};
 
-/// A message that was taken in place, and what is left to do once the session's lock is released: nearly always nothing.
-pub struct Taken {
-    pub(super) message: Message,
-    /// The occasion of an acknowledgement frame that is due.
-    pub(super) is_ack_due: Option<AckTrigger>,
-    /// How many messages before it were lost.
-    pub(super) missed: u64,
-    /// Whether it acknowledges messages of this side.
-    pub(super) acknowledges: bool,
-}
-
-/// What a call takes of the messages in the link.
-#[derive(Clone, Copy)]
-pub struct Want {
-    /// Whether it takes nothing but data.
-    pub data_alone: bool,
-    /// Whether the program gets the message in the same step.
-    pub delivers: bool,
-    /// The occasion on which the messages that were delivered before are recorded as consumed.
-    pub consume: Option<AckTrigger>,
-}
-
-impl Want {
-    /// Data for a program that calls to receive.
-    pub const NEXT: Want = Want { data_alone: true, delivers: true, consume: Some(AckTrigger::Receive) };
-    /// Data for a program of which the call has recorded that it receives again.
-    pub const MORE: Want = Want { consume: None, ..Want::NEXT };
-
-    pub(super) fn fate(self) -> Fate {
-        if self.delivers { Fate::Delivered } else { Fate::Filed }
-    }
-}
-
-impl Taken {
-    /// Returns the message if nothing is left to do.
-    #[inline(always)]
-    pub fn done(self) -> Result<Message, Taken> {
-        if self.is_ack_due.is_none() && self.missed == 0 && !self.acknowledges {
-            Ok(self.message)
-        } else {
-            Err(self)
-        }
-    }
-
-    /// Sends the acknowledgement that is due, records a loss, and returns the message.
-    #[inline]
-    pub fn finish(self, ack_sender: &AckSender<'_>) -> Message {
-        if let Some(trigger) = self.is_ack_due {
-            ack_sender.send_ack_now(trigger);
-        }
-        if self.acknowledges {
-            ack_sender.reconnector.session_state.acknowledgements.wake();
-        }
-        if self.missed > 0 {
-            ack_sender.event_log.lagged(self.missed);
-        }
-        self.message
-    }
-}
+/// Data for a program that calls to receive.
+pub(super) const NEXT: Want = Want {
+    data: true,
+    requests: false,
+    replies: false,
+    awaited: 0,
+    delivers: true,
+    consume: Some(AckTrigger::Receive),
+};
+/// Data for a program of which the call has recorded that it receives again.
+pub(super) const MORE: Want = Want { consume: None, ..NEXT };
+/// Whatever comes, for a call that sorts it.
+pub(super) const ANY: Want = Want { requests: true, replies: true, delivers: false, ..MORE };
 
 impl Receiving {
     /// Returns the short data message that is in the link, for a call of the program that has nothing else to do: one step for
@@ -82,7 +32,7 @@ impl Receiving {
         if self.is_program_kept_waiting() {
             return None;
         }
-        self.take_in_place(halves, event_log, Want::NEXT)
+        self.take_in_place(halves, event_log, NEXT)
     }
 
     /// [`Receiving::take_ready`] for what comes nearly always: data of the same length as the message that this thread dropped
@@ -111,30 +61,17 @@ impl Receiving {
         dropped: Option<&mut Dropped>,
         consume: Option<AckTrigger>,
     ) -> Option<Taken> {
-        if self.schema.is_some() {
-            return None;
-        }
-        let part = self.part.as_mut()?;
-        let half = part.rx.in_place()?;
-        let plain = half.peek_plain(Kind::Data)?;
-        let (number, bytes) = (half.next_sequence(), plain.length());
-        if part.negotiated.is_none() || part.peer.source.is_empty() || !halves.inbox.is_new(number) {
-            return None;
-        }
-        let mut place = match dropped {
-            Some(dropped) => dropped.next(bytes),
-            None => Rewritten::take(bytes),
-        }?;
-        let sent = half.take_plain(&plain, place.body());
-        let what = (number, plain.encoding(), sent);
-        let session = halves.inbox.session();
-        let message = place.finish((Kind::Data, 0), what, &part.peer.source, &self.limits, session);
-        let received = (number, bytes, AckUrgency::Prompt);
-        let (is_ack_due, missed) =
-            halves.received(received, Fate::Delivered, consume, || half.consumed_with_fence());
+        let part = self.part.as_mut().filter(|_| self.schema.is_none())?;
+        let taken = part.take_plain(Kind::Data, dropped, halves, &self.limits, consume)?;
+        self.note_taken(event_log);
+        Some(taken)
+    }
+
+    /// Counts a message that was taken in place.
+    #[inline(always)]
+    fn note_taken(&mut self, event_log: &EventLog) {
         event_log.count_exclusive(&event_log.received);
         self.empty_polls = 0;
-        Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
     /// Records what the program has consumed, for one that waits now. Returns whether polling for about a microsecond is
@@ -199,28 +136,10 @@ impl Receiving {
         if self.parked || self.watched || self.pending_consume.is_some() || self.reply_schema.is_some() {
             return None;
         }
-        let part = self.part.as_mut()?;
-        let half = part.rx.in_place()?;
-        // The messages before it were copied; their room is freed while the peer works.
-        half.consumed();
-        let reply = half.peek_reply()?;
-        if reply.correlation != number
-            || !halves.inbox.is_new(reply.sequence)
-            || part.negotiated.is_none()
-            || part.peer.source.is_empty()
-        {
-            return None;
-        }
-        let mut place = Rewritten::take(reply.length())?;
-        half.take_reply(&reply, place.body());
-        let session = halves.inbox.session();
-        let what = (reply.sequence, reply.encoding(), reply.sent);
-        let message = place.finish((Kind::Reply, number), what, &part.peer.source, &self.limits, session);
-        let received = (reply.sequence, reply.length(), urgency(Kind::Reply, 0));
-        let (is_ack_due, missed) = halves.received(received, Fate::Finished, None, || ());
-        event_log.count_exclusive(&event_log.received);
-        (self.awaited, self.empty_polls) = (0, 0);
-        Some(Taken { message, is_ack_due, missed, acknowledges: false })
+        let taken = self.part.as_mut()?.take_reply(number, halves, &self.limits)?;
+        self.awaited = 0;
+        self.note_taken(event_log);
+        Some(taken)
     }
 
     /// Returns the short message that lies in the ring, for the caller of the request of number `number`, which has looked. If it is the
@@ -233,7 +152,7 @@ impl Receiving {
         event_log: &EventLog,
     ) -> Option<Taken> {
         self.awaited = number;
-        self.take_in_place(halves, event_log, Want { data_alone: false, delivers: false, consume: None })
+        self.take_in_place(halves, event_log, ANY)
     }
 
     /// Returns whether anything else than the next messages of the link is due to a program that receives.
@@ -307,7 +226,7 @@ impl Receiving {
             missed += self.take_more(&mut halves, event_log, max, messages);
             // Others, and where the lap of the ring ends.
             if messages.len() < max
-                && let Some(taken) = self.take_in_place(&mut halves, event_log, Want::MORE)
+                && let Some(taken) = self.take_in_place(&mut halves, event_log, MORE)
             {
                 messages.push(taken.message);
                 missed += taken.missed;
@@ -349,37 +268,46 @@ impl Receiving {
         {
             return Some(taken);
         }
-        let part =
-            self.part.as_mut().filter(|part| part.negotiated.is_some() && !part.peer.source.is_empty())?;
-        let Some(half) = part.rx.in_place() else { return self.take_in_stream(halves, event_log, want) };
-        let Some(small) = half.peek_small() else {
-            return if half.is_ready() { self.take_in_slots(halves, event_log, want) } else { None };
-        };
-        let is_simple = match small.kind {
-            // The general path handles acknowledgements in the header, and schemas.
-            Kind::Data => small.correlation == 0 && self.schema.is_none(),
-            Kind::Request => small.correlation == 0 && self.schema.is_none() && !want.data_alone,
-            Kind::Reply => self.reply_schema.is_none() && !want.data_alone,
-            _ => false,
-        };
-        let (header, number) = (small.header(), small.sequence);
-        if !is_simple || !halves.inbox.is_new(number) {
-            return None;
+        let want = self.without_checked(want);
+        let taken = self.part.as_mut()?.take(halves, &self.limits, want)?;
+        self.note_wanted(&taken, want, event_log);
+        Some(taken)
+    }
+
+    /// Returns what a call takes without the kinds that are checked against a schema while they are decoded.
+    #[inline]
+    fn without_checked(&self, want: Want) -> Want {
+        let (is_unchecked, awaits) = (self.schema.is_none(), want.consume.is_none());
+        Want {
+            data: want.data && is_unchecked,
+            requests: want.requests && is_unchecked,
+            replies: want.replies && self.reply_schema.is_none(),
+            awaited: if awaits { self.awaited } else { 0 },
+            ..want
         }
-        let session = halves.inbox.session();
-        let is_answer =
-            small.kind == Kind::Reply && small.correlation == self.awaited && want.consume.is_none();
-        let fill = |body: &mut [u8]| half.take_small(&small, body);
-        let message = Message::filled(header, &part.peer.source, &self.limits, session, fill);
-        let fate = if is_answer { Fate::Finished } else { want.fate() };
-        if is_answer {
+    }
+
+    /// Counts a message that was taken as the call wanted.
+    #[inline]
+    fn note_wanted(&mut self, taken: &Taken, want: Want, event_log: &EventLog) {
+        if want.awaits(taken.message.header()) {
             self.awaited = 0;
         }
-        let received = (number, small.length(), urgency(small.kind, header.flags));
-        let (is_ack_due, missed) =
-            halves.received(received, fate, want.consume, || half.consumed_with_fence());
-        event_log.count_exclusive(&event_log.received);
-        self.empty_polls = 0;
-        Some(Taken { message, is_ack_due, missed, acknowledges: false })
+        self.note_taken(event_log);
+    }
+
+    /// Returns the message that a read has taken from a stream, if the call wants it.
+    #[inline(always)]
+    pub(super) fn take_in_stream(
+        &mut self,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+        want: Want,
+    ) -> Option<Taken> {
+        let want = self.without_checked(want);
+        let taken = self.part.as_mut()?.take_in_stream(halves, &self.limits, want)?;
+        self.set.note_message();
+        self.note_wanted(&taken, want, event_log);
+        Some(taken)
     }
 }

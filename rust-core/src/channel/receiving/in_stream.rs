@@ -6,16 +6,15 @@
 use std::sync::atomic::Ordering;
 
 use super::Receiving;
-use super::in_place::{Taken, Want};
+use super::in_place::{MORE, NEXT};
 use crate::channel::event_log::EventLog;
+use crate::channel::link::Taken;
 use crate::channel::pattern::Pattern;
 use crate::channel::sending::AckSender;
 use crate::channel::session::inbox::AckTrigger;
-use crate::channel::session_state::{SessionHalves, urgency};
+use crate::channel::session_state::SessionHalves;
 use crate::deadline::Waiting;
 use crate::error::{ErrorKind, Result};
-use crate::frame::Kind;
-use crate::message::Message;
 use crate::transport::Waited;
 
 /// What a call that receives over a stream does next.
@@ -56,7 +55,7 @@ impl Receiving {
             return InStream::General;
         }
         if half.holds_bytes() {
-            let taken = self.take_in_stream(halves, ack_sender.event_log, Want::NEXT);
+            let taken = self.take_in_stream(halves, ack_sender.event_log, NEXT);
             return taken.map_or(InStream::General, InStream::Taken);
         }
         if waiting.is_none() || !half.has_nothing_of_late() {
@@ -109,7 +108,7 @@ impl Receiving {
     /// Returns the message that came, for a call that has the lock again.
     #[inline(always)]
     pub fn take_after_wait(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
-        self.take_in_stream(halves, event_log, Want::MORE)
+        self.take_in_stream(halves, event_log, MORE)
     }
 
     /// Returns whether something else than the next message of the link is due first.
@@ -120,50 +119,5 @@ impl Receiving {
             | self.parked
             | self.bye_received
             | self.closing
-    }
-
-    /// Returns the message that a read has taken from a stream, if the call wants it; for [`Receiving::take_in_place`].
-    #[inline(never)]
-    pub(super) fn take_in_stream(
-        &mut self,
-        halves: &mut SessionHalves,
-        event_log: &EventLog,
-        want: Want,
-    ) -> Option<Taken> {
-        let part = self.part.as_mut().filter(|part| part.negotiated.is_some())?;
-        let half = part.rx.stream()?;
-        let header = match half.peek_plain() {
-            Some(header) => header,
-            None => half.peek()?,
-        };
-        let acknowledged = match header.kind {
-            Kind::Data if self.schema.is_none() => header.correlation,
-            Kind::Request if self.schema.is_none() && !want.data_alone => header.correlation,
-            Kind::Reply if self.reply_schema.is_none() && !want.data_alone => 0,
-            _ => return None,
-        };
-        if part.peer.source.is_empty() {
-            return None;
-        }
-        // The general path ends the link for an impossible number.
-        if !halves.inbox.is_new(header.sequence)
-            || acknowledged > 0 && halves.outbox.acknowledged(acknowledged).is_err()
-        {
-            return None;
-        }
-        let session = halves.inbox.session();
-        let source = &part.peer.source;
-        let whole = if half.is_whole() { half.take_whole() } else { None };
-        let message = match whole {
-            Some(frame) => Message::new(frame, source, self.limits, session),
-            None => Message::filled(header, source, &self.limits, session, |body| half.take_short(body)),
-        };
-        let received = (header.sequence, header.body as usize, urgency(header.kind, header.flags));
-        // A stream has no room to be freed.
-        let (is_ack_due, missed) = halves.received(received, want.fate(), want.consume, || ());
-        event_log.count_exclusive(&event_log.received);
-        self.set.note_message();
-        self.empty_polls = 0;
-        Some(Taken { message, is_ack_due, missed, acknowledges: acknowledged > 0 })
     }
 }

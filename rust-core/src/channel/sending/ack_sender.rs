@@ -5,8 +5,10 @@ use std::sync::atomic::Ordering;
 use super::Sending;
 use crate::channel::direction::Direction;
 use crate::channel::event_log::EventLog;
+use crate::channel::link::Taken;
 use crate::channel::reconnector::Reconnector;
 use crate::channel::session::inbox::AckTrigger;
+use crate::message::Message;
 
 /// Sends acknowledgements and replays of a receiving thread over the other direction.
 pub struct AckSender<'a> {
@@ -27,6 +29,13 @@ impl AckSender<'_> {
         if replays || self.is_ack_due(trigger) {
             self.send_ack_now(trigger);
         }
+    }
+
+    /// Does what is left to do for a message that was taken, and returns it.
+    #[inline]
+    pub fn finish(&self, taken: Taken) -> Message {
+        let session_state = &self.reconnector.session_state;
+        taken.finish(session_state, self.event_log, |trigger| self.send_ack_now(trigger))
     }
 
     /// Records that the program receives again, and acknowledges if that is due.

@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::channel::reconnector::{Reconnector, TxPart};
+use crate::channel::link::TxPart;
+use crate::channel::reconnector::Reconnector;
 use crate::channel::session_state::admission::carries_ack;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};

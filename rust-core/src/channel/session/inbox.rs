@@ -286,12 +286,6 @@ impl Inbox {
         Ok(Verdict::Duplicate)
     }
 
-    /// Returns whether messages are delivered and not consumed.
-    #[inline]
-    pub fn has_delivered(&self) -> bool {
-        self.delivered > 0
-    }
-
     /// Records the number and returns how many messages were lost before it.
     #[inline(always)]
     fn note_received(&mut self, number: u64) -> u64 {

@@ -111,7 +111,7 @@ impl SessionHalves {
 
     /// Publishes the consumed number; the caller, or the next call, makes the fence.
     #[inline(always)]
-    pub(super) fn publish_before_fence(&mut self) {
+    pub fn publish_before_fence(&mut self) {
         if let Some(ack_words) = &self.own_page {
             let consumed = self.inbox.progress().consumed;
             if consumed > self.published {

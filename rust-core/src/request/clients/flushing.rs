@@ -4,7 +4,6 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
 use super::{ACCEPTOR, Clients, ROOM, STOP, WAKE};
-use crate::channel::Acknowledge;
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Result};
@@ -71,10 +70,7 @@ impl Clients {
     pub fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         // Acknowledged now, because the request of a client that waits for it would not be received any more.
         for client in self.clients.values_mut() {
-            if self.options.ack == Acknowledge::Auto {
-                client.rx.consumed();
-            }
-            client.consumed();
+            client.consumed(&self.options);
             client.send_ack(AckTrigger::Close);
         }
         if self.signal_watch.is_some() {
@@ -84,7 +80,7 @@ impl Clients {
         // Frames are not received any more: only room for answers and the end of a connection wake this
         // thread.
         for (token, client) in &self.clients {
-            for fd in client.rx.descriptors() {
+            for fd in client.part.rx.descriptors() {
                 self.epoll.modify(fd, *token, Interest::empty())?;
             }
         }

@@ -1,72 +1,60 @@
 //! One round of serving the clients: the next frame of each that may have one.
 
+use std::time::Duration;
+
 use super::{Clients, FRAMES_PER_ROUND};
-use crate::channel::Acknowledge;
 use crate::channel::event_log::EventLog;
+use crate::channel::link::Taken;
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
 use crate::error::{ErrorKind, Result};
-use crate::frame::Kind;
+use crate::frame::{Incoming, Kind};
 use crate::message::{Message, Payload, withdrawal};
 use crate::request::answer::Request;
 use crate::request::client::Client;
 use crate::transport::{Losses, extension};
 
-/// Returns the request that was taken in place from this client, unless its caller has withdrawn it; `missed` are the
-/// messages before it that were lost.
+/// What a client has sent.
+enum Got {
+    /// A message that needed no further checks.
+    Taken(Taken),
+    /// Any frame.
+    Frame(Incoming),
+}
+
+/// Returns the request of this message, unless its caller has withdrawn it; `until` is when the caller gives it up, if known.
 #[inline(always)]
-fn take_over(
+fn deliver(
     client: &mut Client,
     event_log: &EventLog,
-    (message, missed): (Message, u64),
+    message: Message,
+    until: Option<Duration>,
 ) -> Option<Request> {
-    if missed > 0 {
-        event_log.lagged(missed);
-    }
-    if client.is_withdrawn(message.header().kind, message.sequence(), message.session()) {
+    if client.is_withdrawn(&message) {
         event_log.count(&event_log.dropped);
         return None;
     }
     // This thread alone counts them.
     event_log.count_exclusive(&event_log.received);
-    Some(Request::new(message, client.client_tx.lend(), None))
+    Some(Request::new(message, client.client_tx.clone(), until))
 }
 
 impl Clients {
-    /// Returns the short request that lies ready, if a single client may have something and nothing else is due: what
+    /// Returns the request that lies ready, if a single client may have something and nothing else is due: what
     /// the round would do, without its lists. `None` for all else, which the round finds.
     #[inline]
     pub(super) fn next_in_place(&mut self) -> Option<Request> {
-        if self.ready_queue.len() != 1
-            || self.frames_in_round >= FRAMES_PER_ROUND
-            || self.options.checks_received().is_some()
-            || self.options.ack != Acknowledge::Auto
-        {
+        if self.ready_queue.len() != 1 || self.frames_in_round >= FRAMES_PER_ROUND {
             return None;
         }
         let client = self.clients.get_mut(self.ready_queue.front()?)?;
         if client.half_closed || client.parked {
             return None;
         }
-        let Some(message) = client.take_plain(&self.limits) else { return self.next_short() };
+        let taken = client.take(&self.options, false)?;
         self.frames_in_round += 1;
-        // What is behind it may withdraw it.
-        if client.rx.in_place().is_some_and(|half| half.is_ready()) {
-            return take_over(client, &self.event_log, (message, 0));
-        }
-        self.event_log.count_exclusive(&self.event_log.received);
-        Some(Request::new(message, client.client_tx.lend(), None))
-    }
-
-    /// [`Clients::next_in_place`] for what is no plain request.
-    #[inline(never)]
-    fn next_short(&mut self) -> Option<Request> {
-        let client = self.clients.get_mut(self.ready_queue.front()?)?;
-        client.rx.consumed();
-        client.consumed();
-        let taken = client.take_in_place(&self.options)?;
-        self.frames_in_round += 1;
-        take_over(client, &self.event_log, taken)
+        let message = client.finish(taken, &self.event_log);
+        deliver(client, &self.event_log, message, None)
     }
 
     /// Serves the queue until there is a request, the queue is empty, or the round ends.
@@ -83,90 +71,80 @@ impl Clients {
             }
             self.served.push(token);
             if client.parked {
-                client.rx.unpark();
+                client.part.rx.unpark();
                 client.parked = false;
             }
-            if self.options.ack == Acknowledge::Auto || !client.rx.keeps() {
-                client.rx.consumed();
-            }
-            client.consumed();
             // A short wait for this client is allowed only while no other one is ready.
-            let (mut in_place, mut spins) = (None, 0);
-            let is_in_place = self.options.checks_received().is_none();
-            let is_plain = is_in_place && self.options.ack == Acknowledge::Auto;
+            let (mut is_recorded, mut spins) = (false, 0);
             let got = loop {
-                if is_in_place {
-                    if is_plain && let Some(message) = client.take_plain(&self.limits) {
-                        in_place = Some((message, 0));
-                        break Ok(None);
-                    }
-                    in_place = client.take_in_place(&self.options);
-                    if in_place.is_some() {
-                        break Ok(None);
-                    }
+                if let Some(taken) = client.take(&self.options, is_recorded) {
+                    break Ok(Some(Got::Taken(taken)));
                 }
-                match client.read_ahead.next(&mut client.rx) {
+                if !is_recorded {
+                    client.consumed(&self.options);
+                    is_recorded = true;
+                }
+                match client.read_ahead.next(&mut client.part.rx) {
                     // A client that never completes a message is not waited for again and again.
                     Ok(None)
-                        if spins < FRAMES_PER_ROUND && self.ready_queue.is_empty() && client.rx.spin() =>
+                        if spins < FRAMES_PER_ROUND
+                            && self.ready_queue.is_empty()
+                            && client.part.rx.spin() =>
                     {
                         spins += 1;
                     }
                     Ok(None)
-                        if is_single && client.client_tx.is_idle() && client.rx.sleep_briefly(waiting)? => {}
-                    got => break got,
+                        if is_single
+                            && client.client_tx.is_idle()
+                            && client.part.rx.sleep_briefly(waiting)? => {}
+                    got => break got.map(|frame| frame.map(Got::Frame)),
                 }
             };
-            if let Some(taken) = in_place {
-                self.frames_in_round += 1;
-                client.queued = true;
-                self.ready_queue.push_back(token);
-                match take_over(client, &self.event_log, taken) {
-                    Some(request) => return Ok(Some(request)),
-                    None => continue,
-                }
-            }
-            let losses = client.rx.take_losses();
+            let losses = client.part.rx.take_losses();
             if losses != Losses::default() {
                 self.event_log.lost(losses);
             }
             match got {
-                Ok(Some(frame)) => {
+                Ok(Some(Got::Taken(taken))) => {
+                    self.frames_in_round += 1;
+                    client.queued = true;
+                    self.ready_queue.push_back(token);
+                    let message = client.finish(taken, &self.event_log);
+                    if let Some(request) = deliver(client, &self.event_log, message, None) {
+                        return Ok(Some(request));
+                    }
+                }
+                Ok(Some(Got::Frame(frame))) => {
                     self.frames_in_round += 1;
                     client.queued = true;
                     self.ready_queue.push_back(token);
                     match frame.header.kind {
                         Kind::Request | Kind::Data => {
-                            let session = match client.record_received(&frame) {
+                            let (session, missed) = match client.record_received(&frame) {
                                 Ok(None) => continue,
-                                Ok(Some((session, missed))) => {
-                                    if missed > 0 {
-                                        self.event_log.lagged(missed);
-                                    }
-                                    session
-                                }
+                                Ok(Some(recorded)) => recorded,
                                 Err(e) => {
-                                    self.event_log.disconnected(format!("{}: {e}", client.peer.source));
+                                    self.event_log.disconnected(format!("{}: {e}", client.part.peer.source));
                                     self.disconnect(token);
                                     continue;
                                 }
                             };
-                            if client.is_withdrawn(frame.header.kind, frame.header.sequence, session) {
-                                self.event_log.count(&self.event_log.dropped);
-                                continue;
+                            if missed > 0 {
+                                self.event_log.lagged(missed);
                             }
-                            self.event_log.count_exclusive(&self.event_log.received);
                             let source = match extension::read(&frame.extension) {
                                 Ok(Some(sender)) => sender.source,
-                                _ => client.peer.source.clone(),
+                                _ => client.part.peer.source.clone(),
                             };
                             let until = extension::read_until(&frame.extension);
                             let message = Message::new(frame, &source, self.options.limits(), session)
                                 .with_schema(self.options.checks_received());
-                            return Ok(Some(Request::new(message, client.client_tx.lend(), until)));
+                            if let Some(request) = deliver(client, &self.event_log, message, until) {
+                                return Ok(Some(request));
+                            }
                         }
                         Kind::Bye => {
-                            client.rx.consumed();
+                            client.part.rx.consumed();
                             client.bye_received = true;
                             client.send_ack(AckTrigger::Requested);
                         }
@@ -174,17 +152,17 @@ impl Clients {
                             if let Some(request) = withdrawal::read(&frame) {
                                 client.client_tx.note_withdrawal(request);
                             }
-                            let acknowledged = client.negotiated.as_ref().map(|negotiated| {
+                            let acknowledged = client.part.negotiated.as_ref().map(|negotiated| {
                                 negotiated.session_state.acknowledged(frame.header.correlation)
                             });
                             if let Some(Err(e)) = acknowledged {
-                                self.event_log.disconnected(format!("{}: {e}", client.peer.source));
+                                self.event_log.disconnected(format!("{}: {e}", client.part.peer.source));
                                 self.disconnect(token);
                             }
                         }
                         // The error reply to a line that is no request (JSON-RPC) is sent back
                         // without the program.
-                        Kind::Error if client.rx.is_plain() => {
+                        Kind::Error if client.part.rx.is_plain() => {
                             self.event_log.count(&self.event_log.dropped);
                             let error_reply = Payload::from_body(frame.header.encoding, frame.body);
                             client.client_tx.send(Kind::Error, frame.header.sequence, 0, &error_reply)?;
@@ -195,26 +173,26 @@ impl Clients {
                 // `park_served` parks it.
                 Ok(None) => client.send_ack(AckTrigger::Park),
                 // One frame was too large and was skipped; the hello contained the limit.
-                Err(e) if client.rx.goes_on_after(&e) => {
+                Err(e) if client.part.rx.goes_on_after(&e) => {
                     self.event_log.count(&self.event_log.dropped);
                     self.frames_in_round += 1;
                     client.queued = true;
                     self.ready_queue.push_back(token);
                 }
                 // A link without a guard is shared by all clients.
-                Err(e) if client.guard.is_none() => {
+                Err(e) if client.part.guard.is_none() => {
                     self.disconnect(token);
                     return Err(e);
                 }
                 Err(e) => {
-                    self.event_log.disconnected(format!("{}: {e}", client.peer.source));
+                    self.event_log.disconnected(format!("{}: {e}", client.part.peer.source));
                     // A client without a hello that closed its sending side may still read.
-                    client.half_closed = client.rx.is_plain()
+                    client.half_closed = client.part.rx.is_plain()
                         && e.kind() == ErrorKind::Disconnected
                         && client.client_tx.half_closed();
                     if client.half_closed {
                         self.half_closed.push(token);
-                        client.rx.descriptors().into_iter().for_each(|fd| self.epoll.remove(fd));
+                        client.part.rx.descriptors().into_iter().for_each(|fd| self.epoll.remove(fd));
                     } else {
                         self.disconnect(token);
                     }
@@ -231,7 +209,7 @@ impl Clients {
             if client.parked || client.queued || client.half_closed {
                 continue;
             }
-            if client.rx.park().unwrap_or(true) {
+            if client.part.rx.park().unwrap_or(true) {
                 client.queued = true;
                 self.ready_queue.push_back(token);
             } else {

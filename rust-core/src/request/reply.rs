@@ -1,102 +1,21 @@
-//! A short request and its reply over shared memory: each is read or written in place. The reply is written under the lock
-//! of the client's session.
+//! A short reply to a client over shared memory: written into the ring under the lock of the client's session, which records that the
+//! request is answered.
 //!
-//! Where every message of the client was answered, which is the rule, the next request is read without that lock, *ahead* of
-//! the session's record of it: the serving thread notes its number in a word of its own, and whichever thread locks the
-//! session next, which is nearly always the one that replies, makes the record (`SessionState::halves`).
-//!
-//! As for messages of a channel, for any obstacle nothing has changed, and the general way (`clients/serving`,
-//! `client_tx`) determines it.
+//! As for messages of a channel, for any obstacle nothing has changed, and [`ClientTx::send_answer`] goes on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::client::Client;
 use super::client_tx::{ClientTx, TxState};
-use crate::channel::session::SessionHello;
-use crate::channel::session::inbox::Fate;
-use crate::channel::session_state::{Negotiated, urgency};
-use crate::channel::{Acknowledge, Options};
 use crate::frame::{Header, Kind, flags};
-use crate::message::{Message, Payload, Rewritten};
+use crate::message::{Message, Payload};
 use crate::sys::clock;
-use crate::value::Limits;
-
-impl Client {
-    /// Returns the plain request that lies ready in the ring, *ahead* of the session's record, where nothing else of this
-    /// client is due and the message that this thread dropped last has its length. None for all else; then nothing has
-    /// changed but the room of earlier messages, which is free. The caller looks whether there is more.
-    #[inline(always)]
-    pub fn take_plain(&mut self, limits: &Limits) -> Option<Message> {
-        let negotiated = self.negotiated.as_ref()?;
-        let session_state = &negotiated.session_state;
-        if self.bye_received
-            || !self.is_answered(session_state)
-            || !self.read_ahead.is_unused()
-            || self.peer.source.is_empty()
-        {
-            return None;
-        }
-        let half = self.rx.in_place()?;
-        half.consumed();
-        let plain = half.peek_plain(Kind::Request)?;
-        let number = half.next_sequence();
-        if self.last.checked_add(1) != Some(number) {
-            return None;
-        }
-        let mut place = Rewritten::take(plain.length())?;
-        let sent = half.take_plain(&plain, place.body());
-        let what = (number, plain.encoding(), sent);
-        let session = negotiated.hello.session;
-        let message = place.finish((Kind::Request, 0), what, &self.peer.source, limits, session);
-        self.last = number;
-        session_state.ahead.store(number, Ordering::Release);
-        Some(message)
-    }
-
-    /// Returns the short request or data message that lies ready in the ring and carries no acknowledgement, and how many
-    /// messages before it are missing. It is recorded as delivered, or will be before anything else is.
-    #[inline]
-    pub fn take_in_place(&mut self, options: &Options) -> Option<(Message, u64)> {
-        let Negotiated { hello: SessionHello { session, .. }, session_state, .. } =
-            self.negotiated.as_ref().filter(|_| self.read_ahead.is_empty())?;
-        let is_answered = self.is_answered(session_state);
-        let half = self.rx.in_place()?;
-        let small = half.peek_small()?;
-        let is_plain = matches!(small.kind, Kind::Request | Kind::Data) && small.correlation == 0;
-        if !is_plain || self.peer.source.is_empty() {
-            return None;
-        }
-        let (header, number, bytes) = (small.header(), small.sequence, small.length());
-        // One that is carried out at most once is not kept by its client, and needs no acknowledgement.
-        let is_once = small.kind == Kind::Request && header.flags == 0 && options.ack == Acknowledge::Auto;
-        if is_once && self.last.checked_add(1) == Some(number) && is_answered {
-            let fill = |body: &mut [u8]| half.take_small(&small, body);
-            let message = Message::filled(header, &self.peer.source, &options.limits(), *session, fill);
-            self.last = number;
-            session_state.ahead.store(number, Ordering::Release);
-            return Some((message, 0));
-        }
-        let mut halves = session_state.halves();
-        if halves.has_violation() || !halves.inbox.is_new(number) {
-            return None;
-        }
-        let session = halves.inbox.session();
-        let fill = |body: &mut [u8]| half.take_small(&small, body);
-        let message = Message::filled(header, &self.peer.source, &options.limits(), session, fill);
-        let received = (number, bytes, urgency(header.kind, header.flags));
-        let (_, missed) = halves.received(received, Fate::Delivered, None, || ());
-        self.last = number;
-        Some((message, missed))
-    }
-}
 
 impl ClientTx {
     /// Writes the reply to a request that is carried out at most once into the ring, and records that the request is
     /// answered, which `answered` is set for. Returns false, with nothing sent, where that is not possible at once.
     #[inline]
     pub fn reply_in_place(&self, answered: &AtomicBool, message: &Message, payload: &Payload) -> bool {
-        let Some(negotiated) = &self.negotiated else { return false };
-        let Some(body) = payload.memory().block() else { return false };
+        let Some(body) = payload.memory().block().filter(|_| self.negotiated.is_some()) else { return false };
         let Header { flags, sequence: request, .. } = *message.header();
         if flags & flags::IDEMPOTENT != 0 {
             return false;
@@ -112,8 +31,8 @@ impl ClientTx {
         let sent = clock::now();
         // Before the reply, whose fence publishes the consumed number, too. If the reply is not sent here, the general way
         // sends it next.
-        let session_state = &negotiated.session_state;
-        session_state.request_answered(halves, message.session(), request);
+        halves.inbox.finished(message.session(), request);
+        halves.publish_before_fence();
         if !half.try_send_plain(Kind::Reply, ticket.number, request, sent, payload.encoding(), body) {
             halves.publish_again();
             return false;
@@ -121,7 +40,6 @@ impl ClientTx {
         answered.store(true, Ordering::Relaxed);
         // A reply to such a request is never kept.
         halves.sent(&ticket);
-        session_state.note_answered(halves);
         self.count_answer();
         self.count_sent();
         drop(entered);
@@ -137,7 +55,7 @@ mod tests {
     use super::*;
     use crate::request::{Request, Server};
     use crate::sys::claim::counted;
-    use crate::{Channel, Encoding, ErrorKind, Limits, RemoteFailure, Value};
+    use crate::{Channel, Encoding, ErrorKind, Limits, Options, RemoteFailure, Value};
 
     const SOON: Duration = Duration::from_secs(60);
 
@@ -156,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn short_request_and_reply_take_one_lock_each() {
+    fn short_request_and_reply_take_one_lock_each_and_the_server_s_own() {
         let (server, client) = joined("request-locks");
         let short = payload(&Value::from("some bytes"));
         for round in 0..200 {
@@ -164,14 +82,12 @@ mod tests {
             let (to_receive, request) = counted(|| next(&server));
             let (to_reply, replied) = counted(|| request.reply_payload(&short));
             replied.unwrap();
-            let (to_drop, ()) = counted(|| drop(request));
+            drop(request);
             let (to_finish, reply) = counted(|| client.finish_call(pending, SOON).unwrap());
             assert_eq!(reply.value().unwrap(), &Value::from("some bytes"));
             // The first round connects, and the server's first records may have to wait for it.
             if round > 1 {
-                assert_eq!((to_send, to_receive, to_reply, to_finish), (1, 1, 1, 1), "round {round}");
-                // The reference to the client goes home, from whichever thread has the request.
-                assert_eq!(to_drop, 1, "round {round}");
+                assert_eq!((to_send, to_receive, to_reply, to_finish), (1, 2, 1, 1), "round {round}");
             }
         }
     }
@@ -224,13 +140,12 @@ mod tests {
 
     /// Requests of one client that are answered in any order, late, by another thread or never.
     #[test]
-    fn requests_received_ahead_are_recorded_once_in_order() {
+    fn requests_are_recorded_once_in_order_however_they_are_answered() {
         let (server, client) = joined("request-ahead");
         let short = payload(&Value::from("x"));
         let call = || client.start_call(&short, SOON).unwrap();
         let finish = |pending| client.finish_call(pending, SOON).map(drop).map_err(|error| error.kind());
         for round in 0..50 {
-            // Ahead of the record, then behind an unanswered one, which takes the lock.
             let pending = [call(), call(), call()];
             let requests = [next(&server), next(&server), next(&server)];
             let sequences = requests.each_ref().map(|request| request.sequence());

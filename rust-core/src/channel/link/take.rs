@@ -1,0 +1,238 @@
+//! Takes the next message of a link where it lies, in a record of the ring or in what a read has brought: it is copied once into a
+//! message, or views its slots, and the session records it. The caller has the session's lock.
+//!
+//! Channels and servers take messages that need no further checks in this way: without a schema to check, without an extension,
+//! without a violation to report, and in the ring without an acknowledgement in their header. For everything else nothing has changed, and the caller
+//! reads the frame with [`Rx::try_recv`](crate::transport::Rx::try_recv).
+
+use super::RxPart;
+use crate::channel::event_log::EventLog;
+use crate::channel::session::inbox::{AckTrigger, Fate};
+use crate::channel::session_state::{SessionHalves, SessionState, urgency};
+use crate::frame::{Header, Kind};
+use crate::message::{Dropped, Message, Rewritten};
+use crate::value::Limits;
+
+/// What a call takes of the messages in a link.
+#[derive(Clone, Copy)]
+pub struct Want {
+    pub data: bool,
+    pub requests: bool,
+    pub replies: bool,
+    /// The number of the request whose reply the caller awaits: that reply is consumed with its receipt. 0 for none.
+    pub awaited: u64,
+    /// Whether the program gets the message in the same step.
+    pub delivers: bool,
+    /// The occasion on which the messages that were delivered before are recorded as consumed.
+    pub consume: Option<AckTrigger>,
+}
+
+impl Want {
+    /// Returns whether the call takes a message of this kind.
+    fn takes(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Data => self.data,
+            Kind::Request => self.requests,
+            Kind::Reply => self.replies,
+            _ => false,
+        }
+    }
+
+    /// Returns what becomes of this message.
+    fn fate(self, header: &Header) -> Fate {
+        if self.awaits(header) {
+            Fate::Finished
+        } else if self.delivers {
+            Fate::Delivered
+        } else {
+            Fate::Filed
+        }
+    }
+
+    /// Returns whether this is the reply that the caller awaits.
+    pub fn awaits(self, header: &Header) -> bool {
+        header.kind == Kind::Reply && header.correlation == self.awaited && self.awaited != 0
+    }
+}
+
+/// A message that was taken, and what is left to do once the session's lock is released: nearly always nothing.
+pub struct Taken {
+    pub message: Message,
+    /// The occasion of an acknowledgement frame that is due.
+    is_ack_due: Option<AckTrigger>,
+    /// How many messages before it were lost.
+    pub missed: u64,
+    /// Whether it acknowledges messages of this side.
+    pub acknowledges: bool,
+}
+
+impl Taken {
+    /// Returns the message if nothing is left to do.
+    #[inline(always)]
+    pub fn done(self) -> Result<Message, Taken> {
+        if self.is_ack_due.is_none() && self.missed == 0 && !self.acknowledges {
+            Ok(self.message)
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Has the acknowledgement sent that is due, records a loss, and returns the message.
+    #[inline]
+    pub fn finish(
+        self,
+        session_state: &SessionState,
+        event_log: &EventLog,
+        send_ack: impl FnOnce(AckTrigger),
+    ) -> Message {
+        if let Some(trigger) = self.is_ack_due {
+            send_ack(trigger);
+        }
+        if self.acknowledges {
+            session_state.acknowledgements.wake();
+        }
+        if self.missed > 0 {
+            event_log.lagged(self.missed);
+        }
+        self.message
+    }
+}
+
+impl RxPart {
+    /// Delivers the message of this kind in the ring that has neither flags nor an acknowledgement, in memory of `dropped`, or else of
+    /// the message that this thread dropped last. None for all else, and where that memory has another length.
+    #[inline(always)]
+    pub fn take_plain(
+        &mut self,
+        kind: Kind,
+        dropped: Option<&mut Dropped>,
+        halves: &mut SessionHalves,
+        limits: &Limits,
+        consume: Option<AckTrigger>,
+    ) -> Option<Taken> {
+        let half = self.rx.in_place()?;
+        let plain = half.peek_plain(kind)?;
+        let (number, bytes) = (half.next_sequence(), plain.length());
+        if self.negotiated.is_none() || self.peer.source.is_empty() || !halves.inbox.is_new(number) {
+            return None;
+        }
+        let mut place = match dropped {
+            Some(dropped) => dropped.next(bytes),
+            None => Rewritten::take(bytes),
+        }?;
+        let sent = half.take_plain(&plain, place.body());
+        let what = (number, plain.encoding(), sent);
+        let message = place.finish((kind, 0), what, &self.peer.source, limits, halves.inbox.session());
+        let received = (number, bytes, urgency(kind, 0));
+        let (is_ack_due, missed) =
+            halves.received(received, Fate::Delivered, consume, || half.consumed_with_fence());
+        Some(Taken { message, is_ack_due, missed, acknowledges: false })
+    }
+
+    /// Returns the plain reply in the ring to the request of number `number`: it is consumed with its receipt. None for all else;
+    /// then nothing has changed but the room of earlier messages, which is free.
+    #[inline(always)]
+    pub fn take_reply(&mut self, number: u64, halves: &mut SessionHalves, limits: &Limits) -> Option<Taken> {
+        let half = self.rx.in_place()?;
+        // The messages before it were copied; their room is freed while the peer works.
+        half.consumed();
+        let reply = half.peek_reply()?;
+        if reply.correlation != number
+            || !halves.inbox.is_new(reply.sequence)
+            || self.negotiated.is_none()
+            || self.peer.source.is_empty()
+        {
+            return None;
+        }
+        let mut place = Rewritten::take(reply.length())?;
+        half.take_reply(&reply, place.body());
+        let what = (reply.sequence, reply.encoding(), reply.sent);
+        let session = halves.inbox.session();
+        let message = place.finish((Kind::Reply, number), what, &self.peer.source, limits, session);
+        let received = (reply.sequence, reply.length(), urgency(Kind::Reply, 0));
+        let (is_ack_due, missed) = halves.received(received, Fate::Finished, None, || ());
+        Some(Taken { message, is_ack_due, missed, acknowledges: false })
+    }
+
+    /// Returns the message that is in the link, if the call wants it.
+    #[inline]
+    pub fn take(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
+        if self.negotiated.is_none() || self.peer.source.is_empty() {
+            return None;
+        }
+        let Some(half) = self.rx.in_place() else { return self.take_in_stream(halves, limits, want) };
+        let Some(small) = half.peek_small() else {
+            return if half.is_ready() { self.take_in_slots(halves, limits, want) } else { None };
+        };
+        let (header, number) = (small.header(), small.sequence);
+        let acknowledges = small.kind != Kind::Reply && small.correlation != 0;
+        if !want.takes(small.kind) || acknowledges || !halves.inbox.is_new(number) {
+            return None;
+        }
+        let session = halves.inbox.session();
+        let fill = |body: &mut [u8]| half.take_small(&small, body);
+        let message = Message::filled(header, &self.peer.source, limits, session, fill);
+        let received = (number, small.length(), urgency(small.kind, header.flags));
+        let (is_ack_due, missed) =
+            halves.received(received, want.fate(&header), want.consume, || half.consumed_with_fence());
+        Some(Taken { message, is_ack_due, missed, acknowledges: false })
+    }
+
+    /// The same for a message whose long arrays lie in slots of which this side has mapped all files: they are viewed there.
+    #[inline(never)]
+    fn take_in_slots(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
+        let half = self.rx.in_place()?;
+        let found = half.peek_in_slots()?;
+        let Header { kind, flags, sequence, correlation, .. } = *found.header();
+        let is_plain = kind == Kind::Data && correlation == 0;
+        if !is_plain || !want.takes(kind) || !halves.inbox.is_new(sequence) {
+            return None;
+        }
+        let fate = want.fate(found.header());
+        let frame = half.take_in_slots(found);
+        let received = (sequence, frame.body.len(), urgency(kind, flags));
+        let message = Message::new(frame, &self.peer.source, *limits, halves.inbox.session());
+        let (is_ack_due, missed) =
+            halves.received(received, fate, want.consume, || half.consumed_with_fence());
+        Some(Taken { message, is_ack_due, missed, acknowledges: false })
+    }
+
+    /// The same for a message that a read has taken from a stream.
+    #[inline(never)]
+    pub fn take_in_stream(
+        &mut self,
+        halves: &mut SessionHalves,
+        limits: &Limits,
+        want: Want,
+    ) -> Option<Taken> {
+        if self.negotiated.is_none() || self.peer.source.is_empty() {
+            return None;
+        }
+        let half = self.rx.stream()?;
+        let header = match half.peek_plain() {
+            Some(header) => header,
+            None => half.peek()?,
+        };
+        if !want.takes(header.kind) {
+            return None;
+        }
+        let acknowledged = if header.kind == Kind::Reply { 0 } else { header.correlation };
+        // The caller ends the link for an impossible number.
+        if !halves.inbox.is_new(header.sequence)
+            || acknowledged > 0 && halves.outbox.acknowledged(acknowledged).is_err()
+        {
+            return None;
+        }
+        let session = halves.inbox.session();
+        let source = &self.peer.source;
+        let whole = if half.is_whole() { half.take_whole() } else { None };
+        let message = match whole {
+            Some(frame) => Message::new(frame, source, *limits, session),
+            None => Message::filled(header, source, limits, session, |body| half.take_short(body)),
+        };
+        let received = (header.sequence, header.body as usize, urgency(header.kind, header.flags));
+        // A stream has no room to be freed.
+        let (is_ack_due, missed) = halves.received(received, want.fate(&header), want.consume, || ());
+        Some(Taken { message, is_ack_due, missed, acknowledges: acknowledged > 0 })
+    }
+}
