@@ -1,4 +1,4 @@
-//! One object in several threads: those that call, send and publish take turns; a second one that receives is refused.
+//! One object in several threads: those that send and publish take turns, calls are under way together; a second one that receives is refused.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -120,7 +120,34 @@ impl Held {
 }
 
 #[test]
-fn wait_for_a_turn_times_out_and_sends_nothing() {
+fn calls_of_several_threads_are_under_way_together() {
+    for transport in ["shm", "unix", "tcp", "fifo", "spool"] {
+        let server = serve(&name(transport)).unwrap();
+        let channel = connect(server.endpoint()).unwrap();
+        thread::scope(|s| {
+            let calls: Vec<_> = (0..4)
+                .map(|i| {
+                    let channel = &channel;
+                    s.spawn(move || channel.call(&Value::Int(i), SOON).unwrap().value().unwrap().clone())
+                })
+                .collect();
+            // None of them waits for the answer to another one, and each gets its own, in whatever order these come.
+            let mut requests: Vec<_> = (0..4).map(|_| server.next(SOON).unwrap().unwrap()).collect();
+            requests.sort_by_key(|request| std::cmp::Reverse(request.sequence()));
+            for request in &requests {
+                request.reply(request.value().unwrap()).unwrap();
+            }
+            for (i, call) in (0..4).zip(calls) {
+                assert_eq!(call.join().unwrap(), Value::Int(i), "{transport}");
+            }
+        });
+        let Value::Map(stats) = channel.stats() else { panic!("a map") };
+        assert_eq!(stats.get("dropped"), Some(&Value::Int(0)), "{transport}");
+    }
+}
+
+#[test]
+fn call_beside_one_that_waits_has_a_time_out_of_its_own() {
     let endpoint = name("unix");
     let server = serve(&endpoint).unwrap();
     let channel = connect(&endpoint).unwrap();
@@ -130,23 +157,50 @@ fn wait_for_a_turn_times_out_and_sends_nothing() {
         s.spawn(|| held.waits(|wait| channel.call(&Value::Null, wait)));
         let first = server.next(SOON).unwrap().unwrap();
         let error = channel.call(&Value::Int(2), Duration::from_millis(50)).unwrap_err();
-        assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, true), "{error}");
-        assert!(error.text().contains("another thread calls") && error.text().contains("0.05 s"), "{error}");
+        assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, false), "{error}");
+        assert!(error.text().contains("the request was sent") && error.text().contains("0.05 s"), "{error}");
         // The other direction is free meanwhile.
         channel.send(&Value::Int(3), SOON).unwrap();
-        let second = server.next(SOON).unwrap().unwrap();
-        assert_eq!(second.value().unwrap(), &Value::Int(3), "the call that had no turn was not sent");
+        let received = server.next(SOON).unwrap().unwrap();
+        assert_eq!(received.value().unwrap(), &Value::Int(3), "the request that was given up is withdrawn");
         held.end();
         first
     });
     drop(first);
-    // The next thread then has its turn.
+    // The next one leads.
     let server = Arc::new(server);
     let answering = server.clone();
     let thread = thread::spawn(move || answering.run(|request| request.value().cloned()).unwrap());
     assert_eq!(channel.call(&Value::Int(4), SOON).unwrap().value().unwrap(), &Value::Int(4));
     server.close(SOON).unwrap();
     thread.join().unwrap();
+}
+
+/// Each call of those that are under way when the server ends fails at once, and the next one reaches its successor.
+#[test]
+fn end_of_the_peer_ends_the_calls_of_all_threads() {
+    for transport in ["shm", "unix", "tcp"] {
+        let server = serve(&name(transport)).unwrap();
+        let endpoint = server.endpoint().to_owned();
+        let channel = connect(&endpoint).unwrap();
+        thread::scope(|s| {
+            let calls: Vec<_> =
+                (0..3).map(|_| s.spawn(|| channel.call(&Value::Null, SOON).unwrap_err())).collect();
+            let requests: Vec<_> = (0..3).map(|_| server.next(SOON).unwrap().unwrap()).collect();
+            requests.into_iter().for_each(std::mem::forget);
+            drop(server);
+            for call in calls {
+                let error = call.join().unwrap();
+                assert_eq!(error.kind(), ErrorKind::Disconnected, "{transport}: {error}");
+                // At once, and not because no server came within the time.
+                assert!(error.text().contains("before it answered"), "{transport}: {error}");
+            }
+        });
+        let (server, answers) = echo(&endpoint);
+        assert_eq!(channel.call(&Value::Int(4), SOON).unwrap().value().unwrap(), &Value::Int(4));
+        server.close(SOON).unwrap();
+        answers.join().unwrap();
+    }
 }
 
 /// A dialogue whose messages nearly always come while the other side polls, while other threads try to receive, send and, at the
@@ -240,7 +294,7 @@ fn call_from_a_callback_of_a_call_is_refused() {
 }
 
 #[test]
-fn close_ends_the_wait_for_a_turn() {
+fn close_ends_the_calls_of_all_threads() {
     let endpoint = name("unix");
     let server = serve(&endpoint).unwrap();
     let channel = connect(&endpoint).unwrap();

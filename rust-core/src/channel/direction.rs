@@ -204,7 +204,7 @@ impl Operation {
 }
 
 /// Returns the error for an object that another thread uses.
-fn in_use(operation: Operation) -> Error {
+pub fn in_use(operation: Operation) -> Error {
     let text = format!("another thread {} on this object; {}", operation.verb(), operation.advice());
     Error::new(ErrorKind::InvalidState, text)
 }

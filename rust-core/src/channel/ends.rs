@@ -87,10 +87,9 @@ impl Role {
 
 /// One end of a connection between two programs, which both can send and receive.
 ///
-/// Any number of threads may [`send`](Channel::send) and [`call`](Channel::call): they take turns, in the
-/// order in which they come, each within its own time-out. One thread at a time may [`recv`](Channel::recv);
-/// another thread that receives or calls meanwhile gets `InvalidState` at once, because the first could take
-/// the answer to its call.
+/// Any number of threads may [`send`](Channel::send): they take turns, in the order in which they come, each within its own time-out. Any
+/// number may [`call`](Channel::call): their requests are under way at the same time, and each gets its own answer, in whatever order these
+/// come. One thread at a time may [`recv`](Channel::recv); another thread that receives or calls meanwhile gets `InvalidState` at once.
 ///
 /// The channel outlives its link: when the peer restarts, or the link breaks, the channel connects again, and
 /// unacknowledged messages are sent again.
@@ -105,8 +104,6 @@ pub struct Channel {
     sending: Direction<Sending>,
     /// The state for receiving; one thread at a time.
     receiving: Direction<Receiving>,
-    /// Calling threads take turns, because only one may wait for its answer.
-    calls: Direction<()>,
     event_log: Arc<EventLog>,
     /// The epoll set of the receiving direction, for `fileno`.
     descriptor: Arc<OwnedFd>,
@@ -225,7 +222,6 @@ impl Channel {
             sending: Direction::new(Sending::default(), &reconnector.session_state),
             descriptor: receiving.descriptor(),
             receiving: Direction::new(receiving, &reconnector.session_state),
-            calls: Direction::new((), &reconnector.session_state),
             reconnector,
             event_log,
             fork_generation: fork::generation(),
@@ -377,14 +373,6 @@ impl Channel {
     fn file_answer(&self, message: Message) {
         self.reconnector.session_state.finished(message.session(), message.sequence());
         if self.reconnector.session_state.halves().calls.file(message).is_some() {
-            self.event_log.count(&self.event_log.dropped);
-        }
-    }
-
-    /// Counts an answer that was kept for too long.
-    #[inline]
-    fn count_evicted(&self, answer: Option<&Message>) {
-        if answer.is_some() {
             self.event_log.count(&self.event_log.dropped);
         }
     }

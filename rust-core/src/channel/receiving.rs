@@ -301,6 +301,11 @@ impl Receiving {
         self.link_next(ack_sender, waiting, true)
     }
 
+    /// Returns whether nothing comes over the link of this generation any more.
+    pub fn is_behind(&self, generation: u64) -> bool {
+        self.generation > generation || self.generation == generation && self.part.is_none()
+    }
+
     /// Returns whether the peer is a server, which sends nothing but answers.
     pub fn is_of_server(&self) -> bool {
         self.part.as_ref().is_some_and(|part| check_pattern(part).is_err())

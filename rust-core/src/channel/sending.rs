@@ -67,6 +67,8 @@ pub struct Draft<'a> {
     /// The time until which its outcome is needed, if known: the bridge to the server of another machine gets
     /// it.
     pub until: Until,
+    /// Whether the answer is kept for a call that asks for it, whichever call receives it.
+    pub is_filed: bool,
 }
 
 /// For the parameter `KIND` of a function that sends messages of one kind, which the compiler then knows.
@@ -93,7 +95,15 @@ impl<'a> Draft<'a> {
     /// Returns data.
     #[inline(always)]
     pub fn data(payload: &'a Payload) -> Draft<'a> {
-        Draft { kind: Kind::Data, correlation: 0, flags: 0, to: 0, payload, until: Until::Never }
+        Draft {
+            kind: Kind::Data,
+            correlation: 0,
+            flags: 0,
+            to: 0,
+            payload,
+            until: Until::Never,
+            is_filed: false,
+        }
     }
 
     /// Returns its kind. The compiler knows it where `KIND` is the number of one, and leaves out what concerns others.
@@ -111,8 +121,8 @@ impl<'a> Draft<'a> {
     /// Returns a copy, for what is not inlined. A copy of the whole would have the draft in memory on the short path, too.
     #[inline(always)]
     pub fn copied<const KIND: u8>(&self) -> Draft<'a> {
-        let Draft { correlation, flags, to, payload, until, .. } = *self;
-        Draft { kind: self.kind::<KIND>(), correlation, flags, to, payload, until }
+        let Draft { correlation, flags, to, payload, until, is_filed, .. } = *self;
+        Draft { kind: self.kind::<KIND>(), correlation, flags, to, payload, until, is_filed }
     }
 
     /// Returns its header as an admitted message that is sent at this time.
@@ -156,6 +166,14 @@ pub enum Put {
     Stream(Ticket),
     /// The link does not have it: [`Sending::send`] meets the obstacle.
     Blocked,
+}
+
+impl Put {
+    /// Returns the number, if the link has the message.
+    #[inline(always)]
+    pub fn sent(self) -> Option<u64> {
+        if let Put::Sent(number) = self { Some(number) } else { None }
+    }
 }
 
 impl Sending {
@@ -238,6 +256,9 @@ impl Sending {
             Some(place) if kind == Kind::Data => place.become_data(draft.payload, body, sent),
             Some(place) => *place = draft.copied::<KIND>().stored(sent, None),
             None => {}
+        }
+        if kind == Kind::Request && draft.is_filed {
+            begin_filing(number, halves, event_log);
         }
         event_log.count_exclusive(&event_log.sent);
         Put::Sent(number)
@@ -330,6 +351,10 @@ impl Sending {
         let mut halves = reconnector.session_state.halves();
         let (part, ticket) =
             self.admit::<ANY>(draft, draft.payload.len(), looked, false, &mut halves, reconnector)?;
+        if draft.is_filed {
+            // The answer may come before the request is recorded as sent.
+            begin_filing(ticket.number, &mut halves, event_log);
+        }
         drop(halves);
         let sent = clock::now();
         let until = if part.peer.deadlines { until(draft, Some(waiting)) } else { None };
@@ -500,6 +525,14 @@ fn put_whole(half: &mut ShmTx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> b
     let body = draft.payload.body();
     half.takes_at_once(body.len())
         && matches!(half.try_send(&Outgoing::new(draft.header(&ticket, sent), body)), Ok(Sent::Whole))
+}
+
+/// Records a request whose answer is kept; the answer to the oldest one may have to go.
+#[inline(always)]
+fn begin_filing(number: u64, halves: &mut SessionHalves, event_log: &EventLog) {
+    if halves.calls.begin(number).is_some() {
+        event_log.count(&event_log.dropped);
+    }
 }
 
 /// Returns whether the link is a stream that takes a message of this length in one write.

@@ -68,7 +68,7 @@ pub(super) fn take_in_turn<'a, T, G>(
 
 /// Returns the error for a thread that calls again while it is in such a call, and would wait for
 /// itself.
-fn reentrant_call(operation: &str) -> Error {
+pub(super) fn reentrant_call(operation: &str) -> Error {
     let text = format!(
         "this thread {operation} on this object already, and called it again from a callback or a signal handler; try again once that call has ended"
     );

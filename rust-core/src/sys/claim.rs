@@ -143,20 +143,52 @@ impl<T, G> ClaimCell<T, G> {
         (self.word.load(Relaxed) & (OWNER | IN_LINE) == 0).then(|| self.claim())
     }
 
+    /// The same; `look` sees what the gate protects, and whether the claim is taken, in the same step.
+    pub fn try_claim_with<R>(&self, look: impl FnOnce(&mut G, bool) -> R) -> (Option<Claim<'_, T, G>>, R) {
+        let mut gate = sync::lock(&self.gate);
+        let is_free = self.word.load(Relaxed) & (OWNER | IN_LINE) == 0;
+        let looked = look(&mut gate, is_free);
+        (is_free.then(|| self.claim()), looked)
+    }
+
     /// Takes the claim, behind earlier threads. Blocks.
     ///
     /// # Errors
     /// That of `waiting`; then the claim was not taken.
     #[cold]
     pub fn claim_in_line(&self, waiting: &mut Waiting<'_>) -> Result<Claim<'_, T, G>> {
-        self.claim_in_line_by(|| waiting.park())
+        loop {
+            if let Some(claim) = self.claim_in_line_by(|| waiting.park(), |_| false)? {
+                return Ok(claim);
+            }
+        }
     }
 
-    /// As [`ClaimCell::claim_in_line`]; sleeps by `park`, until it is woken or has to give up.
-    fn claim_in_line_by(&self, mut park: impl FnMut() -> Result<()>) -> Result<Claim<'_, T, G>> {
+    /// The same, but none as soon as `is_done` says so, which sees what the gate protects. Who makes that true unparks this thread.
+    ///
+    /// # Errors
+    /// That of `waiting`; then the claim was not taken, and it is not done.
+    #[cold]
+    pub fn claim_in_line_unless(
+        &self,
+        waiting: &mut Waiting<'_>,
+        is_done: impl FnMut(&mut G) -> bool,
+    ) -> Result<Option<Claim<'_, T, G>>> {
+        self.claim_in_line_by(|| waiting.park(), is_done)
+    }
+
+    /// As [`ClaimCell::claim_in_line_unless`]; sleeps by `park`, until it is woken or has to give up.
+    fn claim_in_line_by(
+        &self,
+        mut park: impl FnMut() -> Result<()>,
+        mut is_done: impl FnMut(&mut G) -> bool,
+    ) -> Result<Option<Claim<'_, T, G>>> {
         let mut gate = sync::lock(&self.gate);
+        if is_done(&mut gate) {
+            return Ok(None);
+        }
         if self.word.load(Relaxed) & (OWNER | IN_LINE) == 0 {
-            return Ok(self.claim());
+            return Ok(Some(self.claim()));
         }
         if left_out(Step::OneLock) {
             drop(gate);
@@ -170,9 +202,10 @@ impl<T, G> ClaimCell<T, G> {
             drop(gate);
             let parked = park();
             gate = sync::lock(&self.gate);
+            let is_done = is_done(&mut gate);
             let is_first = self.line(&mut gate).claims.front().is_some_and(|first| first.id == id);
-            let is_granted = parked.is_ok() && is_first && self.word.load(Relaxed) & OWNER == 0;
-            if parked.is_ok() && !is_granted {
+            let is_granted = parked.is_ok() && !is_done && is_first && self.word.load(Relaxed) & OWNER == 0;
+            if parked.is_ok() && !is_done && !is_granted {
                 continue;
             }
             let claims = &mut self.line(&mut gate).claims;
@@ -180,16 +213,14 @@ impl<T, G> ClaimCell<T, G> {
             if claims.is_empty() {
                 self.word.store(self.word.load(Relaxed) & !IN_LINE, Relaxed);
             }
-            return match parked {
-                Ok(()) => Ok(self.claim()),
-                Err(error) => {
-                    // This thread may have been woken already, so it passes the wake-up on.
-                    if !left_out(Step::PassOn) {
-                        self.line(&mut gate).wake_first();
-                    }
-                    Err(error)
-                }
-            };
+            if is_granted {
+                return Ok(Some(self.claim()));
+            }
+            // This thread may have been woken already, so it passes the wake-up on; who has the claim wakes the first by itself.
+            if self.word.load(Relaxed) & OWNER == 0 && !left_out(Step::PassOn) {
+                self.line(&mut gate).wake_first();
+            }
+            return if is_done { Ok(None) } else { parked.map(|()| None) };
         }
     }
 

@@ -1,8 +1,9 @@
 //! Calls over a channel: a request is sent, and its answer is waited for.
 //!
-//! A calling thread holds the receiving direction from before the request goes out until the answer is there. Data and
-//! requests that it meets go to the inbox, answers to requests that were started before are kept for those
-//! (`session_state/calls`), and answers to calls that ended are dropped and counted.
+//! Of the threads that call at the same time one leads: it has the receiving direction until its answer is there. Data and
+//! requests that it meets go to the inbox, answers to other requests are kept for those
+//! (`session_state/calls`), and answers to calls that ended are dropped and counted. The others follow: they send their requests, and wait
+//! for their answers or to lead.
 //!
 //! When the peer disconnects, a request may or may not have been carried out. So the call fails with
 //! `Disconnected`, unless the option `idempotent` allows the request to be sent to the next incarnation. A
@@ -11,13 +12,14 @@
 
 use std::time::Duration;
 
-use super::call_in_place::{Awaiting, Begun, PendingReply};
-use super::{Channel, is_not_ready};
-use crate::channel::direction::Operation;
+use super::call_in_place::{Begun, Calling, Leading, PendingReply};
+use super::{Channel, Role, is_not_ready};
+use crate::channel::direction::{Claim, Operation, in_use};
 use crate::channel::link::Taken;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
 use crate::channel::sending::{Draft, REPLY, Until};
 use crate::channel::session::inbox::AckTrigger;
+use crate::channel::turns::reentrant_call;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, flags};
@@ -27,9 +29,16 @@ use crate::value::Source;
 /// Answers that no call waits for: so many are dropped in one call of [`Channel::poll`].
 const LATE_ANSWERS: usize = 64;
 
+/// The call that receives for all.
+enum Leader<'a> {
+    /// This one.
+    Here(Leading<'a>),
+    /// Another one; this one follows.
+    Other(Calling<'a>),
+}
+
 impl Channel {
-    /// Sends a request and waits for its answer. Threads that call at the same time take turns; the time-out
-    /// counts from the call on, not from the turn.
+    /// Sends a request and waits for its answer. The requests of threads that call at the same time are under way together.
     ///
     /// # Errors
     /// `Remote` if the peer's handler failed. `Disconnected` if the peer ended before it answered, and
@@ -47,18 +56,19 @@ impl Channel {
     pub fn call_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let wait = wait.into();
         let begun = match self.begin_call(payload) {
-            Some(begun) => match self.reply_at_once(begun, wait.may_wait(self.options.timeout)) {
-                // With a short reply that comes soon, this is all.
-                Ok(reply) => return Ok(reply),
-                Err(later) => Some(later),
-            },
-            None => None,
+            // With a short reply that comes soon, this is all.
+            Some(Begun::Leads(leading, Some(sent))) if wait.may_wait(self.options.timeout) => {
+                match self.reply_soon(sent, leading) {
+                    Ok(reply) => return Ok(reply),
+                    Err(later) => Some(Begun::Leads(later, Some(sent))),
+                }
+            }
+            begun => begun,
         };
         self.call_waiting(payload, begun, wait).map_err(|e| e.on(&self.shown))
     }
 
     /// [`Channel::call`] for an encoded value, without the endpoint in its errors, and without a reply that comes soon.
-    /// `begun` is a call that holds the receiving direction.
     #[inline(never)]
     fn call_waiting<'a>(
         &'a self,
@@ -68,65 +78,98 @@ impl Channel {
     ) -> Result<Message> {
         let mut waiting = self.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
-        if let Some(begun) = begun {
-            return self.call_holding(payload, begun, &mut waiting);
-        }
-        self.check()?;
-        let _turn = self.calls.take_in_turn(Operation::Call, &mut waiting)?;
-        if let Some(begun) = self.begin_in_turn(payload) {
-            return match self.reply_at_once(begun, !waiting.is_none()) {
-                Ok(reply) => Ok(reply),
-                Err(later) => self.call_holding(payload, later, &mut waiting),
-            };
-        }
-        let mut receiving = self.receiving()?;
-        let pending = self.send_request(payload, Until::Wait, &mut waiting)?;
-        self.await_call(pending, None, &mut receiving, &mut waiting)
-    }
-
-    /// Returns the reply if the request was sent and the reply comes soon; else what the call goes on with.
-    #[inline]
-    fn reply_at_once<'a>(
-        &'a self,
-        (awaiting, sent): Begun<'a>,
-        may_wait: bool,
-    ) -> std::result::Result<Message, Begun<'a>> {
-        match sent.filter(|_| may_wait) {
-            Some(pending) => self.reply_soon(pending, awaiting).map_err(|later| (later, sent)),
-            None => Err((awaiting, sent)),
-        }
-    }
-
-    /// Goes on with a call that holds the receiving direction. Its request was sent, or is to be sent in the general way.
-    fn call_holding(
-        &self,
-        payload: &Payload,
-        (awaiting, sent): Begun<'_>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Message> {
-        let Awaiting { turn: _turn, mut receiving, taken } = awaiting;
+        let (leader, sent) = match begun {
+            Some(Begun::Leads(leading, sent)) => (Leader::Here(leading), sent),
+            Some(Begun::Follows(calling, sent)) => (Leader::Other(calling), Some(sent)),
+            None => (self.lead_or_follow()?, None),
+        };
         let pending = match sent {
             Some(pending) => pending,
-            None => self.send_request(payload, Until::Wait, waiting)?,
+            None => {
+                let is_filed = matches!(leader, Leader::Other(_));
+                self.send_request(payload, Until::Wait, is_filed, &mut waiting)?
+            }
         };
-        self.await_call(pending, taken, &mut receiving, waiting)
-    }
-
-    /// Waits for the answer, and withdraws the request if the caller gives it up.
-    fn await_call(
-        &self,
-        pending: PendingReply,
-        taken: Option<Taken>,
-        receiving: &mut Receiving,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Message> {
-        let found = self.await_answer(pending, taken, receiving, waiting);
-        let found = found.map_err(|error| self.after_sending(error, waiting));
+        let found = match leader {
+            Leader::Here(leading) => self.await_answer(pending, leading, &mut waiting),
+            Leader::Other(calling) => {
+                let found = self.follow(pending, calling, &mut waiting);
+                self.reconnector.session_state.halves().calls.end(pending.number);
+                found
+            }
+        };
+        let found = found.map_err(|error| self.after_sending(error, &waiting));
         self.finish_request(pending);
         if let Err(error) = &found {
             self.withdraw(pending, error);
         }
         found
+    }
+
+    /// Takes the receiving direction for a call; or follows, where another call has it.
+    ///
+    /// # Errors
+    /// `InvalidState` if the program receives, or if this very thread has the direction.
+    fn lead_or_follow(&self) -> Result<Leader<'_>> {
+        self.check()?;
+        if !self.receives {
+            self.endpoint.check_direction(self.role == Role::Listener, "recv")?;
+        }
+        let (claim, are_led) = self.receiving.cell().try_claim_with(|halves, is_free| {
+            let are_led = halves.calls.are_led();
+            if is_free || are_led {
+                halves.calls.enter();
+            }
+            are_led
+        });
+        match claim {
+            Some(claim) => Ok(Leader::Here(self.lead(claim, Calling(&self.reconnector.session_state))?)),
+            None if are_led => {
+                let calling = Calling(&self.reconnector.session_state);
+                self.check_reentrancy(Operation::Call).map(|()| Leader::Other(calling))
+            }
+            None => self.check_reentrancy(Operation::Receive).and(Err(in_use(Operation::Receive))),
+        }
+    }
+
+    /// Fails in a callback or a signal handler of a call of this thread that has the receiving direction.
+    fn check_reentrancy(&self, operation: Operation) -> Result<()> {
+        if self.receiving.is_claimed_by_this_thread() {
+            Err(reentrant_call(operation.verb()))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Takes the receiving direction with this claim, from the library, too.
+    fn lead<'a>(&'a self, claim: Claim<'a, Receiving>, calling: Calling<'a>) -> Result<Leading<'a>> {
+        if claim.is_borrowed() {
+            self.reconnector.interrupt();
+        }
+        let receiving = claim.take();
+        self.reconnector.clear_interrupt();
+        self.check()?;
+        Ok(Leading { receiving, calling, taken: None })
+    }
+
+    /// Waits until the answer to this request, which is filed, has come; or leads once the calls before this one have ended.
+    fn follow(
+        &self,
+        pending: PendingReply,
+        calling: Calling<'_>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Message> {
+        let number = pending.number;
+        let cell = self.receiving.cell();
+        match cell.claim_in_line_unless(waiting, |halves| halves.calls.follow(number))? {
+            Some(claim) => self.await_answer(pending, self.lead(claim, calling)?, waiting),
+            None => {
+                let answer = self.reconnector.session_state.halves().calls.take(number);
+                self.finish_request(pending);
+                // It stays until its call ends.
+                answer.ok_or_else(answer_lost).and_then(read_answer)
+            }
+        }
     }
 
     /// Sends the peer a withdrawal of this request, which the caller gives up because of this error. None is
@@ -170,19 +213,32 @@ impl Channel {
         until: Until,
         wait: impl Into<Wait<'a>>,
     ) -> Result<PendingReply> {
-        // Only a thread that could receive the reply now may send the request.
         if let Some(sent) = self.send_request_in_place(payload) {
             return Ok(sent);
         }
         let mut waiting = self.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
-        let pending = self.receiving().and_then(|_only| {
-            let pending = self.send_request(payload, until, &mut waiting)?;
-            let dropped = self.reconnector.session_state.halves().calls.begin(pending.number);
-            self.count_evicted(dropped.as_ref());
-            Ok(pending)
-        });
+        let pending =
+            self.check_starts().and_then(|()| self.send_request(payload, until, true, &mut waiting));
         pending.map_err(|e| e.on(&self.shown))
+    }
+
+    /// Fails where no call could receive the answer now.
+    ///
+    /// # Errors
+    /// As [`Channel::lead_or_follow`].
+    fn check_starts(&self) -> Result<()> {
+        self.check()?;
+        if !self.receives {
+            self.endpoint.check_direction(self.role == Role::Listener, "recv")?;
+        }
+        let halves = self.reconnector.session_state.halves();
+        if self.receiving.is_claimed() && !halves.calls.are_led() {
+            drop(halves);
+            self.check_reentrancy(Operation::Receive)?;
+            return Err(in_use(Operation::Receive));
+        }
+        Ok(())
     }
 
     /// Returns the answer to a request that [`Channel::start_call`] sent; fails like [`Channel::call`]. With
@@ -200,13 +256,16 @@ impl Channel {
     fn finish_waiting<'a>(
         &'a self,
         pending: PendingReply,
-        begun: Option<Awaiting<'a>>,
+        begun: Option<Leading<'a>>,
         wait: Wait<'_>,
     ) -> Result<Message> {
         let mut waiting = self.start(wait);
         let found = match begun {
-            Some(awaiting) => self.finish_holding(pending, awaiting, &mut waiting),
-            None => self.finish_taking(pending, &mut waiting),
+            Some(leading) => self.finish_leading(pending, leading, &mut waiting),
+            None => self.lead_or_follow().and_then(|leader| match leader {
+                Leader::Here(leading) => self.await_answer(pending, leading, &mut waiting),
+                Leader::Other(calling) => self.follow(pending, calling, &mut waiting),
+            }),
         };
         let only_polled = waiting.is_none();
         let goes_on =
@@ -225,18 +284,6 @@ impl Channel {
         found.map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns the answer that another call has received, or takes the receiving direction and waits for it.
-    fn finish_taking(&self, pending: PendingReply, waiting: &mut Waiting<'_>) -> Result<Message> {
-        self.check()?;
-        let filed = self.reconnector.session_state.halves().calls.take(pending.number);
-        if let Some(answer) = filed {
-            self.finish_request(pending);
-            return read_answer(answer);
-        }
-        let mut receiving = self.receiving()?;
-        self.await_answer(pending, None, &mut receiving, waiting)
-    }
-
     /// Sends a request in turn with other threads. A full outbox is an error rather than a wait: the
     /// acknowledgements that would make room are received by this very thread.
     /// `until` is when the caller gives it up.
@@ -244,25 +291,26 @@ impl Channel {
         &self,
         payload: &Payload,
         until: Until,
+        is_filed: bool,
         waiting: &mut Waiting<'_>,
     ) -> Result<PendingReply> {
         let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
-        let draft = Draft { kind: Kind::Request, flags, until, ..Draft::data(payload) };
+        let draft = Draft { kind: Kind::Request, flags, until, is_filed, ..Draft::data(payload) };
         let sending = self.sending_in_turn(waiting)?;
         let (number, generation) = self.send_holding(sending, &draft, false, waiting)?;
         Ok(PendingReply { number, generation })
     }
 
-    /// Waits for the answer, and ends the request unless the caller may wait for it again. `taken` is a message that has
-    /// come already.
+    /// Waits for the answer, and ends the request unless the caller may wait for it again.
     pub(super) fn await_answer(
         &self,
         pending: PendingReply,
-        taken: Option<Taken>,
-        receiving: &mut Receiving,
+        leading: Leading<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        let found = self.receive_answer(pending, taken, receiving, waiting);
+        let Leading { mut receiving, calling: _calling, taken } = leading;
+        let found = self.receive_answer(pending, taken, &mut receiving, waiting);
+        drop(receiving);
         if !(found.as_ref().is_err_and(is_not_ready) && waiting.is_none()) {
             self.finish_request(pending);
         }
@@ -330,7 +378,7 @@ impl Channel {
         receiving.awaited = number;
         loop {
             // The outbox drops a request together with a peer that cannot come back.
-            if receiving.generation > generation && !session_state.halves().outbox.keeps(number) {
+            if receiving.is_behind(generation) && !session_state.halves().outbox.keeps(number) {
                 return Err(answer_lost());
             }
             let taken = match came.take() {

@@ -1,6 +1,6 @@
 //! A short request that takes no wait: written into shared memory under the lock of the session, which a call takes once
-//! for it. The same lock gives the call its turn among callers and the receiving direction, which it holds until the reply
-//! is there (`sys::claim`); the lock that it takes to record the reply gives both back.
+//! for it. The same lock gives the call the receiving direction, which it holds until the reply is there; the lock that it takes to record the
+//! reply gives it back. Where another call has that direction, this one follows (`session_state/calls`).
 //!
 //! As for messages (`in_place`), for any obstacle nothing has changed, and the general way determines it.
 
@@ -8,7 +8,8 @@ use super::Channel;
 use crate::channel::direction::{Entered, Lease};
 use crate::channel::link::Taken;
 use crate::channel::receiving::Receiving;
-use crate::channel::sending::{Draft, Put, REQUEST, Sending, Until};
+use crate::channel::sending::{Draft, REQUEST, Until};
+use crate::channel::session_state::SessionState;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::Kind;
@@ -23,75 +24,83 @@ pub struct PendingReply {
     pub(super) generation: u64,
 }
 
-/// The receiving direction of a call whose reply has not come, and another message that has.
-pub(super) struct Awaiting<'a> {
+/// A call that leads or follows. Its drop records the end of that.
+pub(super) struct Calling<'a>(pub &'a SessionState);
+
+impl Drop for Calling<'_> {
+    fn drop(&mut self) {
+        self.0.halves().calls.leave();
+    }
+}
+
+/// A call that leads: it has the receiving direction, and perhaps a message that has come.
+pub(super) struct Leading<'a> {
     pub receiving: Lease<'a, Receiving>,
-    /// Dropped after the direction, which the next caller needs.
-    pub turn: Option<Lease<'a, ()>>,
+    /// Dropped after the direction, so that no other thread takes it for that of a program which receives.
+    pub calling: Calling<'a>,
     pub taken: Option<Taken>,
 }
 
-/// A call that holds the receiving direction, and its request, if that was sent.
-pub(super) type Begun<'a> = (Awaiting<'a>, Option<PendingReply>);
+/// What a call has begun.
+pub(super) enum Begun<'a> {
+    /// It leads. The request was sent, if that was possible at once.
+    Leads(Leading<'a>, Option<PendingReply>),
+    /// Another call leads. The request was sent.
+    Follows(Calling<'a>, PendingReply),
+}
 
 impl Channel {
-    /// Takes the turn among callers and the receiving direction, and sends the request if that is possible at once. None
-    /// if another thread has or awaits any of them, and for a channel that cannot be used.
+    /// Takes the receiving direction, unless another call leads, and sends the request if that is possible at once. None
+    /// if the program receives, if another call leads and the request cannot be sent at once, and for a channel that cannot be used.
     #[inline]
     pub(super) fn begin_call(&self, payload: &Payload) -> Option<Begun<'_>> {
-        let (calls, receiving) = (self.calls.cell(), self.receiving.cell());
-        let (held, sent) =
-            self.request_in_place(payload, false, |entered| entered.try_hold_both(calls, receiving))?;
-        Some((Awaiting { turn: Some(held.0), receiving: held.1, taken: None }, sent))
-    }
-
-    /// The same for a caller that has its turn.
-    pub(super) fn begin_in_turn(&self, payload: &Payload) -> Option<Begun<'_>> {
-        let hold = |entered: &Entered<'_, Sending>| entered.try_hold(self.receiving.cell());
-        let (receiving, sent) = self.request_in_place(payload, false, hold)?;
-        Some((Awaiting { turn: None, receiving, taken: None }, sent))
-    }
-
-    /// Sends the request at once, if that is possible and no other thread receives.
-    #[inline(always)]
-    pub(super) fn send_request_in_place(&self, payload: &Payload) -> Option<PendingReply> {
-        let is_free = |entered: &Entered<'_, Sending>| entered.is_free(self.receiving.cell()).then_some(());
-        self.request_in_place(payload, true, is_free)?.1
-    }
-
-    /// Takes by `hold` what the reply is received with, and sends the request if that is possible at once. `is_started` says
-    /// that the reply is asked for later.
-    #[inline(always)]
-    fn request_in_place<H>(
-        &self,
-        payload: &Payload,
-        is_started: bool,
-        hold: impl FnOnce(&Entered<'_, Sending>) -> Option<H>,
-    ) -> Option<(H, Option<PendingReply>)> {
         if self.options.idempotent || !self.receives {
             return None;
         }
-        // Declared first, so that it is dropped last, also by a panic: its drop enters the gate, see `try_hold`.
-        let held;
+        // Declared first, so that they are dropped last, also by a panic: their drops enter the gate, see `try_hold`.
+        let (held, calling);
         let mut entered = self.enter_to_send()?;
         // A thread that waits until the library releases the direction has it claimed.
-        held = hold(&entered)?;
+        held = entered.try_hold(self.receiving.cell());
         let (sending, halves) = entered.parts();
+        if held.is_none() && (!halves.calls.are_led() || self.receiving.is_claimed_by_this_thread()) {
+            return None;
+        }
         // It is sent at most once.
-        let draft = Draft { kind: Kind::Request, until: Until::Wait, ..Draft::data(payload) };
-        let sent = match sending.send_step::<REQUEST>(&draft, halves, &self.reconnector, &self.event_log) {
-            Put::Sent(number) => {
-                if is_started {
-                    let dropped = halves.calls.begin(number);
-                    self.count_evicted(dropped.as_ref());
-                }
-                Some(PendingReply { number, generation: sending.generation })
-            }
-            Put::Stream(_) | Put::Blocked => None,
-        };
+        let until = Until::Wait;
+        let draft = Draft { kind: Kind::Request, until, is_filed: held.is_none(), ..Draft::data(payload) };
+        let put = sending.send_step::<REQUEST>(&draft, halves, &self.reconnector, &self.event_log);
+        let sent = put.sent().map(|number| PendingReply { number, generation: sending.generation });
+        if held.is_none() && sent.is_none() {
+            return None;
+        }
+        halves.calls.enter();
+        calling = Calling(&self.reconnector.session_state);
         drop(entered);
-        self.reconnector.clear_interrupt();
-        Some((held, sent))
+        match held {
+            Some(receiving) => {
+                self.reconnector.clear_interrupt();
+                Some(Begun::Leads(Leading { receiving, calling, taken: None }, sent))
+            }
+            None => sent.map(|sent| Begun::Follows(calling, sent)),
+        }
+    }
+
+    /// Sends the request at once, if that is possible and the program does not receive. Its answer is kept.
+    #[inline(always)]
+    pub(super) fn send_request_in_place(&self, payload: &Payload) -> Option<PendingReply> {
+        if self.options.idempotent || !self.receives {
+            return None;
+        }
+        let mut entered = self.enter_to_send()?;
+        let is_free = entered.is_free(self.receiving.cell());
+        let (sending, halves) = entered.parts();
+        if !is_free && !halves.calls.are_led() {
+            return None;
+        }
+        let draft = Draft { kind: Kind::Request, until: Until::Wait, is_filed: true, ..Draft::data(payload) };
+        let put = sending.send_step::<REQUEST>(&draft, halves, &self.reconnector, &self.event_log);
+        put.sent().map(|number| PendingReply { number, generation: sending.generation })
     }
 
     /// Returns the reply to a request that was sent at most once, if it comes within about a microsecond and spinning is
@@ -100,25 +109,29 @@ impl Channel {
     pub(super) fn reply_soon<'a>(
         &'a self,
         pending: PendingReply,
-        mut awaiting: Awaiting<'a>,
-    ) -> std::result::Result<Message, Awaiting<'a>> {
-        if awaiting.receiving.generation != pending.generation || !awaiting.receiving.comes_soon() {
-            return Err(awaiting);
+        mut leading: Leading<'a>,
+    ) -> std::result::Result<Message, Leading<'a>> {
+        if leading.receiving.generation != pending.generation || !leading.receiving.comes_soon() {
+            return Err(leading);
         }
-        let Awaiting { turn, receiving, .. } = awaiting;
+        let Leading { receiving, calling, .. } = leading;
         let mut ending = receiving.enter();
         let (receiving, halves) = ending.parts();
         if let Some(reply) = receiving.take_reply(pending.number, halves, &self.event_log) {
-            ending.end(turn);
+            halves.calls.leave();
+            std::mem::forget(calling);
+            ending.end();
             return Ok(reply.done().unwrap_or_else(|taken| self.finish(taken)));
         }
         let taken = receiving.take_for_caller(pending.number, halves, &self.event_log);
         match taken {
             Some(taken) if receiving.awaited == 0 => {
-                ending.end(turn);
+                halves.calls.leave();
+                std::mem::forget(calling);
+                ending.end();
                 Ok(self.ack_sender().finish(taken))
             }
-            taken => Err(Awaiting { turn, receiving: ending.go_on(), taken }),
+            taken => Err(Leading { receiving: ending.go_on(), calling, taken }),
         }
     }
 
@@ -128,7 +141,7 @@ impl Channel {
     pub(super) fn finish_in_place(
         &self,
         pending: PendingReply,
-    ) -> std::result::Result<Message, Option<Awaiting<'_>>> {
+    ) -> std::result::Result<Message, Option<Leading<'_>>> {
         if self.options.idempotent {
             return Err(None);
         }
@@ -153,7 +166,7 @@ impl Channel {
         &'a self,
         pending: PendingReply,
         mut entered: Entered<'a, Receiving>,
-    ) -> std::result::Result<Message, Option<Awaiting<'a>>> {
+    ) -> std::result::Result<Message, Option<Leading<'a>>> {
         let (receiving, halves) = entered.parts();
         let taken = if receiving.generation == pending.generation && receiving.is_reply_ready() {
             receiving.take_for_caller(pending.number, halves, &self.event_log)
@@ -166,25 +179,28 @@ impl Channel {
                 drop(entered);
                 Ok(self.ack_sender().finish(taken))
             }
-            taken => Err(Some(Awaiting { turn: None, receiving: entered.hold(), taken })),
+            taken => {
+                halves.calls.enter();
+                let receiving = entered.hold();
+                Err(Some(Leading { receiving, calling: Calling(&self.reconnector.session_state), taken }))
+            }
         }
     }
 
     /// Waits for the reply that [`Channel::finish_in_place`] has not found.
-    pub(super) fn finish_holding<'a>(
+    pub(super) fn finish_leading<'a>(
         &'a self,
         pending: PendingReply,
-        mut awaiting: Awaiting<'a>,
+        mut leading: Leading<'a>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        if awaiting.taken.is_none() && !waiting.is_none() {
-            match self.reply_soon(pending, awaiting) {
+        if leading.taken.is_none() && !waiting.is_none() {
+            match self.reply_soon(pending, leading) {
                 Ok(reply) => return Ok(reply),
-                Err(later) => awaiting = later,
+                Err(later) => leading = later,
             }
         }
-        let Awaiting { mut receiving, taken, .. } = awaiting;
-        self.await_answer(pending, taken, &mut receiving, waiting)
+        self.await_answer(pending, leading, waiting)
     }
 }
 
@@ -213,17 +229,17 @@ mod tests {
         let mut soon = 0;
         for _ in 0..200 {
             let (to_begin, begun) = counted(|| client.begin_call(&short));
-            let Some((awaiting, Some(pending))) = begun else { continue };
+            let Some(Begun::Leads(leading, Some(pending))) = begun else { continue };
             let request = peer.recv(SOON).unwrap();
             peer.reply_payload(&request, &short, SOON).unwrap();
-            let (to_end, ended) = counted(|| client.reply_soon(pending, awaiting));
+            let (to_end, ended) = counted(|| client.reply_soon(pending, leading));
             match ended {
                 Ok(_) => {
                     assert_eq!((to_begin, to_end), (1, 1));
                     soon += 1;
                 }
-                Err(Awaiting { turn: _turn, mut receiving, taken }) => {
-                    client.await_answer(pending, taken, &mut receiving, &mut client.start(SOON)).unwrap();
+                Err(leading) => {
+                    client.await_answer(pending, leading, &mut client.start(SOON)).unwrap();
                 }
             }
         }
@@ -231,46 +247,45 @@ mod tests {
         assert!(soon > 190, "{soon}");
     }
 
-    /// While a call holds the channel, another thread may neither receive nor close it under the call, and calls in turn.
+    /// While a call leads, another thread may neither receive nor close the channel under it, and its own calls follow: they
+    /// are sent at once, answered before the first, or given up.
     #[test]
-    fn others_wait_for_a_call_or_are_refused() {
-        let (peer, client, short) = both("call-holds");
+    fn others_follow_a_call_or_are_refused() {
+        let (peer, client, short) = both("call-leads");
         let call = || client.call_payload(&short, SOON).unwrap();
-        let answer = || {
-            let request = peer.recv(SOON).unwrap();
-            peer.reply_payload(&request, &short, SOON).unwrap();
-        };
+        let request = || peer.recv(SOON).unwrap();
+        let answer = |request: &Message| peer.reply_payload(request, &short, SOON).unwrap();
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..2).for_each(|_| answer()));
+            scope.spawn(|| (0..2).for_each(|_| answer(&request())));
             call();
             call();
         });
-        let (awaiting, sent) = client.begin_call(&short).expect("no other thread uses it");
-        let pending = sent.expect("the link takes it at once");
+        let Some(Begun::Leads(leading, Some(pending))) = client.begin_call(&short) else {
+            panic!("no other thread uses it, and the link takes it at once")
+        };
+        let first = request();
         std::thread::scope(|scope| {
             let refused = scope.spawn(|| client.try_recv().unwrap_err().kind());
             assert_eq!(refused.join().unwrap(), ErrorKind::InvalidState);
-            let refused = scope.spawn(|| client.finish_call(pending, Wait::none()).unwrap_err().kind());
-            assert_eq!(refused.join().unwrap(), ErrorKind::InvalidState);
+            let polled = scope.spawn(|| client.finish_call(pending, Wait::none()).unwrap_err().kind());
+            assert_eq!(polled.join().unwrap(), ErrorKind::Timeout);
             // Of the same thread: it would wait for itself.
             assert_eq!(client.call_payload(&short, SOON).unwrap_err().kind(), ErrorKind::InvalidState);
             assert_eq!(client.close(SOON).unwrap_err().kind(), ErrorKind::InvalidState);
             let late = scope.spawn(|| client.call_payload(&short, Duration::from_millis(20)).unwrap_err());
             let error = late.join().unwrap();
-            assert!(
-                error.kind() == ErrorKind::Timeout && error.text().contains("another thread calls"),
-                "{error}"
-            );
-            let in_turn = scope.spawn(call);
-            answer();
-            let Awaiting { turn, mut receiving, taken } = awaiting;
-            client.await_answer(pending, taken, &mut receiving, &mut client.start(SOON)).unwrap();
-            // As a call does: the turn last.
-            drop(receiving);
-            drop(turn);
-            answer();
-            in_turn.join().unwrap();
+            assert!(error.kind() == ErrorKind::Timeout && error.text().contains("was sent"), "{error}");
+            let follows = [scope.spawn(call), scope.spawn(call)];
+            let mut requests = [request(), request()];
+            requests.reverse();
+            answer(&requests[0]);
+            answer(&requests[1]);
+            // This thread receives their answers.
+            answer(&first);
+            client.await_answer(pending, leading, &mut client.start(SOON)).unwrap();
+            follows.into_iter().for_each(|follows| drop(follows.join().unwrap()));
         });
+        assert!(!client.reconnector.session_state.halves().calls.are_led());
         client.close(SOON).unwrap();
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Channel;
-use crate::channel::direction::{Entered, Lease};
+use crate::channel::direction::Entered;
 use crate::channel::link::Taken;
 use crate::channel::receiving::Receiving;
 use crate::channel::sending::{DATA, Draft, Sending};
@@ -156,7 +156,7 @@ impl Channel {
         } else {
             None
         };
-        ending.end(None::<Lease<'_, ()>>);
+        ending.end();
         Some(taken?.done().unwrap_or_else(|taken| self.finish(taken)))
     }
 

@@ -33,7 +33,7 @@ impl Channel {
             let mut ending = receiving.enter();
             let (state, halves) = ending.parts();
             if let Some(taken) = state.take_after_wait(halves, &self.event_log) {
-                ending.end_alone();
+                ending.end();
                 return Ok(ack_sender.finish(taken));
             }
             receiving = ending.go_on();

@@ -115,7 +115,7 @@ impl Channel {
         let mut ending = sending.enter();
         let number = Sending::written(draft, ticket, sent, ending.parts().1);
         self.event_log.count_exclusive(&self.event_log.sent);
-        ending.end_alone();
+        ending.end();
         // A thread that receives has found the direction held, and left its acknowledgement.
         self.ack_sender().flush_deferred();
         Ok(number)
@@ -208,6 +208,12 @@ impl Channel {
         };
         drop(sending);
         self.ack_sender().flush_deferred();
+        if draft.is_filed && sent.is_err() {
+            // The next message has the number with which it was admitted.
+            let mut halves = self.reconnector.session_state.halves();
+            let unsent = halves.outbox.next_number();
+            halves.calls.end(unsent);
+        }
         drop(claim);
         sent
     }

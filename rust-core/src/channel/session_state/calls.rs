@@ -1,10 +1,11 @@
-//! Requests that were sent without waiting for their answers, and the answers that came while another call received.
+//! Requests whose answers any call may receive, the answers that came, and the calls that wait.
 //!
-//! An answer belongs to its request, not to the thread that receives it first. A call that receives the answer to such a
-//! request files it here, where the call that asks for it finds it. Filing consumes the answer, so that one which is not
-//! asked for holds back nothing of the peer's.
+//! An answer belongs to its request, not to the thread that receives it first. One call *leads*: it has the receiving direction, and files
+//! the answers to other requests here. The others *follow*: each waits in the line for the direction until its answer is here, or until it
+//! leads. Filing consumes the answer, so that one which is not asked for holds back nothing of the peer's.
 
 use std::collections::BTreeMap;
+use std::thread::{self, Thread};
 
 use crate::channel::session::places::Places;
 use crate::message::Message;
@@ -18,19 +19,45 @@ pub struct Calls {
     open: Places<u64>,
     /// The answers to some of them.
     answers: BTreeMap<u64, Message>,
+    /// The threads that wait for such an answer.
+    followers: Vec<(u64, Thread)>,
+    /// Calls that lead or follow.
+    callers: usize,
 }
 
 impl Calls {
     /// Returns a list of no requests.
     pub fn new() -> Calls {
-        Calls { open: Places::new(), answers: BTreeMap::new() }
+        Calls { open: Places::new(), answers: BTreeMap::new(), followers: Vec::new(), callers: 0 }
     }
 
-    /// Records that a request of this number was sent, whose answer will be asked for. Returns the answer that is dropped
+    /// Records that a call leads or follows.
+    #[inline(always)]
+    pub fn enter(&mut self) {
+        self.callers += 1;
+    }
+
+    /// Records that such a call has ended.
+    #[inline(always)]
+    pub fn leave(&mut self) {
+        self.callers -= 1;
+    }
+
+    /// Returns whether the receiving direction is or will be a call's, which receives for others, too.
+    #[inline(always)]
+    pub fn are_led(&self) -> bool {
+        self.callers > 0
+    }
+
+    /// Records a request of this number, whose answer will be asked for. Returns the answer that is dropped
     /// for it, to the oldest request.
     #[inline(always)]
     #[must_use]
     pub fn begin(&mut self, number: u64) -> Option<Message> {
+        if self.open.get(self.open.len().wrapping_sub(1)) == Some(&number) {
+            // An earlier attempt to send it has recorded it.
+            return None;
+        }
         let dropped = if self.open.len() < MOST { None } else { self.end_oldest() };
         *self.open.push() = number;
         dropped
@@ -49,7 +76,21 @@ impl Calls {
         if self.open.get(behind) != Some(&number) || self.answers.contains_key(&number) {
             return Some(answer);
         }
+        if let Some(at) = self.followers.iter().position(|(follows, _)| *follows == number) {
+            self.followers.swap_remove(at).1.unpark();
+        }
         self.answers.insert(number, answer)
+    }
+
+    /// Returns whether the answer to this request is here; else this thread is unparked when it is.
+    pub fn follow(&mut self, number: u64) -> bool {
+        let is_answered = self.answers.contains_key(&number);
+        let here = thread::current();
+        let is_noted = |(follows, thread): &(u64, Thread)| *follows == number && thread.id() == here.id();
+        if !is_answered && !self.followers.iter().any(is_noted) {
+            self.followers.push((number, here));
+        }
+        is_answered
     }
 
     /// Returns whether any answer is here.
@@ -66,7 +107,7 @@ impl Calls {
     /// Records that no one asks for the answer to this request any more.
     #[inline(always)]
     pub fn end(&mut self, number: u64) {
-        if self.open.front() == Some(&number) && !self.has_answers() {
+        if self.open.front() == Some(&number) && !self.has_answers() && self.followers.is_empty() {
             self.open.pop_while(|open| *open == number);
         } else {
             self.remove(number);
@@ -76,6 +117,7 @@ impl Calls {
     #[cold]
     fn remove(&mut self, number: u64) -> Option<Message> {
         self.open.retain(|open| *open != number);
+        self.followers.retain(|(follows, _)| *follows != number);
         self.answers.remove(&number)
     }
 }

@@ -36,16 +36,6 @@ impl<'a, T, G> Entered<'a, T, G> {
         self.is_free(other).then(|| other.lease())
     }
 
-    /// The same for two cells, both or neither.
-    #[inline]
-    pub fn try_hold_both<'b, U, V>(
-        &self,
-        one: &'b ClaimCell<U, G>,
-        other: &'b ClaimCell<V, G>,
-    ) -> Option<(Lease<'b, U, G>, Lease<'b, V, G>)> {
-        (self.is_free(one) && self.is_free(other)).then(|| (one.lease(), other.lease()))
-    }
-
     /// Returns whether no thread has or awaits another cell with the same gate.
     #[inline]
     pub fn is_free<U>(&self, other: &ClaimCell<U, G>) -> bool {
@@ -109,30 +99,12 @@ impl<'a, T, G> Ending<'a, T, G> {
         self.lease
     }
 
-    /// Ends the call, which has no other lease; leaves the gate, and wakes those that wait.
+    /// Ends the call; leaves the gate, and wakes those that wait.
     #[inline(always)]
-    pub fn end_alone(self) {
+    pub fn end(self) {
         let (cell, waits) = self.lease.end_at_gate();
         drop(self.gate);
         cell.wake(waits);
-    }
-
-    /// Ends the call, which has a lease of another cell, too, perhaps; leaves the gate, and wakes those that wait.
-    #[inline]
-    pub fn end<U>(self, other: Option<Lease<'_, U, G>>) {
-        // A lease of a cell with another gate is given back by its drop.
-        let (other, foreign) = match other {
-            Some(other) if Arc::ptr_eq(&other.cell.gate, &self.lease.cell.gate) => (Some(other), None),
-            other => (None, other),
-        };
-        let (cell, waits) = self.lease.end_at_gate();
-        let other = other.map(Lease::end_at_gate);
-        drop(self.gate);
-        drop(foreign);
-        cell.wake(waits);
-        if let Some((other, waits)) = other {
-            other.wake(waits);
-        }
     }
 }
 

@@ -38,12 +38,14 @@ fn finds(step: Step, run: impl Fn()) {
 
 fn take_in_turn(cell: &ClaimCell<u64, ()>) -> Lease<'_, u64, ()> {
     cell.try_take().unwrap_or_else(|| {
-        let sleep = || {
-            sync::park();
-            Ok(())
-        };
-        cell.claim_in_line_by(sleep).expect("this wait has no deadline").take()
+        let claim = cell.claim_in_line_by(parked, |_| false).expect("this wait has no deadline");
+        claim.expect("it is never done").take()
     })
+}
+
+fn parked() -> crate::Result<()> {
+    sync::park();
+    Ok(())
 }
 
 fn started(cell: &Cell, run: impl FnOnce(&ClaimCell<u64, ()>) + 'static) -> thread::JoinHandle<()> {
@@ -52,7 +54,7 @@ fn started(cell: &Cell, run: impl FnOnce(&ClaimCell<u64, ()>) + 'static) -> thre
 }
 
 /// Asserts that no thread has the cell, no bit of a waiter is set, and every thread has counted.
-fn ends_with(cell: &ClaimCell<u64, ()>, count: u64) {
+fn ends_with<G>(cell: &ClaimCell<u64, G>, count: u64) {
     let value = cell.try_take().expect("no thread has or awaits the cell");
     assert_eq!(*value, count);
 }
@@ -107,15 +109,15 @@ fn one_gives_up() {
         let held = cell.try_take().unwrap();
         let gives_up = started(&cell, |cell| {
             let mut sleeps = 0;
-            let waited = cell.claim_in_line_by(|| {
+            let sleeps_once = || {
                 sleeps += 1;
                 if sleeps == 1 {
                     sync::park();
                 }
                 // It is woken at its deadline, and so takes nothing.
                 Err(Error::new(ErrorKind::Timeout, "the deadline has passed"))
-            });
-            if let Ok(claim) = waited {
+            };
+            if let Ok(Some(claim)) = cell.claim_in_line_by(sleeps_once, |_| false) {
                 *claim.take() += 1;
             } else {
                 // Counts as well, without the claim's turn.
@@ -192,7 +194,7 @@ fn hold_and_count(first: &ClaimCell<u64, ()>, cell: &ClaimCell<u64, ()>) -> bool
     let mut ending = held.enter();
     *ending.parts().0 -= 1;
     *ending.parts().0 += 1;
-    ending.end::<u64>(None);
+    ending.end();
     true
 }
 
@@ -235,6 +237,57 @@ fn end_of_a_call_that_holds() {
         calls.join().unwrap();
         assert!(!claimed || ended.is_signalled(), "the end of the call was not signalled");
     });
+}
+
+/// A call that leads, and one that follows: the leader files the answer of the other one, which is done, or the other one leads. With `stays`,
+/// the leader still waits for its own answer until the other one has left.
+fn leader_and_follower(stays: bool) {
+    model(None, move || {
+        let cell = Arc::new(ClaimCell::new(0, Arc::new(Mutex::new((false, None::<Thread>)))));
+        let mut leads = cell.try_take().expect("no thread has it");
+        let follows = {
+            let cell = cell.clone();
+            thread::spawn(move || {
+                let done = |(is_answered, follower): &mut (bool, Option<Thread>)| {
+                    *follower = (!*is_answered).then(sync::current);
+                    *is_answered
+                };
+                let claim = cell.claim_in_line_by(parked, done).unwrap();
+                claim.is_some_and(|claim| {
+                    *claim.take() += 1;
+                    true
+                })
+            })
+        };
+        *leads += 1;
+        let mut ending = leads.enter();
+        let (_, filed) = ending.parts();
+        filed.0 = true;
+        if let Some(follower) = filed.1.take().filter(|_| !left_out(Step::Unpark)) {
+            follower.unpark();
+        }
+        if stays {
+            let leads = ending.go_on();
+            assert!(!follows.join().unwrap(), "its answer is there, and the claim is another's");
+            drop(leads);
+            ends_with(&cell, 1);
+        } else {
+            ending.end();
+            let has_led = follows.join().unwrap();
+            ends_with(&cell, 1 + u64::from(has_led));
+        }
+    });
+}
+
+#[test]
+fn follower_gets_its_answer_or_leads() {
+    leader_and_follower(true);
+    leader_and_follower(false);
+}
+
+#[test]
+fn mutant_that_does_not_wake_the_follower_is_found() {
+    finds(Step::Unpark, || leader_and_follower(true));
 }
 
 /// What the other thread may do, and whether it counted.

@@ -92,6 +92,9 @@ pub enum Step {
     EndsBit,
     /// A call leaves the gate where another thread has the value or the claim.
     SeeTaken,
+    /// Who does what a thread in line waits for unparks it.
+    #[cfg(loom)]
+    Unpark,
 }
 
 /// Returns whether a model leaves this step out.

@@ -70,7 +70,7 @@ fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
                         Some(entered) => {
                             let mut ending = entered.hold().enter();
                             step(ending.parts().0);
-                            ending.end::<()>(None);
+                            ending.end();
                         }
                         None => thread::yield_now(),
                     }
@@ -192,25 +192,19 @@ fn short_call_enters_only_a_cell_that_no_thread_has_or_awaits() {
 }
 
 #[test]
-fn call_holds_two_cells_or_none_and_others_wait_for_its_end() {
+fn call_holds_another_cell_and_others_wait_for_its_end() {
     let gate = Arc::new(Mutex::new(0));
-    let (first, one, other) = (
-        ClaimCell::new((), gate.clone()),
-        Arc::new(ClaimCell::new(0, gate.clone())),
-        ClaimCell::new(0, gate),
-    );
-    let hold = || {
-        let entered = first.enter().expect("no thread has it");
-        entered.try_hold_both(&one, &other)
-    };
-    let taken = other.try_take().unwrap();
+    let (first, one) = (ClaimCell::new((), gate.clone()), Arc::new(ClaimCell::new(0, gate)));
+    let hold = || first.enter().expect("no thread has it").try_hold(&one);
+    let taken = one.try_take().unwrap();
     assert!(hold().is_none());
-    assert!(one.enter().is_some(), "neither is held where one is taken");
     drop(taken);
-    let (mut held, second) = hold().expect("both are free");
+    let mut held = hold().expect("it is free");
     *held += 1;
     assert!(one.enter().is_none() && one.try_take().is_none() && one.try_borrow().is_none());
     assert!(one.try_claim().is_none() && one.is_claimed() && one.is_claimed_here());
+    let (claim, looked) = one.try_claim_with(|gate, is_free| (*gate, is_free));
+    assert!(claim.is_none() && looked == (0, false));
     thread::scope(|scope| {
         scope.spawn(|| {
             assert!(!one.is_claimed_here());
@@ -223,20 +217,55 @@ fn call_holds_two_cells_or_none_and_others_wait_for_its_end() {
         assert_eq!(*held, 1);
         let mut ending = held.enter();
         *ending.parts().1 += 1;
-        ending.end(Some(second));
+        ending.end();
     });
     assert_eq!(*one.try_take().expect("no thread has it any more"), 3);
-    assert!(other.try_take().is_some());
     // Dropped, or gone on with and dropped.
-    let (held, second) = hold().unwrap();
-    drop(second);
-    assert!(other.enter().is_some() && one.enter().is_none());
-    drop(held.enter().go_on());
+    drop(hold().unwrap().enter().go_on());
     assert!(one.enter().is_some());
     let held = one.enter().unwrap().hold();
     assert!(one.try_take().is_none());
-    held.enter().end::<()>(None);
+    held.enter().end();
     assert!(one.try_take().is_some());
+}
+
+/// A thread in line leaves it when what it waits for is done, and the next one has the claim.
+#[test]
+fn waiter_leaves_the_line_when_it_is_done() {
+    let cell = ClaimCell::new((), Arc::new(Mutex::new(None::<thread::Thread>)));
+    let is_done = |gate: &mut Option<thread::Thread>| {
+        gate.take_if(|asked| asked.id() == thread::current().id()).is_some()
+    };
+    assert!(
+        cell.claim_in_line_unless(&mut patiently(PATIENCE), is_done).unwrap().is_some(),
+        "no thread has it"
+    );
+    let held = cell.try_claim().unwrap();
+    thread::scope(|scope| {
+        let first =
+            scope.spawn(|| cell.claim_in_line_unless(&mut patiently(PATIENCE), is_done).unwrap().is_none());
+        let in_line = |count| {
+            while cell.line(&mut lock(&cell.gate)).claims.len() != count {
+                thread::yield_now()
+            }
+        };
+        in_line(1);
+        let second =
+            scope.spawn(|| cell.claim_in_line_unless(&mut patiently(PATIENCE), |_| false).unwrap().is_some());
+        in_line(2);
+        *lock(&cell.gate) = Some(first.thread().clone());
+        first.thread().unpark();
+        assert!(first.join().unwrap(), "it is done, and the claim is another's");
+        assert!(!second.is_finished());
+        drop(held);
+        assert!(second.join().unwrap());
+    });
+    let error = {
+        let _held = cell.try_claim().unwrap();
+        cell.claim_in_line_unless(&mut patiently(Duration::ZERO), |_| false).map(drop).unwrap_err()
+    };
+    assert_eq!(error.kind(), crate::ErrorKind::Timeout);
+    assert!(cell.try_claim().is_some());
 }
 
 fn take_in_turn_of<T, G>(cell: &ClaimCell<T, G>) -> Lease<'_, T, G> {
