@@ -312,10 +312,11 @@ impl Inbox {
 
     /// Records that the program receives again, which consumes delivered messages, unless it acknowledges by
     /// `ack()`.
+    #[inline]
     pub fn consumed(&mut self) {
         // A sender that keeps nothing needs no acknowledgement, but its `close` waits for the consumed
         // number.
-        if self.ack_mode == Acknowledge::Auto || self.keeps.is_none() {
+        if self.delivered > 0 && (self.ack_mode == Acknowledge::Auto || self.keeps.is_none()) {
             self.consume_delivered(u64::MAX);
         }
     }
@@ -329,7 +330,23 @@ impl Inbox {
 
     /// Records that this one message is consumed, without those before it: a request that was answered, or an
     /// answer that reached its caller or has none any more.
+    #[inline]
     pub fn finished(&mut self, session: u64, number: u64) {
+        if session == self.session
+            && self.window.len() == 1
+            && let Some(front) = self.window.front().copied()
+            && front.number == number
+        {
+            // In a dialogue.
+            self.delivered = 0;
+            self.window.pop_front();
+            return self.count_consumed(&front);
+        }
+        self.finish_one(session, number);
+    }
+
+    /// [`Inbox::finished`] where several are not consumed.
+    fn finish_one(&mut self, session: u64, number: u64) {
         let Some(entry) = self.find(session, number) else { return };
         let was = std::mem::replace(&mut entry.state, State::Consumed);
         self.delivered -= usize::from(was == State::Delivered);
