@@ -138,8 +138,8 @@
 // A channel: two ends, messages in both directions, requests and replies. Free it with
 // `linkspan_channel_free`.
 //
-// Any number of threads may send and call: they take turns, each within its own time-out. One thread at a
-// time may receive; a second thread that receives or calls gets `InvalidState`. Any thread may close the
+// Any number of threads may send and call, each within its own time-out: those that send take turns, the requests of calls are under
+// way together. One thread at a time may receive; a second thread that receives or calls gets `InvalidState`. Any thread may close the
 // channel, which ends the waits of others.
 typedef struct linkspan_channel linkspan_channel;
 
@@ -1011,8 +1011,8 @@ linkspan_status linkspan_channel_poll(const struct linkspan_channel *channel, bo
 linkspan_status linkspan_channel_ack(const struct linkspan_channel *channel);
 
 // Sends a request and waits for its reply, which the caller releases. `Remote` if the handler failed,
-// `Disconnected` if the peer died meanwhile. Threads that call take turns; the time-out starts with the
-// call.
+// `Disconnected` if the peer died meanwhile. The requests of several threads are under way
+// together.
 // The caller sees to this:
 // `channel` and `request` are live, `reply` may be written.
 linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,

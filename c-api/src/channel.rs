@@ -18,8 +18,8 @@ use crate::status::linkspan_status;
 /// A channel: two ends, messages in both directions, requests and replies. Free it with
 /// `linkspan_channel_free`.
 ///
-/// Any number of threads may send and call: they take turns, each within its own time-out. One thread at a
-/// time may receive; a second thread that receives or calls gets `InvalidState`. Any thread may close the
+/// Any number of threads may send and call, each within its own time-out: those that send take turns, the requests of calls are under
+/// way together. One thread at a time may receive; a second thread that receives or calls gets `InvalidState`. Any thread may close the
 /// channel, which ends the waits of others.
 pub struct linkspan_channel(pub(crate) Tagged<Channel>);
 
@@ -239,8 +239,8 @@ pub unsafe extern "C" fn linkspan_channel_ack(channel: *const linkspan_channel) 
 }
 
 /// Sends a request and waits for its reply, which the caller releases. `Remote` if the handler failed,
-/// `Disconnected` if the peer died meanwhile. Threads that call take turns; the time-out starts with the
-/// call.
+/// `Disconnected` if the peer died meanwhile. The requests of several threads are under way
+/// together.
 /// # Safety
 /// `channel` and `request` are live, `reply` may be written.
 #[unsafe(no_mangle)]

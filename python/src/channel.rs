@@ -17,7 +17,7 @@ use crate::walk::Walk;
 
 /// One end of a channel: messages both ways, requests and replies.
 ///
-/// Any number of threads may `send` and `call`: they take turns, each within its own time-out. One thread at a time may `recv`; another
+/// Any number of threads may `send` and `call`, each within its own time-out: those that send take turns, the requests of calls are under way together. One thread at a time may `recv`; another
 /// one that receives, or calls meanwhile, gets `InvalidState`. Any thread may close it, which ends the waits of others.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Channel {

@@ -78,8 +78,8 @@ template <class F> std::vector<message> recv_many(std::size_t max, F &&call) {
 enum class role : linkspan_role { listener = LINKSPAN_ROLE_LISTENER, connector = LINKSPAN_ROLE_CONNECTOR };
 
 /// A channel: two ends, messages in both directions, requests and replies. Any number of threads may send and
-/// call, and take turns; one at a time may receive, and a second one that receives or calls gets
-/// `invalid_state`.
+/// call: those that send take turns, the requests of calls are under way together. One at a time may receive, and a second one
+/// that receives or calls gets `invalid_state`.
 class channel : public detail::handle<linkspan_channel> {
 public:
     /// Connects if a program listens, and listens otherwise.

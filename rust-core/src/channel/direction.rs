@@ -7,8 +7,8 @@
 //! The claim keeps messages of different calls in order; the state keeps memory safe. A call whose message or
 //! room is ready takes neither, but the lock of the session.
 //!
-//! Senders take turns ([`Direction::take_in_turn`]); receivers do not: a second one gets
-//! `InvalidState` at once, because it could take the answer to the first one's call.
+//! Senders take turns ([`Direction::take_in_turn`]). Calls wait in the line for the receiving direction until they have their answers
+//! (`ends/call`). A second thread that receives gets `InvalidState` at once.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;

@@ -26,7 +26,7 @@ use crate::sys::user;
 use crate::transport::stream::Stream;
 use crate::transport::{Rx, Tx};
 
-pub use self::take::{Taken, Want};
+pub use self::take::{Taken, Want, is_awaited};
 
 /// The program at the other end of a link.
 #[derive(Clone, Debug)]

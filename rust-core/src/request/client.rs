@@ -16,14 +16,8 @@ use crate::frame::{Incoming, Kind};
 use crate::message::Message;
 
 /// Requests and data for the program, of which the session records that it calls again.
-const NEXT: Want = Want {
-    data: true,
-    requests: true,
-    replies: false,
-    awaited: 0,
-    delivers: true,
-    consume: Some(AckTrigger::Receive),
-};
+const NEXT: Want =
+    Want { data: true, requests: true, replies: false, delivers: true, consume: Some(AckTrigger::Receive) };
 
 /// A connected client, with its receiving half.
 pub struct Client {
@@ -65,7 +59,7 @@ impl Client {
             return None;
         }
         part.take_plain(Kind::Request, None, &mut halves, &limits, consume)
-            .or_else(|| part.take(&mut halves, &limits, Want { consume, ..NEXT }))
+            .or_else(|| part.take(&mut halves, &limits, Want { consume, ..NEXT }, 0))
     }
 
     /// Does what is left to do for a message that was taken, and returns it.

@@ -19,8 +19,6 @@ pub struct Want {
     pub data: bool,
     pub requests: bool,
     pub replies: bool,
-    /// The number of the request whose reply the caller awaits: that reply is consumed with its receipt. 0 for none.
-    pub awaited: u64,
     /// Whether the program gets the message in the same step.
     pub delivers: bool,
     /// The occasion on which the messages that were delivered before are recorded as consumed.
@@ -38,9 +36,10 @@ impl Want {
         }
     }
 
-    /// Returns what becomes of this message.
-    fn fate(self, header: &Header) -> Fate {
-        if self.awaits(header) {
+    /// Returns what becomes of this message; `awaited` is the number of the request whose reply the caller awaits, 0 for none.
+    #[inline]
+    fn fate(self, header: &Header, awaited: u64) -> Fate {
+        if is_awaited(header, awaited) {
             Fate::Finished
         } else if self.delivers {
             Fate::Delivered
@@ -48,11 +47,12 @@ impl Want {
             Fate::Filed
         }
     }
+}
 
-    /// Returns whether this is the reply that the caller awaits.
-    pub fn awaits(self, header: &Header) -> bool {
-        header.kind == Kind::Reply && header.correlation == self.awaited && self.awaited != 0
-    }
+/// Returns whether this is the reply to the request of this number, which is 0 for none.
+#[inline]
+pub fn is_awaited(header: &Header, number: u64) -> bool {
+    header.kind == Kind::Reply && header.correlation == number && number != 0
 }
 
 /// A message that was taken, and what is left to do once the session's lock is released: nearly always nothing.
@@ -154,13 +154,21 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// Returns the message that is in the link, if the call wants it.
-    #[inline]
-    pub fn take(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
+    /// Returns the message that is in the link, if the call wants it. The reply to the request `awaited` is consumed with its receipt.
+    #[inline(always)]
+    pub fn take(
+        &mut self,
+        halves: &mut SessionHalves,
+        limits: &Limits,
+        want: Want,
+        awaited: u64,
+    ) -> Option<Taken> {
         if self.negotiated.is_none() || self.peer.source.is_empty() {
             return None;
         }
-        let Some(half) = self.rx.in_place() else { return self.take_in_stream(halves, limits, want) };
+        let Some(half) = self.rx.in_place() else {
+            return self.take_in_stream(halves, limits, want, awaited);
+        };
         let Some(small) = half.peek_small() else {
             return if half.is_ready() { self.take_in_slots(halves, limits, want) } else { None };
         };
@@ -174,7 +182,8 @@ impl RxPart {
         let message = Message::filled(header, &self.peer.source, limits, session, fill);
         let received = (number, small.length(), urgency(small.kind, header.flags));
         let (is_ack_due, missed) =
-            halves.received(received, want.fate(&header), want.consume, || half.consumed_with_fence());
+            halves
+                .received(received, want.fate(&header, awaited), want.consume, || half.consumed_with_fence());
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
@@ -188,7 +197,7 @@ impl RxPart {
         if !is_plain || !want.takes(kind) || !halves.inbox.is_new(sequence) {
             return None;
         }
-        let fate = want.fate(found.header());
+        let fate = want.fate(found.header(), 0);
         let frame = half.take_in_slots(found);
         let received = (sequence, frame.body.len(), urgency(kind, flags));
         let message = Message::new(frame, &self.peer.source, *limits, halves.inbox.session());
@@ -204,6 +213,7 @@ impl RxPart {
         halves: &mut SessionHalves,
         limits: &Limits,
         want: Want,
+        awaited: u64,
     ) -> Option<Taken> {
         if self.negotiated.is_none() || self.peer.source.is_empty() {
             return None;
@@ -232,7 +242,8 @@ impl RxPart {
         };
         let received = (header.sequence, header.body as usize, urgency(header.kind, header.flags));
         // A stream has no room to be freed.
-        let (is_ack_due, missed) = halves.received(received, want.fate(&header), want.consume, || ());
+        let (is_ack_due, missed) =
+            halves.received(received, want.fate(&header, awaited), want.consume, || ());
         Some(Taken { message, is_ack_due, missed, acknowledges: acknowledged > 0 })
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Receiving;
 use crate::channel::event_log::EventLog;
-use crate::channel::link::{Taken, Want};
+use crate::channel::link::{Taken, Want, is_awaited};
 use crate::channel::pattern::Pattern;
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::{SessionHalves, SessionState};
@@ -11,14 +11,8 @@ use crate::frame::Kind;
 use crate::message::{Dropped, Message};
 
 /// Data for a program that calls to receive.
-pub(super) const NEXT: Want = Want {
-    data: true,
-    requests: false,
-    replies: false,
-    awaited: 0,
-    delivers: true,
-    consume: Some(AckTrigger::Receive),
-};
+pub(super) const NEXT: Want =
+    Want { data: true, requests: false, replies: false, delivers: true, consume: Some(AckTrigger::Receive) };
 /// Data for a program of which the call has recorded that it receives again.
 pub(super) const MORE: Want = Want { consume: None, ..NEXT };
 /// Whatever comes, for a call that sorts it.
@@ -268,29 +262,30 @@ impl Receiving {
         {
             return Some(taken);
         }
-        let want = self.without_checked(want);
-        let taken = self.part.as_mut()?.take(halves, &self.limits, want)?;
-        self.note_wanted(&taken, want, event_log);
+        let (want, awaited) = self.without_checked(want);
+        let taken = self.part.as_mut()?.take(halves, &self.limits, want, awaited)?;
+        self.note_wanted(&taken, awaited, event_log);
         Some(taken)
     }
 
-    /// Returns what a call takes without the kinds that are checked against a schema while they are decoded.
+    /// Returns what a call takes, without the kinds that are checked against a schema while they are decoded; and the request whose reply it
+    /// awaits.
     #[inline]
-    fn without_checked(&self, want: Want) -> Want {
-        let (is_unchecked, awaits) = (self.schema.is_none(), want.consume.is_none());
-        Want {
-            data: want.data && is_unchecked,
-            requests: want.requests && is_unchecked,
-            replies: want.replies && self.reply_schema.is_none(),
-            awaited: if awaits { self.awaited } else { 0 },
+    fn without_checked(&self, want: Want) -> (Want, u64) {
+        let is_unchecked = self.schema.is_none();
+        let unchecked = Want {
+            data: want.data & is_unchecked,
+            requests: want.requests & is_unchecked,
+            replies: want.replies & self.reply_schema.is_none(),
             ..want
-        }
+        };
+        (unchecked, if want.consume.is_none() { self.awaited } else { 0 })
     }
 
     /// Counts a message that was taken as the call wanted.
     #[inline]
-    fn note_wanted(&mut self, taken: &Taken, want: Want, event_log: &EventLog) {
-        if want.awaits(taken.message.header()) {
+    fn note_wanted(&mut self, taken: &Taken, awaited: u64, event_log: &EventLog) {
+        if is_awaited(taken.message.header(), awaited) {
             self.awaited = 0;
         }
         self.note_taken(event_log);
@@ -304,10 +299,10 @@ impl Receiving {
         event_log: &EventLog,
         want: Want,
     ) -> Option<Taken> {
-        let want = self.without_checked(want);
-        let taken = self.part.as_mut()?.take_in_stream(halves, &self.limits, want)?;
+        let (want, awaited) = self.without_checked(want);
+        let taken = self.part.as_mut()?.take_in_stream(halves, &self.limits, want, awaited)?;
         self.set.note_message();
-        self.note_wanted(&taken, want, event_log);
+        self.note_wanted(&taken, awaited, event_log);
         Some(taken)
     }
 }
