@@ -143,6 +143,23 @@ def test_recorder_whose_buffer_is_full_says_what_it_dropped(lab: Lab) -> None:
     assert lab.recording("check", "a.mcap").startswith("complete: ")
 
 
+def test_slow_disk_costs_the_recorder_no_memory_and_its_publisher_nothing(lab: Lab) -> None:
+    slow = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=write,writev,pwrite64,fdatasync,fsync", "-e", "inject=write,writev,pwrite64,fdatasync,fsync:delay_enter=20000")
+    recorder = lab.record("lab/a", "-o", "a.mcap", "--buffer", "4MB", within=slow)
+    publisher = lab.publisher("lab/a", 3_000, 0.0, 100_000)
+    sent(publisher)
+    # It has sent 300 MB, and waits for nothing; the disk has a part of them, and so has the memory.
+    [child] = Path(f"/proc/{recorder.pid}/task/{recorder.pid}/children").read_text().split()
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{child}/status").read_text().splitlines())
+    assert int(status["VmHWM"].split()[0]) < 64_000, status["VmHWM"]
+    until("it is recorded", lambda: sum(lab.info("a.mcap")["names"].get("lab/a", {}).get(key, 0) for key in ("messages", "missed")) >= 2_999)
+    os.kill(int(child), signal.SIGINT)
+    ended(recorder)
+    name = lab.info("a.mcap")["names"]["lab/a"]
+    assert name["missed"] > 0 and name["messages"] + name["missed"] == 3_000
+    assert lab.recording("check", "a.mcap").startswith("complete: ")
+
+
 @mounting
 @pytest.mark.parametrize("when", ["stop", "drop-oldest"])
 def test_full_disk_ends_the_recording_whole_or_takes_the_oldest_part(lab: Lab, when: str) -> None:
