@@ -207,7 +207,7 @@ impl RxPart {
     }
 
     /// The same for a message that a read has taken from a stream.
-    #[inline(never)]
+    #[inline(always)]
     pub fn take_in_stream(
         &mut self,
         halves: &mut SessionHalves,

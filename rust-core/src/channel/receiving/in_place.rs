@@ -288,11 +288,12 @@ impl Receiving {
         if is_awaited(taken.message.header(), awaited) {
             self.awaited = 0;
         }
+        self.set.note_message();
         self.note_taken(event_log);
     }
 
     /// Returns the message that a read has taken from a stream, if the call wants it.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn take_in_stream(
         &mut self,
         halves: &mut SessionHalves,
@@ -301,7 +302,6 @@ impl Receiving {
     ) -> Option<Taken> {
         let (want, awaited) = self.without_checked(want);
         let taken = self.part.as_mut()?.take_in_stream(halves, &self.limits, want, awaited)?;
-        self.set.note_message();
         self.note_wanted(&taken, awaited, event_log);
         Some(taken)
     }
