@@ -241,10 +241,10 @@ def test_recorder_is_a_service(lab: Lab) -> None:
     until("the service is there", lambda: "record-a" in lab.run(PROGRAM, "service", "ls"))
     until("it is recorded", lambda: (lab.folder / "a.mcap").exists() and lab.info("a.mcap")["names"].get("lab/a", {}).get("messages", 0) > 50)
     assert json.loads(service("get", "record-a", "--json"))["names"]["lab/a"]["messages"] > 0
-    service("pause", "record-a")
+    service("pause", "record-a", "--wait")
     time.sleep(0.2)
     service("run", "record-a")
-    service("checkpoint", "record-a")
+    service("checkpoint", "record-a", "--wait")
     assert (lab.folder / "a.0002.mcap").exists()
     service("shutdown", "record-a")
     ended(recorder)
