@@ -15,6 +15,7 @@ import pytest
 from conftest import PATIENCE
 from controlled import KINDS, open_page_server
 from support.rights import several_users
+from support.waiting import until
 
 OUTSIDER = 65534
 OTHER_USER = Path(__file__).with_name("other_user.py")
@@ -28,6 +29,8 @@ def page_server(request, tmp_path_factory):
     with open_page_server(request.param, tmp_path_factory.mktemp(request.param)) as opened:
         opened.start("bench/power", "--paused")
         opened.wait_for_service("bench/power")
+        # Its state changes by itself until it is ready.
+        until("it is ready", lambda: account(opened)[0] == "READY")
         yield opened
 
 

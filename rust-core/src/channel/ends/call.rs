@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use super::call_in_place::{Begun, Calling, Leading, PendingReply};
+use super::call_in_place::{Begun, Calling, Leader, Leading, PendingReply};
 use super::{Channel, Role, is_not_ready};
 use crate::channel::direction::{Claim, Operation, in_use};
 use crate::channel::link::Taken;
@@ -28,14 +28,6 @@ use crate::value::Source;
 
 /// Answers that no call waits for: so many are dropped in one call of [`Channel::poll`].
 const LATE_ANSWERS: usize = 64;
-
-/// The call that receives for all.
-enum Leader<'a> {
-    /// This one.
-    Here(Leading<'a>),
-    /// Another one; this one follows.
-    Other(Calling<'a>),
-}
 
 impl Channel {
     /// Sends a request and waits for its answer. The requests of threads that call at the same time are under way together.
@@ -57,10 +49,10 @@ impl Channel {
         let wait = wait.into();
         let begun = match self.begin_call(payload) {
             // With a short reply that comes soon, this is all.
-            Some(Begun::Leads(leading, Some(sent))) if wait.may_wait(self.options.timeout) => {
+            Some((Leader::Here(leading), Some(sent))) if wait.may_wait(self.options.timeout) => {
                 match self.reply_soon(sent, leading) {
                     Ok(reply) => return Ok(reply),
-                    Err(later) => Some(Begun::Leads(later, Some(sent))),
+                    Err(later) => Some((Leader::Here(later), Some(sent))),
                 }
             }
             begun => begun,
@@ -79,8 +71,7 @@ impl Channel {
         let mut waiting = self.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
         let (leader, sent) = match begun {
-            Some(Begun::Leads(leading, sent)) => (Leader::Here(leading), sent),
-            Some(Begun::Follows(calling, sent)) => (Leader::Other(calling), Some(sent)),
+            Some(begun) => begun,
             None => (self.lead_or_follow()?, None),
         };
         let pending = match sent {

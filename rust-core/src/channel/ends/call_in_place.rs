@@ -41,13 +41,16 @@ pub(super) struct Leading<'a> {
     pub taken: Option<Taken>,
 }
 
-/// What a call has begun.
-pub(super) enum Begun<'a> {
-    /// It leads. The request was sent, if that was possible at once.
-    Leads(Leading<'a>, Option<PendingReply>),
-    /// Another call leads. The request was sent.
-    Follows(Calling<'a>, PendingReply),
+/// The call that receives for all.
+pub(super) enum Leader<'a> {
+    /// This one.
+    Here(Leading<'a>),
+    /// Another one; this one follows.
+    Other(Calling<'a>),
 }
+
+/// What a call has begun, and its request, if it was sent. A call that follows has sent it.
+pub(super) type Begun<'a> = (Leader<'a>, Option<PendingReply>);
 
 impl Channel {
     /// Takes the receiving direction, unless another call leads, and sends the request if that is possible at once. None
@@ -80,9 +83,9 @@ impl Channel {
         match held {
             Some(receiving) => {
                 self.reconnector.clear_interrupt();
-                Some(Begun::Leads(Leading { receiving, calling, taken: None }, sent))
+                Some((Leader::Here(Leading { receiving, calling, taken: None }), sent))
             }
-            None => sent.map(|sent| Begun::Follows(calling, sent)),
+            None => Some((Leader::Other(calling), sent)),
         }
     }
 
@@ -229,7 +232,7 @@ mod tests {
         let mut soon = 0;
         for _ in 0..200 {
             let (to_begin, begun) = counted(|| client.begin_call(&short));
-            let Some(Begun::Leads(leading, Some(pending))) = begun else { continue };
+            let Some((Leader::Here(leading), Some(pending))) = begun else { continue };
             let request = peer.recv(SOON).unwrap();
             peer.reply_payload(&request, &short, SOON).unwrap();
             let (to_end, ended) = counted(|| client.reply_soon(pending, leading));
@@ -260,7 +263,7 @@ mod tests {
             call();
             call();
         });
-        let Some(Begun::Leads(leading, Some(pending))) = client.begin_call(&short) else {
+        let Some((Leader::Here(leading), Some(pending))) = client.begin_call(&short) else {
             panic!("no other thread uses it, and the link takes it at once")
         };
         let first = request();
