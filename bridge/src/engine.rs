@@ -98,6 +98,9 @@ impl Origin {
     }
 }
 
+/// The most bytes of a message of another machine.
+pub const LONGEST: u64 = 256 << 20;
+
 /// An encoded value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
@@ -105,6 +108,15 @@ pub struct Body {
     pub encoding: Encoding,
     /// The bytes.
     pub bytes: Bytes,
+}
+
+impl Body {
+    /// Returns the memory that a message with this body takes, approximately.
+    pub fn memory(&self) -> usize {
+        /// What a message has beside its body.
+        const OVERHEAD: usize = 100;
+        self.bytes.len() + OVERHEAD
+    }
 }
 
 /// A published message on its way.

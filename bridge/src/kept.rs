@@ -15,8 +15,6 @@ use crate::links::{pack, unpack};
 
 /// What the name of a stream begins with; the name of the publisher follows.
 const STREAM: &str = "publish:";
-/// The memory of a message beside its body, approximately.
-const OVERHEAD: usize = 100;
 
 /// The last messages of one publisher.
 pub struct Kept {
@@ -35,19 +33,19 @@ impl Kept {
 
     /// Adds a message, and drops the oldest ones beyond the bound.
     pub fn push(&mut self, origin: Origin, body: Body) {
-        self.bytes += body.bytes.len() + OVERHEAD;
+        self.bytes += body.memory();
         self.samples.push_back((origin, body));
         while self.bytes > self.most
             && let Some((_, body)) = self.samples.pop_front()
         {
-            self.bytes -= body.bytes.len() + OVERHEAD;
+            self.bytes -= body.memory();
         }
     }
 
     /// Removes the message that was added last: the engine does not carry it.
     pub fn pop(&mut self) {
         if let Some((_, body)) = self.samples.pop_back() {
-            self.bytes -= body.bytes.len() + OVERHEAD;
+            self.bytes -= body.memory();
         }
     }
 

@@ -7,10 +7,7 @@
 
 use linkspan::{Encoding, Limits, Result, codec};
 
-use crate::engine::Body;
-
-/// The most bytes of a value, as of a message between bridges.
-const LONGEST: u64 = 256 << 20;
+use crate::engine::{Body, LONGEST};
 
 /// Returns a value of this machine as it goes to the engine: as JSON if the name is one of those.
 ///

@@ -34,8 +34,8 @@ use zenoh::{Session, Wait};
 use crate::access;
 use crate::config::{Config, is_word};
 use crate::engine::{
-    Answering, Arrival, Body, Bridge, Call, Engine, Newest, Origin, Outlet, Pattern, Presence, Reply,
-    Respond, Sample, encoding_of, failure, failure_bytes, failure_from, mime,
+    Answering, Arrival, Body, Bridge, Call, Engine, LONGEST, Newest, Origin, Outlet, Pattern, Presence,
+    Reply, Respond, Sample, encoding_of, failure, failure_bytes, failure_from, mime,
 };
 use crate::inbox::Inbox;
 use crate::tls::{AUTHORITY, CERTIFICATE, Folder, KEY};
@@ -47,8 +47,6 @@ const TIMEOUT: &str = "Timeout";
 
 /// In the token of a bridge: its word in place of a pattern, and its name.
 const BRIDGE: &str = "bridge";
-/// The most bytes of a message of another machine.
-const LONGEST: u64 = 256 << 20;
 
 /// A session of zenoh. Dropping it ends the session and withdraws everything.
 pub struct Zenoh {

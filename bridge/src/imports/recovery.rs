@@ -5,7 +5,7 @@
 //!    behind it.
 //! 2. A stream is opened, and the first number requested. Its messages are published as they come.
 //! 3. The stream ends. What is held is published. Where there is another gap, since more was held than there is memory for,
-//!    a stream is opened for that; one that brought nothing is not opened again, and the gap is told as `Lagged`.
+//!    a stream is opened for that; after one that brought nothing no other is opened, and the gap is reported as `Lagged`.
 //!
 //! What was missed comes much faster than it was published, and a subscriber must not be overtaken now: after some
 //! bytes the subscribers here are waited for, though not for one that has stopped. If the name was not here
@@ -22,8 +22,6 @@ use crate::links::{Id, Links, Received};
 
 /// The most bytes that are held while a stream is read. Beyond it the oldest go; their bridge has them.
 const HELD: usize = 16 << 20;
-/// The memory of a message beside its body, approximately; also in the ring of a publisher.
-const OVERHEAD: usize = 100;
 /// The bytes and messages that are published in a row before subscribers are waited for; with the default of a ring an eighth of it.
 const AT_ONCE: usize = 128 << 10;
 /// How long subscribers that have not read everything, or have not come back, are waited for.
@@ -101,7 +99,7 @@ impl Recovery {
         if self.held.back().is_some_and(|last| number(last) >= number(&sample)) {
             return;
         }
-        self.held_bytes += sample.body.bytes.len() + OVERHEAD;
+        self.held_bytes += sample.body.memory();
         self.held.push_back(sample);
         while self.held_bytes > HELD && self.held.len() > 1 {
             self.take_held();
@@ -197,14 +195,14 @@ impl Recovery {
 
     /// Counts a message that is published now.
     fn publish(&mut self, sample: Sample) -> Step {
-        self.unread += sample.body.bytes.len() + OVERHEAD;
+        self.unread += sample.body.memory();
         Step::Publish(sample)
     }
 
     /// Takes the first held message.
     fn take_held(&mut self) -> Option<Sample> {
         let sample = self.held.pop_front()?;
-        self.held_bytes -= sample.body.bytes.len() + OVERHEAD;
+        self.held_bytes -= sample.body.memory();
         Some(sample)
     }
 

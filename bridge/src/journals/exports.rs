@@ -13,9 +13,9 @@ use std::time::Instant;
 use linkspan::registry::{self, Listed};
 use linkspan::{Error, ErrorKind, History, Options, ReplicaRecord, Result, StartAt, Subscriber};
 
-use super::message::{LONGEST, Message};
+use super::message::Message;
 use crate::config::{Config, is_journal};
-use crate::engine::{Engine, Pattern, Presence};
+use crate::engine::{Engine, LONGEST, Pattern, Presence};
 use crate::exports::dup;
 use crate::links::{Id, Links, Opened, Received};
 use crate::status::Status;

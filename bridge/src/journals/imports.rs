@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use linkspan::{ErrorKind, Options, Result, registry};
 
-use super::message::{LONGEST, Message};
+use super::message::Message;
 use super::writer::Writer;
-use crate::engine::Presence;
+use crate::engine::{LONGEST, Presence};
 use crate::inbox::Inbox;
 use crate::links::{Id, Links, Received};
 use crate::status::Status;

@@ -15,9 +15,6 @@ use linkspan::{History, ReplicaRecord, Value};
 use crate::engine::{encoding_of, mime};
 use crate::links::{pack, unpack};
 
-/// The most bytes of a record's body.
-pub const LONGEST: u64 = 256 << 20;
-
 /// A message of a stream about a journal.
 #[derive(Clone, Debug)]
 pub enum Message {

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use linkspan::{Error, ErrorKind, RelayCaller, RelayLink, Result};
 
 use super::order::Order;
-use crate::engine::Bridge;
+use crate::engine::{self, Bridge};
 
 /// The first unit of a link: the name that the program connects to, and its hello.
 pub const CALL: u8 = 0;
@@ -41,7 +41,7 @@ const PIECE_SIZE: usize = 48 << 10;
 /// The first unit of a stream: the name that it is about.
 pub const STREAM: u8 = 5;
 /// The most bytes of a message of a stream that are put together: the longest message, and its map in front.
-const LONGEST: usize = (256 << 20) + (1 << 16);
+const LONGEST: usize = engine::LONGEST as usize + (1 << 16);
 
 /// The most units of one link that are handled in a row.
 const IN_TURN: usize = 128;

@@ -190,7 +190,7 @@ impl<'a> Receiver<'a> {
         };
         if (last.incarnation, last.encoding) != (incarnation, message.encoding()) {
             is_first = true;
-            tell_dropped(last, &mut self.items);
+            self.items.extend(take_dropped(last));
             if last.incarnation != incarnation {
                 last.number = number.saturating_sub(known + 1);
                 last.source = message.source().into();
@@ -198,7 +198,7 @@ impl<'a> Receiver<'a> {
             (last.incarnation, last.encoding) = (incarnation, message.encoding());
         }
         if number > last.number + 1 {
-            tell_dropped(last, &mut self.items);
+            self.items.extend(take_dropped(last));
             let (first, count) = (last.number + 1, number - last.number - 1);
             self.items.push_back(missed(&last.name, incarnation, first, count, OVERTAKEN));
         }
@@ -210,7 +210,7 @@ impl<'a> Receiver<'a> {
         }
         // What was dropped is told once the queue has room again.
         if last.dropped.is_some() && self.queue.has_room() {
-            tell_dropped(last, &mut self.items);
+            self.items.extend(take_dropped(last));
         }
         if let Some((_, count)) = &mut last.dropped {
             *count += 1;
@@ -244,20 +244,14 @@ impl<'a> Receiver<'a> {
                 Item::Message(message) => {
                     let Some(last) = self.names.get_mut(&message.name) else { continue };
                     // Those that are told together follow each other.
-                    if let Some((first, count)) =
-                        last.dropped.take_if(|(first, count)| *first + *count != message.number)
-                    {
-                        self.queue.push(missed(&last.name, last.incarnation, first, count, DROPPED));
+                    if last.dropped.is_some_and(|(first, count)| first + count != message.number) {
+                        take_dropped(last).into_iter().for_each(|item| self.queue.push(item));
                     }
                     last.dropped.get_or_insert((message.number, 0)).1 += 1;
                 }
                 other => {
                     // What was dropped before it comes first.
-                    for last in self.names.values_mut() {
-                        if let Some((first, count)) = last.dropped.take() {
-                            self.queue.push(missed(&last.name, last.incarnation, first, count, DROPPED));
-                        }
-                    }
+                    self.names.values_mut().filter_map(take_dropped).for_each(|item| self.queue.push(item));
                     self.queue.push(other);
                 }
             }
@@ -278,7 +272,7 @@ impl<'a> Receiver<'a> {
     }
 
     fn tell_all_dropped(&mut self) {
-        self.names.values_mut().for_each(|last| tell_dropped(last, &mut self.items));
+        self.items.extend(self.names.values_mut().filter_map(take_dropped));
     }
 
     /// Tells what was dropped, and what was missed of which no message has come after it.
@@ -321,11 +315,10 @@ impl<'a> Receiver<'a> {
     }
 }
 
-/// Says what was dropped.
-fn tell_dropped(last: &mut Last, items: &mut VecDeque<Item>) {
-    if let Some((first, count)) = last.dropped.take() {
-        items.push_back(missed(&last.name, last.incarnation, first, count, DROPPED));
-    }
+/// Returns the event of what was dropped of a name, once.
+fn take_dropped(last: &mut Last) -> Option<Item> {
+    let (first, count) = last.dropped.take()?;
+    Some(missed(&last.name, last.incarnation, first, count, DROPPED))
 }
 
 fn missed(name: &str, incarnation: u64, first: u64, count: u64, why: &str) -> Item {

@@ -67,11 +67,7 @@ impl<T> Direction<T> {
     /// [`Direction::take`] for a direction that is not free.
     #[cold]
     fn take_back(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<Lease<'_, T>> {
-        let claim = self.claim(operation)?;
-        if claim.is_borrowed() {
-            interrupt();
-        }
-        Ok(claim.take())
+        Ok(take_from_library(self.claim(operation)?, interrupt))
     }
 
     /// Claims the direction without its state.
@@ -141,6 +137,14 @@ impl<T> Direction<T> {
     pub fn get_mut(&mut self) -> &mut T {
         self.0.get_mut()
     }
+}
+
+/// Takes the state with this claim. If the library has borrowed it, calls `interrupt` and waits for it.
+pub fn take_from_library<'a, T>(claim: Claim<'a, T>, interrupt: impl FnOnce()) -> Lease<'a, T> {
+    if claim.is_borrowed() {
+        interrupt();
+    }
+    claim.take()
 }
 
 /// Locks the state that only one thread may use at a time, in an object without claims.

@@ -248,6 +248,16 @@ impl Channel {
         if self.sends { Ok(()) } else { self.endpoint.check_direction(self.role == Role::Connector, "send") }
     }
 
+    /// The same, and `Unsupported` if this end cannot receive.
+    fn check_receives(&self) -> Result<()> {
+        self.check()?;
+        if self.receives {
+            Ok(())
+        } else {
+            self.endpoint.check_direction(self.role == Role::Listener, "recv")
+        }
+    }
+
     /// Returns whether this process may use the channel.
     #[inline]
     fn is_of_this_process(&self) -> bool {
@@ -270,10 +280,7 @@ impl Channel {
 
     /// Returns the receiving direction; `InvalidState` if another thread of the program holds it.
     fn receiving(&self) -> Result<Lease<'_, Receiving>> {
-        self.check()?;
-        if !self.receives {
-            self.endpoint.check_direction(self.role == Role::Listener, "recv")?;
-        }
+        self.check_receives()?;
         let turn = self.receiving.take(Operation::Receive, || self.reconnector.interrupt())?;
         self.reconnector.clear_interrupt();
         self.check()?;

@@ -15,10 +15,6 @@ use crate::error::Result;
 use crate::frame::{Incoming, Kind};
 use crate::message::Message;
 
-/// Requests and data for the program, of which the session records that it calls again.
-const NEXT: Want =
-    Want { data: true, requests: true, replies: false, delivers: true, consume: Some(AckTrigger::Receive) };
-
 /// A connected client, with its receiving half.
 pub struct Client {
     pub part: RxPart,
@@ -43,8 +39,8 @@ impl Client {
         self.room.is_some() || self.client_tx.pending.load(Ordering::Acquire)
     }
 
-    /// Returns the message that lies ready, if it needs no further checks. It is delivered; unless the call has recorded that the program
-    /// calls again (`is_recorded`), the requests before it are consumed with its receipt.
+    /// Returns the next message if it has arrived and needs no further checks, and records it as delivered. Its receipt also consumes the
+    /// requests before it, unless the caller has recorded that already (`is_recorded`).
     #[inline]
     pub fn take(&mut self, options: &Options, is_recorded: bool) -> Option<Taken> {
         let (trigger, part) = (self.trigger(), &mut self.part);
@@ -58,8 +54,9 @@ impl Client {
         if halves.has_violation() {
             return None;
         }
+        let want = Want { data: true, requests: true, replies: false, delivers: true, consume };
         part.take_plain(Kind::Request, None, &mut halves, &limits, consume)
-            .or_else(|| part.take(&mut halves, &limits, Want { consume, ..NEXT }, 0))
+            .or_else(|| part.take(&mut halves, &limits, want, 0))
     }
 
     /// Does what is left to do for a message that was taken, and returns it.

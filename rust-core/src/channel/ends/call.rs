@@ -13,8 +13,8 @@
 use std::time::Duration;
 
 use super::call_in_place::{Begun, Calling, Leader, Leading, PendingReply};
-use super::{Channel, Role, is_not_ready};
-use crate::channel::direction::{Claim, Operation, in_use};
+use super::{Channel, is_not_ready};
+use crate::channel::direction::{Claim, Operation, in_use, take_from_library};
 use crate::channel::link::Taken;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
 use crate::channel::sending::{Draft, REPLY, Until};
@@ -102,10 +102,7 @@ impl Channel {
     /// # Errors
     /// `InvalidState` if the program receives, or if this very thread has the direction.
     fn lead_or_follow(&self) -> Result<Leader<'_>> {
-        self.check()?;
-        if !self.receives {
-            self.endpoint.check_direction(self.role == Role::Listener, "recv")?;
-        }
+        self.check_receives()?;
         let (claim, are_led) = self.receiving.cell().try_claim_with(|halves, is_free| {
             let are_led = halves.calls.are_led();
             if is_free || are_led {
@@ -134,16 +131,13 @@ impl Channel {
 
     /// Takes the receiving direction with this claim, from the library, too.
     fn lead<'a>(&'a self, claim: Claim<'a, Receiving>, calling: Calling<'a>) -> Result<Leading<'a>> {
-        if claim.is_borrowed() {
-            self.reconnector.interrupt();
-        }
-        let receiving = claim.take();
+        let receiving = take_from_library(claim, || self.reconnector.interrupt());
         self.reconnector.clear_interrupt();
         self.check()?;
         Ok(Leading { receiving, calling, taken: None })
     }
 
-    /// Waits until the answer to this request, which is filed, has come; or leads once the calls before this one have ended.
+    /// Waits until the answer to this request is filed, or leads once the calls before this one have ended.
     fn follow(
         &self,
         pending: PendingReply,
@@ -219,10 +213,7 @@ impl Channel {
     /// # Errors
     /// As [`Channel::lead_or_follow`].
     fn check_starts(&self) -> Result<()> {
-        self.check()?;
-        if !self.receives {
-            self.endpoint.check_direction(self.role == Role::Listener, "recv")?;
-        }
+        self.check_receives()?;
         let halves = self.reconnector.session_state.halves();
         if self.receiving.is_claimed() && !halves.calls.are_led() {
             drop(halves);

@@ -33,7 +33,7 @@ impl Drop for Calling<'_> {
     }
 }
 
-/// A call that leads: it has the receiving direction, and perhaps a message that has come.
+/// A call that leads: it has the receiving direction, and a message if one was received already.
 pub(super) struct Leading<'a> {
     pub receiving: Lease<'a, Receiving>,
     /// Dropped after the direction, so that no other thread takes it for that of a program which receives.

@@ -40,8 +40,8 @@ fn deliver(
 }
 
 impl Clients {
-    /// Returns the request that lies ready, if a single client may have something and nothing else is due: what
-    /// the round would do, without its lists. `None` for all else, which the round finds.
+    /// Returns the next request if one client alone may have one and nothing else is to be done first: what
+    /// the round would do, without its lists. `None` for everything else, which the round handles.
     #[inline]
     pub(super) fn next_in_place(&mut self) -> Option<Request> {
         if self.ready_queue.len() != 1 || self.frames_in_round >= FRAMES_PER_ROUND {
