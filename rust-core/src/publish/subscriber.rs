@@ -7,6 +7,8 @@
 mod batch;
 mod connecting;
 mod newest;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -359,13 +361,14 @@ impl Subscriber {
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::Lagged && self.names.is_none() => {
-                    next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
                     let count = self.count_missed(&e);
                     // In a loop, the next message has the number.
                     if !iterates && self.options.delivery != Some(Delivery::Latest) {
                         return Err(e);
                     }
+                    // Before the deadline is checked: the feed reports a gap once.
                     receive_state.missed += count;
+                    next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
                 }
                 Err(e) => return Err(e),
             }
@@ -566,6 +569,11 @@ impl Subscriber {
                     return Ok(true);
                 }
                 Ok(None) => {}
+                // The feed reports a gap once, and the call that receives has to report it.
+                Err(e) if e.kind() == ErrorKind::Lagged => {
+                    receive_state.deferred_error = Some(e);
+                    return Ok(true);
+                }
                 Err(e) if is_not_ready(&e) => return Ok(false),
                 Err(e) => return Err(e.on(&self.shown)),
             }
