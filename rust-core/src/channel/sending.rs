@@ -505,6 +505,13 @@ impl Sending {
         part.tx.is_held_back()
     }
 
+    /// Releases the link at the end of the channel, once the peer's side has what was sent.
+    pub fn finish(&mut self, until: Deadline) {
+        if let Some(part) = self.part.take() {
+            part.tx.end_acknowledged(until);
+        }
+    }
+
     /// Ends the link because of a protocol violation of the peer; the transport closes it with this
     /// error.
     fn end_link(&mut self, error: &Error) {

@@ -147,15 +147,28 @@ pub fn limit_send_queue(socket: impl AsFd, bytes: usize) -> Result<()> {
 pub fn not_sent(socket: BorrowedFd<'_>) -> Result<usize> {
     /// `SIOCOUTQNSD` of linux/sockios.h.
     const NOT_SENT: libc::Ioctl = 0x894b;
+    queued(socket, NOT_SENT)
+}
+
+/// Returns how many bytes of a connection the kernel of the peer has not acknowledged.
+///
+/// # Errors
+/// Those of the kernel.
+pub fn not_acknowledged(socket: BorrowedFd<'_>) -> Result<usize> {
+    // `SIOCOUTQ` of linux/sockios.h has this number.
+    queued(socket, libc::TIOCOUTQ)
+}
+
+fn queued(socket: BorrowedFd<'_>, request: libc::Ioctl) -> Result<usize> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: the kernel writes one int, which lives through the call.
-    let done = unsafe { libc::ioctl(socket.as_raw_fd(), NOT_SENT, &raw mut bytes) };
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut bytes) };
     if done == 0 {
         Ok(usize::try_from(bytes).unwrap_or(0))
     } else {
         Err(rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
             .unwrap_or(rustix::io::Errno::IO))
-        .doing("asking for what a socket has not sent")
+        .doing("asking what of a socket is still to be sent or acknowledged")
     }
 }
 

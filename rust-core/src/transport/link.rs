@@ -16,7 +16,7 @@ pub(crate) use super::shm::{BroadcastReader, PlainRecord};
 use super::socket::{StreamRx, StreamTx};
 use super::stream::Stream;
 use super::{Incoming, Losses, Outgoing, Sent, Waited};
-use crate::deadline::Waiting;
+use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::memory::PeerFile;
 use crate::sys::poll::Interest;
@@ -242,6 +242,13 @@ impl Tx {
     /// Returns whether what was written waits for room at the peer, in a kernel that drops it when this process ends.
     pub fn is_held_back(&self) -> bool {
         matches!(self, Tx::Stream(half) if half.is_held_back())
+    }
+
+    /// Ends writing, so that the end of the connection loses nothing of what was written.
+    pub fn end_acknowledged(&self, until: Deadline) {
+        if let Tx::Stream(half) = self {
+            half.end_acknowledged(until);
+        }
     }
 
     /// Writes the rest of an adopted frame; true once nothing is left.

@@ -8,6 +8,7 @@
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
@@ -40,6 +41,19 @@ impl Stream {
     /// the peer sends meanwhile, because the kernel then resets the connection.
     pub fn is_held_back(&self) -> bool {
         matches!(self, Stream::Inet(socket) if inet::not_sent(socket.as_fd()).is_ok_and(|bytes| bytes > 0))
+    }
+
+    /// Ends writing over TCP, and waits until the kernel of the peer has what was written: where a connection is closed while the peer
+    /// sends, the reset that answers the peer may overtake the last bytes. A peer that reads them closes its side, which acknowledges them at once.
+    pub fn end_acknowledged(&self, until: Deadline) {
+        let Stream::Inet(socket) = self else { return };
+        socket::end_writing(&**socket);
+        let mut pause = Duration::from_micros(20);
+        while inet::not_acknowledged(socket.as_fd()).is_ok_and(|bytes| bytes > 0) && !until.has_passed() {
+            // No descriptor tells it.
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(2));
+        }
     }
 
     /// Reads the available bytes. `Some(0)` is the end, `None` means that nothing is available yet.

@@ -47,7 +47,8 @@ impl Channel {
         }
         sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
         let closed = self.close_gracefully(&mut sending, &mut receiving, &mut waiting);
-        sending.drop_part();
+        // The acknowledgement of what this side consumed was the last frame.
+        sending.finish(Deadline::after(LINGER).sooner(waiting.deadline()));
         receiving.drop_part();
         self.reconnector.finish_close();
         self.with_losses(closed).map_err(|e| e.on(&self.shown))

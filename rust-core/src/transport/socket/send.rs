@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::peer_activity::PeerActivity;
 use super::rest::Rest;
-use crate::deadline::Waiting;
+use crate::deadline::{Deadline, Waiting};
 use crate::error::Result;
 use crate::frame::{HEADER, Header, Kind, Outgoing, flags};
 use crate::sys::crc;
@@ -232,6 +232,11 @@ impl StreamTx {
     /// Returns whether what was written waits for room at the peer.
     pub fn is_held_back(&self) -> bool {
         self.stream.is_held_back()
+    }
+
+    /// As in [`Stream::end_acknowledged`].
+    pub fn end_acknowledged(&self, until: Deadline) {
+        self.stream.end_acknowledged(until);
     }
 
     /// Starts a thread that writes the rest, if there is one.
