@@ -263,8 +263,7 @@ impl Receiving {
         match &mut self.part {
             // The ring keeps nothing for the inbox: its messages were copied.
             Some(part) if part.negotiated.is_some() => {
-                let is_ack_due =
-                    ack_sender.reconnector.session_state.halves().consumed(&mut part.rx, trigger);
+                let is_ack_due = ack_sender.links.session_state.halves().consumed(&mut part.rx, trigger);
                 ack_sender.send_ack_if(is_ack_due, trigger);
             }
             _ => ack_sender.consumed(trigger),
@@ -293,7 +292,7 @@ impl Receiving {
             return Err(error);
         }
         if self.part.is_none() {
-            self.connect(ack_sender.reconnector, ack_sender.event_log, waiting)?;
+            self.connect(ack_sender.links, ack_sender.event_log, waiting)?;
         }
         if let Some(part) = &self.part {
             check_pattern(part)?;
@@ -324,7 +323,7 @@ impl Receiving {
         waiting: &mut Waiting<'_>,
         reconnect: bool,
     ) -> Result<ReceivedFrame> {
-        let AckSender { reconnector, event_log, .. } = *ack_sender;
+        let AckSender { links: reconnector, event_log, .. } = *ack_sender;
         self.unpark();
         if self.delivers_more {
             // The next call consumes all of them.

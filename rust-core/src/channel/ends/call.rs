@@ -426,12 +426,7 @@ impl Channel {
             let text = "this message expects no reply: it was sent, not called";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
-        let flags = request.header().flags & flags::IDEMPOTENT;
-        let (correlation, to) = (request.sequence(), request.session());
-        let draft = Draft { kind: Kind::Reply, correlation, flags, to, ..Draft::data(payload) };
-        self.send_draft::<REPLY>(&draft, wait.into())?;
-        self.reconnector.session_state.finished(request.session(), request.sequence());
-        Ok(())
+        self.send_draft::<REPLY>(&Draft::answer(Kind::Reply, request, payload), wait.into()).map(drop)
     }
 }
 

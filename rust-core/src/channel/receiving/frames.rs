@@ -33,7 +33,7 @@ impl Receiving {
         frame: Incoming,
         ack_sender: &AckSender<'_>,
     ) -> Result<Option<ReceivedFrame>> {
-        let AckSender { reconnector, event_log, .. } = *ack_sender;
+        let AckSender { links: reconnector, event_log, .. } = *ack_sender;
         let Header { kind, correlation, .. } = frame.header;
         Ok(match kind {
             Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
