@@ -23,8 +23,10 @@ use super::pattern::Pattern;
 use super::session::Owner;
 use super::session_state::Negotiated;
 use crate::error::Result;
+use crate::frame::Incoming;
 use crate::sys::peer::Credentials;
 use crate::sys::user;
+use crate::transport::extension::LastSender;
 use crate::transport::stream::Stream;
 use crate::transport::{Rx, Tx};
 
@@ -120,7 +122,7 @@ impl Link {
     pub fn split(self, queue: Option<Queue>) -> (TxPart, RxPart) {
         let Link { tx, rx, peer, guard, negotiated } = self;
         let tx = TxPart { tx, peer: peer.clone(), negotiated: negotiated.clone(), queue };
-        (tx, RxPart { rx, peer, negotiated, guard })
+        (tx, RxPart { rx, peer, negotiated, guard, last_sender: LastSender::default() })
     }
 }
 
@@ -132,6 +134,19 @@ pub struct RxPart {
     pub negotiated: Option<Negotiated>,
     /// None on a link that all clients of a server share.
     pub guard: Option<Arc<ConnectionGuard>>,
+    /// The sender that the last frame named, on a link without a hello.
+    last_sender: LastSender,
+}
+
+impl RxPart {
+    /// Returns who has sent this frame. The sender that it names itself counts only on a link without a hello.
+    pub fn source_of(&mut self, frame: &Incoming) -> Arc<str> {
+        if !self.peer.source.is_empty() {
+            return self.peer.source.clone();
+        }
+        let sender = self.last_sender.read(&frame.extension).ok().flatten();
+        sender.map_or_else(|| "".into(), |sender| sender.source.clone())
+    }
 }
 
 /// The sending half of a link.

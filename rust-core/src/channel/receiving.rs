@@ -45,7 +45,6 @@ use crate::schema::PreparedSchema;
 use crate::sys::eventfd::ReadinessFlag;
 use crate::sys::poll::Interest;
 use crate::transport::Losses;
-use crate::transport::extension::LastSender;
 use crate::value::Limits;
 
 pub use in_stream::InStream;
@@ -95,8 +94,6 @@ pub struct Receiving {
     schema: Option<Arc<PreparedSchema>>,
     /// The same for replies.
     reply_schema: Option<Arc<PreparedSchema>>,
-    /// The sender that the last frame named, on a link without a hello.
-    last_sender: LastSender,
     set: WaitSet,
     /// Whether the link's connection is in the set: in a dialogue over a stream no sleep is on the set, and the kernel
     /// would enter each message there, too.
@@ -155,7 +152,6 @@ impl Receiving {
             limits: options.limits(),
             schema: options.checks_received().cloned(),
             reply_schema: options.checks_replies_received().cloned(),
-            last_sender: LastSender::default(),
             set,
             link_in_set: false,
             waker,

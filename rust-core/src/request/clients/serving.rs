@@ -133,10 +133,7 @@ impl Clients {
                             if missed > 0 {
                                 self.event_log.lagged(missed);
                             }
-                            let source = match extension::read(&frame.extension) {
-                                Ok(Some(sender)) => sender.source,
-                                _ => client.part.peer.source.clone(),
-                            };
+                            let source = client.part.source_of(&frame);
                             let until = extension::read_until(&frame.extension);
                             let message = Message::new(frame, &source, self.options.limits(), session)
                                 .with_schema(self.options.checks_received());
