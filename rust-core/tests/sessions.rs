@@ -399,35 +399,44 @@ fn successor_is_admitted_before_the_end_of_its_predecessor_is_noticed(t: &str) {
     assert_eq!(third.unwrap_err().kind(), ErrorKind::AddressInUse);
 }
 
-/// The write of an answer may be what finds that its client has gone: then it is kept for that client, as one that comes later is.
+/// An answer to a client that has gone is kept for it: one whose own write finds that, and one that comes when the client has
+/// connected again.
 #[test]
-fn answer_to_an_idempotent_request_that_finds_the_link_broken_goes_over_the_next() {
-    let endpoint = name("unix");
-    let server = Server::serve(&endpoint, &Options::default()).unwrap();
-    let path = Path::new(&std::env::var("LINKSPAN_DIR").unwrap())
-        .join(format!("{}.unix", endpoint.split_once(':').unwrap().1.replace('/', "@")));
-    // The same incarnation of one client each time.
-    let connect = || {
-        let mut stream = UnixStream::connect(&path).unwrap();
-        stream.set_read_timeout(Some(SOON)).unwrap();
-        stream.write_all(&hello(hello_map())).unwrap();
-        support::read_hello(&mut stream);
-        stream
-    };
-    let mut first = connect();
-    let new = Header::new(Kind::Request, Encoding::Cbor);
-    let header = Header { body: 1, sequence: 1, flags: flags::IDEMPOTENT, ..new };
-    first.write_all(&[&header.to_bytes()[..], b"\x01"].concat()).unwrap();
-    let request = server.next(SOON).unwrap().unwrap();
-    drop(first);
-    request.reply(&Value::Int(5)).unwrap();
-    let mut second = connect();
-    assert_eq!(server.next(MOMENT).unwrap_err().kind(), ErrorKind::Timeout);
-    let mut head = [0; HEADER];
-    second.read_exact(&mut head).unwrap();
-    let header = Header::from_bytes(&head).unwrap();
-    assert_eq!((header.kind, header.correlation), (Kind::Reply, 1));
-    assert_eq!(server.stats().at("dropped").unwrap().as_u64().unwrap(), 0);
+fn answer_to_an_idempotent_request_goes_over_the_next_link_of_its_client() {
+    for is_late in [false, true] {
+        let endpoint = name("unix");
+        let server = Server::serve(&endpoint, &Options::default()).unwrap();
+        let path = Path::new(&std::env::var("LINKSPAN_DIR").unwrap())
+            .join(format!("{}.unix", endpoint.split_once(':').unwrap().1.replace('/', "@")));
+        // The same incarnation of one client each time.
+        let connect = || {
+            let mut stream = UnixStream::connect(&path).unwrap();
+            stream.set_read_timeout(Some(SOON)).unwrap();
+            stream.write_all(&hello(hello_map())).unwrap();
+            support::read_hello(&mut stream);
+            stream
+        };
+        let nothing_comes = || assert_eq!(server.next(MOMENT).unwrap_err().kind(), ErrorKind::Timeout);
+        let mut first = connect();
+        let new = Header::new(Kind::Request, Encoding::Cbor);
+        let header = Header { body: 1, sequence: 1, flags: flags::IDEMPOTENT, ..new };
+        first.write_all(&[&header.to_bytes()[..], b"\x01"].concat()).unwrap();
+        let request = server.next(SOON).unwrap().unwrap();
+        drop(first);
+        let mut second = None;
+        if is_late {
+            second = Some(connect());
+            nothing_comes();
+        }
+        request.reply(&Value::Int(5)).unwrap();
+        let mut second = second.unwrap_or_else(connect);
+        nothing_comes();
+        let mut head = [0; HEADER];
+        second.read_exact(&mut head).unwrap();
+        let header = Header::from_bytes(&head).unwrap();
+        assert_eq!((header.kind, header.correlation), (Kind::Reply, 1), "late: {is_late}");
+        assert_eq!(server.stats().at("dropped").unwrap().as_u64().unwrap(), 0);
+    }
 }
 
 macro_rules! suite {

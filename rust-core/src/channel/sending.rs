@@ -419,7 +419,7 @@ impl Sending {
         Ok(number)
     }
 
-    /// Keeps an answer for the next link, if its class requires that. Returns whether it does.
+    /// Keeps an answer for the newest link of the peer's session, if its class requires that. Returns whether it is kept.
     ///
     /// # Errors
     /// The obstacle.
@@ -427,11 +427,16 @@ impl Sending {
         let mut halves = session_state.halves();
         let ticket = halves.admit(terms, draft.kind, draft.flags, draft.payload.len())?;
         draft.finish(&mut halves);
-        let is_kept = class(draft.kind, draft.flags) == RetransmitClass::IdempotentAnswer;
-        if is_kept && let (_, Some(place)) = halves.sent(&ticket) {
-            draft.keep(place, clock::now(), None);
+        // Another incarnation does not have the request.
+        let is_there = halves.outbox.peer().is_some_and(|(_, session)| session == terms.session);
+        if !is_there || class(draft.kind, draft.flags) != RetransmitClass::IdempotentAnswer {
+            return Ok(false);
         }
-        Ok(is_kept)
+        let (number, Some(place)) = halves.sent(&ticket) else { return Ok(false) };
+        draft.keep(place, clock::now(), None);
+        halves.outbox.unsent(number);
+        session_state.replays.store(true, Ordering::Release);
+        Ok(true)
     }
 
     /// Releases a link that has broken. Returns whether a message has no other one to go over: an answer belongs to the

@@ -24,6 +24,9 @@ use crate::frame::Kind;
 use crate::message::{Message, Payload};
 use crate::sys::poll::Interest;
 
+/// Among the tokens of clients that are to be flushed: something was kept for a client whose newest link has another token.
+pub const KEPT: u64 = 0;
+
 /// The sending side of one client. Shared by the serving thread and the requests of that client.
 pub struct ClientTx {
     /// Its gate is the lock of the client's session: a short answer takes that lock alone.
@@ -99,8 +102,7 @@ impl ClientTx {
             event_log,
             shown,
         };
-        // A link that breaks here is noticed by the receiving half.
-        let _ = client_tx.sending.lock().replay(&client_tx, &mut Waiting::at_once());
+        client_tx.replay();
         Ok(client_tx)
     }
 
@@ -130,6 +132,14 @@ impl ClientTx {
             self.ack_sender().flush_deferred();
         }
         done
+    }
+
+    /// Sends what is kept for the client and has not gone over this link.
+    pub fn replay(&self) {
+        if self.session_state.replays.load(Ordering::Acquire) {
+            // A link that breaks here is noticed by the receiving half.
+            self.with_sending(|sending| drop(sending.replay(self, &mut Waiting::at_once())));
+        }
     }
 
     /// Sends an answer, or keeps it until there is room. An answer to a client that has disconnected is
@@ -200,7 +210,8 @@ impl ClientTx {
                 Ok(_) => break,
                 Err(Obstacle::TooLong) => return Err(draft.payload.too_long(self.terms.limit)),
                 Err(Obstacle::Failed(error)) if goes_on_after(sending, &error) => return Err(error),
-                Err(Obstacle::NoLink | Obstacle::Replay) => return self.keep(draft),
+                Err(Obstacle::NoLink) => return self.keep(draft),
+                Err(Obstacle::Replay) if sending.replay(self, &mut Waiting::at_once()).is_ok() => {}
                 // The link has broken, or the client has violated the protocol, which ends it.
                 Err(_) => {
                     let _ = sending.end_violated(&self.session_state);
@@ -223,7 +234,12 @@ impl ClientTx {
     fn keep(&self, draft: &Draft<'_>) -> Result<()> {
         let EventLog { sent, dropped, .. } = &*self.event_log;
         match Sending::keep(draft, &self.terms, &self.session_state) {
-            Ok(true) => self.event_log.count(sent),
+            Ok(true) => {
+                self.event_log.count(sent);
+                // The client may have connected again.
+                self.server_waker.add_pending(KEPT);
+                self.server_waker.wake();
+            }
             Err(Obstacle::TooLong) => return Err(draft.payload.too_long(self.terms.limit)),
             Ok(false) | Err(_) => self.event_log.count(dropped),
         }

@@ -8,6 +8,7 @@ use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::request::client::Client;
+use crate::request::client_tx::KEPT;
 use crate::sys::poll::{Interest, Ready};
 use crate::sys::stop;
 
@@ -31,6 +32,9 @@ impl Clients {
 
     /// Flushes the waiting answers of a client, and arranges a wake-up for the rest.
     fn flush(&mut self, token: u64) {
+        if token == KEPT {
+            return self.clients.values().for_each(|client| client.client_tx.replay());
+        }
         let Some(client) = self.clients.get_mut(&token).filter(|client| client.is_unflushed()) else {
             return;
         };
