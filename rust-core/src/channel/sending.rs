@@ -42,7 +42,7 @@ use super::link::TxPart;
 use super::reconnector::Reconnector;
 use super::session::RetransmitClass;
 use super::session::inbox::AckTrigger;
-use super::session_state::admission::{Obstacle, Terms, Ticket, Unless};
+use super::session_state::admission::{Obstacle, Terms, Ticket, Unless, carries_ack};
 use super::session_state::{SessionHalves, SessionState, class};
 
 pub use self::ack_sender::AckSender;
@@ -466,22 +466,50 @@ impl Sending {
         draft.payload.too_long(self.part.as_ref().map_or(u64::MAX, |part| part.peer.max_message_size))
     }
 
+    /// Sends the messages that this link still has to get. The lock is released while a frame is written, so the
+    /// next message to replay is looked up again each time.
+    pub fn replay(&mut self, links: &impl Links, waiting: &mut Waiting<'_>) -> Result<()> {
+        let session_state = links.session_state();
+        let Some(part) = self.part.as_mut().filter(|_| session_state.replays.load(Ordering::Acquire)) else {
+            return Ok(());
+        };
+        loop {
+            let halves = session_state.halves();
+            if links.is_newer(self.generation) {
+                // They go over that one.
+                return Ok(());
+            }
+            let Some((kept, number)) = halves.outbox.to_replay().map(|(kept, number)| (kept.clone(), number))
+            else {
+                session_state.replays.store(false, Ordering::Release);
+                return Ok(());
+            };
+            let header = kept.header(number);
+            let acked = if carries_ack(header.kind) { halves.to_piggyback(part.session()) } else { 0 };
+            let header = Header { correlation: if acked > 0 { acked } else { header.correlation }, ..header };
+            drop(halves);
+            let until = kept.until().filter(|_| part.peer.deadlines);
+            push_with(part, header, &kept.payload(), until, links, waiting)?;
+            session_state.halves().outbox.replayed(number);
+        }
+    }
+
     /// Takes the sending half of the newest link, and waits for one if there is none.
     pub fn join(
         &mut self,
-        reconnector: &Reconnector,
+        links: &impl Links,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        if reconnector.is_newer(self.generation) {
+        if links.is_newer(self.generation) {
             self.part = None;
         }
         if self.part.is_some() {
             return Ok(());
         }
-        let part = reconnector.reconnect_tx(&mut self.generation, event_log, waiting)?;
+        let part = links.next_link(&mut self.generation, event_log, waiting)?;
         if let Some(negotiated) = &part.negotiated {
-            reconnector.session_state.link_up(negotiated, event_log)?;
+            links.session_state().link_up(negotiated, event_log)?;
         }
         self.part = Some(part);
         Ok(())
@@ -490,11 +518,12 @@ impl Sending {
     /// Sends what is due without the program: replays after a new link, withdrawals, and the acknowledgement
     /// if `trigger` makes it due. Does not wait; a later call sends what the link does not take now.
     pub fn send_ack(&mut self, trigger: AckTrigger, links: &impl Links, event_log: &EventLog) {
-        if links.is_newer(self.generation) && !links.renew(self, event_log) {
+        let mut at_once = Waiting::at_once();
+        if links.is_newer(self.generation) && self.join(links, event_log, &mut at_once).is_err() {
             return;
         }
         // The next call that sends or receives notices a link that breaks here.
-        let _ = self.replay(links, &mut Waiting::at_once());
+        let _ = self.replay(links, &mut at_once);
         let session_state = links.session_state();
         self.send_withdrawals(session_state);
         let Some(part) = &mut self.part else { return };

@@ -238,7 +238,6 @@ impl ClientTx {
                 self.event_log.count(sent);
                 // The client may have connected again.
                 self.server_waker.add_pending(KEPT);
-                self.server_waker.wake();
             }
             Err(Obstacle::TooLong) => return Err(draft.payload.too_long(self.terms.limit)),
             Ok(false) | Err(_) => self.event_log.count(dropped),
@@ -248,9 +247,6 @@ impl ClientTx {
 
     /// Releases the link; answers that wait for it are dropped and counted.
     fn lose_link(&self, sending: &mut Sending) {
-        if let Some(TxPart { queue: Some(queue), .. }) = &sending.part {
-            self.event_log.dropped.fetch_add(queue.len() as u64, Ordering::Relaxed);
-        }
         sending.drop_part();
         self.clear_pending();
     }
@@ -407,6 +403,5 @@ impl Links for ClientTx {
         if !self.pending.swap(true, Ordering::AcqRel) {
             self.server_waker.add_pending(self.token);
         }
-        self.server_waker.wake();
     }
 }

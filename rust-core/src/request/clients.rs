@@ -229,7 +229,7 @@ impl Clients {
     /// Adds the links that were admitted.
     fn accept_new(&mut self, acceptor: &ChannelAcceptor) -> Result<()> {
         while let Some(link) = acceptor.queue.pop() {
-            let (tx, part) = link.split(Some(Queue::default()));
+            let (tx, part) = link.split(Some(Queue::new(&self.event_log)));
             self.last_token += 1;
             let token = self.last_token;
             for fd in part.rx.descriptors() {

@@ -2,15 +2,18 @@
 //! others waiting for none.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use crate::channel::event_log::EventLog;
 use crate::error::Result;
 use crate::frame::{Header, Outgoing};
 use crate::message::Payload;
 use crate::transport::{Sent, Tx};
 
-/// Messages that wait for room, in order.
-#[derive(Default)]
+/// Messages that wait for room, in order. Those that are there when it is dropped, with its link, are counted as dropped.
 pub struct Queue {
+    event_log: Arc<EventLog>,
     waiting: VecDeque<(Header, Payload)>,
     /// Whether the link has a part of the first one. It is kept here rather than adopted by the transport, which would copy the rest.
     is_started: bool,
@@ -19,14 +22,14 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// Returns the queue of a new link of an object with this log.
+    pub fn new(event_log: &Arc<EventLog>) -> Queue {
+        Queue { event_log: event_log.clone(), waiting: VecDeque::new(), is_started: false, bytes: 0 }
+    }
+
     /// Returns whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
-    }
-
-    /// Returns how many messages wait.
-    pub fn len(&self) -> usize {
-        self.waiting.len()
     }
 
     /// Puts a message to the link, behind those that wait; what the link does not take waits.
@@ -61,6 +64,12 @@ impl Queue {
             self.waiting.pop_front();
         }
         tx.flush()
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.event_log.dropped.fetch_add(self.waiting.len() as u64, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,5 @@
 //! What the sending direction asks of the links of its session.
 
-use super::Sending;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::TxPart;
 use crate::channel::reconnector::Reconnector;
@@ -16,10 +15,12 @@ pub trait Links {
     /// Returns whether there is a link of a higher generation than this.
     fn is_newer(&self, than: u64) -> bool;
 
-    /// Takes the newest link, for what is sent without the program. Returns whether there is one; none where another sending state
-    /// has it.
-    fn renew(&self, _sending: &mut Sending, _event_log: &EventLog) -> bool {
-        false
+    /// Returns the sending half of a link newer than `held`, and updates `held`. Makes a link if need be.
+    ///
+    /// # Errors
+    /// Those of the connection. Without a way to make links, `Timeout`: another sending state has the newest one.
+    fn next_link(&self, _held: &mut u64, _event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<TxPart> {
+        Err(waiting.timed_out())
     }
 
     /// Waits until the link has room.
@@ -45,8 +46,8 @@ impl Links for Reconnector {
         Reconnector::is_newer(self, than)
     }
 
-    fn renew(&self, sending: &mut Sending, event_log: &EventLog) -> bool {
-        sending.join(self, event_log, &mut Waiting::at_once()).is_ok()
+    fn next_link(&self, held: &mut u64, event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<TxPart> {
+        self.reconnect_tx(held, event_log, waiting)
     }
 
     fn wait_room(&self, part: &mut TxPart, waiting: &mut Waiting<'_>) -> Result<()> {

@@ -1,46 +1,14 @@
-//! Frames on the way into a link: waiting for room, what is sent again over a new link, and what the transport adopts.
+//! Frames on the way into a link: waiting for room, the queue of the link, and what the transport adopts.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Links, Sending};
+use super::links::Links;
 use crate::channel::link::TxPart;
-use crate::channel::session_state::admission::carries_ack;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::Payload;
 use crate::transport::{Sent, extension};
-
-impl Sending {
-    /// Sends the messages that this link still has to get. The lock is released while a frame is written, so the
-    /// next message to replay is looked up again each time.
-    pub fn replay(&mut self, links: &impl Links, waiting: &mut Waiting<'_>) -> Result<()> {
-        let session_state = links.session_state();
-        let Some(part) = self.part.as_mut().filter(|_| session_state.replays.load(Ordering::Acquire)) else {
-            return Ok(());
-        };
-        loop {
-            let halves = session_state.halves();
-            if links.is_newer(self.generation) {
-                // They go over that one.
-                return Ok(());
-            }
-            let Some((kept, number)) = halves.outbox.to_replay().map(|(kept, number)| (kept.clone(), number))
-            else {
-                session_state.replays.store(false, Ordering::Release);
-                return Ok(());
-            };
-            let header = kept.header(number);
-            let acked = if carries_ack(header.kind) { halves.to_piggyback(part.session()) } else { 0 };
-            let header = Header { correlation: if acked > 0 { acked } else { header.correlation }, ..header };
-            drop(halves);
-            let until = kept.until().filter(|_| part.peer.deadlines);
-            push_with(part, header, &kept.payload(), until, links, waiting)?;
-            session_state.halves().outbox.replayed(number);
-        }
-    }
-}
 
 /// Sends a frame that consists of its kind and a number; false if there is no room for it now.
 pub(super) fn send_control(part: &mut TxPart, kind: Kind, number: u64) -> bool {
