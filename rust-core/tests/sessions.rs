@@ -1,11 +1,16 @@
 //! The promises of a session over any transport: unconsumed messages reach the next incarnation, once and in order.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use linkspan::frame::{HEADER, Header, Kind, flags};
 use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Payload, Server, Value};
 
-use crate::support::{SOON, name};
+use crate::support::hellos::{hello, hello_map};
+use crate::support::{self, SOON, name};
 
 const MOMENT: Duration = Duration::from_millis(30);
 
@@ -392,6 +397,46 @@ fn successor_is_admitted_before_the_end_of_its_predecessor_is_noticed(t: &str) {
     // One that stays is believed.
     let third = Channel::connect(&endpoint, &Options::default(), SOON);
     assert_eq!(third.unwrap_err().kind(), ErrorKind::AddressInUse);
+}
+
+/// An answer to a client that has gone is kept for it: one whose own write finds that, and one that comes when the client has
+/// connected again.
+#[test]
+fn answer_to_an_idempotent_request_goes_over_the_next_link_of_its_client() {
+    for is_late in [false, true] {
+        let endpoint = name("unix");
+        let server = Server::serve(&endpoint, &Options::default()).unwrap();
+        let path = Path::new(&std::env::var("LINKSPAN_DIR").unwrap())
+            .join(format!("{}.unix", endpoint.split_once(':').unwrap().1.replace('/', "@")));
+        // The same incarnation of one client each time.
+        let connect = || {
+            let mut stream = UnixStream::connect(&path).unwrap();
+            stream.set_read_timeout(Some(SOON)).unwrap();
+            stream.write_all(&hello(hello_map())).unwrap();
+            support::read_hello(&mut stream);
+            stream
+        };
+        let nothing_comes = || assert_eq!(server.next(MOMENT).unwrap_err().kind(), ErrorKind::Timeout);
+        let mut first = connect();
+        let new = Header::new(Kind::Request, Encoding::Cbor);
+        let header = Header { body: 1, sequence: 1, flags: flags::IDEMPOTENT, ..new };
+        first.write_all(&[&header.to_bytes()[..], b"\x01"].concat()).unwrap();
+        let request = server.next(SOON).unwrap().unwrap();
+        drop(first);
+        let mut second = None;
+        if is_late {
+            second = Some(connect());
+            nothing_comes();
+        }
+        request.reply(&Value::Int(5)).unwrap();
+        let mut second = second.unwrap_or_else(connect);
+        nothing_comes();
+        let mut head = [0; HEADER];
+        second.read_exact(&mut head).unwrap();
+        let header = Header::from_bytes(&head).unwrap();
+        assert_eq!((header.kind, header.correlation), (Kind::Reply, 1), "late: {is_late}");
+        assert_eq!(server.stats().at("dropped").unwrap().as_u64().unwrap(), 0);
+    }
 }
 
 macro_rules! suite {

@@ -219,7 +219,7 @@ impl Channel {
             shown: endpoint.to_string(),
             options: options.clone(),
             role,
-            sending: Direction::new(Sending::default(), &reconnector.session_state),
+            sending: Direction::new(Sending::new(&event_log), &reconnector.session_state),
             descriptor: receiving.descriptor(),
             receiving: Direction::new(receiving, &reconnector.session_state),
             reconnector,
@@ -310,7 +310,7 @@ impl Channel {
 
     /// Access to the other direction, for acknowledgements.
     fn ack_sender(&self) -> AckSender<'_> {
-        AckSender { sending: &self.sending, reconnector: &self.reconnector, event_log: &self.event_log }
+        AckSender { sending: &self.sending, links: &self.reconnector, event_log: &self.event_log }
     }
 
     /// Acknowledges everything that was received so far, on a channel with `ack="manual"`. A message that is

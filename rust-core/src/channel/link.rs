@@ -12,6 +12,7 @@
 //! which moves the peer's session to those of disconnected clients; the guard itself has no reference to a
 //! registry, so registry and guard do not depend on each other.
 
+mod queue;
 mod take;
 
 use std::sync::Arc;
@@ -21,11 +22,15 @@ use super::options::Options;
 use super::pattern::Pattern;
 use super::session::Owner;
 use super::session_state::Negotiated;
+use crate::error::Result;
+use crate::frame::Incoming;
 use crate::sys::peer::Credentials;
 use crate::sys::user;
+use crate::transport::extension::LastSender;
 use crate::transport::stream::Stream;
 use crate::transport::{Rx, Tx};
 
+pub use self::queue::Queue;
 pub use self::take::{Taken, Want, is_awaited};
 
 /// The program at the other end of a link.
@@ -112,6 +117,15 @@ pub struct Link {
     pub negotiated: Option<Negotiated>,
 }
 
+impl Link {
+    /// Returns its halves. The sending one has this queue.
+    pub fn split(self, queue: Option<Queue>) -> (TxPart, RxPart) {
+        let Link { tx, rx, peer, guard, negotiated } = self;
+        let tx = TxPart { tx, peer: peer.clone(), negotiated: negotiated.clone(), queue };
+        (tx, RxPart { rx, peer, negotiated, guard, last_sender: LastSender::default() })
+    }
+}
+
 /// The receiving half of a link. It holds the guard of the connection: the link ends for the
 /// acceptor when this half is dropped.
 pub struct RxPart {
@@ -120,6 +134,19 @@ pub struct RxPart {
     pub negotiated: Option<Negotiated>,
     /// None on a link that all clients of a server share.
     pub guard: Option<Arc<ConnectionGuard>>,
+    /// The sender that the last frame named, on a link without a hello.
+    last_sender: LastSender,
+}
+
+impl RxPart {
+    /// Returns who has sent this frame. The sender that it names itself counts only on a link without a hello.
+    pub fn source_of(&mut self, frame: &Incoming) -> Arc<str> {
+        if !self.peer.source.is_empty() {
+            return self.peer.source.clone();
+        }
+        let sender = self.last_sender.read(&frame.extension).ok().flatten();
+        sender.map_or_else(|| "".into(), |sender| sender.source.clone())
+    }
 }
 
 /// The sending half of a link.
@@ -127,9 +154,29 @@ pub struct TxPart {
     pub tx: Tx,
     pub peer: Peer,
     pub negotiated: Option<Negotiated>,
+    /// What waits for room, where the sender does not.
+    pub queue: Option<Queue>,
 }
 
 impl TxPart {
+    /// Returns whether messages wait for room.
+    pub fn has_queue(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
+    }
+
+    /// Returns whether anything waits for room: messages, or the rest of a frame that the link has adopted.
+    pub fn is_waiting(&self) -> bool {
+        self.has_queue() || self.tx.has_rest()
+    }
+
+    /// Sends what waits for room. Returns whether nothing is left.
+    pub fn flush(&mut self) -> Result<bool> {
+        match &mut self.queue {
+            Some(queue) => queue.flush(&mut self.tx),
+            None => self.tx.flush(),
+        }
+    }
+
     /// Returns the peer's session; 0 without one.
     pub fn session(&self) -> u64 {
         self.negotiated.as_ref().map_or(0, |negotiated| negotiated.hello.session)

@@ -44,13 +44,13 @@ mod receiving;
 mod reconnector;
 mod relay;
 pub(crate) mod schema_negotiation;
-mod sending;
+pub(crate) mod sending;
 pub(crate) mod session;
 mod session_registry;
 pub(crate) mod session_state;
 pub(crate) mod turns;
 
-pub(crate) use direction::{Borrowed, Direction, Operation, lock_exclusive};
+pub(crate) use direction::{Direction, Operation, lock_exclusive};
 pub use ends::{Channel, PendingReply, RequestInfo, Role};
 pub(crate) use ends::{LINGER, batch, if_not_ready, is_not_ready};
 pub use event_log::{Event, EventKind};

@@ -45,7 +45,6 @@ use crate::schema::PreparedSchema;
 use crate::sys::eventfd::ReadinessFlag;
 use crate::sys::poll::Interest;
 use crate::transport::Losses;
-use crate::transport::extension::LastSender;
 use crate::value::Limits;
 
 pub use in_stream::InStream;
@@ -95,8 +94,6 @@ pub struct Receiving {
     schema: Option<Arc<PreparedSchema>>,
     /// The same for replies.
     reply_schema: Option<Arc<PreparedSchema>>,
-    /// The sender that the last frame named, on a link without a hello.
-    last_sender: LastSender,
     set: WaitSet,
     /// Whether the link's connection is in the set: in a dialogue over a stream no sleep is on the set, and the kernel
     /// would enter each message there, too.
@@ -155,7 +152,6 @@ impl Receiving {
             limits: options.limits(),
             schema: options.checks_received().cloned(),
             reply_schema: options.checks_replies_received().cloned(),
-            last_sender: LastSender::default(),
             set,
             link_in_set: false,
             waker,
@@ -263,8 +259,7 @@ impl Receiving {
         match &mut self.part {
             // The ring keeps nothing for the inbox: its messages were copied.
             Some(part) if part.negotiated.is_some() => {
-                let is_ack_due =
-                    ack_sender.reconnector.session_state.halves().consumed(&mut part.rx, trigger);
+                let is_ack_due = ack_sender.links.session_state.halves().consumed(&mut part.rx, trigger);
                 ack_sender.send_ack_if(is_ack_due, trigger);
             }
             _ => ack_sender.consumed(trigger),
@@ -293,7 +288,7 @@ impl Receiving {
             return Err(error);
         }
         if self.part.is_none() {
-            self.connect(ack_sender.reconnector, ack_sender.event_log, waiting)?;
+            self.connect(ack_sender.links, ack_sender.event_log, waiting)?;
         }
         if let Some(part) = &self.part {
             check_pattern(part)?;
@@ -324,7 +319,7 @@ impl Receiving {
         waiting: &mut Waiting<'_>,
         reconnect: bool,
     ) -> Result<ReceivedFrame> {
-        let AckSender { reconnector, event_log, .. } = *ack_sender;
+        let AckSender { links: reconnector, event_log, .. } = *ack_sender;
         self.unpark();
         if self.delivers_more {
             // The next call consumes all of them.

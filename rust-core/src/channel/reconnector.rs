@@ -222,10 +222,8 @@ impl Reconnector {
         // The next call that sends or receives checks whether something has to be replayed.
         self.session_state.replays.store(link.negotiated.is_some(), Ordering::Release);
         self.relayed.store(link.peer.machine.is_some(), Ordering::Release);
-        new_link.tx =
-            Some(TxPart { tx: link.tx, peer: link.peer.clone(), negotiated: link.negotiated.clone() });
-        new_link.rx =
-            Some(RxPart { rx: link.rx, peer: link.peer, negotiated: link.negotiated, guard: link.guard });
+        let (tx, rx) = link.split(None);
+        (new_link.tx, new_link.rx) = (Some(tx), Some(rx));
         self.changed.notify_all();
     }
 

@@ -20,37 +20,42 @@
 
 mod ack_sender;
 mod batch;
+mod links;
 mod push;
 
 use std::os::fd::OwnedFd;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing, flags};
-use crate::message::{Payload, StoredMessage, withdrawal};
+use crate::message::{Message, Payload, StoredMessage, withdrawal};
 use crate::sys::clock::{self, since_boot};
 use crate::sys::poll::Interest;
 use crate::transport::{Sent, ShmTx};
 
-use self::push::{push, push_with, replay, send_control, try_send_frame};
+use self::push::{push, push_with, send_control, try_send_frame};
 use super::event_log::EventLog;
 use super::link::TxPart;
 use super::reconnector::Reconnector;
+use super::session::RetransmitClass;
 use super::session::inbox::AckTrigger;
-use super::session_state::admission::{Obstacle, Terms, Ticket, Unless};
-use super::session_state::{SessionHalves, SessionState};
+use super::session_state::admission::{Obstacle, Terms, Ticket, Unless, carries_ack};
+use super::session_state::{SessionHalves, SessionState, class};
 
 pub use self::ack_sender::AckSender;
+pub use self::links::Links;
 
 /// The state of the sending direction. Its [`Direction`] makes sure that one thread uses it.
-#[derive(Default)]
 pub struct Sending {
     /// The sending half of the link; none before the first and after one broke.
     pub part: Option<TxPart>,
-    /// The generation of that link, by which [`Reconnector::is_newer`] detects another.
+    /// The generation of that link, by which [`Links::is_newer`] detects another.
     pub generation: u64,
+    /// How many messages were sent.
+    pub sent: Arc<AtomicU64>,
 }
 
 /// A message before it has a number. Passed by value where it is not inlined, so that it stays in registers where it is.
@@ -103,6 +108,22 @@ impl<'a> Draft<'a> {
             payload,
             until: Until::Never,
             is_filed: false,
+        }
+    }
+
+    /// Returns the answer of this kind to a request.
+    #[inline(always)]
+    pub fn answer(kind: Kind, request: &Message, payload: &'a Payload) -> Draft<'a> {
+        let flags = request.header().flags & flags::IDEMPOTENT;
+        let (correlation, to) = (request.sequence(), request.session());
+        Draft { kind, correlation, flags, to, ..Draft::data(payload) }
+    }
+
+    /// Records that the request which it answers is consumed, now that the link has it.
+    #[inline(always)]
+    fn finish(&self, halves: &mut SessionHalves) {
+        if matches!(self.kind, Kind::Reply | Kind::Error) {
+            halves.finished(self.to, self.correlation);
         }
     }
 
@@ -177,6 +198,17 @@ impl Put {
 }
 
 impl Sending {
+    /// Returns the state without a link, of an object with this log.
+    pub fn new(event_log: &EventLog) -> Sending {
+        Sending { part: None, generation: 0, sent: event_log.add_sender() }
+    }
+
+    /// Counts messages that were sent. Only the thread that uses this state writes the counter.
+    #[inline(always)]
+    fn count(&self, messages: u64) {
+        self.sent.store(self.sent.load(Ordering::Relaxed).wrapping_add(messages), Ordering::Relaxed);
+    }
+
     /// Admits a message for the link. With `in_session`, only to a peer with a session, which is known where this is inlined.
     #[inline(always)]
     fn admit<'s, const KIND: u8>(
@@ -186,9 +218,9 @@ impl Sending {
         looked: bool,
         in_session: bool,
         halves: &mut SessionHalves,
-        reconnector: &Reconnector,
+        links: &impl Links,
     ) -> Unless<(&'s mut TxPart, Ticket)> {
-        let (part, terms) = self.terms(looked, reconnector)?;
+        let (part, terms) = self.terms(looked, links)?;
         let kind = draft.kind::<KIND>();
         if in_session && terms.session == 0 {
             return Err(Obstacle::NoLink);
@@ -202,10 +234,10 @@ impl Sending {
 
     /// Returns the half of the newest link, and what the link demands.
     #[inline(always)]
-    fn terms(&mut self, looked: bool, reconnector: &Reconnector) -> Unless<(&mut TxPart, Terms)> {
-        let is_old = reconnector.is_newer(self.generation);
+    fn terms(&mut self, looked: bool, links: &impl Links) -> Unless<(&mut TxPart, Terms)> {
+        let is_old = links.is_newer(self.generation);
         let part = self.part.as_mut().filter(|_| !is_old).ok_or(Obstacle::NoLink)?;
-        let replays = reconnector.session_state.replays.load(Ordering::Acquire);
+        let replays = links.session_state().replays.load(Ordering::Acquire);
         let (session, limit) = (part.session(), part.peer.max_message_size);
         Ok((part, Terms { session, limit, replays, looked }))
     }
@@ -216,7 +248,7 @@ impl Sending {
         &mut self,
         draft: &Draft<'_>,
         halves: &mut SessionHalves,
-        reconnector: &Reconnector,
+        links: &impl Links,
         event_log: &EventLog,
     ) -> Put {
         let kind = draft.kind::<KIND>();
@@ -224,11 +256,10 @@ impl Sending {
             if kind != Kind::Data || draft.flags != 0 {
                 return Put::Blocked;
             }
-            let sent = self.send_owned(draft.payload.clone(), halves, reconnector, event_log);
+            let sent = self.send_owned(draft.payload.clone(), halves, links);
             return sent.map_or(Put::Blocked, Put::Sent);
         };
-        let Ok((part, ticket)) = self.admit::<KIND>(draft, body.len(), false, true, halves, reconnector)
-        else {
+        let Ok((part, ticket)) = self.admit::<KIND>(draft, body.len(), false, true, halves, links) else {
             return Put::Blocked;
         };
         let asks_until = kind == Kind::Request && part.peer.deadlines && draft.until != Until::Never;
@@ -243,13 +274,25 @@ impl Sending {
             Kind::Request | Kind::Reply => draft.flags == 0,
             _ => false,
         };
+        // The fence of such a reply covers that its request is consumed, too. If the reply is not sent here, it is sent next.
+        let is_only_reply = kind == Kind::Reply && is_short;
+        if is_only_reply {
+            halves.inbox.finished(draft.to, draft.correlation);
+            halves.publish_before_fence();
+        }
         let is_put = if is_short && ticket.acked == 0 {
             half.try_send_plain(kind, ticket.number, correlation, sent, draft.payload.encoding(), body)
         } else {
             put_whole(half, draft.copied::<KIND>(), ticket, sent)
         };
         if !is_put {
+            if is_only_reply {
+                halves.publish_again();
+            }
             return Put::Blocked;
+        }
+        if !is_only_reply {
+            draft.finish(halves);
         }
         let (number, place) = halves.sent(&ticket);
         match place {
@@ -260,7 +303,7 @@ impl Sending {
         if kind == Kind::Request && draft.is_filed {
             begin_filing(number, halves, event_log);
         }
-        event_log.count_exclusive(&event_log.sent);
+        self.count(1);
         Put::Sent(number)
     }
 
@@ -271,12 +314,10 @@ impl Sending {
         &mut self,
         payload: Payload,
         halves: &mut SessionHalves,
-        reconnector: &Reconnector,
-        event_log: &EventLog,
+        links: &impl Links,
     ) -> Option<u64> {
         let draft = Draft::data(&payload);
-        let (part, ticket) =
-            self.admit::<DATA>(&draft, payload.len(), false, true, halves, reconnector).ok()?;
+        let (part, ticket) = self.admit::<DATA>(&draft, payload.len(), false, true, halves, links).ok()?;
         let (half, sent) = (part.tx.in_place()?, clock::now());
         let header = Header { body: payload.len() as u64, ..draft.header(&ticket, sent) };
         if ticket.acked != 0 || !half.try_send_in_slots(&header, payload.memory().split()?) {
@@ -286,7 +327,7 @@ impl Sending {
         if let Some(place) = place {
             *place = StoredMessage::long_data(payload, sent);
         }
-        event_log.count_exclusive(&event_log.sent);
+        self.count(1);
         Some(number)
     }
 
@@ -327,7 +368,9 @@ impl Sending {
 
     /// Records that a stream has it, and keeps it. Returns its number.
     #[inline(always)]
-    pub fn written(draft: &Draft<'_>, ticket: &Ticket, sent: i64, halves: &mut SessionHalves) -> u64 {
+    pub fn written(&self, draft: &Draft<'_>, ticket: &Ticket, sent: i64, halves: &mut SessionHalves) -> u64 {
+        self.count(1);
+        draft.finish(halves);
         let (number, place) = halves.sent(ticket);
         if let Some(place) = place {
             draft.keep(place, sent, None);
@@ -344,13 +387,13 @@ impl Sending {
         &mut self,
         draft: &Draft<'_>,
         looked: bool,
-        reconnector: &Reconnector,
+        links: &impl Links,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
     ) -> Unless<u64> {
-        let mut halves = reconnector.session_state.halves();
+        let mut halves = links.session_state().halves();
         let (part, ticket) =
-            self.admit::<ANY>(draft, draft.payload.len(), looked, false, &mut halves, reconnector)?;
+            self.admit::<ANY>(draft, draft.payload.len(), looked, false, &mut halves, links)?;
         if draft.is_filed {
             // The answer may come before the request is recorded as sent.
             begin_filing(ticket.number, &mut halves, event_log);
@@ -358,16 +401,42 @@ impl Sending {
         drop(halves);
         let sent = clock::now();
         let until = if part.peer.deadlines { until(draft, Some(waiting)) } else { None };
-        push_with(part, draft.header(&ticket, sent), draft.payload, until, reconnector, waiting)
+        push_with(part, draft.header(&ticket, sent), draft.payload, until, links, waiting)
             .map_err(Obstacle::Failed)?;
-        let mut halves = reconnector.session_state.halves();
+        let is_lost = part.tx.take_lost() > 0;
+        let mut halves = links.session_state().halves();
+        draft.finish(&mut halves);
         let (number, place) = halves.sent(&ticket);
         if let Some(place) = place {
             draft.keep(place, sent, Some(waiting));
         }
         drop(halves);
-        event_log.count_exclusive(&event_log.sent);
+        if is_lost {
+            event_log.count(&event_log.dropped)
+        } else {
+            self.count(1)
+        }
         Ok(number)
+    }
+
+    /// Keeps an answer for the newest link of the peer's session, if its class requires that. Returns whether it is kept.
+    ///
+    /// # Errors
+    /// The obstacle.
+    pub fn keep(draft: &Draft<'_>, terms: &Terms, session_state: &SessionState) -> Unless<bool> {
+        let mut halves = session_state.halves();
+        let ticket = halves.admit(terms, draft.kind, draft.flags, draft.payload.len())?;
+        draft.finish(&mut halves);
+        // Another incarnation does not have the request.
+        let is_there = halves.outbox.peer().is_some_and(|(_, session)| session == terms.session);
+        if !is_there || class(draft.kind, draft.flags) != RetransmitClass::IdempotentAnswer {
+            return Ok(false);
+        }
+        let (number, Some(place)) = halves.sent(&ticket) else { return Ok(false) };
+        draft.keep(place, clock::now(), None);
+        halves.outbox.unsent(number);
+        session_state.replays.store(true, Ordering::Release);
+        Ok(true)
     }
 
     /// Releases a link that has broken. Returns whether a message has no other one to go over: an answer belongs to the
@@ -380,13 +449,15 @@ impl Sending {
         is_once && matches!(draft.kind, Kind::Reply | Kind::Error)
     }
 
-    /// Ends the link if the peer has violated the protocol.
+    /// Ends the link if the peer has violated the protocol; the transport closes it with that error.
     ///
     /// # Errors
     /// The violation.
-    pub fn end_violated(&mut self, reconnector: &Reconnector) -> Result<()> {
-        let Some(violation) = reconnector.session_state.halves().violation() else { return Ok(()) };
-        self.end_link(&violation);
+    pub fn end_violated(&mut self, session_state: &SessionState) -> Result<()> {
+        let Some(violation) = session_state.halves().violation() else { return Ok(()) };
+        if let Some(part) = &mut self.part {
+            part.tx.end_link(&violation);
+        }
         Err(violation)
     }
 
@@ -395,28 +466,50 @@ impl Sending {
         draft.payload.too_long(self.part.as_ref().map_or(u64::MAX, |part| part.peer.max_message_size))
     }
 
-    /// Sends what this link still has to get of earlier messages.
-    pub fn replay(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
-        let Some(part) = &mut self.part else { return Ok(()) };
-        replay(part, reconnector, waiting)
+    /// Sends the messages that this link still has to get. The lock is released while a frame is written, so the
+    /// next message to replay is looked up again each time.
+    pub fn replay(&mut self, links: &impl Links, waiting: &mut Waiting<'_>) -> Result<()> {
+        let session_state = links.session_state();
+        let Some(part) = self.part.as_mut().filter(|_| session_state.replays.load(Ordering::Acquire)) else {
+            return Ok(());
+        };
+        loop {
+            let halves = session_state.halves();
+            if links.is_newer(self.generation) {
+                // They go over that one.
+                return Ok(());
+            }
+            let Some((kept, number)) = halves.outbox.to_replay().map(|(kept, number)| (kept.clone(), number))
+            else {
+                session_state.replays.store(false, Ordering::Release);
+                return Ok(());
+            };
+            let header = kept.header(number);
+            let acked = if carries_ack(header.kind) { halves.to_piggyback(part.session()) } else { 0 };
+            let header = Header { correlation: if acked > 0 { acked } else { header.correlation }, ..header };
+            drop(halves);
+            let until = kept.until().filter(|_| part.peer.deadlines);
+            push_with(part, header, &kept.payload(), until, links, waiting)?;
+            session_state.halves().outbox.replayed(number);
+        }
     }
 
     /// Takes the sending half of the newest link, and waits for one if there is none.
     pub fn join(
         &mut self,
-        reconnector: &Reconnector,
+        links: &impl Links,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        if reconnector.is_newer(self.generation) {
+        if links.is_newer(self.generation) {
             self.part = None;
         }
         if self.part.is_some() {
             return Ok(());
         }
-        let part = reconnector.reconnect_tx(&mut self.generation, event_log, waiting)?;
+        let part = links.next_link(&mut self.generation, event_log, waiting)?;
         if let Some(negotiated) = &part.negotiated {
-            reconnector.session_state.link_up(negotiated, event_log)?;
+            links.session_state().link_up(negotiated, event_log)?;
         }
         self.part = Some(part);
         Ok(())
@@ -424,28 +517,31 @@ impl Sending {
 
     /// Sends what is due without the program: replays after a new link, withdrawals, and the acknowledgement
     /// if `trigger` makes it due. Does not wait; a later call sends what the link does not take now.
-    pub fn send_ack(&mut self, trigger: AckTrigger, reconnector: &Reconnector, event_log: &EventLog) {
+    pub fn send_ack(&mut self, trigger: AckTrigger, links: &impl Links, event_log: &EventLog) {
         let mut at_once = Waiting::at_once();
-        if reconnector.is_newer(self.generation) && self.join(reconnector, event_log, &mut at_once).is_err() {
+        if links.is_newer(self.generation) && self.join(links, event_log, &mut at_once).is_err() {
             return;
         }
-        let Some(part) = &mut self.part else { return };
         // The next call that sends or receives notices a link that breaks here.
-        let _ = replay(part, reconnector, &mut at_once);
-        let session = part.session();
-        self.send_withdrawals(&reconnector.session_state);
+        let _ = self.replay(links, &mut at_once);
+        let session_state = links.session_state();
+        self.send_withdrawals(session_state);
         let Some(part) = &mut self.part else { return };
-        let Some(number) = reconnector.session_state.halves().ack_due(trigger, session) else { return };
+        let session = part.session();
+        let Some(number) = session_state.halves().ack_due(trigger, session) else { return };
         if send_control(part, Kind::Ack, number) {
-            reconnector.session_state.halves().inbox.ack_frame_sent(session, number);
+            session_state.halves().inbox.ack_frame_sent(session, number);
+            if part.is_waiting() {
+                links.left_over();
+            }
         }
     }
 
     /// Sends the replays, then a bye frame, which announces to the peer that this side closes and waits for
     /// its acknowledgement.
     pub fn send_bye(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.replay(reconnector, waiting)?;
         let Some(part) = &mut self.part else { return Ok(()) };
-        replay(part, reconnector, waiting)?;
         push(part, &Outgoing::new(Header::new(Kind::Bye, crate::Encoding::Raw), &[]), reconnector, waiting)
     }
 
@@ -481,11 +577,11 @@ impl Sending {
         self.part.as_mut().is_some_and(|part| part.tx.flush().unwrap_or(false))
     }
 
-    /// Flushes what the link has adopted. If that does not succeed at once, or with `blocked` in any
+    /// Flushes what the link has adopted, and what waits for it. If that does not succeed at once, or with `blocked` in any
     /// case, returns a descriptor and the event that reports room; none if there is room after all.
     pub fn room(&mut self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
         let Some(part) = &mut self.part else { return Ok(None) };
-        if part.tx.flush()? && !blocked || part.tx.park_room()? {
+        if part.flush()? && !blocked || part.tx.park_room()? {
             return Ok(None);
         }
         let (fd, what) = part.tx.room_descriptor()?;
@@ -509,14 +605,6 @@ impl Sending {
     pub fn finish(&mut self, until: Deadline) {
         if let Some(part) = self.part.take() {
             part.tx.end_acknowledged(until);
-        }
-    }
-
-    /// Ends the link because of a protocol violation of the peer; the transport closes it with this
-    /// error.
-    fn end_link(&mut self, error: &Error) {
-        if let Some(part) = &mut self.part {
-            part.tx.end_link(error);
         }
     }
 

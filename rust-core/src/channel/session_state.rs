@@ -70,6 +70,8 @@ pub struct SessionState {
     /// Signalled at every acknowledgement, for a thread that waits for room while another one
     /// receives.
     pub acknowledgements: LazyWaker,
+    /// How many links it has had, of which the newest is the one to send over. Raised under the lock.
+    pub links: AtomicU64,
     /// Whether a new link may have messages to replay. Read without the lock before every message.
     pub replays: AtomicBool,
     /// Whether a receiving thread left an acknowledgement to the thread that sends.
@@ -106,6 +108,7 @@ impl SessionState {
         Arc::new(SessionState {
             halves: Arc::new(claim::Mutex::new(halves)),
             acknowledgements: LazyWaker::default(),
+            links: AtomicU64::new(0),
             replays: AtomicBool::new(false),
             ack_deferred: AtomicBool::new(false),
             ack_requested: AtomicBool::new(false),
@@ -142,6 +145,7 @@ impl SessionState {
         // The page of the last link still has the progress of its peer.
         halves.read_peer_page();
         (halves.peer_page, halves.violation) = (None, None);
+        self.links.fetch_add(1, Ordering::Release);
         let resumed = halves.outbox.link_up(&negotiated.hello, negotiated.identity.clone())?;
         halves.peer_page = negotiated.ack_words.clone();
         if halves.wanted > 0 {
@@ -236,9 +240,7 @@ impl SessionState {
 
     /// Records that one message is consumed: see [`Inbox::finished`].
     pub fn finished(&self, session: u64, number: u64) {
-        let mut halves = self.halves();
-        halves.inbox.finished(session, number);
-        halves.publish();
+        self.halves().finished(session, number);
     }
 
     /// Returns the messages that the peer has not acknowledged yet.

@@ -11,7 +11,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::client_tx::ClientTx;
-use crate::channel::session::inbox::AckTrigger;
 use crate::channel::{Loan, LoanMemory};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
@@ -68,12 +67,7 @@ impl Request {
     /// Acknowledges this message and what its sender sent before it, on a server with
     /// `ack="manual"`. An answer acknowledges too.
     pub fn ack(&self) {
-        let Some(session_state) = self.client_tx.session_state() else {
-            self.client_tx.with_tx(|tx| tx.consumed_to(self.message.sequence()));
-            return;
-        };
-        session_state.acknowledge(self.message.session(), self.message.sequence());
-        self.client_tx.send_ack(self.message.session(), AckTrigger::Close);
+        self.client_tx.acknowledge(&self.message);
     }
 
     /// Returns the message.

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 
 use super::client_tx::ClientTx;
 use super::read_ahead::ReadAhead;
-use crate::channel::event_log::EventLog;
 use crate::channel::link::{RxPart, Taken, Want};
 use crate::channel::session::inbox::{AckTrigger, Fate};
 use crate::channel::session_state::SessionHalves;
@@ -61,11 +60,8 @@ impl Client {
 
     /// Does what is left to do for a message that was taken, and returns it.
     #[inline]
-    pub fn finish(&self, taken: Taken, event_log: &EventLog) -> Message {
-        let finish = |taken: Taken| {
-            taken.finish(&self.client_tx.session_state, event_log, |trigger| self.send_ack(trigger))
-        };
-        taken.done().unwrap_or_else(finish)
+    pub fn finish(&self, taken: Taken) -> Message {
+        taken.done().unwrap_or_else(|taken| self.client_tx.ack_sender().finish(taken))
     }
 
     /// Records that the program calls again, which consumes the delivered requests; acknowledges if
@@ -74,12 +70,8 @@ impl Client {
         if options.ack == Acknowledge::Auto || !self.part.rx.keeps() {
             self.part.rx.consumed();
         }
-        if self.part.negotiated.is_none() {
-            return;
-        }
-        let trigger = self.trigger();
-        if self.client_tx.session_state.consumed(trigger) {
-            self.send_ack(trigger);
+        if self.part.negotiated.is_some() {
+            self.client_tx.ack_sender().consumed(self.trigger());
         }
     }
 
@@ -91,8 +83,8 @@ impl Client {
 
     /// Acknowledges if `trigger` makes that due.
     pub fn send_ack(&self, trigger: AckTrigger) {
-        if let Some(negotiated) = &self.part.negotiated {
-            self.client_tx.send_ack(negotiated.hello.session, trigger);
+        if self.part.negotiated.is_some() {
+            self.client_tx.ack_sender().send_ack(trigger);
         }
     }
 

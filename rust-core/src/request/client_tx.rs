@@ -1,32 +1,36 @@
-//! The sending half to one client of a server.
+//! What a server counts of one client, and its answers to it.
 //!
-//! Answers go out at once if the link has room; the rest waits here and the serving thread sends it when there
+//! Answers go out at once if the link has room; the rest waits in the queue of the link, and the serving thread sends it when there
 //! is room (`pending`). At most `max_message_size` bytes wait for one client: a client that sends requests and
 //! never reads answers is disconnected, and its answers are counted as dropped.
 
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::server_waker::ServerWaker;
 
 use crate::channel::event_log::EventLog;
-use crate::channel::session::RetransmitClass;
+use crate::channel::link::TxPart;
+use crate::channel::sending::{AckSender, Draft, Links, REPLY, Sending};
 use crate::channel::session::inbox::AckTrigger;
-use crate::channel::session_state::admission::{Obstacle, Terms, Ticket};
-use crate::channel::session_state::{Negotiated, SessionState, SlotLender, class};
-use crate::channel::{Borrowed, Direction, Options};
-use crate::codec::Encoding;
-use crate::error::Result;
-use crate::frame::{Header, Kind, Outgoing, flags};
-use crate::message::{Message, Payload, StoredMessage};
-use crate::sys::clock;
-use crate::transport::{Sent, Tx};
+use crate::channel::session_state::admission::{Obstacle, Terms};
+use crate::channel::session_state::{SessionState, SlotLender};
+use crate::channel::{Direction, Options};
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Kind;
+use crate::message::{Message, Payload};
+use crate::sys::poll::Interest;
 
-/// The sending half to one client. Shared by the serving thread and the requests of that client.
+/// Among the tokens of clients that are to be flushed: something was kept for a client whose newest link has another token.
+pub const KEPT: u64 = 0;
+
+/// The sending side of one client. Shared by the serving thread and the requests of that client.
 pub struct ClientTx {
-    /// Its gate is the lock of the client's session: a short answer takes that lock alone (`reply`).
-    pub(super) state: Direction<TxState>,
+    /// Its gate is the lock of the client's session: a short answer takes that lock alone.
+    sending: Direction<Sending>,
     /// Whether answers wait. Read by the serving thread without the lock.
     pub pending: AtomicBool,
     /// Wakes the serving thread, which flushes what waits.
@@ -35,10 +39,11 @@ pub struct ClientTx {
     token: u64,
     /// The client's session; without a hello one of which nothing but the numbers is used.
     pub(super) session_state: Arc<SessionState>,
-    pub(super) negotiated: Option<Negotiated>,
+    /// What the link demanded of answers while there was one; without a hello there is no session in it.
+    terms: Terms,
     /// Number of requests that need an answer. Written by the serving thread.
     requests: AtomicU64,
-    /// Number of those that have their answer, or never will. Written with `state`, read without it.
+    /// Number of those that have their answer, or never will. Written with `sending`, read without it.
     answers: AtomicU64,
     /// Whether the client has closed its sending side and only waits for answers.
     half_closed: AtomicBool,
@@ -46,28 +51,10 @@ pub struct ClientTx {
     closed: AtomicBool,
     /// Requests that the client withdrew after the program had got them, the newest last.
     withdrawn: Mutex<VecDeque<u64>>,
-    /// Whether `withdrawn` has been used. Read without the lock.
-    has_withdrawn: AtomicBool,
-    /// Bytes of the longest message that the client accepts.
-    max_message_size: u64,
     options: Options,
     event_log: Arc<EventLog>,
-    /// Answers that the link has taken. Written with `state`.
-    sent: Arc<AtomicU64>,
     /// The endpoint, for errors.
     pub(super) shown: Arc<str>,
-}
-
-/// The state under the lock.
-pub(super) struct TxState {
-    /// None once the client has disconnected.
-    pub(super) tx: Option<Tx>,
-    /// The answer of which the link has taken a part; later ones wait behind it.
-    pub(super) partial: Option<(Header, Payload)>,
-    /// Answers of which nothing was sent, in order.
-    pub(super) backlog: VecDeque<(Header, Payload)>,
-    /// Bytes of the bodies in `backlog`.
-    bytes: u64,
 }
 
 impl ClientTx {
@@ -76,41 +63,34 @@ impl ClientTx {
     ///
     /// # Errors
     /// `Malformed` if the client's hello claims what is impossible.
-    #[allow(clippy::too_many_arguments, reason = "what a connection is made of, known in one place alone")]
     pub fn new(
-        tx: Tx,
-        max_message_size: u64,
-        negotiated: Option<&Negotiated>,
+        part: TxPart,
         options: &Options,
         event_log: Arc<EventLog>,
         server_waker: Arc<ServerWaker>,
         token: u64,
         shown: Arc<str>,
     ) -> Result<ClientTx> {
-        let (mut backlog, mut bytes) = (VecDeque::new(), 0);
-        if let Some(negotiated) = negotiated {
-            negotiated.session_state.link_up(negotiated, &event_log)?;
-            let mut halves = negotiated.session_state.halves();
-            while let Some((kept, number)) = halves.outbox.to_replay() {
-                let payload = kept.payload();
-                bytes += payload.len() as u64;
-                backlog.push_back((kept.header(number), payload));
-                halves.outbox.replayed(number);
+        let terms = Terms {
+            session: part.session(),
+            limit: part.peer.max_message_size,
+            replays: false,
+            looked: true,
+        };
+        let session_state = match &part.negotiated {
+            Some(negotiated) => {
+                negotiated.session_state.link_up(negotiated, &event_log)?;
+                negotiated.session_state.clone()
             }
-        }
-        let is_pending = !backlog.is_empty();
-        if is_pending {
-            server_waker.add_pending(token);
-        }
-        let state = TxState { tx: Some(tx), partial: None, backlog, bytes };
-        let session_state = match negotiated {
-            Some(negotiated) => negotiated.session_state.clone(),
             None => SessionState::new(0, options),
         };
-        Ok(ClientTx {
-            pending: AtomicBool::new(is_pending),
-            state: Direction::new(state, &session_state),
+        let generation = session_state.links.load(Ordering::Acquire);
+        let sending = Sending { part: Some(part), generation, ..Sending::new(&event_log) };
+        let client_tx = ClientTx {
+            pending: AtomicBool::new(false),
+            sending: Direction::new(sending, &session_state),
             session_state,
+            terms,
             server_waker,
             token,
             requests: AtomicU64::new(0),
@@ -118,67 +98,48 @@ impl ClientTx {
             half_closed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             withdrawn: Mutex::default(),
-            has_withdrawn: AtomicBool::new(false),
-            negotiated: negotiated.cloned(),
-            max_message_size,
             options: options.clone(),
-            sent: event_log.add_sender(),
             event_log,
             shown,
-        })
+        };
+        client_tx.replay();
+        Ok(client_tx)
     }
 
     /// Returns the client's session, if it has one.
-    pub fn session_state(&self) -> Option<&Arc<SessionState>> {
-        self.negotiated.as_ref().map(|negotiated| &negotiated.session_state)
+    pub fn session(&self) -> Option<&SessionState> {
+        (self.terms.session != 0).then_some(&self.session_state)
     }
 
     /// Returns the slots of the client's link, if it has a session.
     pub fn lender(&self) -> Option<SlotLender<'_>> {
-        Some(self.session_state()?.lender(&self.event_log))
+        Some(self.session()?.lender(&self.event_log))
     }
 
-    fn state(&self) -> Borrowed<'_, TxState> {
-        self.state.lock()
+    /// Access to the sending state, for acknowledgements.
+    pub fn ack_sender(&self) -> AckSender<'_, ClientTx> {
+        AckSender { sending: &self.sending, links: self, event_log: &self.event_log }
     }
 
-    /// Returns what the link to the client demands of answers.
-    #[inline(always)]
-    pub(super) fn terms(&self) -> Terms {
-        let session = self.negotiated.as_ref().map_or(0, |negotiated| negotiated.hello.session);
-        // What is sent again goes first, in the backlog.
-        Terms { session, limit: self.max_message_size, replays: false, looked: true }
-    }
-
-    /// Records an answer that the link has, or will have, and keeps it if its class requires that.
-    fn record(&self, ticket: &Ticket, header: &Header, payload: &Payload) {
-        if let (_, Some(place)) = self.session_state.halves().sent(ticket) {
-            *place = StoredMessage::new(header, payload);
+    /// Runs `f` with the sending state.
+    fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R {
+        let mut sending = self.sending.lock();
+        let done = f(&mut sending);
+        let is_newest = !self.is_newer(sending.generation);
+        drop(sending);
+        if is_newest {
+            // A thread that had an acknowledgement to send meanwhile has left it to this one.
+            self.ack_sender().flush_deferred();
         }
+        done
     }
 
-    /// Acknowledges the client's messages if that is due. What the link does not take now is sent on
-    /// a later occasion.
-    pub fn send_ack(&self, session: u64, trigger: AckTrigger) {
-        let Some(session_state) = self.session_state() else { return };
-        let Some(number) = session_state.halves().ack_due(trigger, session) else { return };
-        let mut state = self.state();
-        let TxState { tx: Some(sender), partial: None, backlog, .. } = &mut *state else { return };
-        if !backlog.is_empty() {
-            return;
+    /// Sends what is kept for the client and has not gone over this link.
+    pub fn replay(&self) {
+        if self.session_state.replays.load(Ordering::Acquire) {
+            // A link that breaks here is noticed by the receiving half.
+            self.with_sending(|sending| drop(sending.replay(self, &mut Waiting::at_once())));
         }
-        let header = Header { correlation: number, ..Header::new(Kind::Ack, Encoding::Raw) };
-        let frame = Outgoing::new(header, &[]);
-        match sender.try_send(&frame) {
-            Ok(Sent::Whole) => {}
-            Ok(Sent::Part) => {
-                sender.adopt(&frame);
-                self.set_pending();
-            }
-            // The receiving half notices a client that has disconnected.
-            Ok(Sent::Blocked) | Err(_) => return,
-        }
-        session_state.halves().inbox.ack_frame_sent(session, number);
     }
 
     /// Sends an answer, or keeps it until there is room. An answer to a client that has disconnected is
@@ -186,8 +147,8 @@ impl ClientTx {
     ///
     /// # Errors
     /// An error about this answer alone, such as `TooLarge`: another answer may be given.
-    pub fn send(&self, kind: Kind, correlation: u64, flags: u16, payload: &Payload) -> Result<()> {
-        self.send_with(&mut self.state(), kind, correlation, flags, payload)
+    pub fn send(&self, draft: &Draft<'_>) -> Result<()> {
+        self.with_sending(|sending| self.send_with(sending, draft))
     }
 
     /// [`ClientTx::send`] for the one answer to a request, which counts. `answered` is whether there was one already, and
@@ -202,158 +163,114 @@ impl ClientTx {
         request: &Message,
         payload: &Payload,
     ) -> Option<Result<()>> {
-        let mut state = self.state();
-        if answered.load(Ordering::Relaxed) {
-            return None;
+        let draft = Draft::answer(kind, request, payload);
+        let sent = self.with_sending(|sending| {
+            if answered.load(Ordering::Relaxed) {
+                return None;
+            }
+            let sent = self.send_with(sending, &draft);
+            if sent.is_ok() {
+                answered.store(true, Ordering::Relaxed);
+                self.count_answer();
+            }
+            Some(sent)
+        });
+        self.wake_if_half_closed();
+        sent
+    }
+
+    /// Writes the reply to a request into the ring under the session's lock, and records that the request is answered, which
+    /// `answered` is set for. Returns false, with nothing sent, where that is not possible at once: [`ClientTx::send_answer`]
+    /// goes on.
+    #[inline]
+    pub fn reply_in_place(&self, answered: &AtomicBool, request: &Message, payload: &Payload) -> bool {
+        let Some(mut entered) = self.sending.enter() else { return false };
+        let (sending, halves) = entered.parts();
+        if answered.load(Ordering::Relaxed) || sending.part.as_ref().is_none_or(TxPart::has_queue) {
+            return false;
         }
-        let flags = request.header().flags & flags::IDEMPOTENT;
-        let sent = self.send_with(&mut state, kind, request.sequence(), flags, payload);
-        if sent.is_ok() {
-            answered.store(true, Ordering::Relaxed);
-            self.count_answer();
+        let draft = Draft::answer(Kind::Reply, request, payload);
+        if sending.send_step::<REPLY>(&draft, halves, self, &self.event_log).sent().is_none() {
+            return false;
         }
-        drop(state);
-        if sent.is_ok() {
-            self.finished(request);
-            self.wake_if_half_closed();
-        }
-        Some(sent)
+        answered.store(true, Ordering::Relaxed);
+        self.count_answer();
+        drop(entered);
+        self.wake_if_half_closed();
+        true
     }
 
     /// [`ClientTx::send`] with the state.
-    fn send_with(
-        &self,
-        state: &mut TxState,
-        kind: Kind,
-        correlation: u64,
-        flags: u16,
-        payload: &Payload,
-    ) -> Result<()> {
-        let mut header =
-            Header { correlation, flags, sent: clock::now(), ..Header::new(kind, payload.encoding()) };
-        let TxState { tx, partial, backlog, bytes } = state;
-        let admitted = self.session_state.halves().admit(&self.terms(), kind, flags, payload.len());
-        let ticket = match admitted {
-            Ok(ticket) => ticket,
-            Err(Obstacle::TooLong) => return Err(payload.too_long(self.max_message_size)),
-            // The client has violated the protocol, which ends its link.
-            Err(_) => {
-                let violation = self.session_state.halves().violation();
-                if let (Some(sender), Some(violation)) = (tx, violation) {
-                    sender.end_link(&violation);
+    fn send_with(&self, sending: &mut Sending, draft: &Draft<'_>) -> Result<()> {
+        let goes_on_after = |sending: &Sending, error: &Error| {
+            sending.part.as_ref().is_some_and(|part| part.tx.goes_on_after(error))
+        };
+        loop {
+            match sending.send(draft, true, self, &self.event_log, &mut Waiting::at_once()) {
+                Ok(_) => break,
+                Err(Obstacle::TooLong) => return Err(draft.payload.too_long(self.terms.limit)),
+                Err(Obstacle::Failed(error)) if goes_on_after(sending, &error) => return Err(error),
+                Err(Obstacle::NoLink) => return self.keep(draft),
+                Err(Obstacle::Replay) if sending.replay(self, &mut Waiting::at_once()).is_ok() => {}
+                // The link has broken, or the client has violated the protocol, which ends it.
+                Err(_) => {
+                    let _ = sending.end_violated(&self.session_state);
+                    self.lose_link(sending);
                 }
-                self.event_log.count(&self.event_log.dropped);
-                return Ok(());
-            }
-        };
-        header.sequence = ticket.number;
-        let Some(sender) = tx else {
-            if self.negotiated.is_some() && class(kind, flags) == RetransmitClass::IdempotentAnswer {
-                self.record(&ticket, &header, payload);
-            } else {
-                self.event_log.count(&self.event_log.dropped);
-            }
-            return Ok(());
-        };
-        let frame = Outgoing::of(header, payload.memory());
-        let sent = if partial.is_some() || !backlog.is_empty() {
-            Ok(Sent::Blocked)
-        } else {
-            send_while_read(sender, &frame)
-        };
-        match sent {
-            Ok(Sent::Whole) => {
-                self.record(&ticket, &header, payload);
-                let lost = sender.take_lost() > 0;
-                if lost {
-                    self.event_log.count(&self.event_log.dropped)
-                } else {
-                    self.count_sent()
-                }
-                return Ok(());
-            }
-            // Kept here rather than adopted by the transport, which would copy the rest.
-            Ok(Sent::Part) => {
-                *partial = Some((header, payload.clone()));
-                self.record(&ticket, &header, payload);
-                self.count_sent();
-            }
-            Ok(Sent::Blocked) if *bytes + payload.len() as u64 <= self.options.max_message_size => {
-                *bytes += payload.len() as u64;
-                self.record(&ticket, &header, payload);
-                backlog.push_back((header, payload.clone()));
-            }
-            // An error about this answer alone.
-            Err(error) if sender.goes_on_after(&error) => return Err(error),
-            // The client reads no answers, so it is disconnected.
-            Ok(Sent::Blocked) | Err(_) => {
-                self.event_log.dropped.fetch_add(1 + backlog.len() as u64, Ordering::Relaxed);
-                (*tx, *partial) = (None, None);
-                backlog.clear();
-                return Ok(());
             }
         }
-        self.set_pending();
+        let queue = sending.part.as_ref().and_then(|part| part.queue.as_ref());
+        if queue.is_some_and(|queue| queue.bytes > self.options.max_message_size) {
+            // The client reads no answers.
+            self.lose_link(sending);
+        }
         Ok(())
     }
 
-    /// Sends waiting answers. True if none is left, or the client has disconnected.
-    pub fn flush(&self) -> bool {
-        let mut state = self.state();
-        let TxState { tx, partial, backlog, bytes } = &mut *state;
-        let Some(sender) = tx else { return self.clear_pending() };
-        let flushed = (|| -> Result<bool> {
-            if let Some((header, payload)) = partial {
-                let frame = Outgoing::of(*header, payload.memory());
-                if send_while_read(sender, &frame)? != Sent::Whole {
-                    return Ok(false);
-                }
-                *partial = None;
+    /// Keeps an answer for the next link of the client if its class requires that; else it is dropped and counted.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    fn keep(&self, draft: &Draft<'_>) -> Result<()> {
+        let EventLog { sent, dropped, .. } = &*self.event_log;
+        match Sending::keep(draft, &self.terms, &self.session_state) {
+            Ok(true) => {
+                self.event_log.count(sent);
+                // The client may have connected again.
+                self.server_waker.add_pending(KEPT);
             }
-            if !sender.flush()? {
-                return Ok(false);
-            }
-            while let Some((header, payload)) = backlog.front() {
-                let frame = Outgoing::of(*header, payload.memory());
-                let sent = sender.try_send(&frame)?;
-                if sent == Sent::Blocked {
-                    return Ok(false);
-                }
-                *bytes -= payload.len() as u64;
-                self.count_sent();
-                let taken = backlog.pop_front();
-                if sent == Sent::Part {
-                    *partial = taken;
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        })();
-        match flushed {
-            Ok(true) => self.clear_pending(),
-            Ok(false) => false,
-            Err(_) => {
-                self.event_log.dropped.fetch_add(backlog.len() as u64, Ordering::Relaxed);
-                backlog.clear();
-                (*tx, *partial) = (None, None);
-                self.clear_pending()
-            }
+            Err(Obstacle::TooLong) => return Err(draft.payload.too_long(self.terms.limit)),
+            Ok(false) | Err(_) => self.event_log.count(dropped),
         }
+        Ok(())
     }
 
-    /// Records that an answer waits, and wakes the serving thread. The caller holds the lock of `state`, so
-    /// that [`ClientTx::flush`] does not clear it in between.
-    fn set_pending(&self) {
-        if !self.pending.swap(true, Ordering::AcqRel) {
-            self.server_waker.add_pending(self.token);
-        }
-        self.server_waker.wake();
+    /// Releases the link; answers that wait for it are dropped and counted.
+    fn lose_link(&self, sending: &mut Sending) {
+        sending.drop_part();
+        self.clear_pending();
     }
 
-    /// Records that nothing waits.
-    fn clear_pending(&self) -> bool {
+    /// Sends waiting answers. Returns what reports room for the rest, if there is a rest.
+    pub fn flush(&self) -> Option<(OwnedFd, Interest)> {
+        self.with_sending(|sending| {
+            while sending.part.as_ref().is_some_and(TxPart::is_waiting) {
+                match sending.room(false) {
+                    Ok(None) => {}
+                    Ok(room) => return room,
+                    // A later round tries again.
+                    Err(error) if error.kind() == ErrorKind::OutOfMemory => return None,
+                    Err(_) => self.lose_link(sending),
+                }
+            }
+            self.clear_pending();
+            None
+        })
+    }
+
+    /// Records that nothing waits. The caller has the state.
+    fn clear_pending(&self) {
         self.pending.store(false, Ordering::Release);
-        true
     }
 
     /// Returns the options of the server.
@@ -363,7 +280,7 @@ impl ClientTx {
 
     /// Returns the bytes of the longest message that both sides accept.
     pub fn max_message_size(&self) -> u64 {
-        self.max_message_size.min(self.options.max_message_size)
+        self.terms.limit
     }
 
     /// Returns whether the client has disconnected.
@@ -379,27 +296,19 @@ impl ClientTx {
 
     /// Counts an answer. The caller has the state.
     #[inline]
-    pub(super) fn count_answer(&self) {
+    fn count_answer(&self) {
         self.answers.store(self.answers.load(Ordering::Relaxed) + 1, Ordering::Release);
-    }
-
-    /// Counts an answer that the link has taken. The caller has the state.
-    #[inline]
-    pub(super) fn count_sent(&self) {
-        self.event_log.count_exclusive(&self.sent);
     }
 
     /// Records that a request will never have an answer.
     pub fn never_answered(&self) {
-        let state = self.state();
-        self.count_answer();
-        drop(state);
+        self.with_sending(|_| self.count_answer());
         self.wake_if_half_closed();
     }
 
     /// Wakes the serving thread for an answer to a client that only waits for answers.
     #[inline]
-    pub(super) fn wake_if_half_closed(&self) {
+    fn wake_if_half_closed(&self) {
         if self.half_closed.load(Ordering::Acquire) {
             // The serving thread may be parked, and this may have been the last answer of the connection.
             self.server_waker.wake();
@@ -411,12 +320,6 @@ impl ClientTx {
     pub fn half_closed(&self) -> bool {
         self.half_closed.store(true, Ordering::Release);
         self.has_unfinished()
-    }
-
-    /// Returns whether no request is unanswered and no answer waits, so that the next event can
-    /// only come from the client.
-    pub fn is_idle(&self) -> bool {
-        !self.has_unfinished()
     }
 
     /// Returns whether a request is unanswered or an answer waits.
@@ -438,7 +341,7 @@ impl ClientTx {
         if self.options.machine.is_none() {
             return;
         }
-        let mut withdrawn = self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut withdrawn = self.withdrawn();
         if !self.has_unanswered() {
             // The answer has crossed the withdrawal.
             withdrawn.clear();
@@ -448,50 +351,57 @@ impl ClientTx {
             }
             withdrawn.push_back(request);
         }
-        self.has_withdrawn.store(!withdrawn.is_empty(), Ordering::Release);
     }
 
     /// Returns whether the client has withdrawn this request.
     pub fn has_withdrawn(&self, request: u64) -> bool {
-        self.has_withdrawn.load(Ordering::Acquire)
-            && self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner).contains(&request)
+        self.withdrawn().contains(&request)
     }
 
-    /// Records that this request is consumed.
-    pub fn finished(&self, message: &Message) {
-        if let Some(session_state) = self.session_state() {
-            session_state.finished(message.session(), message.sequence());
+    fn withdrawn(&self) -> MutexGuard<'_, VecDeque<u64>> {
+        self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Acknowledges what the client sent up to this number, on a server with `ack="manual"`.
+    pub fn acknowledge(&self, message: &Message) {
+        let number = message.sequence();
+        match self.session() {
+            Some(session_state) => {
+                session_state.acknowledge(message.session(), number);
+                self.ack_sender().send_ack(AckTrigger::Close);
+            }
+            None => self.with_sending(|sending| {
+                if let Some(part) = &mut sending.part {
+                    part.tx.consumed_to(number);
+                }
+            }),
         }
-    }
-
-    /// Runs `f` with the sending half; none if the client has disconnected.
-    pub fn with_tx<R>(&self, f: impl FnOnce(&mut Tx) -> R) -> Option<R> {
-        self.state().tx.as_mut().map(f)
     }
 
     /// Records that the client has disconnected: waiting answers are dropped and counted.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        let mut state = self.state();
-        self.event_log.dropped.fetch_add(state.backlog.len() as u64, Ordering::Relaxed);
-        (state.tx, state.partial) = (None, None);
-        state.backlog.clear();
-        drop(state);
-        self.event_log.remove_sender(&self.sent);
-        self.clear_pending();
-        if let Some(negotiated) = &self.negotiated {
-            negotiated.session_state.sending_ended(negotiated);
-        }
+        let mut sending = self.sending.lock();
+        self.lose_link(&mut sending);
+        self.event_log.remove_sender(&sending.sent);
     }
 }
 
-/// Sends a frame in parts as long as the client makes room within the time of a spin; a client that
-/// reads slowly delays no other client.
-fn send_while_read(sender: &mut Tx, frame: &Outgoing<'_>) -> Result<Sent> {
-    loop {
-        match sender.try_send(frame)? {
-            Sent::Part if sender.spin() => {}
-            sent => return Ok(sent),
+impl Links for ClientTx {
+    #[inline(always)]
+    fn session_state(&self) -> &SessionState {
+        &self.session_state
+    }
+
+    #[inline(always)]
+    fn is_newer(&self, than: u64) -> bool {
+        self.session_state.links.load(Ordering::Acquire) > than
+    }
+
+    /// Wakes the serving thread. The caller has the state, so that [`ClientTx::flush`] does not take it back in between.
+    fn left_over(&self) {
+        if !self.pending.swap(true, Ordering::AcqRel) {
+            self.server_waker.add_pending(self.token);
         }
     }
 }

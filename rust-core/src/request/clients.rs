@@ -29,7 +29,7 @@ use super::server_waker::ServerWaker;
 use crate::channel::Options;
 use crate::channel::acceptor::ChannelAcceptor;
 use crate::channel::event_log::EventLog;
-use crate::channel::link::{Link, RxPart};
+use crate::channel::link::Queue;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::sys::eventfd::EventFd;
@@ -228,36 +228,29 @@ impl Clients {
 
     /// Adds the links that were admitted.
     fn accept_new(&mut self, acceptor: &ChannelAcceptor) -> Result<()> {
-        while let Some(Link { tx, rx, peer, guard, negotiated }) = acceptor.queue.pop() {
+        while let Some(link) = acceptor.queue.pop() {
+            let (tx, part) = link.split(Some(Queue::new(&self.event_log)));
             self.last_token += 1;
             let token = self.last_token;
-            for fd in rx.descriptors() {
+            for fd in part.rx.descriptors() {
                 self.epoll.add(fd, token, Interest::IN | Interest::RDHUP)?;
             }
-            self.event_log.connected(&peer.source);
-            if let Some(negotiated) = &negotiated {
+            self.event_log.connected(&part.peer.source);
+            if let Some(negotiated) = &part.negotiated {
                 negotiated.session_state.begin_receiving(negotiated);
             }
             let (event_log, server_waker) = (self.event_log.clone(), self.server_waker.clone());
-            let client_tx = match ClientTx::new(
-                tx,
-                peer.max_message_size,
-                negotiated.as_ref(),
-                &self.options,
-                event_log,
-                server_waker,
-                token,
-                self.shown.clone(),
-            ) {
+            let shown = self.shown.clone();
+            let client_tx = match ClientTx::new(tx, &self.options, event_log, server_waker, token, shown) {
                 Ok(client_tx) => Arc::new(client_tx),
                 // Its hello has impossible claims.
                 Err(e) => {
-                    self.event_log.disconnected(format!("{}: {e}", peer.source));
+                    self.event_log.disconnected(format!("{}: {e}", part.peer.source));
                     continue;
                 }
             };
             let client = Client {
-                part: RxPart { rx, peer, negotiated, guard },
+                part,
                 read_ahead: ReadAhead::default(),
                 client_tx,
                 parked: false,

@@ -12,8 +12,7 @@
 //! | all clients, and the order of serving them | `clients` |
 //! | frames of a client that were read before their turn | `read_ahead` |
 //! | a request and its one answer | `answer` |
-//! | a short reply over shared memory, under one lock | `reply` |
-//! | the sending half to a client, and the answers that wait for room | `client_tx` |
+//! | the sending state of a client, which is that of a channel, and what is counted of it | `client_tx` |
 //! | wakes the serving thread only if it is parked | `server_waker` |
 
 mod answer;
@@ -21,9 +20,10 @@ mod client;
 mod client_tx;
 mod clients;
 mod read_ahead;
-mod reply;
 mod server;
 mod server_waker;
+#[cfg(test)]
+mod tests;
 
 pub use answer::Request;
 pub use server::{Requests, Server};

@@ -37,11 +37,13 @@ impl ServerWaker {
         }
     }
 
-    /// Adds a client whose answers wait. The caller wakes the serving thread after this.
+    /// Adds a client whose answers wait, and wakes the serving thread.
     pub fn add_pending(&self, token: u64) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.push(token);
         self.has_pending.store(true, Ordering::Release);
+        drop(pending);
+        self.wake();
     }
 
     /// Moves the clients whose answers wait to the end of `to`.

@@ -135,3 +135,23 @@ fn bodies_that_are_no_values(transport: &str) {
         }
     });
 }
+
+/// The source of a message is what its connection has proven, whatever a frame says about its sender.
+#[test]
+fn sender_that_a_frame_names_does_not_count_on_a_connection() {
+    let endpoint = name("unix");
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let mut stream = admitted(&endpoint);
+    let named = Value::map([("session", Value::from(1i64)), ("source", Value::from("the-controller"))]);
+    let mut extension = encode(&named, Encoding::Cbor).unwrap();
+    extension.resize(extension.len().next_multiple_of(8), 0);
+    for (sequence, extension) in [(1, Vec::new()), (2, extension)] {
+        let new = Header::new(Kind::Request, Encoding::Cbor);
+        let header = Header { body: 1, sequence, extension: extension.len(), ..new };
+        let mut head = [&header.to_bytes()[..], &extension].concat();
+        head.resize(header.body_offset(), 0);
+        stream.write_all(&[&head[..], b"\x01"].concat()).unwrap();
+        let request = server.next(SOON).unwrap().unwrap();
+        assert_eq!((request.source(), request.sequence()), ("hostile-1", sequence));
+    }
+}

@@ -105,7 +105,7 @@ impl Channel {
         }
         let Some(mut entered) = self.enter_sending() else { return 0 };
         let (sending, halves) = entered.parts();
-        sending.send_run_step(run, halves, &self.reconnector, &self.event_log)
+        sending.send_run_step(run, halves, &self.reconnector)
     }
 
     /// Sends as many as go without waiting, and returns how many; 0 if anything is in the way.
@@ -120,7 +120,7 @@ impl Channel {
         self.check()?;
         let before = self.reconnector.session_state.halves().outbox.kept_count();
         let run = &payloads[..payloads.len().min(RUN)];
-        let sent = sending.send_run(run, &self.reconnector, &self.event_log, waiting);
+        let sent = sending.send_run(run, &self.reconnector, waiting);
         let (claim, sending) = sending.split();
         drop(sending);
         self.ack_sender().flush_deferred();

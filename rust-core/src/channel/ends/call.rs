@@ -150,7 +150,6 @@ impl Channel {
             Some(claim) => self.await_answer(pending, self.lead(claim, calling)?, waiting),
             None => {
                 let answer = self.reconnector.session_state.halves().calls.take(number);
-                self.finish_request(pending);
                 // It stays until its call ends.
                 answer.ok_or_else(answer_lost).and_then(read_answer)
             }
@@ -250,12 +249,13 @@ impl Channel {
             }),
         };
         let only_polled = waiting.is_none();
-        let goes_on =
-            |error: &Error| only_polled && is_not_ready(error) || error.kind() == ErrorKind::InvalidState;
+        // A step that this thread may not make now is no end of the request.
+        let is_refused = |error: &Error| error.kind() == ErrorKind::InvalidState && !self.is_closed();
+        let goes_on = |error: &Error| only_polled && is_not_ready(error) || is_refused(error);
         if !found.as_ref().is_err_and(goes_on) {
+            self.finish_request(pending);
             self.reconnector.session_state.halves().calls.end(pending.number);
         }
-        // A step that this thread may not make now is no end of the request.
         if let Err(error) = &found
             && !only_polled
             && error.kind() != ErrorKind::InvalidState
@@ -283,7 +283,7 @@ impl Channel {
         Ok(PendingReply { number, generation })
     }
 
-    /// Waits for the answer, and ends the request unless the caller may wait for it again.
+    /// Waits for the answer.
     pub(super) fn await_answer(
         &self,
         pending: PendingReply,
@@ -292,10 +292,8 @@ impl Channel {
     ) -> Result<Message> {
         let Leading { mut receiving, calling: _calling, taken } = leading;
         let found = self.receive_answer(pending, taken, &mut receiving, waiting);
+        // Before the end of the call: see `Leading`.
         drop(receiving);
-        if !(found.as_ref().is_err_and(is_not_ready) && waiting.is_none()) {
-            self.finish_request(pending);
-        }
         found
     }
 
@@ -426,12 +424,7 @@ impl Channel {
             let text = "this message expects no reply: it was sent, not called";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
-        let flags = request.header().flags & flags::IDEMPOTENT;
-        let (correlation, to) = (request.sequence(), request.session());
-        let draft = Draft { kind: Kind::Reply, correlation, flags, to, ..Draft::data(payload) };
-        self.send_draft::<REPLY>(&draft, wait.into())?;
-        self.reconnector.session_state.finished(request.session(), request.sequence());
-        Ok(())
+        self.send_draft::<REPLY>(&Draft::answer(Kind::Reply, request, payload), wait.into()).map(drop)
     }
 }
 

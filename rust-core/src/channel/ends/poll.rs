@@ -41,9 +41,7 @@ impl Channel {
     pub(crate) fn respond(&self, to: RequestInfo, kind: Kind, payload: &Payload) -> Result<()> {
         let flags = if to.idempotent { flags::IDEMPOTENT } else { 0 };
         let draft = Draft { kind, correlation: to.number, flags, to: to.session, ..Draft::data(payload) };
-        self.send_draft::<ANY>(&draft, Wait::none())?;
-        self.reconnector.session_state.finished(to.session, to.number);
-        Ok(())
+        self.send_draft::<ANY>(&draft, Wait::none()).map(drop)
     }
 
     /// Arms the descriptor (see [`Channel::fileno`]) and passes it to `watch`, to be added to an

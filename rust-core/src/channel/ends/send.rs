@@ -113,8 +113,8 @@ impl Channel {
             }
         }
         let mut ending = sending.enter();
-        let number = Sending::written(draft, ticket, sent, ending.parts().1);
-        self.event_log.count_exclusive(&self.event_log.sent);
+        let (sending, halves) = ending.parts();
+        let number = sending.written(draft, ticket, sent, halves);
         ending.end();
         // A thread that receives has found the direction held, and left its acknowledgement.
         self.ack_sender().flush_deferred();
@@ -196,7 +196,7 @@ impl Channel {
                     room
                 }
                 Obstacle::NoRoom => Err(Error::new(ErrorKind::Full, FULL)),
-                Obstacle::Violation => sending.end_violated(&self.reconnector),
+                Obstacle::Violation => sending.end_violated(&self.reconnector.session_state),
                 Obstacle::TooLong => Err(sending.too_long(draft)),
                 Obstacle::Another => Err(Error::new(ErrorKind::Disconnected, ANOTHER)),
                 Obstacle::Replay => Ok(()),

@@ -163,12 +163,12 @@ impl RxPart {
         want: Want,
         awaited: u64,
     ) -> Option<Taken> {
-        if self.negotiated.is_none() || self.peer.source.is_empty() {
-            return None;
-        }
         let Some(half) = self.rx.in_place() else {
             return self.take_in_stream(halves, limits, want, awaited);
         };
+        if self.negotiated.is_none() || self.peer.source.is_empty() {
+            return None;
+        }
         let Some(small) = half.peek_small() else {
             return if half.is_ready() { self.take_in_slots(halves, limits, want) } else { None };
         };

@@ -14,7 +14,7 @@ impl Receiving {
         if self.part.is_some() {
             return Ok(());
         }
-        self.connect(ack_sender.reconnector, ack_sender.event_log, waiting).map(drop)
+        self.connect(ack_sender.links, ack_sender.event_log, waiting).map(drop)
     }
 
     /// Releases the link and takes the receiving half of the next one. False if a thread of the program asks for the direction,

@@ -14,7 +14,7 @@ impl Receiving {
     /// Receives the available frames without waiting, for the acknowledgements among them; messages go to the
     /// inbox.
     pub fn collect_acks(&mut self, ack_sender: &AckSender<'_>) {
-        if self.part.is_none() && !ack_sender.reconnector.is_newer(self.generation) {
+        if self.part.is_none() && !ack_sender.links.is_newer(self.generation) {
             return;
         }
         let mut at_once = Waiting::at_once();
@@ -55,7 +55,7 @@ impl Receiving {
         ack_sender: &AckSender<'_>,
         enough: impl FnMut() -> bool,
     ) -> Result<()> {
-        let AckSender { reconnector, event_log, .. } = *ack_sender;
+        let AckSender { links: reconnector, event_log, .. } = *ack_sender;
         let mut enough = enough;
         loop {
             if self.part.is_none() {

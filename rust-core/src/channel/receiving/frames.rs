@@ -33,7 +33,7 @@ impl Receiving {
         frame: Incoming,
         ack_sender: &AckSender<'_>,
     ) -> Result<Option<ReceivedFrame>> {
-        let AckSender { reconnector, event_log, .. } = *ack_sender;
+        let AckSender { links: reconnector, event_log, .. } = *ack_sender;
         let Header { kind, correlation, .. } = frame.header;
         Ok(match kind {
             Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
@@ -57,24 +57,14 @@ impl Receiving {
                 }
                 event_log.count_exclusive(&event_log.received);
                 self.set.note_message();
-                // The sender that a frame names counts only on a link without a hello.
-                let peer_source =
-                    self.part.as_ref().map(|part| &part.peer.source).filter(|source| !source.is_empty());
-                let frame_source;
-                let source = match peer_source {
-                    Some(source) => source,
-                    None => {
-                        let sender = self.last_sender.read(&frame.extension).ok().flatten();
-                        frame_source = sender.map_or_else(|| "".into(), |sender| sender.source.clone());
-                        &frame_source
-                    }
-                };
+                let Some(part) = &mut self.part else { return Ok(None) };
+                let source = part.source_of(&frame);
                 let schema = match kind {
                     Kind::Data | Kind::Request => self.schema.as_ref(),
                     Kind::Reply => self.reply_schema.as_ref(),
                     _ => None,
                 };
-                let message = Message::new(frame, source, self.limits, session).with_schema(schema);
+                let message = Message::new(frame, &source, self.limits, session).with_schema(schema);
                 self.update_readiness(true);
                 Some(ReceivedFrame::Message(message))
             }

@@ -63,7 +63,7 @@ impl Receiving {
         }
         halves.inbox.consumed();
         if halves.inbox.is_ack_due_in_dialogue()
-            || ack_sender.reconnector.session_state.replays.load(Ordering::Acquire)
+            || ack_sender.links.session_state.replays.load(Ordering::Acquire)
         {
             return InStream::General;
         }
@@ -98,7 +98,7 @@ impl Receiving {
             Err(e) if e.kind() == ErrorKind::Timeout => return Ok(false),
             Err(e) => return Err(e),
         }
-        if ack_sender.reconnector.is_closed() {
+        if ack_sender.links.is_closed() {
             return Ok(false);
         }
         half.fill();

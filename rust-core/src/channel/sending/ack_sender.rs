@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Sending;
+use super::{Links, Sending};
 use crate::channel::direction::Direction;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::Taken;
@@ -11,42 +11,39 @@ use crate::channel::session::inbox::AckTrigger;
 use crate::message::Message;
 
 /// Sends acknowledgements and replays of a receiving thread over the other direction.
-pub struct AckSender<'a> {
+pub struct AckSender<'a, L = Reconnector> {
     pub sending: &'a Direction<Sending>,
-    pub reconnector: &'a Reconnector,
+    pub links: &'a L,
     pub event_log: &'a EventLog,
 }
 
-impl AckSender<'_> {
+impl<L: Links> AckSender<'_, L> {
     /// Returns whether an acknowledgement would be due on this occasion.
     pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
-        self.reconnector.session_state.halves().is_ack_due(trigger)
+        self.links.session_state().halves().is_ack_due(trigger)
     }
 
     /// Sends what is due; if another thread is sending, leaves it to that thread.
     pub fn send_ack(&self, trigger: AckTrigger) {
-        let replays = self.reconnector.session_state.replays.load(Ordering::Acquire);
-        if replays || self.is_ack_due(trigger) {
-            self.send_ack_now(trigger);
-        }
+        self.send_ack_if(self.is_ack_due(trigger), trigger);
     }
 
     /// Does what is left to do for a message that was taken, and returns it.
     #[inline]
     pub fn finish(&self, taken: Taken) -> Message {
-        let session_state = &self.reconnector.session_state;
+        let session_state = self.links.session_state();
         taken.finish(session_state, self.event_log, |trigger| self.send_ack_now(trigger))
     }
 
     /// Records that the program receives again, and acknowledges if that is due.
     pub fn consumed(&self, trigger: AckTrigger) {
-        self.send_ack_if(self.reconnector.session_state.consumed(trigger), trigger);
+        self.send_ack_if(self.links.session_state().consumed(trigger), trigger);
     }
 
     /// Sends the acknowledgement if one is due, or what is to be replayed.
     #[inline]
     pub fn send_ack_if(&self, is_ack_due: bool, trigger: AckTrigger) {
-        if is_ack_due || self.reconnector.session_state.replays.load(Ordering::Acquire) {
+        if is_ack_due || self.links.session_state().replays.load(Ordering::Acquire) {
             self.send_ack_now(trigger);
         }
     }
@@ -54,9 +51,9 @@ impl AckSender<'_> {
     /// Sends what is due, or defers it. Not inlined: most messages need no frame.
     #[cold]
     pub fn send_ack_now(&self, trigger: AckTrigger) {
-        let session_state = &self.reconnector.session_state;
+        let session_state = self.links.session_state();
         if let Some(mut sending) = self.sending.borrow() {
-            return sending.send_ack(trigger, self.reconnector, self.event_log);
+            return sending.send_ack(trigger, self.links, self.event_log);
         }
         session_state.defer_ack(trigger);
         // The other thread may have released the direction just before the flag was set.
@@ -66,18 +63,18 @@ impl AckSender<'_> {
     /// Sends what was deferred. Called by every thread that has just released the direction.
     #[inline]
     pub fn flush_deferred(&self) {
-        if self.reconnector.session_state.has_deferred_ack() {
+        if self.links.session_state().has_deferred_ack() {
             self.send_deferred();
         }
     }
 
     #[cold]
     fn send_deferred(&self) {
-        while self.reconnector.session_state.has_deferred_ack() {
+        while self.links.session_state().has_deferred_ack() {
             // A thread that holds the direction now calls this function when it releases it.
             let Some(mut sending) = self.sending.borrow() else { return };
-            let Some(trigger) = self.reconnector.session_state.take_deferred_ack() else { return };
-            sending.send_ack(trigger, self.reconnector, self.event_log);
+            let Some(trigger) = self.links.session_state().take_deferred_ack() else { return };
+            sending.send_ack(trigger, self.links, self.event_log);
         }
     }
 }

@@ -1,9 +1,7 @@
 //! Several messages that the link takes at once.
 
-use super::Sending;
 use super::push::flush_rest;
-use crate::channel::event_log::EventLog;
-use crate::channel::reconnector::Reconnector;
+use super::{Links, Sending};
 use crate::channel::session_state::SessionHalves;
 use crate::deadline::Waiting;
 use crate::frame::{Header, Kind, Outgoing};
@@ -17,10 +15,9 @@ impl Sending {
         &mut self,
         payloads: &[Payload],
         halves: &mut SessionHalves,
-        reconnector: &Reconnector,
-        event_log: &EventLog,
+        links: &impl Links,
     ) -> usize {
-        let Ok((part, terms)) = self.terms(false, reconnector) else { return 0 };
+        let Ok((part, terms)) = self.terms(false, links) else { return 0 };
         let Some(half) = part.tx.in_place() else { return 0 };
         let short = |payload: &&Payload| payload.memory().block().is_some();
         let lengths = payloads.iter().take_while(short).map(Payload::len);
@@ -44,26 +41,20 @@ impl Sending {
         }
         drop(batch);
         halves.outbox.release_numbers();
-        event_log.add_exclusive(&event_log.sent, count as u64);
+        self.count(count as u64);
         count
     }
 
     /// Sends as many of these data messages as the link takes now, with one fence and one wake-up, or one system call.
     /// Returns how many; 0 for any obstacle. A last message that was taken in part is completed within `waiting`.
-    pub fn send_run(
-        &mut self,
-        payloads: &[Payload],
-        reconnector: &Reconnector,
-        event_log: &EventLog,
-        waiting: &mut Waiting<'_>,
-    ) -> usize {
-        let Ok((part, terms)) = self.terms(true, reconnector) else { return 0 };
+    pub fn send_run(&mut self, payloads: &[Payload], links: &impl Links, waiting: &mut Waiting<'_>) -> usize {
+        let Ok((part, terms)) = self.terms(true, links) else { return 0 };
         if terms.session == 0 {
             return 0;
         }
         let whole = |payload: &&Payload| payload.memory().split().is_none();
         let lengths = payloads.iter().take_while(whole).map(Payload::len);
-        let mut halves = reconnector.session_state.halves();
+        let mut halves = links.session_state().halves();
         let Ok((first, count)) = halves.admit_run(&terms, payloads.len(), lengths) else { return 0 };
         drop(halves);
         let payloads = &payloads[..count];
@@ -78,7 +69,7 @@ impl Sending {
         let frames = headers.zip(payloads).map(|(header, payload)| Outgoing::new(header, payload.body()));
         // The next frame meets the same error and reports it.
         let sent_count = part.tx.try_send_many(frames).unwrap_or(0);
-        let mut halves = reconnector.session_state.halves();
+        let mut halves = links.session_state().halves();
         let mut ticket = first;
         for payload in &payloads[..sent_count] {
             if let (_, Some(place)) = halves.sent(&ticket.with_length(payload.len())) {
@@ -88,10 +79,10 @@ impl Sending {
         }
         halves.outbox.release_numbers();
         drop(halves);
-        event_log.add_exclusive(&event_log.sent, sent_count as u64);
         if part.tx.has_rest() {
-            flush_rest(part, reconnector, waiting);
+            flush_rest(part, links, waiting);
         }
+        self.count(sent_count as u64);
         sent_count
     }
 }

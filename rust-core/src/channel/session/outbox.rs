@@ -273,6 +273,11 @@ impl<M: Reuse> Outbox<M> {
         self.replayed += 1;
     }
 
+    /// Records that the last message, of this number, was kept and has not gone over this link.
+    pub fn unsent(&mut self, number: u64) {
+        self.replayed_to = self.replayed_to.min(number - 1);
+    }
+
     /// Records that the link took a message under the number that [`Outbox::assign_number`]
     /// returned, and returns that number. `message` is called if it has to be kept.
     #[cfg(test)]

@@ -326,6 +326,20 @@ fn only_idempotent_requests_are_sent_again() {
 }
 
 #[test]
+fn answer_that_was_kept_and_not_sent_goes_over_the_link_that_is_there() {
+    let mut outbox = outbox();
+    outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();
+    send(&mut outbox, RetransmitClass::Data, "a");
+    for reply in ["one", "two"] {
+        let number = send(&mut outbox, RetransmitClass::IdempotentAnswer, reply);
+        outbox.unsent(number);
+    }
+    assert_eq!(replay(&mut outbox), [(2, "one"), (3, "two")]);
+    send(&mut outbox, RetransmitClass::Data, "b");
+    assert_eq!(replay(&mut outbox), []);
+}
+
+#[test]
 fn request_received_by_ended_incarnation_is_replayed_to_next() {
     let mut outbox = outbox();
     outbox.link_up(&hello(PEER_SESSION, 0, 0), Identity::Listener).unwrap();

@@ -102,6 +102,12 @@ impl SessionHalves {
         (due, Verdict::missed(&verdict))
     }
 
+    /// Records that one message is consumed: see [`Inbox::finished`].
+    pub fn finished(&mut self, session: u64, number: u64) {
+        self.inbox.finished(session, number);
+        self.publish();
+    }
+
     /// Publishes the consumed number with the fence that a caller has not made after all.
     pub fn publish_again(&self) {
         if let Some(ack_words) = &self.own_page {

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use super::{ACCEPTOR, Clients, ROOM, STOP, WAKE};
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::request::client::Client;
+use crate::request::client_tx::KEPT;
 use crate::sys::poll::{Interest, Ready};
 use crate::sys::stop;
 
@@ -31,36 +32,23 @@ impl Clients {
 
     /// Flushes the waiting answers of a client, and arranges a wake-up for the rest.
     fn flush(&mut self, token: u64) {
+        if token == KEPT {
+            return self.clients.values().for_each(|client| client.client_tx.replay());
+        }
         let Some(client) = self.clients.get_mut(&token).filter(|client| client.is_unflushed()) else {
             return;
         };
-        let mut room = client.room.take();
-        while !client.client_tx.flush() {
-            let parked = client.client_tx.with_tx(|tx| -> Result<bool> {
-                if tx.park_room()? {
-                    return Ok(false);
-                }
-                if room.is_none() {
-                    let (fd, what) = tx.room_descriptor()?;
-                    let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
-                    self.epoll.add(own.as_fd(), token | ROOM, what)?;
-                    room = Some(own);
-                }
-                Ok(true)
-            });
-            match parked {
-                Some(Ok(false)) => {}
-                Some(Ok(true)) => {
-                    client.room = room.take();
-                    break;
-                }
-                // The client has disconnected, which its receiving half reports at its next turn.
-                Some(Err(_)) | None => break,
+        client.room = match (client.room.take(), client.client_tx.flush()) {
+            (Some(room), Some(_)) => Some(room),
+            (Some(room), None) => {
+                self.epoll.remove(room);
+                None
             }
-        }
-        if let Some(room) = room {
-            self.epoll.remove(room);
-        }
+            (None, Some((room, what))) => {
+                self.epoll.add(room.as_fd(), token | ROOM, what).is_ok().then_some(room)
+            }
+            (None, None) => None,
+        };
     }
 
     /// Closes: receives no more and sends every waiting answer.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Clients, FRAMES_PER_ROUND};
 use crate::channel::event_log::EventLog;
 use crate::channel::link::Taken;
+use crate::channel::sending::Draft;
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
 use crate::error::{ErrorKind, Result};
@@ -53,7 +54,7 @@ impl Clients {
         }
         let taken = client.take(&self.options, false)?;
         self.frames_in_round += 1;
-        let message = client.finish(taken, &self.event_log);
+        let message = client.finish(taken);
         deliver(client, &self.event_log, message, None)
     }
 
@@ -95,7 +96,7 @@ impl Clients {
                     }
                     Ok(None)
                         if is_single
-                            && client.client_tx.is_idle()
+                            && !client.client_tx.has_unfinished()
                             && client.part.rx.sleep_briefly(waiting)? => {}
                     got => break got.map(|frame| frame.map(Got::Frame)),
                 }
@@ -109,7 +110,7 @@ impl Clients {
                     self.frames_in_round += 1;
                     client.queued = true;
                     self.ready_queue.push_back(token);
-                    let message = client.finish(taken, &self.event_log);
+                    let message = client.finish(taken);
                     if let Some(request) = deliver(client, &self.event_log, message, None) {
                         return Ok(Some(request));
                     }
@@ -132,10 +133,7 @@ impl Clients {
                             if missed > 0 {
                                 self.event_log.lagged(missed);
                             }
-                            let source = match extension::read(&frame.extension) {
-                                Ok(Some(sender)) => sender.source,
-                                _ => client.part.peer.source.clone(),
-                            };
+                            let source = client.part.source_of(&frame);
                             let until = extension::read_until(&frame.extension);
                             let message = Message::new(frame, &source, self.options.limits(), session)
                                 .with_schema(self.options.checks_received());
@@ -165,7 +163,9 @@ impl Clients {
                         Kind::Error if client.part.rx.is_plain() => {
                             self.event_log.count(&self.event_log.dropped);
                             let error_reply = Payload::from_body(frame.header.encoding, frame.body);
-                            client.client_tx.send(Kind::Error, frame.header.sequence, 0, &error_reply)?;
+                            let correlation = frame.header.sequence;
+                            let draft = Draft::data(&error_reply);
+                            client.client_tx.send(&Draft { kind: Kind::Error, correlation, ..draft })?;
                         }
                         _ => {}
                     }

@@ -1,0 +1,61 @@
+//! What the sending direction asks of the links of its session.
+
+use crate::channel::event_log::EventLog;
+use crate::channel::link::TxPart;
+use crate::channel::reconnector::Reconnector;
+use crate::channel::session_state::SessionState;
+use crate::deadline::Waiting;
+use crate::error::Result;
+
+/// The links of a session, as its sending direction needs them: those of a channel, or the one of a server's client.
+pub trait Links {
+    /// Returns the session.
+    fn session_state(&self) -> &SessionState;
+
+    /// Returns whether there is a link of a higher generation than this.
+    fn is_newer(&self, than: u64) -> bool;
+
+    /// Returns the sending half of a link newer than `held`, and updates `held`. Makes a link if need be.
+    ///
+    /// # Errors
+    /// Those of the connection. Without a way to make links, `Timeout`: another sending state has the newest one.
+    fn next_link(&self, _held: &mut u64, _event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<TxPart> {
+        Err(waiting.timed_out())
+    }
+
+    /// Waits until the link has room.
+    ///
+    /// # Errors
+    /// `Timeout`, `Disconnected`, and `InvalidState` once the object is closed.
+    fn wait_room(&self, part: &mut TxPart, waiting: &mut Waiting<'_>) -> Result<()> {
+        part.tx.wait_room(waiting)
+    }
+
+    /// Is told when a part of what was put to the link is left on this side.
+    fn left_over(&self) {}
+}
+
+impl Links for Reconnector {
+    #[inline(always)]
+    fn session_state(&self) -> &SessionState {
+        &self.session_state
+    }
+
+    #[inline(always)]
+    fn is_newer(&self, than: u64) -> bool {
+        Reconnector::is_newer(self, than)
+    }
+
+    fn next_link(&self, held: &mut u64, event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<TxPart> {
+        self.reconnect_tx(held, event_log, waiting)
+    }
+
+    fn wait_room(&self, part: &mut TxPart, waiting: &mut Waiting<'_>) -> Result<()> {
+        // Closing the channel ends the waits of other threads; those of the closing thread itself go on.
+        if self.is_closed() {
+            return self.check_links().and_then(|()| part.tx.wait_room(waiting));
+        }
+        waiting.wakes_on(&self.wake);
+        part.tx.wait_room(waiting).and_then(|()| self.check_links())
+    }
+}
