@@ -98,6 +98,7 @@ WAYS: dict[tuple[str, str], list[str]] = {
     ("c", "exit"): [],
     ("c", "fork"): [],
     ("c", "again"): ["free: InvalidState", "close: Timeout"],
+    ("c", "thread"): ["freed"],
     ("cpp", "destructor"): [],
     ("cpp", "exit"): [],
     ("cpp", "throws"): [],

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <linkspan.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,22 @@ static linkspan_channel *channel;
 /* A callback runs in exit, too, where the variables of main are gone. */
 static const char *way;
 static int calls;
+static pthread_t thread;
 
 static void check(linkspan_status status) {
     if (status == LINKSPAN_OK) return;
     fprintf(stderr, "%s\n", linkspan_last_error_text());
     exit(1);
+}
+
+static void *frees(void *unused) {
+    check(linkspan_channel_free(channel));
+    return unused;
+}
+
+/* In exit, behind the library's part of it. */
+static void join(void) {
+    if (strcmp(way, "thread") == 0 && pthread_join(thread, NULL) == 0) printf("freed\n");
 }
 
 static void report(void *context, uint64_t missed) {
@@ -29,6 +41,8 @@ static void report(void *context, uint64_t missed) {
         printf("close: %s\n", linkspan_status_name(linkspan_channel_close(channel, 0)));
         check(linkspan_channel_open("unix:unconsumed/other", NULL, 0, &other));
     }
+    /* It waits until the exit is done with the channel. */
+    if (strcmp(way, "thread") == 0 && pthread_create(&thread, NULL, frees, NULL) != 0) abort();
     fflush(stdout);
 }
 
@@ -38,6 +52,7 @@ int main(int argc, char **argv) {
     linkspan_options options = LINKSPAN_OPTIONS_INIT;
     if (argc < 3) return 2;
     way = argv[2];
+    if (atexit(join) != 0) return 2;
     options.on_unconsumed = report;
     options.on_unconsumed_context = &calls;
     check(linkspan_channel_connect(argv[1], &options, LINKSPAN_DEFAULT, &channel));
