@@ -25,7 +25,7 @@
     {sizeof(linkspan_error), 0, false, NULL, NULL, NULL, -1, 0, 0, 0, NULL, NULL, NULL, 0, 0}
 #define LINKSPAN_OPTIONS_INIT \
     {sizeof(linkspan_options), NULL, LINKSPAN_DEFAULT, NULL, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, false, false, \
-     NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0.0, false, false, false, false, NULL, NULL, false, 0.0}
+     NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0.0, false, false, false, false, NULL, NULL, false, 0.0, NULL, NULL}
 #define LINKSPAN_SERVICE_OPTIONS_INIT \
     {sizeof(linkspan_service_options), NULL, 0, false, false, NULL, NULL, 0, NULL, NULL, NULL}
 #define LINKSPAN_TASK_INIT {sizeof(linkspan_task), 0, 0, 0, NULL, NULL, 0, NULL}
@@ -319,6 +319,12 @@ typedef struct linkspan_options {
     // How many seconds a channel that ends without close waits until the peer has consumed what was sent; 0 for none. What the peer has
     // not consumed by then is reported on one line of stderr.
     double linger;
+    // Gets the number of messages that the peer had not consumed when a channel ended without close, beside that line: in the thread
+    // that frees the channel, or in `exit` where it is open then, and not in a forked child. It may close the channel and use others.
+    void (*on_unconsumed)(void *context, uint64_t missed);
+    // Passed to `on_unconsumed`. It has to stay valid until each channel with these options is freed, or else until the process is
+    // gone: a local variable of `main` is not valid in `exit`, a static one is.
+    void *on_unconsumed_context;
 } linkspan_options;
 
 // Which end of a channel this is.
@@ -1075,7 +1081,7 @@ linkspan_status linkspan_channel_flush(const struct linkspan_channel *channel,
 linkspan_status linkspan_channel_close(const struct linkspan_channel *channel, int64_t timeout);
 
 // Closes the channel without waiting for what was sent, beyond the option `linger`, and frees it. NULL is allowed. That
-// option also holds for a channel that is open when the program ends.
+// option, and `on_unconsumed`, also hold for a channel that is open when the program ends by `exit` or the return of `main`.
 //
 // A second call for the same channel, and any other use of it, returns `InvalidState` as long as no more
 // than 1024 other objects have been freed since. After that the pointer is invalid like any freed pointer.
@@ -1578,6 +1584,15 @@ linkspan_status linkspan_publisher_events(const struct linkspan_publisher *publi
 // `publisher` is live, `stats` may be written.
 linkspan_status linkspan_publisher_stats(const struct linkspan_publisher *publisher,
                                          struct linkspan_message **stats);
+
+// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over `unix:` and `tcp:` the
+// kernel has taken it. A `journal:` and a `file:` have it once the send has returned. `Timeout` has the number of messages that are left
+// for the slowest (`linkspan_last_error`); the publisher stays open.
+//
+// The caller sees to this:
+// `publisher` is live.
+linkspan_status linkspan_publisher_flush(const struct linkspan_publisher *publisher,
+                                         int64_t timeout);
 
 // Closes the publisher once its subscribers have received their pending messages, within the time-out. The
 // newest value is lost with it. It still has to be freed.

@@ -6,6 +6,7 @@ use std::ptr;
 use linkspan::{Channel, Role};
 
 use crate::argument::{apply, c_text, give_text, handle, make, query, wait};
+use crate::error::guard;
 use crate::exchange;
 use crate::exit;
 use crate::life::Checked;
@@ -13,7 +14,7 @@ use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
 use crate::sized::write_sized;
-use crate::status::linkspan_status;
+use crate::status::{LINKSPAN_OK, linkspan_status};
 
 /// A channel: two ends, messages in both directions, requests and replies. Free it with
 /// `linkspan_channel_free`.
@@ -34,7 +35,7 @@ pub(crate) fn give_channel(channel: Channel) -> *mut linkspan_channel {
 
 /// Lingers as the release of the channel at this address does.
 fn linger_at(address: usize) {
-    // SAFETY: `give_channel` made it, and it is released only after `exit::forget`, which waits for the exit's lock.
+    // SAFETY: `give_channel` made it, and it is released only after `exit::forget`, which waits until the exit is done with it.
     let channel = unsafe { &*ptr::with_exposed_provenance::<linkspan_channel>(address) };
     if channel.check().is_ok() {
         channel.0.linger();
@@ -380,7 +381,7 @@ pub unsafe extern "C" fn linkspan_channel_close(
 }
 
 /// Closes the channel without waiting for what was sent, beyond the option `linger`, and frees it. NULL is allowed. That
-/// option also holds for a channel that is open when the program ends.
+/// option, and `on_unconsumed`, also hold for a channel that is open when the program ends by `exit` or the return of `main`.
 ///
 /// A second call for the same channel, and any other use of it, returns `InvalidState` as long as no more
 /// than 1024 other objects have been freed since. After that the pointer is invalid like any freed pointer.
@@ -390,7 +391,9 @@ pub unsafe extern "C" fn linkspan_channel_close(
 /// `channel` is NULL or a handle of this library, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_free(channel: *mut linkspan_channel) -> linkspan_status {
-    exit::forget(channel.addr());
-    // SAFETY: as the caller promises.
-    unsafe { free(channel) }
+    match guard(|| exit::forget(channel.addr())) {
+        // SAFETY: as the caller promises.
+        LINKSPAN_OK => unsafe { free(channel) },
+        refused => refused,
+    }
 }

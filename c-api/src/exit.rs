@@ -2,13 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::thread::{self, ThreadId};
+
+use linkspan::{Error, ErrorKind, Result};
 
 /// What is done for the object at an address.
 pub(crate) type AtExit = fn(usize);
 
-/// The addresses of the open objects of this process. Its mutex keeps an object from being released while the exit uses it.
-static OPEN: Mutex<BTreeMap<usize, AtExit>> = Mutex::new(BTreeMap::new());
+/// The open objects of this process.
+struct Open {
+    /// By address, with what the exit does for each.
+    objects: BTreeMap<usize, AtExit>,
+    /// The one that the exit uses now, and the thread of the exit. It is not released meanwhile.
+    in_use: Option<(usize, ThreadId)>,
+}
+
+static OPEN: Mutex<Open> = Mutex::new(Open { objects: BTreeMap::new(), in_use: None });
+/// Signalled when the exit is done with an object.
+static DONE: Condvar = Condvar::new();
+
+fn open() -> MutexGuard<'static, Open> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Has the exit of the program call `what` with this address, unless it is forgotten before.
 pub(crate) fn remember(address: usize, what: AtExit) {
@@ -18,20 +34,44 @@ pub(crate) fn remember(address: usize, what: AtExit) {
         // reports nothing.
         let _ = unsafe { libc::atexit(at_exit) };
     });
-    OPEN.lock().unwrap_or_else(PoisonError::into_inner).insert(address, what);
+    open().objects.insert(address, what);
 }
 
-/// Forgets an object that is about to be released.
-pub(crate) fn forget(address: usize) {
-    OPEN.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
+/// Forgets an object that is about to be released, once the exit does not use it.
+///
+/// # Errors
+/// `InvalidState` in a callback of the exit for this object: the exit goes on to use it.
+pub(crate) fn forget(address: usize) -> Result<()> {
+    let mut open = open();
+    while let Some((_, thread)) = open.in_use.filter(|(used, _)| *used == address) {
+        if thread == thread::current().id() {
+            let text = "the end of the program is reporting on this object: its callback may close it, and the process frees it";
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        open = DONE.wait(open).unwrap_or_else(PoisonError::into_inner);
+    }
+    open.objects.remove(&address);
+    Ok(())
 }
 
 /// Runs in `exit`.
 extern "C" fn at_exit() {
     // Held by a thread of the parent where this is a forked child, whose objects are not its own.
     let Ok(open) = OPEN.try_lock() else { return };
-    for (address, what) in open.iter() {
-        // A panic must not leave this function, and nobody is left to read its error.
-        drop(catch_unwind(|| what(*address)));
-    }
+    // Not those that callbacks make meanwhile: the end of the program would have no end.
+    let addresses: Vec<usize> = open.objects.keys().copied().collect();
+    drop(open);
+    addresses.into_iter().for_each(use_at_exit);
+}
+
+/// Does for one object what its release would have done, without the lock: it may call the program.
+fn use_at_exit(address: usize) {
+    let mut open = self::open();
+    let Some(what) = open.objects.remove(&address) else { return };
+    open.in_use = Some((address, thread::current().id()));
+    drop(open);
+    // A panic must not leave the exit, and nobody is left to read its error.
+    drop(catch_unwind(|| what(address)));
+    self::open().in_use = None;
+    DONE.notify_all();
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use linkspan::{Options, Result, Value};
 
 use crate::argument::{LINKSPAN_DEFAULT, LINKSPAN_FOREVER, block, c_text_or_none, timeout};
+use crate::error::call_program;
 use crate::sized::read_sized;
 
 /// The largest `spin` of the options, in microseconds.
@@ -99,6 +100,12 @@ pub struct linkspan_options {
     /// How many seconds a channel that ends without close waits until the peer has consumed what was sent; 0 for none. What the peer has
     /// not consumed by then is reported on one line of stderr.
     pub linger: f64,
+    /// Gets the number of messages that the peer had not consumed when a channel ended without close, beside that line: in the thread
+    /// that frees the channel, or in `exit` where it is open then, and not in a forked child. It may close the channel and use others.
+    pub on_unconsumed: Option<unsafe extern "C" fn(context: *mut c_void, missed: u64)>,
+    /// Passed to `on_unconsumed`. It has to stay valid until each channel with these options is freed, or else until the process is
+    /// gone: a local variable of `main` is not valid in `exit`, a static one is.
+    pub on_unconsumed_context: *mut c_void,
 }
 
 const DEFAULT: linkspan_options = linkspan_options {
@@ -138,6 +145,8 @@ const DEFAULT: linkspan_options = linkspan_options {
     reply_schema: ptr::null(),
     replace: false,
     linger: 0.0,
+    on_unconsumed: None,
+    on_unconsumed_context: ptr::null_mut(),
 };
 
 /// A callback of the program with its context.
@@ -153,6 +162,22 @@ impl OnWait {
     fn run(&self) -> bool {
         // SAFETY: the program keeps the callback and its context alive as long as the object.
         unsafe { (self.0)(self.1) }
+    }
+}
+
+/// The callback for the end of a channel, with its context.
+struct OnUnconsumed(unsafe extern "C" fn(context: *mut c_void, missed: u64), *mut c_void);
+
+// SAFETY: the context is only passed back to the program, whose callback runs in the thread that ends the channel; the documentation of
+// `on_unconsumed` says so.
+unsafe impl Send for OnUnconsumed {}
+// SAFETY: as above.
+unsafe impl Sync for OnUnconsumed {}
+
+impl OnUnconsumed {
+    fn run(&self, missed: u64) {
+        // SAFETY: the program keeps the callback and its context alive until the channel is freed or the process is gone.
+        call_program(|| unsafe { (self.0)(self.1, missed) })
     }
 }
 
@@ -249,6 +274,10 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
     if let Some(callback) = given.on_wait {
         let on_wait = OnWait(callback, given.on_wait_context);
         core.on_wait = Some(Arc::new(move || on_wait.run()));
+    }
+    if let Some(callback) = given.on_unconsumed {
+        let on_unconsumed = OnUnconsumed(callback, given.on_unconsumed_context);
+        core.on_unconsumed = Some(Arc::new(move |missed| on_unconsumed.run(missed)));
     }
     Ok(core)
 }

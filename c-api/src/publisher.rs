@@ -117,6 +117,21 @@ pub unsafe extern "C" fn linkspan_publisher_stats(
     unsafe { query(publisher, stats, |publisher| Ok(linkspan_message::of(publisher.0.stats()))) }
 }
 
+/// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over `unix:` and `tcp:` the
+/// kernel has taken it. A `journal:` and a `file:` have it once the send has returned. `Timeout` has the number of messages that are left
+/// for the slowest (`linkspan_last_error`); the publisher stays open.
+///
+/// # Safety
+/// `publisher` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_publisher_flush(
+    publisher: *const linkspan_publisher,
+    timeout: i64,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { apply(publisher, |publisher| publisher.0.flush(wait(timeout)?)) }
+}
+
 /// Closes the publisher once its subscribers have received their pending messages, within the time-out. The
 /// newest value is lost with it. It still has to be freed.
 ///

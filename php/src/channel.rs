@@ -1,14 +1,19 @@
 //! `Linkspan\Channel`, `Linkspan\Listener`, `Linkspan\Event`.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use ext_php_rs::boxed::ZBox;
+use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
+use ext_php_rs::flags::MethodFlags;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, Zval};
-use ext_php_rs::zend::BailoutGuard;
+use ext_php_rs::zend::{BailoutGuard, ExecuteData, run_handler};
+use ext_php_rs::zend_fastcall;
 use linkspan::{Error, ErrorKind, Result};
 
 use crate::edge::{PhpResult, edge};
+use crate::exception;
 use crate::from_wire::table;
 use crate::options::{self, Seconds, Waiter};
 use crate::received::Message;
@@ -18,7 +23,7 @@ use crate::zend::{self, Made, made, try_made};
 
 /// `Linkspan\Channel`: one of two ends.
 #[php_class]
-#[php(name = "Linkspan\\Channel", flags = zend::FINAL)]
+#[php(name = "Linkspan\\Channel", modifier = with_destructor, flags = zend::FINAL)]
 pub struct Channel {
     inner: Arc<linkspan::Channel>,
     waiter: Waiter,
@@ -72,6 +77,10 @@ impl Channel {
         edge(|| {
             try_made(|| {
                 let (options, waiter) = options::of_call(options)?;
+                if waiter.on_unconsumed.is_some() {
+                    let text = "a persistent channel outlives the script and its callbacks: use flush";
+                    return Err(Error::new(ErrorKind::Unsupported, text).under_key("on_unconsumed"));
+                }
                 let inner = waiter
                     .wait(Seconds::DEFAULT, |wait| linkspan::Channel::persistent(endpoint, &options, wait))?;
                 Ok(Channel { inner, waiter })
@@ -178,6 +187,23 @@ impl Channel {
     #[php(defaults(timeout = Seconds::DEFAULT))]
     pub fn close(&self, timeout: Seconds) -> PhpResult<()> {
         edge(|| self.waiter.wait(timeout, |wait| self.inner.close(wait)))
+    }
+}
+
+/// Adds the destructor, which the engine also calls for objects without a Rust part: where a connect fails or a clone is refused. Methods of
+/// `php_impl` throw for those.
+fn with_destructor(class: ClassBuilder) -> ClassBuilder {
+    class.method(FunctionBuilder::new("__destruct", destruct), MethodFlags::Public)
+}
+
+zend_fastcall! {
+    extern fn destruct(ex: &mut ExecuteData, _retval: &mut Zval) {
+        run_handler(AssertUnwindSafe(|| {
+            let Some(channel) = ex.get_object::<Channel>() else { return };
+            if let Err(failure) = edge(|| channel.waiter.report(|| channel.inner.linger())) {
+                exception::throw(failure.0);
+            }
+        }));
     }
 }
 

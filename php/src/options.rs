@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ext_php_rs::convert::{FromZval, StubLiteral};
 use ext_php_rs::flags::DataType;
 use ext_php_rs::types::{ZendCallable, Zval};
-use linkspan::{Error, ErrorKind, OnWait, Options, Result, Timeout, Wait};
+use linkspan::{Error, ErrorKind, OnUnconsumed, OnWait, Options, Result, Timeout, Wait};
 
 use crate::call::call_php;
 use crate::signals;
@@ -78,6 +78,8 @@ pub const NOT_AT_ALL: Seconds = Seconds(Some(0.0));
 #[derive(Default)]
 pub struct Waiter {
     on_wait: Option<Zval>,
+    /// The option `on_unconsumed`, for the end of a channel.
+    pub on_unconsumed: Option<Zval>,
     /// The option `timeout`, if it was given.
     pub asked: Option<Seconds>,
 }
@@ -85,7 +87,22 @@ pub struct Waiter {
 impl Waiter {
     /// A copy for another object.
     pub fn again(&self) -> Waiter {
-        Waiter { on_wait: self.on_wait.as_ref().map(Zval::shallow_clone), asked: self.asked }
+        let again = |callback: &Option<Zval>| callback.as_ref().map(Zval::shallow_clone);
+        Waiter { on_wait: again(&self.on_wait), on_unconsumed: again(&self.on_unconsumed), asked: self.asked }
+    }
+
+    /// Ends a channel by `linger`, and gives the callback the number of messages that its peer has not consumed. For a destructor, which the
+    /// engine runs while the script still can, and not after a fatal error: then the core reports alone.
+    pub fn report(&self, linger: impl FnOnce() -> u64) -> Result<()> {
+        let Some(callback) = &self.on_unconsumed else { return Ok(()) };
+        let missed = i64::try_from(linger()).unwrap_or(i64::MAX);
+        if missed == 0 {
+            return Ok(());
+        }
+        let called = call_php(|| ZendCallable::new(callback).and_then(|f| f.try_call(vec![&missed])))?;
+        called
+            .map(drop)
+            .map_err(|e| Error::new(ErrorKind::Internal, format!("on_unconsumed could not be called: {e}")))
     }
 
     /// Runs a call that may wait.
@@ -190,19 +207,30 @@ fn set_all(
             })?;
             options.timeout = given.or(options.timeout).map_err(|e| e.under_key("timeout"))?;
             waiter.asked = given.0.is_some().then_some(given);
-        } else if name != "on_wait" {
+        } else if name == "on_wait" {
+            waiter.on_wait = callback(&name, zval)?;
+        } else if name == "on_unconsumed" {
+            waiter.on_unconsumed = callback(&name, zval)?;
+            // Asks the core for the report; `Waiter::report` makes the call.
+            options.on_unconsumed = waiter.on_unconsumed.as_ref().map(|_| Arc::new(|_| ()) as OnUnconsumed);
+        } else {
             let value = PhpValue(zval).to_value().map_err(|e| e.under_key(&name))?;
             options.set(&name, &value)?;
-        } else if zval.is_null() {
-            waiter.on_wait = None;
-        } else if zval.is_callable() {
-            waiter.on_wait = Some(zval.shallow_clone());
-        } else {
-            return Err(Error::new(ErrorKind::WrongType, "on_wait is something that can be called")
-                .under_key("on_wait"));
         }
     }
     Ok(())
+}
+
+/// The callable of the option with this name; none for null.
+fn callback(name: &str, zval: &Zval) -> Result<Option<Zval>> {
+    if zval.is_null() {
+        Ok(None)
+    } else if zval.is_callable() {
+        Ok(Some(zval.shallow_clone()))
+    } else {
+        Err(Error::new(ErrorKind::WrongType, format!("{name} is something that can be called"))
+            .under_key(name))
+    }
 }
 
 fn seconds(text: &str) -> Result<Timeout> {

@@ -73,6 +73,11 @@ impl Publisher {
     }
 
     #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn flush(&self, timeout: Seconds) -> PhpResult<()> {
+        edge(|| self.waiter.wait(timeout, |wait| self.inner.flush(wait)))
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
     pub fn close(&self, timeout: Seconds) -> PhpResult<()> {
         edge(|| self.waiter.wait(timeout, |wait| self.inner.close(wait)))
     }

@@ -10,7 +10,8 @@
  * replay_count and replay_bytes (how much that is not acknowledged is kept to be sent again), absent_clients (for how many
  * clients that are away), framing ('linkspan', 'lines',
  * 'raw'), durable, mode, group, allow_uids, allow_gids, spin (µs), linger (seconds that a channel which ends without close waits until what it
- * sent is consumed; what is not is reported on stderr), on_wait (a callable that runs about every 100 ms of a wait;
+ * sent is consumed; what is not is reported on stderr), on_unconsumed (a callable that gets that number, when the channel's destructor
+ * runs: with its last reference or at the end of the script, not after a fatal error or in a forked child), on_wait (a callable that runs about every 100 ms of a wait;
  * false ends it with CancelledException); of a journal from (a number, a Timestamp, 'first', 'newest'), segment_bytes,
  * retain_bytes, retain_seconds, retain_consumed; of a file locked; of
  * servers shared (several processes may serve the name, each with this option); publishers replace (take over the name of another publisher
@@ -465,6 +466,8 @@ final class Channel
     public function flush(?float $timeout = null): void {}
     /** Waits until the peer has consumed what was sent, then closes. */
     public function close(?float $timeout = null): void {}
+    /** Calls on_unconsumed, where that is given and the channel was not closed. An exception of it is one of a destructor. */
+    public function __destruct() {}
 }
 
 /** Accepts peers one by one, each as a channel of its own. */
@@ -554,6 +557,11 @@ final class Publisher
     public function stats(): array {}
     /** Waits until this many subscribers are connected; TimeoutException if fewer connected. */
     public function waitForSubscribers(int $count, ?float $timeout = null): void {}
+    /**
+     * Waits until every connected subscriber has been given what was published: over shm: it has read it, elsewhere the kernel has taken it.
+     * getMissed() of its exception is the number of messages that are left for the slowest.
+     */
+    public function flush(?float $timeout = null): void {}
     /** Closes once waiting subscribers have connected and slow ones have received their pending messages. */
     public function close(?float $timeout = null): void {}
 }

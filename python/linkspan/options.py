@@ -56,6 +56,9 @@ class Options(TypedDict, total=False):
     - `spin`: Microseconds that a receiver looks into shared memory before it sleeps, at most; up to 100.
     - `linger`: Seconds that a channel which ends without `close` waits until the other side has consumed what was sent: 0.
       What it has not is reported on one line of stderr.
+    - `on_unconsumed`: Gets that number, beside the line on stderr: with the last reference to the channel, from the garbage
+      collector, or at the exit of the program, like a function of `atexit`. Once the interpreter is being taken down, and in
+      a forked child, it does not run; what it raises goes to `sys.unraisablehook`.
     - `on_wait`: Runs about every 100 ms while a call waits; False ends the wait with `Cancelled`.
     """
 
@@ -89,6 +92,7 @@ class Options(TypedDict, total=False):
     validate: Literal["send", "receive", "both"]
     spin: int
     linger: float
+    on_unconsumed: Callable[[int], object] | None
     on_wait: Callable[[], bool | None] | None
 
 

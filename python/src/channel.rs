@@ -1,5 +1,7 @@
 //! Channels and listeners: two ends, messages both ways, calls.
 
+use std::sync::Arc;
+
 use linkspan::{Channel as Link, Listener as CoreListener, Timeout, Wait};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -8,11 +10,12 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::batch::Encoding;
 use crate::builder::Builder;
+use crate::ending::Endings;
 use crate::errors::{Outcome, imported};
 use crate::loan::{self, Lengths, Wanted};
 use crate::message::{Message, object};
 use crate::timestamp;
-use crate::wait::{OnWait, Patience, leave, options, waiting};
+use crate::wait::{OnWait, Patience, channel_options, leave, waiting};
 use crate::walk::Walk;
 
 /// One end of a channel: messages both ways, requests and replies.
@@ -21,8 +24,10 @@ use crate::walk::Walk;
 /// one that receives, or calls meanwhile, gets `InvalidState`. Any thread may close it, which ends the waits of others.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Channel {
-    link: Link,
+    link: Arc<Link>,
     on_wait: OnWait,
+    /// Ends the channel before it is taken apart, where it does more than to close.
+    ending: Option<Py<PyAny>>,
 }
 
 /// A request whose answer is still to come.
@@ -41,35 +46,36 @@ pub fn event_list<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResul
 #[pymethods]
 impl Channel {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.on_wait)
+        visit.call(&self.on_wait)?;
+        visit.call(&self.ending)
     }
 
     /// Connects to the listener at the endpoint; waits for it.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
     fn connect(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
-        let (options, on_wait) = options(given)?;
+        let (options, on_wait, endings) = channel_options(given)?;
         let link =
             waiting(py, Patience::DEFAULT, on_wait.as_ref(), |wait| Link::connect(endpoint, &options, wait))?;
-        Ok(Channel { link, on_wait })
+        Channel::over(py, link, on_wait, &endings)
     }
 
     /// Connects if a program listens there, and listens otherwise.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
     fn open(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
-        let (options, on_wait) = options(given)?;
+        let (options, on_wait, endings) = channel_options(given)?;
         let link =
             waiting(py, Patience::DEFAULT, on_wait.as_ref(), |wait| Link::open(endpoint, &options, wait))?;
-        Ok(Channel { link, on_wait })
+        Channel::over(py, link, on_wait, &endings)
     }
 
     /// A channel that connects when it is first used: for event loops.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
-    fn dial(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
-        let (options, on_wait) = options(given)?;
-        Ok(Channel { link: Link::dial(endpoint, &options)?, on_wait })
+    fn dial(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
+        let (options, on_wait, endings) = channel_options(given)?;
+        Channel::over(py, Link::dial(endpoint, &options)?, on_wait, &endings)
     }
 
     /// Lends memory for an array, writable and with anything in it, as `numpy.empty` gives one; where NumPy cannot be imported, an object
@@ -261,6 +267,12 @@ impl Channel {
 }
 
 impl Channel {
+    fn over(py: Python<'_>, link: Link, on_wait: OnWait, endings: &Endings) -> Outcome<Channel> {
+        let link = Arc::new(link);
+        let ending = endings.end(py, &link)?;
+        Ok(Channel { link, on_wait, ending })
+    }
+
     fn encoded(&self, value: &Bound<'_, PyAny>) -> Outcome<linkspan::Payload> {
         Walk::to_send(value, |walk| self.link.encode(walk))
     }
@@ -281,20 +293,22 @@ impl Channel {
 pub struct Listener {
     listener: CoreListener,
     on_wait: OnWait,
+    endings: Endings,
 }
 
 #[pymethods]
 impl Listener {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.on_wait)
+        visit.call(&self.on_wait)?;
+        self.endings.traverse(&visit)
     }
 
     /// Listens at the endpoint; `AddressInUse` where another process does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
     fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Listener> {
-        let (options, on_wait) = options(given)?;
-        Ok(Listener { listener: CoreListener::listen(endpoint, &options)?, on_wait })
+        let (options, on_wait, endings) = channel_options(given)?;
+        Ok(Listener { listener: CoreListener::listen(endpoint, &options)?, on_wait, endings })
     }
 
     /// The channel to the next peer that connects.
@@ -302,7 +316,7 @@ impl Listener {
     fn accept(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Channel> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
         let link = waiting(py, timeout, callback, |wait| self.listener.accept(wait))?;
-        Ok(Channel { link, on_wait: self.on_wait.as_ref().map(|f| f.clone_ref(py)) })
+        Channel::over(py, link, self.on_wait.as_ref().map(|f| f.clone_ref(py)), &self.endings)
     }
 
     /// The endpoint, with its transport.

@@ -16,6 +16,7 @@
 //! | `codec` | values into bytes and back |
 //! | `direct` | functions that the interpreter calls in front of those of pyo3 |
 //! | `wait` | a call that may wait into one that Ctrl-C ends |
+//! | `ending` | the end of a channel into a call of the program's, while there is an interpreter |
 //! | `recording`, `arrow` | recordings into messages, events and tables; tables into other libraries' |
 //! | `channel`, `serve`, `publish`, `message`, `region`, `service`, `controller` | the core's objects into Python's |
 
@@ -30,6 +31,7 @@ mod codec;
 mod controller;
 mod direct;
 mod elements;
+mod ending;
 mod entries;
 mod errors;
 mod exception;
@@ -74,6 +76,8 @@ mod _native {
     use super::codec::{decode, encode, names, reply_schema, schema, transcode};
     #[pymodule_export]
     use super::controller::{Answer, Controller};
+    #[pymodule_export]
+    use super::ending::ChannelEnd;
     #[pymodule_export]
     use super::errors::error_table;
     #[pymodule_export]

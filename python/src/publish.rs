@@ -104,6 +104,15 @@ impl Publisher {
         waiting(py, timeout, callback, |wait| self.source.wait_for_subscribers(count, wait))
     }
 
+    /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over `unix:` and
+    /// `tcp:` the kernel has taken it. A `journal:` and a `file:` have it once `send` has returned. The `missed` of a `Timeout` is the
+    /// number of messages that are left for the slowest; the publisher stays open.
+    #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
+    fn flush(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<()> {
+        let callback = on_wait.as_ref().or(self.on_wait.as_ref());
+        waiting(py, timeout, callback, |wait| self.source.flush(wait))
+    }
+
     /// Closes the publisher once the subscribers have been served: those that were waiting connect, and slow ones receive what
     /// is left. `Timeout` where one has not received it in time; the publisher is closed all the same.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]

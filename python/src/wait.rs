@@ -12,6 +12,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyString, PyTuple, PyType, PyTypeMethods};
 
 use crate::builtin::type_name;
+use crate::ending::Endings;
 use crate::errors::{Failure, Outcome, imported};
 use crate::walk::Walk;
 
@@ -70,14 +71,14 @@ pub fn wait_seconds(timeout: Patience) -> Option<f64> {
 /// A callable that runs while a call waits.
 pub type OnWait = Option<Py<PyAny>>;
 
-/// The option `on_wait`; `WrongType` for what cannot be called.
-fn callback(given: &Bound<'_, PyAny>) -> Outcome<OnWait> {
+/// The option with this name; `WrongType` for what cannot be called.
+fn callback(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Option<Py<PyAny>>> {
     if given.is_none() || given.is_callable() {
         return Ok((!given.is_none()).then(|| given.clone().unbind()));
     }
-    let text =
-        format!("on_wait is something that can be called without arguments, and not {}", type_name(given));
-    Err(Error::new(ErrorKind::WrongType, text).under_key("on_wait").into())
+    let arguments = if name == "on_wait" { "without arguments" } else { "with a number" };
+    let text = format!("{name} is something that can be called {arguments}, and not {}", type_name(given));
+    Err(Error::new(ErrorKind::WrongType, text).under_key(name).into())
 }
 
 /// The positions of the descriptors that are readable, at least one of them. `Timeout` where none became so in time.
@@ -109,7 +110,7 @@ pub fn waiting<T: Send>(
     call: impl FnOnce(Wait<'_>) -> Result<T> + Send,
 ) -> Outcome<T> {
     if let Some(on_wait) = on_wait {
-        callback(on_wait.bind(py))?;
+        callback("on_wait", on_wait.bind(py))?;
     } else if !is_main_thread() {
         return Ok(py.detach(|| call(Wait::new(timeout)))?);
     }
@@ -207,13 +208,25 @@ pub fn leave(raised: &Bound<'_, PyTuple>, close: impl FnOnce(Patience) -> Outcom
 
 /// The options that a program gave by name, and its callback.
 pub fn options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait)> {
+    channel_options(given).map(|(options, on_wait, _)| (options, on_wait))
+}
+
+/// The same for what has channels, and what they do at their end.
+pub fn channel_options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait, Endings)> {
     let mut options = Options::default();
-    let mut on_wait = None;
+    let (mut on_wait, mut on_unconsumed) = (None, None);
     for (name, value) in given.into_iter().flatten() {
         let name = name.cast::<PyString>().map_err(PyErr::from)?.to_str()?;
-        if name == "on_wait" {
-            on_wait = callback(&value)?;
-            continue;
+        match name {
+            "on_wait" => {
+                on_wait = callback(name, &value)?;
+                continue;
+            }
+            "on_unconsumed" => {
+                on_unconsumed = callback(name, &value)?;
+                continue;
+            }
+            _ => {}
         }
         if name == "timeout" {
             options.timeout = value.extract::<Patience>()?.0;
@@ -235,7 +248,8 @@ pub fn options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, OnWait)> 
         }
         options.set(name, &tree(&value)?).map_err(|error| in_python(error, name))?;
     }
-    Ok((options, on_wait))
+    let endings = Endings::of(&mut options, on_unconsumed);
+    Ok((options, on_wait, endings))
 }
 
 /// The error of an option, with the spelling of `from` as a keyword.

@@ -7,6 +7,7 @@ import threading
 import linkspan
 import numpy as np
 import pytest
+from conftest import PUBLISHERS, STORES, endpoint
 
 
 @pytest.fixture(params=["shm", "unix"])
@@ -169,3 +170,29 @@ def test_subscriber_to_patterns_names_each_message():
             linkspan.subscribe(wrong)
     with pytest.raises(TypeError):
         linkspan.subscribe(7)
+
+
+@pytest.mark.parametrize("transport", PUBLISHERS)
+def test_flush_waits_until_what_was_published_has_been_given(transport):
+    with linkspan.publisher(endpoint(transport)) as out, linkspan.subscribe(out.endpoint, timeout=30) as readings:
+        out.flush(timeout=0)
+        readings.poll()
+        if transport not in STORES:
+            out.wait_for_subscribers(timeout=30)
+        out.send_many([1, 2, 3])
+        if transport == "shm":
+            with pytest.raises(linkspan.Timeout, match="3 messages are left for one subscriber") as caught:
+                out.flush(timeout=0.02)
+            assert caught.value.missed == 3
+            with pytest.raises(linkspan.Cancelled):
+                out.flush(timeout=None, on_wait=lambda: False)
+        else:
+            out.flush(timeout=30)
+        if transport == "shm":
+            thread = threading.Thread(target=out.flush)
+            thread.start()
+            assert [readings.recv().value for _ in range(3)] == [1, 2, 3]
+            thread.join(30)
+        out.flush(timeout=0)
+    with pytest.raises(linkspan.InvalidState):
+        out.flush()

@@ -159,6 +159,26 @@ fn dropped_channel_reports_by_callback_what_was_not_consumed_and_nothing_otherwi
     assert_eq!(reported.load(Ordering::SeqCst), 1);
 }
 
+/// Other languages end a channel by `linger` before they drop it.
+#[test]
+fn channel_that_lingered_is_not_reported_again_by_its_drop() {
+    let endpoint = name("shm");
+    let _listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let reported = Arc::new(AtomicU64::new(0));
+    let count = reported.clone();
+    let options = Options::default().with_on_unconsumed(Arc::new(move |missed| {
+        count.fetch_add(missed, Ordering::SeqCst);
+    }));
+    let sender = Channel::connect(&endpoint, &options, SOON).unwrap();
+    assert_eq!(sender.linger(), 0, "nothing was sent");
+    (0..3).for_each(|i| {
+        sender.send(&Value::Int(i), SOON).unwrap();
+    });
+    assert_eq!((sender.linger(), sender.linger()), (3, 0));
+    drop(sender);
+    assert_eq!(reported.load(Ordering::SeqCst), 3);
+}
+
 #[test]
 fn flush_fails_with_the_number_and_can_be_repeated() {
     for transport in ["shm", "unix", "tcp"] {

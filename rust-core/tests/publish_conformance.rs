@@ -292,6 +292,102 @@ fn closed_subscriber_ends_its_loop(t: &str) {
     });
 }
 
+fn flush_waits_until_what_was_published_has_been_given(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    publisher.flush(Duration::ZERO).unwrap();
+    publisher.send(&Value::Int(0)).unwrap();
+    // Nobody is connected.
+    publisher.flush(Duration::ZERO).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(0));
+    for i in 1..=3 {
+        publisher.send(&Value::Int(i)).unwrap();
+    }
+    if t == "shm" {
+        let error = publisher.flush(Duration::from_millis(20)).unwrap_err();
+        assert_eq!((error.kind(), error.missed()), (ErrorKind::Timeout, Some(3)), "{error}");
+        assert!(error.text().starts_with("3 messages are left for one subscriber, which"), "{error}");
+    }
+    thread::scope(|s| {
+        let flushing = s.spawn(|| publisher.flush(SOON));
+        for i in 1..=3 {
+            assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
+        }
+        flushing.join().unwrap().unwrap();
+    });
+    publisher.close(SOON).unwrap();
+    assert_eq!(publisher.flush(SOON).unwrap_err().kind(), ErrorKind::InvalidState);
+}
+
+/// What one subscriber has not taken is left, and what it takes in the meantime is not.
+fn flush_fails_with_the_number_that_is_left_for_a_stopped_subscriber(t: &str) {
+    let endpoint = name(t);
+    // The kernel queues little for a subscriber with a socket, and the history keeps all of it.
+    let size = 1 << 20;
+    let publisher = Publisher::new(&endpoint, &options(&[("buffer", (64 * size as u64).into())])).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    publisher.wait_for_subscribers(1, SOON).unwrap();
+    let sent = 40;
+    let body = Value::from("x".repeat(size));
+    (0..sent).for_each(|_| assert!(publisher.send(&body).is_ok()));
+    let error = publisher.flush(Duration::from_millis(50)).unwrap_err();
+    let left = error.missed().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(if t == "shm" { left == sent } else { (1..=sent).contains(&left) }, "{error}");
+    thread::scope(|s| {
+        s.spawn(|| (0..sent).for_each(|_| assert!(subscriber.recv(SOON).is_ok())));
+        publisher.flush(SOON).unwrap();
+    });
+}
+
+fn flush_ends_with_a_subscriber_that_ends(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &options(&[("buffer", (64u64 << 20).into())])).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    publisher.wait_for_subscribers(1, SOON).unwrap();
+    let body = Value::from("x".repeat(1 << 20));
+    (0..40).for_each(|_| assert!(publisher.send(&body).is_ok()));
+    assert_eq!(publisher.flush(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
+    thread::scope(|s| {
+        let flushing = s.spawn(|| publisher.flush(SOON));
+        drop(subscriber);
+        flushing.join().unwrap().unwrap();
+    });
+}
+
+fn flush_of_several_threads_ends_for_each(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &options(&[("buffer", (64u64 << 20).into())])).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    publisher.wait_for_subscribers(1, SOON).unwrap();
+    let body = Value::from("x".repeat(1 << 20));
+    thread::scope(|s| {
+        let mut flushing = Vec::new();
+        for _ in 0..4 {
+            (0..8).for_each(|_| assert!(publisher.send(&body).is_ok()));
+            flushing.push(s.spawn(|| publisher.flush(SOON)));
+        }
+        (0..32).for_each(|_| assert!(subscriber.recv(SOON).is_ok()));
+        flushing.into_iter().for_each(|one| one.join().unwrap().unwrap());
+    });
+}
+
+/// A store has what `send` has returned for: its readers need not be there.
+fn flush_of_a_store_waits_for_nothing(t: &str) {
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &options(&[("durable", true.into())])).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    publisher.send(&Value::Int(1)).unwrap();
+    publisher.flush(Duration::ZERO).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
+    publisher.close(SOON).unwrap();
+    assert_eq!(publisher.flush(SOON).unwrap_err().kind(), ErrorKind::InvalidState);
+}
+
 fn close_wakes_waiting_threads(t: &str) {
     let endpoint = name(t);
     let _publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
@@ -323,7 +419,7 @@ mod journal {
 
     cases! {
         subscribe_before_publish subscriber_with_delivery_latest_gets_no_lagged growing_messages two_publishers
-        closed_subscriber_ends_its_loop close_wakes_waiting_threads
+        closed_subscriber_ends_its_loop close_wakes_waiting_threads flush_of_a_store_waits_for_nothing
     }
 }
 
@@ -336,7 +432,7 @@ mod file {
 
     cases! {
         subscribe_before_publish subscriber_with_delivery_latest_gets_no_lagged growing_messages
-        closed_subscriber_ends_its_loop close_wakes_waiting_threads
+        closed_subscriber_ends_its_loop close_wakes_waiting_threads flush_of_a_store_waits_for_nothing
     }
 }
 
@@ -346,4 +442,6 @@ suite! {
     slow_subscriber_gets_lagged_and_continues slow_loop_continues_with_the_missed_count_in_messages subscriber_with_delivery_latest_gets_no_lagged publisher_restart
     growing_messages one_name_one_pattern two_publishers descriptor_for_event_loops
     closed_subscriber_ends_its_loop close_wakes_waiting_threads
+    flush_waits_until_what_was_published_has_been_given flush_fails_with_the_number_that_is_left_for_a_stopped_subscriber
+    flush_ends_with_a_subscriber_that_ends flush_of_several_threads_ends_for_each
 }

@@ -1,4 +1,4 @@
-"""A sender with the option linger that ends without close says on one line of stderr how much was not consumed, in each language."""
+"""A sender that ends without close says on one line of stderr, and to its callback, how much was not consumed, in each language."""
 
 import re
 import subprocess
@@ -29,20 +29,41 @@ time.sleep(60)
 """
 
 
+#: Acknowledges one message, and is there until it is told to end. With a second argument it connects.
+RECEIVER_OF_ONE = """
+import sys
+import linkspan
+listener = None if sys.argv[2:] else linkspan.listen(sys.argv[1], ack="manual")
+print("listens", flush=True)
+channel = listener.accept() if listener else linkspan.connect(sys.argv[1], ack="manual")
+channel.recv()
+channel.ack()
+sys.stdin.readline()
+"""
+
+
+def commands(program: str, out: Path) -> dict[str, list[str]]:
+    """The command that is this program in each language."""
+    library, module = shared_library(), fortran_module("-std=f2018")
+    fortran = ["gfortran", "-std=f2018", "-Wall", "-Wextra", "-Werror", f"-I{module}", HERE / f"{program}.f90", module / "linkspan.o"]
+    return {
+        "c": [str(compiled("gcc", "-std=c11", *STRICT, INCLUDE, HERE / f"{program}.c", *library, out=out / f"{program}-c"))],
+        "cpp": [str(compiled("g++", "-std=c++17", *STRICT, INCLUDE, HERE / f"{program}.cpp", *library, out=out / f"{program}-cpp"))],
+        "fortran": [str(compiled(*fortran, *library, out=out / f"{program}-fortran"))],
+        "python": [PYTHON, str(HERE / f"{program}.py")],
+        "php": [*php(), str(HERE / f"{program}.php")],
+    }
+
+
 @pytest.fixture(scope="module")
 def senders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    out, library, module = tmp_path_factory.mktemp("senders"), shared_library(), fortran_module("-std=f2018")
-    fortran = ["gfortran", "-std=f2018", "-Wall", "-Wextra", "-Werror", f"-I{module}", HERE / "sender.f90", module / "linkspan.o"]
-    c = str(compiled("gcc", "-std=c11", *STRICT, INCLUDE, HERE / "sender.c", *library, out=out / "c"))
-    return {
-        "c": [c],
-        "c that frees": [c, "free"],
-        "cpp": [str(compiled("g++", "-std=c++17", *STRICT, INCLUDE, HERE / "sender.cpp", *library, out=out / "cpp"))],
-        "fortran": [str(compiled(*fortran, *library, out=out / "fortran"))],
-        "python": [PYTHON, str(HERE / "sender.py")],
-        "python aio": [PYTHON, str(HERE / "sender_aio.py")],
-        "php": [*php(), str(HERE / "sender.php")],
-    }
+    made = commands("sender", tmp_path_factory.mktemp("senders"))
+    return {**made, "c that frees": [*made["c"], "free"], "python aio": [PYTHON, str(HERE / "sender_aio.py")]}
+
+
+@pytest.fixture(scope="module")
+def reporters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    return commands("reporter", tmp_path_factory.mktemp("reporters"))
 
 
 @pytest.mark.parametrize("language", ["c", "c that frees", "cpp", "fortran", "python", "python aio", "php"])
@@ -69,3 +90,49 @@ def test_end_of_a_sender_says_how_much_was_not_consumed(language: str, senders: 
     lines = [line for line in printed.splitlines() if line.startswith("linkspan: ")]
     assert sender.returncode == 0 and len(lines) == 1, printed
     assert re.match(rf"linkspan: {name}: (998|999) of the messages that were sent had not been consumed", lines[0]), lines
+
+
+#: The ways in which each language ends a channel without close, and what it prints beside the number.
+WAYS: dict[tuple[str, str], list[str]] = {
+    ("c", "free"): [],
+    ("c", "exit"): [],
+    ("c", "fork"): [],
+    ("c", "again"): ["free: InvalidState", "close: Timeout"],
+    ("c", "thread"): ["freed"],
+    ("cpp", "destructor"): [],
+    ("cpp", "exit"): [],
+    ("cpp", "throws"): [],
+    ("cpp", "accepted"): [],
+    ("fortran", "free"): [],
+    ("fortran", "exit"): [],
+    ("python", "free"): [],
+    ("python", "gc"): [],
+    ("python", "exit"): [],
+    ("php", "free"): ["after"],
+    ("php", "gc"): [],
+    ("php", "exit"): [],
+}
+
+
+@pytest.mark.parametrize(("language", "way"), WAYS, ids=["-".join(way) for way in WAYS])
+def test_callback_gets_the_number_that_was_not_consumed(language: str, way: str, reporters: dict[str, list[str]], runtime: None) -> None:
+    name = f"shm:unconsumed/{language}-{way}"
+    command = [*reporters[language], name, way]
+    receiver = [PYTHON, "-c", RECEIVER_OF_ONE, name, *(["connects"] if way == "accepted" else [])]
+    with subprocess.Popen(receiver, stdin=PIPE, stdout=PIPE, text=True) as receives:
+        try:
+            assert receives.stdout and receives.stdout.readline() == "listens\n"
+            with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as sends:
+                try:
+                    assert sends.stdout
+                    first = sends.stdout.readline()
+                    assert first == "sent\n", first + (sends.stderr.read() if sends.stderr else "")
+                    said, printed = sends.communicate("\n", timeout=SOON)
+                finally:
+                    sends.kill()
+        finally:
+            receives.kill()
+    assert said.splitlines() == ["unconsumed 999, call 1", *WAYS[language, way]], said + printed
+    lines = [line for line in printed.splitlines() if line.startswith("linkspan: ")]
+    assert sends.returncode == 0 and lines[0].startswith(f"linkspan: {name}: 999 of the messages"), printed
+    assert lines[1:] == (["linkspan: on_unconsumed threw an exception: from the callback"] if way == "throws" else []), printed

@@ -74,14 +74,18 @@ def handle_procedures(name: str) -> str:
       call finish(status, stat, errmsg)
    end subroutine
 """
-    if name == "channel":
+    flushed = {
+        "channel": "the peer has consumed what was sent; an error says how many messages it has not",
+        "publisher": "every connected subscriber has been given what was published; an error says how many messages are left",
+    }
+    if name in flushed:
         out += f"""
-   ! Waits until the peer has consumed what was sent; an error says how many messages it has not. The channel stays open.
-   subroutine channel_flush(self, timeout, stat, errmsg)
-      class(linkspan_channel), intent(in) :: self
+   ! Waits until {flushed[name]}. The {name} stays open.
+   subroutine {name}_flush(self, timeout, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
       real(real64), intent(in), optional :: timeout
 {TAIL}
-      call finish(c_channel_flush(self%handle, nanoseconds(timeout)), stat, errmsg)
+      call finish(c_{name}_flush(self%handle, nanoseconds(timeout)), stat, errmsg)
    end subroutine
 """
     if name in ("channel", "subscriber"):

@@ -193,7 +193,7 @@ public:
 
 private:
     friend class listener;
-    explicit channel(std::pair<linkspan_channel *, std::unique_ptr<detail::on_wait>> made) noexcept
+    explicit channel(std::pair<linkspan_channel *, std::shared_ptr<detail::callbacks>> made) noexcept
         : handle(made.first, std::move(made.second)) {}
     linkspan_channel_info info() const {
         linkspan_channel_info now = LINKSPAN_CHANNEL_INFO_INIT;
@@ -202,8 +202,7 @@ private:
     }
 };
 
-/// Waits for peers at an endpoint. A callback in its options also runs while its channels wait, so it
-/// outlives them.
+/// Waits for peers at an endpoint. The callbacks in its options are those of its channels, too, which keep them.
 class listener : public detail::handle<linkspan_listener> {
 public:
     explicit listener(zstring endpoint, const options &o = {})
@@ -215,7 +214,7 @@ public:
     channel accept(timeout_value t = {}) const {
         linkspan_channel *ch;
         check(linkspan_listener_accept(c(), t.nanoseconds(), &ch));
-        return channel({ch, nullptr});
+        return channel({ch, callbacks_});
     }
     /// A file descriptor that is readable while `accept` would not wait. The listener owns it.
     int fileno() const {
@@ -226,7 +225,7 @@ public:
     void close() const { check(linkspan_listener_close(c())); }
 
 private:
-    explicit listener(std::pair<linkspan_listener *, std::unique_ptr<detail::on_wait>> made) noexcept
+    explicit listener(std::pair<linkspan_listener *, std::shared_ptr<detail::callbacks>> made) noexcept
         : handle(made.first, std::move(made.second)) {}
 };
 
@@ -333,7 +332,7 @@ public:
     void close(timeout_value t = {}) const { check(linkspan_server_close(c(), t.nanoseconds())); }
 
 private:
-    explicit server(std::pair<linkspan_server *, std::unique_ptr<detail::on_wait>> made) noexcept
+    explicit server(std::pair<linkspan_server *, std::shared_ptr<detail::callbacks>> made) noexcept
         : handle(made.first, std::move(made.second)) {}
 };
 

@@ -111,7 +111,7 @@ public:
     void close() const { check(linkspan_controller_close(c())); }
 
 private:
-    using made = std::pair<linkspan_controller *, std::unique_ptr<detail::on_wait>>;
+    using made = std::pair<linkspan_controller *, std::shared_ptr<detail::callbacks>>;
     explicit controller(made m) noexcept : handle(m.first, std::move(m.second)) {}
     static made opened(const char *endpoint, const options &o, timeout_value t) {
         return detail::opened<linkspan_controller>(

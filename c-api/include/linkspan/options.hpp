@@ -4,6 +4,7 @@
 
 #include <linkspan/codec.hpp>
 
+#include <cstdio>
 #include <functional>
 #include <memory>
 
@@ -107,27 +108,43 @@ struct options {
     /// How many seconds a channel that ends without close waits until the peer has consumed what was sent; what it has not is reported
     /// on one line of stderr.
     double linger = 0;
+    /// Gets the number of messages that the peer had not consumed when a channel ended without `close`, beside that line: in its
+    /// destructor, or in `std::exit` where no destructor runs, and not in a forked child. An exception of it goes no further than a line
+    /// on stderr.
+    std::function<void(std::uint64_t missed)> on_unconsumed;
 };
 
 namespace detail {
 
-/// A callback that outlives its options, and the exception that it threw.
-struct on_wait {
-    std::function<bool()> function;
+/// Callbacks that outlive their options, and the exception that `on_wait` threw.
+struct callbacks {
+    std::function<bool()> on_wait;
+    std::function<void(std::uint64_t)> on_unconsumed;
     std::exception_ptr thrown;
 
-    static bool run(void *context) noexcept {
-        auto *self = static_cast<on_wait *>(context);
+    static bool wait(void *context) noexcept {
+        auto *self = static_cast<callbacks *>(context);
         try {
-            return self->function();
+            return self->on_wait();
         } catch (...) {
             self->thrown = std::current_exception();
             return false;
         }
     }
 
+    /// Runs in destructors and in the exit, which nothing may leave.
+    static void report(void *context, std::uint64_t missed) noexcept {
+        try {
+            static_cast<callbacks *>(context)->on_unconsumed(missed);
+        } catch (const std::exception &e) {
+            std::fprintf(stderr, "linkspan: on_unconsumed threw an exception: %s\n", e.what());
+        } catch (...) {
+            std::fputs("linkspan: on_unconsumed threw an exception\n", stderr);
+        }
+    }
+
     /// Throws unless the status is LINKSPAN_OK: the callback's exception, else the last error.
-    static void check(linkspan_status status, const std::unique_ptr<on_wait> &self) {
+    static void check(linkspan_status status, const std::shared_ptr<callbacks> &self) {
         if (status == LINKSPAN_OK) return;
         if (self && self->thrown) std::rethrow_exception(std::exchange(self->thrown, nullptr));
         throw_last_error();
@@ -172,15 +189,19 @@ public:
         c_.reply_schema = text(o.reply_schema);
         c_.replace = o.replace;
         c_.linger = o.linger;
+        if (o.on_wait || o.on_unconsumed) kept = std::make_shared<callbacks>(callbacks{o.on_wait, o.on_unconsumed, nullptr});
         if (o.on_wait) {
-            callback = std::make_unique<on_wait>(on_wait{o.on_wait, nullptr});
-            c_.on_wait = on_wait::run;
-            c_.on_wait_context = callback.get();
+            c_.on_wait = callbacks::wait;
+            c_.on_wait_context = kept.get();
+        }
+        if (o.on_unconsumed) {
+            c_.on_unconsumed = callbacks::report;
+            c_.on_unconsumed_context = kept.get();
         }
     }
     const linkspan_options *c() const noexcept { return &c_; }
 
-    std::unique_ptr<on_wait> callback;
+    std::shared_ptr<callbacks> kept;
 
 private:
     linkspan_options c_ = LINKSPAN_OPTIONS_INIT;
@@ -200,10 +221,10 @@ inline void free(linkspan_region *c) noexcept { static_cast<void>(linkspan_regio
 template <class C> class handle {
 public:
     handle(handle &&other) noexcept
-        : callback_(std::move(other.callback_)), c_(std::exchange(other.c_, nullptr)) {}
+        : callbacks_(std::move(other.callbacks_)), c_(std::exchange(other.c_, nullptr)) {}
     handle &operator=(handle &&other) noexcept {
         std::swap(c_, other.c_);
-        std::swap(callback_, other.callback_);
+        std::swap(callbacks_, other.callbacks_);
         return *this;
     }
     handle(const handle &) = delete;
@@ -214,21 +235,21 @@ public:
     C *c() const noexcept { return c_; }
 
 protected:
-    handle(C *c, std::unique_ptr<on_wait> callback) noexcept : callback_(std::move(callback)), c_(c) {}
-    void check(linkspan_status status) const { on_wait::check(status, callback_); }
+    handle(C *c, std::shared_ptr<callbacks> kept) noexcept : callbacks_(std::move(kept)), c_(c) {}
+    void check(linkspan_status status) const { callbacks::check(status, callbacks_); }
 
-    std::unique_ptr<on_wait> callback_;
+    std::shared_ptr<callbacks> callbacks_;
 
 private:
     C *c_;
 };
 
 /// Opens an object: `call` is the C function that creates it.
-template <class C, class F> std::pair<C *, std::unique_ptr<on_wait>> opened(const options &o, F &&call) {
+template <class C, class F> std::pair<C *, std::shared_ptr<callbacks>> opened(const options &o, F &&call) {
     c_options given(o);
     C *c = nullptr;
-    on_wait::check(call(given.c(), &c), given.callback);
-    return {c, std::move(given.callback)};
+    callbacks::check(call(given.c(), &c), given.kept);
+    return {c, std::move(given.kept)};
 }
 
 } // namespace detail

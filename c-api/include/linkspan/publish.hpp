@@ -50,10 +50,13 @@ public:
         check(linkspan_publisher_stats(c(), &m));
         return message(m);
     }
+    /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, elsewhere the kernel
+    /// has taken it. The `missed` of its `timeout` is the number of messages that are left for the slowest.
+    void flush(timeout_value t = {}) const { check(linkspan_publisher_flush(c(), t.nanoseconds())); }
     void close() const { check(linkspan_publisher_close(c(), LINKSPAN_DEFAULT)); }
 
 private:
-    explicit publisher(std::pair<linkspan_publisher *, std::unique_ptr<detail::on_wait>> made) noexcept
+    explicit publisher(std::pair<linkspan_publisher *, std::shared_ptr<detail::callbacks>> made) noexcept
         : handle(made.first, std::move(made.second)) {}
 };
 
@@ -135,7 +138,7 @@ public:
     void close() const { check(linkspan_subscriber_close(c())); }
 
 private:
-    explicit subscriber(std::pair<linkspan_subscriber *, std::unique_ptr<detail::on_wait>> made) noexcept
+    explicit subscriber(std::pair<linkspan_subscriber *, std::shared_ptr<detail::callbacks>> made) noexcept
         : handle(made.first, std::move(made.second)) {}
 };
 
@@ -148,7 +151,7 @@ template <class... A> void subscribe(A &&...) {
 inline message latest(zstring endpoint, const options &o = {}, timeout_value t = {}) {
     detail::c_options given(o);
     linkspan_message *m;
-    detail::on_wait::check(linkspan_latest(endpoint.c_str(), given.c(), t.nanoseconds(), &m), given.callback);
+    detail::callbacks::check(linkspan_latest(endpoint.c_str(), given.c(), t.nanoseconds(), &m), given.kept);
     return message(m);
 }
 

@@ -195,10 +195,10 @@ public:
 private:
     struct made {
         linkspan_service *c = nullptr;
-        std::unique_ptr<detail::on_wait> on_wait;
+        std::shared_ptr<detail::callbacks> callbacks;
         std::unique_ptr<std::function<void()>> on_cancel;
     };
-    explicit service(made &&m) noexcept : on_cancel(std::move(m.on_cancel)), handle(m.c, std::move(m.on_wait)) {}
+    explicit service(made &&m) noexcept : on_cancel(std::move(m.on_cancel)), handle(m.c, std::move(m.callbacks)) {}
 
     static made started(zstring name, const service_options &o) {
         detail::c_options channel(o.channel);
@@ -220,8 +220,8 @@ private:
             given.on_cancel = [](void *context) noexcept { (*static_cast<std::function<void()> *>(context))(); };
             given.on_cancel_context = m.on_cancel.get();
         }
-        detail::on_wait::check(linkspan_service_start(name.c_str(), &given, &m.c), channel.callback);
-        m.on_wait = std::move(channel.callback);
+        detail::callbacks::check(linkspan_service_start(name.c_str(), &given, &m.c), channel.kept);
+        m.callbacks = std::move(channel.kept);
         return m;
     }
     linkspan_service_info info() const {

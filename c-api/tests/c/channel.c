@@ -258,6 +258,29 @@ static void options_are_checked_and_a_wait_can_be_ended(void) {
     CHECK(linkspan_channel_connect("unix:../etc", NULL, 0, &channel) == LINKSPAN_INVALID_ENDPOINT);
 }
 
+static void count_missed(void *context, uint64_t missed) { *(uint64_t *)context += missed; }
+
+/* The end of a program is tried in tests/matrix/unconsumed. */
+static void freed_channel_reports_what_was_not_consumed(const char *endpoint) {
+    linkspan_listener *listener;
+    linkspan_channel *there, *here;
+    linkspan_message *m;
+    linkspan_options options = LINKSPAN_OPTIONS_INIT;
+    uint64_t missed = 0;
+    options.on_unconsumed = count_missed;
+    options.on_unconsumed_context = &missed;
+    OK(linkspan_listener_listen(endpoint, &options, &listener));
+    OK(linkspan_channel_connect(endpoint, NULL, LINKSPAN_DEFAULT, &there));
+    OK(linkspan_listener_accept(listener, LINKSPAN_DEFAULT, &here));
+    OK(linkspan_listener_free(listener));
+    OK(linkspan_message_new(&m));
+    for (int i = 0; i < 3; i++) OK(linkspan_channel_send(here, m, LINKSPAN_DEFAULT, NULL));
+    OK(linkspan_channel_free(here));
+    CHECK(missed == 3);
+    OK(linkspan_channel_free(there));
+    linkspan_message_release(m);
+}
+
 /* Several messages per call, in one process. */
 static void batches_go_and_come(const char *endpoint) {
     enum { COUNT = 100, ROOM = 7 };
@@ -318,6 +341,8 @@ int main(int count, char **arguments) {
     messages_go_both_ways(endpoint);
     snprintf(endpoint, sizeof endpoint, "%s:test/batch", transport);
     batches_go_and_come(endpoint);
+    snprintf(endpoint, sizeof endpoint, "%s:test/end", transport);
+    freed_channel_reports_what_was_not_consumed(endpoint);
     options_are_checked_and_a_wait_can_be_ended();
     puts("ok");
     return 0;

@@ -68,6 +68,37 @@ static void publish(linkspan_publisher *p, int64_t n) {
     linkspan_message_release(m);
 }
 
+/* The number of messages that a subscriber has not read; one with a socket of its own was sent them. */
+static void flush_says_how_much_is_left(const char *endpoint) {
+    linkspan_publisher *p;
+    linkspan_subscriber *s;
+    linkspan_message *m;
+    linkspan_error error = LINKSPAN_ERROR_INIT;
+    bool there;
+    OK(linkspan_publisher_new(endpoint, NULL, &p));
+    OK(linkspan_publisher_flush(p, 0));
+    OK(linkspan_subscriber_new(endpoint, NULL, &s));
+    OK(linkspan_subscriber_poll(s, &there));
+    OK(linkspan_publisher_wait_for_subscribers(p, 1, 20 * SECONDS));
+    for (int64_t n = 1; n <= 3; ++n) publish(p, n);
+    if (strncmp(endpoint, "shm:", 4) == 0) {
+        CHECK(linkspan_publisher_flush(p, 20000000) == LINKSPAN_TIMEOUT);
+        linkspan_last_error(&error);
+        CHECK(error.missed == 3);
+    }
+    CHECK(linkspan_publisher_flush(p, -2) == LINKSPAN_OUT_OF_RANGE);
+    for (int64_t n = 1; n <= 3; ++n) {
+        OK(linkspan_subscriber_recv(s, 20 * SECONDS, &m));
+        CHECK(number_of(m) == n);
+        linkspan_message_release(m);
+    }
+    OK(linkspan_publisher_flush(p, LINKSPAN_DEFAULT));
+    OK(linkspan_publisher_close(p, LINKSPAN_DEFAULT));
+    CHECK(linkspan_publisher_flush(p, 0) == LINKSPAN_INVALID_STATE);
+    linkspan_publisher_free(p);
+    linkspan_subscriber_free(s);
+}
+
 int main(int count, char **arguments) {
     char endpoint[64];
     snprintf(endpoint, sizeof endpoint, "%s:test/readings", count > 1 ? arguments[1] : "shm");
@@ -126,6 +157,7 @@ int main(int count, char **arguments) {
     OK(linkspan_publisher_close(p, LINKSPAN_DEFAULT));
     linkspan_publisher_free(p);
     CHECK(linkspan_latest(endpoint, NULL, 0, &m) == LINKSPAN_NOT_FOUND);
+    flush_says_how_much_is_left(endpoint);
     puts("ok");
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -184,6 +185,31 @@ void batches_go_and_come(const std::string &endpoint) {
     }
 }
 
+/// The listener and its options are gone when they run.
+void channel_keeps_the_callbacks_of_its_listener(const std::string &endpoint) {
+    std::uint64_t missed = 0;
+    std::optional<linkspan::channel> there, here;
+    {
+        linkspan::options options;
+        options.on_wait = []() -> bool { throw too_large("from the callback"); };
+        options.on_unconsumed = [&](std::uint64_t count) { missed += count; };
+        const linkspan::listener listener(endpoint, options);
+        there = linkspan::channel::connect(endpoint);
+        here = listener.accept();
+    }
+    try {
+        here->recv(linkspan::forever);
+        CHECK(false);
+    } catch (const too_large &) {
+    }
+    here->send(linkspan::message().put("n", 1));
+    auto moved = std::move(*here);
+    here.reset();
+    CHECK(missed == 0);
+    { const auto gone = std::move(moved); }
+    CHECK(missed == 1);
+}
+
 } // namespace
 
 int main(int count, char **arguments) {
@@ -193,6 +219,7 @@ int main(int count, char **arguments) {
     messages_go_both_ways(transport + ":test/channel");
     batches_go_and_come(transport + ":test/batch");
     callbacks_end_waits_and_their_exceptions_come_out();
+    channel_keeps_the_callbacks_of_its_listener(transport + ":test/kept");
     std::puts("ok");
     return 0;
 }

@@ -30,6 +30,25 @@ int subscriber(const std::string &endpoint) {
     return 0;
 }
 
+/// The number of messages that a subscriber has not read; one with a socket of its own was sent them.
+void flush_says_how_much_is_left(const std::string &endpoint) {
+    linkspan::publisher out(endpoint);
+    linkspan::subscriber in(endpoint);
+    CHECK(!in.poll());
+    out.wait_for_subscribers(1, 20s);
+    for (int n = 1; n <= 3; ++n) out.send(linkspan::message().put("n", n));
+    if (endpoint.rfind("shm:", 0) == 0) {
+        try {
+            out.flush(20ms);
+            CHECK(false);
+        } catch (const linkspan::timeout &e) {
+            CHECK(e.missed() == 3);
+        }
+    }
+    for (int n = 1; n <= 3; ++n) CHECK(in.recv(20s).get<int>("n") == n);
+    out.flush();
+}
+
 } // namespace
 
 int main(int count, char **arguments) {
@@ -64,6 +83,7 @@ int main(int count, char **arguments) {
     } catch (const linkspan::not_found &e) {
         CHECK(e.endpoint() == endpoint);
     }
+    flush_says_how_much_is_left(endpoint);
     std::puts("ok");
     return 0;
 }

@@ -130,6 +130,7 @@ contains
       type(linkspan_publisher) :: out
       type(linkspan_subscriber) :: in
       type(linkspan_message) :: batch(20), taken(7)
+      type(linkspan_error) :: error
       integer(int64) :: sent
       integer :: i, n, number, next, stat
       call there%open(name)
@@ -162,6 +163,13 @@ contains
       end do
       call taken(number)%get("n", n)
       if (n /= 7) error stop "the last value"
+      call out%flush(10.0_real64)
+      call out%send_many(batch(:3), sent)
+      call out%flush(0.02_real64, stat)
+      call linkspan_last_error(error)
+      ! One with a socket of its own was sent them.
+      if (index(name, "shm:") == 1 .and. (stat /= linkspan_timeout .or. error%missed /= 3)) error stop "not flushed"
+      if (index(name, "shm:") /= 1 .and. stat /= linkspan_ok) error stop "flushed"
    end subroutine
 
    ! Publishes until there is a subscriber, then five more readings.

@@ -37,6 +37,7 @@ mod send;
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::acceptor::ChannelAcceptor;
 use super::dial::Dialler;
@@ -109,6 +110,8 @@ pub struct Channel {
     descriptor: Arc<OwnedFd>,
     /// The process that made the channel, as a count of forks: another one must not use it.
     fork_generation: u64,
+    /// Whether its end has reported what the peer has not consumed.
+    has_reported: AtomicBool,
     /// Whether this end of the endpoint can send, and receive: some transports have one way only.
     /// Cached, because every call asks.
     sends: bool,
@@ -225,6 +228,7 @@ impl Channel {
             reconnector,
             event_log,
             fork_generation: fork::generation(),
+            has_reported: AtomicBool::new(false),
             sends: endpoint.check_direction(role == Role::Connector, "send").is_ok(),
             receives: endpoint.check_direction(role == Role::Listener, "recv").is_ok(),
         })

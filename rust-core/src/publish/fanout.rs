@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use self::growth::{Growth, SMALL};
+pub use self::waiting::Given;
 use super::history::{History, Published};
 use super::stream_subscriber::StreamSubscriber;
 use crate::channel::event_log::EventLog;
@@ -27,7 +28,7 @@ use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Lender, Payload};
 use crate::sys::claim::note_locked;
 use crate::sys::clock;
-use crate::sys::eventfd::LazyWaker;
+use crate::sys::eventfd::Waiters;
 use crate::transport::acceptor::WatchedSocket;
 use crate::transport::broadcast::BroadcastWriter;
 use crate::transport::endpoint::Endpoint;
@@ -53,7 +54,7 @@ pub struct Fanout {
     /// Bytes that the kernel may queue for one subscriber, if the option is given.
     buffer: Option<usize>,
     /// Signalled when a subscriber connects, disconnects or has received more.
-    changed: LazyWaker,
+    changed: Waiters,
     /// Subscribers with a socket of their own whose hello is being answered.
     unadmitted: AtomicUsize,
 }
@@ -87,6 +88,8 @@ struct RingSubscriber {
     /// Whether its hello was answered: before, it has no ring, and a close need not wait for it to
     /// read.
     answered: bool,
+    /// The number of the message before the one that it begins with, as far as this side knows.
+    before: u64,
     watched: WatchedSocket,
 }
 
@@ -95,6 +98,14 @@ impl RingSubscriber {
     /// was answered.
     fn has_ring(&self, ring: &dyn BroadcastWriter) -> bool {
         self.answered || ring.read_so_far(self.id) > 0
+    }
+
+    /// Returns how many messages up to this number it has not read.
+    fn unread(&self, ring: &dyn BroadcastWriter, last: u64) -> u64 {
+        match ring.read_so_far(self.id) {
+            0 => last.saturating_sub(self.before),
+            read => last.saturating_sub(read),
+        }
     }
 }
 
@@ -136,7 +147,7 @@ impl Fanout {
             next_id: AtomicU64::new(1),
             checked: transport.capabilities().cuts,
             buffer,
-            changed: LazyWaker::default(),
+            changed: Waiters::default(),
             unadmitted: AtomicUsize::new(0),
         })
     }
@@ -288,13 +299,9 @@ impl Fanout {
 
     /// Returns how many messages the slowest subscriber has not read; 0 without subscribers.
     pub fn behind(&self) -> u64 {
-        let messages = self.event_log.sent.load(Ordering::Relaxed);
         let behind = match &self.state().medium {
             Medium::Ring { ring, newest, subscribers, .. } => {
-                // A subscriber that has read nothing yet starts with the newest message.
-                let unread =
-                    |read: u64| if read == 0 { messages.min(1) } else { newest.saturating_sub(read) };
-                subscribers.iter().map(|s| unread(ring.read_so_far(s.id))).max()
+                subscribers.iter().map(|subscriber| subscriber.unread(&**ring, *newest)).max()
             }
             Medium::Streams { history, subscribers } => {
                 let unread = |s: &Arc<StreamSubscriber>| history.last().saturating_sub(s.out().sequence);
@@ -383,7 +390,7 @@ mod tests {
     fn drain_waits_for_a_subscriber_whose_hello_is_being_answered() {
         let endpoint: Endpoint = "unix:drained".parse().unwrap();
         let fanout = Arc::new(Fanout::new(&endpoint, (1, 1), None, 1 << 20, false).unwrap());
-        let drain = |time| fanout.drain(&mut Waiting::until(Deadline::after(time)));
+        let drain = |time| fanout.drain(Given::Rest, &mut Waiting::until(Deadline::after(time)));
         drain(Duration::ZERO).unwrap();
         let unadmitted = fanout.unadmitted();
         assert_eq!(drain(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);

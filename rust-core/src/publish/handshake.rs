@@ -75,8 +75,11 @@ impl HandshakeHandler for PublisherHandler {
                 let knows_slots =
                     peer_hello.slots >= self.transport.capabilities().slots && peer_hello.machine.is_none();
                 let (session, once) = (peer_hello.session, peer_hello.once);
+                // The number counts only if it is of this publisher's session.
+                let after =
+                    peer_hello.after.map(|after| after.in_session(self.hello.session, self.hello.first));
                 let (descriptors, newest, id) =
-                    self.fanout.admit_to_ring(&mut handshake, session, once, knows_slots)?;
+                    self.fanout.admit_to_ring(&mut handshake, (session, after), once, knows_slots)?;
                 // The subscriber opens the ring later, and gets the messages in between.
                 own_hello.after = Some(After { session: own_hello.session, number: newest });
                 let frame = own_hello.to_frame()?;

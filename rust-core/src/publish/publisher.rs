@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::fanout::Fanout;
+use super::fanout::{Fanout, Given};
 use super::handshake::PublisherHandler;
 use super::replace::{self, Held, OpenState, Replaced};
 use super::store::{self, Store};
@@ -143,7 +143,7 @@ impl Publisher {
         }
         let subscribers = fanout.subscribers();
         // One that has not received everything in time learns how much it missed.
-        let _ = fanout.drain(&mut Wait::from(LINGER).start(options.timeout));
+        let _ = fanout.drain(Given::Rest, &mut Wait::from(LINGER).start(options.timeout));
         drop(held);
         fanout.disconnect_all();
         let publisher = Publisher::at(endpoint, &options.clone().with_replace(false), hello, false)?;
@@ -380,6 +380,19 @@ impl Publisher {
         self.fanout.wait_for_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
+    /// Waits until every connected subscriber has been given what was published before: over `shm:` its program has read it, over
+    /// `unix:` and `tcp:` the kernel has taken it for its connection. A `journal:` and a `file:` have it once `send` has returned,
+    /// where they are durable on the disk: then there is nothing to wait for.
+    ///
+    /// # Errors
+    /// `Timeout` with the number of messages that are left for the slowest subscriber in [`Error::missed`]; the publisher stays
+    /// open, and the call can be repeated. `InvalidState` once it is closed.
+    pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
+        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let given = Given::UpTo(self.fanout.newest());
+        self.check().and_then(|()| self.fanout.drain(given, &mut waiting)).map_err(|e| e.on(&self.shown))
+    }
+
     /// Removes the name once the subscribers have been served. If something was published, subscribers of
     /// this user that were waiting for a publisher get up to a second to connect; those with a socket each
     /// (`unix:`, `tcp:`) receive what is left for them. Then they wait for the next publisher.
@@ -410,7 +423,7 @@ impl Publisher {
                 waiting.woke(false)?;
             }
         }
-        self.fanout.drain(waiting)
+        self.fanout.drain(Given::Rest, waiting)
     }
 
     /// Removes the name and disconnects the subscribers.

@@ -4,8 +4,8 @@
 //! No eventfd is shared with a peer, which could make every read and write of it block.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::OnceLock;
 use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -70,6 +70,55 @@ impl LazyWaker {
     }
 }
 
+/// The threads that wait for an event of an object, each with an eventfd of its own: a thread that goes on takes no wake-up of another one.
+#[derive(Debug, Default)]
+pub struct Waiters(Mutex<Vec<Arc<EventFd>>>);
+
+impl Waiters {
+    fn all(&self) -> MutexGuard<'_, Vec<Arc<EventFd>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the threads that wait. Called after the event has happened.
+    pub fn wake(&self) {
+        self.all().iter().for_each(|own| own.wake());
+    }
+
+    /// Returns an eventfd for this thread, which is signalled as long as it is kept. The caller checks once more for the event before it
+    /// sleeps.
+    pub fn arm(&self) -> Result<Armed<'_>> {
+        let own = Arc::new(EventFd::new()?);
+        self.all().push(own.clone());
+        Ok(Armed { own, waiters: self })
+    }
+}
+
+/// The eventfd of one of several threads that wait.
+#[derive(Debug)]
+pub struct Armed<'a> {
+    own: Arc<EventFd>,
+    waiters: &'a Waiters,
+}
+
+impl Armed<'_> {
+    /// Makes it unreadable.
+    pub fn drain(&self) {
+        self.own.drain();
+    }
+}
+
+impl AsFd for Armed<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.own.as_fd()
+    }
+}
+
+impl Drop for Armed<'_> {
+    fn drop(&mut self) {
+        self.waiters.all().retain(|one| !Arc::ptr_eq(one, &self.own));
+    }
+}
+
 /// An eventfd that one object sets for itself, to keep a descriptor readable while it has something
 /// to return. Only its owner changes it, so its state is known without a system call.
 #[derive(Debug)]
@@ -109,5 +158,26 @@ impl AsFd for ReadinessFlag {
 impl AsFd for EventFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::poll::is_readable;
+
+    #[test]
+    fn waiting_thread_that_drains_takes_no_wake_up_of_another() {
+        let waiters = Waiters::default();
+        waiters.wake();
+        let (one, other) = (waiters.arm().unwrap(), waiters.arm().unwrap());
+        assert!(!is_readable(one.as_fd()) && !is_readable(other.as_fd()));
+        waiters.wake();
+        one.drain();
+        assert!(!is_readable(one.as_fd()) && is_readable(other.as_fd()));
+        drop(one);
+        assert_eq!(waiters.all().len(), 1);
+        drop(other);
+        assert!(waiters.all().is_empty());
     }
 }

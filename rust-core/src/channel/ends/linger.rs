@@ -6,6 +6,7 @@
 
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 
 use super::Channel;
 use super::close::unconsumed;
@@ -95,18 +96,20 @@ impl Channel {
         }
     }
 
-    /// Waits for the time that the options give, and reports what the peer has not consumed by then: in the drop, and at the end of a
-    /// program for a channel that is not dropped there.
-    pub fn linger(&self) {
-        self.report_at_end(false);
+    /// Waits for the time that the options give, and reports what the peer has not consumed by then, as the drop does: at the end of a
+    /// program for a channel that is not dropped there, and where a language ends an object before it takes it apart. Returns the number
+    /// that it reported. What was reported once is not reported by the drop again.
+    pub fn linger(&self) -> u64 {
+        self.report_at_end(false)
     }
 
     /// The same, where `held_back` says whether some of it has not left this side.
-    fn report_at_end(&self, held_back: bool) {
+    fn report_at_end(&self, held_back: bool) -> u64 {
         let is_over = fork::check(self.fork_generation).is_err() || self.reconnector.is_closed();
         let promises = self.options.delivery != Some(Delivery::BestEffort);
-        if is_over || !promises || self.unacknowledged() == 0 {
-            return;
+        let is_reported = self.has_reported.load(Ordering::Relaxed);
+        if is_over || is_reported || !promises || self.unacknowledged() == 0 {
+            return 0;
         }
         // The message that was delivered last does not count as consumed: the program may not have handled it.
         if let Some(mut receiving) = self.receiving.borrow() {
@@ -124,8 +127,12 @@ impl Channel {
             !is_asked_for && !held_back && lingered.as_ref().is_err_and(|e| e.kind() == ErrorKind::Timeout);
         // One message alone may be the one that the peer's program took last and has handled: an end of both sides in order is no loss.
         let reported_from = if is_asked_for { 1 } else { 2 };
-        if lingered.is_ok() || count < reported_from || stays {
-            return;
+        if lingered.is_ok()
+            || count < reported_from
+            || stays
+            || self.has_reported.swap(true, Ordering::Relaxed)
+        {
+            return 0;
         }
         let text = format!(
             "{count} of the messages that were sent had not been consumed by the peer when the channel ended; call close or flush before, which wait longer and fail with this number"
@@ -136,6 +143,7 @@ impl Channel {
         if let Some(report) = &self.options.on_unconsumed {
             report(count);
         }
+        count
     }
 }
 

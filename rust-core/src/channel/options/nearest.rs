@@ -6,7 +6,7 @@
 use crate::error::{Error, ErrorKind, quoted};
 
 /// The options of channels, servers, publishers and subscribers.
-pub const NAMES: [&str; 31] = [
+pub const NAMES: [&str; 32] = [
     "encoding",
     "timeout",
     "client_id",
@@ -37,6 +37,7 @@ pub const NAMES: [&str; 31] = [
     "validate",
     "spin",
     "linger",
+    "on_unconsumed",
     "on_wait",
 ];
 

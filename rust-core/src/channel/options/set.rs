@@ -94,8 +94,10 @@ impl Options {
                     [("send", Validate::Send), ("receive", Validate::Receive), ("both", Validate::Both)];
                 self.validate = Some(one_of(value, all)?);
             }
-            "on_wait" => {
-                let text = "on_wait is something that can be called, and no value: each language sets it in a way of its own";
+            "on_wait" | "on_unconsumed" => {
+                let text = format!(
+                    "{name} is something that can be called, and no value: each language sets it in a way of its own"
+                );
                 return Err(Error::new(ErrorKind::WrongType, text));
             }
             "immutable" => {

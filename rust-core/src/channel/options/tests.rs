@@ -206,6 +206,7 @@ fn documents_have_every_option() {
             "validate" => ("none".to_owned(), "which values are checked against the schema: send, receive, both"),
             "spin" => (o.spin.as_micros().to_string(), "microseconds that a receiver polls shared memory before it sleeps; at most 100"),
             "linger" => (o.linger.as_secs().to_string(), "seconds that a channel which ends without close waits until the peer has consumed what was sent; what it has not is reported on stderr. With 0 it does not wait, and reports what a peer that is gone had not consumed, beyond the one message that it may have handled"),
+            "on_unconsumed" => ("none".to_owned(), "what gets the number of messages that the peer had not consumed when a channel ended without close, beside the line on stderr; each language sets it in a way of its own"),
             "on_wait" => ("none".to_owned(), "what is called about every 100 ms while a call waits, which may end the wait; each language sets it in a way of its own"),
             new => panic!("the option {new} has no line in docs/transports.md"),
         };

@@ -26,13 +26,13 @@ impl Drop for Unadmitted {
 }
 
 impl Fanout {
-    /// Admits a subscriber to the ring. Returns the descriptors for it, the number of its newest
+    /// Admits a subscriber of this session to the ring; one that was connected before, or waited, continues after the number. Returns the descriptors for it, the number of its newest
     /// message, and the id for [`Fanout::answered`]. With `once` the subscriber reads the newest
     /// value only, and is not kept.
     pub fn admit_to_ring(
         self: &Arc<Self>,
         handshake: &mut IncomingHandshake,
-        session: u64,
+        (session, after): (u64, Option<u64>),
         once: bool,
         knows_slots: bool,
     ) -> Result<(Vec<OwnedFd>, u64, u64)> {
@@ -40,9 +40,13 @@ impl Fanout {
         // Under one lock, so that a subscriber which gets this ring is also woken for later
         // messages in it.
         let mut state = self.state();
-        let Medium::Ring { ring, newest, subscribers, without_slots, growth } = &mut state.medium else {
+        let State { medium: Medium::Ring { ring, newest, subscribers, without_slots, growth }, last } =
+            &mut *state
+        else {
             return Ok((Vec::new(), 0, id));
         };
+        // A new one begins with the newest message, or, where there is none, with the next one.
+        let before = after.unwrap_or(if *newest > 0 { newest.saturating_sub(1) } else { *last });
         if !once && let Some(growth) = growth.take() {
             growth.grow(&mut **ring);
         }
@@ -60,7 +64,9 @@ impl Fanout {
         };
         let (descriptors, watched) = admit().inspect_err(|_| ring.remove(id))?;
         match watched {
-            Some(watched) if !once => subscribers.push(RingSubscriber { id, answered: false, watched }),
+            Some(watched) if !once => {
+                subscribers.push(RingSubscriber { id, answered: false, before, watched })
+            }
             watched => without_slots.extend(watched.map(|watched| (id, watched))),
         }
         Ok((descriptors, *newest, id))

@@ -1,47 +1,105 @@
 //! Waits of the publishing program: for subscribers, and until they have been sent everything.
 
+use std::iter;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rustix::event::PollFlags;
 
 use super::{Fanout, Medium};
 use crate::deadline::Waiting;
-use crate::error::{Error, ErrorKind, Result};
-use crate::sys::poll::wait_any;
+use crate::error::{Error, ErrorKind, Result, counted};
+use crate::sys::poll::{wait_any, wait_readable};
+use crate::sys::timer::Timer;
+
+/// What a subscriber has to have before the wait for it ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Given {
+    /// Everything that it could not get from a publisher that has ended: the ring, or all messages in its own stream.
+    Rest,
+    /// The messages up to this number: it has read them in the ring, or the kernel has taken them for its stream.
+    UpTo(u64),
+}
+
+/// How soon after the first look at the ring the next one follows; each later one after twice the time.
+const FIRST_LOOK: Duration = Duration::from_micros(100);
+/// The longest time between two looks.
+const LAST_LOOK: Duration = Duration::from_millis(5);
 
 impl Fanout {
-    /// Waits until the kernel has everything for each subscriber that is still connected.
+    /// Waits until each subscriber that is still connected has been given this.
     ///
     /// # Errors
-    /// `Timeout` with the number of subscribers that read too slowly.
-    pub fn drain(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.wait_until(waiting, || match self.lagging() {
-            0 => None,
-            lagging => Some(format!(
-                "closed; {lagging} subscribers had not taken everything that was published: they read too slowly, or have stopped"
-            )),
+    /// `Timeout` with the number of subscribers that read too slowly, and, of messages up to a number, how many the slowest
+    /// of them has not been given.
+    pub fn drain(&self, given: Given, waiting: &mut Waiting<'_>) -> Result<()> {
+        // A subscriber that reads the ring tells nobody: its page says how far it is.
+        let is_told = !(self.has_ring && matches!(given, Given::UpTo(_)));
+        self.wait_until(waiting, is_told, || {
+            let (lagging, left) = self.lagging(given);
+            if lagging == 0 {
+                return None;
+            }
+            Some(match given {
+                Given::Rest => {
+                    let text = format!(
+                        "closed; {lagging} subscribers had not taken everything that was published: they read too slowly, or have stopped"
+                    );
+                    Error::new(ErrorKind::Timeout, text)
+                }
+                Given::UpTo(_) => {
+                    let whose = match lagging {
+                        1 => "one subscriber, which reads too slowly, or has stopped".to_owned(),
+                        many => format!("the slowest of {many} subscribers, which read too slowly, or have stopped"),
+                    };
+                    let text = format!("{} for {whose}", counted(left, "is left", "are left"));
+                    Error::new(ErrorKind::Timeout, text).with_missed(left)
+                }
+            })
         })
     }
 
-    /// Sends as much as possible, and returns how many subscribers have not been sent everything.
-    fn lagging(&self) -> usize {
-        match &mut self.state().medium {
+    /// Sends as much as possible. Returns how many subscribers have not been given this, and how many messages are left for the slowest,
+    /// up to the number that is asked for.
+    fn lagging(&self, given: Given) -> (usize, u64) {
+        let (mut lagging, mut left) = (0, 0);
+        let mut count = |unread: u64| (lagging, left) = (lagging + 1, left.max(unread));
+        match (&mut self.state().medium, given) {
             // Subscribers that have the ring can read it after the publisher has ended.
-            Medium::Ring { ring, subscribers, .. } => {
-                subscribers.iter().filter(|subscriber| !subscriber.has_ring(&**ring)).count()
+            (Medium::Ring { ring, subscribers, .. }, Given::Rest) => {
+                subscribers.iter().filter(|one| !one.has_ring(&**ring)).for_each(|_| count(1));
             }
-            Medium::Streams { history, subscribers } => subscribers
-                .iter()
-                .filter(|subscriber| {
+            (Medium::Ring { ring, subscribers, .. }, Given::UpTo(last)) => {
+                let unread = subscribers.iter().map(|one| one.unread(&**ring, last));
+                unread.filter(|unread| *unread > 0).for_each(count);
+            }
+            (Medium::Streams { history, subscribers }, given) => {
+                for subscriber in &*subscribers {
                     let mut out = subscriber.out();
                     // The acceptor sees the end of a connection too.
-                    out.send_pending(history).is_ok()
-                        && (history.after(out.sequence).is_some() || matches!(out.tx.flush(), Ok(false)))
-                })
-                .count()
-                .saturating_add(self.unadmitted.load(Ordering::Acquire)),
+                    if out.send_pending(history).is_err() {
+                        continue;
+                    }
+                    let last = match given {
+                        Given::Rest => history.last(),
+                        Given::UpTo(last) => last,
+                    };
+                    match history.after(out.sequence).map(|next| next.header.sequence) {
+                        // What has dropped out of the history is missed, and not left.
+                        Some(next) if next <= last => count(last - next + 1),
+                        // The last one may have gone in part.
+                        _ if out.sequence == last && matches!(out.tx.flush(), Ok(false)) => count(1),
+                        _ => {}
+                    }
+                }
+                // Each of them begins with the newest message, if there is one.
+                if !matches!(given, Given::UpTo(0)) {
+                    (0..self.unadmitted.load(Ordering::Acquire)).for_each(|_| count(1));
+                }
+            }
         }
+        (lagging, left)
     }
 
     /// Waits until so many subscribers are connected.
@@ -49,25 +107,45 @@ impl Fanout {
     /// # Errors
     /// `Timeout` with how many are connected.
     pub fn wait_for_subscribers(&self, count: usize, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.wait_until(waiting, || {
+        self.wait_until(waiting, true, || {
             let connected = self.subscribers();
             (connected < count).then(|| {
-                format!(
+                let text = format!(
                     "{connected} of {count} subscribers connected in time; start the others, or wait longer"
-                )
+                );
+                Error::new(ErrorKind::Timeout, text)
             })
         })
     }
 
-    /// Waits until nothing is missing. At the deadline `missing` is the text of the `Timeout`.
-    fn wait_until(&self, waiting: &mut Waiting<'_>, missing: impl Fn() -> Option<String>) -> Result<()> {
+    /// Waits until nothing is missing; at the deadline fails with what is. Where nobody tells this side that something has changed, it
+    /// looks again and again.
+    fn wait_until(
+        &self,
+        waiting: &mut Waiting<'_>,
+        is_told: bool,
+        missing: impl Fn() -> Option<Error>,
+    ) -> Result<()> {
         let waker = self.changed.arm()?;
+        let (mut timer, mut pause) = (None, FIRST_LOOK);
         loop {
             waker.drain();
-            let Some(text) = missing() else { return Ok(()) };
-            match wait_any(waiting, [(waker.as_fd(), PollFlags::IN)]) {
-                Err(e) if e.kind() == ErrorKind::Timeout => return Err(Error::new(ErrorKind::Timeout, text)),
-                waited => drop(waited?),
+            if missing().is_none() {
+                return Ok(());
+            }
+            if !is_told {
+                let timer = match &mut timer {
+                    Some(timer) => timer,
+                    none => none.insert(Timer::new()?),
+                };
+                timer.drain();
+                timer.arm(pause)?;
+                pause = LAST_LOOK.min(pause * 2);
+            }
+            let fds: Vec<_> = iter::once(waker.as_fd()).chain(timer.as_ref().map(AsFd::as_fd)).collect();
+            match wait_readable(waiting, &fds) {
+                Err(e) if e.kind() == ErrorKind::Timeout => return missing().map_or(Ok(()), Err),
+                waited => waited?,
             }
         }
     }

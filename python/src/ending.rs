@@ -1,0 +1,69 @@
+//! The end of a channel that lingers or reports: an object of Python's, which the interpreter ends before what it refers to.
+
+use std::sync::Arc;
+
+use linkspan::{Channel as Link, Options};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::errors::imported;
+
+/// What the options say about the end of a channel.
+#[derive(Default)]
+pub struct Endings {
+    on_unconsumed: Option<Py<PyAny>>,
+    lingers: bool,
+}
+
+impl Endings {
+    /// Of these options, with the program's callback, which the core's end of the channel must not call: it may run without the
+    /// interpreter.
+    pub fn of(options: &mut Options, on_unconsumed: Option<Py<PyAny>>) -> Endings {
+        if on_unconsumed.is_some() {
+            // Asks for the report; `ChannelEnd` makes the call.
+            options.on_unconsumed = Some(Arc::new(|_| ()));
+        }
+        Endings { on_unconsumed, lingers: !options.linger.is_zero() }
+    }
+
+    /// The end of this channel: none where it neither lingers nor calls the program.
+    pub fn end(&self, py: Python<'_>, link: &Arc<Link>) -> PyResult<Option<Py<PyAny>>> {
+        static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        if self.on_unconsumed.is_none() && !self.lingers {
+            return Ok(None);
+        }
+        let callback = self.on_unconsumed.as_ref().map(|f| f.clone_ref(py));
+        let end = ChannelEnd { link: link.clone(), callback };
+        imported(py, &CLASS, "linkspan.ending", "Ending")?.call1((end,)).map(|made| Some(made.unbind()))
+    }
+
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.on_unconsumed)
+    }
+}
+
+/// What the end of a channel does. `linkspan.ending` says when.
+#[pyclass(frozen, module = "linkspan._native")]
+pub struct ChannelEnd {
+    link: Arc<Link>,
+    callback: Option<Py<PyAny>>,
+}
+
+#[pymethods]
+impl ChannelEnd {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.callback)
+    }
+
+    /// Waits for the option `linger`, and gives the callback the number of messages that the peer has not consumed. An exception of the
+    /// callback goes to `sys.unraisablehook`: nobody called.
+    fn report(&self, py: Python<'_>) {
+        let missed = py.detach(|| self.link.linger());
+        let Some(callback) = self.callback.as_ref().filter(|_| missed > 0) else { return };
+        let callback = callback.bind(py);
+        if let Err(raised) = callback.call1((missed,)) {
+            raised.write_unraisable(py, Some(callback));
+        }
+    }
+}

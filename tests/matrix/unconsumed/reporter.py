@@ -1,0 +1,42 @@
+"""Sends 1,000 messages of which one is consumed, and ends without close: its callback gets the number of the others."""
+
+import gc
+import sys
+
+import linkspan
+
+name, way = sys.argv[1:]
+calls = []
+
+
+def report(missed: int) -> None:
+    calls.append(missed)
+    print(f"unconsumed {missed}, call {len(calls)}", flush=True)
+
+
+class Holder:
+    """Refers to the channel, whose callback refers to this."""
+
+    def report(self, missed: int) -> None:
+        # All of the cycle is still there.
+        assert self.channel.endpoint == name
+        report(missed)
+
+
+holder = Holder()
+holder.channel = channel = linkspan.connect(name, on_unconsumed=holder.report if way == "gc" else report)
+for i in range(1000):
+    channel.send({"i": i})
+while True:
+    try:
+        channel.flush(timeout=0.02)
+        sys.exit(3)
+    except linkspan.Timeout as error:
+        if error.missed == 999:
+            break
+print("sent", flush=True)
+sys.stdin.readline()
+if way != "exit":
+    del channel, holder
+    gc.collect()
+    assert calls == [999]
