@@ -40,7 +40,7 @@ mod table;
 mod threads;
 mod writer;
 
-pub use crate::sys::child::end_with_us;
+pub use crate::sys::thread::end_with_us;
 pub use command::{Answer, Command, Outcome};
 pub use controller::{Controller, WatchOptions};
 pub use link::OnCancel;

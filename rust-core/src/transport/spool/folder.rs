@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::beneath::{self, Beneath, Owner, write_all};
-use crate::sys::{acl, headroom, lock};
+use crate::sys::{headroom, lock, user};
 
 /// An open directory of a spool.
 #[derive(Debug)]
@@ -188,7 +188,7 @@ impl Folder {
         match reader {
             Some(reader) if is_shared => {
                 let owner = self.owner.unwrap_or(rustix::process::geteuid().as_raw());
-                let is_admitted = reader == owner || reader == 0 || acl::admit(file, reader)?;
+                let is_admitted = reader == owner || reader == 0 || user::admit(file, reader)?;
                 // Without access lists, every user of the spool may read it.
                 if !is_admitted {
                     rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode))?;

@@ -27,9 +27,9 @@ use super::folder::Folder;
 use crate::error::{Doing, Result};
 use crate::sys::beneath::{self, Beneath, Owner, is_ours, kind_of, write_all};
 use crate::sys::directory::{self, Directory};
-use crate::sys::group;
 use crate::sys::lock::{self, Lock};
 use crate::sys::staging::Swept;
+use crate::sys::user;
 use crate::transport::attached;
 use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
@@ -367,7 +367,7 @@ fn make_folder(parent: Beneath<'_>, name: &str, mode: u32, group: Option<u32>) -
     let whose = if made { Owner::Ours } else { Owner::Trusted };
     let Some(folder) = parent.directory(name, whose)? else { return Err(Errno::NOENT).doing(doing()) };
     if made {
-        group::give(&folder.fd, shown.display(), group)?;
+        user::give_to_group(&folder.fd, shown.display(), group)?;
         // Only after it belongs to the group; and the umask may have removed bits.
         rustix::fs::fchmod(&folder.fd, Mode::from_raw_mode(mode)).doing(doing())?;
     }
