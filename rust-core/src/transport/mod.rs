@@ -50,7 +50,7 @@
 //! | what | lives in |
 //! |---|---|
 //! | the name of a transport and what it can do | `kind`, `capability` |
-//! | what a folder implements | `driver`; for publishers `broadcast` and `store` |
+//! | what a folder implements | `driver`; without a hello `connectionless`; for publishers `broadcast` and `store` |
 //! | the list of transports | `table` |
 //! | names, and their places in a directory; the owner of a name | `endpoint`, `place`; `claim` |
 //! | removal of stale files at a place | `sweep` |

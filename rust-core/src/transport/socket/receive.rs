@@ -17,7 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::peer_activity::PeerActivity;
+use super::PeerActivity;
 use crate::buffers;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};

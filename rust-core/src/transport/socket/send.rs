@@ -8,7 +8,7 @@ use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use super::peer_activity::PeerActivity;
+use super::PeerActivity;
 use super::rest::Rest;
 use crate::deadline::Waiting;
 use crate::error::Result;

@@ -22,8 +22,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 
-use super::clients;
-use super::folder::Folder;
+use super::folder::{Folder, living_clients};
 use crate::error::{Doing, Result};
 use crate::sys::beneath::{self, Beneath, Owner, is_ours, kind_of, write_all};
 use crate::sys::directory::{self, Directory};
@@ -283,7 +282,7 @@ impl Layout {
         let emptied = FOLDERS[..2]
             .iter()
             .all(|folder| rustix::fs::unlinkat(&self.root, *folder, AtFlags::REMOVEDIR).is_ok());
-        if emptied && clients::living(&self.locks, &self.hello)?.is_empty() {
+        if emptied && living_clients(&self.locks, &self.hello)?.is_empty() {
             around.remove_tree(&old)?;
             return Ok(true);
         }
