@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use super::{Encoding, bson, cbor, json, plain, raw, smile};
 use crate::body::{Body, Part, Placer, Rest};
+use crate::codec::MAX_DEPTH;
 use crate::codec::cbor::FlatFields;
-use crate::codec::nesting::MAX_DEPTH;
 use crate::codec::output::Output;
 use crate::error::Result;
 use crate::value::escape::Escape;

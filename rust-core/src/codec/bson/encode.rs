@@ -5,9 +5,9 @@
 
 use std::num::NonZeroUsize;
 
-use super::element::{cstring, skip};
 use super::{
-    ARRAY, BINARY, BOOLEAN, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, decimal128, subtype,
+    ARRAY, BINARY, BOOLEAN, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, cstring, decimal128,
+    skip, subtype,
 };
 use crate::codec::input::Input;
 use crate::codec::output::{Output, SHORT};

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::decode::Decoder;
 use super::head::{Head, head};
 use super::{COLUMN_MAJOR, COMPLEX, HOMOGENEOUS, ROW_MAJOR};
-use crate::codec::float::f16_to_f32;
+use crate::codec::input::f16_to_f32;
 use crate::codec::input::{malformed, unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{DType, NdArrayRef, Order, Sink};
