@@ -32,8 +32,6 @@ mod packed;
 mod parse;
 mod source;
 mod table;
-#[cfg(test)]
-mod tests;
 mod text;
 mod unit;
 mod write;
@@ -305,3 +303,6 @@ impl<T: Source + ?Sized> Source for Checked<'_, T> {
         self.value.walk(&mut self.schema.checker(Side::Writer, &mut sink as &mut dyn Sink))
     }
 }
+
+#[cfg(test)]
+mod tests;

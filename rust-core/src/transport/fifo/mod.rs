@@ -30,9 +30,6 @@ mod pair;
 mod pipes;
 mod plain;
 
-#[cfg(test)]
-mod tests;
-
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -151,3 +148,6 @@ impl Target for Pipe {
         self.place.path().display().to_string()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,9 +51,6 @@ mod writer;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub use fuzz::fuzz;
 
-#[cfg(test)]
-mod tests;
-
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -305,3 +302,6 @@ impl StoreReader for Following {
         vec![self.descriptor()]
     }
 }
+
+#[cfg(test)]
+mod tests;
