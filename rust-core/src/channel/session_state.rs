@@ -365,7 +365,7 @@ impl SessionState {
     }
 }
 
-/// Returns whether both are the same page, or neither is one.
+/// Returns whether both are the same page; false where one is missing.
 fn is_same(a: &Option<Arc<AckWords>>, b: &Option<Arc<AckWords>>) -> bool {
     matches!((a, b), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
 }

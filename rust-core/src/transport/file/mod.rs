@@ -15,7 +15,7 @@
 //! check sum. With `"lines"` it is a JSON text and a newline, with `"raw"` the encoded value alone;
 //! these have no number but the count of changes that a reader has seen.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | the bytes of a file, and their faults | `form` |
 //! | opening a regular file, and nothing else | `open` |

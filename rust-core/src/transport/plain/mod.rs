@@ -4,7 +4,7 @@
 //! translates between lines and frames, so that the layers above see the same frames as on every
 //! other link, and this module never parses a line.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | the meaning of a line, and the division into lines | `dialect` |
 //! | bytes into lines | `lines` |

@@ -8,12 +8,12 @@
 //! writes into its own file is at most an error that ends the link; it cannot make this side block,
 //! allocate beyond its limits or read outside of a mapping.
 //!
-//! A publisher has one ring that all its subscribers map ([`broadcast`]); long arrays lie in slots,
+//! A publisher has one ring that all its subscribers map ([`broadcast`]); long arrays are in slots,
 //! memory files of their own, which the receiver reads in place ([`slots`], [`views`]).
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
-//! | the memory that rings live in, and its double for tests | `memory` |
+//! | the memory of rings, and its double for tests | `memory` |
 //! | the layout of a side's file, and what is checked of the peer's | `segment` |
 //! | the record header | `record` |
 //! | the writing end and the reading end of a ring | `writer`, `reader` |

@@ -5,7 +5,7 @@
 //! [`PeerActivity`](peer_activity::PeerActivity), nothing else, so two threads use them without a
 //! lock. Unix sockets, TCP, TLS and pipes all use them.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | frames into bytes | `send`; the rest of a partly sent frame: `rest` |
 //! | bytes into frames | `receive` |

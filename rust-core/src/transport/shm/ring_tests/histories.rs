@@ -1,4 +1,4 @@
-//! Random histories of a ring: honest ones, spoilt ones, and both ways of reading one.
+//! Random histories of a ring: valid ones, damaged ones, and both paths of reading one.
 
 use std::sync::atomic::Ordering;
 
