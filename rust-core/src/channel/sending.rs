@@ -12,7 +12,7 @@
 //! - [`Sending::write`]: to a stream, in one write between two locks;
 //! - [`Sending::send`]: to any link, waiting for room, between two locks.
 //!
-//! Each tells the obstacle that it meets. `ends/send` clears it and tries again.
+//! Each returns the obstacle that prevents it. `ends/send` clears it and tries again.
 //!
 //! The direction is held by one thread at a time (`direction`). A thread that receives and has an
 //! acknowledgement to send borrows it; if another thread holds it, that thread sends the
@@ -53,7 +53,8 @@ pub struct Sending {
     pub generation: u64,
 }
 
-/// A message before it has a number. Passed by value where it is not inlined, so that it stays in registers where it is.
+/// A message before it has a number. A function that is not inlined gets it by value, so that it stays in registers in
+/// those that are.
 #[derive(Clone, Copy)]
 pub struct Draft<'a> {
     pub kind: Kind,
@@ -87,7 +88,7 @@ pub enum Until {
     Never,
     /// Until the end of the wait in which it is sent. The clock is read only where the time is needed.
     Wait,
-    /// Then.
+    /// Until this time.
     At(Deadline),
 }
 
@@ -106,7 +107,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Returns its kind. The compiler knows it where `KIND` is the number of one, and leaves out what concerns others.
+    /// Returns its kind, a constant where `KIND` is the number of one: the compiler then leaves out code for other
+    /// kinds.
     #[inline(always)]
     pub fn kind<const KIND: u8>(&self) -> Kind {
         match const { Kind::from_number(KIND) } {
@@ -118,7 +120,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Returns a copy, for what is not inlined. A copy of the whole would have the draft in memory on the short path, too.
+    /// Returns a copy, made field by field, for a function that is not inlined. A copy of the whole would put the draft
+    /// into memory on the short path, too.
     #[inline(always)]
     pub fn copied<const KIND: u8>(&self) -> Draft<'a> {
         let Draft { correlation, flags, to, payload, until, is_filed, .. } = *self;
@@ -137,7 +140,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Returns what is kept of it.
+    /// Returns the part that is kept to be sent again.
     #[inline(never)]
     fn stored(self, sent: i64, waiting: Option<&Waiting<'_>>) -> StoredMessage {
         let (correlation, flags) = (self.correlation, self.flags);
@@ -145,7 +148,7 @@ impl<'a> Draft<'a> {
         StoredMessage::new(&header, self.payload).with_until(until(&self, waiting))
     }
 
-    /// Writes into this place what is kept of it.
+    /// Writes the part that is kept to be sent again into this place.
     #[inline(always)]
     fn keep(&self, place: &mut StoredMessage, sent: i64, waiting: Option<&Waiting<'_>>) {
         match self.payload.memory().block() {
@@ -155,7 +158,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The time between two looks at what the kernel holds back.
+/// The interval at which a flush asks the kernel whether it still has bytes to send.
 const HELD_BACK: std::time::Duration = std::time::Duration::from_millis(2);
 
 /// What became of a message under the session's lock.
@@ -164,7 +167,7 @@ pub enum Put {
     Sent(u64),
     /// It is admitted, and a stream takes it in one write without the lock: see [`Sending::write`].
     Stream(Ticket),
-    /// The link does not have it: [`Sending::send`] meets the obstacle.
+    /// The link does not have it: [`Sending::send`] determines the obstacle.
     Blocked,
 }
 
@@ -177,7 +180,8 @@ impl Put {
 }
 
 impl Sending {
-    /// Admits a message for the link. With `in_session`, only to a peer with a session, which is known where this is inlined.
+    /// Admits a message for the link. With `in_session`, only to a peer with a session; the flag is a constant where
+    /// this is inlined.
     #[inline(always)]
     fn admit<'s, const KIND: u8>(
         &'s mut self,
@@ -200,7 +204,7 @@ impl Sending {
         Ok((part, ticket))
     }
 
-    /// Returns the half of the newest link, and what the link demands.
+    /// Returns the half of the newest link, and its requirements.
     #[inline(always)]
     fn terms(&mut self, looked: bool, reconnector: &Reconnector) -> Unless<(&mut TxPart, Terms)> {
         let is_old = reconnector.is_newer(self.generation);
@@ -210,7 +214,7 @@ impl Sending {
         Ok((part, Terms { session, limit, replays, looked }))
     }
 
-    /// Sends a message that the ring of shared memory takes whole now, and keeps it. For any obstacle nothing was sent.
+    /// Writes a whole message into the ring of shared memory, and keeps it. For any obstacle nothing was sent.
     #[inline(always)]
     pub fn send_step<const KIND: u8>(
         &mut self,
@@ -264,8 +268,8 @@ impl Sending {
         Put::Sent(number)
     }
 
-    /// [`Sending::send_step`] for data whose long arrays lie in slots that the peer has the files of. The payload is kept
-    /// without counting another owner of its body.
+    /// [`Sending::send_step`] for data whose long arrays are in slots of which the peer has the files. The payload is
+    /// kept without counting another owner of its body.
     #[inline(never)]
     pub fn send_owned(
         &mut self,
@@ -291,7 +295,7 @@ impl Sending {
     }
 
     /// Writes an admitted message to a stream, without the lock. [`Sent::Blocked`] also after an error, which
-    /// [`Sending::send`] meets again.
+    /// [`Sending::send`] gets again.
     #[inline(always)]
     pub fn write(&mut self, draft: &Draft<'_>, ticket: &Ticket, sent: i64) -> Sent {
         let half = self.part.as_mut().and_then(|part| part.tx.stream());
@@ -303,7 +307,7 @@ impl Sending {
         }
     }
 
-    /// Writes the rest of it, which has to follow whatever the program does next.
+    /// Writes the rest of a partly written message, which has to follow in any case.
     ///
     /// # Errors
     /// `Disconnected`: the message then goes over the next link.
@@ -325,7 +329,7 @@ impl Sending {
         pushed
     }
 
-    /// Records that a stream has it, and keeps it. Returns its number.
+    /// Records that a stream has the message, and keeps it. Returns its number.
     #[inline(always)]
     pub fn written(draft: &Draft<'_>, ticket: &Ticket, sent: i64, halves: &mut SessionHalves) -> u64 {
         let (number, place) = halves.sent(ticket);
@@ -335,8 +339,8 @@ impl Sending {
         number
     }
 
-    /// Sends a message over any link, and waits until the link takes it. The lock is free meanwhile. With `looked`, the
-    /// caller has looked for acknowledgements.
+    /// Sends a message over any link, and waits until the link takes it. The lock is free meanwhile. `looked` is
+    /// whether the caller has received the available acknowledgements.
     ///
     /// # Errors
     /// The obstacle; the message is then still the caller's.
@@ -370,9 +374,9 @@ impl Sending {
         Ok(number)
     }
 
-    /// Releases a link that has broken. Returns whether a message has no other one to go over: an answer belongs to the
-    /// client that sent the request, which ended with the link, unless the request is idempotent: then the client sends it
-    /// again.
+    /// Releases a link that has broken. Returns whether the message cannot go over another one: an answer belongs to
+    /// the client that sent the request, which ended with the link, unless the request is idempotent: then the client
+    /// sends it again.
     pub fn lose_link(&mut self, draft: &Draft<'_>) -> bool {
         let part = self.part.take();
         let is_once =
@@ -395,7 +399,7 @@ impl Sending {
         draft.payload.too_long(self.part.as_ref().map_or(u64::MAX, |part| part.peer.max_message_size))
     }
 
-    /// Sends what this link still has to get of earlier messages.
+    /// Sends the earlier messages that have to go over this link again.
     pub fn replay(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(part) = &mut self.part else { return Ok(()) };
         replay(part, reconnector, waiting)
@@ -422,8 +426,8 @@ impl Sending {
         Ok(())
     }
 
-    /// Sends what is due without the program: replays after a new link, withdrawals, and the acknowledgement
-    /// if `trigger` makes it due. Does not wait; a later call sends what the link does not take now.
+    /// Sends frames that need no call of the program: replays after a new link, withdrawals, and the acknowledgement
+    /// if `trigger` makes it due. Does not wait; a later call sends the frames that the link does not take now.
     pub fn send_ack(&mut self, trigger: AckTrigger, reconnector: &Reconnector, event_log: &EventLog) {
         let mut at_once = Waiting::at_once();
         if reconnector.is_newer(self.generation) && self.join(reconnector, event_log, &mut at_once).is_err() {
@@ -464,7 +468,7 @@ impl Sending {
     }
 
     /// Withdraws requests whose callers gave up: from the transport if it still has the frame, else by a
-    /// frame to the peer. What the link does not take now stays noted.
+    /// frame to the peer. Withdrawals that the link does not take now are sent later.
     pub fn send_withdrawals(&mut self, session_state: &SessionState) {
         let Some(part) = &mut self.part else { return };
         let mut withdrawn = session_state.withdrawn();
@@ -498,7 +502,7 @@ impl Sending {
     pub fn flush(&mut self, waiting: &mut Waiting<'_>) -> bool {
         let Some(part) = &mut self.part else { return false };
         while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(waiting).is_ok() {}
-        // No descriptor tells when the peer has taken it.
+        // No descriptor reports when the peer has taken it.
         while part.tx.is_held_back() && !waiting.deadline().has_passed() {
             std::thread::sleep(HELD_BACK);
         }
@@ -519,7 +523,7 @@ impl Sending {
     }
 }
 
-/// Puts a message into the ring whole, or not at all: one with a flag or with an acknowledgement.
+/// Writes a message with a flag or with an acknowledgement into the ring, whole or not at all.
 #[inline(never)]
 fn put_whole(half: &mut ShmTx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> bool {
     let body = draft.payload.body();
@@ -527,7 +531,7 @@ fn put_whole(half: &mut ShmTx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> b
         && matches!(half.try_send(&Outgoing::new(draft.header(&ticket, sent), body)), Ok(Sent::Whole))
 }
 
-/// Records a request whose answer is kept; the answer to the oldest one may have to go.
+/// Records a request whose answer is kept; the answer to the oldest one may be dropped for it.
 #[inline(always)]
 fn begin_filing(number: u64, halves: &mut SessionHalves, event_log: &EventLog) {
     if halves.calls.begin(number).is_some() {

@@ -68,6 +68,6 @@ pub struct ConnectionlessLink {
     pub rx: Rx,
     /// Owns the name; dropping it gives up the name.
     pub keeps: Option<Box<dyn Any + Send + Sync>>,
-    /// The directory in which messages lie; `None` where they lie in the kernel.
+    /// The directory in which messages are; `None` where they are in the kernel.
     pub place: Option<Place>,
 }

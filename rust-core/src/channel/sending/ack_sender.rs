@@ -23,7 +23,7 @@ impl AckSender<'_> {
         self.reconnector.session_state.halves().is_ack_due(trigger)
     }
 
-    /// Sends what is due; if another thread is sending, leaves it to that thread.
+    /// Sends due acknowledgements and replays; if another thread is sending, leaves them to that thread.
     pub fn send_ack(&self, trigger: AckTrigger) {
         let replays = self.reconnector.session_state.replays.load(Ordering::Acquire);
         if replays || self.is_ack_due(trigger) {
@@ -31,7 +31,7 @@ impl AckSender<'_> {
         }
     }
 
-    /// Does what is left to do for a message that was taken, and returns it.
+    /// Completes the receipt of a message that was taken, and returns it.
     #[inline]
     pub fn finish(&self, taken: Taken) -> Message {
         let session_state = &self.reconnector.session_state;
@@ -43,7 +43,7 @@ impl AckSender<'_> {
         self.send_ack_if(self.reconnector.session_state.consumed(trigger), trigger);
     }
 
-    /// Sends the acknowledgement if one is due, or what is to be replayed.
+    /// Sends the acknowledgement if one is due, and pending replays.
     #[inline]
     pub fn send_ack_if(&self, is_ack_due: bool, trigger: AckTrigger) {
         if is_ack_due || self.reconnector.session_state.replays.load(Ordering::Acquire) {
@@ -51,7 +51,7 @@ impl AckSender<'_> {
         }
     }
 
-    /// Sends what is due, or defers it. Not inlined: most messages need no frame.
+    /// Sends the acknowledgement and replays, or defers them. Not inlined: most messages need no frame.
     #[cold]
     pub fn send_ack_now(&self, trigger: AckTrigger) {
         let session_state = &self.reconnector.session_state;
@@ -63,7 +63,7 @@ impl AckSender<'_> {
         self.flush_deferred();
     }
 
-    /// Sends what was deferred. Called by every thread that has just released the direction.
+    /// Sends a deferred acknowledgement. Called by every thread that has just released the direction.
     #[inline]
     pub fn flush_deferred(&self) {
         if self.reconnector.session_state.has_deferred_ack() {

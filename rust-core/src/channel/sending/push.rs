@@ -1,4 +1,4 @@
-//! Frames on the way into a link: waiting for room, what is sent again over a new link, and what the transport adopts.
+//! Passing frames to a link: waiting for room, replays over a new link, and the rest of a partly sent frame.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::frame::{Header, Kind, Outgoing};
 use crate::message::Payload;
 use crate::transport::{Sent, extension};
 
-/// Sends the messages that this link still has to get. The lock is released while a frame is written, so the
+/// Sends the messages that have to go over this link again. The lock is released while a frame is written, so the
 /// next message to replay is looked up again each time.
 pub(super) fn replay(part: &mut TxPart, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
     if !reconnector.session_state.replays.load(Ordering::Acquire) {
@@ -106,7 +106,7 @@ pub(super) fn push(
         match waited {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::Disconnected => return Err(e),
-            // The peer has a part of the frame, so the rest has to follow, whatever the program does next.
+            // The peer has a part of the frame, so the rest has to follow in any case.
             Err(_) if partly_sent => {
                 part.tx.adopt(frame);
                 part.tx.flush_in_background();

@@ -1,6 +1,5 @@
-//! Both halves of a session, and the pages in shared memory that belong to its current links.
-//!
-//! They belong to the holder of the session's lock.
+//! Both halves of a session, and the pages in shared memory that belong to its current links: the state that the
+//! session's lock protects.
 
 use std::sync::Arc;
 
@@ -27,7 +26,7 @@ pub struct SessionHalves {
     pub(super) violation: Option<Error>,
     /// The slots of the link that is being written, for long arrays.
     pub(super) slots: Option<Arc<Slots>>,
-    /// Requests that wait for their answers without a thread that receives.
+    /// Requests whose answers any call may receive, and the calls that wait.
     pub calls: Calls,
 }
 
@@ -102,7 +101,7 @@ impl SessionHalves {
         (due, Verdict::missed(&verdict))
     }
 
-    /// Publishes the consumed number with the fence that a caller has not made after all.
+    /// Publishes the consumed number with a fence, for a caller that has not made the fence.
     pub fn publish_again(&self) {
         if let Some(ack_words) = &self.own_page {
             ack_words.publish(self.published);

@@ -275,7 +275,7 @@ impl Plain for Encoder<'_> {
         self.close()
     }
 
-    /// A short key is looked at while it is written, as words that overlap.
+    /// A short key is checked while it is written, as words that overlap.
     #[inline(always)]
     fn try_key(&mut self, key: &str) -> Result<bool> {
         let (at, bytes) = (self.out.at(), key.as_bytes());

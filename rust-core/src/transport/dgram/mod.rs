@@ -9,7 +9,7 @@
 //! `Disconnected` at its next message, which was not sent: it waits for the name and sends the
 //! message there.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | the name and its owner | `mailslot` |
 //! | writing | `send` |

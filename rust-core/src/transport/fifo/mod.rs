@@ -11,7 +11,7 @@
 //! the name and `#client`, and each side of a link one whose name contains the hello's number. The
 //! end of a pipe shows the same sooner, where no other process keeps it open.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | two unused pipes, and how they get their names | `pair` |
 //! | finding a hello among other bytes in a pipe | `hello` |

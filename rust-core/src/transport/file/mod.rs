@@ -18,7 +18,7 @@
 //! A file is a store of one value: no process owns its name, so it is never stale and nothing is
 //! swept.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | the bytes of a file, and their faults | `form` |
 //! | opening a regular file, and nothing else; the options | `open` |

@@ -16,7 +16,7 @@
 //! next writer truncates if none of it was acknowledged (`tail`). Damage to acknowledged records is
 //! `Corrupt`, with the file and the offset, and is never truncated unless the user requests it.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | small blocks with a checksum | `block` |
 //! | the directory and its files | `folder` |

@@ -43,7 +43,7 @@ pub enum Parts {
 pub enum Found {
     /// A record that is whole, as far as it was read.
     Record(Record),
-    /// The end of the segment, for now or for good.
+    /// The end of the segment, as far as it was written.
     End,
     /// Something that is no whole record, and the reason.
     Broken(String),
@@ -175,7 +175,7 @@ impl Records {
         };
         if let Some(expected) = expected.filter(|n| *n != header.sequence) {
             return Ok(Found::Broken(format!(
-                "record {} lies where record {expected} belongs",
+                "record {} is where record {expected} belongs",
                 header.sequence
             )));
         }
@@ -339,7 +339,7 @@ impl Records {
         Ok(None)
     }
 
-    /// Returns whether an offset lies in the window.
+    /// Returns whether an offset is in the window.
     fn is_read(&self, at: u64) -> bool {
         (self.window_at..self.window_at + self.filled as u64).contains(&at)
     }

@@ -12,12 +12,12 @@
 //! `transport::local` does that. What is particular to shared memory is the offer: each side brings
 //! a memory file, whose descriptor goes along with its hello.
 //!
-//! A publisher has one ring that all its subscribers map ([`broadcast`]); long arrays lie in slots,
+//! A publisher has one ring that all its subscribers map ([`broadcast`]); long arrays are in slots,
 //! memory files of their own, which the receiver reads in place ([`slots`], [`views`]).
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
-//! | the memory that rings live in, and its double for tests | `memory` |
+//! | the memory of rings, and its double for tests | `memory` |
 //! | the layout of a side's file, and what is checked of the peer's | `segment` |
 //! | the record header | `record` |
 //! | the writing end and the reading end of a ring | `writer`, `reader` |

@@ -10,7 +10,7 @@
 //! check, and a stale one costs a system call, or delays the discovery of a closed connection by
 //! [`PeerActivity::RECENT`].
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | frames into bytes | `send`; the rest of a partly sent frame: `rest` |
 //! | bytes into frames | `receive` |

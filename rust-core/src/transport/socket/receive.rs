@@ -76,7 +76,7 @@ pub struct StreamRx {
 }
 
 /// After so many polls that found nothing, a sleep is likely.
-const OF_LATE: u32 = 2;
+const EMPTY_POLLS: u32 = 2;
 
 /// Unused bytes at the beginning of a long frame's memory. The allocator puts long blocks 16 bytes behind the
 /// beginning of a page, where the kernel copies at less than half its speed on some processors (AMD Zen 3).

@@ -379,7 +379,7 @@ fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<Fo
     }
     let size = usize::try_from(size).map_err(|_| Errno::NOMEM)?;
     let mut body: Vec<u8> = Vec::new();
-    // Eight bytes more, so that an empty body lies at an aligned address, too.
+    // Eight bytes more, so that an empty body is at an aligned address, too.
     body.try_reserve_exact(size + 8).map_err(|_| Errno::NOMEM)?;
     while body.len() < size {
         match rustix::io::read(file, rustix::buffer::spare_capacity(&mut body)) {

@@ -9,8 +9,8 @@
 //! lab@fft.spool/.boot        the boot id under which it was made; or .durable
 //! ```
 //!
-//! It is made under a name that cannot be guessed and then renamed, so no program finds half of
-//! one; and removed by renaming it first. A volatile spool with an old boot id is wiped by the next
+//! It is made under a name that cannot be guessed and then renamed, so no program finds an
+//! incomplete spool; it is removed by renaming it first. A volatile spool with an old boot id is wiped by the next
 //! server or client. All access goes through open directories and follows no link (`sys::beneath`):
 //! another user with write access to the directories around cannot redirect a program.
 
@@ -196,7 +196,7 @@ impl Layout {
     }
 
     /// Returns the boot id under which it was made, as its owner wrote it; `None` for a spool that
-    /// is another user's, durable, or made by hand. An error where something else lies there:
+    /// is another user's, durable, or made by hand. An error where something else is there:
     /// nothing is removed because of that.
     pub fn boot_made(&self) -> Result<Option<String>> {
         boot_made(self.beneath(&self.place.path()), &self.facts)

@@ -7,9 +7,9 @@
 //! server (or several workers with the option `shared`) holds the lock of the spool's name; a
 //! client holds one for its own name.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
-//! | where a spool lies, how it is made and wiped | `layout` |
+//! | where a spool is, how it is made and wiped | `layout` |
 //! | one of its directories: files appear whole, are read whole, and are removed; the clients in one | `folder` |
 //! | the names of the files | `name` |
 //! | the file of a participant | `presence` |

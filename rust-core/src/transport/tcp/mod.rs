@@ -6,7 +6,7 @@
 //! public keys, and each side accepts only the keys that its user trusts. The kernel chooses the
 //! port; a record in the runtime directory contains it for listings and waiting clients.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | the kind; the addresses of an endpoint, and which of them are within the machine | `address` |
 //! | the token of a user, and the proof of having it | `token`, `proof` |
