@@ -1,7 +1,7 @@
 """The second driver: plays a real seismogram in real time, as arrays of 3 × 10 samples, at observatory/waveform.
 
-The recording is what ObsPy carries as its example: station BW.RJOB, 2009-08-24T00:20:03 UTC, three components at 100 Hz,
-thirty seconds, in counts. It begins in the quiet at its middle; after its end it begins again, and says so.
+The recording is the example of ObsPy: station BW.RJOB, 2009-08-24T00:20:03 UTC, three components at 100 Hz, thirty seconds,
+in counts. It begins at its middle, before an event; after its end it begins again, which the field `restart` marks.
 """
 
 import signal
@@ -14,7 +14,7 @@ from generated.observatory_waveform import SCHEMA, ObservatoryWaveform
 
 RATE = 100  # samples a second
 BLOCK = 10  # samples a message
-BEGIN = 1500  # the sample that the first playing begins at
+BEGIN = 1500  # the first sample that is played
 COMPONENTS = ("EHZ", "EHN", "EHE")  # up, north, east
 
 
@@ -26,8 +26,8 @@ def main(file):
     with linkspan.publisher("observatory/waveform", schema=SCHEMA, validate="send") as out:
         while True:
             at = begin + played * 1_000_000_000 // RATE
-            late = time.time_ns() - at - BLOCK * 1_000_000_000 // RATE  # a block is there once its last sample is
-            if abs(late) > 1_000_000_000:  # stopped for a while, or the clock was set: go on from now
+            late = time.time_ns() - at - BLOCK * 1_000_000_000 // RATE  # a block is complete at its last sample
+            if abs(late) > 1_000_000_000:  # the process was stopped, or the clock was set: continue from now
                 begin, late = begin + late, 0
                 continue
             time.sleep(max(-late, 0) / 1e9)

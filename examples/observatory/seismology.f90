@@ -12,7 +12,7 @@ module seismology
    real(real64), parameter :: on_at = 2.5, off_at = 1.2                ! of their ratio
    real(real64), parameter :: pi = acos(-1.0_real64)
 
-   ! The last samples, the newest at the end, with what the trigger says of each.
+   ! The last samples, the newest at the end, with the state of the trigger at each.
    real(real64) :: wave(3, longest) = 0, ratio(longest) = 0, rate = 100
    logical(c_bool) :: on(longest) = .false.
    integer :: received = 0                     ! samples without a gap before them
@@ -21,13 +21,13 @@ module seismology
 
 contains
 
-   ! Takes samples in, and watches the three components' energy with recursive averages as in Withers et al. (1998).
+   ! Appends samples, and computes the trigger from the three components' energy with recursive averages as in Withers et al. (1998).
    subroutine watch(samples, gap, restart)
       real(real64), intent(in) :: samples(:, :)
       logical, intent(in) :: gap, restart
       integer :: i, n
       n = size(samples, 2)
-      if (gap) received = 0 ! no spectrum goes across it
+      if (gap) received = 0 ! a spectrum has no samples from before a gap
       if (gap .or. restart) averaged = 0
       wave = eoshift(wave, n, dim=2)
       ratio = eoshift(ratio, n)
@@ -41,14 +41,14 @@ contains
          averaged = averaged + 1
          sta = sta + (sum(wave(:, i)**2) - sta)/(short_average*rate)
          lta = lta + (sum(wave(:, i)**2) - lta)/(long_average*rate)
-         if (averaged <= long_average*rate .or. lta <= 0) cycle ! the long average has not seen enough
+         if (averaged <= long_average*rate .or. lta <= 0) cycle ! the long average has too few samples
          ratio(i) = sta/lta
          on(i) = ratio(i) >= merge(off_at, on_at, logical(on(i - 1)))
       end do
       received = min(received + n, longest)
    end subroutine
 
-   ! Why there is no spectrum of the last n samples; empty where there is one.
+   ! Returns the reason why there is no spectrum of the last n samples; empty where there is one.
    function objection(n) result(text)
       integer, intent(in) :: n
       character(:), allocatable :: text
@@ -62,8 +62,8 @@ contains
       text = trim(line)
    end function
 
-   ! One-sided power spectral density of the last n samples in counts² per hertz, with a Hann window: power(c, k) is
-   ! component c's at (k - 1)*rate/n.
+   ! Returns the one-sided power spectral density of the last n samples in counts² per hertz, with a Hann window: power(c, k)
+   ! is that of component c at (k - 1)*rate/n.
    function power(n)
       integer, intent(in) :: n
       real(real64) :: power(3, n/2 + 1)

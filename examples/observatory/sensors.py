@@ -11,37 +11,37 @@ import linkspan
 from generated.observatory_sensors import SCHEMA, ObservatorySensors, ObservatorySensorsReadings
 
 PERIOD = 0.1  # seconds
-SECTOR = 512  # bytes; what /proc/diskstats counts in, whatever the disk's own sectors are
+SECTOR = 512  # bytes; the unit of /proc/diskstats, whatever the length of the disk's own sectors
 
 
 def processor():
-    """Ticks that the processors worked, and all their ticks, since boot."""
+    """Returns the ticks in which the processors worked, and all their ticks, since boot."""
     ticks = [int(n) for n in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
     return sum(ticks) - ticks[3] - ticks[4], sum(ticks)  # neither idle nor waiting for a disk
 
 
 def network():
-    """Bytes received and sent by every interface, this machine's own loop included, since boot."""
+    """Returns the bytes that all interfaces, the loopback included, have received and sent since boot."""
     rows = [line.split(":")[1].split() for line in Path("/proc/net/dev").read_text().splitlines()[2:]]
     return sum(int(row[0]) + int(row[8]) for row in rows)
 
 
 def disk():
-    """Bytes read and written by every whole disk since boot."""
+    """Returns the bytes that were read from and written to all whole disks since boot."""
     disks = set(os.listdir("/sys/block")) if os.path.isdir("/sys/block") else set()
     rows = [line.split() for line in Path("/proc/diskstats").read_text().splitlines()]
     return SECTOR * sum(int(row[5]) + int(row[9]) for row in rows if row[2] in disks)
 
 
 def memory():
-    """How much of the memory is in use, in per cent."""
+    """Returns the share of the memory in use, in per cent."""
     rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     total, free = (int(rows[key].split()[0]) for key in ("MemTotal", "MemAvailable"))
     return 100.0 * (total - free) / total
 
 
 def temperature():
-    """The warmest sensor in degrees Celsius, None on a machine without one (a virtual one, mostly)."""
+    """Returns the temperature of the warmest sensor in degrees Celsius; None on a machine without one, such as most virtual machines."""
     found = []
     for pattern in ("class/thermal/thermal_zone*/temp", "class/hwmon/hwmon*/temp*_input"):
         for file in Path("/sys").glob(pattern):
@@ -57,9 +57,9 @@ def counters():
 
 
 def readings(before):
-    """All of them; what is counted since boot becomes a rate over the second before."""
+    """Returns all readings; counters since boot become rates over the last second."""
     before.append(counters())
-    # A counter that was set back, as with an interface that is gone, is no rate below zero.
+    # A counter that was reset, as when an interface was removed, gives a rate of zero, not below.
     seconds, busy, ticks, sent, moved = (max(new - old, 0) for new, old in zip(before[-1], before[0], strict=True))
     return ObservatorySensorsReadings(
         cpu=100.0 * busy / max(ticks, busy, 1),
@@ -71,14 +71,14 @@ def readings(before):
     )
 
 
-def main(schema=SCHEMA):  # another one, as a text or a file, to see that it is refused
+def main(schema=SCHEMA):  # another schema, as a text or a file, shows that it is refused
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     before = deque([counters()], maxlen=11)
     with linkspan.publisher("observatory/sensors", schema=schema, validate="send") as out:
-        due = time.monotonic()
+        next_time = time.monotonic()
         while True:
-            due = max(due + PERIOD, time.monotonic())  # after a stop it goes on; it does not catch up
-            time.sleep(max(due - time.monotonic(), 0.001))
+            next_time = max(next_time + PERIOD, time.monotonic())  # after a stop it continues at the same rate; it does not catch up
+            time.sleep(max(next_time - time.monotonic(), 0.001))
             out.send(ObservatorySensors(at=linkspan.Timestamp.now(), readings=readings(before)))
 
 

@@ -7,8 +7,8 @@ program spectrum
    use observatory_waveform_messages
    implicit none
 
-   integer(int64), parameter :: silence = 500000000  ! ns; so often it says at least that it lives
-   integer(int64) :: until = 0, said = 0             ! ns: the next sample's instant; when something was last published
+   integer(int64), parameter :: period = 500000000   ! ns; the longest time between two publications
+   integer(int64) :: until = 0, published = 0        ! ns: the next sample's instant; the time of the last publication
    integer :: next = 0                               ! the next sample's place in the recording
    type(linkspan_server) :: server
    type(linkspan_publisher) :: triggers
@@ -35,18 +35,18 @@ program spectrum
       else if (stat /= linkspan_timeout) then
          error stop text
       end if
-      do ! a driver that is not there yet, or again, is waited for by the subscriber
+      do ! without a publisher, the subscriber waits for one
          call waveform%try_recv(message, stat=stat)
-         if (stat == linkspan_ok) call hear()
+         if (stat == linkspan_ok) call process_block()
          if (stat /= linkspan_ok .and. stat /= linkspan_lagged) exit
       end do
       now = linkspan_now()
-      if (now%nanoseconds - said > silence) call tell(0)
+      if (now%nanoseconds - published > period) call publish(0)
    end do
 
 contains
 
-   subroutine hear()
+   subroutine process_block()
       integer :: n
       call block%decode(reader, message)
       rate = block%rate
@@ -54,21 +54,22 @@ contains
       call watch(block%samples, abs(block%at%nanoseconds - until) > 1000000, block%restart)
       next = block%first + n
       until = block%at%nanoseconds + duration(n)
-      call tell(n)
+      call publish(n)
    end subroutine
 
-   ! Publishes the last n samples' triggers; of none, to say that it lives.
-   subroutine tell(n)
+   ! Publishes the triggers of the last n samples; with 0, a message that only shows that the program runs.
+   subroutine publish(n)
       integer, intent(in) :: n
-      type(linkspan_message) :: told
+      type(linkspan_message) :: state
       type(observatory_triggers) :: last
       last = of_last(n)
-      call last%encode(writer, told)
-      call triggers%send(told)
+      call last%encode(writer, state)
+      call triggers%send(state)
       now = linkspan_now()
-      said = now%nanoseconds
+      published = now%nanoseconds
    end subroutine
 
+   ! Returns the triggers of the last n samples.
    function of_last(n) result(last)
       integer, intent(in) :: n
       type(observatory_triggers) :: last
@@ -80,13 +81,13 @@ contains
 
    ! Answers {op: "recent", samples} and {op: "spectrum", window}; an invalid request is answered by an error.
    subroutine answer()
-      character(:), allocatable :: op, why
+      character(:), allocatable :: op, reason
       type(linkspan_message) :: reply
       type(observatory_triggers) :: last
       integer :: n, wrong
-      call request%get("op", op, stat=wrong, errmsg=why)
+      call request%get("op", op, stat=wrong, errmsg=reason)
       if (wrong == linkspan_ok .and. op == "recent") then
-         call request%get("samples", n, stat=wrong, errmsg=why)
+         call request%get("samples", n, stat=wrong, errmsg=reason)
          if (wrong == linkspan_ok) then
             n = max(0, min(n, received))
             last = of_last(n)
@@ -97,10 +98,10 @@ contains
             call reply%put("samples", wave(:, longest - n + 1:))
          end if
       else if (wrong == linkspan_ok) then
-         call request%get("window", n, stat=wrong, errmsg=why)
+         call request%get("window", n, stat=wrong, errmsg=reason)
          if (wrong == linkspan_ok) then
-            why = objection(n)
-            if (why /= "") wrong = linkspan_out_of_range
+            reason = objection(n)
+            if (reason /= "") wrong = linkspan_out_of_range
          end if
          if (wrong == linkspan_ok) then
             call reply%put("window", n)
@@ -111,11 +112,11 @@ contains
       if (wrong == linkspan_ok) then
          call server%reply(request, reply, stat=stat)
       else
-         call server%fail(request, wrong, "observatory.Request", why, stat=stat)
+         call server%fail(request, wrong, "observatory.Request", reason, stat=stat)
       end if
    end subroutine
 
-   ! Nanoseconds that n samples take.
+   ! Returns the duration of n samples in nanoseconds.
    integer(int64) function duration(n)
       integer, intent(in) :: n
       duration = nint(n/rate*1.0e9_real64, int64)

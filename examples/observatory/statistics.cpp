@@ -19,13 +19,13 @@ using clock_type = std::chrono::steady_clock;
 
 namespace {
 
-constexpr auto span = 30s;     // what the statistics are over
-constexpr auto period = 500ms; // how often they are published
+constexpr auto span = 30s;     // the window of the statistics
+constexpr auto period = 500ms; // the time between two publications
 
 volatile std::sig_atomic_t stopped = 0;
 
 struct reading {
-    clock_type::time_point heard;
+    clock_type::time_point received_at;
     double value;
 };
 
@@ -64,37 +64,37 @@ int main() {
         linkspan::reader decoder;
         linkspan::writer encoder;
         std::map<std::string, std::deque<reading>> windows;
-        auto due = clock_type::now();
+        auto next_publication = clock_type::now();
 
         while (!stopped) {
             try {
-                const auto heard = ObservatorySensors::decode(decoder, sensors.recv(100ms)).readings;
+                const auto received = ObservatorySensors::decode(decoder, sensors.recv(100ms)).readings;
                 const auto now = clock_type::now();
-                windows["cpu"].push_back({now, heard.cpu});
-                windows["load"].push_back({now, heard.load});
-                windows["memory"].push_back({now, heard.memory});
-                windows["network"].push_back({now, heard.network});
-                windows["disk"].push_back({now, heard.disk});
-                if (heard.temperature) windows["temperature"].push_back({now, *heard.temperature});
+                windows["cpu"].push_back({now, received.cpu});
+                windows["load"].push_back({now, received.load});
+                windows["memory"].push_back({now, received.memory});
+                windows["network"].push_back({now, received.network});
+                windows["disk"].push_back({now, received.disk});
+                if (received.temperature) windows["temperature"].push_back({now, *received.temperature});
             } catch (const linkspan::schema_mismatch &) {
-                // A driver with other units: nothing of it is counted, and the page says why. The next one may fit.
+                // A publisher with other units: none of its values is counted, and the page shows the reason. The next publisher may fit.
                 std::this_thread::sleep_for(100ms);
             } catch (const linkspan::error &e) {
-                if (!e.retryable()) throw; // no publisher yet, or again: the subscriber dials by itself
+                if (!e.retryable()) throw; // there is no publisher at this time: the subscriber connects by itself
             }
-            if (clock_type::now() < due) continue;
-            due = clock_type::now() + period;
+            if (clock_type::now() < next_publication) continue;
+            next_publication = clock_type::now() + period;
 
-            // Told even where there is nothing to tell, so that others see that this program lives.
-            ObservatoryStatistics told;
-            told.at = std::chrono::system_clock::now();
-            told.seconds = static_cast<double>(span.count());
+            // Published even without any values: a program that publishes nothing is shown as missing.
+            ObservatoryStatistics result;
+            result.at = std::chrono::system_clock::now();
+            result.seconds = static_cast<double>(span.count());
             for (auto &[name, window] : windows) {
-                while (!window.empty() && window.front().heard < clock_type::now() - span) window.pop_front();
-                if (!window.empty()) told.statistics[name] = summarize(window);
+                while (!window.empty() && window.front().received_at < clock_type::now() - span) window.pop_front();
+                if (!window.empty()) result.statistics[name] = summarize(window);
             }
             linkspan::message message;
-            told.encode(encoder, message);
+            result.encode(encoder, message);
             out.send(message);
         }
     } catch (const linkspan::error &e) {

@@ -21,7 +21,7 @@ use crate::sys::poll::wait_any;
 /// Links that wait for `accept`, in the order in which they were admitted.
 pub struct AcceptQueue {
     links: Mutex<VecDeque<Link>>,
-    /// Whether `links` has some. Written under its lock, read without it: a server asks before every request.
+    /// Whether `links` has some. Written under its lock, read without it: a server reads it before every request.
     has_links: AtomicBool,
     waker: EventFd,
     /// Set once, when the acceptor closes.

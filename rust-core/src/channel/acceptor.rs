@@ -42,8 +42,8 @@ pub struct ChannelAcceptor {
     event_log: Arc<OnceLock<Arc<EventLog>>>,
     /// Where losses are reported of messages that were kept for disconnected clients; set once.
     losses: Arc<OnceLock<Arc<EventLog>>>,
-    /// What else the name consists of: the lock of a connectionless name, or the owner record of a name
-    /// without a hello. Dropped before `registration`, while the name still belongs to this process.
+    /// The lock of a connectionless name, or the owner record of a name without a hello. Dropped before
+    /// `registration`, while the name still belongs to this process.
     kept: Mutex<Option<Box<dyn Any + Send + Sync>>>,
     /// The entry at the acceptor thread; none on a link without a handshake.
     registration: Mutex<Option<ListenerRegistration>>,
@@ -130,7 +130,7 @@ impl ChannelAcceptor {
 
     /// Sets the counters with which listings of the name are answered, and where losses are reported.
     pub fn answer_with(&self, event_log: &Arc<EventLog>) {
-        // An acceptor belongs to one object for its life, so a second call would set the same log.
+        // An acceptor belongs to one object, so a second call would set the same log.
         let _ = self.event_log.set(event_log.clone());
         self.report_losses_to(event_log);
     }

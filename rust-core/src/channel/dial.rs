@@ -146,7 +146,7 @@ impl Dialler {
         Err(Error::new(ErrorKind::Stalled, text).on(&self.endpoint))
     }
 
-    /// Returns the error of a listener that answers, and does not come to an end in time.
+    /// Returns the error of a listener that answers, but does not complete the connection in time.
     fn prolonged(&self, error: Error) -> Error {
         if error.kind() != ErrorKind::Timeout {
             return error;
@@ -203,7 +203,7 @@ impl Dialler {
     pub fn reach(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Option<Stream>> {
         let reach = |waiting: &mut Waiting<'_>| {
             let mut last = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
-            // A listener without a hello that refuses just closes, so reconnecting at once could spin.
+            // A listener without a hello refuses by closing, so reconnecting at once could spin.
             if last.is_some_and(|last| last.elapsed() < BUSY) {
                 pause(waiting)?;
             }
@@ -248,9 +248,9 @@ impl Dialler {
         })
     }
 
-    /// Makes a call by `attempt`: once without waiting, and where there is no publisher again within the wait, with the error
-    /// of the first attempt. Meanwhile there is a mark beside the name: a publisher that ends soon waits until this process
-    /// has connected.
+    /// Calls `attempt` once without waiting and, where there is no publisher, again within the wait, with the error of
+    /// the first attempt. Meanwhile a mark at the name makes a publisher that ends soon wait until this process has
+    /// connected.
     ///
     /// # Errors
     /// Those of `attempt`.
@@ -271,8 +271,8 @@ impl Dialler {
         }
     }
 
-    /// Marks beside the name that a subscriber waits there for a publisher, until the returned lock
-    /// is dropped. None if the transport has no place for that.
+    /// Marks at the name that a subscriber waits for a publisher, until the returned lock is dropped. None if the
+    /// transport has no file for such a mark.
     fn mark_waiting(&self) -> Option<Lock> {
         self.target.mark()
     }

@@ -7,8 +7,8 @@
 //! The claim keeps messages of different calls in order; the state keeps memory safe. A call whose message or
 //! room is ready takes neither, but the lock of the session.
 //!
-//! Senders take turns ([`Direction::take_in_turn`]). Calls wait in the line for the receiving direction until they have their answers
-//! (`ends/call`). A second thread that receives gets `InvalidState` at once.
+//! Senders take turns ([`Direction::take_in_turn`]). Calls wait in the line for the receiving direction until they have
+//! their answers (`ends/call`). A second thread that receives gets `InvalidState` at once.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
@@ -24,7 +24,7 @@ use crate::sys::eventfd::EventFd;
 /// call that need not wait takes that lock and no claim ([`Direction::enter`]).
 pub struct Direction<T>(ClaimCell<T, SessionHalves>);
 
-/// Claim and state of a direction, which a call has while it is not at the session's halves.
+/// Claim and state of a direction, which a call has while it does not hold the lock of the session's halves.
 pub type Lease<'a, T> = claim::Lease<'a, T, SessionHalves>;
 /// The claim alone.
 pub type Claim<'a, T> = claim::Claim<'a, T, SessionHalves>;
@@ -64,7 +64,7 @@ impl<T> Direction<T> {
         }
     }
 
-    /// [`Direction::take`] for a direction that is not free.
+    /// [`Direction::take`] for a direction that is in use.
     #[cold]
     fn take_back(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<Lease<'_, T>> {
         Ok(take_from_library(self.claim(operation)?, interrupt))
@@ -87,8 +87,8 @@ impl<T> Direction<T> {
         }
     }
 
-    /// For a closing call, which has interrupted the thread in another call: waits until that thread has
-    /// left.
+    /// Waits until the thread in another call, which a closing call has interrupted, has left the direction, and takes
+    /// it.
     ///
     /// # Errors
     /// `InvalidState` if it has not by the deadline.
@@ -106,8 +106,7 @@ impl<T> Direction<T> {
         }
     }
 
-    /// Returns an eventfd that becomes readable when the call that holds the direction now has
-    /// ended.
+    /// Returns an eventfd that becomes readable when the call that holds the direction now ends.
     pub fn await_end(&self) -> Result<&EventFd> {
         self.0.await_end()
     }

@@ -68,7 +68,7 @@ const KEPT: usize = 256;
 #[derive(Default)]
 pub struct EventLog {
     events: Mutex<VecDeque<Event>>,
-    /// The counters of those that count what they send on their own.
+    /// The separate counters of threads and locks that count their own sent messages.
     senders: Mutex<Vec<Arc<AtomicU64>>>,
     /// How often a peer connected.
     connected: AtomicU64,
@@ -149,7 +149,7 @@ impl EventLog {
         self.dropped.fetch_add(messages, Ordering::Relaxed);
         self.forgotten.fetch_add(messages, Ordering::Relaxed);
         let text = format!(
-            "{messages} messages that were kept for {client}, which is away: more clients are away than absent_clients allows, or more is kept for them than replay_bytes"
+            "{messages} messages that were kept for {client}, which is disconnected: more clients are disconnected than absent_clients allows, or more is kept for them than replay_bytes"
         );
         self.push(EventKind::Forgotten, messages, text);
     }
@@ -208,14 +208,14 @@ impl EventLog {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
-    /// Raises a counter that only the caller's thread writes, because it holds the direction or lock
-    /// that goes with it. Cheaper than an atomic addition.
+    /// Raises a counter that only the caller's thread writes, because it holds the direction or lock of that counter.
+    /// Cheaper than an atomic addition.
     #[inline]
     pub fn count_exclusive(&self, counter: &AtomicU64) {
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// Returns a counter of sent messages for one of several threads or locks, which would else share `sent`.
+    /// Returns a counter of sent messages for one of several threads or locks, which would share `sent` otherwise.
     pub fn add_sender(&self) -> Arc<AtomicU64> {
         let counter = Arc::default();
         self.senders.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counter));

@@ -410,7 +410,7 @@ pub fn read_answer(answer: &Incoming) -> Result<Hello> {
     Err(Error::new(kind, text))
 }
 
-/// Returns the name of this program, as `ps` shows it; that of the script where an interpreter runs one.
+/// Returns the name of this program, as `ps` shows it, or the name of the script that an interpreter runs.
 pub fn title() -> String {
     let name = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
     let script = if INTERPRETERS.iter().any(|interpreter| name.starts_with(interpreter)) {
@@ -421,7 +421,7 @@ pub fn title() -> String {
     plain_title(&script.unwrap_or(name))
 }
 
-/// What the names of interpreters begin with that have a binding.
+/// The beginnings of the names of interpreters that have a binding.
 const INTERPRETERS: [&str; 3] = ["python", "pypy", "php"];
 
 /// Returns the script that an interpreter runs, by its arguments: the first one that is no option, or the module of `-m`. None

@@ -225,8 +225,7 @@ impl ConnectionGuard {
         self.stream.disconnect();
     }
 
-    /// Returns whether the kernel already reports the end of the connection, though no read has met
-    /// it yet.
+    /// Returns whether the kernel already reports the end of the connection, even if no read has returned it yet.
     pub fn is_abandoned(&self) -> bool {
         self.stream.is_peer_gone()
     }

@@ -22,7 +22,7 @@ use crate::value::{DType, Element, NdArray, NdArrayRef, Order, Value};
 
 impl Channel {
     /// Lends memory for an array of this shape (row-major), which the program fills and sends. Over
-    /// `shm:` the peer views it where it lies, and nothing is copied. The elements have arbitrary
+    /// `shm:` the peer views it in place, and nothing is copied. The elements have arbitrary
     /// values at first. If no slot can be lent (another transport, less than 64 KiB, no link yet,
     /// all slots in use) it is ordinary memory, which sending copies.
     ///
@@ -59,7 +59,7 @@ fn allocate(length: usize) -> Result<Vec<u64>> {
     Ok(words)
 }
 
-/// Where the elements lie.
+/// Where the elements are stored.
 enum Place {
     /// In a slot that the peer shares.
     Slot(WritableSlot),
@@ -111,7 +111,7 @@ impl LoanMemory {
         Ok(LoanMemory { dtype, order: order.for_shape(shape), shape: shape.to_vec(), length, place })
     }
 
-    /// Returns the elements, little-endian, as they lie in memory.
+    /// Returns the elements, little-endian, as they are in memory.
     pub fn bytes(&self) -> &[u8] {
         match &self.place {
             Place::Slot(writable) => writable.bytes(),

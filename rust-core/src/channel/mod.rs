@@ -5,7 +5,7 @@
 //! whose messages survive broken links and restarts, turns of threads, deadlines, events and counters.
 //! `request`, `publish` and `service` are built on it.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | the public channel: open, connect, send, recv, call | `ends` |
 //! | the public listener | `listener` |

@@ -29,15 +29,15 @@ pub(crate) fn named(error: Error, endpoint: &str) -> Error {
     error.with_hint(&hint)
 }
 
-/// Whether names of this kind are listed in the runtime directory.
+/// Returns whether names of this kind are listed in the runtime directory.
 fn is_in_directory(endpoint: &Endpoint) -> bool {
     endpoint.transport().names() == Names::Runtime
         && endpoint.transport().naming() != Naming::Address
         && endpoint.absolute().is_none()
 }
 
-/// Returns the names that a process holds and that are nearest to this one, the nearest first, and how many there are in
-/// all. What cannot be read is not listed: the call has failed already, and for another reason.
+/// Returns the held names that are nearest to this one, the nearest first, and how many there are in all. A directory
+/// that cannot be read gives none: the call has failed already, and for another reason.
 pub(crate) fn nearest_open(endpoint: &Endpoint) -> (Vec<String>, usize) {
     let Ok(directory) = Directory::runtime() else { return (Vec::new(), 0) };
     let directory = std::sync::Arc::new(directory);
@@ -61,7 +61,8 @@ pub(crate) fn nearest_open(endpoint: &Endpoint) -> (Vec<String>, usize) {
     (open.take(SHOWN).collect(), count)
 }
 
-/// How far apart two endpoints are: another transport counts as one letter, and the last part of a name more than those before it.
+/// Returns the difference of two endpoints: another transport counts as one letter, and the last part of a name more
+/// than those before it.
 fn difference(one: &str, other: &str) -> usize {
     let parts = |text: &str| {
         let (transport, name) = text.split_once(':').unwrap_or(("", text));

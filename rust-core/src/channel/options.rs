@@ -157,7 +157,7 @@ pub struct Options {
     pub framing: Framing,
     /// Whether accepted messages survive the death of both programs and of the machine.
     pub durable: bool,
-    /// The group of what is created in the file system.
+    /// The group of files that are created.
     pub group: Option<u32>,
     /// Where a subscriber to a journal begins. One with a `client_id` continues where it stopped,
     /// and begins here only if its name is new. By default a new name begins with the first message,

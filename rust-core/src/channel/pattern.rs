@@ -1,6 +1,6 @@
 //! The pattern of a name: what it is used for, and which callers it admits.
 //!
-//! A name has one pattern for its life. It is in every hello, in listings and in owner records, by its
+//! A name has one pattern while it exists. It is in every hello, in listings and in owner records, by its
 //! [`Pattern::name`]. A caller states its own pattern, and the listener refuses one that does not fit with
 //! `InvalidState` and a text with the alternative.
 

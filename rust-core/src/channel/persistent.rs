@@ -2,8 +2,7 @@
 //! PHP-FPM's workers.
 //!
 //! A worker process handles many requests, and each would have to connect. So the process keeps its
-//! connections here, by thread, endpoint and options; nothing closes them but the end of the process, or an
-//! object that is found unusable.
+//! connections here, by thread, endpoint and options, until it ends or finds an object unusable.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

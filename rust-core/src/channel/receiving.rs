@@ -2,18 +2,18 @@
 //! is one, and a new link.
 //!
 //! Frames come from the link and become messages, acknowledgements or byes ([`ReceivedFrame`]). A
-//! message that a thread meets while it waits for something else (an answer, an acknowledgement)
+//! message that a thread receives while it waits for something else (an answer, an acknowledgement)
 //! goes to the inbox and is received first by the next call. A link that broke is read to its end
-//! before a newer one is: what the peer sent last is not lost.
+//! before a newer one is: the last messages of the peer are not lost.
 //!
 //! Consuming: a program that receives again has consumed the messages delivered before. That is recorded
 //! together with the next message, under one lock, if a message is ready; else before the wait.
-//! `pending_consume` holds it in between.
+//! `pending_consume` has the occasion until then.
 //!
 //! Waiting: the transport's own short wait first (a spin over shared memory, a poll of the socket),
 //! then the epoll set, which holds the link, `waker` and the wake-up of [`Reconnector::wake`].
 //! Before it parks, the thread sends the acknowledgement that is due, so that a receiver which is
-//! killed while it waits has acknowledged what its program consumed. The same epoll set is the
+//! killed while it waits has acknowledged the messages that its program consumed. The same epoll set is the
 //! descriptor that a program's event loop watches (`fileno`); from then on it is kept readable
 //! exactly while a message or an event can be received.
 //!
@@ -64,7 +64,7 @@ pub struct Receiving {
     withdrawn: HashSet<u64>,
     /// The number of the request that is about to be delivered; 0 for none.
     current_request: u64,
-    /// An error that was met behind the messages of the inbox, for the call that has emptied it.
+    /// An error that occurred after the messages of the inbox, for the call that has emptied it.
     deferred_error: Option<Error>,
     /// Frames in a row that were no messages.
     empty_polls: u32,
@@ -324,7 +324,7 @@ impl Receiving {
         if self.delivers_more {
             // The next call consumes all of them.
         } else if self.pending_consume.is_some() {
-            // Recorded together with the message that lies ready.
+            // Recorded together with the message that is ready.
         } else if !reconnector.is_manual_ack() || !self.part.as_ref().is_some_and(|part| part.rx.keeps()) {
             self.consumed();
         }
@@ -340,7 +340,7 @@ impl Receiving {
         loop {
             // A newer link is taken only after this one was read to its end.
             if self.part.is_none() && !self.connect(reconnector, event_log, waiting)? {
-                // A thread of the program asks for the direction.
+                // A thread of the program requests the direction.
                 return Ok(ReceivedFrame::Ack);
             }
             if self.may_take_in_place() {
@@ -403,12 +403,12 @@ impl Receiving {
         }
     }
 
-    /// From now on receives although the channel is closed.
+    /// Makes the direction receive although the channel is closed.
     pub fn begin_close(&mut self) {
         self.closing = true;
     }
 
-    /// Notes at the link that the delivered messages are consumed; those in the inbox are not.
+    /// Frees the room of the delivered messages in the link; those in the inbox were copied.
     pub fn consumed(&mut self) {
         if let Some(part) = &mut self.part {
             part.rx.consumed_but(self.inbox.len());

@@ -6,7 +6,7 @@
 //! the older link to its end.
 //!
 //! The first thread that needs a link makes it, without holding the lock; others wait for it in
-//! `changed`. What "make" means depends on the [`Origin`].
+//! `changed`. How a link is made depends on the [`Origin`].
 //!
 //! Closing has three steps. [`Reconnector::close`] ends all waits and refuses new calls;
 //! [`Reconnector::begin_close`] lets the closing thread alone continue to make links, to get its messages
@@ -128,7 +128,7 @@ impl Reconnector {
         self.wake.wake();
     }
 
-    /// Asks the thread that receives for the library to return the direction.
+    /// Requests that the thread which receives for the library returns the direction.
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
         self.wake.wake();

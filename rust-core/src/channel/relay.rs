@@ -153,12 +153,12 @@ impl HandshakeHandler for RelayHandler {
         self.pattern.admits(peer_hello.pattern)?;
         refuse_client(&peer_hello, self.options.machine.as_deref())?;
         if peer_hello.machine.is_some() {
-            let text = "the name is of another machine, and so is the caller: call the name on the machine that it is of";
+            let text = "the name belongs to another machine, and so does the caller: call the name on its own machine";
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
         let most = self.options.queue;
         if self.queue.callers().len() >= most {
-            let text = format!("{most} programs wait to be let in on another machine; try again later");
+            let text = format!("{most} programs wait to be admitted on another machine; try again later");
             return Err(Error::new(ErrorKind::Full, text));
         }
         let caller = RelayCaller {
@@ -272,9 +272,9 @@ pub struct RelayLink {
 }
 
 impl RelayLink {
-    /// Presents the hello of a program of another machine ([`RelayCaller::hello`]) to the listener at this
-    /// endpoint, over `shm:` or `unix:`. `machine` is the machine that the hello came from, whatever the
-    /// hello itself says; the listener shows it. Returns the answer as a frame, and the link if the listener
+    /// Sends the hello of a program of another machine ([`RelayCaller::hello`]) to the listener at this
+    /// endpoint, over `shm:` or `unix:`. `machine` is the machine that the hello came from, and replaces the one
+    /// in the hello; the listener shows it. Returns the answer as a frame, and the link if the listener
     /// has admitted the program.
     ///
     /// # Errors
@@ -491,7 +491,7 @@ fn check_transport(endpoint: &Endpoint) -> Result<()> {
     if endpoint.transport().capabilities().relays_links {
         return Ok(());
     }
-    let text = "only channels over shm: and unix: are handed on to other machines; use one of those";
+    let text = "only channels over shm: and unix: are relayed to other machines; use one of those";
     Err(Error::new(ErrorKind::Unsupported, text))
 }
 

@@ -6,7 +6,7 @@
 //! fingerprint. Then the caller queries that schema in parts, compares, and calls again; or it
 //! reports to the listener what differs, and its program gets `SchemaMismatch`. So the one thread
 //! that answers all connections of the listener's process never parses a schema of a peer. A side
-//! without a schema sends nothing of this, and neither do older versions: they are admitted without
+//! without a schema sends no fingerprint, and neither do older versions: they are admitted without
 //! a comparison.
 //!
 //! [`negotiate`] is the listener's part, [`SchemaNegotiation`] the caller's; `stored` replaces both

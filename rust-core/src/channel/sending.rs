@@ -12,7 +12,7 @@
 //! - [`Sending::write`]: to a stream, in one write between two locks;
 //! - [`Sending::send`]: to any link, waiting for room, between two locks.
 //!
-//! Each tells the obstacle that it meets. `ends/send` clears it and tries again.
+//! Each returns the obstacle that prevents it. `ends/send` clears it and tries again.
 //!
 //! The direction is held by one thread at a time (`direction`). A thread that receives and has an
 //! acknowledgement to send borrows it; if another thread holds it, that thread sends the
@@ -58,7 +58,8 @@ pub struct Sending {
     pub sent: Arc<AtomicU64>,
 }
 
-/// A message before it has a number. Passed by value where it is not inlined, so that it stays in registers where it is.
+/// A message before it has a number. A function that is not inlined gets it by value, so that it stays in registers in
+/// those that are.
 #[derive(Clone, Copy)]
 pub struct Draft<'a> {
     pub kind: Kind,
@@ -92,7 +93,7 @@ pub enum Until {
     Never,
     /// Until the end of the wait in which it is sent. The clock is read only where the time is needed.
     Wait,
-    /// Then.
+    /// Until this time.
     At(Deadline),
 }
 
@@ -139,7 +140,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Returns a copy, for what is not inlined. A copy of the whole would have the draft in memory on the short path, too.
+    /// Returns a copy, made field by field, for a function that is not inlined. A copy of the whole would put the draft
+    /// into memory on the short path, too.
     #[inline(always)]
     pub fn copied<const KIND: u8>(&self) -> Draft<'a> {
         let Draft { correlation, flags, to, payload, until, is_filed, .. } = *self;
@@ -158,7 +160,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Returns what is kept of it.
+    /// Returns the part that is kept to be sent again.
     #[inline(never)]
     fn stored(self, sent: i64, waiting: Option<&Waiting<'_>>) -> StoredMessage {
         let (correlation, flags) = (self.correlation, self.flags);
@@ -166,7 +168,7 @@ impl<'a> Draft<'a> {
         StoredMessage::new(&header, self.payload).with_until(until(&self, waiting))
     }
 
-    /// Writes into this place what is kept of it.
+    /// Writes the part that is kept to be sent again into this place.
     #[inline(always)]
     fn keep(&self, place: &mut StoredMessage, sent: i64, waiting: Option<&Waiting<'_>>) {
         match self.payload.memory().block() {
@@ -176,7 +178,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The time between two looks at what the kernel holds back.
+/// The interval at which a flush asks the kernel whether it still has bytes to send.
 const HELD_BACK: std::time::Duration = std::time::Duration::from_millis(2);
 
 /// What became of a message under the session's lock.
@@ -185,7 +187,7 @@ pub enum Put {
     Sent(u64),
     /// It is admitted, and a stream takes it in one write without the lock: see [`Sending::write`].
     Stream(Ticket),
-    /// The link does not have it: [`Sending::send`] meets the obstacle.
+    /// The link does not have it: [`Sending::send`] determines the obstacle.
     Blocked,
 }
 
@@ -232,7 +234,7 @@ impl Sending {
         Ok((part, ticket))
     }
 
-    /// Returns the half of the newest link, and what the link demands.
+    /// Returns the half of the newest link, and its requirements.
     #[inline(always)]
     fn terms(&mut self, looked: bool, links: &impl Links) -> Unless<(&mut TxPart, Terms)> {
         let is_old = links.is_newer(self.generation);
@@ -242,7 +244,7 @@ impl Sending {
         Ok((part, Terms { session, limit, replays, looked }))
     }
 
-    /// Sends a message that the ring of shared memory takes whole now, and keeps it. For any obstacle nothing was sent.
+    /// Writes a whole message into the ring of shared memory, and keeps it. For any obstacle nothing was sent.
     #[inline(always)]
     pub fn send_step<const KIND: u8>(
         &mut self,
@@ -307,8 +309,8 @@ impl Sending {
         Put::Sent(number)
     }
 
-    /// [`Sending::send_step`] for data whose long arrays lie in slots that the peer has the files of. The payload is kept
-    /// without counting another owner of its body.
+    /// [`Sending::send_step`] for data whose long arrays are in slots of which the peer has the files. The payload is
+    /// kept without counting another owner of its body.
     #[inline(never)]
     pub fn send_owned(
         &mut self,
@@ -332,7 +334,7 @@ impl Sending {
     }
 
     /// Writes an admitted message to a stream, without the lock. [`Sent::Blocked`] also after an error, which
-    /// [`Sending::send`] meets again.
+    /// [`Sending::send`] gets again.
     #[inline(always)]
     pub fn write(&mut self, draft: &Draft<'_>, ticket: &Ticket, sent: i64) -> Sent {
         let half = self.part.as_mut().and_then(|part| part.tx.stream());
@@ -344,7 +346,7 @@ impl Sending {
         }
     }
 
-    /// Writes the rest of it, which has to follow whatever the program does next.
+    /// Writes the rest of a partly written message, which has to follow in any case.
     ///
     /// # Errors
     /// `Disconnected`: the message then goes over the next link.
@@ -366,7 +368,7 @@ impl Sending {
         pushed
     }
 
-    /// Records that a stream has it, and keeps it. Returns its number.
+    /// Records that a stream has the message, and keeps it. Returns its number.
     #[inline(always)]
     pub fn written(&self, draft: &Draft<'_>, ticket: &Ticket, sent: i64, halves: &mut SessionHalves) -> u64 {
         self.count(1);
@@ -378,8 +380,8 @@ impl Sending {
         number
     }
 
-    /// Sends a message over any link, and waits until the link takes it. The lock is free meanwhile. With `looked`, the
-    /// caller has looked for acknowledgements.
+    /// Sends a message over any link, and waits until the link takes it. The lock is free meanwhile. `looked` is
+    /// whether the caller has received the available acknowledgements.
     ///
     /// # Errors
     /// The obstacle; the message is then still the caller's.
@@ -560,7 +562,7 @@ impl Sending {
     }
 
     /// Withdraws requests whose callers gave up: from the transport if it still has the frame, else by a
-    /// frame to the peer. What the link does not take now stays noted.
+    /// frame to the peer. Withdrawals that the link does not take now are sent later.
     pub fn send_withdrawals(&mut self, session_state: &SessionState) {
         let Some(part) = &mut self.part else { return };
         let mut withdrawn = session_state.withdrawn();
@@ -594,7 +596,7 @@ impl Sending {
     pub fn flush(&mut self, waiting: &mut Waiting<'_>) -> bool {
         let Some(part) = &mut self.part else { return false };
         while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(waiting).is_ok() {}
-        // No descriptor tells when the peer has taken it.
+        // No descriptor reports when the peer has taken it.
         while part.tx.is_held_back() && !waiting.deadline().has_passed() {
             std::thread::sleep(HELD_BACK);
         }
@@ -614,7 +616,7 @@ impl Sending {
     }
 }
 
-/// Puts a message into the ring whole, or not at all: one with a flag or with an acknowledgement.
+/// Writes a message with a flag or with an acknowledgement into the ring, whole or not at all.
 #[inline(never)]
 fn put_whole(half: &mut ShmTx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> bool {
     let body = draft.payload.body();
@@ -622,7 +624,7 @@ fn put_whole(half: &mut ShmTx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> b
         && matches!(half.try_send(&Outgoing::new(draft.header(&ticket, sent), body)), Ok(Sent::Whole))
 }
 
-/// Records a request whose answer is kept; the answer to the oldest one may have to go.
+/// Records a request whose answer is kept; the answer to the oldest one may be dropped for it.
 #[inline(always)]
 fn begin_filing(number: u64, halves: &mut SessionHalves, event_log: &EventLog) {
     if halves.calls.begin(number).is_some() {

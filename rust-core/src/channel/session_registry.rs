@@ -38,7 +38,7 @@ struct Sessions {
 
 struct Connected {
     session_state: Arc<SessionState>,
-    /// Of the newest link of this client: an older one may end later.
+    /// The guard of the newest link of this client: an older link may end later.
     guard: Weak<ConnectionGuard>,
 }
 

@@ -2,14 +2,14 @@
 //! share.
 //!
 //! A [`SessionState`] lives as long as its peer may return: a channel has one, a server one for
-//! each client. Links come and go; each is announced with [`SessionState::link_up`] (by the half
+//! each client. It has one link after the other; each is announced with [`SessionState::link_up`] (by the half
 //! that sends) and [`SessionState::begin_receiving`] (by the half that receives), because the halves
 //! change links at different moments.
 //!
 //! Over shared memory the two sides acknowledge without frames: each publishes its consumed number
 //! in a page that the other maps (`AckWords`), and reads the other's page when it needs room, closes
 //! or counts. A frame is then only needed to wake a peer that waits. A page that holds an impossible
-//! number is a protocol violation, which is kept until a thread that can end the link meets it.
+//! number is a protocol violation, which is kept until a thread that can end the link takes it.
 //!
 //! Locking: `halves` before the table of `Slots`. A thread that holds `halves` neither waits nor takes a direction of the
 //! channel, because taking one passes through this lock (`sys::claim`); the atomics are read without it.
@@ -135,7 +135,7 @@ impl SessionState {
         SessionHello::of(&halves.outbox, &halves.inbox)
     }
 
-    /// Starts sending over a new link. What was kept for another peer is dropped and counted in
+    /// Starts sending over a new link. Messages kept for another peer are dropped and counted in
     /// `event_log`.
     ///
     /// # Errors
@@ -319,8 +319,8 @@ impl SessionState {
 
     /// Notes that the caller of this request gave up, for the peer to be informed.
     pub fn withdraw(&self, request: u64) {
-        /// Further ones are not sent: a server that receives nothing for so long has them in its
-        /// queue and carries them out.
+        /// The most withdrawals that are kept; further ones are not sent. A server that receives nothing for so long
+        /// has the requests in its queue and carries them out.
         const MOST: usize = 1024;
         let mut withdrawn = self.withdrawn();
         if withdrawn.len() < MOST {
@@ -367,7 +367,7 @@ impl SessionState {
     }
 }
 
-/// Returns whether both are the same page.
+/// Returns whether both are the same page; false where one is missing.
 fn is_same(a: &Option<Arc<AckWords>>, b: &Option<Arc<AckWords>>) -> bool {
     matches!((a, b), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
 }

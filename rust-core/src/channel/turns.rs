@@ -143,7 +143,7 @@ mod tests {
                     let (turns, inside, count) = &*shared;
                     for _ in 0..2000 {
                         let held = turns.acquire("counts", &mut patiently(PATIENCE)).unwrap();
-                        assert!(!inside.swap(true, Ordering::SeqCst), "two have the turn");
+                        assert!(!inside.swap(true, Ordering::SeqCst), "two threads have the turn");
                         count.fetch_add(1, Ordering::SeqCst);
                         inside.store(false, Ordering::SeqCst);
                         drop(held);

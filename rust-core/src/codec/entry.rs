@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use super::{Encoding, bson, cbor, json, plain, raw, smile};
 use crate::body::{Body, Part, Placer, Rest};
+use crate::codec::MAX_DEPTH;
 use crate::codec::cbor::FlatFields;
-use crate::codec::nesting::MAX_DEPTH;
 use crate::codec::output::Output;
 use crate::error::Result;
 use crate::value::escape::Escape;
@@ -224,7 +224,7 @@ fn append_plain<T: Source + ?Sized>(
             }
             _ => plain::encode(value, || smile::Encoder::new(Output::new(out, limits)), |e| e.finish()),
         };
-        // The general way reports an error, with its path.
+        // After an error the value is walked, which reports the error with its path.
         appended = matches!(done, Ok(true));
     });
     if !appended {
@@ -286,7 +286,7 @@ pub(crate) fn write_around_array<T: Source + ?Sized>(
 }
 
 /// Passes the value at this path to `what`, where the body in CBOR is a short map of scalars and of arrays that are
-/// stored elsewhere; `None` where it is not. Without limits, it was found to be one before.
+/// stored elsewhere; `None` where it is not. Without `limits`, a call with limits must have accepted the body before.
 #[inline]
 pub(crate) fn find_in_flat_arrays<T>(
     body: &Body,
@@ -310,8 +310,8 @@ pub(crate) fn read_long_array(body: &Body, limits: &Limits) -> Option<NdArray> {
 /// Decodes `bytes` with the `parts` that belong between them; `length` is that of the whole
 /// message.
 ///
-/// The decoder of CBOR is compiled for each type of sink, so that its events cost no call. Those of the other encodings
-/// are compiled once, in this crate: for each sink of each binding they would be a third of what there is to compile.
+/// The decoder of CBOR is compiled for each type of sink, so that its events cost no call. The decoders of the other
+/// encodings are compiled once, in this crate: compiled for each sink of each binding, they were a third of the code.
 fn decode_parts<S: Sink>(
     bytes: &[u8],
     parts: &[Part],
@@ -414,9 +414,8 @@ pub fn transcode(bytes: &[u8], from: Encoding, to: Encoding) -> Result<Vec<u8>> 
     Ok(out)
 }
 
-/// Sends one value into a sink of any type and ends it with `finish`: the common form of a walk and a
-/// decoding, which `write` puts in front of each encoder. The sink stays where it is: moving it out
-/// of its meter would copy the state of both.
+/// Sends one value into a sink of any type and ends it with `finish`. `write` drives each encoder with it, by a walk or
+/// by a decoder. The sink stays inside its meter: moving it out would copy the state of both.
 trait Drive {
     fn drive<S: Sink>(self, sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()>;
 }
@@ -445,7 +444,7 @@ struct Decode<'a> {
 
 impl Drive for Decode<'_> {
     fn drive<S: Sink>(self, mut sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()> {
-        // One decoder for all encoders: what is encoded again is not on the way of a message.
+        // One decoder for all encoders, because no message is transcoded while it is sent or received.
         decode_into(self.bytes, self.from, &Limits::default(), &mut sink as &mut dyn Sink)?;
         finish(&mut sink)
     }
@@ -462,8 +461,8 @@ fn write<D: Drive>(
     let start = out.len();
     // A reborrow for this call: the compiler does not shorten the lifetime inside an option.
     let placer = placer.map(|placer| placer as &mut dyn Placer);
-    // The limit of the message counts from the end of what the buffer contains. A closure, so that each encoder's
-    // is made where the encoder stays: moved, it is read before its fields have left the store buffer.
+    // The limit of the message counts from the end of what the buffer contains. A closure, so that each output is
+    // constructed inside its encoder: a move would load fields whose stores are still in the processor's store buffer.
     let output = || Output::with_placer(&mut *out, &options.limits, placer);
     let done = match encoding {
         Encoding::Raw => from.drive(raw::Encoder::new(output()), |e| e.finish()),

@@ -1,4 +1,4 @@
-//! Records read straight from CBOR, compared with the same records built from events, for good, altered
+//! Records read directly from CBOR, compared with the same records built from events, for good, altered
 //! and random bytes.
 
 use bytes::Bytes;
@@ -134,7 +134,7 @@ impl Source for Record {
     }
 }
 
-/// Limits within which no record is read straight from the bytes, and which no message here exceeds.
+/// Limits that turn reading records directly from the bytes off, and that no message here exceeds.
 fn limits_of_events() -> Limits {
     let limits = Limits { memory: (1 << 20) - 1, ..Limits::default() };
     assert!(FlatFields::is_within(100, &Limits::default()) && !FlatFields::is_within(100, &limits));
@@ -213,7 +213,7 @@ fn alter(random: &mut Random, bytes: &mut Vec<u8>) {
 }
 
 #[test]
-fn record_read_straight_from_cbor_equals_the_one_built_from_events() {
+fn record_read_directly_from_cbor_equals_the_one_built_from_events() {
     let seed = given_seed().unwrap_or_else(|| u64::from(std::process::id()));
     let _printed = Seed(seed);
     let mut random = Random::new(seed);
@@ -236,7 +236,7 @@ fn record_read_straight_from_cbor_equals_the_one_built_from_events() {
 }
 
 #[test]
-fn every_changed_byte_and_every_length_of_a_record_gives_the_same_both_ways() {
+fn changed_or_cut_record_gives_the_same_result_read_directly_and_built_from_events() {
     let record = Record {
         byte: 3,
         signed: -2,

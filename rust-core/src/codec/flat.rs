@@ -1,4 +1,5 @@
-//! Flat records straight to CBOR or JSON: maps of few entries whose values contain no others.
+//! Flat records written directly as CBOR or JSON: maps of few entries whose values contain no arrays, and maps only of
+//! the same kind.
 //!
 //! Bindings implement [`Source::append_cbor`](crate::value::Source::append_cbor) and
 //! [`Source::append_json`](crate::value::Source::append_json) with it for maps that often have the
@@ -19,13 +20,13 @@ use crate::value::{Sink, Timestamp};
 /// The head of a map without entries; the number of entries is added to it.
 pub(super) const MAP: u8 = 5 << 5;
 
-/// Records with maps in them that get longer than this many bytes are refused, and so walked.
+/// The length in bytes beyond which records with maps in them are refused, and so walked.
 const LONG: usize = 1 << 20;
 
 /// The entries of a map that is being appended.
 ///
-/// Every method appends one entry; that of [`FlatRecord::map`] is itself a record. It returns `None` where the record has too many entries, the
-/// buffer cannot grow, or JSON has no form for the value; [`FlatRecord::append`] or
+/// Every method appends one entry; that of [`FlatRecord::map`] is itself a record. It returns `None` where the record has
+/// too many entries, the buffer cannot grow, or JSON has no form for the value; [`FlatRecord::append`] or
 /// [`FlatRecord::append_json`] then removes what was appended.
 pub struct FlatRecord<'a> {
     encoder: Encoder<'a>,
@@ -94,8 +95,9 @@ impl FlatRecord<'_> {
         Some(self)
     }
 
-    /// Appends an entry in CBOR whose value is at most the `N` bytes that `write` writes, as many as it returns. Appends nothing and returns false for other entries:
-    /// in JSON, with a long key, beyond the last one, or where there is no room ahead.
+    /// Appends an entry in CBOR whose value is the first of `N` bytes that `write` writes, as many as it returns. Appends
+    /// nothing and returns false for other entries: in JSON, with a long key, beyond the last one, or where the zeros
+    /// ahead have no room.
     #[inline(always)]
     fn try_short<const N: usize>(
         &mut self,
@@ -191,8 +193,8 @@ impl FlatRecord<'_> {
         }
     }
 
-    /// Appends a map with the entries that `write` adds. The caller bounds how deep these lie in each other: at
-    /// most three levels are within the limit on nodes.
+    /// Appends a map with the entries that `write` adds. The caller bounds the nesting of maps: at most three levels are
+    /// within the limit on nodes.
     pub fn map(&mut self, key: &FlatKey, write: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
         let outer = self.key(key)?.entries;
         let head = match &mut self.encoder {
@@ -212,7 +214,8 @@ impl FlatRecord<'_> {
         match &mut self.encoder {
             Encoder::Cbor(encoder) => {
                 encoder.output().content(head)[0] = MAP + inner;
-                // Before the length of the message is checked, a text may come again in each map, and only so often.
+                // One text may be repeated in every nested map, and the length of the message is checked only at the
+                // end, so this bounds the memory until then.
                 (encoder.output().written() <= LONG).then_some(())
             }
             Encoder::Json(encoder) => {
@@ -394,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_record_leaves_the_buffer_unchanged_where_it_is_given_up() {
+    fn refused_flat_record_leaves_the_buffer_unchanged() {
         let mut out = b"before".to_vec();
         let key = FlatKey::new("k").unwrap();
         assert!(!FlatRecord::append(&mut out, |record| record.int(&key, 1).and(None)));

@@ -1,13 +1,14 @@
 //! The entries of a map of scalars in CBOR, for a reader that expects certain keys in a certain order.
 //!
 //! Bindings read maps with it that have the keys of the maps before them: each key is compared with the encoded
-//! one, and no events are sent. Whatever is not as expected is left to the decoder, which begins anew.
+//! one, and no events are sent. A map with other keys or other values is left to the decoder, which reads it from its
+//! beginning.
 
 use super::cbor::{FLAT_LONGEST, FlatValue, flat_scalar, flat_text};
 use super::flat_key::FlatKey;
 use crate::value::Limits;
 
-/// The entries that are still to be read.
+/// The entries that have not been read yet.
 #[derive(Clone, Copy, Debug)]
 pub struct FlatEntries<'a> {
     bytes: &'a [u8],
@@ -16,8 +17,8 @@ pub struct FlatEntries<'a> {
 }
 
 impl<'a> FlatEntries<'a> {
-    /// Returns the entries of a map, which the bytes may begin with and which is not checked yet; `None` for a
-    /// map of no entry or of more than 23, and for bytes that are longer than any limit allows.
+    /// Returns the entries of the map that the bytes begin with, which are not checked yet; `None` for a map of no entry
+    /// or of more than 23, and for bytes that are longer than a limit allows.
     #[inline]
     pub fn of(bytes: &'a [u8], limits: &Limits) -> Option<FlatEntries<'a>> {
         let count = usize::from(bytes.first()?.checked_sub(0xa0)?);
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_entries_that_are_read_from_changed_bytes_are_those_of_the_decoder() {
+    fn flat_entries_of_changed_bytes_are_refused_or_those_of_the_decoder() {
         let (bytes, keys) = example();
         let keys: Vec<_> = keys.iter().map(String::as_str).collect();
         for at in 0..bytes.len() {
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_entries_keep_to_the_limits() {
+    fn flat_entries_beyond_a_limit_are_left_to_the_decoder() {
         let (bytes, _) = example();
         assert!(FlatEntries::of(&bytes, &Limits::default()).is_some());
         assert!(FlatEntries::of(&bytes, &Limits::for_message(bytes.len() as u64 - 1)).is_none());

@@ -1,8 +1,8 @@
-//! Flat records in CBOR, written into memory that the caller has ready.
+//! Flat records in CBOR, written into memory that the caller has allocated.
 //!
-//! A binding that makes its own block of bytes of a record uses this in place of a [`FlatRecord`]. The place of
-//! the next byte stays in a register, where a `FlatRecord` stores it into a buffer that grows, and each entry waits for
-//! the one before. The bytes are the same.
+//! A binding that allocates the bytes of a record itself uses this in place of a [`FlatRecord`]. The offset of the next
+//! byte stays in a register; a `FlatRecord` stores it in its buffer, so each entry waits for the store of the one before.
+//! The bytes are the same.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ use crate::value::Timestamp;
 
 /// The entries of a map that is being written.
 ///
-/// Every method writes one entry. It returns `None` where there is no room for one or the key is longer than 30 bytes; the record is
-/// then of no use.
+/// Every method writes one entry. It returns `None` where there is no room for one or the key is longer than 30 bytes; the
+/// record is then invalid.
 pub struct FlatSlice<'a> {
     to: &'a mut [u8],
     /// The length of what is written.
@@ -25,7 +25,8 @@ pub struct FlatSlice<'a> {
 }
 
 impl<'a> FlatSlice<'a> {
-    /// Returns a map without entries at the beginning of this memory. Entries need up to 40 bytes more than they have, a text 50.
+    /// Returns a map without entries at the beginning of this memory. Each entry needs up to 40 bytes more than it is
+    /// long, a text 50.
     #[inline(always)]
     pub fn new(to: &'a mut [u8]) -> FlatSlice<'a> {
         FlatSlice { to, at: 1, entries: 0 }
@@ -40,7 +41,7 @@ impl<'a> FlatSlice<'a> {
         Some(self.at)
     }
 
-    /// Writes an entry whose value is at most the `N` bytes that `write` writes, as many as it returns.
+    /// Writes an entry whose value is the first of `N` bytes that `write` writes, as many as it returns.
     #[inline(always)]
     fn entry<const N: usize>(
         &mut self,
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_slice_gives_up_where_there_is_no_room_and_after_23_entries() {
+    fn flat_slice_without_room_or_with_more_than_23_entries_is_refused() {
         let value = Value::map([("a", Value::from(1.5)), ("text", "beyond a short one".into())]);
         let whole = encode(&value, Encoding::Cbor).unwrap();
         for room in 0..whole.len() + 60 {

@@ -5,11 +5,11 @@
 //! |---|---|
 //! | encode, decode, transcode by the encoding's name | `entry` |
 //! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are in `value` |
-//! | a position in the bytes, with offsets in errors; the end of a buffer, with its limit | `input`, `output` |
+//! | a position in the bytes, with offsets in errors, and shorter floats; the end of a buffer, with its limit | `input`, `output` |
 //! | maps of few entries without a walk | `flat`, `flat_slice`, `flat_key`; with long arrays `cbor::flat_arrays` |
 //! | short trees without counting and escapes | `plain` |
 //! | validation without a value | `unread` |
-//! | the depth of documents; shorter floats | `nesting`, `float` |
+//! | the depth of documents | here |
 //!
 //! A codec performs no input and no output, and a decoder allocates only after
 //! [`Meter`](crate::value::Meter) or [`Sink::hold`](crate::value::Sink::hold) has counted the
@@ -40,10 +40,8 @@ mod flat;
 mod flat_entries;
 mod flat_key;
 mod flat_slice;
-mod float;
 mod input;
 mod json;
-mod nesting;
 mod output;
 mod plain;
 mod raw;
@@ -65,9 +63,9 @@ pub use entry::{
 pub(crate) use entry::{
     decode_body, decode_body_shared, encode_placed, find_in_flat_arrays, read_long_array, write_around_array,
 };
-pub use nesting::MAX_DEPTH;
 
 use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::value::Limits;
 
 /// The encoding of a message's body. The header of the message names it, so a receiver never
 /// guesses.
@@ -131,6 +129,32 @@ fn unknown_encoding(name: &str) -> Error {
         name = quoted(name)
     );
     Error::new(ErrorKind::Unsupported, text)
+}
+
+/// The greatest depth of arrays and maps that any limit allows: the walks recurse, and a thread's
+/// stack is finite. A greater [`Limits::depth`] is reduced to this.
+pub const MAX_DEPTH: u32 = 256;
+
+// A `Meter` enforces the limits on the value. The next two are the bounds of the document around it, escapes
+// included, which protect the decoders' stack and the memory of their counts.
+
+/// Returns the number of levels that a document may have: a list of pairs takes three for each
+/// level of its value, an N-d array three below the deepest, and the document around a value that
+/// is not a map takes one.
+pub(crate) fn levels(limits: &Limits) -> u32 {
+    limits.depth.saturating_mul(3).saturating_add(4)
+}
+
+/// Returns the number of containers that a document may have: escapes take up to three for one
+/// value.
+pub(crate) fn containers(limits: &Limits) -> u64 {
+    limits.most_nodes().saturating_mul(3).saturating_add(8)
+}
+
+/// Returns the `TooLarge` error of a container below the last level.
+#[cold]
+pub(crate) fn too_deep(at: usize) -> Error {
+    Error::new(ErrorKind::TooLarge, "over the depth limit: arrays and maps are nested too deep").at(at)
 }
 
 #[cfg(test)]

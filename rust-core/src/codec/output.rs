@@ -175,8 +175,8 @@ impl<'a> Output<'a> {
 
     /// Appends a small item: the first bytes of `N`, as many as `write` returns.
     ///
-    /// They are written where they stay. Put together before, they would be loaded in other pieces than they were stored in, and a processor
-    /// waits there until the stores have left for the cache.
+    /// They are written directly into the buffer. Assembled elsewhere first, they would be loaded in other pieces than
+    /// they were stored in, and the processor would wait until the stores have reached the cache.
     #[inline(always)]
     pub(crate) fn put_item<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) {
         match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
@@ -189,8 +189,9 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Appends the first `used` bytes of `before` and a small item, as [`Output::put_item`], where there is room ahead for all of both; else
-    /// appends nothing and returns false. The offset of the next byte, which the next item waits for, is stored once.
+    /// Appends the first `used` bytes of `before` and a small item, as [`Output::put_item`], where there is room ahead for
+    /// all of both; else appends nothing and returns false. The offset of the next byte, which the next item waits for, is
+    /// stored once.
     #[inline(always)]
     pub(crate) fn try_item_behind<const B: usize, const N: usize>(
         &mut self,
@@ -428,7 +429,7 @@ mod tests {
     use crate::ErrorKind;
 
     #[test]
-    fn output_has_its_content_alone_whatever_memory_the_buffer_had() {
+    fn output_of_a_buffer_of_any_capacity_has_only_its_content() {
         let text: Vec<u8> = (1..=100).collect();
         for capacity in [0, 1, 7, 40, 300, 5000] {
             let (mut bytes, mut expected) = (Vec::with_capacity(capacity), Vec::new());
@@ -459,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn output_uses_the_memory_of_the_buffer_before_it_asks_for_more() {
+    fn output_uses_the_memory_of_the_buffer_before_it_allocates() {
         let mut bytes = Vec::with_capacity(100);
         let capacity = bytes.capacity();
         let mut out = Output::new(&mut bytes, &Limits::default());

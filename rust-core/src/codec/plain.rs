@@ -1,7 +1,7 @@
 //! Short trees of plain values, which JSON, BSON and Smile write without counting and without escapes.
 //!
-//! Such a tree is within every limit whatever is in it, and most trees are such. Whatever is not as plain, and every
-//! error, is left to the general way, which encodes the value from its beginning.
+//! Such a tree is within every limit, whatever its content, and most trees are plain. Other trees and every error are
+//! left to the walk, which encodes the value from its beginning.
 
 use crate::error::Result;
 use crate::value::escape::Plain;
@@ -9,7 +9,7 @@ use crate::value::{Limits, Value};
 
 /// The number of bytes of keys and texts, with [`EACH`] for each value, that a tree may have.
 const MOST: usize = 16 << 10;
-/// What each value counts for.
+/// The number of bytes that each value counts for.
 const EACH: usize = 16;
 /// The depth that a tree may have.
 const MOST_LEVELS: u32 = 6;
@@ -24,7 +24,7 @@ pub(super) fn is_plain(value: &Value, limits: &Limits) -> bool {
     left.is_some_and(|left| limits.allow_flat(MOST - left))
 }
 
-/// Returns what is left of so many bytes behind this value; `None` where it is not plain, or too long or too deep.
+/// Returns what remains of `left` bytes behind this value; `None` where it is not plain, too long or too deep.
 fn count(value: &Value, depth: u32, left: usize) -> Option<usize> {
     let scalar = |value: &Value, left: usize| match value {
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => left.checked_sub(EACH),
@@ -60,7 +60,7 @@ pub(super) fn encode<P: Plain>(
     encoder: impl FnOnce() -> P,
     finish: impl FnOnce(&mut P) -> Result<()>,
 ) -> Result<bool> {
-    // Made where it stays: moved, it is read before its fields have left the store buffer.
+    // Constructed in place: a move would load fields whose stores are still in the processor's store buffer.
     let mut encoder = encoder();
     if !send_many(value, &mut encoder)? {
         return Ok(false);
@@ -120,8 +120,13 @@ mod tests {
     use crate::codec::{EncodeOptions, Encoding, decode, encode_into};
     use crate::value::{Keys, Map};
 
-    /// The bytes or the error, and what the buffer holds, by the way that is chosen for the value, and by the general way, which checks keys.
-    fn both_ways(value: &Value, encoding: Encoding, limits: Limits) -> [(Option<String>, Vec<u8>); 2] {
+    /// Encodes a value as options choose, and with checked keys, which always walks; returns the error, if any, and the
+    /// content of the buffer of each.
+    fn chosen_and_walked(
+        value: &Value,
+        encoding: Encoding,
+        limits: Limits,
+    ) -> [(Option<String>, Vec<u8>); 2] {
         [Keys::Trust, Keys::Check].map(|keys| {
             let mut out = b"before".to_vec();
             let options = EncodeOptions::within(limits).with_keys(keys);
@@ -171,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_trees_are_encoded_as_by_the_general_way() {
+    fn plain_tree_has_the_bytes_of_a_walk() {
         let (mut seed, mut plain) = (7, 0);
         println!("seed {seed}");
         let rounds = if cfg!(miri) { 60 } else { 3000 };
@@ -181,8 +186,8 @@ mod tests {
             for encoding in [Encoding::Json, Encoding::Bson, Encoding::Smile] {
                 for message in [u64::from(u16::MAX), 40, 300] {
                     let limits = Limits { message, ..Limits::default() };
-                    let [ours, general] = both_ways(&value, encoding, limits);
-                    assert_eq!(ours, general, "round {round}, {}, {message}", encoding.name());
+                    let [chosen, walked] = chosen_and_walked(&value, encoding, limits);
+                    assert_eq!(chosen, walked, "round {round}, {}, {message}", encoding.name());
                 }
             }
         }
@@ -190,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_every_length_with_a_nul_anywhere_come_back_from_bson() {
+    fn bson_keys_of_every_length_with_a_nul_at_any_offset_round_trip() {
         for length in 0..=18 {
             for nul in 0..=length {
                 let mut key = "k".repeat(length);
@@ -203,8 +208,8 @@ mod tests {
                 encode_into(&value, Encoding::Bson, &EncodeOptions::default(), &mut out).unwrap();
                 assert_eq!(decode(&out, Encoding::Bson).unwrap(), value, "{key:?}");
                 let value = Value::map([(&*key, Value::Float(0.5))]);
-                let [ours, general] = both_ways(&value, Encoding::Bson, Limits::default());
-                assert_eq!(ours, general, "{key:?}");
+                let [chosen, walked] = chosen_and_walked(&value, Encoding::Bson, Limits::default());
+                assert_eq!(chosen, walked, "{key:?}");
             }
         }
     }

@@ -31,12 +31,15 @@ fn typed_decoding_refuses_repeated_known_and_unknown_keys() {
     let one: &[u8] = &[1];
     let inner = cbor_map(&[("left", one), ("left", one)]);
     let cases: [(&str, Vec<u8>); 6] = [
-        ("in turn", cbor_map(&[("left", one), ("left", one)])),
-        ("out of turn", cbor_map(&[("right", b"\x61r"), ("left", one), ("right", b"\x61r")])),
+        ("in order", cbor_map(&[("left", one), ("left", one)])),
+        ("out of order", cbor_map(&[("right", b"\x61r"), ("left", one), ("right", b"\x61r")])),
         ("unknown", cbor_map(&[("x", one), ("left", one), ("x", one)])),
-        ("unknown, begun like known ones", cbor_map(&[("left", one), ("lefu", one), ("lefu", one)])),
+        (
+            "unknown, with the beginning of known ones",
+            cbor_map(&[("left", one), ("lefu", one), ("lefu", one)]),
+        ),
         ("aliases", cbor_map(&[("rechts", b"\x61r"), ("left", one), ("rechts", b"\x61r")])),
-        ("in what is passed over", cbor_map(&[("x", &inner), ("left", one)])),
+        ("inside a value that is skipped", cbor_map(&[("x", &inner), ("left", one)])),
     ];
     for (name, bytes) in cases {
         let error = decoded::<Pair>(&bytes).unwrap_err();

@@ -1,8 +1,8 @@
 //! The content of a request to the controller: a command in a body, and the lines of the log in a query.
 
-use super::limits::{DEFAULT_LOG_LINES, DEFAULT_WITHIN, MAX_BODY, MAX_LOG_LINES, MAX_WITHIN};
 use super::problem::Problem;
 use super::token::random_id;
+use super::{DEFAULT_LOG_LINES, DEFAULT_WITHIN, MAX_BODY, MAX_LOG_LINES, MAX_WITHIN};
 use crate::codec::{self, Encoding};
 use crate::error::{ErrorKind, quoted};
 use crate::service::{Answer, Command, CommandRequest, Outcome};

@@ -1,7 +1,7 @@
 //! Errors as problem details of HTTP (RFC 9457): the status, the headers, and the body with the error's code,
 //! name and text.
 
-use super::limits::MAX_BODY;
+use super::MAX_BODY;
 use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::service::Answer;

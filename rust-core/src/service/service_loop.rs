@@ -13,15 +13,16 @@ use std::time::Duration;
 use super::command::Command;
 use super::controller::Controller;
 use super::lifecycle::{Next, Setup, Work};
-use super::link::{ControllerLink, Identity, OnCancel};
+use super::link::{ControllerLink, Identity, OnCancel, link_options};
+use super::notify::Supervisor;
 use super::state::State;
-use super::threads;
+use super::writer::Writer;
 use crate::channel::Options;
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result, brief, quoted};
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::timer::Timer;
-use crate::sys::{fork, random};
+use crate::sys::{fork, random, thread};
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
@@ -199,7 +200,7 @@ impl ServiceLoop {
             commands: options.commands.clone(),
         };
         let (epoll, timer) = (Epoll::new()?, Timer::new()?);
-        let link = threads::start(identity, setup)?;
+        let link = start_link(identity, setup)?;
         epoll.add(&link.program_waker, 0, Interest::IN)?;
         epoll.add(&timer, 1, Interest::IN)?;
         Ok(ServiceLoop { link, epoll, timer, generation: fork::generation() })
@@ -433,6 +434,29 @@ impl<'a> IntoIterator for &'a ServiceLoop {
     fn into_iter(self) -> Tasks<'a> {
         Tasks(self)
     }
+}
+
+/// Creates a service in STARTING and begins to connect: starts the reader and the writer of its link to
+/// the controller. Returns at once.
+///
+/// Both threads run until the service ends (`ControllerLink::end`). Each holds a reference to the link,
+/// and the program's thread holds a third one.
+///
+/// # Errors
+/// The errors of [`ControllerLink::new`], and `OutOfMemory` if the process can start no thread. A
+/// faulty `$NOTIFY_SOCKET` is only logged.
+fn start_link(identity: Identity, setup: Setup) -> Result<Arc<ControllerLink>> {
+    let options = link_options(&identity.options);
+    let link = Arc::new(ControllerLink::new(identity, setup, &options)?);
+    let (supervisor, problem) = Supervisor::from_env();
+    let (reader, writer) = (link.clone(), link.clone());
+    let thread_state = Writer::new(&link, supervisor)?;
+    if let Some(error) = problem {
+        link.log("error", &error.to_string());
+    }
+    thread::start("linkspan-reader", move || reader.receive(&options))?;
+    thread::start("linkspan-writer", move || thread_state.run(&writer))?;
+    Ok(link)
 }
 
 /// The number of an incarnation. Of 63 bits, so that it is an integer of the usual kind in PHP and Fortran, too.

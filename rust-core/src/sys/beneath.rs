@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::{group, headroom, random, user};
+use super::{headroom, random, user};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The required owner of a file.
@@ -273,8 +273,8 @@ impl<'a> Beneath<'a> {
         };
         // The mode comes after the group: the file is not open to a group before it is the right
         // one. The umask may have removed bits of the mode as well.
-        let given =
-            group::give(&file, path.display(), group).and_then(|()| set_mode(&file, mode).doing(doing()));
+        let given = user::give_to_group(&file, path.display(), group)
+            .and_then(|()| set_mode(&file, mode).doing(doing()));
         if let Err(error) = given {
             // The first error is returned; a file that cannot be removed now is swept.
             let _ = rustix::fs::unlinkat(self.fd, name, AtFlags::empty());

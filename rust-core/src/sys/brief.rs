@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
-use super::append::append;
+use super::append;
 use crate::error::{Doing, Result};
 
 /// The time-out of a brief read. The kernel rounds it up to whole ticks and begins with the next one: 4 to

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::append::append;
+use super::append;
 use super::beneath;
 use super::directory::Directory;
 use super::fork::Guarded;

@@ -7,9 +7,8 @@
 //! only of numbers, of which every bit pattern is valid.
 //!
 //! A forked child does not have the mappings, except those of arrays of which its program may have
-//! views.
+//! views. For long blocks of ordinary memory, large pages can be requested.
 
-mod large_pages;
 mod own;
 mod peer;
 mod peer_file;
@@ -24,7 +23,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::SealFlags;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
-pub(crate) use self::large_pages::prefer_large_pages;
 pub(crate) use self::own::MemoryFile;
 pub(crate) use self::peer::PeerMemory;
 pub(crate) use self::peer_file::PeerFile;
@@ -186,4 +184,22 @@ impl Drop for Mapping {
         // SAFETY: the range is ours, and no reference into it outlives the mapping.
         let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.length) };
     }
+}
+
+/// Requests large pages for a long block that is about to be filled. Page by page, the kernel
+/// would take longer to find memory for it than filling it takes.
+pub(crate) fn prefer_large_pages(block: &mut Vec<u8>) {
+    const LONG: usize = 4 << 20;
+    const PAGE: usize = 4096;
+    if block.capacity() < LONG {
+        return;
+    }
+    // Whole pages around it: advice on a part of a mapping splits it, and the allocator can then grow it by
+    // copying only.
+    let skip = block.as_ptr().addr() % PAGE;
+    let length = (skip + block.capacity()).next_multiple_of(PAGE);
+    let first = block.as_mut_ptr().wrapping_byte_sub(skip);
+    // SAFETY: each of these pages holds a byte of a block of this process, and the advice does not change
+    // what is in a page. A kernel that ignores it gives small pages, so the result is ignored.
+    let _ = unsafe { rustix::mm::madvise(first.cast(), length, Advice::LinuxHugepage) };
 }

@@ -21,18 +21,14 @@
 //! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
-//! | threads of the library; a value that one call at a time claims; one with counted owners; one that is lent | `thread`, `claim`, `counted`, `lent` |
+//! | threads of the library, and programs that end with their parent; a value that one call at a time claims; one with counted owners; one that is lent | `thread`, `claim`, `counted`, `lent` |
 //! | the system clock; signals that ask a program to stop | `clock`, `stop` |
 //! | random bytes | `random` |
-//! | reading behind what a list holds | `append` |
-//! | programs that are started, and end with their parent | `child` |
-//! | names of users and groups; giving a file to a group; access for one more user | `user`, `group`, `acl` |
+//! | reading behind what a list holds | here |
+//! | names of users and groups; giving a file to a group; access for one more user | `user` |
 
-pub(crate) mod acl;
-mod append;
 pub(crate) mod beneath;
 pub(crate) mod brief;
-pub(crate) mod child;
 pub(crate) mod claim;
 pub(crate) mod clock;
 pub(crate) mod closing;
@@ -44,7 +40,6 @@ pub(crate) mod eventfd;
 pub(crate) mod fifo;
 pub(crate) mod fork;
 pub(crate) mod futex;
-pub(crate) mod group;
 pub(crate) mod headroom;
 pub(crate) mod inet;
 pub(crate) mod inotify;
@@ -66,3 +61,24 @@ pub(crate) mod sysv;
 pub(crate) mod thread;
 pub(crate) mod timer;
 pub(crate) mod user;
+
+use std::mem::MaybeUninit;
+
+/// Reads at most `most` bytes, for which the list has room, behind those that it holds, into memory that is not written
+/// before, and returns how many came. `read` returns the bytes that it has written, which begin where its room does.
+fn append<E>(
+    into: &mut Vec<u8>,
+    most: usize,
+    read: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8], E>,
+) -> Result<usize, E> {
+    let room = into.spare_capacity_mut();
+    let most = most.min(room.len());
+    let start = room.as_ptr().addr();
+    let written = read(&mut room[..most])?;
+    assert!(written.as_ptr().addr() == start && written.len() <= most, "bytes of another place");
+    let came = written.len();
+    let length = into.len() + came;
+    // SAFETY: so many bytes of the room behind the earlier ones are initialised, since a slice of bytes begins there.
+    unsafe { into.set_len(length) };
+    Ok(came)
+}

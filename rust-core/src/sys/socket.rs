@@ -18,7 +18,7 @@ use rustix::net::{
     SocketFlags, SocketType,
 };
 
-use super::append::append;
+use super::append;
 use super::beneath;
 use super::directory::Directory;
 use super::fork::Guarded;

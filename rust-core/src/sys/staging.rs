@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::beneath::{self, Beneath, Opened, Owner};
 use super::directory::Directory;
 use super::fork;
-use super::group;
+use super::user;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// Such a directory. Dropping it removes the directory, and the files in it that got no name.
@@ -85,7 +85,7 @@ impl Staging {
         };
         if let Some(gid) = group {
             let given = rustix::fs::chownat(&fd, "", None, Some(Gid::from_raw(gid)), AtFlags::EMPTY_PATH);
-            given.or_else(|e| group::refuse(shown.display(), gid, e))?;
+            given.or_else(|e| user::refuse_group(shown.display(), gid, e))?;
         }
         rustix::fs::chmod(beneath::kernel_path(&fd), Mode::from_raw_mode(mode))
             .doing(format_args!("setting the mode of {}", shown.display()))

@@ -5,7 +5,7 @@
 //! listener, and sends the answer. It also watches descriptors on behalf of layers above
 //! ([`Watcher`]). It never runs the program's code and never blocks on one peer.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | what a listener decides, and what it is given for that | `handler` |
 //! | a connection whose hello is not complete | `pending` |

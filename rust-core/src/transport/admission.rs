@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn heaviest_peer_loses_its_oldest_when_all_places_are_taken() {
+    fn peer_with_the_most_connections_loses_its_oldest_when_all_places_are_taken() {
         let waiting = || user(0, 20..25).chain(user(7, 1..4)).chain(user(8, 10..12));
         assert_eq!(BOUNDS.to_evict(waiting(), &PeerIdentity::User(9)), Some(20));
         let even = || user(1, 30..33).chain(user(7, 1..4)).chain(user(8, 10..13)).chain(user(9, 40..41));

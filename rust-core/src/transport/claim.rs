@@ -179,7 +179,7 @@ impl Place {
         self.check_ours(&self.file, lock)
     }
 
-    /// Refuses to take a name where a file of another user lies. `lock` is that of the place.
+    /// Refuses to take a name where a file of another user is. `lock` is that of the place.
     ///
     /// # Errors
     /// `AddressInUse` where another user holds the byte of the name, and so may own it; else

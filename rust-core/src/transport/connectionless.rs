@@ -6,9 +6,32 @@
 
 use std::any::Any;
 
+use super::endpoint::Endpoint;
 use super::place::Place;
 use super::{Rx, Tx};
 use crate::codec::Encoding;
+use crate::deadline::Waiting;
+use crate::error::Result;
+
+/// Makes links to a place: a directory, a mailslot.
+pub trait ConnectionlessDriver: Sync {
+    /// Takes the name.
+    ///
+    /// # Errors
+    /// `AddressInUse` where a living process owns it.
+    fn listen(&self, endpoint: &Endpoint, options: &ConnectOptions) -> Result<ConnectionlessLink>;
+
+    /// Joins the place, and waits until a process owns it.
+    ///
+    /// # Errors
+    /// `NotFound` if the deadline passes before; `PermissionDenied`.
+    fn connect(
+        &self,
+        endpoint: &Endpoint,
+        options: &ConnectOptions,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<ConnectionlessLink>;
+}
 
 /// The options of the channel above, copied from those of the program.
 #[derive(Clone, Debug)]
@@ -45,6 +68,6 @@ pub struct ConnectionlessLink {
     pub rx: Rx,
     /// Owns the name; dropping it gives up the name.
     pub keeps: Option<Box<dyn Any + Send + Sync>>,
-    /// The directory in which messages lie; `None` where they lie in the kernel.
+    /// The directory in which messages are; `None` where they are in the kernel.
     pub place: Option<Place>,
 }

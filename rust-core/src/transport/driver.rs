@@ -2,8 +2,9 @@
 //! folder.
 //!
 //! [`Driver`] describes a transport and which of the other parts it has. [`ConnectionDriver`]
-//! and [`Target`] make links between two sides that exchange a hello; [`ConnectionlessDriver`]
-//! makes links to a place. Publishers use `broadcast::BroadcastDriver` and `store::StoreDriver`.
+//! and [`Target`] make links between two sides that exchange a hello. Links to a place come from
+//! `connectionless::ConnectionlessDriver`. Publishers use `broadcast::BroadcastDriver` and
+//! `store::StoreDriver`.
 //!
 //! Drivers are static and hold no state. The object that a call returns owns what the call made,
 //! and gives up the name when it is dropped. No method runs the program's code; those that may
@@ -13,7 +14,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::acceptor::ListenSource;
 use super::broadcast::BroadcastDriver;
-use super::connectionless::{ConnectOptions, ConnectionlessLink};
+use super::connectionless::{ConnectOptions, ConnectionlessDriver};
 use super::endpoint::Endpoint;
 use super::hello::Call;
 use super::kind::Kind;
@@ -254,24 +255,4 @@ pub enum Appears<'a> {
     /// There is no signal, so the caller retries (after 50 ms, doubling to 5 s). A listener on this
     /// machine may write a record at this place.
     Polled(Option<Place>),
-}
-
-/// Makes links to a place: a directory, a mailslot.
-pub trait ConnectionlessDriver: Sync {
-    /// Takes the name.
-    ///
-    /// # Errors
-    /// `AddressInUse` where a living process owns it.
-    fn listen(&self, endpoint: &Endpoint, options: &ConnectOptions) -> Result<ConnectionlessLink>;
-
-    /// Joins the place, and waits until a process owns it.
-    ///
-    /// # Errors
-    /// `NotFound` if the deadline passes before; `PermissionDenied`.
-    fn connect(
-        &self,
-        endpoint: &Endpoint,
-        options: &ConnectOptions,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<ConnectionlessLink>;
 }

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_read_as_it_was_written() {
+    fn extension_is_read_as_it_was_written() {
         for source in ["a", "panel-7f3a", "seventeen-letters"] {
             let bytes = write(source, u64::MAX).unwrap();
             assert_eq!(bytes.len() % 8, 0);

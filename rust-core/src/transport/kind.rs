@@ -21,7 +21,7 @@ pub struct Kind {
     pub name: &'static str,
     /// What may stand behind the colon.
     pub naming: Naming,
-    /// The directory in which its names lie.
+    /// The directory in which its names are.
     pub names: Names,
     /// The ancillary data that the peers of its sockets may send.
     pub carries: Carries,
@@ -40,7 +40,7 @@ pub enum Naming {
     Address,
 }
 
-/// The directory in which the names of a transport lie.
+/// The directory in which the names of a transport are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
     /// The runtime directory, whose contents end with the machine's uptime.
@@ -77,7 +77,7 @@ impl Transport {
         self.0.carries
     }
 
-    /// Returns the directory in which its names lie.
+    /// Returns the directory in which its names are.
     pub fn names(self) -> Names {
         self.0.names
     }

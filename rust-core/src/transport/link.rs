@@ -474,7 +474,7 @@ impl Rx {
         }
     }
 
-    /// Returns the half whose messages lie in a buffer of this process; `None` for other links.
+    /// Returns the half whose messages are in a buffer of this process; `None` for other links.
     #[inline]
     pub fn stream(&mut self) -> Option<&mut StreamRx> {
         match self {

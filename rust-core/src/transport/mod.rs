@@ -14,7 +14,7 @@
 //! with the *same* frame, or `adopt(frame)`, which copies the rest: then the frame counts as sent,
 //! and `flush()`, with which every later `try_send` begins, writes the rest.
 //! `flush_in_background()` starts a thread that writes it, for a program that may never send again.
-//! So a stream never ends in half a frame for good, and a deadline never leaves a message both
+//! So a stream never stays in the middle of a frame, and a deadline never leaves a message both
 //! refused and sent. `wait_room` sleeps until another try may succeed.
 //!
 //! **Receiving.** `try_recv()` returns the next frame, in memory that this process owns, or `None`.
@@ -47,10 +47,10 @@
 //! They never name a transport ([decision
 //! 53](../../../docs/decisions/0053-a-transport-is-a-folder.md)). `ninth` adds one in a test.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | the name of a transport and what it can do | `kind`, `capability` |
-//! | what a folder implements | `driver`; for publishers `broadcast` and `store` |
+//! | what a folder implements | `driver`; without a hello `connectionless`; for publishers `broadcast` and `store` |
 //! | the list of transports | `table` |
 //! | names, and their places in a directory; the owner of a name | `endpoint`, `place`; `claim` |
 //! | removal of stale files at a place | `sweep` |

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_patterns_say_what_is_wrong() {
+    fn errors_of_invalid_patterns_name_the_fault() {
         for name in ["lab/a", "unix:/srv/a?", "tcp://localhost:1", "no such name"] {
             assert!(NamePattern::parse(name).unwrap().is_none(), "{name}");
         }

@@ -68,7 +68,7 @@ impl OwnerRecord {
 /// The content of a record.
 #[derive(Clone, Debug)]
 pub struct OwnerInfo {
-    /// The map, which only the file's owner vouches for.
+    /// The map, which any program of the file's owner can have written.
     pub map: Value,
     /// The user who owns the file, from the kernel.
     pub owner: u32,

@@ -4,7 +4,7 @@
 //! A peer may announce a message up to `max_message_size`, send most of it and then nothing more;
 //! so may many peers. What all such messages hold is counted in one budget, per sender: a user, or
 //! the owner of a key. Where one needs more than there is, the sender whose messages hold the most
-//! loses the largest of them, and its link ends: a well-meaning peer connects again and sends it
+//! loses the largest of them, and its link ends: a correct peer connects again and sends it
 //! again, and all others go on. So no sender loses anything while it holds less than an even share,
 //! however many messages another one has begun.
 //!
@@ -200,9 +200,9 @@ impl Partial {
     #[cold]
     fn lost(&self) -> Error {
         let text = format!(
-            "{} of {} bytes of a message were given up: more than {MESSAGES} times `limit` and {} MiB were needed for \
-             messages that have come in part, and its sender held the most; it is to be sent again, with fewer at once \
-             or with a higher `limit` on the receiving side",
+            "{} of {} bytes of a message were given up: more than {MESSAGES} times `max_message_size` and {} MiB were \
+             needed for messages that have come in part, and its sender held the most; it is to be sent again, with \
+             fewer at once or with a higher `max_message_size` on the receiving side",
             self.have,
             self.whole,
             LEAST >> 20
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn heaviest_message_loses_once_all_hold_too_much() {
+    fn largest_message_is_given_up_once_all_hold_too_much() {
         let budget = budget();
         let mut heavy: Vec<_> = (0..4).map(|_| Partial::within(budget, 64 * MIB, LIMIT, OURS)).collect();
         heavy.iter_mut().for_each(|one| feed(one, 60 * MIB).unwrap());
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn message_that_would_hold_the_most_gives_way_itself() {
+    fn message_that_would_hold_the_most_is_given_up_itself() {
         let budget = budget();
         let mut light: Vec<_> = (0..52).map(|_| Partial::within(budget, 4 * MIB, LIMIT, OURS)).collect();
         light.iter_mut().for_each(|one| feed(one, 2 * MIB + 1).unwrap());
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn sender_with_many_messages_takes_no_room_from_others() {
+    fn sender_with_many_messages_takes_no_memory_from_others() {
         let budget = budget();
         let begin = |whole: usize, uid: u32| Partial::within(budget, whole, LIMIT, PeerIdentity::User(uid));
         // Each of them holds less than the one large message of the other user.

@@ -88,7 +88,7 @@ impl Place {
     /// queue is full; `None` where it stays full.
     ///
     /// # Errors
-    /// `NotFound` where no process listens, `PermissionDenied`, `Corrupt` where something else lies
+    /// `NotFound` where no process listens, `PermissionDenied`, `Corrupt` where something else is
     /// there.
     pub fn connect(&self, carries: Carries, patience: Duration) -> Result<Option<Guarded>> {
         socket::connect(&self.directory, &self.file, carries, patience)
@@ -140,7 +140,7 @@ impl Place {
     /// Removes the socket at the name; returns whether there was one.
     ///
     /// # Errors
-    /// `Corrupt` where anything but a socket lies there: no listener left that, and it stays.
+    /// `Corrupt` where anything but a socket is there: no listener left that, and it stays.
     pub fn remove_socket(&self) -> Result<bool> {
         let beneath = self.directory.beneath();
         let Some(facts) = beneath.facts(&self.file)? else { return Ok(false) };

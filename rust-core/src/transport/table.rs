@@ -3,7 +3,8 @@
 //! A name without a transport belongs to the first line. `kind`, `endpoint` and every layer above
 //! find a transport through this table, so a build without one of them needs no other change.
 
-use super::driver::{ConnectionDriver, ConnectionlessDriver, Driver};
+use super::connectionless::ConnectionlessDriver;
+use super::driver::{ConnectionDriver, Driver};
 use super::endpoint::Endpoint;
 use super::kind::Transport;
 use super::{dgram, fifo, file, journal, shm, spool, tcp, unix};

@@ -1,7 +1,7 @@
 //! Constructors of integers of any size: each returns the smallest kind of value that holds the
 //! integer.
 //!
-//! These are methods of [`BigInt`] that return a [`Value`]. They are not in `bigint`, because
+//! These are methods of [`BigInt`] that return a [`Value`]. They are not in `number`, because
 //! `Value` contains a `BigInt` and modules use each other in one direction only. Codecs call
 //! `from_parts` with bytes of a peer, and `parse` with text of a peer, so both check the length
 //! before they convert.

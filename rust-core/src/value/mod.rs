@@ -4,8 +4,7 @@
 //! | what | defined in |
 //! |---|---|
 //! | null, bool, integers, floats, text, bytes, array, map | [`Value`] and [`Map`] in `tree`; the operations of a map in `map` |
-//! | integers beyond 64 bits | [`BigInt`] in `bigint`; its constructors in `integer` |
-//! | exact decimal numbers | [`Decimal`] in `decimal` |
+//! | integers beyond 64 bits; exact decimal numbers | [`BigInt`], [`Decimal`] in `number`; the constructors of integers in `integer` |
 //! | instants | [`Timestamp`] in `timestamp` |
 //! | N-d arrays of numbers | [`NdArray`] in `ndarray` |
 //! | events, their receiver and their sender | [`Sink`], [`Source`] in `sink` |
@@ -20,15 +19,14 @@
 //! decode and is one to encode. `tree` is at the bottom, because Value and Map contain each other;
 //! the modules that build, search and check them use it.
 
-mod bigint;
 mod budget;
 mod builder;
-mod decimal;
 pub(crate) mod escape;
 mod integer;
 mod limits;
 mod map;
 mod ndarray;
+mod number;
 mod path;
 pub mod plan;
 mod seen;
@@ -43,11 +41,10 @@ pub(crate) mod unescape;
 /// Shared memory of a message: the type of blocks of bytes.
 pub use bytes::Bytes;
 
-pub use bigint::BigInt;
 pub use builder::ValueBuilder;
-pub use decimal::{Decimal, DecimalParts};
 pub use limits::{Keys, Limits, Meter};
 pub use ndarray::{DType, Element, NdArray, NdArrayRef, Order};
+pub use number::{BigInt, Decimal, DecimalParts};
 pub use path::Path;
 pub use seen::repeated_key;
 pub use serde::{Serde, from_value, to_value};

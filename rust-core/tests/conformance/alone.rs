@@ -1,5 +1,5 @@
-//! Runs each case in a process of its own, with its own directories, and checks what it leaves there and what it still
-//! holds.
+//! Runs each case in a process of its own, with its own directories, and checks that it leaves no files, descriptors or
+//! mappings.
 
 use std::fs::{read_dir, read_to_string};
 use std::process::Command;
@@ -13,13 +13,13 @@ use crate::conformance::roles;
 use crate::conformance::sides::Place;
 use crate::support::SOON;
 
-/// Set in the process of a case.
+/// The environment variable that names the case, in the process that runs it.
 const CASE: &str = "LINKSPAN_TEST_CASE";
 
-/// Only guards against a hang.
+/// The time after which a case that hangs is ended.
 const SECONDS: u32 = 100;
 
-/// Runs a case: in a process of its own, or, in that process, the case itself.
+/// Starts a process for the case; in that process, runs the case, and in a process with a role, the role.
 pub fn run(nature: &'static Nature, name: &str, case: fn(&Place)) {
     if roles::is_one() {
         roles::play(nature);
@@ -30,12 +30,12 @@ pub fn run(nature: &'static Nature, name: &str, case: fn(&Place)) {
     }
 }
 
-/// The name that the test has for the harness.
+/// Returns the name by which the test harness knows the case.
 fn test_name(nature: &Nature, name: &str) -> String {
     format!("conformance::{}::{name}", nature.name)
 }
 
-/// This program again, for the same test.
+/// Returns the command that runs this program again, for the same test.
 pub fn again(nature: &Nature, name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", &test_name(nature, name), "--nocapture", "--test-threads=1"]);
@@ -54,18 +54,18 @@ fn start(nature: &Nature, name: &str) {
         || format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "{}\n{}", out.status, output());
     assert!(output().contains("1 passed"), "no test is called {}: {}", test_name(nature, name), output());
-    // Its process has ended and left no files.
-    let left = names(&folder.path().join("run"));
+    // Its process has ended, so no temporary file and no owner record may remain.
+    let remaining = names(&folder.path().join("run"));
     let stale: Vec<_> =
-        left.iter().filter(|name| name.contains(".new.") || name.starts_with(".owner.")).collect();
-    assert!(stale.is_empty(), "left behind: {left:?}");
+        remaining.iter().filter(|name| name.contains(".new.") || name.starts_with(".owner.")).collect();
+    assert!(stale.is_empty(), "the case left {stale:?} among {remaining:?}");
 }
 
 fn names(folder: &std::path::Path) -> Vec<String> {
     read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// The case of this process.
+/// Returns the name of the case that this process runs.
 pub fn this_case() -> String {
     std::env::var(CASE).unwrap()
 }
@@ -74,14 +74,14 @@ fn play(nature: &'static Nature, case: fn(&Place)) {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
     // SAFETY: no handler is involved: the signal ends a process that hangs.
     unsafe { libc::alarm(SECONDS) };
-    // Objects that live as long as the process are made before anything is counted.
+    // The library creates some objects once for each process: this creates them before descriptors are counted.
     Place::new(nature).works();
     registry::list().unwrap();
     nothing_is_left(nature);
     let before = held();
     case(&Place::new(nature));
     nothing_is_left(nature);
-    // Threads of the library may still be closing objects.
+    // Threads of the library may still close objects.
     let began = Instant::now();
     while held() > before {
         assert!(began.elapsed() < SOON, "held before: {before:?}, after: {:?}: {:#?}", held(), descriptors());

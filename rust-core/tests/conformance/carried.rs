@@ -1,4 +1,4 @@
-//! Delivery: every message whole, in order, once, up to the limit, and not faster than it is read.
+//! Delivery: each message arrives whole, in order and once, up to the limit, and no faster than the receiver reads.
 
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::conformance::nature::TooLong;
 use crate::conformance::sides::{Place, check_error, options, pattern, raw};
 use crate::support::SOON;
 
-pub fn order(place: &Place) {
+pub fn messages_arrive_once_in_order(place: &Place) {
     const COUNT: i64 = 200;
     let (tx, rx) = place.pair();
     let receive = |i: i64| {
@@ -22,7 +22,7 @@ pub fn order(place: &Place) {
             assert_eq!(tx.send(&Value::Int(i)).unwrap(), i as u64);
             receive(i);
         }
-        // Unread values are overwritten, and the next reader gets their number.
+        // Unread values are overwritten, and the next value reports how many.
         for i in COUNT + 1..=COUNT + 5 {
             tx.send(&Value::Int(i)).unwrap();
         }
@@ -41,7 +41,7 @@ pub fn order(place: &Place) {
     rx.is_empty();
 }
 
-/// Sends bodies of these sizes, each of which arrives as it was.
+/// Sends bodies of these sizes and checks that each arrives unchanged.
 fn carry(place: &Place, sizes: &[usize]) {
     let (tx, rx) = place.pair();
     for (i, size) in sizes.iter().enumerate() {
@@ -54,7 +54,7 @@ fn carry(place: &Place, sizes: &[usize]) {
                 return;
             }
             let message = rx.recv().unwrap();
-            assert!(message.body() == sent.body(), "{} bytes came of {size}", message.body().len());
+            assert!(message.body() == sent.body(), "{} of {size} bytes arrived", message.body().len());
             let aligned = *size == 0 || (message.body().as_ptr() as usize).is_multiple_of(8);
             assert!(aligned, "a body of {size} bytes is aligned");
             assert_eq!(sending.join().unwrap().unwrap(), message.sequence(), "message {i}");
@@ -63,14 +63,14 @@ fn carry(place: &Place, sizes: &[usize]) {
     rx.is_empty();
 }
 
-pub fn boundaries(place: &Place) {
+pub fn bodies_of_boundary_sizes_arrive_unchanged(place: &Place) {
     carry(
         place,
         &[0, 1, 15, 16, 17, 63, 64, 65, 4095, 4096, 32_767, 32_768, 65_535, 65_536, 262_144, 1_000_003],
     );
 }
 
-pub fn empty(place: &Place) {
+pub fn empty_bodies_and_values_arrive(place: &Place) {
     carry(place, &[0, 0, 3, 0]);
     let place = place.another();
     let (tx, rx) = place.pair();
@@ -80,13 +80,13 @@ pub fn empty(place: &Place) {
     }
 }
 
-pub fn one_byte(place: &Place) {
+pub fn bodies_of_one_byte_arrive(place: &Place) {
     carry(place, &[1, 1, 4096, 1]);
 }
 
 const LIMIT: usize = 10_000;
 
-pub fn exactly_a_limit(place: &Place) {
+pub fn message_of_exactly_the_limit_arrives(place: &Place) {
     let (tx, rx) = place.pair_with(&[("max_message_size", Value::Int(LIMIT as i64))]);
     for _ in 0..3 {
         let sent = raw(pattern(LIMIT));
@@ -95,7 +95,7 @@ pub fn exactly_a_limit(place: &Place) {
     }
 }
 
-pub fn one_over_a_limit(place: &Place) {
+pub fn message_over_the_limit_is_refused(place: &Place) {
     let limit = ("max_message_size", Value::Int(LIMIT as i64));
     let (tx, rx) = place.pair_with(std::slice::from_ref(&limit));
     assert_eq!(tx.send(&Value::Int(1)).unwrap(), 1);
@@ -104,9 +104,9 @@ pub fn one_over_a_limit(place: &Place) {
         let error = tx.send_payload(&raw(pattern(LIMIT + over)), SOON).unwrap_err();
         check_error(&error, ErrorKind::TooLarge, place);
         for number in [LIMIT, LIMIT + over] {
-            assert!(error.text().contains(&number.to_string()), "says the limit and the size: {error}");
+            assert!(error.text().contains(&number.to_string()), "the error names limit and size: {error}");
         }
-        assert!(error.text().contains("limit"), "says what can be changed: {error}");
+        assert!(error.text().contains("limit"), "the error names what can be changed: {error}");
     }
     // A refused message has no number, and the next one is not affected.
     assert_eq!(tx.send(&Value::Int(2)).unwrap(), 2);
@@ -134,7 +134,7 @@ fn a_receiver_with_a_smaller_limit(place: &Place, limit: (&str, Value)) {
             sent.unwrap();
             rx.is_empty();
             let aside: Vec<_> = std::fs::read_dir(place.path().join("rejected")).unwrap().collect();
-            let [Ok(one)] = &aside[..] else { panic!("one is kept, here are {aside:?}") };
+            let [Ok(one)] = &aside[..] else { panic!("one rejected file is expected, found {aside:?}") };
             assert!(std::fs::read(one.path()).unwrap() == over.body()[..]);
         }
     }
@@ -142,7 +142,7 @@ fn a_receiver_with_a_smaller_limit(place: &Place, limit: (&str, Value)) {
     assert_eq!(rx.number(), 3);
 }
 
-pub fn hundred_megabytes(place: &Place) {
+pub fn message_of_100_mib_arrives_or_is_refused(place: &Place) {
     const SIZE: usize = 100 << 20;
     let (tx, rx) = place.pair_with(&[("max_message_size", Value::Int(200 << 20))]);
     let sent = raw(pattern(SIZE));
@@ -153,7 +153,7 @@ pub fn hundred_megabytes(place: &Place) {
             let size = sent.body().len().to_string();
             assert!(error.text().contains(&size) && error.text().contains("SO_SNDBUF"), "{error}");
         }
-        assert_eq!(tx.send(&Value::Int(1)).unwrap(), 1, "what was refused has no number");
+        assert_eq!(tx.send(&Value::Int(1)).unwrap(), 1, "a refused message has no number");
         assert_eq!(rx.number(), 1);
         return;
     }
@@ -163,14 +163,14 @@ pub fn hundred_megabytes(place: &Place) {
     });
 }
 
-pub fn back_pressure(place: &Place) {
+pub fn sender_without_reader_waits_or_overwrites(place: &Place) {
     let (tx, rx) = place.pair();
     let payload = raw(pattern(60_000));
     if !place.nature.fills_up {
-        return nobody_is_waited_for(place);
+        return publisher_does_not_wait(place);
     }
     let mut sent = 0;
-    // The kernel may still be moving bytes from one side's memory to the other's when it has no room for a moment.
+    // `Full` may pass: the kernel may still move bytes from one side's memory to the other's.
     loop {
         if let Err(error) = tx.send_payload(&payload, Duration::ZERO) {
             check_error(&error, ErrorKind::Full, place);
@@ -180,24 +180,24 @@ pub fn back_pressure(place: &Place) {
             }
         }
         sent += 1;
-        assert!(sent < 10_000, "a queue that never fills");
+        assert!(sent < 10_000, "the queue never fills");
     }
     for i in 1..=sent {
-        // A part of the last one may still be buffered here: every poll flushes more of it.
+        // A part of the last message may still be buffered in the sender: each poll flushes more of it.
         tx.look_out();
         let message = rx.recv().unwrap();
         assert_eq!(message.sequence(), i);
         assert!(message.body() == payload.body());
     }
     rx.is_empty();
-    // Neither of the two that were refused has a number, and there is room again.
+    // The two refused messages have no numbers, and there is room again.
     assert_eq!(tx.send_payload(&payload, SOON).unwrap(), sent + 1);
     assert_eq!(rx.recv().unwrap().sequence(), sent + 1);
 }
 
-/// Where values are stored, a publisher never waits for readers: a later reader gets all of them, or the number of
-/// overwritten ones.
-fn nobody_is_waited_for(place: &Place) {
+/// Checks a publisher that stores values: it does not wait for readers, and a later reader gets all values, or the
+/// number of overwritten ones.
+fn publisher_does_not_wait(place: &Place) {
     const COUNT: u64 = 300;
     let place = place.another();
     let (tx, rx) = place.pair();
@@ -226,8 +226,9 @@ fn nobody_is_waited_for(place: &Place) {
     rx.is_empty();
 }
 
-/// Several messages a call, of lengths that go together and of such that go alone.
-pub fn batches(place: &Place) {
+/// Sends and receives several messages in one call: short ones, which are written together, and long ones, which are
+/// not.
+pub fn batches_arrive_once_in_order(place: &Place) {
     const COUNT: usize = 300;
     const BATCH: usize = 30;
     let (tx, rx) = place.pair();
@@ -257,12 +258,12 @@ pub fn batches(place: &Place) {
             let some = rx.recv_many(7, SOON).unwrap();
             assert!(
                 (1..=7).contains(&some.len()),
-                "{} messages came where 1 to 7 were asked for",
+                "{} messages were returned where 1 to 7 were requested",
                 some.len()
             );
             for message in some {
                 assert_eq!(message.sequence(), got as u64 + 1);
-                assert!(message.body() == bodies[got].body(), "message {got} is another one");
+                assert!(message.body() == bodies[got].body(), "message {got} has another body");
                 got += 1;
             }
         }

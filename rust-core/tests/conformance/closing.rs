@@ -1,5 +1,5 @@
-//! Closing in every state: it ends waiting calls, gives up the name, and reports unconsumed messages where they are
-//! known.
+//! Closing in every state: it ends waiting calls, releases the name, and reports unconsumed messages where the sender
+//! knows their number.
 
 use std::thread;
 
@@ -9,7 +9,7 @@ use crate::conformance::nature::Unread;
 use crate::conformance::sides::{MOMENT, Place, Rx, Tx, check_error, raw};
 use crate::support::{self, SOON};
 
-/// Nothing can be done with it any more but closing it again.
+/// Checks that a closed sender refuses every call except another `close`.
 fn tx_is_closed(place: &Place, tx: &Tx) {
     check_error(&tx.send(&Value::Null).unwrap_err(), ErrorKind::InvalidState, place);
     tx.close(SOON).unwrap();
@@ -23,7 +23,7 @@ fn rx_is_closed(place: &Place, rx: &Rx) {
 }
 
 /// Closes before anything was sent, with and without a peer.
-pub fn close_when_fresh(place: &Place) {
+pub fn close_before_any_message_releases_the_name(place: &Place) {
     let alone = place.try_hold().unwrap();
     alone.close().unwrap();
     let (tx, rx) = place.pair();
@@ -36,7 +36,7 @@ pub fn close_when_fresh(place: &Place) {
         let dialled = Channel::dial(&place.endpoint, &Options::default()).unwrap();
         dialled.close(SOON).unwrap();
         check_error(&dialled.send(&Value::Null, SOON).unwrap_err(), ErrorKind::InvalidState, place);
-        // The closed objects live on and hold nothing; a spool accepts messages with and without a server.
+        // The closed objects still exist and hold nothing; a spool accepts messages with and without a server.
         let sender = place.try_tx(&[], MOMENT);
         match place.nature.unread {
             Unread::InPlace => drop(sender.unwrap()),
@@ -47,7 +47,7 @@ pub fn close_when_fresh(place: &Place) {
 }
 
 /// The sender closes while messages are unread.
-pub fn close_with_unread(place: &Place) {
+pub fn close_with_unread_messages_reports_or_stores_them(place: &Place) {
     let (tx, rx) = place.pair();
     for i in 1..=3 {
         tx.send(&Value::Int(i)).unwrap();
@@ -56,7 +56,7 @@ pub fn close_with_unread(place: &Place) {
     if place.nature.unread == Unread::WithSender {
         let error = closed.unwrap_err();
         check_error(&error, ErrorKind::Timeout, place);
-        assert!(error.text().contains("3 messages"), "says how many: {error}");
+        assert!(error.text().contains("3 messages"), "the error names the number: {error}");
     } else {
         closed.unwrap();
     }
@@ -83,7 +83,7 @@ fn a_reader_closes(place: &Place) {
     rx_is_closed(place, &rx);
     if place.nature.unread == Unread::WithSender {
         let error = tx.close(MOMENT).unwrap_err();
-        assert!(error.text().contains("2 messages"), "says how many: {error}");
+        assert!(error.text().contains("2 messages"), "the error names the number: {error}");
         check_error(&error, ErrorKind::Timeout, place);
     } else {
         tx.close(SOON).unwrap();
@@ -99,8 +99,8 @@ fn a_reader_closes(place: &Place) {
     rx.is_empty();
 }
 
-/// Another thread waits for a message, with and without a peer.
-pub fn close_while_receiving(place: &Place) {
+/// Closes while another thread waits for a message, with and without a peer.
+pub fn close_ends_a_waiting_receive(place: &Place) {
     for alone in [false, true] {
         let (waits, waiting) = support::waiting_options();
         let holder = place.try_hold().unwrap();
@@ -130,13 +130,13 @@ pub fn close_while_receiving(place: &Place) {
     place.works();
 }
 
-/// Another thread waits for room, where there is such a thing.
-pub fn close_while_sending(place: &Place) {
+/// Closes while another thread waits for room, on transports whose senders wait.
+pub fn close_ends_a_waiting_send(place: &Place) {
     let (waits, waiting) = support::waiting_options();
     let payload = raw(vec![7; 100_000]);
     if !place.nature.fills_up {
         let tx = place.try_tx_with(&waits, SOON).unwrap();
-        // Publishing never waits, so there is nothing to end.
+        // Publishing never waits, so there is no waiting call to end.
         for _ in 0..50 {
             tx.send_payload(&payload, SOON).unwrap();
         }
@@ -156,19 +156,19 @@ pub fn close_while_sending(place: &Place) {
             }
         });
         waiting.recv_timeout(SOON).unwrap();
-        // The sent messages will not be consumed: another case checks the error.
+        // The sent messages are not consumed, so this may fail: another case checks the error.
         let _ = tx.close(MOMENT);
         check_error(&sending.join().unwrap(), ErrorKind::InvalidState, place);
     });
     tx_is_closed(place, &tx);
-    // Messages accepted before arrive whole; the others are not checked.
+    // Messages that were accepted arrive whole; how many there are is not checked.
     while let Ok(message) = rx.recv_within(MOMENT) {
         assert_eq!(message.body().len(), 100_000);
     }
 }
 
-/// One after the other, and both at once.
-pub fn close_after_the_other(place: &Place) {
+/// Closes both sides, one after the other in either order, and both at once.
+pub fn close_after_or_together_with_the_peer_succeeds(place: &Place) {
     for first in ["tx", "rx", "both"] {
         let (tx, rx) = place.pair();
         tx.send(&Value::from(first)).unwrap();

@@ -1,4 +1,5 @@
-//! Invalid bytes of a hostile program, in each transport's own medium: a clear error, and no harm to others.
+//! Invalid bytes from a hostile program, written in the way of each transport: the receiver reports an error, and other
+//! peers continue.
 
 use std::fs::{self, File, OpenOptions, read_dir, read_link, read_to_string};
 use std::io::{Read, Write};
@@ -15,9 +16,9 @@ use crate::conformance::sides::{Place, Tx, carries, check_error, next, options};
 use crate::support::SOON;
 
 const WORDS: &[u8] =
-    b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nthat is no message of anybody here, however long it may be";
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nthese words are no message of this protocol, of no length at all";
 
-pub fn garbage(place: &Place) {
+pub fn invalid_bytes_are_refused_and_other_peers_continue(place: &Place) {
     match place.nature.name {
         "dgram" => in_a_mailslot(place),
         "spool" => in_a_spool(place),
@@ -30,7 +31,7 @@ pub fn garbage(place: &Place) {
     }
 }
 
-/// A program sends no hello, while two others exchange messages.
+/// A program sends other bytes in place of a hello, while two others exchange messages.
 fn first_words(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
@@ -40,12 +41,12 @@ fn first_words(place: &Place) {
                 let mut stream = TcpStream::connect(place.endpoint.strip_prefix("tcp://").unwrap()).unwrap();
                 stream.set_read_timeout(Some(SOON)).unwrap();
                 stream.write_all(words).unwrap();
-                // It may have been refused and disconnected already.
+                // The listener may have refused and disconnected it already.
                 let _ = stream.shutdown(Shutdown::Write);
                 answered(&mut stream)
             }
             "fifo" => {
-                // It gets no answer here: its bytes stay in a pipe until a hello arrives.
+                // No answer comes over a pipe: the bytes stay in it until a hello arrives.
                 OpenOptions::new().write(true).open(place.path()).unwrap().write_all(words).unwrap();
                 Vec::new()
             }
@@ -53,7 +54,7 @@ fn first_words(place: &Place) {
                 let mut stream = UnixStream::connect(place.path()).unwrap();
                 stream.set_read_timeout(Some(SOON)).unwrap();
                 stream.write_all(words).unwrap();
-                // It may have been refused and disconnected already.
+                // The listener may have refused and disconnected it already.
                 let _ = stream.shutdown(Shutdown::Write);
                 answered(&mut stream)
             }
@@ -63,7 +64,7 @@ fn first_words(place: &Place) {
     }
     rx.is_empty();
     drop(tx);
-    // The next client is not mistaken for it.
+    // The next client is admitted.
     carries(&place.tx(), &rx);
 }
 
@@ -71,14 +72,14 @@ fn first_words(place: &Place) {
 fn answered(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
-        // It closed without reading everything.
+        // The other side closed without reading everything.
         Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => {}
         read => drop(read.unwrap()),
     }
     bytes
 }
 
-/// A peer that was admitted and then writes garbage, while others exchange messages at another name.
+/// An admitted peer writes invalid bytes, while others exchange messages at another name.
 fn in_a_link(place: &Place) {
     let unharmed = place.another();
     let (tx, rx) = unharmed.pair();
@@ -92,7 +93,8 @@ fn in_a_link(place: &Place) {
     let error = receiver.recv().unwrap_err();
     check_error(&error, ErrorKind::Malformed, place);
     carries(&tx, &rx);
-    // It still lives, and yet its place is free, except over a pipe, which has one client as long as that lives.
+    // The peer is still alive, but no longer admitted, so another may connect, except over a pipe, which has one client
+    // until that one ends.
     let one_at_a_time = place.nature.name == "fifo";
     if one_at_a_time {
         check_error(&place.try_tx(&[], SOON).err().unwrap(), ErrorKind::AddressInUse, place);
@@ -105,7 +107,8 @@ fn in_a_link(place: &Place) {
     receiver.is_empty();
 }
 
-/// The hostile peer: it sends one message, and then invalid bytes into everything that leads to the other side.
+/// Runs the hostile peer, which sends one message and then writes invalid bytes to every descriptor and mapping that
+/// reaches the other side.
 pub fn play(place: &Place, print_word: fn(&str), wait: fn()) {
     let tx = place.try_tx(&[("client_id", "foreign".into())], SOON).unwrap();
     tx.send(&Value::from("good")).unwrap();
@@ -118,7 +121,7 @@ pub fn play(place: &Place, print_word: fn(&str), wait: fn()) {
         let Ok(leads_to) = read_link(entry.path()) else { continue };
         let leads_to = leads_to.display().to_string();
         let number = entry.file_name().into_string().unwrap().parse().unwrap();
-        // SAFETY: no thread closes a descriptor meanwhile: this one is the only one.
+        // SAFETY: no other thread closes the descriptor: this process has one thread.
         let fd = unsafe { BorrowedFd::borrow_raw(number) };
         if leads_to.contains("eventfd") {
             eventfds.push(fd);
@@ -134,7 +137,7 @@ pub fn play(place: &Place, print_word: fn(&str), wait: fn()) {
     wait();
 }
 
-/// Overwrites the rings of this process, behind the page with their description.
+/// Overwrites the rings that this process has mapped, behind the page that describes them.
 fn write_into_own_memory() {
     let memory = OpenOptions::new().write(true).open("/proc/self/mem").unwrap();
     let maps = read_to_string("/proc/self/maps").unwrap();
@@ -175,7 +178,7 @@ fn in_a_spool(place: &Place) {
         assert_eq!(
             fs::read(place.path().join("rejected").join(name)).unwrap(),
             WORDS,
-            "{name} is kept aside"
+            "{name} is kept in the directory of rejected files"
         );
     }
 }
@@ -190,10 +193,10 @@ fn in_a_file(place: &Place) {
         fs::write(place.path(), bytes).unwrap();
         let error = latest(&place.endpoint, &Options::default(), Duration::ZERO).unwrap_err();
         check_error(&error, ErrorKind::Corrupt, place);
-        assert!(error.offset().is_some(), "says where: {error}");
+        assert!(error.offset().is_some(), "the error has an offset: {error}");
         // The next value is whole again.
-        tx.send(&Value::from("healed")).unwrap();
-        while next(&tx, &rx).value().unwrap() != &Value::from("healed") {}
+        tx.send(&Value::from("valid")).unwrap();
+        while next(&tx, &rx).value().unwrap() != &Value::from("valid") {}
     }
 }
 
@@ -207,7 +210,7 @@ fn behind_a_journal(place: &Place) {
     };
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
-    // It was never acknowledged, so it is not read; the next message overwrites it.
+    // Bytes behind the last acknowledged record are not read; the next message overwrites them.
     add(place);
     rx.is_empty();
     carries(&tx, &rx);
@@ -219,7 +222,7 @@ fn behind_a_journal(place: &Place) {
     damaged_messages(&place.another(), segment);
 }
 
-/// An acknowledged record with a wrong checksum is reported once, and the next message is read.
+/// Checks that an acknowledged record with a wrong check sum is reported once, and that the next message is read.
 fn damaged_messages(place: &Place, segment: impl Fn(&Place) -> std::path::PathBuf) {
     let (tx, rx) = place.pair();
     for text in ["the first", "the second", "the third"] {
@@ -232,7 +235,7 @@ fn damaged_messages(place: &Place, segment: impl Fn(&Place) -> std::path::PathBu
     assert_eq!(rx.recv().unwrap().value().unwrap(), &Value::from("the first"));
     let error = rx.recv().unwrap_err();
     check_error(&error, ErrorKind::Corrupt, place);
-    assert!(error.text().contains(".segment"), "says which file: {error}");
+    assert!(error.text().contains(".segment"), "the error names the file: {error}");
     assert_eq!(rx.recv().unwrap().value().unwrap(), &Value::from("the third"));
     let again = place.try_rx_with(&options(&[("from", "first".into())])).unwrap();
     assert_eq!(again.recv().unwrap().value().unwrap(), &Value::from("the first"));

@@ -8,7 +8,7 @@ use linkspan::{Channel, ErrorKind, Options, Publisher, Server, Subscriber, Value
 use crate::conformance::sides::{MOMENT, Place, check_error, options};
 use crate::support::{self, SOON};
 
-pub fn connect_before_listen(place: &Place) {
+pub fn side_that_connects_first_waits_for_the_other(place: &Place) {
     let (waits, waiting) = support::waiting_options();
     thread::scope(|s| {
         if place.nature.channels {
@@ -31,9 +31,9 @@ pub fn connect_before_listen(place: &Place) {
     });
 }
 
-pub fn nobody_there(place: &Place) {
+pub fn missing_peer_is_reported_as_not_found(place: &Place) {
     let directory = place.path().parent().unwrap().display().to_string();
-    let where_it_looked = place.endpoint.strip_prefix("tcp://").unwrap_or(&directory).to_owned();
+    let searched = place.endpoint.strip_prefix("tcp://").unwrap_or(&directory).to_owned();
     for wait in [Duration::ZERO, MOMENT] {
         let error = if place.nature.channels {
             place.try_tx(&[], wait).err().unwrap()
@@ -41,17 +41,17 @@ pub fn nobody_there(place: &Place) {
             place.rx().recv_within(wait).unwrap_err()
         };
         check_error(&error, ErrorKind::NotFound, place);
-        assert!(error.text().contains(&where_it_looked), "names the directory or the address: {error}");
+        assert!(error.text().contains(&searched), "the error names the directory or the address: {error}");
     }
     if !place.nature.channels {
         place.rx().is_empty();
     }
 }
 
-pub fn two_listeners(place: &Place) {
+pub fn second_holder_of_a_name_is_refused_or_shares_it(place: &Place) {
     let first = place.try_hold().unwrap();
     if !place.nature.one_holder {
-        // A value may have any number of writers; they write in turn and share one count.
+        // A value may have any number of writers, which share one sequence of numbers.
         let second = place.tx();
         assert_eq!(first.tx().send(&Value::Int(1)).unwrap(), 1);
         assert_eq!(second.send(&Value::Int(2)).unwrap(), 2);
@@ -60,7 +60,7 @@ pub fn two_listeners(place: &Place) {
         return;
     }
     check_error(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
-    // The first has not noticed.
+    // The refused attempt does not affect the first holder.
     let mut first = first;
     first.again();
     first.send(1..4);
@@ -68,16 +68,16 @@ pub fn two_listeners(place: &Place) {
     check_error(&place.try_hold().err().unwrap(), ErrorKind::AddressInUse, place);
     first.rx().close(SOON).unwrap();
     first.tx().close(SOON).unwrap();
-    // The closed object still exists, and has released the name.
+    // The closed objects still exist and have released the name.
     drop(place.try_hold().unwrap());
 }
 
-/// A call and its answer, or the reason why there is none.
-pub fn both_ways_and_calls(place: &Place) {
+/// Sends in both directions and calls; on transports that cannot, checks the reason in the error.
+pub fn answers_and_calls_work_or_are_refused(place: &Place) {
     let endpoint = &*place.endpoint;
     let refused = |error: linkspan::Error| {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-        assert!(error.text().contains(place.nature.because), "says why, and what can: {error}");
+        assert!(error.text().contains(place.nature.because), "the error names an alternative: {error}");
         assert!(error.to_string().contains(place.nature.name), "{error}");
     };
     let plain = Options::default();
@@ -127,7 +127,7 @@ pub fn both_ways_and_calls(place: &Place) {
     );
 }
 
-/// The option is for transports that store messages; others refuse it.
+/// Returns the refusal of an option that transports without stored messages accept.
 fn refused_otherwise(place: &Place) -> linkspan::Error {
     let lists = options(&[("allow_uids", vec![0i64].into())]);
     Channel::open(&place.another().endpoint, &lists, SOON).err().unwrap()

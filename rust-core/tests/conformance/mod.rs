@@ -1,9 +1,9 @@
-//! One suite with the same case names for every transport: its promises, and the texts with which it refuses the rest.
+//! One suite of cases for every transport: its promises, and the errors with which it refuses everything else.
 //!
-//! Each case has one body. It runs in a process of its own, which must leave nothing when it ends: see `alone`. The
-//! differences between transports are in `nature`, and nowhere else.
+//! Each case is one function for all transports. It runs in a process of its own, which must leave nothing when it
+//! ends: see `alone`. Only `nature` has the differences between transports.
 //!
-//! | cases | live in |
+//! | cases | defined in |
 //! |---|---|
 //! | delivery | `carried` |
 //! | connecting | `meeting` |
@@ -44,10 +44,37 @@ macro_rules! suite {
 }
 
 suite! {
-    carried: order boundaries empty one_byte exactly_a_limit one_over_a_limit hundred_megabytes back_pressure batches;
-    meeting: connect_before_listen nobody_there two_listeners both_ways_and_calls;
-    closing: close_when_fresh close_with_unread close_while_receiving close_while_sending close_after_the_other;
-    restarts: listener_restart connector_restart both_restart three_restarts;
-    garbage: garbage;
-    processes: half_a_frame stale_leftovers fork descriptor_limits;
+    carried:
+        messages_arrive_once_in_order
+        bodies_of_boundary_sizes_arrive_unchanged
+        empty_bodies_and_values_arrive
+        bodies_of_one_byte_arrive
+        message_of_exactly_the_limit_arrives
+        message_over_the_limit_is_refused
+        message_of_100_mib_arrives_or_is_refused
+        sender_without_reader_waits_or_overwrites
+        batches_arrive_once_in_order;
+    meeting:
+        side_that_connects_first_waits_for_the_other
+        missing_peer_is_reported_as_not_found
+        second_holder_of_a_name_is_refused_or_shares_it
+        answers_and_calls_work_or_are_refused;
+    closing:
+        close_before_any_message_releases_the_name
+        close_with_unread_messages_reports_or_stores_them
+        close_ends_a_waiting_receive
+        close_ends_a_waiting_send
+        close_after_or_together_with_the_peer_succeeds;
+    restarts:
+        holder_restart_keeps_unconsumed_messages_as_promised
+        connector_restart_keeps_unconsumed_messages_as_promised
+        restart_of_both_sides_keeps_stored_messages
+        restarts_after_close_lose_and_repeat_nothing;
+    garbage:
+        invalid_bytes_are_refused_and_other_peers_continue;
+    processes:
+        killed_sender_leaves_no_partial_message
+        name_of_a_killed_holder_is_taken_over
+        forked_child_cannot_use_inherited_sides
+        lack_of_descriptors_is_reported_and_passes;
 }

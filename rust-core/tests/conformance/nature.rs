@@ -7,7 +7,7 @@ pub enum Unread {
     WithSender,
     /// It stays where it is stored, whichever side ends.
     InPlace,
-    /// The newest stays where it lies; older ones were overwritten.
+    /// The newest stays where it is stored; older ones were overwritten.
     NewestInPlace,
     /// It is lost with the receiver.
     Gone,
@@ -28,20 +28,20 @@ pub enum TooLong {
 #[derive(Debug)]
 pub struct Nature {
     pub name: &'static str,
-    /// Channels; otherwise a publisher, which holds the name, and its subscribers.
+    /// Whether it has channels; otherwise it has a publisher, which holds the name, and subscribers.
     pub channels: bool,
-    /// There is a way back.
+    /// Whether a channel carries messages in both directions.
     pub answers: bool,
     pub unread: Unread,
-    /// A sender waits for a receiver that reads nothing.
+    /// Whether a sender waits for a receiver that reads nothing.
     pub fills_up: bool,
-    /// A name has one holder.
+    /// Whether a name has only one holder.
     pub one_holder: bool,
     /// The fate of a message that is longer than its receiver accepts.
     pub too_long: TooLong,
     /// The longest body, where the system limits it.
     pub longest: usize,
-    /// Words of the reason for which it refuses the rest.
+    /// A part of the error text with which it refuses what it does not have.
     pub because: &'static str,
 }
 

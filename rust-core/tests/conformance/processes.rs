@@ -1,4 +1,4 @@
-//! Other processes, and this one short of descriptors: processes that die, leave files, or fork.
+//! Processes that are killed, leave files or fork, and a process that lacks descriptors.
 
 use std::fs::{File, metadata, read_dir};
 use std::thread;
@@ -12,21 +12,21 @@ use crate::conformance::roles::{Other, Role, long};
 use crate::conformance::sides::{MOMENT, Place, Rx, Tx, carries, check_error, pattern};
 use crate::support::SOON;
 
-/// A sender is killed while it sends a long message: whole messages arrive, and nothing else.
-pub fn half_a_frame(place: &Place) {
+/// Kills a sender while it sends a long message: whole messages arrive, and no part of one.
+pub fn killed_sender_leaves_no_partial_message(place: &Place) {
     let rx = place.try_rx(&[("max_message_size", Value::Int(200 << 20))]).unwrap();
     let mut victim = Other::start(place, Role::SendLong);
     victim.wait_for("begins");
-    // A value that is overwritten is not missed here.
+    // Where only the newest value is available, the first two were overwritten.
     let first = if place.nature.is_latest_only() { 2 } else { 0 };
     (first..3).for_each(|i| assert_eq!(rx.number(), i));
     let before = bytes_of(&victim);
     victim.go_on();
     if matches!(place.nature.unread, Unread::InPlace | Unread::NewestInPlace) {
-        // It never waits, so it is killed when its file grows.
+        // The sender never waits, so it is killed once its file grows.
         let began = Instant::now();
         while bytes_of(&victim) < before + (1 << 20) {
-            assert!(began.elapsed() < SOON, "it never began to write");
+            assert!(began.elapsed() < SOON, "the sender did not begin to write");
             thread::yield_now();
         }
     } else {
@@ -34,11 +34,11 @@ pub fn half_a_frame(place: &Place) {
     }
     victim.kill();
     let sent = pattern(long(place.nature));
-    // The first error reports the end of the peer, the next ones that there is no other.
+    // The first error reports the end of the peer, the next ones report that there is no other peer.
     let mut errors = Vec::new();
     while errors.len() < 3 {
         match rx.recv_within(MOMENT) {
-            Ok(message) => assert!(message.body() == &sent[..], "half of a message came"),
+            Ok(message) => assert!(message.body() == &sent[..], "a part of a message arrived"),
             Err(e) => errors.push(e.kind()),
         }
     }
@@ -48,16 +48,16 @@ pub fn half_a_frame(place: &Place) {
     carries(&place.tx(), &rx);
 }
 
-/// Bytes in the files that a process has open, with and without a name.
+/// Returns the number of bytes in the files that a process has open, with and without a name.
 fn bytes_of(other: &Other) -> u64 {
     let open = read_dir(format!("/proc/{}/fd", other.id())).unwrap();
-    // A descriptor that it closes meanwhile has no size.
+    // A descriptor that the process closes meanwhile has no size.
     let files = open.filter_map(|fd| metadata(fd.unwrap().path()).ok()).filter(|file| file.is_file());
     files.map(|file| file.len()).sum()
 }
 
-/// The holder of the name is killed; the next one takes over its files, and so does one that starts in between.
-pub fn stale_leftovers(place: &Place) {
+/// Kills the holder of the name three times: the name works again each time, also with files of a killed process.
+pub fn name_of_a_killed_holder_is_taken_over(place: &Place) {
     a_beginning(place);
     for _ in 0..3 {
         let mut dead = Other::start(place, Role::Hold);
@@ -67,7 +67,7 @@ pub fn stale_leftovers(place: &Place) {
         }
         dead.kill();
         if place.nature.name != "tcp" && place.nature.name != "file" {
-            assert!(place.path().exists(), "a dead process cannot have taken its name away");
+            assert!(place.path().exists(), "a killed process cannot have removed its name");
         }
         if place.nature.channels && place.nature.unread != Unread::InPlace {
             check_error(&place.try_tx(&[], MOMENT).err().unwrap(), ErrorKind::NotFound, place);
@@ -76,8 +76,8 @@ pub fn stale_leftovers(place: &Place) {
     }
 }
 
-/// Makes the temporary file of a process that was killed before it had renamed it. An address has none, and neither has
-/// a file that is written as a whole.
+/// Creates the temporary file of a process that was killed before it renamed it. `tcp` has no file, and a publisher
+/// renames a file only when it is complete.
 fn a_beginning(place: &Place) {
     if !place.nature.channels || place.nature.name == "tcp" {
         return;
@@ -91,8 +91,8 @@ fn a_beginning(place: &Place) {
     }
 }
 
-/// A child that inherits both sides cannot use them, and its end ends no link.
-pub fn fork(place: &Place) {
+/// Checks that a child that inherits both sides cannot use them, and that its end ends no link.
+pub fn forked_child_cannot_use_inherited_sides(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
     tx.send(&Value::Int(1)).unwrap();
@@ -107,10 +107,10 @@ pub fn fork(place: &Place) {
     }
     assert!(child > 0);
     let mut status = 0;
-    // SAFETY: `status` is a place for one number, and the child is ours.
+    // SAFETY: `status` is valid for a write of one integer, and the child is one of this process.
     assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
     assert!(libc::WIFEXITED(status), "the child was ended by a signal: {status}");
-    assert_eq!(libc::WEXITSTATUS(status), 7, "the child could do something with what is its parent's");
+    assert_eq!(libc::WEXITSTATUS(status), 7, "the child could use an object of its parent");
     assert_eq!(rx.number(), 1);
     carries(&tx, &rx);
     if place.nature.one_holder {
@@ -129,30 +129,29 @@ fn everything_is_refused(tx: &Tx, rx: &Rx) -> bool {
         && tx.close(SOON).is_ok()
 }
 
-/// The holder of the name is killed while a child of it lives: the name is free, and the child does not count as
-/// holder.
+/// Kills the holder of the name while a child of it lives: the name is free, since the child does not count as holder.
 fn a_child_keeps_no_name(place: &Place) {
     let mut parent = Other::start(place, Role::HoldAndFork);
     parent.wait_for("forked");
-    let _until_now = parent.kill();
+    let _keeps_child = parent.kill();
     place.works();
 }
 
-/// Runs something with so many descriptors left for this process.
+/// Calls `run` while this process can open `count` more descriptors.
 fn with_descriptors_left<T>(count: usize, run: impl FnOnce() -> T) -> T {
-    let usual = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum: usual.maximum }).unwrap();
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum: before.maximum }).unwrap();
     let mut filling: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     filling.truncate(filling.len() - count);
     let done = run();
     drop(filling);
-    setrlimit(Resource::Nofile, usual).unwrap();
+    setrlimit(Resource::Nofile, before).unwrap();
     done
 }
 
-/// Without descriptors, creating an object fails with the documented kind, existing ones continue, and everything works
-/// afterwards.
-pub fn descriptor_limits(place: &Place) {
+/// Checks that without free descriptors, creating an object fails with the documented kind and existing ones continue,
+/// and that new ones can be created afterwards.
+pub fn lack_of_descriptors_is_reported_and_passes(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);
     let (mut refused, mut made, mut last) = (0, 0, None);
@@ -169,7 +168,7 @@ pub fn descriptor_limits(place: &Place) {
             Ok(()) => made += 1,
             Err(error) => {
                 refused += 1;
-                // Both sides are this process, and the queried side may have been short of descriptors, too.
+                // Both sides are in this process, so the side that answers may lack descriptors, too.
                 last = Some(error.clone());
                 let kind = error.kind();
                 assert!(
@@ -188,14 +187,14 @@ pub fn descriptor_limits(place: &Place) {
         }
         with_descriptors_left(left.min(1), || match tx.send(&Value::Int(left as i64)) {
             Ok(_) => {}
-            // Each message there is a file of its own.
+            // Transports that store messages open a file for each.
             Err(e) if place.nature.unread != Unread::WithSender => is_short(&e),
             Err(e) => panic!("a link needs no more descriptors: {e}"),
         });
         carries(&tx, &rx);
         other.works();
     }
-    assert!(refused > 0 && made > 0, "{refused} refused, {made} made, the last because of {last:?}");
+    assert!(refused > 0 && made > 0, "{refused} refused, {made} made, last error {last:?}");
 }
 
 fn try_pair(place: &Place) -> linkspan::Result<()> {
@@ -212,5 +211,5 @@ fn try_pair(place: &Place) -> linkspan::Result<()> {
 
 fn is_short(error: &linkspan::Error) {
     assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
-    assert!(error.text().contains("open files"), "says what ran out: {error}");
+    assert!(error.text().contains("open files"), "the error names the limit: {error}");
 }

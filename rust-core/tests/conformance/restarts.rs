@@ -1,4 +1,4 @@
-//! Restarts: unconsumed messages are kept as the transport promises, and are delivered once, in order.
+//! Restarts: unconsumed messages are kept as the transport promises, and delivered once and in order.
 
 use linkspan::ErrorKind;
 
@@ -22,13 +22,13 @@ fn three_of_which_one_is_consumed(place: &Place) -> Ends {
     ends
 }
 
-/// The side that holds the name restarts; the other one stays.
-pub fn listener_restart(place: &Place) {
+/// Restarts the side that holds the name; the other one stays.
+pub fn holder_restart_keeps_unconsumed_messages_as_promised(place: &Place) {
     let mut ends = three_of_which_one_is_consumed(place);
     ends.drop_holder();
     match place.nature.unread {
         Unread::Gone => {
-            // There is no peer: the message stays the caller's.
+            // Without a peer the message is not accepted.
             let error = ends.tx().send_payload(&crate::conformance::sides::raw(vec![1]), MOMENT).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Disconnected | ErrorKind::NotFound), "{error}");
             ends.again();
@@ -51,8 +51,8 @@ pub fn listener_restart(place: &Place) {
     ends.rx().is_empty();
 }
 
-/// The side that connects restarts; the one that holds the name stays.
-pub fn connector_restart(place: &Place) {
+/// Restarts the side that connects; the one that holds the name stays.
+pub fn connector_restart_keeps_unconsumed_messages_as_promised(place: &Place) {
     let mut ends = three_of_which_one_is_consumed(place);
     ends.drop_guest();
     ends.again();
@@ -73,8 +73,8 @@ pub fn connector_restart(place: &Place) {
     }
 }
 
-/// Both end, the receiver first, and restart.
-pub fn both_restart(place: &Place) {
+/// Ends both sides, the receiver first, and restarts them.
+pub fn restart_of_both_sides_keeps_stored_messages(place: &Place) {
     let mut ends = three_of_which_one_is_consumed(place);
     ends.drop_rx();
     ends.drop_tx();
@@ -90,9 +90,8 @@ pub fn both_restart(place: &Place) {
     ends.rx().is_empty();
 }
 
-/// The holder, the connecting side and both restart in turn, each after it has closed: nothing is lost or delivered
-/// twice.
-pub fn three_restarts(place: &Place) {
+/// Restarts the holder, the connecting side and both in turn, each after `close`: nothing is lost or delivered twice.
+pub fn restarts_after_close_lose_and_repeat_nothing(place: &Place) {
     let mut ends = Ends::new(place);
     let mut next = 0;
     for round in 0..9 {
@@ -115,7 +114,7 @@ pub fn three_restarts(place: &Place) {
         }
         ends.again();
         if place.nature.is_latest_only() && closes_rx {
-            // A new reader begins with the newest.
+            // A new reader first receives the newest value.
             ends.receives([next - 1]);
         }
     }

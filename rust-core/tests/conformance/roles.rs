@@ -22,9 +22,9 @@ pub enum Role {
     Hold,
     /// Holds the name and has a child.
     HoldAndFork,
-    /// Sends whole messages, then a long one, then the same again without end.
+    /// Sends three short messages, and then long ones without end.
     SendLong,
-    /// Sends one message, and then garbage through everything that leads to the other side.
+    /// Sends one message, and then writes invalid bytes to everything that reaches the other side.
     Garble,
 }
 
@@ -35,12 +35,12 @@ const ROLES: [(&str, Role); 4] = [
     ("garble", Role::Garble),
 ];
 
-/// Whether this process plays one.
+/// Returns whether this process was started with a role.
 pub fn is_one() -> bool {
     std::env::var_os(ROLE).is_some()
 }
 
-/// Bytes of a message that takes a while to send.
+/// Returns the length in bytes of a message that takes a while to send.
 pub fn long(nature: &Nature) -> usize {
     nature.longest.min(40 << 20)
 }
@@ -61,16 +61,19 @@ impl Other {
         Other { child, stdout }
     }
 
-    /// Waits until it prints this word.
+    /// Waits until the process prints this word.
     pub fn wait_for(&mut self, word: &str) {
         let mut line = String::new();
         while !line.trim_end().ends_with(&format!("@{word}")) {
             line.clear();
-            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it ended before it said {word}");
+            assert!(
+                self.stdout.read_line(&mut line).unwrap() > 0,
+                "the process ended before it printed {word}"
+            );
         }
     }
 
-    /// Lets it continue.
+    /// Makes the process continue after [`wait`].
     pub fn go_on(&mut self) {
         self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
@@ -79,12 +82,13 @@ impl Other {
         self.child.id()
     }
 
-    /// Kills it with SIGKILL, which must be what ends it. Returns what keeps a child of it alive.
+    /// Kills the process with SIGKILL, which must be what ends it. Returns its standard input: a child of it lives
+    /// until that is dropped.
     pub fn kill(mut self) -> ChildStdin {
         let input = self.child.stdin.take().unwrap();
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
-        assert_eq!(status.signal(), Some(libc::SIGKILL), "it ended by itself: {status}");
+        assert_eq!(status.signal(), Some(libc::SIGKILL), "the process ended by itself: {status}");
         input
     }
 }
@@ -99,13 +103,13 @@ impl Drop for Other {
 }
 
 fn print_word(word: &str) {
-    // Not through `println!`, which the harness would keep to itself.
+    // Not through `println!`, whose output the test harness captures.
     let mut out = std::io::stdout().lock();
     writeln!(out, "@{word}").unwrap();
     out.flush().unwrap();
 }
 
-/// Waits until the parent continues this process, or has ended.
+/// Waits for [`Other::go_on`]; ends this process where the parent has ended.
 fn wait() {
     if std::io::stdin().lock().read(&mut [0]).unwrap() == 0 {
         std::process::exit(0);
@@ -129,7 +133,7 @@ pub fn play(nature: &'static Nature) {
 
 /// The word that a child prints.
 const FORKED: &[u8] = b"@forked\n";
-/// Where it reads to.
+/// The memory that a child reads into.
 static mut BYTE: u8 = 0;
 
 fn hold(place: &Place, forks: bool) {
@@ -137,7 +141,7 @@ fn hold(place: &Place, forks: bool) {
     if forks {
         // SAFETY: the child writes, reads and ends; it runs nothing else of this program.
         match unsafe { libc::fork() } {
-            // The child prints it, after it has released its parent's objects.
+            // The child prints the word, after the fork handlers of the library have released its parent's objects.
             // SAFETY: static bytes are written, one byte is read into one byte, and then this copy ends.
             0 => unsafe {
                 libc::write(1, FORKED.as_ptr().cast(), FORKED.len());
@@ -157,7 +161,7 @@ fn send_long(place: &Place) {
     let mut options = Options::default();
     options.set("client_id", &"victim".into()).unwrap();
     options.set("max_message_size", &Value::Int(200 << 20)).unwrap();
-    // If a sender has to wait in the middle of a message, it prints that.
+    // Prints when the sender has to wait in the middle of a message.
     options.on_wait = Some(Arc::new(|| {
         print_word("waits");
         true

@@ -1,4 +1,4 @@
-//! A place with a sending and a receiving side, whatever their names are at that transport.
+//! An endpoint with a sending and a receiving side: channels, or a publisher and a subscriber.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,12 +11,12 @@ use linkspan::{
 use crate::conformance::nature::Nature;
 use crate::support::SOON;
 
-/// A wait for an event that must not happen: long enough that it would.
+/// A wait for an event that must not happen, long enough for it to happen.
 pub const MOMENT: Duration = Duration::from_millis(30);
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A unique name.
+/// A unique endpoint of one transport.
 #[derive(Clone)]
 pub struct Place {
     pub nature: &'static Nature,
@@ -47,7 +47,7 @@ pub fn raw(bytes: Vec<u8>) -> Payload {
     Payload::from_bytes(Encoding::Raw, bytes.into())
 }
 
-/// Returns bytes in which each position differs from the others.
+/// Returns bytes whose blocks of 4 KiB differ from each other.
 pub fn pattern(size: usize) -> Vec<u8> {
     const BLOCK: usize = 4096;
     let block: Vec<u8> = (0..BLOCK).map(|i| (i ^ (i >> 8)) as u8).collect();
@@ -59,19 +59,20 @@ pub fn pattern(size: usize) -> Vec<u8> {
     bytes
 }
 
-/// Returns whether an error has the name, and more than its kind.
+/// Checks that an error has this kind, the endpoint and a text.
 pub fn check_error(error: &Error, kind: ErrorKind, place: &Place) {
     assert_eq!(error.kind(), kind, "{error}");
     assert_eq!(error.endpoint(), Some(&*place.endpoint), "{error}");
-    assert!(error.text().len() > 20, "says what happened and what to do: {error}");
+    assert!(error.text().len() > 20, "the text is too short to say what happened and what to do: {error}");
 }
 
 impl Place {
-    /// For a case that runs alone in this process.
+    /// Returns an endpoint that no other case uses.
     pub fn new(nature: &'static Nature) -> Place {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let endpoint = if nature.name == "tcp" {
-            // All of 127.0.0.0/8 is this machine, and no port of it is lent to others.
+            // All addresses of 127.0.0.0/8 are this machine, and an address made of the pid is used by no other
+            // process.
             let [_, high, middle, low] = std::process::id().to_be_bytes();
             format!("tcp://127.{}.{middle}.{low}:{}", 1 + high, 20_000 + count)
         } else {
@@ -80,24 +81,24 @@ impl Place {
         Place { nature, endpoint }
     }
 
-    /// The place that another process made.
+    /// Returns an endpoint that another process created.
     pub fn at(nature: &'static Nature, endpoint: String) -> Place {
         Place { nature, endpoint }
     }
 
-    /// Another one at the same transport.
+    /// Returns another endpoint of the same transport.
     pub fn another(&self) -> Place {
         Place::new(self.nature)
     }
 
-    /// The file or directory of the name.
+    /// Returns the file or directory of the name.
     pub fn path(&self) -> PathBuf {
         let name = self.endpoint.strip_prefix(self.nature.name).unwrap()[1..].replace('/', "@");
         let directory = if self.nature.name == "journal" { "LINKSPAN_STATE_DIR" } else { "LINKSPAN_DIR" };
         PathBuf::from(std::env::var(directory).unwrap()).join(format!("{name}.{}", self.nature.name))
     }
 
-    /// The sending side. One that connects waits at most this long.
+    /// Returns the sending side. One that connects waits at most this long.
     pub fn try_tx(&self, set: &[(&str, Value)], wait: Duration) -> Result<Tx> {
         let mut options = options(set);
         options.client_id.get_or_insert("writer".into());
@@ -116,7 +117,7 @@ impl Place {
         self.try_tx(&[], SOON).unwrap()
     }
 
-    /// The receiving side.
+    /// Returns the receiving side.
     pub fn try_rx(&self, set: &[(&str, Value)]) -> Result<Rx> {
         let mut options = options(set);
         options.client_id.get_or_insert("reader".into());
@@ -135,7 +136,7 @@ impl Place {
         self.try_rx(&[]).unwrap()
     }
 
-    /// Both sides, the one that holds the name first.
+    /// Returns both sides, of which the one that holds the name is opened first.
     pub fn pair(&self) -> (Tx, Rx) {
         self.pair_with(&[])
     }
@@ -155,7 +156,7 @@ impl Place {
         let mut ends = Ends { place: self.clone(), tx: None, rx: None };
         if self.nature.channels {
             let options = options(&[("client_id", "reader".into())]);
-            // Opening would connect where another process listens.
+            // `open` alone would connect where another process listens.
             let listener = linkspan::Listener::listen(&self.endpoint, &options)?;
             drop(listener);
             ends.rx = Some(self.try_rx(&[])?);
@@ -165,7 +166,7 @@ impl Place {
         Ok(ends)
     }
 
-    /// Carries one value from one new side to the other: the name works.
+    /// Checks that the name works: opens both sides, sends one value and receives it.
     pub fn works(&self) {
         let (tx, rx) = self.pair();
         carries(&tx, &rx);
@@ -174,7 +175,7 @@ impl Place {
     }
 }
 
-/// Checks that a message sent now arrives, behind any earlier ones.
+/// Checks that a new message arrives, behind any earlier ones.
 pub fn carries(tx: &Tx, rx: &Rx) {
     let value = Value::from(format!("mark {}", COUNT.fetch_add(1, Ordering::Relaxed)));
     tx.send(&value).unwrap();
@@ -189,7 +190,7 @@ pub fn next(tx: &Tx, rx: &Rx) -> Message {
         match rx.recv_within(MOMENT) {
             Ok(message) => return message,
             Err(e) => {
-                // A side that has just connected may not be accepted yet; the last one has ended.
+                // A side that has just connected may not be accepted yet, and the one before it has ended.
                 let passes =
                     matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Disconnected);
                 assert!(passes && began.elapsed() < SOON, "{e}");
@@ -221,12 +222,16 @@ impl Tx {
         }
     }
 
-    /// Polls for messages, as a program does that continues its work.
+    /// Polls the channel, as a program does while it does other work.
     pub fn look(&self) {
         if let Tx::Channel(channel) = self
             && let Err(e) = channel.poll()
         {
-            assert_eq!(e.kind(), ErrorKind::Unsupported, "only where there is no way back: {e}");
+            assert_eq!(
+                e.kind(),
+                ErrorKind::Unsupported,
+                "polling fails only on a channel of one direction: {e}"
+            );
         }
     }
 
@@ -316,13 +321,13 @@ impl Ends {
         self.rx.as_ref().unwrap()
     }
 
-    /// Closes all of them.
+    /// Closes the sides that exist.
     pub fn close(&self) -> Result<()> {
         self.tx.iter().try_for_each(|tx| tx.close(SOON))?;
         self.rx.iter().try_for_each(|rx| rx.close(SOON))
     }
 
-    /// The receiving side made anew with these options, where that is the one which holds the name.
+    /// Closes the receiving side and opens it with these options, where it is the one that holds the name.
     pub fn into_rx(mut self, options: &Options) -> std::result::Result<Rx, Box<Ends>> {
         if self.rx.take().is_none() {
             return Err(Box::new(self));
@@ -346,7 +351,7 @@ impl Ends {
         if self.place.nature.channels { self.drop_tx() } else { self.drop_rx() }
     }
 
-    /// Makes whichever side is missing, the holder first.
+    /// Opens the side that is missing, or both, the holder first.
     pub fn again(&mut self) {
         let missing = |tx: bool, ends: &mut Ends| match tx {
             true if ends.tx.is_none() => ends.tx = Some(ends.place.tx()),
@@ -364,7 +369,7 @@ impl Ends {
         }
     }
 
-    /// The next numbers are these, and no more.
+    /// Checks that the next messages are these numbers.
     pub fn receives(&self, numbers: impl IntoIterator<Item = i64>) {
         for i in numbers {
             assert_eq!(next(self.tx(), self.rx()).value().unwrap(), &Value::Int(i));

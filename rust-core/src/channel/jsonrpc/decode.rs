@@ -253,7 +253,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// Adds a request for which an answer is due, to its batch too.
+    /// Adds a request that expects an answer, to its batch too.
     fn add_request(&mut self, number: u64, id: &str, batch: Option<u64>) {
         if let Some(of) = batch {
             self.pending.batches.entry(of).or_default().remaining += 1;

@@ -1,4 +1,4 @@
-//! Encodes frames that leave as lines.
+//! Encodes frames that are sent as lines.
 //!
 //! A message is its JSON text on one line. A request gets its number as the id; an answer gets the
 //! id of its request, from the pending requests.
@@ -22,7 +22,7 @@ pub fn encode_frame(rpc: &JsonRpc, frame: &Outgoing<'_>) -> Result<Option<Vec<u8
         Kind::Data => Ok(Some(one_line(json(frame)?.to_owned()).into_bytes())),
         Kind::Request => {
             let line = request(rpc, json(frame)?, number)?;
-            // Before the line is sent: another thread may receive the answer before the sending call returns.
+            // Recorded before the line is sent: another thread may receive the answer before the sending call returns.
             rpc.pending().add_call(number);
             Ok(Some(one_line(line).into_bytes()))
         }

@@ -2,11 +2,11 @@
 //! written.
 //!
 //! A **channel** delivers each line as it is. A call goes out as a request, and the answer with its id is the
-//! reply; a request that comes can be answered with `reply`. A **server** delivers `method` and `params` of
-//! each request and notification, itself answers lines that are not JSON or no request, takes batches apart,
+//! reply; a received request can be answered with `reply`. A **server** delivers `method` and `params` of
+//! each request and notification, itself answers lines that are not JSON or no request, splits batches,
 //! and joins their answers. A line that is not a JSON-RPC object is a plain message to both.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | received lines, to frames | `decode` |
 //! | sent frames, to lines | `encode` |

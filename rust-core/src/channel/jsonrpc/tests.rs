@@ -39,7 +39,11 @@ fn serve(line: &str) -> String {
         if let Some(line) = rpc.encode_frame(&frame).unwrap() {
             assert_eq!(written, "", "one line answers one line");
             written = text(&line).to_owned();
-            assert_eq!(rpc.encode_frame(&frame).unwrap().unwrap(), line, "until it has gone it is the same");
+            assert_eq!(
+                rpc.encode_frame(&frame).unwrap().unwrap(),
+                line,
+                "a frame that was not sent is encoded the same again"
+            );
         }
         rpc.frame_sent(&frame);
     }
@@ -244,7 +248,11 @@ fn call_goes_out_as_a_request_and_its_answer_is_found() {
         decoded(r#"{"jsonrpc":"2.0","result": {"a": 1} ,"id":5.0}"#),
         (Kind::Reply, 5, r#"{"a": 1}"#.into())
     );
-    assert_eq!(decoded(r#"{"jsonrpc":"2.0","result":1,"id":5}"#).0, Kind::Data, "it was answered");
+    assert_eq!(
+        decoded(r#"{"jsonrpc":"2.0","result":1,"id":5}"#).0,
+        Kind::Data,
+        "a call that was answered is not answered again"
+    );
     let (kind, correlation, body) =
         decoded(r#"{"id":6,"error":{"code":-5,"message":"no","data":{"type":"a.b","data":[1]}}}"#);
     assert_eq!((kind, correlation), (Kind::Error, 6));
@@ -355,7 +363,7 @@ fn id_that_is_long_is_not_kept() {
         assert_eq!(refused.header.kind, if serves { Kind::Error } else { Kind::Data });
         assert!(
             long.pending().unanswered.values().all(|request| request.id.len() <= 4),
-            "only null is owed an answer"
+            "only the id null is answered"
         );
     }
 }

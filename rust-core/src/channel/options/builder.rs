@@ -22,7 +22,7 @@ impl Options {
         self
     }
 
-    /// How long a call waits that has no time-out of its own; `None` waits without end.
+    /// How long a call without a time-out of its own waits; `None` waits without end.
     #[must_use]
     pub fn with_timeout(mut self, timeout: impl Into<Timeout>) -> Options {
         self.timeout = timeout.into();
@@ -107,14 +107,14 @@ impl Options {
         self
     }
 
-    /// The mode of what is created in the file system, such as `0o660`.
+    /// The mode of files that are created, such as `0o660`.
     #[must_use]
     pub fn with_mode(mut self, mode: u32) -> Options {
         self.mode = Some(mode);
         self
     }
 
-    /// The group of what is created in the file system.
+    /// The group of files that are created.
     #[must_use]
     pub fn with_group(mut self, gid: u32) -> Options {
         self.group = Some(gid);

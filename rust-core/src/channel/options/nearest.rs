@@ -1,7 +1,6 @@
 //! The names of the options, and the one that is nearest to a mistyped name.
 //!
-//! A test holds the list to [`super::Options::set`], so that every option that can be set can be
-//! proposed.
+//! A test compares the list with [`super::Options::set`], so that every option that can be set can be proposed.
 
 use crate::error::{Error, ErrorKind, quoted};
 

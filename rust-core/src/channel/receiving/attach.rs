@@ -17,8 +17,8 @@ impl Receiving {
         self.connect(ack_sender.links, ack_sender.event_log, waiting).map(drop)
     }
 
-    /// Releases the link and takes the receiving half of the next one. False if a thread of the program asks for the direction,
-    /// which this one holds for the library.
+    /// Releases the link and takes the receiving half of the next one. False if a thread of the program requests the
+    /// direction, which this thread holds for the library.
     pub(super) fn connect(
         &mut self,
         reconnector: &Reconnector,
@@ -71,8 +71,7 @@ impl Receiving {
         }
         self.drop_part();
         if self.watched {
-            // A call that sends may be the one that notices it: an event loop has to receive to get the event
-            // and to connect.
+            // A call that sends may notice the end first: an event loop has to receive to get the event and to connect.
             self.waker.wake();
         }
     }

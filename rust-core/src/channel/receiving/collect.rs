@@ -18,7 +18,7 @@ impl Receiving {
             return;
         }
         let mut at_once = Waiting::at_once();
-        // The next call that receives meets the same error and reports it.
+        // The next call that receives gets the same error and reports it.
         while let Ok(taken) = self.link_next(ack_sender, &mut at_once, false) {
             if let ReceivedFrame::Message(message) = taken {
                 self.keep(message);
@@ -45,11 +45,11 @@ impl Receiving {
         read
     }
 
-    /// Receives what is there, until `enough` is true or the link has nothing more; makes no other link.
+    /// Receives the available frames, until `enough` is true or the link has no more; makes no other link.
     ///
     /// # Errors
-    /// `Timeout` where the peer is there and has sent nothing more, and otherwise why the link has ended; as for
-    /// [`Receiving::read_until`] beside these.
+    /// `Timeout` where the link exists and has no more frames, otherwise the reason why the link has ended; and those
+    /// of [`Receiving::read_until`].
     pub fn read_what_is_there(
         &mut self,
         ack_sender: &AckSender<'_>,
@@ -72,7 +72,7 @@ impl Receiving {
         }
     }
 
-    /// Both of them, without the flag.
+    /// [`Receiving::read_until`] and [`Receiving::read_what_is_there`] without the flag.
     fn read_loop(
         &mut self,
         ack_sender: &AckSender<'_>,

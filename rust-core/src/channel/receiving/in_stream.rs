@@ -1,7 +1,7 @@
-//! The short way to receive over a stream: one lock before a short wait, one read, and one lock for the message.
+//! The short path of receiving over a stream: one lock before a short wait, one read, and one lock for the message.
 //!
-//! `ends/in_stream` holds the direction in between. As over shared memory (`in_place`), only messages that need no further checks are taken, and for anything
-//! else nothing has changed but what the general path does first, too.
+//! `ends/in_stream` holds the direction in between. As over shared memory (`in_place`), only messages that need no
+//! further checks are taken; otherwise nothing has changed except what the general path does first, too.
 
 use std::sync::atomic::Ordering;
 
@@ -19,11 +19,11 @@ use crate::transport::Waited;
 
 /// What a call that receives over a stream does next.
 pub enum InStream {
-    /// It returns this message, which lay ready.
+    /// It returns this message, which an earlier read has taken.
     Taken(Taken),
-    /// It waits for a few milliseconds. What the program has consumed is recorded.
+    /// It waits for a few milliseconds. The consumed messages are recorded.
     Waits,
-    /// The general path.
+    /// It takes the general path.
     General,
 }
 
@@ -34,9 +34,9 @@ impl Receiving {
         self.part.as_mut().is_some_and(|part| part.rx.stream().is_some())
     }
 
-    /// For a call of the program that has the lock: returns the message that a read has brought, or records what the
-    /// program has consumed before a short wait in a dialogue. The general path follows if an acknowledgement is due before
-    /// the wait, or anything else is.
+    /// Returns the message that an earlier read has taken, or records which messages the program has consumed before a
+    /// short wait in a dialogue; for a call of the program that has the lock. The general path follows if an
+    /// acknowledgement or anything else has to come before the wait.
     #[inline(always)]
     pub fn begin_in_stream(
         &mut self,
@@ -70,8 +70,8 @@ impl Receiving {
         InStream::Waits
     }
 
-    /// Waits for a few milliseconds at most, without the lock, and reads. Returns whether something may have come that
-    /// [`Receiving::take_after_wait`] can take.
+    /// Waits for a few milliseconds at most, without the lock, and reads. Returns whether
+    /// [`Receiving::take_after_wait`] may find a message.
     ///
     /// # Errors
     /// Those of the tick.
@@ -105,15 +105,15 @@ impl Receiving {
         Ok(true)
     }
 
-    /// Returns the message that came, for a call that has the lock again.
+    /// Returns the message that the read has taken, for a call that has the lock again.
     #[inline(always)]
     pub fn take_after_wait(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
         self.take_in_stream(halves, event_log, MORE)
     }
 
-    /// Returns whether something else than the next message of the link is due first.
+    /// Returns whether something else comes before the next message of the link.
     pub(super) fn is_general_due(&self) -> bool {
-        // All at once: nearly always none is the case.
+        // One expression without early returns: nearly always each condition is false.
         !self.inbox.is_empty()
             | self.deferred_error.is_some()
             | self.parked

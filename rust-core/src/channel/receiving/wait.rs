@@ -14,9 +14,9 @@ use crate::transport::Waited;
 impl Receiving {
     /// Waits until the link may have a frame.
     ///
-    /// What is due is acknowledged first, before the spin: a receiver that is killed while its messages keep
-    /// coming would otherwise have consumed some without an acknowledgement, and its next incarnation would
-    /// receive them again. In a dialogue that is one message, whose acknowledgement comes after a short wait,
+    /// A due acknowledgement is sent first, before the spin: a receiver that is killed while messages keep
+    /// arriving would otherwise have consumed some without an acknowledgement, and its next incarnation would
+    /// receive them again. In a dialogue that is one message, whose acknowledgement is sent after a short wait,
     /// because the program's answer can carry it.
     pub(super) fn wait_for_frame(
         &mut self,

@@ -45,8 +45,8 @@ fn id_of(file: &str) -> Option<u64> {
 }
 
 /// Compares the own schemas with those stored in the directory of a spool, then stores the own ones.
-/// Called by the holder of the name, which has to be able to read the messages that lie there.
-/// Returns once all of them are on the disk.
+/// Called by the holder of the name, which has to be able to read the messages stored there.
+/// Returns once all schemas are on the disk.
 pub fn keep(options: &Options, place: &Place, pattern: Pattern) -> Result<()> {
     let mut is_synced = true;
     for describes in Describes::ALL {
@@ -176,7 +176,7 @@ impl RecordSchemas {
         Ok(())
     }
 
-    /// Forgets the results, because the records that follow are of another journal.
+    /// Drops the results, because the records that follow are of another journal.
     pub fn forget(&mut self) {
         self.fit.clear();
     }
@@ -186,7 +186,7 @@ impl RecordSchemas {
 fn schema_missing(place: &Place, id: u64, sequence: u64) -> Error {
     let path = place.path().join(file_of(id));
     let text = format!(
-        "message {sequence} was written with the schema {}, which is not there any more: put the file back from a copy, or read \
+        "message {sequence} was written with the schema {}, whose file is missing: put it back from a copy, or read \
          without a schema",
         path.display()
     );
@@ -202,8 +202,8 @@ fn check(
     describes: Describes,
 ) -> Result<()> {
     let what = match describes {
-        Describes::Messages => "the schema of the messages that lie there",
-        Describes::Replies => "the schema of the replies there",
+        Describes::Messages => "the schema of the stored messages",
+        Describes::Replies => "the schema of the stored replies",
     };
     check_with(own, stored, reads, place, describes.file(), describes.title(), what)
 }

@@ -23,12 +23,12 @@ impl<L: Links> AckSender<'_, L> {
         self.links.session_state().halves().is_ack_due(trigger)
     }
 
-    /// Sends what is due; if another thread is sending, leaves it to that thread.
+    /// Sends due acknowledgements and replays; if another thread is sending, leaves them to that thread.
     pub fn send_ack(&self, trigger: AckTrigger) {
         self.send_ack_if(self.is_ack_due(trigger), trigger);
     }
 
-    /// Does what is left to do for a message that was taken, and returns it.
+    /// Completes the receipt of a message that was taken, and returns it.
     #[inline]
     pub fn finish(&self, taken: Taken) -> Message {
         let session_state = self.links.session_state();
@@ -40,7 +40,7 @@ impl<L: Links> AckSender<'_, L> {
         self.send_ack_if(self.links.session_state().consumed(trigger), trigger);
     }
 
-    /// Sends the acknowledgement if one is due, or what is to be replayed.
+    /// Sends the acknowledgement if one is due, and pending replays.
     #[inline]
     pub fn send_ack_if(&self, is_ack_due: bool, trigger: AckTrigger) {
         if is_ack_due || self.links.session_state().replays.load(Ordering::Acquire) {
@@ -48,7 +48,7 @@ impl<L: Links> AckSender<'_, L> {
         }
     }
 
-    /// Sends what is due, or defers it. Not inlined: most messages need no frame.
+    /// Sends the acknowledgement and replays, or defers them. Not inlined: most messages need no frame.
     #[cold]
     pub fn send_ack_now(&self, trigger: AckTrigger) {
         let session_state = self.links.session_state();
@@ -60,7 +60,7 @@ impl<L: Links> AckSender<'_, L> {
         self.flush_deferred();
     }
 
-    /// Sends what was deferred. Called by every thread that has just released the direction.
+    /// Sends a deferred acknowledgement. Called by every thread that has just released the direction.
     #[inline]
     pub fn flush_deferred(&self) {
         if self.links.session_state().has_deferred_ack() {

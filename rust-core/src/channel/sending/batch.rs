@@ -67,7 +67,7 @@ impl Sending {
             ..Header::new(Kind::Data, payload.encoding())
         });
         let frames = headers.zip(payloads).map(|(header, payload)| Outgoing::new(header, payload.body()));
-        // The next frame meets the same error and reports it.
+        // The next frame gets the same error and reports it.
         let sent_count = part.tx.try_send_many(frames).unwrap_or(0);
         let mut halves = links.session_state().halves();
         let mut ticket = first;

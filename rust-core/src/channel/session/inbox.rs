@@ -213,7 +213,7 @@ impl Inbox {
             self.window.clear();
             self.expected = hello.first;
         }
-        // Often enough that the sender does not run out of room, and not after each message.
+        // So often that the sender does not run out of room, but not after each message.
         self.keeps = hello.keeps.map(|limits| (OFTEN.min(limits.count as u64 / 4).max(1), limits.bytes / 4));
         // An acknowledgement on the last link may not have arrived, so it is repeated.
         self.acked = 0;
@@ -248,7 +248,7 @@ impl Inbox {
             Fate::Filed => entry.state = State::Received,
             Fate::Delivered => self.delivered += 1,
             Fate::DeliveredNext => {
-                // In a dialogue it takes the place of the one before, which needs no queue operation.
+                // In a dialogue it replaces the entry before, which needs no queue operation.
                 if self.ack_mode == Acknowledge::Auto
                     && self.delivered == 1
                     && self.window.len() == 1
@@ -300,7 +300,7 @@ impl Inbox {
         missed
     }
 
-    /// Records that the program was handed this message of this session of the peer.
+    /// Records that this message of this session of the peer was delivered to the program.
     pub fn delivered(&mut self, session: u64, number: u64) {
         if let Some(entry) = self.find(session, number)
             && entry.state == State::Received

@@ -8,7 +8,7 @@
 //! Nothing here reads a clock, a socket or a lock: events and numbers go in, decisions come out. So
 //! random histories of two ends, with links that break at any point, run in a test (`simulation`).
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | sessions in hellos, identities of peers | here |
 //! | the sending side | `outbox` |

@@ -289,8 +289,8 @@ impl<M: Reuse> Outbox<M> {
         number
     }
 
-    /// The same, and the place for what is kept, if something is. The caller writes each field there: it may have been
-    /// used before.
+    /// [`Outbox::sent`] that also returns the place for the stored part, if the message is kept. The caller writes each
+    /// field of it, because the place may have been used before.
     #[inline(always)]
     pub fn sent_to_place(&mut self, class: RetransmitClass, bytes: usize) -> (u64, Option<&mut M>) {
         // Replays go before new messages. If some are left, a new link was made in between: this message went

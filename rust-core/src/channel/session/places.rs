@@ -1,23 +1,24 @@
-//! A queue in fixed places: what is put in is written where the thing before it in this place was, and is taken out
-//! without being moved.
+//! A queue whose items are written directly into fixed places, each of which an earlier item may have had, and are
+//! removed without being moved.
 //!
-//! Messages that are kept to be sent again pass through it, one for each message that is sent. A `VecDeque` would move
-//! each of them twice: from where it is made into the call, and from there into the queue.
+//! It has the messages that are kept to be sent again. A `VecDeque` would move each of them twice: into the call, and
+//! from there into the queue.
 
-/// The queue. Places that are not in use hold what [`Reuse::release`] left there.
+/// The queue. Places that are not in use have the values that [`Reuse::release`] left in them.
 #[derive(Clone, Debug)]
 pub struct Places<T> {
-    /// None, or a power of two of them.
+    /// Empty, or a power of two of places.
     places: Vec<T>,
-    /// Counts those that were taken out: the low bits are the place of the first.
+    /// Counts removed items: the low bits are the place of the first item.
     first: usize,
-    /// How many are in use.
+    /// The number of items.
     count: usize,
 }
 
-/// What can lie in a place that is used again.
+/// An item whose place is used again.
 pub trait Reuse: Default {
-    /// Gives up what it holds of others' memory. Other fields may keep their values: the next user writes each.
+    /// Releases the memory that the item shares with others. Other fields may keep their values: the next user writes
+    /// each.
     fn release(&mut self);
 }
 
@@ -27,7 +28,7 @@ impl Reuse for u64 {
 }
 
 impl<T: Reuse> Places<T> {
-    /// How many places are made first.
+    /// The number of places that are allocated at first.
     const FEW: usize = 4;
 
     /// Returns an empty queue, without memory.
@@ -35,42 +36,44 @@ impl<T: Reuse> Places<T> {
         Places { places: Vec::new(), first: 0, count: 0 }
     }
 
-    /// Returns how many there are.
+    /// Returns the number of items.
     #[inline]
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Returns whether there are none.
+    /// Returns whether there is no item.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Returns the index of the one behind so many others, if there is one: what has no index is in no place.
+    /// Returns the index of the place of the item that has `behind` items before it. With no places it is out of
+    /// bounds.
     #[inline]
     fn index(&self, behind: usize) -> usize {
         self.first.wrapping_add(behind) & self.places.len().wrapping_sub(1)
     }
 
-    /// Returns the one behind so many others.
+    /// Returns the item that has `behind` items before it.
     #[inline]
     pub fn get(&self, behind: usize) -> Option<&T> {
         if behind < self.count { self.places.get(self.index(behind)) } else { None }
     }
 
-    /// Returns the first.
+    /// Returns the first item.
     #[inline]
     pub fn front(&self) -> Option<&T> {
         self.get(0)
     }
 
-    /// Returns them in their order.
+    /// Returns the items in their order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         (0..self.count).filter_map(|behind| self.get(behind))
     }
 
-    /// Returns how many there are before the first for which `is_before` is false; it is false for all behind that one.
+    /// Returns the number of items before the first for which `is_before` is false; it is false for all behind that
+    /// one.
     pub fn partition_point(&self, is_before: impl Fn(&T) -> bool) -> usize {
         let (mut low, mut high) = (0, self.count);
         while low < high {
@@ -80,7 +83,7 @@ impl<T: Reuse> Places<T> {
         low
     }
 
-    /// Returns a place behind all others, which now counts. The caller writes each field.
+    /// Adds an item at the end and returns its place. The caller writes each field.
     #[inline(always)]
     pub fn push(&mut self) -> &mut T {
         if self.count >= self.places.len() {
@@ -91,7 +94,7 @@ impl<T: Reuse> Places<T> {
         &mut self.places[index]
     }
 
-    /// Makes as many places again.
+    /// Doubles the number of places.
     #[cold]
     #[inline(never)]
     fn grow(&mut self) {
@@ -103,7 +106,7 @@ impl<T: Reuse> Places<T> {
         self.places.resize_with((self.places.len() * 2).max(Self::FEW), T::default);
     }
 
-    /// Takes out the first ones, up to one for which `is_done` is false.
+    /// Removes items from the front, up to one for which `is_done` is false.
     #[inline]
     pub fn pop_while(&mut self, mut is_done: impl FnMut(&T) -> bool) {
         while self.count > 0 {
@@ -117,7 +120,7 @@ impl<T: Reuse> Places<T> {
         }
     }
 
-    /// Takes out those for which `stays` is false.
+    /// Removes the items for which `stays` is false.
     pub fn retain(&mut self, mut stays: impl FnMut(&T) -> bool) {
         let mut kept = 0;
         for behind in 0..self.count {
@@ -176,9 +179,9 @@ mod tests {
     }
 
     proptest! {
-        /// Against the standard library's queue, with contents of which each is alive as long as it is in use.
+        /// Compares with the standard library's queue, and counts references to find items that were not released.
         #[test]
-        fn places_are_a_queue_that_holds_nothing_it_has_not(steps in prop::collection::vec(step(), 1..100)) {
+        fn places_equal_a_queue_and_release_removed_items(steps in prop::collection::vec(step(), 1..100)) {
             let alive = std::rc::Rc::new(());
             let (mut places, mut queue) = (Places::new(), VecDeque::new());
             for (number, step) in (1..).zip(steps) {

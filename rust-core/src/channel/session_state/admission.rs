@@ -15,12 +15,12 @@ use crate::message::StoredMessage;
 /// After this many unacknowledged messages a program that only sends checks for acknowledgements.
 const ACK_CHECK_INTERVAL: usize = 64;
 
-/// Returns whether to check, with so many messages kept.
+/// Returns whether to check for acknowledgements while `kept` messages are kept.
 pub fn is_ack_check_due(kept: usize) -> bool {
     kept > 0 && kept.is_multiple_of(ACK_CHECK_INTERVAL)
 }
 
-/// Returns whether to check at any of so many messages behind those that are kept.
+/// Returns whether one of `more` messages behind the `kept` ones makes a check due.
 pub fn crosses_ack_check(kept: usize, more: usize) -> bool {
     (kept + more) / ACK_CHECK_INTERVAL > kept / ACK_CHECK_INTERVAL
 }
@@ -30,35 +30,35 @@ pub fn crosses_ack_check(kept: usize, more: usize) -> bool {
 pub enum Obstacle {
     /// There is no link, or a newer one.
     NoLink,
-    /// It answers a request of another session than that of the link.
+    /// The message answers a request of another session than that of the link.
     Another,
-    /// It is longer than both sides take.
+    /// The message is longer than both sides accept.
     TooLong,
     /// The peer has violated the protocol.
     Violation,
-    /// Others have to be sent again over this link before it.
+    /// Earlier messages have to be sent again over this link first.
     Replay,
-    /// Many messages are kept: acknowledgements have to be looked for first.
+    /// Many messages are kept: available acknowledgements have to be received first.
     Acknowledgements,
-    /// As many messages are kept as may be.
+    /// The kept messages have reached the replay limits.
     NoRoom,
-    /// The link has refused it.
+    /// The link has refused the message.
     Failed(Error),
 }
 
-/// What becomes of a message, if no obstacle is met.
+/// A result, or the obstacle that prevents it.
 pub type Unless<T> = std::result::Result<T, Obstacle>;
 
-/// What a link demands of messages.
+/// The requirements of a link on messages.
 #[derive(Clone, Copy)]
 pub struct Terms {
     /// The peer's session; 0 without one: such a peer acknowledges nothing.
     pub session: u64,
-    /// Bytes of the longest message that both sides take.
+    /// Bytes of the longest message that both sides accept.
     pub limit: u64,
-    /// Whether others may have to be sent again before.
+    /// Whether earlier messages may have to be sent again first.
     pub replays: bool,
-    /// Whether the caller has looked for acknowledgements.
+    /// Whether the caller has received the available acknowledgements.
     pub looked: bool,
 }
 
@@ -71,13 +71,13 @@ pub struct Ticket {
     pub acked: u64,
     length: usize,
     class: RetransmitClass,
-    /// The peer's session, if what it carries is noted there; else 0.
+    /// The peer's session, if the acknowledgement that the message carries is recorded; else 0.
     noted: u64,
 }
 
 #[cfg(test)]
 thread_local! {
-    /// A rule that `planted_rule` plants: messages of this length are too long.
+    /// The rule that the test `planted_rule` adds: messages of this length are too long.
     pub static REFUSED_LENGTH: std::cell::Cell<Option<usize>> = const { std::cell::Cell::new(None) };
 }
 
@@ -126,21 +126,21 @@ impl SessionHalves {
         Ok(self.ticket(terms, kind, class, length))
     }
 
-    /// Reads the peer's page before a message of which many are kept, or a long one, which needs the slot of one that was
-    /// consumed.
+    /// Reads the peer's page where many messages are kept, and before a long message, which may need the slot of a
+    /// consumed one.
     #[cold]
     fn look(&mut self, looked: bool) -> Unless<()> {
         self.read_peer_page();
         match () {
             () if self.has_violation() => Err(Obstacle::Violation),
-            // The peer has consumed nothing: acknowledgements may be in frames, too.
+            // The page shows nothing new: acknowledgements may be in frames, too.
             () if !looked && is_ack_check_due(self.outbox.kept_count()) => Err(Obstacle::Acknowledgements),
             () => Ok(()),
         }
     }
 
-    /// Admits the first ones of several data messages with these lengths, which are `most` of them or fewer. Returns the first one's ticket and how many they
-    /// are: one at least. Those behind it have the next numbers.
+    /// Admits the first ones of several data messages with these lengths, at least one and at most `most`. Returns the
+    /// ticket of the first one and their number. The messages behind it have the next numbers.
     pub fn admit_run(
         &mut self,
         terms: &Terms,
@@ -164,13 +164,14 @@ impl SessionHalves {
 
     #[inline(always)]
     fn ticket(&mut self, terms: &Terms, kind: Kind, class: RetransmitClass, length: usize) -> Ticket {
-        // A peer that reads the page is sent nothing, and so nothing is noted.
+        // A peer that reads the page gets no acknowledgement in messages, so none is recorded.
         let noted = if carries_ack(kind) && !self.has_page() { terms.session } else { 0 };
         let acked = if noted != 0 { self.to_piggyback(noted) } else { 0 };
         Ticket { number: self.outbox.assign_number(), acked, length, class, noted }
     }
 
-    /// Records that the link has the message. Returns its number, and the place for what is kept of it, if something is.
+    /// Records that the link has the message. Returns its number, and the place for the stored part, if the message is
+    /// kept.
     #[inline(always)]
     pub fn sent(&mut self, ticket: &Ticket) -> (u64, Option<&mut StoredMessage>) {
         if ticket.noted != 0 {
@@ -181,13 +182,13 @@ impl SessionHalves {
 }
 
 impl Ticket {
-    /// The ticket of this message of a run, with its length.
+    /// Returns the ticket of this message of a run, with its length.
     #[inline]
     pub fn with_length(self, length: usize) -> Ticket {
         Ticket { length, ..self }
     }
 
-    /// The ticket of the next one. The first one carries the acknowledgement.
+    /// Returns the ticket of the next message. Only the first one carries the acknowledgement.
     #[inline]
     pub fn next(self) -> Ticket {
         Ticket { number: self.number + 1, acked: 0, noted: 0, ..self }

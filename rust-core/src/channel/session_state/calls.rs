@@ -1,8 +1,9 @@
-//! Requests whose answers any call may receive, the answers that came, and the calls that wait.
+//! Requests whose answers any call may receive, the received answers, and the calls that wait.
 //!
-//! An answer belongs to its request, not to the thread that receives it first. One call *leads*: it has the receiving direction, and files
-//! the answers to other requests here. The others *follow*: each waits in the line for the direction until its answer is here, or until it
-//! leads. Filing consumes the answer, so that one which is not asked for holds back nothing of the peer's.
+//! An answer belongs to its request, not to the thread that receives it first. One call *leads*: it has the receiving
+//! direction, and files the answers to other requests here. The others *follow*: each waits in the line for the
+//! direction until its answer is filed, or until it leads. Filing consumes the answer, so that an answer which no call
+//! takes delays no acknowledgement.
 
 use std::collections::BTreeMap;
 use std::thread::{self, Thread};
@@ -43,14 +44,14 @@ impl Calls {
         self.callers -= 1;
     }
 
-    /// Returns whether the receiving direction is or will be a call's, which receives for others, too.
+    /// Returns whether a call has or awaits the receiving direction; such a call receives for others, too.
     #[inline(always)]
     pub fn are_led(&self) -> bool {
         self.callers > 0
     }
 
-    /// Records a request of this number, whose answer will be asked for. Returns the answer that is dropped
-    /// for it, to the oldest request.
+    /// Records a request of this number, whose answer a call will take. Returns the answer to the oldest request if
+    /// that is dropped for it.
     #[inline(always)]
     #[must_use]
     pub fn begin(&mut self, number: u64) -> Option<Message> {
@@ -69,7 +70,7 @@ impl Calls {
         self.remove(oldest)
     }
 
-    /// Keeps an answer for the call that asks for it. Returns it if none will.
+    /// Keeps an answer for the call that takes it. Returns it if no call will.
     pub fn file(&mut self, answer: Message) -> Option<Message> {
         let number = answer.header().correlation;
         let behind = self.open.partition_point(|open| *open < number);
@@ -104,7 +105,7 @@ impl Calls {
         if self.answers.contains_key(&number) { self.remove(number) } else { None }
     }
 
-    /// Records that no one asks for the answer to this request any more.
+    /// Records that no call takes the answer to this request any more.
     #[inline(always)]
     pub fn end(&mut self, number: u64) {
         if self.open.front() == Some(&number) && !self.has_answers() && self.followers.is_empty() {

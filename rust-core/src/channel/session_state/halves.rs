@@ -1,6 +1,5 @@
-//! Both halves of a session, and the pages in shared memory that belong to its current links.
-//!
-//! They belong to the holder of the session's lock.
+//! Both halves of a session, and the pages in shared memory that belong to its current links: the state that the
+//! session's lock protects.
 
 use std::sync::Arc;
 
@@ -27,7 +26,7 @@ pub struct SessionHalves {
     pub(super) violation: Option<Error>,
     /// The slots of the link that is being written, for long arrays.
     pub(super) slots: Option<Arc<Slots>>,
-    /// Requests that wait for their answers without a thread that receives.
+    /// Requests whose answers any call may receive, and the calls that wait.
     pub calls: Calls,
 }
 

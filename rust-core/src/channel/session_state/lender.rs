@@ -41,7 +41,7 @@ impl SlotLender<'_> {
         (fork::generation() == self.session_state.generation).then(|| self.session_state.halves())
     }
 
-    /// Returns these elements in a slot: where they are, or as a copy.
+    /// Returns these elements in a slot: in place if they are in one, else as a copy.
     fn in_place_or_copied(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Option<Bytes>> {
         let mut halves = self.halves()?;
         let slots = halves.slots.as_ref()?;
@@ -56,8 +56,8 @@ impl SlotLender<'_> {
     }
 }
 
-/// Reads how far the peer has consumed: the slots of those messages are free then. Before each search, and not only
-/// after one that found none, because the slot that became free last is in the processor's caches. Returns the slots.
+/// Reads which messages the peer has consumed, whose slots are free then, and returns the slots. Called before each
+/// search, and not only after one that found none, because the slot that became free last is in the processor's caches.
 fn read_progress(halves: &mut SessionHalves) -> Option<&Arc<Slots>> {
     halves.read_peer_page();
     halves.slots.as_ref()

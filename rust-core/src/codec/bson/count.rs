@@ -3,8 +3,7 @@
 //!
 //! BSON has lengths in bytes, and a sink needs numbers of items.
 
-use super::element::{cstring, length, skip};
-use super::{ARRAY, DOCUMENT};
+use super::{ARRAY, DOCUMENT, cstring, length, skip};
 use crate::codec::input::{Counts, Input};
 use crate::value::Sink;
 use crate::value::stack::Stack;

@@ -4,13 +4,12 @@
 //! reach beyond its document. The first pass (`count`) has computed the numbers of elements.
 
 use super::count::count;
-use super::element::{binary, cstring, length, skip, string, unsupported_name};
 use super::{
-    ARRAY, BINARY, BOOLEAN, DATETIME, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, decimal128,
-    subtype,
+    ARRAY, BINARY, BOOLEAN, DATETIME, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, binary,
+    cstring, decimal128, length, skip, string, subtype, unsupported_name,
 };
 use crate::codec::input::{Counts, Input, malformed, unsupported, utf8};
-use crate::codec::nesting::{containers, levels, too_deep};
+use crate::codec::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Limits, Sink, Timestamp};
 

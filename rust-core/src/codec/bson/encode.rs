@@ -5,9 +5,9 @@
 
 use std::num::NonZeroUsize;
 
-use super::element::{cstring, skip};
 use super::{
-    ARRAY, BINARY, BOOLEAN, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, decimal128, subtype,
+    ARRAY, BINARY, BOOLEAN, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, cstring, decimal128,
+    skip, subtype,
 };
 use crate::codec::input::Input;
 use crate::codec::output::{Output, SHORT};
@@ -275,7 +275,7 @@ impl Plain for Encoder<'_> {
         self.close()
     }
 
-    /// A short key is looked at while it is written, as words that overlap.
+    /// A short key is checked while it is written, as words that overlap.
     #[inline(always)]
     fn try_key(&mut self, key: &str) -> Result<bool> {
         let (at, bytes) = (self.out.at(), key.as_bytes());

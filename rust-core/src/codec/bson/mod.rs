@@ -16,15 +16,22 @@
 //! Undefined, ObjectId, regular expressions, DBPointer, code, symbol, MongoDB's own timestamp, min and max
 //! key and other subtypes of binary have no form in Linkspan and are `Unsupported`. The keys of an array are
 //! ignored.
+//!
+//! The elements of a document are here: type, key, and the length of the content. Decoder, first
+//! pass and encoder share these functions, so all three agree on the extent of an element.
 
 mod count;
 mod decimal128;
 mod decode;
-mod element;
 mod encode;
 
 pub(crate) use decode::decode;
 pub(crate) use encode::Encoder;
+
+use memchr::memchr;
+
+use crate::codec::input::{Input, malformed};
+use crate::error::Result;
 
 // The types of elements that have a form here.
 const DOUBLE: u8 = 0x01;
@@ -48,4 +55,103 @@ mod subtype {
     pub(super) const UUID: u8 = 0x04;
     /// The first subtype for applications: here a timestamp.
     pub(super) const TIMESTAMP: u8 = 0x80;
+}
+
+/// Takes the bytes up to a NUL, and the NUL.
+#[inline]
+fn cstring<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
+    let Some(length) = memchr(0, input.rest()) else {
+        return Err(input.ended());
+    };
+    let bytes = input.take(length as u64, input.at)?;
+    input.at += 1;
+    Ok(bytes)
+}
+
+/// Takes a length of four bytes with sign, which must be at least `least`.
+#[inline]
+fn length(input: &mut Input<'_>, least: i32) -> Result<u64> {
+    let at = input.at;
+    let length = i32::from_le_bytes(input.array()?);
+    if length < least {
+        return Err(malformed(at, format!("a length of {length} is claimed, the least is {least}")));
+    }
+    Ok(u64::from(length.cast_unsigned()))
+}
+
+/// Takes the content of a string; returns its bytes without the NUL at the end.
+#[inline]
+fn string<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
+    let at = input.at;
+    let length = length(input, 1)?;
+    match input.take(length, at)?.split_last() {
+        Some((0, text)) => Ok(text),
+        _ => Err(malformed(input.at - 1, "a string ends with a NUL")),
+    }
+}
+
+/// Takes the content of a binary; returns its subtype and bytes.
+fn binary<'a>(input: &mut Input<'a>) -> Result<(u8, &'a [u8])> {
+    let at = input.at;
+    let length = length(input, 0)?;
+    let kind = input.byte()?;
+    let bytes = input.take(length, at)?;
+    if kind == subtype::OLD_BINARY {
+        // Its content begins with a second length, of the rest.
+        let mut inner = Input::new(bytes);
+        let inner_length =
+            self::length(&mut inner, 0).map_err(|_| malformed(at + 5, "a length is negative or cut off"))?;
+        if inner_length != inner.remaining() as u64 {
+            return Err(malformed(at + 5, "the two lengths of an old binary disagree"));
+        }
+    }
+    Ok((kind, bytes))
+}
+
+/// Takes the content of an element of any type, whether it has a form here or not.
+fn skip(input: &mut Input<'_>, kind: u8) -> Result<()> {
+    let at = input.at;
+    // The length of the content, for types where it does not depend on the content.
+    let fixed = match kind {
+        // Types without content: null, undefined, max key, min key.
+        NULL | 0x06 | 0x7f | 0xff => 0,
+        BOOLEAN => 1,
+        INT32 => 4,
+        DOUBLE | DATETIME | INT64 | 0x11 => 8,
+        0x07 => 12,
+        DECIMAL128 => 16,
+        STRING | 0x0d | 0x0e => return string(input).map(drop),
+        BINARY => return binary(input).map(drop),
+        // A regular expression: pattern and options.
+        0x0b => return cstring(input).and_then(|_| cstring(input)).map(drop),
+        // A DBPointer: a string and an ObjectId.
+        0x0c => {
+            string(input)?;
+            12
+        }
+        // Documents, arrays and code with scope have a length that includes its own four bytes.
+        DOCUMENT | ARRAY | 0x0f => {
+            let length = length(input, 5)?;
+            length - 4
+        }
+        _ => return Err(malformed(at, format!("no type of element has the number {kind:#04x}"))),
+    };
+    input.take(fixed, at).map(drop)
+}
+
+/// Returns the name of a type that has no form here; `None` for a type that does not exist.
+fn unsupported_name(kind: u8) -> Option<&'static str> {
+    Some(match kind {
+        0x06 => "undefined",
+        0x07 => "an ObjectId",
+        0x0b => "a regular expression",
+        0x0c => "a DBPointer",
+        0x0d => "JavaScript code",
+        0x0e => "a symbol",
+        0x0f => "JavaScript code with its scope",
+        0x11 => "MongoDB's own timestamp",
+        0x7f => "the max key",
+        0xff => "the min key",
+        _ => return None,
+    })
 }

@@ -1,8 +1,8 @@
 //! Writes what is around one long array whose elements are stored elsewhere: most messages with arrays are one in a
 //! short map.
 //!
-//! The bytes are those that [`encode`](super::encode) makes; they are so few that they are written where they stay.
-//! What has several arrays, or is longer, is left to `flat_arrays` and the encoder.
+//! The bytes are those that [`encode`](super::encode) writes. There are few of them, so they are written directly into
+//! the [`Rest`] of the message. Maps with several arrays and longer maps are left to `flat_arrays` and the encoder.
 
 use bytes::Bytes;
 
@@ -69,7 +69,7 @@ pub(crate) fn write_alone<'a>(array: &'a NdArray, limits: &Limits) -> Option<Aro
     Some(AroundArray { rest, at, elements: &array.data })
 }
 
-/// Bytes in place, of which `at` are written. What has no room is left to the encoder.
+/// The memory of a [`Rest`], of which `at` bytes are written. A value that has no room in it is left to the encoder.
 struct Writer<'a> {
     to: &'a mut [u8; Rest::SHORT],
     at: usize,
@@ -201,7 +201,7 @@ mod tests {
             assert!(check(&Value::map([("scalar", scalar.clone()), ("wave", wave())])));
             assert!(check(&Value::map([("wave", wave()), ("scalar", scalar)])));
         }
-        // As long as there is room, and never half of it.
+        // Each text is written whole or not at all: up to the length for which there is room, and no longer one.
         let taken = (0..=Rest::SHORT).map(|length| {
             let text = Value::from("t".repeat(length).as_str());
             check(&Value::map([("wave", wave()), ("text", text)]))
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_short_map_with_one_long_array_is_left_to_the_encoder() {
+    fn values_other_than_a_short_map_with_one_long_array_are_left_to_the_encoder() {
         let wave = || Value::from(array(DType::U8, Order::Row, &[100_000]));
         let short = array(DType::U8, Order::Row, &[65_535]);
         for value in [

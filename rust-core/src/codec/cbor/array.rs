@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::decode::Decoder;
 use super::head::{Head, head};
 use super::{COLUMN_MAJOR, COMPLEX, HOMOGENEOUS, ROW_MAJOR};
-use crate::codec::float::f16_to_f32;
+use crate::codec::input::f16_to_f32;
 use crate::codec::input::{malformed, unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{DType, NdArrayRef, Order, Sink};
@@ -226,7 +226,11 @@ mod tests {
         let list = Value::Array(vec![bytes.clone()]);
         assert_eq!(decoded(b"\xd8\x40\x50", 3).unwrap(), bytes);
         assert_eq!(decoded(b"\xd8\x45\x5f\x40\x50\xff", 5).unwrap(), words, "a chunk behind an empty one");
-        assert_eq!(decoded(b"\x9f\xd8\x40\x50\xff", 4).unwrap(), list, "in what is counted first");
+        assert_eq!(
+            decoded(b"\x9f\xd8\x40\x50\xff", 4).unwrap(),
+            list,
+            "inside an item that is counted first"
+        );
         let cases: [(&str, &[u8], usize); 11] = [
             ("bytes", b"\x50", 1),
             ("bytes in chunks", b"\x5f\x50\xff", 2),
@@ -236,7 +240,7 @@ mod tests {
             ("a negative big integer", b"\xc3\x50", 2),
             ("a UUID", b"\xd8\x25\x50", 3),
             ("a decimal number", b"\xc4\x82\x00\xc2\x50", 5),
-            ("bytes in what is counted first", b"\x9f\x50\xff", 2),
+            ("bytes inside an item that is counted first", b"\x9f\x50\xff", 2),
             ("more than the array has", b"\xd8\x40\x4f", 3),
             ("in front of the array", b"\xd8\x40\x50", 2),
         ];

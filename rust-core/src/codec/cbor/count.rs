@@ -5,8 +5,8 @@
 //! containers carry their lengths and are only followed.
 
 use super::head::{BREAK, Head, head};
+use crate::codec::MAX_DEPTH;
 use crate::codec::input::{Counts, Input};
-use crate::codec::nesting::MAX_DEPTH;
 use crate::value::Sink;
 
 /// The greatest depth that the walk follows: deeper containers are refused before their count is

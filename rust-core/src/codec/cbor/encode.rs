@@ -67,8 +67,8 @@ impl<'a> Encoder<'a> {
     }
 
     /// Appends a byte string of elements, whose content begins at a multiple of [`ALIGN`] where the
-    /// options request it: then receivers of this library use the elements in place as numbers. `shared` is the content
-    /// where the caller has it with its owner.
+    /// options request it: receivers of this library then use the elements as numbers without a copy. `shared` is the
+    /// content where the caller has it with its owner.
     ///
     /// # Errors
     ///
@@ -147,7 +147,8 @@ pub(crate) fn put_head(to: &mut [u8; 9], major: u8, n: u64) -> usize {
     1 + length
 }
 
-/// Returns the major type and the number of an integer: 0 and n, or 1 and the n of -1 - n, which is the complement of a negative integer.
+/// Returns the major type and the number of an integer: 0 and n, or 1 and the n of -1 - n, which is the complement of a
+/// negative integer.
 #[inline]
 fn int_parts(value: i64) -> (u8, u64) {
     if value >= 0 { (0, value.cast_unsigned()) } else { (1, !value.cast_unsigned()) }
@@ -160,7 +161,8 @@ pub(crate) fn put_int(to: &mut [u8; 9], value: i64) -> usize {
     put_head(to, major, n)
 }
 
-/// Writes a float and returns its length in bytes: major type 7 with information 27 and 8 bytes, big-endian. Shorter floats would need a test for each.
+/// Writes a float and returns its length in bytes: major type 7 with information 27 and 8 bytes, big-endian. A shorter
+/// form would need a test of each value.
 #[inline]
 pub(crate) fn put_float(to: &mut [u8; 9], value: f64) -> usize {
     to[0] = 0xfb;
@@ -168,7 +170,8 @@ pub(crate) fn put_float(to: &mut [u8; 9], value: f64) -> usize {
     9
 }
 
-/// Writes text of at most [`SHORT`] bytes and returns its length with its head: a length of less than 24 is in the first byte.
+/// Writes text of at most [`SHORT`] bytes and returns its length with its head: a length of less than 24 is in the first
+/// byte.
 #[inline(always)]
 pub(crate) fn put_short_text(to: &mut [u8; 1 + SHORT], value: &[u8]) -> usize {
     to[0] = 3 << 5 | value.len() as u8;

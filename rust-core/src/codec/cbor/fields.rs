@@ -1,10 +1,10 @@
-//! Records of scalars straight from CBOR: a map whose keys come in the order of the record's fields.
+//! Records of scalars read directly from CBOR: a map whose keys are in the order of the record's fields.
 //!
-//! [`FlatFields`] takes a subset of what the decoder takes, as generated code and other encoders of
-//! ours write it: a map of definite length with at most [`FlatFields::MOST_ENTRIES`] entries, whose
-//! keys are in the order in which the record asks for them. It returns `None` for every other form
-//! and for every error. The record is then decoded by its [`Build`](crate::value::typed::Build)er,
-//! which reports the errors, so that results and errors are the same with and without it.
+//! [`FlatFields`] accepts the subset of CBOR that generated code and the other encoders of this library write: a map of
+//! definite length with at most [`FlatFields::MOST_ENTRIES`] entries, whose keys are in the order in which the record
+//! reads them. It returns `None` for every other form and for every error. The record is then decoded by its
+//! [`Build`](crate::value::typed::Build)er, which reports the errors, so results and errors are the same with and without
+//! it.
 
 use bytes::Bytes;
 
@@ -58,7 +58,7 @@ impl<'a> FlatFields<'a> {
     }
 
     /// Takes this key, if it is next.
-    // In place: the key is a constant where this is called, and so is its head.
+    // Inlined: the key is a constant in the caller, and so is its head.
     #[inline(always)]
     fn key(&mut self, key: &str) -> bool {
         let rest = match key.len() {
@@ -112,7 +112,7 @@ impl<'a> FlatFields<'a> {
         T::take(&mut self.rest).map(Some)
     }
 
-    /// Returns something where every entry was taken and no byte is left.
+    /// Returns `Some(())` where every entry was taken and no byte is left.
     #[inline]
     pub fn finish(self) -> Option<()> {
         (self.entries == 0 && self.rest.is_empty()).then_some(())
@@ -141,8 +141,8 @@ fn is_same(key: &[u8], found: &[u8]) -> bool {
 
 /// A type of fields that [`FlatFields`] reads.
 pub trait FlatField: Sized {
-    /// Takes the value that these bytes begin with; `None` where they hold none of this type, or one in
-    /// a form that the decoder has to read.
+    /// Takes the value that these bytes begin with; `None` where it has another type, or a form that only the decoder
+    /// reads.
     fn take(rest: &mut &[u8]) -> Option<Self>;
 }
 

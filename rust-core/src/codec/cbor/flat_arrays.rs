@@ -1,9 +1,9 @@
 //! Short maps of scalars and long arrays, and a long array alone, whose elements are stored elsewhere: read and written
 //! without events.
 //!
-//! Both ways take a subset of what decoder and encoder take, and give the same values and bytes: a map of at most
-//! [`MOST_ENTRIES`] entries, each a scalar that flat maps have or an N-d array; or one N-d array. Every other value, and
-//! everything that decoding would refuse, is left to them, so that errors come from one place.
+//! Reader and writer accept a subset of what decoder and encoder accept, and give the same values and bytes: a map of at
+//! most [`MOST_ENTRIES`] entries, each a scalar that flat maps have or an N-d array; or one N-d array. Every other value,
+//! and all bytes that the decoder refuses, are left to decoder and encoder, so that errors come from one place.
 
 use super::encode::Encoder;
 use super::flat_map::{LONGEST, MOST_ENTRIES, number, scalar, text};
@@ -95,7 +95,7 @@ pub(super) struct Description {
 }
 
 impl Description {
-    /// A description to be filled.
+    /// A description that [`fill`](Self::fill) has not written yet.
     pub(super) const EMPTY: Description =
         Description { dtype: DType::U8, order: Order::Row, lengths: [0; NdArrayRef::MAX_RANK], rank: 0 };
 
@@ -110,7 +110,7 @@ impl Description {
     }
 
     /// Describes the array that begins at `at` and has its elements in `part`; returns the position behind it. The
-    /// description is of no use where it returns none.
+    /// description is invalid where it returns `None`.
     #[inline]
     pub(super) fn fill(&mut self, bytes: &[u8], at: usize, part: &Part) -> Option<usize> {
         let (tag, at) = number(bytes, at, 6)?;
@@ -206,8 +206,9 @@ pub(crate) fn append_alone(array: &NdArray, output: Output<'_>, align: bool) -> 
     encoder.finish()
 }
 
-/// Appends a map for which [`is_flat`] returned true, as a walk would: without a [`Meter`](crate::value::Meter), and
-/// with the owners of the elements, so that those that lie in a slot need no further one.
+/// Appends a map for which [`is_flat`] returned true. The bytes are those of a walk, but no
+/// [`Meter`](crate::value::Meter) counts, and the placer gets the owners of the elements, so that elements that are in a
+/// slot already take no further slot.
 ///
 /// # Errors
 ///
@@ -241,7 +242,7 @@ mod tests {
     use crate::codec::{EncodeOptions, Encoding, decode_body, encode_into, encode_placed};
     use crate::value::ValueBuilder;
 
-    /// Stores every long array elsewhere; with its owner, where that came with it.
+    /// Stores every long array elsewhere, with its owner where the encoder passes it.
     #[derive(Default)]
     struct Elsewhere(Few<Part>);
 
@@ -253,7 +254,7 @@ mod tests {
         }
     }
 
-    /// Reads a body, and compares what is found in its bytes.
+    /// Reads a body, and compares each entry with the one that `flat_lookup` finds in its bytes.
     fn read(body: &Body, limits: &Limits) -> Option<Value> {
         let value = super::read(body, limits);
         let flat = FlatArrays::of(body)?;
@@ -266,7 +267,7 @@ mod tests {
             return value;
         };
         for (key, expected) in map {
-            // A path reads some keys otherwise than they are.
+            // Some keys mean something else as a path.
             let is_plain = !key.is_empty() && !key.contains(['/', '~']);
             let found = flat.check_and_find(key, limits, owned).unwrap();
             assert_eq!(found.as_ref(), is_plain.then_some(expected), "{key}");
@@ -289,7 +290,7 @@ mod tests {
         Body::of_parts(rest, parts.0)
     }
 
-    /// Whether encoding takes the value without events.
+    /// Returns whether the value is encoded without events.
     fn is_taken(value: &Value, limits: &Limits) -> bool {
         match value {
             Value::Map(map) => is_flat(map, limits),
@@ -312,7 +313,7 @@ mod tests {
             .collect();
         let scalars = [Value::Null, true.into(), (-300).into(), 2.5.into(), "text".into(), i64::MAX.into()];
         for count in 0..7 {
-            // The elements begin at other places each time.
+            // The elements begin at another offset for each length of the key.
             let key = "k".repeat(count);
             let scalars = scalars.iter().take(count).cloned().enumerate();
             let scalars = scalars.map(|(i, value)| (format!("scalar {i}"), value));
@@ -330,7 +331,7 @@ mod tests {
             assert!(body.split().is_some());
             assert_eq!(read(&body, &Limits::default()).unwrap(), value);
             assert!(is_taken(&value, &Limits::default()));
-            // Nothing is stored elsewhere here, so this is the encoder's walk.
+            // Without a placer nothing is stored elsewhere, so this is the encoder's walk.
             let mut walked = Vec::new();
             encode_into(&value, Encoding::Cbor, &options(), &mut walked).unwrap();
             assert_eq!(body.whole(), &walked);
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_from_changed_bytes_is_what_the_decoder_gives() {
+    fn changed_bytes_are_refused_or_read_as_the_decoder_reads_them() {
         for value in examples().into_iter().skip(9) {
             let body = body(&value);
             let split = body.split().unwrap();
@@ -378,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_flat_or_beyond_a_limit_is_left_to_the_decoder() {
+    fn value_that_is_not_flat_or_beyond_a_limit_is_left_to_the_decoder() {
         let wave = || Value::from(long(DType::U8, Order::Row, &[100_000]));
         let map = Value::map([("wave", wave())]);
         for value in [&map, &wave()] {

@@ -1,7 +1,7 @@
-//! Looks up an entry of a short map of scalars and long arrays where it lies: a program that reads one array of a
-//! message needs no tree.
+//! Finds an entry of a short map of scalars and long arrays in its bytes: a program that reads one array of a message
+//! needs no tree.
 //!
-//! What [`FlatArrays::check_and_find`] accepts is what `flat_arrays` reads; everything else is left to the decoder. The
+//! [`FlatArrays::check_and_find`] accepts the bodies that `flat_arrays` reads; all others are left to the decoder. The
 //! tests of `flat_arrays` compare both.
 
 use super::flat_arrays::{Description, MAP, is_within};
@@ -25,7 +25,7 @@ pub(crate) struct FlatArrays<'a> {
     parts: &'a [Part],
 }
 
-/// The value that was looked for; an array is in a description beside it.
+/// The value that was found; an array is described in a separate [`Description`].
 enum Found<'a> {
     Scalar(FlatValue<'a>),
     Array(&'a Part),
@@ -38,8 +38,8 @@ impl<'a> FlatArrays<'a> {
         body.split().map(|split| FlatArrays { bytes: split.rest(), parts: split.parts() })
     }
 
-    /// Passes the value at this path to `what`, where the bytes are such a map within these limits: then they decode to
-    /// it. `None` where they are not; `Some(None)` where no key is this path, which may have several keys.
+    /// Passes the value at this path to `what`, where the bytes are such a map within these limits, and so decode to it.
+    /// `None` where they are not; `Some(None)` where no key equals this path, which may have several keys.
     pub fn check_and_find<T>(
         self,
         path: &str,
@@ -58,8 +58,8 @@ impl<'a> FlatArrays<'a> {
         self.look::<T, true>(path, entries.into(), what)
     }
 
-    /// Describes the array of a map that has nothing else, at this path: the most frequent message with an array. The path is
-    /// UTF-8, and so is a key that equals it.
+    /// Describes the array at this path of a map that has no other entry: the most frequent message with an array. The
+    /// path is UTF-8, and so is a key that equals it.
     #[inline]
     fn only(self, path: &str, description: &mut Description) -> Option<&'a Part> {
         let [part] = self.parts else { return None };
@@ -74,12 +74,12 @@ impl<'a> FlatArrays<'a> {
     }
 
     /// Passes the value at this path to `what`, where the bytes were [checked](FlatArrays::check_and_find); `None` where
-    /// no key is this path.
+    /// no key equals this path.
     pub fn find<T>(self, path: &str, what: impl FnOnce(FlatItem<'_>) -> T) -> Option<T> {
         self.look::<T, false>(path, usize::MAX, what)?
     }
 
-    /// Walks the entries up to the one at this path; with `CHECK` all of them, of which there have to be `entries`. `None`
+    /// Walks the entries up to the one at this path; with `CHECK` all of them, of which there must be `entries`. `None`
     /// where the bytes are no such map.
     #[inline(always)]
     fn look<T, const CHECK: bool>(
@@ -124,7 +124,7 @@ impl<'a> FlatArrays<'a> {
         }
         let Some((at, value, mut parts)) = found else { return Some(None) };
         if matches!(value, Found::Array(_)) && described != at {
-            // A later array was described in its place.
+            // A later array has overwritten the description.
             self.value(at, &mut parts, &mut description)?;
         }
         Some(Some(what(item(&value, &description))))
@@ -156,7 +156,7 @@ fn item<'a>(found: &Found<'a>, description: &'a Description) -> FlatItem<'a> {
     }
 }
 
-/// Returns the key that a path denotes, where it is the path as it is.
+/// Returns the key that a path denotes, where it has the same bytes as the path.
 #[inline]
 fn key_of(path: &str) -> Option<&[u8]> {
     let key = path.as_bytes();

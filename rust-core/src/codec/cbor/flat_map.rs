@@ -1,5 +1,4 @@
-//! Short maps of scalars in CBOR, read and built in place: entries are found by their keys in the bytes,
-//! without a tree.
+//! Short maps of scalars in CBOR, read and built without a tree: entries are found by their keys in the bytes.
 //!
 //! [`FlatMap::check`] accepts a subset of what the decoder accepts: a map of definite length with at most
 //! [`MOST_ENTRIES`] entries, whose keys need no escape in a path, and whose values are null, truth values,
@@ -80,7 +79,7 @@ impl<'a> FlatMap<'a> {
     }
 }
 
-/// Returns something where the bytes are a flat map.
+/// Returns `Some` where the bytes are a flat map.
 fn check(bytes: &[u8]) -> Option<()> {
     let entries = usize::from(bytes.first()?.checked_sub(MAP)?);
     if entries > usize::from(MOST_ENTRIES) || bytes.len() > LONGEST {

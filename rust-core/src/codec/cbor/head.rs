@@ -1,7 +1,7 @@
 //! The head of a CBOR item: its major type and the number behind it.
 
-use crate::codec::float::{from_f16, from_f32};
 use crate::codec::input::{Input, malformed};
+use crate::codec::input::{from_f16, from_f32};
 use crate::error::{Error, Result};
 
 /// The byte that ends an indefinite item.

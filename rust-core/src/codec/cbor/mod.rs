@@ -14,10 +14,9 @@
 //!
 //! Tag 55799 (this is CBOR) is skipped. Every other tag, `undefined`, other simple values and keys that are
 //! not text have no form in Linkspan and are `Unsupported`. `head` decodes the first bytes of an item,
-//! `decode` walks over items with the help of `tag` and `array`, and `count` is the first pass over
-//! indefinite ones; `flat_map` reads and builds short
-//! maps of scalars in place, `flat_arrays` those with long arrays, in which `flat_lookup` finds entries; `fields`
-//! reads records of scalars.
+//! `decode` walks over items with the help of `tag` and `array`, and `count` is the first pass over indefinite ones.
+//! `flat_map` reads and builds short maps of scalars in their bytes, `flat_arrays` reads and writes those with long
+//! arrays, `flat_lookup` finds entries in these, and `fields` reads records of scalars.
 
 mod around_array;
 mod array;

@@ -93,9 +93,9 @@ fn memory_for_a_long_list_is_reserved_at_once() {
 }
 
 /// A source that holds its value encoded.
-struct Held(Vec<u8>);
+struct EncodedSource(Vec<u8>);
 
-impl Source for Held {
+impl Source for EncodedSource {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         decode_into(&self.0, Encoding::Cbor, &Limits::default(), sink).map(drop)
     }
@@ -106,17 +106,17 @@ impl Source for Held {
 }
 
 #[test]
-fn held_cbor_is_copied_within_limits_and_walked_for_other_encodings() {
+fn encoded_source_is_copied_within_limits_and_walked_for_other_encodings() {
     let value = everything();
     // A longer form of 7 than an encoder writes shows that the bytes are the source's.
-    let held = Held(vec![0x18, 7]);
-    assert_eq!(encode(&held, Encoding::Cbor).unwrap(), [0x18, 7]);
-    assert_eq!(encode(&held, Encoding::Json).unwrap(), b"7");
-    let held = Held(encode(&value, Encoding::Cbor).unwrap());
-    assert_eq!(decode(&encode(&&held, Encoding::Bson).unwrap(), Encoding::Bson).unwrap(), value);
+    let source = EncodedSource(vec![0x18, 7]);
+    assert_eq!(encode(&source, Encoding::Cbor).unwrap(), [0x18, 7]);
+    assert_eq!(encode(&source, Encoding::Json).unwrap(), b"7");
+    let source = EncodedSource(encode(&value, Encoding::Cbor).unwrap());
+    assert_eq!(decode(&encode(&&source, Encoding::Bson).unwrap(), Encoding::Bson).unwrap(), value);
     let mut out = b"before".to_vec();
     let options = EncodeOptions::within(Limits::for_message(10));
-    let error = encode_into(&held, Encoding::Cbor, &options, &mut out).unwrap_err();
+    let error = encode_into(&source, Encoding::Cbor, &options, &mut out).unwrap_err();
     assert_eq!((error.kind(), &out[..]), (ErrorKind::TooLarge, &b"before"[..]));
 }
 

@@ -46,8 +46,8 @@ fn long(to: &mut [u8; ROOM], at: usize, value: u64) -> usize {
 }
 
 /// Writes a finite float that has at most five digits behind its point and at most ten before it; returns the
-/// number of bytes, or `None` where the float is not like that. The text is the shortest one that is read as this
-/// float, since no other decimal of at most fifteen digits is.
+/// number of bytes, or `None` for another float. The text is the shortest one that is read as this float, since no other
+/// decimal of at most fifteen digits is.
 #[inline]
 pub(super) fn decimal(to: &mut [u8; ROOM], value: f64) -> Option<usize> {
     let size = value.abs();
@@ -58,8 +58,8 @@ pub(super) fn decimal(to: &mut [u8; ROOM], value: f64) -> Option<usize> {
     // The nearest integer: a float of this size has no bits behind the point, so the sum is rounded to it.
     let rounded = scaled + INTEGERS;
     let units = rounded - INTEGERS;
-    // Most other floats are known by the first comparison, for which nothing waits; the product is rounded, and
-    // only the quotient, the float nearest to the decimal, is exact.
+    // The first comparison excludes most other floats without waiting for a division. It is not exact, because the
+    // product is rounded; the second one is, because the quotient is the float nearest to the decimal.
     if (units - scaled).abs() > scaled * f64::EPSILON || units / SCALE != size {
         return None;
     }
@@ -163,8 +163,8 @@ mod tests {
         let mut written = 0;
         for n in numbers() {
             // A decimal of a few places, the floats beside it, and any float.
-            let near = ((n >> 8) >> (n % 56)) as f64 / 10f64.powi((n % 8) as i32);
-            for value in [near, -near, near.next_up(), near.next_down(), f64::from_bits(n)] {
+            let short = ((n >> 8) >> (n % 56)) as f64 / 10f64.powi((n % 8) as i32);
+            for value in [short, -short, short.next_up(), short.next_down(), f64::from_bits(n)] {
                 if let Some(text) = decimal_text(value) {
                     assert_eq!(text, zmij::Buffer::new().format_finite(value), "{n}");
                     written += 1;

@@ -1,8 +1,8 @@
 //! Short JSON texts to trees in one pass: without counts of items, without a meter, without escapes.
 //!
-//! Whatever a short text holds, its tree is within every limit, so nothing has to be counted before it is allocated.
-//! Anything else than the tree of a valid text is left to the general way, which reads the text from its beginning:
-//! every error, values that JSON has no form for, and deep nesting.
+//! The tree of a short text is within every limit, so nothing has to be counted before it is allocated. Errors, escapes
+//! of values that JSON has no form for, and deep nesting are left to the decoder, which reads the text from its
+//! beginning.
 
 use super::number::{self, Number};
 use super::scan::plain_run;
@@ -16,7 +16,7 @@ const MOST_LEVELS: u32 = 16;
 /// The bytes for entries or items that are allocated at first: allocators are slower with larger blocks.
 const USUAL: usize = 1000;
 
-/// Returns the value of a short text; `None` where the general way has to read it.
+/// Returns the value of a short text; `None` where the decoder has to read it.
 pub(crate) fn decode_short(bytes: &[u8], limits: &Limits) -> Option<Value> {
     if !limits.allow_flat(bytes.len()) || limits.depth < MOST_LEVELS {
         return None;
@@ -71,8 +71,8 @@ impl Short<'_> {
         }
     }
 
-    /// Reads the value whose first byte is next, and passes it to `put`. Each kind of value is passed in a place of its
-    /// own: a value that comes from several is stored in pieces before it is moved as a whole, and the processor waits
+    /// Reads the value whose first byte is next, and passes it to `put`. Each kind of value has its own call of `put`:
+    /// with one call for all kinds, the value is stored in pieces and then loaded as a whole, and the processor waits
     /// between the two.
     #[inline(always)]
     fn value(&mut self, levels: u32, put: impl FnOnce(&mut Self, Value) -> Option<()>) -> Option<()> {
@@ -117,7 +117,7 @@ impl Short<'_> {
         found.then_some(())
     }
 
-    /// Returns the number as the general way reads it.
+    /// Returns the number as the decoder reads it.
     #[cold]
     fn long_number(&mut self) -> Option<Value> {
         let mut builder = ValueBuilder::new();
@@ -231,11 +231,11 @@ mod tests {
     use crate::Encoding;
     use crate::codec::decode_into;
 
-    fn general(bytes: &[u8], limits: &Limits) -> Option<Value> {
+    fn decoded(bytes: &[u8], limits: &Limits) -> Option<Value> {
         decode_into(bytes, Encoding::Json, limits, ValueBuilder::new()).ok()?.finish().ok()
     }
 
-    /// Texts of every form, most of which this way reads.
+    /// Texts of every form, most of which are read in one pass.
     const TEXTS: &[&str] = &[
         r#"{"id":123456,"name":"boiler-7","at":71.25,"p":-2.125,"ok":true,"off":false,"note":null,"n":-0}"#,
         r#" { "a" : [ 1 , 2.5e3 , -0.0 , 0.1 , 12345678901234567890 ] , "b" : { } , "c" : [ ] } "#,
@@ -253,7 +253,7 @@ mod tests {
     ];
 
     #[test]
-    fn short_texts_are_read_as_by_the_general_way() {
+    fn short_text_in_one_pass_equals_decoded_text() {
         let mut seed = 11u64;
         println!("seed {seed}");
         let mut next = |below: usize| {
@@ -275,7 +275,7 @@ mod tests {
                 }
             }
             let limits = Limits::default();
-            let expected = general(&text, &limits);
+            let expected = decoded(&text, &limits);
             match decode_short(&text, &limits) {
                 Some(value) => {
                     assert_eq!(Some(value), expected, "round {round}: {}", String::from_utf8_lossy(&text));
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_without_escapes_of_values_are_read_in_one_pass() {
+    fn text_is_read_in_one_pass_unless_it_has_an_escaped_value() {
         for text in TEXTS {
             let read = decode_short(text.as_bytes(), &Limits::default()).is_some();
             assert_eq!(read, !text.contains("\"$"), "{text}");
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn narrow_limits_are_left_to_the_general_way() {
+    fn text_beyond_a_narrow_limit_is_left_to_the_decoder() {
         let text = br#"{"key":[1,2]}"#;
         assert!(decode_short(text, &Limits::default()).is_some());
         for limits in [

@@ -8,7 +8,7 @@ use super::number::{from_twos_complement, take, take_bits, take_safe, take_signe
 use super::token::{Name, Token, header, long_text, text};
 use super::{END_OF_CONTENT, TABLE, feature};
 use crate::codec::input::{Counts, Input, malformed};
-use crate::codec::nesting::{containers, levels, too_deep};
+use crate::codec::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Decimal, Limits, Sink, Source, Value};
 
@@ -137,7 +137,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             Token::Float32 => {
                 // 32 bits in five bytes of seven, a NaN kept bit by bit.
                 let bits = take_bits::<5>(&mut self.input, 32)?;
-                self.sink.float(crate::codec::float::from_f32(bits as u32))
+                self.sink.float(crate::codec::input::from_f32(bits as u32))
             }
             Token::Float64 => {
                 let bits = take_bits::<10>(&mut self.input, 64)?;

@@ -121,7 +121,7 @@ impl Plain for Encoder<'_> {
         self.out.block(value)
     }
 
-    /// Containers have a mark at either end and no length.
+    /// Containers have a marker at each end and no length.
     fn begin_array(&mut self, _: usize) -> Result<()> {
         self.out.push(BEGIN_ARRAY);
         Ok(())

@@ -42,7 +42,7 @@ impl HandshakeHandler for Slow {
 }
 
 #[test]
-fn caller_of_a_listener_that_is_closed_before_it_accepts_is_hung_up_on() {
+fn caller_of_a_listener_that_is_closed_before_it_accepts_is_disconnected() {
     let folder = tempfile::tempdir().unwrap();
     let directory = Arc::new(Directory::existing(folder.path()).unwrap());
     let listens = |name: &str| {

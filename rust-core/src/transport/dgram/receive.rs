@@ -195,9 +195,9 @@ impl ReceiveHalf for DgramRx {
         if self.taken.is_some() {
             return false;
         }
-        const OF_LATE: u32 = 2;
+        const EMPTY_POLLS: u32 = 2;
         const PROBE: u32 = 16;
-        if self.empty_polls < OF_LATE {
+        if self.empty_polls < EMPTY_POLLS {
             return false;
         }
         self.spared.set(self.spared.get().wrapping_add(1));

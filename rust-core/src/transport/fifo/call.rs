@@ -30,7 +30,7 @@ use crate::transport::stream::Stream;
 /// How many pairs are tried that were given to another client.
 const TRIES: usize = 16;
 /// How long the next pair may take to get its names, once something else than an answer was read:
-/// an answer to the previous client lies in its pair until the server replaces it.
+/// an answer to the previous client is in its pair until the server replaces it.
 const REPLACED: Duration = Duration::from_secs(1);
 
 /// Connects to the server of this name, once.

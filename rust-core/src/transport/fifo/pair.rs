@@ -115,13 +115,13 @@ impl Pair {
 /// Returns the pipe at a place; `None` where there is none.
 ///
 /// # Errors
-/// `InvalidEndpoint` where anything else lies at one of its names.
+/// `InvalidEndpoint` where anything else is at one of its names.
 pub fn find(place: &Place) -> Result<Option<Found>> {
     fifo::find(&place.directory, &reply(&place.file))?;
     fifo::find(&place.directory, &place.file)
 }
 
-/// Refuses to take a name where another user's pipe lies: see [`Place::check_ours`].
+/// Refuses to take a name where another user's pipe is: see [`Place::check_ours`].
 pub fn check_ours(place: &Place, lock: &Lock) -> Result<()> {
     place.check_ours(&place.file, lock)?;
     place.check_ours(&reply(&place.file), lock)

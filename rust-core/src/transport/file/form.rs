@@ -138,7 +138,7 @@ fn frame(bytes: Bytes, tail: bool) -> Result<Incoming> {
 /// Makes the `Corrupt` error, with the offset of the fault.
 fn corrupt(what: &str, at: usize) -> Error {
     let text = format!(
-        "{what}: a writer was killed in the middle, or something else wrote there; the next write heals it"
+        "{what}: a writer was killed in the middle, or another program wrote there; the next write replaces it"
     );
     Error::new(ErrorKind::Corrupt, text).at(at)
 }

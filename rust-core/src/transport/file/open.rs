@@ -1,4 +1,4 @@
-//! Opening the file of a name: never through a symbolic link, and only a regular file. No call here
+//! Opening the file of a name, and the options for that: never through a symbolic link, and only a regular file. No call here
 //! waits for another process.
 
 use std::sync::Arc;
@@ -11,6 +11,24 @@ use crate::error::Result;
 use crate::sys::beneath::Owner;
 use crate::sys::fork::Guarded;
 use crate::transport::place::Place;
+use crate::transport::store::Form;
+
+/// The options of a program that opens a file.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The form of the bytes.
+    pub form: Form,
+    /// Whether it is written in place under the file's own lock.
+    pub locked: bool,
+    /// Whether each write is on the disk before it returns.
+    pub durable: bool,
+    /// The mode, if one was given: else that of the existing file, else the directory's.
+    pub mode: Option<u32>,
+    /// The group, if one was given.
+    pub group: Option<u32>,
+    /// The longest body in bytes.
+    pub max_message_size: u64,
+}
 
 /// An open file and its metadata.
 pub struct Opened {

@@ -305,7 +305,7 @@ impl Writer {
             Ok(())
         })();
         written.map_err(|e| {
-            let text = format!("{}; the old value is gone, and the next write heals it", e.text());
+            let text = format!("{}; the old value is lost, and the next write replaces it", e.text());
             Error::new(e.kind(), text)
         })
     }

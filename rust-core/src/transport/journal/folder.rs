@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::block::{self, Block, Flaw, Identity, LARGEST};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::beneath::{Beneath, Owner, is_ours, of_staged, staged};
-use crate::sys::{group, headroom};
+use crate::sys::{headroom, user};
 use crate::transport::place::{Access, Place};
 
 /// Bytes before a segment's first record.
@@ -110,7 +110,7 @@ impl Folder {
 
     /// Sets the directory's group and mode.
     fn set_access(&self) -> Result<()> {
-        group::give(&self.handle, self.path.display(), self.group)?;
+        user::give_to_group(&self.handle, self.path.display(), self.group)?;
         // Users who may read its files may enter it, too; files in a shared directory keep its
         // group (set-group-ID).
         let enter = self.mode | (self.mode & 0o444) >> 2;

@@ -24,9 +24,8 @@ use super::committed::{Committed, Word};
 use super::folder::{self, Folder, PAGE, Segment};
 use super::mask;
 use super::record::{self, Stamp};
-use super::records::Records;
+use super::records::{Records, schema_of};
 use super::retention::SealedSegments;
-use super::schemas;
 use super::tail;
 use crate::codec::Encoding;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -193,7 +192,7 @@ impl Log {
         word.write(&committed)?;
         folder.announce()?;
         let written = match tail.end > PAGE {
-            true => schemas::of_segment(&folder, &file, segment.first)?,
+            true => schema_of(&folder, &file, segment.first)?,
             false => None,
         };
         let kept = SealedSegments::scan(&folder, &segments, segment)?;

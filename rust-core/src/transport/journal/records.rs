@@ -1,23 +1,25 @@
-//! The records of one segment, read one after the other.
+//! The records of one segment, read one after the other, and the schema that they have.
 //!
 //! [`Records`] reads through a window of 64 KiB, so that walking headers costs few system calls. It
-//! does not decide which records are safe: callers (`reader`, `tail`, `schemas` by way of `record`)
+//! does not decide which records are safe: callers (`reader`, `tail`)
 //! decide how far they read and what a broken record means. Every length comes from the file, which
 //! may be forged or damaged, so it is compared with the file's length before memory is allocated
 //! for it, and no sum of offsets overflows (see `block::LARGEST`).
 
 use std::fs::File;
+use std::io::ErrorKind::UnexpectedEof;
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 
 use super::block::Identity;
-use super::folder::{PAGE, Segment, segment_name};
+use super::folder::{Folder, PAGE, Segment, segment_name};
 use super::mask::{self, Mask};
 use super::record;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header};
 use crate::transport::extension::Sender;
+use crate::transport::place::{Access, Place};
 
 /// How many bytes are read ahead.
 const AHEAD: usize = 64 << 10;
@@ -41,7 +43,7 @@ pub enum Parts {
 pub enum Found {
     /// A record that is whole, as far as it was read.
     Record(Record),
-    /// The end of the segment, for now or for good.
+    /// The end of the segment, as far as it was written.
     End,
     /// Something that is no whole record, and the reason.
     Broken(String),
@@ -173,7 +175,7 @@ impl Records {
         };
         if let Some(expected) = expected.filter(|n| *n != header.sequence) {
             return Ok(Found::Broken(format!(
-                "record {} lies where record {expected} belongs",
+                "record {} is where record {expected} belongs",
                 header.sequence
             )));
         }
@@ -337,7 +339,7 @@ impl Records {
         Ok(None)
     }
 
-    /// Returns whether an offset lies in the window.
+    /// Returns whether an offset is in the window.
     fn is_read(&self, at: u64) -> bool {
         (self.window_at..self.window_at + self.filled as u64).contains(&at)
     }
@@ -359,4 +361,33 @@ impl Records {
 fn wrong_sum(record: &Record, found: u32) -> String {
     let expected = record.header.body_check;
     format!("the body's check sum is {expected:#010x}, its bytes give {found:#010x}")
+}
+
+/// Returns for each segment with a record its first number and its schema, 0 for none. Versions
+/// before schemas write none, even behind records that have one.
+///
+/// All records of a segment have the same schema (`log` begins a segment where it changes), so the
+/// first record of each segment is read and no other.
+pub fn schemas(place: &Place) -> Result<Vec<(u64, u64)>> {
+    let mut found = Vec::new();
+    let Some(folder) = Folder::open(place, Access::default())? else { return Ok(found) };
+    for first in folder.segments()? {
+        // A segment may be deleted in the meantime.
+        let Some((file, _)) = folder.segment(first, false)? else { continue };
+        if let Some(schema) = schema_of(&folder, &file, first)? {
+            found.push((first, schema));
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the schema of a segment's records, 0 for none; `None` where it has no record.
+pub fn schema_of(folder: &Folder, file: &File, first: u64) -> Result<Option<u64>> {
+    let mut header = [0; HEADER];
+    match file.read_exact_at(&mut header, PAGE) {
+        Err(e) if e.kind() == UnexpectedEof => return Ok(None),
+        read => read.doing(format_args!("reading {}", folder.path(&segment_name(first)).display()))?,
+    }
+    // Damage is reported when the journal is read.
+    Ok(record::read_header(&header).ok().map(|header| header.schema))
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::folder::{Folder, PAGE, segment_name};
-use super::listing::listing;
+use super::listing;
 use super::log::Shape;
 use super::log::{Draft, Log};
 use super::reader::Reader;

@@ -1,4 +1,4 @@
-//! Whether the peer of a link still lives: its socket hangs up, or its process ends.
+//! Whether the peer of a link still lives: its socket reports a hang-up, or its process ends.
 //!
 //! The kernel is asked rarely, because one question costs as much as several messages; the callers
 //! in `link` and `broadcast::subscriber` decide when. Between these questions a sleep in poll

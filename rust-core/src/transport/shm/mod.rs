@@ -8,12 +8,16 @@
 //! writes into its own file is at most an error that ends the link; it cannot make this side block,
 //! allocate beyond its limits or read outside of a mapping.
 //!
-//! A publisher has one ring that all its subscribers map ([`broadcast`]); long arrays lie in slots,
+//! A Unix socket in the runtime directory introduces the two sides, as for `unix:`;
+//! `transport::local` does that. What is particular to shared memory is the offer: each side brings
+//! a memory file, whose descriptor goes along with its hello.
+//!
+//! A publisher has one ring that all its subscribers map ([`broadcast`]); long arrays are in slots,
 //! memory files of their own, which the receiver reads in place ([`slots`], [`views`]).
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
-//! | the memory that rings live in, and its double for tests | `memory` |
+//! | the memory of rings, and its double for tests | `memory` |
 //! | the layout of a side's file, and what is checked of the peer's | `segment` |
 //! | the record header | `record` |
 //! | the writing end and the reading end of a ring | `writer`, `reader` |
@@ -23,7 +27,7 @@
 //! | acknowledgement by a word in each side's page | `ack_words` |
 //! | the two halves of a link, as the transport contract describes them | `link` |
 //! | a publisher's ring and its readers | `broadcast/` |
-//! | the traits of a transport | `driver` |
+//! | the traits of a transport | here |
 //!
 //! `unsafe` code is in `reader` and `broadcast::ring_reader` (initialising buffers) and in
 //! `sys::memory`. The loom models are `loom_tests` here and in `broadcast`; fuzz targets are `fuzz`
@@ -31,7 +35,6 @@
 
 mod ack_words;
 mod broadcast;
-mod driver;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub mod fuzz;
 #[cfg(all(any(test, fuzzing), not(loom)))]
@@ -63,8 +66,79 @@ mod views;
 mod writer;
 
 pub(crate) use broadcast::{BroadcastReader, BroadcastSlots, PlainRecord};
-pub use driver::Shm;
 pub(crate) use link::{AckWords, LinkParts, ShmRx, ShmTx, link};
 pub(crate) use segment::{DEFAULT_RING, PeerSegment, SLOTS, Segment};
 pub(crate) use slot_file::WritableSlot;
 pub(crate) use slots::Slots;
+
+use self::broadcast::RingDriver;
+use crate::error::Result;
+use crate::sys::socket::Carries;
+use crate::transport::acceptor::ListenSource;
+use crate::transport::broadcast::BroadcastDriver;
+use crate::transport::capability::{Capabilities, LINKS};
+use crate::transport::driver::{ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::kind::{Kind, Names, Naming};
+use crate::transport::link::Offer;
+use crate::transport::local;
+use crate::transport::place::Place;
+
+/// The driver of `shm:`; it has no state.
+pub struct Shm;
+
+/// What the layers above know of this transport. `slots` makes them put long arrays where the peer
+/// reads them; `because` is the reason that an error gives for an option that the transport cannot
+/// serve.
+static KIND: Kind = Kind {
+    name: "shm",
+    naming: Naming::Name,
+    names: Names::Runtime,
+    carries: Carries::Descriptors,
+    capabilities: Capabilities {
+        shared: true,
+        relays: true,
+        relays_links: true,
+        slots: SLOTS as u64,
+        because: "shared memory holds frames, not text, and dies with its owners; use unix: for framing, spool: or journal: for durability",
+        ..LINKS
+    },
+};
+
+impl Driver for Shm {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn connections(&self) -> Option<&dyn ConnectionDriver> {
+        Some(self)
+    }
+
+    fn broadcast(&self) -> Option<&dyn BroadcastDriver> {
+        Some(&RingDriver)
+    }
+
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::Socket
+    }
+}
+
+impl ConnectionDriver for Shm {
+    fn listen(&self, endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
+        local::listen(endpoint, request)
+    }
+
+    fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>> {
+        local::target(endpoint)
+    }
+
+    fn target_at(&self, endpoint: &Endpoint, place: &Place) -> Result<Box<dyn Target>> {
+        Ok(local::target_at(endpoint, place.clone()))
+    }
+
+    fn offer(&self, session: u64, buffer: Option<usize>) -> Result<Offer> {
+        // Allocated and sealed here, before the peer is known: a lack of memory fails the connect
+        // and not a later send.
+        Ok(Offer::Shm(Segment::create(session, buffer.unwrap_or(DEFAULT_RING))?))
+    }
+}

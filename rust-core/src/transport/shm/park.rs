@@ -5,9 +5,9 @@
 //!
 //! | sleeper | waker |
 //! |---|---|
-//! | stores a new park word, full fence | makes its news visible, full fence |
+//! | stores a new park word, full fence | makes its changes visible, full fence |
 //! | checks again for what it waits for | loads the park word |
-//! | sleeps | if it is due: wakes, once |
+//! | sleeps | wakes it, once, if the word says that it sleeps |
 //!
 //! One of the two full fences comes second, and that side sees the other's store; so no wake-up is
 //! lost. A sleeper in the futex sleeps on the *waker's* wake word, which it maps read-only: the
@@ -26,7 +26,7 @@ use crate::error::Result;
 use crate::sys::futex::Slept;
 
 /// The longest sleep in the futex. The end of the peer's process and other descriptors are noticed
-/// after it, within 5 ms in all. It lies beyond the next tick of a kernel with 250 ticks a second:
+/// after it, within 5 ms in all. It is beyond the next tick of a kernel with 250 ticks a second:
 /// a timer that expires before the next tick has to be set in the hardware, which on a virtual
 /// machine costs as much as the rest of the sleep (7.7 µs a round trip, against 5.2).
 pub(super) const SHORT: Duration = Duration::from_micros(4500);
@@ -55,7 +55,7 @@ impl Stage {
     }
 }
 
-/// The sleeper's side: its own park word, and where the waker's wake word lies.
+/// The sleeper's side: its own park word, and where the waker's wake word is.
 #[derive(Debug)]
 pub(super) struct Park {
     /// The offset of the park word in this side's page.
@@ -135,7 +135,7 @@ impl Waker {
     }
 
     /// Whether a sleeper with this park word is still to be woken. Load the word with a full fence
-    /// between it and the news.
+    /// between the change and the loading.
     #[inline]
     pub fn is_due(&self, park: u64) -> bool {
         park & Stage::BITS != 0 && self.is_not_woken(park)
@@ -146,8 +146,9 @@ impl Waker {
         park != self.woken
     }
 
-    /// The stage that a sleeper which is due is to be woken from, if its word has a meaning. From
-    /// now on it counts as woken: a sleeper gets one wake-up for each sleep, whatever it writes.
+    /// Returns the stage from which to wake a sleeper for which [`Waker::is_due`] is true, if its
+    /// word has a meaning. From now on the sleeper counts as woken: it gets one wake-up for each
+    /// sleep, whatever it writes.
     pub fn take(&mut self, park: u64) -> Option<Stage> {
         self.woken = park;
         Stage::of(park)

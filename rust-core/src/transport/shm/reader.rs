@@ -50,13 +50,13 @@ pub(super) struct Reader<M, P> {
     shift: u32,
     /// Up to where this side has read, in bytes since the creation of the ring.
     position: u64,
-    /// Up to where the peer knows it to be read: what lies behind is free.
+    /// Up to where the peer knows it to be read: what is behind is free.
     head: u64,
     /// Up to where the peer can have written: a ring ahead of the head, but for the granule that stays free.
     filled: u64,
-    /// Where the lap of the position or `filled` ends, whichever comes first: a record that ends there or before needs no
-    /// other look at its place. Conservative: a position that has left the lap lies at it or behind, and `filled` only
-    /// grows. 0 while no plain record may come.
+    /// Where the lap of the position or `filled` ends, whichever comes first: the place of a record that ends there or
+    /// before needs no other check. Conservative: a position that has left the lap is at it or behind, and `filled`
+    /// only grows. 0 while no plain record may come.
     near: u64,
     /// The header word of a plain record of this lap, in the bits of [`Plain::FORM`], while the position is below `near`.
     plain: u64,
@@ -166,7 +166,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// blocks.
     ///
     /// # Errors
-    /// `TooLarge` and `OutOfMemory` are about one frame, which is skipped; `Malformed` is for good.
+    /// `TooLarge` and `OutOfMemory` are about one frame, which is skipped; `Malformed` ends the link.
     #[inline(always)]
     pub fn step(&mut self) -> Result<Step> {
         let mut word = self.peer.load(self.offset(), Ordering::Acquire);
@@ -303,7 +303,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         bytes
     }
 
-    /// Decodes a header word, and checks that its record lies where an honest writer can have put
+    /// Decodes a header word, and checks that its record is where an honest writer can have put
     /// it.
     ///
     /// # Errors

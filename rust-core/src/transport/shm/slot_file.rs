@@ -50,8 +50,8 @@ impl SlotFile {
         Some(WritableSlot { content: Some(self.0.lend()), length })
     }
 
-    /// Returns the offset of these bytes in the first `length` bytes of the file; `None` where they lie elsewhere, or while
-    /// the file is written.
+    /// Returns the offset of these bytes in the first `length` bytes of the file; `None` where they are elsewhere, or
+    /// while the file is written.
     #[inline]
     pub fn offset_of(&self, bytes: &[u8], length: usize) -> Option<usize> {
         let from = bytes.as_ptr().addr().checked_sub(self.file().bytes(0).as_ptr().addr())?;

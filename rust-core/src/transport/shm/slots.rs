@@ -40,7 +40,7 @@ pub(super) const MAX_OVERSIZE: usize = 4;
 /// kernel is asked again.
 pub(super) const SKIPPED_AFTER_FAILURE: u32 = 64;
 
-/// Where the elements of an array lie, as a ring record gives it. Five words on the wire, in the
+/// Where the elements of an array are, as a ring record gives it. Five words on the wire, in the
 /// order of the fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reference {
@@ -161,14 +161,14 @@ impl Slots {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns these elements in a slot: in place where they lie in one already, as a copy
+    /// Returns these elements in a slot: in place where they are in one already, as a copy
     /// otherwise. `None` where no slot is free for them.
     #[cfg(test)]
     pub fn lend(&self, elements: &[u8]) -> Option<Bytes> {
         self.in_place(elements, None).or_else(|| self.copy(elements))
     }
 
-    /// Returns elements that lie in a slot of this side already. The caller keeps their memory
+    /// Returns elements that are in a slot of this side already. The caller keeps their memory
     /// alive, so the slot is not free; where it has their owner, `shared`, that is kept, too, without
     /// another allocation.
     pub fn in_place(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
@@ -222,7 +222,7 @@ impl Slots {
 
     /// Returns references to the parts of a body, and counts them as sent. `announce` sends the
     /// peer the descriptor of a file that it does not have; false where it could not. `None` where
-    /// it could not, or where a part does not lie in a slot of this side; then nothing is counted.
+    /// it could not, or where a part is not in a slot of this side; then nothing is counted.
     /// A record that could not be written afterwards is undone with [`Slots::cancel_references`].
     pub(super) fn reference_parts(
         &self,
@@ -258,7 +258,7 @@ impl Slots {
     }
 }
 
-/// The index of the file in whose memory these bytes lie, and their offset in it. A file comes with how many of its
+/// The index of the file in whose memory these bytes are, and their offset in it. A file comes with how many of its
 /// bytes are for elements; `None` is the place of one that was removed.
 #[inline]
 pub(super) fn locate<'f>(
@@ -269,7 +269,7 @@ pub(super) fn locate<'f>(
 }
 
 impl Table {
-    /// The slot in whose memory these bytes lie, and their offset in it.
+    /// The slot in whose memory these bytes are, and their offset in it.
     fn locate(&self, bytes: &[u8]) -> Option<(usize, usize)> {
         locate(self.slots.iter().map(|slot| (slot.file.as_ref(), slot.length)), bytes)
     }

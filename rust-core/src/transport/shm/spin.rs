@@ -1,8 +1,8 @@
-//! Spinning: polling for a few microseconds before sleeping, as long as that pays.
+//! Spinning: polling for a few microseconds before sleeping, as long as that saves time.
 //!
 //! A spin that ends in a sleep has wasted its time, and on a busy machine it has taken a processor
-//! from the peer. So each half of a link keeps a measure of how often spinning has succeeded
-//! lately: after several failures it spins for a sixteenth of 20 µs, every sixteenth wait probes with
+//! from the peer. So each half of a link keeps a measure of how often its last spins have
+//! succeeded: after several failures it spins for a sixteenth of 20 µs, every sixteenth wait probes with
 //! 20 µs, and one wait in 256 with the full time; after 256 failures only every 64th wait spins at all. Where both sides
 //! have only the same processor it never spins, because the peer could not run meanwhile; pinned to different ones, both spin.
 

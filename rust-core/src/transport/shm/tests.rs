@@ -314,7 +314,7 @@ fn closed_peer_is_drained_before_disconnected() {
     assert_eq!(error.kind(), ErrorKind::Disconnected);
 }
 
-/// Ends a peer as a kill does: its memory stays as it was, the socket hangs up.
+/// Ends a peer as a kill does: its memory stays as it was, the socket is shut down.
 fn kill((tx, rx): Half) {
     let socket = rx.socket().clone();
     rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both).unwrap();

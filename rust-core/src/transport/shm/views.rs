@@ -1,4 +1,4 @@
-//! The receiving side of slots: views of elements that lie in the peer's memory files.
+//! The receiving side of slots: views of elements that are in the peer's memory files.
 //!
 //! The files come as descriptors over the socket, each before the first record that refers to it
 //! (`signals` queues them, `link::arrays` brings them here). A view is a [`Bytes`] whose memory is
@@ -148,7 +148,7 @@ impl Views {
     /// Returns views of the elements that these references name, mapping their files where needed.
     ///
     /// # Errors
-    /// `Malformed` where a reference names no file or lies outside of it; that ends the link.
+    /// `Malformed` where a reference names no file or is outside of it; that ends the link.
     /// `OutOfMemory` where this process cannot map a file: the message is skipped, and all its
     /// references are released.
     pub fn view_all(&mut self, references: &[Reference]) -> Result<Few<Part>> {
@@ -204,7 +204,7 @@ impl Views {
     }
 }
 
-/// The place of a reference in its file; `None` where it lies outside, or has no bytes: no honest peer puts an empty
+/// The place of a reference in its file; `None` where it is outside, or has no bytes: no honest peer puts an empty
 /// array into a slot.
 fn place(file: &mut Owner<Mapped>, reference: &Reference) -> Option<Place> {
     let from = usize::try_from(reference.from).ok()?;

@@ -9,7 +9,7 @@
 //! the header, time to take that line away again.
 //!
 //! What the peer can do here: it publishes in its own page how far it has read (`head`) and how
-//! many frames it has dealt with. A head that goes back, lies ahead of what was written or is no
+//! many frames it has dealt with. A head that goes back, is ahead of what was written or is no
 //! multiple of 16 is `Malformed` and ends the link. A peer that never reads makes `try_write`
 //! return `Blocked`; nothing blocks.
 //!
@@ -59,9 +59,9 @@ pub(super) struct Writer<M, P> {
     /// Up to where records may be written with this head: a ring ahead, but for the granule that stays free.
     room: u64,
     /// Where the lap of the tail ends or the room does, whichever comes first: a record that ends before has all its
-    /// words and the zero behind it at places that only need the lap's base, without a look at the head or a pad.
-    /// Conservative: a tail that has left the lap lies at it or behind, and room only grows. 0 while no short
-    /// record may be written.
+    /// words and the zero behind it at places for which only the lap's base is needed, without loading the head or
+    /// writing a pad. Conservative: a tail that has left the lap is at it or behind, and room only grows. 0 while no
+    /// short record may be written.
     near: u64,
     /// The lap number of the tail in the place that it has in a record's header, while the tail is below `near`.
     lap: u64,
@@ -88,7 +88,7 @@ enum LargeFrame {
     /// The bytes that were missing when the caller gave the frame up, and how many of those are in
     /// the ring.
     Owned(Vec<u8>, usize),
-    /// Another writer of this ring writes it, and this one takes nothing for good.
+    /// Another writer of this ring writes it, and this one never takes a frame again.
     Elsewhere,
 }
 
@@ -287,7 +287,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// Loads the peer's head and checks it.
     ///
     /// # Errors
-    /// `Malformed` where it goes back, lies ahead of the tail, or is no multiple of a granule.
+    /// `Malformed` where it goes back, is ahead of the tail, or is no multiple of a granule.
     fn load_head(&mut self) -> Result<()> {
         let head = self.peer.load_fenced(at::HEAD);
         if head < self.head || head > self.tail || !head.is_multiple_of(GRANULE) {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::peer_activity::PeerActivity;
+use super::PeerActivity;
 use crate::buffers;
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -76,7 +76,7 @@ pub struct StreamRx {
 }
 
 /// After so many polls that found nothing, a sleep is likely.
-const OF_LATE: u32 = 2;
+const EMPTY_POLLS: u32 = 2;
 
 /// Unused bytes at the beginning of a long frame's memory. The allocator puts long blocks 16 bytes behind the
 /// beginning of a page, where the kernel copies at less than half its speed on some processors (AMD Zen 3).

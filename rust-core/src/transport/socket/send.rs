@@ -8,7 +8,7 @@ use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use super::peer_activity::PeerActivity;
+use super::PeerActivity;
 use super::rest::Rest;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::Result;
@@ -22,7 +22,7 @@ use crate::value::Timestamp;
 /// written: copying a few bytes costs less than making the kernel read a list of two pieces.
 const SMALL: usize = 1280;
 
-/// The longest body of a frame that is begun without a look at what else is due, in bytes.
+/// The longest body of a frame, in bytes, that is begun without checking what else is to be sent.
 const NEXT: usize = 64 << 10;
 
 /// A batch that is written at once has at most this many bytes, and each of its frames at most

@@ -14,9 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::arrivals::Arrivals;
-use super::clients::SERVER;
 use super::delivered::Delivered;
-use super::folder::{Folder, Found, Read};
+use super::folder::{Folder, Found, Read, SERVER};
 use super::layout::Layout;
 use super::name::{DIGITS, FAILED, LARGEST_COUNTED, Name, any_name, next_number};
 use super::presence::{Presence, Progress, read};

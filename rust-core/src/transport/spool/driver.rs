@@ -4,14 +4,21 @@
 //! listings, sweeping and removing an unused spool are part of the driver, because there may be no
 //! process to ask.
 
-use super::{layout, listing, sweep};
+use std::ops::ControlFlow;
+use std::os::fd::AsFd;
+
+use super::folder::Folder;
+use super::layout::{self, FOLDERS};
+use super::name::is_hidden;
+use super::sweep;
 use crate::deadline::Waiting;
 use crate::error::Result;
+use crate::sys::beneath::{Beneath, Owner};
 use crate::sys::socket::Carries;
 use crate::sys::staging::Swept;
 use crate::transport::capability::{Capabilities, LINKS};
-use crate::transport::connectionless::{ConnectOptions, ConnectionlessLink};
-use crate::transport::driver::{ConnectionlessDriver, Driver, Listing, ListingSource};
+use crate::transport::connectionless::{ConnectOptions, ConnectionlessDriver, ConnectionlessLink};
+use crate::transport::driver::{Driver, Listing, ListingSource};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::{Kind, Names, Naming};
 use crate::transport::place::Place;
@@ -53,7 +60,7 @@ impl Driver for Spool {
     }
 
     fn listing(&self, place: &Place) -> Result<Option<Listing>> {
-        listing::listing(place)
+        listing(place)
     }
 
     fn durable_place(&self, endpoint: &Endpoint) -> Option<Place> {
@@ -73,6 +80,30 @@ impl Driver for Spool {
     fn remove_unused(&self, place: &Place) -> Result<bool> {
         sweep::remove_if_unused(place)
     }
+}
+
+/// Returns how many messages wait for the server of the spool at a place; `None` where there is none, or one from before the
+/// machine's last start, which the next program that uses it wipes. It opens only what it reads,
+/// takes no lock, and changes nothing.
+///
+/// # Errors
+/// Those of reading the directory.
+fn listing(place: &Place) -> Result<Option<Listing>> {
+    let path = place.path();
+    let Some(opened) = place.directory.beneath().directory(&place.file, Owner::AnyUser)? else {
+        return Ok(None);
+    };
+    let root = Beneath::new(opened.fd.as_fd(), &path);
+    if layout::is_of_earlier_boot(root, &opened.facts)? {
+        return Ok(None);
+    }
+    let Some(server) = Folder::open(root, FOLDERS[0], None, false)? else { return Ok(None) };
+    let mut waiting = 0;
+    server.each_name(|name| {
+        waiting += u64::from(!is_hidden(name));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(Some(Listing { waiting: Some(waiting), uid: Some(opened.facts.st_uid), ..Listing::default() }))
 }
 
 impl ConnectionlessDriver for Spool {

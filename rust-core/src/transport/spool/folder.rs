@@ -1,5 +1,5 @@
 //! One directory of a spool: files appear in it whole or not at all, are read whole, and are
-//! removed.
+//! removed; the clients that have a file in one.
 //!
 //! A file is made without a name (`O_TMPFILE`), filled, and linked into place; on file systems
 //! without that it is made under a hidden name and renamed without replacing another. So a reader,
@@ -18,7 +18,8 @@ use rustix::io::Errno;
 
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::beneath::{self, Beneath, Owner, write_all};
-use crate::sys::{acl, headroom, lock};
+use crate::sys::directory::Directory;
+use crate::sys::{headroom, lock, user};
 
 /// An open directory of a spool.
 #[derive(Debug)]
@@ -188,7 +189,7 @@ impl Folder {
         match reader {
             Some(reader) if is_shared => {
                 let owner = self.owner.unwrap_or(rustix::process::geteuid().as_raw());
-                let is_admitted = reader == owner || reader == 0 || acl::admit(file, reader)?;
+                let is_admitted = reader == owner || reader == 0 || user::admit(file, reader)?;
                 // Without access lists, every user of the spool may read it.
                 if !is_admitted {
                     rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode))?;
@@ -378,7 +379,7 @@ fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<Fo
     }
     let size = usize::try_from(size).map_err(|_| Errno::NOMEM)?;
     let mut body: Vec<u8> = Vec::new();
-    // Eight bytes more, so that an empty body lies at an aligned address, too.
+    // Eight bytes more, so that an empty body is at an aligned address, too.
     body.try_reserve_exact(size + 8).map_err(|_| Errno::NOMEM)?;
     while body.len() < size {
         match rustix::io::read(file, rustix::buffer::spare_capacity(&mut body)) {
@@ -397,6 +398,27 @@ impl AsFd for Folder {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// The name of the server's file; no client may have this name.
+pub const SERVER: &str = "server";
+
+/// Returns the clients that have a file in `hello/`, whether their processes live or not.
+pub fn known_clients(hello: &Folder) -> Result<Vec<String>> {
+    hello.names(|name| name != SERVER && !name.starts_with('.'))
+}
+
+/// Returns the clients whose processes live: those whose lock is held.
+pub fn living_clients(locks: &Directory, hello: &Folder) -> Result<Vec<String>> {
+    let mut names = known_clients(hello)?;
+    let mut failed = None;
+    names.retain(|name| {
+        lock::is_locked(locks, name).unwrap_or_else(|e| {
+            failed = Some(e);
+            false
+        })
+    });
+    failed.map_or(Ok(names), Err)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@
 //! lab@fft.spool/.boot        the boot id under which it was made; or .durable
 //! ```
 //!
-//! It is made under a name that cannot be guessed and then renamed, so no program finds half of
-//! one; and removed by renaming it first. A volatile spool with an old boot id is wiped by the next
+//! It is made under a name that cannot be guessed and then renamed, so no program finds an
+//! incomplete spool; it is removed by renaming it first. A volatile spool with an old boot id is wiped by the next
 //! server or client. All access goes through open directories and follows no link (`sys::beneath`):
 //! another user with write access to the directories around cannot redirect a program.
 
@@ -22,14 +22,13 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 
-use super::clients;
-use super::folder::Folder;
+use super::folder::{Folder, living_clients};
 use crate::error::{Doing, Result};
 use crate::sys::beneath::{self, Beneath, Owner, is_ours, kind_of, write_all};
 use crate::sys::directory::{self, Directory};
-use crate::sys::group;
 use crate::sys::lock::{self, Lock};
 use crate::sys::staging::Swept;
+use crate::sys::user;
 use crate::transport::attached;
 use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
@@ -197,7 +196,7 @@ impl Layout {
     }
 
     /// Returns the boot id under which it was made, as its owner wrote it; `None` for a spool that
-    /// is another user's, durable, or made by hand. An error where something else lies there:
+    /// is another user's, durable, or made by hand. An error where something else is there:
     /// nothing is removed because of that.
     pub fn boot_made(&self) -> Result<Option<String>> {
         boot_made(self.beneath(&self.place.path()), &self.facts)
@@ -283,7 +282,7 @@ impl Layout {
         let emptied = FOLDERS[..2]
             .iter()
             .all(|folder| rustix::fs::unlinkat(&self.root, *folder, AtFlags::REMOVEDIR).is_ok());
-        if emptied && clients::living(&self.locks, &self.hello)?.is_empty() {
+        if emptied && living_clients(&self.locks, &self.hello)?.is_empty() {
             around.remove_tree(&old)?;
             return Ok(true);
         }
@@ -367,7 +366,7 @@ fn make_folder(parent: Beneath<'_>, name: &str, mode: u32, group: Option<u32>) -
     let whose = if made { Owner::Ours } else { Owner::Trusted };
     let Some(folder) = parent.directory(name, whose)? else { return Err(Errno::NOENT).doing(doing()) };
     if made {
-        group::give(&folder.fd, shown.display(), group)?;
+        user::give_to_group(&folder.fd, shown.display(), group)?;
         // Only after it belongs to the group; and the umask may have removed bits.
         rustix::fs::fchmod(&folder.fd, Mode::from_raw_mode(mode)).doing(doing())?;
     }

@@ -7,29 +7,26 @@
 //! server (or several workers with the option `shared`) holds the lock of the spool's name; a
 //! client holds one for its own name.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
-//! | where a spool lies, how it is made and wiped | `layout` |
-//! | one of its directories: files appear whole, are read whole, and are removed | `folder` |
+//! | where a spool is, how it is made and wiped | `layout` |
+//! | one of its directories: files appear whole, are read whole, and are removed; the clients in one | `folder` |
 //! | the names of the files | `name` |
-//! | the clients; the file of a participant | `clients`; `presence` |
+//! | the file of a participant | `presence` |
 //! | new names; messages that were delivered | `arrivals`; `delivered` |
 //! | room for more messages, and the count near its bound | `room`, `census` |
 //! | the two sides | `server`, `client` |
 //! | the division of work among several servers | `workers` |
-//! | the listing | `listing` |
 //! | files that cannot be taken; what is removed, and when | `reject`; `sweep` |
-//! | the traits of a transport | `driver` |
+//! | the traits of a transport, with the listing | `driver` |
 
 mod arrivals;
 mod census;
 mod client;
-mod clients;
 mod delivered;
 mod driver;
 mod folder;
 mod layout;
-mod listing;
 mod name;
 mod presence;
 mod reject;
@@ -43,6 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::{ClientRx, ClientTx};
+use folder::SERVER;
 use layout::Layout;
 use presence::Presence;
 use server::{ServerRx, ServerTx};
@@ -115,7 +113,7 @@ impl Drop for Claim {
         self.lock = None;
         self.lock = layout::lock(place).unwrap_or_default();
         if self.lock.is_some() {
-            let _ = self.layout.hello.beneath().remove(clients::SERVER);
+            let _ = self.layout.hello.beneath().remove(SERVER);
             let _ = owner::sweep(place);
         }
     }

@@ -8,8 +8,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::clients::SERVER;
-use super::folder::{Folder, Found, Read};
+use super::folder::{Folder, Found, Read, SERVER};
 use super::layout::Layout;
 use super::name::{LARGEST, is_nameless};
 use crate::codec::{self, Encoding};

@@ -167,7 +167,7 @@ mod tests {
     /// Two senders near their bound, a reader, and a script that ignores the bound: a sender
     /// without room is right about it, and both together stay near the bound.
     #[test]
-    fn senders_near_their_bound_know_what_waits() {
+    fn senders_near_their_bound_are_refused_only_where_there_is_no_room() {
         const BOUND: u64 = 40;
         let first = given_seed().unwrap_or(1);
         for seed in first..first + 20 {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn bound_beyond_which_files_are_not_counted_is_seen_to_end() {
+    fn room_is_found_after_more_files_than_are_counted_were_removed() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = folder(&temporary);
         let mut room = Room { files: 10, ..Room::new(None, |_, _| true) };

@@ -24,9 +24,8 @@ use bytes::Bytes;
 
 use super::arrivals::{Arrivals, watch};
 use super::client::{highest, is_for, refused};
-use super::clients::{known, living};
 use super::delivered::Delivered;
-use super::folder::{Folder, Found, Read};
+use super::folder::{Folder, Found, Read, known_clients, living_clients};
 use super::layout::Layout;
 use super::name::{FAILED, LONGEST, Name, any_name, is_nameless, next_number, session, source, stem};
 use super::reject;
@@ -338,9 +337,9 @@ impl ServerTx {
                 self.client_watch = Some(watch(hello, what)?);
             }
         }
-        let living = living(locks, hello)?;
+        let living = living_clients(locks, hello)?;
         let mut clients = if living.is_empty() {
-            let mut away = known(hello)?;
+            let mut away = known_clients(hello)?;
             away.retain(|who| !is_nameless(who));
             away
         } else {

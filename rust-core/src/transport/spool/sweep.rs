@@ -18,8 +18,7 @@ use std::collections::{BinaryHeap, HashSet};
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::clients::{SERVER, known, living};
-use super::folder::Folder;
+use super::folder::{Folder, SERVER, known_clients, living_clients};
 use super::layout::{self, Layout};
 use super::name::{Name, is_hidden, is_nameless};
 use crate::error::{ErrorKind, Result};
@@ -70,7 +69,7 @@ pub fn remove_answers(layout: &Layout, who: &str) -> Result<()> {
 /// spool's lock.
 pub fn sweep(layout: &Layout) -> Result<Swept> {
     let mut swept = sweep_clients(layout)?;
-    sweep_staged(layout, &living(&layout.locks, &layout.hello)?, &mut swept)?;
+    sweep_staged(layout, &living_clients(&layout.locks, &layout.hello)?, &mut swept)?;
     Ok(swept)
 }
 
@@ -78,8 +77,8 @@ pub fn sweep(layout: &Layout) -> Result<Swept> {
 /// long.
 pub fn sweep_clients(layout: &Layout) -> Result<Swept> {
     let mut swept = Swept::default();
-    let alive: HashSet<String> = living(&layout.locks, &layout.hello)?.into_iter().collect();
-    for who in known(&layout.hello)? {
+    let alive: HashSet<String> = living_clients(&layout.locks, &layout.hello)?.into_iter().collect();
+    for who in known_clients(&layout.hello)? {
         // Under its lock, so that no process takes this name in the meantime.
         if alive.contains(&who) {
             continue;
@@ -89,7 +88,7 @@ pub fn sweep_clients(layout: &Layout) -> Result<Swept> {
             remove_own(&layout.hello, &who, &mut swept)?;
         }
     }
-    let remaining: HashSet<String> = known(&layout.hello)?.into_iter().collect();
+    let remaining: HashSet<String> = known_clients(&layout.hello)?.into_iter().collect();
     let mut kept = BinaryHeap::new();
     layout.client.each_name(|name| {
         let whom = recipient(name);
@@ -220,7 +219,7 @@ pub fn remove_if_unused(place: &Place) -> Result<bool> {
     let Some(layout) = Layout::open(place)? else { return Ok(false) };
     let is_empty = |folder: &Folder| folder.is_empty().unwrap_or(false);
     let unused = layout.is_volatile()
-        && known(&layout.hello)?.is_empty()
+        && known_clients(&layout.hello)?.is_empty()
         && [&layout.server, &layout.client, &layout.rejected].into_iter().all(is_empty);
     if unused { layout.remove() } else { Ok(false) }
 }

@@ -1,4 +1,4 @@
-//! The addresses of a TCP endpoint, and which of them are within this machine.
+//! The kind of TCP, the addresses of its endpoints, and which of them are within this machine.
 //!
 //! "Within" means loopback: bytes sent there never leave the machine, so the token decides;
 //! everywhere else keys do. The decision is made for each resolved address and never for a name.
@@ -9,8 +9,33 @@ use std::time::Duration;
 
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::socket::Carries;
 use crate::sys::{inet, resolve};
+use crate::transport::capability::{Capabilities, LINKS};
 use crate::transport::endpoint::Endpoint;
+use crate::transport::kind::{Kind, Names, Naming, Transport};
+
+/// The kind of TCP.
+pub static KIND: Kind = Kind {
+    name: "tcp",
+    naming: Naming::Address,
+    names: Names::Runtime,
+    carries: Carries::Bytes,
+    capabilities: Capabilities {
+        cuts: true,
+        allow_lists: false,
+        framing: true,
+        modes: false,
+        relays: true,
+        because: "TCP does not say which user connects, and keeps nothing when both sides die; use unix: for lists of users, spool: or journal: for durability",
+        ..LINKS
+    },
+};
+
+/// Returns the endpoint of an address, in numbers.
+pub fn endpoint_of(address: SocketAddr) -> Endpoint {
+    Endpoint::of_address(Transport::of(&KIND), address)
+}
 
 /// The host and the port of an endpoint.
 #[derive(Clone, Debug)]

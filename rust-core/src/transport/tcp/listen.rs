@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use super::address::{Address, is_loopback_address};
+use super::address::{Address, endpoint_of, is_loopback_address};
 use super::authenticator::TcpAuthenticator;
-use super::kind::endpoint_of;
 use super::remote;
 use super::token::Token;
 use crate::error::Result;

@@ -6,21 +6,18 @@
 //! public keys, and each side accepts only the keys that its user trusts. The kernel chooses the
 //! port; a record in the runtime directory contains it for listings and waiting clients.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
-//! | the kind, and its endpoints | `kind` |
-//! | the addresses of an endpoint, and which of them are within the machine | `address` |
+//! | the kind; the addresses of an endpoint, and which of them are within the machine | `address` |
 //! | the token of a user, and the proof of having it | `token`, `proof` |
 //! | listening, and the proof that a new connection has to give | `listen`, `authenticator` |
 //! | connecting | `call` |
 //! | other machines: keys, and TLS between them | `remote`, `tls` |
-//! | the traits of a transport | `driver` |
+//! | the traits of a transport | here |
 
 pub mod address;
 mod authenticator;
 mod call;
-mod driver;
-mod kind;
 mod listen;
 mod proof;
 mod remote;
@@ -28,4 +25,110 @@ mod remote;
 pub mod tls;
 pub mod token;
 
-pub use driver::Tcp;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use self::address::{Address, KIND, endpoint_of};
+use self::call::{call, connect};
+use self::listen::listen;
+use self::token::Token;
+use crate::deadline::Waiting;
+use crate::error::Result;
+use crate::sys::directory::Directory;
+use crate::sys::lock::Lock;
+use crate::transport::acceptor::ListenSource;
+use crate::transport::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::Call;
+use crate::transport::kind::Kind;
+use crate::transport::link::Offer;
+use crate::transport::place::Place;
+use crate::transport::stream::Stream;
+use crate::value::Map;
+
+/// The transport `tcp:`.
+pub struct Tcp;
+
+impl Driver for Tcp {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn connections(&self) -> Option<&dyn ConnectionDriver> {
+        Some(self)
+    }
+
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::OwnerRecordAndCall
+    }
+
+    fn token(&self, directory: &Directory) -> Option<(&'static str, Result<bool>)> {
+        Some((token::NAME, Token::read(directory).map(|token| token.is_some())))
+    }
+}
+
+impl ConnectionDriver for Tcp {
+    fn can_listen(&self, endpoint: &Endpoint) -> Result<bool> {
+        Address::of(endpoint)?.is_of_this_machine()
+    }
+
+    fn listen(&self, endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
+        let ListenRequest { options, expects_hello, program, .. } = request;
+        let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
+        let (claim, endpoint) = listen(endpoint, *expects_hello, options.pattern, program, more)?;
+        Ok((claim.into(), endpoint))
+    }
+
+    fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>> {
+        Ok(Box::new(Remote { address: Address::of(endpoint)? }))
+    }
+
+    fn offer(&self, _session: u64, _buffer: Option<usize>) -> Result<Offer> {
+        Ok(Offer::Stream { checked: true })
+    }
+}
+
+/// An address at which a process listens or will listen.
+struct Remote {
+    address: Address,
+}
+
+impl Remote {
+    /// Returns the place at which a listener on this machine writes its owner record, for programs
+    /// with the same runtime directory. `None` beyond this machine, or where there is no runtime
+    /// directory.
+    fn record(&self) -> Option<Place> {
+        let file = endpoint_of(self.address.inside()?).file_name();
+        Some(Place { directory: Arc::new(Directory::runtime().ok()?), file })
+    }
+}
+
+impl Target for Remote {
+    fn call(
+        &self,
+        hello: &[u8],
+        _descriptors: &[BorrowedFd<'_>],
+        wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Call> {
+        call(&self.address, hello, wakers, waiting)
+    }
+
+    fn connect(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
+        connect(&self.address, wakers, waiting)
+    }
+
+    /// No signal of a listener is certain. A listener on this machine writes a record in its
+    /// runtime directory, which may differ from that of this process.
+    fn appears(&self) -> Appears<'_> {
+        Appears::Polled(self.record())
+    }
+
+    fn mark(&self) -> Option<Lock> {
+        self.record()?.await_owner().ok()
+    }
+
+    fn shown(&self) -> String {
+        self.address.to_string()
+    }
+}

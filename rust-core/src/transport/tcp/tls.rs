@@ -274,13 +274,13 @@ impl Tls {
             (None, rustls::Error::AlertReceived(_)) => (
                 ErrorKind::PermissionDenied,
                 format!(
-                    "{other} does not trust our key; there, `linkspan keys trust NAME {own}` lets us in ({error})"
+                    "{other} does not trust our key; there, `linkspan keys trust NAME {own}` changes that ({error})"
                 ),
             ),
             (None, _) => (
                 ErrorKind::Malformed,
                 format!(
-                    "{other} does not speak Linkspan's TLS: {error}; both sides need keys and the same version"
+                    "{other} does not use Linkspan's TLS: {error}; both sides need keys and the same version"
                 ),
             ),
         };

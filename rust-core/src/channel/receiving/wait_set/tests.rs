@@ -1,4 +1,4 @@
-//! Sequences of waits, messages and expiries, and after each step what the kernel holds of the timer.
+//! Sequences of waits, messages and expiries; after each step the kernel's timer is compared with the recorded state.
 
 use std::thread;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::poll::is_readable;
 
 const DATA: u64 = 1;
-/// Longer than any machine needs.
+/// Longer than any wait of these tests on any machine.
 const AGES: Duration = Duration::from_secs(300);
 
 /// A set with a descriptor that stands for a link.
@@ -38,7 +38,7 @@ fn wait_until_time_is_up(set: &mut WaitSet, time: Duration) {
     }
 }
 
-/// Whether the kernel's timer runs or has expired, so that it ends a sleep.
+/// Returns whether the kernel's timer runs or has expired, so that it ends a sleep.
 fn ends_a_sleep(set: &WaitSet) -> bool {
     set.timer.as_ref().is_some_and(|timer| {
         let left = timerfd_gettime(timer).unwrap().it_value;
@@ -47,7 +47,7 @@ fn ends_a_sleep(set: &WaitSet) -> bool {
     })
 }
 
-/// `armed` is what the kernel holds, in both directions.
+/// Checks that `armed` is true exactly while the kernel's timer ends a sleep.
 fn check(set: &WaitSet) {
     assert_eq!(set.armed, ends_a_sleep(set));
 }
@@ -67,7 +67,7 @@ fn short_wait_passes_after_its_time_and_leaves_no_armed_timer() {
 }
 
 #[test]
-fn short_wait_begins_after_so_many_messages() {
+fn short_wait_is_omitted_until_enough_messages_have_come() {
     let (mut set, _link) = set();
     (1..FIRST).for_each(|_| set.note_message());
     assert_eq!(set.wait_short(None, &mut waiting(AGES)).unwrap(), Waited::Omitted);
@@ -149,7 +149,7 @@ fn short_wait_on_the_link_alone_is_ended_by_it_and_by_the_timer() {
         check(&set);
         assert_eq!(set.wait_short(Some(link.as_fd()), &mut waiting(AGES)).unwrap(), Waited::Passed);
         check(&set);
-        // The next wait sees what else is in the set.
+        // The next wait sees the other descriptors of the set.
         set.wait(&mut waiting(AGES)).unwrap();
     }
 }
@@ -204,7 +204,7 @@ fn message_from_another_thread_ends_a_short_wait_or_the_one_behind_it() {
 }
 
 #[test]
-fn every_sequence_of_steps_leaves_the_timer_as_noted() {
+fn timer_is_as_recorded_after_every_sequence_of_steps() {
     let seed = crate::sys::random::number().unwrap();
     println!("seed {seed}");
     let mut state = seed | 1;
@@ -224,7 +224,7 @@ fn every_sequence_of_steps_leaves_the_timer_as_noted() {
             5 => set.disarm().unwrap(),
             6 => drop(set.wait_pause(&mut waiting(AGES)).unwrap()),
             _ => {
-                // Each of them ends, or the test never does.
+                // Each of these waits has to end; otherwise the test hangs.
                 let time = if random(2) == 0 { Timeout::Forever } else { Timeout::After(PAUSE * 4) };
                 let alone = (random(2) == 0).then(|| link.as_fd());
                 let waited = set.wait_short(alone, &mut waiting(time)).unwrap();

@@ -126,7 +126,7 @@ impl BroadcastWriter for Writer {
     }
 
     fn publish_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
-        // The general way gives up the slots of the newest message.
+        // The general path gives up the slots of the newest message.
         if self.newest.is_some() || !self.ring.publish_short(sequence, sent, encoding, body) {
             return false;
         }

@@ -4,11 +4,10 @@
 //! The publisher never waits for a subscriber: it overwrites the oldest records. A subscriber
 //! copies a record and then checks whether the publisher began to overwrite it meanwhile; a
 //! subscriber that was overtaken gets `Lagged` with the exact number of messages that it missed.
-//! The newest record also answers `latest()` (decision
-//! 3). A message above half of
-//! the ring moves the publisher to a larger file.
+//! The newest record also answers `latest()` (decision 3). A message above half of the ring moves
+//! the publisher to a larger file.
 //!
-//! | what | lives in |
+//! | what | defined in |
 //! |---|---|
 //! | the record header, as the two ends of the ring read and write it | `record` |
 //! | the writing end of the ring | `ring_writer` |
@@ -16,8 +15,8 @@
 //! | the publisher: its ring, the move to a larger one, waking subscribers | `publisher` |
 //! | the subscriber: a reading end that can sleep | `subscriber` |
 //! | how long it sleeps in the futex before it sleeps in poll | `futex_stage` |
-//! | long arrays outside the ring: what a record says of them | `references` |
-//! | the files that they lie in, and the words that keep a viewed slot from being written | `files`, `claims` |
+//! | long arrays outside the ring: the references to them in a record | `references` |
+//! | the files that they are in, and the words that keep a viewed slot from being written | `files`, `claims` |
 //! | the publisher's slots, and what each subscriber views | `slots`, `viewers` |
 //! | a subscriber's views | `views` |
 //! | both sides behind the traits of `transport::broadcast` | `driver` |

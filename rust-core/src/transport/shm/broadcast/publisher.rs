@@ -43,11 +43,11 @@ pub(crate) enum Published {
 /// it.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
-    /// The ring that there is now; an older one lives on in the mappings of its readers.
+    /// The ring that there is now; an older one stays in the mappings of its readers.
     ring_writer: RingWriter<MemoryFile>,
-    /// Counts the wake-ups of the current ring: its wake word lies in the ring's header page.
+    /// Counts the wake-ups of the current ring: its wake word is in the ring's header page.
     waker: Waker,
-    /// Whether subscribers may sleep in the futex. False for good once a process has filled the
+    /// Whether subscribers may sleep in the futex. Stays false once a process has filled the
     /// futex queue.
     pub(super) futex: bool,
     /// The session of the publisher's incarnation; each ring's header repeats it.

@@ -18,8 +18,8 @@ pub(super) const WORD: usize = 8;
 pub(super) const FULL: u64 = GRANULE + HEADER as u64;
 /// Bytes in front of the body of a compact record: two words and the time of sending, ns since 1970.
 pub(super) const COMPACT: u64 = GRANULE + 8;
-/// The longest body, in bytes, that the short ways of writing and reading take. Copying a longer one takes so long
-/// that the general way adds little.
+/// The longest body, in bytes, that the short paths of writing and reading take. Copying a longer one takes so long
+/// that the general path adds little.
 pub(super) const SHORT: u64 = 256;
 
 /// The decoded first word of a record.
@@ -94,7 +94,7 @@ impl RecordHeader {
         RecordHeader { size, shape: Shape::Compact { body, encoding } }
     }
 
-    /// The header of the record for a frame; where long arrays of it lie in slots, its extension is the references.
+    /// The header of the record for a frame; where long arrays of it are in slots, its extension is the references.
     #[inline]
     pub fn of(frame: &Outgoing<'_>) -> RecordHeader {
         let Header { kind, flags, correlation, schema, body_check, encoding, .. } = frame.header;
@@ -287,10 +287,10 @@ mod tests {
             }
         }
 
-        /// What is plain is valid with the same meaning.
+        /// A word of a plain record is a valid word of a compact record with the same meaning.
         #[test]
-        fn plain_record_is_a_compact_one(length in 0u64..600, encoding in 0u64..8, lap: u64, other: u64, spoilt: bool) {
-            let word = if spoilt { other } else { length | encoding << ENCODING | PlainRecord::word(lap) };
+        fn plain_record_is_a_compact_one(length in 0u64..600, encoding in 0u64..8, lap: u64, other: u64, random: bool) {
+            let word = if random { other } else { length | encoding << ENCODING | PlainRecord::word(lap) };
             let is_plain = PlainRecord::is(word, PlainRecord::word(lap));
             let plain = PlainRecord::new(word, [5, 6], 0, SHORT).filter(|_| is_plain);
             let compact = RecordHeader::from_word(word, lap, 4096).ok().filter(|record| {

@@ -40,8 +40,8 @@ pub(super) fn to_bytes(references: &[Reference]) -> Rest {
     })
 }
 
-/// Returns the references in a record with this header, and how many bytes of the rest follow them. Checks that their places ascend and lie in the
-/// rest, and that the lengths of the references and of the rest add up to the body's.
+/// Returns the references in a record with this header, and how many bytes of the rest follow them. Checks that their
+/// places ascend and are in the rest, and that the lengths of the references and of the rest add up to the body's.
 pub(super) fn from_bytes(header: &Header, bytes: &[u8]) -> Result<(Few<Reference>, usize)> {
     let malformed = |what: &str| {
         let text = format!("the publisher's ring holds references into slots {what}");

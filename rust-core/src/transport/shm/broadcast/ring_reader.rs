@@ -45,7 +45,7 @@ pub(crate) struct RingReader<P> {
     /// The longest body of a plain record, in bytes.
     plain_limit: u64,
     /// The word of compact records of this lap while the position is below `near`; and up to where plain records can be
-    /// read: to the end of the lap, or 0 where the next record needs another look.
+    /// read: to the end of the lap, or 0 where the next record is for the general path.
     plain: u64,
     near: u64,
     /// The position of the next record, in bytes since the creation of the ring.
@@ -145,7 +145,7 @@ impl<P: Memory> RingReader<P> {
         ring_reader
     }
 
-    /// Begins with the first message above this sequence number, or reports those that are gone. As
+    /// Begins with the first message above this sequence number, or reports those that were lost. As
     /// long as the ring was not lapped, the search starts at its beginning; otherwise at the
     /// restart position.
     fn start_after(&mut self, sequence: u64) {
@@ -173,7 +173,7 @@ impl<P: Memory> RingReader<P> {
         self.peer.load_fenced(at::TAIL) > self.position || self.peer.load_fenced(at::STATE) != state::OPEN
     }
 
-    /// The publisher's memory, where the wake word lies.
+    /// The publisher's memory, where the wake word is.
     pub fn peer(&self) -> &P {
         &self.peer
     }
@@ -198,7 +198,7 @@ impl<P: Memory> RingReader<P> {
     /// - `Stalled`: the publisher overwrote the record eight times in a row; the call may be
     ///   repeated.
     /// - `Disconnected`: the publisher has closed and everything was read.
-    /// - `Malformed`: the ring is invalid, for good.
+    /// - `Malformed`: the ring is invalid, and stays so.
     #[cfg(any(test, fuzzing))]
     pub fn read(&mut self) -> Result<Received> {
         self.read_with(&mut no_slots)
@@ -388,11 +388,11 @@ impl<P: Memory> RingReader<P> {
     }
 
     /// After being overtaken: moves to the restart position, which leaves time to read. A reader
-    /// that has returned nothing yet and owes no count moves to the newest record.
+    /// that has returned nothing yet has no missed messages to count, and moves to the newest record.
     fn catch_up(&mut self) {
         let to = self.word(if self.sequence.is_none() { at::LATEST } else { at::RESTART });
         self.position = self.position.max(to);
-        // The publisher's word may be no place of a record: the general way finds out.
+        // The publisher's word may be no place of a record: the general path checks it.
         self.near = 0;
     }
 

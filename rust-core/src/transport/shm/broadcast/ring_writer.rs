@@ -149,7 +149,7 @@ impl<M: OwnMemory> RingWriter<M> {
 
     /// Writes a frame without committing it: readers find it after the next [`RingWriter::commit`],
     /// together with the records before it. Returns false, and changes nothing, for a record above
-    /// half of the ring. Where long arrays of the frame lie in slots, its extension is the references
+    /// half of the ring. Where long arrays of the frame are in slots, its extension is the references
     /// to them.
     pub fn append(&mut self, frame: &Outgoing<'_>) -> bool {
         let Some(size) = self.put(frame) else { return false };
@@ -157,7 +157,8 @@ impl<M: OwnMemory> RingWriter<M> {
         true
     }
 
-    /// Takes over the records of a smaller ring, oldest first. For a ring without any of its own, which nobody reads yet.
+    /// Takes over the records of a smaller ring, oldest first. For a ring without any of its own, which no process
+    /// reads yet.
     pub fn copy_records(&mut self, old: &RingWriter<M>) {
         let mut position = if old.tail > old.ring { old.restart } else { 0 };
         let mut content = Vec::new();
@@ -326,7 +327,7 @@ impl<M: OwnMemory> RingWriter<M> {
     fn advance_restart(&mut self, start: u64, end: u64) {
         while end > self.restart_until {
             if self.restart >= self.tail {
-                // Everything before the new record is too old; behind the newest record lies at
+                // Everything before the new record is too old; behind the newest record is at
                 // most a pad.
                 self.restart_at(start);
                 return;

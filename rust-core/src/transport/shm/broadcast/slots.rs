@@ -128,14 +128,14 @@ impl BroadcastSlots {
         table.viewers.forget();
     }
 
-    /// Returns these elements in a slot: in place where they lie in one already, as a copy
+    /// Returns these elements in a slot: in place where they are in one already, as a copy
     /// otherwise. `None` where no slot is free for them.
     #[cfg(test)]
     pub fn lend(&self, elements: &[u8]) -> Option<Bytes> {
         self.in_place(elements, None).or_else(|| self.copy(elements))
     }
 
-    /// Returns elements that lie in a slot of this side already. The caller keeps their memory
+    /// Returns elements that are in a slot of this side already. The caller keeps their memory
     /// alive, so the slot is not free; where it has their owner, `shared`, that is kept, too, without
     /// another allocation.
     pub fn in_place(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
@@ -169,7 +169,7 @@ impl BroadcastSlots {
     }
 
     /// Returns references to the parts of a body that is about to be published, after all subscribers were sent the slots' files. `None` if a part
-    /// does not lie in a slot, or if a subscriber could not be sent a file.
+    /// is not in a slot, or if a subscriber could not be sent a file.
     pub(super) fn refer(&self, split: &Split) -> Option<Few<Reference>> {
         if self.off.load(Ordering::Relaxed) || split.parts().len() > references::MOST {
             return None;
@@ -254,7 +254,7 @@ fn duplicates<'s>(slots: impl Iterator<Item = (usize, &'s Slot)>) -> Result<(Vec
     Ok((names, files))
 }
 
-/// The slot in whose memory these bytes lie, and their offset in it.
+/// The slot in whose memory these bytes are, and their offset in it.
 fn find(slots: &[Slot], bytes: &[u8]) -> Option<(usize, usize)> {
     locate(slots.iter().map(|slot| (slot.file.as_ref(), slot.length)), bytes)
 }

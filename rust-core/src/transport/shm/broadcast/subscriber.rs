@@ -88,7 +88,7 @@ pub(crate) struct BroadcastReader {
     files: u64,
     /// How this side sleeps: its park word, and the publisher's wake word.
     park: Park,
-    /// How long spinning has paid off lately.
+    /// The time to spin, adapted to how often spinning has succeeded.
     spin: Spin,
     /// Whether a look for a short frame has spun without success since the last frame.
     has_spun: bool,
@@ -175,9 +175,9 @@ impl BroadcastReader {
         }
     }
 
-    /// Returns the next record if it is a plain one and nothing else is due. With `spins`, spins first, in place of the next
-    /// [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few polls come later, with the
-    /// steps of the general way before them, in which an answer may come.
+    /// Returns the next record if it is a plain one and the subscription has not ended. With `spins`, spins first, in
+    /// place of the next [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few polls
+    /// come later, after steps of the general path in which a message may come.
     #[inline(always)]
     pub fn peek_plain(&mut self, spins: bool) -> Option<PlainRecord> {
         if self.end.is_some() || (spins && !self.ring_reader.has_next() && !self.spin_early()) {
@@ -186,7 +186,7 @@ impl BroadcastReader {
         self.ring_reader.peek_plain()
     }
 
-    /// Spins before the general way, where that is known to succeed. False if nothing came.
+    /// Spins before the general path, where that is known to succeed. False if nothing came.
     #[inline]
     fn spin_early(&mut self) -> bool {
         let BroadcastReader { ring_reader, spin, has_spun, .. } = self;

@@ -40,7 +40,7 @@ fn follow(broadcast: &Broadcast) -> RingReader<crate::sys::memory::PeerMemory> {
 fn frame(received: Result<Received>) -> Incoming {
     match received.unwrap() {
         Received::Frame(frame) => frame,
-        other => panic!("a frame was due, not {other:?}"),
+        other => panic!("no frame but {other:?}"),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::sys::fork::{self, Guarded};
 use crate::sys::lent::{Lent, Owner};
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
-/// A frame whose long arrays lie in slots.
+/// A frame whose long arrays are in slots.
 #[derive(Debug)]
 pub(super) struct Referring {
     pub header: Header,
@@ -236,7 +236,7 @@ impl SlotFiles {
 
 #[cold]
 fn absent() -> Error {
-    Error::new(ErrorKind::Internal, "a slot was looked at whose file had not come")
+    Error::new(ErrorKind::Internal, "a slot was read whose file had not come")
 }
 
 fn place(memory: &PeerMemory, reference: &Reference) -> Result<Place> {

@@ -1,7 +1,7 @@
-//! The halves of a link where long arrays lie in slots: the sending half writes references, and the
+//! The halves of a link where long arrays are in slots: the sending half writes references, and the
 //! receiving half returns views of what they name.
 //!
-//! Sending, for a frame whose body is a rest and parts: the parts that lie in this link's slots
+//! Sending, for a frame whose body is a rest and parts: the parts that are in this link's slots
 //! become references in one ring record. Before the first reference into a file its descriptor goes
 //! over the socket, with one byte that names the slot; the socket keeps descriptors in order, and a
 //! record becomes visible only afterwards, so the receiver always finds the file. What cannot go
@@ -85,7 +85,7 @@ impl ShmTx {
     }
 }
 
-/// A message in the ring whose long arrays lie in slots that are mapped here.
+/// A message in the ring whose long arrays are in slots that are mapped here.
 #[derive(Debug)]
 pub(crate) struct InSlots {
     found: Referring,
@@ -100,7 +100,7 @@ impl InSlots {
 }
 
 impl ShmRx {
-    /// Returns a message whose long arrays lie in slots of which this side has mapped all files;
+    /// Returns a message whose long arrays are in slots of which this side has mapped all files;
     /// nothing changes. `None` in all other cases, which [`ShmRx::try_recv`] handles.
     pub fn peek_in_slots(&mut self) -> Option<InSlots> {
         // Before reading: what the peer wrote until its end is left to `try_recv`.
@@ -124,7 +124,7 @@ impl ShmRx {
         Incoming { header, extension: Bytes::new(), body: Body::of_parts(rest, places.map(Place::view)) }
     }
 
-    /// Returns the frame of a record whose long arrays lie in the peer's slots. Errors as
+    /// Returns the frame of a record whose long arrays are in the peer's slots. Errors as
     /// `try_recv`.
     #[cold]
     pub(super) fn receive_with_views(&mut self, record: Record) -> Result<Option<Incoming>> {

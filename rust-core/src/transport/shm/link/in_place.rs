@@ -1,5 +1,5 @@
-//! What both halves do for each message: a short one is written or read in place, the peer's signs of life are
-//! noted and checked, and a peer that sleeps is woken.
+//! What both halves do for each message: a short one is written or read in place, whether the peer was active is
+//! recorded and checked, and a peer that sleeps is woken.
 //!
 //! Every send checks first whether the link has ended and whether the peer lives, then writes, then wakes the
 //! peer's receiving half where its park word says that it sleeps. The check comes before the writing because an
@@ -71,8 +71,8 @@ impl ShmTx {
     }
 
     /// Returns the error of a link that has ended. The kernel is asked whether the peer lives after
-    /// 1, 2, 4 … 64 frames without a sign of life, and then after every 64, because asking costs as
-    /// much as several messages.
+    /// 1, 2, 4 … 64 frames without activity of the peer, and then after every 64, because asking
+    /// costs as much as several messages.
     #[inline(always)]
     pub(super) fn check(&mut self) -> Result<()> {
         self.check_open()?;
@@ -81,7 +81,7 @@ impl ShmTx {
             self.frames_since_probe = 0;
             return Ok(());
         }
-        // A peer that reads lives, too: while it reads a large frame it sends nothing, but its head
+        // A peer that reads is active, too: while it reads a large frame it sends nothing, but its head
         // moves.
         if self.writer.seen_head() > self.seen_head {
             (self.seen_head, self.frames_since_probe) = (self.writer.seen_head(), 0);
@@ -163,7 +163,7 @@ impl ShmTx {
 }
 
 impl ShmRx {
-    /// Returns a short message that lies complete in one record; nothing changes. `None` in all other cases, which
+    /// Returns a short message that is complete in one record; nothing changes. `None` in all other cases, which
     /// [`ShmRx::try_recv`] handles.
     #[inline]
     pub fn peek_small(&self) -> Option<Small> {
@@ -172,7 +172,7 @@ impl ShmRx {
     }
 
     /// Returns the next record where it is plain data or a plain request, as `kind` says; nothing changes. `None` in all other cases, which
-    /// [`ShmRx::peek_small`] tells apart.
+    /// [`ShmRx::peek_small`] handles.
     #[inline(always)]
     pub fn peek_plain(&self, kind: Kind) -> Option<Plain> {
         // As in `peek_small`.
@@ -230,8 +230,8 @@ impl ShmRx {
         self.shared.last_received.store(small.sent(), Ordering::Relaxed);
     }
 
-    /// A frame has arrived, which is a sign of life. If the peer has gone since, the next sleep ends at once and the
-    /// kernel is asked again.
+    /// Records that a frame has arrived, so that the peer was active. If the peer has ended since, the next sleep ends
+    /// at once and the kernel is asked again.
     #[inline(always)]
     pub(super) fn note_frame(&mut self) {
         self.empty_polls = 0;

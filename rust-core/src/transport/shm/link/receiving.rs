@@ -73,8 +73,8 @@ impl ShmRx {
     /// The contract's `try_recv`: the next frame, or `None`. Never blocks.
     ///
     /// # Errors
-    /// `TooLarge` and `OutOfMemory` are about one frame, which was skipped; every other error is
-    /// for good. `Disconnected` comes only after everything that the peer wrote.
+    /// `TooLarge` and `OutOfMemory` are about one frame, which was skipped; every other error
+    /// ends the link. `Disconnected` comes only after everything that the peer wrote.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         // Bounded: however fast a peer writes a frame that never ends, the caller gets to check its
@@ -104,7 +104,7 @@ impl ShmRx {
         Ok(None)
     }
 
-    /// Whether something lies in the ring.
+    /// Whether something is in the ring.
     #[inline]
     pub fn is_ready(&self) -> bool {
         self.reader.is_ready()

@@ -37,9 +37,9 @@ pub(crate) struct ShmTx {
     spin: Spin,
     /// Whether the stage in the futex has passed since a frame was sent last.
     pub(super) short_passed: bool,
-    /// Frames sent, or tried, since the last sign of life.
+    /// Frames sent, or tried, since the peer was last found active.
     pub(super) frames_since_probe: u64,
-    /// The peer's head at the last sign of life: one that moves is such a sign.
+    /// The peer's head when the peer was last found active: a peer whose head moves is active.
     pub(super) seen_head: u64,
     /// When the last frame was sent, as its header says, ns since 1970.
     pub(super) last_sent: i64,
@@ -127,14 +127,14 @@ impl ShmTx {
         Ok(sent)
     }
 
-    /// Sends a message without correlation, flags and extension whose long arrays lie in slots of this
+    /// Sends a message without correlation, flags and extension whose long arrays are in slots of this
     /// link, of which the peer has the files. False, with nothing sent, where that is not possible at
     /// once: [`ShmTx::try_send`] returns the reason.
     pub fn try_send_in_slots(&mut self, header: &Header, split: &Split) -> bool {
         if self.check().is_err() || self.check_sleeper(header.sent).is_err() {
             return false;
         }
-        // The file of a new slot is sent without the session's lock, by the general way.
+        // The general path sends the file of a new slot, without the session's lock.
         match self.try_refer(header, split, |_, _| false) {
             Ok(Some(true)) => {}
             Ok(_) => return false,
@@ -168,7 +168,7 @@ impl ShmTx {
         Ok(count)
     }
 
-    /// The contract's `adopt`. The rest is copied; a frame whose parts lie in slots was never sent
+    /// The contract's `adopt`. The rest is copied; a frame whose parts are in slots was never sent
     /// in part.
     pub fn adopt(&mut self, frame: &Outgoing<'_>) {
         if let Err(defect) = self.writer.adopt(&frame.in_one_block()) {

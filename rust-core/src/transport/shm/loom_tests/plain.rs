@@ -1,4 +1,4 @@
-//! Models of the shortest way through a ring, that of plain records.
+//! Models of the shortest path through a ring, that of plain records.
 
 use super::super::record::Form;
 use super::super::writer::Hidden;
@@ -9,7 +9,8 @@ fn form(sequence: u64) -> Form {
     [Form::Request, Form::Data, Form::Reply][sequence as usize % 3]
 }
 
-/// The shortest way of both sides, for each form of record: the first record tells them how far it goes.
+/// The shortest path of both sides, for each form of record: at the first record, each side determines up to where it
+/// may take this path.
 #[test]
 fn plain_records_arrive_whole_and_in_order() {
     model(3, || {
@@ -22,7 +23,7 @@ fn plain_records_arrive_whole_and_in_order() {
             for sequence in 1..=3 {
                 let (form, body) = (form(sequence), content(sequence));
                 let is_near = writer.try_write_near(form, sequence, 9, -1, Encoding::Raw, &body);
-                // The first one determines how far is near.
+                // At the first one the writer determines `near`.
                 assert_eq!(is_near, sequence > 1);
                 let written =
                     is_near || writer.try_write_next(form, sequence, 9, -1, Encoding::Raw, &body).unwrap();
@@ -58,7 +59,7 @@ fn plain_records_arrive_whole_and_in_order() {
     });
 }
 
-/// A batch in the shortest way: a reader that finds the first record finds all.
+/// A batch in the shortest path: a reader that finds the first record finds all.
 #[test]
 fn hidden_records_are_found_together() {
     hidden_records(false);
@@ -78,7 +79,7 @@ fn hidden_records(publishes_each: bool) {
         let mut writer = Writer::in_halves(writing.clone(), reading.clone(), LONG);
         let mut reader = Reader::new(reading, writing, LONG, 1 << 20);
         let content = |sequence: u64| (sequence * 0x0101).to_le_bytes();
-        // The first record tells both how far is near.
+        // At the first record both sides determine `near`.
         assert!(writer.try_write_next(Form::Data, 1, 0, -1, Encoding::Raw, &content(1)).unwrap());
         let small = reader.peek_small().expect("it was written before");
         reader.take_small(&small, &mut [0; 8]);

@@ -1,5 +1,5 @@
-//! Reading the records of messages whose long arrays lie in slots: the header, where the arrays lie, and the rest of the
-//! body.
+//! Reading the records of messages whose long arrays are in slots: the header, where the arrays are, and the rest of
+//! the body.
 
 use std::sync::atomic::Ordering;
 
@@ -14,14 +14,14 @@ use crate::frame::spare::aligned;
 use crate::frame::{HEADER, Header};
 use crate::sys::crc;
 
-/// A message whose long arrays lie in slots, as its record gives it.
+/// A message whose long arrays are in slots, as its record gives it.
 #[derive(Debug)]
 pub(in super::super) struct Referring {
     pub header: Header,
     record: Record,
     /// The offset of the rest of the body in the record's content.
     at: usize,
-    /// Where the arrays lie.
+    /// Where the arrays are.
     pub references: Few<Reference>,
 }
 
@@ -33,12 +33,12 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         record.shape() == Some(Shape::Slots)
     }
 
-    /// Returns the header of such a frame, the rest of its body, and where its long arrays lie.
+    /// Returns the header of such a frame, the rest of its body, and where its long arrays are.
     /// Their places in the rest ascend, and the lengths of all together are the body's; whether the
     /// slots have such elements is for `views` to check.
     ///
     /// # Errors
-    /// `Malformed`, for good.
+    /// `Malformed`, which ends the link.
     #[cold]
     pub fn take_references(&mut self, record: Record) -> Result<(Header, Rest, Few<Reference>)> {
         let found = self.read_references(record)?;
@@ -47,8 +47,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// The next record where it is a message with references into slots; nothing changes. `None`
-    /// for all else, and for one that is invalid: [`Reader::step`] and [`Reader::take_references`]
-    /// tell those apart.
+    /// for all other records, and for one that is invalid: [`Reader::step`] and
+    /// [`Reader::take_references`] handle those.
     #[inline]
     pub fn peek_references(&self) -> Option<Referring> {
         let word = self.peer.load(self.offset(), Ordering::Acquire);

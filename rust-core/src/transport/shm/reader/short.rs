@@ -1,7 +1,7 @@
-//! Short records: a message that lies complete in one record is looked at without a change, and then copied out in one step.
+//! Short records: a message that is complete in one record is found without a change, and then copied out in one step.
 //!
-//! Two ways, from the shorter one: plain records, which need no other look at their place, and all short ones. Each finds
-//! nothing where the next is needed; `Reader::step` tells all records apart.
+//! There are two paths. The shortest is for plain records, whose place needs no other check; the second is for all
+//! short records. Each finds nothing where the next one is needed; `Reader::step` is for all records.
 
 use std::sync::atomic::Ordering;
 
@@ -11,8 +11,8 @@ use super::super::segment::PAGE;
 use super::{Reader, as_uninit};
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// The next record where it is a plain message of this form, as nearly all are; nothing changes. `None` for all else, and
-    /// for a place that needs another look: [`Reader::peek_small`] tells those apart.
+    /// Returns the next record where it is a plain message of this form, as nearly all are; nothing changes. `None` for
+    /// all other records, and where the place needs another check: [`Reader::peek_small`] handles those.
     #[inline(always)]
     pub fn peek_plain(&self, form: Form) -> Option<Plain> {
         // The memory checks the place.
@@ -57,7 +57,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Moves behind a plain record with this number.
     #[inline(always)]
     fn pass_plain(&mut self, plain: &Plain, sequence: u64) {
-        // Nothing overflows: the position is near.
+        // Nothing overflows: the position is below `near`.
         self.position = self.position.wrapping_add(plain.size());
         self.frames = self.frames.wrapping_add(1);
         self.sequence = sequence;
@@ -77,7 +77,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// The next record where it is a short message that [`Reader::take_small`] can copy out;
-    /// nothing changes. `None` for all else, which [`Reader::step`] tells apart.
+    /// nothing changes. `None` for all other records, which [`Reader::step`] handles.
     #[inline(always)]
     pub fn peek_small(&self) -> Option<Small> {
         let offset = self.offset();

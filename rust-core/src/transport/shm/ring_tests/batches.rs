@@ -43,7 +43,7 @@ fn batch_becomes_visible_as_a_whole() {
     }
 }
 
-/// The same for the shortest way, in which a record that needs another look at its place divides the batch.
+/// The same for the shortest path, in which a record whose place has to be checked divides the batch.
 #[test]
 fn hidden_records_become_visible_as_a_whole() {
     let (_, _, (mut writer, mut reader)) = ring();

@@ -1,4 +1,4 @@
-//! Random histories of a ring: honest ones, spoilt ones, and both ways of reading one.
+//! Random histories of a ring: valid ones, damaged ones, and both paths of reading one.
 
 use std::sync::atomic::Ordering;
 
@@ -94,11 +94,11 @@ proptest! {
     #[test]
     fn ring_garbage_is_an_error_only(
         frames in prop::collection::vec((0usize..900, 0u8..5), 0..12),
-        spoils in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>(), 0u8..3), 1..30)
+        damages in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>(), 0u8..3), 1..30)
     ) {
         let (writing, _, (mut writer, mut reader)) = ring();
         let extension = pattern(72, 3);
-        let mut spoils = spoils.into_iter();
+        let mut damages = damages.into_iter();
         for (i, (length, form)) in frames.into_iter().enumerate() {
             let header = Header { body: length as u64, ..frame_header(i as u64 + 1, form) };
             let frame = Outgoing { header, extension: &extension[..header.extension], body: &pattern(length, 1), split: None };
@@ -106,7 +106,7 @@ proptest! {
             if i % 3 == 2 && take(&mut reader).is_ok_and(|(_, frame)| frame.is_some()) {
                 reader.consume();
             }
-            let Some((place, value, how)) = spoils.next() else { continue };
+            let Some((place, value, how)) = damages.next() else { continue };
             let at = PAGE + place.index(RING / 8) * 8;
             let old = writing.load(at, Ordering::Relaxed);
             let value = match how {
@@ -132,7 +132,7 @@ proptest! {
     #[test]
     fn ring_peek_small_and_step_return_the_same(
         frames in prop::collection::vec((0usize..400, 0u8..5), 1..12),
-        spoils in prop::collection::vec((any::<prop::sample::Index>(), 0u32..64), 0..6),
+        damages in prop::collection::vec((any::<prop::sample::Index>(), 0u32..64), 0..6),
         limit in prop_oneof![Just(LIMIT), 0u64..400]
     ) {
         let (writing, reading, (mut writer, _)) = ring();
@@ -142,7 +142,7 @@ proptest! {
             let frame = Outgoing { header, extension: &extension[..header.extension], body: &pattern(length, 1), split: None };
             writer.try_write(&frame).unwrap();
         }
-        for (place, bit) in spoils {
+        for (place, bit) in damages {
             let at = PAGE + place.index(RING / 8) * 8;
             writing.store(at, writing.load(at, Ordering::Relaxed) ^ 1 << bit, Ordering::Relaxed);
         }

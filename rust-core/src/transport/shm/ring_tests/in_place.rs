@@ -1,4 +1,4 @@
-//! Records in place: which of them take the shortest way, and that they are read as frames are.
+//! Records in place: which of them take the shortest path, and that they are read as frames are.
 
 use super::super::record::Form;
 use super::super::tests::{data, pattern};
@@ -7,9 +7,9 @@ use crate::codec::Encoding;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::transport::Sent;
 
-/// Nearly every record of a run of plain ones takes the shortest way on both sides, in each lap of the ring.
+/// Nearly every record of a run of plain ones takes the shortest path on both sides, in each lap of the ring.
 #[test]
-fn plain_records_take_the_shortest_way() {
+fn plain_records_take_the_shortest_path() {
     let (_, _, (mut writer, mut reader)) = ring();
     // Three laps under Miri.
     let (mut near, mut plain, rounds) = (0, 0, if cfg!(miri) { 150 } else { 1000 });

@@ -1,6 +1,6 @@
-//! Plain records: a short message is written in one step, where its record needs no other look at its place.
+//! Plain records: a short message is written in one step, where the place of its record needs no other check.
 //!
-//! The way for all records (`super`) is for the rest. It determines how far this one goes.
+//! The general path (`super`) writes all other records. It determines up to where this path may write.
 
 use std::sync::atomic::Ordering;
 
@@ -12,9 +12,9 @@ use crate::codec::Encoding;
 use crate::error::Result;
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
-    /// Writes a short message without flags and extension in a record of this form, where that needs no other look at its
-    /// place, as nearly always. Data and requests are one above the last in number; a reply has any number, and
-    /// `correlation` is that of its request. Returns false, with nothing written, in all other cases:
+    /// Writes a short message without flags and extension in a record of this form, where the record's place needs no
+    /// other check, which is nearly always so. Data and requests are one above the last in number; a reply has any
+    /// number, and `correlation` is that of its request. Returns false, with nothing written, in all other cases:
     /// [`Writer::try_write_next`] is for them.
     #[inline(always)]
     pub fn try_write_near(
@@ -62,7 +62,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         true
     }
 
-    /// Whether a record of this form may have this number: only a reply's says which it is.
+    /// Returns whether a record of this form may have this number: only a reply's record contains its number.
     #[inline(always)]
     fn may_have(&self, form: Form, sequence: u64) -> bool {
         form == Form::Reply || sequence == self.sequence.wrapping_add(1)
@@ -70,7 +70,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
 
     /// The slow path of [`Writer::try_write_near`]: the end of the lap or of the known room. Returns false, with nothing
     /// written, where there is no room, the message is large, another number comes next, or a large frame is under
-    /// way; [`Writer::try_write`] tells those apart.
+    /// way; [`Writer::try_write`] handles those.
     #[cold]
     pub fn try_write_next(
         &mut self,
@@ -106,10 +106,10 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(true)
     }
 
-    /// Determines how far short records can be written in this lap. No large frame is under way.
+    /// Determines up to where short records can be written in this lap. No large frame is under way.
     fn renew_near(&mut self) {
         let lap_end = (self.tail | self.mask) + 1;
-        // The zero behind a record that ends the lap would lie in the next one.
+        // The zero behind a record that ends the lap would be in the next one.
         self.near = lap_end.min(self.room + 1);
         self.lap = Record::lap_bits(self.tail >> self.shift);
     }

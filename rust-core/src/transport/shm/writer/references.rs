@@ -1,5 +1,5 @@
-//! Writing the records of messages whose long arrays lie in slots: the header, where the arrays lie, and the rest of the
-//! body. The counterpart of `reader/references`.
+//! Writing the records of messages whose long arrays are in slots: the header, where the arrays are, and the rest of
+//! the body. The counterpart of `reader/references`.
 
 use std::sync::atomic::Ordering;
 
@@ -19,7 +19,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         matches!(self.large, LargeFrame::None) && length as u64 <= self.largest - WORD
     }
 
-    /// Writes a frame of which parts lie in slots; [`Writer::takes_references`] was true for it.
+    /// Writes a frame of which parts are in slots; [`Writer::takes_references`] was true for it.
     /// False where there is no room.
     pub fn try_write_references(
         &mut self,

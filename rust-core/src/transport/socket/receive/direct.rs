@@ -23,7 +23,7 @@ const ROOM: usize = 64;
 pub(super) struct Direct {
     /// The length of the expected frame in bytes, header included; 0 for none.
     expected: usize,
-    /// What a read has filled, until it is looked at.
+    /// The bytes that a read has filled, until they are checked.
     bytes: Vec<u8>,
     /// The header of the complete frame in `bytes`.
     header: Option<Header>,

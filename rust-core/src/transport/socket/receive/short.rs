@@ -1,14 +1,14 @@
-//! The short way of an ordinary message: it is looked at where a read has put it, and copied from there into the
+//! The short path of an ordinary message: it is found where a read has put it, and copied from there into the
 //! program's message. Whatever is not ordinary (an extension, a longer frame, any error) stays for
 //! [`StreamRx::try_recv`], which finds it unchanged.
 
 use std::os::fd::BorrowedFd;
 
-use super::{OF_LATE, StreamRx};
+use super::{EMPTY_POLLS, StreamRx};
 use crate::frame::{HEADER, Header, Incoming, flags};
 use crate::sys::crc;
 
-/// The longest body that is copied so, in bytes.
+/// The longest body that takes this path, in bytes.
 const LONGEST: u64 = 1280;
 
 impl StreamRx {
@@ -31,7 +31,7 @@ impl StreamRx {
     /// Returns whether the last polls found nothing, so that a sleep is likely, and nothing is here to be reported.
     #[inline]
     pub fn has_nothing_of_late(&self) -> bool {
-        self.empty_polls >= OF_LATE && !self.holds_bytes() && self.long.is_none() && self.over.is_none()
+        self.empty_polls >= EMPTY_POLLS && !self.holds_bytes() && self.long.is_none() && self.over.is_none()
     }
 
     /// Reads once what has arrived, without waiting; [`StreamRx::try_recv`] reports an error.
@@ -57,7 +57,7 @@ impl StreamRx {
         }
     }
 
-    /// Returns the header of the plain data message that lies complete in the buffer; none for anything else, for which
+    /// Returns the header of the plain data message that is complete in the buffer; none for anything else, for which
     /// [`StreamRx::peek`] decides. Changes nothing.
     #[inline(always)]
     pub fn peek_plain(&self) -> Option<Header> {
@@ -73,7 +73,7 @@ impl StreamRx {
         if has_its_check_sum(&header, body) { Some(header) } else { None }
     }
 
-    /// Returns the header of the ordinary message that lies complete here; none for anything else. Changes nothing.
+    /// Returns the header of the ordinary message that is complete here; none for anything else. Changes nothing.
     #[inline]
     pub fn peek(&self) -> Option<Header> {
         if let Some((header, bytes)) = self.direct.peek() {

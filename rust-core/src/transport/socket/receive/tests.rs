@@ -107,9 +107,9 @@ proptest! {
 }
 
 proptest! {
-    /// The short way and the general one in turns, over frames of which the short way leaves some.
+    /// The short path and the general one in turns, over frames of which the short path leaves some.
     #[test]
-    fn frames_arrive_unchanged_by_the_short_way_and_the_general_one_in_turns(
+    fn frames_arrive_unchanged_by_the_short_path_and_the_general_one_in_turns(
         lengths in prop::collection::vec(prop::sample::select(vec![0usize, 3, 1280, 1281, 2500, 9000, 70_000]), 1..30),
         pieces in prop::collection::vec((1usize..6000, 0u8..4), 1..20),
         checked in any::<bool>(),
@@ -118,14 +118,14 @@ proptest! {
         let sent = |(length, sequence)| if checked { checked_frame(length, sequence) } else { frame(length, sequence) };
         let bytes: Vec<u8> = lengths.iter().copied().zip(1..).flat_map(sent).collect();
         let (mut written, mut received) = (0, 0);
-        for (piece, way) in pieces.iter().cycle() {
+        for (piece, choices) in pieces.iter().cycle() {
             let end = bytes.len().min(written + piece);
             far.write_all(&bytes[written..end]).unwrap();
             written = end;
-            if way & 1 == 0 {
+            if choices & 1 == 0 {
                 rx.fill();
             }
-            while let Some((header, body)) = if way & 2 == 0 { take_shortly(&mut rx) } else { None }
+            while let Some((header, body)) = if choices & 2 == 0 { take_shortly(&mut rx) } else { None }
                 .or_else(|| rx.try_recv().unwrap().map(|frame| (frame.header, frame.body.whole().to_vec())))
             {
                 received += 1;
@@ -150,7 +150,7 @@ fn checked_frame(length: usize, sequence: u64) -> Vec<u8> {
     bytes
 }
 
-/// Receives by the short way what it takes.
+/// Receives a message that the short path takes.
 fn take_shortly(rx: &mut StreamRx) -> Option<(Header, Vec<u8>)> {
     let header = rx.peek()?;
     assert_eq!(rx.peek().map(|again| again.sequence), Some(header.sequence), "looking changes nothing");
@@ -166,7 +166,7 @@ fn take_shortly(rx: &mut StreamRx) -> Option<(Header, Vec<u8>)> {
 }
 
 #[test]
-fn short_way_leaves_damaged_frames_and_the_end_to_the_general_one() {
+fn short_path_leaves_damaged_frames_and_the_end_to_the_general_one() {
     for length in [64, 5000] {
         // In the header, and in the body.
         for at in [20, HEADER + 10] {

@@ -92,7 +92,7 @@ pub(super) fn ends(memory: &Arc<Heap>, ring: usize) -> (RingWriter<Arc<Heap>>, R
     (ring_writer, RingReader::new(memory.clone(), ring, 100, Start::Newest))
 }
 
-/// Publishes the message of this number in the short way.
+/// Publishes the message of this number by the short path.
 pub(super) fn publish(ring_writer: &mut RingWriter<Arc<Heap>>, sequence: u64) {
     assert!(ring_writer.write_short(sequence, -1, Encoding::Raw, &content(sequence)));
 }
@@ -114,7 +114,7 @@ pub(super) fn take(ring_reader: &mut RingReader<Arc<Heap>>) -> Option<u64> {
     Some(plain.sequence)
 }
 
-/// The ways of the program for short messages, in a ring that has room for all: each one is found by its word.
+/// The short paths, in a ring that has room for all messages: each one is found by its word.
 #[test]
 fn plain_records_are_found_by_their_words_in_order() {
     let mut builder = loom::model::Builder::new();

@@ -1,5 +1,5 @@
-//! Copies of records: what a record holds becomes a frame in memory of this process, and then is looked at whether the
-//! publisher began to overwrite it meanwhile.
+//! Copies of records: the contents of a record become a frame in memory of this process; then the reader checks whether
+//! the publisher began to overwrite the record meanwhile.
 
 use bytes::Bytes;
 
@@ -101,7 +101,7 @@ impl<P: Memory> RingReader<P> {
         Ok(header?)
     }
 
-    /// Copies the frame of a compact record into memory of this process; its header was checked, and lies in the ring.
+    /// Copies the frame of a compact record into memory of this process; its header was checked, and is in the ring.
     fn copy_compact(
         &self,
         position: u64,

@@ -1,8 +1,8 @@
-//! The way of a subscriber for plain records: a short message in a compact record, next in number, in this lap. It is looked
-//! at without a change, and then copied once to where the program reads it.
+//! The short path of a subscriber, for plain records: a short message in a compact record, next in number, in this lap.
+//! It is found without a change, and then copied once to where the program reads it.
 //!
-//! It makes the same checks as the general way, and changes nothing until all have passed. Pads, gaps, long messages, full
-//! records, retained messages, overwritten records and all errors are left to the general way.
+//! This path makes the same checks as the general path, and changes nothing until all have passed. Pads, gaps, long
+//! messages, full records, retained messages, overwritten records and all errors are left to the general path.
 
 use std::sync::atomic::Ordering;
 
@@ -36,7 +36,7 @@ impl<P: Memory> RingReader<P> {
             return None;
         }
         let at = self.offset_of(self.position);
-        // All of the record is before its word. Whether it is still there is looked at behind the copy.
+        // All of the record was stored before its word. Whether it was overwritten is checked after the copy.
         let word = self.peer.load(at, Ordering::Acquire);
         if !PlainRecord::is(word, self.plain) {
             return None;
@@ -56,13 +56,13 @@ impl<P: Memory> RingReader<P> {
         if !self.is_intact(self.position) {
             return false;
         }
-        // Nothing overflows: the position is near.
+        // Nothing overflows: the position is below `near`.
         self.position = self.position.wrapping_add(plain.size());
         self.sequence = Some(plain.sequence);
         true
     }
 
-    /// Determines how far plain records can be read in this lap.
+    /// Determines up to where plain records can be read in this lap.
     pub(super) fn renew_near(&mut self) {
         if self.position < self.near {
             return;
@@ -76,7 +76,7 @@ impl<P: Memory> RingReader<P> {
 
 #[cfg(any(test, fuzzing))]
 impl<P: Memory> RingReader<P> {
-    /// Like [`RingReader::read`], with the way for plain records before it.
+    /// Like [`RingReader::read`], with the short path for plain records before it.
     pub fn read_shortest(&mut self) -> Result<Received> {
         if let Some(plain) = self.peek_plain() {
             let mut body = vec![0; plain.length()];

@@ -1,4 +1,4 @@
-//! Histories of a ring on a heap, honest and spoilt, written and read in both ways.
+//! Histories of a ring on a heap, valid and damaged, written and read by both paths.
 //!
 //! No kernel is needed here, so these run under Miri as well.
 
@@ -49,9 +49,9 @@ fn plain_record_that_was_overwritten_is_reported_as_lagged() {
 }
 
 proptest! {
-    /// Two rings get the same messages, one of them by the short way where that takes them.
+    /// Two rings get the same messages, one of them by the short path where that takes them.
     #[test]
-    fn broadcast_short_way_writes_what_the_general_one_does(lengths in prop::collection::vec(0usize..400, 1..scaled(300))) {
+    fn broadcast_short_path_writes_what_the_general_one_does(lengths in prop::collection::vec(0usize..400, 1..scaled(300))) {
         let memories = [Heap::new(PAGE + 4096), Heap::new(PAGE + 4096)];
         let [mut one, mut other] = memories.clone().map(|memory| RingWriter::new(memory, 4096));
         let last = lengths.len() as u64;
@@ -62,7 +62,7 @@ proptest! {
             let is_short = other.write_short(sequence, header.sent, header.encoding, &body);
             prop_assert!(is_short || other.write(&frame));
             prop_assert!(!is_short || length <= 256);
-            // Interpreted, looking at every word takes some seconds: the last look finds what differs.
+            // Under Miri, comparing every word takes some seconds: the last comparison finds what differs.
             if cfg!(miri) && sequence < last {
                 continue;
             }
@@ -71,7 +71,8 @@ proptest! {
             for at in places {
                 prop_assert_eq!(word(&memories[0], at), word(&memories[1], at), "the word at {}", at);
             }
-            // The short way has it for another record of the last one's length, and goes on to a record's beginning.
+            // The short path moves it ahead for a further record of the last one's length, up to the beginning of a
+            // record.
             let [restart, ahead] = [0, 1].map(|ring| word(&memories[ring], at::RESTART));
             let first = word(&memories[1], PAGE + (ahead as usize & 4095));
             prop_assert!(restart <= ahead && ahead < restart + 336 + 480, "{} {}", restart, ahead);
@@ -117,7 +118,7 @@ proptest! {
     #[test]
     fn broadcast_garbage_is_an_error_only(
         writes in 0u64..60,
-        spoils in prop::collection::vec((0usize..5, any::<prop::sample::Index>(), any::<u64>(), any::<bool>()), 1..if cfg!(miri) { 12 } else { 40 })
+        damages in prop::collection::vec((0usize..5, any::<prop::sample::Index>(), any::<u64>(), any::<bool>()), 1..if cfg!(miri) { 12 } else { 40 })
     ) {
         let memory = Heap::new(PAGE + 4096);
         let mut ring_writer = RingWriter::new(memory.clone(), 4096);
@@ -126,7 +127,7 @@ proptest! {
         for sequence in 1..=writes {
             ring_writer.write(&Outgoing::new(data(sequence), &body(sequence, 100)));
         }
-        for (what, place, value, flip) in spoils {
+        for (what, place, value, flip) in damages {
             let at = match what {
                 0 => at::RESERVED,
                 1 => at::TAIL,
@@ -157,7 +158,7 @@ proptest! {
 
 /// Messages without and with a schema, in laps of a small ring: the first are plain but for the first record of each lap.
 #[test]
-fn plain_records_take_the_plain_way_but_for_the_first_of_a_lap() {
+fn plain_records_take_the_short_path_but_for_the_first_of_a_lap() {
     let memory = Heap::new(PAGE + 4096);
     let mut ring_writer = RingWriter::new(memory.clone(), 4096);
     let mut ring_reader = RingReader::new(memory, 4096, LIMIT, Start::Newest);
@@ -189,7 +190,7 @@ fn record_is_read_before_the_page_names_it() {
     for sequence in 1..=100 {
         let page = [at::TAIL, at::LATEST, at::RESTART, at::COUNT];
         let before = page.map(|at| memory.load(at, Ordering::Relaxed));
-        // Long ones and short ones take both ways.
+        // Some of the lengths take the short path, the others the general one.
         let length = 60 * (sequence as usize % 7);
         assert!(ring_writer.write(&Outgoing::new(data(sequence), &body(sequence, length))));
         let after = page.map(|at| memory.load(at, Ordering::Relaxed));

@@ -68,7 +68,7 @@ fn sleeping_subscriber_is_woken_by_messages_and_close() {
                 std::thread::yield_now();
             }
         }
-        // As if the process had been killed: the ring is unchanged, the socket hangs up.
+        // As if the process had been killed: the ring is unchanged, the socket is shut down.
         rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both).unwrap();
         assert_eq!(reading.join().unwrap(), ErrorKind::Disconnected);
     });

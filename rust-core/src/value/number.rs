@@ -1,14 +1,53 @@
-//! Exact decimal numbers, held as text in the canonical form of the General Decimal Arithmetic
-//! specification.
+//! Numbers without a type of their own in most languages: integers beyond 64 bits, and exact decimal
+//! numbers.
 //!
-//! Text, because no language of the bindings has the same decimal type: each parses the text into
-//! its own. One number with one exponent has one text, so equality and hashing are those of the
-//! text.
+//! An integer is sign and magnitude, at most 1 KiB. A decimal number is held as text in the
+//! canonical form of the General Decimal Arithmetic specification: text, because no language of the
+//! bindings has the same decimal type, so each parses the text into its own. One number with one
+//! exponent has one text, so equality and hashing are those of the text.
 
 use std::fmt;
 use std::str::FromStr;
 
+use num_bigint::{BigInt as Number, Sign};
+
 use crate::error::{Error, ErrorKind, Result, quoted};
+
+/// An integer that fits neither `i64` nor `u64`, at most 1 KiB long.
+///
+/// Because smaller integers have their own kinds, equal integers have one representation each, and
+/// the derived equality is that of the numbers. The constructors are in `integer`, since they return a
+/// [`Value`](super::Value).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BigInt {
+    /// Whether the integer is below zero.
+    pub(super) negative: bool,
+    /// The absolute value, big-endian, without leading zeros: 8 to `LIMIT` bytes.
+    pub(super) magnitude: Vec<u8>,
+}
+
+impl BigInt {
+    /// The greatest length of the magnitude, in bytes.
+    pub const LIMIT: usize = 1024;
+
+    /// Returns whether the integer is below zero.
+    pub fn is_negative(&self) -> bool {
+        self.negative
+    }
+
+    /// Returns the absolute value, most significant byte first, without leading zeros.
+    pub fn magnitude(&self) -> &[u8] {
+        &self.magnitude
+    }
+}
+
+/// Writes the integer in decimal digits, with a minus sign where it is negative.
+impl fmt::Display for BigInt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.negative { Sign::Minus } else { Sign::Plus };
+        Number::from_bytes_be(sign, &self.magnitude).fmt(f)
+    }
+}
 
 /// A decimal number: a coefficient and an exponent of ten, both kept (1.10 stays 1.10), or an
 /// infinity, or NaN.
