@@ -39,6 +39,11 @@ pub struct Feed {
     sequence: Option<u64>,
     /// The number before this publisher's first message.
     begin: u64,
+    /// The number before the first that it can deliver or that counts as missed; none where a stream begins with the
+    /// newest message, whose number is not known yet.
+    pub base: Option<u64>,
+    /// Messages of a ring that came while the subscriber was away, before the first that is delivered.
+    pub missed_before: u64,
     /// Whether the publisher gave a schema.
     pub has_schema: bool,
     /// For a journal and a program with a schema: compares the schema of each record with it.
@@ -80,7 +85,8 @@ pub enum Polled {
 impl Feed {
     /// Connects to the publisher. `resume` is where the last feed stopped: nothing is read twice,
     /// and a publisher that started in the meantime is read from its beginning. Without it the feed
-    /// begins with the newest message. None if one of `wakers` ended the wait for a publisher.
+    /// begins with the newest message, and what came between `before`, where the last incarnation of this subscriber
+    /// stopped, and that message counts as missed. None if one of `wakers` ended the wait for a publisher.
     ///
     /// # Errors
     /// `NotFound` if there is no publisher until the deadline; the reason of its refusal.
@@ -88,7 +94,7 @@ impl Feed {
         dialler: &Dialler,
         transport: Transport,
         options: &Options,
-        resume: Option<ResumePoint>,
+        (resume, before): (Option<ResumePoint>, Option<ResumePoint>),
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
@@ -114,6 +120,12 @@ impl Feed {
         let begin = peer_hello.first.saturating_sub(1);
         let after_number =
             own_hello.after.map(|after| after.in_session(peer_hello.session, peer_hello.first));
+        let in_session = |point: ResumePoint| {
+            let after = After { session: point.session, number: point.number };
+            after.in_session(peer_hello.session, peer_hello.first)
+        };
+        let mut base = after_number.or(before.map(in_session));
+        let mut missed_before = 0;
         let medium = match offer {
             None => Medium::Stream(StreamRx::new(called.stream, called.process, options.max_message_size)),
             Some(offer) => {
@@ -123,6 +135,13 @@ impl Feed {
                     (None, Some(newest)) => Start::With(newest.number),
                     (None, None) => Start::Newest,
                 };
+                let first = match start {
+                    Start::After(number) => number,
+                    Start::With(newest) => newest.saturating_sub(1),
+                    Start::Newest => base.unwrap_or(begin),
+                };
+                missed_before = base.map_or(0, |base| first.saturating_sub(base));
+                base = base.or(Some(first));
                 Medium::Ring(offer.join(
                     called,
                     peer_hello.session,
@@ -137,8 +156,10 @@ impl Feed {
             has_schema: !peer_hello.schemas.is_empty(),
             session: peer_hello.session,
             source,
-            sequence: after_number,
+            sequence: base,
             begin,
+            base,
+            missed_before,
             schemas: None,
             last_sender: LastSender::default(),
             refused: None,
@@ -160,6 +181,8 @@ impl Feed {
             source,
             sequence,
             begin: 0,
+            base: None,
+            missed_before: 0,
             schemas,
             last_sender: LastSender::default(),
             refused: None,

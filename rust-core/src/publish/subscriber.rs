@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use super::feed::{Polled, ResumePoint};
 use super::names::{Names, Receiver, Report};
+use super::position::Position;
 use super::receive_state::{FEED, ReceiveState, STOP, WAKE};
 use super::store;
 use crate::channel::dial::Dialler;
@@ -166,6 +167,7 @@ impl Subscriber {
                 deferred_error: None,
                 missed: 0,
                 delivered: 0,
+                position: None,
                 parked: false,
                 watched: false,
                 signal_watch: None,
@@ -243,7 +245,7 @@ impl Subscriber {
         let message = self.take_plain(&mut receive_state, spins)?;
         // Only the receiving thread writes this counter.
         self.event_log.count_exclusive(&self.event_log.received);
-        receive_state.delivered = message.sequence();
+        receive_state.set_delivered(message.sequence());
         Some(message)
     }
 
@@ -303,7 +305,7 @@ impl Subscriber {
             && receive_state.deferred_error.is_none()
             && let Some(message) = receive_state.pending.take()
         {
-            receive_state.delivered = message.sequence();
+            receive_state.set_delivered(message.sequence());
             receive_state.update_readiness();
             return Ok(Some(message));
         }
@@ -347,7 +349,7 @@ impl Subscriber {
                     }
                     // Only the receiving thread writes this counter.
                     self.event_log.count_exclusive(&self.event_log.received);
-                    receive_state.delivered = message.sequence();
+                    receive_state.set_delivered(message.sequence());
                     receive_state.update_readiness();
                     return Ok(Some(message));
                 }
@@ -428,6 +430,10 @@ impl Subscriber {
         }
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
+            // What was missed before the first message.
+            if let Some(error) = receive_state.deferred_error.take() {
+                return Err(error);
+            }
         }
         if let Some(message) = self.take_ready_plain(receive_state) {
             return Ok(Some(message));
@@ -642,6 +648,12 @@ impl Receiver for Subscriber {
     ) -> Result<(Subscriber, Option<Error>)> {
         let options = &store::options_for(endpoint.transport(), options);
         let shown = endpoint.to_string();
+        let position = match &options.client_id {
+            Some(client_id) if !store::is_store(endpoint.transport()) => {
+                Some(Position::open(&endpoint, client_id))
+            }
+            _ => None,
+        };
         let origin = if store::is_store(endpoint.transport()) {
             Origin::Store(endpoint)
         } else {
@@ -650,6 +662,13 @@ impl Receiver for Subscriber {
         let mut subscriber = Subscriber::unconnected(shown, origin, options)?;
         let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.resume = resume;
+        match position {
+            Some(Ok(position)) => state.position = Some(position),
+            Some(Err(e)) => subscriber.event_log.disconnected(format!(
+                "{e}; what this subscriber misses between its end and its next start is not counted"
+            )),
+            None => {}
+        }
         if let Origin::Store(_) = subscriber.origin {
             return Ok((subscriber, None));
         }

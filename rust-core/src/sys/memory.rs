@@ -9,6 +9,7 @@
 //! A forked child does not have the mappings, except those of arrays of which its program may have
 //! views.
 
+mod kept_page;
 mod large_pages;
 mod own;
 mod peer;
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::SealFlags;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
+pub(crate) use self::kept_page::KeptPage;
 pub(crate) use self::large_pages::prefer_large_pages;
 pub(crate) use self::own::MemoryFile;
 pub(crate) use self::peer::PeerMemory;

@@ -18,9 +18,10 @@ impl Subscriber {
         // Of the whole call, which dials with waits of their own, too.
         next_round(waiting)?;
         let resume = receive_state.resume;
+        let before = receive_state.position.as_ref().and_then(|position| position.before());
         let dialled = match &self.origin {
             Origin::Publisher { transport, dialler } => {
-                self.dial(dialler, *transport, receive_state, resume, waiting)
+                self.dial(dialler, *transport, receive_state, resume, before, waiting)
             }
             Origin::Store(endpoint) => Feed::of_store(endpoint, &self.options).map(Some),
             // The newest message of all names: each has its own.
@@ -47,6 +48,18 @@ impl Subscriber {
                     }
                 }
                 receive_state.moved = false;
+                if let Some(position) = &mut receive_state.position {
+                    position.connected(feed.session, feed.base);
+                    if let Some(before) = before.filter(|before| before.session != feed.session) {
+                        self.event_log.disconnected(format!(
+                            "the publisher was started anew while this subscriber was away: what the last one sent after its message {} is not known and not counted",
+                            before.number
+                        ));
+                    }
+                }
+                if feed.missed_before > 0 {
+                    receive_state.deferred_error = Some(Error::lagged(feed.missed_before));
+                }
                 receive_state.feed = Some(feed);
                 Ok(())
             }
@@ -77,6 +90,7 @@ impl Subscriber {
         transport: Transport,
         receive_state: &mut ReceiveState,
         resume: Option<ResumePoint>,
+        before: Option<ResumePoint>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
         let mut wakers = vec![self.wake.as_fd()];
@@ -98,7 +112,7 @@ impl Subscriber {
                     receive_state.resume
                 }
             };
-            Feed::dial(dialler, transport, &self.options, resume, &wakers, waiting)
+            Feed::dial(dialler, transport, &self.options, (resume, before), &wakers, waiting)
         })
     }
 }
