@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use linkspan::{ErrorKind, Options, Publisher, Subscriber, Value};
 
+use crate::support::alone::alone;
 use crate::support::{SOON, name};
 
 const ENDPOINT: &str = "LINKSPAN_TEST_AWAY";
@@ -194,4 +195,23 @@ fn names_of_a_pattern_are_counted_each() {
     let expected = [("a", 4, 2), ("b", 11, 9)]
         .map(|(end, number, count)| (format!("shm:{folder}/{end}"), number, count));
     assert_eq!(missed, expected);
+}
+
+#[test]
+fn positions_of_many_client_ids_are_bounded_and_those_in_use_stay() {
+    alone!(positions_of_many_client_ids_are_bounded_and_those_in_use_stay);
+    let endpoint = name("shm");
+    let publisher = publisher(&endpoint);
+    let as_client = |id: &str| Subscriber::new(&endpoint, &Options::default().with_client_id(id)).unwrap();
+    let kept = as_client("kept");
+    send(&publisher, 1..=1);
+    kept.recv(SOON).unwrap();
+    (0..1100).for_each(|i| drop(as_client(&format!("client-{i}"))));
+    let files = std::fs::read_dir(std::env::var_os("LINKSPAN_DIR").unwrap()).unwrap();
+    let positions =
+        files.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with(".position-"));
+    assert_eq!(positions.count(), 1024);
+    drop(kept);
+    send(&publisher, 2..=4);
+    assert_eq!(as_client("kept").recv(SOON).unwrap_err().missed(), Some(2));
 }
