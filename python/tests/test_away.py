@@ -20,7 +20,7 @@ while True:
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 def test_killed_subscriber_that_comes_back_gets_what_it_missed(peer, transport):
     where = endpoint(transport)
-    with linkspan.publish(where) as pub:
+    with linkspan.publisher(where) as pub:
         first = peer(RECEIVES, where)
         assert first.line() == "subscribed"
         pub.send(1)

@@ -120,11 +120,10 @@ impl Feed {
         let begin = peer_hello.first.saturating_sub(1);
         let after_number =
             own_hello.after.map(|after| after.in_session(peer_hello.session, peer_hello.first));
-        let in_session = |point: ResumePoint| {
-            let after = After { session: point.session, number: point.number };
-            after.in_session(peer_hello.session, peer_hello.first)
-        };
-        let mut base = after_number.or(before.map(in_session));
+        // Another session counts from its own first message: what the former one sent is not known.
+        let counted_from =
+            |before: ResumePoint| if before.session == peer_hello.session { before.number } else { begin };
+        let mut base = after_number.or(before.map(counted_from));
         let mut missed_before = 0;
         let medium = match offer {
             None => Medium::Stream(StreamRx::new(called.stream, called.process, options.max_message_size)),
