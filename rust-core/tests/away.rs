@@ -2,12 +2,16 @@
 //! incarnation is a process of its own.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use linkspan::{ErrorKind, Options, Publisher, Subscriber, Value};
+use linkspan::{
+    Encoding, ErrorKind, Event, Limits, Options, Payload, Publisher, Server, Subscriber, Timestamp, Value,
+};
 
 use crate::support::alone::alone;
-use crate::support::{SOON, name};
+use crate::support::{SOON, as_user, name};
 
 const ENDPOINT: &str = "LINKSPAN_TEST_AWAY";
 const CLIENT_ID: &str = "LINKSPAN_TEST_AWAY_CLIENT_ID";
@@ -70,6 +74,33 @@ fn publisher(endpoint: &str) -> Publisher {
     Publisher::new(endpoint, &Options::default()).unwrap()
 }
 
+fn plot() -> Options {
+    Options::default().with_client_id("plot")
+}
+
+/// Numbers, and losses as negative ones.
+fn taken<const N: usize>(subscriber: &Subscriber) -> [i64; N] {
+    std::array::from_fn(|_| match subscriber.recv(SOON) {
+        Ok(message) => message.sequence() as i64,
+        Err(e) => -(e.missed().unwrap_or_else(|| panic!("{e}")) as i64),
+    })
+}
+
+fn says(subscriber: &Subscriber, text: &str) -> bool {
+    subscriber.events().iter().any(|event| event.text.contains(text))
+}
+
+/// The files of positions whose names have this part.
+fn positions(part: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(std::env::var_os("LINKSPAN_DIR").unwrap()).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let is_one = |path: &PathBuf| {
+        let file = path.file_name().unwrap().to_string_lossy();
+        file.starts_with(".position-") && file.contains(part)
+    };
+    paths.filter(is_one).collect()
+}
+
 fn send(publisher: &Publisher, numbers: std::ops::RangeInclusive<u64>) {
     numbers.for_each(|number| {
         publisher.send(&Value::from(number)).unwrap();
@@ -105,35 +136,71 @@ fn killed_subscriber_that_comes_back_gets_the_number_that_it_missed() {
 fn subscriber_that_was_closed_in_the_same_process_counts_too() {
     for endpoint in TRANSPORTS.map(name) {
         let publisher = publisher(&endpoint);
-        let options = Options::default().with_client_id("plot");
-        let first = Subscriber::new(&endpoint, &options).unwrap();
+        let first = Subscriber::new(&endpoint, &plot()).unwrap();
         send(&publisher, 1..=1);
         first.recv(SOON).unwrap();
         first.close();
         send(&publisher, 2..=11);
         // In a loop the message has the number.
-        let second = Subscriber::new(&endpoint, &options).unwrap();
+        let second = Subscriber::new(&endpoint, &plot()).unwrap();
         let message = second.next(SOON).unwrap().unwrap();
         assert_eq!((message.sequence(), message.missed()), (11, 9), "{endpoint}");
     }
 }
 
 #[test]
+fn subscriber_that_received_nothing_counts_from_the_message_with_which_it_began() {
+    for endpoint in TRANSPORTS.map(name) {
+        let publisher = publisher(&endpoint);
+        send(&publisher, 1..=3);
+        drop(Subscriber::new(&endpoint, &plot()).unwrap());
+        send(&publisher, 4..=13);
+        assert_eq!(taken(&Subscriber::new(&endpoint, &plot()).unwrap()), [-10, 13], "{endpoint}");
+    }
+}
+
+#[test]
 fn new_publisher_is_counted_from_its_beginning_and_the_unknown_rest_is_an_event() {
     for endpoint in TRANSPORTS.map(name) {
-        let options = Options::default().with_client_id("plot");
         let old = publisher(&endpoint);
-        let first = Subscriber::new(&endpoint, &options).unwrap();
+        let first = Subscriber::new(&endpoint, &plot()).unwrap();
         send(&old, 1..=7);
-        (0..7).for_each(|_| drop(first.recv(SOON).unwrap()));
+        assert_eq!(taken(&first), [1, 2, 3, 4, 5, 6, 7]);
         drop((first, old));
         let new = publisher(&endpoint);
         send(&new, 1..=5);
-        let second = Subscriber::new(&endpoint, &options).unwrap();
-        assert_eq!(second.recv(SOON).unwrap_err().missed(), Some(4), "{endpoint}");
-        assert_eq!(second.recv(SOON).unwrap().sequence(), 5);
-        let events = second.events();
-        assert!(events.iter().any(|event| event.text.contains("after its message 7")), "{events:?}");
+        let second = Subscriber::new(&endpoint, &plot()).unwrap();
+        assert_eq!(taken(&second), [-4, 5], "{endpoint}");
+        assert!(says(&second, "after its message 7"));
+    }
+}
+
+#[test]
+fn relay_counts_what_was_published_elsewhere_while_the_subscriber_was_away() {
+    for endpoint in ["shm", "unix"].map(name) {
+        let relay = |incarnation, numbers: [u64; 2]| {
+            let relay = Publisher::relay(&endpoint, &Options::default(), incarnation, numbers[0]).unwrap();
+            for number in numbers {
+                let payload = Payload::new(&Value::from(number), Encoding::Cbor, &Limits::default()).unwrap();
+                relay.relay_payload(number, Timestamp(0), &payload).unwrap();
+            }
+            relay
+        };
+        let subscriber = || Subscriber::new(&endpoint, &plot()).unwrap();
+        let first = relay(90, [10, 11]);
+        assert_eq!(taken(&subscriber()), [11], "{endpoint}");
+        drop(first);
+        // The next relay of the same publisher begins later.
+        let second = relay(90, [50, 52]);
+        assert_eq!(taken(&subscriber()), [-40, 52], "{endpoint}");
+        drop(second);
+        let waiting = subscriber();
+        let third = relay(90, [60, 61]);
+        assert_eq!(taken(&waiting), [-7, 60, 61], "{endpoint}");
+        drop((waiting, third));
+        // Another publisher began with 1, as for a subscriber that was there.
+        let _fourth = relay(91, [4, 5]);
+        assert_eq!(taken(&subscriber()), [-4, 5], "{endpoint}");
     }
 }
 
@@ -141,15 +208,11 @@ fn new_publisher_is_counted_from_its_beginning_and_the_unknown_rest_is_an_event(
 fn second_living_subscriber_of_a_client_id_receives_and_says_that_it_counts_nothing() {
     let endpoint = name("shm");
     let publisher = publisher(&endpoint);
-    let options = Options::default().with_client_id("plot");
-    let first = Subscriber::new(&endpoint, &options).unwrap();
-    let second = Subscriber::new(&endpoint, &options).unwrap();
+    let first = Subscriber::new(&endpoint, &plot()).unwrap();
+    let second = Subscriber::new(&endpoint, &plot()).unwrap();
     send(&publisher, 1..=1);
-    assert_eq!(first.recv(SOON).unwrap().sequence(), 1);
-    assert_eq!(second.recv(SOON).unwrap().sequence(), 1);
-    let says =
-        |subscriber: &Subscriber| subscriber.events().iter().any(|e| e.text.contains("is not counted"));
-    assert_eq!((says(&first), says(&second)), (false, true));
+    assert_eq!((taken(&first), taken(&second)), ([1], [1]));
+    assert_eq!((says(&first, "is not counted"), says(&second, "is not counted")), (false, true));
 }
 
 #[test]
@@ -158,33 +221,70 @@ fn link_in_the_place_of_a_position_is_not_followed() {
     let _publisher = publisher(&endpoint);
     let options = Options::default().with_client_id("linked");
     drop(Subscriber::new(&endpoint, &options).unwrap());
-    let directory = std::path::PathBuf::from(std::env::var_os("LINKSPAN_DIR").unwrap());
-    let position = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
-    let position = { position }.find(|path| path.to_string_lossy().contains("-linked-")).unwrap();
-    let victim = directory.join("victim");
+    let position = positions("-linked-").pop().unwrap();
+    let victim = position.with_file_name("victim");
     std::fs::write(&victim, "untouched").unwrap();
     std::fs::remove_file(&position).unwrap();
     std::os::unix::fs::symlink(&victim, &position).unwrap();
-    let subscriber = Subscriber::new(&endpoint, &options).unwrap();
-    assert!(subscriber.events().iter().any(|e| e.text.contains("not followed")));
+    assert!(says(&Subscriber::new(&endpoint, &options).unwrap(), "not followed"));
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched");
+}
+
+#[test]
+fn file_of_another_user_or_a_directory_of_another_ends_the_count_alone() {
+    alone!(file_of_another_user_or_a_directory_of_another_ends_the_count_alone);
+    let endpoint = name("shm");
+    let publisher = Publisher::new(&endpoint, &Options::default().with_mode(0o666)).unwrap();
+    send(&publisher, 1..=1);
+    let receives = |why: &str| {
+        let subscriber = Subscriber::new(&endpoint, &plot()).unwrap();
+        assert_eq!(taken(&subscriber), [1]);
+        let events = subscriber.events();
+        let is_told = |event: &Event| event.text.contains(why) && event.text.contains("is not counted");
+        assert!(events.iter().any(is_told), "{events:?}");
+    };
+    drop(Subscriber::new(&endpoint, &plot()).unwrap());
+    let position = positions("-plot-").pop().unwrap();
+    let before = std::fs::read(&position).unwrap();
+    // Others may look for names there, and make none.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(position.parent().unwrap(), mode).unwrap();
+    as_user(65534, 65534, || receives("PermissionDenied"));
+    std::os::unix::fs::chown(&position, Some(65534), None).unwrap();
+    receives("belongs to uid 65534");
+    assert_eq!(std::fs::read(&position).unwrap(), before);
+}
+
+/// What the decision gives as the limit: the same user could as well have killed the program.
+#[test]
+fn program_whose_user_shortens_its_position_ends_by_sigbus() {
+    let endpoint = name("shm");
+    let publisher = publisher(&endpoint);
+    send(&publisher, 1..=1);
+    let mut first = Other::start(&endpoint, Some("shortened"));
+    first.says(&["got 1"]);
+    let position = positions("-shortened-").pop().unwrap();
+    std::fs::write(&position, "").unwrap();
+    send(&publisher, 2..=2);
+    assert_eq!(first.process.wait().unwrap().signal(), Some(libc::SIGBUS));
+    // The next incarnation begins anew.
+    Other::start(&endpoint, Some("shortened")).says(&["got 2"]);
+    assert_eq!(std::fs::metadata(&position).unwrap().len(), 4096);
 }
 
 #[test]
 fn names_of_a_pattern_are_counted_each() {
     let folder = name("shm");
-    let folder = folder.split_once(':').unwrap().1;
-    let [a, b] = ["a", "b"].map(|end| publisher(&format!("shm:{folder}/{end}")));
-    let options = Options::default().with_client_id("plot");
-    let pattern = format!("shm:{folder}/*");
-    let first = Subscriber::new(&pattern, &options).unwrap();
+    let [a, b] = ["a", "b"].map(|end| publisher(&format!("{folder}/{end}")));
+    let pattern = format!("{folder}/*");
+    let first = Subscriber::new(&pattern, &plot()).unwrap();
     send(&a, 1..=1);
     send(&b, 1..=1);
-    (0..2).for_each(|_| drop(first.recv(SOON).unwrap()));
+    assert_eq!(taken(&first), [1, 1]);
     drop(first);
     send(&a, 2..=4);
     send(&b, 2..=11);
-    let second = Subscriber::new(&pattern, &options).unwrap();
+    let second = Subscriber::new(&pattern, &plot()).unwrap();
     let mut missed: Vec<_> = (0..2)
         .map(|_| {
             let message = second.next(SOON).unwrap().unwrap();
@@ -192,9 +292,27 @@ fn names_of_a_pattern_are_counted_each() {
         })
         .collect();
     missed.sort();
-    let expected = [("a", 4, 2), ("b", 11, 9)]
-        .map(|(end, number, count)| (format!("shm:{folder}/{end}"), number, count));
+    let expected =
+        [("a", 4, 2), ("b", 11, 9)].map(|(end, number, count)| (format!("{folder}/{end}"), number, count));
     assert_eq!(missed, expected);
+}
+
+#[test]
+fn subscriber_to_a_pattern_whose_publisher_is_started_anew_was_not_away() {
+    let folder = name("shm");
+    let endpoint = format!("{folder}/a");
+    let old = publisher(&endpoint);
+    let subscriber = Subscriber::new(&format!("{folder}/*"), &plot()).unwrap();
+    send(&old, 1..=1);
+    assert_eq!(taken(&subscriber), [1]);
+    drop(old);
+    let new = publisher(&endpoint);
+    send(&new, 1..=2);
+    assert_eq!(taken(&subscriber), [1, 2]);
+    assert!(!says(&subscriber, "was away"));
+    drop(subscriber);
+    send(&new, 3..=5);
+    assert_eq!(taken(&Subscriber::new(&endpoint, &plot()).unwrap()), [-2, 5]);
 }
 
 #[test]
@@ -202,16 +320,18 @@ fn positions_of_many_client_ids_are_bounded_and_those_in_use_stay() {
     alone!(positions_of_many_client_ids_are_bounded_and_those_in_use_stay);
     let endpoint = name("shm");
     let publisher = publisher(&endpoint);
-    let as_client = |id: &str| Subscriber::new(&endpoint, &Options::default().with_client_id(id)).unwrap();
-    let kept = as_client("kept");
+    // What is no publisher has none.
+    let _server = Server::serve(&name("shm"), &Options::default()).unwrap();
+    let as_client =
+        |endpoint, id: &str| Subscriber::new(endpoint, &Options::default().with_client_id(id)).unwrap();
+    drop(as_client("test/*", "pattern"));
+    assert_eq!(positions("").len(), 1);
+    let kept = as_client(&endpoint, "kept");
     send(&publisher, 1..=1);
     kept.recv(SOON).unwrap();
-    (0..1100).for_each(|i| drop(as_client(&format!("client-{i}"))));
-    let files = std::fs::read_dir(std::env::var_os("LINKSPAN_DIR").unwrap()).unwrap();
-    let positions =
-        files.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with(".position-"));
-    assert_eq!(positions.count(), 1024);
+    (0..1100).for_each(|i| drop(as_client(&endpoint, &format!("client-{i}"))));
+    assert_eq!(positions("").len(), 1024);
     drop(kept);
     send(&publisher, 2..=4);
-    assert_eq!(as_client("kept").recv(SOON).unwrap_err().missed(), Some(2));
+    assert_eq!(taken(&as_client(&endpoint, "kept")), [-2, 4]);
 }

@@ -12,29 +12,24 @@ use rustix::fs::OFlags;
 
 use super::feed::ResumePoint;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::beneath::Owner;
+use crate::sys::beneath::{self, Owner};
 use crate::sys::directory::Directory;
 use crate::sys::headroom;
 use crate::sys::lock::{self, Lock};
 use crate::sys::memory::KeptPage;
-use crate::transport::endpoint::Endpoint;
 
 /// `LKSPLACE`, at offset 0.
 const MAGIC: [u8; 8] = *b"LKSPLACE";
-/// The offsets of the words, and of the text that says whose position it is.
+/// The offsets of the words, and of the text that says whose position it is. The session is 0 while there is none.
 const SESSION: usize = 8;
 const NUMBER: usize = 16;
 const KEY: usize = 24;
-/// The number where nothing was received yet and the publisher has not said what its newest is.
-const UNKNOWN: u64 = u64::MAX;
 /// The files of a user in a directory; the oldest that no subscriber uses make room for another.
 const MAX_FILES: usize = 1024;
 
 /// The position of a living subscriber.
 pub struct Position {
     page: KeptPage,
-    /// That of the last incarnation, until this one connects.
-    before: Option<ResumePoint>,
     _lock: Lock,
 }
 
@@ -43,13 +38,13 @@ impl Position {
     ///
     /// # Errors
     /// `AddressInUse` where another living subscriber uses it; `PermissionDenied` where another user's file, a link or
-    /// a file of several names is in its place; `NoSpace`.
-    pub fn open(endpoint: &Endpoint, client_id: &str) -> Result<Position> {
+    /// a file of several names is in its place; `NoSpace`; `Unsupported` by the file system.
+    pub fn open(endpoint: &str, client_id: &str) -> Result<Position> {
         let directory = Directory::runtime()?;
         let key = format!("{endpoint}\n{client_id}");
         let prefix = format!(".position-{}-", rustix::process::geteuid().as_raw());
         let name = format!("{prefix}{client_id}-{:016x}", hash(&key));
-        let Some(lock) = lock::claim(&directory, &name)? else {
+        let Some(lock) = lock::try_lock(&directory, &name)? else {
             let text = format!("another living subscriber receives {endpoint} as {client_id}");
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
@@ -69,39 +64,36 @@ impl Position {
         };
         let doing = || format!("keeping the position in {}", beneath.shown(&name).display());
         let mut found = [0; KeptPage::LENGTH];
-        let is_whole = match file.read_exact_at(&mut found, 0) {
-            Ok(()) => found[..MAGIC.len()] == MAGIC && found[KEY..] == page[KEY..],
-            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => false,
-            Err(e) => return Err(e).doing(doing()),
-        };
-        if is_whole {
-            page = found;
+        match file.read_exact_at(&mut found, 0) {
+            Ok(()) if found[..MAGIC.len()] == MAGIC && found[KEY..] == page[KEY..] => page = found,
+            Err(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => return Err(e).doing(doing()),
+            // A new one, or what a program left that was killed while it wrote the first time.
+            _ => {}
         }
-        // Written even so: the page has its room before it is mapped, and the file the time of its last use.
+        // Written even if it is there: so the page has its room before it is mapped, and the file the time of its last use.
         headroom::check_file(KeptPage::LENGTH as u64)?;
         file.write_all_at(&page, 0).doing(doing())?;
-        let page = KeptPage::map(&file)?;
-        let [session, number] = [SESSION, NUMBER].map(|at| page.word(at).load(Ordering::Relaxed));
-        let before = (session != 0 && number != UNKNOWN).then_some(ResumePoint { session, number });
-        Ok(Position { page, before, _lock: lock })
+        Ok(Position { page: KeptPage::map(&file)?, _lock: lock })
     }
 
-    /// Returns what the last incarnation received last; none once this one has connected.
-    pub fn before(&self) -> Option<ResumePoint> {
-        self.before
+    /// Returns where the subscriber, or its last incarnation, is.
+    pub fn last(&self) -> Option<ResumePoint> {
+        let [session, number] = [SESSION, NUMBER].map(|at| self.page.word(at).load(Ordering::Relaxed));
+        (session != 0).then_some(ResumePoint { session, number })
     }
 
-    /// Records which publisher the next numbers are of. `base` is the number before the first that it can deliver, if
-    /// that is known; where this is the publisher of the last incarnation, its number stays until a message comes.
-    pub fn connected(&mut self, session: u64, base: Option<u64>) {
-        self.before = None;
+    /// Records which publisher the next numbers are of, and the number before the first that counts; none where the
+    /// publisher has not told it. Where this is the publisher of the last number, that stays until a message comes.
+    pub fn connected(&self, session: u64, number: Option<u64>) {
         if self.page.word(SESSION).load(Ordering::Relaxed) == session {
             return;
         }
         // A SIGKILL between two of these leaves no number that seems to be of another session.
         self.page.word(SESSION).store(0, Ordering::Release);
-        self.page.word(NUMBER).store(base.unwrap_or(UNKNOWN), Ordering::Release);
-        self.page.word(SESSION).store(session, Ordering::Release);
+        if let Some(number) = number {
+            self.page.word(NUMBER).store(number, Ordering::Release);
+            self.page.word(SESSION).store(session, Ordering::Release);
+        }
     }
 
     /// Records that the program has this message.
@@ -114,14 +106,10 @@ impl Position {
 /// Removes the oldest files that no subscriber uses, where there are too many.
 fn make_room(directory: &Directory, prefix: &str) -> Result<()> {
     let beneath = directory.beneath();
-    let mut files = directory.names()?;
-    files.retain(|file| file.starts_with(prefix));
-    if files.len() < MAX_FILES {
-        return Ok(());
-    }
-    let mut aged = Vec::with_capacity(files.len());
-    for file in files {
-        if let Some(facts) = beneath.facts(&file)? {
+    let mut aged = Vec::new();
+    for file in directory.names()?.into_iter().filter(|file| file.starts_with(prefix)) {
+        // Another user may have made files of such names, which are left alone.
+        if let Some(facts) = beneath.facts(&file)?.filter(beneath::is_ours) {
             aged.push((facts.st_mtime, file));
         }
     }

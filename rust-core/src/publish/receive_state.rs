@@ -42,6 +42,8 @@ pub struct ReceiveState {
     pub(super) delivered: u64,
     /// Where that number is kept for the next incarnation: of a subscriber with a `client_id`.
     pub(super) position: Option<Position>,
+    /// Whether the next connection is the first of a subscriber with a `client_id`, which opens it.
+    pub(super) is_position_due: bool,
     /// Whether the feed is to wake this side.
     pub(super) parked: bool,
     /// Whether the program's event loop watches the descriptor.

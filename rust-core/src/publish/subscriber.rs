@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use super::feed::{Polled, ResumePoint};
 use super::names::{Names, Receiver, Report};
-use super::position::Position;
 use super::receive_state::{FEED, ReceiveState, STOP, WAKE};
 use super::store;
 use crate::channel::dial::Dialler;
@@ -168,6 +167,7 @@ impl Subscriber {
                 missed: 0,
                 delivered: 0,
                 position: None,
+                is_position_due: options.client_id.is_some(),
                 parked: false,
                 watched: false,
                 signal_watch: None,
@@ -648,12 +648,6 @@ impl Receiver for Subscriber {
     ) -> Result<(Subscriber, Option<Error>)> {
         let options = &store::options_for(endpoint.transport(), options);
         let shown = endpoint.to_string();
-        let position = match &options.client_id {
-            Some(client_id) if !store::is_store(endpoint.transport()) => {
-                Some(Position::open(&endpoint, client_id))
-            }
-            _ => None,
-        };
         let origin = if store::is_store(endpoint.transport()) {
             Origin::Store(endpoint)
         } else {
@@ -662,13 +656,6 @@ impl Receiver for Subscriber {
         let mut subscriber = Subscriber::unconnected(shown, origin, options)?;
         let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.resume = resume;
-        match position {
-            Some(Ok(position)) => state.position = Some(position),
-            Some(Err(e)) => subscriber.event_log.disconnected(format!(
-                "{e}; what this subscriber misses between its end and its next start is not counted"
-            )),
-            None => {}
-        }
         if let Origin::Store(_) = subscriber.origin {
             return Ok((subscriber, None));
         }

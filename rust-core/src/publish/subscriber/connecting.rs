@@ -7,6 +7,7 @@ use crate::channel::dial::Dialler;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::feed::{Feed, ResumePoint};
+use crate::publish::position::Position;
 use crate::publish::receive_state::{FEED, NAME, ReceiveState};
 use crate::sys::poll::{Interest, next_round};
 use crate::sys::stop;
@@ -18,10 +19,9 @@ impl Subscriber {
         // Of the whole call, which dials with waits of their own, too.
         next_round(waiting)?;
         let resume = receive_state.resume;
-        let before = receive_state.position.as_ref().and_then(|position| position.before());
         let dialled = match &self.origin {
             Origin::Publisher { transport, dialler } => {
-                self.dial(dialler, *transport, receive_state, resume, before, waiting)
+                self.dial(dialler, *transport, receive_state, resume, waiting)
             }
             Origin::Store(endpoint) => Feed::of_store(endpoint, &self.options).map(Some),
             // The newest message of all names: each has its own.
@@ -46,20 +46,9 @@ impl Subscriber {
                     } else {
                         self.event_log.connected(&feed.source);
                     }
+                    self.keep_position(receive_state, &feed);
                 }
                 receive_state.moved = false;
-                if let Some(position) = &mut receive_state.position {
-                    position.connected(feed.session, feed.base);
-                    if let Some(before) = before.filter(|before| before.session != feed.session) {
-                        self.event_log.disconnected(format!(
-                            "the publisher was started anew while this subscriber was away: what the last one sent after its message {} is not known and not counted",
-                            before.number
-                        ));
-                    }
-                }
-                if feed.missed_before > 0 {
-                    receive_state.deferred_error = Some(Error::lagged(feed.missed_before));
-                }
                 receive_state.feed = Some(feed);
                 Ok(())
             }
@@ -83,6 +72,41 @@ impl Subscriber {
         }
     }
 
+    /// Keeps the position of a subscriber with a `client_id` from its first connection on, and counts what came since
+    /// its last incarnation stopped.
+    fn keep_position(&self, receive_state: &mut ReceiveState, feed: &Feed) {
+        let mut counted_from = feed.before;
+        if std::mem::take(&mut receive_state.is_position_due)
+            && let Some(client_id) = &self.options.client_id
+        {
+            match Position::open(&self.shown, client_id) {
+                Ok(position) => receive_state.position = Some(position),
+                Err(e) => self.event_log.disconnected(format!(
+                    "{e}; what this subscriber misses between its end and its next start is not counted"
+                )),
+            }
+            // A name of several that had connected before goes on: it was not away.
+            let was_away = receive_state.resume.is_none_or(|resume| resume.session == 0);
+            let last = receive_state.position.as_ref().and_then(Position::last);
+            if let (Some(last), Some(before)) = (last.filter(|_| was_away), feed.before) {
+                let number = if last.session == feed.session { last.number } else { 0 };
+                if last.session != feed.session {
+                    self.event_log.disconnected(format!(
+                        "the publisher was started anew while this subscriber was away: what the former one sent after its message {} is not known and not counted",
+                        last.number
+                    ));
+                }
+                if before > number {
+                    receive_state.deferred_error = Some(Error::lagged(before - number));
+                }
+                counted_from = Some(number);
+            }
+        }
+        if let Some(position) = &receive_state.position {
+            position.connected(feed.session, counted_from);
+        }
+    }
+
     /// Connects to the publisher.
     fn dial(
         &self,
@@ -90,7 +114,6 @@ impl Subscriber {
         transport: Transport,
         receive_state: &mut ReceiveState,
         resume: Option<ResumePoint>,
-        before: Option<ResumePoint>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
         let mut wakers = vec![self.wake.as_fd()];
@@ -112,7 +135,7 @@ impl Subscriber {
                     receive_state.resume
                 }
             };
-            Feed::dial(dialler, transport, &self.options, (resume, before), &wakers, waiting)
+            Feed::dial(dialler, transport, &self.options, resume, &wakers, waiting)
         })
     }
 }
