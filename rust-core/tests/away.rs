@@ -249,7 +249,7 @@ fn file_of_another_user_or_a_directory_of_another_ends_the_count_alone() {
     // Others may look for names there, and make none.
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(position.parent().unwrap(), mode).unwrap();
-    as_user(65534, 65534, || receives("PermissionDenied"));
+    as_user(65534, 65534, || receives("may not open the lock file"));
     std::os::unix::fs::chown(&position, Some(65534), None).unwrap();
     receives("belongs to uid 65534");
     assert_eq!(std::fs::read(&position).unwrap(), before);

@@ -51,7 +51,8 @@ use crate::value::{Limits, Value};
 ///
 /// A subscriber that was too slow gets `Lagged` once with the number of missed messages, and continues with
 /// the oldest one that is left. With the option `delivery="latest"` it gets the newest value instead, with
-/// [`Message::missed`].
+/// [`Message::missed`]. With a `client_id` the same holds for what was published after the last message that its
+/// former incarnation received: the newest value follows.
 ///
 /// One thread at a time receives, another one gets `InvalidState`: each thread may have a subscriber of its
 /// own. Any thread may close it, which ends the wait of the receiving thread.
