@@ -320,16 +320,17 @@ fn positions_of_many_client_ids_are_bounded_and_those_in_use_stay() {
     alone!(positions_of_many_client_ids_are_bounded_and_those_in_use_stay);
     let endpoint = name("shm");
     let publisher = publisher(&endpoint);
-    // What is no publisher has none.
-    let _server = Server::serve(&name("shm"), &Options::default()).unwrap();
     let as_client =
         |endpoint, id: &str| Subscriber::new(endpoint, &Options::default().with_client_id(id)).unwrap();
-    drop(as_client("test/*", "pattern"));
-    assert_eq!(positions("").len(), 1);
-    let kept = as_client(&endpoint, "kept");
+    // What is no publisher has none.
+    let _server = Server::serve(&name("shm"), &Options::default()).unwrap();
+    let kept = as_client("shm:test/*", "kept");
     send(&publisher, 1..=1);
-    kept.recv(SOON).unwrap();
-    (0..1100).for_each(|i| drop(as_client(&endpoint, &format!("client-{i}"))));
+    assert_eq!(taken(&kept), [1]);
+    let file = positions("").try_into().map(|[file]: [PathBuf; 1]| file).unwrap();
+    let others = file.to_str().unwrap().split_once("kept").unwrap().0;
+    (0..1100).for_each(|i| std::fs::write(format!("{others}other-{i}"), "").unwrap());
+    drop(as_client(&endpoint, "another"));
     assert_eq!(positions("").len(), 1024);
     drop(kept);
     send(&publisher, 2..=4);
