@@ -10,6 +10,7 @@
 
 mod acknowledgement;
 mod api;
+mod away;
 mod batches;
 mod calls;
 mod conformance;

@@ -130,6 +130,34 @@ def test_call_while_the_runtime_directory_is_full(transport: str, start, runtime
 
 
 @mounting
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_subscriber_with_a_client_id_in_a_full_runtime_directory(transport: str, start, runtime: Path) -> None:
+    """One that has a position keeps it, and no signal ends it; one that finds no room receives, and says what is not counted."""
+    child = start(
+        """
+        directory, name = os.environ["LINKSPAN_DIR"], sys.argv[1]
+        def subscriber(client_id): return linkspan.subscribe(name, client_id=client_id, timeout=30.0)
+        with linkspan.publisher(name) as out:
+            out.send(1)
+            with subscriber("early") as early:
+                print(early.recv().value)
+                fill(directory)
+                with subscriber("late") as late:
+                    print(late.recv().value, any("is not counted" in event.text for event in late.events()))
+                out.send(2)
+                print(early.recv().value)
+            for number in range(3, 6): out.send(number)
+            with subscriber("early") as early:
+                for message in early:
+                    print(message.missed, message.value)
+                    break
+        """,
+        endpoint(transport, "full"), within=["-m"], mounts=small(runtime),
+    )
+    assert lines(child) == ["1", "1 True", "2", "2 5"]
+
+
+@mounting
 @pytest.mark.parametrize("size", ["4m", "missing"])
 @answering
 def test_small_or_missing_dev_shm(transport: str, size: str, start, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ use crate::channel::schema_negotiation::stored::RecordSchemas;
 use crate::channel::session::Owner;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Header, Incoming, Kind, flags};
+use crate::frame::{Header, Incoming, Kind};
 use crate::message::{Message, Rewritten};
 use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, PlainRecord, Received, Start};
 use crate::transport::endpoint::Endpoint;
@@ -35,10 +35,10 @@ pub struct Feed {
     pub session: u64,
     /// The publisher's source; empty for a store, where each record names its own.
     pub source: std::sync::Arc<str>,
-    /// The last number from a stream or a file.
+    /// The last number from a stream or a file; none where the first one begins the count.
     sequence: Option<u64>,
-    /// The number before this publisher's first message.
-    begin: u64,
+    /// The number before the first that is delivered; none where the publisher has not told its newest.
+    pub before: Option<u64>,
     /// Whether the publisher gave a schema.
     pub has_schema: bool,
     /// For a journal and a program with a schema: compares the schema of each record with it.
@@ -114,31 +114,29 @@ impl Feed {
         let begin = peer_hello.first.saturating_sub(1);
         let after_number =
             own_hello.after.map(|after| after.in_session(peer_hello.session, peer_hello.first));
+        let (start, before) = match (after_number, peer_hello.after) {
+            (Some(number), _) => (Start::After(number), Some(number)),
+            (None, Some(After { number: 0, .. })) => (Start::After(begin), Some(begin)),
+            (None, Some(newest)) => (Start::With(newest.number), Some(newest.number.saturating_sub(1))),
+            (None, None) => (Start::Newest, None),
+        };
         let medium = match offer {
             None => Medium::Stream(StreamRx::new(called.stream, called.process, options.max_message_size)),
-            Some(offer) => {
-                let start = match (after_number, peer_hello.after) {
-                    (Some(number), _) => Start::After(number),
-                    (None, Some(After { number: 0, .. })) => Start::After(begin),
-                    (None, Some(newest)) => Start::With(newest.number),
-                    (None, None) => Start::Newest,
-                };
-                Medium::Ring(offer.join(
-                    called,
-                    peer_hello.session,
-                    options.max_message_size,
-                    start,
-                    options.spin,
-                )?)
-            }
+            Some(offer) => Medium::Ring(offer.join(
+                called,
+                peer_hello.session,
+                options.max_message_size,
+                start,
+                options.spin,
+            )?),
         };
         Ok(Some(Feed {
             medium,
             has_schema: !peer_hello.schemas.is_empty(),
             session: peer_hello.session,
             source,
-            sequence: after_number,
-            begin,
+            sequence: before,
+            before,
             schemas: None,
             last_sender: LastSender::default(),
             refused: None,
@@ -159,7 +157,7 @@ impl Feed {
             session: 0,
             source,
             sequence,
-            begin: 0,
+            before: None,
             schemas,
             last_sender: LastSender::default(),
             refused: None,
@@ -284,19 +282,14 @@ impl Feed {
     /// Returns how many messages are missing before this one, over a stream or from a file. 0 where
     /// missed messages are reported as `Lagged`.
     pub fn gap(&mut self, frame: &Incoming) -> u64 {
-        let counts = match &self.medium {
+        match &self.medium {
             Medium::Ring(_) => return 0,
             Medium::Store(store_reader) if !store_reader.has_gaps() => return 0,
-            Medium::Store(_) => false,
-            // The retained message was the newest on connecting, so nothing before it is missed.
-            Medium::Stream(_) => frame.header.flags & flags::RETAINED == 0,
-        };
+            Medium::Store(_) | Medium::Stream(_) => {}
+        }
         let sequence = frame.header.sequence;
-        let previous = match self.sequence.replace(sequence) {
-            None if !counts => return 0,
-            previous => previous.unwrap_or(self.begin),
-        };
-        sequence.saturating_sub(previous.saturating_add(1))
+        let previous = self.sequence.replace(sequence);
+        previous.map_or(0, |previous| sequence.saturating_sub(previous.saturating_add(1)))
     }
 
     /// Records that the message of this number and all before it are consumed: a journal stores

@@ -1,8 +1,8 @@
 //! Decides on subscribers: admits or refuses them, and answers their hellos.
 //!
-//! Runs on the acceptor's thread, so nothing here waits. Over shared memory the answer carries the
-//! ring's descriptor and the number of its newest message; over sockets the first messages follow
-//! the answer. A query is answered with counters.
+//! Runs on the acceptor's thread, so nothing here waits. The answer carries the number of the newest
+//! message, and over shared memory the ring's descriptor; over sockets the first messages follow the
+//! answer. A query is answered with counters.
 
 use std::sync::Arc;
 
@@ -89,12 +89,14 @@ impl HandshakeHandler for PublisherHandler {
                 Ok(Answer { frame, descriptors, admitted: Box::new(move || fanout.answered(id)) })
             }
             None => {
-                let frame = own_hello.to_frame()?;
                 let fanout = self.fanout.clone();
                 // The number counts only if it is of this publisher's session.
                 let (session, first) = (self.hello.session, self.hello.first);
+                let newest = fanout.newest();
+                own_hello.after = Some(After { session, number: newest });
+                let frame = own_hello.to_frame()?;
                 let begin = match peer_hello.after {
-                    None => Begin::With(fanout.newest()),
+                    None => Begin::With(newest),
                     Some(after) => Begin::After(after.in_session(session, first)),
                 };
                 let unadmitted = fanout.unadmitted();

@@ -20,6 +20,7 @@
 //! | the public subscriber; the state of its receiving thread | `subscriber`, `receive_state` |
 //! | iterators and the descriptor of a subscriber | `joins` |
 //! | the source of a subscriber | `feed` |
+//! | what a subscriber with a `client_id` received last, for its next incarnation | `position` |
 //! | the names of a subscriber to several | `names` |
 //! | the newest value alone | `latest` |
 
@@ -30,6 +31,7 @@ mod history;
 mod joins;
 mod latest;
 mod names;
+mod position;
 mod publisher;
 mod receive_state;
 mod replace;

@@ -2,6 +2,7 @@
 //! yet.
 
 use super::feed::{Feed, ResumePoint};
+use super::position::Position;
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
 use crate::message::Message;
@@ -39,6 +40,10 @@ pub struct ReceiveState {
     pub(super) missed: u64,
     /// The number of the message that the program got last.
     pub(super) delivered: u64,
+    /// Where that number is kept for the next incarnation: of a subscriber with a `client_id`.
+    pub(super) position: Option<Position>,
+    /// Whether the next connection is the first of a subscriber with a `client_id`, which opens it.
+    pub(super) is_position_due: bool,
     /// Whether the feed is to wake this side.
     pub(super) parked: bool,
     /// Whether the program's event loop watches the descriptor.
@@ -60,9 +65,19 @@ impl ReceiveState {
             && !self.watched
     }
 
+    /// Records that the program has this message.
+    #[inline]
+    pub(super) fn set_delivered(&mut self, number: u64) {
+        self.delivered = number;
+        if let Some(position) = &self.position {
+            position.delivered(number);
+        }
+    }
+
     /// Disconnects, and stops watching for signals.
     pub(super) fn close(&mut self) {
         self.drop_feed();
+        self.position = None;
         if self.signal_watch.take().is_some() {
             self.epoll.remove(stop::waker());
         }

@@ -51,7 +51,8 @@ use crate::value::{Limits, Value};
 ///
 /// A subscriber that was too slow gets `Lagged` once with the number of missed messages, and continues with
 /// the oldest one that is left. With the option `delivery="latest"` it gets the newest value instead, with
-/// [`Message::missed`].
+/// [`Message::missed`]. With a `client_id` the same holds for what was published after the last message that its
+/// former incarnation received: the newest value follows.
 ///
 /// One thread at a time receives, another one gets `InvalidState`: each thread may have a subscriber of its
 /// own. Any thread may close it, which ends the wait of the receiving thread.
@@ -166,6 +167,8 @@ impl Subscriber {
                 deferred_error: None,
                 missed: 0,
                 delivered: 0,
+                position: None,
+                is_position_due: options.client_id.is_some(),
                 parked: false,
                 watched: false,
                 signal_watch: None,
@@ -243,7 +246,7 @@ impl Subscriber {
         let message = self.take_plain(&mut receive_state, spins)?;
         // Only the receiving thread writes this counter.
         self.event_log.count_exclusive(&self.event_log.received);
-        receive_state.delivered = message.sequence();
+        receive_state.set_delivered(message.sequence());
         Some(message)
     }
 
@@ -303,7 +306,7 @@ impl Subscriber {
             && receive_state.deferred_error.is_none()
             && let Some(message) = receive_state.pending.take()
         {
-            receive_state.delivered = message.sequence();
+            receive_state.set_delivered(message.sequence());
             receive_state.update_readiness();
             return Ok(Some(message));
         }
@@ -347,7 +350,7 @@ impl Subscriber {
                     }
                     // Only the receiving thread writes this counter.
                     self.event_log.count_exclusive(&self.event_log.received);
-                    receive_state.delivered = message.sequence();
+                    receive_state.set_delivered(message.sequence());
                     receive_state.update_readiness();
                     return Ok(Some(message));
                 }
@@ -428,6 +431,10 @@ impl Subscriber {
         }
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
+            // What was missed before the first message.
+            if let Some(error) = receive_state.deferred_error.take() {
+                return Err(error);
+            }
         }
         if let Some(message) = self.take_ready_plain(receive_state) {
             return Ok(Some(message));

@@ -9,6 +9,7 @@
 //! A forked child does not have the mappings, except those of arrays of which its program may have
 //! views. For long blocks of ordinary memory, large pages can be requested.
 
+mod kept_page;
 mod own;
 mod peer;
 mod peer_file;
@@ -23,6 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::SealFlags;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
+pub(crate) use self::kept_page::KeptPage;
 pub(crate) use self::own::MemoryFile;
 pub(crate) use self::peer::PeerMemory;
 pub(crate) use self::peer_file::PeerFile;

@@ -39,7 +39,7 @@ impl Subscriber {
                 Ok(Some(message)) => {
                     empty_polls = 0;
                     self.event_log.count_exclusive(&self.event_log.received);
-                    receive_state.delivered = message.sequence();
+                    receive_state.set_delivered(message.sequence());
                     messages.push(message);
                 }
                 Ok(None) => empty_polls += 1,

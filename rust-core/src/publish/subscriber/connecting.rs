@@ -7,6 +7,7 @@ use crate::channel::dial::Dialler;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::feed::{Feed, ResumePoint};
+use crate::publish::position::Position;
 use crate::publish::receive_state::{FEED, NAME, ReceiveState};
 use crate::sys::poll::{Interest, next_round};
 use crate::sys::stop;
@@ -45,6 +46,7 @@ impl Subscriber {
                     } else {
                         self.event_log.connected(&feed.source);
                     }
+                    self.keep_position(receive_state, &feed);
                 }
                 receive_state.moved = false;
                 receive_state.feed = Some(feed);
@@ -67,6 +69,41 @@ impl Subscriber {
                 }
                 Err(e)
             }
+        }
+    }
+
+    /// Keeps the position of a subscriber with a `client_id` from its first connection on, and counts what came since
+    /// its last incarnation stopped.
+    fn keep_position(&self, receive_state: &mut ReceiveState, feed: &Feed) {
+        let mut counted_from = feed.before;
+        if std::mem::take(&mut receive_state.is_position_due)
+            && let Some(client_id) = &self.options.client_id
+        {
+            match Position::open(&self.shown, client_id) {
+                Ok(position) => receive_state.position = Some(position),
+                Err(e) => self.event_log.disconnected(format!(
+                    "{e}; what this subscriber misses between its end and its next start is not counted"
+                )),
+            }
+            // A name of several that had connected before goes on: it was not away.
+            let was_away = receive_state.resume.is_none_or(|resume| resume.session == 0);
+            let last = receive_state.position.as_ref().and_then(Position::last);
+            if let (Some(last), Some(before)) = (last.filter(|_| was_away), feed.before) {
+                let number = if last.session == feed.session { last.number } else { 0 };
+                if last.session != feed.session {
+                    self.event_log.disconnected(format!(
+                        "the publisher was started anew while this subscriber was away: what the former one sent after its message {} is not known and not counted",
+                        last.number
+                    ));
+                }
+                if before > number {
+                    receive_state.deferred_error = Some(Error::lagged(before - number));
+                }
+                counted_from = Some(number);
+            }
+        }
+        if let Some(position) = &receive_state.position {
+            position.connected(feed.session, counted_from);
         }
     }
 

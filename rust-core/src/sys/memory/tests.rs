@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering;
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::mm::ProtFlags;
 
-use super::{Children, Mapping, MemoryFile, PeerFile, PeerMemory, SEALS, peer_file, prefer_large_pages};
+use super::{
+    Children, KeptPage, Mapping, MemoryFile, PeerFile, PeerMemory, SEALS, peer_file, prefer_large_pages,
+};
 use crate::error::ErrorKind;
 
 fn bytes_of(memory: &PeerMemory, at: usize, length: usize) -> Vec<u8> {
@@ -31,6 +33,12 @@ fn bytes_written_by_one_side_are_read_by_the_other() {
     // SAFETY: initialised above.
     assert_eq!(racing.map(|b| unsafe { b.assume_init() }), *b"eleven bytes");
     assert_eq!(peer.load(8184, Ordering::Relaxed), 7);
+}
+
+#[test]
+fn page_is_kept_only_where_a_written_one_has_its_room() {
+    let elsewhere = std::fs::File::open("/proc/self/comm").unwrap();
+    assert_eq!(KeptPage::map(&elsewhere).unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
 #[test]
