@@ -246,7 +246,10 @@ impl Subscriber {
         let message = self.take_plain(&mut receive_state, spins)?;
         // Only the receiving thread writes this counter.
         self.event_log.count_exclusive(&self.event_log.received);
-        receive_state.set_delivered(message.sequence());
+        // A ring has no use for `delivered`.
+        if let Some(position) = &receive_state.position {
+            position.delivered(message.sequence());
+        }
         Some(message)
     }
 
