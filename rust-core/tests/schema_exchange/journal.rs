@@ -155,8 +155,7 @@ fn lost_or_replaced_schema_of_a_journal_is_reported() {
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         assert!(error.text().contains(what) && error.text().contains(".schema"), "{error}");
     };
-    for (bytes, what) in
-        [(None, "put it back"), (Some(&lying), "another schema"), (Some(&vec![1]), "remove")]
+    for (bytes, what) in [(None, "put it back"), (Some(&lying), "another schema"), (Some(&vec![1]), "remove")]
     {
         match bytes {
             None => std::fs::remove_file(&file).unwrap(),
