@@ -306,6 +306,8 @@ fn subscriber_to_a_pattern_whose_publisher_is_started_anew_was_not_away() {
     send(&old, 1..=1);
     assert_eq!(taken(&subscriber), [1]);
     drop(old);
+    // The name is left, and joined again.
+    assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     let new = publisher(&endpoint);
     send(&new, 1..=2);
     assert_eq!(taken(&subscriber), [1, 2]);
