@@ -208,6 +208,33 @@ fn lost_messages_are_counted_by_name() {
 }
 
 #[test]
+fn gap_of_a_name_that_a_poll_finds_is_told_by_the_call_that_receives() {
+    let folder = folder();
+    let publisher = Publisher::new(&format!("{folder}/a"), &Options::default().with_buffer(4096)).unwrap();
+    let all = subscriber(&[&format!("{folder}/*")]);
+    let overtake = || {
+        for i in 0..2000_u64 {
+            publisher.send(&Value::from(i)).unwrap();
+        }
+    };
+    publisher.send(&Value::from(0_u64)).unwrap();
+    assert_eq!(all.recv(SOON).unwrap().missed(), 0);
+    // In a loop by the message, else by an error of that name, before the message.
+    overtake();
+    assert!(all.poll().unwrap());
+    let message = all.next(SOON).unwrap().unwrap();
+    assert!(message.missed() > 0 && message.sequence() == 2 + message.missed());
+    while all.try_recv().is_ok() {}
+    overtake();
+    assert!(all.poll().unwrap());
+    let error = all.recv(SOON).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Lagged, "{error}");
+    assert!(error.to_string().contains(&format!("{folder}/a")), "{error}");
+    let message = all.recv(SOON).unwrap();
+    assert_eq!((message.missed(), message.sequence()), (0, 2002 + error.missed().unwrap()));
+}
+
+#[test]
 fn newest_message_of_each_name_is_delivered() {
     let folder = folder();
     let ends = ["a", "b"].map(|end| publisher(&format!("{folder}/{end}")));

@@ -309,6 +309,13 @@ impl Subscriber {
             && receive_state.deferred_error.is_none()
             && let Some(message) = receive_state.pending.take()
         {
+            let missed = message.missed();
+            if missed > 0 && !iterates && self.options.delivery != Some(Delivery::Latest) {
+                // A poll of several names found both: outside of a loop the number is an error, before the message.
+                let error = Error::lagged(missed).on(message.name().unwrap_or(&self.shown));
+                receive_state.pending = Some(message.with_missed(0));
+                return Err(error);
+            }
             receive_state.set_delivered(message.sequence());
             receive_state.update_readiness();
             return Ok(Some(message));
@@ -573,7 +580,12 @@ impl Subscriber {
             if next_round(&mut waiting).is_err() {
                 break;
             }
-            match self.poll_feed(&mut receive_state, &mut waiting) {
+            let polled = match &self.names {
+                None => self.poll_feed(&mut receive_state, &mut waiting),
+                // The message has the number of those of its name that were missed.
+                Some(names) => self.poll_names(names, &mut receive_state, &mut waiting, true),
+            };
+            match polled {
                 Ok(Some(message)) => {
                     receive_state.pending = Some(message);
                     return Ok(true);
