@@ -2,7 +2,7 @@
 //! incarnation knows what it missed while it was away.
 //!
 //! One word of a mapped page is stored for each message: that outlives a SIGKILL and asks the kernel nothing. The file
-//! lies in the runtime directory, is its user's alone, and is locked by the subscriber that uses it.
+//! is in the runtime directory and its user's alone, and is locked by the subscriber that uses it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -14,6 +14,7 @@ use super::feed::ResumePoint;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::beneath::{self, Owner};
 use crate::sys::directory::Directory;
+use crate::sys::fnv1a;
 use crate::sys::headroom;
 use crate::sys::lock::{self, Lock};
 use crate::sys::memory::KeptPage;
@@ -43,7 +44,8 @@ impl Position {
         let directory = Directory::runtime()?;
         let key = format!("{endpoint}\n{client_id}");
         let prefix = format!(".position-{}-", rustix::process::geteuid().as_raw());
-        let name = format!("{prefix}{client_id}-{:016x}", hash(&key));
+        // The file says whose it is, so two names of one hash only replace each other.
+        let name = format!("{prefix}{client_id}-{:016x}", fnv1a(&key));
         let Some(lock) = lock::try_lock(&directory, &name)? else {
             let text = format!("another living subscriber receives {endpoint} as {client_id}");
             return Err(Error::new(ErrorKind::AddressInUse, text));
@@ -127,11 +129,4 @@ fn make_room(directory: &Directory, prefix: &str) -> Result<()> {
     }
     let text = format!("{MAX_FILES} positions are in use in {}", directory.path().display());
     if excess == 0 { Ok(()) } else { Err(Error::new(ErrorKind::NoSpace, text)) }
-}
-
-/// FNV-1a: the same in every build. The file says whose it is, so two names of one hash only replace each other.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }

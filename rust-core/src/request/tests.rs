@@ -42,7 +42,7 @@ fn short_request_and_reply_take_one_lock_each_and_the_server_s_own() {
     }
 }
 
-/// A failure takes the general way.
+/// A failure is sent outside of that step.
 #[test]
 fn request_has_one_answer_in_place_or_not() {
     let (server, client) = joined("request-replies");

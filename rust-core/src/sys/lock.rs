@@ -71,9 +71,7 @@ pub const NAME: &str = ".lock";
 /// Returns the byte of a name: FNV-1a, shifted into the positive half of an `off_t`. Two names with
 /// the same byte, one pair in 2^62, would only keep each other from being owned at the same time.
 fn offset(name: &str) -> i64 {
-    let hash =
-        name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    (hash >> 2) as i64
+    (super::fnv1a(name) >> 2) as i64
 }
 
 /// Returns who may own the common file: in a directory that a group shares, any member may have

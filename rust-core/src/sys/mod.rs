@@ -24,7 +24,7 @@
 //! | threads of the library, and programs that end with their parent; a value that one call at a time claims; one with counted owners; one that is lent | `thread`, `claim`, `counted`, `lent` |
 //! | the system clock; signals that ask a program to stop | `clock`, `stop` |
 //! | random bytes | `random` |
-//! | reading behind what a list holds | here |
+//! | reading behind what a list holds; a hash that is the same in every build | here |
 //! | names of users and groups; giving a file to a group; access for one more user | `user` |
 
 pub(crate) mod beneath;
@@ -81,4 +81,10 @@ fn append<E>(
     // SAFETY: so many bytes of the room behind the earlier ones are initialised, since a slice of bytes begins there.
     unsafe { into.set_len(length) };
     Ok(came)
+}
+
+/// Returns the FNV-1a hash of a text, 64 bits: the same in every build.
+pub(crate) fn fnv1a(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }

@@ -352,8 +352,7 @@ impl Stream {
     /// what it has not yet received.
     pub fn end_writing(&self) {
         let (Stream::Socket(socket) | Stream::Inet(socket)) = self else { return };
-        // A failure means that the connection has ended already.
-        let _ = rustix::net::shutdown(&**socket, rustix::net::Shutdown::Write);
+        socket::end_writing(&**socket);
         let mut unread = [0; 4096];
         while matches!(self.read(&mut unread), Ok(Some(1..))) {}
     }

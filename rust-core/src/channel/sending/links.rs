@@ -31,7 +31,7 @@ pub trait Links {
         part.tx.wait_room(waiting)
     }
 
-    /// Is told when a part of what was put to the link is left on this side.
+    /// Called when a part of a frame that was put to the link is left on this side.
     fn left_over(&self) {}
 }
 

@@ -26,9 +26,9 @@ impl Drop for Unadmitted {
 }
 
 impl Fanout {
-    /// Admits a subscriber of this session to the ring; one that was connected before, or waited, continues after the number. Returns the descriptors for it, the number of its newest
-    /// message, and the id for [`Fanout::answered`]. With `once` the subscriber reads the newest
-    /// value only, and is not kept.
+    /// Admits a subscriber of this session to the ring; one that was connected before, or waited, continues after the
+    /// number `after`. Returns the descriptors for it, the number of its newest message, and the id for
+    /// [`Fanout::answered`]. With `once` the subscriber reads the newest value only, and is not kept.
     pub fn admit_to_ring(
         self: &Arc<Self>,
         handshake: &mut IncomingHandshake,

@@ -16,6 +16,7 @@ use std::path::Path;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
+use crate::sys::fnv1a;
 
 /// The digits of a number: as many as the largest has, so that names sort as their numbers do.
 pub const DIGITS: usize = 20;
@@ -139,7 +140,7 @@ pub fn is_nameless(who: &str) -> bool {
 /// Returns the session of all messages of a sender, a hash of its name (FNV-1a): with the name, its
 /// numbers are unique for ever.
 pub fn session(who: &str) -> u64 {
-    who.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)) | 1
+    fnv1a(who) | 1
 }
 
 /// Accepts every name: the filter of a directory in which all files are for its reader.
