@@ -112,3 +112,22 @@ say("ended")
     until(child, "waits")
     child.signal(signal.SIGTERM)
     assert child.end() == (0, "ended\n", "")
+
+
+def test_what_waits_in_a_mailslot_is_served_before_the_stop(peer):
+    # 66 messages, of which six wait at the signal: a server looks for signals after each 64th.
+    child = peer(f"""
+server = linkspan.serve({endpoint("dgram", "lab/mailslot")!r})
+writer = linkspan.connect({endpoint("dgram", "lab/mailslot")!r}, timeout=30)
+for number in range(6):
+    writer.send(number)
+taken = []
+for request in server:
+    taken.append(request.value)
+    if len(taken) <= 60:
+        writer.send(len(taken) + 5)
+    if len(taken) == 60:
+        os.kill(os.getpid(), 15)
+say(taken == list(range(66)), len(taken))
+""")
+    assert child.end() == (0, "True 66\n", "")

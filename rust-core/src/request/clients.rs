@@ -63,6 +63,8 @@ pub struct Clients {
     shown: Arc<str>,
     /// Exists while SIGINT and SIGTERM end the wait.
     signal_watch: Option<stop::Watch>,
+    /// The rounds that were served after the signal.
+    rounds_after_stop: u32,
     /// Reused for each wait.
     ready: Vec<Ready>,
     /// Whether the program's event loop watches the epoll set.
@@ -71,6 +73,9 @@ pub struct Clients {
 
 /// Frames after which all clients, the deadline and a close are checked.
 const FRAMES_PER_ROUND: u32 = 64;
+/// Rounds that are served after a signal at most: 1,024 messages, twice what a mailslot's queue has under systemd
+/// (`net.unix.max_dgram_qlen`).
+const ROUNDS_AFTER_STOP: u32 = 16;
 /// Token of the queue of new links.
 const ACCEPTOR: u64 = 0;
 /// Token of `wake`.
@@ -119,6 +124,7 @@ impl Clients {
             event_log,
             shown,
             signal_watch: None,
+            rounds_after_stop: 0,
             ready: Vec::new(),
             watched: false,
         })
@@ -151,6 +157,16 @@ impl Clients {
         self.signal_watch.is_some() && !stop::was_requested()
     }
 
+    /// Returns whether requests are served that came before the signal: those of links without a session, which are
+    /// lost with this process, as a mailslot's are. Rounds of them are counted, because their senders may go on.
+    fn serves_the_rest(&mut self) -> bool {
+        let holds_more =
+            |token| self.clients.get(token).is_some_and(|client| client.part.negotiated.is_none());
+        let serves = self.rounds_after_stop < ROUNDS_AFTER_STOP && self.ready_queue.iter().any(holds_more);
+        self.rounds_after_stop += u32::from(serves);
+        serves
+    }
+
     /// Returns the next request, waiting for it. The caller has tried [`Clients::next_at_once`].
     ///
     /// # Errors
@@ -168,9 +184,8 @@ impl Clients {
             if let Some(request) = self.poll_clients(waiting)? {
                 return Ok(Next::Request(request));
             }
-            // The waker is a hint, and several causes end a wait: the count decides. What was received before is served first: a
-            // mailslot's messages are nowhere else.
-            if waiting.is_forever() && !self.waits_without_end() {
+            // The waker is a hint, and several causes end a wait: the count decides.
+            if waiting.is_forever() && !self.waits_without_end() && !self.serves_the_rest() {
                 return Ok(Next::Stopped);
             }
             empty_polls += self.frames_in_round - before;
