@@ -370,7 +370,7 @@ impl Channel {
                     self.file_answer(message);
                 }
                 // Its caller withdrew it before the program received it.
-                ReceivedFrame::Message(message) if receiving.is_withdrawn(&message, &self.ack_sender()) => {
+                ReceivedFrame::Message(message) if receiving.is_withdrawn(&message) => {
                     self.drop_answer(&message);
                 }
                 ReceivedFrame::Message(message) => return Ok(message),

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::client_tx::ClientTx;
-use super::read_ahead::ReadAhead;
-use crate::channel::link::{RxPart, Taken, Want};
+use crate::channel::event_log::EventLog;
+use crate::channel::link::{Checks, RxPart, Taken, Want};
 use crate::channel::session::inbox::{AckTrigger, Fate};
 use crate::channel::session_state::SessionHalves;
 use crate::channel::{Acknowledge, Options};
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
 use crate::message::Message;
+use crate::transport::Rx;
 
 /// A connected client, with its receiving half.
 pub struct Client {
     pub part: RxPart,
-    pub read_ahead: ReadAhead,
     pub client_tx: Arc<ClientTx>,
     /// Whether the link is to wake the epoll set.
     pub parked: bool,
@@ -43,8 +43,7 @@ impl Client {
     #[inline]
     pub fn take(&mut self, options: &Options, is_recorded: bool) -> Option<Taken> {
         let (trigger, part) = (self.trigger(), &mut self.part);
-        if options.checks_received().is_some() || !self.read_ahead.is_empty() || !part.rx.is_ready_in_place()
-        {
+        if options.checks_received().is_some() || !part.rx.is_ready_in_place() {
             return None;
         }
         let consume = (!is_recorded).then_some(trigger);
@@ -88,23 +87,28 @@ impl Client {
         }
     }
 
-    /// Returns the session of a message, and how many messages before it are missing; none for a
-    /// duplicate.
-    pub fn record_received(&self, frame: &Incoming) -> Result<Option<(u64, u64)>> {
-        let Some(negotiated) = &self.part.negotiated else { return Ok(Some((0, 0))) };
-        let no_violation = |halves: &mut SessionHalves| halves.violation().map_or(Ok(()), Err);
-        negotiated.session_state.accept(&frame.header, frame.body.len(), Fate::Delivered, no_violation)
+    /// Returns the message of this frame, and records it as delivered; none for a duplicate.
+    ///
+    /// # Errors
+    /// `Malformed` for an impossible number: the caller ends the link.
+    pub fn accept(
+        &mut self,
+        frame: Incoming,
+        options: &Options,
+        event_log: &EventLog,
+    ) -> Result<Option<Message>> {
+        let checks =
+            Checks { limits: options.limits(), schema: options.checks_received(), reply_schema: None };
+        let no_violation = |halves: &mut SessionHalves, _: &mut Rx| halves.violation().map_or(Ok(()), Err);
+        self.part.accept(frame, Fate::Delivered, checks, event_log, no_violation)
     }
 
     /// Returns whether the caller of this request has withdrawn it; then it counts as consumed.
     #[inline]
     pub fn is_withdrawn(&mut self, message: &Message) -> bool {
-        let number = message.sequence();
-        let is_withdrawn = self.part.negotiated.is_some()
-            && message.is_request()
-            && self.read_ahead.is_withdrawn(number, &mut self.part.rx);
+        let is_withdrawn = message.is_request() && self.part.is_withdrawn(message.sequence());
         if is_withdrawn {
-            self.client_tx.session_state.finished(message.session(), number);
+            self.client_tx.session_state.finished(message.session(), message.sequence());
         }
         is_withdrawn
     }

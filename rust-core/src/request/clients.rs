@@ -24,7 +24,6 @@ use std::time::Duration;
 use super::answer::Request;
 use super::client::Client;
 use super::client_tx::ClientTx;
-use super::read_ahead::ReadAhead;
 use super::server_waker::ServerWaker;
 use crate::channel::Options;
 use crate::channel::acceptor::ChannelAcceptor;
@@ -266,7 +265,6 @@ impl Clients {
             };
             let client = Client {
                 part,
-                read_ahead: ReadAhead::default(),
                 client_tx,
                 parked: false,
                 queued: false,

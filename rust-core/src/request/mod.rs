@@ -10,7 +10,6 @@
 //! | the public server | `server` |
 //! | a connected client | `client` |
 //! | all clients, and the order of serving them | `clients` |
-//! | frames of a client that were read before their turn | `read_ahead` |
 //! | a request and its one answer | `answer` |
 //! | the sending state of a client, which is that of a channel, and what is counted of it | `client_tx` |
 //! | wakes the serving thread only if it is parked | `server_waker` |
@@ -19,7 +18,6 @@ mod answer;
 mod client;
 mod client_tx;
 mod clients;
-mod read_ahead;
 mod server;
 mod server_waker;
 #[cfg(test)]

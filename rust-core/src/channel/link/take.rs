@@ -113,7 +113,11 @@ impl RxPart {
         let half = self.rx.in_place()?;
         let plain = half.peek_plain(kind)?;
         let (number, bytes) = (half.next_sequence(), plain.length());
-        if self.negotiated.is_none() || self.peer.source.is_empty() || !halves.inbox.is_new(number) {
+        if self.negotiated.is_none()
+            || self.peer.source.is_empty()
+            || !self.read_ahead.is_empty()
+            || !halves.inbox.is_new(number)
+        {
             return None;
         }
         let mut place = match dropped {
@@ -141,6 +145,7 @@ impl RxPart {
             || !halves.inbox.is_new(reply.sequence)
             || self.negotiated.is_none()
             || self.peer.source.is_empty()
+            || !self.read_ahead.is_empty()
         {
             return None;
         }
@@ -166,7 +171,7 @@ impl RxPart {
         let Some(half) = self.rx.in_place() else {
             return self.take_in_stream(halves, limits, want, awaited);
         };
-        if self.negotiated.is_none() || self.peer.source.is_empty() {
+        if self.negotiated.is_none() || self.peer.source.is_empty() || !self.read_ahead.is_empty() {
             return None;
         }
         let Some(small) = half.peek_small() else {
@@ -215,7 +220,7 @@ impl RxPart {
         want: Want,
         awaited: u64,
     ) -> Option<Taken> {
-        if self.negotiated.is_none() || self.peer.source.is_empty() {
+        if self.negotiated.is_none() || self.peer.source.is_empty() || !self.read_ahead.is_empty() {
             return None;
         }
         let half = self.rx.stream()?;

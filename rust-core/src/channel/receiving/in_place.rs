@@ -75,7 +75,11 @@ impl Receiving {
         if self.is_general_due() || self.watched || self.schema.is_some() || !halves.has_page() {
             return false;
         }
-        let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) else { return false };
+        let Some(part) =
+            self.part.as_mut().filter(|part| part.negotiated.is_some() && part.read_ahead.is_empty())
+        else {
+            return false;
+        };
         let is_of_server = part.peer.pattern == Pattern::Request;
         let Some(half) = part.rx.in_place().filter(|half| half.is_spin_trusted() && !half.is_ready()) else {
             return false;

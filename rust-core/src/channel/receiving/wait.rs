@@ -113,7 +113,7 @@ impl Receiving {
             return;
         }
         let more = match &mut self.part {
-            Some(part) if link => part.rx.park().unwrap_or(true),
+            Some(part) if link => part.rx.park().unwrap_or(true) || !part.read_ahead.is_empty(),
             _ => false,
         };
         self.parked |= link;

@@ -1,0 +1,102 @@
+//! Frames of a link that were read before their turn, to find withdrawals.
+//!
+//! A peer that gives up a request sends a withdrawal behind it. The frames behind a request are read before the program
+//! gets it; if the withdrawal is among them, the request is not started. All of them are kept here in their order, within
+//! bounds, and come before what the link has next.
+
+use std::collections::VecDeque;
+
+use super::RxPart;
+use crate::error::Result;
+use crate::frame::{Incoming, Kind};
+use crate::message::withdrawal;
+use crate::transport::Rx;
+
+/// Frames that are read ahead, at most.
+const MAX_FRAMES: usize = 256;
+/// Bytes of their bodies after which no further frame is read.
+const MAX_BYTES: usize = 256 << 10;
+
+/// What was read ahead of one link, in order.
+#[derive(Default)]
+pub struct ReadAhead {
+    /// Nothing is read behind an error.
+    frames: VecDeque<Result<Incoming>>,
+    /// Bytes of the bodies of `frames`.
+    bytes: usize,
+    /// How many of `frames` are withdrawals.
+    withdrawals: usize,
+}
+
+/// Returns the number of the request that this frame withdraws.
+fn withdrawn(frame: &Incoming) -> Option<u64> {
+    if frame.header.kind == Kind::Ack { withdrawal::read(frame) } else { None }
+}
+
+impl ReadAhead {
+    /// Returns whether the next frame is the link's.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Returns the first frame.
+    #[inline(never)]
+    fn pop(&mut self) -> Result<Option<Incoming>> {
+        let Some(first) = self.frames.pop_front() else { return Ok(None) };
+        let frame = first?;
+        self.bytes -= frame.body.len();
+        self.withdrawals -= usize::from(withdrawn(&frame).is_some());
+        Ok(Some(frame))
+    }
+
+    /// Reads until the link has no more or a bound is reached.
+    #[inline(never)]
+    fn read(&mut self, rx: &mut Rx) {
+        while !matches!(self.frames.back(), Some(Err(_)))
+            && self.frames.len() < MAX_FRAMES
+            && self.bytes < MAX_BYTES
+            && rx.may_hold_more()
+        {
+            let read = match rx.try_recv() {
+                Ok(None) => return,
+                Ok(Some(frame)) => Ok(frame),
+                Err(error) => Err(error),
+            };
+            if let Ok(frame) = &read {
+                self.bytes += frame.body.len();
+                self.withdrawals += usize::from(withdrawn(frame).is_some());
+            }
+            self.frames.push_back(read);
+        }
+    }
+}
+
+impl RxPart {
+    /// Returns the next frame: one that was read ahead, else one of the link; none if there is no frame now.
+    #[inline]
+    pub fn next_frame(&mut self) -> Result<Option<Incoming>> {
+        if self.read_ahead.is_empty() { self.rx.try_recv() } else { self.read_ahead.pop() }
+    }
+
+    /// Returns whether another [`RxPart::next_frame`] may find a frame that was already available at the last one.
+    #[inline]
+    pub fn may_hold_more(&self) -> bool {
+        !self.read_ahead.is_empty() || self.rx.may_hold_more()
+    }
+
+    /// Returns whether the caller of this request, which was received last, has withdrawn it by now. Reads the frames
+    /// behind it to find out, without waiting.
+    #[inline]
+    pub fn is_withdrawn(&mut self, request: u64) -> bool {
+        if self.negotiated.is_none() {
+            return false;
+        }
+        if self.rx.may_hold_more() {
+            self.read_ahead.read(&mut self.rx);
+        }
+        let withdraws =
+            |frame: &Result<Incoming>| frame.as_ref().is_ok_and(|frame| withdrawn(frame) == Some(request));
+        self.read_ahead.withdrawals > 0 && self.read_ahead.frames.iter().any(withdraws)
+    }
+}
