@@ -132,7 +132,8 @@ impl Payload {
         placer: Option<&mut dyn Placer>,
     ) -> Result<Vec<u8>> {
         let mut body = Vec::with_capacity(value.size_hint().clamp(USUAL, LONGEST_HINT));
-        let options = EncodeOptions { limits: *limits, align: true, ..EncodeOptions::default() };
+        let mut options = EncodeOptions::within(*limits);
+        options.align = true;
         match schema {
             None => codec::encode_placed(value, encoding, &options, &mut body, placer)?,
             Some(schema) => schema.encode_into(value, encoding, &options, &mut body, placer)?,
