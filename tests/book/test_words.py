@@ -43,7 +43,7 @@ RIDDLES = [
 ]
 
 # Sources whose comments were read again: codecs, transports, the conformance suite and the observatory.
-READ_AGAIN = ("rust-core/src/codec/*", "rust-core/src/transport/*", "rust-core/tests/conformance/*", "examples/observatory/*")
+READ_AGAIN = ("rust-core/value/src/codec/*", "rust-core/src/transport/*", "rust-core/tests/conformance/*", "examples/observatory/*")
 IMAGES = [
     (r"\b([Gg]eneral|[Ss]hort|[Ss]hortest) ways?\b", "general path, short path, shortest path", ()),
     (r"\bOF_LATE\b|\bof late\b", "the number or the condition: EMPTY_POLLS, the last polls", ()),
@@ -98,7 +98,7 @@ def test_public_documents_name_their_subjects(pattern, instead, exceptions):
 @pytest.mark.parametrize(("pattern", "instead", "exceptions"), IMAGES, ids=[one[1].split(";")[0].split(",")[0] for one in IMAGES])
 def test_sources_that_were_read_again_have_no_images(pattern, instead, exceptions):
     files = list(texts(*READ_AGAIN))
-    assert {"rust-core/src/codec/mod.rs", "rust-core/src/transport/mod.rs", "examples/observatory/run"} <= {path for path, _ in files}
+    assert {"rust-core/value/src/codec/mod.rs", "rust-core/src/transport/mod.rs", "examples/observatory/run"} <= {path for path, _ in files}
     assert occurrences(pattern, instead, exceptions, files) == []
 
 

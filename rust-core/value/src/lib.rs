@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]
+#![forbid(unsafe_code)]
 
 #[doc(hidden)]
 pub mod body;
