@@ -151,7 +151,7 @@ pub use channel::{
     Acknowledge, Channel, Delivery, Event, EventKind, Framing, Listener, Loan, LoanMemory, OnUnconsumed,
     Options, PendingReply, RelayCaller, RelayLink, RelayListener, Role, StartAt, Validate,
 };
-#[doc(inline)]
+#[doc(no_inline)]
 pub use codec::Encoding;
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 #[doc(inline)]
@@ -169,7 +169,7 @@ pub use service::{
     Answer, Command, Controller, LogLevel, Outcome, Service, ServiceLoop, ServiceOptions, State, Task, Tasks,
     View, WatchOptions, run,
 };
-#[doc(inline)]
+#[doc(no_inline)]
 pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Serde, Timestamp, Value};
 pub use verbs::{connect, listen, open, publisher, serve, subscribe, wait_any};
 

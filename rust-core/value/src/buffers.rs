@@ -1,7 +1,7 @@
 //! A pool of long blocks of memory, shared by all threads: successive messages often have the same length.
 //!
 //! The allocator returns long blocks to the kernel, which then allocates and clears every page of the next
-//! one: for 1 MB that takes longer than copying it three times. At most [`PLACES`] blocks with [`BYTES`]
+//! one: for 1 MB that takes longer than copying it three times. At most `PLACES` blocks with `BYTES`
 //! together are kept in a process. The pool is optional at every point: without a fitting block, or while
 //! another thread has the lock, the allocator is used. So a process that was forked while a thread held the
 //! lock loses the pool and nothing else.

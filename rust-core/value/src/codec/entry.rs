@@ -91,6 +91,7 @@ pub fn encode_into<T: Source + ?Sized>(
 }
 
 /// As [`encode_into`], with a placer that may store long arrays elsewhere; only CBOR supports it.
+#[doc(hidden)]
 pub fn encode_placed<T: Source + ?Sized>(
     value: &T,
     encoding: Encoding,
@@ -154,6 +155,7 @@ pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Resu
 }
 
 /// As [`decode_shared`], for the body of a message, whose long arrays may be stored elsewhere.
+#[doc(hidden)]
 pub fn decode_body_shared(body: &Body, encoding: Encoding, limits: &Limits) -> Result<Value> {
     let short = if encoding == Encoding::Cbor {
         body.split().and_then(|_| cbor::read_flat_arrays(body, &bounded(limits)))
@@ -186,6 +188,7 @@ pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, s
 
 /// As [`decode_into`], for the body of a message, whose long arrays may be stored elsewhere.
 /// Offsets in errors do not count those.
+#[doc(hidden)]
 pub fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
     let (bytes, parts) = encoded(body, encoding);
     decode_parts(bytes, parts, body.len(), encoding, limits, sink)
@@ -262,6 +265,7 @@ fn append_flat_arrays<T: Source + ?Sized>(
 /// Returns the source in CBOR around its one long array, which `placer` has stored elsewhere, where it is, or has in
 /// memory, a long array or a short map of scalars and one; then `Some(None)` where the placer refused the array. `None`
 /// where it is something else. The bytes are those of [`encode_placed`] with aligned arrays.
+#[doc(hidden)]
 pub fn write_around_array<T: Source + ?Sized>(
     value: &T,
     limits: &Limits,
@@ -287,6 +291,7 @@ pub fn write_around_array<T: Source + ?Sized>(
 
 /// Passes the value at this path to `what`, where the body in CBOR is a short map of scalars and of arrays that are
 /// stored elsewhere; `None` where it is not. Without `limits`, a call with limits must have accepted the body before.
+#[doc(hidden)]
 #[inline]
 pub fn find_in_flat_arrays<T>(
     body: &Body,
@@ -303,6 +308,7 @@ pub fn find_in_flat_arrays<T>(
 
 /// Returns the value of a body in CBOR, where it is one array that is stored elsewhere; `None` where it has to be
 /// decoded. The value is the same in both ways.
+#[doc(hidden)]
 pub fn read_long_array(body: &Body, limits: &Limits) -> Option<NdArray> {
     cbor::read_long_array(body, &bounded(limits))
 }

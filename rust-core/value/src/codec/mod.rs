@@ -49,21 +49,18 @@ mod raw;
 mod smile;
 mod unread;
 
-#[doc(hidden)]
 pub use cbor::text_alone;
 pub use cbor::{FlatField, FlatFields, FlatItem, FlatMap, FlatMapBuilder, FlatValue, append_text};
 pub use flat::FlatRecord;
 pub use flat_entries::FlatEntries;
 pub use flat_key::FlatKey;
 pub use flat_slice::FlatSlice;
-#[doc(hidden)]
 pub use json::{items, members};
 pub use unread::Unread;
 
 pub use entry::{
     EncodeOptions, decode, decode_first, decode_into, decode_shared, encode, encode_into, transcode,
 };
-#[doc(hidden)]
 pub use entry::{
     decode_body, decode_body_shared, encode_placed, find_in_flat_arrays, read_long_array, write_around_array,
 };

@@ -42,7 +42,6 @@ pub use compatible::Difference;
 pub use model::{Field, Kind, Length, Range, Schema, Type, Width};
 pub use packed::{Layout, Place};
 // For the tools that make schemas of other files.
-#[doc(hidden)]
 pub use text::{open_file, read_text};
 
 use std::fmt;

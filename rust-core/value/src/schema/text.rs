@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 /// device; `NotFound` and `PermissionDenied` where it cannot be opened. Opening never blocks. A
 /// pipe is read where it is a descriptor of this process, such as `/dev/stdin`; that blocks until
 /// its end.
+#[doc(hidden)]
 pub fn read_text(path: &str, most: usize, remedy: &str) -> Result<String> {
     let mut bytes = Vec::new();
     open_file(path)?.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|why| refused(path, &why))?;
@@ -73,6 +74,7 @@ fn not_utf8(path: &str, mut bytes: Vec<u8>, at: usize) -> Error {
 
 /// Opens a file for reading, without waiting for another program, such as the writer of a pipe. The
 /// errors are those of [`read_text`].
+#[doc(hidden)]
 pub fn open_file(path: &str) -> Result<File> {
     // These paths open a descriptor of this process again, which it was given to read.
     let is_descriptor = ["/dev/stdin", "/dev/fd/", "/proc/self/fd/"].iter().any(|at| path.starts_with(at));

@@ -219,6 +219,7 @@ pub fn append_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
 
 /// Returns the bytes of the text, if this is one short text of definite length and nothing else. They are not
 /// checked to be UTF-8.
+#[doc(hidden)]
 pub fn text_alone(bytes: &[u8]) -> Option<&[u8]> {
     let (from, length) = match *bytes.first()? {
         0x79 => (3, usize::from(u16::from_be_bytes(behind(bytes, 0)?))),

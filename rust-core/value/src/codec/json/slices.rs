@@ -10,6 +10,7 @@ use super::scan::plain_run;
 use super::string;
 
 /// Returns the members of the object, each value as it is written; `None` for another value.
+#[doc(hidden)]
 pub fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     let mut walk = Walk::into(text, b'{')?;
     let mut members = Vec::new();
@@ -25,6 +26,7 @@ pub fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
 }
 
 /// Returns the items of the array, each as it is written; `None` for another value.
+#[doc(hidden)]
 pub fn items(text: &str) -> Option<Vec<&str>> {
     let mut walk = Walk::into(text, b'[')?;
     let mut items = Vec::new();
