@@ -147,9 +147,8 @@ impl Body {
 
     /// Returns the block that a decoder reads, and the parts that belong in it. Once the body
     /// exists in one block, that block is returned, without parts.
-    #[doc(hidden)]
     #[inline]
-    pub fn to_decode(&self) -> (&[u8], &[Part]) {
+    pub(crate) fn to_decode(&self) -> (&[u8], &[Part]) {
         match &self.0 {
             Form::Whole(bytes) => (bytes, &[]),
             Form::Split(split) => match split.whole.get() {
