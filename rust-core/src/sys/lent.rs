@@ -11,7 +11,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::claim::note_locked;
+use super::seat::note_locked;
 
 #[cfg(loom)]
 use loom::sync::atomic::AtomicU8;

@@ -21,7 +21,7 @@
 //! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
-//! | threads of the library, and programs that end with their parent; a value that one call at a time claims; one with counted owners; one that is lent | `thread`, `claim`, `counted`, `lent` |
+//! | threads of the library, and programs that end with their parent; a value that one call at a time acquires; one with counted owners; one that is lent | `thread`, `seat`, `counted`, `lent` |
 //! | the system clock; signals that ask a program to stop | `clock`, `stop` |
 //! | random bytes | `random` |
 //! | reading behind what a list holds; a hash that is the same in every build | here |
@@ -29,7 +29,6 @@
 
 pub(crate) mod beneath;
 pub(crate) mod brief;
-pub(crate) mod claim;
 pub(crate) mod clock;
 pub(crate) mod closing;
 pub(crate) mod counted;
@@ -53,6 +52,7 @@ pub(crate) mod random;
 pub(crate) mod record_lock;
 pub(crate) mod resolve;
 pub(crate) mod rights;
+pub(crate) mod seat;
 mod sock_diag;
 pub(crate) mod socket;
 pub(crate) mod staging;

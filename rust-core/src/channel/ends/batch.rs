@@ -121,13 +121,13 @@ impl Channel {
         let before = self.reconnector.session_state.halves().outbox.kept_count();
         let run = &payloads[..payloads.len().min(RUN)];
         let sent = sending.send_run(run, &self.reconnector, waiting);
-        let (claim, sending) = sending.split();
+        let (permit, sending) = sending.split();
         drop(sending);
         self.ack_sender().flush_deferred();
         if crosses_ack_check(before, sent) {
             self.collect_acks();
         }
-        drop(claim);
+        drop(permit);
         Ok(sent)
     }
 

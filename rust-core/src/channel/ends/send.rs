@@ -154,7 +154,7 @@ impl Channel {
     /// Sends a message: clears each obstacle, and tries again. With `waits`, one of them is the lack of room among the
     /// messages that are kept; else that is an error. Returns its number and the generation of the link that it went over.
     ///
-    /// The claim is kept all the time, so that messages of other threads stay behind; the state is released while this thread
+    /// The permit is kept all the time, so that messages of other threads stay behind; the state is released while this thread
     /// looks for acknowledgements and waits for room.
     pub(super) fn send_holding(
         &self,
@@ -163,7 +163,7 @@ impl Channel {
         waits: bool,
         waiting: &mut Waiting<'_>,
     ) -> Result<(u64, u64)> {
-        let (claim, mut sending) = sending.split();
+        let (permit, mut sending) = sending.split();
         let mut looked = false;
         let sent = loop {
             let obstacle = match sending.send(draft, looked, &self.reconnector, &self.event_log, waiting) {
@@ -214,7 +214,7 @@ impl Channel {
             let unsent = halves.outbox.next_number();
             halves.calls.end(unsent);
         }
-        drop(claim);
+        drop(permit);
         sent
     }
 }

@@ -1,4 +1,4 @@
-//! The parts of `ClaimCell`: the standard library's atomics, locks and threads, or loom's under
+//! The parts of `Seat`: the standard library's atomics, locks and threads, or loom's under
 //! loom; and the step of the protocol that a mutant of the models leaves out.
 
 #[cfg(not(loom))]
@@ -86,11 +86,11 @@ pub enum Step {
     Wake,
     /// A waiter that gives up passes on a wake-up that it may have received.
     PassOn,
-    /// A call that has the claim takes the value only while no other thread has it.
+    /// A call that has the permit takes the value only while no other thread has it.
     AwaitValue,
     /// A thread that waits for the end of a call says so before it tests whether there is one.
     EndsBit,
-    /// A call leaves the gate where another thread has the value or the claim.
+    /// A call leaves the gate where another thread has the value or the permit.
     SeeTaken,
     /// Who does what a thread in line waits for unparks it.
     #[cfg(loom)]
