@@ -5,7 +5,7 @@
 //! is never copied behind a header. A caller that needs one block ([`Body::whole`]) joins the parts. This
 //! module is below `value` and `codec`, which both use it.
 
-mod few;
+mod one_or_many;
 mod rest;
 
 use std::sync::{Arc, OnceLock};
@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::buffers;
 
-pub(crate) use few::Few;
+pub(crate) use one_or_many::OneOrMany;
 pub(crate) use rest::Rest;
 
 /// From this many bytes on the elements of an array may be stored elsewhere than the rest of a message. Below
@@ -44,7 +44,7 @@ pub(crate) struct Split {
     /// Everything but the parts.
     rest: Rest,
     /// The parts, in the order of their positions.
-    parts: Few<Part>,
+    parts: OneOrMany<Part>,
     /// The length of the whole body, in bytes.
     length: usize,
     /// The body in one block, made when first needed.
@@ -55,7 +55,7 @@ impl Split {
     /// Returns a body of this rest and these parts, whose positions ascend and are in it.
     // Always: it is written where it stays, and not moved.
     #[inline(always)]
-    pub fn new(rest: impl Into<Rest>, parts: impl Into<Few<Part>>) -> Split {
+    pub fn new(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Split {
         let (rest, parts) = (rest.into(), parts.into());
         debug_assert!(parts.is_sorted_by_key(|part| part.at) && parts.iter().all(|p| p.at <= rest.len()));
         let length = rest.len() + parts.iter().map(|part| part.bytes.len()).sum::<usize>();
@@ -106,7 +106,7 @@ const _: () = assert!(size_of::<Body>() == size_of::<Bytes>());
 impl Body {
     /// Returns a body of this rest and these parts; of the rest alone where there are none.
     #[inline]
-    pub(crate) fn of_parts(rest: impl Into<Rest>, parts: impl Into<Few<Part>>) -> Body {
+    pub(crate) fn of_parts(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Body {
         let (rest, parts) = (rest.into(), parts.into());
         if parts.is_empty() {
             return rest.into_bytes().into();

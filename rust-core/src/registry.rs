@@ -167,8 +167,7 @@ mod tests {
         };
         let mut places: Vec<_> = (0..300).map(|i| found(&directory, format!("silent/{i:03}"))).collect();
         // They listen, and never accept, as in a process that was stopped.
-        let claims: Vec<_> =
-            places.iter().map(|found| found.place.claim(Access::default()).unwrap()).collect();
+        let bound: Vec<_> = places.iter().map(|found| found.place.bind(Access::default()).unwrap()).collect();
         // Sorted after them is one that answers.
         let answering = format!("working/{}", std::process::id());
         let answering_listener =
@@ -185,7 +184,7 @@ mod tests {
         // With half a second for each, 32 side by side take 5 s in all, and 300 of them one after the other
         // 150 s.
         assert!(started.elapsed() >= FULL_TIMEOUT_BUDGET, "{:?}", started.elapsed());
-        drop(claims);
+        drop(bound);
         drop(answering_listener);
         assert!(examine_all(&places).unwrap().is_empty());
     }

@@ -56,7 +56,7 @@ pub(crate) fn nearest_open(endpoint: &Endpoint) -> (Vec<String>, usize) {
         .collect();
     found.sort();
     let count = found.len();
-    let is_open = |file: String| Place { directory: directory.clone(), file }.is_claimed().unwrap_or(false);
+    let is_open = |file: String| Place { directory: directory.clone(), file }.is_bound().unwrap_or(false);
     let open = found.into_iter().filter_map(|(_, name, file)| is_open(file).then_some(name));
     (open.take(SHOWN).collect(), count)
 }

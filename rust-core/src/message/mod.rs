@@ -33,7 +33,7 @@ pub use copy::RecordedOrigin;
 pub(crate) use payload::Lender;
 pub use payload::Payload;
 pub(crate) use payload::StoredMessage;
-pub(crate) use recycled::{Dropped, Rewritten};
+pub(crate) use recycled::{Dropped, ReusedMessage};
 
 /// A message that was received. Clones share the body, and any number of threads may read it.
 #[derive(Clone)]

@@ -67,7 +67,9 @@ impl Message {
         session: u64,
         fill: impl FnOnce(&mut [u8]),
     ) -> Message {
-        if let Some(mut place) = take_recycled().and_then(|last| Rewritten::of(last, header.body as usize)) {
+        if let Some(mut place) =
+            take_recycled().and_then(|last| ReusedMessage::of(last, header.body as usize))
+        {
             fill(place.body());
             return place.finish_with(header, source, limits, session);
         }
@@ -126,22 +128,22 @@ impl Message {
 }
 
 /// The message that this thread dropped last, on the way to be another one of the same length.
-pub(crate) struct Rewritten {
+pub(crate) struct ReusedMessage {
     place: Counted<Inner>,
     /// The memory of its body.
     bytes: BytesMut,
 }
 
-impl Rewritten {
+impl ReusedMessage {
     /// Takes the message that was dropped last, if its memory has this length; else none.
     #[inline(always)]
-    pub fn take(length: usize) -> Option<Rewritten> {
-        Rewritten::of(LAST.try_with(Cell::take).ok().flatten()?, length)
+    pub fn take(length: usize) -> Option<ReusedMessage> {
+        ReusedMessage::of(LAST.try_with(Cell::take).ok().flatten()?, length)
     }
 
     /// The same for this message, which is given back where its memory has another length.
     #[inline(always)]
-    fn of(mut place: Counted<Inner>, length: usize) -> Option<Rewritten> {
+    fn of(mut place: Counted<Inner>, length: usize) -> Option<ReusedMessage> {
         if let Some(inner) = place.get_mut()
             && inner.owns_body
             && let Some(body) = inner.body.block_mut()
@@ -155,7 +157,7 @@ impl Rewritten {
                 count(&mut bytes);
                 inner.is_counted = true;
             }
-            return Some(Rewritten { place, bytes });
+            return Some(ReusedMessage { place, bytes });
         }
         recycle(place);
         None
@@ -185,7 +187,7 @@ impl Rewritten {
     /// Returns the message with this header.
     #[inline(always)]
     fn finish_with(self, header: Header, source: &Arc<str>, limits: &Limits, session: u64) -> Message {
-        let Rewritten { mut place, bytes } = self;
+        let ReusedMessage { mut place, bytes } = self;
         // Always so: it was the only owner when it was taken.
         if let Some(inner) = place.get_mut() {
             if let Some(body) = inner.body.block_mut() {
@@ -221,8 +223,8 @@ impl Dropped {
 
     /// Takes one, if its memory has this length; else none, as if there were no more.
     #[inline(always)]
-    pub fn next(&mut self, length: usize) -> Option<Rewritten> {
-        Rewritten::of(self.0.pop().or_else(|| LAST.try_with(Cell::take).ok().flatten())?, length)
+    pub fn next(&mut self, length: usize) -> Option<ReusedMessage> {
+        ReusedMessage::of(self.0.pop().or_else(|| LAST.try_with(Cell::take).ok().flatten())?, length)
     }
 }
 

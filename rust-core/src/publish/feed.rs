@@ -18,7 +18,7 @@ use crate::channel::session::Owner;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
-use crate::message::{Message, Rewritten};
+use crate::message::{Message, ReusedMessage};
 use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, PlainRecord, Received, Start};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
@@ -200,7 +200,7 @@ impl Feed {
     pub fn take_plain(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
         let Medium::Ring(reader) = &mut self.medium else { return None };
         let plain = reader.peek_plain(spins)?;
-        let Some(mut place) = Rewritten::take(plain.length()) else {
+        let Some(mut place) = ReusedMessage::take(plain.length()) else {
             return self.take_plain_anew(&plain, limits);
         };
         if !reader.take_plain(&plain, place.body()) {

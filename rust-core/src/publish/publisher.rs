@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::fanout::{Fanout, Given};
 use super::handshake::PublisherHandler;
-use super::replace::{self, Held, OpenState, Replaced};
+use super::replace::{self, NameGuard, OpenState, Replaced};
 use super::store::{self, Store};
 use crate::channel::acceptor::bind;
 use crate::channel::handshake::Hello;
@@ -43,7 +43,7 @@ pub struct Publisher {
     /// Where subscribers mark that they wait for a publisher.
     waiting_place: Option<Place>,
     /// What keeps the name; a publisher with the option `replace` takes it away.
-    held: Arc<Mutex<Held>>,
+    held: Arc<Mutex<NameGuard>>,
     open: Arc<OpenState>,
     /// The process that made the publisher, as a count of forks.
     fork_generation: u64,
@@ -99,7 +99,7 @@ impl Publisher {
             };
             (Some(acceptor::open(source, Arc::new(handler))?), endpoint)
         };
-        let held = Held { owner_record, registration };
+        let held = NameGuard { owner_record, registration };
         Ok(Publisher::over(endpoint.to_string(), options, held, (fanout, store, waiting_place)))
     }
 
@@ -107,7 +107,7 @@ impl Publisher {
     fn over(
         shown: String,
         options: &Options,
-        held: Held,
+        held: NameGuard,
         (fanout, store, waiting_place): (Arc<Fanout>, Option<Store>, Option<Place>),
     ) -> Publisher {
         let (held, open) = (Arc::new(Mutex::new(held)), Arc::new(OpenState::default()));

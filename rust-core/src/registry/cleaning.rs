@@ -35,7 +35,7 @@ pub fn clean() -> Result<Cleaned> {
                     // A file that cannot be examined counts as existing.
                     let is_there =
                         place.directory.beneath().facts(&place.file).map_or(true, |it| it.is_some())
-                            || place.is_claimed().unwrap_or(true);
+                            || place.is_bound().unwrap_or(true);
                     let list = if is_there { &mut cleaned.tidied } else { &mut cleaned.removed };
                     list.push(endpoint);
                 }

@@ -31,7 +31,7 @@ pub(super) const SHORT_TIMEOUT: Duration = Duration::from_millis(20);
 /// Returns whether a process holds the name, and the obstacle to finding out, or to removing stale files. If
 /// even the lock may not be read, the listener is queried.
 fn is_live(Found { place, has_temporary, .. }: &Found) -> (bool, Option<Error>) {
-    let live = match place.is_claimed() {
+    let live = match place.is_bound() {
         Ok(live) => live,
         Err(e) if e.kind() == ErrorKind::PermissionDenied => return (true, None),
         Err(e) => return (true, Some(e)),

@@ -23,7 +23,7 @@ pub use self::kept::KeptFile;
 use super::beneath::{self, Opened, Owner};
 use super::directory::{Directory, whose};
 use super::fork::Guarded;
-use super::record_lock::{self, Held, Span};
+use super::record_lock::{self, RecordLock, Span};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The prefix of the names of the files that one user alone can open; its number follows.
@@ -36,7 +36,7 @@ const SWEEP: u32 = 50;
 #[derive(Debug)]
 pub struct Lock {
     /// The locks on bytes: one, or one in each of the user's own files and in the common one.
-    held: Vec<Held>,
+    held: Vec<RecordLock>,
     /// Whether other users can see that it is held.
     is_visible: bool,
 }
@@ -50,7 +50,7 @@ impl Lock {
 
     /// Lets other processes hold the lock beside this one from now on: see [`try_share`].
     pub fn share(&mut self) -> Result<()> {
-        self.held.iter_mut().try_for_each(Held::share)
+        self.held.iter_mut().try_for_each(RecordLock::share)
     }
 
     /// Takes the lock of another name of the same directory as well; returns false where a living
@@ -181,7 +181,11 @@ pub fn try_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
 
 /// Takes this byte of a name in each of this user's own files, of which none may be left; `None` where a living process
 /// prevents one of them.
-fn try_own_files(directory: &Directory, name: &str, byte: fn(i64) -> Span) -> Result<Option<Vec<Held>>> {
+fn try_own_files(
+    directory: &Directory,
+    name: &str,
+    byte: fn(i64) -> Span,
+) -> Result<Option<Vec<RecordLock>>> {
     let mut held = Vec::new();
     for file in own_files(directory)? {
         let Some(opened) = directory.beneath().file(&file, OFlags::RDWR, Owner::Ours)? else { continue };
@@ -283,7 +287,7 @@ impl Many {
     }
 
     /// Takes the lock of a name; `None` where another open file has it.
-    pub fn try_take(&self, name: &str) -> Result<Option<Held>> {
+    pub fn try_take(&self, name: &str) -> Result<Option<RecordLock>> {
         record_lock::try_take(&self.file, Span::byte(offset(name)))
     }
 

@@ -21,12 +21,13 @@
 //! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
-//! | threads of the library, and programs that end with their parent; a value that one call at a time acquires; one with counted owners; one that is lent | `thread`, `seat`, `counted`, `lent` |
+//! | threads of the library, and programs that end with their parent; a value that one call at a time acquires; one with counted owners; one that is lent | `thread`, `seat`, `counted`, `arc_owner` |
 //! | the system clock; signals that ask a program to stop | `clock`, `stop` |
 //! | random bytes | `random` |
 //! | reading behind what a list holds; a hash that is the same in every build | here |
 //! | names of users and groups; giving a file to a group; access for one more user | `user` |
 
+pub(crate) mod arc_owner;
 pub(crate) mod beneath;
 pub(crate) mod brief;
 pub(crate) mod clock;
@@ -42,7 +43,6 @@ pub(crate) mod futex;
 pub(crate) mod headroom;
 pub(crate) mod inet;
 pub(crate) mod inotify;
-pub(crate) mod lent;
 pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod once;

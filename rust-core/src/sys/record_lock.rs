@@ -70,12 +70,12 @@ fn set(file: BorrowedFd<'_>, command: i32, what: &mut libc::flock) -> i32 {
 
 /// A held lock. Released by the drop, and by the end of the process.
 #[derive(Debug)]
-pub struct Held {
+pub struct RecordLock {
     file: Arc<Guarded>,
     span: Span,
 }
 
-impl Held {
+impl RecordLock {
     /// Turns an exclusive lock into a shared one.
     pub fn share(&mut self) -> Result<()> {
         let span = Span { how: libc::F_RDLCK, ..self.span };
@@ -94,7 +94,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for RecordLock {
     fn drop(&mut self) {
         // Closing the file would release the lock, except for a child that another thread is just
         // starting: until it executes its program, it has the file open, too. In a forked child
@@ -109,9 +109,9 @@ fn release(file: BorrowedFd<'_>, span: Span) {
 }
 
 /// Takes a lock; `None` where another open file has one that conflicts.
-pub fn try_take(file: &Arc<Guarded>, span: Span) -> Result<Option<Held>> {
+pub fn try_take(file: &Arc<Guarded>, span: Span) -> Result<Option<RecordLock>> {
     match set(file.as_fd(), libc::F_OFD_SETLK, &mut span.request()) {
-        0 => Ok(Some(Held { file: file.clone(), span })),
+        0 => Ok(Some(RecordLock { file: file.clone(), span })),
         libc::EAGAIN | libc::EACCES => Ok(None),
         errno => Err(Error::os("locking a file", errno)),
     }
@@ -134,7 +134,7 @@ pub fn holder(file: impl AsFd, span: Span) -> Result<Option<Option<u32>>> {
 ///
 /// # Errors
 /// `Stalled` at the deadline, with the owner's process number where it is known.
-pub fn take(file: Arc<Guarded>, span: Span, waiting: &mut Waiting<'_>) -> Result<Held> {
+pub fn take(file: Arc<Guarded>, span: Span, waiting: &mut Waiting<'_>) -> Result<RecordLock> {
     if let Some(held) = try_take(&file, span)? {
         return Ok(held);
     }
@@ -145,7 +145,7 @@ pub fn take(file: Arc<Guarded>, span: Span, waiting: &mut Waiting<'_>) -> Result
     let queued = Queued::start(file, span, Purpose::Hold, &waker)?;
     loop {
         if queued.has_come()? {
-            return Ok(Held { file: queued.file.clone(), span });
+            return Ok(RecordLock { file: queued.file.clone(), span });
         }
         match wait_any(waiting, [(waker.as_fd(), PollFlags::IN)]) {
             Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(&queued.file, span, waiting)),

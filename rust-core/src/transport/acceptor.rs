@@ -196,8 +196,8 @@ impl Acceptor {
         if let Some(listening) = state.registrations.get(&token) {
             let handler = listening.handler.clone();
             match &listening.source {
-                ListenSource::Socket(claim) => {
-                    let (socket, authenticator) = (claim.socket.clone(), claim.authenticator.clone());
+                ListenSource::Socket(bound) => {
+                    let (socket, authenticator) = (bound.socket.clone(), bound.authenticator.clone());
                     drop(state);
                     let accept_delay = handler.accept_delay();
                     // New connections of other listeners of this process wait as well, so the

@@ -87,9 +87,8 @@ impl ConnectionDriver for Abstract {
         let ListenRequest { options, program, .. } = request;
         let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
         let record = || OwnerRecord::write(&place, options.pattern, program, more);
-        let claim =
-            place.claim_for_listing(Guarded::new(socket), Arc::new(authentication::NoProof), record)?;
-        Ok((claim.into(), endpoint.clone()))
+        let bound = place.register(Guarded::new(socket), Arc::new(authentication::NoProof), record)?;
+        Ok((bound.into(), endpoint.clone()))
     }
 
     fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>> {

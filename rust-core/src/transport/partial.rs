@@ -53,11 +53,11 @@ struct Entry {
     /// The peer that it counts against.
     sender: PeerIdentity,
     /// Its bytes.
-    held: Arc<Held>,
+    held: Arc<ArrivedPart>,
 }
 
 /// The part of a message that has arrived.
-struct Held {
+struct ArrivedPart {
     /// `None` once the budget has taken it.
     bytes: Mutex<Option<Vec<u8>>>,
     /// The number of the piece that arrived last. Relaxed: it only selects among equals.
@@ -73,7 +73,7 @@ impl Budget {
     /// Counts `reserved` bytes for a message instead of its previous number, and takes messages
     /// away where that is too much. Returns false where this message itself is taken, or was taken
     /// before.
-    fn reserve(&self, held: &Arc<Held>, reserved: usize) -> bool {
+    fn reserve(&self, held: &Arc<ArrivedPart>, reserved: usize) -> bool {
         let mut lost = Vec::new();
         let mut all = lock(&self.all);
         let Some(own) = all.iter_mut().find(|entry| Arc::ptr_eq(&entry.held, held)) else { return false };
@@ -101,7 +101,7 @@ impl Budget {
     }
 
     /// Removes a message from the count.
-    fn forget(&self, held: &Arc<Held>) {
+    fn forget(&self, held: &Arc<ArrivedPart>) {
         lock(&self.all).retain(|entry| !Arc::ptr_eq(&entry.held, held));
     }
 }
@@ -110,7 +110,7 @@ impl Budget {
 /// budget.
 pub struct Partial {
     budget: &'static Budget,
-    held: Arc<Held>,
+    held: Arc<ArrivedPart>,
     /// Bytes of the complete message.
     whole: usize,
     /// Bytes that have arrived.
@@ -129,7 +129,7 @@ impl Partial {
     /// As [`Partial::begin`], in a budget of its own, for tests.
     fn within(budget: &'static Budget, whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
         let fed = AtomicU64::new(budget.pieces.fetch_add(1, Ordering::Relaxed));
-        let held = Arc::new(Held { bytes: Mutex::new(Some(Vec::new())), fed });
+        let held = Arc::new(ArrivedPart { bytes: Mutex::new(Some(Vec::new())), fed });
         lock(&budget.all).push(Entry { reserved: 0, limit, sender, held: held.clone() });
         Partial { budget, held, whole, have: 0, reserved: 0 }
     }

@@ -3,7 +3,7 @@
 //! A listener holds a lock on the name (a byte range in `.lock`, see `sys::lock`), makes its socket
 //! under another name and renames it: so the name appears whole or not at all. When the owner dies,
 //! the kernel releases the lock and the next listener removes its files. Taking a name is in
-//! `claim`, and the removal of stale files in `sweep`.
+//! `bind`, and the removal of stale files in `sweep`.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -133,7 +133,7 @@ impl Place {
     }
 
     /// Returns whether a living process listens here.
-    pub fn is_claimed(&self) -> Result<bool> {
+    pub fn is_bound(&self) -> Result<bool> {
         lock::is_held(&self.directory, &self.file)
     }
 

@@ -10,7 +10,7 @@ use crate::channel::event_log::EventLog;
 use crate::channel::session::inbox::{AckTrigger, Fate};
 use crate::channel::session_state::{SessionHalves, SessionState, urgency};
 use crate::frame::{Header, Kind};
-use crate::message::{Dropped, Message, Rewritten};
+use crate::message::{Dropped, Message, ReusedMessage};
 use crate::value::Limits;
 
 /// What a call takes of the messages in a link.
@@ -118,7 +118,7 @@ impl RxPart {
         }
         let mut place = match dropped {
             Some(dropped) => dropped.next(bytes),
-            None => Rewritten::take(bytes),
+            None => ReusedMessage::take(bytes),
         }?;
         let sent = half.take_plain(&plain, place.body());
         let what = (number, plain.encoding(), sent);
@@ -144,7 +144,7 @@ impl RxPart {
         {
             return None;
         }
-        let mut place = Rewritten::take(reply.length())?;
+        let mut place = ReusedMessage::take(reply.length())?;
         half.take_reply(&reply, place.body());
         let what = (reply.sequence, reply.encoding(), reply.sent);
         let session = halves.inbox.session();

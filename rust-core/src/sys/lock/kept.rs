@@ -7,7 +7,7 @@ use crate::deadline::Waiting;
 use crate::error::{Doing, Result};
 use crate::sys::directory::Directory;
 use crate::sys::fork::{self, Guarded};
-use crate::sys::record_lock::{self, Held, Span};
+use crate::sys::record_lock::{self, RecordLock, Span};
 
 /// The common file, which a writer keeps open between its locks: opening it takes longer than locking.
 #[derive(Default)]
@@ -27,7 +27,12 @@ impl KeptFile {
     ///
     /// # Errors
     /// `Stalled` at the deadline.
-    pub fn take(&mut self, directory: &Directory, name: &str, waiting: &mut Waiting<'_>) -> Result<Held> {
+    pub fn take(
+        &mut self,
+        directory: &Directory,
+        name: &str,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<RecordLock> {
         let span = Span::byte(offset(name));
         let file = match self.0.take() {
             Some(kept) if kept.is_at(directory)? => {

@@ -1,6 +1,6 @@
 //! Two pipes as a stream of bytes, one for each direction.
 //!
-//! `call` and `claim` make linked ones, with [`Liveness`]; `plain` makes ends without a link, for
+//! `call` and `bound_pipe` make linked ones, with [`Liveness`]; `plain` makes ends without a link, for
 //! programs without Linkspan.
 
 use std::fmt::Debug;

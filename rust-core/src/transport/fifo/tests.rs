@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bound_pipe::BoundPipe;
 use super::call::call;
-use super::claim::Claim;
 use super::hello::stamp;
 use super::liveness::{Side, has_client, link_lock_name};
 use super::pair::{reply, sweep};
@@ -95,10 +95,10 @@ impl HandshakeHandler for Open {
 
 /// Starts a server in the acceptor; returns it with the admitted clients.
 fn serve(folder: &tempfile::TempDir) -> (ListenerRegistration, Receiver<Stream>) {
-    let claim = Claim::take(&endpoint(folder), &connect_options(), true).unwrap();
+    let bound = BoundPipe::bind(&endpoint(folder), &connect_options(), true).unwrap();
     let (sender, receiver) = channel();
     (
-        acceptor::open(acceptor::ListenSource::Hellos(Arc::new(claim)), Arc::new(Open(sender))).unwrap(),
+        acceptor::open(acceptor::ListenSource::Hellos(Arc::new(bound)), Arc::new(Open(sender))).unwrap(),
         receiver,
     )
 }
@@ -288,7 +288,7 @@ fn files_that_are_no_pipes_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path: PathBuf = folder.path().join(name);
         std::fs::write(&path, "precious").unwrap();
-        let error = Claim::take(&endpoint(&folder), &connect_options(), true).unwrap_err();
+        let error = BoundPipe::bind(&endpoint(&folder), &connect_options(), true).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidEndpoint);
         assert!(error.text().contains("a regular file"), "{error}");
         let error = open_plain(&endpoint(&folder), &connect_options()).unwrap_err();
@@ -364,7 +364,7 @@ fn plain_pipes_have_many_writers_and_no_end() {
 fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
-    let claim = Claim::take(&endpoint(&folder), &connect_options(), true).unwrap();
+    let bound = BoundPipe::bind(&endpoint(&folder), &connect_options(), true).unwrap();
     // A client that sends a hello, is admitted, and ends before the next pair has the names.
     let number = 7;
     let before = OpenOptions::new().write(true).open(place.path()).unwrap();
@@ -373,7 +373,7 @@ fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
     (&before)
         .write_all(&stamp(&frame(Kind::Hello, b"hello"), |header| header.sequence = number).unwrap())
         .unwrap();
-    let newcomer = claim.next().unwrap();
+    let newcomer = bound.next().unwrap();
     let theirs = newcomer.stream.as_ref().unwrap();
     drop((before, lives));
     for message in [frame(Kind::Reply, b"the answer to a request"), b"and what is no frame at all".repeat(5)]
@@ -392,15 +392,15 @@ fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
             assert!(!deadline.has_passed(), "the client did not read from the pipe");
             std::thread::yield_now();
         }
-        claim.answer(&newcomer, &frame(Kind::Hello, b"welcome"));
+        bound.answer(&newcomer, &frame(Kind::Hello, b"welcome"));
         let next = loop {
             assert!(!deadline.has_passed(), "the client sent no hello in the next pair");
-            match claim.next() {
+            match bound.next() {
                 Some(next) => break next,
                 None => std::thread::yield_now(),
             }
         };
-        assert!(claim.answer(&next, &frame(Kind::Hello, b"welcome")));
+        assert!(bound.answer(&next, &frame(Kind::Hello, b"welcome")));
         let stream = client.join().unwrap();
         let ours = next.stream.unwrap();
         send(&ours, b"for this one");
@@ -413,7 +413,7 @@ fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
 fn reply_that_is_no_hello_is_malformed() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
-    let claim = Claim::take(&endpoint(&folder), &connect_options(), true).unwrap();
+    let bound = BoundPipe::bind(&endpoint(&folder), &connect_options(), true).unwrap();
     let answers = fifo::open(&place.directory, &reply(&place.file), End::Both).unwrap().unwrap();
     fifo::write(&answers, &[std::io::IoSlice::new(&b"I am no server of this kind. ".repeat(5))]).unwrap();
     let hello = frame(Kind::Hello, b"hello");
@@ -421,5 +421,5 @@ fn reply_that_is_no_hello_is_malformed() {
         let error = call(&place, &hello, &mut waiting).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
     }
-    drop(claim);
+    drop(bound);
 }

@@ -21,7 +21,7 @@ use crate::sys::beneath::Owner;
 use crate::sys::eventfd::EventFd;
 use crate::sys::inotify::Watch;
 use crate::sys::poll::wait_readable;
-use crate::sys::record_lock::{self, Held, Purpose, Queued, Span};
+use crate::sys::record_lock::{self, Purpose, Queued, RecordLock, Span};
 use crate::transport::driver::Listing;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
@@ -280,7 +280,7 @@ impl Reader {
     }
 
     /// Reads a file that, as far as is known, no program writes now.
-    fn read(&mut self, opened: Opened, held: Option<Held>) -> Result<Attempt> {
+    fn read(&mut self, opened: Opened, held: Option<RecordLock>) -> Result<Attempt> {
         // A value that was renamed to its name has its length; others may be written meanwhile.
         let facts = match self.is_renamed() {
             true => opened.facts,

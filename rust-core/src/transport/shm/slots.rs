@@ -26,7 +26,7 @@ use bytes::Bytes;
 use super::memory::{Memory, OwnMemory};
 use super::segment::{SLOTS, at};
 use super::slot_file::{SlotFile, WritableSlot};
-use crate::body::{Few, Split};
+use crate::body::{OneOrMany, Split};
 use crate::sys::fork;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
@@ -228,9 +228,9 @@ impl Slots {
         &self,
         split: &Split,
         mut announce: impl FnMut(usize, &MemoryFile) -> bool,
-    ) -> Option<Few<Reference>> {
+    ) -> Option<OneOrMany<Reference>> {
         let mut table = self.table();
-        let references = Few::try_of(split.parts(), |part| {
+        let references = OneOrMany::try_of(split.parts(), |part| {
             let (slot, from) = table.locate(&part.bytes)?;
             if table.slots[slot].number == 0 {
                 if !announce(slot, table.slots[slot].file.as_ref()?.file()) {

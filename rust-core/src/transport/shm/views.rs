@@ -16,10 +16,10 @@ use bytes::Bytes;
 
 use super::segment::{PAGE, SLOTS, at};
 use super::slots::{Reference, max_file_length, release};
-use crate::body::{Few, Part};
+use crate::body::{OneOrMany, Part};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::fork;
-use crate::sys::lent::{Lent, Owner};
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
 /// The files of the peer's slots, owned by the receiving half; one thread at a time uses it. Views
@@ -40,7 +40,7 @@ pub(super) struct Views {
 #[derive(Debug)]
 enum File {
     /// Checked and mapped read-only.
-    Mapped(Owner<Mapped>),
+    Mapped(ArcOwner<Mapped>),
     /// This process had no memory to map it; mapping is tried again when a reference names it.
     Unmapped(OwnedFd),
 }
@@ -61,7 +61,7 @@ struct Mapped {
 pub(super) struct Place {
     /// How many bytes of the rest of the body come before the elements.
     at: usize,
-    file: Lent<Mapped>,
+    file: ArcRef<Mapped>,
     /// The offset in bytes of the elements in the file.
     from: usize,
     /// The length of the elements in bytes.
@@ -70,7 +70,7 @@ pub(super) struct Place {
 
 /// Elements in a slot of the peer's. The drop releases the reference.
 struct View {
-    file: Lent<Mapped>,
+    file: ArcRef<Mapped>,
     /// The offset in bytes of the elements in the file.
     from: usize,
     /// The length of the elements in bytes.
@@ -124,7 +124,7 @@ impl Views {
         *place = None;
         self.received_files += 1;
         let file = match PeerMemory::open_for_arrays(file.as_fd(), PAGE, self.max_file_length) {
-            Ok(memory) => File::Mapped(Owner::new(Mapped { memory, page: self.page.clone(), slot })),
+            Ok(memory) => File::Mapped(ArcOwner::new(Mapped { memory, page: self.page.clone(), slot })),
             Err(e) if e.kind() == ErrorKind::OutOfMemory => File::Unmapped(file),
             Err(e) => return Err(e),
         };
@@ -151,8 +151,8 @@ impl Views {
     /// `Malformed` where a reference names no file or is outside of it; that ends the link.
     /// `OutOfMemory` where this process cannot map a file: the message is skipped, and all its
     /// references are released.
-    pub fn view_all(&mut self, references: &[Reference]) -> Result<Few<Part>> {
-        let mut parts = Few::new();
+    pub fn view_all(&mut self, references: &[Reference]) -> Result<OneOrMany<Part>> {
+        let mut parts = OneOrMany::new();
         for reference in references {
             match self.view(reference) {
                 Ok(place) => parts.push(place.view()),
@@ -193,7 +193,7 @@ impl Views {
         };
         if let File::Unmapped(fd) = file {
             let memory = PeerMemory::open_for_arrays(fd.as_fd(), PAGE, max_file_length)?;
-            *file = File::Mapped(Owner::new(Mapped { memory, page, slot }));
+            *file = File::Mapped(ArcOwner::new(Mapped { memory, page, slot }));
         }
         // It was mapped just now, if it was not before.
         let File::Mapped(file) = file else { return Err(malformed(format!("slot {slot} without its file"))) };
@@ -206,7 +206,7 @@ impl Views {
 
 /// The place of a reference in its file; `None` where it is outside, or has no bytes: no honest peer puts an empty
 /// array into a slot.
-fn place(file: &mut Owner<Mapped>, reference: &Reference) -> Option<Place> {
+fn place(file: &mut ArcOwner<Mapped>, reference: &Reference) -> Option<Place> {
     let from = usize::try_from(reference.from).ok()?;
     let length = usize::try_from(reference.length).ok()?;
     let bytes = file.memory.length();

@@ -84,7 +84,7 @@ enum SpoolRx {
 
 /// The resources of a server while it serves: the lock of the name, and the files that describe it.
 /// Dropping it releases them.
-struct Claim {
+struct BoundSpool {
     layout: Arc<Layout>,
     /// The fork generation that made it; a forked child removes nothing.
     born: u64,
@@ -99,7 +99,7 @@ struct Claim {
     is_shared: bool,
 }
 
-impl Drop for Claim {
+impl Drop for BoundSpool {
     fn drop(&mut self) {
         if !self.is_shared || self.born != fork::generation() {
             return;
@@ -142,7 +142,7 @@ fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<Conne
 
 /// As [`listen`], at a place, before errors get its path.
 fn serve(place: Place, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
-    let (lock, is_first) = claim(&place, connect_options.shared)?;
+    let (lock, is_first) = bind(&place, connect_options.shared)?;
     if !is_first {
         // It was made, wiped and swept by the first worker, which lives or has just died.
         let Some(layout) = Layout::open(&place)? else {
@@ -179,7 +179,7 @@ fn begin(
 ) -> Result<ConnectionlessLink> {
     let layout = Arc::new(layout);
     let (tx, rx) = server::open(layout.clone(), !connect_options.shared, connect_options)?;
-    let mut claim = Claim {
+    let mut bound = BoundSpool {
         layout: layout.clone(),
         born: fork::generation(),
         presence: None,
@@ -194,22 +194,22 @@ fn begin(
     if is_first {
         // On a full disk the server cannot be described, but it can still consume messages, which
         // makes room.
-        claim.owner_record = unless_full(OwnerRecord::write(
+        bound.owner_record = unless_full(OwnerRecord::write(
             &layout.place,
             connect_options.pattern,
             &connect_options.source,
             more,
         ))?;
-        claim.presence = unless_full(Presence::server(&layout, connect_options))?;
+        bound.presence = unless_full(Presence::server(&layout, connect_options))?;
     }
     if connect_options.shared {
-        claim.lock.as_mut().map_or(Ok(()), Lock::share)?;
+        bound.lock.as_mut().map_or(Ok(()), Lock::share)?;
     }
     Ok(ConnectionlessLink {
         tx: Tx::Place(Box::new(SpoolTx::new(Side::Server(tx))?)),
         rx: Rx::Place(Box::new(SpoolRx::Server(rx))),
-        place: Some(claim.layout.place.clone()),
-        keeps: Some(Box::new(claim)),
+        place: Some(bound.layout.place.clone()),
+        keeps: Some(Box::new(bound)),
     })
 }
 
@@ -227,7 +227,7 @@ fn unless_full<T>(written: Result<T>) -> Result<Option<T>> {
 ///
 /// # Errors
 /// `AddressInUse` where a living process serves.
-fn claim(place: &Place, shared: bool) -> Result<(Lock, bool)> {
+fn bind(place: &Place, shared: bool) -> Result<(Lock, bool)> {
     let attempts = if shared { 5000 } else { 50 };
     for _ in 0..attempts {
         if let Some(lock) = layout::lock(place)? {

@@ -38,7 +38,7 @@ use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::sys::inotify::{Watch, WatchFlags};
 use crate::sys::lock;
 use crate::sys::poll::wait_readable;
-use crate::sys::record_lock::Held;
+use crate::sys::record_lock::RecordLock;
 use crate::transport::connectionless::ConnectOptions;
 use crate::transport::{Sent, extension};
 use crate::value::Limits;
@@ -63,7 +63,7 @@ struct State {
     delivered: Delivered,
     /// With several workers: the locks of all files that this one has claimed. The kernel releases
     /// them with this process.
-    locks: HashMap<String, Held>,
+    locks: HashMap<String, RecordLock>,
     /// The last number that was assigned to a file without one of its own.
     last_assigned: u64,
 }

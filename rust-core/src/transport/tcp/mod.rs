@@ -75,8 +75,8 @@ impl ConnectionDriver for Tcp {
     fn listen(&self, endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
         let ListenRequest { options, expects_hello, program, .. } = request;
         let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
-        let (claim, endpoint) = listen(endpoint, *expects_hello, options.pattern, program, more)?;
-        Ok((claim.into(), endpoint))
+        let (bound, endpoint) = listen(endpoint, *expects_hello, options.pattern, program, more)?;
+        Ok((bound.into(), endpoint))
     }
 
     fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>> {

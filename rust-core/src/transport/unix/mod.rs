@@ -6,7 +6,7 @@
 //! so bodies have no check sums.
 //!
 //! Several processes of one user may listen at one socket (`shared`): the first makes it, and each
-//! other one asks a listening process for the descriptor (`claim`). The kernel then gives each new
+//! other one asks a listening process for the descriptor (`bind`). The kernel then gives each new
 //! connection to one of them.
 
 use crate::error::Result;

@@ -17,7 +17,7 @@ use super::claims;
 use super::files::{self, FileName};
 use super::references::{self, Reference};
 use super::viewers::Viewers;
-use crate::body::{Few, Split};
+use crate::body::{OneOrMany, Split};
 use crate::error::{Doing, Result};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::memory::PeerMemory;
@@ -170,13 +170,13 @@ impl BroadcastSlots {
 
     /// Returns references to the parts of a body that is about to be published, after all subscribers were sent the slots' files. `None` if a part
     /// is not in a slot, or if a subscriber could not be sent a file.
-    pub(super) fn refer(&self, split: &Split) -> Option<Few<Reference>> {
+    pub(super) fn refer(&self, split: &Split) -> Option<OneOrMany<Reference>> {
         if self.off.load(Ordering::Relaxed) || split.parts().len() > references::MOST {
             return None;
         }
         let mut table = self.table();
         let Table { slots, viewers, .. } = &mut *table;
-        let references = Few::try_of(split.parts(), |part| {
+        let references = OneOrMany::try_of(split.parts(), |part| {
             let (slot, from) = find(slots, &part.bytes)?;
             let Slot { file, number, filling, .. } = &slots[slot];
             viewers.give(FileName { slot, number: *number }, file.as_ref()?.file()).then(|| Reference {

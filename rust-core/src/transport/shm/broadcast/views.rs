@@ -11,12 +11,12 @@ use super::super::slots::{MAX_OVERSIZE, max_file_length};
 use super::claims;
 use super::files::{self, FileName};
 use super::references::Reference;
-use crate::body::{Body, Few, Part, Rest};
+use crate::body::{Body, OneOrMany, Part, Rest};
 use crate::buffers;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{Header, Incoming};
+use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::fork::{self, Guarded};
-use crate::sys::lent::{Lent, Owner};
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
 /// A frame whose long arrays are in slots.
@@ -24,7 +24,7 @@ use crate::sys::memory::{MemoryFile, PeerMemory};
 pub(super) struct Referring {
     pub header: Header,
     pub rest: Rest,
-    pub references: Few<Reference>,
+    pub references: OneOrMany<Reference>,
 }
 
 /// The result of reading a frame's references.
@@ -48,7 +48,7 @@ pub(super) struct SlotFiles {
 
 #[derive(Debug)]
 enum File {
-    Mapped(Owner<Mapped>),
+    Mapped(ArcOwner<Mapped>),
     /// No reference into it has arrived, or this process had no memory to map it.
     Unmapped(OwnedFd),
 }
@@ -83,7 +83,7 @@ struct Shared {
 
 /// Elements in a slot, which the publisher does not write until the drop.
 struct View {
-    file: Lent<Mapped>,
+    file: ArcRef<Mapped>,
     from: usize,
     length: usize,
 }
@@ -121,7 +121,7 @@ impl Viewing {
     }
 
     /// Returns a view of these bytes, or `None` if there are as many views as there may be; `None` inside if the slot was written again.
-    fn view(&self, file: &mut Owner<Mapped>, reference: &Place) -> Option<Option<Bytes>> {
+    fn view(&self, file: &mut ArcOwner<Mapped>, reference: &Place) -> Option<Option<Bytes>> {
         let Mapped { memory, slot, shared } = &**file;
         // What ends a view has to find it in the page in which it began.
         let shared = shared.as_ref().filter(|shared| Arc::ptr_eq(shared, &self.0))?;
@@ -185,7 +185,7 @@ impl SlotFiles {
         mut fetch: impl FnMut() -> Result<Option<OwnedFd>>,
     ) -> Result<Resolved> {
         let Referring { header, rest, references } = frame;
-        let mut parts = Few::new();
+        let mut parts = OneOrMany::new();
         for reference in references.iter() {
             let slot = usize::try_from(reference.slot).ok().filter(|slot| *slot < SLOTS);
             let Some(slot) = slot else { return Err(malformed("no slot", reference)) };
@@ -220,12 +220,12 @@ impl SlotFiles {
 
     /// The file of a slot, which is mapped if it was not yet; `viewing` counts its views.
     #[inline]
-    fn map(&mut self, slot: usize, viewing: Option<&Viewing>) -> Result<&mut Owner<Mapped>> {
+    fn map(&mut self, slot: usize, viewing: Option<&Viewing>) -> Result<&mut ArcOwner<Mapped>> {
         let (_, file) = self.files[slot].as_mut().ok_or_else(absent)?;
         if let File::Unmapped(fd) = file {
             let memory = PeerMemory::open_for_arrays(fd.as_fd(), PAGE, self.longest)?;
             let shared = viewing.map(|viewing| viewing.0.clone());
-            *file = File::Mapped(Owner::new(Mapped { memory, slot, shared }));
+            *file = File::Mapped(ArcOwner::new(Mapped { memory, slot, shared }));
         }
         match file {
             File::Mapped(mapped) => Ok(mapped),

@@ -23,7 +23,7 @@ use super::super::slots::Slots;
 use super::super::views::Place;
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
-use crate::body::{Body, Few, Split};
+use crate::body::{Body, OneOrMany, Split};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Outgoing};
 use crate::sys::memory::MemoryFile;
@@ -89,7 +89,7 @@ impl ShmTx {
 #[derive(Debug)]
 pub(crate) struct InSlots {
     found: Referring,
-    places: Few<Place>,
+    places: OneOrMany<Place>,
 }
 
 impl InSlots {
@@ -108,7 +108,7 @@ impl ShmRx {
             return None;
         }
         let (found, views) = (self.reader.peek_references()?, self.views.as_mut()?);
-        let places = Few::try_of(&found.references, |reference| views.place_of(reference))?;
+        let places = OneOrMany::try_of(&found.references, |reference| views.place_of(reference))?;
         Some(InSlots { found, places })
     }
 

@@ -33,7 +33,7 @@ const EXIT_TIME: Duration = Duration::from_millis(10);
 
 /// A name that this process serves. Its drop removes the name.
 #[derive(Debug)]
-pub struct Claim {
+pub struct BoundPipe {
     place: Place,
     /// Mode and group of each pair.
     access: Access,
@@ -56,7 +56,7 @@ struct Open {
     _lock: Lock,
 }
 
-impl Claim {
+impl BoundPipe {
     /// Takes the name, and takes over the files of a dead server. A pipe that an administrator has
     /// made at an absolute path decides who may use it: its mode and group are kept, and when the
     /// server ends, a pipe like it stays.
@@ -65,7 +65,7 @@ impl Claim {
     /// `AddressInUse` where a living process owns the name; without `at_once` only after up to 50
     /// ms, in which that process may end. `PermissionDenied` where another user's pipe is in the
     /// way.
-    pub fn take(endpoint: &Endpoint, connect_options: &ConnectOptions, at_once: bool) -> Result<Claim> {
+    pub fn bind(endpoint: &Endpoint, connect_options: &ConnectOptions, at_once: bool) -> Result<BoundPipe> {
         let place = Place::of(endpoint)?;
         let lock = take_lock(&place, at_once)?;
         let found = pair::find(&place)?;
@@ -84,7 +84,7 @@ impl Claim {
         let mut pair = Pair::make(&place, access)?;
         pair.publish(&place)?;
         let open = Open { pair, search: Search::default(), _owner_record: owner_record, _lock: lock };
-        Ok(Claim { place, access, keeps, born: fork::generation(), open: Mutex::new(Some(open)) })
+        Ok(BoundPipe { place, access, keeps, born: fork::generation(), open: Mutex::new(Some(open)) })
     }
 
     /// Locks the open state.
@@ -135,7 +135,7 @@ impl Claim {
     }
 }
 
-impl HelloSource for Claim {
+impl HelloSource for BoundPipe {
     fn with_reader(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
         if let Some(open) = self.open().as_ref() {
             f(open.pair.requests.as_fd());
@@ -180,7 +180,7 @@ impl HelloSource for Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for BoundPipe {
     fn drop(&mut self) {
         self.close();
     }
