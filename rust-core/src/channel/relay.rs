@@ -46,18 +46,18 @@ use crate::value::Map;
 /// A name of this machine at which programs connect to a channel of another machine. Dropping it removes the
 /// name.
 pub struct RelayListener {
-    queue: Arc<Queue>,
+    queue: Arc<CallerQueue>,
     _registration: ListenerRegistration,
 }
 
 /// Callers that wait for an answer from the other machine. The acceptor's thread pushes, the bridge pops.
 #[derive(Debug)]
-struct Queue {
+struct CallerQueue {
     callers: Mutex<VecDeque<RelayCaller>>,
     waker: EventFd,
 }
 
-impl Queue {
+impl CallerQueue {
     fn callers(&self) -> MutexGuard<'_, VecDeque<RelayCaller>> {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,7 +84,7 @@ impl RelayListener {
     fn open(endpoint: &Endpoint, pattern: Pattern, options: &Options) -> Result<RelayListener> {
         check_transport(endpoint)?;
         options.check(endpoint.transport(), Use::Channel)?;
-        let queue = Arc::new(Queue { callers: Mutex::default(), waker: EventFd::new()? });
+        let queue = Arc::new(CallerQueue { callers: Mutex::default(), waker: EventFd::new()? });
         let (source, endpoint) = bind(endpoint, pattern, options, false)?;
         let handler = RelayHandler { endpoint, pattern, options: options.clone(), queue: queue.clone() };
         Ok(RelayListener { queue, _registration: acceptor::open(source, Arc::new(handler))? })
@@ -119,7 +119,7 @@ struct RelayHandler {
     endpoint: Endpoint,
     pattern: Pattern,
     options: Options,
-    queue: Arc<Queue>,
+    queue: Arc<CallerQueue>,
 }
 
 impl RelayHandler {

@@ -110,11 +110,11 @@ pub struct SchemaNegotiation {
     /// The name under which it reports a mismatch.
     client_id: Option<String>,
     /// One for each schema of the program.
-    sides: Vec<Side>,
+    sides: Vec<ProgramSchema>,
 }
 
 /// One schema of the program.
-struct Side {
+struct ProgramSchema {
     describes: Describes,
     own: Arc<PreparedSchema>,
     /// Schemas of listeners that were compared with it, by fingerprint, the newest first; with an
@@ -122,7 +122,7 @@ struct Side {
     compared: Mutex<Vec<(Fingerprint, Option<Error>)>>,
 }
 
-impl Side {
+impl ProgramSchema {
     fn compared(&self) -> MutexGuard<'_, Vec<(Fingerprint, Option<Error>)>> {
         self.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -145,9 +145,9 @@ impl SchemaNegotiation {
     /// Returns the negotiation for these options; none without a schema.
     pub fn of(options: &Options) -> Option<SchemaNegotiation> {
         let side = |describes: Describes| {
-            Some(Side { describes, own: describes.of(options)?.clone(), compared: Mutex::default() })
+            Some(ProgramSchema { describes, own: describes.of(options)?.clone(), compared: Mutex::default() })
         };
-        let sides: Vec<Side> = Describes::ALL.into_iter().filter_map(side).collect();
+        let sides: Vec<ProgramSchema> = Describes::ALL.into_iter().filter_map(side).collect();
         (!sides.is_empty()).then(|| SchemaNegotiation { client_id: options.client_id.clone(), sides })
     }
 
@@ -198,7 +198,7 @@ impl SchemaNegotiation {
     /// The same for one schema.
     fn compare_one(
         &self,
-        side: &Side,
+        side: &ProgramSchema,
         peer_hello: &Hello,
         ask: &mut impl FnMut(&Hello) -> Result<Option<Hello>>,
     ) -> Result<()> {

@@ -76,7 +76,7 @@ pub struct SessionState {
     pub replays: AtomicBool,
     /// Whether a receiving thread left an acknowledgement to the thread that sends.
     ack_deferred: AtomicBool,
-    /// Whether the peer requested that acknowledgement, so that it is due in any case.
+    /// Whether the peer requested that acknowledgement, so that it is sent in any case.
     ack_requested: AtomicBool,
     /// Requests whose callers gave up, and of which the peer was not informed.
     withdrawn: Mutex<Vec<u64>>,
@@ -222,7 +222,7 @@ impl SessionState {
     }
 
     /// Records that the program receives again: see [`Inbox::consumed`]. Returns whether an
-    /// acknowledgement frame is due.
+    /// acknowledgement frame is pending.
     #[inline]
     pub fn consumed(&self, trigger: AckTrigger) -> bool {
         let mut halves = self.halves();

@@ -169,7 +169,7 @@ impl ReusedMessage {
         &mut self.bytes
     }
 
-    /// Returns the plain message of this kind and correlation, with this number, encoding and time of sending.
+    /// Returns the fast-path message of this kind and correlation, with this number, encoding and time of sending.
     #[inline(always)]
     pub fn finish(
         self,

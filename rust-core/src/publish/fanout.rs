@@ -41,7 +41,7 @@ const RING: usize = 1 << 20;
 /// The state of a publisher that the threads of the program and the acceptor's thread share.
 pub struct Fanout {
     /// The subscribers, and the way of messages to them.
-    state: Mutex<State>,
+    state: Mutex<FanoutState>,
     /// Whether that way is a ring.
     has_ring: bool,
     /// Where long arrays are put that subscribers view.
@@ -60,7 +60,7 @@ pub struct Fanout {
 }
 
 /// The state under the lock.
-struct State {
+struct FanoutState {
     medium: Medium,
     /// The number of the last message; before the first one, the number before it.
     last: u64,
@@ -138,7 +138,7 @@ impl Fanout {
             }
         };
         let has_ring = matches!(medium, Medium::Ring { .. });
-        let state = Mutex::new(State { medium, last: first.saturating_sub(1) });
+        let state = Mutex::new(FanoutState { medium, last: first.saturating_sub(1) });
         Ok(Fanout {
             state,
             has_ring,
@@ -153,7 +153,7 @@ impl Fanout {
     }
 
     /// Locks the state. Held while one message goes to all subscribers, which does not wait.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, FanoutState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -202,7 +202,9 @@ impl Fanout {
         }
         note_locked();
         let mut state = self.state.try_lock().ok()?;
-        let State { medium: Medium::Ring { ring, newest, .. }, last } = &mut *state else { return None };
+        let FanoutState { medium: Medium::Ring { ring, newest, .. }, last } = &mut *state else {
+            return None;
+        };
         if payload.memory().split().is_some() {
             return None;
         }
@@ -216,7 +218,7 @@ impl Fanout {
     }
 
     /// [`Fanout::publish`] with the state locked and the number chosen.
-    fn publish_locked(&self, state: &mut State, header: Header, payload: &Payload) -> Result<()> {
+    fn publish_locked(&self, state: &mut FanoutState, header: Header, payload: &Payload) -> Result<()> {
         match &mut state.medium {
             Medium::Ring { ring, newest, .. } => {
                 ring.publish(&Outgoing::of(header, payload.memory()))?;

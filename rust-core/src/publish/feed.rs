@@ -19,7 +19,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{Message, ReusedMessage};
-use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, PlainRecord, Received, Start};
+use crate::transport::broadcast::{BroadcastFastRecord, BroadcastOffer, BroadcastReader, Received, Start};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
 use crate::transport::kind::Transport;
@@ -193,31 +193,31 @@ impl Feed {
         }
     }
 
-    /// Returns the next message if it is a plain one in a ring, and none otherwise: then nothing
+    /// Returns the next message if it takes the fast path in a ring, and none otherwise: then nothing
     /// has changed. As [`Feed::poll`], in fewer steps. With `spins`, spins first, in place of the next
     /// [`Feed::spin`].
     #[inline(always)]
-    pub fn take_plain(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
+    pub fn take_fast(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
         let Medium::Ring(reader) = &mut self.medium else { return None };
-        let plain = reader.peek_plain(spins)?;
-        let Some(mut place) = ReusedMessage::take(plain.length()) else {
-            return self.take_plain_anew(&plain, limits);
+        let fast = reader.peek_fast(spins)?;
+        let Some(mut place) = ReusedMessage::take(fast.length()) else {
+            return self.take_fast_anew(&fast, limits);
         };
-        if !reader.take_plain(&plain, place.body()) {
+        if !reader.take_fast(&fast, place.body()) {
             return None;
         }
-        let what = (plain.sequence, plain.encoding, plain.sent);
+        let what = (fast.sequence, fast.encoding, fast.sent);
         Some(place.finish((Kind::Data, 0), what, &self.source, limits, self.session))
     }
 
     /// The same without a dropped message of this length.
     #[inline(never)]
-    fn take_plain_anew(&mut self, plain: &PlainRecord, limits: &Limits) -> Option<Message> {
+    fn take_fast_anew(&mut self, fast: &BroadcastFastRecord, limits: &Limits) -> Option<Message> {
         let Medium::Ring(reader) = &mut self.medium else { return None };
-        let (sequence, sent, body) = (plain.sequence, plain.sent, plain.length() as u64);
-        let header = Header { sequence, sent, body, ..Header::new(Kind::Data, plain.encoding) };
+        let (sequence, sent, body) = (fast.sequence, fast.sent, fast.length() as u64);
+        let header = Header { sequence, sent, body, ..Header::new(Kind::Data, fast.encoding) };
         let mut taken = false;
-        let take = |body: &mut [u8]| taken = reader.take_plain(plain, body);
+        let take = |body: &mut [u8]| taken = reader.take_fast(fast, body);
         let message = Message::filled(header, &self.source, limits, self.session, take);
         taken.then_some(message)
     }

@@ -1,5 +1,5 @@
 //! The newest messages of a publisher over sockets, for slow subscribers and as the first messages
-//! of late ones.
+//! of subscribers that come late.
 //!
 //! All subscribers read from the one history, each from its own position, so a message is kept once
 //! however many are slow. It holds a number of bytes; the newest message stays whatever its size.

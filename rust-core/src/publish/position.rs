@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 
 use super::feed::ResumePoint;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::beneath::{self, Owner};
+use crate::sys::beneath::{self, RequiredOwner};
 use crate::sys::directory::Directory;
 use crate::sys::fnv1a;
 use crate::sys::headroom;
@@ -57,7 +57,7 @@ impl Position {
         };
         place.copy_from_slice(key.as_bytes());
         let beneath = directory.beneath();
-        let file = match beneath.file(&name, OFlags::RDWR, Owner::Ours)? {
+        let file = match beneath.file(&name, OFlags::RDWR, RequiredOwner::Ours)? {
             Some(opened) => File::from(opened.fd),
             None => {
                 make_room(&directory, &prefix)?;

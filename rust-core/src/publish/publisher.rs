@@ -204,7 +204,7 @@ impl Publisher {
     }
 
     /// Publishes a short message in a ring and returns its number, under the fan-out's lock alone. None for any
-    /// obstacle, which the general way determines; then nothing was published.
+    /// obstacle, which the general path determines; then nothing was published.
     ///
     /// The lock is enough: it orders the numbers, and no thread has it for long. The turn decides which of several
     /// waiting threads comes next, so a message leaves without one only while no thread has or awaits a turn.

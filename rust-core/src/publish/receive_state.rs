@@ -57,7 +57,7 @@ impl ReceiveState {
     /// Returns whether a message of the feed is the next thing to deliver, and no call has to be woken for
     /// those behind it.
     #[inline]
-    pub(super) fn is_plain(&self) -> bool {
+    pub(super) fn is_fast(&self) -> bool {
         self.pending.is_none()
             && self.deferred_error.is_none()
             && self.missed == 0

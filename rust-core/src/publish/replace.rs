@@ -61,7 +61,7 @@ impl OpenState {
 }
 
 /// A publisher of this process.
-struct Entry {
+struct PublisherEntry {
     held: Weak<Mutex<NameGuard>>,
     open: Arc<OpenState>,
     fanout: Weak<Fanout>,
@@ -69,7 +69,7 @@ struct Entry {
     generation: u64,
 }
 
-static ALL: Mutex<BTreeMap<String, Entry>> = Mutex::new(BTreeMap::new());
+static ALL: Mutex<BTreeMap<String, PublisherEntry>> = Mutex::new(BTreeMap::new());
 
 /// Remembers a publisher that subscribers connect to.
 pub fn remember(
@@ -79,7 +79,7 @@ pub fn remember(
 ) {
     let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
     all.retain(|_, entry| entry.held.strong_count() > 0);
-    let entry = Entry {
+    let entry = PublisherEntry {
         held: Arc::downgrade(held),
         open: open.clone(),
         fanout: Arc::downgrade(fanout),

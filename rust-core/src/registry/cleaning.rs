@@ -1,6 +1,6 @@
 //! Removal of what dead processes of this user left in the directories.
 
-use super::places::{Found, places, places_in_state_directory};
+use super::places::{ListedName, places, places_in_state_directory};
 use crate::error::{Error, Result};
 use crate::transport::kind::Names;
 use crate::transport::sweep;
@@ -26,7 +26,7 @@ pub fn clean() -> Result<Cleaned> {
     let spools = places_in_state_directory()?
         .into_iter()
         .filter(|found| found.endpoint.transport().names() == Names::RuntimeOrState);
-    for Found { endpoint, place, has_temporary } in places()?.into_iter().chain(spools) {
+    for ListedName { endpoint, place, has_temporary } in places()?.into_iter().chain(spools) {
         let endpoint = endpoint.to_string();
         match sweep::clean(&place, has_temporary) {
             Ok(swept) => {

@@ -25,21 +25,21 @@ const OUT: u8 = 1;
 /// A borrower has it, and the owner is gone.
 const LEFT: u8 = 2;
 
-struct Shared<T> {
+struct ArcInner<T> {
     state: AtomicU8,
     value: T,
 }
 
 /// The owner of a value that it lends.
 pub struct ArcOwner<T> {
-    shared: ManuallyDrop<Arc<Shared<T>>>,
+    shared: ManuallyDrop<Arc<ArcInner<T>>>,
     /// Whether there may be counted references beside that of the owner.
     has_counted: bool,
 }
 
 /// A borrowed reference.
 pub struct ArcRef<T> {
-    shared: ManuallyDrop<Arc<Shared<T>>>,
+    shared: ManuallyDrop<Arc<ArcInner<T>>>,
     /// Whether it counts, and is no concern of the owner's.
     is_counted: bool,
 }
@@ -69,7 +69,7 @@ std::thread_local! {
 impl<T> ArcOwner<T> {
     /// Returns the owner of a value.
     pub fn new(value: T) -> ArcOwner<T> {
-        let shared = Arc::new(Shared { state: AtomicU8::new(HOME), value });
+        let shared = Arc::new(ArcInner { state: AtomicU8::new(HOME), value });
         ArcOwner { shared: ManuallyDrop::new(shared), has_counted: false }
     }
 

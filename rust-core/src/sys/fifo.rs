@@ -53,7 +53,7 @@ pub struct Identity {
 
 /// The pipe at a name.
 #[derive(Clone, Copy, Debug)]
-pub struct Found {
+pub struct PipeInfo {
     /// Which pipe it is.
     pub identity: Identity,
     /// Its mode.
@@ -74,10 +74,10 @@ pub fn make(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown
 ///
 /// # Errors
 /// `InvalidEndpoint` where anything else lies there, with its type and owner.
-pub fn find(directory: &Directory, name: &str) -> Result<Option<Found>> {
+pub fn find(directory: &Directory, name: &str) -> Result<Option<PipeInfo>> {
     let Some(facts) = directory.beneath().facts(name)? else { return Ok(None) };
     check_kind(directory, name, &facts)?;
-    Ok(Some(Found {
+    Ok(Some(PipeInfo {
         identity: Identity { device: facts.st_dev, inode: facts.st_ino },
         mode: facts.st_mode & 0o777,
         group: facts.st_gid,

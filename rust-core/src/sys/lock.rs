@@ -20,7 +20,7 @@ use std::time::Duration;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 pub use self::kept::KeptFile;
-use super::beneath::{self, Opened, Owner};
+use super::beneath::{self, Opened, RequiredOwner};
 use super::directory::{Directory, whose};
 use super::fork::Guarded;
 use super::record_lock::{self, RecordLock, Span};
@@ -76,8 +76,8 @@ fn offset(name: &str) -> i64 {
 
 /// Returns who may own the common file: in a directory that a group shares, any member may have
 /// made it.
-fn owner(directory: &Directory) -> Owner {
-    if directory.is_shared() { Owner::AnyUser } else { Owner::Trusted }
+fn owner(directory: &Directory) -> RequiredOwner {
+    if directory.is_shared() { RequiredOwner::AnyUser } else { RequiredOwner::Trusted }
 }
 
 /// Opens the common file, and makes it where it is missing: a regular file with one name, never a
@@ -188,7 +188,9 @@ fn try_own_files(
 ) -> Result<Option<Vec<RecordLock>>> {
     let mut held = Vec::new();
     for file in own_files(directory)? {
-        let Some(opened) = directory.beneath().file(&file, OFlags::RDWR, Owner::Ours)? else { continue };
+        let Some(opened) = directory.beneath().file(&file, OFlags::RDWR, RequiredOwner::Ours)? else {
+            continue;
+        };
         let taken = record_lock::try_take(&Arc::new(Guarded::new(opened.fd)), byte(offset(name)));
         match taken.map_err(|e| doing(directory, name, e))? {
             Some(taken) => held.push(taken),
@@ -201,7 +203,7 @@ fn try_own_files(
 /// Returns whether a living process has the byte of a name in one of this user's own files. Takes nothing.
 fn is_in_own_files(directory: &Directory, name: &str) -> Result<bool> {
     for file in existing_own_files(directory)? {
-        let opened = directory.beneath().file(&file, OFlags::RDONLY, Owner::Ours)?;
+        let opened = directory.beneath().file(&file, OFlags::RDONLY, RequiredOwner::Ours)?;
         if let Some(opened) = opened
             && record_lock::holder(opened.fd, Span::byte(offset(name)))?.is_some()
         {

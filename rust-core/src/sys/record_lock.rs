@@ -180,7 +180,7 @@ pub enum Purpose {
 #[derive(Debug)]
 pub struct Queued {
     /// The lock that it waits for.
-    key: Key,
+    key: LockKey,
     file: Arc<Guarded>,
     /// Shared with the thread in the queue.
     turn: Arc<Mutex<Turn>>,
@@ -188,7 +188,7 @@ pub struct Queued {
 
 /// Which file, which process of a family of forks, and which lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Key {
+struct LockKey {
     file: (u64, u64),
     born: u64,
     span: Span,
@@ -221,7 +221,7 @@ impl Queued {
     /// Those of starting a thread.
     pub fn start(file: Arc<Guarded>, span: Span, purpose: Purpose, waker: &Arc<EventFd>) -> Result<Queued> {
         let facts = rustix::fs::fstat(&*file).doing("looking at a file to lock")?;
-        let key = Key { file: (facts.st_dev, facts.st_ino), born: fork::generation(), span, purpose };
+        let key = LockKey { file: (facts.st_dev, facts.st_ino), born: fork::generation(), span, purpose };
         {
             let mut abandoned = ABANDONED.lock();
             if let Some(at) = abandoned.iter().position(|place| place.key == key) {

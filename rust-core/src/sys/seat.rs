@@ -23,7 +23,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
-use self::sync::{AtomicU64, Step, Thread, UnsafeCell, left_out, place};
+use self::sync::{AtomicU64, ProtocolStep, Thread, UnsafeCell, left_out, place};
 use super::eventfd::EventFd;
 use super::fork;
 use crate::deadline::Waiting;
@@ -106,7 +106,7 @@ impl<T, G> Seat<T, G> {
     /// Returns whether no thread has or awaits the seat. The caller has the gate.
     #[inline]
     fn is_free(&self) -> bool {
-        self.seems_free() || left_out(Step::SeeTaken)
+        self.seems_free() || left_out(ProtocolStep::SeeTaken)
     }
 
     /// Notes that this thread has the permit. The caller has the gate and has found that no thread has it.
@@ -190,7 +190,7 @@ impl<T, G> Seat<T, G> {
         if self.word.load(Relaxed) & (OWNER | IN_LINE) == 0 {
             return Ok(Some(self.grant()));
         }
-        if left_out(Step::OneLock) {
+        if left_out(ProtocolStep::OneLock) {
             drop(gate);
             gate = sync::lock(&self.gate);
         }
@@ -217,7 +217,7 @@ impl<T, G> Seat<T, G> {
                 return Ok(Some(self.grant()));
             }
             // This thread may have been woken already, so it passes the wake-up on; who has the permit wakes the first by itself.
-            if self.word.load(Relaxed) & OWNER == 0 && !left_out(Step::PassOn) {
+            if self.word.load(Relaxed) & OWNER == 0 && !left_out(ProtocolStep::PassOn) {
                 self.line(&mut gate).wake_first();
             }
             return if is_done { Ok(None) } else { parked.map(|()| None) };
@@ -255,7 +255,7 @@ impl<T, G> Seat<T, G> {
         let id = waiter.id;
         let mut waiter = Some(waiter);
         while self.word.load(Relaxed) & TAKEN != 0 {
-            if left_out(Step::OneLock) {
+            if left_out(ProtocolStep::OneLock) {
                 drop(gate);
                 gate = sync::lock(&self.gate);
             }
@@ -309,7 +309,7 @@ impl<T, G> Seat<T, G> {
             }
         };
         let _gate = sync::lock(&self.gate);
-        if !left_out(Step::EndsBit) {
+        if !left_out(ProtocolStep::EndsBit) {
             self.word.store(self.word.load(Relaxed) | SIGNAL_END, Relaxed);
         }
         Ok(ended)
@@ -367,7 +367,7 @@ impl<T, G> Seat<T, G> {
         {
             ended.wake();
         }
-        if waits & (IN_LINE | AWAITED) == 0 || left_out(Step::Wake) {
+        if waits & (IN_LINE | AWAITED) == 0 || left_out(ProtocolStep::Wake) {
             return;
         }
         let mut gate = sync::lock(&self.gate);

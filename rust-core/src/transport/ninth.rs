@@ -92,7 +92,7 @@ impl ConnectionDriver for Abstract {
     }
 
     fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>> {
-        Ok(Box::new(Name { place: Place::of(endpoint)? }))
+        Ok(Box::new(NinthTarget { place: Place::of(endpoint)? }))
     }
 
     /// Bytes do not leave the machine, so bodies need no check sum.
@@ -102,11 +102,11 @@ impl ConnectionDriver for Abstract {
 }
 
 /// A name at which a process listens or will listen.
-struct Name {
+struct NinthTarget {
     place: Place,
 }
 
-impl Target for Name {
+impl Target for NinthTarget {
     fn call(
         &self,
         hello: &[u8],

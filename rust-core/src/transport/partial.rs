@@ -39,13 +39,13 @@ static BUDGET: Own<Budget> = Own::new();
 #[derive(Default)]
 struct Budget {
     /// Every incomplete message.
-    all: Mutex<Vec<Entry>>,
+    all: Mutex<Vec<PartialMessage>>,
     /// Counts the pieces that arrived for any of them: a clock that orders them.
     pieces: AtomicU64,
 }
 
 /// An incomplete message, as the budget sees it.
-struct Entry {
+struct PartialMessage {
     /// Bytes that it may hold now.
     reserved: usize,
     /// The largest message on its link, in bytes.
@@ -85,7 +85,7 @@ impl Budget {
             all.iter().for_each(|entry| *of.entry(&entry.sender).or_default() += entry.reserved);
             // The sender with the most, then its largest message, then the one whose last piece is
             // oldest.
-            let weight = |entry: &Entry| {
+            let weight = |entry: &PartialMessage| {
                 let age = u64::MAX - entry.held.fed.load(Ordering::Relaxed);
                 (of.get(&entry.sender).copied(), entry.reserved, age)
             };
@@ -130,7 +130,7 @@ impl Partial {
     fn within(budget: &'static Budget, whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
         let fed = AtomicU64::new(budget.pieces.fetch_add(1, Ordering::Relaxed));
         let held = Arc::new(ArrivedPart { bytes: Mutex::new(Some(Vec::new())), fed });
-        lock(&budget.all).push(Entry { reserved: 0, limit, sender, held: held.clone() });
+        lock(&budget.all).push(PartialMessage { reserved: 0, limit, sender, held: held.clone() });
         Partial { budget, held, whole, have: 0, reserved: 0 }
     }
 

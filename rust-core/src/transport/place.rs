@@ -16,7 +16,7 @@ use super::endpoint::Endpoint;
 use super::kind::Names;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::beneath::{self, Owner};
+use crate::sys::beneath::{self, RequiredOwner};
 use crate::sys::directory::{Directory, whose};
 use crate::sys::fork::Guarded;
 use crate::sys::lock::{self, Lock};
@@ -144,7 +144,7 @@ impl Place {
     pub fn remove_socket(&self) -> Result<bool> {
         let beneath = self.directory.beneath();
         let Some(facts) = beneath.facts(&self.file)? else { return Ok(false) };
-        beneath.check(&self.file, &facts, FileType::Socket, Owner::AnyUser)?;
+        beneath.check(&self.file, &facts, FileType::Socket, RequiredOwner::AnyUser)?;
         beneath.remove(&self.file)
     }
 }

@@ -2,7 +2,7 @@
 //! for it. The same lock gives the call the receiving direction, which it holds until the reply is there; the lock that it takes to record the
 //! reply gives it back. Where another call has that direction, this one follows (`session_state/calls`).
 //!
-//! As for messages (`in_place`), for any obstacle nothing has changed, and the general way determines it.
+//! As for messages (`in_place`), for any obstacle nothing has changed, and the general path determines it.
 
 use super::Channel;
 use crate::channel::direction::{Lease, SeatGuard};
@@ -138,7 +138,7 @@ impl Channel {
         }
     }
 
-    /// Returns the reply that lies ready, for a call in two steps; else the receiving direction, which it needs to wait,
+    /// Returns the reply that is available, for a call in two steps; else the receiving direction, which it needs to wait,
     /// and none of it if another thread has it or awaits it.
     #[inline(always)]
     pub(super) fn finish_in_place(
@@ -163,7 +163,7 @@ impl Channel {
         self.finish_entered(pending, entered)
     }
 
-    /// [`Channel::finish_in_place`] for what is no plain reply.
+    /// [`Channel::finish_in_place`] for what is no fast-path reply.
     #[inline(never)]
     fn finish_entered<'a>(
         &'a self,

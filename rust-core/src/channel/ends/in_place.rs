@@ -106,7 +106,7 @@ impl Channel {
         self.recv_waiting(wait.into())
     }
 
-    /// [`Channel::recv`] where no short message lies ready.
+    /// [`Channel::recv`] where no short message is available.
     #[inline(never)]
     fn recv_waiting(&self, wait: Wait<'_>) -> Result<Message> {
         if wait.may_wait(self.options.timeout)
@@ -120,7 +120,7 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Receives the short message that lies ready in shared memory; none if anything else is due. Over a stream, where the call has entered.
+    /// Receives the short message that is available in shared memory; none if anything else is pending. Over a stream, where the call has entered.
     #[inline]
     fn recv_in_place(&self) -> std::result::Result<Message, Option<SeatGuard<'_, Receiving>>> {
         let Some(mut entered) = self.enter_receiving() else { return Err(None) };
@@ -137,8 +137,8 @@ impl Channel {
         Ok(self.finish(taken))
     }
 
-    /// Receives the plain message that comes within about a microsecond, if spinning is known to succeed; none if anything
-    /// else is due. The call holds the direction meanwhile, as a call that awaits its reply does, and gives it back under
+    /// Receives the fast-path message that comes within about a microsecond, if spinning is known to succeed; none if anything
+    /// else is pending. The call holds the direction meanwhile, as a call that awaits its reply does, and gives it back under
     /// the lock that records the message.
     #[inline]
     fn recv_soon(&self) -> Option<Message> {

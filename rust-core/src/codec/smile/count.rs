@@ -2,7 +2,7 @@
 //!
 //! Smile marks only the ends of containers, and a sink needs numbers of items.
 
-use super::token::{Name, Token};
+use super::token::{KeyToken, ValueToken};
 use crate::codec::input::{Counts, Input};
 use crate::value::Sink;
 
@@ -23,8 +23,8 @@ fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut Counts, levels: usize, sink
     loop {
         if let Some((container, true)) = open.last() {
             // In an object a key or the end is next.
-            let name = Name::of(input.byte().ok()?)?;
-            if name == Name::EndObject {
+            let name = KeyToken::of(input.byte().ok()?)?;
+            if name == KeyToken::EndObject {
                 open.pop();
                 if open.is_empty() {
                     return Some(());
@@ -34,22 +34,22 @@ fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut Counts, levels: usize, sink
             counts.add(*container);
             name.skip(input).ok()?;
         }
-        let token = Token::of(input.byte().ok()?)?;
+        let token = ValueToken::of(input.byte().ok()?)?;
         match (token, open.last()) {
             // An end is no item.
-            (Token::EndArray, Some((_, false))) => {
+            (ValueToken::EndArray, Some((_, false))) => {
                 open.pop();
             }
-            (Token::EndArray, _) => return None,
+            (ValueToken::EndArray, _) => return None,
             (_, Some((container, false))) => counts.add(*container),
             _ => {}
         }
         match token {
-            Token::BeginArray | Token::BeginObject => {
+            ValueToken::BeginArray | ValueToken::BeginObject => {
                 if open.len() >= levels {
                     return None;
                 }
-                open.push((counts.open(sink)?, token == Token::BeginObject));
+                open.push((counts.open(sink)?, token == ValueToken::BeginObject));
             }
             token => token.skip(input).ok()?,
         }

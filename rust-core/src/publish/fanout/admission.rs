@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use super::{Fanout, Medium, RingSubscriber, State};
+use super::{Fanout, FanoutState, Medium, RingSubscriber};
 use crate::error::Result;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::publish::stream_subscriber::{Begin, Out, StreamSubscriber};
@@ -40,7 +40,7 @@ impl Fanout {
         // Under one lock, so that a subscriber which gets this ring is also woken for later
         // messages in it.
         let mut state = self.state();
-        let State { medium: Medium::Ring { ring, newest, subscribers, without_slots, growth }, last } =
+        let FanoutState { medium: Medium::Ring { ring, newest, subscribers, without_slots, growth }, last } =
             &mut *state
         else {
             return Ok((Vec::new(), 0, id));
@@ -142,7 +142,7 @@ impl Fanout {
     /// Registers a subscriber and sends its first messages.
     fn keep(
         self: &Arc<Self>,
-        mut state: MutexGuard<'_, State>,
+        mut state: MutexGuard<'_, FanoutState>,
         out: Out,
         watched: impl FnOnce(Arc<dyn Watcher>) -> Result<WatchedSocket>,
     ) {

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use super::{Origin, Subscriber};
+use super::{MessageSource, Subscriber};
 use crate::channel::dial::Dialler;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,12 +20,12 @@ impl Subscriber {
         next_round(waiting)?;
         let resume = receive_state.resume;
         let dialled = match &self.origin {
-            Origin::Publisher { transport, dialler } => {
+            MessageSource::Publisher { transport, dialler } => {
                 self.dial(dialler, *transport, receive_state, resume, waiting)
             }
-            Origin::Store(endpoint) => Feed::of_store(endpoint, &self.options).map(Some),
+            MessageSource::Store(endpoint) => Feed::of_store(endpoint, &self.options).map(Some),
             // The newest message of all names: each has its own.
-            Origin::Names => {
+            MessageSource::Names => {
                 let text = "the newest message is one of a single name: give that, or receive with delivery=\"latest\"";
                 Err(Error::new(ErrorKind::InvalidState, text))
             }
@@ -37,7 +37,7 @@ impl Subscriber {
                 for fd in feed.descriptors() {
                     receive_state.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
                 }
-                if !receive_state.moved && matches!(self.origin, Origin::Publisher { .. }) {
+                if !receive_state.moved && matches!(self.origin, MessageSource::Publisher { .. }) {
                     if self.options.schema.is_some() && !feed.has_schema {
                         let source = &feed.source;
                         self.event_log.connected(&format!(
@@ -57,7 +57,7 @@ impl Subscriber {
                     // A publisher that starts from now on is read from its beginning.
                     receive_state.resume.get_or_insert_default();
                 }
-                if let Origin::Publisher { dialler, .. } = &self.origin
+                if let MessageSource::Publisher { dialler, .. } = &self.origin
                     && receive_state.watched
                 {
                     dialler.with_descriptors(|fds| {

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::sync::{self, MutexGuard, Step, left_out, place};
+use super::sync::{self, MutexGuard, ProtocolStep, left_out, place};
 use super::{OWNER, Seat, TAKEN};
 
 /// Value and gate, for a call that does not sleep.
@@ -118,7 +118,7 @@ impl<'a, T, G> Permit<'a, T, G> {
     /// Takes the value as well, once no other thread has it.
     pub fn take(self) -> Lease<'a, T, G> {
         let seat = self.seat;
-        if !left_out(Step::AwaitValue) {
+        if !left_out(ProtocolStep::AwaitValue) {
             std::mem::forget(seat.borrow());
         }
         std::mem::forget(self);

@@ -30,7 +30,7 @@ fn model(preemptions: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
 }
 
 /// Asserts that the model fails without this step of the protocol.
-fn finds(step: Step, run: impl Fn()) {
+fn finds(step: ProtocolStep, run: impl Fn()) {
     LEFT_OUT.set(Some(step));
     let found = catch_unwind(AssertUnwindSafe(run)).is_err();
     LEFT_OUT.set(None);
@@ -264,7 +264,7 @@ fn leader_and_follower(stays: bool) {
         let mut ending = leads.enter();
         let (_, filed) = ending.parts();
         filed.0 = true;
-        if let Some(follower) = filed.1.take().filter(|_| !left_out(Step::Unpark)) {
+        if let Some(follower) = filed.1.take().filter(|_| !left_out(ProtocolStep::Unpark)) {
             follower.unpark();
         }
         if stays {
@@ -289,7 +289,7 @@ fn follower_gets_its_answer_or_leads() {
 
 #[test]
 fn mutant_that_does_not_wake_the_follower_is_found() {
-    finds(Step::Unpark, || leader_and_follower(true));
+    finds(ProtocolStep::Unpark, || leader_and_follower(true));
 }
 
 /// What the other thread may do, and whether it counted.
@@ -323,18 +323,18 @@ fn one_that_tries_leaves_no_waiter_asleep() {
 
 #[test]
 fn mutants_of_calls_that_hold_are_found() {
-    BESIDE.into_iter().take(2).for_each(|beside| finds(Step::SeeTaken, || call_that_holds(beside)));
-    for step in [Step::OneLock, Step::Wake] {
+    BESIDE.into_iter().take(2).for_each(|beside| finds(ProtocolStep::SeeTaken, || call_that_holds(beside)));
+    for step in [ProtocolStep::OneLock, ProtocolStep::Wake] {
         finds(step, || waits_for_a_call_that_holds(|seat| *take_in_turn(seat) += 1));
         finds(step, || waits_for_a_call_that_holds(|seat| *seat.borrow() += 1));
     }
-    finds(Step::EndsBit, end_of_a_call_that_holds);
+    finds(ProtocolStep::EndsBit, end_of_a_call_that_holds);
 }
 
 #[test]
 fn mutants_of_short_calls_are_found() {
-    finds(Step::SeeTaken, || short_call(|seat| *take_in_turn(seat) += 1));
-    finds(Step::SeeTaken, || short_call(|seat| *seat.borrow() += 1));
+    finds(ProtocolStep::SeeTaken, || short_call(|seat| *take_in_turn(seat) += 1));
+    finds(ProtocolStep::SeeTaken, || short_call(|seat| *seat.borrow() += 1));
 }
 
 #[test]
@@ -369,19 +369,19 @@ fn end_of_a_call_is_seen_or_signalled() {
 
 #[test]
 fn mutants_of_waiting_for_the_claim_are_found() {
-    finds(Step::OneLock, || calls(None, 1));
-    finds(Step::Wake, || calls(None, 1));
-    finds(Step::PassOn, one_gives_up);
+    finds(ProtocolStep::OneLock, || calls(None, 1));
+    finds(ProtocolStep::Wake, || calls(None, 1));
+    finds(ProtocolStep::PassOn, one_gives_up);
 }
 
 #[test]
 fn mutants_of_waiting_for_the_value_are_found() {
-    for step in [Step::OneLock, Step::Wake, Step::AwaitValue] {
+    for step in [ProtocolStep::OneLock, ProtocolStep::Wake, ProtocolStep::AwaitValue] {
         finds(step, call_and_borrower);
     }
 }
 
 #[test]
 fn mutant_without_end_bit_is_found() {
-    finds(Step::EndsBit, end_of_a_call);
+    finds(ProtocolStep::EndsBit, end_of_a_call);
 }

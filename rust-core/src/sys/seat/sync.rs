@@ -79,7 +79,7 @@ pub fn place<T>(value: &UnsafeCell<T>) -> *mut T {
 
 /// A step of the protocol. A mutant is the protocol without one of them, and its model has to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ProtocolStep {
     /// A thread enters the line under the lock under which it has looked.
     OneLock,
     /// What is given back wakes those that wait for it.
@@ -100,17 +100,17 @@ pub enum Step {
 /// Returns whether a model leaves this step out.
 #[cfg(not(loom))]
 #[inline(always)]
-pub const fn left_out(_: Step) -> bool {
+pub const fn left_out(_: ProtocolStep) -> bool {
     false
 }
 
 #[cfg(loom)]
 std::thread_local! {
     /// The step that the mutant on this thread of the system leaves out; all threads of a model run on it.
-    pub static LEFT_OUT: std::cell::Cell<Option<Step>> = const { std::cell::Cell::new(None) };
+    pub static LEFT_OUT: std::cell::Cell<Option<ProtocolStep>> = const { std::cell::Cell::new(None) };
 }
 
 #[cfg(loom)]
-pub fn left_out(step: Step) -> bool {
+pub fn left_out(step: ProtocolStep) -> bool {
     LEFT_OUT.get() == Some(step)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 
 use super::hello::{Search, stamp};
-use super::liveness::{Liveness, Side, link_lock_name};
+use super::liveness::{LinkSide, Liveness, link_lock_name};
 use super::pair::{self, Access, Pair};
 use super::pipes::Pipes;
 use crate::deadline::{Deadline, Waiting};
@@ -42,12 +42,12 @@ pub struct BoundPipe {
     /// The fork generation that took the name.
     born: u64,
     /// The pair that waits for a client; `None` once closed.
-    open: Mutex<Option<Open>>,
+    open: Mutex<Option<OpenPair>>,
 }
 
 /// The state while the name is open.
 #[derive(Debug)]
-struct Open {
+struct OpenPair {
     /// The pair that has the names.
     pair: Pair,
     /// What was read from its request pipe.
@@ -83,12 +83,12 @@ impl BoundPipe {
             OwnerRecord::write(&place, connect_options.pattern, program(&connect_options.source), more)?;
         let mut pair = Pair::make(&place, access)?;
         pair.publish(&place)?;
-        let open = Open { pair, search: Search::default(), _owner_record: owner_record, _lock: lock };
+        let open = OpenPair { pair, search: Search::default(), _owner_record: owner_record, _lock: lock };
         Ok(BoundPipe { place, access, keeps, born: fork::generation(), open: Mutex::new(Some(open)) })
     }
 
     /// Locks the open state.
-    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+    fn open(&self) -> MutexGuard<'_, Option<OpenPair>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -112,8 +112,8 @@ impl BoundPipe {
     }
 
     /// Turns the pair into a link for the client that sent this hello, and makes the next pair.
-    fn admit(&self, open: &mut Open, nonce: u64) -> Result<Arc<Pipes>> {
-        let own_lock = link_lock_name(&self.place, nonce, Side::Server);
+    fn admit(&self, open: &mut OpenPair, nonce: u64) -> Result<Arc<Pipes>> {
+        let own_lock = link_lock_name(&self.place, nonce, LinkSide::Server);
         let Some(held) = lock::try_lock(&self.place.directory, &own_lock)? else {
             return Err(Error::new(
                 ErrorKind::AddressInUse,
@@ -124,7 +124,7 @@ impl BoundPipe {
             &self.place,
             &open.pair.requests,
             held,
-            link_lock_name(&self.place, nonce, Side::Client),
+            link_lock_name(&self.place, nonce, LinkSide::Client),
         )?;
         let next = Pair::make(&self.place, self.access)?;
         // The anchor is closed: from here on, the pipe ends when the client closes it.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 
 use super::hello::stamp;
-use super::liveness::{Liveness, Side, client_lock_name, link_lock_name};
+use super::liveness::{LinkSide, Liveness, client_lock_name, link_lock_name};
 use super::pair::reply;
 use super::pipes::Pipes;
 use crate::deadline::{Deadline, Waiting};
@@ -145,11 +145,11 @@ fn try_call(
     let number = random::number()?;
     let hello = stamp(hello, |header| header.sequence = number)?;
     let names = Watch::new(&place.directory)?;
-    if !client_lock.also(&place.directory, &link_lock_name(place, number, Side::Client))? {
+    if !client_lock.also(&place.directory, &link_lock_name(place, number, LinkSide::Client))? {
         return Ok(CallAttempt::Taken);
     }
     let liveness =
-        Liveness::new(place, &ends.answers, client_lock, link_lock_name(place, number, Side::Server))?;
+        Liveness::new(place, &ends.answers, client_lock, link_lock_name(place, number, LinkSide::Server))?;
     // The server takes its lock before it answers, so it is not tested before that.
     let pipes = Arc::new(Pipes::linked(ends.answers, ends.requests, liveness));
     if fifo::write(pipes.writer(), &[IoSlice::new(&hello)])? != Some(hello.len()) {

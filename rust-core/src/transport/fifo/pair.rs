@@ -7,8 +7,8 @@
 use rustix::fs::FileType;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::beneath::Owner;
-use crate::sys::fifo::{self, End, Found};
+use crate::sys::beneath::RequiredOwner;
+use crate::sys::fifo::{self, End, PipeInfo};
 use crate::sys::fork::Guarded;
 use crate::sys::lock::Lock;
 use crate::sys::staging::{self, Staging, Swept};
@@ -58,7 +58,7 @@ pub struct Access {
 impl Access {
     /// Returns the requested mode and group, else those of a pipe that was found there, else those
     /// of the directory.
-    pub fn of(place: &Place, mode: Option<u32>, group: Option<u32>, found: Option<Found>) -> Access {
+    pub fn of(place: &Place, mode: Option<u32>, group: Option<u32>, found: Option<PipeInfo>) -> Access {
         let own = place.directory.file_mode();
         Access {
             mode: mode.or(found.map(|t| t.mode)).unwrap_or(own),
@@ -116,7 +116,7 @@ impl Pair {
 ///
 /// # Errors
 /// `InvalidEndpoint` where anything else is at one of its names.
-pub fn find(place: &Place) -> Result<Option<Found>> {
+pub fn find(place: &Place) -> Result<Option<PipeInfo>> {
     fifo::find(&place.directory, &reply(&place.file))?;
     fifo::find(&place.directory, &place.file)
 }
@@ -133,7 +133,7 @@ pub fn check_trusted(place: &Place) -> Result<()> {
     let beneath = place.directory.beneath();
     for name in [place.file.clone(), reply(&place.file)] {
         if let Some(facts) = beneath.facts(&name)? {
-            beneath.check(&name, &facts, FileType::Fifo, Owner::Trusted)?;
+            beneath.check(&name, &facts, FileType::Fifo, RequiredOwner::Trusted)?;
         }
     }
     Ok(())

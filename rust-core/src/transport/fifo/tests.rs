@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::bound_pipe::BoundPipe;
 use super::call::call;
 use super::hello::stamp;
-use super::liveness::{Side, has_client, link_lock_name};
+use super::liveness::{LinkSide, has_client, link_lock_name};
 use super::pair::{reply, sweep};
 use super::plain::{self, open_plain};
 use crate::codec::Encoding;
@@ -71,9 +71,9 @@ fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
 }
 
 /// Admits every client, and sends its stream to the test.
-struct Open(Sender<Stream>);
+struct ForwardStream(Sender<Stream>);
 
-impl HandshakeHandler for Open {
+impl HandshakeHandler for ForwardStream {
     fn check_user(&self, _who: Option<&Credentials>) -> Result<(), Error> {
         Ok(())
     }
@@ -98,7 +98,8 @@ fn serve(folder: &tempfile::TempDir) -> (ListenerRegistration, Receiver<Stream>)
     let bound = BoundPipe::bind(&endpoint(folder), &connect_options(), true).unwrap();
     let (sender, receiver) = channel();
     (
-        acceptor::open(acceptor::ListenSource::Hellos(Arc::new(bound)), Arc::new(Open(sender))).unwrap(),
+        acceptor::open(acceptor::ListenSource::Hellos(Arc::new(bound)), Arc::new(ForwardStream(sender)))
+            .unwrap(),
         receiver,
     )
 }
@@ -369,7 +370,7 @@ fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
     let number = 7;
     let before = OpenOptions::new().write(true).open(place.path()).unwrap();
     let lives =
-        lock::try_lock(&place.directory, &link_lock_name(&place, number, Side::Client)).unwrap().unwrap();
+        lock::try_lock(&place.directory, &link_lock_name(&place, number, LinkSide::Client)).unwrap().unwrap();
     (&before)
         .write_all(&stamp(&frame(Kind::Hello, b"hello"), |header| header.sequence = number).unwrap())
         .unwrap();

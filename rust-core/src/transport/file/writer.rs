@@ -15,13 +15,13 @@ use super::open::{self, Opened};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Outgoing};
-use crate::sys::beneath::{self, Owner, is_ours, kind_of};
+use crate::sys::beneath::{self, RequiredOwner, is_ours, kind_of};
 use crate::sys::fork::Guarded;
 use crate::sys::lock::KeptFile;
 use crate::sys::record_lock::{self, Span};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
-use crate::transport::store::Form;
+use crate::transport::store::StoreForm;
 
 /// Writes values into one file, in turn with other writers. The driver guards it with a mutex.
 pub struct Writer {
@@ -155,11 +155,11 @@ impl Writer {
         }
         if is_ours(&facts) {
             // A file that cannot be read is replaced, too: a rename follows no link.
-            return Ok(opened(open::open(&self.place, OFlags::RDONLY, Owner::Ours).ok().flatten()));
+            return Ok(opened(open::open(&self.place, OFlags::RDONLY, RequiredOwner::Ours).ok().flatten()));
         }
         if !rustix::process::geteuid().is_root()
             && kind_of(&facts) == FileType::RegularFile
-            && let Ok(Some(other)) = open::open(&self.place, OFlags::RDWR, Owner::AnyUser)
+            && let Ok(Some(other)) = open::open(&self.place, OFlags::RDWR, RequiredOwner::AnyUser)
         {
             return Ok(opened(Some(other)));
         }
@@ -253,7 +253,11 @@ impl Writer {
         let mode = self.settings.mode.unwrap_or(self.place.directory.file_mode());
         loop {
             // Root writes to no file of another user.
-            let owner = if rustix::process::geteuid().is_root() { Owner::Ours } else { Owner::AnyUser };
+            let owner = if rustix::process::geteuid().is_root() {
+                RequiredOwner::Ours
+            } else {
+                RequiredOwner::AnyUser
+            };
             if let Some(opened) = open::open(&self.place, OFlags::RDWR, owner)? {
                 return Ok(opened);
             }
@@ -284,7 +288,7 @@ impl Writer {
         }
         let [head, body, end] = pieces;
         let written = (|| -> Result<()> {
-            if self.settings.form == Form::Line && opened.size() > 0 {
+            if self.settings.form == StoreForm::Line && opened.size() > 0 {
                 // No JSON text contains a NUL, so from here on the file is no value until the
                 // newline is written.
                 let at = opened.size().min(length) - 1;
@@ -293,7 +297,7 @@ impl Writer {
                     rustix::fs::ftruncate(file, length).doing(doing())?;
                 }
             }
-            if opened.size() > length && self.settings.form != Form::Frame {
+            if opened.size() > length && self.settings.form != StoreForm::Frame {
                 rustix::fs::ftruncate(file, length).doing(doing())?;
             }
             write_all(file, [head, body, b""], 0).doing(doing())?;

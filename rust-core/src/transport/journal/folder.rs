@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use super::block::{self, Block, Flaw, Identity, LARGEST};
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::beneath::{Beneath, Owner, is_ours, of_staged, staged};
+use crate::sys::beneath::{Beneath, RequiredOwner, is_ours, of_staged, staged};
 use crate::sys::{headroom, user};
 use crate::transport::place::{Access, Place};
 
@@ -70,7 +70,7 @@ impl Folder {
     /// Opens the directory; `None` where there is none. Another user's directory may be read.
     pub fn open(place: &Place, access: Access) -> Result<Option<Folder>> {
         let path = place.path();
-        let Some(opened) = place.directory.beneath().directory(&place.file, Owner::AnyUser)? else {
+        let Some(opened) = place.directory.beneath().directory(&place.file, RequiredOwner::AnyUser)? else {
             return Ok(None);
         };
         let handle = opened.fd;
@@ -200,7 +200,7 @@ impl Folder {
     /// Opens a file in it; `None` where there is none.
     pub fn file(&self, name: &str, writes: bool) -> Result<Option<File>> {
         let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
-        Ok(self.beneath().file(name, access, Owner::AnyUser)?.map(|opened| opened.fd.into()))
+        Ok(self.beneath().file(name, access, RequiredOwner::AnyUser)?.map(|opened| opened.fd.into()))
     }
 
     /// Refuses a file of another user with `PermissionDenied`; `why` completes the text.

@@ -56,12 +56,12 @@ pub struct Draft {
     pub follows: bool,
     /// The fields of the original record, for a replica; `None` for a message of this machine,
     /// which gets the next number and the current time.
-    pub origin: Option<Origin>,
+    pub origin: Option<OriginalRecord>,
 }
 
 /// The fields of an original record that a replica keeps.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct OriginalRecord {
     /// Its number.
     pub sequence: u64,
     /// When it was sent, in ns since 1970.
@@ -91,7 +91,7 @@ impl Draft {
 
 /// How a journal is divided into segments, and which of them it keeps.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Shape {
+pub struct Segmentation {
     /// The length of a segment in bytes; `None` for the default, or what the retention rule on
     /// bytes suggests.
     pub segment_bytes: Option<u64>,
@@ -112,7 +112,7 @@ pub struct Log {
     /// The journal's directory.
     folder: Folder,
     /// The division into segments and the retention, from the options.
-    shape: Shape,
+    shape: Segmentation,
     /// The journal's identity, which every file of it repeats.
     id: Identity,
     /// The writer's name, which each record carries.
@@ -155,7 +155,7 @@ impl Log {
     /// # Errors
     /// `Corrupt` where acknowledged records are damaged or their segments missing;
     /// `VersionMismatch` for a newer layout; those of the file system.
-    pub fn open(folder: Folder, shape: Shape, source: &str, session: u64) -> Result<Log> {
+    pub fn open(folder: Folder, shape: Segmentation, source: &str, session: u64) -> Result<Log> {
         folder.sweep()?;
         let segments = folder.segments()?;
         let (file, segment) = match segments.last() {

@@ -59,7 +59,7 @@ use bytes::Bytes;
 use self::committed::Word;
 use self::folder::Folder;
 use self::following::Following;
-use self::log::Shape;
+use self::log::Segmentation;
 use self::reader::Reader;
 use self::replica::Replica;
 use self::writer::{Writer, WriterOptions};
@@ -164,7 +164,7 @@ impl StoreDriver for Journal {
             source: author.source.clone(),
             session: author.session,
             access: options.access,
-            shape: Shape {
+            shape: Segmentation {
                 segment_bytes: options.segment_bytes,
                 retention: options.retention,
                 schema: options.schema,

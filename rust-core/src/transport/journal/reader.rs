@@ -15,7 +15,7 @@ use super::committed::{Committed, Word};
 use super::consumer::{Consumer, Position};
 use super::folder::{Folder, PAGE};
 use super::record;
-use super::records::{Found, Parts, Record, Records, Walked};
+use super::records::{JournalRecord, Parts, RecordAt, Records, Walked};
 use super::tail;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming};
@@ -158,7 +158,7 @@ impl Reader {
         if self.next == position.sequence + 1
             // Damage is reported when it is read.
             && let Ok(Some(mut records)) = self.at(position.segment, position.at)
-            && let Found::Record(record) = records.read_record(Some(position.sequence), Parts::Head)?
+            && let RecordAt::Record(record) = records.read_record(Some(position.sequence), Parts::Head)?
         {
             records.at = record.end;
             self.records = Some(records);
@@ -247,12 +247,12 @@ impl Reader {
                 continue;
             }
             let record = match records.read_record(Some(self.next), Parts::Body(self.limit))? {
-                Found::Record(record) => record,
-                Found::End => {
+                RecordAt::Record(record) => record,
+                RecordAt::End => {
                     self.enter()?;
                     continue;
                 }
-                Found::Broken(why) => return Err(self.pass_damage(&why)?),
+                RecordAt::Broken(why) => return Err(self.pass_damage(&why)?),
             };
             records.at = record.end;
             self.next += 1;
@@ -281,7 +281,7 @@ impl Reader {
             Walked::End => self.enter()?,
             Walked::Broken(why) => {
                 // Damage before the requested record does not matter.
-                let wanted = |later: &Record| since.is_some() || later.header.sequence <= next;
+                let wanted = |later: &JournalRecord| since.is_some() || later.header.sequence <= next;
                 if records.find(wanted)?.is_none() {
                     return Err(self.pass_damage(&why)?);
                 }
@@ -291,7 +291,7 @@ impl Reader {
     }
 
     /// Returns the text for a record whose body is longer than the limit.
-    fn too_large(&self, record: &Record) -> String {
+    fn too_large(&self, record: &JournalRecord) -> String {
         format!(
             "over the message limit: record {} has {} bytes, {} are taken (option max_message_size)",
             record.header.sequence, record.header.body, self.limit
@@ -375,10 +375,10 @@ impl Reader {
                 return Ok(None);
             };
             let why = match records.read_record(Some(newest.sequence), Parts::Body(self.limit))? {
-                Found::Record(Record { header, extension, body: Some(body), sender, .. }) => {
+                RecordAt::Record(JournalRecord { header, extension, body: Some(body), sender, .. }) => {
                     return Ok(Some((Incoming { header, extension, body: body.into() }, sender)));
                 }
-                Found::Record(record) => {
+                RecordAt::Record(record) => {
                     let size = record.header.body;
                     let text = format!(
                         "over the message limit: {size} bytes, {} are taken (option max_message_size)",
@@ -386,8 +386,8 @@ impl Reader {
                     );
                     return Err(Error::new(ErrorKind::TooLarge, text));
                 }
-                Found::End => "it ends there".to_owned(),
-                Found::Broken(why) => why,
+                RecordAt::End => "it ends there".to_owned(),
+                RecordAt::Broken(why) => why,
             };
             return Err(self.damaged(newest.sequence, &records, &why));
         }

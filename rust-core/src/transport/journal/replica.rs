@@ -8,7 +8,7 @@
 //! is renamed to `NAME.replaced` and a new one begun.
 
 use super::folder::Folder;
-use super::log::{Draft, Log, Origin, Shape};
+use super::log::{Draft, Log, OriginalRecord, Segmentation};
 use super::reader::Reader;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::lock::{self, Lock};
@@ -94,10 +94,10 @@ impl Replica {
         if origin::read(place)?.is_none() {
             origin::write(place, &ours)?;
         }
-        let shape = Shape {
+        let shape = Segmentation {
             segment_bytes: Some(u64::MAX),
             beginning: Some((of.identity, oldest)),
-            ..Shape::default()
+            ..Segmentation::default()
         };
         let source = format!("replica of {}", ours.machine);
         let mut log = Log::open(folder, shape, &source, 0)?;
@@ -129,7 +129,7 @@ impl Replicates for Replica {
             }
             next = record.sequence + 1;
             let ReplicaRecord { sequence, sent, source, session, schema, encoding, body, begins } = record;
-            let origin = Some(Origin { sequence, sent, source, session, schema, begins });
+            let origin = Some(OriginalRecord { sequence, sent, source, session, schema, begins });
             drafts.push(Draft { follows: true, origin, ..Draft::new(encoding, body) });
         }
         self.log.append(&drafts).into_iter().find_map(Result::err).map_or(Ok(()), Err)

@@ -9,7 +9,7 @@
 
 use super::committed::Committed;
 use super::folder::{Folder, PAGE};
-use super::records::{Found, Parts, Record, Records};
+use super::records::{JournalRecord, Parts, RecordAt, Records};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The end of a segment.
@@ -37,7 +37,7 @@ pub fn find(folder: &Folder, records: &mut Records, known: Option<Committed>) ->
     let acknowledged = known.map_or(0, |known| known.sequence);
     let next = tail.sequence + 1;
     // A record that was written when this one was safe proves that it was.
-    let proves = |later: &Record| later.header.sequence > next && later.after >= next;
+    let proves = |later: &JournalRecord| later.header.sequence > next && later.after >= next;
     let acknowledged = acknowledged >= next || (why.is_some() && records.find(proves)?.is_some());
     if !acknowledged {
         return Ok(tail);
@@ -60,14 +60,14 @@ pub fn scan(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<
     let mut tail = Tail { sequence: first - 1, at, end: records.at, high: segment.high, broken: false };
     loop {
         match records.read_record(Some(tail.sequence + 1), Parts::Check)? {
-            Found::Record(record) => {
+            RecordAt::Record(record) => {
                 records.at = record.end;
                 let high = tail.high.max(record.header.sent);
                 tail =
                     Tail { sequence: tail.sequence + 1, at: record.at, end: record.end, high, broken: false };
             }
-            Found::End => return Ok((tail, None)),
-            Found::Broken(why) => {
+            RecordAt::End => return Ok((tail, None)),
+            RecordAt::Broken(why) => {
                 tail.broken = true;
                 return Ok((tail, Some(why)));
             }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::consumer;
 use super::folder::Folder;
-use super::log::{Draft, Log, Shape};
+use super::log::{Draft, Log, Segmentation};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::lock::{self, Lock};
@@ -35,7 +35,7 @@ pub struct WriterOptions {
     /// Who may open the files.
     pub access: Access,
     /// The division into segments and the retention.
-    pub shape: Shape,
+    pub shape: Segmentation,
     /// The additional fields of the owner record, for listings.
     pub owner_record: Map,
 }
@@ -44,7 +44,7 @@ pub struct WriterOptions {
 #[derive(Debug)]
 pub struct Writer {
     /// The messages that wait for the next round.
-    queue: Mutex<Queue>,
+    queue: Mutex<WriteQueue>,
     /// Notified when a round has ended.
     round_ended: Condvar,
     /// The log, used by the thread that runs a round.
@@ -56,7 +56,7 @@ pub struct Writer {
 
 /// The waiting messages, with the places for their outcomes.
 #[derive(Debug, Default)]
-struct Queue {
+struct WriteQueue {
     waiting: Vec<(Draft, Arc<Outcome>)>,
     /// Whether a round is running.
     is_running: bool,
@@ -138,7 +138,7 @@ impl Writer {
     }
 
     /// Waits for the outcome of a message, and runs a round where none is running.
-    fn await_outcome<'q>(&'q self, mut queue: MutexGuard<'q, Queue>, slot: &Outcome) -> Result<u64> {
+    fn await_outcome<'q>(&'q self, mut queue: MutexGuard<'q, WriteQueue>, slot: &Outcome) -> Result<u64> {
         loop {
             if let Some(outcome) = take_outcome(slot) {
                 return outcome;
@@ -158,7 +158,7 @@ impl Writer {
     }
 
     /// Returns the queue; a panic of another thread leaves it usable.
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, WriteQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -65,7 +65,7 @@ mod tests;
 mod views;
 mod writer;
 
-pub(crate) use broadcast::{BroadcastReader, BroadcastSlots, PlainRecord};
+pub(crate) use broadcast::{BroadcastFastRecord, BroadcastReader, BroadcastSlots};
 pub(crate) use link::{AckWords, LinkParts, ShmRx, ShmTx, link};
 pub(crate) use segment::{DEFAULT_RING, PeerSegment, SLOTS, Segment};
 pub(crate) use slot_file::WritableSlot;

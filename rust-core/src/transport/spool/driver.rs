@@ -13,7 +13,7 @@ use super::name::is_hidden;
 use super::sweep;
 use crate::deadline::Waiting;
 use crate::error::Result;
-use crate::sys::beneath::{Beneath, Owner};
+use crate::sys::beneath::{Beneath, RequiredOwner};
 use crate::sys::socket::Carries;
 use crate::sys::staging::Swept;
 use crate::transport::capability::{Capabilities, LINKS};
@@ -90,7 +90,7 @@ impl Driver for Spool {
 /// Those of reading the directory.
 fn listing(place: &Place) -> Result<Option<Listing>> {
     let path = place.path();
-    let Some(opened) = place.directory.beneath().directory(&place.file, Owner::AnyUser)? else {
+    let Some(opened) = place.directory.beneath().directory(&place.file, RequiredOwner::AnyUser)? else {
         return Ok(None);
     };
     let root = Beneath::new(opened.fd.as_fd(), &path);

@@ -24,7 +24,7 @@ use rustix::io::Errno;
 
 use super::folder::{Folder, living_clients};
 use crate::error::{Doing, Result};
-use crate::sys::beneath::{self, Beneath, Owner, is_ours, kind_of, write_all};
+use crate::sys::beneath::{self, Beneath, RequiredOwner, is_ours, kind_of, write_all};
 use crate::sys::directory::{self, Directory};
 use crate::sys::lock::{self, Lock};
 use crate::sys::staging::Swept;
@@ -104,7 +104,7 @@ fn boot_made(root: Beneath<'_>, facts: &Stat) -> Result<Option<String>> {
     if !is_ours(facts) {
         return Ok(None);
     }
-    let read = root.read(BOOT, BOOT_LENGTH, Owner::Ours)?;
+    let read = root.read(BOOT, BOOT_LENGTH, RequiredOwner::Ours)?;
     Ok(read.map(|(text, _)| String::from_utf8_lossy(&text).trim().to_owned()))
 }
 
@@ -125,7 +125,7 @@ impl Layout {
     /// own.
     pub fn open(place: &Place) -> Result<Option<Layout>> {
         let path = place.path();
-        let Some(opened) = place.directory.beneath().directory(&place.file, Owner::AnyUser)? else {
+        let Some(opened) = place.directory.beneath().directory(&place.file, RequiredOwner::AnyUser)? else {
             return Ok(None);
         };
         let (root, facts) = (opened.fd, opened.facts);
@@ -363,7 +363,7 @@ fn make_folder(parent: Beneath<'_>, name: &str, mode: u32, group: Option<u32>) -
         Err(Errno::EXIST) => false,
         Err(e) => return Err(e).doing(doing()),
     };
-    let whose = if made { Owner::Ours } else { Owner::Trusted };
+    let whose = if made { RequiredOwner::Ours } else { RequiredOwner::Trusted };
     let Some(folder) = parent.directory(name, whose)? else { return Err(Errno::NOENT).doing(doing()) };
     if made {
         user::give_to_group(&folder.fd, shown.display(), group)?;

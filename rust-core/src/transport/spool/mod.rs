@@ -64,12 +64,12 @@ pub use driver::Spool;
 
 /// The sending half, of either side.
 struct SpoolTx {
-    side: Side,
+    side: SideTx,
     /// Always readable: the descriptor of a side with room.
     ready: EventFd,
 }
 
-enum Side {
+enum SideTx {
     Server(ServerTx),
     Client(ClientTx),
 }
@@ -206,7 +206,7 @@ fn begin(
         bound.lock.as_mut().map_or(Ok(()), Lock::share)?;
     }
     Ok(ConnectionlessLink {
-        tx: Tx::Place(Box::new(SpoolTx::new(Side::Server(tx))?)),
+        tx: Tx::Place(Box::new(SpoolTx::new(SideTx::Server(tx))?)),
         rx: Rx::Place(Box::new(SpoolRx::Server(rx))),
         place: Some(bound.layout.place.clone()),
         keeps: Some(Box::new(bound)),
@@ -348,7 +348,7 @@ fn try_connect(
     let place = Some(layout.place.clone());
     let (tx, rx) = client::join(layout, presence, before, connect_options)?;
     Ok(Some(ConnectionlessLink {
-        tx: Tx::Place(Box::new(SpoolTx::new(Side::Client(tx))?)),
+        tx: Tx::Place(Box::new(SpoolTx::new(SideTx::Client(tx))?)),
         rx: Rx::Place(Box::new(SpoolRx::Client(rx))),
         keeps: None,
         place,
@@ -373,7 +373,7 @@ macro_rules! each {
 
 impl SpoolTx {
     /// Returns the sending half of a side.
-    fn new(side: Side) -> Result<SpoolTx> {
+    fn new(side: SideTx) -> Result<SpoolTx> {
         let ready = EventFd::new()?;
         ready.wake();
         Ok(SpoolTx { side, ready })
@@ -383,15 +383,15 @@ impl SpoolTx {
 impl SendHalf for SpoolTx {
     /// Never a part of a frame: a file appears whole or not at all.
     fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        each!(&mut self.side, Side, half => half.try_send(frame))
+        each!(&mut self.side, SideTx, half => half.try_send(frame))
     }
 
     fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        each!(&mut self.side, Side, half => half.wait_room(waiting))
+        each!(&mut self.side, SideTx, half => half.wait_room(waiting))
     }
 
     fn room_descriptor(&self) -> (BorrowedFd<'_>, Interest) {
-        let descriptor = each!(&self.side, Side, half => half.room_descriptor());
+        let descriptor = each!(&self.side, SideTx, half => half.room_descriptor());
         (descriptor.unwrap_or(self.ready.as_fd()), Interest::IN)
     }
 
@@ -401,13 +401,13 @@ impl SendHalf for SpoolTx {
     }
 
     fn consumed_to(&mut self, number: u64) {
-        if let Side::Server(half) = &mut self.side {
+        if let SideTx::Server(half) = &mut self.side {
             half.consumed_to(number);
         }
     }
 
     fn withdraw(&mut self, sequence: u64) {
-        if let Side::Client(half) = &mut self.side {
+        if let SideTx::Client(half) = &mut self.side {
             half.withdraw(sequence);
         }
     }
@@ -447,10 +447,14 @@ pub fn fuzz(bytes: &[u8]) {
     let (name, body) = bytes.split_at(bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len()));
     let name = String::from_utf8_lossy(name);
     for usual in [Kind::Data, Kind::Request, Kind::Reply] {
-        let parsed = name::Name::parse(&name, usual);
+        let parsed = name::MessageFileName::parse(&name, usual);
         if let Some((number, who)) = &parsed.numbered {
-            let written = name::Name::format(*number, who, parsed.kind, parsed.encoding, usual);
-            assert_eq!(name::Name::parse(&written, usual), parsed, "{name:?} is written as {written:?}");
+            let written = name::MessageFileName::format(*number, who, parsed.kind, parsed.encoding, usual);
+            assert_eq!(
+                name::MessageFileName::parse(&written, usual),
+                parsed,
+                "{name:?} is written as {written:?}"
+            );
             assert!(name::session(who) & 1 == 1 && who.starts_with(name::source(who)));
             let _: bool = client::is_for(&name, who);
         }

@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::folder::{Folder, SERVER, known_clients, living_clients};
 use super::layout::{self, Layout};
-use super::name::{Name, is_hidden, is_nameless};
+use super::name::{MessageFileName, is_hidden, is_nameless};
 use crate::error::{ErrorKind, Result};
 use crate::frame::Kind;
 use crate::sys::beneath;
@@ -38,7 +38,7 @@ const MAX_REPORTED: usize = 16;
 /// Returns the client that an answer is for; `None` where a script sent the request.
 fn recipient(name: &str) -> Option<String> {
     let name = name.strip_suffix(super::name::FAILED).unwrap_or(name);
-    Name::parse(name, Kind::Reply).numbered.map(|(_, who)| who)
+    MessageFileName::parse(name, Kind::Reply).numbered.map(|(_, who)| who)
 }
 
 /// Removes a file of this user; another user's, or what is no file, stays and is reported.
@@ -176,7 +176,7 @@ fn sweep_staged(layout: &Layout, alive: &[String], swept: &mut Swept) -> Result<
     for (folder, usual) in [(&layout.server, Kind::Request), (&layout.client, Kind::Reply)] {
         folder.each_name(|name| {
             let Some(staged) = staged_name(name) else { return Ok(ControlFlow::Continue(())) };
-            let whose = Name::parse(staged, usual).numbered.map(|(_, who)| who);
+            let whose = MessageFileName::parse(staged, usual).numbered.map(|(_, who)| who);
             let is_in_hand = usual == Kind::Request && whose.is_some_and(|who| alive.contains(&who));
             if !is_in_hand {
                 remove_own(folder, name, swept)?;

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::address::is_loopback_address;
-use super::proof::{self, Step};
+use super::proof::{self, ProofStep};
 use super::remote;
 use super::token::Token;
 use crate::error::{Error, ErrorKind, Result};
@@ -77,14 +77,14 @@ impl Proof for Proving {
         // Read again for each peer, so that a removed token is replaced without a restart.
         let token = Token::of(&self.directory)?;
         match self.exchange.receive(frame, self.address, &token)? {
-            Step::Send(bytes) => {
+            ProofStep::Send(bytes) => {
                 // The first bytes on this connection from this side, so there is room for them.
                 if stream.write_bytes(&bytes)? != Some(bytes.len()) {
                     return Err(Error::new(ErrorKind::Internal, "a new connection had no room for a proof"));
                 }
                 Ok(false)
             }
-            Step::Proven => Ok(true),
+            ProofStep::Proven => Ok(true),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::fs::Stat;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::beneath::Owner;
+use crate::sys::beneath::RequiredOwner;
 use crate::sys::directory::Directory;
 use crate::sys::{lock, random, staging};
 
@@ -72,7 +72,7 @@ impl Token {
     /// `Corrupt` for a wrong length.
     pub fn read(directory: &Directory) -> Result<Option<Token>> {
         let path = directory.path().join(NAME);
-        let owner = if directory.is_shared() { Owner::AnyUser } else { Owner::Trusted };
+        let owner = if directory.is_shared() { RequiredOwner::AnyUser } else { RequiredOwner::Trusted };
         let read = directory.beneath().read(NAME, LIMIT, owner).map_err(|e| match e.errno() {
             Some(libc::EACCES | libc::EPERM) => unreadable(&path),
             _ => e,

@@ -63,7 +63,7 @@ fn torn_tail_with_forged_records_in_its_body_is_cut() {
         // With the later record it is damage, and no reader takes a part of a body for a record.
         fs::write(&segment, &torn).unwrap();
         fs::write(journal.path("committed"), []).unwrap();
-        assert_eq!(journal.writer_with(Shape::default()).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(journal.writer_with(Segmentation::default()).unwrap_err().kind(), ErrorKind::Corrupt);
         let mut reader = journal.reader(None, Some(Start::First));
         for number in [1, 2] {
             assert_eq!(reader.try_recv().unwrap().unwrap().0.header.sequence, number);
@@ -99,7 +99,7 @@ fn segment_version_1_is_continued_until_a_body_needs_a_mask() {
     write(&journal.writer(), 5, 6);
     // The segment of a later release is refused, with its version.
     folder.make_segment(super::super::folder::Segment { version: 3, first: 7, ..old }).unwrap();
-    let error = journal.writer_with(Shape::default()).unwrap_err();
+    let error = journal.writer_with(Segmentation::default()).unwrap_err();
     assert!(error.kind() == ErrorKind::VersionMismatch && error.text().contains("1 to 2"), "{error}");
 }
 
@@ -139,7 +139,7 @@ fn impossible_numbers_are_corrupt_with_their_file() {
         let path = journal.path(&segment_name(number));
         fs::write(&path, b"").unwrap();
         for error in [
-            journal.writer_with(Shape::default()).unwrap_err(),
+            journal.writer_with(Segmentation::default()).unwrap_err(),
             Reader::open(&journal.place, None, None, LIMIT).unwrap_err(),
             listing(&journal.place).unwrap_err(),
         ] {
