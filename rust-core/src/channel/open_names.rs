@@ -4,7 +4,7 @@ use super::options::nearest;
 use crate::error::{Error, ErrorKind};
 use crate::sys::directory::Directory;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::{Names, Naming};
+use crate::transport::kind::{NameDirectory, Naming};
 use crate::transport::owner;
 use crate::transport::place::{self, Place};
 
@@ -31,7 +31,7 @@ pub(crate) fn named(error: Error, endpoint: &str) -> Error {
 
 /// Returns whether names of this kind are listed in the runtime directory.
 fn is_in_directory(endpoint: &Endpoint) -> bool {
-    endpoint.transport().names() == Names::Runtime
+    endpoint.transport().names() == NameDirectory::Runtime
         && endpoint.transport().naming() != Naming::Address
         && endpoint.absolute().is_none()
 }

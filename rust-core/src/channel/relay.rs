@@ -34,7 +34,9 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::memory::PeerFile;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::{Epoll, Interest};
-use crate::transport::acceptor::{self, Answer, HandshakeHandler, IncomingHandshake, ListenerRegistration};
+use crate::transport::acceptor::{
+    self, HandshakeAnswer, HandshakeHandler, IncomingHandshake, ListenerRegistration,
+};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{self, Call};
 use crate::transport::kind::Transport;
@@ -123,7 +125,7 @@ struct RelayHandler {
 }
 
 impl RelayHandler {
-    fn answer_query(&self, peer_hello: &Hello) -> Result<Answer> {
+    fn answer_query(&self, peer_hello: &Hello) -> Result<HandshakeAnswer> {
         if peer_hello.shared {
             let text = "the bridge to another machine has the name; no other program can serve it";
             return Err(Error::new(ErrorKind::AddressInUse, text));
@@ -145,7 +147,7 @@ impl HandshakeHandler for RelayHandler {
         Hello::from_frame(hello).map(drop)
     }
 
-    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer> {
+    fn answer(&self, handshake: IncomingHandshake) -> Result<HandshakeAnswer> {
         let peer_hello = Hello::from_frame(&handshake.hello)?;
         if peer_hello.ask && peer_hello.schema_at.is_none() && peer_hello.mismatch.is_none() {
             return self.answer_query(&peer_hello);
@@ -174,7 +176,7 @@ impl HandshakeHandler for RelayHandler {
             queue.callers().push_back(caller);
             queue.waker.wake();
         });
-        Ok(Answer { frame: Vec::new(), descriptors: Vec::new(), admitted })
+        Ok(HandshakeAnswer { frame: Vec::new(), descriptors: Vec::new(), admitted })
     }
 
     fn refusal(&self, error: &Error) -> Vec<u8> {

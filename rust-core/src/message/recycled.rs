@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Inner, Message, UNCHECKED};
+use super::{Message, MessageInner, UNCHECKED};
 use crate::body::Body;
 use crate::codec::Encoding;
 use crate::frame::{Header, Incoming, Kind, spare};
@@ -38,7 +38,7 @@ impl Message {
             return Message(last);
         }
         let value = OnceLock::new();
-        Message(Some(Counted::new(Inner {
+        Message(Some(Counted::new(MessageInner {
             header,
             body,
             source: source.clone(),
@@ -109,7 +109,7 @@ impl Message {
         let source = source.clone();
         let (limits, missed, value, schema) = (*limits, 0, OnceLock::new(), None);
         let owns_body = true;
-        Message(Some(Counted::new(Inner {
+        Message(Some(Counted::new(MessageInner {
             header,
             body,
             source,
@@ -129,7 +129,7 @@ impl Message {
 
 /// The message that this thread dropped last, on the way to be another one of the same length.
 pub(crate) struct ReusedMessage {
-    place: Counted<Inner>,
+    place: Counted<MessageInner>,
     /// The memory of its body.
     bytes: BytesMut,
 }
@@ -143,7 +143,7 @@ impl ReusedMessage {
 
     /// The same for this message, which is given back where its memory has another length.
     #[inline(always)]
-    fn of(mut place: Counted<Inner>, length: usize) -> Option<ReusedMessage> {
+    fn of(mut place: Counted<MessageInner>, length: usize) -> Option<ReusedMessage> {
         if let Some(inner) = place.get_mut()
             && inner.owns_body
             && let Some(body) = inner.body.block_mut()
@@ -210,7 +210,7 @@ impl ReusedMessage {
 
 /// The messages that this thread dropped, on the way to be others: several in a row, without a look at the lists for each.
 #[derive(Default)]
-pub(crate) struct Dropped(Vec<Counted<Inner>>);
+pub(crate) struct Dropped(Vec<Counted<MessageInner>>);
 
 impl Dropped {
     /// Takes all of them but the last, which has a place of its own.
@@ -250,7 +250,7 @@ fn count(bytes: &mut BytesMut) {
     drop(bytes.split_off(bytes.len()));
 }
 
-impl Inner {
+impl MessageInner {
     /// By its text: a thread that reads several subscribers in turn would count both sources each time.
     #[inline(never)]
     fn change_source(&mut self, source: &Arc<str>) {
@@ -293,9 +293,9 @@ fn give_back(array: &mut Value) {
 
 thread_local! {
     /// The message that this thread dropped last, to be recycled: a program that receives one after the other needs no more.
-    static LAST: Cell<Option<Counted<Inner>>> = const { Cell::new(None) };
+    static LAST: Cell<Option<Counted<MessageInner>>> = const { Cell::new(None) };
     /// Those that it dropped before.
-    static EARLIER: RefCell<Vec<Counted<Inner>>> = const { RefCell::new(Vec::new()) };
+    static EARLIER: RefCell<Vec<Counted<MessageInner>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The number of messages that are kept for each thread: as many as arrive together.
@@ -303,25 +303,25 @@ const BATCH: usize = 64;
 
 /// Returns the message that was dropped last, if there is one.
 #[inline]
-fn take_recycled() -> Option<Counted<Inner>> {
+fn take_recycled() -> Option<Counted<MessageInner>> {
     LAST.try_with(Cell::take).ok().flatten().or_else(take_earlier)
 }
 
 #[inline(never)]
-fn take_earlier() -> Option<Counted<Inner>> {
+fn take_earlier() -> Option<Counted<MessageInner>> {
     EARLIER.try_with(|earlier| earlier.try_borrow_mut().ok()?.pop()).ok().flatten()
 }
 
 /// Keeps a message without another owner, which was dropped. At a thread's end the lists may be destroyed already.
 #[inline]
-fn recycle(message: Counted<Inner>) {
+fn recycle(message: Counted<MessageInner>) {
     if let Ok(Some(before)) = LAST.try_with(|last| last.replace(Some(message))) {
         recycle_earlier(before);
     }
 }
 
 #[inline(never)]
-fn recycle_earlier(message: Counted<Inner>) {
+fn recycle_earlier(message: Counted<MessageInner>) {
     let _ = EARLIER.try_with(|earlier| {
         if let Ok(mut earlier) = earlier.try_borrow_mut()
             && earlier.len() < BATCH

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::fanout::{Fanout, Given};
+use super::fanout::{DrainGoal, Fanout};
 use super::handshake::PublisherHandler;
 use super::replace::{self, NameGuard, OpenState, Replaced};
 use super::store::{self, Store};
@@ -143,7 +143,7 @@ impl Publisher {
         }
         let subscribers = fanout.subscribers();
         // One that has not received everything in time learns how much it missed.
-        let _ = fanout.drain(Given::Rest, &mut Wait::from(LINGER).start(options.timeout));
+        let _ = fanout.drain(DrainGoal::Rest, &mut Wait::from(LINGER).start(options.timeout));
         drop(held);
         fanout.disconnect_all();
         let publisher = Publisher::at(endpoint, &options.clone().with_replace(false), hello, false)?;
@@ -389,7 +389,7 @@ impl Publisher {
     /// open, and the call can be repeated. `InvalidState` once it is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        let given = Given::UpTo(self.fanout.newest());
+        let given = DrainGoal::UpTo(self.fanout.newest());
         self.check().and_then(|()| self.fanout.drain(given, &mut waiting)).map_err(|e| e.on(&self.shown))
     }
 
@@ -423,7 +423,7 @@ impl Publisher {
                 waiting.woke(false)?;
             }
         }
-        self.fanout.drain(Given::Rest, waiting)
+        self.fanout.drain(DrainGoal::Rest, waiting)
     }
 
     /// Removes the name and disconnects the subscribers.

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::feed::{Polled, ResumePoint};
-use super::names::{Names, Receiver, Report};
+use super::names::{Receiver, Report, SubscribedNames};
 use super::receive_state::{FEED, ReceiveState, STOP, WAKE};
 use super::store;
 use crate::channel::dial::Dialler;
@@ -67,7 +67,7 @@ pub struct Subscriber {
     receive_state: Mutex<ReceiveState>,
     event_log: EventLog,
     /// Of a subscriber to several names: those, locked by the call that holds `receive_state`, and their counters.
-    names: Option<Mutex<Names<Subscriber>>>,
+    names: Option<Mutex<SubscribedNames<Subscriber>>>,
     report: Option<Arc<Report>>,
     closed: AtomicBool,
     /// Which thread receives, so that a close from a callback of its own wait is recognised.
@@ -131,10 +131,10 @@ impl Subscriber {
     /// # Errors
     /// `InvalidEndpoint` for a wrong name or pattern; those of a watch of the directory.
     pub fn of(names: &[&str], options: &Options) -> Result<Subscriber> {
-        let parsed = Names::<Subscriber>::parse(names, options)?;
+        let parsed = SubscribedNames::<Subscriber>::parse(names, options)?;
         let mut subscriber = Subscriber::unconnected(names.join(", "), MessageSource::Names, options)?;
         let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let started = Names::start(parsed, options, &state.epoll, &subscriber.event_log)?;
+        let started = SubscribedNames::start(parsed, options, &state.epoll, &subscriber.event_log)?;
         subscriber.report = Some(started.report());
         state.has_ready_names = started.has_ready();
         subscriber.names = Some(Mutex::new(started));
@@ -517,7 +517,7 @@ impl Subscriber {
     /// [`Subscriber::poll_feed`] for several names: returns the message of one that is ready, or waits for one.
     fn poll_names(
         &self,
-        names: &Mutex<Names<Subscriber>>,
+        names: &Mutex<SubscribedNames<Subscriber>>,
         receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
         iterates: bool,
@@ -537,7 +537,7 @@ impl Subscriber {
     /// The same with the names locked.
     fn poll_locked(
         &self,
-        names: &mut Names<Subscriber>,
+        names: &mut SubscribedNames<Subscriber>,
         receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
         iterates: bool,

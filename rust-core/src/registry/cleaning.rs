@@ -2,7 +2,7 @@
 
 use super::places::{ListedName, places, places_in_state_directory};
 use crate::error::{Error, Result};
-use crate::transport::kind::Names;
+use crate::transport::kind::NameDirectory;
 use crate::transport::sweep;
 
 /// The result of [`clean`].
@@ -25,7 +25,7 @@ pub fn clean() -> Result<Cleaned> {
     let mut cleaned = Cleaned::default();
     let spools = places_in_state_directory()?
         .into_iter()
-        .filter(|found| found.endpoint.transport().names() == Names::RuntimeOrState);
+        .filter(|found| found.endpoint.transport().names() == NameDirectory::RuntimeOrState);
     for ListedName { endpoint, place, has_temporary } in places()?.into_iter().chain(spools) {
         let endpoint = endpoint.to_string();
         match sweep::clean(&place, has_temporary) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::{ErrorKind, Result};
 use crate::sys::directory::{Directory, state_path};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::{Names, Transport};
+use crate::transport::kind::{NameDirectory, Transport};
 use crate::transport::place::{self, Place};
 use crate::transport::{owner, table};
 
@@ -20,7 +20,7 @@ pub(super) struct ListedName {
 
 /// The names, or beginnings of names, in the runtime directory.
 pub(super) fn places() -> Result<Vec<ListedName>> {
-    places_in(Directory::runtime()?, |transport| transport.names() != Names::State)
+    places_in(Directory::runtime()?, |transport| transport.names() != NameDirectory::State)
 }
 
 /// The journals and spools in the state directory, which is not created for that.
@@ -32,7 +32,7 @@ pub(super) fn places_in_state_directory() -> Result<Vec<ListedName>> {
     match Directory::state() {
         // The doctor reports a directory of another user.
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(Vec::new()),
-        directory => places_in(directory?, |transport| transport.names() != Names::Runtime),
+        directory => places_in(directory?, |transport| transport.names() != NameDirectory::Runtime),
     }
 }
 

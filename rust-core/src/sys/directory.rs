@@ -88,7 +88,7 @@ impl Directory {
     }
 
     /// Makes and opens the runtime or the state directory.
-    fn open(path: &Path, why: DirectoryReason, purpose: &Purpose) -> Result<Directory> {
+    fn open(path: &Path, why: DirectoryReason, purpose: &DirectoryPurpose) -> Result<Directory> {
         let name = purpose.name;
         if why != DirectoryReason::Shared {
             let deep = why == DirectoryReason::Environment || purpose.deep;
@@ -314,7 +314,7 @@ pub fn whose(path: &Path) -> String {
 }
 
 /// Explains the owner of the directory and the remedy.
-fn unreadable(path: &Path, purpose: &Purpose, error: Error) -> Error {
+fn unreadable(path: &Path, purpose: &DirectoryPurpose, error: Error) -> Error {
     let Ok(facts) = path.metadata() else { return error };
     let text = format!(
         "uid {} may not look into the {} {}, which belongs to uid {} and gid {} with mode {:04o}; put the user in that group, or set {}",
@@ -336,15 +336,17 @@ impl AsFd for Directory {
 }
 
 /// The purpose of a directory, as texts name it.
-struct Purpose {
+struct DirectoryPurpose {
     name: &'static str,
     variable: &'static str,
     /// Its parents may be missing too.
     deep: bool,
 }
 
-const RUNTIME: Purpose = Purpose { name: "runtime directory", variable: "LINKSPAN_DIR", deep: false };
-const STATE: Purpose = Purpose { name: "state directory", variable: "LINKSPAN_STATE_DIR", deep: true };
+const RUNTIME: DirectoryPurpose =
+    DirectoryPurpose { name: "runtime directory", variable: "LINKSPAN_DIR", deep: false };
+const STATE: DirectoryPurpose =
+    DirectoryPurpose { name: "state directory", variable: "LINKSPAN_STATE_DIR", deep: true };
 
 /// Why a directory is the runtime directory, or the state directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,7 +39,7 @@ use crate::sys::fork::{self, Guarded, Own};
 use crate::sys::poll::{Interest, Ready};
 use crate::sys::{socket, thread};
 
-pub use handler::{Answer, HandshakeHandler, IncomingHandshake, RawConnection};
+pub use handler::{HandshakeAnswer, HandshakeHandler, IncomingHandshake, RawConnection};
 use pending::{HandshakeStage, PendingHandshake};
 pub use source::ListenSource;
 use watches::Watches;

@@ -20,7 +20,7 @@ use super::capability::{Capabilities, LINKS};
 use super::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use super::endpoint::Endpoint;
 use super::hello::{self, Call};
-use super::kind::{Kind, Names, Naming};
+use super::kind::{Kind, NameDirectory, Naming};
 use super::link::Offer;
 use super::owner::OwnerRecord;
 use super::place::Place;
@@ -39,7 +39,7 @@ pub struct Abstract;
 static KIND: Kind = Kind {
     name: "abstract",
     naming: Naming::Name,
-    names: Names::Runtime,
+    names: NameDirectory::Runtime,
     carries: Carries::Bytes,
     capabilities: Capabilities {
         framing: true,

@@ -33,11 +33,11 @@ const FIRST: usize = 2 << 20;
 const GROWTH: usize = 8;
 
 /// The budget of this process.
-static BUDGET: Own<Budget> = Own::new();
+static BUDGET: Own<PartialBudget> = Own::new();
 
 /// Counts what incomplete messages hold.
 #[derive(Default)]
-struct Budget {
+struct PartialBudget {
     /// Every incomplete message.
     all: Mutex<Vec<PartialMessage>>,
     /// Counts the pieces that arrived for any of them: a clock that orders them.
@@ -69,7 +69,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Budget {
+impl PartialBudget {
     /// Counts `reserved` bytes for a message instead of its previous number, and takes messages
     /// away where that is too much. Returns false where this message itself is taken, or was taken
     /// before.
@@ -109,7 +109,7 @@ impl Budget {
 /// An incomplete message; owned by the receiving half of a link. Its drop removes it from the
 /// budget.
 pub struct Partial {
-    budget: &'static Budget,
+    budget: &'static PartialBudget,
     held: Arc<ArrivedPart>,
     /// Bytes of the complete message.
     whole: usize,
@@ -127,7 +127,7 @@ impl Partial {
     }
 
     /// As [`Partial::begin`], in a budget of its own, for tests.
-    fn within(budget: &'static Budget, whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
+    fn within(budget: &'static PartialBudget, whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
         let fed = AtomicU64::new(budget.pieces.fetch_add(1, Ordering::Relaxed));
         let held = Arc::new(ArrivedPart { bytes: Mutex::new(Some(Vec::new())), fed });
         lock(&budget.all).push(PartialMessage { reserved: 0, limit, sender, held: held.clone() });
@@ -231,15 +231,15 @@ mod tests {
     const LIMIT: u64 = 64 << 20;
     const OURS: PeerIdentity = PeerIdentity::User(0);
 
-    fn budget() -> &'static Budget {
+    fn budget() -> &'static PartialBudget {
         // Kept in a static, or a leak checker would report it.
-        static KEPT: Mutex<Vec<&Budget>> = Mutex::new(Vec::new());
-        let budget: &Budget = Box::leak(Box::default());
+        static KEPT: Mutex<Vec<&PartialBudget>> = Mutex::new(Vec::new());
+        let budget: &PartialBudget = Box::leak(Box::default());
         KEPT.lock().unwrap().push(budget);
         budget
     }
 
-    fn counted(budget: &Budget) -> usize {
+    fn counted(budget: &PartialBudget) -> usize {
         lock(&budget.all).iter().map(|entry| entry.reserved).sum()
     }
 

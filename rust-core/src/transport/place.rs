@@ -13,7 +13,7 @@ use rustix::event::PollFlags;
 use rustix::fs::FileType;
 
 use super::endpoint::Endpoint;
-use super::kind::Names;
+use super::kind::NameDirectory;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::beneath::{self, RequiredOwner};
@@ -55,7 +55,7 @@ impl Place {
     pub fn of(endpoint: &Endpoint) -> Result<Place> {
         let (directory, file) = match endpoint.absolute() {
             Some((path, file)) => (Directory::existing(path)?, file.to_owned()),
-            None if endpoint.transport().names() == Names::State => {
+            None if endpoint.transport().names() == NameDirectory::State => {
                 (Directory::state()?, endpoint.file_name())
             }
             None => (Directory::runtime()?, endpoint.file_name()),

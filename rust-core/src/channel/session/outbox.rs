@@ -75,7 +75,7 @@ impl<M: Reuse> Default for KeptMessage<M> {
 /// What to send next over the link.
 #[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order<'a, M> {
+pub enum NextMessage<'a, M> {
     /// A message that is sent again, with its old number; then [`Outbox::replayed`] is called.
     Replay {
         /// Its stored part.
@@ -250,10 +250,10 @@ impl<M: Reuse> Outbox<M> {
 
     /// Returns what goes over the link next: replays go before new messages.
     #[cfg(test)]
-    pub fn order(&self) -> Order<'_, M> {
+    pub fn order(&self) -> NextMessage<'_, M> {
         match self.to_replay() {
-            Some((message, number)) => Order::Replay { message, number },
-            None => Order::New { number: self.next_number() },
+            Some((message, number)) => NextMessage::Replay { message, number },
+            None => NextMessage::New { number: self.next_number() },
         }
     }
 

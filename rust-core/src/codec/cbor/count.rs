@@ -6,7 +6,7 @@
 
 use super::head::{BREAK, Head, head};
 use crate::codec::MAX_DEPTH;
-use crate::codec::input::{Counts, Input};
+use crate::codec::input::{Input, ItemCounts};
 use crate::value::Sink;
 
 /// The greatest depth that the walk follows: deeper containers are refused before their count is
@@ -24,9 +24,9 @@ struct OpenContainer {
 }
 
 /// Counts from the indefinite array or map at the position of `input` up to its end.
-pub(super) fn count<S: Sink>(mut input: Input<'_>, counts: &mut Counts, sink: &mut S) {
+pub(super) fn count<S: Sink>(mut input: Input<'_>, counts: &mut ItemCounts, sink: &mut S) {
     let mut open: Vec<OpenContainer> = Vec::new();
-    // Stopping early is allowed, see `Counts`.
+    // Stopping early is allowed, see `ItemCounts`.
     while step(&mut input, &mut open, counts, sink).is_some() {
         if open.is_empty() || open.len() > LEVELS {
             return;
@@ -38,7 +38,7 @@ pub(super) fn count<S: Sink>(mut input: Input<'_>, counts: &mut Counts, sink: &m
 fn step<S: Sink>(
     input: &mut Input<'_>,
     open: &mut Vec<OpenContainer>,
-    counts: &mut Counts,
+    counts: &mut ItemCounts,
     sink: &mut S,
 ) -> Option<()> {
     // The end of the innermost container, which must be an indefinite one at the end of an entry.

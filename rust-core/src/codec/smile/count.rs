@@ -3,21 +3,21 @@
 //! Smile marks only the ends of containers, and a sink needs numbers of items.
 
 use super::token::{KeyToken, ValueToken};
-use crate::codec::input::{Counts, Input};
+use crate::codec::input::{Input, ItemCounts};
 use crate::value::Sink;
 
 /// Counts the items of every array and object from here on, up to `levels` deep; at most `most`
 /// counts.
-pub(super) fn count<S: Sink>(mut input: Input<'_>, levels: usize, most: u64, sink: &mut S) -> Counts {
-    let mut counts = Counts::up_to(most);
-    // Stopping early is allowed, see `Counts`.
+pub(super) fn count<S: Sink>(mut input: Input<'_>, levels: usize, most: u64, sink: &mut S) -> ItemCounts {
+    let mut counts = ItemCounts::up_to(most);
+    // Stopping early is allowed, see `ItemCounts`.
     let _: Option<()> = walk(&mut input, &mut counts, levels, sink);
     counts
 }
 
 /// Walks without recursion over the value. `None` where the bytes are invalid or the counts are
 /// full.
-fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut Counts, levels: usize, sink: &mut S) -> Option<()> {
+fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut ItemCounts, levels: usize, sink: &mut S) -> Option<()> {
     // The numbers of the open containers, and whether each is an object.
     let mut open: Vec<(usize, bool)> = Vec::with_capacity(16);
     loop {

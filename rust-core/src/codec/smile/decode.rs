@@ -7,7 +7,7 @@ use super::count::count;
 use super::number::{from_twos_complement, take, take_bits, take_safe, take_signed};
 use super::token::{KeyToken, ValueToken, header, long_text, text};
 use super::{END_OF_CONTENT, TABLE, feature};
-use crate::codec::input::{Counts, Input, malformed};
+use crate::codec::input::{Input, ItemCounts, malformed};
 use crate::codec::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Decimal, Limits, Sink, Source, Value};
@@ -81,7 +81,7 @@ struct Decoder<'a, 's, S> {
     input: Input<'a>,
     sink: &'s mut S,
     /// The counts of the first pass, in the order in which containers begin.
-    counts: Counts,
+    counts: ItemCounts,
     /// The number of containers that may still be opened inside the innermost one.
     levels: u32,
     /// The greatest number of values, for the text of errors.

@@ -7,7 +7,7 @@ use crate::channel::dial::Dialler;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::feed::{Feed, ResumePoint};
-use crate::publish::position::Position;
+use crate::publish::position::PositionFile;
 use crate::publish::receive_state::{FEED, NAME, ReceiveState};
 use crate::sys::poll::{Interest, next_round};
 use crate::sys::stop;
@@ -79,7 +79,7 @@ impl Subscriber {
         if std::mem::take(&mut receive_state.is_position_due)
             && let Some(client_id) = &self.options.client_id
         {
-            match Position::open(&self.shown, client_id) {
+            match PositionFile::open(&self.shown, client_id) {
                 Ok(position) => receive_state.position = Some(position),
                 Err(e) => self.event_log.disconnected(format!(
                     "{e}; what this subscriber misses between its end and its next start is not counted"
@@ -87,7 +87,7 @@ impl Subscriber {
             }
             // A name of several that had connected before goes on: it was not away.
             let was_away = receive_state.resume.is_none_or(|resume| resume.session == 0);
-            let last = receive_state.position.as_ref().and_then(Position::last);
+            let last = receive_state.position.as_ref().and_then(PositionFile::last);
             if let (Some(last), Some(before)) = (last.filter(|_| was_away), feed.before) {
                 let number = if last.session == feed.session { last.number } else { 0 };
                 if last.session != feed.session {

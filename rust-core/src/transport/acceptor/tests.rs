@@ -28,8 +28,8 @@ impl HandshakeHandler for Slow {
         Ok(())
     }
 
-    fn answer(&self, _: IncomingHandshake) -> Result<Answer> {
-        Ok(Answer { frame: b"welcome".to_vec(), descriptors: Vec::new(), admitted: Box::new(|| {}) })
+    fn answer(&self, _: IncomingHandshake) -> Result<HandshakeAnswer> {
+        Ok(HandshakeAnswer { frame: b"welcome".to_vec(), descriptors: Vec::new(), admitted: Box::new(|| {}) })
     }
 
     fn refusal(&self, _: &Error) -> Vec<u8> {
@@ -87,10 +87,10 @@ impl HandshakeHandler for Noting {
         Ok(())
     }
 
-    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer> {
+    fn answer(&self, handshake: IncomingHandshake) -> Result<HandshakeAnswer> {
         let body = String::from_utf8(handshake.hello.body.whole().to_vec()).unwrap();
         self.0.lock().unwrap().push(body);
-        Ok(Answer { frame: b"welcome".to_vec(), descriptors: Vec::new(), admitted: Box::new(|| {}) })
+        Ok(HandshakeAnswer { frame: b"welcome".to_vec(), descriptors: Vec::new(), admitted: Box::new(|| {}) })
     }
 
     fn refusal(&self, _: &Error) -> Vec<u8> {

@@ -12,11 +12,11 @@ use rustix::event::PollFlags;
 
 use super::hello::{Search, stamp};
 use super::liveness::{LinkSide, Liveness, link_lock_name};
-use super::pair::{self, Access, Pair};
+use super::pair::{self, Pair, PipeAccess};
 use super::pipes::Pipes;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::fifo::{self, End, PIPE_BUF};
+use crate::sys::fifo::{self, PIPE_BUF, PipeEnd};
 use crate::sys::fork;
 use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_any;
@@ -36,7 +36,7 @@ const EXIT_TIME: Duration = Duration::from_millis(10);
 pub struct BoundPipe {
     place: Place,
     /// Mode and group of each pair.
-    access: Access,
+    access: PipeAccess,
     /// Whether a pipe was at the name before, which has to stay there afterwards.
     keeps: bool,
     /// The fork generation that took the name.
@@ -74,7 +74,8 @@ impl BoundPipe {
         pair::sweep_temporary(&place)?;
         let keeps = endpoint.absolute().is_some() && found.is_some() && !was_made_by_server(&place);
         owner::sweep(&place)?;
-        let access = Access::of(&place, connect_options.mode, connect_options.group, found.filter(|_| keeps));
+        let access =
+            PipeAccess::of(&place, connect_options.mode, connect_options.group, found.filter(|_| keeps));
         let more = Map::from_iter([
             ("encoding".to_owned(), Value::from(connect_options.encoding.name())),
             (KEEPS.to_owned(), keeps.into()),
@@ -220,7 +221,7 @@ fn program(source: &str) -> &str {
 /// Returns whether a process reads at this name. One that is just ending may still have it open,
 /// and closes it within [`EXIT_TIME`].
 fn is_served(place: &Place) -> Result<bool> {
-    match fifo::open(&place.directory, &place.file, End::Write) {
+    match fifo::open(&place.directory, &place.file, PipeEnd::Write) {
         Ok(None) => Ok(false),
         Ok(Some(writer)) => {
             let mut limited = Waiting::until(Deadline::after(EXIT_TIME));

@@ -17,7 +17,7 @@ use super::pair::reply;
 use super::pipes::Pipes;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::fifo::{self, End};
+use crate::sys::fifo::{self, PipeEnd};
 use crate::sys::fork::Guarded;
 use crate::sys::inotify::Watch;
 use crate::sys::lock::{self, Lock};
@@ -107,9 +107,11 @@ impl Ends {
         let directory = &place.directory;
         // First with a writing end alone, which can be opened only while a process reads: so the
         // pipe of a dead server is not taken for that of a living one.
-        let Some(probe) = fifo::open(directory, &place.file, End::Write)? else { return Ok(None) };
-        let Some(answers) = fifo::open(directory, &reply(&place.file), End::Read)? else { return Ok(None) };
-        let Some(requests) = fifo::again(&probe, End::Both)? else { return Ok(None) };
+        let Some(probe) = fifo::open(directory, &place.file, PipeEnd::Write)? else { return Ok(None) };
+        let Some(answers) = fifo::open(directory, &reply(&place.file), PipeEnd::Read)? else {
+            return Ok(None);
+        };
+        let Some(requests) = fifo::again(&probe, PipeEnd::Both)? else { return Ok(None) };
         Ok(Some(Ends { requests, answers }))
     }
 }

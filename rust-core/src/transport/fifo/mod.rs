@@ -47,7 +47,7 @@ use crate::transport::connectionless::ConnectOptions;
 use crate::transport::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::Call;
-use crate::transport::kind::{Kind, Names, Naming};
+use crate::transport::kind::{Kind, NameDirectory, Naming};
 use crate::transport::link::Offer;
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
@@ -59,7 +59,7 @@ pub struct Fifo;
 static KIND: Kind = Kind {
     name: "fifo",
     naming: Naming::NameOrPath,
-    names: Names::Runtime,
+    names: NameDirectory::Runtime,
     carries: Carries::Bytes,
     capabilities: Capabilities {
         publish: false,

@@ -17,11 +17,13 @@ use crate::codec::Encoding;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
-use crate::sys::fifo::{self, End};
+use crate::sys::fifo::{self, PipeEnd};
 use crate::sys::lock;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::wait_readable;
-use crate::transport::acceptor::{self, Answer, HandshakeHandler, IncomingHandshake, ListenerRegistration};
+use crate::transport::acceptor::{
+    self, HandshakeAnswer, HandshakeHandler, IncomingHandshake, ListenerRegistration,
+};
 use crate::transport::authentication::HelloSource;
 use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
@@ -82,10 +84,10 @@ impl HandshakeHandler for ForwardStream {
         Ok(())
     }
 
-    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer, Error> {
+    fn answer(&self, handshake: IncomingHandshake) -> Result<HandshakeAnswer, Error> {
         let sender = self.0.clone();
         let admitted = Box::new(move || drop(sender.send(handshake.stream)));
-        Ok(Answer { frame: frame(Kind::Hello, b"welcome"), descriptors: Vec::new(), admitted })
+        Ok(HandshakeAnswer { frame: frame(Kind::Hello, b"welcome"), descriptors: Vec::new(), admitted })
     }
 
     fn refusal(&self, error: &Error) -> Vec<u8> {
@@ -316,8 +318,8 @@ fn names_of_a_pair_match_while_pairs_are_replaced() {
                 let hello =
                     super::hello::stamp(&frame(Kind::Hello, b"hasty"), |h| h.sequence = number).unwrap();
                 let place = Place::of(&endpoint(folder)).unwrap();
-                if let Some(pipe) = fifo::open(&place.directory, "x", End::Write).unwrap() {
-                    let both = fifo::again(&pipe, End::Both).unwrap();
+                if let Some(pipe) = fifo::open(&place.directory, "x", PipeEnd::Write).unwrap() {
+                    let both = fifo::again(&pipe, PipeEnd::Both).unwrap();
                     drop(both.map(|both| fifo::write(&both, &[std::io::IoSlice::new(&hello)])));
                 }
                 while admitted.try_recv().is_ok() {}
@@ -382,7 +384,7 @@ fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
         assert_eq!(theirs.write(&[std::io::IoSlice::new(&message)]).unwrap(), Some(message.len()));
     }
     // Measured before the client starts, because the client may read as soon as its thread runs.
-    let answers = fifo::open(&place.directory, &reply(&place.file), End::Read).unwrap().unwrap();
+    let answers = fifo::open(&place.directory, &reply(&place.file), PipeEnd::Read).unwrap().unwrap();
     let length = || rustix::io::ioctl_fionread(&answers).unwrap();
     let all = length();
     std::thread::scope(|s| {
@@ -415,7 +417,7 @@ fn reply_that_is_no_hello_is_malformed() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
     let bound = BoundPipe::bind(&endpoint(&folder), &connect_options(), true).unwrap();
-    let answers = fifo::open(&place.directory, &reply(&place.file), End::Both).unwrap().unwrap();
+    let answers = fifo::open(&place.directory, &reply(&place.file), PipeEnd::Both).unwrap().unwrap();
     fifo::write(&answers, &[std::io::IoSlice::new(&b"I am no server of this kind. ".repeat(5))]).unwrap();
     let hello = frame(Kind::Hello, b"hello");
     for mut waiting in [soon(), Waiting::at_once()] {

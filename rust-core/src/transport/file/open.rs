@@ -31,14 +31,14 @@ pub struct Settings {
 }
 
 /// An open file and its metadata.
-pub struct Opened {
+pub struct OpenFile {
     /// The descriptor, closed in a forked child.
     pub file: Arc<Guarded>,
     /// The result of `fstat` when it was opened.
     pub facts: Stat,
 }
 
-impl Opened {
+impl OpenFile {
     /// Returns the length of the file when it was opened, in bytes.
     pub fn size(&self) -> u64 {
         u64::try_from(self.facts.st_size).unwrap_or(0)
@@ -63,9 +63,9 @@ pub fn changed(facts: &Stat) -> SystemTime {
 /// # Errors
 /// `PermissionDenied` for a link or an owner who is not trusted for it; `Corrupt` for anything but
 /// a file.
-pub fn open(place: &Place, access: OFlags, owner: RequiredOwner) -> Result<Option<Opened>> {
+pub fn open(place: &Place, access: OFlags, owner: RequiredOwner) -> Result<Option<OpenFile>> {
     let opened = place.directory.beneath().file(&place.file, access, owner)?;
-    Ok(opened.map(|opened| Opened { file: Arc::new(Guarded::new(opened.fd)), facts: opened.facts }))
+    Ok(opened.map(|opened| OpenFile { file: Arc::new(Guarded::new(opened.fd)), facts: opened.facts }))
 }
 
 /// Returns whether an open directory was deleted.

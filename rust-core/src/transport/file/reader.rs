@@ -13,7 +13,7 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 
 use super::Settings;
-use super::open::{self, Opened};
+use super::open::{self, OpenFile};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, MAX_EXTENSION};
@@ -72,7 +72,7 @@ enum Attempt {
     /// Nothing was written yet, or only a part, by a program that takes no lock.
     Unfinished(Error),
     /// Another program holds the lock.
-    Busy(Opened),
+    Busy(OpenFile),
 }
 
 /// Returns the listing of the file at a place, without its value; `None` where there is no file.
@@ -166,7 +166,7 @@ impl Reader {
                 Attempt::Busy(opened) => {
                     self.queued = None;
                     let held = record_lock::take(opened.file, Span::READ, waiting)?;
-                    let opened = Opened { file: held.file().clone(), ..opened };
+                    let opened = OpenFile { file: held.file().clone(), ..opened };
                     match self.read(opened, Some(held))? {
                         Attempt::New(frame) => return Ok(frame),
                         _ => continue,
@@ -275,12 +275,12 @@ impl Reader {
     }
 
     /// Reads the beginning of the file; returns the number of bytes.
-    fn fill(&self, opened: &Opened, into: &mut [u8]) -> Result<usize> {
+    fn fill(&self, opened: &OpenFile, into: &mut [u8]) -> Result<usize> {
         open::read_at(&opened.file, into, 0).doing(format_args!("reading {}", self.place.path().display()))
     }
 
     /// Reads a file that, as far as is known, no program writes now.
-    fn read(&mut self, opened: Opened, held: Option<RecordLock>) -> Result<Attempt> {
+    fn read(&mut self, opened: OpenFile, held: Option<RecordLock>) -> Result<Attempt> {
         // A value that was renamed to its name has its length; others may be written meanwhile.
         let facts = match self.is_renamed() {
             true => opened.facts,

@@ -11,7 +11,7 @@ use std::io::Write;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::block::{self, Block};
-use super::folder::{PAGE, Segment};
+use super::folder::{PAGE, SegmentInfo};
 use super::records::{Parts, RecordAt, Records, Walked};
 use super::{committed, tail};
 
@@ -27,7 +27,7 @@ pub fn fuzz(bytes: &[u8]) {
     if file.write_all(&page).and_then(|()| file.write_all(bytes)).is_err() {
         return;
     }
-    let segment = Segment { version: 2, id: [7; 16], first: 1, created: 0, high: 0 };
+    let segment = SegmentInfo { version: 2, id: [7; 16], first: 1, created: 0, high: 0 };
     let length = PAGE + bytes.len() as u64;
     let mut records = Records::new(file, segment);
     if let Ok((tail, _)) = tail::scan(&mut records, 1, 0) {

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::committed::{Committed, Word};
 use super::consumer::{Consumer, Position};
-use super::folder::{Folder, PAGE};
+use super::folder::{JournalFolder, PAGE};
 use super::record;
 use super::records::{JournalRecord, Parts, RecordAt, Records, Walked};
 use super::tail;
@@ -29,7 +29,7 @@ use crate::transport::store::Start;
 #[derive(Debug)]
 pub struct Reader {
     /// The journal's directory.
-    folder: Folder,
+    folder: JournalFolder,
     /// The file with the last safe record.
     word: Word,
     /// Wakes this reader when the word is written; `None` for a single read.
@@ -107,7 +107,7 @@ impl Reader {
         limit: u64,
         watches: bool,
     ) -> Result<Option<Reader>> {
-        let Some(folder) = Folder::open(place, Access::default())? else { return Ok(None) };
+        let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(None) };
         let Some(last) = folder.segments()?.last().copied() else { return Ok(None) };
         let Some((_, segment)) = folder.segment(last, false)? else { return Ok(None) };
         let Some(word) = word(&folder, segment.id)? else { return Ok(None) };
@@ -454,7 +454,7 @@ impl Reader {
 
 /// Returns the committed word; creates it if it was removed, as an error text advises, and no
 /// writer lives.
-fn word(folder: &Folder, id: super::block::Identity) -> Result<Option<Word>> {
+fn word(folder: &JournalFolder, id: super::block::JournalId) -> Result<Option<Word>> {
     match Word::open(folder, id)? {
         Some(word) => Ok(Some(word)),
         // A user removed it, as an error text advises; a writer creates it again, and so may a
@@ -466,7 +466,7 @@ fn word(folder: &Folder, id: super::block::Identity) -> Result<Option<Word>> {
 
 /// Returns whether a living process writes the journal; true where this process may not test the
 /// lock.
-fn is_written(folder: &Folder) -> Result<bool> {
+fn is_written(folder: &JournalFolder) -> Result<bool> {
     match lock::is_locked(&folder.place.directory, &folder.place.file) {
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
         looked => looked,
@@ -475,7 +475,7 @@ fn is_written(folder: &Folder) -> Result<bool> {
 
 /// Returns the last safe record: that of the writer's word or, without a writer, that of the files.
 /// `None` while a new writer is still determining it.
-fn committed(folder: &Folder, word: &Word) -> Result<Option<Committed>> {
+fn committed(folder: &JournalFolder, word: &Word) -> Result<Option<Committed>> {
     if !is_written(folder)? {
         let found = tail::without_writer(folder, word.read()?)?;
         // A writer that started in the meantime may have written records that it then could not

@@ -12,8 +12,8 @@ use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 
-use super::block::Identity;
-use super::folder::{Folder, PAGE, Segment, segment_name};
+use super::block::JournalId;
+use super::folder::{JournalFolder, PAGE, SegmentInfo, segment_name};
 use super::mask::{self, Mask};
 use super::record;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -88,7 +88,7 @@ pub struct JournalRecord {
 pub struct Records {
     file: File,
     /// The content of the segment's page.
-    pub segment: Segment,
+    pub segment: SegmentInfo,
     /// The offset of the next record that is read. Callers set it to move.
     pub at: u64,
     /// Bytes that were read ahead.
@@ -103,7 +103,7 @@ pub struct Records {
 
 impl Records {
     /// Returns the records of a segment, from the first on.
-    pub fn new(file: File, segment: Segment) -> Records {
+    pub fn new(file: File, segment: SegmentInfo) -> Records {
         let sender = Sender { source: "".into(), session: 0 };
         Records { file, segment, at: PAGE, window: Vec::new(), window_at: 0, filled: 0, sender }
     }
@@ -161,7 +161,7 @@ impl Records {
     /// # Errors
     /// Those of reading the file, `OutOfMemory`. Damage is no error here but [`RecordAt::Broken`].
     pub fn read_record(&mut self, expected: Option<u64>, parts: Parts) -> Result<RecordAt> {
-        let (at, id): (u64, Identity) = (self.at, self.segment.id);
+        let (at, id): (u64, JournalId) = (self.at, self.segment.id);
         let bytes = self.bytes(at, HEADER)?;
         if bytes.is_empty() {
             return Ok(RecordAt::End);
@@ -370,7 +370,7 @@ fn wrong_sum(record: &JournalRecord, found: u32) -> String {
 /// first record of each segment is read and no other.
 pub fn schemas(place: &Place) -> Result<Vec<(u64, u64)>> {
     let mut found = Vec::new();
-    let Some(folder) = Folder::open(place, Access::default())? else { return Ok(found) };
+    let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(found) };
     for first in folder.segments()? {
         // A segment may be deleted in the meantime.
         let Some((file, _)) = folder.segment(first, false)? else { continue };
@@ -382,7 +382,7 @@ pub fn schemas(place: &Place) -> Result<Vec<(u64, u64)>> {
 }
 
 /// Returns the schema of a segment's records, 0 for none; `None` where it has no record.
-pub fn schema_of(folder: &Folder, file: &File, first: u64) -> Result<Option<u64>> {
+pub fn schema_of(folder: &JournalFolder, file: &File, first: u64) -> Result<Option<u64>> {
     let mut header = [0; HEADER];
     match file.read_exact_at(&mut header, PAGE) {
         Err(e) if e.kind() == UnexpectedEof => return Ok(None),

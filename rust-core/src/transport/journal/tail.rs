@@ -8,7 +8,7 @@
 //! may be truncated; with one it is damage, and `Corrupt`.
 
 use super::committed::Committed;
-use super::folder::{Folder, PAGE};
+use super::folder::{JournalFolder, PAGE};
 use super::records::{JournalRecord, Parts, RecordAt, Records};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
@@ -32,7 +32,7 @@ pub struct Tail {
 /// # Errors
 /// `Corrupt`, with the file and the offset, where an acknowledged record is damaged: it is never
 /// truncated silently.
-pub fn find(folder: &Folder, records: &mut Records, known: Option<Committed>) -> Result<Tail> {
+pub fn find(folder: &JournalFolder, records: &mut Records, known: Option<Committed>) -> Result<Tail> {
     let (tail, why) = scan(records, records.segment.first, 0)?;
     let acknowledged = known.map_or(0, |known| known.sequence);
     let next = tail.sequence + 1;
@@ -78,7 +78,7 @@ pub fn scan(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<
 /// Returns the last safe record of a journal without a writer: that of the committed word, and
 /// every whole record behind it, which is synced before it is returned. `None` where there is no
 /// segment.
-pub fn without_writer(folder: &Folder, known: Option<Committed>) -> Result<Option<Committed>> {
+pub fn without_writer(folder: &JournalFolder, known: Option<Committed>) -> Result<Option<Committed>> {
     let segments = folder.segments()?;
     let known = known.filter(|known| segments.contains(&known.segment));
     let Some(start) = known.map(|k| k.segment).or(segments.last().copied()) else { return Ok(None) };
@@ -105,7 +105,7 @@ pub fn without_writer(folder: &Folder, known: Option<Committed>) -> Result<Optio
 
 /// Finds the offset of the last record where the last segment is still empty. A record that was
 /// deleted has none.
-pub fn locate(folder: &Folder, last: Committed) -> Result<Committed> {
+pub fn locate(folder: &JournalFolder, last: Committed) -> Result<Committed> {
     if last.at > 0 || last.sequence == 0 {
         return Ok(last);
     }

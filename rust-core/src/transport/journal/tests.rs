@@ -8,12 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tempfile::TempDir;
 
-use super::folder::{Folder, PAGE, segment_name};
+use super::folder::{JournalFolder, PAGE, segment_name};
 use super::listing;
 use super::log::Segmentation;
-use super::log::{Draft, Log};
+use super::log::{JournalLog, RecordDraft};
 use super::reader::Reader;
-use super::writer::{Writer, WriterOptions};
+use super::writer::{JournalWriter, WriterOptions};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::ErrorKind;
 use crate::sys::directory::Directory;
@@ -39,19 +39,19 @@ impl Fixture {
         Fixture { around, place: Place { directory, file: "x.journal".into() } }
     }
 
-    fn writer_with(&self, shape: Segmentation) -> crate::Result<Writer> {
-        Writer::open(
+    fn writer_with(&self, shape: Segmentation) -> crate::Result<JournalWriter> {
+        JournalWriter::open(
             &self.place,
             WriterOptions { source: "writer".into(), session: 9, shape, ..WriterOptions::default() },
         )
     }
 
-    fn writer(&self) -> Writer {
+    fn writer(&self) -> JournalWriter {
         self.writer_with(Segmentation::default()).unwrap()
     }
 
     /// Opens a writer whose segments have a few records each.
-    fn short(&self) -> Writer {
+    fn short(&self) -> JournalWriter {
         self.writer_with(Segmentation { segment_bytes: Some(PAGE + 1000), ..Segmentation::default() })
             .unwrap()
     }
@@ -65,11 +65,11 @@ impl Fixture {
     }
 
     fn segments(&self) -> Vec<u64> {
-        Folder::open(&self.place, Access::default()).unwrap().unwrap().segments().unwrap()
+        JournalFolder::open(&self.place, Access::default()).unwrap().unwrap().segments().unwrap()
     }
 }
 
-fn write(writer: &Writer, from: u64, to: u64) {
+fn write(writer: &JournalWriter, from: u64, to: u64) {
     for i in from..=to {
         assert_eq!(writer.append(Encoding::Raw, format!("record {i}").into()).unwrap(), i);
     }
@@ -293,9 +293,9 @@ fn power_cut_within_a_batch_cuts_at_the_first_damaged_record() {
     let word = fs::read(journal.path("committed")).unwrap();
     let segment = journal.path(&segment_name(1));
     let second = fs::metadata(&segment).unwrap().len() as usize;
-    let folder = Folder::open(&journal.place, Access::default()).unwrap().unwrap();
-    let mut log = Log::open(folder, Segmentation::default(), "writer", 9).unwrap();
-    let draft = |text: &'static str| Draft::new(Encoding::Raw, Bytes::from_static(text.as_bytes()));
+    let folder = JournalFolder::open(&journal.place, Access::default()).unwrap().unwrap();
+    let mut log = JournalLog::open(folder, Segmentation::default(), "writer", 9).unwrap();
+    let draft = |text: &'static str| RecordDraft::new(Encoding::Raw, Bytes::from_static(text.as_bytes()));
     for outcome in log.append(&[draft("record 2"), draft("record 3"), draft("record 4")]) {
         outcome.unwrap();
     }
@@ -325,9 +325,9 @@ fn reader_starts_at_any_number_across_segments() {
     drop(writer);
     // As after a kill between making a segment and writing to it.
     let last = *journal.segments().last().unwrap();
-    let folder = Folder::open(&journal.place, Access::default()).unwrap().unwrap();
+    let folder = JournalFolder::open(&journal.place, Access::default()).unwrap().unwrap();
     let (_, page) = folder.segment(last, false).unwrap().unwrap();
-    folder.make_segment(super::folder::Segment { first: 46, ..page }).unwrap();
+    folder.make_segment(super::folder::SegmentInfo { first: 46, ..page }).unwrap();
     for has_word in [true, false] {
         if !has_word {
             fs::remove_file(journal.path("committed")).unwrap();

@@ -15,8 +15,8 @@ use bytes::Bytes;
 
 use super::arrivals::Arrivals;
 use super::delivered::Delivered;
-use super::folder::{Folder, ReadFile, ReadOutcome, SERVER};
-use super::layout::Layout;
+use super::folder::{ReadFile, ReadOutcome, SERVER, SpoolFolder};
+use super::layout::SpoolDirectory;
 use super::name::{DIGITS, FAILED, LARGEST_COUNTED, MessageFileName, any_name, next_number};
 use super::presence::{ClientProgress, Presence, read};
 use super::reject;
@@ -31,10 +31,10 @@ use crate::transport::{Sent, extension};
 use crate::value::Limits;
 
 /// The state that the two halves share.
-struct Client {
+struct SpoolClient {
     /// This client's name and its file in `hello/`.
     presence: Presence,
-    layout: Arc<Layout>,
+    layout: Arc<SpoolDirectory>,
     /// Held for short times only.
     state: Mutex<ClientDeliveries>,
 }
@@ -51,13 +51,13 @@ struct ClientDeliveries {
 
 /// The sending half.
 pub struct ClientTx {
-    shared: Arc<Client>,
+    shared: Arc<SpoolClient>,
     room: Room,
 }
 
 /// The receiving half.
 pub struct ClientRx {
-    shared: Arc<Client>,
+    shared: Arc<SpoolClient>,
     arrivals: Arrivals,
     limit: u64,
     /// The extension of each message: the server's name and session.
@@ -67,7 +67,7 @@ pub struct ClientRx {
 /// Makes the two halves of a client whose presence was just written; `before` is its earlier
 /// progress.
 pub fn join(
-    layout: Arc<Layout>,
+    layout: Arc<SpoolDirectory>,
     presence: Presence,
     before: ClientProgress,
     connect_options: &ConnectOptions,
@@ -85,13 +85,13 @@ pub fn join(
     let server = server_record.get("program").and_then(|program| program.as_text().ok()).unwrap_or(SERVER);
     let extension = extension::write(server, super::name::session(server))?.into();
     let state = Mutex::new(ClientDeliveries { progress, ..ClientDeliveries::default() });
-    let shared = Arc::new(Client { presence, layout, state });
+    let shared = Arc::new(SpoolClient { presence, layout, state });
     let tx = ClientTx { shared: shared.clone(), room: Room::new(connect_options.buffer, any_name) };
     Ok((tx, ClientRx { shared, arrivals, limit: connect_options.max_message_size, extension }))
 }
 
 /// Returns the highest number in a directory from which new clients continue.
-pub fn highest(folder: &Folder) -> Result<u64> {
+pub fn highest(folder: &SpoolFolder) -> Result<u64> {
     let mut highest = 0;
     folder.each_name(|name| {
         let number = MessageFileName::parse(name, Kind::Data).numbered.map_or(0, |(number, _)| number);
@@ -117,7 +117,7 @@ pub fn is_for(name: &str, who: &str) -> bool {
             .is_some_and(|(_, whose)| whose == who)
 }
 
-impl Client {
+impl SpoolClient {
     /// Locks the state; a panic of another thread leaves it usable.
     fn state(&self) -> MutexGuard<'_, ClientDeliveries> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

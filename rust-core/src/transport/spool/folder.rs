@@ -23,7 +23,7 @@ use crate::sys::{headroom, lock, user};
 
 /// An open directory of a spool.
 #[derive(Debug)]
-pub struct Folder {
+pub struct SpoolFolder {
     /// The open directory.
     fd: OwnedFd,
     /// Its path, for error texts.
@@ -77,20 +77,25 @@ static NO_UNNAMED: AtomicBool = AtomicBool::new(false);
 /// Whether an unnamed file has to get its name through /proc; determined once.
 static BY_PROC: AtomicBool = AtomicBool::new(false);
 
-impl Folder {
+impl SpoolFolder {
     /// Opens a directory of the spool; `None` where there is none. Files in it get `mode`, or the
     /// directory's own.
     ///
     /// # Errors
     /// `PermissionDenied` for a link, and for a directory of a user other than this one, root and
     /// the spool's owner.
-    pub fn open(parent: Beneath<'_>, name: &str, mode: Option<u32>, durable: bool) -> Result<Option<Folder>> {
+    pub fn open(
+        parent: Beneath<'_>,
+        name: &str,
+        mode: Option<u32>,
+        durable: bool,
+    ) -> Result<Option<SpoolFolder>> {
         let Some(opened) = parent.directory(name, RequiredOwner::Trusted)? else { return Ok(None) };
         // Root's files in another user's directory have to be readable for that user.
         let is_root = rustix::process::geteuid().is_root();
         let owner = Some(opened.facts.st_uid).filter(|owner| is_root && *owner != 0);
         let mode = mode.unwrap_or(opened.facts.st_mode & 0o666);
-        Ok(Some(Folder { fd: opened.fd, path: parent.shown(name), mode, owner, durable }))
+        Ok(Some(SpoolFolder { fd: opened.fd, path: parent.shown(name), mode, owner, durable }))
     }
 
     /// Returns its path, for error texts.
@@ -141,7 +146,7 @@ impl Folder {
         self.put_for(name, body, None)
     }
 
-    /// As [`Folder::put`], for one user alone, `reader`, where the file system has access lists.
+    /// As [`SpoolFolder::put`], for one user alone, `reader`, where the file system has access lists.
     pub fn put_for(&self, name: &str, body: &[u8], reader: Option<u32>) -> Result<bool> {
         if body.len() >= CHECKED_FROM {
             headroom::check(body.len() as u64)?;
@@ -394,7 +399,7 @@ fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<Re
     Ok(ReadOutcome::File(ReadFile { body: body.into(), sent, owner: facts.st_uid }))
 }
 
-impl AsFd for Folder {
+impl AsFd for SpoolFolder {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -404,12 +409,12 @@ impl AsFd for Folder {
 pub const SERVER: &str = "server";
 
 /// Returns the clients that have a file in `hello/`, whether their processes live or not.
-pub fn known_clients(hello: &Folder) -> Result<Vec<String>> {
+pub fn known_clients(hello: &SpoolFolder) -> Result<Vec<String>> {
     hello.names(|name| name != SERVER && !name.starts_with('.'))
 }
 
 /// Returns the clients whose processes live: those whose lock is held.
-pub fn living_clients(locks: &Directory, hello: &Folder) -> Result<Vec<String>> {
+pub fn living_clients(locks: &Directory, hello: &SpoolFolder) -> Result<Vec<String>> {
     let mut names = known_clients(hello)?;
     let mut failed = None;
     names.retain(|name| {
@@ -427,18 +432,18 @@ mod tests {
 
     use super::*;
 
-    fn folder(of: &tempfile::TempDir) -> Folder {
+    fn folder(of: &tempfile::TempDir) -> SpoolFolder {
         std::fs::create_dir(of.path().join("x")).unwrap();
         let parent = std::fs::File::open(of.path()).unwrap();
         let parent = Beneath::new(parent.as_fd(), of.path());
-        Folder::open(parent, "x", Some(0o640), true).unwrap().unwrap()
+        SpoolFolder::open(parent, "x", Some(0o640), true).unwrap().unwrap()
     }
 
     #[test]
     fn put_makes_whole_files_and_replaces_none() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = folder(&temporary);
-        for (i, put) in [Folder::put_unnamed, Folder::put_by_renaming].into_iter().enumerate() {
+        for (i, put) in [SpoolFolder::put_unnamed, SpoolFolder::put_by_renaming].into_iter().enumerate() {
             let name = format!("{i}.raw");
             put(&folder, &name, b"one", None).unwrap();
             assert_eq!(put(&folder, &name, b"two", None).unwrap_err(), Errno::EXIST);

@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use client::{ClientRx, ClientTx};
 use folder::SERVER;
-use layout::Layout;
+use layout::SpoolDirectory;
 use presence::Presence;
 use server::{ServerRx, ServerTx};
 
@@ -85,7 +85,7 @@ enum SpoolRx {
 /// The resources of a server while it serves: the lock of the name, and the files that describe it.
 /// Dropping it releases them.
 struct BoundSpool {
-    layout: Arc<Layout>,
+    layout: Arc<SpoolDirectory>,
     /// The fork generation that made it; a forked child removes nothing.
     born: u64,
     /// The server's file in `hello/`; `None` for a worker that was not the first, or where the disk
@@ -132,7 +132,7 @@ const SHARED: &str = "shared";
 fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
     let mut place = layout::place(endpoint, connect_options.durable)?;
     if !connect_options.durable
-        && Layout::open(&place)?.is_none()
+        && SpoolDirectory::open(&place)?.is_none()
         && let Some(durable) = layout::durable_place(endpoint)
     {
         place = durable;
@@ -145,17 +145,17 @@ fn serve(place: Place, connect_options: &ConnectOptions) -> Result<Connectionles
     let (lock, is_first) = bind(&place, connect_options.shared)?;
     if !is_first {
         // It was made, wiped and swept by the first worker, which lives or has just died.
-        let Some(layout) = Layout::open(&place)? else {
+        let Some(layout) = SpoolDirectory::open(&place)? else {
             let text = format!("{} is being removed; try again", place.path().display());
             return Err(Error::new(ErrorKind::Stalled, text));
         };
         return begin(layout, lock, false, connect_options);
     }
     let layout = loop {
-        if let Some(layout) = Layout::open(&place)? {
+        if let Some(layout) = SpoolDirectory::open(&place)? {
             break layout;
         }
-        Layout::make(&place, connect_options)?;
+        SpoolDirectory::make(&place, connect_options)?;
     };
     if layout.is_stale()? {
         layout.wipe()?;
@@ -172,7 +172,7 @@ fn serve(place: Place, connect_options: &ConnectOptions) -> Result<Connectionles
 /// Serves a spool whose lock is held. The first of several workers writes the files that describe
 /// the server.
 fn begin(
-    layout: Layout,
+    layout: SpoolDirectory,
     lock: Lock,
     is_first: bool,
     connect_options: &ConnectOptions,
@@ -306,18 +306,18 @@ fn try_connect(
     place: &Place,
     connect_options: &ConnectOptions,
 ) -> Result<Option<ConnectionlessLink>> {
-    let mut opened = Layout::open(place)?;
+    let mut opened = SpoolDirectory::open(place)?;
     if opened.is_none() && connect_options.durable {
         let Some(_lock) = layout::lock(place)? else { return Ok(None) };
-        if Layout::open(place)?.is_none() {
-            Layout::make(place, connect_options)?;
+        if SpoolDirectory::open(place)?.is_none() {
+            SpoolDirectory::make(place, connect_options)?;
         }
-        opened = Layout::open(place)?;
+        opened = SpoolDirectory::open(place)?;
     }
     if opened.is_none()
         && let Some(place) = layout::durable_place(endpoint)
     {
-        opened = Layout::open(&place)?;
+        opened = SpoolDirectory::open(&place)?;
     }
     let Some(layout) = opened else { return Ok(None) };
     if layout.is_stale()? {

@@ -8,8 +8,8 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::folder::{Folder, ReadFile, ReadOutcome, SERVER};
-use super::layout::Layout;
+use super::folder::{ReadFile, ReadOutcome, SERVER, SpoolFolder};
+use super::layout::SpoolDirectory;
 use super::name::{LARGEST, is_nameless};
 use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result, quoted};
@@ -23,7 +23,7 @@ use crate::value::{Map, Value};
 /// This program's file in `hello/`. The drop gives up the name, and removes the file of a server
 /// and of a nameless client.
 pub struct Presence {
-    layout: Arc<Layout>,
+    layout: Arc<SpoolDirectory>,
     who: String,
     /// The open file, for the numbers.
     file: OwnedFd,
@@ -58,7 +58,7 @@ impl Presence {
     /// `AddressInUse` where a living process has the name, `PermissionDenied` where another user's
     /// file has it, `InvalidEndpoint` for a name that no client may have.
     pub fn client(
-        layout: &Arc<Layout>,
+        layout: &Arc<SpoolDirectory>,
         who: &str,
         connect_options: &ConnectOptions,
     ) -> Result<(Presence, ClientProgress)> {
@@ -101,12 +101,12 @@ impl Presence {
     }
 
     /// Writes the server's file; the caller holds the spool's lock.
-    pub fn server(layout: &Arc<Layout>, connect_options: &ConnectOptions) -> Result<Presence> {
+    pub fn server(layout: &Arc<SpoolDirectory>, connect_options: &ConnectOptions) -> Result<Presence> {
         Presence::write(layout, SERVER, &(describe(connect_options)? + "\n"), None)
     }
 
     /// Replaces the file of this name.
-    fn write(layout: &Arc<Layout>, who: &str, text: &str, lock: Option<Lock>) -> Result<Presence> {
+    fn write(layout: &Arc<SpoolDirectory>, who: &str, text: &str, lock: Option<Lock>) -> Result<Presence> {
         super::sweep::remove_staged(layout, who)?;
         let file = layout.hello.replace_ours(who, text.as_bytes())?;
         let born = fork::generation();
@@ -163,7 +163,7 @@ fn describe(connect_options: &ConnectOptions) -> Result<String> {
 }
 
 /// Returns the map in the file of a name; `None` where there is none, or it is not a map.
-pub fn read(hello: &Folder, who: &str) -> Option<Map> {
+pub fn read(hello: &SpoolFolder, who: &str) -> Option<Map> {
     let Ok(ReadOutcome::File(ReadFile { body, .. })) = hello.read(who, LIMIT as u64) else { return None };
     decoded(&body)
 }

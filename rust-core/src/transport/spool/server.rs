@@ -25,8 +25,8 @@ use bytes::Bytes;
 use super::arrivals::{Arrivals, watch};
 use super::client::{highest, is_for, refused};
 use super::delivered::Delivered;
-use super::folder::{Folder, ReadFile, ReadOutcome, known_clients, living_clients};
-use super::layout::Layout;
+use super::folder::{ReadFile, ReadOutcome, SpoolFolder, known_clients, living_clients};
+use super::layout::SpoolDirectory;
 use super::name::{
     FAILED, LONGEST, MessageFileName, any_name, is_nameless, next_number, session, source, stem,
 };
@@ -47,7 +47,7 @@ use crate::value::Limits;
 
 /// The state that the two halves share.
 struct ServerState {
-    layout: Arc<Layout>,
+    layout: Arc<SpoolDirectory>,
     /// With several workers: the locks by which each claims its files.
     taking: Option<lock::Many>,
     /// What was delivered; held for short times only.
@@ -99,7 +99,7 @@ pub struct ServerRx {
 /// Makes the two halves of the server of a spool whose lock is held; `exclusive` where there are
 /// and will be no other workers.
 pub fn open(
-    layout: Arc<Layout>,
+    layout: Arc<SpoolDirectory>,
     exclusive: bool,
     connect_options: &ConnectOptions,
 ) -> Result<(ServerTx, ServerRx)> {
@@ -129,7 +129,7 @@ pub fn open(
 }
 
 /// Removes the requests whose answers exist: a server died between answering and removing.
-pub fn remove_answered(layout: &Layout) -> Result<()> {
+pub fn remove_answered(layout: &SpoolDirectory) -> Result<()> {
     layout.client.each_name(|answer| {
         remove_if_answered(layout, answer.strip_suffix(FAILED).unwrap_or(answer), answer)?;
         Ok(ControlFlow::Continue(()))
@@ -137,7 +137,7 @@ pub fn remove_answered(layout: &Layout) -> Result<()> {
 }
 
 /// Removes a request where `answer` is its answer; true where it was removed.
-fn remove_if_answered(layout: &Layout, request: &str, answer: &str) -> Result<bool> {
+fn remove_if_answered(layout: &SpoolDirectory, request: &str, answer: &str) -> Result<bool> {
     // A message to a client may have the same name as one from it: neither answers the other.
     if MessageFileName::parse(request, Kind::Request).kind != Kind::Request {
         return Ok(false);
@@ -327,7 +327,7 @@ impl ServerTx {
     /// Returns the one client: a living one, or a named one that is away. Searched again when a
     /// client has joined or left.
     fn find_peer(&mut self) -> Result<Option<String>> {
-        let Layout { hello, locks, .. } = &*self.server_state.layout;
+        let SpoolDirectory { hello, locks, .. } = &*self.server_state.layout;
         match &self.client_watch {
             Some(client_watch) => {
                 let changes = client_watch.take();
@@ -423,7 +423,7 @@ impl ServerRx {
     /// written.
     fn take(&mut self, name: &str) -> Result<Option<Incoming>> {
         let layout = self.server_state.layout.clone();
-        let folder: &Folder = &layout.server;
+        let folder: &SpoolFolder = &layout.server;
         let MessageFileName { numbered, kind, encoding } = MessageFileName::parse(name, Kind::Request);
         let found = folder.read(name, self.limit)?;
         if let ReadOutcome::Later(_) = found

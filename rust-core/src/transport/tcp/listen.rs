@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::address::{Address, endpoint_of, is_loopback_address};
 use super::authenticator::TcpAuthenticator;
 use super::remote;
-use super::token::Token;
+use super::token::TcpToken;
 use crate::error::Result;
 use crate::sys::directory::Directory;
 use crate::sys::inet;
@@ -37,7 +37,7 @@ pub fn listen(
     }
     let directory = Arc::new(Directory::runtime()?);
     // A problem with the token is reported here instead of to the first client.
-    Token::of(&directory)?;
+    TcpToken::of(&directory)?;
     let socket = inet::listen(address)?;
     let address = inet::own_address(&socket)?;
     let place = Place { directory: directory.clone(), file: endpoint_of(address).file_name() };

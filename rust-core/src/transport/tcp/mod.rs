@@ -31,7 +31,7 @@ use std::sync::Arc;
 use self::address::{Address, KIND, endpoint_of};
 use self::call::{call, connect};
 use self::listen::listen;
-use self::token::Token;
+use self::token::TcpToken;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::sys::directory::Directory;
@@ -63,7 +63,7 @@ impl Driver for Tcp {
     }
 
     fn token(&self, directory: &Directory) -> Option<(&'static str, Result<bool>)> {
-        Some((token::NAME, Token::read(directory).map(|token| token.is_some())))
+        Some((token::NAME, TcpToken::read(directory).map(|token| token.is_some())))
     }
 }
 

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::token::{LENGTH, Token};
+use super::token::{LENGTH, TcpToken};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
@@ -110,7 +110,12 @@ impl Caller {
 
     /// Checks the listener's proof and returns this side's. `None` where the listener does not have
     /// the token: then nothing more may be sent to it.
-    pub fn answer(&self, received: &Incoming, address: SocketAddr, token: &Token) -> Result<Option<Vec<u8>>> {
+    pub fn answer(
+        &self,
+        received: &Incoming,
+        address: SocketAddr,
+        token: &TcpToken,
+    ) -> Result<Option<Vec<u8>>> {
         let both: [u8; NONCE + PROOF] = body(received)?;
         let (nonce, proof) = both.split_at(NONCE);
         let Ok(listener) = Nonce::try_from(nonce) else { return Ok(None) };
@@ -124,7 +129,7 @@ impl Caller {
 
 /// The listening side of one connection.
 #[derive(Default)]
-pub enum Listener {
+pub enum ListenerProof {
     /// The peer's number has not arrived.
     #[default]
     New,
@@ -145,21 +150,26 @@ pub enum ProofStep {
     Proven,
 }
 
-impl Listener {
+impl ListenerProof {
     /// Takes the next frame of the peer.
     ///
     /// # Errors
     /// `PermissionDenied` for a peer without the token.
-    pub fn receive(&mut self, received: &Incoming, address: SocketAddr, token: &Token) -> Result<ProofStep> {
+    pub fn receive(
+        &mut self,
+        received: &Incoming,
+        address: SocketAddr,
+        token: &TcpToken,
+    ) -> Result<ProofStep> {
         match self {
-            Listener::New => {
+            ListenerProof::New => {
                 let input = ProofInput { address, caller: body(received)?, listener: random::bytes()? };
                 let proof = input.make(&token.secret, Prover::Listener)?;
                 let reply = frame(&[input.listener, proof].concat());
-                *self = Listener::ProofRequested(ProofRequested { input });
+                *self = ListenerProof::ProofRequested(ProofRequested { input });
                 Ok(ProofStep::Send(reply))
             }
-            Listener::ProofRequested(ProofRequested { input }) => {
+            ListenerProof::ProofRequested(ProofRequested { input }) => {
                 let proof: [u8; PROOF] = body(received)?;
                 if input.fits(&token.secret, Prover::Caller, &proof)? {
                     return Ok(ProofStep::Proven);
@@ -188,8 +198,8 @@ fn read(bytes: Vec<u8>) -> Incoming {
 mod tests {
     use super::*;
 
-    fn token(byte: u8) -> Token {
-        Token { secret: [byte; LENGTH], path: "/x/.token".into() }
+    fn token(byte: u8) -> TcpToken {
+        TcpToken { secret: [byte; LENGTH], path: "/x/.token".into() }
     }
 
     fn at(text: &str) -> SocketAddr {
@@ -200,7 +210,7 @@ mod tests {
     /// caller sends none.
     fn exchange(caller: (&str, u8), listener: (&str, u8)) -> Option<Result<bool>> {
         let (calling, first) = Caller::begin().unwrap();
-        let mut listening = Listener::default();
+        let mut listening = ListenerProof::default();
         let ProofStep::Send(reply) =
             listening.receive(&read(first), at(listener.0), &token(listener.1)).unwrap()
         else {
@@ -230,7 +240,7 @@ mod tests {
     fn listener_refuses_wrong_and_replayed_proofs() {
         let address = at("127.0.0.1:7000");
         let (_, first) = Caller::begin().unwrap();
-        let mut listening = Listener::default();
+        let mut listening = ListenerProof::default();
         let ProofStep::Send(reply) = listening.receive(&read(first.clone()), address, &token(1)).unwrap()
         else {
             panic!()
@@ -241,7 +251,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         }
         // The same request twice gets different answers, so no answer can be replayed.
-        let mut again = Listener::default();
+        let mut again = ListenerProof::default();
         let ProofStep::Send(second) = again.receive(&read(first), address, &token(1)).unwrap() else {
             panic!()
         };
@@ -252,7 +262,7 @@ mod tests {
     fn frame_of_another_kind_is_refused() {
         let hello = Outgoing::new(Header::new(Kind::Hello, Encoding::Cbor), &[0xa0; NONCE]).head();
         let hello = read([hello, vec![0xa0; NONCE]].concat());
-        let mut listening = Listener::default();
+        let mut listening = ListenerProof::default();
         let error = listening.receive(&hello, at("127.0.0.1:1"), &token(1)).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         let (caller, _) = Caller::begin().unwrap();

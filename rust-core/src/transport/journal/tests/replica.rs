@@ -47,7 +47,7 @@ fn open(fixture: &Fixture, of: &History) -> crate::Result<Replica> {
     Replica::open(&fixture.place, Access::default(), of)
 }
 
-fn put(writer: &Writer, bodies: std::ops::RangeInclusive<u64>) {
+fn put(writer: &JournalWriter, bodies: std::ops::RangeInclusive<u64>) {
     for body in bodies {
         writer.append(Encoding::Raw, Bytes::from(vec![body as u8; 200])).unwrap();
     }
