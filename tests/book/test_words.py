@@ -31,6 +31,8 @@ REPLACED = [
     (r"\b(with_limit|the option limit|option `limit`|options%limit|options\.limit)\b", "max_message_size", ()),
     (r"\btask\.left\b|\btask%left\b|\bdeadline(\(\))?\.left\b|\bfn left\(&?self\) -> Option<Duration>", "remaining", ()),
     (r"DEFAULT_TIMEOUT = -1", "null", ()),
+    (r"\bClaimCell\b|\b(struct|enum|type|trait) (Claim|Entered|Ending|Borrowed|Held|Few|Lent|Rewritten|Begun|TakenPlain|TakenRun)\b",
+     "Seat, Permit, SeatGuard, LockedLease, ValueGuard; RecordLock, OneOrMany, ArcRef, ReusedMessage, StartedCall", ()),
 ]
 
 # Words that the public documents do without, because the subject of a sentence is named. The two that draw bytes still have them.
@@ -52,6 +54,16 @@ IMAGES = [
     (r"\b(un)?spoil(s|t|ed)?\b", "damage, damaged", ()),
     (r"\bheals?\b|\bwell-meaning\b|\bbehind your back\b|\bhung up on\b", "repairs, replaces; correct; automatically; disconnected", ()),
     (r"\btells? (those|them|these) apart\b", "handles those", ()),
+]
+
+# Phrases that came with the fast paths, in the core and in the documents.
+CORE = ("rust-core/*", "docs/*.md", "ARCHITECTURE.md")
+PHRASES = [
+    (r"\b[Gg]eneral ways?\b", "general path", ()),
+    (r"\blies? ready\b", "is available", ()),
+    (r"\bbeside the page\b", "in another place: name it", ()),
+    (r"\bplain (record|reply)s?\b|\b(peek|take)_plain\b", "fast-path record, peek_fast, take_fast", ()),
+    (r"\backnowledgement (frame )?(that )?is due\b|\b(any|no)thing else is due\b", "is pending", ()),
 ]
 
 
@@ -102,8 +114,24 @@ def test_sources_that_were_read_again_have_no_images(pattern, instead, exception
     assert occurrences(pattern, instead, exceptions, files) == []
 
 
+@pytest.mark.parametrize(("pattern", "instead", "exceptions"), PHRASES, ids=[one[1].split(":")[0].split(",")[0] for one in PHRASES])
+def test_core_has_no_phrases_of_its_own(pattern, instead, exceptions):
+    files = list(texts(*CORE))
+    assert {"rust-core/src/channel/ends.rs", "docs/concepts.md", "ARCHITECTURE.md"} <= {path for path, _ in files}
+    assert occurrences(pattern, instead, exceptions, files) == []
+
+
+def test_glossary_is_short_and_its_terms_are_words_of_the_code(tree):
+    section = (ROOT / "ARCHITECTURE.md").read_text().split("### Glossary")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE)
+    terms = [row for row in rows if row != "term" and not row.startswith("-")]
+    assert 20 <= len(terms) <= 30
+    code = "\n".join(text for path, text in tree if path.startswith("rust-core/src/")).lower().replace("_", " ")
+    assert [word for term in terms for word in term.split(", ") if not re.search(rf"\b{word}", code)] == []
+
+
 def test_exceptions_are_needed(tree):
-    for pattern, _, exceptions in REPLACED + RIDDLES + IMAGES:
+    for pattern, _, exceptions in REPLACED + RIDDLES + IMAGES + PHRASES:
         texts_by_path = dict(tree)
         for path in exceptions:
             assert re.search(pattern, texts_by_path[path]), f"{path} has no {pattern} any more: take it from the exceptions"

@@ -48,7 +48,7 @@ use super::open_names;
 use super::options::{Options, Use};
 use super::pattern::Pattern;
 use super::receiving::{ReceivedFrame, Receiving};
-use super::reconnector::{Origin, Reconnector};
+use super::reconnector::{LinkSource, Reconnector};
 use super::sending::{AckSender, Sending};
 use super::session::inbox::AckTrigger;
 use super::session_state::SessionState;
@@ -142,9 +142,9 @@ impl Channel {
     fn connector(endpoint: &Endpoint, options: &Options) -> Result<Channel> {
         options.check(endpoint.transport(), Use::Channel).map_err(|e| e.on(endpoint))?;
         let origin = if endpoint.transport().capabilities().connectionless {
-            Origin::Place
+            LinkSource::Place
         } else {
-            Origin::Dial(Dialler::new(endpoint, options)?)
+            LinkSource::Dial(Dialler::new(endpoint, options)?)
         };
         let session_state = SessionState::new(random::number()?, options);
         let reconnector = Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
@@ -172,7 +172,7 @@ impl Channel {
             match ChannelAcceptor::open(&endpoint, Pattern::Channel, options, Some(&session_state)) {
                 Ok(acceptor) => {
                     let endpoint = acceptor.endpoint.clone();
-                    let origin = Origin::Acceptor(acceptor);
+                    let origin = LinkSource::Acceptor(acceptor);
                     let reconnector =
                         Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
                     return Channel::over(reconnector, None, &endpoint, options, Role::Listener);
@@ -210,7 +210,7 @@ impl Channel {
     ) -> Result<Channel> {
         let receiving = Receiving::new(options, &reconnector)?;
         let event_log = Arc::new(EventLog::of(endpoint));
-        if let Origin::Acceptor(acceptor) = &reconnector.origin {
+        if let LinkSource::Acceptor(acceptor) = &reconnector.origin {
             acceptor.answer_with(&event_log);
         }
         if let Some(link) = link {

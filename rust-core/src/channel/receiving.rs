@@ -12,7 +12,7 @@
 //!
 //! Waiting: the transport's own short wait first (a spin over shared memory, a poll of the socket),
 //! then the epoll set, which holds the link, `waker` and the wake-up of [`Reconnector::wake`].
-//! Before it parks, the thread sends the acknowledgement that is due, so that a receiver which is
+//! Before it parks, the thread sends the pending acknowledgement, so that a receiver which is
 //! killed while it waits has acknowledged the messages that its program consumed. The same epoll set is the
 //! descriptor that a program's event loop watches (`fileno`); from then on it is kept readable
 //! exactly while a message or an event can be received.
@@ -35,7 +35,7 @@ use std::sync::Arc;
 use super::link::{RxPart, Want};
 use super::options::Options;
 use super::pattern::Pattern;
-use super::reconnector::{Origin, Reconnector};
+use super::reconnector::{LinkSource, Reconnector};
 use super::sending::AckSender;
 use super::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
@@ -121,7 +121,7 @@ impl Receiving {
         let waker = ReadinessFlag::new()?;
         set.add(&waker, LINK, Interest::IN)?;
         set.add(&reconnector.wake, LINK, Interest::IN)?;
-        if let Origin::Acceptor(acceptor) = &reconnector.origin {
+        if let LinkSource::Acceptor(acceptor) = &reconnector.origin {
             set.add(acceptor.queue.waker(), ORIGIN, Interest::IN | Interest::ET)?;
         }
         Ok(Receiving {
@@ -220,7 +220,7 @@ impl Receiving {
         }
     }
 
-    /// Records that delivered messages are consumed, and acknowledges if that is due.
+    /// Records that delivered messages are consumed, and acknowledges if that is necessary.
     fn consume(&mut self, trigger: AckTrigger, ack_sender: &AckSender<'_>) {
         match &mut self.part {
             // The ring keeps nothing for the inbox: its messages were copied.

@@ -283,7 +283,7 @@ impl Sending {
             halves.publish_before_fence();
         }
         let is_put = if is_short && ticket.acked == 0 {
-            half.try_send_plain(kind, ticket.number, correlation, sent, draft.payload.encoding(), body)
+            half.try_send_fast(kind, ticket.number, correlation, sent, draft.payload.encoding(), body)
         } else {
             put_whole(half, draft.copied::<KIND>(), ticket, sent)
         };
@@ -517,7 +517,7 @@ impl Sending {
         Ok(())
     }
 
-    /// Sends what is due without the program: replays after a new link, withdrawals, and the acknowledgement
+    /// Sends what is pending without the program: replays after a new link, withdrawals, and the acknowledgement
     /// if `trigger` makes it due. Does not wait; a later call sends what the link does not take now.
     pub fn send_ack(&mut self, trigger: AckTrigger, links: &impl Links, event_log: &EventLog) {
         let mut at_once = Waiting::at_once();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::body::{Body, Few, Part, Placer};
+use crate::body::{Body, OneOrMany, Part, Placer};
 use crate::buffers;
 use crate::codec::{self, EncodeOptions, Encoding};
 use crate::error::{Error, ErrorKind, Result};
@@ -33,7 +33,7 @@ const LONGEST_HINT: usize = 4096;
 /// The long arrays of a value that is being encoded.
 struct Placed<'a> {
     lender: Option<&'a dyn Lender>,
-    parts: Few<Part>,
+    parts: OneOrMany<Part>,
 }
 
 impl Placer for Placed<'_> {
@@ -47,7 +47,7 @@ impl Placer for Placed<'_> {
 }
 
 /// The long array of a value, where it is.
-struct InPlace(Few<Part>);
+struct InPlace(OneOrMany<Part>);
 
 impl Placer for InPlace {
     fn place(&mut self, at: usize, _: &[u8], shared: Option<&Bytes>) -> bool {
@@ -83,7 +83,7 @@ impl Payload {
         limits: &Limits,
         lender: Option<&dyn Lender>,
     ) -> Result<Payload> {
-        let mut parts = Placed { lender, parts: Few::new() };
+        let mut parts = Placed { lender, parts: OneOrMany::new() };
         let mut placer = lender.map(|_| &mut parts as &mut dyn Placer);
         if let (Some(to), None, Encoding::Cbor) = (&mut placer, schema, encoding) {
             match codec::write_around_array(value, limits, &mut **to) {
@@ -101,7 +101,7 @@ impl Payload {
     /// for any other value, and where it may be beyond a limit.
     #[inline]
     pub(crate) fn around_array<T: Source + ?Sized>(value: &T, limits: &Limits) -> Option<Payload> {
-        let mut parts = InPlace(Few::new());
+        let mut parts = InPlace(OneOrMany::new());
         let rest = codec::write_around_array(value, limits, &mut parts)??;
         Some(Payload { encoding: Encoding::Cbor, body: Body::of_parts(rest, parts.0) })
     }
@@ -112,13 +112,13 @@ impl Payload {
         limits: &Limits,
         lender: &dyn Lender,
     ) -> Result<Payload> {
-        let mut parts = Placed { lender: Some(lender), parts: Few::new() };
+        let mut parts = Placed { lender: Some(lender), parts: OneOrMany::new() };
         let body = Payload::encoded(None, value, Encoding::Cbor, limits, Some(&mut parts))?;
         Ok(Payload::of_encoded(Encoding::Cbor, body, parts.parts))
     }
 
     /// Returns a payload of encoded bytes and the parts that belong between them.
-    fn of_encoded(encoding: Encoding, body: Vec<u8>, parts: Few<Part>) -> Payload {
+    fn of_encoded(encoding: Encoding, body: Vec<u8>, parts: OneOrMany<Part>) -> Payload {
         let body = if parts.is_empty() { buffers::bytes(body).into() } else { Body::of_parts(body, parts) };
         Payload { encoding, body }
     }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::feed::{Polled, ResumePoint};
-use super::names::{Names, Receiver, Report};
+use super::names::{Receiver, Report, SubscribedNames};
 use super::receive_state::{FEED, ReceiveState, STOP, WAKE};
 use super::store;
 use crate::channel::dial::Dialler;
@@ -59,7 +59,7 @@ use crate::value::{Limits, Value};
 pub struct Subscriber {
     /// The endpoint as text, for errors; of several, all of them.
     shown: String,
-    origin: Origin,
+    origin: MessageSource,
     options: Options,
     /// Those of the options.
     limits: Limits,
@@ -67,7 +67,7 @@ pub struct Subscriber {
     receive_state: Mutex<ReceiveState>,
     event_log: EventLog,
     /// Of a subscriber to several names: those, locked by the call that holds `receive_state`, and their counters.
-    names: Option<Mutex<Names<Subscriber>>>,
+    names: Option<Mutex<SubscribedNames<Subscriber>>>,
     report: Option<Arc<Report>>,
     closed: AtomicBool,
     /// Which thread receives, so that a close from a callback of its own wait is recognised.
@@ -80,7 +80,7 @@ pub struct Subscriber {
 }
 
 /// Where the messages come from.
-enum Origin {
+enum MessageSource {
     /// A publisher.
     Publisher { transport: Transport, dialler: Dialler },
     /// A store, where no publisher has to be there.
@@ -131,10 +131,10 @@ impl Subscriber {
     /// # Errors
     /// `InvalidEndpoint` for a wrong name or pattern; those of a watch of the directory.
     pub fn of(names: &[&str], options: &Options) -> Result<Subscriber> {
-        let parsed = Names::<Subscriber>::parse(names, options)?;
-        let mut subscriber = Subscriber::unconnected(names.join(", "), Origin::Names, options)?;
+        let parsed = SubscribedNames::<Subscriber>::parse(names, options)?;
+        let mut subscriber = Subscriber::unconnected(names.join(", "), MessageSource::Names, options)?;
         let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let started = Names::start(parsed, options, &state.epoll, &subscriber.event_log)?;
+        let started = SubscribedNames::start(parsed, options, &state.epoll, &subscriber.event_log)?;
         subscriber.report = Some(started.report());
         state.has_ready_names = started.has_ready();
         subscriber.names = Some(Mutex::new(started));
@@ -142,7 +142,7 @@ impl Subscriber {
     }
 
     /// Returns a subscriber that has no feed yet.
-    fn unconnected(shown: String, origin: Origin, options: &Options) -> Result<Subscriber> {
+    fn unconnected(shown: String, origin: MessageSource, options: &Options) -> Result<Subscriber> {
         let (epoll, waker, wake) = (Epoll::new()?, ReadinessFlag::new()?, EventFd::new()?);
         epoll.add(&waker, FEED, Interest::IN)?;
         epoll.add(&wake, WAKE, Interest::IN)?;
@@ -215,7 +215,7 @@ impl Subscriber {
     /// `Timeout` if a time-out was given and passes.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Message>> {
         let wait = wait.into();
-        // A wait without end is ended by signals: what it has of them is set up by the general way.
+        // A wait without end is ended by signals: what it has of them is set up by the general path.
         let allowed = |state: &ReceiveState| {
             !wait.is_forever(Timeout::Forever) || state.signal_watch.is_some() && !stop::was_requested()
         };
@@ -226,7 +226,7 @@ impl Subscriber {
         self.receive(&mut waiting, true).map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns the next message if it is a plain one in a ring and nothing is to be done before it. `None`
+    /// Returns the next message if it takes the fast path in a ring and nothing is to be done before it. `None`
     /// otherwise, or if the call is not `allowed` to, with nothing changed: [`Subscriber::receive`] does the same and
     /// all the rest. A call that may wait spins here, so that what comes meanwhile takes this way, too; the general one
     /// then begins with the next stage of the wait. No callback runs, so a close by another thread waits for the lock
@@ -240,10 +240,10 @@ impl Subscriber {
             return None;
         }
         let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished).ok()?;
-        if !receive_state.is_plain() || !allowed(&receive_state) {
+        if !receive_state.is_fast() || !allowed(&receive_state) {
             return None;
         }
-        let message = self.take_plain(&mut receive_state, spins)?;
+        let message = self.take_fast(&mut receive_state, spins)?;
         // Only the receiving thread writes this counter.
         self.event_log.count_exclusive(&self.event_log.received);
         // A ring has no use for `delivered`.
@@ -253,19 +253,19 @@ impl Subscriber {
         Some(message)
     }
 
-    /// Takes a plain message from the ring of the feed: see [`Feed::take_plain`].
+    /// Takes a fast-path message from the ring of the feed: see [`Feed::take_fast`].
     #[inline(always)]
-    fn take_plain(&self, receive_state: &mut ReceiveState, spins: bool) -> Option<Message> {
-        let message = receive_state.feed.as_mut()?.take_plain(&self.limits, spins)?;
+    fn take_fast(&self, receive_state: &mut ReceiveState, spins: bool) -> Option<Message> {
+        let message = receive_state.feed.as_mut()?.take_fast(&self.limits, spins)?;
         match self.options.checks_received() {
             None => Some(message),
             schema => Some(message.with_schema(schema)),
         }
     }
 
-    /// The same on the general way, for what is there.
-    fn take_ready_plain(&self, receive_state: &mut ReceiveState) -> Option<Message> {
-        self.take_plain(receive_state, false)
+    /// The same on the general path, for what is there.
+    fn take_ready_fast(&self, receive_state: &mut ReceiveState) -> Option<Message> {
+        self.take_fast(receive_state, false)
     }
 
     /// Receives one message. `iterates` is true for [`Subscriber::next`].
@@ -446,7 +446,7 @@ impl Subscriber {
                 return Err(error);
             }
         }
-        if let Some(message) = self.take_ready_plain(receive_state) {
+        if let Some(message) = self.take_ready_fast(receive_state) {
             return Ok(Some(message));
         }
         self.poll_frame(receive_state, waiting)
@@ -477,7 +477,7 @@ impl Subscriber {
                 waited.map_err(|e| receive_state.explain(e))?;
                 // The wait's callback may have closed this.
                 let closed = self.closed.load(Ordering::Acquire);
-                Ok(if closed { None } else { self.take_ready_plain(receive_state) })
+                Ok(if closed { None } else { self.take_ready_fast(receive_state) })
             }
             // The publisher has replaced its ring by a larger one: messages go on there under the same
             // numbers.
@@ -517,7 +517,7 @@ impl Subscriber {
     /// [`Subscriber::poll_feed`] for several names: returns the message of one that is ready, or waits for one.
     fn poll_names(
         &self,
-        names: &Mutex<Names<Subscriber>>,
+        names: &Mutex<SubscribedNames<Subscriber>>,
         receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
         iterates: bool,
@@ -537,7 +537,7 @@ impl Subscriber {
     /// The same with the names locked.
     fn poll_locked(
         &self,
-        names: &mut Names<Subscriber>,
+        names: &mut SubscribedNames<Subscriber>,
         receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
         iterates: bool,
@@ -665,14 +665,17 @@ impl Receiver for Subscriber {
         let options = &store::options_for(endpoint.transport(), options);
         let shown = endpoint.to_string();
         let origin = if store::is_store(endpoint.transport()) {
-            Origin::Store(endpoint)
+            MessageSource::Store(endpoint)
         } else {
-            Origin::Publisher { transport: endpoint.transport(), dialler: Dialler::new(&endpoint, options)? }
+            MessageSource::Publisher {
+                transport: endpoint.transport(),
+                dialler: Dialler::new(&endpoint, options)?,
+            }
         };
         let mut subscriber = Subscriber::unconnected(shown, origin, options)?;
         let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.resume = resume;
-        if let Origin::Store(_) = subscriber.origin {
+        if let MessageSource::Store(_) = subscriber.origin {
             return Ok((subscriber, None));
         }
         let connected = match subscriber.receive_state.lock() {

@@ -53,7 +53,7 @@ impl Client {
             return None;
         }
         let want = Want { data: true, requests: true, replies: false, delivers: true, consume };
-        part.take_plain(Kind::Request, None, &mut halves, &limits, consume)
+        part.take_fast(Kind::Request, None, &mut halves, &limits, consume)
             .or_else(|| part.take(&mut halves, &limits, want, 0))
     }
 
@@ -64,7 +64,7 @@ impl Client {
     }
 
     /// Records that the program calls again, which consumes the delivered requests; acknowledges if
-    /// that is due.
+    /// that is pending.
     pub fn consumed(&mut self, options: &Options) {
         if options.ack == Acknowledge::Auto || !self.part.rx.keeps() {
             self.part.rx.consumed();

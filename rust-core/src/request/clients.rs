@@ -234,7 +234,7 @@ impl Clients {
         }
     }
 
-    /// Returns the short request that lies ready, if nothing else is due.
+    /// Returns the short request that is available, if nothing else is pending.
     #[inline]
     pub fn next_at_once(&mut self, acceptor: &ChannelAcceptor) -> Option<Request> {
         if acceptor.queue.has_links() { None } else { self.next_in_place() }

@@ -119,7 +119,7 @@ impl Server {
         self.wait_for_next(&mut serving, wait)
     }
 
-    /// [`Server::next`] where nothing lies ready, for the thread that serves.
+    /// [`Server::next`] where nothing is available, for the thread that serves.
     #[inline(never)]
     fn wait_for_next(&self, serving: &mut Option<Serving>, wait: Wait<'_>) -> Result<Option<Request>> {
         let mut waiting = wait.start(Timeout::Forever).on_wait(&self.options.on_wait);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::message::Payload;
 use crate::request::{Request, Server};
-use crate::sys::claim::counted;
+use crate::sys::seat::counted;
 use crate::{Channel, Encoding, ErrorKind, Limits, Options, RemoteFailure, Value};
 
 const SOON: Duration = Duration::from_secs(60);

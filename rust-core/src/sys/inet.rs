@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::fork::Guarded;
-use super::sock_diag::{self, Found};
+use super::sock_diag::{self, ConnectionOwner};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The most connections that wait to be accepted.
@@ -218,11 +218,13 @@ pub fn user_listening_at(address: SocketAddr) -> Option<u32> {
 /// there, and `to` is this end.
 pub fn user_calling(from: SocketAddr, to: SocketAddr) -> Option<u32> {
     match sock_diag::owner(from, to) {
-        Found::User(uid) => Some(uid),
+        ConnectionOwner::User(uid) => Some(uid),
         // This end is found, so the table was the right one, and the other end has no owner.
-        Found::NoSocket if matches!(sock_diag::owner(to, from), Found::User(_)) => None,
+        ConnectionOwner::NoSocket if matches!(sock_diag::owner(to, from), ConnectionOwner::User(_)) => None,
         // Without the kernel's module every query has this result, so read the table.
-        Found::NoSocket | Found::Unsupported => find(|row| row.own == from && row.other == to),
+        ConnectionOwner::NoSocket | ConnectionOwner::Unsupported => {
+            find(|row| row.own == from && row.other == to)
+        }
     }
 }
 

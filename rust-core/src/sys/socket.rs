@@ -274,7 +274,7 @@ pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usi
     if unwanted.is_empty() {
         return got;
     }
-    let text = format!("the peer sent {} descriptors where none are due", unwanted.len());
+    let text = format!("the peer sent {} descriptors where none are expected", unwanted.len());
     closing::close_aside(unwanted);
     Err(Error::new(ErrorKind::Malformed, text))
 }

@@ -5,7 +5,7 @@
 //! is never copied behind a header. A caller that needs one block ([`Body::whole`]) joins the parts. This
 //! module is below `value` and `codec`, which both use it.
 
-mod few;
+mod one_or_many;
 mod rest;
 
 use std::sync::{Arc, OnceLock};
@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::buffers;
 
-pub use few::Few;
+pub use one_or_many::OneOrMany;
 pub use rest::Rest;
 
 /// From this many bytes on the elements of an array may be stored elsewhere than the rest of a message. Below
@@ -44,7 +44,7 @@ pub struct Split {
     /// Everything but the parts.
     rest: Rest,
     /// The parts, in the order of their positions.
-    parts: Few<Part>,
+    parts: OneOrMany<Part>,
     /// The length of the whole body, in bytes.
     length: usize,
     /// The body in one block, made when first needed.
@@ -55,7 +55,7 @@ impl Split {
     /// Returns a body of this rest and these parts, whose positions ascend and are in it.
     // Always: it is written where it stays, and not moved.
     #[inline(always)]
-    pub fn new(rest: impl Into<Rest>, parts: impl Into<Few<Part>>) -> Split {
+    pub fn new(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Split {
         let (rest, parts) = (rest.into(), parts.into());
         debug_assert!(parts.is_sorted_by_key(|part| part.at) && parts.iter().all(|p| p.at <= rest.len()));
         let length = rest.len() + parts.iter().map(|part| part.bytes.len()).sum::<usize>();
@@ -91,11 +91,11 @@ impl Split {
 
 /// The body of a message. Clones share its memory.
 #[derive(Clone, Debug)]
-pub struct Body(Form);
+pub struct Body(BodyRepr);
 
 /// The two forms of a body.
 #[derive(Clone, Debug)]
-enum Form {
+enum BodyRepr {
     Whole(Bytes),
     Split(Arc<Split>),
 }
@@ -107,12 +107,12 @@ impl Body {
     /// Returns a body of this rest and these parts; of the rest alone where there are none.
     #[doc(hidden)]
     #[inline]
-    pub fn of_parts(rest: impl Into<Rest>, parts: impl Into<Few<Part>>) -> Body {
+    pub fn of_parts(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Body {
         let (rest, parts) = (rest.into(), parts.into());
         if parts.is_empty() {
             return rest.into_bytes().into();
         }
-        Body(Form::Split(Arc::new(Split::new(rest, parts))))
+        Body(BodyRepr::Split(Arc::new(Split::new(rest, parts))))
     }
 
     /// Returns the bytes in one block. Where long arrays are stored elsewhere that is a copy, made
@@ -120,8 +120,8 @@ impl Body {
     #[inline]
     pub fn whole(&self) -> &Bytes {
         match &self.0 {
-            Form::Whole(bytes) => bytes,
-            Form::Split(split) => split.whole(),
+            BodyRepr::Whole(bytes) => bytes,
+            BodyRepr::Split(split) => split.whole(),
         }
     }
 
@@ -130,8 +130,8 @@ impl Body {
     #[allow(clippy::len_without_is_empty, reason = "a body without bytes is of no use to any caller")]
     pub fn len(&self) -> usize {
         match &self.0 {
-            Form::Whole(bytes) => bytes.len(),
-            Form::Split(split) => split.length,
+            BodyRepr::Whole(bytes) => bytes.len(),
+            BodyRepr::Split(split) => split.length,
         }
     }
 
@@ -140,8 +140,8 @@ impl Body {
     #[inline]
     pub fn split(&self) -> Option<&Split> {
         match &self.0 {
-            Form::Whole(_) => None,
-            Form::Split(split) => Some(split),
+            BodyRepr::Whole(_) => None,
+            BodyRepr::Split(split) => Some(split),
         }
     }
 
@@ -150,8 +150,8 @@ impl Body {
     #[inline]
     pub(crate) fn to_decode(&self) -> (&[u8], &[Part]) {
         match &self.0 {
-            Form::Whole(bytes) => (bytes, &[]),
-            Form::Split(split) => match split.whole.get() {
+            BodyRepr::Whole(bytes) => (bytes, &[]),
+            BodyRepr::Split(split) => match split.whole.get() {
                 Some(whole) => (whole, &[]),
                 None => (&split.rest, &split.parts),
             },
@@ -163,8 +163,8 @@ impl Body {
     #[inline]
     pub fn block(&self) -> Option<&Bytes> {
         match &self.0 {
-            Form::Whole(bytes) => Some(bytes),
-            Form::Split(_) => None,
+            BodyRepr::Whole(bytes) => Some(bytes),
+            BodyRepr::Split(_) => None,
         }
     }
 
@@ -173,8 +173,8 @@ impl Body {
     #[inline(always)]
     pub fn block_mut(&mut self) -> Option<&mut Bytes> {
         match &mut self.0 {
-            Form::Whole(bytes) => Some(bytes),
-            Form::Split(_) => None,
+            BodyRepr::Whole(bytes) => Some(bytes),
+            BodyRepr::Split(_) => None,
         }
     }
 
@@ -183,8 +183,8 @@ impl Body {
     #[inline]
     pub fn into_whole(self) -> Option<Bytes> {
         match self.0 {
-            Form::Whole(bytes) => Some(bytes),
-            Form::Split(_) => None,
+            BodyRepr::Whole(bytes) => Some(bytes),
+            BodyRepr::Split(_) => None,
         }
     }
 
@@ -202,8 +202,8 @@ impl Body {
     pub fn view(&self, slice: &[u8]) -> Option<Bytes> {
         let of = |origin: &Bytes| is_within(origin, slice).then(|| origin.slice_ref(slice));
         match &self.0 {
-            Form::Whole(bytes) => of(bytes),
-            Form::Split(split) => {
+            BodyRepr::Whole(bytes) => of(bytes),
+            BodyRepr::Split(split) => {
                 let blocks = split.parts.iter().map(|part| &part.bytes);
                 blocks.chain(split.rest.block()).chain(split.whole.get()).find_map(of)
             }
@@ -226,7 +226,7 @@ impl Default for Body {
 impl From<Bytes> for Body {
     #[inline]
     fn from(bytes: Bytes) -> Body {
-        Body(Form::Whole(bytes))
+        Body(BodyRepr::Whole(bytes))
     }
 }
 

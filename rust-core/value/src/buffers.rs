@@ -124,7 +124,7 @@ pub fn bytes(block: Vec<u8>) -> Bytes {
         keep(block);
         return exact;
     }
-    Bytes::from_owner(Lent(block))
+    Bytes::from_owner(PooledBlock(block))
 }
 
 /// Returns a copy of these bytes.
@@ -139,15 +139,15 @@ pub fn copy(bytes: &[u8]) -> Bytes {
 }
 
 /// A block of the pool behind `Bytes`; dropped with the last view.
-struct Lent(Vec<u8>);
+struct PooledBlock(Vec<u8>);
 
-impl AsRef<[u8]> for Lent {
+impl AsRef<[u8]> for PooledBlock {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledBlock {
     fn drop(&mut self) {
         keep(std::mem::take(&mut self.0));
     }

@@ -121,13 +121,13 @@ impl Channel {
         let before = self.reconnector.session_state.halves().outbox.kept_count();
         let run = &payloads[..payloads.len().min(RUN)];
         let sent = sending.send_run(run, &self.reconnector, waiting);
-        let (claim, sending) = sending.split();
+        let (permit, sending) = sending.split();
         drop(sending);
         self.ack_sender().flush_deferred();
         if crosses_ack_check(before, sent) {
             self.collect_acks();
         }
-        drop(claim);
+        drop(permit);
         Ok(sent)
     }
 
@@ -152,7 +152,7 @@ impl Channel {
         self.take_many(max, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
-    /// Takes the short messages that lie ready, under one lock. Returns whether that is all: there are as many as asked for,
+    /// Takes the short messages that are available, under one lock. Returns whether that is all: there are as many as asked for,
     /// or no more. If there are none, nothing else has changed than that the program receives again.
     fn take_run_in_place(&self, max: usize, messages: &mut Vec<Message>) -> bool {
         let Some(mut entered) = self.enter_receiving() else { return false };
@@ -173,7 +173,7 @@ impl Channel {
         is_all
     }
 
-    /// Receives the first message, waiting for it, and then those that lie ready.
+    /// Receives the first message, waiting for it, and then those that are available.
     fn take_many(&self, max: usize, waiting: &mut Waiting<'_>) -> Result<Vec<Message>> {
         check_max(max)?;
         let mut receiving = self.receiving()?;
@@ -187,7 +187,7 @@ impl Channel {
         Ok(messages)
     }
 
-    /// Receives what lies ready behind messages that the program gets in the same call.
+    /// Receives what is available behind messages that the program gets in the same call.
     fn take_more(&self, max: usize, receiving: &mut Receiving, messages: &mut Vec<Message>) {
         receiving.delivers_more = true;
         loop {

@@ -12,9 +12,9 @@
 
 use std::time::Duration;
 
-use super::call_in_place::{Begun, Calling, Leader, Leading, PendingReply};
+use super::call_in_place::{Calling, Leader, Leading, PendingReply, StartedCall};
 use super::{Channel, is_not_ready};
-use crate::channel::direction::{Claim, Operation, in_use, take_from_library};
+use crate::channel::direction::{Operation, Permit, in_use, take_from_library};
 use crate::channel::link::Taken;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
 use crate::channel::sending::{Draft, REPLY, Until};
@@ -65,7 +65,7 @@ impl Channel {
     fn call_waiting<'a>(
         &'a self,
         payload: &Payload,
-        begun: Option<Begun<'a>>,
+        begun: Option<StartedCall<'a>>,
         wait: Wait<'_>,
     ) -> Result<Message> {
         let mut waiting = self.start(wait);
@@ -103,15 +103,15 @@ impl Channel {
     /// `InvalidState` if the program receives, or if this very thread has the direction.
     fn lead_or_follow(&self) -> Result<Leader<'_>> {
         self.check_receives()?;
-        let (claim, are_led) = self.receiving.cell().try_claim_with(|halves, is_free| {
+        let (permit, are_led) = self.receiving.seat().try_acquire_with(|halves, is_free| {
             let are_led = halves.calls.are_led();
             if is_free || are_led {
                 halves.calls.enter();
             }
             are_led
         });
-        match claim {
-            Some(claim) => Ok(Leader::Here(self.lead(claim, Calling(&self.reconnector.session_state))?)),
+        match permit {
+            Some(permit) => Ok(Leader::Here(self.lead(permit, Calling(&self.reconnector.session_state))?)),
             None if are_led => {
                 let calling = Calling(&self.reconnector.session_state);
                 self.check_reentrancy(Operation::Call).map(|()| Leader::Other(calling))
@@ -122,16 +122,16 @@ impl Channel {
 
     /// Fails in a callback or a signal handler of a call of this thread that has the receiving direction.
     fn check_reentrancy(&self, operation: Operation) -> Result<()> {
-        if self.receiving.is_claimed_by_this_thread() {
+        if self.receiving.is_acquired_by_this_thread() {
             Err(reentrant_call(operation.verb()))
         } else {
             Ok(())
         }
     }
 
-    /// Takes the receiving direction with this claim, from the library, too.
-    fn lead<'a>(&'a self, claim: Claim<'a, Receiving>, calling: Calling<'a>) -> Result<Leading<'a>> {
-        let receiving = take_from_library(claim, || self.reconnector.interrupt());
+    /// Takes the receiving direction with this permit, from the library, too.
+    fn lead<'a>(&'a self, permit: Permit<'a, Receiving>, calling: Calling<'a>) -> Result<Leading<'a>> {
+        let receiving = take_from_library(permit, || self.reconnector.interrupt());
         self.reconnector.clear_interrupt();
         self.check()?;
         Ok(Leading { receiving, calling, taken: None })
@@ -145,9 +145,9 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let number = pending.number;
-        let cell = self.receiving.cell();
-        match cell.claim_in_line_unless(waiting, |halves| halves.calls.follow(number))? {
-            Some(claim) => self.await_answer(pending, self.lead(claim, calling)?, waiting),
+        let seat = self.receiving.seat();
+        match seat.acquire_unless(waiting, |halves| halves.calls.follow(number))? {
+            Some(permit) => self.await_answer(pending, self.lead(permit, calling)?, waiting),
             None => {
                 let answer = self.reconnector.session_state.halves().calls.take(number);
                 // It stays until its call ends.
@@ -214,7 +214,7 @@ impl Channel {
     fn check_starts(&self) -> Result<()> {
         self.check_receives()?;
         let halves = self.reconnector.session_state.halves();
-        if self.receiving.is_claimed() && !halves.calls.are_led() {
+        if self.receiving.is_acquired() && !halves.calls.are_led() {
             drop(halves);
             self.check_reentrancy(Operation::Receive)?;
             return Err(in_use(Operation::Receive));

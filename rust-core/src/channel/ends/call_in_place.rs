@@ -2,10 +2,10 @@
 //! for it. The same lock gives the call the receiving direction, which it holds until the reply is there; the lock that it takes to record the
 //! reply gives it back. Where another call has that direction, this one follows (`session_state/calls`).
 //!
-//! As for messages (`in_place`), for any obstacle nothing has changed, and the general way determines it.
+//! As for messages (`in_place`), for any obstacle nothing has changed, and the general path determines it.
 
 use super::Channel;
-use crate::channel::direction::{Entered, Lease};
+use crate::channel::direction::{Lease, SeatGuard};
 use crate::channel::link::Taken;
 use crate::channel::receiving::Receiving;
 use crate::channel::sending::{Draft, REQUEST, Until};
@@ -50,23 +50,23 @@ pub(super) enum Leader<'a> {
 }
 
 /// What a call has begun, and its request, if it was sent. A call that follows has sent it.
-pub(super) type Begun<'a> = (Leader<'a>, Option<PendingReply>);
+pub(super) type StartedCall<'a> = (Leader<'a>, Option<PendingReply>);
 
 impl Channel {
     /// Takes the receiving direction, unless another call leads, and sends the request if that is possible at once. None
     /// if the program receives, if another call leads and the request cannot be sent at once, and for a channel that cannot be used.
     #[inline]
-    pub(super) fn begin_call(&self, payload: &Payload) -> Option<Begun<'_>> {
+    pub(super) fn begin_call(&self, payload: &Payload) -> Option<StartedCall<'_>> {
         if self.options.idempotent || !self.receives {
             return None;
         }
         // Declared first, so that they are dropped last, also by a panic: their drops enter the gate, see `try_hold`.
         let (held, calling);
         let mut entered = self.enter_to_send()?;
-        // A thread that waits until the library releases the direction has it claimed.
-        held = entered.try_hold(self.receiving.cell());
+        // A thread that waits until the library releases the direction has acquired it.
+        held = entered.try_hold(self.receiving.seat());
         let (sending, halves) = entered.parts();
-        if held.is_none() && (!halves.calls.are_led() || self.receiving.is_claimed_by_this_thread()) {
+        if held.is_none() && (!halves.calls.are_led() || self.receiving.is_acquired_by_this_thread()) {
             return None;
         }
         // It is sent at most once.
@@ -96,7 +96,7 @@ impl Channel {
             return None;
         }
         let mut entered = self.enter_to_send()?;
-        let is_free = entered.is_free(self.receiving.cell());
+        let is_free = entered.is_free(self.receiving.seat());
         let (sending, halves) = entered.parts();
         if !is_free && !halves.calls.are_led() {
             return None;
@@ -138,7 +138,7 @@ impl Channel {
         }
     }
 
-    /// Returns the reply that lies ready, for a call in two steps; else the receiving direction, which it needs to wait,
+    /// Returns the reply that is available, for a call in two steps; else the receiving direction, which it needs to wait,
     /// and none of it if another thread has it or awaits it.
     #[inline(always)]
     pub(super) fn finish_in_place(
@@ -163,12 +163,12 @@ impl Channel {
         self.finish_entered(pending, entered)
     }
 
-    /// [`Channel::finish_in_place`] for what is no plain reply.
+    /// [`Channel::finish_in_place`] for what is no fast-path reply.
     #[inline(never)]
     fn finish_entered<'a>(
         &'a self,
         pending: PendingReply,
-        mut entered: Entered<'a, Receiving>,
+        mut entered: SeatGuard<'a, Receiving>,
     ) -> std::result::Result<Message, Option<Leading<'a>>> {
         let (receiving, halves) = entered.parts();
         let taken = if receiving.generation == pending.generation && receiving.is_reply_ready() {
@@ -213,7 +213,7 @@ mod tests {
 
     use super::*;
     use crate::deadline::Wait;
-    use crate::sys::claim::counted;
+    use crate::sys::seat::counted;
     use crate::{Encoding, ErrorKind, Limits, Options, Value};
 
     const SOON: Duration = Duration::from_secs(60);

@@ -30,7 +30,7 @@ impl Channel {
         if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
             return Ok(());
         }
-        if self.receiving.is_claimed_by_this_thread() || self.sending.is_claimed_by_this_thread() {
+        if self.receiving.is_acquired_by_this_thread() || self.sending.is_acquired_by_this_thread() {
             let text = "this thread is in a call on this channel, for which its close would wait: end that call first, from on_wait or by what the signal's handler raises";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }

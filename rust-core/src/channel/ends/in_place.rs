@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Channel;
-use crate::channel::direction::Entered;
+use crate::channel::direction::SeatGuard;
 use crate::channel::link::Taken;
 use crate::channel::receiving::Receiving;
 use crate::channel::sending::{DATA, Draft, Sending};
@@ -106,7 +106,7 @@ impl Channel {
         self.recv_waiting(wait.into())
     }
 
-    /// [`Channel::recv`] where no short message lies ready.
+    /// [`Channel::recv`] where no short message is available.
     #[inline(never)]
     fn recv_waiting(&self, wait: Wait<'_>) -> Result<Message> {
         if wait.may_wait(self.options.timeout)
@@ -120,9 +120,9 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Receives the short message that lies ready in shared memory; none if anything else is due. Over a stream, where the call has entered.
+    /// Receives the short message that is available in shared memory; none if anything else is pending. Over a stream, where the call has entered.
     #[inline]
-    fn recv_in_place(&self) -> std::result::Result<Message, Option<Entered<'_, Receiving>>> {
+    fn recv_in_place(&self) -> std::result::Result<Message, Option<SeatGuard<'_, Receiving>>> {
         let Some(mut entered) = self.enter_receiving() else { return Err(None) };
         let (receiving, halves) = entered.parts();
         if let Some(taken) = receiving.take_next(halves, &self.event_log, Some(AckTrigger::Receive)) {
@@ -137,8 +137,8 @@ impl Channel {
         Ok(self.finish(taken))
     }
 
-    /// Receives the plain message that comes within about a microsecond, if spinning is known to succeed; none if anything
-    /// else is due. The call holds the direction meanwhile, as a call that awaits its reply does, and gives it back under
+    /// Receives the fast-path message that comes within about a microsecond, if spinning is known to succeed; none if anything
+    /// else is pending. The call holds the direction meanwhile, as a call that awaits its reply does, and gives it back under
     /// the lock that records the message.
     #[inline]
     fn recv_soon(&self) -> Option<Message> {
@@ -169,13 +169,13 @@ impl Channel {
     /// Returns the state of sending, for a call that does not wait, if no thread holds the direction and no
     /// loss has to be reported to the program. None for any obstacle, which the general path determines.
     #[inline]
-    pub(super) fn enter_sending(&self) -> Option<Entered<'_, Sending>> {
+    pub(super) fn enter_sending(&self) -> Option<SeatGuard<'_, Sending>> {
         if self.reconnector.session_state.has_unreported_losses() { None } else { self.enter_to_send() }
     }
 
     /// The same, whether or not a loss has to be reported.
     #[inline(always)]
-    pub(super) fn enter_to_send(&self) -> Option<Entered<'_, Sending>> {
+    pub(super) fn enter_to_send(&self) -> Option<SeatGuard<'_, Sending>> {
         // The lock is not touched in a forked child, where a thread of the parent may have held it for good.
         let entered =
             if self.is_of_this_process() && self.sends { self.sending.enter()? } else { return None };
@@ -184,7 +184,7 @@ impl Channel {
 
     /// The same for receiving.
     #[inline(always)]
-    pub(super) fn enter_receiving(&self) -> Option<Entered<'_, Receiving>> {
+    pub(super) fn enter_receiving(&self) -> Option<SeatGuard<'_, Receiving>> {
         let entered =
             if self.is_of_this_process() && self.receives { self.receiving.enter()? } else { return None };
         (!self.reconnector.is_closed() && !self.reconnector.is_interrupted()).then_some(entered)

@@ -1,10 +1,10 @@
 //! Receiving over a stream: two short locks in a call, and none during the wait and the read. `send` has its counterpart.
 //!
 //! The call enters under the lock of the session as over shared memory (`in_place`), and holds the direction from there to
-//! the second lock (`sys::claim`), so it neither takes nor releases a claim. For any obstacle the general path goes on.
+//! the second lock (`sys::seat`), so it neither takes nor releases a permit. For any obstacle the general path goes on.
 
 use super::Channel;
-use crate::channel::direction::Entered;
+use crate::channel::direction::SeatGuard;
 use crate::channel::receiving::{InStream, Receiving};
 use crate::deadline::Wait;
 use crate::error::Result;
@@ -15,7 +15,7 @@ impl Channel {
     #[inline(never)]
     pub(super) fn recv_in_stream(
         &self,
-        mut entered: Entered<'_, Receiving>,
+        mut entered: SeatGuard<'_, Receiving>,
         wait: Wait<'_>,
     ) -> Result<Message> {
         let ack_sender = self.ack_sender();
@@ -47,7 +47,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::sys::claim::counted;
+    use crate::sys::seat::counted;
     use crate::{Encoding, Options, Payload};
 
     const SOON: Duration = Duration::from_secs(60);

@@ -61,7 +61,9 @@ impl Channel {
         session_state.want_consumed();
         // A thread of the program that calls to receive gets the direction.
         let is_enough = || {
-            self.receiving.is_claimed() || self.unacknowledged() == 0 || self.reconnector.is_newer(generation)
+            self.receiving.is_acquired()
+                || self.unacknowledged() == 0
+                || self.reconnector.is_newer(generation)
         };
         let ack_sender = self.ack_sender();
         match self.receiving.borrow() {
@@ -75,7 +77,7 @@ impl Channel {
                 let (waker, ended) = (session_state.acknowledgements.arm()?, self.receiving.await_end()?);
                 ack_sender.send_ack(AckTrigger::Requested);
                 // Either may have happened before this thread announced its wait.
-                let goes_on = self.unacknowledged() == 0 || !self.receiving.is_claimed();
+                let goes_on = self.unacknowledged() == 0 || !self.receiving.is_acquired();
                 let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
                 let waited = if goes_on { Ok(()) } else { wait_readable(waiting, &fds) };
                 waker.drain();

@@ -35,7 +35,7 @@ impl Channel {
     ) -> Result<()> {
         let session_state = &self.reconnector.session_state;
         // A thread of the program that calls to receive gets the direction.
-        let is_enough = || self.receiving.is_claimed() || session_state.halves().has_room(class, bytes);
+        let is_enough = || self.receiving.is_acquired() || session_state.halves().has_room(class, bytes);
         session_state.want_room(class, bytes);
         let read = match self.receiving.borrow() {
             Some(mut receiving) => {
@@ -53,7 +53,7 @@ impl Channel {
                 self.ack_sender().send_ack(AckTrigger::Requested);
                 // Either may have happened before this thread announced its wait.
                 let has_room = session_state.halves().has_room(class, bytes);
-                let go = has_room || !self.receiving.is_claimed();
+                let go = has_room || !self.receiving.is_acquired();
                 let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
                 let waited = if go { Ok(()) } else { wait_readable(waiting, &fds) };
                 waker.drain();

@@ -24,7 +24,7 @@ use crate::transport::Sent;
 use crate::value::Source;
 
 /// What became of a message at the first attempt.
-enum Step<'a> {
+enum SendAttempt<'a> {
     /// The link has it, under this number.
     Sent(u64),
     /// It is admitted, and goes to a stream.
@@ -58,34 +58,34 @@ impl Channel {
     #[inline(always)]
     pub(super) fn send_draft<const KIND: u8>(&self, draft: &Draft<'_>, wait: Wait<'_>) -> Result<u64> {
         match self.send_step::<KIND>(draft) {
-            Step::Sent(number) => Ok(number),
-            Step::Stream(sending, ticket) => {
+            SendAttempt::Sent(number) => Ok(number),
+            SendAttempt::Stream(sending, ticket) => {
                 self.send_in_stream(sending, ticket, draft.copied::<KIND>(), wait)
             }
-            Step::Blocked => self.send_later(draft.copied::<KIND>(), wait),
+            SendAttempt::Blocked => self.send_later(draft.copied::<KIND>(), wait),
         }
     }
 
     /// The same within a wait that has begun.
     pub(super) fn send_one(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         match self.send_step::<ANY>(draft) {
-            Step::Sent(number) => Ok(number),
-            Step::Stream(sending, _) => self.send_with(sending, draft, waiting),
-            Step::Blocked => self.send_waiting(draft, waiting),
+            SendAttempt::Sent(number) => Ok(number),
+            SendAttempt::Stream(sending, _) => self.send_with(sending, draft, waiting),
+            SendAttempt::Blocked => self.send_waiting(draft, waiting),
         }
     }
 
     /// Makes the first attempt, under the session's lock.
     #[inline(always)]
-    fn send_step<const KIND: u8>(&self, draft: &Draft<'_>) -> Step<'_> {
+    fn send_step<const KIND: u8>(&self, draft: &Draft<'_>) -> SendAttempt<'_> {
         let entered =
             if draft.kind::<KIND>() == Kind::Data { self.enter_sending() } else { self.enter_to_send() };
-        let Some(mut entered) = entered else { return Step::Blocked };
+        let Some(mut entered) = entered else { return SendAttempt::Blocked };
         let (sending, halves) = entered.parts();
         match sending.send_step::<KIND>(draft, halves, &self.reconnector, &self.event_log) {
-            Put::Sent(number) => Step::Sent(number),
-            Put::Stream(ticket) => Step::Stream(entered.hold(), ticket),
-            Put::Blocked => Step::Blocked,
+            Put::Sent(number) => SendAttempt::Sent(number),
+            Put::Stream(ticket) => SendAttempt::Stream(entered.hold(), ticket),
+            Put::Blocked => SendAttempt::Blocked,
         }
     }
 
@@ -154,7 +154,7 @@ impl Channel {
     /// Sends a message: clears each obstacle, and tries again. With `waits`, one of them is the lack of room among the
     /// messages that are kept; else that is an error. Returns its number and the generation of the link that it went over.
     ///
-    /// The claim is kept all the time, so that messages of other threads stay behind; the state is released while this thread
+    /// The permit is kept all the time, so that messages of other threads stay behind; the state is released while this thread
     /// looks for acknowledgements and waits for room.
     pub(super) fn send_holding(
         &self,
@@ -163,7 +163,7 @@ impl Channel {
         waits: bool,
         waiting: &mut Waiting<'_>,
     ) -> Result<(u64, u64)> {
-        let (claim, mut sending) = sending.split();
+        let (permit, mut sending) = sending.split();
         let mut looked = false;
         let sent = loop {
             let obstacle = match sending.send(draft, looked, &self.reconnector, &self.event_log, waiting) {
@@ -214,7 +214,7 @@ impl Channel {
             let unsent = halves.outbox.next_number();
             halves.calls.end(unsent);
         }
-        drop(claim);
+        drop(permit);
         sent
     }
 }

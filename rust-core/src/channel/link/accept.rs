@@ -1,5 +1,5 @@
-//! Accepts the frames of a link, for a channel and for a server's client: the session records a message, takes over an
-//! acknowledgement, and drops a duplicate.
+//! The next frames of a link, for a channel and for a server's client: what was read ahead comes first, the session records
+//! a message, takes over an acknowledgement, and drops a duplicate.
 
 use std::sync::Arc;
 
@@ -25,6 +25,31 @@ pub struct Checks<'a> {
 }
 
 impl RxPart {
+    /// Returns the next frame: one that was read ahead, else one of the link; none if there is no frame now.
+    #[inline]
+    pub fn next_frame(&mut self) -> Result<Option<Incoming>> {
+        if self.read_ahead.is_empty() { self.rx.try_recv() } else { self.read_ahead.pop() }
+    }
+
+    /// Returns whether another [`RxPart::next_frame`] may find a frame that was already available at the last one.
+    #[inline]
+    pub fn may_hold_more(&self) -> bool {
+        !self.read_ahead.is_empty() || self.rx.may_hold_more()
+    }
+
+    /// Returns whether the caller of this request, which was received last, has withdrawn it by now. Reads the frames
+    /// behind it to find out, without waiting.
+    #[inline]
+    pub fn is_withdrawn(&mut self, request: u64) -> bool {
+        if self.negotiated.is_none() {
+            return false;
+        }
+        if self.rx.may_hold_more() {
+            self.read_ahead.read(&mut self.rx);
+        }
+        self.read_ahead.withdraws(request)
+    }
+
     /// Returns the message of this frame; none for a duplicate. `first` is called under the session's lock before the
     /// message is recorded. Messages that were lost before it are reported as an event.
     ///

@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 
-use super::RxPart;
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
 use crate::message::withdrawal;
@@ -42,7 +41,7 @@ impl ReadAhead {
 
     /// Returns the first frame.
     #[inline(never)]
-    fn pop(&mut self) -> Result<Option<Incoming>> {
+    pub fn pop(&mut self) -> Result<Option<Incoming>> {
         let Some(first) = self.frames.pop_front() else { return Ok(None) };
         let frame = first?;
         self.bytes -= frame.body.len();
@@ -52,7 +51,7 @@ impl ReadAhead {
 
     /// Reads until the link has no more or a bound is reached.
     #[inline(never)]
-    fn read(&mut self, rx: &mut Rx) {
+    pub fn read(&mut self, rx: &mut Rx) {
         while !matches!(self.frames.back(), Some(Err(_)))
             && self.frames.len() < MAX_FRAMES
             && self.bytes < MAX_BYTES
@@ -70,33 +69,12 @@ impl ReadAhead {
             self.frames.push_back(read);
         }
     }
-}
 
-impl RxPart {
-    /// Returns the next frame: one that was read ahead, else one of the link; none if there is no frame now.
+    /// Returns whether a withdrawal of this request is among the frames.
     #[inline]
-    pub fn next_frame(&mut self) -> Result<Option<Incoming>> {
-        if self.read_ahead.is_empty() { self.rx.try_recv() } else { self.read_ahead.pop() }
-    }
-
-    /// Returns whether another [`RxPart::next_frame`] may find a frame that was already available at the last one.
-    #[inline]
-    pub fn may_hold_more(&self) -> bool {
-        !self.read_ahead.is_empty() || self.rx.may_hold_more()
-    }
-
-    /// Returns whether the caller of this request, which was received last, has withdrawn it by now. Reads the frames
-    /// behind it to find out, without waiting.
-    #[inline]
-    pub fn is_withdrawn(&mut self, request: u64) -> bool {
-        if self.negotiated.is_none() {
-            return false;
-        }
-        if self.rx.may_hold_more() {
-            self.read_ahead.read(&mut self.rx);
-        }
-        let withdraws =
+    pub fn withdraws(&self, request: u64) -> bool {
+        let is_it =
             |frame: &Result<Incoming>| frame.as_ref().is_ok_and(|frame| withdrawn(frame) == Some(request));
-        self.read_ahead.withdrawals > 0 && self.read_ahead.frames.iter().any(withdraws)
+        self.withdrawals > 0 && self.frames.iter().any(is_it)
     }
 }

@@ -10,7 +10,7 @@ use crate::channel::event_log::EventLog;
 use crate::channel::session::inbox::{AckTrigger, Fate};
 use crate::channel::session_state::{SessionHalves, SessionState, urgency};
 use crate::frame::{Header, Kind};
-use crate::message::{Dropped, Message, Rewritten};
+use crate::message::{Dropped, Message, ReusedMessage};
 use crate::value::Limits;
 
 /// What a call takes of the messages in a link.
@@ -58,7 +58,7 @@ pub fn is_awaited(header: &Header, number: u64) -> bool {
 /// A message that was taken, and what is left to do once the session's lock is released: nearly always nothing.
 pub struct Taken {
     pub message: Message,
-    /// The occasion of an acknowledgement frame that is due.
+    /// The occasion of a pending acknowledgement frame.
     is_ack_due: Option<AckTrigger>,
     /// How many messages before it were lost.
     pub missed: u64,
@@ -77,7 +77,7 @@ impl Taken {
         }
     }
 
-    /// Has the acknowledgement sent that is due, records a loss, and returns the message.
+    /// Has the pending acknowledgement sent, records a loss, and returns the message.
     #[inline]
     pub fn finish(
         self,
@@ -102,7 +102,7 @@ impl RxPart {
     /// Delivers the message of this kind in the ring that has neither flags nor an acknowledgement, in memory of `dropped`, or else of
     /// the message that this thread dropped last. None for all else, and where that memory has another length.
     #[inline(always)]
-    pub fn take_plain(
+    pub fn take_fast(
         &mut self,
         kind: Kind,
         dropped: Option<&mut Dropped>,
@@ -111,8 +111,8 @@ impl RxPart {
         consume: Option<AckTrigger>,
     ) -> Option<Taken> {
         let half = self.rx.in_place()?;
-        let plain = half.peek_plain(kind)?;
-        let (number, bytes) = (half.next_sequence(), plain.length());
+        let fast = half.peek_fast(kind)?;
+        let (number, bytes) = (half.next_sequence(), fast.length());
         if self.negotiated.is_none()
             || self.peer.source.is_empty()
             || !self.read_ahead.is_empty()
@@ -122,10 +122,10 @@ impl RxPart {
         }
         let mut place = match dropped {
             Some(dropped) => dropped.next(bytes),
-            None => Rewritten::take(bytes),
+            None => ReusedMessage::take(bytes),
         }?;
-        let sent = half.take_plain(&plain, place.body());
-        let what = (number, plain.encoding(), sent);
+        let sent = half.take_fast(&fast, place.body());
+        let what = (number, fast.encoding(), sent);
         let message = place.finish((kind, 0), what, &self.peer.source, limits, halves.inbox.session());
         let received = (number, bytes, urgency(kind, 0));
         let (is_ack_due, missed) =
@@ -133,7 +133,7 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// Returns the plain reply in the ring to the request of number `number`: it is consumed with its receipt. None for all else;
+    /// Returns the fast-path reply in the ring to the request of number `number`: it is consumed with its receipt. None for all else;
     /// then nothing has changed but the room of earlier messages, which is free.
     #[inline(always)]
     pub fn take_reply(&mut self, number: u64, halves: &mut SessionHalves, limits: &Limits) -> Option<Taken> {
@@ -149,7 +149,7 @@ impl RxPart {
         {
             return None;
         }
-        let mut place = Rewritten::take(reply.length())?;
+        let mut place = ReusedMessage::take(reply.length())?;
         half.take_reply(&reply, place.body());
         let what = (reply.sequence, reply.encoding(), reply.sent);
         let session = halves.inbox.session();
@@ -198,8 +198,8 @@ impl RxPart {
         let half = self.rx.in_place()?;
         let found = half.peek_in_slots()?;
         let Header { kind, flags, sequence, correlation, .. } = *found.header();
-        let is_plain = kind == Kind::Data && correlation == 0;
-        if !is_plain || !want.takes(kind) || !halves.inbox.is_new(sequence) {
+        let is_fast = kind == Kind::Data && correlation == 0;
+        if !is_fast || !want.takes(kind) || !halves.inbox.is_new(sequence) {
             return None;
         }
         let fate = want.fate(found.header(), 0);
@@ -224,7 +224,7 @@ impl RxPart {
             return None;
         }
         let half = self.rx.stream()?;
-        let header = match half.peek_plain() {
+        let header = match half.peek_fast() {
             Some(header) => header,
             None => half.peek()?,
         };

@@ -20,7 +20,7 @@ pub(super) const ANY: Want = Want { requests: true, replies: true, delivers: fal
 
 impl Receiving {
     /// Returns the short data message that is in the link, for a call of the program that has nothing else to do: one step for
-    /// [`Receiving::program_receives`] and [`Receiving::next`]. None if anything else is due.
+    /// [`Receiving::program_receives`] and [`Receiving::next`]. None if anything else is pending.
     #[inline(never)]
     pub fn take_ready(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
         if self.is_program_kept_waiting() {
@@ -56,7 +56,7 @@ impl Receiving {
         consume: Option<AckTrigger>,
     ) -> Option<Taken> {
         let part = self.part.as_mut().filter(|_| self.schema.is_none())?;
-        let taken = part.take_plain(Kind::Data, dropped, halves, &self.limits, consume)?;
+        let taken = part.take_fast(Kind::Data, dropped, halves, &self.limits, consume)?;
         self.note_taken(event_log);
         Some(taken)
     }
@@ -69,7 +69,7 @@ impl Receiving {
     }
 
     /// Records what the program has consumed, for one that waits now. Returns whether polling for about a microsecond is
-    /// known to succeed, and nothing else is due; then [`Receiving::poll_briefly`] comes next. Else nothing may have changed.
+    /// known to succeed, and nothing else is pending; then [`Receiving::poll_briefly`] comes next. Else nothing may have changed.
     #[inline(never)]
     pub fn begin_short_wait(&mut self, halves: &mut SessionHalves) -> bool {
         if self.is_general_due() || self.watched || self.schema.is_some() || !halves.has_page() {
@@ -88,7 +88,7 @@ impl Receiving {
             return false;
         }
         halves.inbox.consumed();
-        // The general way finds again that a frame is due, and sends it.
+        // The general path finds again that a frame is pending, and sends it.
         !halves.publish_consumed(|| half.consumed_with_fence(), AckTrigger::Receive)
     }
 
@@ -99,13 +99,13 @@ impl Receiving {
     }
 
     /// Returns whether a message lies in the ring, or comes within about a microsecond if spinning is known to succeed: for
-    /// a caller that has just sent its request. False if anything else is due.
+    /// a caller that has just sent its request. False if anything else is pending.
     #[inline]
     pub fn comes_soon(&mut self) -> bool {
         self.look_for_reply(true)
     }
 
-    /// Returns whether a message lies in the ring for a caller. False if anything else is due.
+    /// Returns whether a message lies in the ring for a caller. False if anything else is pending.
     #[inline]
     pub fn is_reply_ready(&mut self) -> bool {
         self.look_for_reply(false)
@@ -122,7 +122,7 @@ impl Receiving {
         if spins { half.poll_briefly() } else { half.is_ready() }
     }
 
-    /// Returns the plain reply that lies in the ring, for the caller of the request of number `number`: it is consumed with
+    /// Returns the fast-path reply that lies in the ring, for the caller of the request of number `number`: it is consumed with
     /// its receipt. None for all else; then nothing has changed but the room of earlier messages, which is free.
     #[inline(always)]
     pub fn take_reply(
@@ -153,7 +153,7 @@ impl Receiving {
         self.take_in_place(halves, event_log, ANY)
     }
 
-    /// Returns whether anything else than the next messages of the link is due to a program that receives.
+    /// Returns whether anything else than the next messages of the link is pending for a program that receives.
     #[inline(always)]
     pub fn is_program_kept_waiting(&self) -> bool {
         self.is_general_due() || self.part.as_ref().is_none_or(|part| part.peer.pattern == Pattern::Request)
@@ -161,7 +161,7 @@ impl Receiving {
 
     /// Delivers the data messages in the ring to a program that receives again, as [`Receiving::take_next`] does one, until
     /// there are `max`. Stops at anything else, and where a dropped message has another length. Returns whether an
-    /// acknowledgement frame is due, and how many messages before and between them were lost.
+    /// acknowledgement frame is pending, and how many messages before and between them were lost.
     pub fn take_run(
         &mut self,
         halves: &mut SessionHalves,

@@ -2,12 +2,12 @@
 
 use std::os::fd::AsFd;
 
-use super::{Origin, Subscriber};
+use super::{MessageSource, Subscriber};
 use crate::channel::dial::Dialler;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::feed::{Feed, ResumePoint};
-use crate::publish::position::Position;
+use crate::publish::position::PositionFile;
 use crate::publish::receive_state::{FEED, NAME, ReceiveState};
 use crate::sys::poll::{Interest, next_round};
 use crate::sys::stop;
@@ -20,12 +20,12 @@ impl Subscriber {
         next_round(waiting)?;
         let resume = receive_state.resume;
         let dialled = match &self.origin {
-            Origin::Publisher { transport, dialler } => {
+            MessageSource::Publisher { transport, dialler } => {
                 self.dial(dialler, *transport, receive_state, resume, waiting)
             }
-            Origin::Store(endpoint) => Feed::of_store(endpoint, &self.options).map(Some),
+            MessageSource::Store(endpoint) => Feed::of_store(endpoint, &self.options).map(Some),
             // The newest message of all names: each has its own.
-            Origin::Names => {
+            MessageSource::Names => {
                 let text = "the newest message is one of a single name: give that, or receive with delivery=\"latest\"";
                 Err(Error::new(ErrorKind::InvalidState, text))
             }
@@ -37,7 +37,7 @@ impl Subscriber {
                 for fd in feed.descriptors() {
                     receive_state.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
                 }
-                if !receive_state.moved && matches!(self.origin, Origin::Publisher { .. }) {
+                if !receive_state.moved && matches!(self.origin, MessageSource::Publisher { .. }) {
                     if self.options.schema.is_some() && !feed.has_schema {
                         let source = &feed.source;
                         self.event_log.connected(&format!(
@@ -57,7 +57,7 @@ impl Subscriber {
                     // A publisher that starts from now on is read from its beginning.
                     receive_state.resume.get_or_insert_default();
                 }
-                if let Origin::Publisher { dialler, .. } = &self.origin
+                if let MessageSource::Publisher { dialler, .. } = &self.origin
                     && receive_state.watched
                 {
                     dialler.with_descriptors(|fds| {
@@ -79,7 +79,7 @@ impl Subscriber {
         if std::mem::take(&mut receive_state.is_position_due)
             && let Some(client_id) = &self.options.client_id
         {
-            match Position::open(&self.shown, client_id) {
+            match PositionFile::open(&self.shown, client_id) {
                 Ok(position) => receive_state.position = Some(position),
                 Err(e) => self.event_log.disconnected(format!(
                     "{e}; what this subscriber misses between its end and its next start is not counted"
@@ -87,7 +87,7 @@ impl Subscriber {
             }
             // A name of several that had connected before goes on: it was not away.
             let was_away = receive_state.resume.is_none_or(|resume| resume.session == 0);
-            let last = receive_state.position.as_ref().and_then(Position::last);
+            let last = receive_state.position.as_ref().and_then(PositionFile::last);
             if let (Some(last), Some(before)) = (last.filter(|_| was_away), feed.before) {
                 let number = if last.session == feed.session { last.number } else { 0 };
                 if last.session != feed.session {

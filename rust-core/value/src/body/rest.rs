@@ -8,10 +8,10 @@ use crate::buffers;
 
 /// Everything of a body but its parts.
 #[derive(Clone, Debug)]
-pub struct Rest(Form);
+pub struct Rest(RestRepr);
 
 #[derive(Clone, Debug)]
-enum Form {
+enum RestRepr {
     Short(Short),
     Long(Bytes),
 }
@@ -34,7 +34,7 @@ impl Rest {
     pub fn written(write: impl FnOnce(&mut [u8; Rest::SHORT]) -> Option<usize>) -> Option<Rest> {
         let mut bytes = [0; Rest::SHORT];
         let length = write(&mut bytes)?.min(Rest::SHORT) as u8;
-        Some(Rest(Form::Short(Short { bytes, length })))
+        Some(Rest(RestRepr::Short(Short { bytes, length })))
     }
 
     /// Returns `length` bytes, which `fill` writes.
@@ -43,26 +43,26 @@ impl Rest {
         if length <= Rest::SHORT {
             let mut bytes = [0; Rest::SHORT];
             fill(&mut bytes[..length]);
-            return Rest(Form::Short(Short { bytes, length: length as u8 }));
+            return Rest(RestRepr::Short(Short { bytes, length: length as u8 }));
         }
         let mut bytes = vec![0; length];
         fill(&mut bytes);
-        Rest(Form::Long(buffers::bytes(bytes)))
+        Rest(RestRepr::Long(buffers::bytes(bytes)))
     }
 
     /// Returns the bytes, and makes a block of them where they are in place.
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
-            Form::Short(_) => Bytes::copy_from_slice(&self),
-            Form::Long(bytes) => bytes,
+            RestRepr::Short(_) => Bytes::copy_from_slice(&self),
+            RestRepr::Long(bytes) => bytes,
         }
     }
 
     /// Returns the bytes where they are a block that may be shared.
     pub fn block(&self) -> Option<&Bytes> {
         match &self.0 {
-            Form::Short(_) => None,
-            Form::Long(bytes) => Some(bytes),
+            RestRepr::Short(_) => None,
+            RestRepr::Long(bytes) => Some(bytes),
         }
     }
 }
@@ -73,21 +73,25 @@ impl Deref for Rest {
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Form::Short(Short { bytes, length }) => &bytes[..usize::from(*length)],
-            Form::Long(bytes) => bytes,
+            RestRepr::Short(Short { bytes, length }) => &bytes[..usize::from(*length)],
+            RestRepr::Long(bytes) => bytes,
         }
     }
 }
 
 impl From<Bytes> for Rest {
     fn from(bytes: Bytes) -> Rest {
-        if bytes.len() <= Rest::SHORT { bytes[..].into() } else { Rest(Form::Long(bytes)) }
+        if bytes.len() <= Rest::SHORT { bytes[..].into() } else { Rest(RestRepr::Long(bytes)) }
     }
 }
 
 impl From<Vec<u8>> for Rest {
     fn from(bytes: Vec<u8>) -> Rest {
-        if bytes.len() <= Rest::SHORT { bytes[..].into() } else { Rest(Form::Long(buffers::bytes(bytes))) }
+        if bytes.len() <= Rest::SHORT {
+            bytes[..].into()
+        } else {
+            Rest(RestRepr::Long(buffers::bytes(bytes)))
+        }
     }
 }
 

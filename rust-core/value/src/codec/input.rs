@@ -197,7 +197,7 @@ pub(crate) fn unsupported(at: usize, text: impl Into<String>) -> Error {
 /// that it cannot follow; the second pass reports what is wrong with them, before it needs a count
 /// that does not exist.
 #[derive(Default)]
-pub(crate) struct Counts {
+pub(crate) struct ItemCounts {
     /// One count for each container that has opened in the first pass, saturating.
     counts: Vec<u32>,
     /// The number of counts that the second pass has taken.
@@ -206,10 +206,10 @@ pub(crate) struct Counts {
     most: usize,
 }
 
-impl Counts {
+impl ItemCounts {
     /// Returns an empty list of at most `most` counts.
-    pub(crate) fn up_to(most: u64) -> Counts {
-        Counts { most: usize::try_from(most).unwrap_or(usize::MAX), ..Counts::default() }
+    pub(crate) fn up_to(most: u64) -> ItemCounts {
+        ItemCounts { most: usize::try_from(most).unwrap_or(usize::MAX), ..ItemCounts::default() }
     }
 
     /// Returns the number of the next container; `None` above the greatest number, or where the

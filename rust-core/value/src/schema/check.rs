@@ -17,7 +17,7 @@ use super::model::{Field, Kind, Schema, Type};
 use crate::codec::Unread;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Source, Timestamp, Value};
-use state::{FieldSet, Open};
+use state::{FieldSet, OpenType};
 
 /// The side that checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +45,9 @@ pub struct Checker<'a, S> {
     /// The side that checks.
     side: Side,
     /// The innermost list or map, in place: most messages have one.
-    open: Option<Open<'a>>,
+    open: Option<OpenType<'a>>,
     /// The lists and maps around `open`, outermost first.
-    outer: Vec<Open<'a>>,
+    outer: Vec<OpenType<'a>>,
     /// The type of the next value; `None` where any value may come.
     expected: Option<&'a Type>,
     /// The field of a record whose value is next.
@@ -120,13 +120,13 @@ impl<'a, S: Sink> Checker<'a, S> {
     }
 
     /// Begins a list or a map.
-    fn enter(&mut self, open: Open<'a>) {
+    fn enter(&mut self, open: OpenType<'a>) {
         self.outer.extend(self.open.replace(open));
         self.expect_items();
     }
 
     /// Ends the innermost list or map, and returns it.
-    fn leave(&mut self) -> Option<Open<'a>> {
+    fn leave(&mut self) -> Option<OpenType<'a>> {
         let left = std::mem::replace(&mut self.open, self.outer.pop());
         self.expect_items();
         left
@@ -138,7 +138,7 @@ impl<'a, S: Sink> Checker<'a, S> {
         self.field = None;
         self.expected = match self.open {
             None => Some(self.root),
-            Some(Open::List(of) | Open::Map(of)) => Some(of),
+            Some(OpenType::List(of) | OpenType::Map(of)) => Some(of),
             Some(_) => None,
         };
     }
@@ -196,7 +196,7 @@ impl<'a, S: Sink> Checker<'a, S> {
     /// Compares the length of a column with that of the columns before.
     fn column(&mut self, length: u64) -> Result<()> {
         // Outside a table there is nothing to compare.
-        let Some(Open::Columns { length: known, .. }) = &mut self.open else { return Ok(()) };
+        let Some(OpenType::Columns { length: known, .. }) = &mut self.open else { return Ok(()) };
         match known.replace(length) {
             Some(other) if other != length => {
                 let text = format!(
@@ -299,13 +299,13 @@ impl<S: Sink> Sink for Checker<'_, S> {
     }
     fn begin_array(&mut self, len: usize) -> Result<()> {
         let open = match self.expected {
-            None => Open::Any,
+            None => OpenType::Any,
             Some(of) => match &of.kind {
-                Kind::Any => Open::Any,
+                Kind::Any => OpenType::Any,
                 Kind::List(each, most) => {
                     self.at_most(*most, len, of, "values")?;
                     self.column(len as u64)?;
-                    Open::List(each)
+                    OpenType::List(each)
                 }
                 _ => return Err(self.wrong(of, "an array")),
             },
@@ -319,15 +319,17 @@ impl<S: Sink> Sink for Checker<'_, S> {
     }
     fn begin_map(&mut self, len: usize) -> Result<()> {
         let open = match self.expected {
-            None => Open::Any,
+            None => OpenType::Any,
             Some(of) if self.packed.is_some() && self.open.is_none() => return Err(self.wrong(of, "a map")),
             Some(of) => match &of.kind {
-                Kind::Any => Open::Any,
-                Kind::Map(each) => Open::Map(each),
-                Kind::Record(fields) => Open::Fields { fields, next: 0, seen: FieldSet::default() },
-                Kind::Table(columns) => Open::Columns { columns, seen: FieldSet::default(), length: None },
+                Kind::Any => OpenType::Any,
+                Kind::Map(each) => OpenType::Map(each),
+                Kind::Record(fields) => OpenType::Fields { fields, next: 0, seen: FieldSet::default() },
+                Kind::Table(columns) => {
+                    OpenType::Columns { columns, seen: FieldSet::default(), length: None }
+                }
                 // A union is a map with exactly one key.
-                Kind::Union(variants) if len == 1 => Open::Union { variants },
+                Kind::Union(variants) if len == 1 => OpenType::Union { variants },
                 Kind::Union(_) => return Err(self.wrong(of, &format!("a map of {len} entries"))),
                 _ => return Err(self.wrong(of, "a map")),
             },
@@ -361,14 +363,14 @@ impl<S: Sink> Sink for Checker<'_, S> {
     }
     fn end_map(&mut self) -> Result<()> {
         match self.leave() {
-            Some(Open::Fields { fields, seen, .. }) => {
+            Some(OpenType::Fields { fields, seen, .. }) => {
                 // A record ends: every field without a default must be present.
                 let needed = |at: usize| !fields[at].optional && fields[at].default.is_none();
                 if let Some(at) = seen.missing(fields.len(), needed) {
                     return Err(self.missing(&fields[at]));
                 }
             }
-            Some(Open::Columns { columns, seen, .. }) => {
+            Some(OpenType::Columns { columns, seen, .. }) => {
                 if let Some(at) = seen.missing(columns.len(), |_| true) {
                     return Err(self.missing(&columns[at]));
                 }

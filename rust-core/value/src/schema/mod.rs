@@ -40,7 +40,7 @@ pub use canonical::Fingerprint;
 pub use check::{Checker, Side};
 pub use compatible::Difference;
 pub use model::{Field, Kind, Length, Range, Schema, Type, Width};
-pub use packed::{Layout, Place};
+pub use packed::{Layout, PackedField};
 // For the tools that make schemas of other files.
 pub use text::{open_file, read_text};
 

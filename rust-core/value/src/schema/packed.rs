@@ -22,13 +22,13 @@ pub struct Layout<'a> {
     /// The alignment in bytes that a message needs where a program uses it in place.
     pub alignment: usize,
     /// The fields in the order of their offsets; a record inside is replaced by its fields.
-    pub fields: Vec<Place<'a>>,
+    pub fields: Vec<PackedField<'a>>,
 }
 
 /// The place of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Place<'a> {
+pub struct PackedField<'a> {
     /// The names that lead to it, joined by `/`.
     pub path: String,
     /// The offset of its first byte.
@@ -100,7 +100,7 @@ fn place<'a>(
     fields: &'a [Field],
     path: &str,
     base: u64,
-    places: &mut Vec<Place<'a>>,
+    places: &mut Vec<PackedField<'a>>,
 ) -> std::result::Result<(u64, u64), String> {
     let (mut end, mut greatest) = (0u64, 1u64);
     if fields.is_empty() {
@@ -128,7 +128,7 @@ fn place<'a>(
                 })?;
                 let offset = base + end.next_multiple_of(alignment);
                 let (offset, size) = (offset as usize, size);
-                places.push(Place { path: name.clone(), offset, size: size as usize, of: &field.of });
+                places.push(PackedField { path: name.clone(), offset, size: size as usize, of: &field.of });
                 (size, alignment)
             }
         };

@@ -3,7 +3,7 @@
 //! [`Meter`](super::Meter) owns a [`Budget`] for each message and counts with it the memory of the
 //! value's tree and of the decoder. The sizes are computed, not measured: each constant and
 //! function here must be at least the size of the allocation, and
-//! `rust-core/tests/decode_memory.rs` compares them with a counting allocator.
+//! `rust-core/value/tests/decode_memory.rs` compares them with a counting allocator.
 
 use super::tree::{Map, Value};
 use crate::error::{Error, ErrorKind, Result, memory};

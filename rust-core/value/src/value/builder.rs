@@ -22,15 +22,15 @@ pub struct ValueBuilder {
     origin: Option<Body>,
     /// The innermost array or map that is open. It is in place, so that a map without others in it
     /// allocates its entries alone.
-    innermost: Option<Open>,
+    innermost: Option<PartialValue>,
     /// The arrays and maps around it, outermost first.
-    outer: Vec<Open>,
+    outer: Vec<PartialValue>,
     /// The whole value, once its last event has come.
     done: Option<Value>,
 }
 
 /// An array or map that is not closed yet.
-enum Open {
+enum PartialValue {
     /// An array with the items that it has so far.
     Array(Vec<Value>),
     /// A map. A new key enters it with null, which its value then replaces.
@@ -75,8 +75,8 @@ impl ValueBuilder {
     /// Puts a complete value where it belongs: into the innermost array or map, or at the top.
     fn put(&mut self, value: Value) -> Result<()> {
         match &mut self.innermost {
-            Some(Open::Array(items)) => items.push(value),
-            Some(Open::Map(entries)) => match entries.last_mut() {
+            Some(PartialValue::Array(items)) => items.push(value),
+            Some(PartialValue::Map(entries)) => match entries.last_mut() {
                 Some(place) => *place = value,
                 None => {
                     return Err(Error::new(ErrorKind::Internal, "a value came into a map without its key"));
@@ -149,25 +149,25 @@ impl Sink for ValueBuilder {
     fn begin_array(&mut self, len: usize) -> Result<()> {
         let mut items = Vec::new();
         memory::reserve(&mut items, len.min(RESERVE))?;
-        self.open(Open::Array(items));
+        self.open(PartialValue::Array(items));
         Ok(())
     }
     fn end_array(&mut self) -> Result<()> {
         self.close()
     }
     fn begin_map(&mut self, len: usize) -> Result<()> {
-        self.open(Open::Map(Map::try_with_capacity(len.min(RESERVE))?));
+        self.open(PartialValue::Map(Map::try_with_capacity(len.min(RESERVE))?));
         Ok(())
     }
     fn key(&mut self, key: &str) -> Result<()> {
         match &self.innermost {
-            Some(Open::Map(entries)) if entries.contains_key(key) => Err(repeated_key(key)),
+            Some(PartialValue::Map(entries)) if entries.contains_key(key) => Err(repeated_key(key)),
             _ => self.new_key(key),
         }
     }
     fn new_key(&mut self, key: &str) -> Result<()> {
         match &mut self.innermost {
-            Some(Open::Map(entries)) => {
+            Some(PartialValue::Map(entries)) => {
                 entries.push(memory::copy_text(key)?, Value::Null);
                 Ok(())
             }
@@ -185,7 +185,7 @@ impl Sink for ValueBuilder {
 
 impl ValueBuilder {
     /// Begins an array or map inside of those that are open.
-    fn open(&mut self, begun: Open) {
+    fn open(&mut self, begun: PartialValue) {
         if let Some(around) = self.innermost.replace(begun) {
             self.outer.push(around);
         }
@@ -194,8 +194,8 @@ impl ValueBuilder {
     /// Ends the innermost array or map, and puts it where it belongs.
     fn close(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.innermost, self.outer.pop()) {
-            Some(Open::Array(items)) => self.put(Value::Array(items)),
-            Some(Open::Map(entries)) => self.put(Value::Map(entries)),
+            Some(PartialValue::Array(items)) => self.put(Value::Array(items)),
+            Some(PartialValue::Map(entries)) => self.put(Value::Map(entries)),
             None => Err(Error::new(ErrorKind::Internal, "an end came without its beginning")),
         }
     }

@@ -102,7 +102,7 @@ pub(crate) trait Plain {
 
 /// How an open map is written.
 #[derive(Clone, Copy, PartialEq)]
-enum Open {
+enum MapForm {
     /// As a map.
     Plain,
     /// As a map inside `$map`.
@@ -119,7 +119,7 @@ pub(crate) struct Escape<P> {
     /// The encoding.
     plain: P,
     /// How the open maps are written, innermost last.
-    maps: Stack<Open>,
+    maps: Stack<MapForm>,
     /// A map of one entry has begun and nothing of it is written yet.
     undecided: bool,
     /// Whether the innermost map is a list of pairs, as in `maps`.
@@ -129,7 +129,7 @@ pub(crate) struct Escape<P> {
 impl<P: Plain> Escape<P> {
     /// Returns a sink in front of `plain`.
     pub(crate) fn new(plain: P) -> Escape<P> {
-        Escape { plain, maps: Stack::new(Open::Plain), undecided: false, in_pairs: false }
+        Escape { plain, maps: Stack::new(MapForm::Plain), undecided: false, in_pairs: false }
     }
 
     /// Returns the encoding.
@@ -152,7 +152,7 @@ impl<P: Plain> Escape<P> {
 
     /// Writes the key of the next entry of a list of pairs, after the end of the entry before it.
     fn pair(&mut self, key: &str) -> Result<()> {
-        if let Some(Open::Pairs(open)) = self.maps.last_mut()
+        if let Some(MapForm::Pairs(open)) = self.maps.last_mut()
             && std::mem::replace(open, true)
         {
             self.plain.end_array()?;
@@ -168,7 +168,7 @@ impl<P: Plain> Escape<P> {
         if key.starts_with('$') && self.plain.holds_key(key) {
             self.begin(name::MAP)?;
             if let Some(last) = self.maps.last_mut() {
-                *last = Open::Wrapped;
+                *last = MapForm::Wrapped;
             }
         }
         self.plain.begin_map(1)
@@ -180,7 +180,7 @@ impl<P: Plain> Escape<P> {
     fn unusual_key(&mut self, key: &str) -> Result<()> {
         self.plain.turn_into_pairs()?;
         if let Some(last) = self.maps.last_mut() {
-            *last = Open::Pairs(false);
+            *last = MapForm::Pairs(false);
         }
         self.in_pairs = true;
         self.pair(key)
@@ -288,7 +288,7 @@ impl<P: Plain> Sink for Escape<P> {
 
     #[inline]
     fn begin_map(&mut self, len: usize) -> Result<()> {
-        self.maps.push(Open::Plain);
+        self.maps.push(MapForm::Plain);
         self.in_pairs = false;
         if len == 1 {
             self.undecided = true;
@@ -311,10 +311,10 @@ impl<P: Plain> Sink for Escape<P> {
     #[inline]
     fn end_map(&mut self) -> Result<()> {
         let ended = self.maps.pop();
-        self.in_pairs = matches!(self.maps.last(), Some(Open::Pairs(_)));
+        self.in_pairs = matches!(self.maps.last(), Some(MapForm::Pairs(_)));
         match ended {
-            Some(Open::Wrapped) => self.plain.end_map()?,
-            Some(Open::Pairs(open)) => {
+            Some(MapForm::Wrapped) => self.plain.end_map()?,
+            Some(MapForm::Pairs(open)) => {
                 if open {
                     self.plain.end_array()?;
                 }

@@ -29,7 +29,7 @@ pub(super) struct SeenKeys {
     /// The keys' bytes, one behind the other, without separators.
     text: Vec<u8>,
     /// One entry for each key in `text`, in the same order.
-    keys: Vec<Key>,
+    keys: Vec<SeenKey>,
     /// The innermost map, in place: most values have one map inside no other.
     map: Option<OpenMap>,
     /// The maps around `map`, outermost first.
@@ -38,7 +38,7 @@ pub(super) struct SeenKeys {
 
 /// A key of an open map.
 #[derive(Clone, Copy)]
-struct Key {
+struct SeenKey {
     /// A cheap hash, see [`prefilter`]: differs for most keys that differ.
     prefix: u32,
     /// The offset in the text where the key ends; it begins where the key before ends.
@@ -145,7 +145,7 @@ impl SeenKeys {
         budget.reserve(&mut self.text, key.len())?;
         budget.reserve(&mut self.keys, 1)?;
         self.text.extend_from_slice(key);
-        self.keys.push(Key { prefix, end: self.text.len() });
+        self.keys.push(SeenKey { prefix, end: self.text.len() });
         // The map has become large: hash the keys that it had so far.
         if map.many.is_none() && self.keys.len() - map.keys > Self::LINEAR_MAX {
             let many = map.many.insert(Hashes::of_map(map.len, budget)?);

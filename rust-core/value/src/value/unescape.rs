@@ -9,7 +9,7 @@
 mod ndarray;
 mod scalar;
 
-use self::ndarray::Fields;
+use self::ndarray::NdArrayFields;
 use self::scalar::malformed;
 use super::escape::name;
 use crate::error::{Error, Result, quoted};
@@ -18,7 +18,7 @@ use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
 /// The meaning of the next event.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum State {
+enum NextEvent {
     /// A value, a key or an end as it is.
     Plain,
     /// The key of a map of one entry, which is an escape or not.
@@ -41,7 +41,7 @@ enum State {
 
 /// A container that is not closed yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Open {
+enum OpenEscape {
     /// An array or map that was passed on.
     Passed,
     /// The map inside a `$map`.
@@ -58,10 +58,10 @@ enum Open {
 pub(crate) struct Unescape<S> {
     /// The sink that receives the values.
     inner: S,
-    state: State,
-    open: Stack<Open>,
+    state: NextEvent,
+    open: Stack<OpenEscape>,
     /// The fields of the `$ndarray` that is open; boxed because few messages have one.
-    fields: Option<Box<Fields>>,
+    fields: Option<Box<NdArrayFields>>,
     /// Whether the top of the document may be a `$value`: only in BSON.
     wrapped_top: bool,
 }
@@ -71,8 +71,8 @@ impl<S: Sink> Unescape<S> {
     pub(crate) fn new(inner: S) -> Unescape<S> {
         Unescape {
             inner,
-            state: State::Plain,
-            open: Stack::new(Open::Passed),
+            state: NextEvent::Plain,
+            open: Stack::new(OpenEscape::Passed),
             fields: None,
             wrapped_top: false,
         }
@@ -93,11 +93,11 @@ impl<S: Sink> Unescape<S> {
     /// it.
     #[inline]
     fn passes(&mut self) -> bool {
-        if self.state != State::Plain {
+        if self.state != NextEvent::Plain {
             return false;
         }
-        if self.open.last() == Some(Open::Pair) {
-            self.state = State::EndOfPair;
+        if self.open.last() == Some(OpenEscape::Pair) {
+            self.state = NextEvent::EndOfPair;
         }
         true
     }
@@ -106,10 +106,10 @@ impl<S: Sink> Unescape<S> {
     #[inline]
     fn ended(&mut self) {
         self.state = match self.open.last() {
-            Some(Open::Pair) => State::EndOfPair,
-            Some(Open::List) => State::Pair,
-            Some(Open::Escape) => State::EndOfEscape,
-            _ => State::Plain,
+            Some(OpenEscape::Pair) => NextEvent::EndOfPair,
+            Some(OpenEscape::List) => NextEvent::Pair,
+            Some(OpenEscape::Escape) => NextEvent::EndOfEscape,
+            _ => NextEvent::Plain,
         };
     }
 
@@ -117,11 +117,11 @@ impl<S: Sink> Unescape<S> {
     #[cold]
     fn misplaced(&self, found: &str) -> Error {
         malformed(match self.state {
-            State::Scalar(name) => format!("{name} holds no {found}"),
-            State::Map => format!("$map holds a map or a list of pairs, {found} was found"),
-            State::Pair => format!("the list of $map holds pairs of key and value, {found} was found"),
-            State::PairKey => format!("a pair of $map begins with its key, {found} was found"),
-            State::EndOfPair => "a pair of $map has two items".to_owned(),
+            NextEvent::Scalar(name) => format!("{name} holds no {found}"),
+            NextEvent::Map => format!("$map holds a map or a list of pairs, {found} was found"),
+            NextEvent::Pair => format!("the list of $map holds pairs of key and value, {found} was found"),
+            NextEvent::PairKey => format!("a pair of $map begins with its key, {found} was found"),
+            NextEvent::EndOfPair => "a pair of $map has two items".to_owned(),
             state => format!("{found} is not allowed here ({state:?})"),
         })
     }
@@ -130,8 +130,8 @@ impl<S: Sink> Unescape<S> {
     #[inline]
     fn decide(&mut self, key: &str) -> Result<()> {
         if !key.starts_with('$') {
-            self.open.push(Open::Passed);
-            self.state = State::Plain;
+            self.open.push(OpenEscape::Passed);
+            self.state = NextEvent::Plain;
             self.inner.begin_map(1)?;
             return self.inner.key(key);
         }
@@ -141,16 +141,16 @@ impl<S: Sink> Unescape<S> {
     /// Begins the escape of this name. `Malformed` for a name that no escape has.
     fn escape(&mut self, key: &str) -> Result<()> {
         let top = self.open.is_empty();
-        self.open.push(Open::Escape);
+        self.open.push(OpenEscape::Escape);
         self.state = match key {
-            name::MAP => State::Map,
+            name::MAP => NextEvent::Map,
             name::NDARRAY => {
                 self.fields = Some(Box::default());
-                State::NdArray
+                NextEvent::NdArray
             }
-            name::VALUE if top && self.wrapped_top => State::Plain,
+            name::VALUE if top && self.wrapped_top => NextEvent::Plain,
             _ => match scalar::NAMES.into_iter().find(|name| *name == key) {
-                Some(name) => State::Scalar(name),
+                Some(name) => NextEvent::Scalar(name),
                 None => {
                     let text = format!(
                         "{key} is not an escape; a map with this one key is written inside $map",
@@ -164,20 +164,20 @@ impl<S: Sink> Unescape<S> {
     }
 
     /// Takes a scalar event where something else than a plain value is expected.
-    fn other(&mut self, found: scalar::Found<'_>) -> Result<()> {
+    fn other(&mut self, found: scalar::EscapedScalar<'_>) -> Result<()> {
         match self.state {
-            State::Scalar(name) => {
+            NextEvent::Scalar(name) => {
                 scalar::send(name, found, &mut self.inner)?;
-                self.state = State::EndOfEscape;
+                self.state = NextEvent::EndOfEscape;
                 Ok(())
             }
-            State::NdArray => match self.fields.as_mut() {
+            NextEvent::NdArray => match self.fields.as_mut() {
                 Some(fields) => fields.scalar(found, &mut self.inner),
                 None => Err(self.misplaced(found.name())),
             },
-            State::PairKey => match found {
-                scalar::Found::Text(key) => {
-                    self.state = State::Plain;
+            NextEvent::PairKey => match found {
+                scalar::EscapedScalar::Text(key) => {
+                    self.state = NextEvent::Plain;
                     self.inner.key(key)
                 }
                 found => Err(self.misplaced(found.name())),
@@ -196,76 +196,84 @@ impl<S: Sink> Sink for Unescape<S> {
     }
     #[inline]
     fn null(&mut self) -> Result<()> {
-        if self.passes() { self.inner.null() } else { self.other(scalar::Found::Other("null")) }
+        if self.passes() { self.inner.null() } else { self.other(scalar::EscapedScalar::Other("null")) }
     }
     #[inline]
     fn bool(&mut self, value: bool) -> Result<()> {
-        if self.passes() { self.inner.bool(value) } else { self.other(scalar::Found::Other("bool")) }
+        if self.passes() { self.inner.bool(value) } else { self.other(scalar::EscapedScalar::Other("bool")) }
     }
     #[inline]
     fn int(&mut self, value: i64) -> Result<()> {
-        if self.passes() { self.inner.int(value) } else { self.other(scalar::Found::Int(value)) }
+        if self.passes() { self.inner.int(value) } else { self.other(scalar::EscapedScalar::Int(value)) }
     }
     fn uint(&mut self, value: u64) -> Result<()> {
-        if self.passes() { self.inner.uint(value) } else { self.other(scalar::Found::Uint(value)) }
+        if self.passes() { self.inner.uint(value) } else { self.other(scalar::EscapedScalar::Uint(value)) }
     }
     fn big_int(&mut self, value: &BigInt) -> Result<()> {
         if self.passes() {
             self.inner.big_int(value)
         } else {
-            self.other(scalar::Found::Other("big integer"))
+            self.other(scalar::EscapedScalar::Other("big integer"))
         }
     }
     #[inline]
     fn float(&mut self, value: f64) -> Result<()> {
-        if self.passes() { self.inner.float(value) } else { self.other(scalar::Found::Other("float")) }
+        if self.passes() {
+            self.inner.float(value)
+        } else {
+            self.other(scalar::EscapedScalar::Other("float"))
+        }
     }
     #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
-        if self.passes() { self.inner.text(value) } else { self.other(scalar::Found::Text(value)) }
+        if self.passes() { self.inner.text(value) } else { self.other(scalar::EscapedScalar::Text(value)) }
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
-        if self.passes() { self.inner.bytes(value) } else { self.other(scalar::Found::Bytes(value)) }
+        if self.passes() { self.inner.bytes(value) } else { self.other(scalar::EscapedScalar::Bytes(value)) }
     }
     fn timestamp(&mut self, value: Timestamp) -> Result<()> {
         if self.passes() {
             self.inner.timestamp(value)
         } else {
-            self.other(scalar::Found::Other("timestamp"))
+            self.other(scalar::EscapedScalar::Other("timestamp"))
         }
     }
     fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
-        if self.passes() { self.inner.uuid(value) } else { self.other(scalar::Found::Other("UUID")) }
+        if self.passes() { self.inner.uuid(value) } else { self.other(scalar::EscapedScalar::Other("UUID")) }
     }
     fn decimal(&mut self, value: &Decimal) -> Result<()> {
         if self.passes() {
             self.inner.decimal(value)
         } else {
-            self.other(scalar::Found::Other("decimal number"))
+            self.other(scalar::EscapedScalar::Other("decimal number"))
         }
     }
     fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
-        if self.passes() { self.inner.ndarray(value) } else { self.other(scalar::Found::Other("N-d array")) }
+        if self.passes() {
+            self.inner.ndarray(value)
+        } else {
+            self.other(scalar::EscapedScalar::Other("N-d array"))
+        }
     }
 
     fn begin_array(&mut self, len: usize) -> Result<()> {
         match self.state {
-            State::Plain => {
-                self.open.push(Open::Passed);
+            NextEvent::Plain => {
+                self.open.push(OpenEscape::Passed);
                 self.inner.begin_array(len)
             }
-            State::Map => {
-                self.open.push(Open::List);
-                self.state = State::Pair;
+            NextEvent::Map => {
+                self.open.push(OpenEscape::List);
+                self.state = NextEvent::Pair;
                 self.inner.begin_map(len)
             }
-            State::Pair if len == 2 => {
-                self.open.push(Open::Pair);
-                self.state = State::PairKey;
+            NextEvent::Pair if len == 2 => {
+                self.open.push(OpenEscape::Pair);
+                self.state = NextEvent::PairKey;
                 Ok(())
             }
-            State::Pair => Err(malformed("a pair of $map has two items")),
-            State::NdArray => match self.fields.as_mut() {
+            NextEvent::Pair => Err(malformed("a pair of $map has two items")),
+            NextEvent::NdArray => match self.fields.as_mut() {
                 Some(fields) => fields.begin_array(),
                 None => Err(self.misplaced("array")),
             },
@@ -275,14 +283,14 @@ impl<S: Sink> Sink for Unescape<S> {
 
     fn end_array(&mut self) -> Result<()> {
         // Within `$ndarray` only the shape is an array; its end changes nothing.
-        if self.state == State::NdArray {
+        if self.state == NextEvent::NdArray {
             return Ok(());
         }
         let closed = self.open.pop();
         self.ended();
         match closed {
-            Some(Open::List) => self.inner.end_map(),
-            Some(Open::Pair) => Ok(()),
+            Some(OpenEscape::List) => self.inner.end_map(),
+            Some(OpenEscape::Pair) => Ok(()),
             _ => self.inner.end_array(),
         }
     }
@@ -290,20 +298,20 @@ impl<S: Sink> Sink for Unescape<S> {
     #[inline]
     fn begin_map(&mut self, len: usize) -> Result<()> {
         match self.state {
-            State::Plain if len == 1 => {
-                self.state = State::Undecided;
+            NextEvent::Plain if len == 1 => {
+                self.state = NextEvent::Undecided;
                 Ok(())
             }
-            State::Plain => {
-                self.open.push(Open::Passed);
+            NextEvent::Plain => {
+                self.open.push(OpenEscape::Passed);
                 self.inner.begin_map(len)
             }
-            State::Map => {
-                self.open.push(Open::Wrapped);
-                self.state = State::Plain;
+            NextEvent::Map => {
+                self.open.push(OpenEscape::Wrapped);
+                self.state = NextEvent::Plain;
                 self.inner.begin_map(len)
             }
-            State::NdArray => match self.fields.as_mut() {
+            NextEvent::NdArray => match self.fields.as_mut() {
                 Some(fields) => fields.begin_map(len),
                 None => Err(self.misplaced("map")),
             },
@@ -314,9 +322,9 @@ impl<S: Sink> Sink for Unescape<S> {
     #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         match self.state {
-            State::Plain => self.inner.key(key),
-            State::Undecided => self.decide(key),
-            State::NdArray => match self.fields.as_mut() {
+            NextEvent::Plain => self.inner.key(key),
+            NextEvent::Undecided => self.decide(key),
+            NextEvent::NdArray => match self.fields.as_mut() {
                 Some(fields) => fields.key(key),
                 None => Err(self.misplaced("key")),
             },
@@ -326,17 +334,17 @@ impl<S: Sink> Sink for Unescape<S> {
 
     #[inline]
     fn end_map(&mut self) -> Result<()> {
-        if self.state == State::NdArray
+        if self.state == NextEvent::NdArray
             && let Some(fields) = self.fields.take()
         {
             fields.finish(&mut self.inner)?;
-            self.state = State::EndOfEscape;
+            self.state = NextEvent::EndOfEscape;
             return Ok(());
         }
         let closed = self.open.pop();
         self.ended();
         match closed {
-            Some(Open::Escape) => Ok(()),
+            Some(OpenEscape::Escape) => Ok(()),
             _ => self.inner.end_map(),
         }
     }

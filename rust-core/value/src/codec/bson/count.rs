@@ -4,22 +4,22 @@
 //! BSON has lengths in bytes, and a sink needs numbers of items.
 
 use super::{ARRAY, DOCUMENT, cstring, length, skip};
-use crate::codec::input::{Counts, Input};
+use crate::codec::input::{Input, ItemCounts};
 use crate::value::Sink;
 use crate::value::stack::Stack;
 
 /// Counts the elements of every document and array, up to `levels` deep; at most `most` counts.
-pub(super) fn count<S: Sink>(bytes: &[u8], levels: usize, most: u64, sink: &mut S) -> Counts {
-    let mut counts = Counts::up_to(most);
+pub(super) fn count<S: Sink>(bytes: &[u8], levels: usize, most: u64, sink: &mut S) -> ItemCounts {
+    let mut counts = ItemCounts::up_to(most);
     let mut input = Input::new(bytes);
-    // Stopping early is allowed, see `Counts`.
+    // Stopping early is allowed, see `ItemCounts`.
     let _: Option<()> = walk(&mut input, &mut counts, levels, sink);
     counts
 }
 
 /// Walks without recursion over all elements. `None` where the bytes are invalid or the counts are
 /// full.
-fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut Counts, levels: usize, sink: &mut S) -> Option<()> {
+fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut ItemCounts, levels: usize, sink: &mut S) -> Option<()> {
     length(input, 5).ok()?;
     let mut open = Stack::new(0);
     open.push(counts.open(sink)?);

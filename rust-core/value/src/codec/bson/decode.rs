@@ -8,7 +8,7 @@ use super::{
     ARRAY, BINARY, BOOLEAN, DATETIME, DECIMAL128, DOCUMENT, DOUBLE, INT32, INT64, NULL, STRING, binary,
     cstring, decimal128, length, skip, string, subtype, unsupported_name,
 };
-use crate::codec::input::{Counts, Input, malformed, unsupported, utf8};
+use crate::codec::input::{Input, ItemCounts, malformed, unsupported, utf8};
 use crate::codec::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Limits, Sink, Timestamp};
@@ -28,7 +28,7 @@ struct Decoder<'a, 's, S> {
     input: Input<'a>,
     sink: &'s mut S,
     /// The counts of the first pass, in the order in which documents begin.
-    counts: Counts,
+    counts: ItemCounts,
     /// The number of documents that may still be opened inside the innermost one.
     levels: u32,
     /// The greatest number of values, for the text of errors.

@@ -20,7 +20,7 @@ use crate::value::{Decimal, Timestamp};
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
     /// The documents and arrays that are open, innermost last.
-    open: Stack<Open>,
+    open: Stack<OpenDocument>,
     /// The offset of the type byte of the element whose key was written last; the length of its document is
     /// in front of it.
     kind_at: Option<NonZeroUsize>,
@@ -30,7 +30,7 @@ pub(crate) struct Encoder<'a> {
 
 /// A document or array that is not closed yet.
 #[derive(Clone, Copy)]
-struct Open {
+struct OpenDocument {
     /// The offset of its length.
     length_at: usize,
     /// For an array the key of the next item, for a map [`MAP`].
@@ -43,7 +43,12 @@ const MAP: usize = usize::MAX;
 impl<'a> Encoder<'a> {
     /// Returns an encoder that appends to `out`.
     pub(crate) fn new(out: Output<'a>) -> Encoder<'a> {
-        Encoder { out, open: Stack::new(Open { length_at: 0, next: 0 }), kind_at: None, wrapped: false }
+        Encoder {
+            out,
+            open: Stack::new(OpenDocument { length_at: 0, next: 0 }),
+            kind_at: None,
+            wrapped: false,
+        }
     }
 
     /// Ends the document at the top, if one was added, and checks the length of the message.
@@ -106,7 +111,7 @@ impl<'a> Encoder<'a> {
     /// Begins a document or array, with a length to be filled in.
     #[inline]
     fn open(&mut self, next: usize) {
-        self.open.push(Open { length_at: self.out.at(), next });
+        self.open.push(OpenDocument { length_at: self.out.at(), next });
         self.out.put(&[0; 4]);
     }
 
@@ -118,7 +123,7 @@ impl<'a> Encoder<'a> {
             return self.open(next);
         }
         self.item(kind, 4);
-        self.open.push(Open { length_at: self.out.at() - 4, next });
+        self.open.push(OpenDocument { length_at: self.out.at() - 4, next });
     }
 
     /// Ends the innermost document or array, and fills in its length, which includes the length

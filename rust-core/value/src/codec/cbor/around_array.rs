@@ -31,7 +31,7 @@ pub(crate) fn write<'a>(map: &'a Map, limits: &Limits) -> Option<AroundArray<'a>
     let entries = u8::try_from(map.len()).ok().filter(|entries| *entries <= MOST_ENTRIES)?;
     let mut array = None;
     let rest = Rest::written(|to| {
-        let mut writer = Writer { to, at: 0 };
+        let mut writer = ArrayWriter { to, at: 0 };
         writer.put([MAP + entries])?;
         for (key, value) in map {
             writer.text(key)?;
@@ -62,7 +62,7 @@ pub(crate) fn write_alone<'a>(array: &'a NdArray, limits: &Limits) -> Option<Aro
     }
     let mut at = 0;
     let rest = Rest::written(|to| {
-        let mut writer = Writer { to, at: 0 };
+        let mut writer = ArrayWriter { to, at: 0 };
         at = writer.array(array)?;
         Some(writer.at)
     })?;
@@ -70,12 +70,12 @@ pub(crate) fn write_alone<'a>(array: &'a NdArray, limits: &Limits) -> Option<Aro
 }
 
 /// The memory of a [`Rest`], of which `at` bytes are written. A value that has no room in it is left to the encoder.
-struct Writer<'a> {
+struct ArrayWriter<'a> {
     to: &'a mut [u8; Rest::SHORT],
     at: usize,
 }
 
-impl Writer<'_> {
+impl ArrayWriter<'_> {
     #[inline(always)]
     fn put<const N: usize>(&mut self, bytes: [u8; N]) -> Option<()> {
         *self.to.get_mut(self.at..)?.first_chunk_mut()? = bytes;

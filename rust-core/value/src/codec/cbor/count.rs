@@ -6,7 +6,7 @@
 
 use super::head::{BREAK, Head, head};
 use crate::codec::MAX_DEPTH;
-use crate::codec::input::{Counts, Input};
+use crate::codec::input::{Input, ItemCounts};
 use crate::value::Sink;
 
 /// The greatest depth that the walk follows: deeper containers are refused before their count is
@@ -14,7 +14,7 @@ use crate::value::Sink;
 const LEVELS: usize = MAX_DEPTH as usize + 8;
 
 /// A container that is not closed yet.
-struct Open {
+struct OpenContainer {
     /// The remaining items, for a definite one.
     remaining: u64,
     /// The container's number, for an indefinite one, and whether two items make one entry.
@@ -24,9 +24,9 @@ struct Open {
 }
 
 /// Counts from the indefinite array or map at the position of `input` up to its end.
-pub(super) fn count<S: Sink>(mut input: Input<'_>, counts: &mut Counts, sink: &mut S) {
-    let mut open: Vec<Open> = Vec::new();
-    // Stopping early is allowed, see `Counts`.
+pub(super) fn count<S: Sink>(mut input: Input<'_>, counts: &mut ItemCounts, sink: &mut S) {
+    let mut open: Vec<OpenContainer> = Vec::new();
+    // Stopping early is allowed, see `ItemCounts`.
     while step(&mut input, &mut open, counts, sink).is_some() {
         if open.is_empty() || open.len() > LEVELS {
             return;
@@ -37,8 +37,8 @@ pub(super) fn count<S: Sink>(mut input: Input<'_>, counts: &mut Counts, sink: &m
 /// Passes over one item or one break. `None` where the bytes are invalid or the counts are full.
 fn step<S: Sink>(
     input: &mut Input<'_>,
-    open: &mut Vec<Open>,
-    counts: &mut Counts,
+    open: &mut Vec<OpenContainer>,
+    counts: &mut ItemCounts,
     sink: &mut S,
 ) -> Option<()> {
     // The end of the innermost container, which must be an indefinite one at the end of an entry.
@@ -52,7 +52,7 @@ fn step<S: Sink>(
         return completed(open);
     }
     // Counted at its start, so that the second pass reaches an item whose content is invalid.
-    if let Some(Open { counted: Some((container, map)), half, .. }) = open.last_mut() {
+    if let Some(OpenContainer { counted: Some((container, map)), half, .. }) = open.last_mut() {
         *half = *map && !*half;
         if *half || !*map {
             counts.add(*container);
@@ -81,7 +81,7 @@ fn step<S: Sink>(
             0
         }
         4 | 5 if item.is_indefinite() => {
-            open.push(Open {
+            open.push(OpenContainer {
                 remaining: 0,
                 counted: Some((counts.open(sink)?, item.major == 5)),
                 half: false,
@@ -93,7 +93,7 @@ fn step<S: Sink>(
         _ => 0,
     };
     if remaining > 0 {
-        open.push(Open { remaining, counted: None, half: false });
+        open.push(OpenContainer { remaining, counted: None, half: false });
         return Some(());
     }
     completed(open)
@@ -107,7 +107,7 @@ fn content(input: &mut Input<'_>, string: Head) -> Option<()> {
 }
 
 /// Ends an item, and the definite containers whose last item it was.
-fn completed(open: &mut Vec<Open>) -> Option<()> {
+fn completed(open: &mut Vec<OpenContainer>) -> Option<()> {
     while let Some(top) = open.last_mut().filter(|top| top.counted.is_none()) {
         top.remaining -= 1;
         if top.remaining > 0 {

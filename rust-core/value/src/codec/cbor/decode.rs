@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use super::count::count;
 use super::head::{BREAK, Head, head};
 use crate::body::Part;
-use crate::codec::input::{Counts, Input, malformed, unsupported, utf8};
+use crate::codec::input::{Input, ItemCounts, malformed, unsupported, utf8};
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::value::{BigInt, Limits, Sink, Source};
 
@@ -23,7 +23,7 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], parts: &[Part], limits: &Limits, sin
 /// Decodes the first value of the input, and returns the position behind it.
 fn first<'a, S: Sink>(input: Input<'a>, limits: &Limits, sink: &mut S) -> Result<Input<'a>> {
     let nodes = limits.most_nodes();
-    let counts = Counts::up_to(nodes.saturating_add(8));
+    let counts = ItemCounts::up_to(nodes.saturating_add(8));
     let mut decoder = Decoder { input, sink, counts, nodes };
     decoder.value()?;
     Ok(decoder.input)
@@ -42,7 +42,7 @@ pub(super) struct Decoder<'a, 's, S> {
     pub(super) input: Input<'a>,
     pub(super) sink: &'s mut S,
     /// The counts of the indefinite containers of the part that was counted last.
-    counts: Counts,
+    counts: ItemCounts,
     /// The greatest number of values, for the text of errors.
     nodes: u64,
 }

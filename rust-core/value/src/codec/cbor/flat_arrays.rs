@@ -237,14 +237,14 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::body::{Few, Placer};
+    use crate::body::{OneOrMany, Placer};
     use crate::codec::cbor::{FlatArrays, FlatItem};
     use crate::codec::{EncodeOptions, Encoding, decode_body, encode_into, encode_placed};
     use crate::value::ValueBuilder;
 
     /// Stores every long array elsewhere, with its owner where the encoder passes it.
     #[derive(Default)]
-    struct Elsewhere(Few<Part>);
+    struct Elsewhere(OneOrMany<Part>);
 
     impl Placer for Elsewhere {
         fn place(&mut self, at: usize, elements: &[u8], shared: Option<&Bytes>) -> bool {

@@ -26,7 +26,7 @@ pub(crate) struct FlatArrays<'a> {
 }
 
 /// The value that was found; an array is described in a separate [`Description`].
-enum Found<'a> {
+enum FoundValue<'a> {
     Scalar(FlatValue<'a>),
     Array(&'a Part),
 }
@@ -108,7 +108,7 @@ impl<'a> FlatArrays<'a> {
             }
             let parts_from_here = parts;
             let (value, next) = self.value(behind, &mut parts, &mut description)?;
-            if matches!(value, Found::Array(_)) {
+            if matches!(value, FoundValue::Array(_)) {
                 described = behind;
             }
             if wanted == Some(key) {
@@ -123,7 +123,7 @@ impl<'a> FlatArrays<'a> {
             return None;
         }
         let Some((at, value, mut parts)) = found else { return Some(None) };
-        if matches!(value, Found::Array(_)) && described != at {
+        if matches!(value, FoundValue::Array(_)) && described != at {
             // A later array has overwritten the description.
             self.value(at, &mut parts, &mut description)?;
         }
@@ -137,22 +137,22 @@ impl<'a> FlatArrays<'a> {
         at: usize,
         parts: &mut &'a [Part],
         description: &mut Description,
-    ) -> Option<(Found<'a>, usize)> {
+    ) -> Option<(FoundValue<'a>, usize)> {
         if *self.bytes.get(at)? >> 5 != 6 {
             let (value, behind) = scalar(self.bytes, at)?;
-            return Some((Found::Scalar(value), behind));
+            return Some((FoundValue::Scalar(value), behind));
         }
         let (part, others) = parts.split_first()?;
         *parts = others;
-        Some((Found::Array(part), description.fill(self.bytes, at, part)?))
+        Some((FoundValue::Array(part), description.fill(self.bytes, at, part)?))
     }
 }
 
 #[inline]
-fn item<'a>(found: &Found<'a>, description: &'a Description) -> FlatItem<'a> {
+fn item<'a>(found: &FoundValue<'a>, description: &'a Description) -> FlatItem<'a> {
     match found {
-        Found::Scalar(value) => FlatItem::Scalar(*value),
-        Found::Array(part) => FlatItem::Array(description.with(&part.bytes)),
+        FoundValue::Scalar(value) => FlatItem::Scalar(*value),
+        FoundValue::Array(part) => FlatItem::Array(description.with(&part.bytes)),
     }
 }
 

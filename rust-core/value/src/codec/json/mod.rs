@@ -32,7 +32,7 @@ pub use slices::{items, members};
 use std::borrow::Cow;
 
 use self::count::count;
-use crate::codec::input::{Counts, malformed};
+use crate::codec::input::{ItemCounts, malformed};
 use crate::codec::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Limits, Sink};
@@ -60,7 +60,7 @@ struct Decoder<'a, 's, S> {
     at: usize,
     sink: &'s mut S,
     /// The counts of the first pass, in the order in which containers and strings begin.
-    counts: Counts,
+    counts: ItemCounts,
     /// The number of containers that may still be opened inside the innermost one.
     levels: u32,
     /// The greatest number of values, for the text of errors.

@@ -2,29 +2,29 @@
 //!
 //! Smile marks only the ends of containers, and a sink needs numbers of items.
 
-use super::token::{Name, Token};
-use crate::codec::input::{Counts, Input};
+use super::token::{KeyToken, ValueToken};
+use crate::codec::input::{Input, ItemCounts};
 use crate::value::Sink;
 
 /// Counts the items of every array and object from here on, up to `levels` deep; at most `most`
 /// counts.
-pub(super) fn count<S: Sink>(mut input: Input<'_>, levels: usize, most: u64, sink: &mut S) -> Counts {
-    let mut counts = Counts::up_to(most);
-    // Stopping early is allowed, see `Counts`.
+pub(super) fn count<S: Sink>(mut input: Input<'_>, levels: usize, most: u64, sink: &mut S) -> ItemCounts {
+    let mut counts = ItemCounts::up_to(most);
+    // Stopping early is allowed, see `ItemCounts`.
     let _: Option<()> = walk(&mut input, &mut counts, levels, sink);
     counts
 }
 
 /// Walks without recursion over the value. `None` where the bytes are invalid or the counts are
 /// full.
-fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut Counts, levels: usize, sink: &mut S) -> Option<()> {
+fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut ItemCounts, levels: usize, sink: &mut S) -> Option<()> {
     // The numbers of the open containers, and whether each is an object.
     let mut open: Vec<(usize, bool)> = Vec::with_capacity(16);
     loop {
         if let Some((container, true)) = open.last() {
             // In an object a key or the end is next.
-            let name = Name::of(input.byte().ok()?)?;
-            if name == Name::EndObject {
+            let name = KeyToken::of(input.byte().ok()?)?;
+            if name == KeyToken::EndObject {
                 open.pop();
                 if open.is_empty() {
                     return Some(());
@@ -34,22 +34,22 @@ fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut Counts, levels: usize, sink
             counts.add(*container);
             name.skip(input).ok()?;
         }
-        let token = Token::of(input.byte().ok()?)?;
+        let token = ValueToken::of(input.byte().ok()?)?;
         match (token, open.last()) {
             // An end is no item.
-            (Token::EndArray, Some((_, false))) => {
+            (ValueToken::EndArray, Some((_, false))) => {
                 open.pop();
             }
-            (Token::EndArray, _) => return None,
+            (ValueToken::EndArray, _) => return None,
             (_, Some((container, false))) => counts.add(*container),
             _ => {}
         }
         match token {
-            Token::BeginArray | Token::BeginObject => {
+            ValueToken::BeginArray | ValueToken::BeginObject => {
                 if open.len() >= levels {
                     return None;
                 }
-                open.push((counts.open(sink)?, token == Token::BeginObject));
+                open.push((counts.open(sink)?, token == ValueToken::BeginObject));
             }
             token => token.skip(input).ok()?,
         }

@@ -5,9 +5,9 @@
 
 use super::count::count;
 use super::number::{from_twos_complement, take, take_bits, take_safe, take_signed};
-use super::token::{Name, Token, header, long_text, text};
+use super::token::{KeyToken, ValueToken, header, long_text, text};
 use super::{END_OF_CONTENT, TABLE, feature};
-use crate::codec::input::{Counts, Input, malformed};
+use crate::codec::input::{Input, ItemCounts, malformed};
 use crate::codec::{containers, levels, too_deep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Decimal, Limits, Sink, Source, Value};
@@ -25,8 +25,8 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
         counts,
         levels,
         nodes: limits.most_nodes(),
-        names: Table::new(features & feature::SHARED_NAMES != 0),
-        values: Table::new(features & feature::SHARED_VALUES != 0),
+        names: TextTable::new(features & feature::SHARED_NAMES != 0),
+        values: TextTable::new(features & feature::SHARED_VALUES != 0),
         raw_binary: features & feature::RAW_BINARY != 0,
     };
     decoder.value()?;
@@ -42,17 +42,17 @@ pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Re
 /// Two tables exist, one for names and one for values; the header declares which of them the
 /// document uses. Entries are slices of the message, so a table of 1024 takes little memory and no
 /// copies.
-struct Table<'a> {
+struct TextTable<'a> {
     /// Whether the header declares this table.
     is_declared: bool,
     /// The texts by their numbers.
     entries: Vec<&'a str>,
 }
 
-impl<'a> Table<'a> {
+impl<'a> TextTable<'a> {
     /// Returns an empty table.
-    fn new(is_declared: bool) -> Table<'a> {
-        Table { is_declared, entries: Vec::new() }
+    fn new(is_declared: bool) -> TextTable<'a> {
+        TextTable { is_declared, entries: Vec::new() }
     }
 
     /// Adds a text; a full table is cleared first.
@@ -81,13 +81,13 @@ struct Decoder<'a, 's, S> {
     input: Input<'a>,
     sink: &'s mut S,
     /// The counts of the first pass, in the order in which containers begin.
-    counts: Counts,
+    counts: ItemCounts,
     /// The number of containers that may still be opened inside the innermost one.
     levels: u32,
     /// The greatest number of values, for the text of errors.
     nodes: u64,
-    names: Table<'a>,
-    values: Table<'a>,
+    names: TextTable<'a>,
+    values: TextTable<'a>,
     /// Whether the header allows raw binary.
     raw_binary: bool,
 }
@@ -97,7 +97,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     fn value(&mut self) -> Result<()> {
         let at = self.input.at;
         let byte = self.input.byte()?;
-        match Token::of(byte) {
+        match ValueToken::of(byte) {
             Some(token) => self.token(token, at).map_err(|e| e.at(at)),
             None => Err(malformed(at, format!("no value begins with {byte:#04x}"))),
         }
@@ -105,12 +105,12 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
 
     /// Decodes the value that begins with this token at offset `at`. The content of a token that
     /// the sink refuses is reported at the token.
-    fn token(&mut self, token: Token, at: usize) -> Result<()> {
+    fn token(&mut self, token: ValueToken, at: usize) -> Result<()> {
         match token {
-            Token::Null => self.sink.null(),
-            Token::Bool(value) => self.sink.bool(value),
-            Token::Int(value) => self.sink.int(value),
-            Token::Int32 => {
+            ValueToken::Null => self.sink.null(),
+            ValueToken::Bool(value) => self.sink.bool(value),
+            ValueToken::Int(value) => self.sink.int(value),
+            ValueToken::Int32 => {
                 // A 32-bit token with a longer integer is refused, as other readers would truncate
                 // it.
                 let value = take_signed(&mut self.input)?;
@@ -122,29 +122,29 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 }
                 self.sink.int(value)
             }
-            Token::Int64 => {
+            ValueToken::Int64 => {
                 let value = take_signed(&mut self.input)?;
                 self.sink.int(value)
             }
-            Token::BigInteger => {
+            ValueToken::BigInteger => {
                 let value = self.big_integer(at)?;
                 value.walk(self.sink)
             }
-            Token::BigDecimal => {
+            ValueToken::BigDecimal => {
                 let decimal = self.decimal(at)?;
                 self.sink.decimal(&decimal)
             }
-            Token::Float32 => {
+            ValueToken::Float32 => {
                 // 32 bits in five bytes of seven, a NaN kept bit by bit.
                 let bits = take_bits::<5>(&mut self.input, 32)?;
                 self.sink.float(crate::codec::input::from_f32(bits as u32))
             }
-            Token::Float64 => {
+            ValueToken::Float64 => {
                 let bits = take_bits::<10>(&mut self.input, 64)?;
                 self.sink.float(f64::from_bits(bits))
             }
-            Token::Empty => self.sink.text(""),
-            Token::Short(length, ascii) => {
+            ValueToken::Empty => self.sink.text(""),
+            ValueToken::Short(length, ascii) => {
                 let bytes = self.input.take(length, at)?;
                 let value = text(bytes, at + 1, ascii)?;
                 // Text of 65 bytes has a short token, too, and is not shared.
@@ -153,36 +153,36 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
                 }
                 self.sink.text(value)
             }
-            Token::Long(ascii) => {
+            ValueToken::Long(ascii) => {
                 let value = text(long_text(&mut self.input)?, at + 1, ascii)?;
                 self.sink.text(value)
             }
-            Token::Reference(number) => {
+            ValueToken::Reference(number) => {
                 let value = self.values.get(number, at)?;
                 self.sink.text(value)
             }
-            Token::LongReference(high) => {
+            ValueToken::LongReference(high) => {
                 // Ten bits: two in the token, eight in the next byte.
                 let number = high | usize::from(self.input.byte()?);
                 let value = self.values.get(number, at)?;
                 self.sink.text(value)
             }
-            Token::SafeBinary => {
+            ValueToken::SafeBinary => {
                 // The decoded bytes are in a buffer of our own until the sink has them.
                 let bytes = take_safe(&mut self.input, at, self.sink)?;
                 self.sink.bytes(&bytes)?;
                 self.sink.release(bytes.len());
                 Ok(())
             }
-            Token::RawBinary if self.raw_binary => {
+            ValueToken::RawBinary if self.raw_binary => {
                 let length = take(&mut self.input)?;
                 let bytes = self.input.take(length, at)?;
                 self.sink.bytes(bytes)
             }
-            Token::RawBinary => Err(malformed(at, "raw binary occurs, which the header excludes")),
-            Token::BeginArray => self.array(at),
-            Token::BeginObject => self.object(at),
-            Token::EndArray => Err(malformed(at, "the end of an array is in the place of a value")),
+            ValueToken::RawBinary => Err(malformed(at, "raw binary occurs, which the header excludes")),
+            ValueToken::BeginArray => self.array(at),
+            ValueToken::BeginObject => self.object(at),
+            ValueToken::EndArray => Err(malformed(at, "the end of an array is in the place of a value")),
         }
     }
 
@@ -238,7 +238,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
         }
         // The first pass counted up to the end mark, which must be here.
         let end = self.input.at;
-        if Token::of(self.input.byte()?) != Some(Token::EndArray) {
+        if ValueToken::of(self.input.byte()?) != Some(ValueToken::EndArray) {
             return Err(malformed(end, "an item or the end of an array is expected"));
         }
         self.levels += 1;
@@ -261,23 +261,23 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     fn key(&mut self) -> Result<Option<&'a str>> {
         let at = self.input.at;
         let byte = self.input.byte()?;
-        let Some(name) = Name::of(byte) else {
+        let Some(name) = KeyToken::of(byte) else {
             return Err(malformed(at, format!("no key begins with {byte:#04x}")));
         };
         let key = match name {
-            Name::EndObject => return Ok(None),
-            Name::Empty => "",
-            Name::Reference(number) => self.names.get(number, at)?,
-            Name::LongReference(high) => {
+            KeyToken::EndObject => return Ok(None),
+            KeyToken::Empty => "",
+            KeyToken::Reference(number) => self.names.get(number, at)?,
+            KeyToken::LongReference(high) => {
                 let number = high | usize::from(self.input.byte()?);
                 self.names.get(number, at)?
             }
-            Name::Short(length, ascii) => {
+            KeyToken::Short(length, ascii) => {
                 let key = text(self.input.take(length, at)?, at + 1, ascii)?;
                 self.names.add(key);
                 key
             }
-            Name::Long => {
+            KeyToken::Long => {
                 let key = text(long_text(&mut self.input)?, at + 1, false)?;
                 self.names.add(key);
                 key

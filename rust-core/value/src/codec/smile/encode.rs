@@ -3,7 +3,7 @@
 //! Names are shared, because messages repeat keys; values are not, because finding repeated ones
 //! costs more than it saves.
 
-use super::names::Names;
+use super::names::NameTable;
 use super::number::{put, put_bits, put_safe, put_signed, to_twos_complement};
 use super::{
     BEGIN_ARRAY, BEGIN_OBJECT, BIG_INTEGER, EMPTY, END_ARRAY, END_OBJECT, END_OF_TEXT, FALSE, FLOAT64, INT32,
@@ -18,7 +18,7 @@ use crate::value::escape::Plain;
 pub(crate) struct Encoder<'a> {
     out: Output<'a>,
     /// The names that were written and may be referred to.
-    names: Names,
+    names: NameTable,
 }
 
 impl<'a> Encoder<'a> {
@@ -26,7 +26,7 @@ impl<'a> Encoder<'a> {
     pub(crate) fn new(mut out: Output<'a>) -> Encoder<'a> {
         out.put(&MAGIC);
         out.push(feature::SHARED_NAMES | feature::RAW_BINARY);
-        Encoder { out, names: Names::default() }
+        Encoder { out, names: NameTable::default() }
     }
 
     /// Checks the length of the message.

@@ -10,9 +10,9 @@ use super::TABLE;
 /// The names written so far. Their text is in the bytes that were written; the table has its
 /// extent.
 #[derive(Default)]
-pub(super) struct Names {
+pub(super) struct NameTable {
     /// The names by their numbers.
-    entries: Vec<Entry>,
+    entries: Vec<NameEntry>,
     /// An open-addressed index over the entries (number + 1, 0 for a free slot), beyond [`LINEAR_MAX`]
     /// entries.
     slots: Vec<u16>,
@@ -22,7 +22,7 @@ pub(super) struct Names {
 
 /// The extent of a name in the bytes written, in bytes.
 #[derive(Clone, Copy)]
-struct Entry {
+struct NameEntry {
     at: usize,
     length: usize,
 }
@@ -33,7 +33,7 @@ const LINEAR_MAX: usize = 16;
 /// The size of the index: at most half full.
 const SLOTS: usize = 2 * TABLE;
 
-impl Names {
+impl NameTable {
     /// Returns the number of this name, if `written` contains it and a reference can have the
     /// number.
     #[inline]
@@ -63,7 +63,7 @@ impl Names {
             self.slots.clear();
             self.hasher = None;
         }
-        self.entries.push(Entry { at, length });
+        self.entries.push(NameEntry { at, length });
         if self.hasher.is_some() {
             self.index(self.entries.len() - 1, written);
         } else if self.entries.len() > LINEAR_MAX {
@@ -78,7 +78,7 @@ impl Names {
     /// Enters a name into the index.
     fn index(&mut self, number: usize, written: &[u8]) {
         let Some(hasher) = self.hasher.as_ref().filter(|_| can_be_referred_to(number)) else { return };
-        let Entry { at, length } = self.entries[number];
+        let NameEntry { at, length } = self.entries[number];
         let mut slot = hasher.hash_one(&written[at..at + length]) as usize % SLOTS;
         while self.slots[slot] != 0 {
             slot = (slot + 1) % SLOTS;
@@ -87,7 +87,7 @@ impl Names {
     }
 }
 
-impl Entry {
+impl NameEntry {
     /// Returns whether the entry is this name.
     #[inline]
     fn is(self, name: &[u8], written: &[u8]) -> bool {
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn names_are_found_by_number_until_the_table_is_cleared() {
-        let mut names = Names::default();
+        let mut names = NameTable::default();
         let mut written = Vec::new();
         for i in 0..3000usize {
             let name = format!("name {i}");

@@ -38,7 +38,7 @@ pub(super) fn header(input: &mut Input<'_>) -> Result<u8> {
 
 /// The meaning of a byte where a value is expected.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Token {
+pub(super) enum ValueToken {
     /// A text of the table of values, by its number.
     Reference(usize),
     /// The high byte of a reference; the low byte follows.
@@ -64,43 +64,43 @@ pub(super) enum Token {
     BeginObject,
 }
 
-impl Token {
+impl ValueToken {
     /// Returns the meaning of this byte; `None` for one that can neither begin a value nor end an
     /// array.
     #[inline]
-    pub(super) fn of(byte: u8) -> Option<Token> {
+    pub(super) fn of(byte: u8) -> Option<ValueToken> {
         // The low five bits: a length, a number or an integer.
         let low = u64::from(byte & 0x1f);
         Some(match byte {
             // Numbers 0 to 30 of the table of values.
-            0x01..=0x1f => Token::Reference(low as usize - 1),
-            EMPTY => Token::Empty,
-            NULL => Token::Null,
-            FALSE => Token::Bool(false),
-            TRUE => Token::Bool(true),
-            INT32 => Token::Int32,
-            INT64 => Token::Int64,
-            BIG_INTEGER => Token::BigInteger,
-            FLOAT32 => Token::Float32,
-            FLOAT64 => Token::Float64,
-            BIG_DECIMAL => Token::BigDecimal,
+            0x01..=0x1f => ValueToken::Reference(low as usize - 1),
+            EMPTY => ValueToken::Empty,
+            NULL => ValueToken::Null,
+            FALSE => ValueToken::Bool(false),
+            TRUE => ValueToken::Bool(true),
+            INT32 => ValueToken::Int32,
+            INT64 => ValueToken::Int64,
+            BIG_INTEGER => ValueToken::BigInteger,
+            FLOAT32 => ValueToken::Float32,
+            FLOAT64 => ValueToken::Float64,
+            BIG_DECIMAL => ValueToken::BigDecimal,
             // ASCII of 1 to 32 and of 33 to 64 bytes.
-            0x40..=0x5f => Token::Short(low + 1, true),
-            0x60..=0x7f => Token::Short(low + 33, true),
+            0x40..=0x5f => ValueToken::Short(low + 1, true),
+            0x60..=0x7f => ValueToken::Short(low + 33, true),
             // Other text of 2 to 33 and of 34 to 65 bytes.
-            0x80..=0x9f => Token::Short(low + 2, false),
-            0xa0..=0xbf => Token::Short(low + 34, false),
+            0x80..=0x9f => ValueToken::Short(low + 2, false),
+            0xa0..=0xbf => ValueToken::Short(low + 34, false),
             // Integers from -16 to 15, in zigzag form.
-            0xc0..=0xdf => Token::Int((low >> 1).cast_signed() ^ -((low & 1).cast_signed())),
-            LONG_ASCII => Token::Long(true),
-            LONG_TEXT => Token::Long(false),
-            SAFE_BINARY => Token::SafeBinary,
+            0xc0..=0xdf => ValueToken::Int((low >> 1).cast_signed() ^ -((low & 1).cast_signed())),
+            LONG_ASCII => ValueToken::Long(true),
+            LONG_TEXT => ValueToken::Long(false),
+            SAFE_BINARY => ValueToken::SafeBinary,
             // Numbers up to 1023 of the table of values.
-            0xec..=0xef => Token::LongReference(usize::from(byte & 3) << 8),
-            BEGIN_ARRAY => Token::BeginArray,
-            END_ARRAY => Token::EndArray,
-            BEGIN_OBJECT => Token::BeginObject,
-            RAW_BINARY => Token::RawBinary,
+            0xec..=0xef => ValueToken::LongReference(usize::from(byte & 3) << 8),
+            BEGIN_ARRAY => ValueToken::BeginArray,
+            END_ARRAY => ValueToken::EndArray,
+            BEGIN_OBJECT => ValueToken::BeginObject,
+            RAW_BINARY => ValueToken::RawBinary,
             _ => return None,
         })
     }
@@ -109,18 +109,18 @@ impl Token {
     pub(super) fn skip(self, input: &mut Input<'_>) -> Result<()> {
         let at = input.at;
         let rest = match self {
-            Token::LongReference(_) => 1,
-            Token::Int32 | Token::Int64 => return take(input).map(drop),
-            Token::Float32 => 5,
-            Token::Float64 => 10,
-            Token::Short(length, _) => length,
-            Token::Long(_) => return long_text(input).map(drop),
-            Token::RawBinary => take(input)?,
-            Token::BigDecimal => {
+            ValueToken::LongReference(_) => 1,
+            ValueToken::Int32 | ValueToken::Int64 => return take(input).map(drop),
+            ValueToken::Float32 => 5,
+            ValueToken::Float64 => 10,
+            ValueToken::Short(length, _) => length,
+            ValueToken::Long(_) => return long_text(input).map(drop),
+            ValueToken::RawBinary => take(input)?,
+            ValueToken::BigDecimal => {
                 take(input)?;
-                return Token::SafeBinary.skip(input);
+                return ValueToken::SafeBinary.skip(input);
             }
-            Token::BigInteger | Token::SafeBinary => {
+            ValueToken::BigInteger | ValueToken::SafeBinary => {
                 let length = take(input)?;
                 safe_length(length).unwrap_or(u64::MAX)
             }
@@ -132,7 +132,7 @@ impl Token {
 
 /// The meaning of a byte where a key is expected.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Name {
+pub(super) enum KeyToken {
     Empty,
     Reference(usize),
     /// The high byte of a reference; the low byte follows.
@@ -144,22 +144,22 @@ pub(super) enum Name {
     EndObject,
 }
 
-impl Name {
+impl KeyToken {
     /// Returns the meaning of this byte; `None` for one that can neither begin a key nor end an
     /// object.
     #[inline]
-    pub(super) fn of(byte: u8) -> Option<Name> {
+    pub(super) fn of(byte: u8) -> Option<KeyToken> {
         Some(match byte {
-            EMPTY => Name::Empty,
+            EMPTY => KeyToken::Empty,
             // Numbers up to 1023 of the table of names.
-            0x30..=0x33 => Name::LongReference(usize::from(byte & 3) << 8),
-            LONG_NAME => Name::Long,
+            0x30..=0x33 => KeyToken::LongReference(usize::from(byte & 3) << 8),
+            LONG_NAME => KeyToken::Long,
             // Numbers 0 to 63 of the table of names.
-            0x40..=0x7f => Name::Reference(usize::from(byte - 0x40)),
+            0x40..=0x7f => KeyToken::Reference(usize::from(byte - 0x40)),
             // ASCII of 1 to 64 bytes, then other text of 2 to 57 bytes.
-            0x80..=0xbf => Name::Short(u64::from(byte - 0x80) + 1, true),
-            0xc0..=0xf7 => Name::Short(u64::from(byte - 0xc0) + 2, false),
-            END_OBJECT => Name::EndObject,
+            0x80..=0xbf => KeyToken::Short(u64::from(byte - 0x80) + 1, true),
+            0xc0..=0xf7 => KeyToken::Short(u64::from(byte - 0xc0) + 2, false),
+            END_OBJECT => KeyToken::EndObject,
             _ => return None,
         })
     }
@@ -168,9 +168,9 @@ impl Name {
     pub(super) fn skip(self, input: &mut Input<'_>) -> Result<()> {
         let at = input.at;
         match self {
-            Name::LongReference(_) => input.byte().map(drop),
-            Name::Short(length, _) => input.take(length, at).map(drop),
-            Name::Long => long_text(input).map(drop),
+            KeyToken::LongReference(_) => input.byte().map(drop),
+            KeyToken::Short(length, _) => input.take(length, at).map(drop),
+            KeyToken::Long => long_text(input).map(drop),
             _ => Ok(()),
         }
     }

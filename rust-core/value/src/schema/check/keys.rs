@@ -1,6 +1,6 @@
 //! Keys of records, unions and tables: which field, variant or column is next.
 
-use super::{Checker, Open, Side};
+use super::{Checker, OpenType, Side};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::schema::model::Field;
 use crate::schema::source::proposal;
@@ -13,7 +13,7 @@ impl<S: Sink> Checker<'_, S> {
     #[inline]
     pub(super) fn own_key(&mut self, key: &[u8]) -> Result<bool> {
         // Keys are nearly always in order, so the next field is compared first.
-        if let Some(Open::Fields { fields, next, seen }) = &mut self.open
+        if let Some(OpenType::Fields { fields, next, seen }) = &mut self.open
             && let Some(field) = fields.get(*next)
             && is_same(&field.name, key)
             && seen.insert(*next)
@@ -27,7 +27,7 @@ impl<S: Sink> Checker<'_, S> {
 
     /// The slow path of [`Self::own_key`]: the field is not the next one.
     fn own_key_out_of_order(&mut self, key: &[u8]) -> Result<bool> {
-        let Some(Open::Fields { fields, next, seen }) = &mut self.open else { return Ok(false) };
+        let Some(OpenType::Fields { fields, next, seen }) = &mut self.open else { return Ok(false) };
         let all = *fields;
         let Some(position) = all.iter().position(|field| field.name.as_bytes() == key) else {
             return Ok(false);
@@ -47,9 +47,9 @@ impl<S: Sink> Checker<'_, S> {
     pub(super) fn other_key(&mut self, key: &[u8]) -> Result<()> {
         let key = || String::from_utf8_lossy(key);
         match self.open {
-            Some(Open::Fields { .. }) => self.other_field(&key()),
-            Some(Open::Union { .. }) => self.named_key(&key(), "variant"),
-            Some(Open::Columns { .. }) => self.named_key(&key(), "column"),
+            Some(OpenType::Fields { .. }) => self.other_field(&key()),
+            Some(OpenType::Union { .. }) => self.named_key(&key(), "variant"),
+            Some(OpenType::Columns { .. }) => self.named_key(&key(), "column"),
             _ => Ok(()),
         }
     }
@@ -61,7 +61,7 @@ impl<S: Sink> Checker<'_, S> {
     /// `WrongType` for a field that is already present, and at the writer for every such key.
     fn other_field(&mut self, key: &str) -> Result<()> {
         let side = self.side;
-        let Some(Open::Fields { fields, next, seen }) = &mut self.open else { return Ok(()) };
+        let Some(OpenType::Fields { fields, next, seen }) = &mut self.open else { return Ok(()) };
         let all = *fields;
         // Aliases are older names that a reader still accepts.
         let found = all.iter().position(|field| field.aliases.iter().any(|alias| alias == key));
@@ -106,7 +106,7 @@ impl<S: Sink> Checker<'_, S> {
     /// `WrongType` for an unknown variant on either side, and for an unknown column at the writer.
     fn named_key(&mut self, key: &str, what: &str) -> Result<()> {
         let all = match &mut self.open {
-            Some(Open::Union { variants }) => {
+            Some(OpenType::Union { variants }) => {
                 let variant = variants.iter().find(|field| field.name == key);
                 // An unknown variant is an error on both sides: no value would be left.
                 self.expected = variant.map(|field| &field.of);
@@ -115,7 +115,7 @@ impl<S: Sink> Checker<'_, S> {
                 }
                 *variants
             }
-            Some(Open::Columns { columns, seen, .. }) => {
+            Some(OpenType::Columns { columns, seen, .. }) => {
                 let position = columns.iter().position(|field| field.name == key);
                 self.expected = position.map(|position| &columns[position].of);
                 // A reader ignores columns that it does not know.

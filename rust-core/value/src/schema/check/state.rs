@@ -4,7 +4,7 @@ use crate::schema::model::{Field, Type};
 
 /// A list or a map that is not closed yet.
 #[derive(Debug)]
-pub(super) enum Open<'a> {
+pub(super) enum OpenType<'a> {
     /// Part of a value of any type.
     Any,
     /// A list of this type.

@@ -44,7 +44,7 @@ pub struct Fit<'a, H: Handles, T> {
     /// The receiver of the events.
     target: T,
     /// The containers of the plan that are open, innermost last.
-    open: Vec<Open<'a, H>>,
+    open: Vec<OpenPlan<'a, H>>,
     /// The fields of the open records that are present, outermost record first.
     present: Vec<bool>,
     /// The container without plan that the next event is inside of, if any.
@@ -53,7 +53,7 @@ pub struct Fit<'a, H: Handles, T> {
 
 /// A container of the plan that is not closed yet.
 #[derive(Debug)]
-enum Open<'a, H: Handles> {
+enum OpenPlan<'a, H: Handles> {
     /// A record, the start of its fields in `present`, the field that is expected next, and the
     /// field whose value is next.
     Record { of: &'a Record<H>, from: usize, next: usize, at: Option<usize> },
@@ -110,13 +110,13 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
     fn next(&self) -> Next<'a, H> {
         match self.open.last() {
             None => Next::Of(self.root),
-            Some(Open::List(of) | Open::Map(of)) => Next::Of(of),
-            Some(Open::Record { of, at: Some(at), .. }) => match &of.fields[*at] {
+            Some(OpenPlan::List(of) | OpenPlan::Map(of)) => Next::Of(of),
+            Some(OpenPlan::Record { of, at: Some(at), .. }) => match &of.fields[*at] {
                 field if field.absent == Absent::Null => Next::Optional(&field.of),
                 field => Next::Of(&field.of),
             },
-            Some(Open::Union { chosen: Some(chosen), .. }) => Next::Of(&chosen.fields[0].of),
-            Some(Open::Record { at: None, .. } | Open::Union { chosen: None, .. }) => Next::Skipped,
+            Some(OpenPlan::Union { chosen: Some(chosen), .. }) => Next::Of(&chosen.fields[0].of),
+            Some(OpenPlan::Record { at: None, .. } | OpenPlan::Union { chosen: None, .. }) => Next::Skipped,
         }
     }
 
@@ -173,7 +173,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
     /// Takes a key of the open record or union; returns false for one that the plan does not have.
     fn match_key(&mut self, key: &[u8]) -> Result<bool> {
         match self.open.last_mut() {
-            Some(Open::Record { of, from, next, at }) => {
+            Some(OpenPlan::Record { of, from, next, at }) => {
                 // Most messages have their keys in the order of the schema.
                 let is_next = of.fields.get(*next).is_some_and(|field| is_same(&field.keys[0], key));
                 let found = if is_next {
@@ -192,7 +192,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
                 self.target.field(&of.fields[found], found)?;
                 Ok(true)
             }
-            Some(Open::Union { of, chosen: chosen @ None }) => {
+            Some(OpenPlan::Union { of, chosen: chosen @ None }) => {
                 let found = of.iter().find(|variant| is_same(&variant.fields[0].keys[0], key));
                 let found = found.ok_or_else(mismatch)?;
                 *chosen = Some(found);
@@ -200,7 +200,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Fit<'a, H, T> {
                 self.target.field(&found.fields[0], 0)?;
                 Ok(true)
             }
-            Some(Open::Union { .. }) => Err(mismatch()),
+            Some(OpenPlan::Union { .. }) => Err(mismatch()),
             _ => Ok(false),
         }
     }
@@ -274,7 +274,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Sink for Fit<'a, H, T> {
         self.begin(
             |this, of| {
                 let Shape::List(of) = of else { return Err(mismatch()) };
-                this.open.push(Open::List(of));
+                this.open.push(OpenPlan::List(of));
                 this.target.begin_array(len)
             },
             |target| target.begin_array(len),
@@ -293,15 +293,15 @@ impl<'a, H: Handles, T: Instances<'a, H>> Sink for Fit<'a, H, T> {
                 Shape::Record(of) => {
                     let from = this.present.len();
                     this.present.resize(from + of.fields.len(), false);
-                    this.open.push(Open::Record { of, from, next: 0, at: None });
+                    this.open.push(OpenPlan::Record { of, from, next: 0, at: None });
                     this.target.begin_record(of)
                 }
                 Shape::Map(of) => {
-                    this.open.push(Open::Map(of));
+                    this.open.push(OpenPlan::Map(of));
                     this.target.begin_entries(len)
                 }
                 Shape::Union(of) => {
-                    this.open.push(Open::Union { of, chosen: None });
+                    this.open.push(OpenPlan::Union { of, chosen: None });
                     Ok(())
                 }
                 _ => Err(mismatch()),
@@ -311,7 +311,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Sink for Fit<'a, H, T> {
     }
     fn key(&mut self, key: &str) -> Result<()> {
         match (self.passing, self.open.last()) {
-            (Some(Passing { is_kept: true, .. }), _) | (None, Some(Open::Map(_))) => self.target.key(key),
+            (Some(Passing { is_kept: true, .. }), _) | (None, Some(OpenPlan::Map(_))) => self.target.key(key),
             (Some(_), _) => Ok(()),
             (None, _) => self.match_key(key.as_bytes()).map(|_| ()),
         }
@@ -324,7 +324,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Sink for Fit<'a, H, T> {
             return Ok(());
         }
         match self.open.pop() {
-            Some(Open::Record { of, from, .. }) => {
+            Some(OpenPlan::Record { of, from, .. }) => {
                 for (at, field) in of.fields.iter().enumerate() {
                     match field.absent {
                         _ if self.present[from + at] => {}
@@ -335,7 +335,7 @@ impl<'a, H: Handles, T: Instances<'a, H>> Sink for Fit<'a, H, T> {
                 self.present.truncate(from);
                 self.target.end_record(of)
             }
-            Some(Open::Union { chosen, .. }) => self.target.end_record(chosen.ok_or_else(mismatch)?),
+            Some(OpenPlan::Union { chosen, .. }) => self.target.end_record(chosen.ok_or_else(mismatch)?),
             _ => self.target.end_map(),
         }
     }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | the plan of a class, with a binding's own data ([`Handles`]) | here |
 //! | [`Fit`], the Sink that compares a value with a plan while it is decoded, and [`Instances`], its target | `fit` |
-//! | fields of packed records: [`Place`], [`Form`] and their values, [`FieldValue`] | `packed` |
+//! | fields of packed records: [`FieldPosition`], [`Form`] and their values, [`FieldValue`] | `packed` |
 //!
 //! A binding builds a plan once for each class and decodes every message with it; a plan never
 //! changes afterwards and is shared between threads if its handles are. A value that does not fit
@@ -21,7 +21,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 pub use fit::{Fit, Instances};
-pub use packed::{FieldValue, Form, Place};
+pub use packed::{FieldPosition, FieldValue, Form};
 
 use super::{DType, Order};
 

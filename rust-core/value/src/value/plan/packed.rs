@@ -1,8 +1,8 @@
 //! Fields of packed records: the place of a value in the bytes of a message, and the valid values
 //! and bytes.
 //!
-//! A binding builds a [`Place`] for each field from the schema's layout, then writes and reads
-//! fields with `put` and `take`, without a codec in between. `Place::new` checks the bounds once;
+//! A binding builds a [`FieldPosition`] for each field from the schema's layout, then writes and reads
+//! fields with `put` and `take`, without a codec in between. `FieldPosition::new` checks the bounds once;
 //! both methods then index a record of the size that was given to it, and panic for a shorter one,
 //! so the caller compares the length of a message with the size of the record first.
 
@@ -61,7 +61,7 @@ pub enum FieldValue<'a> {
 
 /// The offset and the representation of a field in a packed record.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct FieldPosition {
     /// The first byte of the field, counted from the start of the record.
     offset: usize,
     form: Form,
@@ -81,13 +81,13 @@ impl Form {
     }
 }
 
-impl Place {
+impl FieldPosition {
     /// Returns the place of a field that begins at byte `offset` of a record of `size` bytes.
     ///
     /// # Errors
     ///
     /// `WrongType` where the record has no room for it, or integers of that size do not exist.
-    pub fn new(form: Form, offset: usize, size: usize) -> Result<Place> {
+    pub fn new(form: Form, offset: usize, size: usize) -> Result<FieldPosition> {
         let is_number = match form {
             Form::Signed(size) | Form::Unsigned(size) => matches!(size, 1 | 2 | 4 | 8),
             Form::Member { size, .. } => matches!(size, 1 | 2 | 4),
@@ -95,7 +95,7 @@ impl Place {
         };
         let end = offset.checked_add(form.size());
         if is_number && end.is_some_and(|end| end <= size) {
-            Ok(Place { offset, form })
+            Ok(FieldPosition { offset, form })
         } else {
             Err(mismatch())
         }
@@ -188,7 +188,7 @@ fn single(value: f64) -> Result<f32> {
     if single.is_infinite() && value.is_finite() { Err(mismatch()) } else { Ok(single) }
 }
 
-/// Returns the number of these bytes, little-endian; `Place::new` allows 1, 2, 4 and 8 of them.
+/// Returns the number of these bytes, little-endian; `FieldPosition::new` allows 1, 2, 4 and 8 of them.
 #[inline]
 fn bits(from: &[u8]) -> u64 {
     match *from {
@@ -217,7 +217,7 @@ mod tests {
 
     /// Returns the bytes of a value behind one byte of a record of 17.
     fn put(form: Form, value: FieldValue<'_>) -> Option<Vec<u8>> {
-        let place = Place::new(form, 1, 17).unwrap();
+        let place = FieldPosition::new(form, 1, 17).unwrap();
         let mut record = [0xAA; 17];
         let done = place.put(value, &mut record);
         let end = 1 + form.size();
@@ -281,11 +281,14 @@ mod tests {
     #[test]
     fn put_accepts_exact_integers_for_floats() {
         let mut record = [0; 8];
-        Place::new(Form::F64, 0, 8).unwrap().put(FieldValue::Int(-3), &mut record).unwrap();
+        FieldPosition::new(Form::F64, 0, 8).unwrap().put(FieldValue::Int(-3), &mut record).unwrap();
         assert_eq!(f64::from_le_bytes(record), -3.0);
-        Place::new(Form::F32, 4, 8).unwrap().put(FieldValue::Int(1 << 24), &mut record).unwrap();
+        FieldPosition::new(Form::F32, 4, 8).unwrap().put(FieldValue::Int(1 << 24), &mut record).unwrap();
         assert_eq!(record[4..], 16_777_216f32.to_le_bytes());
-        Place::new(Form::F32, 4, 8).unwrap().put(FieldValue::Float(f64::NEG_INFINITY), &mut record).unwrap();
+        FieldPosition::new(Form::F32, 4, 8)
+            .unwrap()
+            .put(FieldValue::Float(f64::NEG_INFINITY), &mut record)
+            .unwrap();
         assert_eq!(record[4..], f32::NEG_INFINITY.to_le_bytes());
     }
 
@@ -297,15 +300,15 @@ mod tests {
             (Form::Member { size: 4, count: 70_000 }, &[0xFF; 4]),
             (Form::Truths(4), &[0, 1, 1, 0xFF]),
         ] {
-            assert!(Place::new(form, 0, 4).unwrap().take(bytes).is_err(), "{form:?}");
+            assert!(FieldPosition::new(form, 0, 4).unwrap().take(bytes).is_err(), "{form:?}");
         }
     }
 
     #[test]
     fn place_refuses_fields_outside_the_record() {
-        assert!(Place::new(Form::F64, 8, 16).is_ok());
-        assert!(Place::new(Form::F64, 9, 16).is_err());
-        assert!(Place::new(Form::Elements(usize::MAX), 1, 16).is_err());
-        assert!(Place::new(Form::Unsigned(3), 0, 16).is_err());
+        assert!(FieldPosition::new(Form::F64, 8, 16).is_ok());
+        assert!(FieldPosition::new(Form::F64, 9, 16).is_err());
+        assert!(FieldPosition::new(Form::Elements(usize::MAX), 1, 16).is_err());
+        assert!(FieldPosition::new(Form::Unsigned(3), 0, 16).is_err());
     }
 }

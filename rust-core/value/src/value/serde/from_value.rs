@@ -300,21 +300,21 @@ struct Variant {
 
 impl<'de> de::EnumAccess<'de> for Variant {
     type Error = Error;
-    type Variant = Content;
+    type Variant = VariantContent;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Content)> {
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, VariantContent)> {
         let deserializer: StringDeserializer<Error> = self.name.clone().into_deserializer();
-        Ok((seed.deserialize(deserializer)?, Content { name: self.name, content: self.content }))
+        Ok((seed.deserialize(deserializer)?, VariantContent { name: self.name, content: self.content }))
     }
 }
 
 /// The content of a variant.
-struct Content {
+struct VariantContent {
     name: String,
     content: Value,
 }
 
-impl<'de> de::VariantAccess<'de> for Content {
+impl<'de> de::VariantAccess<'de> for VariantContent {
     type Error = Error;
 
     fn unit_variant(self) -> Result<()> {

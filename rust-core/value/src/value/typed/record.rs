@@ -14,7 +14,7 @@ use crate::value::{DType, NdArray, Order, Sink, Source, repeated_key};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fields {
     /// The position in the map.
-    place: Place,
+    place: MapPosition,
     /// The fields whose key [`Fields::known_key`] has taken, one bit each; fields from the 65th on
     /// are left to the [`Meter`](crate::value::Meter).
     taken: u64,
@@ -22,7 +22,7 @@ pub struct Fields {
 
 /// A position in the map of a record.
 #[derive(Clone, Copy, Debug, Default)]
-enum Place {
+enum MapPosition {
     /// Before the map.
     #[default]
     Before,
@@ -59,40 +59,43 @@ impl Fields {
     #[inline]
     pub fn step(&mut self, event: &Event<'_>, keys: &[&str], aliases: &[(&str, usize)]) -> Result<Step> {
         match self.place {
-            Place::In(at) => Ok(Step::Into(at)),
-            Place::Between(next) => match event {
+            MapPosition::In(at) => Ok(Step::Into(at)),
+            MapPosition::Between(next) => match event {
                 Event::Key(key) => {
                     self.place = if keys.get(next).is_some_and(|expected| expected == key) {
-                        Place::In(next)
+                        MapPosition::In(next)
                     } else {
-                        find(key, keys, aliases).map_or(Place::Skipping(0, next), Place::In)
+                        find(key, keys, aliases).map_or(MapPosition::Skipping(0, next), MapPosition::In)
                     };
                     Ok(Step::Taken)
                 }
                 Event::EndMap => {
-                    self.place = Place::After;
+                    self.place = MapPosition::After;
                     Ok(Step::Complete)
                 }
                 other => Err(other.unexpected("a key")),
             },
-            Place::Before => match event {
+            MapPosition::Before => match event {
                 Event::BeginMap(_) => {
-                    self.place = Place::Between(0);
+                    self.place = MapPosition::Between(0);
                     Ok(Step::Taken)
                 }
                 other => Err(other.unexpected("a map")),
             },
-            Place::Skipping(depth, next) => {
+            MapPosition::Skipping(depth, next) => {
                 let depth = match event {
                     Event::BeginArray(_) | Event::BeginMap(_) => depth + 1,
                     Event::EndArray | Event::EndMap => depth.saturating_sub(1),
                     _ => depth,
                 };
                 let inside = depth > 0 || matches!(event, Event::Key(_));
-                self.place = if inside { Place::Skipping(depth, next) } else { Place::Between(next) };
+                self.place =
+                    if inside { MapPosition::Skipping(depth, next) } else { MapPosition::Between(next) };
                 Ok(Step::Taken)
             }
-            Place::After => Err(Error::new(ErrorKind::Internal, "an event came after the end of its map")),
+            MapPosition::After => {
+                Err(Error::new(ErrorKind::Internal, "an event came after the end of its map"))
+            }
         }
     }
 
@@ -109,14 +112,16 @@ impl Fields {
     pub fn known_key(&mut self, key: &[u8], keys: &[&str]) -> Result<Step> {
         match self.place {
             // Keys are nearly always in order, so the next field is compared first.
-            Place::Between(next) if next < 64 && keys.get(next).is_some_and(|name| is_same(name, key)) => {
+            MapPosition::Between(next)
+                if next < 64 && keys.get(next).is_some_and(|name| is_same(name, key)) =>
+            {
                 self.take(next, keys)
             }
-            Place::Between(_) => match keys.iter().take(64).position(|name| name.as_bytes() == key) {
+            MapPosition::Between(_) => match keys.iter().take(64).position(|name| name.as_bytes() == key) {
                 Some(at) => self.take(at, keys),
                 None => Ok(Step::Taken),
             },
-            Place::In(at) => Ok(Step::Into(at)),
+            MapPosition::In(at) => Ok(Step::Into(at)),
             _ => Ok(Step::Taken),
         }
     }
@@ -129,22 +134,22 @@ impl Fields {
             return Err(repeated_key(keys[at]));
         }
         self.taken |= bit;
-        self.place = Place::In(at);
+        self.place = MapPosition::In(at);
         Ok(Step::Complete)
     }
 
     /// Records whether the value of the field that [`Step::Into`] named is complete.
     #[inline]
     pub fn after(&mut self, complete: bool) {
-        if let (Place::In(at), true) = (self.place, complete) {
-            self.place = Place::Between(at + 1);
+        if let (MapPosition::In(at), true) = (self.place, complete) {
+            self.place = MapPosition::Between(at + 1);
         }
     }
 
     /// Checks that the map is complete: `Missing` where there was none.
     #[inline]
     pub fn finish(self) -> Result<()> {
-        if let Place::After = self.place { Ok(()) } else { Err(super::missing()) }
+        if let MapPosition::After = self.place { Ok(()) } else { Err(super::missing()) }
     }
 }
 

@@ -3,20 +3,20 @@
 //! Encoders write `data` last, so that the elements are passed to the sink directly. Where another writer
 //! puts it before another field, the elements are copied and kept until the end.
 
-use super::scalar::{Found, base64, malformed};
+use super::scalar::{EscapedScalar, base64, malformed};
 use crate::error::{Error, ErrorKind, Result, memory, quoted};
 use crate::value::{DType, NdArrayRef, Order, Sink};
 
 /// The state of decoding `{"dtype": …, "shape": […], "order": …, "data": …}`; the order may be left
 /// out and is row then.
 #[derive(Default)]
-pub(super) struct Fields {
+pub(super) struct NdArrayFields {
     /// Whether the map of the fields has begun.
     has_begun: bool,
     /// The number of missing keys.
     remaining: usize,
     /// The field whose value is next.
-    field: Field,
+    field: NdArrayField,
     dtype: Option<DType>,
     order: Option<Order>,
     shape: Option<Vec<u64>>,
@@ -28,7 +28,7 @@ pub(super) struct Fields {
 
 /// The fields of `$ndarray`.
 #[derive(Clone, Copy, Default, PartialEq)]
-enum Field {
+enum NdArrayField {
     #[default]
     None,
     DType,
@@ -37,7 +37,7 @@ enum Field {
     Elements,
 }
 
-impl Fields {
+impl NdArrayFields {
     /// Takes the beginning of the map of fields; `Malformed` for a second map.
     pub(super) fn begin_map(&mut self, len: usize) -> Result<()> {
         if self.has_begun {
@@ -54,10 +54,10 @@ impl Fields {
     pub(super) fn key(&mut self, key: &str) -> Result<()> {
         self.remaining = self.remaining.saturating_sub(1);
         let (field, twice) = match key {
-            "dtype" => (Field::DType, self.dtype.is_some()),
-            "shape" => (Field::Shape, self.shape.is_some()),
-            "order" => (Field::Order, self.order.is_some()),
-            "data" => (Field::Elements, self.elements.is_some() || self.is_sent),
+            "dtype" => (NdArrayField::DType, self.dtype.is_some()),
+            "shape" => (NdArrayField::Shape, self.shape.is_some()),
+            "order" => (NdArrayField::Order, self.order.is_some()),
+            "data" => (NdArrayField::Elements, self.elements.is_some() || self.is_sent),
             _ => {
                 return Err(malformed(format!(
                     "$ndarray has no {key}: it has dtype, shape, order and data",
@@ -77,7 +77,7 @@ impl Fields {
 
     /// Takes the beginning of the shape; `Malformed` for any other array.
     pub(super) fn begin_array(&mut self) -> Result<()> {
-        if self.field != Field::Shape || self.shape.is_some() {
+        if self.field != NdArrayField::Shape || self.shape.is_some() {
             return Err(malformed("in $ndarray only the shape is an array, of integers"));
         }
         self.shape = Some(Vec::new());
@@ -85,13 +85,13 @@ impl Fields {
     }
 
     /// Takes a scalar: the value of a field, or a dimension of the shape.
-    pub(super) fn scalar<S: Sink>(&mut self, found: Found<'_>, sink: &mut S) -> Result<()> {
+    pub(super) fn scalar<S: Sink>(&mut self, found: EscapedScalar<'_>, sink: &mut S) -> Result<()> {
         match (self.field, found) {
-            (Field::DType, Found::Text(name)) => match DType::from_name(name) {
+            (NdArrayField::DType, EscapedScalar::Text(name)) => match DType::from_name(name) {
                 Some(dtype) => self.dtype = Some(dtype),
                 None => return Err(malformed(format!("{name} is not an element type", name = quoted(name)))),
             },
-            (Field::Order, Found::Text(name)) => match Order::from_name(name) {
+            (NdArrayField::Order, EscapedScalar::Text(name)) => match Order::from_name(name) {
                 Some(order) => self.order = Some(order),
                 None => {
                     return Err(malformed(format!(
@@ -100,8 +100,8 @@ impl Fields {
                     )));
                 }
             },
-            (Field::Shape, found) => return self.dimension(found),
-            (Field::Elements, Found::Text(text)) => {
+            (NdArrayField::Shape, found) => return self.dimension(found),
+            (NdArrayField::Elements, EscapedScalar::Text(text)) => {
                 let bytes = base64(text, sink)?;
                 if self.remaining > 0 {
                     // Kept until the end of the map, and held until then.
@@ -113,7 +113,7 @@ impl Fields {
                 sink.release(bytes.capacity());
                 return Ok(());
             }
-            (Field::Elements, Found::Bytes(bytes)) => return self.elements(bytes, sink),
+            (NdArrayField::Elements, EscapedScalar::Bytes(bytes)) => return self.elements(bytes, sink),
             (_, found) => {
                 let name = found.name();
                 return Err(malformed(format!("{name} is not allowed in this place of $ndarray")));
@@ -123,11 +123,11 @@ impl Fields {
     }
 
     /// Takes one dimension. A length above the encoding's integers comes as a text of digits.
-    fn dimension(&mut self, found: Found<'_>) -> Result<()> {
+    fn dimension(&mut self, found: EscapedScalar<'_>) -> Result<()> {
         let length = match found {
-            Found::Int(n) => u64::try_from(n).ok(),
-            Found::Uint(n) => Some(n),
-            Found::Text(digits) => digits.parse().ok(),
+            EscapedScalar::Int(n) => u64::try_from(n).ok(),
+            EscapedScalar::Uint(n) => Some(n),
+            EscapedScalar::Text(digits) => digits.parse().ok(),
             _ => None,
         };
         match (&mut self.shape, length) {

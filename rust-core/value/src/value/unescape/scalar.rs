@@ -12,7 +12,7 @@ pub(super) const NAMES: [&str; 6] =
     [name::BYTES, name::INT, name::FLOAT, name::TIME, name::UUID, name::DECIMAL];
 
 /// A scalar in the place of the content of an escape.
-pub(super) enum Found<'a> {
+pub(super) enum EscapedScalar<'a> {
     Text(&'a str),
     Bytes(&'a [u8]),
     /// An integer: a dimension of a shape may be one.
@@ -22,14 +22,14 @@ pub(super) enum Found<'a> {
     Other(&'static str),
 }
 
-impl Found<'_> {
+impl EscapedScalar<'_> {
     /// Returns the name of the kind, for error texts.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Found::Text(_) => "text",
-            Found::Bytes(_) => "bytes",
-            Found::Int(_) | Found::Uint(_) => "integer",
-            Found::Other(name) => name,
+            EscapedScalar::Text(_) => "text",
+            EscapedScalar::Bytes(_) => "bytes",
+            EscapedScalar::Int(_) | EscapedScalar::Uint(_) => "integer",
+            EscapedScalar::Other(name) => name,
         }
     }
 }
@@ -39,10 +39,10 @@ impl Found<'_> {
 /// # Errors
 ///
 /// `Malformed` where the text is not of the form that the escape has; the errors of the sink.
-pub(super) fn send<S: Sink>(name: &'static str, found: Found<'_>, sink: &mut S) -> Result<()> {
+pub(super) fn send<S: Sink>(name: &'static str, found: EscapedScalar<'_>, sink: &mut S) -> Result<()> {
     let text = match found {
-        Found::Text(text) => text,
-        Found::Bytes(bytes) if name == name::BYTES => return sink.bytes(bytes),
+        EscapedScalar::Text(text) => text,
+        EscapedScalar::Bytes(bytes) if name == name::BYTES => return sink.bytes(bytes),
         found => return Err(malformed(format!("{name} holds text, {} was found", found.name()))),
     };
     match name {

@@ -1,11 +1,11 @@
-//! The plain frame of a stream: data without an extension, whose header is compared with the words that it has to have.
+//! The fast-path frame of a stream: data without an extension, whose header is compared with the words that it has to have.
 //!
 //! Nearly every message is one. What remains to be read are the encoding, the lengths and the numbers.
 
 use super::{CHECK, HEADER, Header, Kind, MAGIC, VERSION, WORDS, flags};
 use crate::codec::Encoding;
 
-/// The first word of a plain frame whose encoding has the number 0: magic, version, kind and the reserved byte.
+/// The first word of a fast-path frame whose encoding has the number 0: magic, version, kind and the reserved byte.
 const FORM: u64 = {
     let [m0, m1, m2, m3] = MAGIC;
     u64::from_le_bytes([m0, m1, m2, m3, VERSION, Kind::Data as u8, 0, 0])
@@ -15,9 +15,9 @@ const FORM: u64 = {
 const ENCODING: u32 = 48;
 
 impl Header {
-    /// Parses the 64 bytes of a plain frame, whose check sum this function returns; `None` for any other bytes.
+    /// Parses the 64 bytes of a fast-path frame, whose check sum this function returns; `None` for any other bytes.
     #[inline(always)]
-    pub(crate) fn of_plain_frame(
+    pub(crate) fn of_fast_frame(
         bytes: &[u8; HEADER],
         check_sum: impl Fn(&[u64; WORDS]) -> u32,
     ) -> Option<Header> {
@@ -29,11 +29,11 @@ impl Header {
         let encoding = Encoding::from_number((first >> ENCODING) as u8)?;
         words[1] &= (1 << CHECK) - 1;
         // All at once: nearly always each of them holds. Flags and extension are the rest of the second word.
-        let is_plain = (first & !(0xFF << ENCODING) == FORM)
+        let is_fast = (first & !(0xFF << ENCODING) == FORM)
             & (words[1] & !u64::from(flags::BODY_CHECKED) == 0)
             & (schema | last >> 32 == 0)
             & ((second >> CHECK) as u32 == check_sum(&words));
-        if !is_plain {
+        if !is_fast {
             return None;
         }
         Some(Header {
@@ -56,9 +56,9 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whatever is taken for a plain frame is one, with the same fields, and every plain frame is taken for one.
+        /// Whatever is taken for a fast-path frame is one, with the same fields, and every fast-path frame is taken for one.
         #[test]
-        fn plain_frames_are_those_of_their_form(
+        fn fast_frames_are_those_of_their_form(
             numbers in any::<([u64; 3], i64, u32)>(),
             (kind, encoding) in (0..3u8, 0..5u8),
             (flag, extension, schema) in (0..3u16, 0..2usize, 0..2u64),
@@ -90,7 +90,7 @@ mod tests {
                 let is_short = header.extension == 0 && header.schema == 0;
                 header.kind == Kind::Data && header.flags & !flags::BODY_CHECKED == 0 && is_short
             });
-            prop_assert_eq!(Header::of_plain_frame(&bytes, check_sum), read);
+            prop_assert_eq!(Header::of_fast_frame(&bytes, check_sum), read);
         }
     }
 }

@@ -1,17 +1,17 @@
-//! A value that one call of the program at a time claims, and that the library borrows while the call does not use it.
+//! A value that one call of the program at a time acquires, and that the library borrows while the call does not use it.
 //!
-//! Claim and value are separate: a call of the program (`send`) claims the cell for its whole duration, and needs the
+//! Permit and value are separate: a call of the program (`send`) acquires the seat for its whole duration, and needs the
 //! value only while it works; while the call sleeps, the library's own thread may borrow the value to send an
 //! acknowledgement.
 //!
-//! Everything about the cell changes under one lock, its *gate*, which is the lock of what the value is used with anyway:
-//! which thread has the claim, whether a thread has the value, and which threads wait. A call that does not sleep enters
-//! the gate and uses the value there ([`ClaimCell::enter`]). One that has to leave the gate takes claim and value with it
+//! Everything about the seat changes under one lock, its *gate*, which is the lock of what the value is used with anyway:
+//! which thread has the permit, whether a thread has the value, and which threads wait. A call that does not sleep enters
+//! the gate and uses the value there ([`Seat::enter`]). One that has to leave the gate takes permit and value with it
 //! as a [`Lease`], and gives them back at the gate. A thread that does not get what it asks for enters the line under the
-//! lock under which it has looked, so the call that gives it back finds that thread there. No thread may take, claim, borrow or
-//! give back anything of the cell while it has the gate, but through [`Entered`] and [`Ending`].
+//! lock under which it has looked, so the call that gives it back finds that thread there. No thread may take, acquire, borrow or
+//! give back anything of the seat while it has the gate, but through [`SeatGuard`] and [`LockedLease`].
 //!
-//! Claims are granted in order of arrival; the value goes to any waiter.
+//! Permits are granted in order of arrival; the value goes to any waiter.
 //!
 //! `loom_tests` has the model of it, and mutants that each lack one step.
 
@@ -23,30 +23,30 @@ use std::marker::PhantomData;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
-use self::sync::{AtomicU64, Step, Thread, UnsafeCell, left_out, place};
+use self::sync::{AtomicU64, ProtocolStep, Thread, UnsafeCell, left_out, place};
 use super::eventfd::EventFd;
 use super::fork;
 use crate::deadline::Waiting;
 use crate::error::Result;
 
-pub use self::guards::{Borrowed, Claim, Entered, Lease};
+pub use self::guards::{Lease, Permit, SeatGuard, ValueGuard};
 #[cfg(test)]
 pub use self::sync::counted;
 pub use self::sync::{Mutex, MutexGuard, lock, note_locked, this_thread};
 
 /// A thread has the value, outside the gate.
 const TAKEN: u64 = 1;
-/// Threads wait for the claim.
+/// Threads wait for the permit.
 const IN_LINE: u64 = 2;
 /// Threads wait for the value.
 const AWAITED: u64 = 4;
-/// The end of the call that has the claim is to be signalled over the descriptor.
+/// The end of the call that has the permit is to be signalled over the descriptor.
 const SIGNAL_END: u64 = 8;
-/// The remaining bits name the thread that has the claim; 0 for none.
+/// The remaining bits name the thread that has the permit; 0 for none.
 const OWNER: u64 = !15;
 
 /// The value and who has it. `G` is what the gate protects.
-pub struct ClaimCell<T, G> {
+pub struct Seat<T, G> {
     /// The bits above and the owner. Written under the gate alone, so no order is needed; without it a thread may look for
     /// its own name, or guess.
     word: AtomicU64,
@@ -65,8 +65,8 @@ pub struct ClaimCell<T, G> {
 struct Line {
     /// The number of the last waiter.
     last: u64,
-    /// Threads that wait for the claim.
-    claims: VecDeque<Waiter>,
+    /// Threads that wait for the permit.
+    acquiring: VecDeque<Waiter>,
     /// Threads that wait for the value.
     values: Vec<Waiter>,
 }
@@ -78,14 +78,14 @@ struct Waiter {
 }
 
 // SAFETY: the line is used by the holder of the gate alone, and the value too, or by the one thread for which `TAKEN` was
-// set there and that clears it there. So sharing the cell moves the value between threads, which `T: Send` allows, and
+// set there and that clears it there. So sharing the seat moves the value between threads, which `T: Send` allows, and
 // never shares it. The gate is a lock, and as such shared.
-unsafe impl<T: Send, G: Send> Sync for ClaimCell<T, G> {}
+unsafe impl<T: Send, G: Send> Sync for Seat<T, G> {}
 
-impl<T, G> ClaimCell<T, G> {
-    /// Returns a cell that no thread has, with this gate.
-    pub fn new(value: T, gate: Arc<Mutex<G>>) -> ClaimCell<T, G> {
-        ClaimCell {
+impl<T, G> Seat<T, G> {
+    /// Returns a seat that no thread has, with this gate.
+    pub fn new(value: T, gate: Arc<Mutex<G>>) -> Seat<T, G> {
+        Seat {
             word: AtomicU64::new(0),
             value: UnsafeCell::new(value),
             line: UnsafeCell::new(Line::default()),
@@ -95,71 +95,71 @@ impl<T, G> ClaimCell<T, G> {
         }
     }
 
-    /// Returns value and gate, for a call that does not sleep; `None` where another thread has or awaits the cell. Waits
+    /// Returns value and gate, for a call that does not sleep; `None` where another thread has or awaits the seat. Waits
     /// for the gate alone.
     #[inline]
-    pub fn enter(&self) -> Option<Entered<'_, T, G>> {
+    pub fn enter(&self) -> Option<SeatGuard<'_, T, G>> {
         let gate = sync::lock(&self.gate);
-        self.is_free().then(|| Entered { gate, cell: self })
+        self.is_free().then(|| SeatGuard { gate, seat: self })
     }
 
-    /// Returns whether no thread has or awaits the cell. The caller has the gate.
+    /// Returns whether no thread has or awaits the seat. The caller has the gate.
     #[inline]
     fn is_free(&self) -> bool {
-        self.seems_free() || left_out(Step::SeeTaken)
+        self.seems_free() || left_out(ProtocolStep::SeeTaken)
     }
 
-    /// Notes that this thread has the claim. The caller has the gate and has found that no thread has it.
+    /// Notes that this thread has the permit. The caller has the gate and has found that no thread has it.
     #[inline]
-    fn claim(&self) -> Claim<'_, T, G> {
+    fn grant(&self) -> Permit<'_, T, G> {
         self.word.store(self.word.load(Relaxed) | this_thread(), Relaxed);
-        Claim { cell: self, no_send: PhantomData }
+        Permit { seat: self, no_send: PhantomData }
     }
 
-    /// Notes that a thread has the value. As [`ClaimCell::claim`].
+    /// Notes that a thread has the value. As [`Seat::grant`].
     #[inline]
-    fn take_value(&self) -> Borrowed<'_, T, G> {
+    fn take_value(&self) -> ValueGuard<'_, T, G> {
         self.word.store(self.word.load(Relaxed) | TAKEN, Relaxed);
-        Borrowed { cell: self, no_send: PhantomData }
+        ValueGuard { seat: self, no_send: PhantomData }
     }
 
     /// Both at once.
     #[inline]
     fn lease(&self) -> Lease<'_, T, G> {
         self.word.store(this_thread() | TAKEN, Relaxed);
-        Lease { cell: self, no_send: PhantomData }
+        Lease { seat: self, no_send: PhantomData }
     }
 
-    /// Takes claim and value where no thread has either and none waits; otherwise `None`, and [`ClaimCell::try_claim`]
+    /// Takes permit and value where no thread has either and none waits; otherwise `None`, and [`Seat::try_acquire`]
     /// decides.
     #[inline]
     pub fn try_take(&self) -> Option<Lease<'_, T, G>> {
         self.enter().map(|entered| entered.hold())
     }
 
-    /// Takes the claim alone, where no thread has it and none waits for it. The library may still have the value.
-    pub fn try_claim(&self) -> Option<Claim<'_, T, G>> {
+    /// Takes the permit alone, where no thread has it and none waits for it. The library may still have the value.
+    pub fn try_acquire(&self) -> Option<Permit<'_, T, G>> {
         let _gate = sync::lock(&self.gate);
-        (self.word.load(Relaxed) & (OWNER | IN_LINE) == 0).then(|| self.claim())
+        (self.word.load(Relaxed) & (OWNER | IN_LINE) == 0).then(|| self.grant())
     }
 
-    /// The same; `look` sees what the gate protects, and whether the claim is taken, in the same step.
-    pub fn try_claim_with<R>(&self, look: impl FnOnce(&mut G, bool) -> R) -> (Option<Claim<'_, T, G>>, R) {
+    /// The same; `look` sees what the gate protects, and whether the permit is taken, in the same step.
+    pub fn try_acquire_with<R>(&self, look: impl FnOnce(&mut G, bool) -> R) -> (Option<Permit<'_, T, G>>, R) {
         let mut gate = sync::lock(&self.gate);
         let is_free = self.word.load(Relaxed) & (OWNER | IN_LINE) == 0;
         let looked = look(&mut gate, is_free);
-        (is_free.then(|| self.claim()), looked)
+        (is_free.then(|| self.grant()), looked)
     }
 
-    /// Takes the claim, behind earlier threads. Blocks.
+    /// Takes the permit, behind earlier threads. Blocks.
     ///
     /// # Errors
-    /// That of `waiting`; then the claim was not taken.
+    /// That of `waiting`; then the permit was not taken.
     #[cold]
-    pub fn claim_in_line(&self, waiting: &mut Waiting<'_>) -> Result<Claim<'_, T, G>> {
+    pub fn acquire(&self, waiting: &mut Waiting<'_>) -> Result<Permit<'_, T, G>> {
         loop {
-            if let Some(claim) = self.claim_in_line_by(|| waiting.park(), |_| false)? {
-                return Ok(claim);
+            if let Some(permit) = self.acquire_by(|| waiting.park(), |_| false)? {
+                return Ok(permit);
             }
         }
     }
@@ -167,79 +167,79 @@ impl<T, G> ClaimCell<T, G> {
     /// The same, but none as soon as `is_done` says so, which sees what the gate protects. Who makes that true unparks this thread.
     ///
     /// # Errors
-    /// That of `waiting`; then the claim was not taken, and it is not done.
+    /// That of `waiting`; then the permit was not taken, and it is not done.
     #[cold]
-    pub fn claim_in_line_unless(
+    pub fn acquire_unless(
         &self,
         waiting: &mut Waiting<'_>,
         is_done: impl FnMut(&mut G) -> bool,
-    ) -> Result<Option<Claim<'_, T, G>>> {
-        self.claim_in_line_by(|| waiting.park(), is_done)
+    ) -> Result<Option<Permit<'_, T, G>>> {
+        self.acquire_by(|| waiting.park(), is_done)
     }
 
-    /// As [`ClaimCell::claim_in_line_unless`]; sleeps by `park`, until it is woken or has to give up.
-    fn claim_in_line_by(
+    /// As [`Seat::acquire_unless`]; sleeps by `park`, until it is woken or has to give up.
+    fn acquire_by(
         &self,
         mut park: impl FnMut() -> Result<()>,
         mut is_done: impl FnMut(&mut G) -> bool,
-    ) -> Result<Option<Claim<'_, T, G>>> {
+    ) -> Result<Option<Permit<'_, T, G>>> {
         let mut gate = sync::lock(&self.gate);
         if is_done(&mut gate) {
             return Ok(None);
         }
         if self.word.load(Relaxed) & (OWNER | IN_LINE) == 0 {
-            return Ok(Some(self.claim()));
+            return Ok(Some(self.grant()));
         }
-        if left_out(Step::OneLock) {
+        if left_out(ProtocolStep::OneLock) {
             drop(gate);
             gate = sync::lock(&self.gate);
         }
         let waiter = self.line(&mut gate).waiter();
         let id = waiter.id;
-        self.line(&mut gate).claims.push_back(waiter);
+        self.line(&mut gate).acquiring.push_back(waiter);
         self.word.store(self.word.load(Relaxed) | IN_LINE, Relaxed);
         loop {
             drop(gate);
             let parked = park();
             gate = sync::lock(&self.gate);
             let is_done = is_done(&mut gate);
-            let is_first = self.line(&mut gate).claims.front().is_some_and(|first| first.id == id);
+            let is_first = self.line(&mut gate).acquiring.front().is_some_and(|first| first.id == id);
             let is_granted = parked.is_ok() && !is_done && is_first && self.word.load(Relaxed) & OWNER == 0;
             if parked.is_ok() && !is_done && !is_granted {
                 continue;
             }
-            let claims = &mut self.line(&mut gate).claims;
-            claims.retain(|waiter| waiter.id != id);
-            if claims.is_empty() {
+            let acquiring = &mut self.line(&mut gate).acquiring;
+            acquiring.retain(|waiter| waiter.id != id);
+            if acquiring.is_empty() {
                 self.word.store(self.word.load(Relaxed) & !IN_LINE, Relaxed);
             }
             if is_granted {
-                return Ok(Some(self.claim()));
+                return Ok(Some(self.grant()));
             }
-            // This thread may have been woken already, so it passes the wake-up on; who has the claim wakes the first by itself.
-            if self.word.load(Relaxed) & OWNER == 0 && !left_out(Step::PassOn) {
+            // This thread may have been woken already, so it passes the wake-up on; who has the permit wakes the first by itself.
+            if self.word.load(Relaxed) & OWNER == 0 && !left_out(ProtocolStep::PassOn) {
                 self.line(&mut gate).wake_first();
             }
             return if is_done { Ok(None) } else { parked.map(|()| None) };
         }
     }
 
-    /// Takes the value where no thread has it at this instant, whichever thread has the claim.
+    /// Takes the value where no thread has it at this instant, whichever thread has the permit.
     #[inline]
-    pub fn try_borrow(&self) -> Option<Borrowed<'_, T, G>> {
+    pub fn try_borrow(&self) -> Option<ValueGuard<'_, T, G>> {
         let _gate = sync::lock(&self.gate);
         (self.word.load(Relaxed) & TAKEN == 0).then(|| self.take_value())
     }
 
     /// Takes the value once no other thread has it. Blocks, for as long as one short frame takes to send.
     #[inline]
-    pub fn borrow(&self) -> Borrowed<'_, T, G> {
+    pub fn borrow(&self) -> ValueGuard<'_, T, G> {
         self.try_borrow().unwrap_or_else(|| self.await_value())
     }
 
-    /// The slow path of [`ClaimCell::borrow`].
+    /// The slow path of [`Seat::borrow`].
     #[cold]
-    fn await_value(&self) -> Borrowed<'_, T, G> {
+    fn await_value(&self) -> ValueGuard<'_, T, G> {
         /// The library has the value for the time of one short frame, which is less than parking takes.
         const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
         for _ in 0..SPINS {
@@ -255,7 +255,7 @@ impl<T, G> ClaimCell<T, G> {
         let id = waiter.id;
         let mut waiter = Some(waiter);
         while self.word.load(Relaxed) & TAKEN != 0 {
-            if left_out(Step::OneLock) {
+            if left_out(ProtocolStep::OneLock) {
                 drop(gate);
                 gate = sync::lock(&self.gate);
             }
@@ -273,32 +273,32 @@ impl<T, G> ClaimCell<T, G> {
         self.take_value()
     }
 
-    /// Returns whether a call has the claim. A thread that only waits for it does not count. What was true when this
+    /// Returns whether a call has the permit. A thread that only waits for it does not count. What was true when this
     /// thread was at the gate last, or later.
     #[inline]
-    pub fn is_claimed(&self) -> bool {
+    pub fn is_acquired(&self) -> bool {
         self.word.load(Relaxed) & OWNER != 0
     }
 
-    /// Returns whether no thread has or awaits the cell, as far as this thread knows.
+    /// Returns whether no thread has or awaits the seat, as far as this thread knows.
     #[inline]
     pub fn seems_free(&self) -> bool {
         self.word.load(Relaxed) & !SIGNAL_END == 0
     }
 
-    /// Returns whether a thread waits for the claim.
+    /// Returns whether a thread waits for the permit.
     #[cfg(test)]
     pub fn is_awaited(&self) -> bool {
         self.word.load(Relaxed) & IN_LINE != 0
     }
 
-    /// Returns whether a call of this very thread has the claim, whose callback or signal handler runs now.
+    /// Returns whether a call of this very thread has the permit, whose callback or signal handler runs now.
     #[inline]
-    pub fn is_claimed_here(&self) -> bool {
+    pub fn is_acquired_here(&self) -> bool {
         self.word.load(Relaxed) & OWNER == this_thread()
     }
 
-    /// Returns a descriptor that is readable once the call that has the claim now has ended. If no call has the claim
+    /// Returns a descriptor that is readable once the call that has the permit now has ended. If no call has the permit
     /// after this, it may have ended before, so the caller tests again.
     pub fn await_end(&self) -> Result<&EventFd> {
         let ended = match self.ended.get() {
@@ -309,27 +309,27 @@ impl<T, G> ClaimCell<T, G> {
             }
         };
         let _gate = sync::lock(&self.gate);
-        if !left_out(Step::EndsBit) {
+        if !left_out(ProtocolStep::EndsBit) {
             self.word.store(self.word.load(Relaxed) | SIGNAL_END, Relaxed);
         }
         Ok(ended)
     }
 
-    /// Returns the value of a cell that is not shared.
+    /// Returns the value of a seat that is not shared.
     pub fn get_mut(&mut self) -> &mut T {
-        // SAFETY: the cell is borrowed alone, so no guard of it exists.
+        // SAFETY: the seat is borrowed alone, so no guard of it exists.
         unsafe { &mut *place(&self.value) }
     }
 
     /// Returns the waiting threads, for the holder of the gate.
     fn line<'a>(&'a self, _gate: &'a mut MutexGuard<'_, G>) -> &'a mut Line {
-        // SAFETY: every use of the line is through here, by the holder of this cell's gate, which the guard shows; it is
+        // SAFETY: every use of the line is through here, by the holder of this seat's gate, which the guard shows; it is
         // borrowed alone.
         unsafe { &mut *place(&self.line) }
     }
 
     /// Gives back what these bits stand for. The caller has the gate; once it has left, it passes the result to
-    /// [`ClaimCell::wake`].
+    /// [`Seat::wake`].
     #[inline]
     fn give_back(&self, what: u64) -> u64 {
         let word = self.word.load(Relaxed);
@@ -367,7 +367,7 @@ impl<T, G> ClaimCell<T, G> {
         {
             ended.wake();
         }
-        if waits & (IN_LINE | AWAITED) == 0 || left_out(Step::Wake) {
+        if waits & (IN_LINE | AWAITED) == 0 || left_out(ProtocolStep::Wake) {
             return;
         }
         let mut gate = sync::lock(&self.gate);
@@ -390,7 +390,7 @@ impl Line {
 
     /// Wakes the first thread in line.
     fn wake_first(&self) {
-        if let Some(first) = self.claims.front() {
+        if let Some(first) = self.acquiring.front() {
             first.thread.unpark();
         }
     }

@@ -11,9 +11,9 @@ use super::*;
 use crate::deadline::{Timeout, Wait};
 use crate::error::ErrorKind;
 
-/// A cell with a gate of its own.
-fn cell_of<T>(value: T) -> ClaimCell<T, ()> {
-    ClaimCell::new(value, Arc::default())
+/// A seat with a gate of its own.
+fn seat_of<T>(value: T) -> Seat<T, ()> {
+    Seat::new(value, Arc::default())
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,15 +22,15 @@ fn patiently(time: Duration) -> Waiting<'static> {
     Wait::new(time).start(Timeout::Default)
 }
 
-fn take_in_turn<T>(cell: &ClaimCell<T, ()>) -> Lease<'_, T, ()> {
-    cell.try_take().unwrap_or_else(|| cell.claim_in_line(&mut patiently(PATIENCE)).unwrap().take())
+fn take_in_turn<T>(seat: &Seat<T, ()>) -> Lease<'_, T, ()> {
+    seat.try_take().unwrap_or_else(|| seat.acquire(&mut patiently(PATIENCE)).unwrap().take())
 }
 
 /// Callers and borrowers count in two steps: an interleaved one would be seen.
 #[test]
-fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
+fn seat_has_one_holder_at_a_time_and_loses_no_waiter() {
     const EACH: u64 = 2000;
-    let cell = Arc::new(cell_of((0u64, 0u64)));
+    let seat = Arc::new(seat_of((0u64, 0u64)));
     let step = |value: &mut (u64, u64)| {
         value.0 += 1;
         std::hint::black_box(&mut *value);
@@ -39,17 +39,17 @@ fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
     };
     thread::scope(|s| {
         for caller in 0..6 {
-            let cell = &cell;
+            let seat = &seat;
             s.spawn(move || {
                 for turn in 0..EACH {
-                    let mut taken = take_in_turn(cell);
+                    let mut taken = take_in_turn(seat);
                     step(&mut taken);
                     if (turn + caller) % 3 == 0 {
-                        // A call that waits in between releases the value and keeps the claim.
-                        let (claim, value) = taken.split();
+                        // A call that waits in between releases the value and keeps the permit.
+                        let (permit, value) = taken.split();
                         drop(value);
-                        assert!(cell.is_claimed_here());
-                        step(&mut claim.take());
+                        assert!(seat.is_acquired_here());
+                        step(&mut permit.take());
                     }
                 }
             });
@@ -57,7 +57,7 @@ fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
         for _ in 0..2 {
             s.spawn(|| {
                 for _ in 0..EACH {
-                    match cell.enter() {
+                    match seat.enter() {
                         Some(mut entered) => step(entered.parts().0),
                         None => thread::yield_now(),
                     }
@@ -65,7 +65,7 @@ fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
             });
             s.spawn(|| {
                 for turn in 0..EACH {
-                    match cell.enter() {
+                    match seat.enter() {
                         Some(entered) if turn % 2 == 0 => step(&mut entered.hold()),
                         Some(entered) => {
                             let mut ending = entered.hold().enter();
@@ -78,7 +78,7 @@ fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
             });
             s.spawn(|| {
                 for turn in 0..EACH {
-                    match if turn % 2 == 0 { cell.try_borrow() } else { Some(cell.borrow()) } {
+                    match if turn % 2 == 0 { seat.try_borrow() } else { Some(seat.borrow()) } {
                         Some(mut value) => step(&mut value),
                         None => thread::yield_now(),
                     }
@@ -86,68 +86,68 @@ fn claim_cell_has_one_holder_at_a_time_and_loses_no_waiter() {
             });
         }
     });
-    assert!(!cell.is_claimed());
-    let taken = cell.try_take().expect("no thread has it or waits for it any more");
+    assert!(!seat.is_acquired());
+    let taken = seat.try_take().expect("no thread has it or waits for it any more");
     assert!(taken.0 == taken.1 && taken.0 >= 6 * EACH + EACH, "{:?}", *taken);
 }
 
 #[test]
 fn claim_goes_to_the_waiting_thread_before_a_returning_one() {
-    let cell = Arc::new(cell_of(Vec::new()));
-    let mut held = take_in_turn(&cell);
-    let other = cell.clone();
+    let seat = Arc::new(seat_of(Vec::new()));
+    let mut held = take_in_turn(&seat);
+    let other = seat.clone();
     let waits = thread::spawn(move || take_in_turn(&other).push("waits"));
-    while cell.word.load(Ordering::SeqCst) & IN_LINE == 0 {
+    while seat.word.load(Ordering::SeqCst) & IN_LINE == 0 {
         thread::yield_now();
     }
     held.push("holds");
     drop(held);
-    take_in_turn(&cell).push("comes again");
+    take_in_turn(&seat).push("comes again");
     waits.join().unwrap();
-    assert_eq!(*take_in_turn(&cell), ["holds", "waits", "comes again"]);
+    assert_eq!(*take_in_turn(&seat), ["holds", "waits", "comes again"]);
 }
 
 #[test]
 fn held_claim_times_out_and_next_in_line_gets_it() {
-    let cell = Arc::new(cell_of(()));
-    let held = take_in_turn(&cell);
+    let seat = Arc::new(seat_of(()));
+    let held = take_in_turn(&seat);
     let come = |time| {
-        let cell = cell.clone();
-        thread::spawn(move || cell.claim_in_line(&mut patiently(time)).map(drop))
+        let seat = seat.clone();
+        thread::spawn(move || seat.acquire(&mut patiently(time)).map(drop))
     };
     let brief = come(Duration::from_millis(50));
-    while cell.word.load(Ordering::SeqCst) & IN_LINE == 0 && !brief.is_finished() {
+    while seat.word.load(Ordering::SeqCst) & IN_LINE == 0 && !brief.is_finished() {
         thread::yield_now();
     }
     let patient = come(PATIENCE);
     assert_eq!(brief.join().unwrap().unwrap_err().kind(), ErrorKind::Timeout);
     drop(held);
     patient.join().unwrap().unwrap();
-    assert!(cell.try_take().is_some());
+    assert!(seat.try_take().is_some());
 }
 
 #[test]
 fn claim_is_refused_to_others_while_the_library_has_the_value_and_a_call_waits_for_it() {
-    let cell = Arc::new(cell_of(0));
-    let value = cell.try_borrow().unwrap();
-    assert!(cell.try_take().is_none() && !cell.is_claimed());
-    let first = cell.try_claim().expect("the library has no claim");
-    assert!(first.is_borrowed() && cell.is_claimed_here());
+    let seat = Arc::new(seat_of(0));
+    let value = seat.try_borrow().unwrap();
+    assert!(seat.try_take().is_none() && !seat.is_acquired());
+    let first = seat.try_acquire().expect("the library has no permit");
+    assert!(first.is_borrowed() && seat.is_acquired_here());
     let waited = Arc::new(AtomicBool::new(false));
     thread::scope(|s| {
-        s.spawn(|| assert!(cell.try_claim().is_none() && !cell.is_claimed_here()));
+        s.spawn(|| assert!(seat.try_acquire().is_none() && !seat.is_acquired_here()));
         s.spawn(|| {
-            *cell.borrow() += 1;
+            *seat.borrow() += 1;
             waited.store(true, Ordering::SeqCst);
         });
-        while cell.word.load(Ordering::SeqCst) & AWAITED == 0 {
+        while seat.word.load(Ordering::SeqCst) & AWAITED == 0 {
             thread::yield_now();
         }
         assert!(!waited.load(Ordering::SeqCst));
         drop(value);
     });
     assert_eq!(*first.take(), 1);
-    assert!(cell.try_take().is_some());
+    assert!(seat.try_take().is_some());
 }
 
 #[test]
@@ -157,44 +157,44 @@ fn end_of_a_call_signals_the_descriptor_of_waiters_once() {
         let mut at_once = Waiting::at_once();
         crate::sys::poll::wait_first(&mut at_once, &[ended.as_fd()]).is_ok()
     };
-    let cell = cell_of(());
-    let held = take_in_turn(&cell);
-    let ended = cell.await_end().unwrap();
-    assert!(cell.is_claimed() && !readable(ended));
+    let seat = seat_of(());
+    let held = take_in_turn(&seat);
+    let ended = seat.await_end().unwrap();
+    assert!(seat.is_acquired() && !readable(ended));
     drop(held);
-    assert!(!cell.is_claimed() && readable(ended));
+    assert!(!seat.is_acquired() && readable(ended));
     ended.drain();
-    drop(take_in_turn(&cell));
+    drop(take_in_turn(&seat));
     assert!(!readable(ended), "no thread waits for this one");
-    let (claim, value) = take_in_turn(&cell).split();
-    cell.await_end().unwrap();
+    let (permit, value) = take_in_turn(&seat).split();
+    seat.await_end().unwrap();
     drop(value);
     assert!(!readable(ended), "the call goes on without the value");
-    drop(claim);
+    drop(permit);
     assert!(readable(ended));
 }
 
 #[test]
 fn short_call_enters_only_a_cell_that_no_thread_has_or_awaits() {
-    let cell = cell_of(1);
-    *cell.enter().expect("no thread has it").parts().0 += 1;
-    let held = take_in_turn(&cell);
-    assert!(cell.enter().is_none(), "a call has it");
-    let (claim, value) = held.split();
+    let seat = seat_of(1);
+    *seat.enter().expect("no thread has it").parts().0 += 1;
+    let held = take_in_turn(&seat);
+    assert!(seat.enter().is_none(), "a call has it");
+    let (permit, value) = held.split();
     drop(value);
-    assert!(cell.enter().is_none(), "a call has the claim, and its message comes first");
-    drop(claim);
-    let value = cell.try_borrow().unwrap();
-    assert!(cell.enter().is_none(), "the library has the value");
+    assert!(seat.enter().is_none(), "a call has the permit, and its message comes first");
+    drop(permit);
+    let value = seat.try_borrow().unwrap();
+    assert!(seat.enter().is_none(), "the library has the value");
     assert_eq!(*value, 2);
     drop(value);
-    assert!(cell.enter().is_some());
+    assert!(seat.enter().is_some());
 }
 
 #[test]
 fn call_holds_another_cell_and_others_wait_for_its_end() {
     let gate = Arc::new(Mutex::new(0));
-    let (first, one) = (ClaimCell::new((), gate.clone()), Arc::new(ClaimCell::new(0, gate)));
+    let (first, one) = (Seat::new((), gate.clone()), Arc::new(Seat::new(0, gate)));
     let hold = || first.enter().expect("no thread has it").try_hold(&one);
     let taken = one.try_take().unwrap();
     assert!(hold().is_none());
@@ -202,12 +202,12 @@ fn call_holds_another_cell_and_others_wait_for_its_end() {
     let mut held = hold().expect("it is free");
     *held += 1;
     assert!(one.enter().is_none() && one.try_take().is_none() && one.try_borrow().is_none());
-    assert!(one.try_claim().is_none() && one.is_claimed() && one.is_claimed_here());
-    let (claim, looked) = one.try_claim_with(|gate, is_free| (*gate, is_free));
-    assert!(claim.is_none() && looked == (0, false));
+    assert!(one.try_acquire().is_none() && one.is_acquired() && one.is_acquired_here());
+    let (permit, looked) = one.try_acquire_with(|gate, is_free| (*gate, is_free));
+    assert!(permit.is_none() && looked == (0, false));
     thread::scope(|scope| {
         scope.spawn(|| {
-            assert!(!one.is_claimed_here());
+            assert!(!one.is_acquired_here());
             *take_in_turn_of(&one) += 1;
         });
         scope.spawn(|| *one.borrow() += 1);
@@ -229,45 +229,41 @@ fn call_holds_another_cell_and_others_wait_for_its_end() {
     assert!(one.try_take().is_some());
 }
 
-/// A thread in line leaves it when what it waits for is done, and the next one has the claim.
+/// A thread in line leaves it when what it waits for is done, and the next one has the permit.
 #[test]
 fn waiter_leaves_the_line_when_it_is_done() {
-    let cell = ClaimCell::new((), Arc::new(Mutex::new(None::<thread::Thread>)));
+    let seat = Seat::new((), Arc::new(Mutex::new(None::<thread::Thread>)));
     let is_done = |gate: &mut Option<thread::Thread>| {
         gate.take_if(|asked| asked.id() == thread::current().id()).is_some()
     };
-    assert!(
-        cell.claim_in_line_unless(&mut patiently(PATIENCE), is_done).unwrap().is_some(),
-        "no thread has it"
-    );
-    let held = cell.try_claim().unwrap();
+    assert!(seat.acquire_unless(&mut patiently(PATIENCE), is_done).unwrap().is_some(), "no thread has it");
+    let held = seat.try_acquire().unwrap();
     thread::scope(|scope| {
-        let first =
-            scope.spawn(|| cell.claim_in_line_unless(&mut patiently(PATIENCE), is_done).unwrap().is_none());
+        let first = scope.spawn(|| seat.acquire_unless(&mut patiently(PATIENCE), is_done).unwrap().is_none());
         let in_line = |count| {
-            while cell.line(&mut lock(&cell.gate)).claims.len() != count {
+            while seat.line(&mut lock(&seat.gate)).acquiring.len() != count {
                 thread::yield_now()
             }
         };
         in_line(1);
         let second =
-            scope.spawn(|| cell.claim_in_line_unless(&mut patiently(PATIENCE), |_| false).unwrap().is_some());
+            scope.spawn(|| seat.acquire_unless(&mut patiently(PATIENCE), |_| false).unwrap().is_some());
         in_line(2);
-        *lock(&cell.gate) = Some(first.thread().clone());
+        *lock(&seat.gate) = Some(first.thread().clone());
         first.thread().unpark();
-        assert!(first.join().unwrap(), "it is done, and the claim is another's");
+        assert!(first.join().unwrap(), "it is done, and the permit is another's");
         assert!(!second.is_finished());
         drop(held);
         assert!(second.join().unwrap());
     });
     let error = {
-        let _held = cell.try_claim().unwrap();
-        cell.claim_in_line_unless(&mut patiently(Duration::ZERO), |_| false).map(drop).unwrap_err()
+        let _held = seat.try_acquire().unwrap();
+        seat.acquire_unless(&mut patiently(Duration::ZERO), |_| false).map(drop).unwrap_err()
     };
     assert_eq!(error.kind(), crate::ErrorKind::Timeout);
-    assert!(cell.try_claim().is_some());
+    assert!(seat.try_acquire().is_some());
 }
 
-fn take_in_turn_of<T, G>(cell: &ClaimCell<T, G>) -> Lease<'_, T, G> {
-    cell.try_take().unwrap_or_else(|| cell.claim_in_line(&mut patiently(PATIENCE)).unwrap().take())
+fn take_in_turn_of<T, G>(seat: &Seat<T, G>) -> Lease<'_, T, G> {
+    seat.try_take().unwrap_or_else(|| seat.acquire(&mut patiently(PATIENCE)).unwrap().take())
 }

@@ -1,18 +1,18 @@
-//! Models of the shortest path through a ring, that of plain records.
+//! Models of the fast path through a ring, that of fast-path records.
 
-use super::super::record::Form;
+use super::super::record::FastKind;
 use super::super::writer::Hidden;
 use super::*;
 
 /// The form of the record of this number.
-fn form(sequence: u64) -> Form {
-    [Form::Request, Form::Data, Form::Reply][sequence as usize % 3]
+fn form(sequence: u64) -> FastKind {
+    [FastKind::Request, FastKind::Data, FastKind::Reply][sequence as usize % 3]
 }
 
-/// The shortest path of both sides, for each form of record: at the first record, each side determines up to where it
+/// The fast path of both sides, for each form of record: at the first record, each side determines up to where it
 /// may take this path.
 #[test]
-fn plain_records_arrive_whole_and_in_order() {
+fn fast_records_arrive_whole_and_in_order() {
     model(3, || {
         const LONG: usize = 256;
         let (writing, reading) = (Heap::new(PAGE + LONG), Heap::new(at::ROOM_WAKE + 8));
@@ -22,11 +22,11 @@ fn plain_records_arrive_whole_and_in_order() {
         let writing = thread::spawn(move || {
             for sequence in 1..=3 {
                 let (form, body) = (form(sequence), content(sequence));
-                let is_near = writer.try_write_near(form, sequence, 9, -1, Encoding::Raw, &body);
-                // At the first one the writer determines `near`.
-                assert_eq!(is_near, sequence > 1);
+                let is_fast = writer.try_write_fast(form, sequence, 9, -1, Encoding::Raw, &body);
+                // At the first one the writer determines `fast_end`.
+                assert_eq!(is_fast, sequence > 1);
                 let written =
-                    is_near || writer.try_write_next(form, sequence, 9, -1, Encoding::Raw, &body).unwrap();
+                    is_fast || writer.try_write_next(form, sequence, 9, -1, Encoding::Raw, &body).unwrap();
                 assert!(written);
             }
         });
@@ -39,15 +39,15 @@ fn plain_records_arrive_whole_and_in_order() {
                     reader.take_small(&small, &mut body);
                     break;
                 }
-                if form(sequence) == Form::Reply {
+                if form(sequence) == FastKind::Reply {
                     if let Some(reply) = reader.peek_reply() {
                         assert_eq!((reply.sequence, reply.correlation, reply.sent), (sequence, 9, -1));
                         reader.take_reply(&reply, &mut body);
                         break;
                     }
-                } else if let Some(plain) = reader.peek_plain(form(sequence)) {
-                    assert_eq!((plain.length(), reader.next_sequence()), (body.len(), sequence));
-                    assert_eq!(reader.take_plain(&plain, &mut body), -1);
+                } else if let Some(fast) = reader.peek_fast(form(sequence)) {
+                    assert_eq!((fast.length(), reader.next_sequence()), (body.len(), sequence));
+                    assert_eq!(reader.take_fast(&fast, &mut body), -1);
                     break;
                 }
                 thread::yield_now();
@@ -59,7 +59,7 @@ fn plain_records_arrive_whole_and_in_order() {
     });
 }
 
-/// A batch in the shortest path: a reader that finds the first record finds all.
+/// A batch in the fast path: a reader that finds the first record finds all.
 #[test]
 fn hidden_records_are_found_together() {
     hidden_records(false);
@@ -79,8 +79,8 @@ fn hidden_records(publishes_each: bool) {
         let mut writer = Writer::in_halves(writing.clone(), reading.clone(), LONG);
         let mut reader = Reader::new(reading, writing, LONG, 1 << 20);
         let content = |sequence: u64| (sequence * 0x0101).to_le_bytes();
-        // At the first record both sides determine `near`.
-        assert!(writer.try_write_next(Form::Data, 1, 0, -1, Encoding::Raw, &content(1)).unwrap());
+        // At the first record both sides determine `fast_end`.
+        assert!(writer.try_write_next(FastKind::Data, 1, 0, -1, Encoding::Raw, &content(1)).unwrap());
         let small = reader.peek_small().expect("it was written before");
         reader.take_small(&small, &mut [0; 8]);
         let writing = thread::spawn(move || {
@@ -97,16 +97,16 @@ fn hidden_records(publishes_each: bool) {
         let mut is_first = true;
         for sequence in 2..=4 {
             let mut body = [0; 8];
-            let plain = loop {
-                match reader.peek_plain(Form::Data) {
-                    Some(plain) => break plain,
+            let fast = loop {
+                match reader.peek_fast(FastKind::Data) {
+                    Some(fast) => break fast,
                     None => assert!(is_first, "a part of the batch is visible"),
                 }
                 thread::yield_now();
             };
             is_first = false;
             assert_eq!(reader.next_sequence(), sequence);
-            assert_eq!(reader.take_plain(&plain, &mut body), -1);
+            assert_eq!(reader.take_fast(&fast, &mut body), -1);
             assert_eq!(body, content(sequence));
         }
         writing.join().unwrap();

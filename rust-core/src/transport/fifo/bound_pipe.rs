@@ -11,12 +11,12 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 
 use super::hello::{Search, stamp};
-use super::liveness::{Liveness, Side, link_lock_name};
-use super::pair::{self, Access, Pair};
+use super::liveness::{LinkSide, Liveness, link_lock_name};
+use super::pair::{self, Pair, PipeAccess};
 use super::pipes::Pipes;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::fifo::{self, End, PIPE_BUF};
+use crate::sys::fifo::{self, PIPE_BUF, PipeEnd};
 use crate::sys::fork;
 use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_any;
@@ -33,21 +33,21 @@ const EXIT_TIME: Duration = Duration::from_millis(10);
 
 /// A name that this process serves. Its drop removes the name.
 #[derive(Debug)]
-pub struct Claim {
+pub struct BoundPipe {
     place: Place,
     /// Mode and group of each pair.
-    access: Access,
+    access: PipeAccess,
     /// Whether a pipe was at the name before, which has to stay there afterwards.
     keeps: bool,
     /// The fork generation that took the name.
     born: u64,
     /// The pair that waits for a client; `None` once closed.
-    open: Mutex<Option<Open>>,
+    open: Mutex<Option<OpenPair>>,
 }
 
 /// The state while the name is open.
 #[derive(Debug)]
-struct Open {
+struct OpenPair {
     /// The pair that has the names.
     pair: Pair,
     /// What was read from its request pipe.
@@ -56,7 +56,7 @@ struct Open {
     _lock: Lock,
 }
 
-impl Claim {
+impl BoundPipe {
     /// Takes the name, and takes over the files of a dead server. A pipe that an administrator has
     /// made at an absolute path decides who may use it: its mode and group are kept, and when the
     /// server ends, a pipe like it stays.
@@ -65,7 +65,7 @@ impl Claim {
     /// `AddressInUse` where a living process owns the name; without `at_once` only after up to 50
     /// ms, in which that process may end. `PermissionDenied` where another user's pipe is in the
     /// way.
-    pub fn take(endpoint: &Endpoint, connect_options: &ConnectOptions, at_once: bool) -> Result<Claim> {
+    pub fn bind(endpoint: &Endpoint, connect_options: &ConnectOptions, at_once: bool) -> Result<BoundPipe> {
         let place = Place::of(endpoint)?;
         let lock = take_lock(&place, at_once)?;
         let found = pair::find(&place)?;
@@ -74,7 +74,8 @@ impl Claim {
         pair::sweep_temporary(&place)?;
         let keeps = endpoint.absolute().is_some() && found.is_some() && !was_made_by_server(&place);
         owner::sweep(&place)?;
-        let access = Access::of(&place, connect_options.mode, connect_options.group, found.filter(|_| keeps));
+        let access =
+            PipeAccess::of(&place, connect_options.mode, connect_options.group, found.filter(|_| keeps));
         let more = Map::from_iter([
             ("encoding".to_owned(), Value::from(connect_options.encoding.name())),
             (KEEPS.to_owned(), keeps.into()),
@@ -83,12 +84,12 @@ impl Claim {
             OwnerRecord::write(&place, connect_options.pattern, program(&connect_options.source), more)?;
         let mut pair = Pair::make(&place, access)?;
         pair.publish(&place)?;
-        let open = Open { pair, search: Search::default(), _owner_record: owner_record, _lock: lock };
-        Ok(Claim { place, access, keeps, born: fork::generation(), open: Mutex::new(Some(open)) })
+        let open = OpenPair { pair, search: Search::default(), _owner_record: owner_record, _lock: lock };
+        Ok(BoundPipe { place, access, keeps, born: fork::generation(), open: Mutex::new(Some(open)) })
     }
 
     /// Locks the open state.
-    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+    fn open(&self) -> MutexGuard<'_, Option<OpenPair>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -112,8 +113,8 @@ impl Claim {
     }
 
     /// Turns the pair into a link for the client that sent this hello, and makes the next pair.
-    fn admit(&self, open: &mut Open, nonce: u64) -> Result<Arc<Pipes>> {
-        let own_lock = link_lock_name(&self.place, nonce, Side::Server);
+    fn admit(&self, open: &mut OpenPair, nonce: u64) -> Result<Arc<Pipes>> {
+        let own_lock = link_lock_name(&self.place, nonce, LinkSide::Server);
         let Some(held) = lock::try_lock(&self.place.directory, &own_lock)? else {
             return Err(Error::new(
                 ErrorKind::AddressInUse,
@@ -124,7 +125,7 @@ impl Claim {
             &self.place,
             &open.pair.requests,
             held,
-            link_lock_name(&self.place, nonce, Side::Client),
+            link_lock_name(&self.place, nonce, LinkSide::Client),
         )?;
         let next = Pair::make(&self.place, self.access)?;
         // The anchor is closed: from here on, the pipe ends when the client closes it.
@@ -135,7 +136,7 @@ impl Claim {
     }
 }
 
-impl HelloSource for Claim {
+impl HelloSource for BoundPipe {
     fn with_reader(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
         if let Some(open) = self.open().as_ref() {
             f(open.pair.requests.as_fd());
@@ -180,7 +181,7 @@ impl HelloSource for Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for BoundPipe {
     fn drop(&mut self) {
         self.close();
     }
@@ -220,7 +221,7 @@ fn program(source: &str) -> &str {
 /// Returns whether a process reads at this name. One that is just ending may still have it open,
 /// and closes it within [`EXIT_TIME`].
 fn is_served(place: &Place) -> Result<bool> {
-    match fifo::open(&place.directory, &place.file, End::Write) {
+    match fifo::open(&place.directory, &place.file, PipeEnd::Write) {
         Ok(None) => Ok(false),
         Ok(Some(writer)) => {
             let mut limited = Waiting::until(Deadline::after(EXIT_TIME));

@@ -1,11 +1,11 @@
-//! Plain records: a short message is written in one step, where the place of its record needs no other check.
+//! Fast-path records: a short message is written in one step, where the place of its record needs no other check.
 //!
 //! The general path (`super`) writes all other records. It determines up to where this path may write.
 
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
-use super::super::record::{Form, GRANULE, Record, WORD};
+use super::super::record::{FastKind, GRANULE, Record, WORD};
 use super::super::segment::PAGE;
 use super::{LINE, LargeFrame, Writer};
 use crate::codec::Encoding;
@@ -17,9 +17,9 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// number, and `correlation` is that of its request. Returns false, with nothing written, in all other cases:
     /// [`Writer::try_write_next`] is for them.
     #[inline(always)]
-    pub fn try_write_near(
+    pub fn try_write_fast(
         &mut self,
-        form: Form,
+        form: FastKind,
         sequence: u64,
         correlation: u64,
         sent: i64,
@@ -30,17 +30,17 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         let length = (form.prefix() as u64).wrapping_add(body.len() as u64);
         let size = WORD.wrapping_add(length).wrapping_add(GRANULE - 1) & !(GRANULE - 1);
         let (tail, end) = (self.tail, self.tail.wrapping_add(size));
-        if end >= self.near || size > self.largest || !self.may_have(form, sequence) {
+        if end >= self.fast_end || size > self.largest || !self.may_have(form, sequence) {
             return false;
         }
         let word = form.record(encoding, length as u32).to_bits() | self.lap;
         let at = PAGE.wrapping_add((tail & self.mask) as usize);
         let sent = sent.cast_unsigned();
         match form {
-            Form::Reply => {
+            FastKind::Reply => {
                 self.mine.store_record(at, word, size as usize, [sent, sequence, correlation], body);
             }
-            Form::Data | Form::Request => {
+            FastKind::Data | FastKind::Request => {
                 // The time of sending is all of the prefix.
                 self.mine.store_record(at, word, size as usize, [sent], body);
             }
@@ -51,7 +51,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         // As in `obtain_next_lines`, for places in this lap, of which a short record touches two at most.
         if size > 2 * LINE {
             self.obtain_next_lines(size);
-        } else if end.wrapping_add(size + LINE) < self.near {
+        } else if end.wrapping_add(size + LINE) < self.fast_end {
             let line = (end | (LINE - 1)).wrapping_add(1);
             for line in [line, line.wrapping_add(LINE)] {
                 if line <= end.wrapping_add(size) {
@@ -64,17 +64,17 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
 
     /// Returns whether a record of this form may have this number: only a reply's record contains its number.
     #[inline(always)]
-    fn may_have(&self, form: Form, sequence: u64) -> bool {
-        form == Form::Reply || sequence == self.sequence.wrapping_add(1)
+    fn may_have(&self, form: FastKind, sequence: u64) -> bool {
+        form == FastKind::Reply || sequence == self.sequence.wrapping_add(1)
     }
 
-    /// The slow path of [`Writer::try_write_near`]: the end of the lap or of the known room. Returns false, with nothing
+    /// The slow path of [`Writer::try_write_fast`]: the end of the lap or of the known room. Returns false, with nothing
     /// written, where there is no room, the message is large, another number comes next, or a large frame is under
     /// way; [`Writer::try_write`] handles those.
     #[cold]
     pub fn try_write_next(
         &mut self,
-        form: Form,
+        form: FastKind,
         sequence: u64,
         correlation: u64,
         sent: i64,
@@ -91,7 +91,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         let record = form.record(encoding, length as u32);
         let Some(at) = self.reserve(record.size())? else { return Ok(false) };
         let sent = sent.cast_unsigned();
-        if form == Form::Reply {
+        if form == FastKind::Reply {
             self.mine.store(at, sent, Ordering::Relaxed);
             self.mine.store(at + 8, sequence, Ordering::Relaxed);
             // The correlation is the last word of the prefix.
@@ -102,15 +102,15 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.commit(record);
         self.frames += 1;
         self.sequence = sequence;
-        self.renew_near();
+        self.renew_fast_end();
         Ok(true)
     }
 
     /// Determines up to where short records can be written in this lap. No large frame is under way.
-    fn renew_near(&mut self) {
+    fn renew_fast_end(&mut self) {
         let lap_end = (self.tail | self.mask) + 1;
         // The zero behind a record that ends the lap would be in the next one.
-        self.near = lap_end.min(self.room + 1);
+        self.fast_end = lap_end.min(self.room + 1);
         self.lap = Record::lap_bits(self.tail >> self.shift);
     }
 }

@@ -5,7 +5,7 @@
 //! connect, and the name never leads to a socket with another mode. The lock
 //! is held until the name is removed again; the kernel releases it when the process dies.
 //!
-//! A claim is refused only after it is certain that a living process owns the name: a sweep, or a
+//! A name is refused only after it is certain that a living process owns the name: a sweep, or a
 //! process that is just ending, holds the lock for milliseconds.
 
 use std::os::fd::OwnedFd;
@@ -42,13 +42,13 @@ impl Place {
     /// # Errors
     /// `AddressInUse` where a living process listens, with its process number; `PermissionDenied`
     /// where another user's file is in the way.
-    pub fn claim(&self, access: Access) -> Result<Claim> {
+    pub fn bind(&self, access: Access) -> Result<BoundName> {
         let (begun, mut tries) = (Instant::now(), 0);
         loop {
             let lock = lock::try_own(&self.directory, &self.file)?;
             let is_locked = lock.is_none();
             let claimed = match lock {
-                Some(lock) => self.claim_under(lock, access),
+                Some(lock) => self.bind_under(lock, access),
                 None => Err(self.in_use()),
             };
             match claimed {
@@ -72,16 +72,16 @@ impl Place {
         peer::credentials(&socket).ok()?.pid
     }
 
-    /// As [`Place::claim`], without waiting: for a caller that connects to the owner instead.
-    pub fn try_claim(&self, access: Access) -> Result<Claim> {
+    /// As [`Place::bind`], without waiting: for a caller that connects to the owner instead.
+    pub fn try_bind(&self, access: Access) -> Result<BoundName> {
         match lock::try_own(&self.directory, &self.file)? {
-            Some(lock) => self.claim_under(lock, access),
+            Some(lock) => self.bind_under(lock, access),
             None => Err(self.in_use()),
         }
     }
 
-    /// Makes the socket. The caller has the lock, which the claim keeps.
-    fn claim_under(&self, lock: Lock, access: Access) -> Result<Claim> {
+    /// Makes the socket. The caller has the lock, which the result keeps.
+    fn bind_under(&self, lock: Lock, access: Access) -> Result<BoundName> {
         // The lock is held, so files at either name are stale. The socket listens before it gets
         // its name: a process that sees the name can connect.
         self.check_socket(&lock)?;
@@ -103,7 +103,7 @@ impl Place {
         let born = fork::generation();
         let authenticator: Arc<dyn Authenticator> = Arc::new(authentication::NoProof);
         let (socket, is_shared) = (Arc::new(socket), access.shared);
-        Ok(Claim {
+        Ok(BoundName {
             socket,
             authenticator,
             place: self.clone(),
@@ -120,13 +120,17 @@ impl Place {
     ///
     /// # Errors
     /// `AddressInUse` where a process listens alone; those of `ask`.
-    pub fn claim_shared(&self, access: Access, ask: impl Fn() -> Result<Option<OwnedFd>>) -> Result<Claim> {
+    pub fn bind_shared(
+        &self,
+        access: Access,
+        ask: impl Fn() -> Result<Option<OwnedFd>>,
+    ) -> Result<BoundName> {
         let ends = Deadline::after(JOIN_TIMEOUT);
         loop {
             if let Some(lock) = lock::try_own(&self.directory, &self.file)? {
-                let mut claim = self.claim_under(lock, access)?;
-                claim.lock.as_mut().map_or(Ok(()), Lock::share)?;
-                return Ok(claim);
+                let mut bound = self.bind_under(lock, access)?;
+                bound.lock.as_mut().map_or(Ok(()), Lock::share)?;
+                return Ok(bound);
             }
             // The shared lock is held before the request, so from then on no process can begin to
             // listen alone.
@@ -136,7 +140,7 @@ impl Place {
                     let socket = Arc::new(Guarded::new(socket));
                     let authenticator: Arc<dyn Authenticator> = Arc::new(authentication::NoProof);
                     let (born, place) = (fork::generation(), self.clone());
-                    return Ok(Claim {
+                    return Ok(BoundName {
                         socket,
                         authenticator,
                         place,
@@ -219,19 +223,19 @@ impl Place {
     ///
     /// # Errors
     /// `AddressInUse` where another process has the lock; those of `owner_record`.
-    pub fn claim_for_listing(
+    pub fn register(
         &self,
         socket: Guarded,
         authenticator: Arc<dyn Authenticator>,
         owner_record: impl FnOnce() -> Result<OwnerRecord>,
-    ) -> Result<Claim> {
+    ) -> Result<BoundName> {
         let Some(lock) = lock::own(&self.directory, &self.file)? else {
             let text = format!("another program has the lock of {}; end it first", self.path().display());
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
         let (born, owner_record) = (fork::generation(), Some(owner_record()?));
         let (socket, lock) = (Arc::new(socket), Some(lock));
-        Ok(Claim {
+        Ok(BoundName {
             socket,
             authenticator,
             place: self.clone(),
@@ -264,7 +268,7 @@ impl Place {
 /// An owned name with its listening socket. Its drop removes the name, unless other processes still
 /// listen there, closes the socket and releases the lock.
 #[derive(Debug)]
-pub struct Claim {
+pub struct BoundName {
     /// The listening socket.
     pub socket: Arc<Guarded>,
     /// The authenticator of the connections that it accepts.
@@ -282,7 +286,7 @@ pub struct Claim {
     lock: Option<Lock>,
 }
 
-impl Drop for Claim {
+impl Drop for BoundName {
     fn drop(&mut self) {
         // A forked child owns neither the lock nor the name.
         if self.born != fork::generation() {
@@ -303,7 +307,7 @@ impl Drop for Claim {
     }
 }
 
-impl Claim {
+impl BoundName {
     /// Returns the place of the name.
     pub fn place(&self) -> &Place {
         &self.place
@@ -346,9 +350,9 @@ mod tests {
             for _ in 0..300 {
                 // The remains of a killed listener.
                 drop(UnixListener::bind(place.path()));
-                let claim = place.claim(Access::default()).unwrap();
-                assert!(place.is_claimed().unwrap() && place.path().exists());
-                drop(claim);
+                let bound = place.bind(Access::default()).unwrap();
+                assert!(place.is_bound().unwrap() && place.path().exists());
+                drop(bound);
             }
         });
     }
@@ -359,7 +363,7 @@ mod tests {
         let place = place(&folder);
         let lock = lock::try_own(&place.directory, &place.file).unwrap().unwrap();
         let listener = UnixListener::bind(place.path()).unwrap();
-        assert_eq!(place.claim(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
+        assert_eq!(place.bind(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
         listener.set_nonblocking(true).unwrap();
         // Once for the liveness check, once for its process number.
         assert_eq!(std::iter::from_fn(|| listener.accept().ok()).count(), 2);
@@ -369,7 +373,7 @@ mod tests {
                 let newcomer = listener.accept().unwrap();
                 drop((lock, listener, newcomer));
             });
-            place.claim(Access::default()).unwrap();
+            place.bind(Access::default()).unwrap();
         });
     }
 
@@ -383,7 +387,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(300));
                 drop(lock);
             });
-            place.claim(Access::default()).unwrap();
+            place.bind(Access::default()).unwrap();
         });
     }
 
@@ -392,7 +396,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
         std::fs::write(place.path(), "a thesis").unwrap();
-        let error = place.try_claim(Access::default()).unwrap_err();
+        let error = place.try_bind(Access::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AddressInUse);
         assert!(error.text().contains("no socket"), "{error}");
         assert_eq!(std::fs::read_to_string(place.path()).unwrap(), "a thesis");
@@ -403,28 +407,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
         let access = Access { shared: true, ..Access::default() };
-        let first = place.claim_shared(access, || panic!("there is no process to query")).unwrap();
+        let first = place.bind_shared(access, || panic!("there is no process to query")).unwrap();
         let give = || first.socket.as_fd().try_clone_to_owned().map(Some).doing("duplicating");
-        let second = place.claim_shared(access, give).unwrap();
-        assert_eq!(place.claim(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
+        let second = place.bind_shared(access, give).unwrap();
+        assert_eq!(place.bind(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
         let no_socket = || Ok(Some(std::fs::File::open("/dev/null").unwrap().into()));
-        assert_eq!(place.claim_shared(access, no_socket).unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(place.bind_shared(access, no_socket).unwrap_err().kind(), ErrorKind::Malformed);
         drop(first);
         assert!(place.connect(Carries::Bytes, Duration::ZERO).unwrap().is_some());
         drop(second);
         assert!(!place.path().exists());
-        place.claim(Access::default()).unwrap();
+        place.bind(Access::default()).unwrap();
     }
 
     #[test]
     fn name_has_one_listener() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(&folder);
-        let claim = place.claim(Access::default()).unwrap();
-        assert_eq!(place.claim(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
-        assert_eq!(place.try_claim(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
-        drop(claim);
+        let bound = place.bind(Access::default()).unwrap();
+        assert_eq!(place.bind(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
+        assert_eq!(place.try_bind(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
+        drop(bound);
         assert!(!place.path().exists());
-        place.claim(Access::default()).unwrap();
+        place.bind(Access::default()).unwrap();
     }
 }

@@ -14,22 +14,22 @@ use crate::array::{copy_elements, linkspan_array};
 use crate::message::linkspan_message;
 
 /// A struct that is only read.
-pub(crate) struct Lent<'a> {
+pub(crate) struct BorrowedRecord<'a> {
     layout: &'a Layout,
     at: *const u8,
     lives: PhantomData<&'a u8>,
 }
 
-impl<'a> Lent<'a> {
+impl<'a> BorrowedRecord<'a> {
     /// # Safety
     /// A struct of this layout is at `at`, with all that it points to, and no code changes it as long as this
     /// value exists.
-    pub unsafe fn new(layout: &'a Layout, at: *const u8) -> Lent<'a> {
-        Lent { layout, at, lives: PhantomData }
+    pub unsafe fn new(layout: &'a Layout, at: *const u8) -> BorrowedRecord<'a> {
+        BorrowedRecord { layout, at, lives: PhantomData }
     }
 }
 
-impl Source for Lent<'_> {
+impl Source for BorrowedRecord<'_> {
     #[inline]
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         // SAFETY: as `new` was promised.

@@ -11,7 +11,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::claim::note_locked;
+use super::seat::note_locked;
 
 #[cfg(loom)]
 use loom::sync::atomic::AtomicU8;
@@ -25,21 +25,21 @@ const OUT: u8 = 1;
 /// A borrower has it, and the owner is gone.
 const LEFT: u8 = 2;
 
-struct Place<T> {
+struct ArcInner<T> {
     state: AtomicU8,
     value: T,
 }
 
 /// The owner of a value that it lends.
-pub struct Owner<T> {
-    place: ManuallyDrop<Arc<Place<T>>>,
+pub struct ArcOwner<T> {
+    shared: ManuallyDrop<Arc<ArcInner<T>>>,
     /// Whether there may be counted references beside that of the owner.
     has_counted: bool,
 }
 
 /// A borrowed reference.
-pub struct Lent<T> {
-    place: ManuallyDrop<Arc<Place<T>>>,
+pub struct ArcRef<T> {
+    shared: ManuallyDrop<Arc<ArcInner<T>>>,
     /// Whether it counts, and is no concern of the owner's.
     is_counted: bool,
 }
@@ -66,39 +66,39 @@ std::thread_local! {
     static UNORDERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-impl<T> Owner<T> {
+impl<T> ArcOwner<T> {
     /// Returns the owner of a value.
-    pub fn new(value: T) -> Owner<T> {
-        let place = Arc::new(Place { state: AtomicU8::new(HOME), value });
-        Owner { place: ManuallyDrop::new(place), has_counted: false }
+    pub fn new(value: T) -> ArcOwner<T> {
+        let shared = Arc::new(ArcInner { state: AtomicU8::new(HOME), value });
+        ArcOwner { shared: ManuallyDrop::new(shared), has_counted: false }
     }
 
     /// Returns whether no borrower has the value: what all have done comes before. It stays so until it is lent.
     #[inline]
     pub fn is_home(&mut self) -> bool {
-        if self.place.state.load(order_of_lending()) != HOME {
+        if self.shared.state.load(order_of_lending()) != HOME {
             return false;
         }
         if self.has_counted {
-            self.has_counted = Arc::get_mut(&mut self.place).is_none();
+            self.has_counted = Arc::get_mut(&mut self.shared).is_none();
         }
         !self.has_counted
     }
 
     /// Lends the value.
     #[inline]
-    pub fn lend(&mut self) -> Lent<T> {
+    pub fn lend(&mut self) -> ArcRef<T> {
         // Acquire: what the last borrower did comes before this, and so before the value is dropped. Relaxed below: a
         // reference that goes to another thread is passed on with order.
-        if self.place.state.load(order_of_lending()) != HOME {
+        if self.shared.state.load(order_of_lending()) != HOME {
             self.has_counted = true;
-            return Lent { place: self.place.clone_counted(), is_counted: true };
+            return ArcRef { shared: self.shared.clone_counted(), is_counted: true };
         }
-        self.place.state.store(OUT, Ordering::Relaxed);
+        self.shared.state.store(OUT, Ordering::Relaxed);
         // SAFETY: the count stays, and one of the two gives it up: the owner while the reference is at home, or else
         // the borrower, see both drops.
-        let place = unsafe { std::ptr::read(&raw const self.place) };
-        Lent { place, is_counted: false }
+        let shared = unsafe { std::ptr::read(&raw const self.shared) };
+        ArcRef { shared, is_counted: false }
     }
 }
 
@@ -115,52 +115,52 @@ impl<T> CloneCounted for ManuallyDrop<Arc<T>> {
     }
 }
 
-impl<T> Drop for Owner<T> {
+impl<T> Drop for ArcOwner<T> {
     fn drop(&mut self) {
-        if self.place.state.swap(LEFT, order()) != OUT {
+        if self.shared.state.swap(LEFT, order()) != OUT {
             // SAFETY: no borrower has the reference, and none can get it; this is dropped once.
-            unsafe { ManuallyDrop::drop(&mut self.place) };
+            unsafe { ManuallyDrop::drop(&mut self.shared) };
         }
     }
 }
 
-impl<T> Drop for Lent<T> {
+impl<T> Drop for ArcRef<T> {
     #[inline]
     fn drop(&mut self) {
         note_locked();
-        if self.is_counted || self.place.state.swap(HOME, order()) == LEFT {
+        if self.is_counted || self.shared.state.swap(HOME, order()) == LEFT {
             // SAFETY: it counts, or the owner has left its count to this one; this is dropped once. In the other case
             // the owner has the count again, and nothing is touched any more.
-            unsafe { ManuallyDrop::drop(&mut self.place) };
+            unsafe { ManuallyDrop::drop(&mut self.shared) };
         }
     }
 }
 
-impl<T> Deref for Owner<T> {
+impl<T> Deref for ArcOwner<T> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
-        &self.place.value
+        &self.shared.value
     }
 }
 
-impl<T> Deref for Lent<T> {
+impl<T> Deref for ArcRef<T> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
-        &self.place.value
+        &self.shared.value
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Owner<T> {
+impl<T: fmt::Debug> fmt::Debug for ArcOwner<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Lent<T> {
+impl<T: fmt::Debug> fmt::Debug for ArcRef<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn value_is_dropped_once_with_its_last_reference() {
         let inside = Arc::new(());
-        let owner = || Owner::new(inside.clone());
+        let owner = || ArcOwner::new(inside.clone());
         // Each order of drops: the owner between borrowers, first and last.
         for drops in [[0, 1, 2], [1, 0, 2], [1, 2, 0], [0, 2, 1], [2, 0, 1], [2, 1, 0]] {
             let mut owner = owner();
@@ -232,7 +232,7 @@ mod loom_tests {
     fn borrower_and_owner() {
         loom::model(|| {
             let dropped = std::sync::Arc::default();
-            let mut owner = Owner::new(Read(UnsafeCell::new(0), std::sync::Arc::clone(&dropped)));
+            let mut owner = ArcOwner::new(Read(UnsafeCell::new(0), std::sync::Arc::clone(&dropped)));
             let first = owner.lend();
             let other = thread::spawn(move || first.0.with(|_| ()));
             let second = owner.lend();
@@ -254,7 +254,7 @@ mod loom_tests {
     fn borrower_without_owner() {
         loom::model(|| {
             let dropped = std::sync::Arc::default();
-            let mut owner = Owner::new(Read(UnsafeCell::new(0), std::sync::Arc::clone(&dropped)));
+            let mut owner = ArcOwner::new(Read(UnsafeCell::new(0), std::sync::Arc::clone(&dropped)));
             let lent = owner.lend();
             let other = thread::spawn(move || lent.0.with(|_| ()));
             (*owner).0.with(|_| ());
@@ -273,7 +273,7 @@ mod loom_tests {
     /// A borrower reads and gives back; the owner lends what is home to one that writes it.
     fn borrower_and_writer() {
         loom::model(|| {
-            let mut owner = Owner::new(Written(UnsafeCell::new(0)));
+            let mut owner = ArcOwner::new(Written(UnsafeCell::new(0)));
             let first = owner.lend();
             let other = thread::spawn(move || first.0.with(|_| ()));
             if owner.is_home() {

@@ -1,4 +1,4 @@
-//! The parts of `ClaimCell`: the standard library's atomics, locks and threads, or loom's under
+//! The parts of `Seat`: the standard library's atomics, locks and threads, or loom's under
 //! loom; and the step of the protocol that a mutant of the models leaves out.
 
 #[cfg(not(loom))]
@@ -79,18 +79,18 @@ pub fn place<T>(value: &UnsafeCell<T>) -> *mut T {
 
 /// A step of the protocol. A mutant is the protocol without one of them, and its model has to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ProtocolStep {
     /// A thread enters the line under the lock under which it has looked.
     OneLock,
     /// What is given back wakes those that wait for it.
     Wake,
     /// A waiter that gives up passes on a wake-up that it may have received.
     PassOn,
-    /// A call that has the claim takes the value only while no other thread has it.
+    /// A call that has the permit takes the value only while no other thread has it.
     AwaitValue,
     /// A thread that waits for the end of a call says so before it tests whether there is one.
     EndsBit,
-    /// A call leaves the gate where another thread has the value or the claim.
+    /// A call leaves the gate where another thread has the value or the permit.
     SeeTaken,
     /// Who does what a thread in line waits for unparks it.
     #[cfg(loom)]
@@ -100,17 +100,17 @@ pub enum Step {
 /// Returns whether a model leaves this step out.
 #[cfg(not(loom))]
 #[inline(always)]
-pub const fn left_out(_: Step) -> bool {
+pub const fn left_out(_: ProtocolStep) -> bool {
     false
 }
 
 #[cfg(loom)]
 std::thread_local! {
     /// The step that the mutant on this thread of the system leaves out; all threads of a model run on it.
-    pub static LEFT_OUT: std::cell::Cell<Option<Step>> = const { std::cell::Cell::new(None) };
+    pub static LEFT_OUT: std::cell::Cell<Option<ProtocolStep>> = const { std::cell::Cell::new(None) };
 }
 
 #[cfg(loom)]
-pub fn left_out(step: Step) -> bool {
+pub fn left_out(step: ProtocolStep) -> bool {
     LEFT_OUT.get() == Some(step)
 }
