@@ -120,7 +120,7 @@ impl SessionState {
 
     /// Locks the halves. Held for a few operations, never while waiting.
     #[inline]
-    pub fn halves(&self) -> seat::MutexGuard<'_, SessionHalves> {
+    pub fn halves(&self) -> seat::GateGuard<'_, SessionHalves> {
         seat::lock(&self.halves)
     }
 

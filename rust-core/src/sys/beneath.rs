@@ -27,6 +27,7 @@ use rustix::io::Errno;
 
 use super::{headroom, random, user};
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::kernel_entry;
 
 /// The required owner of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,7 @@ impl<'a> Beneath<'a> {
 
     /// Returns the metadata of a name, without following a link; `None` where there is nothing.
     pub fn facts(&self, name: &str) -> Result<Option<Stat>> {
+        kernel_entry::assert_allowed();
         check_name(name)?;
         match rustix::fs::statat(self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(facts) => Ok(Some(facts)),
@@ -305,6 +307,7 @@ impl<'a> Beneath<'a> {
     /// `PermissionDenied` where another user has the name; `AddressInUse` where another process was
     /// first.
     pub fn rename(&self, from: Beneath<'_>, new: &str, name: &str) -> Result<()> {
+        kernel_entry::assert_allowed();
         check_name(new)?;
         let doing = || format!("giving {} its name", self.shown(name).display());
         let renamed = match self.facts(name)? {
@@ -356,6 +359,7 @@ impl<'a> Beneath<'a> {
 
     /// Removes a name; returns false where there was none.
     fn unlink(&self, name: &str, how: AtFlags) -> Result<bool> {
+        kernel_entry::assert_allowed();
         match rustix::fs::unlinkat(self.fd, name, how) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
@@ -462,6 +466,7 @@ impl fmt::Display for Whose {
 /// Opens one name of a directory, never through a link and without blocking. Where the kernel, or a
 /// sandbox, has no `openat2`, `O_NOFOLLOW` is as good, because there is only one component.
 fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+    kernel_entry::assert_allowed();
     let mut flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     if !flags.contains(OFlags::PATH) {
         flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -493,6 +498,7 @@ pub fn kernel_path(fd: impl AsFd) -> PathBuf {
 /// # Errors
 /// `FBIG` for more than the process may write (`ulimit -f`), where the kernel would send SIGXFSZ.
 pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    kernel_entry::assert_allowed();
     if bytes.len() as u64 > headroom::file_limit() {
         return Err(Errno::FBIG);
     }

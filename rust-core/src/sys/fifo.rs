@@ -15,6 +15,7 @@ use super::directory::Directory;
 use super::fork::Guarded;
 use super::staging::Staging;
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::kernel_entry;
 
 /// The largest write that goes into a pipe in one piece, or not at all (PIPE_BUF on Linux), in
 /// bytes.
@@ -105,6 +106,7 @@ fn check_kind(directory: &Directory, name: &str, facts: &Stat) -> Result<()> {
 /// # Errors
 /// `InvalidEndpoint` where anything else lies there; `PermissionDenied`.
 pub fn open(directory: &Directory, name: &str, end: PipeEnd) -> Result<Option<Guarded>> {
+    kernel_entry::assert_allowed();
     // Opening anything but a pipe could block, or have side effects.
     if find(directory, name)?.is_none() {
         return Ok(None);
@@ -148,6 +150,7 @@ pub fn identity(pipe: impl AsFd) -> Result<PipeIdentity> {
 /// Reads the available bytes. `Some(0)` means that no process has the writing end open, `None` that
 /// nothing is available yet.
 pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     match rustix::io::read(pipe, into) {
         Ok(n) => Ok(Some(n)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
@@ -157,6 +160,7 @@ pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
 
 /// Like [`read`], appended to a list: at most `most` bytes, for which the list has room.
 pub fn read_behind(pipe: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     match append(into, most, |room| rustix::io::read(pipe, room).map(|(came, _)| came)) {
         Ok(came) => Ok(Some(came)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
@@ -167,6 +171,7 @@ pub fn read_behind(pipe: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<O
 /// Writes as much as there is room for; `None` where there is none. Only through [`PipeEnd::Both`],
 /// which is described there.
 pub fn write(pipe: impl AsFd, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     let written = match parts {
         [one] => rustix::io::write(pipe, one),
         many => rustix::io::writev(pipe, many),
@@ -181,6 +186,7 @@ pub fn write(pipe: impl AsFd, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
 /// Returns whether every process that had the writing end of this pipe has closed it. False for a
 /// pipe whose writing end was never opened.
 pub fn is_peer_gone(reader: impl AsFd) -> bool {
+    kernel_entry::assert_allowed();
     let mut fds = [PollFd::new(&reader, PollFlags::empty())];
     let done = rustix::event::poll(&mut fds, Some(&Timespec::default()));
     done.is_ok() && fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)

@@ -22,6 +22,7 @@ use super::directory::Directory;
 use super::eventfd::EventFd;
 use super::fork::{self, Own};
 use crate::error::{Doing, ErrorKind, Result};
+use crate::sys::kernel_entry;
 
 pub use rustix::fs::inotify::WatchFlags;
 
@@ -244,6 +245,7 @@ impl Watch {
 
     /// Reads the instance once and distributes the events. False where there was none.
     fn distribute(&self) -> bool {
+        kernel_entry::assert_allowed();
         // Reset first, so that an event which another thread passes on from here on wakes this
         // watch again.
         if self.state.woken.swap(false, Ordering::AcqRel) {

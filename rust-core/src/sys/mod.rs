@@ -17,7 +17,7 @@
 //! | the peer of a socket, and its end | `peer` |
 //! | waiting for one of many events | `poll` |
 //! | events of names in a directory; timers | `inotify`, `timer` |
-//! | protection of a forked child | `fork` |
+//! | protection of a forked child; that who holds the lock of a session makes no system call | `fork`, `kernel_entry` |
 //! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
@@ -43,6 +43,7 @@ pub(crate) mod futex;
 pub(crate) mod headroom;
 pub(crate) mod inet;
 pub(crate) mod inotify;
+pub(crate) mod kernel_entry;
 pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod once;

@@ -32,7 +32,7 @@ use crate::error::Result;
 pub use self::guards::{Lease, Permit, SeatGuard, ValueGuard};
 #[cfg(test)]
 pub use self::sync::counted;
-pub use self::sync::{Mutex, MutexGuard, lock, note_locked, this_thread};
+pub use self::sync::{GateGuard, Mutex, lock, note_locked, this_thread};
 
 /// A thread has the value, outside the gate.
 const TAKEN: u64 = 1;
@@ -322,7 +322,7 @@ impl<T, G> Seat<T, G> {
     }
 
     /// Returns the waiting threads, for the holder of the gate.
-    fn line<'a>(&'a self, _gate: &'a mut MutexGuard<'_, G>) -> &'a mut Line {
+    fn line<'a>(&'a self, _gate: &'a mut GateGuard<'_, G>) -> &'a mut Line {
         // SAFETY: every use of the line is through here, by the holder of this seat's gate, which the guard shows; it is
         // borrowed alone.
         unsafe { &mut *place(&self.line) }

@@ -5,12 +5,12 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::sync::{self, MutexGuard, ProtocolStep, left_out, place};
+use super::sync::{self, GateGuard, ProtocolStep, left_out, place};
 use super::{OWNER, Seat, TAKEN};
 
 /// Value and gate, for a call that does not sleep.
 pub struct SeatGuard<'a, T, G> {
-    pub(super) gate: MutexGuard<'a, G>,
+    pub(super) gate: GateGuard<'a, G>,
     pub(super) seat: &'a Seat<T, G>,
 }
 
@@ -83,7 +83,7 @@ impl<T, G> Drop for Lease<'_, T, G> {
 /// A call with a lease, at the gate again.
 pub struct LockedLease<'a, T, G> {
     // Dropped first: the drop of the other field enters the gate.
-    gate: MutexGuard<'a, G>,
+    gate: GateGuard<'a, G>,
     lease: Lease<'a, T, G>,
 }
 

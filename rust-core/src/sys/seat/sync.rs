@@ -1,19 +1,28 @@
 //! The parts of `Seat`: the standard library's atomics, locks and threads, or loom's under
 //! loom; and the step of the protocol that a mutant of the models leaves out.
 
+use std::ops::{Deref, DerefMut};
+
+use crate::sys::kernel_entry::NoKernelEntry;
+
 #[cfg(not(loom))]
 pub use std::{
     cell::UnsafeCell,
+    sync::Mutex,
     sync::atomic::AtomicU64,
-    sync::{Mutex, MutexGuard},
     thread::{Thread, current, park},
 };
 
+#[cfg(not(loom))]
+use std::sync::MutexGuard;
+
+#[cfg(loom)]
+use loom::sync::MutexGuard;
 #[cfg(loom)]
 pub use loom::{
     cell::UnsafeCell,
+    sync::Mutex,
     sync::atomic::AtomicU64,
-    sync::{Mutex, MutexGuard},
     thread::{Thread, current, park},
 };
 
@@ -60,11 +69,34 @@ pub fn note_locked() {
     LOCKED.set(LOCKED.get() + 1);
 }
 
+/// A gate that is locked. Who has it enters the kernel only to wake others, which debug builds check.
+pub struct GateGuard<'a, G> {
+    guard: MutexGuard<'a, G>,
+    _no_entry: NoKernelEntry,
+}
+
+impl<G> Deref for GateGuard<'_, G> {
+    type Target = G;
+
+    #[inline(always)]
+    fn deref(&self) -> &G {
+        &self.guard
+    }
+}
+
+impl<G> DerefMut for GateGuard<'_, G> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut G {
+        &mut self.guard
+    }
+}
+
 /// Locks a gate. A panic in a callback of the program leaves no half-done state, so a poisoned lock is used.
 #[inline]
-pub fn lock<G>(gate: &Mutex<G>) -> MutexGuard<'_, G> {
+pub fn lock<G>(gate: &Mutex<G>) -> GateGuard<'_, G> {
     note_locked();
-    gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    let guard = gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    GateGuard { guard, _no_entry: NoKernelEntry::new() }
 }
 
 /// Returns the place of the value. Under loom this counts as a write to it, which has to be ordered with

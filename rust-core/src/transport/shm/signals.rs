@@ -43,7 +43,7 @@ impl Signal {
     /// for its reader already, and one whose other end is gone is noticed by `liveness`.
     #[cold]
     pub fn send(self, socket: &Guarded) {
-        let _ = socket::send_bytes(socket, &[self as u8]);
+        socket::send_wake_up(socket, self as u8);
     }
 }
 
