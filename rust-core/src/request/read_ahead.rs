@@ -1,8 +1,8 @@
-//! Frames of one client that were read before their turn, to find withdrawals.
+//! Frames of one client that are read ahead, to find withdrawals.
 //!
-//! A client that gives up a request sends a withdrawal behind it. The server reads the frames
-//! behind a request before the program gets it; if the withdrawal is among them, the request is not
-//! started. Other frames are kept here in their order, within bounds, and served from here first.
+//! A client that gives up a request sends a withdrawal after it. Before the program receives a
+//! request, the server reads the frames after it. If a withdrawal of the request is among them, the program
+//! does not receive the request. Other frames are kept here in their order, up to a limit, and served first.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -11,32 +11,32 @@ use crate::frame::{Incoming, Kind};
 use crate::message::withdrawal;
 use crate::transport::Rx;
 
-/// Frames that are read ahead, at most.
+/// The most frames that are read ahead.
 const MAX_FRAMES: usize = 256;
-/// Bytes of their bodies after which no further frame is read.
+/// The size of their bodies in bytes at which reading ahead stops.
 const MAX_BYTES: usize = 256 << 10;
 
-/// What was read ahead of one client, in order. Used by the serving thread only.
+/// The frames of one client that were read ahead, in order. Used by the serving thread only.
 #[derive(Default)]
 pub struct ReadAhead {
     frames: VecDeque<Incoming>,
     /// Bytes of the bodies of `frames`.
     bytes: usize,
-    /// The error that ended the reading; it is returned behind the frames.
+    /// The error that ended the reading. It is returned after the frames.
     deferred_error: Option<Error>,
-    /// Requests in `frames`, or just being received, that were withdrawn.
+    /// The withdrawn requests: in `frames`, or the one that is being received.
     withdrawn: HashSet<u64>,
 }
 
 impl ReadAhead {
-    /// Returns whether nothing was read ahead, so that the next frame is the link's.
+    /// Returns whether nothing was read ahead, so that the next frame comes from the link.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.deferred_error.is_none()
     }
 
-    /// Returns the next frame: one that was read ahead, else one of the link; none if there is no
-    /// frame now.
+    /// Returns the next frame: one that was read ahead, otherwise one from the link; `None` if no frame has
+    /// arrived.
     #[inline]
     pub fn next(&mut self, rx: &mut Rx) -> Result<Option<Incoming>> {
         if let Some(frame) = self.frames.pop_front() {
@@ -49,8 +49,8 @@ impl ReadAhead {
         }
     }
 
-    /// Reads the frames behind the request of this number, within the bounds, and returns whether
-    /// its caller has withdrawn it.
+    /// Reads the frames after the request of this number, up to the limits, and returns whether its caller has
+    /// withdrawn it.
     #[inline]
     pub fn is_withdrawn(&mut self, request: u64, rx: &mut Rx) -> bool {
         if self.deferred_error.is_none() && rx.may_hold_more() {
@@ -59,7 +59,7 @@ impl ReadAhead {
         !self.withdrawn.is_empty() && self.withdrawn.remove(&request)
     }
 
-    /// Reads frames until the link is empty or a bound is reached.
+    /// Reads frames until the link is empty or a limit is reached.
     fn read(&mut self, request: u64, rx: &mut Rx) {
         while self.frames.len() < MAX_FRAMES && self.bytes < MAX_BYTES && rx.may_hold_more() {
             match rx.try_recv() {

@@ -1,4 +1,4 @@
-//! Requests and their answers over shared memory: locks, and one answer for each.
+//! Requests and their answers over shared memory: the number of locks, and one answer for each request.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn next(server: &Server) -> Request {
 }
 
 #[test]
-fn short_request_and_reply_take_one_lock_each_and_the_server_s_own() {
+fn short_request_and_reply_take_one_lock_each_and_receiving_one_more() {
     let (server, client) = joined("request-locks");
     let short = payload(&Value::from("some bytes"));
     for round in 0..200 {
@@ -35,16 +35,16 @@ fn short_request_and_reply_take_one_lock_each_and_the_server_s_own() {
         drop(request);
         let (to_finish, reply) = counted(|| client.finish_call(pending, SOON).unwrap());
         assert_eq!(reply.value().unwrap(), &Value::from("some bytes"));
-        // The first round connects, and the server's first records may have to wait for it.
+        // The first round connects, and the first lock counts of the server may include that.
         if round > 1 {
             assert_eq!((to_send, to_receive, to_reply, to_finish), (1, 2, 1, 1), "round {round}");
         }
     }
 }
 
-/// A failure is sent outside of that step.
+/// A failure is sent on the general path, and a reply under the lock of the session.
 #[test]
-fn request_has_one_answer_in_place_or_not() {
+fn second_answer_is_refused_on_either_path() {
     let (server, client) = joined("request-replies");
     let short = payload(&Value::from("x"));
     let failure = RemoteFailure { code: 1, kind: "test".into(), text: "a failure".into(), data: Vec::new() };
@@ -64,9 +64,8 @@ fn request_has_one_answer_in_place_or_not() {
     }
 }
 
-/// Several threads try to answer each request: one of them succeeds.
 #[test]
-fn threads_that_answer_one_request_give_one_answer() {
+fn answers_of_several_threads_to_one_request_succeed_once() {
     let (server, client) = joined("request-threads");
     let short = payload(&Value::from("x"));
     for _ in 0..200 {
@@ -81,15 +80,15 @@ fn threads_that_answer_one_request_give_one_answer() {
         drop(request);
         client.finish_call(pending, SOON).unwrap();
     }
-    // A second answer would be dropped here, and counted.
+    // A second answer would be dropped and counted here.
     assert_eq!(client.poll().unwrap_err().kind(), ErrorKind::InvalidState);
     let Value::Map(stats) = client.stats() else { panic!("the counters are a map") };
     assert_eq!(stats.get("dropped"), Some(&Value::from(0_u64)));
 }
 
-/// Requests of one client that are answered in any order, late, by another thread or never.
+/// The answers come in any order, late, from another thread or not at all.
 #[test]
-fn requests_are_recorded_once_in_order_however_they_are_answered() {
+fn requests_answered_in_any_order_are_counted_once() {
     let (server, client) = joined("request-ahead");
     let short = payload(&Value::from("x"));
     let call = || client.start_call(&short, SOON).unwrap();
@@ -108,14 +107,13 @@ fn requests_are_recorded_once_in_order_however_they_are_answered() {
             _ => [&first, &second, &third].map(|request| request.reply_payload(&short).unwrap()),
         };
         drop((second, first, third));
-        // Replies that come in another order than the requests: each caller drops those of others, so the newest is
-        // awaited.
-        let newest = match round % 4 {
+        // Waits for the reply that was sent last, so that all three have arrived.
+        let last = match round % 4 {
             0 => 1,
             1 => 0,
             _ => 2,
         };
-        assert_eq!(finish(pending[newest]), Ok(()), "round {round}");
+        assert_eq!(finish(pending[last]), Ok(()), "round {round}");
         let pending = call();
         drop(next(&server));
         assert_eq!(finish(pending), Err(ErrorKind::Remote), "an unanswered request has failed");
@@ -125,14 +123,13 @@ fn requests_are_recorded_once_in_order_however_they_are_answered() {
         assert_eq!(stats.get(name), Some(&Value::from(count)), "{name}");
     }
     client.close(SOON).unwrap();
-    // What was sent counts after the client has gone, too.
+    // The answers that were sent still count after the client has disconnected.
     let gone = server.next(Duration::from_millis(50)).unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::Timeout);
     let Value::Map(stats) = server.stats() else { panic!("the counters are a map") };
     assert_eq!(stats.get("sent"), Some(&Value::from(200_u64)));
 }
 
-/// Requests may outlive their client and their server.
 #[test]
 fn request_outlives_client_and_server() {
     let (server, client) = joined("request-outlives");
@@ -142,7 +139,7 @@ fn request_outlives_client_and_server() {
     let (lent, counted) = (next(&server), next(&server));
     drop(client);
     drop(server);
-    // Dropped and counted, which is no error.
+    // The answer is dropped and counted, which is not an error.
     lent.reply_payload(&short).unwrap();
     assert_eq!(lent.reply_payload(&short).unwrap_err().kind(), ErrorKind::InvalidState);
     drop(lent);
