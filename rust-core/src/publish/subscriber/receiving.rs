@@ -87,18 +87,20 @@ impl Subscriber {
         }
         if !self.closed.load(Ordering::Acquire)
             && receive_state.deferred_error.is_none()
-            && let Some(message) = receive_state.pending.take()
+            && let Some(mut message) = receive_state.pending.take()
         {
-            let missed = message.missed();
+            // A gap that a call has found, and could not report before its deadline.
+            let missed = message.missed() + std::mem::take(&mut receive_state.missed);
             if missed > 0 && !iterates && self.options.delivery != Some(Delivery::Latest) {
-                // A poll of several names found the message together with its gap. Outside of a loop the gap is an error first.
+                // Outside of a loop the gap is an error, which comes before the message.
                 let error = Error::lagged(missed).on(message.name().unwrap_or(&self.shown));
                 receive_state.pending = Some(message.with_missed(0));
                 return Err(error);
             }
-            receive_state.set_delivered(message.sequence());
-            receive_state.update_readiness();
-            return Ok(Some(message));
+            if missed > 0 {
+                message = message.with_missed(missed);
+            }
+            return Ok(Some(self.deliver(receive_state, message)));
         }
         // Each round polls the feed once. Ends with a message, at the deadline, at a close, or with an error.
         let mut empty_polls = 0u32;
@@ -117,32 +119,12 @@ impl Subscriber {
             match polled {
                 Ok(Some(mut message)) => {
                     if self.options.delivery == Some(Delivery::Latest) && self.names.is_none() {
-                        // The newest of the available messages is delivered.
-                        let mut at_once = Waiting::at_once();
-                        for _ in 0..MAX_FRAMES_AT_ONCE {
-                            if receive_state.feed.as_ref().is_some_and(|feed| !feed.has_several()) {
-                                break;
-                            }
-                            match self.poll_feed(receive_state, &mut at_once) {
-                                Ok(Some(newer)) => {
-                                    message = newer;
-                                    receive_state.missed += 1;
-                                }
-                                Err(e) if e.kind() == ErrorKind::Lagged => {
-                                    receive_state.missed += self.count_missed(&e);
-                                }
-                                _ => break,
-                            }
-                        }
+                        message = self.skip_to_newest(receive_state, message);
                     }
                     if receive_state.missed > 0 {
                         message = message.with_missed(std::mem::take(&mut receive_state.missed));
                     }
-                    // Only the receiving thread writes this counter.
-                    self.event_log.count_exclusive(&self.event_log.received);
-                    receive_state.set_delivered(message.sequence());
-                    receive_state.update_readiness();
-                    return Ok(Some(message));
+                    return Ok(Some(self.deliver(receive_state, message)));
                 }
                 // Checks the deadline, so that a publisher cannot delay the caller by replacing its ring or by
                 // frames that are not messages.
@@ -166,6 +148,46 @@ impl Subscriber {
                 Err(e) => return Err(e),
             }
         }
+    }
+
+    /// Returns the newest of this message and those that have arrived after it, and counts the others as missed.
+    fn skip_to_newest(&self, receive_state: &mut ReceiveState, mut message: Message) -> Message {
+        let mut at_once = Waiting::at_once();
+        for _ in 0..MAX_FRAMES_AT_ONCE {
+            if receive_state.feed.as_ref().is_some_and(|feed| !feed.has_several()) {
+                break;
+            }
+            match self.poll_feed(receive_state, &mut at_once) {
+                Ok(Some(newer)) => {
+                    message = newer;
+                    receive_state.missed += 1;
+                }
+                Err(e) if e.kind() == ErrorKind::Lagged => {
+                    receive_state.missed += self.count_missed(&e);
+                }
+                // The feed reports these once, so the next call has to.
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        ErrorKind::Corrupt | ErrorKind::TooLarge | ErrorKind::OutOfMemory
+                    ) =>
+                {
+                    receive_state.deferred_error = Some(e);
+                    break;
+                }
+                _ => break,
+            }
+        }
+        message
+    }
+
+    /// Records that the program receives this message now, and returns it.
+    fn deliver(&self, receive_state: &mut ReceiveState, message: Message) -> Message {
+        // Only the receiving thread writes this counter.
+        self.event_log.count_exclusive(&self.event_log.received);
+        receive_state.set_delivered(message.sequence());
+        receive_state.update_readiness();
+        message
     }
 
     /// Counts the missed messages of a `Lagged` error, and returns their number.

@@ -5,7 +5,7 @@ use std::thread;
 use super::Subscriber;
 use crate::deadline::Waiting;
 use crate::publish::Publisher;
-use crate::{ErrorKind, Options, Timeout, Value};
+use crate::{Delivery, ErrorKind, Options, StartAt, Timeout, Value};
 
 const SENT: u64 = 50_000;
 
@@ -45,4 +45,72 @@ fn gap_found_by_a_poll_is_reported_by_the_next_call() {
     assert!(subscriber.poll().unwrap());
     assert!(subscriber.poll().unwrap());
     assert_gap_is_reported(&subscriber);
+}
+
+fn received(subscriber: &Subscriber) -> Option<Value> {
+    let Value::Map(stats) = subscriber.stats() else { panic!("the counters are a map") };
+    stats.get("received").cloned()
+}
+
+#[test]
+fn message_found_by_a_poll_or_after_a_gap_counts_as_received() {
+    let endpoint = format!("shm:gap-counts-{}", std::process::id());
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    for n in 1..=3_u64 {
+        publisher.send(&Value::from(n)).unwrap();
+        assert!(subscriber.poll().unwrap());
+        subscriber.try_recv().unwrap();
+        assert_eq!(received(&subscriber), Some(Value::from(n)));
+    }
+}
+
+/// A message that a poll kept and a gap that a call found and could not report are returned by one call.
+#[test]
+fn gap_before_a_kept_message_is_reported_with_that_message() {
+    let endpoint = format!("shm:gap-kept-{}", std::process::id());
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    publisher.send(&Value::from(1_u64)).unwrap();
+    publisher.send(&Value::from(2_u64)).unwrap();
+    assert!(subscriber.poll().unwrap());
+    // As over a socket, where the message after a gap is kept and the deadline passes before the next round.
+    subscriber.receive_state.lock().unwrap().missed = 5;
+    assert_eq!(subscriber.next(Timeout::Default).unwrap().unwrap().missed(), 5);
+    assert_eq!(subscriber.next(Timeout::Default).unwrap().unwrap().missed(), 0);
+}
+
+/// Overwrites the last byte of each occurrence of this text in the files of a directory.
+fn damage(directory: &std::path::Path, text: &str) {
+    let mut found = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(mut bytes) = std::fs::read(&path) else { continue };
+        for at in 0..bytes.len().saturating_sub(text.len()) {
+            if bytes[at..].starts_with(text.as_bytes()) {
+                bytes[at + text.len() - 1] ^= 1;
+                found += 1;
+            }
+        }
+        std::fs::write(&path, &bytes).unwrap();
+    }
+    assert!(found > 0, "{text} is in no file of {directory:?}");
+}
+
+#[test]
+fn damaged_record_after_the_newest_message_is_reported_by_the_next_call() {
+    let directory = tempfile::tempdir().unwrap();
+    let endpoint = format!("journal:{}", directory.path().join("j").display());
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    for text in ["the first", "the newest", "a record that is damaged"] {
+        publisher.send(&Value::from(text)).unwrap();
+    }
+    drop(publisher);
+    damage(&directory.path().join("j"), "a record that is damaged");
+    let options = Options::default().with_delivery(Delivery::Latest).with_from(StartAt::First);
+    let subscriber = Subscriber::new(&endpoint, &options).unwrap();
+    let newest = subscriber.try_recv().unwrap();
+    assert_eq!((newest.value().unwrap(), newest.missed()), (&Value::from("the newest"), 1));
+    assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
 }
