@@ -132,9 +132,24 @@ impl Request {
         self.answer(Kind::Reply, payload)
     }
 
-    /// Answers with a failure: the client's call fails with `Remote`. Fails as [`Request::reply`] does.
+    /// Answers with a failure: the client's call fails with `Remote`. Fails as [`Request::reply`] does, except that a
+    /// failure which is too long for the client is sent without its text and data: a client with a small limit must not
+    /// end the loop that serves all clients.
     pub fn fail(&self, failure: &RemoteFailure) -> Result<()> {
-        self.answer(Kind::Error, &failure::to_payload(failure)?)
+        let is_too_large = |sent: &Result<()>| sent.as_ref().is_err_and(|e| e.kind() == ErrorKind::TooLarge);
+        let sent = self.answer(Kind::Error, &failure::to_payload(failure)?);
+        if !is_too_large(&sent) {
+            return sent;
+        }
+        let short = RemoteFailure {
+            code: failure.code,
+            kind: failure.kind.clone(),
+            text: "the text of the error is longer than this client accepts".to_owned(),
+            data: Vec::new(),
+        };
+        let sent = self.answer(Kind::Error, &failure::to_payload(&short)?);
+        // A client that does not accept this either waits until its time-out; the drop counts the request.
+        if is_too_large(&sent) { Ok(()) } else { sent }
     }
 
     /// Sends the answer.

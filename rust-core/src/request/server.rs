@@ -165,19 +165,10 @@ impl Server {
                 Ok(value) => request.reply(&value),
                 Err(error) => Err(error),
             };
-            if let Err(error) = answered {
-                let failure = match error.remote_failure() {
-                    Some(failure) => failure.clone(),
-                    None => RemoteFailure {
-                        code: INTERNAL_ERROR,
-                        kind: error.kind().name().to_owned(),
-                        text: error.to_string(),
-                        data: Vec::new(),
-                    },
-                };
-                if request.wants_reply() {
-                    request.fail(&failure)?;
-                }
+            if let Err(error) = answered
+                && request.wants_reply()
+            {
+                answer_with_error(&request, &error)?;
             }
         }
         Ok(())
@@ -256,6 +247,20 @@ impl Server {
             _ => e,
         })
     }
+}
+
+/// Answers a request with the error of its handler.
+fn answer_with_error(request: &Request, error: &Error) -> Result<()> {
+    let failure = match error.remote_failure() {
+        Some(failure) => failure.clone(),
+        None => RemoteFailure {
+            code: INTERNAL_ERROR,
+            kind: error.kind().name().to_owned(),
+            text: error.to_string(),
+            data: Vec::new(),
+        },
+    };
+    request.fail(&failure)
 }
 
 impl Drop for Server {

@@ -145,3 +145,33 @@ fn request_outlives_client_and_server() {
     drop(lent);
     std::thread::spawn(|| drop(counted)).join().unwrap();
 }
+
+/// The error of the handler is longer than the client accepts, and so is the reply to the other request.
+#[test]
+fn answer_too_large_for_one_client_fails_its_call_and_the_server_continues() {
+    let endpoint = format!("unix:request-large-{}", std::process::id());
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let small = Options::default().with_max_message_size(512);
+    let client = Channel::connect(&endpoint, &small, SOON).unwrap();
+    let handler = |request: &Request| match request.value()? {
+        value if value == &Value::from("fail") => {
+            Err(crate::Error::new(ErrorKind::NoSpace, "x".repeat(5_000)))
+        }
+        value if value == &Value::from("long") => Ok(Value::from("x".repeat(5_000))),
+        value => Ok(value.clone()),
+    };
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| server.run(handler));
+        for text in ["fail", "long"] {
+            let error = client.call(&Value::from(text), SOON).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Remote, "{error}");
+            assert!(error.text().contains("NoSpace") || error.text().contains("TooLarge"), "{error}");
+        }
+        let tiny = Options::default().with_max_message_size(32);
+        let tiny = Channel::connect(&endpoint, &tiny, SOON).unwrap();
+        assert!(tiny.call(&Value::from("fail"), Duration::from_millis(50)).is_err());
+        assert_eq!(client.call(&Value::from("short"), SOON).unwrap().value().unwrap(), &Value::from("short"));
+        server.close(SOON).unwrap();
+        running.join().unwrap().unwrap();
+    });
+}
