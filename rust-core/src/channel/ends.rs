@@ -447,7 +447,7 @@ impl Channel {
 
     /// Returns a descriptor for an event loop: readable while [`Channel::try_recv`] has something to do.
     pub fn fileno(&self) -> Result<RawFd> {
-        self.receiving()?.watch()?;
+        self.receiving().and_then(|mut receiving| receiving.watch()).map_err(|e| e.on(&self.shown))?;
         // A first read arms the link: later messages make the descriptor readable.
         match self.peek() {
             // A server sends nothing by itself; the read has armed the link all the same.
@@ -464,7 +464,7 @@ impl Channel {
 
     /// Returns whether a small message can be sent without waiting, as far as is known.
     pub fn writable(&self) -> Result<bool> {
-        let writable = self.sending()?.is_writable();
+        let writable = self.sending().map_err(|e| e.on(&self.shown))?.is_writable();
         self.ack_sender().flush_deferred();
         Ok(writable)
     }

@@ -24,7 +24,7 @@ mod tests;
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::names::{Names, Receiver, Report};
 use super::receive_state::{FEED, ReceiveState, WAKE};
@@ -259,9 +259,25 @@ impl Subscriber {
     }
 
     /// Returns whether a message can be received without waiting.
+    ///
+    /// # Errors
+    /// `InvalidState` if another thread receives, or the subscriber is closed; those of a call that receives, except
+    /// for `Lagged`.
     pub fn poll(&self) -> Result<bool> {
-        let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)
-            .map_err(|e| e.on(&self.shown))?;
+        self.lock_open()
+            .and_then(|mut receive_state| self.find_next(&mut receive_state))
+            .map_err(|e| e.on(&self.shown))
+    }
+
+    /// Locks the state of a subscriber that is open, for a call that does not wait.
+    fn lock_open(&self) -> Result<MutexGuard<'_, ReceiveState>> {
+        fork::check(self.fork_generation)?;
+        let receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
+        if self.closed.load(Ordering::Acquire) { Err(self.closed_error()) } else { Ok(receive_state) }
+    }
+
+    /// [`Subscriber::poll`] with the state locked. Keeps a message that it finds.
+    fn find_next(&self, receive_state: &mut ReceiveState) -> Result<bool> {
         if receive_state.pending.is_some() {
             return Ok(true);
         }
@@ -271,9 +287,9 @@ impl Subscriber {
                 break;
             }
             let polled = match &self.names {
-                None => self.poll_feed(&mut receive_state, &mut waiting),
+                None => self.poll_feed(receive_state, &mut waiting),
                 // The message has the number of those of its name that were missed.
-                Some(names) => self.poll_names(names, &mut receive_state, &mut waiting, true),
+                Some(names) => self.poll_names(names, receive_state, &mut waiting, true),
             };
             match polled {
                 Ok(Some(message)) => {
@@ -287,7 +303,7 @@ impl Subscriber {
                     return Ok(true);
                 }
                 Err(e) if is_not_ready(&e) => return Ok(false),
-                Err(e) => return Err(e.on(&self.shown)),
+                Err(e) => return Err(e),
             }
         }
         Ok(false)
@@ -306,12 +322,15 @@ impl Subscriber {
     /// Returns a descriptor for an event loop: readable while [`Subscriber::try_recv`] has something
     /// to do.
     pub fn fileno(&self) -> Result<RawFd> {
-        fork::check(self.fork_generation)?;
-        lock_exclusive(&self.receive_state, Operation::ReceivePublished)?.watched = true;
-        // A first read arms the feed: later messages make the descriptor readable.
-        if self.poll()? {
-            lock_exclusive(&self.receive_state, Operation::ReceivePublished)?.waker.wake();
-        }
+        let watched = self.lock_open().and_then(|mut receive_state| {
+            receive_state.watched = true;
+            // A first read arms the feed: later messages make the descriptor readable.
+            if self.find_next(&mut receive_state)? {
+                receive_state.waker.wake();
+            }
+            Ok(())
+        });
+        watched.map_err(|e| e.on(&self.shown))?;
         Ok(self.descriptor.as_raw_fd())
     }
 

@@ -39,9 +39,9 @@ pub struct Server {
     /// The epoll set of the clients.
     descriptor: Arc<OwnedFd>,
     closed: AtomicBool,
-    /// The thread that serves, so that a close in a callback of its wait is recognised.
+    /// The thread that serves or closes, so that a close in a callback of its wait is recognised.
     serving_thread: HolderMark,
-    /// Whether such a close has happened; `next` then completes it.
+    /// Whether such a close has happened in `next`, which then completes it.
     closed_in_callback: AtomicBool,
     /// The fork count of the process that made the server.
     fork_generation: u64,
@@ -187,10 +187,13 @@ impl Server {
     /// Returns a descriptor for an event loop: readable while [`Server::next`] without waiting has
     /// something to do.
     pub fn fileno(&self) -> Result<RawFd> {
-        fork::check(self.fork_generation)?;
-        if let Some(serving) = lock_exclusive(&self.serving, Operation::TakeRequests)?.as_mut() {
-            serving.clients.watched = true;
-        }
+        let watched = fork::check(self.fork_generation).and_then(|()| {
+            if let Some(serving) = lock_exclusive(&self.serving, Operation::TakeRequests)?.as_mut() {
+                serving.clients.watched = true;
+            }
+            Ok(())
+        });
+        watched.map_err(|e| e.on(&self.shown))?;
         // Readable at first, so that the event loop calls `next` once, which parks the clients.
         self.wake.wake();
         Ok(self.descriptor.as_raw_fd())
@@ -209,8 +212,8 @@ impl Server {
     }
 
     /// Stops receiving requests, removes the name, and waits until the clients have received their
-    /// answers. Does not wait in a callback of this thread's own `next` or in a signal handler that interrupts
-    /// it: that `next` completes the close and returns `None`.
+    /// answers. Does not wait in a callback of this thread's own `next` or `close`, or in a signal handler that
+    /// interrupts one of them: that call completes the close.
     ///
     /// # Errors
     /// `Timeout` if clients have not received their answers by the deadline; the server is closed
@@ -231,6 +234,8 @@ impl Server {
             Ok(serving) => serving,
             Err(poisoned) => poisoned.into_inner(),
         };
+        // A close in a callback of this wait must not wait for it.
+        let _holder = self.serving_thread.mark();
         self.finish(serving.take(), &mut waiting).map_err(|e| e.on(&self.shown))
     }
 

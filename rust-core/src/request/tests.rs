@@ -1,5 +1,6 @@
 //! Requests and their answers over shared memory: the number of locks, and one answer for each request.
 
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use crate::message::Payload;
@@ -174,4 +175,33 @@ fn answer_too_large_for_one_client_fails_its_call_and_the_server_continues() {
         server.close(SOON).unwrap();
         running.join().unwrap().unwrap();
     });
+}
+
+/// As a handler of SIGINT does that closes the server while a close waits for a client.
+#[test]
+fn close_in_a_callback_of_close_returns() {
+    let endpoint = format!("unix:request-close-{}", std::process::id());
+    let closed = Arc::new(OnceLock::<Arc<Server>>::new());
+    let to_close = closed.clone();
+    let (nested, returned) = mpsc::channel();
+    let mut options = Options::default();
+    options.on_wait = Some(Arc::new(move || {
+        if let Some(server) = to_close.get() {
+            server.close(SOON).unwrap();
+            let _ = nested.send(());
+        }
+        true
+    }));
+    let server = Arc::new(Server::serve(&endpoint, &options).unwrap());
+    let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    client.start_call(&payload(&Value::from("x")), SOON).unwrap();
+    // The client does not read this reply, for which the socket has no room.
+    next(&server).reply(&Value::from("x".repeat(8 << 20))).unwrap();
+    assert!(closed.set(server.clone()).is_ok());
+    let (ended, end) = mpsc::channel();
+    // A thread that is not joined: without the mark of its wait it blocks for ever.
+    std::thread::spawn(move || ended.send(server.close(Duration::from_secs(600)).is_ok()));
+    assert_eq!(returned.recv_timeout(SOON), Ok(()));
+    drop(client);
+    assert_eq!(end.recv_timeout(SOON), Ok(true));
 }

@@ -178,3 +178,21 @@ pub(super) fn unconsumed(done: &str, error: Error, count: u64) -> Error {
         _ => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+
+    #[test]
+    fn errors_of_a_closed_channel_have_its_endpoint() {
+        let endpoint = format!("shm:closed-endpoint-{}", std::process::id());
+        let channel = Channel::open(&endpoint, &Options::default(), Wait::none()).unwrap();
+        channel.close(Wait::none()).unwrap();
+        let errors =
+            [channel.fileno().unwrap_err(), channel.writable().unwrap_err(), channel.ack().unwrap_err()];
+        for error in errors {
+            assert_eq!((error.kind(), error.endpoint()), (ErrorKind::InvalidState, Some(&*endpoint)));
+        }
+    }
+}

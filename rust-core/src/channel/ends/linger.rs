@@ -107,7 +107,7 @@ impl Channel {
         self.report_at_end(false)
     }
 
-    /// [`Channel::linger`]; `held_back` is whether some bytes were not passed to the kernel.
+    /// [`Channel::linger`]; `held_back` is whether some bytes have not been written to the link.
     fn report_at_end(&self, held_back: bool) -> u64 {
         let is_over = fork::check(self.fork_generation).is_err() || self.reconnector.is_closed();
         let promises = self.options.delivery != Some(Delivery::BestEffort);

@@ -27,7 +27,21 @@ impl Subscriber {
     fn find_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
         fork::check(self.fork_generation)?;
         let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
-        let receive_state = &mut *receive_state;
+        let _holder = self.receiving_thread.mark();
+        let found = self.find_newest_with(&mut receive_state, waiting);
+        // A close in a callback of this call has left the state to it.
+        if self.closed.load(Ordering::Acquire) {
+            self.disconnect(&mut receive_state);
+        }
+        found
+    }
+
+    /// [`Subscriber::find_newest`] with the state locked.
+    fn find_newest_with(
+        &self,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Message> {
         loop {
             next_round(waiting)?;
             if self.closed.load(Ordering::Acquire) {

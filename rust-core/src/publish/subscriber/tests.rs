@@ -1,6 +1,8 @@
 //! A feed reports a gap once. The program has to receive it whatever the call does then.
 
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use super::Subscriber;
 use crate::deadline::Waiting;
@@ -113,4 +115,37 @@ fn damaged_record_after_the_newest_message_is_reported_by_the_next_call() {
     assert_eq!((newest.value().unwrap(), newest.missed()), (&Value::from("the newest"), 1));
     assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+}
+
+#[test]
+fn close_in_a_callback_of_newest_ends_the_call() {
+    let endpoint = format!("shm:close-newest-{}", std::process::id());
+    let closed = Arc::new(OnceLock::<Arc<Subscriber>>::new());
+    let to_close = closed.clone();
+    let mut options = Options::default();
+    options.on_wait = Some(Arc::new(move || {
+        to_close.get().is_none_or(|subscriber| {
+            subscriber.close();
+            true
+        })
+    }));
+    let subscriber = Arc::new(Subscriber::new(&endpoint, &options).unwrap());
+    assert!(closed.set(subscriber.clone()).is_ok());
+    let (ended, end) = mpsc::channel();
+    // A thread that is not joined: without the mark of its wait it blocks for ever.
+    thread::spawn(move || ended.send(subscriber.newest(Duration::from_secs(600)).unwrap_err().kind()));
+    assert_eq!(end.recv_timeout(Duration::from_secs(60)), Ok(ErrorKind::InvalidState));
+}
+
+#[test]
+fn closed_subscriber_is_not_connected_by_a_poll() {
+    let endpoint = format!("shm:close-poll-{}", std::process::id());
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    publisher.send(&Value::from(1_u64)).unwrap();
+    subscriber.close();
+    for error in [subscriber.poll().unwrap_err(), subscriber.fileno().unwrap_err()] {
+        assert_eq!((error.kind(), error.endpoint()), (ErrorKind::InvalidState, Some(&*endpoint)));
+    }
+    assert!(subscriber.receive_state.lock().unwrap().feed.is_none());
 }
