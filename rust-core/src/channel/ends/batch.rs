@@ -132,7 +132,7 @@ impl Channel {
     }
 
     /// Waits for the next message as [`Channel::recv`] does, and returns it with those that arrived after it:
-    /// at most `max` in all. The next call returns an error that is found behind the first message.
+    /// at most `max` in all. The next call returns an error that is found after the first message.
     ///
     /// The messages count as consumed together, at the next call that receives: if this program ends before it,
     /// all of them are sent to its next incarnation. With `ack="manual"`, [`Channel::ack`] acknowledges all of them.

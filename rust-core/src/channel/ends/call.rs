@@ -34,7 +34,7 @@ impl Channel {
     ///
     /// # Errors
     /// `Remote` if the peer's handler failed. `Disconnected` if the peer ended before it answered, and
-    /// `Timeout` if no answer came in time: whether the request was carried out is then unknown, and the
+    /// `Timeout` if no answer arrived in time: whether the request was carried out is then unknown, and the
     /// error is retryable only with the option `idempotent`. A `Timeout` before the request was sent is
     /// retryable. `InvalidState` if another thread receives.
     ///

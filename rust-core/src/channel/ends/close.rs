@@ -1,4 +1,4 @@
-//! Closing a channel: waits until the peer has consumed what was sent.
+//! Closing a channel, after the peer has consumed all messages.
 //!
 //! The steps of a close: new calls fail, and waiting threads return; this side sends its acknowledgement; until
 //! everything is acknowledged, this side sends a bye frame over the newest link and receives frames. If the peer
