@@ -184,14 +184,14 @@ fn close_in_a_callback_of_close_returns() {
     let closed = Arc::new(OnceLock::<Arc<Server>>::new());
     let to_close = closed.clone();
     let (nested, returned) = mpsc::channel();
-    let mut options = Options::default();
-    options.on_wait = Some(Arc::new(move || {
+    let on_wait = move || {
         if let Some(server) = to_close.get() {
             server.close(SOON).unwrap();
             let _ = nested.send(());
         }
         true
-    }));
+    };
+    let options = Options { on_wait: Some(Arc::new(on_wait)), ..Options::default() };
     let server = Arc::new(Server::serve(&endpoint, &options).unwrap());
     let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     client.start_call(&payload(&Value::from("x")), SOON).unwrap();

@@ -122,13 +122,13 @@ fn close_in_a_callback_of_newest_ends_the_call() {
     let endpoint = format!("shm:close-newest-{}", std::process::id());
     let closed = Arc::new(OnceLock::<Arc<Subscriber>>::new());
     let to_close = closed.clone();
-    let mut options = Options::default();
-    options.on_wait = Some(Arc::new(move || {
+    let on_wait = move || {
         to_close.get().is_none_or(|subscriber| {
             subscriber.close();
             true
         })
-    }));
+    };
+    let options = Options { on_wait: Some(Arc::new(on_wait)), ..Options::default() };
     let subscriber = Arc::new(Subscriber::new(&endpoint, &options).unwrap());
     assert!(closed.set(subscriber.clone()).is_ok());
     let (ended, end) = mpsc::channel();
