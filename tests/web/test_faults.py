@@ -32,14 +32,14 @@ def test_killed_program_is_shown_as_missing_and_recovers(live, observatory, part
     os.kill(before[part], signal.SIGKILL)
     live.wait_state(part, "missing")
     name = live.page.get_attribute(f"[data-part={part}]", "data-name")
-    live.wait("text => document.querySelector('#summary').textContent.startsWith(text)", f"{name} is missing since")
+    live.wait("text => document.querySelector('#summary').textContent.startsWith(text)", f"{name} has been missing since")
     states = {p: live.page.get_attribute(f"[data-part={p}]", "data-state") for p in PARTS if p != part}
     assert "missing" not in states.values()
     live.picture(f"{part}-missing")
 
     observatory.start_missing()
     live.wait_state(part, "back")
-    live.wait("text => document.querySelector('#summary').textContent.startsWith(text)", f"{name} is back since")
+    live.wait("text => document.querySelector('#summary').textContent.startsWith(text)", f"{name} has been back since")
     for each in PARTS:
         moves(live, each)
     live.picture(f"{part}-back")
@@ -87,7 +87,7 @@ def test_driver_with_another_unit_is_refused_and_the_page_shows_why(live, observ
 
 
 def test_form_shows_an_error_when_the_server_is_missing(live, observatory):
-    live.wait("() => document.querySelector('#window').textContent !== 'No answer yet.'")
+    live.wait("() => document.querySelector('#window').textContent !== 'No spectrum yet.'")
     os.kill(observatory.pids()["spectrum"], signal.SIGKILL)
     live.wait_state("spectrum", "missing")
     live.page.fill("#length", "512")

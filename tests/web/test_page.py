@@ -63,7 +63,7 @@ def test_every_reading_has_a_value_or_is_marked_absent(live):
 def test_statistics_of_the_other_program_are_shown(live):
     live.wait("() => [...document.querySelectorAll('#memory dd')].every(dd => /\\d/.test(dd.textContent))")
     least, mean, most = (
-        float(live.text(f"#memory dd[data-is={name}]").replace(",", "")) for name in ("min", "mean", "max")
+        float(live.text(f"#memory dd[data-statistic={name}]").replace(",", "")) for name in ("min", "mean", "max")
     )
     assert least <= mean <= most
 
@@ -83,7 +83,7 @@ def test_trigger_is_marked(live):
 
 
 def test_spectrum_is_updated(live):
-    live.wait(CHANGES, ["#window", "No answer yet."])
+    live.wait(CHANGES, ["#window", "No spectrum yet."])
     assert live.text("#window").startswith("512 samples = 5.12 s")
     live.wait(INKED, ["plot-spectrum", "--z"])
     before = live.page.evaluate("spectrum.data[1][5]")
@@ -122,7 +122,7 @@ def test_ended_stream_is_resumed_without_a_gap(live):
 
 
 def test_page_makes_requests_to_its_own_server_alone(live, observatory):
-    live.wait(CHANGES, ["#window", "No answer yet."])
+    live.wait(CHANGES, ["#window", "No spectrum yet."])
     asked = {urlsplit(url).netloc for url in live.requests if not url.startswith("data:")}
     assert asked == {urlsplit(observatory.address).netloc}
 
@@ -132,7 +132,7 @@ def test_page_makes_requests_to_its_own_server_alone(live, observatory):
 def test_page_fits_its_width_and_colour_scheme(view, width, scheme):
     seen = view(width, scheme)
     seen.wait("() => wave.columns[0].length > 1000")
-    seen.wait(CHANGES, ["#window", "No answer yet."])
+    seen.wait(CHANGES, ["#window", "No spectrum yet."])
     seen.wait(INKED, ["plot-z", "--z"])
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     ground = seen.page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
