@@ -98,12 +98,12 @@ def test_services_are_shown_with_state_in_colour_and_words(page):
 
 def test_data_changes_and_numbers_are_plotted(page):
     row = ROW.format("bench/power")
-    page.wait("row => /\\d/.test(document.querySelector(`${row} .now b`).textContent)", row)
+    page.wait("row => /\\d/.test(document.querySelector(`${row} .current b`).textContent)", row)
     page.page.click(f"{row} .name")
     page.wait("row => document.querySelectorAll(`${row} .plot`).length === 4", row)
     assert page.page.get_attribute(f"{row} .name", "aria-expanded") == "true"
     assert [text.strip() for text in page.page.locator(f"{row} .plot .label").all_inner_texts()] == ["rows", "watts", "volts", "meter/celsius"]
-    assert "A-17" in page.text(f"{row} .words")
+    assert "A-17" in page.text(f"{row} .values")
     points = "row => document.querySelector(`${row} .plot .line`).getAttribute('d')?.split('L').length ?? 0"
     for _ in range(2):
         before = page.page.evaluate(points, row)
@@ -112,12 +112,12 @@ def test_data_changes_and_numbers_are_plotted(page):
 
 
 def test_events_are_listed_and_the_list_can_be_filtered(page):
-    page.wait("() => [...document.querySelectorAll('#lines b')].some(b => b.textContent === 'bench/power')")
+    page.wait("() => [...document.querySelectorAll('#events b')].some(b => b.textContent === 'bench/power')")
     page.page.fill("#filter", "weather")
     page.wait("() => document.querySelectorAll('.service:not([hidden])').length === 1")
     assert page.page.locator(".service:not([hidden]) .name").inner_text().startswith("roof/weather")
     page.page.fill("#filter", "nothing like it")
-    page.wait("() => !document.querySelector('#none').hidden")
+    page.wait("() => !document.querySelector('#no-services').hidden")
     page.page.press("#filter", "Escape")
     page.wait("() => document.querySelectorAll('.service:not([hidden])').length === 3")
     page.page.click("#states [data-only=READY]")
@@ -156,7 +156,7 @@ def test_pause_and_run_change_the_state(page, page_server):
 def test_get_data_and_checkpoint_keep_the_state(page):
     press(page, "bench/power", "GET_DATA")
     assert "watts" in wait_answer(page, "bench/power", "DONE")
-    page.wait("row => !document.querySelector(`${row} .more`).hidden", ROW.format("bench/power"))
+    page.wait("row => !document.querySelector(`${row} .details`).hidden", ROW.format("bench/power"))
     press(page, "bench/power", "CHECKPOINT")
     page.wait("row => document.querySelector(`${row} .answer`).textContent.includes('CHECKPOINT DONE')", ROW.format("bench/power"))
     page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
@@ -165,9 +165,9 @@ def test_get_data_and_checkpoint_keep_the_state(page):
 
 def order(page, name, word, arguments=""):
     page.page.locator(f"{ROW.format(name)} .commands button", has_text="More").click()
-    page.page.select_option("#order-command", word)
-    page.page.fill("#order-arguments", arguments)
-    page.page.click("#order [value=yes]")
+    page.page.select_option("#command-name", word)
+    page.page.fill("#command-arguments", arguments)
+    page.page.click("#command [value=yes]")
 
 
 def test_custom_commands_have_arguments_and_answers(page):
@@ -180,10 +180,10 @@ def test_custom_commands_have_arguments_and_answers(page):
 
 def test_arguments_that_are_not_json_stay_in_the_dialog(page):
     order(page, "bench/spare", "CONFIG", "{offset: 1}")
-    page.wait("() => document.querySelector('#order-error').textContent.includes('no JSON')")
-    assert page.page.evaluate("document.querySelector('#order').open")
+    page.wait("() => document.querySelector('#command-error').textContent.includes('not valid JSON')")
+    assert page.page.evaluate("document.querySelector('#command').open")
     page.page.keyboard.press("Escape")
-    page.wait("() => !document.querySelector('#order').open")
+    page.wait("() => !document.querySelector('#command').open")
     assert page.page.evaluate("document.activeElement.textContent") == "More…"
 
 
@@ -222,7 +222,7 @@ def test_failure_is_shown_with_its_reason(page, page_server):
     page.wait(IS, [ROW.format("bench/broken"), "RUNNING"])
     order(page, "bench/broken", "break")
     page.wait(IS, [ROW.format("bench/broken"), "FAILED"])
-    page.wait("row => document.querySelector(`${row} .wrong`).textContent.includes('/dev/ttyUSB0')", ROW.format("bench/broken"))
+    page.wait("row => document.querySelector(`${row} .problem`).textContent.includes('/dev/ttyUSB0')", ROW.format("bench/broken"))
     page.page.click("#states [data-only=attention]")
     page.wait("() => document.querySelectorAll('.service:not([hidden])').length === 1")
     picture(page_server, page, "failed")
@@ -257,7 +257,7 @@ def test_page_is_usable_with_the_keyboard_alone(page, page_server):
     page.wait(IS, [ROW.format("bench/spare"), "PAUSED"])
     page.page.locator(f"{ROW.format('bench/spare')} .name").focus()
     keyboard.press("Enter")
-    page.wait("row => !document.querySelector(`${row} .more`).hidden", ROW.format("bench/spare"))
+    page.wait("row => !document.querySelector(`${row} .details`).hidden", ROW.format("bench/spare"))
     page.page.fill("#filter", "")
     page.wait("() => document.querySelectorAll('.service:not([hidden])').length >= 3")
     keyboard.press("Tab")
@@ -315,14 +315,14 @@ def test_page_without_the_token_shows_how_to_get_it(look, page_server):
     view.wait("() => !document.querySelector('#locked').hidden")
     assert "bench/power" not in view.text("body") and ".http-token" in view.text("#locked")
     picture(page_server, view, "locked")
-    view.page.fill("#key", "not a token")
-    view.page.press("#key", "Enter")
-    view.wait("() => document.querySelector('#why').textContent.includes('no token')")
-    view.page.fill("#key", "0" * 64)
-    view.page.press("#key", "Enter")
-    view.wait("() => !document.querySelector('#locked').hidden && document.querySelector('#why').textContent.includes('not the one')")
-    view.page.fill("#key", page_server.page)
-    view.page.press("#key", "Enter")
+    view.page.fill("#token", "not a token")
+    view.page.press("#token", "Enter")
+    view.wait("() => document.querySelector('#locked-reason').textContent.includes('not a token')")
+    view.page.fill("#token", "0" * 64)
+    view.page.press("#token", "Enter")
+    view.wait("() => !document.querySelector('#locked').hidden && document.querySelector('#locked-reason').textContent.includes('not the one')")
+    view.page.fill("#token", page_server.page)
+    view.page.press("#token", "Enter")
     view.wait(IS, [ROW.format("bench/power"), "RUNNING"])
 
 
@@ -388,7 +388,7 @@ def test_data_too_long_to_show_are_replaced_by_their_size(page, page_server):
     order(page, "bench/heavy", "swell", "300000")
     wait_answer(page, "bench/heavy", "DONE")
     page.page.click(f"{ROW.format('bench/heavy')} .name")
-    page.wait("row => /300 \\d+ bytes, too many to show/.test(document.querySelector(`${row} .words`)?.textContent)", ROW.format("bench/heavy"))
+    page.wait("row => /300 \\d+ bytes, too large to show/.test(document.querySelector(`${row} .values`)?.textContent)", ROW.format("bench/heavy"))
     press(page, "bench/power", "GET_DATA")
     wait_answer(page, "bench/power", "DONE")
     ended(page_server.services.pop("bench/heavy"))
@@ -401,7 +401,7 @@ def test_page_shows_a_stopped_server_and_recovers(page, page_server):
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
-        page.wait("() => document.querySelector('#link').dataset.state === 'away'")
+        page.wait("() => document.querySelector('#link').dataset.state === 'disconnected'")
         assert "not answered since" in page.text("#link")
         picture(page_server, page, "away")
     finally:
@@ -415,16 +415,16 @@ def test_page_shows_a_stopped_server_and_recovers(page, page_server):
 def test_page_shows_a_controller_that_ended_and_reconnects_to_the_next(page, page_server):
     """Behind PHP's page it is the same one; its own page has a new token, and shows how to get it."""
     assert ended(page_server.controller) == 0
-    page.wait("() => document.querySelector('#link').dataset.state === 'away'")
+    page.wait("() => document.querySelector('#link').dataset.state === 'disconnected'")
     who = "The page’s server" if page_server.kind == "program" else "The controller"
     page.wait("who => document.querySelector('#link').textContent.includes(`${who} has not answered since`)", who)
     page_server.controller, found = start_controller(page_server.folder, page_server.port if page_server.kind == "program" else 0)
     if page_server.kind == "program":
         page.wait("() => !document.querySelector('#locked').hidden")
-        assert "not the one of this start" in page.text("#why")
+        assert "not the one of this start" in page.text("#locked-reason")
         page_server.token = re.search(ADDRESS, Path(found[2]).read_text())[2]
-        page.page.fill("#key", page_server.shell("service", "page").stdout)
-        page.page.press("#key", "Enter")
+        page.page.fill("#token", page_server.shell("service", "page").stdout)
+        page.page.press("#token", "Enter")
     page.wait("() => document.querySelector('#link').dataset.state === 'live'")
     page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
     page.wait("row => document.querySelector(row).dataset.view === 'CONNECTED'", ROW.format("bench/power"))
