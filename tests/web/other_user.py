@@ -13,7 +13,7 @@ import socket
 import sys
 
 PATIENCE = 60
-# What the connections send before they become idle.
+# The bytes that the connections send before they become idle.
 FIRST_BYTES = (
     b"", b"", b"G", b"GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX-Slow: ",
     b"POST /api/services/a/commands HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",

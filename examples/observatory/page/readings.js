@@ -9,7 +9,7 @@ const histories = {}, statistics = {}, axes = {};
 const UNITS = { 1: '', Cel: '°C', '{count}': 'counts' };
 const unitName = unit => UNITS[unit ?? 1] ?? unit.replaceAll('By', 'B');
 
-// What a sparkline always includes: the whole range of a percentage; else the limit zero, if the range has one.
+// The values that a sparkline always includes: the whole range of a percentage; else zero, if it is a limit of the range.
 const SHOWN = { '%': range => range };
 function setRanges(readings) {
   for (const [name, { unit, range }] of Object.entries(readings)) {
