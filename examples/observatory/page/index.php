@@ -87,7 +87,8 @@ header('X-Content-Type-Options: nosniff');
     </li>
 <?php endforeach ?>
   </ul>
-  <p class="source">The sensors of this machine are read ten times a second. The line shows the last minute; the band shows the mean ± the standard deviation of the last <span id="seconds">30</span> s.</p>
+  <p class="source">The sensors of this machine are read ten times a second. The line shows the last minute; the band shows the mean
+    ± the standard deviation of the last <span id="seconds">30</span> s.</p>
 <?php if (getenv('LINKSPAN_RECORDING') !== false): ?>
   <p class="source">A recorder writes all messages to a file: <a href="recording.php">show a report</a>, <a href="recording.php?file">download the file</a>.
     <code>linkspan replay</code> publishes its messages again, and any MCAP viewer opens it.</p>
