@@ -46,7 +46,7 @@ function showReadings({ readings }) {
     const name = card.id, value = readings[name] ?? null; // null if this machine has no such sensor
     card.classList.toggle('absent', value === null);
     card.querySelector('.value b').textContent = number(value);
-    card.querySelector('.value small').textContent = value === null ? 'no sensor on this machine' : axes[name]?.unit ?? '';
+    card.querySelector('.value small').textContent = value === null ? 'no such sensor' : axes[name]?.unit ?? '';
     if (value === null) continue;
     const kept = (histories[name] ??= []);
     kept.push(value);
