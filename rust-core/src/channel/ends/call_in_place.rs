@@ -164,7 +164,7 @@ impl Channel {
         self.finish_entered(pending, entered)
     }
 
-    /// [`Channel::finish_in_place`] where no plain reply has arrived.
+    /// [`Channel::finish_in_place`] where no fast-path reply has arrived.
     #[inline(never)]
     fn finish_entered<'a>(
         &'a self,

@@ -137,7 +137,7 @@ impl Channel {
         Ok(self.finish(taken))
     }
 
-    /// Receives a plain message that arrives within about a microsecond; `None` at any obstacle. Spins only if spinning has
+    /// Receives a fast-path message that arrives within about a microsecond; `None` at any obstacle. Spins only if spinning has
     /// succeeded before. The call holds the direction meanwhile, as a call that waits for its reply does, and releases it
     /// under the lock with which it records the message.
     #[inline]

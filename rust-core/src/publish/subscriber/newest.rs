@@ -87,7 +87,7 @@ impl Subscriber {
         receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Message>> {
-        // Parking checks whether the publisher has ended, which a plain read may not report yet.
+        // Parking checks whether the publisher has ended, which a read may not report yet.
         if let Some(feed) = &mut receive_state.feed {
             feed.park()?;
             feed.unpark();

@@ -42,7 +42,7 @@ impl Subscriber {
         self.poll_frame(receive_state, waiting)
     }
 
-    /// [`Subscriber::poll_feed`] for a frame that is not a plain message of a ring.
+    /// [`Subscriber::poll_feed`] for a frame that is not a fast-path message of a ring.
     fn poll_frame(
         &self,
         receive_state: &mut ReceiveState,
@@ -103,9 +103,9 @@ impl Subscriber {
         }
     }
 
-    /// Takes a plain message from the ring of the feed: see [`Feed::take_plain`](crate::publish::feed::Feed::take_plain).
+    /// Takes a fast-path message from the ring of the feed: see [`Feed::take_fast`](crate::publish::feed::Feed::take_fast).
     #[inline(always)]
-    pub(super) fn take_plain(&self, receive_state: &mut ReceiveState, spins: bool) -> Option<Message> {
+    pub(super) fn take_fast(&self, receive_state: &mut ReceiveState, spins: bool) -> Option<Message> {
         let message = receive_state.feed.as_mut()?.take_fast(&self.limits, spins)?;
         match self.options.checks_received() {
             None => Some(message),
@@ -113,9 +113,9 @@ impl Subscriber {
         }
     }
 
-    /// [`Subscriber::take_plain`] without spinning, for the general path.
+    /// [`Subscriber::take_fast`] without spinning, for the general path.
     fn take_ready_plain(&self, receive_state: &mut ReceiveState) -> Option<Message> {
-        self.take_plain(receive_state, false)
+        self.take_fast(receive_state, false)
     }
 
     /// Returns the message in a frame.

@@ -1,4 +1,4 @@
-//! Receiving one message: the fast path for a plain message of a ring, and the general path with missed messages,
+//! Receiving one message: the fast path for a fast-path message of a ring, and the general path with missed messages,
 //! `delivery="latest"` and the end of a loop.
 
 use std::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ use crate::sys::stop;
 const MAX_EMPTY_POLLS: u32 = 64;
 
 impl Subscriber {
-    /// Returns the next message if it is a plain one in a ring and nothing has to be done before it. Otherwise, or if
+    /// Returns the next message if it is a fast-path one in a ring and nothing has to be done before it. Otherwise, or if
     /// `allowed` returns false, returns `None` and leaves the state unchanged; the caller then uses
     /// [`Subscriber::receive`]. A call that may wait spins here, so that a message that arrives meanwhile is received on
     /// this path; the general path then begins with the next stage of the wait. No callback runs here, so a close by
@@ -38,7 +38,7 @@ impl Subscriber {
         if !receive_state.is_fast() || !allowed(&receive_state) {
             return None;
         }
-        let message = self.take_plain(&mut receive_state, spins)?;
+        let message = self.take_fast(&mut receive_state, spins)?;
         // Only the receiving thread writes this counter.
         self.event_log.count_exclusive(&self.event_log.received);
         // `set_delivered` would also store the number, which is not used for a ring.
