@@ -19,13 +19,13 @@ use crate::transport::Rx;
 pub struct Client {
     pub part: RxPart,
     pub client_tx: Arc<ClientTx>,
-    /// Whether the link is to wake the epoll set.
+    /// Whether the link wakes the epoll set when a frame arrives.
     pub parked: bool,
     /// Whether its token is in `ready_queue`.
     pub queued: bool,
-    /// Whether the client closes and waits for the acknowledgement.
+    /// Whether the client is closing, and waits for the acknowledgement.
     pub bye_received: bool,
-    /// While answers wait: the descriptor that reports room. A duplicate, because the link's own may
+    /// The descriptor that reports room, while answers wait. A duplicate, because the link's own descriptor may
     /// be in the epoll set already.
     pub room: Option<OwnedFd>,
     /// Whether the client has closed its sending side and only waits for answers.
@@ -38,8 +38,8 @@ impl Client {
         self.room.is_some() || self.client_tx.pending.load(Ordering::Acquire)
     }
 
-    /// Returns the next message if it has arrived and needs no further checks, and records it as delivered. Its receipt also consumes the
-    /// requests before it, unless the caller has recorded that already (`is_recorded`).
+    /// Returns the next message if it has arrived and needs no further checks, and records it as delivered. Records the requests before
+    /// it as consumed, unless the caller has done that already (`is_recorded`).
     #[inline]
     pub fn take(&mut self, options: &Options, is_recorded: bool) -> Option<Taken> {
         let (trigger, part) = (self.trigger(), &mut self.part);
@@ -57,14 +57,14 @@ impl Client {
             .or_else(|| part.take(&mut halves, &limits, want, 0))
     }
 
-    /// Does what is left to do for a message that was taken, and returns it.
+    /// Completes a message that was taken under the lock, and returns it.
     #[inline]
     pub fn finish(&self, taken: Taken) -> Message {
         taken.done().unwrap_or_else(|taken| self.client_tx.ack_sender().finish(taken))
     }
 
-    /// Records that the program calls again, which consumes the delivered requests; acknowledges if
-    /// that is pending.
+    /// Records that the program calls again: the delivered requests are consumed. Acknowledges them if that is
+    /// due.
     pub fn consumed(&mut self, options: &Options) {
         if options.ack == Acknowledge::Auto || !self.part.rx.keeps() {
             self.part.rx.consumed();
@@ -74,7 +74,7 @@ impl Client {
         }
     }
 
-    /// Returns the occasion on which the delivered requests are recorded as consumed.
+    /// Returns the trigger with which the delivered requests are recorded as consumed.
     #[inline]
     fn trigger(&self) -> AckTrigger {
         if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive }
@@ -103,7 +103,7 @@ impl Client {
         self.part.accept(frame, Fate::Delivered, checks, event_log, no_violation)
     }
 
-    /// Returns whether the caller of this request has withdrawn it; then it counts as consumed.
+    /// Returns whether the caller of this request has withdrawn it. Records a withdrawn request as consumed.
     #[inline]
     pub fn is_withdrawn(&mut self, message: &Message) -> bool {
         let is_withdrawn = message.is_request() && self.part.is_withdrawn(message.sequence());

@@ -42,7 +42,8 @@ pub fn assert_allowed() {
     );
 }
 
-#[cfg(all(test, debug_assertions, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::sys::eventfd::EventFd;
@@ -50,6 +51,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     #[test]
+    #[cfg_attr(not(debug_assertions), ignore = "a release build does not check")]
     fn system_call_under_the_lock_panics_and_a_wake_up_does_not() {
         let waker = EventFd::new().unwrap();
         let held = NoKernelEntry::new();

@@ -1,4 +1,4 @@
-//! How a subscriber connects to its publisher: the next feed, and its descriptors in the epoll set.
+//! Connecting to the publisher: makes the next feed, and adds its descriptors to the epoll set.
 
 use std::os::fd::AsFd;
 
@@ -16,7 +16,7 @@ use crate::transport::kind::Transport;
 impl Subscriber {
     /// Makes the next feed and adds its descriptors to the epoll set.
     pub(super) fn connect(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<()> {
-        // Of the whole call, which dials with waits of their own, too.
+        // Counts as a round of the whole call, because the dialler has waits of its own.
         next_round(waiting)?;
         let resume = receive_state.resume;
         let dialled = match &self.origin {
@@ -24,14 +24,14 @@ impl Subscriber {
                 self.dial(dialler, *transport, receive_state, resume, waiting)
             }
             MessageSource::Store(endpoint) => Feed::of_store(endpoint, &self.options).map(Some),
-            // The newest message of all names: each has its own.
+            // Only `newest` connects a subscriber to several names, of which each has its own newest message.
             MessageSource::Names => {
-                let text = "the newest message is one of a single name: give that, or receive with delivery=\"latest\"";
+                let text = "newest works for one name alone: subscribe to that name, or receive with delivery=\"latest\"";
                 Err(Error::new(ErrorKind::InvalidState, text))
             }
         };
         match dialled {
-            // A waker ended the wait; the caller checks which.
+            // A waker ended the wait. The caller checks which one.
             Ok(None) => Ok(()),
             Ok(Some(feed)) => {
                 for fd in feed.descriptors() {
@@ -41,7 +41,7 @@ impl Subscriber {
                     if self.options.schema.is_some() && !feed.has_schema {
                         let source = &feed.source;
                         self.event_log.connected(&format!(
-                            "{source}, which gave no schema: nothing is compared with that of this subscriber"
+                            "{source}, which has no schema: the schema of this subscriber is not compared with one"
                         ));
                     } else {
                         self.event_log.connected(&feed.source);
@@ -54,7 +54,7 @@ impl Subscriber {
             }
             Err(e) => {
                 if e.kind() == ErrorKind::NotFound {
-                    // A publisher that starts from now on is read from its beginning.
+                    // A publisher that starts from now on is read from its first message.
                     receive_state.resume.get_or_insert_default();
                 }
                 if let MessageSource::Publisher { dialler, .. } = &self.origin
@@ -62,7 +62,7 @@ impl Subscriber {
                 {
                     dialler.with_descriptors(|fds| {
                         for fd in fds {
-                            // Fails for a descriptor that is in the set already.
+                            // Fails if the descriptor is in the set already.
                             let _ = receive_state.epoll.add(fd, NAME, Interest::IN);
                         }
                     });
@@ -72,8 +72,8 @@ impl Subscriber {
         }
     }
 
-    /// Keeps the position of a subscriber with a `client_id` from its first connection on, and counts what came since
-    /// its last incarnation stopped.
+    /// Keeps the position of a subscriber with a `client_id` from its first connection on, and counts the messages that
+    /// were published since its last incarnation stopped.
     fn keep_position(&self, receive_state: &mut ReceiveState, feed: &Feed) {
         let mut counted_from = feed.before;
         if std::mem::take(&mut receive_state.is_position_due)
@@ -82,17 +82,17 @@ impl Subscriber {
             match PositionFile::open(&self.shown, client_id) {
                 Ok(position) => receive_state.position = Some(position),
                 Err(e) => self.event_log.disconnected(format!(
-                    "{e}; what this subscriber misses between its end and its next start is not counted"
+                    "{e}; messages that this subscriber misses between its end and its next start are not counted"
                 )),
             }
-            // A name of several that had connected before goes on: it was not away.
+            // A name that this subscriber to several has connected to before continues: the subscriber was not away.
             let was_away = receive_state.resume.is_none_or(|resume| resume.session == 0);
             let last = receive_state.position.as_ref().and_then(PositionFile::last);
             if let (Some(last), Some(before)) = (last.filter(|_| was_away), feed.before) {
                 let number = if last.session == feed.session { last.number } else { 0 };
                 if last.session != feed.session {
                     self.event_log.disconnected(format!(
-                        "the publisher was started anew while this subscriber was away: what the former one sent after its message {} is not known and not counted",
+                        "the publisher restarted while this subscriber was away: messages of its former incarnation after number {} are not counted",
                         last.number
                     ));
                 }
@@ -120,12 +120,13 @@ impl Subscriber {
         if receive_state.signal_watch.is_some() && waiting.is_forever() {
             wakers.push(stop::waker());
         }
-        // Of the whole wait: it begins before the first attempt.
+        // The deadline of the whole wait, which begins before the first attempt.
         let deadline = waiting.deadline();
         dialler.dial_marked(waiting, |first, waiting| {
             let resume = match first {
                 None => resume,
-                // The first attempt counts as waiting: a publisher that does not answer gets a moment even so.
+                // A publisher that does not answer has a short time even in a call that does not wait, and the first
+                // attempt has used it.
                 Some(e) if e.kind() == ErrorKind::Stalled && deadline.has_passed() => {
                     return Err(e);
                 }
