@@ -22,6 +22,8 @@ const HEAD: [&str; 10] = [
 
 /// The parts of the messages whose latency is shown.
 const PARTS: [f64; 4] = [0.5, 0.99, 0.999, 0.9999];
+/// One of so many messages of the floor may be sent late.
+const LATE_OF: u64 = 1000;
 
 /// How often p99.9 is the floor's median.
 fn ratio(figures: &Figures, floor: Option<&Figures>) -> Option<f64> {
@@ -51,15 +53,23 @@ fn messages(figures: &Figures) -> String {
     text
 }
 
-fn mark(goal: Option<f64>, reached: Option<f64>) -> String {
-    match (goal.map(digits_of_ratio), reached) {
-        (None, _) => String::new(),
-        (Some(text), None) => format!("mark {text}, not measured"),
-        (Some(text), Some(reached)) => {
-            let verdict = if goal.is_some_and(|goal| reached <= goal) { "met" } else { "missed" };
-            format!("mark {text}, reached {}, {verdict}", digits_of_ratio(reached))
-        }
+/// Whether the sender of the floor kept to its schedule. Where it did not, other programs had its processor, and its median is theirs.
+fn is_undisturbed(floor: &Figures) -> bool {
+    floor.late * LATE_OF <= floor.sent
+}
+
+fn mark(goal: f64, ours: Option<&Figures>, floor: Option<&Figures>) -> String {
+    let text = digits_of_ratio(goal);
+    let Some((reached, floor)) = ours.and_then(|ours| ratio(ours, floor)).zip(floor) else {
+        return format!("mark {text}, not measured");
+    };
+    if !is_undisturbed(floor) {
+        return format!("mark {text}, not judged: the floor's sender was late");
     }
+    let verdict = if reached <= goal { "met" } else { "missed" };
+    let own = ratio(floor, Some(floor)).filter(|own| *own > goal);
+    let own = own.map_or_else(String::new, |own| format!("the floor itself {}, ", digits_of_ratio(own)));
+    format!("mark {text}, reached {}, {own}{verdict}", digits_of_ratio(reached))
 }
 
 fn line(label: String, outcome: &Result<Figures, String>, floor: Option<&Figures>) -> [String; 10] {
@@ -86,7 +96,7 @@ fn lines(measured: &Measured) -> Vec<[String; 10]> {
     let mut lines = Vec::new();
     for (case, outcome) in row.ours.iter().zip(&measured.ours) {
         let mut ours = line(case.label.clone(), outcome, floor);
-        ours[9] = mark(row.mark, outcome.as_ref().ok().and_then(|figures| ratio(figures, floor)));
+        ours[9] = row.mark.map_or_else(String::new, |goal| mark(goal, outcome.as_ref().ok(), floor));
         lines.push(ours);
     }
     lines.push(line(format!("floor: {}", row.floor.label), &measured.floor, floor));
@@ -152,12 +162,22 @@ mod tests {
         let lines = lines(&measured());
         assert_eq!(lines[0][..3], ["64 B at 100 kHz, spinning, idle", "channel", "300 ns"]);
         assert_eq!(lines[0][3..7], ["300 ns", "3.00 µs", "3.00 µs", "3.00 µs"]);
-        assert_eq!(lines[0][7..], ["6.0", "100,000, 12 sent late, 3 lost", "mark 2.0, reached 6.0, missed"]);
-        assert_eq!(lines[1][9], "mark 2.0, reached 2.0, met");
+        let counted = "100,000, 12 sent late, 3 lost";
+        assert_eq!(lines[0][7..9], ["6.0", counted]);
+        assert_eq!(lines[0][9], "mark 2.0, reached 6.0, the floor itself 10.01, missed");
+        assert_eq!(lines[1][9], "mark 2.0, reached 2.0, the floor itself 10.01, met");
         assert_eq!(lines[2][1..3], ["floor: copy and spin", "500 ns"]);
         assert_eq!(lines[3][1], "beside: iceoryx2 publish-subscribe");
         assert_eq!(lines[4][2], "not measured: not installed: apt install libx-dev");
         assert_eq!(marks(&[measured()]).filter(|mark| mark.ends_with(", met")).count(), 1);
+    }
+
+    #[test]
+    fn floor_whose_sender_was_late_judges_nothing() {
+        let mut late = figures(500.0);
+        late.late = 101;
+        let measured = Measured { floor: Ok(late), ..measured() };
+        assert_eq!(lines(&measured)[0][9], "mark 2.0, not judged: the floor's sender was late");
     }
 
     #[test]
