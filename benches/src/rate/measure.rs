@@ -13,8 +13,8 @@ use crate::worker_process::{Patience, WorkerProcess};
 
 /// The longest that a worker may take for a turn: it takes a part of a second unless its peer cannot keep to the rate.
 const TURN: Duration = Duration::from_secs(8);
-/// The longest that a row may take.
-const ROW: Duration = Duration::from_secs(30);
+/// The longest that a row may take: twice what it takes where the processors are free.
+const ROW: Duration = Duration::from_secs(15);
 /// The longest latency that a histogram keeps apart; a longer one counts as this.
 const LONGEST: u64 = 60_000_000_000;
 /// Turns of other rows for one of these.
