@@ -309,7 +309,7 @@ mod tests {
             let second = s.spawn(|| listen_within(address, 10_000));
             std::thread::sleep(Duration::from_millis(20));
             drop(first);
-            assert_eq!(own_address(&second.join().unwrap().unwrap()).unwrap(), address);
+            assert_eq!(own_address(second.join().unwrap().unwrap()).unwrap(), address);
         });
     }
 
