@@ -40,8 +40,10 @@ fn serve(endpoint: &str, name: &str, counted: &Arc<AtomicU64>) -> JoinHandle<()>
     })
 }
 
+/// Returns whether the service is connected and has started: before that it refuses commands of its own.
 fn is_connected(record: &Value) -> bool {
-    record.at("view").unwrap().as_text().unwrap() == "CONNECTED"
+    let text = |key| record.at(key).unwrap().as_text().unwrap();
+    text("view") == "CONNECTED" && text("state") != "STARTING"
 }
 
 fn count() -> Command {
@@ -131,9 +133,7 @@ fn controller_restart_keeps_open_commands() {
     let counted = Arc::new(AtomicU64::new(0));
     let service = serve(&endpoint, "power", &counted);
     let asker = client(&endpoint);
-    until(&asker, "power", |record| {
-        is_connected(record) && record.at("state").unwrap().as_text().unwrap() != "STARTING"
-    });
+    until(&asker, "power", is_connected);
     let over = Arc::new(AtomicBool::new(false));
     let ended = over.clone();
     // Sends one request after the other while the controller restarts.
@@ -188,7 +188,7 @@ fn repeated_id_is_the_same_command_for_every_client() {
         .collect();
     for answer in asked {
         let answer = answer.join().unwrap();
-        assert_eq!((answer.outcome, answer.value), (Outcome::Done, Value::Int(1)));
+        assert_eq!((answer.outcome, &answer.value), (Outcome::Done, &Value::Int(1)), "{answer:?}");
     }
     let other = CommandRequest { command: Command::Pause, ..order.clone() };
     assert_eq!(first.request("power", &other, SOON).unwrap_err().kind(), ErrorKind::InvalidState);

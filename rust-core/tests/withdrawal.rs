@@ -204,6 +204,30 @@ fn request_that_waits_in_a_channel_is_dropped_when_it_is_withdrawn() {
 }
 
 #[test]
+fn manual_acknowledgement_leaves_out_what_was_read_behind_a_request() {
+    for transport in ["unix", "shm", "tcp"] {
+        let endpoint = name(transport);
+        let mut manual = Options::default();
+        manual.set("ack", &"manual".into()).unwrap();
+        let listener = Listener::listen(&endpoint, &manual).unwrap();
+        let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let channel = listener.accept(SOON).unwrap();
+        client.start_call(&client.encode(&Value::from("ask")).unwrap(), SOON).unwrap();
+        client.send(&Value::Int(1), SOON).unwrap();
+        client.send(&Value::Int(2), SOON).unwrap();
+        let request = channel.recv(SOON).unwrap();
+        channel.ack().unwrap();
+        assert_eq!(client.flush(PATIENCE).unwrap_err().kind(), ErrorKind::Timeout, "{transport}");
+        channel.reply(&request, &Value::from("done"), SOON).unwrap();
+        for number in 1..=2 {
+            assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &Value::Int(number), "{transport}");
+        }
+        channel.ack().unwrap();
+        client.flush(SOON).unwrap();
+    }
+}
+
+#[test]
 fn every_request_is_carried_out_once_or_withdrawn_and_never_both() {
     const CLIENTS: i64 = 3;
     const CALLS: i64 = 60;

@@ -348,8 +348,10 @@ mod tests {
             });
             let _done = Done(&done);
             for _ in 0..300 {
-                // The remains of a killed listener.
-                drop(UnixListener::bind(place.path()));
+                // The remains of a killed listener, whose socket no child of another test has.
+                let mode = rustix::fs::Mode::from_raw_mode(0o600);
+                rustix::fs::mknodat(rustix::fs::CWD, place.path(), rustix::fs::FileType::Socket, mode, 0)
+                    .unwrap();
                 let bound = place.bind(Access::default()).unwrap();
                 assert!(place.is_bound().unwrap() && place.path().exists());
                 drop(bound);

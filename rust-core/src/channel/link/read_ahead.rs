@@ -19,17 +19,12 @@ const MAX_BYTES: usize = 256 << 10;
 /// What was read ahead of one link, in order.
 #[derive(Default)]
 pub struct ReadAhead {
-    /// Nothing is read behind an error.
-    frames: VecDeque<Result<Incoming>>,
+    /// Each with the number of the request that it withdraws. Nothing is read behind an error.
+    frames: VecDeque<Result<(Incoming, Option<u64>)>>,
     /// Bytes of the bodies of `frames`.
     bytes: usize,
     /// How many of `frames` are withdrawals.
     withdrawals: usize,
-}
-
-/// Returns the number of the request that this frame withdraws.
-fn withdrawn(frame: &Incoming) -> Option<u64> {
-    if frame.header.kind == Kind::Ack { withdrawal::read(frame) } else { None }
 }
 
 impl ReadAhead {
@@ -43,9 +38,9 @@ impl ReadAhead {
     #[inline(never)]
     pub fn pop(&mut self) -> Result<Option<Incoming>> {
         let Some(first) = self.frames.pop_front() else { return Ok(None) };
-        let frame = first?;
+        let (frame, withdrawn) = first?;
         self.bytes -= frame.body.len();
-        self.withdrawals -= usize::from(withdrawn(&frame).is_some());
+        self.withdrawals -= usize::from(withdrawn.is_some());
         Ok(Some(frame))
     }
 
@@ -57,24 +52,20 @@ impl ReadAhead {
             && self.bytes < MAX_BYTES
             && rx.may_hold_more()
         {
-            let read = match rx.try_recv() {
-                Ok(None) => return,
-                Ok(Some(frame)) => Ok(frame),
-                Err(error) => Err(error),
-            };
-            if let Ok(frame) = &read {
+            let Some(read) = rx.try_recv().transpose() else { return };
+            self.frames.push_back(read.map(|frame| {
+                let withdrawn = if frame.header.kind == Kind::Ack { withdrawal::read(&frame) } else { None };
                 self.bytes += frame.body.len();
-                self.withdrawals += usize::from(withdrawn(frame).is_some());
-            }
-            self.frames.push_back(read);
+                self.withdrawals += usize::from(withdrawn.is_some());
+                (frame, withdrawn)
+            }));
         }
     }
 
     /// Returns whether a withdrawal of this request is among the frames.
     #[inline]
     pub fn withdraws(&self, request: u64) -> bool {
-        let is_it =
-            |frame: &Result<Incoming>| frame.as_ref().is_ok_and(|frame| withdrawn(frame) == Some(request));
-        self.withdrawals > 0 && self.frames.iter().any(is_it)
+        let mut withdrawn = self.frames.iter().flatten().filter_map(|(_, withdrawn)| *withdrawn);
+        self.withdrawals > 0 && withdrawn.any(|withdrawn| withdrawn == request)
     }
 }

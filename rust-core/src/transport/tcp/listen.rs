@@ -21,7 +21,7 @@ use crate::value::Map;
 /// go into the owner record.
 ///
 /// # Errors
-/// `AddressInUse` at once where a process listens there; `PermissionDenied` without keys;
+/// `AddressInUse` where a process listens there; `PermissionDenied` without keys;
 /// `Unsupported` for plain framing beyond this machine.
 pub fn listen(
     endpoint: &Endpoint,
