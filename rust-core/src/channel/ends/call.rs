@@ -293,12 +293,13 @@ impl Channel {
     ) -> Result<Message> {
         let Leading { mut receiving, calling: _calling, taken } = leading;
         let found = self.receive_answer(pending, taken, &mut receiving, waiting);
+        receiving.awaited = 0;
         // Before `_calling`, for the reason that `Leading` gives.
         drop(receiving);
         found
     }
 
-    /// Receives the answers of a server while no call waits, and keeps or drops them. Records the end of the server.
+    /// Receives the answers of a server while no call waits, which keeps or drops them. Records the end of the server.
     pub(super) fn drop_late_answers(&self) {
         let Ok(mut receiving) = self.receiving() else { return };
         if !receiving.is_of_server() {
@@ -308,7 +309,7 @@ impl Channel {
         // If there are more, the descriptor stays readable.
         for _ in 0..LATE_ANSWERS {
             match receiving.link_next(&self.ack_sender(), &mut waiting, true) {
-                Ok(ReceivedFrame::Message(message)) => self.file_answer(message),
+                Ok(ReceivedFrame::Message(message)) => self.drop_message(&message),
                 Ok(ReceivedFrame::Bye) => self.ack_sender().send_ack(AckTrigger::Requested),
                 Ok(ReceivedFrame::Ack) => {}
                 // There are no more answers, or the server has ended, which was recorded as an event.
@@ -363,7 +364,7 @@ impl Channel {
                 return Err(answer_lost());
             }
             let taken = match came.take() {
-                Some(taken) => Ok(ReceivedFrame::Message(ack_sender.finish(taken))),
+                Some(taken) => receiving.route(ack_sender.finish(taken), number, &ack_sender, waiting),
                 None => receiving.link_next(&ack_sender, waiting, self.options.idempotent),
             };
             let message = match taken {
@@ -380,16 +381,13 @@ impl Channel {
                 Err(e) if e.kind() == ErrorKind::Disconnected => return Err(answer_lost()),
                 Err(e) => return Err(e),
             };
-            match message.header().kind {
-                Kind::Reply | Kind::Error if message.header().correlation == number => {
-                    if receiving.awaited != 0 {
-                        session_state.finished(message.session(), message.sequence());
-                    }
-                    return read_answer(message);
+            if message.header().kind.is_answer() {
+                if receiving.awaited != 0 {
+                    session_state.finished(message.session(), message.sequence());
                 }
-                Kind::Reply | Kind::Error => self.file_answer(message),
-                _ => receiving.inbox.push_back(message),
+                return read_answer(message);
             }
+            receiving.inbox.push_back(message);
         }
     }
 
