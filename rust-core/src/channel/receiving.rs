@@ -335,8 +335,12 @@ impl Receiving {
                             return self.route(message, awaited, ack_sender, waiting);
                         }
                         Ok(Some(frame)) => {
-                            self.count_empty_poll(waiting)?;
-                            return Ok(frame);
+                            let counted = self.count_empty_poll(waiting);
+                            if counted.is_err() && matches!(frame, ReceivedFrame::Bye) {
+                                // The caller, which would send it, gets the error instead of the frame.
+                                ack_sender.send_ack(AckTrigger::Requested);
+                            }
+                            return counted.map(|()| frame);
                         }
                         // A protocol violation: nothing that follows can be relied on.
                         Err(e) => {
