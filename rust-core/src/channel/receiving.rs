@@ -284,6 +284,21 @@ impl Receiving {
         waiting: &mut Waiting<'_>,
         reconnect: bool,
     ) -> Result<ReceivedFrame> {
+        let next = self.find_in_link(ack_sender, waiting, reconnect);
+        if self.watched && next.is_err() && !self.parked && self.part.is_some() {
+            // The program waits on the descriptor from here on.
+            self.update_readiness(true);
+        }
+        next
+    }
+
+    /// [`Receiving::link_next`] without the upkeep of the descriptor.
+    fn find_in_link(
+        &mut self,
+        ack_sender: &AckSender<'_>,
+        waiting: &mut Waiting<'_>,
+        reconnect: bool,
+    ) -> Result<ReceivedFrame> {
         let AckSender { links: reconnector, event_log, .. } = *ack_sender;
         let awaited = self.awaited;
         self.unpark();
