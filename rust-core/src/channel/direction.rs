@@ -81,10 +81,7 @@ impl<T> Direction<T> {
     /// `Timeout` at the deadline; `InvalidState` if this very thread is in such a call.
     #[inline]
     pub fn take_in_turn(&self, operation: Operation, waiting: &mut Waiting<'_>) -> Result<Lease<'_, T>> {
-        match self.0.try_take() {
-            Some(taken) => Ok(taken),
-            None => take_in_turn(&self.0, operation.verb(), waiting),
-        }
+        take_in_turn(&self.0, operation.verb(), waiting)
     }
 
     /// Waits until the thread in another call, which a closing call has interrupted, has left the direction, and takes

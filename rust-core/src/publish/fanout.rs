@@ -13,6 +13,7 @@ mod admission;
 mod growth;
 mod waiting;
 
+use std::iter;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -64,14 +65,15 @@ struct FanoutState {
     medium: FanoutMedium,
     /// The number of the last message; before the first one, the number before it.
     last: u64,
+    /// The number of the newest message; 0 before the first.
+    newest: u64,
 }
 
 /// How messages get to the subscribers.
 enum FanoutMedium {
-    /// One ring for all. `newest` is the number of the newest message; 0 before the first.
+    /// One ring for all.
     Ring {
         ring: Box<dyn BroadcastWriter>,
-        newest: u64,
         subscribers: Vec<RingSubscriber>,
         /// Readers of the newest message alone without support for slots, until they disconnect.
         without_slots: Vec<(u64, WatchedSocket)>,
@@ -129,13 +131,7 @@ impl Fanout {
                 let ring = rings.writer(session, (first, full), limit)?;
                 slots = ring.slots();
                 let growth = (first < full).then(|| Growth::to(full));
-                FanoutMedium::Ring {
-                    ring,
-                    newest: 0,
-                    subscribers: Vec::new(),
-                    without_slots: Vec::new(),
-                    growth,
-                }
+                FanoutMedium::Ring { ring, subscribers: Vec::new(), without_slots: Vec::new(), growth }
             }
             // A transport without a ring; a store uses neither of the two.
             None => {
@@ -144,7 +140,7 @@ impl Fanout {
             }
         };
         let has_ring = matches!(medium, FanoutMedium::Ring { .. });
-        let state = Mutex::new(FanoutState { medium, last: first.saturating_sub(1) });
+        let state = Mutex::new(FanoutState { medium, last: first.saturating_sub(1), newest: 0 });
         Ok(Fanout {
             state,
             has_ring,
@@ -174,27 +170,35 @@ impl Fanout {
         self.slots.as_ref().map(|_| self as &dyn Lender)
     }
 
-    /// Publishes a message, of whose header all but the number is given, without waiting for any subscriber.
-    /// Returns its number.
-    pub fn publish(&self, header: Header, payload: &Payload) -> Result<u64> {
+    /// Publishes a message, without waiting for any subscriber. Returns its number.
+    pub fn publish(&self, payload: &Payload) -> Result<u64> {
         let mut state = self.state();
         let sequence = state.last + 1;
-        self.publish_locked(&mut state, Header { sequence, ..header }, payload)?;
+        self.put(&mut state, iter::once((sequence, clock::now(), payload))).1?;
         Ok(sequence)
     }
 
-    /// Publishes a message under the number that it has elsewhere. Returns false, and does nothing, if that was
-    /// published already.
-    pub fn relay(&self, header: Header, payload: &Payload) -> Result<bool> {
+    /// Publishes several messages with one wake-up or one system call for each subscriber. Returns how many, and the
+    /// error that stopped the rest.
+    pub fn publish_many(&self, payloads: &[Payload]) -> (usize, Result<()>) {
         let mut state = self.state();
-        let is_new = header.sequence > state.last;
+        let (first, sent) = (state.last + 1, clock::now());
+        let numbered = (first..).zip(payloads);
+        self.put(&mut state, numbered.map(|(sequence, payload)| (sequence, sent, payload)))
+    }
+
+    /// Publishes a message under the number and the time that it has elsewhere. Returns false, and does nothing, if that
+    /// number was published already.
+    pub fn relay(&self, sequence: u64, sent: Timestamp, payload: &Payload) -> Result<bool> {
+        let mut state = self.state();
+        let is_new = sequence > state.last;
         if is_new {
             if let FanoutMedium::Ring { ring, growth, .. } = &mut state.medium
                 && let Some(due) = growth.take_if(|growth| growth.is_due(payload.len()))
             {
                 due.grow(&mut **ring);
             }
-            self.publish_locked(&mut state, header, payload)?;
+            self.put(&mut state, iter::once((sequence, sent.0, payload))).1?;
         }
         Ok(is_new)
     }
@@ -208,7 +212,7 @@ impl Fanout {
         }
         note_locked();
         let mut state = self.state.try_lock().ok()?;
-        let FanoutState { medium: FanoutMedium::Ring { ring, newest, .. }, last } = &mut *state else {
+        let FanoutState { medium: FanoutMedium::Ring { ring, .. }, last, newest } = &mut *state else {
             return None;
         };
         if payload.memory().split().is_some() {
@@ -223,68 +227,54 @@ impl Fanout {
         Some(sequence)
     }
 
-    /// [`Fanout::publish`] with the state locked and the number chosen.
-    fn publish_locked(&self, state: &mut FanoutState, header: Header, payload: &Payload) -> Result<()> {
-        match &mut state.medium {
-            FanoutMedium::Ring { ring, newest, .. } => {
-                ring.publish(&Outgoing::of(header, payload.memory()))?;
-                *newest = header.sequence;
-            }
-            FanoutMedium::Streams { history, subscribers } => {
-                history.push(HistoryEntry { header, payload: payload.clone() });
-                for subscriber in &*subscribers {
-                    // The acceptor removes a subscriber whose connection has ended.
-                    let _ = subscriber.out().send_pending(history);
-                }
-            }
-        }
-        state.last = header.sequence;
-        // Under the lock, so no other thread writes the counter.
-        self.event_log.count_exclusive(&self.event_log.sent);
-        Ok(())
-    }
-
-    /// Publishes several messages with one wake-up or one system call for
-    /// each subscriber. Returns how many, and the error that stopped the rest.
-    pub fn publish_many(&self, sent: Timestamp, payloads: &[Payload]) -> (usize, Result<()>) {
-        let header = |(sequence, payload): (u64, &Payload)| Header {
+    /// Hands messages, of which number and time are given, to the subscribers in their order: all but those that
+    /// [`Fanout::publish_in_place`] takes pass here. Returns how many, and the error that stopped the rest.
+    fn put<'p>(
+        &self,
+        state: &mut FanoutState,
+        messages: impl Iterator<Item = (u64, i64, &'p Payload)>,
+    ) -> (usize, Result<()>) {
+        let header = |sequence, sent, payload: &Payload| Header {
             sequence,
-            sent: sent.0,
+            sent,
             ..Header::new(Kind::Data, payload.encoding())
         };
-        let mut state = self.state();
-        let last = state.last;
-        let numbered = (last + 1..).zip(payloads);
+        let mut messages = messages.peekable();
+        let Some((first, ..)) = messages.peek().copied() else { return (0, Ok(())) };
         let (count, published) = match &mut state.medium {
-            FanoutMedium::Ring { ring, newest, .. } => {
-                let mut frames = numbered.map(|one| Outgoing::of(header(one), one.1.memory()));
-                let published = ring.publish_many(&mut frames);
-                if published.0 > 0 {
-                    *newest = last + published.0 as u64;
-                }
-                published
+            FanoutMedium::Ring { ring, .. } => {
+                let mut frames = messages.map(|(sequence, sent, payload)| {
+                    Outgoing::of(header(sequence, sent, payload), payload.memory())
+                });
+                ring.publish_many(&mut frames)
             }
             FanoutMedium::Streams { history, subscribers } => {
                 let send_all = |history: &History| {
                     // The acceptor removes a subscriber whose connection has ended.
                     subscribers.iter().for_each(|subscriber| drop(subscriber.out().send_pending(history)));
                 };
-                let mut pushed = 0;
-                for one in numbered {
+                let (mut count, mut pushed) = (0, 0);
+                for (sequence, sent, payload) in messages {
                     // Send now, so that no message drops out of the history before it was sent to any
                     // subscriber.
-                    if history.is_much(pushed + one.1.body().len()) {
+                    if pushed > 0 && history.is_much(pushed + payload.body().len()) {
                         send_all(history);
                         pushed = 0;
                     }
-                    pushed += one.1.body().len();
-                    history.push(HistoryEntry { header: header(one), payload: one.1.clone() });
+                    (count, pushed) = (count + 1, pushed + payload.body().len());
+                    history.push(HistoryEntry {
+                        header: header(sequence, sent, payload),
+                        payload: payload.clone(),
+                    });
                 }
                 send_all(history);
-                (payloads.len(), Ok(()))
+                (count, Ok(()))
             }
         };
-        state.last = last + count as u64;
+        if count > 0 {
+            let last = first + count as u64 - 1;
+            (state.last, state.newest) = (last, last);
+        }
         // Under the lock, so no other thread writes the counter.
         self.event_log.add_exclusive(&self.event_log.sent, count as u64);
         (count, published)
@@ -307,13 +297,14 @@ impl Fanout {
 
     /// Returns how many messages the slowest subscriber has not read; 0 without subscribers.
     pub fn behind(&self) -> u64 {
-        let behind = match &self.state().medium {
-            FanoutMedium::Ring { ring, newest, subscribers, .. } => {
-                subscribers.iter().map(|subscriber| subscriber.unread(&**ring, *newest)).max()
+        let state = self.state();
+        let newest = state.newest;
+        let behind = match &state.medium {
+            FanoutMedium::Ring { ring, subscribers, .. } => {
+                subscribers.iter().map(|subscriber| subscriber.unread(&**ring, newest)).max()
             }
-            FanoutMedium::Streams { history, subscribers } => {
-                let unread = |s: &Arc<StreamSubscriber>| history.last().saturating_sub(s.out().sequence);
-                subscribers.iter().map(unread).max()
+            FanoutMedium::Streams { subscribers, .. } => {
+                subscribers.iter().map(|s| newest.saturating_sub(s.out().sequence)).max()
             }
         };
         behind.unwrap_or(0)
@@ -321,10 +312,7 @@ impl Fanout {
 
     /// Returns the number of the newest message; 0 before the first.
     pub fn newest(&self) -> u64 {
-        match &self.state().medium {
-            FanoutMedium::Ring { newest, .. } => *newest,
-            FanoutMedium::Streams { history, .. } => history.last(),
-        }
+        self.state().newest
     }
 
     /// Returns how many subscribers are connected.

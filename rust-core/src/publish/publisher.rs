@@ -18,13 +18,12 @@ use crate::channel::turns::{TurnGuard, Turns};
 use crate::channel::{Event, Framing, LINGER, Loan, LoanMemory, Options, Use, batch, plain};
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Header, Kind};
 use crate::message::Payload;
-use crate::sys::{clock, fork};
+use crate::sys::fork;
 use crate::transport::acceptor;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
-use crate::value::{DType, Element, Order, Source, Timestamp, Value};
+use crate::value::{DType, Element, Order, Source, Value};
 
 /// Publishes at an endpoint. Subscribers come and go; late ones first receive the newest value. A
 /// slow subscriber never slows the publisher: it misses messages, and learns how many.
@@ -37,8 +36,7 @@ pub struct Publisher {
     fanout: Arc<Fanout>,
     /// For a file or a journal, which keeps values by itself.
     store: Option<Store>,
-    /// The turn to send, except with a store that several threads may write to at once, and for a short message
-    /// while no thread has the turn.
+    /// The turn to send, except with a store, and for a short message while no thread has the turn.
     turns: Turns,
     /// Where subscribers mark that they wait for a publisher.
     waiting_place: Option<Place>,
@@ -265,24 +263,14 @@ impl Publisher {
 
     /// Publishes one run whose sizes were checked.
     fn publish_run(&self, run: &[Payload]) -> (usize, Result<()>) {
-        let now = Timestamp(clock::now());
-        let (count, published) = match &self.store {
-            Some(store) if store.takes_many() => store.write_many(now, run),
-            store => {
-                let _turn = match self.acquire_turn() {
-                    Ok(turn) => turn,
-                    Err(error) => return (0, Err(error)),
-                };
-                match store {
-                    // The file numbers its values by itself.
-                    Some(store) => store.write_many(now, run),
-                    None => self.fanout.publish_many(now, run),
-                }
-            }
+        let Some(store) = &self.store else {
+            return match self.acquire_turn() {
+                Ok(_turn) => self.fanout.publish_many(run),
+                Err(error) => (0, Err(error)),
+            };
         };
-        if self.store.is_some() {
-            (0..count).for_each(|_| self.fanout.event_log.count(&self.fanout.event_log.sent));
-        }
+        let (count, published) = store.write_many(run);
+        (0..count).for_each(|_| self.fanout.event_log.count(&self.fanout.event_log.sent));
         (count, published)
     }
 
@@ -296,41 +284,25 @@ impl Publisher {
     fn try_send(&self, payload: &Payload) -> Result<u64> {
         self.check()?;
         payload.check(self.options.max_message_size)?;
-        let sent = clock::now();
-        let header = Header { sent, ..Header::new(Kind::Data, payload.encoding()) };
-        let sequence = match &self.store {
-            Some(store) if store.takes_many() => store.write(header, payload)?,
-            store => {
-                let _turn = self.acquire_turn()?;
-                match store {
-                    // The file numbers its values by itself.
-                    Some(store) => store.write(header, payload)?,
-                    None => self.fanout.publish(header, payload)?,
-                }
-            }
+        let Some(store) = &self.store else {
+            let _turn = self.acquire_turn()?;
+            return self.fanout.publish(payload);
         };
-        if self.store.is_some() {
-            self.fanout.event_log.count(&self.fanout.event_log.sent);
-        }
+        let sequence = store.write(payload)?;
+        self.fanout.event_log.count(&self.fanout.event_log.sent);
         Ok(sequence)
     }
 
-    /// Waits for the turn to send. No thread has it for long, except with a `file:`, whose lock it
-    /// may wait for.
-    #[inline]
+    /// Waits for the turn to send. No thread has it for long.
     fn acquire_turn(&self) -> Result<TurnGuard<'_>> {
-        let turn = match self.turns.acquire_at_once() {
-            Some(turn) => turn,
-            None => self.wait_turn()?,
-        };
+        let mut waiting = self.start(Wait::default());
+        let turn = self.turns.acquire("publishes", &mut waiting)?;
         if self.open.is_open() { Ok(turn) } else { Err(self.open.refusal()) }
     }
 
-    /// [`Publisher::acquire_turn`] where another thread has the turn.
-    #[cold]
-    fn wait_turn(&self) -> Result<TurnGuard<'_>> {
-        let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
-        self.turns.acquire("publishes", &mut waiting)
+    /// Starts the wait of a call, with its deadline and the callback of the options.
+    fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
+        wait.into().start(self.options.timeout).on_wait(&self.options.on_wait)
     }
 
     /// Returns how many subscribers are connected; for a `journal:`, how many read it under a name now. 0 for
@@ -376,7 +348,7 @@ impl Publisher {
             let text = "subscribers need not be there: what is published is kept";
             return Err(Error::new(ErrorKind::Unsupported, text).on(&self.shown));
         }
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = self.start(wait);
         self.fanout.wait_for_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
@@ -388,7 +360,7 @@ impl Publisher {
     /// `Timeout` with the number of messages that are left for the slowest subscriber in [`Error::missed`]; the publisher stays
     /// open, and the call can be repeated. `InvalidState` once it is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = self.start(wait);
         let given = DrainGoal::UpTo(self.fanout.newest());
         self.check().and_then(|()| self.fanout.drain(given, &mut waiting)).map_err(|e| e.on(&self.shown))
     }
@@ -404,7 +376,7 @@ impl Publisher {
         if fork::check(self.fork_generation).is_err() || !self.open.close() {
             return Ok(());
         }
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = self.start(wait);
         let drained = self.drain_subscribers(&mut waiting);
         self.release();
         drained.map_err(|e| e.on(&self.shown))
@@ -416,12 +388,10 @@ impl Publisher {
         if let Some(place) = self.waiting_place.as_ref().filter(|_| published) {
             let until = Deadline::after(CONNECT_TIMEOUT).sooner(waiting.deadline());
             // Where the mark cannot be read, no subscriber can have set it.
-            while !until.has_passed() && place.is_awaited().unwrap_or(false) {
-                // A subscriber removes the mark when it has connected; nothing reports that, so it is polled.
-                let mut interval = Waiting::until(Deadline::after(POLL_INTERVAL).sooner(until));
-                self.fanout.wait_for_change(&mut interval)?;
-                waiting.woke(false)?;
-            }
+            let is_awaited = || !until.has_passed() && place.is_awaited().unwrap_or(false);
+            let missing = || is_awaited().then(|| Error::new(ErrorKind::Timeout, "subscribers wait"));
+            // A subscriber removes the mark when it has connected; nothing reports that.
+            self.fanout.wait_until(waiting, false, missing)?;
         }
         self.fanout.drain(DrainGoal::Rest, waiting)
     }
@@ -441,8 +411,6 @@ impl Publisher {
 
 /// How long waiting subscribers get to connect to a publisher that closes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often it is checked meanwhile whether they still wait.
-const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Drop for Publisher {
     fn drop(&mut self) {
