@@ -6,7 +6,6 @@
 //! message unconsumed.
 
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
 use super::Channel;
@@ -17,7 +16,7 @@ use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{ErrorKind, Result};
 use crate::sys::fork;
-use crate::sys::poll::{next_round, wait_readable};
+use crate::sys::poll::next_round;
 
 impl Channel {
     /// Waits until the peer has consumed all messages: its program has called to receive again, has called `ack`, or has closed its
@@ -54,40 +53,14 @@ impl Channel {
     /// Makes one step: connects if there is no link, replays over a new one, and receives until everything is consumed or there is a newer
     /// link.
     fn wait_for_acknowledgement(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let session_state = &self.reconnector.session_state;
         let generation = {
             let mut sending = self.sending.take_next(Operation::Send, waiting)?;
             sending.join(&self.reconnector, &self.event_log, waiting)?;
             sending.generation
         };
         // The peer sends its consumed number when its program next receives or acknowledges.
-        session_state.want_consumed();
-        // The direction is released for a thread of the program that calls to receive.
-        let is_enough = || {
-            self.receiving.is_acquired()
-                || self.unacknowledged() == 0
-                || self.reconnector.is_newer(generation)
-        };
-        let ack_sender = self.ack_sender();
-        match self.receiving.borrow() {
-            Some(mut receiving) => {
-                receiving.collect_acks(&ack_sender);
-                ack_sender.send_ack(AckTrigger::Requested);
-                receiving.read_until(&ack_sender, waiting, is_enough)
-            }
-            None => {
-                // Another thread receives: it signals `waker` for each acknowledgement, and `ended` when it stops.
-                let (waker, ended) = (session_state.acknowledgements.arm()?, self.receiving.await_end()?);
-                ack_sender.send_ack(AckTrigger::Requested);
-                // Either may have happened before this thread announced its wait.
-                let goes_on = self.unacknowledged() == 0 || !self.receiving.is_acquired();
-                let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
-                let waited = if goes_on { Ok(()) } else { wait_readable(waiting, &fds) };
-                waker.drain();
-                ended.drain();
-                waited
-            }
-        }
+        self.reconnector.session_state.want_consumed();
+        self.wait_for_acks(waiting, || self.unacknowledged() == 0 || self.reconnector.is_newer(generation))
     }
 
     /// Receives the acknowledgements that have arrived. Fails with `Timeout` if the peer is connected. Does not reconnect, because the
