@@ -26,14 +26,8 @@ impl Subscriber {
     /// [`Subscriber::newest`] without the endpoint in its errors.
     fn find_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
         fork::check(self.fork_generation)?;
-        let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
-        let _holder = self.receiving_thread.mark();
-        let found = self.find_newest_with(&mut receive_state, waiting);
-        // A close in a callback of this call has left the state to it.
-        if self.closed.load(Ordering::Acquire) {
-            self.disconnect(&mut receive_state);
-        }
-        found
+        let receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
+        self.with_state(receive_state, |receive_state| self.find_newest_with(receive_state, waiting))
     }
 
     /// [`Subscriber::find_newest`] with the state locked.
@@ -96,7 +90,7 @@ impl Subscriber {
         let mut read = 0;
         while receive_state.feed.is_some() {
             next_round(waiting)?;
-            match self.poll_feed(receive_state, &mut at_once) {
+            match self.poll_next(receive_state, &mut at_once, false) {
                 Ok(Some(message)) => {
                     receive_state.newest = Some(message);
                     read += 1;
@@ -125,6 +119,6 @@ impl Subscriber {
 }
 
 /// Returns the error for a publisher that has published nothing.
-fn nothing_published() -> Error {
+pub(in crate::publish) fn nothing_published() -> Error {
     Error::new(ErrorKind::Empty, "nothing has been published yet")
 }

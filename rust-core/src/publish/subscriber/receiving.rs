@@ -51,18 +51,12 @@ impl Subscriber {
     /// Receives one message. `iterates` is true for [`Subscriber::next`].
     pub(super) fn receive(&self, waiting: &mut Waiting<'_>, iterates: bool) -> Result<Option<Message>> {
         fork::check(self.fork_generation)?;
-        let mut receive_state = match lock_exclusive(&self.receive_state, Operation::ReceivePublished) {
+        let receive_state = match lock_exclusive(&self.receive_state, Operation::ReceivePublished) {
             // The other thread closes the subscriber.
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             receive_state => receive_state?,
         };
-        let _holder = self.receiving_thread.mark();
-        let received = self.receive_with(&mut receive_state, waiting, iterates);
-        // A close in a callback of this call has left the state to it.
-        if self.closed.load(Ordering::Acquire) {
-            self.disconnect(&mut receive_state);
-        }
-        received
+        self.with_state(receive_state, |receive_state| self.receive_with(receive_state, waiting, iterates))
     }
 
     /// [`Subscriber::receive`] with the state locked.
@@ -111,13 +105,9 @@ impl Subscriber {
             if iterates && waiting.is_forever() && stop::was_requested() {
                 return Ok(None);
             }
-            let polled = match &self.names {
-                None => self.poll_feed(receive_state, waiting),
-                // The subscriber of each name skips to its newest message, and counts those that it missed.
-                Some(names) => self.poll_names(names, receive_state, waiting, iterates),
-            };
-            match polled {
+            match self.poll_next(receive_state, waiting, iterates) {
                 Ok(Some(mut message)) => {
+                    // The subscriber of each name skips to its newest message, and counts those that it missed.
                     if self.options.delivery == Some(Delivery::Latest) && self.names.is_none() {
                         message = self.skip_to_newest(receive_state, message);
                     }
@@ -157,7 +147,7 @@ impl Subscriber {
             if receive_state.feed.as_ref().is_some_and(|feed| !feed.has_several()) {
                 break;
             }
-            match self.poll_feed(receive_state, &mut at_once) {
+            match self.poll_next(receive_state, &mut at_once, false) {
                 Ok(Some(newer)) => {
                     message = newer;
                     receive_state.missed += 1;

@@ -18,7 +18,7 @@ use crate::publish::store;
 use crate::transport::endpoint::Endpoint;
 
 impl Subscriber {
-    /// [`Subscriber::poll_feed`] for several names: returns a message of a name that is ready, or waits for one.
+    /// [`Subscriber::poll_next`] for several names: returns a message of a name that is ready, or waits for one.
     pub(super) fn poll_names(
         &self,
         names: &Mutex<SubscribedNames<Subscriber>>,
@@ -26,12 +26,6 @@ impl Subscriber {
         waiting: &mut Waiting<'_>,
         iterates: bool,
     ) -> Result<Option<Message>> {
-        if let Some(error) = receive_state.deferred_error.take() {
-            return Err(error);
-        }
-        if let Some(message) = receive_state.pending.take() {
-            return Ok(Some(message));
-        }
         let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
         let polled = self.poll_locked(&mut names, receive_state, waiting, iterates);
         receive_state.has_ready_names = names.has_ready();
