@@ -283,14 +283,9 @@ impl Fanout {
     /// Returns the counters that listings show: messages, subscribers, and how many messages the
     /// slowest of them has not read (`behind`).
     pub fn state_for_listing(&self) -> Map {
-        let messages = self.event_log.sent.load(Ordering::Relaxed);
-        let peers = match &self.state().medium {
-            FanoutMedium::Ring { subscribers, .. } => subscribers.len(),
-            FanoutMedium::Streams { subscribers, .. } => subscribers.len(),
-        };
         Map::from_iter([
-            ("messages".to_owned(), messages.into()),
-            ("peers".to_owned(), (peers as u64).into()),
+            ("messages".to_owned(), self.event_log.sent.load(Ordering::Relaxed).into()),
+            ("peers".to_owned(), (self.subscribers() as u64).into()),
             ("behind".to_owned(), self.behind().into()),
         ])
     }

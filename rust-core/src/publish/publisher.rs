@@ -257,21 +257,19 @@ impl Publisher {
         let check = |payload: &Payload| payload.check(self.options.max_message_size);
         let good = run.iter().take_while(|payload| check(payload).is_ok()).count();
         let refused = run.get(good).map_or(Ok(()), check);
-        let (count, published) = self.publish_run(&run[..good]);
-        (count, published.and(refused))
-    }
-
-    /// Publishes one run whose sizes were checked.
-    fn publish_run(&self, run: &[Payload]) -> (usize, Result<()>) {
-        let Some(store) = &self.store else {
-            return match self.acquire_turn() {
+        let run = &run[..good];
+        let (count, published) = match &self.store {
+            Some(store) => {
+                let written = store.write_many(run);
+                self.fanout.event_log.sent.fetch_add(written.0 as u64, Ordering::Relaxed);
+                written
+            }
+            None => match self.acquire_turn() {
                 Ok(_turn) => self.fanout.publish_many(run),
                 Err(error) => (0, Err(error)),
-            };
+            },
         };
-        let (count, published) = store.write_many(run);
-        (0..count).for_each(|_| self.fanout.event_log.count(&self.fanout.event_log.sent));
-        (count, published)
+        (count, published.and(refused))
     }
 
     /// Fails with `InvalidState` in another process, and once the publisher is closed.
