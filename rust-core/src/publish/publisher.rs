@@ -36,7 +36,7 @@ pub struct Publisher {
     fanout: Arc<Fanout>,
     /// For a file or a journal, which keeps values by itself.
     store: Option<Store>,
-    /// The turn to send, except with a store, and for a short message while no thread has the turn.
+    /// The turn to send, except with a store, and for a single message while no thread has the turn.
     turns: Turns,
     /// Where subscribers mark that they wait for a publisher.
     waiting_place: Option<Place>,
@@ -195,23 +195,7 @@ impl Publisher {
 
     /// Publishes an encoded value: see [`Publisher::send`].
     pub fn send_payload(&self, payload: &Payload) -> Result<u64> {
-        if let Some(number) = self.send_in_place(payload) {
-            return Ok(number);
-        }
         self.try_send(payload).map_err(|e| e.on(&self.shown))
-    }
-
-    /// Publishes a short message in a ring and returns its number, under the fan-out's lock alone. None for any
-    /// obstacle, which the general path determines; then nothing was published.
-    ///
-    /// The lock is enough: it orders the numbers, and no thread has it for long. The turn decides which of several
-    /// waiting threads comes next, so a message leaves without one only while no thread has or awaits a turn.
-    #[inline]
-    fn send_in_place(&self, payload: &Payload) -> Option<u64> {
-        let is_usable = self.check().is_ok()
-            && payload.len() as u64 <= self.options.max_message_size
-            && self.turns.are_free();
-        if is_usable { self.fanout.publish_in_place(payload) } else { None }
     }
 
     /// Publishes these values in their order, each as one message as [`Publisher::send`] does: with
@@ -278,17 +262,25 @@ impl Publisher {
         if self.open.is_open() { Ok(()) } else { Err(self.open.refusal()) }
     }
 
-    /// Publishes one value.
+    /// Publishes one value. The lock of the fan-out is enough: it orders the numbers, and no thread has it for long. The
+    /// turn decides which of several waiting threads comes next, so a message leaves without one only while no thread
+    /// has or awaits a turn.
+    #[inline]
     fn try_send(&self, payload: &Payload) -> Result<u64> {
         self.check()?;
         payload.check(self.options.max_message_size)?;
-        let Some(store) = &self.store else {
-            let _turn = self.acquire_turn()?;
-            return self.fanout.publish(payload);
-        };
-        let sequence = store.write(payload)?;
-        self.fanout.event_log.count(&self.fanout.event_log.sent);
-        Ok(sequence)
+        if let Some(store) = &self.store {
+            let sequence = store.write(payload)?;
+            self.fanout.event_log.count(&self.fanout.event_log.sent);
+            return Ok(sequence);
+        }
+        if self.turns.are_free()
+            && let Some(published) = self.fanout.try_publish(payload)
+        {
+            return published;
+        }
+        let _turn = self.acquire_turn()?;
+        self.fanout.publish(payload)
     }
 
     /// Waits for the turn to send. No thread has it for long.

@@ -48,20 +48,17 @@ pub trait BroadcastDriver: Sync {
 
 /// A publisher's ring, and its view of each subscriber. Used by one thread at a time.
 pub trait BroadcastWriter: Send {
-    /// Publishes a frame and wakes the subscribers that are parked.
+    /// Publishes frames in order and wakes the subscribers that are parked, once. Returns how many, and the error of the
+    /// next one.
     ///
     /// # Errors
-    /// `TooLarge` above the largest ring, `OutOfMemory`; then nothing has changed.
-    fn publish(&mut self, frame: &Outgoing<'_>) -> Result<()>;
+    /// `TooLarge` above the largest ring, `OutOfMemory`; then nothing has changed for that frame.
+    fn publish(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>);
 
     /// Publishes a short data message without extension and flags, and wakes the subscribers that are parked: what
     /// [`BroadcastWriter::publish`] does, in fewer steps. Returns false where that is to be called; then nothing has
     /// changed.
     fn publish_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool;
-
-    /// Publishes several frames in order with one wake-up. Returns how many, and the error of the
-    /// next one.
-    fn publish_many(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>);
 
     /// Moves to a ring of at least so many bytes, which gets the messages of the one before.
     ///

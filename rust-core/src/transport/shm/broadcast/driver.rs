@@ -85,6 +85,15 @@ impl ShmBroadcastWriter {
     fn wake(&mut self) {
         self.ring.notify(self.subscribers.values_mut());
     }
+
+    /// Publishes a frame with long arrays, which go to slots where that is possible.
+    fn publish_split(&mut self, frame: &Outgoing<'_>) -> Result<()> {
+        let references = references(&self.slots, frame);
+        let frame = placed(frame, references.as_deref());
+        self.ring.publish(&frame)?;
+        self.newest = Newest::of(&frame);
+        Ok(())
+    }
 }
 
 impl Newest {
@@ -111,20 +120,6 @@ fn placed<'a>(frame: &Outgoing<'a>, references: Option<&'a [u8]>) -> Outgoing<'a
 }
 
 impl BroadcastWriter for ShmBroadcastWriter {
-    fn publish(&mut self, frame: &Outgoing<'_>) -> Result<()> {
-        if frame.split.is_none() {
-            self.ring.publish(frame)?;
-            self.newest = None;
-        } else {
-            let references = references(&self.slots, frame);
-            let frame = placed(frame, references.as_deref());
-            self.ring.publish(&frame)?;
-            self.newest = Newest::of(&frame);
-        }
-        self.notify();
-        Ok(())
-    }
-
     fn publish_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
         // The general path gives up the slots of the newest message.
         if self.newest.is_some() || !self.ring.publish_short(sequence, sent, encoding, body) {
@@ -134,32 +129,27 @@ impl BroadcastWriter for ShmBroadcastWriter {
         true
     }
 
-    fn publish_many(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>) {
-        let mut count = 0;
-        // Frames that refer to slots are rare, so each is published by itself.
+    fn publish(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>) {
+        let (mut count, mut published) = (0, Ok(()));
         let mut frames = frames.peekable();
-        while frames.peek().is_some() {
-            let whole = std::iter::from_fn(|| frames.next_if(|frame| frame.split.is_none()));
-            let (published, result) = self.ring.publish_many(whole);
-            count += published;
-            if published > 0 {
-                self.newest = None;
-            }
-            let next = result.map(|()| frames.next_if(|frame| frame.split.is_some()));
-            let result = next.and_then(|frame| {
-                frame.map_or(Ok(()), |frame| {
-                    self.publish(&frame)?;
-                    count += 1;
-                    Ok(())
-                })
-            });
-            if result.is_err() {
-                self.notify();
-                return (count, result);
+        while published.is_ok()
+            && let Some(next) = frames.peek()
+        {
+            if next.split.is_none() {
+                let whole = std::iter::from_fn(|| frames.next_if(|frame| frame.split.is_none()));
+                let (written, result) = self.ring.publish_many(whole);
+                if written > 0 {
+                    self.newest = None;
+                }
+                (count, published) = (count + written, result);
+            } else if let Some(frame) = frames.next() {
+                // Frames that refer to slots are rare, so each is published by itself.
+                published = self.publish_split(&frame);
+                count += usize::from(published.is_ok());
             }
         }
         self.notify();
-        (count, Ok(()))
+        (count, published)
     }
 
     fn grow(&mut self, buffer: usize) -> Result<()> {
