@@ -1,7 +1,7 @@
 //! The source of a subscriber: the publisher's ring, a stream, or a store.
 //!
 //! A [`Feed`] is one connection to one publisher; the subscriber makes the next one when it ends,
-//! and passes on where the last one stopped ([`ResumePoint`]). The three kinds differ in how they
+//! and passes on where the last one stopped ([`After`]). The three kinds differ in how they
 //! report missed messages: a ring and a journal report them themselves (`Lagged`), over a stream and
 //! from a file they are the gap between two numbers ([`Feed::gap`]).
 
@@ -58,13 +58,6 @@ enum FeedMedium {
     Store(Box<dyn StoreReader>),
 }
 
-/// Where a feed stopped: after this number of this session; zeros if there was no publisher yet.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ResumePoint {
-    pub session: u64,
-    pub number: u64,
-}
-
 /// What [`Feed::poll`] returns.
 pub enum Polled {
     /// A frame.
@@ -88,14 +81,14 @@ impl Feed {
         dialler: &Dialler,
         transport: Transport,
         options: &Options,
-        resume: Option<ResumePoint>,
+        resume: Option<After>,
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
         let mut own_hello =
             Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
         own_hello.slots = transport.capabilities().slots;
-        own_hello.after = resume.map(|resume| After { session: resume.session, number: resume.number });
+        own_hello.after = resume;
         let rings = transport.driver().broadcast();
         type Offered = (Option<Box<dyn BroadcastOffer>>, Vec<OwnedFd>);
         let offer = || -> Result<Offered> {
@@ -304,7 +297,7 @@ impl Feed {
     }
 
     /// Returns where a feed that replaces this one continues; none if nothing was read.
-    pub fn resume_point(&self) -> Option<ResumePoint> {
+    pub fn resume_point(&self) -> Option<After> {
         let number = match &self.medium {
             FeedMedium::Ring(reader) => match reader.resume() {
                 Start::After(number) => number,
@@ -313,7 +306,7 @@ impl Feed {
             FeedMedium::Stream(_) => self.sequence.unwrap_or(0),
             FeedMedium::Store(_) => return None,
         };
-        Some(ResumePoint { session: self.session, number })
+        Some(After { session: self.session, number })
     }
 
     /// Returns whether the feed is kept after this error. The reader of a journal goes on with the

@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::{MessageSource, Subscriber};
 use crate::channel::dial::Dialler;
 use crate::channel::event_log::Event;
+use crate::channel::handshake::After;
 use crate::channel::{Operation, Options, lock_exclusive};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
-use crate::publish::feed::ResumePoint;
 use crate::publish::names::{Receiver, SubscribedNames};
 use crate::publish::receive_state::{ReceiveState, WAKE};
 use crate::publish::store;
@@ -66,7 +66,7 @@ impl Receiver for Subscriber {
     fn begin(
         endpoint: Endpoint,
         options: &Options,
-        resume: Option<ResumePoint>,
+        resume: Option<After>,
     ) -> Result<(Subscriber, Option<Error>)> {
         let options = &store::options_for(endpoint.transport(), options);
         let shown = endpoint.to_string();
@@ -124,7 +124,7 @@ impl Receiver for Subscriber {
         self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
     }
 
-    fn resume_point(&self) -> ResumePoint {
+    fn resume_point(&self) -> After {
         self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).resume.unwrap_or_default()
     }
 }
