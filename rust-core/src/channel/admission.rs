@@ -361,5 +361,5 @@ pub fn described(options: &Options) -> Map {
 /// Returns the answer to a query: a hello with these counters, which admits no peer.
 pub fn answer_with_state(mut hello: Hello, state: Map) -> Result<HandshakeAnswer> {
     hello.state = Some(state);
-    Ok(HandshakeAnswer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
+    schema_negotiation::answer(&hello)
 }
