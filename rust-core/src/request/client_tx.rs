@@ -123,7 +123,7 @@ impl ClientTx {
 
     /// Runs `f` with the sending state.
     fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R {
-        let mut sending = self.sending.lock();
+        let mut sending = self.sending.borrow();
         let done = f(&mut sending);
         let is_newest = !self.is_newer(sending.generation);
         drop(sending);
@@ -379,7 +379,7 @@ impl ClientTx {
     /// Records that the client has disconnected: waiting answers are dropped and counted.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        let mut sending = self.sending.lock();
+        let mut sending = self.sending.borrow();
         self.lose_link(&mut sending);
         self.event_log.remove_sender(&sending.sent);
     }

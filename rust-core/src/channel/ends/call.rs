@@ -103,7 +103,7 @@ impl Channel {
     /// `InvalidState` if a thread of the program receives, or if this thread holds the direction itself.
     fn lead_or_follow(&self) -> Result<Leader<'_>> {
         self.check_receives()?;
-        let (permit, are_led) = self.receiving.seat().try_acquire_with(|halves, is_free| {
+        let (permit, are_led) = self.receiving.try_acquire_with(|halves, is_free| {
             let are_led = halves.calls.are_led();
             if is_free || are_led {
                 halves.calls.enter();
@@ -122,11 +122,7 @@ impl Channel {
 
     /// Fails in a callback or a signal handler of a call of this thread that holds the receiving direction.
     fn check_reentrancy(&self, operation: Operation) -> Result<()> {
-        if self.receiving.is_acquired_by_this_thread() {
-            Err(reentrant_call(operation.verb()))
-        } else {
-            Ok(())
-        }
+        if self.receiving.is_acquired_here() { Err(reentrant_call(operation.verb())) } else { Ok(()) }
     }
 
     /// Takes the receiving direction with this claim, also from a step of the library that holds it.
@@ -145,8 +141,7 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let number = pending.number;
-        let seat = self.receiving.seat();
-        match seat.acquire_unless(waiting, |halves| halves.calls.follow(number))? {
+        match self.receiving.acquire_unless(waiting, |halves| halves.calls.follow(number))? {
             Some(permit) => self.await_answer(pending, self.lead(permit, calling)?, waiting),
             None => {
                 let answer = self.reconnector.session_state.halves().calls.take(number);
@@ -164,7 +159,7 @@ impl Channel {
         }
         let session_state = &self.reconnector.session_state;
         session_state.withdraw(pending.number);
-        match self.sending.borrow() {
+        match self.sending.try_borrow() {
             Some(mut sending) => sending.send_withdrawals(session_state),
             // The thread that is sending sends the withdrawal when it releases the direction.
             None => session_state.defer_ack(AckTrigger::Park),

@@ -65,9 +65,9 @@ impl Channel {
         let (held, calling);
         let mut entered = self.enter_to_send()?;
         // A thread that waits until the library releases the direction has claimed it.
-        held = entered.try_hold(self.receiving.seat());
+        held = entered.try_hold(&self.receiving);
         let (sending, halves) = entered.parts();
-        if held.is_none() && (!halves.calls.are_led() || self.receiving.is_acquired_by_this_thread()) {
+        if held.is_none() && (!halves.calls.are_led() || self.receiving.is_acquired_here()) {
             return None;
         }
         // Without the option `idempotent` the request is sent at most once.
@@ -97,7 +97,7 @@ impl Channel {
             return None;
         }
         let mut entered = self.enter_to_send()?;
-        let is_free = entered.is_free(self.receiving.seat());
+        let is_free = entered.is_free(&self.receiving);
         let (sending, halves) = entered.parts();
         if !is_free && !halves.calls.are_led() {
             return None;

@@ -34,7 +34,7 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    fn unacknowledged(&self) -> u64 {
+    pub(super) fn unacknowledged(&self) -> u64 {
         self.reconnector.session_state.unacknowledged().count
     }
 
@@ -66,7 +66,7 @@ impl Channel {
     /// Receives the acknowledgements that have arrived. Fails with `Timeout` if the peer is connected. Does not reconnect, because the
     /// channel ends.
     fn read_acknowledgements(&self) -> Result<()> {
-        match self.receiving.borrow() {
+        match self.receiving.try_borrow() {
             Some(mut receiving) => {
                 receiving.read_what_is_there(&self.ack_sender(), || self.unacknowledged() == 0)
             }
@@ -91,7 +91,7 @@ impl Channel {
             return 0;
         }
         // The message that was delivered last does not count as consumed: the program may not have handled it.
-        if let Some(mut receiving) = self.receiving.borrow() {
+        if let Some(mut receiving) = self.receiving.try_borrow() {
             receiving.delivers_more = true;
         }
         let is_asked_for = !self.options.linger.is_zero() || self.options.on_unconsumed.is_some();

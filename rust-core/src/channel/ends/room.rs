@@ -17,7 +17,7 @@ impl Channel {
     /// Receives acknowledgements for a program that only sends, so that the peer can send more of them. Does nothing while
     /// another thread receives.
     pub(super) fn collect_acks(&self) {
-        if let Some(mut receiving) = self.receiving.borrow() {
+        if let Some(mut receiving) = self.receiving.try_borrow() {
             receiving.collect_acks(&self.ack_sender());
         }
     }
@@ -59,7 +59,7 @@ impl Channel {
         is_enough: impl Fn() -> bool,
     ) -> Result<()> {
         let ack_sender = self.ack_sender();
-        if let Some(mut receiving) = self.receiving.borrow() {
+        if let Some(mut receiving) = self.receiving.try_borrow() {
             // The peer may have had no room for its acknowledgement, and sends none while it is parked. So
             // this first receives the messages that fill the link, and then requests a frame.
             receiving.collect_acks(&ack_sender);

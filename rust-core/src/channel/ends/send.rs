@@ -194,7 +194,7 @@ impl Channel {
                     self.ack_sender().flush_deferred();
                     let room =
                         self.wait_for_room(class(draft.kind, draft.flags), draft.payload.len(), waiting);
-                    sending = self.sending.lock();
+                    sending = self.sending.borrow();
                     room
                 }
                 Obstacle::NoRoom => Err(Error::new(ErrorKind::Full, FULL)),
