@@ -279,6 +279,7 @@ impl Channel {
     fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
         let turn = self.sending.take_in_turn(Operation::Send, waiting)?;
+        // The thread that held the direction before may have closed the channel.
         self.check()?;
         Ok(turn)
     }
@@ -330,12 +331,15 @@ impl Channel {
         Ok(())
     }
 
-    /// Receives the next message with the receiving direction held.
+    /// Receives the next message with the receiving direction held. One from the link is recorded as delivered in the
+    /// same step.
     fn recv_with_waiting(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         receiving.program_receives(&self.ack_sender());
-        let message = self.receive_for_program(receiving, waiting)?;
-        self.note_delivered(receiving, &message);
-        Ok(message)
+        receiving.delivers = true;
+        let taken = self.next_message(receiving, waiting);
+        receiving.delivers = false;
+        receiving.apply_consume(&self.ack_sender());
+        taken.inspect(|message| self.note_delivered(receiving, message))
     }
 
     /// Records that this message was delivered to the program, if it came from the inbox. One from the link was
@@ -344,15 +348,6 @@ impl Channel {
         if receiving.from_inbox {
             self.reconnector.session_state.halves().inbox.delivered(message.session(), message.sequence());
         }
-    }
-
-    /// Receives the next message. One from the link is recorded as delivered in the same step.
-    fn receive_for_program(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
-        receiving.delivers = true;
-        let taken = self.next_message(receiving, waiting);
-        receiving.delivers = false;
-        receiving.apply_consume(&self.ack_sender());
-        taken
     }
 
     /// Receives without waiting. Fails with `Empty` if there is no message.

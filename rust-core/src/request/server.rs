@@ -6,7 +6,7 @@
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::answer::Request;
 use super::clients::{Clients, Next};
@@ -230,10 +230,7 @@ impl Server {
             return Ok(());
         }
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        let mut serving = match self.serving.lock() {
-            Ok(serving) => serving,
-            Err(poisoned) => poisoned.into_inner(),
-        };
+        let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         // A close in a callback of this wait must not wait for it.
         let _holder = self.serving_thread.mark();
         self.finish(serving.take(), &mut waiting).map_err(|e| e.on(&self.shown))
