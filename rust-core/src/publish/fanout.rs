@@ -324,40 +324,38 @@ impl Fanout {
 
     /// Disconnects all subscribers.
     pub fn disconnect_all(&self) {
-        let mut state = self.state();
-        let removed = match &mut state.medium {
-            FanoutMedium::Ring { ring, subscribers, without_slots, .. } => {
-                subscribers.iter().for_each(|subscriber| ring.remove(subscriber.id));
-                without_slots.iter().for_each(|(id, _)| ring.remove(*id));
-                ring.close();
-                (std::mem::take(subscribers), std::mem::take(without_slots), Vec::new())
-            }
-            FanoutMedium::Streams { subscribers, .. } => {
-                (Vec::new(), Vec::new(), std::mem::take(subscribers))
-            }
-        };
-        drop(state);
-        drop(removed);
+        self.disconnect(|_| true, true);
     }
 
     /// Removes a subscriber whose connection has ended.
     fn remove(&self, id: u64) {
+        self.disconnect(|one| one == id, false);
+    }
+
+    /// Removes the subscribers of which `is` is true. Ends publishing, where it `closes`.
+    fn disconnect(&self, is: impl Fn(u64) -> bool, closes: bool) {
         let mut state = self.state();
         // Dropped after the lock: see the head of this file.
         let (mut on_ring, mut without, mut on_streams) = (Vec::new(), Vec::new(), Vec::new());
         match &mut state.medium {
             FanoutMedium::Ring { ring, subscribers, without_slots, .. } => {
-                ring.remove(id);
-                on_ring.extend(subscribers.extract_if(.., |s| s.id == id));
-                without.extend(without_slots.extract_if(.., |one| one.0 == id));
+                on_ring.extend(subscribers.extract_if(.., |subscriber| is(subscriber.id)));
+                without.extend(without_slots.extract_if(.., |one| is(one.0)));
+                on_ring.iter().for_each(|subscriber: &RingSubscriber| ring.remove(subscriber.id));
+                without.iter().for_each(|one: &(u64, WatchedSocket)| ring.remove(one.0));
+                if closes {
+                    ring.close();
+                }
             }
             FanoutMedium::Streams { subscribers, .. } => {
-                on_streams.extend(subscribers.extract_if(.., |s| s.id == id))
+                on_streams.extend(subscribers.extract_if(.., |subscriber| is(subscriber.id)))
             }
         }
         drop(state);
-        // It may still view arrays: the end of its socket ends the views.
-        on_ring.iter_mut().for_each(|subscriber: &mut RingSubscriber| subscriber.watched.hangs_up = false);
+        if !closes {
+            // It may still view arrays: the end of its socket ends the views.
+            on_ring.iter_mut().for_each(|subscriber| subscriber.watched.hangs_up = false);
+        }
         drop((on_ring, without, on_streams));
         self.changed.wake();
     }

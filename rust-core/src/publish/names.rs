@@ -272,14 +272,6 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Joins the name of a file, if it fits.
-    fn consider(&mut self, file: &str, epoll: &Epoll, log: &EventLog, later: bool) -> Result<()> {
-        match endpoint_of(file, &self.patterns) {
-            Some(endpoint) => self.join(&endpoint, false, later.then(After::default), epoll, log),
-            None => Ok(()),
-        }
-    }
-
     /// Receives from this name from now on, unless it does already or has no publisher. `resume` is where to
     /// begin where it was not received from before.
     ///
@@ -453,7 +445,9 @@ impl<R: Receiver> SubscribedNames<R> {
             return self.find(epoll, log, true);
         }
         for file in news.names {
-            self.consider(&file, epoll, log, true)?;
+            if let Some(endpoint) = endpoint_of(&file, &self.patterns) {
+                self.join(&endpoint, false, Some(After::default()), epoll, log)?;
+            }
         }
         Ok(())
     }

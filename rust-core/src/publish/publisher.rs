@@ -298,7 +298,7 @@ impl Publisher {
     /// Returns how many subscribers are connected; for a `journal:`, how many read it under a name now. 0 for
     /// a `file:`, whose subscribers are not registered.
     pub fn subscribers(&self) -> usize {
-        self.store.as_ref().map_or_else(|| self.fanout.subscribers(), Store::subscribers)
+        self.store.as_ref().map_or_else(|| self.fanout.subscribers(), |store| store.writer.subscribers())
     }
 
     /// Returns how many messages the slowest subscriber has not read; 0 without subscribers and for a store. A program that
@@ -394,7 +394,7 @@ impl Publisher {
         drop(held.registration);
         self.fanout.disconnect_all();
         if let Some(store) = &self.store {
-            store.close();
+            store.writer.close();
         }
     }
 }

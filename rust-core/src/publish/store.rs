@@ -72,7 +72,7 @@ fn store_options(options: &Options) -> StoreOptions {
 /// The store that a publisher writes to.
 pub struct Store {
     /// The transport's part.
-    writer: Box<dyn StoreWriter>,
+    pub writer: Box<dyn StoreWriter>,
     /// The extension of each value's header: the publisher's source and session.
     sender: Vec<u8>,
     /// For the time-out of a write, which may wait for the lock.
@@ -125,17 +125,6 @@ impl Store {
             }
         }
         (payloads.len(), Ok(()))
-    }
-
-    /// Returns how many read it now, as far as the store knows: those that read a journal under a
-    /// name.
-    pub fn subscribers(&self) -> usize {
-        self.writer.subscribers()
-    }
-
-    /// Releases the name.
-    pub fn close(&self) {
-        self.writer.close();
     }
 }
 

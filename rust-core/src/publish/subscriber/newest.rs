@@ -20,22 +20,14 @@ impl Subscriber {
     /// `Empty` if nothing was published, `NotFound` if there is no publisher.
     pub fn newest<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        self.find_newest(&mut waiting).map_err(|e| e.on(&self.shown))
+        fork::check(self.fork_generation)
+            .and_then(|()| lock_exclusive(&self.receive_state, Operation::ReceivePublished))
+            .and_then(|state| self.with_state(state, |state| self.find_newest(state, &mut waiting)))
+            .map_err(|e| e.on(&self.shown))
     }
 
-    /// [`Subscriber::newest`] without the endpoint in its errors.
-    fn find_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
-        fork::check(self.fork_generation)?;
-        let receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
-        self.with_state(receive_state, |receive_state| self.find_newest_with(receive_state, waiting))
-    }
-
-    /// [`Subscriber::find_newest`] with the state locked.
-    fn find_newest_with(
-        &self,
-        receive_state: &mut ReceiveState,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Message> {
+    /// [`Subscriber::newest`] with the state locked, without the endpoint in its errors.
+    fn find_newest(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<Message> {
         loop {
             next_round(waiting)?;
             if self.closed.load(Ordering::Acquire) {
