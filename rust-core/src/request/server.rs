@@ -109,7 +109,7 @@ impl Server {
             && let Some(Serving { clients, acceptor }) = &mut *serving
             // The first call that waits without a limit starts to watch for signals.
             && (!wait.is_forever(Timeout::Forever) || clients.watches_signals())
-            && let Some(request) = clients.next_at_once(acceptor)
+            && let Some(request) = clients.next_in_place(acceptor)
         {
             // Busy servers of a shared name leave new clients to idle ones.
             self.event_log.busy.store(true, Ordering::Relaxed);
