@@ -118,17 +118,12 @@ pub fn take_from_library<'a, T>(permit: Permit<'a, T>, interrupt: impl FnOnce())
 /// # Errors
 /// `InvalidState` if another thread holds it.
 pub fn lock_exclusive<'a, T>(state: &'a Mutex<T>, operation: Operation) -> Result<MutexGuard<'a, T>> {
-    unless_held(state).ok_or_else(|| in_use(operation))
-}
-
-/// Locks unless another thread holds it. A panic in a callback of the program leaves no half-done
-/// state: each step is complete in itself, so a poisoned lock is used.
-fn unless_held<T>(state: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     seat::note_locked();
     match state.try_lock() {
-        Ok(state) => Some(state),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
+        Ok(state) => Ok(state),
+        // A panic in a callback of the program leaves no half-done state: each step is complete in itself.
+        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => Err(in_use(operation)),
     }
 }
 

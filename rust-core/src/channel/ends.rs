@@ -44,6 +44,7 @@ use super::dial::Dialler;
 use super::direction::{Direction, Lease, Operation};
 use super::event_log::{Event, EventLog};
 use super::link::Link;
+use super::loan::{Loan, LoanMemory};
 use super::open_names;
 use super::options::{Options, Use};
 use super::pattern::Pattern;
@@ -58,10 +59,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::Message;
 use crate::sys::{fork, random};
-use crate::transport::WritableSlot;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::table;
-use crate::value::Value;
+use crate::value::{DType, Element, Order, Value};
 
 pub use call_in_place::PendingReply;
 pub use close::LINGER;
@@ -298,20 +298,30 @@ impl Channel {
         wait.into().start(self.options.timeout).on_wait(&self.options.on_wait)
     }
 
-    /// [`Channel::check`] for [`Channel::loan`], with the endpoint in its error.
-    pub(super) fn check_open_here(&self) -> Result<()> {
-        self.check().map_err(|e| e.on(&self.shown))
+    /// Lends memory for an array of this shape (row-major), which the program fills and sends. Over
+    /// `shm:` the peer views it in place, and nothing is copied. The elements have arbitrary
+    /// values at first. If no slot can be lent (another transport, less than 64 KiB, no link yet,
+    /// all slots in use) it is ordinary memory, which sending copies.
+    ///
+    /// [`Loan::into_array`] ends the writing; the array is sent as any other. Dropping a loan
+    /// returns its memory.
+    ///
+    /// # Errors
+    /// `TooLarge` above 15 dimensions, or above the longest message; `OutOfMemory`; `InvalidState`
+    /// once the channel is closed.
+    pub fn loan<T: Element>(&self, shape: &[u64]) -> Result<Loan<T>> {
+        Ok(Loan::of(self.loan_memory(T::DTYPE, shape, Order::Row)?))
     }
 
-    /// Returns the size in bytes of the longest message that this side sends.
-    pub(super) fn max_message_size(&self) -> u64 {
-        self.options.max_message_size
-    }
-
-    /// Returns the memory of a free slot, to be written; `None` without shared memory, or if no slot is free.
-    pub(super) fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
+    /// [`Channel::loan`] for element types and orders that are known at run time: for other
+    /// languages.
+    pub fn loan_memory(&self, dtype: DType, shape: &[u64], order: Order) -> Result<LoanMemory> {
         let lender = self.reconnector.session_state.lender(&self.event_log);
-        if self.options.encoding() == Encoding::Cbor { lender.lend_writable(length) } else { None }
+        let is_cbor = self.options.encoding() == Encoding::Cbor;
+        let lend = |length| if is_cbor { lender.lend_writable(length) } else { None };
+        self.check()
+            .and_then(|()| LoanMemory::new(dtype, shape, order, self.options.max_message_size, lend))
+            .map_err(|e| e.on(&self.shown))
     }
 
     /// Returns access to the sending direction, for acknowledgements.

@@ -115,7 +115,7 @@ impl Channel {
         pending: PendingReply,
         mut leading: Leading<'a>,
     ) -> std::result::Result<Message, Leading<'a>> {
-        if leading.receiving.generation != pending.generation || !leading.receiving.comes_soon() {
+        if leading.receiving.generation != pending.generation || !leading.receiving.look_for_reply(true) {
             return Err(leading);
         }
         let Leading { receiving, calling, .. } = leading;
@@ -172,7 +172,7 @@ impl Channel {
         mut entered: SeatGuard<'a, Receiving>,
     ) -> std::result::Result<Message, Option<Leading<'a>>> {
         let (receiving, halves) = entered.parts();
-        let taken = if receiving.generation == pending.generation && receiving.is_reply_ready() {
+        let taken = if receiving.generation == pending.generation && receiving.look_for_reply(false) {
             receiving.take_for_caller(pending.number, halves, &self.event_log)
         } else {
             None

@@ -40,7 +40,7 @@ impl Channel {
         // A thread that waits for room was woken as well, and returns.
         let mut sending = self.sending.take_next(Operation::Send, &waiting).map_err(|e| e.on(&self.shown))?;
         self.reconnector.begin_close();
-        receiving.begin_close();
+        receiving.closing = true;
         self.reconnector.session_state.consumed(AckTrigger::Close);
         if !self.reconnector.is_manual_ack() {
             receiving.consumed();
