@@ -72,6 +72,7 @@ pub(crate) mod acceptor;
 pub(crate) mod admission;
 pub(crate) mod attached;
 mod authentication;
+mod background;
 mod bind;
 pub(crate) mod broadcast;
 mod byte_stream;
