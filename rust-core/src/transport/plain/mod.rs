@@ -197,13 +197,7 @@ impl PlainTx {
 
     /// Writes the rest of an adopted line; returns true once nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
-        if let Some(rest) = &mut self.rest {
-            if !rest.write(&self.stream)? {
-                return Ok(false);
-            }
-            self.rest = None;
-        }
-        Ok(true)
+        SendRest::flush(&mut self.rest, &self.stream)
     }
 
     /// Returns whether the rest of a line is still to be written.

@@ -17,17 +17,22 @@ impl SendRest {
         SendRest { bytes, written: 0 }
     }
 
-    /// Writes as much as there is room for; returns true once nothing is left.
+    /// Writes as much of a rest as there is room for; returns true once there is none.
     ///
     /// # Errors
     /// `Disconnected`.
-    pub fn write(&mut self, stream: &Stream) -> Result<bool> {
-        while self.written < self.bytes.len() {
-            match stream.write_bytes(&self.bytes[self.written..])? {
-                Some(n) => self.written += n,
+    pub fn flush(place: &mut Option<SendRest>, stream: &Stream) -> Result<bool> {
+        let Some(rest) = place else { return Ok(true) };
+        while rest.written < rest.bytes.len() {
+            match stream.write_bytes(&rest.bytes[rest.written..])? {
+                Some(n) => rest.written += n,
                 None => return Ok(false),
             }
         }
-        stream.flush()
+        let is_flushed = stream.flush()?;
+        if is_flushed {
+            *place = None;
+        }
+        Ok(is_flushed)
     }
 }

@@ -208,13 +208,7 @@ impl StreamTx {
 
     /// Writes the rest of an adopted frame; returns true once nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
-        if let Some(rest) = &mut self.rest {
-            if !rest.write(&self.stream)? {
-                return Ok(false);
-            }
-            self.rest = None;
-        }
-        Ok(true)
+        SendRest::flush(&mut self.rest, &self.stream)
     }
 
     /// Returns whether [`StreamTx::try_send_next`] may begin a frame with a body of this size: nothing of an earlier one
