@@ -18,7 +18,6 @@ use super::session::redial::{Pause, Redial};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::inotify::Watch;
-use crate::sys::lock::Lock;
 use crate::sys::poll::{is_readable, next_round, wait_readable};
 use crate::sys::random;
 use crate::sys::timer::Timer;
@@ -251,17 +250,11 @@ impl Dialler {
         }
         match attempt(None, &mut Waiting::at_once()) {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
-                let _waiting_mark = self.mark_waiting();
+                let _waiting_mark = self.target.mark();
                 attempt(Some(e), waiting)
             }
             dialled => dialled,
         }
-    }
-
-    /// Marks at the name that a subscriber waits for a publisher, until the returned lock is dropped. None if the
-    /// transport has no file for such a mark.
-    fn mark_waiting(&self) -> Option<Lock> {
-        self.target.mark()
     }
 
     /// Calls `f` with the descriptors that report that trying again may succeed; none while a

@@ -128,7 +128,7 @@ impl Channel {
     /// listener or the transport refused the connection.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let channel = Channel::dial(endpoint, options)?;
-        let connected = channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait));
+        let connected = channel.first_link(&mut options.start(wait));
         connected.map_err(|e| open_names::named(e, endpoint))?;
         Ok(channel)
     }
@@ -159,7 +159,7 @@ impl Channel {
     /// `AddressInUse` if the listener has its peer already; otherwise as for [`Channel::connect`].
     pub fn open<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let endpoint: Endpoint = endpoint.parse()?;
-        let mut waiting = wait.into().start(options.timeout).on_wait(&options.on_wait);
+        let mut waiting = options.start(wait);
         // The time that a program which holds the name has to answer, before this side tries to listen
         // again.
         let mut answer_time = Wait::TICK;
@@ -293,11 +293,6 @@ impl Channel {
         Ok(turn)
     }
 
-    /// Starts the wait of a call, with its deadline and the callback of the options.
-    fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
-        wait.into().start(self.options.timeout).on_wait(&self.options.on_wait)
-    }
-
     /// Lends memory for an array of this shape (row-major), which the program fills and sends. Over
     /// `shm:` the peer views it in place, and nothing is copied. The elements have arbitrary
     /// values at first. If no slot can be lent (another transport, less than 64 KiB, no link yet,
@@ -419,7 +414,7 @@ impl Channel {
         if !receiving.inbox.is_empty() {
             return Ok(true);
         }
-        let mut waiting = self.start(Wait::none());
+        let mut waiting = self.options.start(Wait::none());
         match self.next_message(&mut receiving, &mut waiting) {
             Ok(message) => {
                 receiving.keep_first(message);

@@ -285,14 +285,9 @@ impl Publisher {
 
     /// Waits for the turn to send. No thread has it for long.
     fn acquire_turn(&self) -> Result<TurnGuard<'_>> {
-        let mut waiting = self.start(Wait::default());
+        let mut waiting = self.options.start(Wait::default());
         let turn = self.turns.acquire("publishes", &mut waiting)?;
         if self.open.is_open() { Ok(turn) } else { Err(self.open.refusal()) }
-    }
-
-    /// Starts the wait of a call, with its deadline and the callback of the options.
-    fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
-        wait.into().start(self.options.timeout).on_wait(&self.options.on_wait)
     }
 
     /// Returns how many subscribers are connected; for a `journal:`, how many read it under a name now. 0 for
@@ -338,7 +333,7 @@ impl Publisher {
             let text = "subscribers need not be there: what is published is kept";
             return Err(Error::new(ErrorKind::Unsupported, text).on(&self.shown));
         }
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.fanout.wait_for_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
@@ -350,7 +345,7 @@ impl Publisher {
     /// `Timeout` with the number of messages that are left for the slowest subscriber in [`Error::missed`]; the publisher stays
     /// open, and the call can be repeated. `InvalidState` once it is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         let given = DrainGoal::UpTo(self.fanout.newest());
         self.check().and_then(|()| self.fanout.drain(given, &mut waiting)).map_err(|e| e.on(&self.shown))
     }
@@ -366,7 +361,7 @@ impl Publisher {
         if fork::check(self.fork_generation).is_err() || !self.open.close() {
             return Ok(());
         }
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         let drained = self.drain_subscribers(&mut waiting);
         self.release();
         drained.map_err(|e| e.on(&self.shown))

@@ -102,7 +102,7 @@ impl Store {
     /// writes of several threads into one sync. Waits for the turn and the lock of the store within the time-out of the
     /// options.
     pub fn write(&self, payload: &Payload) -> Result<u64> {
-        let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = self.options.start(Wait::default());
         let turn = (!self.writer.takes_many()).then(|| self.turns.acquire("publishes", &mut waiting));
         let _turn = turn.transpose()?;
         let header = Header { sent: clock::now(), ..Header::new(Kind::Data, payload.encoding()) };

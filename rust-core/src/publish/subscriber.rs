@@ -199,7 +199,7 @@ impl Subscriber {
         if let Some(message) = self.receive_in_place(wait.may_wait(self.options.timeout), |_| true) {
             return Ok(message);
         }
-        let mut waiting = wait.start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = self.options.start(wait);
         self.receive(&mut waiting, false).map_err(|e| e.on(&self.shown))?.ok_or_else(|| self.closed_error())
     }
 

@@ -229,7 +229,7 @@ impl Server {
             self.closed_in_callback.store(true, Ordering::Release);
             return Ok(());
         }
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = self.options.start(wait);
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         // A close in a callback of this wait must not wait for it.
         let _holder = self.serving_thread.mark();

@@ -44,7 +44,7 @@ impl Channel {
         values: impl IntoIterator<Item = T>,
         wait: impl Into<Wait<'a>>,
     ) -> Result<u64> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         let encoded = values.into_iter().map(|value| self.encode(&value));
         in_runs(encoded, |run| self.send_run(run, &mut waiting))
     }
@@ -56,13 +56,13 @@ impl Channel {
         payloads: impl IntoIterator<Item = Result<Payload>>,
         wait: impl Into<Wait<'a>>,
     ) -> Result<u64> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         in_runs(payloads, |run| self.send_run(run, &mut waiting))
     }
 
     /// Sends several encoded values: see [`Channel::send_many`].
     pub fn send_payloads<'a>(&self, payloads: &[Payload], wait: impl Into<Wait<'a>>) -> Result<u64> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.send_run(payloads, &mut waiting).map_err(|(sent, error)| error.with_sent(sent))?;
         Ok(payloads.len() as u64)
     }
@@ -144,7 +144,7 @@ impl Channel {
             }
             return Ok(messages);
         }
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.take_many(max, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 

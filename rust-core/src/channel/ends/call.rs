@@ -68,7 +68,7 @@ impl Channel {
         begun: Option<StartedCall<'a>>,
         wait: Wait<'_>,
     ) -> Result<Message> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
         let (leader, sent) = match begun {
             Some(begun) => begun,
@@ -195,7 +195,7 @@ impl Channel {
         if let Some(sent) = self.send_request_in_place(payload) {
             return Ok(sent);
         }
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
         let pending =
             self.check_starts().and_then(|()| self.send_request(payload, until, true, &mut waiting));
@@ -236,7 +236,7 @@ impl Channel {
         begun: Option<Leading<'a>>,
         wait: Wait<'_>,
     ) -> Result<Message> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         let found = match begun {
             Some(leading) => self.finish_leading(pending, leading, &mut waiting),
             None => self.lead_or_follow().and_then(|leader| match leader {
@@ -299,7 +299,7 @@ impl Channel {
         if !receiving.is_of_server() {
             return;
         }
-        let mut waiting = self.start(Wait::none());
+        let mut waiting = self.options.start(Wait::none());
         // If there are more, the descriptor stays readable.
         for _ in 0..LATE_ANSWERS {
             match receiving.link_next(&self.ack_sender(), &mut waiting, true) {

@@ -243,7 +243,7 @@ mod tests {
                     soon += 1;
                 }
                 Err(leading) => {
-                    client.await_answer(pending, leading, &mut client.start(SOON)).unwrap();
+                    client.await_answer(pending, leading, &mut client.options.start(SOON)).unwrap();
                 }
             }
         }
@@ -286,7 +286,7 @@ mod tests {
             answer(&requests[1]);
             // This thread receives their answers.
             answer(&first);
-            client.await_answer(pending, leading, &mut client.start(SOON)).unwrap();
+            client.await_answer(pending, leading, &mut client.options.start(SOON)).unwrap();
             follows.into_iter().for_each(|follows| drop(follows.join().unwrap()));
         });
         assert!(!client.reconnector.session_state.halves().calls.are_led());

@@ -34,7 +34,7 @@ impl Channel {
             let text = "this thread is in a call on this channel, and close would wait for it: end that call first, by an error from on_wait or an exception from the signal handler";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.reconnector.close();
         let mut receiving = self.receiving.borrow();
         // A thread that waits for room was woken as well, and returns.

@@ -27,7 +27,7 @@ impl Channel {
     /// [`Error::missed`](crate::Error::missed). These messages are still kept for the peer, and the call can be repeated. `InvalidState`
     /// once the channel is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.check()
             .and_then(|()| self.wait_until_consumed(&mut waiting))
             .and_then(|()| self.with_losses(Ok(())))

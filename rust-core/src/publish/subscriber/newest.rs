@@ -19,7 +19,7 @@ impl Subscriber {
     /// # Errors
     /// `Empty` if nothing was published, `NotFound` if there is no publisher.
     pub fn newest<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = self.options.start(wait);
         fork::check(self.fork_generation)
             .and_then(|()| lock_exclusive(&self.receive_state, Operation::ReceivePublished))
             .and_then(|state| self.with_state(state, |state| self.find_newest(state, &mut waiting)))
