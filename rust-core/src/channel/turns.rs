@@ -72,7 +72,7 @@ fn wait_in_line<'a, T, G>(
 
 /// Returns the error for a thread that calls again while it is in such a call, and would wait for
 /// itself.
-pub(super) fn reentrant_call(operation: &str) -> Error {
+pub fn reentrant_call(operation: &str) -> Error {
     let text = format!(
         "this thread {operation} on this object already, and called it again from a callback or a signal handler; try again once that call has ended"
     );

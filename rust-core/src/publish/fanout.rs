@@ -24,6 +24,7 @@ pub use self::waiting::DrainGoal;
 use super::history::{History, HistoryEntry};
 use super::stream_subscriber::StreamSubscriber;
 use crate::channel::event_log::EventLog;
+use crate::channel::turns::HolderMark;
 use crate::error::Result;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Lender, Payload};
@@ -43,6 +44,8 @@ const RING: usize = 1 << 20;
 pub struct Fanout {
     /// The subscribers, and the way of messages to them.
     state: Mutex<FanoutState>,
+    /// The thread that has the state for a message without a turn.
+    holder: HolderMark,
     /// Whether that way is a ring.
     has_ring: bool,
     /// Where long arrays are put that subscribers view.
@@ -143,6 +146,7 @@ impl Fanout {
         let state = Mutex::new(FanoutState { medium, last: first.saturating_sub(1), newest: 0 });
         Ok(Fanout {
             state,
+            holder: HolderMark::default(),
             has_ring,
             slots,
             event_log: EventLog::of(endpoint),
@@ -176,7 +180,20 @@ impl Fanout {
     pub fn try_publish(&self, payload: &Payload) -> Option<Result<u64>> {
         note_locked();
         let mut state = self.state.try_lock().ok()?;
+        let _holder = self.holder.mark();
         Some(self.publish_locked(&mut state, payload))
+    }
+
+    /// Returns whether this thread is in [`Fanout::try_publish`], and now in a signal handler.
+    pub fn is_held_here(&self) -> bool {
+        self.holder.is_this_thread()
+    }
+
+    /// Has the state, as in [`Fanout::try_publish`], until what it returns is dropped.
+    #[cfg(test)]
+    pub fn hold(&self) -> impl Sized + '_ {
+        let state = self.state();
+        (self.holder.mark(), state)
     }
 
     /// [`Fanout::try_publish`] once no other thread has the state.

@@ -14,7 +14,7 @@ use super::store::{self, Store};
 use crate::channel::acceptor::bind;
 use crate::channel::handshake::Hello;
 use crate::channel::pattern::Pattern;
-use crate::channel::turns::{TurnGuard, Turns};
+use crate::channel::turns::{TurnGuard, Turns, reentrant_call};
 use crate::channel::{Event, Framing, LINGER, Loan, LoanMemory, Options, Use, batch, plain};
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -285,6 +285,9 @@ impl Publisher {
 
     /// Waits for the turn to send. No thread has it for long.
     fn acquire_turn(&self) -> Result<TurnGuard<'_>> {
+        if self.fanout.is_held_here() {
+            return Err(reentrant_call("publishes"));
+        }
         let mut waiting = self.options.start(Wait::default());
         let turn = self.turns.acquire("publishes", &mut waiting)?;
         if self.open.is_open() { Ok(turn) } else { Err(self.open.refusal()) }
@@ -410,5 +413,22 @@ impl fmt::Debug for Publisher {
             .field("endpoint", &self.shown)
             .field("subscribers", &self.subscribers())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a signal handler would, which interrupts a call that has the state.
+    #[test]
+    fn publishing_within_a_call_that_publishes_is_refused() {
+        let endpoint = format!("unix:publish-again-{}", std::process::id());
+        let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+        let held = publisher.fanout.hold();
+        let error = publisher.send(&Value::from(1_u64)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
+        drop(held);
+        publisher.send(&Value::from(1_u64)).unwrap();
     }
 }

@@ -46,8 +46,8 @@ impl Clients {
     /// the round would do, without its lists. `None` for everything else, which the round handles.
     #[inline]
     pub fn next_in_place(&mut self, acceptor: &ChannelAcceptor) -> Option<Request> {
-        let is_round_over = self.frames_in_round >= FRAMES_PER_ROUND;
-        if self.ready_queue.len() != 1 || is_round_over || acceptor.queue.has_links() {
+        let is_round_over = || self.frames_in_round >= FRAMES_PER_ROUND;
+        if acceptor.queue.has_links() || self.ready_queue.len() != 1 || is_round_over() {
             return None;
         }
         let client = self.clients.get_mut(self.ready_queue.front()?)?;
