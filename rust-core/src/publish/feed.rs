@@ -5,13 +5,12 @@
 //! report missed messages: a ring and a journal report them themselves (`Lagged`), over a stream and
 //! from a file they are the gap between two numbers ([`Feed::gap`]).
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
 use super::store;
 use crate::channel::Options;
 use crate::channel::dial::Dialler;
 use crate::channel::handshake::{After, Hello};
-use crate::channel::link::Peer;
 use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation::stored::RecordSchemas;
 use crate::channel::session::Owner;
@@ -19,7 +18,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{Message, ReusedMessage};
-use crate::transport::broadcast::{BroadcastFastRecord, BroadcastOffer, BroadcastReader, Received, Start};
+use crate::transport::broadcast::{BroadcastFastRecord, BroadcastReader, Received, Start};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
 use crate::transport::kind::Transport;
@@ -90,19 +89,16 @@ impl Feed {
         own_hello.slots = transport.capabilities().slots;
         own_hello.after = resume;
         let rings = transport.driver().broadcast();
-        type Offered = (Option<Box<dyn BroadcastOffer>>, Vec<OwnedFd>);
-        let offer = || -> Result<Offered> {
-            let Some(rings) = rings else { return Ok((None, Vec::new())) };
-            let offer = rings.offer(own_hello.session)?;
-            let descriptors = offer.descriptors()?;
-            Ok((Some(offer), descriptors))
+        let offer = || match rings {
+            Some(rings) => rings.offer(own_hello.session).map(|(offer, own)| (Some(offer), own)),
+            None => Ok((None, Vec::new())),
         };
         let Some((called, peer_hello, offer)) = dialler.dial(&own_hello, offer, wakers, waiting)? else {
             return Ok(None);
         };
         Pattern::Publish.fits(peer_hello.pattern)?;
         let owner = Owner::of(&called.stream, called.credentials.as_ref());
-        let source = Peer::new(&peer_hello, options, owner).source;
+        let source = owner.qualify(peer_hello.source()).into();
         // Messages that a relay had not relayed when it started do not count as missed.
         let begin = peer_hello.first.saturating_sub(1);
         let after_number =

@@ -38,8 +38,9 @@ pub trait BroadcastDriver: Sync {
         limit: u64,
     ) -> Result<Box<dyn BroadcastWriter>>;
 
-    /// Makes the subscriber's side of a handshake, before the publisher is known.
-    fn offer(&self, session: u64) -> Result<Box<dyn BroadcastOffer>>;
+    /// Makes the subscriber's side of a handshake, before the publisher is known, and the descriptors that go with its
+    /// hello.
+    fn offer(&self, session: u64) -> Result<(Box<dyn BroadcastOffer>, Vec<OwnedFd>)>;
 
     /// Reads the newest frame of the ring that came with a publisher's hello, without subscribing.
     /// `limit` is the longest body in bytes.
@@ -104,9 +105,6 @@ pub trait BroadcastWriter: Send {
 
 /// The subscriber's side of a handshake.
 pub trait BroadcastOffer {
-    /// Returns the descriptors that go with its hello.
-    fn descriptors(&self) -> Result<Vec<OwnedFd>>;
-
     /// Makes the subscription from the publisher's answer. `limit` is the longest body in bytes,
     /// `spin` how long a read polls before it sleeps.
     ///

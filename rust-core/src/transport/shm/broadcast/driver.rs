@@ -44,8 +44,10 @@ impl BroadcastDriver for RingDriver {
         Ok(Box::new(ShmBroadcastWriter { ring, subscribers, slots, without_slots, newest: None }))
     }
 
-    fn offer(&self, session: u64) -> Result<Box<dyn BroadcastOffer>> {
-        Ok(Box::new(SubscriberPage::create(session)?))
+    fn offer(&self, session: u64) -> Result<(Box<dyn BroadcastOffer>, Vec<OwnedFd>)> {
+        let page = SubscriberPage::create(session)?;
+        let file = page.descriptor_for_peer().try_clone_to_owned();
+        Ok((Box::new(page), vec![file.doing("duplicating a descriptor for the publisher")?]))
     }
 
     fn newest(&self, called: &mut AnsweredCall, session: u64, limit: u64) -> Result<Received> {
@@ -222,11 +224,6 @@ impl BroadcastWriter for ShmBroadcastWriter {
 }
 
 impl BroadcastOffer for SubscriberPage {
-    fn descriptors(&self) -> Result<Vec<OwnedFd>> {
-        let file = self.descriptor_for_peer().try_clone_to_owned();
-        Ok(vec![file.doing("duplicating a descriptor for the publisher")?])
-    }
-
     fn join(
         self: Box<Self>,
         mut called: AnsweredCall,
