@@ -133,23 +133,20 @@ impl BroadcastWriter for ShmBroadcastWriter {
 
     fn publish(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>) {
         let (mut count, mut published) = (0, Ok(()));
-        let mut frames = frames.peekable();
-        while published.is_ok()
-            && let Some(next) = frames.peek()
-        {
-            if next.split.is_none() {
-                let whole = std::iter::from_fn(|| frames.next_if(|frame| frame.split.is_none()));
-                let (written, result) = self.ring.publish_many(whole);
-                if written > 0 {
-                    self.newest = None;
-                }
-                (count, published) = (count + written, result);
-            } else if let Some(frame) = frames.next() {
+        for frame in frames {
+            published = if frame.split.is_none() {
+                self.ring.append(&frame).inspect(|()| self.newest = None)
+            } else {
                 // Frames that refer to slots are rare, so each is published by itself.
-                published = self.publish_split(&frame);
-                count += usize::from(published.is_ok());
+                self.ring.commit();
+                self.publish_split(&frame)
+            };
+            if published.is_err() {
+                break;
             }
+            count += 1;
         }
+        self.ring.commit();
         self.notify();
         (count, published)
     }
