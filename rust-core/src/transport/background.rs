@@ -67,7 +67,8 @@ impl<H: Send + 'static> Background<H> {
             let Some(half) = &mut held.half else { return };
             let mut waiting = Waiting::until(Deadline::NEVER).stops_on(held.place.ended.clone());
             // A receiver that makes room all the time would keep the thread out of its sleep.
-            while !held.place.is_ended.load(Ordering::Relaxed) && step(half, &mut waiting) {}
+            let is_ended = || held.place.is_ended.load(Ordering::Relaxed);
+            while !is_ended() && step(half, &mut waiting) {}
         });
         Ok(())
     }

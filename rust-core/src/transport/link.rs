@@ -41,9 +41,12 @@ pub enum Tx {
 pub struct AwayTx {
     background: Background<Tx>,
     is_plain: bool,
-    /// Ends the link with an error, for shared memory.
-    end: Option<Box<dyn Fn(&Error) + Send>>,
+    /// For shared memory.
+    end: Option<EndLink>,
 }
+
+/// Ends a link with an error.
+type EndLink = Box<dyn Fn(&Error) + Send>;
 
 /// The receiving half.
 #[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
