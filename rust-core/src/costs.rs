@@ -102,3 +102,18 @@ fn publishing_a_short_message_takes_one_lock_in_each_call() {
         [to_publish, to_receive]
     });
 }
+
+#[test]
+fn publishing_takes_one_lock_whatever_the_length_and_the_transport() {
+    for (transport, bytes) in [("shm", 1000), ("shm", 100_000), ("unix", 64), ("unix", 10_000)] {
+        let endpoint = format!("{transport}:costs-publish-{bytes}-{}", std::process::id());
+        let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+        let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+        let payload = payload(bytes);
+        takes(&format!("{bytes} bytes published over {transport}"), [1], || {
+            let (to_publish, _) = counted(|| publisher.send_payload(&payload).unwrap());
+            subscriber.recv(SOON).unwrap();
+            [to_publish]
+        });
+    }
+}

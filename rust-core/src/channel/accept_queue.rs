@@ -18,9 +18,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::wait_any;
 
-/// Links that wait for `accept`, in the order in which they were admitted.
-pub struct AcceptQueue {
-    links: Mutex<VecDeque<Link>>,
+/// Links that wait for `accept`, in the order in which they were admitted; or what else connects.
+pub struct AcceptQueue<L = Link> {
+    links: Mutex<VecDeque<L>>,
     /// Whether `links` has some. Written under its lock, read without it: a server reads it before every request.
     has_links: AtomicBool,
     waker: EventFd,
@@ -30,9 +30,9 @@ pub struct AcceptQueue {
     refusal: Mutex<Option<Error>>,
 }
 
-impl AcceptQueue {
+impl<L> AcceptQueue<L> {
     /// Returns an empty queue. Fails with `OutOfMemory` if the process has no descriptor for its eventfd.
-    pub fn new() -> Result<AcceptQueue> {
+    pub fn new() -> Result<AcceptQueue<L>> {
         Ok(AcceptQueue {
             links: Mutex::default(),
             has_links: AtomicBool::new(false),
@@ -43,7 +43,7 @@ impl AcceptQueue {
     }
 
     /// Adds a link and wakes the thread that waits for one.
-    pub fn push(&self, link: Link) {
+    pub fn push(&self, link: L) {
         let mut links = self.links();
         links.push_back(link);
         self.has_links.store(true, Ordering::Release);
@@ -75,7 +75,7 @@ impl AcceptQueue {
         Some(error)
     }
 
-    fn links(&self) -> MutexGuard<'_, VecDeque<Link>> {
+    fn links(&self) -> MutexGuard<'_, VecDeque<L>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,7 +86,7 @@ impl AcceptQueue {
     }
 
     /// Returns the next link without waiting, if there is one.
-    pub fn pop(&self) -> Option<Link> {
+    pub fn pop(&self) -> Option<L> {
         if !self.has_links() {
             return None;
         }
@@ -104,7 +104,7 @@ impl AcceptQueue {
     ///
     /// # Errors
     /// `InvalidState` once the queue is closed; `Timeout` or `Cancelled` as `waiting` says.
-    pub fn wait(&self, waiting: &mut Waiting<'_>) -> Result<Link> {
+    pub fn wait(&self, waiting: &mut Waiting<'_>) -> Result<L> {
         loop {
             if self.closed.load(Ordering::Acquire) {
                 return Err(Error::new(ErrorKind::InvalidState, "the listener is closed"));

@@ -11,11 +11,11 @@
 
 use std::any::Any;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::accept_queue::AcceptQueue;
-use super::admission::ListenerHandler;
+use super::admission::{ListenerHandler, OwnerLogs};
 use super::event_log::EventLog;
 use super::handshake::{self, Hello};
 use super::link::{Link, Peer};
@@ -38,10 +38,8 @@ pub struct ChannelAcceptor {
     pub queue: Arc<AcceptQueue>,
     /// The endpoint as bound: with the port that the kernel chose where the program requested port 0.
     pub endpoint: Endpoint,
-    /// The counters that a listing shows; set once, by the object that owns the acceptor.
-    event_log: Arc<OnceLock<Arc<EventLog>>>,
-    /// Where losses are reported of messages that were kept for disconnected clients; set once.
-    losses: Arc<OnceLock<Arc<EventLog>>>,
+    /// Set once, by the object that owns the acceptor.
+    logs: Arc<OwnerLogs>,
     /// The lock of a connectionless name, or the owner record of a name without a hello. Dropped before
     /// `registration`, while the name still belongs to this process.
     kept: Mutex<Option<Box<dyn Any + Send + Sync>>>,
@@ -64,7 +62,7 @@ impl ChannelAcceptor {
         single_peer: Option<&Arc<SessionState>>,
     ) -> Result<ChannelAcceptor> {
         let queue = Arc::new(AcceptQueue::new()?);
-        let (event_log, losses): (Arc<OnceLock<_>>, Arc<OnceLock<_>>) = Default::default();
+        let logs = Arc::<OwnerLogs>::default();
         options.check(
             endpoint.transport(),
             if pattern == Pattern::Request { Use::Request } else { Use::Channel },
@@ -72,8 +70,7 @@ impl ChannelAcceptor {
         let mut acceptor = ChannelAcceptor {
             queue: queue.clone(),
             endpoint: endpoint.clone(),
-            event_log: event_log.clone(),
-            losses: losses.clone(),
+            logs: logs.clone(),
             registration: Mutex::default(),
             kept: Mutex::default(),
         };
@@ -100,11 +97,8 @@ impl ChannelAcceptor {
         }
         let (source, endpoint) = bind(endpoint, pattern, options, single_peer.is_some())?;
         let shared_socket = if options.shared { source.socket() } else { None };
-        let mut handler = ListenerHandler::new(endpoint.clone(), pattern, options, queue);
-        handler = handler.with_event_logs(event_log, losses).with_shared_socket(shared_socket);
-        if let Some(session_state) = single_peer {
-            handler = handler.with_single_peer(session_state);
-        }
+        let bound = endpoint.clone();
+        let handler = ListenerHandler::new(bound, pattern, options, queue, logs, shared_socket, single_peer);
         // Written while `source` still holds the lock of the name. Listings cannot query a name without a
         // hello, so they read this log instead.
         let owner_record = match source.place() {
@@ -125,13 +119,13 @@ impl ChannelAcceptor {
 
     /// Sets where losses are reported of messages that were kept for disconnected clients.
     pub fn report_losses_to(&self, event_log: &Arc<EventLog>) {
-        let _ = self.losses.set(event_log.clone());
+        let _ = self.logs.losses.set(event_log.clone());
     }
 
     /// Sets the counters with which listings of the name are answered, and where losses are reported.
     pub fn answer_with(&self, event_log: &Arc<EventLog>) {
         // An acceptor belongs to one object, so a second call would set the same log.
-        let _ = self.event_log.set(event_log.clone());
+        let _ = self.logs.counters.set(event_log.clone());
         self.report_losses_to(event_log);
     }
 }

@@ -37,16 +37,22 @@ use crate::transport::acceptor::{HandshakeAnswer, HandshakeHandler, IncomingHand
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Value};
 
+/// The logs of the object that owns a name; empty until it exists.
+#[derive(Default)]
+pub struct OwnerLogs {
+    /// Its counters, which a listing shows.
+    pub counters: OnceLock<Arc<EventLog>>,
+    /// Where losses of messages for disconnected clients, and schema mismatches, are reported.
+    pub losses: OnceLock<Arc<EventLog>>,
+}
+
 /// The handshakes of one name.
 pub struct ListenerHandler {
     endpoint: Endpoint,
     pattern: Pattern,
     options: Options,
     queue: Arc<AcceptQueue>,
-    /// The counters of the object that owns the name; empty until it exists.
-    event_log: Arc<OnceLock<Arc<EventLog>>>,
-    /// Where losses and schema mismatches are reported; empty until the owner exists.
-    losses: Arc<OnceLock<Arc<EventLog>>>,
+    logs: Arc<OwnerLogs>,
     /// Of a channel with a single peer.
     single_peer: Option<SinglePeer>,
     /// The sessions of all others.
@@ -65,63 +71,37 @@ struct SinglePeer {
 }
 
 impl ListenerHandler {
-    /// Returns a handler that admits any number of peers to `queue`.
+    /// Returns a handler that admits peers to `queue`: one at a time with the session of a single peer, else any number.
+    /// `shared_socket` is the socket that other processes of this user get on request.
     pub fn new(
         endpoint: Endpoint,
         pattern: Pattern,
         options: &Options,
         queue: Arc<AcceptQueue>,
+        logs: Arc<OwnerLogs>,
+        shared_socket: Option<Arc<Guarded>>,
+        single_peer: Option<&Arc<SessionState>>,
     ) -> ListenerHandler {
+        let single_peer = single_peer.cloned();
         ListenerHandler {
             endpoint,
             pattern,
             options: options.clone(),
             queue,
-            event_log: Arc::default(),
-            losses: Arc::default(),
-            single_peer: None,
+            logs,
+            single_peer: single_peer
+                .map(|session_state| SinglePeer { guard: Mutex::default(), session_state }),
             session_registry: SessionRegistry::new(options),
             numbers: Arc::default(),
-            shared_socket: None,
+            shared_socket,
         }
-    }
-
-    /// Sets the cells in which the owner of the name will put its counters.
-    #[must_use]
-    pub fn with_event_logs(
-        mut self,
-        event_log: Arc<OnceLock<Arc<EventLog>>>,
-        losses: Arc<OnceLock<Arc<EventLog>>>,
-    ) -> ListenerHandler {
-        (self.event_log, self.losses) = (event_log, losses);
-        self
-    }
-
-    /// Sets the socket that other processes of this user get on request.
-    #[must_use]
-    pub fn with_shared_socket(mut self, socket: Option<Arc<Guarded>>) -> ListenerHandler {
-        self.shared_socket = socket;
-        self
-    }
-
-    /// Admits one peer at a time, with this session.
-    #[must_use]
-    pub fn with_single_peer(mut self, session_state: &Arc<SessionState>) -> ListenerHandler {
-        let session_state = session_state.clone();
-        self.single_peer = Some(SinglePeer { guard: Mutex::default(), session_state });
-        self
     }
 
     /// Returns the counters that the answer to a query carries.
     fn state(&self) -> Map {
-        let mut state = Map::new();
-        state.insert("encoding".into(), self.options.encoding().name().into());
-        schema_negotiation::add_titles(&self.options, &mut state);
-        if let Some(machine) = &self.options.machine {
-            state.insert("machine".into(), (**machine).into());
-        }
+        let mut state = described(&self.options);
         state.insert("waiting".into(), (self.queue.len() as u64).into());
-        if let Some(event_log) = self.event_log.get() {
+        if let Some(event_log) = self.logs.counters.get() {
             let messages = event_log.received.load(Ordering::Relaxed).saturating_add(event_log.sent_by_all());
             state.insert("messages".into(), messages.into());
             let peers = match &self.single_peer {
@@ -130,7 +110,7 @@ impl ListenerHandler {
             };
             state.insert("peers".into(), Value::from(peers));
         }
-        if let Some(losses) = self.losses.get() {
+        if let Some(losses) = self.logs.losses.get() {
             state.insert("forgotten".into(), losses.forgotten.load(Ordering::Relaxed).into());
             losses.add_mismatch(&mut state);
         }
@@ -150,7 +130,7 @@ impl ListenerHandler {
         if self.single_peer.is_some() && self.check_unoccupied(None).is_ok() {
             self.queue.refuse(schema_negotiation::refused(&mismatch));
         }
-        if let Some(losses) = self.losses.get() {
+        if let Some(losses) = self.logs.losses.get() {
             losses.mismatched(mismatch);
         }
     }
@@ -217,11 +197,11 @@ impl ListenerHandler {
     /// disconnected clients, and reports messages that are lost by that.
     fn on_disconnect(&self, identity: &Identity) -> OnDisconnect {
         let registry = Arc::downgrade(&self.session_registry);
-        let (identity, losses) = (identity.clone(), self.losses.clone());
+        let (identity, logs) = (identity.clone(), self.logs.clone());
         Box::new(move |guard| {
             let Some(registry) = registry.upgrade() else { return };
             for (client, lost) in registry.disconnected(&identity, guard) {
-                match losses.get() {
+                match logs.losses.get() {
                     Some(event_log) if client.is_lasting() => event_log.removed_client(&client.shown(), lost),
                     // A client without a name cannot reconnect, so no client could have received them: only
                     // counted.
@@ -323,7 +303,7 @@ impl HandshakeHandler for ListenerHandler {
         /// While the program handles a request.
         const BUSY: Duration = Duration::from_millis(3);
         self.shared_socket.as_ref()?;
-        let (present, busy) = match self.event_log.get() {
+        let (present, busy) = match self.logs.counters.get() {
             Some(event_log) => {
                 (event_log.present.load(Ordering::Relaxed), event_log.busy.load(Ordering::Relaxed))
             }
@@ -367,8 +347,19 @@ pub fn check_allowed(options: &Options, credentials: Option<&Credentials>) -> Re
     Err(Error::new(ErrorKind::PermissionDenied, text))
 }
 
+/// Returns what the answer to a query says of the options of a name.
+pub fn described(options: &Options) -> Map {
+    let mut state = Map::new();
+    state.insert("encoding".into(), options.encoding().name().into());
+    schema_negotiation::add_titles(options, &mut state);
+    if let Some(machine) = &options.machine {
+        state.insert("machine".into(), (**machine).into());
+    }
+    state
+}
+
 /// Returns the answer to a query: a hello with these counters, which admits no peer.
 pub fn answer_with_state(mut hello: Hello, state: Map) -> Result<HandshakeAnswer> {
     hello.state = Some(state);
-    Ok(HandshakeAnswer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
+    schema_negotiation::answer(&hello)
 }

@@ -18,7 +18,6 @@ use super::session::redial::{Pause, Redial};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::inotify::Watch;
-use crate::sys::lock::Lock;
 use crate::sys::poll::{is_readable, next_round, wait_readable};
 use crate::sys::random;
 use crate::sys::timer::Timer;
@@ -41,38 +40,25 @@ pub struct Dialler {
     schema_negotiation: Option<SchemaNegotiation>,
 }
 
-/// The event that reports that trying again may succeed.
-enum ListenerWatch {
-    /// An inotify watch of the directory: a name has appeared.
-    Name(Watch),
-    /// A timer, and a watch for a file that a listener writes.
-    Timed(Timer, Option<Watch>),
+/// What reports that trying again may succeed.
+struct ListenerWatch {
+    /// An inotify watch of the directory: a name has appeared, or a listener has written its file.
+    watch: Option<Watch>,
+    /// For a transport whose listeners cannot be watched for.
+    timer: Option<Timer>,
 }
 
 impl ListenerWatch {
     /// Drains the reported events.
     fn drain(&self) {
-        match self {
-            ListenerWatch::Name(watch) => watch.drain(),
-            ListenerWatch::Timed(timer, watch) => {
-                timer.drain();
-                if let Some(watch) = watch {
-                    watch.drain();
-                }
-            }
-        }
+        self.timer.iter().for_each(Timer::drain);
+        self.watch.iter().for_each(Watch::drain);
     }
 
     /// Returns the descriptors that report it.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        match self {
-            ListenerWatch::Name(watch) => watch.descriptors().to_vec(),
-            ListenerWatch::Timed(timer, watch) => {
-                let mut descriptors = vec![timer.as_fd()];
-                descriptors.extend(watch.iter().flat_map(Watch::descriptors));
-                descriptors
-            }
-        }
+        let watch = self.watch.iter().flat_map(Watch::descriptors);
+        self.timer.iter().map(AsFd::as_fd).chain(watch).collect()
     }
 }
 
@@ -264,17 +250,11 @@ impl Dialler {
         }
         match attempt(None, &mut Waiting::at_once()) {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
-                let _waiting_mark = self.mark_waiting();
+                let _waiting_mark = self.target.mark();
                 attempt(Some(e), waiting)
             }
             dialled => dialled,
         }
-    }
-
-    /// Marks at the name that a subscriber waits for a publisher, until the returned lock is dropped. None if the
-    /// transport has no file for such a mark.
-    fn mark_waiting(&self) -> Option<Lock> {
-        self.target.mark()
     }
 
     /// Calls `f` with the descriptors that report that trying again may succeed; none while a
@@ -303,24 +283,23 @@ impl Dialler {
         match (appears, &mut *listener_watch) {
             (Appears::Polled(record), current) => {
                 let Pause::For(pause) = next else { return Ok(false) };
-                let (timer, watch, is_new) = match current.take() {
-                    Some(ListenerWatch::Timed(timer, watch)) => (timer, watch, false),
+                let mut is_new = false;
+                if current.is_none() {
                     // Without a watch, the timer alone is used.
-                    _ => {
-                        let watch = record.and_then(|place| Watch::new(&place.directory).ok());
-                        let is_new = watch.is_some();
-                        (Timer::new()?, watch, is_new)
-                    }
-                };
-                timer.arm(pause)?;
-                *current = Some(ListenerWatch::Timed(timer, watch));
+                    let watch = record.and_then(|place| Watch::new(&place.directory).ok());
+                    is_new = watch.is_some();
+                    *current = Some(ListenerWatch { watch, timer: Some(Timer::new()?) });
+                }
+                if let Some(ListenerWatch { timer: Some(timer), .. }) = current {
+                    timer.arm(pause)?;
+                }
                 Ok(is_new)
             }
             (Appears::Name(place) | Appears::Opened(place), none @ None) => {
-                *none = Some(ListenerWatch::Name(Watch::new(&place.directory)?));
+                *none = Some(ListenerWatch { watch: Some(Watch::new(&place.directory)?), timer: None });
                 Ok(true)
             }
-            (Appears::Opened(place), Some(ListenerWatch::Name(watch))) => {
+            (Appears::Opened(place), Some(ListenerWatch { watch: Some(watch), .. })) => {
                 watch.opening(&place.directory, &place.file)
             }
             _ => Ok(false),

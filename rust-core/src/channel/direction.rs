@@ -10,6 +10,7 @@
 //! Senders take turns ([`Direction::take_in_turn`]). Calls wait in the line for the receiving direction until they have
 //! their answers (`ends/call`). A second thread that receives gets `InvalidState` at once.
 
+use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
 
@@ -17,19 +18,17 @@ use super::session_state::{SessionHalves, SessionState};
 use super::turns::take_in_turn;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::eventfd::EventFd;
 use crate::sys::seat::{self, Seat};
 
 /// A direction with its state `T`. Its gate is the lock of the session's halves, which every message needs: a
-/// call that need not wait takes that lock and no permit ([`Direction::enter`]).
+/// call that need not wait takes that lock and no permit ([`Seat::enter`]). The library borrows the state with
+/// [`Seat::borrow`] and [`Seat::try_borrow`].
 pub struct Direction<T>(Seat<T, SessionHalves>);
 
 /// Permit and state of a direction, which a call has while it does not hold the lock of the session's halves.
 pub type Lease<'a, T> = seat::Lease<'a, T, SessionHalves>;
 /// The permit alone.
 pub type Permit<'a, T> = seat::Permit<'a, T, SessionHalves>;
-/// The state alone, which the library has borrowed.
-pub type ValueGuard<'a, T> = seat::ValueGuard<'a, T, SessionHalves>;
 /// The state of a direction and the session's halves, held by a call that does not wait.
 pub type SeatGuard<'a, T> = seat::SeatGuard<'a, T, SessionHalves>;
 
@@ -37,18 +36,6 @@ impl<T> Direction<T> {
     /// Returns a direction of this session that no thread holds.
     pub fn new(state: T, session_state: &SessionState) -> Direction<T> {
         Direction(Seat::new(state, session_state.gate()))
-    }
-
-    /// Returns the state together with the session's halves, for a call that neither waits nor
-    /// reports anything; none if a thread holds the direction or waits for it.
-    #[inline]
-    pub fn enter(&self) -> Option<SeatGuard<'_, T>> {
-        self.0.enter()
-    }
-
-    /// Returns the seat, which a call that has entered another direction of the session may hold.
-    pub fn seat(&self) -> &Seat<T, SessionHalves> {
-        &self.0
     }
 
     /// Acquires the direction for a call of the program, together with its state. If the library has
@@ -81,10 +68,7 @@ impl<T> Direction<T> {
     /// `Timeout` at the deadline; `InvalidState` if this very thread is in such a call.
     #[inline]
     pub fn take_in_turn(&self, operation: Operation, waiting: &mut Waiting<'_>) -> Result<Lease<'_, T>> {
-        match self.0.try_take() {
-            Some(taken) => Ok(taken),
-            None => take_in_turn(&self.0, operation.verb(), waiting),
-        }
+        take_in_turn(&self.0, operation.verb(), waiting)
     }
 
     /// Waits until the thread in another call, which a closing call has interrupted, has left the direction, and takes
@@ -98,7 +82,7 @@ impl<T> Direction<T> {
                 Err(_) if !waiting.deadline().has_passed() => {
                     // A leaving thread releases the state first and its permit right after, so this wait is
                     // short.
-                    drop(self.lock());
+                    drop(self.borrow());
                     thread::yield_now();
                 }
                 acquired => return acquired.map(Permit::take),
@@ -106,35 +90,18 @@ impl<T> Direction<T> {
         }
     }
 
-    /// Returns an eventfd that becomes readable when the call that holds the direction now ends.
-    pub fn await_end(&self) -> Result<&EventFd> {
-        self.0.await_end()
-    }
-
-    /// Returns whether a thread of the program is in a call, or waits for the state.
-    pub fn is_acquired(&self) -> bool {
-        self.0.is_acquired()
-    }
-
-    /// Returns whether the calling thread is in such a call, so that it runs in a callback or a
-    /// signal handler.
-    pub fn is_acquired_by_this_thread(&self) -> bool {
-        self.0.is_acquired_here()
-    }
-
-    /// Waits for the state and borrows it for the library.
-    pub fn lock(&self) -> ValueGuard<'_, T> {
-        self.0.borrow()
-    }
-
-    /// Borrows the state for the library; none if a thread holds it.
-    pub fn borrow(&self) -> Option<ValueGuard<'_, T>> {
-        self.0.try_borrow()
-    }
-
     /// Returns the state, for the owner of the direction.
     pub fn get_mut(&mut self) -> &mut T {
         self.0.get_mut()
+    }
+}
+
+impl<T> Deref for Direction<T> {
+    type Target = Seat<T, SessionHalves>;
+
+    #[inline]
+    fn deref(&self) -> &Seat<T, SessionHalves> {
+        &self.0
     }
 }
 
@@ -151,17 +118,12 @@ pub fn take_from_library<'a, T>(permit: Permit<'a, T>, interrupt: impl FnOnce())
 /// # Errors
 /// `InvalidState` if another thread holds it.
 pub fn lock_exclusive<'a, T>(state: &'a Mutex<T>, operation: Operation) -> Result<MutexGuard<'a, T>> {
-    unless_held(state).ok_or_else(|| in_use(operation))
-}
-
-/// Locks unless another thread holds it. A panic in a callback of the program leaves no half-done
-/// state: each step is complete in itself, so a poisoned lock is used.
-fn unless_held<T>(state: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     seat::note_locked();
     match state.try_lock() {
-        Ok(state) => Some(state),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
+        Ok(state) => Ok(state),
+        // A panic in a callback of the program leaves no half-done state: each step is complete in itself.
+        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => Err(in_use(operation)),
     }
 }
 

@@ -44,6 +44,7 @@ use super::dial::Dialler;
 use super::direction::{Direction, Lease, Operation};
 use super::event_log::{Event, EventLog};
 use super::link::Link;
+use super::loan::{Loan, LoanMemory};
 use super::open_names;
 use super::options::{Options, Use};
 use super::pattern::Pattern;
@@ -57,10 +58,9 @@ use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::sys::{fork, random};
-use crate::transport::WritableSlot;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::table;
-use crate::value::Value;
+use crate::value::{DType, Element, Order, Value};
 
 pub use call_in_place::PendingReply;
 pub use close::LINGER;
@@ -127,7 +127,7 @@ impl Channel {
     /// listener or the transport refused the connection.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let channel = Channel::dial(endpoint, options)?;
-        let connected = channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait));
+        let connected = channel.first_link(&mut options.start(wait));
         connected.map_err(|e| open_names::named(e, endpoint))?;
         Ok(channel)
     }
@@ -158,7 +158,7 @@ impl Channel {
     /// `AddressInUse` if the listener has its peer already; otherwise as for [`Channel::connect`].
     pub fn open<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let endpoint: Endpoint = endpoint.parse()?;
-        let mut waiting = wait.into().start(options.timeout).on_wait(&options.on_wait);
+        let mut waiting = options.start(wait);
         // The time that a program which holds the name has to answer, before this side tries to listen
         // again.
         let mut answer_time = Wait::TICK;
@@ -278,6 +278,7 @@ impl Channel {
     fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
         let turn = self.sending.take_in_turn(Operation::Send, waiting)?;
+        // The thread that held the direction before may have closed the channel.
         self.check()?;
         Ok(turn)
     }
@@ -291,25 +292,30 @@ impl Channel {
         Ok(turn)
     }
 
-    /// Starts the wait of a call, with its deadline and the callback of the options.
-    fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
-        wait.into().start(self.options.timeout).on_wait(&self.options.on_wait)
+    /// Lends memory for an array of this shape (row-major), which the program fills and sends. Over
+    /// `shm:` the peer views it in place, and nothing is copied. The elements have arbitrary
+    /// values at first. If no slot can be lent (another transport, less than 64 KiB, no link yet,
+    /// all slots in use) it is ordinary memory, which sending copies.
+    ///
+    /// [`Loan::into_array`] ends the writing; the array is sent as any other. Dropping a loan
+    /// returns its memory.
+    ///
+    /// # Errors
+    /// `TooLarge` above 15 dimensions, or above the longest message; `OutOfMemory`; `InvalidState`
+    /// once the channel is closed.
+    pub fn loan<T: Element>(&self, shape: &[u64]) -> Result<Loan<T>> {
+        Ok(Loan::of(self.loan_memory(T::DTYPE, shape, Order::Row)?))
     }
 
-    /// [`Channel::check`] for [`Channel::loan`], with the endpoint in its error.
-    pub(super) fn check_open_here(&self) -> Result<()> {
-        self.check().map_err(|e| e.on(&self.shown))
-    }
-
-    /// Returns the size in bytes of the longest message that this side sends.
-    pub(super) fn max_message_size(&self) -> u64 {
-        self.options.max_message_size
-    }
-
-    /// Returns the memory of a free slot, to be written; `None` without shared memory, or if no slot is free.
-    pub(super) fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
+    /// [`Channel::loan`] for element types and orders that are known at run time: for other
+    /// languages.
+    pub fn loan_memory(&self, dtype: DType, shape: &[u64], order: Order) -> Result<LoanMemory> {
         let lender = self.reconnector.session_state.lender(&self.event_log);
-        if self.options.encoding() == Encoding::Cbor { lender.lend_writable(length) } else { None }
+        let is_cbor = self.options.encoding() == Encoding::Cbor;
+        let lend = |length| if is_cbor { lender.lend_writable(length) } else { None };
+        self.check()
+            .and_then(|()| LoanMemory::new(dtype, shape, order, self.options.max_message_size, lend))
+            .map_err(|e| e.on(&self.shown))
     }
 
     /// Returns access to the sending direction, for acknowledgements.
@@ -329,12 +335,15 @@ impl Channel {
         Ok(())
     }
 
-    /// Receives the next message with the receiving direction held.
+    /// Receives the next message with the receiving direction held. One from the link is recorded as delivered in the
+    /// same step.
     fn recv_with_waiting(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         receiving.program_receives(&self.ack_sender());
-        let message = self.receive_for_program(receiving, waiting)?;
-        self.note_delivered(receiving, &message);
-        Ok(message)
+        receiving.delivers = true;
+        let taken = self.next_message(receiving, waiting);
+        receiving.delivers = false;
+        receiving.apply_consume(&self.ack_sender());
+        taken.inspect(|message| self.note_delivered(receiving, message))
     }
 
     /// Records that this message was delivered to the program, if it came from the inbox. One from the link was
@@ -343,15 +352,6 @@ impl Channel {
         if receiving.from_inbox {
             self.reconnector.session_state.halves().inbox.delivered(message.session(), message.sequence());
         }
-    }
-
-    /// Receives the next message. One from the link is recorded as delivered in the same step.
-    fn receive_for_program(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
-        receiving.delivers = true;
-        let taken = self.next_message(receiving, waiting);
-        receiving.delivers = false;
-        receiving.apply_consume(&self.ack_sender());
-        taken
     }
 
     /// Receives without waiting. Fails with `Empty` if there is no message.
@@ -399,7 +399,7 @@ impl Channel {
         if !receiving.inbox.is_empty() {
             return Ok(true);
         }
-        let mut waiting = self.start(Wait::none());
+        let mut waiting = self.options.start(Wait::none());
         match self.next_message(&mut receiving, &mut waiting) {
             Ok(message) => {
                 receiving.keep_first(message);

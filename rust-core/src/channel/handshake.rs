@@ -64,7 +64,7 @@ const SCHEMAS: usize = 16;
 
 /// The hello of one side. The public fields are the keys of the map, under the names of the
 /// wire where those differ.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
     /// The pattern of the name, or the one that the caller requests.
     pub pattern: Pattern,
@@ -123,28 +123,12 @@ impl Hello {
     pub fn new(pattern: Pattern, client_id: Option<String>, max_message_size: u64) -> Result<Hello> {
         Ok(Hello {
             pattern,
-            once: false,
-            after: None,
-            ask: false,
-            shared: false,
-            state: None,
             client_id,
-            machine: None,
-            deadlines: false,
             session: random::number()?,
-            first: 0,
-            keeps: None,
-            received: Progress::default(),
             max_message_size,
-            slots: 0,
             pid: std::process::id(),
             title: title(),
-            schemas: Vec::new(),
-            reply_schemas: Vec::new(),
-            schema_at: None,
-            reply_schema_at: None,
-            schema_part: None,
-            mismatch: None,
+            ..Hello::default()
         })
     }
 
@@ -215,26 +199,18 @@ impl Hello {
         }
         map.insert("pid".into(), self.pid.into());
         map.insert("title".into(), self.title.as_str().into());
-        if let Some(client_id) = &self.client_id {
-            map.insert("client_id".into(), client_id.as_str().into());
-        }
-        if let Some(machine) = &self.machine {
-            map.insert("machine".into(), machine.as_str().into());
-        }
-        if self.deadlines {
-            map.insert("deadlines".into(), true.into());
-        }
-        if self.once {
-            map.insert("once".into(), true.into());
+        for (key, name) in [("client_id", &self.client_id), ("machine", &self.machine)] {
+            if let Some(name) = name {
+                map.insert(key.into(), name.as_str().into());
+            }
         }
         if let Some(after) = self.after {
             map.insert("after".into(), vec![after.session, after.number].into());
         }
-        if self.ask {
-            map.insert("ask".into(), true.into());
-        }
-        if self.shared {
-            map.insert("shared".into(), true.into());
+        let flags =
+            [("deadlines", self.deadlines), ("once", self.once), ("ask", self.ask), ("shared", self.shared)];
+        for (key, _) in flags.into_iter().filter(|(_, is_set)| *is_set) {
+            map.insert(key.into(), true.into());
         }
         if let Some(state) = &self.state {
             map.insert("state".into(), Value::Map(state.clone()));

@@ -71,8 +71,8 @@ impl Peer {
         }
     }
 
-    /// Returns the peer of a connectionless link, which leads to any number of programs. Its source is empty,
-    /// because each frame names its sender.
+    /// Returns a peer without a hello, such as that of a connectionless link, which leads to any number of programs. Its
+    /// source is empty, because each frame names its sender.
     pub fn unknown(pattern: Pattern, options: &Options) -> Peer {
         Peer {
             source: "".into(),

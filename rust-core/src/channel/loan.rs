@@ -13,37 +13,11 @@ use std::ptr::NonNull;
 
 use bytes::Bytes;
 
-use super::ends::Channel;
 use crate::body::PLACED_FROM;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::sys::headroom;
 use crate::transport::WritableSlot;
 use crate::value::{DType, Element, NdArray, NdArrayRef, Order, Value};
-
-impl Channel {
-    /// Lends memory for an array of this shape (row-major), which the program fills and sends. Over
-    /// `shm:` the peer views it in place, and nothing is copied. The elements have arbitrary
-    /// values at first. If no slot can be lent (another transport, less than 64 KiB, no link yet,
-    /// all slots in use) it is ordinary memory, which sending copies.
-    ///
-    /// [`Loan::into_array`] ends the writing; the array is sent as any other. Dropping a loan
-    /// returns its memory.
-    ///
-    /// # Errors
-    /// `TooLarge` above 15 dimensions, or above the longest message; `OutOfMemory`; `InvalidState`
-    /// once the channel is closed.
-    pub fn loan<T: Element>(&self, shape: &[u64]) -> Result<Loan<T>> {
-        Ok(Loan::of(self.loan_memory(T::DTYPE, shape, Order::Row)?))
-    }
-
-    /// [`Channel::loan`] for element types and orders that are known at run time: for other
-    /// languages.
-    pub fn loan_memory(&self, dtype: DType, shape: &[u64], order: Order) -> Result<LoanMemory> {
-        self.check_open_here()?;
-        let lend = |length| self.lend_writable(length);
-        LoanMemory::new(dtype, shape, order, self.max_message_size(), lend).map_err(|e| e.on(self.endpoint()))
-    }
-}
 
 /// From this many bytes on, the memory limit of the control group is checked before memory is
 /// allocated. The check takes about as long as copying so many bytes.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::pattern::Pattern;
 use crate::codec::Encoding;
-use crate::deadline::{OnWait, Timeout};
+use crate::deadline::{OnWait, Timeout, Wait, Waiting};
 use crate::schema::PreparedSchema;
 use crate::value::{Limits, Timestamp};
 
@@ -283,6 +283,12 @@ impl fmt::Debug for Options {
 }
 
 impl Options {
+    /// Starts the wait of a call: the time-out applies if the caller gave none, and the callback runs meanwhile.
+    #[inline]
+    pub(crate) fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
+        wait.into().start(self.timeout).on_wait(&self.on_wait)
+    }
+
     /// Returns the limits for decoding one message.
     pub fn limits(&self) -> Limits {
         Limits::for_message(self.max_message_size)

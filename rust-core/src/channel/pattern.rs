@@ -7,9 +7,10 @@
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a name is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Pattern {
     /// Two ends, messages both ways.
+    #[default]
     Channel,
     /// Many clients and one server that replies to them.
     Request,

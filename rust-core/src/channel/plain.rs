@@ -56,16 +56,7 @@ pub fn link(
     let (tx, rx) =
         plain::link(stream, division(pattern, options, numbers), options.max_message_size, dialled);
     // Whether it answers calls is unknown until it does.
-    let (source, pattern) = (source.into(), Pattern::Channel);
-    let peer = Peer {
-        source,
-        pattern,
-        max_message_size: options.max_message_size,
-        session: 0,
-        owner,
-        machine: None,
-        deadlines: false,
-    };
+    let peer = Peer { source: source.into(), owner, ..Peer::unknown(Pattern::Channel, options) };
     Ok(Link { tx: Tx::Plain(tx), rx: Rx::Plain(rx), peer, guard: Some(guard), negotiated: None })
 }
 

@@ -67,7 +67,7 @@ pub struct Receiving {
     /// Whether the program's event loop watches the descriptor.
     watched: bool,
     /// Whether the channel is closed and still reads for acknowledgements.
-    closing: bool,
+    pub closing: bool,
     /// Whether the library receives, to collect acknowledgements, and not the program.
     for_library: bool,
     /// Whether the peer closes and waits for the acknowledgement.
@@ -386,11 +386,6 @@ impl Receiving {
                 }
             }
         }
-    }
-
-    /// Makes the direction receive although the channel is closed.
-    pub fn begin_close(&mut self) {
-        self.closing = true;
     }
 
     /// Frees the room of the delivered messages in the link; those in the inbox were copied.

@@ -157,13 +157,15 @@ impl Reconnector {
         self.wake.drain();
     }
 
-    /// Makes no links any more: removes the name and drops halves that were not taken.
+    /// Makes no links any more: removes the name, and drops halves that no direction took, so that the peer sees the end of
+    /// the link.
     pub fn finish_close(&self) {
         self.closing.store(false, Ordering::Release);
         if let LinkSource::Acceptor(acceptor) = &self.origin {
             acceptor.close();
         }
-        self.drop_parts();
+        let mut new_link = self.new_link();
+        (new_link.tx, new_link.rx) = (None, None);
     }
 
     /// Returns whether a disconnected peer may return as another incarnation.
@@ -235,12 +237,6 @@ impl Reconnector {
     /// Returns whether there is a link of a higher generation than this.
     pub fn is_newer(&self, than: u64) -> bool {
         self.generation.load(Ordering::Acquire) > than
-    }
-
-    /// Drops halves that no direction took, so that the peer sees the end of the link.
-    fn drop_parts(&self) {
-        let mut new_link = self.new_link();
-        (new_link.tx, new_link.rx) = (None, None);
     }
 
     /// Returns the sending half of a link newer than `held`, and updates `held`. Makes a link if

@@ -13,14 +13,14 @@
 //! answer goes back to [`RelayCaller::answer`]. From then on the two machines copy frames between their
 //! `RelayLink`s.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::accept_queue::AcceptQueue;
 use super::acceptor::bind;
 use super::admission::{answer_with_state, check_allowed};
 use super::handshake::{self, Hello};
@@ -30,7 +30,6 @@ use crate::codec::Encoding;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, Kind, Outgoing, flags};
-use crate::sys::eventfd::EventFd;
 use crate::sys::memory::PeerFile;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::{Epoll, Interest};
@@ -48,21 +47,9 @@ use crate::value::Map;
 /// A name of this machine at which programs connect to a channel of another machine. Dropping it removes the
 /// name.
 pub struct RelayListener {
-    queue: Arc<CallerQueue>,
+    /// Callers that wait for an answer from the other machine.
+    queue: Arc<AcceptQueue<RelayCaller>>,
     _registration: ListenerRegistration,
-}
-
-/// Callers that wait for an answer from the other machine. The acceptor's thread pushes, the bridge pops.
-#[derive(Debug)]
-struct CallerQueue {
-    callers: Mutex<VecDeque<RelayCaller>>,
-    waker: EventFd,
-}
-
-impl CallerQueue {
-    fn callers(&self) -> MutexGuard<'_, VecDeque<RelayCaller>> {
-        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl RelayListener {
@@ -86,7 +73,7 @@ impl RelayListener {
     fn open(endpoint: &Endpoint, pattern: Pattern, options: &Options) -> Result<RelayListener> {
         check_transport(endpoint)?;
         options.check(endpoint.transport(), Use::Channel)?;
-        let queue = Arc::new(CallerQueue { callers: Mutex::default(), waker: EventFd::new()? });
+        let queue = Arc::new(AcceptQueue::new()?);
         let (source, endpoint) = bind(endpoint, pattern, options, false)?;
         let handler = RelayHandler { endpoint, pattern, options: options.clone(), queue: queue.clone() };
         Ok(RelayListener { queue, _registration: acceptor::open(source, Arc::new(handler))? })
@@ -94,19 +81,14 @@ impl RelayListener {
 
     /// Returns the next program that waits for an answer, without waiting for one.
     pub fn next_caller(&self) -> Option<RelayCaller> {
-        let mut callers = self.queue.callers();
-        let caller = callers.pop_front();
-        if callers.is_empty() {
-            self.queue.waker.drain();
-        }
-        caller
+        self.queue.pop()
     }
 }
 
 /// Readable while a program waits for an answer.
 impl AsFd for RelayListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.queue.waker.as_fd()
+        self.queue.waker().as_fd()
     }
 }
 
@@ -121,7 +103,7 @@ struct RelayHandler {
     endpoint: Endpoint,
     pattern: Pattern,
     options: Options,
-    queue: Arc<CallerQueue>,
+    queue: Arc<AcceptQueue<RelayCaller>>,
 }
 
 impl RelayHandler {
@@ -159,7 +141,7 @@ impl HandshakeHandler for RelayHandler {
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
         let most = self.options.queue;
-        if self.queue.callers().len() >= most {
+        if self.queue.len() >= most {
             let text = format!("{most} programs wait to be admitted on another machine; try again later");
             return Err(Error::new(ErrorKind::Full, text));
         }
@@ -172,10 +154,7 @@ impl HandshakeHandler for RelayHandler {
             buffer: self.options.buffer,
         };
         let queue = self.queue.clone();
-        let admitted = Box::new(move || {
-            queue.callers().push_back(caller);
-            queue.waker.wake();
-        });
+        let admitted = Box::new(move || queue.push(caller));
         Ok(HandshakeAnswer { frame: Vec::new(), descriptors: Vec::new(), admitted })
     }
 

@@ -605,7 +605,7 @@ impl Sending {
 
     /// Releases the link at the end of the channel, once the peer's side has what was sent.
     pub fn finish(&mut self, until: Deadline) {
-        if let Some(part) = self.part.take() {
+        if let Some(mut part) = self.part.take() {
             part.tx.end_acknowledged(until);
         }
     }

@@ -31,30 +31,34 @@ impl Turns {
         self.0.seems_free()
     }
 
-    /// Takes the turn if it is free and no thread waits for it.
-    #[inline]
-    pub fn acquire_at_once(&self) -> Option<TurnGuard<'_>> {
-        self.0.try_take()
-    }
-
     /// Takes the turn after earlier threads.
     ///
     /// # Errors
     /// `Timeout` at the deadline; `InvalidState` if this thread has the turn already.
     pub fn acquire(&self, operation: &str, waiting: &mut Waiting<'_>) -> Result<TurnGuard<'_>> {
-        match self.acquire_at_once() {
-            Some(turn) => Ok(turn),
-            None => take_in_turn(&self.0, operation, waiting),
-        }
+        take_in_turn(&self.0, operation, waiting)
     }
 }
 
-/// Takes a seat that is not free, behind earlier threads.
+/// Takes a seat, behind earlier threads.
 ///
 /// # Errors
 /// `Timeout` at the deadline; `InvalidState` if this very thread has it.
-#[cold]
+#[inline]
 pub(super) fn take_in_turn<'a, T, G>(
+    seat: &'a Seat<T, G>,
+    operation: &str,
+    waiting: &mut Waiting<'_>,
+) -> Result<Lease<'a, T, G>> {
+    match seat.try_take() {
+        Some(lease) => Ok(lease),
+        None => wait_in_line(seat, operation, waiting),
+    }
+}
+
+/// [`take_in_turn`] for a seat that is not free.
+#[cold]
+fn wait_in_line<'a, T, G>(
     seat: &'a Seat<T, G>,
     operation: &str,
     waiting: &mut Waiting<'_>,
@@ -68,7 +72,7 @@ pub(super) fn take_in_turn<'a, T, G>(
 
 /// Returns the error for a thread that calls again while it is in such a call, and would wait for
 /// itself.
-pub(super) fn reentrant_call(operation: &str) -> Error {
+pub fn reentrant_call(operation: &str) -> Error {
     let text = format!(
         "this thread {operation} on this object already, and called it again from a callback or a signal handler; try again once that call has ended"
     );
@@ -153,7 +157,7 @@ mod tests {
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(shared.2.load(Ordering::SeqCst), 16_000);
-        assert!(shared.0.acquire_at_once().is_some(), "no thread waits any more");
+        assert!(shared.0.are_free(), "no thread waits any more");
     }
 
     /// A thread that calls again at once has to queue behind those that wait.

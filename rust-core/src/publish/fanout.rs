@@ -13,6 +13,7 @@ mod admission;
 mod growth;
 mod waiting;
 
+use std::iter;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +24,7 @@ pub use self::waiting::DrainGoal;
 use super::history::{History, HistoryEntry};
 use super::stream_subscriber::StreamSubscriber;
 use crate::channel::event_log::EventLog;
+use crate::channel::turns::HolderMark;
 use crate::error::Result;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Lender, Payload};
@@ -42,6 +44,8 @@ const RING: usize = 1 << 20;
 pub struct Fanout {
     /// The subscribers, and the way of messages to them.
     state: Mutex<FanoutState>,
+    /// The thread that has the state for a message without a turn.
+    holder: HolderMark,
     /// Whether that way is a ring.
     has_ring: bool,
     /// Where long arrays are put that subscribers view.
@@ -64,14 +68,15 @@ struct FanoutState {
     medium: FanoutMedium,
     /// The number of the last message; before the first one, the number before it.
     last: u64,
+    /// The number of the newest message; 0 before the first.
+    newest: u64,
 }
 
 /// How messages get to the subscribers.
 enum FanoutMedium {
-    /// One ring for all. `newest` is the number of the newest message; 0 before the first.
+    /// One ring for all.
     Ring {
         ring: Box<dyn BroadcastWriter>,
-        newest: u64,
         subscribers: Vec<RingSubscriber>,
         /// Readers of the newest message alone without support for slots, until they disconnect.
         without_slots: Vec<(u64, WatchedSocket)>,
@@ -129,13 +134,7 @@ impl Fanout {
                 let ring = rings.writer(session, (first, full), limit)?;
                 slots = ring.slots();
                 let growth = (first < full).then(|| Growth::to(full));
-                FanoutMedium::Ring {
-                    ring,
-                    newest: 0,
-                    subscribers: Vec::new(),
-                    without_slots: Vec::new(),
-                    growth,
-                }
+                FanoutMedium::Ring { ring, subscribers: Vec::new(), without_slots: Vec::new(), growth }
             }
             // A transport without a ring; a store uses neither of the two.
             None => {
@@ -144,9 +143,10 @@ impl Fanout {
             }
         };
         let has_ring = matches!(medium, FanoutMedium::Ring { .. });
-        let state = Mutex::new(FanoutState { medium, last: first.saturating_sub(1) });
+        let state = Mutex::new(FanoutState { medium, last: first.saturating_sub(1), newest: 0 });
         Ok(Fanout {
             state,
+            holder: HolderMark::default(),
             has_ring,
             slots,
             event_log: EventLog::of(endpoint),
@@ -174,117 +174,126 @@ impl Fanout {
         self.slots.as_ref().map(|_| self as &dyn Lender)
     }
 
-    /// Publishes a message, of whose header all but the number is given, without waiting for any subscriber.
-    /// Returns its number.
-    pub fn publish(&self, header: Header, payload: &Payload) -> Result<u64> {
-        let mut state = self.state();
-        let sequence = state.last + 1;
-        self.publish_locked(&mut state, Header { sequence, ..header }, payload)?;
-        Ok(sequence)
+    /// Publishes a message without waiting for any subscriber, and returns its number. None if another thread has the
+    /// state: then nothing was published.
+    #[inline]
+    pub fn try_publish(&self, payload: &Payload) -> Option<Result<u64>> {
+        note_locked();
+        let mut state = self.state.try_lock().ok()?;
+        let _holder = self.holder.mark();
+        Some(self.publish_locked(&mut state, payload))
     }
 
-    /// Publishes a message under the number that it has elsewhere. Returns false, and does nothing, if that was
-    /// published already.
-    pub fn relay(&self, header: Header, payload: &Payload) -> Result<bool> {
+    /// Returns whether this thread is in [`Fanout::try_publish`], and now in a signal handler.
+    pub fn is_held_here(&self) -> bool {
+        self.holder.is_this_thread()
+    }
+
+    /// Has the state, as in [`Fanout::try_publish`], until what it returns is dropped.
+    #[cfg(test)]
+    pub fn hold(&self) -> impl Sized + '_ {
+        let state = self.state();
+        (self.holder.mark(), state)
+    }
+
+    /// [`Fanout::try_publish`] once no other thread has the state.
+    pub fn publish(&self, payload: &Payload) -> Result<u64> {
+        self.publish_locked(&mut self.state(), payload)
+    }
+
+    #[inline(always)]
+    fn publish_locked(&self, state: &mut FanoutState, payload: &Payload) -> Result<u64> {
+        let (sequence, sent) = (state.last + 1, clock::now());
+        // A short message in a ring, in fewer steps.
+        if let FanoutMedium::Ring { ring, .. } = &mut state.medium
+            && payload.memory().split().is_none()
+            && ring.publish_short(sequence, sent, payload.encoding(), payload.body())
+        {
+            (state.newest, state.last) = (sequence, sequence);
+            self.event_log.count_exclusive(&self.event_log.sent);
+            return Ok(sequence);
+        }
+        self.put_one(state, sequence, sent, payload).map(|()| sequence)
+    }
+
+    #[inline(never)]
+    fn put_one(&self, state: &mut FanoutState, sequence: u64, sent: i64, payload: &Payload) -> Result<()> {
+        self.put(state, iter::once((sequence, sent, payload))).1
+    }
+
+    /// Publishes several messages with one wake-up or one system call for each subscriber. Returns how many, and the
+    /// error that stopped the rest.
+    pub fn publish_many(&self, payloads: &[Payload]) -> (usize, Result<()>) {
         let mut state = self.state();
-        let is_new = header.sequence > state.last;
+        let (first, sent) = (state.last + 1, clock::now());
+        let numbered = (first..).zip(payloads);
+        self.put(&mut state, numbered.map(|(sequence, payload)| (sequence, sent, payload)))
+    }
+
+    /// Publishes a message under the number and the time that it has elsewhere. Returns false, and does nothing, if that
+    /// number was published already.
+    pub fn relay(&self, sequence: u64, sent: Timestamp, payload: &Payload) -> Result<bool> {
+        let mut state = self.state();
+        let is_new = sequence > state.last;
         if is_new {
             if let FanoutMedium::Ring { ring, growth, .. } = &mut state.medium
                 && let Some(due) = growth.take_if(|growth| growth.is_due(payload.len()))
             {
                 due.grow(&mut **ring);
             }
-            self.publish_locked(&mut state, header, payload)?;
+            self.put_one(&mut state, sequence, sent.0, payload)?;
         }
         Ok(is_new)
     }
 
-    /// Publishes a short message in a ring and returns its number. None if another thread has the state, or for any
-    /// other obstacle: then nothing was published, and [`Fanout::publish`] is to be called.
-    #[inline]
-    pub fn publish_in_place(&self, payload: &Payload) -> Option<u64> {
-        if !self.has_ring {
-            return None;
-        }
-        note_locked();
-        let mut state = self.state.try_lock().ok()?;
-        let FanoutState { medium: FanoutMedium::Ring { ring, newest, .. }, last } = &mut *state else {
-            return None;
-        };
-        if payload.memory().split().is_some() {
-            return None;
-        }
-        let sequence = *last + 1;
-        if !ring.publish_short(sequence, clock::now(), payload.encoding(), payload.body()) {
-            return None;
-        }
-        (*newest, *last) = (sequence, sequence);
-        self.event_log.count_exclusive(&self.event_log.sent);
-        Some(sequence)
-    }
-
-    /// [`Fanout::publish`] with the state locked and the number chosen.
-    fn publish_locked(&self, state: &mut FanoutState, header: Header, payload: &Payload) -> Result<()> {
-        match &mut state.medium {
-            FanoutMedium::Ring { ring, newest, .. } => {
-                ring.publish(&Outgoing::of(header, payload.memory()))?;
-                *newest = header.sequence;
-            }
-            FanoutMedium::Streams { history, subscribers } => {
-                history.push(HistoryEntry { header, payload: payload.clone() });
-                for subscriber in &*subscribers {
-                    // The acceptor removes a subscriber whose connection has ended.
-                    let _ = subscriber.out().send_pending(history);
-                }
-            }
-        }
-        state.last = header.sequence;
-        // Under the lock, so no other thread writes the counter.
-        self.event_log.count_exclusive(&self.event_log.sent);
-        Ok(())
-    }
-
-    /// Publishes several messages with one wake-up or one system call for
-    /// each subscriber. Returns how many, and the error that stopped the rest.
-    pub fn publish_many(&self, sent: Timestamp, payloads: &[Payload]) -> (usize, Result<()>) {
-        let header = |(sequence, payload): (u64, &Payload)| Header {
+    /// Hands messages, of which number and time are given, to the subscribers in their order. Returns how many, and the
+    /// error that stopped the rest.
+    fn put<'p>(
+        &self,
+        state: &mut FanoutState,
+        messages: impl Iterator<Item = (u64, i64, &'p Payload)>,
+    ) -> (usize, Result<()>) {
+        let header = |sequence, sent, payload: &Payload| Header {
             sequence,
-            sent: sent.0,
+            sent,
             ..Header::new(Kind::Data, payload.encoding())
         };
-        let mut state = self.state();
-        let last = state.last;
-        let numbered = (last + 1..).zip(payloads);
+        let mut messages = messages.peekable();
+        let Some((first, ..)) = messages.peek().copied() else { return (0, Ok(())) };
         let (count, published) = match &mut state.medium {
-            FanoutMedium::Ring { ring, newest, .. } => {
-                let mut frames = numbered.map(|one| Outgoing::of(header(one), one.1.memory()));
-                let published = ring.publish_many(&mut frames);
-                if published.0 > 0 {
-                    *newest = last + published.0 as u64;
-                }
-                published
+            FanoutMedium::Ring { ring, .. } => {
+                let mut frames = messages.map(|(sequence, sent, payload)| {
+                    Outgoing::of(header(sequence, sent, payload), payload.memory())
+                });
+                ring.publish(&mut frames)
             }
             FanoutMedium::Streams { history, subscribers } => {
                 let send_all = |history: &History| {
                     // The acceptor removes a subscriber whose connection has ended.
                     subscribers.iter().for_each(|subscriber| drop(subscriber.out().send_pending(history)));
                 };
-                let mut pushed = 0;
-                for one in numbered {
+                let (mut count, mut pushed) = (0, 0);
+                for (sequence, sent, payload) in messages {
                     // Send now, so that no message drops out of the history before it was sent to any
                     // subscriber.
-                    if history.is_much(pushed + one.1.body().len()) {
+                    if pushed > 0 && history.is_much(pushed + payload.body().len()) {
                         send_all(history);
                         pushed = 0;
                     }
-                    pushed += one.1.body().len();
-                    history.push(HistoryEntry { header: header(one), payload: one.1.clone() });
+                    (count, pushed) = (count + 1, pushed + payload.body().len());
+                    history.push(HistoryEntry {
+                        header: header(sequence, sent, payload),
+                        payload: payload.clone(),
+                    });
                 }
                 send_all(history);
-                (payloads.len(), Ok(()))
+                (count, Ok(()))
             }
         };
-        state.last = last + count as u64;
+        if count > 0 {
+            let last = first + count as u64 - 1;
+            (state.last, state.newest) = (last, last);
+        }
         // Under the lock, so no other thread writes the counter.
         self.event_log.add_exclusive(&self.event_log.sent, count as u64);
         (count, published)
@@ -293,27 +302,23 @@ impl Fanout {
     /// Returns the counters that listings show: messages, subscribers, and how many messages the
     /// slowest of them has not read (`behind`).
     pub fn state_for_listing(&self) -> Map {
-        let messages = self.event_log.sent.load(Ordering::Relaxed);
-        let peers = match &self.state().medium {
-            FanoutMedium::Ring { subscribers, .. } => subscribers.len(),
-            FanoutMedium::Streams { subscribers, .. } => subscribers.len(),
-        };
         Map::from_iter([
-            ("messages".to_owned(), messages.into()),
-            ("peers".to_owned(), (peers as u64).into()),
+            ("messages".to_owned(), self.event_log.sent.load(Ordering::Relaxed).into()),
+            ("peers".to_owned(), (self.subscribers() as u64).into()),
             ("behind".to_owned(), self.behind().into()),
         ])
     }
 
     /// Returns how many messages the slowest subscriber has not read; 0 without subscribers.
     pub fn behind(&self) -> u64 {
-        let behind = match &self.state().medium {
-            FanoutMedium::Ring { ring, newest, subscribers, .. } => {
-                subscribers.iter().map(|subscriber| subscriber.unread(&**ring, *newest)).max()
+        let state = self.state();
+        let newest = state.newest;
+        let behind = match &state.medium {
+            FanoutMedium::Ring { ring, subscribers, .. } => {
+                subscribers.iter().map(|subscriber| subscriber.unread(&**ring, newest)).max()
             }
-            FanoutMedium::Streams { history, subscribers } => {
-                let unread = |s: &Arc<StreamSubscriber>| history.last().saturating_sub(s.out().sequence);
-                subscribers.iter().map(unread).max()
+            FanoutMedium::Streams { subscribers, .. } => {
+                subscribers.iter().map(|s| newest.saturating_sub(s.out().sequence)).max()
             }
         };
         behind.unwrap_or(0)
@@ -321,10 +326,7 @@ impl Fanout {
 
     /// Returns the number of the newest message; 0 before the first.
     pub fn newest(&self) -> u64 {
-        match &self.state().medium {
-            FanoutMedium::Ring { newest, .. } => *newest,
-            FanoutMedium::Streams { history, .. } => history.last(),
-        }
+        self.state().newest
     }
 
     /// Returns how many subscribers are connected.
@@ -339,40 +341,38 @@ impl Fanout {
 
     /// Disconnects all subscribers.
     pub fn disconnect_all(&self) {
-        let mut state = self.state();
-        let removed = match &mut state.medium {
-            FanoutMedium::Ring { ring, subscribers, without_slots, .. } => {
-                subscribers.iter().for_each(|subscriber| ring.remove(subscriber.id));
-                without_slots.iter().for_each(|(id, _)| ring.remove(*id));
-                ring.close();
-                (std::mem::take(subscribers), std::mem::take(without_slots), Vec::new())
-            }
-            FanoutMedium::Streams { subscribers, .. } => {
-                (Vec::new(), Vec::new(), std::mem::take(subscribers))
-            }
-        };
-        drop(state);
-        drop(removed);
+        self.disconnect(|_| true, true);
     }
 
     /// Removes a subscriber whose connection has ended.
     fn remove(&self, id: u64) {
+        self.disconnect(|one| one == id, false);
+    }
+
+    /// Removes the subscribers of which `is` is true. Ends publishing, where it `closes`.
+    fn disconnect(&self, is: impl Fn(u64) -> bool, closes: bool) {
         let mut state = self.state();
         // Dropped after the lock: see the head of this file.
         let (mut on_ring, mut without, mut on_streams) = (Vec::new(), Vec::new(), Vec::new());
         match &mut state.medium {
             FanoutMedium::Ring { ring, subscribers, without_slots, .. } => {
-                ring.remove(id);
-                on_ring.extend(subscribers.extract_if(.., |s| s.id == id));
-                without.extend(without_slots.extract_if(.., |one| one.0 == id));
+                on_ring.extend(subscribers.extract_if(.., |subscriber| is(subscriber.id)));
+                without.extend(without_slots.extract_if(.., |one| is(one.0)));
+                on_ring.iter().for_each(|subscriber: &RingSubscriber| ring.remove(subscriber.id));
+                without.iter().for_each(|one: &(u64, WatchedSocket)| ring.remove(one.0));
+                if closes {
+                    ring.close();
+                }
             }
             FanoutMedium::Streams { subscribers, .. } => {
-                on_streams.extend(subscribers.extract_if(.., |s| s.id == id))
+                on_streams.extend(subscribers.extract_if(.., |subscriber| is(subscriber.id)))
             }
         }
         drop(state);
-        // It may still view arrays: the end of its socket ends the views.
-        on_ring.iter_mut().for_each(|subscriber: &mut RingSubscriber| subscriber.watched.hangs_up = false);
+        if !closes {
+            // It may still view arrays: the end of its socket ends the views.
+            on_ring.iter_mut().for_each(|subscriber| subscriber.watched.hangs_up = false);
+        }
         drop((on_ring, without, on_streams));
         self.changed.wake();
     }

@@ -1,17 +1,16 @@
 //! The source of a subscriber: the publisher's ring, a stream, or a store.
 //!
 //! A [`Feed`] is one connection to one publisher; the subscriber makes the next one when it ends,
-//! and passes on where the last one stopped ([`ResumePoint`]). The three kinds differ in how they
+//! and passes on where the last one stopped ([`After`]). The three kinds differ in how they
 //! report missed messages: a ring and a journal report them themselves (`Lagged`), over a stream and
 //! from a file they are the gap between two numbers ([`Feed::gap`]).
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
 use super::store;
 use crate::channel::Options;
 use crate::channel::dial::Dialler;
 use crate::channel::handshake::{After, Hello};
-use crate::channel::link::Peer;
 use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation::stored::RecordSchemas;
 use crate::channel::session::Owner;
@@ -19,7 +18,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{Message, ReusedMessage};
-use crate::transport::broadcast::{BroadcastFastRecord, BroadcastOffer, BroadcastReader, Received, Start};
+use crate::transport::broadcast::{BroadcastFastRecord, BroadcastReader, Received, Start};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
 use crate::transport::kind::Transport;
@@ -58,13 +57,6 @@ enum FeedMedium {
     Store(Box<dyn StoreReader>),
 }
 
-/// Where a feed stopped: after this number of this session; zeros if there was no publisher yet.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ResumePoint {
-    pub session: u64,
-    pub number: u64,
-}
-
 /// What [`Feed::poll`] returns.
 pub enum Polled {
     /// A frame.
@@ -88,28 +80,25 @@ impl Feed {
         dialler: &Dialler,
         transport: Transport,
         options: &Options,
-        resume: Option<ResumePoint>,
+        resume: Option<After>,
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
         let mut own_hello =
             Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
         own_hello.slots = transport.capabilities().slots;
-        own_hello.after = resume.map(|resume| After { session: resume.session, number: resume.number });
+        own_hello.after = resume;
         let rings = transport.driver().broadcast();
-        type Offered = (Option<Box<dyn BroadcastOffer>>, Vec<OwnedFd>);
-        let offer = || -> Result<Offered> {
-            let Some(rings) = rings else { return Ok((None, Vec::new())) };
-            let offer = rings.offer(own_hello.session)?;
-            let descriptors = offer.descriptors()?;
-            Ok((Some(offer), descriptors))
+        let offer = || match rings {
+            Some(rings) => rings.offer(own_hello.session).map(|(offer, own)| (Some(offer), own)),
+            None => Ok((None, Vec::new())),
         };
         let Some((called, peer_hello, offer)) = dialler.dial(&own_hello, offer, wakers, waiting)? else {
             return Ok(None);
         };
         Pattern::Publish.fits(peer_hello.pattern)?;
         let owner = Owner::of(&called.stream, called.credentials.as_ref());
-        let source = Peer::new(&peer_hello, options, owner).source;
+        let source = owner.qualify(peer_hello.source()).into();
         // Messages that a relay had not relayed when it started do not count as missed.
         let begin = peer_hello.first.saturating_sub(1);
         let after_number =
@@ -304,7 +293,7 @@ impl Feed {
     }
 
     /// Returns where a feed that replaces this one continues; none if nothing was read.
-    pub fn resume_point(&self) -> Option<ResumePoint> {
+    pub fn resume_point(&self) -> Option<After> {
         let number = match &self.medium {
             FeedMedium::Ring(reader) => match reader.resume() {
                 Start::After(number) => number,
@@ -313,7 +302,7 @@ impl Feed {
             FeedMedium::Stream(_) => self.sequence.unwrap_or(0),
             FeedMedium::Store(_) => return None,
         };
-        Some(ResumePoint { session: self.session, number })
+        Some(After { session: self.session, number })
     }
 
     /// Returns whether the feed is kept after this error. The reader of a journal goes on with the

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::fanout::Fanout;
 use super::stream_subscriber::Begin;
-use crate::channel::admission::{answer_with_state, check_allowed};
+use crate::channel::admission::{answer_with_state, check_allowed, described};
 use crate::channel::handshake::{self, After, Hello};
 use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation;
@@ -53,12 +53,8 @@ impl HandshakeHandler for PublisherHandler {
             {
                 self.fanout.event_log.mismatched(mismatch);
             }
-            let mut state = self.fanout.state_for_listing();
-            state.insert("encoding".into(), self.options.encoding().name().into());
-            schema_negotiation::add_titles(&self.options, &mut state);
-            if let Some(machine) = &self.options.machine {
-                state.insert("machine".into(), (**machine).into());
-            }
+            let mut state = described(&self.options);
+            state.extend(self.fanout.state_for_listing());
             self.fanout.event_log.add_mismatch(&mut state);
             let mut own_hello = self.hello.clone();
             schema_negotiation::negotiate(&self.options, self.transport, &peer_hello, &mut own_hello);
@@ -69,50 +65,36 @@ impl HandshakeHandler for PublisherHandler {
         if !schema_negotiation::negotiate(&self.options, self.transport, &peer_hello, &mut own_hello) {
             return schema_negotiation::answer(&own_hello);
         }
-        match self.transport.driver().broadcast() {
-            Some(_) => {
+        let session = self.hello.session;
+        // The number counts only if it is of this publisher's session.
+        let after = peer_hello.after.map(|after| after.in_session(session, self.hello.first));
+        let (fanout, once) = (self.fanout.clone(), peer_hello.once);
+        let (descriptors, newest, admitted): (_, _, Box<dyn FnOnce() + Send>) =
+            if self.transport.driver().broadcast().is_some() {
                 // A peer of another machine connects through a bridge, which has no slots.
                 let knows_slots =
                     peer_hello.slots >= self.transport.capabilities().slots && peer_hello.machine.is_none();
-                let (session, once) = (peer_hello.session, peer_hello.once);
-                // The number counts only if it is of this publisher's session.
-                let after =
-                    peer_hello.after.map(|after| after.in_session(self.hello.session, self.hello.first));
+                let subscriber = (peer_hello.session, after);
                 let (descriptors, newest, id) =
-                    self.fanout.admit_to_ring(&mut handshake, (session, after), once, knows_slots)?;
-                // The subscriber opens the ring later, and gets the messages in between.
-                own_hello.after = Some(After { session: own_hello.session, number: newest });
-                let frame = own_hello.to_frame()?;
-                let fanout = self.fanout.clone();
+                    self.fanout.admit_to_ring(&mut handshake, subscriber, once, knows_slots)?;
                 // The registration at the acceptor keeps the connection; for the newest value alone it may
                 // end now.
-                Ok(HandshakeAnswer { frame, descriptors, admitted: Box::new(move || fanout.answered(id)) })
-            }
-            None => {
-                let fanout = self.fanout.clone();
-                // The number counts only if it is of this publisher's session.
-                let (session, first) = (self.hello.session, self.hello.first);
+                (descriptors, newest, Box::new(move || fanout.answered(id)))
+            } else {
                 let newest = fanout.newest();
-                own_hello.after = Some(After { session, number: newest });
-                let frame = own_hello.to_frame()?;
-                let begin = match peer_hello.after {
-                    None => Begin::With(newest),
-                    Some(after) => Begin::After(after.in_session(session, first)),
-                };
+                let begin = after.map_or(Begin::With(newest), Begin::After);
                 let unadmitted = fanout.unadmitted();
-                let admitted = Box::new(move || {
+                let admit = move || {
                     let stream = handshake.stream.clone();
-                    fanout.admit_to_stream(
-                        stream,
-                        |w| handshake.watch(Interest::RDHUP, w),
-                        peer_hello.once,
-                        begin,
-                    );
+                    let watch = |watcher| handshake.watch(Interest::RDHUP, watcher);
+                    fanout.admit_to_stream(stream, watch, once, begin);
                     drop(unadmitted);
-                });
-                Ok(HandshakeAnswer { frame, descriptors: Vec::new(), admitted })
-            }
-        }
+                };
+                (Vec::new(), newest, Box::new(admit))
+            };
+        // A subscriber that opens the ring later gets the messages in between.
+        own_hello.after = Some(After { session, number: newest });
+        Ok(HandshakeAnswer { frame: own_hello.to_frame()?, descriptors, admitted })
     }
 
     /// With plain framing, programs without Linkspan subscribe by connecting.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::names;
 use super::store;
-use super::subscriber::Subscriber;
+use super::subscriber::{Subscriber, nothing_published};
 use crate::channel::dial::Dialler;
 use crate::channel::handshake::Hello;
 use crate::channel::open_names;
@@ -152,7 +152,7 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
         return match frame {
             Some(frame) => Ok(Message::new(frame, &source.into(), options.limits(), 0)
                 .with_schema(options.checks_received())),
-            None => Err(Error::new(ErrorKind::Empty, "nothing has been published yet")),
+            None => Err(nothing_published()),
         };
     }
 }

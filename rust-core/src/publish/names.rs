@@ -10,9 +10,9 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::feed::ResumePoint;
 use super::receive_state::NAME;
 use crate::channel::event_log::{Event, EventLog};
+use crate::channel::handshake::After;
 use crate::channel::{Acknowledge, Options, StartAt, Use};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
@@ -39,11 +39,7 @@ const FIRST_TOKEN: u64 = 16;
 /// What receives from one name.
 pub trait Receiver: Sized {
     /// Begins to receive from where another one stopped. Also returns why it has not connected.
-    fn begin(
-        endpoint: Endpoint,
-        options: &Options,
-        resume: Option<ResumePoint>,
-    ) -> Result<(Self, Option<Error>)>;
+    fn begin(endpoint: Endpoint, options: &Options, resume: Option<After>) -> Result<(Self, Option<Error>)>;
     /// Arms the descriptor with the next call that receives.
     fn set_watched(&self) -> Result<()>;
     /// Returns the descriptor that is readable while there may be a message.
@@ -57,7 +53,7 @@ pub trait Receiver: Sized {
     /// Returns whether there is a publisher or a store.
     fn is_connected(&self) -> bool;
     /// Returns where it stopped; the beginning where it was never connected.
-    fn resume_point(&self) -> ResumePoint;
+    fn resume_point(&self) -> After;
 }
 
 /// The directories in which names that fit may be.
@@ -113,7 +109,7 @@ pub struct SubscribedNames<R> {
     /// The names whose last message is not acknowledged.
     delivered: Vec<u64>,
     /// Where the names stopped that have no publisher now.
-    left: BTreeMap<Arc<str>, ResumePoint>,
+    left: BTreeMap<Arc<str>, After>,
     /// Messages since the last look at the epoll set.
     since_look: u32,
     report: Arc<Report>,
@@ -271,17 +267,9 @@ impl<R: Receiver> SubscribedNames<R> {
     /// Joins all names of the directories that fit. `later` is whether the subscriber was there before them.
     fn find(&mut self, epoll: &Epoll, log: &EventLog, later: bool) -> Result<()> {
         for endpoint in fitting(&self.patterns)? {
-            self.join(&endpoint, false, later.then(ResumePoint::default), epoll, log)?;
+            self.join(&endpoint, false, later.then(After::default), epoll, log)?;
         }
         Ok(())
-    }
-
-    /// Joins the name of a file, if it fits.
-    fn consider(&mut self, file: &str, epoll: &Epoll, log: &EventLog, later: bool) -> Result<()> {
-        match endpoint_of(file, &self.patterns) {
-            Some(endpoint) => self.join(&endpoint, false, later.then(ResumePoint::default), epoll, log),
-            None => Ok(()),
-        }
     }
 
     /// Receives from this name from now on, unless it does already or has no publisher. `resume` is where to
@@ -293,7 +281,7 @@ impl<R: Receiver> SubscribedNames<R> {
         &mut self,
         endpoint: &Endpoint,
         is_given: bool,
-        resume: Option<ResumePoint>,
+        resume: Option<After>,
         epoll: &Epoll,
         log: &EventLog,
     ) -> Result<()> {
@@ -457,7 +445,9 @@ impl<R: Receiver> SubscribedNames<R> {
             return self.find(epoll, log, true);
         }
         for file in news.names {
-            self.consider(&file, epoll, log, true)?;
+            if let Some(endpoint) = endpoint_of(&file, &self.patterns) {
+                self.join(&endpoint, false, Some(After::default()), epoll, log)?;
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use rustix::fs::OFlags;
 
-use super::feed::ResumePoint;
+use crate::channel::handshake::After;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::beneath::{self, RequiredOwner};
 use crate::sys::directory::Directory;
@@ -79,9 +79,9 @@ impl PositionFile {
     }
 
     /// Returns where the subscriber, or its last incarnation, is.
-    pub fn last(&self) -> Option<ResumePoint> {
+    pub fn last(&self) -> Option<After> {
         let [session, number] = [SESSION, NUMBER].map(|at| self.page.word(at).load(Ordering::Relaxed));
-        (session != 0).then_some(ResumePoint { session, number })
+        (session != 0).then_some(After { session, number })
     }
 
     /// Records which publisher the next numbers are of, and the number before the first that counts; none where the

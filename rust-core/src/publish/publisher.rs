@@ -14,17 +14,16 @@ use super::store::{self, Store};
 use crate::channel::acceptor::bind;
 use crate::channel::handshake::Hello;
 use crate::channel::pattern::Pattern;
-use crate::channel::turns::{TurnGuard, Turns};
+use crate::channel::turns::{TurnGuard, Turns, reentrant_call};
 use crate::channel::{Event, Framing, LINGER, Loan, LoanMemory, Options, Use, batch, plain};
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Header, Kind};
 use crate::message::Payload;
-use crate::sys::{clock, fork};
+use crate::sys::fork;
 use crate::transport::acceptor;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
-use crate::value::{DType, Element, Order, Source, Timestamp, Value};
+use crate::value::{DType, Element, Order, Source, Value};
 
 /// Publishes at an endpoint. Subscribers come and go; late ones first receive the newest value. A
 /// slow subscriber never slows the publisher: it misses messages, and learns how many.
@@ -37,8 +36,7 @@ pub struct Publisher {
     fanout: Arc<Fanout>,
     /// For a file or a journal, which keeps values by itself.
     store: Option<Store>,
-    /// The turn to send, except with a store that several threads may write to at once, and for a short message
-    /// while no thread has the turn.
+    /// The turn to send, except with a store, and for a single message while no thread has the turn.
     turns: Turns,
     /// Where subscribers mark that they wait for a publisher.
     waiting_place: Option<Place>,
@@ -197,23 +195,7 @@ impl Publisher {
 
     /// Publishes an encoded value: see [`Publisher::send`].
     pub fn send_payload(&self, payload: &Payload) -> Result<u64> {
-        if let Some(number) = self.send_in_place(payload) {
-            return Ok(number);
-        }
         self.try_send(payload).map_err(|e| e.on(&self.shown))
-    }
-
-    /// Publishes a short message in a ring and returns its number, under the fan-out's lock alone. None for any
-    /// obstacle, which the general path determines; then nothing was published.
-    ///
-    /// The lock is enough: it orders the numbers, and no thread has it for long. The turn decides which of several
-    /// waiting threads comes next, so a message leaves without one only while no thread has or awaits a turn.
-    #[inline]
-    fn send_in_place(&self, payload: &Payload) -> Option<u64> {
-        let is_usable = self.check().is_ok()
-            && payload.len() as u64 <= self.options.max_message_size
-            && self.turns.are_free();
-        if is_usable { self.fanout.publish_in_place(payload) } else { None }
     }
 
     /// Publishes these values in their order, each as one message as [`Publisher::send`] does: with
@@ -259,31 +241,19 @@ impl Publisher {
         let check = |payload: &Payload| payload.check(self.options.max_message_size);
         let good = run.iter().take_while(|payload| check(payload).is_ok()).count();
         let refused = run.get(good).map_or(Ok(()), check);
-        let (count, published) = self.publish_run(&run[..good]);
-        (count, published.and(refused))
-    }
-
-    /// Publishes one run whose sizes were checked.
-    fn publish_run(&self, run: &[Payload]) -> (usize, Result<()>) {
-        let now = Timestamp(clock::now());
+        let run = &run[..good];
         let (count, published) = match &self.store {
-            Some(store) if store.takes_many() => store.write_many(now, run),
-            store => {
-                let _turn = match self.acquire_turn() {
-                    Ok(turn) => turn,
-                    Err(error) => return (0, Err(error)),
-                };
-                match store {
-                    // The file numbers its values by itself.
-                    Some(store) => store.write_many(now, run),
-                    None => self.fanout.publish_many(now, run),
-                }
+            Some(store) => {
+                let written = store.write_many(run);
+                self.fanout.event_log.sent.fetch_add(written.0 as u64, Ordering::Relaxed);
+                written
             }
+            None => match self.acquire_turn() {
+                Ok(_turn) => self.fanout.publish_many(run),
+                Err(error) => (0, Err(error)),
+            },
         };
-        if self.store.is_some() {
-            (0..count).for_each(|_| self.fanout.event_log.count(&self.fanout.event_log.sent));
-        }
-        (count, published)
+        (count, published.and(refused))
     }
 
     /// Fails with `InvalidState` in another process, and once the publisher is closed.
@@ -292,51 +262,41 @@ impl Publisher {
         if self.open.is_open() { Ok(()) } else { Err(self.open.refusal()) }
     }
 
-    /// Publishes one value.
+    /// Publishes one value. The lock of the fan-out is enough: it orders the numbers, and no thread has it for long. The
+    /// turn decides which of several waiting threads comes next, so a message leaves without one only while no thread
+    /// has or awaits a turn.
+    #[inline]
     fn try_send(&self, payload: &Payload) -> Result<u64> {
         self.check()?;
         payload.check(self.options.max_message_size)?;
-        let sent = clock::now();
-        let header = Header { sent, ..Header::new(Kind::Data, payload.encoding()) };
-        let sequence = match &self.store {
-            Some(store) if store.takes_many() => store.write(header, payload)?,
-            store => {
-                let _turn = self.acquire_turn()?;
-                match store {
-                    // The file numbers its values by itself.
-                    Some(store) => store.write(header, payload)?,
-                    None => self.fanout.publish(header, payload)?,
-                }
-            }
-        };
-        if self.store.is_some() {
+        if let Some(store) = &self.store {
+            let sequence = store.write(payload)?;
             self.fanout.event_log.count(&self.fanout.event_log.sent);
+            return Ok(sequence);
         }
-        Ok(sequence)
+        if self.turns.are_free()
+            && let Some(published) = self.fanout.try_publish(payload)
+        {
+            return published;
+        }
+        let _turn = self.acquire_turn()?;
+        self.fanout.publish(payload)
     }
 
-    /// Waits for the turn to send. No thread has it for long, except with a `file:`, whose lock it
-    /// may wait for.
-    #[inline]
+    /// Waits for the turn to send. No thread has it for long.
     fn acquire_turn(&self) -> Result<TurnGuard<'_>> {
-        let turn = match self.turns.acquire_at_once() {
-            Some(turn) => turn,
-            None => self.wait_turn()?,
-        };
+        if self.fanout.is_held_here() {
+            return Err(reentrant_call("publishes"));
+        }
+        let mut waiting = self.options.start(Wait::default());
+        let turn = self.turns.acquire("publishes", &mut waiting)?;
         if self.open.is_open() { Ok(turn) } else { Err(self.open.refusal()) }
-    }
-
-    /// [`Publisher::acquire_turn`] where another thread has the turn.
-    #[cold]
-    fn wait_turn(&self) -> Result<TurnGuard<'_>> {
-        let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
-        self.turns.acquire("publishes", &mut waiting)
     }
 
     /// Returns how many subscribers are connected; for a `journal:`, how many read it under a name now. 0 for
     /// a `file:`, whose subscribers are not registered.
     pub fn subscribers(&self) -> usize {
-        self.store.as_ref().map_or_else(|| self.fanout.subscribers(), Store::subscribers)
+        self.store.as_ref().map_or_else(|| self.fanout.subscribers(), |store| store.writer.subscribers())
     }
 
     /// Returns how many messages the slowest subscriber has not read; 0 without subscribers and for a store. A program that
@@ -376,7 +336,7 @@ impl Publisher {
             let text = "subscribers need not be there: what is published is kept";
             return Err(Error::new(ErrorKind::Unsupported, text).on(&self.shown));
         }
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = self.options.start(wait);
         self.fanout.wait_for_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
@@ -388,7 +348,7 @@ impl Publisher {
     /// `Timeout` with the number of messages that are left for the slowest subscriber in [`Error::missed`]; the publisher stays
     /// open, and the call can be repeated. `InvalidState` once it is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = self.options.start(wait);
         let given = DrainGoal::UpTo(self.fanout.newest());
         self.check().and_then(|()| self.fanout.drain(given, &mut waiting)).map_err(|e| e.on(&self.shown))
     }
@@ -404,7 +364,7 @@ impl Publisher {
         if fork::check(self.fork_generation).is_err() || !self.open.close() {
             return Ok(());
         }
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = self.options.start(wait);
         let drained = self.drain_subscribers(&mut waiting);
         self.release();
         drained.map_err(|e| e.on(&self.shown))
@@ -416,12 +376,10 @@ impl Publisher {
         if let Some(place) = self.waiting_place.as_ref().filter(|_| published) {
             let until = Deadline::after(CONNECT_TIMEOUT).sooner(waiting.deadline());
             // Where the mark cannot be read, no subscriber can have set it.
-            while !until.has_passed() && place.is_awaited().unwrap_or(false) {
-                // A subscriber removes the mark when it has connected; nothing reports that, so it is polled.
-                let mut interval = Waiting::until(Deadline::after(POLL_INTERVAL).sooner(until));
-                self.fanout.wait_for_change(&mut interval)?;
-                waiting.woke(false)?;
-            }
+            let is_awaited = || !until.has_passed() && place.is_awaited().unwrap_or(false);
+            let missing = || is_awaited().then(|| Error::new(ErrorKind::Timeout, "subscribers wait"));
+            // A subscriber removes the mark when it has connected; nothing reports that.
+            self.fanout.wait_until(waiting, false, missing)?;
         }
         self.fanout.drain(DrainGoal::Rest, waiting)
     }
@@ -434,15 +392,13 @@ impl Publisher {
         drop(held.registration);
         self.fanout.disconnect_all();
         if let Some(store) = &self.store {
-            store.close();
+            store.writer.close();
         }
     }
 }
 
 /// How long waiting subscribers get to connect to a publisher that closes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often it is checked meanwhile whether they still wait.
-const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Drop for Publisher {
     fn drop(&mut self) {
@@ -457,5 +413,22 @@ impl fmt::Debug for Publisher {
             .field("endpoint", &self.shown)
             .field("subscribers", &self.subscribers())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a signal handler would, which interrupts a call that has the state.
+    #[test]
+    fn publishing_within_a_call_that_publishes_is_refused() {
+        let endpoint = format!("unix:publish-again-{}", std::process::id());
+        let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+        let held = publisher.fanout.hold();
+        let error = publisher.send(&Value::from(1_u64)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
+        drop(held);
+        publisher.send(&Value::from(1_u64)).unwrap();
     }
 }

@@ -1,8 +1,9 @@
 //! The state of a subscriber's receiving thread: its feed, its epoll set, and messages that are not delivered
 //! yet.
 
-use super::feed::{Feed, ResumePoint};
+use super::feed::Feed;
 use super::position::PositionFile;
+use crate::channel::handshake::After;
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
 use crate::message::Message;
@@ -24,7 +25,7 @@ pub struct ReceiveState {
     /// Whether the publisher has a new ring: connecting to it does not count as a new connection.
     pub(super) moved: bool,
     /// Where the last feed stopped, or that there was no publisher.
-    pub(super) resume: Option<ResumePoint>,
+    pub(super) resume: Option<After>,
     pub(super) epoll: Epoll,
     /// Keeps the descriptor readable while a message waits in `pending`.
     pub(super) waker: ReadinessFlag,

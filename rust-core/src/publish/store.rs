@@ -7,11 +7,13 @@
 use crate::channel::handshake::Hello;
 use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation::stored::{self, RecordSchemas};
+use crate::channel::turns::Turns;
 use crate::channel::{Framing, Options, StartAt};
 use crate::deadline::{Wait, Waiting};
 use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::message::Payload;
+use crate::sys::clock;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
 use crate::transport::kind::Transport;
@@ -19,7 +21,6 @@ use crate::transport::place::Place;
 use crate::transport::store::{
     Author, Retention, Start, StoreDriver, StoreForm, StoreOptions, StoreReader, StoreWriter,
 };
-use crate::value::Timestamp;
 
 /// Returns whether the transport is a store, where no publisher answers at the name.
 pub fn is_store(transport: Transport) -> bool {
@@ -71,11 +72,13 @@ fn store_options(options: &Options) -> StoreOptions {
 /// The store that a publisher writes to.
 pub struct Store {
     /// The transport's part.
-    writer: Box<dyn StoreWriter>,
+    pub writer: Box<dyn StoreWriter>,
     /// The extension of each value's header: the publisher's source and session.
     sender: Vec<u8>,
     /// For the time-out of a write, which may wait for the lock.
     options: Options,
+    /// The turn to write, where one thread may write at a time.
+    turns: Turns,
 }
 
 impl Store {
@@ -92,19 +95,17 @@ impl Store {
             stored::keep_of_history(options, endpoint)?;
         }
         let sender = extension::write(&author.source, author.session)?;
-        Ok(Some(Store { writer, sender, options: options.clone() }))
+        Ok(Some(Store { writer, sender, options: options.clone(), turns: Turns::default() }))
     }
 
-    /// Returns whether several threads may write at once. A journal joins their writes into one
-    /// sync.
-    pub fn takes_many(&self) -> bool {
-        self.writer.takes_many()
-    }
-
-    /// Writes one value and returns its number in the store. A journal assigns number and time itself. Waits
-    /// for the lock of the store within the time-out of the options.
-    pub fn write(&self, header: Header, payload: &Payload) -> Result<u64> {
-        let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
+    /// Writes one value and returns its number in the store. A journal assigns number and time itself, and joins the
+    /// writes of several threads into one sync. Waits for the turn and the lock of the store within the time-out of the
+    /// options.
+    pub fn write(&self, payload: &Payload) -> Result<u64> {
+        let mut waiting = self.options.start(Wait::default());
+        let turn = (!self.writer.takes_many()).then(|| self.turns.acquire("publishes", &mut waiting));
+        let _turn = turn.transpose()?;
+        let header = Header { sent: clock::now(), ..Header::new(Kind::Data, payload.encoding()) };
         let mut frame = Outgoing::new(header, payload.body());
         frame.header.extension = self.sender.len();
         frame.extension = &self.sender;
@@ -113,31 +114,17 @@ impl Store {
 
     /// Writes several values in their order. Returns how many, and the error that stopped the rest. A journal
     /// syncs once for all of them; a file keeps the last.
-    pub fn write_many(&self, sent: Timestamp, payloads: &[Payload]) -> (usize, Result<()>) {
-        let bodies = || payloads.iter().map(|payload| (payload.encoding(), payload.body().clone()));
-        if self.takes_many()
-            && let Some(written) = self.writer.write_many(&mut bodies())
-        {
+    pub fn write_many(&self, payloads: &[Payload]) -> (usize, Result<()>) {
+        let mut bodies = payloads.iter().map(|payload| (payload.encoding(), payload.body().clone()));
+        if let Some(written) = self.writer.write_many(&mut bodies) {
             return written;
         }
         for (at, payload) in payloads.iter().enumerate() {
-            let header = Header { sent: sent.0, ..Header::new(Kind::Data, payload.encoding()) };
-            if let Err(error) = self.write(header, payload) {
+            if let Err(error) = self.write(payload) {
                 return (at, Err(error));
             }
         }
         (payloads.len(), Ok(()))
-    }
-
-    /// Returns how many read it now, as far as the store knows: those that read a journal under a
-    /// name.
-    pub fn subscribers(&self) -> usize {
-        self.writer.subscribers()
-    }
-
-    /// Releases the name.
-    pub fn close(&self) {
-        self.writer.close();
     }
 }
 

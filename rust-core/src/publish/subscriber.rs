@@ -1,6 +1,6 @@
 //! The subscriber: receives from a publisher, and from the next one when that has ended.
 //!
-//! A [`Subscriber`] holds one feed at a time. [`Subscriber::poll_feed`] is the step that all calls share. They differ
+//! A [`Subscriber`] holds one feed at a time. [`Subscriber::poll_next`] is the step that all calls share. They differ
 //! in how they report missed messages, and in whether they skip messages that are not the newest.
 //!
 //! | what | lives in |
@@ -26,6 +26,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(super) use self::newest::nothing_published;
 use super::names::{Receiver, Report, SubscribedNames};
 use super::receive_state::{FEED, ReceiveState, WAKE};
 use crate::channel::dial::Dialler;
@@ -198,7 +199,7 @@ impl Subscriber {
         if let Some(message) = self.receive_in_place(wait.may_wait(self.options.timeout), |_| true) {
             return Ok(message);
         }
-        let mut waiting = wait.start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = self.options.start(wait);
         self.receive(&mut waiting, false).map_err(|e| e.on(&self.shown))?.ok_or_else(|| self.closed_error())
     }
 
@@ -240,6 +241,21 @@ impl Subscriber {
         let done = lock_exclusive(&self.receive_state, Operation::ReceivePublished)
             .and_then(|mut receive_state| self.consumed(&mut receive_state));
         done.map_err(|e| e.on(&self.shown))
+    }
+
+    /// Runs a call that receives, which may wait, with the state.
+    fn with_state<R>(
+        &self,
+        mut receive_state: MutexGuard<'_, ReceiveState>,
+        call: impl FnOnce(&mut ReceiveState) -> Result<R>,
+    ) -> Result<R> {
+        let _holder = self.receiving_thread.mark();
+        let done = call(&mut receive_state);
+        // A close in a callback of this call has left the state to it.
+        if self.closed.load(Ordering::Acquire) {
+            self.disconnect(&mut receive_state);
+        }
+        done
     }
 
     /// Records that the delivered messages are consumed.
@@ -286,12 +302,8 @@ impl Subscriber {
             if next_round(&mut waiting).is_err() {
                 break;
             }
-            let polled = match &self.names {
-                None => self.poll_feed(receive_state, &mut waiting),
-                // The message has the number of those of its name that were missed.
-                Some(names) => self.poll_names(names, receive_state, &mut waiting, true),
-            };
-            match polled {
+            // The message has the number of those of its name that were missed.
+            match self.poll_next(receive_state, &mut waiting, true) {
                 Ok(Some(message)) => {
                     receive_state.pending = Some(message);
                     return Ok(true);

@@ -31,7 +31,7 @@ pub const KEPT: u64 = 0;
 pub struct ClientTx {
     /// Its gate is the lock of the client's session: a short answer takes that lock alone.
     sending: Direction<Sending>,
-    /// Whether answers wait. The serving thread reads it without the lock.
+    /// Whether answers wait. Written with `sending` locked; the serving thread reads it without.
     pub pending: AtomicBool,
     /// Wakes the serving thread, which flushes waiting answers.
     server_waker: Arc<ServerWaker>,
@@ -123,7 +123,7 @@ impl ClientTx {
 
     /// Runs `f` with the sending state.
     fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R {
-        let mut sending = self.sending.lock();
+        let mut sending = self.sending.borrow();
         let done = f(&mut sending);
         let is_newest = !self.is_newer(sending.generation);
         drop(sending);
@@ -247,7 +247,7 @@ impl ClientTx {
     /// Releases the link. Answers that wait for it are dropped and counted.
     fn lose_link(&self, sending: &mut Sending) {
         sending.drop_part();
-        self.clear_pending();
+        self.pending.store(false, Ordering::Release);
     }
 
     /// Sends waiting answers. If some remain, returns a descriptor and the event that reports room for them.
@@ -262,14 +262,9 @@ impl ClientTx {
                     Err(_) => self.lose_link(sending),
                 }
             }
-            self.clear_pending();
+            self.pending.store(false, Ordering::Release);
             None
         })
-    }
-
-    /// Records that no answer waits. The caller has locked the state.
-    fn clear_pending(&self) {
-        self.pending.store(false, Ordering::Release);
     }
 
     /// Returns the options of the server.
@@ -379,7 +374,7 @@ impl ClientTx {
     /// Records that the client has disconnected: waiting answers are dropped and counted.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        let mut sending = self.sending.lock();
+        let mut sending = self.sending.borrow();
         self.lose_link(&mut sending);
         self.event_log.remove_sender(&sending.sent);
     }

@@ -166,7 +166,7 @@ impl Clients {
         serves
     }
 
-    /// Returns the next request, waiting for it. The caller has tried [`Clients::next_at_once`].
+    /// Returns the next request, waiting for it. The caller has tried [`Clients::next_in_place`].
     ///
     /// # Errors
     /// `Timeout` at the deadline; the errors of the link if all clients share one link.
@@ -232,12 +232,6 @@ impl Clients {
                 return Ok(ended);
             }
         }
-    }
-
-    /// Returns the short request that is available, if nothing else is pending.
-    #[inline]
-    pub fn next_at_once(&mut self, acceptor: &ChannelAcceptor) -> Option<Request> {
-        if acceptor.queue.has_links() { None } else { self.next_in_place() }
     }
 
     /// Adds the links that were admitted.

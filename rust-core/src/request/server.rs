@@ -6,7 +6,7 @@
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::answer::Request;
 use super::clients::{Clients, Next};
@@ -109,7 +109,7 @@ impl Server {
             && let Some(Serving { clients, acceptor }) = &mut *serving
             // The first call that waits without a limit starts to watch for signals.
             && (!wait.is_forever(Timeout::Forever) || clients.watches_signals())
-            && let Some(request) = clients.next_at_once(acceptor)
+            && let Some(request) = clients.next_in_place(acceptor)
         {
             // Busy servers of a shared name leave new clients to idle ones.
             self.event_log.busy.store(true, Ordering::Relaxed);
@@ -229,11 +229,8 @@ impl Server {
             self.closed_in_callback.store(true, Ordering::Release);
             return Ok(());
         }
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        let mut serving = match self.serving.lock() {
-            Ok(serving) => serving,
-            Err(poisoned) => poisoned.into_inner(),
-        };
+        let mut waiting = self.options.start(wait);
+        let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         // A close in a callback of this wait must not wait for it.
         let _holder = self.serving_thread.mark();
         self.finish(serving.take(), &mut waiting).map_err(|e| e.on(&self.shown))

@@ -38,8 +38,9 @@ pub trait BroadcastDriver: Sync {
         limit: u64,
     ) -> Result<Box<dyn BroadcastWriter>>;
 
-    /// Makes the subscriber's side of a handshake, before the publisher is known.
-    fn offer(&self, session: u64) -> Result<Box<dyn BroadcastOffer>>;
+    /// Makes the subscriber's side of a handshake, before the publisher is known, and the descriptors that go with its
+    /// hello.
+    fn offer(&self, session: u64) -> Result<(Box<dyn BroadcastOffer>, Vec<OwnedFd>)>;
 
     /// Reads the newest frame of the ring that came with a publisher's hello, without subscribing.
     /// `limit` is the longest body in bytes.
@@ -48,20 +49,17 @@ pub trait BroadcastDriver: Sync {
 
 /// A publisher's ring, and its view of each subscriber. Used by one thread at a time.
 pub trait BroadcastWriter: Send {
-    /// Publishes a frame and wakes the subscribers that are parked.
+    /// Publishes frames in order and wakes the subscribers that are parked, once. Returns how many, and the error of the
+    /// next one.
     ///
     /// # Errors
-    /// `TooLarge` above the largest ring, `OutOfMemory`; then nothing has changed.
-    fn publish(&mut self, frame: &Outgoing<'_>) -> Result<()>;
+    /// `TooLarge` above the largest ring, `OutOfMemory`; then nothing has changed for that frame.
+    fn publish(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>);
 
     /// Publishes a short data message without extension and flags, and wakes the subscribers that are parked: what
     /// [`BroadcastWriter::publish`] does, in fewer steps. Returns false where that is to be called; then nothing has
     /// changed.
     fn publish_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool;
-
-    /// Publishes several frames in order with one wake-up. Returns how many, and the error of the
-    /// next one.
-    fn publish_many(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>);
 
     /// Moves to a ring of at least so many bytes, which gets the messages of the one before.
     ///
@@ -107,9 +105,6 @@ pub trait BroadcastWriter: Send {
 
 /// The subscriber's side of a handshake.
 pub trait BroadcastOffer {
-    /// Returns the descriptors that go with its hello.
-    fn descriptors(&self) -> Result<Vec<OwnedFd>>;
-
     /// Makes the subscription from the publisher's answer. `limit` is the longest body in bytes,
     /// `spin` how long a read polls before it sleeps.
     ///

@@ -9,6 +9,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::background::Background;
 use super::half::{ReceiveHalf, SendHalf};
 use super::plain::{PlainRx, PlainTx};
 use super::shm::{self, AckWords, LinkParts, PeerSegment, Segment, ShmRx, ShmTx, Slots};
@@ -32,7 +33,20 @@ pub enum Tx {
     Shm(ShmTx),
     /// To a spool or a mailslot.
     Place(Box<dyn SendHalf>),
+    /// One of these, while a thread writes the rest of a frame.
+    Away(AwayTx),
 }
+
+/// A sending half that a thread has.
+pub struct AwayTx {
+    background: Background<Tx>,
+    is_plain: bool,
+    /// For shared memory.
+    end: Option<EndLink>,
+}
+
+/// Ends a link with an error.
+type EndLink = Box<dyn Fn(&Error) + Send>;
 
 /// The receiving half.
 #[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
@@ -122,7 +136,17 @@ macro_rules! each {
 impl Tx {
     /// Returns whether the peer is a program without Linkspan.
     pub fn is_plain(&self) -> bool {
-        matches!(self, Tx::Plain(_))
+        matches!(self, Tx::Plain(_) | Tx::Away(AwayTx { is_plain: true, .. }))
+    }
+
+    /// Takes the half back from the thread that has it, if that has ended.
+    #[inline]
+    fn take_back(&mut self) {
+        if let Tx::Away(away) = self
+            && let Some(half) = away.background.take_back()
+        {
+            *self = half;
+        }
     }
 
     /// Returns the words of shared memory in which each side reads how far the other one has
@@ -130,7 +154,7 @@ impl Tx {
     pub fn ack_words(&self) -> Option<Arc<AckWords>> {
         match self {
             Tx::Shm(half) => Some(Arc::new(half.ack_words())),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => None,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => None,
         }
     }
 
@@ -138,6 +162,7 @@ impl Tx {
     pub fn end_link(&mut self, error: &Error) {
         match self {
             Tx::Shm(half) => half.end_link(error),
+            Tx::Away(away) => away.end.iter().for_each(|end| end(error)),
             // These have no such page.
             Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => {}
         }
@@ -167,18 +192,20 @@ impl Tx {
         match self {
             Tx::Plain(_) => concerns_frame,
             Tx::Place(half) => half.goes_on_after(error, concerns_frame),
-            Tx::Stream(_) | Tx::Shm(_) => false,
+            Tx::Stream(_) | Tx::Shm(_) | Tx::Away(_) => false,
         }
     }
 
     /// Sends a frame. Only shared memory takes a body in several blocks; for the others it is
     /// copied into one.
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        self.take_back();
         match self {
             Tx::Shm(half) => half.try_send(frame),
             Tx::Stream(half) => half.try_send(&frame.in_one_block()),
             Tx::Plain(half) => half.try_send(&frame.in_one_block()),
             Tx::Place(half) => half.try_send(&frame.in_one_block()),
+            Tx::Away(_) => Ok(Sent::Blocked),
         }
     }
 
@@ -187,7 +214,7 @@ impl Tx {
     pub fn slots(&self) -> Option<Arc<Slots>> {
         match self {
             Tx::Shm(half) => half.slots().cloned(),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => None,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => None,
         }
     }
 
@@ -196,10 +223,11 @@ impl Tx {
     /// adopted. 0 means that the first frame has to be sent alone: this kind of link has no faster
     /// way, the frame is large, or there is no room.
     pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
+        self.take_back();
         match self {
             Tx::Shm(half) => half.try_send_many(frames),
             Tx::Stream(half) => half.try_send_many(frames),
-            Tx::Plain(_) | Tx::Place(_) => Ok(0),
+            Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => Ok(0),
         }
     }
 
@@ -209,8 +237,8 @@ impl Tx {
             Tx::Stream(half) => half.adopt(&frame.in_one_block()),
             Tx::Plain(half) => half.adopt(&frame.in_one_block()),
             Tx::Shm(half) => half.adopt(&frame.in_one_block()),
-            // A place sends no frame in part, so there is nothing to adopt.
-            Tx::Place(_) => {}
+            // A place sends no frame in part, so there is nothing to adopt, and a thread has what was adopted.
+            Tx::Place(_) | Tx::Away(_) => {}
         }
     }
 
@@ -222,21 +250,34 @@ impl Tx {
         }
     }
 
-    /// Starts a thread that writes the rest of an adopted frame, if there is one.
+    /// Starts a thread that writes the rest of an adopted frame, if there is one. The thread has the half meanwhile.
     pub fn flush_in_background(&mut self) {
-        match self {
-            Tx::Stream(half) => half.flush_in_background(),
-            Tx::Plain(half) => half.flush_in_background(),
-            Tx::Shm(half) => half.flush_in_background(),
-            // A place never has a part of a frame.
-            Tx::Place(_) => {}
+        if !self.has_rest() || matches!(self, Tx::Away(_)) {
+            return;
         }
+        let is_plain = self.is_plain();
+        let end = match self {
+            Tx::Shm(half) => Some(half.ender()),
+            _ => None,
+        };
+        let step = |half: &mut Tx, waiting: &mut Waiting<'_>| {
+            matches!(half.flush(), Ok(false)) && half.wait_room(waiting).is_ok()
+        };
+        // Without a descriptor for it the next call writes the rest.
+        let _ = Background::start(end.is_some(), step, |background| {
+            std::mem::replace(self, Tx::Away(AwayTx { background, is_plain, end }))
+        });
     }
 
-    /// Returns whether a part of a frame that [`Tx::try_send_many`] accepted is still to be
-    /// written.
+    /// Returns whether some of an adopted frame, or of one that [`Tx::try_send_many`] accepted, is still to be written.
     pub fn has_rest(&self) -> bool {
-        matches!(self, Tx::Stream(half) if half.has_rest())
+        match self {
+            Tx::Stream(half) => half.has_rest(),
+            Tx::Plain(half) => half.has_rest(),
+            Tx::Shm(half) => half.has_rest(),
+            Tx::Place(_) => false,
+            Tx::Away(_) => true,
+        }
     }
 
     /// Returns whether what was written waits for room at the peer, in a kernel that drops it when this process ends.
@@ -245,7 +286,8 @@ impl Tx {
     }
 
     /// Ends writing, so that the end of the connection loses nothing of what was written.
-    pub fn end_acknowledged(&self, until: Deadline) {
+    pub fn end_acknowledged(&mut self, until: Deadline) {
+        self.take_back();
         if let Tx::Stream(half) = self {
             half.end_acknowledged(until);
         }
@@ -253,25 +295,34 @@ impl Tx {
 
     /// Writes the rest of an adopted frame; true once nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
+        self.take_back();
         match self {
             Tx::Stream(half) => half.flush(),
             Tx::Plain(half) => half.flush(),
             Tx::Shm(half) => half.flush(),
             // A place never has a rest.
             Tx::Place(_) => Ok(true),
+            Tx::Away(_) => Ok(false),
         }
     }
 
     /// Sleeps until another try may succeed.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        each!(self, half => half.wait_room(waiting))
+        match self {
+            Tx::Stream(half) => half.wait_room(waiting),
+            Tx::Plain(half) => half.wait_room(waiting),
+            Tx::Shm(half) => half.wait_room(waiting),
+            Tx::Place(half) => half.wait_room(waiting),
+            Tx::Away(away) => away.background.wait(waiting),
+        }
     }
 
     /// Announces a sleep on [`Tx::room_descriptor`] until there is room; returns true if room has
     /// appeared in the meantime.
     pub fn park_room(&mut self) -> Result<bool> {
+        self.take_back();
         match self {
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => Ok(false),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => Ok(false),
             Tx::Shm(half) => half.park_room(),
         }
     }
@@ -284,6 +335,7 @@ impl Tx {
             Tx::Plain(half) => (half.descriptor(), Interest::OUT),
             Tx::Shm(half) => (half.room_descriptor()?, Interest::IN),
             Tx::Place(half) => half.room_descriptor(),
+            Tx::Away(away) => (away.background.descriptor(), Interest::IN),
         })
     }
 
@@ -293,7 +345,7 @@ impl Tx {
     pub fn in_place(&mut self) -> Option<&mut ShmTx> {
         match self {
             Tx::Shm(half) => Some(half),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => None,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => None,
         }
     }
 
@@ -302,7 +354,7 @@ impl Tx {
     pub fn stream(&mut self) -> Option<&mut StreamTx> {
         match self {
             Tx::Stream(half) => Some(half),
-            Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) => None,
+            Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) | Tx::Away(_) => None,
         }
     }
 
@@ -311,7 +363,7 @@ impl Tx {
     pub fn spin(&mut self) -> bool {
         match self {
             Tx::Shm(half) => half.spin(),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => false,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => false,
         }
     }
 
@@ -319,7 +371,7 @@ impl Tx {
     pub fn withdraw(&mut self, sequence: u64) {
         match self {
             // The peer has already received it.
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) => {}
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) | Tx::Away(_) => {}
             Tx::Place(half) => half.withdraw(sequence),
         }
     }

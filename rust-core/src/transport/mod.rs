@@ -59,6 +59,7 @@
 //! | new connections: the thread that answers them, the first frame, the bound of those that wait | `acceptor`, `hello`, `admission` |
 //! | the proof that a new connection has to give | `authentication` |
 //! | the two halves of a link, of any transport; of a folder's own kind | `link`, `half` |
+//! | a sending half that a thread has, which writes the rest of a frame | `background` |
 //! | ends without a hello, and the sender of a frame there | `connectionless`, `extension` |
 //! | bytes in order, and links over them | `stream`, `byte_stream`, `socket` |
 //! | large messages of which a part has arrived | `partial` |
@@ -72,6 +73,7 @@ pub(crate) mod acceptor;
 pub(crate) mod admission;
 pub(crate) mod attached;
 mod authentication;
+mod background;
 mod bind;
 pub(crate) mod broadcast;
 mod byte_stream;

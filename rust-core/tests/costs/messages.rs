@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(60);
 /// A row: its name, and what it does `COUNT` times.
 type Row = (&'static str, fn(&str, u64) -> Result<()>);
 
-const ROWS: [Row; 15] = [
+const ROWS: [Row; 17] = [
     ("channel-shm-64", |name, count| exchange("shm", name, 64, count)),
     ("channel-shm-1k", |name, count| exchange("shm", name, 1000, count)),
     ("channel-shm-10k", |name, count| exchange("shm", name, 10_000, count)),
@@ -25,8 +25,12 @@ const ROWS: [Row; 15] = [
     ("channel-unix-10k", |name, count| exchange("unix", name, 10_000, count)),
     ("call-server-shm-64", |name, count| calls(name, count, call_server)),
     ("call-channel-shm-64", |name, count| calls(name, count, call_channel)),
-    ("publish-shm-64", |name, count| publish(name, &Options::default(), count)),
-    ("publish-named-shm-64", |name, count| publish(name, &Options::default().with_client_id("plot"), count)),
+    ("publish-shm-64", |name, count| publish("shm", name, 64, Options::default(), count)),
+    ("publish-shm-1k", |name, count| publish("shm", name, 1000, Options::default(), count)),
+    ("publish-unix-64", |name, count| publish("unix", name, 64, Options::default(), count)),
+    ("publish-named-shm-64", |name, count| {
+        publish("shm", name, 64, Options::default().with_client_id("plot"), count)
+    }),
     ("batch-shm-64", |name, count| batches("shm", name, count)),
     ("batch-unix-64", |name, count| batches("unix", name, count)),
     ("loan-shm-100k", loans),
@@ -113,11 +117,11 @@ fn call_channel(name: &str, payload: &Payload, count: u64) -> Result<()> {
 }
 
 /// With a `client_id` the subscriber keeps its position.
-fn publish(name: &str, options: &Options, count: u64) -> Result<()> {
-    let endpoint = format!("shm:{name}");
+fn publish(transport: &str, name: &str, bytes: usize, options: Options, count: u64) -> Result<()> {
+    let endpoint = format!("{transport}:{name}");
     let publisher = Publisher::new(&endpoint, &Options::default())?;
-    let subscriber = Subscriber::new(&endpoint, options)?;
-    let payload = payload(64);
+    let subscriber = Subscriber::new(&endpoint, &options)?;
+    let payload = payload(bytes);
     for _ in 0..count {
         publisher.send_payload(&payload)?;
         subscriber.recv(SOON)?;

@@ -6,7 +6,6 @@
 //! sends them.
 
 use super::{Channel, is_not_ready};
-use crate::channel::direction::Operation;
 use crate::channel::receiving::Receiving;
 use crate::channel::sending::Draft;
 use crate::channel::session::inbox::AckTrigger;
@@ -45,7 +44,7 @@ impl Channel {
         values: impl IntoIterator<Item = T>,
         wait: impl Into<Wait<'a>>,
     ) -> Result<u64> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         let encoded = values.into_iter().map(|value| self.encode(&value));
         in_runs(encoded, |run| self.send_run(run, &mut waiting))
     }
@@ -57,13 +56,13 @@ impl Channel {
         payloads: impl IntoIterator<Item = Result<Payload>>,
         wait: impl Into<Wait<'a>>,
     ) -> Result<u64> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         in_runs(payloads, |run| self.send_run(run, &mut waiting))
     }
 
     /// Sends several encoded values: see [`Channel::send_many`].
     pub fn send_payloads<'a>(&self, payloads: &[Payload], wait: impl Into<Wait<'a>>) -> Result<u64> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.send_run(payloads, &mut waiting).map_err(|(sent, error)| error.with_sent(sent))?;
         Ok(payloads.len() as u64)
     }
@@ -114,10 +113,7 @@ impl Channel {
         if payloads.len() < 2 || self.reconnector.session_state.has_unreported_losses() {
             return Ok(0);
         }
-        self.check_sends()?;
-        let mut sending = self.sending.take_in_turn(Operation::Send, waiting)?;
-        // The thread that held the direction before may have closed the channel.
-        self.check()?;
+        let mut sending = self.sending_in_turn(waiting)?;
         let before = self.reconnector.session_state.halves().outbox.kept_count();
         let run = &payloads[..payloads.len().min(RUN)];
         let sent = sending.send_run(run, &self.reconnector, waiting);
@@ -148,7 +144,7 @@ impl Channel {
             }
             return Ok(messages);
         }
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.take_many(max, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
@@ -177,9 +173,7 @@ impl Channel {
     fn take_many(&self, max: usize, waiting: &mut Waiting<'_>) -> Result<Vec<Message>> {
         check_max(max)?;
         let mut receiving = self.receiving()?;
-        receiving.program_receives(&self.ack_sender());
-        let first = self.receive_for_program(&mut receiving, waiting)?;
-        self.note_delivered(&receiving, &first);
+        let first = self.recv_with_waiting(&mut receiving, waiting)?;
         // Not `max`, which may be very large to request all messages.
         let mut messages = Vec::with_capacity(max.min(RUN));
         messages.push(first);

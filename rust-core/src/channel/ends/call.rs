@@ -69,7 +69,7 @@ impl Channel {
         begun: Option<StartedCall<'a>>,
         wait: Wait<'_>,
     ) -> Result<Message> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
         let (leader, sent) = match begun {
             Some(begun) => begun,
@@ -104,7 +104,7 @@ impl Channel {
     /// `InvalidState` if a thread of the program receives, or if this thread holds the direction itself.
     fn lead_or_follow(&self) -> Result<Leader<'_>> {
         self.check_receives()?;
-        let (permit, are_led) = self.receiving.seat().try_acquire_with(|halves, is_free| {
+        let (permit, are_led) = self.receiving.try_acquire_with(|halves, is_free| {
             let are_led = halves.calls.are_led();
             if is_free || are_led {
                 halves.calls.enter();
@@ -126,11 +126,7 @@ impl Channel {
 
     /// Fails in a callback or a signal handler of a call of this thread that holds the receiving direction.
     fn check_reentrancy(&self, operation: Operation) -> Result<()> {
-        if self.receiving.is_acquired_by_this_thread() {
-            Err(reentrant_call(operation.verb()))
-        } else {
-            Ok(())
-        }
+        if self.receiving.is_acquired_here() { Err(reentrant_call(operation.verb())) } else { Ok(()) }
     }
 
     /// Takes the receiving direction with this permit, also from a step of the library that holds it.
@@ -149,8 +145,7 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let number = pending.number;
-        let seat = self.receiving.seat();
-        match seat.acquire_unless(waiting, |halves| halves.calls.follow(number))? {
+        match self.receiving.acquire_unless(waiting, |halves| halves.calls.follow(number))? {
             Some(permit) => {
                 let receiving = self.lead(permit)?;
                 self.await_answer(pending, Leading { receiving, calling, taken: None }, waiting)
@@ -183,7 +178,7 @@ impl Channel {
         }
         let session_state = &self.reconnector.session_state;
         session_state.withdraw(pending.number);
-        match self.sending.borrow() {
+        match self.sending.try_borrow() {
             Some(mut sending) => sending.send_withdrawals(session_state),
             // The thread that is sending sends the withdrawal when it releases the direction.
             None => session_state.defer_ack(AckTrigger::Park),
@@ -219,7 +214,7 @@ impl Channel {
         if let Some(sent) = self.send_request_in_place(payload) {
             return Ok(sent);
         }
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
         let pending =
             self.check_starts().and_then(|()| self.send_request(payload, until, true, &mut waiting));
@@ -260,7 +255,7 @@ impl Channel {
         begun: Option<Leading<'a>>,
         wait: Wait<'_>,
     ) -> Result<Message> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         let found = match begun {
             Some(leading) => self.finish_leading(pending, leading, &mut waiting),
             None => self.lead_or_follow().and_then(|leader| match leader {
@@ -346,7 +341,7 @@ impl Channel {
         if !receiving.is_of_server() {
             return;
         }
-        let mut waiting = self.start(Wait::none());
+        let mut waiting = self.options.start(Wait::none());
         // If there are more, the descriptor stays readable.
         for _ in 0..LATE_ANSWERS {
             match receiving.link_next(&self.ack_sender(), &mut waiting, true) {

@@ -65,8 +65,8 @@ impl Channel {
         let (held, calling);
         let mut entered = self.enter_to_send()?;
         // A thread that waits until the library releases the direction has claimed it.
-        held = entered.try_hold(self.receiving.seat());
-        let is_here = held.is_none() && entered.is_acquired_here(self.receiving.seat());
+        held = entered.try_hold(&self.receiving);
+        let is_here = held.is_none() && entered.is_acquired_here(&self.receiving);
         let (sending, halves) = entered.parts();
         if held.is_none() && (is_here || !halves.calls.are_led()) {
             return None;
@@ -98,7 +98,7 @@ impl Channel {
             return None;
         }
         let mut entered = self.enter_to_send()?;
-        let is_free = entered.is_free(self.receiving.seat());
+        let is_free = entered.is_free(&self.receiving);
         let (sending, halves) = entered.parts();
         if !is_free && !halves.calls.are_led() {
             return None;
@@ -116,7 +116,7 @@ impl Channel {
         pending: PendingReply,
         mut leading: Leading<'a>,
     ) -> std::result::Result<Message, Leading<'a>> {
-        if leading.receiving.generation != pending.generation || !leading.receiving.comes_soon() {
+        if leading.receiving.generation != pending.generation || !leading.receiving.look_for_reply(true) {
             return Err(leading);
         }
         let Leading { receiving, calling, .. } = leading;
@@ -173,7 +173,7 @@ impl Channel {
         mut entered: SeatGuard<'a, Receiving>,
     ) -> std::result::Result<Message, Option<Leading<'a>>> {
         let (receiving, halves) = entered.parts();
-        let taken = if receiving.generation == pending.generation && receiving.is_reply_ready() {
+        let taken = if receiving.generation == pending.generation && receiving.look_for_reply(false) {
             receiving.take_for_caller(pending.number, halves, &self.event_log)
         } else {
             None
@@ -244,7 +244,7 @@ mod tests {
                     soon += 1;
                 }
                 Err(leading) => {
-                    client.await_answer(pending, leading, &mut client.start(SOON)).unwrap();
+                    client.await_answer(pending, leading, &mut client.options.start(SOON)).unwrap();
                 }
             }
         }
@@ -287,7 +287,7 @@ mod tests {
             answer(&requests[1]);
             // This thread receives their answers.
             answer(&first);
-            client.await_answer(pending, leading, &mut client.start(SOON)).unwrap();
+            client.await_answer(pending, leading, &mut client.options.start(SOON)).unwrap();
             follows.into_iter().for_each(|follows| drop(follows.join().unwrap()));
         });
         assert!(!client.reconnector.session_state.halves().calls.are_led());

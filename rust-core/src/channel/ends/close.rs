@@ -30,17 +30,17 @@ impl Channel {
         if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
             return Ok(());
         }
-        if self.receiving.is_acquired_by_this_thread() || self.sending.is_acquired_by_this_thread() {
+        if self.receiving.is_acquired_here() || self.sending.is_acquired_here() {
             let text = "this thread is in a call on this channel, and close would wait for it: end that call first, by an error from on_wait or an exception from the signal handler";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.reconnector.close();
-        let mut receiving = self.receiving.lock();
+        let mut receiving = self.receiving.borrow();
         // A thread that waits for room was woken as well, and returns.
         let mut sending = self.sending.take_next(Operation::Send, &waiting).map_err(|e| e.on(&self.shown))?;
         self.reconnector.begin_close();
-        receiving.begin_close();
+        receiving.closing = true;
         self.reconnector.session_state.consumed(AckTrigger::Close);
         if !self.reconnector.is_manual_ack() {
             receiving.consumed();
@@ -63,12 +63,11 @@ impl Channel {
     ) -> Result<()> {
         let mut bye_sent_on = 0;
         loop {
-            let count = || self.reconnector.session_state.unacknowledged().count;
-            if count() > 0 {
+            if self.unacknowledged() > 0 {
                 // The last acknowledgement of a peer that has disconnected may not have been received.
                 receiving.collect_acks(&self.ack_sender());
             }
-            let count = count();
+            let count = self.unacknowledged();
             if count == 0 {
                 return sending.flush_plain(&self.reconnector, waiting);
             }
@@ -90,7 +89,7 @@ impl Channel {
                     // The link may have ended before the bye: its last acknowledgement may not have been
                     // received.
                     receiving.collect_acks(&self.ack_sender());
-                    let count = self.reconnector.session_state.unacknowledged().count;
+                    let count = self.unacknowledged();
                     if count > 0 {
                         return Err(unconsumed("closed; ", e, count));
                     }
@@ -124,7 +123,7 @@ impl Channel {
                 // Both sides close at the same time, and neither receives further messages.
                 sending.send_ack(AckTrigger::Requested, &self.reconnector, &self.event_log);
                 let mut linger = Waiting::until(Deadline::after(LINGER).sooner(waiting.deadline()));
-                while self.reconnector.session_state.unacknowledged().count > 0 {
+                while self.unacknowledged() > 0 {
                     match receiving.link_next(&self.ack_sender(), &mut linger, false) {
                         Ok(ReceivedFrame::Message(message)) => receiving.keep(message),
                         Ok(ReceivedFrame::Bye) => {}
@@ -133,7 +132,7 @@ impl Channel {
                         Err(e) => return Err(e),
                     }
                 }
-                if self.reconnector.session_state.unacknowledged().count > 0 {
+                if self.unacknowledged() > 0 {
                     return Err(Error::new(ErrorKind::InvalidState, "the peer is closing, too"));
                 }
             }

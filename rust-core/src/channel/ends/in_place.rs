@@ -113,7 +113,7 @@ impl Channel {
         {
             return Ok(message);
         }
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.receiving()
             .and_then(|mut receiving| self.recv_with_waiting(&mut receiving, &mut waiting))
             .map_err(|e| e.on(&self.shown))

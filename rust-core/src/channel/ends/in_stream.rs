@@ -19,7 +19,7 @@ impl Channel {
         wait: Wait<'_>,
     ) -> Result<Message> {
         let ack_sender = self.ack_sender();
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         let (receiving, halves) = entered.parts();
         let begun = receiving.begin_in_stream(halves, &ack_sender, &waiting);
         if let InStream::Taken(taken) = begun {

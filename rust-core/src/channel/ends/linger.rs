@@ -6,7 +6,6 @@
 //! message unconsumed.
 
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
 use super::Channel;
@@ -17,7 +16,7 @@ use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{ErrorKind, Result};
 use crate::sys::fork;
-use crate::sys::poll::{next_round, wait_readable};
+use crate::sys::poll::next_round;
 
 impl Channel {
     /// Waits until the peer has consumed all messages: its program has called to receive again, has called `ack`, or has closed its
@@ -28,14 +27,14 @@ impl Channel {
     /// [`Error::missed`](crate::Error::missed). These messages are still kept for the peer, and the call can be repeated. `InvalidState`
     /// once the channel is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        let mut waiting = self.start(wait);
+        let mut waiting = self.options.start(wait);
         self.check()
             .and_then(|()| self.wait_until_consumed(&mut waiting))
             .and_then(|()| self.with_losses(Ok(())))
             .map_err(|e| e.on(&self.shown))
     }
 
-    fn unacknowledged(&self) -> u64 {
+    pub(super) fn unacknowledged(&self) -> u64 {
         self.reconnector.session_state.unacknowledged().count
     }
 
@@ -54,46 +53,20 @@ impl Channel {
     /// Makes one step: connects if there is no link, replays over a new one, and receives until everything is consumed or there is a newer
     /// link.
     fn wait_for_acknowledgement(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let session_state = &self.reconnector.session_state;
         let generation = {
             let mut sending = self.sending.take_next(Operation::Send, waiting)?;
             sending.join(&self.reconnector, &self.event_log, waiting)?;
             sending.generation
         };
         // The peer sends its consumed number when its program next receives or acknowledges.
-        session_state.want_consumed();
-        // The direction is released for a thread of the program that calls to receive.
-        let is_enough = || {
-            self.receiving.is_acquired()
-                || self.unacknowledged() == 0
-                || self.reconnector.is_newer(generation)
-        };
-        let ack_sender = self.ack_sender();
-        match self.receiving.borrow() {
-            Some(mut receiving) => {
-                receiving.collect_acks(&ack_sender);
-                ack_sender.send_ack(AckTrigger::Requested);
-                receiving.read_until(&ack_sender, waiting, is_enough)
-            }
-            None => {
-                // Another thread receives: it signals `waker` for each acknowledgement, and `ended` when it stops.
-                let (waker, ended) = (session_state.acknowledgements.arm()?, self.receiving.await_end()?);
-                ack_sender.send_ack(AckTrigger::Requested);
-                // Either may have happened before this thread announced its wait.
-                let goes_on = self.unacknowledged() == 0 || !self.receiving.is_acquired();
-                let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
-                let waited = if goes_on { Ok(()) } else { wait_readable(waiting, &fds) };
-                waker.drain();
-                ended.drain();
-                waited
-            }
-        }
+        self.reconnector.session_state.want_consumed();
+        self.wait_for_acks(waiting, || self.unacknowledged() == 0 || self.reconnector.is_newer(generation))
     }
 
     /// Receives the acknowledgements that have arrived. Fails with `Timeout` if the peer is connected. Does not reconnect, because the
     /// channel ends.
     fn read_acknowledgements(&self) -> Result<()> {
-        match self.receiving.borrow() {
+        match self.receiving.try_borrow() {
             Some(mut receiving) => {
                 receiving.read_what_is_there(&self.ack_sender(), || self.unacknowledged() == 0)
             }
@@ -118,7 +91,7 @@ impl Channel {
             return 0;
         }
         // The message that was delivered last does not count as consumed: the program may not have handled it.
-        if let Some(mut receiving) = self.receiving.borrow() {
+        if let Some(mut receiving) = self.receiving.try_borrow() {
             receiving.delivers_more = true;
         }
         let is_asked_for = !self.options.linger.is_zero() || self.options.on_unconsumed.is_some();

@@ -62,8 +62,8 @@ impl Channel {
     /// Closes the channel without a bye and without waiting: for the peer the link ends.
     pub(crate) fn abandon(&self) {
         self.reconnector.close();
-        self.sending.lock().drop_part();
-        self.receiving.lock().drop_part();
+        self.sending.borrow().drop_part();
+        self.receiving.borrow().drop_part();
         self.reconnector.finish_close();
     }
 }

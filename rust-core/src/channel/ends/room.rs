@@ -1,8 +1,8 @@
-//! Waiting for room among the messages that are kept for replay.
+//! Waiting for acknowledgements: until there is room among the messages that are kept for replay, and for `flush`.
 //!
-//! Acknowledgements make room, and have to be received. So a sending thread that waits for room receives them
-//! itself if no thread of the program receives; it puts other messages into the inbox. As soon as a thread of the
-//! program calls to receive, it releases the direction.
+//! Acknowledgements have to be received. So a thread that waits for them receives them itself if no thread of the
+//! program receives; it puts other messages into the inbox. As soon as a thread of the program calls to receive, it
+//! releases the direction.
 
 use std::os::fd::AsFd;
 
@@ -17,7 +17,7 @@ impl Channel {
     /// Receives acknowledgements for a program that only sends, so that the peer can send more of them. Does nothing while
     /// another thread receives.
     pub(super) fn collect_acks(&self) {
-        if let Some(mut receiving) = self.receiving.borrow() {
+        if let Some(mut receiving) = self.receiving.try_borrow() {
             receiving.collect_acks(&self.ack_sender());
         }
     }
@@ -34,33 +34,8 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         let session_state = &self.reconnector.session_state;
-        // The direction is released for a thread of the program that calls to receive.
-        let is_enough = || self.receiving.is_acquired() || session_state.halves().has_room(class, bytes);
         session_state.want_room(class, bytes);
-        let read = match self.receiving.borrow() {
-            Some(mut receiving) => {
-                let ack_sender = self.ack_sender();
-                // The peer may have had no room for its acknowledgement, and sends none while it is parked. So
-                // this first receives the messages that fill the link, and then requests a frame.
-                receiving.collect_acks(&ack_sender);
-                ack_sender.send_ack(AckTrigger::Requested);
-                receiving.read_until(&ack_sender, waiting, is_enough)
-            }
-            None => {
-                // Another thread receives: it signals `waker` for each acknowledgement, and `ended` when it
-                // stops.
-                let (waker, ended) = (session_state.acknowledgements.arm()?, self.receiving.await_end()?);
-                self.ack_sender().send_ack(AckTrigger::Requested);
-                // Either may have happened before this thread announced its wait.
-                let has_room = session_state.halves().has_room(class, bytes);
-                let go = has_room || !self.receiving.is_acquired();
-                let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
-                let waited = if go { Ok(()) } else { wait_readable(waiting, &fds) };
-                waker.drain();
-                ended.drain();
-                waited
-            }
-        };
+        let read = self.wait_for_acks(waiting, || session_state.halves().has_room(class, bytes));
         session_state.clear_wanted();
         self.check()?;
         read.map_err(|e| match e.kind() {
@@ -74,5 +49,35 @@ impl Channel {
             }
             _ => e,
         })
+    }
+
+    /// Waits until acknowledgements have made `is_enough` true, or the receiving direction changes hands; the caller looks
+    /// again.
+    pub(super) fn wait_for_acks(
+        &self,
+        waiting: &mut Waiting<'_>,
+        is_enough: impl Fn() -> bool,
+    ) -> Result<()> {
+        let ack_sender = self.ack_sender();
+        if let Some(mut receiving) = self.receiving.try_borrow() {
+            // The peer may have had no room for its acknowledgement, and sends none while it is parked. So
+            // this first receives the messages that fill the link, and then requests a frame.
+            receiving.collect_acks(&ack_sender);
+            ack_sender.send_ack(AckTrigger::Requested);
+            // The direction is released for a thread of the program that calls to receive.
+            let goes_on = || self.receiving.is_acquired() || is_enough();
+            return receiving.read_until(&ack_sender, waiting, goes_on);
+        }
+        // Another thread receives: it signals `waker` for each acknowledgement, and `ended` when it stops.
+        let waker = self.reconnector.session_state.acknowledgements.arm()?;
+        let ended = self.receiving.await_end()?;
+        ack_sender.send_ack(AckTrigger::Requested);
+        // Either may have happened before this thread announced its wait.
+        let goes_on = is_enough() || !self.receiving.is_acquired();
+        let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
+        let waited = if goes_on { Ok(()) } else { wait_readable(waiting, &fds) };
+        waker.drain();
+        ended.drain();
+        waited
     }
 }

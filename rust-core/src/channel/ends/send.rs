@@ -101,7 +101,7 @@ impl Channel {
         let (draft, ticket, sent) = (&draft, &ticket, clock::now());
         let put = sending.write(draft, ticket, sent);
         if put != Sent::Whole {
-            let mut waiting = self.start(wait);
+            let mut waiting = self.options.start(wait);
             let is_part = put == Sent::Part;
             let mut rest = || sending.write_rest(draft, ticket, sent, &self.reconnector, &mut waiting);
             if !is_part || rest().is_err() {
@@ -125,7 +125,7 @@ impl Channel {
     /// [`Channel::send_draft`] after an obstacle at the first attempt.
     #[inline(never)]
     fn send_later(&self, draft: Draft<'_>, wait: Wait<'_>) -> Result<u64> {
-        self.send_waiting(&draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown))
+        self.send_waiting(&draft, &mut self.options.start(wait)).map_err(|e| e.on(&self.shown))
     }
 
     /// Sends a message in turn with other threads, waiting where necessary.
@@ -194,7 +194,7 @@ impl Channel {
                     self.ack_sender().flush_deferred();
                     let room =
                         self.wait_for_room(class(draft.kind, draft.flags), draft.payload.len(), waiting);
-                    sending = self.sending.lock();
+                    sending = self.sending.borrow();
                     room
                 }
                 Obstacle::NoRoom => Err(Error::new(ErrorKind::Full, FULL)),

@@ -247,18 +247,10 @@ impl Decoder<'_> {
         };
         let frame = self.frame(kind, Encoding::Json, body.into());
         if let Some(id) = id {
-            self.add_request(frame.header.sequence, id, batch);
+            self.pending.add_request(frame.header.sequence, id, batch);
         }
         into.push_back(frame);
         Ok(())
-    }
-
-    /// Adds a request that expects an answer, to its batch too.
-    fn add_request(&mut self, number: u64, id: &str, batch: Option<u64>) {
-        if let Some(of) = batch {
-            self.pending.batches.entry(of).or_default().remaining += 1;
-        }
-        self.pending.add_request(number, id, batch);
     }
 
     /// Returns an error reply to a line of the peer, as a frame that the server receives and sends
@@ -266,7 +258,7 @@ impl Decoder<'_> {
     fn error_reply(&mut self, code: i64, error: &Error, id: &str, batch: Option<u64>) -> Result<Incoming> {
         let payload = failure::to_payload(&error::describe(code, error))?;
         let frame = self.frame(Kind::Error, payload.encoding(), payload.body().clone());
-        self.add_request(frame.header.sequence, id, batch);
+        self.pending.add_request(frame.header.sequence, id, batch);
         Ok(frame)
     }
 }

@@ -77,8 +77,11 @@ impl JsonRpc {
 }
 
 impl Pending {
-    /// Adds a request that was received in the frame of this number.
+    /// Adds a request that was received in the frame of this number and expects an answer, to its batch too.
     pub(super) fn add_request(&mut self, number: u64, id: &str, batch: Option<u64>) {
+        if let Some(of) = batch {
+            self.batches.entry(of).or_default().remaining += 1;
+        }
         // Answered ones are removed from the front only, which is amortised constant time.
         while self.arrival.front().is_some_and(|number| !self.unanswered.contains_key(number)) {
             self.arrival.pop_front();

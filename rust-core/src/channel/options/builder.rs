@@ -6,242 +6,132 @@ use super::{Acknowledge, Delivery, Framing, OnUnconsumed, Options, StartAt, Vali
 use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout};
 
-/// The options of [`Options::set`], one after the other. Impossible values are refused when an object is made
-/// with them.
 impl Options {
     /// The longest time that a receiver polls shared memory before it parks, see [`Options::with_spin`].
     pub const MAX_SPIN: Duration = Duration::from_micros(100);
 
     /// The longest time that a channel which ends without `close` waits, see [`Options::with_linger`].
     pub const MAX_LINGER: Duration = Duration::from_secs(3600);
+}
 
+/// A builder for each option: its name, its arguments, and the fields that it sets.
+macro_rules! builders {
+    ($($(#[$attribute:meta])* $name:ident($($argument:ident: $type:ty),+) sets $($field:ident = $value:expr),+;)+) => {
+        /// The options of [`Options::set`], one after the other. Impossible values are refused when an object is made
+        /// with them.
+        impl Options {
+            $(
+                $(#[$attribute])*
+                #[must_use]
+                pub fn $name(mut self, $($argument: $type),+) -> Options {
+                    $(self.$field = $value;)+
+                    self
+                }
+            )+
+        }
+    };
+}
+
+builders! {
     /// Sets the encoding of values.
-    #[must_use]
-    pub fn with_encoding(mut self, encoding: Encoding) -> Options {
-        (self.encoding, self.encoding_given) = (encoding, true);
-        self
-    }
+    with_encoding(encoding: Encoding) sets encoding = encoding, encoding_given = true;
 
     /// How long a call without a time-out of its own waits; `None` waits without end.
-    #[must_use]
-    pub fn with_timeout(mut self, timeout: impl Into<Timeout>) -> Options {
-        self.timeout = timeout.into();
-        self
-    }
+    with_timeout(timeout: impl Into<Timeout>) sets timeout = timeout.into();
 
     /// The name stands for a name of this other machine, as a bridge's names do: listings show the machine,
     /// and the name is not exported again.
-    #[must_use]
-    pub fn with_machine(mut self, machine: &str) -> Options {
-        self.machine = Some(machine.into());
-        self
-    }
+    with_machine(machine: &str) sets machine = Some(machine.into());
 
     /// A name that stays the same when the program starts again: 1 to 64 letters, digits, `.`, `_` and `-`.
-    #[must_use]
-    pub fn with_client_id(mut self, name: impl Into<String>) -> Options {
-        self.client_id = Some(name.into());
-        self
-    }
+    with_client_id(name: impl Into<String>) sets client_id = Some(name.into());
 
     /// Bytes of a shared-memory ring, rounded up to a power of two.
-    #[must_use]
-    pub fn with_buffer(mut self, bytes: usize) -> Options {
-        self.buffer = Some(bytes);
-        self
-    }
+    with_buffer(bytes: usize) sets buffer = Some(bytes);
 
     /// Bytes of the longest message that is sent or accepted.
-    #[must_use]
-    pub fn with_max_message_size(mut self, bytes: u64) -> Options {
-        self.max_message_size = bytes;
-        self
-    }
+    with_max_message_size(bytes: u64) sets max_message_size = bytes;
 
     /// The delivery guarantee of messages.
-    #[must_use]
-    pub fn with_delivery(mut self, delivery: Delivery) -> Options {
-        self.delivery = Some(delivery);
-        self
-    }
+    with_delivery(delivery: Delivery) sets delivery = Some(delivery);
 
     /// When a message counts as consumed.
-    #[must_use]
-    pub fn with_ack(mut self, ack: Acknowledge) -> Options {
-        self.ack = ack;
-        self
-    }
+    with_ack(ack: Acknowledge) sets ack = ack;
 
     /// Whether requests may be carried out twice: then one whose server died is sent to its next incarnation.
-    #[must_use]
-    pub fn with_idempotent(mut self, idempotent: bool) -> Options {
-        self.idempotent = idempotent;
-        self
-    }
+    with_idempotent(idempotent: bool) sets idempotent = idempotent;
 
     /// How many messages, and bytes of them, are kept at most to be sent again.
-    #[must_use]
-    pub fn with_replay(mut self, count: usize, bytes: u64) -> Options {
-        (self.replay_count, self.replay_bytes) = (count, bytes);
-        self
-    }
+    with_replay(count: usize, bytes: u64) sets replay_count = count, replay_bytes = bytes;
 
     /// How many disconnected clients a listener keeps sessions for.
-    #[must_use]
-    pub fn with_absent_clients(mut self, clients: usize) -> Options {
-        self.absent_clients = clients;
-        self
-    }
+    with_absent_clients(clients: usize) sets absent_clients = clients;
 
     /// How messages are divided on a stream of bytes.
-    #[must_use]
-    pub fn with_framing(mut self, framing: Framing) -> Options {
-        self.framing = framing;
-        self
-    }
+    with_framing(framing: Framing) sets framing = framing;
 
     /// Whether accepted messages survive the death of both programs and of the machine.
-    #[must_use]
-    pub fn with_durable(mut self, durable: bool) -> Options {
-        self.durable = durable;
-        self
-    }
+    with_durable(durable: bool) sets durable = durable;
 
     /// The mode of files that are created, such as `0o660`.
-    #[must_use]
-    pub fn with_mode(mut self, mode: u32) -> Options {
-        self.mode = Some(mode);
-        self
-    }
+    with_mode(mode: u32) sets mode = Some(mode);
 
     /// The group of files that are created.
-    #[must_use]
-    pub fn with_group(mut self, gid: u32) -> Options {
-        self.group = Some(gid);
-        self
-    }
+    with_group(gid: u32) sets group = Some(gid);
 
     /// The users that may connect.
-    #[must_use]
-    pub fn with_allow_uids(mut self, uids: impl IntoIterator<Item = u32>) -> Options {
-        self.allow_uids = uids.into_iter().collect();
-        self
-    }
+    with_allow_uids(uids: impl IntoIterator<Item = u32>) sets allow_uids = uids.into_iter().collect();
 
     /// The groups that may connect.
-    #[must_use]
-    pub fn with_allow_gids(mut self, gids: impl IntoIterator<Item = u32>) -> Options {
-        self.allow_gids = gids.into_iter().collect();
-        self
-    }
+    with_allow_gids(gids: impl IntoIterator<Item = u32>) sets allow_gids = gids.into_iter().collect();
 
     /// Where a subscriber to a journal begins.
-    #[must_use]
-    pub fn with_from(mut self, from: StartAt) -> Options {
-        self.from = Some(from);
-        self
-    }
+    with_from(from: StartAt) sets from = Some(from);
 
     /// Bytes of a journal's segment.
-    #[must_use]
-    pub fn with_segment_bytes(mut self, bytes: u64) -> Options {
-        self.segment_bytes = Some(bytes);
-        self
-    }
+    with_segment_bytes(bytes: u64) sets segment_bytes = Some(bytes);
 
     /// Bytes of a journal: the oldest segments are deleted while all together have more.
-    #[must_use]
-    pub fn with_retain_bytes(mut self, bytes: u64) -> Options {
-        self.retain_bytes = Some(bytes);
-        self
-    }
+    with_retain_bytes(bytes: u64) sets retain_bytes = Some(bytes);
 
     /// How long a journal keeps its messages.
-    #[must_use]
-    pub fn with_retain(mut self, age: Duration) -> Options {
-        self.retain_seconds = Some(age);
-        self
-    }
+    with_retain(age: Duration) sets retain_seconds = Some(age);
 
     /// Whether a journal deletes segments that every subscriber with a `client_id` has consumed.
-    #[must_use]
-    pub fn with_retain_consumed(mut self, retain_consumed: bool) -> Options {
-        self.retain_consumed = retain_consumed;
-        self
-    }
+    with_retain_consumed(retain_consumed: bool) sets retain_consumed = retain_consumed;
 
     /// Whether a `file:` is written in place under a lock of the file itself.
-    #[must_use]
-    pub fn with_locked(mut self, locked: bool) -> Options {
-        self.locked = locked;
-        self
-    }
+    with_locked(locked: bool) sets locked = locked;
 
     /// Whether several processes may serve a name, each with this option: they share its requests.
-    #[must_use]
-    pub fn with_shared(mut self, shared: bool) -> Options {
-        self.shared = shared;
-        self
-    }
+    with_shared(shared: bool) sets shared = shared;
 
     /// Whether a publisher takes over a name that another publisher of this process has.
-    #[must_use]
-    pub fn with_replace(mut self, replace: bool) -> Options {
-        self.replace = replace;
-        self
-    }
+    with_replace(replace: bool) sets replace = replace;
 
     /// The schema of messages at the name. Both sides' schemas are compared when they connect:
     /// `SchemaMismatch` on both sides if one cannot read what the other one writes. A side without a schema
     /// is not affected.
     #[cfg(feature = "schema")]
-    #[must_use]
-    pub fn with_schema(mut self, schema: crate::schema::Schema) -> Options {
-        self.schema = Some(crate::schema::PreparedSchema::new(schema));
-        self
-    }
+    with_schema(schema: crate::schema::Schema) sets schema = Some(crate::schema::PreparedSchema::new(schema));
 
     /// The schema of replies to requests at the name, compared and checked like [`Options::with_schema`]: a
     /// client reads what its server replies. For servers, and for channels that call.
     #[cfg(feature = "schema")]
-    #[must_use]
-    pub fn with_reply_schema(mut self, schema: crate::schema::Schema) -> Options {
-        self.reply_schema = Some(crate::schema::PreparedSchema::new(schema));
-        self
-    }
+    with_reply_schema(schema: crate::schema::Schema) sets reply_schema = Some(crate::schema::PreparedSchema::new(schema));
 
     /// Which values are checked against the schema.
-    #[must_use]
-    pub fn with_validate(mut self, validate: Validate) -> Options {
-        self.validate = Some(validate);
-        self
-    }
+    with_validate(validate: Validate) sets validate = Some(validate);
 
     /// How long a receiver polls shared memory before it parks, at most; [`Options::MAX_SPIN`] at most.
-    #[must_use]
-    pub fn with_spin(mut self, spin: Duration) -> Options {
-        self.spin = spin;
-        self
-    }
+    with_spin(spin: Duration) sets spin = spin;
 
     /// How long a channel that ends without `close` waits until the peer has consumed what was sent.
-    #[must_use]
-    pub fn with_linger(mut self, linger: Duration) -> Options {
-        self.linger = linger;
-        self
-    }
+    with_linger(linger: Duration) sets linger = linger;
 
     /// A callback with the number of messages that the peer had not consumed when a channel ended without `close`.
-    #[must_use]
-    pub fn with_on_unconsumed(mut self, report: OnUnconsumed) -> Options {
-        self.on_unconsumed = Some(report);
-        self
-    }
+    with_on_unconsumed(report: OnUnconsumed) sets on_unconsumed = Some(report);
 
     /// A callback that runs while a call waits; `false` ends the wait with `Cancelled`.
-    #[must_use]
-    pub fn with_on_wait(mut self, on_wait: OnWait) -> Options {
-        self.on_wait = Some(on_wait);
-        self
-    }
+    with_on_wait(on_wait: OnWait) sets on_wait = Some(on_wait);
 }

@@ -98,21 +98,10 @@ impl Receiving {
         self.part.as_mut().and_then(|part| part.rx.in_place()).is_some_and(|half| half.poll_briefly())
     }
 
-    /// Returns whether a message lies in the ring, or comes within about a microsecond if spinning is known to succeed: for
-    /// a caller that has just sent its request. False if anything else is pending.
-    #[inline]
-    pub fn comes_soon(&mut self) -> bool {
-        self.look_for_reply(true)
-    }
-
-    /// Returns whether a message lies in the ring for a caller. False if anything else is pending.
-    #[inline]
-    pub fn is_reply_ready(&mut self) -> bool {
-        self.look_for_reply(false)
-    }
-
+    /// Returns whether a message lies in the ring for a caller; if it `spins`, as one does that has just sent its request, also
+    /// whether one comes within about a microsecond where spinning is known to succeed. False if anything else is pending.
     #[inline(always)]
-    fn look_for_reply(&mut self, spins: bool) -> bool {
+    pub fn look_for_reply(&mut self, spins: bool) -> bool {
         if self.parked || self.watched || self.pending_consume.is_some() {
             return false;
         }

@@ -64,7 +64,8 @@ impl Receiving {
             return InStream::General;
         }
         halves.inbox.consumed();
-        if halves.inbox.is_ack_due_in_dialogue()
+        if halves.is_ack_due(AckTrigger::Receive)
+            || halves.is_ack_due(AckTrigger::Pause)
             || ack_sender.links.session_state.replays.load(Ordering::Acquire)
         {
             return InStream::General;

@@ -52,7 +52,7 @@ impl<L: Links> AckSender<'_, L> {
     #[cold]
     pub fn send_ack_now(&self, trigger: AckTrigger) {
         let session_state = self.links.session_state();
-        if let Some(mut sending) = self.sending.borrow() {
+        if let Some(mut sending) = self.sending.try_borrow() {
             return sending.send_ack(trigger, self.links, self.event_log);
         }
         session_state.defer_ack(trigger);
@@ -72,7 +72,7 @@ impl<L: Links> AckSender<'_, L> {
     fn send_deferred(&self) {
         while self.links.session_state().has_deferred_ack() {
             // A thread that holds the direction now calls this function when it releases it.
-            let Some(mut sending) = self.sending.borrow() else { return };
+            let Some(mut sending) = self.sending.try_borrow() else { return };
             let Some(trigger) = self.links.session_state().take_deferred_ack() else { return };
             sending.send_ack(trigger, self.links, self.event_log);
         }

@@ -444,16 +444,6 @@ impl Inbox {
         due.then_some(self.consumed)
     }
 
-    /// Returns whether an acknowledgement frame is pending before a short wait for the session that is being received: on
-    /// [`AckTrigger::Receive`] or [`AckTrigger::Pause`].
-    #[inline]
-    pub fn is_ack_due_in_dialogue(&self) -> bool {
-        let (count, bytes) = self.keeps.unwrap_or((u64::MAX, usize::MAX));
-        let Unacked { prompt, count: unacked, bytes: unacked_bytes } = self.unacked;
-        self.consumed > self.acked
-            && (prompt && !self.has_replied || unacked >= count || unacked_bytes > bytes)
-    }
-
     /// As [`Inbox::ack_due`], on a link where the peer reads the number in shared memory by itself. Only a
     /// peer that waits needs a frame, to be woken: for room from the number `wanted` on (0 if it does not
     /// wait), or because it closes.

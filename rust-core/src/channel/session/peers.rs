@@ -56,7 +56,9 @@ impl<S> DisconnectedPeers<S> {
         self.peers.push_back(DisconnectedPeer { identity, kept, state });
         while self.peers.len() > self.limits.count {
             let first = self.position(|peer| peer.kept.count == 0);
-            evicted.extend(self.remove_at(first.or_else(|| self.first_nameless()).unwrap_or(0)));
+            let nameless = || self.position(|peer| !peer.identity.is_lasting());
+            let first = first.or_else(nameless).unwrap_or(0);
+            evicted.extend(self.remove_at(first));
         }
         while self.bytes() > self.limits.bytes {
             // Evicting a peer with nothing kept would free no bytes.
@@ -68,10 +70,6 @@ impl<S> DisconnectedPeers<S> {
             }
         }
         evicted
-    }
-
-    fn first_nameless(&self) -> Option<usize> {
-        self.position(|peer| !peer.identity.is_lasting())
     }
 
     fn position(&self, is: impl Fn(&DisconnectedPeer<S>) -> bool) -> Option<usize> {

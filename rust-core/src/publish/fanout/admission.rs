@@ -41,8 +41,9 @@ impl Fanout {
         // messages in it.
         let mut state = self.state();
         let FanoutState {
-            medium: FanoutMedium::Ring { ring, newest, subscribers, without_slots, growth },
+            medium: FanoutMedium::Ring { ring, subscribers, without_slots, growth },
             last,
+            newest,
         } = &mut *state
         else {
             return Ok((Vec::new(), 0, id));

@@ -5,12 +5,10 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rustix::event::PollFlags;
-
 use super::{Fanout, FanoutMedium};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result, counted};
-use crate::sys::poll::{wait_any, wait_readable};
+use crate::sys::poll::wait_readable;
 use crate::sys::timer::Timer;
 
 /// What a subscriber has to have before the wait for it ends.
@@ -120,7 +118,7 @@ impl Fanout {
 
     /// Waits until nothing is missing; at the deadline fails with what is. Where nobody tells this side that something has changed, it
     /// looks again and again.
-    fn wait_until(
+    pub fn wait_until(
         &self,
         waiting: &mut Waiting<'_>,
         is_told: bool,
@@ -146,18 +144,6 @@ impl Fanout {
             match wait_readable(waiting, &fds) {
                 Err(e) if e.kind() == ErrorKind::Timeout => return missing().map_or(Ok(()), Err),
                 waited => waited?,
-            }
-        }
-    }
-
-    /// Waits until a subscriber connects or disconnects, or the deadline.
-    pub fn wait_for_change(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let waker = self.changed.arm()?;
-        match wait_any(waiting, [(waker.as_fd(), PollFlags::IN)]) {
-            Err(e) if e.kind() != ErrorKind::Timeout => Err(e),
-            _ => {
-                waker.drain();
-                Ok(())
             }
         }
     }

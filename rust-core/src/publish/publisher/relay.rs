@@ -5,7 +5,6 @@ use crate::channel::Options;
 use crate::channel::handshake::Hello;
 use crate::channel::pattern::Pattern;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Header, Kind};
 use crate::message::Payload;
 use crate::transport::endpoint::Endpoint;
 use crate::value::Timestamp;
@@ -54,7 +53,6 @@ impl Publisher {
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         let _turn = self.acquire_turn()?;
-        let header = Header { sequence, sent: sent.0, ..Header::new(Kind::Data, payload.encoding()) };
-        self.fanout.relay(header, payload)
+        self.fanout.relay(sequence, sent, payload)
     }
 }

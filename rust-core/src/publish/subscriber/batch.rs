@@ -35,7 +35,7 @@ impl Subscriber {
         let mut empty_polls = 0;
         let is_connected = |state: &ReceiveState| state.feed.is_some() || self.names.is_some();
         while messages.len() < max && empty_polls < MAX_EMPTY_POLLS && is_connected(receive_state) {
-            match self.poll_feed(receive_state, &mut at_once) {
+            match self.poll_next(receive_state, &mut at_once, false) {
                 Ok(Some(message)) => {
                     empty_polls = 0;
                     self.event_log.count_exclusive(&self.event_log.received);

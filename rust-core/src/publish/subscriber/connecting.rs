@@ -4,9 +4,10 @@ use std::os::fd::AsFd;
 
 use super::{MessageSource, Subscriber};
 use crate::channel::dial::Dialler;
+use crate::channel::handshake::After;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::publish::feed::{Feed, ResumePoint};
+use crate::publish::feed::Feed;
 use crate::publish::position::PositionFile;
 use crate::publish::receive_state::{FEED, NAME, ReceiveState};
 use crate::sys::poll::{Interest, next_round};
@@ -113,7 +114,7 @@ impl Subscriber {
         dialler: &Dialler,
         transport: Transport,
         receive_state: &mut ReceiveState,
-        resume: Option<ResumePoint>,
+        resume: Option<After>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
         let mut wakers = vec![self.wake.as_fd()];
@@ -131,8 +132,7 @@ impl Subscriber {
                     return Err(e);
                 }
                 Some(e) => {
-                    receive_state.resume =
-                        resume.or((e.kind() == ErrorKind::NotFound).then(ResumePoint::default));
+                    receive_state.resume = resume.or((e.kind() == ErrorKind::NotFound).then(After::default));
                     receive_state.resume
                 }
             };

@@ -19,29 +19,15 @@ impl Subscriber {
     /// # Errors
     /// `Empty` if nothing was published, `NotFound` if there is no publisher.
     pub fn newest<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        self.find_newest(&mut waiting).map_err(|e| e.on(&self.shown))
+        let mut waiting = self.options.start(wait);
+        fork::check(self.fork_generation)
+            .and_then(|()| lock_exclusive(&self.receive_state, Operation::ReceivePublished))
+            .and_then(|state| self.with_state(state, |state| self.find_newest(state, &mut waiting)))
+            .map_err(|e| e.on(&self.shown))
     }
 
-    /// [`Subscriber::newest`] without the endpoint in its errors.
-    fn find_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
-        fork::check(self.fork_generation)?;
-        let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
-        let _holder = self.receiving_thread.mark();
-        let found = self.find_newest_with(&mut receive_state, waiting);
-        // A close in a callback of this call has left the state to it.
-        if self.closed.load(Ordering::Acquire) {
-            self.disconnect(&mut receive_state);
-        }
-        found
-    }
-
-    /// [`Subscriber::find_newest`] with the state locked.
-    fn find_newest_with(
-        &self,
-        receive_state: &mut ReceiveState,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Message> {
+    /// [`Subscriber::newest`] with the state locked, without the endpoint in its errors.
+    fn find_newest(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<Message> {
         loop {
             next_round(waiting)?;
             if self.closed.load(Ordering::Acquire) {
@@ -96,7 +82,7 @@ impl Subscriber {
         let mut read = 0;
         while receive_state.feed.is_some() {
             next_round(waiting)?;
-            match self.poll_feed(receive_state, &mut at_once) {
+            match self.poll_next(receive_state, &mut at_once, false) {
                 Ok(Some(message)) => {
                     receive_state.newest = Some(message);
                     read += 1;
@@ -125,6 +111,6 @@ impl Subscriber {
 }
 
 /// Returns the error for a publisher that has published nothing.
-fn nothing_published() -> Error {
+pub(in crate::publish) fn nothing_published() -> Error {
     Error::new(ErrorKind::Empty, "nothing has been published yet")
 }

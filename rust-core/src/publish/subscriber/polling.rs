@@ -13,10 +13,12 @@ use crate::publish::receive_state::ReceiveState;
 
 impl Subscriber {
     /// Returns the next message; `None` if something else happened, such as the move of the publisher to another ring.
-    pub(super) fn poll_feed(
+    /// `iterates` as for [`Subscriber::receive`].
+    pub(super) fn poll_next(
         &self,
         receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
+        iterates: bool,
     ) -> Result<Option<Message>> {
         receive_state.unpark();
         if let Some(error) = receive_state.deferred_error.take() {
@@ -27,7 +29,7 @@ impl Subscriber {
             return Ok(Some(message));
         }
         if let Some(names) = &self.names {
-            return self.poll_names(names, receive_state, waiting, false);
+            return self.poll_names(names, receive_state, waiting, iterates);
         }
         if receive_state.feed.is_none() {
             self.connect(receive_state, waiting)?;
@@ -42,7 +44,7 @@ impl Subscriber {
         self.poll_frame(receive_state, waiting)
     }
 
-    /// [`Subscriber::poll_feed`] for a frame that is not a fast-path message of a ring.
+    /// [`Subscriber::poll_next`] for a frame that is not a fast-path message of a ring.
     fn poll_frame(
         &self,
         receive_state: &mut ReceiveState,

@@ -51,18 +51,12 @@ impl Subscriber {
     /// Receives one message. `iterates` is true for [`Subscriber::next`].
     pub(super) fn receive(&self, waiting: &mut Waiting<'_>, iterates: bool) -> Result<Option<Message>> {
         fork::check(self.fork_generation)?;
-        let mut receive_state = match lock_exclusive(&self.receive_state, Operation::ReceivePublished) {
+        let receive_state = match lock_exclusive(&self.receive_state, Operation::ReceivePublished) {
             // The other thread closes the subscriber.
             Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
             receive_state => receive_state?,
         };
-        let _holder = self.receiving_thread.mark();
-        let received = self.receive_with(&mut receive_state, waiting, iterates);
-        // A close in a callback of this call has left the state to it.
-        if self.closed.load(Ordering::Acquire) {
-            self.disconnect(&mut receive_state);
-        }
-        received
+        self.with_state(receive_state, |receive_state| self.receive_with(receive_state, waiting, iterates))
     }
 
     /// [`Subscriber::receive`] with the state locked.
@@ -85,44 +79,33 @@ impl Subscriber {
         if self.options.ack == Acknowledge::Auto {
             self.consumed(receive_state)?;
         }
-        if !self.closed.load(Ordering::Acquire)
-            && receive_state.deferred_error.is_none()
-            && let Some(mut message) = receive_state.pending.take()
-        {
-            // A gap that a call has found, and could not report before its deadline.
-            let missed = message.missed() + std::mem::take(&mut receive_state.missed);
-            if missed > 0 && !iterates && self.options.delivery != Some(Delivery::Latest) {
-                // Outside of a loop the gap is an error, which comes before the message.
-                let error = Error::lagged(missed).on(message.name().unwrap_or(&self.shown));
-                receive_state.pending = Some(message.with_missed(0));
-                return Err(error);
-            }
-            if missed > 0 {
-                message = message.with_missed(missed);
-            }
-            return Ok(Some(self.deliver(receive_state, message)));
-        }
         // Each round polls the feed once. Ends with a message, at the deadline, at a close, or with an error.
         let mut empty_polls = 0u32;
+        let is_latest = self.options.delivery == Some(Delivery::Latest);
+        // A message that an earlier call has found comes first.
+        let is_kept = receive_state.pending.is_some() && receive_state.deferred_error.is_none();
         loop {
             if self.closed.load(Ordering::Acquire) {
                 return Ok(None);
             }
-            if iterates && waiting.is_forever() && stop::was_requested() {
+            if iterates && waiting.is_forever() && !is_kept && stop::was_requested() {
                 return Ok(None);
             }
-            let polled = match &self.names {
-                None => self.poll_feed(receive_state, waiting),
-                // The subscriber of each name skips to its newest message, and counts those that it missed.
-                Some(names) => self.poll_names(names, receive_state, waiting, iterates),
-            };
-            match polled {
+            match self.poll_next(receive_state, waiting, iterates) {
                 Ok(Some(mut message)) => {
-                    if self.options.delivery == Some(Delivery::Latest) && self.names.is_none() {
+                    // The subscriber of each name skips to its newest message, and counts those that it missed.
+                    if is_latest && self.names.is_none() && !is_kept {
                         message = self.skip_to_newest(receive_state, message);
                     }
-                    if receive_state.missed > 0 {
-                        message = message.with_missed(std::mem::take(&mut receive_state.missed));
+                    let missed = message.missed() + std::mem::take(&mut receive_state.missed);
+                    if missed > 0 && is_kept && !iterates && !is_latest {
+                        // Outside of a loop the gap is an error, which comes before the message.
+                        let error = Error::lagged(missed).on(message.name().unwrap_or(&self.shown));
+                        receive_state.pending = Some(message.with_missed(0));
+                        return Err(error);
+                    }
+                    if missed > 0 {
+                        message = message.with_missed(missed);
                     }
                     return Ok(Some(self.deliver(receive_state, message)));
                 }
@@ -138,7 +121,7 @@ impl Subscriber {
                 Err(e) if e.kind() == ErrorKind::Lagged && self.names.is_none() => {
                     let count = self.count_missed(&e);
                     // In a loop, the next message carries the number.
-                    if !iterates && self.options.delivery != Some(Delivery::Latest) {
+                    if !iterates && !is_latest {
                         return Err(e);
                     }
                     // Before the deadline is checked, because the feed reports a gap once.
@@ -157,7 +140,7 @@ impl Subscriber {
             if receive_state.feed.as_ref().is_some_and(|feed| !feed.has_several()) {
                 break;
             }
-            match self.poll_feed(receive_state, &mut at_once) {
+            match self.poll_next(receive_state, &mut at_once, false) {
                 Ok(Some(newer)) => {
                     message = newer;
                     receive_state.missed += 1;

@@ -7,18 +7,18 @@ use std::time::Duration;
 use super::{MessageSource, Subscriber};
 use crate::channel::dial::Dialler;
 use crate::channel::event_log::Event;
+use crate::channel::handshake::After;
 use crate::channel::{Operation, Options, lock_exclusive};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
-use crate::publish::feed::ResumePoint;
 use crate::publish::names::{Receiver, SubscribedNames};
 use crate::publish::receive_state::{ReceiveState, WAKE};
 use crate::publish::store;
 use crate::transport::endpoint::Endpoint;
 
 impl Subscriber {
-    /// [`Subscriber::poll_feed`] for several names: returns a message of a name that is ready, or waits for one.
+    /// [`Subscriber::poll_next`] for several names: returns a message of a name that is ready, or waits for one.
     pub(super) fn poll_names(
         &self,
         names: &Mutex<SubscribedNames<Subscriber>>,
@@ -26,12 +26,6 @@ impl Subscriber {
         waiting: &mut Waiting<'_>,
         iterates: bool,
     ) -> Result<Option<Message>> {
-        if let Some(error) = receive_state.deferred_error.take() {
-            return Err(error);
-        }
-        if let Some(message) = receive_state.pending.take() {
-            return Ok(Some(message));
-        }
         let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
         let polled = self.poll_locked(&mut names, receive_state, waiting, iterates);
         receive_state.has_ready_names = names.has_ready();
@@ -72,7 +66,7 @@ impl Receiver for Subscriber {
     fn begin(
         endpoint: Endpoint,
         options: &Options,
-        resume: Option<ResumePoint>,
+        resume: Option<After>,
     ) -> Result<(Subscriber, Option<Error>)> {
         let options = &store::options_for(endpoint.transport(), options);
         let shown = endpoint.to_string();
@@ -130,7 +124,7 @@ impl Receiver for Subscriber {
         self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
     }
 
-    fn resume_point(&self) -> ResumePoint {
+    fn resume_point(&self) -> After {
         self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).resume.unwrap_or_default()
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Clients, FRAMES_PER_ROUND};
+use crate::channel::acceptor::ChannelAcceptor;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::Taken;
 use crate::channel::sending::Draft;
@@ -44,8 +45,9 @@ impl Clients {
     /// Returns the next request if one client alone may have one and nothing else is to be done first: what
     /// the round would do, without its lists. `None` for everything else, which the round handles.
     #[inline]
-    pub(super) fn next_in_place(&mut self) -> Option<Request> {
-        if self.ready_queue.len() != 1 || self.frames_in_round >= FRAMES_PER_ROUND {
+    pub fn next_in_place(&mut self, acceptor: &ChannelAcceptor) -> Option<Request> {
+        let is_round_over = || self.frames_in_round >= FRAMES_PER_ROUND;
+        if acceptor.queue.has_links() || self.ready_queue.len() != 1 || is_round_over() {
             return None;
         }
         let client = self.clients.get_mut(self.ready_queue.front()?)?;

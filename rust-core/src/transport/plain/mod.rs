@@ -197,20 +197,12 @@ impl PlainTx {
 
     /// Writes the rest of an adopted line; returns true once nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
-        if let Some(rest) = &self.rest {
-            if !rest.write(&self.stream)? {
-                return Ok(false);
-            }
-            self.rest = None;
-        }
-        Ok(true)
+        SendRest::flush(&mut self.rest, &self.stream)
     }
 
-    /// Starts a thread that writes the rest, if there is one.
-    pub fn flush_in_background(&mut self) {
-        if let Some(rest) = &mut self.rest {
-            rest.flush_in_background(&self.stream);
-        }
+    /// Returns whether the rest of a line is still to be written.
+    pub fn has_rest(&self) -> bool {
+        self.rest.is_some()
     }
 
     /// Sleeps until there is room, or the peer has ended.

@@ -16,7 +16,6 @@
 //! single message ends the link for both halves and is repeated by all later calls.
 
 mod arrays;
-mod background;
 mod batch;
 mod in_place;
 mod receiving;

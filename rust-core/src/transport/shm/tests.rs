@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing, flags};
 use crate::sys::fork::Guarded;
 use crate::sys::poll::{Epoll, Interest};
-use crate::transport::Sent;
+use crate::transport::{Sent, Tx};
 
 pub(super) type Half = (ShmTx, ShmRx);
 
@@ -526,7 +526,8 @@ fn peer_writing_garbage_into_its_own_memory_ends_only_the_link() {
 /// The thread that writes the rest ends when the half of the layer above is dropped, and with it the link.
 #[test]
 fn rest_in_the_background_is_written_in_order_and_ends_with_its_half() {
-    let ((mut tx, rx_of_tx), (tx_of_rx, mut rx)) = pair(4096, 1 << 20, SPIN);
+    let ((tx, rx_of_tx), (tx_of_rx, mut rx)) = pair(4096, 1 << 20, SPIN);
+    let mut tx = Tx::Shm(tx);
     let large = pattern(300_000, 1);
     for number in [1, 3] {
         let frame = Outgoing::new(data(number), &large);
@@ -538,7 +539,12 @@ fn rest_in_the_background_is_written_in_order_and_ends_with_its_half() {
         assert_eq!(tx.try_send(&Outgoing::new(data(number + 1), b"small")).unwrap(), Sent::Blocked);
         assert!(!tx.park_room().unwrap() && !tx.spin());
         std::thread::scope(|s| {
-            s.spawn(|| send(&mut tx, &Outgoing::new(data(number + 1), b"small")).unwrap());
+            s.spawn(|| {
+                let mut waiting = patient();
+                while tx.try_send(&Outgoing::new(data(number + 1), b"small")).unwrap() != Sent::Whole {
+                    tx.wait_room(&mut waiting).unwrap();
+                }
+            });
             assert_eq!(recv(&mut rx).unwrap().body, large);
             let next = recv(&mut rx).unwrap();
             assert_eq!(next.header.sequence, number + 1);

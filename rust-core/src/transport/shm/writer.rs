@@ -88,8 +88,6 @@ enum LargeFrame {
     /// The bytes that were missing when the caller gave the frame up, and how many of those are in
     /// the ring.
     Owned(Vec<u8>, usize),
-    /// Another writer of this ring writes it, and this one never takes a frame again.
-    Elsewhere,
 }
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
@@ -123,16 +121,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     #[cfg(all(test, loom))]
     pub fn in_halves(mine: M, peer: P, ring: usize) -> Writer<M, P> {
         Writer { largest: ring as u64 / 2, ..Writer::new(mine, peer, ring) }
-    }
-
-    /// A writer that stands for this one while another thread has it: every frame is blocked.
-    pub fn placeholder(&self) -> Writer<M, P>
-    where
-        M: Clone,
-        P: Clone,
-    {
-        let new = Writer::new(self.mine.clone(), self.peer.clone(), self.ring as usize);
-        Writer { large: LargeFrame::Elsewhere, ..new }
     }
 
     /// Writes a frame: the contract's `try_send`. `Blocked` leaves nothing of it in the ring; after

@@ -208,13 +208,7 @@ impl StreamTx {
 
     /// Writes the rest of an adopted frame; returns true once nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
-        if let Some(rest) = &self.rest {
-            if !rest.write(&self.stream)? {
-                return Ok(false);
-            }
-            self.rest = None;
-        }
-        Ok(true)
+        SendRest::flush(&mut self.rest, &self.stream)
     }
 
     /// Returns whether [`StreamTx::try_send_next`] may begin a frame with a body of this size: nothing of an earlier one
@@ -237,13 +231,6 @@ impl StreamTx {
     /// As in [`Stream::end_acknowledged`].
     pub fn end_acknowledged(&self, until: Deadline) {
         self.stream.end_acknowledged(until);
-    }
-
-    /// Starts a thread that writes the rest, if there is one.
-    pub fn flush_in_background(&mut self) {
-        if let Some(rest) = &mut self.rest {
-            rest.flush_in_background(&self.stream);
-        }
     }
 
     /// Sleeps until there is room, or the peer has ended.

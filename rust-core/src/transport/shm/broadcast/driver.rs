@@ -44,8 +44,10 @@ impl BroadcastDriver for RingDriver {
         Ok(Box::new(ShmBroadcastWriter { ring, subscribers, slots, without_slots, newest: None }))
     }
 
-    fn offer(&self, session: u64) -> Result<Box<dyn BroadcastOffer>> {
-        Ok(Box::new(SubscriberPage::create(session)?))
+    fn offer(&self, session: u64) -> Result<(Box<dyn BroadcastOffer>, Vec<OwnedFd>)> {
+        let page = SubscriberPage::create(session)?;
+        let file = page.descriptor_for_peer().try_clone_to_owned();
+        Ok((Box::new(page), vec![file.doing("duplicating a descriptor for the publisher")?]))
     }
 
     fn newest(&self, called: &mut AnsweredCall, session: u64, limit: u64) -> Result<Received> {
@@ -85,6 +87,15 @@ impl ShmBroadcastWriter {
     fn wake(&mut self) {
         self.ring.notify(self.subscribers.values_mut());
     }
+
+    /// Publishes a frame with long arrays, which go to slots where that is possible.
+    fn publish_split(&mut self, frame: &Outgoing<'_>) -> Result<()> {
+        let references = references(&self.slots, frame);
+        let frame = placed(frame, references.as_deref());
+        self.ring.publish(&frame)?;
+        self.newest = Newest::of(&frame);
+        Ok(())
+    }
 }
 
 impl Newest {
@@ -111,20 +122,6 @@ fn placed<'a>(frame: &Outgoing<'a>, references: Option<&'a [u8]>) -> Outgoing<'a
 }
 
 impl BroadcastWriter for ShmBroadcastWriter {
-    fn publish(&mut self, frame: &Outgoing<'_>) -> Result<()> {
-        if frame.split.is_none() {
-            self.ring.publish(frame)?;
-            self.newest = None;
-        } else {
-            let references = references(&self.slots, frame);
-            let frame = placed(frame, references.as_deref());
-            self.ring.publish(&frame)?;
-            self.newest = Newest::of(&frame);
-        }
-        self.notify();
-        Ok(())
-    }
-
     fn publish_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
         // The general path gives up the slots of the newest message.
         if self.newest.is_some() || !self.ring.publish_short(sequence, sent, encoding, body) {
@@ -134,32 +131,24 @@ impl BroadcastWriter for ShmBroadcastWriter {
         true
     }
 
-    fn publish_many(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>) {
-        let mut count = 0;
-        // Frames that refer to slots are rare, so each is published by itself.
-        let mut frames = frames.peekable();
-        while frames.peek().is_some() {
-            let whole = std::iter::from_fn(|| frames.next_if(|frame| frame.split.is_none()));
-            let (published, result) = self.ring.publish_many(whole);
-            count += published;
-            if published > 0 {
-                self.newest = None;
+    fn publish(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>) {
+        let (mut count, mut published) = (0, Ok(()));
+        for frame in frames {
+            published = if frame.split.is_none() {
+                self.ring.append(&frame).inspect(|()| self.newest = None)
+            } else {
+                // Frames that refer to slots are rare, so each is published by itself.
+                self.ring.commit();
+                self.publish_split(&frame)
+            };
+            if published.is_err() {
+                break;
             }
-            let next = result.map(|()| frames.next_if(|frame| frame.split.is_some()));
-            let result = next.and_then(|frame| {
-                frame.map_or(Ok(()), |frame| {
-                    self.publish(&frame)?;
-                    count += 1;
-                    Ok(())
-                })
-            });
-            if result.is_err() {
-                self.notify();
-                return (count, result);
-            }
+            count += 1;
         }
+        self.ring.commit();
         self.notify();
-        (count, Ok(()))
+        (count, published)
     }
 
     fn grow(&mut self, buffer: usize) -> Result<()> {
@@ -232,11 +221,6 @@ impl BroadcastWriter for ShmBroadcastWriter {
 }
 
 impl BroadcastOffer for SubscriberPage {
-    fn descriptors(&self) -> Result<Vec<OwnedFd>> {
-        let file = self.descriptor_for_peer().try_clone_to_owned();
-        Ok(vec![file.doing("duplicating a descriptor for the publisher")?])
-    }
-
     fn join(
         self: Box<Self>,
         mut called: AnsweredCall,

@@ -1,6 +1,6 @@
 //! The publisher's side: its ring, the move to a larger ring, and its view of each subscriber.
 //!
-//! `driver` calls [`Broadcast::publish`] (or `publish_many`), and then [`Broadcast::notify`] with
+//! `driver` calls [`Broadcast::publish`] (or `append` and `commit`), and then [`Broadcast::notify`] with
 //! all subscriptions. Publishing never waits for a subscriber and depends on nothing that one
 //! writes: a subscriber's page gives only its park word (how to wake it) and the sequence that it
 //! read last (for `close` of the layer above). A false value in either harms the subscriber that
@@ -141,29 +141,29 @@ impl Broadcast {
         self.ring_writer.write_short(sequence, sent, encoding, body)
     }
 
-    /// Publishes frames in order; readers find them in groups of up to an eighth of the ring, each
-    /// with one full fence. Call [`Broadcast::notify`] afterwards. Returns how many frames were
-    /// published, and the error of [`Broadcast::publish`] that stopped the rest.
-    pub fn publish_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> (usize, Result<()>) {
-        let mut count = 0;
-        let mut published = Ok(());
-        for frame in frames {
-            if !self.ring_writer.fits_batch(RecordHeader::of(&frame).size) {
-                self.ring_writer.commit();
-            }
-            // Too large for this ring: commit what comes before it, then take the path that moves
-            // to a larger one.
-            if !self.ring_writer.append(&frame) {
-                self.ring_writer.commit();
-                published = self.publish(&frame).map(drop);
-            }
-            if published.is_err() {
-                break;
-            }
-            count += 1;
+    /// Publishes a frame as one of several: readers find it at [`Broadcast::commit`] at the latest, together with the frames
+    /// before it, in groups of up to an eighth of the ring, each with one full fence.
+    ///
+    /// # Errors
+    /// Those of [`Broadcast::publish`].
+    pub fn append(&mut self, frame: &Outgoing<'_>) -> Result<()> {
+        if !self.ring_writer.fits_batch(RecordHeader::of(frame).size) {
+            self.commit();
         }
-        self.ring_writer.commit();
-        (count, published)
+        if self.ring_writer.append(frame) {
+            return Ok(());
+        }
+        // Too large for this ring: commit what comes before it, then take the path that moves
+        // to a larger one.
+        self.commit();
+        self.publish(frame).map(drop)
+    }
+
+    /// Makes the appended frames visible to readers. Call [`Broadcast::notify`] afterwards.
+    pub fn commit(&mut self) {
+        if self.ring_writer.has_appended() {
+            self.ring_writer.commit();
+        }
     }
 
     /// Wakes the subscribers that sleep; to be called after each publish. It makes at most one

@@ -304,6 +304,11 @@ impl<M: OwnMemory> RingWriter<M> {
         self.commit();
     }
 
+    /// Returns whether records were appended since the last commit.
+    pub fn has_appended(&self) -> bool {
+        self.tail > self.committed
+    }
+
     /// Makes all appended records visible to readers. `tail` comes last and is followed by a full
     /// fence, so that the caller can check for sleeping subscribers: either it sees the park word,
     /// or the subscriber sees the new tail before it sleeps.

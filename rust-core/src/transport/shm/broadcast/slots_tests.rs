@@ -1,6 +1,7 @@
 //! What a publisher's slots guarantee to its subscribers and to itself, whatever either side
 //! writes.
 
+use std::iter;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -301,7 +302,7 @@ fn subscriber_without_slots_receives_every_message_whole() {
     let header = |sequence| Header { sequence, ..Header::new(Kind::Data, Encoding::Cbor) };
     let first = body(&slots);
     assert!(first.split().is_some());
-    writer.publish(&Outgoing::of(header(1), &first)).unwrap();
+    writer.publish(&mut iter::once(Outgoing::of(header(1), &first))).1.unwrap();
     let newest = read(&mut writer, 1, true);
     assert!(newest.body.split().is_some());
     assert_eq!(newest.body, whole);
@@ -312,14 +313,13 @@ fn subscriber_without_slots_receives_every_message_whole() {
         assert_eq!(newest.body, whole);
     }
     // Arrays that were put into a slot before go through the ring, too.
-    writer.publish(&Outgoing::of(header(2), &first)).unwrap();
+    writer.publish(&mut iter::once(Outgoing::of(header(2), &first))).1.unwrap();
     assert_eq!(read(&mut writer, 2, false).body, whole);
     assert!(body(&slots).split().is_none());
     writer.remove(2);
     let again = body(&slots);
     assert!(again.split().is_some());
-    let (count, published) =
-        writer.publish_many(&mut (3..6).map(|number| Outgoing::of(header(number), &again)));
+    let (count, published) = writer.publish(&mut (3..6).map(|number| Outgoing::of(header(number), &again)));
     assert_eq!((count, published.is_ok()), (3, true));
     let newest = read(&mut writer, 1, true);
     assert_eq!((newest.header.sequence, newest.body.split().is_some()), (5, true));

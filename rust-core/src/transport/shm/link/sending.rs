@@ -15,7 +15,6 @@ use super::super::segment::at;
 use super::super::signals::Signal;
 use super::super::slots::Slots;
 use super::super::spin::Spin;
-use super::background::{Background, RestWriter};
 use super::shared::{AckWords, RingWriter, Shared, disconnected, short_stage};
 use crate::body::Split;
 use crate::deadline::Waiting;
@@ -46,8 +45,6 @@ pub(crate) struct ShmTx {
     /// Where long arrays are put; `None` where the peer takes no files of slots.
     pub(super) slots: Option<Arc<Slots>>,
     pub(super) shared: Arc<Shared>,
-    /// Set while a thread has the half that writes; this one takes nothing.
-    background: Option<Background<ShmTx>>,
 }
 
 impl ShmTx {
@@ -69,34 +66,12 @@ impl ShmTx {
             last_sent: i64::MIN,
             slots,
             shared,
-            background: None,
         }
     }
 
-    /// The contract's `flush_in_background`. A thread gets this half; the one that stays takes nothing until it is back.
-    pub fn flush_in_background(&mut self) {
-        if !self.writer.has_rest() {
-            return;
-        }
-        // Without a descriptor for it the next call writes the rest.
-        let _ = Background::start(|background| {
-            let ring = self.writer.placeholder();
-            let mut stays = ShmTx::new(ring, self.slots.clone(), self.spin.clone(), self.shared.clone());
-            stays.background = Some(background);
-            std::mem::replace(self, stays)
-        });
-    }
-
-    /// Takes the half back from the thread that has it; true where this half can write.
-    #[inline]
-    fn is_here(&mut self) -> bool {
-        self.background.is_none() || self.take_back()
-    }
-
-    #[cold]
-    fn take_back(&mut self) -> bool {
-        let half = self.background.as_ref().and_then(Background::take_back);
-        half.map(|half| *self = *half).is_some()
+    /// Whether some of an adopted frame is still to be written.
+    pub fn has_rest(&self) -> bool {
+        self.writer.has_rest()
     }
 
     /// The contract's `try_send`; wakes the receiver where it sleeps. Never blocks.
@@ -106,9 +81,6 @@ impl ShmTx {
     /// ended the link otherwise.
     #[inline]
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        if !self.is_here() {
-            return self.check_open().map(|()| Sent::Blocked);
-        }
         self.check()?;
         self.check_sleeper(frame.header.sent)?;
         let sent = match frame.split {
@@ -154,9 +126,6 @@ impl ShmTx {
     pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
         let mut frames = frames.peekable();
         let Some(sent) = frames.peek().map(|first| first.header.sent) else { return Ok(0) };
-        if !self.is_here() {
-            return self.check_open().map(|()| 0);
-        }
         self.check()?;
         self.check_sleeper(sent)?;
         let count = self.writer.try_write_many(frames).map_err(|e| self.shared.end(e))?;
@@ -178,9 +147,6 @@ impl ShmTx {
 
     /// The contract's `flush`: writes more of an adopted frame, true when nothing of one is left.
     pub fn flush(&mut self) -> Result<bool> {
-        if !self.is_here() {
-            return self.check_open().map(|()| false);
-        }
         self.check()?;
         self.check_sleeper(i64::MAX)?;
         let flushed = self.writer.flush().map_err(|e| self.shared.end(e))?;
@@ -200,6 +166,12 @@ impl ShmTx {
         self.shared.end(error.clone());
     }
 
+    /// Returns what ends the link in the same way while another thread has this half.
+    pub fn ender(&self) -> Box<dyn Fn(&Error) + Send> {
+        let shared = self.shared.clone();
+        Box::new(move |error| drop(shared.end(error.clone())))
+    }
+
     /// The socket to the peer.
     #[cfg(test)]
     pub(in super::super) fn socket(&self) -> &Arc<Guarded> {
@@ -208,7 +180,7 @@ impl ShmTx {
 
     /// Spins until there is room; true when there is, or when the next try returns an error.
     pub fn spin(&mut self) -> bool {
-        self.is_here() && self.spin_for_room().unwrap_or(true)
+        self.spin_for_room().unwrap_or(true)
     }
 
     /// The same, with the error.
@@ -232,9 +204,6 @@ impl ShmTx {
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         // A peer that has died is noticed by the sleep in poll.
         self.check_open()?;
-        if let Some(background) = &self.background {
-            return background.wait(&self.shared, waiting);
-        }
         if self.spin_for_room()? {
             return Ok(());
         }
@@ -253,9 +222,6 @@ impl ShmTx {
     /// Prepares a sleep on [`ShmTx::room_descriptor`] until trying again may help; true where it
     /// may at once. Errors as [`ShmTx::try_send`].
     pub fn park_room(&mut self) -> Result<bool> {
-        if !self.is_here() {
-            return self.check_open().map(|()| false);
-        }
         self.check()?;
         self.park_in_poll()
     }
@@ -276,9 +242,7 @@ impl ShmTx {
 
     /// A descriptor that becomes readable when there may be room again, or something to read.
     pub fn room_descriptor(&self) -> Result<BorrowedFd<'_>> {
-        self.background
-            .as_ref()
-            .map_or_else(|| self.shared.signals.room_descriptor(), |background| Ok(background.descriptor()))
+        self.shared.signals.room_descriptor()
     }
 
     /// Frames sent, or adopted, that the peer has not dealt with; known also after its death.
@@ -317,15 +281,5 @@ impl ShmTx {
             return Err(self.shared.end(disconnected()));
         }
         Ok(())
-    }
-}
-
-impl RestWriter for ShmTx {
-    fn flush(&mut self) -> Result<bool> {
-        self.flush()
-    }
-
-    fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.wait_room(waiting)
     }
 }

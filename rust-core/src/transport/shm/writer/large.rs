@@ -71,7 +71,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             LargeFrame::Owned(rest, done) => (rest, done),
             other => {
                 self.large = other;
-                return Ok(!matches!(self.large, LargeFrame::Elsewhere));
+                return Ok(true);
             }
         };
         let now = self.write_pieces(&[], &rest, done)?;
