@@ -9,6 +9,7 @@
 //! | connect, listen, receive with waiting, event loops | here |
 //! | sending and receiving what takes no wait | `in_place` |
 //! | receiving over a stream | `in_stream` |
+//! | receiving into memory of the program | `recv_into` |
 //! | sending one message | `send` |
 //! | several messages a call | `batch` |
 //! | calls and replies | `call` |
@@ -31,6 +32,7 @@ mod in_stream;
 mod linger;
 mod losses;
 mod poll;
+mod recv_into;
 mod room;
 mod send;
 

@@ -8,6 +8,7 @@
 mod copy;
 pub(crate) mod failure;
 mod payload;
+mod received;
 mod recycled;
 pub(crate) mod withdrawal;
 
@@ -32,7 +33,9 @@ use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBui
 pub use copy::RecordedOrigin;
 pub(crate) use payload::Lender;
 pub use payload::Payload;
-pub(crate) use payload::StoredMessage;
+pub(crate) use payload::{StoredMessage, too_long};
+pub use received::Received;
+pub(crate) use received::{Filled, LentPlace};
 pub(crate) use recycled::{Dropped, Rewritten};
 
 /// A message that was received. Clones share the body, and any number of threads may read it.

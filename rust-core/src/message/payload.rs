@@ -180,12 +180,17 @@ impl Payload {
     /// Returns the error for a length above this limit.
     #[cold]
     pub(crate) fn too_long(&self, limit: u64) -> Error {
-        let text = format!(
-            "over the message limit: {} bytes asked, {limit} allowed by the narrower of the two sides (option max_message_size)",
-            self.len()
-        );
-        Error::new(ErrorKind::TooLarge, text)
+        too_long(self.len(), limit)
     }
+}
+
+/// Returns the error for a message of so many bytes, which are more than this limit.
+#[cold]
+pub(crate) fn too_long(bytes: usize, limit: u64) -> Error {
+    let text = format!(
+        "over the message limit: {bytes} bytes asked, {limit} allowed by the narrower of the two sides (option max_message_size)"
+    );
+    Error::new(ErrorKind::TooLarge, text)
 }
 
 /// A sent message as it is kept to be sent again.
@@ -258,16 +263,23 @@ impl StoredMessage {
         StoredMessage { body: StoredBody::Shared(payload), correlation: 0, sent, kind: Kind::Data, flags: 0 }
     }
 
-    /// Stores a data message with this body that was sent at this time, in place of another message.
+    /// Stores a data message with this body that was sent at this time, in place of another message. A long body is taken
+    /// from `shared`.
     #[inline(always)]
-    pub fn become_data(&mut self, payload: &Payload, body: &[u8], sent: i64) {
+    pub fn become_data(
+        &mut self,
+        encoding: Encoding,
+        body: &[u8],
+        sent: i64,
+        shared: impl FnOnce() -> Payload,
+    ) {
         (self.correlation, self.sent, self.kind, self.flags) = (0, sent, Kind::Data, 0);
         match &mut self.body {
-            StoredBody::Short(bytes, length, encoding) if body.len() <= SHORT => {
+            StoredBody::Short(bytes, length, stored) if body.len() <= SHORT => {
                 bytes[..body.len()].copy_from_slice(body);
-                (*length, *encoding) = (body.len() as u8, payload.encoding());
+                (*length, *stored) = (body.len() as u8, encoding);
             }
-            other => other.store(payload),
+            other => other.store(shared),
         }
     }
 
@@ -311,8 +323,8 @@ impl StoredMessage {
 impl StoredBody {
     /// Copies or shares the body in place of another one.
     #[inline(never)]
-    fn store(&mut self, payload: &Payload) {
-        *self = StoredBody::of(payload);
+    fn store(&mut self, shared: impl FnOnce() -> Payload) {
+        *self = StoredBody::of(&shared());
     }
 
     /// Copies or shares the body.

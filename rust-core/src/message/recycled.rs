@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Inner, Message, UNCHECKED};
+use super::{Filled, Inner, Message, UNCHECKED};
 use crate::body::Body;
 use crate::codec::Encoding;
 use crate::frame::{Header, Incoming, Kind, spare};
@@ -136,6 +136,9 @@ impl Rewritten {
     /// Takes the message that was dropped last, if its memory has this length; else none.
     #[inline(always)]
     pub fn take(length: usize) -> Option<Rewritten> {
+        if length > spare::LONGEST {
+            return None;
+        }
         Rewritten::of(LAST.try_with(Cell::take).ok().flatten()?, length)
     }
 
@@ -161,27 +164,6 @@ impl Rewritten {
         None
     }
 
-    /// The body, to be written.
-    #[inline(always)]
-    pub fn body(&mut self) -> &mut [u8] {
-        &mut self.bytes
-    }
-
-    /// Returns the plain message of this kind and correlation, with this number, encoding and time of sending.
-    #[inline(always)]
-    pub fn finish(
-        self,
-        (kind, correlation): (Kind, u64),
-        (sequence, encoding, sent): (u64, Encoding, i64),
-        source: &Arc<str>,
-        limits: &Limits,
-        session: u64,
-    ) -> Message {
-        let body = self.bytes.len() as u64;
-        let header = Header { sequence, body, correlation, sent, ..Header::new(kind, encoding) };
-        self.finish_with(header, source, limits, session)
-    }
-
     /// Returns the message with this header.
     #[inline(always)]
     fn finish_with(self, header: Header, source: &Arc<str>, limits: &Limits, session: u64) -> Message {
@@ -203,6 +185,29 @@ impl Rewritten {
             inner.schema = None;
         }
         Message(Some(place))
+    }
+}
+
+impl Filled for Rewritten {
+    type Whole = Message;
+
+    #[inline(always)]
+    fn body(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    #[inline(always)]
+    fn finish(
+        self,
+        (kind, correlation): (Kind, u64),
+        (sequence, encoding, sent): (u64, Encoding, i64),
+        source: &Arc<str>,
+        limits: &Limits,
+        session: u64,
+    ) -> Message {
+        let body = self.bytes.len() as u64;
+        let header = Header { sequence, body, correlation, sent, ..Header::new(kind, encoding) };
+        self.finish_with(header, source, limits, session)
     }
 }
 

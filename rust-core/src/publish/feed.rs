@@ -18,7 +18,7 @@ use crate::channel::session::Owner;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
-use crate::message::{Message, Rewritten};
+use crate::message::{Filled, Message, Rewritten};
 use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, PlainRecord, Received, Start};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;

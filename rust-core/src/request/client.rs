@@ -12,7 +12,7 @@ use crate::channel::session_state::SessionHalves;
 use crate::channel::{Acknowledge, Options};
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
-use crate::message::Message;
+use crate::message::{Message, Rewritten};
 
 /// A connected client, with its receiving half.
 pub struct Client {
@@ -54,7 +54,7 @@ impl Client {
             return None;
         }
         let want = Want { data: true, requests: true, replies: false, delivers: true, consume };
-        part.take_plain(Kind::Request, None, &mut halves, &limits, consume)
+        part.take_plain(Kind::Request, Rewritten::take, &mut halves, &limits, consume)
             .or_else(|| part.take(&mut halves, &limits, want, 0))
     }
 

@@ -9,12 +9,12 @@ use super::Channel;
 use crate::channel::direction::Entered;
 use crate::channel::link::Taken;
 use crate::channel::receiving::Receiving;
-use crate::channel::sending::{DATA, Draft, Sending};
+use crate::channel::sending::{Content, DATA, Draft, Sending};
 use crate::channel::session::inbox::AckTrigger;
 use crate::codec::Encoding;
 use crate::deadline::Wait;
 use crate::error::Result;
-use crate::message::{Message, Payload};
+use crate::message::{Filled, Message, Payload, Rewritten};
 use crate::schema::PreparedSchema;
 use crate::value::Source;
 
@@ -75,6 +75,26 @@ impl Channel {
         self.send_draft::<DATA>(&Draft::data(payload), wait.into())
     }
 
+    /// Sends these bytes as a message in this encoding, in which they are already: see [`Channel::send`]. They are not checked.
+    ///
+    /// They are copied from where they are into shared memory, or to the kernel. Of more than 64 bytes a copy is made as well,
+    /// if the message is kept to be sent again, that is, without `delivery="best_effort"`; whoever sends the same bytes several
+    /// times spares it with [`Channel::send_payload`].
+    ///
+    /// ```no_run
+    /// # use linkspan::{Channel, Encoding, Result, Timeout};
+    /// # fn f(channel: &Channel) -> Result<()> {
+    /// let mut samples = [0; 64];
+    /// channel.send_bytes(Encoding::Raw, &samples, Timeout::Default)?;
+    /// let received = channel.recv_into(&mut samples, Timeout::Default)?;
+    /// println!("{} bytes, the last one is {}", received.length, samples[received.length - 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn send_bytes<'a>(&self, encoding: Encoding, bytes: &[u8], wait: impl Into<Wait<'a>>) -> Result<u64> {
+        self.send_draft::<DATA>(&Draft::data(Content::Lent(encoding, bytes)), wait.into())
+    }
+
     /// Encodes a value as this channel sends it, checked against its schema if `validate` requires it. Long
     /// arrays go to shared memory where the peer views them.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
@@ -110,7 +130,7 @@ impl Channel {
     #[inline(never)]
     fn recv_waiting(&self, wait: Wait<'_>) -> Result<Message> {
         if wait.may_wait(self.options.timeout)
-            && let Some(message) = self.recv_soon()
+            && let Some(message) = self.recv_soon(Rewritten::take)
         {
             return Ok(message);
         }
@@ -125,7 +145,9 @@ impl Channel {
     fn recv_in_place(&self) -> std::result::Result<Message, Option<Entered<'_, Receiving>>> {
         let Some(mut entered) = self.enter_receiving() else { return Err(None) };
         let (receiving, halves) = entered.parts();
-        if let Some(taken) = receiving.take_next(halves, &self.event_log, Some(AckTrigger::Receive)) {
+        if let Some(taken) =
+            receiving.take_next(halves, &self.event_log, Rewritten::take, Some(AckTrigger::Receive))
+        {
             drop(entered);
             return Ok(taken.done().unwrap_or_else(|taken| self.finish(taken)));
         }
@@ -137,11 +159,11 @@ impl Channel {
         Ok(self.finish(taken))
     }
 
-    /// Receives the plain message that comes within about a microsecond, if spinning is known to succeed; none if anything
-    /// else is due. The call holds the direction meanwhile, as a call that awaits its reply does, and gives it back under
+    /// Receives the plain message that comes within about a microsecond into memory that `place` gives for its length, if
+    /// spinning is known to succeed; none if anything else is due. The call holds the direction meanwhile, as a call that awaits its reply does, and gives it back under
     /// the lock that records the message.
     #[inline]
-    fn recv_soon(&self) -> Option<Message> {
+    pub(super) fn recv_soon<P: Filled>(&self, place: impl FnOnce(usize) -> Option<P>) -> Option<P::Whole> {
         let mut entered = self.enter_receiving()?;
         let (receiving, halves) = entered.parts();
         if !receiving.begin_short_wait(halves) {
@@ -152,7 +174,7 @@ impl Channel {
         let mut ending = held.enter();
         let (receiving, halves) = ending.parts();
         let taken = if has_come && !self.reconnector.is_closed() && !self.reconnector.is_interrupted() {
-            receiving.take_next(halves, &self.event_log, None)
+            receiving.take_next(halves, &self.event_log, place, None)
         } else {
             None
         };
@@ -162,7 +184,7 @@ impl Channel {
 
     /// Does what is left to do for this message, and returns it.
     #[inline(never)]
-    pub(super) fn finish(&self, taken: Taken) -> Message {
+    pub(super) fn finish<M>(&self, taken: Taken<M>) -> M {
         self.ack_sender().finish(taken)
     }
 

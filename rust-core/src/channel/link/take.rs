@@ -10,7 +10,7 @@ use crate::channel::event_log::EventLog;
 use crate::channel::session::inbox::{AckTrigger, Fate};
 use crate::channel::session_state::{SessionHalves, SessionState, urgency};
 use crate::frame::{Header, Kind};
-use crate::message::{Dropped, Message, Rewritten};
+use crate::message::{Filled, Message, Rewritten};
 use crate::value::Limits;
 
 /// What a call takes of the messages in a link.
@@ -56,8 +56,8 @@ pub fn is_awaited(header: &Header, number: u64) -> bool {
 }
 
 /// A message that was taken, and what is left to do once the session's lock is released: nearly always nothing.
-pub struct Taken {
-    pub message: Message,
+pub struct Taken<M = Message> {
+    pub message: M,
     /// The occasion of an acknowledgement frame that is due.
     is_ack_due: Option<AckTrigger>,
     /// How many messages before it were lost.
@@ -66,10 +66,10 @@ pub struct Taken {
     pub acknowledges: bool,
 }
 
-impl Taken {
+impl<M> Taken<M> {
     /// Returns the message if nothing is left to do.
     #[inline(always)]
-    pub fn done(self) -> Result<Message, Taken> {
+    pub fn done(self) -> Result<M, Taken<M>> {
         if self.is_ack_due.is_none() && self.missed == 0 && !self.acknowledges {
             Ok(self.message)
         } else {
@@ -84,7 +84,7 @@ impl Taken {
         session_state: &SessionState,
         event_log: &EventLog,
         send_ack: impl FnOnce(AckTrigger),
-    ) -> Message {
+    ) -> M {
         if let Some(trigger) = self.is_ack_due {
             send_ack(trigger);
         }
@@ -99,27 +99,24 @@ impl Taken {
 }
 
 impl RxPart {
-    /// Delivers the message of this kind in the ring that has neither flags nor an acknowledgement, in memory of `dropped`, or else of
-    /// the message that this thread dropped last. None for all else, and where that memory has another length.
+    /// Delivers the message of this kind in the ring that has neither flags nor an acknowledgement, in memory that `place` gives for
+    /// its length. None for all else, and where that gives none.
     #[inline(always)]
-    pub fn take_plain(
+    pub fn take_plain<P: Filled>(
         &mut self,
         kind: Kind,
-        dropped: Option<&mut Dropped>,
+        place: impl FnOnce(usize) -> Option<P>,
         halves: &mut SessionHalves,
         limits: &Limits,
         consume: Option<AckTrigger>,
-    ) -> Option<Taken> {
+    ) -> Option<Taken<P::Whole>> {
         let half = self.rx.in_place()?;
         let plain = half.peek_plain(kind)?;
         let (number, bytes) = (half.next_sequence(), plain.length());
         if self.negotiated.is_none() || self.peer.source.is_empty() || !halves.inbox.is_new(number) {
             return None;
         }
-        let mut place = match dropped {
-            Some(dropped) => dropped.next(bytes),
-            None => Rewritten::take(bytes),
-        }?;
+        let mut place = place(bytes)?;
         let sent = half.take_plain(&plain, place.body());
         let what = (number, plain.encoding(), sent);
         let message = place.finish((kind, 0), what, &self.peer.source, limits, halves.inbox.session());

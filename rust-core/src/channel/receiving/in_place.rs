@@ -8,7 +8,7 @@ use crate::channel::pattern::Pattern;
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::{SessionHalves, SessionState};
 use crate::frame::Kind;
-use crate::message::{Dropped, Message};
+use crate::message::{Dropped, Filled, Message, Rewritten};
 
 /// Data for a program that calls to receive.
 pub(super) const NEXT: Want =
@@ -29,34 +29,34 @@ impl Receiving {
         self.take_in_place(halves, event_log, NEXT)
     }
 
-    /// [`Receiving::take_ready`] for what comes nearly always: data of the same length as the message that this thread dropped
-    /// last. None for all else; then nothing has changed. `consume` as in [`Want`].
+    /// [`Receiving::take_ready`] for what comes nearly always: data for which `place` gives memory, by its length. None for all
+    /// else; then nothing has changed. `consume` as in [`Want`].
     #[inline(always)]
-    pub fn take_next(
+    pub fn take_next<P: Filled>(
         &mut self,
         halves: &mut SessionHalves,
         event_log: &EventLog,
+        place: impl FnOnce(usize) -> Option<P>,
         consume: Option<AckTrigger>,
-    ) -> Option<Taken> {
+    ) -> Option<Taken<P::Whole>> {
         if self.is_program_kept_waiting() || self.watched {
             return None;
         }
-        self.take_data(halves, event_log, None, consume)
+        self.take_data(halves, event_log, place, consume)
     }
 
-    /// Delivers the data message in the ring that has neither flags nor an acknowledgement, in memory of `dropped`, or else of
-    /// the message that this thread dropped last. None for all else, and where that memory has another length; then nothing
-    /// has changed.
+    /// Delivers the data message in the ring that has neither flags nor an acknowledgement, in memory that `place` gives for its
+    /// length. None for all else, and where that gives none; then nothing has changed.
     #[inline(always)]
-    fn take_data(
+    fn take_data<P: Filled>(
         &mut self,
         halves: &mut SessionHalves,
         event_log: &EventLog,
-        dropped: Option<&mut Dropped>,
+        place: impl FnOnce(usize) -> Option<P>,
         consume: Option<AckTrigger>,
-    ) -> Option<Taken> {
+    ) -> Option<Taken<P::Whole>> {
         let part = self.part.as_mut().filter(|_| self.schema.is_none())?;
-        let taken = part.take_plain(Kind::Data, dropped, halves, &self.limits, consume)?;
+        let taken = part.take_plain(Kind::Data, place, halves, &self.limits, consume)?;
         self.note_taken(event_log);
         Some(taken)
     }
@@ -187,7 +187,7 @@ impl Receiving {
     ) -> u64 {
         let (mut dropped, before, mut missed) = (Dropped::take(), messages.len(), 0);
         while messages.len() < max
-            && let Some(taken) = self.take_data(halves, event_log, Some(&mut dropped), None)
+            && let Some(taken) = self.take_data(halves, event_log, |bytes| dropped.next(bytes), None)
         {
             if messages.len() == before {
                 messages.reserve(max - before);
@@ -258,7 +258,7 @@ impl Receiving {
             return None;
         }
         if want.delivers
-            && let Some(taken) = self.take_data(halves, event_log, None, want.consume)
+            && let Some(taken) = self.take_data(halves, event_log, Rewritten::take, want.consume)
         {
             return Some(taken);
         }

@@ -304,7 +304,7 @@ impl Form {
     }
 }
 
-/// A short message without flags in a record of this form, whose header word was checked but for its place;
+/// A message without flags in one record of this form, whose header word was checked but for its place;
 /// `Reader::take_plain` copies it out. One word and its offset, so that it stays in registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plain {
@@ -337,13 +337,12 @@ impl Plain {
         (word ^ data ^ form) & Plain::FORM == 0
     }
 
-    /// The record with this word, which [is](Plain::is) of this form; none if it is too short, longer than
-    /// [`Small::LONGEST`], or has no encoding.
+    /// The record with this word, which [is](Plain::is) of this form; none if it is too short, or has no encoding.
     #[inline(always)]
     pub(super) fn new(word: u64, at: usize, form: Form) -> Option<Plain> {
         let plain = Plain { word, at, encoding: Record(word).encoding()?, form };
         // What is too short for its prefix has the greatest length.
-        (plain.length() <= Small::LONGEST).then_some(plain)
+        (plain.length() <= isize::MAX as usize).then_some(plain)
     }
 
     /// Bytes of the body.
@@ -355,7 +354,7 @@ impl Plain {
     /// Bytes that the record takes in the ring.
     #[inline(always)]
     pub(super) fn size(&self) -> u64 {
-        // Nothing overflows: the length is short.
+        // Nothing overflows: the length has 32 bits.
         let content = Record(self.word).length() as u64;
         WORD.wrapping_add(content).wrapping_add(GRANULE - 1) & !(GRANULE - 1)
     }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::memory::heap::Heap;
 use super::reader::{Reader, Step};
-use super::record::{Form, PlainReply};
+use super::record::{Form, Plain, PlainReply, Small};
 use super::segment::PAGE;
 use super::tests::data;
 use super::writer::Writer;
@@ -36,16 +36,18 @@ fn take(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(Step, Option<Incom
     Ok((step, frame))
 }
 
-/// The same through the ways for plain and for short records, where they find something: what is plain is short, has one
-/// form, and is the same.
+/// The same through the ways for plain and for short records, where they find something: what is plain has one form, and is
+/// the same.
 fn take_small(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(Step, Option<Incoming>)> {
     let (data, request, reply) =
         (reader.peek_plain(Form::Data), reader.peek_plain(Form::Request), reader.peek_reply());
     let found = [data.is_some(), request.is_some(), reply.is_some()];
     assert!(found.iter().filter(|found| **found).count() <= 1, "{found:?}");
     let Some(small) = reader.peek_small() else {
-        assert_eq!(found, [false; 3]);
-        return take(reader);
+        return match data {
+            Some(plain) => take_long(reader, &plain),
+            None => take(reader),
+        };
     };
     // Looking has changed nothing.
     assert_eq!(reader.peek_small().map(|again| again.header()), Some(small.header()));
@@ -68,6 +70,16 @@ fn take_small(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(Step, Option
     }
     let frame = Incoming { header: small.header(), extension: Bytes::new(), body: body.into() };
     Ok((Step::Piece, Some(frame)))
+}
+
+/// Takes a plain record of data that is not short.
+fn take_long(reader: &mut Reader<Arc<Heap>, Arc<Heap>>, plain: &Plain) -> Result<(Step, Option<Incoming>)> {
+    assert!(plain.length() > Small::LONGEST);
+    let (sequence, mut body) = (reader.next_sequence(), vec![0xEE; plain.length()]);
+    let sent = reader.take_plain(plain, &mut body);
+    let header =
+        Header { body: body.len() as u64, sequence, sent, ..Header::new(Kind::Data, plain.encoding()) };
+    Ok((Step::Piece, Some(Incoming { header, extension: Bytes::new(), body: body.into() })))
 }
 
 type BothEnds = (Writer<Arc<Heap>, Arc<Heap>>, Reader<Arc<Heap>, Arc<Heap>>);

@@ -70,7 +70,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Determines how far plain records can be read in this lap. No large message is under way.
-    fn renew_near(&mut self) {
+    pub(super) fn renew_near(&mut self) {
         let lap_end = (self.position | self.mask) + 1;
         self.near = lap_end.min(self.filled);
         self.plain = Plain::word(self.position >> self.shift);
