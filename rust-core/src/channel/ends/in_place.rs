@@ -11,10 +11,11 @@ use crate::channel::link::Taken;
 use crate::channel::receiving::Receiving;
 use crate::channel::sending::{Content, DATA, Draft, Sending};
 use crate::channel::session::inbox::AckTrigger;
+use crate::channel::session_state::SessionHalves;
 use crate::codec::Encoding;
 use crate::deadline::Wait;
 use crate::error::Result;
-use crate::message::{Filled, Message, Payload, Rewritten};
+use crate::message::{Message, Payload, Rewritten};
 use crate::schema::PreparedSchema;
 use crate::value::Source;
 
@@ -130,7 +131,8 @@ impl Channel {
     #[inline(never)]
     fn recv_waiting(&self, wait: Wait<'_>) -> Result<Message> {
         if wait.may_wait(self.options.timeout)
-            && let Some(message) = self.recv_soon(Rewritten::take)
+            && let Some(message) =
+                self.recv_soon(|receiving, halves| receiving.take_soon(halves, &self.event_log))
         {
             return Ok(message);
         }
@@ -159,11 +161,14 @@ impl Channel {
         Ok(self.finish(taken))
     }
 
-    /// Receives the plain message that comes within about a microsecond into memory that `place` gives for its length, if
-    /// spinning is known to succeed; none if anything else is due. The call holds the direction meanwhile, as a call that awaits its reply does, and gives it back under
+    /// Receives what `take` takes of the message that comes within about a microsecond, if spinning is known to succeed; none if
+    /// anything else is due. The call holds the direction meanwhile, as a call that awaits its reply does, and gives it back under
     /// the lock that records the message.
     #[inline]
-    pub(super) fn recv_soon<P: Filled>(&self, place: impl FnOnce(usize) -> Option<P>) -> Option<P::Whole> {
+    pub(super) fn recv_soon<M>(
+        &self,
+        take: impl FnOnce(&mut Receiving, &mut SessionHalves) -> Option<Taken<M>>,
+    ) -> Option<M> {
         let mut entered = self.enter_receiving()?;
         let (receiving, halves) = entered.parts();
         if !receiving.begin_short_wait(halves) {
@@ -174,7 +179,7 @@ impl Channel {
         let mut ending = held.enter();
         let (receiving, halves) = ending.parts();
         let taken = if has_come && !self.reconnector.is_closed() && !self.reconnector.is_interrupted() {
-            receiving.take_next(halves, &self.event_log, place, None)
+            take(receiving, halves)
         } else {
             None
         };

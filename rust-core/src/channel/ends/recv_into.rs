@@ -40,7 +40,9 @@ impl Channel {
     #[inline(never)]
     fn recv_into_waiting(&self, into: &mut [u8], wait: Wait<'_>) -> Result<Received> {
         if wait.may_wait(self.options.timeout)
-            && let Some(received) = self.recv_soon(LentPlace::of(into))
+            && let Some(received) = self.recv_soon(|receiving, halves| {
+                receiving.take_next(halves, &self.event_log, LentPlace::of(into), None)
+            })
         {
             return Ok(received);
         }

@@ -167,7 +167,7 @@ impl RxPart {
             return None;
         }
         let Some(small) = half.peek_small() else {
-            return if half.is_ready() { self.take_in_slots(halves, limits, want) } else { None };
+            return if half.is_ready() { self.take_frame(halves, limits, want) } else { None };
         };
         let (header, number) = (small.header(), small.sequence);
         let acknowledges = small.kind != Kind::Reply && small.correlation != 0;
@@ -184,19 +184,29 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// The same for a message whose long arrays lie in slots of which this side has mapped all files: they are viewed there.
+    /// The same for data that is not short: plain in one record, or with long arrays in slots of which this side has mapped all
+    /// files: they are viewed there.
     #[inline(never)]
-    fn take_in_slots(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
+    fn take_frame(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
         let half = self.rx.in_place()?;
-        let found = half.peek_in_slots()?;
-        let Header { kind, flags, sequence, correlation, .. } = *found.header();
-        let is_plain = kind == Kind::Data && correlation == 0;
-        if !is_plain || !want.takes(kind) || !halves.inbox.is_new(sequence) {
-            return None;
-        }
-        let fate = want.fate(found.header(), 0);
-        let frame = half.take_in_slots(found);
-        let received = (sequence, frame.body.len(), urgency(kind, flags));
+        let is_taken =
+            |kind: Kind, number: u64| kind == Kind::Data && want.takes(kind) && halves.inbox.is_new(number);
+        let frame = if let Some(plain) = half.peek_plain(Kind::Data) {
+            if !is_taken(Kind::Data, half.next_sequence()) {
+                return None;
+            }
+            half.take_whole(&plain)
+        } else {
+            let found = half.peek_in_slots()?;
+            let Header { kind, sequence, correlation, .. } = *found.header();
+            if correlation != 0 || !is_taken(kind, sequence) {
+                return None;
+            }
+            half.take_in_slots(found)
+        };
+        let Header { kind, flags, sequence, .. } = frame.header;
+        let (received, fate) =
+            ((sequence, frame.body.len(), urgency(kind, flags)), want.fate(&frame.header, 0));
         let message = Message::new(frame, &self.peer.source, *limits, halves.inbox.session());
         let (is_ack_due, missed) =
             halves.received(received, fate, want.consume, || half.consumed_with_fence());

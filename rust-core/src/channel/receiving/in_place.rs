@@ -88,6 +88,12 @@ impl Receiving {
         !halves.publish_consumed(|| half.consumed_with_fence(), AckTrigger::Receive)
     }
 
+    /// Returns the message that a short wait has brought into the ring.
+    #[inline]
+    pub fn take_soon(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
+        if self.is_program_kept_waiting() { None } else { self.take_in_place(halves, event_log, MORE) }
+    }
+
     /// Returns whether a message lies in the ring, or comes within about a microsecond.
     #[inline]
     pub fn poll_briefly(&mut self) -> bool {

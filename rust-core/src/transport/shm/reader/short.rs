@@ -5,10 +5,14 @@
 
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{COMPACT, Form, LINKED, Plain, PlainReply, Shape, Small, WORD};
 use super::super::segment::PAGE;
 use super::{Reader, as_uninit};
+use crate::frame::spare::aligned;
+use crate::frame::{Header, Incoming, Kind};
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Returns the next record where it is a plain message of this form, as nearly all are; nothing changes. `None` for
@@ -34,6 +38,18 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         let sent = self.peer.copy_out_behind(plain.at().wrapping_add(WORD as usize), as_uninit(body));
         self.pass_plain(plain, self.next_sequence());
         sent.cast_signed()
+    }
+
+    /// The same for data that is to have memory of its own.
+    #[inline]
+    pub fn take_whole(&mut self, plain: &Plain) -> Incoming {
+        let content = plain.at().wrapping_add(WORD as usize);
+        let (sequence, sent) = (self.next_sequence(), self.word(content).cast_signed());
+        let body = aligned(self.copy(content.wrapping_add(COMPACT), plain.length()));
+        self.pass_plain(plain, sequence);
+        let of = Header::new(Kind::Data, plain.encoding());
+        let header = Header { body: body.len() as u64, sequence, sent, ..of };
+        Incoming { header, extension: Bytes::new(), body: body.into() }
     }
 
     /// [`Reader::peek_plain`] for a reply, with the other words of its record. Each is loaded once.
