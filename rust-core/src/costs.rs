@@ -48,7 +48,7 @@ fn short_message_over_shared_memory_takes_one_lock_in_each_call() {
     }
 }
 
-/// Few enough that all of them are in one lap of the ring, whose end takes the general way.
+/// Few enough that all of them are in one lap of the ring, whose end takes the general path.
 const WITHIN_A_LAP: u32 = 16;
 
 #[test]

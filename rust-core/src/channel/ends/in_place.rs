@@ -162,7 +162,7 @@ impl Channel {
     }
 
     /// Receives what `take` takes of the message that comes within about a microsecond, if spinning is known to succeed; none if
-    /// anything else is due. The call holds the direction meanwhile, as a call that awaits its reply does, and gives it back under
+    /// anything else is pending. The call holds the direction meanwhile, as a call that awaits its reply does, and gives it back under
     /// the lock that records the message.
     #[inline]
     pub(super) fn recv_soon<M>(

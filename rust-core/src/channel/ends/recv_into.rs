@@ -1,6 +1,6 @@
 //! Receiving into memory of the program, which gets the bytes and no message.
 //!
-//! What lies ready in shared memory is copied there in the step in which [`Channel::recv`] would take it. Everything else comes
+//! What is available in shared memory is copied there in the step in which [`Channel::recv`] would take it. Everything else comes
 //! as a message first.
 
 use super::Channel;
@@ -25,7 +25,7 @@ impl Channel {
         }
     }
 
-    /// Receives the message that lies ready in shared memory; none if anything else is due, and if the message is longer.
+    /// Receives the message that is available in shared memory; none if anything else is pending, and if the message is longer.
     #[inline]
     fn recv_into_in_place(&self, into: &mut [u8]) -> Option<Received> {
         let mut entered = self.enter_receiving()?;
@@ -36,7 +36,7 @@ impl Channel {
         Some(taken.done().unwrap_or_else(|taken| self.finish(taken)))
     }
 
-    /// [`Channel::recv_into`] where no such message lies ready.
+    /// [`Channel::recv_into`] where no such message is available.
     #[inline(never)]
     fn recv_into_waiting(&self, into: &mut [u8], wait: Wait<'_>) -> Result<Received> {
         if wait.may_wait(self.options.timeout)

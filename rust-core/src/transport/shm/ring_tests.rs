@@ -72,7 +72,7 @@ fn take_small(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(Step, Option
     Ok((Step::Piece, Some(frame)))
 }
 
-/// Takes a plain record of data that is not short.
+/// Takes data in one record that is not short.
 fn take_long(reader: &mut Reader<Arc<Heap>, Arc<Heap>>, plain: &Plain) -> Result<(Step, Option<Incoming>)> {
     assert!(plain.length() > Small::LONGEST);
     let sequence = reader.next_sequence();
