@@ -45,14 +45,20 @@ static inline void pin(const char *placement, int far_end) {
     sched_setaffinity(0, sizeof one, &one);
 }
 
-/* Starts the far end as a process of its own that ends with this one, and pins both. */
-static inline void split(const char *placement, void (*far_end)(void)) {
+/* Goes on in two processes, of which the far one ends with the near one; true in the far one. */
+static inline int forked(void) {
     pid_t near_end = getpid(), child = fork();
     if (child < 0) fail("fork", "no process");
-    if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        /* The near end may have ended before that was asked for: then no signal comes any more. */
-        if (getppid() != near_end) _exit(0);
+    if (child > 0) return 0;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* The near end may have ended before that was asked for: then no signal comes any more. */
+    if (getppid() != near_end) _exit(0);
+    return 1;
+}
+
+/* Starts the far end as such a process, and pins both. */
+static inline void split(const char *placement, void (*far_end)(void)) {
+    if (forked()) {
         pin(placement, 1);
         far_end();
         _exit(0);

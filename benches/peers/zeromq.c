@@ -1,9 +1,11 @@
 /* ZeroMQ: PAIR for round trips, REQ and REP for calls, PUSH and PULL one way, PUB and SUB for fan-out, as the programs
- * local_lat, remote_lat, local_thr in its own perf/ do; one I/O thread, ipc or tcp.
+ * local_lat, remote_lat, local_thr in its own perf/ do; one I/O thread, ipc or tcp. PUSH and PULL at a fixed rate.
  *
- * usage: zeromq pair|call|stream|writers|fanout ipc|tcp BYTES PLACEMENT [COUNT] */
+ * usage: zeromq pair|call|stream|writers|fanout ipc|tcp BYTES PLACEMENT [COUNT]
+ *        zeromq rate ipc|tcp 64 spinning|parked RATE */
 #include <zmq.h>
 
+#include "rate.h"
 #include "worker.h"
 
 static void *context, *here, *words;
@@ -91,8 +93,39 @@ static void answer(void) {
     check(zmq_send(here, content, bytes, 0), "zmq_send");
 }
 
+static void send_stamp(const struct rate_stamp *stamp) {
+    check(zmq_send(here, stamp, sizeof *stamp, 0), "zmq_send");
+}
+
+/* A receiver that spins asks in a loop; a parked one sleeps in the call. */
+static void receive_stamp(struct rate_stamp *stamp) {
+    int flags = strcmp(placement, "spinning") == 0 ? ZMQ_DONTWAIT : 0, got;
+    while ((got = zmq_recv(here, stamp, sizeof *stamp, flags)) < 0 && zmq_errno() == EAGAIN) rate_pause();
+    check(got, "zmq_recv");
+}
+
+/* The I/O threads are made with the first socket, before the ends are pinned: they may use both processors, or each would wait for
+ * an end that spins. */
+static void at_rate(void) {
+    struct rate_stamp stamp;
+    rate_prepare();
+    int far_end = forked();
+    context = zmq_ctx_new();
+    here = made(far_end ? ZMQ_PULL : ZMQ_PUSH, endpoint, far_end);
+    if (far_end) {
+        receive_stamp(&stamp);
+        pin("apart", 1);
+        rate_receive_rounds(receive_stamp);
+        _exit(0);
+    }
+    memset(&stamp, 7, sizeof stamp);
+    send_stamp(&stamp);
+    pin("apart", 0);
+    rate_serve((uint64_t)count, send_stamp);
+}
+
 int main(int argc, char **argv) {
-    if (argc < 5) fail("zeromq", "usage: zeromq pair|call|stream|writers|fanout ipc|tcp BYTES PLACEMENT [COUNT]");
+    if (argc < 5) fail("zeromq", "usage: zeromq pair|call|stream|writers|fanout|rate ipc|tcp BYTES PLACEMENT [COUNT]");
     kind = argv[1], bytes = strtoul(argv[3], NULL, 10), placement = argv[4];
     if (argc > 5) count = atoi(argv[5]);
     /* Many readers take so long for a block that the word at its end no longer counts. */
@@ -103,6 +136,10 @@ int main(int argc, char **argv) {
         snprintf(endpoint, sizeof endpoint, "tcp://127.%d.%d.%d:20778", 64 + (getpid() >> 16), getpid() >> 8 & 255, getpid() & 255);
     else
         snprintf(endpoint, sizeof endpoint, "ipc://%s", name("there"));
+    if (strcmp(kind, "rate") == 0) {
+        at_rate();
+        return 0;
+    }
     int one_way = strcmp(kind, "stream") == 0 || strcmp(kind, "fanout") == 0;
     split(placement, one_way ? sink : strcmp(kind, "writers") == 0 ? writers : echo);
     context = zmq_ctx_new();

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::cpu::{End, Placement, pin};
 use crate::ends::end_with_parent;
 use crate::worker::measure_processor_time;
-use crate::{Result, floor, growth, ours};
+use crate::{Result, floor, growth, ours, rate};
 
 /// `work CASE …`, `far CASE …`, or `pinned PROGRAM …` for a language that cannot pin itself.
 pub fn work(arguments: &[String]) -> Result<()> {
@@ -26,6 +26,7 @@ pub fn work(arguments: &[String]) -> Result<()> {
         ["far", "arrays", endpoint, bytes, placement, spin] => {
             ours::arrays::answer_alone(endpoint, bytes, placement, spin)
         }
+        ["far", "burden"] => rate::burn(),
         ["far", "sysvmsg", key, bytes] => floor::system_v::echo(key, bytes),
         ["far", "bytes", path, bytes, placement] => floor::echo_alone(path, bytes, placement),
         ["pinned", program, rest @ ..] => {

@@ -12,6 +12,7 @@ mod floor;
 mod growth;
 mod ours;
 mod oversubscribed;
+mod rate;
 mod report;
 mod result;
 mod rows;
@@ -29,14 +30,14 @@ use result::Result;
 const HELP: &str = "\
 linkspan-bench: what Linkspan costs, beside the floor measured in the same run
 
-  linkspan-bench                 every row and every curve, in at most 15 minutes
+  linkspan-bench                 every row, every rate and every curve, in at most 15 minutes
   linkspan-bench --quick         few repetitions and short curves, in at most 2 minutes: shows that it works
   linkspan-bench --smoke         one repetition of ours and the floors, without peers: shows that everything of ours runs
-  linkspan-bench --only TEXT     the rows and curves whose name contains TEXT
+  linkspan-bench --only TEXT     the rows, rates and curves whose name contains TEXT
   linkspan-bench --write FILE    writes the table to FILE as well, and the curves as SVG into plots/ beside it
   linkspan-bench --minutes N     the longest that the run may take
   linkspan-bench --repetitions N turns of each worker
-  linkspan-bench --list          the names of the rows and curves
+  linkspan-bench --list          the names of the rows, rates and curves
   linkspan-bench work CASE …     one worker, driven from standard input (see benches/README.md)
 ";
 
@@ -103,6 +104,7 @@ fn run(arguments: &[String]) -> Result<bool> {
             "--repetitions" => plan.repetitions = value()?.parse()?,
             "--list" => {
                 rows::all().iter().for_each(|row| println!("{}", row.what));
+                rate::all().iter().for_each(|row| println!("{}", row.what));
                 growth::all().iter().for_each(|plot| println!("{}", plot.what));
                 return Ok(true);
             }
@@ -117,17 +119,24 @@ fn run(arguments: &[String]) -> Result<bool> {
     let minutes = minutes.unwrap_or(if plan.quick { 1.9 } else { 14.5 });
     plan.until = started + Duration::from_secs_f64(minutes * 60.0);
     let directory = environment::Directory::new()?;
-    // Rows that take too long must leave time for the curves.
-    let curves = Duration::from_secs(if plan.quick { 20 } else { 240 });
-    let rows_until = plan.until.checked_sub(curves).unwrap_or(started);
-    let rows = schedule::measure_rows(&rows::all(), &schedule::Plan { until: rows_until, ..plan.clone() });
+    // Rows that take too long must leave time for the rates and the curves.
+    let (rates, curves) = if plan.quick { (15, 20) } else { (80, 240) };
+    let until = |left| schedule::Plan {
+        until: plan.until.checked_sub(Duration::from_secs(left)).unwrap_or(started),
+        ..plan.clone()
+    };
+    let rows = schedule::measure_rows(&rows::all(), &until(rates + curves));
+    let rates = rate::measure_rates(&rate::all(), &until(curves));
     let plots = growth::measure_curves(&growth::all(), &plan);
     drop(directory);
-    let report = report::render(&rows, &plots, &plan, started.elapsed());
+    let report = report::render(&rows, &rates, &plots, &plan, started.elapsed());
     print!("{}", report.text);
     if let Some(path) = write {
         std::fs::write(&path, report.markdown).map_err(|e| format!("writing {}: {e}", path.display()))?;
         growth::draw(&plots, &path.with_file_name("plots"))?;
     }
-    Ok(rows.iter().all(|row| row.ours.is_ok()) && plots.iter().all(growth::Measured::is_whole))
+    let rates_are_whole = rates.iter().all(|row| row.ours.iter().all(Result::is_ok));
+    Ok(rows.iter().all(|row| row.ours.is_ok())
+        && rates_are_whole
+        && plots.iter().all(growth::Measured::is_whole))
 }

@@ -3,6 +3,7 @@
 mod columns;
 mod curves;
 mod lines;
+mod rates;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use crate::rows::Unit;
 use crate::schedule::{MOVED, Measured, Plan};
 use crate::statistics::{Taken, quantile};
-use crate::{environment, growth};
+use crate::{environment, growth, rate};
 use columns::columns;
 use lines::lines;
 
@@ -73,16 +74,22 @@ fn steadiness(measured: &[Measured]) -> String {
 }
 
 /// The number of marks that were reached, and of all marks.
-fn marks(measured: &[Measured]) -> String {
-    let rows: Vec<String> =
-        measured.iter().map(|m| lines(m)[0][5].clone()).filter(|mark| !mark.is_empty()).collect();
+fn marks(measured: &[Measured], rates: &[rate::Measured]) -> String {
+    let rows = measured.iter().map(|m| lines(m)[0][5].clone()).chain(rates::marks(rates));
+    let rows: Vec<String> = rows.filter(|mark| !mark.is_empty()).collect();
     let met = rows.iter().filter(|mark| mark.ends_with("met")).count();
     let moonshots = rows.iter().filter(|mark| mark.ends_with("moonshot met")).count();
     format!("{met} of {} marks are met, {moonshots} of them as moonshots.", rows.len())
 }
 
 /// Draws the table.
-pub fn render(measured: &[Measured], plots: &[growth::Measured], plan: &Plan, took: Duration) -> Report {
+pub fn render(
+    measured: &[Measured],
+    rates: &[rate::Measured],
+    plots: &[growth::Measured],
+    plan: &Plan,
+    took: Duration,
+) -> Report {
     let rows: Vec<[String; 6]> = measured.iter().flat_map(lines).collect();
     let facts = environment::describe(took);
     let how = format!(
@@ -92,24 +99,28 @@ pub fn render(measured: &[Measured], plots: &[growth::Measured], plan: &Plan, to
         plan.repetitions,
         plan.round.as_millis()
     );
-    let summary = if measured.is_empty() {
-        "No row was measured.".to_owned()
-    } else {
-        format!("{}\n{}", marks(measured), steadiness(measured))
+    let summary = match (measured, rates) {
+        ([], []) => "No row was measured.".to_owned(),
+        ([], _) => marks(measured, rates),
+        _ => format!("{}\n{}", marks(measured, rates), steadiness(measured)),
     };
     let mut markdown = format!("# What Linkspan costs\n\n`make bench` wrote this. {how}\n\n{summary}\n\n");
     for fact in &facts {
         let _ = writeln!(markdown, "- {fact}");
     }
-    let _ = writeln!(markdown, "\n| {} |\n|{}", HEAD.join(" | "), "---|".repeat(HEAD.len()));
+    if !rows.is_empty() {
+        let _ = writeln!(markdown, "\n| {} |\n|{}", HEAD.join(" | "), "---|".repeat(HEAD.len()));
+    }
     for row in &rows {
         let _ = writeln!(markdown, "| {} |", row.join(" | ").replace('\n', " "));
     }
     let compared = comparison(measured);
     markdown.push_str(&compared);
+    markdown.push_str(&rates::markdown(rates));
     markdown.push_str(&curves::markdown(plots));
     let mut text = if rows.is_empty() { String::new() } else { columns(&HEAD, &rows) };
     text.push_str(&compared);
+    text.push_str(&rates::text(rates));
     text.push_str(&curves::text(plots));
     let _ = writeln!(text, "\n{how}\n{summary}\n{}", facts.join(" · "));
     Report { text, markdown }

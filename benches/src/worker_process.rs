@@ -132,7 +132,8 @@ impl WorkerProcess {
         output.trim_end().lines().last().unwrap_or("it ended without a word").to_owned()
     }
 
-    fn round(&mut self) -> Result<(f64, Vec<f64>), String> {
+    /// One turn: the first number of the answer, and the others.
+    pub fn round(&mut self) -> Result<(f64, Vec<f64>), String> {
         let count = self.count;
         let written = self.to.as_mut().map(|to| writeln!(to, "{count}"));
         if !matches!(written, Some(Ok(()))) {

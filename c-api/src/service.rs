@@ -40,11 +40,11 @@ pub(crate) struct Serving {
 #[derive(Default)]
 struct Open {
     number: u64,
-    held: Option<Held>,
+    held: Option<HeldTask>,
 }
 
 /// A command that waits for its answer, with the data that C reads from it.
-struct Held {
+struct HeldTask {
     task: Task,
     name: CString,
     id: CString,
@@ -456,7 +456,7 @@ impl Serving {
         let text = |text: &str| CString::new(text.replace('\0', "\u{2400}")).unwrap_or_default();
         let mut open = self.open();
         open.number += 1;
-        let held = Held {
+        let held = HeldTask {
             name: text(task.command().name()),
             id: text(task.id()),
             arguments: Arguments(linkspan_message::of(task.arguments().clone())),
@@ -483,7 +483,7 @@ impl Serving {
     ///
     /// # Safety
     /// `task` is NULL or points to a task whose `size` is set.
-    unsafe fn take(&self, task: *const linkspan_task) -> Result<Held> {
+    unsafe fn take(&self, task: *const linkspan_task) -> Result<HeldTask> {
         // SAFETY: as the caller promises; a struct too short for the number is refused.
         let number = unsafe {
             if task.is_null() {

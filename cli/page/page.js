@@ -1,14 +1,15 @@
 // The page: it shows events as they arrive, sends the commands of its buttons, and shows their answers.
-import { announce, answerLine, composed, confirmed, value } from './dialogs.js';
+import { announce, answerLine, composeCommand, confirmShutdown, value } from './dialogs.js';
 import { Service } from './service.js';
-import { Problem, ask, command, forget, listen, token } from './stream.js';
+import { Problem, command, fetchJson, forget, listen, token } from './stream.js';
 import { clock, oneLine, time } from './values.js';
 
-const LINES = 400, PRINTS = ['stdout', 'stderr'], WITHIN = 30, TICK = 1000;
+const MAX_LINES = 400, OUTPUT_LEVELS = ['stdout', 'stderr'];
+const COMMAND_SECONDS = 30, REFRESH_MILLISECONDS = 1000;
 const byId = id => document.getElementById(id);
 const services = new Map(), seen = new Set();
-const order = new Intl.Collator('en', { numeric: true });
-let only = '', away = '';
+const collator = new Intl.Collator('en', { numeric: true });
+let selected = '', outage = ''; // the button that limits the list; the text of the header while the page is disconnected
 
 // ---- the list
 
@@ -21,27 +22,27 @@ const watcher = new IntersectionObserver(entries => {
   }
 }, { rootMargin: '200px' });
 
-// Whether the token only reads: then nothing is offered that would be refused.
-let reads = false;
-function take(record) {
-  if (reads) record = { ...record, allowed: [] };
+// Whether the token permits only reading: commands are then disabled, because the server would refuse them.
+let readOnly = false;
+function updateService(record) {
+  if (readOnly) record = { ...record, allowed: [] };
   let service = services.get(record.name);
   if (!service) {
-    service = new Service(record.name, act);
+    service = new Service(record.name, runCommand);
     services.set(record.name, service);
-    const next = [...byId('list').children].find(row => order.compare(row.dataset.name, record.name) > 0);
+    const next = [...byId('list').children].find(row => collator.compare(row.dataset.name, record.name) > 0);
     byId('list').insertBefore(service.element, next ?? null);
     watcher.observe(service.element);
-    if (record.adopted) printedBefore(record.name);
+    if (record.adopted) loadOutput(record.name);
   }
-  service.take(record);
+  service.update(record);
 }
-// What an adopted program printed before this page was opened: its own log has it, and the controller's does not.
-async function printedBefore(name) {
-  const lines = await ask(`api/log?lines=${LINES}&service=${encodeURIComponent(name)}`).catch(() => []);
-  lines.filter(({ level }) => PRINTS.includes(level)).forEach(line => note({ ...line, service: name }));
+// Loads the output from before this page was opened: the log of the adopted program has it, the controller's log does not.
+async function loadOutput(name) {
+  const lines = await fetchJson(`api/log?lines=${MAX_LINES}&service=${encodeURIComponent(name)}`).catch(() => []);
+  lines.filter(({ level }) => OUTPUT_LEVELS.includes(level)).forEach(line => addLine({ ...line, service: name }));
 }
-function drop(name) {
+function removeService(name) {
   const service = services.get(name);
   if (!service) return;
   watcher.unobserve(service.element);
@@ -49,30 +50,30 @@ function drop(name) {
   services.delete(name);
 }
 
-// Shows what the filter leaves, and how many there are of each kind.
-let sifting = false;
-function sift() {
-  if (sifting) return;
-  sifting = true;
-  requestAnimationFrame(() => { sifting = false; sifted(); });
+// Shows the services and the events that match the filter, and the number of services in each state.
+let filterPending = false;
+function scheduleFilter() {
+  if (filterPending) return;
+  filterPending = true;
+  requestAnimationFrame(() => { filterPending = false; applyFilter(); });
 }
-function sifted() {
+function applyFilter() {
   const words = byId('filter').value.toLowerCase().split(/\s+/).filter(Boolean), counts = new Map();
-  let attention = 0, left = 0;
+  let attention = 0, matching = 0;
   for (const service of services.values()) {
     counts.set(service.record.state, (counts.get(service.record.state) ?? 0) + 1);
     attention += service.needsAttention;
-    const matches = service.matches(words, only);
+    const matches = service.matches(words, selected);
     service.element.hidden = !matches;
-    left += matches;
+    matching += matches;
   }
-  const kinds = [...counts].sort(([a], [b]) => order.compare(a, b));
-  chips([['', 'All', services.size], ...attention || only === 'attention' ? [['attention', 'Need attention', attention]] : [], ...kinds.map(([state, n]) => [state, state, n])]);
-  if (only && only !== 'attention' && !counts.has(only)) { only = ''; sift(); }
-  byId('none').hidden = left > 0;
-  byId('none').textContent = services.size ? 'No service fits the filter.' : away ? '' : 'No service has connected yet. Start one; it finds this controller by itself.';
-  for (const line of byId('lines').children) line.hidden = hides(line, words);
-  siftOutput();
+  const states = [...counts].sort(([a], [b]) => collator.compare(a, b));
+  chips([['', 'All', services.size], ...attention || selected === 'attention' ? [['attention', 'Need attention', attention]] : [], ...states.map(([state, n]) => [state, state, n])]);
+  if (selected && selected !== 'attention' && !counts.has(selected)) { selected = ''; scheduleFilter(); }
+  byId('no-services').hidden = matching > 0;
+  byId('no-services').textContent = services.size ? 'No service matches the filter.' : outage ? '' : 'No service has connected yet. Start one; it connects to this controller by itself.';
+  for (const line of byId('events').children) line.hidden = hides(line, words);
+  filterOutput();
 }
 function chips(wanted) {
   const where = byId('states');
@@ -80,11 +81,11 @@ function chips(wanted) {
     let chip = where.children[i];
     if (!chip) {
       chip = Object.assign(document.createElement('button'), { type: 'button' });
-      chip.addEventListener('click', () => { only = only === chip.dataset.only ? '' : chip.dataset.only; sifted(); });
+      chip.addEventListener('click', () => { selected = selected === chip.dataset.only ? '' : chip.dataset.only; applyFilter(); });
       where.append(chip);
     }
     chip.dataset.only = key;
-    chip.setAttribute('aria-pressed', String(only === key));
+    chip.setAttribute('aria-pressed', String(selected === key));
     const label = `${text} ${count}`;
     if (chip.textContent !== label) chip.textContent = label;
   });
@@ -94,19 +95,19 @@ function chips(wanted) {
 // ---- the log
 
 const hides = (line, words) => !words.every(word => line.dataset.text.includes(word))
-  || (byId('serious').checked && !['warning', 'error'].includes(line.dataset.level));
-// What programs print has a list and a filter of its own: it may come by the hundred, and says nothing of the services.
-const outputWords = () => byId('printed-filter').value.toLowerCase().split(/\s+/).filter(Boolean);
-const hidesOutput = (line, words) => !words.every(word => line.dataset.text.includes(word)) || (byId('stderr').checked && line.dataset.level !== 'stderr');
-function siftOutput() {
+  || (byId('problems-only').checked && !['warning', 'error'].includes(line.dataset.level));
+// The output of programs has its own list and filter: it may be long, and would hide the events of the services.
+const outputWords = () => byId('output-filter').value.toLowerCase().split(/\s+/).filter(Boolean);
+const hidesOutput = (line, words) => !words.every(word => line.dataset.text.includes(word)) || (byId('stderr-only').checked && line.dataset.level !== 'stderr');
+function filterOutput() {
   const words = outputWords();
-  for (const line of byId('printed').children) line.hidden = hidesOutput(line, words);
+  for (const line of byId('output-lines').children) line.hidden = hidesOutput(line, words);
 }
-function cut(line) {
+function removeLine(line) {
   seen.delete(line.dataset.key);
   line.remove();
 }
-function note(entry) {
+function addLine(entry) {
   const { at, service = '', level = 'info', text = '' } = entry, key = JSON.stringify([at, service, text]);
   if (seen.has(key)) return;
   seen.add(key);
@@ -119,85 +120,87 @@ function note(entry) {
   line.append(when, Object.assign(document.createElement('b'), { textContent: service || 'controller' }));
   if (!['info', 'debug'].includes(level)) line.append(Object.assign(document.createElement('em'), { textContent: level }));
   line.append(Object.assign(document.createElement('span'), { textContent: oneLine(text) }));
-  const isOutput = PRINTS.includes(level), list = byId(isOutput ? 'printed' : 'lines');
+  const isOutput = OUTPUT_LEVELS.includes(level), list = byId(isOutput ? 'output-lines' : 'events');
   line.hidden = isOutput ? hidesOutput(line, outputWords()) : hides(line, byId('filter').value.toLowerCase().split(/\s+/).filter(Boolean));
   if (isOutput) {
     byId('output').hidden = false;
-    services.get(service)?.print(date.getTime(), level, text);
+    services.get(service)?.addOutput(date.getTime(), level, text);
   }
   line.dataset.at = date.getTime();
   list.insertBefore(line, [...list.children].find(other => Number(other.dataset.at) <= date.getTime()) ?? null);
-  while (list.children.length > LINES) cut(list.lastElementChild);
+  while (list.children.length > MAX_LINES) removeLine(list.lastElementChild);
 }
 
-// ---- what happens
+// ---- the stream
 
-function receive(what, event) {
-  if (what === 'snapshot') {
+function receive(kind, event) {
+  if (kind === 'snapshot') {
     const names = new Set(event.services.map(record => record.name));
-    for (const name of [...services.keys()]) if (!names.has(name)) drop(name);
-    event.services.forEach(take);
+    for (const name of [...services.keys()]) if (!names.has(name)) removeService(name);
+    event.services.forEach(updateService);
     event.data.forEach(one => services.get(one.name)?.data(one));
-    event.log.forEach(note);
-    if (event.controller) controller(event.controller);
-    if (event.host) named(event.host);
-  } else if (what === 'service') take(event.service);
-  else if (what === 'gone') drop(event.name);
-  else if (what === 'data') services.get(event.name)?.data(event);
-  else if (what === 'log') note(event.entry);
-  else if (what === 'controller') controller(event);
-  else if (what === 'missed') note({ at: new Date().toISOString(), level: 'warning', text: `${event.count} events came too fast for this page and are left out` });
-  sift();
+    event.log.forEach(addLine);
+    if (event.controller) updateController(event.controller);
+    if (event.host) showHost(event.host);
+  } else if (kind === 'service') updateService(event.service);
+  else if (kind === 'gone') removeService(event.name);
+  else if (kind === 'data') services.get(event.name)?.data(event);
+  else if (kind === 'log') addLine(event.entry);
+  else if (kind === 'controller') updateController(event);
+  else if (kind === 'missed') addLine({ at: new Date().toISOString(), level: 'warning', text: `${event.count} events are missing here, because this page received them too slowly` });
+  scheduleFilter();
 }
-// Which machine this page is of: several may be open, and all are at 127.0.0.1 where ssh forwards them.
-function named(host) {
+// The address does not identify the machine: pages that ssh forwards are all at 127.0.0.1.
+function showHost(host) {
   const text = oneLine(host);
   byId('host').textContent = `on ${text}`;
   document.title = `Services on ${text}`;
 }
-const controller = ({ connected, reason }) => linked({ controller: connected, reason });
+const updateController = ({ connected, reason }) => updateLink({ controller: connected, reason });
 
-// Whether what is shown is current, and since when it is not. The page's server may be away, or the controller behind it. Changes
-// that arrive together are shown once: a new stream may report at once that the controller is not there.
-const links = { server: undefined, controller: true, reason: '', shown: 'waiting', since: null, due: false };
-function linked(news) {
-  Object.assign(links, news);
-  if (!links.due) {
-    links.due = true;
-    setTimeout(() => { links.due = false; showLink(); });
+// The connection to the page's server, and that of the server to the controller. Changes that arrive together are shown once, because a
+// new stream may begin with the event that the server has no connection to the controller.
+const link = { server: undefined, controller: true, reason: '', shown: 'waiting', since: null, due: false };
+function updateLink(changes) {
+  Object.assign(link, changes);
+  if (!link.due) {
+    link.due = true;
+    setTimeout(() => { link.due = false; showLink(); });
   }
 }
 function showLink() {
-  if (links.server === undefined || document.body.dataset.link === 'locked') return;
-  const state = links.server && links.controller ? 'live' : 'away', who = links.server ? 'The controller' : 'The page’s server';
-  if (state !== links.shown) links.since = clock(new Date());
-  links.shown = byId('link').dataset.state = document.body.dataset.link = state;
-  away = state === 'away' ? `${who} has not answered since ${links.since}; trying again` : '';
-  const where = byId('link').querySelector('span'), text = away || 'Live';
+  if (link.server === undefined || document.body.dataset.link === 'locked') return;
+  const state = link.server && link.controller ? 'live' : 'disconnected', silent = link.server ? 'The controller' : 'The page’s server';
+  if (state !== link.shown) link.since = clock(new Date());
+  link.shown = byId('link').dataset.state = document.body.dataset.link = state;
+  outage = state === 'disconnected' ? `${silent} has not answered since ${link.since}; trying again` : '';
+  const where = byId('link').querySelector('span'), text = outage || 'Live';
   if (where.textContent !== text) where.textContent = text;
-  byId('link').title = state === 'away' ? links.reason : '';
-  sift();
+  byId('link').title = state === 'disconnected' ? link.reason : '';
+  scheduleFilter();
 }
-const linkChanged = (state, reason = '') => state === 'locked' ? lock(reason) : linked({ server: state === 'live', reason });
+const linkChanged = (state, reason = '') => state === 'locked' ? lock(reason) : updateLink({ server: state === 'live', reason });
 
-// ---- what is pressed
+// ---- commands
 
-async function act(service, word) {
-  const { name, record } = service;
-  let request = { command: word, within: WITHIN };
-  if (word === 'SHUTDOWN' && !await confirmed(record)) return;
-  if (word === '') request = await composed(record, service.words);
+// Runs the command of a button; the empty one opens the dialog.
+async function runCommand(service, name) {
+  const { record } = service;
+  let request = { command: name, within: COMMAND_SECONDS };
+  if (name === 'SHUTDOWN' && !await confirmShutdown(record)) return;
+  if (name === '') request = await composeCommand(record, service.dialogCommands);
   if (!request) return;
-  service.wait(word, true);
+  service.setPending(name, true);
   service.answer.dataset.outcome = '';
   service.answer.textContent = `${request.command} …`;
-  const [outcome, text] = await sent(service, request);
-  service.wait(word, false);
+  const [outcome, text] = await send(service, request);
+  service.setPending(name, false);
   service.answer.dataset.outcome = outcome;
   service.answer.textContent = oneLine(answerLine(request.command, outcome, text));
-  announce(name, request.command, outcome, text);
+  announce(service.name, request.command, outcome, text);
 }
-async function sent(service, request) {
+// Sends a command; returns its outcome and a text.
+async function send(service, request) {
   try {
     const answer = await command(service.name, request);
     if (request.command === 'GET_DATA' && answer.outcome === 'DONE') {
@@ -208,41 +211,41 @@ async function sent(service, request) {
   } catch (error) {
     if (error.status === 401) lock(error.message);
     if (error instanceof Problem) return [error.answer?.outcome ?? error.kind, error.message];
-    return ['NO ANSWER', 'The page’s server does not answer. Whether the command arrived is not known: look at the state.'];
+    return ['NO ANSWER', 'The page’s server does not answer. The command may have been carried out: check the state of the service.'];
   }
 }
 
-// ---- the door
+// ---- the token
 
-function lock(why) {
+function lock(reason) {
   forget();
-  byId('why').textContent = why;
+  byId('locked-reason').textContent = reason;
   byId('locked').hidden = false;
   document.body.dataset.link = 'locked';
-  byId('key').focus();
+  byId('token').focus();
 }
 function unlock() {
   byId('locked').hidden = true;
-  document.body.dataset.link = byId('link').dataset.state = links.shown = 'waiting';
-  // Where it cannot be asked, the stream tells why.
-  ask('api').then(routes => { reads = !routes.some(({ method }) => method === 'POST'); }, () => {}).then(() => listen(receive, linkChanged));
+  document.body.dataset.link = byId('link').dataset.state = link.shown = 'waiting';
+  // If this request fails, the stream reports the reason.
+  fetchJson('api').then(routes => { readOnly = !routes.some(({ method }) => method === 'POST'); }, () => {}).then(() => listen(receive, linkChanged));
 }
 byId('unlock').addEventListener('submit', event => {
   event.preventDefault();
-  const found = /[0-9a-f]{64}/i.exec(byId('key').value);
-  byId('key').value = '';
+  const found = /[0-9a-f]{64}/i.exec(byId('token').value);
+  byId('token').value = '';
   if (found && token(found[0])) unlock();
-  else byId('why').textContent = 'That is no token: it has 64 digits and letters from a to f.';
+  else byId('locked-reason').textContent = 'This is not a token: a token has 64 hexadecimal digits.';
 });
 addEventListener('hashchange', () => { if (location.hash.includes('token=') && token() && !byId('locked').hidden) unlock(); });
 
 // ---- the keyboard
 
-byId('sieve').addEventListener('submit', event => event.preventDefault());
-byId('filter').addEventListener('input', sift);
-byId('serious').addEventListener('change', sift);
-byId('printed-filter').addEventListener('input', siftOutput);
-byId('stderr').addEventListener('change', siftOutput);
+byId('filters').addEventListener('submit', event => event.preventDefault());
+byId('filter').addEventListener('input', scheduleFilter);
+byId('problems-only').addEventListener('change', scheduleFilter);
+byId('output-filter').addEventListener('input', filterOutput);
+byId('stderr-only').addEventListener('change', filterOutput);
 document.addEventListener('keydown', event => {
   const typing = event.target.matches('input, textarea, select') || document.querySelector('dialog[open]');
   if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) {
@@ -250,7 +253,7 @@ document.addEventListener('keydown', event => {
     byId('filter').focus();
   } else if (event.key === 'Escape' && event.target === byId('filter')) {
     byId('filter').value = '';
-    sift();
+    scheduleFilter();
   } else if (['ArrowDown', 'ArrowUp'].includes(event.key) && event.target.matches('.name')) {
     const names = [...document.querySelectorAll('.service:not([hidden]) .name')];
     const next = names[names.indexOf(event.target) + (event.key === 'ArrowDown' ? 1 : -1)];
@@ -260,6 +263,6 @@ document.addEventListener('keydown', event => {
   }
 });
 
-setInterval(() => { const now = Date.now(); for (const service of services.values()) service.draw(now); }, TICK);
+setInterval(() => { const now = Date.now(); for (const service of services.values()) service.draw(now); }, REFRESH_MILLISECONDS);
 if (token()) unlock();
-else lock('Whoever knows its token may see and command the services; this page was opened without one.');
+else lock('This page was opened without a token. A token is needed to see the services and to send them commands.');

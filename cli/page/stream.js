@@ -1,9 +1,9 @@
-// The interface: the token, questions and commands, and the stream of what happens, which is taken up again by itself.
+// The client of the HTTP interface: the token, requests and commands, and the stream of events, which reconnects by itself.
 
 const KEY = 'linkspan-token';
-const SILENCE = 20000; // a stream without any byte, heartbeats included, for so long is broken
-const SOON = 300, LATE = 5000;
-export const READING = 'text/event-stream';
+const SILENCE = 20000; // milliseconds; a stream that receives nothing for this long, not even a heartbeat, is broken
+const MIN_PAUSE = 300, MAX_PAUSE = 5000; // milliseconds before the stream reconnects
+const EVENT_STREAM = 'text/event-stream';
 
 // An error of the server, as problem details (RFC 9457).
 export class Problem extends Error {
@@ -16,7 +16,7 @@ export class Problem extends Error {
   }
 }
 
-// The token comes in the address, behind the #, and is taken out of it at once: it is to stand in no history and no bookmark.
+// Returns the token. It arrives after the # of the address and is removed from there at once, so that no history and no bookmark contains it.
 export function token(text = location.hash) {
   const found = /(?:#|^)(?:token=)?([0-9a-f]{64})$/i.exec(text.trim().replace(/^.*#/, '#'));
   if (found) sessionStorage.setItem(KEY, found[1].toLowerCase());
@@ -31,15 +31,15 @@ async function request(path, { headers, ...more } = {}) {
   if (response.ok) return response;
   throw new Problem(await response.json().catch(() => ({})), response.status);
 }
-export const ask = async (path, more) => (await request(path, more)).json();
+export const fetchJson = async (path, more) => (await request(path, more)).json();
 
-export function command(service, order) {
-  const body = JSON.stringify(order);
-  return ask(`api/services/${encodeURIComponent(service)}/commands`, { method: 'POST', body, headers: { 'Content-Type': 'application/json' } });
+export function command(service, request) {
+  const body = JSON.stringify(request);
+  return fetchJson(`api/services/${encodeURIComponent(service)}/commands`, { method: 'POST', body, headers: { 'Content-Type': 'application/json' } });
 }
 
-// The events in a stream's text, one after the other. Exported for its own sake: what it does not know it leaves out.
-export async function* events(chunks) {
+// Yields the events of a stream. Unknown fields are skipped.
+async function* events(chunks) {
   const decoder = new TextDecoder();
   let rest = '';
   for await (const chunk of chunks) {
@@ -47,11 +47,11 @@ export async function* events(chunks) {
     const blocks = rest.split('\n\n');
     rest = blocks.pop();
     for (const block of blocks) {
-      const event = { what: 'message', data: '' };
+      const event = { kind: 'message', data: '' };
       for (const line of block.split('\n')) {
         const [, field, value] = /^([^:]*):? ?(.*)$/.exec(line);
         if (field === 'data') event.data += value;
-        if (field === 'event') event.what = value;
+        if (field === 'event') event.kind = value;
         if (field === 'id') event.id = value;
       }
       yield event;
@@ -73,30 +73,30 @@ async function* read(body, alive) {
   }
 }
 
-// Passes events to `receive` for as long as the page is open. `state` is called with `live`, `away` and a reason, or `locked`.
+// Passes events to `receive` while the page is open. Calls `state` with `live`, or with `disconnected` or `locked` and the reason.
 export async function listen(receive, state) {
-  let last = '', pause = SOON;
+  let last = '', pause = MIN_PAUSE;
   for (;;) {
     const abort = new AbortController();
     let timer = setTimeout(() => abort.abort(), SILENCE);
     const alive = () => { clearTimeout(timer); timer = setTimeout(() => abort.abort(), SILENCE); };
     try {
-      const headers = { Accept: READING, ...last && { 'Last-Event-ID': last } };
+      const headers = { Accept: EVENT_STREAM, ...last && { 'Last-Event-ID': last } };
       const response = await request('api/events', { headers, signal: abort.signal });
-      for await (const { what, data, id } of events(read(response.body, alive))) {
+      for await (const { kind, data, id } of events(read(response.body, alive))) {
         if (id !== undefined) last = id;
         if (data === '') continue;
-        pause = SOON;
+        pause = MIN_PAUSE;
         state('live');
-        receive(what, JSON.parse(data));
+        receive(kind, JSON.parse(data));
       }
     } catch (error) {
       if (error.status === 401) {
         clearTimeout(timer);
         return state('locked', error.message);
       }
-      state('away', error instanceof Problem ? error.message : '');
-      pause = Math.min(pause * 2, LATE);
+      state('disconnected', error instanceof Problem ? error.message : '');
+      pause = Math.min(pause * 2, MAX_PAUSE);
     }
     clearTimeout(timer);
     await new Promise(done => setTimeout(done, pause));

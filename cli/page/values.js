@@ -1,12 +1,12 @@
-// Values as the interface tells them, for people: what is a number to be plotted, and what is shown as words.
+// Converts values of the HTTP interface to numbers, which can be plotted, and to texts.
 
-const LEAVES = 40, DEPTH = 5, SHORT = 80;
+const MAX_LEAVES = 40, MAX_DEPTH = 5, MAX_TEXT = 80;
 const FLOATS = { nan: NaN, inf: Infinity, '-inf': -Infinity };
 
 export const time = value => new Date(typeof value === 'string' ? value : value?.$time);
 export const clock = date => Number.isNaN(date?.getTime()) ? '–' : date.toTimeString().slice(0, 8);
 
-// A number with as many digits as tell something; a count stays whole.
+// Formats a number with about four significant digits; smaller integers keep all of theirs.
 export function number(value) {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
@@ -24,14 +24,14 @@ export function duration(seconds) {
   return `${Math.round(seconds / 86400)} days`;
 }
 
-// Text of a program in one line, as the shell shows it: what would end the line or turn the order of others is written as in JSON.
-const NAMED = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+// Returns a text of a program as one line, as the shell does: characters that end a line or change the direction of text are escaped as in JSON.
+const ESCAPES = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 export const oneLine = text => String(text).replace(/[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu,
-  c => NAMED[c] ?? `\\u${c.codePointAt(0).toString(16).padStart(4, '0')}`);
+  c => ESCAPES[c] ?? `\\u${c.codePointAt(0).toString(16).padStart(4, '0')}`);
 
-const cut = text => text.length > SHORT ? `${text.slice(0, SHORT)}…` : text;
+const cut = text => text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
 
-// What a value that is no container says of itself: a number, or words.
+// Returns a value that is no container as a number or a text.
 function leaf(value) {
   if (value === null) return 'null';
   if (typeof value === 'number') return value;
@@ -43,21 +43,21 @@ function leaf(value) {
   const [inner] = Object.values(value);
   return cut(typeof inner === 'string' ? inner : JSON.stringify(inner));
 }
-// What a service calls a key is its own: only a map of one key that begins with $ is a mark of the interface's.
+// Services may use any key, so only a map whose single key begins with $ is an extended value of the interface.
 function isLeaf(value) {
   if (value === null || typeof value !== 'object') return true;
   const [key, ...more] = Object.keys(value);
   return more.length === 0 && key?.startsWith('$') === true;
 }
 
-// The leaves of a value: [path, number or words].
+// Returns the leaves of a value: [path, number or text].
 export function leaves(value, path = '', depth = 0, found = []) {
-  if (found.length >= LEAVES) return found;
+  if (found.length >= MAX_LEAVES) return found;
   if (isLeaf(value)) {
     found.push([path || 'value', leaf(value)]);
   } else if (Array.isArray(value) && (value.length > 8 || value.length === 0)) {
     found.push([path || 'value', value.length ? `${value.length} entries` : 'empty']);
-  } else if (depth >= DEPTH) {
+  } else if (depth >= MAX_DEPTH) {
     found.push([path, '…']);
   } else {
     for (const [key, inner] of Object.entries(value)) leaves(inner, path ? `${path}/${key}` : key, depth + 1, found);
@@ -65,11 +65,11 @@ export function leaves(value, path = '', depth = 0, found = []) {
   return found;
 }
 
-// A whole answer in one line.
+// Returns the first leaves of a value as one line.
 export function brief(value) {
   if (value === null || value === undefined) return '';
-  const all = leaves(value), shown = all.slice(0, 6).map(([path, what]) => {
-    const text = typeof what === 'number' ? number(what) : what;
+  const all = leaves(value), shown = all.slice(0, 6).map(([path, inner]) => {
+    const text = typeof inner === 'number' ? number(inner) : inner;
     return path === 'value' ? text : `${path} ${text}`;
   });
   return shown.join(', ') + (all.length > 6 ? ' …' : '');

@@ -1,4 +1,4 @@
-//! The final answers that are kept for repeated requests.
+//! The archive of final answers, which are kept for repeated requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 use crate::open_command::Key;
 use linkspan::{Answer, Command};
 
-/// A final answer, kept for repeated requests.
+/// A final answer, and the command that it answers.
 #[derive(Debug)]
 pub struct FinalAnswer {
     pub command: Command,
     pub answer: Answer,
-    /// Whether the server answered in place of the service.
+    /// Whether the controller answered in place of the service.
     pub by_controller: bool,
     pub bytes: usize,
 }
 
-/// The final answers that are kept.
+/// The archive, in the order in which the answers were added.
 #[derive(Debug, Default)]
 pub struct Archive {
     answers: HashMap<Key, FinalAnswer>,
@@ -39,7 +39,8 @@ impl Archive {
         }
     }
 
-    /// Drops the oldest answers beyond the limits; returns when the oldest remaining one was added.
+    /// Drops the oldest answers until at most `count` with `bytes` bytes remain, and those that were added until `before`. Returns when
+    /// the oldest remaining one was added.
     pub fn trim(&mut self, count: usize, bytes: usize, before: Option<Duration>) -> Option<Duration> {
         while let Some((at, _)) = self.order.front() {
             let old = before.is_some_and(|before| *at <= before);
@@ -57,7 +58,7 @@ impl Archive {
 
     /// Returns whether an answer is kept.
     #[cfg(test)]
-    pub fn knows(&self, key: &Key) -> bool {
+    pub fn contains(&self, key: &Key) -> bool {
         self.answers.contains_key(key)
     }
 

@@ -1,7 +1,7 @@
-//! The requests of clients to a controller, as they are encoded.
+//! The decoding of clients' requests to a controller.
 //!
-//! Each is a map whose `what` names the request; docs/wire-format.md has the keys. Keys that are not listed there are ignored, so
-//! that later clients can send more of them.
+//! A request is a map whose `what` is its name; docs/wire-format.md lists the keys. Other keys are ignored, so that later clients can
+//! send more of them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,25 +14,25 @@ use linkspan::{Command, Error, ErrorKind, Result, Value, quoted};
 pub struct ClientCommand {
     /// The name of the service.
     pub service: String,
-    /// Chosen by the client: the same id again is the same command.
+    /// The id that the client chose. A repeated id means the same command.
     pub id: String,
     pub command: Command,
-    /// Null where there are none.
+    /// The arguments; null for none.
     pub arguments: Value,
-    /// The time for it, at most `MAX_WITHIN`; then it is answered with `Timeout`.
+    /// The time until the command is answered with `Timeout`, at most `MAX_WITHIN`.
     pub within: Duration,
-    /// The incarnation that it is for; `None` matches any.
+    /// The epoch of the incarnation that the command is for; `None` matches any.
     pub epoch: Option<u64>,
     /// Whether the client waits only until the command is accepted.
-    pub acceptance: bool,
-    /// The incarnation of the controller that the client connected to first.
+    pub until_accepted: bool,
+    /// The incarnation of the controller to which the client connected first.
     pub controller: Option<u64>,
 }
 
 /// A request of a client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientRequest {
-    /// The records of the services whose names follow this one in alphabetical order.
+    /// The records of the services whose names come after `after` in alphabetical order.
     Services {
         after: String,
     },
@@ -68,24 +68,24 @@ impl ClientRequest {
     /// Reads a request.
     ///
     /// # Errors
-    /// `Missing` and `WrongType` with the key; `Unsupported` for another `what`; `OutOfRange` for times and waits that are not
-    /// valid.
+    /// `Missing` and `WrongType` with the key; `Unsupported` for another `what`; `OutOfRange` for an invalid `within` or `wait`.
     pub fn from_value(value: &Value) -> Result<ClientRequest> {
         let text = |key: &str| value.at(key).and_then(Value::as_text).map(str::to_owned);
+        let optional_text = |key: &str| optional_text(value, key).map(|text| text.map(str::to_owned));
         Ok(match value.at("what")?.as_text()? {
-            "services" => ClientRequest::Services { after: text("after").unwrap_or_default() },
+            "services" => ClientRequest::Services { after: optional_text("after")?.unwrap_or_default() },
             "status" => ClientRequest::Status { service: text("service")? },
             "command" => ClientRequest::Command(ClientCommand::from_value(value)?),
             "answer" => ClientRequest::Answer { service: text("service")?, id: text("id")? },
             "log" => ClientRequest::Log {
-                service: value.at("service").ok().map(Value::as_text).transpose()?.map(str::to_owned),
+                service: optional_text("service")?,
                 lines: usize::try_from(value.at("lines")?.as_u64()?).unwrap_or(usize::MAX),
             },
             "forget" => ClientRequest::Forget { service: text("service")? },
             "stats" => ClientRequest::Stats,
             other => {
                 let text = format!(
-                    "a controller is not asked for {other}: there are services, status, command, answer, log, forget and stats",
+                    "a controller has no request {other}; its requests are services, status, command, answer, log, forget and stats",
                     other = quoted(other)
                 );
                 return Err(Error::new(ErrorKind::Unsupported, text));
@@ -112,12 +112,12 @@ impl ClientCommand {
             }
         };
         let command = Command::from_name(value.at("command")?.as_text()?)?;
-        let acceptance = match value.at("wait").and_then(Value::as_text) {
-            Err(_) | Ok("done") => false,
-            Ok("accepted") => true,
-            Ok(other) => {
+        let until_accepted = match optional_text(value, "wait")? {
+            None | Some("done") => false,
+            Some("accepted") => true,
+            Some(other) => {
                 let text = format!(
-                    "{other} is nothing to wait for: write \"done\" or \"accepted\"",
+                    "{other} is not an outcome to wait for; use \"done\" or \"accepted\"",
                     other = quoted(other)
                 );
                 return Err(Error::new(ErrorKind::OutOfRange, text).under_key("wait"));
@@ -131,7 +131,7 @@ impl ClientCommand {
             arguments: value.at("arguments").cloned().unwrap_or(Value::Null),
             within,
             epoch: number("epoch")?,
-            acceptance,
+            until_accepted,
             controller: number("controller")?,
         })
     }
@@ -157,7 +157,7 @@ impl WatchRequest {
                     .filter(|every| *every >= MIN_DATA_PERIOD)
                     .ok_or_else(|| {
                         let text = format!(
-                            "data every {seconds} s: from {} s upwards is possible",
+                            "{seconds} s is not a valid period for data; the shortest is {} s",
                             MIN_DATA_PERIOD.as_secs_f64()
                         );
                         Error::new(ErrorKind::OutOfRange, text)
@@ -167,6 +167,11 @@ impl WatchRequest {
         };
         Ok(WatchRequest { services, data_every })
     }
+}
+
+/// Returns the text under a key; `None` without that key.
+fn optional_text<'a>(value: &'a Value, key: &str) -> Result<Option<&'a str>> {
+    value.at(key).ok().map(|text| text.as_text().map_err(|e| e.under_key(key))).transpose()
 }
 
 #[cfg(test)]
@@ -188,12 +193,13 @@ mod tests {
     fn invalid_request_returns_error_of_matching_kind() {
         let good = ClientRequest::from_value(&command("within", 2.5.into())).unwrap();
         let ClientRequest::Command(wanted) = good else { panic!("{good:?}") };
-        assert_eq!((wanted.within, wanted.acceptance), (Duration::from_millis(2500), false));
+        assert_eq!((wanted.within, wanted.until_accepted), (Duration::from_millis(2500), false));
         for (key, with, kind) in [
             ("within", Value::from(-1.0), ErrorKind::OutOfRange),
             ("within", Value::from(f64::NAN), ErrorKind::OutOfRange),
             ("within", Value::from("soon"), ErrorKind::WrongType),
             ("wait", Value::from("never"), ErrorKind::OutOfRange),
+            ("wait", Value::from(1), ErrorKind::WrongType),
             ("command", Value::from("DANCE"), ErrorKind::OutOfRange),
             ("id", Value::from(""), ErrorKind::OutOfRange),
             ("id", Value::from("x".repeat(65)), ErrorKind::OutOfRange),
@@ -203,8 +209,10 @@ mod tests {
             let error = ClientRequest::from_value(&command(key, with.clone())).unwrap_err();
             assert_eq!(error.kind(), kind, "{key} {with:?}: {error}");
         }
-        let for_ever = ClientRequest::from_value(&command("within", f64::INFINITY.into())).unwrap();
-        let ClientRequest::Command(wanted) = for_ever else { panic!("{for_ever:?}") };
+        let page = Value::map([("what", Value::from("services")), ("after", 1.into())]);
+        assert_eq!(ClientRequest::from_value(&page).unwrap_err().kind(), ErrorKind::WrongType);
+        let unlimited = ClientRequest::from_value(&command("within", f64::INFINITY.into())).unwrap();
+        let ClientRequest::Command(wanted) = unlimited else { panic!("{unlimited:?}") };
         assert_eq!(wanted.within, MAX_WITHIN);
         assert_eq!(ClientRequest::from_value(&Value::Null).unwrap_err().kind(), ErrorKind::WrongType);
     }

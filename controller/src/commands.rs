@@ -1,30 +1,30 @@
-//! The handling of commands: a command is sent once to each incarnation and answered once to each client.
+//! The handling of commands. A command is sent once over each link to one incarnation, and answered once to each client.
 //!
-//! A command is identified by its service and the id that its client chose. It goes through these steps:
+//! The service and the id that the client chose identify a command. A command has these states:
 //!
-//! 1. *Open*: bounded in number and bytes for each service and in total; its timer runs. The same id from another client, or
-//!    again from the same one, waits for the same answer; with another command it is `InvalidState`.
-//! 2. *Given* to one incarnation, with its epoch. If that incarnation ends first, it is unknown whether it began: the command
-//!    fails with `Disconnected`. Only commands that change nothing are given to the next incarnation.
-//! 3. *Accepted*, for those that take longer. Clients that wait only for this are answered now.
-//! 4. *Final*: by the service, or at the deadline by the controller. The answer goes to every client that waits, and is kept
-//!    in the archive for clients that lost it. If the service answers after the deadline, its outcome replaces the
-//!    controller's there, and is logged.
+//! 1. *Open*: its timer runs. The number and the bytes of open commands are limited for each service and in total. A repeated
+//!    id, from the same client or another one, waits for the same answer; with another command it fails with `InvalidState`.
+//! 2. *Sent* to one incarnation, with its epoch. If that incarnation ends first, it is unknown whether it began the command,
+//!    which fails with `Disconnected`. Only commands that change nothing are sent to the next incarnation.
+//! 3. *Accepted*, if it takes longer. Clients that wait only for the acceptance are answered now.
+//! 4. *Final*: answered by the service, or at the deadline by the controller. Every client that waits receives the answer, which
+//!    is kept in the archive for clients that lost it. If the service answers after the deadline, its answer replaces the one
+//!    of the controller in the archive, and is logged.
 
 use std::sync::Arc;
 
 use crate::archive::FinalAnswer;
 use crate::client_protocol::ClientCommand;
 use crate::open_command::{Key, OpenCommand, WaitingClient};
-use crate::registry::Late;
+use crate::registry::TimedOutCommand;
 use crate::schedule::{Due, Name};
 use crate::state::{Action, Moment, ServerState};
 use linkspan::service::CommandRequest;
 use linkspan::service::server_side::{RequestInfo, failure_of, margin};
 use linkspan::{Answer, Command, Error, ErrorKind, Outcome, RemoteFailure, State, Value, View, quoted};
 
-/// Returns whether a command changes nothing, so that it may be carried out twice.
-fn is_question(command: &Command) -> bool {
+/// Returns whether a command changes nothing, so that it can be carried out twice.
+fn is_read_only(command: &Command) -> bool {
     matches!(command, Command::GetData | Command::Status | Command::Describe | Command::Stats | Command::Log)
 }
 
@@ -54,46 +54,58 @@ impl ServerState {
             let value = finished.answer.to_value();
             return self.actions.push_back(Action::Reply { to, value });
         }
-        let asked = self.asked.get(&to.session).map_or(0, |open| open.len());
-        let waiting = WaitingClient { to, acceptance: wanted.acceptance };
+        let awaited = self.awaited.get(&to.session).map_or(0, |open| open.len());
+        let waiting = WaitingClient { to, until_accepted: wanted.until_accepted };
         let limits = self.limits.clone();
         let Some(service) = self.services.get_mut(&key.0) else { return };
-        let room = asked < limits.asked;
+        let client_is_full = awaited >= limits.open_per_client;
         if let Some(open) = service.open.get_mut(&key.1) {
             if open.command != wanted.command {
                 let error = another(&wanted, &open.command);
                 return self.refuse(to, error);
             }
             match open.accepted {
-                Some(state) if waiting.acceptance => {
+                Some(state) if waiting.until_accepted => {
                     let value = accepted(&key.1, state).to_value();
                     self.actions.push_back(Action::Reply { to, value });
                 }
-                _ if !room || open.waiting.len() >= limits.asked => {
-                    let error = full(&format!("{} clients wait for {}", open.waiting.len(), wanted.id));
+                _ if client_is_full => {
+                    self.refuse(to, full(&format!("this client waits for {awaited} commands")))
+                }
+                _ if open.waiting.len() >= limits.open_per_client => {
+                    let error =
+                        full(&format!("{} requests wait for command {}", open.waiting.len(), wanted.id));
                     self.refuse(to, error);
                 }
                 _ => {
                     open.waiting.push(waiting);
-                    self.asked.entry(to.session).or_default().insert(key);
+                    self.awaited.entry(to.session).or_default().insert(key);
                 }
             }
             return;
         }
         let epoch = service.introduction.epoch;
-        if service.open.len() >= limits.open || self.open_bytes + bytes > limits.open_bytes || !room {
-            let text = format!("{} commands wait for {}", service.open.len(), key.0);
-            return self.refuse(to, full(&text));
+        let limit = if client_is_full {
+            Some(format!("this client waits for {awaited} commands"))
+        } else if service.open.len() >= limits.open {
+            Some(format!("{} commands wait for {}", service.open.len(), key.0))
+        } else if self.open_bytes + bytes > limits.open_bytes {
+            Some(format!("the open commands of all services have {} bytes", self.open_bytes))
+        } else {
+            None
+        };
+        if let Some(limit) = limit {
+            return self.refuse(to, full(&limit));
         }
-        // The client has seen one incarnation, and its command may mean harm to the next.
+        // A client that names an incarnation has checked its state, which the next one need not have.
         let pinned = wanted.epoch;
-        self.asked.entry(to.session).or_default().insert(key.clone());
+        self.awaited.entry(to.session).or_default().insert(key.clone());
         let open = OpenCommand {
             command: wanted.command,
             arguments: wanted.arguments,
             deadline: now.since + wanted.within,
             pinned,
-            given: None,
+            sent_to: None,
             accepted: None,
             waiting: vec![waiting],
             is_own: false,
@@ -102,13 +114,13 @@ impl ServerState {
         self.add_open_command(&key, open);
         if pinned.is_some_and(|pinned| pinned != epoch) {
             let text = format!(
-                "{} is another incarnation now (epoch {epoch}) than the one that this was for; look at its status, and send the command again",
+                "{} has restarted since the incarnation that this command was for, and has the epoch {epoch}; check its status, and send the command again",
                 key.0
             );
             let error = Error::new(ErrorKind::InvalidState, text);
             return self.answer_for_service(&key, Outcome::Rejected, &error, now);
         }
-        // Nothing says that it will start again.
+        // Nothing indicates that the service will start again.
         if let Some(service) = self.services.get(&key.0).filter(|service| service.view == View::Gone) {
             let error = Error::new(ErrorKind::Disconnected, service.why_gone());
             return self.answer_for_service(&key, Outcome::Failed, &error, now);
@@ -125,24 +137,27 @@ impl ServerState {
         service.open.insert(key.1.clone(), open);
     }
 
-    /// Sends a command to its service if that is connected.
+    /// Sends a command to its service if the service is connected.
     pub(super) fn send_command(&mut self, key: &Key, now: Moment) {
         let Some(service) = self.services.get_mut(&key.0) else { return };
         let (Some(link), Some(open)) = (service.link, service.open.get_mut(&key.1)) else { return };
         let epoch = service.introduction.epoch;
-        open.given = Some(epoch);
-        let left = open.deadline.saturating_sub(now.since);
+        open.sent_to = Some(epoch);
+        let remaining = open.deadline.saturating_sub(now.since);
         let request = CommandRequest {
             id: (&*key.1).into(),
             command: open.command.clone(),
             arguments: open.arguments.clone(),
-            // Less than is left, so that the service's own Timeout arrives before the controller's.
-            within: left - margin(left),
-            // Another incarnation must never carry it out.
+            // Less than the remaining time, so that the time-out of the service arrives before that of the controller.
+            within: remaining - margin(remaining),
+            // Another incarnation must not carry it out.
             epoch: Some(epoch),
         };
-        // So that it is not carried out later, however long it is under way.
-        let until = self.links.get(&link).and_then(|line| line.clock.least(now.since + request.within));
+        // With this the service does not begin it after the deadline, however long the message takes to arrive.
+        let until = self
+            .links
+            .get(&link)
+            .and_then(|service_link| service_link.clock.least(now.since + request.within));
         self.actions.push_back(Action::SendCommand { link, request, until });
     }
 
@@ -153,10 +168,12 @@ impl ServerState {
             failure.text = super::event_log::cut(&failure.text, 4 * self.limits.line);
         }
         let Some(service) = self.services.get_mut(name) else { return };
-        let asked = service.open.get(&key.1).map(|open| &open.command);
-        // Only an answer of the program shows that it is responsive again: the library answers some commands by itself.
-        let by_the_program = answer.outcome.is_final() && asked.is_some_and(|command| !is_question(command));
-        if service.late.as_ref().is_some_and(|late| !late.accepted || late.id == key.1 || by_the_program) {
+        let command = service.open.get(&key.1).map(|open| &open.command);
+        // Only an answer of the program shows that it responds again: the library answers some commands by itself.
+        let by_the_program =
+            answer.outcome.is_final() && command.is_some_and(|command| !is_read_only(command));
+        if service.timed_out.as_ref().is_some_and(|late| !late.accepted || late.id == key.1 || by_the_program)
+        {
             self.clear_problem(name, now);
         }
         let Some(service) = self.services.get_mut(name) else { return };
@@ -169,27 +186,27 @@ impl ServerState {
         if open.accepted.replace(answer.state).is_some() {
             return;
         }
-        let content: Vec<RequestInfo> =
-            open.waiting.extract_if(.., |waiting| waiting.acceptance).map(|waiting| waiting.to).collect();
+        let answered: Vec<RequestInfo> =
+            open.waiting.extract_if(.., |waiting| waiting.until_accepted).map(|waiting| waiting.to).collect();
         if !open.is_own {
             service.answered.accepted += 1;
             self.outcomes.accepted += 1;
         }
         let value = answer.to_value();
-        for to in content {
-            self.settle(to, &key);
+        for to in answered {
+            self.stop_awaiting(to, &key);
             self.actions.push_back(Action::Reply { to, value: value.clone() });
         }
     }
 
-    /// Handles an answer to a command that is not open: a repeated one, or the real outcome after a time-out.
+    /// Handles an answer to a command that is not open: a repeated answer, or the actual outcome after a time-out.
     fn late_answer_received(&mut self, key: Key, answer: Answer, bytes: usize, now: Moment) {
         let Some(finished) = self.archive.get(&key) else { return };
         if !finished.by_controller || !answer.outcome.is_final() {
             return;
         }
         let command = finished.command.clone();
-        let text = format!("{} was {} after its time was over", command.name(), answer.outcome.name());
+        let text = format!("{} was {} after its deadline", command.name(), answer.outcome.name());
         self.log_event(Some(&key.0), "warning", &text, now);
         self.archive.put(key, FinalAnswer { command, answer, by_controller: false, bytes }, now.since);
         self.archive.trim(self.limits.finished, self.limits.finished_bytes, None);
@@ -216,7 +233,7 @@ impl ServerState {
         self.outcomes.count(answer.outcome);
         let value = answer.to_value();
         for waiting in &open.waiting {
-            self.settle(waiting.to, key);
+            self.stop_awaiting(waiting.to, key);
             self.actions.push_back(Action::Reply { to: waiting.to, value: value.clone() });
         }
         let name = open.command.name();
@@ -225,7 +242,7 @@ impl ServerState {
                 let text = format!("{name} {}: {text}", answer.outcome.name());
                 self.log_event(Some(&key.0), "warning", &text, now);
             }
-            None if is_question(&open.command) => {}
+            None if is_read_only(&open.command) => {}
             None => self.log_event(Some(&key.0), "info", &format!("{name} {}", answer.outcome.name()), now),
         }
         let finished = FinalAnswer { command: open.command, answer, by_controller, bytes };
@@ -235,7 +252,7 @@ impl ServerState {
         self.record_changed(&key.0, now);
     }
 
-    /// Drops answers that were kept for long enough.
+    /// Drops the answers whose time in the archive is over.
     pub(super) fn expire_answers(&mut self, now: Moment) {
         let (limits, before) = (&self.limits, now.since.checked_sub(self.limits.finished_for));
         if let Some(oldest) = self.archive.trim(limits.finished, limits.finished_bytes, before) {
@@ -244,11 +261,11 @@ impl ServerState {
     }
 
     /// Removes a command from those that a client waits for.
-    fn settle(&mut self, to: RequestInfo, key: &Key) {
-        if let Some(open) = self.asked.get_mut(&to.session) {
+    fn stop_awaiting(&mut self, to: RequestInfo, key: &Key) {
+        if let Some(open) = self.awaited.get_mut(&to.session) {
             open.remove(key);
             if open.is_empty() {
-                self.asked.remove(&to.session);
+                self.awaited.remove(&to.session);
             }
         }
     }
@@ -260,7 +277,7 @@ impl ServerState {
         let (command, name) = (open.command.name().to_owned(), &key.0);
         if !service.is_connected() {
             let text = format!(
-                "{name} is {}, and did not come back within the time that {command} had; see why it ended",
+                "{name} is {}, and did not reconnect within the time-out of {command}; check why it ended",
                 service.view.name()
             );
             return self.answer_for_service(
@@ -271,18 +288,19 @@ impl ServerState {
             );
         }
         let text = match open.accepted {
-            Some(_) => format!("{name} has accepted {command} and was not done with it in time"),
+            Some(_) => format!("{name} accepted {command} and did not complete it in time"),
             None => format!("{name} did not answer {command} in time"),
         };
-        let (name, late) = (name.clone(), Late { id: key.1.clone(), accepted: open.accepted.is_some() });
+        let (name, late) =
+            (name.clone(), TimedOutCommand { id: key.1.clone(), accepted: open.accepted.is_some() });
         self.report_problem(&name, &text, now);
         if let Some(service) = self.services.get_mut(&name) {
-            service.late = Some(late);
+            service.timed_out = Some(late);
         }
         self.answer_for_service(key, Outcome::Failed, &Error::new(ErrorKind::Timeout, text), now);
     }
 
-    /// Sends the open commands of a service that has connected, and fails those that were meant for another incarnation.
+    /// Sends the open commands of a service that has connected, and fails those for another incarnation.
     pub(super) fn resend_open_commands(&mut self, name: &Name, now: Moment) {
         let Some(service) = self.services.get(name) else { return };
         let epoch = service.introduction.epoch;
@@ -292,12 +310,12 @@ impl ServerState {
                 continue;
             };
             let key = (name.clone(), id);
-            let elsewhere = |given: u64| given != epoch;
-            if open.pinned.is_some_and(elsewhere)
-                || open.given.is_some_and(elsewhere) && !is_question(&open.command)
+            let is_other = |given: u64| given != epoch;
+            if open.pinned.is_some_and(is_other)
+                || open.sent_to.is_some_and(is_other) && !is_read_only(&open.command)
             {
                 let text = format!(
-                    "{name} disconnected and has restarted; whether {} was carried out before that is unknown",
+                    "{name} disconnected and has restarted; whether it carried out {} before that is unknown",
                     open.command.name()
                 );
                 self.answer_for_service(
@@ -322,7 +340,7 @@ impl ServerState {
         }
     }
 
-    /// Replies with the answer to a command, or ACCEPTED while it is open.
+    /// Replies with the answer to a command, or with ACCEPTED while the command is open.
     pub(super) fn command_outcome(&mut self, to: RequestInfo, service: &str, id: &str) {
         let Some((name, known)) = self.services.get_key_value(service) else {
             let error = self.unknown_service(service);
@@ -344,9 +362,9 @@ impl ServerState {
         self.actions.push_back(Action::Reply { to, value: answer });
     }
 
-    /// Removes a client. Its commands are carried out all the same.
+    /// Removes a client. Its commands are still carried out.
     pub fn client_left(&mut self, session: u64) {
-        for (name, id) in self.asked.remove(&session).unwrap_or_default() {
+        for (name, id) in self.awaited.remove(&session).unwrap_or_default() {
             if let Some(open) = self.services.get_mut(&name).and_then(|known| known.open.get_mut(&id)) {
                 open.waiting.retain(|waiting| waiting.to.session != session);
             }
@@ -354,9 +372,10 @@ impl ServerState {
         self.unwatch(session);
     }
 
-    /// Returns whether a client waits for answers.
+    /// Returns whether a client waits for the answer to a command, also to one for a service that has not connected yet.
     pub fn has_pending_commands(&self, session: u64) -> bool {
-        self.asked.contains_key(&session)
+        self.awaited.contains_key(&session)
+            || self.expected.values().flatten().any(|(to, ..)| to.session == session)
     }
 }
 
@@ -366,7 +385,7 @@ fn accepted(id: &str, state: State) -> Answer {
 
 fn another(wanted: &ClientCommand, known: &Command) -> Error {
     let text = format!(
-        "the id {:?} is that of a command {} to {}; give each command an id of its own",
+        "the id {:?} belongs to another command, {} to {}; give each command its own id",
         wanted.id,
         known.name(),
         wanted.service
@@ -375,7 +394,10 @@ fn another(wanted: &ClientCommand, known: &Command) -> Error {
 }
 
 fn full(what: &str) -> Error {
-    Error::new(ErrorKind::Full, format!("{what}, which is the limit; try again when some are answered"))
+    Error::new(
+        ErrorKind::Full,
+        format!("{what}, which is the limit; try again when some of them are answered"),
+    )
 }
 
 #[cfg(test)]
@@ -393,8 +415,8 @@ mod tests {
         Moment { since: Duration::from_millis(millis), at: Timestamp(0) }
     }
 
-    /// Sends the service a command; returns the command's time, and its deadline by the clock of the service.
-    fn give(state: &mut ServerState, id: &str, now: u64) -> (Duration, Option<Duration>) {
+    /// Sends the service a command. Returns the time-out of the command, and its deadline by the clock of the service.
+    fn send_calibrate(state: &mut ServerState, id: &str, now: u64) -> (Duration, Option<Duration>) {
         while state.next_action().is_some() {}
         let command = Value::map([
             ("what", Value::from("command")),
@@ -413,27 +435,75 @@ mod tests {
         sent.unwrap()
     }
 
+    fn calibrate(session: u64, id: &str, controller: u64) -> (RequestInfo, ClientRequest) {
+        let command = Value::map([
+            ("what", Value::from("command")),
+            ("service", "lab/power".into()),
+            ("id", id.into()),
+            ("command", "calibrate".into()),
+            ("controller", controller.into()),
+        ]);
+        let to = RequestInfo { session, number: 1, idempotent: true };
+        (to, ClientRequest::from_value(&command).unwrap())
+    }
+
     #[test]
-    fn command_has_a_deadline_by_the_clock_of_its_service() {
+    fn client_whose_command_is_held_counts_as_waiting() {
         let mut state = ServerState::new(7, Limits::default());
-        let come = |state: &mut ServerState, link, now| {
+        // The client was connected to another incarnation of the controller.
+        let (to, command) = calibrate(9, "a", 6);
+        state.request(to, command, 100, at(0));
+        assert!(state.next_action().is_none(), "the command is held for its service");
+        assert!(state.has_pending_commands(9));
+        assert!(!state.has_pending_commands(8));
+    }
+
+    #[test]
+    fn error_at_a_limit_states_which_one_is_reached() {
+        let default = Limits::default;
+        for (limits, text) in [
+            (Limits { open: 1, ..default() }, "1 commands wait for lab/power"),
+            (Limits { open_per_client: 1, ..default() }, "this client waits for 1 commands"),
+            (Limits { open_bytes: 150, ..default() }, "the open commands of all services have 100 bytes"),
+        ] {
+            let mut state = ServerState::new(7, limits);
+            state.service_connected(1, "power-1", Owner::Anyone, None, at(0));
+            let introduction = ToController::Introduction(FakeService::introduction("lab/power", 1));
+            state.message_received(1, introduction, 100, at(0));
+            for id in ["a", "b"] {
+                let (to, command) = calibrate(9, id, 7);
+                state.request(to, command, 100, at(0));
+            }
+            let refused = std::iter::from_fn(|| state.next_action()).find_map(|action| match action {
+                Action::ReplyError { error, .. } => Some(error),
+                _ => None,
+            });
+            let error = refused.unwrap();
+            assert!(error.kind() == ErrorKind::Full && error.text().starts_with(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn command_deadline_uses_the_clock_of_its_service() {
+        let mut state = ServerState::new(7, Limits::default());
+        let connect = |state: &mut ServerState, link, now| {
             state.service_connected(link, "power-1", Owner::Anyone, None, at(now));
             let introduction = ToController::Introduction(FakeService::introduction("lab/power", 1));
             state.message_received(link, introduction, 100, at(now));
         };
-        come(&mut state, 1, 1000);
-        assert_eq!(give(&mut state, "a", 1000).1, None, "its clock is not known");
-        // Its clock is 5000 s ahead of ours. The first message with it takes 3 s, the second one 20 ms.
+        connect(&mut state, 1, 1000);
+        assert_eq!(send_calibrate(&mut state, "a", 1000).1, None, "its clock is not known");
+        // The clock of the service is 5000 s ahead. The first message takes 3 s, the second one 20 ms.
         for (sent, delay) in [(1000, 3000), (5000, 20)] {
             state.clock_received(1, Duration::from_millis(5_000_000 + sent), at(sent + delay));
         }
-        let (within, until) = give(&mut state, "b", 6000);
+        let (within, until) = send_calibrate(&mut state, "b", 6000);
         let (until, due) = (until.unwrap(), Duration::from_millis(5_006_000) + within);
         assert!(until <= due, "{until:?} is after {due:?}");
         assert!(due - until <= Duration::from_millis(25), "{until:?} is long before {due:?}");
-        // Over another connection it may be on another machine.
+        // The service may reconnect from another machine.
         state.link_closed(1, "went away", false, at(7000));
-        come(&mut state, 2, 7000);
-        assert_eq!(give(&mut state, "c", 8000).1, None);
+        connect(&mut state, 2, 7000);
+        assert_eq!(send_calibrate(&mut state, "c", 8000).1, None);
     }
 }

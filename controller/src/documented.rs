@@ -1,4 +1,4 @@
-//! The messages between a controller and its clients that the documents show.
+//! Checks the messages between a controller and its clients that the documents show.
 
 use std::time::Duration;
 
@@ -50,8 +50,8 @@ struct Transcript {
     state: ServerState,
     text: String,
     requests: u64,
-    /// The id of the command that was sent to the service last.
-    given: Box<str>,
+    /// The id of the last command that was sent to the service.
+    last_command: Box<str>,
 }
 
 impl Transcript {
@@ -59,7 +59,7 @@ impl Transcript {
         self.text += &format!("{who:<11}{kind:<8} {}\n", json(value));
     }
 
-    /// Records the messages that the server sends to its client now.
+    /// Appends the messages that the server sends to its client now.
     fn record_messages(&mut self) {
         while let Some(action) = self.state.next_action() {
             match action {
@@ -73,23 +73,23 @@ impl Transcript {
                     assert_eq!(to, [CLIENT]);
                     self.line("controller", "event", &value);
                 }
-                Action::SendCommand { request, .. } => self.given = request.id,
+                Action::SendCommand { request, .. } => self.last_command = request.id,
                 Action::SendToService { .. } | Action::CloseLink { .. } => {}
             }
         }
     }
 
-    fn ask(&mut self, question: Value, seconds: u64) {
-        self.line("client", "request", &question);
+    fn send_request(&mut self, request: Value, seconds: u64) {
+        self.line("client", "request", &request);
         self.requests += 1;
         let to = RequestInfo { session: CLIENT, number: self.requests, idempotent: true };
-        let requests = ClientRequest::from_value(&question).unwrap();
-        self.state.request(to, requests, 100, moment(seconds));
+        let request = ClientRequest::from_value(&request).unwrap();
+        self.state.request(to, request, 100, moment(seconds));
         self.record_messages();
     }
 
     fn service_answers(&mut self, outcome: Outcome, state: State, value: Value, seconds: u64) {
-        let answer = Answer { id: self.given.clone(), outcome, state, value, failure: None };
+        let answer = Answer { id: self.last_command.clone(), outcome, state, value, failure: None };
         self.state.message_received(LINK, ToController::Answer(answer), 100, moment(seconds));
         self.record_messages();
     }
@@ -101,7 +101,7 @@ fn documented_client_messages_are_current() {
         state: ServerState::new(9, Limits::default()),
         text: String::new(),
         requests: 0,
-        given: "".into(),
+        last_command: "".into(),
     };
     transcript.state.service_connected(
         LINK,
@@ -114,8 +114,8 @@ fn documented_client_messages_are_current() {
     while transcript.state.next_action().is_some() {}
     let of_power = |what: &str| Value::map([("what", what), ("service", "lab/power")]);
     transcript.line("controller", "event", &hello(9));
-    transcript.ask(Value::map([("what", "services"), ("after", "")]), 2);
-    transcript.ask(of_power("status"), 2);
+    transcript.send_request(Value::map([("what", "services"), ("after", "")]), 2);
+    transcript.send_request(of_power("status"), 2);
     let command = Value::map([
         ("what", Value::from("command")),
         ("service", "lab/power".into()),
@@ -125,14 +125,14 @@ fn documented_client_messages_are_current() {
         ("wait", "done".into()),
         ("controller", 9u64.into()),
     ]);
-    transcript.ask(command, 2);
+    transcript.send_request(command, 2);
     transcript.service_answers(Outcome::Accepted, State::Running, Value::Null, 3);
     transcript.service_answers(Outcome::Done, State::Paused, Value::Null, 4);
-    transcript.ask(Value::map([("what", "answer"), ("service", "lab/power"), ("id", "a1")]), 5);
+    transcript.send_request(Value::map([("what", "answer"), ("service", "lab/power"), ("id", "a1")]), 5);
     let log = [("what", Value::from("log")), ("service", "lab/power".into()), ("lines", 10u64.into())];
-    transcript.ask(Value::map(log), 5);
-    transcript.ask(of_power("forget"), 5);
-    transcript.ask(Value::map([("what", "status"), ("service", "pump")]), 5);
+    transcript.send_request(Value::map(log), 5);
+    transcript.send_request(of_power("forget"), 5);
+    transcript.send_request(Value::map([("what", "status"), ("service", "pump")]), 5);
     let watch = [("what", Value::from("watch")), ("services", Value::Array(vec!["lab/power".into()]))];
     let watch = Value::map(watch.into_iter().chain([("data_every", 1.0.into())]));
     transcript.line("client", "event", &watch);

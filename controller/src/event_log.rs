@@ -1,22 +1,22 @@
-//! Logs of bounded length that drop their oldest lines.
+//! A log of limited length, which drops its oldest lines.
 
 use std::collections::VecDeque;
 
 use crate::schedule::Name;
 use linkspan::{Map, Timestamp, Value};
 
-/// One line.
+/// A line of a log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub at: Timestamp,
-    /// The service that it is about, if any.
+    /// The service that the line is about, if any.
     pub service: Option<Name>,
     pub level: String,
     pub text: String,
 }
 
 impl Entry {
-    /// As a map: `at`, `service` (null for none), `level`, `text`.
+    /// Returns the line as a map: `at`, `service` (null for none), `level`, `text`.
     pub fn to_value(&self) -> Value {
         Value::Map(Map::from_iter([
             ("at".to_owned(), self.at.into()),
@@ -31,7 +31,7 @@ impl Entry {
     }
 }
 
-/// The last lines.
+/// The newest lines of a log.
 #[derive(Debug, Default)]
 pub struct Log {
     entries: VecDeque<Entry>,
@@ -39,7 +39,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Appends a line and drops the oldest ones beyond `lines` or `bytes`.
+    /// Appends a line, and drops the oldest ones beyond `lines` or `bytes`.
     pub fn push(&mut self, entry: Entry, lines: usize, bytes: usize) {
         self.bytes += entry.size();
         self.entries.push_back(entry);
@@ -49,7 +49,7 @@ impl Log {
         }
     }
 
-    /// Returns the last lines, at most `lines` of them with at most `bytes` bytes, the oldest first.
+    /// Returns the newest lines, at most `lines` of them with at most `bytes` bytes, the oldest first.
     pub fn last(&self, lines: usize, bytes: usize) -> Value {
         let mut room = bytes;
         let fits = |entry: &&Entry| {
@@ -70,7 +70,7 @@ impl Log {
     }
 }
 
-/// Returns at most so many characters of a text, with a mark if the rest was cut off.
+/// Returns the first `characters` characters of a text, followed by the number of omitted bytes if it is longer.
 pub fn cut(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         None => text.to_owned(),
@@ -96,7 +96,11 @@ mod tests {
         assert_eq!((last.at("0/text").unwrap(), last.at("1/text").unwrap()), (&"8".into(), &"9".into()));
         log.push(entry(&"x".repeat(1000)), 3, 500);
         assert_eq!(log.len(), 1, "one line is kept, however long");
-        assert_eq!(log.last(9, 10), Value::Array(Vec::new()), "what does not fit into an answer is left out");
+        assert_eq!(
+            log.last(9, 10),
+            Value::Array(Vec::new()),
+            "a line that does not fit into an answer is omitted"
+        );
     }
 
     #[test]

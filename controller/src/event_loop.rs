@@ -1,11 +1,11 @@
-//! The event loop of the controller's server: accepts peers, reads their messages in turn, and carries out actions of the state.
+//! The event loop of the controller's server: accepts peers, reads their messages in turn, and carries out the actions of the state.
 //!
-//! One thread does all of this, and blocks only in `epoll`: no peer can make it wait. Messages for a peer that does not read
-//! are queued up to a limit (`peer`); beyond it the peer is disconnected, or for events to watchers, misses them. Of one peer
-//! at most [`BATCH`] messages are handled before the next peer's.
+//! One thread does all of this, and blocks only in `epoll`, so no peer can block it. Messages for a peer that does not read are
+//! queued up to a limit (`peer`). Beyond the limit, events to watchers are dropped and counted, and any other message ends the
+//! link. At most [`BATCH`] messages of one peer are handled before those of the next one.
 //!
-//! Links of services and clients have tokens that are never used twice, so an action for a link that has ended is dropped.
-//! A client keeps its session over a broken link: its answers are kept for a while (`disconnected`), and sent over the next one.
+//! The token of a link is not used again, so an action for a link that has ended is dropped. A client keeps its session when its
+//! link breaks: its answers are kept for a limited time (`disconnected`), and sent over the next link.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -28,7 +28,7 @@ use linkspan::{Controller, Encoding, Error, ErrorKind, Message, Payload, Result,
 
 /// A controller's server: services connect to it, and clients send it requests.
 ///
-/// [`ControllerServer::run`] is its event loop, which uses the calling thread alone and blocks while nothing happens.
+/// [`ControllerServer::run`] is its event loop, which uses the calling thread alone and blocks while there is nothing to do.
 pub struct ControllerServer {
     listeners: Vec<PeerListener>,
     options: ControllerServerOptions,
@@ -36,22 +36,22 @@ pub struct ControllerServer {
     peers: HashMap<u64, Peer>,
     /// The newest link of each client.
     clients: HashMap<u64, u64>,
-    /// Clients without a link that may come back for their answers.
+    /// Clients without a link that may reconnect for their answers.
     disconnected: DisconnectedClients,
-    /// Peers whose links are closed after a while, so that they can read the last messages.
+    /// Peers whose links are closed after [`LINGER`], so that they can read the last messages.
     closing: VecDeque<(Duration, u64, Peer)>,
     state: ServerState,
     /// This incarnation of the controller.
     controller: u64,
     stop: StopHandle,
-    /// When it was made: `Moment::since` counts from here.
-    born: Instant,
-    /// The last token that was given to a link.
+    /// The time at which the server was created, from which `Moment::since` counts.
+    started_at: Instant,
+    /// The token of the newest link.
     last_token: u64,
-    /// Messages, for the statistics.
+    /// The number of messages, for the statistics.
     received: u64,
     sent: u64,
-    /// Catches SIGINT and SIGTERM while it is there.
+    /// Exists while SIGINT and SIGTERM end the loop.
     signals: Option<StopWatch>,
     /// Notifications for systemd.
     supervisor: Supervisor,
@@ -75,8 +75,8 @@ impl ControllerServer {
     /// Listens at these endpoints, or at [`ControllerServer::ENDPOINTS`] if none are given.
     ///
     /// # Errors
-    /// `AddressInUse` if an endpoint is in use, with the process that uses it if that is known; those of listening at each
-    /// endpoint. Then it listens at none of them.
+    /// `AddressInUse` if an endpoint is in use, with the process that uses it if that is known; other errors of listening at an
+    /// endpoint. After an error it listens at none of them.
     pub fn listen(endpoints: &[String], options: &ControllerServerOptions) -> Result<ControllerServer> {
         usage::raise_descriptors();
         let standard = ControllerServer::ENDPOINTS.map(str::to_owned);
@@ -109,7 +109,7 @@ impl ControllerServer {
             state,
             controller,
             stop,
-            born: Instant::now(),
+            started_at: Instant::now(),
             last_token: FIRST,
             received: 0,
             sent: 0,
@@ -125,7 +125,7 @@ impl ControllerServer {
         &mut self.state.limits
     }
 
-    /// Returns the endpoints that it listens at, with the ports that were assigned.
+    /// Returns the endpoints at which it listens, with the ports that were assigned.
     pub fn endpoints(&self) -> Vec<String> {
         self.listeners.iter().map(PeerListener::endpoint).collect()
     }
@@ -135,11 +135,11 @@ impl ControllerServer {
         self.stop.clone()
     }
 
-    /// Serves until [`StopHandle::stop`] or a signal. Without a time it serves for ever.
+    /// Serves until [`StopHandle::stop`], a signal, or the time-out. By default there is no time-out.
     ///
     /// # Errors
-    /// `Timeout` once the given time has passed, after which it may be called again; errors of the wait's own check; errors of
-    /// the kernel at `epoll` or a listener.
+    /// `Timeout` once the time-out has passed, after which it may be called again; errors of the callback of the wait; errors of
+    /// `epoll` or of a listener.
     pub fn run<'a>(&mut self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = start(wait.into(), &self.options.channel.on_wait);
         if self.options.handle_signals && self.signals.is_none() {
@@ -148,9 +148,9 @@ impl ControllerServer {
             self.signals = Some(watch);
         }
         loop {
-            let ends = self.stop.was_requested() || self.signals.is_some() && stop_was_requested();
-            self.notify(ends);
-            if ends {
+            let is_ending = self.stop.was_requested() || self.signals.is_some() && stop_was_requested();
+            self.notify(is_ending);
+            if is_ending {
                 return Ok(());
             }
             self.round(&mut waiting)?;
@@ -158,19 +158,19 @@ impl ControllerServer {
     }
 
     /// Notifies systemd; READY is sent before the first wait.
-    fn notify(&mut self, ends: bool) {
+    fn notify(&mut self, is_ending: bool) {
         if !self.supervisor.is_present() {
             return;
         }
         let now = self.now();
-        let status = match ends {
+        let status = match is_ending {
             false => {
                 format!("{} services; listens at {}", self.state.services.len(), self.endpoints().join(", "))
             }
             true => "ends".to_owned(),
         };
         let notified = [
-            self.supervisor.controller_state(ends, &status, now.since),
+            self.supervisor.controller_state(is_ending, &status, now.since),
             self.supervisor.tick(None, now.since),
         ];
         for error in notified.into_iter().flatten() {
@@ -180,12 +180,12 @@ impl ControllerServer {
 
     /// Waits for events, and handles those that are ready.
     fn round(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let now = self.born.elapsed();
+        let now = self.started_at.elapsed();
         let supervisor_due = self.supervisor.next_due(None, now);
-        let left = self.closing.front().map(|(until, ..)| *until);
-        let due = [self.state.next(), self.disconnected.next(), left, supervisor_due];
+        let close_due = self.closing.front().map(|(until, ..)| *until);
+        let due = [self.state.next(), self.disconnected.next_expiry(), close_due, supervisor_due];
         let due = due.into_iter().flatten().min().map(|at| at.saturating_sub(now));
-        // A wait of zero handles ready events, too.
+        // A call that does not wait still handles the events that are ready.
         let most = if waiting.is_none() { Some(Duration::ZERO) } else { waiting.sleep()? };
         let sleep = match (due, most) {
             (Some(due), Some(most)) => Some(due.min(most)),
@@ -197,18 +197,18 @@ impl ControllerServer {
             match token {
                 WAKE | SIGNAL => {}
                 listener if listener < FIRST => self.accept_from((listener - LISTENERS) as usize)?,
-                room if room & WRITABLE != 0 => self.bring(room & !WRITABLE),
+                room if room & WRITABLE != 0 => self.peer_writable(room & !WRITABLE),
                 peer => self.read_peer(peer),
             }
-            self.act();
+            self.run_actions();
         }
         self.ready = ready;
         let now = self.now();
-        while let Some(session) = self.disconnected.over(now.since) {
+        while let Some(session) = self.disconnected.take_expired(now.since) {
             self.state.client_left(session);
         }
         self.state.advance(now);
-        self.act();
+        self.run_actions();
         while self.closing.front().is_some_and(|(until, ..)| *until <= now.since) {
             if let Some((_, _, peer)) = self.closing.pop_front() {
                 peer.abandon(&self.epoll);
@@ -218,15 +218,15 @@ impl ControllerServer {
     }
 
     fn now(&self) -> Moment {
-        Moment { since: self.born.elapsed(), at: Timestamp::now() }
+        Moment { since: self.started_at.elapsed(), at: Timestamp::now() }
     }
 
-    /// Accepts waiting connections of a listener.
+    /// Accepts the waiting connections of a listener, up to the batch size.
     fn accept_from(&mut self, index: usize) -> Result<()> {
         for _ in 0..BATCH {
             let Some(listener) = self.listeners.get(index) else { return Ok(()) };
-            let (link, who) = match listener.accept() {
-                Ok(newcomer) => newcomer,
+            let (link, identity) = match listener.accept() {
+                Ok(accepted) => accepted,
                 Err(e) if matches!(e.kind(), ErrorKind::Timeout | ErrorKind::OutOfMemory) => return Ok(()),
                 // The handshake failed because of the peer.
                 Err(e) if e.kind() != ErrorKind::InvalidState => continue,
@@ -240,26 +240,32 @@ impl ControllerServer {
                 let now = self.now();
                 self.state.peer_limit_reached(self.peers.len(), now);
             }
+            if let Err(error) = &watched {
+                let now = self.now();
+                let text =
+                    format!("a peer ({}) was refused: its link cannot be watched: {error}", identity.source);
+                self.state.log_event(None, "error", &text, now);
+            }
             if watched.is_err() || peer_limit_reached {
                 link.abandon();
                 continue;
             }
-            self.peers.insert(token, Peer::new(link, who.pattern, who.session));
+            self.peers.insert(token, Peer::new(link, identity.pattern, identity.session));
             let now = self.now();
-            if who.pattern == Pattern::Service {
-                self.state.service_connected(token, &who.source, who.owner, who.machine, now);
+            if identity.pattern == Pattern::Service {
+                self.state.service_connected(token, &identity.source, identity.owner, identity.machine, now);
             } else {
-                let old = self.clients.insert(who.session, token);
+                let old = self.clients.insert(identity.session, token);
                 self.send(token, Kind::Event, &hello(self.controller), false);
-                // The client has reconnected before the end of its old link was noticed.
+                // The client has reconnected before this loop found the end of its old link.
                 if let Some(old) = old {
                     self.remove_peer(old);
                 }
-                for answer in self.disconnected.end(who.session) {
+                for answer in self.disconnected.end(identity.session) {
                     self.enqueue(token, answer, false);
                 }
             }
-            self.act();
+            self.run_actions();
         }
         Ok(())
     }
@@ -276,21 +282,21 @@ impl ControllerServer {
                     if pattern == Pattern::Service {
                         self.service_message(token, &message);
                     } else {
-                        self.answer(session, &message);
+                        self.client_message(session, &message);
                     }
-                    self.act();
+                    self.run_actions();
                 }
                 Err(e) if e.kind() == ErrorKind::Empty => return,
                 // The channel has skipped this message.
                 Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
                     let now = self.now();
                     self.state.malformed_message(token, &e, now);
-                    self.act();
+                    self.run_actions();
                 }
                 Err(e) => {
                     let fault = e.kind() != ErrorKind::Disconnected;
                     let why = if fault { e.to_string() } else { "its connection has ended".to_owned() };
-                    return self.lose(token, &why, fault);
+                    return self.link_ended(token, &why, fault);
                 }
             }
         }
@@ -306,7 +312,7 @@ impl ControllerServer {
                 }
                 ToController::from_value(value)
             }),
-            _ => Err(Error::new(ErrorKind::Malformed, "a service sends events only")),
+            _ => Err(Error::new(ErrorKind::Malformed, "a service may send events only")),
         };
         match received {
             Ok(received) => self.state.message_received(token, received, message.body().len(), now),
@@ -315,7 +321,7 @@ impl ControllerServer {
     }
 
     /// Handles a message of a client.
-    fn answer(&mut self, session: u64, message: &Message) {
+    fn client_message(&mut self, session: u64, message: &Message) {
         let now = self.now();
         match kind(message) {
             Kind::Request => {
@@ -334,11 +340,11 @@ impl ControllerServer {
                         stats.insert("endpoints".into(), endpoints.into());
                         self.reply(to, &Value::Map(stats));
                     }
-                    Ok(asked) => self.state.request(to, asked, message.body().len(), now),
+                    Ok(request) => self.state.request(to, request, message.body().len(), now),
                     Err(e) => self.state.refuse(to, e),
                 }
             }
-            // A watch request is an event, so a malformed one is answered by an event.
+            // A watch request is an event, so the answer to a malformed one is an event, too.
             Kind::Event => match message.value().and_then(WatchRequest::from_value) {
                 Ok(watch) => self.state.watch(session, watch, now),
                 Err(e) => {
@@ -354,7 +360,7 @@ impl ControllerServer {
     }
 
     /// Carries out the actions of the state.
-    fn act(&mut self) {
+    fn run_actions(&mut self) {
         while let Some(action) = self.state.next_action() {
             match action {
                 Action::SendToService { link, message } => {
@@ -363,7 +369,7 @@ impl ControllerServer {
                 Action::SendCommand { link, request, until } => {
                     self.send(link, Kind::Command, &with_until(request.to_value(), until), false)
                 }
-                Action::CloseLink { link } => self.release(link),
+                Action::CloseLink { link } => self.close_later(link),
                 Action::Reply { to, value } => self.reply(to, &value),
                 Action::ReplyError { to, error } => self.reply_error(to, &error),
                 Action::Push { to, value } => {
@@ -382,7 +388,7 @@ impl ControllerServer {
                     };
                     for client in to {
                         if let Some(token) = self.clients.get(&client).copied() {
-                            self.enqueue(token, Outgoing::word(Kind::Event, payload.clone()), true);
+                            self.enqueue(token, Outgoing::message(Kind::Event, payload.clone()), true);
                         }
                     }
                 }
@@ -391,27 +397,27 @@ impl ControllerServer {
     }
 
     fn send(&mut self, token: u64, kind: Kind, value: &Value, may_be_missed: bool) {
-        // A message that is too large is dropped; its sender's command then times out.
+        // A message that is too large is dropped. A command in it times out.
         if let Ok(payload) = encode(value) {
-            self.enqueue(token, Outgoing::word(kind, payload), may_be_missed);
+            self.enqueue(token, Outgoing::message(kind, payload), may_be_missed);
         }
     }
 
-    /// Sends an answer to a client; one that cannot be encoded becomes an error, so that each request is answered.
+    /// Sends an answer to a client. If it cannot be encoded, sends the error instead, so that each request is answered.
     fn reply(&mut self, to: RequestInfo, value: &Value) {
         match encode(value) {
-            Ok(payload) => self.send_reply(to, Outgoing::answer(to, payload)),
+            Ok(payload) => self.send_reply(to, Outgoing::reply(to, payload)),
             Err(e) => self.reply_error(to, &e),
         }
     }
 
     fn reply_error(&mut self, to: RequestInfo, error: &Error) {
-        if let Ok(refusal) = Outgoing::refusal(to, error) {
+        if let Ok(refusal) = Outgoing::error(to, error) {
             self.send_reply(to, refusal);
         }
     }
 
-    /// Sends an answer over the newest link of the client, or keeps it until the client has connected again.
+    /// Sends an answer over the newest link of the client, or keeps it until the client has reconnected.
     fn send_reply(&mut self, to: RequestInfo, answer: Outgoing) {
         match self.clients.get(&to.session).copied() {
             Some(token) => self.enqueue(token, answer, false),
@@ -421,16 +427,16 @@ impl ControllerServer {
 
     fn enqueue(&mut self, token: u64, out: Outgoing, may_be_missed: bool) {
         let Some(peer) = self.peers.get_mut(&token) else { return };
-        let put = peer.send(out, may_be_missed, &self.epoll, token);
-        self.sent += u64::from(matches!(put, SendOutcome::Queued));
-        self.settle(token, put);
+        let outcome = peer.send(out, may_be_missed, &self.epoll, token);
+        self.sent += u64::from(matches!(outcome, SendOutcome::Queued));
+        self.handle_outcome(token, outcome);
     }
 
     /// Continues to send to a peer that has become writable.
-    fn bring(&mut self, token: u64) {
+    fn peer_writable(&mut self, token: u64) {
         if let Some(peer) = self.peers.get_mut(&token) {
-            let put = peer.on_writable(&self.epoll, token);
-            if matches!(put, SendOutcome::Queued) && peer.is_idle() && peer.missed > 0 {
+            let outcome = peer.on_writable(&self.epoll, token);
+            if matches!(outcome, SendOutcome::Queued) && peer.is_idle() && peer.missed > 0 {
                 let missed = std::mem::take(&mut peer.missed);
                 let session = peer.session;
                 let event = Value::map([("what", Value::from("missed")), ("count", missed.into())]);
@@ -438,23 +444,23 @@ impl ControllerServer {
                 let now = self.now();
                 self.state.send_snapshot(session, now);
             }
-            self.settle(token, put);
-        } else if let Some((_, _, peer)) = self.closing.iter_mut().find(|(_, left, _)| *left == token) {
+            self.handle_outcome(token, outcome);
+        } else if let Some((_, _, peer)) = self.closing.iter_mut().find(|(_, closing, _)| *closing == token) {
             peer.on_writable(&self.epoll, token);
         }
     }
 
     /// Ends the link of a peer to which nothing more can be sent.
-    fn settle(&mut self, token: u64, put: SendOutcome) {
-        match put {
+    fn handle_outcome(&mut self, token: u64, outcome: SendOutcome) {
+        match outcome {
             SendOutcome::Queued | SendOutcome::Dropped => {}
-            SendOutcome::Overflow => self.lose(token, "it does not read its messages", true),
-            SendOutcome::Failed(e) => self.lose(token, &e.to_string(), true),
+            SendOutcome::Overflow => self.link_ended(token, "it does not read its messages", true),
+            SendOutcome::Failed(e) => self.link_ended(token, &e.to_string(), true),
         }
     }
 
     /// Removes a peer whose link has ended.
-    fn lose(&mut self, token: u64, why: &str, fault: bool) {
+    fn link_ended(&mut self, token: u64, why: &str, fault: bool) {
         let Some(pattern) = self.remove_peer(token) else { return };
         if pattern == Pattern::Service {
             let now = self.now();
@@ -462,8 +468,8 @@ impl ControllerServer {
         }
     }
 
-    /// Closes the link of a peer at once; returns the peer's pattern, `None` if it was removed before. The answers that a client
-    /// has not read are kept for it.
+    /// Closes the link of a peer at once. Returns the peer's pattern; `None` if the peer was removed before. Keeps the answers that
+    /// were not sent to a client.
     fn remove_peer(&mut self, token: u64) -> Option<Pattern> {
         let mut peer = self.peers.remove(&token)?;
         peer.abandon(&self.epoll);
@@ -471,18 +477,18 @@ impl ControllerServer {
         if peer.pattern == Pattern::Service {
             return Some(peer.pattern);
         }
-        let answers: Vec<Outgoing> = peer.take_answers().collect();
+        let answers: Vec<Outgoing> = peer.take_replies().collect();
         match self.clients.get(&session).copied() {
             Some(newest) if newest == token => {
                 self.clients.remove(&session);
                 self.state.unwatch(session);
                 let waits = !answers.is_empty() || self.state.has_pending_commands(session);
-                if !(waits && self.disconnected.begin(session, self.born.elapsed())) {
+                if !(waits && self.disconnected.begin(session, self.started_at.elapsed())) {
                     self.state.client_left(session);
                 }
                 answers.into_iter().for_each(|answer| self.disconnected.keep(session, answer));
             }
-            // The client has reconnected before the end of this link was noticed.
+            // The client has reconnected before this loop found the end of this link.
             Some(newest) => answers.into_iter().for_each(|answer| self.enqueue(newest, answer, false)),
             None => {}
         }
@@ -490,9 +496,9 @@ impl ControllerServer {
     }
 
     /// Closes the link of a peer after [`LINGER`], so that the peer can read the last messages.
-    fn release(&mut self, token: u64) {
+    fn close_later(&mut self, token: u64) {
         let Some(peer) = self.peers.remove(&token) else { return };
-        // Nothing more is read from it.
+        // Nothing more is read from this peer.
         if peer
             .link
             .with_descriptor(|descriptor| {
@@ -503,7 +509,7 @@ impl ControllerServer {
         {
             return peer.abandon(&self.epoll);
         }
-        self.closing.push_back((self.born.elapsed() + LINGER, token, peer));
+        self.closing.push_back((self.started_at.elapsed() + LINGER, token, peer));
     }
 
     /// Stops listening and closes all links. Dropping the server does the same.
@@ -527,7 +533,7 @@ impl Drop for ControllerServer {
     }
 }
 
-/// Returns the first message to a client, which identifies the incarnation of the controller.
+/// Returns the first message to a client, which has the incarnation of the controller.
 pub(super) fn hello(controller: u64) -> Value {
     Value::map([("what", Value::from("hello")), ("controller", controller.into())])
 }

@@ -1,14 +1,14 @@
-//! The controller's server, which services and their clients connect to: [`ControllerServer`]. The program `linkspan controller`
-//! is made of it.
+//! The controller's server, to which services and their clients connect: [`ControllerServer`]. The program `linkspan controller`
+//! runs it.
 //!
-//! One thread accepts peers, reads services, answers clients, and blocks on none of them. Services and clients need the crate
-//! `linkspan` alone; they are [`linkspan::Service`], [`linkspan::ServiceLoop`] and [`linkspan::Controller`].
+//! One thread accepts peers, reads the messages of services, and answers clients. No peer can block it. Services and clients use the
+//! crate `linkspan` alone; they are [`linkspan::Service`], [`linkspan::ServiceLoop`] and [`linkspan::Controller`].
 //!
 //! ```no_run
 //! use linkspan_controller::{ControllerServer, ControllerServerOptions};
 //!
 //! # fn main() -> linkspan::Result<()> {
-//! // At the endpoints where services look for it; until SIGINT, SIGTERM, or `stopper().stop()`.
+//! // At the default endpoints of services and clients, until SIGINT, SIGTERM, or `stopper().stop()`.
 //! let mut server = ControllerServer::listen(&[], &ControllerServerOptions::default())?;
 //! server.run(None)
 //! # }
@@ -18,14 +18,14 @@
 //! |---|---|
 //! | the event loop over all peers; the public [`ControllerServer`] | `event_loop` |
 //! | the options for listening | `options` |
-//! | one peer and its queue of outgoing messages; answers for clients whose links were cut | `peer`, `disconnected` |
-//! | the state of the server, without clock and socket | `state` |
+//! | one peer and its queue of outgoing messages; replies for clients whose links broke | `peer`, `disconnected` |
+//! | the state of the server, which uses neither clock nor socket | `state` |
 //! | commands without a final answer, the final answers that are kept, and how commands are handled | `open_command`, `archive`, `commands` |
 //! | the record of one service | `registry` |
 //! | watchers, and the sampling of data for them | `watchers` |
-//! | the requests of clients: their messages, and their answers | `client_protocol`, `requests` |
+//! | the requests of clients: decoding, answers | `client_protocol`, `requests` |
 //! | timers | `schedule` |
-//! | logs of bounded length; limits and token buckets | `event_log`, `rate_limit` |
+//! | logs of limited length; limits and token buckets | `event_log`, `rate_limit` |
 //! | resource usage of this process; the owner of a port | `usage`, `ports` |
 
 #![deny(missing_debug_implementations)]
@@ -38,13 +38,13 @@ mod disconnected;
 mod documented;
 #[cfg(test)]
 #[path = "../../rust-core/src/documents.rs"]
-#[allow(dead_code, reason = "most blocks of the documents are the core's")]
+#[allow(dead_code, reason = "the core checks most blocks of the documents")]
 mod documents;
 mod event_log;
 mod event_loop;
 #[cfg(test)]
 #[path = "../../rust-core/src/histories.rs"]
-#[allow(dead_code, reason = "each crate uses its part of it")]
+#[allow(dead_code, reason = "each crate uses a part of it")]
 mod histories;
 mod open_command;
 mod options;

@@ -7,7 +7,7 @@ use crate::schedule::Name;
 use linkspan::service::server_side::RequestInfo;
 use linkspan::{Command, State, Value};
 
-/// A command, identified by its service and its id.
+/// Identifies a command by its service and its id.
 pub type Key = (Name, Arc<str>);
 
 /// A command without a final answer.
@@ -15,16 +15,16 @@ pub type Key = (Name, Arc<str>);
 pub struct OpenCommand {
     pub command: Command,
     pub arguments: Value,
-    /// When it times out, since the start of the server.
+    /// The time at which it times out, since the start of the server.
     pub deadline: Duration,
-    /// The incarnation that the client asked for; `None` matches any.
+    /// The epoch of the incarnation that the client requires; `None` matches any.
     pub pinned: Option<u64>,
-    /// The incarnation that it was sent to last.
-    pub given: Option<u64>,
+    /// The epoch of the incarnation to which it was sent last.
+    pub sent_to: Option<u64>,
     /// The state with which the service accepted it.
     pub accepted: Option<State>,
     pub waiting: Vec<WaitingClient>,
-    /// Whether the server sent it itself, to sample data for watchers.
+    /// Whether the controller sends it by itself, to sample data for watchers.
     pub is_own: bool,
     pub bytes: usize,
 }
@@ -33,6 +33,6 @@ pub struct OpenCommand {
 #[derive(Clone, Copy, Debug)]
 pub struct WaitingClient {
     pub to: RequestInfo,
-    /// Whether ACCEPTED is enough.
-    pub acceptance: bool,
+    /// Whether the client waits only until the command is accepted.
+    pub until_accepted: bool,
 }

@@ -1,9 +1,9 @@
-//! The process that listens at a TCP port of this machine, as far as this user may see it.
+//! Finding the process that listens at a TCP port of this machine, if this user may see it.
 
 use std::fs;
 
-/// Returns the process that listens at a port, and its program; none where no process does, or where it is another
-/// user's.
+/// Returns the process that listens at a port, and its program; `None` if no process listens there, or one of another
+/// user.
 pub fn listener(port: u16) -> Option<(u32, String)> {
     let sockets: Vec<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
@@ -26,7 +26,7 @@ pub fn listener(port: u16) -> Option<(u32, String)> {
     })
 }
 
-/// Returns the inode of a socket that listens at this port, from its line in the kernel's table.
+/// Returns the inode of the socket in this line of the kernel's table, if it listens at this port.
 fn listening(line: &str, port: u16) -> Option<u64> {
     const LISTEN: &str = "0A";
     let mut fields = line.split_whitespace().skip(1);

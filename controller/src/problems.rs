@@ -1,34 +1,34 @@
-//! A problem of a service is shown until an answer arrives or a new incarnation connects.
+//! Tests of a service's problem, which is shown until an answer arrives or a new incarnation connects.
 
 use std::time::Duration;
 
 use crate::tests::{FakeService, PATIENCE, TestServer, is, until};
 use linkspan::{Command, Controller, ErrorKind, Value};
 
-/// Sends a command that times out before the service has carried it out.
-fn asks_in_vain(client: &Controller, command: &Command, time: Duration) {
+/// Sends a command, and asserts that it times out before the service answers.
+fn command_times_out(client: &Controller, command: &Command, time: Duration) {
     let given = client.command("power", command, &Value::Null, time);
     assert_eq!(given.unwrap_err().kind(), ErrorKind::Timeout);
 }
 
-/// The time of a command that is not answered.
+/// The time-out of a command that is not answered.
 const SHORT: Duration = Duration::from_millis(50);
 
 fn problem(record: &Value) -> String {
     record.at("problem").unwrap().as_text().unwrap().to_owned()
 }
 
-/// As after SIGSTOP and SIGCONT: earlier commands are answered late, later ones in time.
+/// As after SIGSTOP and SIGCONT, the earlier command is answered late.
 #[test]
 fn problem_of_unanswered_command_ends_with_next_answer() {
     let server = TestServer::start();
-    let power = FakeService::come(&server.endpoint, "power", 1);
+    let power = FakeService::connect(&server.endpoint, "power", 1);
     let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
-    asks_in_vain(&client, &Command::Pause, SHORT);
+    command_times_out(&client, &Command::Pause, SHORT);
     let record = until(&client, "power", |record| !problem(record).is_empty());
     assert_eq!(problem(&record), "power did not answer PAUSE in time");
-    let late = power.order();
+    let late = power.next_command();
     assert_eq!(late.command, Command::Pause);
     power.done(&late, Value::Null);
     until(&client, "power", is("problem", ""));
@@ -37,48 +37,52 @@ fn problem_of_unanswered_command_ends_with_next_answer() {
 #[test]
 fn problem_of_slow_program_stays_until_program_answers() {
     let server = TestServer::start();
-    let power = FakeService::come(&server.endpoint, "power", 1);
+    let power = FakeService::connect(&server.endpoint, "power", 1);
     let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
     let service = std::thread::spawn(move || {
         let mut late = Vec::new();
         loop {
-            let order = power.order();
-            // The library answers STATS whatever the program does.
-            if order.command == Command::Stats {
-                power.done(&order, Value::Null);
+            let command = power.next_command();
+            // The library answers STATS by itself, whatever the program does.
+            if command.command == Command::Stats {
+                power.done(&command, Value::Null);
                 return (power, late);
             }
-            power.accept(&order);
-            late.push(order);
+            power.accept(&command);
+            late.push(command);
         }
     });
-    let text = "power has accepted CHECKPOINT and was not done with it in time";
+    let text = "power accepted CHECKPOINT and did not complete it in time";
     // On a loaded machine the service may need longer to accept it.
     let mut time = SHORT;
     while problem(&client.status("power", PATIENCE).unwrap()) != text {
-        asks_in_vain(&client, &Command::Checkpoint, time);
+        command_times_out(&client, &Command::Checkpoint, time);
         time *= 2;
     }
     client.command("power", &Command::Stats, &Value::Null, PATIENCE).unwrap();
     assert_eq!(problem(&client.status("power", PATIENCE).unwrap()), text);
     let (power, late) = service.join().unwrap();
-    late.iter().for_each(|order| power.done(order, Value::Null));
+    late.iter().for_each(|command| power.done(command, Value::Null));
     until(&client, "power", is("problem", ""));
 }
 
 #[test]
 fn problem_of_incarnation_ends_with_the_next_one() {
     let server = TestServer::start();
-    let power = FakeService::come(&server.endpoint, "power", 1);
+    let power = FakeService::connect(&server.endpoint, "power", 1);
     let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
-    asks_in_vain(&client, &Command::Pause, SHORT);
+    command_times_out(&client, &Command::Pause, SHORT);
     until(&client, "power", is("problem", "power did not answer PAUSE in time"));
     drop(power);
     let record = until(&client, "power", is("view", "DISCONNECTED"));
-    assert_eq!(problem(&record), "power did not answer PAUSE in time", "it may be why it went");
-    let _again = FakeService::come(&server.endpoint, "power", 2);
+    assert_eq!(
+        problem(&record),
+        "power did not answer PAUSE in time",
+        "the problem may be the reason of the disconnection"
+    );
+    let _again = FakeService::connect(&server.endpoint, "power", 2);
     let record = until(&client, "power", is("view", "CONNECTED"));
     assert_eq!(problem(&record), "");
 }

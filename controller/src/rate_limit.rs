@@ -7,40 +7,40 @@ use linkspan::service::server_side::HEARTBEAT;
 /// The limits of one server.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Registered services.
+    /// The most registered services.
     pub services: usize,
-    /// Registered services that are GONE.
+    /// The most registered services that are GONE.
     pub gone: usize,
-    /// Open commands of one service.
+    /// The most open commands of one service.
     pub open: usize,
-    /// Bytes of the arguments of all open commands.
+    /// The most bytes of all open commands.
     pub open_bytes: usize,
-    /// Open commands of one client.
-    pub asked: usize,
-    /// Commands held for services that have not connected yet.
+    /// The most open commands of one client, and the most requests that wait for one command.
+    pub open_per_client: usize,
+    /// The most commands that are held for services which have not connected yet.
     pub expected: usize,
-    /// Final answers that are kept.
+    /// The most final answers that are kept.
     pub finished: usize,
-    /// Bytes of the final answers that are kept.
+    /// The most bytes of the final answers that are kept.
     pub finished_bytes: usize,
     /// How long each final answer is kept.
     pub finished_for: Duration,
-    /// Lines of the controller's log.
+    /// The most lines of the controller's log.
     pub events: usize,
-    /// Lines of a service's log.
+    /// The most lines of a service's log.
     pub lines: usize,
-    /// Bytes of a service's log while there are few services.
+    /// The most bytes of a service's log while there are few services.
     pub log_bytes: usize,
-    /// Bytes of all services' logs.
+    /// The most bytes of the logs of all services together.
     pub logs_bytes: usize,
-    /// Characters of a line.
+    /// The most characters of a line in a log.
     pub line: usize,
-    /// The sustained rate of a service's messages, per second.
+    /// The messages per second that a service may send over a long time.
     pub rate: f64,
-    /// The burst of a service's messages.
+    /// The messages that a service may send at once.
     pub burst: f64,
-    /// Malformed messages of a service per minute.
-    pub mistakes: f64,
+    /// The malformed messages that a service may send per minute.
+    pub malformed: f64,
     /// The heartbeat period of the services.
     pub heartbeat: Duration,
     /// How long a peer may take to send its introduction.
@@ -49,7 +49,7 @@ pub struct Limits {
     pub away: Duration,
     /// How long a problem is shown after it last occurred.
     pub problem: Duration,
-    /// How long after the start commands are held for services that an earlier incarnation of the controller knew.
+    /// How long after the start commands are held for services that were registered with an earlier incarnation of the controller.
     pub settling: Duration,
     /// The shortest time between two events about one service to its watchers.
     pub push: Duration,
@@ -62,7 +62,7 @@ impl Default for Limits {
             gone: 1_000,
             open: 1_000,
             open_bytes: 64 << 20,
-            asked: 10_000,
+            open_per_client: 10_000,
             expected: 1_000,
             finished: 100_000,
             finished_bytes: 64 << 20,
@@ -74,7 +74,7 @@ impl Default for Limits {
             line: 1_000,
             rate: 1_000.0,
             burst: 5_000.0,
-            mistakes: 16.0,
+            malformed: 16.0,
             heartbeat: HEARTBEAT,
             introduction: Duration::from_secs(10),
             away: Duration::from_secs(600),
@@ -86,36 +86,36 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns how long a service may send nothing: three heartbeats.
+    /// Returns how long a service may send nothing: three heartbeat periods.
     pub fn silence(&self) -> Duration {
         self.heartbeat * 3
     }
 
-    /// Returns the byte limit of one service's log among so many services.
+    /// Returns the byte limit of one service's log if there are `services` services.
     pub fn log_share(&self, services: usize) -> usize {
         (self.logs_bytes / services.max(1)).min(self.log_bytes)
     }
 }
 
-/// A token bucket: it fills at a constant rate up to its burst size.
+/// A token bucket, which fills at a constant rate up to its burst size.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBucket {
-    left: f64,
-    at: Duration,
+    tokens: f64,
+    updated: Duration,
 }
 
 impl TokenBucket {
     /// Creates a full bucket.
     pub fn new(burst: f64, now: Duration) -> TokenBucket {
-        TokenBucket { left: burst, at: now }
+        TokenBucket { tokens: burst, updated: now }
     }
 
-    /// Takes `cost` tokens; returns false if there were too few.
+    /// Takes `cost` tokens. Returns false if there were too few.
     pub fn spend(&mut self, cost: f64, rate: f64, burst: f64, now: Duration) -> bool {
-        let passed = now.saturating_sub(self.at).as_secs_f64();
-        self.at = self.at.max(now);
-        self.left = (self.left + passed * rate).min(burst) - cost;
-        self.left >= 0.0
+        let passed = now.saturating_sub(self.updated).as_secs_f64();
+        self.updated = self.updated.max(now);
+        self.tokens = (self.tokens + passed * rate).min(burst) - cost;
+        self.tokens >= 0.0
     }
 }
 
@@ -126,10 +126,10 @@ mod tests {
     #[test]
     fn token_bucket_permits_bursts_and_rejects_floods() {
         let at = Duration::from_millis;
-        let mut allowance = TokenBucket::new(10.0, at(0));
-        assert!((0..10).all(|_| allowance.spend(1.0, 1.0, 10.0, at(0))));
-        assert!(!allowance.spend(1.0, 1.0, 10.0, at(1)));
-        assert!(allowance.spend(1.0, 1.0, 10.0, at(5000)));
+        let mut bucket = TokenBucket::new(10.0, at(0));
+        assert!((0..10).all(|_| bucket.spend(1.0, 1.0, 10.0, at(0))));
+        assert!(!bucket.spend(1.0, 1.0, 10.0, at(1)));
+        assert!(bucket.spend(1.0, 1.0, 10.0, at(5000)));
         let mut steady = TokenBucket::new(10.0, at(0));
         assert!((0..1000).all(|i| steady.spend(1.0, 10.0, 10.0, at(i * 100))));
         let mut flood = TokenBucket::new(10.0, at(0));

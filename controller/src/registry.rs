@@ -12,7 +12,7 @@ use crate::schedule::Name;
 use linkspan::service::server_side::{Introduction, Owner, Report, allows, check_service_name};
 use linkspan::{Command, Error, ErrorKind, Map, Outcome, Result, State, Timestamp, Value, View};
 
-/// A step is shown as busy after this time; the service reports it then.
+/// The time after which a step is shown as busy. The service sends a report then.
 const LASTING: Duration = Duration::from_secs(1);
 
 /// The number of answers to clients' commands by outcome.
@@ -47,19 +47,19 @@ impl AnswerCounts {
 /// The sampling of a service's data for its watchers.
 #[derive(Debug, Default)]
 pub struct Sampling {
-    /// When the last sample was requested.
-    pub asked: Option<Duration>,
-    /// Whether the last sample is still open.
-    pub out: bool,
+    /// The time at which the last sample was requested.
+    pub requested: Option<Duration>,
+    /// Whether the request of the last sample is open.
+    pub is_open: bool,
     /// The fingerprint of the data that the watchers received last.
     pub last: Option<u64>,
 }
 
 /// A command that timed out.
 #[derive(Debug)]
-pub struct Late {
+pub struct TimedOutCommand {
     pub id: Arc<str>,
-    /// Whether the service had accepted it, so that only its program is slow.
+    /// Whether the service accepted it, so that only its program is slow.
     pub accepted: bool,
 }
 
@@ -77,23 +77,23 @@ pub struct ServiceRecord {
     pub machine: Option<Arc<str>>,
     /// The user that runs its program. No other user's program may take the name until the service is GONE.
     pub owner: Owner,
-    /// When its last message arrived, since the start and by the clock.
+    /// The time at which its last message arrived, since the start and by the clock.
     pub last_activity: Duration,
     pub last_seen: Timestamp,
     pub first_seen: Timestamp,
     pub connections: u64,
     pub answered: AnswerCounts,
-    /// Its problem as the controller sees it; empty for none.
+    /// The problem that the controller has found; empty for none.
     pub problem: String,
     /// The command whose time-out is the problem, until the service shows that it answers again.
-    pub late: Option<Late>,
+    pub timed_out: Option<TimedOutCommand>,
     /// Commands without a final answer, in the order of their arrival.
     pub open: IndexMap<Arc<str>, OpenCommand>,
     pub log: Log,
     pub sampling: Sampling,
-    /// When its record was sent to its watchers last.
+    /// The time at which its record was sent to its watchers last.
     pub pushed: Option<Duration>,
-    /// When its link was closed last.
+    /// The time at which its link was closed last.
     pub left: Duration,
 }
 
@@ -113,7 +113,7 @@ impl ServiceRecord {
             connections: 0,
             answered: AnswerCounts::default(),
             problem: String::new(),
-            late: None,
+            timed_out: None,
             open: IndexMap::new(),
             log: Log::default(),
             sampling: Sampling::default(),
@@ -126,7 +126,7 @@ impl ServiceRecord {
         &self.introduction.report
     }
 
-    /// Returns why it answers no commands now that it is GONE.
+    /// Returns the reason for which a service that is GONE does not answer commands.
     pub fn why_gone(&self) -> String {
         let (name, report) = (&self.name, self.report());
         let what = match (report.state, report.reason.as_str()) {
@@ -134,7 +134,7 @@ impl ServiceRecord {
             (State::Stopped | State::Failed, reason) => {
                 format!("has ended and is {}: {reason}", report.state.name())
             }
-            _ => "lost its connection and did not come back".to_owned(),
+            _ => "lost its connection and did not reconnect".to_owned(),
         };
         format!("{name} {what}; start it again, and send the command again")
     }
@@ -161,7 +161,7 @@ impl ServiceRecord {
         all.filter(|command| allows(state, command)).map(|command| command.name().into()).collect()
     }
 
-    /// Returns its record as clients receive it.
+    /// Returns the record as clients receive it.
     pub fn to_value(&self, now: Duration) -> Value {
         let (it, report) = (&self.introduction, self.report());
         let mut map = Map::new();
@@ -208,7 +208,7 @@ impl ServiceRecord {
         Value::Map(map)
     }
 
-    /// Returns the approximate size of its record in bytes.
+    /// Returns the approximate size of the record in bytes.
     pub fn size(&self) -> usize {
         let it = &self.introduction;
         let texts = [&it.program, &it.description, &it.report.reason, &self.problem];
@@ -216,14 +216,17 @@ impl ServiceRecord {
     }
 }
 
-/// The most commands of a service's own.
+/// The most commands that a service may declare.
 const COMMANDS: usize = 100;
 
 /// Checks an introduction, and shortens texts that are too long.
 pub fn check(mut it: Introduction, limits: &Limits) -> Result<Introduction> {
     check_service_name(&it.name)?;
     if it.commands.len() > COMMANDS {
-        let text = format!("it has {} commands of its own, {COMMANDS} are possible", it.commands.len());
+        let text = format!(
+            "it declares {} commands of its own, and at most {COMMANDS} are allowed",
+            it.commands.len()
+        );
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
     // Other names in this list are ignored.
@@ -234,11 +237,11 @@ pub fn check(mut it: Introduction, limits: &Limits) -> Result<Introduction> {
     }
     it.program = cut(&it.program, 200);
     it.description = cut(&it.description, limits.line);
-    it.report = trim(it.report, limits);
+    it.report = shorten(it.report, limits);
     Ok(it)
 }
 
-/// Names a service of another machine `NAME@MACHINE`, so that services of several machines may have one name.
+/// Changes the name of a service on another machine to `NAME@MACHINE`, so that services on several machines can have the same name.
 pub fn on_machine(mut it: Introduction, machine: &Option<Arc<str>>) -> Result<Introduction> {
     if let Some(machine) = machine {
         check_service_name(machine)?;
@@ -248,7 +251,7 @@ pub fn on_machine(mut it: Introduction, machine: &Option<Arc<str>>) -> Result<In
 }
 
 /// Shortens the texts of a report.
-pub fn trim(mut report: Report, limits: &Limits) -> Report {
+pub fn shorten(mut report: Report, limits: &Limits) -> Report {
     report.reason = cut(&report.reason, limits.line);
     report.doing = report.doing.map(|doing| cut(&doing, 64));
     report

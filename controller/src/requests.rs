@@ -1,4 +1,4 @@
-//! The handling of clients' requests. Every request is answered: with a value, with an error, or for a command, later.
+//! The handling of clients' requests. Every request is answered with a value or an error, at once or, for a command, later.
 
 use crate::client_protocol::{ClientCommand, ClientRequest};
 use crate::schedule::{Due, Name};
@@ -6,15 +6,15 @@ use crate::state::{Action, Moment, ServerState};
 use linkspan::service::server_side::RequestInfo;
 use linkspan::{Error, ErrorKind, Map, Value, View, quoted};
 
-/// The approximate most bytes of one page of a list.
+/// The approximate maximum size of a page of a list, in bytes.
 const PAGE: usize = 400 << 10;
 /// The most names that an error lists.
 const NAMED: usize = 20;
 
 impl ServerState {
     /// Handles a request of a client. `bytes` is the size of its message.
-    pub fn request(&mut self, to: RequestInfo, asked: ClientRequest, bytes: usize, now: Moment) {
-        let value = match asked {
+    pub fn request(&mut self, to: RequestInfo, request: ClientRequest, bytes: usize, now: Moment) {
+        let value = match request {
             ClientRequest::Services { after } => Ok(self.page(&after, now)),
             ClientRequest::Status { service } => match self.services.get(&*service) {
                 Some(known) => Ok(known.to_value(now.since)),
@@ -41,7 +41,7 @@ impl ServerState {
         self.actions.push_back(Action::ReplyError { to, error });
     }
 
-    /// Returns the records of services behind the name `after`, as many as fit a message; `more` is true if some are left.
+    /// Returns the records of the services after the name `after`, as many as fit into a message. `more` is true if there are more.
     fn page(&self, after: &str, now: Moment) -> Value {
         use std::ops::Bound::{Excluded, Unbounded};
         let mut room = PAGE;
@@ -59,7 +59,7 @@ impl ServerState {
         Value::map([("services", Value::Array(services)), ("more", more.into())])
     }
 
-    /// Returns the error for a service that is not registered; it lists some that are.
+    /// Returns the error for a service that is not registered, which lists some that are.
     pub(super) fn unknown_service(&self, service: &str) -> Error {
         let mut names: Vec<&str> = self.services.keys().take(NAMED).map(|name| &**name).collect();
         if self.services.len() > NAMED {
@@ -76,7 +76,7 @@ impl ServerState {
         )
     }
 
-    /// Removes a service that is not connected, with all that is kept for it. `InvalidState` for one that is.
+    /// Removes a service that is not connected, with everything that is kept for it. Fails with `InvalidState` if it is connected.
     fn forget(&mut self, service: &str, now: Moment) -> Result<Value, Error> {
         let Some((name, known)) = self.services.get_key_value(service) else {
             return Err(self.unknown_service(service));
@@ -106,7 +106,8 @@ impl ServerState {
         ])
     }
 
-    /// Holds a command for an unknown service if the client knew an earlier incarnation of the controller: the service may reconnect.
+    /// Holds a command for an unknown service. The client was connected to an earlier incarnation of the controller, with which the
+    /// service may have been registered.
     pub(super) fn hold_for_expected_service(
         &mut self,
         to: RequestInfo,
@@ -116,7 +117,7 @@ impl ServerState {
     ) {
         let waiting: usize = self.expected.values().map(Vec::len).sum();
         if waiting >= self.limits.expected || self.open_bytes + bytes > self.limits.open_bytes {
-            let text = "this controller has just started, and too many commands wait for services that have not come; try again";
+            let text = "this controller has just started, and too many commands wait for services that have not connected yet; try again later";
             return self.refuse(to, Error::new(ErrorKind::Full, text));
         }
         let name: Name = wanted.service.as_str().into();
@@ -127,13 +128,13 @@ impl ServerState {
         self.schedule_expected_service(&name, due);
     }
 
-    /// Sets the timer of held commands to the first time at which one of them fails.
+    /// Sets the timer of the held commands of a service to the time at which the first of them fails, at the latest to `due`.
     fn schedule_expected_service(&mut self, name: &Name, due: std::time::Duration) {
         let due = self.expected.get(name).into_iter().flatten().fold(due, |due, waiting| due.min(waiting.3));
         self.schedule.set(Due::ExpectedService(name.clone()), due);
     }
 
-    /// Fails the commands held for a service that has not connected in time.
+    /// Fails the commands that were held for a service which has not connected in time.
     pub(super) fn expected_service_timeout(&mut self, name: &Name, now: Moment) {
         let over = now.since >= self.limits.settling;
         let waiting = self.expected.remove(name).unwrap_or_default();
@@ -173,9 +174,9 @@ mod tests {
 
     const NOW: Moment = Moment { since: Duration::from_secs(1), at: Timestamp(0) };
 
-    fn answer(state: &mut ServerState, asked: ClientRequest) -> Result<Value, Error> {
+    fn answer(state: &mut ServerState, request: ClientRequest) -> Result<Value, Error> {
         while state.next_action().is_some() {}
-        state.request(RequestInfo { session: 1, number: 1, idempotent: true }, asked, 10, NOW);
+        state.request(RequestInfo { session: 1, number: 1, idempotent: true }, request, 10, NOW);
         match state.next_action() {
             Some(Action::Reply { value, .. }) => Ok(value),
             Some(Action::ReplyError { error, .. }) => Err(error),
@@ -217,7 +218,7 @@ mod tests {
             if !page.at("more").unwrap().as_bool().unwrap() {
                 break;
             }
-            assert!(!services.is_empty(), "it would never end");
+            assert!(!services.is_empty(), "an empty page has no next one");
         }
         // One more service than the limit was refused.
         let expected: Vec<String> = (0..500).map(|i| format!("s{i:05}")).collect();

@@ -1,4 +1,4 @@
-//! The timers of the server: one moment for each event that time alone causes.
+//! The timers of the server, one for each event that only time causes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,9 +10,9 @@ pub type Name = Arc<str>;
 /// An event caused by time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Due {
-    /// The time of this command has passed.
+    /// The deadline of this command has passed.
     Command(Name, Arc<str>),
-    /// This service has not sent a report for three heartbeats.
+    /// This service may have sent nothing for three heartbeat periods.
     HeartbeatTimeout(Name),
     /// This service has been disconnected for so long that it counts as GONE.
     Gone(Name),
@@ -20,13 +20,13 @@ pub enum Due {
     Sample(Name),
     /// The watchers of this service have to receive its changed record.
     Push(Name),
-    /// The problem of this service has not occurred again.
+    /// The problem of this service has not occurred for `Limits::problem`.
     ProblemExpiry(Name),
     /// The peer on this link has not sent its introduction.
     IntroductionTimeout(u64),
-    /// Commands wait for a service of this name that an earlier incarnation of the controller knew.
+    /// A held command fails: its service, which was registered with an earlier incarnation of the controller, has not connected.
     ExpectedService(Name),
-    /// The oldest final answers have been kept for long enough.
+    /// The oldest final answers have been kept for `Limits::finished_for`.
     AnswerExpiry,
 }
 

@@ -1,7 +1,7 @@
 //! Random histories of the server's state: services connect, disconnect, restart and violate the protocol; clients send
 //! requests and disconnect; time passes.
 //!
-//! `LINKSPAN_SEED=…` begins with the history of that seed and prints its steps.
+//! With `LINKSPAN_SEED=…` the test begins with the history of that seed, and prints its steps.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -24,18 +24,18 @@ struct Service {
     epoch: u64,
     link: u64,
     inbox: VecDeque<CommandRequest>,
-    /// Its final answers: a repeated id receives the same one.
+    /// Its final answers. A repeated id receives the same answer.
     answers: HashMap<Box<str>, Answer>,
 }
 
-/// A request of a client without a reply.
+/// A request of a client that has no reply yet.
 struct PendingRequest {
     deadline: Duration,
     wanted: (&'static str, String),
-    acceptance: bool,
+    until_accepted: bool,
 }
 
-/// The number of times that each tested situation occurred in all histories.
+/// The number of occurrences of each tested situation in all histories.
 #[derive(Debug, Default)]
 struct Coverage {
     done: u64,
@@ -43,12 +43,12 @@ struct Coverage {
     rejected: u64,
     failed: u64,
     refused: u64,
-    given_again: u64,
-    turned_away: u64,
+    resent: u64,
+    refused_services: u64,
     restarted: u64,
     pushes: u64,
     data: u64,
-    release_link: u64,
+    closed_links: u64,
     without_client: u64,
 }
 
@@ -61,16 +61,16 @@ struct World<'a> {
     links: u64,
     epochs: u64,
     open_requests: BTreeMap<RequestInfo, PendingRequest>,
-    questions: u64,
-    gone: BTreeSet<u64>,
+    requests: u64,
+    left_clients: BTreeSet<u64>,
     /// The incarnations that each command was sent to.
-    given: HashMap<(String, String), BTreeSet<u64>>,
+    sent_to: HashMap<(String, String), BTreeSet<u64>>,
     /// How often each incarnation carried out each command.
     carried_out: HashMap<(String, String, u64), u64>,
     /// The commands that were sent over each link.
     on_link: HashMap<u64, BTreeSet<String>>,
-    seen: &'a mut Coverage,
-    aloud: bool,
+    coverage: &'a mut Coverage,
+    verbose: bool,
 }
 
 fn limits() -> Limits {
@@ -78,7 +78,7 @@ fn limits() -> Limits {
         services: 3,
         gone: 1,
         open: 6,
-        asked: 8,
+        open_per_client: 8,
         finished: 12,
         events: 20,
         lines: 8,
@@ -88,7 +88,7 @@ fn limits() -> Limits {
         finished_for: Duration::from_secs(20),
         rate: 10.0,
         burst: 40.0,
-        mistakes: 3.0,
+        malformed: 3.0,
         ..Limits::default()
     }
 }
@@ -100,36 +100,36 @@ impl World<'_> {
 
     fn step(&mut self) {
         match self.random.below(20) {
-            0..=4 => self.ask(),
-            5..=7 => self.work(),
-            8..=9 => self.come(),
-            10 => self.go(),
-            11 => self.say_something(),
-            12 => self.client_goes(),
+            0..=4 => self.client_sends_command(),
+            5..=7 => self.service_handles_command(),
+            8..=9 => self.service_connects(),
+            10 => self.service_disconnects(),
+            11 => self.service_sends_message(),
+            12 => self.client_disconnects(),
             13 => self.watch(),
-            14 => self.other_questions(),
-            _ => self.time_passes(),
+            14 => self.client_sends_other_request(),
+            _ => self.advance_time(),
         }
-        self.settle();
+        self.run_actions();
     }
 
-    fn ask(&mut self) {
+    fn client_sends_command(&mut self) {
         let session = 1 + self.random.below(3) as u64;
-        if self.gone.contains(&session) {
+        if self.left_clients.contains(&session) {
             return;
         }
-        self.questions += 1;
-        let to = RequestInfo { session, number: self.questions, idempotent: true };
+        self.requests += 1;
+        let to = RequestInfo { session, number: self.requests, idempotent: true };
         let name = NAMES[self.random.below(NAMES.len())];
         // A small range, so that ids repeat.
         let id = format!("i{}", self.random.below(60));
-        // An id that the server has dropped means a new command.
+        // An id that the server no longer knows means a new command.
         let key = (name.into(), id.as_str().into());
-        if !self.state.archive.knows(&key) && !self.state.open_keys().contains(&key) {
-            self.given.remove(&(name.to_owned(), id.clone()));
+        if !self.state.archive.contains(&key) && !self.state.open_keys().contains(&key) {
+            self.sent_to.remove(&(name.to_owned(), id.clone()));
         }
         let commands = [Command::Pause, Command::GetData, Command::Run, Command::Shutdown];
-        // Mostly the same command for the same id.
+        // In most cases the same command for the same id.
         let pick =
             if self.random.one_in(20) { self.random.below(4) } else { id.len() + id.as_bytes()[1] as usize };
         let command = commands[pick % 4].clone();
@@ -138,7 +138,7 @@ impl World<'_> {
             0 => Some(1 + self.random.below(self.epochs as usize + 1) as u64),
             _ => None,
         };
-        let acceptance = self.random.one_in(4);
+        let until_accepted = self.random.one_in(4);
         let controller = self.random.one_in(2).then_some(if self.random.one_in(2) { 99 } else { 1 });
         let wanted = ClientCommand {
             service: name.into(),
@@ -147,17 +147,17 @@ impl World<'_> {
             arguments: Value::Null,
             within,
             epoch,
-            acceptance,
+            until_accepted,
             controller,
         };
         self.open_requests
-            .insert(to, PendingRequest { deadline: self.now + within, wanted: (name, id), acceptance });
+            .insert(to, PendingRequest { deadline: self.now + within, wanted: (name, id), until_accepted });
         let now = self.moment();
         self.state.request(to, ClientRequest::Command(wanted), 10, now);
     }
 
-    /// A service handles a command from its inbox.
-    fn work(&mut self) {
+    /// Lets a service handle a command from its inbox.
+    fn service_handles_command(&mut self) {
         if self.services.is_empty() {
             return;
         }
@@ -166,9 +166,9 @@ impl World<'_> {
         let outcome =
             [Outcome::Done, Outcome::Done, Outcome::Failed, Outcome::Rejected][self.random.below(4)];
         let service = &mut self.services[at];
-        let Some(order) = service.inbox.pop_front() else { return };
+        let Some(command) = service.inbox.pop_front() else { return };
         let answer = |outcome: Outcome| Answer {
-            id: order.id.clone(),
+            id: command.id.clone(),
             outcome,
             state: State::Running,
             value: Value::from(service.epoch),
@@ -176,18 +176,18 @@ impl World<'_> {
                 .then(|| linkspan::service::server_side::failure_of(&Error::new(ErrorKind::Internal, "no"))),
         };
         let mut answers = Vec::new();
-        match service.answers.get(&order.id) {
+        match service.answers.get(&command.id) {
             Some(known) => answers.push(known.clone()),
             None => {
                 if outcome != Outcome::Rejected {
                     answers.push(answer(Outcome::Accepted));
                 }
                 if outcome == Outcome::Done {
-                    let key = (service.name.to_owned(), order.id.to_string(), service.epoch);
+                    let key = (service.name.to_owned(), command.id.to_string(), service.epoch);
                     *self.carried_out.entry(key).or_default() += 1;
                 }
                 let last = answer(outcome);
-                service.answers.insert(order.id.clone(), last.clone());
+                service.answers.insert(command.id.clone(), last.clone());
                 if !accepted_only {
                     answers.push(last);
                 }
@@ -220,15 +220,15 @@ impl World<'_> {
         Report { state: State::Running, since, busy: None, doing: None, steps: 0, reason: String::new() }
     }
 
-    /// A service connects: a new incarnation, or one whose old link has not been closed yet.
-    fn come(&mut self) {
+    /// Connects a service: a new incarnation, or one whose old link has not been closed yet.
+    fn service_connects(&mut self) {
         let name = NAMES[self.random.below(NAMES.len())];
         self.links += 1;
         let link = self.links;
         let now = self.moment();
         self.state.service_connected(link, "test", linkspan::service::server_side::Owner::Anyone, None, now);
         if self.random.one_in(10) {
-            // Sends nothing and is disconnected.
+            // This service sends nothing, and its link is closed.
             return;
         }
         let old = self.services.iter().position(|service| service.name == name);
@@ -242,21 +242,21 @@ impl World<'_> {
                 let (epoch, open) = (service.epoch, self.open_of(name));
                 let introduction = self.introduction(name, epoch);
                 self.state.message_received(link, introduction, 50, now);
-                self.settle();
-                self.check_given(link, name, open);
+                self.run_actions();
+                self.check_resent(link, name, open);
             }
             _ => {
                 self.epochs += 1;
                 let epoch = self.epochs;
-                self.seen.restarted += 1;
+                self.coverage.restarted += 1;
                 let service = Service { name, epoch, link, inbox: VecDeque::new(), answers: HashMap::new() };
                 self.services.push(service);
                 let introduction = self.introduction(name, epoch);
                 self.state.message_received(link, introduction, 50, now);
-                self.settle();
+                self.run_actions();
                 if self.services.iter().any(|service| service.link == link) {
                     let open = self.open_of(name);
-                    self.check_given(link, name, open);
+                    self.check_resent(link, name, open);
                 }
             }
         }
@@ -267,20 +267,20 @@ impl World<'_> {
         keys.map(|(_, id)| id.to_string()).filter(|id| !id.starts_with("look-")).collect()
     }
 
-    /// Checks that commands that were and are open were sent on the new link.
-    fn check_given(&mut self, link: u64, name: &str, open: BTreeSet<String>) {
+    /// Checks that the commands which were open before and are open now were sent over the new link.
+    fn check_resent(&mut self, link: u64, name: &str, open: BTreeSet<String>) {
         let still = self.open_of(name);
         let given = self.on_link.get(&link).cloned().unwrap_or_default();
         if !self.services.iter().any(|service| service.link == link) {
             return;
         }
         for id in open.intersection(&still) {
-            assert!(given.contains(id), "{id} was open for {name} and was not given over link {link}");
-            self.seen.given_again += 1;
+            assert!(given.contains(id), "{id} was open for {name} and was not sent over link {link}");
+            self.coverage.resent += 1;
         }
     }
 
-    fn go(&mut self) {
+    fn service_disconnects(&mut self) {
         if self.services.is_empty() {
             return;
         }
@@ -297,7 +297,7 @@ impl World<'_> {
                 self.services.remove(at);
                 self.state.link_closed(link, "its connection has ended", false, now);
             }
-            // The service survives and connects again.
+            // The service continues and reconnects.
             _ => {
                 service.inbox.clear();
                 self.state.link_closed(link, "its connection has ended", self.random.one_in(3), now);
@@ -305,7 +305,7 @@ impl World<'_> {
         }
     }
 
-    fn say_something(&mut self) {
+    fn service_sends_message(&mut self) {
         if self.services.is_empty() {
             return;
         }
@@ -330,14 +330,14 @@ impl World<'_> {
         }
     }
 
-    fn client_goes(&mut self) {
+    fn client_disconnects(&mut self) {
         let session = 1 + self.random.below(3) as u64;
-        if self.random.one_in(3) && self.gone.len() < 2 {
-            self.gone.insert(session);
+        if self.random.one_in(3) && self.left_clients.len() < 2 {
+            self.left_clients.insert(session);
             self.state.client_left(session);
             let waited = self.open_requests.len();
             self.open_requests.retain(|to, _| to.session != session);
-            self.seen.without_client += (waited - self.open_requests.len()) as u64;
+            self.coverage.without_client += (waited - self.open_requests.len()) as u64;
         }
     }
 
@@ -345,14 +345,14 @@ impl World<'_> {
         let now = self.moment();
         let data_every = self.random.one_in(2).then_some(Duration::from_millis(300));
         let session = 1 + self.random.below(3) as u64;
-        if !self.gone.contains(&session) {
+        if !self.left_clients.contains(&session) {
             self.state.watch(session, WatchRequest { services: BTreeSet::new(), data_every }, now);
         }
     }
 
-    fn other_questions(&mut self) {
-        self.questions += 1;
-        let to = RequestInfo { session: 77, number: self.questions, idempotent: false };
+    fn client_sends_other_request(&mut self) {
+        self.requests += 1;
+        let to = RequestInfo { session: 77, number: self.requests, idempotent: false };
         let service = NAMES[self.random.below(4)].to_owned();
         let open_requests = match self.random.below(6) {
             0 => ClientRequest::Services { after: String::new() },
@@ -363,26 +363,26 @@ impl World<'_> {
             _ => ClientRequest::Stats,
         };
         let (deadline, wanted) = (self.now, ("", String::new()));
-        self.open_requests.insert(to, PendingRequest { deadline, wanted, acceptance: true });
+        self.open_requests.insert(to, PendingRequest { deadline, wanted, until_accepted: true });
         let now = self.moment();
         self.state.request(to, open_requests, 10, now);
-        self.settle();
+        self.run_actions();
         assert!(
             !self.open_requests.contains_key(&to),
             "a request that needs no service was not answered at once"
         );
     }
 
-    fn time_passes(&mut self) {
+    fn advance_time(&mut self) {
         let step = Duration::from_millis(1 + self.random.below(900) as u64);
         self.now = match self.state.next() {
-            // Exactly then, or a little later.
+            // To the next timer, if that is within the step.
             Some(next) if self.random.one_in(2) => self.now.max(next.min(self.now + step)),
             _ => self.now + step,
         };
         let now = self.moment();
         self.state.advance(now);
-        self.settle();
+        self.run_actions();
         // A repeated command shares the deadline of the first request.
         let joined = |(name, id): &(&str, String)| {
             let known = self.state.services.get(*name);
@@ -392,59 +392,64 @@ impl World<'_> {
             self.open_requests.iter().filter(|(_, open)| open.deadline <= self.now && !joined(&open.wanted));
         let late: Vec<_> = late.collect();
         assert!(late.is_empty(), "{:?} has no answer at its deadline", late[0].0);
-        assert!(self.state.next().is_none_or(|next| next > self.now), "a timer expired and was not handled");
+        assert!(
+            self.state.next().is_none_or(|next| next > self.now),
+            "a timer has expired and was not handled"
+        );
     }
 
     /// Carries out the actions and checks them.
-    fn settle(&mut self) {
+    fn run_actions(&mut self) {
         while let Some(action) = self.state.next_action() {
-            if self.aloud {
+            if self.verbose {
                 eprintln!("{:?} {action:?}", self.now);
             }
             match action {
-                Action::SendCommand { link, request, .. } => self.give(link, request),
-                Action::SendToService { message: ToService::Refused(_), .. } => self.seen.turned_away += 1,
+                Action::SendCommand { link, request, .. } => self.command_sent(link, request),
+                Action::SendToService { message: ToService::Refused(_), .. } => {
+                    self.coverage.refused_services += 1
+                }
                 Action::SendToService { .. } => {}
                 Action::CloseLink { link } => {
-                    self.seen.release_link += 1;
+                    self.coverage.closed_links += 1;
                     self.services.retain(|service| service.link != link);
                 }
                 Action::Reply { to, value } => self.answer(to, Ok(value)),
                 Action::ReplyError { to, error } => self.answer(to, Err(error)),
                 Action::Push { to, value } => {
-                    assert!(to.iter().all(|session| !self.gone.contains(session)));
-                    self.seen.pushes += 1;
-                    self.seen.data += u64::from(value.at("what").unwrap().as_text().unwrap() == "data");
+                    assert!(to.iter().all(|session| !self.left_clients.contains(session)));
+                    self.coverage.pushes += 1;
+                    self.coverage.data += u64::from(value.at("what").unwrap().as_text().unwrap() == "data");
                 }
             }
         }
         self.check_bounds();
     }
 
-    fn give(&mut self, link: u64, order: CommandRequest) {
+    fn command_sent(&mut self, link: u64, command: CommandRequest) {
         let service = self.services.iter_mut().find(|service| service.link == link);
-        // The link was replaced in this step.
+        // Another link has replaced this one in the same step.
         let Some(service) = service else { return };
-        assert_eq!(order.epoch, Some(service.epoch), "a command for another incarnation");
-        let id = order.id.to_string();
+        assert_eq!(command.epoch, Some(service.epoch), "a command for another incarnation");
+        let id = command.id.to_string();
         if !id.starts_with("look-") {
-            let to = self.given.entry((service.name.into(), id.clone())).or_default();
+            let to = self.sent_to.entry((service.name.into(), id.clone())).or_default();
             to.insert(service.epoch);
-            if order.command != Command::GetData {
-                assert_eq!(to.len(), 1, "{id} of {} was given to two incarnations", service.name);
+            if command.command != Command::GetData {
+                assert_eq!(to.len(), 1, "{id} of {} was sent to two incarnations", service.name);
             }
             self.on_link.entry(link).or_default().insert(id);
         }
-        service.inbox.push_back(order);
+        service.inbox.push_back(command);
     }
 
     fn answer(&mut self, to: RequestInfo, answer: Result<Value, Error>) {
         let Some(open) = self.open_requests.remove(&to) else {
-            assert!(self.gone.contains(&to.session), "{to:?} was answered twice, or never asked");
+            assert!(self.left_clients.contains(&to.session), "{to:?} was answered twice, or is unknown");
             return;
         };
         let Ok(value) = answer else {
-            self.seen.refused += 1;
+            self.coverage.refused += 1;
             return;
         };
         if to.session == 77 {
@@ -454,16 +459,16 @@ impl World<'_> {
         assert_eq!(*answer.id, *open.wanted.1, "the answer to another command");
         match answer.outcome {
             Outcome::Accepted => {
-                assert!(open.acceptance, "ACCEPTED is no final answer");
-                self.seen.accepted += 1;
+                assert!(open.until_accepted, "ACCEPTED is not a final answer");
+                self.coverage.accepted += 1;
             }
             Outcome::Done => {
-                self.seen.done += 1;
+                self.coverage.done += 1;
                 let key = (open.wanted.0.to_owned(), open.wanted.1, answer.value.as_u64().unwrap());
                 assert_eq!(self.carried_out.get(&key), Some(&1), "{key:?} is DONE");
             }
-            Outcome::Failed => self.seen.failed += 1,
-            Outcome::Rejected => self.seen.rejected += 1,
+            Outcome::Failed => self.coverage.failed += 1,
+            Outcome::Rejected => self.coverage.rejected += 1,
         }
     }
 
@@ -475,19 +480,19 @@ impl World<'_> {
         for known in self.state.services.values() {
             assert!(known.log.len() <= limits.lines);
             let own = known.open.values().filter(|open| open.is_own).count();
-            assert!(own <= 1, "{own} looks at once");
+            assert!(own <= 1, "{own} open samples");
             assert!(known.open.len() <= limits.open + own);
         }
         let bytes: usize = self.state.services.values().flat_map(|k| k.open.values()).map(|o| o.bytes).sum();
         let expected: usize = self.state.expected.values().flatten().map(|waiting| waiting.2).sum();
         assert_eq!(self.state.open_bytes, bytes + expected);
-        // One per link, one per open command, and a few per service.
+        // One timer for each link, one for each open command, and a few for each service.
         let most = self.state.links.len() + self.state.open_keys().len() + self.state.services.len() * 6 + 10;
         assert!(self.state.schedule.len() <= most, "{} timers are set", self.state.schedule.len());
     }
 }
 
-fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
+fn history(seed: u64, verbose: bool, coverage: &mut Coverage) {
     let mut world = World {
         random: Random::new(seed),
         state: ServerState::new(1, limits()),
@@ -496,26 +501,26 @@ fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
         links: 0,
         epochs: 0,
         open_requests: BTreeMap::new(),
-        questions: 0,
-        gone: BTreeSet::new(),
-        given: HashMap::new(),
+        requests: 0,
+        left_clients: BTreeSet::new(),
+        sent_to: HashMap::new(),
         carried_out: HashMap::new(),
         on_link: HashMap::new(),
-        seen,
-        aloud,
+        coverage,
+        verbose,
     };
     for _ in 0..STEPS {
         world.step();
     }
-    // The last answers expire as well.
+    // The answers of the last step expire as well.
     for _ in 0..2 {
         world.now += Duration::from_secs(3600);
         let now = world.moment();
         world.state.advance(now);
-        world.settle();
+        world.run_actions();
     }
     assert!(world.open_requests.is_empty(), "never answered: {:?}", world.open_requests.keys().next());
-    assert!(world.state.asked.is_empty() && world.state.open_bytes == 0 && world.state.expected.is_empty());
+    assert!(world.state.awaited.is_empty() && world.state.open_bytes == 0 && world.state.expected.is_empty());
     assert!(world.state.open_keys().iter().all(|(_, id)| id.starts_with("look-")));
     assert_eq!(world.state.archive.extent(), (0, 0), "expired answers are kept");
     let twice = world.carried_out.iter().find(|(_, count)| **count > 1);
@@ -526,26 +531,26 @@ fn history(seed: u64, aloud: bool, seen: &mut Coverage) {
 fn random_histories_answer_each_request_once() {
     let only = given_seed();
     let first = only.unwrap_or(1);
-    let mut seen = Coverage::default();
+    let mut coverage = Coverage::default();
     for seed in first..first + HISTORIES {
         let _seed = Seed(seed);
-        history(seed, only == Some(seed), &mut seen);
+        history(seed, only == Some(seed), &mut coverage);
     }
-    let Coverage { done, accepted, rejected, failed, refused, given_again, turned_away, .. } = seen;
+    let Coverage { done, accepted, rejected, failed, refused, resent, refused_services, .. } = coverage;
     for (what, count) in [
         ("done", done),
         ("accepted", accepted),
         ("rejected", rejected),
         ("failed", failed),
         ("refused", refused),
-        ("given again", given_again),
-        ("turned away", turned_away),
-        ("restarted", seen.restarted),
-        ("told", seen.pushes),
-        ("data", seen.data),
-        ("let go", seen.release_link),
-        ("requested by clients that disconnected", seen.without_client),
+        ("sent again", resent),
+        ("refused services", refused_services),
+        ("restarted", coverage.restarted),
+        ("pushed", coverage.pushes),
+        ("data", coverage.data),
+        ("closed links", coverage.closed_links),
+        ("requested by clients that disconnected", coverage.without_client),
     ] {
-        assert!(only.is_some() || count > 50, "{what} came only {count} times: {seen:?}");
+        assert!(only.is_some() || count > 50, "{what} occurred only {count} times: {coverage:?}");
     }
 }

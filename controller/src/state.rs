@@ -1,20 +1,20 @@
-//! The state of the server as a pure state machine: messages and times go in, actions come out. It uses neither clock nor
-//! socket.
+//! The state of the server as a pure state machine: its input is messages and times, its output is actions. It uses neither a
+//! clock nor a socket.
 //!
-//! The event loop calls a method for each event (a link, a message, a time that has come) and then carries out all of
-//! [`ServerState::next_action`] in their order, before the next event. Methods do not fail: a fault of a message
-//! becomes an action (a refusal, the end of the link) and a line of the log.
+//! The event loop calls a method for each event (a link, a message, an expired timer) and then carries out the actions of
+//! [`ServerState::next_action`] in their order, before the next event. Methods do not fail: an invalid message causes an
+//! action (a refusal, the end of the link) and a line of the log.
 //!
-//! A service is in one of these views:
+//! A service has one of these views:
 //!
 //! | view | since | ends |
 //! |---|---|---|
-//! | CONNECTED | its introduction was accepted | with its link, its goodbye, or silence |
-//! | STALE | `Limits::silence` without a message, over a link that is open | with the next message, or with its link |
-//! | DISCONNECTED | its link ended without a goodbye; its name and its open commands wait for it | when it connects again, or after `Limits::away` |
-//! | GONE | it sent its goodbye, or was disconnected too long; its open commands have failed | when it connects again, or is forgotten |
+//! | CONNECTED | its introduction was accepted | with its link, its bye, or silence |
+//! | STALE | it has sent nothing for `Limits::silence`, over an open link | with the next message, or with its link |
+//! | DISCONNECTED | its link ended without a bye; its name and its open commands are kept | when it reconnects, or after `Limits::away` |
+//! | GONE | it sent its bye, or was disconnected too long; its open commands have failed | when it connects again, or is forgotten |
 //!
-//! Everything that a peer can make grow has a bound in [`Limits`]; beyond it the server refuses with `Full`.
+//! [`Limits`] bounds everything that a peer can make grow; beyond a limit the server refuses with `Full`.
 
 mod presence;
 mod registration;
@@ -34,10 +34,10 @@ use linkspan::service::CommandRequest;
 use linkspan::service::server_side::{Owner, PeerClock, RequestInfo, ToController, ToService};
 use linkspan::{Error, ErrorKind, Timestamp, Value};
 
-/// The current time: since the start of the server, and by the clock.
+/// The current time, since the start of the server and by the clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// For time-outs and periods: it does not jump when the clock is set.
+    /// For time-outs and periods, because it does not jump when the clock is set.
     pub since: Duration,
     /// For records and logs.
     pub at: Timestamp,
@@ -68,20 +68,20 @@ pub enum Action {
 /// A link to a service.
 #[derive(Debug)]
 pub(super) struct ServiceLink {
-    /// The program at its other end, for texts.
+    /// The program at the other end, for log lines and errors.
     pub source: Arc<str>,
     /// The user that runs its program.
     pub owner: Owner,
-    /// The machine that it is on, if a bridge carries the link.
+    /// The machine of the service, if a bridge forwards the link.
     machine: Option<Arc<str>>,
     /// The name of the service; `None` before its introduction.
     pub name: Option<Name>,
-    /// Bounds its messages, weighed by size and lines of the log.
+    /// Limits its messages, weighted by their size and their log lines.
     rate: TokenBucket,
-    /// Bounds its malformed messages; each is reported, and one too many closes the link.
-    mistakes: TokenBucket,
-    /// When a beat was sent last.
-    last_reported: Option<Duration>,
+    /// Limits its malformed messages. Each is reported; one beyond the limit closes the link.
+    malformed: TokenBucket,
+    /// The time at which a beat was sent last.
+    last_beat: Option<Duration>,
     /// The clock of the service's machine.
     pub clock: PeerClock,
 }
@@ -89,16 +89,16 @@ pub(super) struct ServiceLink {
 /// The state of the server.
 #[derive(Debug)]
 pub struct ServerState {
-    /// The incarnation of the controller: a random number that clients get in its hello.
+    /// The incarnation of the controller: a random number that clients receive in its hello.
     pub(super) controller: u64,
     pub(super) limits: Limits,
-    /// By name, so that lists are in a stable order and can be paged.
+    /// The services by name, so that lists have a stable order and can be paged.
     pub(super) services: BTreeMap<Name, ServiceRecord>,
-    /// Open links of services, introduced or not, by token.
+    /// The open links of services by token, with or without an introduction.
     pub(super) links: HashMap<u64, ServiceLink>,
     /// The watch request of each client, by its session.
     pub(super) watchers: HashMap<u64, WatchRequest>,
-    /// Final answers, for clients that lost theirs.
+    /// Final answers, for clients that have lost them.
     pub(super) archive: Archive,
     pub(super) schedule: Schedule,
     /// Actions that the event loop has not taken yet, in order.
@@ -106,15 +106,16 @@ pub struct ServerState {
     /// The log of the controller and of all services.
     pub(super) log: Log,
     /// The commands that each client waits for.
-    pub(super) asked: HashMap<u64, BTreeSet<Key>>,
-    /// Commands for services that are not registered yet but were known to an earlier incarnation of the controller.
+    pub(super) awaited: HashMap<u64, BTreeSet<Key>>,
+    /// Commands for services that are not registered yet and may have been registered with an earlier incarnation of the controller:
+    /// the request, the command, its size and its deadline.
     pub(super) expected: BTreeMap<Name, Vec<(RequestInfo, ClientCommand, usize, Duration)>>,
     /// The size of all commands that are open or held, in bytes.
     pub(super) open_bytes: usize,
     pub(super) outcomes: AnswerCounts,
     /// The number of samples sent.
     pub(super) samples_sent: u64,
-    /// When the peer limit was logged last.
+    /// The time at which the peer limit was logged last.
     peer_limit_reached: Option<Duration>,
 }
 
@@ -131,7 +132,7 @@ impl ServerState {
             schedule: Schedule::default(),
             actions: VecDeque::new(),
             log: Log::default(),
-            asked: HashMap::new(),
+            awaited: HashMap::new(),
             expected: BTreeMap::new(),
             open_bytes: 0,
             outcomes: AnswerCounts::default(),
@@ -150,7 +151,7 @@ impl ServerState {
         self.schedule.next()
     }
 
-    /// Logs that a peer was refused because of the peer limit.
+    /// Logs that a peer was refused at the peer limit, at most once in `Limits::problem`.
     pub fn peer_limit_reached(&mut self, peers: usize, now: Moment) {
         if self.peer_limit_reached.is_none_or(|last| last + self.limits.problem <= now.since) {
             self.peer_limit_reached = Some(now.since);
@@ -159,7 +160,7 @@ impl ServerState {
         }
     }
 
-    /// Adds the link of a service that has connected; `machine` is set if it is on another machine.
+    /// Adds the link of a service that has connected. `machine` is set if the service is on another machine.
     pub fn service_connected(
         &mut self,
         link: u64,
@@ -168,17 +169,17 @@ impl ServerState {
         machine: Option<Arc<str>>,
         now: Moment,
     ) {
-        let line = ServiceLink {
+        let service_link = ServiceLink {
             source: cut(source, 200).into(),
             owner,
             machine,
             name: None,
             rate: TokenBucket::new(self.limits.burst, now.since),
-            mistakes: TokenBucket::new(self.limits.mistakes, now.since),
-            last_reported: None,
+            malformed: TokenBucket::new(self.limits.malformed, now.since),
+            last_beat: None,
             clock: PeerClock::default(),
         };
-        self.links.insert(link, line);
+        self.links.insert(link, service_link);
         self.schedule.set(Due::IntroductionTimeout(link), now.since + self.limits.introduction);
         let message = ToService::Welcome { controller: self.controller, heartbeat: self.limits.heartbeat };
         self.actions.push_back(Action::SendToService { link, message });
@@ -186,15 +187,15 @@ impl ServerState {
 
     /// Handles a message of a service. `bytes` is the size of the message.
     pub fn message_received(&mut self, link: u64, received: ToController, bytes: usize, now: Moment) {
-        let Some(line) = self.links.get_mut(&link) else { return };
-        // A long message or a log of many lines costs more than a short one, as it does to handle.
+        let Some(service_link) = self.links.get_mut(&link) else { return };
+        // A long message, or one with many log lines, costs more, because it takes more time to handle.
         let lines = if let ToController::Log(lines) = &received { lines.len() } else { 0 };
         let cost = 1.0 + bytes as f64 / 16_384.0 + lines as f64 / 20.0;
-        if !line.rate.spend(cost, self.limits.rate, self.limits.burst, now.since) {
+        if !service_link.rate.spend(cost, self.limits.rate, self.limits.burst, now.since) {
             let text = format!("sends more than {} messages a second for too long", self.limits.rate);
             return self.drop_for_violation(link, &text, now);
         }
-        let name = line.name.clone();
+        let name = service_link.name.clone();
         if let ToController::Introduction(introduction) = received {
             return self.introduction_received(link, name, introduction, now);
         }
@@ -206,7 +207,7 @@ impl ServerState {
             ToController::Introduction(_) => {}
             ToController::Report(report) => {
                 self.send_beat(link, now);
-                let report = registry::trim(report, &self.limits);
+                let report = registry::shorten(report, &self.limits);
                 let Some(service) = self.services.get_mut(&name) else { return };
                 let state = report.state;
                 let changed = service.report().state != state;
@@ -238,10 +239,10 @@ impl ServerState {
         }
     }
 
-    /// Handles the clock of a service's machine at the sending of a message that has just arrived.
+    /// Records the clock of a service's machine, read when it sent a message that has just arrived.
     pub fn clock_received(&mut self, link: u64, clock: Duration, now: Moment) {
-        if let Some(line) = self.links.get_mut(&link) {
-            line.clock.received(clock, now.since);
+        if let Some(service_link) = self.links.get_mut(&link) {
+            service_link.clock.received(clock, now.since);
         }
     }
 
@@ -251,23 +252,23 @@ impl ServerState {
         if error.kind() == ErrorKind::Unsupported {
             return;
         }
-        let Some(line) = self.links.get_mut(&link) else { return };
-        let rate = self.limits.mistakes / 60.0;
-        let borne = line.mistakes.spend(1.0, rate, self.limits.mistakes, now.since);
+        let Some(service_link) = self.links.get_mut(&link) else { return };
+        let rate = self.limits.malformed / 60.0;
+        let is_tolerated = service_link.malformed.spend(1.0, rate, self.limits.malformed, now.since);
         let text = format!("sent a malformed message: {}", cut(&error.to_string(), 300));
-        if borne {
+        if is_tolerated {
             return self.report_violation(link, &text, now);
         }
         self.drop_for_violation(link, &format!("{text}, more often than is tolerated"), now);
     }
 
-    /// Removes a link that was closed. `fault` means that the service violated the protocol.
+    /// Removes a link that was closed. `fault` is whether the service violated the protocol.
     pub fn link_closed(&mut self, link: u64, why: &str, fault: bool, now: Moment) {
         if fault {
             self.report_violation(link, &format!("violated the protocol: {}", cut(why, 300)), now);
         }
-        let Some(line) = self.links.get(&link) else { return };
-        let name = line.name.clone();
+        let Some(service_link) = self.links.get(&link) else { return };
+        let name = service_link.name.clone();
         self.remove_link(link);
         if let Some(name) = name {
             self.service_disconnected(&name, why, now);
@@ -282,13 +283,13 @@ impl ServerState {
                 Due::HeartbeatTimeout(name) => self.heartbeat_missed(&name, now),
                 Due::Gone(name) => {
                     let away = self.limits.away.as_secs();
-                    self.service_gone(&name, &format!("has been away for {away} s"), now);
+                    self.service_gone(&name, &format!("has been disconnected for {away} s"), now);
                 }
                 Due::Sample(name) => self.sample(&name, now),
                 Due::Push(name) => self.push_record(&name, now),
                 Due::ProblemExpiry(name) => self.clear_problem(&name, now),
                 Due::IntroductionTimeout(link) => {
-                    if self.links.get(&link).is_some_and(|line| line.name.is_none()) {
+                    if self.links.get(&link).is_some_and(|service_link| service_link.name.is_none()) {
                         self.drop_for_violation(link, "sent no introduction in time", now);
                     }
                 }
@@ -302,7 +303,7 @@ impl ServerState {
     pub(super) fn report_problem(&mut self, name: &Name, text: &str, now: Moment) {
         self.schedule.set(Due::ProblemExpiry(name.clone()), now.since + self.limits.problem);
         let Some(service) = self.services.get_mut(name) else { return };
-        service.late = None;
+        service.timed_out = None;
         if service.problem == text {
             return;
         }
@@ -315,13 +316,13 @@ impl ServerState {
     pub(super) fn clear_problem(&mut self, name: &Name, now: Moment) {
         self.schedule.cancel(&Due::ProblemExpiry(name.clone()));
         let Some(service) = self.services.get_mut(name) else { return };
-        service.late = None;
+        service.timed_out = None;
         if !std::mem::take(&mut service.problem).is_empty() {
             self.record_changed(name, now);
         }
     }
 
-    /// Appends to the log of the controller and, if a service is named, to the log of that service.
+    /// Appends a line to the log of the controller and, with a name, to the log of that service.
     pub(super) fn log_event(&mut self, name: Option<&Name>, level: &str, text: &str, now: Moment) {
         let text = cut(text, self.limits.line);
         let entry = Entry { at: now.at, service: name.cloned(), level: level.into(), text };

@@ -1,4 +1,4 @@
-//! Tests of the event loop with services written by hand and real clients; here is what they share.
+//! Tests of the event loop, with simulated services and real clients. This file has what they share.
 
 mod commands;
 mod malformed;
@@ -81,7 +81,7 @@ impl Drop for TestServer {
     }
 }
 
-/// A service written by hand.
+/// A service that sends each message of the protocol itself.
 pub struct FakeService {
     link: PeerLink,
     name: String,
@@ -91,7 +91,7 @@ pub struct FakeService {
 fn link(endpoint: &str) -> PeerLink {
     loop {
         match PeerLink::connect(endpoint, Pattern::Service, PATIENCE) {
-            // The backlog is full: retry as a service does.
+            // The queue of the listener is full, and a service tries again.
             Err(e) if e.kind() == ErrorKind::Full => std::thread::yield_now(),
             made => return made.unwrap(),
         }
@@ -104,23 +104,23 @@ fn report(state: State) -> Report {
 
 impl FakeService {
     /// Connects to a controller and sends an introduction.
-    pub fn come(endpoint: &str, name: &str, epoch: u64) -> FakeService {
-        FakeService::come_as(endpoint, name, epoch, |_| {})
+    pub fn connect(endpoint: &str, name: &str, epoch: u64) -> FakeService {
+        FakeService::connect_with(endpoint, name, epoch, |_| {})
     }
 
-    /// Does the same with a changed introduction.
-    pub fn come_as(
+    /// [`FakeService::connect`] with a changed introduction.
+    pub fn connect_with(
         endpoint: &str,
         name: &str,
         epoch: u64,
         change: impl FnOnce(&mut Introduction),
     ) -> FakeService {
-        let played = FakeService { link: link(endpoint), name: name.into(), epoch };
-        assert!(matches!(played.receive(), ToService::Welcome { .. }));
+        let service = FakeService { link: link(endpoint), name: name.into(), epoch };
+        assert!(matches!(service.receive(), ToService::Welcome { .. }));
         let mut introduction = FakeService::introduction(name, epoch);
         change(&mut introduction);
-        played.send(&ToController::Introduction(introduction));
-        played
+        service.send(&ToController::Introduction(introduction));
+        service
     }
 
     /// Returns the introduction of a service with this name.
@@ -129,7 +129,7 @@ impl FakeService {
             name: name.into(),
             epoch,
             pid: std::process::id(),
-            program: "played".into(),
+            program: "service".into(),
             description: String::new(),
             commands: vec!["calibrate".into()],
             unsupported: Vec::new(),
@@ -157,11 +157,11 @@ impl FakeService {
         ToService::from_value(message.value().unwrap()).unwrap()
     }
 
-    pub fn order(&self) -> CommandRequest {
-        self.order_within(PATIENCE).unwrap()
+    pub fn next_command(&self) -> CommandRequest {
+        self.next_command_within(PATIENCE).unwrap()
     }
 
-    fn order_within(&self, time: Duration) -> Result<CommandRequest> {
+    fn next_command_within(&self, time: Duration) -> Result<CommandRequest> {
         loop {
             let message = self.link.channel().recv(time)?;
             if server_side::kind(&message) == Kind::Command {
@@ -176,13 +176,13 @@ impl FakeService {
         self.send(&ToController::Answer(Answer { id: id.into(), outcome, state, value, failure }));
     }
 
-    pub fn accept(&self, order: &CommandRequest) {
-        self.answer(&order.id, Outcome::Accepted, State::Running, Value::Null, None);
+    pub fn accept(&self, command: &CommandRequest) {
+        self.answer(&command.id, Outcome::Accepted, State::Running, Value::Null, None);
     }
 
-    pub fn done(&self, order: &CommandRequest, value: Value) {
-        self.accept(order);
-        self.answer(&order.id, Outcome::Done, State::Running, value, None);
+    pub fn done(&self, command: &CommandRequest, value: Value) {
+        self.accept(command);
+        self.answer(&command.id, Outcome::Done, State::Running, value, None);
     }
 }
 
@@ -213,8 +213,8 @@ fn kind(result: Result<Value>) -> ErrorKind {
     result.unwrap_err().kind()
 }
 
-/// Returns a request whose command times out long before the client.
-fn brief(command: Command) -> CommandRequest {
+/// Returns a command that times out long before its client.
+fn short_command(command: Command) -> CommandRequest {
     let within = Duration::from_millis(100);
-    CommandRequest { id: "brief".into(), command, arguments: Value::Null, within, epoch: None }
+    CommandRequest { id: "short".into(), command, arguments: Value::Null, within, epoch: None }
 }

@@ -4,17 +4,17 @@ use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Returns the bytes of memory that this process uses now; 0 where the kernel does not report it.
+/// Returns the bytes of memory that this process uses now; 0 if the kernel does not report them.
 pub fn memory() -> u64 {
     let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     pages * rustix::param::page_size() as u64
 }
 
-/// Returns the seconds of processor time that this process has used; 0 where the kernel does not report it.
+/// Returns the seconds of processor time that this process has used; 0 if the kernel does not report them.
 pub fn processor() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name of the program is in brackets and may contain anything. Behind it, utime and stime are the
+    // The name of the program is in brackets and may contain any character. After it, utime and stime are the
     // 12th and 13th field.
     let Some((_, fields)) = stat.rsplit_once(") ") else { return 0.0 };
     let ticks = fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>();

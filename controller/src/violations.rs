@@ -1,4 +1,4 @@
-//! Peers that violate the protocol byte by byte, and peers that do not read.
+//! Tests of peers that send invalid bytes, or do not read.
 
 use std::io::{ErrorKind as IoError, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -12,17 +12,17 @@ use linkspan::frame::{Header, Kind, Outgoing};
 use linkspan::service::server_side::{LogLine, Owner, Pattern, PeerLink, ToController};
 use linkspan::{Command, Encoding, ErrorKind, Timestamp, Value, codec};
 
-/// The session of the next service that writes its own bytes.
+/// The session of the next [`RawService`].
 static SESSION: AtomicU64 = AtomicU64::new(1 << 40);
 
-/// A service that writes its own bytes.
+/// A service that writes bytes to its socket without the library.
 struct RawService {
     stream: UnixStream,
     sequence: u64,
 }
 
 impl RawService {
-    fn come(running: &TestServer, name: &str) -> RawService {
+    fn connect(running: &TestServer, name: &str) -> RawService {
         let stream = UnixStream::connect(running.endpoint.strip_prefix("unix:").unwrap()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -35,7 +35,10 @@ impl RawService {
             ("pid", std::process::id().into()),
             ("title", "raw".into()),
         ]);
-        raw.put(Header::new(Kind::Hello, Encoding::Cbor), &codec::encode(&hello, Encoding::Cbor).unwrap());
+        raw.write_frame(
+            Header::new(Kind::Hello, Encoding::Cbor),
+            &codec::encode(&hello, Encoding::Cbor).unwrap(),
+        );
         let mut answer = [0; 64];
         raw.stream.read_exact(&mut answer).unwrap();
         assert_eq!(Header::from_bytes(&answer).unwrap().kind, Kind::Hello);
@@ -54,17 +57,20 @@ impl RawService {
 
     fn frame(&mut self, body: &[u8]) {
         self.sequence += 1;
-        self.put(Header { sequence: self.sequence, ..Header::new(Kind::Event, Encoding::Cbor) }, body);
+        self.write_frame(
+            Header { sequence: self.sequence, ..Header::new(Kind::Event, Encoding::Cbor) },
+            body,
+        );
     }
 
-    fn put(&mut self, header: Header, body: &[u8]) {
+    fn write_frame(&mut self, header: Header, body: &[u8]) {
         let frame = Outgoing::new(header, body);
         self.write(&frame.head());
         self.write(body);
     }
 
     /// Reads until the server has closed the link.
-    fn until_it_is_let_go_of(mut self) {
+    fn read_until_closed(mut self) {
         let mut bytes = [0; 4096];
         loop {
             match self.stream.read(&mut bytes) {
@@ -94,10 +100,10 @@ fn invalid_frames_close_the_link_and_are_reported() {
     .enumerate()
     {
         let name = format!("raw{i}");
-        let mut raw = RawService::come(&server, &name);
+        let mut raw = RawService::connect(&server, &name);
         until(&client, &name, is("view", "CONNECTED"));
         raw.write(bytes);
-        raw.until_it_is_let_go_of();
+        raw.read_until_closed();
         let record = until(&client, &name, is("view", "DISCONNECTED"));
         assert!(problem(&record).contains("violated the protocol"), "{record:?}");
     }
@@ -107,11 +113,11 @@ fn invalid_frames_close_the_link_and_are_reported() {
 fn invalid_or_oversized_bodies_are_reported_and_link_stays_open() {
     let server = TestServer::start();
     let client = server.client();
-    let mut raw = RawService::come(&server, "raw");
+    let mut raw = RawService::connect(&server, "raw");
     until(&client, "raw", is("view", "CONNECTED"));
     raw.frame(&[0xff; 10]);
     until(&client, "raw", |record| problem(record).contains("malformed message"));
-    // More than the announced limit.
+    // More than the message limit that the server announced.
     raw.frame(&vec![0; 3 << 20]);
     until(&client, "raw", |record| problem(record).contains("limit"));
     let reason = Value::map([("what", "report"), ("state", "RUNNING"), ("reason", &"z".repeat(100_000))]);
@@ -129,15 +135,15 @@ fn invalid_or_oversized_bodies_are_reported_and_link_stays_open() {
 fn service_that_changes_its_name_or_has_an_invalid_one_is_disconnected() {
     let server = TestServer::start();
     let client = server.client();
-    let mut raw = RawService::come(&server, "one");
+    let mut raw = RawService::connect(&server, "one");
     until(&client, "one", is("view", "CONNECTED"));
     raw.event(&ToController::Introduction(FakeService::introduction("other", 1)).to_value());
-    raw.until_it_is_let_go_of();
+    raw.read_until_closed();
     let record = until(&client, "one", is("view", "DISCONNECTED"));
     assert!(problem(&record).contains("changes its name"), "{record:?}");
     assert_eq!(client.status("other", PATIENCE).unwrap_err().kind(), ErrorKind::NotFound);
     for bad in ["../etc", "a b", ""] {
-        RawService::come(&server, bad).until_it_is_let_go_of();
+        RawService::connect(&server, bad).read_until_closed();
     }
     assert_eq!(client.services(PATIENCE).unwrap().as_array().unwrap().len(), 1);
     let log = client.log(None, 10, PATIENCE).unwrap();
@@ -148,8 +154,8 @@ fn service_that_changes_its_name_or_has_an_invalid_one_is_disconnected() {
 #[test]
 fn slow_watcher_receives_missed_count_and_current_records() {
     let server = TestServer::start();
-    let chatty = FakeService::come(&server.endpoint, "chatty", 1);
-    let good = FakeService::come(&server.endpoint, "good", 1);
+    let chatty = FakeService::connect(&server.endpoint, "chatty", 1);
+    let good = FakeService::connect(&server.endpoint, "good", 1);
     let client = server.client();
     until(&client, "chatty", is("view", "CONNECTED"));
     until(&client, "good", is("view", "CONNECTED"));
@@ -160,14 +166,14 @@ fn slow_watcher_receives_missed_count_and_current_records() {
     let watch = watcher.encode(&Value::map([("what", "watch")])).unwrap();
     link.send(Kind::Event, &watch, PATIENCE).unwrap();
     while watchers() == before {}
-    // As many messages as the burst permits; the watcher receives an event for each line.
+    // As many messages as the burst permits. The watcher receives an event for each line.
     let line = LogLine { at: Timestamp::now(), level: "info".into(), text: "y".repeat(900) };
     for _ in 0..1_500 {
         chatty.send(&ToController::Log(vec![line.clone(); 10]));
     }
     let answering = std::thread::spawn(move || {
-        let order = good.order();
-        good.done(&order, 1.into());
+        let command = good.next_command();
+        good.done(&command, 1.into());
         good
     });
     client.command("good", &Command::GetData, &Value::Null, PATIENCE).unwrap();
@@ -190,7 +196,7 @@ fn slow_watcher_receives_missed_count_and_current_records() {
 fn service_name_of_one_user_is_refused_to_another() {
     let mut state = ServerState::new(7, Limits::default());
     let at = |seconds| Moment { since: Duration::from_secs(seconds), at: Timestamp(0) };
-    let mut come = |link: u64, uid: u32, epoch: u64, now: u64| {
+    let mut connect = |link: u64, uid: u32, epoch: u64, now: u64| {
         state.service_connected(link, "power-1", Owner::User(uid), None, at(now));
         state.message_received(
             link,
@@ -201,12 +207,12 @@ fn service_name_of_one_user_is_refused_to_another() {
         let actions: Vec<_> = std::iter::from_fn(|| state.next_action()).collect();
         let released =
             actions.iter().any(|action| matches!(action, Action::CloseLink { link: l } if *l == link));
-        state.link_closed(link, "went away", false, at(now));
+        state.link_closed(link, "its connection has ended", false, at(now));
         !released
     };
-    assert!(come(1, 1000, 1, 1));
+    assert!(connect(1, 1000, 1, 1));
     // The owner's program may return as another incarnation; another user's may not replace it.
-    assert!(!come(2, 1001, 2, 2), "another user's program was admitted");
-    assert!(come(3, 1000, 3, 3));
-    assert!(!come(4, 0, 4, 4));
+    assert!(!connect(2, 1001, 2, 2), "another user's program was admitted");
+    assert!(connect(3, 1000, 3, 3));
+    assert!(!connect(4, 0, 4, 4));
 }

@@ -1,11 +1,10 @@
 //! Watchers: events about services, and the sampling of data for them.
 //!
-//! A watcher first gets the record of each service that it watches, then the record of each that has changed. Changes in quick
-//! succession are sent as one, `Limits::push` after the one before. A watcher that read too slowly and missed events gets all
-//! records again.
+//! A watcher first receives the record of each service that it watches, then each record that has changed. Changes within
+//! `Limits::push` are sent as one event. A watcher that reads too slowly and misses events receives all records again.
 //!
-//! For data, the controller itself sends the service `GET_DATA` under an id of its own (`look-…`), once for all watchers of that
-//! service and at the shortest period that one of them requests. Each gets the data only when they have changed.
+//! For data, the controller sends `GET_DATA` to the service under an id of its own (`look-…`), once for all watchers of the service
+//! and at the shortest period that one of them requests. The watchers receive the data only when they have changed.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use linkspan::{Answer, Command, Encoding, ErrorKind, Map, Outcome, Value, codec}
 const SAMPLE_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 impl WatchRequest {
-    /// Returns whether the watcher gets events about this service.
+    /// Returns whether the watcher receives events about this service.
     fn wants(&self, name: &str) -> bool {
         self.services.is_empty() || self.services.contains(name)
     }
@@ -49,7 +48,7 @@ impl ServerState {
         for name in wanted {
             self.push_record_to(&[client], &name, now);
             if data && let Some(service) = self.services.get_mut(&name) {
-                // The next sample is sent even if the data are unchanged.
+                // The watchers receive the next sample even if the data have not changed.
                 service.sampling.last = None;
                 self.schedule_sample(&name, now);
             }
@@ -62,7 +61,7 @@ impl ServerState {
         watchers.map(|(client, _)| *client).collect()
     }
 
-    /// Sends a changed record to its watchers, at once or after the shortest time between events.
+    /// Sends the changed record of a service to its watchers, at once or `Limits::push` after the last event.
     pub(super) fn record_changed(&mut self, name: &Name, now: Moment) {
         if self.watchers.is_empty() {
             return;
@@ -118,23 +117,25 @@ impl ServerState {
     /// Sets the timer of the next sample.
     pub(super) fn schedule_sample(&mut self, name: &Name, now: Moment) {
         let Some((_, every)) = self.data_watchers(name) else { return };
-        let Some(service) = self.services.get(name).filter(|service| !service.sampling.out) else { return };
-        let at = service.sampling.asked.map_or(now.since, |asked| (asked + every).max(now.since));
+        let Some(service) = self.services.get(name).filter(|service| !service.sampling.is_open) else {
+            return;
+        };
+        let at = service.sampling.requested.map_or(now.since, |requested| (requested + every).max(now.since));
         self.schedule.set(Due::Sample(name.clone()), at);
     }
 
-    /// Requests the data of a service once for all watchers.
+    /// Requests the data of a service, once for all watchers.
     pub(super) fn sample(&mut self, name: &Name, now: Moment) {
         let Some((_, every)) = self.data_watchers(name) else { return };
         let Some(service) = self.services.get_mut(name) else { return };
-        if !service.is_connected() || service.sampling.out {
+        if !service.is_connected() || service.sampling.is_open {
             return;
         }
-        service.sampling.asked = Some(now.since);
+        service.sampling.requested = Some(now.since);
         if !allows(service.report().state, &Command::GetData) {
             return self.schedule_sample(name, now);
         }
-        service.sampling.out = true;
+        service.sampling.is_open = true;
         self.samples_sent += 1;
         let id: Arc<str> = format!("look-{:x}-{}", self.controller, self.samples_sent).into();
         let key: Key = (name.clone(), id);
@@ -143,7 +144,7 @@ impl ServerState {
             arguments: Value::Null,
             deadline: now.since + every.clamp(SAMPLE_TIMEOUT.0, SAMPLE_TIMEOUT.1),
             pinned: None,
-            given: None,
+            sent_to: None,
             accepted: None,
             waiting: Vec::new(),
             is_own: true,
@@ -156,7 +157,7 @@ impl ServerState {
     /// Cancels the open sample of a service that has disconnected.
     pub(super) fn cancel_sample(&mut self, name: &Name) {
         let Some(service) = self.services.get_mut(name) else { return };
-        service.sampling.out = false;
+        service.sampling.is_open = false;
         let own = service.open.iter().find(|(_, open)| open.is_own).map(|(id, _)| id.clone());
         if let Some(id) = own {
             service.open.shift_remove(&id);
@@ -169,12 +170,12 @@ impl ServerState {
     pub(super) fn sample_received(&mut self, name: &Name, answer: &Answer, now: Moment) {
         let Some((to, _)) = self.data_watchers(name) else {
             if let Some(service) = self.services.get_mut(name) {
-                service.sampling.out = false;
+                service.sampling.is_open = false;
             }
             return;
         };
         let Some(service) = self.services.get_mut(name) else { return };
-        service.sampling.out = false;
+        service.sampling.is_open = false;
         let found = fingerprint(&answer.value);
         if answer.outcome == Outcome::Done
             && (service.sampling.last.is_none() || service.sampling.last != found)
@@ -191,7 +192,7 @@ impl ServerState {
         self.schedule_sample(name, now);
     }
 
-    /// Reports data that cannot be read as a problem until they can. A time-out is not reported, because `busy` shows it.
+    /// Reports a failed sample as a problem of the service until a sample succeeds. Does not report a time-out, because `busy` shows it.
     fn update_data_problem(&mut self, name: &Name, answer: &Answer, now: Moment) {
         let failure =
             answer.failure.as_ref().filter(|failure| failure.code != i64::from(ErrorKind::Timeout.code()));
@@ -214,7 +215,7 @@ impl ServerState {
 /// The prefix of the problem of a service whose data cannot be read.
 const NO_DATA: &str = "its data cannot be read: ";
 
-/// Returns a hash of the data, so that the data need not be kept.
+/// Returns a hash of the data, so that the data themselves are not kept.
 fn fingerprint(value: &Value) -> Option<u64> {
     let bytes = codec::encode(value, Encoding::Cbor).ok()?;
     let mut hasher = DefaultHasher::new();

@@ -1,4 +1,4 @@
-//! Services and clients of a controller as programs have them: over Unix sockets and TCP, in any order, with restarts.
+//! Tests of services and clients as programs use them: over Unix sockets and TCP, started in any order, with restarts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use linkspan_controller::{ControllerServer, ControllerServerOptions};
 use crate::running::{ServerThread, client, until};
 use crate::support::{SOON, name};
 
-/// Runs a service in a thread: it counts the commands that it carries out, and ends on a command.
+/// Runs a service in a thread, which counts its `count` commands in `counted` and ends at SHUTDOWN.
 fn serve(endpoint: &str, name: &str, counted: &Arc<AtomicU64>) -> JoinHandle<()> {
     let mut options = ServiceOptions::default();
     options.controller = endpoint.to_owned();
@@ -40,8 +40,10 @@ fn serve(endpoint: &str, name: &str, counted: &Arc<AtomicU64>) -> JoinHandle<()>
     })
 }
 
+/// Returns whether the service is connected and has started: before that it refuses commands of its own.
 fn is_connected(record: &Value) -> bool {
-    record.at("view").unwrap().as_text().unwrap() == "CONNECTED"
+    let text = |key| record.at(key).unwrap().as_text().unwrap();
+    text("view") == "CONNECTED" && text("state") != "STARTING"
 }
 
 fn count() -> Command {
@@ -50,7 +52,7 @@ fn count() -> Command {
 
 fn every_command_works_over(transport: &str) {
     let endpoint = name(transport);
-    // The service starts first, and the controller some time later.
+    // The service starts before the controller.
     let counted = Arc::new(AtomicU64::new(0));
     let service = serve(&endpoint, "lab/power", &counted);
     let server = ServerThread::at(std::slice::from_ref(&endpoint));
@@ -71,7 +73,7 @@ fn every_command_works_over(transport: &str) {
     command(&Command::Run).unwrap();
     command(&Command::Checkpoint).unwrap();
     assert_eq!(command(&Command::Describe).unwrap().at("name").unwrap().as_text().unwrap(), "lab/power");
-    // A command that takes too long fails in time, as the service reports.
+    // The service reports a command that takes too long at its deadline.
     let order = |id: &str, name: &str, milliseconds: u64| {
         let (command, within) = (Command::Own(name.into()), Duration::from_millis(milliseconds));
         let order = CommandRequest { id: id.into(), command, arguments: Value::Null, within, epoch: None };
@@ -80,7 +82,11 @@ fn every_command_works_over(transport: &str) {
     let error = order("a", "hang", 1_500);
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.text().contains("still under way"), "{error}");
-    assert_eq!(order("b", "count", 300).kind(), ErrorKind::Timeout, "it waited behind the one that hangs");
+    assert_eq!(
+        order("b", "count", 300).kind(),
+        ErrorKind::Timeout,
+        "the command waits behind the one that hangs"
+    );
     command(&Command::Cancel).unwrap();
     assert_eq!(command(&count()).unwrap(), Value::Int(2));
     command(&Command::Shutdown).unwrap();
@@ -101,7 +107,7 @@ fn every_command_works_over_tcp() {
 }
 
 #[test]
-fn controller_listens_at_several_names() {
+fn controller_serves_several_endpoints() {
     name("unix");
     let endpoints = [name("unix"), name("shm"), "tcp://127.0.0.1:0".to_owned()];
     let server = ServerThread::at(&endpoints);
@@ -121,24 +127,22 @@ fn controller_listens_at_several_names() {
 }
 
 #[test]
-fn controller_restart_keeps_commands_under_way() {
+fn controller_restart_keeps_open_commands() {
     let endpoint = name("unix");
     let mut server = ServerThread::at(std::slice::from_ref(&endpoint));
     let counted = Arc::new(AtomicU64::new(0));
     let service = serve(&endpoint, "power", &counted);
     let asker = client(&endpoint);
-    until(&asker, "power", |record| {
-        is_connected(record) && record.at("state").unwrap().as_text().unwrap() != "STARTING"
-    });
+    until(&asker, "power", is_connected);
     let over = Arc::new(AtomicBool::new(false));
     let ended = over.clone();
-    // Sends one request after the other during all of it.
+    // Sends one request after the other while the controller restarts.
     let asking = std::thread::spawn(move || {
         let mut asked = 0u64;
         while !ended.load(Ordering::Relaxed) {
             let counted = asker.command("power", &count(), &Value::Null, SOON).unwrap();
             asked += 1;
-            assert_eq!(counted.as_u64().unwrap(), asked, "each was carried out once");
+            assert_eq!(counted.as_u64().unwrap(), asked, "each command is carried out once");
         }
         asked
     });
@@ -164,7 +168,7 @@ fn controller_restart_keeps_commands_under_way() {
 #[test]
 fn repeated_id_is_the_same_command_for_every_client() {
     let endpoint = name("unix");
-    let _hub = ServerThread::at(std::slice::from_ref(&endpoint));
+    let _server = ServerThread::at(std::slice::from_ref(&endpoint));
     let counted = Arc::new(AtomicU64::new(0));
     let service = serve(&endpoint, "power", &counted);
     let first = client(&endpoint);
@@ -184,7 +188,7 @@ fn repeated_id_is_the_same_command_for_every_client() {
         .collect();
     for answer in asked {
         let answer = answer.join().unwrap();
-        assert_eq!((answer.outcome, answer.value), (Outcome::Done, Value::Int(1)));
+        assert_eq!((answer.outcome, &answer.value), (Outcome::Done, &Value::Int(1)), "{answer:?}");
     }
     let other = CommandRequest { command: Command::Pause, ..order.clone() };
     assert_eq!(first.request("power", &other, SOON).unwrap_err().kind(), ErrorKind::InvalidState);
@@ -196,7 +200,7 @@ fn repeated_id_is_the_same_command_for_every_client() {
 }
 
 #[test]
-fn taken_port_is_reported_with_its_owner() {
+fn port_in_use_is_reported_with_its_process() {
     name("tcp");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("tcp://{}", taken.local_addr().unwrap());
@@ -212,9 +216,9 @@ fn taken_port_is_reported_with_its_owner() {
 }
 
 #[test]
-fn listing_shows_the_controller() {
+fn listing_contains_the_controller() {
     let endpoint = name("unix");
-    let _hub = ServerThread::at(std::slice::from_ref(&endpoint));
+    let _server = ServerThread::at(std::slice::from_ref(&endpoint));
     let listed = linkspan::registry::list().unwrap();
     let listed = listed.iter().find(|listed| listed.endpoint == endpoint).unwrap();
     assert_eq!(listed.pattern, Some("controller"));

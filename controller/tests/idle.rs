@@ -1,4 +1,4 @@
-//! An idle controller, its services and its clients make no wake-ups.
+//! Tests that an idle controller, its services and its clients are not woken.
 
 use linkspan::{Controller, ServiceLoop, ServiceOptions, WatchOptions};
 use linkspan_controller::{ControllerServer, ControllerServerOptions};
@@ -19,7 +19,7 @@ fn idle_controller_and_service_are_never_woken() {
 }
 
 fn holder() {
-    // Heartbeats are sent long after this test.
+    // The first heartbeat is due long after the end of this test.
     let mut controller = ControllerServerOptions::default();
     (controller.heartbeat, controller.handle_signals) = (HANG * 60, false);
     let mut server = ControllerServer::listen(&["unix:controller".to_owned()], &controller).unwrap();

@@ -1,4 +1,4 @@
-//! Services, their controller and its clients as programs meet them.
+//! Tests of services, their controller and its clients through the public interface.
 
 #![allow(
     clippy::unwrap_used,

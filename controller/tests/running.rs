@@ -1,4 +1,4 @@
-//! A controller that tests run in a thread, its clients, and waiting for what they report of a service.
+//! A controller in a thread, its clients, and waiting for a condition of a service's record.
 
 use std::thread::JoinHandle;
 
@@ -7,11 +7,11 @@ use linkspan_controller::{ControllerServer, ControllerServerOptions, StopHandle}
 
 use crate::support::SOON;
 
-/// A controller in a thread.
+/// A controller that runs in a thread.
 pub struct ServerThread {
     stop: StopHandle,
     thread: Option<JoinHandle<Result<()>>>,
-    /// Where it listens, with the port that it was given.
+    /// Its endpoints, with the ports that were assigned.
     pub endpoints: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ pub fn client(endpoint: &str) -> Controller {
 /// Waits until the controller's record of a service fulfils the condition.
 pub fn until(client: &Controller, service: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let watch = WatchOptions { services: vec![service.to_owned()], data_every: None };
-    // A watcher of its own gets the current record, and no earlier changes.
+    // A new watcher receives the current record, and no earlier changes.
     let watcher = self::client(client.endpoint());
     watcher.watch(&watch).unwrap();
     loop {

@@ -1,4 +1,4 @@
-//! Services and their controller as programs meet them: real lines, real processes, over each transport that can.
+//! Tests of services and their controller through the public interface: with processes, and over each transport that allows them.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -34,14 +34,14 @@ fn text<'a>(record: &'a Value, key: &str) -> &'a str {
     record.at(key).unwrap().as_text().unwrap()
 }
 
-fn is_here(record: &Value) -> bool {
+fn is_connected(record: &Value) -> bool {
     text(record, "view") == "CONNECTED"
 }
 
-/// The program's next task of this kind; steps before it are done.
+/// Returns the next task with this command; completes the steps before it.
 fn take(tasks: &ServiceLoop, command: &Command) -> Task {
     loop {
-        let task = tasks.next(SOON).unwrap().expect("the service goes on");
+        let task = tasks.next(SOON).unwrap().expect("the service continues");
         if task.command() == command {
             return task;
         }
@@ -50,7 +50,7 @@ fn take(tasks: &ServiceLoop, command: &Command) -> Task {
     }
 }
 
-/// Fetches tasks until the end; GET_DATA is answered with the number of tasks other than steps.
+/// Completes tasks in a thread until the service ends. The value of each is the number of tasks so far, without steps.
 fn work(tasks: ServiceLoop) -> JoinHandle<Vec<String>> {
     std::thread::spawn(move || {
         let mut done = Vec::new();
@@ -72,19 +72,19 @@ fn kind(result: Result<Value>) -> ErrorKind {
     result.unwrap_err().kind()
 }
 
-fn has_begun(record: &Value) -> bool {
-    is_here(record) && text(record, "state") == "RUNNING"
+fn is_running(record: &Value) -> bool {
+    is_connected(record) && text(record, "state") == "RUNNING"
 }
 
 #[test]
 fn service_connects_over_each_bidirectional_transport() {
     for transport in ["unix", "tcp", "shm", "fifo"] {
-        // A pair of named pipes has one client; that is the service.
+        // A pair of named pipes has one client, which is the service.
         let (for_services, for_clients) = (name(transport), name("unix"));
-        let _desk = ServerThread::at(&[for_services.clone(), for_clients.clone()]);
+        let _server = ServerThread::at(&[for_services.clone(), for_clients.clone()]);
         let program = work(ServiceLoop::start("power", &options(&for_services)).unwrap());
         let client = client(&for_clients);
-        until(&client, "power", has_begun);
+        until(&client, "power", is_running);
         assert_eq!(command(&client, Command::GetData).unwrap(), Value::from(1u64), "{transport}");
         command(&client, Command::Pause).unwrap();
         assert_eq!(text(&client.status("power", SOON).unwrap(), "state"), "PAUSED", "{transport}");
@@ -100,7 +100,7 @@ fn service_connects_over_each_bidirectional_transport() {
 #[test]
 fn record_counts_the_steps_before_an_answer() {
     let endpoint = name("unix");
-    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let _server = ServerThread::at(std::slice::from_ref(&endpoint));
     let service = ServiceLoop::start("power", &options(&endpoint)).unwrap();
     let client = client(&endpoint);
     let steps = std::thread::spawn(move || {
@@ -110,7 +110,7 @@ fn record_counts_the_steps_before_an_answer() {
             task.done(&Value::from(steps)).unwrap();
         }
     });
-    until(&client, "power", has_begun);
+    until(&client, "power", is_running);
     for _ in 0..20 {
         let answered = command(&client, Command::GetData).unwrap().as_u64().unwrap();
         let listed = client.status("power", SOON).unwrap().at("steps").unwrap().as_u64().unwrap();
@@ -123,15 +123,15 @@ fn record_counts_the_steps_before_an_answer() {
 #[test]
 fn command_to_a_service_that_has_ended_fails_at_once_with_the_reason() {
     let endpoint = name("unix");
-    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let _server = ServerThread::at(std::slice::from_ref(&endpoint));
     let service = ServiceLoop::start("power", &options(&endpoint)).unwrap();
     let client = client(&endpoint);
     assert_eq!(*service.next(SOON).unwrap().unwrap().command(), Command::Step);
-    until(&client, "power", has_begun);
+    until(&client, "power", is_running);
     service.fail(&Error::new(ErrorKind::NoSpace, "the disk is full"));
     service.close(SOON).unwrap();
     until(&client, "power", |record| text(record, "view") == "GONE");
-    // Without a deadline of its own, nothing but this answer ends the wait.
+    // With this time-out only the answer ends the wait.
     let day = Duration::from_secs(86_400);
     for command in [Command::GetData, Command::Run, Command::Status] {
         let error = client.command("power", &command, &Value::Null, day).unwrap_err();
@@ -146,7 +146,7 @@ fn start_order_does_not_matter() {
     let program = work(ServiceLoop::start("power", &options(&early)).unwrap());
     let first_server = ServerThread::at(std::slice::from_ref(&early));
     let controller = client(&early);
-    until(&controller, "power", has_begun);
+    until(&controller, "power", is_running);
     command(&controller, Command::Shutdown).unwrap();
     program.join().unwrap();
     drop(first_server);
@@ -155,21 +155,21 @@ fn start_order_does_not_matter() {
     let controller = client(&late);
     assert_eq!(kind(command(&controller, Command::Pause)), ErrorKind::NotFound);
     let program = work(ServiceLoop::start("power", &options(&late)).unwrap());
-    until(&controller, "power", has_begun);
+    until(&controller, "power", is_running);
     command(&controller, Command::Shutdown).unwrap();
     program.join().unwrap();
 }
 
 #[test]
-fn control_is_answered_while_the_program_sleeps_and_while_it_is_paused() {
+fn sleeping_and_paused_services_answer_commands() {
     let endpoint = name("unix");
-    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let _server = ServerThread::at(std::slice::from_ref(&endpoint));
     let mut options = options(&endpoint);
     options.every = Some(Duration::from_secs(3600));
     let program = work(ServiceLoop::start("power", &options).unwrap());
     let client = client(&endpoint);
     // Its next step is in an hour.
-    until(&client, "power", has_begun);
+    until(&client, "power", is_running);
     assert_eq!(command(&client, Command::GetData).unwrap(), Value::from(1u64));
     command(&client, Command::Checkpoint).unwrap();
     command(&client, Command::Pause).unwrap();
@@ -184,9 +184,9 @@ fn control_is_answered_while_the_program_sleeps_and_while_it_is_paused() {
 }
 
 #[test]
-fn control_is_answered_in_a_long_step() {
+fn service_in_a_long_step_answers_commands() {
     let endpoint = name("unix");
-    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let _server = ServerThread::at(std::slice::from_ref(&endpoint));
     let mut options = options(&endpoint);
     let cancels = Arc::new(AtomicU32::new(0));
     let counts = cancels.clone();
@@ -196,8 +196,8 @@ fn control_is_answered_in_a_long_step() {
     let tasks = ServiceLoop::start("power", &options).unwrap();
     let client = client(&endpoint);
     let step = take(&tasks, &Command::Step);
-    until(&client, "power", has_begun);
-    // Nothing is known yet.
+    until(&client, "power", is_running);
+    // The controller has no data yet.
     let short = Duration::from_millis(400);
     let get = |wait| client.command("power", &Command::GetData, &Value::Null, wait);
     assert_eq!(kind(get(short)), ErrorKind::Timeout);
@@ -209,62 +209,62 @@ fn control_is_answered_in_a_long_step() {
     let step = take(&tasks, &Command::Step);
     let status = command(&client, Command::Status).unwrap();
     assert_eq!((text(&status, "state"), text(&status, "doing")), ("RUNNING", "STEP"));
-    assert_eq!(get(Duration::from_secs(3)).unwrap(), Value::from(7u64), "the newest that is known");
+    assert_eq!(get(Duration::from_secs(3)).unwrap(), Value::from(7u64), "the newest data");
     let late = client.command("power", &Command::Pause, &Value::Null, short).unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Timeout, "{late}");
-    // It was withdrawn by the service's own clock, at about the same time as by the controller's.
+    // The service withdraws it by its own clock, at about the same time as the controller.
     while tasks.state() != State::Running {
         assert_eq!(tasks.state(), State::Pausing);
         command(&client, Command::Status).unwrap();
     }
     let record = until(&client, "power", |record| record.at("busy").is_ok());
     assert_eq!(text(&record, "doing"), "STEP");
-    // It can be cancelled.
+    // The step can be cancelled.
     assert!(!step.is_cancelled());
     assert_eq!(command(&client, Command::Cancel).unwrap(), Value::map([("cancelled", "asked")]));
     assert!(step.is_cancelled());
-    // The callback runs on a thread of the library's, beside the answer.
+    // The callback runs on a thread of the library, concurrently with the answer.
     let deadline = std::time::Instant::now() + SOON;
     while cancels.load(Ordering::Relaxed) == 0 {
-        assert!(std::time::Instant::now() < deadline, "the callback is called");
+        assert!(std::time::Instant::now() < deadline, "the callback was not called");
         std::thread::yield_now();
     }
     assert_eq!(cancels.load(Ordering::Relaxed), 1);
     step.failed(&Error::new(ErrorKind::Cancelled, "given up")).unwrap();
     take(&tasks, &Command::Step).done(&Value::Null).unwrap();
-    assert_eq!(tasks.state(), State::Running, "a step that is given up is no failure");
+    assert_eq!(tasks.state(), State::Running, "a cancelled step is not a failure");
 }
 
 #[test]
-fn command_under_way_continues_after_its_deadline() {
+fn command_in_progress_continues_after_its_deadline() {
     let endpoint = name("unix");
-    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let _server = ServerThread::at(std::slice::from_ref(&endpoint));
     let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
     let client = client(&endpoint);
     take(&tasks, &Command::Step).done(&Value::Null).unwrap();
-    until(&client, "power", has_begun);
+    until(&client, "power", is_running);
     let within = Duration::from_secs(1);
-    // The program fetches its task at once, so it begins in time.
+    // The program takes its task at once, so the command begins before its deadline.
     let (begun, pause) = std::thread::scope(|scope| {
         let program = scope.spawn(|| take(&tasks, &Command::Pause));
         let begun = client.begin("power", &Command::Pause, &Value::Null, within, SOON).unwrap();
         (begun, program.join().unwrap())
     });
-    // The same id again waits for the final answer, which is the time-out.
+    // A request with the same id waits for the final answer, which is the time-out.
     let late = client.request("power", &same(&begun, Command::Pause), SOON).unwrap();
     assert_eq!(late.outcome, Outcome::Failed);
     let late = late.into_result().unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Timeout);
-    // The service reports it itself, unless its report is so late that the controller has answered.
+    // The service reports it, unless its report is so late that the controller answers first.
     let contains = |words| late.text().contains(words);
-    assert!(contains("still under way") || contains("was not done with it in time"), "{late}");
+    assert!(contains("still under way") || contains("did not complete it in time"), "{late}");
     pause.done(&Value::Null).unwrap();
     assert_eq!(tasks.state(), State::Paused);
     let again = client.answer("power", &begun.id, SOON).unwrap();
     assert_eq!(again.outcome, Outcome::Failed, "there is one final answer");
 }
 
-/// The processor time that each thread of this name has had, by its number.
+/// Returns the processor time that each thread with this name has used, by the path of the thread.
 fn processor_time(of: &str) -> BTreeMap<String, Duration> {
     let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
@@ -278,20 +278,20 @@ fn processor_time(of: &str) -> BTreeMap<String, Duration> {
 }
 
 #[test]
-fn command_that_is_open_costs_no_processor_time() {
-    alone!(command_that_is_open_costs_no_processor_time);
+fn open_command_uses_no_processor_time() {
+    alone!(open_command_uses_no_processor_time);
     let endpoint = name("unix");
-    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let _server = ServerThread::at(std::slice::from_ref(&endpoint));
     let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
     let client = client(&endpoint);
     take(&tasks, &Command::Step).done(&Value::Null).unwrap();
-    until(&client, "power", has_begun);
+    until(&client, "power", is_running);
     let pause = std::thread::scope(|scope| {
         let program = scope.spawn(|| take(&tasks, &Command::Pause));
         client.begin("power", &Command::Pause, &Value::Null, SOON, SOON).unwrap();
         program.join().unwrap()
     });
-    // No service's writer uses much time here, whichever test it belongs to.
+    // Checks the writers of all services in this process: none of them uses much time.
     let before = processor_time("linkspan-writer");
     std::thread::sleep(Duration::from_secs(2));
     for (thread, spent) in processor_time("linkspan-writer") {
@@ -302,19 +302,19 @@ fn command_that_is_open_costs_no_processor_time() {
     pause.done(&Value::Null).unwrap();
 }
 
-/// The command that has this answer.
+/// Returns the command to which this is the answer.
 fn same(answer: &Answer, command: Command) -> CommandRequest {
     CommandRequest { id: answer.id.clone(), command, arguments: Value::Null, within: SOON, epoch: None }
 }
 
 #[test]
-fn incarnation_takes_no_command_of_another() {
+fn command_for_another_incarnation_is_rejected() {
     let endpoint = name("unix");
-    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let _server = ServerThread::at(std::slice::from_ref(&endpoint));
     let client = client(&endpoint);
     let first = ServiceLoop::start("power", &options(&endpoint)).unwrap();
     take(&first, &Command::Step).done(&Value::Null).unwrap();
-    until(&client, "power", has_begun);
+    until(&client, "power", is_running);
     let epoch = first.epoch();
     let order = |id: &str, epoch| CommandRequest {
         id: id.into(),
@@ -326,7 +326,7 @@ fn incarnation_takes_no_command_of_another() {
     let refused = client.request("power", &order("other", epoch ^ 1), SOON).unwrap();
     assert_eq!(refused.outcome, Outcome::Rejected);
     assert_eq!(refused.into_result().unwrap_err().kind(), ErrorKind::InvalidState);
-    // It ends with a command in progress; the next incarnation of the name does not get that command.
+    // The incarnation ends with a command in progress, which the next incarnation does not receive.
     let begun = client.begin("power", &Command::Backup, &Value::Null, SOON, SOON).unwrap();
     let backup = take(&first, &Command::Backup);
     first.close(SOON).unwrap();
@@ -338,19 +338,19 @@ fn incarnation_takes_no_command_of_another() {
     for _ in 0..2 {
         take(&second, &Command::Step).done(&Value::Null).unwrap();
     }
-    until(&client, "power", has_begun);
+    until(&client, "power", is_running);
     let refused = client.request("power", &order("for the first", epoch), SOON).unwrap();
     assert_eq!(refused.outcome, Outcome::Rejected);
 }
 
 #[test]
-fn program_that_ends_answers_first() {
+fn service_close_answers_open_commands() {
     let endpoint = name("unix");
-    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let _server = ServerThread::at(std::slice::from_ref(&endpoint));
     let client = client(&endpoint);
     let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
     let step = take(&tasks, &Command::Step);
-    until(&client, "power", has_begun);
+    until(&client, "power", is_running);
     let waits = client.begin("power", &Command::Backup, &Value::Null, SOON, SOON).unwrap();
     step.done(&Value::Null).unwrap();
     tasks.fail(&Error::new(ErrorKind::NoSpace, "the disk is full"));
@@ -362,7 +362,7 @@ fn program_that_ends_answers_first() {
     assert_eq!((text(&record, "state"), text(&record, "reason")), ("FAILED", "the disk is full"));
 }
 
-/// A process that is ended with the test.
+/// A process that ends with the test.
 struct Running(Child);
 
 impl Drop for Running {
@@ -374,14 +374,14 @@ impl Drop for Running {
 
 impl Running {
     fn signal(&self, signal: i32) {
-        // SAFETY: a number is sent to a child that has not been waited for.
+        // SAFETY: sends a signal to a child that has not been waited for, so its number is not reused.
         assert_eq!(unsafe { libc::kill(self.0.id() as i32, signal) }, 0);
     }
 }
 
 const CONTROLLER: &str = "LINKSPAN_TEST_CONTROLLER";
 
-/// Started as the process to be killed, this test is a controller; otherwise it only starts such a process.
+/// A controller, if `CONTROLLER` is set in the environment. Otherwise starts such a process, and ends it by SIGTERM.
 #[test]
 fn controller_in_a_process_of_its_own() {
     match std::env::var(CONTROLLER) {
@@ -411,9 +411,9 @@ impl Start for Process {
         Running(process.stdout(Stdio::null()).spawn().unwrap())
     }
 
-    /// The service that tests command, see `tests/peers/`.
+    /// Starts the service for tests, see `tests/peers/`.
     fn service(endpoint: &str) -> (Running, BufReader<ChildStdout>) {
-        // A shell without job control starts a test in the background with SIGINT ignored, and so would this be.
+        // A shell without job control starts a test in the background with SIGINT ignored, which the service would inherit.
         let mut process = Process::new("env");
         process.arg("--default-signal=INT,QUIT").arg(program("test-service")).arg("power");
         process.env("LINKSPAN_CONTROLLER", endpoint).stdout(Stdio::piped());
@@ -424,21 +424,21 @@ impl Start for Process {
 }
 
 #[test]
-fn killed_controller_finds_its_services_again_and_runs_a_command_once() {
+fn command_runs_once_although_the_controller_is_killed() {
     let endpoint = name("unix");
     let mut first = Process::controller(&endpoint);
     let tasks = ServiceLoop::start("power", &options(&endpoint)).unwrap();
     let client = client(&endpoint);
     let step = take(&tasks, &Command::Step);
-    let before = until(&client, "power", has_begun);
-    // Accepted and not done when the controller dies; done before the next one has started.
+    let before = until(&client, "power", is_running);
+    // The command is accepted and not done when the controller is killed, and is done before the next one has started.
     let begun = client.begin("power", &Command::Backup, &Value::Null, SOON, SOON).unwrap();
     first.signal(libc::SIGKILL);
     first.0.wait().unwrap();
     step.done(&Value::Null).unwrap();
     take(&tasks, &Command::Backup).done(&Value::from(41u64)).unwrap();
     let _second = Process::controller(&endpoint);
-    // A repeated request under the same id gets the one answer; the program does not get it again.
+    // A repeated request with the same id receives that answer, and the program does not receive the command again.
     let answer = std::thread::scope(|scope| {
         let asked = scope.spawn(|| client.request("power", &same(&begun, Command::Backup), SOON).unwrap());
         while !asked.is_finished() {
@@ -449,28 +449,28 @@ fn killed_controller_finds_its_services_again_and_runs_a_command_once() {
         asked.join().unwrap()
     });
     assert_eq!((answer.outcome, answer.value), (Outcome::Done, Value::from(41u64)));
-    let after = until(&client, "power", has_begun);
+    let after = until(&client, "power", is_running);
     assert_eq!(after.at("epoch").unwrap(), before.at("epoch").unwrap());
 }
 
 #[test]
-fn signal_ends_a_service_orderly_and_a_second_one_cancels_its_step() {
+fn signal_shuts_a_service_down_and_a_second_one_cancels_its_task() {
     let endpoint = name("unix");
-    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let _server = ServerThread::at(std::slice::from_ref(&endpoint));
     for signals in [[libc::SIGTERM, libc::SIGTERM], [libc::SIGINT, libc::SIGTERM]] {
         let (mut service, mut out) = Process::service(&endpoint);
         let client = client(&endpoint);
-        until(&client, "power", has_begun);
+        until(&client, "power", is_running);
         let long = Value::from(3600.0);
         let dawdle = Command::from_name("dawdle").unwrap();
         let begun = client.begin("power", &dawdle, &long, SOON, SOON).unwrap();
         let mut line = String::new();
         while line != "dawdling\n" {
             line.clear();
-            assert_ne!(out.read_line(&mut line).unwrap(), 0, "it ended before");
+            assert_ne!(out.read_line(&mut line).unwrap(), 0, "the service ended too early");
         }
         service.signal(signals[0]);
-        // The first waits for the task under way; commands refused in the meantime have the reason.
+        // After the first signal the service completes the task in progress, and refuses commands meanwhile.
         until(&client, "power", |record| text(record, "state") == "STOPPING");
         assert_eq!(kind(command(&client, Command::Pause)), ErrorKind::InvalidState);
         assert_eq!(client.answer("power", &begun.id, SOON).unwrap().outcome, Outcome::Accepted);
@@ -491,20 +491,20 @@ fn signal_ends_a_service_orderly_and_a_second_one_cancels_its_step() {
 #[test]
 fn killed_service_returns_as_another_incarnation() {
     let endpoint = name("unix");
-    let _desk = ServerThread::at(std::slice::from_ref(&endpoint));
+    let _server = ServerThread::at(std::slice::from_ref(&endpoint));
     let client = client(&endpoint);
     let (mut service, _out) = Process::service(&endpoint);
-    let before = until(&client, "power", has_begun);
+    let before = until(&client, "power", is_running);
     let dawdle = Command::from_name("dawdle").unwrap();
     let begun = client.begin("power", &dawdle, &Value::from(3600.0), SOON, SOON).unwrap();
     service.signal(libc::SIGKILL);
     service.0.wait().unwrap();
     until(&client, "power", |record| text(record, "view") == "DISCONNECTED");
-    // The outcome of a command under way is unknown; a command sent now waits for the next incarnation.
+    // The outcome of a command in progress is unknown. A command that is sent now waits for the next incarnation.
     let (_service, _out) = Process::service(&endpoint);
     let lost = client.request("power", &same(&begun, dawdle), SOON).unwrap();
     assert_eq!(lost.into_result().unwrap_err().kind(), ErrorKind::Disconnected);
-    let after = until(&client, "power", has_begun);
+    let after = until(&client, "power", is_running);
     assert_ne!(after.at("epoch").unwrap(), before.at("epoch").unwrap());
     command(&client, Command::Pause).unwrap();
 }

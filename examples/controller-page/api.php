@@ -1,5 +1,5 @@
 <?php
-/** The page's interface: services, their commands, the log. */
+/** Handles the routes of the HTTP interface: services, their commands and the log. */
 declare(strict_types=1);
 
 use Linkspan\Answer;
@@ -10,9 +10,9 @@ use Linkspan\LinkspanException;
 use Linkspan\Problem;
 use function Linkspan\encode;
 
-const CONTROLLER_TIMEOUT = 3.0; // seconds; the controller answers from its own memory
+const CONTROLLER_TIMEOUT = 3.0; // seconds; the controller answers from its memory, without asking services
 
-/** The connection lasts as long as PHP's worker. A controller that cannot be reached is 503, whatever the address. */
+/** Returns the controller; its connection lasts as long as the PHP worker. Every route answers 503 if the controller cannot be reached. */
 function controller(): Controller
 {
     try {
@@ -22,7 +22,7 @@ function controller(): Controller
     }
 }
 
-/** In the extension's JSON, where integers and floats differ and an instant is {"$time": …}. */
+/** Sends a value in the extension's JSON, which distinguishes integers from floats and writes timestamps as {"$time": …}. */
 function send(mixed $value, int $status = 200): void
 {
     http_response_code($status);

@@ -1,5 +1,5 @@
 <?php
-/** Server-sent events, twenty seconds at a time: first a snapshot of everything, then each event as it comes. */
+/** Streams server-sent events: a snapshot of all services, then each event. */
 declare(strict_types=1);
 
 use Linkspan\ControllerPage;
@@ -9,12 +9,12 @@ use Linkspan\TimeoutException;
 use Linkspan\Watch;
 use function Linkspan\encode;
 
-const STREAM_SECONDS = 20.0; // then the page asks again, with Last-Event-ID: no worker of PHP is held for long
-const ALIVE_SECONDS = 5.0;   // a page that has gone is noticed only by writing to it
+const STREAM_SECONDS = 20.0; // then the page reconnects, so that no stream occupies a PHP worker for long
+const ALIVE_SECONDS = 5.0;   // PHP detects a closed connection only when it writes
 const DATA_SECONDS = 1.0;
 const RETRY_SECONDS = 1.0;   // until the next attempt to reach the controller
 
-/** Sends one event. Its id is the number of those that this page has been sent, over all its streams. */
+/** Sends one event. Its id is the number of events that this page has received, over all its streams. */
 function emit(string $name, string $json): void
 {
     static $number = null;
@@ -42,7 +42,7 @@ function send_events(): void
                 $sent = $error->getMessage();
                 emit('controller', encode(['connected' => false, 'reason' => $sent], Encoding::Json));
             } else {
-                echo ": away\n\n";
+                echo ": disconnected\n\n";
                 flush();
             }
             usleep((int) (RETRY_SECONDS * 1e6));
@@ -50,7 +50,7 @@ function send_events(): void
     }
 }
 
-/** Sends a snapshot and every event after it until the stream has lasted long enough. Watching begins before the snapshot is read, so that no event is missing. */
+/** Sends a snapshot, then events until the time $end. Watching begins before the snapshot is read, so that no event is missed. */
 function follow(Watch $watch, float $end): void
 {
     $controller = controller();

@@ -1,5 +1,5 @@
 <?php
-/** The controller's page in PHP: every request comes here, from `php -S` as from a pool of FPM. */
+/** Routes every request for the controller's page, under `php -S` and under FPM. */
 declare(strict_types=1);
 
 require __DIR__ . '/problem.php';
@@ -10,14 +10,14 @@ require __DIR__ . '/events.php';
 use Linkspan\LinkspanException;
 use Linkspan\Problem;
 
-// The page itself is the one that `linkspan controller --http` serves.
+// The files of the page are those that `linkspan controller --http` serves.
 const PAGE = __DIR__ . '/../../cli/page';
 const TYPES = ['html' => 'text/html', 'css' => 'text/css', 'js' => 'text/javascript', 'svg' => 'image/svg+xml'];
 
-ini_set('display_errors', '0'); // errors are sent as problems, and PHP logs them
+ini_set('display_errors', '0'); // errors are sent as problem details, and PHP logs them
 ini_set('html_errors', '0');
 
-/** The page's file at this path, by its very spelling; null where there is none. */
+/** Returns the page's file at exactly this path, or null if there is none. */
 function asset(string $path): ?string
 {
     $files = array_map(basename(...), glob(PAGE . '/*.{' . implode(',', array_keys(TYPES)) . '}', GLOB_BRACE) ?: []);
@@ -40,7 +40,7 @@ function send_asset(string $file): void
     echo $content;
 }
 
-/** The addresses that need the token; a part in braces stands for one step, in which / is written as %2F. */
+/** The routes that need the token. A name in braces matches one segment of the path, in which / is written as %2F. */
 const ROUTES = [
     ['GET', '/api', 'send_index'],
     ['GET', '/api/services', 'send_services'],
@@ -51,13 +51,13 @@ const ROUTES = [
     ['GET', '/api/events', 'send_events'],
 ];
 
-/** The table, for programs. */
+/** Sends the routes, so that programs can list them. */
 function send_index(): void
 {
     send(array_map(fn (array $route) => ['method' => $route[0], 'path' => $route[1]], ROUTES));
 }
 
-/** The page's files are for everybody; every other address needs the token. */
+/** Answers the request. The page's files need no token; every other path does. */
 function answer(): void
 {
     [$path] = explode('?', $_SERVER['REQUEST_URI'], 2);
@@ -73,13 +73,13 @@ function answer(): void
     Refused::unless($page->checkToken($_SERVER));
     foreach (ROUTES as [$method, $pattern, $handler]) {
         $expression = '#^' . preg_replace('/\\{\w+\}/', '([^/]+)', $pattern) . '$#D';
-        if (preg_match($expression, $path, $steps) === 1) {
+        if (preg_match($expression, $path, $segments) === 1) {
             allow($method);
-            $steps = array_map(rawurldecode(...), array_slice($steps, 1));
-            if (preg_match('//u', implode('/', $steps)) !== 1) {
-                throw new Refused(Problem::create(400, 'Malformed', 'the address is no UTF-8 when it is decoded'));
+            $segments = array_map(rawurldecode(...), array_slice($segments, 1));
+            if (preg_match('//u', implode('/', $segments)) !== 1) {
+                throw new Refused(Problem::create(400, 'Malformed', 'the path is not valid UTF-8 after decoding'));
             }
-            $handler(...$steps);
+            $handler(...$segments);
             return;
         }
     }
@@ -94,5 +94,5 @@ try {
     send_problem(Problem::of($error));
 } catch (Throwable $defect) {
     error_log((string) $defect);
-    send_problem(Problem::create(500, 'Internal', "a defect of the page's server; its log says more"));
+    send_problem(Problem::create(500, 'Internal', "an internal error of the page's server; its log has the details"));
 }

@@ -1,5 +1,5 @@
 <?php
-/** Sends a problem as the core describes it; an exception carries it to where the response is made. */
+/** Sends errors as problem details (RFC 9457). An exception carries the problem to the code that sends the response. */
 declare(strict_types=1);
 
 use Linkspan\LinkspanException;
@@ -12,7 +12,7 @@ final class Refused extends Exception
         parent::__construct($problem->detail);
     }
 
-    /** Passes on what is no problem. */
+    /** Returns the result, or throws if it is a problem. */
     public static function unless(mixed $result): mixed
     {
         return $result instanceof Problem ? throw new self($result) : $result;
@@ -27,7 +27,7 @@ final class Refused extends Exception
 function send_problem(Problem $problem): void
 {
     if (headers_sent()) {
-        return; // a stream that has begun ends, and the page comes again
+        return; // a stream that has begun ends, and the page reconnects
     }
     http_response_code($problem->status);
     foreach ($problem->headers as $name => $value) {

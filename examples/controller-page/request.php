@@ -1,10 +1,10 @@
 <?php
 /**
- * The request, checked before anything else is done with it.
+ * Checks each request before it is handled.
  *
- * The rules are the core's, so they are those of `linkspan controller --http`: the name that the browser believes to talk to is ours
- * (against DNS rebinding), a request that another page made is refused, and reading as well as commands need the token, because every
- * other user of this machine reaches loopback too.
+ * The core has the rules, so they are those of `linkspan controller --http`: the Host header must be a name of this server (against DNS
+ * rebinding), requests of other sites are refused, and reading needs the token as commands do, because other users of this machine can
+ * connect to loopback, too.
  */
 declare(strict_types=1);
 
@@ -34,7 +34,7 @@ function allow(string $method): void
     }
 }
 
-/** The command in the body: id, command, arguments, within, wait. */
+/** Returns the command in the body: id, command, arguments, within, wait. */
 function command_body(): array
 {
     $body = (string) file_get_contents('php://input', length: ControllerPage::MAX_BODY + 1);

@@ -9,9 +9,9 @@ use linkspan::{Encoding, fuzzing};
 
 #[path = "../../recording/tests/support/any_file.rs"]
 mod any_file;
-#[path = "../../rust-core/tests/vectors/headers.rs"]
+#[path = "../../rust-core/tests/headers.rs"]
 mod headers;
-#[path = "../../rust-core/tests/vectors/strict.rs"]
+#[path = "../../rust-core/value/tests/vectors/strict.rs"]
 mod strict;
 
 /// A target: its name, which is also that of its seeds, and the function that runs any bytes.

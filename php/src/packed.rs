@@ -13,7 +13,7 @@ use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, Zval};
 use ext_php_rs::zend::ClassEntry;
 use linkspan::schema::Width;
 use linkspan::value::NdArrayRef;
-use linkspan::value::plan::{FieldValue, Form, Place};
+use linkspan::value::plan::{FieldPosition, FieldValue, Form};
 use linkspan::{DType, Order, Result, Value};
 
 use crate::class_plan::{ClassName, cases, class};
@@ -37,7 +37,7 @@ struct Record {
 
 enum Member {
     Record(Record),
-    Field(Place, Parts),
+    Field(FieldPosition, Parts),
 }
 
 /// The data of a field's type besides its offset.
@@ -178,7 +178,7 @@ fn member(
         },
         _ => return Ok(None),
     };
-    Ok(Place::new(form, offset, size).ok().map(|place| (property, Member::Field(place, parts))))
+    Ok(FieldPosition::new(form, offset, size).ok().map(|place| (property, Member::Field(place, parts))))
 }
 
 /// The form of a type without parts.

@@ -104,7 +104,7 @@ impl NdArray {
         shape: Option<Vec<u64>>,
         order: &str,
     ) -> Outcome<NdArray> {
-        let lent = Lent::new(data)?;
+        let lent = BorrowedArray::new(data)?;
         let given = lent.array()?;
         let Some(name) = dtype else {
             return Ok(NdArray::new(match shape {
@@ -329,7 +329,7 @@ fn dtype(format: &[u8], size: usize) -> Option<DType> {
 }
 
 /// The memory of an object that has the buffer protocol, as an array; lent until this is dropped.
-pub struct Lent<'py> {
+pub struct BorrowedArray<'py> {
     // Boxed: some exporters keep the view's address.
     view: Box<ffi::Py_buffer>,
     dtype: DType,
@@ -339,7 +339,7 @@ pub struct Lent<'py> {
     attached: PhantomData<Bound<'py, PyAny>>,
 }
 
-impl<'py> Lent<'py> {
+impl<'py> BorrowedArray<'py> {
     /// Whether the object has the buffer protocol.
     pub fn possible(object: &Bound<'py, PyAny>) -> bool {
         // SAFETY: the interpreter is attached and the object alive.
@@ -347,7 +347,7 @@ impl<'py> Lent<'py> {
     }
 
     /// Borrows the memory as it is where it is row-major or column-major, else copies it to row-major.
-    pub fn new(object: &Bound<'py, PyAny>) -> Outcome<Lent<'py>> {
+    pub fn new(object: &Bound<'py, PyAny>) -> Outcome<BorrowedArray<'py>> {
         let py = object.py();
         let mut view = Box::new(ffi::Py_buffer::new());
         // SAFETY: the object is alive, the view is ours and stays at its address.
@@ -361,7 +361,7 @@ impl<'py> Lent<'py> {
             }
             return Err(why.into());
         }
-        let mut lent = Lent {
+        let mut lent = BorrowedArray {
             view,
             dtype: DType::U8,
             order: Order::Row,
@@ -447,7 +447,7 @@ impl<'py> Lent<'py> {
     }
 }
 
-impl Drop for Lent<'_> {
+impl Drop for BorrowedArray<'_> {
     fn drop(&mut self) {
         // SAFETY: the view was filled in by PyObject_GetBuffer, and the marker proves that the interpreter is attached.
         unsafe { ffi::PyBuffer_Release(&mut *self.view) }

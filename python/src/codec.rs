@@ -10,7 +10,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use crate::array::Lent;
+use crate::array::BorrowedArray;
 use crate::builder::{Builder, build};
 use crate::direct::{Direct, Given};
 use crate::errors::Outcome;
@@ -173,5 +173,5 @@ fn frozen<'py>(data: &Bound<'py, PyAny>) -> Outcome<Bound<'py, PyBytes>> {
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         return Ok(bytes.clone());
     }
-    Ok(PyBytes::new(data.py(), Lent::new(data)?.array()?.data))
+    Ok(PyBytes::new(data.py(), BorrowedArray::new(data)?.array()?.data))
 }

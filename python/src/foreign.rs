@@ -11,7 +11,7 @@ use pyo3::types::{
     PyType,
 };
 
-use crate::array::{self, Lent, NdArray, is_exact_ndarray};
+use crate::array::{self, BorrowedArray, NdArray, is_exact_ndarray};
 use crate::builtin::{self, type_name};
 use crate::errors::{Failure, imported};
 use crate::loan;
@@ -166,7 +166,7 @@ fn formed<S: Sink + ?Sized, W: Walker>(
     walker: &W,
 ) -> Result<()> {
     match form {
-        Form::Lent(elements) => lent(object, elements.array()?, sink, walker),
+        Form::Array(elements) => lent(object, elements.array()?, sink, walker),
         Form::Instants(elements) => {
             let array = elements.array()?;
             instants(array.shape, &mut array.data.as_chunks::<8>().0.iter(), sink)
@@ -254,7 +254,7 @@ fn kind(object: &Bound<'_, PyAny>) -> PyResult<Kind> {
         Kind::List
     } else if object.is_instance_of::<PyTuple>() {
         Kind::Tuple
-    } else if Lent::possible(object) {
+    } else if BorrowedArray::possible(object) {
         Kind::Buffer
     } else if object.is_instance(imported(py, &DATETIME, "datetime", "datetime")?)? {
         Kind::Datetime

@@ -4,15 +4,15 @@ use linkspan::{Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::array::Lent;
+use crate::array::BorrowedArray;
 use crate::errors::{Failure, Outcome, imported};
 
 /// What an object with the buffer protocol is sent as.
 pub enum Form<'py> {
     /// An array of its elements.
-    Lent(Lent<'py>),
+    Array(BorrowedArray<'py>),
     /// Instants: nanoseconds since 1970 in an array of 64-bit integers, of which the least is none.
-    Instants(Lent<'py>),
+    Instants(BorrowedArray<'py>),
     /// Another object: a list of its elements, a table of its fields.
     Other(Bound<'py, PyAny>),
 }
@@ -33,16 +33,16 @@ pub fn form<'py>(object: &Bound<'py, PyAny>) -> Outcome<Form<'py>> {
 
 /// The same of an object that is no masked array.
 pub fn form_exact<'py>(object: &Bound<'py, PyAny>) -> Outcome<Form<'py>> {
-    match Lent::new(object) {
+    match BorrowedArray::new(object) {
         Err(Failure::Core(error)) if error.kind() == ErrorKind::Unsupported => without_buffer(object, error),
-        lent => lent.map(Form::Lent),
+        lent => lent.map(Form::Array),
     }
 }
 
 /// The elements of a complex number of NumPy.
-pub fn lend<'py>(object: &Bound<'py, PyAny>) -> Outcome<Lent<'py>> {
+pub fn lend<'py>(object: &Bound<'py, PyAny>) -> Outcome<BorrowedArray<'py>> {
     match form(object)? {
-        Form::Lent(lent) => Ok(lent),
+        Form::Array(lent) => Ok(lent),
         _ => Err(refused("a scalar that is sent as no array")),
     }
 }
@@ -63,8 +63,8 @@ fn without_buffer<'py>(object: &Bound<'py, PyAny>, error: Error) -> Outcome<Form
         return Err(error.into());
     }
     Ok(match kind.extract::<char>()? {
-        'M' => Form::Instants(Lent::new(&other)?),
-        'f' => Form::Lent(Lent::new(&other)?),
+        'M' => Form::Instants(BorrowedArray::new(&other)?),
+        'f' => Form::Array(BorrowedArray::new(&other)?),
         _ => Form::Other(other),
     })
 }

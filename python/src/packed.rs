@@ -4,7 +4,7 @@
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use linkspan::value::plan::{FieldValue, Form, Place};
+use linkspan::value::plan::{FieldPosition, FieldValue, Form};
 use linkspan::{Error, Timestamp};
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
@@ -35,7 +35,7 @@ struct Record {
 
 enum Member {
     Record(Record),
-    Field(Place, Parts),
+    Field(FieldPosition, Parts),
 }
 
 /// What the kind of a field needs beside its place.
@@ -223,7 +223,7 @@ fn field(
 ) -> PyResult<Member> {
     let wrong =
         || PyValueError::new_err(format!("no field is {kind} of {length} bytes at {offset} of {size}"));
-    let place = |form: Form| match Place::new(form, offset, size) {
+    let place = |form: Form| match FieldPosition::new(form, offset, size) {
         Ok(place) if form.size() == length => Ok(place),
         _ => Err(wrong()),
     };
@@ -317,7 +317,7 @@ impl Record {
 }
 
 /// Writes a value of the very type of its field.
-fn put(place: &Place, value: &Bound<'_, PyAny>, block: &mut [u8]) -> Result<(), Unfit> {
+fn put(place: &FieldPosition, value: &Bound<'_, PyAny>, block: &mut [u8]) -> Result<(), Unfit> {
     let py = value.py();
     if let Ok(number) = value.cast_exact::<PyFloat>() {
         place.put(FieldValue::Float(number.value()), block)?;

@@ -108,7 +108,7 @@ def test_errors_about_options_give_their_own_reason():
 def test_subscriber_with_a_schema_learns_that_its_publisher_gave_none(transport):
     schema = 'name = "reading"\n[fields]\ncelsius = "f64"\n'
     name = endpoint(transport)
-    for given, part in [({}, "gave no schema: nothing is compared"), ({"schema": schema}, "")]:
+    for given, part in [({}, "has no schema: the schema of this subscriber is not compared"), ({"schema": schema}, "")]:
         with linkspan.publisher(name, **given) as out, linkspan.subscribe(name, schema=schema) as subscriber:
             out.send({"celsius": 1.0})
             subscriber.recv(timeout=10)

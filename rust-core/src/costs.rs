@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::sys::claim::counted;
+use crate::sys::seat::counted;
 use crate::{Channel, Encoding, Listener, Options, Payload, Publisher, Server, Subscriber, Value};
 
 const SOON: Duration = Duration::from_secs(60);

@@ -5,11 +5,11 @@
 //! over the crate call [`check`] with the name of a block and the text that it must have. So an
 //! unintended change of the wire format fails a test.
 //!
-//! `LINKSPAN_WRITE_DOCS=1 cargo test -p linkspan --lib documents` writes the blocks instead; the
+//! `LINKSPAN_WRITE_DOCS=1 cargo test -p linkspan -p linkspan-value --lib documents` writes the blocks instead; the
 //! change is then reviewed as a change of the wire.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 const WIRE: &str = "wire-format.md";
@@ -53,9 +53,11 @@ const BLOCKS: [(&str, &str); 33] = [
     ("views", LIFECYCLE),
 ];
 
-/// Returns the path of a document.
+/// Returns the path of a document, in the first `docs/` above the crate that compiles this.
 fn path(document: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "..", "docs", document].iter().collect()
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let found = folders.map(|folder| folder.join("docs").join(document)).find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("there is no docs/{document} above the crate"))
 }
 
 /// Returns the mark that begins a block.

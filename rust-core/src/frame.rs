@@ -400,7 +400,7 @@ pub struct Incoming {
     pub body: Body,
 }
 
-mod plain;
+mod fast;
 pub(crate) mod spare;
 
 #[cfg(test)]

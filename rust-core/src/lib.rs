@@ -104,18 +104,13 @@ compile_error!(
     "Linkspan runs on Linux (kernel 5.10 or newer) only: its transports use memfd, OFD locks and epoll"
 );
 
-mod body;
-mod buffers;
 mod channel;
-pub mod codec;
-mod convert;
 #[cfg(all(test, not(loom)))]
 mod costs;
 mod deadline;
 pub mod doctor;
 #[cfg(test)]
 mod documents;
-mod error;
 pub mod frame;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 #[doc(hidden)]
@@ -135,28 +130,35 @@ mod publish;
 mod region;
 pub mod registry;
 mod request;
-#[cfg(feature = "schema")]
-pub mod schema;
-#[cfg(not(feature = "schema"))]
-#[path = "schema/absent.rs"]
-mod schema;
 pub mod service;
 mod sys;
 mod transport;
-pub mod value;
 mod verbs;
 
+// Below all of it: values, codecs and schemas are a crate of their own, and users name them here.
+#[cfg(not(feature = "schema"))]
+pub(crate) use linkspan_value::schema;
+#[cfg(feature = "schema")]
+#[doc(inline)]
+pub use linkspan_value::schema;
+pub(crate) use linkspan_value::{body, buffers, error};
+#[doc(inline)]
+pub use linkspan_value::{codec, value};
+
+#[doc(inline)]
 pub use body::Body;
 pub use channel::{
     Acknowledge, Channel, Delivery, Event, EventKind, Framing, Listener, Loan, LoanMemory, OnUnconsumed,
     Options, PendingReply, RelayCaller, RelayLink, RelayListener, Role, StartAt, Validate,
 };
+#[doc(no_inline)]
 pub use codec::Encoding;
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
+#[doc(inline)]
 pub use error::{Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, one_line, quoted, several_lines};
 #[doc(hidden)]
 pub use message::RecordedOrigin;
-pub use message::{Message, Payload, Received};
+pub use message::{Message, Payload, ReceivedBytes};
 pub use publish::{
     History, Messages, Publisher, Replica, ReplicaRecord, Subscriber, TryMessages, latest, latest_persistent,
     latest_until,
@@ -167,6 +169,7 @@ pub use service::{
     Answer, Command, Controller, LogLevel, Outcome, Service, ServiceLoop, ServiceOptions, State, Task, Tasks,
     View, WatchOptions, run,
 };
+#[doc(no_inline)]
 pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Serde, Timestamp, Value};
 pub use verbs::{connect, listen, open, publisher, serve, subscribe, wait_any};
 

@@ -16,7 +16,7 @@ mod schemas;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use self::places::{Found, places, places_in_state_directory};
+use self::places::{ListedName, places, places_in_state_directory};
 use self::query::{ANSWER_TIMEOUT, SHORT_TIMEOUT, TimeoutBudget, query_name, read_files};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::directory::Directory;
@@ -97,7 +97,7 @@ pub fn machine(endpoint: &str) -> Result<Option<String>> {
 }
 
 /// Examines all names in parallel; sorted by endpoint.
-fn examine_all(places: &[Found]) -> Result<Vec<Listed>> {
+fn examine_all(places: &[ListedName]) -> Result<Vec<Listed>> {
     let next = AtomicUsize::new(0);
     let examine = || {
         let (mut listed, mut shortened) = (Vec::new(), Vec::new());
@@ -163,12 +163,11 @@ mod tests {
         };
         let found = |directory: &Arc<Directory>, name: String| {
             let endpoint = endpoint(name);
-            Found { place: place(directory, &endpoint), endpoint, has_temporary: false }
+            ListedName { place: place(directory, &endpoint), endpoint, has_temporary: false }
         };
         let mut places: Vec<_> = (0..300).map(|i| found(&directory, format!("silent/{i:03}"))).collect();
         // They listen, and never accept, as in a process that was stopped.
-        let claims: Vec<_> =
-            places.iter().map(|found| found.place.claim(Access::default()).unwrap()).collect();
+        let bound: Vec<_> = places.iter().map(|found| found.place.bind(Access::default()).unwrap()).collect();
         // Sorted after them is one that answers.
         let answering = format!("working/{}", std::process::id());
         let answering_listener =
@@ -185,7 +184,7 @@ mod tests {
         // With half a second for each, 32 side by side take 5 s in all, and 300 of them one after the other
         // 150 s.
         assert!(started.elapsed() >= FULL_TIMEOUT_BUDGET, "{:?}", started.elapsed());
-        drop(claims);
+        drop(bound);
         drop(answering_listener);
         assert!(examine_all(&places).unwrap().is_empty());
     }

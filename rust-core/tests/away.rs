@@ -171,7 +171,7 @@ fn new_publisher_is_counted_from_its_beginning_and_the_unknown_rest_is_an_event(
         send(&new, 1..=5);
         let second = Subscriber::new(&endpoint, &plot()).unwrap();
         assert_eq!(taken(&second), [-4, 5], "{endpoint}");
-        assert!(says(&second, "after its message 7"));
+        assert!(says(&second, "after number 7"));
     }
 }
 
@@ -212,7 +212,7 @@ fn second_living_subscriber_of_a_client_id_receives_and_says_that_it_counts_noth
     let second = Subscriber::new(&endpoint, &plot()).unwrap();
     send(&publisher, 1..=1);
     assert_eq!((taken(&first), taken(&second)), ([1], [1]));
-    assert_eq!((says(&first, "is not counted"), says(&second, "is not counted")), (false, true));
+    assert_eq!((says(&first, "are not counted"), says(&second, "are not counted")), (false, true));
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn file_of_another_user_or_a_directory_of_another_ends_the_count_alone() {
         let subscriber = Subscriber::new(&endpoint, &plot()).unwrap();
         assert_eq!(taken(&subscriber), [1]);
         let events = subscriber.events();
-        let is_told = |event: &Event| event.text.contains(why) && event.text.contains("is not counted");
+        let is_told = |event: &Event| event.text.contains(why) && event.text.contains("are not counted");
         assert!(events.iter().any(is_told), "{events:?}");
     };
     drop(Subscriber::new(&endpoint, &plot()).unwrap());

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use linkspan::schema::Schema;
-use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Received, Timestamp, Validate, Value};
+use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, ReceivedBytes, Timestamp, Validate, Value};
 
 use crate::support::{SOON, name};
 
+/// For a time-out that is certain.
+const PATIENCE: Duration = Duration::from_millis(60);
 const LINKS: [&str; 4] = ["shm", "unix", "tcp", "fifo"];
 
 /// Both ends, the receiving one first.
@@ -23,7 +25,7 @@ fn called(client_id: &str) -> Options {
 }
 
 /// Receives while the sender polls, as a program does while it does other work: it then notices that its reader is another one.
-fn received_while_polled(reader: &Channel, writer: &Channel, memory: &mut [u8]) -> Received {
+fn received_while_polled(reader: &Channel, writer: &Channel, memory: &mut [u8]) -> ReceivedBytes {
     loop {
         match reader.recv_into(memory, Duration::from_millis(10)) {
             Ok(received) => return received,
@@ -74,6 +76,63 @@ fn request_stays_the_next_message_for_a_call_that_can_reply() {
         let request = b.recv(SOON).unwrap();
         b.reply(&request, &Value::Int(2), SOON).unwrap();
         assert_eq!(a.finish_call(pending, SOON).unwrap().value().unwrap(), &Value::Int(2), "{transport}");
+    }
+}
+
+/// The link has been read behind a request, to find a withdrawal of it.
+#[test]
+fn bytes_that_were_read_behind_a_request_come_before_those_that_arrive_later() {
+    for (transport, length) in [("shm", 64), ("shm", 300), ("unix", 64), ("tcp", 300)] {
+        let endpoint = name(transport);
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let b = listener.accept(SOON).unwrap();
+        let mut memory = vec![0; length];
+        for round in 0..20 {
+            a.start_call(&a.encode(&Value::Int(1)).unwrap(), SOON).unwrap();
+            for number in 1..=4 {
+                a.send_bytes(Encoding::Raw, &vec![number; length], SOON).unwrap();
+            }
+            let request = b.recv(SOON).unwrap();
+            for number in 5..=8 {
+                a.send_bytes(Encoding::Raw, &vec![number; length], SOON).unwrap();
+            }
+            for number in 1..=8 {
+                if number % 4 == 3 {
+                    assert!(
+                        b.recv(SOON).unwrap().body()[..] == vec![number; length],
+                        "{transport}, {length}"
+                    );
+                    continue;
+                }
+                assert_eq!(b.recv_into(&mut memory, SOON).unwrap().length, length);
+                assert!(memory == vec![number; length], "{transport}, {length}, {round}: {number}");
+            }
+            b.reply(&request, &Value::Int(2), SOON).unwrap();
+        }
+    }
+}
+
+#[test]
+fn manual_acknowledgement_leaves_out_a_message_that_was_longer_than_the_memory() {
+    for transport in ["shm", "unix", "tcp"] {
+        let endpoint = name(transport);
+        let mut manual = Options::default();
+        manual.set("ack", &"manual".into()).unwrap();
+        let listener = Listener::listen(&endpoint, &manual).unwrap();
+        let sender = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let receiver = listener.accept(SOON).unwrap();
+        let mut memory = [0; 300];
+        for length in [64, 300] {
+            sender.send_bytes(Encoding::Raw, &memory[..length], SOON).unwrap();
+            let refused = receiver.recv_into(&mut memory[..10], SOON).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::TooLarge, "{transport}: {refused}");
+            receiver.ack().unwrap();
+            assert_eq!(sender.flush(PATIENCE).unwrap_err().kind(), ErrorKind::Timeout, "{transport}");
+            assert_eq!(receiver.recv_into(&mut memory, SOON).unwrap().length, length, "{transport}");
+            receiver.ack().unwrap();
+            sender.flush(SOON).unwrap();
+        }
     }
 }
 

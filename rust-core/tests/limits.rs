@@ -8,11 +8,10 @@
 )]
 
 mod allocations;
-#[path = "vectors/counting.rs"]
+#[path = "support/counting.rs"]
 mod counting;
 mod cycles;
-mod decode_memory;
-mod fuzz_seeds;
+mod headers;
 mod hostile_memory;
 mod idle;
 mod layering;

@@ -1,4 +1,4 @@
-//! Storage and encodings: values, files, journals, spools, regions.
+//! Storage: files, journals, spools, regions.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,8 +12,6 @@ mod hostile_paths;
 mod hostile_storage;
 mod journal;
 mod region;
-mod serde_types;
 mod spool;
 mod spool_keeping;
 mod support;
-mod vectors;

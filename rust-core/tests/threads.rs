@@ -88,12 +88,12 @@ fn messages_of_many_threads_on_one_channel_arrive_in_order_per_thread() {
 
 /// A wait that signals its beginning, and ends on request.
 #[derive(Default)]
-struct Held {
+struct CancellableWait {
     begun: AtomicBool,
     leave: AtomicBool,
 }
 
-impl Held {
+impl CancellableWait {
     fn waits<T>(&self, call: impl FnOnce(Wait<'_>) -> linkspan::Result<T>) {
         let mut tick = || {
             self.begun.store(true, Ordering::SeqCst);
@@ -151,7 +151,7 @@ fn call_beside_one_that_waits_has_a_time_out_of_its_own() {
     let endpoint = name("unix");
     let server = serve(&endpoint).unwrap();
     let channel = connect(&endpoint).unwrap();
-    let held = Held::default();
+    let held = CancellableWait::default();
     // Unanswered until its call has ended.
     let first = thread::scope(|s| {
         s.spawn(|| held.waits(|wait| channel.call(&Value::Null, wait)));
@@ -264,7 +264,7 @@ fn call_while_another_thread_receives_is_refused_at_once() {
     let listener = Listener::listen(&name("unix"), &Options::default()).unwrap();
     let channel = connect(&listener.endpoint()).unwrap();
     let _peer = listener.accept(SOON).unwrap();
-    let held = Held::default();
+    let held = CancellableWait::default();
     thread::scope(|s| {
         s.spawn(|| held.waits(|wait| channel.recv(wait)));
         held.await_begin();
@@ -371,7 +371,7 @@ fn listener_gives_its_peers_to_many_threads() {
 #[test]
 fn second_thread_that_receives_requests_is_refused() {
     let server = serve(&name("unix")).unwrap();
-    let held = Held::default();
+    let held = CancellableWait::default();
     thread::scope(|s| {
         s.spawn(|| held.waits(|wait| server.next(wait)));
         held.await_begin();

@@ -100,6 +100,134 @@ fn request_on_a_channel_is_withdrawn_before_recv_gives_it() {
 }
 
 #[test]
+fn messages_behind_a_request_come_in_order_by_every_way_of_receiving() {
+    const COUNT: i64 = 600;
+    // A request every so many messages: what is behind it is read before the program gets it.
+    const EVERY: i64 = 200;
+    type Way = fn(&Channel) -> Vec<linkspan::Message>;
+    let ways: [(&str, Way); 4] = [
+        ("recv", |channel| vec![channel.recv(SOON).unwrap()]),
+        ("recv_many", |channel| channel.recv_many(7, SOON).unwrap()),
+        (
+            "poll",
+            |channel| {
+                if channel.poll().unwrap() { vec![channel.try_recv().unwrap()] } else { Vec::new() }
+            },
+        ),
+        ("fileno", |channel| {
+            assert!(readable(channel.fileno().unwrap(), 20));
+            channel.try_recv().into_iter().collect()
+        }),
+    ];
+    for transport in ["unix", "shm", "tcp"] {
+        for (shown, receive) in ways {
+            let endpoint = name(transport);
+            let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+            let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+            let channel = listener.accept(SOON).unwrap();
+            thread::scope(|s| {
+                s.spawn(|| {
+                    for number in 0..COUNT {
+                        if number % EVERY == 0 {
+                            client.start_call(&client.encode(&Value::Int(number)).unwrap(), SOON).unwrap();
+                        } else {
+                            client.send(&Value::Int(number), SOON).unwrap();
+                        }
+                    }
+                });
+                let mut next = 0;
+                while next < COUNT {
+                    for message in receive(&channel) {
+                        assert_eq!(message.value().unwrap(), &Value::Int(next), "{transport}, {shown}");
+                        next += 1;
+                    }
+                }
+            });
+            assert_eq!(channel.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+            assert!(
+                !channel.events().iter().any(|event| event.kind == EventKind::Lagged),
+                "{transport}, {shown}"
+            );
+        }
+    }
+}
+
+#[test]
+fn call_of_a_program_that_has_received_a_request_gets_its_reply_and_keeps_what_was_before_it() {
+    for transport in ["unix", "shm", "tcp"] {
+        let endpoint = name(transport);
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let channel = listener.accept(SOON).unwrap();
+        let asked = client.start_call(&client.encode(&Value::from("ask")).unwrap(), SOON).unwrap();
+        for number in 0..20 {
+            client.send(&Value::Int(number), SOON).unwrap();
+        }
+        let request = channel.recv(SOON).unwrap();
+        thread::scope(|s| {
+            let answers = s.spawn(|| {
+                let back = client.recv(SOON).unwrap();
+                client.reply(&back, &Value::from("back"), SOON).unwrap();
+            });
+            let reply = channel.call(&Value::from("who"), SOON).unwrap();
+            assert_eq!(reply.value().unwrap(), &Value::from("back"), "{transport}");
+            answers.join().unwrap();
+        });
+        channel.reply(&request, &Value::from("done"), SOON).unwrap();
+        assert_eq!(client.finish_call(asked, SOON).unwrap().value().unwrap(), &Value::from("done"));
+        for number in 0..20 {
+            assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &Value::Int(number), "{transport}");
+        }
+    }
+}
+
+#[test]
+fn request_that_waits_in_a_channel_is_dropped_when_it_is_withdrawn() {
+    for transport in ["unix", "shm", "tcp"] {
+        let endpoint = name(transport);
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let channel = listener.accept(SOON).unwrap();
+        client.start_call(&client.encode(&Value::from("kept")).unwrap(), SOON).unwrap();
+        thread::scope(|s| {
+            let gives_up = s.spawn(|| gives_up(&client, 1));
+            // It reads for acknowledgements and keeps the requests; the second one is withdrawn meanwhile.
+            channel.send(&Value::from("not taken"), SOON).unwrap();
+            assert_eq!(channel.flush(PATIENCE * 10).unwrap_err().kind(), ErrorKind::Timeout);
+            gives_up.join().unwrap();
+        });
+        client.send(&Value::from("behind"), SOON).unwrap();
+        assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &Value::from("kept"), "{transport}");
+        assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &Value::from("behind"), "{transport}");
+        assert_eq!(dropped(&channel.stats()), 1, "{transport}");
+    }
+}
+
+#[test]
+fn manual_acknowledgement_leaves_out_what_was_read_behind_a_request() {
+    for transport in ["unix", "shm", "tcp"] {
+        let endpoint = name(transport);
+        let mut manual = Options::default();
+        manual.set("ack", &"manual".into()).unwrap();
+        let listener = Listener::listen(&endpoint, &manual).unwrap();
+        let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let channel = listener.accept(SOON).unwrap();
+        client.start_call(&client.encode(&Value::from("ask")).unwrap(), SOON).unwrap();
+        client.send(&Value::Int(1), SOON).unwrap();
+        client.send(&Value::Int(2), SOON).unwrap();
+        let request = channel.recv(SOON).unwrap();
+        channel.ack().unwrap();
+        assert_eq!(client.flush(PATIENCE).unwrap_err().kind(), ErrorKind::Timeout, "{transport}");
+        channel.reply(&request, &Value::from("done"), SOON).unwrap();
+        for number in 1..=2 {
+            assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &Value::Int(number), "{transport}");
+        }
+        channel.ack().unwrap();
+        client.flush(SOON).unwrap();
+    }
+}
+
+#[test]
 fn every_request_is_carried_out_once_or_withdrawn_and_never_both() {
     const CLIENTS: i64 = 3;
     const CALLS: i64 = 60;

@@ -7,7 +7,7 @@
     reason = "in a test a panic is the report"
 )]
 
-#[path = "../../rust-core/tests/vectors/random.rs"]
+#[path = "../../rust-core/value/tests/vectors/random.rs"]
 mod random;
 mod support;
 

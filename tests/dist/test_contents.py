@@ -56,6 +56,7 @@ def test_artefact_holds_no_path_of_the_machine_that_built_it(pattern: str, tmp_p
     checked = 0
     for path in unpacked(artefact(pattern), tmp_path).rglob("*"):
         if path.is_file() and not path.is_symlink():
+            assert "__pycache__" not in path.parts
             content = path.read_bytes()
             assert not [place for place in places if place in content], path
             checked += 1

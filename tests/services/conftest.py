@@ -38,12 +38,16 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[
     return built
 
 
+#: A thread that copied `os.environ` later would find a name gone that pytest removes between two tests.
+ENVIRONMENT = dict(os.environ)
+
+
 class Bench:
     """A runtime directory, a controller that listens in it, and programs that end with the test."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.env = {**os.environ, "LINKSPAN_DIR": str(folder), "LINKSPAN_CONTROLLER": f"unix:{folder}/controller"}
+        self.env = {**ENVIRONMENT, "LINKSPAN_DIR": str(folder), "LINKSPAN_CONTROLLER": f"unix:{folder}/controller"}
         self.children: list[subprocess.Popen[str]] = []
         self.controller = self.start_controller()
 

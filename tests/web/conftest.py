@@ -1,4 +1,4 @@
-"""The running observatory, and a browser that shows it. Screenshots are stored in target/screenshots."""
+"""Fixtures: the running observatory, and a browser that shows its page. Screenshots are stored in target/screenshots."""
 
 import fcntl
 import functools
@@ -21,7 +21,7 @@ from support.tree import ROOT, TARGET
 OBSERVATORY = ROOT / "examples/observatory"
 PARTS = ("sensors", "seismogram", "spectrum", "statistics")
 PATIENCE = 60  # seconds; only a hang takes so long
-BEGINNING = 300  # the same for a demonstration that starts all its programs
+START_PATIENCE = 300  # seconds; the same for the start of all programs of the observatory
 CHROMIUM = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -62,14 +62,14 @@ class Observatory:
 
 @functools.cache
 def build():
-    """Builds its programs against the libraries of `tests/run build`: only what has changed, by one worker at a time."""
+    """Builds the observatory's programs against the libraries of `tests/run build`; the lock lets one pytest worker build at a time."""
     with (TARGET / "observatory.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run([OBSERVATORY / "build", "debug", "programs"], check=True, timeout=600)
 
 
 def launch(script="run", **env):
-    """Starts it, on one machine or with the script of several, and waits for its one address."""
+    """Starts the observatory with `run` or with `machines`, and waits until it prints the address of its page."""
     build()
     process = subprocess.Popen(
         [sys.executable, str(OBSERVATORY / script), "--debug", "--built"],
@@ -78,13 +78,13 @@ def launch(script="run", **env):
     )
     running = Observatory(process, "")
     try:
-        with within(lambda: f"the address of {script}, which printed {''.join(running.lines)!r}", BEGINNING):
+        with within(lambda: f"the address of {script}, which printed {''.join(running.lines)!r}", START_PATIENCE):
             for line in process.stdout:
                 running.lines.append(line)
                 if found := re.search(r"is at (http://\S+)", line):
                     running.address = found[1]
                     return running
-            raise AssertionError(f"it ended with {process.wait()}:\n{''.join(running.lines)}")
+            raise AssertionError(f"{script} ended with {process.wait()}:\n{''.join(running.lines)}")
     except BaseException:
         if process.poll() is None:
             finish(running)
@@ -92,7 +92,7 @@ def launch(script="run", **env):
 
 
 def finish(observatory, how=signal.SIGTERM):
-    """Ends it; returns its exit code."""
+    """Ends the observatory with a signal; returns its exit code."""
     observatory.process.send_signal(how)
     rest, _ = observatory.process.communicate(timeout=PATIENCE)
     observatory.lines.append(rest)
@@ -119,7 +119,7 @@ def browser(tmp_path_factory):
 
 @dataclass
 class View:
-    """An open page, with every request that it made and every error in its scripts."""
+    """An open page, the requests that it has sent, and the errors in its scripts."""
 
     page: object
     requests: list
@@ -134,7 +134,7 @@ class View:
     def wait_state(self, part, state):
         self.wait("([p, s]) => document.querySelector(`[data-part=${p}]`).dataset.state === s", [part, state])
 
-    def picture(self, name):
+    def screenshot(self, name):
         folder = TARGET / "screenshots"
         folder.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=folder / f"{name}.png", full_page=True)
@@ -142,7 +142,7 @@ class View:
 
 @pytest.fixture
 def view(observatory, browser):
-    """Opens the page at a width and in a colour scheme; a script's error fails the test."""
+    """Returns a function that opens the page at a width and in a colour scheme. An error in a script fails the test."""
     opened = []
 
     def open_page(width=1280, scheme="light"):
@@ -163,7 +163,7 @@ def view(observatory, browser):
 
 @pytest.fixture
 def live(view):
-    """The page, once all four programs are live on it."""
+    """The page, once it shows all four programs as live."""
     seen = view()
     for part in PARTS:
         seen.wait("p => ['live', 'back'].includes(document.querySelector(`[data-part=${p}]`).dataset.state)", part)

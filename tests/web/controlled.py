@@ -1,4 +1,4 @@
-"""A controller with its page, served by the program and by PHP, and services for it to control."""
+"""A controller, the server of its page (the program or PHP), and services that it controls."""
 
 import http.client
 import json
@@ -23,12 +23,12 @@ KINDS = ("program", "php")
 ADDRESS = r"(http://[^/\s]+)/#token=([0-9a-f]{64})"
 
 
-def started(command, folder, pattern, **env):
-    """Starts a program and waits for the line that says that it is ready: it prints little, so the rest is not read."""
-    log = open(folder / f"{Path(command[0]).name}.log", "ab")  # noqa: SIM115: the program has it
-    words = subprocess.STDOUT if command[0] == PROGRAM else log
+def start_program(command, folder, pattern, **env):
+    """Starts a program, and waits for the line that shows that it is ready. Its later output is not read, because it is short."""
+    log = open(folder / f"{Path(command[0]).name}.log", "ab")  # noqa: SIM115: the program writes to it
+    errors = subprocess.STDOUT if command[0] == PROGRAM else log
     process = subprocess.Popen(
-        [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words,
+        [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
         env={**os.environ, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state"), **env},
     )
     log.close()
@@ -40,7 +40,7 @@ def started(command, folder, pattern, **env):
 
 
 def wait_for_server(process, address):
-    """Waits until a server accepts connections at this address: PHP's server prints its line before it does."""
+    """Waits until a server accepts connections at this address, because PHP's server prints the address earlier."""
     host, port = address.removeprefix("http://").rsplit(":", 1)
 
     def accepts():
@@ -54,8 +54,8 @@ def wait_for_server(process, address):
     until(f"a server at {address}", accepts)
 
 
-def ended(process, how=signal.SIGTERM):
-    """Ends it; returns its exit code."""
+def end_program(process, how=signal.SIGTERM):
+    """Ends a program with a signal, unless it has ended; returns its exit code."""
     if process.poll() is None:
         process.send_signal(how)
     process.stdout.close()
@@ -64,7 +64,7 @@ def ended(process, how=signal.SIGTERM):
 
 @dataclass
 class PageServer:
-    """A controller whose page is served."""
+    """A controller, and the server of its page."""
 
     kind: str
     folder: Path
@@ -87,11 +87,11 @@ class PageServer:
         return f"{self.address}/#token={self.token}"
 
     def start(self, name, *options):
-        process, _ = started([sys.executable, METER, name, *options], self.folder, r"\d+")
+        process, _ = start_program([sys.executable, METER, name, *options], self.folder, r"\d+")
         self.services[name] = process
         return process
 
-    def ask(self, method, path, body=None, **headers):
+    def request(self, method, path, body=None, **headers):
         """Sends one request with the token; returns the status, the headers and the decoded body."""
         headers = {"Authorization": f"Bearer {self.token}", **({"Content-Type": "application/json"} if body is not None else {}), **headers}
         connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
@@ -106,15 +106,15 @@ class PageServer:
             connection.close()
 
     def wait_for_service(self, service):
-        """Waits until the page has this service."""
-        until(f"the service {service}", lambda: self.ask("GET", f"/api/services/{urllib.parse.quote(service, safe='')}")[0] == 200)
+        """Waits until the page lists this service."""
+        until(f"the service {service}", lambda: self.request("GET", f"/api/services/{urllib.parse.quote(service, safe='')}")[0] == 200)
 
-    def command(self, service, word, **more):
+    def command(self, service, command, **more):
         path = f"/api/services/{urllib.parse.quote(service, safe='')}/commands"
-        return self.ask("POST", path, {"command": word, **more})
+        return self.request("POST", path, {"command": command, **more})
 
     def shell(self, *arguments):
-        """Returns the program's output about the same controller."""
+        """Runs the program for the same controller; returns its output."""
         env = {**os.environ, "LINKSPAN_DIR": str(self.folder / "run")}
         return subprocess.run([PROGRAM, *arguments], env=env, capture_output=True, text=True, timeout=PATIENCE)
 
@@ -122,20 +122,21 @@ class PageServer:
         return self
 
     def __exit__(self, kind, *_):
-        """Ends all of it, also if it was not yet complete; each part has to end successfully if nothing else failed."""
+        """Ends all processes. Each must exit with 0, unless the test has already failed."""
         for process in self.services.values():
-            ended(process)
-        codes = [ended(server) for server in (*self.servers, self.controller)]
+            end_program(process)
+        codes = [end_program(server) for server in (*self.servers, self.controller)]
         assert kind is not None or not any(codes), codes
 
 
 def start_controller(folder, port=0):
-    """Starts a controller with its own page; returns it and its address, with the token."""
-    serves = [PROGRAM, "controller", "--no-tcp", "--http", f"127.0.0.1:{port}"]
-    return started(serves, folder, r"the page is at (http://[^/\s]+)/; its whole address is in (.+)")
+    """Starts a controller that serves its page; returns it, and the match with the address and the path of the file with the token."""
+    command = [PROGRAM, "controller", "--no-tcp", "--http", f"127.0.0.1:{port}"]
+    return start_program(command, folder, r"the page is at (http://[^/\s]+)/; its whole address is in (.+)")
 
 
 def open_page_server(kind, folder):
+    """Starts a controller and a server of its page: the program's own, or the one in PHP."""
     (folder / "run").mkdir(mode=0o700, exist_ok=True)
     process, found = start_controller(folder)
     if kind == "program":
@@ -144,13 +145,13 @@ def open_page_server(kind, folder):
         return PageServer(kind, folder, address[1], address[2], process)
     assert EXTENSION.exists(), f"{EXTENSION} is missing; build it with: cargo build -p linkspan-php"
     serve = ROOT / "examples/controller-page/serve"
-    begun = [process]
+    processes = [process]
     try:
-        php, found = started([serve, f"127.0.0.1:{free_port()}", "-d", f"extension={EXTENSION}"], folder, ADDRESS)
-        begun.append(php)
+        php, found = start_program([serve, f"127.0.0.1:{free_port()}", "-d", f"extension={EXTENSION}"], folder, ADDRESS)
+        processes.append(php)
         wait_for_server(php, found[1])
     except BaseException:
-        for one in begun:
-            ended(one)
+        for one in processes:
+            end_program(one)
         raise
     return PageServer(kind, folder, found[1], found[2], process, [php])

@@ -1,4 +1,4 @@
-"""A service for the controller's page: a meter whose values change, and which fails on command."""
+"""A service for the tests of the controller's page: a meter whose values change, and which fails on command."""
 
 import argparse
 import math
@@ -9,13 +9,13 @@ import linkspan
 
 
 class Meter(linkspan.Service):
-    """Counts its steps; the lamp's brightness changes with them."""
+    """Counts its steps; the other values change with the count."""
 
     def __init__(self):
         self.rows = 0
         self.offset = 0.0
         self.failing = False
-        self.ballast = None
+        self.extra = None
 
     def on_start(self):
         self.failing = False
@@ -33,7 +33,7 @@ class Meter(linkspan.Service):
             "volts": 5.0 + 0.02 * math.cos(self.rows / 5),
             "meter": {"serial": "A-17", "closed": False, "celsius": 21.0 + swing / 2},
             "at": linkspan.Timestamp.now(),
-            **({"ballast": self.ballast} if self.ballast else {}),
+            **({"extra": self.extra} if self.extra else {}),
         }
 
     def on_config(self, settings):
@@ -49,13 +49,13 @@ class Meter(linkspan.Service):
     def do_break(self, _):
         self.failing = True
 
-    def do_swell(self, size):
-        self.ballast = "x" * size
+    def do_grow(self, size):
+        self.extra = "x" * size
 
-    def do_say(self, value):
-        self.ballast = value
+    def do_report(self, value):
+        self.extra = value
 
-    def do_stand_still(self, seconds):
+    def do_sleep(self, seconds):
         time.sleep(seconds)
 
 

@@ -1,10 +1,10 @@
-"""Another user of this machine at a port: sends given requests, or holds connections open, as the given uid.
+"""Acts as another user of this machine: sends requests to a port, or holds connections to it open, with the given uid.
 
-    other_user.py send UID PORT    reads a list of requests in hexadecimal digits from stdin, prints what came back for each
-    other_user.py hold UID PORT N  opens N connections that never finish a request, says so, and keeps them until stdin ends
+    other_user.py send UID PORT    reads a JSON list of requests in hexadecimal from stdin, prints a JSON list of their responses
+    other_user.py hold UID PORT N  opens N idle connections, prints `held`, and keeps N connections open until stdin ends
 """
 
-import encodings.idna  # noqa: F401  all that is needed: soon the interpreter is not ours to read
+import encodings.idna  # noqa: F401  imported now: the other user may be unable to read the interpreter's files
 import json
 import os
 import resource
@@ -13,8 +13,8 @@ import socket
 import sys
 
 PATIENCE = 60
-# What each of the connections sends before it becomes silent.
-BEGUN = (
+# The bytes that the connections send before they become idle.
+FIRST_BYTES = (
     b"", b"", b"G", b"GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX-Slow: ",
     b"POST /api/services/a/commands HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
     b"GET /page.js HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n",  # answered, and kept alive
@@ -28,8 +28,8 @@ def become(uid):
         os.setuid(uid)
 
 
-def exchanged(port, request):
-    """Returns the response until the other side closes, as each request asks it to."""
+def response(port, request):
+    """Returns what the server sends until it closes the connection, as each request demands."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as stream:
         got = b""
         try:
@@ -46,13 +46,13 @@ def hold(port, count):
     for i in range(count):
         stream = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         held.append(stream)
-        begun = BEGUN[i % len(BEGUN)]
+        first = FIRST_BYTES[i % len(FIRST_BYTES)]
         try:
-            stream.sendall(begun % port if b"%d" in begun else begun)
+            stream.sendall(first % port if b"%d" in first else first)
         except ConnectionError:
-            pass  # its place was given to another one
+            pass  # the server closed it in favour of a newer one
     print("held", flush=True)
-    # Further connections are opened all the time, as fast as one process can.
+    # The load continues: connections are closed and opened until stdin ends.
     while not select.select([0], [], [], 0.0005)[0]:
         held[count % len(held)].close()
         held[count % len(held)] = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
@@ -64,7 +64,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, max(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
     become(uid)
     if what == "send":
-        print(json.dumps([exchanged(port, bytes.fromhex(request)).decode("latin-1") for request in json.load(sys.stdin)]))
+        print(json.dumps([response(port, bytes.fromhex(request)).decode("latin-1") for request in json.load(sys.stdin)]))
     else:
         hold(port, int(sys.argv[4]))
 

@@ -1,5 +1,5 @@
-"""The controller's page shows and does nothing without its token, however the address is spelled and whatever program asks; and
-a program that fills its port with connections does not keep its owner out.
+"""Without the token, the controller's page shows no data and runs no command, in every spelling of an address and for every user; and
+connections of another user do not keep the owner out.
 
 The routes are those that the page's server lists (`GET /api`), so that new ones are tested, too.
 """
@@ -21,7 +21,7 @@ OUTSIDER = 65534
 OTHER_USER = Path(__file__).with_name("other_user.py")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "FOO", "get", "post")
 BODY = b'{"command": "SHUTDOWN"}'
-PROGRAM_ALONE = pytest.mark.parametrize("page_server", ["program"], indirect=True)
+PROGRAM_ONLY = pytest.mark.parametrize("page_server", ["program"], indirect=True)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -29,14 +29,14 @@ def page_server(request, tmp_path_factory):
     with open_page_server(request.param, tmp_path_factory.mktemp(request.param)) as opened:
         opened.start("bench/power", "--paused")
         opened.wait_for_service("bench/power")
-        # Its state changes by itself until it is ready.
-        until("it is ready", lambda: account(opened)[0] == "READY")
+        # Until it is ready its state changes, and the tests compare states.
+        until("the service in READY", lambda: service_record(opened)[0] == "READY")
         yield opened
 
 
 def routes(page_server):
-    """Returns the server's own table, with existing names in it."""
-    status, _, table = page_server.ask("GET", "/api")
+    """Returns the routes that the server lists, with existing names in place of the parameters."""
+    status, _, table = page_server.request("GET", "/api")
     assert status == 200
     found = [(route["method"], route["path"].replace("{name}", "bench%2Fpower").replace("{id}", "1")) for route in table]
     assert len(found) >= 7 and ("POST", "/api/services/bench%2Fpower/commands") in found and not any("{" in path for _, path in found)
@@ -44,7 +44,7 @@ def routes(page_server):
 
 
 def spellings(path, port):
-    """Returns spellings that are the same address to a server that wrongly decodes, normalises or splits it."""
+    """Returns spellings of a path that a server may take for the same path if it decodes, normalises or splits them wrongly."""
     yield path
     first = path.split("/")[1]
     for i, letter in enumerate(first):
@@ -84,7 +84,7 @@ def request(method, target, host, *headers, version="1.1"):
 
 
 def attempts(page_server, *always):
-    """Returns all tried requests, with `always` among the headers: a description, the bytes."""
+    """Returns the requests of the tests, as bytes; each has `always` among its headers."""
     host = f"{page_server.host}:{page_server.port}"
     for method, path in routes(page_server):
         for target in dict.fromkeys(spellings(path, page_server.port)):
@@ -110,28 +110,28 @@ def attempts(page_server, *always):
         yield "\r\n".join([line, f"Host: {host}", "Connection: close", *always]).encode() + b"\r\n\r\n"
 
 
-def sent(page_server, uid, requests):
-    """Returns the response to each, requested by a process of that user."""
+def send_as(page_server, uid, requests):
+    """Sends requests from a process of that user; returns the response to each."""
     command = [sys.executable, str(OTHER_USER), "send", str(uid), str(page_server.port)]
     done = subprocess.run(command, input=json.dumps([one.hex() for one in requests]), capture_output=True, text=True, timeout=10 * PATIENCE)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def account(page_server):
-    """Returns what commands have done to the service so far."""
-    status, _, record = page_server.ask("GET", "/api/services/bench%2Fpower")
+def service_record(page_server):
+    """Returns what a command would change: the state of the service, its counts of commands, and its process."""
+    status, _, record = page_server.request("GET", "/api/services/bench%2Fpower")
     assert status == 200, record
     return record["state"], record.get("answered"), record["pid"]
 
 
 def check_refused(page_server, requests, answers):
-    """Checks that only the page's public files were returned."""
+    """Checks that no response has data, except the page's public files; returns how many have one of these."""
     public = 0
     for asked, answer in zip(requests, answers, strict=True):
         status = re.match(r"HTTP/[\d.]+ (\d{3}) ", answer)
         asked = asked.decode()
-        if status is None:  # closed without a word; HTTP/0.9's answer would be a body alone
+        if status is None:  # closed without a response; one of HTTP/0.9 would be a body without a status
             assert answer == "", (asked, answer)
             continue
         code = int(status[1])
@@ -145,32 +145,32 @@ def check_refused(page_server, requests, answers):
 
 @pytest.mark.parametrize("who", ["owner", pytest.param("another_user", marks=several_users)])
 def test_every_route_in_every_spelling_is_refused_without_the_token(page_server, who):
-    before = account(page_server)
+    before = service_record(page_server)
     requests = list(attempts(page_server))
-    answers = sent(page_server, os.getuid() if who == "owner" else OUTSIDER, requests)
+    answers = send_as(page_server, os.getuid() if who == "owner" else OUTSIDER, requests)
     public = check_refused(page_server, requests, answers)
-    # Some of the addresses are really those of the page's own files, such as /page.js?/api; if none was returned, the requests did not work.
+    # Some addresses are those of public files, such as /page.js?/api. If no file was returned, the requests were wrong.
     assert 0 < public < len(requests) / 10
     refused = [answer for answer in answers if answer.startswith(("HTTP/1.1 401", "HTTP/1.0 401"))]
     assert len(refused) > len(requests) / 3
-    assert account(page_server) == before
+    assert service_record(page_server) == before
 
 
 @pytest.mark.parametrize("header", ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"])
 def test_every_route_in_every_spelling_refuses_another_origin_with_the_token(page_server, header):
-    before = account(page_server)
+    before = service_record(page_server)
     requests = [one for one in attempts(page_server, header, f"Authorization: Bearer {page_server.token}") if one.count(b"Sec-Fetch-Site") < 2 or b"Origin" in one]
-    answers = sent(page_server, os.getuid(), requests)
+    answers = send_as(page_server, os.getuid(), requests)
     check_refused(page_server, requests, answers)
-    assert account(page_server) == before
+    assert service_record(page_server) == before
 
 
 def test_every_route_accepts_the_token(page_server):
-    """Shows that what is refused above is refused for lack of the token."""
+    """Shows that the requests above are refused because the token is missing."""
     for method, path in routes(page_server):
         if path.endswith("/events"):
             continue  # the stream has no end
-        status, _, body = page_server.ask(method, path, b"{}" if method == "POST" else None)
+        status, _, body = page_server.request(method, path, b"{}" if method == "POST" else None)
         assert status not in (401, 403, 405, 421), (path, body)
         assert status != 404 or body["detail"].find("there is nothing at") < 0, (path, body)
 
@@ -179,25 +179,25 @@ def test_request_with_two_tokens_is_refused(page_server):
     right, wrong = f"Authorization: Bearer {page_server.token}", "Authorization: Bearer " + "0" * 64
     begin = f"GET /api/services HTTP/1.1\r\nHost: {page_server.host}:{page_server.port}\r\nConnection: close"
     requests = ["\r\n".join([begin, *both, "", ""]).encode() for both in ((wrong, right), (right, wrong), (right, right))]
-    for answer in sent(page_server, os.getuid(), requests):
+    for answer in send_as(page_server, os.getuid(), requests):
         assert re.match(r"HTTP/1\.1 40[01] ", answer), answer
 
 
 @several_users
-@PROGRAM_ALONE  # how many connections PHP's own server and FPM take is theirs to say
+@PROGRAM_ONLY  # PHP's own server and FPM have limits of their own
 @pytest.mark.parametrize("uid", [OUTSIDER, 0])
 def test_thousand_connections_of_another_user_do_not_block_the_owner(page_server, uid):
     command = [sys.executable, str(OTHER_USER), "hold", str(uid), str(page_server.port), "1000"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as crowd:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         try:
-            assert crowd.stdout.readline() == "held\n"
+            assert holder.stdout.readline() == "held\n"
             for _ in range(50):
-                assert page_server.ask("GET", "/api/services")[0] == 200
+                assert page_server.request("GET", "/api/services")[0] == 200
                 assert page_server.command("bench/power", "GET_DATA")[0] == 200
             # Another user's connections use a bounded number of the controller's descriptors.
             held = len(os.listdir(f"/proc/{page_server.controller.pid}/fd"))
             assert held < 200, f"{held} descriptors"
-            assert crowd.poll() is None
+            assert holder.poll() is None
         finally:
-            crowd.communicate("end", timeout=PATIENCE)
-    assert crowd.returncode == 0
+            holder.communicate("end", timeout=PATIENCE)
+    assert holder.returncode == 0

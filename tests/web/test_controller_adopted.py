@@ -1,4 +1,4 @@
-"""Adopted programs on the controller's page: their state and output, and what the page promises of them; texts of programs stay in their line."""
+"""Adopted programs on the controller's page: their state, their output as one line each, and the text of the dialog of SHUTDOWN."""
 
 import os
 import signal
@@ -46,34 +46,34 @@ def test_page_names_its_host(page):
 
 def test_adopted_program_shows_output_and_state_and_no_charts(page):
     page.page.click(f"{ROW} .name")
-    page.wait("row => document.querySelectorAll(`${row} .printed li`).length === 2", ROW)
-    assert page.text(f"{ROW} .printed") == "opened /dev/video0\nexposure is short\\u202e\\u009b2J"
-    page.wait("row => document.querySelectorAll(`${row} .words dt`).length > 5", ROW)
-    words = page.page.locator(f"{ROW} .words dt").all_inner_texts()
+    page.wait("row => document.querySelectorAll(`${row} .output li`).length === 2", ROW)
+    assert page.text(f"{ROW} .output") == "opened /dev/video0\nexposure is short\\u202e\\u009b2J"
+    page.wait("row => document.querySelectorAll(`${row} .values dt`).length > 5", ROW)
+    words = page.page.locator(f"{ROW} .values dt").all_inner_texts()
     assert {"pid", "running", "restarts", "exit", "rss_bytes"} <= set(words)
     assert page.page.locator(f"{ROW} .plot").count() == 0
-    page.picture("controller-adopted")
+    page.screenshot("controller-adopted")
 
 
 def test_output_has_a_list_and_a_filter_of_its_own(page):
-    page.wait("() => document.querySelectorAll('#printed li').length === 2")
-    events = page.text("#lines")
+    page.wait("() => document.querySelectorAll('#output-lines li').length === 2")
+    events = page.text("#events")
     assert "bench/camera" in events and "/dev/video0" not in events
-    shown = "() => [...document.querySelectorAll('#printed li:not([hidden]) span')].map(e => e.textContent).join()"
-    page.page.fill("#printed-filter", "VIDEO")
+    shown = "() => [...document.querySelectorAll('#output-lines li:not([hidden]) span')].map(e => e.textContent).join()"
+    page.page.fill("#output-filter", "VIDEO")
     assert page.page.evaluate(shown) == "opened /dev/video0"
-    page.page.fill("#printed-filter", "")
-    page.page.check("#stderr")
+    page.page.fill("#output-filter", "")
+    page.page.check("#stderr-only")
     assert page.page.evaluate(shown) == "exposure is short\\u202e\\u009b2J"
-    # The filter of the events is another one.
+    # The filter of the events does not apply to the output.
     page.page.fill("#filter", "no such service")
     assert page.page.evaluate(shown) == "exposure is short\\u202e\\u009b2J"
 
 
-def test_dialog_promises_what_the_program_does(page):
+def test_shutdown_dialog_describes_the_end_of_an_adopted_program(page):
     page.page.click(f"{ROW} [data-command=SHUTDOWN]")
     page.wait("() => document.querySelector('#confirm').open")
-    said = page.text("#confirm-text")
-    assert said == "It gets its signal to end, and is killed where it does not end in time. This page cannot start it again."
+    text = page.text("#confirm-text")
+    assert text == "It receives its signal to end, and is killed if it does not end in time. This page cannot start it again."
     page.page.click("#confirm [value=yes]")
     page.wait("row => document.querySelector(row).dataset.state === 'STOPPED'", ROW)

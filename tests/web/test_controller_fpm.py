@@ -1,4 +1,4 @@
-"""The controller's page in PHP on a machine with a web server: nginx, and a pool of php-fpm."""
+"""The controller's page in PHP under nginx and php-fpm."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ NAME = "lab.example"
 
 
 def configuration(folder, port, token):
-    """All requests run as one user: the page belongs to the user that runs the services."""
+    """Writes the configurations of php-fpm and nginx. Both run as the owner of the services, as the page must."""
     fpm, nginx = folder / "fpm.conf", folder / "nginx.conf"
     fpm.write_text(f"""
 [global]
@@ -77,20 +77,20 @@ def page_server(tmp_path_factory):
         opened.start("bench/power")
         for command in ([FPM, "-R", "-n", "-d", f"extension={EXTENSION}", "-y", fpm], ["nginx", "-c", nginx]):
             opened.servers.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log))
-        there = replace(opened, kind="fpm", address=f"http://127.0.0.1:{port}", token=token.read_text().strip())
-        until(f"the service in the page of fpm (logs in {folder})", lambda: ask(there) == 200)
-        yield there
+        served = replace(opened, kind="fpm", address=f"http://127.0.0.1:{port}", token=token.read_text().strip())
+        until(f"the service in the page of fpm (logs in {folder})", lambda: status_or_error(served) == 200)
+        yield served
 
 
-def ask(page_server):
+def status_or_error(page_server):
     try:
-        return page_server.ask("GET", "/api/services/bench%2Fpower")[0]
+        return page_server.request("GET", "/api/services/bench%2Fpower")[0]
     except ConnectionError as error:
         return error
 
 
 def test_page_in_fpm_lists_and_commands_services(page_server):
-    status, _, services = page_server.ask("GET", "/api/services")
+    status, _, services = page_server.request("GET", "/api/services")
     assert status == 200 and [record["name"] for record in services] == ["bench/power"]
     assert page_server.command("bench/power", "calibrate", arguments={"volts": 5})[2]["value"] == {"volts": 5, "error": 0.25}
     assert page_server.command("bench/power", "PAUSE")[2]["state"] == "PAUSED"
@@ -100,16 +100,16 @@ def test_page_in_fpm_lists_and_commands_services(page_server):
 
 
 def test_page_in_fpm_checks_token_host_and_origin(page_server):
-    assert page_server.ask("GET", "/", Authorization=None)[0] == 200
-    assert page_server.ask("GET", "/api/services", Authorization=None)[0] == 401
-    assert page_server.ask("GET", "/api/services", Host="evil.example")[0] == 421
-    assert page_server.ask("GET", "/api/services", Host=NAME)[0] == 200
-    assert page_server.ask("POST", "/api/services/bench%2Fpower/commands", {"command": "PAUSE"}, Origin="http://evil.example")[0] == 403
-    assert page_server.ask("POST", "/api/services/bench%2Fpower/commands", b"command=PAUSE", Content_Type="text/plain")[0] == 415
-    assert page_server.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "RUNNING"
+    assert page_server.request("GET", "/", Authorization=None)[0] == 200
+    assert page_server.request("GET", "/api/services", Authorization=None)[0] == 401
+    assert page_server.request("GET", "/api/services", Host="evil.example")[0] == 421
+    assert page_server.request("GET", "/api/services", Host=NAME)[0] == 200
+    assert page_server.request("POST", "/api/services/bench%2Fpower/commands", {"command": "PAUSE"}, Origin="http://evil.example")[0] == 403
+    assert page_server.request("POST", "/api/services/bench%2Fpower/commands", b"command=PAUSE", Content_Type="text/plain")[0] == 415
+    assert page_server.request("GET", "/api/services/bench%2Fpower")[2]["state"] == "RUNNING"
     (page_server.folder / "token").chmod(0o644)
     try:
-        status, _, answer = page_server.ask("GET", "/api/services")
+        status, _, answer = page_server.request("GET", "/api/services")
         assert status == 403 and "0644" in answer["detail"]
     finally:
         (page_server.folder / "token").chmod(0o600)
@@ -119,7 +119,7 @@ def test_page_in_fpm_checks_token_host_and_origin(page_server):
 def test_token_file_of_another_user_is_refused_whatever_its_mode(page_server):
     os.chown(page_server.folder / "token", 65534, -1)
     try:
-        status, _, answer = page_server.ask("GET", "/api/services")
+        status, _, answer = page_server.request("GET", "/api/services")
         assert status == 403 and "own" in answer["detail"]
     finally:
         os.chown(page_server.folder / "token", os.geteuid(), -1)

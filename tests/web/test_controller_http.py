@@ -1,4 +1,4 @@
-"""The controller's page under attack: other pages in the same browser, other users of the machine, garbage, floods."""
+"""The HTTP interface of the controller's page: requests of other sites and other users, malformed requests, and too many of them."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ from support.waiting import until
 
 POST = "/api/services/bench%2Fpower/commands"
 PAUSE = {"command": "PAUSE"}
-PROGRAM_ALONE = pytest.mark.parametrize("page_server", ["program"], indirect=True)
+PROGRAM_ONLY = pytest.mark.parametrize("page_server", ["program"], indirect=True)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -31,7 +31,7 @@ def page_server(request, tmp_path_factory):
 
 
 def state(page_server, name):
-    status, _, record = page_server.ask("GET", f"/api/services/{name.replace('/', '%2F')}")
+    status, _, record = page_server.request("GET", f"/api/services/{name.replace('/', '%2F')}")
     return record["state"] if status == 200 else record["kind"]
 
 
@@ -40,7 +40,7 @@ def wait_for_state(page_server, name, wanted):
 
 
 def problem(answer, status, kind=None):
-    """What an error must be: RFC 9457 with our number, name and text, not stored by the browser."""
+    """Checks that a response is an error (RFC 9457) with Linkspan's number, name and text, and is not stored; returns its body."""
     found, headers, body = answer
     assert found == status, body
     assert headers["Content-Type"] == "application/problem+json"
@@ -54,7 +54,7 @@ def problem(answer, status, kind=None):
 
 
 def raw(page_server, text, patience=PATIENCE):
-    """Returns the response to these bytes, until the other side closes."""
+    """Sends these bytes; returns the response until the server closes the connection."""
     with socket.create_connection((page_server.host, page_server.port), timeout=patience) as stream:
         stream.sendall(text if isinstance(text, bytes) else text.encode())
         got = b""
@@ -69,11 +69,11 @@ def head(page_server, method="POST", path=POST, host=None, more=""):
             f"Content-Type: application/json\r\nConnection: close\r\n{more}")
 
 
-# ---- the door
+# ---- access
 
 
 def test_page_and_its_files_have_security_headers_and_etags(page_server):
-    status, headers, page = page_server.ask("GET", "/", Authorization=None)
+    status, headers, page = page_server.request("GET", "/", Authorization=None)
     assert status == 200 and headers["Content-Type"].startswith("text/html")
     assert "default-src 'none'" in headers["Content-Security-Policy"] and "unsafe" not in headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
@@ -82,16 +82,16 @@ def test_page_and_its_files_have_security_headers_and_etags(page_server):
     assert "Access-Control-Allow-Origin" not in headers
     assert page_server.token not in page.decode()
     for path in re.findall(r'(?:src|href)="([^"#]+)"', page.decode()):
-        status, headers, part = page_server.ask("GET", f"/{path}", Authorization=None)
+        status, headers, part = page_server.request("GET", f"/{path}", Authorization=None)
         assert status == 200 and part, path
-        status, _, nothing = page_server.ask("GET", f"/{path}", If_None_Match=headers["ETag"])
+        status, _, nothing = page_server.request("GET", f"/{path}", If_None_Match=headers["ETag"])
         assert status == 304 and nothing == b"", path
 
 
 @pytest.mark.parametrize("path", ["/api/services", "/api/services/bench%2Fpower", "/api/log", "/api/events", "/api/nothing"])
 @pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer ", "Bearer " + "0" * 64, "Basic dXNlcjpwYXNz", "bearer token"])
 def test_request_without_the_token_is_refused(page_server, path, authorization):
-    answer = page_server.ask("GET", path, Authorization=authorization)
+    answer = page_server.request("GET", path, Authorization=authorization)
     assert "#token=" in problem(answer, 401, "PermissionDenied")["detail"] or authorization not in (None, "Bearer")
     assert answer[1]["WWW-Authenticate"].startswith("Bearer")
     assert "bench/power" not in json.dumps(answer[2])
@@ -99,32 +99,32 @@ def test_request_without_the_token_is_refused(page_server, path, authorization):
 
 def test_command_without_the_token_is_refused(page_server):
     for authorization in (None, f"Bearer {page_server.token[:-1]}", f"Bearer {page_server.token}0", f"Bearer {page_server.token.upper()}x"):
-        problem(page_server.ask("POST", POST, PAUSE, Authorization=authorization), 401)
-    problem(page_server.ask("POST", f"{POST}?token={page_server.token}", PAUSE, Authorization=None), 401)
+        problem(page_server.request("POST", POST, PAUSE, Authorization=authorization), 401)
+    problem(page_server.request("POST", f"{POST}?token={page_server.token}", PAUSE, Authorization=None), 401)
     assert state(page_server, "bench/power") == "RUNNING"
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1", "http://localhost.evil.example"])
 def test_request_from_another_origin_is_refused(page_server, origin):
-    problem(page_server.ask("POST", POST, PAUSE, Origin=origin), 403, "PermissionDenied")
-    problem(page_server.ask("GET", "/api/services", Origin=origin), 403)
+    problem(page_server.request("POST", POST, PAUSE, Origin=origin), 403, "PermissionDenied")
+    problem(page_server.request("GET", "/api/services", Origin=origin), 403)
     assert state(page_server, "bench/power") == "RUNNING"
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_request_marked_cross_site_is_refused(page_server, site):
-    problem(page_server.ask("POST", POST, PAUSE, Sec_Fetch_Site=site), 403)
-    problem(page_server.ask("GET", "/page.js", Sec_Fetch_Site=site, Sec_Fetch_Dest="script", Sec_Fetch_Mode="no-cors"), 403)
-    # A link may lead here; a frame may not.
+    problem(page_server.request("POST", POST, PAUSE, Sec_Fetch_Site=site), 403)
+    problem(page_server.request("GET", "/page.js", Sec_Fetch_Site=site, Sec_Fetch_Dest="script", Sec_Fetch_Mode="no-cors"), 403)
+    # A link from another site may open the page; a frame may not.
     opened = {"Sec_Fetch_Site": site, "Sec_Fetch_Mode": "navigate"}
-    assert page_server.ask("GET", "/", Sec_Fetch_Dest="document", **opened)[0] == 200
-    problem(page_server.ask("GET", "/", Sec_Fetch_Dest="iframe", **opened), 403)
+    assert page_server.request("GET", "/", Sec_Fetch_Dest="document", **opened)[0] == 200
+    problem(page_server.request("GET", "/", Sec_Fetch_Dest="iframe", **opened), 403)
     assert state(page_server, "bench/power") == "RUNNING"
 
 
 def test_preflight_request_is_refused(page_server):
-    asked = {"Origin": "http://evil.example", "Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization"}
-    status, headers, _ = page_server.ask("OPTIONS", POST, Authorization=None, **asked)
+    preflight = {"Origin": "http://evil.example", "Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization"}
+    status, headers, _ = page_server.request("OPTIONS", POST, Authorization=None, **preflight)
     assert status == 403 and not [name for name in headers if name.lower().startswith("access-control")]
 
 
@@ -134,20 +134,20 @@ def test_host_of_dns_rebinding_is_refused(page_server, host):
     """DNS rebinding: for the browser the request is of the same site, so neither Origin nor Sec-Fetch-Site shows it."""
     host = host.format(port=page_server.port)
     for path in ("/", "/api/services"):
-        problem(page_server.ask("GET", path, Host=host, Origin=f"http://{host}", Sec_Fetch_Site="same-origin"), 421, "PermissionDenied")
-    problem(page_server.ask("POST", POST, PAUSE, Host=host), 421)
+        problem(page_server.request("GET", path, Host=host, Origin=f"http://{host}", Sec_Fetch_Site="same-origin"), 421, "PermissionDenied")
+    problem(page_server.request("POST", POST, PAUSE, Host=host), 421)
     assert state(page_server, "bench/power") == "RUNNING"
 
 
 def test_every_name_of_loopback_is_accepted(page_server):
     for host in (f"localhost:{page_server.port}", f"127.0.0.1:{page_server.port}", f"[::1]:{page_server.port}"):
-        assert page_server.ask("GET", "/api/services", Host=host, Origin=f"http://{host}")[0] == 200, host
+        assert page_server.request("GET", "/api/services", Host=host, Origin=f"http://{host}")[0] == 200, host
 
 
 def test_requests_with_missing_or_ambiguous_host_are_refused(page_server):
     assert "400" in raw(page_server, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n").splitlines()[0]
     ours = f"{page_server.host}:{page_server.port}"
-    if page_server.kind == "program":  # PHP's own server joins them, and what comes out of that is not our text
+    if page_server.kind == "program":  # PHP's own server joins the headers and answers by itself
         assert "400" in raw(page_server, f"GET / HTTP/1.1\r\nHost: {ours}\r\nHost: evil.example\r\nConnection: close\r\n\r\n").splitlines()[0]
     line = raw(page_server, f"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").splitlines()[0]
     assert "421" in line or "400" in line or "404" in line
@@ -157,7 +157,7 @@ def test_requests_with_missing_or_ambiguous_host_are_refused(page_server):
 def test_another_user_of_the_machine_reads_neither_token_nor_services(page_server):
     """A second user reaches loopback, but neither the file with the token nor anything that needs it."""
     script = """
-import encodings.idna, json, os, sys, urllib.error, urllib.request  # all that is needed: soon the interpreter is not ours to read
+import encodings.idna, json, os, sys, urllib.error, urllib.request  # imported now: the other user may be unable to read the interpreter's files
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 found = {}
 for path in ("/", "/api/services", "/api/log", "/api/events"):
@@ -193,32 +193,32 @@ def test_token_is_in_a_private_file_and_in_no_argument(page_server):
     assert page_server.token not in output
 
 
-@PROGRAM_ALONE  # the words of the program
+@PROGRAM_ONLY  # the texts are those of the program
 def test_address_with_token_is_shown_on_a_terminal_and_in_no_log(page_server, tmp_path):
     assert page_server.shell("service", "page").stdout == f"{page_server.page}\n"
-    ours, theirs = os.openpty()
+    terminal, output_side = os.openpty()
     folder = tmp_path / "run"
     folder.mkdir(mode=0o700)
     env = {**os.environ, "LINKSPAN_DIR": str(folder)}
-    nobody = subprocess.run([PROGRAM, "service", "page"], env=env, capture_output=True, text=True, timeout=PATIENCE)
-    assert nobody.returncode == 4 and "linkspan controller --http" in nobody.stderr
+    absent = subprocess.run([PROGRAM, "service", "page"], env=env, capture_output=True, text=True, timeout=PATIENCE)
+    assert absent.returncode == 4 and "linkspan controller --http" in absent.stderr
     command = [PROGRAM, "controller", "--no-tcp", "--http", "localhost:0"]
-    for output, shown in ((theirs, True), (subprocess.PIPE, False)):
+    for output, shown in ((output_side, True), (subprocess.PIPE, False)):
         with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE) as process:
             output = b""
             while b"page is at" not in output:
-                output += os.read(ours, 4096) if shown else process.stderr.readline()
+                output += os.read(terminal, 4096) if shown else process.stderr.readline()
             token = (folder / ".http-token").read_text().strip().partition("#token=")[2]
             assert (token in output.decode()) == shown and len(token) == 64
             process.terminate()
             rest = b"".join(part or b"" for part in process.communicate(timeout=PATIENCE))
             assert token not in rest.decode() and process.returncode == 0
         assert not (folder / ".http-token").exists()
-    os.close(ours)
-    os.close(theirs)
+    os.close(terminal)
+    os.close(output_side)
 
 
-@PROGRAM_ALONE  # what FPM's web server listens at is for its own configuration
+@PROGRAM_ONLY  # with FPM, the configuration of the web server has the address
 def test_controller_listens_beyond_loopback_only_with_its_option(page_server, tmp_path):
     env = {**os.environ, "LINKSPAN_DIR": str(tmp_path)}
     for address, words, code in (
@@ -244,11 +244,11 @@ def test_controller_listens_beyond_loopback_only_with_its_option(page_server, tm
     assert list(statuses.values()) == [200, 200, 421, 421], statuses
 
 
-# ---- what is asked for
+# ---- requests
 
 
 def test_list_of_services_has_state_view_and_commands(page_server):
-    status, headers, services = page_server.ask("GET", "/api/services")
+    status, headers, services = page_server.request("GET", "/api/services")
     assert status == 200 and headers["Content-Type"] == "application/json"
     by_name = {record["name"]: record for record in services}
     assert set(by_name) == {"bench/power", "bench/ready"}
@@ -266,10 +266,10 @@ def test_command_returns_outcome_state_and_value(page_server):
 
 
 def test_command_without_wait_is_accepted_and_its_answer_read_later(page_server):
-    status, _, answer = page_server.command("bench/ready", "stand_still", arguments=0.5, wait=False, within=20)
+    status, _, answer = page_server.command("bench/ready", "sleep", arguments=0.5, wait=False, within=20)
     assert status == 202 and answer["outcome"] == "ACCEPTED"
     path = f"/api/services/bench%2Fready/commands/{answer['id']}"
-    status, _, answer = until("the answer", lambda: (found := page_server.ask("GET", path))[0] != 202 and found)
+    status, _, answer = until("the answer", lambda: (found := page_server.request("GET", path))[0] != 202 and found)
     assert status == 200 and answer["outcome"] == "DONE", answer
 
 
@@ -292,30 +292,30 @@ def test_failed_command_is_502_with_the_error_text_of_the_service(page_server):
 
 
 def test_command_that_takes_too_long_is_a_timeout(page_server):
-    problem(page_server.command("bench/ready", "stand_still", arguments=1.5, within=0.3), 504, "Timeout")
+    problem(page_server.command("bench/ready", "sleep", arguments=1.5, within=0.3), 504, "Timeout")
     wait_for_state(page_server, "bench/ready", "READY")
     assert page_server.command("bench/ready", "GET_DATA", within=20)[0] == 200
 
 
 def test_unknown_service_or_path_is_404(page_server):
-    for path in ("/api/services/nobody", "/api/services/a%2Fb"):
-        assert "bench/power" in problem(page_server.ask("GET", path), 404, "NotFound")["detail"]
-    problem(page_server.command("nobody", "PAUSE"), 404, "NotFound")
+    for path in ("/api/services/unknown", "/api/services/a%2Fb"):
+        assert "bench/power" in problem(page_server.request("GET", path), 404, "NotFound")["detail"]
+    problem(page_server.command("unknown", "PAUSE"), 404, "NotFound")
     for path in ("/nothing", "/api/", "/api/services/x/y/z/w", "/page.html/..", "/api/services/bench/power", "/../../etc/passwd"):
-        problem(page_server.ask("GET", path), 404, "NotFound")
+        problem(page_server.request("GET", path), 404, "NotFound")
 
 
 def test_wrong_method_is_405_with_the_allowed_one(page_server):
     for method, path, allowed in [("POST", "/api/services", "GET"), ("GET", POST, "POST"), ("DELETE", "/api/services/bench%2Fpower", "GET"),
                                   ("PUT", POST, "POST"), ("POST", "/", "GET"), ("POST", "/api/events", "GET")]:
-        answer = page_server.ask(method, path, b"" if method != "GET" else None)
+        answer = page_server.request(method, path, b"" if method != "GET" else None)
         problem(answer, 405, "Unsupported")
         assert answer[1]["Allow"] == allowed
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp", ""])
 def test_content_type_of_a_form_is_refused(page_server, kind):
-    problem(page_server.ask("POST", POST, PAUSE, Content_Type=kind), 415, "Unsupported")
+    problem(page_server.request("POST", POST, PAUSE, Content_Type=kind), 415, "Unsupported")
     assert state(page_server, "bench/power") == "RUNNING"
 
 
@@ -323,27 +323,27 @@ def test_content_type_of_a_form_is_refused(page_server, kind):
                                   b'{"command": "PAUSE", "within": -1}', b'{"command": "PAUSE", "within": 1e99}', b'{"command": "PAUSE", "surprise": 1}',
                                   b'{"command": "PAUSE"} {"command": "PAUSE"}'])
 def test_malformed_command_is_400(page_server, body):
-    problem(page_server.ask("POST", POST, body), 400)
+    problem(page_server.request("POST", POST, body), 400)
     assert state(page_server, "bench/power") == "RUNNING"
 
 
 def test_body_that_is_too_long_or_too_deep_is_413(page_server):
-    problem(page_server.ask("POST", POST, b"[" * 60000), 413, "TooLarge")
-    problem(page_server.ask("POST", POST, b'{"command": "PAUSE", "arguments": "' + b"x" * 65536 + b'"}'), 413, "TooLarge")
+    problem(page_server.request("POST", POST, b"[" * 60000), 413, "TooLarge")
+    problem(page_server.request("POST", POST, b'{"command": "PAUSE", "arguments": "' + b"x" * 65536 + b'"}'), 413, "TooLarge")
     assert state(page_server, "bench/power") == "RUNNING"
 
 
 def test_log_is_selected_by_lines_and_service(page_server):
-    status, _, log = page_server.ask("GET", "/api/log?lines=3")
+    status, _, log = page_server.request("GET", "/api/log?lines=3")
     assert status == 200 and 0 < len(log) <= 3
     assert {"at", "service", "level", "text"} <= set(log[0])
-    status, _, log = page_server.ask("GET", "/api/log?service=bench%2Fpower&lines=50")
+    status, _, log = page_server.request("GET", "/api/log?service=bench%2Fpower&lines=50")
     assert status == 200 and log and {entry["service"] for entry in log} == {"bench/power"}
     for wrong in ("0", "-1", "many", "1000000"):
-        problem(page_server.ask("GET", f"/api/log?lines={wrong}"), 400, "OutOfRange")
+        problem(page_server.request("GET", f"/api/log?lines={wrong}"), 400, "OutOfRange")
 
 
-# ---- what happens
+# ---- events, and limits
 
 
 def events(page_server, wanted, last=None):
@@ -356,17 +356,17 @@ def events(page_server, wanted, last=None):
             chunk = stream.recv(65536)
             assert chunk, "the stream ended"
             buffer += chunk
-            # Chunk headers may lie between events; the lines of one event are contiguous.
+            # There may be chunk headers between events; the lines of one event are contiguous.
             found = [dict(re.findall(r"^(id|event|data): (.*?)\r?$", block, re.M)) for block in re.split(r"\n\n", buffer.decode(errors="replace"))[:-1]]
             found = [event for event in found if "event" in event and "data" in event]
     return found
 
 
 def test_event_stream_begins_with_a_snapshot_and_continues(page_server):
-    def told(all, what, name):
+    def has_event(all, what, name):
         return any(event["event"] == what and name in event["data"] for event in all)
 
-    found = events(page_server, lambda all: told(all, "data", '"bench/power"') and told(all, "service", '"bench/power"'))
+    found = events(page_server, lambda all: has_event(all, "data", '"bench/power"') and has_event(all, "service", '"bench/power"'))
     assert found[0]["event"] == "snapshot"
     first = json.loads(found[0]["data"])
     assert first["controller"]["connected"] is True
@@ -378,7 +378,7 @@ def test_event_stream_begins_with_a_snapshot_and_continues(page_server):
 def test_broken_event_stream_resumes_after_the_last_event(page_server):
     found = events(page_server, lambda all: len(all) > 3)
     again = events(page_server, lambda all: len(all) > 1, found[-1]["id"])
-    if page_server.kind == "php":  # nothing is kept between its streams: it tells how everything stands
+    if page_server.kind == "php":  # PHP keeps no state between streams, so each begins with a snapshot
         assert again[0]["event"] == "snapshot" and int(again[0]["id"]) == int(found[-1]["id"]) + 1
         return
     assert again[0]["event"] != "snapshot"
@@ -388,65 +388,65 @@ def test_broken_event_stream_resumes_after_the_last_event(page_server):
         assert events(page_server, lambda all: len(all) > 0, strange)[0]["event"] == "snapshot"
 
 
-@PROGRAM_ALONE  # how many connections PHP's own server and FPM take is theirs to say
+@PROGRAM_ONLY  # PHP's own server and FPM have limits of their own
 def test_excess_connections_are_refused_with_503_and_others_are_served(page_server):
-    crowd = []
+    connections = []
     try:
         for _ in range(140):
-            crowd.append(socket.create_connection((page_server.host, page_server.port), timeout=PATIENCE))
-        refused = [stream.recv(4096).decode() for stream in select.select(crowd, [], [], PATIENCE)[0]]
+            connections.append(socket.create_connection((page_server.host, page_server.port), timeout=PATIENCE))
+        refused = [stream.recv(4096).decode() for stream in select.select(connections, [], [], PATIENCE)[0]]
         assert refused and all(text.startswith("HTTP/1.1 503 ") and "problem+json" in text for text in refused)
     finally:
-        for stream in crowd:
+        for stream in connections:
             stream.close()
 
     def served():
         try:
-            return page_server.ask("GET", "/api/services")[0] == 200
+            return page_server.request("GET", "/api/services")[0] == 200
         except OSError:
             return False
 
-    # The server frees a connection's place when it notices the end.
+    # A closed connection counts until the server notices its end.
     until("a place for a connection", served)
 
 
-@PROGRAM_ALONE  # how many PHP's workers take is for their own configuration to say
+@PROGRAM_ONLY  # PHP's workers have limits of their own
 def test_number_of_streams_and_waiting_commands_is_limited(page_server):
-    page_server.start("bench/away")
-    wait_for_state(page_server, "bench/away", "RUNNING")
-    away = page_server.services.pop("bench/away")
-    away.kill()
-    away.communicate()
+    page_server.start("bench/disconnected")
+    wait_for_state(page_server, "bench/disconnected", "RUNNING")
+    disconnected = page_server.services.pop("bench/disconnected")
+    disconnected.kill()
+    disconnected.communicate()
 
-    looking, waiting = [], []
+    streams, commands = [], []
     try:
         for _ in range(33):
-            looking.append(socket.create_connection((page_server.host, page_server.port), timeout=PATIENCE))
-            looking[-1].sendall(head(page_server, "GET", "/api/events", more="\r\n").encode())
-            line = looking[-1].makefile("rb").readline().decode()
+            streams.append(socket.create_connection((page_server.host, page_server.port), timeout=PATIENCE))
+            streams[-1].sendall(head(page_server, "GET", "/api/events", more="\r\n").encode())
+            line = streams[-1].makefile("rb").readline().decode()
         assert " 503 " in line, line
-        body = json.dumps({"command": "stand_still", "arguments": 0, "within": 2})
+        body = json.dumps({"command": "sleep", "arguments": 0, "within": 2})
         for _ in range(17):
-            waiting.append(socket.create_connection((page_server.host, page_server.port), timeout=PATIENCE))
-            # A disconnected service is waited for until the command's deadline.
-            waiting[-1].sendall((head(page_server, path="/api/services/bench%2Faway/commands", more=f"Content-Length: {len(body)}\r\n\r\n") + body).encode())
+            commands.append(socket.create_connection((page_server.host, page_server.port), timeout=PATIENCE))
+            # A command for a disconnected service waits until its deadline.
+            commands[-1].sendall((head(page_server, path="/api/services/bench%2Fdisconnected/commands", more=f"Content-Length: {len(body)}\r\n\r\n") + body).encode())
         # Waiting commands do not block requests for the list.
-        assert page_server.ask("GET", "/api/services")[0] == 200
-        kinds = [re.search(r'"kind":"(\w+)"', stream.makefile("rb").read().decode())[1] for stream in waiting]
+        assert page_server.request("GET", "/api/services")[0] == 200
+        kinds = [re.search(r'"kind":"(\w+)"', stream.makefile("rb").read().decode())[1] for stream in commands]
         assert kinds.count("Full") == 1 and set(kinds) <= {"Full", "Disconnected", "Timeout"}, kinds
     finally:
-        for stream in looking + waiting:
+        for stream in streams + commands:
             stream.close()
 
 
-@PROGRAM_ALONE  # the time that a request's head may take is for PHP's own server and nginx to say
+@PROGRAM_ONLY  # PHP's own server and nginx have time-outs of their own
 def test_slow_request_is_ended_with_408(page_server):
     slow = [socket.create_connection((page_server.host, page_server.port), timeout=PATIENCE) for _ in range(20)]
-    slow[0].sendall(head(page_server).encode())  # the head is never whole
-    slow[1].sendall((head(page_server) + "Content-Length: 100\r\n\r\n{").encode())  # the body is never whole
+    slow[0].sendall(head(page_server).encode())  # the head is never complete
+    slow[1].sendall((head(page_server) + "Content-Length: 100\r\n\r\n{").encode())  # the body is never complete
     for stream in slow[2:]:
         stream.sendall(b"G")
-    assert page_server.ask("GET", "/api/services")[0] == 200
+    assert page_server.request("GET", "/api/services")[0] == 200
     for i, stream in enumerate(slow):
         output = b""
         while chunk := stream.recv(4096):
@@ -457,7 +457,7 @@ def test_slow_request_is_ended_with_408(page_server):
     assert state(page_server, "bench/power") == "RUNNING"
 
 
-@PROGRAM_ALONE  # the limits of a request's head are for PHP's own server and nginx to say
+@PROGRAM_ONLY  # PHP's own server and nginx have limits of their own
 def test_request_head_over_the_limit_is_431(page_server):
     line = raw(page_server, head(page_server, "GET", "/", more="X-Long: " + "x" * 20000 + "\r\n\r\n")).split("\r\n")[0]
     assert " 431 " in line, line

@@ -1,4 +1,4 @@
-"""The controller's page in a real browser, served by the program and by PHP: its display is correct, and its buttons work."""
+"""The controller's page in a browser, served by the program and by PHP: its display is correct, and its buttons work."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from conftest import PATIENCE, View, children
-from controlled import ADDRESS, KINDS, ended, open_page_server, start_controller
+from controlled import ADDRESS, KINDS, end_program, open_page_server, start_controller
 from support.tree import DEBUG
 
 ROW = '.service[data-name="{}"]'
@@ -23,17 +23,18 @@ IS = "([row, state]) => document.querySelector(row)?.dataset.state === state"
 def page_server(request, tmp_path_factory):
     with open_page_server(request.param, tmp_path_factory.mktemp(request.param)) as opened:
         opened.start("bench/power", "--description", "logs the meter at bench 3")
-        opened.start("bench/spare", "--paused", "--every", "1", "--description", "waits to be told")
+        opened.start("bench/spare", "--paused", "--every", "1", "--description", "waits for RUN")
         opened.start("roof/weather", "--every", "1", "--description", "wind, rain, pressure")
         yield opened
 
 
 @pytest.fixture
-def look(page_server, browser):
-    """Opens the page at a width and in a colour scheme; a script's error or a refusal by the policy fails the test."""
+def open_page(page_server, browser):
+    """Returns a function that opens the page at a width and in a colour scheme. An error in a script or a violation of the content security
+    policy fails the test."""
     seen = []
 
-    def open_page(width=1280, scheme="light", address=None, height=860):
+    def open_window(width=1280, scheme="light", address=None, height=860):
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         page = context.new_page()
         view = View(page, [], [])
@@ -44,27 +45,27 @@ def look(page_server, browser):
         page.goto(address or page_server.page)
         return view
 
-    yield open_page
+    yield open_window
     for context, view in seen:
         context.close()
         assert view.errors == []
 
 
 @pytest.fixture
-def page(look):
-    """The page, once the services are on it."""
-    view = look()
+def page(open_page):
+    """The page, once it shows the services."""
+    view = open_page()
     for name, state in (("bench/power", "RUNNING"), ("bench/spare", "READY"), ("roof/weather", "RUNNING")):
         view.wait(IS, [ROW.format(name), state])
     return view
 
 
-def button(view, name, word):
-    return view.page.locator(f'{ROW.format(name)} [data-command="{word}"]')
+def button(view, name, command):
+    return view.page.locator(f'{ROW.format(name)} [data-command="{command}"]')
 
 
-def press(view, name, word):
-    button(view, name, word).click()
+def press(view, name, command):
+    button(view, name, command).click()
 
 
 def wait_answer(view, name, outcome):
@@ -76,15 +77,15 @@ def enabled(view, name):
     return view.page.eval_on_selector_all(f"{ROW.format(name)} [data-command]:not(:disabled)", "all => all.map(one => one.dataset.command)")
 
 
-def picture(page_server, view, name):
-    """Takes a screenshot of the whole page; the window is made high enough, because parts outside it are not drawn."""
+def screenshot(page_server, view, name):
+    """Takes a screenshot of the whole page. The window gets the height of the page, because parts outside it are not drawn."""
     width = view.page.viewport_size["width"]
     view.page.set_viewport_size({"width": width, "height": min(view.page.evaluate("document.documentElement.scrollHeight"), 4000)})
     view.page.wait_for_timeout(100)
-    view.picture(f"controller-{page_server.kind}-{name}")
+    view.screenshot(f"controller-{page_server.kind}-{name}")
 
 
-# ---- what is shown
+# ---- display
 
 
 def test_services_are_shown_with_state_in_colour_and_words(page):
@@ -98,12 +99,12 @@ def test_services_are_shown_with_state_in_colour_and_words(page):
 
 def test_data_changes_and_numbers_are_plotted(page):
     row = ROW.format("bench/power")
-    page.wait("row => /\\d/.test(document.querySelector(`${row} .now b`).textContent)", row)
+    page.wait("row => /\\d/.test(document.querySelector(`${row} .current b`).textContent)", row)
     page.page.click(f"{row} .name")
     page.wait("row => document.querySelectorAll(`${row} .plot`).length === 4", row)
     assert page.page.get_attribute(f"{row} .name", "aria-expanded") == "true"
     assert [text.strip() for text in page.page.locator(f"{row} .plot .label").all_inner_texts()] == ["rows", "watts", "volts", "meter/celsius"]
-    assert "A-17" in page.text(f"{row} .words")
+    assert "A-17" in page.text(f"{row} .values")
     points = "row => document.querySelector(`${row} .plot .line`).getAttribute('d')?.split('L').length ?? 0"
     for _ in range(2):
         before = page.page.evaluate(points, row)
@@ -112,12 +113,12 @@ def test_data_changes_and_numbers_are_plotted(page):
 
 
 def test_events_are_listed_and_the_list_can_be_filtered(page):
-    page.wait("() => [...document.querySelectorAll('#lines b')].some(b => b.textContent === 'bench/power')")
+    page.wait("() => [...document.querySelectorAll('#events b')].some(b => b.textContent === 'bench/power')")
     page.page.fill("#filter", "weather")
     page.wait("() => document.querySelectorAll('.service:not([hidden])').length === 1")
     assert page.page.locator(".service:not([hidden]) .name").inner_text().startswith("roof/weather")
     page.page.fill("#filter", "nothing like it")
-    page.wait("() => !document.querySelector('#none').hidden")
+    page.wait("() => !document.querySelector('#no-services').hidden")
     page.page.press("#filter", "Escape")
     page.wait("() => document.querySelectorAll('.service:not([hidden])').length === 3")
     page.page.click("#states [data-only=READY]")
@@ -131,7 +132,7 @@ def test_page_makes_requests_to_its_own_server_alone(page, page_server):
     assert not any(page_server.token in url.split("#")[0] for url in page.requests)
 
 
-# ---- what is pressed
+# ---- commands
 
 
 def test_buttons_are_enabled_as_the_state_allows(page):
@@ -146,49 +147,49 @@ def test_pause_and_run_change_the_state(page, page_server):
     assert "PAUSE DONE" in wait_answer(page, "bench/power", "DONE")
     page.wait("row => document.querySelector(`${row} [data-command=RUN]`).disabled === false", ROW.format("bench/power"))
     assert enabled(page, "bench/power") == ["GET_DATA", "RUN", "SHUTDOWN"]
-    assert page_server.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "PAUSED"
-    picture(page_server, page, "paused")
+    assert page_server.request("GET", "/api/services/bench%2Fpower")[2]["state"] == "PAUSED"
+    screenshot(page_server, page, "paused")
     press(page, "bench/power", "RUN")
     page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
-    assert page_server.ask("GET", "/api/services/bench%2Fpower")[2]["state"] == "RUNNING"
+    assert page_server.request("GET", "/api/services/bench%2Fpower")[2]["state"] == "RUNNING"
 
 
 def test_get_data_and_checkpoint_keep_the_state(page):
     press(page, "bench/power", "GET_DATA")
     assert "watts" in wait_answer(page, "bench/power", "DONE")
-    page.wait("row => !document.querySelector(`${row} .more`).hidden", ROW.format("bench/power"))
+    page.wait("row => !document.querySelector(`${row} .details`).hidden", ROW.format("bench/power"))
     press(page, "bench/power", "CHECKPOINT")
     page.wait("row => document.querySelector(`${row} .answer`).textContent.includes('CHECKPOINT DONE')", ROW.format("bench/power"))
     page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
     assert "CHECKPOINT" in page.text("#answers")
 
 
-def order(page, name, word, arguments=""):
+def send_command(page, name, command, arguments=""):
     page.page.locator(f"{ROW.format(name)} .commands button", has_text="More").click()
-    page.page.select_option("#order-command", word)
-    page.page.fill("#order-arguments", arguments)
-    page.page.click("#order [value=yes]")
+    page.page.select_option("#command-name", command)
+    page.page.fill("#command-arguments", arguments)
+    page.page.click("#command [value=yes]")
 
 
 def test_custom_commands_have_arguments_and_answers(page):
-    order(page, "bench/spare", "calibrate", '{"volts": 5}')
+    send_command(page, "bench/spare", "calibrate", '{"volts": 5}')
     assert "error 0.25" in wait_answer(page, "bench/spare", "DONE")
-    order(page, "bench/spare", "calibrate")
+    send_command(page, "bench/spare", "calibrate")
     assert "calibrate needs volts" in wait_answer(page, "bench/spare", "FAILED")
     assert "calibrate needs volts" in page.page.locator("#answers [role=alert]").last.inner_text()
 
 
 def test_arguments_that_are_not_json_stay_in_the_dialog(page):
-    order(page, "bench/spare", "CONFIG", "{offset: 1}")
-    page.wait("() => document.querySelector('#order-error').textContent.includes('no JSON')")
-    assert page.page.evaluate("document.querySelector('#order').open")
+    send_command(page, "bench/spare", "CONFIG", "{offset: 1}")
+    page.wait("() => document.querySelector('#command-error').textContent.includes('not valid JSON')")
+    assert page.page.evaluate("document.querySelector('#command').open")
     page.page.keyboard.press("Escape")
-    page.wait("() => !document.querySelector('#order').open")
+    page.wait("() => !document.querySelector('#command').open")
     assert page.page.evaluate("document.activeElement.textContent") == "More…"
 
 
 def test_command_rejected_by_a_newer_state_is_shown_with_the_reason(page, page_server):
-    """The page may be slightly outdated: a command that it offers may be forbidden already."""
+    """The page may be outdated for a moment: a command that it offers may be forbidden already."""
     page.page.evaluate("row => { const b = document.querySelector(`${row} [data-command=RUN]`); b.disabled = false; b.click(); }", ROW.format("bench/power"))
     assert "RUNNING" in wait_answer(page, "bench/power", "REJECTED")
     note = page.page.locator("#answers [role=alert]").last
@@ -203,12 +204,12 @@ def test_shutdown_needs_confirmation(page, page_server):
     press(page, "bench/last", "SHUTDOWN")
     page.wait("() => document.querySelector('#confirm').open")
     assert "bench/last" in page.text("#confirm-title")
-    picture(page_server, page, "shutdown")
+    screenshot(page_server, page, "shutdown")
     page.page.keyboard.press("Escape")
     page.wait("() => !document.querySelector('#confirm').open")
     press(page, "bench/last", "SHUTDOWN")
     page.page.click("#confirm [value=no]")
-    assert page_server.ask("GET", "/api/services/bench%2Flast")[2]["state"] == "RUNNING"
+    assert page_server.request("GET", "/api/services/bench%2Flast")[2]["state"] == "RUNNING"
     press(page, "bench/last", "SHUTDOWN")
     page.page.click("#confirm [value=yes]")
     page.wait(IS, [ROW.format("bench/last"), "STOPPED"])
@@ -220,12 +221,12 @@ def test_shutdown_needs_confirmation(page, page_server):
 def test_failure_is_shown_with_its_reason(page, page_server):
     process = page_server.start("bench/broken")
     page.wait(IS, [ROW.format("bench/broken"), "RUNNING"])
-    order(page, "bench/broken", "break")
+    send_command(page, "bench/broken", "break")
     page.wait(IS, [ROW.format("bench/broken"), "FAILED"])
-    page.wait("row => document.querySelector(`${row} .wrong`).textContent.includes('/dev/ttyUSB0')", ROW.format("bench/broken"))
+    page.wait("row => document.querySelector(`${row} .problem`).textContent.includes('/dev/ttyUSB0')", ROW.format("bench/broken"))
     page.page.click("#states [data-only=attention]")
     page.wait("() => document.querySelectorAll('.service:not([hidden])').length === 1")
-    picture(page_server, page, "failed")
+    screenshot(page_server, page, "failed")
     page.page.click("#states [data-only='']")
     assert process.wait(timeout=PATIENCE) == 1
 
@@ -257,19 +258,19 @@ def test_page_is_usable_with_the_keyboard_alone(page, page_server):
     page.wait(IS, [ROW.format("bench/spare"), "PAUSED"])
     page.page.locator(f"{ROW.format('bench/spare')} .name").focus()
     keyboard.press("Enter")
-    page.wait("row => !document.querySelector(`${row} .more`).hidden", ROW.format("bench/spare"))
+    page.wait("row => !document.querySelector(`${row} .details`).hidden", ROW.format("bench/spare"))
     page.page.fill("#filter", "")
     page.wait("() => document.querySelectorAll('.service:not([hidden])').length >= 3")
     keyboard.press("Tab")
     page.page.locator(f"{ROW.format('bench/power')} .name").focus()
     keyboard.press("ArrowDown")
     assert page.page.evaluate("document.activeElement.textContent") != "bench/power"
-    # Restored for the other tests.
+    # The other tests need this service.
     page.page.locator(ROW.format("bench/spare")).locator("[data-command=SHUTDOWN]").click()
     page.page.click("#confirm [value=yes]")
     page.wait(IS, [ROW.format("bench/spare"), "STOPPED"])
     page_server.services.pop("bench/spare").wait(timeout=PATIENCE)
-    page_server.start("bench/spare", "--paused", "--every", "1", "--description", "waits to be told")
+    page_server.start("bench/spare", "--paused", "--every", "1", "--description", "waits for RUN")
     page.wait(IS, [ROW.format("bench/spare"), "READY"])
 
 
@@ -292,8 +293,8 @@ CONTRAST = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_page_fits_its_width_and_colour_scheme(look, page_server, width, scheme):
-    view = look(width, scheme)
+def test_page_fits_its_width_and_colour_scheme(open_page, page_server, width, scheme):
+    view = open_page(width, scheme)
     view.wait(IS, [ROW.format("bench/power"), "RUNNING"])
     view.page.click(f"{ROW.format('bench/power')} .name")
     view.wait("row => (document.querySelector(`${row} .plot .line`)?.getAttribute('d') ?? '').split('L').length > 5", ROW.format("bench/power"))
@@ -304,25 +305,25 @@ def test_page_fits_its_width_and_colour_scheme(look, page_server, width, scheme)
     if width == 390:
         for box in [one.bounding_box() for one in view.page.locator(f"{ROW.format('bench/power')} .commands button").all()]:
             assert box["height"] >= 44 and box["x"] >= 0 and box["x"] + box["width"] <= width
-    picture(page_server, view, f"{width}-{scheme}")
+    screenshot(page_server, view, f"{width}-{scheme}")
 
 
-# ---- the door, and those who come and go
+# ---- the token, and connections
 
 
-def test_page_without_the_token_shows_how_to_get_it(look, page_server):
-    view = look(390, address=f"{page_server.address}/")
+def test_page_without_the_token_shows_how_to_get_it(open_page, page_server):
+    view = open_page(390, address=f"{page_server.address}/")
     view.wait("() => !document.querySelector('#locked').hidden")
     assert "bench/power" not in view.text("body") and ".http-token" in view.text("#locked")
-    picture(page_server, view, "locked")
-    view.page.fill("#key", "not a token")
-    view.page.press("#key", "Enter")
-    view.wait("() => document.querySelector('#why').textContent.includes('no token')")
-    view.page.fill("#key", "0" * 64)
-    view.page.press("#key", "Enter")
-    view.wait("() => !document.querySelector('#locked').hidden && document.querySelector('#why').textContent.includes('not the one')")
-    view.page.fill("#key", page_server.page)
-    view.page.press("#key", "Enter")
+    screenshot(page_server, view, "locked")
+    view.page.fill("#token", "not a token")
+    view.page.press("#token", "Enter")
+    view.wait("() => document.querySelector('#locked-reason').textContent.includes('not a token')")
+    view.page.fill("#token", "0" * 64)
+    view.page.press("#token", "Enter")
+    view.wait("() => !document.querySelector('#locked').hidden && document.querySelector('#locked-reason').textContent.includes('not the one')")
+    view.page.fill("#token", page_server.page)
+    view.page.press("#token", "Enter")
     view.wait(IS, [ROW.format("bench/power"), "RUNNING"])
 
 
@@ -339,7 +340,7 @@ def test_new_and_disconnected_services_are_shown(page, page_server):
     process.kill()
     process.wait()
     page.wait("row => ['DISCONNECTED', 'STALE'].includes(document.querySelector(row).dataset.view)", ROW.format("bench/brief"))
-    # In place of its last state, which would seem current.
+    # The row shows this in place of the last state, which would look current.
     page.wait(IS, [ROW.format("bench/brief"), "DISCONNECTED"])
 
 
@@ -348,7 +349,7 @@ def test_description_of_a_service_is_shown_as_text_and_never_executed(page, page
     page.wait(IS, [ROW.format("bench/odd"), "RUNNING"])
     assert "<script>" in page.text(ROW.format("bench/odd"))
     assert page.page.title() == f"Services on {socket.gethostname()}"
-    ended(page_server.services.pop("bench/odd"))
+    end_program(page_server.services.pop("bench/odd"))
 
 
 HOSTILE = [
@@ -360,50 +361,50 @@ HOSTILE = [
 
 
 def test_data_of_a_hostile_service_do_not_harm_the_page(page, page_server):
-    """Its own row may show anything; the other rows continue, nothing is executed, and no script fails (`look` checks that)."""
+    """Its own row may show anything; the other rows are updated, nothing is executed, and no script fails (`open_page` checks that)."""
     hostile, honest = ROW.format("bench/hostile"), ROW.format("bench/power")
     page_server.start("bench/hostile", "--every", "1")
     page.wait(IS, [hostile, "RUNNING"])
     page.page.click(f"{hostile} .name")
     for value in HOSTILE:
-        assert page_server.command("bench/hostile", "say", arguments=value)[0] == 200, value
+        assert page_server.command("bench/hostile", "report", arguments=value)[0] == 200, value
         page.page.evaluate("row => { document.querySelector(`${row} .answer`).dataset.outcome = ''; }", hostile)
         press(page, "bench/hostile", "GET_DATA")
         wait_answer(page, "bench/hostile", "DONE")
-    # An event about it does not end the stream; nor does the first state of a page that is opened now.
+    # Events of the service do not end the stream, and its state in a snapshot does not break a page that is opened now.
     for value in HOSTILE[:4]:
-        assert page_server.command("bench/hostile", "say", arguments=value)[0] == 200, value
+        assert page_server.command("bench/hostile", "report", arguments=value)[0] == 200, value
         page.page.reload()
         page.wait(IS, [honest, "RUNNING"])
         before = page.text(f"{honest} .facts")
         page.wait("([row, before]) => document.querySelector(`${row} .facts`).textContent !== before", [honest, before])
         assert page.page.evaluate("document.body.dataset.link") == "live", value
     assert page.page.title() == f"Services on {socket.gethostname()}"
-    ended(page_server.services.pop("bench/hostile"))
+    end_program(page_server.services.pop("bench/hostile"))
 
 
 def test_data_too_long_to_show_are_replaced_by_their_size(page, page_server):
     page_server.start("bench/heavy")
     page.wait(IS, [ROW.format("bench/heavy"), "RUNNING"])
-    order(page, "bench/heavy", "swell", "300000")
+    send_command(page, "bench/heavy", "grow", "300000")
     wait_answer(page, "bench/heavy", "DONE")
     page.page.click(f"{ROW.format('bench/heavy')} .name")
-    page.wait("row => /300 \\d+ bytes, too many to show/.test(document.querySelector(`${row} .words`)?.textContent)", ROW.format("bench/heavy"))
+    page.wait("row => /300 \\d+ bytes, too large to show/.test(document.querySelector(`${row} .values`)?.textContent)", ROW.format("bench/heavy"))
     press(page, "bench/power", "GET_DATA")
     wait_answer(page, "bench/power", "DONE")
-    ended(page_server.services.pop("bench/heavy"))
+    end_program(page_server.services.pop("bench/heavy"))
 
 
 def test_page_shows_a_stopped_server_and_recovers(page, page_server):
-    """SIGSTOP and SIGCONT: how the page handles a controller that hangs, or a machine that sleeps."""
-    away = (*page_server.servers, page_server.controller)[0]
-    pids = [away.pid] if page_server.kind == "program" else group(away)
+    """SIGSTOP and SIGCONT stand for a controller that hangs, or a machine that is suspended."""
+    stopped = (*page_server.servers, page_server.controller)[0]
+    pids = [stopped.pid] if page_server.kind == "program" else group(stopped)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
-        page.wait("() => document.querySelector('#link').dataset.state === 'away'")
+        page.wait("() => document.querySelector('#link').dataset.state === 'disconnected'")
         assert "not answered since" in page.text("#link")
-        picture(page_server, page, "away")
+        screenshot(page_server, page, "disconnected")
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
@@ -413,18 +414,18 @@ def test_page_shows_a_stopped_server_and_recovers(page, page_server):
 
 
 def test_page_shows_a_controller_that_ended_and_reconnects_to_the_next(page, page_server):
-    """Behind PHP's page it is the same one; its own page has a new token, and shows how to get it."""
-    assert ended(page_server.controller) == 0
-    page.wait("() => document.querySelector('#link').dataset.state === 'away'")
+    """PHP's page keeps its token. The program's page has a new one after the restart, and shows how to get it."""
+    assert end_program(page_server.controller) == 0
+    page.wait("() => document.querySelector('#link').dataset.state === 'disconnected'")
     who = "The page’s server" if page_server.kind == "program" else "The controller"
     page.wait("who => document.querySelector('#link').textContent.includes(`${who} has not answered since`)", who)
     page_server.controller, found = start_controller(page_server.folder, page_server.port if page_server.kind == "program" else 0)
     if page_server.kind == "program":
         page.wait("() => !document.querySelector('#locked').hidden")
-        assert "not the one of this start" in page.text("#why")
+        assert "not the one of this start" in page.text("#locked-reason")
         page_server.token = re.search(ADDRESS, Path(found[2]).read_text())[2]
-        page.page.fill("#key", page_server.shell("service", "page").stdout)
-        page.page.press("#key", "Enter")
+        page.page.fill("#token", page_server.shell("service", "page").stdout)
+        page.page.press("#token", "Enter")
     page.wait("() => document.querySelector('#link').dataset.state === 'live'")
     page.wait(IS, [ROW.format("bench/power"), "RUNNING"])
     page.wait("row => document.querySelector(row).dataset.view === 'CONNECTED'", ROW.format("bench/power"))
@@ -433,19 +434,19 @@ def test_page_shows_a_controller_that_ended_and_reconnects_to_the_next(page, pag
 
 
 def group(process):
-    """The server that `serve` runs, and its workers."""
+    """Returns the pids of the server that `serve` runs, and of its workers."""
     first = list(children(process.pid))
     return first + [pid for one in first for pid in children(one)]
 
 
-def test_page_with_hundreds_of_services_is_usable(look, page_server):
-    """A stream that reports 400 services, as the controller does: the filter finds one, a click opens it."""
-    one = page_server.ask("GET", "/api/services/bench%2Fpower")[2]
+def test_page_with_hundreds_of_services_is_usable(open_page, page_server):
+    """The test serves a stream with 400 services: the filter finds one, and a click opens it."""
+    one = page_server.request("GET", "/api/services/bench%2Fpower")[2]
     many = [{**one, "name": f"rack/{i:03}"} for i in range(400)]
     readings = [{"name": record["name"], "at": one["since"], "value": {"watts": i}} for i, record in enumerate(many)]
     snapshot = {"controller": {"connected": True, "reason": ""}, "services": many, "data": readings, "log": []}
     stream = f"event: snapshot\nid: 1\ndata: {json.dumps(snapshot)}\n\n"
-    view = look(address="about:blank")
+    view = open_page(address="about:blank")
     view.page.route("**/api/events", lambda route: route.fulfill(content_type="text/event-stream", body=stream))
     view.page.goto(page_server.page)
     view.wait("() => document.querySelectorAll('.service').length === 400")
@@ -458,7 +459,7 @@ def test_page_with_hundreds_of_services_is_usable(look, page_server):
     assert view.page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
-def test_recorder_shows_its_rate_size_losses_and_disk(page_server, look, tmp_path):
+def test_recorder_shows_its_rate_size_losses_and_disk(page_server, open_page, tmp_path):
     env = {**os.environ, "LINKSPAN_DIR": str(page_server.folder / "run"), "LINKSPAN_STATE_DIR": str(page_server.folder / "state")}
     words = ["record", "bench/*", "-o", str(tmp_path / "run.mcap"), "--quiet", "--service", "recorder", "--sync", "0.2"]
     publisher = "import linkspan, time\nwith linkspan.publisher('bench/fast') as out:\n    while True: out.send({'i': 1}); time.sleep(0.005)"
@@ -467,12 +468,12 @@ def test_recorder_shows_its_rate_size_losses_and_disk(page_server, look, tmp_pat
         subprocess.Popen([sys.executable, "-c", publisher], env=env) as sender,
     ):
         try:
-            view = look()
+            view = open_page()
             view.wait(IS, [ROW.format("recorder"), "RUNNING"])
             view.page.click(f"{ROW.format('recorder')} .name")
             shown = "([row, words]) => words.every(word => document.querySelector(row).innerText.includes(word))"
             view.wait(shown, [ROW.format("recorder"), ["messages_per_second", "bytes_per_second", "file_bytes", "missed", "disk_free", "names/bench/fast"]])
-            view.picture(f"recorder-{page_server.kind}")
+            view.screenshot(f"recorder-{page_server.kind}")
             view.page.click(f'{ROW.format("recorder")} [data-command="PAUSE"]')
             view.wait(IS, [ROW.format("recorder"), "PAUSED"])
         finally:

@@ -1,5 +1,5 @@
-"""The token that only reads: it opens what is read, /metrics for Prometheus among it, and commands nothing, however that is spelled;
-and tokens that are kept in files, which survive the controller."""
+"""The read token: it permits every route that reads, `/metrics` for Prometheus, too, and no command in any spelling of a route; and
+token files, which survive a restart of the controller."""
 
 import os
 import re
@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 import test_controller_access
 from conftest import PATIENCE
-from controlled import ADDRESS, PROGRAM, PageServer, ended, started
-from test_controller_access import attempts, routes, sent
+from controlled import ADDRESS, PROGRAM, PageServer, end_program, start_program
+from test_controller_access import attempts, routes, send_as
 
-CAME = r"the page is at (http://[^/\s]+)/; its whole address is in (.+)"
+READY_LINE = r"the page is at (http://[^/\s]+)/; its whole address is in (.+)"
 
 
 def start(folder):
-    serves = [
+    command = [
         PROGRAM, "controller", "--no-tcp", "--http", "127.0.0.1:0", "--http-token", folder / "token", "--http-read-token", folder / "reading",
     ]
-    process, found = started(serves, folder, CAME)
+    process, found = start_program(command, folder, READY_LINE)
     address = re.fullmatch(ADDRESS, Path(found[2]).read_text().strip())
     return PageServer("program", folder, address[1], address[2], process)
 
@@ -49,33 +49,33 @@ def test_token_files_are_private_and_survive_a_restart(tmp_path):
     for name in kept:
         facts = (tmp_path / name).stat()
         assert (stat.S_IMODE(facts.st_mode), facts.st_uid) == (0o600, os.getuid())
-    assert ended(first.controller) == 0
+    assert end_program(first.controller) == 0
     with start(tmp_path) as second:
         assert second.token == first.token
         assert {name: (tmp_path / name).read_text() for name in kept} == kept
-        assert second.ask("GET", "/api/services")[0] == 200
+        assert second.request("GET", "/api/services")[0] == 200
     (tmp_path / "token").chmod(0o644)
     refused = second.shell("controller", "--no-tcp", "--http", "127.0.0.1:0", "--http-token", str(tmp_path / "token"))
     assert refused.returncode == 1 and "0644" in refused.stderr
 
 
 def test_read_token_reads_and_does_not_command(page_server, reader):
-    routes = reader.ask("GET", "/api")[2]
+    routes = reader.request("GET", "/api")[2]
     assert {route["method"] for route in routes} == {"GET"} and {"method": "GET", "path": "/metrics"} in routes
-    assert reader.ask("GET", "/api/services")[2] == page_server.ask("GET", "/api/services")[2] != []
-    assert reader.ask("GET", "/api/log")[0] == 200
+    assert reader.request("GET", "/api/services")[2] == page_server.request("GET", "/api/services")[2] != []
+    assert reader.request("GET", "/api/log")[0] == 200
     status, _, problem = reader.command("bench/power", "SHUTDOWN")
     assert (status, problem["kind"]) == (403, "PermissionDenied") and "reads" in problem["detail"]
 
 
 def test_no_spelling_of_any_route_commands_with_the_read_token(page_server, reader, monkeypatch):
     assert len(routes(page_server)) > len(routes_of(reader))
-    before = page_server.ask("GET", "/api/services/bench%2Fpower")[2]
-    # Every route, also those that the reader is not shown, except for the stream, which it may read and which has no end.
+    before = page_server.request("GET", "/api/services/bench%2Fpower")[2]
+    # Every route, also those that the server does not list for the reader; not the stream, which the reader may read and which has no end.
     ending = [route for route in routes(page_server) if route[1] != "/api/events"]
     monkeypatch.setattr(test_controller_access, "routes", lambda _: ending)
     requests = list(attempts(page_server, f"Authorization: Bearer {reader.token}"))
-    answers = sent(page_server, os.getuid(), requests)
+    answers = send_as(page_server, os.getuid(), requests)
     accepted = refused = 0
     for asked, answer in zip(requests, answers, strict=True):
         asked = asked.decode()
@@ -87,20 +87,20 @@ def test_no_spelling_of_any_route_commands_with_the_read_token(page_server, read
         assert not 200 <= code < 400 or method in ("GET", "HEAD"), (asked, answer[:300])
         assert page_server.token not in answer, asked
     assert accepted > 100 and refused > 300, (accepted, refused)
-    after = page_server.ask("GET", "/api/services/bench%2Fpower")[2]
+    after = page_server.request("GET", "/api/services/bench%2Fpower")[2]
     fields = ("state", "answered", "pid", "epoch", "open")
     assert {key: after.get(key) for key in fields} == {key: before.get(key) for key in fields}
     assert page_server.services["bench/power"].poll() is None
-    # The other token can command.
+    # The full token still permits commands.
     assert page_server.command("bench/power", "GET_DATA")[0] == 200
 
 
 def routes_of(reader):
-    return [(route["method"], route["path"]) for route in reader.ask("GET", "/api")[2]]
+    return [(route["method"], route["path"]) for route in reader.request("GET", "/api")[2]]
 
 
 def parsed(text):
-    """Parses Prometheus' text form strictly: each family is declared once, before its samples, which are contiguous."""
+    """Parses the Prometheus text format strictly: each family is declared once, before its samples, which are contiguous."""
     name, label = r"[a-zA-Z_:][a-zA-Z0-9_:]*", r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"'
     sample = re.compile(rf"({name})(?:\{{({label}(?:,{label})*)\}})? (-?[0-9.]+(?:[eE][+-]?[0-9]+)?|NaN|[+-]Inf)")
     assert text.endswith("\n")
@@ -126,7 +126,7 @@ def parsed(text):
 def test_metrics_are_valid_prometheus_text(reader):
     reader.start("bench/other", "--paused")
     reader.wait_for_service("bench/other")
-    status, headers, text = reader.ask("GET", "/metrics")
+    status, headers, text = reader.request("GET", "/metrics")
     assert status == 200 and headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     kinds, samples = parsed(text.decode())
     for family, kind in kinds.items():
@@ -136,11 +136,11 @@ def test_metrics_are_valid_prometheus_text(reader):
         of = f'service="{service}"'
         assert samples["linkspan_service_up", (of,)] == 1
         states = {labels[1]: value for (family, labels), value in samples.items() if family == "linkspan_service_state" and labels[0] == of}
-        record = reader.ask("GET", f"/api/services/{service.replace('/', '%2F')}")[2]
+        record = reader.request("GET", f"/api/services/{service.replace('/', '%2F')}")[2]
         assert [name for name, value in states.items() if value == 1] == [f'state="{record["state"]}"'] and len(states) == 9
         assert abs(samples["linkspan_service_last_seen_timestamp_seconds", (of,)] - time.time()) < PATIENCE
         assert samples["linkspan_service_commands_total", (of, 'outcome="rejected"')] >= 0
     assert samples["linkspan_controller_services", ()] == 2 and samples["linkspan_controller_uptime_seconds", ()] > 0
     assert samples["linkspan_controller_messages_total", ('direction="received"',)] > 0
     outsider = replace(reader, token="0" * 64)
-    assert outsider.ask("GET", "/metrics")[0] == 401
+    assert outsider.request("GET", "/metrics")[0] == 401

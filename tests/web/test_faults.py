@@ -1,4 +1,4 @@
-"""Each of the four programs is killed and started again: the page shows it, and the others continue undisturbed."""
+"""Each of the four programs is killed and started again: the page shows it, and the other programs continue."""
 
 import os
 import signal
@@ -10,8 +10,8 @@ from conftest import PARTS, PATIENCE, ROOT
 
 OBSERVATORY = ROOT / "examples/observatory"
 
-# What changes on the page while a part works.
-MOVES = {
+# For each program, an expression whose value changes on the page while the program works.
+CHANGING = {
     "sensors": "histories.cpu.length && document.querySelector('#network b').textContent",
     "seismogram": "wave.last",
     "spectrum": "trigger.last",
@@ -19,34 +19,34 @@ MOVES = {
 }
 
 
-def moves(seen, part):
-    before = seen.page.evaluate(MOVES[part])
-    seen.wait(f"before => ({MOVES[part]}) !== before", before)
+def wait_for_change(seen, part):
+    before = seen.page.evaluate(CHANGING[part])
+    seen.wait(f"before => ({CHANGING[part]}) !== before", before)
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_killed_program_is_shown_as_missing_and_recovers(live, observatory, part):
     before = observatory.pids()
     assert set(before) == {*PARTS, "page"}
-    moves(live, part)
+    wait_for_change(live, part)
     os.kill(before[part], signal.SIGKILL)
     live.wait_state(part, "missing")
     name = live.page.get_attribute(f"[data-part={part}]", "data-name")
-    live.wait("text => document.querySelector('#summary').textContent.startsWith(text)", f"{name} is missing since")
+    live.wait("text => document.querySelector('#summary').textContent.startsWith(text)", f"{name} has been missing since")
     states = {p: live.page.get_attribute(f"[data-part={p}]", "data-state") for p in PARTS if p != part}
     assert "missing" not in states.values()
-    live.picture(f"{part}-missing")
+    live.screenshot(f"{part}-missing")
 
     observatory.start_missing()
     live.wait_state(part, "back")
-    live.wait("text => document.querySelector('#summary').textContent.startsWith(text)", f"{name} is back since")
+    live.wait("text => document.querySelector('#summary').textContent.startsWith(text)", f"{name} has been back since")
     for each in PARTS:
-        moves(live, each)
-    live.picture(f"{part}-back")
+        wait_for_change(live, each)
+    live.screenshot(f"{part}-back")
     after = observatory.pids()
     assert after.pop(part) != before.pop(part)
     assert after == before, "the others are the same processes as before"
-    # The page shows for ten seconds that something is back, whatever it is.
+    # The page shows `back` for some seconds. One program is enough to test that.
     if part == PARTS[0]:
         live.wait_state(part, "live")
 
@@ -68,11 +68,11 @@ def test_driver_with_another_unit_is_refused_and_the_page_shows_why(live, observ
         live.wait_state("sensors", "refused")
         why = "readings/network: the unit is By/s there and kBy/s here: 1 By/s is 0.001 kBy/s"
         live.wait("text => document.querySelector('#summary').textContent.includes(text)", why)
-        live.picture("sensors-refused")
-        # Nothing of it is shown or counted, and the program that reads it lives.
+        live.screenshot("sensors-refused")
+        # Its values are neither shown nor counted, and the program that subscribes to them still runs.
         before = live.page.evaluate("histories.cpu.length")
-        moves(live, "seismogram")
-        moves(live, "spectrum")
+        wait_for_change(live, "seismogram")
+        wait_for_change(live, "spectrum")
         assert live.page.evaluate("histories.cpu.length") == before
         assert {p: pid for p, pid in observatory.pids().items() if p != "sensors"} == {p: pid for p, pid in pids.items() if p != "sensors"}
         assert live.page.get_attribute("[data-part=statistics]", "data-state") == "live"
@@ -82,12 +82,12 @@ def test_driver_with_another_unit_is_refused_and_the_page_shows_why(live, observ
     observatory.start_missing()
     live.wait_state("sensors", "back")
     for each in PARTS:
-        moves(live, each)
+        wait_for_change(live, each)
     live.wait_state("sensors", "live")
 
 
 def test_form_shows_an_error_when_the_server_is_missing(live, observatory):
-    live.wait("() => document.querySelector('#window').textContent !== 'No answer yet.'")
+    live.wait("() => document.querySelector('#window').textContent !== 'No spectrum yet.'")
     os.kill(observatory.pids()["spectrum"], signal.SIGKILL)
     live.wait_state("spectrum", "missing")
     live.page.fill("#length", "512")
@@ -96,7 +96,7 @@ def test_form_shows_an_error_when_the_server_is_missing(live, observatory):
     assert "observatory/spectrum" in live.text("#answer")
     observatory.start_missing()
     live.wait_state("spectrum", "back")
-    # It has received enough for a spectrum again once there is a new one.
+    # A new spectrum shows that the restarted program has received enough samples.
     before = live.page.evaluate("spectrum.data[1][5]")
     live.wait("before => spectrum.data[1][5] !== before", before)
     live.page.press("#length", "Enter")
@@ -112,4 +112,4 @@ def test_page_opened_while_all_programs_are_missing_fills_when_they_start(view, 
     observatory.start_missing()
     for part in PARTS:
         seen.wait_state(part, "back")
-        moves(seen, part)
+        wait_for_change(seen, part)

@@ -1,4 +1,4 @@
-"""`run` ends by itself or on request, with exit code 0, and leaves nothing."""
+"""`run` ends by itself or at a signal, with exit code 0, and leaves no process, file, socket or shared memory."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from support.limits import within
 
 
 def processes_with(text):
-    """The processes that were started with this text in their environment."""
+    """Returns the processes that were started with this text in their environment."""
     found = []
     for environ in Path("/proc").glob("[0-9]*/environ"):
         try:
@@ -24,7 +24,7 @@ def processes_with(text):
 
 
 def shared_memory():
-    """Returns the names there, except those of browsers, of zenoh's own programs and of temporary folders, which concurrent tests make."""
+    """Returns the names of shared memory, except those of browsers, of zenoh's own programs and of temporary folders, which concurrent tests make."""
     return {name for name in os.listdir("/dev/shm") if not name.startswith((".tmp", ".org.chromium.")) and not name.endswith(".zenoh")}
 
 
@@ -59,7 +59,7 @@ def test_demonstration_ends_at_a_signal(tmp_path, how):
 def test_program_missing_at_the_end_is_reported(tmp_path):
     running = launch(TMPDIR=str(tmp_path))
     os.kill(running.pids()["statistics"], signal.SIGKILL)
-    with within("the line that tells of the kill"):
+    with within("the line about the killed program"):
         for line in running.process.stdout:
             if "statistics ended (SIGKILL)" in line:
                 break

@@ -1,4 +1,4 @@
-"""The observatory on three machines: its page shows what the other two publish, and shows it again after any bridge was killed."""
+"""The observatory on three machines: its page shows the messages of the other two, also after a bridge was killed and started again."""
 
 import os
 import re
@@ -10,14 +10,14 @@ import pytest
 from conftest import PARTS, PATIENCE, View, children, finish, launch
 from support.tree import PROGRAM
 from support.waiting import until
-from test_faults import moves
+from test_faults import wait_for_change
 
 pytestmark = [
     pytest.mark.bridge,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere"),
 ]
-#: What the page misses without the bridge of each machine; the programs of the lab report twice a second that they
-#: live.
+#: The programs that the page shows as missing without the bridge of each machine. The lab's programs publish even if they receive
+#: nothing, so they are live without the bridge of the field.
 BEHIND = {"field": ("sensors", "seismogram"), "lab": ("spectrum", "statistics"), "desk": PARTS}
 
 
@@ -46,12 +46,12 @@ def bridge(three, machine: str) -> int:
     return found[0]
 
 
-def is_live(page, part: str) -> None:
+def wait_live(page, part: str) -> None:
     page.wait("p => ['live', 'back'].includes(document.querySelector(`[data-part=${p}]`).dataset.state)", part)
 
 
-def ask(page, samples: int) -> None:
-    """Requests a spectrum of this many samples, until the program has received as many."""
+def request_spectrum(page, samples: int) -> None:
+    """Requests a spectrum of this many samples until the program has received enough."""
     page.page.fill("#length", str(samples))
 
     def answered():
@@ -65,22 +65,22 @@ def ask(page, samples: int) -> None:
 
 def test_page_recovers_from_the_kill_of_each_bridge(three, page):
     for part in PARTS:
-        is_live(page, part)
-        moves(page, part)
-    ask(page, 256)
-    page.picture("machines")
+        wait_live(page, part)
+        wait_for_change(page, part)
+    request_spectrum(page, 256)
+    page.screenshot("machines")
     for machine, parts in BEHIND.items():
         before = bridge(three, machine)
         os.kill(before, signal.SIGKILL)
         for part in parts:
             page.wait_state(part, "missing")
-        page.picture(f"machines-without-bridge-{machine}")
+        page.screenshot(f"machines-without-bridge-{machine}")
         three.start_missing()
         for part in PARTS:
-            is_live(page, part)
-            moves(page, part)
+            wait_live(page, part)
+            wait_for_change(page, part)
         assert bridge(three, machine) != before
-    page.picture("machines-healed")
+    page.screenshot("machines-recovered")
 
 
 def test_controller_of_one_machine_lists_the_bridges_of_all(three):

@@ -1,4 +1,4 @@
-"""The page in a real browser: it shows live data, responds, and fits."""
+"""The observatory's page in a browser: it shows live data, answers its form, and fits its window."""
 
 import urllib.error
 import urllib.request
@@ -8,8 +8,8 @@ import pytest
 from conftest import PATIENCE
 
 CHANGES = "([s, before]) => document.querySelector(s).textContent !== before"
-# The number of pixels of a plot in its own colour.
-INKED = """([id, name]) => {
+# Whether more than 200 pixels of a plot have the colour of its line.
+IS_DRAWN = """([id, name]) => {
     const probe = document.createElement('i');
     probe.style.color = `var(${name})`; document.body.append(probe);
     const [r, g, b] = getComputedStyle(probe).color.match(/\\d+/g).map(Number); probe.remove();
@@ -24,7 +24,7 @@ INKED = """([id, name]) => {
 }"""
 
 
-def ask(seen, window):
+def request_spectrum(seen, window):
     seen.page.fill("#length", window)
     seen.page.press("#length", "Enter")
     seen.wait("() => ['answer', 'error'].includes(document.querySelector('#answer').dataset.state)")
@@ -63,14 +63,14 @@ def test_every_reading_has_a_value_or_is_marked_absent(live):
 def test_statistics_of_the_other_program_are_shown(live):
     live.wait("() => [...document.querySelectorAll('#memory dd')].every(dd => /\\d/.test(dd.textContent))")
     least, mean, most = (
-        float(live.text(f"#memory dd[data-is={name}]").replace(",", "")) for name in ("min", "mean", "max")
+        float(live.text(f"#memory dd[data-statistic={name}]").replace(",", "")) for name in ("min", "mean", "max")
     )
     assert least <= mean <= most
 
 
 @pytest.mark.parametrize("component", ["z", "n", "e"])
 def test_waveform_is_drawn_and_updated(live, component):
-    live.wait(INKED, [f"plot-{component}", f"--{component}"])
+    live.wait(IS_DRAWN, [f"plot-{component}", f"--{component}"])
     live.wait("before => wave.last > before + 1", live.page.evaluate("wave.last"))
 
 
@@ -78,21 +78,21 @@ def test_trigger_is_marked(live):
     live.wait("() => document.querySelector('#trigger').textContent.startsWith('Event at')")
     live.wait("() => trigger.columns[2].includes(true)")
     live.wait("() => restarts.length > 0")
-    live.wait(INKED, ["plot-ratio", "--ratio"])
-    live.picture("trigger")
+    live.wait(IS_DRAWN, ["plot-ratio", "--ratio"])
+    live.screenshot("trigger")
 
 
 def test_spectrum_is_updated(live):
-    live.wait(CHANGES, ["#window", "No answer yet."])
+    live.wait(CHANGES, ["#window", "No spectrum yet."])
     assert live.text("#window").startswith("512 samples = 5.12 s")
-    live.wait(INKED, ["plot-spectrum", "--z"])
+    live.wait(IS_DRAWN, ["plot-spectrum", "--z"])
     before = live.page.evaluate("spectrum.data[1][5]")
     live.wait("before => spectrum.data[1][5] !== before", before)
 
 
 def test_requested_window_is_used_and_kept(live):
     live.wait("() => wave.columns[0].length > 1100")
-    answer = ask(live, "1024")
+    answer = request_spectrum(live, "1024")
     assert "1024 samples, 513 frequencies" in answer
     live.wait("() => document.querySelector('#window').textContent.startsWith('1024 samples')")
     before = live.page.evaluate("spectrum.data[1][5]")
@@ -104,7 +104,7 @@ def test_requested_window_is_used_and_kept(live):
     [("7", "64 to 2048"), ("100000", "64 to 2048"), ("many", "integer"), ("", "integer"), ("-512", "64 to 2048")],
 )
 def test_refusal_of_the_fortran_program_is_an_error_on_the_page(live, window, words):
-    answer = ask(live, window)
+    answer = request_spectrum(live, window)
     assert words in answer and "the Fortran program" in answer
     assert live.page.get_attribute("#answer", "data-state") == "error"
     assert live.page.get_attribute("#length", "aria-invalid") == "true"
@@ -122,7 +122,7 @@ def test_ended_stream_is_resumed_without_a_gap(live):
 
 
 def test_page_makes_requests_to_its_own_server_alone(live, observatory):
-    live.wait(CHANGES, ["#window", "No answer yet."])
+    live.wait(CHANGES, ["#window", "No spectrum yet."])
     asked = {urlsplit(url).netloc for url in live.requests if not url.startswith("data:")}
     assert asked == {urlsplit(observatory.address).netloc}
 
@@ -132,12 +132,12 @@ def test_page_makes_requests_to_its_own_server_alone(live, observatory):
 def test_page_fits_its_width_and_colour_scheme(view, width, scheme):
     seen = view(width, scheme)
     seen.wait("() => wave.columns[0].length > 1000")
-    seen.wait(CHANGES, ["#window", "No answer yet."])
-    seen.wait(INKED, ["plot-z", "--z"])
+    seen.wait(CHANGES, ["#window", "No spectrum yet."])
+    seen.wait(IS_DRAWN, ["plot-z", "--z"])
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     ground = seen.page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
     assert (sum(ground) < 200) == (scheme == "dark")
-    seen.picture(f"{width}-{scheme}")
+    seen.screenshot(f"{width}-{scheme}")
 
 
 def test_form_is_usable_with_the_keyboard(live):
@@ -161,14 +161,14 @@ def test_request_from_another_site_is_403(observatory, header, path):
     assert refused.value.code == 403
 
 
-def test_what_was_recorded_is_shown_and_offered(live, browser):
+def test_recording_is_reported_and_offered_for_download(live, browser):
     live.wait("() => document.querySelector('#network b').textContent !== '–'")
     address = live.page.evaluate("document.querySelector('a[href=\"recording.php\"]').href")
     for width in (1280, 390):
         context = browser.new_context(viewport={"width": width, "height": 900})
         page, errors = context.new_page(), []
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        # A part is on the disk within a second.
+        # The recorder writes to the disk once a second, so the report may not have the names yet.
         for _ in range(100):
             answer = page.goto(address)
             if answer.status == 200 and page.locator("text=observatory/sensors").count() and page.locator("text=observatory/waveform").count():

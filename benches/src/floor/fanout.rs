@@ -14,9 +14,25 @@ const SLOTS: usize = BLOCK as usize;
 
 /// A message of 64 bytes after the number that shows that it is complete.
 #[repr(C, align(128))]
-struct Slot {
+pub struct Slot {
     number: AtomicU64,
     words: [AtomicU64; 8],
+}
+
+impl Slot {
+    /// Writes the message with this number.
+    pub fn write(&self, number: u64, content: &[u64; 8]) {
+        for (word, value) in self.words.iter().zip(content) {
+            word.store(*value, Ordering::Relaxed);
+        }
+        self.number.store(number, Ordering::Release);
+    }
+
+    /// Reads the message with this number; none if it is not written yet.
+    pub fn read(&self, number: u64) -> Option<[u64; 8]> {
+        let there = self.number.load(Ordering::Acquire) >= number;
+        there.then(|| self.words.each_ref().map(|word| word.load(Ordering::Relaxed)))
+    }
 }
 
 #[repr(C)]
@@ -49,10 +65,7 @@ impl<const PER: u64> Work for Fanout<PER> {
         for _ in 0..PER {
             let slot = &self.ring.slots[self.sent as usize % SLOTS];
             self.sent += 1;
-            for word in &slot.words {
-                word.store(self.sent, Ordering::Relaxed);
-            }
-            slot.number.store(self.sent, Ordering::Release);
+            slot.write(self.sent, &[self.sent; 8]);
         }
         while self.ring.read.load(Ordering::Acquire) < self.sent {
             std::hint::spin_loop();
@@ -74,14 +87,15 @@ fn read(ring: &Shared<Ring>, readers: usize, per: u64, mut begins: UnixStream) -
         'round: loop {
             let slot = &ring.slots[number as usize % SLOTS];
             for _ in 0..readers {
-                while slot.number.load(Ordering::Acquire) <= number {
+                loop {
+                    if let Some(words) = slot.read(number + 1) {
+                        std::hint::black_box(words);
+                        break;
+                    }
                     if !ring.running.load(Ordering::Relaxed) {
                         break 'round;
                     }
                     std::hint::spin_loop();
-                }
-                for word in &slot.words {
-                    std::hint::black_box(word.load(Ordering::Relaxed));
                 }
             }
             number += 1;

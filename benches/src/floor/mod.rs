@@ -6,10 +6,12 @@ mod files;
 mod kernel;
 mod memory;
 mod queue;
+mod rate;
 pub mod system_v;
 mod writers;
 
 use crate::cpu::Placement;
+use crate::rate::Waits;
 use crate::{Result, oversubscribed};
 
 pub use begin::socket_path;
@@ -48,6 +50,7 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["append", bytes] => files::append(bytes.parse()?),
         ["oversubscribed", pace] => oversubscribed::beside_pipes(pace),
         ["eventfd", placement] => kernel::eventfd(Placement::from_name(placement)?),
+        ["rate", waits, rate] => rate::send(Waits::from_name(waits)?, rate.parse()?),
         ["queue", placement] => queue::stream(Placement::from_name(placement)?),
         _ => Err(format!("no floor is called {words:?}").into()),
     }

@@ -12,12 +12,14 @@ mod imu_sample;
 #[rustfmt::skip]
 mod motor_state;
 pub mod packed;
+pub mod rate;
 pub mod resources;
 pub mod stored;
 pub mod stream;
 pub mod writers;
 
 use crate::cpu::Placement;
+use crate::rate::Waits;
 use crate::{Result, oversubscribed};
 
 /// `work ours …`.
@@ -53,6 +55,8 @@ pub fn work(words: &[&str]) -> Result<()> {
         }
         ["fanout", transport, readers] => fanout::published(transport, readers.parse()?),
         ["writers", transport, count] => writers::requests(transport, count.parse()?),
+        ["rate", "channel", waits, rate] => rate::channel(Waits::from_name(waits)?, rate.parse()?),
+        ["rate", "publish", waits, rate] => rate::published(Waits::from_name(waits)?, rate.parse()?),
         ["connect", transport] => begin::connect(transport),
         ["first", transport] => begin::first(transport),
         ["latest", transport] => begin::latest(transport),

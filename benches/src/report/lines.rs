@@ -17,7 +17,7 @@ fn mark(measured: &Measured, ratio: Option<f64>) -> String {
     let (goal, moonshot, reached, text) = match measured.row.mark {
         None => return String::new(),
         Some(Mark::Ratio(goal, moonshot)) => {
-            (goal, Some(moonshot), ratio, digits_of_ratio as fn(Unit, f64) -> String)
+            (goal, Some(moonshot), ratio, (|_, ratio| digits_of_ratio(ratio)) as fn(Unit, f64) -> String)
         }
         Some(Mark::Most(goal)) => (goal, None, ours, amount as fn(Unit, f64) -> String),
     };
@@ -30,7 +30,8 @@ fn mark(measured: &Measured, ratio: Option<f64>) -> String {
     format!("mark {}, reached {}{verdict}", text(unit, goal), text(unit, reached))
 }
 
-fn digits_of_ratio(_: Unit, ratio: f64) -> String {
+/// A ratio with one or two decimals.
+pub fn digits_of_ratio(ratio: f64) -> String {
     let text = format!("{ratio:.2}");
     text.strip_suffix('0').map_or(text.clone(), str::to_owned)
 }

@@ -7,7 +7,7 @@ mod languages;
 mod patterns;
 mod row;
 
-pub use row::{Case, Mark, Row, Unit, own};
+pub use row::{Case, Mark, Row, Unit, own, peer, this};
 
 /// Every row, in the table's order.
 pub fn all() -> Vec<Row> {

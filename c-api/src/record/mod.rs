@@ -7,7 +7,7 @@
 //! | the table as C defines it | `table` |
 //! | the checked layout, read once from the table | `layout` |
 //! | the program's functions for values without a layout | `access` |
-//! | encoding: a struct as a Source | `lent` |
+//! | encoding: a struct as a Source | `borrowed` |
 //! | encoding structs of scalars without a walk | `flat` |
 //! | decoding: a Sink that fills a struct | `fill` |
 //! | reading one part of a struct | `part` |
@@ -18,12 +18,12 @@
 //! | errors in tables and structs | `error` |
 
 mod access;
+mod borrowed;
 mod clear;
 mod error;
 mod fill;
 mod flat;
 mod layout;
-mod lent;
 mod memory;
 mod moved;
 mod part;
@@ -47,9 +47,9 @@ use crate::writer::{linkspan_writer, put::put_source};
 pub use access::linkspan_record_access;
 pub use table::*;
 
+use borrowed::BorrowedRecord;
 use fill::Filler;
 use layout::Layout;
-use lent::Lent;
 
 /// The layout from a table, which the first call reads.
 ///
@@ -115,12 +115,12 @@ pub unsafe extern "C" fn linkspan_record_prepare(
 ///
 /// # Safety
 /// `from` is NULL or points to a struct of this layout, which no thread changes meanwhile.
-unsafe fn lend<'a>(layout: &'a Layout, from: *const c_void) -> Result<Lent<'a>> {
+unsafe fn lend<'a>(layout: &'a Layout, from: *const c_void) -> Result<BorrowedRecord<'a>> {
     if from.is_null() {
         return Err(is_null("the struct"));
     }
     // SAFETY: as the caller promises.
-    Ok(unsafe { Lent::new(layout, from.cast()) })
+    Ok(unsafe { BorrowedRecord::new(layout, from.cast()) })
 }
 
 /// Fills an existing struct; its old content is freed first, except for parts that the program's own

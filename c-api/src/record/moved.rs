@@ -5,9 +5,9 @@ use std::ptr;
 use linkspan::value::{BigInt, Decimal, NdArrayRef, Sink, Source, ValueBuilder};
 use linkspan::{NdArray, Result, Timestamp, Value};
 
+use super::borrowed::BorrowedRecord;
 use super::clear::arrays;
 use super::layout::Layout;
-use super::lent::Lent;
 use crate::loan;
 
 /// The value of a struct that has loans, which belong to the value then: `data` of their arrays is NULL. `None` if it has
@@ -27,7 +27,7 @@ pub(super) unsafe fn value_with_loans(of: &Layout, at: *mut u8) -> Option<Result
     }
     let mut sink = Mover { builder: ValueBuilder::new(), taken: Vec::new() };
     // SAFETY: as the caller promises.
-    let walked = unsafe { Lent::new(of, at) }.walk(&mut sink);
+    let walked = unsafe { BorrowedRecord::new(of, at) }.walk(&mut sink);
     match walked.and_then(|()| sink.builder.finish()) {
         Ok(value) => {
             let is_taken = |place: usize| sink.taken.iter().any(|(taken, _)| *taken == place);

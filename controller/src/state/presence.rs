@@ -1,4 +1,4 @@
-//! Whether services are there: signs of life, silence, the ends of links, and what a peer loses its link for.
+//! The presence of services: activity, silence, the ends of links, and violations that close a link.
 
 use super::{Action, Moment, ServerState};
 use crate::event_log::cut;
@@ -7,7 +7,7 @@ use linkspan::service::server_side::{ToService, failure_of};
 use linkspan::{Error, ErrorKind, View};
 
 impl ServerState {
-    /// Any message shows that the service lives. The timer is not set anew for each: it looks at `last_activity` when it
+    /// Records that a service has sent a message. Does not set the timer, which checks `last_activity` when it
     /// expires.
     pub(super) fn note_activity(&mut self, name: &Name, now: Moment) {
         let Some(service) = self.services.get_mut(name) else { return };
@@ -22,14 +22,14 @@ impl ServerState {
 
     /// Sends a beat, at most twice per heartbeat period.
     pub(super) fn send_beat(&mut self, link: u64, now: Moment) {
-        let Some(line) = self.links.get_mut(&link) else { return };
-        if line.last_reported.is_none_or(|reported| reported + self.limits.heartbeat / 2 <= now.since) {
-            line.last_reported = Some(now.since);
+        let Some(service_link) = self.links.get_mut(&link) else { return };
+        if service_link.last_beat.is_none_or(|reported| reported + self.limits.heartbeat / 2 <= now.since) {
+            service_link.last_beat = Some(now.since);
             self.actions.push_back(Action::SendToService { link, message: ToService::Beat });
         }
     }
 
-    /// Marks a service as STALE if it was silent since the timer was set. Its link stays: it may only be busy.
+    /// Marks a service as STALE if it has sent nothing since the timer was set. Its link stays open, because it may only be busy.
     pub(super) fn heartbeat_missed(&mut self, name: &Name, now: Moment) {
         let silence = self.limits.silence();
         let Some(service) = self.services.get_mut(name).filter(|service| service.is_connected()) else {
@@ -56,7 +56,7 @@ impl ServerState {
         self.record_changed(name, now);
     }
 
-    /// Marks a service as GONE, and answers its open commands. Its record stays for clients, within a limit.
+    /// Marks a service as GONE, and fails its open commands. Keeps its record for clients, up to a limit.
     pub(super) fn service_gone(&mut self, name: &Name, why: &str, now: Moment) {
         if !self.detach(name, View::Gone, now) {
             return;
@@ -70,7 +70,7 @@ impl ServerState {
         }
     }
 
-    /// Takes the link of a service away, and what is scheduled while it has one. Returns whether there is such a service.
+    /// Removes the link from a service, and cancels the timers of a connected one. Returns whether the service exists.
     fn detach(&mut self, name: &Name, view: View, now: Moment) -> bool {
         let Some(service) = self.services.get_mut(name) else { return false };
         (service.link, service.left, service.view) = (None, now.since, view);
@@ -80,25 +80,25 @@ impl ServerState {
         true
     }
 
-    /// Reports a violation on this link, under the service's name if it is known.
+    /// Reports a violation on this link as a problem of the service, or in the log if the service is unknown.
     pub(super) fn report_violation(&mut self, link: u64, text: &str, now: Moment) {
-        let Some(line) = self.links.get(&link) else { return };
-        match line.name.clone() {
+        let Some(service_link) = self.links.get(&link) else { return };
+        match service_link.name.clone() {
             Some(name) => self.report_problem(&name, text, now),
             None => {
-                let text = format!("a peer ({}) {text}", line.source);
+                let text = format!("a peer ({}) {text}", service_link.source);
                 self.log_event(None, "warning", &text, now);
             }
         }
     }
 
-    /// Closes a link that violated the protocol. The service may connect again.
+    /// Closes the link of a service that has violated the protocol. The service may reconnect.
     pub(super) fn drop_for_violation(&mut self, link: u64, text: &str, now: Moment) {
         self.report_violation(link, text, now);
         let text = format!("this service {text}; its connection is closed");
         let message = ToService::Refused(failure_of(&Error::new(ErrorKind::Malformed, text)));
         self.actions.push_back(Action::SendToService { link, message });
-        let name = self.links.get(&link).and_then(|line| line.name.clone());
+        let name = self.links.get(&link).and_then(|service_link| service_link.name.clone());
         self.release_link(link);
         if let Some(name) = name {
             self.service_disconnected(&name, "the controller closed its connection", now);
@@ -107,9 +107,9 @@ impl ServerState {
 
     /// Refuses a service and closes its link.
     pub(super) fn refuse_service(&mut self, link: u64, error: &Error, now: Moment) {
-        // A name that is in use is reported in the record of the registered service.
+        // The record of the registered service has a problem if its name is in use.
         if error.kind() != ErrorKind::AddressInUse {
-            let source = self.links.get(&link).map_or("", |line| &line.source);
+            let source = self.links.get(&link).map_or("", |service_link| &service_link.source);
             let text = format!("a service ({source}) was refused: {}", cut(error.text(), 300));
             self.log_event(None, "warning", &text, now);
         }
@@ -118,7 +118,7 @@ impl ServerState {
         self.release_link(link);
     }
 
-    /// Forgets a link, and closes it once its peer could read the last messages.
+    /// Removes a link, and closes it after its peer had time to read the last messages.
     pub(super) fn release_link(&mut self, link: u64) {
         self.remove_link(link);
         self.actions.push_back(Action::CloseLink { link });

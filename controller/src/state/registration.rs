@@ -1,4 +1,4 @@
-//! Registration of services: introductions, the limit of their number, and what is forgotten of those that are gone.
+//! The registration of services: introductions, the limit of their number, and their removal.
 
 use super::{Action, Moment, ServerState};
 use crate::client_protocol::ClientCommand;
@@ -8,8 +8,8 @@ use linkspan::service::server_side::Introduction;
 use linkspan::{Error, ErrorKind, Value, View};
 
 impl ServerState {
-    /// Registers the service of a link, or refuses it: an invalid introduction, the name of another user's service, of
-    /// another incarnation that is connected, or a new name at the limit.
+    /// Registers the service of a link. Refuses an invalid introduction, the name of another user's service, the name of
+    /// another incarnation that is connected, and a new name at the limit.
     pub(super) fn introduction_received(
         &mut self,
         link: u64,
@@ -17,7 +17,7 @@ impl ServerState {
         it: Introduction,
         now: Moment,
     ) {
-        let machine = self.links.get(&link).and_then(|line| line.machine.clone());
+        let machine = self.links.get(&link).and_then(|service_link| service_link.machine.clone());
         let it = match registry::check(it, &self.limits).and_then(|it| registry::on_machine(it, &machine)) {
             Ok(it) => it,
             Err(error) => return self.refuse_service(link, &error, now),
@@ -26,13 +26,13 @@ impl ServerState {
             return self.drop_for_violation(link, "changes its name without reconnecting", now);
         }
         let service = self.services.get(&*it.name);
-        let owner = self.links.get(&link).map(|line| &line.owner);
-        // The name stays with its user while the service is away, so that no other user's program receives its commands.
+        let owner = self.links.get(&link).map(|service_link| &service_link.owner);
+        // The name belongs to its user while the service is disconnected, so that no other user's program receives its commands.
         if let Some(known) = service.filter(|known| known.view != View::Gone && Some(&known.owner) != owner) {
             let (name, first) = (known.name.clone(), known.source.clone());
             self.report_problem(&name, "another user's program with the same name was refused", now);
             let text = format!(
-                "{name} is a service of another user here ({first}); take another name, or let that one end or be forgotten (`linkspan service forget {name}`)"
+                "{name} is a service of another user ({first}); choose another name, or end that service and forget it (`linkspan service forget {name}`)"
             );
             return self.refuse_service(link, &Error::new(ErrorKind::PermissionDenied, text), now);
         }
@@ -45,12 +45,12 @@ impl ServerState {
             let (name, other) = (service.name.clone(), service.introduction.epoch != it.epoch);
             if other && service.view == View::Connected {
                 let text = format!(
-                    "another program with the name {name} was refused: {} with process {}, the first is process {}",
+                    "another program with the name {name} was refused: {} with process {}; the first is process {}",
                     it.program, it.pid, service.introduction.pid
                 );
                 self.report_problem(&name, &text, now);
                 let text = format!(
-                    "{name} is connected already, as process {} ({}); give each service a name of its own",
+                    "{name} is connected already, as process {} ({}); give each service its own name",
                     self.services.get(&name).map_or(0, |service| service.introduction.pid),
                     self.services.get(&name).map_or("", |service| &service.introduction.program),
                 );
@@ -76,13 +76,14 @@ impl ServerState {
         self.register(link, it, now);
     }
 
-    /// Makes the link that of the service. Whatever was sent before the last connection broke is unknown, so each open
-    /// command is sent again; the service recognizes those that it has by their ids.
+    /// Assigns the link to the service. The commands that arrived before the last connection broke are unknown, so each open
+    /// command is sent again; the service recognizes repeated ones by their ids.
     pub(super) fn register(&mut self, link: u64, it: Introduction, now: Moment) {
         let name: Name = it.name.as_str().into();
-        let Some(line) = self.links.get_mut(&link) else { return };
-        line.name = Some(name.clone());
-        let (source, owner, machine) = (line.source.clone(), line.owner.clone(), line.machine.clone());
+        let Some(service_link) = self.links.get_mut(&link) else { return };
+        service_link.name = Some(name.clone());
+        let (source, owner, machine) =
+            (service_link.source.clone(), service_link.owner.clone(), service_link.machine.clone());
         self.schedule.cancel(&Due::IntroductionTimeout(link));
         self.schedule.cancel(&Due::Gone(name.clone()));
         let is_new = !self.services.contains_key(&name);
@@ -130,7 +131,7 @@ impl ServerState {
         self.record_changed(&name, now);
     }
 
-    /// Returns whether one more service can be registered; removes the service that has been GONE for longest if necessary.
+    /// Returns whether one more service can be registered. Removes the service that has been GONE for longest if necessary.
     pub(super) fn make_room(&mut self, now: Moment) -> bool {
         if self.services.len() < self.limits.services {
             return true;
@@ -138,7 +139,7 @@ impl ServerState {
         self.forget_oldest(now)
     }
 
-    /// Removes the service that has been GONE for longest; false if none is GONE.
+    /// Removes the service that has been GONE for longest. Returns false if none is GONE.
     pub(super) fn forget_oldest(&mut self, now: Moment) -> bool {
         let gone = self.services.values().filter(|service| service.view == View::Gone);
         let Some(name) = gone.min_by_key(|service| service.left).map(|service| service.name.clone()) else {
@@ -148,7 +149,7 @@ impl ServerState {
         true
     }
 
-    /// Removes all that is known of a service.
+    /// Removes a service, with everything that is kept for it.
     pub(crate) fn remove_service(&mut self, name: &Name, now: Moment) {
         self.fail_open_commands(name, now);
         for due in [Due::Gone, Due::Push, Due::ProblemExpiry, Due::Sample, Due::HeartbeatTimeout] {

@@ -1,11 +1,11 @@
-//! Commands: what a service supports and answers, and services that are unknown, away or silent.
+//! Tests of commands: what a service supports and answers, and services that are unknown, disconnected or silent.
 
 use super::*;
 
 #[test]
 fn unsupported_command_is_not_allowed() {
     let server = TestServer::start();
-    let _power = FakeService::come_as(&server.endpoint, "lab/power", 7, |it| {
+    let _power = FakeService::connect_with(&server.endpoint, "lab/power", 7, |it| {
         // PAUSE cannot be unsupported.
         it.unsupported = vec!["CHECKPOINT".into(), "PAUSE".into(), "made up".into()];
     });
@@ -18,7 +18,7 @@ fn unsupported_command_is_not_allowed() {
 #[test]
 fn command_outcome_is_returned_and_kept() {
     let server = TestServer::start();
-    let power = FakeService::come(&server.endpoint, "lab/power", 7);
+    let power = FakeService::connect(&server.endpoint, "lab/power", 7);
     let client = server.client();
     let record = until(&client, "lab/power", is("view", "CONNECTED"));
     assert_eq!(record.at("state").unwrap().as_text().unwrap(), "RUNNING");
@@ -26,20 +26,20 @@ fn command_outcome_is_returned_and_kept() {
     assert!(allowed.contains(&"PAUSE".into()) && allowed.contains(&"calibrate".into()));
     assert!(!allowed.contains(&"RUN".into()) && !allowed.contains(&"BACKUP".into()), "{allowed:?}");
     let service = std::thread::spawn(move || {
-        let order = power.order();
-        assert_eq!((&order.command, order.epoch), (&Command::GetData, Some(7)));
-        assert!(order.within < PATIENCE && order.within > PATIENCE / 2);
-        power.done(&order, Value::map([("rows", 3)]));
-        let order = power.order();
+        let command = power.next_command();
+        assert_eq!((&command.command, command.epoch), (&Command::GetData, Some(7)));
+        assert!(command.within < PATIENCE && command.within > PATIENCE / 2);
+        power.done(&command, Value::map([("rows", 3)]));
+        let command = power.next_command();
         let error = Error::new(ErrorKind::NoSpace, "the disk is full");
-        power.answer(&order.id, Outcome::Failed, State::Running, Value::Null, Some(error));
-        let order = power.order();
-        assert_eq!(order.arguments, Value::from("hard"));
+        power.answer(&command.id, Outcome::Failed, State::Running, Value::Null, Some(error));
+        let command = power.next_command();
+        assert_eq!(command.arguments, Value::from("hard"));
         let error = Error::new(ErrorKind::InvalidState, "it runs already");
-        power.answer(&order.id, Outcome::Rejected, State::Running, Value::Null, Some(error));
-        let order = power.order();
-        power.answer(&order.id, Outcome::Accepted, State::Pausing, Value::Null, None);
-        (power, order)
+        power.answer(&command.id, Outcome::Rejected, State::Running, Value::Null, Some(error));
+        let command = power.next_command();
+        power.answer(&command.id, Outcome::Accepted, State::Pausing, Value::Null, None);
+        (power, command)
     });
     let command =
         |command: &Command, arguments: Value| client.command("lab/power", command, &arguments, PATIENCE);
@@ -48,9 +48,9 @@ fn command_outcome_is_returned_and_kept() {
     assert_eq!(kind(command(&Command::Own("calibrate".into()), "hard".into())), ErrorKind::InvalidState);
     let begun = client.begin("lab/power", &Command::Pause, &Value::Null, PATIENCE, PATIENCE).unwrap();
     assert_eq!((begun.outcome, begun.state), (Outcome::Accepted, State::Pausing));
-    let (power, order) = service.join().unwrap();
+    let (power, command) = service.join().unwrap();
     assert_eq!(client.answer("lab/power", &begun.id, PATIENCE).unwrap().outcome, Outcome::Accepted);
-    power.answer(&order.id, Outcome::Done, State::Paused, Value::Null, None);
+    power.answer(&command.id, Outcome::Done, State::Paused, Value::Null, None);
     power.send(&ToController::Report(report(State::Paused)));
     until(&client, "lab/power", is("state", "PAUSED"));
     assert_eq!(client.answer("lab/power", &begun.id, PATIENCE).unwrap().outcome, Outcome::Done);
@@ -71,24 +71,25 @@ fn command_to_unknown_service_fails_and_to_disconnected_one_waits() {
     let client = server.client();
     let error = client.command("power", &Command::Pause, &Value::Null, PATIENCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    let power = FakeService::come(&server.endpoint, "power", 1);
+    let power = FakeService::connect(&server.endpoint, "power", 1);
     until(&client, "power", is("view", "CONNECTED"));
     let error = client.status("pwoer", PATIENCE).unwrap_err();
     assert!(error.kind() == ErrorKind::NotFound && error.text().contains("known are power"), "{error}");
     assert_eq!(client.forget("power", PATIENCE).unwrap_err().kind(), ErrorKind::InvalidState);
     drop(power);
     until(&client, "power", is("view", "DISCONNECTED"));
-    let answer = client.request("power", &brief(Command::GetData), PATIENCE).unwrap();
+    let answer = client.request("power", &short_command(Command::GetData), PATIENCE).unwrap();
     assert_eq!(answer.outcome, Outcome::Failed);
     assert_eq!(kind(answer.into_result()), ErrorKind::Disconnected);
-    let asker = server.client();
-    let asked = std::thread::spawn(move || asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
+    let other_client = server.client();
+    let waiting =
+        std::thread::spawn(move || other_client.command("power", &Command::GetData, &Value::Null, PATIENCE));
     until(&client, "power", |record| record.at("open").unwrap().as_u64().ok() == Some(1));
-    let power = FakeService::come(&server.endpoint, "power", 2);
-    let order = power.order();
-    assert_eq!(order.epoch, Some(2));
-    power.done(&order, 5.into());
-    assert_eq!(asked.join().unwrap().unwrap(), Value::Int(5));
+    let power = FakeService::connect(&server.endpoint, "power", 2);
+    let command = power.next_command();
+    assert_eq!(command.epoch, Some(2));
+    power.done(&command, 5.into());
+    assert_eq!(waiting.join().unwrap().unwrap(), Value::Int(5));
     power.send(&ToController::Bye(State::Stopped));
     until(&client, "power", is("view", "GONE"));
     client.forget("power", PATIENCE).unwrap();
@@ -99,10 +100,10 @@ fn command_to_unknown_service_fails_and_to_disconnected_one_waits() {
 #[test]
 fn command_without_answer_times_out_and_is_reported() {
     let server = TestServer::start();
-    let _silent = FakeService::come(&server.endpoint, "mute", 1);
+    let _silent = FakeService::connect(&server.endpoint, "mute", 1);
     let client = server.client();
     until(&client, "mute", is("view", "CONNECTED"));
-    let answer = client.request("mute", &brief(Command::Pause), PATIENCE).unwrap();
+    let answer = client.request("mute", &short_command(Command::Pause), PATIENCE).unwrap();
     let error = answer.into_result().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.text().contains("did not answer PAUSE"), "{error}");

@@ -1,4 +1,4 @@
-//! Connections that break: a controller that restarts, and a network that is cut.
+//! Tests of connections that break: the controller restarts, or the network is cut.
 
 use super::*;
 
@@ -6,12 +6,13 @@ use super::*;
 fn server_restart_resumes_services_commands_and_watchers() {
     let directory = Arc::new(tempfile::tempdir().unwrap());
     let mut server = TestServer::at(directory.clone(), Duration::from_secs(5));
-    let power = FakeService::come(&server.endpoint, "power", 1);
+    let power = FakeService::connect(&server.endpoint, "power", 1);
     let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
-    let asker = server.client();
-    let asked = std::thread::spawn(move || asker.command("power", &Command::Pause, &Value::Null, PATIENCE));
-    let first = power.order();
+    let other_client = server.client();
+    let waiting =
+        std::thread::spawn(move || other_client.command("power", &Command::Pause, &Value::Null, PATIENCE));
+    let first = power.next_command();
     client.watch(&WatchOptions::default()).unwrap();
     client.next(PATIENCE).unwrap();
     server.end();
@@ -19,10 +20,10 @@ fn server_restart_resumes_services_commands_and_watchers() {
     // The channel of the service reconnects by itself.
     assert!(matches!(power.receive(), ToService::Welcome { .. }));
     power.introduce();
-    let again = power.order();
+    let again = power.next_command();
     assert_eq!((&again.id, &again.command), (&first.id, &Command::Pause));
     power.done(&again, "paused".into());
-    assert_eq!(asked.join().unwrap().unwrap(), Value::from("paused"));
+    assert_eq!(waiting.join().unwrap().unwrap(), Value::from("paused"));
     // The watcher receives the record from the new server.
     let push = loop {
         let push = client.next(PATIENCE).unwrap();
@@ -74,27 +75,28 @@ impl CuttableProxy {
 fn client_reconnect_after_cut_receives_its_reply() {
     let directory = Arc::new(tempfile::tempdir().unwrap());
     let server = TestServer::at(directory.clone(), Duration::from_secs(5));
-    let power = FakeService::come(&server.endpoint, "power", 1);
+    let power = FakeService::connect(&server.endpoint, "power", 1);
     let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
-    let between = CuttableProxy::start(&directory);
-    let endpoint = format!("unix:{}", between.path.display());
-    let asker = Controller::connect(&endpoint, &Options::default(), PATIENCE).unwrap();
+    let proxy = CuttableProxy::start(&directory);
+    let endpoint = format!("unix:{}", proxy.path.display());
+    let other_client = Controller::connect(&endpoint, &Options::default(), PATIENCE).unwrap();
     for i in 0..20 {
-        let asked = std::thread::scope(|scope| {
-            let asked = scope.spawn(|| asker.command("power", &Command::GetData, &Value::Null, PATIENCE));
-            let order = power.order();
-            between.cut();
+        let waiting = std::thread::scope(|scope| {
+            let waiting =
+                scope.spawn(|| other_client.command("power", &Command::GetData, &Value::Null, PATIENCE));
+            let command = power.next_command();
+            proxy.cut();
             // Before or after the client has reconnected.
             if i % 2 == 0 {
-                power.done(&order, i.into());
+                power.done(&command, i.into());
             }
             client.stats(PATIENCE).unwrap();
             if i % 2 == 1 {
-                power.done(&order, i.into());
+                power.done(&command, i.into());
             }
-            asked.join().unwrap()
+            waiting.join().unwrap()
         });
-        assert_eq!(asked.unwrap(), Value::Int(i));
+        assert_eq!(waiting.unwrap(), Value::Int(i));
     }
 }

@@ -1,28 +1,31 @@
-//! Data of services: one sample for all watchers, failed samples, and services that are silent.
+//! Tests of the data of services: one sample for all watchers, failed samples, and silent services.
 
 use super::*;
 
 #[test]
 fn data_are_sampled_once_for_all_watchers_and_sent_on_change() {
     let server = TestServer::start();
-    let power = FakeService::come(&server.endpoint, "power", 1);
-    let quiet = FakeService::come(&server.endpoint, "quiet", 1);
+    let power = FakeService::connect(&server.endpoint, "power", 1);
+    let quiet = FakeService::connect(&server.endpoint, "quiet", 1);
     let watchers = [server.client(), server.client()];
     until(&watchers[0], "power", is("view", "CONNECTED"));
     let what = WatchOptions { data_every: Some(Duration::from_millis(20)), services: vec!["power".into()] };
     for watcher in &watchers {
         watcher.watch(&what).unwrap();
-        // The first event shows that the server has the watch request.
+        // The first event shows that the server has received the watch request.
         watcher.next(PATIENCE).unwrap();
     }
     let stop = server.stop.clone();
     let service = std::thread::spawn(move || {
         for value in [1, 1, 1, 2, 2, 3] {
-            let order = power.order();
-            assert_eq!(order.command, Command::GetData);
+            let command = power.next_command();
+            assert_eq!(command.command, Command::GetData);
             // No other sample is requested while this one is open.
-            assert_eq!(power.order_within(Duration::from_millis(60)).unwrap_err().kind(), ErrorKind::Timeout);
-            power.done(&order, value.into());
+            assert_eq!(
+                power.next_command_within(Duration::from_millis(60)).unwrap_err().kind(),
+                ErrorKind::Timeout
+            );
+            power.done(&command, value.into());
         }
         power
     });
@@ -48,7 +51,7 @@ fn data_are_sampled_once_for_all_watchers_and_sent_on_change() {
 #[test]
 fn failed_sample_is_reported_until_one_succeeds() {
     let server = TestServer::start();
-    let power = FakeService::come(&server.endpoint, "power", 1);
+    let power = FakeService::connect(&server.endpoint, "power", 1);
     let watcher = server.client();
     until(&watcher, "power", is("view", "CONNECTED"));
     let what = WatchOptions { data_every: Some(Duration::from_millis(20)), services: vec!["power".into()] };
@@ -60,12 +63,12 @@ fn failed_sample_is_reported_until_one_succeeds() {
         }
     };
     assert_eq!(problem(), "");
-    let order = power.order();
+    let command = power.next_command();
     let error = Error::new(ErrorKind::TransportUnavailable, "the meter is not plugged in");
-    power.answer(&order.id, Outcome::Failed, State::Running, Value::Null, Some(error));
+    power.answer(&command.id, Outcome::Failed, State::Running, Value::Null, Some(error));
     while problem() != "its data cannot be read: the meter is not plugged in" {}
-    let order = power.order();
-    power.done(&order, 7.into());
+    let command = power.next_command();
+    power.done(&command, 7.into());
     while !problem().is_empty() {}
 }
 
@@ -73,7 +76,7 @@ fn failed_sample_is_reported_until_one_succeeds() {
 fn silent_service_is_stale_until_next_message() {
     let directory = Arc::new(tempfile::tempdir().unwrap());
     let server = TestServer::at(directory, Duration::from_millis(30));
-    let power = FakeService::come(&server.endpoint, "power", 1);
+    let power = FakeService::connect(&server.endpoint, "power", 1);
     let client = server.client();
     // The log shows both changes, however short the view lasts.
     let logged = |text: &str| {
@@ -93,7 +96,7 @@ fn silent_service_is_stale_until_next_message() {
     assert_eq!(logged("sends messages again"), 1);
     until(&client, "power", is("view", "STALE"));
     // Another incarnation may replace one that is STALE.
-    let other = FakeService::come(&server.endpoint, "power", 2);
+    let other = FakeService::connect(&server.endpoint, "power", 2);
     let record = until(&client, "power", |record| record.at("epoch").unwrap().as_u64().ok() == Some(2));
     assert_eq!(record.at("name").unwrap().as_text().unwrap(), "power");
     drop(other);

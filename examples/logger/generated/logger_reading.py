@@ -1,6 +1,6 @@
 """Messages of the schema logger.reading, version 1.
 
-One reading of this machine's sensors
+A reading of the sensors of this machine
 
 Written by `linkspan schema generate --lang python`: change the schema and generate it again.
 """
@@ -17,20 +17,20 @@ from linkspan import generated as read
 SCHEMA = """\
 name = "logger.reading"
 version = 1
-doc = "One reading of this machine's sensors"
+doc = "A reading of the sensors of this machine"
 
 [fields.number]
 type = "u64"
 range = [1, 9223372036854775807]
-doc = "Its number in the database, from 1"
+doc = "The number of the reading in the database, from 1"
 
 [fields.at]
 type = "timestamp"
-doc = "When it was read"
+doc = "The time of the reading"
 
 [fields.measurements]
 type = "list"
-doc = "What each sensor says; which there are depends on the machine"
+doc = "One measurement of each sensor; the set of sensors depends on the machine"
 
 [fields.measurements.of]
 type = "record"
@@ -51,7 +51,7 @@ FINGERPRINT = "f4bbf7c24570960223f35dd84a7b3e6e1737bdc58f2417bea4ae35d860852d61"
 
 @dataclass(slots=True, kw_only=True)
 class LoggerReadingMeasurements:
-    """What each sensor says; which there are depends on the machine."""
+    """One measurement of each sensor; the set of sensors depends on the machine."""
 
     #: For `send`: each attribute, its key in messages, and whether None is left out.
     __linkspan_fields__: ClassVar[tuple[tuple[str, str, bool], ...]] = (
@@ -87,7 +87,7 @@ _LOGGER_READING_MEASUREMENTS = read.items(LoggerReadingMeasurements.from_value)
 
 @dataclass(slots=True, kw_only=True)
 class LoggerReading:
-    """One reading of this machine's sensors."""
+    """A reading of the sensors of this machine."""
 
     #: For `send`: each attribute, its key in messages, and whether None is left out.
     __linkspan_fields__: ClassVar[tuple[tuple[str, str, bool], ...]] = (
@@ -100,11 +100,11 @@ class LoggerReading:
     __linkspan_schema__: ClassVar[tuple[str, int]] = ("logger.reading", 1)
 
     number: Annotated[int, read.SchemaType("u64", range=(1, 9223372036854775807))]
-    """Its number in the database, from 1. Range: [1, 9223372036854775807]."""
+    """The number of the reading in the database, from 1. Range: [1, 9223372036854775807]."""
     at: Timestamp
-    """When it was read."""
+    """The time of the reading."""
     measurements: list[LoggerReadingMeasurements]
-    """What each sensor says; which there are depends on the machine."""
+    """One measurement of each sensor; the set of sensors depends on the machine."""
 
     @classmethod
     def from_value(cls, value: Any) -> LoggerReading:

@@ -1,6 +1,6 @@
 """Messages of the schema observatory.sensors, version 1.
 
-One reading of this machine's sensors
+A reading of the sensors of this machine
 
 Written by `linkspan schema generate --lang python`: change the schema and generate it again.
 """
@@ -17,11 +17,11 @@ from linkspan import generated as read
 SCHEMA = """\
 name = "observatory.sensors"
 version = 1
-doc = "One reading of this machine's sensors"
+doc = "A reading of the sensors of this machine"
 
 [fields.at]
 type = "timestamp"
-doc = "When it was read"
+doc = "The time of the reading"
 
 [fields.readings]
 type = "record"
@@ -30,38 +30,38 @@ type = "record"
 type = "f64"
 unit = "%"
 range = [0.0, 100.0]
-doc = "How much of the processors' time was used in the last second"
+doc = "The share of processor time used in the last second"
 
 [fields.readings.fields.load]
 type = "f64"
 unit = "1"
 range = [0.0, 1000000.0]
-doc = "How many processes ran or waited to run, averaged over a minute"
+doc = "The load average over one minute: the number of processes that run or wait to run"
 
 [fields.readings.fields.memory]
 type = "f64"
 unit = "%"
 range = [0.0, 100.0]
-doc = "How much of the memory is in use"
+doc = "The share of memory in use"
 
 [fields.readings.fields.network]
 type = "f64"
 unit = "kBy/s"
 range = [0.0, 1000000000000.0]
-doc = "What all interfaces received and sent"
+doc = "The rate of bytes received and sent on all network interfaces"
 
 [fields.readings.fields.disk]
 type = "f64"
 unit = "kBy/s"
 range = [0.0, 1000000000000.0]
-doc = "What was read from and written to all disks"
+doc = "The rate of bytes read from and written to all disks"
 
 [fields.readings.fields.temperature]
 type = "f64"
 unit = "Cel"
 range = [-273.15, 1000.0]
 optional = true
-doc = "The warmest sensor; none on most virtual machines"
+doc = "The highest temperature of all sensors; absent on most virtual machines"
 """
 
 #: The fingerprint of the schema.
@@ -83,17 +83,20 @@ class ObservatorySensorsReadings:
     )
 
     cpu: Annotated[float, read.SchemaType(unit="%", range=(0.0, 100.0))]
-    """How much of the processors' time was used in the last second. Unit: %. Range: [0.0, 100.0]."""
+    """The share of processor time used in the last second. Unit: %. Range: [0.0, 100.0]."""
     load: Annotated[float, read.SchemaType(unit="1", range=(0.0, 1000000.0))]
-    """How many processes ran or waited to run, averaged over a minute. Unit: 1. Range: [0.0, 1000000.0]."""
+    """The load average over one minute: the number of processes that run or wait to run. Unit: 1. Range:
+    [0.0, 1000000.0]."""
     memory: Annotated[float, read.SchemaType(unit="%", range=(0.0, 100.0))]
-    """How much of the memory is in use. Unit: %. Range: [0.0, 100.0]."""
+    """The share of memory in use. Unit: %. Range: [0.0, 100.0]."""
     network: Annotated[float, read.SchemaType(unit="kBy/s", range=(0.0, 1000000000000.0))]
-    """What all interfaces received and sent. Unit: kBy/s. Range: [0.0, 1000000000000.0]."""
+    """The rate of bytes received and sent on all network interfaces. Unit: kBy/s. Range: [0.0,
+    1000000000000.0]."""
     disk: Annotated[float, read.SchemaType(unit="kBy/s", range=(0.0, 1000000000000.0))]
-    """What was read from and written to all disks. Unit: kBy/s. Range: [0.0, 1000000000000.0]."""
+    """The rate of bytes read from and written to all disks. Unit: kBy/s. Range: [0.0, 1000000000000.0]."""
     temperature: Annotated[float, read.SchemaType(unit="Cel", range=(-273.15, 1000.0))] | None = None
-    """The warmest sensor; none on most virtual machines. Unit: Cel. Range: [-273.15, 1000.0]. Optional."""
+    """The highest temperature of all sensors; absent on most virtual machines. Unit: Cel. Range: [-273.15,
+    1000.0]. Optional."""
 
     @classmethod
     def from_value(cls, value: Any) -> ObservatorySensorsReadings:
@@ -121,7 +124,7 @@ _PLAN__OBSERVATORY_SENSORS_READINGS = read.Plan.record(ObservatorySensorsReading
 
 @dataclass(slots=True, kw_only=True)
 class ObservatorySensors:
-    """One reading of this machine's sensors."""
+    """A reading of the sensors of this machine."""
 
     #: For `send`: each attribute, its key in messages, and whether None is left out.
     __linkspan_fields__: ClassVar[tuple[tuple[str, str, bool], ...]] = (
@@ -133,7 +136,7 @@ class ObservatorySensors:
     __linkspan_schema__: ClassVar[tuple[str, int]] = ("observatory.sensors", 1)
 
     at: Timestamp
-    """When it was read."""
+    """The time of the reading."""
     readings: ObservatorySensorsReadings
 
     @classmethod

@@ -22,17 +22,17 @@ module observatory_waveform_messages
 
    ! A block of samples of three components of ground motion
    type, public :: observatory_waveform
-      ! The first sample's instant.
+      ! The time of the first sample.
       type(linkspan_timestamp) :: at = linkspan_timestamp(0_int64)
-      ! Samples a second. Unit: Hz. Range: [1.0, 10000.0].
+      ! The sampling rate. Unit: Hz. Range: [1.0, 10000.0].
       real(real64) :: rate = 0.0_real64
-      ! The first sample's place in the recording.
+      ! The index of the first sample in the recording.
       integer(int32) :: first = 0_int32
-      ! Whether the recording begins again here.
+      ! Whether the recording starts again with this block.
       logical :: restart = .false.
-      ! The names of the components, one a row of the samples.
+      ! The names of the components, in the order of the rows of samples.
       type(observatory_waveform_components_item), allocatable :: components(:)
-      ! Up, north, east. Unit: {count}. An array of f64 with shape [3, n].
+      ! The samples of the components: up, north, east. Unit: {count}. An array of f64 with shape [3, n].
       real(real64), allocatable :: samples(:, :)
    contains
       ! Sets a message to one that holds this value: encode(writer, message, stat, errmsg).
@@ -94,33 +94,34 @@ contains
       text = text//""//achar(10)
       text = text//"[fields.at]"//achar(10)
       text = text//"type = ""timestamp"""//achar(10)
-      text = text//"doc = ""The first sample's instant"""//achar(10)
+      text = text//"doc = ""The time of the first sample"""//achar(10)
       text = text//""//achar(10)
       text = text//"[fields.rate]"//achar(10)
       text = text//"type = ""f64"""//achar(10)
       text = text//"unit = ""Hz"""//achar(10)
       text = text//"range = [1.0, 10000.0]"//achar(10)
-      text = text//"doc = ""Samples a second"""//achar(10)
+      text = text//"doc = ""The sampling rate"""//achar(10)
       text = text//""//achar(10)
       text = text//"[fields.first]"//achar(10)
       text = text//"type = ""i32"""//achar(10)
-      text = text//"doc = ""The first sample's place in the recording"""//achar(10)
+      text = text//"doc = ""The index of the first sample in the recording"""//achar(10)
       text = text//""//achar(10)
       text = text//"[fields.restart]"//achar(10)
       text = text//"type = ""bool"""//achar(10)
-      text = text//"doc = ""Whether the recording begins again here"""//achar(10)
+      text = text//"doc = ""Whether the recording starts again with this block"""//achar(10)
       text = text//""//achar(10)
       text = text//"[fields.components]"//achar(10)
       text = text//"type = ""list"""//achar(10)
       text = text//"of = ""text"""//achar(10)
-      text = text//"doc = ""The names of the components, one a row of the samples"""//achar(10)
+      text = text//"doc = ""The names of the components, in the order of the rows of sample"// &
+      "s"""//achar(10)
       text = text//""//achar(10)
       text = text//"[fields.samples]"//achar(10)
       text = text//"type = ""ndarray"""//achar(10)
       text = text//"dtype = ""f64"""//achar(10)
       text = text//"shape = [3, ""n""]"//achar(10)
       text = text//"unit = ""{count}"""//achar(10)
-      text = text//"doc = ""Up, north, east"""//achar(10)
+      text = text//"doc = ""The samples of the components: up, north, east"""//achar(10)
    end function
 
    ! Sets every field to its default; the others to zero, or not allocated.

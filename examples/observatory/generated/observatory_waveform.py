@@ -23,33 +23,33 @@ doc = "A block of samples of three components of ground motion"
 
 [fields.at]
 type = "timestamp"
-doc = "The first sample's instant"
+doc = "The time of the first sample"
 
 [fields.rate]
 type = "f64"
 unit = "Hz"
 range = [1.0, 10000.0]
-doc = "Samples a second"
+doc = "The sampling rate"
 
 [fields.first]
 type = "i32"
-doc = "The first sample's place in the recording"
+doc = "The index of the first sample in the recording"
 
 [fields.restart]
 type = "bool"
-doc = "Whether the recording begins again here"
+doc = "Whether the recording starts again with this block"
 
 [fields.components]
 type = "list"
 of = "text"
-doc = "The names of the components, one a row of the samples"
+doc = "The names of the components, in the order of the rows of samples"
 
 [fields.samples]
 type = "ndarray"
 dtype = "f64"
 shape = [3, "n"]
 unit = "{count}"
-doc = "Up, north, east"
+doc = "The samples of the components: up, north, east"
 """
 
 #: The fingerprint of the schema.
@@ -78,17 +78,17 @@ class ObservatoryWaveform:
     __linkspan_schema__: ClassVar[tuple[str, int]] = ("observatory.waveform", 1)
 
     at: Timestamp
-    """The first sample's instant."""
+    """The time of the first sample."""
     rate: Annotated[float, read.SchemaType(unit="Hz", range=(1.0, 10000.0))]
-    """Samples a second. Unit: Hz. Range: [1.0, 10000.0]."""
+    """The sampling rate. Unit: Hz. Range: [1.0, 10000.0]."""
     first: Annotated[int, read.SchemaType("i32")]
-    """The first sample's place in the recording."""
+    """The index of the first sample in the recording."""
     restart: bool
-    """Whether the recording begins again here."""
+    """Whether the recording starts again with this block."""
     components: list[str]
-    """The names of the components, one a row of the samples."""
+    """The names of the components, in the order of the rows of samples."""
     samples: Annotated[npt.NDArray[np.float64], read.SchemaType(shape=(3, "n"), unit="{count}")]
-    """Up, north, east. Unit: {count}. An array of f64 with shape [3, n]."""
+    """The samples of the components: up, north, east. Unit: {count}. An array of f64 with shape [3, n]."""
 
     @classmethod
     def from_value(cls, value: Any) -> ObservatoryWaveform:

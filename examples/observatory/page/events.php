@@ -1,5 +1,5 @@
 <?php
-/** The stream to one page: what the four programs publish, as server-sent events, twenty seconds at a time. */
+/** Streams the messages of the four programs to one page as server-sent events. */
 declare(strict_types=1);
 
 use Linkspan\Channel;
@@ -7,11 +7,11 @@ use Linkspan\LinkspanException;
 use Linkspan\SchemaMismatchException;
 use function Linkspan\{schema, subscribe};
 
-require __DIR__ . '/ours.php';
+require __DIR__ . '/access.php';
 
-const STREAM_SECONDS = 20.0; // then the browser asks again, with Last-Event-ID: no worker of PHP is held for long
-const SILENT_SECONDS = 1.5;  // a program that sends nothing for so long is missing; each sends twice a second or more
-const HISTORY = 2000;        // samples that a new page is given at once
+const STREAM_SECONDS = 20.0; // then the browser reconnects with Last-Event-ID, so that no stream occupies a PHP worker for long
+const SILENT_SECONDS = 1.5;  // a program that sends nothing for this long is missing; every program sends at least twice a second
+const HISTORY = 2000;        // the most samples that a new page receives at once
 const TOPICS = [
     'seismogram' => 'observatory/waveform',
     'spectrum' => 'observatory/triggers',
@@ -20,7 +20,7 @@ const TOPICS = [
 ];
 const SCHEMAS = ['seismogram' => 'waveform', 'spectrum' => 'triggers', 'sensors' => 'sensors', 'statistics' => 'statistics'];
 
-ini_set('serialize_precision', '7'); // of what is drawn, seven digits are enough
+ini_set('serialize_precision', '7'); // seven digits are enough for the plots
 header('Content-Type: text/event-stream');
 header('Cache-Control: no-store');
 header('X-Accel-Buffering: no');
@@ -28,38 +28,38 @@ while (ob_get_level() > 0) {
     ob_end_flush();
 }
 
-/** The value as JSON, with instants in whole milliseconds. */
-function plain(mixed $value): mixed
+/** Converts a value for json_encode: timestamps to whole milliseconds, arrays to lists. */
+function to_json_value(mixed $value): mixed
 {
     return match (true) {
         $value instanceof Linkspan\Timestamp => intdiv($value->nanoseconds, 1_000_000),
         $value instanceof Linkspan\NdArray => $value->toArray(),
-        is_array($value) => array_map(plain(...), $value),
+        is_array($value) => array_map(to_json_value(...), $value),
         default => $value,
     };
 }
 
-/** Sends one event; its id is the instant up to which the page has the waveform. */
+/** Sends one event. Its id is the end of the waveform that the page has received, in milliseconds since 1970. */
 function emit(array $event, int $until): void
 {
     echo "id: $until\ndata: ", json_encode($event, JSON_THROW_ON_ERROR | JSON_PARTIAL_OUTPUT_ON_ERROR), "\n\n";
     flush();
 }
 
-/** Calls the Fortran program, or returns null: it is shown as missing because it publishes nothing. */
-function ask(array $question): ?array
+/** Calls the Fortran program. Returns null if it does not answer; the page shows it as missing because it publishes nothing either. */
+function call_spectrum(array $request): ?array
 {
     static $channel = null;
     try {
         $channel ??= Channel::connect('observatory/spectrum', timeout: 0.2);
-        return plain($channel->call($question, timeout: 0.5)->value);
+        return to_json_value($channel->call($request, timeout: 0.5)->value);
     } catch (LinkspanException) {
         $channel = null;
         return null;
     }
 }
 
-/** Units and ranges by the names of the fields, from the schema that a program gave for what it publishes. */
+/** Returns the unit and the range of each field by its name; $type is the type of a publisher's schema. */
 function axes(array $type): array
 {
     $axes = [];
@@ -69,7 +69,7 @@ function axes(array $type): array
     return $axes;
 }
 
-/** The same of a part; none where it gave no schema, or has gone meanwhile. */
+/** Returns the units and ranges of a program's messages; nothing if it declared no schema or has ended. */
 function axes_of(string $part): array
 {
     try {
@@ -81,7 +81,7 @@ function axes_of(string $part): array
 
 $window = (int) ($_GET['window'] ?? 512);
 $until = (int) ($_SERVER['HTTP_LAST_EVENT_ID'] ?? $_GET['since'] ?? 0);
-// The schemas that this page was written for: what does not fit them is refused before its first value.
+// These are the schemas that the page expects: a publisher with an incompatible one is refused before its first value.
 $subscribers = [];
 foreach (TOPICS as $part => $topic) {
     $subscribers[$part] = subscribe($topic, schema: __DIR__ . '/../schemas/' . SCHEMAS[$part] . '.schema.toml');
@@ -93,14 +93,14 @@ $nextSpectrum = $begin + 0.3;
 $written = $begin;
 
 echo "retry: 250\n\n";
-// The waveform has 100 samples a second. Some too many: the page leaves out what it has already.
+// The waveform has 100 samples a second. The request is for ten more than the page missed; the page skips those that it has.
 $missed = min(HISTORY, (int) ceil(($begin * 1000 - $until) / 10) + 10);
-$past = ask(['op' => 'recent', 'samples' => $missed]);
-if ($past !== null && $past['on'] !== []) {
-    $until = max($until, $past['at'] + 10 * count($past['on']));
-    emit(['waveform' => [$past], 'triggers' => [$past]], $until);
+$recent = call_spectrum(['op' => 'recent', 'samples' => $missed]);
+if ($recent !== null && $recent['on'] !== []) {
+    $until = max($until, $recent['at'] + 10 * count($recent['on']));
+    emit(['waveform' => [$recent], 'triggers' => [$recent]], $until);
 }
-$patient = microtime(true) + SILENT_SECONDS; // until then, a program without a message is not missing yet
+$graceEnd = microtime(true) + SILENT_SECONDS; // until then, a program that has sent nothing is not shown as missing
 
 while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted()) {
     $event = [];
@@ -108,7 +108,7 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
         $refused = null;
         try {
             while ($subscriber->poll()) {
-                $value = plain($subscriber->tryRecv()->value);
+                $value = to_json_value($subscriber->tryRecv()->value);
                 $received[$part] = $now;
                 match ($part) {
                     'seismogram' => [$event['waveform'][] = $value, $until = $value['at'] + 100],
@@ -117,12 +117,12 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
                 };
             }
         } catch (SchemaMismatchException $mismatch) {
-            $refused = $mismatch->getMessage(); // it says which field has which unit there and here
+            $refused = $mismatch->getMessage(); // it names the field and both units
         } catch (LinkspanException) {
-            // Overtaken or cut off: the subscriber reconnects by itself, and the page shows silence.
+            // The subscriber lagged or was disconnected: it reconnects by itself, and the page shows the program as missing meanwhile.
         }
         $state = $refused ?? ($now - $received[$part] < SILENT_SECONDS);
-        if (($shown[$part] ?? null) !== $state && ($state !== false || $now > $patient)) {
+        if (($shown[$part] ?? null) !== $state && ($state !== false || $now > $graceEnd)) {
             $event['parts'][$part] = $shown[$part] = $state;
             if ($state === true && in_array($part, ['sensors', 'seismogram'], true)) {
                 $event['axes'] = ($event['axes'] ?? []) + axes_of($part);
@@ -130,13 +130,13 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
         }
     }
     if ($now >= $nextSpectrum && ($shown['spectrum'] ?? false)) {
-        $event['spectrum'] = ask(['op' => 'spectrum', 'window' => $window]);
+        $event['spectrum'] = call_spectrum(['op' => 'spectrum', 'window' => $window]);
         $nextSpectrum = $now + 1;
     }
     if ($event !== []) {
         emit($event, $until);
         $written = $now;
-    } elseif ($now - $written > 1) { // a page that has gone is noticed only by writing to it
+    } elseif ($now - $written > 1) { // PHP detects a closed connection only when it writes
         echo ":\n\n";
         flush();
         $written = $now;

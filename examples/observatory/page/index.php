@@ -1,5 +1,5 @@
 <?php
-/** The page: an instrument's face. What moves on it comes from events.php; what it asks for, from spectrum.php. */
+/** The HTML of the page. events.php streams its values; spectrum.php answers its form. */
 declare(strict_types=1);
 
 const PARTS = [
@@ -9,7 +9,7 @@ const PARTS = [
     'spectrum' => ['Spectrum', 'Fortran'],
 ];
 const READINGS = [
-    // units and ranges come from the schema of the program that publishes them
+    // units and ranges come from the schema of the program that publishes the readings
     'cpu' => 'Processor',
     'load' => 'Load, 1 min',
     'memory' => 'Memory',
@@ -45,19 +45,19 @@ header('X-Content-Type-Options: nosniff');
 <body>
 <header>
   <h1>Observatory</h1>
-  <p>Five programs in four languages on <em><?= htmlspecialchars(gethostname() ?: 'this machine') ?></em>, joined by Linkspan.</p>
+  <p>Five programs in four languages on <em><?= htmlspecialchars(gethostname() ?: 'this machine') ?></em>, connected by Linkspan.</p>
   <p id="summary" role="status" aria-live="polite">Waiting for the first values.</p>
 </header>
 <main>
 <section aria-labelledby="h-waveform" id="waveform">
   <div class="head"><h2 id="h-waveform">Waveform</h2><?= chip('seismogram'), chip('spectrum') ?></div>
-  <div class="plots" role="img" aria-label="Three components of ground motion over the last twenty seconds, and the trigger's ratio">
+  <div class="plots" role="img" aria-label="Three components of ground motion over the last twenty seconds, and the STA/LTA ratio of the trigger">
     <div class="trace" id="plot-z"><span>Z <small>up</small></span></div>
     <div class="trace" id="plot-n"><span>N <small>north</small></span></div>
     <div class="trace" id="plot-e"><span>E <small>east</small></span></div>
     <div class="trace" id="plot-ratio"><span>STA/LTA</span></div>
   </div>
-  <p class="legend"><span class="key trigger">triggered</span><span class="key restart">recording begins again</span>
+  <p class="legend"><span class="key trigger">triggered</span><span class="key restart">recording starts again</span>
     <output id="trigger" aria-live="polite">No trigger yet.</output></p>
   <p class="source">Station BW.RJOB, 2009-08-24 00:20:03 UTC, <span id="sampled"></span><span id="recorded">replayed in real time</span>.
     Source: <a href="https://www.obspy.org">ObsPy</a>, obspy/core/data/example.npz.</p>
@@ -66,12 +66,12 @@ header('X-Content-Type-Options: nosniff');
   <div class="head"><h2 id="h-spectrum">Power spectrum</h2><?= chip('spectrum') ?></div>
   <div class="plots" role="img" aria-label="Power spectral density of the three components over frequency"><div id="plot-spectrum"></div></div>
   <p class="legend"><span class="key z">Z</span><span class="key n">N</span><span class="key e">E</span><span id="density"></span>
-    <output id="window">No answer yet.</output></p>
-  <form id="ask" action="spectrum.php" novalidate>
+    <output id="window">No spectrum yet.</output></p>
+  <form id="request" action="spectrum.php" novalidate>
     <label for="length">Window in samples</label>
     <input id="length" name="window" inputmode="numeric" autocomplete="off" value="512" aria-describedby="answer">
-    <button>Ask Fortran</button>
-    <output id="answer" role="status" for="length">It takes 64 to 2048, and checks that itself.</output>
+    <button>Compute</button>
+    <output id="answer" role="status" for="length">The Fortran program accepts 64 to 2048 samples.</output>
   </form>
 </section>
 <section aria-labelledby="h-readings" id="readings">
@@ -82,18 +82,19 @@ header('X-Content-Type-Options: nosniff');
       <h3><?= $name ?></h3>
       <p class="value"><b>–</b> <small></small></p>
       <svg viewBox="0 0 240 48" preserveAspectRatio="none" aria-hidden="true"><rect width="240"/><path class="mean"/><path class="line"/></svg>
-      <dl><div><dt>mean</dt><dd data-is="mean">–</dd></div><div><dt>sd</dt><dd data-is="sd">–</dd></div>
-        <div><dt>min</dt><dd data-is="min">–</dd></div><div><dt>max</dt><dd data-is="max">–</dd></div></dl>
+      <dl><div><dt>mean</dt><dd data-statistic="mean">–</dd></div><div><dt>sd</dt><dd data-statistic="sd">–</dd></div>
+        <div><dt>min</dt><dd data-statistic="min">–</dd></div><div><dt>max</dt><dd data-statistic="max">–</dd></div></dl>
     </li>
 <?php endforeach ?>
   </ul>
-  <p class="source">Ten readings a second from this machine; the line is the last minute, the band mean ± standard deviation over <span id="seconds">30</span> s.</p>
+  <p class="source">The sensors of this machine are read ten times a second. The line shows the last minute; the band shows the mean
+    ± the standard deviation of the last <span id="seconds">30</span> s.</p>
 <?php if (getenv('LINKSPAN_RECORDING') !== false): ?>
-  <p class="source">All of it is recorded: <a href="recording.php">what there is until now</a>, and <a href="recording.php?file">the file</a>,
-    which <code>linkspan replay</code> plays again and every viewer of MCAP opens.</p>
+  <p class="source">A recorder writes all messages to a file: <a href="recording.php">show a report</a>, <a href="recording.php?file">download the file</a>.
+    <code>linkspan replay</code> publishes its messages again, and any MCAP viewer opens it.</p>
 <?php endif ?>
 </section>
 </main>
-<noscript>The values move by server-sent events, which need JavaScript.</noscript>
+<noscript>The page receives its values as server-sent events and needs JavaScript.</noscript>
 </body>
 </html>

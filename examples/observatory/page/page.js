@@ -1,11 +1,11 @@
-// The page's life: takes events as they come, says which part is missing or back, and asks what the form asks.
+// Shows the events of the stream, the state of each program, and the answers to the form.
 'use strict';
 
 const RECORDING = 3000; // samples in the recording
-const BACK_SECONDS = 15; // how long a part that came back is called so
+const BACK_SECONDS = 15; // how long a program that was missing is shown as back
 const parts = {};
-let length = 512, source = null, lastId = '';
-const say = text => { byId('summary').textContent = text; };
+let windowLength = 512, source = null, lastId = '';
+const showSummary = text => { byId('summary').textContent = text; };
 const now = () => clock(Date.now() / 1000);
 
 function showWaveform({ at, first, samples }) {
@@ -18,15 +18,15 @@ function showWaveform({ at, first, samples }) {
   byId('recorded').textContent = `replayed in real time, now at ${second.toFixed(0).padStart(2, '0')} of 30 s`;
 }
 function showTrigger({ at, ratio, on }) {
-  const heard = trigger.last, before = trigger.columns[2].at(-1) ?? false;
-  if (on.length === 0) return; // the program lives, but receives no waveform
+  const shownUntil = trigger.last, before = trigger.columns[2].at(-1) ?? false;
+  if (on.length === 0) return; // the program runs, but receives no waveform
   trigger.add(at / 1000, [ratio, on]);
   const onset = on.findIndex((is, i) => is && !(on[i - 1] ?? before));
-  if (onset >= 0 && at / 1000 + onset / 100 > heard) {
-    byId('trigger').textContent = `Event at ${clock(at / 1000 + onset / 100)}: STA/LTA rose over ${THRESHOLD}.`;
+  if (onset >= 0 && at / 1000 + onset / 100 > shownUntil) {
+    byId('trigger').textContent = `Event at ${clock(at / 1000 + onset / 100)}: STA/LTA exceeded ${THRESHOLD}.`;
   }
 }
-// Units and ranges as the schemas have them.
+// Shows the units and ranges of the publishers' schemas.
 function showAxes({ rate, samples, ...readings }) {
   if (samples) {
     byId('sampled').textContent = `in ${unitName(samples.unit)}; `;
@@ -39,11 +39,11 @@ function showSpectrum(answer) {
   byId('window').textContent = `${answer.window} samples = ${number(answer.window / 100)} s, steps of ${number(answer.step)} Hz`;
 }
 
-// Says it on every chip of the part, and once in words. A text is the reason why what the part publishes does not fit this page.
+// Shows the state of a program on its chips and in the summary. `live` is a boolean, or the reason why its schema is refused.
 function showPart(part, live) {
-  const was = parts[part]?.state, came = ['missing', 'back', 'refused'].includes(was);
+  const was = parts[part]?.state, recovers = ['missing', 'back', 'refused'].includes(was);
   if (typeof live === 'string') setPart(part, 'refused', live);
-  else setPart(part, !live ? 'missing' : came ? 'back' : 'live');
+  else setPart(part, !live ? 'missing' : recovers ? 'back' : 'live');
 }
 function setPart(part, state, why) {
   if (parts[part]?.state === state && parts[part].why === why) return;
@@ -54,14 +54,14 @@ function setPart(part, state, why) {
     chip.dataset.state = state;
     chip.querySelector('b').textContent = state === 'live' ? 'live' : `${state} ${now()}`;
   }
-  if (state === 'missing') say(`${chips[0].dataset.name} is missing since ${now()}.`);
-  if (state === 'refused') say(`${chips[0].dataset.name} is refused: ${why}`);
+  if (state === 'missing') showSummary(`${chips[0].dataset.name} has been missing since ${now()}.`);
+  if (state === 'refused') showSummary(`${chips[0].dataset.name} is refused: ${why}`);
   if (state === 'back') {
-    say(`${chips[0].dataset.name} is back since ${now()}.`);
+    showSummary(`${chips[0].dataset.name} has been back since ${now()}.`);
     parts[part].timer = setTimeout(() => setPart(part, 'live'), BACK_SECONDS * 1000);
   }
   const states = Object.values(parts).map(p => p.state);
-  if (states.length === 4 && states.every(s => s === 'live')) say('All four programs are live.');
+  if (states.length === 4 && states.every(s => s === 'live')) showSummary('All four programs are live.');
   for (const section of document.querySelectorAll('section')) {
     section.classList.toggle('missing', section.querySelector('.chip:is([data-state=missing], [data-state=refused])') !== null);
   }
@@ -69,8 +69,8 @@ function setPart(part, state, why) {
 
 function listen() {
   source?.close();
-  source = new EventSource(`events.php?window=${length}&since=${lastId}`);
-  let lost;
+  source = new EventSource(`events.php?window=${windowLength}&since=${lastId}`);
+  let outage;
   source.onmessage = ({ data, lastEventId }) => {
     const event = JSON.parse(data);
     lastId = lastEventId;
@@ -83,31 +83,31 @@ function listen() {
     if (event.sensors) showReadings(event.sensors);
     if (event.spectrum) showSpectrum(event.spectrum);
   };
-  // Every twenty seconds the stream ends and the browser asks again: only what lasts is worth a word.
-  source.onerror = () => { lost ??= setTimeout(() => say(`The page's server does not answer since ${now()}.`), 3000); };
-  source.onopen = () => { clearTimeout(lost); lost = undefined; };
+  // The stream ends every twenty seconds and the browser reconnects, so only an outage of three seconds is shown.
+  source.onerror = () => { outage ??= setTimeout(() => showSummary(`The page's server has not answered since ${now()}.`), 3000); };
+  source.onopen = () => { clearTimeout(outage); outage = undefined; };
 }
 
-byId('ask').addEventListener('submit', async event => {
+byId('request').addEventListener('submit', async event => {
   event.preventDefault();
-  const told = byId('answer');
-  const tell = (state, text) => {
-    told.dataset.state = state;
-    told.textContent = text;
+  const output = byId('answer');
+  const showAnswer = (state, text) => {
+    output.dataset.state = state;
+    output.textContent = text;
     byId('length').setAttribute('aria-invalid', String(state === 'error'));
   };
-  tell('asking', 'Asking…');
+  showAnswer('pending', 'Waiting for the answer…');
   try {
     const response = await fetch(`spectrum.php?${new URLSearchParams(new FormData(event.target))}`);
     const { answer, milliseconds, error, from } = await response.json();
-    if (error) return tell('error', `${error} (${from})`);
+    if (error) return showAnswer('error', `${error} (${from})`);
     const { window, power } = answer;
-    tell('answer', `Answered in ${number(milliseconds)} ms: ${window} samples, ${power[0].length} frequencies.`);
+    showAnswer('answer', `Answered in ${number(milliseconds)} ms: ${window} samples, ${power[0].length} frequencies.`);
     showSpectrum(answer);
-    length = window;
-    listen(); // from now on the live spectrum has this window
+    windowLength = window;
+    listen(); // the next stream computes the live spectrum of this window
   } catch (error) {
-    tell('error', `The page's server does not answer (${error.message}).`);
+    showAnswer('error', `The page's server does not answer (${error.message}).`);
   }
 });
 addEventListener('pagehide', () => source?.close());

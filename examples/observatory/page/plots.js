@@ -1,8 +1,8 @@
-// The plots: three traces and the trigger's ratio on one clock, the spectrum, and the sparklines.
+// The plots: the three components and the ratio of the trigger over one time axis, and the spectrum.
 'use strict';
 
 const SECONDS = 20;
-const THRESHOLD = 2.5; // the ratio at which the Fortran program says that an event begins
+const THRESHOLD = 2.5; // the ratio at which the Fortran program turns the trigger on
 const byId = id => document.getElementById(id);
 const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const clock = seconds => new Date(seconds * 1000).toTimeString().slice(0, 8);
@@ -12,12 +12,12 @@ const axis = more => ({
 });
 const line = colour => ({ stroke: () => css(colour), width: 1.25, points: { show: false }, spanGaps: false });
 
-// What was received: a column of instants, in seconds, and columns of values.
-class Track {
+// Holds a column of times, in seconds, and columns of values.
+class TimeSeries {
   constructor(rows) { this.columns = Array.from({ length: rows + 1 }, () => []); }
   get last() { return this.columns[0].at(-1) ?? 0; }
 
-  // Adds samples 10 ms apart, leaves out what is already there, and leaves a gap where some are missing.
+  // Adds samples at intervals of 10 ms. Skips those that it has; a null in place of missing ones interrupts the line.
   add(at, rows) {
     const [t, ...ys] = this.columns;
     const push = (x, values) => { t.push(x); ys.forEach((y, r) => y.push(values[r])); };
@@ -30,9 +30,9 @@ class Track {
     this.columns.forEach(column => column.splice(0, old));
   }
 }
-const wave = new Track(3), trigger = new Track(2), restarts = [];
+const wave = new TimeSeries(3), trigger = new TimeSeries(2), restarts = [];
 
-// Draws within a plot's frame, in its own pixels.
+// Draws inside the frame of a plot, in canvas pixels.
 function within(u, draw) {
   const { ctx, bbox } = u;
   ctx.save();
@@ -51,8 +51,8 @@ function stroke(ctx, x0, y0, x1, y1) {
   ctx.lineTo(x1, y1);
   ctx.stroke();
 }
-// Marks what the Fortran program calls an event; then, over the grid, where the recording begins again.
-const events = u => within(u, (ctx, box) => {
+// Events are drawn under the grid; the times at which the recording starts again are drawn over it.
+const drawEvents = u => within(u, (ctx, box) => {
   const [t, , on] = trigger.columns, x = seconds => u.valToPos(seconds, 'x', true);
   ctx.fillStyle = css('--trigger');
   for (let i = 0, from = -1; i <= t.length; i++) {
@@ -63,10 +63,10 @@ const events = u => within(u, (ctx, box) => {
     }
   }
 });
-const begins = u => within(u, (ctx, box) => {
+const drawRestarts = u => within(u, (ctx, box) => {
   for (const x of restarts.map(at => u.valToPos(at, 'x', true))) stroke(ctx, x, box.top, x, box.top + box.height);
 });
-const threshold = u => within(u, (ctx, box) => {
+const drawThreshold = u => within(u, (ctx, box) => {
   const y = u.valToPos(THRESHOLD, 'y', true);
   stroke(ctx, box.left, y, box.left + box.width, y);
 });
@@ -77,18 +77,18 @@ function trace(name, range, splits, more) {
   return new uPlot({
     width: 300, height: 96, padding: [4, 28, 0, 0], legend: { show: false }, cursor: { show: false },
     scales: { x: { time: true }, y: { range } }, axes: [axis(ticks), axis({ splits, values: counts })],
-    series: [{}, line(`--${name}`)], hooks: { drawClear: [events], draw: [begins, ...more.draw ?? []] },
+    series: [{}, line(`--${name}`)], hooks: { drawClear: [drawEvents], draw: [drawRestarts, ...more.draw ?? []] },
   }, [[], []], byId(`plot-${name}`));
 }
-// Zero stays in the middle, and what is quiet stays small.
-const around = (u, low, high) => { const most = 1.1 * Math.max(-low, high, 500); return [-most, most]; };
-const thirds = (u, a, low, high) => {
+// Zero is in the middle. The range has a minimum, so that noise is not magnified.
+const symmetricRange = (u, low, high) => { const limit = 1.1 * Math.max(-low, high, 500); return [-limit, limit]; };
+const symmetricTicks = (u, a, low, high) => {
   const step = [200, 500, 1000, 2000, 5000].findLast(s => s <= high * 0.8) ?? 200;
   return [-step, 0, step];
 };
-const traces = ['z', 'n', 'e'].map(name => trace(name, around, thirds, {}));
+const traces = ['z', 'n', 'e'].map(name => trace(name, symmetricRange, symmetricTicks, {}));
 const times = { size: 22, values: (u, seconds) => seconds.map(clock) };
-const ratio = trace('ratio', () => [0, 3.5], () => [0, 1, 2, 3], { axis: times, draw: [threshold] });
+const ratio = trace('ratio', () => [0, 3.5], () => [0, 1, 2, 3], { axis: times, draw: [drawThreshold] });
 
 const decades = (u, a, low, high) => {
   const between = [];
@@ -113,7 +113,7 @@ function drawWaveform() {
   draw(ratio, trigger.columns.slice(0, 2));
 }
 function drawSpectrum({ step, power }) {
-  const positive = row => row.slice(1).map(p => Math.max(p, 1e-6)); // a logarithm has no place for zero
+  const positive = row => row.slice(1).map(p => Math.max(p, 1e-6)); // zero has no logarithm
   spectrum.setData([power[0].map((_, k) => k * step).slice(1), ...power.map(positive)]);
 }
 const fit = () => plots.forEach(u => u.setSize({ width: u.root.parentElement.clientWidth, height: u.height }));

@@ -1,15 +1,15 @@
-// The readings: a card each, with its last minute as a sparkline and the statistics of the C++ program.
+// The readings: one card each, with the last minute as a sparkline and the statistics of the C++ program.
 'use strict';
 
-const KEPT = 600; // readings behind a sparkline: one minute
-const WIDTH = 240, HEIGHT = 48, EDGE = 3; // a sparkline's own units
+const KEPT = 600; // readings in a sparkline: one minute
+const WIDTH = 240, HEIGHT = 48, EDGE = 3; // in units of a sparkline's viewBox
 const histories = {}, statistics = {}, axes = {};
 
-// A unit of UCUM as people write it.
+// Converts a UCUM unit to the usual notation.
 const UNITS = { 1: '', Cel: '°C', '{count}': 'counts' };
 const unitName = unit => UNITS[unit ?? 1] ?? unit.replaceAll('By', 'B');
 
-// What a sparkline shows at least: a whole range of percents, and zero where nothing is less.
+// The values that a sparkline always includes: the whole range of a percentage; else zero, if it is a limit of the range.
 const SHOWN = { '%': range => range };
 function setRanges(readings) {
   for (const [name, { unit, range }] of Object.entries(readings)) {
@@ -26,7 +26,7 @@ function number(v) {
   if (size >= 9999.5) return `${(v / 1000).toFixed(size >= 99950 ? 0 : 1)}k`;
   return v.toFixed(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2);
 }
-// The line of the values, and the band of mean ± standard deviation.
+// Draws the line of the values, and the band of mean ± standard deviation.
 function sparkline(card, values, band) {
   const svg = card.querySelector('svg'), range = axes[card.id]?.shown ?? [];
   const low = Math.min(...values, ...range), high = Math.max(...values, ...range);
@@ -43,10 +43,10 @@ function sparkline(card, values, band) {
 }
 function showReadings({ readings }) {
   for (const card of document.querySelectorAll('#readings li')) {
-    const name = card.id, value = readings[name] ?? null; // what a machine has not is left out
+    const name = card.id, value = readings[name] ?? null; // null if this machine has no such sensor
     card.classList.toggle('absent', value === null);
     card.querySelector('.value b').textContent = number(value);
-    card.querySelector('.value small').textContent = value === null ? 'no such sensor here' : axes[name]?.unit ?? '';
+    card.querySelector('.value small').textContent = value === null ? 'no such sensor' : axes[name]?.unit ?? '';
     if (value === null) continue;
     const kept = (histories[name] ??= []);
     kept.push(value);
@@ -58,6 +58,6 @@ function showStatistics({ seconds, statistics: all }) {
   byId('seconds').textContent = seconds;
   for (const [name, of] of Object.entries(all)) {
     statistics[name] = of;
-    byId(name).querySelectorAll('dd').forEach(dd => { dd.textContent = number(of[dd.dataset.is]); });
+    byId(name).querySelectorAll('dd').forEach(dd => { dd.textContent = number(of[dd.dataset.statistic]); });
   }
 }

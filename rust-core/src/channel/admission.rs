@@ -33,7 +33,7 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::sys::fork::Guarded;
 use crate::sys::peer::Credentials;
-use crate::transport::acceptor::{Answer, HandshakeHandler, IncomingHandshake, RawConnection};
+use crate::transport::acceptor::{HandshakeAnswer, HandshakeHandler, IncomingHandshake, RawConnection};
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Value};
 
@@ -200,7 +200,7 @@ impl ListenerHandler {
     }
 
     /// Answers a query: with counters, with the schema, or with the listening socket, as requested.
-    fn answer_query(&self, peer_hello: &Hello, handshake: &IncomingHandshake) -> Result<Answer> {
+    fn answer_query(&self, peer_hello: &Hello, handshake: &IncomingHandshake) -> Result<HandshakeAnswer> {
         let mut hello =
             Hello::new(self.pattern, self.options.client_id.clone(), self.options.max_message_size)?;
         hello.shared = self.shared_socket.is_some();
@@ -242,7 +242,7 @@ impl HandshakeHandler for ListenerHandler {
         Hello::from_frame(hello).map(drop)
     }
 
-    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer> {
+    fn answer(&self, handshake: IncomingHandshake) -> Result<HandshakeAnswer> {
         let peer_hello = Hello::from_frame(&handshake.hello)?;
         if peer_hello.ask {
             return self.answer_query(&peer_hello, &handshake);
@@ -306,7 +306,7 @@ impl HandshakeHandler for ListenerHandler {
         let queue = self.queue.clone();
         let link = Link { tx, rx, peer, guard: Some(guard), negotiated };
         let admitted = Box::new(move || queue.push(link));
-        Ok(Answer { frame: hello.to_frame()?, descriptors, admitted })
+        Ok(HandshakeAnswer { frame: hello.to_frame()?, descriptors, admitted })
     }
 
     fn expects_hello(&self) -> bool {
@@ -368,7 +368,7 @@ pub fn check_allowed(options: &Options, credentials: Option<&Credentials>) -> Re
 }
 
 /// Returns the answer to a query: a hello with these counters, which admits no peer.
-pub fn answer_with_state(mut hello: Hello, state: Map) -> Result<Answer> {
+pub fn answer_with_state(mut hello: Hello, state: Map) -> Result<HandshakeAnswer> {
     hello.state = Some(state);
-    Ok(Answer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
+    Ok(HandshakeAnswer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
 }

@@ -1,10 +1,10 @@
 //! One direction of a channel: a thread of the program holds it for a call, and the library borrows
 //! it in between.
 //!
-//! The exclusive use has two parts (`sys::claim`): the *claim*, which a thread of the program keeps for the
+//! The exclusive use has two parts (`sys::seat`): the *permit*, which a thread of the program keeps for the
 //! whole of its call, and the *state*, which it may release while it waits, so that the library can use the
 //! direction meanwhile (a sending thread that waits for room lets another thread send an acknowledgement).
-//! The claim keeps messages of different calls in order; the state keeps memory safe. A call whose message or
+//! The permit keeps messages of different calls in order; the state keeps memory safe. A call whose message or
 //! room is ready takes neither, but the lock of the session.
 //!
 //! Senders take turns ([`Direction::take_in_turn`]). Calls wait in the line for the receiving direction until they have
@@ -17,41 +17,41 @@ use super::session_state::{SessionHalves, SessionState};
 use super::turns::take_in_turn;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::claim::{self, ClaimCell};
 use crate::sys::eventfd::EventFd;
+use crate::sys::seat::{self, Seat};
 
 /// A direction with its state `T`. Its gate is the lock of the session's halves, which every message needs: a
-/// call that need not wait takes that lock and no claim ([`Direction::enter`]).
-pub struct Direction<T>(ClaimCell<T, SessionHalves>);
+/// call that need not wait takes that lock and no permit ([`Direction::enter`]).
+pub struct Direction<T>(Seat<T, SessionHalves>);
 
-/// Claim and state of a direction, which a call has while it does not hold the lock of the session's halves.
-pub type Lease<'a, T> = claim::Lease<'a, T, SessionHalves>;
-/// The claim alone.
-pub type Claim<'a, T> = claim::Claim<'a, T, SessionHalves>;
+/// Permit and state of a direction, which a call has while it does not hold the lock of the session's halves.
+pub type Lease<'a, T> = seat::Lease<'a, T, SessionHalves>;
+/// The permit alone.
+pub type Permit<'a, T> = seat::Permit<'a, T, SessionHalves>;
 /// The state alone, which the library has borrowed.
-pub type Borrowed<'a, T> = claim::Borrowed<'a, T, SessionHalves>;
+pub type ValueGuard<'a, T> = seat::ValueGuard<'a, T, SessionHalves>;
 /// The state of a direction and the session's halves, held by a call that does not wait.
-pub type Entered<'a, T> = claim::Entered<'a, T, SessionHalves>;
+pub type SeatGuard<'a, T> = seat::SeatGuard<'a, T, SessionHalves>;
 
 impl<T> Direction<T> {
     /// Returns a direction of this session that no thread holds.
     pub fn new(state: T, session_state: &SessionState) -> Direction<T> {
-        Direction(ClaimCell::new(state, session_state.gate()))
+        Direction(Seat::new(state, session_state.gate()))
     }
 
     /// Returns the state together with the session's halves, for a call that neither waits nor
     /// reports anything; none if a thread holds the direction or waits for it.
     #[inline]
-    pub fn enter(&self) -> Option<Entered<'_, T>> {
+    pub fn enter(&self) -> Option<SeatGuard<'_, T>> {
         self.0.enter()
     }
 
-    /// Returns the cell, which a call that has entered another direction of the session may hold.
-    pub fn cell(&self) -> &ClaimCell<T, SessionHalves> {
+    /// Returns the seat, which a call that has entered another direction of the session may hold.
+    pub fn seat(&self) -> &Seat<T, SessionHalves> {
         &self.0
     }
 
-    /// Claims the direction for a call of the program, together with its state. If the library has
+    /// Acquires the direction for a call of the program, together with its state. If the library has
     /// borrowed the state, calls `interrupt` and waits for it.
     ///
     /// # Errors
@@ -67,12 +67,12 @@ impl<T> Direction<T> {
     /// [`Direction::take`] for a direction that is in use.
     #[cold]
     fn take_back(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<Lease<'_, T>> {
-        Ok(take_from_library(self.claim(operation)?, interrupt))
+        Ok(take_from_library(self.acquire(operation)?, interrupt))
     }
 
-    /// Claims the direction without its state.
-    fn claim(&self, operation: Operation) -> Result<Claim<'_, T>> {
-        self.0.try_claim().ok_or_else(|| in_use(operation))
+    /// Acquires the direction without its state.
+    fn acquire(&self, operation: Operation) -> Result<Permit<'_, T>> {
+        self.0.try_acquire().ok_or_else(|| in_use(operation))
     }
 
     /// [`Direction::take`] for a call that waits for its turn behind earlier ones.
@@ -94,14 +94,14 @@ impl<T> Direction<T> {
     /// `InvalidState` if it has not by the deadline.
     pub fn take_next(&self, operation: Operation, waiting: &Waiting<'_>) -> Result<Lease<'_, T>> {
         loop {
-            match self.claim(operation) {
+            match self.acquire(operation) {
                 Err(_) if !waiting.deadline().has_passed() => {
-                    // A leaving thread releases the state first and its claim right after, so this wait is
+                    // A leaving thread releases the state first and its permit right after, so this wait is
                     // short.
                     drop(self.lock());
                     thread::yield_now();
                 }
-                claimed => return claimed.map(Claim::take),
+                acquired => return acquired.map(Permit::take),
             }
         }
     }
@@ -112,23 +112,23 @@ impl<T> Direction<T> {
     }
 
     /// Returns whether a thread of the program is in a call, or waits for the state.
-    pub fn is_claimed(&self) -> bool {
-        self.0.is_claimed()
+    pub fn is_acquired(&self) -> bool {
+        self.0.is_acquired()
     }
 
     /// Returns whether the calling thread is in such a call, so that it runs in a callback or a
     /// signal handler.
-    pub fn is_claimed_by_this_thread(&self) -> bool {
-        self.0.is_claimed_here()
+    pub fn is_acquired_by_this_thread(&self) -> bool {
+        self.0.is_acquired_here()
     }
 
     /// Waits for the state and borrows it for the library.
-    pub fn lock(&self) -> Borrowed<'_, T> {
+    pub fn lock(&self) -> ValueGuard<'_, T> {
         self.0.borrow()
     }
 
     /// Borrows the state for the library; none if a thread holds it.
-    pub fn borrow(&self) -> Option<Borrowed<'_, T>> {
+    pub fn borrow(&self) -> Option<ValueGuard<'_, T>> {
         self.0.try_borrow()
     }
 
@@ -138,15 +138,15 @@ impl<T> Direction<T> {
     }
 }
 
-/// Takes the state with this claim. If the library has borrowed it, calls `interrupt` and waits for it.
-pub fn take_from_library<'a, T>(claim: Claim<'a, T>, interrupt: impl FnOnce()) -> Lease<'a, T> {
-    if claim.is_borrowed() {
+/// Takes the state with this permit. If the library has borrowed it, calls `interrupt` and waits for it.
+pub fn take_from_library<'a, T>(permit: Permit<'a, T>, interrupt: impl FnOnce()) -> Lease<'a, T> {
+    if permit.is_borrowed() {
         interrupt();
     }
-    claim.take()
+    permit.take()
 }
 
-/// Locks the state that only one thread may use at a time, in an object without claims.
+/// Locks the state that only one thread may use at a time, in an object without permits.
 ///
 /// # Errors
 /// `InvalidState` if another thread holds it.
@@ -157,7 +157,7 @@ pub fn lock_exclusive<'a, T>(state: &'a Mutex<T>, operation: Operation) -> Resul
 /// Locks unless another thread holds it. A panic in a callback of the program leaves no half-done
 /// state: each step is complete in itself, so a poisoned lock is used.
 fn unless_held<T>(state: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    claim::note_locked();
+    seat::note_locked();
     match state.try_lock() {
         Ok(state) => Some(state),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),

@@ -1,27 +1,27 @@
 //! The channel: two ends, messages both ways, requests and replies.
 //!
 //! A [`Channel`] joins the modules beside it: the `reconnector` makes links, `sending` and `receiving` use
-//! their halves, `session_state` numbers and acknowledges. This file decides on the order: which lock or
-//! direction a call takes, when it falls back from the fast path, and what an error means to the caller.
+//! their halves of a link, `session_state` numbers and acknowledges messages. This file decides the order of the
+//! steps: which lock or direction a call takes, when it leaves the fast path, and what an error means to the caller.
 //!
 //! | what | lives in |
 //! |---|---|
-//! | connect, listen, receive with waiting, event loops | here |
-//! | sending and receiving what takes no wait | `in_place` |
+//! | connect, listen, receive with waiting, support for event loops | here |
+//! | sending and receiving without waiting | `in_place` |
 //! | receiving over a stream | `in_stream` |
 //! | receiving into memory of the program | `recv_into` |
 //! | sending one message | `send` |
-//! | several messages a call | `batch` |
+//! | several messages in one call | `batch` |
 //! | calls and replies | `call` |
-//! | a short request that takes no wait | `call_in_place` |
+//! | a short request without waiting | `call_in_place` |
 //! | closing | `close` |
-//! | for one thread with many channels | `poll` |
+//! | calls for one thread that serves many channels | `poll` |
 //! | waiting for room | `room` |
 //! | the error for lost messages | `losses` |
 //!
 //! Every public method first checks the process (a channel does not survive `fork`) and that the
 //! channel is open, then takes a direction. After it has released the sending direction, it calls
-//! `flush_deferred`, because a receiving thread may have left it an acknowledgement.
+//! `flush_deferred`, because a receiving thread may have left an acknowledgement for it to send.
 
 pub(crate) mod batch;
 mod call;
@@ -50,7 +50,7 @@ use super::open_names;
 use super::options::{Options, Use};
 use super::pattern::Pattern;
 use super::receiving::{ReceivedFrame, Receiving};
-use super::reconnector::{Origin, Reconnector};
+use super::reconnector::{LinkSource, Reconnector};
 use super::sending::{AckSender, Sending};
 use super::session::inbox::AckTrigger;
 use super::session_state::SessionState;
@@ -69,17 +69,17 @@ pub use call_in_place::PendingReply;
 pub use close::LINGER;
 pub use poll::RequestInfo;
 
-/// The side of a channel that this is; fixed for its life.
+/// Which end of a channel this is. It does not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// It holds the name; the peer connects, and connects again.
+    /// Holds the name. The peer connects, and reconnects.
     Listener,
-    /// It connects, and connects again when the listener was restarted.
+    /// Connects, and reconnects after the listener has restarted.
     Connector,
 }
 
 impl Role {
-    /// Returns the name in every language.
+    /// Returns the name of the role, which is the same in every language.
     pub const fn name(self) -> &'static str {
         match self {
             Role::Listener => "listener",
@@ -88,14 +88,15 @@ impl Role {
     }
 }
 
-/// One end of a connection between two programs, which both can send and receive.
+/// One end of a connection between two programs, both of which can send and receive.
 ///
-/// Any number of threads may [`send`](Channel::send): they take turns, in the order in which they come, each within its own time-out. Any
-/// number may [`call`](Channel::call): their requests are under way at the same time, and each gets its own answer, in whatever order these
-/// come. One thread at a time may [`recv`](Channel::recv); another thread that receives or calls meanwhile gets `InvalidState` at once.
+/// Any number of threads may [`send`](Channel::send): they take turns in the order of their calls, each within its own time-out. Any
+/// number may [`call`](Channel::call): their requests are in flight at the same time, and each call returns its own answer, in whatever
+/// order the answers arrive. One thread at a time may [`recv`](Channel::recv); a call of another thread that receives or calls meanwhile
+/// fails with `InvalidState` at once.
 ///
-/// The channel outlives its link: when the peer restarts, or the link breaks, the channel connects again, and
-/// unacknowledged messages are sent again.
+/// The channel outlives its link: when the peer restarts, or the link breaks, the channel reconnects and
+/// sends unacknowledged messages again.
 pub struct Channel {
     endpoint: Endpoint,
     /// The endpoint as text, for errors.
@@ -103,30 +104,30 @@ pub struct Channel {
     options: Options,
     role: Role,
     reconnector: Reconnector,
-    /// The state for sending; threads take turns.
+    /// The state of sending. Threads take turns.
     sending: Direction<Sending>,
-    /// The state for receiving; one thread at a time.
+    /// The state of receiving, for one thread at a time.
     receiving: Direction<Receiving>,
     event_log: Arc<EventLog>,
     /// The epoll set of the receiving direction, for `fileno`.
     descriptor: Arc<OwnedFd>,
-    /// The process that made the channel, as a count of forks: another one must not use it.
+    /// The fork count of the process that made the channel. Another process must not use it.
     fork_generation: u64,
-    /// Whether its end has reported what the peer has not consumed.
+    /// Whether the number of unconsumed messages was reported at the end of the channel.
     has_reported: AtomicBool,
-    /// Whether this end of the endpoint can send, and receive: some transports have one way only.
-    /// Cached, because every call asks.
+    /// Whether this end can send, and whether it can receive: some transports have one direction only.
+    /// Cached, because every call checks them.
     sends: bool,
     receives: bool,
 }
 
 impl Channel {
-    /// Connects to the listener at this endpoint, and waits until there is one. Connects again whenever the
-    /// listener was restarted.
+    /// Connects to the listener at this endpoint, waiting until there is one. The channel reconnects whenever
+    /// the listener has restarted.
     ///
     /// # Errors
-    /// `NotFound` if no program listened until the deadline; otherwise why the listener or the transport
-    /// refused.
+    /// `NotFound` if no program listens at the endpoint by the deadline; otherwise the error with which the
+    /// listener or the transport refused the connection.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let channel = Channel::dial(endpoint, options)?;
         let connected = channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait));
@@ -135,18 +136,18 @@ impl Channel {
     }
 
     /// Returns a channel that connects when it is first used. For event loops, where [`Channel::poll`] tries
-    /// to connect and [`Channel::fileno`] becomes readable when trying again may succeed.
+    /// to connect, and [`Channel::fileno`] becomes readable when another attempt may succeed.
     pub fn dial(endpoint: &str, options: &Options) -> Result<Channel> {
         Channel::connector(&endpoint.parse()?, options)
     }
 
-    /// Returns a channel that connects when it is first used.
+    /// [`Channel::dial`] for an endpoint that is parsed.
     fn connector(endpoint: &Endpoint, options: &Options) -> Result<Channel> {
         options.check(endpoint.transport(), Use::Channel).map_err(|e| e.on(endpoint))?;
         let origin = if endpoint.transport().capabilities().connectionless {
-            Origin::Place
+            LinkSource::Place
         } else {
-            Origin::Dial(Dialler::new(endpoint, options)?)
+            LinkSource::Dial(Dialler::new(endpoint, options)?)
         };
         let session_state = SessionState::new(random::number()?, options);
         let reconnector = Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
@@ -161,7 +162,7 @@ impl Channel {
     pub fn open<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let endpoint: Endpoint = endpoint.parse()?;
         let mut waiting = wait.into().start(options.timeout).on_wait(&options.on_wait);
-        // How long a program that holds the name gets to answer, before this side tries to listen
+        // The time that a program which holds the name has to answer, before this side tries to listen
         // again.
         let mut answer_time = Wait::TICK;
         if !table::can_listen(&endpoint).map_err(|e| e.on(&endpoint))? {
@@ -174,7 +175,7 @@ impl Channel {
             match ChannelAcceptor::open(&endpoint, Pattern::Channel, options, Some(&session_state)) {
                 Ok(acceptor) => {
                     let endpoint = acceptor.endpoint.clone();
-                    let origin = Origin::Acceptor(acceptor);
+                    let origin = LinkSource::Acceptor(acceptor);
                     let reconnector =
                         Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
                     return Channel::over(reconnector, None, &endpoint, options, Role::Listener);
@@ -191,7 +192,7 @@ impl Channel {
                     waiting.sleep().map_err(|e| e.on(&endpoint))?;
                     waiting.woke(false).map_err(|e| e.on(&endpoint))?;
                 }
-                // It lives and is slow, so it gets longer to answer, within the deadline.
+                // The program is alive and slow, so it has more time to answer, within the deadline.
                 Err(e) if e.kind() == ErrorKind::Stalled && !waiting.deadline().has_passed() => {
                     answer_time = Wait::TICK * 20;
                     waiting.woke(false).map_err(|e| e.on(&endpoint))?;
@@ -201,7 +202,7 @@ impl Channel {
         }
     }
 
-    /// Returns a channel over this reconnector, with `link` as its first link if it was accepted
+    /// Returns a channel over this reconnector, with `link` as its first link if one was accepted
     /// already.
     pub(super) fn over(
         reconnector: Reconnector,
@@ -212,7 +213,7 @@ impl Channel {
     ) -> Result<Channel> {
         let receiving = Receiving::new(options, &reconnector)?;
         let event_log = Arc::new(EventLog::of(endpoint));
-        if let Origin::Acceptor(acceptor) = &reconnector.origin {
+        if let LinkSource::Acceptor(acceptor) = &reconnector.origin {
             acceptor.answer_with(&event_log);
         }
         if let Some(link) = link {
@@ -241,20 +242,20 @@ impl Channel {
         self.sending()?.join(&self.reconnector, &self.event_log, waiting)
     }
 
-    /// Fails with `InvalidState` in another process than the one that made the channel, and once it
-    /// is closed.
+    /// Fails with `InvalidState` in a process other than the one that made the channel, and once the
+    /// channel is closed.
     fn check(&self) -> Result<()> {
         fork::check(self.fork_generation)?;
         self.reconnector.check_open()
     }
 
-    /// The same, and `Unsupported` if this end cannot send.
+    /// Does what [`Channel::check`] does, and fails with `Unsupported` if this end cannot send.
     fn check_sends(&self) -> Result<()> {
         self.check()?;
         if self.sends { Ok(()) } else { self.endpoint.check_direction(self.role == Role::Connector, "send") }
     }
 
-    /// The same, and `Unsupported` if this end cannot receive.
+    /// Does what [`Channel::check`] does, and fails with `Unsupported` if this end cannot receive.
     fn check_receives(&self) -> Result<()> {
         self.check()?;
         if self.receives {
@@ -270,13 +271,13 @@ impl Channel {
         fork::generation() == self.fork_generation
     }
 
-    /// Returns the sending direction; `InvalidState` if another thread holds it.
+    /// Takes the sending direction. Fails with `InvalidState` if another thread holds it.
     fn sending(&self) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
         self.sending.take(Operation::Send, || {})
     }
 
-    /// Returns the sending direction after earlier threads.
+    /// Takes the sending direction after the threads that called before.
     fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
         let turn = self.sending.take_in_turn(Operation::Send, waiting)?;
@@ -284,7 +285,7 @@ impl Channel {
         Ok(turn)
     }
 
-    /// Returns the receiving direction; `InvalidState` if another thread of the program holds it.
+    /// Takes the receiving direction. Fails with `InvalidState` if another thread of the program holds it.
     fn receiving(&self) -> Result<Lease<'_, Receiving>> {
         self.check_receives()?;
         let turn = self.receiving.take(Operation::Receive, || self.reconnector.interrupt())?;
@@ -293,28 +294,28 @@ impl Channel {
         Ok(turn)
     }
 
-    /// Begins a call: its deadline, and the callback of the options.
+    /// Starts the wait of a call, with its deadline and the callback of the options.
     fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
         wait.into().start(self.options.timeout).on_wait(&self.options.on_wait)
     }
 
-    /// For [`Channel::loan`]: fails in another process, and once the channel is closed.
+    /// [`Channel::check`] for [`Channel::loan`], with the endpoint in its error.
     pub(super) fn check_open_here(&self) -> Result<()> {
         self.check().map_err(|e| e.on(&self.shown))
     }
 
-    /// Bytes of the longest message that this side sends.
+    /// Returns the size in bytes of the longest message that this side sends.
     pub(super) fn max_message_size(&self) -> u64 {
         self.options.max_message_size
     }
 
-    /// Returns memory of a slot to be written; none without shared memory, or if no slot is free.
+    /// Returns the memory of a free slot, to be written; `None` without shared memory, or if no slot is free.
     pub(super) fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
         let lender = self.reconnector.session_state.lender(&self.event_log);
         if self.options.encoding() == Encoding::Cbor { lender.lend_writable(length) } else { None }
     }
 
-    /// Access to the other direction, for acknowledgements.
+    /// Returns access to the sending direction, for acknowledgements.
     fn ack_sender(&self) -> AckSender<'_> {
         AckSender { sending: &self.sending, links: &self.reconnector, event_log: &self.event_log }
     }
@@ -331,7 +332,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Receives with the direction held.
+    /// Receives the next message with the receiving direction held.
     fn recv_with_waiting(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         receiving.program_receives(&self.ack_sender());
         let message = self.receive_for_program(receiving, waiting)?;
@@ -339,15 +340,15 @@ impl Channel {
         Ok(message)
     }
 
-    /// Records that this message is delivered to the program. One from the link was recorded when it was
-    /// received.
+    /// Records that this message was delivered to the program, if it came from the inbox. One from the link was
+    /// recorded when it was received.
     fn note_delivered(&self, receiving: &Receiving, message: &Message) {
         if receiving.from_inbox {
             self.reconnector.session_state.halves().inbox.delivered(message.session(), message.sequence());
         }
     }
 
-    /// Receives the next message, which is delivered in the same step.
+    /// Receives the next message. One from the link is recorded as delivered in the same step.
     fn receive_for_program(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         receiving.delivers = true;
         let taken = self.next_message(receiving, waiting);
@@ -361,8 +362,8 @@ impl Channel {
         self.recv(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))
     }
 
-    /// Receives the next message for the program: answers are kept for calls that will ask for them, and dropped for those
-    /// that ended, as withdrawn requests are.
+    /// Receives the next message for the program. Keeps answers for the calls that wait for them; drops answers to calls that
+    /// have ended, and requests that were withdrawn.
     fn next_message(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         loop {
             match receiving.next(&self.ack_sender(), waiting)? {
@@ -371,8 +372,8 @@ impl Channel {
                 {
                     self.file_answer(message);
                 }
-                // Its caller withdrew it before the program received it.
-                ReceivedFrame::Message(message) if receiving.is_withdrawn(&message, &self.ack_sender()) => {
+                // The caller withdrew this request before the program received it.
+                ReceivedFrame::Message(message) if receiving.is_withdrawn(&message) => {
                     self.drop_answer(&message);
                 }
                 ReceivedFrame::Message(message) => return Ok(message),
@@ -382,7 +383,7 @@ impl Channel {
         }
     }
 
-    /// Keeps an answer for the call that will ask for it; else its caller gave up before it arrived.
+    /// Keeps an answer for the call that waits for it. Counts it as dropped if that call has ended.
     fn file_answer(&self, message: Message) {
         self.reconnector.session_state.finished(message.session(), message.sequence());
         if self.reconnector.session_state.halves().calls.file(message).is_some() {
@@ -390,15 +391,15 @@ impl Channel {
         }
     }
 
-    /// Counts a message that no call waits for as dropped and consumed.
+    /// Counts a message that the program does not receive as dropped and consumed.
     fn drop_answer(&self, message: &Message) {
         self.event_log.count(&self.event_log.dropped);
         self.reconnector.session_state.finished(message.session(), message.sequence());
     }
 
     /// Returns whether a message can be received without waiting. A server sends no messages by itself, so
-    /// with a server as the peer this fails with `InvalidState`; late answers are dropped and its end becomes
-    /// an event meanwhile, so that the descriptor of [`Channel::fileno`] does not stay readable.
+    /// with a server as the peer this fails with `InvalidState`. It then drops late answers and records the end of
+    /// the server as an event, so that the descriptor of [`Channel::fileno`] does not stay readable.
     pub fn poll(&self) -> Result<bool> {
         let peeked = self.peek();
         if peeked.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidState) {
@@ -407,7 +408,7 @@ impl Channel {
         peeked
     }
 
-    /// Returns whether a message can be received now; if one is found, it goes to the inbox.
+    /// Returns whether a message can be received now. A message that is found goes to the inbox.
     fn peek(&self) -> Result<bool> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
         receiving.program_receives(&self.ack_sender());
@@ -436,7 +437,7 @@ impl Channel {
         self.reconnector.is_closed()
     }
 
-    /// Which side this is.
+    /// Returns which end of the channel this is.
     pub fn role(&self) -> Role {
         self.role
     }
@@ -448,7 +449,7 @@ impl Channel {
 
     /// Returns a descriptor for an event loop: readable while [`Channel::try_recv`] has something to do.
     pub fn fileno(&self) -> Result<RawFd> {
-        self.receiving()?.watch()?;
+        self.receiving().and_then(|mut receiving| receiving.watch()).map_err(|e| e.on(&self.shown))?;
         // A first read arms the link: later messages make the descriptor readable.
         match self.peek() {
             // A server sends nothing by itself; the read has armed the link all the same.
@@ -465,7 +466,7 @@ impl Channel {
 
     /// Returns whether a small message can be sent without waiting, as far as is known.
     pub fn writable(&self) -> Result<bool> {
-        let writable = self.sending()?.is_writable();
+        let writable = self.sending().map_err(|e| e.on(&self.shown))?.is_writable();
         self.ack_sender().flush_deferred();
         Ok(writable)
     }
@@ -512,12 +513,12 @@ pub fn is_not_ready(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Stalled)
 }
 
-/// Renames such an error to `kind`, `Empty` or `Full`, which a call that does not wait returns.
+/// Converts such an error to `kind`, which is `Empty` or `Full`, for a call that does not wait.
 pub fn if_not_ready(error: Error, kind: ErrorKind) -> Error {
     match error.kind() {
         _ if is_not_ready(&error) => {
             let text = match kind {
-                ErrorKind::Empty => "nothing is there, and the call was not to wait",
+                ErrorKind::Empty => "no message has arrived, and the call was not to wait",
                 _ => "there is no room, and the call was not to wait",
             };
             let renamed = Error::new(kind, text);

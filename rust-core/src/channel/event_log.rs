@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::counted;
-use crate::sys::claim;
+use crate::sys::seat;
 use crate::transport::Losses;
 use crate::value::{Map, Timestamp, Value};
 
@@ -246,7 +246,7 @@ impl EventLog {
 
     /// Raises a counter that several threads write.
     pub fn count(&self, counter: &AtomicU64) {
-        claim::note_locked();
+        seat::note_locked();
         counter.fetch_add(1, Ordering::Relaxed);
     }
 

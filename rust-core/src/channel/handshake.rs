@@ -48,7 +48,7 @@ impl After {
 
 /// A part of a schema's canonical form, in the answer to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct SchemaPart {
     /// Offset of the part in the canonical form, in bytes.
     pub at: u64,
     /// Bytes of the whole canonical form.
@@ -113,7 +113,7 @@ pub struct Hello {
     /// The same for the schema of replies.
     pub reply_schema_at: Option<u64>,
     /// In its answer: that part.
-    pub schema_part: Option<Part>,
+    pub schema_part: Option<SchemaPart>,
     /// Of a query: that the caller's schema does not fit the listener's, and why.
     pub mismatch: Option<String>,
 }
@@ -332,7 +332,7 @@ impl Hello {
             reply_schema_at: optional("reply_schema_at").map(Value::as_u64).transpose()?,
             schema_part: match optional("schema_part") {
                 None => None,
-                Some(part) => Some(Part {
+                Some(part) => Some(SchemaPart {
                     at: part.at("0")?.as_u64()?,
                     size: part.at("1")?.as_u64()?,
                     bytes: part.at("2")?.as_bytes()?.clone(),

@@ -12,7 +12,9 @@
 //! which moves the peer's session to those of disconnected clients; the guard itself has no reference to a
 //! registry, so registry and guard do not depend on each other.
 
+mod accept;
 mod queue;
+mod read_ahead;
 mod take;
 
 use std::sync::Arc;
@@ -30,7 +32,9 @@ use crate::transport::extension::LastSender;
 use crate::transport::stream::Stream;
 use crate::transport::{Rx, Tx};
 
+pub use self::accept::Checks;
 pub use self::queue::Queue;
+use self::read_ahead::ReadAhead;
 pub use self::take::{Taken, Want, is_awaited};
 
 /// The program at the other end of a link.
@@ -122,7 +126,8 @@ impl Link {
     pub fn split(self, queue: Option<Queue>) -> (TxPart, RxPart) {
         let Link { tx, rx, peer, guard, negotiated } = self;
         let tx = TxPart { tx, peer: peer.clone(), negotiated: negotiated.clone(), queue };
-        (tx, RxPart { rx, peer, negotiated, guard, last_sender: LastSender::default() })
+        let read_ahead = ReadAhead::default();
+        (tx, RxPart { rx, peer, negotiated, guard, read_ahead, last_sender: LastSender::default() })
     }
 }
 
@@ -134,6 +139,8 @@ pub struct RxPart {
     pub negotiated: Option<Negotiated>,
     /// None on a link that all clients of a server share.
     pub guard: Option<Arc<ConnectionGuard>>,
+    /// What was read before its turn.
+    pub read_ahead: ReadAhead,
     /// The sender that the last frame named, on a link without a hello.
     last_sender: LastSender,
 }

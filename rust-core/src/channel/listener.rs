@@ -10,7 +10,7 @@ use super::ends::{Channel, Role};
 use super::event_log::{Event, EventLog};
 use super::link::Peer;
 use super::options::Options;
-use super::reconnector::{Origin, Reconnector};
+use super::reconnector::{LinkSource, Reconnector};
 use super::session_state::SessionState;
 use crate::deadline::Wait;
 use crate::error::Result;
@@ -93,8 +93,12 @@ impl Listener {
             None => SessionState::new(random::number()?, &self.options),
         };
         let peer = link.peer.clone();
-        let reconnector =
-            Reconnector::new(Origin::Accepted, session_state, self.endpoint.clone(), self.options.clone())?;
+        let reconnector = Reconnector::new(
+            LinkSource::Accepted,
+            session_state,
+            self.endpoint.clone(),
+            self.options.clone(),
+        )?;
         let channel = Channel::over(reconnector, Some(link), &self.endpoint, &self.options, Role::Listener)?;
         Ok((channel, peer))
     }

@@ -60,7 +60,7 @@ fn allocate(length: usize) -> Result<Vec<u64>> {
 }
 
 /// Where the elements are stored.
-enum Place {
+enum Storage {
     /// In a slot that the peer shares.
     Slot(WritableSlot),
     /// In memory of this process.
@@ -73,7 +73,7 @@ pub struct LoanMemory {
     order: Order,
     shape: Vec<u64>,
     length: usize,
-    place: Place,
+    place: Storage,
 }
 
 impl LoanMemory {
@@ -98,14 +98,14 @@ impl LoanMemory {
         // A peer may have left bytes there that are no valid booleans.
         let may_be_shared = dtype != DType::Bool && length >= PLACED_FROM;
         let place = match may_be_shared.then(|| lend(length)).flatten() {
-            Some(writable) => Place::Slot(writable),
+            Some(writable) => Storage::Slot(writable),
             None => {
                 if length >= CHECKED_FROM {
                     // Beyond the limit of a control group the kernel kills the process. Sending makes a copy,
                     // hence twice.
                     headroom::check_memory(length as u64 * 2)?;
                 }
-                Place::Own(allocate(length)?)
+                Storage::Own(allocate(length)?)
             }
         };
         Ok(LoanMemory { dtype, order: order.for_shape(shape), shape: shape.to_vec(), length, place })
@@ -114,30 +114,30 @@ impl LoanMemory {
     /// Returns the elements, little-endian, as they are in memory.
     pub fn bytes(&self) -> &[u8] {
         match &self.place {
-            Place::Slot(writable) => writable.bytes(),
-            Place::Own(words) => &bytemuck::cast_slice(words)[..self.length],
+            Storage::Slot(writable) => writable.bytes(),
+            Storage::Own(words) => &bytemuck::cast_slice(words)[..self.length],
         }
     }
 
     /// The same, to be written.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         match &mut self.place {
-            Place::Slot(writable) => writable.bytes_mut(),
-            Place::Own(words) => &mut bytemuck::cast_slice_mut(words)[..self.length],
+            Storage::Slot(writable) => writable.bytes_mut(),
+            Storage::Own(words) => &mut bytemuck::cast_slice_mut(words)[..self.length],
         }
     }
 
     /// Returns whether sending makes no copy, as long as the link exists.
     pub fn is_shared(&self) -> bool {
-        matches!(self.place, Place::Slot(_))
+        matches!(self.place, Storage::Slot(_))
     }
 
     /// Ends the writing and returns the array.
     pub fn into_array(self) -> NdArray {
         let LoanMemory { dtype, order, shape, length, place } = self;
         let data = match place {
-            Place::Slot(writable) => writable.into_bytes(),
-            Place::Own(words) => Bytes::from_owner(OwnWords { words, length }),
+            Storage::Slot(writable) => writable.into_bytes(),
+            Storage::Own(words) => Bytes::from_owner(OwnWords { words, length }),
         };
         NdArray { dtype, order, shape, data }
     }

@@ -4,7 +4,7 @@ use super::options::nearest;
 use crate::error::{Error, ErrorKind};
 use crate::sys::directory::Directory;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::{Names, Naming};
+use crate::transport::kind::{NameDirectory, Naming};
 use crate::transport::owner;
 use crate::transport::place::{self, Place};
 
@@ -31,7 +31,7 @@ pub(crate) fn named(error: Error, endpoint: &str) -> Error {
 
 /// Returns whether names of this kind are listed in the runtime directory.
 fn is_in_directory(endpoint: &Endpoint) -> bool {
-    endpoint.transport().names() == Names::Runtime
+    endpoint.transport().names() == NameDirectory::Runtime
         && endpoint.transport().naming() != Naming::Address
         && endpoint.absolute().is_none()
 }
@@ -56,7 +56,7 @@ pub(crate) fn nearest_open(endpoint: &Endpoint) -> (Vec<String>, usize) {
         .collect();
     found.sort();
     let count = found.len();
-    let is_open = |file: String| Place { directory: directory.clone(), file }.is_claimed().unwrap_or(false);
+    let is_open = |file: String| Place { directory: directory.clone(), file }.is_bound().unwrap_or(false);
     let open = found.into_iter().filter_map(|(_, name, file)| is_open(file).then_some(name));
     (open.take(SHOWN).collect(), count)
 }

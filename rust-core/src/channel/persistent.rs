@@ -16,14 +16,14 @@ use crate::sys::fork::Own;
 
 /// The properties that a call must share with the call that made the object.
 #[derive(PartialEq, Eq, Hash)]
-struct Key {
+struct ObjectKey {
     thread: ThreadId,
     endpoint: String,
     options: String,
 }
 
 /// The persistent objects of one type, for a `static`. A forked worker makes its own objects.
-pub struct PersistentObjects<T>(Own<Mutex<HashMap<Key, Arc<T>>>>);
+pub struct PersistentObjects<T>(Own<Mutex<HashMap<ObjectKey, Arc<T>>>>);
 
 impl<T: Send + Sync + 'static> PersistentObjects<T> {
     /// Returns an empty set.
@@ -40,7 +40,7 @@ impl<T: Send + Sync + 'static> PersistentObjects<T> {
         is_usable: impl FnOnce(&T) -> bool,
         make: impl FnOnce() -> Result<T>,
     ) -> Result<Arc<T>> {
-        let key = Key {
+        let key = ObjectKey {
             thread: std::thread::current().id(),
             endpoint: endpoint.to_owned(),
             options: format!("{options:?}"),

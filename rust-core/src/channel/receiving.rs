@@ -12,7 +12,7 @@
 //!
 //! Waiting: the transport's own short wait first (a spin over shared memory, a poll of the socket),
 //! then the epoll set, which holds the link, `waker` and the wake-up of [`Reconnector::wake`].
-//! Before it parks, the thread sends the acknowledgement that is due, so that a receiver which is
+//! Before it parks, the thread sends the pending acknowledgement, so that a receiver which is
 //! killed while it waits has acknowledged the messages that its program consumed. The same epoll set is the
 //! descriptor that a program's event loop watches (`fileno`); from then on it is kept readable
 //! exactly while a message or an event can be received.
@@ -28,14 +28,14 @@ mod in_stream;
 mod wait;
 mod wait_set;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::link::{RxPart, Want};
 use super::options::Options;
 use super::pattern::Pattern;
-use super::reconnector::{Origin, Reconnector};
+use super::reconnector::{LinkSource, Reconnector};
 use super::sending::AckSender;
 use super::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
@@ -60,10 +60,6 @@ pub struct Receiving {
     pub inbox: VecDeque<Message>,
     /// Whether the transport is to wake this side.
     parked: bool,
-    /// Numbers of requests that their callers withdrew: those in the inbox, and `current_request`.
-    withdrawn: HashSet<u64>,
-    /// The number of the request that is about to be delivered; 0 for none.
-    current_request: u64,
     /// An error that occurred after the messages of the inbox, for the call that has emptied it.
     deferred_error: Option<Error>,
     /// Frames in a row that were no messages.
@@ -112,9 +108,6 @@ pub enum ReceivedFrame {
     Ack,
 }
 
-/// Messages that are read behind a request, at most, to find out whether it was withdrawn.
-const MAX_READ_AHEAD: usize = 256;
-
 /// Token of the link, the waker and the wake-up in the epoll set.
 const LINK: u64 = 1;
 /// The token of the event that a new link may be made.
@@ -128,15 +121,13 @@ impl Receiving {
         let waker = ReadinessFlag::new()?;
         set.add(&waker, LINK, Interest::IN)?;
         set.add(&reconnector.wake, LINK, Interest::IN)?;
-        if let Origin::Acceptor(acceptor) = &reconnector.origin {
+        if let LinkSource::Acceptor(acceptor) = &reconnector.origin {
             set.add(acceptor.queue.waker(), ORIGIN, Interest::IN | Interest::ET)?;
         }
         Ok(Receiving {
             part: None,
             generation: 0,
             inbox: VecDeque::new(),
-            withdrawn: HashSet::new(),
-            current_request: 0,
             deferred_error: None,
             parked: false,
             empty_polls: 0,
@@ -184,33 +175,16 @@ impl Receiving {
         self.update_readiness(false);
     }
 
-    /// Returns whether the caller of this request has withdrawn it by now. Reads what is
-    /// behind the request to find out, without waiting.
-    pub fn is_withdrawn(&mut self, request: &Message, ack_sender: &AckSender<'_>) -> bool {
-        if !request.is_request() {
-            return false;
-        }
-        self.current_request = request.sequence();
-        // Messages that are read here go to the inbox and are not delivered yet.
-        let delivers = std::mem::replace(&mut self.delivers, false);
-        let mut at_once = Waiting::at_once();
-        while self.inbox.len() < MAX_READ_AHEAD && self.deferred_error.is_none() && self.may_hold_more() {
-            match self.link_next(ack_sender, &mut at_once, false) {
-                Ok(ReceivedFrame::Message(message)) => self.keep(message),
-                Ok(ReceivedFrame::Bye) => ack_sender.send_ack(AckTrigger::Requested),
-                Ok(ReceivedFrame::Ack) => {}
-                Err(e) if e.kind() == ErrorKind::Timeout || self.part.is_none() => break,
-                Err(e) => self.deferred_error = Some(e),
-            }
-        }
-        (self.current_request, self.delivers) = (0, delivers);
-        self.withdrawn.remove(&request.sequence())
+    /// Returns whether this is a request that its caller has withdrawn by now.
+    #[inline]
+    pub fn is_withdrawn(&mut self, message: &Message) -> bool {
+        message.is_request() && self.part.as_mut().is_some_and(|part| part.is_withdrawn(message.sequence()))
     }
 
     /// Returns whether another call may return a message without waiting.
     pub fn may_have_more(&self) -> bool {
         !self.inbox.is_empty()
-            || self.deferred_error.is_none() && self.part.as_ref().is_some_and(|part| part.rx.may_hold_more())
+            || self.deferred_error.is_none() && self.part.as_ref().is_some_and(RxPart::may_hold_more)
     }
 
     /// Keeps an error for the next call that receives.
@@ -223,15 +197,7 @@ impl Receiving {
 
     /// Returns whether the link has a session and may hold more than was read.
     fn may_hold_more(&self) -> bool {
-        self.part.as_ref().is_some_and(|part| part.negotiated.is_some() && part.rx.may_hold_more())
-    }
-
-    /// Notes that a request was withdrawn, if it was received and not delivered.
-    fn withdraw(&mut self, request: u64) {
-        let is_it = |message: &Message| message.is_request() && message.sequence() == request;
-        if self.current_request == request || self.inbox.iter().any(is_it) {
-            self.withdrawn.insert(request);
-        }
+        self.part.as_ref().is_some_and(|part| part.negotiated.is_some() && part.may_hold_more())
     }
 
     /// Records that the program calls to receive, which consumes the messages delivered before. If a message
@@ -254,7 +220,7 @@ impl Receiving {
         }
     }
 
-    /// Records that delivered messages are consumed, and acknowledges if that is due.
+    /// Records that delivered messages are consumed, and acknowledges if that is necessary.
     fn consume(&mut self, trigger: AckTrigger, ack_sender: &AckSender<'_>) {
         match &mut self.part {
             // The ring keeps nothing for the inbox: its messages were copied.
@@ -330,7 +296,7 @@ impl Receiving {
         }
         if !waiting.is_none()
             && !self.watched
-            && self.part.as_mut().is_some_and(|part| part.rx.is_likely_empty())
+            && self.part.as_mut().is_some_and(|part| part.read_ahead.is_empty() && part.rx.is_likely_empty())
         {
             // Reading an empty link before the wait would cost one more system call. A time-out is reported
             // below, after the link was read once.
@@ -352,7 +318,7 @@ impl Receiving {
                 }
             }
             let Some(part) = &mut self.part else { continue };
-            let got = part.rx.try_recv();
+            let got = part.next_frame();
             let losses = part.rx.take_losses();
             if losses != Losses::default() {
                 event_log.lost(losses);

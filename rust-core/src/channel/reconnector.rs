@@ -6,7 +6,7 @@
 //! the older link to its end.
 //!
 //! The first thread that needs a link makes it, without holding the lock; others wait for it in
-//! `changed`. How a link is made depends on the [`Origin`].
+//! `changed`. How a link is made depends on the [`LinkSource`].
 //!
 //! Closing has three steps. [`Reconnector::close`] ends all waits and refuses new calls;
 //! [`Reconnector::begin_close`] lets the closing thread alone continue to make links, to get its messages
@@ -36,7 +36,7 @@ use crate::transport::connectionless::ConnectionlessLink;
 use crate::transport::endpoint::Endpoint;
 
 /// The source of links.
-pub enum Origin {
+pub enum LinkSource {
     /// This side connects, and connects again.
     Dial(Dialler),
     /// The peer connects; this side holds the name.
@@ -51,7 +51,7 @@ pub enum Origin {
 /// Provides the two directions of a channel with the halves of the newest link. Shared by all
 /// threads of the channel.
 pub struct Reconnector {
-    pub origin: Origin,
+    pub origin: LinkSource,
     /// The session with the peer, across links.
     pub session_state: Arc<SessionState>,
     endpoint: Endpoint,
@@ -100,7 +100,7 @@ impl Reconnector {
     /// Returns a reconnector without a link. Fails with `OutOfMemory` if the process has no
     /// descriptors left.
     pub fn new(
-        origin: Origin,
+        origin: LinkSource,
         session_state: Arc<SessionState>,
         endpoint: Endpoint,
         options: Options,
@@ -160,7 +160,7 @@ impl Reconnector {
     /// Makes no links any more: removes the name and drops halves that were not taken.
     pub fn finish_close(&self) {
         self.closing.store(false, Ordering::Release);
-        if let Origin::Acceptor(acceptor) = &self.origin {
+        if let LinkSource::Acceptor(acceptor) = &self.origin {
             acceptor.close();
         }
         self.drop_parts();
@@ -171,9 +171,9 @@ impl Reconnector {
         let is_lasting =
             |halves: &SessionHalves| halves.outbox.peer().is_some_and(|(identity, _)| identity.is_lasting());
         match self.origin {
-            Origin::Dial(_) => true,
-            Origin::Acceptor(_) => is_lasting(&self.session_state.halves()),
-            Origin::Accepted | Origin::Place => false,
+            LinkSource::Dial(_) => true,
+            LinkSource::Acceptor(_) => is_lasting(&self.session_state.halves()),
+            LinkSource::Accepted | LinkSource::Place => false,
         }
     }
 
@@ -329,20 +329,20 @@ impl Reconnector {
 
     /// Returns whether another link follows one that has ended.
     pub fn reconnects(&self) -> bool {
-        !(self.options.once || matches!(self.origin, Origin::Accepted))
+        !(self.options.once || matches!(self.origin, LinkSource::Accepted))
     }
 
     /// Makes a link, as the origin says. `None` if `wake` has ended a wait because a thread of the program requests the
     /// receiving direction: a thread that holds it for the library leaves then, others go on.
     fn connect(&self, event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
         let connected = match &self.origin {
-            Origin::Dial(_) if self.options.once && self.is_newer(0) => {
+            LinkSource::Dial(_) if self.options.once && self.is_newer(0) => {
                 Err(Error::new(ErrorKind::Disconnected, "the peer disconnected"))
             }
-            Origin::Dial(dialler) => self.dial(dialler, waiting),
-            Origin::Acceptor(acceptor) => self.next_in_queue(acceptor, waiting),
-            Origin::Place => self.connect_place(waiting).map(Some),
-            Origin::Accepted => {
+            LinkSource::Dial(dialler) => self.dial(dialler, waiting),
+            LinkSource::Acceptor(acceptor) => self.next_in_queue(acceptor, waiting),
+            LinkSource::Place => self.connect_place(waiting).map(Some),
+            LinkSource::Accepted => {
                 let text = "the peer disconnected; accept the next connection of the listener";
                 Err(Error::new(ErrorKind::Disconnected, text))
             }

@@ -34,7 +34,9 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::memory::PeerFile;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::{Epoll, Interest};
-use crate::transport::acceptor::{self, Answer, HandshakeHandler, IncomingHandshake, ListenerRegistration};
+use crate::transport::acceptor::{
+    self, HandshakeAnswer, HandshakeHandler, IncomingHandshake, ListenerRegistration,
+};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{self, Call};
 use crate::transport::kind::Transport;
@@ -46,18 +48,18 @@ use crate::value::Map;
 /// A name of this machine at which programs connect to a channel of another machine. Dropping it removes the
 /// name.
 pub struct RelayListener {
-    queue: Arc<Queue>,
+    queue: Arc<CallerQueue>,
     _registration: ListenerRegistration,
 }
 
 /// Callers that wait for an answer from the other machine. The acceptor's thread pushes, the bridge pops.
 #[derive(Debug)]
-struct Queue {
+struct CallerQueue {
     callers: Mutex<VecDeque<RelayCaller>>,
     waker: EventFd,
 }
 
-impl Queue {
+impl CallerQueue {
     fn callers(&self) -> MutexGuard<'_, VecDeque<RelayCaller>> {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,7 +86,7 @@ impl RelayListener {
     fn open(endpoint: &Endpoint, pattern: Pattern, options: &Options) -> Result<RelayListener> {
         check_transport(endpoint)?;
         options.check(endpoint.transport(), Use::Channel)?;
-        let queue = Arc::new(Queue { callers: Mutex::default(), waker: EventFd::new()? });
+        let queue = Arc::new(CallerQueue { callers: Mutex::default(), waker: EventFd::new()? });
         let (source, endpoint) = bind(endpoint, pattern, options, false)?;
         let handler = RelayHandler { endpoint, pattern, options: options.clone(), queue: queue.clone() };
         Ok(RelayListener { queue, _registration: acceptor::open(source, Arc::new(handler))? })
@@ -119,11 +121,11 @@ struct RelayHandler {
     endpoint: Endpoint,
     pattern: Pattern,
     options: Options,
-    queue: Arc<Queue>,
+    queue: Arc<CallerQueue>,
 }
 
 impl RelayHandler {
-    fn answer_query(&self, peer_hello: &Hello) -> Result<Answer> {
+    fn answer_query(&self, peer_hello: &Hello) -> Result<HandshakeAnswer> {
         if peer_hello.shared {
             let text = "the bridge to another machine has the name; no other program can serve it";
             return Err(Error::new(ErrorKind::AddressInUse, text));
@@ -145,7 +147,7 @@ impl HandshakeHandler for RelayHandler {
         Hello::from_frame(hello).map(drop)
     }
 
-    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer> {
+    fn answer(&self, handshake: IncomingHandshake) -> Result<HandshakeAnswer> {
         let peer_hello = Hello::from_frame(&handshake.hello)?;
         if peer_hello.ask && peer_hello.schema_at.is_none() && peer_hello.mismatch.is_none() {
             return self.answer_query(&peer_hello);
@@ -174,7 +176,7 @@ impl HandshakeHandler for RelayHandler {
             queue.callers().push_back(caller);
             queue.waker.wake();
         });
-        Ok(Answer { frame: Vec::new(), descriptors: Vec::new(), admitted })
+        Ok(HandshakeAnswer { frame: Vec::new(), descriptors: Vec::new(), admitted })
     }
 
     fn refusal(&self, error: &Error) -> Vec<u8> {

@@ -18,12 +18,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::handshake::{Fingerprint, Hello, Part};
+use super::handshake::{Fingerprint, Hello, SchemaPart};
 use super::options::Options;
 use super::pattern::Pattern;
 use crate::error::{Error, ErrorKind, Result, one_line, quoted};
 use crate::schema::{MAX_CANONICAL, PreparedSchema, Readers};
-use crate::transport::acceptor::Answer;
+use crate::transport::acceptor::HandshakeAnswer;
 use crate::transport::attached;
 use crate::transport::kind::Transport;
 use crate::value::Map;
@@ -110,11 +110,11 @@ pub struct SchemaNegotiation {
     /// The name under which it reports a mismatch.
     client_id: Option<String>,
     /// One for each schema of the program.
-    sides: Vec<Side>,
+    sides: Vec<ProgramSchema>,
 }
 
 /// One schema of the program.
-struct Side {
+struct ProgramSchema {
     describes: Describes,
     own: Arc<PreparedSchema>,
     /// Schemas of listeners that were compared with it, by fingerprint, the newest first; with an
@@ -122,7 +122,7 @@ struct Side {
     compared: Mutex<Vec<(Fingerprint, Option<Error>)>>,
 }
 
-impl Side {
+impl ProgramSchema {
     fn compared(&self) -> MutexGuard<'_, Vec<(Fingerprint, Option<Error>)>> {
         self.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -145,9 +145,9 @@ impl SchemaNegotiation {
     /// Returns the negotiation for these options; none without a schema.
     pub fn of(options: &Options) -> Option<SchemaNegotiation> {
         let side = |describes: Describes| {
-            Some(Side { describes, own: describes.of(options)?.clone(), compared: Mutex::default() })
+            Some(ProgramSchema { describes, own: describes.of(options)?.clone(), compared: Mutex::default() })
         };
-        let sides: Vec<Side> = Describes::ALL.into_iter().filter_map(side).collect();
+        let sides: Vec<ProgramSchema> = Describes::ALL.into_iter().filter_map(side).collect();
         (!sides.is_empty()).then(|| SchemaNegotiation { client_id: options.client_id.clone(), sides })
     }
 
@@ -198,7 +198,7 @@ impl SchemaNegotiation {
     /// The same for one schema.
     fn compare_one(
         &self,
-        side: &Side,
+        side: &ProgramSchema,
         peer_hello: &Hello,
         ask: &mut impl FnMut(&Hello) -> Result<Option<Hello>>,
     ) -> Result<()> {
@@ -303,17 +303,17 @@ pub fn add_titles(options: &Options, state: &mut Map) {
 
 /// Returns the part of the canonical form from this offset on, as long as the transport allows; none
 /// behind its end.
-fn part(held: &PreparedSchema, at: u64, transport: Transport) -> Option<Part> {
+fn part(held: &PreparedSchema, at: u64, transport: Transport) -> Option<SchemaPart> {
     let most = transport.capabilities().schema_part;
     let form = held.form();
     let rest = form.get(usize::try_from(at).ok()?..).filter(|rest| !rest.is_empty())?;
     let bytes = Bytes::copy_from_slice(&rest[..rest.len().min(most)]);
-    Some(Part { at, size: form.len() as u64, bytes })
+    Some(SchemaPart { at, size: form.len() as u64, bytes })
 }
 
 /// Returns the answer that makes a caller compare first; it admits no peer.
-pub fn answer(hello: &Hello) -> Result<Answer> {
-    Ok(Answer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
+pub fn answer(hello: &Hello) -> Result<HandshakeAnswer> {
+    Ok(HandshakeAnswer { frame: hello.to_frame()?, descriptors: Vec::new(), admitted: Box::new(|| {}) })
 }
 
 /// Returns the difference that a caller reports, on one line. The text comes from a peer, so it is cut.

@@ -47,7 +47,7 @@ use super::session_state::admission::{Obstacle, Terms, Ticket, Unless, carries_a
 use super::session_state::{SessionHalves, SessionState, class};
 
 pub use self::ack_sender::AckSender;
-pub use self::content::Content;
+pub use self::content::DraftContent;
 pub use self::links::Links;
 
 /// The state of the sending direction. Its [`Direction`] makes sure that one thread uses it.
@@ -71,7 +71,7 @@ pub struct Draft<'a> {
     /// The peer's session that an answer is for: in another session the number of the request means
     /// another request. 0 for any.
     pub to: u64,
-    pub content: Content<'a>,
+    pub content: DraftContent<'a>,
     /// The time until which its outcome is needed, if known: the bridge to the server of another machine gets
     /// it.
     pub until: Until,
@@ -102,7 +102,7 @@ pub enum Until {
 impl<'a> Draft<'a> {
     /// Returns data.
     #[inline(always)]
-    pub fn data(content: impl Into<Content<'a>>) -> Draft<'a> {
+    pub fn data(content: impl Into<DraftContent<'a>>) -> Draft<'a> {
         Draft {
             kind: Kind::Data,
             correlation: 0,
@@ -258,7 +258,7 @@ impl Sending {
         let kind = draft.kind::<KIND>();
         let Some(body) = draft.content.block() else {
             return match draft.content {
-                Content::Payload(payload) if kind == Kind::Data && draft.flags == 0 => {
+                DraftContent::Payload(payload) if kind == Kind::Data && draft.flags == 0 => {
                     self.send_owned(payload.clone(), halves, links).map_or(Put::Blocked, Put::Sent)
                 }
                 _ => Put::Blocked,
@@ -286,7 +286,7 @@ impl Sending {
             halves.publish_before_fence();
         }
         let is_put = if is_short && ticket.acked == 0 {
-            half.try_send_plain(kind, ticket.number, correlation, sent, draft.content.encoding(), body)
+            half.try_send_fast(kind, ticket.number, correlation, sent, draft.content.encoding(), body)
         } else {
             put_whole(half, draft.copied::<KIND>(), ticket, sent)
         };
@@ -521,7 +521,7 @@ impl Sending {
         Ok(())
     }
 
-    /// Sends what is due without the program: replays after a new link, withdrawals, and the acknowledgement
+    /// Sends what is pending without the program: replays after a new link, withdrawals, and the acknowledgement
     /// if `trigger` makes it due. Does not wait; a later call sends what the link does not take now.
     pub fn send_ack(&mut self, trigger: AckTrigger, links: &impl Links, event_log: &EventLog) {
         let mut at_once = Waiting::at_once();

@@ -12,7 +12,7 @@
 //! number is a protocol violation, which is kept until a thread that can end the link takes it.
 //!
 //! Locking: `halves` before the table of `Slots`. A thread that holds `halves` neither waits nor takes a direction of the
-//! channel, because taking one passes through this lock (`sys::claim`); the atomics are read without it.
+//! channel, because taking one passes through this lock (`sys::seat`); the atomics are read without it.
 
 pub mod admission;
 mod calls;
@@ -33,7 +33,7 @@ use crate::error::Result;
 use crate::frame::{Header, Kind, flags};
 use crate::message::StoredMessage;
 use crate::sys::eventfd::LazyWaker;
-use crate::sys::{claim, fork};
+use crate::sys::{fork, seat};
 use crate::transport::{AckWords, Slots};
 use crate::value::{Map, Value};
 
@@ -66,7 +66,7 @@ impl Reuse for StoredMessage {
 /// The session with one peer.
 pub struct SessionState {
     /// The outbox and the inbox. Shared with the directions of the channel, of which it is the gate.
-    halves: Arc<claim::Mutex<SessionHalves>>,
+    halves: Arc<seat::Mutex<SessionHalves>>,
     /// Signalled at every acknowledgement, for a thread that waits for room while another one
     /// receives.
     pub acknowledgements: LazyWaker,
@@ -76,7 +76,7 @@ pub struct SessionState {
     pub replays: AtomicBool,
     /// Whether a receiving thread left an acknowledgement to the thread that sends.
     ack_deferred: AtomicBool,
-    /// Whether the peer requested that acknowledgement, so that it is due in any case.
+    /// Whether the peer requested that acknowledgement, so that it is sent in any case.
     ack_requested: AtomicBool,
     /// Requests whose callers gave up, and of which the peer was not informed.
     withdrawn: Mutex<Vec<u64>>,
@@ -106,7 +106,7 @@ impl SessionState {
             calls: Calls::new(),
         };
         Arc::new(SessionState {
-            halves: Arc::new(claim::Mutex::new(halves)),
+            halves: Arc::new(seat::Mutex::new(halves)),
             acknowledgements: LazyWaker::default(),
             links: AtomicU64::new(0),
             replays: AtomicBool::new(false),
@@ -120,12 +120,12 @@ impl SessionState {
 
     /// Locks the halves. Held for a few operations, never while waiting.
     #[inline]
-    pub fn halves(&self) -> claim::MutexGuard<'_, SessionHalves> {
-        claim::lock(&self.halves)
+    pub fn halves(&self) -> seat::GateGuard<'_, SessionHalves> {
+        seat::lock(&self.halves)
     }
 
     /// Returns the lock of the halves, for the directions of a channel.
-    pub fn gate(&self) -> Arc<claim::Mutex<SessionHalves>> {
+    pub fn gate(&self) -> Arc<seat::Mutex<SessionHalves>> {
         self.halves.clone()
     }
 
@@ -222,7 +222,7 @@ impl SessionState {
     }
 
     /// Records that the program receives again: see [`Inbox::consumed`]. Returns whether an
-    /// acknowledgement frame is due.
+    /// acknowledgement frame is pending.
     #[inline]
     pub fn consumed(&self, trigger: AckTrigger) -> bool {
         let mut halves = self.halves();

@@ -3,24 +3,24 @@
 //!
 //! A mutex is not enough for three reasons: a wait has to end at a deadline, it has to run the program's
 //! callback in between (`on_wait`), and a thread that calls again from such a callback or from a signal
-//! handler must get an error instead of waiting for itself. `sys::claim` has the line of waiters.
+//! handler must get an error instead of waiting for itself. `sys::seat` has the line of waiters.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::claim::{self, ClaimCell, Lease, this_thread};
+use crate::sys::seat::{self, Lease, Seat, this_thread};
 
 /// Which thread has the turn, and which threads wait for it.
-pub struct Turns(ClaimCell<(), ()>);
+pub struct Turns(Seat<(), ()>);
 
 /// The turn. Its drop releases it and wakes the thread that waits longest.
 pub type TurnGuard<'a> = Lease<'a, (), ()>;
 
 impl Default for Turns {
     fn default() -> Turns {
-        Turns(ClaimCell::new((), Arc::new(claim::Mutex::new(()))))
+        Turns(Seat::new((), Arc::new(seat::Mutex::new(()))))
     }
 }
 
@@ -49,21 +49,21 @@ impl Turns {
     }
 }
 
-/// Takes a cell that is not free, behind earlier threads.
+/// Takes a seat that is not free, behind earlier threads.
 ///
 /// # Errors
 /// `Timeout` at the deadline; `InvalidState` if this very thread has it.
 #[cold]
 pub(super) fn take_in_turn<'a, T, G>(
-    cell: &'a ClaimCell<T, G>,
+    seat: &'a Seat<T, G>,
     operation: &str,
     waiting: &mut Waiting<'_>,
 ) -> Result<Lease<'a, T, G>> {
-    if cell.is_claimed_here() {
+    if seat.is_acquired_here() {
         return Err(reentrant_call(operation));
     }
-    let claim = cell.claim_in_line(waiting).map_err(|error| turn_error(error, operation, waiting))?;
-    Ok(claim.take())
+    let permit = seat.acquire(waiting).map_err(|error| turn_error(error, operation, waiting))?;
+    Ok(permit.take())
 }
 
 /// Returns the error for a thread that calls again while it is in such a call, and would wait for

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
 use crate::registry;
-use crate::sys::directory::{Directory, Origin, runtime_path};
+use crate::sys::directory::{Directory, DirectoryReason, runtime_path};
 use crate::sys::user;
 use crate::transport::endpoint::Endpoint;
 
@@ -31,25 +31,25 @@ pub fn examine() -> Vec<Finding> {
 }
 
 /// Which directory is used, and why.
-fn chosen(path: &Path, origin: Origin) -> Finding {
+fn chosen(path: &Path, origin: DirectoryReason) -> Finding {
     let is_relative = path.is_relative();
     let path = path.display();
     match origin {
-        Origin::Environment if is_relative => Finding::problem(
+        DirectoryReason::Environment if is_relative => Finding::problem(
             format!(
                 "the runtime directory is {path}, which means another directory wherever a program is started"
             ),
             "give LINKSPAN_DIR a whole path, which begins with /",
         ),
-        Origin::Environment => Finding::note(
+        DirectoryReason::Environment => Finding::note(
             format!("the runtime directory is {path}, because LINKSPAN_DIR says so"),
             "every program that is to meet this one needs the same LINKSPAN_DIR; services and cron jobs have their own environment",
         ),
-        Origin::Shared => {
+        DirectoryReason::Shared => {
             Finding::fine(format!("the runtime directory is {path}, which is there for several users"))
         }
-        Origin::User => Finding::fine(format!("the runtime directory is {path}, this user's own")),
-        Origin::Temporary => Finding::note(
+        DirectoryReason::User => Finding::fine(format!("the runtime directory is {path}, this user's own")),
+        DirectoryReason::Temporary => Finding::note(
             format!(
                 "the runtime directory is {path}, because there is neither /run/linkspan nor a /run/user directory of ours"
             ),

@@ -15,7 +15,7 @@ use rustix::fs::{FileType, Stat};
 use super::finding::Finding;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::beneath::{self, Beneath, Opened};
-use crate::sys::directory::{self, Origin, runtime_path};
+use crate::sys::directory::{self, DirectoryReason, runtime_path};
 use crate::sys::lock;
 
 /// The fault of a file or directory, and its proper state.
@@ -49,7 +49,7 @@ pub fn repair() -> Vec<Finding> {
     let (path, origin) = runtime_path();
     let mut findings = Vec::new();
     // The directory first: its repaired mode determines the proper mode of the lock file.
-    for examine in [directory as fn(&Path, Origin) -> Option<Fault>, lock_file] {
+    for examine in [directory as fn(&Path, DirectoryReason) -> Option<Fault>, lock_file] {
         let Some(fault) = examine(&path, origin) else { continue };
         findings.push(match fault.apply() {
             Ok(()) => {
@@ -68,12 +68,12 @@ pub fn repair() -> Vec<Finding> {
 }
 
 /// Both examinations.
-fn all(path: &Path, origin: Origin) -> Vec<Fault> {
+fn all(path: &Path, origin: DirectoryReason) -> Vec<Fault> {
     [directory(path, origin), lock_file(path, origin)].into_iter().flatten().collect()
 }
 
 /// Opens the runtime directory without following links.
-fn open_directory(path: &Path, origin: Origin) -> Option<(OwnedFd, Stat)> {
+fn open_directory(path: &Path, origin: DirectoryReason) -> Option<(OwnedFd, Stat)> {
     let handle = directory::handle(path, origin).ok()?;
     let facts = rustix::fs::fstat(&handle).ok()?;
     Some((handle, facts))
@@ -81,7 +81,7 @@ fn open_directory(path: &Path, origin: Origin) -> Option<(OwnedFd, Stat)> {
 
 /// Examines the directory itself: whether its owner can use it, whether a group can, and whether all
 /// users can replace names.
-fn directory(path: &Path, origin: Origin) -> Option<Fault> {
+fn directory(path: &Path, origin: DirectoryReason) -> Option<Fault> {
     let (handle, facts) = open_directory(path, origin)?;
     let mode = facts.st_mode & 0o7777;
     let wanted = wanted_of_directory(mode, origin);
@@ -92,7 +92,7 @@ fn directory(path: &Path, origin: Origin) -> Option<Fault> {
         "everybody may take and replace names in it"
     } else if mode & 0o700 != 0o700 {
         "its own user may not make names in it"
-    } else if origin == Origin::Temporary {
+    } else if origin == DirectoryReason::Temporary {
         "a runtime directory in /tmp has to be its user's alone"
     } else if mode & 0o2000 == 0 {
         "it lacks the setgid bit, so that what is made in it does not belong to its group, and members cannot meet"
@@ -109,12 +109,12 @@ fn directory(path: &Path, origin: Origin) -> Option<Fault> {
 }
 
 /// Returns the mode that a directory with this mode should have.
-fn wanted_of_directory(mode: u32, origin: Origin) -> u32 {
+fn wanted_of_directory(mode: u32, origin: DirectoryReason) -> u32 {
     let mut wanted = mode | 0o700;
-    if origin == Origin::Temporary {
+    if origin == DirectoryReason::Temporary {
         return wanted & !0o077;
     }
-    let is_shared = origin == Origin::Shared || mode & 0o020 != 0;
+    let is_shared = origin == DirectoryReason::Shared || mode & 0o020 != 0;
     if is_shared && mode & 0o1002 != 0o1002 {
         wanted |= 0o2070;
     }
@@ -123,7 +123,7 @@ fn wanted_of_directory(mode: u32, origin: Origin) -> u32 {
 }
 
 /// Examines the lock file, which every program that may create names has to be able to open.
-fn lock_file(directory: &Path, origin: Origin) -> Option<Fault> {
+fn lock_file(directory: &Path, origin: DirectoryReason) -> Option<Fault> {
     let (directory_handle, of_directory) = open_directory(directory, origin)?;
     let path = directory.join(lock::NAME);
     let Opened { fd: handle, facts } =
@@ -206,17 +206,17 @@ mod tests {
     #[test]
     fn wanted_mode_of_directories() {
         for (mode, origin, wanted) in [
-            (0o700, Origin::User, 0o700),
-            (0o755, Origin::Environment, 0o755),
-            (0o500, Origin::Environment, 0o700),
-            (0o770, Origin::Environment, 0o2770),
-            (0o2750, Origin::Environment, 0o2750),
-            (0o2750, Origin::Shared, 0o2770),
-            (0o755, Origin::Shared, 0o2775),
-            (0o777, Origin::Environment, 0o2775),
-            (0o1777, Origin::Environment, 0o1777),
-            (0o2770, Origin::Shared, 0o2770),
-            (0o750, Origin::Temporary, 0o700),
+            (0o700, DirectoryReason::User, 0o700),
+            (0o755, DirectoryReason::Environment, 0o755),
+            (0o500, DirectoryReason::Environment, 0o700),
+            (0o770, DirectoryReason::Environment, 0o2770),
+            (0o2750, DirectoryReason::Environment, 0o2750),
+            (0o2750, DirectoryReason::Shared, 0o2770),
+            (0o755, DirectoryReason::Shared, 0o2775),
+            (0o777, DirectoryReason::Environment, 0o2775),
+            (0o1777, DirectoryReason::Environment, 0o1777),
+            (0o2770, DirectoryReason::Shared, 0o2770),
+            (0o750, DirectoryReason::Temporary, 0o700),
         ] {
             assert_eq!(wanted_of_directory(mode, origin), wanted, "{mode:04o} {origin:?}");
         }
@@ -232,12 +232,12 @@ mod tests {
         for (path, bits) in [(path, 0o770), (&lock, 0o400)] {
             std::fs::set_permissions(path, Permissions::from_mode(bits)).unwrap();
         }
-        let fault = directory(path, Origin::Environment).unwrap();
+        let fault = directory(path, DirectoryReason::Environment).unwrap();
         assert!(fault.what.contains("setgid") && fault.commands().contains("chmod 2770"), "{}", fault.what);
         fault.apply().unwrap();
-        lock_file(path, Origin::Environment).unwrap().apply().unwrap();
+        lock_file(path, DirectoryReason::Environment).unwrap().apply().unwrap();
         assert_eq!((mode(path), mode(&lock)), (0o2770, 0o660));
-        assert!(all(path, Origin::Environment).is_empty());
+        assert!(all(path, DirectoryReason::Environment).is_empty());
     }
 
     #[test]
@@ -248,9 +248,9 @@ mod tests {
         let inner = folder.path().join("run");
         std::fs::create_dir(&inner).unwrap();
         std::os::unix::fs::symlink(&precious, inner.join(lock::NAME)).unwrap();
-        assert!(lock_file(&inner, Origin::Environment).is_none());
+        assert!(lock_file(&inner, DirectoryReason::Environment).is_none());
         std::fs::remove_file(inner.join(lock::NAME)).unwrap();
         std::fs::hard_link(&precious, inner.join(lock::NAME)).unwrap();
-        assert!(lock_file(&inner, Origin::Environment).is_none());
+        assert!(lock_file(&inner, DirectoryReason::Environment).is_none());
     }
 }

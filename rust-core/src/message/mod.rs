@@ -34,15 +34,15 @@ pub use copy::RecordedOrigin;
 pub(crate) use payload::Lender;
 pub use payload::Payload;
 pub(crate) use payload::{StoredMessage, too_long};
-pub use received::Received;
-pub(crate) use received::{Filled, LentPlace};
-pub(crate) use recycled::{Dropped, Rewritten};
+pub use received::ReceivedBytes;
+pub(crate) use received::{BodyMemory, BorrowedMemory};
+pub(crate) use recycled::{Dropped, ReusedMessage};
 
 /// A message that was received. Clones share the body, and any number of threads may read it.
 #[derive(Clone)]
 pub struct Message(
     /// `None` only during the drop.
-    Option<Counted<Inner>>,
+    Option<Counted<MessageInner>>,
 );
 
 /// Not the content: it may be as long as the memory allows, and the reason of a failed assertion has it in its text.
@@ -62,7 +62,7 @@ impl fmt::Debug for Message {
 }
 
 /// The shared part of a message, which is recycled.
-struct Inner {
+struct MessageInner {
     header: Header,
     body: Body,
     /// The sender's name, for [`Message::source`].
@@ -90,7 +90,7 @@ struct Inner {
     is_counted: bool,
 }
 
-/// Values of [`Inner::flat`].
+/// Values of [`MessageInner::flat`].
 const UNCHECKED: u8 = 0;
 const FLAT: u8 = 1;
 const NOT_FLAT: u8 = 2;
@@ -108,7 +108,7 @@ impl Message {
     }
 
     /// Returns the shared part; [`EMPTY`] only while the message is being dropped.
-    fn inner(&self) -> &Inner {
+    fn inner(&self) -> &MessageInner {
         self.0.as_ref().unwrap_or_else(|| &EMPTY)
     }
 
@@ -151,7 +151,7 @@ impl Message {
     /// arrays stored elsewhere, as decoding would give it: without a tree. `None` for any other body, where a schema
     /// checks the value, and where no entry has the path as its key.
     pub fn flat_item<T>(&self, path: &str, what: impl FnOnce(FlatItem<'_>) -> T) -> Option<T> {
-        let Inner { body, header, limits, schema, flat, .. } = self.inner();
+        let MessageInner { body, header, limits, schema, flat, .. } = self.inner();
         match flat.load(Ordering::Relaxed) {
             FLAT_ARRAYS => codec::find_in_flat_arrays(body, path, None, what)?,
             UNCHECKED if body.split().is_some() => {
@@ -183,14 +183,14 @@ impl Message {
     /// view, as decoding gives it. `None` for any other value.
     #[doc(hidden)]
     pub fn long_array(&self) -> Option<NdArray> {
-        let Inner { body, header, limits, schema, .. } = self.inner();
+        let MessageInner { body, header, limits, schema, .. } = self.inner();
         let is_plain = header.encoding == Encoding::Cbor && schema.is_none() && body.split().is_some();
         if is_plain { codec::read_long_array(body, limits) } else { None }
     }
 
     /// Returns the body where it is in CBOR and in one block, and within every limit if it is short.
     fn short_cbor(&self) -> Option<&[u8]> {
-        let Inner { body, header, limits, schema, .. } = self.inner();
+        let MessageInner { body, header, limits, schema, .. } = self.inner();
         let is_plain = header.encoding == Encoding::Cbor && schema.is_none() && body.split().is_none();
         (is_plain && limits.allow_flat(body.len())).then(|| &body.whole()[..])
     }
@@ -264,7 +264,7 @@ impl Message {
     }
 
     fn decode(&self) -> Result<Value> {
-        let Inner { body, header, limits, schema, .. } = self.inner();
+        let MessageInner { body, header, limits, schema, .. } = self.inner();
         match schema {
             None => codec::decode_body_shared(body, header.encoding, limits),
             Some(_) => self.walk_into(ValueBuilder::sharing(body.clone()))?.finish(),
@@ -274,7 +274,7 @@ impl Message {
     /// Decodes directly into a Sink; arrays reach it as slices of [`Message::memory`] where their
     /// form allows it.
     pub fn walk_into<S: Sink>(&self, sink: S) -> Result<S> {
-        let Inner { body, header, limits, .. } = self.inner();
+        let MessageInner { body, header, limits, .. } = self.inner();
         match &self.inner().schema {
             None => codec::decode_body(body, header.encoding, limits, sink),
             Some(schema) => schema.decode_into(body, header.encoding, limits, sink),
@@ -361,8 +361,8 @@ impl Message {
 }
 
 /// What [`Message::inner`] returns while a message is being dropped.
-static EMPTY: LazyLock<Counted<Inner>> = LazyLock::new(|| {
-    Counted::new(Inner {
+static EMPTY: LazyLock<Counted<MessageInner>> = LazyLock::new(|| {
+    Counted::new(MessageInner {
         header: Header::new(Kind::Data, Encoding::Raw),
         body: Body::default(),
         source: "".into(),

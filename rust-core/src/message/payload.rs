@@ -5,12 +5,13 @@
 //! [`StoredMessage`], again after a connection was lost. The sending layers pass a [`Lender`] where the receiver maps memory of the
 //! sender, so that the encoder puts long arrays there.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::body::{Body, Few, Part, Placer};
+use crate::body::{Body, OneOrMany, Part, Placer};
 use crate::buffers;
 use crate::codec::{self, EncodeOptions, Encoding};
 use crate::error::{Error, ErrorKind, Result};
@@ -33,7 +34,7 @@ const LONGEST_HINT: usize = 4096;
 /// The long arrays of a value that is being encoded.
 struct Placed<'a> {
     lender: Option<&'a dyn Lender>,
-    parts: Few<Part>,
+    parts: OneOrMany<Part>,
 }
 
 impl Placer for Placed<'_> {
@@ -47,7 +48,7 @@ impl Placer for Placed<'_> {
 }
 
 /// The long array of a value, where it is.
-struct InPlace(Few<Part>);
+struct InPlace(OneOrMany<Part>);
 
 impl Placer for InPlace {
     fn place(&mut self, at: usize, _: &[u8], shared: Option<&Bytes>) -> bool {
@@ -83,7 +84,7 @@ impl Payload {
         limits: &Limits,
         lender: Option<&dyn Lender>,
     ) -> Result<Payload> {
-        let mut parts = Placed { lender, parts: Few::new() };
+        let mut parts = Placed { lender, parts: OneOrMany::new() };
         let mut placer = lender.map(|_| &mut parts as &mut dyn Placer);
         if let (Some(to), None, Encoding::Cbor) = (&mut placer, schema, encoding) {
             match codec::write_around_array(value, limits, &mut **to) {
@@ -101,7 +102,7 @@ impl Payload {
     /// for any other value, and where it may be beyond a limit.
     #[inline]
     pub(crate) fn around_array<T: Source + ?Sized>(value: &T, limits: &Limits) -> Option<Payload> {
-        let mut parts = InPlace(Few::new());
+        let mut parts = InPlace(OneOrMany::new());
         let rest = codec::write_around_array(value, limits, &mut parts)??;
         Some(Payload { encoding: Encoding::Cbor, body: Body::of_parts(rest, parts.0) })
     }
@@ -112,13 +113,13 @@ impl Payload {
         limits: &Limits,
         lender: &dyn Lender,
     ) -> Result<Payload> {
-        let mut parts = Placed { lender: Some(lender), parts: Few::new() };
+        let mut parts = Placed { lender: Some(lender), parts: OneOrMany::new() };
         let body = Payload::encoded(None, value, Encoding::Cbor, limits, Some(&mut parts))?;
         Ok(Payload::of_encoded(Encoding::Cbor, body, parts.parts))
     }
 
     /// Returns a payload of encoded bytes and the parts that belong between them.
-    fn of_encoded(encoding: Encoding, body: Vec<u8>, parts: Few<Part>) -> Payload {
+    fn of_encoded(encoding: Encoding, body: Vec<u8>, parts: OneOrMany<Part>) -> Payload {
         let body = if parts.is_empty() { buffers::bytes(body).into() } else { Body::of_parts(body, parts) };
         Payload { encoding, body }
     }
@@ -132,7 +133,8 @@ impl Payload {
         placer: Option<&mut dyn Placer>,
     ) -> Result<Vec<u8>> {
         let mut body = Vec::with_capacity(value.size_hint().clamp(USUAL, LONGEST_HINT));
-        let options = EncodeOptions { limits: *limits, align: true, ..EncodeOptions::default() };
+        let mut options = EncodeOptions::within(*limits);
+        options.align = true;
         match schema {
             None => codec::encode_placed(value, encoding, &options, &mut body, placer)?,
             Some(schema) => schema.encode_into(value, encoding, &options, &mut body, placer)?,
@@ -174,13 +176,7 @@ impl Payload {
 
     /// Checks the length against the limit that both sides accept; else `TooLarge`.
     pub(crate) fn check(&self, limit: u64) -> Result<()> {
-        if self.len() as u64 <= limit { Ok(()) } else { Err(self.too_long(limit)) }
-    }
-
-    /// Returns the error for a length above this limit.
-    #[cold]
-    pub(crate) fn too_long(&self, limit: u64) -> Error {
-        too_long(self.len(), limit)
+        if self.len() as u64 <= limit { Ok(()) } else { Err(too_long(self.len(), limit)) }
     }
 }
 
@@ -247,13 +243,14 @@ impl StoredMessage {
     #[inline]
     pub fn new(header: &Header, payload: &Payload) -> StoredMessage {
         let Header { kind, flags, correlation, sent, .. } = *header;
-        StoredMessage { body: StoredBody::of(payload), correlation, sent, kind, flags }
+        StoredMessage { body: StoredBody::of(Cow::Borrowed(payload)), correlation, sent, kind, flags }
     }
 
     /// Stores a data message that was sent at this time.
     #[inline]
     pub fn data(payload: &Payload, sent: i64) -> StoredMessage {
-        StoredMessage { body: StoredBody::of(payload), correlation: 0, sent, kind: Kind::Data, flags: 0 }
+        let body = StoredBody::of(Cow::Borrowed(payload));
+        StoredMessage { body, correlation: 0, sent, kind: Kind::Data, flags: 0 }
     }
 
     /// Stores a data message that was sent at this time and is too long to be copied.
@@ -266,12 +263,12 @@ impl StoredMessage {
     /// Stores a data message with this body that was sent at this time, in place of another message. A long body is taken
     /// from `shared`.
     #[inline(always)]
-    pub fn become_data(
+    pub fn become_data<'a>(
         &mut self,
         encoding: Encoding,
         body: &[u8],
         sent: i64,
-        shared: impl FnOnce() -> Payload,
+        shared: impl FnOnce() -> Cow<'a, Payload>,
     ) {
         (self.correlation, self.sent, self.kind, self.flags) = (0, sent, Kind::Data, 0);
         match &mut self.body {
@@ -323,15 +320,15 @@ impl StoredMessage {
 impl StoredBody {
     /// Copies or shares the body in place of another one.
     #[inline(never)]
-    fn store(&mut self, shared: impl FnOnce() -> Payload) {
-        *self = StoredBody::of(&shared());
+    fn store<'a>(&mut self, shared: impl FnOnce() -> Cow<'a, Payload>) {
+        *self = StoredBody::of(shared());
     }
 
     /// Copies or shares the body.
     #[inline]
-    fn of(payload: &Payload) -> StoredBody {
+    fn of(payload: Cow<'_, Payload>) -> StoredBody {
         if payload.len() > SHORT {
-            return StoredBody::Shared(payload.clone());
+            return StoredBody::Shared(payload.into_owned());
         }
         // A short body lies in one block.
         let body = payload.body();

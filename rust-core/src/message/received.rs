@@ -1,5 +1,5 @@
-//! A plain message that is received into memory: of a message that was dropped, or of the program, which then gets no message
-//! but what describes the bytes.
+//! Memory into which a fast-path message is received: that of a dropped message, which becomes the next one, or memory of the program,
+//! which then gets a description of the bytes and no message.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::codec::Encoding;
 use crate::frame::Kind;
 use crate::value::{Limits, Timestamp};
 
-/// Memory of exactly the length of a body, and what the bytes in it become.
-pub(crate) trait Filled {
+/// Memory of exactly the length of a body, and what it becomes with the bytes in it.
+pub(crate) trait BodyMemory {
     /// The received message.
-    type Whole;
+    type Output;
 
     /// The memory, to be written.
     fn body(&mut self) -> &mut [u8];
@@ -24,13 +24,13 @@ pub(crate) trait Filled {
         source: &Arc<str>,
         limits: &Limits,
         session: u64,
-    ) -> Self::Whole;
+    ) -> Self::Output;
 }
 
 /// What [`Channel::recv_into`](crate::Channel::recv_into) received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Received {
+pub struct ReceivedBytes {
     /// How many bytes it has: they are at the beginning of the memory that was given.
     pub length: usize,
     /// The encoding of the bytes.
@@ -41,29 +41,29 @@ pub struct Received {
     pub sent: Timestamp,
 }
 
-impl Received {
+impl ReceivedBytes {
     /// Copies the body of a message to the beginning of this memory; `None` if it is longer.
-    pub(crate) fn copied(message: &Message, into: &mut [u8]) -> Option<Received> {
+    pub(crate) fn copied(message: &Message, into: &mut [u8]) -> Option<ReceivedBytes> {
         let body = message.body();
         into.get_mut(..body.len())?.copy_from_slice(body);
         let (encoding, sequence, sent) = (message.encoding(), message.sequence(), message.sent());
-        Some(Received { length: body.len(), encoding, sequence, sent })
+        Some(ReceivedBytes { length: body.len(), encoding, sequence, sent })
     }
 }
 
-/// Memory of the program.
-pub(crate) struct LentPlace<'a>(&'a mut [u8]);
+/// Memory that is borrowed from the program for the call.
+pub(crate) struct BorrowedMemory<'a>(&'a mut [u8]);
 
-impl<'a> LentPlace<'a> {
+impl<'a> BorrowedMemory<'a> {
     /// Returns what gives the first bytes of this memory, as many as are asked for; `None` if it has fewer.
     #[inline(always)]
-    pub fn of(into: &'a mut [u8]) -> impl FnOnce(usize) -> Option<LentPlace<'a>> {
-        move |length| into.get_mut(..length).map(LentPlace)
+    pub fn of(into: &'a mut [u8]) -> impl FnOnce(usize) -> Option<BorrowedMemory<'a>> {
+        move |length| into.get_mut(..length).map(BorrowedMemory)
     }
 }
 
-impl Filled for LentPlace<'_> {
-    type Whole = Received;
+impl BodyMemory for BorrowedMemory<'_> {
+    type Output = ReceivedBytes;
 
     #[inline(always)]
     fn body(&mut self) -> &mut [u8] {
@@ -78,7 +78,7 @@ impl Filled for LentPlace<'_> {
         _: &Arc<str>,
         _: &Limits,
         _: u64,
-    ) -> Received {
-        Received { length: self.0.len(), encoding, sequence, sent: Timestamp(sent) }
+    ) -> ReceivedBytes {
+        ReceivedBytes { length: self.0.len(), encoding, sequence, sent: Timestamp(sent) }
     }
 }

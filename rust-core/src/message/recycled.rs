@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Filled, Inner, Message, UNCHECKED};
+use super::{BodyMemory, Message, MessageInner, UNCHECKED};
 use crate::body::Body;
 use crate::codec::Encoding;
 use crate::frame::{Header, Incoming, Kind, spare};
@@ -38,7 +38,7 @@ impl Message {
             return Message(last);
         }
         let value = OnceLock::new();
-        Message(Some(Counted::new(Inner {
+        Message(Some(Counted::new(MessageInner {
             header,
             body,
             source: source.clone(),
@@ -67,7 +67,9 @@ impl Message {
         session: u64,
         fill: impl FnOnce(&mut [u8]),
     ) -> Message {
-        if let Some(mut place) = take_recycled().and_then(|last| Rewritten::of(last, header.body as usize)) {
+        if let Some(mut place) =
+            take_recycled().and_then(|last| ReusedMessage::of(last, header.body as usize))
+        {
             fill(place.body());
             return place.finish_with(header, source, limits, session);
         }
@@ -107,7 +109,7 @@ impl Message {
         let source = source.clone();
         let (limits, missed, value, schema) = (*limits, 0, OnceLock::new(), None);
         let owns_body = true;
-        Message(Some(Counted::new(Inner {
+        Message(Some(Counted::new(MessageInner {
             header,
             body,
             source,
@@ -126,25 +128,25 @@ impl Message {
 }
 
 /// The message that this thread dropped last, on the way to be another one of the same length.
-pub(crate) struct Rewritten {
-    place: Counted<Inner>,
+pub(crate) struct ReusedMessage {
+    place: Counted<MessageInner>,
     /// The memory of its body.
     bytes: BytesMut,
 }
 
-impl Rewritten {
+impl ReusedMessage {
     /// Takes the message that was dropped last, if its memory has this length; else none.
     #[inline(always)]
-    pub fn take(length: usize) -> Option<Rewritten> {
+    pub fn take(length: usize) -> Option<ReusedMessage> {
         if length > spare::LONGEST {
             return None;
         }
-        Rewritten::of(LAST.try_with(Cell::take).ok().flatten()?, length)
+        ReusedMessage::of(LAST.try_with(Cell::take).ok().flatten()?, length)
     }
 
     /// The same for this message, which is given back where its memory has another length.
     #[inline(always)]
-    fn of(mut place: Counted<Inner>, length: usize) -> Option<Rewritten> {
+    fn of(mut place: Counted<MessageInner>, length: usize) -> Option<ReusedMessage> {
         if let Some(inner) = place.get_mut()
             && inner.owns_body
             && let Some(body) = inner.body.block_mut()
@@ -158,7 +160,7 @@ impl Rewritten {
                 count(&mut bytes);
                 inner.is_counted = true;
             }
-            return Some(Rewritten { place, bytes });
+            return Some(ReusedMessage { place, bytes });
         }
         recycle(place);
         None
@@ -167,7 +169,7 @@ impl Rewritten {
     /// Returns the message with this header.
     #[inline(always)]
     fn finish_with(self, header: Header, source: &Arc<str>, limits: &Limits, session: u64) -> Message {
-        let Rewritten { mut place, bytes } = self;
+        let ReusedMessage { mut place, bytes } = self;
         // Always so: it was the only owner when it was taken.
         if let Some(inner) = place.get_mut() {
             if let Some(body) = inner.body.block_mut() {
@@ -188,8 +190,8 @@ impl Rewritten {
     }
 }
 
-impl Filled for Rewritten {
-    type Whole = Message;
+impl BodyMemory for ReusedMessage {
+    type Output = Message;
 
     #[inline(always)]
     fn body(&mut self) -> &mut [u8] {
@@ -213,7 +215,7 @@ impl Filled for Rewritten {
 
 /// The messages that this thread dropped, on the way to be others: several in a row, without a look at the lists for each.
 #[derive(Default)]
-pub(crate) struct Dropped(Vec<Counted<Inner>>);
+pub(crate) struct Dropped(Vec<Counted<MessageInner>>);
 
 impl Dropped {
     /// Takes all of them but the last, which has a place of its own.
@@ -226,8 +228,8 @@ impl Dropped {
 
     /// Takes one, if its memory has this length; else none, as if there were no more.
     #[inline(always)]
-    pub fn next(&mut self, length: usize) -> Option<Rewritten> {
-        Rewritten::of(self.0.pop().or_else(|| LAST.try_with(Cell::take).ok().flatten())?, length)
+    pub fn next(&mut self, length: usize) -> Option<ReusedMessage> {
+        ReusedMessage::of(self.0.pop().or_else(|| LAST.try_with(Cell::take).ok().flatten())?, length)
     }
 }
 
@@ -253,7 +255,7 @@ fn count(bytes: &mut BytesMut) {
     drop(bytes.split_off(bytes.len()));
 }
 
-impl Inner {
+impl MessageInner {
     /// By its text: a thread that reads several subscribers in turn would count both sources each time.
     #[inline(never)]
     fn change_source(&mut self, source: &Arc<str>) {
@@ -296,9 +298,9 @@ fn give_back(array: &mut Value) {
 
 thread_local! {
     /// The message that this thread dropped last, to be recycled: a program that receives one after the other needs no more.
-    static LAST: Cell<Option<Counted<Inner>>> = const { Cell::new(None) };
+    static LAST: Cell<Option<Counted<MessageInner>>> = const { Cell::new(None) };
     /// Those that it dropped before.
-    static EARLIER: RefCell<Vec<Counted<Inner>>> = const { RefCell::new(Vec::new()) };
+    static EARLIER: RefCell<Vec<Counted<MessageInner>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The number of messages that are kept for each thread: as many as arrive together.
@@ -306,25 +308,25 @@ const BATCH: usize = 64;
 
 /// Returns the message that was dropped last, if there is one.
 #[inline]
-fn take_recycled() -> Option<Counted<Inner>> {
+fn take_recycled() -> Option<Counted<MessageInner>> {
     LAST.try_with(Cell::take).ok().flatten().or_else(take_earlier)
 }
 
 #[inline(never)]
-fn take_earlier() -> Option<Counted<Inner>> {
+fn take_earlier() -> Option<Counted<MessageInner>> {
     EARLIER.try_with(|earlier| earlier.try_borrow_mut().ok()?.pop()).ok().flatten()
 }
 
 /// Keeps a message without another owner, which was dropped. At a thread's end the lists may be destroyed already.
 #[inline]
-fn recycle(message: Counted<Inner>) {
+fn recycle(message: Counted<MessageInner>) {
     if let Ok(Some(before)) = LAST.try_with(|last| last.replace(Some(message))) {
         recycle_earlier(before);
     }
 }
 
 #[inline(never)]
-fn recycle_earlier(message: Counted<Inner>) {
+fn recycle_earlier(message: Counted<MessageInner>) {
     let _ = EARLIER.try_with(|earlier| {
         if let Ok(mut earlier) = earlier.try_borrow_mut()
             && earlier.len() < BATCH

@@ -46,7 +46,8 @@ pub fn status(kind: ErrorKind) -> u16 {
         | ErrorKind::Lagged => 503,
         ErrorKind::Timeout | ErrorKind::Stalled => 504,
         ErrorKind::NoSpace => 507,
-        ErrorKind::Corrupt | ErrorKind::Internal => 500,
+        // `Corrupt` and `Internal`, and what a later version adds.
+        _ => 500,
     }
 }
 

@@ -19,16 +19,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use self::growth::{Growth, SMALL};
-pub use self::waiting::Given;
-use super::history::{History, Published};
+pub use self::waiting::DrainGoal;
+use super::history::{History, HistoryEntry};
 use super::stream_subscriber::StreamSubscriber;
 use crate::channel::event_log::EventLog;
 use crate::error::Result;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Lender, Payload};
-use crate::sys::claim::note_locked;
 use crate::sys::clock;
 use crate::sys::eventfd::Waiters;
+use crate::sys::seat::note_locked;
 use crate::transport::acceptor::WatchedSocket;
 use crate::transport::broadcast::BroadcastWriter;
 use crate::transport::endpoint::Endpoint;
@@ -41,7 +41,7 @@ const RING: usize = 1 << 20;
 /// The state of a publisher that the threads of the program and the acceptor's thread share.
 pub struct Fanout {
     /// The subscribers, and the way of messages to them.
-    state: Mutex<State>,
+    state: Mutex<FanoutState>,
     /// Whether that way is a ring.
     has_ring: bool,
     /// Where long arrays are put that subscribers view.
@@ -60,14 +60,14 @@ pub struct Fanout {
 }
 
 /// The state under the lock.
-struct State {
-    medium: Medium,
+struct FanoutState {
+    medium: FanoutMedium,
     /// The number of the last message; before the first one, the number before it.
     last: u64,
 }
 
 /// How messages get to the subscribers.
-enum Medium {
+enum FanoutMedium {
     /// One ring for all. `newest` is the number of the newest message; 0 before the first.
     Ring {
         ring: Box<dyn BroadcastWriter>,
@@ -129,16 +129,22 @@ impl Fanout {
                 let ring = rings.writer(session, (first, full), limit)?;
                 slots = ring.slots();
                 let growth = (first < full).then(|| Growth::to(full));
-                Medium::Ring { ring, newest: 0, subscribers: Vec::new(), without_slots: Vec::new(), growth }
+                FanoutMedium::Ring {
+                    ring,
+                    newest: 0,
+                    subscribers: Vec::new(),
+                    without_slots: Vec::new(),
+                    growth,
+                }
             }
             // A transport without a ring; a store uses neither of the two.
             None => {
                 let history = History::new(buffer.unwrap_or(RING));
-                Medium::Streams { history, subscribers: Vec::new() }
+                FanoutMedium::Streams { history, subscribers: Vec::new() }
             }
         };
-        let has_ring = matches!(medium, Medium::Ring { .. });
-        let state = Mutex::new(State { medium, last: first.saturating_sub(1) });
+        let has_ring = matches!(medium, FanoutMedium::Ring { .. });
+        let state = Mutex::new(FanoutState { medium, last: first.saturating_sub(1) });
         Ok(Fanout {
             state,
             has_ring,
@@ -153,7 +159,7 @@ impl Fanout {
     }
 
     /// Locks the state. Held while one message goes to all subscribers, which does not wait.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, FanoutState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -183,7 +189,7 @@ impl Fanout {
         let mut state = self.state();
         let is_new = header.sequence > state.last;
         if is_new {
-            if let Medium::Ring { ring, growth, .. } = &mut state.medium
+            if let FanoutMedium::Ring { ring, growth, .. } = &mut state.medium
                 && let Some(due) = growth.take_if(|growth| growth.is_due(payload.len()))
             {
                 due.grow(&mut **ring);
@@ -202,7 +208,9 @@ impl Fanout {
         }
         note_locked();
         let mut state = self.state.try_lock().ok()?;
-        let State { medium: Medium::Ring { ring, newest, .. }, last } = &mut *state else { return None };
+        let FanoutState { medium: FanoutMedium::Ring { ring, newest, .. }, last } = &mut *state else {
+            return None;
+        };
         if payload.memory().split().is_some() {
             return None;
         }
@@ -216,14 +224,14 @@ impl Fanout {
     }
 
     /// [`Fanout::publish`] with the state locked and the number chosen.
-    fn publish_locked(&self, state: &mut State, header: Header, payload: &Payload) -> Result<()> {
+    fn publish_locked(&self, state: &mut FanoutState, header: Header, payload: &Payload) -> Result<()> {
         match &mut state.medium {
-            Medium::Ring { ring, newest, .. } => {
+            FanoutMedium::Ring { ring, newest, .. } => {
                 ring.publish(&Outgoing::of(header, payload.memory()))?;
                 *newest = header.sequence;
             }
-            Medium::Streams { history, subscribers } => {
-                history.push(Published { header, payload: payload.clone() });
+            FanoutMedium::Streams { history, subscribers } => {
+                history.push(HistoryEntry { header, payload: payload.clone() });
                 for subscriber in &*subscribers {
                     // The acceptor removes a subscriber whose connection has ended.
                     let _ = subscriber.out().send_pending(history);
@@ -248,7 +256,7 @@ impl Fanout {
         let last = state.last;
         let numbered = (last + 1..).zip(payloads);
         let (count, published) = match &mut state.medium {
-            Medium::Ring { ring, newest, .. } => {
+            FanoutMedium::Ring { ring, newest, .. } => {
                 let mut frames = numbered.map(|one| Outgoing::of(header(one), one.1.memory()));
                 let published = ring.publish_many(&mut frames);
                 if published.0 > 0 {
@@ -256,7 +264,7 @@ impl Fanout {
                 }
                 published
             }
-            Medium::Streams { history, subscribers } => {
+            FanoutMedium::Streams { history, subscribers } => {
                 let send_all = |history: &History| {
                     // The acceptor removes a subscriber whose connection has ended.
                     subscribers.iter().for_each(|subscriber| drop(subscriber.out().send_pending(history)));
@@ -270,7 +278,7 @@ impl Fanout {
                         pushed = 0;
                     }
                     pushed += one.1.body().len();
-                    history.push(Published { header: header(one), payload: one.1.clone() });
+                    history.push(HistoryEntry { header: header(one), payload: one.1.clone() });
                 }
                 send_all(history);
                 (payloads.len(), Ok(()))
@@ -287,8 +295,8 @@ impl Fanout {
     pub fn state_for_listing(&self) -> Map {
         let messages = self.event_log.sent.load(Ordering::Relaxed);
         let peers = match &self.state().medium {
-            Medium::Ring { subscribers, .. } => subscribers.len(),
-            Medium::Streams { subscribers, .. } => subscribers.len(),
+            FanoutMedium::Ring { subscribers, .. } => subscribers.len(),
+            FanoutMedium::Streams { subscribers, .. } => subscribers.len(),
         };
         Map::from_iter([
             ("messages".to_owned(), messages.into()),
@@ -300,10 +308,10 @@ impl Fanout {
     /// Returns how many messages the slowest subscriber has not read; 0 without subscribers.
     pub fn behind(&self) -> u64 {
         let behind = match &self.state().medium {
-            Medium::Ring { ring, newest, subscribers, .. } => {
+            FanoutMedium::Ring { ring, newest, subscribers, .. } => {
                 subscribers.iter().map(|subscriber| subscriber.unread(&**ring, *newest)).max()
             }
-            Medium::Streams { history, subscribers } => {
+            FanoutMedium::Streams { history, subscribers } => {
                 let unread = |s: &Arc<StreamSubscriber>| history.last().saturating_sub(s.out().sequence);
                 subscribers.iter().map(unread).max()
             }
@@ -314,18 +322,18 @@ impl Fanout {
     /// Returns the number of the newest message; 0 before the first.
     pub fn newest(&self) -> u64 {
         match &self.state().medium {
-            Medium::Ring { newest, .. } => *newest,
-            Medium::Streams { history, .. } => history.last(),
+            FanoutMedium::Ring { newest, .. } => *newest,
+            FanoutMedium::Streams { history, .. } => history.last(),
         }
     }
 
     /// Returns how many subscribers are connected.
     pub fn subscribers(&self) -> usize {
         match &self.state().medium {
-            Medium::Ring { ring, subscribers, .. } => {
+            FanoutMedium::Ring { ring, subscribers, .. } => {
                 subscribers.iter().filter(|subscriber| subscriber.has_ring(&**ring)).count()
             }
-            Medium::Streams { subscribers, .. } => subscribers.len(),
+            FanoutMedium::Streams { subscribers, .. } => subscribers.len(),
         }
     }
 
@@ -333,13 +341,15 @@ impl Fanout {
     pub fn disconnect_all(&self) {
         let mut state = self.state();
         let removed = match &mut state.medium {
-            Medium::Ring { ring, subscribers, without_slots, .. } => {
+            FanoutMedium::Ring { ring, subscribers, without_slots, .. } => {
                 subscribers.iter().for_each(|subscriber| ring.remove(subscriber.id));
                 without_slots.iter().for_each(|(id, _)| ring.remove(*id));
                 ring.close();
                 (std::mem::take(subscribers), std::mem::take(without_slots), Vec::new())
             }
-            Medium::Streams { subscribers, .. } => (Vec::new(), Vec::new(), std::mem::take(subscribers)),
+            FanoutMedium::Streams { subscribers, .. } => {
+                (Vec::new(), Vec::new(), std::mem::take(subscribers))
+            }
         };
         drop(state);
         drop(removed);
@@ -351,12 +361,12 @@ impl Fanout {
         // Dropped after the lock: see the head of this file.
         let (mut on_ring, mut without, mut on_streams) = (Vec::new(), Vec::new(), Vec::new());
         match &mut state.medium {
-            Medium::Ring { ring, subscribers, without_slots, .. } => {
+            FanoutMedium::Ring { ring, subscribers, without_slots, .. } => {
                 ring.remove(id);
                 on_ring.extend(subscribers.extract_if(.., |s| s.id == id));
                 without.extend(without_slots.extract_if(.., |one| one.0 == id));
             }
-            Medium::Streams { subscribers, .. } => {
+            FanoutMedium::Streams { subscribers, .. } => {
                 on_streams.extend(subscribers.extract_if(.., |s| s.id == id))
             }
         }
@@ -390,7 +400,7 @@ mod tests {
     fn drain_waits_for_a_subscriber_whose_hello_is_being_answered() {
         let endpoint: Endpoint = "unix:drained".parse().unwrap();
         let fanout = Arc::new(Fanout::new(&endpoint, (1, 1), None, 1 << 20, false).unwrap());
-        let drain = |time| fanout.drain(Given::Rest, &mut Waiting::until(Deadline::after(time)));
+        let drain = |time| fanout.drain(DrainGoal::Rest, &mut Waiting::until(Deadline::after(time)));
         drain(Duration::ZERO).unwrap();
         let unadmitted = fanout.unadmitted();
         assert_eq!(drain(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);

@@ -18,8 +18,8 @@ use crate::channel::session::Owner;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
-use crate::message::{Filled, Message, Rewritten};
-use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, PlainRecord, Received, Start};
+use crate::message::{BodyMemory, Message, ReusedMessage};
+use crate::transport::broadcast::{BroadcastFastRecord, BroadcastOffer, BroadcastReader, Received, Start};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
 use crate::transport::kind::Transport;
@@ -30,7 +30,7 @@ use crate::value::Limits;
 
 /// A subscription that is connected. Used by the thread that receives.
 pub struct Feed {
-    medium: Medium,
+    medium: FeedMedium,
     /// The publisher's session; 0 for a store.
     pub session: u64,
     /// The publisher's source; empty for a store, where each record names its own.
@@ -52,7 +52,7 @@ pub struct Feed {
 
 /// The three kinds.
 #[allow(clippy::large_enum_variant, reason = "one a subscription; a box would cost an indirection a message")]
-enum Medium {
+enum FeedMedium {
     Ring(Box<BroadcastReader>),
     Stream(StreamRx),
     Store(Box<dyn StoreReader>),
@@ -121,8 +121,10 @@ impl Feed {
             (None, None) => (Start::Newest, None),
         };
         let medium = match offer {
-            None => Medium::Stream(StreamRx::new(called.stream, called.process, options.max_message_size)),
-            Some(offer) => Medium::Ring(offer.join(
+            None => {
+                FeedMedium::Stream(StreamRx::new(called.stream, called.process, options.max_message_size))
+            }
+            Some(offer) => FeedMedium::Ring(offer.join(
                 called,
                 peer_hello.session,
                 options.max_message_size,
@@ -145,7 +147,7 @@ impl Feed {
 
     /// Opens the store of an endpoint, which need not exist yet.
     pub fn of_store(endpoint: &Endpoint, options: &Options) -> Result<Feed> {
-        let medium = Medium::Store(store::watch(endpoint, options)?);
+        let medium = FeedMedium::Store(store::watch(endpoint, options)?);
         let schemas = match endpoint.transport().capabilities().history {
             true => RecordSchemas::of(options, Place::of(endpoint)?),
             false => None,
@@ -175,7 +177,7 @@ impl Feed {
 
     /// Returns the source of a message: the publisher's, or what a record of a store names.
     pub fn source_of(&mut self, frame: &Incoming) -> std::sync::Arc<str> {
-        if matches!(self.medium, Medium::Store(_))
+        if matches!(self.medium, FeedMedium::Store(_))
             && let Ok(Some(sender)) = self.last_sender.read(&frame.extension)
         {
             return sender.source.clone();
@@ -186,38 +188,38 @@ impl Feed {
     /// Adds the known reason to a time-out, for instance that a file does not exist.
     pub fn explain(&self, error: Error) -> Error {
         match &self.medium {
-            Medium::Store(store_reader) if error.kind() == ErrorKind::Timeout => {
+            FeedMedium::Store(store_reader) if error.kind() == ErrorKind::Timeout => {
                 store_reader.why_nothing().unwrap_or(error)
             }
             _ => error,
         }
     }
 
-    /// Returns the next message if it is a plain one in a ring, and none otherwise: then nothing
+    /// Returns the next message if it takes the fast path in a ring, and none otherwise: then nothing
     /// has changed. As [`Feed::poll`], in fewer steps. With `spins`, spins first, in place of the next
     /// [`Feed::spin`].
     #[inline(always)]
-    pub fn take_plain(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
-        let Medium::Ring(reader) = &mut self.medium else { return None };
-        let plain = reader.peek_plain(spins)?;
-        let Some(mut place) = Rewritten::take(plain.length()) else {
-            return self.take_plain_anew(&plain, limits);
+    pub fn take_fast(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
+        let FeedMedium::Ring(reader) = &mut self.medium else { return None };
+        let fast = reader.peek_fast(spins)?;
+        let Some(mut place) = ReusedMessage::take(fast.length()) else {
+            return self.take_fast_anew(&fast, limits);
         };
-        if !reader.take_plain(&plain, place.body()) {
+        if !reader.take_fast(&fast, place.body()) {
             return None;
         }
-        let what = (plain.sequence, plain.encoding, plain.sent);
+        let what = (fast.sequence, fast.encoding, fast.sent);
         Some(place.finish((Kind::Data, 0), what, &self.source, limits, self.session))
     }
 
     /// The same without a dropped message of this length.
     #[inline(never)]
-    fn take_plain_anew(&mut self, plain: &PlainRecord, limits: &Limits) -> Option<Message> {
-        let Medium::Ring(reader) = &mut self.medium else { return None };
-        let (sequence, sent, body) = (plain.sequence, plain.sent, plain.length() as u64);
-        let header = Header { sequence, sent, body, ..Header::new(Kind::Data, plain.encoding) };
+    fn take_fast_anew(&mut self, fast: &BroadcastFastRecord, limits: &Limits) -> Option<Message> {
+        let FeedMedium::Ring(reader) = &mut self.medium else { return None };
+        let (sequence, sent, body) = (fast.sequence, fast.sent, fast.length() as u64);
+        let header = Header { sequence, sent, body, ..Header::new(Kind::Data, fast.encoding) };
         let mut taken = false;
-        let take = |body: &mut [u8]| taken = reader.take_plain(plain, body);
+        let take = |body: &mut [u8]| taken = reader.take_fast(fast, body);
         let message = Message::filled(header, &self.source, limits, self.session, take);
         taken.then_some(message)
     }
@@ -229,12 +231,12 @@ impl Feed {
     /// ended.
     pub fn poll(&mut self) -> Result<Polled> {
         match &mut self.medium {
-            Medium::Ring(reader) => Ok(match reader.try_recv()? {
+            FeedMedium::Ring(reader) => Ok(match reader.try_recv()? {
                 Received::Frame(frame) => Polled::Frame(frame),
                 Received::Nothing => Polled::Empty,
                 Received::Moved => Polled::Moved,
             }),
-            Medium::Store(store_reader) => {
+            FeedMedium::Store(store_reader) => {
                 let frame = match self.refused.take() {
                     None => store_reader.try_recv()?,
                     refused => refused,
@@ -242,7 +244,7 @@ impl Feed {
                 let kept = frame.clone();
                 self.checked(frame).inspect_err(|_| self.refused = kept)
             }
-            Medium::Stream(rx) => Ok(match rx.try_recv()? {
+            FeedMedium::Stream(rx) => Ok(match rx.try_recv()? {
                 Some(frame) if frame.header.kind == Kind::Data => Polled::Frame(frame),
                 Some(_) => Polled::Ignored,
                 None => Polled::Empty,
@@ -253,8 +255,8 @@ impl Feed {
     /// Returns whether there may be a newer message behind the last one.
     pub fn has_several(&self) -> bool {
         match &self.medium {
-            Medium::Store(store_reader) => store_reader.has_several(),
-            Medium::Ring(_) | Medium::Stream(_) => true,
+            FeedMedium::Store(store_reader) => store_reader.has_several(),
+            FeedMedium::Ring(_) | FeedMedium::Stream(_) => true,
         }
     }
 
@@ -262,9 +264,9 @@ impl Feed {
     /// be read to its end.
     pub fn newest(&mut self) -> Result<Option<Polled>> {
         let reader = match &mut self.medium {
-            Medium::Ring(reader) => reader,
-            Medium::Stream(_) => return Ok(None),
-            Medium::Store(store_reader) => {
+            FeedMedium::Ring(reader) => reader,
+            FeedMedium::Stream(_) => return Ok(None),
+            FeedMedium::Store(store_reader) => {
                 let frame = store_reader.latest()?;
                 return self.checked(frame).map(Some);
             }
@@ -283,9 +285,9 @@ impl Feed {
     /// missed messages are reported as `Lagged`.
     pub fn gap(&mut self, frame: &Incoming) -> u64 {
         match &self.medium {
-            Medium::Ring(_) => return 0,
-            Medium::Store(store_reader) if !store_reader.has_gaps() => return 0,
-            Medium::Store(_) | Medium::Stream(_) => {}
+            FeedMedium::Ring(_) => return 0,
+            FeedMedium::Store(store_reader) if !store_reader.has_gaps() => return 0,
+            FeedMedium::Store(_) | FeedMedium::Stream(_) => {}
         }
         let sequence = frame.header.sequence;
         let previous = self.sequence.replace(sequence);
@@ -296,20 +298,20 @@ impl Feed {
     /// that.
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         match &mut self.medium {
-            Medium::Store(store_reader) => store_reader.consumed(sequence),
-            Medium::Ring(_) | Medium::Stream(_) => Ok(()),
+            FeedMedium::Store(store_reader) => store_reader.consumed(sequence),
+            FeedMedium::Ring(_) | FeedMedium::Stream(_) => Ok(()),
         }
     }
 
     /// Returns where a feed that replaces this one continues; none if nothing was read.
     pub fn resume_point(&self) -> Option<ResumePoint> {
         let number = match &self.medium {
-            Medium::Ring(reader) => match reader.resume() {
+            FeedMedium::Ring(reader) => match reader.resume() {
                 Start::After(number) => number,
                 Start::Newest | Start::With(_) => return None,
             },
-            Medium::Stream(_) => self.sequence.unwrap_or(0),
-            Medium::Store(_) => return None,
+            FeedMedium::Stream(_) => self.sequence.unwrap_or(0),
+            FeedMedium::Store(_) => return None,
         };
         Some(ResumePoint { session: self.session, number })
     }
@@ -317,7 +319,7 @@ impl Feed {
     /// Returns whether the feed is kept after this error. The reader of a journal goes on with the
     /// journal that replaces it; a new reader would begin with its newest record.
     pub fn reconnects(&mut self, error: &Error) -> bool {
-        let reconnects = matches!(&self.medium, Medium::Store(store_reader) if store_reader.goes_on());
+        let reconnects = matches!(&self.medium, FeedMedium::Store(store_reader) if store_reader.goes_on());
         if reconnects && error.kind() == ErrorKind::Disconnected {
             self.schemas.iter_mut().for_each(RecordSchemas::forget);
         }
@@ -327,36 +329,36 @@ impl Feed {
     /// As in the contract of `transport`.
     pub fn spin(&mut self) -> bool {
         match &mut self.medium {
-            Medium::Ring(reader) => reader.spin(),
-            Medium::Stream(_) | Medium::Store(_) => false,
+            FeedMedium::Ring(reader) => reader.spin(),
+            FeedMedium::Stream(_) | FeedMedium::Store(_) => false,
         }
     }
 
     /// As in the contract of `transport`.
     pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
         match &mut self.medium {
-            Medium::Ring(reader) => reader.sleep_briefly(waiting),
-            Medium::Stream(_) | Medium::Store(_) => Ok(false),
+            FeedMedium::Ring(reader) => reader.sleep_briefly(waiting),
+            FeedMedium::Stream(_) | FeedMedium::Store(_) => Ok(false),
         }
     }
 
     /// As in the contract of `transport`.
     pub fn park(&mut self) -> Result<bool> {
         match &mut self.medium {
-            Medium::Ring(reader) => reader.park(),
-            Medium::Stream(rx) => Ok(rx.park()),
-            Medium::Store(store_reader) => store_reader.park(),
+            FeedMedium::Ring(reader) => reader.park(),
+            FeedMedium::Stream(rx) => Ok(rx.park()),
+            FeedMedium::Store(store_reader) => store_reader.park(),
         }
     }
 
     /// Returns whether a message is there, as far as memory alone tells it.
     pub fn has_next(&self) -> bool {
-        matches!(&self.medium, Medium::Ring(reader) if reader.has_next())
+        matches!(&self.medium, FeedMedium::Ring(reader) if reader.has_next())
     }
 
     /// As in the contract of `transport`.
     pub fn unpark(&mut self) {
-        if let Medium::Ring(reader) = &mut self.medium {
+        if let FeedMedium::Ring(reader) = &mut self.medium {
             reader.unpark();
         }
     }
@@ -364,9 +366,9 @@ impl Feed {
     /// As in the contract of `transport`.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match &self.medium {
-            Medium::Ring(reader) => reader.descriptors(),
-            Medium::Stream(rx) => rx.descriptors().collect(),
-            Medium::Store(store_reader) => store_reader.descriptors(),
+            FeedMedium::Ring(reader) => reader.descriptors(),
+            FeedMedium::Stream(rx) => rx.descriptors().collect(),
+            FeedMedium::Store(store_reader) => store_reader.descriptors(),
         }
     }
 }

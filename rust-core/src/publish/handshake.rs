@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::frame::Incoming;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::Interest;
-use crate::transport::acceptor::{Answer, HandshakeHandler, IncomingHandshake, RawConnection};
+use crate::transport::acceptor::{HandshakeAnswer, HandshakeHandler, IncomingHandshake, RawConnection};
 use crate::transport::kind::Transport;
 
 /// The handshakes of a publisher's name.
@@ -44,7 +44,7 @@ impl HandshakeHandler for PublisherHandler {
     /// Answers a query with counters, and admits a subscriber: over shared memory now, because its
     /// descriptors are at hand; over a socket once the answer was sent, because its first message follows the
     /// answer.
-    fn answer(&self, mut handshake: IncomingHandshake) -> Result<Answer> {
+    fn answer(&self, mut handshake: IncomingHandshake) -> Result<HandshakeAnswer> {
         let peer_hello = Hello::from_frame(&handshake.hello)?;
         if peer_hello.ask {
             let owner = Owner::of(&handshake.stream, handshake.credentials.as_ref());
@@ -86,7 +86,7 @@ impl HandshakeHandler for PublisherHandler {
                 let fanout = self.fanout.clone();
                 // The registration at the acceptor keeps the connection; for the newest value alone it may
                 // end now.
-                Ok(Answer { frame, descriptors, admitted: Box::new(move || fanout.answered(id)) })
+                Ok(HandshakeAnswer { frame, descriptors, admitted: Box::new(move || fanout.answered(id)) })
             }
             None => {
                 let fanout = self.fanout.clone();
@@ -110,7 +110,7 @@ impl HandshakeHandler for PublisherHandler {
                     );
                     drop(unadmitted);
                 });
-                Ok(Answer { frame, descriptors: Vec::new(), admitted })
+                Ok(HandshakeAnswer { frame, descriptors: Vec::new(), admitted })
             }
         }
     }

@@ -1,5 +1,5 @@
 //! The newest messages of a publisher over sockets, for slow subscribers and as the first messages
-//! of late ones.
+//! of subscribers that come late.
 //!
 //! All subscribers read from the one history, each from its own position, so a message is kept once
 //! however many are slow. It holds a number of bytes; the newest message stays whatever its size.
@@ -11,12 +11,12 @@ use crate::message::Payload;
 
 /// A published message, kept for subscribers that have not been sent it.
 #[derive(Clone)]
-pub struct Published {
+pub struct HistoryEntry {
     pub header: Header,
     pub payload: Payload,
 }
 
-impl Published {
+impl HistoryEntry {
     /// Returns its frame. `retained` marks the message that was the newest when the subscriber
     /// connected.
     pub fn frame(&self, retained: bool) -> Outgoing<'_> {
@@ -33,7 +33,7 @@ impl Published {
 
 /// The newest messages, up to a number of bytes.
 pub struct History {
-    kept: VecDeque<Published>,
+    kept: VecDeque<HistoryEntry>,
     bytes: usize,
     /// The bytes that are kept, at most.
     limit: usize,
@@ -48,7 +48,7 @@ impl History {
     }
 
     /// Adds the newest message, and drops the oldest ones beyond the limit.
-    pub fn push(&mut self, published: Published) {
+    pub fn push(&mut self, published: HistoryEntry) {
         self.bytes += published.bytes();
         self.kept.push_back(published);
         while self.bytes > self.limit && self.kept.len() > 1 {
@@ -61,7 +61,7 @@ impl History {
     }
 
     /// Returns the newest message.
-    pub fn newest(&self) -> Option<&Published> {
+    pub fn newest(&self) -> Option<&HistoryEntry> {
         self.kept.back()
     }
 
@@ -72,12 +72,12 @@ impl History {
 
     /// Returns the message after this number. For a subscriber whose next message was dropped, that
     /// is the one a quarter into the history: at the oldest one it would fall behind again at once.
-    pub fn after(&self, sequence: u64) -> Option<&Published> {
+    pub fn after(&self, sequence: u64) -> Option<&HistoryEntry> {
         self.kept.get(self.place_after(sequence)?)
     }
 
     /// The same message and all that follow it.
-    pub fn all_after(&self, sequence: u64) -> impl Iterator<Item = &Published> {
+    pub fn all_after(&self, sequence: u64) -> impl Iterator<Item = &HistoryEntry> {
         let at = self.place_after(sequence).unwrap_or(usize::MAX);
         self.kept.range(at.min(self.kept.len())..)
     }
@@ -113,7 +113,7 @@ mod tests {
         for sequence in 1..=messages {
             let payload = Payload::new(&Value::from(7u64), Encoding::Cbor, &Limits::default()).unwrap();
             let header = Header { sequence, ..Header::new(Kind::Data, Encoding::Cbor) };
-            history.push(Published { header, payload });
+            history.push(HistoryEntry { header, payload });
         }
         history
     }
@@ -139,7 +139,7 @@ mod tests {
         for sequence in [5, 6, 9, 20] {
             let payload = Payload::new(&Value::from(7u64), Encoding::Cbor, &Limits::default()).unwrap();
             let header = Header { sequence, ..Header::new(Kind::Data, Encoding::Cbor) };
-            history.push(Published { header, payload });
+            history.push(HistoryEntry { header, payload });
         }
         let after = [0, 4, 5, 6, 7, 8, 9, 19, 20, 21].map(|sequence| next(&history, sequence));
         let expected = [5, 5, 6, 9, 9, 9, 20, 20].map(Some);
@@ -148,7 +148,7 @@ mod tests {
         // Once the first is dropped, a subscriber that had it continues, and one that had not is
         // overtaken.
         history.limit = history.bytes - 1;
-        history.push(Published {
+        history.push(HistoryEntry {
             header: Header { sequence: 21, ..Header::new(Kind::Data, Encoding::Cbor) },
             ..history.kept[0].clone()
         });

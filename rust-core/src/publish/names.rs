@@ -21,7 +21,7 @@ use crate::sys::headroom;
 use crate::sys::inotify::Watch;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::Names as Folder;
+use crate::transport::kind::NameDirectory;
 use crate::transport::name_pattern::NamePattern;
 use crate::transport::{owner, place};
 use crate::value::{Map, Value};
@@ -62,15 +62,16 @@ pub trait Receiver: Sized {
 
 /// The directories in which names that fit may be.
 fn directories(patterns: &[NamePattern]) -> Result<Vec<Directory>> {
-    let is_of = |folder: Folder| {
-        let of = |pattern: &NamePattern| pattern.transport().map_or(Folder::Runtime, |one| one.names());
+    let is_of = |folder: NameDirectory| {
+        let of =
+            |pattern: &NamePattern| pattern.transport().map_or(NameDirectory::Runtime, |one| one.names());
         patterns.iter().any(|pattern| of(pattern) == folder)
     };
     let mut directories = Vec::new();
-    if is_of(Folder::Runtime) || is_of(Folder::RuntimeOrState) {
+    if is_of(NameDirectory::Runtime) || is_of(NameDirectory::RuntimeOrState) {
         directories.push(Directory::runtime()?);
     }
-    if is_of(Folder::State) {
+    if is_of(NameDirectory::State) {
         directories.push(Directory::state()?);
     }
     Ok(directories)
@@ -97,7 +98,7 @@ pub fn fitting(patterns: &[NamePattern]) -> Result<Vec<Endpoint>> {
 }
 
 /// The names of one subscriber. Used by the thread that receives.
-pub struct Names<R> {
+pub struct SubscribedNames<R> {
     patterns: Vec<NamePattern>,
     /// Those of each name: a name acknowledges what the program has consumed when the whole does.
     options: Options,
@@ -187,7 +188,7 @@ impl Report {
     }
 }
 
-impl<R: Receiver> Names<R> {
+impl<R: Receiver> SubscribedNames<R> {
     /// Parses endpoints and patterns.
     ///
     /// # Errors
@@ -224,8 +225,8 @@ impl<R: Receiver> Names<R> {
         options: &Options,
         epoll: &Epoll,
         log: &EventLog,
-    ) -> Result<Names<R>> {
-        let mut names = Names {
+    ) -> Result<SubscribedNames<R>> {
+        let mut names = SubscribedNames {
             patterns,
             options: Options { ack: Acknowledge::Manual, ..options.clone() },
             watch: None,

@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 
 use super::feed::ResumePoint;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::beneath::{self, Owner};
+use crate::sys::beneath::{self, RequiredOwner};
 use crate::sys::directory::Directory;
 use crate::sys::fnv1a;
 use crate::sys::headroom;
@@ -29,18 +29,18 @@ const KEY: usize = 24;
 const MAX_FILES: usize = 1024;
 
 /// The position of a living subscriber.
-pub struct Position {
+pub struct PositionFile {
     page: KeptPage,
     _lock: Lock,
 }
 
-impl Position {
+impl PositionFile {
     /// Opens the position of this `client_id` at an endpoint, or makes it.
     ///
     /// # Errors
     /// `AddressInUse` where another living subscriber uses it; `PermissionDenied` where another user's file, a link or
     /// a file of several names is in its place; `NoSpace`; `Unsupported` by the file system.
-    pub fn open(endpoint: &str, client_id: &str) -> Result<Position> {
+    pub fn open(endpoint: &str, client_id: &str) -> Result<PositionFile> {
         let directory = Directory::runtime()?;
         let key = format!("{endpoint}\n{client_id}");
         let prefix = format!(".position-{}-", rustix::process::geteuid().as_raw());
@@ -57,7 +57,7 @@ impl Position {
         };
         place.copy_from_slice(key.as_bytes());
         let beneath = directory.beneath();
-        let file = match beneath.file(&name, OFlags::RDWR, Owner::Ours)? {
+        let file = match beneath.file(&name, OFlags::RDWR, RequiredOwner::Ours)? {
             Some(opened) => File::from(opened.fd),
             None => {
                 make_room(&directory, &prefix)?;
@@ -75,7 +75,7 @@ impl Position {
         // Written even if it is there: so the page has its room before it is mapped, and the file the time of its last use.
         headroom::check_file(KeptPage::LENGTH as u64)?;
         file.write_all_at(&page, 0).doing(doing())?;
-        Ok(Position { page: KeptPage::map(&file)?, _lock: lock })
+        Ok(PositionFile { page: KeptPage::map(&file)?, _lock: lock })
     }
 
     /// Returns where the subscriber, or its last incarnation, is.

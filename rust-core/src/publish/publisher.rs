@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::fanout::{Fanout, Given};
+use super::fanout::{DrainGoal, Fanout};
 use super::handshake::PublisherHandler;
-use super::replace::{self, Held, OpenState, Replaced};
+use super::replace::{self, NameGuard, OpenState, Replaced};
 use super::store::{self, Store};
 use crate::channel::acceptor::bind;
 use crate::channel::handshake::Hello;
@@ -43,7 +43,7 @@ pub struct Publisher {
     /// Where subscribers mark that they wait for a publisher.
     waiting_place: Option<Place>,
     /// What keeps the name; a publisher with the option `replace` takes it away.
-    held: Arc<Mutex<Held>>,
+    held: Arc<Mutex<NameGuard>>,
     open: Arc<OpenState>,
     /// The process that made the publisher, as a count of forks.
     fork_generation: u64,
@@ -99,7 +99,7 @@ impl Publisher {
             };
             (Some(acceptor::open(source, Arc::new(handler))?), endpoint)
         };
-        let held = Held { owner_record, registration };
+        let held = NameGuard { owner_record, registration };
         Ok(Publisher::over(endpoint.to_string(), options, held, (fanout, store, waiting_place)))
     }
 
@@ -107,7 +107,7 @@ impl Publisher {
     fn over(
         shown: String,
         options: &Options,
-        held: Held,
+        held: NameGuard,
         (fanout, store, waiting_place): (Arc<Fanout>, Option<Store>, Option<Place>),
     ) -> Publisher {
         let (held, open) = (Arc::new(Mutex::new(held)), Arc::new(OpenState::default()));
@@ -143,7 +143,7 @@ impl Publisher {
         }
         let subscribers = fanout.subscribers();
         // One that has not received everything in time learns how much it missed.
-        let _ = fanout.drain(Given::Rest, &mut Wait::from(LINGER).start(options.timeout));
+        let _ = fanout.drain(DrainGoal::Rest, &mut Wait::from(LINGER).start(options.timeout));
         drop(held);
         fanout.disconnect_all();
         let publisher = Publisher::at(endpoint, &options.clone().with_replace(false), hello, false)?;
@@ -204,7 +204,7 @@ impl Publisher {
     }
 
     /// Publishes a short message in a ring and returns its number, under the fan-out's lock alone. None for any
-    /// obstacle, which the general way determines; then nothing was published.
+    /// obstacle, which the general path determines; then nothing was published.
     ///
     /// The lock is enough: it orders the numbers, and no thread has it for long. The turn decides which of several
     /// waiting threads comes next, so a message leaves without one only while no thread has or awaits a turn.
@@ -389,7 +389,7 @@ impl Publisher {
     /// open, and the call can be repeated. `InvalidState` once it is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        let given = Given::UpTo(self.fanout.newest());
+        let given = DrainGoal::UpTo(self.fanout.newest());
         self.check().and_then(|()| self.fanout.drain(given, &mut waiting)).map_err(|e| e.on(&self.shown))
     }
 
@@ -423,7 +423,7 @@ impl Publisher {
                 waiting.woke(false)?;
             }
         }
-        self.fanout.drain(Given::Rest, waiting)
+        self.fanout.drain(DrainGoal::Rest, waiting)
     }
 
     /// Removes the name and disconnects the subscribers.

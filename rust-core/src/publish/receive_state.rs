@@ -2,7 +2,7 @@
 //! yet.
 
 use super::feed::{Feed, ResumePoint};
-use super::position::Position;
+use super::position::PositionFile;
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
 use crate::message::Message;
@@ -41,7 +41,7 @@ pub struct ReceiveState {
     /// The number of the message that the program got last.
     pub(super) delivered: u64,
     /// Where that number is kept for the next incarnation: of a subscriber with a `client_id`.
-    pub(super) position: Option<Position>,
+    pub(super) position: Option<PositionFile>,
     /// Whether the next connection is the first of a subscriber with a `client_id`, which opens it.
     pub(super) is_position_due: bool,
     /// Whether the feed is to wake this side.
@@ -57,7 +57,7 @@ impl ReceiveState {
     /// Returns whether a message of the feed is the next thing to deliver, and no call has to be woken for
     /// those behind it.
     #[inline]
-    pub(super) fn is_plain(&self) -> bool {
+    pub(super) fn is_fast(&self) -> bool {
         self.pending.is_none()
             && self.deferred_error.is_none()
             && self.missed == 0

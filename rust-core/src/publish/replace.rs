@@ -17,7 +17,7 @@ use crate::transport::acceptor::ListenerRegistration;
 
 /// What keeps the name of a publisher. It moves to the publisher that takes the name over.
 #[derive(Default)]
-pub struct Held {
+pub struct NameGuard {
     /// Describes a name without a hello to listings. Removed while the name is still ours.
     pub owner_record: Option<Box<dyn Any + Send + Sync>>,
     /// The entry at the acceptor thread; none for a store.
@@ -61,25 +61,25 @@ impl OpenState {
 }
 
 /// A publisher of this process.
-struct Entry {
-    held: Weak<Mutex<Held>>,
+struct PublisherEntry {
+    held: Weak<Mutex<NameGuard>>,
     open: Arc<OpenState>,
     fanout: Weak<Fanout>,
     options: Options,
     generation: u64,
 }
 
-static ALL: Mutex<BTreeMap<String, Entry>> = Mutex::new(BTreeMap::new());
+static ALL: Mutex<BTreeMap<String, PublisherEntry>> = Mutex::new(BTreeMap::new());
 
 /// Remembers a publisher that subscribers connect to.
 pub fn remember(
     shown: &str,
     options: &Options,
-    (held, open, fanout): (&Arc<Mutex<Held>>, &Arc<OpenState>, &Arc<Fanout>),
+    (held, open, fanout): (&Arc<Mutex<NameGuard>>, &Arc<OpenState>, &Arc<Fanout>),
 ) {
     let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
     all.retain(|_, entry| entry.held.strong_count() > 0);
-    let entry = Entry {
+    let entry = PublisherEntry {
         held: Arc::downgrade(held),
         open: open.clone(),
         fanout: Arc::downgrade(fanout),
@@ -91,7 +91,7 @@ pub fn remember(
 
 /// The publisher that had the name, and is replaced now.
 pub struct Replaced {
-    pub held: Held,
+    pub held: NameGuard,
     pub fanout: Arc<Fanout>,
     /// Whether a publisher with the new options differs in nothing for its subscribers.
     pub is_alike: bool,

@@ -17,7 +17,7 @@ use crate::transport::extension;
 use crate::transport::kind::Transport;
 use crate::transport::place::Place;
 use crate::transport::store::{
-    Author, Form, Retention, Start, StoreDriver, StoreOptions, StoreReader, StoreWriter,
+    Author, Retention, Start, StoreDriver, StoreForm, StoreOptions, StoreReader, StoreWriter,
 };
 use crate::value::Timestamp;
 
@@ -46,9 +46,9 @@ fn store_options(options: &Options) -> StoreOptions {
     let age = options.retain_seconds.map(|age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
     StoreOptions {
         form: match options.framing {
-            Framing::Linkspan => Form::Frame,
-            Framing::Lines => Form::Line,
-            Framing::Raw => Form::Bare(options.encoding()),
+            Framing::Linkspan => StoreForm::Frame,
+            Framing::Lines => StoreForm::Line,
+            Framing::Raw => StoreForm::Bare(options.encoding()),
         },
         locked: options.locked,
         durable: options.durable,

@@ -34,7 +34,7 @@ use crate::value::{DType, Map, NdArrayRef, Order, Value};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     /// The fields in the order of the description, without padding.
-    fields: Vec<Field>,
+    fields: Vec<LayoutField>,
     /// Whether numbers are big-endian.
     big: bool,
     /// The offset behind the last byte of any field.
@@ -45,7 +45,7 @@ pub struct Layout {
 
 /// A field.
 #[derive(Clone, Debug, PartialEq)]
-struct Field {
+struct LayoutField {
     name: String,
     /// Its type.
     what: FieldType,
@@ -126,7 +126,7 @@ impl Layout {
     }
 
     /// Returns the value of one field.
-    fn value(&self, field: &Field, bytes: &[u8]) -> Result<Value> {
+    fn value(&self, field: &LayoutField, bytes: &[u8]) -> Result<Value> {
         let dtype = match field.what {
             FieldType::Bytes => return Ok(Value::Bytes(Bytes::copy_from_slice(bytes))),
             FieldType::Text => {
@@ -255,7 +255,7 @@ impl FromStr for Layout {
                 return Err(words.wrong("an array has 15 dimensions at most"));
             }
             if let Some(what) = what {
-                layout.fields.push(Field { name: name.to_owned(), what, shape, at, length });
+                layout.fields.push(LayoutField { name: name.to_owned(), what, shape, at, length });
                 layout.end = layout.end.max(at + length);
             }
             at += length;

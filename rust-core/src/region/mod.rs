@@ -13,7 +13,7 @@
 mod layout;
 mod place;
 
-use place::Memory;
+use place::RegionMemory;
 
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::value::Value;
@@ -41,7 +41,7 @@ pub use layout::Layout;
 pub struct Region {
     /// The text that it was opened with, for errors.
     source: String,
-    memory: Memory,
+    memory: RegionMemory,
 }
 
 /// The number of bytes in which the end of a text is searched.
@@ -60,7 +60,7 @@ impl Region {
     /// `InvalidEndpoint` where the text has none of these forms or names no regular file, `Stalled`
     /// where another process has a lease on the file.
     pub fn open(source: &str) -> Result<Region> {
-        let memory = Memory::open(source).map_err(|e| e.on(source))?;
+        let memory = RegionMemory::open(source).map_err(|e| e.on(source))?;
         Ok(Region { source: source.to_owned(), memory })
     }
 

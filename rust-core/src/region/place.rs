@@ -10,7 +10,7 @@ use crate::sys::sysv::Attached;
 
 /// Memory of another program.
 #[derive(Debug)]
-pub enum Memory {
+pub enum RegionMemory {
     /// A file, also one in /dev/shm. It is not mapped: access to a mapping that became shorter
     /// raises SIGBUS.
     File { file: File, path: String },
@@ -21,9 +21,9 @@ pub enum Memory {
 /// The directory in which the C library keeps the files of `shm_open`.
 const POSIX: &str = "/dev/shm";
 
-impl Memory {
+impl RegionMemory {
     /// Opens what a text names; the forms and errors are those of [`super::Region::open`].
-    pub fn open(source: &str) -> Result<Memory> {
+    pub fn open(source: &str) -> Result<RegionMemory> {
         if let Some(name) = source.strip_prefix("posix:") {
             let file = name.strip_prefix('/').unwrap_or(name);
             if file.is_empty() || file.contains(['/', '\0']) || file == "." || file == ".." {
@@ -33,7 +33,7 @@ impl Memory {
                 ));
             }
             // Every user may put a link into this directory; `shm_open` does not follow it either.
-            return Memory::of_file(&format!("{POSIX}/{file}"), libc::O_NOFOLLOW);
+            return RegionMemory::of_file(&format!("{POSIX}/{file}"), libc::O_NOFOLLOW);
         }
         if let Some(key) = source.strip_prefix("sysv:") {
             let number = match key.strip_prefix("0x").or_else(|| key.strip_prefix("0X")) {
@@ -42,7 +42,7 @@ impl Memory {
             };
             return match number {
                 Ok(0) => Err(invalid(source, "the key 0 is private to its owner and cannot be opened")),
-                Ok(key) => Ok(Memory::SystemV(Attached::open(key)?)),
+                Ok(key) => Ok(RegionMemory::SystemV(Attached::open(key)?)),
                 Err(_) => Err(invalid(source, "a System V key is a number of 32 bits: sysv:0x1234")),
             };
         }
@@ -50,11 +50,11 @@ impl Memory {
         if !path.starts_with('/') || path.contains('\0') {
             return Err(invalid(source, "write posix:/name, sysv:0x1234 or an absolute path"));
         }
-        Memory::of_file(path, 0)
+        RegionMemory::of_file(path, 0)
     }
 
     /// Opens a regular file, with `flags` beside the usual ones.
-    fn of_file(path: &str, flags: i32) -> Result<Memory> {
+    fn of_file(path: &str, flags: i32) -> Result<RegionMemory> {
         // Without NONBLOCK a FIFO, or a file with another process's lease, would block.
         let flags = flags | libc::O_NONBLOCK;
         let opened =
@@ -83,24 +83,24 @@ impl Memory {
         if !file.metadata().doing(format_args!("looking at {path}"))?.is_file() {
             return Err(Error::new(ErrorKind::InvalidEndpoint, format!("{path} is not a regular file")));
         }
-        Ok(Memory::File { file, path: path.to_owned() })
+        Ok(RegionMemory::File { file, path: path.to_owned() })
     }
 
     /// Returns the present number of bytes.
     pub fn len(&self) -> Result<u64> {
         match self {
-            Memory::File { file, path } => {
+            RegionMemory::File { file, path } => {
                 Ok(file.metadata().doing(format_args!("looking at {path}"))?.len())
             }
-            Memory::SystemV(attached) => Ok(attached.len() as u64),
+            RegionMemory::SystemV(attached) => Ok(attached.len() as u64),
         }
     }
 
     /// Copies what exists from an offset on, and returns the number of bytes copied.
     pub fn copy(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
         let (file, path) = match self {
-            Memory::File { file, path } => (file, path),
-            Memory::SystemV(attached) => return Ok(attached.copy(offset as usize, into)),
+            RegionMemory::File { file, path } => (file, path),
+            RegionMemory::SystemV(attached) => return Ok(attached.copy(offset as usize, into)),
         };
         let mut copied = 0;
         while copied < into.len() {

@@ -1,8 +1,8 @@
 //! Removal of what dead processes of this user left in the directories.
 
-use super::places::{Found, places, places_in_state_directory};
+use super::places::{ListedName, places, places_in_state_directory};
 use crate::error::{Error, Result};
-use crate::transport::kind::Names;
+use crate::transport::kind::NameDirectory;
 use crate::transport::sweep;
 
 /// The result of [`clean`].
@@ -25,8 +25,8 @@ pub fn clean() -> Result<Cleaned> {
     let mut cleaned = Cleaned::default();
     let spools = places_in_state_directory()?
         .into_iter()
-        .filter(|found| found.endpoint.transport().names() == Names::RuntimeOrState);
-    for Found { endpoint, place, has_temporary } in places()?.into_iter().chain(spools) {
+        .filter(|found| found.endpoint.transport().names() == NameDirectory::RuntimeOrState);
+    for ListedName { endpoint, place, has_temporary } in places()?.into_iter().chain(spools) {
         let endpoint = endpoint.to_string();
         match sweep::clean(&place, has_temporary) {
             Ok(swept) => {
@@ -35,7 +35,7 @@ pub fn clean() -> Result<Cleaned> {
                     // A file that cannot be examined counts as existing.
                     let is_there =
                         place.directory.beneath().facts(&place.file).map_or(true, |it| it.is_some())
-                            || place.is_claimed().unwrap_or(true);
+                            || place.is_bound().unwrap_or(true);
                     let list = if is_there { &mut cleaned.tidied } else { &mut cleaned.removed };
                     list.push(endpoint);
                 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crate::error::{ErrorKind, Result};
 use crate::sys::directory::{Directory, state_path};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::{Names, Transport};
+use crate::transport::kind::{NameDirectory, Transport};
 use crate::transport::place::{self, Place};
 use crate::transport::{owner, table};
 
 /// A name in a directory, at the time the directory was read.
-pub(super) struct Found {
+pub(super) struct ListedName {
     pub(super) endpoint: Endpoint,
     pub(super) place: Place,
     /// Whether a temporary file exists for the name, which a dead process may have left.
@@ -19,12 +19,12 @@ pub(super) struct Found {
 }
 
 /// The names, or beginnings of names, in the runtime directory.
-pub(super) fn places() -> Result<Vec<Found>> {
-    places_in(Directory::runtime()?, |transport| transport.names() != Names::State)
+pub(super) fn places() -> Result<Vec<ListedName>> {
+    places_in(Directory::runtime()?, |transport| transport.names() != NameDirectory::State)
 }
 
 /// The journals and spools in the state directory, which is not created for that.
-pub(super) fn places_in_state_directory() -> Result<Vec<Found>> {
+pub(super) fn places_in_state_directory() -> Result<Vec<ListedName>> {
     // Without that directory there are neither.
     if !state_path().is_ok_and(|(path, _)| path.is_dir()) {
         return Ok(Vec::new());
@@ -32,12 +32,12 @@ pub(super) fn places_in_state_directory() -> Result<Vec<Found>> {
     match Directory::state() {
         // The doctor reports a directory of another user.
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(Vec::new()),
-        directory => places_in(directory?, |transport| transport.names() != Names::Runtime),
+        directory => places_in(directory?, |transport| transport.names() != NameDirectory::Runtime),
     }
 }
 
 /// The names in a directory whose transport is `wanted`.
-fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<Found>> {
+fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<ListedName>> {
     let directory = Arc::new(directory);
     // Each name, with whether it has a temporary file.
     let mut files: BTreeMap<String, bool> = BTreeMap::new();
@@ -46,7 +46,7 @@ fn places_in(directory: Directory, wanted: fn(Transport) -> bool) -> Result<Vec<
     }
     let found = |(file, has_temporary): (String, bool)| {
         let endpoint = Endpoint::from_file_name(&file)?;
-        Some(Found { endpoint, place: Place { directory: directory.clone(), file }, has_temporary })
+        Some(ListedName { endpoint, place: Place { directory: directory.clone(), file }, has_temporary })
     };
     Ok(files.into_iter().filter_map(found).filter(|found| wanted(found.endpoint.transport())).collect())
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::listed::{Listed, user_name};
-use super::places::Found;
+use super::places::ListedName;
 use crate::channel::handshake::{self, Hello};
 use crate::channel::pattern::Pattern;
 use crate::deadline::{Deadline, Waiting};
@@ -30,8 +30,8 @@ pub(super) const SHORT_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// Returns whether a process holds the name, and the obstacle to finding out, or to removing stale files. If
 /// even the lock may not be read, the listener is queried.
-fn is_live(Found { place, has_temporary, .. }: &Found) -> (bool, Option<Error>) {
-    let live = match place.is_claimed() {
+fn is_live(ListedName { place, has_temporary, .. }: &ListedName) -> (bool, Option<Error>) {
+    let live = match place.is_bound() {
         Ok(live) => live,
         Err(e) if e.kind() == ErrorKind::PermissionDenied => return (true, None),
         Err(e) => return (true, Some(e)),
@@ -63,8 +63,8 @@ impl TimeoutBudget {
 }
 
 /// Returns the state of a name that a process holds, or of files of another user there.
-pub(super) fn query_name(found: &Found, budget: &mut TimeoutBudget) -> Option<Listed> {
-    let Found { endpoint, place, .. } = found;
+pub(super) fn query_name(found: &ListedName, budget: &mut TimeoutBudget) -> Option<Listed> {
+    let ListedName { endpoint, place, .. } = found;
     // A socket is queried first: a process that answers lives, and nothing of it is stale. Reading its lock
     // costs more, because the kernel goes through all locks of the directory: the cost would be quadratic in
     // the number of names.
@@ -97,8 +97,8 @@ pub(super) fn query_name(found: &Found, budget: &mut TimeoutBudget) -> Option<Li
 
 /// Returns the information in the files of a store, whether a process holds the name or not. `owned` is
 /// whether a process may hold it.
-pub(super) fn read_files(found: &Found, owned: bool) -> Option<Listed> {
-    let Found { endpoint, place, .. } = found;
+pub(super) fn read_files(found: &ListedName, owned: bool) -> Option<Listed> {
+    let ListedName { endpoint, place, .. } = found;
     let can = endpoint.transport().capabilities();
     let mut listed = Listed::unanswered(endpoint);
     listed.pattern = can.store.then(|| Pattern::Publish.name());

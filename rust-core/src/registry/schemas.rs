@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::Call;
-use crate::transport::kind::Names;
+use crate::transport::kind::NameDirectory;
 use crate::transport::place::Place;
 
 /// How long a listener may take to send all of its schema.
@@ -80,7 +80,7 @@ fn find_schema(endpoint: &Endpoint, describes: Describes) -> Result<Vec<u8>> {
         let text = format!("no {title} was given for this endpoint by the program that holds it");
         Error::new(ErrorKind::Missing, text)
     };
-    if transport.names() != Names::Runtime {
+    if transport.names() != NameDirectory::Runtime {
         let durable = transport.driver().durable_place(endpoint);
         let place = durable.map_or_else(|| Place::of(endpoint), Ok)?;
         return stored::stored_form(&place, describes)?.ok_or_else(none);

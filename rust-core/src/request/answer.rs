@@ -1,8 +1,8 @@
 //! A request and its one answer.
 //!
-//! A [`Request`] holds a reference to the sending half to its client, so that any thread can answer after the
-//! server has received other requests. A request that is dropped without an answer is answered with an error,
-//! so that no client waits for a handler that panicked.
+//! A [`Request`] holds a reference to the sending half of its client, so that any thread can answer it after the
+//! server has received other requests. The drop of an unanswered request answers with an error, so that no client
+//! waits for a handler that has panicked.
 
 use std::fmt;
 use std::ops::Deref;
@@ -20,7 +20,7 @@ use crate::message::{Lender, Message, Payload};
 use crate::sys::clock::since_boot;
 use crate::value::{DType, Element, Order, Source};
 
-/// A request that waits for its answer; it dereferences to its [`Message`].
+/// A request that waits for its answer. It dereferences to its [`Message`].
 ///
 /// If it is dropped without an answer, the client's call fails with `Remote`. Any thread may answer
 /// it, also while another thread waits for the next request.
@@ -29,7 +29,7 @@ pub struct Request {
     client_tx: Arc<ClientTx>,
     /// Whether an answer was given; also true for a message that expects none.
     answered: AtomicBool,
-    /// Until when its caller waits, by the clock since boot, if the caller has sent it.
+    /// The time until which its caller waits, by the clock since boot, if the caller has sent it.
     until: Option<Duration>,
 }
 
@@ -44,8 +44,8 @@ impl Request {
         Request { message, client_tx, answered, until }
     }
 
-    /// Returns how long its caller still waits, if that is known: callers send it to a server with
-    /// [`Options::with_machine`], which stands for one of another machine.
+    /// Returns how long its caller still waits, if that is known: callers send the time only to a server with
+    /// [`Options::with_machine`], which represents a server on another machine.
     ///
     /// [`Options::with_machine`]: crate::Options::with_machine
     #[doc(hidden)]
@@ -53,9 +53,9 @@ impl Request {
         self.until.map(|until| until.saturating_sub(since_boot()))
     }
 
-    /// Returns whether its caller waits no longer: it has withdrawn the request, or its connection has ended
-    /// and it cannot reconnect for the answer. Known after the server has polled for the next request, and
-    /// for withdrawals only to a server with [`Options::with_machine`].
+    /// Returns whether its caller no longer waits: it has withdrawn the request, or its connection has ended
+    /// and it cannot reconnect for the answer. This changes when the server polls for the next request. Only a
+    /// server with [`Options::with_machine`] records withdrawals.
     ///
     /// [`Options::with_machine`]: crate::Options::with_machine
     #[doc(hidden)]
@@ -64,8 +64,8 @@ impl Request {
         self.client_tx.has_withdrawn(self.message.sequence()) || !is_idempotent && self.client_tx.is_closed()
     }
 
-    /// Acknowledges this message and what its sender sent before it, on a server with
-    /// `ack="manual"`. An answer acknowledges too.
+    /// Acknowledges this message and those that its sender sent before it, on a server with
+    /// `ack="manual"`. An answer acknowledges them, too.
     pub fn ack(&self) {
         self.client_tx.acknowledge(&self.message);
     }
@@ -75,14 +75,14 @@ impl Request {
         &self.message
     }
 
-    /// Returns whether the sender waits for an answer. False for a message that was sent rather than
+    /// Returns whether the sender waits for an answer; false for a message that was sent rather than
     /// called.
     pub fn wants_reply(&self) -> bool {
         self.message.is_request()
     }
 
-    /// Encodes a value as the answer is written: in the encoding of the request, checked against
-    /// `reply_schema` if `validate` requires it.
+    /// Encodes a value for the answer: in the encoding of the request, and checked against `reply_schema` if
+    /// `validate` requires that.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         let (options, lender) = (self.client_tx.options(), self.client_tx.lender());
         let lender = lender.as_ref().map(|lender| lender as &dyn Lender);
@@ -93,8 +93,8 @@ impl Request {
 
     /// Lends memory for an array of this shape (row-major) of the reply, as
     /// [`Channel::loan`](crate::Channel::loan) does for a message: over `shm:` the client that sent
-    /// the request views it without a copy. In a reply to another client it is copied, as any array
-    /// is.
+    /// the request views it without a copy. In a reply to another client it is copied, like any other
+    /// array.
     ///
     /// # Errors
     /// `TooLarge` above 15 dimensions, or above the longest message that the client accepts;
@@ -103,7 +103,7 @@ impl Request {
         Ok(Loan::of(self.loan_memory(T::DTYPE, shape, Order::Row)?))
     }
 
-    /// [`Request::loan`] for element types and orders that are known at run time: for other
+    /// [`Request::loan`] for an element type and an order that are known at run time, for the bindings of other
     /// languages.
     pub fn loan_memory(&self, dtype: DType, shape: &[u64], order: Order) -> Result<LoanMemory> {
         let max_message_size = self.client_tx.max_message_size();
@@ -117,8 +117,8 @@ impl Request {
         self.message.encoding()
     }
 
-    /// Answers with a value. An answer to a client that has disconnected is dropped and counted,
-    /// which is no error.
+    /// Answers with a value. An answer to a client that has disconnected is dropped and counted as such,
+    /// which is not an error.
     ///
     /// # Errors
     /// `InvalidState` if the request was answered before, or the message expects no answer;
@@ -132,25 +132,39 @@ impl Request {
         self.answer(Kind::Reply, payload)
     }
 
-    /// Answers with a failure: the client's call fails with `Remote`. Errors as for
-    /// [`Request::reply`].
+    /// Answers with a failure: the client's call fails with `Remote`. Fails as [`Request::reply`] does, except that a
+    /// failure which is too long for the client is sent without its text and data: a client with a small limit must not
+    /// end the loop that serves all clients.
     pub fn fail(&self, failure: &RemoteFailure) -> Result<()> {
-        self.answer(Kind::Error, &failure::to_payload(failure)?)
+        let is_too_large = |sent: &Result<()>| sent.as_ref().is_err_and(|e| e.kind() == ErrorKind::TooLarge);
+        let sent = self.answer(Kind::Error, &failure::to_payload(failure)?);
+        if !is_too_large(&sent) {
+            return sent;
+        }
+        let short = RemoteFailure {
+            code: failure.code,
+            kind: failure.kind.clone(),
+            text: "the text of the error is longer than this client accepts".to_owned(),
+            data: Vec::new(),
+        };
+        let sent = self.answer(Kind::Error, &failure::to_payload(&short)?);
+        // A client that does not accept this either waits until its time-out; the drop counts the request.
+        if is_too_large(&sent) { Ok(()) } else { sent }
     }
 
-    /// Sends the one answer.
+    /// Sends the answer.
     fn answer(&self, kind: Kind, payload: &Payload) -> Result<()> {
         if kind == Kind::Reply && self.client_tx.reply_in_place(&self.answered, &self.message, payload) {
             return Ok(());
         }
-        // After an answer that failed, for instance because it is too large, another one may be given.
+        // After an answer that could not be sent, for instance because it is too large, another one may be given.
         match self.client_tx.send_answer(&self.answered, kind, &self.message, payload) {
             Some(sent) => sent.map_err(|e| e.on(&self.client_tx.shown)),
             None => {
                 let text = if self.wants_reply() {
                     "this request has been answered; a request has one answer"
                 } else {
-                    "this message wants no answer: it was sent, not called"
+                    "this message expects no answer: it was sent, not called"
                 };
                 Err(Error::new(ErrorKind::InvalidState, text).on(&self.client_tx.shown))
             }
@@ -167,7 +181,7 @@ impl Drop for Request {
                 text: "the server dropped the request without an answer".into(),
                 data: Vec::new(),
             };
-            // A drop has no caller to which it could report an error.
+            // A drop cannot report an error.
             if self.fail(&failure).is_err() {
                 self.client_tx.never_answered();
             }

@@ -5,27 +5,27 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::client_tx::ClientTx;
-use super::read_ahead::ReadAhead;
-use crate::channel::link::{RxPart, Taken, Want};
+use crate::channel::event_log::EventLog;
+use crate::channel::link::{Checks, RxPart, Taken, Want};
 use crate::channel::session::inbox::{AckTrigger, Fate};
 use crate::channel::session_state::SessionHalves;
 use crate::channel::{Acknowledge, Options};
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
-use crate::message::{Message, Rewritten};
+use crate::message::{Message, ReusedMessage};
+use crate::transport::Rx;
 
 /// A connected client, with its receiving half.
 pub struct Client {
     pub part: RxPart,
-    pub read_ahead: ReadAhead,
     pub client_tx: Arc<ClientTx>,
-    /// Whether the link is to wake the epoll set.
+    /// Whether the link wakes the epoll set when a frame arrives.
     pub parked: bool,
     /// Whether its token is in `ready_queue`.
     pub queued: bool,
-    /// Whether the client closes and waits for the acknowledgement.
+    /// Whether the client is closing, and waits for the acknowledgement.
     pub bye_received: bool,
-    /// While answers wait: the descriptor that reports room. A duplicate, because the link's own may
+    /// The descriptor that reports room, while answers wait. A duplicate, because the link's own descriptor may
     /// be in the epoll set already.
     pub room: Option<OwnedFd>,
     /// Whether the client has closed its sending side and only waits for answers.
@@ -38,13 +38,12 @@ impl Client {
         self.room.is_some() || self.client_tx.pending.load(Ordering::Acquire)
     }
 
-    /// Returns the next message if it has arrived and needs no further checks, and records it as delivered. Its receipt also consumes the
-    /// requests before it, unless the caller has recorded that already (`is_recorded`).
+    /// Returns the next message if it has arrived and needs no further checks, and records it as delivered. Records the requests before
+    /// it as consumed, unless the caller has done that already (`is_recorded`).
     #[inline]
     pub fn take(&mut self, options: &Options, is_recorded: bool) -> Option<Taken> {
         let (trigger, part) = (self.trigger(), &mut self.part);
-        if options.checks_received().is_some() || !self.read_ahead.is_empty() || !part.rx.is_ready_in_place()
-        {
+        if options.checks_received().is_some() || !part.rx.is_ready_in_place() {
             return None;
         }
         let consume = (!is_recorded).then_some(trigger);
@@ -54,18 +53,18 @@ impl Client {
             return None;
         }
         let want = Want { data: true, requests: true, replies: false, delivers: true, consume };
-        part.take_plain(Kind::Request, Rewritten::take, &mut halves, &limits, consume)
+        part.take_fast(Kind::Request, ReusedMessage::take, &mut halves, &limits, consume)
             .or_else(|| part.take(&mut halves, &limits, want, 0))
     }
 
-    /// Does what is left to do for a message that was taken, and returns it.
+    /// Completes a message that was taken under the lock, and returns it.
     #[inline]
     pub fn finish(&self, taken: Taken) -> Message {
         taken.done().unwrap_or_else(|taken| self.client_tx.ack_sender().finish(taken))
     }
 
-    /// Records that the program calls again, which consumes the delivered requests; acknowledges if
-    /// that is due.
+    /// Records that the program calls again: the delivered requests are consumed. Acknowledges them if that is
+    /// due.
     pub fn consumed(&mut self, options: &Options) {
         if options.ack == Acknowledge::Auto || !self.part.rx.keeps() {
             self.part.rx.consumed();
@@ -75,7 +74,7 @@ impl Client {
         }
     }
 
-    /// Returns the occasion on which the delivered requests are recorded as consumed.
+    /// Returns the trigger with which the delivered requests are recorded as consumed.
     #[inline]
     fn trigger(&self) -> AckTrigger {
         if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive }
@@ -88,23 +87,28 @@ impl Client {
         }
     }
 
-    /// Returns the session of a message, and how many messages before it are missing; none for a
-    /// duplicate.
-    pub fn record_received(&self, frame: &Incoming) -> Result<Option<(u64, u64)>> {
-        let Some(negotiated) = &self.part.negotiated else { return Ok(Some((0, 0))) };
-        let no_violation = |halves: &mut SessionHalves| halves.violation().map_or(Ok(()), Err);
-        negotiated.session_state.accept(&frame.header, frame.body.len(), Fate::Delivered, no_violation)
+    /// Returns the message of this frame, and records it as delivered; none for a duplicate.
+    ///
+    /// # Errors
+    /// `Malformed` for an impossible number: the caller ends the link.
+    pub fn accept(
+        &mut self,
+        frame: Incoming,
+        options: &Options,
+        event_log: &EventLog,
+    ) -> Result<Option<Message>> {
+        let checks =
+            Checks { limits: options.limits(), schema: options.checks_received(), reply_schema: None };
+        let no_violation = |halves: &mut SessionHalves, _: &mut Rx| halves.violation().map_or(Ok(()), Err);
+        self.part.accept(frame, Fate::Delivered, checks, event_log, no_violation)
     }
 
-    /// Returns whether the caller of this request has withdrawn it; then it counts as consumed.
+    /// Returns whether the caller of this request has withdrawn it. Records a withdrawn request as consumed.
     #[inline]
     pub fn is_withdrawn(&mut self, message: &Message) -> bool {
-        let number = message.sequence();
-        let is_withdrawn = self.part.negotiated.is_some()
-            && message.is_request()
-            && self.read_ahead.is_withdrawn(number, &mut self.part.rx);
+        let is_withdrawn = message.is_request() && self.part.is_withdrawn(message.sequence());
         if is_withdrawn {
-            self.client_tx.session_state.finished(message.session(), number);
+            self.client_tx.session_state.finished(message.session(), message.sequence());
         }
         is_withdrawn
     }

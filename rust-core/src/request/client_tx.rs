@@ -1,8 +1,8 @@
-//! What a server counts of one client, and its answers to it.
+//! The answers of a server to one client, and the counters of that client.
 //!
-//! Answers go out at once if the link has room; the rest waits in the queue of the link, and the serving thread sends it when there
-//! is room (`pending`). At most `max_message_size` bytes wait for one client: a client that sends requests and
-//! never reads answers is disconnected, and its answers are counted as dropped.
+//! An answer is sent at once if the link has room. Otherwise it waits in the queue of the link, and the serving thread sends it when
+//! there is room (`pending`). At most `max_message_size` bytes wait for one client: a client that sends requests and does not read the
+//! answers is disconnected, and its answers are counted as dropped.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -24,32 +24,32 @@ use crate::frame::Kind;
 use crate::message::{Message, Payload};
 use crate::sys::poll::Interest;
 
-/// Among the tokens of clients that are to be flushed: something was kept for a client whose newest link has another token.
+/// A token among those of clients with waiting answers: an answer was kept for a client that may have reconnected under another token.
 pub const KEPT: u64 = 0;
 
 /// The sending side of one client. Shared by the serving thread and the requests of that client.
 pub struct ClientTx {
     /// Its gate is the lock of the client's session: a short answer takes that lock alone.
     sending: Direction<Sending>,
-    /// Whether answers wait. Read by the serving thread without the lock.
+    /// Whether answers wait. The serving thread reads it without the lock.
     pub pending: AtomicBool,
-    /// Wakes the serving thread, which flushes what waits.
+    /// Wakes the serving thread, which flushes waiting answers.
     server_waker: Arc<ServerWaker>,
     /// The client's token, by which the serving thread finds it.
     token: u64,
-    /// The client's session; without a hello one of which nothing but the numbers is used.
+    /// The client's session; for a link without a hello, a session of which only the numbers are used.
     pub(super) session_state: Arc<SessionState>,
-    /// What the link demanded of answers while there was one; without a hello there is no session in it.
+    /// What the link requires of answers, kept after the link has ended. The session in it is 0 without a hello.
     terms: Terms,
-    /// Number of requests that need an answer. Written by the serving thread.
+    /// The number of requests that need an answer. The serving thread writes it.
     requests: AtomicU64,
-    /// Number of those that have their answer, or never will. Written with `sending`, read without it.
+    /// The number of requests that have been answered or never will be. Written with `sending` locked, read without it.
     answers: AtomicU64,
     /// Whether the client has closed its sending side and only waits for answers.
     half_closed: AtomicBool,
     /// Whether the client has disconnected.
     closed: AtomicBool,
-    /// Requests that the client withdrew after the program had got them, the newest last.
+    /// Requests that the client withdrew after the program had received them, the newest last.
     withdrawn: Mutex<VecDeque<u64>>,
     options: Options,
     event_log: Arc<EventLog>,
@@ -58,11 +58,11 @@ pub struct ClientTx {
 }
 
 impl ClientTx {
-    /// Starts sending to a client over this link. Answers that it had not acknowledged on an earlier
-    /// link go first.
+    /// Starts sending to a client over this link. Answers that it did not acknowledge on an earlier
+    /// link are sent first.
     ///
     /// # Errors
-    /// `Malformed` if the client's hello claims what is impossible.
+    /// `Malformed` if the client's hello acknowledges messages that were not sent.
     pub fn new(
         part: TxPart,
         options: &Options,
@@ -116,7 +116,7 @@ impl ClientTx {
         Some(self.session()?.lender(&self.event_log))
     }
 
-    /// Access to the sending state, for acknowledgements.
+    /// Returns access to the sending state, for acknowledgements.
     pub fn ack_sender(&self) -> AckSender<'_, ClientTx> {
         AckSender { sending: &self.sending, links: self, event_log: &self.event_log }
     }
@@ -128,16 +128,16 @@ impl ClientTx {
         let is_newest = !self.is_newer(sending.generation);
         drop(sending);
         if is_newest {
-            // A thread that had an acknowledgement to send meanwhile has left it to this one.
+            // Another thread may have left its acknowledgement to this one meanwhile.
             self.ack_sender().flush_deferred();
         }
         done
     }
 
-    /// Sends what is kept for the client and has not gone over this link.
+    /// Sends the answers that are kept for the client and were not sent over this link.
     pub fn replay(&self) {
         if self.session_state.replays.load(Ordering::Acquire) {
-            // A link that breaks here is noticed by the receiving half.
+            // If the link breaks here, the receiving half reports it.
             self.with_sending(|sending| drop(sending.replay(self, &mut Waiting::at_once())));
         }
     }
@@ -146,16 +146,16 @@ impl ClientTx {
     /// dropped and counted, unless it answers an idempotent request of a client that may reconnect.
     ///
     /// # Errors
-    /// An error about this answer alone, such as `TooLarge`: another answer may be given.
+    /// An error that concerns this answer alone, such as `TooLarge`; another answer may be given.
     pub fn send(&self, draft: &Draft<'_>) -> Result<()> {
         self.with_sending(|sending| self.send_with(sending, draft))
     }
 
-    /// [`ClientTx::send`] for the one answer to a request, which counts. `answered` is whether there was one already, and
-    /// changes only with the state.
+    /// [`ClientTx::send`] for the answer to a request, which is counted. `answered` is whether the request has been answered; it
+    /// changes only while the state is locked. Returns `None` if the request was answered before.
     ///
     /// # Errors
-    /// Those of [`ClientTx::send`]. None if the request was answered before.
+    /// Those of [`ClientTx::send`].
     pub fn send_answer(
         &self,
         answered: &AtomicBool,
@@ -179,9 +179,8 @@ impl ClientTx {
         sent
     }
 
-    /// Writes the reply to a request into the ring under the session's lock, and records that the request is answered, which
-    /// `answered` is set for. Returns false, with nothing sent, where that is not possible at once: [`ClientTx::send_answer`]
-    /// goes on.
+    /// Writes the reply to a request into the ring under the session's lock, and records in `answered` that the request is
+    /// answered. Returns false, with nothing sent, at any obstacle; the caller then uses [`ClientTx::send_answer`].
     #[inline]
     pub fn reply_in_place(&self, answered: &AtomicBool, request: &Message, payload: &Payload) -> bool {
         let Some(mut entered) = self.sending.enter() else { return false };
@@ -200,7 +199,7 @@ impl ClientTx {
         true
     }
 
-    /// [`ClientTx::send`] with the state.
+    /// [`ClientTx::send`] with the state locked.
     fn send_with(&self, sending: &mut Sending, draft: &Draft<'_>) -> Result<()> {
         let goes_on_after = |sending: &Sending, error: &Error| {
             sending.part.as_ref().is_some_and(|part| part.tx.goes_on_after(error))
@@ -212,7 +211,7 @@ impl ClientTx {
                 Err(Obstacle::Failed(error)) if goes_on_after(sending, &error) => return Err(error),
                 Err(Obstacle::NoLink) => return self.keep(draft),
                 Err(Obstacle::Replay) if sending.replay(self, &mut Waiting::at_once()).is_ok() => {}
-                // The link has broken, or the client has violated the protocol, which ends it.
+                // The link has broken, or the client has violated the protocol, which ends the link.
                 Err(_) => {
                     let _ = sending.end_violated(&self.session_state);
                     self.lose_link(sending);
@@ -221,13 +220,13 @@ impl ClientTx {
         }
         let queue = sending.part.as_ref().and_then(|part| part.queue.as_ref());
         if queue.is_some_and(|queue| queue.bytes > self.options.max_message_size) {
-            // The client reads no answers.
+            // The client does not read its answers.
             self.lose_link(sending);
         }
         Ok(())
     }
 
-    /// Keeps an answer for the next link of the client if its class requires that; else it is dropped and counted.
+    /// Keeps an answer for the next link of the client if its class requires that. Otherwise drops and counts it.
     ///
     /// # Errors
     /// `TooLarge`.
@@ -236,7 +235,7 @@ impl ClientTx {
         match Sending::keep(draft, &self.terms, &self.session_state) {
             Ok(true) => {
                 self.event_log.count(sent);
-                // The client may have connected again.
+                // The client may have reconnected.
                 self.server_waker.add_pending(KEPT);
             }
             Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.terms.limit)),
@@ -245,20 +244,20 @@ impl ClientTx {
         Ok(())
     }
 
-    /// Releases the link; answers that wait for it are dropped and counted.
+    /// Releases the link. Answers that wait for it are dropped and counted.
     fn lose_link(&self, sending: &mut Sending) {
         sending.drop_part();
         self.clear_pending();
     }
 
-    /// Sends waiting answers. Returns what reports room for the rest, if there is a rest.
+    /// Sends waiting answers. If some remain, returns a descriptor and the event that reports room for them.
     pub fn flush(&self) -> Option<(OwnedFd, Interest)> {
         self.with_sending(|sending| {
             while sending.part.as_ref().is_some_and(TxPart::is_waiting) {
                 match sending.room(false) {
                     Ok(None) => {}
                     Ok(room) => return room,
-                    // A later round tries again.
+                    // The next round tries again.
                     Err(error) if error.kind() == ErrorKind::OutOfMemory => return None,
                     Err(_) => self.lose_link(sending),
                 }
@@ -268,7 +267,7 @@ impl ClientTx {
         })
     }
 
-    /// Records that nothing waits. The caller has the state.
+    /// Records that no answer waits. The caller has locked the state.
     fn clear_pending(&self) {
         self.pending.store(false, Ordering::Release);
     }
@@ -288,35 +287,34 @@ impl ClientTx {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Counts a request that needs an answer. For the serving thread.
+    /// Counts a request that needs an answer. Called by the serving thread alone.
     #[inline]
     pub fn request_received(&self) {
         self.requests.store(self.requests.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
-    /// Counts an answer. The caller has the state.
+    /// Counts an answer. The caller has locked the state.
     #[inline]
     fn count_answer(&self) {
         self.answers.store(self.answers.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
-    /// Records that a request will never have an answer.
+    /// Records that a request will never be answered.
     pub fn never_answered(&self) {
         self.with_sending(|_| self.count_answer());
         self.wake_if_half_closed();
     }
 
-    /// Wakes the serving thread for an answer to a client that only waits for answers.
+    /// Wakes the serving thread after an answer to a client that has closed its sending side.
     #[inline]
     fn wake_if_half_closed(&self) {
         if self.half_closed.load(Ordering::Acquire) {
-            // The serving thread may be parked, and this may have been the last answer of the connection.
+            // This may have been the last answer to the client, and then the serving thread has to disconnect it.
             self.server_waker.wake();
         }
     }
 
-    /// Records that the client has closed its sending side. Returns whether it still waits for
-    /// answers.
+    /// Records that the client has closed its sending side. Returns whether it still waits for answers.
     pub fn half_closed(&self) -> bool {
         self.half_closed.store(true, Ordering::Release);
         self.has_unfinished()
@@ -327,23 +325,23 @@ impl ClientTx {
         self.has_unanswered() || self.pending.load(Ordering::Acquire)
     }
 
-    /// Returns whether a request is unanswered. A request is counted before its answer is.
+    /// Returns whether a request is unanswered. Each request is counted before its answer.
     fn has_unanswered(&self) -> bool {
         let answers = self.answers.load(Ordering::Acquire);
         self.requests.load(Ordering::Acquire) > answers
     }
 
-    /// Records that the client has withdrawn a request, which the program may have got already. Only a
-    /// server that stands for one of another machine can still do something about it.
+    /// Records that the client has withdrawn a request, which the program may have received already. Only a
+    /// server that represents one on another machine can still use this: it forwards the withdrawal.
     pub fn note_withdrawal(&self, request: u64) {
-        /// Further ones are not recorded, and end with their deadlines.
+        /// The most withdrawals that are recorded. Older ones are dropped, and those requests end at their deadlines.
         const MOST: usize = 1024;
         if self.options.machine.is_none() {
             return;
         }
         let mut withdrawn = self.withdrawn();
         if !self.has_unanswered() {
-            // The answer has crossed the withdrawal.
+            // The request was answered before its withdrawal arrived.
             withdrawn.clear();
         } else {
             if withdrawn.len() >= MOST {
@@ -362,7 +360,7 @@ impl ClientTx {
         self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Acknowledges what the client sent up to this number, on a server with `ack="manual"`.
+    /// Acknowledges this message and those that the client sent before it, on a server with `ack="manual"`.
     pub fn acknowledge(&self, message: &Message) {
         let number = message.sequence();
         match self.session() {
@@ -398,7 +396,8 @@ impl Links for ClientTx {
         self.session_state.links.load(Ordering::Acquire) > than
     }
 
-    /// Wakes the serving thread. The caller has the state, so that [`ClientTx::flush`] does not take it back in between.
+    /// Records that answers wait, and wakes the serving thread. The caller has locked the state, so that [`ClientTx::flush`] cannot clear
+    /// `pending` in between.
     fn left_over(&self) {
         if !self.pending.swap(true, Ordering::AcqRel) {
             self.server_waker.add_pending(self.token);

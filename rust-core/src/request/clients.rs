@@ -24,7 +24,6 @@ use std::time::Duration;
 use super::answer::Request;
 use super::client::Client;
 use super::client_tx::ClientTx;
-use super::read_ahead::ReadAhead;
 use super::server_waker::ServerWaker;
 use crate::channel::Options;
 use crate::channel::acceptor::ChannelAcceptor;
@@ -235,7 +234,7 @@ impl Clients {
         }
     }
 
-    /// Returns the short request that lies ready, if nothing else is due.
+    /// Returns the short request that is available, if nothing else is pending.
     #[inline]
     pub fn next_at_once(&mut self, acceptor: &ChannelAcceptor) -> Option<Request> {
         if acceptor.queue.has_links() { None } else { self.next_in_place() }
@@ -266,7 +265,6 @@ impl Clients {
             };
             let client = Client {
                 part,
-                read_ahead: ReadAhead::default(),
                 client_tx,
                 parked: false,
                 queued: false,

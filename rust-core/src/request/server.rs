@@ -1,8 +1,7 @@
 //! The server: receives the requests of many clients, one after the other.
 //!
-//! [`Server`] is the public part of [`Clients`]: one thread at a time serves, any thread may close,
-//! a close within a callback of the serving thread does not wait for itself, and signals end the
-//! loop.
+//! [`Server`] is the public part of [`Clients`]. It ensures that one thread at a time serves, that any thread may
+//! close, that a close in a callback of the serving thread does not wait for that thread, and that signals end the loop.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -27,12 +26,12 @@ use crate::value::Value;
 /// Serves an endpoint: any number of clients call, the program receives their requests in turn and
 /// answers each.
 ///
-/// One thread at a time receives requests; another one gets `InvalidState`. Any thread may answer a
+/// One thread at a time receives requests; the call of another one fails with `InvalidState`. Any thread may answer a
 /// [`Request`], and close the server, which ends the wait of the serving thread.
 pub struct Server {
     shown: Arc<str>,
     options: Options,
-    /// None once the server is closed. The serving thread holds the lock for the whole of its wait.
+    /// `None` once the server is closed. The serving thread holds the lock during its wait.
     serving: Mutex<Option<Serving>>,
     /// Ends the wait of the serving thread.
     wake: Arc<EventFd>,
@@ -40,26 +39,26 @@ pub struct Server {
     /// The epoll set of the clients.
     descriptor: Arc<OwnedFd>,
     closed: AtomicBool,
-    /// Which thread serves, so that a close from a callback of its own wait is recognised.
+    /// The thread that serves or closes, so that a close in a callback of its wait is recognised.
     serving_thread: HolderMark,
-    /// Whether such a close has happened: `next` then finishes it.
+    /// Whether such a close has happened in `next`, which then completes it.
     closed_in_callback: AtomicBool,
-    /// The process that made the server, as a count of forks.
+    /// The fork count of the process that made the server.
     fork_generation: u64,
 }
 
-/// The state for serving, which a close takes apart.
+/// The state of serving, which a close consumes.
 struct Serving {
     clients: Clients,
     acceptor: ChannelAcceptor,
 }
 
 impl Server {
-    /// Binds the name.
+    /// Binds the name, and returns its server.
     ///
     /// # Errors
-    /// `AddressInUse` if a living process holds it; `Unsupported` for options that the transport
-    /// cannot fulfil.
+    /// `AddressInUse` if a live process holds the name; `Unsupported` for options that the transport does not
+    /// support.
     pub fn serve(endpoint: &str, options: &Options) -> Result<Server> {
         let endpoint: Endpoint = endpoint.parse()?;
         let wake = Arc::new(EventFd::new()?);
@@ -84,11 +83,11 @@ impl Server {
         })
     }
 
-    /// Waits for the next request. [`Timeout::Default`] waits without end here, as in every loop,
+    /// Waits for the next request. [`Timeout::Default`] waits without a limit here, as in every loop,
     /// whatever the options say.
     ///
-    /// None once the server is closed, or once SIGINT or SIGTERM has asked the program to stop and
-    /// the call waits without end.
+    /// Returns `None` once the server is closed. A call that waits without a limit also returns `None` once SIGINT or
+    /// SIGTERM has asked the program to stop.
     ///
     /// # Errors
     /// `Timeout` if a time-out was given and passes; `InvalidState` if another thread receives
@@ -108,7 +107,7 @@ impl Server {
         let _holder = self.serving_thread.mark();
         if !self.closed.load(Ordering::Acquire)
             && let Some(Serving { clients, acceptor }) = &mut *serving
-            // The first call that waits without end takes the signals.
+            // The first call that waits without a limit starts to watch for signals.
             && (!wait.is_forever(Timeout::Forever) || clients.watches_signals())
             && let Some(request) = clients.next_at_once(acceptor)
         {
@@ -119,12 +118,12 @@ impl Server {
         self.wait_for_next(&mut serving, wait)
     }
 
-    /// [`Server::next`] where nothing lies ready, for the thread that serves.
+    /// [`Server::next`] if no short request has arrived, with the state locked.
     #[inline(never)]
     fn wait_for_next(&self, serving: &mut Option<Serving>, wait: Wait<'_>) -> Result<Option<Request>> {
         let mut waiting = wait.start(Timeout::Forever).on_wait(&self.options.on_wait);
         let next = self.next_of(serving, &mut waiting);
-        // This thread closed the server in a callback or a signal handler, so it has to finish the close.
+        // This thread closed the server in a callback or a signal handler, so it has to complete the close.
         if self.closed_in_callback.load(Ordering::Acquire) && !matches!(next, Ok(Some(_))) {
             let mut closing = Wait::default().start(self.options.timeout);
             return next.and(self.finish(serving.take(), &mut closing).map(|()| None));
@@ -132,10 +131,10 @@ impl Server {
         next
     }
 
-    /// Receives from the clients until there is a request or a reason to stop.
+    /// Receives from the clients until there is a request, or the server is closed or asked to stop.
     fn next_of(&self, serving: &mut Option<Serving>, waiting: &mut Waiting<'_>) -> Result<Option<Request>> {
         let Some(Serving { clients, acceptor }) = serving else { return Ok(None) };
-        // Only a loop without end reacts to signals: a call with a time-out returns to its program anyway.
+        // Only a call without a time limit reacts to signals: one with a time-out returns to its program anyway.
         if waiting.is_forever() {
             clients.stop_on_signals()?;
         }
@@ -156,9 +155,9 @@ impl Server {
         }
     }
 
-    /// Answers every request with what the handler returns, until the server is closed or the
-    /// program is asked to stop. An error of the handler is answered: the client's call fails with
-    /// `Remote`, with its kind and text.
+    /// Answers every request with the value that the handler returns, until the server is closed or the
+    /// program is asked to stop. If the handler fails, the client's call fails with `Remote`, with the kind
+    /// and the text of the handler's error.
     pub fn run(&self, mut handler: impl FnMut(&Request) -> Result<Value>) -> Result<()> {
         while let Some(request) = self.next(None)? {
             let answered = match handler(&request) {
@@ -166,19 +165,10 @@ impl Server {
                 Ok(value) => request.reply(&value),
                 Err(error) => Err(error),
             };
-            if let Err(error) = answered {
-                let failure = match error.remote_failure() {
-                    Some(failure) => failure.clone(),
-                    None => RemoteFailure {
-                        code: INTERNAL_ERROR,
-                        kind: error.kind().name().to_owned(),
-                        text: error.to_string(),
-                        data: Vec::new(),
-                    },
-                };
-                if request.wants_reply() {
-                    request.fail(&failure)?;
-                }
+            if let Err(error) = answered
+                && request.wants_reply()
+            {
+                answer_with_error(&request, &error)?;
             }
         }
         Ok(())
@@ -197,10 +187,13 @@ impl Server {
     /// Returns a descriptor for an event loop: readable while [`Server::next`] without waiting has
     /// something to do.
     pub fn fileno(&self) -> Result<RawFd> {
-        fork::check(self.fork_generation)?;
-        if let Some(serving) = lock_exclusive(&self.serving, Operation::TakeRequests)?.as_mut() {
-            serving.clients.watched = true;
-        }
+        let watched = fork::check(self.fork_generation).and_then(|()| {
+            if let Some(serving) = lock_exclusive(&self.serving, Operation::TakeRequests)?.as_mut() {
+                serving.clients.watched = true;
+            }
+            Ok(())
+        });
+        watched.map_err(|e| e.on(&self.shown))?;
         // Readable at first, so that the event loop calls `next` once, which parks the clients.
         self.wake.wake();
         Ok(self.descriptor.as_raw_fd())
@@ -218,9 +211,9 @@ impl Server {
         Value::Map(stats)
     }
 
-    /// Receives no more requests, removes the name, and waits until the clients have received their
-    /// answers. In a callback of this thread's own `next`, or in a signal handler that interrupts
-    /// it, it does not wait: that `next` finishes the close and returns none.
+    /// Stops receiving requests, removes the name, and waits until the clients have received their
+    /// answers. Does not wait in a callback of this thread's own `next` or `close`, or in a signal handler that
+    /// interrupts one of them: that call completes the close.
     ///
     /// # Errors
     /// `Timeout` if clients have not received their answers by the deadline; the server is closed
@@ -241,6 +234,8 @@ impl Server {
             Ok(serving) => serving,
             Err(poisoned) => poisoned.into_inner(),
         };
+        // A close in a callback of this wait must not wait for it.
+        let _holder = self.serving_thread.mark();
         self.finish(serving.take(), &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
@@ -250,17 +245,32 @@ impl Server {
         // The name first, so that clients find the next server while this one sends its answers.
         drop(acceptor);
         clients.finish(waiting).map_err(|e| match e.kind() {
-            ErrorKind::Timeout => {
-                Error::new(ErrorKind::Timeout, "closed; some clients had not taken their answers")
-            }
+            ErrorKind::Timeout => Error::new(
+                ErrorKind::Timeout,
+                "the server is closed; some clients had not received their answers in time",
+            ),
             _ => e,
         })
     }
 }
 
+/// Answers a request with the error of its handler.
+fn answer_with_error(request: &Request, error: &Error) -> Result<()> {
+    let failure = match error.remote_failure() {
+        Some(failure) => failure.clone(),
+        None => RemoteFailure {
+            code: INTERNAL_ERROR,
+            kind: error.kind().name().to_owned(),
+            text: error.to_string(),
+            data: Vec::new(),
+        },
+    };
+    request.fail(&failure)
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
-        // Waits for a short time until answers were sent. A program that has to know whether all were calls
+        // Waits a short time until the answers are sent. A program that has to know whether all of them were sent calls
         // `close`.
         let _ = self.close(LINGER);
     }
@@ -281,7 +291,7 @@ impl AsRawFd for Server {
     }
 }
 
-/// Iterates over the requests without end; stops as [`Server::next`] does.
+/// An iterator over the requests, which ends when [`Server::next`] returns `None`.
 #[derive(Debug)]
 pub struct Requests<'a>(&'a Server);
 

@@ -1,25 +1,23 @@
-//! Wakes the serving thread, and only if it is parked: an answer from the serving thread itself
-//! costs no system call.
+//! Wakes the serving thread if it is parked. An answer from the serving thread itself takes no system call.
 //!
-//! The handshake is that of all parking: the serving thread sets `parked`, then checks once more for
+//! The protocol is the usual one of parking: the serving thread sets `parked`, then checks once more for
 //! work; a thread with work for it stores the work, then reads `parked`. A sequentially consistent
-//! fence between the two steps on each side makes sure that at least one of them sees the other.
+//! fence between the two steps on each side ensures that at least one of the threads sees the store of the other.
 //!
-//! The work is a list of clients whose answers wait, so that the serving thread visits these and not every
-//! client.
+//! The work is a list of clients with waiting answers, so that the serving thread does not visit every client.
 
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::sys::eventfd::EventFd;
 
-/// Shared by the serving thread and those that answer.
+/// Wakes the serving thread; shared with the threads that answer.
 pub struct ServerWaker {
     /// Signalled to wake the serving thread.
     waker: Arc<EventFd>,
     /// Whether the serving thread waits in the kernel, or is about to.
     parked: AtomicBool,
-    /// Whether `pending` has tokens: read without its lock.
+    /// Whether `pending` has tokens. Read without its lock.
     has_pending: AtomicBool,
     /// Tokens of clients whose answers wait for the serving thread.
     pending: Mutex<Vec<u64>>,
@@ -55,18 +53,18 @@ impl ServerWaker {
         }
     }
 
-    /// Called before the serving thread waits. It checks for work once more after this.
+    /// Prepares the serving thread for a wait. It has to check for work once more after this.
     pub fn prepare_park(&self) {
         self.parked.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
-    /// Called when the serving thread runs: it checks for work before it waits again.
+    /// Records that the serving thread runs. It checks for work before it waits again.
     pub fn unpark(&self) {
         self.parked.store(false, Ordering::Relaxed);
     }
 
-    /// Wakes the serving thread if it is parked. The caller has stored the work before.
+    /// Wakes the serving thread if it is parked. The caller has to store the work before.
     pub fn wake(&self) {
         // Pairs with the fence in `prepare_park`.
         fence(Ordering::SeqCst);

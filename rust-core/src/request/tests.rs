@@ -1,10 +1,11 @@
-//! Requests and their answers over shared memory: locks, and one answer for each.
+//! Requests and their answers over shared memory: the number of locks, and one answer for each request.
 
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use crate::message::Payload;
 use crate::request::{Request, Server};
-use crate::sys::claim::counted;
+use crate::sys::seat::counted;
 use crate::{Channel, Encoding, ErrorKind, Limits, Options, RemoteFailure, Value};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -24,7 +25,7 @@ fn next(server: &Server) -> Request {
 }
 
 #[test]
-fn short_request_and_reply_take_one_lock_each_and_the_server_s_own() {
+fn short_request_and_reply_take_one_lock_each_and_receiving_one_more() {
     let (server, client) = joined("request-locks");
     let short = payload(&Value::from("some bytes"));
     for round in 0..200 {
@@ -35,16 +36,16 @@ fn short_request_and_reply_take_one_lock_each_and_the_server_s_own() {
         drop(request);
         let (to_finish, reply) = counted(|| client.finish_call(pending, SOON).unwrap());
         assert_eq!(reply.value().unwrap(), &Value::from("some bytes"));
-        // The first round connects, and the server's first records may have to wait for it.
+        // The first round connects, and the first lock counts of the server may include that.
         if round > 1 {
             assert_eq!((to_send, to_receive, to_reply, to_finish), (1, 2, 1, 1), "round {round}");
         }
     }
 }
 
-/// A failure is sent outside of that step.
+/// A failure is sent on the general path, and a reply under the lock of the session.
 #[test]
-fn request_has_one_answer_in_place_or_not() {
+fn second_answer_is_refused_on_either_path() {
     let (server, client) = joined("request-replies");
     let short = payload(&Value::from("x"));
     let failure = RemoteFailure { code: 1, kind: "test".into(), text: "a failure".into(), data: Vec::new() };
@@ -64,9 +65,8 @@ fn request_has_one_answer_in_place_or_not() {
     }
 }
 
-/// Several threads try to answer each request: one of them succeeds.
 #[test]
-fn threads_that_answer_one_request_give_one_answer() {
+fn answers_of_several_threads_to_one_request_succeed_once() {
     let (server, client) = joined("request-threads");
     let short = payload(&Value::from("x"));
     for _ in 0..200 {
@@ -81,15 +81,15 @@ fn threads_that_answer_one_request_give_one_answer() {
         drop(request);
         client.finish_call(pending, SOON).unwrap();
     }
-    // A second answer would be dropped here, and counted.
+    // A second answer would be dropped and counted here.
     assert_eq!(client.poll().unwrap_err().kind(), ErrorKind::InvalidState);
     let Value::Map(stats) = client.stats() else { panic!("the counters are a map") };
     assert_eq!(stats.get("dropped"), Some(&Value::from(0_u64)));
 }
 
-/// Requests of one client that are answered in any order, late, by another thread or never.
+/// The answers come in any order, late, from another thread or not at all.
 #[test]
-fn requests_are_recorded_once_in_order_however_they_are_answered() {
+fn requests_answered_in_any_order_are_counted_once() {
     let (server, client) = joined("request-ahead");
     let short = payload(&Value::from("x"));
     let call = || client.start_call(&short, SOON).unwrap();
@@ -108,14 +108,13 @@ fn requests_are_recorded_once_in_order_however_they_are_answered() {
             _ => [&first, &second, &third].map(|request| request.reply_payload(&short).unwrap()),
         };
         drop((second, first, third));
-        // Replies that come in another order than the requests: each caller drops those of others, so the newest is
-        // awaited.
-        let newest = match round % 4 {
+        // Waits for the reply that was sent last, so that all three have arrived.
+        let last = match round % 4 {
             0 => 1,
             1 => 0,
             _ => 2,
         };
-        assert_eq!(finish(pending[newest]), Ok(()), "round {round}");
+        assert_eq!(finish(pending[last]), Ok(()), "round {round}");
         let pending = call();
         drop(next(&server));
         assert_eq!(finish(pending), Err(ErrorKind::Remote), "an unanswered request has failed");
@@ -125,14 +124,13 @@ fn requests_are_recorded_once_in_order_however_they_are_answered() {
         assert_eq!(stats.get(name), Some(&Value::from(count)), "{name}");
     }
     client.close(SOON).unwrap();
-    // What was sent counts after the client has gone, too.
+    // The answers that were sent still count after the client has disconnected.
     let gone = server.next(Duration::from_millis(50)).unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::Timeout);
     let Value::Map(stats) = server.stats() else { panic!("the counters are a map") };
     assert_eq!(stats.get("sent"), Some(&Value::from(200_u64)));
 }
 
-/// Requests may outlive their client and their server.
 #[test]
 fn request_outlives_client_and_server() {
     let (server, client) = joined("request-outlives");
@@ -142,9 +140,68 @@ fn request_outlives_client_and_server() {
     let (lent, counted) = (next(&server), next(&server));
     drop(client);
     drop(server);
-    // Dropped and counted, which is no error.
+    // The answer is dropped and counted, which is not an error.
     lent.reply_payload(&short).unwrap();
     assert_eq!(lent.reply_payload(&short).unwrap_err().kind(), ErrorKind::InvalidState);
     drop(lent);
     std::thread::spawn(|| drop(counted)).join().unwrap();
+}
+
+/// The error of the handler is longer than the client accepts, and so is the reply to the other request.
+#[test]
+fn answer_too_large_for_one_client_fails_its_call_and_the_server_continues() {
+    let endpoint = format!("unix:request-large-{}", std::process::id());
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let small = Options::default().with_max_message_size(512);
+    let client = Channel::connect(&endpoint, &small, SOON).unwrap();
+    let handler = |request: &Request| match request.value()? {
+        value if value == &Value::from("fail") => {
+            Err(crate::Error::new(ErrorKind::NoSpace, "x".repeat(5_000)))
+        }
+        value if value == &Value::from("long") => Ok(Value::from("x".repeat(5_000))),
+        value => Ok(value.clone()),
+    };
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| server.run(handler));
+        for text in ["fail", "long"] {
+            let error = client.call(&Value::from(text), SOON).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Remote, "{error}");
+            assert!(error.text().contains("NoSpace") || error.text().contains("TooLarge"), "{error}");
+        }
+        let tiny = Options::default().with_max_message_size(32);
+        let tiny = Channel::connect(&endpoint, &tiny, SOON).unwrap();
+        assert!(tiny.call(&Value::from("fail"), Duration::from_millis(50)).is_err());
+        assert_eq!(client.call(&Value::from("short"), SOON).unwrap().value().unwrap(), &Value::from("short"));
+        server.close(SOON).unwrap();
+        running.join().unwrap().unwrap();
+    });
+}
+
+/// As a handler of SIGINT does that closes the server while a close waits for a client.
+#[test]
+fn close_in_a_callback_of_close_returns() {
+    let endpoint = format!("unix:request-close-{}", std::process::id());
+    let closed = Arc::new(OnceLock::<Arc<Server>>::new());
+    let to_close = closed.clone();
+    let (nested, returned) = mpsc::channel();
+    let on_wait = move || {
+        if let Some(server) = to_close.get() {
+            server.close(SOON).unwrap();
+            let _ = nested.send(());
+        }
+        true
+    };
+    let options = Options { on_wait: Some(Arc::new(on_wait)), ..Options::default() };
+    let server = Arc::new(Server::serve(&endpoint, &options).unwrap());
+    let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    client.start_call(&payload(&Value::from("x")), SOON).unwrap();
+    // The client does not read this reply, for which the socket has no room.
+    next(&server).reply(&Value::from("x".repeat(8 << 20))).unwrap();
+    assert!(closed.set(server.clone()).is_ok());
+    let (ended, end) = mpsc::channel();
+    // A thread that is not joined: without the mark of its wait it blocks for ever.
+    std::thread::spawn(move || ended.send(server.close(Duration::from_secs(600)).is_ok()));
+    assert_eq!(returned.recv_timeout(SOON), Ok(()));
+    drop(client);
+    assert_eq!(end.recv_timeout(SOON), Ok(true));
 }

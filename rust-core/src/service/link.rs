@@ -2,7 +2,7 @@
 //! program is busy.
 //!
 //! The reader connects and receives; the writer sends, enforces deadlines and handles signals. They
-//! share the [`Lifecycle`] with the program under one lock ([`Inner`]), which is held for one change
+//! share the [`Lifecycle`] with the program under one lock ([`LinkInner`]), which is held for one change
 //! of state and never while waiting or sending. A broken link is reconnected, and the controller
 //! sends its open commands again; answers are cached, so that nothing is carried out twice.
 //!
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::command::{Answer, Command, Outcome};
 use super::lifecycle::{Action, Lifecycle, Setup};
-use super::log::Log;
+use super::log::ServiceLog;
 use super::protocol::{CommandRequest, HEARTBEAT, Introduction, MESSAGE_LIMIT, Report, ToController};
 use crate::channel::handshake::title;
 use crate::channel::pattern::Pattern;
@@ -41,7 +41,7 @@ pub(super) const HEARTBEAT_RANGE: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(3600));
 
 /// The properties of a service that do not change.
-pub struct Identity {
+pub struct ServiceIdentity {
     pub name: String,
     pub description: String,
     /// Those of GET_DATA and CHECKPOINT that the program cannot carry out.
@@ -63,12 +63,12 @@ pub struct Identity {
 pub struct ControllerLink {
     /// While this is held, SIGTERM and SIGINT count as SHUTDOWN.
     pub(super) signals: Option<stop::Watch>,
-    pub identity: Identity,
+    pub identity: ServiceIdentity,
     /// When the service was created: the lifecycle counts its times from there.
     began: Instant,
     /// The same instant as a time of day, for reports.
     began_at: Timestamp,
-    inner: Mutex<Inner>,
+    inner: Mutex<LinkInner>,
     /// Wakes the program when it may have something to do.
     pub program_waker: EventFd,
     /// Wakes the writer when it may have something to send or a deadline to check.
@@ -85,9 +85,9 @@ pub struct ControllerLink {
 }
 
 /// The state behind the lock.
-pub(super) struct Inner {
+pub(super) struct LinkInner {
     pub(super) lifecycle: Lifecycle,
-    pub(super) log: Log,
+    pub(super) log: ServiceLog,
     /// Messages for the controller, in order.
     pub(super) queued: VecDeque<ToController>,
     /// The connection, once the controller has sent its welcome.
@@ -116,7 +116,7 @@ impl ControllerLink {
     /// # Errors
     /// `InvalidEndpoint` or `Unsupported` for an endpoint over which no controller can be reached;
     /// errors that no retry can cure are returned here rather than logged.
-    pub fn new(identity: Identity, setup: Setup, options: &Options) -> Result<ControllerLink> {
+    pub fn new(identity: ServiceIdentity, setup: Setup, options: &Options) -> Result<ControllerLink> {
         let endpoint: Endpoint = identity.controller.parse()?;
         // Services are identified in the handshake, so the transport must have sessions.
         let can = endpoint.transport().capabilities();
@@ -133,9 +133,9 @@ impl ControllerLink {
             identity,
             began: now,
             began_at: Timestamp::now(),
-            inner: Mutex::new(Inner {
+            inner: Mutex::new(LinkInner {
                 lifecycle: Lifecycle::new(setup),
-                log: Log::default(),
+                log: ServiceLog::default(),
                 queued: VecDeque::new(),
                 channel: None,
                 connecting: None,
@@ -156,7 +156,7 @@ impl ControllerLink {
     }
 
     /// Locks the shared state.
-    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn inner(&self) -> MutexGuard<'_, LinkInner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -185,7 +185,7 @@ impl ControllerLink {
     }
 
     /// Carries out actions; returns true if the task under way is to be cancelled.
-    fn carry_out(&self, inner: &mut Inner, actions: Vec<Action>) -> bool {
+    fn carry_out(&self, inner: &mut LinkInner, actions: Vec<Action>) -> bool {
         let mut cancels = false;
         for action in actions {
             match action {
@@ -226,7 +226,7 @@ impl ControllerLink {
     }
 
     /// Returns the status that is sent to the controller.
-    pub(super) fn report(&self, inner: &Inner) -> Report {
+    pub(super) fn report(&self, inner: &LinkInner) -> Report {
         let lifecycle = &inner.lifecycle;
         let running = lifecycle.running();
         let since = self.began_at.nanoseconds().saturating_add_unsigned(lifecycle.since().as_nanos() as u64);
@@ -241,7 +241,7 @@ impl ControllerLink {
     }
 
     /// Returns the description that is sent first on each connection.
-    pub(super) fn introduction(&self, inner: &Inner) -> Introduction {
+    pub(super) fn introduction(&self, inner: &LinkInner) -> Introduction {
         let setup = inner.lifecycle.setup();
         Introduction {
             name: self.identity.name.clone(),
@@ -258,7 +258,7 @@ impl ControllerLink {
     }
 
     /// Returns the answer to a command that the library answers by itself.
-    fn answer_internally(&self, inner: &Inner, request: &CommandRequest) -> Value {
+    fn answer_internally(&self, inner: &LinkInner, request: &CommandRequest) -> Value {
         match request.command {
             Command::Log => {
                 let lines = request.arguments.at("lines").ok().and_then(|lines| lines.as_u64().ok());
@@ -369,7 +369,7 @@ impl ControllerLink {
     }
 }
 
-impl Inner {
+impl LinkInner {
     /// Drops the connection and returns it. The controller sends open commands again on the next one, and the
     /// introduction carries the state.
     pub(super) fn drop_connection(&mut self) -> Option<Arc<Channel>> {

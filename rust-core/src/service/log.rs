@@ -19,7 +19,7 @@ const BATCH: usize = 100;
 
 /// The newest lines, numbered from 0.
 #[derive(Default)]
-pub struct Log {
+pub struct ServiceLog {
     lines: VecDeque<LogLine>,
     /// The number of the oldest line kept.
     first: u64,
@@ -70,7 +70,7 @@ impl std::str::FromStr for LogLevel {
     }
 }
 
-impl Log {
+impl ServiceLog {
     /// Appends a line with the current time.
     pub fn add(&mut self, level: &str, text: &str) {
         let line =
@@ -92,7 +92,7 @@ impl Log {
         self.sent < self.end()
     }
 
-    /// Returns the next lines to send and the number to pass to [`Log::sent`]. Reports how many lines were
+    /// Returns the next lines to send and the number to pass to [`ServiceLog::sent`]. Reports how many lines were
     /// lost, if any.
     pub fn unsent(&self) -> (Vec<LogLine>, u64) {
         let from = self.sent.max(self.first);
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn log_lines_are_sent_once_and_losses_are_counted() {
-        let mut log = Log::default();
+        let mut log = ServiceLog::default();
         assert!(!log.has_unsent());
         log.add("info", "one\n");
         let (lines, until) = log.unsent();

@@ -13,10 +13,10 @@ use std::time::Duration;
 use super::command::Command;
 use super::controller::Controller;
 use super::lifecycle::{Next, Setup, Work};
-use super::link::{ControllerLink, Identity, OnCancel, link_options};
+use super::link::{ControllerLink, OnCancel, ServiceIdentity, link_options};
 use super::notify::Supervisor;
 use super::state::State;
-use super::writer::Writer;
+use super::writer::ServiceWriter;
 use crate::channel::Options;
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result, brief, quoted};
@@ -183,7 +183,7 @@ impl ServiceLoop {
     pub fn start(name: &str, options: &ServiceOptions) -> Result<ServiceLoop> {
         check_name(name)?;
         options.check()?;
-        let identity = Identity {
+        let identity = ServiceIdentity {
             name: name.to_owned(),
             description: options.description.clone(),
             unsupported: options.unsupported.clone(),
@@ -445,12 +445,12 @@ impl<'a> IntoIterator for &'a ServiceLoop {
 /// # Errors
 /// The errors of [`ControllerLink::new`], and `OutOfMemory` if the process can start no thread. A
 /// faulty `$NOTIFY_SOCKET` is only logged.
-fn start_link(identity: Identity, setup: Setup) -> Result<Arc<ControllerLink>> {
+fn start_link(identity: ServiceIdentity, setup: Setup) -> Result<Arc<ControllerLink>> {
     let options = link_options(&identity.options);
     let link = Arc::new(ControllerLink::new(identity, setup, &options)?);
     let (supervisor, problem) = Supervisor::from_env();
     let (reader, writer) = (link.clone(), link.clone());
-    let thread_state = Writer::new(&link, supervisor)?;
+    let thread_state = ServiceWriter::new(&link, supervisor)?;
     if let Some(error) = problem {
         link.log("error", &error.to_string());
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::command::{Answer, Outcome, failure_of};
 use super::lifecycle::Action;
-use super::link::{ControllerLink, Inner};
+use super::link::{ControllerLink, LinkInner};
 use super::notify::Supervisor;
 use super::protocol::{ToController, with_clock};
 use crate::codec::Encoding;
@@ -32,7 +32,7 @@ const MISSED_HEARTBEATS: u32 = 3;
 const SEND_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The state of the writer thread.
-pub struct Writer {
+pub struct ServiceWriter {
     /// Holds the waker and, if signals are handled, the descriptor that they make readable.
     epoll: Epoll,
     /// How many signals were handled. The count of signals that arrived is global to the process.
@@ -46,9 +46,9 @@ pub struct Writer {
 const WAKE: u64 = 1;
 const STOP: u64 = 2;
 
-impl Writer {
+impl ServiceWriter {
     /// Prepares the thread.
-    pub fn new(link: &ControllerLink, supervisor: Supervisor) -> Result<Writer> {
+    pub fn new(link: &ControllerLink, supervisor: Supervisor) -> Result<ServiceWriter> {
         let epoll = Epoll::new()?;
         epoll.add(&link.writer_waker, WAKE, Interest::IN)?;
         let mut signals = 0;
@@ -58,7 +58,7 @@ impl Writer {
             // Edge-triggered, because other threads wait on the same descriptor.
             epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
         }
-        Ok(Writer { epoll, signals, supervisor, reported_busy: false })
+        Ok(ServiceWriter { epoll, signals, supervisor, reported_busy: false })
     }
 
     /// Runs the thread until everything was sent after the end of the service.
@@ -128,7 +128,7 @@ impl Writer {
     }
 }
 
-impl Inner {
+impl LinkInner {
     /// Returns whether the program has begun a task that is not timed yet and a controller is connected.
     pub(super) fn has_unreported_task(&self) -> bool {
         self.introduced && self.busy_check.is_none() && self.lifecycle.running().is_some()

@@ -27,10 +27,11 @@ use rustix::io::Errno;
 
 use super::{headroom, random, user};
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::kernel_entry;
 
 /// The required owner of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum RequiredOwner {
     /// The user of this process. For root, files of other users are not its own.
     Ours,
     /// The user of this process, root, or the owner of the directory, who can replace everything in
@@ -76,6 +77,7 @@ impl<'a> Beneath<'a> {
 
     /// Returns the metadata of a name, without following a link; `None` where there is nothing.
     pub fn facts(&self, name: &str) -> Result<Option<Stat>> {
+        kernel_entry::assert_allowed();
         check_name(name)?;
         match rustix::fs::statat(self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(facts) => Ok(Some(facts)),
@@ -91,14 +93,14 @@ impl<'a> Beneath<'a> {
     /// `PermissionDenied` for a link, a file of several names, or an owner who is not trusted for
     /// it; `Corrupt` for anything but a file; `Stalled` where another program's lease keeps it from
     /// being opened now.
-    pub fn file(&self, name: &str, access: OFlags, owner: Owner) -> Result<Option<Opened>> {
+    pub fn file(&self, name: &str, access: OFlags, owner: RequiredOwner) -> Result<Option<Opened>> {
         let Some(opened) = self.open(name, access)? else { return Ok(None) };
         self.check(name, &opened.facts, FileType::RegularFile, owner)?;
         Ok(Some(opened))
     }
 
     /// Opens a directory; `None` where there is nothing. Errors as for [`Beneath::file`].
-    pub fn directory(&self, name: &str, owner: Owner) -> Result<Option<Opened>> {
+    pub fn directory(&self, name: &str, owner: RequiredOwner) -> Result<Option<Opened>> {
         let Some(opened) = self.open(name, OFlags::RDONLY | OFlags::DIRECTORY)? else { return Ok(None) };
         self.check(name, &opened.facts, FileType::Directory, owner)?;
         Ok(Some(opened))
@@ -115,7 +117,7 @@ impl<'a> Beneath<'a> {
     /// program's socket.
     pub fn socket(&self, name: &str) -> Result<Option<OwnedFd>> {
         let Some(opened) = self.handle(name)? else { return Ok(None) };
-        self.check(name, &opened.facts, FileType::Socket, Owner::AnyUser)?;
+        self.check(name, &opened.facts, FileType::Socket, RequiredOwner::AnyUser)?;
         Ok(Some(opened.fd))
     }
 
@@ -155,7 +157,7 @@ impl<'a> Beneath<'a> {
     }
 
     /// Refuses a file of another type, of several names, or of an owner who is not trusted for it.
-    pub fn check(&self, name: &str, facts: &Stat, kind: FileType, owner: Owner) -> Result<()> {
+    pub fn check(&self, name: &str, facts: &Stat, kind: FileType, owner: RequiredOwner) -> Result<()> {
         if kind_of(facts) != kind {
             return Err(self.wrong_kind(name, facts, kind));
         }
@@ -182,11 +184,11 @@ impl<'a> Beneath<'a> {
     }
 
     /// Returns whether the owner of a file is trusted for this use.
-    fn is_of(&self, facts: &Stat, owner: Owner) -> Result<bool> {
+    fn is_of(&self, facts: &Stat, owner: RequiredOwner) -> Result<bool> {
         Ok(match owner {
-            Owner::AnyUser => true,
-            Owner::Ours => is_ours(facts),
-            Owner::Trusted => {
+            RequiredOwner::AnyUser => true,
+            RequiredOwner::Ours => is_ours(facts),
+            RequiredOwner::Trusted => {
                 is_ours(facts) || facts.st_uid == 0 || {
                     let around = rustix::fs::fstat(self.fd)
                         .doing(format_args!("looking at {}", self.path.display()))?;
@@ -229,7 +231,7 @@ impl<'a> Beneath<'a> {
     ///
     /// # Errors
     /// Those of [`Beneath::file`], and `TooLarge`.
-    pub fn read(&self, name: &str, limit: usize, owner: Owner) -> Result<Option<(Vec<u8>, Stat)>> {
+    pub fn read(&self, name: &str, limit: usize, owner: RequiredOwner) -> Result<Option<(Vec<u8>, Stat)>> {
         let Some(opened) = self.file(name, OFlags::RDONLY, owner)? else { return Ok(None) };
         let too_large = || {
             let text = format!(
@@ -305,6 +307,7 @@ impl<'a> Beneath<'a> {
     /// `PermissionDenied` where another user has the name; `AddressInUse` where another process was
     /// first.
     pub fn rename(&self, from: Beneath<'_>, new: &str, name: &str) -> Result<()> {
+        kernel_entry::assert_allowed();
         check_name(new)?;
         let doing = || format!("giving {} its name", self.shown(name).display());
         let renamed = match self.facts(name)? {
@@ -356,6 +359,7 @@ impl<'a> Beneath<'a> {
 
     /// Removes a name; returns false where there was none.
     fn unlink(&self, name: &str, how: AtFlags) -> Result<bool> {
+        kernel_entry::assert_allowed();
         match rustix::fs::unlinkat(self.fd, name, how) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
@@ -384,7 +388,7 @@ impl<'a> Beneath<'a> {
             let text = format!("{} lies too deep to be removed; remove it", self.shown(name).display());
             return Err(Error::new(ErrorKind::Corrupt, text));
         }
-        let Some(inner) = self.directory(name, Owner::AnyUser)? else { return Ok(false) };
+        let Some(inner) = self.directory(name, RequiredOwner::AnyUser)? else { return Ok(false) };
         if !is_ours(&inner.facts) {
             return Err(self.refuse(name, &inner.facts, "and what is another user's is not removed"));
         }
@@ -462,6 +466,7 @@ impl fmt::Display for Whose {
 /// Opens one name of a directory, never through a link and without blocking. Where the kernel, or a
 /// sandbox, has no `openat2`, `O_NOFOLLOW` is as good, because there is only one component.
 fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+    kernel_entry::assert_allowed();
     let mut flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     if !flags.contains(OFlags::PATH) {
         flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -493,6 +498,7 @@ pub fn kernel_path(fd: impl AsFd) -> PathBuf {
 /// # Errors
 /// `FBIG` for more than the process may write (`ulimit -f`), where the kernel would send SIGXFSZ.
 pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    kernel_entry::assert_allowed();
     if bytes.len() as u64 > headroom::file_limit() {
         return Err(Errno::FBIG);
     }

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One of the owners of a value; the last one drops it.
 pub struct Counted<T> {
-    place: NonNull<Place<T>>,
-    owns: PhantomData<Place<T>>,
+    place: NonNull<CountedInner<T>>,
+    owns: PhantomData<CountedInner<T>>,
 }
 
 /// The value and the number of its owners.
-struct Place<T> {
+struct CountedInner<T> {
     owners: AtomicUsize,
     value: T,
 }
@@ -27,11 +27,11 @@ unsafe impl<T: Send + Sync> Sync for Counted<T> {}
 impl<T> Counted<T> {
     /// Returns the first owner.
     pub fn new(value: T) -> Counted<T> {
-        let place = Box::new(Place { owners: AtomicUsize::new(1), value });
+        let place = Box::new(CountedInner { owners: AtomicUsize::new(1), value });
         Counted { place: NonNull::from(Box::leak(place)), owns: PhantomData }
     }
 
-    fn place(&self) -> &Place<T> {
+    fn place(&self) -> &CountedInner<T> {
         // SAFETY: the place lives until its last owner is dropped.
         unsafe { self.place.as_ref() }
     }

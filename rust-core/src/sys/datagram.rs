@@ -16,6 +16,7 @@ use super::fork::Guarded;
 use super::staging::Staging;
 use super::{brief, closing, rights, socket};
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::kernel_entry;
 
 /// Makes a non-blocking socket that takes no descriptors.
 fn socket() -> Result<Guarded> {
@@ -63,11 +64,13 @@ pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
 
 /// Sends one message whole, from one slice; returns the kernel's error where it does not take it.
 pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> rustix::io::Result<()> {
+    kernel_entry::assert_allowed();
     rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(drop)
 }
 
 /// As [`send_bytes`], from several slices, which cost the kernel more.
 pub fn send(socket: impl AsFd, parts: &[IoSlice<'_>]) -> rustix::io::Result<()> {
+    kernel_entry::assert_allowed();
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags).map(drop)
 }
@@ -75,6 +78,7 @@ pub fn send(socket: impl AsFd, parts: &[IoSlice<'_>]) -> rustix::io::Result<()> 
 /// Takes the next message and returns its whole length in bytes; `None` where there is none. What
 /// the buffer does not hold of a longer one is lost.
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     if !socket::refuses_descriptors() {
         // Descriptors may come with a message, and closing them may block. The length is that of
         // what was taken then, and one byte more than fits shows that there was more.
@@ -103,6 +107,7 @@ pub fn longest(socket: impl AsFd) -> Result<usize> {
 /// Requests a send buffer into which one message of this size fits; beyond `net.core.wmem_max` only
 /// privileged programs get it.
 pub fn enlarge(socket: impl AsFd, bytes: usize) -> Result<()> {
+    kernel_entry::assert_allowed();
     match sockopt::set_socket_send_buffer_size_force(&socket, bytes) {
         Ok(()) => Ok(()),
         Err(_) => {

@@ -88,10 +88,10 @@ impl Directory {
     }
 
     /// Makes and opens the runtime or the state directory.
-    fn open(path: &Path, why: Origin, purpose: &Purpose) -> Result<Directory> {
+    fn open(path: &Path, why: DirectoryReason, purpose: &DirectoryPurpose) -> Result<Directory> {
         let name = purpose.name;
-        if why != Origin::Shared {
-            let deep = why == Origin::Environment || purpose.deep;
+        if why != DirectoryReason::Shared {
+            let deep = why == DirectoryReason::Environment || purpose.deep;
             match DirBuilder::new().mode(0o700).recursive(deep).create(path) {
                 Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
                     return Err(e).doing(format_args!("making the {name} {}", path.display()));
@@ -102,14 +102,14 @@ impl Directory {
         let doing = || format!("opening the {name} {}", path.display());
         // In /tmp any user can make the name first, and may read and replace everything in a
         // directory that it owns.
-        let handle = walk(path, why != Origin::Temporary).map_err(|refused| match refused {
+        let handle = walk(path, why != DirectoryReason::Temporary).map_err(|refused| match refused {
             Refused::Errno(Errno::ACCESS | Errno::PERM) => {
                 unreadable(path, purpose, refused.explain(path, &doing()))
             }
             refused => refused.explain(path, &doing()),
         })?;
         let facts = rustix::fs::fstat(&handle).doing(doing())?;
-        if why == Origin::Temporary && (!beneath::is_ours(&facts) || facts.st_mode & 0o077 != 0) {
+        if why == DirectoryReason::Temporary && (!beneath::is_ours(&facts) || facts.st_mode & 0o077 != 0) {
             let text = format!(
                 "{} belongs to {} with mode {:04o}: a runtime directory in /tmp has to be ours alone (0700); remove it, or set LINKSPAN_DIR",
                 path.display(),
@@ -168,7 +168,7 @@ impl Directory {
     /// Returns a runtime directory at this path, for tests that are independent of the environment.
     #[cfg(test)]
     pub fn at(path: &Path) -> Result<Directory> {
-        Directory::open(path, Origin::Environment, &RUNTIME)
+        Directory::open(path, DirectoryReason::Environment, &RUNTIME)
     }
 
     /// Returns a path to a name in it that is short however long the directory's own path is:
@@ -293,8 +293,8 @@ fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, 
 
 /// Opens a handle for the runtime directory, for a caller that may not read it but sets its mode
 /// right.
-pub fn handle(path: &Path, why: Origin) -> Result<OwnedFd> {
-    resolve(path, why != Origin::Temporary).map_err(|refused| {
+pub fn handle(path: &Path, why: DirectoryReason) -> Result<OwnedFd> {
+    resolve(path, why != DirectoryReason::Temporary).map_err(|refused| {
         refused.explain(path, &format!("looking at the runtime directory {}", path.display()))
     })
 }
@@ -314,7 +314,7 @@ pub fn whose(path: &Path) -> String {
 }
 
 /// Explains the owner of the directory and the remedy.
-fn unreadable(path: &Path, purpose: &Purpose, error: Error) -> Error {
+fn unreadable(path: &Path, purpose: &DirectoryPurpose, error: Error) -> Error {
     let Ok(facts) = path.metadata() else { return error };
     let text = format!(
         "uid {} may not look into the {} {}, which belongs to uid {} and gid {} with mode {:04o}; put the user in that group, or set {}",
@@ -336,19 +336,21 @@ impl AsFd for Directory {
 }
 
 /// The purpose of a directory, as texts name it.
-struct Purpose {
+struct DirectoryPurpose {
     name: &'static str,
     variable: &'static str,
     /// Its parents may be missing too.
     deep: bool,
 }
 
-const RUNTIME: Purpose = Purpose { name: "runtime directory", variable: "LINKSPAN_DIR", deep: false };
-const STATE: Purpose = Purpose { name: "state directory", variable: "LINKSPAN_STATE_DIR", deep: true };
+const RUNTIME: DirectoryPurpose =
+    DirectoryPurpose { name: "runtime directory", variable: "LINKSPAN_DIR", deep: false };
+const STATE: DirectoryPurpose =
+    DirectoryPurpose { name: "state directory", variable: "LINKSPAN_STATE_DIR", deep: true };
 
 /// Why a directory is the runtime directory, or the state directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum DirectoryReason {
     /// `LINKSPAN_DIR`, or `LINKSPAN_STATE_DIR`, names it.
     Environment,
     /// `/run/linkspan`, or `/var/lib/linkspan`, exists: made by the administrator for several users.
@@ -360,38 +362,38 @@ pub enum Origin {
 }
 
 /// Returns the path of the runtime directory, and the origin of this path.
-pub fn runtime_path() -> (PathBuf, Origin) {
+pub fn runtime_path() -> (PathBuf, DirectoryReason) {
     if let Some(path) = std::env::var_os("LINKSPAN_DIR").filter(|p| !p.is_empty()) {
-        return (path.into(), Origin::Environment);
+        return (path.into(), DirectoryReason::Environment);
     }
     let shared = Path::new("/run/linkspan");
     if shared.is_dir() {
-        return (shared.to_owned(), Origin::Shared);
+        return (shared.to_owned(), DirectoryReason::Shared);
     }
     let uid = rustix::process::geteuid().as_raw();
     let user = PathBuf::from(format!("/run/user/{uid}"));
     if user.metadata().is_ok_and(|facts| facts.is_dir() && facts.uid() == uid) {
-        return (user.join("linkspan"), Origin::User);
+        return (user.join("linkspan"), DirectoryReason::User);
     }
-    (PathBuf::from(format!("/tmp/linkspan-{uid}")), Origin::Temporary)
+    (PathBuf::from(format!("/tmp/linkspan-{uid}")), DirectoryReason::Temporary)
 }
 
 /// Returns the path of the state directory, and the origin of this path.
 ///
 /// The home is the one in /etc/passwd, whatever the environment has: `HOME` differs under cron and
 /// sudo.
-pub fn state_path() -> Result<(PathBuf, Origin)> {
+pub fn state_path() -> Result<(PathBuf, DirectoryReason)> {
     if let Some(path) = std::env::var_os("LINKSPAN_STATE_DIR").filter(|p| !p.is_empty()) {
-        return Ok((path.into(), Origin::Environment));
+        return Ok((path.into(), DirectoryReason::Environment));
     }
     let shared = Path::new("/var/lib/linkspan");
     if shared.is_dir() {
-        return Ok((shared.to_owned(), Origin::Shared));
+        return Ok((shared.to_owned(), DirectoryReason::Shared));
     }
     let uid = rustix::process::geteuid().as_raw();
     let home = user::home_of_user(uid).or_else(|| std::env::var_os("HOME").map(PathBuf::from));
     match home.filter(|home| home.is_absolute()) {
-        Some(home) => Ok((home.join(".local/state/linkspan"), Origin::User)),
+        Some(home) => Ok((home.join(".local/state/linkspan"), DirectoryReason::User)),
         None => {
             let text = format!("uid {uid} has no home directory for what is to last; set LINKSPAN_STATE_DIR");
             Err(Error::new(ErrorKind::NotFound, text))

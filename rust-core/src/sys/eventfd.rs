@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::error::{Doing, Result};
+use crate::sys::kernel_entry;
 
 /// An eventfd, non-blocking. Readable from `wake` until `drain`.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub struct EventFd(OwnedFd);
 impl EventFd {
     /// Returns a new eventfd that is not readable.
     pub fn new() -> Result<EventFd> {
+        kernel_entry::assert_allowed();
         Ok(EventFd(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?))
     }
 
@@ -29,6 +31,7 @@ impl EventFd {
 
     /// Makes it unreadable, whether it was readable or not.
     pub fn drain(&self) {
+        kernel_entry::assert_allowed();
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.0, &mut count);
     }

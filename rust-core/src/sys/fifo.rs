@@ -15,6 +15,7 @@ use super::directory::Directory;
 use super::fork::Guarded;
 use super::staging::Staging;
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::kernel_entry;
 
 /// The largest write that goes into a pipe in one piece, or not at all (PIPE_BUF on Linux), in
 /// bytes.
@@ -22,7 +23,7 @@ pub const PIPE_BUF: usize = 4096;
 
 /// Which ends of a pipe a descriptor holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum PipeEnd {
     /// The reading end.
     Read,
     /// The writing end. It can be opened only while another process has the other end open.
@@ -32,13 +33,13 @@ pub enum End {
     Both,
 }
 
-impl End {
+impl PipeEnd {
     /// Returns the flags of opening it without blocking.
     fn flags(self) -> OFlags {
         let access = match self {
-            End::Read => OFlags::RDONLY,
-            End::Write => OFlags::WRONLY,
-            End::Both => OFlags::RDWR,
+            PipeEnd::Read => OFlags::RDONLY,
+            PipeEnd::Write => OFlags::WRONLY,
+            PipeEnd::Both => OFlags::RDWR,
         };
         access | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY
     }
@@ -46,16 +47,16 @@ impl End {
 
 /// Distinguishes pipes of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct PipeIdentity {
     device: u64,
     inode: u64,
 }
 
 /// The pipe at a name.
 #[derive(Clone, Copy, Debug)]
-pub struct Found {
+pub struct PipeInfo {
     /// Which pipe it is.
-    pub identity: Identity,
+    pub identity: PipeIdentity,
     /// Its mode.
     pub mode: u32,
     /// Its group.
@@ -74,11 +75,11 @@ pub fn make(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown
 ///
 /// # Errors
 /// `InvalidEndpoint` where anything else lies there, with its type and owner.
-pub fn find(directory: &Directory, name: &str) -> Result<Option<Found>> {
+pub fn find(directory: &Directory, name: &str) -> Result<Option<PipeInfo>> {
     let Some(facts) = directory.beneath().facts(name)? else { return Ok(None) };
     check_kind(directory, name, &facts)?;
-    Ok(Some(Found {
-        identity: Identity { device: facts.st_dev, inode: facts.st_ino },
+    Ok(Some(PipeInfo {
+        identity: PipeIdentity { device: facts.st_dev, inode: facts.st_ino },
         mode: facts.st_mode & 0o777,
         group: facts.st_gid,
     }))
@@ -104,7 +105,8 @@ fn check_kind(directory: &Directory, name: &str, facts: &Stat) -> Result<()> {
 ///
 /// # Errors
 /// `InvalidEndpoint` where anything else lies there; `PermissionDenied`.
-pub fn open(directory: &Directory, name: &str, end: End) -> Result<Option<Guarded>> {
+pub fn open(directory: &Directory, name: &str, end: PipeEnd) -> Result<Option<Guarded>> {
+    kernel_entry::assert_allowed();
     // Opening anything but a pipe could block, or have side effects.
     if find(directory, name)?.is_none() {
         return Ok(None);
@@ -123,7 +125,7 @@ pub fn open(directory: &Directory, name: &str, end: End) -> Result<Option<Guarde
 }
 
 /// Opens other ends of the same pipe, whatever its name leads to by now. `None` as for [`open`].
-pub fn again(pipe: &Guarded, end: End) -> Result<Option<Guarded>> {
+pub fn again(pipe: &Guarded, end: PipeEnd) -> Result<Option<Guarded>> {
     match rustix::fs::open(beneath::kernel_path(pipe), end.flags(), Mode::empty()) {
         Ok(fd) => Ok(Some(Guarded::new(fd))),
         Err(Errno::NXIO) => Ok(None),
@@ -140,14 +142,15 @@ fn leave_time_of_reading(pipe: &OwnedFd) {
 }
 
 /// Returns which pipe a descriptor belongs to.
-pub fn identity(pipe: impl AsFd) -> Result<Identity> {
+pub fn identity(pipe: impl AsFd) -> Result<PipeIdentity> {
     let facts = rustix::fs::fstat(pipe).doing("looking at an open pipe")?;
-    Ok(Identity { device: facts.st_dev, inode: facts.st_ino })
+    Ok(PipeIdentity { device: facts.st_dev, inode: facts.st_ino })
 }
 
 /// Reads the available bytes. `Some(0)` means that no process has the writing end open, `None` that
 /// nothing is available yet.
 pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     match rustix::io::read(pipe, into) {
         Ok(n) => Ok(Some(n)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
@@ -157,6 +160,7 @@ pub fn read(pipe: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
 
 /// Like [`read`], appended to a list: at most `most` bytes, for which the list has room.
 pub fn read_behind(pipe: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     match append(into, most, |room| rustix::io::read(pipe, room).map(|(came, _)| came)) {
         Ok(came) => Ok(Some(came)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
@@ -164,9 +168,10 @@ pub fn read_behind(pipe: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<O
     }
 }
 
-/// Writes as much as there is room for; `None` where there is none. Only through [`End::Both`],
+/// Writes as much as there is room for; `None` where there is none. Only through [`PipeEnd::Both`],
 /// which is described there.
 pub fn write(pipe: impl AsFd, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     let written = match parts {
         [one] => rustix::io::write(pipe, one),
         many => rustix::io::writev(pipe, many),
@@ -181,6 +186,7 @@ pub fn write(pipe: impl AsFd, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
 /// Returns whether every process that had the writing end of this pipe has closed it. False for a
 /// pipe whose writing end was never opened.
 pub fn is_peer_gone(reader: impl AsFd) -> bool {
+    kernel_entry::assert_allowed();
     let mut fds = [PollFd::new(&reader, PollFlags::empty())];
     let done = rustix::event::poll(&mut fds, Some(&Timespec::default()));
     done.is_ok() && fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
@@ -205,13 +211,13 @@ mod tests {
     fn open_of_a_pipe_never_blocks_and_reports_a_missing_end() {
         let folder = tempfile::tempdir().unwrap();
         let directory = directory(folder.path());
-        assert!(open(&directory, "x", End::Read).unwrap().is_none());
+        assert!(open(&directory, "x", PipeEnd::Read).unwrap().is_none());
         make_at(&directory, "x", 0o600);
-        assert!(open(&directory, "x", End::Write).unwrap().is_none());
-        let reader = open(&directory, "x", End::Read).unwrap().unwrap();
+        assert!(open(&directory, "x", PipeEnd::Write).unwrap().is_none());
+        let reader = open(&directory, "x", PipeEnd::Read).unwrap().unwrap();
         let mut byte = [0];
         assert!(!is_peer_gone(&reader));
-        let writer = open(&directory, "x", End::Write).unwrap().unwrap();
+        let writer = open(&directory, "x", PipeEnd::Write).unwrap().unwrap();
         assert_eq!(read(&reader, &mut byte).unwrap(), None);
         assert_eq!(identity(&writer).unwrap(), find(&directory, "x").unwrap().unwrap().identity);
         drop(writer);
@@ -224,8 +230,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let directory = directory(folder.path());
         make_at(&directory, "x", 0o600);
-        let reader = open(&directory, "x", End::Read).unwrap().unwrap();
-        let writer = open(&directory, "x", End::Write).unwrap().unwrap();
+        let reader = open(&directory, "x", PipeEnd::Read).unwrap().unwrap();
+        let writer = open(&directory, "x", PipeEnd::Write).unwrap().unwrap();
         let mut list = Vec::with_capacity(16);
         list.push(7);
         assert_eq!(read_behind(&reader, &mut list, 2).unwrap(), None);
@@ -242,8 +248,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let directory = directory(folder.path());
         make_at(&directory, "x", 0o600);
-        let reader = open(&directory, "x", End::Read).unwrap().unwrap();
-        let writer = again(&reader, End::Both).unwrap().unwrap();
+        let reader = open(&directory, "x", PipeEnd::Read).unwrap().unwrap();
+        let writer = again(&reader, PipeEnd::Both).unwrap().unwrap();
         drop(reader);
         // With a writing end alone this would be EPIPE, and by default the end of the program.
         assert_eq!(write(&writer, &[IoSlice::new(b"to nobody")]).unwrap(), Some(9));
@@ -259,7 +265,7 @@ mod tests {
         std::fs::write(folder.path().join("x"), "precious").unwrap();
         std::os::unix::fs::symlink("x", folder.path().join("y")).unwrap();
         for (name, what) in [("x", "a regular file"), ("y", "a symbolic link")] {
-            let error = open(&directory, name, End::Both).unwrap_err();
+            let error = open(&directory, name, PipeEnd::Both).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidEndpoint);
             assert!(error.text().contains(what) && error.text().contains("left as it is"), "{error}");
         }

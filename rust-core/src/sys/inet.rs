@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::fork::Guarded;
-use super::sock_diag::{self, Found};
+use super::sock_diag::{self, ConnectionOwner};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The most connections that wait to be accepted.
@@ -43,9 +43,25 @@ fn stream(address: SocketAddr) -> Result<Guarded> {
 /// Makes a listening socket; accepted sockets inherit its options.
 ///
 /// # Errors
-/// `AddressInUse` where a process listens there; `InvalidEndpoint` where this machine does not have
+/// `AddressInUse` where a process listens there, after 0.1 s; `InvalidEndpoint` where this machine does not have
 /// the address; `PermissionDenied` for a port below 1024.
 pub fn listen(address: SocketAddr) -> Result<Guarded> {
+    listen_within(address, 20)
+}
+
+/// Tries so often, 5 ms apart: between its fork and its exec, a child of this process has the listener that this process has
+/// just closed.
+fn listen_within(address: SocketAddr, tries: u32) -> Result<Guarded> {
+    for _ in 1..tries {
+        match try_listen(address) {
+            Err(e) if e.kind() == ErrorKind::AddressInUse => std::thread::sleep(Duration::from_millis(5)),
+            listening => return listening,
+        }
+    }
+    try_listen(address)
+}
+
+fn try_listen(address: SocketAddr) -> Result<Guarded> {
     let socket = stream(address)?;
     let doing = |e: Errno| match e {
         Errno::ADDRINUSE => Error::new(
@@ -218,11 +234,13 @@ pub fn user_listening_at(address: SocketAddr) -> Option<u32> {
 /// there, and `to` is this end.
 pub fn user_calling(from: SocketAddr, to: SocketAddr) -> Option<u32> {
     match sock_diag::owner(from, to) {
-        Found::User(uid) => Some(uid),
+        ConnectionOwner::User(uid) => Some(uid),
         // This end is found, so the table was the right one, and the other end has no owner.
-        Found::NoSocket if matches!(sock_diag::owner(to, from), Found::User(_)) => None,
+        ConnectionOwner::NoSocket if matches!(sock_diag::owner(to, from), ConnectionOwner::User(_)) => None,
         // Without the kernel's module every query has this result, so read the table.
-        Found::NoSocket | Found::Unsupported => find(|row| row.own == from && row.other == to),
+        ConnectionOwner::NoSocket | ConnectionOwner::Unsupported => {
+            find(|row| row.own == from && row.other == to)
+        }
     }
 }
 
@@ -281,6 +299,18 @@ mod tests {
 
     fn loopback() -> SocketAddr {
         "127.0.0.1:0".parse().unwrap()
+    }
+
+    #[test]
+    fn listener_waits_for_one_that_is_about_to_end() {
+        let first = listen(loopback()).unwrap();
+        let address = own_address(&first).unwrap();
+        std::thread::scope(|s| {
+            let second = s.spawn(|| listen_within(address, 10_000));
+            std::thread::sleep(Duration::from_millis(20));
+            drop(first);
+            assert_eq!(own_address(second.join().unwrap().unwrap()).unwrap(), address);
+        });
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::directory::Directory;
 use super::eventfd::EventFd;
 use super::fork::{self, Own};
 use crate::error::{Doing, ErrorKind, Result};
+use crate::sys::kernel_entry;
 
 pub use rustix::fs::inotify::WatchFlags;
 
@@ -87,7 +88,7 @@ const DIRECTORY: WatchFlags =
     WatchFlags::CREATE.union(WatchFlags::MOVED_TO).union(WatchFlags::ATTRIB).union(WatchFlags::ONLYDIR);
 
 /// The names that a watch keeps.
-enum Kept {
+enum KeptNames {
     /// That something has happened.
     Nothing,
     /// That something has happened to this name.
@@ -108,7 +109,7 @@ impl Watch {
     pub fn new(directory: &Directory) -> Result<Watch> {
         let path = directory.short_path(".");
         let doing = format_args!("watching the directory {}", directory.path().display());
-        Watch::begin(instance()?, &path, DIRECTORY, Kept::Nothing, doing)
+        Watch::begin(instance()?, &path, DIRECTORY, KeptNames::Nothing, doing)
     }
 
     /// As [`Watch::new`], for one name of the directory, and for the directory itself. Its
@@ -116,7 +117,7 @@ impl Watch {
     pub fn of_name(directory: &Directory, name: &str) -> Result<Watch> {
         let path = directory.short_path(".");
         let doing = format_args!("watching the directory {}", directory.path().display());
-        Watch::begin(instance()?, &path, DIRECTORY, Kept::Only(name.to_owned()), doing)
+        Watch::begin(instance()?, &path, DIRECTORY, KeptNames::Only(name.to_owned()), doing)
     }
 
     /// Signals when a descriptor is closed through which this file could be written. Takes an
@@ -125,7 +126,7 @@ impl Watch {
     pub fn closing(file: impl AsFd) -> Result<Watch> {
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()));
         let own = Instance::new().or_else(|_| instance())?;
-        Watch::begin(own, &path, WatchFlags::CLOSE_WRITE, Kept::Nothing, "watching who closes a file")
+        Watch::begin(own, &path, WatchFlags::CLOSE_WRITE, KeptNames::Nothing, "watching who closes a file")
     }
 
     /// Also watches when the file of this name is opened. Returns true where it was not watched for
@@ -149,7 +150,7 @@ impl Watch {
     /// Watches a path for these events, and keeps the names. `doing` is the attempted action, for
     /// errors.
     pub fn names(path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<Watch> {
-        Watch::begin(instance()?, path, what, Kept::Names, doing)
+        Watch::begin(instance()?, path, what, KeptNames::Names, doing)
     }
 
     /// As [`Watch::new`], and keeps the names.
@@ -169,14 +170,14 @@ impl Watch {
         shared: Arc<Instance>,
         path: &Path,
         what: WatchFlags,
-        kept: Kept,
+        kept: KeptNames,
         doing: impl fmt::Display,
     ) -> Result<Watch> {
         let state = WatchState {
             waker: EventFd::new()?,
             woken: AtomicBool::new(false),
-            keeps_names: matches!(kept, Kept::Names),
-            only: if let Kept::Only(name) = kept { Some(name) } else { None },
+            keeps_names: matches!(kept, KeptNames::Names),
+            only: if let KeptNames::Only(name) = kept { Some(name) } else { None },
             news: Mutex::default(),
         };
         let watch = Watch { shared, state: Arc::new(state), numbers: Mutex::default() };
@@ -244,6 +245,7 @@ impl Watch {
 
     /// Reads the instance once and distributes the events. False where there was none.
     fn distribute(&self) -> bool {
+        kernel_entry::assert_allowed();
         // Reset first, so that an event which another thread passes on from here on wakes this
         // watch again.
         if self.state.woken.swap(false, Ordering::AcqRel) {

@@ -20,10 +20,10 @@ use std::time::Duration;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 pub use self::kept::KeptFile;
-use super::beneath::{self, Opened, Owner};
+use super::beneath::{self, Opened, RequiredOwner};
 use super::directory::{Directory, whose};
 use super::fork::Guarded;
-use super::record_lock::{self, Held, Span};
+use super::record_lock::{self, RecordLock, Span};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The prefix of the names of the files that one user alone can open; its number follows.
@@ -36,7 +36,7 @@ const SWEEP: u32 = 50;
 #[derive(Debug)]
 pub struct Lock {
     /// The locks on bytes: one, or one in each of the user's own files and in the common one.
-    held: Vec<Held>,
+    held: Vec<RecordLock>,
     /// Whether other users can see that it is held.
     is_visible: bool,
 }
@@ -50,7 +50,7 @@ impl Lock {
 
     /// Lets other processes hold the lock beside this one from now on: see [`try_share`].
     pub fn share(&mut self) -> Result<()> {
-        self.held.iter_mut().try_for_each(Held::share)
+        self.held.iter_mut().try_for_each(RecordLock::share)
     }
 
     /// Takes the lock of another name of the same directory as well; returns false where a living
@@ -76,8 +76,8 @@ fn offset(name: &str) -> i64 {
 
 /// Returns who may own the common file: in a directory that a group shares, any member may have
 /// made it.
-fn owner(directory: &Directory) -> Owner {
-    if directory.is_shared() { Owner::AnyUser } else { Owner::Trusted }
+fn owner(directory: &Directory) -> RequiredOwner {
+    if directory.is_shared() { RequiredOwner::AnyUser } else { RequiredOwner::Trusted }
 }
 
 /// Opens the common file, and makes it where it is missing: a regular file with one name, never a
@@ -181,10 +181,16 @@ pub fn try_own(directory: &Directory, name: &str) -> Result<Option<Lock>> {
 
 /// Takes this byte of a name in each of this user's own files, of which none may be left; `None` where a living process
 /// prevents one of them.
-fn try_own_files(directory: &Directory, name: &str, byte: fn(i64) -> Span) -> Result<Option<Vec<Held>>> {
+fn try_own_files(
+    directory: &Directory,
+    name: &str,
+    byte: fn(i64) -> Span,
+) -> Result<Option<Vec<RecordLock>>> {
     let mut held = Vec::new();
     for file in own_files(directory)? {
-        let Some(opened) = directory.beneath().file(&file, OFlags::RDWR, Owner::Ours)? else { continue };
+        let Some(opened) = directory.beneath().file(&file, OFlags::RDWR, RequiredOwner::Ours)? else {
+            continue;
+        };
         let taken = record_lock::try_take(&Arc::new(Guarded::new(opened.fd)), byte(offset(name)));
         match taken.map_err(|e| doing(directory, name, e))? {
             Some(taken) => held.push(taken),
@@ -197,7 +203,7 @@ fn try_own_files(directory: &Directory, name: &str, byte: fn(i64) -> Span) -> Re
 /// Returns whether a living process has the byte of a name in one of this user's own files. Takes nothing.
 fn is_in_own_files(directory: &Directory, name: &str) -> Result<bool> {
     for file in existing_own_files(directory)? {
-        let opened = directory.beneath().file(&file, OFlags::RDONLY, Owner::Ours)?;
+        let opened = directory.beneath().file(&file, OFlags::RDONLY, RequiredOwner::Ours)?;
         if let Some(opened) = opened
             && record_lock::holder(opened.fd, Span::byte(offset(name)))?.is_some()
         {
@@ -283,7 +289,7 @@ impl Many {
     }
 
     /// Takes the lock of a name; `None` where another open file has it.
-    pub fn try_take(&self, name: &str) -> Result<Option<Held>> {
+    pub fn try_take(&self, name: &str) -> Result<Option<RecordLock>> {
         record_lock::try_take(&self.file, Span::byte(offset(name)))
     }
 

@@ -30,6 +30,7 @@ pub(crate) use self::peer::PeerMemory;
 pub(crate) use self::peer_file::PeerFile;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::fork;
+use crate::sys::kernel_entry;
 
 /// The seals of every memory file: no shrinking (SIGBUS), no growing, no new writable mapping and
 /// no hole punching.
@@ -75,6 +76,7 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps a whole memory file: with its pages present if it is written here or has at most [`PRESENT`] bytes.
     fn map(fd: BorrowedFd<'_>, length: usize, access: ProtFlags, children: Children) -> Result<Mapping> {
+        kernel_entry::assert_allowed();
         if length < LEAST {
             return Err(Error::new(
                 ErrorKind::Internal,

@@ -17,19 +17,19 @@
 //! | the peer of a socket, and its end | `peer` |
 //! | waiting for one of many events | `poll` |
 //! | events of names in a directory; timers | `inotify`, `timer` |
-//! | protection of a forked child | `fork` |
+//! | protection of a forked child; that who holds the lock of a session makes no system call | `fork`, `kernel_entry` |
 //! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
-//! | threads of the library, and programs that end with their parent; a value that one call at a time claims; one with counted owners; one that is lent | `thread`, `claim`, `counted`, `lent` |
+//! | threads of the library, and programs that end with their parent; a value that one call at a time acquires; one with counted owners; one that is lent | `thread`, `seat`, `counted`, `arc_owner` |
 //! | the system clock; signals that ask a program to stop | `clock`, `stop` |
 //! | random bytes | `random` |
 //! | reading behind what a list holds; a hash that is the same in every build | here |
 //! | names of users and groups; giving a file to a group; access for one more user | `user` |
 
+pub(crate) mod arc_owner;
 pub(crate) mod beneath;
 pub(crate) mod brief;
-pub(crate) mod claim;
 pub(crate) mod clock;
 pub(crate) mod closing;
 pub(crate) mod counted;
@@ -43,7 +43,7 @@ pub(crate) mod futex;
 pub(crate) mod headroom;
 pub(crate) mod inet;
 pub(crate) mod inotify;
-pub(crate) mod lent;
+pub(crate) mod kernel_entry;
 pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod once;
@@ -53,6 +53,7 @@ pub(crate) mod random;
 pub(crate) mod record_lock;
 pub(crate) mod resolve;
 pub(crate) mod rights;
+pub(crate) mod seat;
 mod sock_diag;
 pub(crate) mod socket;
 pub(crate) mod staging;

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::kernel_entry;
 
 pub use rustix::event::epoll::EventFlags as Interest;
 
@@ -42,6 +43,7 @@ impl Epoll {
 
     /// Adds a descriptor. Hang-ups are always reported.
     pub fn add(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
+        kernel_entry::assert_allowed();
         epoll::add(&*self.0, fd, EventData::new_u64(token), what).doing("adding a descriptor to an epoll set")
     }
 
@@ -54,6 +56,7 @@ impl Epoll {
     /// Removes a descriptor. One that is not in the set is no error, because closing a descriptor
     /// removes it.
     pub fn remove(&self, fd: impl AsFd) {
+        kernel_entry::assert_allowed();
         let _ = epoll::delete(&*self.0, fd);
     }
 
@@ -75,6 +78,7 @@ impl Epoll {
 
     /// Sleeps for at most this long (`None`: without limit); returns true when a signal ended it.
     pub fn sleep(&self, timeout: Option<std::time::Duration>, into: &mut Vec<Ready>) -> Result<bool> {
+        kernel_entry::assert_allowed();
         into.clear();
         let timespec = timeout.map(timespec);
         let mut events = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 32];
@@ -109,6 +113,7 @@ pub(super) fn timespec(d: std::time::Duration) -> Timespec {
 /// Sleeps without a time-out until one of two descriptors is readable or hung up, and returns which are; `None` after a
 /// signal. The kernel takes less time for it than for a sleep on an epoll set.
 pub fn sleep_on_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Option<[bool; 2]>> {
+    kernel_entry::assert_allowed();
     let mut fds = [first, second].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
     match rustix::event::poll(&mut fds, None) {
         Ok(_) => Ok(Some(fds.map(|fd| !fd.revents().is_empty()))),
@@ -201,6 +206,7 @@ fn of_enders(enders: &Enders) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags
 
 /// Polls once; returns false if a signal ended the sleep.
 fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> {
+    kernel_entry::assert_allowed();
     let sleep = waiting.sleep()?.map(timespec);
     let interrupted = match rustix::event::poll(fds, sleep.as_ref()) {
         Ok(_) => false,
@@ -234,6 +240,7 @@ fn check_stop(waiting: &Waiting<'_>) -> Result<()> {
 
 /// Returns whether a descriptor is readable now.
 pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    kernel_entry::assert_allowed();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|n| n > 0)
 }

@@ -70,12 +70,12 @@ fn set(file: BorrowedFd<'_>, command: i32, what: &mut libc::flock) -> i32 {
 
 /// A held lock. Released by the drop, and by the end of the process.
 #[derive(Debug)]
-pub struct Held {
+pub struct RecordLock {
     file: Arc<Guarded>,
     span: Span,
 }
 
-impl Held {
+impl RecordLock {
     /// Turns an exclusive lock into a shared one.
     pub fn share(&mut self) -> Result<()> {
         let span = Span { how: libc::F_RDLCK, ..self.span };
@@ -94,7 +94,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for RecordLock {
     fn drop(&mut self) {
         // Closing the file would release the lock, except for a child that another thread is just
         // starting: until it executes its program, it has the file open, too. In a forked child
@@ -109,9 +109,9 @@ fn release(file: BorrowedFd<'_>, span: Span) {
 }
 
 /// Takes a lock; `None` where another open file has one that conflicts.
-pub fn try_take(file: &Arc<Guarded>, span: Span) -> Result<Option<Held>> {
+pub fn try_take(file: &Arc<Guarded>, span: Span) -> Result<Option<RecordLock>> {
     match set(file.as_fd(), libc::F_OFD_SETLK, &mut span.request()) {
-        0 => Ok(Some(Held { file: file.clone(), span })),
+        0 => Ok(Some(RecordLock { file: file.clone(), span })),
         libc::EAGAIN | libc::EACCES => Ok(None),
         errno => Err(Error::os("locking a file", errno)),
     }
@@ -134,7 +134,7 @@ pub fn holder(file: impl AsFd, span: Span) -> Result<Option<Option<u32>>> {
 ///
 /// # Errors
 /// `Stalled` at the deadline, with the owner's process number where it is known.
-pub fn take(file: Arc<Guarded>, span: Span, waiting: &mut Waiting<'_>) -> Result<Held> {
+pub fn take(file: Arc<Guarded>, span: Span, waiting: &mut Waiting<'_>) -> Result<RecordLock> {
     if let Some(held) = try_take(&file, span)? {
         return Ok(held);
     }
@@ -145,7 +145,7 @@ pub fn take(file: Arc<Guarded>, span: Span, waiting: &mut Waiting<'_>) -> Result
     let queued = Queued::start(file, span, Purpose::Hold, &waker)?;
     loop {
         if queued.has_come()? {
-            return Ok(Held { file: queued.file.clone(), span });
+            return Ok(RecordLock { file: queued.file.clone(), span });
         }
         match wait_any(waiting, [(waker.as_fd(), PollFlags::IN)]) {
             Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(&queued.file, span, waiting)),
@@ -180,7 +180,7 @@ pub enum Purpose {
 #[derive(Debug)]
 pub struct Queued {
     /// The lock that it waits for.
-    key: Key,
+    key: LockKey,
     file: Arc<Guarded>,
     /// Shared with the thread in the queue.
     turn: Arc<Mutex<Turn>>,
@@ -188,7 +188,7 @@ pub struct Queued {
 
 /// Which file, which process of a family of forks, and which lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Key {
+struct LockKey {
     file: (u64, u64),
     born: u64,
     span: Span,
@@ -221,7 +221,7 @@ impl Queued {
     /// Those of starting a thread.
     pub fn start(file: Arc<Guarded>, span: Span, purpose: Purpose, waker: &Arc<EventFd>) -> Result<Queued> {
         let facts = rustix::fs::fstat(&*file).doing("looking at a file to lock")?;
-        let key = Key { file: (facts.st_dev, facts.st_ino), born: fork::generation(), span, purpose };
+        let key = LockKey { file: (facts.st_dev, facts.st_ino), born: fork::generation(), span, purpose };
         {
             let mut abandoned = ABANDONED.lock();
             if let Some(at) = abandoned.iter().position(|place| place.key == key) {

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags};
 
 use crate::error::{Doing, Error, Result};
+use crate::sys::kernel_entry;
 
 /// The most descriptors that the kernel lets one message carry (SCM_MAX_FD). Taking a message with
 /// room for fewer would close the rest during the call.
@@ -44,6 +45,7 @@ pub fn refuse_descriptors(socket: impl AsFd) -> bool {
 /// reports both cases alike (`unix_stream_read_generic`); but it never copies bytes from behind
 /// such a message.
 pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>> {
+    kernel_entry::assert_allowed();
     let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
     // Without room for descriptors. Peeked ones are never the last reference, so nothing is closed
     // here that could block.
@@ -69,6 +71,7 @@ pub fn receive_with(
     into: &mut [u8],
     descriptors: &mut Vec<OwnedFd>,
 ) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;

@@ -27,7 +27,7 @@ const ANSWER: usize = 72;
 
 /// The kernel's answer.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum ConnectionOwner {
     /// A process of this user has the connection open.
     User(u32),
     /// There is no such connection, or no process has it open.
@@ -38,15 +38,15 @@ pub enum Found {
 }
 
 /// Returns the user whose process has the end at address `own` open.
-pub fn owner(own: SocketAddr, other: SocketAddr) -> Found {
+pub fn owner(own: SocketAddr, other: SocketAddr) -> ConnectionOwner {
     match query(own, other) {
         Ok(found) => found,
-        Err(_) => Found::Unsupported,
+        Err(_) => ConnectionOwner::Unsupported,
     }
 }
 
 /// Sends one request and reads its answer. Does not block.
-fn query(own: SocketAddr, other: SocketAddr) -> Result<Found, Errno> {
+fn query(own: SocketAddr, other: SocketAddr) -> Result<ConnectionOwner, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket =
         rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::SOCK_DIAG))?;
@@ -79,24 +79,28 @@ fn question(own: SocketAddr, other: SocketAddr) -> [u8; HEADER + QUESTION] {
     bytes
 }
 
-/// Decodes an answer; anything invalid counts as [`Found::Unsupported`].
-fn answer(bytes: &[u8], other: SocketAddr) -> Found {
+/// Decodes an answer; anything invalid counts as [`ConnectionOwner::Unsupported`].
+fn answer(bytes: &[u8], other: SocketAddr) -> ConnectionOwner {
     let four = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_ne_bytes);
     let kind = bytes.get(4..6).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes);
     if kind == Some(NLMSG_ERROR) {
         let refused = four(HEADER).map(|code| Errno::from_raw_os_error((code as i32).wrapping_neg()));
-        return if refused == Some(Errno::NOENT) { Found::NoSocket } else { Found::Unsupported };
+        return if refused == Some(Errno::NOENT) {
+            ConnectionOwner::NoSocket
+        } else {
+            ConnectionOwner::Unsupported
+        };
     }
     if kind != Some(SOCK_DIAG_BY_FAMILY) || bytes.len() < HEADER + ANSWER {
-        return Found::Unsupported;
+        return ConnectionOwner::Unsupported;
     }
     // Where no connection matches, the kernel returns a listener at the address, which has no other
     // end.
     let port = bytes.get(HEADER + 6..HEADER + 8).and_then(|b| b.try_into().ok()).map(u16::from_be_bytes);
     match (four(HEADER + 64), four(HEADER + 68)) {
         // An end that no process has open any more is shown as root's.
-        (Some(uid), Some(inode)) if inode != 0 && port == Some(other.port()) => Found::User(uid),
-        _ => Found::NoSocket,
+        (Some(uid), Some(inode)) if inode != 0 && port == Some(other.port()) => ConnectionOwner::User(uid),
+        _ => ConnectionOwner::NoSocket,
     }
 }
 
@@ -112,15 +116,15 @@ mod tests {
         let own = listener.local_addr().unwrap();
         let caller = TcpStream::connect(own).unwrap();
         let from = caller.local_addr().unwrap();
-        assert_eq!(owner(from, own), Found::User(me), "{at}");
-        assert_eq!(owner(own, from), Found::NoSocket, "not accepted yet, so it has no owner");
+        assert_eq!(owner(from, own), ConnectionOwner::User(me), "{at}");
+        assert_eq!(owner(own, from), ConnectionOwner::NoSocket, "not accepted yet, so it has no owner");
         let accepted = listener.accept().unwrap();
-        assert_eq!(owner(own, from), Found::User(me));
+        assert_eq!(owner(own, from), ConnectionOwner::User(me));
         drop(caller);
-        assert_eq!(owner(from, own), Found::NoSocket, "one that is gone proves nothing");
+        assert_eq!(owner(from, own), ConnectionOwner::NoSocket, "one that is gone proves nothing");
         drop((accepted, listener));
-        assert_eq!(owner(own, from), Found::NoSocket);
-        assert_eq!(owner(SocketAddr::new(own.ip(), 1), from), Found::NoSocket);
+        assert_eq!(owner(own, from), ConnectionOwner::NoSocket);
+        assert_eq!(owner(SocketAddr::new(own.ip(), 1), from), ConnectionOwner::NoSocket);
     }
 
     #[test]
@@ -137,14 +141,14 @@ mod tests {
         let mapped = TcpStream::connect(("::ffff:127.0.0.1", own.port())).unwrap();
         let mut from = mapped.local_addr().unwrap();
         from.set_ip(from.ip().to_canonical());
-        assert_eq!(owner(from, own), Found::User(me));
+        assert_eq!(owner(from, own), ConnectionOwner::User(me));
     }
 
     #[test]
     fn truncated_or_error_answers_are_unsupported() {
         let other: SocketAddr = "127.0.0.1:9".parse().unwrap();
         for bytes in [&[][..], &[0; 15], &[0xff; 87], &[0; 512]] {
-            assert_eq!(answer(bytes, other), Found::Unsupported);
+            assert_eq!(answer(bytes, other), ConnectionOwner::Unsupported);
         }
     }
 }

@@ -25,6 +25,7 @@ use super::fork::Guarded;
 use super::staging::Staging;
 use super::{closing, rights};
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::kernel_entry;
 
 /// The most descriptors that one message of this library carries: a publisher's ring and the files
 /// of its slots.
@@ -111,6 +112,7 @@ pub fn check_listening(socket: &OwnedFd) -> Result<()> {
 
 /// Accepts the next connection of a listening socket of any family; `None` where there is none.
 pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
+    kernel_entry::assert_allowed();
     match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
         Ok(fd) => Ok(Some(fd)),
         Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => Ok(None),
@@ -136,6 +138,7 @@ pub fn connect(
     carries: Carries,
     patience: Duration,
 ) -> Result<Option<Guarded>> {
+    kernel_entry::assert_allowed();
     let socket = stream()?;
     carries.set_up(&socket)?;
     let socket = Guarded::closed_by(socket, close);
@@ -165,6 +168,7 @@ pub fn send(
     parts: &[IoSlice<'_>],
     descriptors: &[BorrowedFd<'_>],
 ) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
@@ -181,6 +185,7 @@ pub fn send(
 /// As [`send`], for one slice, which costs the kernel less than a list of one.
 #[inline]
 pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     match rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
         Ok(n) => Ok(Some(n)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
@@ -188,10 +193,16 @@ pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
     }
 }
 
+/// Sends a byte that wakes the peer, without waiting, if there is room and the peer is there. The caller may hold the lock of a session.
+pub fn send_wake_up(socket: impl AsFd, byte: u8) {
+    let _ = rustix::net::send(socket, &[byte], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+}
+
 /// Reads the available bytes, at most the buffer's length. `Some(0)` is the end, `None` means that
 /// nothing is available yet.
 #[inline]
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     match rustix::net::recv(socket, into, RecvFlags::DONTWAIT) {
         Ok((n, _)) => Ok(Some(n)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
@@ -201,6 +212,7 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
 
 /// Like [`receive`], appended to a list: at most `most` bytes, for which the list has room.
 pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     match append(into, most, |room| Ok(rustix::net::recv(socket, room, RecvFlags::DONTWAIT)?.0.0)) {
         Ok(came) => Ok(Some(came)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
@@ -213,6 +225,7 @@ pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Res
 /// during this call.
 #[inline]
 pub fn receive_bytes_alone(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     if *REFUSES {
         return receive(socket, into);
     }
@@ -269,12 +282,13 @@ fn close_listening(socket: OwnedFd) {
 /// # Errors
 /// `Malformed` where some arrive.
 pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
     let mut unwanted = Vec::new();
     let got = rights::receive_with(socket, into, &mut unwanted);
     if unwanted.is_empty() {
         return got;
     }
-    let text = format!("the peer sent {} descriptors where none are due", unwanted.len());
+    let text = format!("the peer sent {} descriptors where none are expected", unwanted.len());
     closing::close_aside(unwanted);
     Err(Error::new(ErrorKind::Malformed, text))
 }
@@ -282,12 +296,14 @@ pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usi
 /// Ends a connection for both sides at once, also for other holders of the descriptor. Sent bytes
 /// are still delivered.
 pub fn disconnect(socket: impl AsFd) {
+    kernel_entry::assert_allowed();
     // A socket that is not connected any more has already ended.
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
 }
 
 /// Ends writing to this connection; the other side sees that, and may continue to write.
 pub fn end_writing(socket: impl AsFd) {
+    kernel_entry::assert_allowed();
     // A socket that is not connected any more reports that itself.
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
 }

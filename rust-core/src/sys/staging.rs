@@ -12,7 +12,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Gid, Mode};
 use rustix::io::Errno;
 
-use super::beneath::{self, Beneath, Opened, Owner};
+use super::beneath::{self, Beneath, Opened, RequiredOwner};
 use super::directory::Directory;
 use super::fork;
 use super::user;
@@ -42,7 +42,7 @@ impl Staging {
         let path = parent.path().join(&name);
         let doing = || format!("making {}", path.display());
         rustix::fs::mkdirat(parent, &name, Mode::RWXU).doing(doing())?;
-        let opened = parent.beneath().directory(&name, Owner::Ours).and_then(|opened| match opened {
+        let opened = parent.beneath().directory(&name, RequiredOwner::Ours).and_then(|opened| match opened {
             // Another directory of this user may have been moved to its place: it must be one that
             // this user alone may enter.
             Some(opened) if opened.facts.st_mode & 0o077 == 0 => Ok(opened),
@@ -184,7 +184,7 @@ pub fn sweep(directory: &Directory, of: &[&str]) -> Result<Swept> {
 
 /// Removes a private directory of this user, if nothing else is in it.
 fn remove_directory(beneath: Beneath<'_>, name: &str) -> Result<bool> {
-    let Some(opened) = beneath.directory(name, Owner::Ours)? else { return Ok(false) };
+    let Some(opened) = beneath.directory(name, RequiredOwner::Ours)? else { return Ok(false) };
     let path = beneath.shown(name);
     clear(Beneath::new(opened.fd.as_fd(), &path), name)?;
     match beneath.remove_empty_directory(name) {

@@ -9,6 +9,7 @@ use rustix::time::{
 };
 
 use crate::error::{Doing, Result};
+use crate::sys::kernel_entry;
 
 /// A one-shot timer of the monotonic clock, disarmed at first.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ impl Timer {
 
     /// Makes the timer readable after this time, whatever it was armed for before.
     pub fn arm(&self, after: Duration) -> Result<()> {
+        kernel_entry::assert_allowed();
         // Zero would disarm it.
         let after = after.max(Duration::from_nanos(1));
         let seconds = i64::try_from(after.as_secs()).unwrap_or(i64::MAX);
@@ -33,12 +35,14 @@ impl Timer {
 
     /// Makes the timer not readable, until it is armed again and its time has come.
     pub fn disarm(&self) -> Result<()> {
+        kernel_entry::assert_allowed();
         let never = Itimerspec { it_interval: Timespec::default(), it_value: Timespec::default() };
         timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &never).doing("disarming a timer").map(drop)
     }
 
     /// Resets the timer if it is readable.
     pub fn drain(&self) {
+        kernel_entry::assert_allowed();
         let mut times = [0; 8];
         // An empty read means that its time has not passed.
         let _ = rustix::io::read(&self.0, &mut times);

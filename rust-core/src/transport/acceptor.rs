@@ -39,8 +39,8 @@ use crate::sys::fork::{self, Guarded, Own};
 use crate::sys::poll::{Interest, Ready};
 use crate::sys::{socket, thread};
 
-pub use handler::{Answer, HandshakeHandler, IncomingHandshake, RawConnection};
-use pending::{PendingHandshake, Step};
+pub use handler::{HandshakeAnswer, HandshakeHandler, IncomingHandshake, RawConnection};
+use pending::{HandshakeStage, PendingHandshake};
 pub use source::ListenSource;
 use watches::Watches;
 pub use watches::{WatchedSocket, Watcher};
@@ -66,12 +66,12 @@ struct Acceptor {
     waker: EventFd,
     /// How many handshakes may be pending.
     bounds: Bounds,
-    state: Mutex<State>,
+    state: Mutex<AcceptorState>,
 }
 
 /// Everything that other threads change, under one mutex.
 #[derive(Default)]
-struct State {
+struct AcceptorState {
     /// Whether the thread runs. The thread clears it under the mutex when no registration is left.
     running: bool,
     /// Open listeners, by token.
@@ -146,7 +146,7 @@ impl Drop for ListenerRegistration {
 }
 
 impl Acceptor {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, AcceptorState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -196,8 +196,8 @@ impl Acceptor {
         if let Some(listening) = state.registrations.get(&token) {
             let handler = listening.handler.clone();
             match &listening.source {
-                ListenSource::Socket(claim) => {
-                    let (socket, authenticator) = (claim.socket.clone(), claim.authenticator.clone());
+                ListenSource::Socket(bound) => {
+                    let (socket, authenticator) = (bound.socket.clone(), bound.authenticator.clone());
                     drop(state);
                     let accept_delay = handler.accept_delay();
                     // New connections of other listeners of this process wait as well, so the
@@ -226,7 +226,7 @@ impl Acceptor {
         let was_read = caller.hello.is_some();
         let step = caller.advance();
         // The link that takes over the connection reads what follows the hello.
-        if !was_read && !matches!(step, Ok(Step::Reading)) {
+        if !was_read && !matches!(step, Ok(HandshakeStage::Reading)) {
             self.watches.epoll.remove(caller.stream.readable().0);
         }
         let mut state = self.state();
@@ -234,12 +234,12 @@ impl Acceptor {
             return;
         }
         match step {
-            Ok(Step::Complete) | Err(_) => {
+            Ok(HandshakeStage::Complete) | Err(_) => {
                 drop(state);
                 self.answer_caller(caller, step.map(drop));
             }
             Ok(step) => {
-                if step == Step::Examining {
+                if step == HandshakeStage::Examining {
                     state.examined.push_back(token);
                 }
                 state.callers.insert(token, caller);
@@ -348,7 +348,7 @@ impl Acceptor {
             self.watches.epoll.remove(caller.stream.readable().0);
         }
         match caller.advance() {
-            Ok(Step::Reading | Step::Examining) => {}
+            Ok(HandshakeStage::Reading | HandshakeStage::Examining) => {}
             step => self.answer_caller(caller, step.map(drop)),
         }
         true

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::place::Place;
 use crate::error::{Doing, Result};
-use crate::sys::beneath::{Beneath, Owner, is_ours, of_staged, staged, write_all};
+use crate::sys::beneath::{Beneath, RequiredOwner, is_ours, of_staged, staged, write_all};
 
 /// The schema of the messages of a place.
 pub const SCHEMA: &str = ".schema";
@@ -19,7 +19,7 @@ pub const REPLY_SCHEMA: &str = ".reply_schema";
 /// Opens the directory of a place. Returns it with the mode for files that every user with access
 /// to the directory may read; `None` where there is no directory.
 fn directory(place: &Place) -> Result<Option<(OwnedFd, u32)>> {
-    let opened = place.directory.beneath().directory(&place.file, Owner::AnyUser)?;
+    let opened = place.directory.beneath().directory(&place.file, RequiredOwner::AnyUser)?;
     Ok(opened.map(|opened| (opened.fd, 0o600 | opened.facts.st_mode & 0o044)))
 }
 
@@ -31,7 +31,7 @@ fn directory(place: &Place) -> Result<Option<(OwnedFd, u32)>> {
 pub fn read(place: &Place, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
     let Some((fd, _)) = directory(place)? else { return Ok(None) };
     let path = place.path();
-    let read = Beneath::new(fd.as_fd(), &path).read(name, limit, Owner::AnyUser)?;
+    let read = Beneath::new(fd.as_fd(), &path).read(name, limit, RequiredOwner::AnyUser)?;
     Ok(read.map(|(bytes, _)| bytes))
 }
 

@@ -17,7 +17,7 @@ use super::BroadcastSlots;
 use super::hello::AnsweredCall;
 pub use received::{Received, Start};
 
-pub(crate) use super::link::{BroadcastReader, PlainRecord};
+pub(crate) use super::link::{BroadcastFastRecord, BroadcastReader};
 use crate::codec::Encoding;
 use crate::error::Result;
 use crate::frame::Outgoing;

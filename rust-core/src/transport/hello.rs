@@ -85,27 +85,27 @@ impl HelloReader {
             let got = match stream {
                 Stream::Socket(socket) => {
                     let got = receive_plain(socket, &mut self.bytes[have..]);
-                    if matches!(got, Ok(Received::Descriptors)) {
+                    if matches!(got, Ok(HelloRead::Descriptors)) {
                         self.bytes.truncate(have);
                         self.take_descriptors(socket, check)?;
                         return Ok(true);
                     }
                     got
                 }
-                _ => {
-                    stream.read(&mut self.bytes[have..]).map(|n| n.map_or(Received::Nothing, Received::Bytes))
-                }
+                _ => stream
+                    .read(&mut self.bytes[have..])
+                    .map(|n| n.map_or(HelloRead::Nothing, HelloRead::Bytes)),
             };
-            self.bytes.truncate(have + if let Ok(Received::Bytes(n)) = got { n } else { 0 });
+            self.bytes.truncate(have + if let Ok(HelloRead::Bytes(n)) = got { n } else { 0 });
             match got? {
-                Received::Nothing | Received::Descriptors => return Ok(false),
-                Received::Bytes(0) => {
+                HelloRead::Nothing | HelloRead::Descriptors => return Ok(false),
+                HelloRead::Bytes(0) => {
                     return Err(Error::new(
                         ErrorKind::Disconnected,
                         "the peer disconnected before its hello was complete",
                     ));
                 }
-                Received::Bytes(_) => {}
+                HelloRead::Bytes(_) => {}
             }
         }
     }
@@ -156,7 +156,7 @@ impl HelloReader {
 }
 
 /// What one read of a socket returned.
-enum Received {
+enum HelloRead {
     Nothing,
     Bytes(usize),
     /// Descriptors come with the next bytes or later ones: nothing was taken.
@@ -164,14 +164,14 @@ enum Received {
 }
 
 /// Reads the available bytes, unless descriptors come with them.
-fn receive_plain(socket: &Guarded, into: &mut [u8]) -> Result<Received> {
+fn receive_plain(socket: &Guarded, into: &mut [u8]) -> Result<HelloRead> {
     Ok(match rights::peek(socket, into)? {
-        None => Received::Nothing,
-        Some((_, true)) => Received::Descriptors,
+        None => HelloRead::Nothing,
+        Some((_, true)) => HelloRead::Descriptors,
         // The end of the stream.
-        Some((0, _)) => Received::Bytes(0),
+        Some((0, _)) => HelloRead::Bytes(0),
         Some((seen, _)) => {
-            socket::receive(socket, &mut into[..seen])?.map_or(Received::Nothing, Received::Bytes)
+            socket::receive(socket, &mut into[..seen])?.map_or(HelloRead::Nothing, HelloRead::Bytes)
         }
     })
 }

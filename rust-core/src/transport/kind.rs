@@ -22,7 +22,7 @@ pub struct Kind {
     /// What may stand behind the colon.
     pub naming: Naming,
     /// The directory in which its names are.
-    pub names: Names,
+    pub names: NameDirectory,
     /// The ancillary data that the peers of its sockets may send.
     pub carries: Carries,
     /// Its capabilities.
@@ -42,7 +42,7 @@ pub enum Naming {
 
 /// The directory in which the names of a transport are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Names {
+pub enum NameDirectory {
     /// The runtime directory, whose contents end with the machine's uptime.
     Runtime,
     /// The runtime directory, or with the option `durable` the state directory.
@@ -78,7 +78,7 @@ impl Transport {
     }
 
     /// Returns the directory in which its names are.
-    pub fn names(self) -> Names {
+    pub fn names(self) -> NameDirectory {
         self.0.names
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::half::{ReceiveHalf, SendHalf};
 use super::plain::{PlainRx, PlainTx};
 use super::shm::{self, AckWords, LinkParts, PeerSegment, Segment, ShmRx, ShmTx, Slots};
-pub(crate) use super::shm::{BroadcastReader, PlainRecord};
+pub(crate) use super::shm::{BroadcastFastRecord, BroadcastReader};
 use super::socket::{StreamRx, StreamTx};
 use super::stream::Stream;
 use super::{Incoming, Losses, Outgoing, Sent, Waited};

@@ -18,21 +18,21 @@ use crate::sys::lock::Lock;
 use crate::sys::socket::Carries;
 
 /// Takes the name of a socket: at once, shared with other processes of this user, or after a wait
-/// for a process that is just ending (see `claim`).
+/// for a process that is just ending (see `bind`).
 ///
 /// # Errors
 /// `AddressInUse`, `PermissionDenied`.
 pub fn listen(endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
     let place = Place::of(endpoint)?;
     let access = Access { carries: endpoint.transport().carries(), ..request.access };
-    let claim = if request.at_once {
-        place.try_claim(access)?
+    let bound = if request.at_once {
+        place.try_bind(access)?
     } else if access.shared {
-        place.claim_shared(access, || (request.ask_to_join)(&place))?
+        place.bind_shared(access, || (request.ask_to_join)(&place))?
     } else {
-        place.claim(access)?
+        place.bind(access)?
     };
-    Ok((claim.into(), endpoint.clone()))
+    Ok((bound.into(), endpoint.clone()))
 }
 
 /// A socket at which a process listens or will listen.

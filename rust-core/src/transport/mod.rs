@@ -52,7 +52,7 @@
 //! | the name of a transport and what it can do | `kind`, `capability` |
 //! | what a folder implements | `driver`; without a hello `connectionless`; for publishers `broadcast` and `store` |
 //! | the list of transports | `table` |
-//! | names, and their places in a directory; the owner of a name | `endpoint`, `place`; `claim` |
+//! | names, and their places in a directory; the owner of a name | `endpoint`, `place`; `bind` |
 //! | removal of stale files at a place | `sweep` |
 //! | files that a layer above keeps in the directory of a spool or a journal | `attached` |
 //! | the owner of a name at which no process answers; the machine that a journal comes from | `owner`; `origin` |
@@ -72,10 +72,10 @@ pub(crate) mod acceptor;
 pub(crate) mod admission;
 pub(crate) mod attached;
 mod authentication;
+mod bind;
 pub(crate) mod broadcast;
 mod byte_stream;
 pub(crate) mod capability;
-mod claim;
 pub(crate) mod connectionless;
 mod dgram;
 pub(crate) mod driver;

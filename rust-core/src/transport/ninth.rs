@@ -20,7 +20,7 @@ use super::capability::{Capabilities, LINKS};
 use super::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use super::endpoint::Endpoint;
 use super::hello::{self, Call};
-use super::kind::{Kind, Names, Naming};
+use super::kind::{Kind, NameDirectory, Naming};
 use super::link::Offer;
 use super::owner::OwnerRecord;
 use super::place::Place;
@@ -39,7 +39,7 @@ pub struct Abstract;
 static KIND: Kind = Kind {
     name: "abstract",
     naming: Naming::Name,
-    names: Names::Runtime,
+    names: NameDirectory::Runtime,
     carries: Carries::Bytes,
     capabilities: Capabilities {
         framing: true,
@@ -87,13 +87,12 @@ impl ConnectionDriver for Abstract {
         let ListenRequest { options, program, .. } = request;
         let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
         let record = || OwnerRecord::write(&place, options.pattern, program, more);
-        let claim =
-            place.claim_for_listing(Guarded::new(socket), Arc::new(authentication::NoProof), record)?;
-        Ok((claim.into(), endpoint.clone()))
+        let bound = place.register(Guarded::new(socket), Arc::new(authentication::NoProof), record)?;
+        Ok((bound.into(), endpoint.clone()))
     }
 
     fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>> {
-        Ok(Box::new(Name { place: Place::of(endpoint)? }))
+        Ok(Box::new(NinthTarget { place: Place::of(endpoint)? }))
     }
 
     /// Bytes do not leave the machine, so bodies need no check sum.
@@ -103,11 +102,11 @@ impl ConnectionDriver for Abstract {
 }
 
 /// A name at which a process listens or will listen.
-struct Name {
+struct NinthTarget {
     place: Place,
 }
 
-impl Target for Name {
+impl Target for NinthTarget {
     fn call(
         &self,
         hello: &[u8],

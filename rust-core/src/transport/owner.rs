@@ -10,7 +10,7 @@
 use super::place::Place;
 use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::beneath::Owner;
+use crate::sys::beneath::RequiredOwner;
 use crate::sys::fork;
 use crate::sys::staging::{self, Swept};
 use crate::value::{Map, Value};
@@ -85,7 +85,7 @@ const LIMIT: usize = 1 << 16;
 /// and the remedy.
 pub fn read(place: &Place) -> Result<Option<OwnerInfo>> {
     let name = record_of_file(&place.file);
-    let Some((text, facts)) = place.directory.beneath().read(&name, LIMIT, Owner::AnyUser)? else {
+    let Some((text, facts)) = place.directory.beneath().read(&name, LIMIT, RequiredOwner::AnyUser)? else {
         return Ok(None);
     };
     let map = codec::decode(&text, Encoding::Json).map_err(|e| {

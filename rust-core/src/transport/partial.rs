@@ -33,19 +33,19 @@ const FIRST: usize = 2 << 20;
 const GROWTH: usize = 8;
 
 /// The budget of this process.
-static BUDGET: Own<Budget> = Own::new();
+static BUDGET: Own<PartialBudget> = Own::new();
 
 /// Counts what incomplete messages hold.
 #[derive(Default)]
-struct Budget {
+struct PartialBudget {
     /// Every incomplete message.
-    all: Mutex<Vec<Entry>>,
+    all: Mutex<Vec<PartialMessage>>,
     /// Counts the pieces that arrived for any of them: a clock that orders them.
     pieces: AtomicU64,
 }
 
 /// An incomplete message, as the budget sees it.
-struct Entry {
+struct PartialMessage {
     /// Bytes that it may hold now.
     reserved: usize,
     /// The largest message on its link, in bytes.
@@ -53,11 +53,11 @@ struct Entry {
     /// The peer that it counts against.
     sender: PeerIdentity,
     /// Its bytes.
-    held: Arc<Held>,
+    held: Arc<ArrivedPart>,
 }
 
 /// The part of a message that has arrived.
-struct Held {
+struct ArrivedPart {
     /// `None` once the budget has taken it.
     bytes: Mutex<Option<Vec<u8>>>,
     /// The number of the piece that arrived last. Relaxed: it only selects among equals.
@@ -69,11 +69,11 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Budget {
+impl PartialBudget {
     /// Counts `reserved` bytes for a message instead of its previous number, and takes messages
     /// away where that is too much. Returns false where this message itself is taken, or was taken
     /// before.
-    fn reserve(&self, held: &Arc<Held>, reserved: usize) -> bool {
+    fn reserve(&self, held: &Arc<ArrivedPart>, reserved: usize) -> bool {
         let mut lost = Vec::new();
         let mut all = lock(&self.all);
         let Some(own) = all.iter_mut().find(|entry| Arc::ptr_eq(&entry.held, held)) else { return false };
@@ -85,7 +85,7 @@ impl Budget {
             all.iter().for_each(|entry| *of.entry(&entry.sender).or_default() += entry.reserved);
             // The sender with the most, then its largest message, then the one whose last piece is
             // oldest.
-            let weight = |entry: &Entry| {
+            let weight = |entry: &PartialMessage| {
                 let age = u64::MAX - entry.held.fed.load(Ordering::Relaxed);
                 (of.get(&entry.sender).copied(), entry.reserved, age)
             };
@@ -101,7 +101,7 @@ impl Budget {
     }
 
     /// Removes a message from the count.
-    fn forget(&self, held: &Arc<Held>) {
+    fn forget(&self, held: &Arc<ArrivedPart>) {
         lock(&self.all).retain(|entry| !Arc::ptr_eq(&entry.held, held));
     }
 }
@@ -109,8 +109,8 @@ impl Budget {
 /// An incomplete message; owned by the receiving half of a link. Its drop removes it from the
 /// budget.
 pub struct Partial {
-    budget: &'static Budget,
-    held: Arc<Held>,
+    budget: &'static PartialBudget,
+    held: Arc<ArrivedPart>,
     /// Bytes of the complete message.
     whole: usize,
     /// Bytes that have arrived.
@@ -127,10 +127,10 @@ impl Partial {
     }
 
     /// As [`Partial::begin`], in a budget of its own, for tests.
-    fn within(budget: &'static Budget, whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
+    fn within(budget: &'static PartialBudget, whole: usize, limit: u64, sender: PeerIdentity) -> Partial {
         let fed = AtomicU64::new(budget.pieces.fetch_add(1, Ordering::Relaxed));
-        let held = Arc::new(Held { bytes: Mutex::new(Some(Vec::new())), fed });
-        lock(&budget.all).push(Entry { reserved: 0, limit, sender, held: held.clone() });
+        let held = Arc::new(ArrivedPart { bytes: Mutex::new(Some(Vec::new())), fed });
+        lock(&budget.all).push(PartialMessage { reserved: 0, limit, sender, held: held.clone() });
         Partial { budget, held, whole, have: 0, reserved: 0 }
     }
 
@@ -231,15 +231,15 @@ mod tests {
     const LIMIT: u64 = 64 << 20;
     const OURS: PeerIdentity = PeerIdentity::User(0);
 
-    fn budget() -> &'static Budget {
+    fn budget() -> &'static PartialBudget {
         // Kept in a static, or a leak checker would report it.
-        static KEPT: Mutex<Vec<&Budget>> = Mutex::new(Vec::new());
-        let budget: &Budget = Box::leak(Box::default());
+        static KEPT: Mutex<Vec<&PartialBudget>> = Mutex::new(Vec::new());
+        let budget: &PartialBudget = Box::leak(Box::default());
         KEPT.lock().unwrap().push(budget);
         budget
     }
 
-    fn counted(budget: &Budget) -> usize {
+    fn counted(budget: &PartialBudget) -> usize {
         lock(&budget.all).iter().map(|entry| entry.reserved).sum()
     }
 

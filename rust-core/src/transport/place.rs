@@ -3,7 +3,7 @@
 //! A listener holds a lock on the name (a byte range in `.lock`, see `sys::lock`), makes its socket
 //! under another name and renames it: so the name appears whole or not at all. When the owner dies,
 //! the kernel releases the lock and the next listener removes its files. Taking a name is in
-//! `claim`, and the removal of stale files in `sweep`.
+//! `bind`, and the removal of stale files in `sweep`.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use rustix::event::PollFlags;
 use rustix::fs::FileType;
 
 use super::endpoint::Endpoint;
-use super::kind::Names;
+use super::kind::NameDirectory;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::beneath::{self, Owner};
+use crate::sys::beneath::{self, RequiredOwner};
 use crate::sys::directory::{Directory, whose};
 use crate::sys::fork::Guarded;
 use crate::sys::lock::{self, Lock};
@@ -55,7 +55,7 @@ impl Place {
     pub fn of(endpoint: &Endpoint) -> Result<Place> {
         let (directory, file) = match endpoint.absolute() {
             Some((path, file)) => (Directory::existing(path)?, file.to_owned()),
-            None if endpoint.transport().names() == Names::State => {
+            None if endpoint.transport().names() == NameDirectory::State => {
                 (Directory::state()?, endpoint.file_name())
             }
             None => (Directory::runtime()?, endpoint.file_name()),
@@ -133,7 +133,7 @@ impl Place {
     }
 
     /// Returns whether a living process listens here.
-    pub fn is_claimed(&self) -> Result<bool> {
+    pub fn is_bound(&self) -> Result<bool> {
         lock::is_held(&self.directory, &self.file)
     }
 
@@ -144,7 +144,7 @@ impl Place {
     pub fn remove_socket(&self) -> Result<bool> {
         let beneath = self.directory.beneath();
         let Some(facts) = beneath.facts(&self.file)? else { return Ok(false) };
-        beneath.check(&self.file, &facts, FileType::Socket, Owner::AnyUser)?;
+        beneath.check(&self.file, &facts, FileType::Socket, RequiredOwner::AnyUser)?;
         beneath.remove(&self.file)
     }
 }

@@ -18,7 +18,7 @@ use crate::frame::{Incoming, Outgoing};
 
 /// The form of the value in a store of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum StoreForm {
     /// A header, an extension and a body, with a check sum.
     Frame,
     /// A JSON text and a newline.
@@ -56,7 +56,7 @@ pub struct Retention {
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// The form of a single value.
-    pub form: Form,
+    pub form: StoreForm,
     /// Whether a single value is written in place under the file's own lock.
     pub locked: bool,
     /// Whether each write is on the disk before it returns.

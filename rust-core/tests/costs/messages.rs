@@ -7,14 +7,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
-use linkspan::{Channel, Encoding, Listener, Options, Payload, Publisher, Result, Server, Subscriber, Value};
+use linkspan::{
+    Channel, Encoding, Limits, Listener, Options, Payload, Publisher, Result, Server, Subscriber, Value,
+};
 
 const SOON: Duration = Duration::from_secs(60);
 
 /// A row: its name, and what it does `COUNT` times.
 type Row = (&'static str, fn(&str, u64) -> Result<()>);
 
-const ROWS: [Row; 17] = [
+const ROWS: [Row; 19] = [
     ("channel-shm-64", |name, count| exchange("shm", name, 64, count)),
     ("channel-shm-1k", |name, count| exchange("shm", name, 1000, count)),
     ("channel-shm-10k", |name, count| exchange("shm", name, 10_000, count)),
@@ -32,6 +34,8 @@ const ROWS: [Row; 17] = [
     ("batch-shm-64", |name, count| batches("shm", name, count)),
     ("batch-unix-64", |name, count| batches("unix", name, count)),
     ("loan-shm-100k", loans),
+    ("value-shm-cbor", |name, count| values(name, Encoding::Cbor, count)),
+    ("value-shm-json", |name, count| values(name, Encoding::Json, count)),
 ];
 
 fn payload(bytes: usize) -> Payload {
@@ -64,6 +68,19 @@ fn lent(transport: &str, name: &str, bytes: usize, count: u64) -> Result<()> {
     for _ in 0..count {
         near.send_bytes(Encoding::Raw, &bytes, SOON)?;
         far.recv_into(&mut memory, SOON)?;
+    }
+    Ok(())
+}
+
+/// A value is encoded, sent, received and decoded.
+fn values(name: &str, encoding: Encoding, count: u64) -> Result<()> {
+    let (_listener, near, far) = both("shm", name)?;
+    let place = Value::map([("hall", Value::from("north")), ("row", Value::from(7))]);
+    let samples = Value::from(vec![21.4, 21.5, 21.75]);
+    let value = Value::map([("celsius", Value::from(21.4)), ("place", place), ("samples", samples)]);
+    for _ in 0..count {
+        near.send_payload(&Payload::new(&value, encoding, &Limits::default())?, SOON)?;
+        far.recv(SOON)?.value()?;
     }
     Ok(())
 }

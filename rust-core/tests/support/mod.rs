@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each suite uses its part of it")]
 
 pub mod alone;
+mod amount;
 pub mod hellos;
 pub mod modules;
 pub mod programs;
@@ -23,17 +24,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
+#[allow(unused_imports, reason = "each suite uses its part of it")]
+pub use amount::short_or_full;
 use hmac::{Hmac, KeyInit, Mac};
 use linkspan::frame::{HEADER, Header, Kind};
 use linkspan::{Encoding, Options};
 use sha2::Sha256;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-/// How much of a test is done every day, or with `LINKSPAN_FULL=1`, before a release.
-pub fn short_or_full<T>(short: T, full: T) -> T {
-    if std::env::var_os("LINKSPAN_FULL").is_some() { full } else { short }
-}
 
 static DIRECTORY: Once = Once::new();
 static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -185,7 +185,7 @@ fn passing<T>(done: linkspan::Result<T>) -> Option<T> {
 
 /// The resources of a process that a link may hold.
 #[derive(Clone, Copy, Debug)]
-pub struct Held {
+pub struct Resources {
     descriptors: usize,
     /// Mappings of memory files, but for those of slots.
     maps: usize,
@@ -195,19 +195,19 @@ pub struct Held {
 
 /// The resources of one link: a survivor has one or none, however many have ended. How many of the 16 slots are in use
 /// depends on how far a sender is ahead.
-const A_LINK: Held = Held { descriptors: 9, maps: 2, slots: 16 };
+const A_LINK: Resources = Resources { descriptors: 9, maps: 2, slots: 16 };
 
 /// Returns the resources of this process.
-pub fn held() -> Held {
+pub fn held() -> Resources {
     let descriptors = read_dir("/proc/self/fd").unwrap().count();
     let maps = read_to_string("/proc/self/maps").unwrap();
     let files = maps.lines().filter(|l| l.contains("memfd:linkspan"));
     let (slots, maps): (Vec<_>, Vec<_>) = files.partition(|l| l.contains("memfd:linkspan-slot"));
-    Held { descriptors, maps: maps.len(), slots: slots.len() }
+    Resources { descriptors, maps: maps.len(), slots: slots.len() }
 }
 
 /// Checks that at most one link more is held than before.
-pub fn nothing_more_is_held(before: Held) {
+pub fn nothing_more_is_held(before: Resources) {
     let after = held();
     assert!(
         after.descriptors <= before.descriptors + A_LINK.descriptors

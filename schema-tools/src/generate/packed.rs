@@ -1,6 +1,6 @@
 //! Packed records: what the languages share, and the code for C and C++, whose structs have the layout of the message, so that one copy moves them.
 
-use linkspan::schema::{Kind, Layout, Length, Place};
+use linkspan::schema::{Kind, Layout, Length, PackedField};
 use linkspan::value::{DType, Order};
 
 use super::{Definition, Member, Plan, Shape, Text};
@@ -93,7 +93,7 @@ pub(super) fn reversed(plan: &Plan<'_>, of: &Shape) -> &'static str {
 }
 
 /// The expression of a field in its struct.
-pub(super) fn member(plan: &Plan<'_>, place: &Place<'_>) -> String {
+pub(super) fn member(plan: &Plan<'_>, place: &PackedField<'_>) -> String {
     let names: Vec<String> =
         place.path.split('/').map(|name| plan.naming.identifier(name, plan.naming.fields)).collect();
     names.join(".")

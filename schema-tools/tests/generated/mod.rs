@@ -1,6 +1,6 @@
 //! Random values for a schema: those that it accepts, with the edges of every type, and others with one thing changed.
 
-#[path = "../../../rust-core/tests/vectors/random.rs"]
+#[path = "../../../rust-core/value/tests/vectors/random.rs"]
 pub mod random;
 
 use linkspan::schema::{Field, Kind, Length, Range, Schema, Type};

@@ -8,14 +8,19 @@ use crate::worker::pin;
 use crate::{BLOCK, END, Result, ways};
 
 /// Waits for the next round; returns false when the near end has ended.
-fn round_begins() -> bool {
+pub fn round_begins() -> bool {
     std::io::stdin().lock().read_exact(&mut [0]).is_ok()
+}
+
+/// Has the kernel end this process with the near end.
+pub fn end_with_near() {
+    // SAFETY: asks for a signal at the death of the parent; no memory is involved.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
 /// Answers until the near end has ended.
 pub fn answer(case: &str, bytes: &str, near: &str) -> Result<()> {
-    // SAFETY: asks for a signal at the death of the parent; no memory is involved.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    end_with_near();
     pin(true);
     let (there, back) = ways(near.parse()?)?;
     let node = NodeBuilder::new().config(&crate::config(near.parse()?)?).create::<ipc::Service>()?;

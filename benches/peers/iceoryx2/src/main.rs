@@ -1,10 +1,14 @@
 //! iceoryx2 on the benchmark's work, set up as its own benchmarks are: publish-subscribe and request-response on slices of
 //! bytes, loaned, with busy waiting. See `benchmarks/` in https://github.com/eclipse-iceoryx/iceoryx2.
 //!
-//! `linkspan-bench-iceoryx2 CASE BYTES` answers lines on its standard input as `benches/src/worker.rs` says.
+//! `linkspan-bench-iceoryx2 CASE BYTES` answers lines on its standard input as `benches/src/worker.rs` says, and
+//! `linkspan-bench-iceoryx2 rate spinning|parked RATE` as `benches/src/rate/worker.rs` says.
 
 mod far;
 mod near;
+#[path = "../../../src/rate/pace.rs"]
+mod pace;
+mod rate;
 mod worker;
 
 use iceoryx2::prelude::*;
@@ -55,9 +59,14 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     set_log_level(LogLevel::Fatal);
     let outcome = match words.as_slice() {
+        ["far", "rate", waits, near] => rate::receive_rounds(waits, near),
+        ["rate", waits, rate] => rate::work(waits, rate).and_then(|()| clean()),
         ["far", case, bytes, near] => far::answer(case, bytes, near),
         [case, bytes] => near::work(case, bytes).and_then(|()| clean()),
-        _ => Err("usage: linkspan-bench-iceoryx2 publish|view|request|stream BYTES".into()),
+        _ => Err(
+            "usage: linkspan-bench-iceoryx2 publish|view|request|stream BYTES, or rate spinning|parked RATE"
+                .into(),
+        ),
     };
     if let Err(error) = outcome {
         eprintln!("iceoryx2: {error}");

@@ -1,7 +1,7 @@
 //! The end that measures: it sends, and spins until the answer arrives.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use iceoryx2::port::client::Client;
 use iceoryx2::port::publisher::Publisher;
@@ -12,30 +12,41 @@ use crate::worker::{Work, pin, serve};
 use crate::{BLOCK, END, Result, ways};
 
 /// The far process; a byte on its standard input begins a round.
-struct Far {
+pub struct Far {
     child: Child,
     to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
 }
 
 impl Far {
-    fn start(case: &str, bytes: &str) -> Result<Far> {
+    /// Starts it and waits until it is ready.
+    pub fn start(case: &[&str; 2]) -> Result<Far> {
         let near = std::process::id().to_string();
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["far", case, bytes, &near])
+            .arg("far")
+            .args(case)
+            .arg(&near)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let (to, from) = (child.stdin.take(), child.stdout.take());
         let (Some(to), Some(from)) = (to, from) else { return Err("the far end has no pipes".into()) };
-        let mut line = String::new();
-        BufReader::new(from).read_line(&mut line)?;
-        if line.is_empty() {
-            return Err("the far end did not start".into());
-        }
-        Ok(Far { child, to: Some(to) })
+        let mut far = Far { child, to: Some(to), from: BufReader::new(from) };
+        far.line()?;
+        Ok(far)
     }
 
-    fn begin(&mut self) -> Result<()> {
+    /// The next line that it writes.
+    pub fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        match self.from.read_line(&mut line)? {
+            0 => Err("the far end ended".into()),
+            _ => Ok(line),
+        }
+    }
+
+    /// Begins a round.
+    pub fn begin(&mut self) -> Result<()> {
         self.to.as_mut().ok_or("the far end has gone")?.write_all(&[1])?;
         Ok(())
     }
@@ -134,7 +145,7 @@ impl Work for Request {
 /// `publish`, `view`, `stream` or `request`.
 pub fn work(case: &str, bytes: &str) -> Result<()> {
     let count: usize = bytes.parse()?;
-    let far = Far::start(case, bytes)?;
+    let far = Far::start(&[case, bytes])?;
     pin(false);
     let node = NodeBuilder::new().config(&crate::config(std::process::id())?).create::<ipc::Service>()?;
     let (there, back) = ways(std::process::id())?;

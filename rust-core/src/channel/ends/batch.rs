@@ -1,9 +1,9 @@
-//! Several messages a call: one wake-up or one system call for many sent messages, one call for all received
-//! ones.
+//! Several messages in one call: many are sent with one wake-up or one system call, and all that have arrived are
+//! received together.
 //!
-//! Values are encoded and sent in runs: as many as [`RUN`] and [`RUN_BYTES`] allow are encoded, then
-//! sent together. A run goes out in one step where nothing is in the way; else its messages go one
-//! by one, each on the way that [`Channel::send`] takes.
+//! Values are encoded and sent in runs: as many as [`RUN`] and [`RUN_BYTES`] allow are encoded, then sent together. A
+//! run is sent in one step if nothing prevents that; otherwise its messages are sent one by one, as [`Channel::send`]
+//! sends them.
 
 use super::{Channel, is_not_ready};
 use crate::channel::direction::Operation;
@@ -16,19 +16,19 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, Payload};
 use crate::value::Source;
 
-/// Values that are encoded before they are sent, at most.
+/// The most values that are encoded before they are sent.
 pub(crate) const RUN: usize = 64;
-/// Bytes of their bodies, at most.
+/// The most bytes of their bodies.
 pub(crate) const RUN_BYTES: usize = 1 << 20;
 
 impl Channel {
     /// Sends these values in their order, each as one message as [`Channel::send`] does, with one wake-up or
     /// one system call for up to 64 short ones where the transport can. Returns how many were sent. Values
-    /// are encoded and sent as the iterator yields them. The deadline is one for all.
+    /// are encoded and sent as the iterator yields them. All of them share one deadline.
     ///
     /// # Errors
-    /// [`Error::sent`] has how many were sent before the error: it is about the value behind those, and that
-    /// value and all that follow are still the caller's. Messages of other threads may come between.
+    /// [`Error::sent`] is the number of values that were sent before the error. The error is about the value after
+    /// those; that value and all that follow were not sent. Messages of other threads may be sent in between.
     ///
     /// ```no_run
     /// # use linkspan::{Channel, Result, Timeout, Value};
@@ -68,7 +68,7 @@ impl Channel {
         Ok(payloads.len() as u64)
     }
 
-    /// Sends a run. An error comes with how many were sent before it.
+    /// Sends a run. Returns an error with the number of messages that were sent before it.
     fn send_run(
         &self,
         payloads: &[Payload],
@@ -79,7 +79,7 @@ impl Channel {
         put.map_err(|error| (sent as u64, error.on(&self.shown)))
     }
 
-    /// Sends a run, together where possible, and counts in `sent`.
+    /// Sends a run, together where possible, and counts the sent messages in `sent`.
     fn send_each(&self, payloads: &[Payload], waiting: &mut Waiting<'_>, sent: &mut usize) -> Result<()> {
         while *sent < payloads.len() {
             let rest = &payloads[*sent..];
@@ -96,8 +96,8 @@ impl Channel {
         Ok(())
     }
 
-    /// Writes as many short messages into the ring as go at once, under one lock, and keeps them. Returns how many: 0 for any
-    /// obstacle, and then nothing was sent. As `ends/in_place` for one message.
+    /// Writes as many short messages into the ring as have room there, under one lock, and keeps them for replay. Returns how
+    /// many; at any obstacle it sends none and returns 0. `ends/in_place` does the same for one message.
     fn send_run_in_place(&self, payloads: &[Payload]) -> usize {
         let run = &payloads[..payloads.len().min(RUN)];
         if run.len() < 2 {
@@ -108,41 +108,41 @@ impl Channel {
         sending.send_run_step(run, halves, &self.reconnector)
     }
 
-    /// Sends as many as go without waiting, and returns how many; 0 if anything is in the way.
+    /// Sends as many messages as possible without waiting, and returns how many; 0 at any obstacle.
     fn send_run_at_once(&self, payloads: &[Payload], waiting: &mut Waiting<'_>) -> Result<usize> {
-        // A single message takes the usual way, and so does one before which a loss has to be reported.
+        // A single message is sent by the general path, and so is one before which a loss has to be reported.
         if payloads.len() < 2 || self.reconnector.session_state.has_unreported_losses() {
             return Ok(0);
         }
         self.check_sends()?;
         let mut sending = self.sending.take_in_turn(Operation::Send, waiting)?;
-        // The thread that had the turn may have closed the channel.
+        // The thread that held the direction before may have closed the channel.
         self.check()?;
         let before = self.reconnector.session_state.halves().outbox.kept_count();
         let run = &payloads[..payloads.len().min(RUN)];
         let sent = sending.send_run(run, &self.reconnector, waiting);
-        let (claim, sending) = sending.split();
+        let (permit, sending) = sending.split();
         drop(sending);
         self.ack_sender().flush_deferred();
         if crosses_ack_check(before, sent) {
             self.collect_acks();
         }
-        drop(claim);
+        drop(permit);
         Ok(sent)
     }
 
     /// Waits for the next message as [`Channel::recv`] does, and returns it with those that arrived after it:
-    /// at most `max` in all. An error that is found behind the first message is returned by the next call.
+    /// at most `max` in all. The next call returns an error that is found after the first message.
     ///
-    /// They count as consumed together, with the next call that receives: if this program ends before, all of
-    /// them go to its next incarnation. With `ack="manual"`, [`Channel::ack`] acknowledges all of them.
+    /// The messages count as consumed together, at the next call that receives: if this program ends before it,
+    /// all of them are sent to its next incarnation. With `ack="manual"`, [`Channel::ack`] acknowledges all of them.
     pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
         let mut messages = Vec::new();
         if self.take_run_in_place(max, &mut messages) {
             return Ok(messages);
         }
         if !messages.is_empty() {
-            // Another thread may receive by now: it gets the others.
+            // Another thread may receive by now; then it receives the others.
             if let Ok(mut receiving) = self.receiving() {
                 self.take_more(max, &mut receiving, &mut messages);
             }
@@ -152,15 +152,15 @@ impl Channel {
         self.take_many(max, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
-    /// Takes the short messages that lie ready, under one lock. Returns whether that is all: there are as many as asked for,
-    /// or no more. If there are none, nothing else has changed than that the program receives again.
+    /// Takes the short messages that have arrived, under one lock. Returns whether the call is complete: it has `max` messages,
+    /// or no more have arrived. If there are none, this only records that the program receives again.
     fn take_run_in_place(&self, max: usize, messages: &mut Vec<Message>) -> bool {
         let Some(mut entered) = self.enter_receiving() else { return false };
         let (receiving, halves) = entered.parts();
         if receiving.is_program_kept_waiting() {
             return false;
         }
-        // Few enough for a thread that sends meanwhile, and waits for the lock.
+        // A bounded number, because a sending thread may wait for the lock.
         let (is_ack_due, missed) = receiving.take_run(halves, &self.event_log, max.min(RUN), messages);
         let is_all = !messages.is_empty() && (messages.len() >= max || !receiving.may_have_more());
         drop(entered);
@@ -173,25 +173,25 @@ impl Channel {
         is_all
     }
 
-    /// Receives the first message, waiting for it, and then those that lie ready.
+    /// Waits for the first message, and then receives those that have arrived.
     fn take_many(&self, max: usize, waiting: &mut Waiting<'_>) -> Result<Vec<Message>> {
         check_max(max)?;
         let mut receiving = self.receiving()?;
         receiving.program_receives(&self.ack_sender());
         let first = self.receive_for_program(&mut receiving, waiting)?;
         self.note_delivered(&receiving, &first);
-        // Not `max`, which may be large to mean "all".
+        // Not `max`, which may be very large to request all messages.
         let mut messages = Vec::with_capacity(max.min(RUN));
         messages.push(first);
         self.take_more(max, &mut receiving, &mut messages);
         Ok(messages)
     }
 
-    /// Receives what lies ready behind messages that the program gets in the same call.
+    /// Receives the messages that have arrived after those that this call has received already.
     fn take_more(&self, max: usize, receiving: &mut Receiving, messages: &mut Vec<Message>) {
         receiving.delivers_more = true;
         loop {
-            // Few enough for a thread that sends meanwhile, and waits for the lock.
+            // A bounded number, because a sending thread may wait for the lock.
             let several = max.min(messages.len() + RUN);
             receiving.take_ready_run(&self.reconnector.session_state, &self.event_log, several, messages);
             if messages.len() >= max || !receiving.may_have_more() {
@@ -225,9 +225,9 @@ pub(crate) fn check_max(max: usize) -> Result<()> {
     Err(Error::new(ErrorKind::OutOfRange, "at most 0 messages were requested; request 1 or more"))
 }
 
-/// Takes payloads from an iterator and sends them in runs with `send`; returns how many were sent.
-/// `send` returns with an error how many of its run were sent before it. An error of the iterator
-/// ends the batch after the payloads before it were sent.
+/// Takes payloads from an iterator, sends them in runs with `send`, and returns how many were sent.
+/// An error of `send` has the number of messages of its run that were sent before it. An error of the
+/// iterator ends the batch after the payloads before it were sent.
 pub(crate) fn in_runs(
     payloads: impl IntoIterator<Item = Result<Payload>>,
     mut send: impl FnMut(&[Payload]) -> std::result::Result<(), (u64, Error)>,
@@ -249,7 +249,7 @@ pub(crate) fn in_runs(
                 None => ended = true,
             }
         }
-        // Those before a value that could not be encoded are sent all the same.
+        // The values before one that could not be encoded are sent all the same.
         send(&run).map_err(|(of_run, error)| error.with_sent(sent + of_run))?;
         sent += run.len() as u64;
         run.clear();

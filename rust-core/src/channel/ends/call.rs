@@ -1,20 +1,20 @@
-//! Calls over a channel: a request is sent, and its answer is waited for.
+//! Calls over a channel: sends a request and waits for its answer.
 //!
-//! Of the threads that call at the same time one leads: it has the receiving direction until its answer is there. Data and
-//! requests that it meets go to the inbox, answers to other requests are kept for those
-//! (`session_state/calls`), and answers to calls that ended are dropped and counted. The others follow: they send their requests, and wait
-//! for their answers or to lead.
+//! Of the threads that call at the same time one leads: it holds the receiving direction until its answer has arrived. It puts data
+//! and requests that it receives into the inbox, keeps answers to the requests of other calls for those (`session_state/calls`), and
+//! drops and counts answers to calls that have ended. The other threads follow: they send their requests, and wait until their answers
+//! are kept or until they can lead.
 //!
-//! When the peer disconnects, a request may or may not have been carried out. So the call fails with
+//! When the peer disconnects, it is unknown whether a request was carried out. So the call fails with
 //! `Disconnected`, unless the option `idempotent` allows the request to be sent to the next incarnation. A
-//! caller that gives up sends the peer a *withdrawal*: then the peer does not start on the request if it has
-//! not yet.
+//! caller that gives up sends the peer a *withdrawal*: a peer that has not started on the request then does not
+//! start on it.
 
 use std::time::Duration;
 
-use super::call_in_place::{Begun, Calling, Leader, Leading, PendingReply};
+use super::call_in_place::{Calling, Leader, Leading, PendingReply, StartedCall};
 use super::{Channel, is_not_ready};
-use crate::channel::direction::{Claim, Operation, in_use, take_from_library};
+use crate::channel::direction::{Operation, Permit, in_use, take_from_library};
 use crate::channel::link::Taken;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
 use crate::channel::sending::{Draft, REPLY, Until};
@@ -26,15 +26,15 @@ use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload, failure};
 use crate::value::Source;
 
-/// Answers that no call waits for: so many are dropped in one call of [`Channel::poll`].
+/// The most late answers that one call of [`Channel::poll`] drops.
 const LATE_ANSWERS: usize = 64;
 
 impl Channel {
-    /// Sends a request and waits for its answer. The requests of threads that call at the same time are under way together.
+    /// Sends a request and waits for its answer. The requests of several threads may be in flight at the same time.
     ///
     /// # Errors
     /// `Remote` if the peer's handler failed. `Disconnected` if the peer ended before it answered, and
-    /// `Timeout` if no answer came in time: whether the request was carried out is then unknown, and the
+    /// `Timeout` if no answer arrived in time: whether the request was carried out is then unknown, and the
     /// error is retryable only with the option `idempotent`. A `Timeout` before the request was sent is
     /// retryable. `InvalidState` if another thread receives.
     ///
@@ -48,7 +48,7 @@ impl Channel {
     pub fn call_payload<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let wait = wait.into();
         let begun = match self.begin_call(payload) {
-            // With a short reply that comes soon, this is all.
+            // A short reply that arrives soon completes the call here.
             Some((Leader::Here(leading), Some(sent))) if wait.may_wait(self.options.timeout) => {
                 match self.reply_soon(sent, leading) {
                     Ok(reply) => return Ok(reply),
@@ -60,12 +60,12 @@ impl Channel {
         self.call_waiting(payload, begun, wait).map_err(|e| e.on(&self.shown))
     }
 
-    /// [`Channel::call`] for an encoded value, without the endpoint in its errors, and without a reply that comes soon.
+    /// [`Channel::call`] for an encoded value whose reply did not arrive soon, without the endpoint in its errors.
     #[inline(never)]
     fn call_waiting<'a>(
         &'a self,
         payload: &Payload,
-        begun: Option<Begun<'a>>,
+        begun: Option<StartedCall<'a>>,
         wait: Wait<'_>,
     ) -> Result<Message> {
         let mut waiting = self.start(wait);
@@ -97,21 +97,21 @@ impl Channel {
         found
     }
 
-    /// Takes the receiving direction for a call; or follows, where another call has it.
+    /// Takes the receiving direction for a call, or follows the call that holds it.
     ///
     /// # Errors
-    /// `InvalidState` if the program receives, or if this very thread has the direction.
+    /// `InvalidState` if a thread of the program receives, or if this thread holds the direction itself.
     fn lead_or_follow(&self) -> Result<Leader<'_>> {
         self.check_receives()?;
-        let (claim, are_led) = self.receiving.cell().try_claim_with(|halves, is_free| {
+        let (permit, are_led) = self.receiving.seat().try_acquire_with(|halves, is_free| {
             let are_led = halves.calls.are_led();
             if is_free || are_led {
                 halves.calls.enter();
             }
             are_led
         });
-        match claim {
-            Some(claim) => Ok(Leader::Here(self.lead(claim, Calling(&self.reconnector.session_state))?)),
+        match permit {
+            Some(permit) => Ok(Leader::Here(self.lead(permit, Calling(&self.reconnector.session_state))?)),
             None if are_led => {
                 let calling = Calling(&self.reconnector.session_state);
                 self.check_reentrancy(Operation::Call).map(|()| Leader::Other(calling))
@@ -120,24 +120,24 @@ impl Channel {
         }
     }
 
-    /// Fails in a callback or a signal handler of a call of this thread that has the receiving direction.
+    /// Fails in a callback or a signal handler of a call of this thread that holds the receiving direction.
     fn check_reentrancy(&self, operation: Operation) -> Result<()> {
-        if self.receiving.is_claimed_by_this_thread() {
+        if self.receiving.is_acquired_by_this_thread() {
             Err(reentrant_call(operation.verb()))
         } else {
             Ok(())
         }
     }
 
-    /// Takes the receiving direction with this claim, from the library, too.
-    fn lead<'a>(&'a self, claim: Claim<'a, Receiving>, calling: Calling<'a>) -> Result<Leading<'a>> {
+    /// Takes the receiving direction with this claim, also from a step of the library that holds it.
+    fn lead<'a>(&'a self, claim: Permit<'a, Receiving>, calling: Calling<'a>) -> Result<Leading<'a>> {
         let receiving = take_from_library(claim, || self.reconnector.interrupt());
         self.reconnector.clear_interrupt();
         self.check()?;
         Ok(Leading { receiving, calling, taken: None })
     }
 
-    /// Waits until the answer to this request is filed, or leads once the calls before this one have ended.
+    /// Waits until the answer to this request is kept, or leads once the calls before this one have ended.
     fn follow(
         &self,
         pending: PendingReply,
@@ -145,19 +145,19 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let number = pending.number;
-        let cell = self.receiving.cell();
-        match cell.claim_in_line_unless(waiting, |halves| halves.calls.follow(number))? {
-            Some(claim) => self.await_answer(pending, self.lead(claim, calling)?, waiting),
+        let seat = self.receiving.seat();
+        match seat.acquire_unless(waiting, |halves| halves.calls.follow(number))? {
+            Some(permit) => self.await_answer(pending, self.lead(permit, calling)?, waiting),
             None => {
                 let answer = self.reconnector.session_state.halves().calls.take(number);
-                // It stays until its call ends.
+                // An answer that is kept stays until its call ends.
                 answer.ok_or_else(answer_lost).and_then(read_answer)
             }
         }
     }
 
-    /// Sends the peer a withdrawal of this request, which the caller gives up because of this error. None is
-    /// needed if the peer has answered, or if the link has ended.
+    /// Sends the peer a withdrawal of this request, which the caller gives up because of this error. Sends none
+    /// if the peer has answered, or if the link has ended.
     fn withdraw(&self, pending: PendingReply, error: &Error) {
         if error.remote_failure().is_some() || error.kind() == ErrorKind::Disconnected {
             return;
@@ -173,14 +173,14 @@ impl Channel {
     }
 
     /// Sends a request without waiting for its answer, which [`Channel::finish_call`] returns: a call in two
-    /// steps. Any number of requests may be under way; their answers come in any order, and are kept for them also while
-    /// this end calls and receives. The answers of the newest 1,024 requests that are not finished are kept.
+    /// steps. Any number of requests may be in flight. Their answers may arrive in any order, also while this end calls and
+    /// receives, and are kept for the newest 1,024 requests that are not finished.
     pub fn start_call<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<PendingReply> {
         self.start_call_until(payload, Until::Never, wait)
     }
 
-    /// [`Channel::start_call`] for a caller that gives the request up after `within`: a server of another
-    /// machine does not begin with it later. The caller still has to give it up itself, with
+    /// [`Channel::start_call`] for a caller that gives up the request after `within`: a server on another
+    /// machine does not start on it later. The caller still has to give it up itself, with
     /// [`Channel::finish_call`].
     pub fn start_call_within<'a>(
         &self,
@@ -207,14 +207,14 @@ impl Channel {
         pending.map_err(|e| e.on(&self.shown))
     }
 
-    /// Fails where no call could receive the answer now.
+    /// Fails if no call could receive the answer now.
     ///
     /// # Errors
     /// As [`Channel::lead_or_follow`].
     fn check_starts(&self) -> Result<()> {
         self.check_receives()?;
         let halves = self.reconnector.session_state.halves();
-        if self.receiving.is_claimed() && !halves.calls.are_led() {
+        if self.receiving.is_acquired() && !halves.calls.are_led() {
             drop(halves);
             self.check_reentrancy(Operation::Receive)?;
             return Err(in_use(Operation::Receive));
@@ -222,9 +222,10 @@ impl Channel {
         Ok(())
     }
 
-    /// Returns the answer to a request that [`Channel::start_call`] sent; fails like [`Channel::call`]. With
-    /// a time-out of zero it returns `Timeout` or `NotFound` while the answer has not come; a longer time-out
-    /// that passes withdraws the request. `InvalidState`, in a callback of another call of this thread, leaves it as it is.
+    /// Returns the answer to a request that [`Channel::start_call`] sent, and fails as [`Channel::call`] does. With
+    /// a time-out of zero it fails with `Timeout` or `NotFound` while the answer has not arrived. A longer time-out
+    /// that passes withdraws the request. `InvalidState`, in a callback of another call of this thread, does not
+    /// change the request.
     pub fn finish_call<'a>(&self, pending: PendingReply, wait: impl Into<Wait<'a>>) -> Result<Message> {
         match self.finish_in_place(pending) {
             Ok(reply) => Ok(reply),
@@ -232,7 +233,7 @@ impl Channel {
         }
     }
 
-    /// [`Channel::finish_call`] for a reply that has not come.
+    /// [`Channel::finish_call`] for a reply that has not arrived.
     #[inline(never)]
     fn finish_waiting<'a>(
         &'a self,
@@ -249,7 +250,7 @@ impl Channel {
             }),
         };
         let only_polled = waiting.is_none();
-        // A step that this thread may not make now is no end of the request.
+        // A call that this thread may not make now does not end the request.
         let is_refused = |error: &Error| error.kind() == ErrorKind::InvalidState && !self.is_closed();
         let goes_on = |error: &Error| only_polled && is_not_ready(error) || is_refused(error);
         if !found.as_ref().is_err_and(goes_on) {
@@ -266,9 +267,9 @@ impl Channel {
         found.map_err(|e| e.on(&self.shown))
     }
 
-    /// Sends a request in turn with other threads. A full outbox is an error rather than a wait: the
-    /// acknowledgements that would make room are received by this very thread.
-    /// `until` is when the caller gives it up.
+    /// Sends a request in turn with other threads. Fails if the outbox is full rather than waiting, because this
+    /// thread itself receives the acknowledgements that would make room. `until` is when the caller gives up the
+    /// request.
     fn send_request(
         &self,
         payload: &Payload,
@@ -283,7 +284,7 @@ impl Channel {
         Ok(PendingReply { number, generation })
     }
 
-    /// Waits for the answer.
+    /// Waits for the answer of a call that leads.
     pub(super) fn await_answer(
         &self,
         pending: PendingReply,
@@ -292,32 +293,32 @@ impl Channel {
     ) -> Result<Message> {
         let Leading { mut receiving, calling: _calling, taken } = leading;
         let found = self.receive_answer(pending, taken, &mut receiving, waiting);
-        // Before the end of the call: see `Leading`.
+        // Before `_calling`, for the reason that `Leading` gives.
         drop(receiving);
         found
     }
 
-    /// Receives the messages of a server while no call waits: answers, which are kept or dropped. Notices the server's end.
+    /// Receives the answers of a server while no call waits, and keeps or drops them. Records the end of the server.
     pub(super) fn drop_late_answers(&self) {
         let Ok(mut receiving) = self.receiving() else { return };
         if !receiving.is_of_server() {
             return;
         }
         let mut waiting = self.start(Wait::none());
-        // With more than these, the descriptor stays readable.
+        // If there are more, the descriptor stays readable.
         for _ in 0..LATE_ANSWERS {
             match receiving.link_next(&self.ack_sender(), &mut waiting, true) {
                 Ok(ReceivedFrame::Message(message)) => self.file_answer(message),
                 Ok(ReceivedFrame::Bye) => self.ack_sender().send_ack(AckTrigger::Requested),
                 Ok(ReceivedFrame::Ack) => {}
-                // There is nothing more, or the server has ended, which is an event.
+                // There are no more answers, or the server has ended, which was recorded as an event.
                 Err(_) => return,
             }
         }
     }
 
-    /// Describes an error that happened after the request was sent: the peer may have carried it
-    /// out, and still may.
+    /// Describes an error that occurred after the request was sent: the peer may have carried the request out, or
+    /// may do so later.
     fn after_sending(&self, error: Error, waiting: &Waiting<'_>) -> Error {
         let error = match error.kind() {
             ErrorKind::Timeout => {
@@ -333,7 +334,7 @@ impl Channel {
         error.with_retryable(self.options.idempotent)
     }
 
-    /// Records that the request is answered or given up: it does not go to the next incarnation.
+    /// Records that the request is answered or given up, so that it is not sent to the next incarnation.
     fn finish_request(&self, pending: PendingReply) {
         if self.options.idempotent {
             self.reconnector.session_state.halves().outbox.finish_request(pending.number);
@@ -350,14 +351,14 @@ impl Channel {
     ) -> Result<Message> {
         let ack_sender = self.ack_sender();
         let session_state = &self.reconnector.session_state;
-        // Another call may have received it: one that had the direction before this one.
+        // A call that held the direction before this one may have received the answer.
         let filed = session_state.halves().calls.take(number);
         if let Some(answer) = filed {
             return read_answer(answer);
         }
         receiving.awaited = number;
         loop {
-            // The outbox drops a request together with a peer that cannot come back.
+            // When a peer that cannot reconnect ends, the outbox drops the requests to it.
             if receiving.is_behind(generation) && !session_state.halves().outbox.keeps(number) {
                 return Err(answer_lost());
             }
@@ -372,7 +373,7 @@ impl Channel {
                     continue;
                 }
                 Ok(ReceivedFrame::Ack) => continue,
-                // The request went over a newer link than the one that has just been read to its end.
+                // The request was sent over a newer link than the one that has just ended.
                 Err(e) if e.kind() == ErrorKind::Disconnected && receiving.generation < generation => {
                     continue;
                 }
@@ -395,7 +396,7 @@ impl Channel {
     /// Sends the reply to a request that [`Channel::recv`] returned. Waits for room within the deadline.
     ///
     /// # Errors
-    /// `InvalidState` for a message that is no request; `Disconnected` if the client that sent it has
+    /// `InvalidState` for a message that is not a request; `Disconnected` if the client that sent it has
     /// disconnected.
     pub fn reply<'a, T: Source + ?Sized>(
         &self,
@@ -428,7 +429,7 @@ impl Channel {
     }
 }
 
-/// Returns an answer, or the failure that it is.
+/// Returns an answer, or the error that it reports.
 fn read_answer(answer: Message) -> Result<Message> {
     match answer.header().kind {
         Kind::Error => Err(failure::from_message(&answer)),

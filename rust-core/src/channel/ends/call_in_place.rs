@@ -1,11 +1,11 @@
-//! A short request that takes no wait: written into shared memory under the lock of the session, which a call takes once
-//! for it. The same lock gives the call the receiving direction, which it holds until the reply is there; the lock that it takes to record the
-//! reply gives it back. Where another call has that direction, this one follows (`session_state/calls`).
+//! A short request without waiting: written into shared memory under the lock of the session, which the call takes once for it.
+//! Under the same lock the call takes the receiving direction, and holds it until the reply has arrived. It releases the direction
+//! under the lock with which it records the reply. If another call holds that direction, this one follows (`session_state/calls`).
 //!
-//! As for messages (`in_place`), for any obstacle nothing has changed, and the general way determines it.
+//! As for messages (`in_place`), an obstacle leaves the state unchanged, and the general path determines what the obstacle is.
 
 use super::Channel;
-use crate::channel::direction::{Entered, Lease};
+use crate::channel::direction::{Lease, SeatGuard};
 use crate::channel::link::Taken;
 use crate::channel::receiving::Receiving;
 use crate::channel::sending::{Draft, REQUEST, Until};
@@ -15,16 +15,16 @@ use crate::error::Result;
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
 
-/// A request whose answer [`Channel::finish_call`] waits for.
+/// A sent request, for which [`Channel::finish_call`] returns the answer.
 #[derive(Clone, Copy, Debug)]
 pub struct PendingReply {
     /// The number of the request.
     pub(super) number: u64,
-    /// The generation of the link over which it went.
+    /// The generation of the link over which it was sent.
     pub(super) generation: u64,
 }
 
-/// A call that leads or follows. Its drop records the end of that.
+/// Counts a call that leads or follows, until it is dropped.
 pub(super) struct Calling<'a>(pub &'a SessionState);
 
 impl Drop for Calling<'_> {
@@ -33,43 +33,44 @@ impl Drop for Calling<'_> {
     }
 }
 
-/// A call that leads: it has the receiving direction, and a message if one was received already.
+/// A call that leads: it holds the receiving direction, and a message if one was received already.
 pub(super) struct Leading<'a> {
     pub receiving: Lease<'a, Receiving>,
-    /// Dropped after the direction, so that no other thread takes it for that of a program which receives.
+    /// Dropped after the direction, so that no other thread concludes that the program receives.
     pub calling: Calling<'a>,
     pub taken: Option<Taken>,
 }
 
-/// The call that receives for all.
+/// Which call receives for all calls.
 pub(super) enum Leader<'a> {
     /// This one.
     Here(Leading<'a>),
-    /// Another one; this one follows.
+    /// Another call; this one follows.
     Other(Calling<'a>),
 }
 
-/// What a call has begun, and its request, if it was sent. A call that follows has sent it.
-pub(super) type Begun<'a> = (Leader<'a>, Option<PendingReply>);
+/// The role of a call that has begun, and its request if that was sent. A call that follows has always sent it.
+pub(super) type StartedCall<'a> = (Leader<'a>, Option<PendingReply>);
 
 impl Channel {
-    /// Takes the receiving direction, unless another call leads, and sends the request if that is possible at once. None
-    /// if the program receives, if another call leads and the request cannot be sent at once, and for a channel that cannot be used.
+    /// Takes the receiving direction, unless another call leads, and sends the request if that is possible at once. Returns
+    /// `None` if the program receives, if another call leads and the request cannot be sent at once, and if the channel cannot
+    /// be used.
     #[inline]
-    pub(super) fn begin_call(&self, payload: &Payload) -> Option<Begun<'_>> {
+    pub(super) fn begin_call(&self, payload: &Payload) -> Option<StartedCall<'_>> {
         if self.options.idempotent || !self.receives {
             return None;
         }
-        // Declared first, so that they are dropped last, also by a panic: their drops enter the gate, see `try_hold`.
+        // Declared first, so that they are dropped last, also in a panic: their drops take the lock, see `try_hold`.
         let (held, calling);
         let mut entered = self.enter_to_send()?;
-        // A thread that waits until the library releases the direction has it claimed.
-        held = entered.try_hold(self.receiving.cell());
+        // A thread that waits until the library releases the direction has claimed it.
+        held = entered.try_hold(self.receiving.seat());
         let (sending, halves) = entered.parts();
-        if held.is_none() && (!halves.calls.are_led() || self.receiving.is_claimed_by_this_thread()) {
+        if held.is_none() && (!halves.calls.are_led() || self.receiving.is_acquired_by_this_thread()) {
             return None;
         }
-        // It is sent at most once.
+        // Without the option `idempotent` the request is sent at most once.
         let until = Until::Wait;
         let draft = Draft { kind: Kind::Request, until, is_filed: held.is_none(), ..Draft::data(payload) };
         let put = sending.send_step::<REQUEST>(&draft, halves, &self.reconnector, &self.event_log);
@@ -89,14 +90,14 @@ impl Channel {
         }
     }
 
-    /// Sends the request at once, if that is possible and the program does not receive. Its answer is kept.
+    /// Sends the request if that is possible at once and the program does not receive. Its answer will be kept.
     #[inline(always)]
     pub(super) fn send_request_in_place(&self, payload: &Payload) -> Option<PendingReply> {
         if self.options.idempotent || !self.receives {
             return None;
         }
         let mut entered = self.enter_to_send()?;
-        let is_free = entered.is_free(self.receiving.cell());
+        let is_free = entered.is_free(self.receiving.seat());
         let (sending, halves) = entered.parts();
         if !is_free && !halves.calls.are_led() {
             return None;
@@ -106,8 +107,8 @@ impl Channel {
         put.sent().map(|number| PendingReply { number, generation: sending.generation })
     }
 
-    /// Returns the reply to a request that was sent at most once, if it comes within about a microsecond and spinning is
-    /// known to succeed; then the call has ended. Else what the call goes on with.
+    /// Returns the reply to a request that was sent at most once, and ends the call, if the reply arrives within about a
+    /// microsecond. Spins only if spinning has succeeded before. Otherwise returns the state with which the call continues.
     #[inline]
     pub(super) fn reply_soon<'a>(
         &'a self,
@@ -138,8 +139,8 @@ impl Channel {
         }
     }
 
-    /// Returns the reply that lies ready, for a call in two steps; else the receiving direction, which it needs to wait,
-    /// and none of it if another thread has it or awaits it.
+    /// Returns the reply that has arrived, for a call in two steps. Otherwise returns the receiving direction, with which the
+    /// call waits; `None` if another thread holds the direction or waits for it.
     #[inline(always)]
     pub(super) fn finish_in_place(
         &self,
@@ -163,12 +164,12 @@ impl Channel {
         self.finish_entered(pending, entered)
     }
 
-    /// [`Channel::finish_in_place`] for what is no plain reply.
+    /// [`Channel::finish_in_place`] where no fast-path reply has arrived.
     #[inline(never)]
     fn finish_entered<'a>(
         &'a self,
         pending: PendingReply,
-        mut entered: Entered<'a, Receiving>,
+        mut entered: SeatGuard<'a, Receiving>,
     ) -> std::result::Result<Message, Option<Leading<'a>>> {
         let (receiving, halves) = entered.parts();
         let taken = if receiving.generation == pending.generation && receiving.is_reply_ready() {
@@ -190,7 +191,7 @@ impl Channel {
         }
     }
 
-    /// Waits for the reply that [`Channel::finish_in_place`] has not found.
+    /// Waits for a reply that had not arrived in [`Channel::finish_in_place`].
     pub(super) fn finish_leading<'a>(
         &'a self,
         pending: PendingReply,
@@ -213,7 +214,7 @@ mod tests {
 
     use super::*;
     use crate::deadline::Wait;
-    use crate::sys::claim::counted;
+    use crate::sys::seat::counted;
     use crate::{Encoding, ErrorKind, Limits, Options, Value};
 
     const SOON: Duration = Duration::from_secs(60);
@@ -246,14 +247,14 @@ mod tests {
                 }
             }
         }
-        // The first of all connects.
+        // The first call connects.
         assert!(soon > 190, "{soon}");
     }
 
-    /// While a call leads, another thread may neither receive nor close the channel under it, and its own calls follow: they
-    /// are sent at once, answered before the first, or given up.
+    /// While a call leads, another thread cannot receive, and its calls follow: their requests are sent at once, and they are
+    /// answered before the first call or time out. The thread of the call itself can neither call nor close.
     #[test]
-    fn others_follow_a_call_or_are_refused() {
+    fn leading_call_refuses_receivers_and_other_calls_follow() {
         let (peer, client, short) = both("call-leads");
         let call = || client.call_payload(&short, SOON).unwrap();
         let request = || peer.recv(SOON).unwrap();
@@ -264,7 +265,7 @@ mod tests {
             call();
         });
         let Some((Leader::Here(leading), Some(pending))) = client.begin_call(&short) else {
-            panic!("no other thread uses it, and the link takes it at once")
+            panic!("no other thread uses the channel, and the link has room")
         };
         let first = request();
         std::thread::scope(|scope| {
@@ -272,7 +273,7 @@ mod tests {
             assert_eq!(refused.join().unwrap(), ErrorKind::InvalidState);
             let polled = scope.spawn(|| client.finish_call(pending, Wait::none()).unwrap_err().kind());
             assert_eq!(polled.join().unwrap(), ErrorKind::Timeout);
-            // Of the same thread: it would wait for itself.
+            // The same thread would wait for itself.
             assert_eq!(client.call_payload(&short, SOON).unwrap_err().kind(), ErrorKind::InvalidState);
             assert_eq!(client.close(SOON).unwrap_err().kind(), ErrorKind::InvalidState);
             let late = scope.spawn(|| client.call_payload(&short, Duration::from_millis(20)).unwrap_err());

@@ -1,9 +1,9 @@
-//! Closing a channel: waits until the peer has consumed what was sent.
+//! Closing a channel, after the peer has consumed all messages.
 //!
-//! The order: no call begins any more and waiting threads leave; this side sends its acknowledgement; then,
-//! until everything is acknowledged, a bye frame goes over the newest link and frames are received. A peer
-//! that disconnects meanwhile and may come back is waited for. If both sides close at once, neither receives
-//! further messages, so each acknowledges and waits a short time for the other's last acknowledgement.
+//! The steps of a close: new calls fail, and waiting threads return; this side sends its acknowledgement; until
+//! everything is acknowledged, this side sends a bye frame over the newest link and receives frames. If the peer
+//! disconnects meanwhile and may reconnect, the close waits for it. If both sides close at the same time, neither
+//! receives further messages, so each acknowledges and waits a short time for the last acknowledgement of the other.
 
 use std::time::Duration;
 
@@ -18,26 +18,26 @@ use crate::error::{Error, ErrorKind, Result, counted};
 use crate::sys::fork;
 
 impl Channel {
-    /// Closes the channel after the peer has consumed what was sent. If the peer disconnects, waits for it to
-    /// come back, and sends again what it had not consumed. Another thread that waits in the channel gets
-    /// `InvalidState`.
+    /// Closes the channel after the peer has consumed all messages that were sent. If the peer disconnects, waits
+    /// until it reconnects, and sends again what it had not consumed. The call of another thread that waits in the
+    /// channel fails with `InvalidState`.
     ///
     /// # Errors
     /// `Timeout` or `Disconnected` with the number of messages that the peer has not acknowledged in
-    /// [`Error::missed`]; the channel is closed all the same. `InvalidState`, with the channel still open, in
-    /// a callback of this thread's own call on it.
+    /// [`Error::missed`]; the channel is closed all the same. `InvalidState` in a callback of a call that this
+    /// thread makes on the channel, which then stays open.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
             return Ok(());
         }
-        if self.receiving.is_claimed_by_this_thread() || self.sending.is_claimed_by_this_thread() {
-            let text = "this thread is in a call on this channel, for which its close would wait: end that call first, from on_wait or by what the signal's handler raises";
+        if self.receiving.is_acquired_by_this_thread() || self.sending.is_acquired_by_this_thread() {
+            let text = "this thread is in a call on this channel, and close would wait for it: end that call first, by an error from on_wait or an exception from the signal handler";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
         let mut waiting = self.start(wait);
         self.reconnector.close();
         let mut receiving = self.receiving.lock();
-        // A thread that waits for room was woken too, and leaves.
+        // A thread that waits for room was woken as well, and returns.
         let mut sending = self.sending.take_next(Operation::Send, &waiting).map_err(|e| e.on(&self.shown))?;
         self.reconnector.begin_close();
         receiving.begin_close();
@@ -54,7 +54,7 @@ impl Channel {
         self.with_losses(closed).map_err(|e| e.on(&self.shown))
     }
 
-    /// Waits until the peer has consumed everything, over as many links as that takes.
+    /// Waits until the peer has consumed everything, over as many links as necessary.
     fn close_gracefully(
         &self,
         sending: &mut Sending,
@@ -99,8 +99,8 @@ impl Channel {
         }
     }
 
-    /// One step of closing: a link, the replays over it, the bye once for each link, and one frame
-    /// that the peer sends.
+    /// Makes one step of a close: connects if there is no link, replays over a new link, sends the bye once for each
+    /// link, and receives one frame.
     fn exchange_bye(
         &self,
         sending: &mut Sending,
@@ -108,7 +108,7 @@ impl Channel {
         bye_sent_on: &mut u64,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        // The receiving half first: messages are replayed over the link that it makes.
+        // The receiving half first: the sending half replays messages over the link that it makes.
         receiving.join(&self.ack_sender(), waiting)?;
         sending.join(&self.reconnector, &self.event_log, waiting)?;
         if *bye_sent_on != sending.generation {
@@ -121,7 +121,7 @@ impl Channel {
             ReceivedFrame::Message(message) => receiving.keep(message),
             ReceivedFrame::Ack => {}
             ReceivedFrame::Bye => {
-                // Both sides close at once, and neither receives further messages.
+                // Both sides close at the same time, and neither receives further messages.
                 sending.send_ack(AckTrigger::Requested, &self.reconnector, &self.event_log);
                 let mut linger = Waiting::until(Deadline::after(LINGER).sooner(waiting.deadline()));
                 while self.reconnector.session_state.unacknowledged().count > 0 {
@@ -142,12 +142,12 @@ impl Channel {
     }
 }
 
-/// How long an object that is dropped without having been closed waits until the kernel has taken
-/// what was sent.
+/// How long the drop of an object that was not closed waits until the kernel has taken the bytes that were
+/// sent.
 pub const LINGER: Duration = Duration::from_secs(1);
 
 impl Channel {
-    /// Adds losses of earlier messages to the outcome, if they were not reported to the program.
+    /// Adds the losses of earlier messages to the result, if they were not reported to the program.
     pub(super) fn with_losses<T>(&self, done: Result<T>) -> Result<T> {
         match (done, self.reconnector.session_state.take_unreported_losses()) {
             (done, 0) => done,
@@ -160,8 +160,8 @@ impl Channel {
     }
 }
 
-/// Returns the error of a close or a flush after which the peer has not acknowledged so many messages. `done` is what was done all the
-/// same.
+/// Returns the error of a close or a flush after which the peer has not acknowledged `count` messages. `done` begins the text with what
+/// the call has done all the same.
 pub(super) fn unconsumed(done: &str, error: Error, count: u64) -> Error {
     let what = format!("{} that the peer had not acknowledged", counted(count, "was sent", "were sent"));
     match error.kind() {
@@ -176,5 +176,23 @@ pub(super) fn unconsumed(done: &str, error: Error, count: u64) -> Error {
             Error::new(ErrorKind::Disconnected, format!("the peer disconnected; {what}")).with_missed(count)
         }
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+
+    #[test]
+    fn errors_of_a_closed_channel_have_its_endpoint() {
+        let endpoint = format!("shm:closed-endpoint-{}", std::process::id());
+        let channel = Channel::open(&endpoint, &Options::default(), Wait::none()).unwrap();
+        channel.close(Wait::none()).unwrap();
+        let errors =
+            [channel.fileno().unwrap_err(), channel.writable().unwrap_err(), channel.ack().unwrap_err()];
+        for error in errors {
+            assert_eq!((error.kind(), error.endpoint()), (ErrorKind::InvalidState, Some(&*endpoint)));
+        }
     }
 }

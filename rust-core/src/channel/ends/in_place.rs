@@ -1,33 +1,33 @@
-//! A message that takes no wait, from `send` to `recv`: over shared memory, under one lock in each call.
+//! Sending and receiving one message without waiting: over shared memory, under one lock in each call.
 //!
-//! Both calls begin here, with the direction's state and the session's halves. For any obstacle each returns
-//! none and has changed nothing; then the general path is taken, which determines the obstacle.
+//! Both calls begin here, with the state of the direction and the halves of the session. At any obstacle each returns
+//! `None` and leaves the state unchanged; the general path then determines what the obstacle is.
 
 use std::sync::Arc;
 
 use super::Channel;
-use crate::channel::direction::Entered;
+use crate::channel::direction::SeatGuard;
 use crate::channel::link::Taken;
 use crate::channel::receiving::Receiving;
-use crate::channel::sending::{Content, DATA, Draft, Sending};
+use crate::channel::sending::{DATA, Draft, DraftContent, Sending};
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::SessionHalves;
 use crate::codec::Encoding;
 use crate::deadline::Wait;
 use crate::error::Result;
-use crate::message::{Message, Payload, Rewritten};
+use crate::message::{Message, Payload, ReusedMessage};
 use crate::schema::PreparedSchema;
 use crate::value::Source;
 
 impl Channel {
-    /// Sends a value and returns its sequence number. Waits while the peer is disconnected or takes nothing;
-    /// after an error the message is still the caller's.
+    /// Sends a value and returns its sequence number. Waits while the peer is disconnected or has no room. After an
+    /// error the message was not sent.
     ///
     /// What a peer had not consumed when it ended is sent again to its next incarnation: the next listener,
     /// the same `client_id`, or, if this side made the channel with [`Channel::open`], the next program of
     /// the same user that connects. A client without a `client_id` that a [`Listener`](crate::Listener)
-    /// accepted has no next incarnation: what was kept for it is lost, and the next `send` or `close` fails
-    /// once with `Disconnected` and the number of messages in [`Error::missed`](crate::Error::missed).
+    /// accepted has no next incarnation: the messages that were kept for it are lost, and the next `send` or `close` fails
+    /// once with `Disconnected`, with the number of lost messages in [`Error::missed`](crate::Error::missed).
     pub fn send<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<u64> {
         match self.send_array_or_encode(value)? {
             Ok(number) => Ok(number),
@@ -38,8 +38,7 @@ impl Channel {
     /// Sends a value with one long array that lies in a slot of this channel, as a loan does, and returns its sequence
     /// number; encodes any other value, and this one, if it cannot be sent at once.
     ///
-    /// The bytes around the array are written before the lock is taken under which it is sent, and not under a lock of
-    /// their own.
+    /// The bytes around the array are written without a lock, before the lock is taken under which the message is sent.
     #[doc(hidden)]
     #[inline]
     pub fn send_array_or_encode<T: Source + ?Sized>(
@@ -60,11 +59,11 @@ impl Channel {
             self.event_log.count(&self.event_log.arrays_in_slots);
             return Ok(Ok(number));
         }
-        // Its elements lie elsewhere, or something is in the way.
+        // The elements are not in a slot of this channel, or there is an obstacle.
         self.encode(value).map(Err)
     }
 
-    /// Sends a message with arrays in slots, as [`Channel::send_payload`] does first.
+    /// Sends a message with arrays in slots at once, and returns its number; `None` at any obstacle.
     fn send_owned(&self, payload: Payload) -> Option<u64> {
         let mut entered = self.enter_sending()?;
         let (sending, halves) = entered.parts();
@@ -79,8 +78,8 @@ impl Channel {
     /// Sends these bytes as a message in this encoding, in which they are already: see [`Channel::send`]. They are not checked.
     ///
     /// They are copied from where they are into shared memory, or to the kernel. Of more than 64 bytes a copy is made as well,
-    /// if the message is kept to be sent again, that is, without `delivery="best_effort"`; whoever sends the same bytes several
-    /// times spares it with [`Channel::send_payload`].
+    /// if the message is kept to be sent again, that is, without `delivery="best_effort"`; a program that sends the same bytes several
+    /// times avoids that copy with [`Channel::send_payload`].
     ///
     /// ```no_run
     /// # use linkspan::{Channel, Encoding, Result, Timeout};
@@ -93,16 +92,16 @@ impl Channel {
     /// # }
     /// ```
     pub fn send_bytes<'a>(&self, encoding: Encoding, bytes: &[u8], wait: impl Into<Wait<'a>>) -> Result<u64> {
-        self.send_draft::<DATA>(&Draft::data(Content::Lent(encoding, bytes)), wait.into())
+        self.send_draft::<DATA>(&Draft::data(DraftContent::Borrowed(encoding, bytes)), wait.into())
     }
 
-    /// Encodes a value as this channel sends it, checked against its schema if `validate` requires it. Long
-    /// arrays go to shared memory where the peer views them.
+    /// Encodes a value as this channel sends it, and checks it against the schema if `validate` requires that. Long
+    /// arrays are written to shared memory if the peer can view them there.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         self.encode_with_schema(self.options.checks_sent(), value)
     }
 
-    /// Encodes a value, checked against this schema, with long arrays in slots.
+    /// Encodes a value and checks it against this schema; long arrays are written to slots.
     pub(super) fn encode_with_schema<T: Source + ?Sized>(
         &self,
         schema: Option<&Arc<PreparedSchema>>,
@@ -113,11 +112,11 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Receives the next message. While the peer is disconnected, waits for it to come back.
+    /// Receives the next message. While the peer is disconnected, waits until it reconnects.
     ///
     /// # Errors
     /// `Timeout` at the deadline; `InvalidState` if another thread receives, or the channel is closed;
-    /// `Disconnected` if the peer cannot come back.
+    /// `Disconnected` if the peer cannot reconnect.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         match self.recv_in_place() {
             Ok(message) => return Ok(message),
@@ -127,12 +126,12 @@ impl Channel {
         self.recv_waiting(wait.into())
     }
 
-    /// [`Channel::recv`] where no short message lies ready.
+    /// [`Channel::recv`] if no such message has arrived.
     #[inline(never)]
     fn recv_waiting(&self, wait: Wait<'_>) -> Result<Message> {
         if wait.may_wait(self.options.timeout)
             && let Some(message) =
-                self.recv_soon(|receiving, halves| receiving.take_soon(halves, &self.event_log))
+                self.recv_soon(|receiving, halves| receiving.take_ready(halves, &self.event_log, None))
         {
             return Ok(message);
         }
@@ -142,13 +141,14 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Receives the short message that lies ready in shared memory; none if anything else is due. Over a stream, where the call has entered.
+    /// Receives the next message from shared memory if it is complete there. Returns an error at any obstacle; over a stream, the error is the
+    /// entered direction, with which the call continues.
     #[inline]
-    fn recv_in_place(&self) -> std::result::Result<Message, Option<Entered<'_, Receiving>>> {
+    fn recv_in_place(&self) -> std::result::Result<Message, Option<SeatGuard<'_, Receiving>>> {
         let Some(mut entered) = self.enter_receiving() else { return Err(None) };
         let (receiving, halves) = entered.parts();
         if let Some(taken) =
-            receiving.take_next(halves, &self.event_log, Rewritten::take, Some(AckTrigger::Receive))
+            receiving.take_next(halves, &self.event_log, ReusedMessage::take, Some(AckTrigger::Receive))
         {
             drop(entered);
             return Ok(taken.done().unwrap_or_else(|taken| self.finish(taken)));
@@ -156,14 +156,16 @@ impl Channel {
         if receiving.is_over_stream() {
             return Err(Some(entered));
         }
-        let Some(taken) = receiving.take_ready(halves, &self.event_log) else { return Err(None) };
+        let Some(taken) = receiving.take_ready(halves, &self.event_log, Some(AckTrigger::Receive)) else {
+            return Err(None);
+        };
         drop(entered);
         Ok(self.finish(taken))
     }
 
-    /// Receives what `take` takes of the message that comes within about a microsecond, if spinning is known to succeed; none if
-    /// anything else is pending. The call holds the direction meanwhile, as a call that awaits its reply does, and gives it back under
-    /// the lock that records the message.
+    /// Receives what `take` takes of a message that arrives within about a microsecond; `None` at any obstacle. Spins only if
+    /// spinning has succeeded before. The call holds the direction meanwhile, as a call that waits for its reply does, and
+    /// releases it under the lock with which it records the message.
     #[inline]
     pub(super) fn recv_soon<M>(
         &self,
@@ -187,31 +189,31 @@ impl Channel {
         Some(taken?.done().unwrap_or_else(|taken| self.finish(taken)))
     }
 
-    /// Does what is left to do for this message, and returns it.
+    /// Completes a message that was taken under the lock, and returns it.
     #[inline(never)]
     pub(super) fn finish<M>(&self, taken: Taken<M>) -> M {
         self.ack_sender().finish(taken)
     }
 
     /// Returns the state of sending, for a call that does not wait, if no thread holds the direction and no
-    /// loss has to be reported to the program. None for any obstacle, which the general path determines.
+    /// loss has to be reported to the program; `None` at any obstacle.
     #[inline]
-    pub(super) fn enter_sending(&self) -> Option<Entered<'_, Sending>> {
+    pub(super) fn enter_sending(&self) -> Option<SeatGuard<'_, Sending>> {
         if self.reconnector.session_state.has_unreported_losses() { None } else { self.enter_to_send() }
     }
 
-    /// The same, whether or not a loss has to be reported.
+    /// Does what [`Channel::enter_sending`] does, whether or not a loss has to be reported.
     #[inline(always)]
-    pub(super) fn enter_to_send(&self) -> Option<Entered<'_, Sending>> {
-        // The lock is not touched in a forked child, where a thread of the parent may have held it for good.
+    pub(super) fn enter_to_send(&self) -> Option<SeatGuard<'_, Sending>> {
+        // A forked child does not take the lock: a thread of the parent may have held it at the fork, and nothing releases it here.
         let entered =
             if self.is_of_this_process() && self.sends { self.sending.enter()? } else { return None };
         (!self.reconnector.is_closed()).then_some(entered)
     }
 
-    /// The same for receiving.
+    /// Returns the state of receiving, for a call that does not wait; `None` at any obstacle.
     #[inline(always)]
-    pub(super) fn enter_receiving(&self) -> Option<Entered<'_, Receiving>> {
+    pub(super) fn enter_receiving(&self) -> Option<SeatGuard<'_, Receiving>> {
         let entered =
             if self.is_of_this_process() && self.receives { self.receiving.enter()? } else { return None };
         (!self.reconnector.is_closed() && !self.reconnector.is_interrupted()).then_some(entered)

@@ -1,21 +1,21 @@
-//! Receiving over a stream: two short locks in a call, and none during the wait and the read. `send` has its counterpart.
+//! Receiving over a stream: a call takes two short locks, and holds none while it waits and reads. The counterpart is in `send`.
 //!
 //! The call enters under the lock of the session as over shared memory (`in_place`), and holds the direction from there to
-//! the second lock (`sys::claim`), so it neither takes nor releases a claim. For any obstacle the general path goes on.
+//! the second lock (`sys::claim`), so it neither takes nor releases a claim. At any obstacle the general path continues.
 
 use super::Channel;
-use crate::channel::direction::Entered;
+use crate::channel::direction::SeatGuard;
 use crate::channel::receiving::{InStream, Receiving};
 use crate::deadline::Wait;
 use crate::error::Result;
 use crate::message::Message;
 
 impl Channel {
-    /// Receives over a stream, for a call that has entered.
+    /// Receives over a stream, in a call that has entered the receiving direction.
     #[inline(never)]
     pub(super) fn recv_in_stream(
         &self,
-        mut entered: Entered<'_, Receiving>,
+        mut entered: SeatGuard<'_, Receiving>,
         wait: Wait<'_>,
     ) -> Result<Message> {
         let ack_sender = self.ack_sender();
@@ -47,7 +47,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::sys::claim::counted;
+    use crate::sys::seat::counted;
     use crate::{Encoding, Options, Payload};
 
     const SOON: Duration = Duration::from_secs(60);
@@ -71,8 +71,8 @@ mod tests {
                     }
                 });
                 for payload in &payloads {
-                    // The first ones are no dialogue yet, and neither are those after an answer that came after the short wait, as on a
-                    // loaded machine. So some of them have to be short, however long that takes.
+                    // The first messages take more locks, because spinning has not succeeded yet, and so do those after an answer that
+                    // missed the short wait, as on a loaded machine. So this repeats until some have taken two locks.
                     let mut short = (0, 0);
                     let is_enough = (0..100_000).any(|_| {
                         let (to_send, sent) = counted(|| near.send_payload(payload, SOON));

@@ -1,8 +1,9 @@
-//! Waiting until the peer has consumed what was sent: by `flush`, and at the end of a channel that was not closed.
+//! Waiting until the peer has consumed all messages: by `flush`, and at the end of a channel that was not closed.
 //!
 //! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger) and then reports the number of messages
 //! that the peer had not consumed: on one line of stderr, as an event, and by [`Options::on_unconsumed`](crate::Options::on_unconsumed).
-//! Without these options it does not wait, and reports what a peer has not consumed that is gone, if that is more than one message.
+//! Without these options it does not wait. It then reports the number only if the peer has disconnected and has left more than one
+//! message unconsumed.
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -19,12 +20,13 @@ use crate::sys::fork;
 use crate::sys::poll::{next_round, wait_readable};
 
 impl Channel {
-    /// Waits until the peer has consumed everything that was sent: its program has called to receive again, has acknowledged by `ack`,
-    /// or has closed. If the peer disconnects, waits for it to come back, and sends again what it had not consumed.
+    /// Waits until the peer has consumed all messages: its program has called to receive again, has called `ack`, or has closed its
+    /// end. If the peer disconnects, waits until it reconnects, and sends again what it had not consumed.
     ///
     /// # Errors
     /// `Timeout` or `Disconnected` with the number of messages that the peer has not consumed in
-    /// [`Error::missed`](crate::Error::missed): they stay sent, and the call can be repeated. `InvalidState` once the channel is closed.
+    /// [`Error::missed`](crate::Error::missed). These messages are still kept for the peer, and the call can be repeated. `InvalidState`
+    /// once the channel is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = self.start(wait);
         self.check()
@@ -49,7 +51,8 @@ impl Channel {
         Ok(())
     }
 
-    /// One step: a link with the replays over it, and then what the peer sends, until everything is consumed or there is another link.
+    /// Makes one step: connects if there is no link, replays over a new one, and receives until everything is consumed or there is a newer
+    /// link.
     fn wait_for_acknowledgement(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let session_state = &self.reconnector.session_state;
         let generation = {
@@ -57,11 +60,13 @@ impl Channel {
             sending.join(&self.reconnector, &self.event_log, waiting)?;
             sending.generation
         };
-        // The peer answers the next step of its program with its consumed number.
+        // The peer sends its consumed number when its program next receives or acknowledges.
         session_state.want_consumed();
-        // A thread of the program that calls to receive gets the direction.
+        // The direction is released for a thread of the program that calls to receive.
         let is_enough = || {
-            self.receiving.is_claimed() || self.unacknowledged() == 0 || self.reconnector.is_newer(generation)
+            self.receiving.is_acquired()
+                || self.unacknowledged() == 0
+                || self.reconnector.is_newer(generation)
         };
         let ack_sender = self.ack_sender();
         match self.receiving.borrow() {
@@ -71,11 +76,11 @@ impl Channel {
                 receiving.read_until(&ack_sender, waiting, is_enough)
             }
             None => {
-                // Another thread receives: it signals the first for each acknowledgement, and the second when it stops.
+                // Another thread receives: it signals `waker` for each acknowledgement, and `ended` when it stops.
                 let (waker, ended) = (session_state.acknowledgements.arm()?, self.receiving.await_end()?);
                 ack_sender.send_ack(AckTrigger::Requested);
                 // Either may have happened before this thread announced its wait.
-                let goes_on = self.unacknowledged() == 0 || !self.receiving.is_claimed();
+                let goes_on = self.unacknowledged() == 0 || !self.receiving.is_acquired();
                 let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
                 let waited = if goes_on { Ok(()) } else { wait_readable(waiting, &fds) };
                 waker.drain();
@@ -85,25 +90,26 @@ impl Channel {
         }
     }
 
-    /// Takes the acknowledgements that are there. `Timeout` where the peer is there; it makes no link, which would be one that nobody uses.
+    /// Receives the acknowledgements that have arrived. Fails with `Timeout` if the peer is connected. Does not reconnect, because the
+    /// channel ends.
     fn read_acknowledgements(&self) -> Result<()> {
         match self.receiving.borrow() {
             Some(mut receiving) => {
                 receiving.read_what_is_there(&self.ack_sender(), || self.unacknowledged() == 0)
             }
-            // Another thread receives, and sees the end of the peer.
+            // Another thread receives, and finds out if the peer has disconnected.
             None => Ok(()),
         }
     }
 
-    /// Waits for the time that the options give, and reports what the peer has not consumed by then, as the drop does: at the end of a
-    /// program for a channel that is not dropped there, and where a language ends an object before it takes it apart. Returns the number
-    /// that it reported. What was reported once is not reported by the drop again.
+    /// Waits for the time that the options give, and reports the number of messages that the peer has not consumed by then, as the drop
+    /// does. For a channel that is not dropped at the end of the program, and for bindings whose language ends an object before it frees
+    /// it. Returns the number that was reported, which the drop does not report again.
     pub fn linger(&self) -> u64 {
         self.report_at_end(false)
     }
 
-    /// The same, where `held_back` says whether some of it has not left this side.
+    /// [`Channel::linger`]; `held_back` is whether some bytes have not been written to the link.
     fn report_at_end(&self, held_back: bool) -> u64 {
         let is_over = fork::check(self.fork_generation).is_err() || self.reconnector.is_closed();
         let promises = self.options.delivery != Some(Delivery::BestEffort);
@@ -122,10 +128,10 @@ impl Channel {
             self.read_acknowledgements()
         };
         let count = self.unacknowledged();
-        // Without a time to wait, what a peer that is there has not consumed is its own to take: it stays in the link, if it is there.
+        // Without a linger time, a connected peer can still receive the messages in the link, so they are not lost.
         let stays =
             !is_asked_for && !held_back && lingered.as_ref().is_err_and(|e| e.kind() == ErrorKind::Timeout);
-        // One message alone may be the one that the peer's program took last and has handled: an end of both sides in order is no loss.
+        // A single message may be the one that the peer's program received last and has handled, so its end in order is not reported.
         let reported_from = if is_asked_for { 1 } else { 2 };
         if lingered.is_ok()
             || count < reported_from
@@ -135,9 +141,9 @@ impl Channel {
             return 0;
         }
         let text = format!(
-            "{count} of the messages that were sent had not been consumed by the peer when the channel ended; call close or flush before, which wait longer and fail with this number"
+            "{count} of the messages that were sent had not been consumed by the peer when the channel ended; call close or flush first: they wait longer, and fail with this number"
         );
-        // One write, so that lines of several threads stay whole. A program without stderr has the event and the callback.
+        // One write, so that the lines of several threads do not mix. A program without stderr has the event and the callback.
         let _ = std::io::stderr().write_all(format!("linkspan: {}: {text}\n", self.shown).as_bytes());
         self.event_log.disconnected(text);
         if let Some(report) = &self.options.on_unconsumed {
@@ -153,9 +159,9 @@ impl Drop for Channel {
             return;
         }
         let sending = self.sending.get_mut();
-        // Without the message that was delivered last: the program may not have handled it.
+        // Does not acknowledge the message that was delivered last: the program may not have handled it.
         sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
-        // A message that went in part is completed.
+        // Completes a message that was written in part.
         let held_back = sending.flush(&mut Waiting::until(Deadline::after(super::LINGER)));
         self.report_at_end(held_back);
     }

@@ -1,7 +1,7 @@
-//! The error for messages that were sent and are lost, on a channel whose peer cannot reconnect.
+//! The error for sent messages that are lost, on a channel whose peer cannot reconnect.
 //!
-//! The next `send` or `close` after the loss fails with it, once: the call resets the counter of losses in
-//! the session state.
+//! The next `send` or `close` after the loss fails with it once: that call resets the counter of losses in the
+//! session state.
 
 use crate::error::{Error, ErrorKind, counted};
 

@@ -1,5 +1,5 @@
-//! For one thread that serves many channels in a loop of its own and waits for none of them: the
-//! controller, services.
+//! Calls for one thread that serves many channels in its own event loop and must not wait for one of them, such as
+//! that of the controller or of a service.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -37,7 +37,7 @@ impl Channel {
     /// Sends the reply or error for a request without waiting.
     ///
     /// # Errors
-    /// `Full` if the peer has no room; the answer is then still the caller's.
+    /// `Full` if the peer has no room; the answer was not sent.
     pub(crate) fn respond(&self, to: RequestInfo, kind: Kind, payload: &Payload) -> Result<()> {
         let flags = if to.idempotent { flags::IDEMPOTENT } else { 0 };
         let draft = Draft { kind, correlation: to.number, flags, to: to.session, ..Draft::data(payload) };
@@ -51,15 +51,15 @@ impl Channel {
         watch(self.receiving()?.descriptor().as_fd())
     }
 
-    /// Flushes what the link has adopted. If that does not succeed, or with `blocked` in any case,
-    /// returns a descriptor and the event that reports room.
+    /// Flushes the bytes that the link has queued. If some remain, or if `blocked` is true, returns a descriptor and
+    /// the event that reports room.
     pub(crate) fn room(&self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
         let room = self.sending()?.room(blocked)?;
         self.ack_sender().flush_deferred();
         Ok(room)
     }
 
-    /// Closes without a bye and without waiting: the peer sees that the link has ended.
+    /// Closes the channel without a bye and without waiting: for the peer the link ends.
     pub(crate) fn abandon(&self) {
         self.reconnector.close();
         self.sending.lock().drop_part();

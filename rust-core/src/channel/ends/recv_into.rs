@@ -8,7 +8,7 @@ use crate::channel::receiving::Receiving;
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::{LentPlace, Message, Received};
+use crate::message::{BorrowedMemory, Message, ReceivedBytes};
 
 impl Channel {
     /// Receives the next message as [`Channel::recv`] does, and copies its bytes to the beginning of `into`: from shared memory
@@ -18,7 +18,7 @@ impl Channel {
     /// Those of [`Channel::recv`], and those of the schema where this channel has one. `TooLarge` if the message is longer than
     /// `into`, and `InvalidState` if it is a request, whose reply needs the message: it is then the next one for any call that
     /// receives.
-    pub fn recv_into<'a>(&self, into: &mut [u8], wait: impl Into<Wait<'a>>) -> Result<Received> {
+    pub fn recv_into<'a>(&self, into: &mut [u8], wait: impl Into<Wait<'a>>) -> Result<ReceivedBytes> {
         match self.recv_into_in_place(into) {
             Some(received) => Ok(received),
             None => self.recv_into_waiting(into, wait.into()),
@@ -27,10 +27,10 @@ impl Channel {
 
     /// Receives the message that is available in shared memory; none if anything else is pending, and if the message is longer.
     #[inline]
-    fn recv_into_in_place(&self, into: &mut [u8]) -> Option<Received> {
+    fn recv_into_in_place(&self, into: &mut [u8]) -> Option<ReceivedBytes> {
         let mut entered = self.enter_receiving()?;
         let (receiving, halves) = entered.parts();
-        let place = LentPlace::of(into);
+        let place = BorrowedMemory::of(into);
         let taken = receiving.take_next(halves, &self.event_log, place, Some(AckTrigger::Receive))?;
         drop(entered);
         Some(taken.done().unwrap_or_else(|taken| self.finish(taken)))
@@ -38,10 +38,10 @@ impl Channel {
 
     /// [`Channel::recv_into`] where no such message is available.
     #[inline(never)]
-    fn recv_into_waiting(&self, into: &mut [u8], wait: Wait<'_>) -> Result<Received> {
+    fn recv_into_waiting(&self, into: &mut [u8], wait: Wait<'_>) -> Result<ReceivedBytes> {
         if wait.may_wait(self.options.timeout)
             && let Some(received) = self.recv_soon(|receiving, halves| {
-                receiving.take_next(halves, &self.event_log, LentPlace::of(into), None)
+                receiving.take_next(halves, &self.event_log, BorrowedMemory::of(into), None)
             })
         {
             return Ok(received);
@@ -58,12 +58,12 @@ impl Channel {
         receiving: &mut Receiving,
         into: &mut [u8],
         waiting: &mut Waiting<'_>,
-    ) -> Result<Received> {
+    ) -> Result<ReceivedBytes> {
         receiving.program_receives(&self.ack_sender());
         let next = self.next_message(receiving, waiting);
         receiving.apply_consume(&self.ack_sender());
         let message = next?;
-        let received = if message.is_request() { None } else { Received::copied(&message, into) };
+        let received = if message.is_request() { None } else { ReceivedBytes::copied(&message, into) };
         let Some(received) = received else {
             let refused = refused(&message, into.len());
             receiving.keep_first(message);

@@ -1,8 +1,8 @@
-//! Waiting for room among the messages that are kept to be sent again.
+//! Waiting for room among the messages that are kept for replay.
 //!
-//! Acknowledgements make room, and have to be received. So a sending thread that waits for room receives for
-//! itself if no thread of the program does; other messages go to the inbox. As soon as a thread of the
-//! program calls to receive, it returns the direction.
+//! Acknowledgements make room, and have to be received. So a sending thread that waits for room receives them
+//! itself if no thread of the program receives; it puts other messages into the inbox. As soon as a thread of the
+//! program calls to receive, it releases the direction.
 
 use std::os::fd::AsFd;
 
@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::poll::wait_readable;
 
 impl Channel {
-    /// Receives acknowledgements while a program only sends, so that the peer can continue to send. Does
-    /// nothing while another thread receives.
+    /// Receives acknowledgements for a program that only sends, so that the peer can send more of them. Does nothing while
+    /// another thread receives.
     pub(super) fn collect_acks(&self) {
         if let Some(mut receiving) = self.receiving.borrow() {
             receiving.collect_acks(&self.ack_sender());
@@ -34,14 +34,14 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         let session_state = &self.reconnector.session_state;
-        // A thread of the program that calls to receive gets the direction.
-        let is_enough = || self.receiving.is_claimed() || session_state.halves().has_room(class, bytes);
+        // The direction is released for a thread of the program that calls to receive.
+        let is_enough = || self.receiving.is_acquired() || session_state.halves().has_room(class, bytes);
         session_state.want_room(class, bytes);
         let read = match self.receiving.borrow() {
             Some(mut receiving) => {
                 let ack_sender = self.ack_sender();
-                // The peer may have had no room for its acknowledgement, and sends none while it is parked:
-                // the messages that fill its link are received first, and then a frame is requested from it.
+                // The peer may have had no room for its acknowledgement, and sends none while it is parked. So
+                // this first receives the messages that fill the link, and then requests a frame.
                 receiving.collect_acks(&ack_sender);
                 ack_sender.send_ack(AckTrigger::Requested);
                 receiving.read_until(&ack_sender, waiting, is_enough)
@@ -53,7 +53,7 @@ impl Channel {
                 self.ack_sender().send_ack(AckTrigger::Requested);
                 // Either may have happened before this thread announced its wait.
                 let has_room = session_state.halves().has_room(class, bytes);
-                let go = has_room || !self.receiving.is_claimed();
+                let go = has_room || !self.receiving.is_acquired();
                 let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
                 let waited = if go { Ok(()) } else { wait_readable(waiting, &fds) };
                 waker.drain();
@@ -67,7 +67,7 @@ impl Channel {
             ErrorKind::Timeout => {
                 let unacknowledged = session_state.unacknowledged();
                 let text = format!(
-                    "{} messages with {} bytes wait to be acknowledged, which is as much as is kept to be sent again (replay_count, replay_bytes); this one is still yours",
+                    "{} messages with {} bytes are not acknowledged, and no more are kept for replay (replay_count, replay_bytes); this message was not sent",
                     unacknowledged.count, unacknowledged.bytes
                 );
                 Error::new(if waiting.is_none() { ErrorKind::Full } else { ErrorKind::Timeout }, text)

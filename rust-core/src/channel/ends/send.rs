@@ -1,13 +1,13 @@
-//! Sends one message: at once where the link takes it, else after earlier work.
+//! Sends one message: at once if the link has room, otherwise after clearing the obstacles.
 //!
 //! | what | lives in |
 //! |---|---|
-//! | whether it may be sent, its number, what is kept | `session_state/admission` |
-//! | into the ring, to a stream, to any link with waiting | `sending` |
-//! | what is done about an obstacle | here, in [`Channel::send_holding`] |
+//! | whether it may be sent, its number, whether it is kept | `session_state/admission` |
+//! | writing into the ring, to a stream, and to any link with waiting | `sending` |
+//! | how an obstacle is cleared | here, in [`Channel::send_holding`] |
 //!
-//! Each attempt holds the sending direction, so that messages of one thread keep their order and those of other threads stay
-//! behind. A loss of earlier data is reported first.
+//! Each attempt holds the sending direction, so that the messages of one thread keep their order and those of other threads follow.
+//! A loss of earlier data is reported first.
 
 use super::losses::lost_before;
 use super::{Channel, if_not_ready};
@@ -23,13 +23,13 @@ use crate::sys::clock;
 use crate::transport::Sent;
 use crate::value::Source;
 
-/// What became of a message at the first attempt.
-enum Step<'a> {
-    /// The link has it, under this number.
+/// The outcome of the first attempt to send a message.
+enum SendAttempt<'a> {
+    /// The link has the message, under this number.
     Sent(u64),
-    /// It is admitted, and goes to a stream.
+    /// The message is admitted, and has to be written to a stream.
     Stream(Lease<'a, Sending>, Ticket),
-    /// Something else comes before it.
+    /// An obstacle has to be cleared first.
     Blocked,
 }
 
@@ -54,38 +54,38 @@ impl Channel {
         self.send_draft::<ANY>(&Draft { kind, ..Draft::data(payload) }, wait.into())
     }
 
-    /// Sends a message. Before data, reports a loss of earlier data, once.
+    /// Sends a message. A call that sends data first reports a loss of earlier data, once.
     #[inline(always)]
     pub(super) fn send_draft<const KIND: u8>(&self, draft: &Draft<'_>, wait: Wait<'_>) -> Result<u64> {
         match self.send_step::<KIND>(draft) {
-            Step::Sent(number) => Ok(number),
-            Step::Stream(sending, ticket) => {
+            SendAttempt::Sent(number) => Ok(number),
+            SendAttempt::Stream(sending, ticket) => {
                 self.send_in_stream(sending, ticket, draft.copied::<KIND>(), wait)
             }
-            Step::Blocked => self.send_later(draft.copied::<KIND>(), wait),
+            SendAttempt::Blocked => self.send_later(draft.copied::<KIND>(), wait),
         }
     }
 
-    /// The same within a wait that has begun.
+    /// [`Channel::send_draft`] within a wait that has begun.
     pub(super) fn send_one(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         match self.send_step::<ANY>(draft) {
-            Step::Sent(number) => Ok(number),
-            Step::Stream(sending, _) => self.send_with(sending, draft, waiting),
-            Step::Blocked => self.send_waiting(draft, waiting),
+            SendAttempt::Sent(number) => Ok(number),
+            SendAttempt::Stream(sending, _) => self.send_with(sending, draft, waiting),
+            SendAttempt::Blocked => self.send_waiting(draft, waiting),
         }
     }
 
     /// Makes the first attempt, under the session's lock.
     #[inline(always)]
-    fn send_step<const KIND: u8>(&self, draft: &Draft<'_>) -> Step<'_> {
+    fn send_step<const KIND: u8>(&self, draft: &Draft<'_>) -> SendAttempt<'_> {
         let entered =
             if draft.kind::<KIND>() == Kind::Data { self.enter_sending() } else { self.enter_to_send() };
-        let Some(mut entered) = entered else { return Step::Blocked };
+        let Some(mut entered) = entered else { return SendAttempt::Blocked };
         let (sending, halves) = entered.parts();
         match sending.send_step::<KIND>(draft, halves, &self.reconnector, &self.event_log) {
-            Put::Sent(number) => Step::Sent(number),
-            Put::Stream(ticket) => Step::Stream(entered.hold(), ticket),
-            Put::Blocked => Step::Blocked,
+            Put::Sent(number) => SendAttempt::Sent(number),
+            Put::Stream(ticket) => SendAttempt::Stream(entered.hold(), ticket),
+            Put::Blocked => SendAttempt::Blocked,
         }
     }
 
@@ -106,7 +106,8 @@ impl Channel {
             let mut rest = || sending.write_rest(draft, ticket, sent, &self.reconnector, &mut waiting);
             if !is_part || rest().is_err() {
                 if is_part {
-                    // Before the next link is made: what the peer has acknowledged over this one is not sent again.
+                    // Before the next link is made, so that messages which the peer has acknowledged over this one are not
+                    // sent again.
                     self.collect_acks();
                 }
                 return self.send_with(sending, draft, &mut waiting).map_err(|e| e.on(&self.shown));
@@ -116,20 +117,20 @@ impl Channel {
         let (sending, halves) = ending.parts();
         let number = sending.written(draft, ticket, sent, halves);
         ending.end();
-        // A thread that receives has found the direction held, and left its acknowledgement.
+        // A receiving thread may have found the direction held, and left its acknowledgement to this one.
         self.ack_sender().flush_deferred();
         Ok(number)
     }
 
-    /// [`Channel::send_draft`] where something comes before the message.
+    /// [`Channel::send_draft`] after an obstacle at the first attempt.
     #[inline(never)]
     fn send_later(&self, draft: Draft<'_>, wait: Wait<'_>) -> Result<u64> {
         self.send_waiting(&draft, &mut self.start(wait)).map_err(|e| e.on(&self.shown))
     }
 
-    /// Sends a message in turn with other threads, and waits for what it needs.
+    /// Sends a message in turn with other threads, waiting where necessary.
     fn send_waiting(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
-        // The program gets the error of a loss before it sends what follows the lost messages.
+        // A loss is reported before the program sends the messages that follow the lost ones.
         if draft.kind == Kind::Data {
             let lost = self.reconnector.session_state.take_unreported_losses();
             if lost > 0 {
@@ -140,7 +141,7 @@ impl Channel {
         self.send_with(sending, draft, waiting)
     }
 
-    /// The same with the direction.
+    /// [`Channel::send_waiting`] with the direction held.
     fn send_with(
         &self,
         sending: Lease<'_, Sending>,
@@ -151,11 +152,12 @@ impl Channel {
         if sent.is_ok() || draft.kind != Kind::Data { sent } else { self.with_losses(sent) }
     }
 
-    /// Sends a message: clears each obstacle, and tries again. With `waits`, one of them is the lack of room among the
-    /// messages that are kept; else that is an error. Returns its number and the generation of the link that it went over.
+    /// Sends a message: clears each obstacle, and tries again. With `waits` it waits for room among the messages that are
+    /// kept; otherwise a lack of room is an error. Returns the number of the message and the generation of the link over which
+    /// it was sent.
     ///
-    /// The claim is kept all the time, so that messages of other threads stay behind; the state is released while this thread
-    /// looks for acknowledgements and waits for room.
+    /// Keeps the claim all the time, so that messages of other threads follow; releases the state while this thread waits
+    /// for room.
     pub(super) fn send_holding(
         &self,
         sending: Lease<'_, Sending>,
@@ -163,7 +165,7 @@ impl Channel {
         waits: bool,
         waiting: &mut Waiting<'_>,
     ) -> Result<(u64, u64)> {
-        let (claim, mut sending) = sending.split();
+        let (permit, mut sending) = sending.split();
         let mut looked = false;
         let sent = loop {
             let obstacle = match sending.send(draft, looked, &self.reconnector, &self.event_log, waiting) {
@@ -176,7 +178,7 @@ impl Channel {
             };
             let cleared = match obstacle {
                 Obstacle::NoLink => sending.join(&self.reconnector, &self.event_log, waiting),
-                // The link has broken, and the peer drops a partial frame: the message goes over the next link.
+                // The link has broken. The peer drops a partial frame, so the whole message is sent over the next link.
                 Obstacle::Failed(error) if error.kind() == ErrorKind::Disconnected => {
                     let is_bound = sending.lose_link(draft);
                     self.collect_acks();
@@ -209,18 +211,18 @@ impl Channel {
         drop(sending);
         self.ack_sender().flush_deferred();
         if draft.is_filed && sent.is_err() {
-            // The next message has the number with which it was admitted.
+            // The request was not sent, so its number is that of the next message.
             let mut halves = self.reconnector.session_state.halves();
             let unsent = halves.outbox.next_number();
             halves.calls.end(unsent);
         }
-        drop(claim);
+        drop(permit);
         sent
     }
 }
 
-/// The error of an answer to a client that has gone.
+/// The error of an answer to a client that has disconnected.
 const ANOTHER: &str = "the client that sent the request has disconnected, and another one has connected: no client waits for this answer";
-/// The error of a request for which no room may be waited for.
+/// The error of a request that finds no room, for which it does not wait.
 const FULL: &str =
     "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";

@@ -41,7 +41,7 @@ pub struct Pending {
     /// The numbers of `unanswered`, oldest first; some are answered already.
     arrival: VecDeque<u64>,
     /// Batches with an unanswered request, by the number of their first frame.
-    pub(super) batches: HashMap<u64, Batch>,
+    pub(super) batches: HashMap<u64, BatchReply>,
     /// The numbers of the requests that were sent and are unanswered, oldest first.
     pub(super) calls: VecDeque<u64>,
 }
@@ -57,7 +57,7 @@ pub struct Unanswered {
 
 /// The answers to one batch, which go out in one line.
 #[derive(Default)]
-pub struct Batch {
+pub struct BatchReply {
     /// The answers so far, as JSON texts separated by commas.
     pub(super) answers: String,
     /// How many answers are still missing.

@@ -10,7 +10,7 @@ use crate::channel::event_log::EventLog;
 use crate::channel::session::inbox::{AckTrigger, Fate};
 use crate::channel::session_state::{SessionHalves, SessionState, urgency};
 use crate::frame::{Header, Kind};
-use crate::message::{Filled, Message, Rewritten};
+use crate::message::{BodyMemory, Message, ReusedMessage};
 use crate::value::Limits;
 
 /// What a call takes of the messages in a link.
@@ -58,7 +58,7 @@ pub fn is_awaited(header: &Header, number: u64) -> bool {
 /// A message that was taken, and what is left to do once the session's lock is released: nearly always nothing.
 pub struct Taken<M = Message> {
     pub message: M,
-    /// The occasion of an acknowledgement frame that is due.
+    /// The occasion of a pending acknowledgement frame.
     is_ack_due: Option<AckTrigger>,
     /// How many messages before it were lost.
     pub missed: u64,
@@ -77,7 +77,7 @@ impl<M> Taken<M> {
         }
     }
 
-    /// Has the acknowledgement sent that is due, records a loss, and returns the message.
+    /// Has the pending acknowledgement sent, records a loss, and returns the message.
     #[inline]
     pub fn finish(
         self,
@@ -102,23 +102,27 @@ impl RxPart {
     /// Delivers the message of this kind in the ring that has neither flags nor an acknowledgement, in memory that `place` gives for
     /// its length. None for all else, and where that gives none.
     #[inline(always)]
-    pub fn take_plain<P: Filled>(
+    pub fn take_fast<P: BodyMemory>(
         &mut self,
         kind: Kind,
         place: impl FnOnce(usize) -> Option<P>,
         halves: &mut SessionHalves,
         limits: &Limits,
         consume: Option<AckTrigger>,
-    ) -> Option<Taken<P::Whole>> {
+    ) -> Option<Taken<P::Output>> {
         let half = self.rx.in_place()?;
-        let plain = half.peek_plain(kind)?;
-        let (number, bytes) = (half.next_sequence(), plain.length());
-        if self.negotiated.is_none() || self.peer.source.is_empty() || !halves.inbox.is_new(number) {
+        let fast = half.peek_fast(kind)?;
+        let (number, bytes) = (half.next_sequence(), fast.length());
+        if self.negotiated.is_none()
+            || self.peer.source.is_empty()
+            || !self.read_ahead.is_empty()
+            || !halves.inbox.is_new(number)
+        {
             return None;
         }
         let mut place = place(bytes)?;
-        let sent = half.take_plain(&plain, place.body());
-        let what = (number, plain.encoding(), sent);
+        let sent = half.take_fast(&fast, place.body());
+        let what = (number, fast.encoding(), sent);
         let message = place.finish((kind, 0), what, &self.peer.source, limits, halves.inbox.session());
         let received = (number, bytes, urgency(kind, 0));
         let (is_ack_due, missed) =
@@ -126,7 +130,7 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// Returns the plain reply in the ring to the request of number `number`: it is consumed with its receipt. None for all else;
+    /// Returns the fast-path reply in the ring to the request of number `number`: it is consumed with its receipt. None for all else;
     /// then nothing has changed but the room of earlier messages, which is free.
     #[inline(always)]
     pub fn take_reply(&mut self, number: u64, halves: &mut SessionHalves, limits: &Limits) -> Option<Taken> {
@@ -138,10 +142,11 @@ impl RxPart {
             || !halves.inbox.is_new(reply.sequence)
             || self.negotiated.is_none()
             || self.peer.source.is_empty()
+            || !self.read_ahead.is_empty()
         {
             return None;
         }
-        let mut place = Rewritten::take(reply.length())?;
+        let mut place = ReusedMessage::take(reply.length())?;
         half.take_reply(&reply, place.body());
         let what = (reply.sequence, reply.encoding(), reply.sent);
         let session = halves.inbox.session();
@@ -163,7 +168,7 @@ impl RxPart {
         let Some(half) = self.rx.in_place() else {
             return self.take_in_stream(halves, limits, want, awaited);
         };
-        if self.negotiated.is_none() || self.peer.source.is_empty() {
+        if self.negotiated.is_none() || self.peer.source.is_empty() || !self.read_ahead.is_empty() {
             return None;
         }
         let Some(small) = half.peek_small() else {
@@ -184,18 +189,18 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// The same for data that is not short: plain in one record, or with long arrays in slots of which this side has mapped all
+    /// The same for data that is not short: in a fast-path record, or with long arrays in slots of which this side has mapped all
     /// files: they are viewed there.
     #[inline(never)]
     fn take_frame(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
         let half = self.rx.in_place()?;
         let is_taken =
             |kind: Kind, number: u64| kind == Kind::Data && want.takes(kind) && halves.inbox.is_new(number);
-        let frame = if let Some(plain) = half.peek_plain(Kind::Data) {
+        let frame = if let Some(fast) = half.peek_fast(Kind::Data) {
             if !is_taken(Kind::Data, half.next_sequence()) {
                 return None;
             }
-            half.take_whole(&plain)
+            half.take_whole(&fast)
         } else {
             let found = half.peek_in_slots()?;
             let Header { kind, sequence, correlation, .. } = *found.header();
@@ -222,11 +227,11 @@ impl RxPart {
         want: Want,
         awaited: u64,
     ) -> Option<Taken> {
-        if self.negotiated.is_none() || self.peer.source.is_empty() {
+        if self.negotiated.is_none() || self.peer.source.is_empty() || !self.read_ahead.is_empty() {
             return None;
         }
         let half = self.rx.stream()?;
-        let header = match half.peek_plain() {
+        let header = match half.peek_fast() {
             Some(header) => header,
             None => half.peek()?,
         };

@@ -2,7 +2,7 @@
 
 use super::{LINK, ORIGIN, Receiving};
 use crate::channel::event_log::EventLog;
-use crate::channel::reconnector::{Origin, Reconnector};
+use crate::channel::reconnector::{LinkSource, Reconnector};
 use crate::channel::sending::AckSender;
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ impl Receiving {
         let reconnected =
             reconnector.reconnect_rx(&mut self.generation, event_log, waiting, self.for_library);
         if self.watched
-            && let (Err(_), Origin::Dial(dialler)) = (&reconnected, &reconnector.origin)
+            && let (Err(_), LinkSource::Dial(dialler)) = (&reconnected, &reconnector.origin)
         {
             // Without a listener, the program's event loop is woken when the name appears.
             dialler.with_descriptors(|fds| {

@@ -1,12 +1,13 @@
 //! The meaning of a received frame: a message, an acknowledgement, a close, or nothing to the caller.
 
 use super::{ReceivedFrame, Receiving};
+use crate::channel::link::Checks;
 use crate::channel::sending::AckSender;
 use crate::channel::session::inbox::Fate;
 use crate::deadline::Waiting;
 use crate::error::Result;
-use crate::frame::{Header, Incoming, Kind};
-use crate::message::{Message, withdrawal};
+use crate::frame::{Incoming, Kind};
+use crate::message::Message;
 use crate::sys::poll::next_round;
 
 /// After this many polls in a row without a message, the deadline is checked.
@@ -33,38 +34,24 @@ impl Receiving {
         frame: Incoming,
         ack_sender: &AckSender<'_>,
     ) -> Result<Option<ReceivedFrame>> {
-        let AckSender { links: reconnector, event_log, .. } = *ack_sender;
-        let Header { kind, correlation, .. } = frame.header;
-        Ok(match kind {
+        let event_log = ack_sender.event_log;
+        Ok(match frame.header.kind {
             Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
-                let mut session = 0;
-                if let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) {
-                    let fate = if self.delivers { Fate::Delivered } else { Fate::Filed };
-                    let (pending, mut due) = (&mut self.pending_consume, None);
-                    let accepted =
-                        reconnector.session_state.accept(&frame.header, frame.body.len(), fate, |halves| {
-                            due = pending.take().filter(|trigger| halves.consumed(&mut part.rx, *trigger));
-                            Ok(())
-                        });
-                    if let Some(trigger) = due {
-                        ack_sender.send_ack_now(trigger);
-                    }
-                    let Some((of, missed)) = accepted? else { return Ok(None) };
-                    session = of;
-                    if missed > 0 {
-                        event_log.lagged(missed);
-                    }
+                let Some(part) = &mut self.part else { return Ok(None) };
+                let fate = if self.delivers { Fate::Delivered } else { Fate::Filed };
+                let (schema, reply_schema) = (self.schema.as_ref(), self.reply_schema.as_ref());
+                let checks = Checks { limits: self.limits, schema, reply_schema };
+                let (pending, mut due) = (&mut self.pending_consume, None);
+                let accepted = part.accept(frame, fate, checks, event_log, |halves, rx| {
+                    due = pending.take().filter(|trigger| halves.consumed(rx, *trigger));
+                    Ok(())
+                });
+                if let Some(trigger) = due {
+                    ack_sender.send_ack_now(trigger);
                 }
+                let Some(message) = accepted? else { return Ok(None) };
                 event_log.count_exclusive(&event_log.received);
                 self.set.note_message();
-                let Some(part) = &mut self.part else { return Ok(None) };
-                let source = part.source_of(&frame);
-                let schema = match kind {
-                    Kind::Data | Kind::Request => self.schema.as_ref(),
-                    Kind::Reply => self.reply_schema.as_ref(),
-                    _ => None,
-                };
-                let message = Message::new(frame, &source, self.limits, session).with_schema(schema);
                 self.update_readiness(true);
                 Some(ReceivedFrame::Message(message))
             }
@@ -78,13 +65,27 @@ impl Receiving {
                 Some(ReceivedFrame::Bye)
             }
             Kind::Ack => {
-                reconnector.session_state.acknowledged(correlation)?;
-                if let Some(request) = withdrawal::read(&frame) {
-                    self.withdraw(request);
+                let Some(part) = &mut self.part else { return Ok(None) };
+                if let Some(request) = part.accept_ack(&frame)? {
+                    self.withdraw(request, ack_sender);
                 }
                 Some(ReceivedFrame::Ack)
             }
             Kind::Hello => None,
         })
+    }
+
+    /// Drops a request that waits to be received, because its caller has withdrawn it.
+    fn withdraw(&mut self, request: u64, ack_sender: &AckSender<'_>) {
+        let session_state = &ack_sender.links.session_state;
+        let session = session_state.halves().inbox.session();
+        let is_it =
+            |kept: &Message| kept.is_request() && kept.sequence() == request && kept.session() == session;
+        if let Some(place) = self.inbox.iter().position(is_it) {
+            self.inbox.remove(place);
+            ack_sender.event_log.count(&ack_sender.event_log.dropped);
+            session_state.finished(session, request);
+            self.update_readiness(false);
+        }
     }
 }

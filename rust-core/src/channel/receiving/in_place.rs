@@ -8,7 +8,7 @@ use crate::channel::pattern::Pattern;
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::{SessionHalves, SessionState};
 use crate::frame::Kind;
-use crate::message::{Dropped, Filled, Message, Rewritten};
+use crate::message::{BodyMemory, Dropped, Message, ReusedMessage};
 
 /// Data for a program that calls to receive.
 pub(super) const NEXT: Want =
@@ -19,26 +19,31 @@ pub(super) const MORE: Want = Want { consume: None, ..NEXT };
 pub(super) const ANY: Want = Want { requests: true, replies: true, delivers: false, ..MORE };
 
 impl Receiving {
-    /// Returns the short data message that is in the link, for a call of the program that has nothing else to do: one step for
-    /// [`Receiving::program_receives`] and [`Receiving::next`]. None if anything else is due.
+    /// Returns the data message that is complete in the link, for a call of the program that has nothing else to do: one step for
+    /// [`Receiving::program_receives`] and [`Receiving::next`]. None if anything else is pending. `consume` as in [`Want`].
     #[inline(never)]
-    pub fn take_ready(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
+    pub fn take_ready(
+        &mut self,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+        consume: Option<AckTrigger>,
+    ) -> Option<Taken> {
         if self.is_program_kept_waiting() {
             return None;
         }
-        self.take_in_place(halves, event_log, NEXT)
+        self.take_in_place(halves, event_log, Want { consume, ..NEXT })
     }
 
     /// [`Receiving::take_ready`] for what comes nearly always: data for which `place` gives memory, by its length. None for all
     /// else; then nothing has changed. `consume` as in [`Want`].
     #[inline(always)]
-    pub fn take_next<P: Filled>(
+    pub fn take_next<P: BodyMemory>(
         &mut self,
         halves: &mut SessionHalves,
         event_log: &EventLog,
         place: impl FnOnce(usize) -> Option<P>,
         consume: Option<AckTrigger>,
-    ) -> Option<Taken<P::Whole>> {
+    ) -> Option<Taken<P::Output>> {
         if self.is_program_kept_waiting() || self.watched {
             return None;
         }
@@ -48,15 +53,15 @@ impl Receiving {
     /// Delivers the data message in the ring that has neither flags nor an acknowledgement, in memory that `place` gives for its
     /// length. None for all else, and where that gives none; then nothing has changed.
     #[inline(always)]
-    fn take_data<P: Filled>(
+    fn take_data<P: BodyMemory>(
         &mut self,
         halves: &mut SessionHalves,
         event_log: &EventLog,
         place: impl FnOnce(usize) -> Option<P>,
         consume: Option<AckTrigger>,
-    ) -> Option<Taken<P::Whole>> {
+    ) -> Option<Taken<P::Output>> {
         let part = self.part.as_mut().filter(|_| self.schema.is_none())?;
-        let taken = part.take_plain(Kind::Data, place, halves, &self.limits, consume)?;
+        let taken = part.take_fast(Kind::Data, place, halves, &self.limits, consume)?;
         self.note_taken(event_log);
         Some(taken)
     }
@@ -69,13 +74,17 @@ impl Receiving {
     }
 
     /// Records what the program has consumed, for one that waits now. Returns whether polling for about a microsecond is
-    /// known to succeed, and nothing else is due; then [`Receiving::poll_briefly`] comes next. Else nothing may have changed.
+    /// known to succeed, and nothing else is pending; then [`Receiving::poll_briefly`] comes next. Else nothing may have changed.
     #[inline(never)]
     pub fn begin_short_wait(&mut self, halves: &mut SessionHalves) -> bool {
         if self.is_general_due() || self.watched || self.schema.is_some() || !halves.has_page() {
             return false;
         }
-        let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) else { return false };
+        let Some(part) =
+            self.part.as_mut().filter(|part| part.negotiated.is_some() && part.read_ahead.is_empty())
+        else {
+            return false;
+        };
         let is_of_server = part.peer.pattern == Pattern::Request;
         let Some(half) = part.rx.in_place().filter(|half| half.is_spin_trusted() && !half.is_ready()) else {
             return false;
@@ -84,14 +93,8 @@ impl Receiving {
             return false;
         }
         halves.inbox.consumed();
-        // The general way finds again that a frame is due, and sends it.
+        // The general path finds again that a frame is pending, and sends it.
         !halves.publish_consumed(|| half.consumed_with_fence(), AckTrigger::Receive)
-    }
-
-    /// Returns the message that a short wait has brought into the ring.
-    #[inline]
-    pub fn take_soon(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
-        if self.is_program_kept_waiting() { None } else { self.take_in_place(halves, event_log, MORE) }
     }
 
     /// Returns whether a message lies in the ring, or comes within about a microsecond.
@@ -101,13 +104,13 @@ impl Receiving {
     }
 
     /// Returns whether a message lies in the ring, or comes within about a microsecond if spinning is known to succeed: for
-    /// a caller that has just sent its request. False if anything else is due.
+    /// a caller that has just sent its request. False if anything else is pending.
     #[inline]
     pub fn comes_soon(&mut self) -> bool {
         self.look_for_reply(true)
     }
 
-    /// Returns whether a message lies in the ring for a caller. False if anything else is due.
+    /// Returns whether a message lies in the ring for a caller. False if anything else is pending.
     #[inline]
     pub fn is_reply_ready(&mut self) -> bool {
         self.look_for_reply(false)
@@ -124,7 +127,7 @@ impl Receiving {
         if spins { half.poll_briefly() } else { half.is_ready() }
     }
 
-    /// Returns the plain reply that lies in the ring, for the caller of the request of number `number`: it is consumed with
+    /// Returns the fast-path reply that lies in the ring, for the caller of the request of number `number`: it is consumed with
     /// its receipt. None for all else; then nothing has changed but the room of earlier messages, which is free.
     #[inline(always)]
     pub fn take_reply(
@@ -155,7 +158,7 @@ impl Receiving {
         self.take_in_place(halves, event_log, ANY)
     }
 
-    /// Returns whether anything else than the next messages of the link is due to a program that receives.
+    /// Returns whether anything else than the next messages of the link is pending for a program that receives.
     #[inline(always)]
     pub fn is_program_kept_waiting(&self) -> bool {
         self.is_general_due() || self.part.as_ref().is_none_or(|part| part.peer.pattern == Pattern::Request)
@@ -163,7 +166,7 @@ impl Receiving {
 
     /// Delivers the data messages in the ring to a program that receives again, as [`Receiving::take_next`] does one, until
     /// there are `max`. Stops at anything else, and where a dropped message has another length. Returns whether an
-    /// acknowledgement frame is due, and how many messages before and between them were lost.
+    /// acknowledgement frame is pending, and how many messages before and between them were lost.
     pub fn take_run(
         &mut self,
         halves: &mut SessionHalves,
@@ -204,7 +207,7 @@ impl Receiving {
         missed
     }
 
-    /// Adds the short data messages that are in the link behind one that the program has just got, until there are `max`: for
+    /// Adds the data messages that are complete in the link behind one that the program has just got, until there are `max`: for
     /// a call that returns several, under one lock. Stops at anything else. None of them is consumed before the next call.
     pub fn take_ready_run(
         &mut self,
@@ -251,7 +254,7 @@ impl Receiving {
         part.is_some_and(|part| part.rx.is_ready_in_place())
     }
 
-    /// Returns the short message that is in the link if the call wants it: it is copied from the ring, or from what a read has
+    /// Returns the message that is complete in the link if the call wants it: it is copied from the ring, or from what a read has
     /// brought, and the session records it. None in all other cases, in which nothing has changed.
     #[inline]
     pub(super) fn take_in_place(
@@ -264,7 +267,7 @@ impl Receiving {
             return None;
         }
         if want.delivers
-            && let Some(taken) = self.take_data(halves, event_log, Rewritten::take, want.consume)
+            && let Some(taken) = self.take_data(halves, event_log, ReusedMessage::take, want.consume)
         {
             return Some(taken);
         }

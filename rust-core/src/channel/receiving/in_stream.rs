@@ -47,7 +47,9 @@ impl Receiving {
         if self.watched || self.is_general_due() {
             return InStream::General;
         }
-        let Some(part) = self.part.as_mut().filter(|part| part.negotiated.is_some()) else {
+        let Some(part) =
+            self.part.as_mut().filter(|part| part.negotiated.is_some() && part.read_ahead.is_empty())
+        else {
             return InStream::General;
         };
         let Some(half) = part.rx.stream() else { return InStream::General };

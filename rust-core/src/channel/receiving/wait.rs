@@ -1,7 +1,7 @@
 //! How a receiving thread waits: a short wait first, of the transport or of the epoll set, then the set with
 //! the time-out of the call.
 //!
-//! The acknowledgement that is due is sent before the wait. Parking announces to the transport that this side
+//! The pending acknowledgement is sent before the wait. Parking announces to the transport that this side
 //! has to be woken; it is undone after every wait, unless the program itself waits on the descriptor.
 
 use super::Receiving;
@@ -113,7 +113,7 @@ impl Receiving {
             return;
         }
         let more = match &mut self.part {
-            Some(part) if link => part.rx.park().unwrap_or(true),
+            Some(part) if link => part.rx.park().unwrap_or(true) || !part.read_ahead.is_empty(),
             _ => false,
         };
         self.parked |= link;

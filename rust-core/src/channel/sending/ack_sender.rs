@@ -34,12 +34,12 @@ impl<L: Links> AckSender<'_, L> {
         taken.finish(session_state, self.event_log, |trigger| self.send_ack_now(trigger))
     }
 
-    /// Records that the program receives again, and acknowledges if that is due.
+    /// Records that the program receives again, and acknowledges if that is necessary.
     pub fn consumed(&self, trigger: AckTrigger) {
         self.send_ack_if(self.links.session_state().consumed(trigger), trigger);
     }
 
-    /// Sends the acknowledgement if one is due, and pending replays.
+    /// Sends the acknowledgement if one is pending, and pending replays.
     #[inline]
     pub fn send_ack_if(&self, is_ack_due: bool, trigger: AckTrigger) {
         if is_ack_due || self.links.session_state().replays.load(Ordering::Acquire) {

@@ -1,4 +1,4 @@
-//! What a message has in it: an encoded value that is shared, or bytes that the program lends for the call.
+//! The content of a message to be sent: an encoded value that is shared, or bytes that are borrowed from the program for the call.
 
 use std::borrow::Cow;
 
@@ -8,20 +8,20 @@ use crate::codec::Encoding;
 use crate::error::Error;
 use crate::message::{Payload, StoredMessage, too_long};
 
-/// The content of a draft. Bytes that are lent are copied where they have to outlive the call, and nowhere else: if they are
-/// kept to be sent again and are not short, and if the link takes them in parts.
+/// The content of a draft. Borrowed bytes are copied where they have to outlive the call, and nowhere else: if they are kept to be
+/// sent again and are not short, and if the link takes them in parts.
 #[derive(Clone, Copy)]
-pub enum Content<'a> {
+pub enum DraftContent<'a> {
     Payload(&'a Payload),
-    Lent(Encoding, &'a [u8]),
+    Borrowed(Encoding, &'a [u8]),
 }
 
-impl<'a> Content<'a> {
+impl<'a> DraftContent<'a> {
     #[inline(always)]
     pub fn encoding(self) -> Encoding {
         match self {
-            Content::Payload(payload) => payload.encoding(),
-            Content::Lent(encoding, _) => encoding,
+            DraftContent::Payload(payload) => payload.encoding(),
+            DraftContent::Borrowed(encoding, _) => encoding,
         }
     }
 
@@ -29,8 +29,8 @@ impl<'a> Content<'a> {
     #[inline(always)]
     pub fn len(self) -> usize {
         match self {
-            Content::Payload(payload) => payload.len(),
-            Content::Lent(_, bytes) => bytes.len(),
+            DraftContent::Payload(payload) => payload.len(),
+            DraftContent::Borrowed(_, bytes) => bytes.len(),
         }
     }
 
@@ -38,16 +38,16 @@ impl<'a> Content<'a> {
     #[inline(always)]
     pub fn block(self) -> Option<&'a [u8]> {
         match self {
-            Content::Payload(payload) => payload.memory().block().map(|block| &block[..]),
-            Content::Lent(_, bytes) => Some(bytes),
+            DraftContent::Payload(payload) => payload.memory().block().map(|block| &block[..]),
+            DraftContent::Borrowed(_, bytes) => Some(bytes),
         }
     }
 
-    /// Returns it as what can be shared.
+    /// Returns it as a payload, which can be shared; borrowed bytes are copied.
     pub fn payload(self) -> Cow<'a, Payload> {
         match self {
-            Content::Payload(payload) => Cow::Borrowed(payload),
-            Content::Lent(encoding, bytes) => {
+            DraftContent::Payload(payload) => Cow::Borrowed(payload),
+            DraftContent::Borrowed(encoding, bytes) => {
                 Cow::Owned(Payload::from_bytes(encoding, Bytes::copy_from_slice(bytes)))
             }
         }
@@ -56,7 +56,7 @@ impl<'a> Content<'a> {
     /// Keeps it to be sent again, as data that was sent at this time. `block` is its bytes.
     #[inline(always)]
     pub fn keep(self, block: &[u8], place: &mut StoredMessage, sent: i64) {
-        place.become_data(self.encoding(), block, sent, || self.payload().into_owned());
+        place.become_data(self.encoding(), block, sent, || self.payload());
     }
 
     /// Returns the error for content that is longer than both sides accept.
@@ -65,9 +65,9 @@ impl<'a> Content<'a> {
     }
 }
 
-impl<'a> From<&'a Payload> for Content<'a> {
+impl<'a> From<&'a Payload> for DraftContent<'a> {
     #[inline(always)]
-    fn from(payload: &'a Payload) -> Content<'a> {
-        Content::Payload(payload)
+    fn from(payload: &'a Payload) -> DraftContent<'a> {
+        DraftContent::Payload(payload)
     }
 }

@@ -6,7 +6,7 @@
 //! and it is acknowledged: a message that overtook another one (an answer that reached its caller) does not
 //! move it past the other.
 //!
-//! An acknowledgement costs a frame, so it is sent only when it is due: [`Inbox::ack_due`] has the
+//! An acknowledgement costs a frame, so it is sent only when necessary: [`Inbox::ack_due`] has the
 //! rules. Data and requests that go the other way carry the number without a frame of their own.
 //!
 //! Everything here is a pure state machine, without a clock, a socket or a lock; `simulation` and
@@ -66,7 +66,7 @@ impl Verdict {
     }
 }
 
-/// The occasion on which the inbox decides whether an acknowledgement is due.
+/// The occasion on which the inbox decides whether an acknowledgement is pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckTrigger {
     /// The program receives the next message.
@@ -82,7 +82,7 @@ pub enum AckTrigger {
     Close,
 }
 
-/// After this many consumed messages an acknowledgement is due on any occasion.
+/// After this many consumed messages an acknowledgement is pending on any occasion.
 const OFTEN: u64 = 64;
 
 /// The receiving side of a channel or of one client of a server. It receives one session of the peer
@@ -99,10 +99,10 @@ pub struct Inbox {
     /// first.
     expected: u64,
     /// Whether the sender keeps unacknowledged messages, and after how many messages and bytes of
-    /// them an acknowledgement is due.
+    /// them an acknowledgement is pending.
     keeps: Option<(u64, usize)>,
     /// Messages that are not consumed, in the order of their numbers, and consumed ones behind them.
-    window: VecDeque<Entry>,
+    window: VecDeque<WindowEntry>,
     /// How many entries of `window` are delivered and not consumed.
     delivered: usize,
     /// The number up to which everything was consumed.
@@ -131,7 +131,7 @@ struct Unacked {
 impl Unacked {
     /// Counts a message, if its sender waits for that: it keeps what it sends.
     #[inline(always)]
-    fn count(&mut self, entry: &Entry, keeps: bool) {
+    fn count(&mut self, entry: &WindowEntry, keeps: bool) {
         if keeps && entry.urgency != AckUrgency::NotNeeded {
             self.prompt |= entry.urgency == AckUrgency::Prompt;
             self.count += 1;
@@ -142,16 +142,16 @@ impl Unacked {
 
 /// One message in the window.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct WindowEntry {
     number: u64,
     bytes: usize,
     urgency: AckUrgency,
-    state: State,
+    state: MessageState,
 }
 
 /// The progress of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum MessageState {
     Received,
     Delivered,
     Consumed,
@@ -243,9 +243,9 @@ impl Inbox {
             return self.not_new(number, fate);
         }
         let missed = self.note_received(number);
-        let mut entry = Entry { number, bytes, urgency, state: State::Delivered };
+        let mut entry = WindowEntry { number, bytes, urgency, state: MessageState::Delivered };
         match fate {
-            Fate::Filed => entry.state = State::Received,
+            Fate::Filed => entry.state = MessageState::Received,
             Fate::Delivered => self.delivered += 1,
             Fate::DeliveredNext => {
                 // In a dialogue it replaces the entry before, which needs no queue operation.
@@ -266,7 +266,7 @@ impl Inbox {
                 return Ok(Verdict::New { missed });
             }
             // Others are before it, so the consumed number stays.
-            Fate::Finished => entry.state = State::Consumed,
+            Fate::Finished => entry.state = MessageState::Consumed,
         }
         self.window.push_back(entry);
         Ok(Verdict::New { missed })
@@ -303,9 +303,9 @@ impl Inbox {
     /// Records that this message of this session of the peer was delivered to the program.
     pub fn delivered(&mut self, session: u64, number: u64) {
         if let Some(entry) = self.find(session, number)
-            && entry.state == State::Received
+            && entry.state == MessageState::Received
         {
-            entry.state = State::Delivered;
+            entry.state = MessageState::Delivered;
             self.delivered += 1;
         }
     }
@@ -348,13 +348,13 @@ impl Inbox {
     /// [`Inbox::finished`] where several are not consumed.
     fn finish_one(&mut self, session: u64, number: u64) {
         let Some(entry) = self.find(session, number) else { return };
-        let was = std::mem::replace(&mut entry.state, State::Consumed);
-        self.delivered -= usize::from(was == State::Delivered);
+        let was = std::mem::replace(&mut entry.state, MessageState::Consumed);
+        self.delivered -= usize::from(was == MessageState::Delivered);
         self.advance();
     }
 
     /// Returns the entry of this number, if it belongs to the current session and is not consumed.
-    fn find(&mut self, session: u64, number: u64) -> Option<&mut Entry> {
+    fn find(&mut self, session: u64, number: u64) -> Option<&mut WindowEntry> {
         if session != self.session {
             return None;
         }
@@ -372,7 +372,7 @@ impl Inbox {
     fn consume_delivered(&mut self, up_to: u64) {
         if self.window.len() == 1
             && let Some(front) = self.window.front().copied()
-            && front.state == State::Delivered
+            && front.state == MessageState::Delivered
             && front.number <= up_to
         {
             // In a dialogue.
@@ -396,8 +396,8 @@ impl Inbox {
             if self.delivered == 0 || entry.number > up_to {
                 break;
             }
-            if entry.state == State::Delivered {
-                entry.state = State::Consumed;
+            if entry.state == MessageState::Delivered {
+                entry.state = MessageState::Consumed;
                 self.delivered -= 1;
             }
         }
@@ -407,7 +407,7 @@ impl Inbox {
     /// Moves the consumed number up to the first message that is not consumed.
     fn advance(&mut self) {
         while let Some(front) = self.window.front()
-            && front.state == State::Consumed
+            && front.state == MessageState::Consumed
         {
             let front = *front;
             self.count_consumed(&front);
@@ -418,12 +418,12 @@ impl Inbox {
     /// Moves the consumed number to this message, and counts it as unacknowledged if its sender
     /// waits for that.
     #[inline(always)]
-    fn count_consumed(&mut self, entry: &Entry) {
+    fn count_consumed(&mut self, entry: &WindowEntry) {
         self.consumed = entry.number;
         self.unacked.count(entry, self.keeps.is_some());
     }
 
-    /// Returns the number that an acknowledgement frame should carry now, if one is due. `to` is the
+    /// Returns the number that an acknowledgement frame should carry now, if one is pending. `to` is the
     /// session that the link for the frame leads to: numbers of another session mean nothing to it.
     pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
         if to != self.session {
@@ -444,7 +444,7 @@ impl Inbox {
         due.then_some(self.consumed)
     }
 
-    /// Returns whether an acknowledgement frame is due before a short wait for the session that is being received: on
+    /// Returns whether an acknowledgement frame is pending before a short wait for the session that is being received: on
     /// [`AckTrigger::Receive`] or [`AckTrigger::Pause`].
     #[inline]
     pub fn is_ack_due_in_dialogue(&self) -> bool {
@@ -496,7 +496,7 @@ impl Inbox {
 
     /// Returns the counters.
     pub fn stats(&self) -> InboxStats {
-        let unconsumed = self.window.iter().filter(|entry| entry.state != State::Consumed).count();
+        let unconsumed = self.window.iter().filter(|entry| entry.state != MessageState::Consumed).count();
         InboxStats {
             consumed: self.consumed,
             unconsumed: unconsumed as u64,

@@ -32,7 +32,7 @@ pub struct Outbox<M> {
     /// its acknowledgement before this one calls [`Outbox::sent_to_place`].
     numbered: u64,
     /// Messages that may be sent again, in the order of their numbers.
-    kept: Places<Kept<M>>,
+    kept: Places<KeptMessage<M>>,
     /// Bytes of the bodies of `kept`.
     bytes: usize,
     /// The number up to which the peer has consumed everything.
@@ -52,30 +52,30 @@ pub struct Outbox<M> {
 
 /// A message that may be sent again.
 #[derive(Clone, Debug)]
-struct Kept<M> {
+struct KeptMessage<M> {
     number: u64,
     bytes: usize,
     class: RetransmitClass,
     message: M,
 }
 
-impl<M: Reuse> Reuse for Kept<M> {
+impl<M: Reuse> Reuse for KeptMessage<M> {
     #[inline]
     fn release(&mut self) {
         self.message.release();
     }
 }
 
-impl<M: Reuse> Default for Kept<M> {
-    fn default() -> Kept<M> {
-        Kept { number: 0, bytes: 0, class: RetransmitClass::Data, message: M::default() }
+impl<M: Reuse> Default for KeptMessage<M> {
+    fn default() -> KeptMessage<M> {
+        KeptMessage { number: 0, bytes: 0, class: RetransmitClass::Data, message: M::default() }
     }
 }
 
 /// What to send next over the link.
 #[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order<'a, M> {
+pub enum NextMessage<'a, M> {
     /// A message that is sent again, with its old number; then [`Outbox::replayed`] is called.
     Replay {
         /// Its stored part.
@@ -250,10 +250,10 @@ impl<M: Reuse> Outbox<M> {
 
     /// Returns what goes over the link next: replays go before new messages.
     #[cfg(test)]
-    pub fn order(&self) -> Order<'_, M> {
+    pub fn order(&self) -> NextMessage<'_, M> {
         match self.to_replay() {
-            Some((message, number)) => Order::Replay { message, number },
-            None => Order::New { number: self.next_number() },
+            Some((message, number)) => NextMessage::Replay { message, number },
+            None => NextMessage::New { number: self.next_number() },
         }
     }
 
@@ -360,7 +360,8 @@ impl<M: Reuse> Outbox<M> {
 
     /// Returns the unacknowledged messages, for which a close waits.
     pub fn unacknowledged(&self) -> Unacknowledged {
-        let waits = |kept: &&Kept<M>| kept.number > self.acknowledged && kept.class == RetransmitClass::Data;
+        let waits =
+            |kept: &&KeptMessage<M>| kept.number > self.acknowledged && kept.class == RetransmitClass::Data;
         let kept = self.kept.iter().filter(waits);
         let last = self.kept.iter().rev().find(waits).map_or(0, |kept| kept.number);
         let (unkept, last_unkept) = if self.unkept.0 > 0 { self.unkept } else { (0, 0) };
@@ -438,7 +439,7 @@ impl<M: Reuse> Outbox<M> {
     }
 
     /// Keeps the messages for which `keep` is true, and returns how many were removed.
-    fn retain(&mut self, mut keep: impl FnMut(&Kept<M>) -> bool) -> usize {
+    fn retain(&mut self, mut keep: impl FnMut(&KeptMessage<M>) -> bool) -> usize {
         let before = self.kept.len();
         let mut bytes = 0;
         self.kept.retain(|kept| {

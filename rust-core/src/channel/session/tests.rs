@@ -3,7 +3,7 @@
 
 use super::super::options::Acknowledge;
 use super::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
-use super::outbox::{Incarnation, Order};
+use super::outbox::{Incarnation, NextMessage};
 use super::{Identity, Inbox, Outbox, Owner, Progress, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::ErrorKind;
 
@@ -32,7 +32,7 @@ fn send(outbox: &mut Outbox<&'static str>, class: RetransmitClass, message: &'st
 
 fn replay(outbox: &mut Outbox<&'static str>) -> Vec<(u64, &'static str)> {
     let mut all = Vec::new();
-    while let Order::Replay { message, number } = outbox.order() {
+    while let NextMessage::Replay { message, number } = outbox.order() {
         all.push((number, *message));
         outbox.replayed(number);
     }
@@ -161,7 +161,7 @@ fn unacknowledged_messages_go_to_next_incarnation_in_order() {
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Next, 0));
     assert_eq!(outbox.first(), 3);
     assert_eq!(replay(&mut outbox), [(3, "c"), (4, "d")]);
-    assert_eq!(outbox.order(), Order::New { number: 5 });
+    assert_eq!(outbox.order(), NextMessage::New { number: 5 });
     assert_eq!(outbox.stats().replayed, 3);
 }
 
@@ -180,7 +180,7 @@ fn messages_for_lost_nameless_peer_are_dropped_and_counted() {
     assert_eq!(replay(&mut outbox), [(2, "b")]);
     let up = outbox.link_up(&hello(30, 0, 0), Identity::of_dialler(Owner::Anyone, None, 30)).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Another, 2));
-    assert_eq!(outbox.order(), Order::New { number: 3 });
+    assert_eq!(outbox.order(), NextMessage::New { number: 3 });
     assert_eq!((outbox.stats().dropped, outbox.unacknowledged().count), (2, 0));
 }
 

@@ -51,7 +51,7 @@ impl SessionHalves {
         }
     }
 
-    /// Records that the program receives again. Returns whether an acknowledgement frame is due.
+    /// Records that the program receives again. Returns whether an acknowledgement frame is pending.
     #[inline]
     pub fn consumed(&mut self, rx: &mut Rx, trigger: AckTrigger) -> bool {
         self.inbox.consumed();
@@ -59,7 +59,7 @@ impl SessionHalves {
     }
 
     /// Publishes what [`Inbox::consumed`] has recorded; `free_with_fence` frees the room of the messages in the ring. The page
-    /// is written before that fence, which then covers both writes. Returns whether a frame is due.
+    /// is written before that fence, which then covers both writes. Returns whether a frame is pending.
     #[inline(always)]
     pub fn publish_consumed(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
         self.publish_before_fence();
@@ -71,7 +71,7 @@ impl SessionHalves {
 
     /// Records a message that is [new](Inbox::is_new), of this number, length and urgency. With `consume`, the program receives
     /// again on this occasion, which is recorded and published before; see [`SessionHalves::publish_consumed`]. Returns the
-    /// occasion of an acknowledgement frame that is due, and how many messages were lost before this one.
+    /// occasion of a pending acknowledgement frame, and how many messages were lost before this one.
     #[inline(always)]
     pub fn received(
         &mut self,
@@ -160,7 +160,7 @@ impl SessionHalves {
         self.outbox.has_room(class, bytes)
     }
 
-    /// Returns the number that an acknowledgement frame should carry now, if one is due: see
+    /// Returns the number that an acknowledgement frame should carry now, if one is pending: see
     /// [`Inbox::ack_due`].
     #[inline(always)]
     pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
@@ -170,7 +170,7 @@ impl SessionHalves {
         }
     }
 
-    /// Returns whether a frame is due, to the session that is being received.
+    /// Returns whether a frame is pending, to the session that is being received.
     #[inline(always)]
     pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
         self.ack_due(trigger, self.inbox.session()).is_some()

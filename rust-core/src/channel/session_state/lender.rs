@@ -8,7 +8,7 @@ use super::SessionState;
 use super::halves::SessionHalves;
 use crate::channel::event_log::EventLog;
 use crate::message::Lender;
-use crate::sys::{claim, fork};
+use crate::sys::{fork, seat};
 use crate::transport::{Slots, WritableSlot};
 
 /// Access to the slots of a session's link, where it has some. Each long array of a message
@@ -37,7 +37,7 @@ impl SlotLender<'_> {
 
     /// Locks the halves; none in a forked child, which has no slots.
     #[inline]
-    fn halves(&self) -> Option<claim::MutexGuard<'_, SessionHalves>> {
+    fn halves(&self) -> Option<seat::GateGuard<'_, SessionHalves>> {
         (fork::generation() == self.session_state.generation).then(|| self.session_state.halves())
     }
 

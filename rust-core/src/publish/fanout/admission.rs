@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use super::{Fanout, Medium, RingSubscriber, State};
+use super::{Fanout, FanoutMedium, FanoutState, RingSubscriber};
 use crate::error::Result;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::publish::stream_subscriber::{Begin, Out, StreamSubscriber};
@@ -40,8 +40,10 @@ impl Fanout {
         // Under one lock, so that a subscriber which gets this ring is also woken for later
         // messages in it.
         let mut state = self.state();
-        let State { medium: Medium::Ring { ring, newest, subscribers, without_slots, growth }, last } =
-            &mut *state
+        let FanoutState {
+            medium: FanoutMedium::Ring { ring, newest, subscribers, without_slots, growth },
+            last,
+        } = &mut *state
         else {
             return Ok((Vec::new(), 0, id));
         };
@@ -74,7 +76,7 @@ impl Fanout {
 
     /// Records that the hello of this subscriber was answered: from now on it counts.
     pub fn answered(&self, id: u64) {
-        if let Medium::Ring { ring, subscribers, .. } = &mut self.state().medium {
+        if let FanoutMedium::Ring { ring, subscribers, .. } = &mut self.state().medium {
             ring.answered(id);
             subscribers
                 .iter_mut()
@@ -107,7 +109,7 @@ impl Fanout {
         let tx = Tx::Stream(StreamTx::new(stream, self.checked));
         let mut out = Out::new(tx, Interest::RDHUP);
         let mut state = self.state();
-        let Medium::Streams { history, .. } = &mut state.medium else { return };
+        let FanoutMedium::Streams { history, .. } = &mut state.medium else { return };
         out.begin(history, begin);
         // An error is the end of the new connection, which the acceptor handles.
         if once {
@@ -134,7 +136,7 @@ impl Fanout {
         // A closed sending side is not the end of such a subscriber, which may close it at once.
         let mut out = Out::new(Tx::Plain(tx), Interest::empty());
         let mut state = self.state();
-        let Medium::Streams { history, .. } = &mut state.medium else { return };
+        let FanoutMedium::Streams { history, .. } = &mut state.medium else { return };
         out.begin(history, Begin::With(history.last()));
         self.keep(state, out, |watcher| connection.watch(Interest::empty(), watcher));
     }
@@ -142,7 +144,7 @@ impl Fanout {
     /// Registers a subscriber and sends its first messages.
     fn keep(
         self: &Arc<Self>,
-        mut state: MutexGuard<'_, State>,
+        mut state: MutexGuard<'_, FanoutState>,
         out: Out,
         watched: impl FnOnce(Arc<dyn Watcher>) -> Result<WatchedSocket>,
     ) {
@@ -151,7 +153,7 @@ impl Fanout {
         let watcher =
             Arc::new(RoomWatcher { fanout: Arc::downgrade(self), subscriber: Arc::downgrade(&subscriber) });
         if let Ok(watched) = watched(watcher)
-            && let Medium::Streams { history, subscribers } = &mut state.medium
+            && let FanoutMedium::Streams { history, subscribers } = &mut state.medium
         {
             let mut out = subscriber.out();
             out.watched = Some(watched);
@@ -195,7 +197,7 @@ impl Watcher for RoomWatcher {
             return false;
         }
         let mut state = fanout.state();
-        let Medium::Streams { history, .. } = &mut state.medium else { return false };
+        let FanoutMedium::Streams { history, .. } = &mut state.medium else { return false };
         let mut out = subscriber.out();
         out.watch_room(false);
         let sent = out.send_pending(history);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::event::PollFlags;
 
-use super::{Fanout, Medium};
+use super::{Fanout, FanoutMedium};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result, counted};
 use crate::sys::poll::{wait_any, wait_readable};
@@ -15,7 +15,7 @@ use crate::sys::timer::Timer;
 
 /// What a subscriber has to have before the wait for it ends.
 #[derive(Clone, Copy, Debug)]
-pub enum Given {
+pub enum DrainGoal {
     /// Everything that it could not get from a publisher that has ended: the ring, or all messages in its own stream.
     Rest,
     /// The messages up to this number: it has read them in the ring, or the kernel has taken them for its stream.
@@ -33,22 +33,22 @@ impl Fanout {
     /// # Errors
     /// `Timeout` with the number of subscribers that read too slowly, and, of messages up to a number, how many the slowest
     /// of them has not been given.
-    pub fn drain(&self, given: Given, waiting: &mut Waiting<'_>) -> Result<()> {
+    pub fn drain(&self, given: DrainGoal, waiting: &mut Waiting<'_>) -> Result<()> {
         // A subscriber that reads the ring tells nobody: its page says how far it is.
-        let is_told = !(self.has_ring && matches!(given, Given::UpTo(_)));
+        let is_told = !(self.has_ring && matches!(given, DrainGoal::UpTo(_)));
         self.wait_until(waiting, is_told, || {
             let (lagging, left) = self.lagging(given);
             if lagging == 0 {
                 return None;
             }
             Some(match given {
-                Given::Rest => {
+                DrainGoal::Rest => {
                     let text = format!(
                         "closed; {lagging} subscribers had not taken everything that was published: they read too slowly, or have stopped"
                     );
                     Error::new(ErrorKind::Timeout, text)
                 }
-                Given::UpTo(_) => {
+                DrainGoal::UpTo(_) => {
                     let whose = match lagging {
                         1 => "one subscriber, which reads too slowly, or has stopped".to_owned(),
                         many => format!("the slowest of {many} subscribers, which read too slowly, or have stopped"),
@@ -62,19 +62,19 @@ impl Fanout {
 
     /// Sends as much as possible. Returns how many subscribers have not been given this, and how many messages are left for the slowest,
     /// up to the number that is asked for.
-    fn lagging(&self, given: Given) -> (usize, u64) {
+    fn lagging(&self, given: DrainGoal) -> (usize, u64) {
         let (mut lagging, mut left) = (0, 0);
         let mut count = |unread: u64| (lagging, left) = (lagging + 1, left.max(unread));
         match (&mut self.state().medium, given) {
             // Subscribers that have the ring can read it after the publisher has ended.
-            (Medium::Ring { ring, subscribers, .. }, Given::Rest) => {
+            (FanoutMedium::Ring { ring, subscribers, .. }, DrainGoal::Rest) => {
                 subscribers.iter().filter(|one| !one.has_ring(&**ring)).for_each(|_| count(1));
             }
-            (Medium::Ring { ring, subscribers, .. }, Given::UpTo(last)) => {
+            (FanoutMedium::Ring { ring, subscribers, .. }, DrainGoal::UpTo(last)) => {
                 let unread = subscribers.iter().map(|one| one.unread(&**ring, last));
                 unread.filter(|unread| *unread > 0).for_each(count);
             }
-            (Medium::Streams { history, subscribers }, given) => {
+            (FanoutMedium::Streams { history, subscribers }, given) => {
                 for subscriber in &*subscribers {
                     let mut out = subscriber.out();
                     // The acceptor sees the end of a connection too.
@@ -82,8 +82,8 @@ impl Fanout {
                         continue;
                     }
                     let last = match given {
-                        Given::Rest => history.last(),
-                        Given::UpTo(last) => last,
+                        DrainGoal::Rest => history.last(),
+                        DrainGoal::UpTo(last) => last,
                     };
                     match history.after(out.sequence).map(|next| next.header.sequence) {
                         // What has dropped out of the history is missed, and not left.
@@ -94,7 +94,7 @@ impl Fanout {
                     }
                 }
                 // Each of them begins with the newest message, if there is one.
-                if !matches!(given, Given::UpTo(0)) {
+                if !matches!(given, DrainGoal::UpTo(0)) {
                     (0..self.unadmitted.load(Ordering::Acquire)).for_each(|_| count(1));
                 }
             }

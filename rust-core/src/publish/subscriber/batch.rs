@@ -1,4 +1,4 @@
-//! Several messages a call, for a subscriber.
+//! Receiving several messages in one call.
 
 use super::Subscriber;
 use crate::channel::{Delivery, Operation, batch, is_not_ready, lock_exclusive};
@@ -9,15 +9,15 @@ use crate::publish::receive_state::ReceiveState;
 
 impl Subscriber {
     /// Waits for the next message as [`Subscriber::recv`] does, and returns it with those that have arrived
-    /// behind it: at most `max` in all, and one with `delivery="latest"`. An error or a number of missed
-    /// messages that is found behind the first message is returned by the next call. A `journal:` counts the
-    /// messages as consumed together, with the next call that receives.
+    /// after it: at most `max` in all, and one with `delivery="latest"`. The next call returns an error, also
+    /// `Lagged`, that is found after the first message. A `journal:` counts the messages as consumed together, at the
+    /// next call that receives.
     pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
         batch::check_max(max).map_err(|e| e.on(&self.shown))?;
         let first = self.recv(wait)?;
         let mut messages = Vec::with_capacity(max.min(batch::RUN));
         messages.push(first);
-        // If another thread receives by now, it gets the next messages.
+        // Another thread may receive by now; then it receives the next messages.
         if max > 1
             && self.options.delivery != Some(Delivery::Latest)
             && let Ok(mut receive_state) = lock_exclusive(&self.receive_state, Operation::ReceivePublished)
@@ -27,9 +27,9 @@ impl Subscriber {
         Ok(messages)
     }
 
-    /// Adds the messages that are ready.
+    /// Appends the messages that have arrived.
     fn take_ready(&self, receive_state: &mut ReceiveState, max: usize, messages: &mut Vec<Message>) {
-        /// Polls in a row without a message after which it stops.
+        /// The number of polls in a row without a message after which this stops.
         const MAX_EMPTY_POLLS: u32 = 64;
         let mut at_once = Waiting::at_once();
         let mut empty_polls = 0;

@@ -1,13 +1,13 @@
-//! How a subscriber connects to its publisher: the next feed, and its descriptors in the epoll set.
+//! Connecting to the publisher: makes the next feed, and adds its descriptors to the epoll set.
 
 use std::os::fd::AsFd;
 
-use super::{Origin, Subscriber};
+use super::{MessageSource, Subscriber};
 use crate::channel::dial::Dialler;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::feed::{Feed, ResumePoint};
-use crate::publish::position::Position;
+use crate::publish::position::PositionFile;
 use crate::publish::receive_state::{FEED, NAME, ReceiveState};
 use crate::sys::poll::{Interest, next_round};
 use crate::sys::stop;
@@ -16,32 +16,32 @@ use crate::transport::kind::Transport;
 impl Subscriber {
     /// Makes the next feed and adds its descriptors to the epoll set.
     pub(super) fn connect(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<()> {
-        // Of the whole call, which dials with waits of their own, too.
+        // Counts as a round of the whole call, because the dialler has waits of its own.
         next_round(waiting)?;
         let resume = receive_state.resume;
         let dialled = match &self.origin {
-            Origin::Publisher { transport, dialler } => {
+            MessageSource::Publisher { transport, dialler } => {
                 self.dial(dialler, *transport, receive_state, resume, waiting)
             }
-            Origin::Store(endpoint) => Feed::of_store(endpoint, &self.options).map(Some),
-            // The newest message of all names: each has its own.
-            Origin::Names => {
-                let text = "the newest message is one of a single name: give that, or receive with delivery=\"latest\"";
+            MessageSource::Store(endpoint) => Feed::of_store(endpoint, &self.options).map(Some),
+            // Only `newest` connects a subscriber to several names, of which each has its own newest message.
+            MessageSource::Names => {
+                let text = "newest works for one name alone: subscribe to that name, or receive with delivery=\"latest\"";
                 Err(Error::new(ErrorKind::InvalidState, text))
             }
         };
         match dialled {
-            // A waker ended the wait; the caller checks which.
+            // A waker ended the wait. The caller checks which one.
             Ok(None) => Ok(()),
             Ok(Some(feed)) => {
                 for fd in feed.descriptors() {
                     receive_state.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
                 }
-                if !receive_state.moved && matches!(self.origin, Origin::Publisher { .. }) {
+                if !receive_state.moved && matches!(self.origin, MessageSource::Publisher { .. }) {
                     if self.options.schema.is_some() && !feed.has_schema {
                         let source = &feed.source;
                         self.event_log.connected(&format!(
-                            "{source}, which gave no schema: nothing is compared with that of this subscriber"
+                            "{source}, which has no schema: the schema of this subscriber is not compared with one"
                         ));
                     } else {
                         self.event_log.connected(&feed.source);
@@ -54,15 +54,15 @@ impl Subscriber {
             }
             Err(e) => {
                 if e.kind() == ErrorKind::NotFound {
-                    // A publisher that starts from now on is read from its beginning.
+                    // A publisher that starts from now on is read from its first message.
                     receive_state.resume.get_or_insert_default();
                 }
-                if let Origin::Publisher { dialler, .. } = &self.origin
+                if let MessageSource::Publisher { dialler, .. } = &self.origin
                     && receive_state.watched
                 {
                     dialler.with_descriptors(|fds| {
                         for fd in fds {
-                            // Fails for a descriptor that is in the set already.
+                            // Fails if the descriptor is in the set already.
                             let _ = receive_state.epoll.add(fd, NAME, Interest::IN);
                         }
                     });
@@ -72,27 +72,27 @@ impl Subscriber {
         }
     }
 
-    /// Keeps the position of a subscriber with a `client_id` from its first connection on, and counts what came since
-    /// its last incarnation stopped.
+    /// Keeps the position of a subscriber with a `client_id` from its first connection on, and counts the messages that
+    /// were published since its last incarnation stopped.
     fn keep_position(&self, receive_state: &mut ReceiveState, feed: &Feed) {
         let mut counted_from = feed.before;
         if std::mem::take(&mut receive_state.is_position_due)
             && let Some(client_id) = &self.options.client_id
         {
-            match Position::open(&self.shown, client_id) {
+            match PositionFile::open(&self.shown, client_id) {
                 Ok(position) => receive_state.position = Some(position),
                 Err(e) => self.event_log.disconnected(format!(
-                    "{e}; what this subscriber misses between its end and its next start is not counted"
+                    "{e}; messages that this subscriber misses between its end and its next start are not counted"
                 )),
             }
-            // A name of several that had connected before goes on: it was not away.
+            // A name that this subscriber to several has connected to before continues: the subscriber was not away.
             let was_away = receive_state.resume.is_none_or(|resume| resume.session == 0);
-            let last = receive_state.position.as_ref().and_then(Position::last);
+            let last = receive_state.position.as_ref().and_then(PositionFile::last);
             if let (Some(last), Some(before)) = (last.filter(|_| was_away), feed.before) {
                 let number = if last.session == feed.session { last.number } else { 0 };
                 if last.session != feed.session {
                     self.event_log.disconnected(format!(
-                        "the publisher was started anew while this subscriber was away: what the former one sent after its message {} is not known and not counted",
+                        "the publisher restarted while this subscriber was away: messages of its former incarnation after number {} are not counted",
                         last.number
                     ));
                 }
@@ -120,12 +120,13 @@ impl Subscriber {
         if receive_state.signal_watch.is_some() && waiting.is_forever() {
             wakers.push(stop::waker());
         }
-        // Of the whole wait: it begins before the first attempt.
+        // The deadline of the whole wait, which begins before the first attempt.
         let deadline = waiting.deadline();
         dialler.dial_marked(waiting, |first, waiting| {
             let resume = match first {
                 None => resume,
-                // The first attempt counts as waiting: a publisher that does not answer gets a moment even so.
+                // A publisher that does not answer has a short time even in a call that does not wait, and the first
+                // attempt has used it.
                 Some(e) if e.kind() == ErrorKind::Stalled && deadline.has_passed() => {
                     return Err(e);
                 }

@@ -1,4 +1,4 @@
-//! The newest message of a publisher, whether it was received before or not.
+//! Returning the newest message of a publisher, whether it was received before or not.
 
 use std::sync::atomic::Ordering;
 
@@ -13,8 +13,8 @@ use crate::sys::fork;
 use crate::sys::poll::next_round;
 
 impl Subscriber {
-    /// Returns the newest message, whether it was received before or not: for programs that poll now
-    /// and then.
+    /// Returns the newest message, whether it was received before or not, for programs that poll
+    /// occasionally.
     ///
     /// # Errors
     /// `Empty` if nothing was published, `NotFound` if there is no publisher.
@@ -27,7 +27,21 @@ impl Subscriber {
     fn find_newest(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
         fork::check(self.fork_generation)?;
         let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
-        let receive_state = &mut *receive_state;
+        let _holder = self.receiving_thread.mark();
+        let found = self.find_newest_with(&mut receive_state, waiting);
+        // A close in a callback of this call has left the state to it.
+        if self.closed.load(Ordering::Acquire) {
+            self.disconnect(&mut receive_state);
+        }
+        found
+    }
+
+    /// [`Subscriber::find_newest`] with the state locked.
+    fn find_newest_with(
+        &self,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Message> {
         loop {
             next_round(waiting)?;
             if self.closed.load(Ordering::Acquire) {
@@ -57,7 +71,7 @@ impl Subscriber {
                     self.event_log.disconnected(e.to_string());
                     receive_state.feed_failed(&e);
                 }
-                // A store that does not exist yet.
+                // The store does not exist yet.
                 Err(e) if e.kind() == ErrorKind::NotFound => {
                     receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| e)?;
                 }
@@ -66,14 +80,14 @@ impl Subscriber {
         }
     }
 
-    /// Reads a stream to its end and returns the last message; none if the connection ended, so that
-    /// it has to be made again.
+    /// Reads all messages that have arrived over a stream and returns the last one; `None` if the connection has
+    /// ended, so that the caller has to reconnect.
     fn read_to_newest(
         &self,
         receive_state: &mut ReceiveState,
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Message>> {
-        // Parking checks whether the publisher has ended, which a plain read may not notice yet.
+        // Parking checks whether the publisher has ended, which a read may not report yet.
         if let Some(feed) = &mut receive_state.feed {
             feed.park()?;
             feed.unpark();
@@ -86,7 +100,7 @@ impl Subscriber {
                 Ok(Some(message)) => {
                     receive_state.newest = Some(message);
                     read += 1;
-                    // A publisher may publish faster than this side reads.
+                    // The publisher may send faster than this side reads.
                     if read >= MAX_FRAMES_AT_ONCE {
                         return Ok(receive_state.newest.clone());
                     }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Values by token. The server counts the tokens itself, so no client can choose tokens that collide, and the hash of the
-/// standard library, which takes 140 instructions for a number, is not needed.
+/// A map from tokens to values. The server counts the tokens itself, so no client can choose tokens that collide. So the map
+/// does not need the hash of the standard library, which takes 140 instructions for a number.
 pub(super) type ByToken<T> = HashMap<u64, T, BuildHasherDefault<TokenHasher>>;
 
-/// Spreads the number over all bits of the hash: the map uses the lowest and the highest ones.
+/// A hash that spreads the number over all bits, because the map uses the lowest and the highest bits.
 #[derive(Default)]
 pub(super) struct TokenHasher(u64);
 
@@ -20,7 +20,7 @@ impl Hasher for TokenHasher {
 
     #[inline]
     fn write_u64(&mut self, number: u64) {
-        // The golden ratio in 64 bits, as in Fibonacci hashing; its low half is stirred with the high one.
+        // The golden ratio in 64 bits, as in Fibonacci hashing. The high half is then combined into the low one.
         let spread = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.0 = spread ^ spread >> 32;
     }
@@ -38,11 +38,11 @@ mod tests {
     use std::hash::BuildHasher;
 
     #[test]
-    fn tokens_in_a_row_have_distinct_hashes_in_the_bits_that_the_map_uses() {
+    fn hashes_of_successive_tokens_differ_in_the_bits_that_the_map_uses() {
         let hasher = BuildHasherDefault::<TokenHasher>::default();
         let hashes: Vec<u64> = (1..=1024u64).map(|token| hasher.hash_one(token)).collect();
         assert_eq!(hashes.iter().collect::<HashSet<_>>().len(), 1024);
-        // The low bits choose the place, the highest seven tell neighbours apart.
+        // The low bits choose the bucket; the highest seven distinguish the entries of a bucket.
         let low: HashSet<u64> = hashes.iter().map(|hash| hash & 1023).collect();
         let high: HashSet<u64> = hashes.iter().map(|hash| hash >> 57).collect();
         assert!(low.len() > 512 && high.len() == 128, "{} {}", low.len(), high.len());

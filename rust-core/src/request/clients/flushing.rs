@@ -1,4 +1,4 @@
-//! Sending of the answers that wait for room, while the server is open and when it closes.
+//! Sends the answers that wait for room, while the server is open and when it closes.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
@@ -13,8 +13,8 @@ use crate::sys::poll::{Interest, Ready};
 use crate::sys::stop;
 
 impl Clients {
-    /// Flushes waiting answers, arranges wake-ups for the rest, and disconnects clients that only waited for
-    /// answers. It visits only clients for which there is something to do.
+    /// Flushes waiting answers, registers for wake-ups when there is room for the rest, and disconnects clients that
+    /// have closed their sending side and have all their answers. Visits only clients that need one of these.
     pub(super) fn flush_pending(&mut self) {
         let clients = &self.clients;
         let finished = |token: &mut u64| clients.get(token).is_none_or(|c| !c.client_tx.has_unfinished());
@@ -30,7 +30,7 @@ impl Clients {
         self.unflushed = unflushed;
     }
 
-    /// Flushes the waiting answers of a client, and arranges a wake-up for the rest.
+    /// Flushes the waiting answers of a client, and registers for a wake-up when there is room for the rest.
     fn flush(&mut self, token: u64) {
         if token == KEPT {
             return self.clients.values().for_each(|client| client.client_tx.replay());
@@ -51,21 +51,21 @@ impl Clients {
         };
     }
 
-    /// Closes: receives no more and sends every waiting answer.
+    /// Stops receiving, and sends all waiting answers.
     ///
     /// # Errors
-    /// `Timeout` if clients have not taken their answers by the deadline.
+    /// `Timeout` if clients have not received their answers by the deadline.
     pub fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        // Acknowledged now, because the request of a client that waits for it would not be received any more.
+        // Acknowledges now, because later requests for an acknowledgement are not received.
         for client in self.clients.values_mut() {
             client.consumed(&self.options);
             client.send_ack(AckTrigger::Close);
         }
         if self.signal_watch.is_some() {
-            // A signal that caused the close stays readable and would end each wait.
+            // A signal that caused the close stays readable and would end every wait.
             self.epoll.remove(stop::waker());
         }
-        // Frames are not received any more: only room for answers and the end of a connection wake this
+        // Frames are no longer received: only room for answers and the end of a connection wake this
         // thread.
         for (token, client) in &self.clients {
             for fd in client.part.rx.descriptors() {

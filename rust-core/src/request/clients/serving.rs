@@ -8,9 +8,9 @@ use crate::channel::link::Taken;
 use crate::channel::sending::Draft;
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
-use crate::message::{Message, Payload, withdrawal};
+use crate::message::{Message, Payload};
 use crate::request::answer::Request;
 use crate::request::client::Client;
 use crate::transport::{Losses, extension};
@@ -85,7 +85,7 @@ impl Clients {
                     client.consumed(&self.options);
                     is_recorded = true;
                 }
-                match client.read_ahead.next(&mut client.part.rx) {
+                match client.part.next_frame() {
                     // A client that never completes a message is not waited for again and again.
                     Ok(None)
                         if spins < FRAMES_PER_ROUND
@@ -121,24 +121,15 @@ impl Clients {
                     self.ready_queue.push_back(token);
                     match frame.header.kind {
                         Kind::Request | Kind::Data => {
-                            let (session, missed) = match client.record_received(&frame) {
-                                Ok(None) => continue,
-                                Ok(Some(recorded)) => recorded,
-                                Err(e) => {
-                                    self.event_log.disconnected(format!("{}: {e}", client.part.peer.source));
-                                    self.disconnect(token);
-                                    continue;
-                                }
-                            };
-                            if missed > 0 {
-                                self.event_log.lagged(missed);
-                            }
-                            let source = client.part.source_of(&frame);
                             let until = extension::read_until(&frame.extension);
-                            let message = Message::new(frame, &source, self.options.limits(), session)
-                                .with_schema(self.options.checks_received());
-                            if let Some(request) = deliver(client, &self.event_log, message, until) {
-                                return Ok(Some(request));
+                            match client.accept(frame, &self.options, &self.event_log) {
+                                Ok(Some(message)) => {
+                                    if let Some(request) = deliver(client, &self.event_log, message, until) {
+                                        return Ok(Some(request));
+                                    }
+                                }
+                                Ok(None) => {}
+                                Err(e) => self.end_link(token, &e),
                             }
                         }
                         Kind::Bye => {
@@ -146,18 +137,11 @@ impl Clients {
                             client.bye_received = true;
                             client.send_ack(AckTrigger::Requested);
                         }
-                        Kind::Ack => {
-                            if let Some(request) = withdrawal::read(&frame) {
-                                client.client_tx.note_withdrawal(request);
-                            }
-                            let acknowledged = client.part.negotiated.as_ref().map(|negotiated| {
-                                negotiated.session_state.acknowledged(frame.header.correlation)
-                            });
-                            if let Some(Err(e)) = acknowledged {
-                                self.event_log.disconnected(format!("{}: {e}", client.part.peer.source));
-                                self.disconnect(token);
-                            }
-                        }
+                        Kind::Ack => match client.part.accept_ack(&frame) {
+                            Ok(Some(request)) => client.client_tx.note_withdrawal(request),
+                            Ok(None) => {}
+                            Err(e) => self.end_link(token, &e),
+                        },
                         // The error reply to a line that is no request (JSON-RPC) is sent back
                         // without the program.
                         Kind::Error if client.part.rx.is_plain() => {
@@ -200,6 +184,14 @@ impl Clients {
             }
         }
         Ok(None)
+    }
+
+    /// Ends the link of a client that violates the protocol, which is reported as an event.
+    fn end_link(&mut self, token: u64, violation: &Error) {
+        if let Some(client) = self.clients.get(&token) {
+            self.event_log.disconnected(format!("{}: {violation}", client.part.peer.source));
+        }
+        self.disconnect(token);
     }
 
     /// Parks the clients that were served and have nothing; true if one has something after all.

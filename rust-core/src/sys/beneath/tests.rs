@@ -34,18 +34,21 @@ fn reading_in_the_place_of_a_file_is_refused_without_waiting() {
         ("pipe", ErrorKind::Corrupt, "a named pipe"),
         ("socket", ErrorKind::Corrupt, "a socket"),
     ] {
-        let error = beneath.read(name, LIMIT, Owner::AnyUser).unwrap_err();
+        let error = beneath.read(name, LIMIT, RequiredOwner::AnyUser).unwrap_err();
         assert_eq!(error.kind(), kind, "{name}: {error}");
         assert!(error.text().contains(expected) && error.text().contains("remove it"), "{name}: {error}");
     }
-    let error = beneath.directory("link", Owner::AnyUser).unwrap_err();
+    let error = beneath.directory("link", RequiredOwner::AnyUser).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
     std::fs::remove_file(path("twice")).unwrap();
-    let (bytes, facts) = beneath.read("file", LIMIT, Owner::Ours).unwrap().unwrap();
+    let (bytes, facts) = beneath.read("file", LIMIT, RequiredOwner::Ours).unwrap().unwrap();
     assert_eq!((&bytes[..], facts.st_size), (&b"precious"[..], 8));
-    assert!(beneath.read("missing", LIMIT, Owner::Ours).unwrap().is_none());
+    assert!(beneath.read("missing", LIMIT, RequiredOwner::Ours).unwrap().is_none());
     for name in ["", ".", "..", "a/b", "../file"] {
-        assert_eq!(beneath.read(name, LIMIT, Owner::Ours).unwrap_err().kind(), ErrorKind::InvalidEndpoint);
+        assert_eq!(
+            beneath.read(name, LIMIT, RequiredOwner::Ours).unwrap_err().kind(),
+            ErrorKind::InvalidEndpoint
+        );
     }
 }
 
@@ -55,11 +58,11 @@ fn reading_is_bounded_however_long_the_file() {
     let file = std::fs::File::create(folder.path().join("long")).unwrap();
     for length in [LIMIT as u64 + 1, 2 << 30] {
         file.set_len(length).unwrap();
-        let error = directory.beneath().read("long", LIMIT, Owner::Ours).unwrap_err();
+        let error = directory.beneath().read("long", LIMIT, RequiredOwner::Ours).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
     }
     file.set_len(LIMIT as u64).unwrap();
-    let (bytes, _) = directory.beneath().read("long", LIMIT, Owner::Ours).unwrap().unwrap();
+    let (bytes, _) = directory.beneath().read("long", LIMIT, RequiredOwner::Ours).unwrap().unwrap();
     assert_eq!(bytes, [0; LIMIT]);
 }
 
@@ -73,7 +76,7 @@ fn file_under_a_write_lease_is_stalled_and_not_waited_for() {
     // would end this program.
     // SAFETY: ignoring a signal touches no memory.
     unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
-    let error = directory.beneath().read("leased", LIMIT, Owner::Ours).unwrap_err();
+    let error = directory.beneath().read("leased", LIMIT, RequiredOwner::Ours).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stalled, "{error}");
     assert!(error.text().contains("lease"), "{error}");
 }
@@ -124,17 +127,17 @@ fn files_of_another_user_are_neither_read_removed_nor_replaced() {
     }
     let beneath = directory.beneath();
     for error in [
-        beneath.read("file", LIMIT, Owner::Ours).unwrap_err(),
-        beneath.read("file", LIMIT, Owner::Trusted).unwrap_err(),
+        beneath.read("file", LIMIT, RequiredOwner::Ours).unwrap_err(),
+        beneath.read("file", LIMIT, RequiredOwner::Trusted).unwrap_err(),
         beneath.remove("file").unwrap_err(),
         beneath.replace("file", b"ours", 0o600, None).unwrap_err(),
-        beneath.directory("tree", Owner::Ours).unwrap_err(),
+        beneath.directory("tree", RequiredOwner::Ours).unwrap_err(),
         beneath.remove_tree("tree").unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         assert!(error.text().contains("uid 65534"), "{error}");
     }
-    assert!(beneath.read("file", LIMIT, Owner::AnyUser).unwrap().is_some());
+    assert!(beneath.read("file", LIMIT, RequiredOwner::AnyUser).unwrap().is_some());
     assert_eq!(
         (std::fs::read_to_string(path("file")).unwrap(), path("file").metadata().unwrap().uid()),
         ("theirs".into(), 65534)

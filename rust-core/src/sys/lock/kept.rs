@@ -7,14 +7,14 @@ use crate::deadline::Waiting;
 use crate::error::{Doing, Result};
 use crate::sys::directory::Directory;
 use crate::sys::fork::{self, Guarded};
-use crate::sys::record_lock::{self, Held, Span};
+use crate::sys::record_lock::{self, RecordLock, Span};
 
 /// The common file, which a writer keeps open between its locks: opening it takes longer than locking.
 #[derive(Default)]
-pub struct KeptFile(pub(super) Option<Kept>);
+pub struct KeptFile(pub(super) Option<LockFile>);
 
 /// A file that was opened.
-pub(super) struct Kept {
+pub(super) struct LockFile {
     file: Arc<Guarded>,
     /// Its device and inode.
     node: (u64, u64),
@@ -27,7 +27,12 @@ impl KeptFile {
     ///
     /// # Errors
     /// `Stalled` at the deadline.
-    pub fn take(&mut self, directory: &Directory, name: &str, waiting: &mut Waiting<'_>) -> Result<Held> {
+    pub fn take(
+        &mut self,
+        directory: &Directory,
+        name: &str,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<RecordLock> {
         let span = Span::byte(offset(name));
         let file = match self.0.take() {
             Some(kept) if kept.is_at(directory)? => {
@@ -46,7 +51,7 @@ impl KeptFile {
                 if let Some(held) =
                     record_lock::try_take(&file, span).map_err(|e| doing(directory, name, e))?
                 {
-                    self.0 = Some(Kept::new(file)?);
+                    self.0 = Some(LockFile::new(file)?);
                     return Ok(held);
                 }
                 file
@@ -56,11 +61,11 @@ impl KeptFile {
     }
 }
 
-impl Kept {
+impl LockFile {
     /// Remembers which file this is.
-    fn new(file: Arc<Guarded>) -> Result<Kept> {
+    fn new(file: Arc<Guarded>) -> Result<LockFile> {
         let facts = rustix::fs::fstat(&*file).doing("looking at a lock file")?;
-        Ok(Kept { file, node: (facts.st_dev, facts.st_ino), born: fork::generation() })
+        Ok(LockFile { file, node: (facts.st_dev, facts.st_ino), born: fork::generation() })
     }
 
     /// Returns whether it is still the common file of this directory, in the process that opened it.

@@ -9,6 +9,7 @@ use rustix::mm::ProtFlags;
 
 use super::{Children, Mapping, SEALS};
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::kernel_entry;
 use crate::sys::{futex, headroom};
 
 /// A memory file of this process: allocated, sealed, and writable through this mapping alone.
@@ -38,6 +39,7 @@ impl MemoryFile {
     }
 
     fn create_for(name: &str, bytes: usize, children: Children) -> Result<MemoryFile> {
+        kernel_entry::assert_allowed();
         headroom::check(bytes as u64)?;
         let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
             .doing("making a memory file")?;

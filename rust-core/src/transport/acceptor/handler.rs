@@ -52,7 +52,7 @@ impl RawConnection {
 }
 
 /// The reply to a hello.
-pub struct Answer {
+pub struct HandshakeAnswer {
     /// The frame; empty where the new owner of the connection replies later.
     pub frame: Vec<u8>,
     /// Descriptors that go with its first byte.
@@ -79,7 +79,7 @@ pub trait HandshakeHandler: Send + Sync {
     ///
     /// # Errors
     /// The reason for a refusal, which is sent to the peer.
-    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer>;
+    fn answer(&self, handshake: IncomingHandshake) -> Result<HandshakeAnswer>;
     /// Encodes a refusal as a frame.
     fn refusal(&self, error: &Error) -> Vec<u8>;
     /// Takes a connection without a hello; called where `expects_hello` is false. An error closes

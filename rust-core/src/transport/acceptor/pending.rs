@@ -34,7 +34,7 @@ pub(super) struct PendingHandshake {
 
 /// How far a handshake has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum HandshakeStage {
     /// More of the hello has to arrive.
     Reading,
     /// The hello is complete, and a part of its memory files is not examined.
@@ -46,10 +46,10 @@ pub(super) enum Step {
 impl PendingHandshake {
     /// Reads what has arrived and, once the hello is complete, examines one slice of a memory file: a peer chooses the length of its
     /// files, and all other connections of the process wait meanwhile.
-    pub fn advance(&mut self) -> Result<Step> {
+    pub fn advance(&mut self) -> Result<HandshakeStage> {
         if self.hello.is_none() {
             if !self.read_more()? {
-                return Ok(Step::Reading);
+                return Ok(HandshakeStage::Reading);
             }
             let (hello, descriptors) = std::mem::take(&mut self.reading).finish()?;
             self.hello = Some((hello, descriptors.into_iter().map(PeerFile::from).collect()));
@@ -57,10 +57,10 @@ impl PendingHandshake {
         let files = self.hello.iter_mut().flat_map(|(_, files)| files);
         for file in files {
             if !file.examine()? {
-                return Ok(Step::Examining);
+                return Ok(HandshakeStage::Examining);
             }
         }
-        Ok(Step::Complete)
+        Ok(HandshakeStage::Complete)
     }
 
     /// Reads what has arrived; returns true once the hello is complete. Frames of a proof come

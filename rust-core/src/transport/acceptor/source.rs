@@ -6,20 +6,20 @@ use crate::error::Result;
 use crate::sys::fork::Guarded;
 use crate::sys::poll::{Epoll, Interest};
 use crate::transport::authentication::HelloSource;
-use crate::transport::claim::Claim;
+use crate::transport::bind::BoundName;
 use crate::transport::place::Place;
 
 /// The source that the acceptor watches for one listener.
 pub enum ListenSource {
     /// A listening socket, at which each peer has a connection of its own.
-    Socket(Claim),
+    Socket(BoundName),
     /// A descriptor from which hellos are read: a named pipe.
     Hellos(Arc<dyn HelloSource>),
 }
 
-impl From<Claim> for ListenSource {
-    fn from(claim: Claim) -> ListenSource {
-        ListenSource::Socket(claim)
+impl From<BoundName> for ListenSource {
+    fn from(bound: BoundName) -> ListenSource {
+        ListenSource::Socket(bound)
     }
 }
 
@@ -28,7 +28,7 @@ impl ListenSource {
     /// hellos, which writes its own record.
     pub fn place(&self) -> Option<&Place> {
         match self {
-            ListenSource::Socket(claim) => Some(claim.place()),
+            ListenSource::Socket(bound) => Some(bound.place()),
             ListenSource::Hellos(_) => None,
         }
     }
@@ -36,7 +36,7 @@ impl ListenSource {
     /// Returns the listening socket, for a process that joins; `None` for a source of hellos.
     pub fn socket(&self) -> Option<Arc<Guarded>> {
         match self {
-            ListenSource::Socket(claim) => Some(claim.socket.clone()),
+            ListenSource::Socket(bound) => Some(bound.socket.clone()),
             ListenSource::Hellos(_) => None,
         }
     }
@@ -44,7 +44,7 @@ impl ListenSource {
     /// Adds it to the epoll set, which then wakes for each new connection.
     pub(super) fn watch(&self, epoll: &Epoll, token: u64) -> Result<()> {
         match self {
-            ListenSource::Socket(claim) => epoll.add(&*claim.socket, token, Interest::IN),
+            ListenSource::Socket(bound) => epoll.add(&*bound.socket, token, Interest::IN),
             ListenSource::Hellos(source) => {
                 let mut added = Ok(());
                 source.with_reader(&mut |reader| added = epoll.add(reader, token, Interest::IN));
@@ -57,7 +57,7 @@ impl ListenSource {
     /// reference is dropped.
     pub(super) fn close(&self, epoll: &Epoll) {
         match self {
-            ListenSource::Socket(claim) => epoll.remove(&*claim.socket),
+            ListenSource::Socket(bound) => epoll.remove(&*bound.socket),
             ListenSource::Hellos(source) => {
                 source.with_reader(&mut |reader| epoll.remove(reader));
                 // The acceptor's thread may still hold a reference, so dropping this one is not

@@ -28,8 +28,8 @@ impl HandshakeHandler for Slow {
         Ok(())
     }
 
-    fn answer(&self, _: IncomingHandshake) -> Result<Answer> {
-        Ok(Answer { frame: b"welcome".to_vec(), descriptors: Vec::new(), admitted: Box::new(|| {}) })
+    fn answer(&self, _: IncomingHandshake) -> Result<HandshakeAnswer> {
+        Ok(HandshakeAnswer { frame: b"welcome".to_vec(), descriptors: Vec::new(), admitted: Box::new(|| {}) })
     }
 
     fn refusal(&self, _: &Error) -> Vec<u8> {
@@ -47,8 +47,8 @@ fn caller_of_a_listener_that_is_closed_before_it_accepts_is_disconnected() {
     let directory = Arc::new(Directory::existing(folder.path()).unwrap());
     let listens = |name: &str| {
         let place = Place { directory: directory.clone(), file: name.into() };
-        let claim = ListenSource::Socket(place.claim(Access::default()).unwrap());
-        (open(claim, Arc::new(Slow)).unwrap(), place)
+        let bound = ListenSource::Socket(place.bind(Access::default()).unwrap());
+        (open(bound, Arc::new(Slow)).unwrap(), place)
     };
     // The thread runs as long as there is a listener.
     let _other = listens("other.unix");
@@ -87,10 +87,10 @@ impl HandshakeHandler for Noting {
         Ok(())
     }
 
-    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer> {
+    fn answer(&self, handshake: IncomingHandshake) -> Result<HandshakeAnswer> {
         let body = String::from_utf8(handshake.hello.body.whole().to_vec()).unwrap();
         self.0.lock().unwrap().push(body);
-        Ok(Answer { frame: b"welcome".to_vec(), descriptors: Vec::new(), admitted: Box::new(|| {}) })
+        Ok(HandshakeAnswer { frame: b"welcome".to_vec(), descriptors: Vec::new(), admitted: Box::new(|| {}) })
     }
 
     fn refusal(&self, _: &Error) -> Vec<u8> {
@@ -105,14 +105,14 @@ fn newcomer_does_not_wait_until_the_long_file_of_another_is_examined() {
     let directory = Arc::new(Directory::existing(folder.path()).unwrap());
     let place = |name: String| Place { directory: directory.clone(), file: name };
     let access = || Access { carries: Carries::Descriptors, ..Access::default() };
-    let claim = |place: &Place| ListenSource::Socket(place.claim(access()).unwrap());
+    let bound = |place: &Place| ListenSource::Socket(place.bind(access()).unwrap());
     let busy = place("busy.unix".into());
-    let _busy = open(claim(&busy), Arc::new(Slow)).unwrap();
+    let _busy = open(bound(&busy), Arc::new(Slow)).unwrap();
     let long = MemoryFile::create("long", 4 * crate::sys::memory::PeerFile::SLICE as usize).unwrap();
     let order = (0..100).find_map(|attempt| {
         let handler = Arc::new(Noting::default());
         let noted = place(format!("noted-{attempt}.shm"));
-        let _registration = open(claim(&noted), handler.clone()).unwrap();
+        let _registration = open(bound(&noted), handler.clone()).unwrap();
         // The thread sleeps before it accepts this one, and finds both others when it goes on.
         let begun = Instant::now();
         let _first = busy.connect(Carries::Bytes, Duration::ZERO).unwrap().unwrap();

@@ -27,7 +27,7 @@ use crate::transport::capability::{Capabilities, LINKS};
 use crate::transport::connectionless::{ConnectOptions, ConnectionlessDriver, ConnectionlessLink};
 use crate::transport::driver::{Driver, ListingSource};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::{Kind, Names, Naming};
+use crate::transport::kind::{Kind, NameDirectory, Naming};
 
 /// The transport `dgram:`: many writers, one reader.
 pub struct Dgram;
@@ -36,7 +36,7 @@ pub struct Dgram;
 static KIND: Kind = Kind {
     name: "dgram",
     naming: Naming::NameOrPath,
-    names: Names::Runtime,
+    names: NameDirectory::Runtime,
     carries: Carries::Bytes,
     capabilities: Capabilities {
         publish: false,

@@ -12,12 +12,12 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 
 use super::hello::stamp;
-use super::liveness::{Liveness, Side, client_lock_name, link_lock_name};
+use super::liveness::{LinkSide, Liveness, client_lock_name, link_lock_name};
 use super::pair::reply;
 use super::pipes::Pipes;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::fifo::{self, End};
+use crate::sys::fifo::{self, PipeEnd};
 use crate::sys::fork::Guarded;
 use crate::sys::inotify::Watch;
 use crate::sys::lock::{self, Lock};
@@ -107,9 +107,11 @@ impl Ends {
         let directory = &place.directory;
         // First with a writing end alone, which can be opened only while a process reads: so the
         // pipe of a dead server is not taken for that of a living one.
-        let Some(probe) = fifo::open(directory, &place.file, End::Write)? else { return Ok(None) };
-        let Some(answers) = fifo::open(directory, &reply(&place.file), End::Read)? else { return Ok(None) };
-        let Some(requests) = fifo::again(&probe, End::Both)? else { return Ok(None) };
+        let Some(probe) = fifo::open(directory, &place.file, PipeEnd::Write)? else { return Ok(None) };
+        let Some(answers) = fifo::open(directory, &reply(&place.file), PipeEnd::Read)? else {
+            return Ok(None);
+        };
+        let Some(requests) = fifo::again(&probe, PipeEnd::Both)? else { return Ok(None) };
         Ok(Some(Ends { requests, answers }))
     }
 }
@@ -145,11 +147,11 @@ fn try_call(
     let number = random::number()?;
     let hello = stamp(hello, |header| header.sequence = number)?;
     let names = Watch::new(&place.directory)?;
-    if !client_lock.also(&place.directory, &link_lock_name(place, number, Side::Client))? {
+    if !client_lock.also(&place.directory, &link_lock_name(place, number, LinkSide::Client))? {
         return Ok(CallAttempt::Taken);
     }
     let liveness =
-        Liveness::new(place, &ends.answers, client_lock, link_lock_name(place, number, Side::Server))?;
+        Liveness::new(place, &ends.answers, client_lock, link_lock_name(place, number, LinkSide::Server))?;
     // The server takes its lock before it answers, so it is not tested before that.
     let pipes = Arc::new(Pipes::linked(ends.answers, ends.requests, liveness));
     if fifo::write(pipes.writer(), &[IoSlice::new(&hello)])? != Some(hello.len()) {

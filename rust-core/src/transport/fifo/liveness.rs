@@ -29,7 +29,7 @@ const RECHECKS: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis
 
 /// Which side of a link a lock belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum LinkSide {
     /// The side that connected.
     Client,
     /// The side that answered.
@@ -37,8 +37,8 @@ pub enum Side {
 }
 
 /// Returns the name of the lock that a side holds of the link with this number.
-pub fn link_lock_name(place: &Place, nonce: u64, side: Side) -> String {
-    let side = if side == Side::Client { "client" } else { "server" };
+pub fn link_lock_name(place: &Place, nonce: u64, side: LinkSide) -> String {
+    let side = if side == LinkSide::Client { "client" } else { "server" };
     format!("{}#{side}#{nonce:016x}", place.file)
 }
 

@@ -15,15 +15,15 @@
 //! |---|---|
 //! | two unused pipes, and how they get their names | `pair` |
 //! | finding a hello among other bytes in a pipe | `hello` |
-//! | the server's name | `claim` |
+//! | the server's name | `bound_pipe` |
 //! | the client's connection | `call` |
 //! | two pipes as a stream of bytes | `pipes` |
 //! | the liveness of the peer | `liveness` |
 //! | pipes for programs without Linkspan | `plain` |
 //! | the traits of a transport | here |
 
+mod bound_pipe;
 mod call;
-mod claim;
 mod hello;
 mod liveness;
 mod pair;
@@ -33,8 +33,8 @@ mod plain;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+use self::bound_pipe::BoundPipe;
 use self::call::call;
-use self::claim::Claim;
 use self::liveness::has_client;
 use self::plain::{connect, open_plain};
 use crate::deadline::Waiting;
@@ -47,7 +47,7 @@ use crate::transport::connectionless::ConnectOptions;
 use crate::transport::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::Call;
-use crate::transport::kind::{Kind, Names, Naming};
+use crate::transport::kind::{Kind, NameDirectory, Naming};
 use crate::transport::link::Offer;
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
@@ -59,7 +59,7 @@ pub struct Fifo;
 static KIND: Kind = Kind {
     name: "fifo",
     naming: Naming::NameOrPath,
-    names: Names::Runtime,
+    names: NameDirectory::Runtime,
     carries: Carries::Bytes,
     capabilities: Capabilities {
         publish: false,
@@ -101,8 +101,8 @@ impl Driver for Fifo {
 
 impl ConnectionDriver for Fifo {
     fn listen(&self, endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
-        let claim = Claim::take(endpoint, request.options, request.at_once)?;
-        Ok((ListenSource::Hellos(Arc::new(claim)), endpoint.clone()))
+        let bound = BoundPipe::bind(endpoint, request.options, request.at_once)?;
+        Ok((ListenSource::Hellos(Arc::new(bound)), endpoint.clone()))
     }
 
     fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>> {

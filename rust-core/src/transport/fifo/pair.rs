@@ -7,8 +7,8 @@
 use rustix::fs::FileType;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::beneath::Owner;
-use crate::sys::fifo::{self, End, Found};
+use crate::sys::beneath::RequiredOwner;
+use crate::sys::fifo::{self, PipeEnd, PipeInfo};
 use crate::sys::fork::Guarded;
 use crate::sys::lock::Lock;
 use crate::sys::staging::{self, Staging, Swept};
@@ -48,19 +48,19 @@ const ENTRIES: [&str; 2] = ["reply", "request"];
 
 /// Mode and group of the pipes.
 #[derive(Clone, Copy, Debug)]
-pub struct Access {
+pub struct PipeAccess {
     /// The mode.
     pub mode: u32,
     /// The group; `None` for that of the process or the directory.
     pub group: Option<u32>,
 }
 
-impl Access {
+impl PipeAccess {
     /// Returns the requested mode and group, else those of a pipe that was found there, else those
     /// of the directory.
-    pub fn of(place: &Place, mode: Option<u32>, group: Option<u32>, found: Option<Found>) -> Access {
+    pub fn of(place: &Place, mode: Option<u32>, group: Option<u32>, found: Option<PipeInfo>) -> PipeAccess {
         let own = place.directory.file_mode();
-        Access {
+        PipeAccess {
             mode: mode.or(found.map(|t| t.mode)).unwrap_or(own),
             group: group.or(found.map(|t| t.group)),
         }
@@ -72,7 +72,7 @@ impl Pair {
     ///
     /// # Errors
     /// `NoSpace`, `PermissionDenied`; `Internal` where another process removes them at once.
-    pub fn make(place: &Place, access: Access) -> Result<Pair> {
+    pub fn make(place: &Place, access: PipeAccess) -> Result<Pair> {
         let staging = Staging::new(&place.directory, &place.file)?;
         let [answer, request] = ENTRIES.map(|entry| staging.entry(entry));
         for (entry, name) in [(&answer, reply(&place.file)), (&request, place.file.clone())] {
@@ -83,9 +83,9 @@ impl Pair {
             let text = format!("{} was removed as soon as it was made", place.path().display());
             Error::new(ErrorKind::Internal, text)
         };
-        let requests = fifo::open(staging.inside(), &request, End::Read)?.ok_or_else(gone)?;
-        let anchor = fifo::again(&requests, End::Write)?.ok_or_else(gone)?;
-        let answers = fifo::open(staging.inside(), &answer, End::Both)?.ok_or_else(gone)?;
+        let requests = fifo::open(staging.inside(), &request, PipeEnd::Read)?.ok_or_else(gone)?;
+        let anchor = fifo::again(&requests, PipeEnd::Write)?.ok_or_else(gone)?;
+        let answers = fifo::open(staging.inside(), &answer, PipeEnd::Both)?.ok_or_else(gone)?;
         Ok(Pair { requests, anchor, answers, staging: Some(staging) })
     }
 
@@ -116,7 +116,7 @@ impl Pair {
 ///
 /// # Errors
 /// `InvalidEndpoint` where anything else is at one of its names.
-pub fn find(place: &Place) -> Result<Option<Found>> {
+pub fn find(place: &Place) -> Result<Option<PipeInfo>> {
     fifo::find(&place.directory, &reply(&place.file))?;
     fifo::find(&place.directory, &place.file)
 }
@@ -133,7 +133,7 @@ pub fn check_trusted(place: &Place) -> Result<()> {
     let beneath = place.directory.beneath();
     for name in [place.file.clone(), reply(&place.file)] {
         if let Some(facts) = beneath.facts(&name)? {
-            beneath.check(&name, &facts, FileType::Fifo, Owner::Trusted)?;
+            beneath.check(&name, &facts, FileType::Fifo, RequiredOwner::Trusted)?;
         }
     }
     Ok(())

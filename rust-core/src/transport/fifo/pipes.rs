@@ -1,6 +1,6 @@
 //! Two pipes as a stream of bytes, one for each direction.
 //!
-//! `call` and `claim` make linked ones, with [`Liveness`]; `plain` makes ends without a link, for
+//! `call` and `bound_pipe` make linked ones, with [`Liveness`]; `plain` makes ends without a link, for
 //! programs without Linkspan.
 
 use std::fmt::Debug;
@@ -12,7 +12,7 @@ use rustix::event::PollFlags;
 use super::liveness::Liveness;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::fifo::{self, End, PIPE_BUF};
+use crate::sys::fifo::{self, PIPE_BUF, PipeEnd};
 use crate::sys::fork::Guarded;
 use crate::sys::poll::wait_any;
 use crate::transport::byte_stream::ByteStream;
@@ -159,7 +159,7 @@ impl Pipes {
         if liveness.end() {
             // Opens and closes a writing end, which wakes the peer: the halves of this side may
             // keep theirs open for longer.
-            drop(fifo::again(&self.writer, End::Write));
+            drop(fifo::again(&self.writer, PipeEnd::Write));
         }
     }
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::pair::{self, Access, reply};
+use super::pair::{self, PipeAccess, reply};
 use super::pipes::Pipes;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::fifo::{self, End};
+use crate::sys::fifo::{self, PipeEnd};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::lock::{self, Lock};
 use crate::sys::staging::Staging;
@@ -58,7 +58,7 @@ pub fn open_plain(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Resu
         return Err(Error::new(ErrorKind::AddressInUse, text));
     };
     let found = pair::find(&place)?;
-    let access = Access::of(&place, connect_options.mode, connect_options.group, None);
+    let access = PipeAccess::of(&place, connect_options.mode, connect_options.group, None);
     let more = Map::from_iter([("encoding".to_owned(), Value::from(connect_options.encoding.name()))]);
     let owner_record = OwnerRecord::write(&place, connect_options.pattern, &connect_options.source, more)?;
     // At an absolute path, programs may already have opened a pipe that was made for this one. In
@@ -74,15 +74,15 @@ pub fn open_plain(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Resu
     pair::sweep_temporary(&place)?;
     make_missing(&place, access)?;
     let open = |name: &str, end| fifo::open(&place.directory, name, end)?.ok_or_else(|| removed(&place));
-    let reader = open(&place.file, End::Read)?;
-    let anchor = open(&place.file, End::Write)?;
-    let writer = open(&reply(&place.file), End::Both)?;
+    let reader = open(&place.file, PipeEnd::Read)?;
+    let anchor = open(&place.file, PipeEnd::Write)?;
+    let writer = open(&reply(&place.file), PipeEnd::Both)?;
     let hold = PlainName { place, made, born: fork::generation(), _owner_record: owner_record, _lock: lock };
     Ok(Stream::Other(Arc::new(Pipes::plain(reader, writer, Some(anchor), Some(Box::new(hold))))))
 }
 
 /// Makes those of the two pipes that are missing.
-fn make_missing(place: &Place, access: Access) -> Result<()> {
+fn make_missing(place: &Place, access: PipeAccess) -> Result<()> {
     let staging = Staging::new(&place.directory, &place.file)?;
     for (which, name) in [("request", place.file.clone()), ("reply", reply(&place.file))] {
         if fifo::find(&place.directory, &name)?.is_none() {
@@ -101,18 +101,18 @@ fn make_missing(place: &Place, access: Access) -> Result<()> {
 /// # Errors
 /// `PermissionDenied`, with the owner of the pipe and a remedy.
 pub fn connect(place: &Place) -> Result<Call<Stream>> {
-    let opened = fifo::open(&place.directory, &place.file, End::Write);
+    let opened = fifo::open(&place.directory, &place.file, PipeEnd::Write);
     let Some(probe) =
         opened.map_err(|e| if e.kind() == ErrorKind::PermissionDenied { denied(place, e) } else { e })?
     else {
         return Ok(Call::NotListening);
     };
-    let Some(writer) = fifo::again(&probe, End::Both)? else { return Ok(Call::NotListening) };
-    let pipes = match fifo::open(&place.directory, &reply(&place.file), End::Read)? {
+    let Some(writer) = fifo::again(&probe, PipeEnd::Both)? else { return Ok(Call::NotListening) };
+    let pipes = match fifo::open(&place.directory, &reply(&place.file), PipeEnd::Read)? {
         // A Linkspan program keeps its end open as long as it lives. Another program may open it
         // for each reply, so its end means nothing, and an anchor hides it.
         Some(reader) => {
-            let anchor = if is_served(place) { None } else { fifo::again(&reader, End::Write)? };
+            let anchor = if is_served(place) { None } else { fifo::again(&reader, PipeEnd::Write)? };
             Pipes::plain(reader, writer, anchor, None)
         }
         // The reader has no reply pipe, so nothing ever arrives, and no end either: read a pipe of

@@ -7,21 +7,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bound_pipe::BoundPipe;
 use super::call::call;
-use super::claim::Claim;
 use super::hello::stamp;
-use super::liveness::{Side, has_client, link_lock_name};
+use super::liveness::{LinkSide, has_client, link_lock_name};
 use super::pair::{reply, sweep};
 use super::plain::{self, open_plain};
 use crate::codec::Encoding;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
-use crate::sys::fifo::{self, End};
+use crate::sys::fifo::{self, PipeEnd};
 use crate::sys::lock;
 use crate::sys::peer::Credentials;
 use crate::sys::poll::wait_readable;
-use crate::transport::acceptor::{self, Answer, HandshakeHandler, IncomingHandshake, ListenerRegistration};
+use crate::transport::acceptor::{
+    self, HandshakeAnswer, HandshakeHandler, IncomingHandshake, ListenerRegistration,
+};
 use crate::transport::authentication::HelloSource;
 use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
@@ -71,9 +73,9 @@ fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
 }
 
 /// Admits every client, and sends its stream to the test.
-struct Open(Sender<Stream>);
+struct ForwardStream(Sender<Stream>);
 
-impl HandshakeHandler for Open {
+impl HandshakeHandler for ForwardStream {
     fn check_user(&self, _who: Option<&Credentials>) -> Result<(), Error> {
         Ok(())
     }
@@ -82,10 +84,10 @@ impl HandshakeHandler for Open {
         Ok(())
     }
 
-    fn answer(&self, handshake: IncomingHandshake) -> Result<Answer, Error> {
+    fn answer(&self, handshake: IncomingHandshake) -> Result<HandshakeAnswer, Error> {
         let sender = self.0.clone();
         let admitted = Box::new(move || drop(sender.send(handshake.stream)));
-        Ok(Answer { frame: frame(Kind::Hello, b"welcome"), descriptors: Vec::new(), admitted })
+        Ok(HandshakeAnswer { frame: frame(Kind::Hello, b"welcome"), descriptors: Vec::new(), admitted })
     }
 
     fn refusal(&self, error: &Error) -> Vec<u8> {
@@ -95,10 +97,11 @@ impl HandshakeHandler for Open {
 
 /// Starts a server in the acceptor; returns it with the admitted clients.
 fn serve(folder: &tempfile::TempDir) -> (ListenerRegistration, Receiver<Stream>) {
-    let claim = Claim::take(&endpoint(folder), &connect_options(), true).unwrap();
+    let bound = BoundPipe::bind(&endpoint(folder), &connect_options(), true).unwrap();
     let (sender, receiver) = channel();
     (
-        acceptor::open(acceptor::ListenSource::Hellos(Arc::new(claim)), Arc::new(Open(sender))).unwrap(),
+        acceptor::open(acceptor::ListenSource::Hellos(Arc::new(bound)), Arc::new(ForwardStream(sender)))
+            .unwrap(),
         receiver,
     )
 }
@@ -288,7 +291,7 @@ fn files_that_are_no_pipes_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path: PathBuf = folder.path().join(name);
         std::fs::write(&path, "precious").unwrap();
-        let error = Claim::take(&endpoint(&folder), &connect_options(), true).unwrap_err();
+        let error = BoundPipe::bind(&endpoint(&folder), &connect_options(), true).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidEndpoint);
         assert!(error.text().contains("a regular file"), "{error}");
         let error = open_plain(&endpoint(&folder), &connect_options()).unwrap_err();
@@ -315,8 +318,8 @@ fn names_of_a_pair_match_while_pairs_are_replaced() {
                 let hello =
                     super::hello::stamp(&frame(Kind::Hello, b"hasty"), |h| h.sequence = number).unwrap();
                 let place = Place::of(&endpoint(folder)).unwrap();
-                if let Some(pipe) = fifo::open(&place.directory, "x", End::Write).unwrap() {
-                    let both = fifo::again(&pipe, End::Both).unwrap();
+                if let Some(pipe) = fifo::open(&place.directory, "x", PipeEnd::Write).unwrap() {
+                    let both = fifo::again(&pipe, PipeEnd::Both).unwrap();
                     drop(both.map(|both| fifo::write(&both, &[std::io::IoSlice::new(&hello)])));
                 }
                 while admitted.try_recv().is_ok() {}
@@ -364,16 +367,16 @@ fn plain_pipes_have_many_writers_and_no_end() {
 fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
-    let claim = Claim::take(&endpoint(&folder), &connect_options(), true).unwrap();
+    let bound = BoundPipe::bind(&endpoint(&folder), &connect_options(), true).unwrap();
     // A client that sends a hello, is admitted, and ends before the next pair has the names.
     let number = 7;
     let before = OpenOptions::new().write(true).open(place.path()).unwrap();
     let lives =
-        lock::try_lock(&place.directory, &link_lock_name(&place, number, Side::Client)).unwrap().unwrap();
+        lock::try_lock(&place.directory, &link_lock_name(&place, number, LinkSide::Client)).unwrap().unwrap();
     (&before)
         .write_all(&stamp(&frame(Kind::Hello, b"hello"), |header| header.sequence = number).unwrap())
         .unwrap();
-    let newcomer = claim.next().unwrap();
+    let newcomer = bound.next().unwrap();
     let theirs = newcomer.stream.as_ref().unwrap();
     drop((before, lives));
     for message in [frame(Kind::Reply, b"the answer to a request"), b"and what is no frame at all".repeat(5)]
@@ -381,7 +384,7 @@ fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
         assert_eq!(theirs.write(&[std::io::IoSlice::new(&message)]).unwrap(), Some(message.len()));
     }
     // Measured before the client starts, because the client may read as soon as its thread runs.
-    let answers = fifo::open(&place.directory, &reply(&place.file), End::Read).unwrap().unwrap();
+    let answers = fifo::open(&place.directory, &reply(&place.file), PipeEnd::Read).unwrap().unwrap();
     let length = || rustix::io::ioctl_fionread(&answers).unwrap();
     let all = length();
     std::thread::scope(|s| {
@@ -392,15 +395,15 @@ fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
             assert!(!deadline.has_passed(), "the client did not read from the pipe");
             std::thread::yield_now();
         }
-        claim.answer(&newcomer, &frame(Kind::Hello, b"welcome"));
+        bound.answer(&newcomer, &frame(Kind::Hello, b"welcome"));
         let next = loop {
             assert!(!deadline.has_passed(), "the client sent no hello in the next pair");
-            match claim.next() {
+            match bound.next() {
                 Some(next) => break next,
                 None => std::thread::yield_now(),
             }
         };
-        assert!(claim.answer(&next, &frame(Kind::Hello, b"welcome")));
+        assert!(bound.answer(&next, &frame(Kind::Hello, b"welcome")));
         let stream = client.join().unwrap();
         let ours = next.stream.unwrap();
         send(&ours, b"for this one");
@@ -413,13 +416,13 @@ fn client_that_reads_a_previous_clients_messages_takes_the_next_pair() {
 fn reply_that_is_no_hello_is_malformed() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
-    let claim = Claim::take(&endpoint(&folder), &connect_options(), true).unwrap();
-    let answers = fifo::open(&place.directory, &reply(&place.file), End::Both).unwrap().unwrap();
+    let bound = BoundPipe::bind(&endpoint(&folder), &connect_options(), true).unwrap();
+    let answers = fifo::open(&place.directory, &reply(&place.file), PipeEnd::Both).unwrap().unwrap();
     fifo::write(&answers, &[std::io::IoSlice::new(&b"I am no server of this kind. ".repeat(5))]).unwrap();
     let hello = frame(Kind::Hello, b"hello");
     for mut waiting in [soon(), Waiting::at_once()] {
         let error = call(&place, &hello, &mut waiting).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
     }
-    drop(claim);
+    drop(bound);
 }

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, Kind, Outgoing, flags};
-use crate::transport::store::Form;
+use crate::transport::store::StoreForm;
 
 /// The largest number of a value. A file with a larger one was damaged or forged: no program writes
 /// that often.
 const LARGEST: u64 = 1 << 62;
 
-impl Form {
+impl StoreForm {
     /// Returns the pieces of a file that holds this frame: the header with its number and check
     /// sum, the body, and the ending.
     ///
@@ -26,14 +26,14 @@ impl Form {
         sequence: u64,
     ) -> Result<(Vec<u8>, &'a [u8], &'static [u8])> {
         match self {
-            Form::Frame => {
+            StoreForm::Frame => {
                 let mut frame = *frame;
                 frame.header.sequence = sequence;
                 frame.header.flags |= flags::BODY_CHECKED;
                 frame.header.body_check = crc32c::crc32c(frame.body);
                 Ok((frame.head(), frame.body, b""))
             }
-            Form::Line => {
+            StoreForm::Line => {
                 only(frame.header.encoding, Encoding::Json, "a file of one line")?;
                 if memchr::memchr(b'\n', frame.body).is_some() {
                     let text = "a JSON text with a newline in it is more than one line; encode it without";
@@ -41,7 +41,7 @@ impl Form {
                 }
                 Ok((Vec::new(), frame.body, b"\n"))
             }
-            Form::Bare(encoding) => {
+            StoreForm::Bare(encoding) => {
                 only(frame.header.encoding, encoding, "a file without header")?;
                 Ok((Vec::new(), frame.body, b""))
             }
@@ -52,13 +52,13 @@ impl Form {
     /// continue from.
     pub fn sequence(self, beginning: &[u8]) -> Option<u64> {
         let header = beginning.first_chunk::<HEADER>()?;
-        let header = (self == Form::Frame).then(|| Header::from_bytes(header).ok())??;
+        let header = (self == StoreForm::Frame).then(|| Header::from_bytes(header).ok())??;
         (header.sequence < LARGEST).then_some(header.sequence)
     }
 
     /// Returns the most bytes of a file whose body has at most `limit`.
     pub fn longest(self, limit: u64) -> u64 {
-        let around = if self == Form::Frame { HEADER + crate::frame::MAX_EXTENSION + 64 } else { 2 };
+        let around = if self == StoreForm::Frame { HEADER + crate::frame::MAX_EXTENSION + 64 } else { 2 };
         limit.saturating_add(around as u64)
     }
 
@@ -70,8 +70,8 @@ impl Form {
     /// `Corrupt`, with the fault, and that the next write repairs it.
     pub fn read(self, bytes: Bytes, count: u64, changed: SystemTime, tail: bool) -> Result<Incoming> {
         match self {
-            Form::Frame => frame(bytes, tail),
-            Form::Line => match bytes.strip_suffix(b"\n") {
+            StoreForm::Frame => frame(bytes, tail),
+            StoreForm::Line => match bytes.strip_suffix(b"\n") {
                 Some(line) => {
                     if let Some(at) = memchr::memchr(b'\0', line) {
                         return Err(corrupt("a NUL stands in it", at));
@@ -81,7 +81,7 @@ impl Form {
                 }
                 None => Err(corrupt("no newline ends it", bytes.len())),
             },
-            Form::Bare(encoding) => Ok(plain(encoding, bytes, count, changed)),
+            StoreForm::Bare(encoding) => Ok(plain(encoding, bytes, count, changed)),
         }
     }
 }

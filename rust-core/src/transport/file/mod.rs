@@ -38,7 +38,7 @@ use bytes::Bytes;
 
 use self::open::Settings;
 use self::reader::Reader;
-use self::writer::Writer;
+use self::writer::FileWriter;
 use crate::codec::Encoding;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -48,7 +48,7 @@ use crate::sys::staging::Swept;
 use crate::transport::capability::{Capabilities, LINKS};
 use crate::transport::driver::{Driver, Listing, ListingSource};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::{Kind, Names, Naming};
+use crate::transport::kind::{Kind, NameDirectory, Naming};
 use crate::transport::place::Place;
 use crate::transport::store::{Author, StoreDriver, StoreOptions, StoreReader, StoreWriter};
 
@@ -59,7 +59,7 @@ pub struct File;
 static KIND: Kind = Kind {
     name: "file",
     naming: Naming::NameOrPath,
-    names: Names::Runtime,
+    names: NameDirectory::Runtime,
     carries: Carries::Bytes,
     capabilities: Capabilities {
         channel: false,
@@ -118,7 +118,7 @@ impl StoreDriver for File {
         options: &StoreOptions,
         _author: &Author,
     ) -> Result<Box<dyn StoreWriter>> {
-        Ok(Box::new(Mutex::new(Writer::new(endpoint, settings(options))?)))
+        Ok(Box::new(Mutex::new(FileWriter::new(endpoint, settings(options))?)))
     }
 
     fn reader(&self, endpoint: &Endpoint, options: &StoreOptions) -> Result<Box<dyn StoreReader>> {
@@ -136,7 +136,7 @@ impl StoreDriver for File {
 }
 
 /// One thread writes at a time, under the mutex.
-impl StoreWriter for Mutex<Writer> {
+impl StoreWriter for Mutex<FileWriter> {
     fn takes_many(&self) -> bool {
         false
     }

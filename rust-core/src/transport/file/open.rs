@@ -8,16 +8,16 @@ use rustix::fs::{OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::Result;
-use crate::sys::beneath::Owner;
+use crate::sys::beneath::RequiredOwner;
 use crate::sys::fork::Guarded;
 use crate::transport::place::Place;
-use crate::transport::store::Form;
+use crate::transport::store::StoreForm;
 
 /// The options of a program that opens a file.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The form of the bytes.
-    pub form: Form,
+    pub form: StoreForm,
     /// Whether it is written in place under the file's own lock.
     pub locked: bool,
     /// Whether each write is on the disk before it returns.
@@ -31,14 +31,14 @@ pub struct Settings {
 }
 
 /// An open file and its metadata.
-pub struct Opened {
+pub struct OpenFile {
     /// The descriptor, closed in a forked child.
     pub file: Arc<Guarded>,
     /// The result of `fstat` when it was opened.
     pub facts: Stat,
 }
 
-impl Opened {
+impl OpenFile {
     /// Returns the length of the file when it was opened, in bytes.
     pub fn size(&self) -> u64 {
         u64::try_from(self.facts.st_size).unwrap_or(0)
@@ -63,9 +63,9 @@ pub fn changed(facts: &Stat) -> SystemTime {
 /// # Errors
 /// `PermissionDenied` for a link or an owner who is not trusted for it; `Corrupt` for anything but
 /// a file.
-pub fn open(place: &Place, access: OFlags, owner: Owner) -> Result<Option<Opened>> {
+pub fn open(place: &Place, access: OFlags, owner: RequiredOwner) -> Result<Option<OpenFile>> {
     let opened = place.directory.beneath().file(&place.file, access, owner)?;
-    Ok(opened.map(|opened| Opened { file: Arc::new(Guarded::new(opened.fd)), facts: opened.facts }))
+    Ok(opened.map(|opened| OpenFile { file: Arc::new(Guarded::new(opened.fd)), facts: opened.facts }))
 }
 
 /// Returns whether an open directory was deleted.

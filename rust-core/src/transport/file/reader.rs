@@ -13,20 +13,20 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 
 use super::Settings;
-use super::open::{self, Opened};
+use super::open::{self, OpenFile};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, MAX_EXTENSION};
-use crate::sys::beneath::Owner;
+use crate::sys::beneath::RequiredOwner;
 use crate::sys::eventfd::EventFd;
 use crate::sys::inotify::Watch;
 use crate::sys::poll::wait_readable;
-use crate::sys::record_lock::{self, Held, Purpose, Queued, Span};
+use crate::sys::record_lock::{self, Purpose, Queued, RecordLock, Span};
 use crate::transport::driver::Listing;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
 use crate::transport::place::Place;
-use crate::transport::store::Form;
+use crate::transport::store::StoreForm;
 use crate::value::Limits;
 
 /// Reads one file, for as long as its directory exists. Used by one thread at a time.
@@ -72,12 +72,12 @@ enum Attempt {
     /// Nothing was written yet, or only a part, by a program that takes no lock.
     Unfinished(Error),
     /// Another program holds the lock.
-    Busy(Opened),
+    Busy(OpenFile),
 }
 
 /// Returns the listing of the file at a place, without its value; `None` where there is no file.
 pub fn listing(place: &Place) -> Result<Option<Listing>> {
-    let Some(opened) = open::open(place, OFlags::RDONLY, Owner::AnyUser)? else { return Ok(None) };
+    let Some(opened) = open::open(place, OFlags::RDONLY, RequiredOwner::AnyUser)? else { return Ok(None) };
     let mut beginning = [0; HEADER + MAX_EXTENSION];
     let n = open::read_at(&opened.file, &mut beginning, 0)
         .doing(format_args!("reading {}", place.path().display()))?;
@@ -129,7 +129,7 @@ impl Reader {
     /// Returns whether each value is a new file that is renamed to the name, so that the watch
     /// signals it.
     fn is_renamed(&self) -> bool {
-        !self.settings.locked && self.settings.form == Form::Frame
+        !self.settings.locked && self.settings.form == StoreForm::Frame
     }
 
     /// Drains the watch, and returns whether nothing happened to the file since it was read.
@@ -166,7 +166,7 @@ impl Reader {
                 Attempt::Busy(opened) => {
                     self.queued = None;
                     let held = record_lock::take(opened.file, Span::READ, waiting)?;
-                    let opened = Opened { file: held.file().clone(), ..opened };
+                    let opened = OpenFile { file: held.file().clone(), ..opened };
                     match self.read(opened, Some(held))? {
                         Attempt::New(frame) => return Ok(frame),
                         _ => continue,
@@ -226,7 +226,7 @@ impl Reader {
 
     /// Returns why there is nothing to read, where there is no file.
     pub fn why_nothing(&self) -> Option<Error> {
-        let opened = open::open(&self.place, OFlags::RDONLY, Owner::AnyUser);
+        let opened = open::open(&self.place, OFlags::RDONLY, RequiredOwner::AnyUser);
         matches!(opened, Ok(None)).then(|| self.absent(false))
     }
 
@@ -247,11 +247,11 @@ impl Reader {
     /// Reads the file, unless its header shows the value that was returned before, or another
     /// program holds the lock. The header is not read first where a new value is likely.
     fn attempt(&mut self, is_likely: bool) -> Result<Attempt> {
-        let opened = open::open(&self.place, OFlags::RDONLY, Owner::AnyUser);
+        let opened = open::open(&self.place, OFlags::RDONLY, RequiredOwner::AnyUser);
         let Some(opened) = opened.map_err(|e| self.place.denied("read", e))? else {
             return Ok(Attempt::Absent);
         };
-        if self.settings.locked || self.settings.form != Form::Frame {
+        if self.settings.locked || self.settings.form != StoreForm::Frame {
             // The file may be written in place, by a program that keeps it open. Watch its contents
             // first and read afterwards, so that no change is missed.
             if let Some(watch) = &self.watch {
@@ -275,12 +275,12 @@ impl Reader {
     }
 
     /// Reads the beginning of the file; returns the number of bytes.
-    fn fill(&self, opened: &Opened, into: &mut [u8]) -> Result<usize> {
+    fn fill(&self, opened: &OpenFile, into: &mut [u8]) -> Result<usize> {
         open::read_at(&opened.file, into, 0).doing(format_args!("reading {}", self.place.path().display()))
     }
 
     /// Reads a file that, as far as is known, no program writes now.
-    fn read(&mut self, opened: Opened, held: Option<Held>) -> Result<Attempt> {
+    fn read(&mut self, opened: OpenFile, held: Option<RecordLock>) -> Result<Attempt> {
         // A value that was renamed to its name has its length; others may be written meanwhile.
         let facts = match self.is_renamed() {
             true => opened.facts,
@@ -290,7 +290,7 @@ impl Reader {
         let (changed, node) = (open::changed(&facts), facts.st_ino);
         let Settings { form, max_message_size, locked, .. } = self.settings;
         let size = u64::try_from(facts.st_size).unwrap_or(0);
-        if size == 0 && form != Form::Bare(crate::codec::Encoding::Raw) {
+        if size == 0 && form != StoreForm::Bare(crate::codec::Encoding::Raw) {
             let text = "nothing has been published yet: the file is empty";
             return Ok(Attempt::Unfinished(Error::new(ErrorKind::Empty, text)));
         }
@@ -298,7 +298,7 @@ impl Reader {
             let mut header = [0; HEADER];
             self.fill(&opened, &mut header)?;
             self.seen = Some(match form {
-                Form::Frame => Seen::Header(header),
+                StoreForm::Frame => Seen::Header(header),
                 _ => Seen::All { bytes: Bytes::new(), changed, node },
             });
             Limits::for_message(max_message_size).check_message(size)?;
@@ -317,7 +317,7 @@ impl Reader {
         drop(held);
         let bytes = Bytes::from(bytes);
         let seen = match form {
-            Form::Frame => {
+            StoreForm::Frame => {
                 let mut header = [0; HEADER];
                 let n = bytes.len().min(HEADER);
                 header[..n].copy_from_slice(&bytes[..n]);
@@ -331,7 +331,7 @@ impl Reader {
         let frame = match form.read(bytes, self.count + 1, changed, locked) {
             // The rest may still be written. With a lock no writer is active, so a missing rest is
             // damage.
-            Err(e) if form == Form::Line && !locked => return Ok(Attempt::Unfinished(e)),
+            Err(e) if form == StoreForm::Line && !locked => return Ok(Attempt::Unfinished(e)),
             frame => frame,
         };
         self.seen = Some(seen);

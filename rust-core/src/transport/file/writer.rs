@@ -11,20 +11,20 @@ use rustix::fs::{FallocateFlags, FileType, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::Settings;
-use super::open::{self, Opened};
+use super::open::{self, OpenFile};
 use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Outgoing};
-use crate::sys::beneath::{self, Owner, is_ours, kind_of};
+use crate::sys::beneath::{self, RequiredOwner, is_ours, kind_of};
 use crate::sys::fork::Guarded;
 use crate::sys::lock::KeptFile;
 use crate::sys::record_lock::{self, Span};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
-use crate::transport::store::Form;
+use crate::transport::store::StoreForm;
 
 /// Writes values into one file, in turn with other writers. The driver guards it with a mutex.
-pub struct Writer {
+pub struct FileWriter {
     endpoint: Endpoint,
     place: Place,
     settings: Settings,
@@ -33,13 +33,13 @@ pub struct Writer {
     /// Device and inode of the file that is written in place, once its name is on the disk.
     named: Option<(u64, u64)>,
     /// The file of the last value of this process. It stays open, so that no other file gets its inode.
-    written: Option<Written>,
+    written: Option<WrittenFile>,
     /// The file in which names are locked.
     locks: KeptFile,
 }
 
 /// A file that was renamed to the name.
-struct Written {
+struct WrittenFile {
     file: Guarded,
     /// Its device and inode.
     node: (u64, u64),
@@ -48,10 +48,10 @@ struct Written {
 /// The pieces of a file, written one behind the other.
 type Pieces<'a> = [&'a [u8]; 3];
 
-impl Writer {
+impl FileWriter {
     /// Returns a writer of this endpoint's file, which need not exist.
-    pub fn new(endpoint: &Endpoint, settings: Settings) -> Result<Writer> {
-        Ok(Writer {
+    pub fn new(endpoint: &Endpoint, settings: Settings) -> Result<FileWriter> {
+        Ok(FileWriter {
             endpoint: endpoint.clone(),
             place: Place::of(endpoint)?,
             settings,
@@ -142,7 +142,7 @@ impl Writer {
             // Other programs may have written to it since.
             return Ok((Some(facts), self.next(Some(&own.file))));
         }
-        let opened = |opened: Option<Opened>| {
+        let opened = |opened: Option<OpenFile>| {
             let number = self.next(opened.as_ref().map(|opened| &*opened.file));
             (opened.map(|opened| opened.facts), number)
         };
@@ -155,11 +155,11 @@ impl Writer {
         }
         if is_ours(&facts) {
             // A file that cannot be read is replaced, too: a rename follows no link.
-            return Ok(opened(open::open(&self.place, OFlags::RDONLY, Owner::Ours).ok().flatten()));
+            return Ok(opened(open::open(&self.place, OFlags::RDONLY, RequiredOwner::Ours).ok().flatten()));
         }
         if !rustix::process::geteuid().is_root()
             && kind_of(&facts) == FileType::RegularFile
-            && let Ok(Some(other)) = open::open(&self.place, OFlags::RDWR, Owner::AnyUser)
+            && let Ok(Some(other)) = open::open(&self.place, OFlags::RDWR, RequiredOwner::AnyUser)
         {
             return Ok(opened(Some(other)));
         }
@@ -174,7 +174,13 @@ impl Writer {
     ///
     /// # Errors
     /// `AddressInUse` where the name is taken.
-    fn write_new(&self, name: &str, mode: u32, group: Option<u32>, pieces: Pieces<'_>) -> Result<Written> {
+    fn write_new(
+        &self,
+        name: &str,
+        mode: u32,
+        group: Option<u32>,
+        pieces: Pieces<'_>,
+    ) -> Result<WrittenFile> {
         let doing = || format!("writing {}", self.place.directory.path().join(name).display());
         // Where this user may not give the file to the group that the old one had, this user's own
         // group gets no access by its bits.
@@ -191,7 +197,7 @@ impl Writer {
             rustix::fs::fdatasync(&file).doing(doing())?;
         }
         let facts = rustix::fs::fstat(&file).doing(doing())?;
-        Ok(Written { file: Guarded::new(file), node: (facts.st_dev, facts.st_ino) })
+        Ok(WrittenFile { file: Guarded::new(file), node: (facts.st_dev, facts.st_ino) })
     }
 
     /// Renames the temporary file, and syncs the directory with `durable`.
@@ -237,7 +243,7 @@ impl Writer {
 
     /// Syncs the directory once per file: the process that made the file may have been killed
     /// before its name was on the disk.
-    fn sync_name(&mut self, opened: &Opened) -> Result<()> {
+    fn sync_name(&mut self, opened: &OpenFile) -> Result<()> {
         let directory = &self.place.directory;
         let file = (opened.facts.st_dev, opened.facts.st_ino);
         if self.settings.durable && self.named != Some(file) {
@@ -249,11 +255,15 @@ impl Writer {
     }
 
     /// Opens the file for writing, and makes it where it is missing.
-    fn open_in_place(&self) -> Result<Opened> {
+    fn open_in_place(&self) -> Result<OpenFile> {
         let mode = self.settings.mode.unwrap_or(self.place.directory.file_mode());
         loop {
             // Root writes to no file of another user.
-            let owner = if rustix::process::geteuid().is_root() { Owner::Ours } else { Owner::AnyUser };
+            let owner = if rustix::process::geteuid().is_root() {
+                RequiredOwner::Ours
+            } else {
+                RequiredOwner::AnyUser
+            };
             if let Some(opened) = open::open(&self.place, OFlags::RDWR, owner)? {
                 return Ok(opened);
             }
@@ -272,7 +282,7 @@ impl Writer {
     ///
     /// # Errors
     /// Those of writing; the text states it where the previous value is gone.
-    fn overwrite(&self, opened: &Opened, pieces: Pieces<'_>) -> Result<()> {
+    fn overwrite(&self, opened: &OpenFile, pieces: Pieces<'_>) -> Result<()> {
         let doing = || format!("writing {} in place", self.place.path().display());
         let file = &opened.file;
         let length: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
@@ -284,7 +294,7 @@ impl Writer {
         }
         let [head, body, end] = pieces;
         let written = (|| -> Result<()> {
-            if self.settings.form == Form::Line && opened.size() > 0 {
+            if self.settings.form == StoreForm::Line && opened.size() > 0 {
                 // No JSON text contains a NUL, so from here on the file is no value until the
                 // newline is written.
                 let at = opened.size().min(length) - 1;
@@ -293,7 +303,7 @@ impl Writer {
                     rustix::fs::ftruncate(file, length).doing(doing())?;
                 }
             }
-            if opened.size() > length && self.settings.form != Form::Frame {
+            if opened.size() > length && self.settings.form != StoreForm::Frame {
                 rustix::fs::ftruncate(file, length).doing(doing())?;
             }
             write_all(file, [head, body, b""], 0).doing(doing())?;
@@ -350,8 +360,8 @@ fn check_size(frame: &Outgoing<'_>) -> Result<()> {
     }
 }
 
-impl std::fmt::Debug for Writer {
+impl std::fmt::Debug for FileWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("FileWriter").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }

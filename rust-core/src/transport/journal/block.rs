@@ -9,7 +9,7 @@
 //! | 32 | 8 each | numbers, little-endian |
 
 /// A journal's identity.
-pub type Identity = [u8; 16];
+pub type JournalId = [u8; 16];
 
 /// Bytes of a block that is not at the head of a page.
 pub const BLOCK: usize = 64;
@@ -29,7 +29,7 @@ pub struct Block<const N: usize> {
     /// The version of the layout of whatever the block belongs to.
     pub version: u32,
     /// The journal's identity.
-    pub id: Identity,
+    pub id: JournalId,
     /// The content of the file; the meaning is that of the file.
     pub numbers: [u64; N],
 }

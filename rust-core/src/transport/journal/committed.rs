@@ -11,8 +11,8 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use super::block::{self, BLOCK, Block, Identity, LARGEST};
-use super::folder::Folder;
+use super::block::{self, BLOCK, Block, JournalId, LARGEST};
+use super::folder::JournalFolder;
 use crate::error::{Doing, Result};
 
 /// The name of the word's file.
@@ -36,12 +36,12 @@ pub struct Committed {
 #[derive(Debug)]
 pub struct Word {
     file: File,
-    id: Identity,
+    id: JournalId,
 }
 
 impl Word {
     /// Opens the file to write it, and makes it where it is missing.
-    pub fn create(folder: &Folder, id: Identity) -> Result<Word> {
+    pub fn create(folder: &JournalFolder, id: JournalId) -> Result<Word> {
         let file = match folder.file(NAME, true)? {
             Some(file) => file,
             None => {
@@ -55,7 +55,7 @@ impl Word {
     }
 
     /// Opens the file to read it; `None` where it is missing.
-    pub fn open(folder: &Folder, id: Identity) -> Result<Option<Word>> {
+    pub fn open(folder: &JournalFolder, id: JournalId) -> Result<Option<Word>> {
         Ok(folder.file(NAME, false)?.map(|file| Word { file, id }))
     }
 

@@ -11,8 +11,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::block::{self, BLOCK, Block, Flaw, Identity, LARGEST};
-use super::folder::{Folder, PAGE, consumer_name};
+use super::block::{self, BLOCK, Block, Flaw, JournalId, LARGEST};
+use super::folder::{JournalFolder, PAGE, consumer_name};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::headroom;
 use crate::sys::lock::{self, Lock};
@@ -39,7 +39,7 @@ pub struct Consumer {
     /// The name, as the option `client_id` gives it.
     name: String,
     /// The journal's identity, which each block repeats.
-    id: Identity,
+    id: JournalId,
     /// The file and the count of the block written last; `None` before the first write under this
     /// name.
     place: Option<(File, u64)>,
@@ -54,7 +54,7 @@ impl Consumer {
     /// # Errors
     /// `AddressInUse` where a living process reads under it, `PermissionDenied` where the file
     /// belongs to another user, `Corrupt` where both blocks are damaged.
-    pub fn claim(folder: &Folder, id: Identity, name: &str) -> Result<(Consumer, Option<Position>)> {
+    pub fn claim(folder: &JournalFolder, id: JournalId, name: &str) -> Result<(Consumer, Option<Position>)> {
         let Some(lock) = lock::claim(&folder.place.directory, &lock_name(folder, name))? else {
             let text = format!(
                 "another process reads {} as {name}; give each reader a client_id of its own, or end the other one first",
@@ -74,7 +74,7 @@ impl Consumer {
     ///
     /// # Errors
     /// `NoSpace`, and those of the file system.
-    pub fn store(&mut self, folder: &Folder, position: Position) -> Result<()> {
+    pub fn store(&mut self, folder: &JournalFolder, position: Position) -> Result<()> {
         headroom::check_file(PAGE)?;
         let Some((file, count)) = &mut self.place else {
             let file = folder.make(&consumer_name(&self.name), &bytes(&self.id, 1, position))?;
@@ -90,24 +90,24 @@ impl Consumer {
 }
 
 /// Returns the bytes of a block.
-fn bytes(id: &Identity, count: u64, position: Position) -> Vec<u8> {
+fn bytes(id: &JournalId, count: u64, position: Position) -> Vec<u8> {
     let numbers = [count, position.sequence, position.segment, position.at];
     block::write(MAGIC, &Block { version: block::VERSION, id: *id, numbers }, BLOCK)
 }
 
 /// Returns the name of a consumer's lock.
-fn lock_name(folder: &Folder, name: &str) -> String {
+fn lock_name(folder: &JournalFolder, name: &str) -> String {
     format!("{}/{name}", folder.place.file)
 }
 
 /// Returns whether a living process reads under this name.
-pub fn is_live(folder: &Folder, name: &str) -> Result<bool> {
+pub fn is_live(folder: &JournalFolder, name: &str) -> Result<bool> {
     lock::is_locked(&folder.place.directory, &lock_name(folder, name))
 }
 
 /// Returns the position stored under a name; `None` where there is none. With `sync`, it is on the
 /// disk afterwards.
-pub fn position(folder: &Folder, name: &str, sync: bool) -> Result<Option<Position>> {
+pub fn position(folder: &JournalFolder, name: &str, sync: bool) -> Result<Option<Position>> {
     let Some((file, _, position)) = read(folder, name, false)? else { return Ok(None) };
     if sync {
         file.sync_data().doing(format_args!("syncing {}", folder.path(&consumer_name(name)).display()))?;
@@ -116,7 +116,7 @@ pub fn position(folder: &Folder, name: &str, sync: bool) -> Result<Option<Positi
 }
 
 /// Returns the file of a consumer, and the count and the position of its newer block.
-fn read(folder: &Folder, name: &str, writes: bool) -> Result<Option<(File, u64, Position)>> {
+fn read(folder: &JournalFolder, name: &str, writes: bool) -> Result<Option<(File, u64, Position)>> {
     let file_name = consumer_name(name);
     let Some(file) = folder.file(&file_name, writes)? else { return Ok(None) };
     let path = folder.path(&file_name);

@@ -15,9 +15,9 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
-use super::block::{self, Block, Flaw, Identity, LARGEST};
+use super::block::{self, Block, Flaw, JournalId, LARGEST};
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::beneath::{Beneath, Owner, is_ours, of_staged, staged};
+use crate::sys::beneath::{Beneath, RequiredOwner, is_ours, of_staged, staged};
 use crate::sys::{headroom, user};
 use crate::transport::place::{Access, Place};
 
@@ -37,11 +37,11 @@ pub const VERSION: u32 = 2;
 
 /// The content of the page at the beginning of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
+pub struct SegmentInfo {
     /// The version of the segment's layout.
     pub version: u32,
     /// The journal's identity.
-    pub id: Identity,
+    pub id: JournalId,
     /// The number of its first record, which is also its name.
     pub first: u64,
     /// When it was begun, in ns since 1970.
@@ -53,7 +53,7 @@ pub struct Segment {
 
 /// A journal's open directory.
 #[derive(Debug)]
-pub struct Folder {
+pub struct JournalFolder {
     /// Its name, and the directory that contains it.
     pub place: Place,
     /// Its path, for error texts.
@@ -66,16 +66,16 @@ pub struct Folder {
     group: Option<u32>,
 }
 
-impl Folder {
+impl JournalFolder {
     /// Opens the directory; `None` where there is none. Another user's directory may be read.
-    pub fn open(place: &Place, access: Access) -> Result<Option<Folder>> {
+    pub fn open(place: &Place, access: Access) -> Result<Option<JournalFolder>> {
         let path = place.path();
-        let Some(opened) = place.directory.beneath().directory(&place.file, Owner::AnyUser)? else {
+        let Some(opened) = place.directory.beneath().directory(&place.file, RequiredOwner::AnyUser)? else {
             return Ok(None);
         };
         let handle = opened.fd;
         let mode = access.mode.unwrap_or(place.directory.file_mode());
-        Ok(Some(Folder { place: place.clone(), path, handle, mode, group: access.group }))
+        Ok(Some(JournalFolder { place: place.clone(), path, handle, mode, group: access.group }))
     }
 
     /// Opens the directory to write to it; creates it if needed.
@@ -83,16 +83,16 @@ impl Folder {
     /// # Errors
     /// `PermissionDenied` where it belongs to another user and this process is root's: the owner
     /// could redirect what root writes there.
-    pub fn create(place: &Place, access: Access) -> Result<Folder> {
+    pub fn create(place: &Place, access: Access) -> Result<JournalFolder> {
         let doing = || format!("making the journal {}", place.path().display());
-        let opened = match Folder::open(place, access)? {
+        let opened = match JournalFolder::open(place, access)? {
             Some(folder) => Some(folder),
             None => {
                 match rustix::fs::mkdirat(&*place.directory, &place.file, Mode::from_raw_mode(0o700)) {
                     Ok(()) | Err(Errno::EXIST) => {}
                     Err(e) => return Err(e).doing(doing()),
                 }
-                Folder::open(place, access)?
+                JournalFolder::open(place, access)?
             }
         };
         let Some(folder) = opened else { return Err(Error::new(ErrorKind::NotFound, doing())) };
@@ -200,7 +200,7 @@ impl Folder {
     /// Opens a file in it; `None` where there is none.
     pub fn file(&self, name: &str, writes: bool) -> Result<Option<File>> {
         let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
-        Ok(self.beneath().file(name, access, Owner::AnyUser)?.map(|opened| opened.fd.into()))
+        Ok(self.beneath().file(name, access, RequiredOwner::AnyUser)?.map(|opened| opened.fd.into()))
     }
 
     /// Refuses a file of another user with `PermissionDenied`; `why` completes the text.
@@ -263,7 +263,7 @@ impl Folder {
     }
 
     /// Makes a segment's file with its page.
-    pub fn make_segment(&self, segment: Segment) -> Result<File> {
+    pub fn make_segment(&self, segment: SegmentInfo) -> Result<File> {
         let numbers = [segment.first, segment.created.cast_unsigned(), segment.high.cast_unsigned()];
         let block = Block { version: segment.version, id: segment.id, numbers };
         self.make(&segment_name(segment.first), &block::write(MAGIC, &block, PAGE as usize))
@@ -273,7 +273,7 @@ impl Folder {
     ///
     /// # Errors
     /// `Corrupt` where the page is damaged, `VersionMismatch` for a newer layout.
-    pub fn segment(&self, first: u64, writes: bool) -> Result<Option<(File, Segment)>> {
+    pub fn segment(&self, first: u64, writes: bool) -> Result<Option<(File, SegmentInfo)>> {
         let name = segment_name(first);
         let Some(file) = self.file(&name, writes)? else { return Ok(None) };
         let mut page = vec![0; PAGE as usize];
@@ -292,7 +292,7 @@ impl Folder {
         match block::read::<3>(MAGIC, VERSION, &page) {
             Ok(Block { version, id, numbers: [number, created, high] }) if number == first => {
                 let (created, high) = (created.cast_signed(), high.cast_signed());
-                Ok(Some((file, Segment { version, id, first, created, high })))
+                Ok(Some((file, SegmentInfo { version, id, first, created, high })))
             }
             Ok(Block { numbers: [number, ..], .. }) => {
                 Err(corrupt(&format!("gives the first number {number}")))

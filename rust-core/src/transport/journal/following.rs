@@ -28,11 +28,11 @@ pub struct Following {
     /// Has the descriptors to wait on: the directory while the journal is absent, then the
     /// committed word.
     epoll: Epoll,
-    state: State,
+    state: JournalState,
 }
 
 /// Whether the journal exists.
-enum State {
+enum JournalState {
     Absent(Watch),
     Present(Box<Reader>),
 }
@@ -43,7 +43,7 @@ impl Following {
         let epoll = Epoll::new()?;
         let state = match Reader::open(place, name, start, limit)? {
             Some(reader) => present(reader, &epoll)?,
-            None => State::Absent(watch(place, &epoll)?),
+            None => JournalState::Absent(watch(place, &epoll)?),
         };
         let name = name.map(str::to_owned);
         let mut following = Following { place: place.clone(), name, start, limit, epoll, state };
@@ -65,7 +65,7 @@ impl Following {
 
     /// Returns the reader, opened now where the journal has appeared; `None` where there is none.
     fn reader(&mut self) -> Result<Option<&mut Reader>> {
-        if let State::Absent(watch) = &self.state {
+        if let JournalState::Absent(watch) = &self.state {
             let opened = Reader::open(&self.place, self.name.as_deref(), self.start, self.limit)?;
             let Some(reader) = opened else { return Ok(None) };
             for fd in watch.descriptors() {
@@ -74,14 +74,14 @@ impl Following {
             self.state = present(reader, &self.epoll)?;
         }
         match &mut self.state {
-            State::Present(reader) => Ok(Some(reader)),
-            State::Absent(_) => Ok(None),
+            JournalState::Present(reader) => Ok(Some(reader)),
+            JournalState::Absent(_) => Ok(None),
         }
     }
 
     /// Returns whether the journal was present when it was last checked.
     pub fn is_present(&self) -> bool {
-        matches!(self.state, State::Present(_))
+        matches!(self.state, JournalState::Present(_))
     }
 
     /// See [`Reader::try_recv`]. `Disconnected` once where the journal was removed; then this waits
@@ -106,7 +106,7 @@ impl Following {
         if matches!(&received, Err(e) if e.kind() == ErrorKind::Disconnected) {
             let watch = watch(&self.place, &self.epoll)?;
             // Dropping the old reader removes its descriptor from the set.
-            self.state = State::Absent(watch);
+            self.state = JournalState::Absent(watch);
             if !matches!(self.start, Some(Start::Time(_))) {
                 self.start = Some(Start::First);
             }
@@ -117,8 +117,8 @@ impl Following {
     /// See [`Reader::consumed`].
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
         match &mut self.state {
-            State::Present(reader) => reader.consumed(sequence),
-            State::Absent(_) => Ok(()),
+            JournalState::Present(reader) => reader.consumed(sequence),
+            JournalState::Absent(_) => Ok(()),
         }
     }
 
@@ -133,7 +133,7 @@ impl Following {
 
     /// The contract's `park`.
     pub fn park(&mut self) -> Result<bool> {
-        if let State::Absent(watch) = &self.state {
+        if let JournalState::Absent(watch) = &self.state {
             watch.drain();
         }
         let appeared = !self.is_present();
@@ -151,11 +151,11 @@ impl Following {
 }
 
 /// Returns the state with this reader, whose descriptor goes into the set.
-fn present(reader: Reader, epoll: &Epoll) -> Result<State> {
+fn present(reader: Reader, epoll: &Epoll) -> Result<JournalState> {
     if let Some(fd) = reader.descriptor() {
         epoll.add(fd, 0, Interest::IN)?;
     }
-    Ok(State::Present(Box::new(reader)))
+    Ok(JournalState::Present(Box::new(reader)))
 }
 
 /// Watches the directory that contains the journal.

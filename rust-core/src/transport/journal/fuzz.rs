@@ -11,8 +11,8 @@ use std::io::Write;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::block::{self, Block};
-use super::folder::{PAGE, Segment};
-use super::records::{Found, Parts, Records, Walked};
+use super::folder::{PAGE, SegmentInfo};
+use super::records::{Parts, RecordAt, Records, Walked};
 use super::{committed, tail};
 
 /// Reads the bytes as blocks, and as the records of a segment in each way in which records are
@@ -27,7 +27,7 @@ pub fn fuzz(bytes: &[u8]) {
     if file.write_all(&page).and_then(|()| file.write_all(bytes)).is_err() {
         return;
     }
-    let segment = Segment { version: 2, id: [7; 16], first: 1, created: 0, high: 0 };
+    let segment = SegmentInfo { version: 2, id: [7; 16], first: 1, created: 0, high: 0 };
     let length = PAGE + bytes.len() as u64;
     let mut records = Records::new(file, segment);
     if let Ok((tail, _)) = tail::scan(&mut records, 1, 0) {
@@ -36,7 +36,7 @@ pub fn fuzz(bytes: &[u8]) {
     records.forget();
     for parts in [Parts::Head, Parts::Check, Parts::Body(1 << 16)] {
         records.at = PAGE;
-        while let Ok(Found::Record(record)) = records.read_record(None, parts) {
+        while let Ok(RecordAt::Record(record)) = records.read_record(None, parts) {
             // Each record ends behind the one before, so the walk over a file ends.
             assert!(record.end > records.at, "a record that ends at {} where it begins", record.end);
             if let Some(body) = record.body {

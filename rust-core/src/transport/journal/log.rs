@@ -19,9 +19,9 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
-use super::block::{Identity, LARGEST};
+use super::block::{JournalId, LARGEST};
 use super::committed::{Committed, Word};
-use super::folder::{self, Folder, PAGE, Segment};
+use super::folder::{self, JournalFolder, PAGE, SegmentInfo};
 use super::mask;
 use super::record::{self, Stamp};
 use super::records::{Records, schema_of};
@@ -43,7 +43,7 @@ const MAX_PIECES: usize = 512;
 
 /// A message that waits to be written.
 #[derive(Clone, Debug)]
-pub struct Draft {
+pub struct RecordDraft {
     /// The encoding of the body.
     pub encoding: Encoding,
     /// The body.
@@ -56,12 +56,12 @@ pub struct Draft {
     pub follows: bool,
     /// The fields of the original record, for a replica; `None` for a message of this machine,
     /// which gets the next number and the current time.
-    pub origin: Option<Origin>,
+    pub origin: Option<OriginalRecord>,
 }
 
 /// The fields of an original record that a replica keeps.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct OriginalRecord {
     /// Its number.
     pub sequence: u64,
     /// When it was sent, in ns since 1970.
@@ -76,11 +76,11 @@ pub struct Origin {
     pub begins: bool,
 }
 
-impl Draft {
+impl RecordDraft {
     /// Returns a draft of this body: computes the checksum, and whether it needs a mask.
-    pub fn new(encoding: Encoding, body: Bytes) -> Draft {
+    pub fn new(encoding: Encoding, body: Bytes) -> RecordDraft {
         let (check, needs_mask) = mask::inspect(&body);
-        Draft { encoding, body, check, needs_mask, follows: false, origin: None }
+        RecordDraft { encoding, body, check, needs_mask, follows: false, origin: None }
     }
 
     /// Returns whether the record begins a segment of the repeated journal.
@@ -91,7 +91,7 @@ impl Draft {
 
 /// How a journal is divided into segments, and which of them it keeps.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Shape {
+pub struct Segmentation {
     /// The length of a segment in bytes; `None` for the default, or what the retention rule on
     /// bytes suggests.
     pub segment_bytes: Option<u64>,
@@ -102,19 +102,19 @@ pub struct Shape {
     pub schema: u64,
     /// For a replica: the identity of the journal that it repeats, and the number of that one's
     /// first record.
-    pub beginning: Option<(Identity, u64)>,
+    pub beginning: Option<(JournalId, u64)>,
 }
 
 /// The writing end. Its owner (`writer` or `replica`) holds the journal's lock, and calls it from
 /// one thread at a time.
 #[derive(Debug)]
-pub struct Log {
+pub struct JournalLog {
     /// The journal's directory.
-    folder: Folder,
+    folder: JournalFolder,
     /// The division into segments and the retention, from the options.
-    shape: Shape,
+    shape: Segmentation,
     /// The journal's identity, which every file of it repeats.
-    id: Identity,
+    id: JournalId,
     /// The writer's name, which each record carries.
     source: String,
     /// The writer's incarnation, which each record carries.
@@ -122,7 +122,7 @@ pub struct Log {
     /// The last segment's file, open for writing.
     file: File,
     /// The content of that segment's page.
-    segment: Segment,
+    segment: SegmentInfo,
     /// The offset of the next record; everything before it is on the disk.
     end: u64,
     /// The last safe record.
@@ -147,7 +147,7 @@ enum Piece<'a> {
     Body(&'a [u8]),
 }
 
-impl Log {
+impl JournalLog {
     /// Opens the log, and creates it where there is none. Called under the journal's lock. It
     /// truncates a torn tail, syncs what a killed writer may have left in the kernel's memory,
     /// writes the committed word, and deletes the segments that the rules do not keep.
@@ -155,7 +155,12 @@ impl Log {
     /// # Errors
     /// `Corrupt` where acknowledged records are damaged or their segments missing;
     /// `VersionMismatch` for a newer layout; those of the file system.
-    pub fn open(folder: Folder, shape: Shape, source: &str, session: u64) -> Result<Log> {
+    pub fn open(
+        folder: JournalFolder,
+        shape: Segmentation,
+        source: &str,
+        session: u64,
+    ) -> Result<JournalLog> {
         folder.sweep()?;
         let segments = folder.segments()?;
         let (file, segment) = match segments.last() {
@@ -165,7 +170,8 @@ impl Log {
                     Some(beginning) => beginning,
                     None => (random::bytes()?, 1),
                 };
-                let segment = Segment { version: folder::VERSION, id, first, created: now(), high: i64::MIN };
+                let segment =
+                    SegmentInfo { version: folder::VERSION, id, first, created: now(), high: i64::MIN };
                 refuse_lost(&folder)?;
                 (folder.make_segment(segment)?, segment)
             }
@@ -196,7 +202,7 @@ impl Log {
             false => None,
         };
         let kept = SealedSegments::scan(&folder, &segments, segment)?;
-        let mut log = Log {
+        let mut log = JournalLog {
             folder,
             shape,
             id: segment.id,
@@ -223,7 +229,7 @@ impl Log {
     }
 
     /// Returns the journal's directory.
-    pub fn folder(&self) -> &Folder {
+    pub fn folder(&self) -> &JournalFolder {
         &self.folder
     }
 
@@ -234,7 +240,7 @@ impl Log {
     /// # Errors
     /// `NoSpace` for a full disk or a file limit, `InvalidState` behind the largest number,
     /// `Corrupt` after a failure whose effect is unknown.
-    pub fn append(&mut self, drafts: &[Draft]) -> Vec<Result<u64>> {
+    pub fn append(&mut self, drafts: &[RecordDraft]) -> Vec<Result<u64>> {
         let mut outcomes = Vec::with_capacity(drafts.len());
         while outcomes.len() < drafts.len() {
             match self.append_some(&drafts[outcomes.len()..]) {
@@ -254,7 +260,7 @@ impl Log {
 
     /// Writes as many messages as fit in the segment, with one sync. Returns how many, or how many
     /// failed and the error.
-    fn append_some(&mut self, drafts: &[Draft]) -> std::result::Result<usize, (usize, Error)> {
+    fn append_some(&mut self, drafts: &[RecordDraft]) -> std::result::Result<usize, (usize, Error)> {
         if let Some(failed) = &self.failed {
             return Err((drafts.len(), failed.clone()));
         }
@@ -351,13 +357,13 @@ impl Log {
     }
 
     /// Bytes that a message takes in the log, with head and fill.
-    fn size(&self, draft: &Draft) -> u64 {
+    fn size(&self, draft: &RecordDraft) -> u64 {
         let source = draft.origin.as_ref().map_or(&self.source, |origin| &origin.source);
         record::length(record::head_length(source, draft.needs_mask), draft.body.len() as u64)
     }
 
     /// Returns the schema that a message's record names.
-    fn schema(&self, draft: &Draft) -> u64 {
+    fn schema(&self, draft: &RecordDraft) -> u64 {
         draft.origin.as_ref().map_or(self.shape.schema, |origin| origin.schema)
     }
 
@@ -434,7 +440,8 @@ impl Log {
     /// Begins the next segment, whose first record gets the number `first`, and deletes those that
     /// the rules do not keep.
     fn roll(&mut self, first: u64, now: i64) -> Result<()> {
-        let segment = Segment { version: folder::VERSION, id: self.id, first, created: now, high: self.high };
+        let segment =
+            SegmentInfo { version: folder::VERSION, id: self.id, first, created: now, high: self.high };
         self.file = self.folder.make_segment(segment)?;
         self.kept.sealed(self.segment.first, self.committed.sequence, self.end, now);
         (self.segment, self.end, self.written) = (segment, PAGE, None);
@@ -485,7 +492,7 @@ fn now() -> i64 {
 }
 
 /// Returns the error for a segment that was deleted between listing and opening it.
-fn vanished(folder: &Folder) -> Error {
+fn vanished(folder: &JournalFolder) -> Error {
     let text =
         format!("the last segment of {} was removed while it was being opened", folder.path("").display());
     Error::new(ErrorKind::Corrupt, text)
@@ -493,7 +500,7 @@ fn vanished(folder: &Folder) -> Error {
 
 /// Refuses to create a journal again whose segments are gone, because its readers would take the
 /// new one for the old one.
-fn refuse_lost(folder: &Folder) -> Result<()> {
+fn refuse_lost(folder: &JournalFolder) -> Result<()> {
     if folder.consumers()?.is_empty() && folder.file(super::committed::NAME, false)?.is_none() {
         return Ok(());
     }

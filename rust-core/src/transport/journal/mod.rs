@@ -57,12 +57,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use self::committed::Word;
-use self::folder::Folder;
+use self::folder::JournalFolder;
 use self::following::Following;
-use self::log::Shape;
+use self::log::Segmentation;
 use self::reader::Reader;
 use self::replica::Replica;
-use self::writer::{Writer, WriterOptions};
+use self::writer::{JournalWriter, WriterOptions};
 use crate::codec::Encoding;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -73,7 +73,7 @@ use crate::sys::staging::Swept;
 use crate::transport::capability::{Capabilities, LINKS};
 use crate::transport::driver::{Consumer, Driver, Listing, ListingSource};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::{Kind, Names, Naming};
+use crate::transport::kind::{Kind, NameDirectory, Naming};
 use crate::transport::place::{Access, Place};
 use crate::transport::store::{
     Author, History, Replicates, StoreDriver, StoreOptions, StoreReader, StoreWriter,
@@ -88,7 +88,7 @@ pub struct Journal;
 static KIND: Kind = Kind {
     name: "journal",
     naming: Naming::NameOrPath,
-    names: Names::State,
+    names: NameDirectory::State,
     carries: Carries::Bytes,
     capabilities: Capabilities {
         channel: false,
@@ -136,7 +136,7 @@ impl Driver for Journal {
 /// # Errors
 /// `Corrupt` where the page of the last segment or a consumer's file is damaged.
 fn listing(place: &Place) -> Result<Option<Listing>> {
-    let Some(folder) = Folder::open(place, Access::default())? else { return Ok(None) };
+    let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(None) };
     let Some(last) = folder.segments()?.last().copied() else { return Ok(None) };
     let Some((_, segment)) = folder.segment(last, false)? else { return Ok(None) };
     let word = Word::open(&folder, segment.id)?;
@@ -164,7 +164,7 @@ impl StoreDriver for Journal {
             source: author.source.clone(),
             session: author.session,
             access: options.access,
-            shape: Shape {
+            shape: Segmentation {
                 segment_bytes: options.segment_bytes,
                 retention: options.retention,
                 schema: options.schema,
@@ -172,7 +172,7 @@ impl StoreDriver for Journal {
             },
             owner_record: Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]),
         };
-        let writer = Writer::open(&Place::of(endpoint)?, writer_options)?;
+        let writer = JournalWriter::open(&Place::of(endpoint)?, writer_options)?;
         Ok(Box::new(OpenWriter(Mutex::new(Some(Arc::new(writer))))))
     }
 
@@ -217,7 +217,7 @@ impl StoreDriver for Journal {
     }
 
     fn segments(&self, place: &Place) -> Result<Vec<u64>> {
-        let folder = Folder::open(place, Access::default())?;
+        let folder = JournalFolder::open(place, Access::default())?;
         folder.map_or_else(|| Ok(Vec::new()), |folder| folder.segments())
     }
 
@@ -228,11 +228,11 @@ impl StoreDriver for Journal {
 
 /// The writer of an open journal; `None` once it is closed. Threads share it, so a close in one
 /// does not end a write in another.
-struct OpenWriter(Mutex<Option<Arc<Writer>>>);
+struct OpenWriter(Mutex<Option<Arc<JournalWriter>>>);
 
 impl OpenWriter {
     /// Returns the writer; `InvalidState` after the close.
-    fn get(&self) -> Result<Arc<Writer>> {
+    fn get(&self) -> Result<Arc<JournalWriter>> {
         let writer = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         writer.ok_or_else(|| Error::new(ErrorKind::InvalidState, "the publisher is closed"))
     }

@@ -13,9 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::committed::{Committed, Word};
 use super::consumer::{Consumer, Position};
-use super::folder::{Folder, PAGE};
+use super::folder::{JournalFolder, PAGE};
 use super::record;
-use super::records::{Found, Parts, Record, Records, Walked};
+use super::records::{JournalRecord, Parts, RecordAt, Records, Walked};
 use super::tail;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming};
@@ -29,7 +29,7 @@ use crate::transport::store::Start;
 #[derive(Debug)]
 pub struct Reader {
     /// The journal's directory.
-    folder: Folder,
+    folder: JournalFolder,
     /// The file with the last safe record.
     word: Word,
     /// Wakes this reader when the word is written; `None` for a single read.
@@ -107,7 +107,7 @@ impl Reader {
         limit: u64,
         watches: bool,
     ) -> Result<Option<Reader>> {
-        let Some(folder) = Folder::open(place, Access::default())? else { return Ok(None) };
+        let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(None) };
         let Some(last) = folder.segments()?.last().copied() else { return Ok(None) };
         let Some((_, segment)) = folder.segment(last, false)? else { return Ok(None) };
         let Some(word) = word(&folder, segment.id)? else { return Ok(None) };
@@ -158,7 +158,7 @@ impl Reader {
         if self.next == position.sequence + 1
             // Damage is reported when it is read.
             && let Ok(Some(mut records)) = self.at(position.segment, position.at)
-            && let Found::Record(record) = records.read_record(Some(position.sequence), Parts::Head)?
+            && let RecordAt::Record(record) = records.read_record(Some(position.sequence), Parts::Head)?
         {
             records.at = record.end;
             self.records = Some(records);
@@ -247,12 +247,12 @@ impl Reader {
                 continue;
             }
             let record = match records.read_record(Some(self.next), Parts::Body(self.limit))? {
-                Found::Record(record) => record,
-                Found::End => {
+                RecordAt::Record(record) => record,
+                RecordAt::End => {
                     self.enter()?;
                     continue;
                 }
-                Found::Broken(why) => return Err(self.pass_damage(&why)?),
+                RecordAt::Broken(why) => return Err(self.pass_damage(&why)?),
             };
             records.at = record.end;
             self.next += 1;
@@ -281,7 +281,7 @@ impl Reader {
             Walked::End => self.enter()?,
             Walked::Broken(why) => {
                 // Damage before the requested record does not matter.
-                let wanted = |later: &Record| since.is_some() || later.header.sequence <= next;
+                let wanted = |later: &JournalRecord| since.is_some() || later.header.sequence <= next;
                 if records.find(wanted)?.is_none() {
                     return Err(self.pass_damage(&why)?);
                 }
@@ -291,7 +291,7 @@ impl Reader {
     }
 
     /// Returns the text for a record whose body is longer than the limit.
-    fn too_large(&self, record: &Record) -> String {
+    fn too_large(&self, record: &JournalRecord) -> String {
         format!(
             "over the message limit: record {} has {} bytes, {} are taken (option max_message_size)",
             record.header.sequence, record.header.body, self.limit
@@ -375,10 +375,10 @@ impl Reader {
                 return Ok(None);
             };
             let why = match records.read_record(Some(newest.sequence), Parts::Body(self.limit))? {
-                Found::Record(Record { header, extension, body: Some(body), sender, .. }) => {
+                RecordAt::Record(JournalRecord { header, extension, body: Some(body), sender, .. }) => {
                     return Ok(Some((Incoming { header, extension, body: body.into() }, sender)));
                 }
-                Found::Record(record) => {
+                RecordAt::Record(record) => {
                     let size = record.header.body;
                     let text = format!(
                         "over the message limit: {size} bytes, {} are taken (option max_message_size)",
@@ -386,8 +386,8 @@ impl Reader {
                     );
                     return Err(Error::new(ErrorKind::TooLarge, text));
                 }
-                Found::End => "it ends there".to_owned(),
-                Found::Broken(why) => why,
+                RecordAt::End => "it ends there".to_owned(),
+                RecordAt::Broken(why) => why,
             };
             return Err(self.damaged(newest.sequence, &records, &why));
         }
@@ -454,7 +454,7 @@ impl Reader {
 
 /// Returns the committed word; creates it if it was removed, as an error text advises, and no
 /// writer lives.
-fn word(folder: &Folder, id: super::block::Identity) -> Result<Option<Word>> {
+fn word(folder: &JournalFolder, id: super::block::JournalId) -> Result<Option<Word>> {
     match Word::open(folder, id)? {
         Some(word) => Ok(Some(word)),
         // A user removed it, as an error text advises; a writer creates it again, and so may a
@@ -466,7 +466,7 @@ fn word(folder: &Folder, id: super::block::Identity) -> Result<Option<Word>> {
 
 /// Returns whether a living process writes the journal; true where this process may not test the
 /// lock.
-fn is_written(folder: &Folder) -> Result<bool> {
+fn is_written(folder: &JournalFolder) -> Result<bool> {
     match lock::is_locked(&folder.place.directory, &folder.place.file) {
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
         looked => looked,
@@ -475,7 +475,7 @@ fn is_written(folder: &Folder) -> Result<bool> {
 
 /// Returns the last safe record: that of the writer's word or, without a writer, that of the files.
 /// `None` while a new writer is still determining it.
-fn committed(folder: &Folder, word: &Word) -> Result<Option<Committed>> {
+fn committed(folder: &JournalFolder, word: &Word) -> Result<Option<Committed>> {
     if !is_written(folder)? {
         let found = tail::without_writer(folder, word.read()?)?;
         // A writer that started in the meantime may have written records that it then could not

@@ -16,7 +16,7 @@
 //! damage: a bad record that a later one proves to have been safe is damage; one that no later
 //! record confirms was never acknowledged (`tail`).
 
-use super::block::{Identity, LARGEST};
+use super::block::{JournalId, LARGEST};
 pub use super::mask::ALIGN;
 use super::mask::Mask;
 use crate::codec::Encoding;
@@ -40,7 +40,7 @@ const MASK: &[u8; 6] = b"\x64mask\x44";
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp<'a> {
     /// The journal's identity.
-    pub id: &'a Identity,
+    pub id: &'a JournalId,
     /// The record's number.
     pub sequence: u64,
     /// When it was sent, in ns since 1970.
@@ -154,7 +154,7 @@ pub fn read_header(bytes: &[u8; HEADER]) -> Result<Header> {
 }
 
 /// Decodes a record's extension; `None` where it is damaged or belongs to another journal.
-pub fn read_extension<'a>(bytes: &'a [u8], id: &Identity) -> Option<RecordExtension<'a>> {
+pub fn read_extension<'a>(bytes: &'a [u8], id: &JournalId) -> Option<RecordExtension<'a>> {
     if bytes.len() <= SOURCE {
         return None;
     }

@@ -12,8 +12,8 @@ use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 
-use super::block::Identity;
-use super::folder::{Folder, PAGE, Segment, segment_name};
+use super::block::JournalId;
+use super::folder::{JournalFolder, PAGE, SegmentInfo, segment_name};
 use super::mask::{self, Mask};
 use super::record;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -40,9 +40,9 @@ pub enum Parts {
 
 /// What was found at an offset.
 #[derive(Debug)]
-pub enum Found {
+pub enum RecordAt {
     /// A record that is whole, as far as it was read.
-    Record(Record),
+    Record(JournalRecord),
     /// The end of the segment, as far as it was written.
     End,
     /// Something that is no whole record, and the reason.
@@ -64,7 +64,7 @@ pub enum Walked {
 
 /// A record that was read.
 #[derive(Debug)]
-pub struct Record {
+pub struct JournalRecord {
     /// The message header; its sequence is the record's number.
     pub header: Header,
     /// The extension map.
@@ -88,7 +88,7 @@ pub struct Record {
 pub struct Records {
     file: File,
     /// The content of the segment's page.
-    pub segment: Segment,
+    pub segment: SegmentInfo,
     /// The offset of the next record that is read. Callers set it to move.
     pub at: u64,
     /// Bytes that were read ahead.
@@ -103,7 +103,7 @@ pub struct Records {
 
 impl Records {
     /// Returns the records of a segment, from the first on.
-    pub fn new(file: File, segment: Segment) -> Records {
+    pub fn new(file: File, segment: SegmentInfo) -> Records {
         let sender = Sender { source: "".into(), session: 0 };
         Records { file, segment, at: PAGE, window: Vec::new(), window_at: 0, filled: 0, sender }
     }
@@ -159,22 +159,22 @@ impl Records {
     /// number `expected`, if given.
     ///
     /// # Errors
-    /// Those of reading the file, `OutOfMemory`. Damage is no error here but [`Found::Broken`].
-    pub fn read_record(&mut self, expected: Option<u64>, parts: Parts) -> Result<Found> {
-        let (at, id): (u64, Identity) = (self.at, self.segment.id);
+    /// Those of reading the file, `OutOfMemory`. Damage is no error here but [`RecordAt::Broken`].
+    pub fn read_record(&mut self, expected: Option<u64>, parts: Parts) -> Result<RecordAt> {
+        let (at, id): (u64, JournalId) = (self.at, self.segment.id);
         let bytes = self.bytes(at, HEADER)?;
         if bytes.is_empty() {
-            return Ok(Found::End);
+            return Ok(RecordAt::End);
         }
         let Ok(bytes) = <&[u8; HEADER]>::try_from(bytes) else {
-            return Ok(Found::Broken("it ends in the middle of a header".into()));
+            return Ok(RecordAt::Broken("it ends in the middle of a header".into()));
         };
         let header = match record::read_header(bytes) {
             Ok(header) => header,
-            Err(e) => return Ok(Found::Broken(e.text().to_owned())),
+            Err(e) => return Ok(RecordAt::Broken(e.text().to_owned())),
         };
         if let Some(expected) = expected.filter(|n| *n != header.sequence) {
-            return Ok(Found::Broken(format!(
+            return Ok(RecordAt::Broken(format!(
                 "record {} is where record {expected} belongs",
                 header.sequence
             )));
@@ -182,14 +182,14 @@ impl Records {
         let before = self.sender.clone();
         let extension = self.bytes(at + HEADER as u64, header.extension)?;
         let Some(fields) = record::read_extension(extension, &id) else {
-            return Ok(Found::Broken("its extension is damaged, or belongs to another journal".into()));
+            return Ok(RecordAt::Broken("its extension is damaged, or belongs to another journal".into()));
         };
         let same = before.session == fields.session && *before.source == *fields.source;
         let sender =
             if same { before } else { Sender { source: fields.source.into(), session: fields.session } };
         let (after, mask, extension) = (fields.after, fields.mask, Bytes::copy_from_slice(extension));
-        let Some(end) = record::end(at, &header) else { return Ok(Found::Broken(TOO_LONG.into())) };
-        let mut record = Record { header, extension, body: None, sender, after, mask, at, end };
+        let Some(end) = record::end(at, &header) else { return Ok(RecordAt::Broken(TOO_LONG.into())) };
+        let mut record = JournalRecord { header, extension, body: None, sender, after, mask, at, end };
         self.sender = record.sender.clone();
         let broken = match parts {
             Parts::Head => None,
@@ -203,7 +203,7 @@ impl Records {
                 Err(why) => Some(why),
             },
         };
-        Ok(broken.map_or(Found::Record(record), Found::Broken))
+        Ok(broken.map_or(RecordAt::Record(record), RecordAt::Broken))
     }
 
     /// Walks over records by their headers alone, up to the number `last` or to the first requested
@@ -235,7 +235,7 @@ impl Records {
 
     /// Returns the reason why a record is not whole; `None` where it is. Reads the body in parts,
     /// without keeping it.
-    fn check(&mut self, record: &Record) -> Result<Option<String>> {
+    fn check(&mut self, record: &JournalRecord) -> Result<Option<String>> {
         let mut at = record.at + record.header.body_offset() as u64;
         let body_end = at + record.header.body;
         // Checked before any of it is read: the length in a header may be anything.
@@ -270,7 +270,7 @@ impl Records {
 
     /// Returns the body of a record, without its mask; the inner error is the reason why it is not
     /// whole.
-    fn body(&mut self, record: &Record) -> Result<std::result::Result<Bytes, String>> {
+    fn body(&mut self, record: &JournalRecord) -> Result<std::result::Result<Bytes, String>> {
         let at = record.at + record.header.body_offset() as u64;
         let cut = || Ok(Err("it ends in the middle of a body".to_owned()));
         let mut body = match usize::try_from(record.header.body) {
@@ -317,7 +317,7 @@ impl Records {
     /// other bytes. `None` where there is none, and then the offset does not change. The body is
     /// not checked: in a forged file that could take unbounded time, and reading the body reports
     /// damage to it.
-    pub fn find(&mut self, fits: impl Fn(&Record) -> bool) -> Result<Option<Record>> {
+    pub fn find(&mut self, fits: impl Fn(&JournalRecord) -> bool) -> Result<Option<JournalRecord>> {
         let (start, length) = (self.at, self.length()?);
         self.at = (start + 1).next_multiple_of(record::ALIGN);
         while self.at < length {
@@ -328,7 +328,7 @@ impl Records {
                 }
             }
             if self.bytes(self.at, 4)? == b"LKSP"
-                && let Found::Record(record) = self.read_record(None, Parts::Head)?
+                && let RecordAt::Record(record) = self.read_record(None, Parts::Head)?
                 && fits(&record)
             {
                 return Ok(Some(record));
@@ -358,7 +358,7 @@ impl Records {
 }
 
 /// Returns the reason why a body is broken whose checksum differs.
-fn wrong_sum(record: &Record, found: u32) -> String {
+fn wrong_sum(record: &JournalRecord, found: u32) -> String {
     let expected = record.header.body_check;
     format!("the body's check sum is {expected:#010x}, its bytes give {found:#010x}")
 }
@@ -370,7 +370,7 @@ fn wrong_sum(record: &Record, found: u32) -> String {
 /// first record of each segment is read and no other.
 pub fn schemas(place: &Place) -> Result<Vec<(u64, u64)>> {
     let mut found = Vec::new();
-    let Some(folder) = Folder::open(place, Access::default())? else { return Ok(found) };
+    let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(found) };
     for first in folder.segments()? {
         // A segment may be deleted in the meantime.
         let Some((file, _)) = folder.segment(first, false)? else { continue };
@@ -382,7 +382,7 @@ pub fn schemas(place: &Place) -> Result<Vec<(u64, u64)>> {
 }
 
 /// Returns the schema of a segment's records, 0 for none; `None` where it has no record.
-pub fn schema_of(folder: &Folder, file: &File, first: u64) -> Result<Option<u64>> {
+pub fn schema_of(folder: &JournalFolder, file: &File, first: u64) -> Result<Option<u64>> {
     let mut header = [0; HEADER];
     match file.read_exact_at(&mut header, PAGE) {
         Err(e) if e.kind() == UnexpectedEof => return Ok(None),

@@ -7,8 +7,8 @@
 //! other machine has created its journal again, or has lost records that it had sent, the replica
 //! is renamed to `NAME.replaced` and a new one begun.
 
-use super::folder::Folder;
-use super::log::{Draft, Log, Origin, Shape};
+use super::folder::JournalFolder;
+use super::log::{JournalLog, OriginalRecord, RecordDraft, Segmentation};
 use super::reader::Reader;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::lock::{self, Lock};
@@ -27,7 +27,7 @@ const REPLACED: &str = ".replaced";
 #[derive(Debug)]
 pub struct Replica {
     /// The log, which takes numbers and times from the drafts.
-    log: Log,
+    log: JournalLog,
     /// The owner record, for listings; removed with this value.
     _owner_record: OwnerRecord,
     /// The lock of the name.
@@ -37,7 +37,7 @@ pub struct Replica {
 /// Returns the identity, segments and last number of the journal at a place, and the machine that
 /// it repeats; `None` where there is none.
 pub fn history(place: &Place) -> Result<Option<History>> {
-    let Some(folder) = Folder::open(place, Access::default())? else { return Ok(None) };
+    let Some(folder) = JournalFolder::open(place, Access::default())? else { return Ok(None) };
     let Some(newest) = folder.segments()?.last().copied() else { return Ok(None) };
     let Some((_, segment)) = folder.segment(newest, false)? else { return Ok(None) };
     let Some(last) = Reader::last(place)? else { return Ok(None) };
@@ -74,7 +74,7 @@ impl Replica {
             return Err(taken("being written by a program of this machine"));
         };
         let ours = origin::Origin { machine, identity: of.identity };
-        if let Some(folder) = Folder::open(place, access)? {
+        if let Some(folder) = JournalFolder::open(place, access)? {
             match origin::read(place)? {
                 None if !folder.segments()?.is_empty() => return Err(taken("a journal of this machine")),
                 None => {}
@@ -90,17 +90,17 @@ impl Replica {
                 Some(_) => {}
             }
         }
-        let folder = Folder::create(place, access)?;
+        let folder = JournalFolder::create(place, access)?;
         if origin::read(place)?.is_none() {
             origin::write(place, &ours)?;
         }
-        let shape = Shape {
+        let shape = Segmentation {
             segment_bytes: Some(u64::MAX),
             beginning: Some((of.identity, oldest)),
-            ..Shape::default()
+            ..Segmentation::default()
         };
         let source = format!("replica of {}", ours.machine);
-        let mut log = Log::open(folder, shape, &source, 0)?;
+        let mut log = JournalLog::open(folder, shape, &source, 0)?;
         if log.committed().sequence + 1 < oldest {
             log.skip_to(oldest)?;
         }
@@ -129,8 +129,8 @@ impl Replicates for Replica {
             }
             next = record.sequence + 1;
             let ReplicaRecord { sequence, sent, source, session, schema, encoding, body, begins } = record;
-            let origin = Some(Origin { sequence, sent, source, session, schema, begins });
-            drafts.push(Draft { follows: true, origin, ..Draft::new(encoding, body) });
+            let origin = Some(OriginalRecord { sequence, sent, source, session, schema, begins });
+            drafts.push(RecordDraft { follows: true, origin, ..RecordDraft::new(encoding, body) });
         }
         self.log.append(&drafts).into_iter().find_map(Result::err).map_or(Ok(()), Err)
     }
@@ -158,14 +158,14 @@ fn set_aside(place: &Place) -> Result<()> {
         let text = format!("{}: another program writes the latter; end it first", doing());
         return Err(Error::new(ErrorKind::AddressInUse, text));
     };
-    if Folder::open(&aside, Access::default())?.is_some() {
+    if JournalFolder::open(&aside, Access::default())?.is_some() {
         if origin::read(&aside)?.is_none() {
             let text = format!("{}: a journal of this machine has that name; move it away", doing());
             return Err(Error::new(ErrorKind::AddressInUse, text));
         }
         aside.directory.beneath().remove_tree(&aside.file)?;
     }
-    if let Some(folder) = Folder::open(place, Access::default())? {
+    if let Some(folder) = JournalFolder::open(place, Access::default())? {
         folder.remove(super::committed::NAME)?;
     }
     rustix::fs::renameat(&*place.directory, &place.file, &*place.directory, &aside.file).doing(doing())?;

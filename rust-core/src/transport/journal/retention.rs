@@ -7,7 +7,7 @@
 //! report it as `Lagged`.
 
 use super::consumer::{self, Position};
-use super::folder::{Folder, Segment, segment_name};
+use super::folder::{JournalFolder, SegmentInfo, segment_name};
 use crate::error::{Doing, ErrorKind, Result};
 use crate::transport::store::Retention;
 
@@ -24,7 +24,7 @@ impl Retention {
 
     /// Returns whether the last segment is old enough to be sealed, so that its records can be
     /// deleted in time. `now` is in ns since 1970.
-    pub fn wants_new(&self, segment: &Segment, now: i64) -> bool {
+    pub fn wants_new(&self, segment: &SegmentInfo, now: i64) -> bool {
         self.age.is_some_and(|age| now.saturating_sub(segment.created) > age / 8)
     }
 }
@@ -48,7 +48,7 @@ struct Sealed {
 
 impl SealedSegments {
     /// Returns the segments in a directory; `last` is the last one, which is not among them.
-    pub fn scan(folder: &Folder, segments: &[u64], last: Segment) -> Result<SealedSegments> {
+    pub fn scan(folder: &JournalFolder, segments: &[u64], last: SegmentInfo) -> Result<SealedSegments> {
         let mut kept = Vec::new();
         let mut after = last;
         for first in segments.iter().rev().filter(|first| **first < last.first) {
@@ -73,7 +73,7 @@ impl SealedSegments {
 
     /// Deletes what the rules do not keep. `bytes` is the length of the last segment, which counts
     /// towards the rule on bytes; `now` is in ns since 1970.
-    pub fn retire(&mut self, folder: &Folder, rules: &Retention, bytes: u64, now: i64) -> Result<()> {
+    pub fn retire(&mut self, folder: &JournalFolder, rules: &Retention, bytes: u64, now: i64) -> Result<()> {
         let mut total = self.0.iter().fold(bytes, |all, s| all.saturating_add(s.bytes));
         let consumed = if rules.consumed && !self.0.is_empty() { consumed(folder)? } else { 0 };
         let mut gone = 0;
@@ -92,7 +92,7 @@ impl SealedSegments {
     }
 
     /// Deletes the segments all of whose records have lower numbers than `first`.
-    pub fn retire_before(&mut self, folder: &Folder, first: u64) -> Result<()> {
+    pub fn retire_before(&mut self, folder: &JournalFolder, first: u64) -> Result<()> {
         let gone = self.0.iter().take_while(|sealed| sealed.last < first).count();
         for (at, sealed) in self.0.iter().take(gone).enumerate() {
             remove(folder, sealed, at)?;
@@ -103,7 +103,7 @@ impl SealedSegments {
 }
 
 /// Deletes a segment, after `gone` others.
-fn remove(folder: &Folder, sealed: &Sealed, gone: usize) -> Result<()> {
+fn remove(folder: &JournalFolder, sealed: &Sealed, gone: usize) -> Result<()> {
     // One at a time: a power cut that undoes the first deletion and not the second would leave a
     // gap.
     if gone > 0 {
@@ -115,7 +115,7 @@ fn remove(folder: &Folder, sealed: &Sealed, gone: usize) -> Result<()> {
 /// Returns the number up to which every consumer has consumed, on the disk: a position that a power
 /// cut undoes must not be before records that were deleted because of it. 0 where there is no
 /// consumer, or one whose file is damaged.
-fn consumed(folder: &Folder) -> Result<u64> {
+fn consumed(folder: &JournalFolder) -> Result<u64> {
     let mut least = None;
     for name in folder.consumers()? {
         let position = match consumer::position(folder, &name, true) {

@@ -8,8 +8,8 @@
 //! may be truncated; with one it is damage, and `Corrupt`.
 
 use super::committed::Committed;
-use super::folder::{Folder, PAGE};
-use super::records::{Found, Parts, Record, Records};
+use super::folder::{JournalFolder, PAGE};
+use super::records::{JournalRecord, Parts, RecordAt, Records};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// The end of a segment.
@@ -32,12 +32,12 @@ pub struct Tail {
 /// # Errors
 /// `Corrupt`, with the file and the offset, where an acknowledged record is damaged: it is never
 /// truncated silently.
-pub fn find(folder: &Folder, records: &mut Records, known: Option<Committed>) -> Result<Tail> {
+pub fn find(folder: &JournalFolder, records: &mut Records, known: Option<Committed>) -> Result<Tail> {
     let (tail, why) = scan(records, records.segment.first, 0)?;
     let acknowledged = known.map_or(0, |known| known.sequence);
     let next = tail.sequence + 1;
     // A record that was written when this one was safe proves that it was.
-    let proves = |later: &Record| later.header.sequence > next && later.after >= next;
+    let proves = |later: &JournalRecord| later.header.sequence > next && later.after >= next;
     let acknowledged = acknowledged >= next || (why.is_some() && records.find(proves)?.is_some());
     if !acknowledged {
         return Ok(tail);
@@ -60,14 +60,14 @@ pub fn scan(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<
     let mut tail = Tail { sequence: first - 1, at, end: records.at, high: segment.high, broken: false };
     loop {
         match records.read_record(Some(tail.sequence + 1), Parts::Check)? {
-            Found::Record(record) => {
+            RecordAt::Record(record) => {
                 records.at = record.end;
                 let high = tail.high.max(record.header.sent);
                 tail =
                     Tail { sequence: tail.sequence + 1, at: record.at, end: record.end, high, broken: false };
             }
-            Found::End => return Ok((tail, None)),
-            Found::Broken(why) => {
+            RecordAt::End => return Ok((tail, None)),
+            RecordAt::Broken(why) => {
                 tail.broken = true;
                 return Ok((tail, Some(why)));
             }
@@ -78,7 +78,7 @@ pub fn scan(records: &mut Records, first: u64, at: u64) -> Result<(Tail, Option<
 /// Returns the last safe record of a journal without a writer: that of the committed word, and
 /// every whole record behind it, which is synced before it is returned. `None` where there is no
 /// segment.
-pub fn without_writer(folder: &Folder, known: Option<Committed>) -> Result<Option<Committed>> {
+pub fn without_writer(folder: &JournalFolder, known: Option<Committed>) -> Result<Option<Committed>> {
     let segments = folder.segments()?;
     let known = known.filter(|known| segments.contains(&known.segment));
     let Some(start) = known.map(|k| k.segment).or(segments.last().copied()) else { return Ok(None) };
@@ -105,7 +105,7 @@ pub fn without_writer(folder: &Folder, known: Option<Committed>) -> Result<Optio
 
 /// Finds the offset of the last record where the last segment is still empty. A record that was
 /// deleted has none.
-pub fn locate(folder: &Folder, last: Committed) -> Result<Committed> {
+pub fn locate(folder: &JournalFolder, last: Committed) -> Result<Committed> {
     if last.at > 0 || last.sequence == 0 {
         return Ok(last);
     }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tempfile::TempDir;
 
-use super::folder::{Folder, PAGE, segment_name};
+use super::folder::{JournalFolder, PAGE, segment_name};
 use super::listing;
-use super::log::Shape;
-use super::log::{Draft, Log};
+use super::log::Segmentation;
+use super::log::{JournalLog, RecordDraft};
 use super::reader::Reader;
-use super::writer::{Writer, WriterOptions};
+use super::writer::{JournalWriter, WriterOptions};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::ErrorKind;
 use crate::sys::directory::Directory;
@@ -39,20 +39,21 @@ impl Fixture {
         Fixture { around, place: Place { directory, file: "x.journal".into() } }
     }
 
-    fn writer_with(&self, shape: Shape) -> crate::Result<Writer> {
-        Writer::open(
+    fn writer_with(&self, shape: Segmentation) -> crate::Result<JournalWriter> {
+        JournalWriter::open(
             &self.place,
             WriterOptions { source: "writer".into(), session: 9, shape, ..WriterOptions::default() },
         )
     }
 
-    fn writer(&self) -> Writer {
-        self.writer_with(Shape::default()).unwrap()
+    fn writer(&self) -> JournalWriter {
+        self.writer_with(Segmentation::default()).unwrap()
     }
 
     /// Opens a writer whose segments have a few records each.
-    fn short(&self) -> Writer {
-        self.writer_with(Shape { segment_bytes: Some(PAGE + 1000), ..Shape::default() }).unwrap()
+    fn short(&self) -> JournalWriter {
+        self.writer_with(Segmentation { segment_bytes: Some(PAGE + 1000), ..Segmentation::default() })
+            .unwrap()
     }
 
     fn reader(&self, name: Option<&str>, start: Option<Start>) -> Reader {
@@ -64,11 +65,11 @@ impl Fixture {
     }
 
     fn segments(&self) -> Vec<u64> {
-        Folder::open(&self.place, Access::default()).unwrap().unwrap().segments().unwrap()
+        JournalFolder::open(&self.place, Access::default()).unwrap().unwrap().segments().unwrap()
     }
 }
 
-fn write(writer: &Writer, from: u64, to: u64) {
+fn write(writer: &JournalWriter, from: u64, to: u64) {
     for i in from..=to {
         assert_eq!(writer.append(Encoding::Raw, format!("record {i}").into()).unwrap(), i);
     }
@@ -99,7 +100,7 @@ fn journal_records_survive_the_writer() {
     assert!(early.latest().unwrap().is_none());
     write(&writer, 1, 5);
     assert_eq!(read(&mut early), list(1, 5));
-    assert_eq!(journal.writer_with(Shape::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
+    assert_eq!(journal.writer_with(Segmentation::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
     drop(writer);
     assert_eq!(read(&mut journal.reader(None, Some(Start::First))), list(1, 5));
     write(&journal.writer(), 6, 7);
@@ -194,7 +195,7 @@ fn acknowledged_record_damaged_is_corrupt_and_not_cut() {
     let segment = journal.path(&segment_name(1));
     let refused = |at: usize| {
         let bytes = fs::read(&segment).unwrap();
-        let error = journal.writer_with(Shape::default()).unwrap_err();
+        let error = journal.writer_with(Segmentation::default()).unwrap_err();
         assert_eq!((error.kind(), error.offset()), (ErrorKind::Corrupt, Some(at as u64)), "{error}");
         assert!(error.text().contains(segment.to_str().unwrap()), "{error}");
         assert_eq!(fs::read(&segment).unwrap(), bytes, "nothing was cut");
@@ -292,9 +293,9 @@ fn power_cut_within_a_batch_cuts_at_the_first_damaged_record() {
     let word = fs::read(journal.path("committed")).unwrap();
     let segment = journal.path(&segment_name(1));
     let second = fs::metadata(&segment).unwrap().len() as usize;
-    let folder = Folder::open(&journal.place, Access::default()).unwrap().unwrap();
-    let mut log = Log::open(folder, Shape::default(), "writer", 9).unwrap();
-    let draft = |text: &'static str| Draft::new(Encoding::Raw, Bytes::from_static(text.as_bytes()));
+    let folder = JournalFolder::open(&journal.place, Access::default()).unwrap().unwrap();
+    let mut log = JournalLog::open(folder, Segmentation::default(), "writer", 9).unwrap();
+    let draft = |text: &'static str| RecordDraft::new(Encoding::Raw, Bytes::from_static(text.as_bytes()));
     for outcome in log.append(&[draft("record 2"), draft("record 3"), draft("record 4")]) {
         outcome.unwrap();
     }
@@ -324,9 +325,9 @@ fn reader_starts_at_any_number_across_segments() {
     drop(writer);
     // As after a kill between making a segment and writing to it.
     let last = *journal.segments().last().unwrap();
-    let folder = Folder::open(&journal.place, Access::default()).unwrap().unwrap();
+    let folder = JournalFolder::open(&journal.place, Access::default()).unwrap().unwrap();
     let (_, page) = folder.segment(last, false).unwrap().unwrap();
-    folder.make_segment(super::folder::Segment { first: 46, ..page }).unwrap();
+    folder.make_segment(super::folder::SegmentInfo { first: 46, ..page }).unwrap();
     for has_word in [true, false] {
         if !has_word {
             fs::remove_file(journal.path("committed")).unwrap();
@@ -402,10 +403,10 @@ fn named_reader_resumes_where_it_stopped() {
 fn retention_by_size_deletes_segments_and_reports_lagged() {
     let journal = Fixture::new();
     let bytes = 4 * (PAGE + 1000);
-    let shape = Shape {
+    let shape = Segmentation {
         segment_bytes: Some(PAGE + 1000),
         retention: Retention { bytes: Some(bytes), ..Retention::default() },
-        ..Shape::default()
+        ..Segmentation::default()
     };
     let writer = journal.writer_with(shape).unwrap();
     write(&writer, 1, 2);
@@ -441,7 +442,8 @@ fn retention_by_size_deletes_segments_and_reports_lagged() {
 #[test]
 fn retention_by_age_and_by_slowest_consumer() {
     let journal = Fixture::new();
-    let with = |retention| Shape { segment_bytes: Some(PAGE + 1000), retention, ..Shape::default() };
+    let with =
+        |retention| Segmentation { segment_bytes: Some(PAGE + 1000), retention, ..Segmentation::default() };
     write(&journal.short(), 1, 30);
     drop(journal.writer_with(with(Retention { consumed: true, ..Retention::default() })).unwrap());
     assert_eq!(journal.segments()[0], 1, "without a consumer, nothing is deleted");
@@ -521,7 +523,7 @@ fn journal_with_missing_segments_is_not_recreated() {
     let journal = Fixture::new();
     write(&journal.writer(), 1, 1);
     fs::remove_file(journal.path(&segment_name(1))).unwrap();
-    let error: Error = journal.writer_with(Shape::default()).unwrap_err();
+    let error: Error = journal.writer_with(Segmentation::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     // An empty directory counts as prepared for a journal.
     fs::remove_file(journal.path("committed")).unwrap();

@@ -15,8 +15,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::consumer;
-use super::folder::Folder;
-use super::log::{Draft, Log, Shape};
+use super::folder::JournalFolder;
+use super::log::{JournalLog, RecordDraft, Segmentation};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::lock::{self, Lock};
@@ -35,20 +35,20 @@ pub struct WriterOptions {
     /// Who may open the files.
     pub access: Access,
     /// The division into segments and the retention.
-    pub shape: Shape,
+    pub shape: Segmentation,
     /// The additional fields of the owner record, for listings.
     pub owner_record: Map,
 }
 
 /// The one writer of a journal. It holds the lock of the name as long as it lives.
 #[derive(Debug)]
-pub struct Writer {
+pub struct JournalWriter {
     /// The messages that wait for the next round.
-    queue: Mutex<Queue>,
+    queue: Mutex<WriteQueue>,
     /// Notified when a round has ended.
     round_ended: Condvar,
     /// The log, used by the thread that runs a round.
-    log: Mutex<Log>,
+    log: Mutex<JournalLog>,
     /// The owner record, for listings; removed with this value.
     _owner_record: OwnerRecord,
     _lock: Lock,
@@ -56,27 +56,27 @@ pub struct Writer {
 
 /// The waiting messages, with the places for their outcomes.
 #[derive(Debug, Default)]
-struct Queue {
-    waiting: Vec<(Draft, Arc<Outcome>)>,
+struct WriteQueue {
+    waiting: Vec<(RecordDraft, Arc<WriteOutcome>)>,
     /// Whether a round is running.
     is_running: bool,
 }
 
 /// The outcome of a thread's message: its number, or the reason why it is not in the journal.
-type Outcome = Mutex<Option<Result<u64>>>;
+type WriteOutcome = Mutex<Option<Result<u64>>>;
 
-impl Writer {
+impl JournalWriter {
     /// Opens the journal, and makes it where there is none.
     ///
     /// # Errors
     /// `AddressInUse` where a living process writes it, or where it is a replica; those of
-    /// `Log::open`.
-    pub fn open(place: &Place, writer_options: WriterOptions) -> Result<Writer> {
-        Writer::open_once(place, writer_options).map_err(|e| place.denied("write", e))
+    /// `JournalLog::open`.
+    pub fn open(place: &Place, writer_options: WriterOptions) -> Result<JournalWriter> {
+        JournalWriter::open_once(place, writer_options).map_err(|e| place.denied("write", e))
     }
 
-    /// As [`Writer::open`], before its errors are given the journal's path.
-    fn open_once(place: &Place, writer_options: WriterOptions) -> Result<Writer> {
+    /// As [`JournalWriter::open`], before its errors are given the journal's path.
+    fn open_once(place: &Place, writer_options: WriterOptions) -> Result<JournalWriter> {
         if let Some(origin) = origin::read(place)? {
             let text = format!(
                 "{} repeats a journal of the machine {}, and a bridge alone writes it; publish under another name, or remove it first",
@@ -92,11 +92,12 @@ impl Writer {
             );
             return Err(Error::new(ErrorKind::AddressInUse, text));
         };
-        let folder = Folder::create(place, writer_options.access)?;
-        let log = Log::open(folder, writer_options.shape, &writer_options.source, writer_options.session)?;
+        let folder = JournalFolder::create(place, writer_options.access)?;
+        let log =
+            JournalLog::open(folder, writer_options.shape, &writer_options.source, writer_options.session)?;
         let owner_record =
             OwnerRecord::write(place, "publish", &writer_options.source, writer_options.owner_record)?;
-        Ok(Writer {
+        Ok(JournalWriter {
             queue: Mutex::default(),
             round_ended: Condvar::new(),
             log: Mutex::new(log),
@@ -106,11 +107,11 @@ impl Writer {
     }
 
     /// Appends a message; returns its number once it is on the disk. Any number of threads may call
-    /// this at once. Blocks for the disk. Errors as `Log::append`.
+    /// this at once. Blocks for the disk. Errors as `JournalLog::append`.
     pub fn append(&self, encoding: Encoding, body: Bytes) -> Result<u64> {
-        let slot = Arc::new(Outcome::default());
+        let slot = Arc::new(WriteOutcome::default());
         let mut queue = self.queue();
-        queue.waiting.push((Draft::new(encoding, body), slot.clone()));
+        queue.waiting.push((RecordDraft::new(encoding, body), slot.clone()));
         self.await_outcome(queue, &slot)
     }
 
@@ -118,8 +119,8 @@ impl Writer {
     /// the error of the next one.
     pub fn append_many(&self, bodies: impl Iterator<Item = (Encoding, Bytes)>) -> (usize, Result<()>) {
         let drafts = bodies.enumerate().map(|(at, (encoding, body))| {
-            let draft = Draft { follows: at > 0, ..Draft::new(encoding, body) };
-            (draft, Arc::new(Outcome::default()))
+            let draft = RecordDraft { follows: at > 0, ..RecordDraft::new(encoding, body) };
+            (draft, Arc::new(WriteOutcome::default()))
         });
         let entries: Vec<_> = drafts.collect();
         let slots: Vec<_> = entries.iter().map(|(_, slot)| slot.clone()).collect();
@@ -138,7 +139,11 @@ impl Writer {
     }
 
     /// Waits for the outcome of a message, and runs a round where none is running.
-    fn await_outcome<'q>(&'q self, mut queue: MutexGuard<'q, Queue>, slot: &Outcome) -> Result<u64> {
+    fn await_outcome<'q>(
+        &'q self,
+        mut queue: MutexGuard<'q, WriteQueue>,
+        slot: &WriteOutcome,
+    ) -> Result<u64> {
         loop {
             if let Some(outcome) = take_outcome(slot) {
                 return outcome;
@@ -158,12 +163,12 @@ impl Writer {
     }
 
     /// Returns the queue; a panic of another thread leaves it usable.
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, WriteQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the log, waiting for the round that uses it.
-    fn log(&self) -> MutexGuard<'_, Log> {
+    fn log(&self) -> MutexGuard<'_, JournalLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -190,21 +195,21 @@ impl Writer {
 }
 
 /// Returns the outcome of a message, once it is known.
-fn take_outcome(slot: &Outcome) -> Option<Result<u64>> {
+fn take_outcome(slot: &WriteOutcome) -> Option<Result<u64>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// One round: what is written and synced together. Its drop, also after a panic, ends the round and
 /// wakes all threads.
 struct Round<'a> {
-    writer: &'a Writer,
-    entries: Vec<(Draft, Arc<Outcome>)>,
+    writer: &'a JournalWriter,
+    entries: Vec<(RecordDraft, Arc<WriteOutcome>)>,
 }
 
 impl Round<'_> {
     /// Writes and syncs all entries, and stores their outcomes.
     fn run(self) {
-        let drafts: Vec<Draft> = self.entries.iter().map(|(draft, _)| draft.clone()).collect();
+        let drafts: Vec<RecordDraft> = self.entries.iter().map(|(draft, _)| draft.clone()).collect();
         let outcomes = self.writer.log().append(&drafts);
         for ((_, slot), outcome) in self.entries.iter().zip(outcomes) {
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);

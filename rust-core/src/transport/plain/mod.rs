@@ -28,7 +28,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::transport::Sent;
-use crate::transport::socket::Rest;
+use crate::transport::socket::SendRest;
 use crate::transport::stream::Stream;
 use crate::value::Timestamp;
 
@@ -52,7 +52,7 @@ pub struct PlainTx {
     /// Bytes under way that the kernel has; 0 between frames.
     progress: usize,
     /// The rest of an adopted line.
-    rest: Option<Rest>,
+    rest: Option<SendRest>,
     /// For a named pipe, the largest write that is not mixed with those of other writers.
     atomic_write_size: Option<usize>,
     /// Replies that found no room and were dropped, since the last [`PlainTx::take_lost`].
@@ -190,7 +190,7 @@ impl PlainTx {
             Division::Lines(_) => &self.line[self.progress..],
             Division::Raw => &frame.body[self.progress..],
         };
-        self.rest = Some(Rest::new(unwritten.to_vec()));
+        self.rest = Some(SendRest::new(unwritten.to_vec()));
         self.line = Vec::new();
         self.progress = 0;
     }

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use super::broadcast::RingReader;
 use super::memory::heap::Heap;
 use super::memory::{Memory, OwnMemory};
-use super::reader::{Reader, Step};
-use super::record::Form;
+use super::reader::{ReadStep, Reader};
+use super::record::FastKind;
 use super::segment::{PAGE, at};
 use crate::error::ErrorKind;
 use crate::transport::broadcast::{Received, Start};
@@ -72,11 +72,11 @@ pub fn ring(bytes: &[u8]) {
             read += 1;
             assert!(read < 600, "an unchanging ring ends");
             if read % 3 == 0
-                && let Some(plain) =
-                    reader.peek_plain(Form::Data).or_else(|| reader.peek_plain(Form::Request))
+                && let Some(fast) =
+                    reader.peek_fast(FastKind::Data).or_else(|| reader.peek_fast(FastKind::Request))
             {
-                assert!(plain.length() as u64 <= LIMIT, "a body of {} bytes", plain.length());
-                reader.take_plain(&plain, &mut vec![0; plain.length()]);
+                assert!(fast.length() as u64 <= LIMIT, "a body of {} bytes", fast.length());
+                reader.take_fast(&fast, &mut vec![0; fast.length()]);
                 reader.consume();
                 continue;
             }
@@ -97,10 +97,10 @@ pub fn ring(bytes: &[u8]) {
                 continue;
             }
             let frame = match reader.step() {
-                Ok(Step::Frame(record)) => reader.take(record),
-                Ok(Step::Assembled) => reader.take_assembled(),
-                Ok(Step::Piece) => Ok(None),
-                Ok(Step::Empty) => break,
+                Ok(ReadStep::Frame(record)) => reader.take(record),
+                Ok(ReadStep::Assembled) => reader.take_assembled(),
+                Ok(ReadStep::Piece) => Ok(None),
+                Ok(ReadStep::Empty) => break,
                 Err(error) => Err(error),
             };
             match frame {

@@ -61,7 +61,7 @@ enum Role {
 }
 
 /// The first eight bytes: which side maps the file, which seals it lacks, whether it has holes, which descriptors come with it, and its length.
-struct Form {
+struct RecordForm {
     role: Role,
     seals: SealFlags,
     has_holes: bool,
@@ -70,14 +70,14 @@ struct Form {
     length: usize,
 }
 
-impl Form {
-    fn of(bytes: [u8; 8]) -> Form {
+impl RecordForm {
+    fn of(bytes: [u8; 8]) -> RecordForm {
         let [role, without, holes, descriptors, length @ ..] = bytes;
         let role = [Role::Channel, Role::Subscriber, Role::Publisher][usize::from(role % 3)];
         let all = [SealFlags::SHRINK, SealFlags::GROW, SealFlags::FUTURE_WRITE, SealFlags::SEAL];
         let kept = all.into_iter().enumerate().filter(|(i, _)| without >> i & 1 == 0);
         let length = (u32::from_le_bytes(length) as usize % (LONGEST + 1)).max(8);
-        Form {
+        RecordForm {
             role,
             seals: kept.map(|(_, seal)| seal).collect(),
             // The page with the header is never a hole.
@@ -120,7 +120,7 @@ pub fn segment(bytes: &[u8]) {
 /// The same; returns whether the file was accepted.
 fn take(bytes: &[u8]) -> bool {
     let Some((form, rest)) = bytes.split_first_chunk::<8>() else { return false };
-    let form = Form::of(*form);
+    let form = RecordForm::of(*form);
     // Writing a word allocates its page, so words in the page that is to be a hole are not written.
     let peer_file = MemoryFile::forged(form.length, form.seals, form.has_holes).expect("a file to map");
     let places: Vec<usize> = WORDS
@@ -151,7 +151,11 @@ fn take(bytes: &[u8]) -> bool {
 }
 
 /// What the peer sends with its hello: the file, and perhaps more descriptors.
-fn descriptors(form: &Form, peer_file: &MemoryFile, socket: &std::os::unix::net::UnixStream) -> Vec<OwnedFd> {
+fn descriptors(
+    form: &RecordForm,
+    peer_file: &MemoryFile,
+    socket: &std::os::unix::net::UnixStream,
+) -> Vec<OwnedFd> {
     let copy = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().expect("a descriptor");
     let file = copy(peer_file.fd());
     match form.descriptors {
@@ -163,7 +167,7 @@ fn descriptors(form: &Form, peer_file: &MemoryFile, socket: &std::os::unix::net:
 }
 
 /// Checks that only a file of the right form was accepted.
-fn accepted<T>(form: &Form, opened: Result<T, Error>, ring: impl Fn(&T) -> usize) -> Option<T> {
+fn accepted<T>(form: &RecordForm, opened: Result<T, Error>, ring: impl Fn(&T) -> usize) -> Option<T> {
     match opened {
         Ok(opened) => {
             assert!(form.is_sound(), "taken with the seals {:?}, holes {}", form.seals, form.has_holes);
@@ -201,7 +205,7 @@ fn files(descriptors: Vec<OwnedFd>) -> Vec<PeerFile> {
 
 /// The file as that of one side of a channel: reads, writes and sleeps while the words change.
 fn channel(
-    form: &Form,
+    form: &RecordForm,
     descriptors: Vec<OwnedFd>,
     socket: OwnedFd,
     changes: impl Iterator<Item = (usize, u64)>,
@@ -239,7 +243,7 @@ fn channel(
 
 /// The file as that of a publisher, read by a subscriber.
 fn subscriber(
-    form: &Form,
+    form: &RecordForm,
     mut descriptors: Vec<OwnedFd>,
     changes: impl Iterator<Item = (usize, u64)>,
     change: impl Fn((usize, u64)),
@@ -277,7 +281,7 @@ fn subscriber(
 
 /// The file as that of a subscriber, used by a publisher.
 fn publisher(
-    form: &Form,
+    form: &RecordForm,
     descriptors: Vec<OwnedFd>,
     socket: OwnedFd,
     changes: impl Iterator<Item = (usize, u64)>,

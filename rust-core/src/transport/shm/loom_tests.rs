@@ -11,7 +11,7 @@
 
 mod acknowledgements;
 mod batches;
-mod plain;
+mod fast;
 mod sleepers;
 mod slots;
 
@@ -22,7 +22,7 @@ use loom::thread;
 
 use super::memory::heap::Heap;
 use super::memory::{Memory, OwnMemory};
-use super::reader::{Reader, Step};
+use super::reader::{ReadStep, Reader};
 use super::segment::{PAGE, at};
 use super::writer::Writer;
 use crate::codec::Encoding;
@@ -68,13 +68,13 @@ fn read(reader: &mut Reading, sequence: u64) -> bool {
         return true;
     }
     match reader.step().unwrap() {
-        Step::Frame(record) => {
+        ReadStep::Frame(record) => {
             let frame = reader.take(record).unwrap().unwrap();
             assert_eq!((frame.header.sequence, frame.header.sent), (sequence, -1));
             assert_eq!(frame.body, (sequence * 0x0101).to_le_bytes());
             true
         }
-        Step::Empty => false,
+        ReadStep::Empty => false,
         other => panic!("{other:?} was never written"),
     }
 }

@@ -65,7 +65,7 @@ mod tests;
 mod views;
 mod writer;
 
-pub(crate) use broadcast::{BroadcastReader, BroadcastSlots, PlainRecord};
+pub(crate) use broadcast::{BroadcastFastRecord, BroadcastReader, BroadcastSlots};
 pub(crate) use link::{AckWords, LinkParts, ShmRx, ShmTx, link};
 pub(crate) use segment::{DEFAULT_RING, PeerSegment, SLOTS, Segment};
 pub(crate) use slot_file::WritableSlot;
@@ -79,7 +79,7 @@ use crate::transport::broadcast::BroadcastDriver;
 use crate::transport::capability::{Capabilities, LINKS};
 use crate::transport::driver::{ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::{Kind, Names, Naming};
+use crate::transport::kind::{Kind, NameDirectory, Naming};
 use crate::transport::link::Offer;
 use crate::transport::local;
 use crate::transport::place::Place;
@@ -93,7 +93,7 @@ pub struct Shm;
 static KIND: Kind = Kind {
     name: "shm",
     naming: Naming::Name,
-    names: Names::Runtime,
+    names: NameDirectory::Runtime,
     carries: Carries::Descriptors,
     capabilities: Capabilities {
         shared: true,

@@ -56,10 +56,10 @@ pub(super) struct Reader<M, P> {
     filled: u64,
     /// Where the lap of the position or `filled` ends, whichever comes first: the place of a record that ends there or
     /// before needs no other check. Conservative: a position that has left the lap is at it or behind, and `filled`
-    /// only grows. 0 while no plain record may come.
-    near: u64,
-    /// The header word of a plain record of this lap, in the bits of [`Plain::FORM`], while the position is below `near`.
-    plain: u64,
+    /// only grows. 0 while no fast-path record may come.
+    fast_end: u64,
+    /// The header word of a fast-path record of this lap, in the bits of [`FastRecord::FORM`], while the position is below `fast_end`.
+    fast: u64,
     /// Frames returned, or skipped as too large.
     frames: u64,
     /// How many of them the peer knows to be dealt with.
@@ -89,7 +89,7 @@ struct Assembly {
 
 /// What one step found in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum ReadStep {
     /// A frame in one record, which [`Reader::take`] returns. (Returned from here it would be moved
     /// once more, and moving what has just been written costs more than all the rest of a small
     /// message.)
@@ -115,8 +115,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             position: 0,
             head: 0,
             filled: ring as u64 - GRANULE,
-            near: 0,
-            plain: 0,
+            fast_end: 0,
+            fast: 0,
             frames: 0,
             consumed: 0,
             sequence: 0,
@@ -168,10 +168,10 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// # Errors
     /// `TooLarge` and `OutOfMemory` are about one frame, which is skipped; `Malformed` ends the link.
     #[inline(always)]
-    pub fn step(&mut self) -> Result<Step> {
+    pub fn step(&mut self) -> Result<ReadStep> {
         let mut word = self.peer.load(self.offset(), Ordering::Acquire);
         if word == 0 {
-            return Ok(Step::Empty);
+            return Ok(ReadStep::Empty);
         }
         let mut record = self.check_record(word)?;
         // The lines behind the header are fetched while it is being checked.
@@ -180,13 +180,13 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             self.skip_pad(word, record)?;
             word = self.peer.load(self.offset(), Ordering::Acquire);
             if word == 0 {
-                return Ok(Step::Empty);
+                return Ok(ReadStep::Empty);
             }
             record = self.check_record(word)?;
         }
         match (record.shape(), &self.assembly) {
             (Some(Shape::Compact | Shape::Linked | Shape::Full | Shape::Slots), None) => {
-                Ok(Step::Frame(record))
+                Ok(ReadStep::Frame(record))
             }
             (Some(Shape::First), None) => self.read_first(record),
             (Some(Shape::Piece), Some(_)) => self.read_piece(record),
@@ -230,8 +230,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         let sent = self.word(content).cast_signed();
         let length = record.length() - prefix;
         self.advance(record, sequence);
-        if self.position >= self.near {
-            self.renew_near();
+        if self.position >= self.fast_end {
+            self.renew_fast_end();
         }
         if length as u64 > self.limit {
             return Err(too_large(length as u64, self.limit));

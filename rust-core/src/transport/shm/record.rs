@@ -263,9 +263,9 @@ impl Small {
     }
 }
 
-/// The forms of plain records: short messages without flags. Where a form is passed, it is known when the code is compiled.
+/// The forms of fast-path records: messages without flags in one record. Where a form is passed, it is known when the code is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum FastKind {
     /// Data in a [`Shape::Compact`] record.
     Data,
     /// A request in such a record.
@@ -274,14 +274,14 @@ pub(crate) enum Form {
     Reply,
 }
 
-impl Form {
-    /// The form of plain messages of this kind.
+impl FastKind {
+    /// The form of fast-path messages of this kind.
     #[inline(always)]
-    pub(super) const fn of(kind: Kind) -> Option<Form> {
+    pub(super) const fn of(kind: Kind) -> Option<FastKind> {
         Some(match kind {
-            Kind::Data => Form::Data,
-            Kind::Request => Form::Request,
-            Kind::Reply => Form::Reply,
+            Kind::Data => FastKind::Data,
+            Kind::Request => FastKind::Request,
+            Kind::Reply => FastKind::Reply,
             _ => return None,
         })
     }
@@ -290,9 +290,9 @@ impl Form {
     #[inline(always)]
     pub(super) fn record(self, encoding: Encoding, length: u32) -> Record {
         let (shape, kind) = match self {
-            Form::Data => (Shape::Compact, Kind::Data),
-            Form::Request => (Shape::Compact, Kind::Request),
-            Form::Reply => (Shape::Linked, Kind::Reply),
+            FastKind::Data => (Shape::Compact, Kind::Data),
+            FastKind::Request => (Shape::Compact, Kind::Request),
+            FastKind::Reply => (Shape::Linked, Kind::Reply),
         };
         Record::new(shape, kind, encoding, 0, length)
     }
@@ -300,49 +300,49 @@ impl Form {
     /// Bytes of the record between its header word and the body.
     #[inline(always)]
     pub(super) const fn prefix(self) -> usize {
-        if matches!(self, Form::Reply) { LINKED } else { COMPACT }
+        if matches!(self, FastKind::Reply) { LINKED } else { COMPACT }
     }
 }
 
 /// A message without flags in one record of this form, whose header word was checked but for its place;
-/// `Reader::take_plain` copies it out. One word and its offset, so that it stays in registers.
+/// `Reader::take_fast` copies it out. One word and its offset, so that it stays in registers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plain {
+pub(crate) struct FastRecord {
     word: u64,
     /// The offset of the record in the peer's memory.
     at: usize,
     encoding: Encoding,
-    form: Form,
+    form: FastKind,
 }
 
-impl Plain {
-    /// The bits of a header word that are the same in each plain record of a lap: lap, flags, kind and shape.
+impl FastRecord {
+    /// The bits of a header word that are the same in each fast-path record of a lap: lap, flags, kind and shape.
     pub(super) const FORM: u64 = !(u32::MAX as u64 | 0x7 << 40);
 
     /// These bits of a form, without a lap.
     #[inline(always)]
-    fn form_bits(form: Form) -> u64 {
+    fn form_bits(form: FastKind) -> u64 {
         form.record(Encoding::Raw, 0).to_bits()
     }
 
     /// These bits of data for this lap.
     pub(super) fn word(lap: u64) -> u64 {
-        Plain::form_bits(Form::Data) | Record::lap_bits(lap)
+        FastRecord::form_bits(FastKind::Data) | Record::lap_bits(lap)
     }
 
     /// Whether a word has this form and the lap of this word of data.
     #[inline(always)]
-    pub(super) fn is(word: u64, form: Form, data: u64) -> bool {
-        let form = Plain::form_bits(form) ^ Plain::form_bits(Form::Data);
-        (word ^ data ^ form) & Plain::FORM == 0
+    pub(super) fn is(word: u64, form: FastKind, data: u64) -> bool {
+        let form = FastRecord::form_bits(form) ^ FastRecord::form_bits(FastKind::Data);
+        (word ^ data ^ form) & FastRecord::FORM == 0
     }
 
-    /// The record with this word, which [is](Plain::is) of this form; none if it is too short, or has no encoding.
+    /// The record with this word, which [is](FastRecord::is) of this form; none if it is too short, or has no encoding.
     #[inline(always)]
-    pub(super) fn new(word: u64, at: usize, form: Form) -> Option<Plain> {
-        let plain = Plain { word, at, encoding: Record(word).encoding()?, form };
+    pub(super) fn new(word: u64, at: usize, form: FastKind) -> Option<FastRecord> {
+        let fast = FastRecord { word, at, encoding: Record(word).encoding()?, form };
         // What is too short for its prefix has the greatest length.
-        (plain.length() <= isize::MAX as usize).then_some(plain)
+        (fast.length() <= isize::MAX as usize).then_some(fast)
     }
 
     /// Bytes of the body.
@@ -372,10 +372,10 @@ impl Plain {
     }
 }
 
-/// A plain reply, with what its record says besides.
+/// A fast-path reply, with what its record says besides.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PlainReply {
-    pub(super) plain: Plain,
+pub(crate) struct FastReply {
+    pub(super) fast: FastRecord,
     /// The time of sending, ns since 1970.
     pub sent: i64,
     /// The sequence number in the sender's session.
@@ -384,17 +384,17 @@ pub(crate) struct PlainReply {
     pub correlation: u64,
 }
 
-impl PlainReply {
+impl FastReply {
     /// Bytes of the body.
     #[inline(always)]
     pub fn length(&self) -> usize {
-        self.plain.length()
+        self.fast.length()
     }
 
     /// The encoding of the body.
     #[inline(always)]
     pub fn encoding(&self) -> Encoding {
-        self.plain.encoding()
+        self.fast.encoding()
     }
 }
 
@@ -450,10 +450,10 @@ mod tests {
 
     #[test]
     fn documents_have_the_record_header() {
-        let plain = Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 0, 0).to_word(0);
-        let bare = plain - ((Shape::Compact as u64) << 32);
+        let fast = Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 0, 0).to_word(0);
+        let bare = fast - ((Shape::Compact as u64) << 32);
         assert_eq!(bare, 0, "nothing but the shape is set");
-        let shift = |word: u64| (word ^ plain).trailing_zeros();
+        let shift = |word: u64| (word ^ fast).trailing_zeros();
         let fields = [
             (0, "bytes behind this word, without the fill up to a multiple of 16"),
             (Record::bare(Shape::Pad, 0).to_word(0).trailing_zeros(), "shape"),

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::memory::heap::Heap;
-use super::reader::{Reader, Step};
-use super::record::{Form, Plain, PlainReply, Small};
+use super::reader::{ReadStep, Reader};
+use super::record::{FastKind, FastRecord, FastReply, Small};
 use super::segment::PAGE;
 use super::tests::data;
 use super::writer::Writer;
@@ -26,41 +26,41 @@ const RING: usize = 4096;
 const LIMIT: u64 = 1 << 20;
 
 /// One step, and the frame that it finds.
-fn take(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(Step, Option<Incoming>)> {
+fn take(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(ReadStep, Option<Incoming>)> {
     let step = reader.step()?;
     let frame = match step {
-        Step::Frame(record) => reader.take(record)?,
-        Step::Assembled => reader.take_assembled()?,
-        Step::Piece | Step::Empty => None,
+        ReadStep::Frame(record) => reader.take(record)?,
+        ReadStep::Assembled => reader.take_assembled()?,
+        ReadStep::Piece | ReadStep::Empty => None,
     };
     Ok((step, frame))
 }
 
-/// The same through the ways for plain and for short records, where they find something: what is plain has one form, and is
-/// the same.
-fn take_small(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(Step, Option<Incoming>)> {
+/// The same through the paths for fast-path and for short records, where they find something: what takes the fast path has one
+/// form, and is the same.
+fn take_small(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(ReadStep, Option<Incoming>)> {
     let (data, request, reply) =
-        (reader.peek_plain(Form::Data), reader.peek_plain(Form::Request), reader.peek_reply());
+        (reader.peek_fast(FastKind::Data), reader.peek_fast(FastKind::Request), reader.peek_reply());
     let found = [data.is_some(), request.is_some(), reply.is_some()];
     assert!(found.iter().filter(|found| **found).count() <= 1, "{found:?}");
     let Some(small) = reader.peek_small() else {
         return match data {
-            Some(plain) => take_long(reader, &plain),
+            Some(fast) => take_long(reader, &fast),
             None => take(reader),
         };
     };
     // Looking has changed nothing.
     assert_eq!(reader.peek_small().map(|again| again.header()), Some(small.header()));
     let mut body = vec![0xEE; small.length()];
-    if let Some(plain) = data.or(request) {
+    if let Some(fast) = data.or(request) {
         let kind = if data.is_some() { Kind::Data } else { Kind::Request };
-        let (length, encoding) = (plain.length() as u64, plain.encoding());
+        let (length, encoding) = (fast.length() as u64, fast.encoding());
         let sequence = reader.next_sequence();
-        let sent = reader.take_plain(&plain, &mut body);
+        let sent = reader.take_fast(&fast, &mut body);
         let header = Header { body: length, sequence, sent, ..Header::new(kind, encoding) };
         assert_eq!(small.header(), header);
     } else if let Some(reply) = reply {
-        let PlainReply { sent, sequence, correlation, .. } = reply;
+        let FastReply { sent, sequence, correlation, .. } = reply;
         let body_length = reply.length() as u64;
         reader.take_reply(&reply, &mut body);
         let of = Header::new(Kind::Reply, reply.encoding());
@@ -69,21 +69,24 @@ fn take_small(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(Step, Option
         reader.take_small(&small, &mut body);
     }
     let frame = Incoming { header: small.header(), extension: Bytes::new(), body: body.into() };
-    Ok((Step::Piece, Some(frame)))
+    Ok((ReadStep::Piece, Some(frame)))
 }
 
 /// Takes data in one record that is not short.
-fn take_long(reader: &mut Reader<Arc<Heap>, Arc<Heap>>, plain: &Plain) -> Result<(Step, Option<Incoming>)> {
-    assert!(plain.length() > Small::LONGEST);
+fn take_long(
+    reader: &mut Reader<Arc<Heap>, Arc<Heap>>,
+    fast: &FastRecord,
+) -> Result<(ReadStep, Option<Incoming>)> {
+    assert!(fast.length() > Small::LONGEST);
     let sequence = reader.next_sequence();
     if sequence % 2 == 0 {
-        return Ok((Step::Piece, Some(reader.take_whole(plain))));
+        return Ok((ReadStep::Piece, Some(reader.take_whole(fast))));
     }
-    let mut body = vec![0xEE; plain.length()];
-    let sent = reader.take_plain(plain, &mut body);
+    let mut body = vec![0xEE; fast.length()];
+    let sent = reader.take_fast(fast, &mut body);
     let header =
-        Header { body: body.len() as u64, sequence, sent, ..Header::new(Kind::Data, plain.encoding()) };
-    Ok((Step::Piece, Some(Incoming { header, extension: Bytes::new(), body: body.into() })))
+        Header { body: body.len() as u64, sequence, sent, ..Header::new(Kind::Data, fast.encoding()) };
+    Ok((ReadStep::Piece, Some(Incoming { header, extension: Bytes::new(), body: body.into() })))
 }
 
 type BothEnds = (Writer<Arc<Heap>, Arc<Heap>>, Reader<Arc<Heap>, Arc<Heap>>);

@@ -43,7 +43,7 @@ impl Signal {
     /// for its reader already, and one whose other end is gone is noticed by `liveness`.
     #[cold]
     pub fn send(self, socket: &Guarded) {
-        let _ = socket::send_bytes(socket, &[self as u8]);
+        socket::send_wake_up(socket, self as u8);
     }
 }
 
@@ -58,12 +58,12 @@ fn slot_of(byte: u8) -> Option<usize> {
 /// Sends the peer the file of a slot, without waiting. False where the socket has no room or the
 /// peer is gone; the array then goes through the ring.
 pub(super) fn send_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> bool {
-    give_file(socket, slot, file) == Given::Taken
+    give_file(socket, slot, file) == GiveOutcome::Taken
 }
 
 /// What became of a file for a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Given {
+pub(super) enum GiveOutcome {
     Taken,
     /// Its socket has no room, or it is gone.
     NotNow,
@@ -72,13 +72,13 @@ pub(super) enum Given {
 }
 
 /// Gives a subscriber the file of a slot, without waiting.
-pub(super) fn give_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> Given {
+pub(super) fn give_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> GiveOutcome {
     let byte = [FILE + slot as u8];
     match socket::send(socket, &[std::io::IoSlice::new(&byte)], &[file]) {
-        Ok(Some(1)) => Given::Taken,
-        Ok(_) => Given::NotNow,
-        Err(e) if e.kind() == ErrorKind::Disconnected => Given::NotNow,
-        Err(_) => Given::Refused,
+        Ok(Some(1)) => GiveOutcome::Taken,
+        Ok(_) => GiveOutcome::NotNow,
+        Err(e) if e.kind() == ErrorKind::Disconnected => GiveOutcome::NotNow,
+        Err(_) => GiveOutcome::Refused,
     }
 }
 

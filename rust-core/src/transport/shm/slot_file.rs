@@ -1,19 +1,19 @@
 //! The file of a slot, which the table of slots owns and lends: to one program's loan or copy that writes it, and then
 //! as [`Bytes`] to all who have the message.
 //!
-//! The table lends it to one borrower without counting (`sys::lent`), and the last clone of the `Bytes` gives it back with
+//! The table lends it to one borrower without counting (`sys::arc_owner`), and the last clone of the `Bytes` gives it back with
 //! one exchange, without the table's lock.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
-use crate::sys::lent::{Lent, Owner};
+use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::memory::MemoryFile;
 
 /// A file, and whether its borrower writes it.
 #[derive(Debug)]
-struct Content {
+struct LentFile {
     file: MemoryFile,
     /// Set by the table that lends it, and cleared by the borrower.
     is_written: AtomicBool,
@@ -21,11 +21,11 @@ struct Content {
 
 /// The file of a slot, in the table.
 #[derive(Debug)]
-pub(super) struct SlotFile(Owner<Content>);
+pub(super) struct SlotFile(ArcOwner<LentFile>);
 
 impl SlotFile {
     pub fn new(file: MemoryFile) -> SlotFile {
-        SlotFile(Owner::new(Content { file, is_written: AtomicBool::new(false) }))
+        SlotFile(ArcOwner::new(LentFile { file, is_written: AtomicBool::new(false) }))
     }
 
     pub fn file(&self) -> &MemoryFile {
@@ -70,7 +70,7 @@ impl SlotFile {
 
 /// Filled memory of a slot, behind `Bytes`. As long as it is lent the slot is not written.
 struct SlotBytes {
-    content: Lent<Content>,
+    content: ArcRef<LentFile>,
     from: usize,
     length: usize,
 }
@@ -86,7 +86,7 @@ impl AsRef<[u8]> for SlotBytes {
 #[derive(Debug)]
 pub(crate) struct WritableSlot {
     /// `None` once the writing has ended.
-    content: Option<Lent<Content>>,
+    content: Option<ArcRef<LentFile>>,
     length: usize,
 }
 

@@ -26,7 +26,7 @@ use bytes::Bytes;
 use super::memory::{Memory, OwnMemory};
 use super::segment::{SLOTS, at};
 use super::slot_file::{SlotFile, WritableSlot};
-use crate::body::{Few, Split};
+use crate::body::{OneOrMany, Split};
 use crate::sys::fork;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
@@ -116,7 +116,7 @@ struct Slot {
 
 /// All slots of one side, behind the mutex of [`Slots`].
 #[derive(Debug)]
-struct Table {
+struct SlotTable {
     slots: Vec<Slot>,
     /// The references that are out at the peer.
     counts: ReferenceCounts<Arc<PeerMemory>>,
@@ -130,7 +130,7 @@ struct Table {
 /// hold loans. Every call takes the mutex for a short time; elements are copied without it.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    table: Mutex<Table>,
+    table: Mutex<SlotTable>,
     /// The page of the peer, with the counts of released references.
     page: Arc<PeerMemory>,
     /// The longest array in bytes: the longest message that both sides take.
@@ -149,7 +149,7 @@ impl Slots {
         let counts = ReferenceCounts::new(page.clone());
         Slots {
             page,
-            table: Mutex::new(Table { slots: Vec::new(), counts, files: 0, skip: 0 }),
+            table: Mutex::new(SlotTable { slots: Vec::new(), counts, files: 0, skip: 0 }),
             limit,
             max_total: max_file_length(limit).saturating_mul(2),
             generation: fork::generation(),
@@ -157,7 +157,7 @@ impl Slots {
     }
 
     /// The table; a panic of another thread while it held the lock leaves it usable.
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, SlotTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -228,9 +228,9 @@ impl Slots {
         &self,
         split: &Split,
         mut announce: impl FnMut(usize, &MemoryFile) -> bool,
-    ) -> Option<Few<Reference>> {
+    ) -> Option<OneOrMany<Reference>> {
         let mut table = self.table();
-        let references = Few::try_of(split.parts(), |part| {
+        let references = OneOrMany::try_of(split.parts(), |part| {
             let (slot, from) = table.locate(&part.bytes)?;
             if table.slots[slot].number == 0 {
                 if !announce(slot, table.slots[slot].file.as_ref()?.file()) {
@@ -268,7 +268,7 @@ pub(super) fn locate<'f>(
     files.enumerate().find_map(|(slot, (file, length))| Some((slot, file?.offset_of(bytes, length)?)))
 }
 
-impl Table {
+impl SlotTable {
     /// The slot in whose memory these bytes are, and their offset in it.
     fn locate(&self, bytes: &[u8]) -> Option<(usize, usize)> {
         locate(self.slots.iter().map(|slot| (slot.file.as_ref(), slot.length)), bytes)

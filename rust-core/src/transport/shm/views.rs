@@ -16,10 +16,10 @@ use bytes::Bytes;
 
 use super::segment::{PAGE, SLOTS, at};
 use super::slots::{Reference, max_file_length, release};
-use crate::body::{Few, Part};
+use crate::body::{OneOrMany, Part};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::fork;
-use crate::sys::lent::{Lent, Owner};
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
 /// The files of the peer's slots, owned by the receiving half; one thread at a time uses it. Views
@@ -29,7 +29,7 @@ pub(super) struct Views {
     /// This side's header page, where released references are counted.
     page: Arc<MemoryFile>,
     /// The file of each slot with its number, counted from 1 in the order of arrival.
-    files: [Option<(u64, File)>; SLOTS],
+    files: [Option<(u64, PeerSlotFile)>; SLOTS],
     /// How many files have arrived.
     received_files: u64,
     /// The longest file in bytes that is mapped; a longer one is `Malformed`.
@@ -38,9 +38,9 @@ pub(super) struct Views {
 
 /// The file of one slot.
 #[derive(Debug)]
-enum File {
+enum PeerSlotFile {
     /// Checked and mapped read-only.
-    Mapped(Owner<Mapped>),
+    Mapped(ArcOwner<Mapped>),
     /// This process had no memory to map it; mapping is tried again when a reference names it.
     Unmapped(OwnedFd),
 }
@@ -58,10 +58,10 @@ struct Mapped {
 
 /// Elements in a slot of the peer's, whose reference was checked and not taken over yet.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct SlotElements {
     /// How many bytes of the rest of the body come before the elements.
     at: usize,
-    file: Lent<Mapped>,
+    file: ArcRef<Mapped>,
     /// The offset in bytes of the elements in the file.
     from: usize,
     /// The length of the elements in bytes.
@@ -69,8 +69,8 @@ pub(super) struct Place {
 }
 
 /// Elements in a slot of the peer's. The drop releases the reference.
-struct View {
-    file: Lent<Mapped>,
+struct SlotView {
+    file: ArcRef<Mapped>,
     /// The offset in bytes of the elements in the file.
     from: usize,
     /// The length of the elements in bytes.
@@ -79,22 +79,22 @@ struct View {
     generation: u64,
 }
 
-impl Place {
+impl SlotElements {
     /// Takes the reference over: the drop of what is returned releases it.
     pub fn view(self) -> Part {
-        let Place { at, file, from, length } = self;
-        let view = View { file, from, length, generation: fork::generation() };
+        let SlotElements { at, file, from, length } = self;
+        let view = SlotView { file, from, length, generation: fork::generation() };
         Part { at, bytes: Bytes::from_owner(view) }
     }
 }
 
-impl AsRef<[u8]> for View {
+impl AsRef<[u8]> for SlotView {
     fn as_ref(&self) -> &[u8] {
         self.file.memory.elements(self.from, self.length)
     }
 }
 
-impl Drop for View {
+impl Drop for SlotView {
     fn drop(&mut self) {
         // In a forked child the page is absent, and the reference belongs to the parent.
         if fork::generation() == self.generation {
@@ -115,7 +115,7 @@ impl Views {
     /// # Errors
     /// `Malformed` for a slot that does not exist, or a descriptor that is no sealed, allocated
     /// memory file of an allowed length. A lack of memory to map it is no error here, see
-    /// [`File::Unmapped`].
+    /// [`PeerSlotFile::Unmapped`].
     pub fn insert(&mut self, slot: usize, file: OwnedFd) -> Result<()> {
         let Some(place) = self.files.get_mut(slot) else {
             return Err(malformed(format!("a file for slot {slot} of {SLOTS}")));
@@ -124,8 +124,10 @@ impl Views {
         *place = None;
         self.received_files += 1;
         let file = match PeerMemory::open_for_arrays(file.as_fd(), PAGE, self.max_file_length) {
-            Ok(memory) => File::Mapped(Owner::new(Mapped { memory, page: self.page.clone(), slot })),
-            Err(e) if e.kind() == ErrorKind::OutOfMemory => File::Unmapped(file),
+            Ok(memory) => {
+                PeerSlotFile::Mapped(ArcOwner::new(Mapped { memory, page: self.page.clone(), slot }))
+            }
+            Err(e) if e.kind() == ErrorKind::OutOfMemory => PeerSlotFile::Unmapped(file),
             Err(e) => return Err(e),
         };
         *place = Some((self.received_files, file));
@@ -139,7 +141,7 @@ impl Views {
 
     /// The slot and the file that a reference names; `None` where the slot has another file or
     /// none.
-    fn file_mut(&mut self, reference: &Reference) -> Option<(usize, &mut File)> {
+    fn file_mut(&mut self, reference: &Reference) -> Option<(usize, &mut PeerSlotFile)> {
         let slot = usize::try_from(reference.slot).ok()?;
         let (number, file) = self.files.get_mut(slot)?.as_mut()?;
         (*number == reference.file).then_some((slot, file))
@@ -151,8 +153,8 @@ impl Views {
     /// `Malformed` where a reference names no file or is outside of it; that ends the link.
     /// `OutOfMemory` where this process cannot map a file: the message is skipped, and all its
     /// references are released.
-    pub fn view_all(&mut self, references: &[Reference]) -> Result<Few<Part>> {
-        let mut parts = Few::new();
+    pub fn view_all(&mut self, references: &[Reference]) -> Result<OneOrMany<Part>> {
+        let mut parts = OneOrMany::new();
         for reference in references {
             match self.view(reference) {
                 Ok(place) => parts.push(place.view()),
@@ -170,9 +172,9 @@ impl Views {
     }
 
     /// The place that a reference names, if its file is mapped and has such elements; nothing changes.
-    pub fn place_of(&mut self, reference: &Reference) -> Option<Place> {
+    pub fn place_of(&mut self, reference: &Reference) -> Option<SlotElements> {
         match self.file_mut(reference)?.1 {
-            File::Mapped(file) => {
+            PeerSlotFile::Mapped(file) => {
                 let place = place(file, reference)?;
                 // The peer wrote them last; they come while the rest of the message is read. So does the line in which
                 // the reference is released, which the peer has read: an atomic addition waits for it.
@@ -180,23 +182,25 @@ impl Views {
                 place.file.page.prefetch(at::RELEASED + place.file.slot * 8);
                 Some(place)
             }
-            File::Unmapped(_) => None,
+            PeerSlotFile::Unmapped(_) => None,
         }
     }
 
     /// The place of one reference, whose file is mapped if it was not yet.
-    fn view(&mut self, reference: &Reference) -> Result<Place> {
+    fn view(&mut self, reference: &Reference) -> Result<SlotElements> {
         let (page, max_file_length) = (self.page.clone(), self.max_file_length);
         let Some((slot, file)) = self.file_mut(reference) else {
             let Reference { slot, file, .. } = reference;
             return Err(malformed(format!("a reference to file {file} in slot {slot}, which has not come")));
         };
-        if let File::Unmapped(fd) = file {
+        if let PeerSlotFile::Unmapped(fd) = file {
             let memory = PeerMemory::open_for_arrays(fd.as_fd(), PAGE, max_file_length)?;
-            *file = File::Mapped(Owner::new(Mapped { memory, page, slot }));
+            *file = PeerSlotFile::Mapped(ArcOwner::new(Mapped { memory, page, slot }));
         }
         // It was mapped just now, if it was not before.
-        let File::Mapped(file) = file else { return Err(malformed(format!("slot {slot} without its file"))) };
+        let PeerSlotFile::Mapped(file) = file else {
+            return Err(malformed(format!("slot {slot} without its file")));
+        };
         place(file, reference).ok_or_else(|| {
             let (Reference { from, length, .. }, bytes) = (reference, file.memory.length());
             malformed(format!("{length} bytes from {from} on in a file of {bytes} bytes"))
@@ -206,12 +210,12 @@ impl Views {
 
 /// The place of a reference in its file; `None` where it is outside, or has no bytes: no honest peer puts an empty
 /// array into a slot.
-fn place(file: &mut Owner<Mapped>, reference: &Reference) -> Option<Place> {
+fn place(file: &mut ArcOwner<Mapped>, reference: &Reference) -> Option<SlotElements> {
     let from = usize::try_from(reference.from).ok()?;
     let length = usize::try_from(reference.length).ok()?;
     let bytes = file.memory.length();
     let is_inside = length > 0 && from <= bytes && length <= bytes - from;
-    is_inside.then(|| Place { at: reference.at as usize, file: file.lend(), from, length })
+    is_inside.then(|| SlotElements { at: reference.at as usize, file: file.lend(), from, length })
 }
 
 #[cold]

@@ -13,13 +13,13 @@
 //! multiple of 16 is `Malformed` and ends the link. A peer that never reads makes `try_write`
 //! return `Blocked`; nothing blocks.
 //!
-//! `link` calls this: `try_write` (and its shortcut `try_write_near`) for each frame, `flush`
+//! `link` calls this: `try_write` (and its shortcut `try_write_fast`) for each frame, `flush`
 //! before others when a large frame was adopted, and `has_room` and `wake_threshold` around a
 //! sleep.
 
 mod batch;
+mod fast;
 mod large;
-mod plain;
 mod references;
 
 use std::sync::atomic::Ordering;
@@ -62,8 +62,8 @@ pub(super) struct Writer<M, P> {
     /// words and the zero behind it at places for which only the lap's base is needed, without loading the head or
     /// writing a pad. Conservative: a tail that has left the lap is at it or behind, and room only grows. 0 while no
     /// short record may be written.
-    near: u64,
-    /// The lap number of the tail in the place that it has in a record's header, while the tail is below `near`.
+    fast_end: u64,
+    /// The lap number of the tail in the place that it has in a record's header, while the tail is below `fast_end`.
     lap: u64,
     /// The head at which the record that was blocked last will fit.
     needed: u64,
@@ -109,7 +109,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             tail: 0,
             head: 0,
             room: ring as u64 - GRANULE,
-            near: 0,
+            fast_end: 0,
             lap: 0,
             needed: 0,
             frames: 0,
@@ -162,7 +162,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     #[inline]
     fn choose_shape(&self, frame: &Outgoing<'_>) -> (Shape, usize, usize) {
         let header = &frame.header;
-        let (shape, prefix) = if !is_plain(header) {
+        let (shape, prefix) = if !is_fast(header) {
             (Shape::Full, HEADER + frame.extension.len())
         } else if header.sequence == self.sequence.wrapping_add(1) && header.correlation == 0 {
             (Shape::Compact, COMPACT)
@@ -350,6 +350,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
 
 /// Whether the short shapes hold everything that this header says.
 #[inline]
-fn is_plain(header: &Header) -> bool {
+fn is_fast(header: &Header) -> bool {
     header.schema == 0 && header.extension == 0 && header.flags & flags::BODY_CHECKED == 0
 }

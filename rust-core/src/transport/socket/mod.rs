@@ -21,7 +21,7 @@ mod rest;
 mod send;
 
 pub use receive::StreamRx;
-pub use rest::Rest;
+pub use rest::SendRest;
 pub use send::StreamTx;
 
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -6,7 +6,7 @@
 //! invalid header the start of the next frame is unknown, so the link ends.
 //!
 //! The peer's process can end while a child of it keeps the socket open, so before each sleep one
-//! check of the pidfd is due (`probe_due`).
+//! check of the pidfd is to happen (`probe_due`).
 
 mod direct;
 mod short;

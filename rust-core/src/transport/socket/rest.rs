@@ -13,7 +13,7 @@ use crate::sys::thread;
 use crate::transport::stream::Stream;
 
 /// Bytes that are still to be written; shared with the thread, if there is one.
-pub struct Rest {
+pub struct SendRest {
     /// The bytes, and how many of them the kernel has.
     unwritten: Arc<Mutex<Unwritten>>,
     /// Whether the thread runs.
@@ -45,10 +45,10 @@ impl Unwritten {
     }
 }
 
-impl Rest {
+impl SendRest {
     /// Returns a rest of these bytes.
-    pub fn new(bytes: Vec<u8>) -> Rest {
-        Rest { unwritten: Arc::new(Mutex::new(Unwritten { bytes, written: 0 })), has_thread: false }
+    pub fn new(bytes: Vec<u8>) -> SendRest {
+        SendRest { unwritten: Arc::new(Mutex::new(Unwritten { bytes, written: 0 })), has_thread: false }
     }
 
     /// Writes as much as there is room for; returns true once nothing is left.

@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::PeerActivity;
-use super::rest::Rest;
+use super::rest::SendRest;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::Result;
 use crate::frame::{HEADER, Header, Kind, Outgoing, flags};
@@ -42,7 +42,7 @@ pub struct StreamTx {
     /// Bytes of the frame under way that the kernel has; 0 between frames.
     progress: usize,
     /// The rest of an adopted frame.
-    rest: Option<Rest>,
+    rest: Option<SendRest>,
     /// The time of the peer's last activity; `None` without a receiving half.
     activity: Option<Arc<PeerActivity>>,
 }
@@ -180,7 +180,7 @@ impl StreamTx {
         let whole = ends.partition_point(|end| *end <= written);
         let begun = whole.checked_sub(1).map_or(0, |last| ends[last]) < written;
         if begun && let Some(end) = ends.get(whole) {
-            self.rest = Some(Rest::new(bytes[written..*end].to_vec()));
+            self.rest = Some(SendRest::new(bytes[written..*end].to_vec()));
             return Ok(whole + 1);
         }
         Ok(whole)
@@ -202,7 +202,7 @@ impl StreamTx {
         let head = if self.checked { seal(frame, self.check).head() } else { frame.head() };
         let mut rest = head[self.progress.min(head.len())..].to_vec();
         rest.extend_from_slice(&frame.body[self.progress.saturating_sub(head.len())..]);
-        self.rest = Some(Rest::new(rest));
+        self.rest = Some(SendRest::new(rest));
         self.progress = 0;
     }
 

@@ -19,8 +19,8 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-use super::folder::Folder;
-use super::layout::{FOLDERS, Layout};
+use super::folder::SpoolFolder;
+use super::layout::{FOLDERS, SpoolDirectory};
 use super::name::is_hidden;
 use crate::error::{Doing, Result};
 use crate::sys::inotify::{News, Watch, WatchFlags};
@@ -77,7 +77,7 @@ pub struct Arrivals {
 impl Arrivals {
     /// Returns the names in this directory, and later ones: those that `wanted` selects, because
     /// they belong to `whose`.
-    pub fn new(folder: &Folder, wanted: fn(&str, &str) -> bool, whose: &str) -> Result<Arrivals> {
+    pub fn new(folder: &SpoolFolder, wanted: fn(&str, &str) -> bool, whose: &str) -> Result<Arrivals> {
         // A file that was written in place is tried again once it is closed. A file that was made
         // without a name is closed after it has got one, which must not wake the reader
         // (`EXCL_UNLINK`).
@@ -107,14 +107,14 @@ impl Arrivals {
     }
 
     /// Reports also the removal of the spool: an open directory does not report its own end.
-    pub fn watch_removal(&self, layout: &Layout) -> Result<()> {
+    pub fn watch_removal(&self, layout: &SpoolDirectory) -> Result<()> {
         let what = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
         let doing = format!("watching the directory {}", layout.place.path().display());
         self.watch.also(&layout.kernel_path(), what, doing)
     }
 
     /// Adds the names in the directory, or those behind the name `behind`.
-    fn read(&mut self, folder: &Folder, behind: Option<&str>) -> Result<()> {
+    fn read(&mut self, folder: &SpoolFolder, behind: Option<&str>) -> Result<()> {
         self.beyond = None;
         folder.each_name(|name| {
             if behind.is_none_or(|behind| name > behind) {
@@ -138,7 +138,7 @@ impl Arrivals {
     }
 
     /// Adds new names. True where the directory itself may have been removed. Never blocks.
-    pub fn refresh(&mut self, folder: &Folder) -> Result<bool> {
+    pub fn refresh(&mut self, folder: &SpoolFolder) -> Result<bool> {
         let News { names, overflown, gone, .. } = self.watch.take();
         let probe_due = gone || names.iter().any(|name| FOLDERS.contains(&name.as_str()));
         for name in &names {
@@ -159,7 +159,7 @@ impl Arrivals {
     }
 
     /// Takes out the first name; reads the directory again where those in memory are used up.
-    pub fn pop(&mut self, folder: &Folder) -> Result<Option<String>> {
+    pub fn pop(&mut self, folder: &SpoolFolder) -> Result<Option<String>> {
         if self.pending.is_empty()
             && let Some(behind) = self.beyond.take()
         {
@@ -211,7 +211,7 @@ impl Arrivals {
 }
 
 /// Watches a directory of a spool.
-pub fn watch(folder: &Folder, what: WatchFlags) -> Result<Watch> {
+pub fn watch(folder: &SpoolFolder, what: WatchFlags) -> Result<Watch> {
     Watch::names(
         &folder.kernel_path(),
         what,
@@ -220,7 +220,7 @@ pub fn watch(folder: &Folder, what: WatchFlags) -> Result<Watch> {
 }
 
 /// Returns whether the file system of a directory does not report changes by others.
-pub fn lacks_events(folder: &Folder) -> Result<bool> {
+pub fn lacks_events(folder: &SpoolFolder) -> Result<bool> {
     let facts = rustix::fs::fstatfs(folder)
         .doing(format_args!("asking for the file system of {}", folder.path().display()))?;
     Ok(lacks_events_kind(facts.f_type))
@@ -254,10 +254,10 @@ mod tests {
         name.ends_with(".json")
     }
 
-    fn folder(of: &tempfile::TempDir) -> Folder {
+    fn folder(of: &tempfile::TempDir) -> SpoolFolder {
         let directory = crate::sys::directory::Directory::existing(of.path().parent().unwrap()).unwrap();
         let name = of.path().file_name().unwrap().to_str().unwrap();
-        Folder::open(directory.beneath(), name, Some(0o600), false).unwrap().unwrap()
+        SpoolFolder::open(directory.beneath(), name, Some(0o600), false).unwrap().unwrap()
     }
 
     #[test]

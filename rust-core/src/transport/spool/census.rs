@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use super::arrivals::{lacks_events, watch};
-use super::folder::Folder;
+use super::folder::SpoolFolder;
 use super::name::is_hidden;
 use crate::error::Result;
 use crate::sys::inotify::{News, Watch, WatchFlags};
@@ -35,7 +35,12 @@ impl Census {
     ///
     /// # Errors
     /// Those of the kernel, such as its limit on watches.
-    pub fn begin(folder: &Folder, who: &str, counts: fn(&str, &str) -> bool, most: u64) -> Result<Census> {
+    pub fn begin(
+        folder: &SpoolFolder,
+        who: &str,
+        counts: fn(&str, &str) -> bool,
+        most: u64,
+    ) -> Result<Census> {
         let what = WatchFlags::CREATE
             | WatchFlags::MOVED_TO
             | WatchFlags::DELETE
@@ -55,7 +60,7 @@ impl Census {
     }
 
     /// Lists the directory.
-    fn list(&mut self, folder: &Folder) -> Result<()> {
+    fn list(&mut self, folder: &SpoolFolder) -> Result<()> {
         self.files.clear();
         self.bytes = 0;
         let (files, bytes) = (&mut self.files, &mut self.bytes);
@@ -66,7 +71,7 @@ impl Census {
     }
 
     /// Adds a file, or removes it where it has gone.
-    fn look_at(&mut self, folder: &Folder, name: &str) {
+    fn look_at(&mut self, folder: &SpoolFolder, name: &str) {
         if is_hidden(name) || !(self.counts)(name, &self.who) {
             return;
         }
@@ -85,7 +90,7 @@ impl Census {
     ///
     /// # Errors
     /// Those of listing a directory.
-    pub fn update(&mut self, folder: &Folder) -> Result<()> {
+    pub fn update(&mut self, folder: &SpoolFolder) -> Result<()> {
         // A listing that ended at the bound left files out, so removals do not show the number of
         // the rest.
         let was_cut = self.files.len() as u64 >= self.most;
@@ -118,7 +123,7 @@ impl Census {
 /// # Errors
 /// Those of listing a directory.
 pub fn each_waiting(
-    folder: &Folder,
+    folder: &SpoolFolder,
     who: &str,
     counts: fn(&str, &str) -> bool,
     most: u64,

@@ -15,10 +15,10 @@ use bytes::Bytes;
 
 use super::arrivals::Arrivals;
 use super::delivered::Delivered;
-use super::folder::{Folder, Found, Read, SERVER};
-use super::layout::Layout;
-use super::name::{DIGITS, FAILED, LARGEST_COUNTED, Name, any_name, next_number};
-use super::presence::{Presence, Progress, read};
+use super::folder::{ReadFile, ReadOutcome, SERVER, SpoolFolder};
+use super::layout::SpoolDirectory;
+use super::name::{DIGITS, FAILED, LARGEST_COUNTED, MessageFileName, any_name, next_number};
+use super::presence::{ClientProgress, Presence, read};
 use super::reject;
 use super::room::Room;
 use crate::codec::Encoding;
@@ -31,18 +31,18 @@ use crate::transport::{Sent, extension};
 use crate::value::Limits;
 
 /// The state that the two halves share.
-struct Client {
+struct SpoolClient {
     /// This client's name and its file in `hello/`.
     presence: Presence,
-    layout: Arc<Layout>,
+    layout: Arc<SpoolDirectory>,
     /// Held for short times only.
-    state: Mutex<State>,
+    state: Mutex<ClientDeliveries>,
 }
 
 #[derive(Default)]
-struct State {
+struct ClientDeliveries {
     /// The last numbers used and consumed.
-    progress: Progress,
+    progress: ClientProgress,
     /// Requests without an answer: the file, and the number that the channel gave it.
     pending: HashMap<String, u64>,
     /// Messages that were delivered and not consumed.
@@ -51,13 +51,13 @@ struct State {
 
 /// The sending half.
 pub struct ClientTx {
-    shared: Arc<Client>,
+    shared: Arc<SpoolClient>,
     room: Room,
 }
 
 /// The receiving half.
 pub struct ClientRx {
-    shared: Arc<Client>,
+    shared: Arc<SpoolClient>,
     arrivals: Arrivals,
     limit: u64,
     /// The extension of each message: the server's name and session.
@@ -67,9 +67,9 @@ pub struct ClientRx {
 /// Makes the two halves of a client whose presence was just written; `before` is its earlier
 /// progress.
 pub fn join(
-    layout: Arc<Layout>,
+    layout: Arc<SpoolDirectory>,
     presence: Presence,
-    before: Progress,
+    before: ClientProgress,
     connect_options: &ConnectOptions,
 ) -> Result<(ClientTx, ClientRx)> {
     let arrivals = Arrivals::new(&layout.client, is_for, presence.who())?;
@@ -80,21 +80,21 @@ pub fn join(
         .map(highest)
         .try_fold(0, |most, number| number.map(|number| most.max(number)))?;
     layout.sync_messages()?;
-    let progress = Progress { used: before.used.max(before.consumed).max(seen), ..before };
+    let progress = ClientProgress { used: before.used.max(before.consumed).max(seen), ..before };
     let server_record = read(&layout.hello, SERVER).unwrap_or_default();
     let server = server_record.get("program").and_then(|program| program.as_text().ok()).unwrap_or(SERVER);
     let extension = extension::write(server, super::name::session(server))?.into();
-    let state = Mutex::new(State { progress, ..State::default() });
-    let shared = Arc::new(Client { presence, layout, state });
+    let state = Mutex::new(ClientDeliveries { progress, ..ClientDeliveries::default() });
+    let shared = Arc::new(SpoolClient { presence, layout, state });
     let tx = ClientTx { shared: shared.clone(), room: Room::new(connect_options.buffer, any_name) };
     Ok((tx, ClientRx { shared, arrivals, limit: connect_options.max_message_size, extension }))
 }
 
 /// Returns the highest number in a directory from which new clients continue.
-pub fn highest(folder: &Folder) -> Result<u64> {
+pub fn highest(folder: &SpoolFolder) -> Result<u64> {
     let mut highest = 0;
     folder.each_name(|name| {
-        let number = Name::parse(name, Kind::Data).numbered.map_or(0, |(number, _)| number);
+        let number = MessageFileName::parse(name, Kind::Data).numbered.map_or(0, |(number, _)| number);
         if number <= LARGEST_COUNTED {
             highest = highest.max(number);
         }
@@ -112,12 +112,14 @@ fn request_name(name: &str) -> &str {
 pub fn is_for(name: &str, who: &str) -> bool {
     // Most files are for others, which the first comparison shows without parsing.
     name.get(DIGITS + 1..).is_some_and(|rest| rest.starts_with(who))
-        && Name::parse(request_name(name), Kind::Reply).numbered.is_some_and(|(_, whose)| whose == who)
+        && MessageFileName::parse(request_name(name), Kind::Reply)
+            .numbered
+            .is_some_and(|(_, whose)| whose == who)
 }
 
-impl Client {
+impl SpoolClient {
     /// Locks the state; a panic of another thread leaves it usable.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ClientDeliveries> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -154,7 +156,7 @@ impl ClientTx {
             // The number is taken under the lock: a script's file may have the name, and then the next one is tried.
             let mut state = self.shared.state();
             let number = next_number(state.progress.used, layout.hello.path())?;
-            let name = Name::format(number, who, kind, frame.header.encoding, Kind::Request);
+            let name = MessageFileName::format(number, who, kind, frame.header.encoding, Kind::Request);
             if kind == Kind::Request {
                 // Before the file exists, so before it can be answered.
                 state.pending.insert(name.clone(), frame.header.sequence);
@@ -244,7 +246,7 @@ impl ClientRx {
     fn take(&mut self, name: &str) -> Result<Option<Incoming>> {
         let layout = self.shared.layout.clone();
         let request = request_name(name);
-        let parsed = Name::parse(request, Kind::Reply);
+        let parsed = MessageFileName::parse(request, Kind::Reply);
         let Some((number, _)) = parsed.numbered else { return Ok(None) };
         let pending = self.shared.state().pending.get(request).copied();
         let has_failed = request.len() < name.len();
@@ -255,15 +257,15 @@ impl ClientRx {
             false => (parsed.kind, parsed.encoding),
         };
         let found = layout.client.read(name, self.limit)?;
-        if let Found::Later(_) = found
+        if let ReadOutcome::Later(_) = found
             && self.arrivals.defer(name)?
         {
             return Ok(None);
         }
         self.arrivals.forget(name);
         let (body, sent) = match found {
-            Found::Nothing | Found::Other => return Ok(None),
-            Found::File(Read { body, sent, .. }) => {
+            ReadOutcome::Nothing | ReadOutcome::Other => return Ok(None),
+            ReadOutcome::File(ReadFile { body, sent, .. }) => {
                 let limits = Limits::for_message(self.limit);
                 // Half a file may be one that a script is still copying; it is tried again once
                 // that is done.
@@ -332,15 +334,15 @@ impl ClientRx {
 }
 
 /// Returns the error for a file that cannot be taken.
-pub fn refused(found: Found, limit: u64) -> Error {
+pub fn refused(found: ReadOutcome, limit: u64) -> Error {
     match found {
-        Found::TooLarge(size) => {
+        ReadOutcome::TooLarge(size) => {
             let text =
                 format!("over the message limit: {size} bytes, {limit} allowed (option max_message_size)");
             Error::new(ErrorKind::TooLarge, text)
         }
-        Found::Closed(error) | Found::Later(error) => error,
-        Found::File(..) | Found::Nothing | Found::Other => {
+        ReadOutcome::Closed(error) | ReadOutcome::Later(error) => error,
+        ReadOutcome::File(..) | ReadOutcome::Nothing | ReadOutcome::Other => {
             Error::new(ErrorKind::Internal, "a file was refused although it could be read")
         }
     }

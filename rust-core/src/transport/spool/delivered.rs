@@ -8,7 +8,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::folder::Folder;
+use super::folder::SpoolFolder;
 
 /// The messages, oldest first. It belongs to the state that the two halves share, under its mutex.
 #[derive(Default)]
@@ -45,18 +45,18 @@ impl Delivered {
 
     /// Removes the files of all messages up to the last one with the number `up_to`; does nothing
     /// where there is none.
-    pub fn remove_up_to(&mut self, folder: &Folder, up_to: u64) {
+    pub fn remove_up_to(&mut self, folder: &SpoolFolder, up_to: u64) {
         let count = self.order.iter().rposition(|(n, _)| *n == up_to).map_or(0, |last| last + 1);
         self.remove_first(folder, count);
     }
 
     /// Removes the files of all messages but the last `last`.
-    pub fn remove_all_but(&mut self, folder: &Folder, last: usize) {
+    pub fn remove_all_but(&mut self, folder: &SpoolFolder, last: usize) {
         self.remove_first(folder, self.order.len().saturating_sub(last));
     }
 
     /// Removes the first `count` messages and their files.
-    fn remove_first(&mut self, folder: &Folder, count: usize) {
+    fn remove_first(&mut self, folder: &SpoolFolder, count: usize) {
         for name in self.order.drain(..count).filter_map(|(_, name)| name) {
             // A file that cannot be removed is not delivered again here, and once more to the next
             // incarnation.
@@ -77,7 +77,7 @@ mod tests {
         let directory =
             crate::sys::directory::Directory::existing(temporary.path().parent().unwrap()).unwrap();
         let name = temporary.path().file_name().unwrap().to_str().unwrap();
-        let folder = Folder::open(directory.beneath(), name, Some(0o600), false).unwrap().unwrap();
+        let folder = SpoolFolder::open(directory.beneath(), name, Some(0o600), false).unwrap().unwrap();
         let mut delivered = Delivered::default();
         for (number, name) in [(1, "a"), (2, "b"), (4, "c")] {
             folder.put(name, b"").unwrap();

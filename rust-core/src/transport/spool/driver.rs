@@ -7,20 +7,20 @@
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 
-use super::folder::Folder;
+use super::folder::SpoolFolder;
 use super::layout::{self, FOLDERS};
 use super::name::is_hidden;
 use super::sweep;
 use crate::deadline::Waiting;
 use crate::error::Result;
-use crate::sys::beneath::{Beneath, Owner};
+use crate::sys::beneath::{Beneath, RequiredOwner};
 use crate::sys::socket::Carries;
 use crate::sys::staging::Swept;
 use crate::transport::capability::{Capabilities, LINKS};
 use crate::transport::connectionless::{ConnectOptions, ConnectionlessDriver, ConnectionlessLink};
 use crate::transport::driver::{Driver, Listing, ListingSource};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::{Kind, Names, Naming};
+use crate::transport::kind::{Kind, NameDirectory, Naming};
 use crate::transport::place::Place;
 
 /// The driver of `spool:`; it has no state.
@@ -31,7 +31,7 @@ pub struct Spool;
 static KIND: Kind = Kind {
     name: "spool",
     naming: Naming::NameOrPath,
-    names: Names::RuntimeOrState,
+    names: NameDirectory::RuntimeOrState,
     carries: Carries::Bytes,
     capabilities: Capabilities {
         publish: false,
@@ -90,14 +90,14 @@ impl Driver for Spool {
 /// Those of reading the directory.
 fn listing(place: &Place) -> Result<Option<Listing>> {
     let path = place.path();
-    let Some(opened) = place.directory.beneath().directory(&place.file, Owner::AnyUser)? else {
+    let Some(opened) = place.directory.beneath().directory(&place.file, RequiredOwner::AnyUser)? else {
         return Ok(None);
     };
     let root = Beneath::new(opened.fd.as_fd(), &path);
     if layout::is_of_earlier_boot(root, &opened.facts)? {
         return Ok(None);
     }
-    let Some(server) = Folder::open(root, FOLDERS[0], None, false)? else { return Ok(None) };
+    let Some(server) = SpoolFolder::open(root, FOLDERS[0], None, false)? else { return Ok(None) };
     let mut waiting = 0;
     server.each_name(|name| {
         waiting += u64::from(!is_hidden(name));

@@ -17,13 +17,13 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::beneath::{self, Beneath, Owner, write_all};
+use crate::sys::beneath::{self, Beneath, RequiredOwner, write_all};
 use crate::sys::directory::Directory;
 use crate::sys::{headroom, lock, user};
 
 /// An open directory of a spool.
 #[derive(Debug)]
-pub struct Folder {
+pub struct SpoolFolder {
     /// The open directory.
     fd: OwnedFd,
     /// Its path, for error texts.
@@ -38,7 +38,7 @@ pub struct Folder {
 
 /// A file that was read.
 #[derive(Debug)]
-pub struct Read {
+pub struct ReadFile {
     /// Its bytes.
     pub body: Bytes,
     /// When it was written (its modification time), ns since 1970.
@@ -49,9 +49,9 @@ pub struct Read {
 
 /// The outcome of reading a name.
 #[derive(Debug)]
-pub enum Found {
+pub enum ReadOutcome {
     /// A file, read whole.
-    File(Read),
+    File(ReadFile),
     /// Nothing, or no longer anything.
     Nothing,
     /// Something else than a file: a directory, a pipe, a link.
@@ -77,20 +77,25 @@ static NO_UNNAMED: AtomicBool = AtomicBool::new(false);
 /// Whether an unnamed file has to get its name through /proc; determined once.
 static BY_PROC: AtomicBool = AtomicBool::new(false);
 
-impl Folder {
+impl SpoolFolder {
     /// Opens a directory of the spool; `None` where there is none. Files in it get `mode`, or the
     /// directory's own.
     ///
     /// # Errors
     /// `PermissionDenied` for a link, and for a directory of a user other than this one, root and
     /// the spool's owner.
-    pub fn open(parent: Beneath<'_>, name: &str, mode: Option<u32>, durable: bool) -> Result<Option<Folder>> {
-        let Some(opened) = parent.directory(name, Owner::Trusted)? else { return Ok(None) };
+    pub fn open(
+        parent: Beneath<'_>,
+        name: &str,
+        mode: Option<u32>,
+        durable: bool,
+    ) -> Result<Option<SpoolFolder>> {
+        let Some(opened) = parent.directory(name, RequiredOwner::Trusted)? else { return Ok(None) };
         // Root's files in another user's directory have to be readable for that user.
         let is_root = rustix::process::geteuid().is_root();
         let owner = Some(opened.facts.st_uid).filter(|owner| is_root && *owner != 0);
         let mode = mode.unwrap_or(opened.facts.st_mode & 0o666);
-        Ok(Some(Folder { fd: opened.fd, path: parent.shown(name), mode, owner, durable }))
+        Ok(Some(SpoolFolder { fd: opened.fd, path: parent.shown(name), mode, owner, durable }))
     }
 
     /// Returns its path, for error texts.
@@ -141,7 +146,7 @@ impl Folder {
         self.put_for(name, body, None)
     }
 
-    /// As [`Folder::put`], for one user alone, `reader`, where the file system has access lists.
+    /// As [`SpoolFolder::put`], for one user alone, `reader`, where the file system has access lists.
     pub fn put_for(&self, name: &str, body: &[u8], reader: Option<u32>) -> Result<bool> {
         if body.len() >= CHECKED_FROM {
             headroom::check(body.len() as u64)?;
@@ -286,14 +291,14 @@ impl Folder {
     }
 
     /// Reads a file of at most `limit` bytes, without waiting. A fault of this file is no error,
-    /// but one of the other cases of [`Found`].
+    /// but one of the other cases of [`ReadOutcome`].
     ///
     /// # Errors
     /// `OutOfMemory`, and errors that concern all files, such as a lack of descriptors.
-    pub fn read(&self, name: &str, limit: u64) -> Result<Found> {
-        let opened = match self.beneath().file(name, OFlags::RDONLY, Owner::AnyUser) {
+    pub fn read(&self, name: &str, limit: u64) -> Result<ReadOutcome> {
+        let opened = match self.beneath().file(name, OFlags::RDONLY, RequiredOwner::AnyUser) {
             Ok(Some(opened)) => opened,
-            Ok(None) => return Ok(Found::Nothing),
+            Ok(None) => return Ok(ReadOutcome::Nothing),
             Err(e) => return self.unread(name, e),
         };
         match read_whole(&opened.fd, &opened.facts, limit) {
@@ -303,23 +308,23 @@ impl Folder {
     }
 
     /// Returns the outcome for a file that could not be read.
-    fn unread(&self, name: &str, error: Error) -> Result<Found> {
+    fn unread(&self, name: &str, error: Error) -> Result<ReadOutcome> {
         let is_link = || {
             let facts = self.facts(name);
             facts.is_some_and(|facts| beneath::kind_of(&facts) == FileType::Symlink)
         };
         match error.kind() {
             ErrorKind::OutOfMemory => Err(error),
-            ErrorKind::Corrupt => Ok(Found::Other),
-            ErrorKind::PermissionDenied if is_link() => Ok(Found::Other),
-            ErrorKind::PermissionDenied => Ok(Found::Closed(error)),
-            _ => Ok(Found::Later(error)),
+            ErrorKind::Corrupt => Ok(ReadOutcome::Other),
+            ErrorKind::PermissionDenied if is_link() => Ok(ReadOutcome::Other),
+            ErrorKind::PermissionDenied => Ok(ReadOutcome::Closed(error)),
+            _ => Ok(ReadOutcome::Later(error)),
         }
     }
 
     /// Returns whether a process has the file open for writing.
     pub fn is_being_written(&self, name: &str) -> bool {
-        let opened = self.beneath().file(name, OFlags::RDONLY, Owner::AnyUser);
+        let opened = self.beneath().file(name, OFlags::RDONLY, RequiredOwner::AnyUser);
         opened.is_ok_and(|opened| opened.is_some_and(|opened| lock::is_being_written(&opened.fd)))
     }
 
@@ -372,10 +377,10 @@ impl Folder {
 }
 
 /// Reads an open file, up to the size that it had when it was opened.
-fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<Found> {
+fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<ReadOutcome> {
     let size = facts.st_size as u64;
     if size > limit {
-        return Ok(Found::TooLarge(size));
+        return Ok(ReadOutcome::TooLarge(size));
     }
     let size = usize::try_from(size).map_err(|_| Errno::NOMEM)?;
     let mut body: Vec<u8> = Vec::new();
@@ -391,10 +396,10 @@ fn read_whole(file: &OwnedFd, facts: &Stat, limit: u64) -> rustix::io::Result<Fo
     // The file may have grown in the meantime; nothing beyond its first size is returned.
     body.truncate(size);
     let sent = facts.st_mtime.saturating_mul(1_000_000_000).saturating_add(facts.st_mtime_nsec as i64);
-    Ok(Found::File(Read { body: body.into(), sent, owner: facts.st_uid }))
+    Ok(ReadOutcome::File(ReadFile { body: body.into(), sent, owner: facts.st_uid }))
 }
 
-impl AsFd for Folder {
+impl AsFd for SpoolFolder {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -404,12 +409,12 @@ impl AsFd for Folder {
 pub const SERVER: &str = "server";
 
 /// Returns the clients that have a file in `hello/`, whether their processes live or not.
-pub fn known_clients(hello: &Folder) -> Result<Vec<String>> {
+pub fn known_clients(hello: &SpoolFolder) -> Result<Vec<String>> {
     hello.names(|name| name != SERVER && !name.starts_with('.'))
 }
 
 /// Returns the clients whose processes live: those whose lock is held.
-pub fn living_clients(locks: &Directory, hello: &Folder) -> Result<Vec<String>> {
+pub fn living_clients(locks: &Directory, hello: &SpoolFolder) -> Result<Vec<String>> {
     let mut names = known_clients(hello)?;
     let mut failed = None;
     names.retain(|name| {
@@ -427,37 +432,37 @@ mod tests {
 
     use super::*;
 
-    fn folder(of: &tempfile::TempDir) -> Folder {
+    fn folder(of: &tempfile::TempDir) -> SpoolFolder {
         std::fs::create_dir(of.path().join("x")).unwrap();
         let parent = std::fs::File::open(of.path()).unwrap();
         let parent = Beneath::new(parent.as_fd(), of.path());
-        Folder::open(parent, "x", Some(0o640), true).unwrap().unwrap()
+        SpoolFolder::open(parent, "x", Some(0o640), true).unwrap().unwrap()
     }
 
     #[test]
     fn put_makes_whole_files_and_replaces_none() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = folder(&temporary);
-        for (i, put) in [Folder::put_unnamed, Folder::put_by_renaming].into_iter().enumerate() {
+        for (i, put) in [SpoolFolder::put_unnamed, SpoolFolder::put_by_renaming].into_iter().enumerate() {
             let name = format!("{i}.raw");
             put(&folder, &name, b"one", None).unwrap();
             assert_eq!(put(&folder, &name, b"two", None).unwrap_err(), Errno::EXIST);
-            let Found::File(read) = folder.read(&name, 3).unwrap() else { panic!("it is there") };
+            let ReadOutcome::File(read) = folder.read(&name, 3).unwrap() else { panic!("it is there") };
             assert!(&read.body[..] == b"one" && read.sent > 0);
             let mode = folder.path().join(&name).metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o640);
-            assert!(matches!(folder.read(&name, 2).unwrap(), Found::TooLarge(3)));
+            assert!(matches!(folder.read(&name, 2).unwrap(), ReadOutcome::TooLarge(3)));
             assert!(folder.remove(&name).unwrap() && !folder.remove(&name).unwrap());
         }
         folder.replace_for("r", b"1", None).unwrap();
         folder.replace_for("r", b"2", Some(0)).unwrap();
         folder.replace_ours("r", b"3").unwrap();
         assert_eq!(folder.names(|_| true).unwrap(), ["r"]);
-        assert!(matches!(folder.read("nothing", 1).unwrap(), Found::Nothing));
+        assert!(matches!(folder.read("nothing", 1).unwrap(), ReadOutcome::Nothing));
         std::fs::create_dir(folder.path().join("d")).unwrap();
-        assert!(matches!(folder.read("d", 1).unwrap(), Found::Other));
+        assert!(matches!(folder.read("d", 1).unwrap(), ReadOutcome::Other));
         std::os::unix::fs::symlink("r", folder.path().join("l")).unwrap();
-        assert!(matches!(folder.read("l", 1).unwrap(), Found::Other));
+        assert!(matches!(folder.read("l", 1).unwrap(), ReadOutcome::Other));
     }
 
     #[test]

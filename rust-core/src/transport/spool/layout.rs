@@ -22,9 +22,9 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 
-use super::folder::{Folder, living_clients};
+use super::folder::{SpoolFolder, living_clients};
 use crate::error::{Doing, Result};
-use crate::sys::beneath::{self, Beneath, Owner, is_ours, kind_of, write_all};
+use crate::sys::beneath::{self, Beneath, RequiredOwner, is_ours, kind_of, write_all};
 use crate::sys::directory::{self, Directory};
 use crate::sys::lock::{self, Lock};
 use crate::sys::staging::Swept;
@@ -45,17 +45,17 @@ const DURABLE: &str = ".durable";
 
 /// An open spool. The two halves of a side share it.
 #[derive(Debug)]
-pub struct Layout {
+pub struct SpoolDirectory {
     /// Its name, and the directory that contains it.
     pub place: Place,
     /// Messages to the server.
-    pub server: Folder,
+    pub server: SpoolFolder,
     /// Messages and answers to clients.
-    pub client: Folder,
+    pub client: SpoolFolder,
     /// Files that could not be taken.
-    pub rejected: Folder,
+    pub rejected: SpoolFolder,
     /// The participants.
-    pub hello: Folder,
+    pub hello: SpoolFolder,
     /// The directory with the locks of the participants: `hello/` again.
     pub locks: Directory,
     /// The spool's own directory.
@@ -99,12 +99,12 @@ fn boot() -> Result<String> {
 const BOOT_LENGTH: usize = 64;
 
 /// Returns the boot id under which the spool with this directory was made; see
-/// [`Layout::boot_made`].
+/// [`SpoolDirectory::boot_made`].
 fn boot_made(root: Beneath<'_>, facts: &Stat) -> Result<Option<String>> {
     if !is_ours(facts) {
         return Ok(None);
     }
-    let read = root.read(BOOT, BOOT_LENGTH, Owner::Ours)?;
+    let read = root.read(BOOT, BOOT_LENGTH, RequiredOwner::Ours)?;
     Ok(read.map(|(text, _)| String::from_utf8_lossy(&text).trim().to_owned()))
 }
 
@@ -117,22 +117,22 @@ pub fn is_of_earlier_boot(root: Beneath<'_>, facts: &Stat) -> Result<bool> {
     }
 }
 
-impl Layout {
+impl SpoolDirectory {
     /// Opens the spool at a place; `None` where there is none, or it is being removed.
     ///
     /// # Errors
     /// `PermissionDenied` where a link or another user's directory is in the place of one of its
     /// own.
-    pub fn open(place: &Place) -> Result<Option<Layout>> {
+    pub fn open(place: &Place) -> Result<Option<SpoolDirectory>> {
         let path = place.path();
-        let Some(opened) = place.directory.beneath().directory(&place.file, Owner::AnyUser)? else {
+        let Some(opened) = place.directory.beneath().directory(&place.file, RequiredOwner::AnyUser)? else {
             return Ok(None);
         };
         let (root, facts) = (opened.fd, opened.facts);
         let parent = Beneath::new(root.as_fd(), &path);
         let durable = parent.facts(DURABLE)?.is_some();
         // Without this directory, the spool is being removed.
-        let Some(server) = Folder::open(parent, FOLDERS[0], None, durable)? else { return Ok(None) };
+        let Some(server) = SpoolFolder::open(parent, FOLDERS[0], None, durable)? else { return Ok(None) };
         let mode = server.mode();
         // A spool that was made by hand, for scripts, may have only `server/`.
         for folder in &FOLDERS[1..] {
@@ -140,7 +140,7 @@ impl Layout {
                 make_folder(parent, folder, directory_mode(mode), None)?;
             }
         }
-        let open = |name: &str| Folder::open(parent, name, Some(mode), durable);
+        let open = |name: &str| SpoolFolder::open(parent, name, Some(mode), durable);
         let (Some(client), Some(rejected), Some(hello)) =
             (open("client")?, open("rejected")?, open("hello")?)
         else {
@@ -154,7 +154,7 @@ impl Layout {
         let around = rustix::fs::fstat(&handle)
             .doing(format_args!("looking at the directory {}", hello.path().display()))?;
         let locks = Directory::opened(hello.path().to_owned(), handle, &around).with_file_mode(mode);
-        Ok(Some(Layout { place: place.clone(), server, client, rejected, hello, locks, root, facts }))
+        Ok(Some(SpoolDirectory { place: place.clone(), server, client, rejected, hello, locks, root, facts }))
     }
 
     /// Makes the spool at a place, all of it at once. Only under the place's lock.
@@ -363,7 +363,7 @@ fn make_folder(parent: Beneath<'_>, name: &str, mode: u32, group: Option<u32>) -
         Err(Errno::EXIST) => false,
         Err(e) => return Err(e).doing(doing()),
     };
-    let whose = if made { Owner::Ours } else { Owner::Trusted };
+    let whose = if made { RequiredOwner::Ours } else { RequiredOwner::Trusted };
     let Some(folder) = parent.directory(name, whose)? else { return Err(Errno::NOENT).doing(doing()) };
     if made {
         user::give_to_group(&folder.fd, shown.display(), group)?;

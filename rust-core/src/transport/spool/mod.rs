@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use client::{ClientRx, ClientTx};
 use folder::SERVER;
-use layout::Layout;
+use layout::SpoolDirectory;
 use presence::Presence;
 use server::{ServerRx, ServerTx};
 
@@ -64,12 +64,12 @@ pub use driver::Spool;
 
 /// The sending half, of either side.
 struct SpoolTx {
-    side: Side,
+    side: SideTx,
     /// Always readable: the descriptor of a side with room.
     ready: EventFd,
 }
 
-enum Side {
+enum SideTx {
     Server(ServerTx),
     Client(ClientTx),
 }
@@ -84,8 +84,8 @@ enum SpoolRx {
 
 /// The resources of a server while it serves: the lock of the name, and the files that describe it.
 /// Dropping it releases them.
-struct Claim {
-    layout: Arc<Layout>,
+struct BoundSpool {
+    layout: Arc<SpoolDirectory>,
     /// The fork generation that made it; a forked child removes nothing.
     born: u64,
     /// The server's file in `hello/`; `None` for a worker that was not the first, or where the disk
@@ -99,7 +99,7 @@ struct Claim {
     is_shared: bool,
 }
 
-impl Drop for Claim {
+impl Drop for BoundSpool {
     fn drop(&mut self) {
         if !self.is_shared || self.born != fork::generation() {
             return;
@@ -132,7 +132,7 @@ const SHARED: &str = "shared";
 fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
     let mut place = layout::place(endpoint, connect_options.durable)?;
     if !connect_options.durable
-        && Layout::open(&place)?.is_none()
+        && SpoolDirectory::open(&place)?.is_none()
         && let Some(durable) = layout::durable_place(endpoint)
     {
         place = durable;
@@ -142,20 +142,20 @@ fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<Conne
 
 /// As [`listen`], at a place, before errors get its path.
 fn serve(place: Place, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
-    let (lock, is_first) = claim(&place, connect_options.shared)?;
+    let (lock, is_first) = bind(&place, connect_options.shared)?;
     if !is_first {
         // It was made, wiped and swept by the first worker, which lives or has just died.
-        let Some(layout) = Layout::open(&place)? else {
+        let Some(layout) = SpoolDirectory::open(&place)? else {
             let text = format!("{} is being removed; try again", place.path().display());
             return Err(Error::new(ErrorKind::Stalled, text));
         };
         return begin(layout, lock, false, connect_options);
     }
     let layout = loop {
-        if let Some(layout) = Layout::open(&place)? {
+        if let Some(layout) = SpoolDirectory::open(&place)? {
             break layout;
         }
-        Layout::make(&place, connect_options)?;
+        SpoolDirectory::make(&place, connect_options)?;
     };
     if layout.is_stale()? {
         layout.wipe()?;
@@ -172,14 +172,14 @@ fn serve(place: Place, connect_options: &ConnectOptions) -> Result<Connectionles
 /// Serves a spool whose lock is held. The first of several workers writes the files that describe
 /// the server.
 fn begin(
-    layout: Layout,
+    layout: SpoolDirectory,
     lock: Lock,
     is_first: bool,
     connect_options: &ConnectOptions,
 ) -> Result<ConnectionlessLink> {
     let layout = Arc::new(layout);
     let (tx, rx) = server::open(layout.clone(), !connect_options.shared, connect_options)?;
-    let mut claim = Claim {
+    let mut bound = BoundSpool {
         layout: layout.clone(),
         born: fork::generation(),
         presence: None,
@@ -194,22 +194,22 @@ fn begin(
     if is_first {
         // On a full disk the server cannot be described, but it can still consume messages, which
         // makes room.
-        claim.owner_record = unless_full(OwnerRecord::write(
+        bound.owner_record = unless_full(OwnerRecord::write(
             &layout.place,
             connect_options.pattern,
             &connect_options.source,
             more,
         ))?;
-        claim.presence = unless_full(Presence::server(&layout, connect_options))?;
+        bound.presence = unless_full(Presence::server(&layout, connect_options))?;
     }
     if connect_options.shared {
-        claim.lock.as_mut().map_or(Ok(()), Lock::share)?;
+        bound.lock.as_mut().map_or(Ok(()), Lock::share)?;
     }
     Ok(ConnectionlessLink {
-        tx: Tx::Place(Box::new(SpoolTx::new(Side::Server(tx))?)),
+        tx: Tx::Place(Box::new(SpoolTx::new(SideTx::Server(tx))?)),
         rx: Rx::Place(Box::new(SpoolRx::Server(rx))),
-        place: Some(claim.layout.place.clone()),
-        keeps: Some(Box::new(claim)),
+        place: Some(bound.layout.place.clone()),
+        keeps: Some(Box::new(bound)),
     })
 }
 
@@ -227,7 +227,7 @@ fn unless_full<T>(written: Result<T>) -> Result<Option<T>> {
 ///
 /// # Errors
 /// `AddressInUse` where a living process serves.
-fn claim(place: &Place, shared: bool) -> Result<(Lock, bool)> {
+fn bind(place: &Place, shared: bool) -> Result<(Lock, bool)> {
     let attempts = if shared { 5000 } else { 50 };
     for _ in 0..attempts {
         if let Some(lock) = layout::lock(place)? {
@@ -306,18 +306,18 @@ fn try_connect(
     place: &Place,
     connect_options: &ConnectOptions,
 ) -> Result<Option<ConnectionlessLink>> {
-    let mut opened = Layout::open(place)?;
+    let mut opened = SpoolDirectory::open(place)?;
     if opened.is_none() && connect_options.durable {
         let Some(_lock) = layout::lock(place)? else { return Ok(None) };
-        if Layout::open(place)?.is_none() {
-            Layout::make(place, connect_options)?;
+        if SpoolDirectory::open(place)?.is_none() {
+            SpoolDirectory::make(place, connect_options)?;
         }
-        opened = Layout::open(place)?;
+        opened = SpoolDirectory::open(place)?;
     }
     if opened.is_none()
         && let Some(place) = layout::durable_place(endpoint)
     {
-        opened = Layout::open(&place)?;
+        opened = SpoolDirectory::open(&place)?;
     }
     let Some(layout) = opened else { return Ok(None) };
     if layout.is_stale()? {
@@ -348,7 +348,7 @@ fn try_connect(
     let place = Some(layout.place.clone());
     let (tx, rx) = client::join(layout, presence, before, connect_options)?;
     Ok(Some(ConnectionlessLink {
-        tx: Tx::Place(Box::new(SpoolTx::new(Side::Client(tx))?)),
+        tx: Tx::Place(Box::new(SpoolTx::new(SideTx::Client(tx))?)),
         rx: Rx::Place(Box::new(SpoolRx::Client(rx))),
         keeps: None,
         place,
@@ -373,7 +373,7 @@ macro_rules! each {
 
 impl SpoolTx {
     /// Returns the sending half of a side.
-    fn new(side: Side) -> Result<SpoolTx> {
+    fn new(side: SideTx) -> Result<SpoolTx> {
         let ready = EventFd::new()?;
         ready.wake();
         Ok(SpoolTx { side, ready })
@@ -383,15 +383,15 @@ impl SpoolTx {
 impl SendHalf for SpoolTx {
     /// Never a part of a frame: a file appears whole or not at all.
     fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        each!(&mut self.side, Side, half => half.try_send(frame))
+        each!(&mut self.side, SideTx, half => half.try_send(frame))
     }
 
     fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
-        each!(&mut self.side, Side, half => half.wait_room(waiting))
+        each!(&mut self.side, SideTx, half => half.wait_room(waiting))
     }
 
     fn room_descriptor(&self) -> (BorrowedFd<'_>, Interest) {
-        let descriptor = each!(&self.side, Side, half => half.room_descriptor());
+        let descriptor = each!(&self.side, SideTx, half => half.room_descriptor());
         (descriptor.unwrap_or(self.ready.as_fd()), Interest::IN)
     }
 
@@ -401,13 +401,13 @@ impl SendHalf for SpoolTx {
     }
 
     fn consumed_to(&mut self, number: u64) {
-        if let Side::Server(half) = &mut self.side {
+        if let SideTx::Server(half) = &mut self.side {
             half.consumed_to(number);
         }
     }
 
     fn withdraw(&mut self, sequence: u64) {
-        if let Side::Client(half) = &mut self.side {
+        if let SideTx::Client(half) = &mut self.side {
             half.withdraw(sequence);
         }
     }
@@ -447,10 +447,14 @@ pub fn fuzz(bytes: &[u8]) {
     let (name, body) = bytes.split_at(bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len()));
     let name = String::from_utf8_lossy(name);
     for usual in [Kind::Data, Kind::Request, Kind::Reply] {
-        let parsed = name::Name::parse(&name, usual);
+        let parsed = name::MessageFileName::parse(&name, usual);
         if let Some((number, who)) = &parsed.numbered {
-            let written = name::Name::format(*number, who, parsed.kind, parsed.encoding, usual);
-            assert_eq!(name::Name::parse(&written, usual), parsed, "{name:?} is written as {written:?}");
+            let written = name::MessageFileName::format(*number, who, parsed.kind, parsed.encoding, usual);
+            assert_eq!(
+                name::MessageFileName::parse(&written, usual),
+                parsed,
+                "{name:?} is written as {written:?}"
+            );
             assert!(name::session(who) & 1 == 1 && who.starts_with(name::source(who)));
             let _: bool = client::is_for(&name, who);
         }

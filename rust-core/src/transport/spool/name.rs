@@ -48,7 +48,7 @@ const PARTS: [(&str, Kind); 5] = [
 
 /// The meaning of the name of a message's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
+pub struct MessageFileName {
     /// Its number, and the client that sent it or that it is for; `None` where Linkspan did not
     /// give the name.
     pub numbered: Option<(u64, String)>,
@@ -58,7 +58,7 @@ pub struct Name {
     pub encoding: Encoding,
 }
 
-impl Name {
+impl MessageFileName {
     /// Returns the name of a file; `usual` is the kind that the directory implies.
     pub fn format(number: u64, who: &str, kind: Kind, encoding: Encoding, usual: Kind) -> String {
         let part = PARTS.iter().find(|(_, k)| *k == kind).map_or("data", |(part, _)| part);
@@ -72,8 +72,8 @@ impl Name {
         }
     }
 
-    /// Parses a name; `usual` as in [`Name::format`].
-    pub fn parse(name: &str, usual: Kind) -> Name {
+    /// Parses a name; `usual` as in [`MessageFileName::format`].
+    pub fn parse(name: &str, usual: Kind) -> MessageFileName {
         let (rest, encoding) = match name.rsplit_once('.') {
             Some((rest, extension)) => match Encoding::from_name(extension) {
                 Ok(encoding) => (rest, encoding),
@@ -90,7 +90,7 @@ impl Name {
             let number = number.parse().ok().filter(|number| all_digits && *number <= LARGEST)?;
             Some((number, who.to_owned()))
         });
-        Name { numbered, kind, encoding }
+        MessageFileName { numbered, kind, encoding }
     }
 }
 
@@ -158,18 +158,22 @@ mod tests {
             for kind in [Kind::Request, Kind::Data, Kind::Reply, Kind::Command, Kind::Event] {
                 for usual in [Kind::Request, Kind::Reply] {
                     for encoding in Encoding::ALL {
-                        let name = Name::format(42, who, kind, encoding, usual);
-                        let expected = Name { numbered: Some((42, who.to_owned())), kind, encoding };
-                        assert_eq!(Name::parse(&name, usual), expected, "{name}");
+                        let name = MessageFileName::format(42, who, kind, encoding, usual);
+                        let expected =
+                            MessageFileName { numbered: Some((42, who.to_owned())), kind, encoding };
+                        assert_eq!(MessageFileName::parse(&name, usual), expected, "{name}");
                     }
                 }
             }
         }
-        let plain = Name::format(42, "panel-7f3a", Kind::Request, Encoding::Json, Kind::Request);
+        let plain = MessageFileName::format(42, "panel-7f3a", Kind::Request, Encoding::Json, Kind::Request);
         assert_eq!(plain, "00000000000000000042.panel-7f3a.json");
-        let sent = Name::format(LARGEST, "panel", Kind::Data, Encoding::Cbor, Kind::Request);
+        let sent = MessageFileName::format(LARGEST, "panel", Kind::Data, Encoding::Cbor, Kind::Request);
         assert_eq!(sent, "09223372036854775807.panel.data.cbor");
-        assert_eq!(Name::parse(&sent, Kind::Request).numbered, Some((LARGEST, "panel".to_owned())));
+        assert_eq!(
+            MessageFileName::parse(&sent, Kind::Request).numbered,
+            Some((LARGEST, "panel".to_owned()))
+        );
     }
 
     #[test]
@@ -185,7 +189,11 @@ mod tests {
             ("09223372036854775808.me.json", Kind::Request, Encoding::Json),
             ("+0000000000000000001.me.json", Kind::Request, Encoding::Json),
         ] {
-            assert_eq!(Name::parse(name, Kind::Request), Name { numbered: None, kind, encoding }, "{name}");
+            assert_eq!(
+                MessageFileName::parse(name, Kind::Request),
+                MessageFileName { numbered: None, kind, encoding },
+                "{name}"
+            );
         }
         for (name, expected) in
             [("a.data.json", "a"), ("b.json", "b"), ("c.d.txt", "c.d.txt"), ("e", "e"), ("f.request", "f")]

@@ -8,12 +8,12 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::folder::{Folder, Found, Read, SERVER};
-use super::layout::Layout;
+use super::folder::{ReadFile, ReadOutcome, SERVER, SpoolFolder};
+use super::layout::SpoolDirectory;
 use super::name::{LARGEST, is_nameless};
 use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result, quoted};
-use crate::sys::beneath::{Owner, is_ours};
+use crate::sys::beneath::{RequiredOwner, is_ours};
 use crate::sys::fork;
 use crate::sys::headroom;
 use crate::sys::lock::{self, Lock};
@@ -23,7 +23,7 @@ use crate::value::{Map, Value};
 /// This program's file in `hello/`. The drop gives up the name, and removes the file of a server
 /// and of a nameless client.
 pub struct Presence {
-    layout: Arc<Layout>,
+    layout: Arc<SpoolDirectory>,
     who: String,
     /// The open file, for the numbers.
     file: OwnedFd,
@@ -38,7 +38,7 @@ pub struct Presence {
 /// The progress of a client: the last number that it used, and that of the last message that it
 /// consumed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct ClientProgress {
     /// The last number that it gave to a message.
     pub used: u64,
     /// The number of the last message that it consumed.
@@ -47,7 +47,7 @@ pub struct Progress {
 
 /// Returns the beginning of a client's file: of fixed length, so that it can be overwritten in
 /// place.
-fn progress_text(progress: Progress) -> String {
+fn progress_text(progress: ClientProgress) -> String {
     format!("{{\"used\":\"{:020}\",\"consumed\":\"{:020}\"", progress.used, progress.consumed)
 }
 
@@ -58,10 +58,10 @@ impl Presence {
     /// `AddressInUse` where a living process has the name, `PermissionDenied` where another user's
     /// file has it, `InvalidEndpoint` for a name that no client may have.
     pub fn client(
-        layout: &Arc<Layout>,
+        layout: &Arc<SpoolDirectory>,
         who: &str,
         connect_options: &ConnectOptions,
-    ) -> Result<(Presence, Progress)> {
+    ) -> Result<(Presence, ClientProgress)> {
         if who == SERVER || who.starts_with('.') {
             let text = format!(
                 "no client of a spool may have the name {who}; choose another client_id",
@@ -85,7 +85,7 @@ impl Presence {
         {
             return Err(beneath.refuse(who, &facts, "whose client_id it is in this spool"));
         }
-        let before = match beneath.read(who, LIMIT, Owner::Ours) {
+        let before = match beneath.read(who, LIMIT, RequiredOwner::Ours) {
             Ok(Some((text, _))) => decoded(&text).unwrap_or_default(),
             // An unreadable file is replaced below.
             Ok(None) | Err(_) => Map::new(),
@@ -93,7 +93,7 @@ impl Presence {
         let number =
             |key: &str| before.get(key)?.as_text().ok()?.parse().ok().filter(|number| *number <= LARGEST);
         let progress =
-            Progress { used: number("used").unwrap_or(0), consumed: number("consumed").unwrap_or(0) };
+            ClientProgress { used: number("used").unwrap_or(0), consumed: number("consumed").unwrap_or(0) };
         let about = describe(connect_options)?;
         // The rest of the JSON map behind the numbers.
         let text = progress_text(progress) + "," + about.trim_start_matches('{') + "\n";
@@ -101,12 +101,12 @@ impl Presence {
     }
 
     /// Writes the server's file; the caller holds the spool's lock.
-    pub fn server(layout: &Arc<Layout>, connect_options: &ConnectOptions) -> Result<Presence> {
+    pub fn server(layout: &Arc<SpoolDirectory>, connect_options: &ConnectOptions) -> Result<Presence> {
         Presence::write(layout, SERVER, &(describe(connect_options)? + "\n"), None)
     }
 
     /// Replaces the file of this name.
-    fn write(layout: &Arc<Layout>, who: &str, text: &str, lock: Option<Lock>) -> Result<Presence> {
+    fn write(layout: &Arc<SpoolDirectory>, who: &str, text: &str, lock: Option<Lock>) -> Result<Presence> {
         super::sweep::remove_staged(layout, who)?;
         let file = layout.hello.replace_ours(who, text.as_bytes())?;
         let born = fork::generation();
@@ -126,7 +126,7 @@ impl Presence {
     /// Writes the progress of this client, where it has a name under which it can return. Not
     /// synced, and errors are ignored: a lost number is found again among the messages
     /// (`client::highest`).
-    pub fn note(&self, progress: Progress) {
+    pub fn note(&self, progress: ClientProgress) {
         let text = progress_text(progress);
         // Beyond the limit on the length of files the kernel kills the process instead of returning
         // an error.
@@ -163,8 +163,8 @@ fn describe(connect_options: &ConnectOptions) -> Result<String> {
 }
 
 /// Returns the map in the file of a name; `None` where there is none, or it is not a map.
-pub fn read(hello: &Folder, who: &str) -> Option<Map> {
-    let Ok(Found::File(Read { body, .. })) = hello.read(who, LIMIT as u64) else { return None };
+pub fn read(hello: &SpoolFolder, who: &str) -> Option<Map> {
+    let Ok(ReadOutcome::File(ReadFile { body, .. })) = hello.read(who, LIMIT as u64) else { return None };
     decoded(&body)
 }
 

@@ -7,8 +7,8 @@
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::folder::Folder;
-use super::layout::Layout;
+use super::folder::SpoolFolder;
+use super::layout::SpoolDirectory;
 use super::name::LONGEST;
 use crate::codec::{self, Encoding, Unread};
 use crate::error::{Error, ErrorKind, Result};
@@ -49,7 +49,7 @@ const PLAIN_NAMES: u32 = 16;
 
 /// Links a file into `rejected/`, so that the caller can remove its first name; renames it where
 /// linking is not allowed. A file that has gone in the meantime is no error.
-pub fn keep(layout: &Layout, from: &Folder, name: &str) -> Result<()> {
+pub fn keep(layout: &SpoolDirectory, from: &SpoolFolder, name: &str) -> Result<()> {
     let stem = beginning(name, LONGEST);
     for attempt in 0..u32::MAX {
         let kept = match attempt {
@@ -85,12 +85,12 @@ fn beginning(name: &str, bytes: usize) -> &str {
 }
 
 /// Returns the error for a file that cannot be kept.
-fn failed(layout: &Layout, kept: &str, errno: Errno) -> Error {
+fn failed(layout: &SpoolDirectory, kept: &str, errno: Errno) -> Error {
     let path = layout.rejected.path().join(kept);
     Error::os(format_args!("keeping a file as {}", path.display()), errno.raw_os_error())
 }
 
 /// Returns whether two names lead to one file.
-fn is_same(a: &Folder, name: &str, b: &Folder, other: &str) -> bool {
+fn is_same(a: &SpoolFolder, name: &str, b: &SpoolFolder, other: &str) -> bool {
     matches!((a.facts(name), b.facts(other)), (Some(a), Some(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
 }

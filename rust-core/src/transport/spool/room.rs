@@ -7,7 +7,7 @@
 //! Several senders count independently, so together they exceed the bound a little.
 
 use super::census::{Census, each_waiting};
-use super::folder::Folder;
+use super::folder::SpoolFolder;
 use crate::error::Result;
 use crate::sys::inotify::Watch;
 
@@ -44,7 +44,7 @@ impl Room {
 
     /// Takes the room for one file of `size` bytes. False where there is none; then [`Room::watch`]
     /// becomes readable when a file is removed.
-    pub fn take(&mut self, folder: &Folder, who: &str, size: u64) -> Result<bool> {
+    pub fn take(&mut self, folder: &SpoolFolder, who: &str, size: u64) -> Result<bool> {
         if self.credit.0 == 0 || size > self.credit.1 {
             let Some(credit) = self.count(folder, who, size)? else { return Ok(false) };
             self.credit = credit;
@@ -65,7 +65,7 @@ impl Room {
 
     /// Counts the files: returns how many files and bytes may be put before the next count, one
     /// file of `size` bytes at least; `None` where there is no room for that.
-    fn count(&mut self, folder: &Folder, who: &str, size: u64) -> Result<Option<(u64, u64)>> {
+    fn count(&mut self, folder: &SpoolFolder, who: &str, size: u64) -> Result<Option<(u64, u64)>> {
         self.census = self.census.take().filter(|census| census.is_of(who));
         let waiting = match &mut self.census {
             Some(census) => {
@@ -95,7 +95,7 @@ impl Room {
     }
 
     /// Lists the directory: returns how many files wait, and their bytes.
-    fn list(&self, folder: &Folder, who: &str) -> Result<(u64, u64)> {
+    fn list(&self, folder: &SpoolFolder, who: &str) -> Result<(u64, u64)> {
         let (mut files, mut bytes) = (0, 0u64);
         // Any user may have put millions there, so counting ends at the bound.
         each_waiting(folder, who, self.whose, self.files, |_, size| {
@@ -124,10 +124,10 @@ mod tests {
     use super::*;
     use crate::histories::{Random, Seed, given_seed};
 
-    fn folder(of: &tempfile::TempDir) -> Folder {
+    fn folder(of: &tempfile::TempDir) -> SpoolFolder {
         let directory = crate::sys::directory::Directory::existing(of.path().parent().unwrap()).unwrap();
         let name = of.path().file_name().unwrap().to_str().unwrap();
-        Folder::open(directory.beneath(), name, Some(0o600), false).unwrap().unwrap()
+        SpoolFolder::open(directory.beneath(), name, Some(0o600), false).unwrap().unwrap()
     }
 
     #[test]

@@ -25,9 +25,11 @@ use bytes::Bytes;
 use super::arrivals::{Arrivals, watch};
 use super::client::{highest, is_for, refused};
 use super::delivered::Delivered;
-use super::folder::{Folder, Found, Read, known_clients, living_clients};
-use super::layout::Layout;
-use super::name::{FAILED, LONGEST, Name, any_name, is_nameless, next_number, session, source, stem};
+use super::folder::{ReadFile, ReadOutcome, SpoolFolder, known_clients, living_clients};
+use super::layout::SpoolDirectory;
+use super::name::{
+    FAILED, LONGEST, MessageFileName, any_name, is_nameless, next_number, session, source, stem,
+};
 use super::reject;
 use super::room::Room;
 use super::workers::{self, OtherWorkers};
@@ -38,22 +40,22 @@ use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::sys::inotify::{Watch, WatchFlags};
 use crate::sys::lock;
 use crate::sys::poll::wait_readable;
-use crate::sys::record_lock::Held;
+use crate::sys::record_lock::RecordLock;
 use crate::transport::connectionless::ConnectOptions;
 use crate::transport::{Sent, extension};
 use crate::value::Limits;
 
 /// The state that the two halves share.
 struct ServerState {
-    layout: Arc<Layout>,
+    layout: Arc<SpoolDirectory>,
     /// With several workers: the locks by which each claims its files.
     taking: Option<lock::Many>,
     /// What was delivered; held for short times only.
-    state: Mutex<State>,
+    state: Mutex<ServerDeliveries>,
 }
 
 #[derive(Default)]
-struct State {
+struct ServerDeliveries {
     /// Requests that were delivered and not answered: by the number under which they were
     /// delivered, the file and the user that owns it.
     requests: HashMap<u64, (String, u32)>,
@@ -63,7 +65,7 @@ struct State {
     delivered: Delivered,
     /// With several workers: the locks of all files that this one has claimed. The kernel releases
     /// them with this process.
-    locks: HashMap<String, Held>,
+    locks: HashMap<String, RecordLock>,
     /// The last number that was assigned to a file without one of its own.
     last_assigned: u64,
 }
@@ -97,7 +99,7 @@ pub struct ServerRx {
 /// Makes the two halves of the server of a spool whose lock is held; `exclusive` where there are
 /// and will be no other workers.
 pub fn open(
-    layout: Arc<Layout>,
+    layout: Arc<SpoolDirectory>,
     exclusive: bool,
     connect_options: &ConnectOptions,
 ) -> Result<(ServerTx, ServerRx)> {
@@ -127,7 +129,7 @@ pub fn open(
 }
 
 /// Removes the requests whose answers exist: a server died between answering and removing.
-pub fn remove_answered(layout: &Layout) -> Result<()> {
+pub fn remove_answered(layout: &SpoolDirectory) -> Result<()> {
     layout.client.each_name(|answer| {
         remove_if_answered(layout, answer.strip_suffix(FAILED).unwrap_or(answer), answer)?;
         Ok(ControlFlow::Continue(()))
@@ -135,9 +137,9 @@ pub fn remove_answered(layout: &Layout) -> Result<()> {
 }
 
 /// Removes a request where `answer` is its answer; true where it was removed.
-fn remove_if_answered(layout: &Layout, request: &str, answer: &str) -> Result<bool> {
+fn remove_if_answered(layout: &SpoolDirectory, request: &str, answer: &str) -> Result<bool> {
     // A message to a client may have the same name as one from it: neither answers the other.
-    if Name::parse(request, Kind::Request).kind != Kind::Request {
+    if MessageFileName::parse(request, Kind::Request).kind != Kind::Request {
         return Ok(false);
     }
     let (Some(asked), Some(given)) = (layout.server.facts(request), layout.client.facts(answer)) else {
@@ -154,7 +156,7 @@ fn remove_if_answered(layout: &Layout, request: &str, answer: &str) -> Result<bo
 
 impl ServerState {
     /// Returns the state; a panic of another thread leaves it usable.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ServerDeliveries> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -207,7 +209,7 @@ impl ServerState {
     /// between.
     fn answer(&self, (request, requester): &(String, u32), name: &str, body: &[u8]) -> Result<()> {
         let (server, client) = (&self.layout.server, &self.layout.client);
-        if let Some((_, who)) = Name::parse(request, Kind::Request).numbered
+        if let Some((_, who)) = MessageFileName::parse(request, Kind::Request).numbered
             && is_nameless(&who)
             && !self.layout.hello.has(&who)
         {
@@ -228,10 +230,10 @@ impl ServerState {
     }
 }
 
-impl State {
+impl ServerDeliveries {
     /// Releases the locks of processed files.
     fn release(&mut self) {
-        let State { locks, request_files, delivered, .. } = self;
+        let ServerDeliveries { locks, request_files, delivered, .. } = self;
         if !locks.is_empty() {
             locks.retain(|name, _| request_files.contains(name) || delivered.has_file(name));
         }
@@ -273,7 +275,7 @@ impl ServerTx {
         let (name, encoding) = if has_failed {
             (format!("{request}{FAILED}"), Encoding::Json)
         } else {
-            (request.clone(), Name::parse(request, Kind::Request).encoding)
+            (request.clone(), MessageFileName::parse(request, Kind::Request).encoding)
         };
         if encoding == frame.header.encoding {
             self.server_state.answer(&asked, &name, frame.body)?;
@@ -305,7 +307,8 @@ impl ServerTx {
         let reader = layout.hello.facts(&who).map(|facts| facts.st_uid);
         loop {
             let number = next_number(self.number, layout.client.path())?;
-            let name = Name::format(number, &who, frame.header.kind, frame.header.encoding, Kind::Reply);
+            let name =
+                MessageFileName::format(number, &who, frame.header.kind, frame.header.encoding, Kind::Reply);
             match layout.client.put_for(&name, frame.body, reader) {
                 Ok(put) => {
                     self.number = number;
@@ -324,7 +327,7 @@ impl ServerTx {
     /// Returns the one client: a living one, or a named one that is away. Searched again when a
     /// client has joined or left.
     fn find_peer(&mut self) -> Result<Option<String>> {
-        let Layout { hello, locks, .. } = &*self.server_state.layout;
+        let SpoolDirectory { hello, locks, .. } = &*self.server_state.layout;
         match &self.client_watch {
             Some(client_watch) => {
                 let changes = client_watch.take();
@@ -420,24 +423,24 @@ impl ServerRx {
     /// written.
     fn take(&mut self, name: &str) -> Result<Option<Incoming>> {
         let layout = self.server_state.layout.clone();
-        let folder: &Folder = &layout.server;
-        let Name { numbered, kind, encoding } = Name::parse(name, Kind::Request);
+        let folder: &SpoolFolder = &layout.server;
+        let MessageFileName { numbered, kind, encoding } = MessageFileName::parse(name, Kind::Request);
         let found = folder.read(name, self.limit)?;
-        if let Found::Later(_) = found
+        if let ReadOutcome::Later(_) = found
             && self.arrivals.defer(name)?
         {
             return Ok(None);
         }
         self.arrivals.forget(name);
-        if name.len() > LONGEST && !matches!(found, Found::Nothing | Found::Other) {
+        if name.len() > LONGEST && !matches!(found, ReadOutcome::Nothing | ReadOutcome::Other) {
             // No answer can have this name.
             reject::keep(&layout, folder, name)?;
             folder.remove(name)?;
             return Ok(None);
         }
-        let Read { body, sent, owner } = match found {
-            Found::Nothing | Found::Other => return Ok(None),
-            Found::File(read) => {
+        let ReadFile { body, sent, owner } = match found {
+            ReadOutcome::Nothing | ReadOutcome::Other => return Ok(None),
+            ReadOutcome::File(read) => {
                 let body = &read.body;
                 let is_ours = numbered.is_some();
                 let checked = reject::check(body, encoding, &Limits::for_message(self.limit), is_ours);

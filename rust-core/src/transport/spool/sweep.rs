@@ -18,9 +18,9 @@ use std::collections::{BinaryHeap, HashSet};
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::folder::{Folder, SERVER, known_clients, living_clients};
-use super::layout::{self, Layout};
-use super::name::{Name, is_hidden, is_nameless};
+use super::folder::{SERVER, SpoolFolder, known_clients, living_clients};
+use super::layout::{self, SpoolDirectory};
+use super::name::{MessageFileName, is_hidden, is_nameless};
 use crate::error::{ErrorKind, Result};
 use crate::frame::Kind;
 use crate::sys::beneath;
@@ -38,11 +38,11 @@ const MAX_REPORTED: usize = 16;
 /// Returns the client that an answer is for; `None` where a script sent the request.
 fn recipient(name: &str) -> Option<String> {
     let name = name.strip_suffix(super::name::FAILED).unwrap_or(name);
-    Name::parse(name, Kind::Reply).numbered.map(|(_, who)| who)
+    MessageFileName::parse(name, Kind::Reply).numbered.map(|(_, who)| who)
 }
 
 /// Removes a file of this user; another user's, or what is no file, stays and is reported.
-fn remove_own(folder: &Folder, name: &str, swept: &mut Swept) -> Result<()> {
+fn remove_own(folder: &SpoolFolder, name: &str, swept: &mut Swept) -> Result<()> {
     match folder.beneath().remove(name) {
         Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::Corrupt) => {
             if swept.remaining.len() < MAX_REPORTED {
@@ -56,7 +56,7 @@ fn remove_own(folder: &Folder, name: &str, swept: &mut Swept) -> Result<()> {
 
 /// Removes the answers to a client that will not return. Those that another user's server wrote are
 /// left to that user.
-pub fn remove_answers(layout: &Layout, who: &str) -> Result<()> {
+pub fn remove_answers(layout: &SpoolDirectory, who: &str) -> Result<()> {
     layout.client.each_name(|name| {
         if recipient(name).is_some_and(|recipient| recipient == who) {
             remove_own(&layout.client, name, &mut Swept::default())?;
@@ -67,7 +67,7 @@ pub fn remove_answers(layout: &Layout, who: &str) -> Result<()> {
 
 /// Removes files of dead clients and servers, and files that have waited too long. Only under the
 /// spool's lock.
-pub fn sweep(layout: &Layout) -> Result<Swept> {
+pub fn sweep(layout: &SpoolDirectory) -> Result<Swept> {
     let mut swept = sweep_clients(layout)?;
     sweep_staged(layout, &living_clients(&layout.locks, &layout.hello)?, &mut swept)?;
     Ok(swept)
@@ -75,7 +75,7 @@ pub fn sweep(layout: &Layout) -> Result<Swept> {
 
 /// As [`sweep`], where a server may live: files of dead clients, and files that have waited too
 /// long.
-pub fn sweep_clients(layout: &Layout) -> Result<Swept> {
+pub fn sweep_clients(layout: &SpoolDirectory) -> Result<Swept> {
     let mut swept = Swept::default();
     let alive: HashSet<String> = living_clients(&layout.locks, &layout.hello)?.into_iter().collect();
     for who in known_clients(&layout.hello)? {
@@ -119,13 +119,13 @@ pub fn sweep_clients(layout: &Layout) -> Result<Swept> {
 }
 
 /// When a file was changed, in seconds and nanoseconds since 1970; zeros where it has gone.
-fn changed(folder: &Folder, name: &str) -> (i64, i64) {
+fn changed(folder: &SpoolFolder, name: &str) -> (i64, i64) {
     folder.facts(name).map_or((0, 0), |f| (f.st_mtime, f.st_mtime_nsec as i64))
 }
 
 /// Removes files of dead nameless clients. Each new client does this, so a server that runs for
 /// months has only the files of its living clients.
-pub fn sweep_dead_clients(layout: &Layout) -> Result<Swept> {
+pub fn sweep_dead_clients(layout: &SpoolDirectory) -> Result<Swept> {
     let mut swept = Swept::default();
     let is_of_nameless = |name: &str| is_nameless(staged_name(name).unwrap_or(name));
     for name in layout.hello.names(is_of_nameless)? {
@@ -141,7 +141,7 @@ pub fn sweep_dead_clients(layout: &Layout) -> Result<Swept> {
 
 /// Removes unfinished files of a killed program under this name. For the program that holds the
 /// name now.
-pub fn remove_staged(layout: &Layout, who: &str) -> Result<()> {
+pub fn remove_staged(layout: &SpoolDirectory, who: &str) -> Result<()> {
     for name in layout.hello.names(|name| staged_name(name) == Some(who))? {
         remove_own(&layout.hello, &name, &mut Swept::default())?;
     }
@@ -155,7 +155,7 @@ fn staged_name(name: &str) -> Option<&str> {
 
 /// Sweeps as `ls` and `clean` do where a server lives.
 pub fn sweep_beside(place: &Place) -> Result<Swept> {
-    match Layout::open(place)? {
+    match SpoolDirectory::open(place)? {
         Some(layout) if !layout.is_stale()? => {
             let mut swept = sweep_dead_clients(&layout)?;
             swept.and(sweep_clients(&layout)?);
@@ -166,7 +166,7 @@ pub fn sweep_beside(place: &Place) -> Result<Swept> {
 }
 
 /// Removes unfinished files of a dead sender, on a file system without files without a name.
-fn sweep_staged(layout: &Layout, alive: &[String], swept: &mut Swept) -> Result<()> {
+fn sweep_staged(layout: &SpoolDirectory, alive: &[String], swept: &mut Swept) -> Result<()> {
     for name in layout.hello.names(|name| staged_name(name).is_some())? {
         let Some(who) = staged_name(&name) else { continue };
         if let Some(_lock) = lock::try_lock(&layout.locks, who)? {
@@ -176,7 +176,7 @@ fn sweep_staged(layout: &Layout, alive: &[String], swept: &mut Swept) -> Result<
     for (folder, usual) in [(&layout.server, Kind::Request), (&layout.client, Kind::Reply)] {
         folder.each_name(|name| {
             let Some(staged) = staged_name(name) else { return Ok(ControlFlow::Continue(())) };
-            let whose = Name::parse(staged, usual).numbered.map(|(_, who)| who);
+            let whose = MessageFileName::parse(staged, usual).numbered.map(|(_, who)| who);
             let is_in_hand = usual == Kind::Request && whose.is_some_and(|who| alive.contains(&who));
             if !is_in_hand {
                 remove_own(folder, name, swept)?;
@@ -188,7 +188,7 @@ fn sweep_staged(layout: &Layout, alive: &[String], swept: &mut Swept) -> Result<
 }
 
 /// Returns whether a file was changed longer ago than this.
-fn is_older(folder: &Folder, name: &str, age: Duration) -> bool {
+fn is_older(folder: &SpoolFolder, name: &str, age: Duration) -> bool {
     let Some(facts) = folder.facts(name) else { return false };
     let since = Duration::from_secs(u64::try_from(facts.st_mtime).unwrap_or(0));
     let changed = UNIX_EPOCH.checked_add(since);
@@ -199,7 +199,7 @@ fn is_older(folder: &Folder, name: &str, age: Duration) -> bool {
 pub fn sweep_unserved(place: &Place) -> Result<Swept> {
     let mut swept = Swept::default();
     layout::sweep_staged(place, &mut swept)?;
-    if let Some(layout) = Layout::open(place)? {
+    if let Some(layout) = SpoolDirectory::open(place)? {
         if let Err(e) = layout.boot_made() {
             swept.remaining.push(e);
         }
@@ -216,8 +216,8 @@ pub fn sweep_unserved(place: &Place) -> Result<Swept> {
 /// Removes a spool that is empty, unused, of this user, and would not outlive the machine's next
 /// start. Only under the spool's lock. True where it was removed.
 pub fn remove_if_unused(place: &Place) -> Result<bool> {
-    let Some(layout) = Layout::open(place)? else { return Ok(false) };
-    let is_empty = |folder: &Folder| folder.is_empty().unwrap_or(false);
+    let Some(layout) = SpoolDirectory::open(place)? else { return Ok(false) };
+    let is_empty = |folder: &SpoolFolder| folder.is_empty().unwrap_or(false);
     let unused = layout.is_volatile()
         && known_clients(&layout.hello)?.is_empty()
         && [&layout.server, &layout.client, &layout.rejected].into_iter().all(is_empty);

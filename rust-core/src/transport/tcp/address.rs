@@ -13,13 +13,13 @@ use crate::sys::socket::Carries;
 use crate::sys::{inet, resolve};
 use crate::transport::capability::{Capabilities, LINKS};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::{Kind, Names, Naming, Transport};
+use crate::transport::kind::{Kind, NameDirectory, Naming, Transport};
 
 /// The kind of TCP.
 pub static KIND: Kind = Kind {
     name: "tcp",
     naming: Naming::Address,
-    names: Names::Runtime,
+    names: NameDirectory::Runtime,
     carries: Carries::Bytes,
     capabilities: Capabilities {
         cuts: true,

@@ -10,9 +10,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::address::is_loopback_address;
-use super::proof::{self, Step};
+use super::proof::{self, ProofStep};
 use super::remote;
-use super::token::Token;
+use super::token::TcpToken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::sys::directory::Directory;
@@ -32,7 +32,7 @@ struct Proving {
     /// The listener's address as the kernel reports it for this connection: part of the proof.
     address: SocketAddr,
     /// The state of the exchange.
-    exchange: proof::Listener,
+    exchange: proof::ListenerProof,
 }
 
 impl Authenticator for TcpAuthenticator {
@@ -50,7 +50,7 @@ impl Authenticator for TcpAuthenticator {
             check_user(&socket, address)?;
             return Ok((Stream::Inet(socket), None));
         }
-        let exchange = proof::Listener::default();
+        let exchange = proof::ListenerProof::default();
         let proving = Proving { directory: self.0.clone(), address, exchange };
         Ok((Stream::Inet(socket), Some(Box::new(proving))))
     }
@@ -75,16 +75,16 @@ impl Proof for Proving {
     /// `PermissionDenied` for a peer without the token.
     fn receive(&mut self, frame: &Incoming, stream: &Stream) -> Result<bool> {
         // Read again for each peer, so that a removed token is replaced without a restart.
-        let token = Token::of(&self.directory)?;
+        let token = TcpToken::of(&self.directory)?;
         match self.exchange.receive(frame, self.address, &token)? {
-            Step::Send(bytes) => {
+            ProofStep::Send(bytes) => {
                 // The first bytes on this connection from this side, so there is room for them.
                 if stream.write_bytes(&bytes)? != Some(bytes.len()) {
                     return Err(Error::new(ErrorKind::Internal, "a new connection had no room for a proof"));
                 }
                 Ok(false)
             }
-            Step::Proven => Ok(true),
+            ProofStep::Proven => Ok(true),
         }
     }
 }

@@ -13,7 +13,7 @@ use rustix::event::PollFlags;
 use super::address::{Address, is_loopback_address};
 use super::proof;
 use super::remote;
-use super::token::Token;
+use super::token::TcpToken;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
@@ -132,7 +132,7 @@ fn prove_and_call(stream: Stream, at: SocketAddr, hello: &[u8], waiting: &mut Wa
     if !is_loopback_address(at.ip()) {
         return hello::exchange(stream, hello, &[], waiting, &format_args!("tcp://{at}"));
     }
-    let token = Token::of(&Directory::runtime()?)?;
+    let token = TcpToken::of(&Directory::runtime()?)?;
     let (caller, first) = proof::Caller::begin()?;
     let shown = format_args!("tcp://{at}");
     let Some(answer) = hello::send_and_receive(&stream, &first, &[], waiting, &shown)? else {
@@ -149,7 +149,7 @@ fn prove_and_call(stream: Stream, at: SocketAddr, hello: &[u8], waiting: &mut Wa
 }
 
 /// Explains which listener does not have the token, as far as the kernel shows, and the remedy.
-fn unknown_token(at: SocketAddr, token: &Token) -> Error {
+fn unknown_token(at: SocketAddr, token: &TcpToken) -> Error {
     let me = rustix::process::geteuid().as_raw();
     let whose = match inet::user_listening_at(at) {
         Some(uid) if uid == me => format!("a process of uid {me} with another runtime directory"),

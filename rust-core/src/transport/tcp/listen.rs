@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::address::{Address, endpoint_of, is_loopback_address};
 use super::authenticator::TcpAuthenticator;
 use super::remote;
-use super::token::Token;
+use super::token::TcpToken;
 use crate::error::Result;
 use crate::sys::directory::Directory;
 use crate::sys::inet;
-use crate::transport::claim::Claim;
+use crate::transport::bind::BoundName;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::owner::OwnerRecord;
 use crate::transport::place::Place;
@@ -21,7 +21,7 @@ use crate::value::Map;
 /// go into the owner record.
 ///
 /// # Errors
-/// `AddressInUse` at once where a process listens there; `PermissionDenied` without keys;
+/// `AddressInUse` where a process listens there; `PermissionDenied` without keys;
 /// `Unsupported` for plain framing beyond this machine.
 pub fn listen(
     endpoint: &Endpoint,
@@ -29,7 +29,7 @@ pub fn listen(
     pattern: &str,
     program: &str,
     more: Map,
-) -> Result<(Claim, Endpoint)> {
+) -> Result<(BoundName, Endpoint)> {
     let address = Address::of(endpoint)?.to_listen()?;
     if !is_loopback_address(address.ip()) {
         remote::check_framing(expects_hello)?;
@@ -37,12 +37,12 @@ pub fn listen(
     }
     let directory = Arc::new(Directory::runtime()?);
     // A problem with the token is reported here instead of to the first client.
-    Token::of(&directory)?;
+    TcpToken::of(&directory)?;
     let socket = inet::listen(address)?;
     let address = inet::own_address(&socket)?;
     let place = Place { directory: directory.clone(), file: endpoint_of(address).file_name() };
-    let claim = place.claim_for_listing(socket, Arc::new(TcpAuthenticator(directory)), || {
+    let bound = place.register(socket, Arc::new(TcpAuthenticator(directory)), || {
         OwnerRecord::write(&place, pattern, program, more)
     })?;
-    Ok((claim, endpoint.with_port(address.port())))
+    Ok((bound, endpoint.with_port(address.port())))
 }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use self::address::{Address, KIND, endpoint_of};
 use self::call::{call, connect};
 use self::listen::listen;
-use self::token::Token;
+use self::token::TcpToken;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::sys::directory::Directory;
@@ -63,7 +63,7 @@ impl Driver for Tcp {
     }
 
     fn token(&self, directory: &Directory) -> Option<(&'static str, Result<bool>)> {
-        Some((token::NAME, Token::read(directory).map(|token| token.is_some())))
+        Some((token::NAME, TcpToken::read(directory).map(|token| token.is_some())))
     }
 }
 
@@ -75,8 +75,8 @@ impl ConnectionDriver for Tcp {
     fn listen(&self, endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
         let ListenRequest { options, expects_hello, program, .. } = request;
         let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
-        let (claim, endpoint) = listen(endpoint, *expects_hello, options.pattern, program, more)?;
-        Ok((claim.into(), endpoint))
+        let (bound, endpoint) = listen(endpoint, *expects_hello, options.pattern, program, more)?;
+        Ok((bound.into(), endpoint))
     }
 
     fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>> {

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::token::{LENGTH, Token};
+use super::token::{LENGTH, TcpToken};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
@@ -33,7 +33,7 @@ type Nonce = [u8; NONCE];
 
 /// Which side makes a proof.
 #[derive(Clone, Copy)]
-enum Side {
+enum Prover {
     Caller,
     Listener,
 }
@@ -50,13 +50,13 @@ struct ProofInput {
 
 impl ProofInput {
     /// Starts the HMAC over the input, for one side.
-    fn proof(&self, secret: &[u8; LENGTH], side: Side) -> Result<Hmac<Sha256>> {
+    fn proof(&self, secret: &[u8; LENGTH], side: Prover) -> Result<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret)
             .map_err(|_| Error::new(ErrorKind::Internal, "a token is no key"))?;
         mac.update(b"linkspan token proof 1 ");
         mac.update(match side {
-            Side::Caller => b"caller  ",
-            Side::Listener => b"listener",
+            Prover::Caller => b"caller  ",
+            Prover::Listener => b"listener",
         });
         mac.update(self.address.to_string().as_bytes());
         mac.update(&[0]);
@@ -66,13 +66,13 @@ impl ProofInput {
     }
 
     /// Returns the proof of one side.
-    fn make(&self, secret: &[u8; LENGTH], side: Side) -> Result<[u8; PROOF]> {
+    fn make(&self, secret: &[u8; LENGTH], side: Prover) -> Result<[u8; PROOF]> {
         Ok(self.proof(secret, side)?.finalize().into_bytes().into())
     }
 
     /// Returns whether a proof is right, in a time that does not depend on how many bytes of it
     /// are.
-    fn fits(&self, secret: &[u8; LENGTH], side: Side, proof: &[u8]) -> Result<bool> {
+    fn fits(&self, secret: &[u8; LENGTH], side: Prover, proof: &[u8]) -> Result<bool> {
         Ok(self.proof(secret, side)?.verify_slice(proof).is_ok())
     }
 }
@@ -110,21 +110,26 @@ impl Caller {
 
     /// Checks the listener's proof and returns this side's. `None` where the listener does not have
     /// the token: then nothing more may be sent to it.
-    pub fn answer(&self, received: &Incoming, address: SocketAddr, token: &Token) -> Result<Option<Vec<u8>>> {
+    pub fn answer(
+        &self,
+        received: &Incoming,
+        address: SocketAddr,
+        token: &TcpToken,
+    ) -> Result<Option<Vec<u8>>> {
         let both: [u8; NONCE + PROOF] = body(received)?;
         let (nonce, proof) = both.split_at(NONCE);
         let Ok(listener) = Nonce::try_from(nonce) else { return Ok(None) };
         let input = ProofInput { address, caller: self.nonce, listener };
-        if !input.fits(&token.secret, Side::Listener, proof)? {
+        if !input.fits(&token.secret, Prover::Listener, proof)? {
             return Ok(None);
         }
-        Ok(Some(frame(&input.make(&token.secret, Side::Caller)?)))
+        Ok(Some(frame(&input.make(&token.secret, Prover::Caller)?)))
     }
 }
 
 /// The listening side of one connection.
 #[derive(Default)]
-pub enum Listener {
+pub enum ListenerProof {
     /// The peer's number has not arrived.
     #[default]
     New,
@@ -138,31 +143,36 @@ pub struct ProofRequested {
 }
 
 /// The next action of a listener after a frame.
-pub enum Step {
+pub enum ProofStep {
     /// Send this frame, and wait for another one.
     Send(Vec<u8>),
     /// The peer has the token; its hello follows.
     Proven,
 }
 
-impl Listener {
+impl ListenerProof {
     /// Takes the next frame of the peer.
     ///
     /// # Errors
     /// `PermissionDenied` for a peer without the token.
-    pub fn receive(&mut self, received: &Incoming, address: SocketAddr, token: &Token) -> Result<Step> {
+    pub fn receive(
+        &mut self,
+        received: &Incoming,
+        address: SocketAddr,
+        token: &TcpToken,
+    ) -> Result<ProofStep> {
         match self {
-            Listener::New => {
+            ListenerProof::New => {
                 let input = ProofInput { address, caller: body(received)?, listener: random::bytes()? };
-                let proof = input.make(&token.secret, Side::Listener)?;
+                let proof = input.make(&token.secret, Prover::Listener)?;
                 let reply = frame(&[input.listener, proof].concat());
-                *self = Listener::ProofRequested(ProofRequested { input });
-                Ok(Step::Send(reply))
+                *self = ListenerProof::ProofRequested(ProofRequested { input });
+                Ok(ProofStep::Send(reply))
             }
-            Listener::ProofRequested(ProofRequested { input }) => {
+            ListenerProof::ProofRequested(ProofRequested { input }) => {
                 let proof: [u8; PROOF] = body(received)?;
-                if input.fits(&token.secret, Side::Caller, &proof)? {
-                    return Ok(Step::Proven);
+                if input.fits(&token.secret, Prover::Caller, &proof)? {
+                    return Ok(ProofStep::Proven);
                 }
                 let text = format!(
                     "the caller does not know the token in {}; programs of one user find it by themselves, for several users share a directory with `linkspan setup --group NAME`",
@@ -188,8 +198,8 @@ fn read(bytes: Vec<u8>) -> Incoming {
 mod tests {
     use super::*;
 
-    fn token(byte: u8) -> Token {
-        Token { secret: [byte; LENGTH], path: "/x/.token".into() }
+    fn token(byte: u8) -> TcpToken {
+        TcpToken { secret: [byte; LENGTH], path: "/x/.token".into() }
     }
 
     fn at(text: &str) -> SocketAddr {
@@ -200,14 +210,15 @@ mod tests {
     /// caller sends none.
     fn exchange(caller: (&str, u8), listener: (&str, u8)) -> Option<Result<bool>> {
         let (calling, first) = Caller::begin().unwrap();
-        let mut listening = Listener::default();
-        let Step::Send(reply) = listening.receive(&read(first), at(listener.0), &token(listener.1)).unwrap()
+        let mut listening = ListenerProof::default();
+        let ProofStep::Send(reply) =
+            listening.receive(&read(first), at(listener.0), &token(listener.1)).unwrap()
         else {
             panic!("nothing is proven yet")
         };
         let proof = calling.answer(&read(reply), at(caller.0), &token(caller.1)).unwrap()?;
         let received = listening.receive(&read(proof), at(listener.0), &token(listener.1));
-        Some(received.map(|step| matches!(step, Step::Proven)))
+        Some(received.map(|step| matches!(step, ProofStep::Proven)))
     }
 
     #[test]
@@ -229,8 +240,9 @@ mod tests {
     fn listener_refuses_wrong_and_replayed_proofs() {
         let address = at("127.0.0.1:7000");
         let (_, first) = Caller::begin().unwrap();
-        let mut listening = Listener::default();
-        let Step::Send(reply) = listening.receive(&read(first.clone()), address, &token(1)).unwrap() else {
+        let mut listening = ListenerProof::default();
+        let ProofStep::Send(reply) = listening.receive(&read(first.clone()), address, &token(1)).unwrap()
+        else {
             panic!()
         };
         let reply = read(reply);
@@ -239,8 +251,10 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         }
         // The same request twice gets different answers, so no answer can be replayed.
-        let mut again = Listener::default();
-        let Step::Send(second) = again.receive(&read(first), address, &token(1)).unwrap() else { panic!() };
+        let mut again = ListenerProof::default();
+        let ProofStep::Send(second) = again.receive(&read(first), address, &token(1)).unwrap() else {
+            panic!()
+        };
         assert_ne!(read(second).body, reply.body);
     }
 
@@ -248,7 +262,7 @@ mod tests {
     fn frame_of_another_kind_is_refused() {
         let hello = Outgoing::new(Header::new(Kind::Hello, Encoding::Cbor), &[0xa0; NONCE]).head();
         let hello = read([hello, vec![0xa0; NONCE]].concat());
-        let mut listening = Listener::default();
+        let mut listening = ListenerProof::default();
         let error = listening.receive(&hello, at("127.0.0.1:1"), &token(1)).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         let (caller, _) = Caller::begin().unwrap();
@@ -270,8 +284,8 @@ mod tests {
             input.address,
             hex(&input.caller),
             hex(&input.listener),
-            hex(&input.make(&secret, Side::Listener).unwrap()),
-            hex(&input.make(&secret, Side::Caller).unwrap()),
+            hex(&input.make(&secret, Prover::Listener).unwrap()),
+            hex(&input.make(&secret, Prover::Caller).unwrap()),
         );
         crate::documents::check("proof", &crate::documents::fenced(&text));
     }

@@ -42,7 +42,7 @@ const PROTOCOL: &[u8] = b"linkspan/1";
 /// A connection under TLS, shared by the two halves of its link.
 pub struct Tls {
     socket: Guarded,
-    state: Mutex<State>,
+    state: Mutex<TlsState>,
     /// The verifier, which has the peer's key after the handshake.
     pinned: Arc<Pinned>,
     /// The peer's address, for texts.
@@ -50,7 +50,7 @@ pub struct Tls {
 }
 
 /// The connection under the mutex.
-struct State {
+struct TlsState {
     connection: Connection,
     /// The reason why the connection is over; every later call returns it.
     over: Option<Error>,
@@ -134,7 +134,7 @@ impl Tls {
         config.resumption = Resumption::disabled();
         let name = ServerName::IpAddress(other.ip().into());
         let connection = ClientConnection::new(Arc::new(config), name).map_err(unbuilt)?;
-        let state = Mutex::new(State { connection: connection.into(), over: None });
+        let state = Mutex::new(TlsState { connection: connection.into(), over: None });
         Ok(Tls { socket, state, pinned, other })
     }
 
@@ -149,11 +149,11 @@ impl Tls {
         config.alpn_protocols = vec![PROTOCOL.to_vec()];
         config.send_tls13_tickets = 0;
         let connection = ServerConnection::new(Arc::new(config)).map_err(unbuilt)?;
-        let state = Mutex::new(State { connection: connection.into(), over: None });
+        let state = Mutex::new(TlsState { connection: connection.into(), over: None });
         Ok(Tls { socket, state, pinned, other })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, TlsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -248,7 +248,7 @@ impl Tls {
     }
 
     /// Sends what rustls has to send; false where the socket has no room.
-    fn send_buffered(&self, state: &mut State) -> Result<bool> {
+    fn send_buffered(&self, state: &mut TlsState) -> Result<bool> {
         while state.connection.wants_write() {
             match state.connection.write_tls(&mut SocketIo(&self.socket)) {
                 Ok(_) => {}

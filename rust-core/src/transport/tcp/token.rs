@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::fs::Stat;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::beneath::Owner;
+use crate::sys::beneath::RequiredOwner;
 use crate::sys::directory::Directory;
 use crate::sys::{lock, random, staging};
 
@@ -24,36 +24,36 @@ pub const LENGTH: usize = 32;
 const LIMIT: usize = 4096;
 
 /// The secret that the programs of one user share, or of one group where the directory is shared.
-pub struct Token {
+pub struct TcpToken {
     /// The bytes.
     pub secret: [u8; LENGTH],
     /// The path, for texts.
     pub path: PathBuf,
 }
 
-impl std::fmt::Debug for Token {
+impl std::fmt::Debug for TcpToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The bytes never appear in a log.
-        f.debug_struct("Token").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("TcpToken").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
-impl Token {
+impl TcpToken {
     /// Reads the token of this directory, and makes one where there is none. Blocks for at most a
     /// second while another process makes it.
     ///
     /// # Errors
     /// `PermissionDenied`, `Corrupt`; `Stalled` where the other process does not finish.
-    pub fn of(directory: &Directory) -> Result<Token> {
+    pub fn of(directory: &Directory) -> Result<TcpToken> {
         const TRIES: u32 = 1000;
         for _ in 0..TRIES {
-            if let Some(token) = Token::read(directory)? {
+            if let Some(token) = TcpToken::read(directory)? {
                 return Ok(token);
             }
             // The lock is held only by a process that makes the token, for as long as it takes to
             // write it.
             match lock::try_own(directory, NAME)? {
-                Some(_lock) if Token::read(directory)?.is_none() => make(directory)?,
+                Some(_lock) if TcpToken::read(directory)?.is_none() => make(directory)?,
                 Some(_) => {}
                 None => std::thread::sleep(Duration::from_millis(1)),
             }
@@ -70,9 +70,9 @@ impl Token {
     /// # Errors
     /// `PermissionDenied` where this user may not read it, or where others might have read it;
     /// `Corrupt` for a wrong length.
-    pub fn read(directory: &Directory) -> Result<Option<Token>> {
+    pub fn read(directory: &Directory) -> Result<Option<TcpToken>> {
         let path = directory.path().join(NAME);
-        let owner = if directory.is_shared() { Owner::AnyUser } else { Owner::Trusted };
+        let owner = if directory.is_shared() { RequiredOwner::AnyUser } else { RequiredOwner::Trusted };
         let read = directory.beneath().read(NAME, LIMIT, owner).map_err(|e| match e.errno() {
             Some(libc::EACCES | libc::EPERM) => unreadable(&path),
             _ => e,
@@ -87,7 +87,7 @@ impl Token {
             );
             return Err(Error::new(ErrorKind::Corrupt, text));
         };
-        Ok(Some(Token { secret, path }))
+        Ok(Some(TcpToken { secret, path }))
     }
 }
 
@@ -167,9 +167,9 @@ mod tests {
     #[test]
     fn concurrent_makers_get_one_token() {
         let (folder, directory) = directory(0o700);
-        assert!(Token::read(&directory).unwrap().is_none());
+        assert!(TcpToken::read(&directory).unwrap().is_none());
         let secrets: std::collections::BTreeSet<_> = std::thread::scope(|s| {
-            let all: Vec<_> = (0..8).map(|_| s.spawn(|| Token::of(&directory).unwrap().secret)).collect();
+            let all: Vec<_> = (0..8).map(|_| s.spawn(|| TcpToken::of(&directory).unwrap().secret)).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
         assert_eq!(secrets.len(), 1);
@@ -180,26 +180,26 @@ mod tests {
     #[test]
     fn shared_directory_gives_token_group_mode() {
         let (folder, directory) = directory(0o2770);
-        Token::of(&directory).unwrap();
+        TcpToken::of(&directory).unwrap();
         assert_eq!(mode_of(&folder), 0o640);
         set_mode(&folder, 0o660);
-        Token::of(&directory).unwrap();
+        TcpToken::of(&directory).unwrap();
         set_mode(&folder, 0o644);
-        assert_eq!(Token::of(&directory).unwrap_err().kind(), ErrorKind::PermissionDenied);
+        assert_eq!(TcpToken::of(&directory).unwrap_err().kind(), ErrorKind::PermissionDenied);
     }
 
     #[test]
     fn token_readable_by_others_is_refused() {
         let (folder, directory) = directory(0o700);
-        Token::of(&directory).unwrap();
+        TcpToken::of(&directory).unwrap();
         for mode in [0o640, 0o604, 0o666] {
             set_mode(&folder, mode);
-            let error = Token::of(&directory).unwrap_err();
+            let error = TcpToken::of(&directory).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied);
             assert!(error.text().contains(".token") && error.text().contains("remove it"), "{error}");
         }
         std::fs::remove_file(folder.path().join(NAME)).unwrap();
-        Token::of(&directory).unwrap();
+        TcpToken::of(&directory).unwrap();
         assert_eq!(mode_of(&folder), 0o600);
     }
 
@@ -208,9 +208,9 @@ mod tests {
         let (folder, directory) = directory(0o700);
         // The file of a process that was killed while it made the token.
         std::fs::write(folder.path().join(".new..token"), [1; 7]).unwrap();
-        Token::of(&directory).unwrap();
+        TcpToken::of(&directory).unwrap();
         std::fs::write(folder.path().join(NAME), [1; 7]).unwrap();
-        assert_eq!(Token::of(&directory).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(TcpToken::of(&directory).unwrap_err().kind(), ErrorKind::Corrupt);
         assert_eq!(directory.names().unwrap(), [".lock", NAME]);
     }
 }

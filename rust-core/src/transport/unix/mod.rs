@@ -6,7 +6,7 @@
 //! so bodies have no check sums.
 //!
 //! Several processes of one user may listen at one socket (`shared`): the first makes it, and each
-//! other one asks a listening process for the descriptor (`claim`). The kernel then gives each new
+//! other one asks a listening process for the descriptor (`bind`). The kernel then gives each new
 //! connection to one of them.
 
 use crate::error::Result;
@@ -15,7 +15,7 @@ use crate::transport::acceptor::ListenSource;
 use crate::transport::capability::{Capabilities, LINKS};
 use crate::transport::driver::{ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::{Kind, Names, Naming};
+use crate::transport::kind::{Kind, NameDirectory, Naming};
 use crate::transport::link::Offer;
 use crate::transport::local;
 use crate::transport::place::Place;
@@ -27,7 +27,7 @@ pub struct Unix;
 static KIND: Kind = Kind {
     name: "unix",
     naming: Naming::NameOrPath,
-    names: Names::Runtime,
+    names: NameDirectory::Runtime,
     carries: Carries::Bytes,
     capabilities: Capabilities {
         framing: true,

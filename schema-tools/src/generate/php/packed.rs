@@ -6,7 +6,7 @@ mod methods;
 
 use std::collections::HashMap;
 
-use linkspan::schema::{Layout, Place, Width};
+use linkspan::schema::{Layout, PackedField, Width};
 use linkspan::value::Order;
 
 use super::generator::Php;
@@ -88,7 +88,7 @@ impl Php<'_> {
         &self,
         name: &str,
         members: &[Member],
-        places: &mut std::slice::Iter<'l, Place<'l>>,
+        places: &mut std::slice::Iter<'l, PackedField<'l>>,
         found: &mut HashMap<String, Vec<usize>>,
     ) -> usize {
         let mut offsets = Vec::new();
@@ -207,7 +207,7 @@ impl Php<'_> {
         &self,
         out: &mut Text,
         members: &[Member],
-        places: &mut impl Iterator<Item = (usize, &'l Place<'l>)>,
+        places: &mut impl Iterator<Item = (usize, &'l PackedField<'l>)>,
     ) {
         let reader = &self.reader;
         for member in members {
@@ -255,7 +255,7 @@ impl Php<'_> {
 }
 
 /// The letter of a field for `pack` and `unpack`, little-endian on every machine.
-fn letter(of: &Shape, place: &Place<'_>) -> String {
+fn letter(of: &Shape, place: &PackedField<'_>) -> String {
     match (of, place.size) {
         (Shape::Uuid | Shape::NdArray { .. }, size) => format!("a{size}"),
         (Shape::F32, _) => "g".to_owned(),

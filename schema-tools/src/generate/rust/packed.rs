@@ -1,6 +1,6 @@
 //! Packed records in Rust: a struct with the layout of the message, with `pack` and `unpack`, which need no unsafe code.
 
-use linkspan::schema::{Kind, Layout, Length, Place};
+use linkspan::schema::{Kind, Layout, Length, PackedField};
 use linkspan::value::{DType, Order};
 
 use super::generator::Rust;
@@ -204,7 +204,7 @@ impl Rust<'_> {
     }
 
     /// A statement that writes the field `value` to `bytes`.
-    fn put(&self, out: &mut Text, value: &str, of: &Shape, place: &Place<'_>) {
+    fn put(&self, out: &mut Text, value: &str, of: &Shape, place: &PackedField<'_>) {
         let (start, end) = (place.offset, place.offset + place.size);
         let copy = |bytes: &str| format!("bytes[{start}..{end}].copy_from_slice(&{bytes});");
         out.line(match of {
@@ -271,7 +271,7 @@ impl Rust<'_> {
         &self,
         out: &mut Text,
         members: &[Member],
-        places: &mut impl Iterator<Item = &'l Place<'l>>,
+        places: &mut impl Iterator<Item = &'l PackedField<'l>>,
         words: &[(usize, usize)],
     ) {
         for member in members {
@@ -345,7 +345,7 @@ impl Rust<'_> {
 }
 
 /// An expression that is true if `bytes`, of which `words` are read, hold an invalid value of a field; none for fields for which all bytes are valid.
-fn wrong(place: &Place<'_>, words: &[(usize, usize)]) -> Option<String> {
+fn wrong(place: &PackedField<'_>, words: &[(usize, usize)]) -> Option<String> {
     let (start, end) = (place.offset, place.offset + place.size);
     match &place.of.kind {
         Kind::Bool | Kind::NdArray { dtype: DType::Bool, .. } if place.size == 1 => {
@@ -364,7 +364,7 @@ fn wrong(place: &Place<'_>, words: &[(usize, usize)]) -> Option<String> {
 }
 
 /// The number of an enum value in `bytes`, with its own width or widened.
-fn number(place: &Place<'_>, wide: &str) -> String {
+fn number(place: &PackedField<'_>, wide: &str) -> String {
     let width = format!("u{}", 8 * place.size);
     let number = match place.size {
         1 => format!("bytes[{}]", place.offset),

@@ -1,6 +1,6 @@
 //! The words of a packed record in Rust: fields and padding in one word are written as one number, and read as one where some are checked.
 
-use linkspan::schema::Place;
+use linkspan::schema::PackedField;
 
 use crate::generate::plan::Shape;
 
@@ -18,7 +18,11 @@ pub(super) fn words(size: usize) -> Vec<(usize, usize)> {
 }
 
 /// The number for a word of the record that fields and padding share. One store writes it whole, so the bytes need not be cleared before.
-pub(super) fn padded(fields: &[(&Place<'_>, (String, &Shape))], at: usize, width: usize) -> Option<String> {
+pub(super) fn padded(
+    fields: &[(&PackedField<'_>, (String, &Shape))],
+    at: usize,
+    width: usize,
+) -> Option<String> {
     let inside =
         fields.iter().filter(|(place, _)| place.offset < at + width && place.offset + place.size > at);
     let mut filled = 0;
@@ -49,7 +53,10 @@ pub(super) fn padded(fields: &[(&Place<'_>, (String, &Shape))], at: usize, width
 
 /// The words of a record that are read whole, because they hold a truth value or an enum beside other fields or padding: the check and the value come
 /// from one load. The offset and length of each.
-pub(super) fn read_whole(fields: &[(&Place<'_>, (String, &Shape))], size: usize) -> Vec<(usize, usize)> {
+pub(super) fn read_whole(
+    fields: &[(&PackedField<'_>, (String, &Shape))],
+    size: usize,
+) -> Vec<(usize, usize)> {
     let is_checked = |(at, width): &(usize, usize)| {
         let mut inside = fields.iter().filter(|(place, _)| (*at..at + width).contains(&place.offset));
         inside.any(|(_, (_, of))| matches!(of, Shape::Bool | Shape::Named(_)))
@@ -59,7 +66,7 @@ pub(super) fn read_whole(fields: &[(&Place<'_>, (String, &Shape))], size: usize)
 }
 
 /// The unsigned number that a field is, from the word of `words` that holds it; `None` where it is in none of them.
-pub(super) fn from_word(words: &[(usize, usize)], place: &Place<'_>) -> Option<String> {
+pub(super) fn from_word(words: &[(usize, usize)], place: &PackedField<'_>) -> Option<String> {
     let (at, _) = words.iter().find(|(at, width)| (*at..at + width).contains(&place.offset))?;
     let bits = 8 * place.size;
     Some(match 8 * (place.offset - at) {

@@ -3,7 +3,7 @@
 use super::super::super::options::Acknowledge;
 use super::super::RetransmitClass;
 use super::super::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
-use super::super::outbox::Order;
+use super::super::outbox::NextMessage;
 use super::World;
 use super::end::{Call, Content, Frame, ReceivedFrame, TxLink};
 
@@ -54,7 +54,7 @@ impl World<'_> {
 
     /// Sends one message again; false where there is none.
     pub fn replay(&mut self, i: usize) -> bool {
-        let Order::Replay { message, number } = self.ends[i].outbox.order() else { return false };
+        let NextMessage::Replay { message, number } = self.ends[i].outbox.order() else { return false };
         let content = *message;
         let has = self.ends[i].tx.map_or(0, |tx| tx.has);
         assert!(number > has, "{number} is sent again, and the other side has reported {has} as received");
@@ -67,7 +67,7 @@ impl World<'_> {
     }
 
     fn send_new(&mut self, i: usize, content: Content) -> bool {
-        let Order::New { number } = self.ends[i].outbox.order() else { panic!("something goes first") };
+        let NextMessage::New { number } = self.ends[i].outbox.order() else { panic!("something goes first") };
         if !self.ends[i].outbox.has_room(content.class, content.bytes) {
             self.look(i);
         }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Makes a record that this journal could hold, as any reader of the journal can.
-fn forged(id: &super::super::block::Identity, sequence: u64, after: u64) -> Vec<u8> {
+fn forged(id: &super::super::block::JournalId, sequence: u64, after: u64) -> Vec<u8> {
     let stamp = super::super::record::Stamp {
         id,
         sequence,
@@ -21,8 +21,8 @@ fn forged(id: &super::super::block::Identity, sequence: u64, after: u64) -> Vec<
     record
 }
 
-fn identity(journal: &Fixture) -> super::super::block::Identity {
-    let folder = Folder::open(&journal.place, Access::default()).unwrap().unwrap();
+fn identity(journal: &Fixture) -> super::super::block::JournalId {
+    let folder = JournalFolder::open(&journal.place, Access::default()).unwrap().unwrap();
     folder.segment(1, false).unwrap().unwrap().1.id
 }
 
@@ -63,7 +63,7 @@ fn torn_tail_with_forged_records_in_its_body_is_cut() {
         // With the later record it is damage, and no reader takes a part of a body for a record.
         fs::write(&segment, &torn).unwrap();
         fs::write(journal.path("committed"), []).unwrap();
-        assert_eq!(journal.writer_with(Shape::default()).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(journal.writer_with(Segmentation::default()).unwrap_err().kind(), ErrorKind::Corrupt);
         let mut reader = journal.reader(None, Some(Start::First));
         for number in [1, 2] {
             assert_eq!(reader.try_recv().unwrap().unwrap().0.header.sequence, number);
@@ -81,8 +81,9 @@ fn third_of(segment: &[u8], at: usize) -> usize {
 #[test]
 fn segment_version_1_is_continued_until_a_body_needs_a_mask() {
     let journal = Fixture::new();
-    let folder = Folder::create(&journal.place, Access::default()).unwrap();
-    let old = super::super::folder::Segment { version: 1, id: [7; 16], first: 1, created: 1, high: i64::MIN };
+    let folder = JournalFolder::create(&journal.place, Access::default()).unwrap();
+    let old =
+        super::super::folder::SegmentInfo { version: 1, id: [7; 16], first: 1, created: 1, high: i64::MIN };
     folder.make_segment(old).unwrap();
     let writer = journal.writer();
     write(&writer, 1, 3);
@@ -90,7 +91,7 @@ fn segment_version_1_is_continued_until_a_body_needs_a_mask() {
     let body = forged(&[7; 16], 9, 8);
     assert_eq!(writer.append(Encoding::Raw, body.clone().into()).unwrap(), 4);
     assert_eq!(journal.segments(), [1, 4], "who reads version 1 alone would not understand it");
-    let folder = Folder::open(&journal.place, Access::default()).unwrap().unwrap();
+    let folder = JournalFolder::open(&journal.place, Access::default()).unwrap().unwrap();
     let versions = [1, 4].map(|first| folder.segment(first, false).unwrap().unwrap().1.version);
     assert_eq!(versions, [1, 2]);
     let mut reader = journal.reader(None, Some(Start::Sequence(4)));
@@ -98,8 +99,8 @@ fn segment_version_1_is_continued_until_a_body_needs_a_mask() {
     drop(writer);
     write(&journal.writer(), 5, 6);
     // The segment of a later release is refused, with its version.
-    folder.make_segment(super::super::folder::Segment { version: 3, first: 7, ..old }).unwrap();
-    let error = journal.writer_with(Shape::default()).unwrap_err();
+    folder.make_segment(super::super::folder::SegmentInfo { version: 3, first: 7, ..old }).unwrap();
+    let error = journal.writer_with(Segmentation::default()).unwrap_err();
     assert!(error.kind() == ErrorKind::VersionMismatch && error.text().contains("1 to 2"), "{error}");
 }
 
@@ -139,7 +140,7 @@ fn impossible_numbers_are_corrupt_with_their_file() {
         let path = journal.path(&segment_name(number));
         fs::write(&path, b"").unwrap();
         for error in [
-            journal.writer_with(Shape::default()).unwrap_err(),
+            journal.writer_with(Segmentation::default()).unwrap_err(),
             Reader::open(&journal.place, None, None, LIMIT).unwrap_err(),
             listing(&journal.place).unwrap_err(),
         ] {
@@ -154,9 +155,10 @@ fn impossible_numbers_are_corrupt_with_their_file() {
 #[test]
 fn append_behind_the_largest_number_is_refused() {
     let journal = Fixture::new();
-    let folder = Folder::create(&journal.place, Access::default()).unwrap();
+    let folder = JournalFolder::create(&journal.place, Access::default()).unwrap();
     let last = super::super::block::LARGEST;
-    let page = super::super::folder::Segment { version: 2, id: [7; 16], first: last, created: 1, high: 1 };
+    let page =
+        super::super::folder::SegmentInfo { version: 2, id: [7; 16], first: last, created: 1, high: 1 };
     folder.make_segment(page).unwrap();
     let writer = journal.writer();
     assert_eq!(writer.append(Encoding::Raw, "record".into()).unwrap(), last);

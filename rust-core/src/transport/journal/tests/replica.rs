@@ -47,7 +47,7 @@ fn open(fixture: &Fixture, of: &History) -> crate::Result<Replica> {
     Replica::open(&fixture.place, Access::default(), of)
 }
 
-fn put(writer: &Writer, bodies: std::ops::RangeInclusive<u64>) {
+fn put(writer: &JournalWriter, bodies: std::ops::RangeInclusive<u64>) {
     for body in bodies {
         writer.append(Encoding::Raw, Bytes::from(vec![body as u8; 200])).unwrap();
     }
@@ -82,8 +82,9 @@ fn replica_keeps_number_time_source_and_segment() {
 fn replica_follows_retention_and_reports_lagged() {
     let (there, here) = (Fixture::new(), Fixture::new());
     let rules = Retention { bytes: Some(2500), ..Retention::default() };
-    let shape = Shape { segment_bytes: Some(PAGE + 1000), retention: rules, ..Shape::default() };
-    let writer = there.writer_with(Shape { retention: Retention::default(), ..shape }).unwrap();
+    let shape =
+        Segmentation { segment_bytes: Some(PAGE + 1000), retention: rules, ..Segmentation::default() };
+    let writer = there.writer_with(Segmentation { retention: Retention::default(), ..shape }).unwrap();
     put(&writer, 1..=5);
     let mut replica = open(&here, &of(&there)).unwrap();
     replica.append(copied(&there, 1)).unwrap();
@@ -181,7 +182,7 @@ fn replica_refuses_journals_of_others() {
     for machine in [Some("west".to_owned()), None] {
         open(&here, &History { machine, ..of.clone() }).unwrap_err();
     }
-    let refused = here.writer_with(Shape::default()).unwrap_err();
+    let refused = here.writer_with(Segmentation::default()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::AddressInUse);
     assert!(refused.text().contains("machine north"), "{refused}");
     assert_eq!(read(&here, 1), read(&there, 1));

@@ -41,7 +41,7 @@ impl BroadcastDriver for RingDriver {
         let ring = Broadcast::create(session, first)?;
         let slots = Arc::new(BroadcastSlots::new(session, limit, ring_length(full)?));
         let (subscribers, without_slots) = (IndexMap::new(), HashSet::new());
-        Ok(Box::new(Writer { ring, subscribers, slots, without_slots, newest: None }))
+        Ok(Box::new(ShmBroadcastWriter { ring, subscribers, slots, without_slots, newest: None }))
     }
 
     fn offer(&self, session: u64) -> Result<Box<dyn BroadcastOffer>> {
@@ -56,7 +56,7 @@ impl BroadcastDriver for RingDriver {
 }
 
 /// A ring and its subscribers. Publishing does not need them: they are kept to wake them and to load how far they have read.
-struct Writer {
+struct ShmBroadcastWriter {
     ring: Broadcast,
     /// By the number that the fan-out uses for a subscriber. Ordered, so that wake-ups are sent in a fixed order.
     subscribers: IndexMap<u64, Subscription>,
@@ -72,7 +72,7 @@ struct Newest {
     split: Split,
 }
 
-impl Writer {
+impl ShmBroadcastWriter {
     /// Wakes the subscribers that sleep.
     #[inline]
     fn notify(&mut self) {
@@ -110,7 +110,7 @@ fn placed<'a>(frame: &Outgoing<'a>, references: Option<&'a [u8]>) -> Outgoing<'a
     }
 }
 
-impl BroadcastWriter for Writer {
+impl BroadcastWriter for ShmBroadcastWriter {
     fn publish(&mut self, frame: &Outgoing<'_>) -> Result<()> {
         if frame.split.is_none() {
             self.ring.publish(frame)?;

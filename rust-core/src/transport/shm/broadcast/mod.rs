@@ -53,7 +53,7 @@ mod views;
 pub(super) use driver::RingDriver;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub(super) use publisher::{Broadcast, Subscription};
-pub(crate) use record::PlainRecord;
+pub(crate) use record::BroadcastFastRecord;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub(super) use ring_reader::RingReader;
 pub(crate) use slots::BroadcastSlots;

@@ -18,7 +18,7 @@ pub(super) const WORD: usize = 8;
 pub(super) const FULL: u64 = GRANULE + HEADER as u64;
 /// Bytes in front of the body of a compact record: two words and the time of sending, ns since 1970.
 pub(super) const COMPACT: u64 = GRANULE + 8;
-/// The longest body, in bytes, that the short paths of writing and reading take. Copying a longer one takes so long
+/// The longest body, in bytes, that the fast paths of writing and reading take. Copying a longer one takes so long
 /// that the general path adds little.
 pub(super) const SHORT: u64 = 256;
 
@@ -39,12 +39,12 @@ pub(super) struct RecordHeader {
     /// Bytes of the whole record, with header words and padding.
     pub size: u64,
     /// What it holds.
-    pub shape: Shape,
+    pub shape: BroadcastShape,
 }
 
 /// What a record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum BroadcastShape {
     /// No message: the next record begins the next lap.
     Pad,
     /// A message header, an extension and a body.
@@ -83,7 +83,7 @@ impl RecordHeader {
     #[inline]
     pub fn full(extension: usize, body: usize) -> RecordHeader {
         let size = (FULL + extension as u64 + body as u64).next_multiple_of(GRANULE);
-        RecordHeader { size, shape: Shape::Full }
+        RecordHeader { size, shape: BroadcastShape::Full }
     }
 
     /// The header of a compact record for a body of so many bytes.
@@ -91,7 +91,7 @@ impl RecordHeader {
     pub fn compact(encoding: Encoding, body: usize) -> RecordHeader {
         let body = body as u64;
         let size = (COMPACT + body).next_multiple_of(GRANULE);
-        RecordHeader { size, shape: Shape::Compact { body, encoding } }
+        RecordHeader { size, shape: BroadcastShape::Compact { body, encoding } }
     }
 
     /// The header of the record for a frame; where long arrays of it are in slots, its extension is the references.
@@ -100,7 +100,7 @@ impl RecordHeader {
         let Header { kind, flags, correlation, schema, body_check, encoding, .. } = frame.header;
         let full = RecordHeader::full(frame.extension.len(), frame.body.len());
         if frame.split.is_some() {
-            return RecordHeader { shape: Shape::Refers, ..full };
+            return RecordHeader { shape: BroadcastShape::Refers, ..full };
         }
         let needs_header = flags != 0 || correlation != 0 || schema != 0 || body_check != 0;
         if kind != Kind::Data || needs_header || !frame.extension.is_empty() {
@@ -111,7 +111,7 @@ impl RecordHeader {
 
     /// The header of a pad of so many bytes, up to the end of a lap.
     pub fn pad(size: u64) -> RecordHeader {
-        RecordHeader { size, shape: Shape::Pad }
+        RecordHeader { size, shape: BroadcastShape::Pad }
     }
 
     /// The word as it is stored. `lap` is the position of the record divided by the length of the
@@ -119,10 +119,10 @@ impl RecordHeader {
     #[inline]
     pub fn to_word(self, lap: u64) -> u64 {
         let bits = match self.shape {
-            Shape::Full => self.size,
-            Shape::Refers => self.size | REFERS,
-            Shape::Pad => self.size | IS_PAD,
-            Shape::Compact { body, encoding } => {
+            BroadcastShape::Full => self.size,
+            BroadcastShape::Refers => self.size | REFERS,
+            BroadcastShape::Pad => self.size | IS_PAD,
+            BroadcastShape::Compact { body, encoding } => {
                 (COMPACT + body) | (encoding as u64) << ENCODING | IS_COMPACT
             }
         };
@@ -147,11 +147,11 @@ impl RecordHeader {
         let (shape, is_whole) = match word & (IS_COMPACT | REFERS | IS_PAD) {
             IS_COMPACT => {
                 let encoding = Encoding::from_number((word >> ENCODING) as u8 & 7)?;
-                (Shape::Compact { body: length.checked_sub(COMPACT)?, encoding }, true)
+                (BroadcastShape::Compact { body: length.checked_sub(COMPACT)?, encoding }, true)
             }
-            0 => (Shape::Full, length >= FULL),
-            REFERS => (Shape::Refers, length >= FULL),
-            IS_PAD => (Shape::Pad, length == left),
+            0 => (BroadcastShape::Full, length >= FULL),
+            REFERS => (BroadcastShape::Refers, length >= FULL),
+            IS_PAD => (BroadcastShape::Pad, length == left),
             _ => return None,
         };
         let is_aligned = word & IS_COMPACT != 0 || word & ((GRANULE - 1) | (7 << ENCODING)) == 0;
@@ -172,7 +172,7 @@ impl RecordHeader {
 /// A compact record with a short body in this lap, as nearly all are. One word and its offset, so that it stays in
 /// registers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PlainRecord {
+pub(crate) struct BroadcastFastRecord {
     word: u64,
     /// The offset of the record in the publisher's memory.
     pub(super) at: usize,
@@ -184,7 +184,7 @@ pub(crate) struct PlainRecord {
     pub sent: i64,
 }
 
-impl PlainRecord {
+impl BroadcastFastRecord {
     /// The word of compact records of this lap, without length and encoding.
     pub(super) fn word(lap: u64) -> u64 {
         IS_COMPACT | lap << LAP
@@ -199,11 +199,16 @@ impl PlainRecord {
     /// The compact record at this offset with these first words, where its body has at most `limit` bytes, which is at most
     /// [`SHORT`].
     #[inline(always)]
-    pub(super) fn new(word: u64, [sequence, sent]: [u64; 2], at: usize, limit: u64) -> Option<PlainRecord> {
+    pub(super) fn new(
+        word: u64,
+        [sequence, sent]: [u64; 2],
+        at: usize,
+        limit: u64,
+    ) -> Option<BroadcastFastRecord> {
         let encoding = Encoding::from_number((word >> ENCODING) as u8 & 7)?;
-        let plain = PlainRecord { word, at, encoding, sequence, sent: sent.cast_signed() };
+        let fast = BroadcastFastRecord { word, at, encoding, sequence, sent: sent.cast_signed() };
         // What is too short has the greatest length.
-        (plain.length() as u64 <= limit).then_some(plain)
+        (fast.length() as u64 <= limit).then_some(fast)
     }
 
     /// Bytes of the body.
@@ -237,12 +242,12 @@ mod tests {
     fn record_header_decodes_to_what_was_encoded() {
         for record in [
             RecordHeader::full(8, 100),
-            RecordHeader { shape: Shape::Refers, ..RecordHeader::full(56, 3) },
+            RecordHeader { shape: BroadcastShape::Refers, ..RecordHeader::full(56, 3) },
             RecordHeader::pad(16),
             RecordHeader::compact(Encoding::Smile, 0),
             RecordHeader::compact(Encoding::Cbor, 77),
         ] {
-            let left = if record.shape == Shape::Pad { 16 } else { 4096 };
+            let left = if record.shape == BroadcastShape::Pad { 16 } else { 4096 };
             let word = record.to_word(0x8001);
             assert_eq!(RecordHeader::from_word(word, 0x8001, left).unwrap(), record);
             assert_eq!(size_of(word), record.size);
@@ -258,7 +263,7 @@ mod tests {
     fn compact_record_is_for_data_that_needs_no_more_of_its_header() {
         let header = Header { sequence: 7, sent: 8, ..Header::new(Kind::Data, Encoding::Cbor) };
         let shape = |header| RecordHeader::of(&Outgoing::new(header, b"body")).shape;
-        assert_eq!(shape(header), Shape::Compact { body: 4, encoding: Encoding::Cbor });
+        assert_eq!(shape(header), BroadcastShape::Compact { body: 4, encoding: Encoding::Cbor });
         for other in [
             Header { kind: Kind::Event, ..header },
             Header { flags: 1, ..header },
@@ -266,7 +271,7 @@ mod tests {
             Header { schema: 1, ..header },
             Header { body_check: 1, ..header },
         ] {
-            assert_eq!(shape(other), Shape::Full, "{other:?}");
+            assert_eq!(shape(other), BroadcastShape::Full, "{other:?}");
         }
     }
 
@@ -279,7 +284,7 @@ mod tests {
                 Ok(record) => {
                     prop_assert!(record.size >= GRANULE && record.size <= left && record.size % GRANULE == 0);
                     prop_assert_eq!(record.to_word(lap), word);
-                    if let Shape::Compact { body, .. } = record.shape {
+                    if let BroadcastShape::Compact { body, .. } = record.shape {
                         prop_assert!(COMPACT + body <= record.size);
                     }
                 }
@@ -287,19 +292,19 @@ mod tests {
             }
         }
 
-        /// A word of a plain record is a valid word of a compact record with the same meaning.
+        /// A word of a fast-path record is a valid word of a compact record with the same meaning.
         #[test]
-        fn plain_record_is_a_compact_one(length in 0u64..600, encoding in 0u64..8, lap: u64, other: u64, random: bool) {
-            let word = if random { other } else { length | encoding << ENCODING | PlainRecord::word(lap) };
-            let is_plain = PlainRecord::is(word, PlainRecord::word(lap));
-            let plain = PlainRecord::new(word, [5, 6], 0, SHORT).filter(|_| is_plain);
+        fn fast_record_is_a_compact_one(length in 0u64..600, encoding in 0u64..8, lap: u64, other: u64, random: bool) {
+            let word = if random { other } else { length | encoding << ENCODING | BroadcastFastRecord::word(lap) };
+            let is_fast = BroadcastFastRecord::is(word, BroadcastFastRecord::word(lap));
+            let fast = BroadcastFastRecord::new(word, [5, 6], 0, SHORT).filter(|_| is_fast);
             let compact = RecordHeader::from_word(word, lap, 4096).ok().filter(|record| {
-                matches!(record.shape, Shape::Compact { body, .. } if body <= SHORT)
+                matches!(record.shape, BroadcastShape::Compact { body, .. } if body <= SHORT)
             });
-            prop_assert_eq!(plain.is_some(), compact.is_some());
-            if let Some((plain, compact)) = plain.zip(compact) {
-                let shape = Shape::Compact { body: plain.length() as u64, encoding: plain.encoding };
-                prop_assert_eq!((plain.size(), shape), (compact.size, compact.shape));
+            prop_assert_eq!(fast.is_some(), compact.is_some());
+            if let Some((fast, compact)) = fast.zip(compact) {
+                let shape = BroadcastShape::Compact { body: fast.length() as u64, encoding: fast.encoding };
+                prop_assert_eq!((fast.size(), shape), (compact.size, compact.shape));
             }
         }
     }
@@ -307,8 +312,8 @@ mod tests {
     #[test]
     fn documents_have_the_record_header() {
         let shift = |word: u64| word.trailing_zeros();
-        let none = RecordHeader { size: 0, shape: Shape::Full };
-        let refers = shift(RecordHeader { shape: Shape::Refers, ..none }.to_word(0));
+        let none = RecordHeader { size: 0, shape: BroadcastShape::Full };
+        let refers = shift(RecordHeader { shape: BroadcastShape::Refers, ..none }.to_word(0));
         let compact = refers - 1;
         let word = |encoding| RecordHeader::compact(encoding, 0).to_word(0);
         let encoding = shift(word(Encoding::Raw) ^ word(Encoding::Json));

@@ -1,6 +1,6 @@
 //! The references of a record to long arrays in slots.
 
-use crate::body::{Few, Rest};
+use crate::body::{OneOrMany, Rest};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Header;
@@ -42,7 +42,7 @@ pub(super) fn to_bytes(references: &[Reference]) -> Rest {
 
 /// Returns the references in a record with this header, and how many bytes of the rest follow them. Checks that their
 /// places ascend and are in the rest, and that the lengths of the references and of the rest add up to the body's.
-pub(super) fn from_bytes(header: &Header, bytes: &[u8]) -> Result<(Few<Reference>, usize)> {
+pub(super) fn from_bytes(header: &Header, bytes: &[u8]) -> Result<(OneOrMany<Reference>, usize)> {
     let malformed = |what: &str| {
         let text = format!("the publisher's ring holds references into slots {what}");
         Err(Error::new(ErrorKind::Malformed, text))
@@ -55,7 +55,7 @@ pub(super) fn from_bytes(header: &Header, bytes: &[u8]) -> Result<(Few<Reference
     if count == 0 || count > MOST || words.len() < 1 + count * REFERENCE / 8 {
         return malformed("of which there are none, too many, or fewer than it says");
     }
-    let mut references = Few::new();
+    let mut references = OneOrMany::new();
     let (mut total, mut last) = (0u64, 0);
     for one in words[1..].as_chunks::<{ REFERENCE / 8 }>().0.iter().take(count) {
         let word = |i: usize| u64::from_le_bytes(one[i]);
@@ -93,7 +93,10 @@ mod tests {
         let all = [reference(0, 100), reference(0, 1), reference(20, 65536)];
         let bytes = to_bytes(&all);
         assert_eq!(bytes.len(), COUNT + 3 * REFERENCE);
-        assert_eq!(from_bytes(&header(100 + 1 + 65536 + 20), &bytes).unwrap(), (Few::from(&all[..]), 20));
+        assert_eq!(
+            from_bytes(&header(100 + 1 + 65536 + 20), &bytes).unwrap(),
+            (OneOrMany::from(&all[..]), 20)
+        );
     }
 
     #[test]

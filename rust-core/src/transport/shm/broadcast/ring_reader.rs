@@ -13,14 +13,14 @@
 //! error, or frames with wrong contents, and every loop is bounded.
 
 mod copying;
-mod plain;
+mod fast;
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, fence};
 use super::super::segment::{self, PAGE, at, state};
-use super::record::{GRANULE, RecordHeader, SHORT, Shape, WORD, size_of};
+use super::record::{BroadcastShape, GRANULE, RecordHeader, SHORT, WORD, size_of};
 use super::views::{Referring, Resolved};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, flags};
@@ -42,12 +42,12 @@ pub(crate) struct RingReader<P> {
     shift: u32,
     /// The longest body in bytes that is copied; longer messages are skipped with `TooLarge`.
     limit: u64,
-    /// The longest body of a plain record, in bytes.
-    plain_limit: u64,
-    /// The word of compact records of this lap while the position is below `near`; and up to where plain records can be
+    /// The longest body of a fast-path record, in bytes.
+    fast_limit: u64,
+    /// The word of compact records of this lap while the position is below `fast_end`; and up to where fast-path records can be
     /// read: to the end of the lap, or 0 where the next record is for the general path.
-    plain: u64,
-    near: u64,
+    fast: u64,
+    fast_end: u64,
     /// The position of the next record, in bytes since the creation of the ring.
     position: u64,
     /// The record that gets the flag `RETAINED`, because it was published before this subscription
@@ -120,9 +120,9 @@ impl<P: Memory> RingReader<P> {
             mask,
             shift,
             limit,
-            plain_limit: limit.min(SHORT),
-            plain: 0,
-            near: 0,
+            fast_limit: limit.min(SHORT),
+            fast: 0,
+            fast_end: 0,
             position: 0,
             retained: None,
             sequence: None,
@@ -141,7 +141,7 @@ impl<P: Memory> RingReader<P> {
             }
             Start::After(sequence) => ring_reader.start_after(sequence),
         }
-        ring_reader.renew_near();
+        ring_reader.renew_fast_end();
         ring_reader
     }
 
@@ -225,7 +225,7 @@ impl<P: Memory> RingReader<P> {
             self.prefetch_record(word);
             match self.read_next(resolve) {
                 Ok(Some(frame)) => {
-                    self.renew_near();
+                    self.renew_fast_end();
                     return Ok(Received::Frame(frame));
                 }
                 Ok(None) if skipped <= self.ring / GRANULE => skipped += 1,
@@ -270,7 +270,7 @@ impl<P: Memory> RingReader<P> {
     /// with the number 0 are outside the sequence and always returned.
     fn read_next(&mut self, resolve: &mut Resolve<'_>) -> std::result::Result<Option<Incoming>, ReadError> {
         let (record, sequence) = self.read_header(self.position)?;
-        let is_pad = record.shape == Shape::Pad;
+        let is_pad = record.shape == BroadcastShape::Pad;
         let ordered = !is_pad && sequence != 0;
         let already_read = self.sequence.is_some_and(|last| ordered && sequence <= last);
         if is_pad || already_read {
@@ -366,7 +366,7 @@ impl<P: Memory> RingReader<P> {
                 break;
             }
             let (record, _) = self.read_header(position)?;
-            if record.shape != Shape::Pad {
+            if record.shape != BroadcastShape::Pad {
                 newest = Some((position, record));
             } else if newest.is_none() {
                 let text = "the publisher's newest record is a pad";
@@ -393,7 +393,7 @@ impl<P: Memory> RingReader<P> {
         let to = self.word(if self.sequence.is_none() { at::LATEST } else { at::RESTART });
         self.position = self.position.max(to);
         // The publisher's word may be no place of a record: the general path checks it.
-        self.near = 0;
+        self.fast_end = 0;
     }
 
     /// Loads and validates the two header words of the record at `position`.

@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::memory::{OwnMemory, fence};
 use super::super::segment::{PAGE, at};
-use super::record::{COMPACT, FULL, GRANULE, RecordHeader, SHORT, Shape, WORD, size_of};
+use super::record::{BroadcastShape, COMPACT, FULL, GRANULE, RecordHeader, SHORT, WORD, size_of};
 use crate::codec::Encoding;
 use crate::frame::{Header, Outgoing};
 use crate::sys::crc;
@@ -168,7 +168,7 @@ impl<M: OwnMemory> RingWriter<M> {
             // This side has written the word, so it is valid.
             let Ok(record) = RecordHeader::from_word(word, position >> old.shift, left) else { break };
             position += record.size;
-            if record.shape == Shape::Pad {
+            if record.shape == BroadcastShape::Pad {
                 continue;
             }
             content.clear();
@@ -207,7 +207,7 @@ impl<M: OwnMemory> RingWriter<M> {
         }
         let Header { sequence, sent, .. } = frame.header;
         match record.shape {
-            Shape::Compact { .. } => self.store_compact(record, start, sequence, sent, frame.body),
+            BroadcastShape::Compact { .. } => self.store_compact(record, start, sequence, sent, frame.body),
             _ => self.store_full(record, start, &frame.header, frame.extension, frame.body),
         }
         Some(record.size)

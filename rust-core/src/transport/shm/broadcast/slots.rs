@@ -17,7 +17,7 @@ use super::claims;
 use super::files::{self, FileName};
 use super::references::{self, Reference};
 use super::viewers::Viewers;
-use crate::body::{Few, Split};
+use crate::body::{OneOrMany, Split};
 use crate::error::{Doing, Result};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::memory::PeerMemory;
@@ -28,7 +28,7 @@ const MOST: usize = 4;
 const HISTORY: usize = 3;
 
 #[derive(Debug)]
-struct Slot {
+struct PublishedSlot {
     /// `None` for a slot without a file.
     file: Option<SlotFile>,
     /// Bytes for elements.
@@ -40,7 +40,7 @@ struct Slot {
     published: u64,
 }
 
-impl Slot {
+impl PublishedSlot {
     /// Announces that the contents of the file will change, unless a subscriber views them.
     fn claim(&mut self, viewers: &mut Viewers, slot: usize) -> bool {
         let Some(file) = self.file.as_ref().map(SlotFile::file) else { return false };
@@ -62,8 +62,8 @@ impl Slot {
 }
 
 #[derive(Debug)]
-struct Table {
-    slots: Vec<Slot>,
+struct PublishedSlots {
+    slots: Vec<PublishedSlot>,
     viewers: Viewers,
     /// Files made so far.
     files: u64,
@@ -77,7 +77,7 @@ struct Table {
 /// The slots of a publisher.
 #[derive(Debug)]
 pub(crate) struct BroadcastSlots {
-    table: Mutex<Table>,
+    table: Mutex<PublishedSlots>,
     session: u64,
     /// The longest array.
     limit: u64,
@@ -93,7 +93,7 @@ pub(crate) struct BroadcastSlots {
 impl BroadcastSlots {
     /// Slots for the arrays in messages of at most `limit` bytes of this session, beside a ring of `ring` bytes.
     pub fn new(session: u64, limit: u64, ring: usize) -> BroadcastSlots {
-        let table = Table {
+        let table = PublishedSlots {
             slots: Vec::new(),
             viewers: Viewers::default(),
             files: 0,
@@ -112,7 +112,7 @@ impl BroadcastSlots {
         }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, PublishedSlots> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -170,15 +170,15 @@ impl BroadcastSlots {
 
     /// Returns references to the parts of a body that is about to be published, after all subscribers were sent the slots' files. `None` if a part
     /// is not in a slot, or if a subscriber could not be sent a file.
-    pub(super) fn refer(&self, split: &Split) -> Option<Few<Reference>> {
+    pub(super) fn refer(&self, split: &Split) -> Option<OneOrMany<Reference>> {
         if self.off.load(Ordering::Relaxed) || split.parts().len() > references::MOST {
             return None;
         }
         let mut table = self.table();
-        let Table { slots, viewers, .. } = &mut *table;
-        let references = Few::try_of(split.parts(), |part| {
+        let PublishedSlots { slots, viewers, .. } = &mut *table;
+        let references = OneOrMany::try_of(split.parts(), |part| {
             let (slot, from) = find(slots, &part.bytes)?;
-            let Slot { file, number, filling, .. } = &slots[slot];
+            let PublishedSlot { file, number, filling, .. } = &slots[slot];
             viewers.give(FileName { slot, number: *number }, file.as_ref()?.file()).then(|| Reference {
                 at: part.at as u64,
                 length: part.bytes.len() as u64,
@@ -225,7 +225,7 @@ impl BroadcastSlots {
     /// The hello of this subscriber was answered: sends it the files of what was published meanwhile.
     pub(super) fn answered(&self, id: u64) {
         let mut table = self.table();
-        let Table { slots, viewers, .. } = &mut *table;
+        let PublishedSlots { slots, viewers, .. } = &mut *table;
         viewers.answered(id);
         for (slot, entry) in slots.iter().enumerate().filter(|(_, entry)| entry.published > 0) {
             if let Some(file) = &entry.file {
@@ -244,7 +244,9 @@ impl BroadcastSlots {
 }
 
 /// Returns duplicated descriptors of these slots' files, and which files they are.
-fn duplicates<'s>(slots: impl Iterator<Item = (usize, &'s Slot)>) -> Result<(Vec<FileName>, Vec<OwnedFd>)> {
+fn duplicates<'s>(
+    slots: impl Iterator<Item = (usize, &'s PublishedSlot)>,
+) -> Result<(Vec<FileName>, Vec<OwnedFd>)> {
     let (mut names, mut files) = (Vec::new(), Vec::new());
     for (slot, entry) in slots {
         let Some(file) = &entry.file else { continue };
@@ -255,11 +257,11 @@ fn duplicates<'s>(slots: impl Iterator<Item = (usize, &'s Slot)>) -> Result<(Vec
 }
 
 /// The slot in whose memory these bytes are, and their offset in it.
-fn find(slots: &[Slot], bytes: &[u8]) -> Option<(usize, usize)> {
+fn find(slots: &[PublishedSlot], bytes: &[u8]) -> Option<(usize, usize)> {
     locate(slots.iter().map(|slot| (slot.file.as_ref(), slot.length)), bytes)
 }
 
-impl Table {
+impl PublishedSlots {
     fn find(&self, bytes: &[u8]) -> Option<(usize, usize)> {
         find(&self.slots, bytes)
     }
@@ -319,7 +321,7 @@ impl Table {
         let range = bytes..=bytes.saturating_mul(MAX_OVERSIZE);
         let mut oldest: Option<(u64, usize, usize)> = None;
         for slot in 0..self.slots.len() {
-            let Slot { published, length, .. } = self.slots[slot];
+            let PublishedSlot { published, length, .. } = self.slots[slot];
             let is_older = oldest.is_none_or(|(other, longer, _)| (published, length) < (other, longer));
             if is_older && range.contains(&length) && self.is_ours(slot) {
                 oldest = Some((published, length, slot));
@@ -343,7 +345,7 @@ impl Table {
     }
 
     fn claim(&mut self, slot: usize) -> bool {
-        let Table { slots, viewers, .. } = self;
+        let PublishedSlots { slots, viewers, .. } = self;
         slots[slot].claim(viewers, slot)
     }
 
@@ -371,7 +373,7 @@ impl Table {
         self.files = number;
         let mut file = SlotFile::new(file);
         let writable = file.lend_writable(bytes);
-        let entry = Slot { file: Some(file), length, number, filling, published: 0 };
+        let entry = PublishedSlot { file: Some(file), length, number, filling, published: 0 };
         match self.slots.get_mut(slot) {
             Some(place) => *place = entry,
             None => self.slots.push(entry),

@@ -23,7 +23,7 @@ use super::super::segment::{self, at};
 use super::super::signals::{Signal, Signals};
 use super::super::spin::Spin;
 use super::futex_stage::FutexStage;
-use super::record::PlainRecord;
+use super::record::BroadcastFastRecord;
 use super::ring_reader::RingReader;
 use super::views::{Referring, SlotFiles, Viewing};
 use crate::deadline::Waiting;
@@ -175,15 +175,15 @@ impl BroadcastReader {
         }
     }
 
-    /// Returns the next record if it is a plain one and the subscription has not ended. With `spins`, spins first, in
+    /// Returns the next record if it is a fast-path one and the subscription has not ended. With `spins`, spins first, in
     /// place of the next [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few polls
     /// come later, after steps of the general path in which a message may come.
     #[inline(always)]
-    pub fn peek_plain(&mut self, spins: bool) -> Option<PlainRecord> {
+    pub fn peek_fast(&mut self, spins: bool) -> Option<BroadcastFastRecord> {
         if self.end.is_some() || (spins && !self.ring_reader.has_next() && !self.spin_early()) {
             return None;
         }
-        self.ring_reader.peek_plain()
+        self.ring_reader.peek_fast()
     }
 
     /// Spins before the general path, where that is known to succeed. False if nothing came.
@@ -198,14 +198,14 @@ impl BroadcastReader {
         came
     }
 
-    /// Reads the message of the record that [`BroadcastReader::peek_plain`] has just returned, and copies its body, which has
+    /// Reads the message of the record that [`BroadcastReader::peek_fast`] has just returned, and copies its body, which has
     /// this length. Returns false if the publisher overwrote it in the meantime: then nothing has changed.
     #[inline(always)]
-    pub fn take_plain(&mut self, plain: &PlainRecord, body: &mut [u8]) -> bool {
-        if !self.ring_reader.take_plain(plain, body) {
+    pub fn take_fast(&mut self, fast: &BroadcastFastRecord, body: &mut [u8]) -> bool {
+        if !self.ring_reader.take_fast(fast, body) {
             return false;
         }
-        self.frame_came(plain.sequence);
+        self.frame_came(fast.sequence);
         true
     }
 

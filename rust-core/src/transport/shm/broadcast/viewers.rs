@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::super::memory::Memory;
 use super::super::segment::{SHARE, SLOTS, at};
-use super::super::signals::{Given, give_file};
+use super::super::signals::{GiveOutcome, give_file};
 use super::claims;
 use super::files::FileName;
 use crate::sys::fork::Guarded;
@@ -111,13 +111,13 @@ impl Viewer {
             return true;
         }
         match give_file(&self.socket, name.slot, file.fd()) {
-            Given::Taken => {
+            GiveOutcome::Taken => {
                 self.sent = self.sent.wrapping_add(1);
                 self.has[name.slot] = name.number;
                 true
             }
-            Given::NotNow => true,
-            Given::Refused => false,
+            GiveOutcome::NotNow => true,
+            GiveOutcome::Refused => false,
         }
     }
 

@@ -11,12 +11,12 @@ use super::super::slots::{MAX_OVERSIZE, max_file_length};
 use super::claims;
 use super::files::{self, FileName};
 use super::references::Reference;
-use crate::body::{Body, Few, Part, Rest};
+use crate::body::{Body, OneOrMany, Part, Rest};
 use crate::buffers;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{Header, Incoming};
+use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::fork::{self, Guarded};
-use crate::sys::lent::{Lent, Owner};
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
 /// A frame whose long arrays are in slots.
@@ -24,7 +24,7 @@ use crate::sys::memory::{MemoryFile, PeerMemory};
 pub(super) struct Referring {
     pub header: Header,
     pub rest: Rest,
-    pub references: Few<Reference>,
+    pub references: OneOrMany<Reference>,
 }
 
 /// The result of reading a frame's references.
@@ -41,14 +41,14 @@ pub(super) enum Resolved {
 #[derive(Debug)]
 pub(super) struct SlotFiles {
     session: u64,
-    files: [Option<(u64, File)>; SLOTS],
+    files: [Option<(u64, ViewedFile)>; SLOTS],
     /// Bytes of the longest file that is mapped.
     longest: usize,
 }
 
 #[derive(Debug)]
-enum File {
-    Mapped(Owner<Mapped>),
+enum ViewedFile {
+    Mapped(ArcOwner<Mapped>),
     /// No reference into it has arrived, or this process had no memory to map it.
     Unmapped(OwnedFd),
 }
@@ -82,19 +82,19 @@ struct Shared {
 }
 
 /// Elements in a slot, which the publisher does not write until the drop.
-struct View {
-    file: Lent<Mapped>,
+struct PublishedView {
+    file: ArcRef<Mapped>,
     from: usize,
     length: usize,
 }
 
-impl AsRef<[u8]> for View {
+impl AsRef<[u8]> for PublishedView {
     fn as_ref(&self) -> &[u8] {
         self.file.memory.elements(self.from, self.length)
     }
 }
 
-impl Drop for View {
+impl Drop for PublishedView {
     fn drop(&mut self) {
         let Mapped { slot, shared, .. } = &*self.file;
         // In a forked child the page is absent, and the view is the parent's.
@@ -121,14 +121,14 @@ impl Viewing {
     }
 
     /// Returns a view of these bytes, or `None` if there are as many views as there may be; `None` inside if the slot was written again.
-    fn view(&self, file: &mut Owner<Mapped>, reference: &Place) -> Option<Option<Bytes>> {
+    fn view(&self, file: &mut ArcOwner<Mapped>, reference: &CheckedReference) -> Option<Option<Bytes>> {
         let Mapped { memory, slot, shared } = &**file;
         // What ends a view has to find it in the page in which it began.
         let shared = shared.as_ref().filter(|shared| Arc::ptr_eq(shared, &self.0))?;
         if shared.count() >= SHARE {
             return None;
         }
-        let Place { from, length, word, filling } = *reference;
+        let CheckedReference { from, length, word, filling } = *reference;
         // The publisher wrote both cache lines last; fetching them overlaps with the store to this side's page.
         memory.prefetch(word);
         memory.prefetch(from);
@@ -137,7 +137,7 @@ impl Viewing {
         }
         // Only the receiving thread adds views.
         shared.begun.store(shared.begun.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        Some(Some(Bytes::from_owner(View { file: file.lend(), from, length })))
+        Some(Some(Bytes::from_owner(PublishedView { file: file.lend(), from, length })))
     }
 }
 
@@ -151,7 +151,7 @@ impl Shared {
 
 /// A reference that was checked against its file.
 #[derive(Clone, Copy)]
-struct Place {
+struct CheckedReference {
     from: usize,
     length: usize,
     /// The word of the file that gives its filling.
@@ -171,7 +171,7 @@ impl SlotFiles {
         let FileName { slot, number } = files::name_of(file.as_fd(), self.session)?;
         // A file that is sent again is mapped already.
         if self.files[slot].as_ref().is_none_or(|(there, _)| *there < number) {
-            self.files[slot] = Some((number, File::Unmapped(file)));
+            self.files[slot] = Some((number, ViewedFile::Unmapped(file)));
         }
         Ok(())
     }
@@ -185,7 +185,7 @@ impl SlotFiles {
         mut fetch: impl FnMut() -> Result<Option<OwnedFd>>,
     ) -> Result<Resolved> {
         let Referring { header, rest, references } = frame;
-        let mut parts = Few::new();
+        let mut parts = OneOrMany::new();
         for reference in references.iter() {
             let slot = usize::try_from(reference.slot).ok().filter(|slot| *slot < SLOTS);
             let Some(slot) = slot else { return Err(malformed("no slot", reference)) };
@@ -220,16 +220,16 @@ impl SlotFiles {
 
     /// The file of a slot, which is mapped if it was not yet; `viewing` counts its views.
     #[inline]
-    fn map(&mut self, slot: usize, viewing: Option<&Viewing>) -> Result<&mut Owner<Mapped>> {
+    fn map(&mut self, slot: usize, viewing: Option<&Viewing>) -> Result<&mut ArcOwner<Mapped>> {
         let (_, file) = self.files[slot].as_mut().ok_or_else(absent)?;
-        if let File::Unmapped(fd) = file {
+        if let ViewedFile::Unmapped(fd) = file {
             let memory = PeerMemory::open_for_arrays(fd.as_fd(), PAGE, self.longest)?;
             let shared = viewing.map(|viewing| viewing.0.clone());
-            *file = File::Mapped(Owner::new(Mapped { memory, slot, shared }));
+            *file = ViewedFile::Mapped(ArcOwner::new(Mapped { memory, slot, shared }));
         }
         match file {
-            File::Mapped(mapped) => Ok(mapped),
-            File::Unmapped(_) => Err(absent()),
+            ViewedFile::Mapped(mapped) => Ok(mapped),
+            ViewedFile::Unmapped(_) => Err(absent()),
         }
     }
 }
@@ -239,22 +239,22 @@ fn absent() -> Error {
     Error::new(ErrorKind::Internal, "a slot was read whose file had not come")
 }
 
-fn place(memory: &PeerMemory, reference: &Reference) -> Result<Place> {
+fn place(memory: &PeerMemory, reference: &Reference) -> Result<CheckedReference> {
     let word = memory.length() - PAGE;
     let bounds = usize::try_from(reference.from).ok().zip(usize::try_from(reference.length).ok());
     let inside =
         |(from, length): &(usize, usize)| *from <= word && *length <= word - from && from.is_multiple_of(8);
     match bounds.filter(inside) {
         Some((from, length)) => {
-            Ok(Place { from, length, word: word + files::at::FILLING, filling: reference.filling })
+            Ok(CheckedReference { from, length, word: word + files::at::FILLING, filling: reference.filling })
         }
         None => Err(malformed("bytes that its file does not have", reference)),
     }
 }
 
 /// Copies the elements into memory of this process; `None` if they were overwritten meanwhile.
-fn copy(memory: &PeerMemory, place: &Place) -> Result<Option<Bytes>> {
-    let Place { from, length, word, filling, .. } = *place;
+fn copy(memory: &PeerMemory, place: &CheckedReference) -> Result<Option<Bytes>> {
+    let CheckedReference { from, length, word, filling, .. } = *place;
     if memory.load(word, Ordering::Acquire) != filling {
         return Ok(None);
     }

@@ -20,10 +20,10 @@ use super::super::signals::{Signal, send_file};
 #[cfg(test)]
 use super::super::slots::Reference;
 use super::super::slots::Slots;
-use super::super::views::Place;
+use super::super::views::SlotElements;
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
-use crate::body::{Body, Few, Split};
+use crate::body::{Body, OneOrMany, Split};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Outgoing};
 use crate::sys::memory::MemoryFile;
@@ -89,7 +89,7 @@ impl ShmTx {
 #[derive(Debug)]
 pub(crate) struct InSlots {
     found: Referring,
-    places: Few<Place>,
+    places: OneOrMany<SlotElements>,
 }
 
 impl InSlots {
@@ -108,7 +108,7 @@ impl ShmRx {
             return None;
         }
         let (found, views) = (self.reader.peek_references()?, self.views.as_mut()?);
-        let places = Few::try_of(&found.references, |reference| views.place_of(reference))?;
+        let places = OneOrMany::try_of(&found.references, |reference| views.place_of(reference))?;
         Some(InSlots { found, places })
     }
 
@@ -121,7 +121,11 @@ impl ShmRx {
         // An answer in a slot is likely, and the search for one reads both words, which the peer has written since.
         self.shared.peer.memory.prefetch(at::RELEASED);
         self.shared.peer.memory.prefetch(at::HEAD);
-        Incoming { header, extension: Bytes::new(), body: Body::of_parts(rest, places.map(Place::view)) }
+        Incoming {
+            header,
+            extension: Bytes::new(),
+            body: Body::of_parts(rest, places.map(SlotElements::view)),
+        }
     }
 
     /// Returns the frame of a record whose long arrays are in the peer's slots. Errors as

@@ -29,7 +29,7 @@ pub(super) trait RestWriter: Send + 'static {
 
 /// What the half of the layer above and the thread share.
 #[derive(Debug)]
-struct Place<H> {
+struct Handover<H> {
     /// The half after the thread has given it back.
     half: Mutex<Option<Box<H>>>,
     /// Readable once the half is back.
@@ -42,7 +42,7 @@ struct Place<H> {
     generation: u64,
 }
 
-impl<H> Place<H> {
+impl<H> Handover<H> {
     fn back_half(&self) -> MutexGuard<'_, Option<Box<H>>> {
         self.half.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,7 +50,7 @@ impl<H> Place<H> {
 
 /// A half that a thread has. Dropping it ends the thread.
 #[derive(Debug)]
-pub(super) struct Background<H>(Arc<Place<H>>);
+pub(super) struct Background<H>(Arc<Handover<H>>);
 
 impl<H> Background<H> {
     /// Starts the thread, which gets the half that `replaced` returns for what the layer above keeps. Where no thread can be started, the
@@ -62,7 +62,7 @@ impl<H> Background<H> {
     where
         H: RestWriter,
     {
-        let place = Arc::new(Place {
+        let place = Arc::new(Handover {
             half: Mutex::default(),
             back: EventFd::new()?,
             is_dropped: AtomicBool::new(false),
@@ -109,7 +109,7 @@ impl<H> Drop for Background<H> {
 /// What the thread has. It gives the half back when it ends, however it ends.
 struct GivesBack<H> {
     half: Option<Box<H>>,
-    place: Arc<Place<H>>,
+    place: Arc<Handover<H>>,
 }
 
 impl<H: RestWriter> GivesBack<H> {

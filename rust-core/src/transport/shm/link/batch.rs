@@ -1,6 +1,6 @@
 //! Several short data messages of one call: checked once before, and published with one fence and at most one wake-up.
 
-use super::super::record::{Form, Small};
+use super::super::record::{FastKind, Small};
 use super::super::writer::Hidden;
 use super::sending::ShmTx;
 use crate::codec::Encoding;
@@ -44,7 +44,7 @@ impl Batch<'_> {
     #[cold]
     fn put_next(&mut self, sequence: u64, encoding: Encoding, body: &[u8]) -> bool {
         self.half.writer.publish(&mut self.hidden);
-        match self.half.writer.try_write_next(Form::Data, sequence, 0, self.sent, encoding, body) {
+        match self.half.writer.try_write_next(FastKind::Data, sequence, 0, self.sent, encoding, body) {
             Ok(true) => true,
             other => self.half.did_not_write(other),
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::super::memory::Memory;
 use super::super::park::{SHORT, Stage};
-use super::super::record::{Form, Plain, PlainReply, Small};
+use super::super::record::{FastKind, FastRecord, FastReply, Small};
 use super::super::segment::at;
 use super::super::signals::Signal;
 use super::receiving::ShmRx;
@@ -30,7 +30,7 @@ impl ShmTx {
     /// of a reply's request, and 0 otherwise. False, with nothing sent, where that is not possible at once:
     /// [`ShmTx::try_send`] returns the reason.
     #[inline(always)]
-    pub fn try_send_plain(
+    pub fn try_send_fast(
         &mut self,
         kind: Kind,
         sequence: u64,
@@ -39,11 +39,11 @@ impl ShmTx {
         encoding: Encoding,
         body: &[u8],
     ) -> bool {
-        let Some(form) = Form::of(kind) else { return false };
+        let Some(form) = FastKind::of(kind) else { return false };
         if self.check().is_err() || self.check_sleeper(sent).is_err() {
             return false;
         }
-        if !self.writer.try_write_near(form, sequence, correlation, sent, encoding, body) {
+        if !self.writer.try_write_fast(form, sequence, correlation, sent, encoding, body) {
             match self.writer.try_write_next(form, sequence, correlation, sent, encoding, body) {
                 Ok(true) => {}
                 other => return self.did_not_write(other),
@@ -171,47 +171,47 @@ impl ShmRx {
         if self.shared.end.get().is_some() { None } else { self.reader.peek_small() }
     }
 
-    /// Returns the next record where it is plain data or a plain request, as `kind` says; nothing changes. `None` in all other cases, which
+    /// Returns the next record where it is fast-path data or a fast-path request, as `kind` says; nothing changes. `None` in all other cases, which
     /// [`ShmRx::peek_small`] handles.
     #[inline(always)]
-    pub fn peek_plain(&self, kind: Kind) -> Option<Plain> {
+    pub fn peek_fast(&self, kind: Kind) -> Option<FastRecord> {
         // As in `peek_small`.
-        if self.shared.end.get().is_some() { None } else { self.reader.peek_plain(Form::of(kind)?) }
+        if self.shared.end.get().is_some() { None } else { self.reader.peek_fast(FastKind::of(kind)?) }
     }
 
-    /// The same for a plain reply, which has a number of its own.
+    /// The same for a fast-path reply, which has a number of its own.
     #[inline(always)]
-    pub fn peek_reply(&self) -> Option<PlainReply> {
+    pub fn peek_reply(&self) -> Option<FastReply> {
         if self.shared.end.get().is_some() { None } else { self.reader.peek_reply() }
     }
 
     /// Copies the body of the reply that [`ShmRx::peek_reply`] has just found into memory of its length.
     #[inline(always)]
-    pub fn take_reply(&mut self, reply: &PlainReply, body: &mut [u8]) {
+    pub fn take_reply(&mut self, reply: &FastReply, body: &mut [u8]) {
         self.reader.take_reply(reply, body);
         self.note_frame();
         self.shared.last_received.store(reply.sent, Ordering::Relaxed);
     }
 
-    /// The sequence number of the next data message or request that is plain.
+    /// The sequence number of the next data message or request that takes the fast path.
     #[inline(always)]
     pub fn next_sequence(&self) -> u64 {
         self.reader.next_sequence()
     }
 
-    /// Copies the body of what [`ShmRx::peek_plain`] has just found into memory of its length. Returns the time of
+    /// Copies the body of what [`ShmRx::peek_fast`] has just found into memory of its length. Returns the time of
     /// sending, ns since 1970, as the record gives it.
     #[inline(always)]
-    pub fn take_plain(&mut self, plain: &Plain, body: &mut [u8]) -> i64 {
-        let sent = self.reader.take_plain(plain, body);
+    pub fn take_fast(&mut self, fast: &FastRecord, body: &mut [u8]) -> i64 {
+        let sent = self.reader.take_fast(fast, body);
         self.note_frame();
         self.shared.last_received.store(sent, Ordering::Relaxed);
         sent
     }
 
-    /// Returns what [`ShmRx::peek_plain`] has just found, which is data, with a body in memory of its own.
-    pub fn take_whole(&mut self, plain: &Plain) -> Incoming {
-        let frame = self.reader.take_whole(plain);
+    /// Returns what [`ShmRx::peek_fast`] has just found, which is data, with a body in memory of its own.
+    pub fn take_whole(&mut self, fast: &FastRecord) -> Incoming {
+        let frame = self.reader.take_whole(fast);
         self.note_frame();
         self.shared.last_received.store(frame.header.sent, Ordering::Relaxed);
         frame

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::super::park::{Park, Stage, Waker};
-use super::super::reader::{Reader, Step};
+use super::super::reader::{ReadStep, Reader};
 use super::super::segment::at;
 use super::super::signals::Signal;
 use super::super::spin::Spin;
@@ -86,18 +86,18 @@ impl ShmRx {
                 self.shared.check_defect()?;
             }
             match self.reader.step() {
-                Ok(Step::Frame(record)) if RingReader::has_references(record) => {
+                Ok(ReadStep::Frame(record)) if RingReader::has_references(record) => {
                     return self.receive_with_views(record);
                 }
-                Ok(Step::Frame(record)) => return self.receive(|reader| reader.take(record)),
-                Ok(Step::Assembled) => return self.receive(Reader::take_assembled),
-                Ok(Step::Piece) => {
+                Ok(ReadStep::Frame(record)) => return self.receive(|reader| reader.take(record)),
+                Ok(ReadStep::Assembled) => return self.receive(Reader::take_assembled),
+                Ok(ReadStep::Piece) => {
                     self.short_passed = false;
                     self.wake_writer();
                 }
-                Ok(Step::Empty) if ended => return Err(self.shared.end(disconnected())),
-                Ok(Step::Empty) if self.is_disconnected()? => drop(self.shared.end(disconnected())),
-                Ok(Step::Empty) => return Ok(None),
+                Ok(ReadStep::Empty) if ended => return Err(self.shared.end(disconnected())),
+                Ok(ReadStep::Empty) if self.is_disconnected()? => drop(self.shared.end(disconnected())),
+                Ok(ReadStep::Empty) => return Ok(None),
                 Err(error) => return Err(self.failed(error)),
             }
         }

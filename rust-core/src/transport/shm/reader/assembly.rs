@@ -2,7 +2,7 @@
 
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{Record, WORD};
-use super::{Assembly, Reader, Step, too_large};
+use super::{Assembly, ReadStep, Reader, too_large};
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::spare::aligned;
 use crate::frame::{HEADER, Incoming};
@@ -24,7 +24,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Reads the first record of a large frame. What it announces is checked before memory is taken
     /// for it; a frame that is refused is returned as an error once, and its pieces are skipped.
     #[cold]
-    pub(super) fn read_first(&mut self, record: Record) -> Result<Step> {
+    pub(super) fn read_first(&mut self, record: Record) -> Result<ReadStep> {
         let content = self.offset() + WORD as usize;
         let header = self.header(content)?;
         let here = record.length() as u64 - HEADER as u64;
@@ -43,18 +43,18 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             assembly.body = Some(Partial::begin(header.body as usize, self.limit, self.sender.clone()));
         }
         refusal = self.append_record(&mut assembly, content + HEADER, here as usize)?.or(refusal);
-        self.near = 0;
+        self.fast_end = 0;
         self.assembly = Some(assembly);
         self.position += record.size();
         self.release();
-        refusal.map_or(Ok(Step::Piece), Err)
+        refusal.map_or(Ok(ReadStep::Piece), Err)
     }
 
     /// Reads the next piece of the large frame.
     #[cold]
-    pub(super) fn read_piece(&mut self, record: Record) -> Result<Step> {
+    pub(super) fn read_piece(&mut self, record: Record) -> Result<ReadStep> {
         let content = self.offset() + WORD as usize;
-        let Some(mut assembly) = self.assembly.take() else { return Ok(Step::Empty) };
+        let Some(mut assembly) = self.assembly.take() else { return Ok(ReadStep::Empty) };
         if record.length() as u64 > assembly.missing {
             let text = "the peer's ring holds more pieces of a message than its header announced";
             return Err(Error::new(ErrorKind::Malformed, text));
@@ -64,15 +64,15 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             self.assembly = Some(assembly);
             self.position += record.size();
             self.release();
-            return refusal.map_or(Ok(Step::Piece), Err);
+            return refusal.map_or(Ok(ReadStep::Piece), Err);
         }
         self.advance(record, assembly.header.sequence);
         if assembly.body.is_none() {
             self.release();
-            return refusal.map_or(Ok(Step::Piece), Err);
+            return refusal.map_or(Ok(ReadStep::Piece), Err);
         }
         self.assembly = Some(assembly);
-        Ok(Step::Assembled)
+        Ok(ReadStep::Assembled)
     }
 
     /// Copies `length` bytes at the offset `content`, which are not more than are missing, into the

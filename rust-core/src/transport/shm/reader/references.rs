@@ -7,7 +7,7 @@ use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{MAX_REFERENCES, REFERENCE, REFERENCES, Record, Shape, WORD};
 use super::super::slots::Reference;
 use super::{Reader, as_uninit};
-use crate::body::{Few, Rest};
+use crate::body::{OneOrMany, Rest};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::spare::aligned;
@@ -22,7 +22,7 @@ pub(in super::super) struct Referring {
     /// The offset of the rest of the body in the record's content.
     at: usize,
     /// Where the arrays are.
-    pub references: Few<Reference>,
+    pub references: OneOrMany<Reference>,
 }
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
@@ -40,7 +40,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// # Errors
     /// `Malformed`, which ends the link.
     #[cold]
-    pub fn take_references(&mut self, record: Record) -> Result<(Header, Rest, Few<Reference>)> {
+    pub fn take_references(&mut self, record: Record) -> Result<(Header, Rest, OneOrMany<Reference>)> {
         let found = self.read_references(record)?;
         let rest = self.take_rest(&found);
         Ok((found.header, rest, found.references))
@@ -107,7 +107,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             total = total.saturating_add(length);
             Some(Reference { at: at_rest, length, slot, file, from })
         };
-        let Some(references) = Few::try_of(&[(); MAX_REFERENCES][..count as usize], read) else {
+        let Some(references) = OneOrMany::try_of(&[(); MAX_REFERENCES][..count as usize], read) else {
             return malformed("references into slots whose places do not ascend");
         };
         if total != header.body {

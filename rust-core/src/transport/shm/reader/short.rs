@@ -1,80 +1,80 @@
-//! Short records: a message that is complete in one record is found without a change, and then copied out in one step.
+//! A message that is complete in one record is found without a change, and then copied out in one step.
 //!
-//! There are two paths. The shortest is for plain records, whose place needs no other check; the second is for all
-//! short records. Each finds nothing where the next one is needed; `Reader::step` is for all records.
+//! There are two paths. The shortest is for fast-path records of any length, whose place needs no other check; the second is for
+//! all short records. Each finds nothing where the next one is needed; `Reader::step` is for all records.
 
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
 use super::super::memory::{Memory, OwnMemory};
-use super::super::record::{COMPACT, Form, LINKED, Plain, PlainReply, Shape, Small, WORD};
+use super::super::record::{COMPACT, FastKind, FastRecord, FastReply, LINKED, Shape, Small, WORD};
 use super::super::segment::PAGE;
 use super::{Reader, as_uninit};
 use crate::frame::spare::aligned;
 use crate::frame::{Header, Incoming, Kind};
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// Returns the next record where it is a plain message of this form, as nearly all are; nothing changes. `None` for
+    /// Returns the next record where it is a fast-path message of this form, as nearly all are; nothing changes. `None` for
     /// all other records, and where the place needs another check: [`Reader::peek_small`] handles those.
     #[inline(always)]
-    pub fn peek_plain(&self, form: Form) -> Option<Plain> {
+    pub fn peek_fast(&self, form: FastKind) -> Option<FastRecord> {
         // The memory checks the place.
         let at = PAGE.wrapping_add((self.position & self.mask) as usize);
         let word = self.peer.load(at, Ordering::Acquire);
         // Lap, shape, kind and flags in one comparison. A word of zeros has no shape.
-        if !Plain::is(word, form, self.plain) {
+        if !FastRecord::is(word, form, self.fast) {
             return None;
         }
-        let plain = Plain::new(word, at, form)?;
-        let is_near = self.position.wrapping_add(plain.size()) <= self.near;
-        (is_near && plain.length() as u64 <= self.limit).then_some(plain)
+        let fast = FastRecord::new(word, at, form)?;
+        let is_fast = self.position.wrapping_add(fast.size()) <= self.fast_end;
+        (is_fast && fast.length() as u64 <= self.limit).then_some(fast)
     }
 
-    /// Copies out the body of data or a request that [`Reader::peek_plain`] has just found, into memory of its length, and
+    /// Copies out the body of data or a request that [`Reader::peek_fast`] has just found, into memory of its length, and
     /// moves on. Returns the time of sending, ns since 1970, as the record gives it.
     #[inline(always)]
-    pub fn take_plain(&mut self, plain: &Plain, body: &mut [u8]) -> i64 {
-        let sent = self.peer.copy_out_behind(plain.at().wrapping_add(WORD as usize), as_uninit(body));
-        self.pass_plain(plain, self.next_sequence());
+    pub fn take_fast(&mut self, fast: &FastRecord, body: &mut [u8]) -> i64 {
+        let sent = self.peer.copy_out_behind(fast.at().wrapping_add(WORD as usize), as_uninit(body));
+        self.pass_fast(fast, self.next_sequence());
         sent.cast_signed()
     }
 
     /// The same for data that is to have memory of its own.
     #[inline]
-    pub fn take_whole(&mut self, plain: &Plain) -> Incoming {
-        let content = plain.at().wrapping_add(WORD as usize);
+    pub fn take_whole(&mut self, fast: &FastRecord) -> Incoming {
+        let content = fast.at().wrapping_add(WORD as usize);
         let (sequence, sent) = (self.next_sequence(), self.word(content).cast_signed());
-        let body = aligned(self.copy(content.wrapping_add(COMPACT), plain.length()));
-        self.pass_plain(plain, sequence);
-        let of = Header::new(Kind::Data, plain.encoding());
+        let body = aligned(self.copy(content.wrapping_add(COMPACT), fast.length()));
+        self.pass_fast(fast, sequence);
+        let of = Header::new(Kind::Data, fast.encoding());
         let header = Header { body: body.len() as u64, sequence, sent, ..of };
         Incoming { header, extension: Bytes::new(), body: body.into() }
     }
 
-    /// [`Reader::peek_plain`] for a reply, with the other words of its record. Each is loaded once.
+    /// [`Reader::peek_fast`] for a reply, with the other words of its record. Each is loaded once.
     #[inline(always)]
-    pub fn peek_reply(&self) -> Option<PlainReply> {
-        let plain = self.peek_plain(Form::Reply)?;
-        let [sent, sequence, correlation] = self.peer.load_words(plain.at().wrapping_add(WORD as usize));
-        Some(PlainReply { plain, sent: sent.cast_signed(), sequence, correlation })
+    pub fn peek_reply(&self) -> Option<FastReply> {
+        let fast = self.peek_fast(FastKind::Reply)?;
+        let [sent, sequence, correlation] = self.peer.load_words(fast.at().wrapping_add(WORD as usize));
+        Some(FastReply { fast, sent: sent.cast_signed(), sequence, correlation })
     }
 
     /// Copies out the body of what [`Reader::peek_reply`] has just found, into memory of its length, and moves on.
     #[inline(always)]
-    pub fn take_reply(&mut self, reply: &PlainReply, body: &mut [u8]) {
-        let content = reply.plain.at().wrapping_add(WORD as usize);
+    pub fn take_reply(&mut self, reply: &FastReply, body: &mut [u8]) {
+        let content = reply.fast.at().wrapping_add(WORD as usize);
         self.peer.copy_out(content.wrapping_add(LINKED), as_uninit(body));
         // As for every record: without a number it leaves the last one.
         let sequence = if reply.sequence == 0 { self.sequence } else { reply.sequence };
-        self.pass_plain(&reply.plain, sequence);
+        self.pass_fast(&reply.fast, sequence);
     }
 
-    /// Moves behind a plain record with this number.
+    /// Moves behind a fast-path record with this number.
     #[inline(always)]
-    fn pass_plain(&mut self, plain: &Plain, sequence: u64) {
-        // Nothing overflows: the position is below `near`.
-        self.position = self.position.wrapping_add(plain.size());
+    fn pass_fast(&mut self, fast: &FastRecord, sequence: u64) {
+        // Nothing overflows: the position is below `fast_end`.
+        self.position = self.position.wrapping_add(fast.size());
         self.frames = self.frames.wrapping_add(1);
         self.sequence = sequence;
     }
@@ -85,11 +85,11 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         self.sequence.wrapping_add(1)
     }
 
-    /// Determines how far plain records can be read in this lap. No large message is under way.
-    pub(super) fn renew_near(&mut self) {
+    /// Determines how far fast-path records can be read in this lap. No large message is under way.
+    pub(super) fn renew_fast_end(&mut self) {
         let lap_end = (self.position | self.mask) + 1;
-        self.near = lap_end.min(self.filled);
-        self.plain = Plain::word(self.position >> self.shift);
+        self.fast_end = lap_end.min(self.filled);
+        self.fast = FastRecord::word(self.position >> self.shift);
     }
 
     /// The next record where it is a short message that [`Reader::take_small`] can copy out;
@@ -128,8 +128,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
         self.peer.copy_out(small.at, as_uninit(body));
         self.advance(small.record, small.sequence);
-        if self.position >= self.near {
-            self.renew_near();
+        if self.position >= self.fast_end {
+            self.renew_fast_end();
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use super::super::reader::Step;
-use super::super::record::Form;
+use super::super::reader::ReadStep;
+use super::super::record::FastKind;
 use super::super::tests::{data, pattern, scaled};
 use super::super::writer::Hidden;
 use super::{RING, ring, take, take_small};
@@ -29,7 +29,7 @@ fn batch_becomes_visible_as_a_whole() {
         let looked = frames.iter().map(|(header, body)| {
             // At most the pad that ends a lap.
             let (step, _) = take(&mut reader.borrow_mut()).unwrap();
-            assert_eq!(step, Step::Empty, "part of a batch is visible");
+            assert_eq!(step, ReadStep::Empty, "part of a batch is visible");
             Outgoing::new(*header, body)
         });
         let count = writer.try_write_many(looked).unwrap();
@@ -43,7 +43,7 @@ fn batch_becomes_visible_as_a_whole() {
     }
 }
 
-/// The same for the shortest path, in which a record whose place has to be checked divides the batch.
+/// The same for the fast path, in which a record whose place has to be checked divides the batch.
 #[test]
 fn hidden_records_become_visible_as_a_whole() {
     let (_, _, (mut writer, mut reader)) = ring();
@@ -57,12 +57,12 @@ fn hidden_records_become_visible_as_a_whole() {
             let before = take(&mut reader).unwrap().0;
             if writer.try_write_hidden(&mut hidden, sequence, 7, Encoding::Cbor, &body) {
                 hidden_ones += 1;
-                assert_eq!(before, Step::Empty, "part of a batch is visible");
-                assert_eq!(take(&mut reader).unwrap().0, Step::Empty, "part of a batch is visible");
+                assert_eq!(before, ReadStep::Empty, "part of a batch is visible");
+                assert_eq!(take(&mut reader).unwrap().0, ReadStep::Empty, "part of a batch is visible");
                 continue;
             }
             writer.publish(&mut hidden);
-            assert!(writer.try_write_next(Form::Data, sequence, 0, 7, Encoding::Cbor, &body).unwrap());
+            assert!(writer.try_write_next(FastKind::Data, sequence, 0, 7, Encoding::Cbor, &body).unwrap());
             break;
         }
         writer.publish(&mut hidden);
@@ -92,7 +92,10 @@ fn hidden_records_become_visible_as_a_whole() {
         let mut hidden = Hidden::default();
         if writer.try_write_hidden(&mut hidden, number + written, 7, Encoding::Cbor, &body) {
             writer.publish(&mut hidden);
-        } else if !writer.try_write_next(Form::Data, number + written, 0, 7, Encoding::Cbor, &body).unwrap() {
+        } else if !writer
+            .try_write_next(FastKind::Data, number + written, 0, 7, Encoding::Cbor, &body)
+            .unwrap()
+        {
             break;
         }
         written += 1;
@@ -138,5 +141,5 @@ fn batch_with_a_large_first_frame_writes_nothing() {
     assert_eq!(writer.try_write_many(from(0)).unwrap(), 1);
     assert_eq!(writer.try_write_many(from(1)).unwrap(), 0);
     assert_eq!(take(&mut reader).unwrap().1.unwrap().header.sequence, 1);
-    assert_eq!(take(&mut reader).unwrap().0, Step::Empty);
+    assert_eq!(take(&mut reader).unwrap().0, ReadStep::Empty);
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use proptest::prelude::*;
 
 use super::super::memory::{Memory, OwnMemory};
-use super::super::reader::{Reader, Step};
-use super::super::record::{Form, Record, Shape};
+use super::super::reader::{ReadStep, Reader};
+use super::super::record::{FastKind, Record, Shape};
 use super::super::segment::PAGE;
 use super::super::tests::{pattern, scaled};
 use super::{LIMIT, RING, frame_header, ring, take, take_small};
@@ -48,9 +48,9 @@ proptest! {
             if let Some((header, body)) = pending.take() {
                 let frame = Outgoing { header, extension: &extension[..header.extension], body: &body, split: None };
                 let Header { kind, sequence: number, correlation, sent, encoding, .. } = header;
-                let form = Form::of(kind).filter(|_| in_place && header.schema == 0 && header.extension == 0);
+                let form = FastKind::of(kind).filter(|_| in_place && header.schema == 0 && header.extension == 0);
                 let is_written = form.is_some_and(|form| {
-                    writer.try_write_near(form, number, correlation, sent, encoding, &body)
+                    writer.try_write_fast(form, number, correlation, sent, encoding, &body)
                         || writer.try_write_next(form, number, correlation, sent, encoding, &body).unwrap()
                 });
                 match if is_written { Sent::Whole } else { writer.try_write(&frame).unwrap() } {
@@ -82,7 +82,7 @@ proptest! {
                         outstanding -= 1;
                         prop_assert_eq!(writer.unacknowledged().unwrap(), outstanding);
                     }
-                    (Step::Empty, None) => prop_assert!(expected.is_empty() || reader.is_inside_a_frame()),
+                    (ReadStep::Empty, None) => prop_assert!(expected.is_empty() || reader.is_inside_a_frame()),
                     _ => {}
                 }
             }
@@ -119,7 +119,7 @@ proptest! {
         }
         // A ring holds at most 256 records, so reading more from an unchanging ring would be an endless loop.
         let ended = (0..300).find_map(|_| match take(&mut reader) {
-            Ok((Step::Empty, _)) => Some(None),
+            Ok((ReadStep::Empty, _)) => Some(None),
             Ok((_, frame)) => { assert!(frame.is_none_or(|frame| frame.body.len() as u64 <= LIMIT)); None }
             Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => None,
             Err(e) => Some(Some(e.kind())),
@@ -159,7 +159,7 @@ proptest! {
                 }
                 (Ok((short, None)), Ok((long, None))) => {
                     prop_assert_eq!(short, long);
-                    if long == Step::Empty { break; }
+                    if long == ReadStep::Empty { break; }
                 }
                 (Err(short), Err(long)) => {
                     prop_assert_eq!(short.to_string(), long.to_string());

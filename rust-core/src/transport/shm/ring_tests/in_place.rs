@@ -1,38 +1,38 @@
-//! Records in place: which of them take the shortest path, and that they are read as frames are.
+//! Records in place: which of them take the fast path, and that they are read as frames are.
 
-use super::super::record::Form;
+use super::super::record::FastKind;
 use super::super::tests::{data, pattern};
 use super::{RING, ring, take, take_small};
 use crate::codec::Encoding;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::transport::Sent;
 
-/// Nearly every record of a run of plain ones takes the shortest path on both sides, in each lap of the ring.
+/// Nearly every record of a run of fast-path ones takes the fast path on both sides, in each lap of the ring.
 #[test]
-fn plain_records_take_the_shortest_path() {
+fn fast_records_take_the_fast_path() {
     let (_, _, (mut writer, mut reader)) = ring();
     // Three laps under Miri.
-    let (mut near, mut plain, rounds) = (0, 0, if cfg!(miri) { 150 } else { 1000 });
+    let (mut written, mut fast, rounds) = (0, 0, if cfg!(miri) { 150 } else { 1000 });
     for number in 1..=rounds {
         let body = pattern(64, number);
         // As in calls, and data.
-        let form = [Form::Data, Form::Request, Form::Reply][number as usize % 3];
-        let is_near = writer.try_write_near(form, number, 7, 5, Encoding::Cbor, &body);
-        near += u64::from(is_near);
-        assert!(is_near || writer.try_write_next(form, number, 7, 5, Encoding::Cbor, &body).unwrap());
-        let found = if form == Form::Reply {
+        let form = [FastKind::Data, FastKind::Request, FastKind::Reply][number as usize % 3];
+        let is_fast = writer.try_write_fast(form, number, 7, 5, Encoding::Cbor, &body);
+        written += u64::from(is_fast);
+        assert!(is_fast || writer.try_write_next(form, number, 7, 5, Encoding::Cbor, &body).unwrap());
+        let found = if form == FastKind::Reply {
             reader.peek_reply().is_some_and(|reply| (reply.sequence, reply.correlation) == (number, 7))
         } else {
-            reader.peek_plain(form).is_some()
+            reader.peek_fast(form).is_some()
         };
-        plain += u64::from(found);
+        fast += u64::from(found);
         assert_eq!(take_small(&mut reader).unwrap().1.expect("a frame").body.whole()[..], body[..]);
         reader.consume();
     }
     // At the end of each lap, and where the known room ends, each looks once.
     let laps = rounds * 85 / RING as u64;
     let least = rounds - 4 * laps;
-    assert!(near >= least && plain >= least, "{near} and {plain} of {rounds} in {laps} laps");
+    assert!(written >= least && fast >= least, "{written} and {fast} of {rounds} in {laps} laps");
 }
 
 /// Requests and replies in place beside frames, which may leave numbers out: the reader finds what was written.
@@ -52,13 +52,15 @@ fn records_in_place_are_read_as_frames() {
         let written = match kind {
             Kind::Request => {
                 let Header { sent, encoding, .. } = header;
-                writer.try_write_near(Form::Request, number, 0, sent, encoding, &body)
-                    || writer.try_write_next(Form::Request, number, 0, sent, encoding, &body).unwrap()
+                writer.try_write_fast(FastKind::Request, number, 0, sent, encoding, &body)
+                    || writer.try_write_next(FastKind::Request, number, 0, sent, encoding, &body).unwrap()
             }
             Kind::Reply => {
                 let Header { sent, encoding, .. } = header;
-                writer.try_write_near(Form::Reply, number, correlation, sent, encoding, &body)
-                    || writer.try_write_next(Form::Reply, number, correlation, sent, encoding, &body).unwrap()
+                writer.try_write_fast(FastKind::Reply, number, correlation, sent, encoding, &body)
+                    || writer
+                        .try_write_next(FastKind::Reply, number, correlation, sent, encoding, &body)
+                        .unwrap()
             }
             _ => false,
         };
@@ -82,8 +84,8 @@ fn records_in_place_are_read_as_frames() {
     // Without room nothing is written.
     let body = pattern(400, 1);
     let mut count = 0;
-    while writer.try_write_near(Form::Reply, number + 1, 1, 7, Encoding::Cbor, &body)
-        || writer.try_write_next(Form::Reply, number + 1, 1, 7, Encoding::Cbor, &body).unwrap()
+    while writer.try_write_fast(FastKind::Reply, number + 1, 1, 7, Encoding::Cbor, &body)
+        || writer.try_write_next(FastKind::Reply, number + 1, 1, 7, Encoding::Cbor, &body).unwrap()
     {
         (number, count) = (number + 1, count + 1);
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::memory::OwnMemory;
 use super::super::memory::heap::Heap;
-use super::super::reader::{Reader, Step};
+use super::super::reader::{ReadStep, Reader};
 use super::super::record::{Record, Shape};
 use super::super::segment::{PAGE, at};
 use super::super::tests::data;
@@ -87,7 +87,7 @@ fn ring_each_invalid_record_is_malformed() {
         writing.copy_in(PAGE + 8, &first.to_bytes());
         writing.store(PAGE, word(Shape::First, 64), Ordering::Relaxed);
         writing.store(PAGE + 80, second, Ordering::Relaxed);
-        assert!(matches!(reader.step(), Ok(Step::Piece)));
+        assert!(matches!(reader.step(), Ok(ReadStep::Piece)));
         assert_eq!(reader.step().unwrap_err().kind(), ErrorKind::Malformed, "{second:#x}");
     }
 }
@@ -99,7 +99,7 @@ fn frame_announcing_2_to_the_63_bytes_allocates_nothing() {
     writing.copy_in(PAGE + 8, &header.to_bytes());
     writing.store(PAGE, Record::bare(Shape::First, 64).to_word(0), Ordering::Relaxed);
     assert_eq!(reader.step().unwrap_err().kind(), ErrorKind::TooLarge);
-    assert!(matches!(reader.step(), Ok(Step::Empty)));
+    assert!(matches!(reader.step(), Ok(ReadStep::Empty)));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn large_frames_received_in_part_share_one_budget() {
         let mut reader = Reader::new(reading, writing, RING, LIMIT);
         while reader.received_bytes() < COME {
             assert_eq!(writer.try_write(&frame).unwrap(), Sent::Part);
-            assert_eq!(take(&mut reader).unwrap().0, Step::Piece);
+            assert_eq!(take(&mut reader).unwrap().0, ReadStep::Piece);
         }
         ends.push((writer, reader));
     }
@@ -127,7 +127,7 @@ fn large_frames_received_in_part_share_one_budget() {
     for (mut writer, mut reader) in ends {
         assert_eq!(writer.try_write(&frame).unwrap(), Sent::Part);
         match take(&mut reader) {
-            Ok((step, _)) => assert_eq!(step, Step::Piece),
+            Ok((step, _)) => assert_eq!(step, ReadStep::Piece),
             Err(e) => {
                 assert_eq!(e.kind(), ErrorKind::Disconnected, "{e}");
                 assert!(e.text().contains("were given up"), "{e}");

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
-use super::super::record::{Form, GRANULE, WORD};
+use super::super::record::{FastKind, GRANULE, WORD};
 use super::super::segment::PAGE;
 use super::{LINE, LargeFrame, Writer};
 use crate::codec::Encoding;
@@ -17,7 +17,7 @@ use crate::frame::Outgoing;
 pub(in super::super) struct Hidden(Option<(u64, u64)>);
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
-    /// [`Writer::try_write_near`] for data behind what is hidden: the reader finds it with all others, after
+    /// [`Writer::try_write_fast`] for data behind what is hidden: the reader finds it with all others, after
     /// [`Writer::publish`]. Hidden are at most as many as fit in an eighth of the ring, so that the reader copies one batch
     /// while the next is written. After false, publish before anything else is written.
     #[inline(always)]
@@ -29,19 +29,19 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         encoding: Encoding,
         body: &[u8],
     ) -> bool {
-        // As in `try_write_near`.
-        let length = (Form::Data.prefix() as u64).wrapping_add(body.len() as u64);
+        // As in `try_write_fast`.
+        let length = (FastKind::Data.prefix() as u64).wrapping_add(body.len() as u64);
         let size = WORD.wrapping_add(length).wrapping_add(GRANULE - 1) & !(GRANULE - 1);
         let (tail, end) = (self.tail, self.tail.wrapping_add(size));
         let first = if let Some((first, _)) = hidden.0 { first } else { tail };
-        if end >= self.near
+        if end >= self.fast_end
             || size > self.largest
             || end.wrapping_sub(first) > self.largest
             || sequence != self.sequence.wrapping_add(1)
         {
             return false;
         }
-        let word = Form::Data.record(encoding, length as u32).to_bits() | self.lap;
+        let word = FastKind::Data.record(encoding, length as u32).to_bits() | self.lap;
         let at = PAGE.wrapping_add((tail & self.mask) as usize);
         self.mine.store_content(at, size as usize, [sent.cast_unsigned()], body);
         if hidden.0.is_none() {

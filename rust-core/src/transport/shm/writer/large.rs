@@ -21,7 +21,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.copy_part(at + header.len(), frame.extension, frame.body, 0, take);
         self.commit(record);
         self.large = LargeFrame::Borrowed(take);
-        self.near = 0;
+        self.fast_end = 0;
         self.continue_large(frame)
     }
 

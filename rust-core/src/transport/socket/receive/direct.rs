@@ -89,7 +89,7 @@ impl Direct {
         let Direct { bytes, expected, .. } = self;
         let took_all = bytes.len() < *expected + ROOM;
         let header = match bytes.first_chunk::<HEADER>() {
-            Some(first) if bytes.len() == *expected => Header::of_plain_frame(first, crc::of_words)
+            Some(first) if bytes.len() == *expected => Header::of_fast_frame(first, crc::of_words)
                 .or_else(|| Header::from_bytes_with(first, crc::of_words).ok()),
             _ => None,
         };

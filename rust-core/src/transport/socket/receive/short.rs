@@ -57,15 +57,15 @@ impl StreamRx {
         }
     }
 
-    /// Returns the header of the plain data message that is complete in the buffer; none for anything else, for which
+    /// Returns the header of the fast-path data message that is complete in the buffer; none for anything else, for which
     /// [`StreamRx::peek`] decides. Changes nothing.
     #[inline(always)]
-    pub fn peek_plain(&self) -> Option<Header> {
+    pub fn peek_fast(&self) -> Option<Header> {
         if self.skip > 0 || self.long.is_some() || self.direct.is_ready() {
             return None;
         }
         let (first, behind) = self.buffer.get(self.start..self.end)?.split_first_chunk::<HEADER>()?;
-        let header = Header::of_plain_frame(first, crc::of_words)?;
+        let header = Header::of_fast_frame(first, crc::of_words)?;
         if header.body > LONGEST.min(self.limit) {
             return None;
         }

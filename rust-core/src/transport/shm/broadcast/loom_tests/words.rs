@@ -92,7 +92,7 @@ pub(super) fn ends(memory: &Arc<Heap>, ring: usize) -> (RingWriter<Arc<Heap>>, R
     (ring_writer, RingReader::new(memory.clone(), ring, 100, Start::Newest))
 }
 
-/// Publishes the message of this number by the short path.
+/// Publishes the message of this number by the fast path.
 pub(super) fn publish(ring_writer: &mut RingWriter<Arc<Heap>>, sequence: u64) {
     assert!(ring_writer.write_short(sequence, -1, Encoding::Raw, &content(sequence)));
 }
@@ -104,19 +104,19 @@ fn content(sequence: u64) -> [u8; 8] {
 
 /// Takes the next record if it is there; `None` also where the publisher has begun to overwrite it.
 pub(super) fn take(ring_reader: &mut RingReader<Arc<Heap>>) -> Option<u64> {
-    let plain = ring_reader.peek_plain()?;
+    let fast = ring_reader.peek_fast()?;
     // What was found may be a mixture until it has been taken.
     let mut body = [0; 8];
-    if !ring_reader.take_plain(&plain, &mut body) {
+    if !ring_reader.take_fast(&fast, &mut body) {
         return None;
     }
-    assert_eq!((body, plain.sent), (content(plain.sequence), -1), "half a record was taken for one");
-    Some(plain.sequence)
+    assert_eq!((body, fast.sent), (content(fast.sequence), -1), "half a record was taken for one");
+    Some(fast.sequence)
 }
 
-/// The short paths, in a ring that has room for all messages: each one is found by its word.
+/// The fast paths, in a ring that has room for all messages: each one is found by its word.
 #[test]
-fn plain_records_are_found_by_their_words_in_order() {
+fn fast_records_are_found_by_their_words_in_order() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(|| {
@@ -138,7 +138,7 @@ fn plain_records_are_found_by_their_words_in_order() {
 
 /// The same in a ring of two records: each is whole, or was overwritten.
 #[test]
-fn plain_records_that_are_overwritten_are_not_taken() {
+fn fast_records_that_are_overwritten_are_not_taken() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
     builder.check(|| {

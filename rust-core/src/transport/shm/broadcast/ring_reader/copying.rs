@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::super::super::memory::Memory;
 use super::super::super::reader::{as_uninit, too_large};
-use super::super::record::{COMPACT, FULL, GRANULE, RecordHeader, Shape};
+use super::super::record::{BroadcastShape, COMPACT, FULL, GRANULE, RecordHeader};
 use super::super::references;
 use super::super::views::{Referring, Resolved};
 use super::{ReadError, Resolve, RingReader};
@@ -29,11 +29,11 @@ impl<P: Memory> RingReader<P> {
         resolve: &mut Resolve<'_>,
     ) -> std::result::Result<Option<Incoming>, ReadError> {
         match record.shape {
-            Shape::Compact { body, encoding } => {
+            BroadcastShape::Compact { body, encoding } => {
                 return self.copy_compact(position, body, encoding).map(Some);
             }
-            Shape::Full | Shape::Pad => return self.copy_full(position, record).map(Some),
-            Shape::Refers => {}
+            BroadcastShape::Full | BroadcastShape::Pad => return self.copy_full(position, record).map(Some),
+            BroadcastShape::Refers => {}
         }
         match resolve(self.copy_references(position, record)?)? {
             Resolved::Frame(frame) => Ok(Some(frame)),

@@ -27,7 +27,7 @@ fn alike(one: &Result<Received>, other: &Result<Received>) -> bool {
 }
 
 #[test]
-fn plain_record_that_was_overwritten_is_reported_as_lagged() {
+fn fast_record_that_was_overwritten_is_reported_as_lagged() {
     let memory = Heap::new(PAGE + 4096);
     let mut ring_writer = RingWriter::new(memory.clone(), 4096);
     let mut ring_reader = RingReader::new(memory, 4096, LIMIT, Start::Newest);
@@ -36,7 +36,7 @@ fn plain_record_that_was_overwritten_is_reported_as_lagged() {
     (1..=3).for_each(&mut write);
     assert_is(&frame(ring_reader.read_shortest()), 1, 100);
     assert_is(&frame(ring_reader.read_shortest()), 2, 100);
-    assert!(ring_reader.peek_plain().is_some(), "all three were there");
+    assert!(ring_reader.peek_fast().is_some(), "all three were there");
     (4..=60).for_each(&mut write);
     let lagged = ring_reader.read_shortest().unwrap_err();
     assert_eq!(lagged.kind(), ErrorKind::Lagged);
@@ -49,7 +49,7 @@ fn plain_record_that_was_overwritten_is_reported_as_lagged() {
 }
 
 proptest! {
-    /// Two rings get the same messages, one of them by the short path where that takes them.
+    /// Two rings get the same messages, one of them by the fast path where that takes them.
     #[test]
     fn broadcast_short_path_writes_what_the_general_one_does(lengths in prop::collection::vec(0usize..400, 1..scaled(300))) {
         let memories = [Heap::new(PAGE + 4096), Heap::new(PAGE + 4096)];
@@ -71,7 +71,7 @@ proptest! {
             for at in places {
                 prop_assert_eq!(word(&memories[0], at), word(&memories[1], at), "the word at {}", at);
             }
-            // The short path moves it ahead for a further record of the last one's length, up to the beginning of a
+            // The fast path moves it ahead for a further record of the last one's length, up to the beginning of a
             // record.
             let [restart, ahead] = [0, 1].map(|ring| word(&memories[ring], at::RESTART));
             let first = word(&memories[1], PAGE + (ahead as usize & 4095));
@@ -156,26 +156,26 @@ proptest! {
     }
 }
 
-/// Messages without and with a schema, in laps of a small ring: the first are plain but for the first record of each lap.
+/// Messages without and with a schema, in laps of a small ring: the first take the fast path but for the first record of each lap.
 #[test]
-fn plain_records_take_the_short_path_but_for_the_first_of_a_lap() {
+fn fast_records_take_the_fast_path_but_for_the_first_of_a_lap() {
     let memory = Heap::new(PAGE + 4096);
     let mut ring_writer = RingWriter::new(memory.clone(), 4096);
     let mut ring_reader = RingReader::new(memory, 4096, LIMIT, Start::Newest);
-    let mut plain = 0;
+    let mut fast = 0;
     for sequence in 1..=1000 {
         assert!(
             ring_writer.write_short(sequence, -5, data(sequence).encoding, &body(sequence, 64))
                 || ring_writer.write(&Outgoing::new(data(sequence), &body(sequence, 64)))
         );
-        plain += u32::from(ring_reader.peek_plain().is_some());
+        fast += u32::from(ring_reader.peek_fast().is_some());
         assert_is(&frame(ring_reader.read_shortest()), sequence, 64);
     }
     // 42 records of 96 bytes, and a pad, are a lap.
-    assert_eq!(plain, 1000 - 1000 / 42);
+    assert_eq!(fast, 1000 - 1000 / 42);
     let with_schema = Header { schema: 9, ..data(1001) };
     assert!(ring_writer.write(&Outgoing::new(with_schema, &body(1001, 64))));
-    assert!(ring_reader.peek_plain().is_none());
+    assert!(ring_reader.peek_fast().is_none());
     let got = frame(ring_reader.read_shortest());
     assert_is(&got, 1001, 64);
     assert_eq!(got.header.schema, 9);
@@ -190,7 +190,7 @@ fn record_is_read_before_the_page_names_it() {
     for sequence in 1..=100 {
         let page = [at::TAIL, at::LATEST, at::RESTART, at::COUNT];
         let before = page.map(|at| memory.load(at, Ordering::Relaxed));
-        // Some of the lengths take the short path, the others the general one.
+        // Some of the lengths take the fast path, the others the general one.
         let length = 60 * (sequence as usize % 7);
         assert!(ring_writer.write(&Outgoing::new(data(sequence), &body(sequence, length))));
         let after = page.map(|at| memory.load(at, Ordering::Relaxed));

@@ -1,0 +1,142 @@
+//! The order of measurements: all workers of a row take turns, and what each received goes into its histogram.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use super::burden::Burden;
+use super::rows::Row;
+use crate::Result;
+use crate::rows::Case;
+use crate::schedule::Plan;
+use crate::worker_process::{Patience, WorkerProcess};
+
+/// The longest that a worker may take for a turn: it takes a part of a second unless its peer cannot keep to the rate.
+const TURN: Duration = Duration::from_secs(8);
+/// The longest that a row may take: twice what it takes where the processors are free.
+const ROW: Duration = Duration::from_secs(15);
+/// The longest latency that a histogram keeps apart; a longer one counts as this.
+const LONGEST: u64 = 60_000_000_000;
+/// Turns of other rows for one of these.
+const FEWER: usize = 4;
+/// How many times fewer messages a quick run sends.
+const QUICK: u64 = 5;
+
+/// What the messages of a case took.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// The latencies in nanoseconds, with three digits.
+    pub histogram: Histogram<u64>,
+    /// Messages that were to be sent.
+    pub sent: u64,
+    /// Those sent later than an interval after their time.
+    pub late: u64,
+    /// Those that did not arrive.
+    pub lost: u64,
+}
+
+impl Figures {
+    /// Of no message.
+    pub fn new() -> Result<Figures, String> {
+        let histogram = Histogram::new_with_bounds(1, LONGEST, 3).map_err(|e| format!("a histogram: {e}"))?;
+        Ok(Figures { histogram, sent: 0, late: 0, lost: 0 })
+    }
+
+    /// Adds a turn.
+    pub fn add(&mut self, sent: u64, late: u64, took: &[f64]) {
+        self.sent += sent;
+        self.late += late;
+        self.lost += sent.saturating_sub(took.len() as u64);
+        took.iter().for_each(|took| self.histogram.saturating_record((*took as u64).max(1)));
+    }
+
+    /// The latency that this part of the messages did not exceed; none if fewer than one message exceeds it.
+    pub fn quantile(&self, part: f64) -> Option<f64> {
+        let beyond = self.histogram.len() as f64 * (1.0 - part);
+        // 10,000 × (1 − 0.9999) is a little less than 1.
+        (beyond > 0.999).then(|| self.histogram.value_at_quantile(part) as f64)
+    }
+
+    /// The longest latency.
+    pub fn max(&self) -> f64 {
+        self.histogram.max() as f64
+    }
+}
+
+/// What a case took, or why it could not be measured.
+pub type Outcome = Result<Figures, String>;
+
+/// A row with its figures.
+pub struct Measured {
+    /// The row.
+    pub row: Row,
+    /// Of the floor.
+    pub floor: Outcome,
+    /// Of ours, in the row's order.
+    pub ours: Vec<Outcome>,
+    /// Of the peers, in the row's order.
+    pub peers: Vec<Outcome>,
+}
+
+/// One worker and what it has taken.
+struct Turns {
+    worker: WorkerProcess,
+    figures: Figures,
+}
+
+impl Turns {
+    fn start(case: &Case, count: u64, patience: Patience) -> Result<Turns, String> {
+        let mut worker = WorkerProcess::start(case, patience)?;
+        worker.count = count;
+        Ok(Turns { worker, figures: Figures::new()? })
+    }
+
+    fn take(&mut self) -> Result<(), String> {
+        let (late, took) = self.worker.round()?;
+        self.figures.add(self.worker.count, late as u64, &took);
+        Ok(())
+    }
+}
+
+/// Measures every row of the plan.
+pub fn measure_rates(rows: &[Row], plan: &Plan) -> Vec<Measured> {
+    let wanted = rows.iter().filter(|row| plan.wants(&row.what));
+    wanted
+        .map(|row| {
+            eprintln!("{} …", row.what);
+            let mut row = row.clone();
+            row.peers.retain(|_| plan.peers);
+            measure(row, plan)
+        })
+        .collect()
+}
+
+fn measure(row: Row, plan: &Plan) -> Measured {
+    let patience = Patience { turn: TURN, until: plan.until.min(Instant::now() + ROW) };
+    let count = if plan.quick { row.count / QUICK } else { row.count };
+    let cases = std::iter::once(&row.floor).chain(&row.ours).chain(&row.peers);
+    let mut workers: Vec<_> = cases.map(|case| Turns::start(case, count, patience)).collect();
+    // It begins when all of them have connected.
+    let burden = row.burdened.then(Burden::start).transpose();
+    for _ in 0..plan.repetitions.div_ceil(FEWER) {
+        if patience.is_over() {
+            break;
+        }
+        for worker in &mut workers {
+            if let Ok(turns) = worker
+                && let Err(why) = turns.take()
+            {
+                *worker = Err(why);
+            }
+        }
+    }
+    let mut outcomes = workers.into_iter().map(|worker| {
+        let figures = worker?.figures;
+        burden.as_ref().map_err(String::clone)?;
+        if figures.histogram.is_empty() { Err("no message arrived".into()) } else { Ok(figures) }
+    });
+    let floor = outcomes.next().unwrap_or_else(|| Err("it was not started".into()));
+    let ours = outcomes.by_ref().take(row.ours.len()).collect();
+    let peers = outcomes.collect();
+    Measured { row, floor, ours, peers }
+}

@@ -1,0 +1,98 @@
+//! The next frames of a link, for a channel and for a server's client: what was read ahead comes first, the session records
+//! a message, takes over an acknowledgement, and drops a duplicate.
+
+use std::sync::Arc;
+
+use super::RxPart;
+use crate::channel::event_log::EventLog;
+use crate::channel::session::inbox::Fate;
+use crate::channel::session_state::SessionHalves;
+use crate::error::Result;
+use crate::frame::{Incoming, Kind};
+use crate::message::{Message, withdrawal};
+use crate::schema::PreparedSchema;
+use crate::transport::Rx;
+use crate::value::Limits;
+
+/// What the values of received messages are checked with.
+#[derive(Clone, Copy)]
+pub struct Checks<'a> {
+    pub limits: Limits,
+    /// The schema of messages and requests.
+    pub schema: Option<&'a Arc<PreparedSchema>>,
+    /// The schema of replies.
+    pub reply_schema: Option<&'a Arc<PreparedSchema>>,
+}
+
+impl RxPart {
+    /// Returns the next frame: one that was read ahead, else one of the link; none if there is no frame now.
+    #[inline]
+    pub fn next_frame(&mut self) -> Result<Option<Incoming>> {
+        if self.read_ahead.is_empty() { self.rx.try_recv() } else { self.read_ahead.pop() }
+    }
+
+    /// Returns whether another [`RxPart::next_frame`] may find a frame that was already available at the last one.
+    #[inline]
+    pub fn may_hold_more(&self) -> bool {
+        !self.read_ahead.is_empty() || self.rx.may_hold_more()
+    }
+
+    /// Returns whether the caller of this request, which was received last, has withdrawn it by now. Reads the frames
+    /// behind it to find out, without waiting.
+    #[inline]
+    pub fn is_withdrawn(&mut self, request: u64) -> bool {
+        if self.negotiated.is_none() {
+            return false;
+        }
+        if self.rx.may_hold_more() {
+            self.read_ahead.read(&mut self.rx);
+        }
+        self.read_ahead.withdraws(request)
+    }
+
+    /// Returns the message of this frame; none for a duplicate. `first` is called under the session's lock before the
+    /// message is recorded. Messages that were lost before it are reported as an event.
+    ///
+    /// # Errors
+    /// Those of `first`, and `Malformed` for an impossible number: the caller ends the link.
+    pub fn accept(
+        &mut self,
+        frame: Incoming,
+        fate: Fate,
+        checks: Checks<'_>,
+        event_log: &EventLog,
+        first: impl FnOnce(&mut SessionHalves, &mut Rx) -> Result<()>,
+    ) -> Result<Option<Message>> {
+        let mut session = 0;
+        if let Some(negotiated) = &self.negotiated {
+            let rx = &mut self.rx;
+            let accepted =
+                negotiated
+                    .session_state
+                    .accept(&frame.header, frame.body.len(), fate, |halves| first(halves, rx))?;
+            let Some((of, missed)) = accepted else { return Ok(None) };
+            session = of;
+            if missed > 0 {
+                event_log.lagged(missed);
+            }
+        }
+        let schema = match frame.header.kind {
+            Kind::Data | Kind::Request => checks.schema,
+            Kind::Reply => checks.reply_schema,
+            _ => None,
+        };
+        let source = self.source_of(&frame);
+        Ok(Some(Message::new(frame, &source, checks.limits, session).with_schema(schema)))
+    }
+
+    /// Takes over an acknowledgement. Returns the number of the request that the peer withdraws with it.
+    ///
+    /// # Errors
+    /// `Malformed` for an impossible number: the caller ends the link.
+    pub fn accept_ack(&mut self, frame: &Incoming) -> Result<Option<u64>> {
+        if let Some(negotiated) = &self.negotiated {
+            negotiated.session_state.acknowledged(frame.header.correlation)?;
+        }
+        Ok(withdrawal::read(frame))
+    }
+}

@@ -1,0 +1,125 @@
+//! The step that all calls of a subscriber share: it connects if there is no feed, and returns one message or waits.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Subscriber;
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Incoming;
+use crate::message::Message;
+use crate::publish::feed::Polled;
+use crate::publish::receive_state::ReceiveState;
+
+impl Subscriber {
+    /// Returns the next message; `None` if something else happened, such as the move of the publisher to another ring.
+    pub(super) fn poll_feed(
+        &self,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<Message>> {
+        receive_state.unpark();
+        if let Some(error) = receive_state.deferred_error.take() {
+            return Err(error);
+        }
+        // A message that arrived together with a gap, which was reported first.
+        if let Some(message) = receive_state.pending.take() {
+            return Ok(Some(message));
+        }
+        if let Some(names) = &self.names {
+            return self.poll_names(names, receive_state, waiting, false);
+        }
+        if receive_state.feed.is_none() {
+            self.connect(receive_state, waiting)?;
+            // The messages that were missed before the first one.
+            if let Some(error) = receive_state.deferred_error.take() {
+                return Err(error);
+            }
+        }
+        if let Some(message) = self.take_ready_plain(receive_state) {
+            return Ok(Some(message));
+        }
+        self.poll_frame(receive_state, waiting)
+    }
+
+    /// [`Subscriber::poll_feed`] for a frame that is not a fast-path message of a ring.
+    fn poll_frame(
+        &self,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<Message>> {
+        let Some(feed) = &mut receive_state.feed else { return Ok(None) };
+        match feed.poll() {
+            Ok(Polled::Frame(frame)) => {
+                let gap = feed.gap(&frame);
+                let source = feed.source_of(&frame);
+                let message = self.message(frame, &source, feed.session);
+                if gap > 0 {
+                    receive_state.pending = Some(message);
+                    return Err(Error::lagged(gap));
+                }
+                Ok(Some(message))
+            }
+            // More may follow a frame that is not a message.
+            Ok(Polled::Ignored) => Ok(None),
+            Ok(Polled::Empty) => {
+                let waited = receive_state.wait_for_frame(&self.wake, waiting);
+                waited.map_err(|e| receive_state.explain(e))?;
+                // The callback of the wait may have closed the subscriber.
+                let closed = self.closed.load(Ordering::Acquire);
+                Ok(if closed { None } else { self.take_ready_plain(receive_state) })
+            }
+            // The publisher has replaced its ring by a larger one, in which the numbers of the messages continue.
+            Ok(Polled::Moved) => {
+                receive_state.moved = true;
+                receive_state.drop_feed();
+                self.connect(receive_state, waiting)?;
+                Ok(None)
+            }
+            // The feed continues after these errors. A record whose schema does not match stays the next one.
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    ErrorKind::Lagged
+                        | ErrorKind::TooLarge
+                        | ErrorKind::OutOfMemory
+                        | ErrorKind::Corrupt
+                        | ErrorKind::SchemaMismatch
+                ) =>
+            {
+                Err(e)
+            }
+            // The publisher overwrites messages faster than they can be copied.
+            Err(e) if e.kind() == ErrorKind::Stalled => {
+                waiting.sleep().map_err(|_| e)?;
+                waiting.woke(false)?;
+                Ok(None)
+            }
+            Err(e) => {
+                self.event_log.disconnected(e.to_string());
+                receive_state.feed_failed(&e);
+                if e.kind() == ErrorKind::Disconnected { Ok(None) } else { Err(e) }
+            }
+        }
+    }
+
+    /// Takes a fast-path message from the ring of the feed: see [`Feed::take_fast`](crate::publish::feed::Feed::take_fast).
+    #[inline(always)]
+    pub(super) fn take_fast(&self, receive_state: &mut ReceiveState, spins: bool) -> Option<Message> {
+        let message = receive_state.feed.as_mut()?.take_fast(&self.limits, spins)?;
+        match self.options.checks_received() {
+            None => Some(message),
+            schema => Some(message.with_schema(schema)),
+        }
+    }
+
+    /// [`Subscriber::take_fast`] without spinning, for the general path.
+    fn take_ready_plain(&self, receive_state: &mut ReceiveState) -> Option<Message> {
+        self.take_fast(receive_state, false)
+    }
+
+    /// Returns the message in a frame.
+    pub(super) fn message(&self, frame: Incoming, source: &Arc<str>, session: u64) -> Message {
+        Message::new(frame, source, self.limits, session).with_schema(self.options.checks_received())
+    }
+}

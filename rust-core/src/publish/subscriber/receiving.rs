@@ -1,0 +1,199 @@
+//! Receiving one message: the fast path for a fast-path message of a ring, and the general path with missed messages,
+//! `delivery="latest"` and the end of a loop.
+
+use std::sync::atomic::Ordering;
+
+use super::{MAX_FRAMES_AT_ONCE, Subscriber};
+use crate::channel::{Acknowledge, Delivery, Operation, lock_exclusive};
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::publish::receive_state::{ReceiveState, STOP};
+use crate::sys::fork;
+use crate::sys::poll::{Interest, next_round};
+use crate::sys::stop;
+
+/// The number of polls in a row without a message after which the deadline is checked.
+const MAX_EMPTY_POLLS: u32 = 64;
+
+impl Subscriber {
+    /// Returns the next message if it is a fast-path one in a ring and nothing has to be done before it. Otherwise, or if
+    /// `allowed` returns false, returns `None` and leaves the state unchanged; the caller then uses
+    /// [`Subscriber::receive`]. A call that may wait spins here, so that a message that arrives meanwhile is received on
+    /// this path; the general path then begins with the next stage of the wait. No callback runs here, so a close by
+    /// another thread waits for the lock and disconnects by itself.
+    #[inline]
+    pub(super) fn receive_in_place(
+        &self,
+        spins: bool,
+        allowed: impl FnOnce(&ReceiveState) -> bool,
+    ) -> Option<Message> {
+        if fork::check(self.fork_generation).is_err()
+            || self.closed.load(Ordering::Acquire)
+            || self.options.delivery == Some(Delivery::Latest)
+        {
+            return None;
+        }
+        let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished).ok()?;
+        if !receive_state.is_fast() || !allowed(&receive_state) {
+            return None;
+        }
+        let message = self.take_fast(&mut receive_state, spins)?;
+        // Only the receiving thread writes this counter.
+        self.event_log.count_exclusive(&self.event_log.received);
+        // `set_delivered` would also store the number, which is not used for a ring.
+        if let Some(position) = &receive_state.position {
+            position.delivered(message.sequence());
+        }
+        Some(message)
+    }
+
+    /// Receives one message. `iterates` is true for [`Subscriber::next`].
+    pub(super) fn receive(&self, waiting: &mut Waiting<'_>, iterates: bool) -> Result<Option<Message>> {
+        fork::check(self.fork_generation)?;
+        let mut receive_state = match lock_exclusive(&self.receive_state, Operation::ReceivePublished) {
+            // The other thread closes the subscriber.
+            Err(_) if self.closed.load(Ordering::Acquire) => return Ok(None),
+            receive_state => receive_state?,
+        };
+        let _holder = self.receiving_thread.mark();
+        let received = self.receive_with(&mut receive_state, waiting, iterates);
+        // A close in a callback of this call has left the state to it.
+        if self.closed.load(Ordering::Acquire) {
+            self.disconnect(&mut receive_state);
+        }
+        received
+    }
+
+    /// [`Subscriber::receive`] with the state locked.
+    fn receive_with(
+        &self,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+        iterates: bool,
+    ) -> Result<Option<Message>> {
+        if iterates
+            && waiting.is_forever()
+            && receive_state.signal_watch.is_none()
+            && !self.closed.load(Ordering::Acquire)
+        {
+            let watch = stop::watch()?;
+            // Edge-triggered, so that a later call with a time-out is not woken by it again.
+            receive_state.epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
+            receive_state.signal_watch = Some(watch);
+        }
+        if self.options.ack == Acknowledge::Auto {
+            self.consumed(receive_state)?;
+        }
+        if !self.closed.load(Ordering::Acquire)
+            && receive_state.deferred_error.is_none()
+            && let Some(mut message) = receive_state.pending.take()
+        {
+            // A gap that a call has found, and could not report before its deadline.
+            let missed = message.missed() + std::mem::take(&mut receive_state.missed);
+            if missed > 0 && !iterates && self.options.delivery != Some(Delivery::Latest) {
+                // Outside of a loop the gap is an error, which comes before the message.
+                let error = Error::lagged(missed).on(message.name().unwrap_or(&self.shown));
+                receive_state.pending = Some(message.with_missed(0));
+                return Err(error);
+            }
+            if missed > 0 {
+                message = message.with_missed(missed);
+            }
+            return Ok(Some(self.deliver(receive_state, message)));
+        }
+        // Each round polls the feed once. Ends with a message, at the deadline, at a close, or with an error.
+        let mut empty_polls = 0u32;
+        loop {
+            if self.closed.load(Ordering::Acquire) {
+                return Ok(None);
+            }
+            if iterates && waiting.is_forever() && stop::was_requested() {
+                return Ok(None);
+            }
+            let polled = match &self.names {
+                None => self.poll_feed(receive_state, waiting),
+                // The subscriber of each name skips to its newest message, and counts those that it missed.
+                Some(names) => self.poll_names(names, receive_state, waiting, iterates),
+            };
+            match polled {
+                Ok(Some(mut message)) => {
+                    if self.options.delivery == Some(Delivery::Latest) && self.names.is_none() {
+                        message = self.skip_to_newest(receive_state, message);
+                    }
+                    if receive_state.missed > 0 {
+                        message = message.with_missed(std::mem::take(&mut receive_state.missed));
+                    }
+                    return Ok(Some(self.deliver(receive_state, message)));
+                }
+                // Checks the deadline, so that a publisher cannot delay the caller by replacing its ring or by
+                // frames that are not messages.
+                Ok(None) => {
+                    empty_polls += 1;
+                    if empty_polls.is_multiple_of(MAX_EMPTY_POLLS) {
+                        // Frames may be left, for which an event loop has to be woken.
+                        next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::Lagged && self.names.is_none() => {
+                    let count = self.count_missed(&e);
+                    // In a loop, the next message carries the number.
+                    if !iterates && self.options.delivery != Some(Delivery::Latest) {
+                        return Err(e);
+                    }
+                    // Before the deadline is checked, because the feed reports a gap once.
+                    receive_state.missed += count;
+                    next_round(waiting).inspect_err(|_| receive_state.update_readiness())?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Returns the newest of this message and those that have arrived after it, and counts the others as missed.
+    fn skip_to_newest(&self, receive_state: &mut ReceiveState, mut message: Message) -> Message {
+        let mut at_once = Waiting::at_once();
+        for _ in 0..MAX_FRAMES_AT_ONCE {
+            if receive_state.feed.as_ref().is_some_and(|feed| !feed.has_several()) {
+                break;
+            }
+            match self.poll_feed(receive_state, &mut at_once) {
+                Ok(Some(newer)) => {
+                    message = newer;
+                    receive_state.missed += 1;
+                }
+                Err(e) if e.kind() == ErrorKind::Lagged => {
+                    receive_state.missed += self.count_missed(&e);
+                }
+                // The feed reports these once, so the next call has to.
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        ErrorKind::Corrupt | ErrorKind::TooLarge | ErrorKind::OutOfMemory
+                    ) =>
+                {
+                    receive_state.deferred_error = Some(e);
+                    break;
+                }
+                _ => break,
+            }
+        }
+        message
+    }
+
+    /// Records that the program receives this message now, and returns it.
+    fn deliver(&self, receive_state: &mut ReceiveState, message: Message) -> Message {
+        // Only the receiving thread writes this counter.
+        self.event_log.count_exclusive(&self.event_log.received);
+        receive_state.set_delivered(message.sequence());
+        receive_state.update_readiness();
+        message
+    }
+
+    /// Counts the missed messages of a `Lagged` error, and returns their number.
+    fn count_missed(&self, error: &Error) -> u64 {
+        let count = error.missed().unwrap_or(0);
+        self.event_log.lagged(count);
+        count
+    }
+}

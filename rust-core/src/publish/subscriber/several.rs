@@ -1,0 +1,136 @@
+//! A subscriber to several names, and the subscriber to each of them.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{MessageSource, Subscriber};
+use crate::channel::dial::Dialler;
+use crate::channel::event_log::Event;
+use crate::channel::{Operation, Options, lock_exclusive};
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::publish::feed::ResumePoint;
+use crate::publish::names::{Receiver, SubscribedNames};
+use crate::publish::receive_state::{ReceiveState, WAKE};
+use crate::publish::store;
+use crate::transport::endpoint::Endpoint;
+
+impl Subscriber {
+    /// [`Subscriber::poll_feed`] for several names: returns a message of a name that is ready, or waits for one.
+    pub(super) fn poll_names(
+        &self,
+        names: &Mutex<SubscribedNames<Subscriber>>,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+        iterates: bool,
+    ) -> Result<Option<Message>> {
+        if let Some(error) = receive_state.deferred_error.take() {
+            return Err(error);
+        }
+        if let Some(message) = receive_state.pending.take() {
+            return Ok(Some(message));
+        }
+        let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
+        let polled = self.poll_locked(&mut names, receive_state, waiting, iterates);
+        receive_state.has_ready_names = names.has_ready();
+        polled
+    }
+
+    /// [`Subscriber::poll_names`] with the names locked.
+    fn poll_locked(
+        &self,
+        names: &mut SubscribedNames<Subscriber>,
+        receive_state: &mut ReceiveState,
+        waiting: &mut Waiting<'_>,
+        iterates: bool,
+    ) -> Result<Option<Message>> {
+        let ReceiveState { epoll, ready, waker, .. } = receive_state;
+        if !names.is_look_due() || {
+            epoll.sleep(Some(Duration::ZERO), ready)?;
+            names.note(ready, epoll, &self.event_log)?;
+            names.has_ready()
+        } {
+            return names.take(iterates, epoll, &self.event_log);
+        }
+        waker.drain();
+        if waiting.is_none() {
+            return Err(waiting.timed_out());
+        }
+        let waited = epoll.wait(waiting, ready);
+        if ready.iter().any(|one| one.token == WAKE) {
+            self.wake.drain();
+        }
+        waited?;
+        names.note(ready, epoll, &self.event_log)?;
+        Ok(None)
+    }
+}
+
+impl Receiver for Subscriber {
+    fn begin(
+        endpoint: Endpoint,
+        options: &Options,
+        resume: Option<ResumePoint>,
+    ) -> Result<(Subscriber, Option<Error>)> {
+        let options = &store::options_for(endpoint.transport(), options);
+        let shown = endpoint.to_string();
+        let origin = if store::is_store(endpoint.transport()) {
+            MessageSource::Store(endpoint)
+        } else {
+            MessageSource::Publisher {
+                transport: endpoint.transport(),
+                dialler: Dialler::new(&endpoint, options)?,
+            }
+        };
+        let mut subscriber = Subscriber::unconnected(shown, origin, options)?;
+        let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.resume = resume;
+        if let MessageSource::Store(_) = subscriber.origin {
+            return Ok((subscriber, None));
+        }
+        let connected = match subscriber.receive_state.lock() {
+            Ok(mut receive_state) => subscriber.connect(&mut receive_state, &mut Waiting::at_once()),
+            Err(_) => Ok(()),
+        };
+        // The first call that receives connects, and nothing else reports the messages that were published before it.
+        if let Err(e) = &connected
+            && e.kind() == ErrorKind::Stalled
+        {
+            subscriber.event_log.disconnected(format!(
+                "{e}; messages that are published before a call connects are neither received nor counted"
+            ));
+        }
+        Ok((subscriber, connected.err()))
+    }
+
+    fn set_watched(&self) -> Result<()> {
+        lock_exclusive(&self.receive_state, Operation::ReceivePublished)?.watched = true;
+        Ok(())
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    fn receive_now(&self, iterates: bool) -> Result<Option<Message>> {
+        self.receive(&mut Waiting::at_once(), iterates)
+    }
+
+    fn acknowledge(&self) -> Result<()> {
+        self.ack()
+    }
+
+    fn take_events(&self) -> Vec<Event> {
+        self.events()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
+    }
+
+    fn resume_point(&self) -> ResumePoint {
+        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).resume.unwrap_or_default()
+    }
+}

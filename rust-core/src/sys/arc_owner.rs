@@ -1,0 +1,308 @@
+//! A shared value whose owner lends it to one borrower at a time without counting: the next borrower, while the first
+//! has it, gets a counted reference.
+//!
+//! The owner is one thread at a time. It writes `OUT` when it lends and no borrower has the reference; the borrower, on
+//! any thread, exchanges that for `HOME` when it is dropped. An owner that is dropped meanwhile exchanges it for `LEFT`,
+//! and leaves its own counted reference to the borrower. The exchanges decide which of the two comes last, and drops it.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::seat::note_locked;
+
+#[cfg(loom)]
+use loom::sync::atomic::AtomicU8;
+#[cfg(not(loom))]
+use std::sync::atomic::AtomicU8;
+
+/// The uncounted reference is with the owner.
+const HOME: u8 = 0;
+/// A borrower has it.
+const OUT: u8 = 1;
+/// A borrower has it, and the owner is gone.
+const LEFT: u8 = 2;
+
+struct ArcInner<T> {
+    state: AtomicU8,
+    value: T,
+}
+
+/// The owner of a value that it lends.
+pub struct ArcOwner<T> {
+    shared: ManuallyDrop<Arc<ArcInner<T>>>,
+    /// Whether there may be counted references beside that of the owner.
+    has_counted: bool,
+}
+
+/// A borrowed reference.
+pub struct ArcRef<T> {
+    shared: ManuallyDrop<Arc<ArcInner<T>>>,
+    /// Whether it counts, and is no concern of the owner's.
+    is_counted: bool,
+}
+
+/// The order of the exchanges; a mutant of the model has none.
+#[inline(always)]
+fn order() -> Ordering {
+    #[cfg(loom)]
+    if UNORDERED.get() {
+        return Ordering::Relaxed;
+    }
+    Ordering::AcqRel
+}
+
+/// The order in which the owner finds the reference at home.
+#[inline(always)]
+fn order_of_lending() -> Ordering {
+    if order() == Ordering::Relaxed { Ordering::Relaxed } else { Ordering::Acquire }
+}
+
+#[cfg(loom)]
+std::thread_local! {
+    /// Whether the mutant on this thread of the system leaves the order out; all threads of a model run on it.
+    static UNORDERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+impl<T> ArcOwner<T> {
+    /// Returns the owner of a value.
+    pub fn new(value: T) -> ArcOwner<T> {
+        let shared = Arc::new(ArcInner { state: AtomicU8::new(HOME), value });
+        ArcOwner { shared: ManuallyDrop::new(shared), has_counted: false }
+    }
+
+    /// Returns whether no borrower has the value: what all have done comes before. It stays so until it is lent.
+    #[inline]
+    pub fn is_home(&mut self) -> bool {
+        if self.shared.state.load(order_of_lending()) != HOME {
+            return false;
+        }
+        if self.has_counted {
+            self.has_counted = Arc::get_mut(&mut self.shared).is_none();
+        }
+        !self.has_counted
+    }
+
+    /// Lends the value.
+    #[inline]
+    pub fn lend(&mut self) -> ArcRef<T> {
+        // Acquire: what the last borrower did comes before this, and so before the value is dropped. Relaxed below: a
+        // reference that goes to another thread is passed on with order.
+        if self.shared.state.load(order_of_lending()) != HOME {
+            self.has_counted = true;
+            return ArcRef { shared: self.shared.clone_counted(), is_counted: true };
+        }
+        self.shared.state.store(OUT, Ordering::Relaxed);
+        // SAFETY: the count stays, and one of the two gives it up: the owner while the reference is at home, or else
+        // the borrower, see both drops.
+        let shared = unsafe { std::ptr::read(&raw const self.shared) };
+        ArcRef { shared, is_counted: false }
+    }
+}
+
+/// Counts another reference.
+trait CloneCounted {
+    fn clone_counted(&self) -> Self;
+}
+
+impl<T> CloneCounted for ManuallyDrop<Arc<T>> {
+    #[cold]
+    fn clone_counted(&self) -> Self {
+        note_locked();
+        ManuallyDrop::new(Arc::clone(self))
+    }
+}
+
+impl<T> Drop for ArcOwner<T> {
+    fn drop(&mut self) {
+        if self.shared.state.swap(LEFT, order()) != OUT {
+            // SAFETY: no borrower has the reference, and none can get it; this is dropped once.
+            unsafe { ManuallyDrop::drop(&mut self.shared) };
+        }
+    }
+}
+
+impl<T> Drop for ArcRef<T> {
+    #[inline]
+    fn drop(&mut self) {
+        note_locked();
+        if self.is_counted || self.shared.state.swap(HOME, order()) == LEFT {
+            // SAFETY: it counts, or the owner has left its count to this one; this is dropped once. In the other case
+            // the owner has the count again, and nothing is touched any more.
+            unsafe { ManuallyDrop::drop(&mut self.shared) };
+        }
+    }
+}
+
+impl<T> Deref for ArcOwner<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.shared.value
+    }
+}
+
+impl<T> Deref for ArcRef<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.shared.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for ArcOwner<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for ArcRef<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn value_is_dropped_once_with_its_last_reference() {
+        let inside = Arc::new(());
+        let owner = || ArcOwner::new(inside.clone());
+        // Each order of drops: the owner between borrowers, first and last.
+        for drops in [[0, 1, 2], [1, 0, 2], [1, 2, 0], [0, 2, 1], [2, 0, 1], [2, 1, 0]] {
+            let mut owner = owner();
+            let (first, second) = (owner.lend(), owner.lend());
+            assert!(!first.is_counted && second.is_counted);
+            let mut all: [Option<Box<dyn std::any::Any>>; 3] =
+                [Some(Box::new(owner)), Some(Box::new(first)), Some(Box::new(second))];
+            for (n, which) in drops.into_iter().enumerate() {
+                assert_eq!(Arc::strong_count(&inside), 2, "{drops:?} {n}");
+                all[which].take();
+            }
+            assert_eq!(Arc::strong_count(&inside), 1, "{drops:?}");
+        }
+        let mut owner = owner();
+        for _ in 0..3 {
+            let lent = owner.lend();
+            assert!(!lent.is_counted && Arc::ptr_eq(&lent, &inside) && !owner.is_home());
+            drop(lent);
+            assert!(owner.is_home());
+        }
+        // A counted reference may outlive the other.
+        let (first, second) = (owner.lend(), owner.lend());
+        drop(first);
+        assert!(!owner.is_home() && second.is_counted);
+        drop(second);
+        assert!(owner.is_home() && !owner.has_counted);
+        drop(owner);
+        assert_eq!(Arc::strong_count(&inside), 1);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use loom::cell::UnsafeCell;
+    use loom::thread;
+
+    use super::*;
+
+    /// What is written when it is dropped, and read before.
+    struct Read(UnsafeCell<u64>, std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+    // SAFETY: the model finds accesses without order.
+    unsafe impl Sync for Read {}
+
+    impl Drop for Read {
+        fn drop(&mut self) {
+            self.0.with_mut(|_| ());
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A borrower reads and gives back, while the owner lends again, or reads, and is dropped.
+    fn borrower_and_owner() {
+        loom::model(|| {
+            let dropped = std::sync::Arc::default();
+            let mut owner = ArcOwner::new(Read(UnsafeCell::new(0), std::sync::Arc::clone(&dropped)));
+            let first = owner.lend();
+            let other = thread::spawn(move || first.0.with(|_| ()));
+            let second = owner.lend();
+            second.0.with(|_| ());
+            // The counts of the standard library are not in the model, so a counted reference is kept.
+            let is_kept = second.is_counted;
+            if is_kept {
+                std::mem::forget(second)
+            } else {
+                drop(second)
+            }
+            drop(owner);
+            other.join().unwrap();
+            assert_eq!(dropped.load(Ordering::SeqCst), usize::from(!is_kept));
+        });
+    }
+
+    /// The owner is dropped while a borrower reads.
+    fn borrower_without_owner() {
+        loom::model(|| {
+            let dropped = std::sync::Arc::default();
+            let mut owner = ArcOwner::new(Read(UnsafeCell::new(0), std::sync::Arc::clone(&dropped)));
+            let lent = owner.lend();
+            let other = thread::spawn(move || lent.0.with(|_| ()));
+            (*owner).0.with(|_| ());
+            drop(owner);
+            other.join().unwrap();
+            assert_eq!(dropped.load(Ordering::SeqCst), 1);
+        });
+    }
+
+    /// What is written by a borrower, and not by its drop.
+    struct Written(UnsafeCell<u64>);
+
+    // SAFETY: the model finds accesses without order.
+    unsafe impl Sync for Written {}
+
+    /// A borrower reads and gives back; the owner lends what is home to one that writes it.
+    fn borrower_and_writer() {
+        loom::model(|| {
+            let mut owner = ArcOwner::new(Written(UnsafeCell::new(0)));
+            let first = owner.lend();
+            let other = thread::spawn(move || first.0.with(|_| ()));
+            if owner.is_home() {
+                let second = owner.lend();
+                assert!(!second.is_counted);
+                second.0.with_mut(|_| ());
+            }
+            other.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn lent_value_is_written_after_its_last_reader() {
+        borrower_and_writer();
+    }
+
+    #[test]
+    fn lent_value_is_dropped_once_after_its_last_reader() {
+        borrower_and_owner();
+        borrower_without_owner();
+    }
+
+    #[test]
+    fn mutants_without_order_are_found() {
+        for model in [borrower_and_owner, borrower_without_owner, borrower_and_writer] {
+            UNORDERED.set(true);
+            let found = catch_unwind(AssertUnwindSafe(model)).is_err();
+            UNORDERED.set(false);
+            assert!(found, "the protocol without order passes this model");
+        }
+    }
+}

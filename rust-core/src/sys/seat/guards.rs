@@ -1,0 +1,178 @@
+//! What a call or the library has of a seat: each guard gives back by its drop what it stands for.
+
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::sync::{self, GateGuard, ProtocolStep, left_out, place};
+use super::{OWNER, Seat, TAKEN};
+
+/// Value and gate, for a call that does not sleep.
+pub struct SeatGuard<'a, T, G> {
+    pub(super) gate: GateGuard<'a, G>,
+    pub(super) seat: &'a Seat<T, G>,
+}
+
+impl<'a, T, G> SeatGuard<'a, T, G> {
+    /// Returns the value, and what the gate protects.
+    #[inline]
+    pub fn parts(&mut self) -> (&mut T, &mut G) {
+        // SAFETY: `TAKEN` was clear when the gate was entered, and only the holder of the gate sets it. The guard is
+        // borrowed alone.
+        (unsafe { &mut *place(&self.seat.value) }, &mut self.gate)
+    }
+
+    /// Takes permit and value along, and leaves the gate.
+    #[inline]
+    pub fn hold(self) -> Lease<'a, T, G> {
+        self.seat.lease()
+    }
+
+    /// Takes permit and value of another seat with the same gate; `None` where another thread has or awaits it. The drop of
+    /// the lease enters the gate, so this call has to leave before.
+    #[inline]
+    pub fn try_hold<'b, U>(&self, other: &'b Seat<U, G>) -> Option<Lease<'b, U, G>> {
+        self.is_free(other).then(|| other.lease())
+    }
+
+    /// Returns whether no thread has or awaits another seat with the same gate.
+    #[inline]
+    pub fn is_free<U>(&self, other: &Seat<U, G>) -> bool {
+        Arc::ptr_eq(&self.seat.gate, &other.gate) && other.is_free()
+    }
+}
+
+/// Permit and value, which a call has outside the gate.
+pub struct Lease<'a, T, G> {
+    pub(super) seat: &'a Seat<T, G>,
+    /// The seat names the thread that made it.
+    pub(super) no_send: PhantomData<*const ()>,
+}
+
+impl<'a, T, G> Lease<'a, T, G> {
+    /// Divides it, so that permit and value can be given back one after the other.
+    pub fn split(self) -> (Permit<'a, T, G>, ValueGuard<'a, T, G>) {
+        let seat = self.seat;
+        std::mem::forget(self);
+        (Permit { seat, no_send: PhantomData }, ValueGuard { seat, no_send: PhantomData })
+    }
+
+    /// Comes back to the gate.
+    #[inline]
+    pub fn enter(self) -> LockedLease<'a, T, G> {
+        LockedLease { gate: sync::lock(&self.seat.gate), lease: self }
+    }
+
+    /// Ends it for a thread that has the gate. Returns the seat and those that wait, whom the thread wakes once it has
+    /// left.
+    #[inline]
+    fn end_at_gate(self) -> (&'a Seat<T, G>, u64) {
+        let seat = self.seat;
+        std::mem::forget(self);
+        (seat, seat.give_back(OWNER | TAKEN))
+    }
+}
+
+impl<T, G> Drop for Lease<'_, T, G> {
+    fn drop(&mut self) {
+        self.seat.release(OWNER | TAKEN);
+    }
+}
+
+/// A call with a lease, at the gate again.
+pub struct LockedLease<'a, T, G> {
+    // Dropped first: the drop of the other field enters the gate.
+    gate: GateGuard<'a, G>,
+    lease: Lease<'a, T, G>,
+}
+
+impl<'a, T, G> LockedLease<'a, T, G> {
+    /// Returns the value, and what the gate protects.
+    #[inline]
+    pub fn parts(&mut self) -> (&mut T, &mut G) {
+        (&mut *self.lease, &mut self.gate)
+    }
+
+    /// Leaves the gate, and keeps the lease.
+    pub fn go_on(self) -> Lease<'a, T, G> {
+        self.lease
+    }
+
+    /// Ends the call; leaves the gate, and wakes those that wait.
+    #[inline(always)]
+    pub fn end(self) {
+        let (seat, waits) = self.lease.end_at_gate();
+        drop(self.gate);
+        seat.wake(waits);
+    }
+}
+
+/// The permit, which a call has.
+pub struct Permit<'a, T, G> {
+    pub(super) seat: &'a Seat<T, G>,
+    pub(super) no_send: PhantomData<*const ()>,
+}
+
+impl<'a, T, G> Permit<'a, T, G> {
+    /// Takes the value as well, once no other thread has it.
+    pub fn take(self) -> Lease<'a, T, G> {
+        let seat = self.seat;
+        if !left_out(ProtocolStep::AwaitValue) {
+            std::mem::forget(seat.borrow());
+        }
+        std::mem::forget(self);
+        Lease { seat, no_send: PhantomData }
+    }
+
+    /// Returns whether the library has the value at this instant.
+    pub fn is_borrowed(&self) -> bool {
+        let _gate = sync::lock(&self.seat.gate);
+        self.seat.word.load(Ordering::Relaxed) & TAKEN != 0
+    }
+}
+
+impl<T, G> Drop for Permit<'_, T, G> {
+    fn drop(&mut self) {
+        self.seat.release(OWNER);
+    }
+}
+
+/// The value, without the permit.
+pub struct ValueGuard<'a, T, G> {
+    pub(super) seat: &'a Seat<T, G>,
+    pub(super) no_send: PhantomData<*const ()>,
+}
+
+impl<T, G> Drop for ValueGuard<'_, T, G> {
+    #[inline]
+    fn drop(&mut self) {
+        self.seat.release(TAKEN);
+    }
+}
+
+macro_rules! value {
+    ($guard:ident) => {
+        impl<T, G> Deref for $guard<'_, T, G> {
+            type Target = T;
+
+            #[inline]
+            fn deref(&self) -> &T {
+                // SAFETY: `TAKEN` was set for this guard under the gate, where no thread had the value, and the guard
+                // alone clears it; until then no other thread uses the value.
+                unsafe { &*place(&self.seat.value) }
+            }
+        }
+
+        impl<T, G> DerefMut for $guard<'_, T, G> {
+            #[inline]
+            fn deref_mut(&mut self) -> &mut T {
+                // SAFETY: as above; the guard is borrowed alone, so this is the only reference to the value.
+                unsafe { &mut *place(&self.seat.value) }
+            }
+        }
+    };
+}
+
+value!(Lease);
+value!(ValueGuard);

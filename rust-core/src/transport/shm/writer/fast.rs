@@ -1,0 +1,116 @@
+//! Fast-path records: a short message is written in one step, where the place of its record needs no other check.
+//!
+//! The general path (`super`) writes all other records. It determines up to where this path may write.
+
+use std::sync::atomic::Ordering;
+
+use super::super::memory::{Memory, OwnMemory};
+use super::super::record::{FastKind, GRANULE, Record, WORD};
+use super::super::segment::PAGE;
+use super::{LINE, LargeFrame, Writer};
+use crate::codec::Encoding;
+use crate::error::Result;
+
+impl<M: OwnMemory, P: Memory> Writer<M, P> {
+    /// Writes a short message without flags and extension in a record of this form, where the record's place needs no
+    /// other check, which is nearly always so. Data and requests are one above the last in number; a reply has any
+    /// number, and `correlation` is that of its request. Returns false, with nothing written, in all other cases:
+    /// [`Writer::try_write_next`] is for them.
+    #[inline(always)]
+    pub fn try_write_fast(
+        &mut self,
+        form: FastKind,
+        sequence: u64,
+        correlation: u64,
+        sent: i64,
+        encoding: Encoding,
+        body: &[u8],
+    ) -> bool {
+        // Nothing overflows: a slice has at most `isize::MAX` bytes, and a position never comes near the end.
+        let length = (form.prefix() as u64).wrapping_add(body.len() as u64);
+        let size = WORD.wrapping_add(length).wrapping_add(GRANULE - 1) & !(GRANULE - 1);
+        let (tail, end) = (self.tail, self.tail.wrapping_add(size));
+        if end >= self.fast_end || size > self.largest || !self.may_have(form, sequence) {
+            return false;
+        }
+        let word = form.record(encoding, length as u32).to_bits() | self.lap;
+        let at = PAGE.wrapping_add((tail & self.mask) as usize);
+        let sent = sent.cast_unsigned();
+        match form {
+            FastKind::Reply => {
+                self.mine.store_record(at, word, size as usize, [sent, sequence, correlation], body);
+            }
+            FastKind::Data | FastKind::Request => {
+                // The time of sending is all of the prefix.
+                self.mine.store_record(at, word, size as usize, [sent], body);
+            }
+        }
+        self.tail = end;
+        self.sequence = sequence;
+        self.frames = self.frames.wrapping_add(1);
+        // As in `obtain_next_lines`, for places in this lap, of which a short record touches two at most.
+        if size > 2 * LINE {
+            self.obtain_next_lines(size);
+        } else if end.wrapping_add(size + LINE) < self.fast_end {
+            let line = (end | (LINE - 1)).wrapping_add(1);
+            for line in [line, line.wrapping_add(LINE)] {
+                if line <= end.wrapping_add(size) {
+                    self.mine.store(PAGE.wrapping_add((line & self.mask) as usize), 0, Ordering::Relaxed);
+                }
+            }
+        }
+        true
+    }
+
+    /// Returns whether a record of this form may have this number: only a reply's record contains its number.
+    #[inline(always)]
+    fn may_have(&self, form: FastKind, sequence: u64) -> bool {
+        form == FastKind::Reply || sequence == self.sequence.wrapping_add(1)
+    }
+
+    /// The slow path of [`Writer::try_write_fast`]: the end of the lap or of the known room. Returns false, with nothing
+    /// written, where there is no room, the message is large, another number comes next, or a large frame is under
+    /// way; [`Writer::try_write`] handles those.
+    #[cold]
+    pub fn try_write_next(
+        &mut self,
+        form: FastKind,
+        sequence: u64,
+        correlation: u64,
+        sent: i64,
+        encoding: Encoding,
+        body: &[u8],
+    ) -> Result<bool> {
+        let length = form.prefix() + body.len();
+        if !matches!(self.large, LargeFrame::None)
+            || length as u64 > self.largest - WORD
+            || !self.may_have(form, sequence)
+        {
+            return Ok(false);
+        }
+        let record = form.record(encoding, length as u32);
+        let Some(at) = self.reserve(record.size())? else { return Ok(false) };
+        let sent = sent.cast_unsigned();
+        if form == FastKind::Reply {
+            self.mine.store(at, sent, Ordering::Relaxed);
+            self.mine.store(at + 8, sequence, Ordering::Relaxed);
+            // The correlation is the last word of the prefix.
+            self.mine.copy_in_behind(at + 16, correlation, body);
+        } else {
+            self.mine.copy_in_behind(at, sent, body);
+        }
+        self.commit(record);
+        self.frames += 1;
+        self.sequence = sequence;
+        self.renew_fast_end();
+        Ok(true)
+    }
+
+    /// Determines up to where short records can be written in this lap. No large frame is under way.
+    fn renew_fast_end(&mut self) {
+        let lap_end = (self.tail | self.mask) + 1;
+        // The zero behind a record that ends the lap would be in the next one.
+        self.fast_end = lap_end.min(self.room + 1);
+        self.lap = Record::lap_bits(self.tail >> self.shift);
+    }
+}

@@ -1,0 +1,287 @@
+//! The body of a message: one block of bytes, or a rest with long arrays that are stored elsewhere.
+//!
+//! An encoder that has a [`Placer`] leaves the elements of long arrays out of its output and records where
+//! they belong. So over shared memory a long array is written once, into memory that the receiver maps, and
+//! is never copied behind a header. A caller that needs one block ([`Body::whole`]) joins the parts. This
+//! module is below `value` and `codec`, which both use it.
+
+mod one_or_many;
+mod rest;
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::buffers;
+
+pub use one_or_many::OneOrMany;
+pub use rest::Rest;
+
+/// From this many bytes on the elements of an array may be stored elsewhere than the rest of a message. Below
+/// that, a copy is cheaper than a separate part.
+pub const PLACED_FROM: usize = 64 << 10;
+
+/// The elements of an array, and their position in the rest of the body.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The number of bytes of the rest in front of them.
+    pub at: usize,
+    /// The elements.
+    pub bytes: Bytes,
+}
+
+/// Decides where an encoder puts the elements of a long array.
+pub trait Placer {
+    /// Stores elements that belong after the first `at` bytes of the rest and returns true; returns false if
+    /// the encoder has to write them itself. `shared` is the elements where the encoder has them with their owner: a
+    /// placer that leaves them where they are then keeps that owner.
+    fn place(&mut self, at: usize, elements: &[u8], shared: Option<&Bytes>) -> bool;
+}
+
+/// A body whose long arrays are stored elsewhere.
+#[derive(Debug)]
+pub struct Split {
+    /// Everything but the parts.
+    rest: Rest,
+    /// The parts, in the order of their positions.
+    parts: OneOrMany<Part>,
+    /// The length of the whole body, in bytes.
+    length: usize,
+    /// The body in one block, made when first needed.
+    whole: OnceLock<Bytes>,
+}
+
+impl Split {
+    /// Returns a body of this rest and these parts, whose positions ascend and are in it.
+    // Always: it is written where it stays, and not moved.
+    #[inline(always)]
+    pub fn new(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Split {
+        let (rest, parts) = (rest.into(), parts.into());
+        debug_assert!(parts.is_sorted_by_key(|part| part.at) && parts.iter().all(|p| p.at <= rest.len()));
+        let length = rest.len() + parts.iter().map(|part| part.bytes.len()).sum::<usize>();
+        Split { rest, parts, length, whole: OnceLock::new() }
+    }
+
+    /// Returns everything but the parts.
+    pub fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
+    /// Returns the parts.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Returns the body in one block: a copy, made at the first call and kept.
+    pub fn whole(&self) -> &Bytes {
+        self.whole.get_or_init(|| {
+            let mut whole = buffers::take(self.length);
+            whole.reserve_exact(self.length);
+            let mut from = 0;
+            for part in self.parts.iter() {
+                whole.extend_from_slice(&self.rest[from..part.at]);
+                whole.extend_from_slice(&part.bytes);
+                from = part.at;
+            }
+            whole.extend_from_slice(&self.rest[from..]);
+            buffers::bytes(whole)
+        })
+    }
+}
+
+/// The body of a message. Clones share its memory.
+#[derive(Clone, Debug)]
+pub struct Body(BodyRepr);
+
+/// The two forms of a body.
+#[derive(Clone, Debug)]
+enum BodyRepr {
+    Whole(Bytes),
+    Split(Arc<Split>),
+}
+
+// Every message contains a body: the parts are behind a pointer, so that a body without parts stays small.
+const _: () = assert!(size_of::<Body>() == size_of::<Bytes>());
+
+impl Body {
+    /// Returns a body of this rest and these parts; of the rest alone where there are none.
+    #[doc(hidden)]
+    #[inline]
+    pub fn of_parts(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Body {
+        let (rest, parts) = (rest.into(), parts.into());
+        if parts.is_empty() {
+            return rest.into_bytes().into();
+        }
+        Body(BodyRepr::Split(Arc::new(Split::new(rest, parts))))
+    }
+
+    /// Returns the bytes in one block. Where long arrays are stored elsewhere that is a copy, made
+    /// at the first call and kept.
+    #[inline]
+    pub fn whole(&self) -> &Bytes {
+        match &self.0 {
+            BodyRepr::Whole(bytes) => bytes,
+            BodyRepr::Split(split) => split.whole(),
+        }
+    }
+
+    /// Returns the number of bytes.
+    #[inline]
+    #[allow(clippy::len_without_is_empty, reason = "a body without bytes is of no use to any caller")]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            BodyRepr::Whole(bytes) => bytes.len(),
+            BodyRepr::Split(split) => split.length,
+        }
+    }
+
+    /// Returns the parts, if the body has some.
+    #[doc(hidden)]
+    #[inline]
+    pub fn split(&self) -> Option<&Split> {
+        match &self.0 {
+            BodyRepr::Whole(_) => None,
+            BodyRepr::Split(split) => Some(split),
+        }
+    }
+
+    /// Returns the block that a decoder reads, and the parts that belong in it. Once the body
+    /// exists in one block, that block is returned, without parts.
+    #[inline]
+    pub(crate) fn to_decode(&self) -> (&[u8], &[Part]) {
+        match &self.0 {
+            BodyRepr::Whole(bytes) => (bytes, &[]),
+            BodyRepr::Split(split) => match split.whole.get() {
+                Some(whole) => (whole, &[]),
+                None => (&split.rest, &split.parts),
+            },
+        }
+    }
+
+    /// Returns the block, if the body is one.
+    #[doc(hidden)]
+    #[inline]
+    pub fn block(&self) -> Option<&Bytes> {
+        match &self.0 {
+            BodyRepr::Whole(bytes) => Some(bytes),
+            BodyRepr::Split(_) => None,
+        }
+    }
+
+    /// The same, to be replaced.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn block_mut(&mut self) -> Option<&mut Bytes> {
+        match &mut self.0 {
+            BodyRepr::Whole(bytes) => Some(bytes),
+            BodyRepr::Split(_) => None,
+        }
+    }
+
+    /// Returns the block, if the body is one.
+    #[doc(hidden)]
+    #[inline]
+    pub fn into_whole(self) -> Option<Bytes> {
+        match self.0 {
+            BodyRepr::Whole(bytes) => Some(bytes),
+            BodyRepr::Split(_) => None,
+        }
+    }
+
+    /// Returns the owner of these elements, if they are those of one of the parts.
+    #[doc(hidden)]
+    #[inline]
+    pub fn part(&self, elements: &[u8]) -> Option<Bytes> {
+        let parts = self.split()?.parts();
+        let found = parts.iter().find(|part| part.bytes.as_ptr_range() == elements.as_ptr_range());
+        found.map(|part| part.bytes.clone())
+    }
+
+    /// Returns these bytes as a view that keeps their memory, if they are within the body's memory,
+    /// as slices from a decoder are. None for bytes around parts that are too few to be a block of their own.
+    pub fn view(&self, slice: &[u8]) -> Option<Bytes> {
+        let of = |origin: &Bytes| is_within(origin, slice).then(|| origin.slice_ref(slice));
+        match &self.0 {
+            BodyRepr::Whole(bytes) => of(bytes),
+            BodyRepr::Split(split) => {
+                let blocks = split.parts.iter().map(|part| &part.bytes);
+                blocks.chain(split.rest.block()).chain(split.whole.get()).find_map(of)
+            }
+        }
+    }
+}
+
+/// Returns whether a slice is a part of another one's memory.
+fn is_within(outer: &[u8], inner: &[u8]) -> bool {
+    let (outer, inner) = (outer.as_ptr_range(), inner.as_ptr_range());
+    outer.start <= inner.start && inner.end <= outer.end
+}
+
+impl Default for Body {
+    fn default() -> Body {
+        Bytes::new().into()
+    }
+}
+
+impl From<Bytes> for Body {
+    #[inline]
+    fn from(bytes: Bytes) -> Body {
+        Body(BodyRepr::Whole(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Body {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl AsRef<[u8]> for Body {
+    /// As [`Body::whole`].
+    fn as_ref(&self) -> &[u8] {
+        self.whole()
+    }
+}
+
+/// Compares the bytes, wherever they are stored.
+impl<T: AsRef<[u8]>> PartialEq<T> for Body {
+    fn eq(&self, other: &T) -> bool {
+        self.whole() == other.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split() -> Body {
+        let part = |at, bytes: &'static [u8]| Part { at, bytes: Bytes::from_static(bytes) };
+        Body::of_parts(Bytes::from_static(b"abcdef"), vec![part(0, b"1"), part(4, b"22"), part(6, b"333")])
+    }
+
+    #[test]
+    fn whole_body_has_the_parts_at_their_places() {
+        let body = split();
+        assert_eq!(body.len(), 12);
+        assert_eq!(&body.whole()[..], b"1abcd22ef333");
+        assert_eq!(body.whole().as_ptr(), body.clone().whole().as_ptr(), "is made once");
+        let plain = Body::of_parts(Bytes::from_static(b"plain"), Vec::new());
+        assert_eq!((&plain.whole()[..], plain.split().is_none()), (&b"plain"[..], true));
+    }
+
+    #[test]
+    fn view_shares_memory_of_enclosing_body() {
+        let body = split();
+        let (rest, parts) = body.to_decode();
+        assert!(body.view(&rest[1..3]).is_none(), "is in place");
+        let slice = &parts[2].bytes[1..];
+        assert_eq!(body.view(slice).unwrap().as_ptr(), slice.as_ptr());
+        let long = Body::of_parts(vec![1; 2 * Rest::SHORT], parts.to_vec());
+        let slice = &long.to_decode().0[1..3];
+        assert_eq!(long.view(slice).unwrap().as_ptr(), slice.as_ptr());
+        assert!(body.view(b"elsewhere").is_none());
+        let whole = body.whole().clone();
+        assert_eq!(body.view(&whole[2..9]).unwrap().as_ptr(), whole[2..].as_ptr());
+        assert!(body.to_decode().1.is_empty(), "decoding now uses the one block");
+    }
+}

@@ -1,0 +1,113 @@
+//! A list that is nearly always of one item, which needs no allocation.
+
+use std::ops::Deref;
+
+/// Items in the order in which they were added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OneOrMany<T> {
+    /// One.
+    One([T; 1]),
+    /// None, or several.
+    Many(Vec<T>),
+}
+
+impl<T> OneOrMany<T> {
+    /// Returns an empty list.
+    pub const fn new() -> OneOrMany<T> {
+        OneOrMany::Many(Vec::new())
+    }
+
+    /// Appends an item.
+    #[inline]
+    pub fn push(&mut self, item: T) {
+        match self {
+            OneOrMany::Many(items) if items.capacity() == 0 => {
+                // Of the list without memory in its place there is nothing to free.
+                std::mem::forget(std::mem::replace(self, OneOrMany::One([item])));
+            }
+            _ => self.push_further(item),
+        }
+    }
+
+    #[cold]
+    fn push_further(&mut self, item: T) {
+        match self {
+            OneOrMany::Many(items) => items.push(item),
+            OneOrMany::One(_) => {
+                if let OneOrMany::One([first]) = std::mem::take(self) {
+                    *self = OneOrMany::Many(vec![first, item]);
+                }
+            }
+        }
+    }
+
+    /// Returns the list of what `of` returns for each of these; `None` where it returns none.
+    #[inline(always)]
+    pub fn try_of<S>(items: &[S], mut of: impl FnMut(&S) -> Option<T>) -> Option<OneOrMany<T>> {
+        match items {
+            [item] => Some(OneOrMany::One([of(item)?])),
+            _ => items.iter().map(of).collect::<Option<_>>().map(OneOrMany::Many),
+        }
+    }
+
+    /// Returns the list of what `of` returns for each item.
+    #[inline]
+    pub fn map<U>(self, mut of: impl FnMut(T) -> U) -> OneOrMany<U> {
+        match self {
+            OneOrMany::One([item]) => OneOrMany::One([of(item)]),
+            OneOrMany::Many(items) => OneOrMany::Many(items.into_iter().map(of).collect()),
+        }
+    }
+}
+
+impl<T> Default for OneOrMany<T> {
+    fn default() -> OneOrMany<T> {
+        OneOrMany::new()
+    }
+}
+
+impl<T> Deref for OneOrMany<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            OneOrMany::One(item) => item,
+            OneOrMany::Many(items) => items,
+        }
+    }
+}
+
+impl<T> From<Vec<T>> for OneOrMany<T> {
+    fn from(items: Vec<T>) -> OneOrMany<T> {
+        OneOrMany::Many(items)
+    }
+}
+
+impl<T: Clone> From<&[T]> for OneOrMany<T> {
+    fn from(items: &[T]) -> OneOrMany<T> {
+        match items {
+            [item] => OneOrMany::One([item.clone()]),
+            _ => OneOrMany::Many(items.to_vec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_come_in_the_order_of_their_pushes() {
+        let mut list = OneOrMany::new();
+        for count in 0..6 {
+            assert_eq!(list.to_vec(), (0..count).collect::<Vec<_>>());
+            assert_eq!(matches!(list, OneOrMany::One(_)), count == 1);
+            assert_eq!(OneOrMany::from(&*list), list);
+            assert_eq!(OneOrMany::try_of(&list, |item| Some(*item)).unwrap().to_vec(), list.to_vec());
+            assert_eq!(OneOrMany::try_of(&list, |item| (*item != 1).then_some(())).is_some(), count < 2);
+            assert_eq!(list.clone().map(|item| item + 1).to_vec(), (1..=count).collect::<Vec<_>>());
+            list.push(count);
+        }
+        assert_eq!(OneOrMany::from(vec![1, 2]).to_vec(), [1, 2]);
+    }
+}

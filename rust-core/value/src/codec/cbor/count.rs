@@ -1,0 +1,119 @@
+//! The first pass over an indefinite array or map: the number of items of it and of each indefinite
+//! one inside it.
+//!
+//! The decoder calls it at the first indefinite container whose count it does not have. Definite
+//! containers carry their lengths and are only followed.
+
+use super::head::{BREAK, Head, head};
+use crate::codec::MAX_DEPTH;
+use crate::codec::input::{Input, ItemCounts};
+use crate::value::Sink;
+
+/// The greatest depth that the walk follows: deeper containers are refused before their count is
+/// needed. The tags of an N-d array and of an instant add a few levels to the deepest value.
+const LEVELS: usize = MAX_DEPTH as usize + 8;
+
+/// A container that is not closed yet.
+struct OpenContainer {
+    /// The remaining items, for a definite one.
+    remaining: u64,
+    /// The container's number, for an indefinite one, and whether two items make one entry.
+    counted: Option<(usize, bool)>,
+    /// Whether the last item was a key, so that its value is next.
+    half: bool,
+}
+
+/// Counts from the indefinite array or map at the position of `input` up to its end.
+pub(super) fn count<S: Sink>(mut input: Input<'_>, counts: &mut ItemCounts, sink: &mut S) {
+    let mut open: Vec<OpenContainer> = Vec::new();
+    // Stopping early is allowed, see `ItemCounts`.
+    while step(&mut input, &mut open, counts, sink).is_some() {
+        if open.is_empty() || open.len() > LEVELS {
+            return;
+        }
+    }
+}
+
+/// Passes over one item or one break. `None` where the bytes are invalid or the counts are full.
+fn step<S: Sink>(
+    input: &mut Input<'_>,
+    open: &mut Vec<OpenContainer>,
+    counts: &mut ItemCounts,
+    sink: &mut S,
+) -> Option<()> {
+    // The end of the innermost container, which must be an indefinite one at the end of an entry.
+    if input.peek()? == BREAK {
+        let top = open.pop()?;
+        top.counted?;
+        if top.half {
+            return None;
+        }
+        input.byte().ok()?;
+        return completed(open);
+    }
+    // Counted at its start, so that the second pass reaches an item whose content is invalid.
+    if let Some(OpenContainer { counted: Some((container, map)), half, .. }) = open.last_mut() {
+        *half = *map && !*half;
+        if *half || !*map {
+            counts.add(*container);
+        }
+    }
+    let mut item = head(input).ok()?;
+    // Tags are part of the item behind them.
+    while item.major == 6 {
+        item = head(input).ok()?;
+    }
+    // The number of items inside, for a definite container.
+    let remaining = match item.major {
+        2 | 3 if item.is_indefinite() => {
+            while input.peek()? != BREAK {
+                let chunk = head(input).ok()?;
+                if chunk.major != item.major || chunk.is_indefinite() {
+                    return None;
+                }
+                content(input, chunk)?;
+            }
+            input.byte().ok()?;
+            0
+        }
+        2 | 3 => {
+            content(input, item)?;
+            0
+        }
+        4 | 5 if item.is_indefinite() => {
+            open.push(OpenContainer {
+                remaining: 0,
+                counted: Some((counts.open(sink)?, item.major == 5)),
+                half: false,
+            });
+            return Some(());
+        }
+        4 => item.n,
+        5 => item.n.checked_mul(2)?,
+        _ => 0,
+    };
+    if remaining > 0 {
+        open.push(OpenContainer { remaining, counted: None, half: false });
+        return Some(());
+    }
+    completed(open)
+}
+
+/// Passes over the content of a string; that of a byte string may be stored elsewhere.
+fn content(input: &mut Input<'_>, string: Head) -> Option<()> {
+    let passed =
+        if string.major == 2 { input.elements(string.n, string.at) } else { input.take(string.n, string.at) };
+    passed.ok().map(drop)
+}
+
+/// Ends an item, and the definite containers whose last item it was.
+fn completed(open: &mut Vec<OpenContainer>) -> Option<()> {
+    while let Some(top) = open.last_mut().filter(|top| top.counted.is_none()) {
+        top.remaining -= 1;
+        if top.remaining > 0 {
+            break;
+        }
+        open.pop();
+    }
+    Some(())
+}

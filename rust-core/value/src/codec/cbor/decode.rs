@@ -1,0 +1,358 @@
+//! CBOR to values: a walk over the bytes that drives a Sink.
+//!
+//! The walk recurses for containers; the Meter refuses a container beyond the depth limit when it
+//! begins, and tags recurse at most a fixed number of levels, so the stack is bounded. Errors carry
+//! the offset of the innermost item, and each container adds its key or index to the path on the
+//! way out.
+
+use std::borrow::Cow;
+
+use super::count::count;
+use super::head::{BREAK, Head, head};
+use crate::body::Part;
+use crate::codec::input::{Input, ItemCounts, malformed, unsupported, utf8};
+use crate::error::{Error, ErrorKind, Result, memory};
+use crate::value::{BigInt, Limits, Sink, Source};
+
+/// Sends the one value of `bytes` to `sink`, which enforces the limits. `parts` are the blocks of
+/// elements that belong between the bytes.
+pub(crate) fn decode<S: Sink>(bytes: &[u8], parts: &[Part], limits: &Limits, sink: &mut S) -> Result<()> {
+    first(Input::new(bytes).with_parts(parts), limits, sink)?.finish()
+}
+
+/// Decodes the first value of the input, and returns the position behind it.
+fn first<'a, S: Sink>(input: Input<'a>, limits: &Limits, sink: &mut S) -> Result<Input<'a>> {
+    let nodes = limits.most_nodes();
+    let counts = ItemCounts::up_to(nodes.saturating_add(8));
+    let mut decoder = Decoder { input, sink, counts, nodes };
+    decoder.value()?;
+    Ok(decoder.input)
+}
+
+/// Decodes the first value of the bytes, and returns its length in bytes.
+pub(crate) fn decode_first<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<usize> {
+    Ok(first(Input::new(bytes), limits, sink)?.at)
+}
+
+/// A method of [`Input`] that takes the content of a string, or of a chunk of it.
+type Take<'a> = fn(&mut Input<'a>, u64, usize) -> Result<&'a [u8]>;
+
+/// The state of one decoding.
+pub(super) struct Decoder<'a, 's, S> {
+    pub(super) input: Input<'a>,
+    pub(super) sink: &'s mut S,
+    /// The counts of the indefinite containers of the part that was counted last.
+    counts: ItemCounts,
+    /// The greatest number of values, for the text of errors.
+    nodes: u64,
+}
+
+impl<'a, S: Sink> Decoder<'a, '_, S> {
+    /// Decodes the next value.
+    pub(super) fn value(&mut self) -> Result<()> {
+        self.item()
+    }
+
+    /// Decodes the next value. The most frequent kinds are decoded in place, in the loops over
+    /// arrays and maps.
+    #[inline(always)]
+    fn item(&mut self) -> Result<()> {
+        if let Some(value) = self.input.double() {
+            let at = self.input.at - 9;
+            return self.sink.float(value).map_err(|e| e.at(at));
+        }
+        let head = head(&mut self.input)?;
+        match head.major {
+            // Major types 0, 3 and 7: integers, text, floats and simple values.
+            0 => self.unsigned(head.n),
+            3 if !head.is_indefinite() => match self.input.text(head.n, head.at) {
+                Ok(text) => self.sink.text(text),
+                Err(error) => Err(error),
+            },
+            7 => self.simple(head),
+            _ => self.other(head),
+        }
+        .map_err(|e| e.at(head.at))
+    }
+
+    /// Decodes the value with this head, of a kind that [`Self::item`] does not decode in place.
+    #[inline(never)]
+    fn other(&mut self, head: Head) -> Result<()> {
+        match head.major {
+            // Major types 1, 2, 4, 5 and 6: negative integers, bytes, arrays, maps, tags.
+            1 => self.negative(head.n),
+            2 if !head.is_indefinite() => {
+                let bytes = self.input.take(head.n, head.at)?;
+                self.sink.bytes(bytes)
+            }
+            4 => self.array(head),
+            5 => self.map(head),
+            6 => self.tagged(head),
+            _ => self.chunks(head),
+        }
+    }
+
+    /// Decodes a string of indefinite length, which comes in chunks.
+    #[cold]
+    fn chunks(&mut self, head: Head) -> Result<()> {
+        if head.major == 2 {
+            let bytes = self.bytes(head)?;
+            self.sink.bytes(&bytes).map(|()| self.release(bytes))
+        } else {
+            let text = self.text(head)?;
+            self.sink.text(&text).map(|()| self.release(text))
+        }
+    }
+
+    /// Sends an integer without sign.
+    #[inline]
+    fn unsigned(&mut self, n: u64) -> Result<()> {
+        match i64::try_from(n) {
+            Ok(n) => self.sink.int(n),
+            Err(_) => self.sink.uint(n),
+        }
+    }
+
+    /// Sends the integer -1 - n.
+    pub(super) fn negative(&mut self, n: u64) -> Result<()> {
+        match i64::try_from(n) {
+            Ok(n) => self.sink.int(!n),
+            Err(_) => {
+                // The magnitude of -1 - n needs 65 bits.
+                let magnitude = u128::from(n) + 1;
+                BigInt::from_parts(true, &magnitude.to_be_bytes())?.walk(self.sink)
+            }
+        }
+    }
+
+    /// Decodes an item of major type 7: bool, null or a float.
+    #[inline]
+    fn simple(&mut self, head: Head) -> Result<()> {
+        match (head.info, head.n) {
+            (20, _) => self.sink.bool(false),
+            (21, _) => self.sink.bool(true),
+            (22, _) => self.sink.null(),
+            (23, _) => Err(unsupported(head.at, "undefined has no form here; null has")),
+            // Simple values below 32 must not have a second byte.
+            (24, 0..32) => Err(malformed(head.at, format!("simple value {} has two bytes", head.n))),
+            // Floats of 16, 32 and 64 bits.
+            (25..=27, _) => self.sink.float(head.float()),
+            (_, n) => Err(unsupported(head.at, format!("simple value {n} has no form here"))),
+        }
+    }
+
+    /// Decodes an array.
+    fn array(&mut self, head: Head) -> Result<()> {
+        // The length is announced before any item, so that the sink can reserve.
+        let count = self.items(head)?;
+        self.sink.begin_array(count)?;
+        for i in 0..count {
+            self.item().map_err(|e| e.under_index(i))?;
+        }
+        self.end(head)?;
+        self.sink.end_array()
+    }
+
+    /// Decodes a map, whose keys must be text.
+    fn map(&mut self, head: Head) -> Result<()> {
+        let count = self.items(head)?;
+        self.sink.begin_map(count)?;
+        for _ in 0..count {
+            // Keys are decoded in place: nearly all are definite text.
+            let name = super::head::head(&mut self.input)?;
+            if name.major != 3 || name.is_indefinite() {
+                self.entry_in_chunks(name)?;
+                continue;
+            }
+            let key = self.input.take(name.n, name.at)?;
+            // A key that equals one of the sink's own is valid text.
+            let taken = match self.sink.known_key(key) {
+                Ok(true) => Ok(()),
+                Ok(false) => self.sink.key(utf8(key, self.input.at - key.len())?),
+                Err(error) => Err(error),
+            };
+            taken.map_err(|e| under_key(e.at(name.at), key))?;
+            self.item().map_err(|e| under_key(e, key))?;
+        }
+        self.end(head)?;
+        self.sink.end_map()
+    }
+
+    /// Decodes an entry whose key comes in chunks; `Unsupported` where it is not text.
+    #[cold]
+    fn entry_in_chunks(&mut self, head: Head) -> Result<()> {
+        if head.major != 3 {
+            return Err(unsupported(head.at, "a key that is not text has no form here"));
+        }
+        let key = self.text(head)?;
+        self.sink.key(&key).map_err(|e| e.at(head.at).under_key(&key))?;
+        self.value().map_err(|e| e.under_key(&key))?;
+        self.release(key);
+        Ok(())
+    }
+
+    /// Returns the number of items of the array or of entries of the map.
+    #[inline]
+    pub(super) fn items(&mut self, head: Head) -> Result<usize> {
+        if !head.is_indefinite() {
+            // Each item takes at least one byte, so a greater claim is false.
+            // An entry of a map has a key and a value.
+            let least = if head.major == 5 { 2 } else { 1 };
+            if head.n > self.input.remaining() as u64 / least {
+                let text =
+                    format!("{} items are claimed and {} bytes are left", head.n, self.input.remaining());
+                return Err(malformed(head.at, text));
+            }
+            return Ok(head.n as usize);
+        }
+        // Indefinite containers are counted together with all inside them, at the outermost one.
+        if self.counts.is_spent() {
+            let mut from = self.input.clone();
+            from.at = head.at;
+            self.counts.clear();
+            count(from, &mut self.counts, self.sink);
+        }
+        self.counts.take().ok_or_else(|| {
+            let text = format!("over the node limit: {} values allowed", self.nodes);
+            Error::new(ErrorKind::TooLarge, text).at(head.at)
+        })
+    }
+
+    /// Takes the break of an indefinite array or map behind its last item.
+    #[inline]
+    pub(super) fn end(&mut self, head: Head) -> Result<()> {
+        if !head.is_indefinite() {
+            return Ok(());
+        }
+        let at = self.input.at;
+        match self.input.byte()? {
+            BREAK => Ok(()),
+            _ => Err(malformed(at, "an indefinite item continues after its last item")),
+        }
+    }
+
+    /// Takes the content of a byte string.
+    pub(super) fn bytes(&mut self, head: Head) -> Result<Cow<'a, [u8]>> {
+        self.byte_string(head, Input::take)
+    }
+
+    /// Takes the content of a byte string that holds the elements of an array, which may be stored
+    /// elsewhere.
+    pub(super) fn element_bytes(&mut self, head: Head) -> Result<Cow<'a, [u8]>> {
+        self.byte_string(head, Input::elements)
+    }
+
+    /// Takes the content of a byte string.
+    ///
+    /// It is borrowed where at most one chunk is not empty: our own encoder writes empty chunks as
+    /// padding in front of aligned elements. Several chunks are joined into a buffer, which the
+    /// sink counts.
+    fn byte_string(&mut self, head: Head, take: Take<'a>) -> Result<Cow<'a, [u8]>> {
+        if !head.is_indefinite() {
+            return Ok(Cow::Borrowed(take(&mut self.input, head.n, head.at)?));
+        }
+        // A look ahead, so that one allocation of the exact size is enough.
+        let length = self.length_of_chunks(head, take)?;
+        let mut whole: Cow<'a, [u8]> = Cow::Borrowed(&[]);
+        while let Some(chunk) = self.chunk(head)? {
+            let bytes = take(&mut self.input, chunk.n, chunk.at)?;
+            if whole.is_empty() {
+                whole = Cow::Borrowed(bytes);
+            } else if !bytes.is_empty() {
+                // The second chunk with content: from here on the content is a copy.
+                if let Cow::Borrowed(first) = whole {
+                    whole = Cow::Owned(self.start_joining(first, length)?);
+                }
+                whole.to_mut().extend_from_slice(bytes);
+            }
+        }
+        Ok(whole)
+    }
+
+    /// Returns room for a string of several chunks, with the first of them; the sink holds it until
+    /// [`Self::release`].
+    pub(super) fn start_joining(&mut self, first: &[u8], length: usize) -> Result<Vec<u8>> {
+        self.sink.hold(length)?;
+        let mut whole = Vec::new();
+        memory::reserve(&mut whole, length)?;
+        whole.extend_from_slice(first);
+        Ok(whole)
+    }
+
+    /// Returns the length of an indefinite string whose chunks begin here. It stops silently at an
+    /// invalid chunk, which is reported when the chunks are taken.
+    fn length_of_chunks(&self, string: Head, take: Take<'a>) -> Result<usize> {
+        let mut ahead = self.input.clone();
+        let mut length = 0;
+        while ahead.peek() != Some(BREAK) {
+            let Ok(chunk) = head(&mut ahead) else { break };
+            if chunk.major != string.major || chunk.is_indefinite() {
+                break;
+            }
+            let Ok(bytes) = take(&mut ahead, chunk.n, chunk.at) else { break };
+            length += bytes.len();
+        }
+        Ok(length)
+    }
+
+    /// Releases what [`Self::bytes`] or [`Self::text`] held, once the sink has the content.
+    #[inline]
+    pub(super) fn release<T: ToOwned + ?Sized>(&mut self, content: Cow<'a, T>)
+    where
+        T::Owned: AsRef<[u8]>,
+    {
+        if let Cow::Owned(whole) = content {
+            self.sink.release(whole.as_ref().len());
+        }
+    }
+
+    /// Takes the content of a text string. Each chunk is valid text by itself, as RFC 8949
+    /// requires, so a character that is divided between chunks is `Malformed`.
+    #[inline]
+    pub(super) fn text(&mut self, head: Head) -> Result<Cow<'a, str>> {
+        if !head.is_indefinite() {
+            return Ok(Cow::Borrowed(self.input.text(head.n, head.at)?));
+        }
+        let length = self.length_of_chunks(head, Input::take)?;
+        let mut whole: Cow<'a, str> = Cow::Borrowed("");
+        while let Some(chunk) = self.chunk(head)? {
+            let bytes = self.input.take(chunk.n, chunk.at)?;
+            let text = utf8(bytes, self.input.at - bytes.len())?;
+            if whole.is_empty() {
+                whole = Cow::Borrowed(text);
+            } else if !text.is_empty() {
+                if let Cow::Borrowed(first) = whole {
+                    self.sink.hold(length)?;
+                    let mut room = String::new();
+                    room.try_reserve_exact(length).map_err(|_| memory::out_of_memory(length))?;
+                    room.push_str(first);
+                    whole = Cow::Owned(room);
+                }
+                whole.to_mut().push_str(text);
+            }
+        }
+        Ok(whole)
+    }
+
+    /// Takes the head of the next chunk of an indefinite string; `None` after its break.
+    fn chunk(&mut self, string: Head) -> Result<Option<Head>> {
+        if self.input.peek() == Some(BREAK) {
+            self.input.byte()?;
+            return Ok(None);
+        }
+        let chunk = head(&mut self.input)?;
+        if chunk.major != string.major || chunk.is_indefinite() {
+            return Err(malformed(
+                chunk.at,
+                "a chunk of an indefinite string is a definite string of the same kind",
+            ));
+        }
+        Ok(Some(chunk))
+    }
+}
+
+/// Returns the error with a key that the sink has taken in its path.
+#[cold]
+fn under_key(error: Error, key: &[u8]) -> Error {
+    error.under_key(&String::from_utf8_lossy(key))
+}

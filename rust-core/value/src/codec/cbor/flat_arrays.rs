@@ -1,0 +1,424 @@
+//! Short maps of scalars and long arrays, and a long array alone, whose elements are stored elsewhere: read and written
+//! without events.
+//!
+//! Reader and writer accept a subset of what decoder and encoder accept, and give the same values and bytes: a map of at
+//! most [`MOST_ENTRIES`] entries, each a scalar that flat maps have or an N-d array; or one N-d array. Every other value,
+//! and all bytes that the decoder refuses, are left to decoder and encoder, so that errors come from one place.
+
+use super::encode::Encoder;
+use super::flat_map::{LONGEST, MOST_ENTRIES, number, scalar, text};
+use super::{COLUMN_MAJOR, COMPLEX, ROW_MAJOR, typed_array};
+use crate::body::{Body, PLACED_FROM, Part};
+use crate::codec::output::Output;
+use crate::error::Result;
+use crate::value::{DType, Limits, Map, NdArray, NdArrayRef, Order, Sink, Value};
+
+/// The head of a map without entries; the number of entries is added to it.
+pub(super) const MAP: u8 = 5 << 5;
+/// More bytes than the heads of an entry take: those of its key, a scalar, or an array of most dimensions.
+const HEADS: usize = 192;
+
+/// Returns whether a value of such a map is within these limits: `rest` bytes without the elements, of which there
+/// are `elements` bytes.
+pub(super) fn is_within(limits: &Limits, rest: usize, elements: u64) -> bool {
+    let memory = elements.saturating_add(Limits::for_message(0).memory);
+    let message = elements.saturating_add(rest as u64);
+    rest <= LONGEST && limits.allow_flat(rest) && message <= limits.message && memory <= limits.memory
+}
+
+/// Returns the value of a body with separate parts, where it is such a map or an array; its arrays share the memory of
+/// the parts. `None` where the decoder has to read it.
+pub(crate) fn read(body: &Body, limits: &Limits) -> Option<Value> {
+    let (bytes, mut parts) = body.to_decode();
+    if bytes.first()? >> 5 == 6 {
+        return read_alone(body, limits).map(Value::NdArray);
+    }
+    let entries = bytes.first()?.checked_sub(MAP).filter(|entries| *entries <= MOST_ENTRIES)?;
+    if parts.is_empty() || !is_within(limits, bytes.len(), (body.len() - bytes.len()) as u64) {
+        return None;
+    }
+    let mut map = Map::with_capacity(entries.into());
+    let mut at = 1;
+    for _ in 0..entries {
+        let (key, behind) = text(bytes, at)?;
+        let key = std::str::from_utf8(key).ok()?;
+        let value = if *bytes.get(behind)? >> 5 == 6 {
+            let (part, others) = parts.split_first()?;
+            let (array, behind) = array(bytes, behind, part)?;
+            (parts, at) = (others, behind);
+            Value::NdArray(array)
+        } else {
+            let (value, behind) = scalar(bytes, behind)?;
+            at = behind;
+            value.to_value()
+        };
+        if map.insert(key.to_owned(), value).is_some() {
+            return None;
+        }
+    }
+    (at == bytes.len() && parts.is_empty()).then_some(Value::Map(map))
+}
+
+/// Returns the value of a body where it is one array, whose elements are its only separate part. `None` where the
+/// decoder has to read it.
+pub(crate) fn read_alone(body: &Body, limits: &Limits) -> Option<NdArray> {
+    let (bytes, [part]) = body.to_decode() else { return None };
+    if !is_within(limits, bytes.len(), part.bytes.len() as u64) {
+        return None;
+    }
+    let (array, end) = array(bytes, 0, part)?;
+    (end == bytes.len()).then_some(array)
+}
+
+/// The element types by the tag of their arrays; real ones and complex ones.
+static ELEMENTS: [[Option<DType>; 96]; 2] = {
+    let mut elements = [[None; 96]; 2];
+    let mut at = 0;
+    while at < DType::ALL.len() {
+        let dtype = DType::ALL[at];
+        if let Some(tag) = typed_array(dtype) {
+            elements[matches!(dtype, DType::C64 | DType::C128) as usize][tag as usize] = Some(dtype);
+        }
+        at += 1;
+    }
+    elements
+};
+
+/// An array as its bytes describe it, without the elements.
+#[derive(Debug)]
+pub(super) struct Description {
+    dtype: DType,
+    order: Order,
+    /// The first `rank` lengths count.
+    lengths: [u64; NdArrayRef::MAX_RANK],
+    rank: usize,
+}
+
+impl Description {
+    /// A description that [`fill`](Self::fill) has not written yet.
+    pub(super) const EMPTY: Description =
+        Description { dtype: DType::U8, order: Order::Row, lengths: [0; NdArrayRef::MAX_RANK], rank: 0 };
+
+    fn shape(&self) -> &[u64] {
+        &self.lengths[..self.rank]
+    }
+
+    /// Returns the array with these elements, which have the described length.
+    pub(super) fn with<'a>(&'a self, data: &'a [u8]) -> NdArrayRef<'a> {
+        let shape = self.shape();
+        NdArrayRef { dtype: self.dtype, order: self.order.for_shape(shape), shape, data }
+    }
+
+    /// Describes the array that begins at `at` and has its elements in `part`; returns the position behind it. The
+    /// description is invalid where it returns `None`.
+    #[inline]
+    pub(super) fn fill(&mut self, bytes: &[u8], at: usize, part: &Part) -> Option<usize> {
+        let (tag, at) = number(bytes, at, 6)?;
+        self.order = match tag {
+            ROW_MAJOR => Order::Row,
+            COLUMN_MAJOR => Order::Column,
+            _ => return None,
+        };
+        // The shortest heads of the pair and of its shape.
+        let [0x82, rank] = *bytes.get(at..)?.first_chunk()? else { return None };
+        self.rank = usize::from(rank.checked_sub(0x80)?);
+        let mut at = at + 2;
+        // An empty array with such lengths that they overflow is left to the decoder.
+        let mut elements = 1u64;
+        for length in self.lengths.get_mut(..self.rank)? {
+            (*length, at) = number(bytes, at, 0)?;
+            elements = elements.checked_mul(*length)?;
+        }
+        let (mut tag, mut at) = number(bytes, at, 6)?;
+        let is_complex = tag == COMPLEX;
+        if is_complex {
+            (tag, at) = number(bytes, at, 6)?;
+        }
+        self.dtype = *ELEMENTS[usize::from(is_complex)].get(usize::try_from(tag).ok()?)?.as_ref()?;
+        // Empty chunks align the elements.
+        let has_chunks = *bytes.get(at)? == 0x5f;
+        if has_chunks {
+            at += 1;
+            while *bytes.get(at)? == 0x40 {
+                at += 1;
+            }
+        }
+        let (length, mut at) = number(bytes, at, 2)?;
+        let is_whole = elements.checked_mul(self.dtype.size() as u64) == Some(length);
+        if !is_whole || part.at != at || part.bytes.len() as u64 != length {
+            return None;
+        }
+        if has_chunks {
+            if *bytes.get(at)? != 0xff {
+                return None;
+            }
+            at += 1;
+        }
+        Some(at)
+    }
+}
+
+/// Returns the array that begins at `at` and has its elements in `part`, and the position behind it.
+fn array(bytes: &[u8], at: usize, part: &Part) -> Option<(NdArray, usize)> {
+    let mut description = Description::EMPTY;
+    let behind = description.fill(bytes, at, part)?;
+    let NdArrayRef { dtype, order, shape, .. } = description.with(&part.bytes);
+    Some((NdArray { dtype, order, shape: shape.to_vec(), data: part.bytes.clone() }, behind))
+}
+
+/// Returns whether [`append`] encodes this map within these limits: it has a long array, and nothing but arrays and
+/// scalars of flat maps.
+pub(crate) fn is_flat(map: &Map, limits: &Limits) -> bool {
+    if map.len() > MOST_ENTRIES.into() {
+        return false;
+    }
+    let (mut rest, mut elements, mut longest) = (1, 0, 0);
+    for (key, value) in map {
+        rest += HEADS + key.len();
+        match value {
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
+            Value::Text(text) => rest += text.len(),
+            Value::NdArray(array) if array.shape.len() <= NdArrayRef::MAX_RANK => {
+                elements += array.data.len();
+                longest = longest.max(array.data.len());
+            }
+            _ => return false,
+        }
+    }
+    longest >= PLACED_FROM && is_within(limits, rest, elements as u64)
+}
+
+/// Returns whether [`append_alone`] encodes this array within these limits: it is long enough to be stored elsewhere.
+pub(crate) fn is_long(array: &NdArray, limits: &Limits) -> bool {
+    let elements = array.data.len();
+    let has_form = array.shape.len() <= NdArrayRef::MAX_RANK;
+    has_form && elements >= PLACED_FROM && is_within(limits, HEADS, elements as u64)
+}
+
+/// Appends an array for which [`is_long`] returned true, as [`append`] does.
+///
+/// # Errors
+///
+/// `OutOfMemory` where the buffer cannot grow.
+pub(crate) fn append_alone(array: &NdArray, output: Output<'_>, align: bool) -> Result<()> {
+    let mut encoder = Encoder::new(output, align);
+    encoder.shared_ndarray(array)?;
+    encoder.finish()
+}
+
+/// Appends a map for which [`is_flat`] returned true. The bytes are those of a walk, but no
+/// [`Meter`](crate::value::Meter) counts, and the placer gets the owners of the elements, so that elements that are in a
+/// slot already take no further slot.
+///
+/// # Errors
+///
+/// `OutOfMemory` where the buffer cannot grow.
+pub(crate) fn append(map: &Map, output: Output<'_>, align: bool) -> Result<()> {
+    let mut encoder = Encoder::new(output, align);
+    encoder.begin_map(map.len())?;
+    for (key, value) in map {
+        encoder.key(key)?;
+        let done = match value {
+            Value::Bool(value) => encoder.bool(*value),
+            Value::Int(value) => encoder.int(*value),
+            Value::Float(value) => encoder.float(*value),
+            Value::Text(value) => encoder.text(value),
+            Value::NdArray(array) => encoder.shared_ndarray(array),
+            // `is_flat` accepts no other value.
+            _ => encoder.null(),
+        };
+        done.map_err(|e| e.under_key(key))?;
+    }
+    encoder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::body::{OneOrMany, Placer};
+    use crate::codec::cbor::{FlatArrays, FlatItem};
+    use crate::codec::{EncodeOptions, Encoding, decode_body, encode_into, encode_placed};
+    use crate::value::ValueBuilder;
+
+    /// Stores every long array elsewhere, with its owner where the encoder passes it.
+    #[derive(Default)]
+    struct Elsewhere(OneOrMany<Part>);
+
+    impl Placer for Elsewhere {
+        fn place(&mut self, at: usize, elements: &[u8], shared: Option<&Bytes>) -> bool {
+            let bytes = shared.cloned().unwrap_or_else(|| Bytes::copy_from_slice(elements));
+            self.0.push(Part { at, bytes });
+            true
+        }
+    }
+
+    /// Reads a body, and compares each entry with the one that `flat_lookup` finds in its bytes.
+    fn read(body: &Body, limits: &Limits) -> Option<Value> {
+        let value = super::read(body, limits);
+        let flat = FlatArrays::of(body)?;
+        let owned = |item: FlatItem<'_>| match item {
+            FlatItem::Scalar(scalar) => scalar.to_value(),
+            FlatItem::Array(array) => Value::from(array.to_owned()),
+        };
+        let Some(Value::Map(map)) = &value else {
+            assert_eq!(flat.check_and_find("wave", limits, owned), None);
+            return value;
+        };
+        for (key, expected) in map {
+            // Some keys mean something else as a path.
+            let is_plain = !key.is_empty() && !key.contains(['/', '~']);
+            let found = flat.check_and_find(key, limits, owned).unwrap();
+            assert_eq!(found.as_ref(), is_plain.then_some(expected), "{key}");
+            assert_eq!(flat.find(key, owned), found);
+        }
+        for absent in ["absent", ""] {
+            assert_eq!(flat.check_and_find(absent, limits, owned), Some(None));
+            assert_eq!(flat.find(absent, owned), None);
+        }
+        value
+    }
+
+    fn options() -> EncodeOptions {
+        EncodeOptions::default().aligned(true)
+    }
+
+    fn body(value: &Value) -> Body {
+        let (mut rest, mut parts) = (Vec::new(), Elsewhere::default());
+        encode_placed(value, Encoding::Cbor, &options(), &mut rest, Some(&mut parts)).unwrap();
+        Body::of_parts(rest, parts.0)
+    }
+
+    /// Returns whether the value is encoded without events.
+    fn is_taken(value: &Value, limits: &Limits) -> bool {
+        match value {
+            Value::Map(map) => is_flat(map, limits),
+            Value::NdArray(array) => is_long(array, limits),
+            _ => false,
+        }
+    }
+
+    fn long(dtype: DType, order: Order, shape: &[u64]) -> NdArray {
+        let length = NdArrayRef::byte_length(dtype, shape).unwrap() as usize;
+        let bytes: Vec<u8> = (0..=u8::MAX).collect();
+        let data = Bytes::from(bytes.repeat(length / bytes.len() + 1)).slice(..length);
+        NdArray { dtype, order: order.for_shape(shape), shape: shape.to_vec(), data }
+    }
+
+    fn examples() -> Vec<Value> {
+        let wave = || Value::from(long(DType::F64, Order::Row, &[3, 4096]));
+        let mut examples: Vec<_> = (DType::ALL.into_iter().filter(|dtype| *dtype != DType::Bool))
+            .map(|dtype| Value::map([("wave", Value::from(long(dtype, Order::Column, &[2, 70_000])))]))
+            .collect();
+        let scalars = [Value::Null, true.into(), (-300).into(), 2.5.into(), "text".into(), i64::MAX.into()];
+        for count in 0..7 {
+            // The elements begin at another offset for each length of the key.
+            let key = "k".repeat(count);
+            let scalars = scalars.iter().take(count).cloned().enumerate();
+            let scalars = scalars.map(|(i, value)| (format!("scalar {i}"), value));
+            examples.push(Value::map(scalars.chain([(key, wave()), ("second".into(), wave())])));
+        }
+        examples.push(Value::map([("long", "é".repeat(127).as_str().into()), ("wave", wave())]));
+        examples.extend([wave(), long(DType::C128, Order::Column, &[2, 1, 70_000]).into()]);
+        examples
+    }
+
+    #[test]
+    fn arrays_and_scalars_are_read_and_written_as_by_encoder_and_decoder() {
+        for value in examples() {
+            let body = body(&value);
+            assert!(body.split().is_some());
+            assert_eq!(read(&body, &Limits::default()).unwrap(), value);
+            assert!(is_taken(&value, &Limits::default()));
+            // Without a placer nothing is stored elsewhere, so this is the encoder's walk.
+            let mut walked = Vec::new();
+            encode_into(&value, Encoding::Cbor, &options(), &mut walked).unwrap();
+            assert_eq!(body.whole(), &walked);
+        }
+    }
+
+    #[test]
+    fn arrays_that_were_written_keep_their_owner() {
+        let array = long(DType::U8, Order::Row, &[100_000]);
+        let place = array.data.as_ptr();
+        let body = body(&Value::map([("wave", array)]));
+        assert_eq!(body.split().unwrap().parts()[0].bytes.as_ptr(), place);
+        let Some(Value::Map(map)) = read(&body, &Limits::default()) else { panic!() };
+        let Value::NdArray(read) = &map["wave"] else { panic!() };
+        assert_eq!(read.data.as_ptr(), place);
+    }
+
+    #[test]
+    fn changed_bytes_are_refused_or_read_as_the_decoder_reads_them() {
+        for value in examples().into_iter().skip(9) {
+            let body = body(&value);
+            let split = body.split().unwrap();
+            let mut accepted = 0;
+            for at in (0..split.rest().len()).step_by(if cfg!(miri) { 5 } else { 1 }) {
+                for bit in 0..8 {
+                    let mut rest = split.rest().to_vec();
+                    rest[at] ^= 1 << bit;
+                    let changed = Body::of_parts(rest, split.parts());
+                    let Some(value) = read(&changed, &Limits::default()) else { continue };
+                    let builder = ValueBuilder::sharing(changed.clone());
+                    let decoded = decode_body(&changed, Encoding::Cbor, &Limits::default(), builder).unwrap();
+                    assert_eq!(value, decoded.finish().unwrap(), "bit {bit} of byte {at}");
+                    accepted += 1;
+                }
+                // The transport refuses parts behind the end.
+                if split.parts().iter().all(|part| part.at <= at) {
+                    let cut = Body::of_parts(&split.rest()[..at], split.parts());
+                    assert!(read(&cut, &Limits::default()).is_none(), "cut at {at}");
+                }
+            }
+            // An array alone has no key.
+            let is_alone = matches!(value, Value::NdArray(_));
+            assert!(is_alone || accepted > 0, "a changed letter of a key is another key");
+        }
+    }
+
+    #[test]
+    fn value_that_is_not_flat_or_beyond_a_limit_is_left_to_the_decoder() {
+        let wave = || Value::from(long(DType::U8, Order::Row, &[100_000]));
+        let map = Value::map([("wave", wave())]);
+        for value in [&map, &wave()] {
+            let plain = body(value);
+            assert!(read(&plain, &Limits::default()).is_some());
+            let narrow = [
+                Limits::for_message(plain.len() as u64 - 1),
+                Limits { memory: 100_000, ..Limits::default() },
+                Limits { depth: 0, ..Limits::default() },
+                Limits { nodes: 1, ..Limits::default() },
+                Limits { key: 3, ..Limits::default() },
+            ];
+            for limits in narrow {
+                assert!(read(&plain, &limits).is_none(), "{limits:?}");
+                assert!(!is_taken(value, &limits), "{limits:?}");
+            }
+        }
+        let plain = body(&map);
+        let many = Value::map((0..17).map(|i| (format!("k{i}"), wave())));
+        let short = long(DType::U8, Order::Row, &[100]);
+        assert!(!is_long(&short, &Limits::default()), "the walk writes it with the rest");
+        for other in [
+            Value::Array(vec![wave()]),
+            Value::map([("in", Value::map([("wave", wave())]))]),
+            many,
+            short.into(),
+        ] {
+            let body = body(&other);
+            assert!(read(&body, &Limits::default()).is_none());
+            let builder = ValueBuilder::sharing(body.clone());
+            let decoded = decode_body(&body, Encoding::Cbor, &Limits::default(), builder).unwrap();
+            assert_eq!(decoded.finish().unwrap(), other);
+        }
+        let split = plain.split().unwrap();
+        for at in 0..split.parts()[0].at {
+            let moved = vec![Part { at, ..split.parts()[0].clone() }];
+            assert!(read(&Body::of_parts(split.rest().clone(), moved), &Limits::default()).is_none(), "{at}");
+        }
+        let twice = vec![split.parts()[0].clone(), split.parts()[0].clone()];
+        assert!(read(&Body::of_parts(split.rest().clone(), twice), &Limits::default()).is_none());
+    }
+}

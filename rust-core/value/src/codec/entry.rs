@@ -1,0 +1,490 @@
+//! The entry points: encode, decode and transcode in the encoding that the caller names.
+//!
+//! Only this module assembles an encoding: a meter in front of everything, the escapes between it
+//! and JSON, BSON and Smile, and for CBOR the arrays that are stored elsewhere. The message layer
+//! calls `encode_placed` and `decode_body`; the public functions are for programs that need the
+//! bytes themselves.
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+
+use super::{Encoding, bson, cbor, json, plain, raw, smile};
+use crate::body::{Body, Part, Placer, Rest};
+use crate::codec::MAX_DEPTH;
+use crate::codec::cbor::FlatFields;
+use crate::codec::output::Output;
+use crate::error::Result;
+use crate::value::escape::Escape;
+use crate::value::unescape::Unescape;
+use crate::value::{Keys, Limits, Meter, NdArray, Sink, Source, Value, ValueBuilder};
+
+/// Bytes that are reserved for a value, at least and at most.
+const USUAL: usize = 256;
+const LONGEST_HINT: usize = 64 << 10;
+
+/// The options of encoding.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct EncodeOptions {
+    /// The limits of the value and of its encoded form.
+    pub limits: Limits,
+    /// Whether the elements of N-d arrays begin at a multiple of 8 bytes from the start of the
+    /// encoded value. Only CBOR supports it; the others ignore it.
+    pub align: bool,
+    /// Whether the source may repeat a key in one map.
+    pub keys: Keys,
+}
+
+impl Default for EncodeOptions {
+    /// Returns the default limits, plain placement, keys trusted.
+    fn default() -> EncodeOptions {
+        EncodeOptions { limits: Limits::default(), align: false, keys: Keys::Trust }
+    }
+}
+
+impl EncodeOptions {
+    /// Returns the defaults with these limits.
+    pub fn within(limits: Limits) -> EncodeOptions {
+        EncodeOptions { limits, ..EncodeOptions::default() }
+    }
+
+    /// Returns the same options with arrays aligned, or not.
+    #[must_use]
+    pub fn aligned(self, align: bool) -> EncodeOptions {
+        EncodeOptions { align, ..self }
+    }
+
+    /// Returns the same options with keys checked or trusted.
+    #[must_use]
+    pub fn with_keys(self, keys: Keys) -> EncodeOptions {
+        EncodeOptions { keys, ..self }
+    }
+}
+
+/// Returns the value's bytes in this encoding, within the default limits.
+///
+/// # Errors
+///
+/// `TooLarge` over a limit; `Unsupported` (with the path) for a value that the encoding has no form
+/// for: only [`Encoding::Raw`], which carries bytes alone; `OutOfMemory`.
+pub fn encode<T: Source + ?Sized>(value: &T, encoding: Encoding) -> Result<Vec<u8>> {
+    // Most values are short: one allocation is enough for them. Long blocks may be in a pool, see `buffers`.
+    let mut out = Vec::with_capacity(value.size_hint().clamp(USUAL, LONGEST_HINT));
+    encode_into(value, encoding, &EncodeOptions::default(), &mut out)?;
+    Ok(out)
+}
+
+/// Appends the value's bytes in this encoding to `out`, which is unchanged after an error.
+///
+/// # Errors
+///
+/// As [`encode`].
+pub fn encode_into<T: Source + ?Sized>(
+    value: &T,
+    encoding: Encoding,
+    options: &EncodeOptions,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    encode_placed(value, encoding, options, out, None)
+}
+
+/// As [`encode_into`], with a placer that may store long arrays elsewhere; only CBOR supports it.
+#[doc(hidden)]
+pub fn encode_placed<T: Source + ?Sized>(
+    value: &T,
+    encoding: Encoding,
+    options: &EncodeOptions,
+    out: &mut Vec<u8>,
+    mut placer: Option<&mut dyn Placer>,
+) -> Result<()> {
+    let start = out.len();
+    // The source can append the value encoded: this replaces the walk, and only the length is checked.
+    let appended = match encoding {
+        Encoding::Cbor => value.append_cbor(out),
+        Encoding::Json => value.append_json(out),
+        _ => false,
+    };
+    if appended {
+        return options.limits.check_message((out.len() - start) as u64).inspect_err(|_| out.truncate(start));
+    }
+    if append_plain(value, encoding, options, out) {
+        return Ok(());
+    }
+    if let Some(placer) = &mut placer
+        && encoding == Encoding::Cbor
+        && let Some(done) = append_flat_arrays(value, options, out, &mut **placer)
+    {
+        return done.inspect_err(|_| out.truncate(start));
+    }
+    write(
+        encoding,
+        options,
+        out,
+        placer,
+        Walk { value, limits: bounded(&options.limits), keys: options.keys },
+    )
+}
+
+/// Returns the value of these bytes, within the default limits.
+///
+/// # Errors
+///
+/// `Malformed`, `Unsupported` or `TooLarge`, each with its offset and path; for JSON also
+/// `OutOfRange`, a number beyond what a float can hold. The path is that of the document, escapes
+/// included.
+pub fn decode(bytes: &[u8], encoding: Encoding) -> Result<Value> {
+    let limits = Limits::default();
+    match decode_short(bytes, encoding, &limits) {
+        Some(value) => Ok(value),
+        None => decode_value(bytes, &[], bytes.len(), encoding, &limits, ValueBuilder::new()),
+    }
+}
+
+/// Returns the value of these bytes; its long blocks and arrays are views of `bytes` where they are
+/// contiguous in them.
+pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Result<Value> {
+    match decode_short(bytes, encoding, limits) {
+        Some(value) => Ok(value),
+        None => {
+            let builder = ValueBuilder::sharing(bytes.clone());
+            decode_value(bytes, &[], bytes.len(), encoding, limits, builder)
+        }
+    }
+}
+
+/// As [`decode_shared`], for the body of a message, whose long arrays may be stored elsewhere.
+#[doc(hidden)]
+pub fn decode_body_shared(body: &Body, encoding: Encoding, limits: &Limits) -> Result<Value> {
+    let short = if encoding == Encoding::Cbor {
+        body.split().and_then(|_| cbor::read_flat_arrays(body, &bounded(limits)))
+    } else {
+        decode_short(body.whole(), encoding, limits)
+    };
+    match short {
+        Some(value) => Ok(value),
+        None => {
+            let (bytes, parts) = encoded(body, encoding);
+            decode_value(bytes, parts, body.len(), encoding, limits, ValueBuilder::sharing(body.clone()))
+        }
+    }
+}
+
+/// Returns the value of a short text in JSON; `None` where it has to be decoded. The value is the same in both ways.
+#[inline]
+fn decode_short(bytes: &[u8], encoding: Encoding, limits: &Limits) -> Option<Value> {
+    if encoding == Encoding::Json { json::decode_short(bytes, &bounded(limits)) } else { None }
+}
+
+/// Sends the value of these bytes into `sink`, and returns the sink.
+///
+/// The elements of N-d arrays and blocks of bytes reach the sink as slices of `bytes` where they
+/// are contiguous and little-endian. After an error the sink has received a part of the value and
+/// is dropped.
+pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
+    decode_parts(bytes, &[], bytes.len(), encoding, limits, sink)
+}
+
+/// As [`decode_into`], for the body of a message, whose long arrays may be stored elsewhere.
+/// Offsets in errors do not count those.
+#[doc(hidden)]
+pub fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
+    let (bytes, parts) = encoded(body, encoding);
+    decode_parts(bytes, parts, body.len(), encoding, limits, sink)
+}
+
+/// Returns the bytes of a body and the parts that belong between them, which only bodies in CBOR have.
+fn encoded(body: &Body, encoding: Encoding) -> (&[u8], &[Part]) {
+    if encoding == Encoding::Cbor { body.to_decode() } else { (&body.whole()[..], &[]) }
+}
+
+/// Appends the source in JSON, BSON or Smile where it is a short tree of plain values; returns false, and appends
+/// nothing, where it has to be walked. The bytes are the same in both ways.
+fn append_plain<T: Source + ?Sized>(
+    value: &T,
+    encoding: Encoding,
+    options: &EncodeOptions,
+    out: &mut Vec<u8>,
+) -> bool {
+    if !matches!(encoding, Encoding::Json | Encoding::Bson | Encoding::Smile) || options.keys == Keys::Check {
+        return false;
+    }
+    let start = out.len();
+    let mut appended = false;
+    value.with_any(&mut |source| {
+        let Some(value) = source.downcast_ref().filter(|value| plain::is_plain(value, &options.limits))
+        else {
+            return;
+        };
+        let (out, limits) = (&mut *out, &options.limits);
+        let done = match encoding {
+            Encoding::Json => {
+                plain::encode(value, || json::Encoder::new(Output::new(out, limits)), |e| e.finish())
+            }
+            Encoding::Bson => {
+                plain::encode(value, || bson::Encoder::new(Output::new(out, limits)), |e| e.finish())
+            }
+            _ => plain::encode(value, || smile::Encoder::new(Output::new(out, limits)), |e| e.finish()),
+        };
+        // After an error the value is walked, which reports the error with its path.
+        appended = matches!(done, Ok(true));
+    });
+    if !appended {
+        out.truncate(start);
+    }
+    appended
+}
+
+/// Appends the source where it is, or has in memory, a short map of scalars and long arrays, or a long array; `None`, and
+/// nothing is appended, where it has to be walked. The bytes are the same in both ways.
+fn append_flat_arrays<T: Source + ?Sized>(
+    value: &T,
+    options: &EncodeOptions,
+    out: &mut Vec<u8>,
+    placer: &mut dyn Placer,
+) -> Option<Result<()>> {
+    let mut done = None;
+    value.with_any(&mut |source| {
+        let limits = bounded(&options.limits);
+        done = match (source.downcast_ref(), source.downcast_ref()) {
+            (Some(Value::Map(map)), _) if cbor::is_flat_with_arrays(map, &limits) => {
+                let output = Output::with_placer(out, &options.limits, Some(&mut *placer));
+                Some(cbor::append_flat_arrays(map, output, options.align))
+            }
+            (Some(Value::NdArray(array)), _) | (_, Some(array)) if cbor::is_long(array, &limits) => {
+                let output = Output::with_placer(out, &options.limits, Some(&mut *placer));
+                Some(cbor::append_long_array(array, output, options.align))
+            }
+            _ => None,
+        };
+    });
+    done
+}
+
+/// Returns the source in CBOR around its one long array, which `placer` has stored elsewhere, where it is, or has in
+/// memory, a long array or a short map of scalars and one; then `Some(None)` where the placer refused the array. `None`
+/// where it is something else. The bytes are those of [`encode_placed`] with aligned arrays.
+#[doc(hidden)]
+pub fn write_around_array<T: Source + ?Sized>(
+    value: &T,
+    limits: &Limits,
+    placer: &mut dyn Placer,
+) -> Option<Option<Rest>> {
+    let mut done = None;
+    value.with_any(&mut |source| {
+        let limits = bounded(limits);
+        let found = match (source.downcast_ref(), source.downcast_ref()) {
+            (Some(Value::Map(map)), _) => cbor::write_around_array(map, &limits),
+            (Some(Value::NdArray(array)), _) | (_, Some(array)) => {
+                cbor::write_around_lone_array(array, &limits)
+            }
+            _ => None,
+        };
+        done = found.map(|found| {
+            let cbor::AroundArray { rest, at, elements } = found;
+            placer.place(at, elements, Some(elements)).then_some(rest)
+        });
+    });
+    done
+}
+
+/// Passes the value at this path to `what`, where the body in CBOR is a short map of scalars and of arrays that are
+/// stored elsewhere; `None` where it is not. Without `limits`, a call with limits must have accepted the body before.
+#[doc(hidden)]
+#[inline]
+pub fn find_in_flat_arrays<T>(
+    body: &Body,
+    path: &str,
+    limits: Option<&Limits>,
+    what: impl FnOnce(cbor::FlatItem<'_>) -> T,
+) -> Option<Option<T>> {
+    let map = cbor::FlatArrays::of(body)?;
+    match limits {
+        Some(limits) => map.check_and_find(path, &bounded(limits), what),
+        None => Some(map.find(path, what)),
+    }
+}
+
+/// Returns the value of a body in CBOR, where it is one array that is stored elsewhere; `None` where it has to be
+/// decoded. The value is the same in both ways.
+#[doc(hidden)]
+pub fn read_long_array(body: &Body, limits: &Limits) -> Option<NdArray> {
+    cbor::read_long_array(body, &bounded(limits))
+}
+
+/// Decodes `bytes` with the `parts` that belong between them; `length` is that of the whole
+/// message.
+///
+/// The decoder of CBOR is compiled for each type of sink, so that its events cost no call. The decoders of the other
+/// encodings are compiled once, in this crate: compiled for each sink of each binding, they were a third of the code.
+fn decode_parts<S: Sink>(
+    bytes: &[u8],
+    parts: &[Part],
+    length: usize,
+    encoding: Encoding,
+    limits: &Limits,
+    sink: S,
+) -> Result<S> {
+    let escaped = |limits, sink: &mut S| decode_escaped_to_any(bytes, encoding, limits, sink);
+    decode_with(bytes, parts, length, encoding, limits, sink, escaped)
+}
+
+/// Not generic, so that it is compiled in this crate alone.
+fn decode_escaped_to_any(
+    bytes: &[u8],
+    encoding: Encoding,
+    limits: Limits,
+    sink: &mut dyn Sink,
+) -> Result<()> {
+    decode_escaped(bytes, encoding, limits, sink)
+}
+
+/// Decodes to a value, as [`decode_parts`] does, with decoders that are compiled for the builder of values.
+fn decode_value(
+    bytes: &[u8],
+    parts: &[Part],
+    length: usize,
+    encoding: Encoding,
+    limits: &Limits,
+    builder: ValueBuilder,
+) -> Result<Value> {
+    let escaped = |limits, builder: &mut ValueBuilder| decode_escaped(bytes, encoding, limits, builder);
+    decode_with(bytes, parts, length, encoding, limits, builder, escaped)?.finish()
+}
+
+/// Checks the length, and decodes CBOR; `escaped` decodes the other encodings.
+fn decode_with<S: Sink>(
+    bytes: &[u8],
+    parts: &[Part],
+    length: usize,
+    encoding: Encoding,
+    limits: &Limits,
+    mut sink: S,
+    escaped: impl FnOnce(Limits, &mut S) -> Result<()>,
+) -> Result<S> {
+    let limits = bounded(limits);
+    limits.check_message(length as u64)?;
+    if encoding != Encoding::Cbor {
+        escaped(limits, &mut sink)?;
+    } else if !(parts.is_empty() && FlatFields::is_within(length, &limits) && sink.take_cbor(bytes)) {
+        decode_cbor(bytes, parts, limits, &mut sink)?;
+    }
+    Ok(sink)
+}
+
+// The sinks are borrowed: builders of records are large, and each move is a copy. Keys are always checked: the bytes may
+// come from a peer.
+
+fn decode_cbor<S: Sink + ?Sized>(bytes: &[u8], parts: &[Part], limits: Limits, sink: &mut S) -> Result<()> {
+    cbor::decode(bytes, parts, &limits, &mut Meter::new(sink, limits, Keys::Check))
+}
+
+/// Decodes the encodings that write some types as escapes, and raw bytes, which are the value.
+fn decode_escaped<S: Sink + ?Sized>(
+    bytes: &[u8],
+    encoding: Encoding,
+    limits: Limits,
+    sink: &mut S,
+) -> Result<()> {
+    let mut meter = Meter::new(sink, limits, Keys::Check);
+    match encoding {
+        Encoding::Raw => meter.bytes(bytes),
+        Encoding::Json => json::decode(bytes, &limits, &mut Unescape::new(&mut meter)),
+        Encoding::Bson => bson::decode(bytes, &limits, &mut Unescape::new(&mut meter).with_wrapped_top()),
+        Encoding::Smile => smile::decode(bytes, &limits, &mut Unescape::new(&mut meter)),
+        Encoding::Cbor => cbor::decode(bytes, &[], &limits, &mut meter),
+    }
+}
+
+/// Returns the first value of a CBOR sequence (RFC 8742), and the number of bytes that it takes.
+///
+/// ```
+/// # extern crate linkspan_value as linkspan;
+/// let (first, length) = linkspan::codec::decode_first(&[0x01, 0x61, 0x78])?;
+/// assert_eq!((first, length), (linkspan::Value::Int(1), 1));
+/// # Ok::<(), linkspan::Error>(())
+/// ```
+pub fn decode_first(bytes: &[u8]) -> Result<(Value, usize)> {
+    let limits = bounded(&Limits::default());
+    let mut meter = Meter::new(ValueBuilder::new(), limits, Keys::Check);
+    let length = cbor::decode_first(bytes, &limits, &mut meter)?;
+    limits.check_message(length as u64)?;
+    Ok((meter.into_inner().finish()?, length))
+}
+
+/// Returns the same value in another encoding, within the default limits and without a tree in
+/// between.
+pub fn transcode(bytes: &[u8], from: Encoding, to: Encoding) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(bytes.len());
+    write(to, &EncodeOptions::default(), &mut out, None, Decode { bytes, from })?;
+    Ok(out)
+}
+
+/// Sends one value into a sink of any type and ends it with `finish`. `write` drives each encoder with it, by a walk or
+/// by a decoder. The sink stays inside its meter: moving it out would copy the state of both.
+trait Drive {
+    fn drive<S: Sink>(self, sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()>;
+}
+
+/// Sends a source, with limits.
+struct Walk<'a, T: ?Sized> {
+    value: &'a T,
+    limits: Limits,
+    keys: Keys,
+}
+
+impl<T: Source + ?Sized> Drive for Walk<'_, T> {
+    #[inline]
+    fn drive<S: Sink>(self, sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()> {
+        let mut meter = Meter::new(sink, self.limits, self.keys);
+        self.value.walk(&mut meter)?;
+        finish(meter.inner_mut())
+    }
+}
+
+/// Sends the value of encoded bytes; `decode_into` adds the limits.
+struct Decode<'a> {
+    bytes: &'a [u8],
+    from: Encoding,
+}
+
+impl Drive for Decode<'_> {
+    fn drive<S: Sink>(self, mut sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()> {
+        // One decoder for all encoders, because no message is transcoded while it is sent or received.
+        decode_into(self.bytes, self.from, &Limits::default(), &mut sink as &mut dyn Sink)?;
+        finish(&mut sink)
+    }
+}
+
+/// Appends what `from` sends in this encoding; `out` is unchanged after an error.
+fn write<D: Drive>(
+    encoding: Encoding,
+    options: &EncodeOptions,
+    out: &mut Vec<u8>,
+    placer: Option<&mut dyn Placer>,
+    from: D,
+) -> Result<()> {
+    let start = out.len();
+    // A reborrow for this call: the compiler does not shorten the lifetime inside an option.
+    let placer = placer.map(|placer| placer as &mut dyn Placer);
+    // The limit of the message counts from the end of what the buffer contains. A closure, so that each output is
+    // constructed inside its encoder: a move would load fields whose stores are still in the processor's store buffer.
+    let output = || Output::with_placer(&mut *out, &options.limits, placer);
+    let done = match encoding {
+        Encoding::Raw => from.drive(raw::Encoder::new(output()), |e| e.finish()),
+        Encoding::Json => from.drive(Escape::new(json::Encoder::new(output())), |e| e.plain_mut().finish()),
+        Encoding::Cbor => from.drive(cbor::Encoder::new(output(), options.align), |e| e.finish()),
+        Encoding::Bson => from.drive(Escape::new(bson::Encoder::new(output())), |e| e.plain_mut().finish()),
+        Encoding::Smile => from.drive(Escape::new(smile::Encoder::new(output())), |e| e.plain_mut().finish()),
+    };
+    if done.is_err() {
+        out.truncate(start);
+    }
+    done
+}
+
+/// Returns the limits with a depth of at most [`MAX_DEPTH`].
+fn bounded(limits: &Limits) -> Limits {
+    Limits { depth: limits.depth.min(MAX_DEPTH), ..*limits }
+}

@@ -1,0 +1,76 @@
+//! The first pass over JSON text: the number of items of each array and object, and the length of
+//! each string with escapes.
+//!
+//! It compares brackets, commas and quotes only, so text that is not JSON gives wrong counts; the
+//! second pass then finds what is wrong before the counts matter.
+
+use super::scan::{skip_string, unescaped_run};
+use crate::codec::input::ItemCounts;
+use crate::value::Sink;
+use crate::value::stack::Stack;
+
+/// Counts the items of every array and object in the text, up to `levels` deep, and the bytes of
+/// every string with a backslash, in the order in which they begin; at most `most` counts.
+pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S) -> ItemCounts {
+    let mut counts = ItemCounts::up_to(most);
+    let mut open: Stack<usize> = Stack::new(0);
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'"' => {
+                let from = at;
+                at = unescaped_run(text, at);
+                // Only strings with escapes have a count: the others are borrowed.
+                if text.get(at) == Some(&b'\\') {
+                    at = skip_string(text, at);
+                    let Some(string) = counts.open(sink) else { break };
+                    counts.set(string, at - from);
+                } else {
+                    at += 1;
+                }
+            }
+            b'[' | b'{' => {
+                // Deeper containers are refused by the second pass.
+                if open.len() >= levels {
+                    break;
+                }
+                let Some(container) = counts.open(sink) else { break };
+                open.push(container);
+                while matches!(text.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+                    at += 1;
+                }
+                // A container with anything in it has one item more than commas.
+                if !matches!(text.get(at), Some(b']' | b'}')) {
+                    counts.add(container);
+                }
+            }
+            b',' => {
+                if let Some(container) = open.last() {
+                    counts.add(container);
+                }
+            }
+            // The kind of the bracket is left to the second pass.
+            b']' | b'}' => {
+                open.pop();
+            }
+            _ => {
+                while text.get(at).is_some_and(|byte| !COUNTED[usize::from(*byte)]) {
+                    at += 1;
+                }
+            }
+        }
+    }
+    counts
+}
+
+/// The bytes that change a count.
+const COUNTED: [bool; 256] = {
+    let mut counted = [false; 256];
+    let mut i = 0;
+    while i < b"\"[]{},".len() {
+        counted[b"\"[]{},"[i] as usize] = true;
+        i += 1;
+    }
+    counted
+};

@@ -1,0 +1,307 @@
+//! JSON (RFC 8259): compact, with escapes for values that JSON has no form for.
+//!
+//! | what | defined in |
+//! |---|---|
+//! | text to values | here, with numbers in `number` and strings in `string` |
+//! | the first pass over the text, which counts items | `count` |
+//! | short texts to trees in one pass | `short` |
+//! | values to text | `encode`, with short numbers in `digits` |
+//! | members and items as slices of the text, for JSON-RPC | `slices` |
+//! | searches for the end of a string, several bytes at a time | `scan` |
+//!
+//! A number with a point or an exponent is a float, any other an integer of whatever size: 7 and
+//! 7.0 stay different.
+//!
+//! Decoding walks over the text and drives a Sink. The first pass has computed the lengths that
+//! sinks are promised. The walk validates: it checks every byte and reports the first one that is
+//! wrong. It recurses for containers, at most [`levels`] deep.
+
+mod count;
+mod digits;
+mod encode;
+mod number;
+mod scan;
+mod short;
+mod slices;
+mod string;
+
+pub(crate) use encode::Encoder;
+pub(crate) use short::decode_short;
+pub use slices::{items, members};
+
+use std::borrow::Cow;
+
+use self::count::count;
+use crate::codec::input::{ItemCounts, malformed};
+use crate::codec::{containers, levels, too_deep};
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::{Limits, Sink};
+
+/// Sends the one value of `bytes` to `sink`, which resolves escapes and enforces the limits.
+pub(crate) fn decode<S: Sink>(bytes: &[u8], limits: &Limits, sink: &mut S) -> Result<()> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Decoder::new(text, limits, sink).document(),
+        Err(e) => {
+            // An error before the first invalid byte is reported first.
+            let good = e.valid_up_to();
+            let text = std::str::from_utf8(&bytes[..good]).unwrap_or_default();
+            match Decoder::new(text, limits, sink).document() {
+                Err(e) if e.offset().is_some_and(|offset| offset < good as u64) => Err(e),
+                _ => Err(malformed(good, "text is not UTF-8")),
+            }
+        }
+    }
+}
+
+/// The state of one decoding.
+struct Decoder<'a, 's, S> {
+    text: &'a str,
+    /// The offset of the next byte.
+    at: usize,
+    sink: &'s mut S,
+    /// The counts of the first pass, in the order in which containers and strings begin.
+    counts: ItemCounts,
+    /// The number of containers that may still be opened inside the innermost one.
+    levels: u32,
+    /// The greatest number of values, for the text of errors.
+    nodes: u64,
+}
+
+impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
+    /// Runs the first pass over `text`.
+    fn new(text: &'a str, limits: &Limits, sink: &'s mut S) -> Decoder<'a, 's, S> {
+        // Counts for strings with escapes are among those of containers, hence twice the number.
+        let levels = levels(limits);
+        let counts = count(text.as_bytes(), levels as usize, containers(limits).saturating_mul(2), sink);
+        Decoder { text, at: 0, sink, counts, levels, nodes: limits.most_nodes() }
+    }
+
+    /// Decodes the whole text: one value, with white space around it.
+    fn document(mut self) -> Result<()> {
+        self.white_space();
+        self.value()?;
+        self.white_space();
+        if self.at < self.text.len() {
+            return Err(malformed(self.at, "more follows the value; a message holds one value"));
+        }
+        Ok(())
+    }
+
+    /// Returns the next byte; `Malformed` at the end.
+    #[inline]
+    fn peek(&self) -> Result<u8> {
+        match self.text.as_bytes().get(self.at) {
+            Some(byte) => Ok(*byte),
+            // Out of line: the loop over a valid text never gets here.
+            None => Err(self.ended()),
+        }
+    }
+
+    /// Returns the error of a text that ends within a value.
+    #[cold]
+    fn ended(&self) -> Error {
+        malformed(self.text.len(), "the bytes end before the value does")
+    }
+
+    /// Skips white space.
+    #[inline]
+    fn white_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.as_bytes().get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    /// Decodes the value whose first byte is next.
+    fn value(&mut self) -> Result<()> {
+        let at = self.at;
+        match self.peek()? {
+            b'"' => {
+                let text = self.string(at)?;
+                self.sink.text(&text).map(|()| self.release(text))
+            }
+            b'-' | b'0'..=b'9' => number::send(self.text, at, self.sink).map(|end| self.at = end),
+            b'{' => self.object(),
+            b'[' => self.array(),
+            // The literal names; anything else is reported at the first byte that differs.
+            b't' => self.word("true").and_then(|()| self.sink.bool(true)),
+            b'f' => self.word("false").and_then(|()| self.sink.bool(false)),
+            b'n' => self.word("null").and_then(|()| self.sink.null()),
+            _ => Err(malformed(at, "no value begins with this character")),
+        }
+        .map_err(|e| e.at(at))
+    }
+
+    /// Takes `true`, `false` or `null`.
+    #[inline]
+    fn word(&mut self, word: &'static str) -> Result<()> {
+        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            return Ok(());
+        }
+        self.word_mismatch(word)
+    }
+
+    /// Returns the error of the first byte that differs from the word.
+    #[cold]
+    fn word_mismatch(&mut self, word: &'static str) -> Result<()> {
+        for expected in word.bytes() {
+            if self.peek()? != expected {
+                return Err(malformed(self.at, format!("{word} is expected")));
+            }
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    /// Enters an array or object: returns its count, and allows one level less inside. `TooLarge`
+    /// below the last level, or where the first pass ran out of counts.
+    fn enter(&mut self) -> Result<usize> {
+        let at = self.at;
+        self.at += 1;
+        self.levels = self.levels.checked_sub(1).ok_or_else(|| too_deep(at))?;
+        self.counts.take().ok_or_else(|| {
+            let text = format!("over the node limit: {} values allowed", self.nodes);
+            Error::new(ErrorKind::TooLarge, text).at(at)
+        })
+    }
+
+    /// Takes the comma behind an item and returns true, or the end of the container and returns
+    /// false.
+    #[inline]
+    fn another(&mut self, end: u8) -> Result<bool> {
+        self.white_space();
+        // A comma or the closing bracket; anything else is reported here.
+        let byte = self.peek()?;
+        if byte != b',' && byte != end {
+            return Err(malformed(self.at, format!("a comma or {:?} is expected", char::from(end))));
+        }
+        self.at += 1;
+        Ok(byte == b',')
+    }
+
+    /// Decodes an array.
+    fn array(&mut self) -> Result<()> {
+        let count = self.enter()?;
+        self.sink.begin_array(count)?;
+        // White space is allowed around every token.
+        self.white_space();
+        if self.peek()? == b']' {
+            self.at += 1;
+        } else {
+            let mut index = 0;
+            loop {
+                self.white_space();
+                self.value().map_err(|e| e.under_index(index))?;
+                index += 1;
+                if !self.another(b']')? {
+                    break;
+                }
+            }
+        }
+        self.levels += 1;
+        self.sink.end_array()
+    }
+
+    /// Decodes an object.
+    fn object(&mut self) -> Result<()> {
+        let count = self.enter()?;
+        self.sink.begin_map(count)?;
+        self.white_space();
+        if self.peek()? == b'}' {
+            self.at += 1;
+        } else {
+            loop {
+                self.white_space();
+                let key = self.key()?;
+                self.white_space();
+                if self.peek()? != b':' {
+                    return Err(malformed(self.at, "a colon is expected"));
+                }
+                self.at += 1;
+                self.white_space();
+                self.value().map_err(|e| e.under_key(&key))?;
+                self.release(key);
+                if !self.another(b'}')? {
+                    break;
+                }
+            }
+        }
+        self.levels += 1;
+        self.sink.end_map()
+    }
+
+    /// Takes the string whose opening quote is at `at`; the sink holds the memory of a text with
+    /// escapes.
+    #[inline]
+    fn string(&mut self, at: usize) -> Result<Cow<'a, str>> {
+        let (text, end) = string::read(self.text, at, |backslash| {
+            // A count that saturated, or is missing after an error in the first pass, is computed
+            // again.
+            let counted = self.counts.take().filter(|length| *length < u32::MAX as usize);
+            let most = counted.unwrap_or_else(|| string::max_length(self.text, at + 1, backslash));
+            self.sink.hold(most).map(|()| most).map_err(|e| e.at(at))
+        })?;
+        self.at = end;
+        Ok(text)
+    }
+
+    /// Releases the memory of a text with escapes.
+    #[inline]
+    fn release(&mut self, text: Cow<'a, str>) {
+        if let Cow::Owned(text) = text {
+            self.sink.release(text.capacity());
+        }
+    }
+
+    /// Takes a key and passes it to the sink. The error of a repeated key has the offset of the
+    /// second one.
+    #[inline]
+    fn key(&mut self) -> Result<Cow<'a, str>> {
+        let at = self.at;
+        if self.peek()? != b'"' {
+            return Err(malformed(at, "a key in quotes is expected"));
+        }
+        let key = self.string(at)?;
+        match self.sink.key(&key) {
+            Ok(()) => Ok(key),
+            Err(e) => Err(e.at(at).under_key(&key)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::codec::{decode, decode_into, encode};
+    use crate::value::{Limits, Value, ValueBuilder};
+    use crate::{Encoding, ErrorKind};
+
+    #[test]
+    fn escaped_strings_and_containers_have_separate_counts() {
+        let long = "x".repeat(100);
+        let text =
+            format!(r#"["\n",[1,2],{{"a\t":"\u0041{long}","b":[],"c\\":{{"d":"{long}\""}}}},"",[""]]"#);
+        let value = decode(text.as_bytes(), Encoding::Json).unwrap();
+        assert_eq!(value.at("2/a\t").unwrap(), &Value::from(format!("A{long}")));
+        assert_eq!(value.at("2/c\\/d").unwrap(), &Value::from(format!("{long}\"")));
+        assert_eq!(encode(&value, Encoding::Json).unwrap(), text.replace("\\u0041", "A").as_bytes());
+    }
+
+    #[test]
+    fn control_character_is_reported_before_the_memory_limit() {
+        let limits = Limits { memory: 1000, ..Limits::default() };
+        let text = format!("[\"a\u{1}\\n\",\"{}\\n\"]", "x".repeat(5000));
+        let error = decode_into(text.as_bytes(), Encoding::Json, &limits, ValueBuilder::new()).err().unwrap();
+        assert_eq!((error.kind(), error.offset()), (ErrorKind::Malformed, Some(3)));
+        let text = text.replace('\u{1}', "b");
+        let error = decode_into(text.as_bytes(), Encoding::Json, &limits, ValueBuilder::new()).err().unwrap();
+        assert_eq!((error.kind(), error.offset()), (ErrorKind::TooLarge, Some(8)));
+    }
+
+    #[test]
+    fn integers_of_eighteen_and_more_digits_are_exact() {
+        for n in [0, 7, -7, 999_999_999_999_999_999, -999_999_999_999_999_999, i64::MAX, i64::MIN] {
+            assert_eq!(decode(n.to_string().as_bytes(), Encoding::Json).unwrap(), Value::Int(n));
+        }
+        assert_eq!(decode(b"-0", Encoding::Json).unwrap(), Value::Int(0));
+    }
+}

@@ -1,0 +1,124 @@
+//! The table of names that an encoder has written and may refer to.
+//!
+//! The decoder builds the same table from the names that it reads, so both must add the same names
+//! in the same order and clear the table at the same time.
+
+use std::hash::{BuildHasher, RandomState};
+
+use super::TABLE;
+
+/// The names written so far. Their text is in the bytes that were written; the table has its
+/// extent.
+#[derive(Default)]
+pub(super) struct NameTable {
+    /// The names by their numbers.
+    entries: Vec<NameEntry>,
+    /// An open-addressed index over the entries (number + 1, 0 for a free slot), beyond [`LINEAR_MAX`]
+    /// entries.
+    slots: Vec<u16>,
+    /// Seeded at random, so that a peer cannot choose keys that all collide.
+    hasher: Option<RandomState>,
+}
+
+/// The extent of a name in the bytes written, in bytes.
+#[derive(Clone, Copy)]
+struct NameEntry {
+    at: usize,
+    length: usize,
+}
+
+/// Up to this many entries a linear search is faster than hashing.
+const LINEAR_MAX: usize = 16;
+
+/// The size of the index: at most half full.
+const SLOTS: usize = 2 * TABLE;
+
+impl NameTable {
+    /// Returns the number of this name, if `written` contains it and a reference can have the
+    /// number.
+    #[inline]
+    pub(super) fn find(&self, name: &str, written: &[u8]) -> Option<usize> {
+        let name = name.as_bytes();
+        match &self.hasher {
+            None => self.entries.iter().position(|e| e.is(name, written)).filter(|n| can_be_referred_to(*n)),
+            Some(hasher) => {
+                let mut slot = hasher.hash_one(name) as usize % SLOTS;
+                while let Some(number) = usize::from(self.slots[slot]).checked_sub(1) {
+                    if self.entries[number].is(name, written) {
+                        return Some(number);
+                    }
+                    slot = (slot + 1) % SLOTS;
+                }
+                None
+            }
+        }
+    }
+
+    /// Adds a name that has been written at offset `at`.
+    #[inline]
+    pub(super) fn add(&mut self, at: usize, length: usize, written: &[u8]) {
+        // Full: the decoder clears its table at the same name.
+        if self.entries.len() == TABLE {
+            self.entries.clear();
+            self.slots.clear();
+            self.hasher = None;
+        }
+        self.entries.push(NameEntry { at, length });
+        if self.hasher.is_some() {
+            self.index(self.entries.len() - 1, written);
+        } else if self.entries.len() > LINEAR_MAX {
+            self.hasher = Some(RandomState::new());
+            self.slots.resize(SLOTS, 0);
+            for number in 0..self.entries.len() {
+                self.index(number, written);
+            }
+        }
+    }
+
+    /// Enters a name into the index.
+    fn index(&mut self, number: usize, written: &[u8]) {
+        let Some(hasher) = self.hasher.as_ref().filter(|_| can_be_referred_to(number)) else { return };
+        let NameEntry { at, length } = self.entries[number];
+        let mut slot = hasher.hash_one(&written[at..at + length]) as usize % SLOTS;
+        while self.slots[slot] != 0 {
+            slot = (slot + 1) % SLOTS;
+        }
+        self.slots[slot] = number as u16 + 1;
+    }
+}
+
+impl NameEntry {
+    /// Returns whether the entry is this name.
+    #[inline]
+    fn is(self, name: &[u8], written: &[u8]) -> bool {
+        self.length == name.len() && written[self.at..self.at + self.length] == *name
+    }
+}
+
+/// Returns whether a reference may have this number. One whose low byte is 0xFE or 0xFF is never
+/// written, because these bytes are markers.
+fn can_be_referred_to(number: usize) -> bool {
+    number & 0xff < 0xfe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_by_number_until_the_table_is_cleared() {
+        let mut names = NameTable::default();
+        let mut written = Vec::new();
+        for i in 0..3000usize {
+            let name = format!("name {i}");
+            assert_eq!(names.find(&name, &written), None);
+            written.extend_from_slice(name.as_bytes());
+            names.add(written.len() - name.len(), name.len(), &written);
+            let number = i % TABLE;
+            assert_eq!(names.find(&name, &written), can_be_referred_to(number).then_some(number), "{name}");
+            if number > 0 {
+                assert!(names.find(&format!("name {}", i - number), &written) == Some(0));
+            }
+        }
+    }
+}

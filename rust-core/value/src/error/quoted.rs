@@ -1,0 +1,197 @@
+//! Text from outside in errors, listings and logs: on one line, escaped, and cut where it is long.
+//!
+//! A peer chooses keys, names and texts, so an error must neither grow with them nor pass on
+//! control characters to a terminal or a log.
+
+use std::fmt::{self, Write};
+
+/// The number of characters of input that an error text shows.
+const SHOWN: usize = 64;
+/// The greatest length of an error's text, in bytes.
+const TEXT: usize = 16 << 10;
+/// The greatest length of one key in the path of an error, in bytes.
+const SEGMENT: usize = 256;
+
+/// Text in quotes, with special characters escaped; cut after 64 characters, and then with its
+/// length in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Quoted<'a>(&'a str);
+
+/// Returns text from outside in a form for error texts, bounded however long it is.
+///
+/// ```
+/// # extern crate linkspan_value as linkspan;
+/// assert_eq!(linkspan::quoted("a\nb").to_string(), r#""a\nb""#);
+/// assert!(linkspan::quoted(&"x".repeat(1 << 20)).to_string().ends_with(r#"…" (1048576 bytes)"#));
+/// ```
+pub fn quoted(text: &str) -> Quoted<'_> {
+    Quoted(text)
+}
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(SHOWN) {
+            None => write!(f, "{:?}", self.0),
+            Some((end, _)) => {
+                f.write_str("\"")?;
+                write!(f, "{}", self.0[..end].escape_debug())?;
+                write!(f, "…\" ({} bytes)", self.0.len())
+            }
+        }
+    }
+}
+
+/// Text on one line, with every character escaped that a terminal or a viewer would interpret.
+#[derive(Clone, Copy, Debug)]
+pub struct OneLine<'a>(&'a str);
+
+/// Returns text from outside in a form for one line of a terminal, a log or a page: line ends, control
+/// characters and characters that change the direction of others are written as in JSON. The escapes of a
+/// JSON text keep its meaning.
+///
+/// ```
+/// # extern crate linkspan_value as linkspan;
+/// assert_eq!(linkspan::one_line("a\nb \u{202e}c").to_string(), r"a\nb \u202ec");
+/// ```
+pub fn one_line(text: &str) -> OneLine<'_> {
+    OneLine(text)
+}
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(is_interpreted) {
+            f.write_str(&rest[..at])?;
+            let mut behind = rest[at..].chars();
+            match behind.next() {
+                Some('\n') => f.write_str("\\n")?,
+                Some('\r') => f.write_str("\\r")?,
+                Some('\t') => f.write_str("\\t")?,
+                Some(c) => write!(f, "\\u{:04x}", u32::from(c))?,
+                None => {}
+            }
+            rest = behind.as_str();
+        }
+        f.write_str(rest)
+    }
+}
+
+/// Returns a number in a form for error texts, bounded however many digits it has.
+pub fn brief(number: impl fmt::Display) -> String {
+    const DIGITS: usize = 40;
+    let mut text = number.to_string();
+    let length = text.len();
+    if length > DIGITS {
+        text.truncate(DIGITS / 2);
+        let _ = write!(text, "… ({length} digits)");
+    }
+    text
+}
+
+/// Returns whether a terminal or a viewer interprets a character instead of showing it: it controls, ends a
+/// line or changes the order in which others are shown.
+pub(super) fn is_interpreted(c: char) -> bool {
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || turns(c)
+}
+
+/// Returns the text with these escapes in each of its lines, which stay; so do tabs.
+///
+/// ```
+/// # extern crate linkspan_value as linkspan;
+/// assert_eq!(linkspan::several_lines("a\tb\nc\u{1b}[2J"), "a\tb\nc\\u001b[2J");
+/// ```
+pub fn several_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (at, line) in text.split('\n').enumerate() {
+        out.push_str(if at > 0 { "\n" } else { "" });
+        for (at, part) in line.split('\t').enumerate() {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{}{}", if at > 0 { "\t" } else { "" }, one_line(part));
+        }
+    }
+    out
+}
+
+/// Returns the text of an error without characters that a terminal would interpret other than line ends, and cut where it is longer
+/// than any error needs.
+pub(super) fn bounded(mut text: String) -> String {
+    if text.contains(is_interpreted) {
+        text = several_lines(&text);
+    }
+    cut(text)
+}
+
+/// Returns a text, cut where it is longer than any error needs.
+pub(super) fn cut(mut text: String) -> String {
+    if text.len() > TEXT {
+        text.truncate(boundary(&text, TEXT));
+        text.shrink_to_fit();
+        text.push('…');
+    }
+    text
+}
+
+/// Returns the last boundary between characters up to `at`.
+fn boundary(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+}
+
+/// Returns a key as a segment of a path, escaped as in RFC 6901. A long one is cut, and is then not
+/// a path that can be followed.
+pub(super) fn segment(key: &str) -> String {
+    let cut = key.len() > SEGMENT;
+    let key = if cut { &key[..boundary(key, SEGMENT)] } else { key };
+    let mut segment = String::with_capacity(key.len() + 4);
+    for c in key.chars() {
+        match c {
+            '~' => segment.push_str("~0"),
+            '/' => segment.push_str("~1"),
+            c => segment.push(c),
+        }
+    }
+    if cut {
+        segment.push('…');
+    }
+    segment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_long_text_is_cut_at_a_character() {
+        assert_eq!(quoted("1.1\0").to_string(), r#""1.1\0""#);
+        let shown = quoted(&"é\n".repeat(1000)).to_string();
+        assert_eq!(shown, format!("\"{}…\" (3000 bytes)", "é\\n".repeat(32)));
+        assert_eq!(quoted(&"x".repeat(SHOWN)).to_string().len(), SHOWN + 2);
+    }
+
+    #[test]
+    fn text_in_one_line_has_nothing_that_a_terminal_interprets() {
+        let hostile = "a\r\n\t\u{1b}[2J\u{7f}\u{9b}\u{61c}\u{200f}\u{202e}\u{2066}\u{2028}é😀\\\"";
+        let shown = one_line(hostile).to_string();
+        assert_eq!(shown, "a\\r\\n\\t\\u001b[2J\\u007f\\u009b\\u061c\\u200f\\u202e\\u2066\\u2028é😀\\\"");
+    }
+
+    #[test]
+    fn error_shows_no_control_characters_of_a_peer() {
+        let failure = crate::RemoteFailure { text: "x\u{9b}2J\u{202e}\n  in f".into(), ..Default::default() };
+        let error = crate::Error::remote(failure.clone()).under_key("a\nb").on("c\u{1b}");
+        assert_eq!(error.to_string(), "c\\u001b: x\\u009b2J\\u202e\n  in f (code 0), at path \"a\\nb\"");
+        // Programs get what the peer gave.
+        assert_eq!((error.path(), error.remote_failure()), (Some("a\nb"), Some(&failure)));
+    }
+
+    #[test]
+    fn error_text_and_path_are_bounded() {
+        let error = crate::Error::new(crate::ErrorKind::Malformed, "é".repeat(1 << 20));
+        assert!(error.text().len() < TEXT + 8 && error.text().ends_with('…'));
+        let error = error.under_key(&"/".repeat(1 << 20)).under_key("a/b");
+        let path = error.path().unwrap();
+        assert!(path.starts_with("a~1b/~1~1") && path.len() < 2 * SEGMENT + 16, "{} bytes", path.len());
+        let error = crate::Error::new(crate::ErrorKind::Missing, "").with_path("p".repeat(1 << 20));
+        assert!(error.path().unwrap().len() < TEXT + 8);
+    }
+}

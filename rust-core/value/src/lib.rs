@@ -1,0 +1,37 @@
+//! The values of Linkspan, their encodings and their schemas: what the crate `linkspan` says about the contents of messages.
+//!
+//! Programs use all of it through `linkspan`, under the same names. Nothing here knows of channels, shared memory or sockets; the
+//! only input and output is reading the files of schemas. What is hidden from the documentation is for `linkspan` alone and changes
+//! without notice.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
+#![deny(missing_debug_implementations)]
+#![forbid(unsafe_code)]
+
+#[doc(hidden)]
+pub mod body;
+#[doc(hidden)]
+pub mod buffers;
+pub mod codec;
+mod convert;
+#[cfg(test)]
+#[path = "../../src/documents.rs"]
+#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan`")]
+mod documents;
+#[doc(hidden)]
+pub mod error;
+#[cfg(test)]
+#[path = "../../src/histories.rs"]
+mod histories;
+#[cfg(feature = "schema")]
+pub mod schema;
+#[cfg(not(feature = "schema"))]
+#[doc(hidden)]
+#[path = "schema/absent.rs"]
+pub mod schema;
+pub mod value;
+
+pub use body::Body;
+pub use codec::Encoding;
+pub use error::{Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, one_line, quoted, several_lines};
+pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Serde, Timestamp, Value};

@@ -1,0 +1,92 @@
+//! The replacement for `schema` in a build without that feature: no object is opened with a schema.
+//!
+//! The type has no values, so the code of the layers above compiles unchanged and its branches for
+//! schemas are removed by the compiler. The option `schema` is `Unsupported`.
+
+use std::sync::Arc;
+
+use crate::body::{Body, Placer};
+use crate::codec::{EncodeOptions, Encoding};
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::{Limits, Sink, Source};
+
+/// A schema; a build without the feature has none.
+#[derive(Debug)]
+#[doc(hidden)]
+pub enum PreparedSchema {}
+
+/// The side that reads the messages of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum Readers {
+    Local,
+    Peer,
+    Both,
+}
+
+// The greatest length of a canonical form that is exchanged, in bytes.
+#[doc(hidden)]
+pub const MAX_CANONICAL: usize = 256 << 10;
+
+impl PreparedSchema {
+    // Every constructor returns `Unsupported`.
+    pub fn from_option(_said: &str) -> Result<Arc<PreparedSchema>> {
+        let text = "this build has no schemas: build Linkspan with the feature schema";
+        Err(Error::new(ErrorKind::Unsupported, text))
+    }
+
+    // A peer's schema, which no connection of this build receives, since its hello announces none.
+    pub fn from_peer(_form: &[u8], _fingerprint: &[u8; 32]) -> Result<Arc<PreparedSchema>> {
+        PreparedSchema::from_option("")
+    }
+
+    // A journal may have been written by a program with schemas; reading it then fails.
+    pub fn from_stored(_form: &[u8]) -> Result<Arc<PreparedSchema>> {
+        PreparedSchema::from_option("")
+    }
+
+    // Every method is unreachable, since there is no value to call it on.
+    pub fn check_size(&self) -> Result<()> {
+        match *self {}
+    }
+
+    pub fn form(&self) -> &[u8] {
+        match *self {}
+    }
+
+    pub fn fingerprint(&self) -> &[u8; 32] {
+        match *self {}
+    }
+
+    pub fn id(&self) -> u64 {
+        match *self {}
+    }
+
+    pub fn title(&self) -> String {
+        match *self {}
+    }
+
+    pub fn differences(
+        &self,
+        _theirs: &PreparedSchema,
+        _reads: Readers,
+        _title: &str,
+    ) -> Option<(String, String)> {
+        match *self {}
+    }
+
+    pub fn encode_into<T: Source + ?Sized>(
+        &self,
+        _value: &T,
+        _encoding: Encoding,
+        _how: &EncodeOptions,
+        _out: &mut Vec<u8>,
+        _placer: Option<&mut dyn Placer>,
+    ) -> Result<()> {
+        match *self {}
+    }
+
+    pub fn decode_into<S: Sink>(&self, _: &Body, _: Encoding, _: &Limits, _: S) -> Result<S> {
+        match *self {}
+    }
+}

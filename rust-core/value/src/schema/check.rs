@@ -1,0 +1,388 @@
+//! Checks values against a schema, event by event, on their way into another sink: without a tree
+//! and without a second pass.
+//!
+//! A [`Checker`] stands in front of an encoder at a writer and in front of a builder at a reader.
+//! It has the type of the next value ([`Checker::expected`]) and, for each open list or map, the
+//! types of its items. Keys that are a field's own name are accounted for here, so a
+//! [`Meter`](crate::value::Meter) in front need not remember them; other keys go first to the sink
+//! behind, which may account for them. Values under keys that the schema does not have, or of type
+//! `any`, pass unchecked.
+
+mod arrays;
+mod keys;
+mod numbers;
+mod state;
+
+use super::model::{Field, Kind, Schema, Type};
+use crate::codec::Unread;
+use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Source, Timestamp, Value};
+use state::{FieldSet, OpenType};
+
+/// The side that checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Side {
+    /// The program that writes: fields that the schema does not have are errors, and so are old
+    /// names.
+    Writer,
+    /// The program that reads: fields that it does not know are passed on unchecked, since a newer writer may
+    /// send them; aliases are accepted, and so are an enum's unknown names where the field has a default.
+    Reader,
+}
+
+/// A sink that checks each event against a schema and passes it on to another sink.
+///
+/// The errors `WrongType`, `OutOfRange`, `TooLarge` and `Missing` contain what is expected and what
+/// was found; the path is added by the caller of the sink, as for every sink. What was passed on
+/// before an error is a part of a value.
+#[derive(Debug)]
+pub struct Checker<'a, S> {
+    /// The name of the schema, for errors; empty for a default.
+    schema: &'a str,
+    /// The type of the whole value.
+    root: &'a Type,
+    /// The side that checks.
+    side: Side,
+    /// The innermost list or map, in place: most messages have one.
+    open: Option<OpenType<'a>>,
+    /// The lists and maps around `open`, outermost first.
+    outer: Vec<OpenType<'a>>,
+    /// The type of the next value; `None` where any value may come.
+    expected: Option<&'a Type>,
+    /// The field of a record whose value is next.
+    field: Option<&'a Field>,
+    /// The lengths of the names in shapes in this message, in order of appearance.
+    lengths: Vec<(&'a str, u64)>,
+    /// The schema, if its messages are packed bytes.
+    packed: Option<&'a Schema>,
+    /// The sink behind.
+    inner: S,
+}
+
+impl Schema {
+    /// Checks a value that this program is about to write.
+    ///
+    /// ```
+    /// # extern crate linkspan_value as linkspan;
+    /// # #[cfg(feature = "schema")] {
+    /// use linkspan::{ErrorKind, Value, schema::Schema};
+    ///
+    /// let schema = Schema::parse("name = \"power\"\n[fields.watts]\ntype = \"f64\"\nrange = [0, 20000]")?;
+    /// schema.check(&Value::map([("watts", 230.0)]))?;
+    /// let error = schema.check(&Value::map([("watts", -1.0)])).unwrap_err();
+    /// assert_eq!((error.kind(), error.path()), (ErrorKind::OutOfRange, Some("watts")));
+    /// # }
+    /// # Ok::<(), linkspan::Error>(())
+    /// ```
+    pub fn check<T: Source + ?Sized>(&self, value: &T) -> Result<()> {
+        value.walk(&mut self.checker(Side::Writer, Unread))
+    }
+
+    /// Returns a sink that checks what it passes on to `sink`, for a decoder to drive.
+    pub fn checker<S: Sink>(&self, side: Side, sink: S) -> Checker<'_, S> {
+        Checker {
+            schema: &self.name,
+            root: &self.root,
+            side,
+            open: None,
+            outer: Vec::new(),
+            expected: Some(&self.root),
+            field: None,
+            lengths: Vec::new(),
+            packed: self.packed.then_some(self),
+            inner: sink,
+        }
+    }
+}
+
+/// Checks a value against one type, as its writer.
+pub(super) fn value(of: &Type, value: &Value) -> Result<()> {
+    let mut checker = Checker {
+        schema: "",
+        root: of,
+        side: Side::Writer,
+        open: None,
+        outer: Vec::new(),
+        expected: Some(of),
+        field: None,
+        lengths: Vec::new(),
+        packed: None,
+        inner: Unread,
+    };
+    value.walk(&mut checker)
+}
+
+impl<'a, S: Sink> Checker<'a, S> {
+    /// Returns the sink behind.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// Begins a list or a map.
+    fn enter(&mut self, open: OpenType<'a>) {
+        self.outer.extend(self.open.replace(open));
+        self.expect_items();
+    }
+
+    /// Ends the innermost list or map, and returns it.
+    fn leave(&mut self) -> Option<OpenType<'a>> {
+        let left = std::mem::replace(&mut self.open, self.outer.pop());
+        self.expect_items();
+        left
+    }
+
+    /// Sets the type of the next value where no key decides it.
+    #[inline]
+    fn expect_items(&mut self) {
+        self.field = None;
+        self.expected = match self.open {
+            None => Some(self.root),
+            Some(OpenType::List(of) | OpenType::Map(of)) => Some(of),
+            Some(_) => None,
+        };
+    }
+
+    /// Returns the `WrongType` error of a value, with a hint where a frequent mistake has one. For
+    /// a packed schema it names the number of bytes instead of the type.
+    #[cold]
+    fn wrong(&self, of: &Type, found: &str) -> Error {
+        if let (Some(schema), true) = (self.packed, self.open.is_none()) {
+            let size = schema.layout().map_or(0, |layout| layout.size);
+            return self
+                .error(ErrorKind::WrongType, format!("{size} packed bytes are expected, {found} was found"));
+        }
+        // Frequent mistakes, each with the remedy.
+        let hint = match (&of.kind, found) {
+            (Kind::List(..), "an N-d array") => "; send a list, or change the schema to an ndarray",
+            (Kind::NdArray { .. }, "an array") => "; send an array of numbers, not a list of values",
+            (Kind::Timestamp, "text") => "; send a timestamp",
+            (Kind::Decimal, "a float" | "an integer") => "; a decimal keeps the digits as they were written",
+            _ => "",
+        };
+        self.error(ErrorKind::WrongType, format!("{of} is expected, {found} was found{hint}"))
+    }
+
+    /// Returns an error that names the schema.
+    #[cold]
+    fn error(&self, kind: ErrorKind, text: String) -> Error {
+        let schema = if self.schema.is_empty() { String::new() } else { format!("schema {}: ", self.schema) };
+        Error::new(kind, schema + &text)
+    }
+
+    /// Checks the kind of the next value, for kinds whose content is not limited.
+    #[inline]
+    fn is(&self, found: &str, fits: impl Fn(&Kind) -> bool) -> Result<()> {
+        match self.expected {
+            None => Ok(()),
+            // Any value fits; its content is not checked either.
+            Some(of) if matches!(of.kind, Kind::Any) || fits(&of.kind) => Ok(()),
+            Some(of) => Err(self.wrong(of, found)),
+        }
+    }
+
+    /// Checks a length against the limit of the type; `TooLarge` above it. The unit of the limit is
+    /// bytes for text and bytes, and values for lists.
+    #[inline]
+    fn at_most(&self, most: Option<u64>, found: usize, of: &Type, what: &str) -> Result<()> {
+        match most {
+            Some(most) if found as u64 > most => {
+                Err(self.error(ErrorKind::TooLarge, format!("{of} is expected, {found} {what} were found")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Compares the length of a column with that of the columns before.
+    fn column(&mut self, length: u64) -> Result<()> {
+        // Outside a table there is nothing to compare.
+        let Some(OpenType::Columns { length: known, .. }) = &mut self.open else { return Ok(()) };
+        match known.replace(length) {
+            Some(other) if other != length => {
+                let text = format!(
+                    "the columns of a table have one length: {other} values are in one, {length} in this one"
+                );
+                Err(self.error(ErrorKind::WrongType, text))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the error of a field without value and without default.
+    #[cold]
+    fn missing(&self, field: &Field) -> Error {
+        let text = format!("{} is missing: {} is expected", quoted(&field.name), field.of);
+        self.error(ErrorKind::Missing, text)
+    }
+}
+
+impl<S: Sink> Sink for Checker<'_, S> {
+    fn null(&mut self) -> Result<()> {
+        match (self.expected, self.field) {
+            (None, _) => {}
+            (Some(of), _) if of.kind == Kind::Any => {}
+            // An optional field may be null instead of absent.
+            (_, Some(field)) if field.optional => {}
+            (Some(of), _) => return Err(self.wrong(of, "null")),
+        }
+        self.inner.null()
+    }
+    fn bool(&mut self, value: bool) -> Result<()> {
+        self.is("a bool", |kind| matches!(kind, Kind::Bool))?;
+        self.inner.bool(value)
+    }
+    fn int(&mut self, value: i64) -> Result<()> {
+        self.integer(value.into())?;
+        self.inner.int(value)
+    }
+    fn uint(&mut self, value: u64) -> Result<()> {
+        self.integer(value.into())?;
+        self.inner.uint(value)
+    }
+    fn big_int(&mut self, value: &BigInt) -> Result<()> {
+        self.is("an integer beyond 64 bits", |_| false)?;
+        self.inner.big_int(value)
+    }
+    fn float(&mut self, value: f64) -> Result<()> {
+        self.real(value)?;
+        self.inner.float(value)
+    }
+    fn text(&mut self, value: &str) -> Result<()> {
+        if let Some(of) = self.expected {
+            match &of.kind {
+                Kind::Any => {}
+                Kind::Text(most) => self.at_most(*most, value.len(), of, "bytes")?,
+                Kind::Enum(values) => {
+                    // A reader with a default accepts names that a newer writer may have.
+                    let has_default = self.field.is_some_and(|field| field.default.is_some());
+                    let known =
+                        values.iter().any(|name| name == value) || (self.side == Side::Reader && has_default);
+                    if !known {
+                        return Err(self.wrong(of, &quoted(value).to_string()));
+                    }
+                }
+                _ => return Err(self.wrong(of, "text")),
+            }
+        }
+        self.inner.text(value)
+    }
+    fn bytes(&mut self, value: &[u8]) -> Result<()> {
+        // The whole message of a packed schema is one block of bytes.
+        if let (Some(schema), true) = (self.packed, self.open.is_none()) {
+            schema.check_packed(value)?;
+            return self.inner.bytes(value);
+        }
+        if let Some(of) = self.expected {
+            match of.kind {
+                Kind::Any => {}
+                Kind::Bytes(most) => self.at_most(most, value.len(), of, "bytes")?,
+                _ => return Err(self.wrong(of, "bytes")),
+            }
+        }
+        self.inner.bytes(value)
+    }
+    fn timestamp(&mut self, value: Timestamp) -> Result<()> {
+        self.is("a timestamp", |kind| matches!(kind, Kind::Timestamp))?;
+        self.inner.timestamp(value)
+    }
+    fn uuid(&mut self, value: [u8; 16]) -> Result<()> {
+        self.is("a UUID", |kind| matches!(kind, Kind::Uuid))?;
+        self.inner.uuid(value)
+    }
+    fn decimal(&mut self, value: &Decimal) -> Result<()> {
+        self.is("a decimal number", |kind| matches!(kind, Kind::Decimal))?;
+        self.inner.decimal(value)
+    }
+    fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
+        self.array(&value)?;
+        self.inner.ndarray(value)
+    }
+    fn begin_array(&mut self, len: usize) -> Result<()> {
+        let open = match self.expected {
+            None => OpenType::Any,
+            Some(of) => match &of.kind {
+                Kind::Any => OpenType::Any,
+                Kind::List(each, most) => {
+                    self.at_most(*most, len, of, "values")?;
+                    self.column(len as u64)?;
+                    OpenType::List(each)
+                }
+                _ => return Err(self.wrong(of, "an array")),
+            },
+        };
+        self.enter(open);
+        self.inner.begin_array(len)
+    }
+    fn end_array(&mut self) -> Result<()> {
+        self.leave();
+        self.inner.end_array()
+    }
+    fn begin_map(&mut self, len: usize) -> Result<()> {
+        let open = match self.expected {
+            None => OpenType::Any,
+            Some(of) if self.packed.is_some() && self.open.is_none() => return Err(self.wrong(of, "a map")),
+            Some(of) => match &of.kind {
+                Kind::Any => OpenType::Any,
+                Kind::Map(each) => OpenType::Map(each),
+                Kind::Record(fields) => OpenType::Fields { fields, next: 0, seen: FieldSet::default() },
+                Kind::Table(columns) => {
+                    OpenType::Columns { columns, seen: FieldSet::default(), length: None }
+                }
+                // A union is a map with exactly one key.
+                Kind::Union(variants) if len == 1 => OpenType::Union { variants },
+                Kind::Union(_) => return Err(self.wrong(of, &format!("a map of {len} entries"))),
+                _ => return Err(self.wrong(of, "a map")),
+            },
+        };
+        self.enter(open);
+        self.inner.begin_map(len)
+    }
+    /// A field's own name is accounted for here; any other key goes to the sink behind first, which may find
+    /// it repeated.
+    #[inline]
+    fn key(&mut self, key: &str) -> Result<()> {
+        if self.own_key(key.as_bytes())? {
+            return Ok(());
+        }
+        self.inner.key(key)?;
+        self.other_key(key.as_bytes())
+    }
+    #[inline]
+    fn known_key(&mut self, key: &[u8]) -> Result<bool> {
+        if self.own_key(key)? {
+            return Ok(true);
+        }
+        let known = self.inner.known_key(key)?;
+        if known {
+            self.other_key(key)?;
+        }
+        Ok(known)
+    }
+    fn refuses_repeated_keys(&self) -> bool {
+        self.inner.refuses_repeated_keys()
+    }
+    fn end_map(&mut self) -> Result<()> {
+        match self.leave() {
+            Some(OpenType::Fields { fields, seen, .. }) => {
+                // A record ends: every field without a default must be present.
+                let needed = |at: usize| !fields[at].optional && fields[at].default.is_none();
+                if let Some(at) = seen.missing(fields.len(), needed) {
+                    return Err(self.missing(&fields[at]));
+                }
+            }
+            Some(OpenType::Columns { columns, seen, .. }) => {
+                if let Some(at) = seen.missing(columns.len(), |_| true) {
+                    return Err(self.missing(&columns[at]));
+                }
+            }
+            _ => {}
+        }
+        self.inner.end_map()
+    }
+    fn hold(&mut self, bytes: usize) -> Result<()> {
+        self.inner.hold(bytes)
+    }
+    fn release(&mut self, bytes: usize) {
+        self.inner.release(bytes);
+    }
+}

@@ -1,0 +1,109 @@
+//! The memory budget of decoding one value: bytes are counted before they are allocated.
+//!
+//! [`Meter`](super::Meter) owns a [`Budget`] for each message and counts with it the memory of the
+//! value's tree and of the decoder. The sizes are computed, not measured: each constant and
+//! function here must be at least the size of the allocation, and
+//! `rust-core/value/tests/decode_memory.rs` compares them with a counting allocator.
+
+use super::tree::{Map, Value};
+use crate::error::{Error, ErrorKind, Result, memory};
+
+/// The number of bytes that one decoding holds, and the limit on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// Bytes that are counted now; may exceed the limit only after an error.
+    held: u64,
+    /// [`Limits::memory`](super::Limits::memory), in bytes.
+    limit: u64,
+}
+
+/// The size of an array's item in memory, in bytes.
+pub(super) const ITEM: u64 = size_of::<Value>() as u64;
+
+/// The size of a map's entry in memory, in bytes: key and value, without the key's text and without
+/// its share of the hash table.
+const ENTRY: u64 = (size_of::<String>() + size_of::<Value>()) as u64;
+
+/// The size of a map's key index beside its table, in bytes: the content of its `Box`.
+const TABLE: u64 = 64;
+
+/// Returns the bytes that the list of an array of `items` values takes.
+pub(super) fn array_bytes(items: usize) -> u64 {
+    (items as u64).saturating_mul(ITEM)
+}
+
+/// Returns the bytes that a map of `entries` entries takes, without the text of its keys.
+pub(super) fn map_bytes(entries: usize) -> u64 {
+    let table = if entries > Map::LINEAR_MAX { table_bytes(entries).saturating_add(TABLE) } else { 0 };
+    (entries as u64).saturating_mul(ENTRY).saturating_add(table)
+}
+
+/// Returns the bytes of a hash table for `words` words.
+///
+/// As `hashbrown` allocates it: a power of two of places, of which 7/8 may be used, each with a
+/// word and a control byte, and one group of control bytes at the end.
+pub(super) fn table_bytes(words: usize) -> u64 {
+    if words == 0 {
+        return 0;
+    }
+    let places = (words as u64).saturating_add(words as u64 / 7 + 1).checked_next_power_of_two();
+    places.unwrap_or(u64::MAX).max(4).saturating_mul(9).saturating_add(32)
+}
+
+impl Budget {
+    /// Returns an empty budget of `limit` bytes.
+    pub(super) fn new(limit: u64) -> Budget {
+        Budget { held: 0, limit }
+    }
+
+    /// Counts bytes that are about to be allocated.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` where the sum exceeds the limit. The bytes stay counted: the decoding ends.
+    #[inline]
+    pub(super) fn hold(&mut self, bytes: u64) -> Result<()> {
+        self.held = self.held.saturating_add(bytes);
+        if self.held > self.limit {
+            return Err(over("memory", self.limit, self.held, "bytes"));
+        }
+        Ok(())
+    }
+
+    /// Uncounts bytes that were freed.
+    #[inline]
+    pub(super) fn release(&mut self, bytes: u64) {
+        self.held = self.held.saturating_sub(bytes);
+    }
+
+    /// Makes room in a list for `more` items.
+    ///
+    /// A list that has to grow is counted twice while its items move, because the old and the new
+    /// memory exist together; afterwards only the new memory is counted.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` over the limit, `OutOfMemory` where the allocation fails.
+    #[inline]
+    pub(super) fn reserve<T>(&mut self, list: &mut Vec<T>, more: usize) -> Result<()> {
+        if list.capacity() - list.len() >= more { Ok(()) } else { self.grow(list, more) }
+    }
+
+    /// The slow path of `reserve`: doubles the capacity, so that appending stays linear.
+    #[cold]
+    fn grow<T>(&mut self, list: &mut Vec<T>, more: usize) -> Result<()> {
+        let before = list.capacity();
+        let after = list.len().saturating_add(more).max(before.saturating_mul(2));
+        self.hold((after as u64).saturating_mul(size_of::<T>() as u64))?;
+        memory::reserve(list, after - list.len())?;
+        self.release((before * size_of::<T>()) as u64);
+        Ok(())
+    }
+}
+
+/// Returns the `TooLarge` error of a limit: its name, the requested quantity, the limit, and the
+/// unit.
+#[cold]
+pub(super) fn over(which: &str, limit: u64, asked: u64, unit: &str) -> Error {
+    Error::new(ErrorKind::TooLarge, format!("over the {which} limit: {asked} {unit} asked, {limit} allowed"))
+}

@@ -1,0 +1,119 @@
+//! Plans of classes that bindings create from schemas while a program runs: the values that an
+//! instance holds, and the keys of them.
+//!
+//! | what | defined in |
+//! |---|---|
+//! | the plan of a class, with a binding's own data ([`Handles`]) | here |
+//! | [`Fit`], the Sink that compares a value with a plan while it is decoded, and [`Instances`], its target | `fit` |
+//! | fields of packed records: [`FieldPosition`], [`Form`] and their values, [`FieldValue`] | `packed` |
+//!
+//! A binding builds a plan once for each class and decodes every message with it; a plan never
+//! changes afterwards and is shared between threads if its handles are. A value that does not fit
+//! ends the decoding without a reason: bindings then decode it as a value of any type, and the
+//! readers of their generated code report what is wrong and where. Rust, C, C++ and Fortran have
+//! [`typed`](super::typed) builders instead, which are compiled.
+
+mod fit;
+mod packed;
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+pub use fit::{Fit, Instances};
+pub use packed::{FieldPosition, FieldValue, Form};
+
+use super::{DType, Order};
+
+/// The types of a binding's data in its plans. The core stores them and never inspects them.
+pub trait Handles: Debug {
+    /// Beside a class: the constructor of its instances.
+    type Class: Debug;
+    /// Beside a field: its setter, and its default.
+    type Field: Debug;
+    /// For a member of an enum.
+    type Member: Debug;
+}
+
+/// The type of a value.
+#[derive(Debug)]
+pub enum Shape<H: Handles> {
+    /// Any value.
+    Any,
+    /// A truth value.
+    Bool,
+    /// An integer from the first to the second number, both included.
+    Integer(i128, i128),
+    /// A float that does not overflow in 32 bits, or an integer that 24 bits hold.
+    F32,
+    /// A float, or an integer that 53 bits hold.
+    F64,
+    /// Text.
+    Text,
+    /// Bytes.
+    Bytes,
+    /// An instant.
+    Timestamp,
+    /// A UUID.
+    Uuid,
+    /// A decimal number.
+    Decimal,
+    /// Values of one type.
+    List(Arc<Shape<H>>),
+    /// Values of one type below keys that the plan does not name.
+    Map(Arc<Shape<H>>),
+    /// An N-d array.
+    NdArray {
+        /// The element type.
+        dtype: DType,
+        /// The lengths of the dimensions; `None` for any number of them, or for any length.
+        shape: Option<Vec<Option<u64>>>,
+        /// The order in memory, if only one fits.
+        order: Option<Order>,
+    },
+    /// The name of a member, as text.
+    Enum {
+        /// The members by their names.
+        members: HashMap<String, H::Member>,
+        /// The member that stands for a name that is not among `members`, if one does.
+        default: Option<H::Member>,
+    },
+    /// A map that becomes an instance.
+    Record(Record<H>),
+    /// A map with exactly one key, which is that of the one field of one of these classes.
+    Union(Vec<Record<H>>),
+}
+
+/// A class and its fields.
+#[derive(Debug)]
+pub struct Record<H: Handles> {
+    /// The constructor of instances.
+    pub class: H::Class,
+    /// The fields in the order in which most messages have them; the search for a key begins at the
+    /// one behind the last.
+    pub fields: Vec<Field<H>>,
+}
+
+/// A field of a class.
+#[derive(Debug)]
+pub struct Field<H: Handles> {
+    /// The key that writers send today, then the older ones.
+    pub keys: Vec<String>,
+    /// The type of its value.
+    pub of: Arc<Shape<H>>,
+    /// The meaning of a message without this key.
+    pub absent: Absent,
+    /// The handle of the binding.
+    pub handle: H::Field,
+}
+
+/// The meaning of an absent key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// The value does not fit.
+    Refused,
+    /// The field is null; a message may also contain null itself.
+    Null,
+    /// The field has its default.
+    Default,
+}
