@@ -63,9 +63,9 @@ fn bytes_and_memory_of_the_program_over_shared_memory_allocate_nothing() {
             let (_, to_receive) = allocations(|| b.recv_into(&mut memory, SOON).unwrap());
             rounds_that_allocate += usize::from(round >= 100 && (to_send, to_receive) != (0, 0));
         }
-        // At the end of each lap of the ring it comes as a message.
+        // Two in each lap of the ring come as messages: the first, and one near the end, where the room ends that was known then.
         let laps = 1 + 100 * (bytes + 32) / (256 << 10);
-        assert!(rounds_that_allocate <= laps, "{bytes} bytes: {rounds_that_allocate} of 100");
+        assert!(rounds_that_allocate <= 2 * laps, "{bytes} bytes: {rounds_that_allocate} of 100");
     }
 }
 

@@ -79,7 +79,7 @@ fn take_long(
 ) -> Result<(ReadStep, Option<Incoming>)> {
     assert!(fast.length() > Small::LONGEST);
     let sequence = reader.next_sequence();
-    if sequence % 2 == 0 {
+    if sequence.is_multiple_of(2) {
         return Ok((ReadStep::Piece, Some(reader.take_whole(fast))));
     }
     let mut body = vec![0xEE; fast.length()];
