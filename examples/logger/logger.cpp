@@ -1,5 +1,5 @@
-// A data logger: reads this machine's sensors once a second into SQLite, and carries out the commands of a controller. The same as
-// logger.py, in C++17.
+// A data logger: writes the values of this machine's sensors to SQLite once a second, and carries out the commands of a controller.
+// The same as logger.py, in C++17.
 //
 //     g++ -std=c++17 -O2 logger.cpp -o logger -llinkspan -lsqlite3
 //     ./logger --database power.db --name power
@@ -12,7 +12,7 @@
 #include <cstdio>
 #include <cstring>
 
-/// A connection to an SQLite database, which throws what SQLite complains about.
+/// A connection to an SQLite database, which throws the errors of SQLite.
 class database {
 public:
     explicit database(const std::string &file) {
@@ -25,9 +25,9 @@ public:
     database(const database &) = delete;
     ~database() { sqlite3_close(db_); }
 
-    /// Runs statements that give nothing.
+    /// Runs statements that return no rows.
     void run(const char *sql) { check(sqlite3_exec(db_, sql, nullptr, nullptr, nullptr)); }
-    /// Runs one statement with values in place of its question marks, and hands each row to `row`.
+    /// Runs one statement with values in place of its question marks, and calls `row` with each row.
     template <class Row, class... Values> void each(const char *sql, Row row, const Values &...values) {
         sqlite3_stmt *made = nullptr;
         check(sqlite3_prepare_v2(db_, sql, -1, &made, nullptr));
@@ -68,7 +68,7 @@ create view if not exists history as
     from measurement join reading on reading.id = reading join quantity on quantity.id = quantity;
 )sql";
 
-/// One reading a step, one transaction a reading: what `data` counts is on the disk.
+/// Each step makes one reading, in one transaction: every reading that `data` counts is on the disk.
 class logger : public linkspan::service_hooks {
 public:
     /// `publish` is the endpoint at which readings are published, empty for none.
@@ -102,7 +102,7 @@ public:
             }
             db_->run("commit");
         } catch (...) {
-            // A reading is there whole or not at all; the failure is reported, not that nothing was left to undo.
+            // A reading is stored completely or not at all. The exception is reported; a failed rollback adds nothing to it.
             sqlite3_exec(db_->c(), "rollback", nullptr, nullptr, nullptr);
             know_quantities();
             throw;
@@ -118,12 +118,12 @@ public:
     }
 
     void on_checkpoint() override {
-        // Half of the time that the command has, so that the answer says in time who is in the way.
+        // Half of the time that the command has, so that the answer names in time what prevents the checkpoint.
         linkspan::sqlite_checkpoint(db_->c(), std::min<std::chrono::nanoseconds>(remaining() / 2, std::chrono::seconds(5)));
     }
 
     void on_pause() override {
-        on_checkpoint(); // where this fails the database stays open, and the logger goes on
+        on_checkpoint(); // if this fails, the database stays open, and the logger goes on
         db_.reset();
     }
 
@@ -134,7 +134,7 @@ public:
         return m;
     }
 
-    /// Writes a whole copy, also while it is paused; it gets its name when it is complete.
+    /// Writes a complete copy, also while the service is paused; the file gets its name when it is complete.
     linkspan::message on_backup(const linkspan::message &arguments) override {
         const std::string path = std::filesystem::absolute(arguments.get<std::string>("path"));
         {
@@ -157,7 +157,7 @@ private:
         });
     }
 
-    /// Its number in the database; a sensor that was never seen gets one.
+    /// Returns the number of a quantity in the database; a new quantity gets one.
     std::int64_t number_of(const quantity &what) {
         const auto known = numbers_.find(what.first);
         if (known != numbers_.end()) return known->second;
@@ -170,9 +170,9 @@ private:
     std::optional<linkspan::publisher> out_;
     linkspan::writer writer_;
     sensors sensors_;
-    std::map<std::string, std::int64_t> numbers_; // of the quantities
-    std::int64_t rows_ = 0;                       // how many are committed
-    readings last_;                               // the last of them
+    std::map<std::string, std::int64_t> numbers_; // the numbers of the quantities
+    std::int64_t rows_ = 0;                       // the number of committed readings
+    readings last_;                               // the last reading
 };
 
 int main(int count, char **arguments) {

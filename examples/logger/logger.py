@@ -1,8 +1,8 @@
-"""A data logger: reads this machine's sensors once a second into SQLite, and carries out the commands of a controller.
+"""A data logger: writes the values of this machine's sensors to SQLite once a second, and carries out the commands of a controller.
 
     python logger.py --database power.db --name power
     linkspan service get power             # how many readings there are, and the last one
-    linkspan service pause power --wait    # now power.db alone is whole: copy it
+    linkspan service pause power --wait    # now power.db alone is complete: copy it
     linkspan service run power
 """
 
@@ -21,13 +21,13 @@ SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 
 
 class Logger(linkspan.Service):
-    """One reading a step, one transaction a reading: what `data` counts is on the disk."""
+    """Each step makes one reading, in one transaction: every reading that `data` counts is on the disk."""
 
     def __init__(self, database: str, publish: str | None = None) -> None:
         self.database = os.path.abspath(database)
         self.out = linkspan.publisher(publish, schema=READING, validate="send") if publish else None
-        self.rows = 0  # how many are committed
-        self.last: dict[str, float] = {}  # the last of them
+        self.rows = 0  # the number of committed readings
+        self.last: dict[str, float] = {}  # the values of the last reading
         self.read = sensors()
 
     def on_start(self) -> None:
@@ -49,7 +49,7 @@ class Logger(linkspan.Service):
             self.db.executemany("insert into measurement values (?, ?, ?)", rows)
             self.db.execute("commit")
         except BaseException:
-            # Whatever came between, also the end of the program's patience: a reading is there whole or not at all.
+            # Whatever failed, a cancelled step too: a reading is stored completely or not at all.
             self.db.rollback()
             self.quantities = dict(self.db.execute("select name, id from quantity"))
             raise
@@ -59,25 +59,25 @@ class Logger(linkspan.Service):
             self.out.send(LoggerReading(number=number, at=at, measurements=each))
 
     def quantity(self, name: str, unit: str) -> int:
-        """Its number in the database; a sensor that was never seen gets one."""
+        """Returns the number of a quantity in the database; a new quantity gets one."""
         if name not in self.quantities:
             cursor = self.db.execute("insert into quantity (name, unit) values (?, ?)", (name, unit))
             self.quantities[name] = cursor.lastrowid
         return self.quantities[name]
 
     def on_checkpoint(self) -> None:
-        # Half of the time that the command has, so that the answer says in time who is in the way.
+        # Half of the time that the command has, so that the answer names in time what prevents the checkpoint.
         linkspan.sqlite_checkpoint(self.db, timeout=min(self.remaining / 2, 5.0))
 
     def on_pause(self) -> None:
-        self.on_checkpoint()  # where this fails the database stays open, and the logger goes on
+        self.on_checkpoint()  # if this fails, the database stays open, and the logger goes on
         self.db.close()
 
     def data(self) -> dict[str, float]:
         return {"rows": self.rows, **self.last}
 
     def on_backup(self, arguments: dict[str, str]) -> dict[str, object]:
-        """Writes a whole copy, also while it is paused; it gets its name when it is complete."""
+        """Writes a complete copy, also while the service is paused; the file gets its name when it is complete."""
         path = os.path.abspath(arguments["path"])
         with closing(sqlite3.connect(self.database)) as source, closing(sqlite3.connect(path + ".part")) as target:
             source.backup(target)

@@ -1,4 +1,4 @@
--- What the data logger keeps. A reading is one look at all the sensors, in one transaction.
+-- The tables of the data logger. A reading is one measurement of all sensors, in one transaction.
 
 create table if not exists quantity (
     id   integer primary key,
@@ -7,7 +7,7 @@ create table if not exists quantity (
 ) strict;
 
 create table if not exists reading (
-    id integer primary key,          -- 1, 2, 3, …: none is ever deleted, so a gap would be a loss
+    id integer primary key,          -- 1, 2, 3, …: none is ever deleted, so a gap is a loss
     at integer not null              -- nanoseconds since 1970, UTC
 ) strict;
 

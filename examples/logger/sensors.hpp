@@ -1,4 +1,4 @@
-// This machine's sensors: whatever the kernel has here, under the names that sensors.py gives them.
+// The sensors that the kernel of this machine has, under the names that sensors.py gives them.
 #pragma once
 
 #include <algorithm>
@@ -14,11 +14,11 @@
 #include <utility>
 #include <vector>
 
-/// What is measured: its name and its unit.
+/// A measured quantity: its name and its unit.
 using quantity = std::pair<std::string, std::string>;
 using readings = std::map<quantity, double>;
 
-/// Looks at all of them; what is counted since boot becomes the rate since the last look.
+/// Measures everything; counters since boot become rates since the last call of `read`.
 class sensors {
 public:
     readings read() {
@@ -40,7 +40,7 @@ private:
         double busy = 0, ticks;
         std::ifstream cpu("/proc/stat");
         cpu >> word;
-        for (int i = 0; i < 8 && cpu >> ticks; ++i) busy += i == 3 || i == 4 ? 0 : ticks; // not idle, not waiting for a disk
+        for (int i = 0; i < 8 && cpu >> ticks; ++i) busy += i == 3 || i == 4 ? 0 : ticks; // neither idle nor waiting for a disk
         const double processors = std::max(1u, std::thread::hardware_concurrency());
         all[{"cpu", "%"}] = 100 * busy / (static_cast<double>(sysconf(_SC_CLK_TCK)) * processors);
         auto &in = all[{"network_in", "kB/s"}], &out = all[{"network_out", "kB/s"}];
@@ -56,10 +56,10 @@ private:
             std::istringstream fields(line);
             std::string major, minor, disk;
             fields >> major >> minor >> disk;
-            if (!std::filesystem::exists("/sys/block/" + disk)) continue; // a part of one that is counted
+            if (!std::filesystem::exists("/sys/block/" + disk)) continue; // a partition: its disk is counted
             double field[7];
             for (double &f : field) fields >> f;
-            read += field[2] * 512 / 1e3; // sectors, whose size is 512 bytes here whatever the disk's is
+            read += field[2] * 512 / 1e3; // /proc/diskstats counts sectors of 512 bytes, whatever the disk's own size
             written += field[6] * 512 / 1e3;
         }
         return all;
@@ -72,7 +72,7 @@ private:
         std::ifstream memory("/proc/meminfo");
         for (std::string name, rest; memory >> name >> sizes[name]; std::getline(memory, rest)) {}
         all[{"memory", "%"}] = 100 * (1 - sizes["MemAvailable:"] / sizes["MemTotal:"]);
-        // Each sensor of the board: its chip's name, its own, its unit, and what a one stands for there.
+        // Each sensor of the board: the beginning of its files' names, its unit, and the unit's part that the kernel counts in.
         const struct {
             const char *kind, *unit;
             double scale;
@@ -98,7 +98,7 @@ private:
         }
     }
 
-    /// One file of the kernel, unless its sensor is switched off and cannot be read.
+    /// Adds the value in one file of the kernel; nothing if the sensor is switched off and cannot be read.
     static void sensor(readings &all, const std::filesystem::path &file, const char *unit, double scale, std::string name) {
         double value;
         if (!(std::ifstream(file) >> value)) return;

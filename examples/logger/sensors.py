@@ -1,4 +1,4 @@
-"""This machine's sensors: whatever the kernel has here. A virtual machine has no thermometer, but it has counters."""
+"""The sensors that the kernel of this machine has. A virtual machine has no thermometer, but it has counters."""
 
 import os
 import time
@@ -11,7 +11,7 @@ Quantity = tuple[str, str]  # name, unit
 
 
 def counters() -> Iterator[tuple[Quantity, float]]:
-    """What is counted since boot, scaled so that its rate per second has the unit that stands there."""
+    """Yields counters since boot, scaled so that the rate per second has the given unit."""
     busy, total = 0, 0
     for i, ticks in enumerate(int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]):
         total += ticks
@@ -27,12 +27,12 @@ def counters() -> Iterator[tuple[Quantity, float]]:
 
 
 def gauges() -> Iterator[tuple[Quantity, float]]:
-    """What is so at this moment."""
+    """Yields the values of this moment."""
     yield ("load", "tasks"), os.getloadavg()[0]
     sizes = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     total, free = (int(sizes[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
     yield ("memory", "%"), 100.0 * (total - free) / total
-    # Each sensor of the board: its chip's name, its own, its unit, and what a one stands for there.
+    # Each sensor of the board: the pattern of its files, its unit, and the unit's part that the kernel counts in.
     for pattern, unit, scale in (("temp", "°C", 1e-3), ("fan", "rpm", 1), ("in", "V", 1e-3), ("power", "W", 1e-6)):
         for file in sorted(Path("/sys/class/hwmon").glob(f"hwmon*/{pattern}*_input")):
             chip, own = file.with_name("name"), file.with_name(file.name.replace("_input", "_label"))
@@ -44,7 +44,7 @@ def gauges() -> Iterator[tuple[Quantity, float]]:
 def sensor(
     file: Path, scale: float, unit: str, chip: Path, label: Path | None, name: str
 ) -> Iterator[tuple[Quantity, float]]:
-    """One file of the kernel, unless its sensor is switched off and cannot be read."""
+    """Yields the value in one file of the kernel; none if the sensor is switched off and cannot be read."""
     try:
         value = int(file.read_text()) * scale
         own = label.read_text() if label is not None and label.exists() else name
@@ -54,7 +54,7 @@ def sensor(
 
 
 def sensors() -> Callable[[], dict[Quantity, float]]:
-    """A function that gives all readings; what is counted becomes the rate since its last call."""
+    """Returns a function that measures everything; counters become rates since its last call."""
     before, then = dict(counters()), time.monotonic()
 
     def read() -> dict[Quantity, float]:

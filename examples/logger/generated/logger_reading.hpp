@@ -45,7 +45,7 @@ struct LoggerReadingMeasurements {
         return &record_;
     }
 
-    /// Where the fields lie, for the library.
+    /// The positions of the fields, for the library.
     static const linkspan_record_type *layout_() {
         static const LoggerReadingMeasurements at_{};
         static const linkspan_record_field fields_[] = {
@@ -149,7 +149,7 @@ struct LoggerReading {
         return &record_;
     }
 
-    /// Where the fields lie, for the library.
+    /// The positions of the fields, for the library.
     static const linkspan_record_type *layout_() {
         static const LoggerReading at_{};
         static const linkspan_record_field fields_[] = {

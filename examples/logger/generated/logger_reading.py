@@ -66,7 +66,7 @@ class LoggerReadingMeasurements:
 
     @classmethod
     def from_value(cls, value: Any) -> LoggerReadingMeasurements:
-        """From the value of a message; raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
+        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
         fields = read.fields(value)
         return cls(
             name=read.field(fields, read.text, "name"),
@@ -108,7 +108,7 @@ class LoggerReading:
 
     @classmethod
     def from_value(cls, value: Any) -> LoggerReading:
-        """From the value of a message; raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
+        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
         fields = read.fields(value)
         return cls(
             number=read.field(fields, read.u64, "number"),
@@ -118,7 +118,7 @@ class LoggerReading:
 
     @classmethod
     def decode(cls, message: Message) -> LoggerReading:
-        """From a message; raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
+        """Returns the record in a message. Raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
         made = _PLAN__LOGGER_READING.decode(cls, message)
         return cls.from_value(message.value) if made is None else made
 

@@ -58,7 +58,7 @@ struct ObservatorySensorsReadings {
         return &record_;
     }
 
-    /// Where the fields lie, for the library.
+    /// The positions of the fields, for the library.
     static const linkspan_record_type *layout_() {
         static const ObservatorySensorsReadings at_{};
         static const linkspan_record_field fields_[] = {
@@ -181,7 +181,7 @@ struct ObservatorySensors {
         return &record_;
     }
 
-    /// Where the fields lie, for the library.
+    /// The positions of the fields, for the library.
     static const linkspan_record_type *layout_() {
         static const ObservatorySensors at_{};
         static const linkspan_record_field fields_[] = {

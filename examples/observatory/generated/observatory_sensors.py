@@ -100,7 +100,7 @@ class ObservatorySensorsReadings:
 
     @classmethod
     def from_value(cls, value: Any) -> ObservatorySensorsReadings:
-        """From the value of a message; raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
+        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
         fields = read.fields(value)
         return cls(
             cpu=read.field(fields, read.f64, "cpu"),
@@ -141,7 +141,7 @@ class ObservatorySensors:
 
     @classmethod
     def from_value(cls, value: Any) -> ObservatorySensors:
-        """From the value of a message; raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
+        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
         fields = read.fields(value)
         return cls(
             at=read.field(fields, read.timestamp, "at"),
@@ -150,7 +150,7 @@ class ObservatorySensors:
 
     @classmethod
     def decode(cls, message: Message) -> ObservatorySensors:
-        """From a message; raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
+        """Returns the record in a message. Raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
         made = _PLAN__OBSERVATORY_SENSORS.decode(cls, message)
         return cls.from_value(message.value) if made is None else made
 

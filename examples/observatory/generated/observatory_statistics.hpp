@@ -48,7 +48,7 @@ struct ObservatoryStatisticsStatistics {
         return &record_;
     }
 
-    /// Where the fields lie, for the library.
+    /// The positions of the fields, for the library.
     static const linkspan_record_type *layout_() {
         static const ObservatoryStatisticsStatistics at_{};
         static const linkspan_record_field fields_[] = {
@@ -161,7 +161,7 @@ struct ObservatoryStatistics {
         return &record_;
     }
 
-    /// Where the fields lie, for the library.
+    /// The positions of the fields, for the library.
     static const linkspan_record_type *layout_() {
         static const ObservatoryStatistics at_{};
         static const linkspan_record_field fields_[] = {

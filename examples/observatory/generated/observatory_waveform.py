@@ -92,7 +92,7 @@ class ObservatoryWaveform:
 
     @classmethod
     def from_value(cls, value: Any) -> ObservatoryWaveform:
-        """From the value of a message; raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
+        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
         fields = read.fields(value)
         return cls(
             at=read.field(fields, read.timestamp, "at"),
@@ -105,7 +105,7 @@ class ObservatoryWaveform:
 
     @classmethod
     def decode(cls, message: Message) -> ObservatoryWaveform:
-        """From a message; raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
+        """Returns the record in a message. Raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
         made = _PLAN__OBSERVATORY_WAVEFORM.decode(cls, message)
         return cls.from_value(message.value) if made is None else made
 

@@ -97,7 +97,7 @@ impl Php<'_> {
                     out.line(format!("public readonly {} ${}{default},", self.optional(member), member.name));
                 }
             });
-            out.line("/** The value in the form that `send` takes. */");
+            out.line("/** Returns the value in the form that `send` takes. */");
             out.line("public function toWire(): \\stdClass\n{");
             out.indented("}", |out| {
                 out.line("$out = [];");
@@ -123,7 +123,7 @@ impl Php<'_> {
     }
 
     fn reading(&self, out: &mut Text, members: &[Member]) {
-        out.line("\n/**\n * From the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, if it does not fit\n */");
+        out.line("\n/**\n * Returns the record in the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, if it does not fit\n */");
         out.line("public static function fromWire(mixed $value): self\n{");
         let reader = &self.reader;
         out.indented("}", |out| {
@@ -165,9 +165,9 @@ impl Php<'_> {
                 self.constants(out);
             }
             self.variants(out, of, variants);
-            out.line("/** The value in the form that `send` takes. */");
+            out.line("/** Returns the value in the form that `send` takes. */");
             out.line("abstract public function toWire(): \\stdClass;\n");
-            out.line("/**\n * From the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType, if it does not have exactly one variant\n */");
+            out.line("/**\n * Returns the record in the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType, if it does not have exactly one variant\n */");
             out.line("public static function fromWire(mixed $value): self\n{");
             out.indented("}", |out| {
                 let reader = &self.reader;

@@ -89,7 +89,7 @@ impl Cpp<'_> {
             let key = literal(member.key.as_bytes());
             rows.push(format!("linkspan::record::{kind}({key}, &at_, at_.{place}{more}),"));
         }
-        text.line("/// Where the fields lie, for the library.");
+        text.line("/// The positions of the fields, for the library.");
         text.block("static const linkspan_record_type *layout_() {", "}", |text| {
             let kind = if is_union { "LINKSPAN_RECORD_UNION" } else { "LINKSPAN_RECORD_STRUCT" };
             text.line(format!("static const {name} at_{{}};"));

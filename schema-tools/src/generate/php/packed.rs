@@ -135,14 +135,14 @@ impl Php<'_> {
                 }
             });
         });
-        out.line("\n/**\n * From the bytes of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, if they are not valid\n */");
+        out.line("\n/**\n * Returns the record in the bytes of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, if they are not valid\n */");
         out.line("public static function unpack(string|\\Linkspan\\Bytes $block): self\n{");
         out.indented("}", |out| {
             out.line("return \\Linkspan\\unpack_instance(self::class, $block) ?? self::fromWire($block);");
         });
-        out.line("\n/** The value in the form that `send` takes. */\npublic function toWire(): \\Linkspan\\Bytes\n{");
+        out.line("\n/** Returns the value in the form that `send` takes. */\npublic function toWire(): \\Linkspan\\Bytes\n{");
         out.indented("}", |out| out.line("return new \\Linkspan\\Bytes($this->pack());"));
-        out.line("\n/**\n * From the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, if it does not fit\n */");
+        out.line("\n/**\n * Returns the record in the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException WrongType or OutOfRange, if it does not fit\n */");
         out.line("public static function fromWire(mixed $value): self\n{");
         out.indented("}", |out| {
             let format = unpack.join("/");

@@ -213,7 +213,7 @@ impl Python<'_> {
             let Some(readers) = readers else { return };
             out.line("\n@classmethod");
             out.block(format!("def from_value(cls, value: Any) -> {name}:"), "", |out| {
-                out.line("\"\"\"From the value of a message; raises `Missing`, `WrongType` or `OutOfRange` if it does not fit.\"\"\"");
+                out.line("\"\"\"Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit.\"\"\"");
                 out.line("fields = read.fields(value)");
                 out.block("return cls(", ")", |out| {
                     for (member, reader) in members.iter().zip(readers) {
@@ -238,7 +238,7 @@ impl Python<'_> {
             if self.is_root(name) {
                 out.line("\n@classmethod");
                 out.block(format!("def decode(cls, message: Message) -> {name}:"), "", |out| {
-                    out.line("\"\"\"From a message; raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value.\"\"\"");
+                    out.line("\"\"\"Returns the record in a message. Raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value.\"\"\"");
                     out.line(format!("made = {}.decode(cls, message)", self.plan_name(of)));
                     out.line("return cls.from_value(message.value) if made is None else made");
                 });
@@ -285,7 +285,7 @@ impl Python<'_> {
         let of = self.of(&self.plan.root);
         out.block(format!("\n\ndef decode(message: Message) -> {of}:"), "", |out| {
             out.line(
-                "\"\"\"From a message; raises `WrongType` or `OutOfRange` if it holds no such value.\"\"\"",
+                "\"\"\"Returns the record in a message. Raises `WrongType` or `OutOfRange` if it holds no such value.\"\"\"",
             );
             out.line(format!("return {}(message.value)", self.reader(&self.plan.root)));
         });

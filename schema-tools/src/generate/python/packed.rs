@@ -70,14 +70,14 @@ impl Python<'_> {
         out.line("\n@classmethod");
         out.block(format!("def unpack(cls, message: Any) -> {name}:"), "", |out| {
             out.line(
-                "\"\"\"From the bytes of a message; raises `WrongType` or `OutOfRange` if they are not valid.\"\"\"",
+                "\"\"\"Returns the record in the bytes. Raises `WrongType` or `OutOfRange` if they are not valid.\"\"\"",
             );
             out.line(format!("return {layout}.unpack(cls, message)"));
         });
         out.line("\n@classmethod");
         out.block(format!("def decode(cls, message: Message) -> {name}:"), "", |out| {
             out.line(
-                "\"\"\"From a message; raises `WrongType` or `OutOfRange` if it is no such record.\"\"\"",
+                "\"\"\"Returns the record in a message. Raises `WrongType` or `OutOfRange` if it is no such record.\"\"\"",
             );
             out.line("return cls.unpack(message.value)");
         });

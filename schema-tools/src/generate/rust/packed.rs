@@ -167,7 +167,7 @@ impl Rust<'_> {
                 }
                 out.line("bytes");
             });
-            out.line("/// From the bytes of a message.\n///\n/// # Errors\n///");
+            out.line("/// Returns the record in the bytes of a message.\n///\n/// # Errors\n///");
             out.line("/// `WrongType` if there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for an invalid truth value");
             out.line("/// or enum number.\n#[inline]");
             let leaves = packed::leaves(self.plan, members, "", ".");
