@@ -6,7 +6,7 @@
     async for reading in linkspan.aio.subscribe("lab/temperature"):
         print(reading["celsius"])
 
-One task at a time receives on an object. What is awaited ends with `linkspan.Timeout` after the `timeout=` of the call, else
+One task at a time receives on an object; any number of calls is under way on a channel, also beside it. What is awaited ends with `linkspan.Timeout` after the `timeout=` of the call, else
 that of the object's options, else 30 seconds; None waits for ever, and so do loops (`async for`). `asyncio.timeout` works as
 well. A publisher never waits, so `linkspan.publisher` serves here as it is; so do `latest`, `encode` and `decode`, and services have a loop
 of their own.
@@ -65,31 +65,77 @@ class _Watched(Generic[S]):
         except Unsupported:  # it only sends, into a mailslot: nothing arrives
             self._descriptor = -1
         self._one = asyncio.Lock()
-        self._readable: asyncio.Future[None] | None = None
+        self._waiting: dict[asyncio.Future[Any], Callable[[], Any]] = {}
+        self._seen = 0
         self._closed = False
 
-    async def _ready(self) -> None:
-        """Waits until the descriptor is readable, or the object is closed."""
-        loop = asyncio.get_running_loop()
-        readable = self._readable = loop.create_future()
-        loop.add_reader(self._descriptor, _wake, readable)
-        try:
-            await readable
-        finally:
-            self._readable = None
-            if not self._closed:
-                loop.remove_reader(self._descriptor)
-
     async def _until(self, attempt: Callable[[], T]) -> T:
-        """Returns the result of the attempt once that would no longer wait."""
+        """Returns the result of the attempt once that would no longer wait. It is made again when the descriptor is readable."""
         while True:
             try:
                 return attempt()
             except (Empty, Timeout, NotFound) as error:
                 self._absent = error if isinstance(error, NotFound) else None
-                await self._ready()
+                break
             except Stalled:
                 await asyncio.sleep(_MOMENT)
+            finally:
+                self._share()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        if not self._waiting and not self._closed:
+            loop.add_reader(self._descriptor, self._attempt)
+        self._waiting[done] = attempt
+        try:
+            return await done
+        finally:
+            self._waiting.pop(done, None)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Watches the descriptor no more if nothing is waited for."""
+        if not self._waiting and not self._closed:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+
+    def _attempt(self) -> None:
+        """Makes each attempt that is waited for again, until all that has arrived is with those that wait for it.
+
+        An attempt receives what belongs to others, too, and the descriptor does not tell them: the answer to another call, or the
+        end of the connection.
+        """
+        again = True
+        while again:
+            again = False
+            before = self._received()
+            for done, attempt in list(self._waiting.items()):
+                if done.done():
+                    continue
+                try:
+                    result = attempt()
+                except (Empty, Timeout, NotFound) as error:
+                    self._absent = error if isinstance(error, NotFound) else None
+                    continue
+                except Stalled:
+                    asyncio.get_running_loop().call_later(_MOMENT, self._attempt)
+                    continue
+                except BaseException as error:  # the task that awaits it gets every one of them
+                    done.set_exception(error)
+                else:
+                    done.set_result(result)
+                del self._waiting[done]
+                again = True
+            self._seen = self._received()
+            again = bool(self._waiting) and (again or self._seen != before)
+        self._rest()
+
+    def _received(self) -> int:
+        """What changes where an attempt may have received something for another task."""
+        return 0
+
+    def _share(self) -> None:
+        """Lets the tasks that wait have what another one has received for them."""
+        if self._waiting and self._received() != self._seen:
+            self._attempt()
 
     @contextlib.asynccontextmanager
     async def _within(self, timeout: float | None, what: str, kind: type[Error] = Timeout) -> AsyncIterator[_Late]:
@@ -121,15 +167,17 @@ class _Watched(Generic[S]):
 
     async def close(self) -> None:
         """Closes it without waiting: the text of a `Timeout` has how much the other side had not consumed by then."""
-        self._closed = True
-        if self._readable is not None:
+        if self._waiting and not self._closed:
             # The descriptor is about to close, and would wake no task.
             asyncio.get_running_loop().remove_reader(self._descriptor)
-            _wake(self._readable)
-        if isinstance(self._inner, (_native.Channel, _Server)):
-            self._inner.close(timeout=0)
-        else:
-            self._inner.close()
+        self._closed = True
+        try:
+            if isinstance(self._inner, (_native.Channel, _Server)):
+                self._inner.close(timeout=0)
+            else:
+                self._inner.close()
+        finally:
+            self._attempt()
 
     async def __aenter__(self) -> Self:
         return self
@@ -159,6 +207,9 @@ class Channel(_EventSource[_native.Channel]):
         super().__init__(inner, options)
         self._idempotent = options.get("idempotent", False)
 
+    def _received(self) -> int:
+        return self._inner.stats()["received"]
+
     @property
     def role(self) -> str:
         """`listener` or `connector`."""
@@ -176,7 +227,14 @@ class Channel(_EventSource[_native.Channel]):
     async def send(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> int:
         """Sends a value, as soon as there is room; gives its sequence number. After a `Timeout` it was not sent."""
         async with self._within(timeout, "the peer did not receive what was sent before within {}"):
-            return await _when_room(lambda: self._inner.try_send(value))
+            return await self._when_room(lambda: self._inner.try_send(value))
+
+    async def _when_room(self, attempt: Callable[[], T]) -> T:
+        """Returns the result of the attempt, made again and again until there is room."""
+        try:
+            return await _when_room(attempt)
+        finally:
+            self._share()
 
     async def flush(self, *, timeout: float | None = _LEFT_OUT) -> None:
         """Waits until the other side has consumed what was sent; the `missed` of a `Timeout` is the number that it has not."""
@@ -189,18 +247,19 @@ class Channel(_EventSource[_native.Channel]):
             except Timeout:
                 if ends is not None and clock() >= ends:
                     raise
+            finally:
+                self._share()
             await asyncio.sleep(_MOMENT)
 
     async def call(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
-        """Sends a request and awaits its answer. Calls on one channel are made one after the other.
+        """Sends a request and awaits its answer. Any number of calls is under way on one channel, answered in any order.
 
         A request that ended in `Timeout` or was cancelled may have been carried out all the same, unless the text says that it was
-        not sent: because other calls took all the time, or the other side did not take what was sent before.
+        not sent, because the other side did not take what was sent before.
         """
-        what = "calls that were made before on this channel were not over within {}; the request was not sent"
-        async with self._within(timeout, what) as late, self._one:
-            late.what = "the peer did not receive what was sent before within {}; the request was not sent"
-            asked = await _when_room(lambda: self._inner.start_call(value, within=late.remaining))
+        what = "the peer did not receive what was sent before within {}; the request was not sent"
+        async with self._within(timeout, what) as late:
+            asked = await self._when_room(lambda: self._inner.start_call(value, within=late.remaining))
             late.what = "no answer came within {}; the request was sent, and whether it was carried out is unknown"
             late.retryable = self._idempotent
             try:
@@ -214,7 +273,7 @@ class Channel(_EventSource[_native.Channel]):
     async def reply(self, request: _native.Message, value: Any, *, timeout: float | None = _LEFT_OUT) -> None:
         """Answers a request that `recv` gave."""
         async with self._within(timeout, "the client has not received the answer within {}"):
-            await _when_room(lambda: self._inner.reply(request, value, timeout=0))
+            await self._when_room(lambda: self._inner.reply(request, value, timeout=0))
 
     async def __aiter__(self) -> AsyncIterator[_native.Message]:
         while True:
@@ -225,19 +284,19 @@ class Channel(_EventSource[_native.Channel]):
             return await self._once_connected()
 
     async def _once_connected(self) -> Self:
-        while True:
-            try:
-                self._inner.poll()
-            except InvalidState:
-                # A server has this error, too, once it is there: it can only be called.
-                if not self._inner.stats()["connections"]:
-                    raise
-            except Stalled:
-                await asyncio.sleep(_MOMENT)
-                continue
-            if self._inner.stats()["connections"]:
-                return self
-            await self._ready()
+        await self._until(self._check_connection)
+        return self
+
+    def _check_connection(self) -> None:
+        """Raises `Empty` while there is no connection."""
+        try:
+            self._inner.poll()
+        except InvalidState:
+            # A server has this error, too, once it is there: it can only be called.
+            if not self._inner.stats()["connections"]:
+                raise
+        if not self._inner.stats()["connections"]:
+            raise Empty(self.endpoint)
 
 
 class Listener(_Watched[_native.Listener]):
@@ -341,11 +400,6 @@ def __getattr__(name: str) -> Any:
 
 def _seconds(timeout: float | None) -> float | None:
     return _native.wait_seconds() if timeout is _LEFT_OUT else _native.wait_seconds(timeout)
-
-
-def _wake(readable: asyncio.Future[None]) -> None:
-    if not readable.done():
-        readable.set_result(None)
 
 
 async def _when_room(attempt: Callable[[], T]) -> T:

@@ -251,19 +251,69 @@ def test_each_wait_ends_with_timeout(name, where):
     run(main())
 
 
+@over("shm", "unix", "tcp", "fifo", "spool")
+def test_calls_on_one_channel_are_under_way_together_and_answered_in_any_order(name):
+    async def main():
+        async with linkspan.aio.listen(name) as listener:
+            near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept(timeout=10))
+            received = asyncio.create_task(near.recv(timeout=10))
+            calls = [asyncio.create_task(near.call(n, timeout=10)) for n in range(20)]
+            requests = [await far.recv(timeout=10) for _ in calls]
+            # None of them waits for another one, nor for what is received beside them.
+            for request in reversed(requests):
+                await far.reply(request, request.value + 100, timeout=10)
+            await far.send("data", timeout=10)
+            assert [answer.value for answer in await asyncio.gather(*calls)] == [n + 100 for n in range(20)]
+            assert (await received).value == "data"
+            assert near.stats()["dropped"] == 0
+
+    run(main())
+
+
 @over("shm", "unix")
-def test_call_that_waited_for_another_call_says_that_it_was_not_sent(name):
+def test_calls_that_are_under_way_when_the_peer_ends_all_fail(name):
+    async def main():
+        async with linkspan.aio.listen(name) as listener:
+            near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept(timeout=10))
+            calls = [asyncio.create_task(near.call(n, timeout=60)) for n in range(3)]
+            for _ in calls:
+                await far.recv(timeout=10)
+            await far.close()
+        for failed in await asyncio.gather(*calls, return_exceptions=True):
+            assert isinstance(failed, linkspan.Disconnected)
+
+    run(main())
+
+
+@over("shm", "unix")
+def test_answer_that_another_task_receives_reaches_its_call(name):
+    """A task that sends receives for the library where there is no room."""
+    async def main():
+        async with linkspan.aio.listen(name, replay_count=4) as listener:
+            near, far = await asyncio.gather(linkspan.aio.connect(name, replay_count=4), listener.accept(timeout=10))
+            call = asyncio.create_task(near.call("first", timeout=10))
+            await far.reply(await far.recv(timeout=10), "answer", timeout=10)
+            with pytest.raises(linkspan.Timeout):
+                for n in range(100):
+                    await near.send(n, timeout=0.05)
+            assert (await call).value == "answer"
+
+    run(main())
+
+
+@over("shm", "unix")
+def test_call_beside_another_one_has_a_time_out_of_its_own(name):
     async def main():
         async with linkspan.aio.listen(name) as listener:
             near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept(timeout=10))
             first = asyncio.create_task(near.call("first", timeout=60))
             request = await far.recv(timeout=10)
-            with pytest.raises(linkspan.Timeout, match="within 0.05 s; the request was not sent") as raised:
+            with pytest.raises(linkspan.Timeout, match="within 0.05 s; the request was sent, and whether") as raised:
                 await near.call("second", timeout=0.05)
-            assert raised.value.retryable
+            assert not raised.value.retryable
             await far.reply(request, "done", timeout=10)
             assert (await first).value == "done"
-            # What was not sent does not come later, either.
+            # The request that was given up is withdrawn.
             await near.send("after", timeout=10)
             assert (await far.recv(timeout=10)).value == "after"
 

@@ -171,6 +171,8 @@ impl<'a> Wait<'a> {
             stop: None,
             is_strict: false,
             first_round: None,
+            defers_tick: false,
+            deferred: None,
         }
     }
 }
@@ -212,6 +214,10 @@ pub struct Waiting<'a> {
     is_strict: bool,
     /// When the first round began of a loop that a peer can prolong; none before it.
     first_round: Option<Instant>,
+    /// Whether the call runs the tick itself, once it has given back what others wait for.
+    defers_tick: bool,
+    /// Such a tick is due, and whether it is for a signal.
+    deferred: Option<bool>,
 }
 
 /// A callback that runs about every 100 ms while a call waits; false ends the wait with `Cancelled`.
@@ -243,6 +249,8 @@ impl<'a> Waiting<'a> {
             stop: None,
             is_strict: false,
             first_round: None,
+            defers_tick: false,
+            deferred: None,
         }
     }
 
@@ -362,16 +370,21 @@ impl<'a> Waiting<'a> {
     }
 
     /// Parks this thread until it is unparked, until the next tick or until the deadline, whichever
-    /// is first.
+    /// is first. Returns whether the tick is due, which [`Waiting::woke`] runs.
     ///
     /// # Errors
-    /// `Timeout` once the deadline has passed; the error of the tick.
-    pub fn park(&mut self) -> Result<()> {
+    /// `Timeout` once the deadline has passed.
+    pub fn park_until_due(&mut self) -> Result<bool> {
         match self.sleep()? {
             Some(left) => thread::park_timeout(left),
             None => thread::park(),
         }
-        self.woke(false)
+        Ok(self.is_due())
+    }
+
+    /// Returns whether the tick is due.
+    fn is_due(&self) -> bool {
+        self.next.is_some_and(|next| next <= Instant::now())
     }
 
     /// Begins another round of a loop that a peer can prolong: each call but the first checks the deadline and runs the tick if it is
@@ -401,9 +414,13 @@ impl<'a> Waiting<'a> {
     /// # Errors
     /// The error of the tick; `Cancelled` if `on_wait` returned false.
     pub fn woke(&mut self, interrupted: bool) -> Result<()> {
-        let due = self.next.is_some_and(|next| next <= Instant::now());
+        let due = self.is_due();
         if !(due || interrupted) {
             return Ok(());
+        }
+        if self.defers_tick && self.is_ticking() {
+            self.deferred = Some(interrupted);
+            return Err(Error::new(ErrorKind::Interrupted, "a callback of the program is due"));
         }
         if let Some(tick) = &mut self.tick {
             tick()?;
@@ -418,6 +435,34 @@ impl<'a> Waiting<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Runs a step whose sleeps fail with `Interrupted` where the tick is due, instead of running it. Returns whether that is why it
+    /// failed: then the caller gives back what others wait for, and calls [`Waiting::run_deferred`].
+    pub fn deferring_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> (Result<R>, bool) {
+        self.defers_tick = true;
+        let done = step(self);
+        self.defers_tick = false;
+        let is_due =
+            done.as_ref().is_err_and(|e| e.kind() == ErrorKind::Interrupted) && self.deferred.is_some();
+        (done, is_due)
+    }
+
+    /// Runs a step whose sleeps run the tick, within one that defers it.
+    pub fn running_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> R) -> R {
+        let defers = std::mem::replace(&mut self.defers_tick, false);
+        let done = step(self);
+        self.defers_tick = defers;
+        done
+    }
+
+    /// Runs the tick that was deferred, or that is due.
+    ///
+    /// # Errors
+    /// As [`Waiting::woke`].
+    pub fn run_deferred(&mut self) -> Result<()> {
+        let interrupted = self.deferred.take().unwrap_or(false);
+        self.woke(interrupted)
     }
 
     /// Returns the length of the wait as text: `2.5 s`.

@@ -52,6 +52,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Returns whether this is the answer to a request.
+    pub const fn is_answer(self) -> bool {
+        matches!(self, Kind::Reply | Kind::Error)
+    }
+
     const ALL: [Kind; 9] = [
         Kind::Data,
         Kind::Request,

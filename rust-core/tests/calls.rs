@@ -82,6 +82,41 @@ fn answer_is_kept_while_its_caller_receives_and_calls() {
     }
 }
 
+/// The library reads what the link holds, while a program sends and nothing is acknowledged.
+#[test]
+fn answer_is_kept_while_its_caller_sends_and_waits_for_room() {
+    for transport in TRANSPORTS {
+        let options = Options::default().with_replay(8, 1 << 20);
+        let listener = Listener::listen(&name(transport), &options).unwrap();
+        let near = Channel::connect(&listener.endpoint(), &options, SOON).unwrap();
+        let far = listener.accept(SOON).unwrap();
+        let pending = start(&near, 1);
+        let request = far.recv(SOON).unwrap();
+        far.reply(&request, &Value::Int(101), SOON).unwrap();
+        let full =
+            (0..100).find_map(|number| near.send(&Value::Int(number), Duration::from_millis(50)).err());
+        let full = full.expect("the peer acknowledges nothing");
+        assert!(matches!(full.kind(), ErrorKind::Full | ErrorKind::Timeout), "{transport}: {full}");
+        assert_eq!(finished(&near, pending), Value::Int(101), "{transport}");
+    }
+}
+
+#[test]
+fn answer_is_kept_while_its_caller_flushes() {
+    for transport in TRANSPORTS {
+        let listener = Listener::listen(&name(transport), &Options::default()).unwrap();
+        let near = Channel::connect(&listener.endpoint(), &Options::default(), SOON).unwrap();
+        let far = listener.accept(SOON).unwrap();
+        let pending = start(&near, 1);
+        let request = far.recv(SOON).unwrap();
+        far.reply(&request, &Value::Int(101), SOON).unwrap();
+        near.send(&Value::from("data"), SOON).unwrap();
+        let error = near.flush(Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{transport}: the peer consumes nothing");
+        assert_eq!(finished(&near, pending), Value::Int(101), "{transport}");
+    }
+}
+
 #[test]
 fn failure_is_kept_for_its_request() {
     for transport in TRANSPORTS {

@@ -126,6 +126,45 @@ fn sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed() {
 }
 
 #[test]
+fn sender_without_linger_reports_what_a_killed_peer_had_not_consumed() {
+    const TEST: &str = "lingering::sender_without_linger_reports_what_a_killed_peer_had_not_consumed";
+    if let Ok(endpoint) = std::env::var(ENDPOINT) {
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        println!("\nlistens {}", listener.endpoint());
+        let channel = listener.accept(SOON).unwrap();
+        channel.recv(SOON).unwrap();
+        channel.recv(SOON).unwrap();
+        println!("took");
+        // Until it is killed.
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        return;
+    }
+    for transport in ["shm", "unix", "tcp"] {
+        let mut peer = Command::new(std::env::current_exe().unwrap())
+            .args([TEST, "--exact", "--nocapture"])
+            .env(ENDPOINT, name(transport))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(peer.stdout.take().unwrap()).lines();
+        let endpoint =
+            output.find_map(|line| Some(line.unwrap().strip_prefix("listens ")?.to_owned())).unwrap();
+        let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        for i in 0..SENT {
+            channel.send(&Value::Int(i), SOON).unwrap();
+        }
+        assert!(output.any(|line| line.unwrap() == "took"));
+        assert_eq!(channel.linger(), 0, "{transport}: the peer is there");
+        peer.kill().unwrap();
+        peer.wait().unwrap();
+        let reported = channel.linger() as i64;
+        // The peer was killed before it had acknowledged what it took, or after.
+        assert!((SENT - 2..=SENT).contains(&reported), "{transport}: {reported}");
+    }
+}
+
+#[test]
 fn dropped_channel_reports_by_callback_what_was_not_consumed_and_nothing_otherwise() {
     let endpoint = name("shm");
     let listener = Listener::listen(&endpoint, &Options::default()).unwrap();

@@ -1,8 +1,8 @@
 //! One object in several threads: those that send and publish take turns, calls are under way together; a second one that receives is refused.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -291,6 +291,55 @@ fn call_from_a_callback_of_a_call_is_refused() {
     let inner = inner.unwrap();
     assert!(inner.kind() == ErrorKind::InvalidState && inner.text().contains("this thread calls"), "{inner}");
     drop(server);
+}
+
+/// The callback of the call that leads, and that of one in line, each wait for the answer to the call of another thread.
+#[test]
+fn callback_of_a_call_holds_up_no_other_call() {
+    for transport in ["shm", "unix", "tcp", "fifo", "spool"] {
+        let server = serve(&name(transport)).unwrap();
+        let channel = connect(server.endpoint()).unwrap();
+        let is_answered = (Mutex::new(false), Condvar::new());
+        let waiters = AtomicUsize::new(0);
+        let waits_for_the_other = || {
+            waiters.fetch_add(1, Ordering::SeqCst);
+            let answered = is_answered.0.lock().unwrap();
+            let (answered, _) = is_answered.1.wait_timeout_while(answered, SOON, |is| !*is).unwrap();
+            match *answered {
+                true => Ok(()),
+                false => Err(linkspan::Error::new(ErrorKind::Cancelled, "the other call has no answer")),
+            }
+        };
+        thread::scope(|s| {
+            let slow: Vec<_> = (0..2)
+                .map(|i| {
+                    let (channel, waits) = (&channel, &waits_for_the_other);
+                    s.spawn(move || {
+                        let mut tick = waits;
+                        channel.call(&Value::Int(i), Wait::new(SOON).tick(&mut tick)).unwrap()
+                    })
+                })
+                .collect();
+            let requests = [server.next(SOON).unwrap().unwrap(), server.next(SOON).unwrap().unwrap()];
+            let until = Instant::now() + SOON;
+            while waiters.load(Ordering::SeqCst) < 2 {
+                assert!(Instant::now() < until, "{transport}: a callback does not run");
+                thread::sleep(Duration::from_millis(1));
+            }
+            let third = s.spawn(|| channel.call(&Value::Int(2), SOON).unwrap());
+            let request = server.next(SOON).unwrap().unwrap();
+            // The third call gets the answers of the others, which their callbacks keep from taking them.
+            requests.iter().chain([&request]).for_each(|r| r.reply(r.value().unwrap()).unwrap());
+            assert_eq!(third.join().unwrap().value().unwrap(), &Value::Int(2), "{transport}");
+            *is_answered.0.lock().unwrap() = true;
+            is_answered.1.notify_all();
+            for (i, call) in (0..).zip(slow) {
+                assert_eq!(call.join().unwrap().value().unwrap(), &Value::Int(i), "{transport}");
+            }
+        });
+        let Value::Map(stats) = channel.stats() else { panic!("a map") };
+        assert_eq!(stats.get("dropped"), Some(&Value::Int(0)), "{transport}");
+    }
 }
 
 #[test]

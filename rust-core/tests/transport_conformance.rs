@@ -332,6 +332,13 @@ fn descriptor_for_event_loops(t: &str) {
         assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Empty);
         assert!(!readable(fd, 0));
     }
+    for time in [Duration::from_micros(1), Duration::from_millis(5), Duration::from_millis(50)] {
+        assert_eq!(b.recv(time).unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(!readable(fd, 0));
+        a.send(&Value::Null, SOON).unwrap();
+        assert!(readable(fd, 20), "a message came after a receive of {time:?} had timed out");
+        b.try_recv().unwrap();
+    }
     drop(a);
     assert!(readable(fd, 20));
     assert_eq!(b.try_recv().unwrap_err().kind(), ErrorKind::Disconnected);

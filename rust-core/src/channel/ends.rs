@@ -57,7 +57,6 @@ use super::session_state::SessionState;
 use crate::codec::Encoding;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::Kind;
 use crate::message::Message;
 use crate::sys::{fork, random};
 use crate::transport::WritableSlot;
@@ -362,19 +361,13 @@ impl Channel {
         self.recv(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))
     }
 
-    /// Receives the next message for the program. Keeps answers for the calls that wait for them; drops answers to calls that
-    /// have ended, and requests that were withdrawn.
+    /// Receives the next message for the program. Drops requests that were withdrawn.
     fn next_message(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         loop {
             match receiving.next(&self.ack_sender(), waiting)? {
-                ReceivedFrame::Message(message)
-                    if matches!(message.header().kind, Kind::Reply | Kind::Error) =>
-                {
-                    self.file_answer(message);
-                }
                 // The caller withdrew this request before the program received it.
                 ReceivedFrame::Message(message) if receiving.is_withdrawn(&message) => {
-                    self.drop_answer(&message);
+                    self.drop_message(&message);
                 }
                 ReceivedFrame::Message(message) => return Ok(message),
                 ReceivedFrame::Bye => self.ack_sender().send_ack(AckTrigger::Requested),
@@ -383,16 +376,8 @@ impl Channel {
         }
     }
 
-    /// Keeps an answer for the call that waits for it. Counts it as dropped if that call has ended.
-    fn file_answer(&self, message: Message) {
-        self.reconnector.session_state.finished(message.session(), message.sequence());
-        if self.reconnector.session_state.halves().calls.file(message).is_some() {
-            self.event_log.count(&self.event_log.dropped);
-        }
-    }
-
     /// Counts a message that the program does not receive as dropped and consumed.
-    fn drop_answer(&self, message: &Message) {
+    fn drop_message(&self, message: &Message) {
         self.event_log.count(&self.event_log.dropped);
         self.reconnector.session_state.finished(message.session(), message.sequence());
     }

@@ -82,8 +82,7 @@ pub struct Receiving {
     pending_consume: Option<AckTrigger>,
     /// Whether the last received message came from the inbox.
     pub from_inbox: bool,
-    /// The number of the request whose reply the caller awaits, and which is consumed with its receipt; 0 for none,
-    /// and once that has happened.
+    /// The number of the request whose answer the caller awaits; 0 for none, and once a reply was consumed with its receipt.
     pub awaited: u64,
     limits: Limits,
     /// The schema against which messages and requests are checked while they are decoded.
@@ -104,7 +103,7 @@ pub enum ReceivedFrame {
     Message(Message),
     /// The peer closes, and waits for the acknowledgement of all that it sent.
     Bye,
-    /// The peer acknowledges.
+    /// The peer acknowledges, or answers a request of another call.
     Ack,
 }
 
@@ -285,7 +284,23 @@ impl Receiving {
         waiting: &mut Waiting<'_>,
         reconnect: bool,
     ) -> Result<ReceivedFrame> {
+        let next = self.find_in_link(ack_sender, waiting, reconnect);
+        if self.watched && next.is_err() && !self.parked && self.part.is_some() {
+            // The program waits on the descriptor from here on.
+            self.update_readiness(true);
+        }
+        next
+    }
+
+    /// [`Receiving::link_next`] without the upkeep of the descriptor.
+    fn find_in_link(
+        &mut self,
+        ack_sender: &AckSender<'_>,
+        waiting: &mut Waiting<'_>,
+        reconnect: bool,
+    ) -> Result<ReceivedFrame> {
         let AckSender { links: reconnector, event_log, .. } = *ack_sender;
+        let awaited = self.awaited;
         self.unpark();
         if self.delivers_more {
             // The next call consumes all of them.
@@ -314,7 +329,7 @@ impl Receiving {
                 let taken = self.take_in_place(&mut reconnector.session_state.halves(), event_log, want);
                 if let Some(taken) = taken {
                     self.pending_consume = None;
-                    return Ok(ReceivedFrame::Message(ack_sender.finish(taken)));
+                    return self.route(ack_sender.finish(taken), awaited, ack_sender, waiting);
                 }
             }
             let Some(part) = &mut self.part else { continue };
@@ -331,12 +346,16 @@ impl Receiving {
                 Ok(Some(frame)) => {
                     match self.dispatch(frame, ack_sender) {
                         Ok(None) => self.count_empty_poll(waiting)?,
-                        Ok(Some(taken)) => {
-                            match taken {
-                                ReceivedFrame::Message(_) => self.empty_polls = 0,
-                                ReceivedFrame::Bye | ReceivedFrame::Ack => self.count_empty_poll(waiting)?,
+                        Ok(Some(ReceivedFrame::Message(message))) => {
+                            return self.route(message, awaited, ack_sender, waiting);
+                        }
+                        Ok(Some(frame)) => {
+                            let counted = self.count_empty_poll(waiting);
+                            if counted.is_err() && matches!(frame, ReceivedFrame::Bye) {
+                                // The caller, which would send it, gets the error instead of the frame.
+                                ack_sender.send_ack(AckTrigger::Requested);
                             }
-                            return Ok(taken);
+                            return counted.map(|()| frame);
                         }
                         // A protocol violation: nothing that follows can be relied on.
                         Err(e) => {

@@ -125,7 +125,7 @@ impl<'a> Draft<'a> {
     /// Records that the request which it answers is consumed, now that the link has it.
     #[inline(always)]
     fn finish(&self, halves: &mut SessionHalves) {
-        if matches!(self.kind, Kind::Reply | Kind::Error) {
+        if self.kind.is_answer() {
             halves.finished(self.to, self.correlation);
         }
     }
@@ -229,7 +229,7 @@ impl Sending {
         if in_session && terms.session == 0 {
             return Err(Obstacle::NoLink);
         }
-        if matches!(kind, Kind::Reply | Kind::Error) && draft.to != 0 && draft.to != terms.session {
+        if kind.is_answer() && draft.to != 0 && draft.to != terms.session {
             return Err(Obstacle::Another);
         }
         let ticket = halves.admit(&terms, kind, draft.flags, length)?;
@@ -452,7 +452,7 @@ impl Sending {
         let part = self.part.take();
         let is_once =
             draft.flags & flags::IDEMPOTENT == 0 || part.is_none_or(|part| part.negotiated.is_none());
-        is_once && matches!(draft.kind, Kind::Reply | Kind::Error)
+        is_once && draft.kind.is_answer()
     }
 
     /// Ends the link if the peer has violated the protocol; the transport closes it with that error.

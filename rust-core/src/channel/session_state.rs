@@ -297,7 +297,7 @@ impl SessionState {
         first: impl FnOnce(&mut SessionHalves) -> Result<()>,
     ) -> Result<Option<(u64, u64)>> {
         let Header { kind, flags, sequence, correlation, .. } = *header;
-        if correlation > 0 && !matches!(kind, Kind::Reply | Kind::Error) {
+        if correlation > 0 && !kind.is_answer() {
             self.acknowledged(correlation)?;
         }
         let mut halves = self.halves();

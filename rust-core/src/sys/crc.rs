@@ -4,9 +4,11 @@
 //! three sums side by side are put together too often, or are too long to be used.
 
 /// The longest block for which one sum is faster than three, in bytes.
+#[cfg(any(test, target_arch = "x86_64"))]
 const SHORT: usize = 256;
 
 /// The bytes of each of three sums that are computed side by side: the instruction takes three cycles, and one begins in each.
+#[cfg(any(test, target_arch = "x86_64"))]
 const LANE: usize = 1024;
 
 /// Returns the CRC-32C of these bytes.

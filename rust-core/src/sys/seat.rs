@@ -11,7 +11,9 @@
 //! lock under which it has looked, so the call that gives it back finds that thread there. No thread may take, acquire, borrow or
 //! give back anything of the seat while it has the gate, but through [`SeatGuard`] and [`LockedLease`].
 //!
-//! Permits are granted in order of arrival; the value goes to any waiter.
+//! Permits are granted in order of arrival; the value goes to any waiter. A thread in line that runs a callback of the program is
+//! passed over meanwhile, and a thread that has the permit may step aside for one ([`Lease::step_aside`]): it comes to the front
+//! of the line.
 //!
 //! `loom_tests` has the model of it, and mutants that each lack one step.
 
@@ -71,10 +73,39 @@ struct Line {
     values: Vec<Waiter>,
 }
 
-/// A parked thread.
+/// A thread in line.
 struct Waiter {
     id: u64,
     thread: Thread,
+    /// Whether it runs a callback, so that others pass it.
+    is_away: bool,
+    /// The thread that has stepped aside, as [`this_thread`] names it; 0 for one that came to the line.
+    stepped_aside: u64,
+}
+
+/// How a thread in line waits.
+pub trait InLine {
+    /// Sleeps until the thread is unparked, or until something else is due. Returns whether a callback is due.
+    ///
+    /// # Errors
+    /// Why it gives up.
+    fn park(&mut self) -> Result<bool>;
+
+    /// Runs the callback.
+    ///
+    /// # Errors
+    /// Why it gives up.
+    fn call_back(&mut self) -> Result<()>;
+}
+
+impl InLine for Waiting<'_> {
+    fn park(&mut self) -> Result<bool> {
+        self.park_until_due()
+    }
+
+    fn call_back(&mut self) -> Result<()> {
+        self.run_deferred()
+    }
 }
 
 // SAFETY: the line is used by the holder of the gate alone, and the value too, or by the one thread for which `TAKEN` was
@@ -158,7 +189,7 @@ impl<T, G> Seat<T, G> {
     #[cold]
     pub fn acquire(&self, waiting: &mut Waiting<'_>) -> Result<Permit<'_, T, G>> {
         loop {
-            if let Some(permit) = self.acquire_by(|| waiting.park(), |_| false)? {
+            if let Some(permit) = self.acquire_by(waiting, |_| false)? {
                 return Ok(permit);
             }
         }
@@ -174,20 +205,20 @@ impl<T, G> Seat<T, G> {
         waiting: &mut Waiting<'_>,
         is_done: impl FnMut(&mut G) -> bool,
     ) -> Result<Option<Permit<'_, T, G>>> {
-        self.acquire_by(|| waiting.park(), is_done)
+        self.acquire_by(waiting, is_done)
     }
 
-    /// As [`Seat::acquire_unless`]; sleeps by `park`, until it is woken or has to give up.
+    /// As [`Seat::acquire_unless`]; waits by `wait`, until it is woken or has to give up.
     fn acquire_by(
         &self,
-        mut park: impl FnMut() -> Result<()>,
+        wait: &mut impl InLine,
         mut is_done: impl FnMut(&mut G) -> bool,
     ) -> Result<Option<Permit<'_, T, G>>> {
         let mut gate = sync::lock(&self.gate);
         if is_done(&mut gate) {
             return Ok(None);
         }
-        if self.word.load(Relaxed) & (OWNER | IN_LINE) == 0 {
+        if self.word.load(Relaxed) & OWNER == 0 && self.line(&mut gate).first().is_none() {
             return Ok(Some(self.grant()));
         }
         if left_out(ProtocolStep::OneLock) {
@@ -198,15 +229,32 @@ impl<T, G> Seat<T, G> {
         let id = waiter.id;
         self.line(&mut gate).acquiring.push_back(waiter);
         self.word.store(self.word.load(Relaxed) | IN_LINE, Relaxed);
+        drop(gate);
+        self.await_permit(id, wait.park(), wait, is_done)
+    }
+
+    /// Waits in line, as the waiter of this number, whose last sleep had this result.
+    fn await_permit(
+        &self,
+        id: u64,
+        mut woken: Result<bool>,
+        wait: &mut impl InLine,
+        mut is_done: impl FnMut(&mut G) -> bool,
+    ) -> Result<Option<Permit<'_, T, G>>> {
         loop {
-            drop(gate);
-            let parked = park();
-            gate = sync::lock(&self.gate);
+            let mut gate = sync::lock(&self.gate);
+            self.line(&mut gate).set_away(id, false);
             let is_done = is_done(&mut gate);
-            let is_first = self.line(&mut gate).acquiring.front().is_some_and(|first| first.id == id);
-            let is_granted = parked.is_ok() && !is_done && is_first && self.word.load(Relaxed) & OWNER == 0;
-            if parked.is_ok() && !is_done && !is_granted {
-                continue;
+            let is_first = self.line(&mut gate).first().is_some_and(|first| first.id == id);
+            let is_granted = woken.is_ok() && !is_done && is_first && self.word.load(Relaxed) & OWNER == 0;
+            match woken {
+                Ok(is_due) if !is_done && !is_granted => {
+                    self.line(&mut gate).set_away(id, is_due);
+                    drop(gate);
+                    woken = if is_due { wait.call_back().map(|()| false) } else { wait.park() };
+                    continue;
+                }
+                _ => {}
             }
             let acquiring = &mut self.line(&mut gate).acquiring;
             acquiring.retain(|waiter| waiter.id != id);
@@ -220,7 +268,7 @@ impl<T, G> Seat<T, G> {
             if self.word.load(Relaxed) & OWNER == 0 && !left_out(ProtocolStep::PassOn) {
                 self.line(&mut gate).wake_first();
             }
-            return if is_done { Ok(None) } else { parked.map(|()| None) };
+            return if is_done { Ok(None) } else { woken.map(|_| None) };
         }
     }
 
@@ -292,10 +340,22 @@ impl<T, G> Seat<T, G> {
         self.word.load(Relaxed) & IN_LINE != 0
     }
 
-    /// Returns whether a call of this very thread has the permit, whose callback or signal handler runs now.
+    /// Returns whether a call of this very thread has the permit, or has stepped aside, and its callback or signal handler runs now.
     #[inline]
     pub fn is_acquired_here(&self) -> bool {
-        self.word.load(Relaxed) & OWNER == this_thread()
+        let word = self.word.load(Relaxed);
+        word & OWNER == this_thread()
+            || word & IN_LINE != 0 && self.is_aside_here(&mut sync::lock(&self.gate))
+    }
+
+    /// The same for the holder of the gate.
+    pub fn is_acquired_by_holder(&self, gate: &mut GateGuard<'_, G>) -> bool {
+        self.word.load(Relaxed) & OWNER == this_thread() || self.is_aside_here(gate)
+    }
+
+    /// Returns whether this thread has stepped aside.
+    fn is_aside_here(&self, gate: &mut GateGuard<'_, G>) -> bool {
+        self.line(gate).acquiring.iter().any(|waiter| waiter.stepped_aside == this_thread())
     }
 
     /// Returns a descriptor that is readable once the call that has the permit now has ended. If no call has the permit
@@ -385,12 +445,24 @@ impl Line {
     /// Returns this thread as a new waiter.
     fn waiter(&mut self) -> Waiter {
         self.last = self.last.wrapping_add(1);
-        Waiter { id: self.last, thread: sync::current() }
+        Waiter { id: self.last, thread: sync::current(), is_away: false, stepped_aside: 0 }
     }
 
-    /// Wakes the first thread in line.
+    /// Notes whether this waiter runs a callback.
+    fn set_away(&mut self, id: u64, is_away: bool) {
+        if let Some(waiter) = self.acquiring.iter_mut().find(|waiter| waiter.id == id) {
+            waiter.is_away = is_away;
+        }
+    }
+
+    /// Returns the first thread in line that runs no callback.
+    fn first(&self) -> Option<&Waiter> {
+        self.acquiring.iter().find(|waiter| !waiter.is_away || left_out(ProtocolStep::PassAway))
+    }
+
+    /// Wakes that thread.
     fn wake_first(&self) {
-        if let Some(first) = self.acquiring.front() {
+        if let Some(first) = self.first() {
             first.thread.unpark();
         }
     }

@@ -3,7 +3,7 @@
 //! Of the threads that call at the same time one leads: it holds the receiving direction until its answer has arrived. It puts data
 //! and requests that it receives into the inbox, keeps answers to the requests of other calls for those (`session_state/calls`), and
 //! drops and counts answers to calls that have ended. The other threads follow: they send their requests, and wait until their answers
-//! are kept or until they can lead.
+//! are kept or until they can lead. A call that leads steps aside while a callback of its program runs (`on_wait`).
 //!
 //! When the peer disconnects, it is unknown whether a request was carried out. So the call fails with
 //! `Disconnected`, unless the option `idempotent` allows the request to be sent to the next incarnation. A
@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use super::call_in_place::{Calling, Leader, Leading, PendingReply, StartedCall};
 use super::{Channel, is_not_ready};
-use crate::channel::direction::{Operation, Permit, in_use, take_from_library};
+use crate::channel::direction::{Lease, Operation, Permit, in_use, take_from_library};
 use crate::channel::link::Taken;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
 use crate::channel::sending::{Draft, REPLY, Until};
 use crate::channel::session::inbox::AckTrigger;
+use crate::channel::session_state::SessionHalves;
 use crate::channel::turns::reentrant_call;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -111,7 +112,10 @@ impl Channel {
             are_led
         });
         match permit {
-            Some(permit) => Ok(Leader::Here(self.lead(permit, Calling(&self.reconnector.session_state))?)),
+            Some(permit) => {
+                let calling = Calling(&self.reconnector.session_state);
+                Ok(Leader::Here(Leading { receiving: self.lead(permit)?, calling, taken: None }))
+            }
             None if are_led => {
                 let calling = Calling(&self.reconnector.session_state);
                 self.check_reentrancy(Operation::Call).map(|()| Leader::Other(calling))
@@ -129,12 +133,12 @@ impl Channel {
         }
     }
 
-    /// Takes the receiving direction with this claim, also from a step of the library that holds it.
-    fn lead<'a>(&'a self, claim: Permit<'a, Receiving>, calling: Calling<'a>) -> Result<Leading<'a>> {
-        let receiving = take_from_library(claim, || self.reconnector.interrupt());
+    /// Takes the receiving direction with this permit, also from a step of the library that holds it.
+    fn lead<'a>(&'a self, permit: Permit<'a, Receiving>) -> Result<Lease<'a, Receiving>> {
+        let receiving = take_from_library(permit, || self.reconnector.interrupt());
         self.reconnector.clear_interrupt();
         self.check()?;
-        Ok(Leading { receiving, calling, taken: None })
+        Ok(receiving)
     }
 
     /// Waits until the answer to this request is kept, or leads once the calls before this one have ended.
@@ -147,13 +151,28 @@ impl Channel {
         let number = pending.number;
         let seat = self.receiving.seat();
         match seat.acquire_unless(waiting, |halves| halves.calls.follow(number))? {
-            Some(permit) => self.await_answer(pending, self.lead(permit, calling)?, waiting),
-            None => {
-                let answer = self.reconnector.session_state.halves().calls.take(number);
-                // An answer that is kept stays until its call ends.
-                answer.ok_or_else(answer_lost).and_then(read_answer)
+            Some(permit) => {
+                let receiving = self.lead(permit)?;
+                self.await_answer(pending, Leading { receiving, calling, taken: None }, waiting)
             }
+            None => self.take_filed(number),
         }
+    }
+
+    /// Records the request of a call that leads, for another one that receives its answer. Returns whether it was not recorded.
+    fn keep_answer_to(&self, number: u64) -> bool {
+        let mut halves = self.reconnector.session_state.halves();
+        let is_new = !halves.calls.is_open(number);
+        if is_new && halves.calls.begin_late(number).is_some() {
+            self.event_log.count(&self.event_log.dropped);
+        }
+        is_new
+    }
+
+    /// Returns the answer that another call has received. It is kept until this call ends.
+    fn take_filed(&self, number: u64) -> Result<Message> {
+        let answer = self.reconnector.session_state.halves().calls.take(number);
+        answer.ok_or_else(answer_lost).and_then(read_answer)
     }
 
     /// Sends the peer a withdrawal of this request, which the caller gives up because of this error. Sends none
@@ -284,21 +303,44 @@ impl Channel {
         Ok(PendingReply { number, generation })
     }
 
-    /// Waits for the answer of a call that leads.
-    pub(super) fn await_answer(
-        &self,
+    /// Waits for the answer of a call that leads. A callback of the program runs while this call does not lead.
+    pub(super) fn await_answer<'a>(
+        &'a self,
         pending: PendingReply,
-        leading: Leading<'_>,
+        leading: Leading<'a>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        let Leading { mut receiving, calling: _calling, taken } = leading;
-        let found = self.receive_answer(pending, taken, &mut receiving, waiting);
-        // Before `_calling`, for the reason that `Leading` gives.
-        drop(receiving);
+        let session_state = &self.reconnector.session_state;
+        // Dropped after the direction, for the reason that `Leading` gives.
+        let (_calling, mut kept);
+        let Leading { mut receiving, calling, mut taken } = leading;
+        (_calling, kept) = (calling, false);
+        let found = loop {
+            let (found, is_due) = waiting.deferring_tick(|waiting| {
+                self.receive_answer(pending, taken.take(), &mut receiving, waiting)
+            });
+            receiving.awaited = 0;
+            if !is_due {
+                drop(receiving);
+                break found;
+            }
+            // Another call may lead meanwhile, and receive this answer.
+            kept |= self.keep_answer_to(pending.number);
+            let is_filed = |halves: &mut SessionHalves| halves.calls.follow(pending.number);
+            match receiving.step_aside(waiting, is_filed).map(|permit| permit.map(|permit| self.lead(permit)))
+            {
+                Ok(Some(Ok(again))) => receiving = again,
+                Ok(Some(Err(error))) | Err(error) => break Err(error),
+                Ok(None) => break self.take_filed(pending.number),
+            }
+        };
+        if kept {
+            session_state.halves().calls.end(pending.number);
+        }
         found
     }
 
-    /// Receives the answers of a server while no call waits, and keeps or drops them. Records the end of the server.
+    /// Receives the answers of a server while no call waits, which keeps or drops them. Records the end of the server.
     pub(super) fn drop_late_answers(&self) {
         let Ok(mut receiving) = self.receiving() else { return };
         if !receiving.is_of_server() {
@@ -308,7 +350,7 @@ impl Channel {
         // If there are more, the descriptor stays readable.
         for _ in 0..LATE_ANSWERS {
             match receiving.link_next(&self.ack_sender(), &mut waiting, true) {
-                Ok(ReceivedFrame::Message(message)) => self.file_answer(message),
+                Ok(ReceivedFrame::Message(message)) => self.drop_message(&message),
                 Ok(ReceivedFrame::Bye) => self.ack_sender().send_ack(AckTrigger::Requested),
                 Ok(ReceivedFrame::Ack) => {}
                 // There are no more answers, or the server has ended, which was recorded as an event.
@@ -363,7 +405,7 @@ impl Channel {
                 return Err(answer_lost());
             }
             let taken = match came.take() {
-                Some(taken) => Ok(ReceivedFrame::Message(ack_sender.finish(taken))),
+                Some(taken) => receiving.route(ack_sender.finish(taken), number, &ack_sender, waiting),
                 None => receiving.link_next(&ack_sender, waiting, self.options.idempotent),
             };
             let message = match taken {
@@ -380,16 +422,13 @@ impl Channel {
                 Err(e) if e.kind() == ErrorKind::Disconnected => return Err(answer_lost()),
                 Err(e) => return Err(e),
             };
-            match message.header().kind {
-                Kind::Reply | Kind::Error if message.header().correlation == number => {
-                    if receiving.awaited != 0 {
-                        session_state.finished(message.session(), message.sequence());
-                    }
-                    return read_answer(message);
+            if message.header().kind.is_answer() {
+                if receiving.awaited != 0 {
+                    session_state.finished(message.session(), message.sequence());
                 }
-                Kind::Reply | Kind::Error => self.file_answer(message),
-                _ => receiving.inbox.push_back(message),
+                return read_answer(message);
             }
+            receiving.inbox.push_back(message);
         }
     }
 

@@ -66,8 +66,9 @@ impl Channel {
         let mut entered = self.enter_to_send()?;
         // A thread that waits until the library releases the direction has claimed it.
         held = entered.try_hold(self.receiving.seat());
+        let is_here = held.is_none() && entered.is_acquired_here(self.receiving.seat());
         let (sending, halves) = entered.parts();
-        if held.is_none() && (!halves.calls.are_led() || self.receiving.is_acquired_by_this_thread()) {
+        if held.is_none() && (is_here || !halves.calls.are_led()) {
             return None;
         }
         // Without the option `idempotent` the request is sent at most once.

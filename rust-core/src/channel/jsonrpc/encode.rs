@@ -47,7 +47,7 @@ pub fn encode_frame(rpc: &JsonRpc, frame: &Outgoing<'_>) -> Result<Option<Vec<u8
 /// Records that the link has taken a frame: its request is answered. Separate from [`encode_frame`],
 /// because a send that times out is tried again with the same frame.
 pub fn frame_sent(rpc: &JsonRpc, frame: &Outgoing<'_>) {
-    if !matches!(frame.header.kind, Kind::Reply | Kind::Error) {
+    if !frame.header.kind.is_answer() {
         return;
     }
     let number = frame.header.correlation;

@@ -26,8 +26,10 @@ impl Receiving {
         waiting: &mut Waiting<'_>,
     ) -> Result<bool> {
         self.drop_part();
-        let reconnected =
-            reconnector.reconnect_rx(&mut self.generation, event_log, waiting, self.for_library);
+        // A tick that is due does not end the attempt.
+        let reconnected = waiting.running_tick(|waiting| {
+            reconnector.reconnect_rx(&mut self.generation, event_log, waiting, self.for_library)
+        });
         if self.watched
             && let (Err(_), LinkSource::Dial(dialler)) = (&reconnected, &reconnector.origin)
         {

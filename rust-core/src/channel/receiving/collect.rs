@@ -65,6 +65,11 @@ impl Receiving {
                 // A sender has made it.
                 self.connect(reconnector, event_log, &mut Waiting::at_once())?;
             }
+            if let Some(part) = &mut self.part {
+                // A link over shared memory, once it was parked, asks the kernel whether its peer was killed.
+                self.parked = true;
+                part.rx.park()?;
+            }
             let read = self.read_loop(ack_sender, &mut Waiting::at_once(), false, &mut enough);
             if read.is_ok() || self.part.is_some() {
                 return read;

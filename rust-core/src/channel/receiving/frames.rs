@@ -28,6 +28,29 @@ impl Receiving {
         next_round(waiting).inspect_err(|_| self.update_readiness(true))
     }
 
+    /// Returns a message to the caller. An answer to another request than `awaited` belongs to that request, whoever receives it:
+    /// it is kept for the call that takes it, or counted as dropped if no call will.
+    pub fn route(
+        &mut self,
+        message: Message,
+        awaited: u64,
+        ack_sender: &AckSender<'_>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<ReceivedFrame> {
+        let header = message.header();
+        if !header.kind.is_answer() || awaited != 0 && header.correlation == awaited {
+            self.empty_polls = 0;
+            return Ok(ReceivedFrame::Message(message));
+        }
+        let session_state = &ack_sender.links.session_state;
+        session_state.finished(message.session(), message.sequence());
+        if session_state.halves().calls.file(message).is_some() {
+            ack_sender.event_log.count(&ack_sender.event_log.dropped);
+        }
+        self.count_empty_poll(waiting)?;
+        Ok(ReceivedFrame::Ack)
+    }
+
     /// Handles one frame; none if it means nothing to the caller, such as a duplicate.
     pub(super) fn dispatch(
         &mut self,

@@ -117,7 +117,7 @@ impl Receiving {
             _ => false,
         };
         self.parked |= link;
-        if more || !self.inbox.is_empty() {
+        if more || !self.inbox.is_empty() || self.deferred_error.is_some() {
             self.waker.wake();
         } else if link {
             self.waker.drain();

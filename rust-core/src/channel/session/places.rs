@@ -94,6 +94,15 @@ impl<T: Reuse> Places<T> {
         &mut self.places[index]
     }
 
+    /// Adds an item with `behind` items before it.
+    pub fn insert(&mut self, behind: usize, item: T) {
+        *self.push() = item;
+        for later in (behind + 1..self.count).rev() {
+            let (from, to) = (self.index(later), self.index(later - 1));
+            self.places.swap(from, to);
+        }
+    }
+
     /// Doubles the number of places.
     #[cold]
     #[inline(never)]
@@ -176,6 +185,23 @@ mod tests {
             2 => (0..5usize).prop_map(Step::Pop),
             1 => (2..5u32).prop_map(Step::Retain),
         ]
+    }
+
+    #[test]
+    fn inserted_item_has_those_before_it() {
+        for first in 0..6_u64 {
+            for behind in 0..=4 {
+                let mut places = Places::new();
+                // The first place of the ring is at any of its places.
+                (0..first).for_each(|number| *places.push() = number);
+                places.pop_while(|_| true);
+                (0..4_u64).for_each(|number| *places.push() = 10 * number);
+                places.insert(behind, 7);
+                let mut expected = vec![0, 10, 20, 30];
+                expected.insert(behind, 7);
+                assert!(places.iter().eq(&expected), "{first} {behind}");
+            }
+        }
     }
 
     proptest! {

@@ -64,6 +64,23 @@ impl Calls {
         dropped
     }
 
+    /// Returns whether a call will take the answer to this request.
+    pub fn is_open(&self, number: u64) -> bool {
+        self.open.get(self.older_than(number)) == Some(&number)
+    }
+
+    /// As [`Calls::begin`], for the request of a call that leads no more: newer ones may have been recorded.
+    #[cold]
+    pub fn begin_late(&mut self, number: u64) -> Option<Message> {
+        let dropped = if self.open.len() < MOST { None } else { self.end_oldest() };
+        self.open.insert(self.older_than(number), number);
+        dropped
+    }
+
+    fn older_than(&self, number: u64) -> usize {
+        self.open.partition_point(|open| *open < number)
+    }
+
     #[cold]
     fn end_oldest(&mut self) -> Option<Message> {
         let oldest = *self.open.front()?;
@@ -73,8 +90,7 @@ impl Calls {
     /// Keeps an answer for the call that takes it. Returns it if no call will.
     pub fn file(&mut self, answer: Message) -> Option<Message> {
         let number = answer.header().correlation;
-        let behind = self.open.partition_point(|open| *open < number);
-        if self.open.get(behind) != Some(&number) || self.answers.contains_key(&number) {
+        if !self.is_open(number) || self.answers.contains_key(&number) {
             return Some(answer);
         }
         if let Some(at) = self.followers.iter().position(|(follows, _)| *follows == number) {

@@ -5,8 +5,9 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::sync::{self, GateGuard, ProtocolStep, left_out, place};
-use super::{OWNER, Seat, TAKEN};
+use super::sync::{self, GateGuard, ProtocolStep, left_out, place, this_thread};
+use super::{IN_LINE, InLine, OWNER, Seat, TAKEN, Waiter};
+use crate::error::Result;
 
 /// Value and gate, for a call that does not sleep.
 pub struct SeatGuard<'a, T, G> {
@@ -36,6 +37,11 @@ impl<'a, T, G> SeatGuard<'a, T, G> {
         self.is_free(other).then(|| other.lease())
     }
 
+    /// Returns whether a call of this thread has the permit of another seat with the same gate, or has stepped aside there.
+    pub fn is_acquired_here<U>(&mut self, other: &Seat<U, G>) -> bool {
+        other.is_acquired_by_holder(&mut self.gate)
+    }
+
     /// Returns whether no thread has or awaits another seat with the same gate.
     #[inline]
     pub fn is_free<U>(&self, other: &Seat<U, G>) -> bool {
@@ -56,6 +62,33 @@ impl<'a, T, G> Lease<'a, T, G> {
         let seat = self.seat;
         std::mem::forget(self);
         (Permit { seat, no_send: PhantomData }, ValueGuard { seat, no_send: PhantomData })
+    }
+
+    /// Gives both back, runs the callback that is due, and acquires the permit again before the threads that wait; none as soon as
+    /// `is_done` says so, as in [`Seat::acquire_unless`]. Others may have permit and value meanwhile.
+    ///
+    /// # Errors
+    /// That of the callback, or of `wait`; then the permit was not taken, and it is not done.
+    #[cold]
+    pub fn step_aside(
+        self,
+        wait: &mut impl InLine,
+        is_done: impl FnMut(&mut G) -> bool,
+    ) -> Result<Option<Permit<'a, T, G>>> {
+        let seat = self.seat;
+        let mut gate = sync::lock(&seat.gate);
+        let line = seat.line(&mut gate);
+        let waiter = Waiter { is_away: true, stepped_aside: this_thread(), ..line.waiter() };
+        let id = waiter.id;
+        line.acquiring.push_front(waiter);
+        std::mem::forget(self);
+        let waits = seat.give_back(OWNER | TAKEN);
+        seat.word.store(seat.word.load(Ordering::Relaxed) | IN_LINE, Ordering::Relaxed);
+        drop(gate);
+        if !left_out(ProtocolStep::WakeAside) {
+            seat.wake(waits);
+        }
+        seat.await_permit(id, wait.call_back().map(|()| false), wait, is_done)
     }
 
     /// Comes back to the gate.

@@ -39,14 +39,60 @@ fn finds(step: ProtocolStep, run: impl Fn()) {
 
 fn take_in_turn(seat: &Seat<u64, ()>) -> Lease<'_, u64, ()> {
     seat.try_take().unwrap_or_else(|| {
-        let permit = seat.acquire_by(parked, |_| false).expect("this wait has no deadline");
+        let permit = seat.acquire_by(&mut Parked, |_| false).expect("this wait has no deadline");
         permit.expect("it is never done").take()
     })
 }
 
-fn parked() -> crate::Result<()> {
-    sync::park();
-    Ok(())
+/// A wait without a deadline, a tick or a callback.
+struct Parked;
+
+impl InLine for Parked {
+    fn park(&mut self) -> crate::Result<bool> {
+        sync::park();
+        Ok(false)
+    }
+
+    fn call_back(&mut self) -> crate::Result<()> {
+        Ok(())
+    }
+}
+
+/// A wait whose first sleep ends for a callback, which waits for another thread.
+struct CallsBack(Option<thread::JoinHandle<()>>);
+
+impl InLine for CallsBack {
+    fn park(&mut self) -> crate::Result<bool> {
+        if self.0.is_none() {
+            sync::park();
+        }
+        Ok(self.0.is_some())
+    }
+
+    fn call_back(&mut self) -> crate::Result<()> {
+        self.0.take().into_iter().for_each(|other| other.join().unwrap());
+        Ok(())
+    }
+}
+
+/// A wait that reaches its deadline in its first sleep.
+struct GivesUp {
+    sleeps: u32,
+}
+
+impl InLine for GivesUp {
+    fn park(&mut self) -> crate::Result<bool> {
+        self.sleeps += 1;
+        if self.sleeps == 1 {
+            sync::park();
+        }
+        // It is woken at its deadline, and so takes nothing.
+        Err(Error::new(ErrorKind::Timeout, "the deadline has passed"))
+    }
+
+    fn call_back(&mut self) -> crate::Result<()> {
+        Ok(())
+    }
 }
 
 fn started(seat: &SharedSeat, run: impl FnOnce(&Seat<u64, ()>) + 'static) -> thread::JoinHandle<()> {
@@ -109,16 +155,7 @@ fn one_gives_up() {
         let seat = seat_of(0);
         let held = seat.try_take().unwrap();
         let gives_up = started(&seat, |seat| {
-            let mut sleeps = 0;
-            let sleeps_once = || {
-                sleeps += 1;
-                if sleeps == 1 {
-                    sync::park();
-                }
-                // It is woken at its deadline, and so takes nothing.
-                Err(Error::new(ErrorKind::Timeout, "the deadline has passed"))
-            };
-            if let Ok(Some(permit)) = seat.acquire_by(sleeps_once, |_| false) {
+            if let Ok(Some(permit)) = seat.acquire_by(&mut GivesUp { sleeps: 0 }, |_| false) {
                 *permit.take() += 1;
             } else {
                 // Counts as well, without the permit's turn.
@@ -253,7 +290,7 @@ fn leader_and_follower(stays: bool) {
                     *follower = (!*is_answered).then(sync::current);
                     *is_answered
                 };
-                let permit = seat.acquire_by(parked, done).unwrap();
+                let permit = seat.acquire_by(&mut Parked, done).unwrap();
                 permit.is_some_and(|permit| {
                     *permit.take() += 1;
                     true
@@ -290,6 +327,52 @@ fn follower_gets_its_answer_or_leads() {
 #[test]
 fn mutant_that_does_not_wake_the_follower_is_found() {
     finds(ProtocolStep::Unpark, || leader_and_follower(true));
+}
+
+/// A call that steps aside for a callback, which waits for a call in line, or for one that comes meanwhile.
+fn call_that_steps_aside() {
+    model(None, || {
+        let seat = seat_of(0);
+        let mut leads = seat.try_take().expect("no thread has it");
+        let other = started(&seat, |seat| *take_in_turn(seat) += 1);
+        *leads += 1;
+        let permit = leads.step_aside(&mut CallsBack(Some(other)), |_| false).unwrap();
+        assert!(seat.is_acquired_here());
+        *permit.expect("it is never done").take() += 1;
+        ends_with(&seat, 3);
+    });
+}
+
+/// A call in line that runs a callback, which waits for a call behind it.
+fn call_in_line_that_calls_back() {
+    model(Some(3), || {
+        let seat = seat_of(0);
+        let leads = seat.try_take().expect("no thread has it");
+        let behind = started(&seat, |seat| *take_in_turn(seat) += 1);
+        let waits = started(&seat, move |seat| {
+            let mut wait = CallsBack(Some(behind));
+            let permit = seat.acquire_by(&mut wait, |_| false).unwrap();
+            *permit.expect("it is never done").take() += 1;
+            // It may have come to the seat without a callback.
+            wait.call_back().unwrap();
+        });
+        drop(leads);
+        waits.join().unwrap();
+        ends_with(&seat, 2);
+    });
+}
+
+#[test]
+fn callback_keeps_no_other_call_waiting() {
+    call_that_steps_aside();
+    call_in_line_that_calls_back();
+}
+
+#[test]
+fn mutants_of_stepping_aside_are_found() {
+    finds(ProtocolStep::WakeAside, call_that_steps_aside);
+    finds(ProtocolStep::PassAway, call_that_steps_aside);
+    finds(ProtocolStep::PassAway, call_in_line_that_calls_back);
 }
 
 /// What the other thread may do, and whether it counted.

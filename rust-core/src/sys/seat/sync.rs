@@ -118,6 +118,10 @@ pub enum ProtocolStep {
     Wake,
     /// A waiter that gives up passes on a wake-up that it may have received.
     PassOn,
+    /// Threads in line pass one that runs a callback.
+    PassAway,
+    /// A call that steps aside wakes the next in line before it runs its callback.
+    WakeAside,
     /// A call that has the permit takes the value only while no other thread has it.
     AwaitValue,
     /// A thread that waits for the end of a call says so before it tests whether there is one.
