@@ -259,6 +259,13 @@ fn descriptor_for_event_loops(t: &str) {
         assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
         assert!(!support::readable(fd, 0));
     }
+    for time in [Duration::from_micros(1), Duration::from_millis(5), Duration::from_millis(50)] {
+        assert_eq!(subscriber.recv(time).unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(!support::readable(fd, 0));
+        publisher.send(&Value::Null).unwrap();
+        assert!(support::readable(fd, 20), "a message came after a receive of {time:?} had timed out");
+        subscriber.try_recv().unwrap();
+    }
     publisher.close(SOON).unwrap();
     assert!(support::readable(fd, 20));
     assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);

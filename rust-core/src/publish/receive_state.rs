@@ -85,6 +85,16 @@ impl ReceiveState {
 
     /// Waits until the feed may have something: a short wait of the feed first, then the epoll set.
     pub(super) fn wait_for_frame(&mut self, wake: &EventFd, waiting: &mut Waiting<'_>) -> Result<()> {
+        let waited = self.wait_for_feed(wake, waiting);
+        if waited.is_err() && !self.parked {
+            // A program with an event loop waits on the descriptor from here on.
+            self.update_readiness();
+        }
+        waited
+    }
+
+    /// [`ReceiveState::wait_for_frame`] without the upkeep of the descriptor.
+    fn wait_for_feed(&mut self, wake: &EventFd, waiting: &mut Waiting<'_>) -> Result<()> {
         let Some(feed) = &mut self.feed else { return Ok(()) };
         if waiting.is_none() && !self.watched {
             return Err(waiting.timed_out());
