@@ -48,6 +48,35 @@ fn short_message_over_shared_memory_takes_one_lock_in_each_call() {
     }
 }
 
+/// Few enough that all of them are in one lap of the ring, whose end takes the general path.
+const WITHIN_A_LAP: u32 = 16;
+
+#[test]
+fn message_of_one_long_record_takes_one_lock_in_each_call() {
+    for bytes in [257, 5000] {
+        let (_listener, near, far) = both("shm", &format!("long-{bytes}"));
+        let payload = payload(bytes);
+        for round in 0..WITHIN_A_LAP {
+            let (to_send, _) = counted(|| near.send_payload(&payload, SOON).unwrap());
+            let (to_receive, _) = counted(|| far.recv(SOON).unwrap());
+            assert!(round < 8 || (to_send, to_receive) == (1, 1), "{bytes} bytes, round {round}");
+        }
+    }
+}
+
+#[test]
+fn bytes_and_memory_of_the_program_over_shared_memory_take_one_lock_in_each_call() {
+    for bytes in [0, 64, 256, 5000] {
+        let (_listener, near, far) = both("shm", &format!("lent-{bytes}"));
+        let (sent, mut memory) = (vec![7; bytes], vec![0; bytes]);
+        for round in 0..WITHIN_A_LAP {
+            let (to_send, _) = counted(|| near.send_bytes(Encoding::Raw, &sent, SOON).unwrap());
+            let (to_receive, _) = counted(|| far.recv_into(&mut memory, SOON).unwrap());
+            assert!(round < 8 || (to_send, to_receive) == (1, 1), "{bytes} bytes, round {round}");
+        }
+    }
+}
+
 #[test]
 fn batch_of_short_messages_over_shared_memory_takes_one_lock_in_each_call() {
     let (_listener, near, far) = both("shm", "batch");

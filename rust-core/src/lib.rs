@@ -158,7 +158,7 @@ pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 pub use error::{Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, one_line, quoted, several_lines};
 #[doc(hidden)]
 pub use message::RecordedOrigin;
-pub use message::{Message, Payload};
+pub use message::{Message, Payload, ReceivedBytes};
 pub use publish::{
     History, Messages, Publisher, Replica, ReplicaRecord, Subscriber, TryMessages, latest, latest_persistent,
     latest_until,

@@ -47,9 +47,10 @@ fn data_is_refused(what: &str, channel: &Channel) {
     assert_eq!((error.kind(), error.sent()), (ErrorKind::TooLarge, Some(2)), "{what}: a batch");
     channel.send_payloads(&batch, SOON).unwrap();
     is_refused(what, || channel.send_payload(&payload(REFUSED), SOON));
+    is_refused(what, || channel.send_bytes(Encoding::Raw, &[7; REFUSED], SOON));
 }
 
-const LENGTHS: [usize; 8] = [REFUSED, 10, 20, 10, 20, REFUSED, 30, REFUSED];
+const LENGTHS: [usize; 9] = [REFUSED, 10, 20, 10, 20, REFUSED, 30, REFUSED, REFUSED];
 
 #[test]
 fn rule_holds_for_data_and_batches_over_rings_streams_and_mailslots() {

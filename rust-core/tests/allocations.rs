@@ -46,6 +46,29 @@ fn small_message_over_shared_memory_allocates_nothing() {
     }
 }
 
+/// Neither a message nor, where nothing is kept to be sent again, a copy.
+#[test]
+fn bytes_and_memory_of_the_program_over_shared_memory_allocate_nothing() {
+    for (delivery, bytes) in [("at_least_once", 0), ("at_least_once", 64), ("best_effort", 10_000)] {
+        let mut options = Options::default();
+        options.set("delivery", &Value::from(delivery)).unwrap();
+        let endpoint = name("shm");
+        let listener = Listener::listen(&endpoint, &options).unwrap();
+        let a = Channel::connect(&endpoint, &options, SOON).unwrap();
+        let b = listener.accept(SOON).unwrap();
+        let (sent, mut memory) = (vec![7; bytes], vec![0; bytes]);
+        let mut rounds_that_allocate = 0;
+        for round in 0..200 {
+            let (_, to_send) = allocations(|| a.send_bytes(Encoding::Raw, &sent, SOON).unwrap());
+            let (_, to_receive) = allocations(|| b.recv_into(&mut memory, SOON).unwrap());
+            rounds_that_allocate += usize::from(round >= 100 && (to_send, to_receive) != (0, 0));
+        }
+        // Two in each lap of the ring come as messages: the first, and one near the end, where the room ends that was known then.
+        let laps = 1 + 100 * (bytes + 32) / (256 << 10);
+        assert!(rounds_that_allocate <= 2 * laps, "{bytes} bytes: {rounds_that_allocate} of 100");
+    }
+}
+
 #[test]
 fn batch_of_small_messages_over_shared_memory_allocates_one_list() {
     const BATCH: usize = 64;

@@ -22,6 +22,7 @@ mod hostile;
 mod hostile_schemas;
 mod hostile_shm;
 mod hostile_views;
+mod lent_bytes;
 mod lingering;
 mod loans;
 mod loss;

@@ -9,6 +9,7 @@
 //! | connect, listen, receive with waiting, support for event loops | here |
 //! | sending and receiving without waiting | `in_place` |
 //! | receiving over a stream | `in_stream` |
+//! | receiving into memory of the program | `recv_into` |
 //! | sending one message | `send` |
 //! | several messages in one call | `batch` |
 //! | calls and replies | `call` |
@@ -31,6 +32,7 @@ mod in_stream;
 mod linger;
 mod losses;
 mod poll;
+mod recv_into;
 mod room;
 mod send;
 

@@ -20,6 +20,7 @@
 
 mod ack_sender;
 mod batch;
+mod content;
 mod links;
 mod push;
 
@@ -46,6 +47,7 @@ use super::session_state::admission::{Obstacle, Terms, Ticket, Unless, carries_a
 use super::session_state::{SessionHalves, SessionState, class};
 
 pub use self::ack_sender::AckSender;
+pub use self::content::DraftContent;
 pub use self::links::Links;
 
 /// The state of the sending direction. Its [`Direction`] makes sure that one thread uses it.
@@ -69,7 +71,7 @@ pub struct Draft<'a> {
     /// The peer's session that an answer is for: in another session the number of the request means
     /// another request. 0 for any.
     pub to: u64,
-    pub payload: &'a Payload,
+    pub content: DraftContent<'a>,
     /// The time until which its outcome is needed, if known: the bridge to the server of another machine gets
     /// it.
     pub until: Until,
@@ -100,13 +102,13 @@ pub enum Until {
 impl<'a> Draft<'a> {
     /// Returns data.
     #[inline(always)]
-    pub fn data(payload: &'a Payload) -> Draft<'a> {
+    pub fn data(content: impl Into<DraftContent<'a>>) -> Draft<'a> {
         Draft {
             kind: Kind::Data,
             correlation: 0,
             flags: 0,
             to: 0,
-            payload,
+            content: content.into(),
             until: Until::Never,
             is_filed: false,
         }
@@ -144,8 +146,8 @@ impl<'a> Draft<'a> {
     /// into memory on the short path, too.
     #[inline(always)]
     pub fn copied<const KIND: u8>(&self) -> Draft<'a> {
-        let Draft { correlation, flags, to, payload, until, is_filed, .. } = *self;
-        Draft { kind: self.kind::<KIND>(), correlation, flags, to, payload, until, is_filed }
+        let Draft { correlation, flags, to, content, until, is_filed, .. } = *self;
+        Draft { kind: self.kind::<KIND>(), correlation, flags, to, content, until, is_filed }
     }
 
     /// Returns its header as an admitted message that is sent at this time.
@@ -156,7 +158,7 @@ impl<'a> Draft<'a> {
             correlation: if ticket.acked > 0 { ticket.acked } else { self.correlation },
             flags: self.flags,
             sent,
-            ..Header::new(self.kind, self.payload.encoding())
+            ..Header::new(self.kind, self.content.encoding())
         }
     }
 
@@ -164,15 +166,15 @@ impl<'a> Draft<'a> {
     #[inline(never)]
     fn stored(self, sent: i64, waiting: Option<&Waiting<'_>>) -> StoredMessage {
         let (correlation, flags) = (self.correlation, self.flags);
-        let header = Header { correlation, flags, sent, ..Header::new(self.kind, self.payload.encoding()) };
-        StoredMessage::new(&header, self.payload).with_until(until(&self, waiting))
+        let header = Header { correlation, flags, sent, ..Header::new(self.kind, self.content.encoding()) };
+        StoredMessage::new(&header, &self.content.payload()).with_until(until(&self, waiting))
     }
 
     /// Writes the part that is kept to be sent again into this place.
     #[inline(always)]
     fn keep(&self, place: &mut StoredMessage, sent: i64, waiting: Option<&Waiting<'_>>) {
-        match self.payload.memory().block() {
-            Some(body) if self.kind == Kind::Data => place.become_data(self.payload, body, sent),
+        match self.content.block() {
+            Some(body) if self.kind == Kind::Data => self.content.keep(body, place, sent),
             _ => *place = self.stored(sent, waiting),
         }
     }
@@ -254,12 +256,13 @@ impl Sending {
         event_log: &EventLog,
     ) -> Put {
         let kind = draft.kind::<KIND>();
-        let Some(body) = draft.payload.memory().block() else {
-            if kind != Kind::Data || draft.flags != 0 {
-                return Put::Blocked;
-            }
-            let sent = self.send_owned(draft.payload.clone(), halves, links);
-            return sent.map_or(Put::Blocked, Put::Sent);
+        let Some(body) = draft.content.block() else {
+            return match draft.content {
+                DraftContent::Payload(payload) if kind == Kind::Data && draft.flags == 0 => {
+                    self.send_owned(payload.clone(), halves, links).map_or(Put::Blocked, Put::Sent)
+                }
+                _ => Put::Blocked,
+            };
         };
         let Ok((part, ticket)) = self.admit::<KIND>(draft, body.len(), false, true, halves, links) else {
             return Put::Blocked;
@@ -283,7 +286,7 @@ impl Sending {
             halves.publish_before_fence();
         }
         let is_put = if is_short && ticket.acked == 0 {
-            half.try_send_fast(kind, ticket.number, correlation, sent, draft.payload.encoding(), body)
+            half.try_send_fast(kind, ticket.number, correlation, sent, draft.content.encoding(), body)
         } else {
             put_whole(half, draft.copied::<KIND>(), ticket, sent)
         };
@@ -298,7 +301,7 @@ impl Sending {
         }
         let (number, place) = halves.sent(&ticket);
         match place {
-            Some(place) if kind == Kind::Data => place.become_data(draft.payload, body, sent),
+            Some(place) if kind == Kind::Data => draft.content.keep(body, place, sent),
             Some(place) => *place = draft.copied::<KIND>().stored(sent, None),
             None => {}
         }
@@ -338,7 +341,7 @@ impl Sending {
     #[inline(always)]
     pub fn write(&mut self, draft: &Draft<'_>, ticket: &Ticket, sent: i64) -> Sent {
         let half = self.part.as_mut().and_then(|part| part.tx.stream());
-        match (half, draft.payload.memory().block()) {
+        match (half, draft.content.block()) {
             (Some(half), Some(body)) => {
                 half.try_send_next(draft.header(ticket, sent), body).unwrap_or(Sent::Blocked)
             }
@@ -361,7 +364,8 @@ impl Sending {
     ) -> Result<()> {
         let broken = || Error::new(ErrorKind::Disconnected, "the link broke in the middle of a message");
         let part = self.part.as_mut().ok_or_else(broken)?;
-        let pushed = push_with(part, draft.header(ticket, sent), draft.payload, None, reconnector, waiting);
+        let pushed =
+            push_with(part, draft.header(ticket, sent), &draft.content.payload(), None, reconnector, waiting);
         if pushed.is_err() {
             self.part = None;
         }
@@ -395,7 +399,7 @@ impl Sending {
     ) -> Unless<u64> {
         let mut halves = links.session_state().halves();
         let (part, ticket) =
-            self.admit::<ANY>(draft, draft.payload.len(), looked, false, &mut halves, links)?;
+            self.admit::<ANY>(draft, draft.content.len(), looked, false, &mut halves, links)?;
         if draft.is_filed {
             // The answer may come before the request is recorded as sent.
             begin_filing(ticket.number, &mut halves, event_log);
@@ -403,7 +407,7 @@ impl Sending {
         drop(halves);
         let sent = clock::now();
         let until = if part.peer.deadlines { until(draft, Some(waiting)) } else { None };
-        push_with(part, draft.header(&ticket, sent), draft.payload, until, links, waiting)
+        push_with(part, draft.header(&ticket, sent), &draft.content.payload(), until, links, waiting)
             .map_err(Obstacle::Failed)?;
         let is_lost = part.tx.take_lost() > 0;
         let mut halves = links.session_state().halves();
@@ -427,7 +431,7 @@ impl Sending {
     /// The obstacle.
     pub fn keep(draft: &Draft<'_>, terms: &Terms, session_state: &SessionState) -> Unless<bool> {
         let mut halves = session_state.halves();
-        let ticket = halves.admit(terms, draft.kind, draft.flags, draft.payload.len())?;
+        let ticket = halves.admit(terms, draft.kind, draft.flags, draft.content.len())?;
         draft.finish(&mut halves);
         // Another incarnation does not have the request.
         let is_there = halves.outbox.peer().is_some_and(|(_, session)| session == terms.session);
@@ -465,7 +469,7 @@ impl Sending {
 
     /// Returns the error of a message that is longer than both sides take.
     pub fn too_long(&self, draft: &Draft<'_>) -> Error {
-        draft.payload.too_long(self.part.as_ref().map_or(u64::MAX, |part| part.peer.max_message_size))
+        draft.content.too_long(self.part.as_ref().map_or(u64::MAX, |part| part.peer.max_message_size))
     }
 
     /// Sends the messages that this link still has to get. The lock is released while a frame is written, so the
@@ -619,7 +623,7 @@ impl Sending {
 /// Writes a message with a flag or with an acknowledgement into the ring, whole or not at all.
 #[inline(never)]
 fn put_whole(half: &mut ShmTx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> bool {
-    let body = draft.payload.body();
+    let Some(body) = draft.content.block() else { return false };
     half.takes_at_once(body.len())
         && matches!(half.try_send(&Outgoing::new(draft.header(&ticket, sent), body)), Ok(Sent::Whole))
 }

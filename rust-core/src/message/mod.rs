@@ -8,6 +8,7 @@
 mod copy;
 pub(crate) mod failure;
 mod payload;
+mod received;
 mod recycled;
 pub(crate) mod withdrawal;
 
@@ -32,7 +33,9 @@ use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBui
 pub use copy::RecordedOrigin;
 pub(crate) use payload::Lender;
 pub use payload::Payload;
-pub(crate) use payload::StoredMessage;
+pub(crate) use payload::{StoredMessage, too_long};
+pub use received::ReceivedBytes;
+pub(crate) use received::{BodyMemory, BorrowedMemory};
 pub(crate) use recycled::{Dropped, ReusedMessage};
 
 /// A message that was received. Clones share the body, and any number of threads may read it.

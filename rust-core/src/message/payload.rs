@@ -5,6 +5,7 @@
 //! [`StoredMessage`], again after a connection was lost. The sending layers pass a [`Lender`] where the receiver maps memory of the
 //! sender, so that the encoder puts long arrays there.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -175,18 +176,17 @@ impl Payload {
 
     /// Checks the length against the limit that both sides accept; else `TooLarge`.
     pub(crate) fn check(&self, limit: u64) -> Result<()> {
-        if self.len() as u64 <= limit { Ok(()) } else { Err(self.too_long(limit)) }
+        if self.len() as u64 <= limit { Ok(()) } else { Err(too_long(self.len(), limit)) }
     }
+}
 
-    /// Returns the error for a length above this limit.
-    #[cold]
-    pub(crate) fn too_long(&self, limit: u64) -> Error {
-        let text = format!(
-            "over the message limit: {} bytes asked, {limit} allowed by the narrower of the two sides (option max_message_size)",
-            self.len()
-        );
-        Error::new(ErrorKind::TooLarge, text)
-    }
+/// Returns the error for a message of so many bytes, which are more than this limit.
+#[cold]
+pub(crate) fn too_long(bytes: usize, limit: u64) -> Error {
+    let text = format!(
+        "over the message limit: {bytes} bytes asked, {limit} allowed by the narrower of the two sides (option max_message_size)"
+    );
+    Error::new(ErrorKind::TooLarge, text)
 }
 
 /// A sent message as it is kept to be sent again.
@@ -243,13 +243,14 @@ impl StoredMessage {
     #[inline]
     pub fn new(header: &Header, payload: &Payload) -> StoredMessage {
         let Header { kind, flags, correlation, sent, .. } = *header;
-        StoredMessage { body: StoredBody::of(payload), correlation, sent, kind, flags }
+        StoredMessage { body: StoredBody::of(Cow::Borrowed(payload)), correlation, sent, kind, flags }
     }
 
     /// Stores a data message that was sent at this time.
     #[inline]
     pub fn data(payload: &Payload, sent: i64) -> StoredMessage {
-        StoredMessage { body: StoredBody::of(payload), correlation: 0, sent, kind: Kind::Data, flags: 0 }
+        let body = StoredBody::of(Cow::Borrowed(payload));
+        StoredMessage { body, correlation: 0, sent, kind: Kind::Data, flags: 0 }
     }
 
     /// Stores a data message that was sent at this time and is too long to be copied.
@@ -259,16 +260,23 @@ impl StoredMessage {
         StoredMessage { body: StoredBody::Shared(payload), correlation: 0, sent, kind: Kind::Data, flags: 0 }
     }
 
-    /// Stores a data message with this body that was sent at this time, in place of another message.
+    /// Stores a data message with this body that was sent at this time, in place of another message. A long body is taken
+    /// from `shared`.
     #[inline(always)]
-    pub fn become_data(&mut self, payload: &Payload, body: &[u8], sent: i64) {
+    pub fn become_data<'a>(
+        &mut self,
+        encoding: Encoding,
+        body: &[u8],
+        sent: i64,
+        shared: impl FnOnce() -> Cow<'a, Payload>,
+    ) {
         (self.correlation, self.sent, self.kind, self.flags) = (0, sent, Kind::Data, 0);
         match &mut self.body {
-            StoredBody::Short(bytes, length, encoding) if body.len() <= SHORT => {
+            StoredBody::Short(bytes, length, stored) if body.len() <= SHORT => {
                 bytes[..body.len()].copy_from_slice(body);
-                (*length, *encoding) = (body.len() as u8, payload.encoding());
+                (*length, *stored) = (body.len() as u8, encoding);
             }
-            other => other.store(payload),
+            other => other.store(shared),
         }
     }
 
@@ -312,15 +320,15 @@ impl StoredMessage {
 impl StoredBody {
     /// Copies or shares the body in place of another one.
     #[inline(never)]
-    fn store(&mut self, payload: &Payload) {
-        *self = StoredBody::of(payload);
+    fn store<'a>(&mut self, shared: impl FnOnce() -> Cow<'a, Payload>) {
+        *self = StoredBody::of(shared());
     }
 
     /// Copies or shares the body.
     #[inline]
-    fn of(payload: &Payload) -> StoredBody {
+    fn of(payload: Cow<'_, Payload>) -> StoredBody {
         if payload.len() > SHORT {
-            return StoredBody::Shared(payload.clone());
+            return StoredBody::Shared(payload.into_owned());
         }
         // A short body lies in one block.
         let body = payload.body();

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Message, MessageInner, UNCHECKED};
+use super::{BodyMemory, Message, MessageInner, UNCHECKED};
 use crate::body::Body;
 use crate::codec::Encoding;
 use crate::frame::{Header, Incoming, Kind, spare};
@@ -138,6 +138,9 @@ impl ReusedMessage {
     /// Takes the message that was dropped last, if its memory has this length; else none.
     #[inline(always)]
     pub fn take(length: usize) -> Option<ReusedMessage> {
+        if length > spare::LONGEST {
+            return None;
+        }
         ReusedMessage::of(LAST.try_with(Cell::take).ok().flatten()?, length)
     }
 
@@ -163,27 +166,6 @@ impl ReusedMessage {
         None
     }
 
-    /// The body, to be written.
-    #[inline(always)]
-    pub fn body(&mut self) -> &mut [u8] {
-        &mut self.bytes
-    }
-
-    /// Returns the fast-path message of this kind and correlation, with this number, encoding and time of sending.
-    #[inline(always)]
-    pub fn finish(
-        self,
-        (kind, correlation): (Kind, u64),
-        (sequence, encoding, sent): (u64, Encoding, i64),
-        source: &Arc<str>,
-        limits: &Limits,
-        session: u64,
-    ) -> Message {
-        let body = self.bytes.len() as u64;
-        let header = Header { sequence, body, correlation, sent, ..Header::new(kind, encoding) };
-        self.finish_with(header, source, limits, session)
-    }
-
     /// Returns the message with this header.
     #[inline(always)]
     fn finish_with(self, header: Header, source: &Arc<str>, limits: &Limits, session: u64) -> Message {
@@ -205,6 +187,29 @@ impl ReusedMessage {
             inner.schema = None;
         }
         Message(Some(place))
+    }
+}
+
+impl BodyMemory for ReusedMessage {
+    type Output = Message;
+
+    #[inline(always)]
+    fn body(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    #[inline(always)]
+    fn finish(
+        self,
+        (kind, correlation): (Kind, u64),
+        (sequence, encoding, sent): (u64, Encoding, i64),
+        source: &Arc<str>,
+        limits: &Limits,
+        session: u64,
+    ) -> Message {
+        let body = self.bytes.len() as u64;
+        let header = Header { sequence, body, correlation, sent, ..Header::new(kind, encoding) };
+        self.finish_with(header, source, limits, session)
     }
 }
 

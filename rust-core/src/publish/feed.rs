@@ -17,7 +17,7 @@ use crate::channel::session::Owner;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
-use crate::message::{Message, ReusedMessage};
+use crate::message::{BodyMemory, Message, ReusedMessage};
 use crate::transport::broadcast::{BroadcastFastRecord, BroadcastReader, Received, Start};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;

@@ -12,7 +12,7 @@ use crate::channel::session_state::SessionHalves;
 use crate::channel::{Acknowledge, Options};
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
-use crate::message::Message;
+use crate::message::{Message, ReusedMessage};
 use crate::transport::Rx;
 
 /// A connected client, with its receiving half.
@@ -53,7 +53,7 @@ impl Client {
             return None;
         }
         let want = Want { data: true, requests: true, replies: false, delivers: true, consume };
-        part.take_fast(Kind::Request, None, &mut halves, &limits, consume)
+        part.take_fast(Kind::Request, ReusedMessage::take, &mut halves, &limits, consume)
             .or_else(|| part.take(&mut halves, &limits, want, 0))
     }
 

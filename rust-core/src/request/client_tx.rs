@@ -207,7 +207,7 @@ impl ClientTx {
         loop {
             match sending.send(draft, true, self, &self.event_log, &mut Waiting::at_once()) {
                 Ok(_) => break,
-                Err(Obstacle::TooLong) => return Err(draft.payload.too_long(self.terms.limit)),
+                Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.terms.limit)),
                 Err(Obstacle::Failed(error)) if goes_on_after(sending, &error) => return Err(error),
                 Err(Obstacle::NoLink) => return self.keep(draft),
                 Err(Obstacle::Replay) if sending.replay(self, &mut Waiting::at_once()).is_ok() => {}
@@ -238,7 +238,7 @@ impl ClientTx {
                 // The client may have reconnected.
                 self.server_waker.add_pending(KEPT);
             }
-            Err(Obstacle::TooLong) => return Err(draft.payload.too_long(self.terms.limit)),
+            Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.terms.limit)),
             Ok(false) | Err(_) => self.event_log.count(dropped),
         }
         Ok(())

@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use linkspan::{ErrorKind, Value};
+use linkspan::{Encoding, ErrorKind, Value};
 
 use crate::conformance::nature::TooLong;
-use crate::conformance::sides::{Place, check_error, options, pattern, raw};
+use crate::conformance::sides::{Place, Rx, Tx, check_error, options, pattern, raw};
 use crate::support::SOON;
 
 pub fn messages_arrive_once_in_order(place: &Place) {
@@ -270,4 +270,40 @@ pub fn batches_arrive_once_in_order(place: &Place) {
     });
     assert_eq!(rx.recv_many(7, Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
     check_error(&rx.recv_many(0, SOON).unwrap_err(), ErrorKind::OutOfRange, place);
+}
+
+pub fn lent_bytes_arrive_in_memory_of_the_program(place: &Place) {
+    let (tx, rx) = place.pair();
+    let (Tx::Channel(tx), Rx::Channel(rx)) = (&tx, &rx) else { return };
+    let sizes = [0, 1, 63, 64, 65, 256, 257, 1000, 4096, 32_000, 40_000, 300_000];
+    let sizes = sizes.into_iter().filter(|size| *size <= place.nature.longest);
+    let mut memory = vec![0xEE; 300_001];
+    for (number, size) in sizes.flat_map(|size| [size; 3]).enumerate() {
+        let (number, sent) = (number as u64 + 1, pattern(size));
+        thread::scope(|s| {
+            let sending = s.spawn(|| {
+                let mut lent = sent.clone();
+                let sent = tx.send_bytes(Encoding::Raw, &lent, SOON).unwrap();
+                // Whatever is kept of it is a copy.
+                lent.fill(0xEE);
+                sent
+            });
+            if number % 3 == 2 {
+                // As any other message.
+                assert!(rx.recv(SOON).unwrap().body() == &sent[..], "{size} bytes");
+            } else {
+                let received = rx.recv_into(&mut memory, SOON).unwrap();
+                assert_eq!((received.length, received.sequence), (size, number));
+                assert_eq!(received.encoding, Encoding::Raw);
+                assert!(memory[..size] == sent, "{size} bytes");
+                assert!(
+                    memory[size..].iter().all(|byte| *byte == 0xEE),
+                    "nothing is written behind {size} bytes"
+                );
+                memory[..size].fill(0xEE);
+            }
+            assert_eq!(sending.join().unwrap(), number);
+        });
+    }
+    check_error(&rx.recv_into(&mut memory, Duration::ZERO).unwrap_err(), ErrorKind::Timeout, place);
 }

@@ -53,7 +53,8 @@ suite! {
         message_over_the_limit_is_refused
         message_of_100_mib_arrives_or_is_refused
         sender_without_reader_waits_or_overwrites
-        batches_arrive_once_in_order;
+        batches_arrive_once_in_order
+        lent_bytes_arrive_in_memory_of_the_program;
     meeting:
         side_that_connects_first_waits_for_the_other
         missing_peer_is_reported_as_not_found

@@ -16,13 +16,17 @@ const SOON: Duration = Duration::from_secs(60);
 /// A row: its name, and what it does `COUNT` times.
 type Row = (&'static str, fn(&str, u64) -> Result<()>);
 
-const ROWS: [Row; 17] = [
+const ROWS: [Row; 21] = [
     ("channel-shm-64", |name, count| exchange("shm", name, 64, count)),
     ("channel-shm-1k", |name, count| exchange("shm", name, 1000, count)),
     ("channel-shm-10k", |name, count| exchange("shm", name, 10_000, count)),
     ("channel-shm-100k", |name, count| exchange("shm", name, 100_000, count)),
     ("channel-unix-64", |name, count| exchange("unix", name, 64, count)),
     ("channel-unix-10k", |name, count| exchange("unix", name, 10_000, count)),
+    ("lent-shm-64", |name, count| lent("shm", name, 64, count)),
+    ("lent-shm-1k", |name, count| lent("shm", name, 1000, count)),
+    ("lent-shm-10k", |name, count| lent("shm", name, 10_000, count)),
+    ("lent-unix-64", |name, count| lent("unix", name, 64, count)),
     ("call-server-shm-64", |name, count| calls(name, count, call_server)),
     ("call-channel-shm-64", |name, count| calls(name, count, call_channel)),
     ("publish-shm-64", |name, count| publish("shm", name, 64, Options::default(), count)),
@@ -57,6 +61,17 @@ fn exchange(transport: &str, name: &str, bytes: usize, count: u64) -> Result<()>
     for _ in 0..count {
         near.send_payload(&payload, SOON)?;
         far.recv(SOON)?;
+    }
+    Ok(())
+}
+
+/// From bytes of the program to memory of the program.
+fn lent(transport: &str, name: &str, bytes: usize, count: u64) -> Result<()> {
+    let (_listener, near, far) = both(transport, name)?;
+    let (bytes, mut memory) = (vec![7; bytes], vec![0; bytes]);
+    for _ in 0..count {
+        near.send_bytes(Encoding::Raw, &bytes, SOON)?;
+        far.recv_into(&mut memory, SOON)?;
     }
     Ok(())
 }

@@ -9,12 +9,13 @@ use super::Channel;
 use crate::channel::direction::SeatGuard;
 use crate::channel::link::Taken;
 use crate::channel::receiving::Receiving;
-use crate::channel::sending::{DATA, Draft, Sending};
+use crate::channel::sending::{DATA, Draft, DraftContent, Sending};
 use crate::channel::session::inbox::AckTrigger;
+use crate::channel::session_state::SessionHalves;
 use crate::codec::Encoding;
 use crate::deadline::Wait;
 use crate::error::Result;
-use crate::message::{Message, Payload};
+use crate::message::{Message, Payload, ReusedMessage};
 use crate::schema::PreparedSchema;
 use crate::value::Source;
 
@@ -74,6 +75,26 @@ impl Channel {
         self.send_draft::<DATA>(&Draft::data(payload), wait.into())
     }
 
+    /// Sends these bytes as a message in this encoding, in which they are already: see [`Channel::send`]. They are not checked.
+    ///
+    /// They are copied from where they are into shared memory, or to the kernel. Of more than 64 bytes a copy is made as well,
+    /// if the message is kept to be sent again, that is, without `delivery="best_effort"`; a program that sends the same bytes several
+    /// times avoids that copy with [`Channel::send_payload`].
+    ///
+    /// ```no_run
+    /// # use linkspan::{Channel, Encoding, Result, Timeout};
+    /// # fn f(channel: &Channel) -> Result<()> {
+    /// let mut samples = [0; 64];
+    /// channel.send_bytes(Encoding::Raw, &samples, Timeout::Default)?;
+    /// let received = channel.recv_into(&mut samples, Timeout::Default)?;
+    /// println!("{} bytes, the last one is {}", received.length, samples[received.length - 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn send_bytes<'a>(&self, encoding: Encoding, bytes: &[u8], wait: impl Into<Wait<'a>>) -> Result<u64> {
+        self.send_draft::<DATA>(&Draft::data(DraftContent::Borrowed(encoding, bytes)), wait.into())
+    }
+
     /// Encodes a value as this channel sends it, and checks it against the schema if `validate` requires that. Long
     /// arrays are written to shared memory if the peer can view them there.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
@@ -105,11 +126,12 @@ impl Channel {
         self.recv_waiting(wait.into())
     }
 
-    /// [`Channel::recv`] if no short message has arrived.
+    /// [`Channel::recv`] if no such message has arrived.
     #[inline(never)]
     fn recv_waiting(&self, wait: Wait<'_>) -> Result<Message> {
         if wait.may_wait(self.options.timeout)
-            && let Some(message) = self.recv_soon()
+            && let Some(message) =
+                self.recv_soon(|receiving, halves| receiving.take_ready(halves, &self.event_log, None))
         {
             return Ok(message);
         }
@@ -119,29 +141,36 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Receives the next message from shared memory if that is short. Returns an error at any obstacle; over a stream, the error is the
+    /// Receives the next message from shared memory if it is complete there. Returns an error at any obstacle; over a stream, the error is the
     /// entered direction, with which the call continues.
     #[inline]
     fn recv_in_place(&self) -> std::result::Result<Message, Option<SeatGuard<'_, Receiving>>> {
         let Some(mut entered) = self.enter_receiving() else { return Err(None) };
         let (receiving, halves) = entered.parts();
-        if let Some(taken) = receiving.take_next(halves, &self.event_log, Some(AckTrigger::Receive)) {
+        if let Some(taken) =
+            receiving.take_next(halves, &self.event_log, ReusedMessage::take, Some(AckTrigger::Receive))
+        {
             drop(entered);
             return Ok(taken.done().unwrap_or_else(|taken| self.finish(taken)));
         }
         if receiving.is_over_stream() {
             return Err(Some(entered));
         }
-        let Some(taken) = receiving.take_ready(halves, &self.event_log) else { return Err(None) };
+        let Some(taken) = receiving.take_ready(halves, &self.event_log, Some(AckTrigger::Receive)) else {
+            return Err(None);
+        };
         drop(entered);
         Ok(self.finish(taken))
     }
 
-    /// Receives a fast-path message that arrives within about a microsecond; `None` at any obstacle. Spins only if spinning has
-    /// succeeded before. The call holds the direction meanwhile, as a call that waits for its reply does, and releases it
-    /// under the lock with which it records the message.
+    /// Receives what `take` takes of a message that arrives within about a microsecond; `None` at any obstacle. Spins only if
+    /// spinning has succeeded before. The call holds the direction meanwhile, as a call that waits for its reply does, and
+    /// releases it under the lock with which it records the message.
     #[inline]
-    fn recv_soon(&self) -> Option<Message> {
+    pub(super) fn recv_soon<M>(
+        &self,
+        take: impl FnOnce(&mut Receiving, &mut SessionHalves) -> Option<Taken<M>>,
+    ) -> Option<M> {
         let mut entered = self.enter_receiving()?;
         let (receiving, halves) = entered.parts();
         if !receiving.begin_short_wait(halves) {
@@ -152,7 +181,7 @@ impl Channel {
         let mut ending = held.enter();
         let (receiving, halves) = ending.parts();
         let taken = if has_come && !self.reconnector.is_closed() && !self.reconnector.is_interrupted() {
-            receiving.take_next(halves, &self.event_log, None)
+            take(receiving, halves)
         } else {
             None
         };
@@ -162,7 +191,7 @@ impl Channel {
 
     /// Completes a message that was taken under the lock, and returns it.
     #[inline(never)]
-    pub(super) fn finish(&self, taken: Taken) -> Message {
+    pub(super) fn finish<M>(&self, taken: Taken<M>) -> M {
         self.ack_sender().finish(taken)
     }
 

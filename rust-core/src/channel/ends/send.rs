@@ -193,7 +193,7 @@ impl Channel {
                     drop(sending);
                     self.ack_sender().flush_deferred();
                     let room =
-                        self.wait_for_room(class(draft.kind, draft.flags), draft.payload.len(), waiting);
+                        self.wait_for_room(class(draft.kind, draft.flags), draft.content.len(), waiting);
                     sending = self.sending.borrow();
                     room
                 }

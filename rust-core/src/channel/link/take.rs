@@ -10,7 +10,7 @@ use crate::channel::event_log::EventLog;
 use crate::channel::session::inbox::{AckTrigger, Fate};
 use crate::channel::session_state::{SessionHalves, SessionState, urgency};
 use crate::frame::{Header, Kind};
-use crate::message::{Dropped, Message, ReusedMessage};
+use crate::message::{BodyMemory, Message, ReusedMessage};
 use crate::value::Limits;
 
 /// What a call takes of the messages in a link.
@@ -56,8 +56,8 @@ pub fn is_awaited(header: &Header, number: u64) -> bool {
 }
 
 /// A message that was taken, and what is left to do once the session's lock is released: nearly always nothing.
-pub struct Taken {
-    pub message: Message,
+pub struct Taken<M = Message> {
+    pub message: M,
     /// The occasion of a pending acknowledgement frame.
     is_ack_due: Option<AckTrigger>,
     /// How many messages before it were lost.
@@ -66,10 +66,10 @@ pub struct Taken {
     pub acknowledges: bool,
 }
 
-impl Taken {
+impl<M> Taken<M> {
     /// Returns the message if nothing is left to do.
     #[inline(always)]
-    pub fn done(self) -> Result<Message, Taken> {
+    pub fn done(self) -> Result<M, Taken<M>> {
         if self.is_ack_due.is_none() && self.missed == 0 && !self.acknowledges {
             Ok(self.message)
         } else {
@@ -84,7 +84,7 @@ impl Taken {
         session_state: &SessionState,
         event_log: &EventLog,
         send_ack: impl FnOnce(AckTrigger),
-    ) -> Message {
+    ) -> M {
         if let Some(trigger) = self.is_ack_due {
             send_ack(trigger);
         }
@@ -99,17 +99,17 @@ impl Taken {
 }
 
 impl RxPart {
-    /// Delivers the message of this kind in the ring that has neither flags nor an acknowledgement, in memory of `dropped`, or else of
-    /// the message that this thread dropped last. None for all else, and where that memory has another length.
+    /// Delivers the message of this kind in the ring that has neither flags nor an acknowledgement, in memory that `place` gives for
+    /// its length. None for all else, and where that gives none.
     #[inline(always)]
-    pub fn take_fast(
+    pub fn take_fast<P: BodyMemory>(
         &mut self,
         kind: Kind,
-        dropped: Option<&mut Dropped>,
+        place: impl FnOnce(usize) -> Option<P>,
         halves: &mut SessionHalves,
         limits: &Limits,
         consume: Option<AckTrigger>,
-    ) -> Option<Taken> {
+    ) -> Option<Taken<P::Output>> {
         let half = self.rx.in_place()?;
         let fast = half.peek_fast(kind)?;
         let (number, bytes) = (half.next_sequence(), fast.length());
@@ -120,10 +120,7 @@ impl RxPart {
         {
             return None;
         }
-        let mut place = match dropped {
-            Some(dropped) => dropped.next(bytes),
-            None => ReusedMessage::take(bytes),
-        }?;
+        let mut place = place(bytes)?;
         let sent = half.take_fast(&fast, place.body());
         let what = (number, fast.encoding(), sent);
         let message = place.finish((kind, 0), what, &self.peer.source, limits, halves.inbox.session());
@@ -175,7 +172,7 @@ impl RxPart {
             return None;
         }
         let Some(small) = half.peek_small() else {
-            return if half.is_ready() { self.take_in_slots(halves, limits, want) } else { None };
+            return if half.is_ready() { self.take_frame(halves, limits, want) } else { None };
         };
         let (header, number) = (small.header(), small.sequence);
         let acknowledges = small.kind != Kind::Reply && small.correlation != 0;
@@ -192,19 +189,29 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// The same for a message whose long arrays lie in slots of which this side has mapped all files: they are viewed there.
+    /// The same for data that is not short: in a fast-path record, or with long arrays in slots of which this side has mapped all
+    /// files: they are viewed there.
     #[inline(never)]
-    fn take_in_slots(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
+    fn take_frame(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
         let half = self.rx.in_place()?;
-        let found = half.peek_in_slots()?;
-        let Header { kind, flags, sequence, correlation, .. } = *found.header();
-        let is_fast = kind == Kind::Data && correlation == 0;
-        if !is_fast || !want.takes(kind) || !halves.inbox.is_new(sequence) {
-            return None;
-        }
-        let fate = want.fate(found.header(), 0);
-        let frame = half.take_in_slots(found);
-        let received = (sequence, frame.body.len(), urgency(kind, flags));
+        let is_taken =
+            |kind: Kind, number: u64| kind == Kind::Data && want.takes(kind) && halves.inbox.is_new(number);
+        let frame = if let Some(fast) = half.peek_fast(Kind::Data) {
+            if !is_taken(Kind::Data, half.next_sequence()) {
+                return None;
+            }
+            half.take_whole(&fast)
+        } else {
+            let found = half.peek_in_slots()?;
+            let Header { kind, sequence, correlation, .. } = *found.header();
+            if correlation != 0 || !is_taken(kind, sequence) {
+                return None;
+            }
+            half.take_in_slots(found)
+        };
+        let Header { kind, flags, sequence, .. } = frame.header;
+        let (received, fate) =
+            ((sequence, frame.body.len(), urgency(kind, flags)), want.fate(&frame.header, 0));
         let message = Message::new(frame, &self.peer.source, *limits, halves.inbox.session());
         let (is_ack_due, missed) =
             halves.received(received, fate, want.consume, || half.consumed_with_fence());

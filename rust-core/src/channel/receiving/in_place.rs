@@ -8,7 +8,7 @@ use crate::channel::pattern::Pattern;
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::{SessionHalves, SessionState};
 use crate::frame::Kind;
-use crate::message::{Dropped, Message};
+use crate::message::{BodyMemory, Dropped, Message, ReusedMessage};
 
 /// Data for a program that calls to receive.
 pub(super) const NEXT: Want =
@@ -19,44 +19,49 @@ pub(super) const MORE: Want = Want { consume: None, ..NEXT };
 pub(super) const ANY: Want = Want { requests: true, replies: true, delivers: false, ..MORE };
 
 impl Receiving {
-    /// Returns the short data message that is in the link, for a call of the program that has nothing else to do: one step for
-    /// [`Receiving::program_receives`] and [`Receiving::next`]. None if anything else is pending.
+    /// Returns the data message that is complete in the link, for a call of the program that has nothing else to do: one step for
+    /// [`Receiving::program_receives`] and [`Receiving::next`]. None if anything else is pending. `consume` as in [`Want`].
     #[inline(never)]
-    pub fn take_ready(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
+    pub fn take_ready(
+        &mut self,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+        consume: Option<AckTrigger>,
+    ) -> Option<Taken> {
         if self.is_program_kept_waiting() {
             return None;
         }
-        self.take_in_place(halves, event_log, NEXT)
+        self.take_in_place(halves, event_log, Want { consume, ..NEXT })
     }
 
-    /// [`Receiving::take_ready`] for what comes nearly always: data of the same length as the message that this thread dropped
-    /// last. None for all else; then nothing has changed. `consume` as in [`Want`].
+    /// [`Receiving::take_ready`] for what comes nearly always: data for which `place` gives memory, by its length. None for all
+    /// else; then nothing has changed. `consume` as in [`Want`].
     #[inline(always)]
-    pub fn take_next(
+    pub fn take_next<P: BodyMemory>(
         &mut self,
         halves: &mut SessionHalves,
         event_log: &EventLog,
+        place: impl FnOnce(usize) -> Option<P>,
         consume: Option<AckTrigger>,
-    ) -> Option<Taken> {
+    ) -> Option<Taken<P::Output>> {
         if self.is_program_kept_waiting() || self.watched {
             return None;
         }
-        self.take_data(halves, event_log, None, consume)
+        self.take_data(halves, event_log, place, consume)
     }
 
-    /// Delivers the data message in the ring that has neither flags nor an acknowledgement, in memory of `dropped`, or else of
-    /// the message that this thread dropped last. None for all else, and where that memory has another length; then nothing
-    /// has changed.
+    /// Delivers the data message in the ring that has neither flags nor an acknowledgement, in memory that `place` gives for its
+    /// length. None for all else, and where that gives none; then nothing has changed.
     #[inline(always)]
-    fn take_data(
+    fn take_data<P: BodyMemory>(
         &mut self,
         halves: &mut SessionHalves,
         event_log: &EventLog,
-        dropped: Option<&mut Dropped>,
+        place: impl FnOnce(usize) -> Option<P>,
         consume: Option<AckTrigger>,
-    ) -> Option<Taken> {
+    ) -> Option<Taken<P::Output>> {
         let part = self.part.as_mut().filter(|_| self.schema.is_none())?;
-        let taken = part.take_fast(Kind::Data, dropped, halves, &self.limits, consume)?;
+        let taken = part.take_fast(Kind::Data, place, halves, &self.limits, consume)?;
         self.note_taken(event_log);
         Some(taken)
     }
@@ -180,7 +185,7 @@ impl Receiving {
     ) -> u64 {
         let (mut dropped, before, mut missed) = (Dropped::take(), messages.len(), 0);
         while messages.len() < max
-            && let Some(taken) = self.take_data(halves, event_log, Some(&mut dropped), None)
+            && let Some(taken) = self.take_data(halves, event_log, |bytes| dropped.next(bytes), None)
         {
             if messages.len() == before {
                 messages.reserve(max - before);
@@ -191,7 +196,7 @@ impl Receiving {
         missed
     }
 
-    /// Adds the short data messages that are in the link behind one that the program has just got, until there are `max`: for
+    /// Adds the data messages that are complete in the link behind one that the program has just got, until there are `max`: for
     /// a call that returns several, under one lock. Stops at anything else. None of them is consumed before the next call.
     pub fn take_ready_run(
         &mut self,
@@ -238,7 +243,7 @@ impl Receiving {
         part.is_some_and(|part| part.rx.is_ready_in_place())
     }
 
-    /// Returns the short message that is in the link if the call wants it: it is copied from the ring, or from what a read has
+    /// Returns the message that is complete in the link if the call wants it: it is copied from the ring, or from what a read has
     /// brought, and the session records it. None in all other cases, in which nothing has changed.
     #[inline]
     pub(super) fn take_in_place(
@@ -251,7 +256,7 @@ impl Receiving {
             return None;
         }
         if want.delivers
-            && let Some(taken) = self.take_data(halves, event_log, None, want.consume)
+            && let Some(taken) = self.take_data(halves, event_log, ReusedMessage::take, want.consume)
         {
             return Some(taken);
         }

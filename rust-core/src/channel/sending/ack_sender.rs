@@ -8,7 +8,6 @@ use crate::channel::event_log::EventLog;
 use crate::channel::link::Taken;
 use crate::channel::reconnector::Reconnector;
 use crate::channel::session::inbox::AckTrigger;
-use crate::message::Message;
 
 /// Sends acknowledgements and replays of a receiving thread over the other direction.
 pub struct AckSender<'a, L = Reconnector> {
@@ -30,7 +29,7 @@ impl<L: Links> AckSender<'_, L> {
 
     /// Completes the receipt of a message that was taken, and returns it.
     #[inline]
-    pub fn finish(&self, taken: Taken) -> Message {
+    pub fn finish<M>(&self, taken: Taken<M>) -> M {
         let session_state = self.links.session_state();
         taken.finish(session_state, self.event_log, |trigger| self.send_ack_now(trigger))
     }

@@ -1,7 +1,7 @@
 //! Several messages that the link takes at once.
 
 use super::push::flush_rest;
-use super::{Links, Sending};
+use super::{DraftContent, Links, Sending};
 use crate::channel::session_state::SessionHalves;
 use crate::deadline::Waiting;
 use crate::frame::{Header, Kind, Outgoing};
@@ -35,7 +35,7 @@ impl Sending {
                 break;
             }
             if let (_, Some(place)) = halves.sent(&ticket) {
-                place.become_data(payload, body, sent);
+                DraftContent::from(payload).keep(body, place, sent);
             }
             (ticket, count) = (ticket.next(), count + 1);
         }

@@ -230,6 +230,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         let sent = self.word(content).cast_signed();
         let length = record.length() - prefix;
         self.advance(record, sequence);
+        if self.position >= self.fast_end {
+            self.renew_fast_end();
+        }
         if length as u64 > self.limit {
             return Err(too_large(length as u64, self.limit));
         }

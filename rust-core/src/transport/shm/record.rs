@@ -263,7 +263,7 @@ impl Small {
     }
 }
 
-/// The forms of fast-path records: short messages without flags. Where a form is passed, it is known when the code is compiled.
+/// The forms of fast-path records: messages without flags in one record. Where a form is passed, it is known when the code is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FastKind {
     /// Data in a [`Shape::Compact`] record.
@@ -304,7 +304,7 @@ impl FastKind {
     }
 }
 
-/// A short message without flags in a record of this form, whose header word was checked but for its place;
+/// A message without flags in one record of this form, whose header word was checked but for its place;
 /// `Reader::take_fast` copies it out. One word and its offset, so that it stays in registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FastRecord {
@@ -337,13 +337,12 @@ impl FastRecord {
         (word ^ data ^ form) & FastRecord::FORM == 0
     }
 
-    /// The record with this word, which [is](FastRecord::is) of this form; none if it is too short, longer than
-    /// [`Small::LONGEST`], or has no encoding.
+    /// The record with this word, which [is](FastRecord::is) of this form; none if it is too short, or has no encoding.
     #[inline(always)]
     pub(super) fn new(word: u64, at: usize, form: FastKind) -> Option<FastRecord> {
         let fast = FastRecord { word, at, encoding: Record(word).encoding()?, form };
         // What is too short for its prefix has the greatest length.
-        (fast.length() <= Small::LONGEST).then_some(fast)
+        (fast.length() <= isize::MAX as usize).then_some(fast)
     }
 
     /// Bytes of the body.
@@ -355,7 +354,7 @@ impl FastRecord {
     /// Bytes that the record takes in the ring.
     #[inline(always)]
     pub(super) fn size(&self) -> u64 {
-        // Nothing overflows: the length is short.
+        // Nothing overflows: the length has 32 bits.
         let content = Record(self.word).length() as u64;
         WORD.wrapping_add(content).wrapping_add(GRANULE - 1) & !(GRANULE - 1)
     }

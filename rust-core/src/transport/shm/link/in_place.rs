@@ -17,7 +17,7 @@ use super::sending::ShmTx;
 use super::shared::disconnected;
 use crate::codec::Encoding;
 use crate::error::{Error, Result};
-use crate::frame::Kind;
+use crate::frame::{Incoming, Kind};
 
 impl ShmTx {
     /// Whether a body of so many bytes is one record.
@@ -207,6 +207,14 @@ impl ShmRx {
         self.note_frame();
         self.shared.last_received.store(sent, Ordering::Relaxed);
         sent
+    }
+
+    /// Returns what [`ShmRx::peek_fast`] has just found, which is data, with a body in memory of its own.
+    pub fn take_whole(&mut self, fast: &FastRecord) -> Incoming {
+        let frame = self.reader.take_whole(fast);
+        self.note_frame();
+        self.shared.last_received.store(frame.header.sent, Ordering::Relaxed);
+        frame
     }
 
     /// Polls for a frame for about a microsecond, if spinning is known to succeed on this link; true when there is one.

@@ -1,14 +1,18 @@
-//! Short records: a message that is complete in one record is found without a change, and then copied out in one step.
+//! A message that is complete in one record is found without a change, and then copied out in one step.
 //!
-//! There are two paths. The shortest is for fast-path records, whose place needs no other check; the second is for all
-//! short records. Each finds nothing where the next one is needed; `Reader::step` is for all records.
+//! There are two paths. The shortest is for fast-path records of any length, whose place needs no other check; the second is for
+//! all short records. Each finds nothing where the next one is needed; `Reader::step` is for all records.
 
 use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
 
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{COMPACT, FastKind, FastRecord, FastReply, LINKED, Shape, Small, WORD};
 use super::super::segment::PAGE;
 use super::{Reader, as_uninit};
+use crate::frame::spare::aligned;
+use crate::frame::{Header, Incoming, Kind};
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Returns the next record where it is a fast-path message of this form, as nearly all are; nothing changes. `None` for
@@ -34,6 +38,18 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         let sent = self.peer.copy_out_behind(fast.at().wrapping_add(WORD as usize), as_uninit(body));
         self.pass_fast(fast, self.next_sequence());
         sent.cast_signed()
+    }
+
+    /// The same for data that is to have memory of its own.
+    #[inline]
+    pub fn take_whole(&mut self, fast: &FastRecord) -> Incoming {
+        let content = fast.at().wrapping_add(WORD as usize);
+        let (sequence, sent) = (self.next_sequence(), self.word(content).cast_signed());
+        let body = aligned(self.copy(content.wrapping_add(COMPACT), fast.length()));
+        self.pass_fast(fast, sequence);
+        let of = Header::new(Kind::Data, fast.encoding());
+        let header = Header { body: body.len() as u64, sequence, sent, ..of };
+        Incoming { header, extension: Bytes::new(), body: body.into() }
     }
 
     /// [`Reader::peek_fast`] for a reply, with the other words of its record. Each is loaded once.
@@ -70,7 +86,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Determines how far fast-path records can be read in this lap. No large message is under way.
-    fn renew_fast_end(&mut self) {
+    pub(super) fn renew_fast_end(&mut self) {
         let lap_end = (self.position | self.mask) + 1;
         self.fast_end = lap_end.min(self.filled);
         self.fast = FastRecord::word(self.position >> self.shift);

@@ -1,0 +1,73 @@
+//! The content of a message to be sent: an encoded value that is shared, or bytes that are borrowed from the program for the call.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::codec::Encoding;
+use crate::error::Error;
+use crate::message::{Payload, StoredMessage, too_long};
+
+/// The content of a draft. Borrowed bytes are copied where they have to outlive the call, and nowhere else: if they are kept to be
+/// sent again and are not short, and if the link takes them in parts.
+#[derive(Clone, Copy)]
+pub enum DraftContent<'a> {
+    Payload(&'a Payload),
+    Borrowed(Encoding, &'a [u8]),
+}
+
+impl<'a> DraftContent<'a> {
+    #[inline(always)]
+    pub fn encoding(self) -> Encoding {
+        match self {
+            DraftContent::Payload(payload) => payload.encoding(),
+            DraftContent::Borrowed(encoding, _) => encoding,
+        }
+    }
+
+    /// Returns its length in bytes.
+    #[inline(always)]
+    pub fn len(self) -> usize {
+        match self {
+            DraftContent::Payload(payload) => payload.len(),
+            DraftContent::Borrowed(_, bytes) => bytes.len(),
+        }
+    }
+
+    /// Returns its bytes, if they are in one block.
+    #[inline(always)]
+    pub fn block(self) -> Option<&'a [u8]> {
+        match self {
+            DraftContent::Payload(payload) => payload.memory().block().map(|block| &block[..]),
+            DraftContent::Borrowed(_, bytes) => Some(bytes),
+        }
+    }
+
+    /// Returns it as a payload, which can be shared; borrowed bytes are copied.
+    pub fn payload(self) -> Cow<'a, Payload> {
+        match self {
+            DraftContent::Payload(payload) => Cow::Borrowed(payload),
+            DraftContent::Borrowed(encoding, bytes) => {
+                Cow::Owned(Payload::from_bytes(encoding, Bytes::copy_from_slice(bytes)))
+            }
+        }
+    }
+
+    /// Keeps it to be sent again, as data that was sent at this time. `block` is its bytes.
+    #[inline(always)]
+    pub fn keep(self, block: &[u8], place: &mut StoredMessage, sent: i64) {
+        place.become_data(self.encoding(), block, sent, || self.payload());
+    }
+
+    /// Returns the error for content that is longer than both sides accept.
+    pub fn too_long(self, limit: u64) -> Error {
+        too_long(self.len(), limit)
+    }
+}
+
+impl<'a> From<&'a Payload> for DraftContent<'a> {
+    #[inline(always)]
+    fn from(payload: &'a Payload) -> DraftContent<'a> {
+        DraftContent::Payload(payload)
+    }
+}
