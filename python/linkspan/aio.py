@@ -208,7 +208,7 @@ class Channel(_EventSource[_native.Channel]):
         self._idempotent = options.get("idempotent", False)
 
     def _received(self) -> int:
-        return self._inner.stats()["received"]
+        return int(self._inner.stats()["received"])
 
     @property
     def role(self) -> str:
