@@ -128,7 +128,8 @@ impl Channel {
     /// listener or the transport refused the connection.
     pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let channel = Channel::dial(endpoint, options)?;
-        let connected = channel.first_link(&mut wait.into().start(options.timeout).on_wait(&options.on_wait));
+        let connected =
+            channel.first_link(&mut Waiting::start(wait.into(), options.timeout).on_wait(&options.on_wait));
         connected.map_err(|e| open_names::named(e, endpoint))?;
         Ok(channel)
     }
@@ -159,7 +160,7 @@ impl Channel {
     /// `AddressInUse` if the listener has its peer already; otherwise as for [`Channel::connect`].
     pub fn open<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
         let endpoint: Endpoint = endpoint.parse()?;
-        let mut waiting = wait.into().start(options.timeout).on_wait(&options.on_wait);
+        let mut waiting = Waiting::start(wait.into(), options.timeout).on_wait(&options.on_wait);
         // The time that a program which holds the name has to answer, before this side tries to listen
         // again.
         let mut answer_time = Wait::TICK;
@@ -294,7 +295,7 @@ impl Channel {
 
     /// Starts the wait of a call, with its deadline and the callback of the options.
     fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
-        wait.into().start(self.options.timeout).on_wait(&self.options.on_wait)
+        Waiting::start(wait.into(), self.options.timeout).on_wait(&self.options.on_wait)
     }
 
     /// [`Channel::check`] for [`Channel::loan`], with the endpoint in its error.

@@ -12,7 +12,7 @@ use super::link::Peer;
 use super::options::Options;
 use super::reconnector::{LinkSource, Reconnector};
 use super::session_state::SessionState;
-use crate::deadline::Wait;
+use crate::deadline::{Wait, Waiting};
 use crate::error::Result;
 use crate::sys::{fork, random};
 use crate::transport::endpoint::Endpoint;
@@ -86,7 +86,7 @@ impl Listener {
     /// [`Listener::accept_with_peer`] without the endpoint in its errors.
     fn try_accept(&self, wait: Wait<'_>) -> Result<(Channel, Peer)> {
         fork::check(self.fork_generation)?;
-        let mut waiting = wait.start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = Waiting::start(wait, self.options.timeout).on_wait(&self.options.on_wait);
         let link = self.acceptor.queue.wait(&mut waiting)?;
         let session_state = match &link.negotiated {
             Some(negotiated) => negotiated.session_state.clone(),

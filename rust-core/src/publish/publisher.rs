@@ -143,7 +143,7 @@ impl Publisher {
         }
         let subscribers = fanout.subscribers();
         // One that has not received everything in time learns how much it missed.
-        let _ = fanout.drain(DrainGoal::Rest, &mut Wait::from(LINGER).start(options.timeout));
+        let _ = fanout.drain(DrainGoal::Rest, &mut Waiting::start(Wait::from(LINGER), options.timeout));
         drop(held);
         fanout.disconnect_all();
         let publisher = Publisher::at(endpoint, &options.clone().with_replace(false), hello, false)?;
@@ -329,7 +329,8 @@ impl Publisher {
     /// [`Publisher::acquire_turn`] where another thread has the turn.
     #[cold]
     fn wait_turn(&self) -> Result<TurnGuard<'_>> {
-        let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting =
+            Waiting::start(Wait::default(), self.options.timeout).on_wait(&self.options.on_wait);
         self.turns.acquire("publishes", &mut waiting)
     }
 
@@ -376,7 +377,7 @@ impl Publisher {
             let text = "subscribers need not be there: what is published is kept";
             return Err(Error::new(ErrorKind::Unsupported, text).on(&self.shown));
         }
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = Waiting::start(wait.into(), self.options.timeout).on_wait(&self.options.on_wait);
         self.fanout.wait_for_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
@@ -388,7 +389,7 @@ impl Publisher {
     /// `Timeout` with the number of messages that are left for the slowest subscriber in [`Error::missed`]; the publisher stays
     /// open, and the call can be repeated. `InvalidState` once it is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = Waiting::start(wait.into(), self.options.timeout).on_wait(&self.options.on_wait);
         let given = DrainGoal::UpTo(self.fanout.newest());
         self.check().and_then(|()| self.fanout.drain(given, &mut waiting)).map_err(|e| e.on(&self.shown))
     }
@@ -404,7 +405,7 @@ impl Publisher {
         if fork::check(self.fork_generation).is_err() || !self.open.close() {
             return Ok(());
         }
-        let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting = Waiting::start(wait.into(), self.options.timeout).on_wait(&self.options.on_wait);
         let drained = self.drain_subscribers(&mut waiting);
         self.release();
         drained.map_err(|e| e.on(&self.shown))

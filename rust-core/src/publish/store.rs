@@ -104,7 +104,8 @@ impl Store {
     /// Writes one value and returns its number in the store. A journal assigns number and time itself. Waits
     /// for the lock of the store within the time-out of the options.
     pub fn write(&self, header: Header, payload: &Payload) -> Result<u64> {
-        let mut waiting = Wait::default().start(self.options.timeout).on_wait(&self.options.on_wait);
+        let mut waiting =
+            Waiting::start(Wait::default(), self.options.timeout).on_wait(&self.options.on_wait);
         let mut frame = Outgoing::new(header, payload.body());
         frame.header.extension = self.sender.len();
         frame.extension = &self.sender;

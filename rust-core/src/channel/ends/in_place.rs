@@ -12,7 +12,7 @@ use crate::channel::receiving::Receiving;
 use crate::channel::sending::{DATA, Draft, Sending};
 use crate::channel::session::inbox::AckTrigger;
 use crate::codec::Encoding;
-use crate::deadline::Wait;
+use crate::deadline::{self, Wait};
 use crate::error::Result;
 use crate::message::{Message, Payload};
 use crate::schema::PreparedSchema;
@@ -108,7 +108,7 @@ impl Channel {
     /// [`Channel::recv`] if no short message has arrived.
     #[inline(never)]
     fn recv_waiting(&self, wait: Wait<'_>) -> Result<Message> {
-        if wait.may_wait(self.options.timeout)
+        if deadline::may_wait(&wait, self.options.timeout)
             && let Some(message) = self.recv_soon()
         {
             return Ok(message);
