@@ -232,7 +232,9 @@ fn end_of_a_call_that_holds() {
     model(None, || {
         let gate = Arc::new(Mutex::new(()));
         let (first, seat) = (Seat::new(0, gate.clone()), SharedSeat::new(Seat::new(0, gate)));
-        let calls = started(&seat, move |seat| drop(hold_and_count(&first, seat)));
+        let calls = started(&seat, move |seat| {
+            let _ = hold_and_count(&first, seat);
+        });
         let ended = seat.await_end().unwrap();
         let acquired = seat.is_acquired();
         calls.join().unwrap();

@@ -129,7 +129,7 @@ pub enum ProtocolStep {
     /// A call leaves the gate where another thread has the value or the permit.
     SeeTaken,
     /// Who does what a thread in line waits for unparks it.
-    #[cfg(loom)]
+    #[cfg(all(test, loom))]
     Unpark,
 }
 
