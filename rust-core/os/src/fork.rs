@@ -95,14 +95,15 @@ fn install() {
 ///
 /// # Errors
 /// `InvalidState`.
+#[inline]
 pub fn check(born: u64) -> Result<()> {
-    if born == generation() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::InvalidState,
-        "this was made before a fork and belongs to the parent; make one of its own in the child",
-    ))
+    if born == generation() { Ok(()) } else { Err(parents()) }
+}
+
+#[cold]
+fn parents() -> Error {
+    let text = "this was made before a fork and belongs to the parent; make one of its own in the child";
+    Error::new(ErrorKind::InvalidState, text)
 }
 
 /// State of which each process has its own, for a `static`: a forked child begins with a new one, and leaves the parent's
@@ -217,6 +218,7 @@ impl Drop for Guarded {
 }
 
 impl AsFd for Guarded {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }

@@ -86,6 +86,7 @@ impl MemoryFile {
 
     /// Returns the first `length` bytes. No thread writes there in the meantime: a writer claims
     /// the file exclusively.
+    #[inline]
     pub fn bytes(&self, length: usize) -> &[u8] {
         // SAFETY: these bytes lie inside the mapping and live as long as it does; other processes map it
         // read-only.

@@ -50,6 +50,7 @@ impl PeerMemory {
     /// A hostile peer may change them while they are read. Only numbers are ever kept here, of
     /// which every bit pattern is valid, and no code decides by them where it reads or writes: so
     /// only numbers change.
+    #[inline]
     pub fn elements(&self, at: usize, length: usize) -> &[u8] {
         // SAFETY: the range lies inside the mapping, which is not unmapped while it is borrowed,
         // and never shrinks: it is sealed. For writes by another process see above.
