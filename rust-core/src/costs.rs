@@ -36,6 +36,7 @@ fn takes<const N: usize>(what: &str, expected: [u64; N], mut round: impl FnMut()
 }
 
 #[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
 fn short_message_over_shared_memory_takes_one_lock_in_each_call() {
     for bytes in [0, 64, 256] {
         let (_listener, near, far) = both("shm", &format!("short-{bytes}"));
@@ -78,6 +79,7 @@ fn bytes_and_memory_of_the_program_over_shared_memory_take_one_lock_in_each_call
 }
 
 #[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
 fn batch_of_short_messages_over_shared_memory_takes_one_lock_in_each_call() {
     let (_listener, near, far) = both("shm", "batch");
     let payloads = vec![payload(64); 8];
@@ -90,6 +92,7 @@ fn batch_of_short_messages_over_shared_memory_takes_one_lock_in_each_call() {
 }
 
 #[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
 fn loaned_array_takes_two_locks_to_be_lent_and_two_to_be_sent() {
     let (_listener, near, far) = both("shm", "loan");
     // The loan looks for a slot under two; the message that is sent is counted, too.
@@ -104,6 +107,7 @@ fn loaned_array_takes_two_locks_to_be_lent_and_two_to_be_sent() {
 }
 
 #[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
 fn call_of_a_server_takes_one_lock_in_each_step_and_the_server_s_own() {
     let endpoint = format!("shm:costs-call-{}", std::process::id());
     let server = Server::serve(&endpoint, &Options::default()).unwrap();
@@ -120,6 +124,7 @@ fn call_of_a_server_takes_one_lock_in_each_step_and_the_server_s_own() {
 }
 
 #[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
 fn publishing_a_short_message_takes_one_lock_in_each_call() {
     let endpoint = format!("shm:costs-publish-{}", std::process::id());
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();

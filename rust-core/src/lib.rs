@@ -99,15 +99,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]
 
-#[cfg(not(target_os = "linux"))]
-compile_error!(
-    "Linkspan runs on Linux (kernel 5.10 or newer) only: its transports use memfd, OFD locks and epoll"
-);
-
 mod channel;
 #[cfg(all(test, not(loom)))]
 mod costs;
-mod deadline;
 pub mod doctor;
 #[cfg(test)]
 mod documents;
@@ -131,11 +125,12 @@ mod region;
 pub mod registry;
 mod request;
 pub mod service;
-mod sys;
 mod transport;
 mod verbs;
 
-// Below all of it: values, codecs and schemas are a crate of their own, and users name them here.
+// Below all of it: the operating system, and values, codecs and schemas, are crates of their own. Users name what they use of them here.
+pub(crate) use linkspan_os as sys;
+pub(crate) use linkspan_os::deadline;
 #[cfg(not(feature = "schema"))]
 pub(crate) use linkspan_value::schema;
 #[cfg(feature = "schema")]
@@ -153,6 +148,7 @@ pub use channel::{
 };
 #[doc(no_inline)]
 pub use codec::Encoding;
+#[doc(inline)]
 pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 #[doc(inline)]
 pub use error::{Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, one_line, quoted, several_lines};

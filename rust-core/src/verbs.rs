@@ -5,8 +5,8 @@
 use std::os::fd::BorrowedFd;
 
 use crate::channel::{Channel, Listener, Options};
-use crate::deadline::{Timeout, Wait};
-use crate::error::Result;
+use crate::deadline::{Timeout, Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
 use crate::publish::{Publisher, Subscriber};
 use crate::request::Server;
 use crate::sys::poll;
@@ -45,7 +45,7 @@ pub fn publisher(endpoint: &str) -> Result<Publisher> {
 ///
 /// # Errors
 ///
-/// `Timeout` where none became readable in time.
+/// `Timeout` where none became readable in time; `InvalidState` without an object, and for one that is closed.
 ///
 /// ```no_run
 /// use std::os::fd::AsFd;
@@ -59,7 +59,11 @@ pub fn publisher(endpoint: &str) -> Result<Publisher> {
 /// # }
 /// ```
 pub fn wait_any<'a>(objects: &[BorrowedFd<'_>], wait: impl Into<Wait<'a>>) -> Result<Vec<usize>> {
-    poll::wait_first(&mut wait.into().start(Timeout::Default), objects)
+    if objects.is_empty() {
+        let text = "there is nothing to wait for: give at least one channel, listener, server or subscriber";
+        return Err(Error::new(ErrorKind::InvalidState, text));
+    }
+    poll::wait_first(&mut Waiting::start(wait.into(), Timeout::Default), objects)
 }
 
 /// Subscribes to a publisher, which need not exist yet: [`Subscriber::new`].

@@ -1,7 +1,8 @@
 //! The layers of the core: a module uses layers below its own, never one above, never a sibling.
 //!
-//! That values, codecs and schemas use nothing above them is held by the compiler: they are the crate `linkspan-value`. The order
-//! inside of it, and that what is above uses only some of them, is held here.
+//! That values, codecs and schemas use nothing above them is held by the compiler: they are the crate `linkspan-value`. So are the
+//! system calls and deadlines in `linkspan-os`. The order inside of the first, and that what is above uses only some of both, is
+//! held here.
 //!
 //! Reads the sources as text: every `crate::name` and every `super::` that climbs to the root, outside comments. Names
 //! that the root re-exports count as the module that they come from.
@@ -52,8 +53,8 @@ fn re_exports(root: &str) -> BTreeMap<String, String> {
     for statement in code.split(';') {
         let Some((_, path)) = statement.split_once("use ") else { continue };
         let Some((module, rest)) = path.split_once("::") else { continue };
-        // The modules of the crate below, under their own names.
-        if module.trim() == "linkspan_value" {
+        // The modules of the crates below, under their own names.
+        if ["linkspan_value", "linkspan_os"].contains(&module.trim()) {
             continue;
         }
         for name in rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|n| !n.is_empty()) {
@@ -183,7 +184,7 @@ fn steps_up_and_sideways_are_found() {
         ("transport", "use crate::channel::Channel;", "up to channel"),
         ("transport", "use crate::message::Message;", "up to message"),
         ("transport", "use crate::schema::Schema;", "sideways to schema"),
-        ("sys", "fn f() { let c = crate::Channel::new(); }", "up to channel"),
+        ("region", "fn f() { let c = crate::Channel::new(); }", "up to channel"),
         ("codec", "use crate::{\n    error::Error,\n    schema::{Type, Kind},\n};", "up to schema"),
         ("request", "use crate::publish;", "sideways to publish"),
         ("value", "use super::codec::Encoding;", "up to codec"),

@@ -286,7 +286,7 @@ impl Options {
     /// Starts the wait of a call: the time-out applies if the caller gave none, and the callback runs meanwhile.
     #[inline]
     pub(crate) fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
-        wait.into().start(self.timeout).on_wait(&self.on_wait)
+        Waiting::start(wait.into(), self.timeout).on_wait(&self.on_wait)
     }
 
     /// Returns the limits for decoding one message.

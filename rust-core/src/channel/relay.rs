@@ -267,7 +267,7 @@ impl RelayLink {
         wait: impl Into<Wait<'a>>,
     ) -> Result<(Vec<u8>, Option<RelayLink>)> {
         let endpoint: Endpoint = endpoint.parse()?;
-        let mut waiting = wait.into().start(RETRY_TIME.into());
+        let mut waiting = Waiting::start(wait.into(), RETRY_TIME.into());
         Self::dial(&endpoint, hello, machine, &mut waiting).map_err(|e| e.on(&endpoint))
     }
 

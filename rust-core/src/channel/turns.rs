@@ -133,7 +133,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     fn patiently(time: Duration) -> Waiting<'static> {
-        Wait::new(time).start(Timeout::Default)
+        Waiting::start(Wait::new(time), Timeout::Default)
     }
 
     /// Eight threads count, each step in two parts: an interleaved step would be seen.

@@ -38,7 +38,7 @@ const NO_WAIT: Timeout = Timeout::After(Duration::ZERO);
 /// # Errors
 /// `Empty` if nothing was published; `NotFound` if there is no publisher.
 pub fn latest<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Message> {
-    find_text(endpoint, options, wait.into().start(NO_WAIT).on_wait(&options.on_wait))
+    find_text(endpoint, options, Waiting::start(wait.into(), NO_WAIT).on_wait(&options.on_wait))
 }
 
 fn find_text(text: &str, options: &Options, mut waiting: Waiting<'_>) -> Result<Message> {
@@ -88,7 +88,11 @@ pub fn latest_until<S: AsFd + Send + Sync + 'static>(
     timeout: Timeout,
     stop: Arc<S>,
 ) -> Result<Message> {
-    find_text(endpoint, options, Wait::new(timeout).start(NO_WAIT).on_wait(&options.on_wait).stops_on(stop))
+    find_text(
+        endpoint,
+        options,
+        Waiting::start(Wait::new(timeout), NO_WAIT).on_wait(&options.on_wait).stops_on(stop),
+    )
 }
 
 static PERSISTENT: PersistentObjects<Subscriber> = PersistentObjects::new();

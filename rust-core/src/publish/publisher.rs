@@ -141,7 +141,7 @@ impl Publisher {
         }
         let subscribers = fanout.subscribers();
         // One that has not received everything in time learns how much it missed.
-        let _ = fanout.drain(DrainGoal::Rest, &mut Wait::from(LINGER).start(options.timeout));
+        let _ = fanout.drain(DrainGoal::Rest, &mut Waiting::start(Wait::from(LINGER), options.timeout));
         drop(held);
         fanout.disconnect_all();
         let publisher = Publisher::at(endpoint, &options.clone().with_replace(false), hello, false)?;

@@ -33,7 +33,7 @@ use crate::channel::dial::Dialler;
 use crate::channel::event_log::{Event, EventLog};
 use crate::channel::turns::HolderMark;
 use crate::channel::{Operation, Options, Use, if_not_ready, is_not_ready, lock_exclusive};
-use crate::deadline::{Timeout, Wait, Waiting};
+use crate::deadline::{self, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::sys::eventfd::{EventFd, ReadinessFlag};
@@ -196,7 +196,9 @@ impl Subscriber {
     /// subscriber is closed.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let wait = wait.into();
-        if let Some(message) = self.receive_in_place(wait.may_wait(self.options.timeout), |_| true) {
+        if let Some(message) =
+            self.receive_in_place(deadline::may_wait(&wait, self.options.timeout), |_| true)
+        {
             return Ok(message);
         }
         let mut waiting = self.options.start(wait);
@@ -224,12 +226,13 @@ impl Subscriber {
         let wait = wait.into();
         // A wait without a limit ends on a signal, and the general path sets up the watch for signals.
         let allowed = |state: &ReceiveState| {
-            !wait.is_forever(Timeout::Forever) || state.signal_watch.is_some() && !stop::was_requested()
+            !deadline::is_forever(&wait, Timeout::Forever)
+                || state.signal_watch.is_some() && !stop::was_requested()
         };
-        if let Some(message) = self.receive_in_place(wait.may_wait(Timeout::Forever), allowed) {
+        if let Some(message) = self.receive_in_place(deadline::may_wait(&wait, Timeout::Forever), allowed) {
             return Ok(Some(message));
         }
-        let mut waiting = wait.start(Timeout::Forever).on_wait(&self.options.on_wait);
+        let mut waiting = Waiting::start(wait, Timeout::Forever).on_wait(&self.options.on_wait);
         self.receive(&mut waiting, true).map_err(|e| e.on(&self.shown))
     }
 

@@ -92,7 +92,7 @@ impl RegionMemory {
             RegionMemory::File { file, path } => {
                 Ok(file.metadata().doing(format_args!("looking at {path}"))?.len())
             }
-            RegionMemory::SystemV(attached) => Ok(attached.len() as u64),
+            RegionMemory::SystemV(attached) => Ok(attached.length() as u64),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::channel::event_log::EventLog;
 use crate::channel::pattern::Pattern;
 use crate::channel::turns::HolderMark;
 use crate::channel::{Event, LINGER, Operation, Options, lock_exclusive};
-use crate::deadline::{Timeout, Wait, Waiting};
+use crate::deadline::{self, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::message::failure::INTERNAL_ERROR;
 use crate::sys::eventfd::EventFd;
@@ -108,7 +108,7 @@ impl Server {
         if !self.closed.load(Ordering::Acquire)
             && let Some(Serving { clients, acceptor }) = &mut *serving
             // The first call that waits without a limit starts to watch for signals.
-            && (!wait.is_forever(Timeout::Forever) || clients.watches_signals())
+            && (!deadline::is_forever(&wait, Timeout::Forever) || clients.watches_signals())
             && let Some(request) = clients.next_in_place(acceptor)
         {
             // Busy servers of a shared name leave new clients to idle ones.
@@ -121,11 +121,11 @@ impl Server {
     /// [`Server::next`] if no short request has arrived, with the state locked.
     #[inline(never)]
     fn wait_for_next(&self, serving: &mut Option<Serving>, wait: Wait<'_>) -> Result<Option<Request>> {
-        let mut waiting = wait.start(Timeout::Forever).on_wait(&self.options.on_wait);
+        let mut waiting = Waiting::start(wait, Timeout::Forever).on_wait(&self.options.on_wait);
         let next = self.next_of(serving, &mut waiting);
         // This thread closed the server in a callback or a signal handler, so it has to complete the close.
         if self.closed_in_callback.load(Ordering::Acquire) && !matches!(next, Ok(Some(_))) {
-            let mut closing = Wait::default().start(self.options.timeout);
+            let mut closing = Waiting::start(Wait::default(), self.options.timeout);
             return next.and(self.finish(serving.take(), &mut closing).map(|()| None));
         }
         next

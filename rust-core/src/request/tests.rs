@@ -25,6 +25,7 @@ fn next(server: &Server) -> Request {
 }
 
 #[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
 fn short_request_and_reply_take_one_lock_each_and_receiving_one_more() {
     let (server, client) = joined("request-locks");
     let short = payload(&Value::from("some bytes"));

@@ -87,7 +87,7 @@ impl Controller {
         options.pattern = Pattern::Controller;
         options.idempotent = true;
         options.delivery = Some(Delivery::AtLeastOnce);
-        let mut waiting = wait.into().start(options.timeout);
+        let mut waiting = Waiting::start(wait.into(), options.timeout);
         let channel = Channel::dial(endpoint, &options)?;
         let controller = Controller {
             shown: channel.endpoint().to_owned(),
@@ -150,7 +150,7 @@ impl Controller {
 
     /// Begins a call.
     fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
-        wait.into().start(self.options.timeout)
+        Waiting::start(wait.into(), self.options.timeout)
     }
 
     /// Sends a request in turn with other threads, and returns the reply.
@@ -362,7 +362,7 @@ impl Controller {
     /// Waits forever by default; `Timeout` once the given time has passed. `InvalidState` before
     /// [`Controller::watch`].
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
-        let mut waiting = wait.into().start(Timeout::Forever);
+        let mut waiting = Waiting::start(wait.into(), Timeout::Forever);
         let watching = self.watched()?;
         loop {
             let message =

@@ -16,6 +16,7 @@
 //! | the lifecycle of a service as a pure state machine; its cache of final answers | `lifecycle`, `answer_cache` |
 //! | the messages between a service and its controller | `protocol` |
 //! | notifications for systemd | `notify` |
+//! | deadlines between machines whose clocks differ | `peer_clock` |
 //! | the service's side: its link to the controller and the two threads of it | `link`, `reader`, `writer` |
 //! | its log; the loop that hands out tasks | `log`, `service_loop` |
 //! | the same with hooks: a trait, and the loop that calls it | here |
@@ -29,6 +30,7 @@ mod lifecycle;
 mod link;
 mod log;
 mod notify;
+mod peer_clock;
 mod protocol;
 mod reader;
 #[doc(hidden)]
@@ -38,6 +40,7 @@ mod state;
 mod table;
 mod writer;
 
+#[doc(inline)]
 pub use crate::sys::thread::end_with_us;
 pub use command::{Answer, Command, Outcome};
 pub use controller::{Controller, WatchOptions};

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 pub use super::command::failure_of;
 pub use super::notify::Supervisor;
+pub use super::peer_clock::PeerClock;
 pub use super::protocol::{
     DEFAULT_WITHIN, HEARTBEAT, Introduction, LogLine, MAX_WITHIN, MESSAGE_LIMIT, MIN_DATA_PERIOD, Report,
     ToController, ToService, check_service_name, clock_of, id as command_id, margin, with_until,
@@ -19,7 +20,7 @@ pub use super::table::allows;
 pub use crate::channel::RequestInfo;
 pub use crate::channel::pattern::Pattern;
 pub use crate::channel::session::Owner;
-pub use crate::deadline::{PeerClock, Waiting};
+pub use crate::deadline::Waiting;
 pub use crate::message::failure::to_payload as failure_payload;
 pub use crate::sys::clock::since_boot;
 pub use crate::sys::eventfd::EventFd;
@@ -38,7 +39,7 @@ use crate::transport::endpoint::Endpoint;
 
 /// Begins a wait, forever if the caller gave no time-out; `on_wait` runs beside the caller's tick.
 pub fn start<'a>(wait: Wait<'a>, on_wait: &Option<OnWait>) -> Waiting<'a> {
-    wait.start(Timeout::Forever).on_wait(on_wait)
+    Waiting::start(wait, Timeout::Forever).on_wait(on_wait)
 }
 
 /// Returns the kind of frame that a message came in.

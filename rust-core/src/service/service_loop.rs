@@ -217,7 +217,7 @@ impl ServiceLoop {
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Task>> {
         fork::check(self.generation)?;
         let on_wait = &self.link.identity.options.on_wait;
-        let mut waiting = wait.into().start(Timeout::Forever).on_wait(on_wait);
+        let mut waiting = Waiting::start(wait.into(), Timeout::Forever).on_wait(on_wait);
         let mut ready = Vec::new();
         loop {
             self.link.program_waker.drain();
@@ -317,7 +317,7 @@ impl ServiceLoop {
         if fork::check(self.generation).is_err() {
             return Ok(());
         }
-        let mut waiting = wait.into().start(self.link.identity.options.timeout);
+        let mut waiting = Waiting::start(wait.into(), self.link.identity.options.timeout);
         self.link.end(&mut waiting).map_err(|e| e.on(&self.link.identity.name))
     }
 }

@@ -21,7 +21,7 @@ use crate::channel::sending::{Draft, REPLY, Until};
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::SessionHalves;
 use crate::channel::turns::reentrant_call;
-use crate::deadline::{Deadline, Wait, Waiting};
+use crate::deadline::{self, Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload, failure};
@@ -50,7 +50,7 @@ impl Channel {
         let wait = wait.into();
         let begun = match self.begin_call(payload) {
             // A short reply that arrives soon completes the call here.
-            Some((Leader::Here(leading), Some(sent))) if wait.may_wait(self.options.timeout) => {
+            Some((Leader::Here(leading), Some(sent))) if deadline::may_wait(&wait, self.options.timeout) => {
                 match self.reply_soon(sent, leading) {
                     Ok(reply) => return Ok(reply),
                     Err(later) => Some((Leader::Here(later), Some(sent))),

@@ -229,6 +229,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
     fn call_takes_one_lock_to_begin_and_one_to_end() {
         let (peer, client, short) = both("call-locks");
         let mut soon = 0;

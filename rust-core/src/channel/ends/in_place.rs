@@ -13,7 +13,7 @@ use crate::channel::sending::{DATA, Draft, DraftContent, Sending};
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::SessionHalves;
 use crate::codec::Encoding;
-use crate::deadline::Wait;
+use crate::deadline::{self, Wait};
 use crate::error::Result;
 use crate::message::{Message, Payload, ReusedMessage};
 use crate::schema::PreparedSchema;
@@ -129,7 +129,7 @@ impl Channel {
     /// [`Channel::recv`] if no such message has arrived.
     #[inline(never)]
     fn recv_waiting(&self, wait: Wait<'_>) -> Result<Message> {
-        if wait.may_wait(self.options.timeout)
+        if deadline::may_wait(&wait, self.options.timeout)
             && let Some(message) =
                 self.recv_soon(|receiving, halves| receiving.take_ready(halves, &self.event_log, None))
         {

@@ -53,6 +53,7 @@ mod tests {
     const SOON: Duration = Duration::from_secs(60);
 
     #[test]
+    #[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
     fn message_over_a_stream_takes_two_locks_in_each_call() {
         for transport in ["unix", "fifo"] {
             let endpoint = format!("{transport}:stream-locks-{}", std::process::id());

@@ -96,7 +96,10 @@ impl Channel {
         }
         let is_asked_for = !self.options.linger.is_zero() || self.options.on_unconsumed.is_some();
         let lingered = if is_asked_for {
-            self.wait_until_consumed(&mut Wait::new(self.options.linger).start(self.options.timeout))
+            self.wait_until_consumed(&mut Waiting::start(
+                Wait::new(self.options.linger),
+                self.options.timeout,
+            ))
         } else {
             self.read_acknowledgements()
         };

@@ -6,7 +6,7 @@
 use super::Channel;
 use crate::channel::receiving::Receiving;
 use crate::channel::session::inbox::AckTrigger;
-use crate::deadline::{Wait, Waiting};
+use crate::deadline::{self, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{BorrowedMemory, Message, ReceivedBytes};
 
@@ -39,7 +39,7 @@ impl Channel {
     /// [`Channel::recv_into`] where no such message is available.
     #[inline(never)]
     fn recv_into_waiting(&self, into: &mut [u8], wait: Wait<'_>) -> Result<ReceivedBytes> {
-        if wait.may_wait(self.options.timeout)
+        if deadline::may_wait(&wait, self.options.timeout)
             && let Some(received) = self.recv_soon(|receiving, halves| {
                 receiving.take_next(halves, &self.event_log, BorrowedMemory::of(into), None)
             })

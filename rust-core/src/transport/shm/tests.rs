@@ -1,7 +1,7 @@
 //! The two halves of a link over real memory files, in two threads. The kernel is used as in production: a socket pair stands for the connection, and
 //! the death of a peer is simulated by closing its socket without marking its page as closed.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::deadline::{Deadline, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing, flags};
 use crate::sys::fork::Guarded;
-use crate::sys::poll::{Epoll, Interest};
+use crate::sys::poll::{self, Epoll, Interest};
 use crate::transport::{Sent, Tx};
 
 pub(super) type Half = (ShmTx, ShmRx);
@@ -140,9 +140,7 @@ fn watch(rx: &ShmRx) -> Epoll {
 }
 
 fn is_readable(epoll: &Epoll) -> bool {
-    let mut ready = Vec::new();
-    epoll.poll_now(&mut ready).unwrap();
-    !ready.is_empty()
+    poll::is_readable(epoll.as_fd())
 }
 
 /// Sends frames with numbers from `from` on until there is no room; returns how many.
@@ -215,10 +213,10 @@ fn wait_room_times_out_at_the_deadline_and_loses_nothing() {
             }
         }
     };
-    let waiting = Wait::new(Duration::from_millis(5)).start(Timeout::Default);
+    let waiting = Waiting::start(Wait::new(Duration::from_millis(5)), Timeout::Default);
     assert_eq!(until_it_fails(waiting), ErrorKind::Timeout);
     let mut tick = || Err(Error::new(ErrorKind::Interrupted, "ctrl-c"));
-    let waiting = Wait::new(None).tick(&mut tick).start(Timeout::Default);
+    let waiting = Waiting::start(Wait::new(None).tick(&mut tick), Timeout::Default);
     assert_eq!(until_it_fails(waiting), ErrorKind::Interrupted);
     for sequence in 1..=sent {
         assert_eq!(rx.try_recv().unwrap().unwrap().header.sequence, sequence);

@@ -152,7 +152,7 @@ mod tests {
     fn directory(mode: u32) -> (tempfile::TempDir, Directory) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-        let directory = Directory::at(folder.path()).unwrap();
+        let directory = Directory::existing(folder.path()).unwrap();
         (folder, directory)
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use rustix::time::timerfd_gettime;
 
 use super::*;
-use crate::deadline::{Timeout, Wait};
+use crate::deadline::{Timeout, Wait, Waiting};
 use crate::error::ErrorKind;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::is_readable;
@@ -23,7 +23,7 @@ fn set() -> (WaitSet, EventFd) {
 }
 
 fn waiting(time: impl Into<Timeout>) -> Waiting<'static> {
-    Wait::new(time.into()).start(Timeout::Default)
+    Waiting::start(Wait::new(time.into()), Timeout::Default)
 }
 
 /// Notes enough messages for the timer to be used.

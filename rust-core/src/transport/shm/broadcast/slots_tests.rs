@@ -50,7 +50,7 @@ impl Subscriber {
     fn of(slots: &BroadcastSlots, id: u64) -> Subscriber {
         let page = Arc::new(segment::create(segment::PAGE_OF_SUBSCRIBER, SESSION, 0).unwrap());
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let seen = PeerMemory::open(&page.sent(), 4096, 4096).unwrap();
+        let seen = PeerMemory::open(&page.fd().try_clone_to_owned().unwrap().into(), 4096, 4096).unwrap();
         slots.add(id, Arc::new(seen), Arc::new(Guarded::new(theirs.into())));
         slots.answered(id);
         Subscriber { page, socket: Arc::new(Guarded::new(ours.into())) }

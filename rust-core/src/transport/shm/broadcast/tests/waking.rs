@@ -1,5 +1,6 @@
 //! Subscribers that sleep, in the futex and in poll, and how a publisher wakes them.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,9 +9,9 @@ use super::super::super::segment::at;
 use super::super::super::tests::patient;
 use super::super::views::SlotFiles;
 use super::*;
-use crate::deadline::{Timeout, Wait};
+use crate::deadline::{Timeout, Wait, Waiting};
 use crate::sys::fork::Guarded;
-use crate::sys::poll::{Epoll, Interest};
+use crate::sys::poll::{self, Epoll, Interest};
 
 /// A subscription of this process to its own publisher, over a socket pair.
 fn subscribe(broadcast: &Broadcast, spin: Duration) -> (BroadcastReader, Subscription, Arc<Guarded>) {
@@ -90,7 +91,7 @@ fn many_subscribers_that_sleep_again_early_may_go_on_sleeping_in_the_futex() {
     std::thread::scope(|s| {
         for reader in &mut readers {
             s.spawn(|| {
-                let mut waiting = Wait::new(Duration::from_secs(60)).start(Timeout::Default);
+                let mut waiting = Waiting::start(Wait::new(Duration::from_secs(60)), Timeout::Default);
                 reader.sleep_briefly(&mut waiting).unwrap();
             });
         }
@@ -142,11 +143,7 @@ fn parked_subscriber_stays_readable_until_parked_again() {
     for (token, fd) in reader.descriptors().into_iter().enumerate() {
         epoll.add(fd, token as u64, Interest::IN).unwrap();
     }
-    let readable = || {
-        let mut ready = Vec::new();
-        epoll.poll_now(&mut ready).unwrap();
-        !ready.is_empty()
-    };
+    let readable = || poll::is_readable(epoll.as_fd());
     publish(&mut broadcast, 1, 1);
     broadcast.notify([&mut subscription].into_iter());
     assert!(reader.park().unwrap(), "what came before parking counts");

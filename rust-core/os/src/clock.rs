@@ -1,0 +1,89 @@
+//! The clocks of the system: the wall clock, read in the cheapest way (vDSO or the processor's counter, without a
+//! system call) since every message carries the time at which it was sent; and the one that no step changes.
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod counter;
+
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use linkspan_value::Timestamp;
+
+/// Returns nanoseconds since 1970. It may lag behind [`Timestamp::now`] by some tens of nanoseconds, and in the
+/// millisecond after a step of the clock by that step.
+#[inline(always)]
+pub fn now() -> i64 {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        // SAFETY: every x86_64 processor has the instruction, and it changes no memory. Where the kernel denies it to
+        // programs, it does not measure time by the counter for them either, so this is not called.
+        let cycles = || unsafe { std::arch::x86_64::_rdtsc() };
+        counter::now(cycles, || counter::renew(counter::Clocks { wall, steady, cycles }))
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    wall()
+}
+
+/// Reads the wall clock. The standard library's conversion from `SystemTime` would double the cost.
+#[inline]
+fn wall() -> i64 {
+    read(libc::CLOCK_REALTIME).unwrap_or_else(|| Timestamp::now().0)
+}
+
+/// Reads the clock that is never set.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+fn steady() -> i64 {
+    read(libc::CLOCK_MONOTONIC).unwrap_or(0)
+}
+
+/// Returns the nanoseconds of a clock of the kernel.
+#[inline]
+fn read(clock: libc::clockid_t) -> Option<i64> {
+    const SECOND: i64 = 1_000_000_000;
+    let mut now = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: the call writes one `timespec`, for which there is room.
+    if unsafe { libc::clock_gettime(clock, now.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: the call has succeeded, so the value is initialised.
+    let now = unsafe { now.assume_init() };
+    Some(now.tv_sec.wrapping_mul(SECOND).wrapping_add(now.tv_nsec))
+}
+
+/// Returns the time since this machine was booted, including the time that it was suspended. Steps of the
+/// wall clock do not change it.
+pub fn since_boot() -> Duration {
+    // Neither part is negative.
+    clock_gettime(ClockId::Boottime).try_into().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clock_is_that_of_timestamps() {
+        /// More than the counter may make it lag, also where the machine is slow.
+        const LAG: i64 = 100_000;
+        let start = std::time::Instant::now();
+        // Long enough that the counter is used; it shows in no result whether it is.
+        while start.elapsed() < Duration::from_millis(30) {
+            // The clock may be stepped while the test runs, and a step is noticed a millisecond later.
+            let between = (0..3).any(|turn| {
+                std::thread::sleep(Duration::from_millis(2 * turn));
+                let (before, now, after) = (Timestamp::now().0, now(), Timestamp::now().0);
+                before - LAG <= now && now <= after
+            });
+            assert!(between);
+        }
+    }
+
+    #[test]
+    fn time_since_boot_advances() {
+        let before = since_boot();
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(since_boot() >= before + Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,117 @@
+//! Unix datagram sockets: each message is delivered whole or not at all. Used by the mailslot.
+
+use std::io::IoSlice;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    sockopt,
+};
+
+use super::beneath;
+use super::directory::Directory;
+use super::fork::Guarded;
+use super::staging::Staging;
+use super::{brief, closing, rights, socket};
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::kernel_entry;
+
+/// Makes a non-blocking socket that takes no descriptors.
+fn socket() -> Result<Guarded> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
+        .doing("making a datagram socket")?;
+    // A mailslot takes bytes alone. Where the kernel cannot refuse descriptors, unread ones are
+    // closed with the socket, which may block, so it is closed on another thread.
+    let close = if rights::refuse_descriptors(&fd) { drop } else { |fd| closing::close_aside([fd]) };
+    Ok(Guarded::closed_by(fd, close))
+}
+
+/// Makes a socket in a private directory, to which others write, with this mode and for this group.
+/// `shown` is its later path, for texts.
+pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown: &Path) -> Result<Guarded> {
+    let socket = socket()?;
+    let doing = || format!("making the mailslot {}", shown.display());
+    let address = SocketAddrUnix::new(staging.inside().short_path(entry)).doing(doing())?;
+    rustix::net::bind(&socket, &address).doing(doing())?;
+    staging.set_access(entry, mode, group, shown)?;
+    Ok(socket)
+}
+
+/// Makes a socket that writes to the one of this name; `None` where no process reads there.
+///
+/// # Errors
+/// `PermissionDenied` for a link; `Corrupt` for anything but a socket; `InvalidState` for a socket
+/// of another type.
+pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
+    let socket = socket()?;
+    let path = directory.path().join(name);
+    let Some(handle) = directory.beneath().socket(name)? else { return Ok(None) };
+    let address = SocketAddrUnix::new(beneath::kernel_path(&handle))
+        .doing(format_args!("naming the socket {}", path.display()))?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) => Ok(Some(socket)),
+        Err(Errno::NOENT | Errno::CONNREFUSED | Errno::NOTDIR) => Ok(None),
+        Err(Errno::PROTOTYPE) => {
+            let text = format!("{} is a socket of another kind, and no mailslot", path.display());
+            Err(Error::new(ErrorKind::InvalidState, text))
+        }
+        Err(e) => Err(e).doing(format_args!("opening the mailslot {}", path.display())),
+    }
+}
+
+/// Sends one message whole, from one slice; returns the kernel's error where it does not take it.
+pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> rustix::io::Result<()> {
+    kernel_entry::assert_allowed();
+    rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(drop)
+}
+
+/// As [`send_bytes`], from several slices, which cost the kernel more.
+pub fn send(socket: impl AsFd, parts: &[IoSlice<'_>]) -> rustix::io::Result<()> {
+    kernel_entry::assert_allowed();
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags).map(drop)
+}
+
+/// Takes the next message and returns its whole length in bytes; `None` where there is none. What
+/// the buffer does not hold of a longer one is lost.
+pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
+    if !socket::refuses_descriptors() {
+        // Descriptors may come with a message, and closing them may block. The length is that of
+        // what was taken then, and one byte more than fits shows that there was more.
+        return socket::receive_bytes_alone(socket, into);
+    }
+    match rustix::net::recv(socket, into, RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
+        Ok((_, length)) => Ok(Some(length)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("reading from a mailslot"),
+    }
+}
+
+/// Prepares a socket for brief reads; false where it has none, because the kernel cannot refuse descriptors.
+pub fn allow_brief_reads(socket: impl AsFd) -> bool {
+    socket::refuses_descriptors() && brief::allow(socket).is_ok()
+}
+
+/// Returns the most bytes of one message that this socket sends.
+pub fn longest(socket: impl AsFd) -> Result<usize> {
+    // Bytes that the kernel reserves: see `unix_dgram_sendmsg`.
+    const KEPT: usize = 32;
+    let buffer = sockopt::socket_send_buffer_size(socket).doing("asking for a socket's send buffer")?;
+    Ok(buffer.saturating_sub(KEPT))
+}
+
+/// Requests a send buffer into which one message of this size fits; beyond `net.core.wmem_max` only
+/// privileged programs get it.
+pub fn enlarge(socket: impl AsFd, bytes: usize) -> Result<()> {
+    kernel_entry::assert_allowed();
+    match sockopt::set_socket_send_buffer_size_force(&socket, bytes) {
+        Ok(()) => Ok(()),
+        Err(_) => {
+            sockopt::set_socket_send_buffer_size(&socket, bytes).doing("enlarging a socket's send buffer")
+        }
+    }
+}

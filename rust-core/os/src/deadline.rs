@@ -1,0 +1,542 @@
+//! Time-outs and deadlines: how long a call may wait, and what it runs while it waits.
+//!
+//! A caller passes a [`Wait`]: a time-out and perhaps a tick. The call turns it into a [`Waiting`] with
+//! [`Waiting::start`], and all its waits share that one deadline. The loop of every wait has the same shape:
+//! `sleep` returns how long the next sleep may last (or that time is up), the thread sleeps, and `woke` runs
+//! the tick if it is due. So a binding can check its signals every 100 ms, in one place.
+
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::fmt;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, Result, brief};
+
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Timeout {
+    /// The time-out in the object's options; 30 s where they have none.
+    ///
+    /// Loops differ: `next` of a server, a subscriber, a controller or a service, iterators and `run` wait
+    /// without end, until `close` or a signal that asks the program to stop; `latest` does not wait for a
+    /// publisher.
+    #[default]
+    Default,
+    /// At most this long; zero never waits.
+    After(Duration),
+    /// Without end. Only the loops in [`Timeout::Default`] do so by default.
+    Forever,
+}
+
+impl From<Duration> for Timeout {
+    fn from(duration: Duration) -> Timeout {
+        Timeout::After(duration)
+    }
+}
+
+impl From<Option<Duration>> for Timeout {
+    /// `None` waits without end.
+    fn from(duration: Option<Duration>) -> Timeout {
+        duration.map_or(Timeout::Forever, Timeout::After)
+    }
+}
+
+impl Timeout {
+    /// Returns the time-out of a number of seconds, as Python, PHP, Fortran and the shell give them.
+    /// More than a `Duration` holds, infinity included, is without end.
+    ///
+    /// # Errors
+    /// `OutOfRange` for NaN and below zero.
+    pub fn from_seconds(seconds: f64) -> Result<Timeout> {
+        // A `Duration` holds less than 2^64 seconds.
+        if seconds >= 18_446_744_073_709_551_616.0 {
+            return Ok(Timeout::Forever);
+        }
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(duration) => Ok(Timeout::After(duration)),
+            Err(_) => Err(Error::new(
+                ErrorKind::OutOfRange,
+                format!(
+                    "a time-out of {} s: give seconds from 0 upwards, or the word for \"for ever\"",
+                    brief(seconds)
+                ),
+            )),
+        }
+    }
+}
+
+/// The instant at which a wait ends, or never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// Never.
+    pub const NEVER: Deadline = Deadline(None);
+
+    /// Returns the instant this long from now; never, if the clock cannot represent it.
+    pub fn after(duration: Duration) -> Deadline {
+        Deadline(Instant::now().checked_add(duration))
+    }
+
+    /// Returns the time that remains: none without end, zero once it has passed.
+    pub fn remaining(self) -> Option<Duration> {
+        self.0.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Returns whether it has passed.
+    pub fn has_passed(self) -> bool {
+        self.0.is_some_and(|at| at <= Instant::now())
+    }
+
+    /// Returns the earlier of the two.
+    pub fn sooner(self, other: Deadline) -> Deadline {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => Deadline(Some(a.min(b))),
+            (a, b) => Deadline(a.or(b)),
+        }
+    }
+}
+
+/// The function that runs while a call waits: about every 100 ms, and when a signal interrupts a system call.
+/// An error ends the wait.
+pub type Tick<'a> = dyn FnMut() -> Result<()> + 'a;
+
+/// How a call waits: its time-out, and the function that runs meanwhile. Made from a `Duration`, from `None`
+/// (without end), or with [`Wait::tick`].
+#[derive(Default)]
+pub struct Wait<'a> {
+    timeout: Timeout,
+    tick: Option<&'a mut Tick<'a>>,
+}
+
+impl<'a> Wait<'a> {
+    /// About how often a tick runs.
+    pub const TICK: Duration = Duration::from_millis(100);
+
+    /// Waits at most this long.
+    pub fn new(timeout: impl Into<Timeout>) -> Wait<'a> {
+        Wait { timeout: timeout.into(), tick: None }
+    }
+
+    /// Never waits.
+    pub fn none() -> Wait<'a> {
+        Wait::new(Duration::ZERO)
+    }
+
+    /// Runs `tick` while it waits.
+    #[must_use]
+    pub fn tick(mut self, tick: &'a mut Tick<'a>) -> Wait<'a> {
+        self.tick = Some(tick);
+        self
+    }
+}
+
+// What objects ask of a wait, and `Waiting::start`, are no methods of `Wait`: it is a type of users.
+
+/// Returns the time-out of a call; `default` applies if the caller gave none.
+#[inline]
+fn timeout_of(wait: &Wait<'_>, default: Timeout) -> Timeout {
+    if wait.timeout == Timeout::Default { default } else { wait.timeout }
+}
+
+/// Returns whether the call may wait at all, for how short a time ever. `default` as above.
+#[inline]
+pub fn may_wait(wait: &Wait<'_>, default: Timeout) -> bool {
+    timeout_of(wait, default) != Timeout::After(Duration::ZERO)
+}
+
+/// Returns whether the call may wait without end. `default` as above.
+#[inline]
+pub fn is_forever(wait: &Wait<'_>, default: Timeout) -> bool {
+    timeout_of(wait, default) == Timeout::Forever
+}
+
+impl From<Duration> for Wait<'_> {
+    fn from(duration: Duration) -> Self {
+        Wait::new(duration)
+    }
+}
+
+impl From<Option<Duration>> for Wait<'_> {
+    fn from(duration: Option<Duration>) -> Self {
+        Wait::new(duration)
+    }
+}
+
+impl From<Timeout> for Wait<'_> {
+    fn from(timeout: Timeout) -> Self {
+        Wait::new(timeout)
+    }
+}
+
+/// A wait that is under way. One thread uses it.
+pub struct Waiting<'a> {
+    /// Computed when it is first needed: most calls have nothing to wait for, and reading a clock twice a
+    /// message would cost as much as transferring it.
+    deadline: Cell<Option<Deadline>>,
+    /// The time-out; none without end.
+    duration: Option<Duration>,
+    tick: Option<&'a mut Tick<'a>>,
+    on_wait: Option<OnWait>,
+    /// When the tick is due next; none before the first sleep.
+    next: Option<Instant>,
+    /// A descriptor that ends each sleep.
+    wake: Option<Arc<dyn AsFd + Send + Sync>>,
+    /// A descriptor that ends the wait with `Cancelled`.
+    stop: Option<Arc<dyn AsFd + Send + Sync>>,
+    /// Whether a peer gets no time beyond the deadline.
+    is_strict: bool,
+    /// When the first round began of a loop that a peer can prolong; none before it.
+    first_round: Option<Instant>,
+    /// Whether the call runs the tick itself, once it has given back what others wait for.
+    defers_tick: bool,
+    /// Such a tick is due, and whether it is for a signal.
+    deferred: Option<bool>,
+}
+
+/// A callback that runs about every 100 ms while a call waits; false ends the wait with `Cancelled`.
+pub type OnWait = Arc<dyn Fn() -> bool + Send + Sync>;
+
+impl<'a> Waiting<'a> {
+    /// The time of a call without waiting for several exchanges with a peer that answers each at once.
+    pub const PATIENCE: Duration = Duration::from_millis(500);
+
+    /// Starts a wait. `default` applies if the caller gave no time-out.
+    #[inline]
+    pub fn start(wait: Wait<'a>, default: Timeout) -> Waiting<'a> {
+        const LAST_RESORT: Duration = Duration::from_secs(30);
+        let duration = match timeout_of(&wait, default) {
+            Timeout::Forever => None,
+            Timeout::After(d) => Some(d),
+            Timeout::Default => Some(LAST_RESORT),
+        };
+        Waiting {
+            deadline: Cell::new(None),
+            duration,
+            tick: wait.tick,
+            on_wait: None,
+            next: None,
+            wake: None,
+            stop: None,
+            is_strict: false,
+            first_round: None,
+            defers_tick: false,
+            deferred: None,
+        }
+    }
+
+    /// Adds the callback of an object's options.
+    #[inline]
+    pub fn on_wait(mut self, on_wait: &Option<OnWait>) -> Waiting<'a> {
+        if on_wait.is_some() {
+            self.on_wait.clone_from(on_wait);
+        }
+        self
+    }
+
+    /// Returns a wait without a tick, for a step within another call.
+    pub fn until(deadline: Deadline) -> Waiting<'a> {
+        let duration = deadline.remaining();
+        Waiting {
+            deadline: Cell::new(Some(deadline)),
+            duration,
+            tick: None,
+            on_wait: None,
+            next: None,
+            wake: None,
+            stop: None,
+            is_strict: false,
+            first_round: None,
+            defers_tick: false,
+            deferred: None,
+        }
+    }
+
+    /// The same, for a caller that rejects late answers: a peer that answers gets no time beyond the
+    /// deadline.
+    pub fn strictly_until(deadline: Deadline) -> Waiting<'a> {
+        Waiting { is_strict: true, ..Waiting::until(deadline) }
+    }
+
+    /// Whether a peer gets no time beyond the deadline.
+    pub fn is_strict(&self) -> bool {
+        self.is_strict
+    }
+
+    /// Returns a wait that never sleeps, to poll within another call.
+    pub fn at_once() -> Waiting<'a> {
+        Waiting::start(Wait::none(), Timeout::Default)
+    }
+
+    /// Ends each sleep when this becomes readable; the caller then checks why. Only the first
+    /// descriptor counts.
+    pub fn wakes_on<W: AsFd + Send + Sync + 'static>(&mut self, wake: &Arc<W>) {
+        if self.wake.is_none() {
+            self.wake = Some(wake.clone());
+        }
+    }
+
+    /// The descriptor that ends each sleep.
+    pub fn wake(&self) -> Option<Arc<dyn AsFd + Send + Sync>> {
+        self.wake.clone()
+    }
+
+    /// Ends the wait with `Cancelled` once this becomes readable. Only calls that sleep by the functions of
+    /// `poll` use it.
+    #[must_use]
+    pub fn stops_on<S: AsFd + Send + Sync + 'static>(mut self, stop: Arc<S>) -> Waiting<'a> {
+        self.stop = Some(stop);
+        self
+    }
+
+    /// The descriptor that ends the wait.
+    pub fn stop(&self) -> Option<Arc<dyn AsFd + Send + Sync>> {
+        self.stop.clone()
+    }
+
+    /// Returns when it ends. The time runs from the first call of this, which comes before the first
+    /// sleep.
+    pub fn deadline(&self) -> Deadline {
+        if let Some(deadline) = self.deadline.get() {
+            return deadline;
+        }
+        let deadline = self.duration.map_or(Deadline::NEVER, Deadline::after);
+        self.deadline.set(Some(deadline));
+        deadline
+    }
+
+    /// Whether something runs while it waits.
+    pub fn is_ticking(&self) -> bool {
+        self.tick.is_some() || self.on_wait.is_some()
+    }
+
+    /// Returns whether the call must not wait.
+    pub fn is_none(&self) -> bool {
+        self.duration == Some(Duration::ZERO)
+    }
+
+    /// Whether there is no deadline.
+    pub fn is_forever(&self) -> bool {
+        self.duration.is_none()
+    }
+
+    /// Returns how long the next sleep may last; none without end.
+    ///
+    /// # Errors
+    /// `Timeout` once the deadline has passed.
+    pub fn sleep(&mut self) -> Result<Option<Duration>> {
+        // The whole time is left at the first call, which saves a second reading of the clock.
+        let left = match self.deadline.get() {
+            Some(deadline) => deadline.remaining(),
+            None => {
+                self.deadline();
+                self.duration
+            }
+        };
+        if left == Some(Duration::ZERO) {
+            return Err(self.timed_out());
+        }
+        if self.tick.is_none() && self.on_wait.is_none() {
+            return Ok(left);
+        }
+        let next = *self.next.get_or_insert_with(|| Instant::now() + Wait::TICK);
+        let until_tick = next.saturating_duration_since(Instant::now());
+        Ok(Some(left.map_or(until_tick, |l| l.min(until_tick))))
+    }
+
+    /// Returns whether this much time is left, for a sleep that is shorter than a tick and has no time-out of its own.
+    ///
+    /// # Errors
+    /// `Timeout` once the deadline has passed.
+    #[inline]
+    pub fn has_left(&mut self, time: Duration) -> Result<bool> {
+        if self.next.is_some() {
+            return self.sleep().map(|left| left.is_none_or(|left| left >= time));
+        }
+        // No tick is due before it has slept once.
+        let left = match self.deadline.get() {
+            Some(deadline) => deadline.remaining(),
+            None => {
+                self.deadline();
+                self.duration
+            }
+        };
+        match left {
+            Some(Duration::ZERO) => Err(self.timed_out()),
+            left => Ok(left.is_none_or(|left| left >= time)),
+        }
+    }
+
+    /// Parks this thread until it is unparked, until the next tick or until the deadline, whichever
+    /// is first. Returns whether the tick is due, which [`Waiting::woke`] runs.
+    ///
+    /// # Errors
+    /// `Timeout` once the deadline has passed.
+    pub fn park_until_due(&mut self) -> Result<bool> {
+        match self.sleep()? {
+            Some(left) => thread::park_timeout(left),
+            None => thread::park(),
+        }
+        Ok(self.is_due())
+    }
+
+    /// Returns whether the tick is due.
+    fn is_due(&self) -> bool {
+        self.next.is_some_and(|next| next <= Instant::now())
+    }
+
+    /// Begins another round of a loop that a peer can prolong: each call but the first checks the deadline and runs the tick if it is
+    /// due. A call without waiting, or one whose deadline has passed, still gets [`Waiting::PATIENCE`] from its first round on, in which
+    /// honest peers come to an end. Loops use `poll::next_round`, which also looks for cancellation.
+    ///
+    /// # Errors
+    /// `Timeout`; the error of the tick; `Cancelled` if `on_wait` returned false.
+    pub fn count_round(&mut self) -> Result<()> {
+        let Some(first) = self.first_round else {
+            self.first_round = Some(Instant::now());
+            return Ok(());
+        };
+        if self.deadline().has_passed() && (self.is_strict || first.elapsed() >= Waiting::PATIENCE) {
+            return Err(self.timed_out());
+        }
+        if self.is_ticking() {
+            self.next.get_or_insert_with(|| Instant::now() + Wait::TICK);
+            self.woke(false)?;
+        }
+        Ok(())
+    }
+
+    /// Called after each sleep: runs the tick if it is due, or if a signal has interrupted the
+    /// sleep.
+    ///
+    /// # Errors
+    /// The error of the tick; `Cancelled` if `on_wait` returned false.
+    pub fn woke(&mut self, interrupted: bool) -> Result<()> {
+        let due = self.is_due();
+        if !(due || interrupted) {
+            return Ok(());
+        }
+        if self.defers_tick && self.is_ticking() {
+            self.deferred = Some(interrupted);
+            return Err(Error::new(ErrorKind::Interrupted, "a callback of the program is due"));
+        }
+        if let Some(tick) = &mut self.tick {
+            tick()?;
+        }
+        if due {
+            self.next = None;
+            if self.on_wait.as_ref().is_some_and(|on_wait| !on_wait()) {
+                return Err(Error::new(
+                    ErrorKind::Cancelled,
+                    "on_wait returned false, so the wait was ended",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a step whose sleeps fail with `Interrupted` where the tick is due, instead of running it. Returns whether that is why it
+    /// failed: then the caller gives back what others wait for, and calls [`Waiting::run_deferred`].
+    pub fn deferring_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> (Result<R>, bool) {
+        self.defers_tick = true;
+        let done = step(self);
+        self.defers_tick = false;
+        let is_due =
+            done.as_ref().is_err_and(|e| e.kind() == ErrorKind::Interrupted) && self.deferred.is_some();
+        (done, is_due)
+    }
+
+    /// Runs a step whose sleeps run the tick, within one that defers it.
+    pub fn running_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> R) -> R {
+        let defers = std::mem::replace(&mut self.defers_tick, false);
+        let done = step(self);
+        self.defers_tick = defers;
+        done
+    }
+
+    /// Runs the tick that was deferred, or that is due.
+    ///
+    /// # Errors
+    /// As [`Waiting::woke`].
+    pub fn run_deferred(&mut self) -> Result<()> {
+        let interrupted = self.deferred.take().unwrap_or(false);
+        self.woke(interrupted)
+    }
+
+    /// Returns the length of the wait as text: `2.5 s`.
+    pub fn described(&self) -> String {
+        self.duration.map_or_else(|| "no deadline".to_owned(), |d| format!("{} s", d.as_secs_f64()))
+    }
+
+    /// Returns the `Timeout` error, with the length of the wait.
+    #[cold]
+    pub fn timed_out(&self) -> Error {
+        let text = match self.duration {
+            Some(Duration::ZERO) => "not ready, and the call was not to wait".to_owned(),
+            Some(d) => format!("nothing happened within {} s; nothing was lost, try again", d.as_secs_f64()),
+            None => "a wait without a deadline ended".to_owned(),
+        };
+        Error::new(ErrorKind::Timeout, text)
+    }
+}
+
+impl fmt::Debug for Waiting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting")
+            .field("deadline", &self.deadline)
+            .field("ticks", &self.is_ticking())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Wait<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wait").field("timeout", &self.timeout).field("ticks", &self.tick.is_some()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_about_a_timeout_of_300_digits_shows_some_of_them() {
+        let text = Timeout::from_seconds(-1e300).unwrap_err().to_string();
+        assert!(text.contains("… (302 digits) s") && text.len() < 120, "{text}");
+    }
+
+    #[test]
+    fn tick_is_run_on_a_signal_and_its_error_ends_the_wait() {
+        let mut count = 0;
+        let mut tick = || {
+            count += 1;
+            if count == 2 { Err(Error::new(ErrorKind::Interrupted, "ctrl-c")) } else { Ok(()) }
+        };
+        let mut waiting = Waiting::start(Wait::new(None).tick(&mut tick), Timeout::Default);
+        assert!(waiting.sleep().unwrap().unwrap() <= Wait::TICK);
+        waiting.woke(true).unwrap();
+        assert_eq!(waiting.woke(true).unwrap_err().kind(), ErrorKind::Interrupted);
+    }
+
+    #[test]
+    fn no_wait_is_a_timeout_at_once() {
+        let mut waiting = Waiting::at_once();
+        assert!(waiting.is_none());
+        assert_eq!(waiting.sleep().unwrap_err().kind(), ErrorKind::Timeout);
+    }
+
+    #[test]
+    fn seconds_are_checked() {
+        assert_eq!(Timeout::from_seconds(0.5).unwrap(), Timeout::After(Duration::from_millis(500)));
+        for ages in [f64::INFINITY, 1e30, 2f64.powi(64)] {
+            assert_eq!(Timeout::from_seconds(ages).unwrap(), Timeout::Forever);
+        }
+        assert!(matches!(Timeout::from_seconds(1e19).unwrap(), Timeout::After(_)));
+        assert_eq!(Timeout::from_seconds(-1.0).unwrap_err().kind(), ErrorKind::OutOfRange);
+        assert_eq!(Timeout::from_seconds(f64::NAN).unwrap_err().kind(), ErrorKind::OutOfRange);
+    }
+}

@@ -1,0 +1,396 @@
+//! The runtime directory, where the sockets and locks of this machine's programs are, and the state
+//! directory, which outlives a restart.
+//!
+//! A directory is opened once, and every later access goes through its descriptor. On the way to it
+//! no link of another user is followed, because it could lead anywhere. The mode of the directory
+//! decides the mode of what is made in it: a directory with the set-group-ID bit and group write
+//! permission belongs to a group (files get 0660), any other to one user (0600).
+
+use std::fs::DirBuilder;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+
+use super::beneath::{self, Beneath, Whose};
+use super::user;
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// An open directory that contains names.
+#[derive(Debug)]
+pub struct Directory {
+    /// Its path, for texts.
+    path: PathBuf,
+    /// Its descriptor.
+    handle: OwnedFd,
+    /// The mode of files in it: 0600 for a directory of one user, 0660 for one that a group shares.
+    file_mode: u32,
+    /// Whether users other than its owner may make names in it.
+    is_open: bool,
+}
+
+impl Directory {
+    /// Opens the runtime directory of this process, and makes it where it is missing.
+    ///
+    /// It is `$LINKSPAN_DIR`, else `/run/linkspan` where it exists, else `/run/user/$UID/linkspan`
+    /// where `/run/user/$UID` is this user's, else `/tmp/linkspan-$UID`.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where it is another user's or not safe, `InvalidState` where it is no
+    /// directory.
+    pub fn runtime() -> Result<Directory> {
+        let (path, why) = runtime_path();
+        Directory::open(&path, why, &RUNTIME)
+    }
+
+    /// Opens the directory for what outlives a restart of the machine, and makes it where it is
+    /// missing.
+    ///
+    /// It is `$LINKSPAN_STATE_DIR`, else `/var/lib/linkspan` where it exists, else
+    /// `~/.local/state/linkspan`.
+    ///
+    /// # Errors
+    /// As above; `NotFound` for a user without a home directory.
+    pub fn state() -> Result<Directory> {
+        let (path, why) = state_path()?;
+        Directory::open(&path, why, &STATE)
+    }
+
+    /// Opens a directory that an endpoint names.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where a symbolic link of another user is on the way (links of this user
+    /// and of root are followed); `InvalidState` for anything but a directory, which is not opened;
+    /// `NotFound`.
+    pub fn existing(path: &Path) -> Result<Directory> {
+        let doing = || format!("opening the directory {}", path.display());
+        let handle = walk(path, true).map_err(|refused| refused.explain(path, &doing()))?;
+        let facts = rustix::fs::fstat(&handle).doing(doing())?;
+        Ok(Directory::opened(path.to_owned(), handle, &facts))
+    }
+
+    /// Returns a directory that is open already, of which the kernel provides this; `path` is for
+    /// texts.
+    pub fn opened(path: PathBuf, handle: OwnedFd, facts: &Stat) -> Directory {
+        Directory { path, handle, file_mode: mode_in(facts), is_open: facts.st_mode & 0o022 != 0 }
+    }
+
+    /// As the directory, with another mode of its files than its own mode implies.
+    pub fn with_file_mode(self, file_mode: u32) -> Directory {
+        Directory { file_mode, ..self }
+    }
+
+    /// Returns the names in it, to be opened, made and removed as is safe where others can write.
+    pub fn beneath(&self) -> Beneath<'_> {
+        Beneath::new(self.handle.as_fd(), &self.path)
+    }
+
+    /// Makes and opens the runtime or the state directory.
+    fn open(path: &Path, why: DirectoryReason, purpose: &DirectoryPurpose) -> Result<Directory> {
+        let name = purpose.name;
+        if why != DirectoryReason::Shared {
+            let deep = why == DirectoryReason::Environment || purpose.deep;
+            match DirBuilder::new().mode(0o700).recursive(deep).create(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(e).doing(format_args!("making the {name} {}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        let doing = || format!("opening the {name} {}", path.display());
+        // In /tmp any user can make the name first, and may read and replace everything in a
+        // directory that it owns.
+        let handle = walk(path, why != DirectoryReason::Temporary).map_err(|refused| match refused {
+            Refused::Errno(Errno::ACCESS | Errno::PERM) => {
+                unreadable(path, purpose, refused.explain(path, &doing()))
+            }
+            refused => refused.explain(path, &doing()),
+        })?;
+        let facts = rustix::fs::fstat(&handle).doing(doing())?;
+        if why == DirectoryReason::Temporary && (!beneath::is_ours(&facts) || facts.st_mode & 0o077 != 0) {
+            let text = format!(
+                "{} belongs to {} with mode {:04o}: a runtime directory in /tmp has to be ours alone (0700); remove it, or set LINKSPAN_DIR",
+                path.display(),
+                Whose(facts.st_uid),
+                facts.st_mode & 0o7777
+            );
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
+        Ok(Directory::opened(path.to_owned(), handle, &facts))
+    }
+
+    /// Returns its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Syncs the names in it, and the directories above it as far as this user owns them: a process
+    /// that made one of those may have been killed before it could.
+    pub fn sync_names(&self) -> Result<()> {
+        let own_uid = rustix::process::geteuid().as_raw();
+        let doing = || format!("bringing {} to the disk", self.path.display());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut at = rustix::io::fcntl_dupfd_cloexec(&self.handle, 0).doing(doing())?;
+        loop {
+            rustix::fs::fsync(&at).doing(doing())?;
+            let current = rustix::fs::fstat(&at).doing(doing())?;
+            if current.st_uid != own_uid {
+                return Ok(());
+            }
+            // One that may not be opened is not this user's, so it existed before.
+            let Ok(above) = rustix::fs::openat(&at, "..", flags, Mode::empty()) else { return Ok(()) };
+            at = above;
+            let above = rustix::fs::fstat(&at).doing(doing())?;
+            if above.st_ino == current.st_ino || above.st_dev != current.st_dev {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Returns the mode of new files in it, unless the caller requests another.
+    pub fn file_mode(&self) -> u32 {
+        self.file_mode
+    }
+
+    /// Returns whether a group shares it.
+    pub fn is_shared(&self) -> bool {
+        self.file_mode == 0o660
+    }
+
+    /// Returns whether users other than its owner may make names in it: members of a group, or all
+    /// users.
+    pub fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Returns a path to a name in it that is short however long the directory's own path is:
+    /// `sun_path` of a socket address has 108 bytes.
+    pub(crate) fn short_path(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/{name}", self.handle.as_raw_fd()))
+    }
+
+    /// Returns the names in it, sorted.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let mut names = self.beneath().names()?;
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+/// Returns the mode of what is made in a directory: a group's, where the directory passes its group
+/// on and the group may write.
+fn mode_in(directory: &Stat) -> u32 {
+    if directory.st_mode & 0o2070 == 0o2070 { 0o660 } else { 0o600 }
+}
+
+/// Why a path could not be opened.
+enum Refused {
+    /// The kernel's error.
+    Errno(Errno),
+    /// A symbolic link of another user, or one too many.
+    Link(PathBuf, u32),
+    /// Something else than a directory.
+    Other(PathBuf, FileType, u32),
+}
+
+impl From<Errno> for Refused {
+    fn from(errno: Errno) -> Refused {
+        Refused::Errno(errno)
+    }
+}
+
+impl Refused {
+    /// Makes the error. `doing` is the attempted action.
+    fn explain(self, path: &Path, doing: &str) -> Error {
+        match self {
+            Refused::Errno(errno) => Error::os(doing, errno.raw_os_error()),
+            Refused::Link(link, owner) => {
+                let text = format!(
+                    "{doing}: {} is a symbolic link of {}, which is not followed: it could lead anywhere; remove it, or name the directory itself",
+                    link.display(),
+                    Whose(owner)
+                );
+                Error::new(ErrorKind::PermissionDenied, text)
+            }
+            Refused::Other(what, kind, owner) => {
+                let text = format!(
+                    "{doing}: {} is {} of {}, and no directory; remove it, or name another than {}",
+                    what.display(),
+                    beneath::name_of(kind),
+                    Whose(owner),
+                    path.display()
+                );
+                Error::new(ErrorKind::InvalidState, text)
+            }
+        }
+    }
+}
+
+/// The most symbolic links on the way to a directory, as many as the kernel follows.
+const MAX_LINKS: usize = 40;
+
+/// Opens a directory: in one system call where no link is on the way, else step by step, see
+/// [`resolve`].
+fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
+    let reading = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // Most paths contain no link: one call is enough.
+    if let Ok(opened) =
+        rustix::fs::openat2(CWD, path, reading | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+    {
+        return Ok(opened);
+    }
+    Ok(rustix::fs::openat(&resolve(path, last_may_be_link)?, ".", reading, Mode::empty())?)
+}
+
+/// Resolves a directory step by step. A link is followed where its owner is this user or root, who
+/// could redirect the path anyway; every step must be a directory. `last_may_be_link` is whether
+/// the last step may be a link. Returns a handle that can neither read nor write.
+fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
+    let passing = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mut at = rustix::fs::openat(CWD, if path.is_absolute() { "/" } else { "." }, passing, Mode::empty())?;
+    let mut passed = if path.is_absolute() { PathBuf::from("/") } else { PathBuf::new() };
+    let steps = |path: &Path| -> Vec<PathBuf> {
+        let steps = path.components().filter(|c| matches!(c, Component::Normal(_) | Component::ParentDir));
+        steps.map(|c| PathBuf::from(c.as_os_str())).rev().collect()
+    };
+    let (mut ahead, mut links) = (steps(path), 0);
+    while let Some(step) = ahead.pop() {
+        let next = rustix::fs::openat(&at, &step, passing, Mode::empty())?;
+        let facts = rustix::fs::fstat(&next)?;
+        let shown = passed.join(&step);
+        match beneath::kind_of(&facts) {
+            FileType::Directory => (at, passed) = (next, shown),
+            FileType::Symlink => {
+                links += 1;
+                let trusted = beneath::is_ours(&facts) || facts.st_uid == 0;
+                if !trusted || links > MAX_LINKS || ahead.is_empty() && !last_may_be_link {
+                    return Err(Refused::Link(shown, facts.st_uid));
+                }
+                // Read from the handle, so the target is that of the link whose owner was checked.
+                let target = rustix::fs::readlinkat(&next, "", Vec::new())?;
+                let target = PathBuf::from(
+                    <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(target.into_bytes()),
+                );
+                if target.is_absolute() {
+                    at = rustix::fs::openat(CWD, "/", passing, Mode::empty())?;
+                    passed = PathBuf::from("/");
+                }
+                ahead.extend(steps(&target));
+            }
+            kind => return Err(Refused::Other(shown, kind, facts.st_uid)),
+        }
+    }
+    Ok(at)
+}
+
+/// Opens a handle for the runtime directory, for a caller that may not read it but sets its mode
+/// right.
+pub fn handle(path: &Path, why: DirectoryReason) -> Result<OwnedFd> {
+    resolve(path, why != DirectoryReason::Temporary).map_err(|refused| {
+        refused.explain(path, &format!("looking at the runtime directory {}", path.display()))
+    })
+}
+
+/// Describes the owner and the mode of a file, for the text of a refusal.
+pub fn whose(path: &Path) -> String {
+    match path.symlink_metadata() {
+        Ok(facts) => format!(
+            "{} belongs to uid {} and gid {} with mode {:04o}",
+            path.display(),
+            facts.uid(),
+            facts.gid(),
+            facts.mode() & 0o7777
+        ),
+        Err(e) => format!("{}: {e}", path.display()),
+    }
+}
+
+/// Explains the owner of the directory and the remedy.
+fn unreadable(path: &Path, purpose: &DirectoryPurpose, error: Error) -> Error {
+    let Ok(facts) = path.metadata() else { return error };
+    let text = format!(
+        "uid {} may not look into the {} {}, which belongs to uid {} and gid {} with mode {:04o}; put the user in that group, or set {}",
+        rustix::process::geteuid().as_raw(),
+        purpose.name,
+        path.display(),
+        facts.uid(),
+        facts.gid(),
+        facts.mode() & 0o7777,
+        purpose.variable
+    );
+    Error::new(ErrorKind::PermissionDenied, text)
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
+/// The purpose of a directory, as texts name it.
+struct DirectoryPurpose {
+    name: &'static str,
+    variable: &'static str,
+    /// Its parents may be missing too.
+    deep: bool,
+}
+
+const RUNTIME: DirectoryPurpose =
+    DirectoryPurpose { name: "runtime directory", variable: "LINKSPAN_DIR", deep: false };
+const STATE: DirectoryPurpose =
+    DirectoryPurpose { name: "state directory", variable: "LINKSPAN_STATE_DIR", deep: true };
+
+/// Why a directory is the runtime directory, or the state directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirectoryReason {
+    /// `LINKSPAN_DIR`, or `LINKSPAN_STATE_DIR`, names it.
+    Environment,
+    /// `/run/linkspan`, or `/var/lib/linkspan`, exists: made by the administrator for several users.
+    Shared,
+    /// `/run/user/$UID/linkspan`, or `~/.local/state/linkspan`.
+    User,
+    /// `/tmp/linkspan-$UID`.
+    Temporary,
+}
+
+/// Returns the path of the runtime directory, and the origin of this path.
+pub fn runtime_path() -> (PathBuf, DirectoryReason) {
+    if let Some(path) = std::env::var_os("LINKSPAN_DIR").filter(|p| !p.is_empty()) {
+        return (path.into(), DirectoryReason::Environment);
+    }
+    let shared = Path::new("/run/linkspan");
+    if shared.is_dir() {
+        return (shared.to_owned(), DirectoryReason::Shared);
+    }
+    let uid = rustix::process::geteuid().as_raw();
+    let user = PathBuf::from(format!("/run/user/{uid}"));
+    if user.metadata().is_ok_and(|facts| facts.is_dir() && facts.uid() == uid) {
+        return (user.join("linkspan"), DirectoryReason::User);
+    }
+    (PathBuf::from(format!("/tmp/linkspan-{uid}")), DirectoryReason::Temporary)
+}
+
+/// Returns the path of the state directory, and the origin of this path.
+///
+/// The home is the one in /etc/passwd, whatever the environment has: `HOME` differs under cron and
+/// sudo.
+pub fn state_path() -> Result<(PathBuf, DirectoryReason)> {
+    if let Some(path) = std::env::var_os("LINKSPAN_STATE_DIR").filter(|p| !p.is_empty()) {
+        return Ok((path.into(), DirectoryReason::Environment));
+    }
+    let shared = Path::new("/var/lib/linkspan");
+    if shared.is_dir() {
+        return Ok((shared.to_owned(), DirectoryReason::Shared));
+    }
+    let uid = rustix::process::geteuid().as_raw();
+    let home = user::home_of_user(uid).or_else(|| std::env::var_os("HOME").map(PathBuf::from));
+    match home.filter(|home| home.is_absolute()) {
+        Some(home) => Ok((home.join(".local/state/linkspan"), DirectoryReason::User)),
+        None => {
+            let text = format!("uid {uid} has no home directory for what is to last; set LINKSPAN_STATE_DIR");
+            Err(Error::new(ErrorKind::NotFound, text))
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Wake-ups within the process: a counter in the kernel that one thread signals and another waits
+//! for.
+//!
+//! No eventfd is shared with a peer, which could make every read and write of it block.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::error::{Doing, Result};
+use crate::kernel_entry;
+
+/// An eventfd, non-blocking. Readable from `wake` until `drain`.
+#[derive(Debug)]
+pub struct EventFd(OwnedFd);
+
+impl EventFd {
+    /// Returns a new eventfd that is not readable.
+    pub fn new() -> Result<EventFd> {
+        kernel_entry::assert_allowed();
+        Ok(EventFd(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?))
+    }
+
+    /// Makes it readable, which wakes every thread that waits for it. A full counter is readable
+    /// already, so its error is ignored.
+    pub fn wake(&self) {
+        let _ = rustix::io::write(&self.0, &1u64.to_le_bytes());
+    }
+
+    /// Makes it unreadable, whether it was readable or not.
+    pub fn drain(&self) {
+        kernel_entry::assert_allowed();
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&self.0, &mut count);
+    }
+
+    /// Returns whether it is readable; then it is not any more.
+    #[cfg(all(test, loom))]
+    pub fn is_signalled(&self) -> bool {
+        rustix::io::read(&self.0, &mut [0; 8]).is_ok()
+    }
+}
+
+/// An eventfd that is created when a thread first waits for it.
+#[derive(Debug, Default)]
+pub struct LazyWaker(OnceLock<EventFd>);
+
+impl LazyWaker {
+    /// Wakes the threads that wait, if any thread ever has. Called after the event has happened.
+    pub fn wake(&self) {
+        // Pairs with the fence in `arm`: either this thread sees the eventfd of a waiting
+        // thread, or that one sees the event.
+        fence(Ordering::SeqCst);
+        if let Some(waker) = self.0.get() {
+            waker.wake();
+        }
+    }
+
+    /// Returns the eventfd, which is signalled from now on. The caller checks once more for the
+    /// event before it sleeps.
+    pub fn arm(&self) -> Result<&EventFd> {
+        let waker = match self.0.get() {
+            Some(waker) => waker,
+            None => {
+                let made = EventFd::new()?;
+                self.0.get_or_init(|| made)
+            }
+        };
+        fence(Ordering::SeqCst);
+        Ok(waker)
+    }
+}
+
+/// The threads that wait for an event of an object, each with an eventfd of its own: a thread that goes on takes no wake-up of another one.
+#[derive(Debug, Default)]
+pub struct Waiters(Mutex<Vec<Arc<EventFd>>>);
+
+impl Waiters {
+    fn all(&self) -> MutexGuard<'_, Vec<Arc<EventFd>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the threads that wait. Called after the event has happened.
+    pub fn wake(&self) {
+        self.all().iter().for_each(|own| own.wake());
+    }
+
+    /// Returns an eventfd for this thread, which is signalled as long as it is kept. The caller checks once more for the event before it
+    /// sleeps.
+    pub fn arm(&self) -> Result<Armed<'_>> {
+        let own = Arc::new(EventFd::new()?);
+        self.all().push(own.clone());
+        Ok(Armed { own, waiters: self })
+    }
+}
+
+/// The eventfd of one of several threads that wait.
+#[derive(Debug)]
+pub struct Armed<'a> {
+    own: Arc<EventFd>,
+    waiters: &'a Waiters,
+}
+
+impl Armed<'_> {
+    /// Makes it unreadable.
+    pub fn drain(&self) {
+        self.own.drain();
+    }
+}
+
+impl AsFd for Armed<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.own.as_fd()
+    }
+}
+
+impl Drop for Armed<'_> {
+    fn drop(&mut self) {
+        self.waiters.all().retain(|one| !Arc::ptr_eq(one, &self.own));
+    }
+}
+
+/// An eventfd that one object sets for itself, to keep a descriptor readable while it has something
+/// to return. Only its owner changes it, so its state is known without a system call.
+#[derive(Debug)]
+pub struct ReadinessFlag {
+    waker: EventFd,
+    /// Whether it is readable now.
+    set: bool,
+}
+
+impl ReadinessFlag {
+    /// Returns a new flag that is not readable.
+    pub fn new() -> Result<ReadinessFlag> {
+        Ok(ReadinessFlag { waker: EventFd::new()?, set: false })
+    }
+
+    /// Makes it readable; costs a system call only on a change.
+    pub fn wake(&mut self) {
+        if !std::mem::replace(&mut self.set, true) {
+            self.waker.wake();
+        }
+    }
+
+    /// Makes it unreadable; costs a system call only on a change.
+    pub fn drain(&mut self) {
+        if std::mem::replace(&mut self.set, false) {
+            self.waker.drain();
+        }
+    }
+}
+
+impl AsFd for ReadinessFlag {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.waker.as_fd()
+    }
+}
+
+impl AsFd for EventFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::poll::is_readable;
+
+    #[test]
+    fn waiting_thread_that_drains_takes_no_wake_up_of_another() {
+        let waiters = Waiters::default();
+        waiters.wake();
+        let (one, other) = (waiters.arm().unwrap(), waiters.arm().unwrap());
+        assert!(!is_readable(one.as_fd()) && !is_readable(other.as_fd()));
+        waiters.wake();
+        one.drain();
+        assert!(!is_readable(one.as_fd()) && is_readable(other.as_fd()));
+        drop(one);
+        assert_eq!(waiters.all().len(), 1);
+        drop(other);
+        assert!(waiters.all().is_empty());
+    }
+}

@@ -1,0 +1,344 @@
+//! Protection of a forked child: against inherited descriptors by which peers take the parent for
+//! alive, against use of the parent's objects, and against the parent's process-wide state.
+//!
+//! A child inherits sockets and locks. If it kept them, a peer would not notice the parent's death.
+//! Handlers of `pthread_atfork` replace every [`Guarded`] descriptor in the child by `/dev/null`,
+//! and count the [`generation`]: objects remember the generation that made them and leave shared
+//! things alone in any other. State that belongs to the process is kept in an [`Own`], which begins
+//! anew in each generation.
+//!
+//! `clone` and `_Fork` run no handlers. So the generation lies in a page that the kernel fills with zeros
+//! in every child: the child's first call finds that, and does what the handlers do.
+//!
+//! The child of a multi-threaded program may call async-signal-safe functions only, and the
+//! handlers keep to that. The list's mutex is held across the fork, so that the child sees it in a
+//! consistent state.
+
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A page of its own among the zeroed statics, which no file backs: so the kernel can be asked to clear it in
+/// children. Where pages are larger than this, it is not cleared, and the handlers alone count forks.
+#[repr(align(4096))]
+struct Page([AtomicU64; 512]);
+
+static PAGE: Page = Page([const { AtomicU64::new(0) }; 512]);
+
+/// Its first word: the number of this process among its ancestors that used this library, from one; zero before
+/// [`begin`].
+const GENERATION: usize = 0;
+/// Its second word: one while a thread is in [`begin`].
+const BEGINNING: usize = 1;
+
+/// The last generation of this process and its ancestors, which a child inherits.
+static LAST: AtomicU64 = AtomicU64::new(0);
+/// The descriptors to replace in a child.
+static GUARDED: Own<Mutex<Vec<RawFd>>> = Own::new();
+
+/// Returns the generation of this process. Relaxed: it changes only in a child, before any other
+/// thread exists there.
+#[inline]
+pub fn generation() -> u64 {
+    match PAGE.0[GENERATION].load(Ordering::Relaxed) {
+        0 => begin(),
+        generation => generation,
+    }
+}
+
+/// Installs the handlers at the first use in a program, or counts a generation in a child whose fork ran none.
+#[cold]
+fn begin() -> u64 {
+    while PAGE.0[BEGINNING].compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        std::thread::yield_now();
+    }
+    // Another thread may have done it meanwhile.
+    if PAGE.0[GENERATION].load(Ordering::Relaxed) == 0 {
+        let last = LAST.load(Ordering::Relaxed);
+        if last == 0 {
+            install();
+        } else if let Some(parents) = GUARDED.of_generation(last) {
+            // A thread that does not exist here may have held it at the fork, and descriptors stay open then.
+            match parents.try_lock() {
+                Ok(mut all) => replace(&mut all),
+                Err(TryLockError::Poisoned(all)) => replace(&mut all.into_inner()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        LAST.store(last + 1, Ordering::Relaxed);
+        PAGE.0[GENERATION].store(last + 1, Ordering::Release);
+    }
+    PAGE.0[BEGINNING].store(0, Ordering::Release);
+    PAGE.0[GENERATION].load(Ordering::Relaxed)
+}
+
+/// Asks the kernel to clear the page in children, and installs the handlers.
+fn install() {
+    #[cfg(not(miri))]
+    if rustix::param::page_size() == size_of::<Page>() {
+        let page: *const Page = &raw const PAGE;
+        // SAFETY: the range is one whole page of atomics of this file, which holds nothing else; zeros are valid for
+        // them. A kernel that refuses leaves the counting to the handlers.
+        let _ = unsafe { libc::madvise(page.cast_mut().cast(), size_of::<Page>(), libc::MADV_WIPEONFORK) };
+    }
+    // SAFETY: the three handlers are functions of this file that live as long as the process; they
+    // only lock a mutex and call async-signal-safe functions.
+    unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+}
+
+/// Refuses to work on an object of another generation.
+///
+/// # Errors
+/// `InvalidState`.
+#[inline]
+pub fn check(born: u64) -> Result<()> {
+    if born == generation() { Ok(()) } else { Err(parents()) }
+}
+
+#[cold]
+fn parents() -> Error {
+    let text = "this was made before a fork and belongs to the parent; make one of its own in the child";
+    Error::new(ErrorKind::InvalidState, text)
+}
+
+/// State of which each process has its own, for a `static`: a forked child begins with a new one, and leaves the parent's
+/// alone, which a thread of the parent may have changed or locked at the fork.
+pub struct Own<T>(AtomicPtr<OfGeneration<T>>);
+
+/// The state of one generation. It is never freed.
+struct OfGeneration<T> {
+    generation: u64,
+    state: T,
+    /// That of the parent, which the child can neither use nor free: a tool that looks for leaks finds it here.
+    parents: *mut OfGeneration<T>,
+}
+
+impl<T: Default + Send + Sync + 'static> Own<T> {
+    /// Returns a place without state.
+    #[expect(clippy::new_without_default, reason = "each is a static, which no default makes")]
+    pub const fn new() -> Own<T> {
+        Own(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// Returns the state of this process, and makes it for the first caller.
+    #[inline]
+    pub fn get(&self) -> &'static T {
+        let generation = generation();
+        self.of_generation(generation).unwrap_or_else(|| self.make(generation))
+    }
+
+    /// Returns the state of this process if there is one. Async-signal-safe: in a child whose fork ran no handlers there
+    /// is none.
+    pub fn existing(&self) -> Option<&'static T> {
+        self.of_generation(PAGE.0[GENERATION].load(Ordering::Relaxed))
+    }
+
+    /// Returns the state if it is that of this generation.
+    #[inline]
+    fn of_generation(&self, generation: u64) -> Option<&'static T> {
+        // SAFETY: what the pointer refers to was leaked by `make`, so it lives as long as the process and is shared.
+        let there = unsafe { self.0.load(Ordering::Acquire).as_ref() };
+        there.filter(|there| there.generation == generation).map(|there| &there.state)
+    }
+
+    #[cold]
+    fn make(&self, generation: u64) -> &'static T {
+        let new = OfGeneration { generation, state: T::default(), parents: ptr::null_mut() };
+        let made = Box::into_raw(Box::new(new));
+        let mut seen = self.0.load(Ordering::Acquire);
+        loop {
+            // SAFETY: as above.
+            if let Some(there) = unsafe { seen.as_ref() }.filter(|there| there.generation == generation) {
+                // SAFETY: made above, and not published.
+                drop(unsafe { Box::from_raw(made) });
+                return &there.state;
+            }
+            // SAFETY: made above, and not published.
+            unsafe { (*made).parents = seen };
+            match self.0.compare_exchange(seen, made, Ordering::AcqRel, Ordering::Acquire) {
+                // SAFETY: it is published now, and is never freed.
+                Ok(_) => return unsafe { &(*made).state },
+                Err(other) => seen = other,
+            }
+        }
+    }
+}
+
+impl<T: Send> Own<Mutex<T>>
+where
+    T: Default + 'static,
+{
+    /// Locks the state of this process, also after a panic of another thread.
+    pub fn lock(&self) -> MutexGuard<'static, T> {
+        self.get().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A descriptor that a forked child must not keep open: a socket, a lock.
+///
+/// In the child it is replaced by one of /dev/null rather than closed: so its number stays in use,
+/// and a later drop closes nothing else.
+#[derive(Debug)]
+pub struct Guarded {
+    /// The descriptor; taken in the drop and nowhere else.
+    descriptor: ManuallyDrop<OwnedFd>,
+    /// How it is closed.
+    close: fn(OwnedFd),
+}
+
+impl Guarded {
+    /// Guards this descriptor from now on.
+    pub fn new(fd: OwnedFd) -> Guarded {
+        Guarded::closed_by(fd, drop)
+    }
+
+    /// The same with a function that closes it.
+    pub(crate) fn closed_by(fd: OwnedFd, close: fn(OwnedFd)) -> Guarded {
+        GUARDED.lock().push(fd.as_raw_fd());
+        Guarded { descriptor: ManuallyDrop::new(fd), close }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let number = self.descriptor.as_raw_fd();
+        let mut all = GUARDED.lock();
+        if let Some(at) = all.iter().position(|fd| *fd == number) {
+            all.swap_remove(at);
+        }
+        drop(all);
+        // SAFETY: taken here alone, and nothing uses the field after the drop.
+        (self.close)(unsafe { ManuallyDrop::take(&mut self.descriptor) });
+    }
+}
+
+impl AsFd for Guarded {
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl AsRawFd for Guarded {
+    fn as_raw_fd(&self) -> RawFd {
+        self.descriptor.as_raw_fd()
+    }
+}
+
+thread_local! {
+    /// The list's lock while this thread forks, so that the child never sees a half-changed list.
+    static HELD: RefCell<Option<MutexGuard<'static, Vec<RawFd>>>> = const { RefCell::new(None) };
+}
+
+/// Runs before the fork.
+extern "C" fn before() {
+    HELD.with(|held| *held.borrow_mut() = Some(GUARDED.lock()));
+}
+
+/// Runs after the fork in the parent.
+extern "C" fn in_parent() {
+    HELD.with(|held| *held.borrow_mut() = None);
+}
+
+/// Runs after the fork in the child.
+extern "C" fn in_child() {
+    let last = LAST.load(Ordering::Relaxed) + 1;
+    LAST.store(last, Ordering::Relaxed);
+    PAGE.0[BEGINNING].store(0, Ordering::Relaxed);
+    PAGE.0[GENERATION].store(last, Ordering::Relaxed);
+    if let Some(mut all) = HELD.with(|held| held.borrow_mut().take()) {
+        replace(&mut all);
+    }
+}
+
+/// Replaces the parent's descriptors in a child by those of /dev/null. Async-signal-safe.
+fn replace(all: &mut Vec<RawFd>) {
+    // SAFETY: open, dup3 and close are async-signal-safe; the path is a C string; the numbers are descriptors
+    // that this process owns.
+    unsafe {
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        for fd in all.drain(..) {
+            if null < 0 || libc::dup3(null, fd, libc::O_CLOEXEC) < 0 {
+                libc::close(fd);
+            }
+        }
+        if null >= 0 {
+            libc::close(null);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    static CREATED: AtomicU64 = AtomicU64::new(0);
+    static STATE: Own<Counted> = Own::new();
+
+    /// Counts how often a process makes it.
+    struct Counted(u64);
+
+    impl Default for Counted {
+        fn default() -> Counted {
+            Counted(CREATED.fetch_add(1, Ordering::Relaxed) + 1)
+        }
+    }
+
+    /// Runs `child` in a child, and returns its result.
+    fn in_a_child(fork: impl FnOnce() -> libc::pid_t, child: impl FnOnce() -> bool) -> bool {
+        let pid = fork();
+        if pid == 0 {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+            // SAFETY: ends the child without running what belongs to the parent.
+            unsafe { libc::_exit(i32::from(!matches!(result, Ok(true)))) };
+        }
+        let mut status = 0;
+        // SAFETY: the child of this process; `status` is an integer of its own.
+        assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+        libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+    }
+
+    /// What a child of any kind finds: a generation and state of its own, and not the parent's socket.
+    fn check_child(fork: impl FnOnce() -> libc::pid_t) {
+        let (mine, state) = (generation(), STATE.get().0);
+        let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let guarded = Guarded::new(one.into());
+        assert!(in_a_child(fork, || {
+            let child = generation();
+            child != mine
+                && check(mine).is_err_and(|e| e.kind() == ErrorKind::InvalidState)
+                && STATE.get().0 != state
+                && rustix::net::sockopt::socket_type(guarded.as_fd()).is_err()
+        }));
+        assert_eq!((generation(), STATE.get().0), (mine, state));
+        drop((guarded, other));
+    }
+
+    #[test]
+    fn child_of_fork_has_a_generation_and_state_of_its_own() {
+        // SAFETY: the child uses memory that the fork's handlers of the C library have made usable, and ends by _exit.
+        check_child(|| unsafe { libc::fork() });
+    }
+
+    /// In a process of its own, because another thread may hold a lock of the allocator at a fork without handlers.
+    #[test]
+    #[ignore = "a process of its own, started by the test below"]
+    fn clones() {
+        // SAFETY: the one other thread of this program waits for this one.
+        check_child(|| unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t });
+    }
+
+    #[test]
+    fn child_whose_fork_runs_no_handlers_has_them_too() {
+        let alone = ["fork::tests::clones", "--exact", "--ignored", "--test-threads=1"];
+        let out = std::process::Command::new(std::env::current_exe().unwrap()).args(alone).output().unwrap();
+        let text = String::from_utf8_lossy(&out.stdout);
+        assert!(out.status.success() && text.contains("1 passed"), "{text}");
+    }
+}

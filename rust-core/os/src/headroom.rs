@@ -1,0 +1,184 @@
+//! The memory that this process may still take before the kernel kills it instead of returning an
+//! error.
+//!
+//! Two limits kill: writing past RLIMIT_FSIZE raises SIGXFSZ, and memory beyond that of the control
+//! group wakes the OOM killer. So both are checked before a memory file or a large buffer is made.
+//! Another process may take the memory meanwhile; the check makes the common case an error and is
+//! no guarantee.
+
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Checks that a memory file of this size stays within RLIMIT_FSIZE and the control group's memory.
+///
+/// # Errors
+/// `OutOfMemory`, with the limit and its name.
+pub fn check(bytes: u64) -> Result<()> {
+    let file_limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    if let Some(limit) = file_limit.filter(|limit| *limit < bytes) {
+        let text = format!(
+            "a memory file of {bytes} bytes is over the process's limit on files, {limit} (ulimit -f)"
+        );
+        return Err(Error::new(ErrorKind::OutOfMemory, text));
+    }
+    check_group("a memory file", bytes)
+}
+
+/// Checks that this much ordinary memory stays within the control group's limit.
+///
+/// # Errors
+/// `OutOfMemory`.
+pub fn check_memory(bytes: u64) -> Result<()> {
+    check_group("memory", bytes)
+}
+
+/// Checks the limit of the control groups. `what` is the use of the memory, for the error.
+fn check_group(what: &str, bytes: u64) -> Result<()> {
+    let Some(available) = available_in_groups(bytes).filter(|available| *available < bytes) else {
+        return Ok(());
+    };
+    let text = format!(
+        "{what} of {bytes} bytes does not fit: the control group has {available} left; ask for less or raise its limit (memory.max, or memory.limit_in_bytes)"
+    );
+    Err(Error::new(ErrorKind::OutOfMemory, text))
+}
+
+/// Returns how many descriptors this process may have (RLIMIT_NOFILE).
+pub fn descriptor_limit() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Returns the longest file that this process may write, in bytes (RLIMIT_FSIZE).
+pub fn file_limit() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current.unwrap_or(u64::MAX)
+}
+
+/// Checks that a file on a disk may have this length.
+///
+/// # Errors
+/// `NoSpace`, in place of SIGXFSZ.
+pub fn check_file(bytes: u64) -> Result<()> {
+    let limit = file_limit();
+    if bytes <= limit {
+        return Ok(());
+    }
+    let text = format!("a file of {bytes} bytes is over the process's limit on files, {limit} (ulimit -f)");
+    Err(Error::new(ErrorKind::NoSpace, text))
+}
+
+/// The files of a version of control groups: the limit on memory, and its use.
+#[derive(Clone, Copy)]
+struct Files {
+    limit: &'static str,
+    used: &'static str,
+}
+
+const FIRST_VERSION: Files = Files { limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes" };
+const SECOND_VERSION: Files = Files { limit: "memory.max", used: "memory.current" };
+
+/// From this limit on a group has none: the first version names the highest number of pages.
+const NO_LIMIT: u64 = 1 << 62;
+
+/// Returns how many bytes this process's control group and those above it leave, or a smaller number of at least `needed`; `None` where
+/// there is no limit.
+fn available_in_groups(needed: u64) -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    groups.lines().filter_map(|line| available_below(line, Path::new("/sys/fs/cgroup"), needed)).min()
+}
+
+/// As [`available_in_groups`], for one line of `/proc/self/cgroup`: number, controllers, path.
+fn available_below(line: &str, mounted: &Path, needed: u64) -> Option<u64> {
+    let mut fields = line.splitn(3, ':').skip(1);
+    let (controllers, path) = (fields.next()?, fields.next()?.strip_prefix('/')?);
+    let (root, files) = match controllers {
+        "" if mounted.join("unified").is_dir() => (mounted.join("unified"), SECOND_VERSION),
+        "" => (mounted.to_path_buf(), SECOND_VERSION),
+        controllers if controllers.split(',').any(|one| one == "memory") => {
+            (mounted.join(controllers), FIRST_VERSION)
+        }
+        _ => return None,
+    };
+    let group = root.join(path);
+    let groups = group.ancestors().take_while(|group| group.starts_with(&root));
+    groups.filter_map(|group| available_in(group, files, needed)).min()
+}
+
+/// Returns how many bytes one group leaves, or a smaller number of at least `needed`; `None` where it has no limit.
+fn available_in(group: &Path, files: Files, needed: u64) -> Option<u64> {
+    let text = |file: &str| std::fs::read_to_string(group.join(file)).ok();
+    let number = |file: &str| -> Option<u64> { text(file)?.trim().parse().ok() };
+    let limit = number(files.limit).filter(|limit| *limit < NO_LIMIT)?;
+    let used = number(files.used)?;
+    let free = limit.saturating_sub(used);
+    if free >= needed {
+        // The kernel adds up `memory.stat` over its processors when it is read, which takes longer than all else here.
+        return Some(free);
+    }
+    // The kernel evicts pages of ordinary files before it kills, so they count as free.
+    Some(limit.saturating_sub(used.saturating_sub(reclaimable(&text("memory.stat")?))))
+}
+
+/// Returns the bytes that the kernel can take back, from the text of `memory.stat`.
+fn reclaimable(stat: &str) -> u64 {
+    let of = |line: &str| -> Option<u64> {
+        let (name, value) = line.split_once(' ')?;
+        let counts = matches!(name, "inactive_file" | "active_file" | "slab_reclaimable");
+        if counts { value.trim().parse().ok() } else { None }
+    };
+    stat.lines().filter_map(of).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_of_a_group_excludes_its_use_but_not_the_page_cache() {
+        let group = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| std::fs::write(group.path().join(file), text).unwrap();
+        write("memory.max", "1000\n");
+        write("memory.current", "900\n");
+        write("memory.stat", "anon 500\ninactive_file 200\nactive_file 50\nslab_reclaimable 7\n");
+        let available = |needed| available_in(group.path(), SECOND_VERSION, needed);
+        assert_eq!(available(101), Some(357));
+        assert_eq!(available(100), Some(100), "what is free anyway is enough");
+        write("memory.max", "max\n");
+        assert_eq!(available(101), None);
+    }
+
+    #[test]
+    fn narrowest_group_above_a_process_counts_in_either_version() {
+        let mounted = tempfile::tempdir().unwrap();
+        let group = |path: &str, files: [(&str, &str); 3]| {
+            std::fs::create_dir_all(mounted.path().join(path)).unwrap();
+            for (file, text) in files {
+                std::fs::write(mounted.path().join(path).join(file), text).unwrap();
+            }
+        };
+        let stat = ("memory.stat", "inactive_file 10\n");
+        group("memory/a", [("memory.limit_in_bytes", "500\n"), ("memory.usage_in_bytes", "100\n"), stat]);
+        group(
+            "memory/a/b",
+            [("memory.limit_in_bytes", "9223372036854771712\n"), ("memory.usage_in_bytes", "1\n"), stat],
+        );
+        group("c", [("memory.max", "70\n"), ("memory.current", "40\n"), stat]);
+        let available = |line: &str, needed| available_below(line, mounted.path(), needed);
+        assert_eq!(
+            (available("4:memory:/a/b", 401), available("4:memory:/a/b", 400)),
+            (Some(410), Some(400))
+        );
+        assert_eq!((available("0::/c/d", 31), available("0::/c/d", 30)), (Some(40), Some(30)));
+        let others = ["5:cpu:/a", "4:memory:/x", "nonsense"].map(|line| available(line, 1));
+        assert_eq!(others, [None, None, None]);
+    }
+
+    #[test]
+    fn impossible_file_is_refused_before_a_system_call() {
+        use rustix::process::{Resource, getrlimit};
+        match getrlimit(Resource::Fsize).current {
+            Some(limit) => assert_eq!(check(limit + 1).unwrap_err().kind(), ErrorKind::OutOfMemory),
+            None => check(4096).unwrap(),
+        }
+    }
+}

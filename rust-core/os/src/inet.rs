@@ -1,0 +1,372 @@
+//! TCP sockets: listening, connecting without blocking, and what the kernel provides about an address.
+//!
+//! IPv4 addresses that come through an IPv6 socket are reported as IPv4, so that comparisons and
+//! texts see one form.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+use super::fork::Guarded;
+use super::sock_diag::{self, ConnectionOwner};
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// The most connections that wait to be accepted.
+const BACKLOG: i32 = 128;
+
+/// A peer that is silent for this long is probed, up to `KEEP_TIMES` times, `KEEP_BETWEEN` apart.
+/// The kernel of a stopped process still answers: only the loss of the machine or of the network
+/// is detected.
+const KEEP_IDLE: Duration = Duration::from_secs(60);
+const KEEP_BETWEEN: Duration = Duration::from_secs(10);
+const KEEP_TIMES: u32 = 6;
+
+/// Makes a non-blocking socket with the options of every connection.
+fn stream(address: SocketAddr) -> Result<Guarded> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let doing = || format!("making a socket for {address}");
+    let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None).doing(doing())?;
+    // A small message is not held back to be sent with the next one.
+    sockopt::set_tcp_nodelay(&fd, true).doing(doing())?;
+    sockopt::set_socket_keepalive(&fd, true).doing(doing())?;
+    sockopt::set_tcp_keepidle(&fd, KEEP_IDLE).doing(doing())?;
+    sockopt::set_tcp_keepintvl(&fd, KEEP_BETWEEN).doing(doing())?;
+    sockopt::set_tcp_keepcnt(&fd, KEEP_TIMES).doing(doing())?;
+    Ok(Guarded::new(fd))
+}
+
+/// Makes a listening socket; accepted sockets inherit its options.
+///
+/// # Errors
+/// `AddressInUse` where a process listens there, after 0.1 s; `InvalidEndpoint` where this machine does not have
+/// the address; `PermissionDenied` for a port below 1024.
+pub fn listen(address: SocketAddr) -> Result<Guarded> {
+    listen_within(address, 20)
+}
+
+/// Tries so often, 5 ms apart: between its fork and its exec, a child of this process has the listener that this process has
+/// just closed.
+fn listen_within(address: SocketAddr, tries: u32) -> Result<Guarded> {
+    for _ in 1..tries {
+        match try_listen(address) {
+            Err(e) if e.kind() == ErrorKind::AddressInUse => std::thread::sleep(Duration::from_millis(5)),
+            listening => return listening,
+        }
+    }
+    try_listen(address)
+}
+
+fn try_listen(address: SocketAddr) -> Result<Guarded> {
+    let socket = stream(address)?;
+    let doing = |e: Errno| match e {
+        Errno::ADDRINUSE => Error::new(
+            ErrorKind::AddressInUse,
+            format!(
+                "another program listens at {address}; connect to it, end it first, or take another port"
+            ),
+        ),
+        Errno::ADDRNOTAVAIL => Error::new(
+            ErrorKind::InvalidEndpoint,
+            format!(
+                "{} is not an address of this machine; listen at one of those that `ip address` shows",
+                address.ip()
+            ),
+        ),
+        Errno::ACCESS => Error::new(
+            ErrorKind::PermissionDenied,
+            format!("listening at {address}: ports below 1024 are for the administrator; take a higher one"),
+        ),
+        other => Error::os(format_args!("listening at {address}"), other.raw_os_error()),
+    };
+    // Connections that have ended keep the port for a minute (TIME_WAIT), which is no reason to
+    // refuse. A living listener still is.
+    sockopt::set_socket_reuseaddr(&socket, true).doing("setting up a socket")?;
+    rustix::net::bind(&socket, &address).map_err(doing)?;
+    rustix::net::listen(&socket, BACKLOG).map_err(doing)?;
+    Ok(socket)
+}
+
+/// Starts to connect; returns true where that is done already. Otherwise the socket becomes
+/// writable, and [`outcome`] returns the result.
+///
+/// # Errors
+/// `NotFound` where no process listens.
+pub fn begin_connect(address: SocketAddr) -> Result<(Guarded, bool)> {
+    let socket = stream(address)?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) => Ok((socket, true)),
+        // A signal does not end the attempt: the kernel continues it.
+        Err(Errno::INPROGRESS | Errno::INTR) => Ok((socket, false)),
+        Err(e) => Err(failed(address, e)),
+    }
+}
+
+/// Returns whether an attempt to connect has ended.
+pub fn is_over(socket: &Guarded) -> Result<bool> {
+    let mut fds = [PollFd::new(socket, PollFlags::OUT)];
+    let ready = rustix::event::poll(&mut fds, Some(&Timespec::default())).doing("looking at a connection")?;
+    Ok(ready > 0)
+}
+
+/// Returns whether the peer has closed the connection or its writing side, or the connection is
+/// broken.
+pub fn is_peer_closed(socket: impl AsFd) -> Result<bool> {
+    let mut fds = [PollFd::new(&socket, PollFlags::RDHUP)];
+    // An interrupted call found out nothing, and the write will report it.
+    match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(e) => Err(e).doing("looking at a connection"),
+    }
+}
+
+/// Returns the result of an attempt to connect.
+///
+/// # Errors
+/// As for [`begin_connect`].
+pub fn outcome(socket: &Guarded, address: SocketAddr) -> Result<()> {
+    sockopt::socket_error(socket).doing("asking how a connection went")?.map_err(|e| failed(address, e))
+}
+
+/// Makes the error of a failed attempt.
+fn failed(address: SocketAddr, errno: Errno) -> Error {
+    let kind = match errno {
+        // No process listens, or no route exists now: both may change, so the caller may try again.
+        Errno::CONNREFUSED
+        | Errno::HOSTUNREACH
+        | Errno::NETUNREACH
+        | Errno::NETDOWN
+        | Errno::HOSTDOWN
+        | Errno::TIMEDOUT
+        | Errno::ADDRNOTAVAIL => ErrorKind::NotFound,
+        _ => return Error::os(format_args!("connecting to {address}"), errno.raw_os_error()),
+    };
+    let text = std::io::Error::from(errno).to_string();
+    Error::new(kind, format!("connecting to {address}: {text}"))
+}
+
+/// Limits the queue of written bytes, which the kernel would let grow to megabytes.
+pub fn limit_send_queue(socket: impl AsFd, bytes: usize) -> Result<()> {
+    // The kernel doubles the number for its own bookkeeping.
+    sockopt::set_socket_send_buffer_size(socket, bytes).doing("setting the length of a socket's queue")
+}
+
+/// Returns how many bytes of a connection the kernel has not sent, because the window of the peer is full.
+///
+/// # Errors
+/// Those of the kernel.
+pub fn not_sent(socket: BorrowedFd<'_>) -> Result<usize> {
+    /// `SIOCOUTQNSD` of linux/sockios.h.
+    const NOT_SENT: libc::Ioctl = 0x894b;
+    queued(socket, NOT_SENT)
+}
+
+/// Returns how many bytes of a connection the kernel of the peer has not acknowledged.
+///
+/// # Errors
+/// Those of the kernel.
+pub fn not_acknowledged(socket: BorrowedFd<'_>) -> Result<usize> {
+    // `SIOCOUTQ` of linux/sockios.h has this number.
+    queued(socket, libc::TIOCOUTQ)
+}
+
+fn queued(socket: BorrowedFd<'_>, request: libc::Ioctl) -> Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes one int, which lives through the call.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut bytes) };
+    if done == 0 {
+        Ok(usize::try_from(bytes).unwrap_or(0))
+    } else {
+        Err(rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
+            .unwrap_or(rustix::io::Errno::IO))
+        .doing("asking what of a socket is still to be sent or acknowledged")
+    }
+}
+
+/// Returns the address of a socket's own end.
+pub fn own_address(socket: impl AsFd) -> Result<SocketAddr> {
+    let address = rustix::net::getsockname(socket).doing("asking for a socket's address")?;
+    SocketAddr::try_from(address).map(canonical).doing("reading a socket's address")
+}
+
+/// Returns the address of a socket's other end.
+///
+/// # Errors
+/// `Disconnected` where there is none any more.
+pub fn peer_address(socket: impl AsFd) -> Result<SocketAddr> {
+    let address = rustix::net::getpeername(socket).doing("reading the peer's address")?;
+    match address {
+        Some(address) => SocketAddr::try_from(address).map(canonical).doing("reading an address"),
+        None => Err(Error::new(ErrorKind::Disconnected, "the peer disconnected")),
+    }
+}
+
+/// Turns an IPv4-mapped IPv6 address into the IPv4 address.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Returns whether this machine has the address, so that a process could listen there: tried with a
+/// bind to a free port.
+pub fn is_of_this_machine(ip: IpAddr) -> bool {
+    let bound = || {
+        let address = SocketAddr::new(ip, 0);
+        rustix::net::bind(stream(address)?, &address).doing("trying an address")
+    };
+    bound().is_ok()
+}
+
+/// Returns the user whose process listens at an address of this machine, from the kernel's table.
+pub fn user_listening_at(address: SocketAddr) -> Option<u32> {
+    const LISTENING: &str = "0A";
+    find(|row| {
+        let here = row.own.ip() == address.ip() || row.own.ip().is_unspecified();
+        row.state == LISTENING && here && row.own.port() == address.port()
+    })
+}
+
+/// Returns the user whose process on this machine has the other end of a connection: it is `from`
+/// there, and `to` is this end.
+pub fn user_calling(from: SocketAddr, to: SocketAddr) -> Option<u32> {
+    match sock_diag::owner(from, to) {
+        ConnectionOwner::User(uid) => Some(uid),
+        // This end is found, so the table was the right one, and the other end has no owner.
+        ConnectionOwner::NoSocket if matches!(sock_diag::owner(to, from), ConnectionOwner::User(_)) => None,
+        // Without the kernel's module every query has this result, so read the table.
+        ConnectionOwner::NoSocket | ConnectionOwner::Unsupported => {
+            find(|row| row.own == from && row.other == to)
+        }
+    }
+}
+
+/// A line of the kernel's table of connections.
+struct Row<'a> {
+    own: SocketAddr,
+    other: SocketAddr,
+    state: &'a str,
+    uid: u32,
+    inode: u64,
+}
+
+/// Returns the user of the first matching line.
+fn find(wanted: impl Fn(&Row<'_>) -> bool) -> Option<u32> {
+    ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| {
+        let table = std::fs::read_to_string(table).ok()?;
+        // A connection that no process has open any more is shown as root's, with inode 0.
+        let row = table.lines().skip(1).filter_map(row).find(|row| row.inode != 0 && wanted(row))?;
+        Some(row.uid)
+    })
+}
+
+/// Parses a line.
+fn row(line: &str) -> Option<Row<'_>> {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    let address = |at: usize| {
+        let (ip, port) = fields.get(at)?.split_once(':')?;
+        Some(SocketAddr::new(read_ip(ip)?.to_canonical(), u16::from_str_radix(port, 16).ok()?))
+    };
+    Some(Row {
+        own: address(1)?,
+        other: address(2)?,
+        state: fields.get(3)?,
+        uid: fields.get(7)?.parse().ok()?,
+        inode: fields.get(9)?.parse().ok()?,
+    })
+}
+
+/// Parses an address: hexadecimal, in words of the machine's byte order.
+fn read_ip(hex: &str) -> Option<IpAddr> {
+    let mut bytes = Vec::with_capacity(16);
+    for at in (0..hex.len()).step_by(8) {
+        let word = u32::from_str_radix(hex.get(at..at + 8)?, 16).ok()?;
+        #[expect(clippy::host_endian_bytes, reason = "the table shows the host's own order")]
+        bytes.extend_from_slice(&word.to_ne_bytes());
+    }
+    match <[u8; 4]>::try_from(&bytes[..]) {
+        Ok(four) => Some(four.into()),
+        Err(_) => Some(<[u8; 16]>::try_from(&bytes[..]).ok()?.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback() -> SocketAddr {
+        "127.0.0.1:0".parse().unwrap()
+    }
+
+    #[test]
+    fn listener_waits_for_one_that_is_about_to_end() {
+        let first = listen(loopback()).unwrap();
+        let address = own_address(&first).unwrap();
+        std::thread::scope(|s| {
+            let second = s.spawn(|| listen_within(address, 10_000));
+            std::thread::sleep(Duration::from_millis(20));
+            drop(first);
+            assert_eq!(own_address(second.join().unwrap().unwrap()).unwrap(), address);
+        });
+    }
+
+    #[test]
+    fn port_has_one_listener_and_is_free_when_it_ends() {
+        let first = listen(loopback()).unwrap();
+        let address = own_address(&first).unwrap();
+        assert_eq!(listen(address).unwrap_err().kind(), ErrorKind::AddressInUse);
+        let (caller, _) = begin_connect(address).unwrap();
+        let accepted = crate::socket::accept(&first).unwrap().unwrap();
+        assert!(sockopt::tcp_nodelay(&accepted).unwrap() && sockopt::socket_keepalive(&accepted).unwrap());
+        assert!(is_over(&caller).unwrap() && !is_peer_closed(&caller).unwrap());
+        outcome(&caller, address).unwrap();
+        assert_eq!(own_address(&accepted).unwrap(), address);
+        // Our side ends first, so that the port has a connection in TIME_WAIT.
+        drop((accepted, first));
+        assert!(is_peer_closed(&caller).unwrap());
+        drop(caller);
+        listen(address).unwrap();
+    }
+
+    #[test]
+    fn kernel_reports_the_owner_of_a_listener() {
+        let me = rustix::process::geteuid().as_raw();
+        for at in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let socket = listen(at.parse().unwrap()).unwrap();
+            let mut address = own_address(&socket).unwrap();
+            address.set_ip("127.0.0.1".parse().unwrap());
+            assert_eq!(user_listening_at(address), Some(me), "{at}");
+            drop(socket);
+            assert_eq!(user_listening_at(address), None);
+        }
+        let line = "   0: 0000000000000000FFFF00000100007F:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 17 1";
+        if cfg!(target_endian = "little") {
+            let row = row(line).unwrap();
+            assert_eq!((row.own, row.uid, row.inode), ("127.0.0.1:8080".parse().unwrap(), 1000, 17));
+        }
+    }
+
+    #[test]
+    fn kernel_reports_the_owner_of_an_open_caller() {
+        let listener = listen(loopback()).unwrap();
+        let address = own_address(&listener).unwrap();
+        let (caller, _) = begin_connect(address).unwrap();
+        let from = own_address(&caller).unwrap();
+        assert_eq!(user_calling(from, address), Some(rustix::process::geteuid().as_raw()));
+        assert_eq!(user_calling(address, from), None, "not accepted yet, so it has no owner");
+        drop(caller);
+        assert_eq!(user_calling(from, address), None, "one that is gone proves nothing");
+    }
+
+    #[test]
+    fn unused_address_is_distinguished_from_our_own() {
+        assert!(is_of_this_machine("127.0.0.1".parse().unwrap()));
+        // From the range that is for documentation alone.
+        assert!(!is_of_this_machine("198.51.100.77".parse().unwrap()));
+        let error = listen("198.51.100.77:0".parse().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{error}");
+    }
+}

@@ -1,0 +1,445 @@
+//! Watches for changes of directories and files, with one inotify instance per process.
+//!
+//! The number of instances is limited (128 per user by default), so all watches of a process share
+//! one. Whichever watch reads it distributes the events: each watch keeps its own flags and, if it
+//! wants them, the names, and is woken by an eventfd of its own. A watch of the same directory
+//! twice is one watch to the kernel, so flags are only ever added (`MASK_ADD`) and each watch
+//! filters what it gets.
+//!
+//! Lock order: the table of watches of the instance first, then the state of one watch.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags};
+
+use super::directory::Directory;
+use super::eventfd::EventFd;
+use super::fork::{self, Own};
+use crate::error::{Doing, ErrorKind, Result};
+use crate::kernel_entry;
+
+pub use rustix::fs::inotify::WatchFlags;
+
+/// Watches directories or files. Both of its descriptors wake its owner, which then calls
+/// [`Watch::drain`] and checks the relevant names, or [`Watch::take`] to get the names.
+#[derive(Debug)]
+pub struct Watch {
+    /// The instance that it reads.
+    shared: Arc<Instance>,
+    /// The events that it was notified of.
+    state: Arc<WatchState>,
+    /// The kernel's numbers of the watched objects.
+    numbers: Mutex<Vec<i32>>,
+}
+
+/// The events that one watch was notified of and has not taken yet.
+#[derive(Debug)]
+struct WatchState {
+    /// Signalled by another watch that read an event for this one.
+    waker: EventFd,
+    /// Whether the eventfd was signalled since the last read.
+    woken: AtomicBool,
+    /// Whether names are kept.
+    keeps_names: bool,
+    /// The only name in the directory whose events count; `None` for all.
+    only: Option<String>,
+    /// The events since the last `take` or `drain`.
+    news: Mutex<News>,
+}
+
+/// The events since the last call.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Whether anything happened that was watched for.
+    pub changed: bool,
+    /// The names that it happened to, in order.
+    pub names: Vec<String>,
+    /// Whether events were lost, so that everything has to be checked.
+    pub overflown: bool,
+    /// Whether the watched object was removed or moved away.
+    pub gone: bool,
+}
+
+/// An inotify instance.
+#[derive(Debug)]
+struct Instance {
+    fd: OwnedFd,
+    /// The fork generation that made it: a child makes its own.
+    born: u64,
+    /// The watches and their events.
+    watches: Mutex<Watches>,
+}
+
+/// By the kernel's number: the wanted events of each watch.
+type Watches = HashMap<i32, Vec<(WatchFlags, Weak<WatchState>)>>;
+
+/// The shared instance, while a watch exists.
+static CURRENT: Own<Mutex<Weak<Instance>>> = Own::new();
+
+/// The events of a watched directory: names that are made, renamed into it, or changed in their
+/// attributes.
+const DIRECTORY: WatchFlags =
+    WatchFlags::CREATE.union(WatchFlags::MOVED_TO).union(WatchFlags::ATTRIB).union(WatchFlags::ONLYDIR);
+
+/// The names that a watch keeps.
+enum KeptNames {
+    /// That something has happened.
+    Nothing,
+    /// That something has happened to this name.
+    Only(String),
+    /// All names.
+    Names,
+}
+
+/// The most names that are kept; checking everything costs less than more of them.
+const KEPT: usize = 65_536;
+
+impl Watch {
+    /// Watches a directory from now on: names that are made, renamed into it, or changed in their
+    /// attributes.
+    ///
+    /// # Errors
+    /// Those of the kernel, such as its limit on watches, with the path.
+    pub fn new(directory: &Directory) -> Result<Watch> {
+        let path = directory.short_path(".");
+        let doing = format_args!("watching the directory {}", directory.path().display());
+        Watch::begin(instance()?, &path, DIRECTORY, KeptNames::Nothing, doing)
+    }
+
+    /// As [`Watch::new`], for one name of the directory, and for the directory itself. Its
+    /// descriptors are ready for other names, too; [`Watch::has_changed`] distinguishes them.
+    pub fn of_name(directory: &Directory, name: &str) -> Result<Watch> {
+        let path = directory.short_path(".");
+        let doing = format_args!("watching the directory {}", directory.path().display());
+        Watch::begin(instance()?, &path, DIRECTORY, KeptNames::Only(name.to_owned()), doing)
+    }
+
+    /// Signals when a descriptor is closed through which this file could be written. Takes an
+    /// instance of its own, so that nothing else wakes it, as long as the kernel has one; otherwise
+    /// the shared one.
+    pub fn closing(file: impl AsFd) -> Result<Watch> {
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()));
+        let own = Instance::new().or_else(|_| instance())?;
+        Watch::begin(own, &path, WatchFlags::CLOSE_WRITE, KeptNames::Nothing, "watching who closes a file")
+    }
+
+    /// Also watches when the file of this name is opened. Returns true where it was not watched for
+    /// that before, and may have been opened just before.
+    pub fn opening(&self, directory: &Directory, name: &str) -> Result<bool> {
+        let before = self.count();
+        let what = WatchFlags::OPEN | WatchFlags::DONT_FOLLOW;
+        match self.also(&directory.short_path(name), what, format_args!("watching {name}")) {
+            Ok(()) => Ok(self.count() > before),
+            // The directory's watch signals when it appears.
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Returns how many paths are watched.
+    fn count(&self) -> usize {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Watches a path for these events, and keeps the names. `doing` is the attempted action, for
+    /// errors.
+    pub fn names(path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<Watch> {
+        Watch::begin(instance()?, path, what, KeptNames::Names, doing)
+    }
+
+    /// As [`Watch::new`], and keeps the names.
+    pub fn all_names(directory: &Directory) -> Result<Watch> {
+        let doing = format_args!("watching the directory {}", directory.path().display());
+        Watch::names(&directory.short_path("."), DIRECTORY, doing)
+    }
+
+    /// The same for another directory, for as long as the first.
+    pub fn also_all_names(&self, directory: &Directory) -> Result<()> {
+        let doing = format_args!("watching the directory {}", directory.path().display());
+        self.also(&directory.short_path("."), DIRECTORY, doing)
+    }
+
+    /// Makes a watch with its first path.
+    fn begin(
+        shared: Arc<Instance>,
+        path: &Path,
+        what: WatchFlags,
+        kept: KeptNames,
+        doing: impl fmt::Display,
+    ) -> Result<Watch> {
+        let state = WatchState {
+            waker: EventFd::new()?,
+            woken: AtomicBool::new(false),
+            keeps_names: matches!(kept, KeptNames::Names),
+            only: if let KeptNames::Only(name) = kept { Some(name) } else { None },
+            news: Mutex::default(),
+        };
+        let watch = Watch { shared, state: Arc::new(state), numbers: Mutex::default() };
+        watch.also(path, what, doing)?;
+        Ok(watch)
+    }
+
+    /// Watches another path as well, for as long as the first.
+    pub fn also(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<()> {
+        let mut watches = self.shared.watches();
+        // Another watch of this process may be at the same place: the kernel has one number for
+        // both.
+        let number = inotify::add_watch(&self.shared.fd, path, what | WatchFlags::MASK_ADD).doing(doing)?;
+        let all = watches.entry(number).or_default();
+        all.retain(|(_, one)| one.strong_count() > 0);
+        let is_ours =
+            |one: &Weak<WatchState>| one.upgrade().is_some_and(|one| Arc::ptr_eq(&one, &self.state));
+        if !all.iter().any(|(wants, one)| *wants == what && is_ours(one)) {
+            all.push((what, Arc::downgrade(&self.state)));
+            self.numbers.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        }
+        Ok(())
+    }
+
+    /// Also watches writes into this open file, for as long as the file exists.
+    pub fn contents(&self, file: impl AsFd) -> Result<()> {
+        let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+        inotify::add_watch(&self.shared.fd, path, WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE)
+            .doing("watching a file")?;
+        Ok(())
+    }
+
+    /// Returns the descriptors to sleep on.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.shared.fd.as_fd(), self.state.waker.as_fd()]
+    }
+
+    /// Discards the available events, and passes on those of other watches.
+    pub fn drain(&self) {
+        self.distribute();
+        *self.state.news() = News::default();
+    }
+
+    /// The same; returns whether anything was among it that is watched for, or may have been.
+    pub fn has_changed(&self) -> bool {
+        let news = self.take();
+        news.changed || news.overflown || news.gone
+    }
+
+    /// Takes the available events, and passes on those of other watches.
+    pub fn take(&self) -> News {
+        self.distribute();
+        std::mem::take(&mut *self.state.news())
+    }
+
+    /// Takes all that has happened until now: [`Watch::take`] reads once, which may leave events behind.
+    pub fn take_all(&self) -> News {
+        // As many reads as a full queue of 16,384 events needs, and more; a program that keeps
+        // making events is not waited for.
+        let is_drained = (0..1000).any(|_| !self.distribute());
+        let mut news = std::mem::take(&mut *self.state.news());
+        news.overflown |= !is_drained;
+        news
+    }
+
+    /// Reads the instance once and distributes the events. False where there was none.
+    fn distribute(&self) -> bool {
+        kernel_entry::assert_allowed();
+        // Reset first, so that an event which another thread passes on from here on wakes this
+        // watch again.
+        if self.state.woken.swap(false, Ordering::AcqRel) {
+            self.state.waker.drain();
+        }
+        let mut space = [MaybeUninit::<u8>::uninit(); 8192];
+        let mut reader = inotify::Reader::new(&self.shared.fd, &mut space);
+        // The names have to be in the order of the events, so one thread at a time reads and
+        // distributes.
+        let watches = self.shared.watches();
+        let mut begun = false;
+        // One read only: what it leaves keeps the descriptor readable, and a read that finds
+        // nothing would cost a system call per message.
+        while !begun || !reader.is_buffer_empty() {
+            let Ok(event) = reader.next() else { return begun };
+            begun = true;
+            let what = event.events();
+            if what.contains(ReadFlags::QUEUE_OVERFLOW) {
+                for state in watches.values().flatten().filter_map(|(_, one)| one.upgrade()) {
+                    state.news().overflown = true;
+                    self.notify(&state);
+                }
+                continue;
+            }
+            let name = event.file_name().and_then(|name| name.to_str().ok());
+            for (wants, one) in watches.get(&event.wd()).into_iter().flatten() {
+                if let Some(state) = one.upgrade().filter(|state| state.record(*wants, what, name)) {
+                    self.notify(&state);
+                }
+            }
+        }
+        begun
+    }
+
+    /// Wakes another watch, once per read of its own.
+    fn notify(&self, state: &Arc<WatchState>) {
+        if !Arc::ptr_eq(state, &self.state) && !state.woken.swap(true, Ordering::AcqRel) {
+            state.waker.wake();
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // A forked child shares the instance, whose watches are the parent's.
+        if self.shared.born != fork::generation() {
+            return;
+        }
+        let mut watches = self.shared.watches();
+        for number in self.numbers.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let Some(all) = watches.get_mut(&number) else { continue };
+            all.retain(|(_, one)| one.upgrade().is_some_and(|one| !Arc::ptr_eq(&one, &self.state)));
+            if all.is_empty() {
+                watches.remove(&number);
+                // The kernel drops the watch of a removed file by itself.
+                let _ = inotify::remove_watch(&self.shared.fd, number);
+            }
+        }
+    }
+}
+
+impl WatchState {
+    /// Locks the news.
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an event, if the watch requests it; returns whether it does.
+    fn record(&self, wants: WatchFlags, what: ReadFlags, name: Option<&str>) -> bool {
+        let gone = what.intersects(
+            ReadFlags::IGNORED | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT,
+        );
+        let wanted = what.bits() & wants.bits() != 0;
+        // An event without a name is about the directory itself.
+        let other = self.only.as_deref().is_some_and(|only| name.is_some_and(|name| name != only));
+        if !gone && (!wanted || other) {
+            return false;
+        }
+        let mut news = self.news();
+        news.gone |= gone;
+        news.changed |= wanted;
+        match name.filter(|_| wanted && self.keeps_names) {
+            Some(_) if news.names.len() >= KEPT => news.overflown = true,
+            Some(name) => news.names.push(name.to_owned()),
+            None => {}
+        }
+        true
+    }
+}
+
+impl Instance {
+    /// Returns a new instance, which no watch shares yet.
+    fn new() -> Result<Arc<Instance>> {
+        let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
+            .doing("making an inotify instance")?;
+        Ok(Arc::new(Instance { fd, born: fork::generation(), watches: Mutex::default() }))
+    }
+
+    /// Locks the table.
+    fn watches(&self) -> MutexGuard<'_, Watches> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the shared instance of this process, and makes it for the first watch.
+fn instance() -> Result<Arc<Instance>> {
+    let mut current = CURRENT.lock();
+    if let Some(instance) = current.upgrade() {
+        return Ok(instance);
+    }
+    let made = Instance::new()?;
+    *current = Arc::downgrade(&made);
+    Ok(made)
+}
+
+/// Watches one file that another process writes. It has an instance of its own, so that a program
+/// that waits for a name is not woken by every write.
+#[derive(Debug)]
+pub struct ContentWatch(OwnedFd);
+
+impl ContentWatch {
+    /// Watches this open file from now on: writes, and the loss of its name.
+    ///
+    /// # Errors
+    /// Those of the kernel, with its limit on instances.
+    pub fn new(file: BorrowedFd<'_>) -> Result<ContentWatch> {
+        let doing = "watching a file (see the limit fs.inotify.max_user_instances)";
+        let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).doing(doing)?;
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        inotify::add_watch(&fd, path, WatchFlags::MODIFY | WatchFlags::ATTRIB).doing(doing)?;
+        Ok(ContentWatch(fd))
+    }
+
+    /// Discards the available events.
+    pub fn drain(&self) {
+        let mut space = [MaybeUninit::<u8>::uninit(); 1024];
+        while rustix::io::read(&self.0, &mut space[..]).is_ok_and(|(read, _)| !read.is_empty()) {}
+    }
+}
+
+impl AsFd for ContentWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_watch_gets_its_events_whichever_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let second = tempfile::tempdir().unwrap();
+        let watch = |path: &Path, what| Watch::names(path, what, "watching").unwrap();
+        let made = watch(folder.path(), WatchFlags::CREATE);
+        let removed = watch(folder.path(), WatchFlags::DELETE);
+        let in_second = watch(second.path(), WatchFlags::CREATE);
+        std::fs::write(folder.path().join("a"), "").unwrap();
+        std::fs::write(folder.path().join("b"), "").unwrap();
+        std::fs::remove_file(folder.path().join("a")).unwrap();
+        assert_eq!(made.take().names, ["a", "b"]);
+        assert!(crate::poll::is_readable(removed.state.waker.as_fd()));
+        assert!(!crate::poll::is_readable(in_second.state.waker.as_fd()));
+        assert_eq!(removed.take().names, ["a"]);
+        assert!(in_second.take().names.is_empty());
+        made.also(second.path(), WatchFlags::MOVED_TO, "watching").unwrap();
+        std::fs::write(second.path().join("x"), "").unwrap();
+        std::fs::rename(second.path().join("x"), second.path().join("y")).unwrap();
+        assert_eq!(made.take().names, ["y"]);
+        assert_eq!(in_second.take().names, ["x"]);
+        // One watch is dropped; the other at the same place continues.
+        drop(removed);
+        std::fs::write(folder.path().join("c"), "").unwrap();
+        assert_eq!(made.take().names, ["c"]);
+        folder.close().unwrap();
+        assert!(made.take().gone);
+    }
+
+    #[test]
+    fn watch_of_a_name_is_not_changed_by_other_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::existing(folder.path()).unwrap();
+        let watch = Watch::of_name(&directory, "value").unwrap();
+        assert!(!watch.has_changed());
+        std::fs::write(folder.path().join(".new.value"), "1").unwrap();
+        assert!(!watch.has_changed(), "another name was made");
+        std::fs::rename(folder.path().join(".new.value"), folder.path().join("value")).unwrap();
+        assert!(watch.has_changed(), "the name was given");
+        assert!(!watch.has_changed(), "that was taken");
+        let other = Watch::new(&directory).unwrap();
+        std::fs::write(folder.path().join("value.new"), "2").unwrap();
+        assert!(other.has_changed() && !watch.has_changed(), "whichever of them reads");
+        std::fs::rename(folder.path().join("value.new"), folder.path().join("value")).unwrap();
+        assert!(other.has_changed() && watch.has_changed(), "whichever of them reads");
+    }
+}

@@ -1,0 +1,64 @@
+//! Whether this thread holds a gate, in debug builds: who holds one enters the kernel only to wake.
+//!
+//! The gate of a [`Seat`](crate::seat::Seat) is the lock that all calls of an object take. A system call under it would let one slow
+//! peer, or the scheduler, hold up the others. Calls that do not wait, as one that looks whether a process lives, may be made under it:
+//! they assert nothing.
+
+#[cfg(all(debug_assertions, not(loom)))]
+thread_local! {
+    /// How many such locks this thread holds.
+    static HELD: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// Exists while the lock is held.
+pub struct NoKernelEntry(());
+
+impl NoKernelEntry {
+    /// Notes that this thread has taken the lock.
+    #[inline(always)]
+    pub fn new() -> NoKernelEntry {
+        #[cfg(all(debug_assertions, not(loom)))]
+        HELD.set(HELD.get() + 1);
+        NoKernelEntry(())
+    }
+}
+
+#[cfg(all(debug_assertions, not(loom)))]
+impl Drop for NoKernelEntry {
+    fn drop(&mut self) {
+        HELD.set(HELD.get() - 1);
+    }
+}
+
+/// Asserts, in a debug build, that the caller may enter the kernel. Called before each system call that sends, receives, waits,
+/// or opens, maps or reads a file.
+#[inline(always)]
+#[track_caller]
+pub fn assert_allowed() {
+    #[cfg(all(debug_assertions, not(loom)))]
+    assert!(
+        HELD.get() == 0,
+        "a system call under a gate, which is the lock of a session: under it a thread may only wake others"
+    );
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::eventfd::EventFd;
+    use crate::poll::is_readable;
+    use std::os::fd::AsFd;
+
+    #[test]
+    #[cfg_attr(not(debug_assertions), ignore = "a release build does not check")]
+    fn system_call_under_the_lock_panics_and_a_wake_up_does_not() {
+        let waker = EventFd::new().unwrap();
+        let held = NoKernelEntry::new();
+        waker.wake();
+        let polls = std::panic::AssertUnwindSafe(|| is_readable(waker.as_fd()));
+        assert!(std::panic::catch_unwind(polls).is_err());
+        drop(held);
+        assert!(is_readable(waker.as_fd()));
+    }
+}

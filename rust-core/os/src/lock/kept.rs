@@ -1,0 +1,77 @@
+//! The common file of locks, kept open between the locks of one writer.
+
+use std::sync::Arc;
+
+use super::{NAME, doing, offset, open};
+use crate::deadline::Waiting;
+use crate::directory::Directory;
+use crate::error::{Doing, Result};
+use crate::fork::{self, Guarded};
+use crate::record_lock::{self, RecordLock, Span};
+
+/// The common file, which a writer keeps open between its locks: opening it takes longer than locking.
+#[derive(Default)]
+pub struct KeptFile(pub(super) Option<LockFile>);
+
+/// A file that was opened.
+pub(super) struct LockFile {
+    file: Arc<Guarded>,
+    /// Its device and inode.
+    node: (u64, u64),
+    /// In a forked child the descriptor is another one, on which every lock succeeds.
+    born: u64,
+}
+
+impl KeptFile {
+    /// Takes the lock of a name, and waits for the process that has it.
+    ///
+    /// # Errors
+    /// `Stalled` at the deadline.
+    pub fn take(
+        &mut self,
+        directory: &Directory,
+        name: &str,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<RecordLock> {
+        let span = Span::byte(offset(name));
+        let file = match self.0.take() {
+            Some(kept) if kept.is_at(directory)? => {
+                if let Some(held) =
+                    record_lock::try_take(&kept.file, span).map_err(|e| doing(directory, name, e))?
+                {
+                    self.0 = Some(kept);
+                    return Ok(held);
+                }
+                // A thread that waits for the lock may get it after the call has ended, and then releases it: by
+                // this file it would release that of a later call.
+                Arc::new(open(directory)?)
+            }
+            _ => {
+                let file = Arc::new(open(directory)?);
+                if let Some(held) =
+                    record_lock::try_take(&file, span).map_err(|e| doing(directory, name, e))?
+                {
+                    self.0 = Some(LockFile::new(file)?);
+                    return Ok(held);
+                }
+                file
+            }
+        };
+        record_lock::take(file, span, waiting).map_err(|e| doing(directory, name, e))
+    }
+}
+
+impl LockFile {
+    /// Remembers which file this is.
+    fn new(file: Arc<Guarded>) -> Result<LockFile> {
+        let facts = rustix::fs::fstat(&*file).doing("looking at a lock file")?;
+        Ok(LockFile { file, node: (facts.st_dev, facts.st_ino), born: fork::generation() })
+    }
+
+    /// Returns whether it is still the common file of this directory, in the process that opened it.
+    fn is_at(&self, directory: &Directory) -> Result<bool> {
+        let facts = directory.beneath().facts(NAME)?;
+        let is_same = facts.is_some_and(|facts| (facts.st_dev, facts.st_ino) == self.node);
+        Ok(is_same && self.born == fork::generation())
+    }
+}

@@ -1,0 +1,209 @@
+//! Memory files: those of this process, sealed and writable by it alone; and a peer's, checked and
+//! mapped read-only.
+//!
+//! Safety rests on the seals: a mapped file never shrinks (no SIGBUS) and never grows, and no
+//! process but its maker can write it. A hostile peer may change bytes in its own file at any time;
+//! so words are read atomically, bytes are copied out before they are interpreted, and views exist
+//! only of numbers, of which every bit pattern is valid.
+//!
+//! A forked child does not have the mappings, except those of arrays of which its program may have
+//! views. For long blocks of ordinary memory, large pages can be requested.
+
+mod kept_page;
+mod own;
+mod peer;
+mod peer_file;
+#[cfg(test)]
+mod tests;
+
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::SealFlags;
+use rustix::mm::{Advice, MapFlags, ProtFlags};
+
+pub use self::kept_page::KeptPage;
+pub use self::own::MemoryFile;
+pub use self::peer::PeerMemory;
+pub use self::peer_file::PeerFile;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::fork;
+use crate::kernel_entry;
+
+/// The seals of every memory file: no shrinking (SIGBUS), no growing, no new writable mapping and
+/// no hole punching.
+const SEALS: SealFlags =
+    SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
+
+/// The length in bytes of the shortest memory file: a page.
+const LEAST: usize = 4096;
+
+/// A peer's file of at most this length is mapped with its pages present. For a longer one that would take as long as the peer
+/// likes, on a thread that others wait for; its pages come where they are first read.
+const PRESENT: usize = 4 << 20;
+
+/// Whether forked children have a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Children {
+    /// They have it: a program may have views of it, which have to stay readable.
+    With,
+    /// They do not: only the library uses it.
+    Without,
+}
+
+/// A range of shared pages. Unmapped by the drop, but not in a forked child, where it may be
+/// absent.
+#[derive(Debug)]
+struct Mapping {
+    /// The first byte.
+    start: NonNull<u8>,
+    /// Bytes.
+    length: usize,
+    /// Whole words.
+    words: usize,
+    /// The fork generation that mapped it.
+    born: u64,
+}
+
+// SAFETY: the range belongs to the mapping from `mmap` to `munmap`, whichever thread reads it, and
+// is reached only through atomics and through copies whose order the protocol of the ring settles.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps a whole memory file: with its pages present if it is written here or has at most [`PRESENT`] bytes.
+    fn map(fd: BorrowedFd<'_>, length: usize, access: ProtFlags, children: Children) -> Result<Mapping> {
+        kernel_entry::assert_allowed();
+        if length < LEAST {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "a memory file of less than a page was to be mapped",
+            ));
+        }
+        let present = if access.contains(ProtFlags::WRITE) || length <= PRESENT {
+            MapFlags::POPULATE
+        } else {
+            MapFlags::empty()
+        };
+        // SAFETY: the kernel chooses the address, so no other mapping is replaced.
+        let start = unsafe {
+            rustix::mm::mmap(std::ptr::null_mut(), length, access, MapFlags::SHARED | present, fd, 0)
+        }
+        .doing("mapping a memory file")?;
+        let start = NonNull::new(start.cast()).ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "the kernel mapped a memory file at address zero")
+        })?;
+        let mapping = Mapping { start, length, words: length / 8, born: fork::generation() };
+        if children == Children::Without {
+            // SAFETY: the range was mapped just now, and no other thread has its address.
+            unsafe { rustix::mm::madvise(start.as_ptr().cast(), length, Advice::LinuxDontFork) }
+                .doing("keeping a memory file from forked children")?;
+        }
+        Ok(mapping)
+    }
+
+    /// Returns the address of `length` bytes at offset `at`. Panics outside the mapping: offsets
+    /// are checked before they are passed here.
+    #[inline]
+    fn range(&self, at: usize, length: usize) -> *mut u8 {
+        assert!(at <= self.length && length <= self.length - at, "a position outside the memory file");
+        // SAFETY: the offset was checked to lie inside the mapping, whose length fits an isize.
+        unsafe { self.start.as_ptr().add(at) }
+    }
+
+    /// Returns `count` words from offset `at` on, a multiple of 8.
+    #[inline(always)]
+    fn words(&self, at: usize, count: usize) -> &[AtomicU64] {
+        assert!(at.is_multiple_of(8), "words between two words");
+        // SAFETY: these bytes lie inside the mapping (a count that overflows is refused by `range`, too),
+        // aligned because the mapping begins at a page; they live as long as it does. Loads never write, so
+        // read-only pages are fine.
+        unsafe { std::slice::from_raw_parts(self.range(at, count.saturating_mul(8)).cast(), count) }
+    }
+
+    /// Returns the word at offset `at`, a multiple of 8.
+    #[inline]
+    fn word(&self, at: usize) -> &AtomicU64 {
+        // SAFETY: `map` refuses what is shorter. So the words of the page before a ring, whose places are constants, are
+        // reached without a comparison.
+        unsafe { std::hint::assert_unchecked(self.words >= LEAST / 8) };
+        // One comparison for both: the rotation moves the bits of a position between two words to the front.
+        assert!(at.rotate_right(3) < self.words, "a position outside the memory file, or between two words");
+        // SAFETY: eight bytes inside the mapping, aligned because the mapping begins at a page; they live as
+        // long as the mapping does. Loads of this size never write, so read-only pages are fine for them.
+        unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(at).cast()) }
+    }
+
+    /// Copies bytes out, which no honest peer writes now.
+    #[inline]
+    fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        let from = self.range(at, into.len());
+        // SAFETY: both ranges are valid for this length and distinct, as `into` is borrowed memory of our
+        // own. The record's header was loaded with acquire, so an honest peer no longer writes here; a
+        // dishonest one writes in its own process and can only spoil the bytes, every pattern of which is a
+        // valid `u8`.
+        unsafe { std::ptr::copy_nonoverlapping(from, into.as_mut_ptr().cast(), into.len()) }
+    }
+
+    /// Copies bytes out, word by word with atomic loads, while they may be written: the result may
+    /// be torn, and the caller validates it.
+    #[inline]
+    fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        let places = self.words(at, into.len().div_ceil(8));
+        let (words, rest) = into.as_chunks_mut::<8>();
+        let copy = |word: &mut [MaybeUninit<u8>; 8], place: &AtomicU64| {
+            // SAFETY: eight bytes that are borrowed for writing; no alignment is needed.
+            unsafe { word.as_mut_ptr().cast::<u64>().write_unaligned(place.load(Ordering::Relaxed).to_le()) };
+        };
+        // The compiler does not unroll a loop of atomic loads.
+        let (places_of_fours, places_of_few) = places[..words.len()].as_chunks::<4>();
+        let (fours, few) = words.as_chunks_mut::<4>();
+        for ([a, b, c, d], [from_a, from_b, from_c, from_d]) in fours.iter_mut().zip(places_of_fours) {
+            copy(a, from_a);
+            copy(b, from_b);
+            copy(c, from_c);
+            copy(d, from_d);
+        }
+        for (word, place) in few.iter_mut().zip(places_of_few) {
+            copy(word, place);
+        }
+        if let (Some(place), false) = (places.last(), rest.is_empty()) {
+            let last = place.load(Ordering::Relaxed).to_le_bytes();
+            for (to, from) in rest.iter_mut().zip(last) {
+                to.write(from);
+            }
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // In a forked child the mapping is absent, and another may be at its address by now.
+        if self.born != fork::generation() {
+            return;
+        }
+        // SAFETY: the range is ours, and no reference into it outlives the mapping.
+        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.length) };
+    }
+}
+
+/// Requests large pages for a long block that is about to be filled. Page by page, the kernel
+/// would take longer to find memory for it than filling it takes.
+pub fn prefer_large_pages(block: &mut Vec<u8>) {
+    const LONG: usize = 4 << 20;
+    const PAGE: usize = 4096;
+    if block.capacity() < LONG {
+        return;
+    }
+    // Whole pages around it: advice on a part of a mapping splits it, and the allocator can then grow it by
+    // copying only.
+    let skip = block.as_ptr().addr() % PAGE;
+    let length = (skip + block.capacity()).next_multiple_of(PAGE);
+    let first = block.as_mut_ptr().wrapping_byte_sub(skip);
+    // SAFETY: each of these pages holds a byte of a block of this process, and the advice does not change
+    // what is in a page. A kernel that ignores it gives small pages, so the result is ignored.
+    let _ = unsafe { rustix::mm::madvise(first.cast(), length, Advice::LinuxHugepage) };
+}

@@ -1,0 +1,47 @@
+//! A page of a file of this user, mapped so that words stored into it outlive the process: no system call for each.
+//!
+//! The file is its user's alone and is never sent. Whoever shortened it while it is mapped would end this process by
+//! a signal: only this user and root can, as they can end the process itself, and a program of this library never does.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::sync::atomic::AtomicU64;
+
+use rustix::mm::ProtFlags;
+
+use super::{Children, LEAST, Mapping};
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// tmpfs, ramfs, ext2 to ext4, XFS, overlayfs: a page that was written once has its room. Elsewhere a page may need new
+/// room (copy on write) or the network when it is written again, and a failure there is a signal, too.
+const KEEPS_ROOM: [u32; 5] = [0x0102_1994, 0x8584_58f6, 0xef53, 0x5846_5342, 0x794c_7630];
+
+/// The first page of a file.
+#[derive(Debug)]
+pub struct KeptPage(Mapping);
+
+impl KeptPage {
+    /// The bytes that are mapped, all of which the caller has written: so the page has its room.
+    pub const LENGTH: usize = LEAST;
+
+    /// Maps the page. The mapping stays when the file is closed.
+    ///
+    /// # Errors
+    /// `Unsupported` on a file system where a store might fail.
+    pub fn map(file: &File) -> Result<KeptPage> {
+        let kind = rustix::fs::fstatfs(file).doing("looking at a file system")?.f_type as u32;
+        if !KEEPS_ROOM.contains(&kind) {
+            let text = format!(
+                "this file system (type {kind:#x}) may have no room for a page that was written before; let LINKSPAN_DIR be a directory in memory (tmpfs)"
+            );
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        Mapping::map(file.as_fd(), LEAST, ProtFlags::READ | ProtFlags::WRITE, Children::Without).map(KeptPage)
+    }
+
+    /// Returns the word at offset `at`, a multiple of 8.
+    #[inline]
+    pub fn word(&self, at: usize) -> &AtomicU64 {
+        self.0.word(at)
+    }
+}

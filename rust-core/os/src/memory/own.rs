@@ -1,0 +1,235 @@
+//! A memory file of this process: made, sealed, and written here alone.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{FallocateFlags, MemfdFlags};
+use rustix::mm::ProtFlags;
+
+use super::{Children, Mapping, SEALS};
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::kernel_entry;
+use crate::{futex, headroom};
+
+/// A memory file of this process: allocated, sealed, and writable through this mapping alone.
+#[derive(Debug)]
+pub struct MemoryFile {
+    /// The file, to be sent to the peer.
+    file: OwnedFd,
+    /// Readable and writable.
+    mapping: Mapping,
+}
+
+impl MemoryFile {
+    /// Makes a file of `bytes` zero bytes, a multiple of the page size. `name` is visible in
+    /// `/proc/PID/fd`. Forked children do not have it.
+    ///
+    /// # Errors
+    /// `OutOfMemory` above the limit of the process or its control group, beyond which the kernel
+    /// would kill it.
+    pub fn create(name: &str, bytes: usize) -> Result<MemoryFile> {
+        MemoryFile::create_for(name, bytes, Children::Without)
+    }
+
+    /// The same for elements of arrays, of which a program may have views: forked children have it,
+    /// too.
+    pub fn create_for_arrays(name: &str, bytes: usize) -> Result<MemoryFile> {
+        MemoryFile::create_for(name, bytes, Children::With)
+    }
+
+    fn create_for(name: &str, bytes: usize, children: Children) -> Result<MemoryFile> {
+        kernel_entry::assert_allowed();
+        headroom::check(bytes as u64)?;
+        let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+            .doing("making a memory file")?;
+        rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
+        rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64).map_err(|errno| {
+            let text =
+                format!("no memory for a memory file of {bytes} bytes: {errno}; choose a smaller buffer");
+            Error::new(ErrorKind::OutOfMemory, text)
+        })?;
+        let mapping = Mapping::map(file.as_fd(), bytes, ProtFlags::READ | ProtFlags::WRITE, children)?;
+        // Sealed last: FUTURE_WRITE does not affect the mapping that exists already.
+        rustix::fs::fcntl_add_seals(&file, SEALS).doing("sealing a memory file")?;
+        Ok(MemoryFile { file, mapping })
+    }
+
+    /// A file as a hostile peer may send it: of any length, with these seals alone, still writable
+    /// by it, and on demand without its last page. For tests and fuzzers of what reads such files.
+    pub fn forged(bytes: usize, seals: rustix::fs::SealFlags, lacks_last_page: bool) -> Result<MemoryFile> {
+        let file = rustix::fs::memfd_create("forged", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+            .doing("making a memory file")?;
+        rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // The kernel maps whole pages.
+        let mapping = Mapping::map(file.as_fd(), bytes.max(super::LEAST), access, Children::Without)?;
+        if lacks_last_page {
+            let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let at = (bytes as u64 - 1) & !4095;
+            rustix::fs::fallocate(&file, punch, at, 4096).doing("making a hole in a memory file")?;
+        }
+        rustix::fs::fcntl_add_seals(&file, seals).doing("sealing a memory file")?;
+        Ok(MemoryFile { file, mapping })
+    }
+
+    /// Returns the file as a peer receives it.
+    #[cfg(test)]
+    pub fn sent(&self) -> super::PeerFile {
+        self.file.try_clone().unwrap().into()
+    }
+
+    /// Returns the file, for the peer.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Returns the first `length` bytes. No thread writes there in the meantime: a writer claims
+    /// the file exclusively.
+    #[inline]
+    pub fn bytes(&self, length: usize) -> &[u8] {
+        // SAFETY: these bytes lie inside the mapping and live as long as it does; other processes map it
+        // read-only.
+        unsafe { std::slice::from_raw_parts(self.mapping.range(0, length), length) }
+    }
+
+    /// The same bytes, for a writer that has claimed the file; other processes may read them meanwhile.
+    #[inline]
+    pub fn writable_bytes(&self, length: usize) -> *mut [u8] {
+        std::ptr::slice_from_raw_parts_mut(self.mapping.range(0, length), length)
+    }
+
+    /// Returns the word at offset `at`, a multiple of 8.
+    #[inline]
+    pub fn word(&self, at: usize) -> &AtomicU64 {
+        self.mapping.word(at)
+    }
+
+    /// Stores these words from offset `at` on, a multiple of 8.
+    #[inline]
+    pub fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
+        // One check for all of them.
+        for (place, word) in self.mapping.words(at, N).iter().zip(words) {
+            place.store(word, Ordering::Relaxed);
+        }
+    }
+
+    /// Wakes at most this many threads that wait for the word at `at`; returns how many it woke.
+    pub fn wake(&self, at: usize, at_most: u32) -> u32 {
+        futex::wake(self.mapping.word(at), at_most)
+    }
+
+    /// Copies out bytes that this side alone writes.
+    #[inline]
+    pub fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        self.mapping.copy_out(at, into);
+    }
+
+    /// Copies into the file, where no process reads yet.
+    #[inline]
+    pub fn copy_in(&self, at: usize, from: &[u8]) {
+        let to = self.mapping.range(at, from.len());
+        // SAFETY: both ranges are valid for this length and distinct, as `from` is ordinary memory. The
+        // callers own the writing end, and the peer reads here only after a later release store.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) }
+    }
+
+    /// Copies a word and the bytes behind it into the file, where no process reads yet.
+    #[inline]
+    pub fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
+        let to = self.mapping.range(at, from.len().saturating_add(8));
+        // SAFETY: the range was checked for the word and the bytes; the rest is as for `copy_in`.
+        unsafe {
+            to.cast::<u64>().write_unaligned(word);
+            std::ptr::copy_nonoverlapping(from.as_ptr(), to.add(8), from.len());
+        }
+    }
+
+    /// Writes a record of `size` bytes, where no process reads yet: a zero word behind it, words and then bytes behind its
+    /// header, and last, with release order, the header. `at` and `size` are multiples of 8, and the record has room
+    /// for the header, the words and the bytes; panics otherwise.
+    #[inline(always)]
+    pub fn store_record<const N: usize>(
+        &self,
+        at: usize,
+        header: u64,
+        size: usize,
+        prefix: [u64; N],
+        from: &[u8],
+    ) {
+        self.store_content(at, size, prefix, from).store(header, Ordering::Release);
+    }
+
+    /// The same but for the header, whose place is returned.
+    #[inline(always)]
+    pub fn store_content<const N: usize>(
+        &self,
+        at: usize,
+        size: usize,
+        prefix: [u64; N],
+        from: &[u8],
+    ) -> &AtomicU64 {
+        // One check for all of them.
+        let words = self.mapping.words(at, (size / 8).saturating_add(1));
+        let [place, content @ .., behind] = words else { unreachable!("a record without a word") };
+        let content = content.first_chunk::<N>().filter(|_| from.len() <= size.saturating_sub(8 + 8 * N));
+        let Some(content) = content else { panic!("words and bytes longer than their record") };
+        behind.store(0, Ordering::Relaxed);
+        for (place, word) in content.iter().zip(prefix) {
+            place.store(word, Ordering::Relaxed);
+        }
+        // SAFETY: the range was checked for the header, the words and the bytes; the rest is as for `copy_in`.
+        unsafe {
+            let to = words.as_ptr().cast::<u8>().cast_mut().add(8 + 8 * N);
+            std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
+        }
+        place
+    }
+
+    /// Copies into the file, to an offset that is a multiple of 8, while others may read: word by
+    /// word, with the last word filled up with zero bytes.
+    #[inline]
+    pub fn copy_in_racing(&self, at: usize, from: &[u8]) {
+        let (words, rest) = from.as_chunks::<8>();
+        let places = self.mapping.words(at, from.len().div_ceil(8));
+        let copy = |place: &AtomicU64, word: &[u8; 8]| {
+            place.store(u64::from_le_bytes(*word), Ordering::Relaxed);
+        };
+        // The compiler does not unroll a loop of atomic stores.
+        let (places_of_fours, places_of_few) = places[..words.len()].as_chunks::<4>();
+        let (fours, few) = words.as_chunks::<4>();
+        for ([to_a, to_b, to_c, to_d], [a, b, c, d]) in places_of_fours.iter().zip(fours) {
+            copy(to_a, a);
+            copy(to_b, b);
+            copy(to_c, c);
+            copy(to_d, d);
+        }
+        for (place, word) in places_of_few.iter().zip(few) {
+            copy(place, word);
+        }
+        if let (Some(place), false) = (places.last(), rest.is_empty()) {
+            // In registers: what is stored byte by byte and loaded as a word right after waits for all stores
+            // before it, among them those to lines that the readers have.
+            let last = match from.last_chunk::<8>() {
+                Some(eight) => u64::from_le_bytes(*eight) >> (64 - 8 * rest.len()),
+                None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+            };
+            place.store(last, Ordering::Relaxed);
+        }
+    }
+
+    /// Prefetches the cache line at `at` for writing: another processor has it now.
+    #[inline]
+    pub fn prefetch(&self, at: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            let line: *const i8 = self.mapping.start.as_ptr().wrapping_add(at).cast();
+            // SAFETY: a hint that changes nothing and never faults, so the address need not be checked. A processor
+            // without it does nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(line) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
+    }
+}

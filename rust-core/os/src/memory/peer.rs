@@ -1,0 +1,115 @@
+//! A memory file that a peer sent: checked, mapped read-only, and read as what may be wrong.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rustix::mm::ProtFlags;
+
+use super::{Children, Mapping, PeerFile, peer_file};
+use crate::error::Result;
+use crate::futex::{self, Slept};
+
+/// A memory file that another process writes: mapped read-only, and of a size that cannot change.
+#[derive(Debug)]
+pub struct PeerMemory {
+    mapping: Mapping,
+}
+
+impl PeerMemory {
+    /// Maps a file that came from a peer. Its size has to be between the two bounds.
+    ///
+    /// # Errors
+    /// `Malformed` where it is no sealed, allocated memory file of such a size.
+    pub fn open(file: &PeerFile, min: usize, max: usize) -> Result<PeerMemory> {
+        let size = file.examine_all(min, max)?;
+        Ok(PeerMemory { mapping: Mapping::map(file.as_fd(), size, ProtFlags::READ, Children::Without)? })
+    }
+
+    /// The same for elements of arrays, of which a program may have views: forked children have it,
+    /// too.
+    pub fn open_for_arrays(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<PeerMemory> {
+        let size = peer_file::examine(fd, min, max)?;
+        Ok(PeerMemory { mapping: Mapping::map(fd, size, ProtFlags::READ, Children::With)? })
+    }
+
+    /// Returns the length of the file in bytes.
+    pub fn length(&self) -> usize {
+        self.mapping.length
+    }
+
+    /// Returns the word at offset `at`, a multiple of 8.
+    #[inline]
+    pub fn load(&self, at: usize, order: Ordering) -> u64 {
+        self.mapping.word(at).load(order)
+    }
+
+    /// Returns elements of arrays that the protocol forbids the peer to change now.
+    ///
+    /// A hostile peer may change them while they are read. Only numbers are ever kept here, of
+    /// which every bit pattern is valid, and no code decides by them where it reads or writes: so
+    /// only numbers change.
+    #[inline]
+    pub fn elements(&self, at: usize, length: usize) -> &[u8] {
+        // SAFETY: the range lies inside the mapping, which is not unmapped while it is borrowed,
+        // and never shrinks: it is sealed. For writes by another process see above.
+        unsafe { std::slice::from_raw_parts(self.mapping.range(at, length), length) }
+    }
+
+    /// Sleeps while the low half of the word at `at` is that of `value`, for at most this long.
+    pub fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept> {
+        futex::wait(self.mapping.word(at), value, at_most)
+    }
+
+    /// Loads so many words from offset `at` on, a multiple of 8.
+    #[inline(always)]
+    pub fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
+        // One check for all of them.
+        let mut words = [0; N];
+        for (word, place) in words.iter_mut().zip(self.mapping.words(at, N)) {
+            *word = place.load(Ordering::Relaxed);
+        }
+        words
+    }
+
+    /// Prefetches the cache line at `at` for reading.
+    #[inline]
+    pub fn prefetch(&self, at: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let line: *const i8 = self.mapping.start.as_ptr().wrapping_add(at).cast();
+            // SAFETY: a hint that reads nothing and never faults, so the address need not be checked.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
+    }
+
+    /// Copies bytes that an honest peer has finished writing.
+    #[inline]
+    pub fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        self.mapping.copy_out(at, into);
+    }
+
+    /// Loads the word at `at`, a multiple of 8, and copies the bytes behind it, which an honest peer has finished writing.
+    #[inline(always)]
+    pub fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
+        // One check for both.
+        let words = self.mapping.words(at, into.len().wrapping_add(15) / 8);
+        // SAFETY: the bytes behind the word were checked to be inside the mapping; the rest is as for `copy_out`.
+        unsafe {
+            let from = words.as_ptr().cast::<u8>().add(8);
+            std::ptr::copy_nonoverlapping(from, into.as_mut_ptr().cast(), into.len());
+        }
+        words[0].load(Ordering::Relaxed)
+    }
+
+    /// Copies bytes from an offset that is a multiple of 8, which the peer may be overwriting: word
+    /// by word. The caller validates the result.
+    #[inline]
+    pub fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        self.mapping.copy_out_racing(at, into);
+    }
+}

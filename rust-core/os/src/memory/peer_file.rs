@@ -1,0 +1,183 @@
+//! A memory file that a peer sent, before it is mapped: its seals, and that each of its pages exists.
+//!
+//! A page that does not exist is allocated where it is first read, on the account of the reader, whose control group may be killed for
+//! it. The total of allocated pages says nothing, because a peer may allocate others behind the end of the file. So each page is looked
+//! up. The seals keep it: no process can shrink the file or make a hole in it any more.
+//!
+//! No call here waits for the inode's lock, which a peer may hold for ever by a write from memory that does not answer: `lseek` does,
+//! `cachestat` and `mincore` do not.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags};
+
+use super::SEALS;
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// A memory file of a peer, and how much of it was examined.
+#[derive(Debug)]
+pub struct PeerFile {
+    fd: OwnedFd,
+    examined: Examined,
+}
+
+/// How far the pages of a file are known to exist.
+#[derive(Clone, Copy, Debug, Default)]
+struct Examined {
+    /// Whether the file is sealed: nothing else is looked at before.
+    sealed: bool,
+    /// All pages below this offset exist.
+    bytes: u64,
+}
+
+impl From<OwnedFd> for PeerFile {
+    fn from(fd: OwnedFd) -> PeerFile {
+        PeerFile { fd, examined: Examined::default() }
+    }
+}
+
+impl AsFd for PeerFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl PeerFile {
+    /// The bytes that are examined at a time by a thread that others wait for.
+    pub const SLICE: u64 = 4 << 20;
+
+    /// Examines the next [`PeerFile::SLICE`]; returns whether that was the rest.
+    ///
+    /// # Errors
+    /// `Malformed` where it is no sealed memory file, or has a hole.
+    pub fn examine(&mut self) -> Result<bool> {
+        self.examined.advance(self.fd.as_fd(), PeerFile::SLICE)
+    }
+
+    /// Examines what was not examined yet, of a file whose size is between the two bounds; returns the size.
+    pub(super) fn examine_all(&self, min: usize, max: usize) -> Result<usize> {
+        examine_rest(self.fd.as_fd(), self.examined, min, max)
+    }
+}
+
+/// Examines a whole file whose size is between the two bounds; returns the size.
+///
+/// # Errors
+/// `Malformed` where it is no sealed memory file of such a size, or has a hole.
+pub(super) fn examine(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<usize> {
+    examine_rest(fd, Examined::default(), min, max)
+}
+
+fn examine_rest(fd: BorrowedFd<'_>, mut examined: Examined, min: usize, max: usize) -> Result<usize> {
+    examined.check_seals(fd)?;
+    let size = usize::try_from(size_of(fd)?).unwrap_or(usize::MAX);
+    if size < min || size > max {
+        return refuse(format!("the peer's memory file has {size} bytes, {min} to {max} are allowed"));
+    }
+    examined.advance(fd, u64::MAX)?;
+    Ok(size)
+}
+
+impl Examined {
+    /// Checks the seals, and that the kernel keeps the pages as it keeps those of files in memory.
+    fn check_seals(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
+        if self.sealed {
+            return Ok(());
+        }
+        let Ok(seals) = rustix::fs::fcntl_get_seals(fd) else {
+            return refuse("the peer's descriptor is not a memory file".into());
+        };
+        if !seals.contains(SEALS) {
+            return refuse(format!("the peer's memory file has the seals {seals:?}, it needs {SEALS:?}"));
+        }
+        /// The file system of memory files; those of huge pages have another.
+        const TMPFS: u64 = 0x0102_1994;
+        let kept = rustix::fs::fstatfs(fd).doing("looking at the file system of the peer's memory file")?;
+        if kept.f_type as u64 != TMPFS {
+            return refuse("the peer's memory file has huge pages, which are refused".into());
+        }
+        self.sealed = true;
+        Ok(())
+    }
+
+    /// Examines at most so many bytes more; returns whether those were the rest.
+    fn advance(&mut self, fd: BorrowedFd<'_>, most: u64) -> Result<bool> {
+        self.check_seals(fd)?;
+        let size = size_of(fd)?;
+        while self.bytes < size {
+            let length = (size - self.bytes).min(most).min(1 << 30);
+            if !all_exist(fd, self.bytes, length)? {
+                return refuse(
+                    "the peer's memory file has holes, whose pages would be counted as ours".into(),
+                );
+            }
+            self.bytes += length;
+            if most != u64::MAX {
+                break;
+            }
+        }
+        Ok(self.bytes >= size)
+    }
+}
+
+fn size_of(fd: BorrowedFd<'_>) -> Result<u64> {
+    let stat = rustix::fs::fstat(fd).doing("looking at the peer's memory file")?;
+    Ok(u64::try_from(stat.st_size).unwrap_or(u64::MAX))
+}
+
+fn refuse<T>(text: String) -> Result<T> {
+    Err(Error::new(ErrorKind::Malformed, text))
+}
+
+/// Returns whether every page of this range exists.
+fn all_exist(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool> {
+    let pages = length.div_ceil(rustix::param::page_size() as u64);
+    match cached(fd, at, length) {
+        Ok(found) => Ok(found >= pages),
+        // A kernel before 6.5, or a sandbox that knows no such call.
+        Err(Errno::NOSYS | Errno::PERM) => resident(fd, at, length),
+        Err(errno) => Err(errno).doing("counting the pages of the peer's memory file"),
+    }
+}
+
+/// Returns how many pages of a range are in memory or swapped out, by `cachestat`.
+fn cached(fd: BorrowedFd<'_>, at: u64, length: u64) -> std::result::Result<u64, Errno> {
+    /// The number of the call, which is the same on every processor.
+    const CACHESTAT: libc::c_long = 451;
+    let range = [at, length];
+    // Pages in memory, dirty ones, those being written, evicted ones, recently evicted ones.
+    let mut counts = [0u64; 5];
+    // SAFETY: the kernel reads two numbers of 64 bits and writes five, and both arrays live through the call.
+    let done = unsafe { libc::syscall(CACHESTAT, fd.as_raw_fd(), range.as_ptr(), counts.as_mut_ptr(), 0) };
+    match done {
+        0 => Ok(counts[0].saturating_add(counts[3])),
+        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
+    }
+}
+
+/// Returns whether all pages of a range are in memory and written, by `mincore`. It is the stricter one: swapped pages and those that
+/// were allocated and never touched are missing.
+pub(super) fn resident(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool> {
+    let stat = rustix::fs::fstat(fd).doing("looking at the peer's memory file")?;
+    // The kernel answers those who may not write the file that every page is there.
+    if stat.st_uid != rustix::process::geteuid().as_raw() && stat.st_mode & 0o002 == 0 {
+        return refuse("the peer's memory file has a mode that hides its pages; it needs 0777".into());
+    }
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let mut pages = vec![0u8; length.div_ceil(rustix::param::page_size())];
+    // SAFETY: the kernel chooses the address, so no other mapping is replaced; the range is never read, and is unmapped below. The
+    // vector has a byte for each page of it.
+    unsafe {
+        let start = rustix::mm::mmap(std::ptr::null_mut(), length, ProtFlags::READ, MapFlags::SHARED, fd, at)
+            .doing("mapping the peer's memory file")?;
+        let done = libc::mincore(start, length, pages.as_mut_ptr());
+        let unmapped = rustix::mm::munmap(start, length);
+        if done != 0 {
+            let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
+            return Err(Error::os("looking up the pages of the peer's memory file", errno));
+        }
+        unmapped.doing("unmapping the peer's memory file")?;
+    }
+    Ok(pages.iter().all(|page| page & 1 == 1))
+}

@@ -1,0 +1,236 @@
+//! Waiting for one of many events, without reading a clock in between.
+//!
+//! Every function that may block takes a [`Waiting`], which has the deadline, the program's tick and its
+//! descriptors that end the wait. A signal ends a wait early (`EINTR`), so that the caller can run the tick
+//! and let the program's signal handlers run.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+
+use crate::deadline::Waiting;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::kernel_entry;
+
+pub use rustix::event::epoll::EventFlags as Interest;
+
+/// A set of descriptors (epoll).
+#[derive(Debug)]
+pub struct Epoll(Arc<OwnedFd>);
+
+/// A descriptor that is ready.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    /// The number given at [`Epoll::add`].
+    pub token: u64,
+    /// The events that it is ready for.
+    pub what: EventFlags,
+}
+
+impl Epoll {
+    /// Returns an empty set.
+    pub fn new() -> Result<Epoll> {
+        Ok(Epoll(Arc::new(epoll::create(CreateFlags::CLOEXEC).doing("making an epoll set")?)))
+    }
+
+    /// Returns the descriptor of the set, which stays open while any holder exists.
+    pub fn shared(&self) -> Arc<OwnedFd> {
+        self.0.clone()
+    }
+
+    /// Adds a descriptor. Hang-ups are always reported.
+    pub fn add(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
+        kernel_entry::assert_allowed();
+        epoll::add(&*self.0, fd, EventData::new_u64(token), what).doing("adding a descriptor to an epoll set")
+    }
+
+    /// Changes the watched events of a descriptor.
+    pub fn modify(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
+        epoll::modify(&*self.0, fd, EventData::new_u64(token), what)
+            .doing("changing a descriptor in an epoll set")
+    }
+
+    /// Removes a descriptor. One that is not in the set is no error, because closing a descriptor
+    /// removes it.
+    pub fn remove(&self, fd: impl AsFd) {
+        kernel_entry::assert_allowed();
+        let _ = epoll::delete(&*self.0, fd);
+    }
+
+    /// Sleeps until a descriptor is ready, the deadline, or a tick; `into` is empty after a tick.
+    ///
+    /// # Errors
+    /// `Timeout` at the deadline; those of the tick.
+    pub fn wait(&self, waiting: &mut Waiting<'_>, into: &mut Vec<Ready>) -> Result<()> {
+        let sleep = waiting.sleep()?;
+        let interrupted = self.sleep(sleep, into)?;
+        waiting.woke(interrupted)
+    }
+
+    /// Sleeps for at most this long (`None`: without limit); returns true when a signal ended it.
+    pub fn sleep(&self, timeout: Option<std::time::Duration>, into: &mut Vec<Ready>) -> Result<bool> {
+        kernel_entry::assert_allowed();
+        into.clear();
+        let timespec = timeout.map(timespec);
+        let mut events = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 32];
+        match epoll::wait(&*self.0, &mut events[..], timespec.as_ref()) {
+            Ok(n) => {
+                into.extend(events[..n].iter().map(|e| Ready { token: e.data.u64(), what: e.flags }));
+                Ok(false)
+            }
+            Err(Errno::INTR) => Ok(true),
+            Err(e) => Err(e).doing("sleeping in epoll"),
+        }
+    }
+}
+
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Epoll {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Converts a duration for the kernel; one that does not fit becomes the longest.
+pub(super) fn timespec(d: std::time::Duration) -> Timespec {
+    Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
+}
+
+/// Sleeps without a time-out until one of two descriptors is readable or hung up, and returns which are; `None` after a
+/// signal. The kernel takes less time for it than for a sleep on an epoll set.
+pub fn sleep_on_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Option<[bool; 2]>> {
+    kernel_entry::assert_allowed();
+    let mut fds = [first, second].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+    match rustix::event::poll(&mut fds, None) {
+        Ok(_) => Ok(Some(fds.map(|fd| !fd.revents().is_empty()))),
+        Err(Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("sleeping on two descriptors"),
+    }
+}
+
+/// Sleeps on a few descriptors until one is ready, the deadline, or a tick. Returns the events of
+/// each.
+///
+/// # Errors
+/// `Timeout` at the deadline; those of the tick.
+pub fn wait_any<const N: usize>(
+    waiting: &mut Waiting<'_>,
+    on: [(BorrowedFd<'_>, PollFlags); N],
+) -> Result<[PollFlags; N]> {
+    let enders = enders(waiting);
+    if enders.iter().any(Option::is_some) {
+        let on = on.iter().copied().chain(of_enders(&enders));
+        let mut fds: Vec<_> = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what)).collect();
+        let slept = wait_each(waiting, &mut fds)?;
+        return Ok(std::array::from_fn(|i| if slept { fds[i].revents() } else { PollFlags::empty() }));
+    }
+    let mut fds = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what));
+    let slept = wait_each(waiting, &mut fds)?;
+    Ok(if slept { fds.map(|fd| fd.revents()) } else { [PollFlags::empty(); N] })
+}
+
+/// Sleeps until one of these descriptors is readable, the deadline, or a tick.
+pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<()> {
+    let enders = enders(waiting);
+    let on = on.iter().map(|fd| (*fd, PollFlags::IN)).chain(of_enders(&enders));
+    let mut fds: Vec<_> = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what)).collect();
+    wait_each(waiting, &mut fds).map(drop)
+}
+
+/// Sleeps until descriptors are readable or hung up, and returns their positions. A descriptor that
+/// is ready at once is reported even where the call is not to wait.
+///
+/// # Errors
+/// `InvalidState` for a closed descriptor; `Timeout`.
+pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Vec<usize>> {
+    let mut fds: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    // The first poll does not block, so that a call without waiting reports ready descriptors.
+    let mut first = Some(Timespec::default());
+    loop {
+        let ready = match first.take() {
+            Some(at_once) => match rustix::event::poll(&mut fds, Some(&at_once)) {
+                Ok(_) | Err(Errno::INTR) => true,
+                Err(e) => return Err(e).doing("sleeping in poll"),
+            },
+            None => wait_each(waiting, &mut fds)?,
+        };
+        let ready_at = |(i, fd): (usize, &PollFd<'_>)| (ready && !fd.revents().is_empty()).then_some(i);
+        let found: Vec<usize> = fds.iter().enumerate().filter_map(ready_at).collect();
+        if let Some(i) = found.iter().find(|i| fds[**i].revents().contains(PollFlags::NVAL)) {
+            let text = format!("the descriptor at position {i} is closed");
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+}
+
+/// Sleeps on descriptors, each for the event beside it, until one is ready, the deadline, or a
+/// tick.
+pub fn wait_fds(waiting: &mut Waiting<'_>, on: &[(BorrowedFd<'_>, PollFlags)]) -> Result<()> {
+    let enders = enders(waiting);
+    let on = on.iter().copied().chain(of_enders(&enders));
+    let mut fds: Vec<_> = on.map(|(fd, what)| PollFd::from_borrowed_fd(fd, what)).collect();
+    wait_each(waiting, &mut fds).map(drop)
+}
+
+/// Descriptors of the caller that end each sleep.
+type Enders = [Option<Arc<dyn AsFd + Send + Sync>>; 2];
+
+fn enders(waiting: &Waiting<'_>) -> Enders {
+    [waiting.wake(), waiting.stop()]
+}
+
+fn of_enders(enders: &Enders) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+    enders.iter().flatten().map(|fd| ((**fd).as_fd(), PollFlags::IN))
+}
+
+/// Polls once; returns false if a signal ended the sleep.
+fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> {
+    kernel_entry::assert_allowed();
+    let sleep = waiting.sleep()?.map(timespec);
+    let interrupted = match rustix::event::poll(fds, sleep.as_ref()) {
+        Ok(_) => false,
+        Err(Errno::INTR) => true,
+        Err(e) => return Err(e).doing("sleeping in poll"),
+    };
+    waiting.woke(interrupted)?;
+    check_stop(waiting)?;
+    Ok(!interrupted)
+}
+
+/// Begins another round of a loop that a peer can prolong by what it sends, so that no peer holds the caller: see
+/// [`Waiting::count_round`].
+///
+/// # Errors
+/// Those of it; `Cancelled` where the caller has ended the wait.
+pub fn next_round(waiting: &mut Waiting<'_>) -> Result<()> {
+    waiting.count_round()?;
+    check_stop(waiting)
+}
+
+/// Fails with `Cancelled` where the caller has ended the wait.
+fn check_stop(waiting: &Waiting<'_>) -> Result<()> {
+    match waiting.stop() {
+        Some(stop) if is_readable((*stop).as_fd()) => {
+            Err(Error::new(ErrorKind::Cancelled, "the caller ended the wait"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns whether a descriptor is readable now.
+pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    kernel_entry::assert_allowed();
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|n| n > 0)
+}

@@ -1,0 +1,166 @@
+//! Descriptors that arrive over a Unix socket (`SCM_RIGHTS`): refused, detected without taking
+//! them, taken.
+//!
+//! A descriptor from a peer is dangerous in two ways: it counts against this process's limit, and
+//! its last close may block. So a hello is first read with [`peek`], which takes none.
+
+use std::io::IoSliceMut;
+use std::mem::{MaybeUninit, size_of};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags};
+
+use crate::error::{Doing, Error, Result};
+use crate::kernel_entry;
+
+/// The most descriptors that the kernel lets one message carry (SCM_MAX_FD). Taking a message with
+/// room for fewer would close the rest during the call.
+const MOST: usize = 253;
+
+/// Makes the kernel refuse descriptors that peers send to this Unix socket, with EPERM; returns
+/// whether it can, from Linux 6.16 on. Connections inherit it from a listening socket.
+pub fn refuse_descriptors(socket: impl AsFd) -> bool {
+    const SO_PASSRIGHTS: libc::c_int = 83;
+    let off: libc::c_int = 0;
+    // SAFETY: `off` is an int, the length is its size, and it lives through the call.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PASSRIGHTS,
+            (&raw const off).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    done == 0
+}
+
+/// Copies the next bytes without taking them or any descriptor. `None` where nothing is available
+/// yet.
+///
+/// The bool is whether there are descriptors. False means that a read of exactly these bytes takes
+/// none. True means that some come with the last of these bytes, or further behind: the kernel
+/// continues to the first message with descriptors even once it has copied the requested bytes, and
+/// reports both cases alike (`unix_stream_read_generic`); but it never copies bytes from behind
+/// such a message.
+pub fn peek(socket: impl AsFd, into: &mut [u8]) -> Result<Option<(usize, bool)>> {
+    kernel_entry::assert_allowed();
+    let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
+    // Without room for descriptors. Peeked ones are never the last reference, so nothing is closed
+    // here that could block.
+    match rustix::net::recvmsg(
+        socket,
+        &mut [IoSliceMut::new(into)],
+        &mut RecvAncillaryBuffer::default(),
+        flags,
+    ) {
+        Ok(got) => Ok(Some((got.bytes, got.flags.contains(ReturnFlags::CTRUNC)))),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("looking into a socket"),
+    }
+}
+
+/// Takes the next bytes and all descriptors that come with them. `None` where nothing is available
+/// yet.
+///
+/// # Errors
+/// `OutOfMemory` where this process had no room for every descriptor.
+pub fn receive_with(
+    socket: impl AsFd,
+    into: &mut [u8],
+    descriptors: &mut Vec<OwnedFd>,
+) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let got = match rustix::net::recvmsg(socket, &mut [IoSliceMut::new(into)], &mut ancillary, flags) {
+        Ok(got) => got,
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
+        Err(e) => return Err(e).doing("reading from a socket"),
+    };
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            descriptors.extend(fds);
+        }
+    }
+    if got.flags.contains(ReturnFlags::CTRUNC) {
+        return Err(Error::os("taking descriptors from a socket", libc::EMFILE));
+    }
+    Ok(Some(got.bytes))
+}
+
+/// Takes all descriptors that wait in a socket, which is then empty.
+pub fn take_all(socket: impl AsFd) -> Vec<OwnedFd> {
+    let (mut taken, mut bytes) = (Vec::new(), vec![0; 64 << 10]);
+    // After any error nothing more can be taken.
+    while matches!(receive_with(socket.as_fd(), &mut bytes, &mut taken), Ok(Some(1..))) {}
+    taken
+}
+
+/// Returns whether closing a descriptor cannot block: true for a memory file, and false for any
+/// other file or socket, which another program may implement. Queries the kernel alone.
+pub fn closes_at_once(descriptor: impl AsFd) -> bool {
+    rustix::fs::fcntl_get_seals(&descriptor).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::socket;
+
+    fn send(from: &UnixStream, bytes: &[u8], descriptors: &[&dyn AsFd]) -> Result<Option<usize>> {
+        let lent: Vec<_> = descriptors.iter().map(|fd| fd.as_fd()).collect();
+        socket::send(from, &[std::io::IoSlice::new(bytes)], &lent)
+    }
+
+    #[test]
+    fn peek_reports_descriptors_and_leaves_them() {
+        let (local, peer) = UnixStream::pair().unwrap();
+        assert_eq!(peek(&local, &mut [0; 8]).unwrap(), None);
+        send(&peer, b"ab", &[]).unwrap();
+        send(&peer, b"cd", &[&peer]).unwrap();
+        send(&peer, b"ef", &[]).unwrap();
+        let mut bytes = [0; 8];
+        for _ in 0..2 {
+            assert_eq!(peek(&local, &mut bytes).unwrap(), Some((4, true)));
+        }
+        // Whether it reports descriptors further behind is up to the kernel.
+        assert!(matches!(peek(&local, &mut bytes[..2]).unwrap(), Some((2, _))));
+        let mut taken = Vec::new();
+        assert_eq!(receive_with(&local, &mut bytes[..2], &mut taken).unwrap(), Some(2));
+        assert!(taken.is_empty());
+        assert_eq!(
+            receive_with(&local, &mut bytes, &mut taken).unwrap(),
+            Some(2),
+            "a read ends at descriptors"
+        );
+        assert_eq!(taken.len(), 1);
+        assert_eq!(peek(&local, &mut bytes).unwrap(), Some((2, false)), "they are taken");
+        assert!(take_all(&local).is_empty());
+        assert_eq!(peek(&local, &mut bytes).unwrap(), None);
+    }
+
+    #[test]
+    fn memory_file_closes_at_once() {
+        let memory = crate::memory::MemoryFile::create("linkspan-test", 4096).unwrap();
+        assert!(closes_at_once(memory.fd()));
+        let (socket, _other) = UnixStream::pair().unwrap();
+        assert!(!closes_at_once(&socket));
+        assert!(!closes_at_once(std::fs::File::open("/proc/self/exe").unwrap()));
+    }
+
+    #[test]
+    fn refusing_socket_gets_bytes_alone() {
+        let (local, peer) = UnixStream::pair().unwrap();
+        if !refuse_descriptors(&local) {
+            // An older kernel: the reader takes them and closes them.
+            return;
+        }
+        assert!(send(&peer, b"a", &[&peer]).is_err());
+        assert_eq!(send(&peer, b"a", &[]).unwrap(), Some(1));
+    }
+}

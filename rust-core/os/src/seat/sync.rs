@@ -1,0 +1,156 @@
+//! The parts of `Seat`: the standard library's atomics, locks and threads, or loom's under
+//! loom; and the step of the protocol that a mutant of the models leaves out.
+
+use std::ops::{Deref, DerefMut};
+
+use crate::kernel_entry::NoKernelEntry;
+
+#[cfg(not(loom))]
+pub use std::{
+    cell::UnsafeCell,
+    sync::Mutex,
+    sync::atomic::AtomicU64,
+    thread::{Thread, current, park},
+};
+
+#[cfg(not(loom))]
+use std::sync::MutexGuard;
+
+#[cfg(loom)]
+use loom::sync::MutexGuard;
+#[cfg(loom)]
+pub use loom::{
+    cell::UnsafeCell,
+    sync::Mutex,
+    sync::atomic::AtomicU64,
+    thread::{Thread, current, park},
+};
+
+/// A thread-local whose address names the thread among all that live; aligned to 16, so its low
+/// four bits are free.
+#[repr(align(16))]
+struct Here(#[expect(dead_code, reason = "its address is what counts")] u8);
+
+#[cfg(not(loom))]
+thread_local! {
+    static HERE: Here = const { Here(0) };
+}
+
+#[cfg(loom)]
+loom::thread_local! {
+    static HERE: Here = Here(0);
+}
+
+/// Returns a number that no other living thread has; never 0, with the low four bits clear.
+#[inline]
+pub fn this_thread() -> u64 {
+    HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
+}
+
+#[cfg(debug_assertions)]
+std::thread_local! {
+    /// How often this thread has locked or exchanged what others may: gates, the state of a server, the places of what is lent,
+    /// and counters that threads share. For tests that count.
+    static LOCKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Returns how often `step` takes a lock or makes an exchange on this thread, and what it returns. A release build
+/// counts nothing.
+pub fn counted<R>(step: impl FnOnce() -> R) -> (u64, R) {
+    #[cfg(debug_assertions)]
+    let so_far = || LOCKED.get();
+    #[cfg(not(debug_assertions))]
+    let so_far = || 0;
+    let before = so_far();
+    let result = step();
+    (so_far() - before, result)
+}
+
+/// Counts a lock or an exchange of this thread, in a debug build.
+#[inline(always)]
+pub fn note_locked() {
+    #[cfg(debug_assertions)]
+    LOCKED.set(LOCKED.get() + 1);
+}
+
+/// A gate that is locked. Who has it enters the kernel only to wake others, which debug builds check.
+pub struct GateGuard<'a, G> {
+    guard: MutexGuard<'a, G>,
+    _no_entry: NoKernelEntry,
+}
+
+impl<G> Deref for GateGuard<'_, G> {
+    type Target = G;
+
+    #[inline(always)]
+    fn deref(&self) -> &G {
+        &self.guard
+    }
+}
+
+impl<G> DerefMut for GateGuard<'_, G> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut G {
+        &mut self.guard
+    }
+}
+
+/// Locks a gate. A panic in a callback of the program leaves no half-done state, so a poisoned lock is used.
+#[inline]
+pub fn lock<G>(gate: &Mutex<G>) -> GateGuard<'_, G> {
+    note_locked();
+    let guard = gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    GateGuard { guard, _no_entry: NoKernelEntry::new() }
+}
+
+/// Returns the place of the value. Under loom this counts as a write to it, which has to be ordered with
+/// every other one.
+#[inline]
+pub fn place<T>(value: &UnsafeCell<T>) -> *mut T {
+    #[cfg(not(loom))]
+    return value.get();
+    #[cfg(loom)]
+    value.with_mut(|place| place)
+}
+
+/// A step of the protocol. A mutant is the protocol without one of them, and its model has to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolStep {
+    /// A thread enters the line under the lock under which it has looked.
+    OneLock,
+    /// What is given back wakes those that wait for it.
+    Wake,
+    /// A waiter that gives up passes on a wake-up that it may have received.
+    PassOn,
+    /// Threads in line pass one that runs a callback.
+    PassAway,
+    /// A call that steps aside wakes the next in line before it runs its callback.
+    WakeAside,
+    /// A call that has the permit takes the value only while no other thread has it.
+    AwaitValue,
+    /// A thread that waits for the end of a call says so before it tests whether there is one.
+    EndsBit,
+    /// A call leaves the gate where another thread has the value or the permit.
+    SeeTaken,
+    /// Who does what a thread in line waits for unparks it.
+    #[cfg(all(test, loom))]
+    Unpark,
+}
+
+/// Returns whether a model leaves this step out.
+#[cfg(not(loom))]
+#[inline(always)]
+pub const fn left_out(_: ProtocolStep) -> bool {
+    false
+}
+
+#[cfg(loom)]
+std::thread_local! {
+    /// The step that the mutant on this thread of the system leaves out; all threads of a model run on it.
+    pub static LEFT_OUT: std::cell::Cell<Option<ProtocolStep>> = const { std::cell::Cell::new(None) };
+}
+
+#[cfg(loom)]
+pub fn left_out(step: ProtocolStep) -> bool {
+    LEFT_OUT.get() == Some(step)
+}

@@ -1,0 +1,336 @@
+//! Unix sockets: names of any length in a directory, descriptors sent with bytes, reads of limited
+//! length.
+//!
+//! All sockets are non-blocking. A peer may send descriptors that this process does not want: from
+//! Linux 6.16 on the kernel refuses them, before that they are taken and closed on another thread
+//! (`closing`), because closing a descriptor of a hostile peer may block.
+
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType,
+};
+
+use super::append;
+use super::beneath;
+use super::directory::Directory;
+use super::fork::Guarded;
+use super::staging::Staging;
+use super::{closing, rights};
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::kernel_entry;
+
+/// The most descriptors that one message of this library carries: a publisher's ring and the files
+/// of its slots.
+pub const MAX_DESCRIPTORS: usize = 17;
+
+/// Makes a stream socket.
+fn stream() -> Result<OwnedFd> {
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .doing("making a socket")
+}
+
+/// The ancillary data that a peer may send over a socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carries {
+    /// Nothing.
+    #[default]
+    Bytes,
+    /// Descriptors, with the first bytes.
+    Descriptors,
+}
+
+impl Carries {
+    /// Sets the options of a new socket.
+    fn set_up(self, socket: &OwnedFd) -> Result<()> {
+        if self == Carries::Bytes {
+            // An older kernel cannot refuse them; then the reader takes and closes them.
+            rights::refuse_descriptors(socket);
+        }
+        keep_in_line(socket)
+    }
+}
+
+/// Keeps out-of-band bytes in the stream: otherwise the kernel would drop them, and the descriptors
+/// with them, during the reader's call.
+fn keep_in_line(socket: &OwnedFd) -> Result<()> {
+    rustix::net::sockopt::set_socket_oobinline(socket, true).doing("setting up a socket")
+}
+
+/// Makes a listening socket in a private directory, with this mode and for this group. `shown` is
+/// its later path, for texts.
+///
+/// # Errors
+/// `PermissionDenied` where this user is not in the group.
+pub fn listen(
+    staging: &Staging,
+    entry: &str,
+    carries: Carries,
+    mode: u32,
+    group: Option<u32>,
+    shared: bool,
+    shown: &Path,
+) -> Result<Guarded> {
+    let socket = stream()?;
+    // Connections inherit the options before they are accepted.
+    carries.set_up(&socket)?;
+    // Closing a shared socket must not shut it down, because other processes listen at it.
+    let socket = if shared { Guarded::new(socket) } else { Guarded::closed_by(socket, close_listening) };
+    let doing = || format!("listening at {}", shown.display());
+    let address = SocketAddrUnix::new(staging.inside().short_path(entry)).doing(doing())?;
+    rustix::net::bind(&socket, &address).doing(doing())?;
+    staging.set_access(entry, mode, group, shown)?;
+    rustix::net::listen(&socket, 128).doing(doing())?;
+    rustix::io::ioctl_fionbio(&socket, true).doing(doing())?;
+    Ok(socket)
+}
+
+/// Refuses a descriptor that is no listening Unix socket: another process sent it, to be listened
+/// at.
+///
+/// # Errors
+/// `Malformed`.
+pub fn check_listening(socket: &OwnedFd) -> Result<()> {
+    use rustix::net::{AddressFamily, sockopt};
+    let is_one = sockopt::socket_acceptconn(socket).unwrap_or(false)
+        && sockopt::socket_domain(socket).is_ok_and(|domain| domain == AddressFamily::UNIX);
+    if is_one {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Malformed,
+        "the process that serves the name sent a descriptor that is no listening socket",
+    ))
+}
+
+/// Accepts the next connection of a listening socket of any family; `None` where there is none.
+pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
+    kernel_entry::assert_allowed();
+    match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("accepting a connection"),
+    }
+}
+
+/// Guards a connection that was accepted from a Unix socket.
+pub fn of_caller(socket: OwnedFd) -> Result<Guarded> {
+    keep_in_line(&socket)?;
+    Ok(Guarded::closed_by(socket, close))
+}
+
+/// Connects to the socket of this name. Blocks for at most `patience` while its queue is full;
+/// `None` where it stays full.
+///
+/// # Errors
+/// `NotFound` where no process listens; `PermissionDenied` for a link; `Corrupt` for anything but a
+/// socket.
+pub fn connect(
+    directory: &Directory,
+    name: &str,
+    carries: Carries,
+    patience: Duration,
+) -> Result<Option<Guarded>> {
+    kernel_entry::assert_allowed();
+    let socket = stream()?;
+    carries.set_up(&socket)?;
+    let socket = Guarded::closed_by(socket, close);
+    // Zero would mean no limit to the kernel.
+    let patience = patience.max(Duration::from_millis(1));
+    rustix::net::sockopt::set_socket_timeout(&socket, rustix::net::sockopt::Timeout::Send, Some(patience))
+        .doing("setting a socket's time-out")?;
+    let doing = || format!("connecting to {}", directory.path().join(name).display());
+    let Some(handle) = directory.beneath().socket(name)? else { return Err(Errno::NOENT).doing(doing()) };
+    let address = SocketAddrUnix::new(beneath::kernel_path(&handle)).doing(doing())?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) => {}
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
+        Err(e) => return Err(e).doing(doing()),
+    }
+    rustix::io::ioctl_fionbio(&socket, true).doing("making a socket non-blocking")?;
+    Ok(Some(socket))
+}
+
+/// Writes as much as there is room for; descriptors go with the first byte. `None` where there is
+/// no room.
+///
+/// # Errors
+/// `Disconnected` where the peer has closed.
+pub fn send(
+    socket: impl AsFd,
+    parts: &[IoSlice<'_>],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(Error::new(ErrorKind::Internal, "too many descriptors for one message"));
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    match rustix::net::sendmsg(socket, parts, &mut ancillary, flags) {
+        Ok(n) => Ok(Some(n)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("writing to a socket"),
+    }
+}
+
+/// As [`send`], for one slice, which costs the kernel less than a list of one.
+#[inline]
+pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
+    match rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+        Ok(n) => Ok(Some(n)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("writing to a socket"),
+    }
+}
+
+/// Sends a byte that wakes the peer, without waiting, if there is room and the peer is there. The caller may hold a gate.
+pub fn send_wake_up(socket: impl AsFd, byte: u8) {
+    let _ = rustix::net::send(socket, &[byte], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+}
+
+/// Reads the available bytes, at most the buffer's length. `Some(0)` is the end, `None` means that
+/// nothing is available yet.
+#[inline]
+pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
+    match rustix::net::recv(socket, into, RecvFlags::DONTWAIT) {
+        Ok((n, _)) => Ok(Some(n)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("reading from a socket"),
+    }
+}
+
+/// Like [`receive`], appended to a list: at most `most` bytes, for which the list has room.
+pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
+    match append(into, most, |room| Ok(rustix::net::recv(socket, room, RecvFlags::DONTWAIT)?.0.0)) {
+        Ok(came) => Ok(Some(came)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(e) => Err(e).doing("reading from a socket"),
+    }
+}
+
+/// Like [`receive`], for a Unix socket whose peer may send unwanted descriptors. Where the kernel
+/// cannot refuse them, they are taken and closed on another thread: a plain read would close them
+/// during this call.
+#[inline]
+pub fn receive_bytes_alone(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
+    if *REFUSES {
+        return receive(socket, into);
+    }
+    let mut unwanted = Vec::new();
+    let got = rights::receive_with(socket, into, &mut unwanted);
+    closing::close_aside(unwanted);
+    got
+}
+
+/// Returns whether [`receive`] is as safe as [`receive_bytes_alone`].
+pub fn refuses_descriptors() -> bool {
+    *REFUSES
+}
+
+/// Whether this kernel refuses unwanted descriptors.
+static REFUSES: LazyLock<bool> = LazyLock::new(|| stream().is_ok_and(rights::refuse_descriptors));
+
+/// Closes a Unix socket: on another thread where unread descriptors may be in it, because they are
+/// closed with it.
+fn close(socket: OwnedFd) {
+    // After this nothing more arrives.
+    let shut = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
+    if shut.is_ok() && may_hold_descriptors(&socket) {
+        closing::close_aside([socket]);
+    }
+}
+
+/// Returns whether unread descriptors may be in the socket. Up to 64 unread bytes are inspected,
+/// such as those that wake a parked peer, because a thread for each such socket would be too many;
+/// more unread bytes count as yes.
+fn may_hold_descriptors(socket: impl AsFd) -> bool {
+    let mut bytes = [0; 64];
+    match rustix::io::ioctl_fionread(&socket) {
+        Ok(0) | Err(_) => false,
+        Ok(unread) => {
+            let looked = rights::peek(&socket, &mut bytes);
+            !matches!(looked, Ok(Some((seen, false))) if seen as u64 == unread)
+        }
+    }
+}
+
+/// Closes a listening socket with the connections that were not accepted.
+fn close_listening(socket: OwnedFd) {
+    // New connections are refused from now on. In a forked child the descriptor is `/dev/null`.
+    if rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).is_ok() {
+        while let Ok(waiting) = rustix::net::accept_with(&socket, SocketFlags::CLOEXEC) {
+            close(waiting);
+        }
+    }
+}
+
+/// Like [`receive`], for a socket that carried descriptors with its hello and carries none now.
+///
+/// # Errors
+/// `Malformed` where some arrive.
+pub fn receive_refusing(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
+    kernel_entry::assert_allowed();
+    let mut unwanted = Vec::new();
+    let got = rights::receive_with(socket, into, &mut unwanted);
+    if unwanted.is_empty() {
+        return got;
+    }
+    let text = format!("the peer sent {} descriptors where none are expected", unwanted.len());
+    closing::close_aside(unwanted);
+    Err(Error::new(ErrorKind::Malformed, text))
+}
+
+/// Ends a connection for both sides at once, also for other holders of the descriptor. Sent bytes
+/// are still delivered.
+pub fn disconnect(socket: impl AsFd) {
+    kernel_entry::assert_allowed();
+    // A socket that is not connected any more has already ended.
+    let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+}
+
+/// Ends writing to this connection; the other side sees that, and may continue to write.
+pub fn end_writing(socket: impl AsFd) {
+    kernel_entry::assert_allowed();
+    // A socket that is not connected any more reports that itself.
+    let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn unread_bytes_are_distinguished_from_descriptors() {
+        let (local, mut peer) = UnixStream::pair().unwrap();
+        assert!(!may_hold_descriptors(&local), "nothing is there");
+        peer.write_all(b"wake").unwrap();
+        assert!(!may_hold_descriptors(&local), "four bytes");
+        let file = tempfile::tempfile().unwrap();
+        send(&peer, &[IoSlice::new(b"x")], &[file.as_fd()]).unwrap();
+        assert!(may_hold_descriptors(&local), "a file behind four bytes");
+        let (local, mut peer) = UnixStream::pair().unwrap();
+        peer.write_all(&[0; 65]).unwrap();
+        assert!(may_hold_descriptors(&local), "more than is looked at");
+        rustix::net::shutdown(&local, rustix::net::Shutdown::Both).unwrap();
+        let (local, mut peer) = UnixStream::pair().unwrap();
+        peer.write_all(b"wake").unwrap();
+        rustix::net::shutdown(&local, rustix::net::Shutdown::Both).unwrap();
+        assert!(!may_hold_descriptors(&local), "what came before the shutdown is still looked at");
+    }
+}

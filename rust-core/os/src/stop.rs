@@ -1,0 +1,514 @@
+//! Signals that ask a program to stop: SIGINT and SIGTERM, where the program has no handler for
+//! them.
+//!
+//! They are counted. The first one is passed to the program and the second one ends it. A service
+//! receives two (`watch_patiently`): the first is its SHUTDOWN command, the second cancels the current
+//! task, and the third ends it.
+//!
+//! The handler uses atomics and async-signal-safe functions only. It counts, wakes an eventfd that
+//! is never closed, and restores the default action at the last signal that is meant for the
+//! program: so the next one ends the program even where it is stuck. Handlers are installed while
+//! at least one [`Watch`] exists, and never over a handler of the program.
+
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::error::{Doing, Error, Result};
+use crate::fork::{self, Guarded, Own};
+
+/// The signals of this process. A forked child has none of its parent's, and no handler: one that it inherited takes
+/// the default action.
+static SIGNALLED: Own<Signalled> = Own::new();
+
+/// The signals that a process has received, and its handlers.
+struct Signalled {
+    /// The process: a child of `vfork` shares the memory and not the signals.
+    process: libc::pid_t,
+    /// The number of signals.
+    count: AtomicU32,
+    /// The signal that came last.
+    last: AtomicI32,
+    /// How many signals are for the program. The last of them restores the default actions, so that the
+    /// next one ends it.
+    patience: AtomicU32,
+    /// The eventfd that the handler signals; -1 before it is made.
+    waker: AtomicI32,
+    /// The reason why the handlers are installed.
+    installed: Mutex<Installed>,
+}
+
+impl Default for Signalled {
+    fn default() -> Signalled {
+        Signalled {
+            process: this_process(),
+            count: AtomicU32::new(0),
+            last: AtomicI32::new(0),
+            patience: AtomicU32::new(1),
+            waker: AtomicI32::new(-1),
+            installed: Mutex::default(),
+        }
+    }
+}
+
+/// The state of the installation.
+#[derive(Default)]
+struct Installed {
+    /// The number of signals for the program; 0 while no handler is installed.
+    patience: u32,
+    /// The number of [`Watch`]es.
+    watches: u32,
+}
+
+/// Keeps the handlers installed. The drop of the last one restores the default actions.
+#[derive(Debug)]
+pub struct Watch {
+    /// The fork generation that installed them.
+    born: u64,
+    /// The number of signals before they were installed.
+    before: u32,
+}
+
+impl Watch {
+    /// Returns the number of signals before this watch began: all that are counted beyond it are its own, also one that
+    /// arrives before the caller first looks.
+    pub fn before(&self) -> u32 {
+        self.before
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // A forked child has not installed them.
+        if self.born != fork::generation() {
+            return;
+        }
+        let signalled = SIGNALLED.get();
+        let mut installed = signalled.lock();
+        installed.watches = installed.watches.saturating_sub(1);
+        if installed.watches > 0 {
+            return;
+        }
+        let seen = count();
+        (installed.patience, _) = (0, signalled.patience.swap(1, Ordering::SeqCst));
+        SIGNALS.into_iter().for_each(restore);
+        // One that came while the default actions were restored has met a handler and nobody who looks.
+        if count() > seen {
+            raise(signalled.last.load(Ordering::Acquire));
+        }
+    }
+}
+
+/// The signals that ask a program to stop.
+const SIGNALS: [libc::c_int; 2] = [libc::SIGINT, libc::SIGTERM];
+
+/// Installs the handlers, from an object's first iteration over requests or messages until it is
+/// closed or dropped: the first SIGINT or SIGTERM ends the loop, so that the program can end in an
+/// orderly way; the second ends the program, unless it has a service (`watch_patiently`). Signals
+/// that the program handles or ignores are left alone.
+pub fn watch() -> Result<Watch> {
+    install(1)
+}
+
+/// The same with two signals for the program; the third ends it.
+pub fn watch_patiently() -> Result<Watch> {
+    install(2)
+}
+
+impl Signalled {
+    /// Locks the state of the installation.
+    fn lock(&self) -> MutexGuard<'_, Installed> {
+        self.installed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the eventfd, once per process. A forked child does not keep it open: a signal of its own would wake the
+    /// parent's threads.
+    fn make_waker(&self, _guard: &MutexGuard<'_, Installed>) -> Result<()> {
+        if self.waker.load(Ordering::Acquire) < 0 {
+            let waker: OwnedFd =
+                eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?;
+            // Never closed in this process.
+            let waker = std::mem::ManuallyDrop::new(Guarded::new(waker));
+            self.waker.store(waker.as_raw_fd(), Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// The handler's work in the process that installed it.
+    fn received(&self, signal: libc::c_int) {
+        self.last.store(signal, Ordering::Release);
+        let count = self.count.fetch_add(1, Ordering::SeqCst).saturating_add(1);
+        let patience = self.patience.load(Ordering::SeqCst);
+        if count >= patience {
+            // Restored here rather than by the program, which may be stuck.
+            SIGNALS.into_iter().for_each(restore);
+            // A caller that has raised the patience meanwhile found the handlers still installed.
+            if count < self.patience.load(Ordering::SeqCst) {
+                SIGNALS
+                    .into_iter()
+                    .filter(|signal| is_default(*signal))
+                    .for_each(|signal| drop(handle(signal)));
+            }
+        }
+        if count > patience {
+            // Another thread handled the last one at the same time, so this signal is not for the
+            // program.
+            raise(signal);
+        }
+        let one = 1u64.to_le_bytes();
+        // SAFETY: write is async-signal-safe; the buffer holds eight bytes; the descriptor is never closed.
+        unsafe { libc::write(self.waker.load(Ordering::Acquire), one.as_ptr().cast(), one.len()) };
+    }
+}
+
+/// Installs the handlers for this many signals. If that is more than before, also installs them again
+/// where an earlier signal has restored the default action.
+fn install(patience: u32) -> Result<Watch> {
+    let signalled = SIGNALLED.get();
+    let mut installed = signalled.lock();
+    let watch = Watch { born: fork::generation(), before: count() };
+    if installed.patience < patience {
+        signalled.make_waker(&installed)?;
+        signalled.patience.fetch_max(patience, Ordering::SeqCst);
+        if count() < patience {
+            for signal in SIGNALS.into_iter().filter(|signal| is_default(*signal)) {
+                handle(signal)?;
+            }
+        }
+        installed.patience = patience;
+    }
+    installed.watches += 1;
+    Ok(watch)
+}
+
+/// Installs the handler of a signal. Async-signal-safe where it succeeds.
+fn handle(signal: libc::c_int) -> Result<()> {
+    // SAFETY: the sigaction lives through the call, and the handler only touches atomics and calls
+    // functions that are async-signal-safe.
+    let done = unsafe {
+        let mut new: libc::sigaction = std::mem::zeroed();
+        new.sa_sigaction = handler();
+        libc::sigaction(signal, &new, std::ptr::null_mut())
+    };
+    if done == 0 {
+        return Ok(());
+    }
+    let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
+    Err(Error::os(format_args!("watching for signal {signal}"), errno))
+}
+
+/// Restores the default action of a signal whose handler is ours. Async-signal-safe.
+fn restore(signal: libc::c_int) {
+    if disposition(signal) == Some(handler()) {
+        // SAFETY: signal is async-signal-safe, and removes a handler of this file, which was installed where there was
+        // none.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// Sends this thread a signal again whose default action is in place: in its handler it takes effect as soon as that
+/// returns. Async-signal-safe.
+fn raise(signal: libc::c_int) {
+    // SAFETY: raise is async-signal-safe.
+    unsafe { libc::raise(signal) };
+}
+
+/// Returns the number of this process.
+fn this_process() -> libc::pid_t {
+    // SAFETY: getpid has no preconditions, and is async-signal-safe.
+    unsafe { libc::getpid() }
+}
+
+/// Returns the handler as the kernel stores it.
+fn handler() -> libc::sighandler_t {
+    on_signal as *const () as libc::sighandler_t
+}
+
+/// Returns whether a signal has its default action.
+fn is_default(signal: libc::c_int) -> bool {
+    disposition(signal) == Some(libc::SIG_DFL)
+}
+
+/// Returns the action of a signal now; `None` where the kernel does not report it.
+fn disposition(signal: libc::c_int) -> Option<libc::sighandler_t> {
+    // SAFETY: `old` is a sigaction that lives through the call, and nothing is changed.
+    unsafe {
+        let mut old: libc::sigaction = std::mem::zeroed();
+        (libc::sigaction(signal, std::ptr::null(), &mut old) == 0).then_some(old.sa_sigaction)
+    }
+}
+
+/// The handler. It leaves `errno` as the interrupted call has set it.
+extern "C" fn on_signal(signal: libc::c_int) {
+    // SAFETY: the address of this thread's errno, valid while the thread runs.
+    let errno = unsafe { &mut *libc::__errno_location() };
+    let before = *errno;
+    match SIGNALLED.existing().filter(|signalled| signalled.process == this_process()) {
+        Some(signalled) => signalled.received(signal),
+        // A child that has inherited the handler.
+        None => {
+            restore(signal);
+            raise(signal);
+        }
+    }
+    *errno = before;
+}
+
+/// Returns whether a signal has asked the program to stop.
+pub fn was_requested() -> bool {
+    count() > 0
+}
+
+/// Returns the number of these signals.
+pub fn count() -> u32 {
+    SIGNALLED.existing().map_or(0, |signalled| signalled.count.load(Ordering::SeqCst))
+}
+
+/// Returns a descriptor that is readable once a signal has arrived; valid after [`watch`] or
+/// `watch_patiently`. Each further signal signals it again. It is never drained, because several threads
+/// may wait for it: one that wants each signal waits with [`Interest::ET`](crate::poll::Interest::ET). It is a
+/// hint: the count decides.
+pub fn waker() -> BorrowedFd<'static> {
+    let fd = SIGNALLED.get().waker.load(Ordering::Acquire);
+    // SAFETY: `watch` has stored an open descriptor, which is never closed.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Child, ChildStdout, Command, Stdio};
+
+    use super::*;
+    use crate::deadline::{Deadline, Waiting};
+    use crate::poll::{Epoll, Interest};
+
+    /// Runs as a program in a process of its own: prints the number of signals each time that the
+    /// waker is signalled.
+    #[test]
+    #[ignore = "a process of its own, started by the tests below"]
+    fn program() {
+        let parts = std::env::var("LINKSPAN_TEST_STOP").unwrap_or_default();
+        // A shell without job control starts background programs with SIGINT ignored.
+        for signal in SIGNALS {
+            // SAFETY: no handler of this file is installed yet.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        for part in parts.split(' ') {
+            match part {
+                "watch" => std::mem::forget(watch().unwrap()),
+                "patient" => std::mem::forget(watch_patiently().unwrap()),
+                "brief" => drop(watch().unwrap()),
+                "alone" => SIGNALLED.get().make_waker(&SIGNALLED.get().lock()).unwrap(),
+                // SAFETY: no handler of this file is installed yet.
+                "ignores-int" => drop(unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) }),
+                // Continues once a signal has arrived.
+                "counts" => wait_for_signals(1),
+                // SAFETY: the child raises a signal and ends.
+                "forks" => child_ends_by_its_signal(|| unsafe { libc::fork() }),
+                // SAFETY: as above. The child of a raw call runs no handlers of `pthread_atfork`.
+                "clones" => child_ends_by_its_signal(|| unsafe {
+                    libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t
+                }),
+                "full" => handler_keeps_errno(),
+                "late" => late_signal_is_counted(),
+                other => panic!("{other:?} is no part of a program"),
+            }
+        }
+        print("ready");
+        wait_for_signals(u32::MAX);
+    }
+
+    /// Makes a child, sends it SIGTERM, and checks that this ends the child and is not counted here.
+    fn child_ends_by_its_signal(fork: impl FnOnce() -> libc::pid_t) {
+        let child = fork();
+        if child == 0 {
+            // SAFETY: async-signal-safe functions in the child of a program with one thread.
+            unsafe {
+                libc::raise(libc::SIGTERM);
+                libc::_exit(7);
+            }
+        }
+        assert!(child > 0);
+        let mut status = 0;
+        // SAFETY: the child of this process; `status` is an integer of its own.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGTERM, "status {status:#x}");
+        assert!(!crate::poll::is_readable(waker()), "the child woke its parent");
+        assert_eq!(count(), 0);
+    }
+
+    /// With a waker that has no room for another event, its write fails.
+    fn handler_keeps_errno() {
+        rustix::io::write(waker(), &(u64::MAX - 1).to_le_bytes()).unwrap();
+        // SAFETY: the address of this thread's errno; the signal has a handler, which returns.
+        let errno = unsafe {
+            *libc::__errno_location() = libc::EDOM;
+            libc::raise(libc::SIGTERM);
+            *libc::__errno_location()
+        };
+        assert_eq!((errno, count()), (libc::EDOM, 1));
+    }
+
+    /// A signal between the installation of the handlers and the first look at the count.
+    fn late_signal_is_counted() {
+        let watch = watch_patiently().unwrap();
+        // SAFETY: the signal has a handler, which returns.
+        unsafe { libc::raise(libc::SIGTERM) };
+        assert_eq!((watch.before(), count()), (0, 1));
+        std::mem::forget(watch);
+    }
+
+    fn wait_for_signals(until: u32) {
+        let epoll = Epoll::new().unwrap();
+        epoll.add(waker(), 0, Interest::IN | Interest::ET).unwrap();
+        let mut ready = Vec::new();
+        let mut waiting = Waiting::until(Deadline::after(std::time::Duration::from_secs(60)));
+        print("counts");
+        loop {
+            epoll.wait(&mut waiting, &mut ready).unwrap();
+            if !ready.is_empty() {
+                print(&count().to_string());
+                if count() >= until {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn print(word: &str) {
+        // The test's own name may be in front, where the harness has not ended its line.
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "\n{word}").and_then(|()| out.flush()).unwrap();
+    }
+
+    struct Program {
+        child: Child,
+        lines: BufReader<ChildStdout>,
+    }
+
+    impl Program {
+        fn start(parts: &str) -> Program {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["stop::tests::program", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+                .env("LINKSPAN_TEST_STOP", parts)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap());
+            Program { child, lines }
+        }
+
+        fn expect(&mut self, word: &str) {
+            loop {
+                let mut line = String::new();
+                assert_ne!(self.lines.read_line(&mut line).unwrap(), 0, "it ended before it wrote {word}");
+                let text = line.trim();
+                if text == word {
+                    return;
+                }
+                assert!(!text.chars().all(|c| c.is_ascii_digit()) || text.is_empty(), "{text} before {word}");
+            }
+        }
+
+        fn signal(&self, signal: libc::c_int) {
+            // SAFETY: the child has not been waited for, so its number is not reused.
+            assert_eq!(unsafe { libc::kill(self.child.id().cast_signed(), signal) }, 0);
+        }
+
+        fn ends_by(mut self, signal: libc::c_int) {
+            self.signal(signal);
+            assert_eq!(self.child.wait().unwrap().signal(), Some(signal));
+        }
+    }
+
+    impl Drop for Program {
+        fn drop(&mut self) {
+            // A process that has ended, and been waited for, cannot be killed.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    /// Starts it, sends it each signal, and waits for the printed count after each.
+    fn signalled(parts: &str, signals: &[libc::c_int]) -> Program {
+        let mut program = Program::start(parts);
+        program.expect("ready");
+        program.expect("counts");
+        for (i, signal) in signals.iter().enumerate() {
+            program.signal(*signal);
+            program.expect(&(i + 1).to_string());
+        }
+        program
+    }
+
+    #[test]
+    fn second_signal_ends_program() {
+        signalled("watch", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
+        signalled("watch", &[libc::SIGINT]).ends_by(libc::SIGTERM);
+    }
+
+    #[test]
+    fn third_signal_ends_service() {
+        signalled("patient", &[libc::SIGTERM, libc::SIGTERM]).ends_by(libc::SIGTERM);
+        signalled("watch patient", &[libc::SIGINT, libc::SIGTERM]).ends_by(libc::SIGINT);
+        signalled("patient watch", &[libc::SIGTERM, libc::SIGINT]).ends_by(libc::SIGTERM);
+    }
+
+    #[test]
+    fn later_patience_still_gets_second_signal() {
+        let mut program = Program::start("watch counts patient");
+        program.expect("counts");
+        program.signal(libc::SIGTERM);
+        program.expect("1");
+        program.expect("ready");
+        program.expect("counts");
+        // A waker that was signalled is readable to a thread that begins to wait for it.
+        program.expect("1");
+        program.signal(libc::SIGTERM);
+        program.expect("2");
+        program.ends_by(libc::SIGTERM);
+    }
+
+    #[test]
+    fn signal_of_a_forked_child_ends_the_child_alone() {
+        signalled("watch forks", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
+        signalled("watch clones", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
+    }
+
+    #[test]
+    fn handler_leaves_errno_alone() {
+        Program::start("watch full").expect("ready");
+    }
+
+    #[test]
+    fn signal_before_the_first_look_belongs_to_the_watch() {
+        Program::start("late").expect("ready");
+    }
+
+    #[test]
+    fn last_dropped_watch_restores_signal_actions() {
+        signalled("brief", &[]).ends_by(libc::SIGTERM);
+        signalled("watch brief", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
+        signalled("brief watch", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
+    }
+
+    #[test]
+    fn ignored_signal_stays_ignored() {
+        let mut program = signalled("ignores-int patient", &[libc::SIGTERM]);
+        program.signal(libc::SIGINT);
+        program.signal(libc::SIGTERM);
+        program.expect("2");
+        program.signal(libc::SIGINT);
+        program.ends_by(libc::SIGTERM);
+    }
+
+    #[test]
+    fn without_watch_first_signal_ends_program() {
+        signalled("alone", &[]).ends_by(libc::SIGTERM);
+        signalled("alone patient", &[libc::SIGTERM, libc::SIGTERM]).ends_by(libc::SIGTERM);
+    }
+}

@@ -1,0 +1,147 @@
+//! Users and groups: their names, a file for a group, and access for one more user.
+//!
+//! Names and home directories are read directly from `/etc/passwd` and `/etc/group`: the C library's
+//! functions may query a name service over the network, which would block. A user that is only in a
+//! name service has no name here, and texts show its number.
+
+use std::fmt::Display;
+use std::os::fd::AsFd;
+
+use rustix::fs::{Gid, XattrFlags};
+use rustix::io::Errno;
+
+use crate::error::{Doing, Error, ErrorKind, Result};
+
+/// Returns the name of a user; `None` where /etc/passwd does not have it.
+pub fn name_of_user(uid: u32) -> Option<String> {
+    find("/etc/passwd", |fields| {
+        fields.get(2)?.parse().ok().filter(|n: &u32| *n == uid).map(|_| fields[0].into())
+    })
+}
+
+/// Returns the home directory of a user; `None` where /etc/passwd does not have it.
+pub(crate) fn home_of_user(uid: u32) -> Option<std::path::PathBuf> {
+    find("/etc/passwd", |fields| {
+        let home = fields.get(5)?;
+        fields.get(2)?.parse().ok().filter(|n: &u32| *n == uid).map(|_| (*home).into())
+    })
+}
+
+/// Returns the number of a group; `None` where /etc/group does not have it.
+pub fn group_of_name(name: &str) -> Option<u32> {
+    find("/etc/group", |fields| if fields[0] == name { fields.get(2)?.parse().ok() } else { None })
+}
+
+/// Returns the name of a group; `None` where /etc/group does not have it.
+pub fn name_of_group(gid: u32) -> Option<String> {
+    find("/etc/group", |fields| {
+        fields.get(2)?.parse().ok().filter(|n: &u32| *n == gid).map(|_| fields[0].into())
+    })
+}
+
+/// Returns the result for the first line of a file for whose fields `wanted` has one.
+fn find<T>(file: &str, wanted: impl Fn(&[&str]) -> Option<T>) -> Option<T> {
+    let text = std::fs::read_to_string(file).ok()?;
+    text.lines().find_map(|line| wanted(&line.split(':').collect::<Vec<_>>()))
+}
+
+/// Gives an open file or directory to a group; does nothing where none is given. `shown` is its
+/// path, for texts.
+///
+/// # Errors
+/// `PermissionDenied` where this user is not in the group, with the remedy.
+pub fn give_to_group(file: impl AsFd, shown: impl Display, group: Option<u32>) -> Result<()> {
+    let Some(gid) = group else { return Ok(()) };
+    let given = rustix::fs::fchown(file, None, Some(Gid::from_raw(gid)));
+    given.or_else(|e| refuse_group(shown, gid, e))
+}
+
+/// Makes the error of a file that could not be given to a group.
+pub(crate) fn refuse_group(shown: impl Display, gid: u32, errno: Errno) -> Result<()> {
+    let named = name_of_group(gid).unwrap_or_else(|| gid.to_string());
+    if errno != Errno::PERM {
+        return Err(errno).doing(format_args!("giving {shown} to the group {named}"));
+    }
+    let text = format!(
+        "uid {} may not give {shown} to the group {named} (gid {gid}): only its members and root may; put the user in it (usermod -a -G {named} USER, then log in anew), or name a group that the user is in",
+        rustix::process::geteuid().as_raw()
+    );
+    Err(Error::new(ErrorKind::PermissionDenied, text))
+}
+
+/// Lets the owner read and write an open file, this user read it, and no other user except root
+/// access it, which a mode cannot express. Returns false where the file system has no access lists.
+///
+/// The list is the value of the extended attribute `system.posix_acl_access` (acl(5)): a version,
+/// then entries of tag, permissions and number, all little-endian.
+pub fn admit(file: impl AsFd, uid: u32) -> rustix::io::Result<bool> {
+    // The extended attribute of an access list.
+    const NAME: &str = "system.posix_acl_access";
+    // The version of the layout.
+    const VERSION: u32 = 2;
+    // Tags of entries: the user or group that an entry is for.
+    const OWNER: u16 = 1;
+    const USER: u16 = 2;
+    const GROUP: u16 = 4;
+    const MASK: u16 = 16;
+    const OTHERS: u16 = 32;
+    // The number in an entry whose tag already determines its user or group.
+    const NO_ID: u32 = u32::MAX;
+    // Permissions.
+    const READ: u16 = 4;
+    const WRITE: u16 = 2;
+    let entries = [
+        (OWNER, READ | WRITE, NO_ID),
+        (USER, READ, uid),
+        (GROUP, 0, NO_ID),
+        (MASK, READ, NO_ID),
+        (OTHERS, 0, NO_ID),
+    ];
+    let mut list = VERSION.to_le_bytes().to_vec();
+    for (tag, may, who) in entries {
+        list.extend(tag.to_le_bytes());
+        list.extend(may.to_le_bytes());
+        list.extend(who.to_le_bytes());
+    }
+    match rustix::fs::fsetxattr(file, NAME, &list, XattrFlags::empty()) {
+        Ok(()) => Ok(true),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn created_files_belong_to_the_given_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let file = std::fs::File::create(&path).unwrap();
+        let own = rustix::process::getegid().as_raw();
+        give_to_group(&file, path.display(), Some(own)).unwrap();
+        assert_eq!(path.metadata().unwrap().gid(), own);
+    }
+
+    #[test]
+    fn missing_membership_is_reported_with_group_and_remedy() {
+        let error = refuse_group("/x", 54_321, Errno::PERM).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        for part in ["/x", "gid 54321", "usermod -a -G 54321"] {
+            assert!(error.text().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn admitted_user_shows_in_the_mode_where_lists_are_known() {
+        let file = tempfile::tempfile().unwrap();
+        let mode = || file.metadata().unwrap().permissions().mode() & 0o777;
+        file.set_permissions(PermissionsExt::from_mode(0o666)).unwrap();
+        // With a list, the group bits of the mode show the list's mask.
+        let expected = if admit(&file, 12_345).unwrap() { 0o640 } else { 0o666 };
+        assert_eq!(mode(), expected);
+    }
+}
