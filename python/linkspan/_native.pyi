@@ -11,6 +11,7 @@ from .timestamp import Timestamp
 from .words import Command, Outcome, State
 
 __version__: str
+MAX_VALUES: int
 
 _T = TypeVar("_T")
 _OnWait: TypeAlias = Callable[[], bool | None]
