@@ -102,7 +102,9 @@ impl Message {
         // Text with half a surrogate pair is a key of no message.
         let Ok(path) = key.to_str() else { return Ok(default) };
         match self.at(py, path) {
-            Err(Failure::Core(error)) if matches!(error.kind(), ErrorKind::Missing | ErrorKind::WrongType) => {
+            Err(Failure::Core(error))
+                if matches!(error.kind(), ErrorKind::Missing | ErrorKind::WrongType) =>
+            {
                 Ok(default)
             }
             found => found.map(Some),

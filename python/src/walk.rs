@@ -72,7 +72,9 @@ fn placed(py: Python<'_>, raised: PyErr, path: Option<&str>) -> PyErr {
 
 fn place(raised: &Bound<'_, PyAny>, path: &str) -> PyResult<()> {
     let py = raised.py();
-    if raised.is_instance(imported_once!(py, "linkspan.errors", "Error")?)? && raised.getattr("path")?.is_none() {
+    if raised.is_instance(imported_once!(py, "linkspan.errors", "Error")?)?
+        && raised.getattr("path")?.is_none()
+    {
         // The text that an error of the core has with this path.
         let placed = Error::new(ErrorKind::Internal, raised.str()?.to_string()).with_path(path);
         raised.setattr("args", (placed.to_string(),))?;

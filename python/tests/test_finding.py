@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -31,10 +32,44 @@ def test_names_are_listed_with_the_script_that_has_them(tmp_path):
     assert (found["pattern"], found["program"], found["pid"], found["messages"]) == ("publish", "logger.py", process.pid, 1)
 
 
-def test_second_publisher_of_a_process_says_who_has_the_name():
-    name = endpoint("shm")
+@pytest.mark.parametrize("transport", ["shm", "unix", "tcp"])
+def test_second_publisher_of_a_process_says_who_has_the_name(transport):
+    name = endpoint(transport)
     with linkspan.publisher(name), pytest.raises(linkspan.AddressInUse, match="this process listens at .* already.*replace"):
         linkspan.publisher(name)
+
+
+#: What has a name, and what its owner does there. A server and a journal cannot be replaced, whoever asks.
+OWNERS = [
+    ("shm", linkspan.serve, "listens at"), ("unix", linkspan.listen, "listens at"), ("tcp", linkspan.serve, "listens at"),
+    ("fifo", linkspan.listen, "serves"), ("spool", linkspan.serve, "serves"), ("journal", linkspan.publisher, "writes"),
+]
+
+
+@pytest.mark.parametrize(("transport", "own", "does"), OWNERS, ids=[owner[0] for owner in OWNERS])
+def test_name_in_use_says_which_process_has_it(transport, own, does):
+    name = endpoint(transport)
+    script = f"import linkspan; linkspan.{own.__name__}({name!r})"
+    with own(name):
+        with pytest.raises(linkspan.AddressInUse, match=f"this process {does} .* already, by an object .* close that first$"):
+            own(name)
+        other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+        assert other.returncode == 1 and f": process {os.getpid()} {does} " in other.stderr, other.stderr
+        if transport in ("shm", "unix", "tcp"):
+            with pytest.raises(linkspan.AddressInUse, match="close that first$"):
+                linkspan.publisher(name)
+
+
+def test_port_of_another_library_is_in_use_by_a_program_without_a_name():
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(linkspan.AddressInUse, match="a program listens at 127"):
+        linkspan.serve(f"tcp://127.0.0.1:{taken.getsockname()[1]}")
+
+
+def test_file_has_several_publishers_and_the_newest_value_stands():
+    name = endpoint("file")
+    with linkspan.publisher(name) as one, linkspan.publisher(name) as other:
+        one.send(1), other.send(2), one.send(3)
+        assert linkspan.latest(name) == 3
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
@@ -129,5 +164,10 @@ def test_doctor_says_who_has_a_name_and_which_open_names_are_like_a_free_one():
         code, findings = doctor(f"{name}s")
         assert code == 0 and [finding["severity"] for finding in findings] == ["fine", "note"]
         assert "is free" in findings[0]["what"] and name in findings[1]["what"]
+    journal = endpoint("journal")
+    with linkspan.serve(f"{name}r"), linkspan.publisher(journal):
+        for other in (f"{name}r", journal):
+            code, [held] = doctor(other)
+            assert code == 1 and held["remedy"] == f"end it (kill {os.getpid()}), or choose another name", held
     code, [refused] = doctor("shm:../x")
     assert code == 1 and "no program can have that name" in refused["what"]
