@@ -1,5 +1,7 @@
 """A name that is not there or not to be had: what is open, who has it, and a publisher that takes its own name over."""
 
+import asyncio
+import dataclasses
 import json
 import os
 import socket
@@ -8,6 +10,7 @@ import sys
 import threading
 
 import linkspan
+import linkspan.aio
 import pytest
 from conftest import endpoint
 from support.tree import PROGRAM
@@ -18,6 +21,27 @@ def test_missing_name_error_lists_the_nearest_open_ones():
         for call in (linkspan.latest, linkspan.schema, lambda name: linkspan.connect(name, timeout=0)):
             with pytest.raises(linkspan.NotFound, match="open are shm:near/temperature.*unix:near/power|open is shm:near"):
                 call("shm:near/temperatur")
+
+
+async def awaited(name):
+    async with linkspan.aio.subscribe(name) as subscriber:
+        await subscriber.recv(timeout=0.01)
+
+
+def test_subscriber_without_a_publisher_learns_the_nearest_open_names():
+    calls = [
+        lambda name: linkspan.subscribe(name).recv(timeout=0.01),
+        lambda name: linkspan.subscribe(name).recv_many(3, timeout=0),
+        lambda name: asyncio.run(awaited(name)),
+    ]
+    with linkspan.publisher("shm:near/temperature"):
+        for call in calls:
+            with pytest.raises(linkspan.NotFound, match="; open is shm:near/temperature$"):
+                call("shm:near/temperatur")
+        # A pattern waits for names that do not exist yet.
+        with pytest.raises(linkspan.Timeout) as caught:
+            linkspan.subscribe("shm:nearby/*").recv(timeout=0.01)
+        assert "open is" not in str(caught.value)
 
 
 def test_names_are_listed_with_the_script_that_has_them(tmp_path):
@@ -135,6 +159,11 @@ def test_errors_about_options_give_their_own_reason():
     class Reading: ...
     with pytest.raises(linkspan.WrongType, match="class Reading.*linkspan schema generate"):
         linkspan.publisher(endpoint("shm"), schema=Reading)
+    for given in (Reading(), 5, {"name": "reading"}, dataclasses.make_dataclass("Record", ["x"])(1.0)):
+        kind = type(given).__qualname__
+        with pytest.raises(linkspan.WrongType, match=f"the path of a file or its text, and not an object of type .*{kind}") as caught:
+            linkspan.serve(endpoint("shm"), reply_schema=given)
+        assert caught.value.path == "reply_schema"
     with pytest.raises(linkspan.Unsupported, match=r"from_, .* and on_wait"):
         linkspan.publisher(endpoint("shm"), colour=1)
 

@@ -20,7 +20,7 @@ impl Subscriber {
     /// `Empty` if nothing was published, `NotFound` if there is no publisher.
     pub fn newest<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
         let mut waiting = wait.into().start(self.options.timeout).on_wait(&self.options.on_wait);
-        self.find_newest(&mut waiting).map_err(|e| e.on(&self.shown))
+        self.find_newest(&mut waiting).map_err(|e| self.named(e).on(&self.shown))
     }
 
     /// [`Subscriber::newest`] without the endpoint in its errors.
