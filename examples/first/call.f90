@@ -17,7 +17,7 @@ contains
       type(linkspan_server) :: server
       type(linkspan_message) :: request, reply
       real(real64), pointer :: numbers(:)
-      character(:), allocatable :: why, trouble
+      character(:), allocatable :: why, problem
       integer :: stat, answered
       call server%serve("first/call")
       do while (server%next(request)) ! until a signal asks to stop
@@ -26,11 +26,11 @@ contains
             call reply%clear()
             call reply%put("sum", sum(numbers))
             call reply%put("from", "Fortran")
-            call server%reply(request, reply, stat=answered, errmsg=trouble)
+            call server%reply(request, reply, stat=answered, errmsg=problem)
          else ! one bad request is its caller's error, and the next one is served
-            call server%fail(request, stat, "sum.Request", why, stat=answered, errmsg=trouble)
+            call server%fail(request, stat, "sum.Request", why, stat=answered, errmsg=problem)
          end if
-         if (answered /= linkspan_ok) write (error_unit, '(a)') trouble ! a caller that is gone, or that wants no reply
+         if (answered /= linkspan_ok) write (error_unit, '(a)') problem ! a caller that is gone, or that wants no reply
       end do
       call server%close()
    end subroutine
