@@ -23,9 +23,10 @@ pub fn printed(value: &Zval) -> Result<Text> {
 fn encoded(value: &Zval) -> Result<Text> {
     // JSON_UNESCAPED_SLASHES, JSON_UNESCAPED_UNICODE, JSON_PARTIAL_OUTPUT_ON_ERROR, JSON_PRESERVE_ZERO_FRACTION
     const FLAGS: i64 = 64 | 256 | 512 | 1024;
-    let encoded =
-        call_php(|| ZendCallable::try_from_name("json_encode").and_then(|f| f.try_call(vec![value, &FLAGS])))?
-            .map_err(|e| Error::new(ErrorKind::Internal, format!("PHP could not read the value: {e}")))?;
+    let encoded = call_php(|| {
+        ZendCallable::try_from_name("json_encode").and_then(|f| f.try_call(vec![value, &FLAGS]))
+    })?
+    .map_err(|e| Error::new(ErrorKind::Internal, format!("PHP could not read the value: {e}")))?;
     Ok(Text::of(encoded.str().unwrap_or("null")))
 }
 

@@ -202,9 +202,8 @@ fn set_all(
             Key::Number(number) => number.to_string().into(),
         };
         if name == "timeout" {
-            let given = Seconds::from_zval(zval).ok_or_else(|| {
-                wrong_type("timeout", "int, float (INF waits for ever) or null", zval)
-            })?;
+            let given = Seconds::from_zval(zval)
+                .ok_or_else(|| wrong_type("timeout", "int, float (INF waits for ever) or null", zval))?;
             options.timeout = given.or(options.timeout).map_err(|e| e.under_key("timeout"))?;
             waiter.asked = given.0.is_some().then_some(given);
         } else if name == "on_wait" {
