@@ -34,7 +34,7 @@ pub struct EndpointArgs {
     /// Compare schemas with the other side, and validate each value: a schema file
     #[arg(long, value_name = "FILE")]
     pub schema: Option<String>,
-    /// Set another option by its name: max_message_size=1000000, client_id=logger, mode=0660
+    /// Set another option by its name: max_message_size=1000000, client_id=logger, mode=0660, linger=500ms
     #[arg(short, long = "option", value_name = "NAME=VALUE")]
     pub options: Vec<String>,
 }
@@ -82,8 +82,19 @@ impl EndpointArgs {
     }
 }
 
-/// Parses the value of an option: JSON, a mode in octal as chmod takes it, or else text as in client_id=logger.
+/// The options that are times in seconds.
+const TIMES: [&str; 3] = ["timeout", "linger", "retain_seconds"];
+
+/// Parses the value of an option: JSON, a mode in octal as chmod takes it, a time as --timeout takes it, or else text as in
+/// client_id=logger.
 fn option_value(name: &str, text: &str) -> Result<Value> {
+    if TIMES.contains(&name) {
+        if name == "timeout" && matches!(text, "forever" | "null") {
+            return Ok(Value::Null);
+        }
+        let also = if name == "timeout" { OR_FOREVER } else { "" };
+        return seconds(text, also).map(Value::from).map_err(|e| e.under_key(name));
+    }
     if name == "mode" {
         let digits = text.strip_prefix("0o").unwrap_or(text);
         return u64::from_str_radix(digits, 8).map(Value::from).map_err(|_| {
@@ -100,12 +111,15 @@ pub fn encodings() -> impl TypedValueParser<Value = Encoding> {
     PossibleValuesParser::new(Encoding::ALL.map(Encoding::name)).try_map(|name| Encoding::from_name(&name))
 }
 
+/// What a time-out may be besides a time.
+const OR_FOREVER: &str = " or the word forever";
+
 /// Parses a time-out: a time, or the word "forever".
 pub fn timeout(text: &str) -> Result<Timeout> {
     if text == "forever" {
         return Ok(Timeout::Forever);
     }
-    seconds(text, " or the word forever").and_then(Timeout::from_seconds)
+    seconds(text, OR_FOREVER).and_then(Timeout::from_seconds)
 }
 
 /// Parses a time.
@@ -364,6 +378,27 @@ mod tests {
         }
         assert_eq!(timeout("forever").unwrap(), Timeout::Forever);
         assert!(interval("50ms").unwrap_err().text().contains("from 0.1 s to 1 h"));
+    }
+
+    #[test]
+    fn options_that_are_times_take_what_their_flags_take() {
+        for (name, text, value) in [
+            ("timeout", "500ms", 0.5.into()),
+            ("timeout", "2", 2.0.into()),
+            ("timeout", "forever", Value::Null),
+            ("linger", "1s", 1.0.into()),
+            ("retain_seconds", "1.5h", 5400.0.into()),
+        ] {
+            assert_eq!(option_value(name, text).unwrap(), value, "{name}={text}");
+        }
+        for (name, text) in [("timeout", "soon"), ("linger", "forever"), ("linger", "-1s")] {
+            let error = option_value(name, text).unwrap_err();
+            assert!(
+                error.path() == Some(name)
+                    && error.text().starts_with(text) | error.text().contains("is not a time"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

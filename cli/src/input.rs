@@ -18,15 +18,20 @@ pub fn given(
 ) -> std::result::Result<Option<Value>, Exit> {
     match text {
         Some(text) => Ok(Some(text.into())),
-        None => argument.map(|argument| value(argument, signals)).transpose(),
+        None => argument.map(|argument| parsed(argument, signals, "with -m, or in JSON quotes")).transpose(),
     }
 }
 
 /// Returns the value of an argument: JSON, or `-` for one JSON text from standard input.
 pub fn value(argument: &str, signals: &Signals) -> std::result::Result<Value, Exit> {
+    parsed(argument, signals, "in JSON quotes")
+}
+
+/// [`value`] with how the command takes a text, for errors.
+fn parsed(argument: &str, signals: &Signals, how: &str) -> std::result::Result<Value, Exit> {
     if argument != "-" {
         return codec::decode(argument.as_bytes(), Encoding::Json).map_err(|e| {
-            let text = format!("{}; give a text with -m, or in JSON quotes: '\"open\"'", e.text());
+            let text = format!("{}; give a text {how}: '\"open\"'", e.text());
             Exit::Usage(Error::new(e.kind(), text).on("the value"))
         });
     }

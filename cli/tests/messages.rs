@@ -218,7 +218,30 @@ fn text_needs_no_quotes_of_json_and_flags_are_short() {
     assert_eq!(server.line(), "\"null\"");
     server.wait();
     let refused = place.run(&["send", "unix:t", "open"]);
-    assert!(refused.code == Some(2) && refused.err.contains("-m"), "{refused:?}");
+    assert!(refused.code == Some(2) && refused.err.contains("give a text with -m"), "{refused:?}");
+    // These have no -m.
+    for words in [&["service", "config", "live", "open"][..], &["recv", "unix:t", "--reply", "open"]] {
+        let refused = place.run(words);
+        assert!(
+            refused.code == Some(2) && refused.err.ends_with("give a text in JSON quotes: '\"open\"'\n"),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn times_of_options_have_units() {
+    let place = Place::new();
+    let server = place.start(&["recv", "unix:t"]);
+    place.wait_for("t.unix");
+    let sent = place.run(&["send", "unix:t", "1", "-o", "timeout=500ms", "-o", "linger=1s"]);
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert_eq!(server.wait().code, Some(0));
+    let refused = place.run(&["send", "unix:t", "1", "-o", "linger=soon"]);
+    assert!(
+        refused.code == Some(2) && refused.err.contains("number with us, ms, s, min or h"),
+        "{refused:?}"
+    );
 }
 
 #[test]

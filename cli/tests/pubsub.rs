@@ -133,11 +133,14 @@ fn error_of_a_wrong_command_names_the_pattern_of_the_name() {
 fn timeouts_end_waits_with_exit_code_3() {
     let place = Place::new();
     assert_eq!(place.run(&["latest", "nobody"]).code, Some(4));
-    assert_eq!(place.run(&["sub", "nobody", "--timeout", "0.05"]).code, Some(4));
+    let lone = place.run(&["sub", "nobody", "--timeout", "0.05"]);
+    assert!(lone.code == Some(4) && lone.err.ends_with("; no name is open there\n"), "{}", lone.err);
     let publisher = place.start(&["pub", "quiet"]);
     place.wait_for("quiet.shm");
     let finished = place.run(&["sub", "quiet", "--timeout", "0.05"]);
     assert_eq!(finished.code, Some(3), "{}", finished.err);
+    let near = place.run(&["sub", "quite", "-t", "0.05"]);
+    assert!(near.code == Some(4) && near.err.ends_with("; open is shm:quiet\n"), "{}", near.err);
     assert_eq!(publisher.end().code, Some(0));
 }
 

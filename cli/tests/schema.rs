@@ -45,7 +45,7 @@ fn schema_check_prints_nothing_or_file_line_and_column() {
         "{}",
         finished.err
     );
-    for (name, code, kind) in [("none.toml", 4, "NotFound"), (".", 1, "Unsupported")] {
+    for (name, code, kind) in [("none.toml", 2, "NotFound"), (".", 1, "Unsupported")] {
         let finished = run(&place, &["schema", "check", name], "");
         assert!(
             finished.code == Some(code) && finished.err.contains(kind),
@@ -223,6 +223,22 @@ fn schema_of_a_name_is_shown_compared_and_used_for_validation() {
         finished.code,
         finished.err
     );
+    // A file that does not exist is an error in the command line, whichever command names it.
+    for words in [
+        "pub unix:lab/x 1 --schema nofile",
+        "schema check nofile",
+        "schema show nofile.schema.toml",
+        "schema diff nofile nofile",
+        "schema infer lab/x --widen nofile",
+        "schema import --from ros nofile.msg",
+    ] {
+        let finished = run(&place, &words.split(' ').collect::<Vec<_>>(), "");
+        assert!(
+            finished.code == Some(2) && finished.err.contains("NotFound (103)"),
+            "{words}: {}",
+            finished.err
+        );
+    }
     let finished =
         run(&place, &["pub", "--schema", "watts.toml", "unix:lab/other", "{\"watts\": \"much\"}"], "");
     assert!(

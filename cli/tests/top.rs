@@ -37,7 +37,7 @@ fn terminal_is_restored_however_it_ends() {
 #[test]
 fn without_a_terminal_the_error_names_an_alternative() {
     let finished = Place::new().run(&["top"]);
-    assert_eq!((finished.code, finished.out.as_str()), (Some(1), ""));
+    assert_eq!((finished.code, finished.out.as_str()), (Some(2), ""));
     assert!(
         finished.err.contains("InvalidState (106)") && finished.err.contains("linkspan top --once"),
         "{}",

@@ -17,15 +17,23 @@ static void serve(void) {
     check(linkspan_message_new(&reply));
     for (;;) {
         linkspan_array numbers;
+        linkspan_status status;
         double sum = 0;
         check(linkspan_server_next(server, LINKSPAN_DEFAULT, &request));
         if (request == NULL) break; /* a signal asked to stop */
-        check(linkspan_message_get_array(request, "numbers", &numbers));
-        for (size_t i = 0; i < numbers.dims[0]; ++i) sum += ((const double *)numbers.data)[i];
-        check(linkspan_message_clear(reply));
-        check(linkspan_message_put_f64(reply, "sum", sum));
-        check(linkspan_message_put_text(reply, "from", LINKSPAN_ZSTR("C")));
-        check(linkspan_request_reply(request, reply));
+        /* A view, no copy; one bad request is its caller's error, and the next one is served. */
+        status = linkspan_message_get_array_view(request, "numbers", LINKSPAN_F64, LINKSPAN_ROW, 1, &numbers);
+        if (status == LINKSPAN_OK) {
+            for (size_t i = 0; i < numbers.dims[0]; ++i) sum += ((const double *)numbers.data)[i];
+            check(linkspan_message_clear(reply));
+            check(linkspan_message_put_f64(reply, "sum", sum));
+            check(linkspan_message_put_text(reply, "from", LINKSPAN_ZSTR("C")));
+            status = linkspan_request_reply(request, reply);
+        } else {
+            status = linkspan_request_fail(request, status, "sum.Request", linkspan_last_error_text(), NULL);
+        }
+        /* A caller that is gone, or that wants no reply. */
+        if (status != LINKSPAN_OK) fprintf(stderr, "%s\n", linkspan_last_error_text());
         linkspan_message_release(request);
     }
     linkspan_message_release(reply);

@@ -1,5 +1,6 @@
 ! Request and reply: `call serve` adds up the numbers of each request, `call` sends one.
 program first_call
+   use, intrinsic :: iso_fortran_env, only: error_unit
    use linkspan
    implicit none
    character(5) :: role
@@ -16,13 +17,20 @@ contains
       type(linkspan_server) :: server
       type(linkspan_message) :: request, reply
       real(real64), pointer :: numbers(:)
+      character(:), allocatable :: why, problem
+      integer :: stat, answered
       call server%serve("first/call")
       do while (server%next(request)) ! until a signal asks to stop
-         call request%get("numbers", numbers) ! a view, no copy
-         call reply%clear()
-         call reply%put("sum", sum(numbers))
-         call reply%put("from", "Fortran")
-         call server%reply(request, reply)
+         call request%get("numbers", numbers, stat=stat, errmsg=why) ! a view, no copy
+         if (stat == linkspan_ok) then
+            call reply%clear()
+            call reply%put("sum", sum(numbers))
+            call reply%put("from", "Fortran")
+            call server%reply(request, reply, stat=answered, errmsg=problem)
+         else ! one bad request is its caller's error, and the next one is served
+            call server%fail(request, stat, "sum.Request", why, stat=answered, errmsg=problem)
+         end if
+         if (answered /= linkspan_ok) write (error_unit, '(a)') problem ! a caller that is gone, or that wants no reply
       end do
       call server%close()
    end subroutine

@@ -6,9 +6,11 @@ use Linkspan\NdArray;
 use Linkspan\Server;
 
 if (($argv[1] ?? '') === 'serve') {
-    foreach (Server::serve('first/call') as $request) {
-        $request->reply(['sum' => (float) array_sum($request['numbers']->toArray()), 'from' => 'PHP']);
-    }
+    // What the function throws is the caller's error.
+    Server::serve('first/call')->run(fn ($request) => [
+        'sum' => (float) array_sum($request['numbers']->toArray()),
+        'from' => 'PHP',
+    ]);
 } else {
     $channel = Channel::connect('first/call', timeout: 30.0);
     $reply = $channel->call(['numbers' => NdArray::fromArray([1, 2, 3.5])]);

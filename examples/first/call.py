@@ -5,9 +5,13 @@ from array import array
 
 import linkspan
 
+
+def add_up(request):
+    return {"sum": float(sum(request["numbers"])), "from": "Python"}
+
+
 if sys.argv[1:] == ["serve"]:
-    for request in linkspan.serve("first/call"):
-        request.reply({"sum": float(sum(request["numbers"])), "from": "Python"})
+    linkspan.serve("first/call").run(add_up)  # what it raises is the caller's error
 else:
     with linkspan.connect("first/call") as channel:
         reply = channel.call({"numbers": array("d", [1, 2, 3.5])})

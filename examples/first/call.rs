@@ -5,12 +5,11 @@ use linkspan::{Channel, NdArray, Options, Server, Timeout, Value};
 fn main() -> linkspan::Result<()> {
     let options = Options::default();
     if std::env::args().nth(1).as_deref() == Some("serve") {
-        let server = Server::serve("first/call", &options)?;
-        while let Some(request) = server.next(Timeout::Default)? {
+        // An error of the handler is the caller's error.
+        return Server::serve("first/call", &options)?.run(|request| {
             let sum: f64 = request.get("numbers")?.as_ndarray()?.elements::<f64>()?.iter().sum();
-            request.reply(&Value::map([("sum", Value::from(sum)), ("from", Value::from("Rust"))]))?;
-        }
-        return Ok(());
+            Ok(Value::map([("sum", Value::from(sum)), ("from", Value::from("Rust"))]))
+        });
     }
     let channel = Channel::connect("first/call", &options, Timeout::Default)?;
     let numbers = Value::from(NdArray::vector(&[1.0, 2.0, 3.5]));

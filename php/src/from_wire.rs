@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
                 Some(number) => {
                     let _ = table.insert_at_index(number, value);
                 }
-                None => insert(&mut table, key, value),
+                None => insert(&mut table, key.as_bytes(), value),
             }
         }
         table
@@ -238,7 +238,8 @@ fn integer(key: &str) -> Option<i64> {
     (itoa::Buffer::new().format(number) == key).then_some(number)
 }
 
-fn insert(table: &mut ZendHashTable, key: &str, value: Zval) {
+/// Inserts a value with this text as its key, as it is.
+pub fn insert(table: &mut ZendHashTable, key: &[u8], value: Zval) {
     let mut value = std::mem::ManuallyDrop::new(value);
     // SAFETY: only this code uses the table; it copies the key and takes over the value, which is not dropped
     // here.

@@ -20,6 +20,7 @@ mod flat;
 mod from_wire;
 mod instances;
 mod iteration;
+mod json;
 mod message;
 mod ndarray;
 mod options;

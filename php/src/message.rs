@@ -13,6 +13,7 @@ use crate::edge::{PhpResult, edge};
 use crate::encoding::Encoding;
 use crate::exception::HANDLER_FAILED;
 use crate::from_wire;
+use crate::json;
 use crate::received::{Message, Request};
 use crate::scalars::{Text, Timestamp};
 use crate::to_wire::PhpValue;
@@ -100,7 +101,7 @@ macro_rules! reads_as_a_message {
                 self.get_value()
             }
             pub fn __to_string(&self) -> PhpResult<Text> {
-                edge(|| as_json(&from_wire::zval_of_message(self.message())?))
+                edge(|| json::printed(&from_wire::zval_of_message(self.message())?))
             }
             $($own)*
         }
@@ -129,18 +130,6 @@ reads_as_a_message!(Request {
         })
     }
 });
-
-/// What PHP's own `json_encode` makes of a value, for people: bytes that are no text are null in it.
-fn as_json(value: &Zval) -> Result<Text> {
-    // JSON_UNESCAPED_SLASHES, JSON_UNESCAPED_UNICODE, JSON_PARTIAL_OUTPUT_ON_ERROR, JSON_PRESERVE_ZERO_FRACTION
-    const FLAGS: i64 = 64 | 256 | 512 | 1024;
-    let encoded = call_php(|| {
-        let function = ext_php_rs::types::ZendCallable::try_from_name("json_encode")?;
-        function.try_call(vec![value, &FLAGS])
-    })?
-    .map_err(failed)?;
-    Ok(Text::of(encoded.str().unwrap_or("null")))
-}
 
 /// The number of entries or items of a value, or the length of its first dimension.
 fn count(value: &Value) -> Result<i64> {

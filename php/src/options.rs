@@ -8,6 +8,7 @@ use ext_php_rs::flags::DataType;
 use ext_php_rs::types::{ZendCallable, Zval};
 use linkspan::{Error, ErrorKind, OnUnconsumed, OnWait, Options, Result, Timeout, Wait};
 
+use crate::arguments::type_of;
 use crate::call::call_php;
 use crate::signals;
 use crate::to_wire::PhpValue;
@@ -201,10 +202,8 @@ fn set_all(
             Key::Number(number) => number.to_string().into(),
         };
         if name == "timeout" {
-            let given = Seconds::from_zval(zval).ok_or_else(|| {
-                let text = "a time-out is a number of seconds, INF for ever, or null where it is left out";
-                Error::new(ErrorKind::WrongType, text).under_key("timeout")
-            })?;
+            let given = Seconds::from_zval(zval)
+                .ok_or_else(|| wrong_type("timeout", "int, float (INF waits for ever) or null", zval))?;
             options.timeout = given.or(options.timeout).map_err(|e| e.under_key("timeout"))?;
             waiter.asked = given.0.is_some().then_some(given);
         } else if name == "on_wait" {
@@ -228,9 +227,14 @@ fn callback(name: &str, zval: &Zval) -> Result<Option<Zval>> {
     } else if zval.is_callable() {
         Ok(Some(zval.shallow_clone()))
     } else {
-        Err(Error::new(ErrorKind::WrongType, format!("{name} is something that can be called"))
-            .under_key(name))
+        Err(wrong_type(name, "callable or null", zval))
     }
+}
+
+/// The error of an option that is given as another type than it takes, in the words of PHP's own errors.
+fn wrong_type(name: &str, expected: &str, given: &Zval) -> Error {
+    let text = format!("{name} must be of type {expected}, {} given", type_of(given));
+    Error::new(ErrorKind::WrongType, text).under_key(name)
 }
 
 fn seconds(text: &str) -> Result<Timeout> {

@@ -363,7 +363,7 @@ final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     /** Whether the sender waits for a reply. */
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
-    /** JSON for people, as json_encode($message) writes it. */
+    /** JSON for people, as json_encode($message) writes it; null in the place of NAN, INF and bytes that are no text. */
     public function __toString(): string {}
 }
 
@@ -389,7 +389,7 @@ final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public function offsetUnset(mixed $offset): void {}
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
-    /** JSON for people, as json_encode($message) writes it. */
+    /** JSON for people, as json_encode($message) writes it; null in the place of NAN, INF and bytes that are no text. */
     public function __toString(): string {}
     public function reply(mixed $value): void {}
     /** Acknowledges it, and what its sender sent before: for a server with ack: 'manual'. A reply acknowledges it, too. */

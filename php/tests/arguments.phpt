@@ -27,6 +27,9 @@ told(fn () => subscribe('unix:a')->recvMany(max: [1]));
 told(fn () => NdArray::fromArray(5));
 told(fn () => NdArray::fromArray([1], 7.5));
 told(fn () => new Decimal(true));
+foreach ([['timeout' => 'abc'], ['timeout' => []], ['timeout' => true], ['on_unconsumed' => 5], ['on_wait' => 'no such function'], ['on_wait' => new DateTime]] as $options) {
+    told(fn () => connect('unix:a', ...$options));
+}
 told(fn () => connect());
 told(fn () => throw new TypeError('Invalid value given for argument `mine`.'));
 // Engine errors of the program itself stay as they are.
@@ -64,6 +67,12 @@ TypeError: Linkspan\Subscriber::recvMany(): Argument #1 ($max) must be of type i
 TypeError: Linkspan\NdArray::fromArray(): Argument #1 ($items) must be of type array, int given
 TypeError: Linkspan\NdArray::fromArray(): Argument #2 ($dtype) must be of type string, float given
 TypeError: Linkspan\Decimal::__construct(): Argument #1 ($text) must be of type string, bool given
+Linkspan\WrongTypeException: timeout must be of type int, float (INF waits for ever) or null, string given, at path timeout
+Linkspan\WrongTypeException: timeout must be of type int, float (INF waits for ever) or null, array given, at path timeout
+Linkspan\WrongTypeException: timeout must be of type int, float (INF waits for ever) or null, bool given, at path timeout
+Linkspan\WrongTypeException: on_unconsumed must be of type callable or null, int given, at path on_unconsumed
+Linkspan\WrongTypeException: on_wait must be of type callable or null, string given, at path on_wait
+Linkspan\WrongTypeException: on_wait must be of type callable or null, DateTime given, at path on_wait
 ArgumentCountError: Linkspan\connect() expects at least 1 argument, 0 given
 TypeError: Invalid value given for argument `mine`.
 TypeError: strlen(): Argument #1 ($string) must be of type string, array given

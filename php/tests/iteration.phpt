@@ -36,6 +36,12 @@ foreach ([['celsius' => 21.0, 'where' => 'Zürich/Süd', 'rows' => $rows], [1, n
     $message = $in->recv(20);
     echo $message, json_encode($message) === json_encode($message->value) ? '' : ' differs', $message instanceof Stringable ? '' : ' none', "\n";
 }
+// What has no form in JSON is null in it.
+$wave = NdArray::fromArray([[NAN, 1.5], [INF, -INF]]);
+foreach ([['x' => NAN, 'y' => ['z' => -INF, 'n' => 1.0]], [INF, 'text', $wave], (object) ['0' => NAN, '1' => 2], ['7' => NAN], NAN] as $value) {
+    $out->send($value);
+    echo $in->recv(20), "\n";
+}
 $out->send(new Linkspan\Bytes("\xff"));
 echo gettype((string) $in->recv(20)), "\n";
 $in->close();
@@ -60,4 +66,9 @@ an array without dimensions has one element and no items: $array->toArray() is t
 "text"
 "1970-01-01T00:00:00Z"
 {}
+{"x":null,"y":{"z":null,"n":1.0}}
+[null,"text",[[null,1.5],[null,null]]]
+{"0":null,"1":2}
+{"7":null}
+null
 string

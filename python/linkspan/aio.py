@@ -22,11 +22,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 from . import _native
-from .errors import Empty, Error, Full, InvalidState, NotFound, OutOfRange, Stalled, Timeout, Unsupported
+from .errors import Empty, Error, Full, InvalidState, NotFound, Stalled, Timeout, Unsupported
 from .event import Event
 from .options import Options
 from .server import Server as _Server
-from .server import fail_with, log_failure
+from .server import fail_with, log_failure, number_of_workers
 
 T = TypeVar("T")
 C = TypeVar("C", _native.Channel, _native.Subscriber, _Server)
@@ -320,9 +320,9 @@ class Subscriber(_EventSource[_native.Subscriber]):
         self._inner.ack()
 
     async def recv(self, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
-        """The next message; `Lagged` once where some were missed."""
+        """The next message; `Lagged` once where some were missed, `NotFound` where there was no publisher until the time-out."""
         async with self._within(timeout, "no message came within {}"), self._one:
-            return await self._until(self._inner.try_recv)
+            return await self._until(lambda: self._inner.recv(timeout=0))
 
     async def __aiter__(self) -> AsyncIterator[_native.Message]:
         while True:
@@ -351,8 +351,7 @@ class Server(_EventSource[_Server]):
 
         What the handler raises is answered as `Remote` and logged, as by `linkspan.Server.run`.
         """
-        if workers < 1:
-            raise OutOfRange(f"{self.endpoint}: workers={workers}: give the number of handlers at once, from 1 upwards")
+        workers = number_of_workers(self.endpoint, workers, "handlers at once")
         free = asyncio.Semaphore(workers)
         async with asyncio.TaskGroup() as tasks:
             await free.acquire()

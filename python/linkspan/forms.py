@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import collections.abc
+import itertools
 import sys
 from datetime import date, timedelta
 from typing import Any
 
-from ._native import Message
-from .errors import Unsupported, WrongType
+from ._native import MAX_VALUES, Message
+from .errors import TooLarge, Unsupported, WrongType
 
 _SECOND = 1_000_000_000
 _NOT_A_TIME = -(2**63)
@@ -34,8 +35,19 @@ def stand_in(value: Any) -> Any:
     if pandas is not None and hasattr(pandas, "DataFrame") and type(value).__module__.partition(".")[0] == "pandas":
         return _of_pandas(pandas, value)
     if isinstance(value, (collections.abc.Set, collections.abc.Sequence, collections.deque)):
-        return list(value)
+        return _items(value)
     return NotImplemented
+
+
+def _items(value: Any) -> list[Any]:
+    """The items; `TooLarge` for more than a message may have, of which a `range` may have more than fit any memory."""
+    items = list(itertools.islice(value, MAX_VALUES + 1))
+    if len(items) > MAX_VALUES:
+        raise TooLarge(
+            f"a {type(value).__name__} of more than {MAX_VALUES} items, which is the most that a message may have: "
+            "send numbers as an array, such as numpy.arange gives, or parts of it"
+        )
+    return items
 
 
 def jsonable(value: Any) -> Any:
@@ -126,6 +138,8 @@ def _of_pandas(pandas: Any, value: Any) -> Any:
         if _is_counted(pandas, value.index):
             return _column(pandas, value)
         return _table(pandas, value.to_frame("value" if value.name is None else value.name))
+    if isinstance(value, pandas.MultiIndex):
+        return _table(pandas, pandas.DataFrame(index=value))
     if isinstance(value, (pandas.Index, pandas.api.extensions.ExtensionArray)):
         return _column(pandas, pandas.Series(value))
     return NotImplemented

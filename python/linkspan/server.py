@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import operator
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any
 
 from . import _native
 from ._native import Request
-from .errors import OutOfRange, Remote, WrongType
+from .errors import Error, OutOfRange, Remote, WrongType
 
 
 class Server(_native.Server):
@@ -30,12 +31,8 @@ class Server(_native.Server):
         were taken are answered before it returns. A handler that is a coroutine function is for `linkspan.aio.serve`.
         """
         if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):
-            raise WrongType(
-                f"{self.endpoint}: the handler is a coroutine function, which this loop cannot await: "
-                "await linkspan.aio.serve(endpoint).run(handler), or give a function"
-            )
-        if workers < 1:
-            raise OutOfRange(f"{self.endpoint}: workers={workers}: give the number of threads that run the handler, from 1 upwards")
+            raise WrongType(f"{self.endpoint}: the handler is a coroutine function{_FOR_AIO}")
+        workers = number_of_workers(self.endpoint, workers, "threads that run the handler")
         if workers == 1:
             for request in self:
                 self._answer(handler, request)
@@ -52,12 +49,37 @@ class Server(_native.Server):
     def _answer(self, handler: Callable[[Request], Any], request: Request) -> None:
         try:
             answer = handler(request)
+            # Only its result shows what a lambda or a partial calls.
+            if inspect.isawaitable(answer):
+                if inspect.iscoroutine(answer):
+                    answer.close()
+                raise WrongType(f"{self.endpoint}: the handler returned a {type(answer).__name__}{_FOR_AIO}")
             if not request.answered:
                 request.reply(answer)
         except Exception as error:  # every one of them is the caller's to see
             log_failure(self.endpoint, request, error)
             if not request.answered:
                 fail_with(request, error)
+
+
+_FOR_AIO = ", which this loop cannot await: await linkspan.aio.serve(endpoint).run(handler), or give a function"
+
+
+def number_of_workers(endpoint: str, workers: object, what: str) -> int:
+    """The argument `workers` as a number; `WrongType` or `OutOfRange` where it is none, with what it is the number of."""
+    try:
+        number = operator.index(workers)  # type: ignore[arg-type]
+    except TypeError:
+        raise _named_workers(WrongType, endpoint, workers, what) from None
+    if number < 1:
+        raise _named_workers(OutOfRange, endpoint, workers, what)
+    return number
+
+
+def _named_workers(kind: type[Error], endpoint: str, workers: object, what: str) -> Error:
+    error = kind(f"{endpoint}: workers={workers!r}: give the number of {what}, an int from 1 upwards")
+    error.endpoint, error.path = endpoint, "workers"
+    return error
 
 
 _LOG = logging.getLogger("linkspan.server")

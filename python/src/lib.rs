@@ -108,6 +108,7 @@ mod _native {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let encode = super::codec::ENCODE.in_front_of(&module.getattr("encode")?, None)?;
         module.add("encode", encode)?;
+        module.add("MAX_VALUES", linkspan::Limits::default().nodes)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

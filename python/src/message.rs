@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMapping, PySequence, PyString};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMapping, PySequence, PyString, PyTuple};
 
 use crate::builder::{Builder, build};
 use crate::errors::{Failure, Outcome};
@@ -83,21 +83,30 @@ impl Message {
         object(found, Builder::sharing(py, self.arrived.memory().clone()))
     }
 
-    /// The value of this key of a map, else the one at this path, as `at` takes it (`rows/0/name`, joined by `/`); the default, which is None, where there is neither.
+    /// The value of this key of a map, else the one at this path, as `at` takes it (`rows/0/name`, joined by `/`); the default, which is None, where there is neither, whatever the message holds.
     #[pyo3(signature = (key, default=None))]
     fn get<'py>(
         &self,
-        py: Python<'py>,
-        key: &str,
+        key: &Bound<'py, PyAny>,
         default: Option<Bound<'py, PyAny>>,
     ) -> Outcome<Option<Bound<'py, PyAny>>> {
-        if let Ok(map) = self.decoded(py)?.cast_exact::<PyDict>()
+        let py = key.py();
+        let value = self.decoded(py)?;
+        // All keys are text.
+        let Ok(key) = key.cast::<PyString>() else { return Ok(default) };
+        if let Ok(map) = value.cast_exact::<PyDict>()
             && let Some(found) = map.get_item(key)?
         {
             return Ok(Some(found));
         }
-        match self.at(py, key) {
-            Err(Failure::Core(error)) if error.kind() == ErrorKind::Missing => Ok(default),
+        // Text with half a surrogate pair is a key of no message.
+        let Ok(path) = key.to_str() else { return Ok(default) };
+        match self.at(py, path) {
+            Err(Failure::Core(error))
+                if matches!(error.kind(), ErrorKind::Missing | ErrorKind::WrongType) =>
+            {
+                Ok(default)
+            }
             found => found.map(Some),
         }
     }
@@ -117,17 +126,22 @@ impl Message {
         Ok(self.map(py)?.call_method0("items")?)
     }
 
+    // A message of a number or null is a mapping without entries for these three, so that a pattern of `match` does not fit it.
     fn __contains__(&self, item: &Bound<'_, PyAny>) -> Outcome<bool> {
-        Ok(self.decoded(item.py())?.contains(item)?)
+        let py = item.py();
+        Ok(unless_type_error(py, self.decoded(py)?.contains(item))?.unwrap_or(false))
     }
 
-    /// The keys of a map, or the items of a list or an array.
+    /// The keys of a map, or the items of a list or an array; nothing of a value that holds no others.
     fn __iter__<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyIterator>> {
-        Ok(self.decoded(py)?.try_iter()?)
+        match unless_type_error(py, self.decoded(py)?.try_iter())? {
+            Some(items) => Ok(items),
+            None => Ok(PyTuple::empty(py).try_iter()?),
+        }
     }
 
     fn __len__(&self, py: Python<'_>) -> Outcome<usize> {
-        Ok(self.decoded(py)?.len()?)
+        Ok(unless_type_error(py, self.decoded(py)?.len())?.unwrap_or(0))
     }
 
     /// Whether both hold the same value: this one and another message, or a value. Arrays are compared by their elements.
@@ -197,6 +211,14 @@ impl Message {
         let shown: String =
             if value.chars().count() > 80 { value.chars().take(79).chain(['…']).collect() } else { value };
         Ok(format!("<linkspan.Message {} from {}: {shown}>", self.sequence(), self.source()))
+    }
+}
+
+/// `None` where the value is of a type that cannot do this.
+fn unless_type_error<T>(py: Python<'_>, done: PyResult<T>) -> PyResult<Option<T>> {
+    match done {
+        Err(error) if error.is_instance_of::<PyTypeError>(py) => Ok(None),
+        done => done.map(Some),
     }
 }
 

@@ -246,6 +246,16 @@ pub fn channel_options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, O
             options.set(name, &tree(&path)?)?;
             continue;
         }
+        if matches!(name, "schema" | "reply_schema")
+            && !value.is_instance_of::<PyString>()
+            && !value.is_none()
+        {
+            let text = format!(
+                "a schema is the path of a file or its text, and not an object of type {}: write the schema, and give {name}=\"NAME.schema.toml\"",
+                type_name(&value)
+            );
+            return Err(Error::new(ErrorKind::WrongType, text).under_key(name).into());
+        }
         options.set(name, &tree(&value)?).map_err(|error| in_python(error, name))?;
     }
     let endings = Endings::of(&mut options, on_unconsumed);

@@ -5,13 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 
-use linkspan::Result;
 use linkspan::value::{Sink, Source};
+use linkspan::{Error, ErrorKind, Result};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict};
 
-use crate::errors::{Failure, Outcome};
+use crate::errors::{Failure, Outcome, imported_once};
 use crate::flat::Form;
 use crate::sent_class::SentClass;
 use crate::walker::{Raised, Walker};
@@ -60,18 +60,28 @@ impl<'a, 'py> Walk<'a, 'py> {
     }
 }
 
-/// Adds where in the value Python code raised: as a note, and to exceptions of Linkspan as their `path`.
+/// Adds where in the value Python code raised: to an exception of Linkspan as its `path` and in its text, to others as a note.
 #[cold]
 fn placed(py: Python<'_>, raised: PyErr, path: Option<&str>) -> PyErr {
     if let Some(path) = path {
-        let raised = raised.value(py);
-        let noted = raised.call_method1("add_note", (format!("in the value at path {path}"),));
-        let named =
-            if raised.hasattr("path").unwrap_or(false) { raised.setattr("path", path) } else { Ok(()) };
         // An exception that takes neither is still the one that was raised.
-        drop((noted, named));
+        let _ = place(raised.value(py), path);
     }
     raised
+}
+
+fn place(raised: &Bound<'_, PyAny>, path: &str) -> PyResult<()> {
+    let py = raised.py();
+    if raised.is_instance(imported_once!(py, "linkspan.errors", "Error")?)?
+        && raised.getattr("path")?.is_none()
+    {
+        // The text that an error of the core has with this path.
+        let placed = Error::new(ErrorKind::Internal, raised.str()?.to_string()).with_path(path);
+        raised.setattr("args", (placed.to_string(),))?;
+    } else {
+        raised.call_method1("add_note", (format!("in the value at path {path}"),))?;
+    }
+    if raised.hasattr("path")? { raised.setattr("path", path) } else { Ok(()) }
 }
 
 thread_local! {

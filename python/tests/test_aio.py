@@ -332,8 +332,10 @@ def test_connect_without_listener_ends_with_not_found(name):
 @over("shm", "unix")
 def test_subscriber_and_server_alone_end_with_timeout(name):
     async def main():
-        async with linkspan.aio.subscribe(name, timeout=0.05) as subscriber:
-            with pytest.raises(linkspan.Timeout, match="no message came within 0.05 s"):
+        async with linkspan.aio.subscribe(f"{name}/out", timeout=0.05) as subscriber:
+            with pytest.raises(linkspan.NotFound, match="no program listens"):
+                await subscriber.recv()
+            with linkspan.publisher(f"{name}/out"), pytest.raises(linkspan.Timeout, match="no message came within 0.05 s"):
                 await subscriber.recv()
         async with linkspan.aio.serve(name) as server:
             with pytest.raises(linkspan.Timeout, match="no request came within 0.05 s"):

@@ -1,12 +1,16 @@
 """A name that is not there or not to be had: what is open, who has it, and a publisher that takes its own name over."""
 
+import asyncio
+import dataclasses
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 
 import linkspan
+import linkspan.aio
 import pytest
 from conftest import endpoint
 from support.tree import PROGRAM
@@ -17,6 +21,27 @@ def test_missing_name_error_lists_the_nearest_open_ones():
         for call in (linkspan.latest, linkspan.schema, lambda name: linkspan.connect(name, timeout=0)):
             with pytest.raises(linkspan.NotFound, match="open are shm:near/temperature.*unix:near/power|open is shm:near"):
                 call("shm:near/temperatur")
+
+
+async def awaited(name):
+    async with linkspan.aio.subscribe(name) as subscriber:
+        await subscriber.recv(timeout=0.01)
+
+
+def test_subscriber_without_a_publisher_learns_the_nearest_open_names():
+    calls = [
+        lambda name: linkspan.subscribe(name).recv(timeout=0.01),
+        lambda name: linkspan.subscribe(name).recv_many(3, timeout=0),
+        lambda name: asyncio.run(awaited(name)),
+    ]
+    with linkspan.publisher("shm:near/temperature"):
+        for call in calls:
+            with pytest.raises(linkspan.NotFound, match="; open is shm:near/temperature$"):
+                call("shm:near/temperatur")
+        # A pattern waits for names that do not exist yet.
+        with pytest.raises(linkspan.Timeout) as caught:
+            linkspan.subscribe("shm:nearby/*").recv(timeout=0.01)
+        assert "open is" not in str(caught.value)
 
 
 def test_names_are_listed_with_the_script_that_has_them(tmp_path):
@@ -31,10 +56,44 @@ def test_names_are_listed_with_the_script_that_has_them(tmp_path):
     assert (found["pattern"], found["program"], found["pid"], found["messages"]) == ("publish", "logger.py", process.pid, 1)
 
 
-def test_second_publisher_of_a_process_says_who_has_the_name():
-    name = endpoint("shm")
+@pytest.mark.parametrize("transport", ["shm", "unix", "tcp"])
+def test_second_publisher_of_a_process_says_who_has_the_name(transport):
+    name = endpoint(transport)
     with linkspan.publisher(name), pytest.raises(linkspan.AddressInUse, match="this process listens at .* already.*replace"):
         linkspan.publisher(name)
+
+
+#: What has a name, and what its owner does there. A server and a journal cannot be replaced, whoever asks.
+OWNERS = [
+    ("shm", linkspan.serve, "listens at"), ("unix", linkspan.listen, "listens at"), ("tcp", linkspan.serve, "listens at"),
+    ("fifo", linkspan.listen, "serves"), ("spool", linkspan.serve, "serves"), ("journal", linkspan.publisher, "writes"),
+]
+
+
+@pytest.mark.parametrize(("transport", "own", "does"), OWNERS, ids=[owner[0] for owner in OWNERS])
+def test_name_in_use_says_which_process_has_it(transport, own, does):
+    name = endpoint(transport)
+    script = f"import linkspan; linkspan.{own.__name__}({name!r})"
+    with own(name):
+        with pytest.raises(linkspan.AddressInUse, match=f"this process {does} .* already, by an object .* close that first$"):
+            own(name)
+        other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+        assert other.returncode == 1 and f": process {os.getpid()} {does} " in other.stderr, other.stderr
+        if transport in ("shm", "unix", "tcp"):
+            with pytest.raises(linkspan.AddressInUse, match="close that first$"):
+                linkspan.publisher(name)
+
+
+def test_port_of_another_library_is_in_use_by_a_program_without_a_name():
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(linkspan.AddressInUse, match="a program listens at 127"):
+        linkspan.serve(f"tcp://127.0.0.1:{taken.getsockname()[1]}")
+
+
+def test_file_has_several_publishers_and_the_newest_value_stands():
+    name = endpoint("file")
+    with linkspan.publisher(name) as one, linkspan.publisher(name) as other:
+        one.send(1), other.send(2), one.send(3)
+        assert linkspan.latest(name) == 3
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])
@@ -100,6 +159,11 @@ def test_errors_about_options_give_their_own_reason():
     class Reading: ...
     with pytest.raises(linkspan.WrongType, match="class Reading.*linkspan schema generate"):
         linkspan.publisher(endpoint("shm"), schema=Reading)
+    for given in (Reading(), 5, {"name": "reading"}, dataclasses.make_dataclass("Record", ["x"])(1.0)):
+        kind = type(given).__qualname__
+        with pytest.raises(linkspan.WrongType, match=f"the path of a file or its text, and not an object of type .*{kind}") as caught:
+            linkspan.serve(endpoint("shm"), reply_schema=given)
+        assert caught.value.path == "reply_schema"
     with pytest.raises(linkspan.Unsupported, match=r"from_, .* and on_wait"):
         linkspan.publisher(endpoint("shm"), colour=1)
 
@@ -129,5 +193,10 @@ def test_doctor_says_who_has_a_name_and_which_open_names_are_like_a_free_one():
         code, findings = doctor(f"{name}s")
         assert code == 0 and [finding["severity"] for finding in findings] == ["fine", "note"]
         assert "is free" in findings[0]["what"] and name in findings[1]["what"]
+    journal = endpoint("journal")
+    with linkspan.serve(f"{name}r"), linkspan.publisher(journal):
+        for other in (f"{name}r", journal):
+            code, [held] = doctor(other)
+            assert code == 1 and held["remedy"] == f"end it (kill {os.getpid()}), or choose another name", held
     code, [refused] = doctor("shm:../x")
     assert code == 1 and "no program can have that name" in refused["what"]

@@ -60,6 +60,8 @@ FORMS = [
     ("categories", pd.Series(["u", "v", "u"], dtype="category"), ["u", "v", "u"]),
     ("zoned times", pd.Series(pd.to_datetime(["2026-03-01T01:00:00+01:00", None])), [DAY, None]),
     ("Index", pd.Index([1, 2]), np.array([1, 2])),
+    ("MultiIndex", pd.MultiIndex.from_tuples([(1, "x"), (2, "y")], names=["n", "t"]), {"n": np.array([1, 2]), "t": ["x", "y"]}),
+    ("MultiIndex without names", pd.MultiIndex.from_tuples([(1, 2)]), {"level_0": np.array([1]), "level_1": np.array([2])}),
     (
         "DataFrame",
         pd.DataFrame({"n": [1, 2], "t": pd.to_datetime(["2026-03-01", None]), "s": ["x", None]}),
@@ -82,6 +84,8 @@ def test_object_arrives_in_the_form_of_the_table(given, arrives, encoding):
         (np.array(["3000-01-01"], "M8[D]"), "v", "3000-01-01 has no form"),
         (np.array([1], "M8[as]"), "v", "has no form"),
         (np.array([1], "m8[Y]"), "v", "no length in seconds"),
+        (np.timedelta64(1, "M"), "v", "no length in seconds"),
+        (datetime.datetime(2026, 3, 1), "v", "without a time zone"),
         (pd.DataFrame([[1]]), "v/0", "the keys of a map are text"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "v", "two columns of a table are called 'a'"),
         (pd.DataFrame({"k": [1]}, index=pd.Index([1], name="k")), "v", "the index of a table"),
@@ -97,7 +101,14 @@ def test_object_arrives_in_the_form_of_the_table(given, arrives, encoding):
 def test_object_without_a_form_is_refused_with_its_path(given, path, part):
     with pytest.raises(linkspan.Unsupported, match=re.escape(part)) as caught:
         linkspan.encode({"v": given})
-    assert path is None or caught.value.path == path
+    assert path is None or caught.value.path == path and str(caught.value).endswith(f", at path {path}")
+    assert path is None or not hasattr(caught.value, "__notes__")
+
+
+@pytest.mark.parametrize("given", [range(10**12), range(10**20), range(linkspan._native.MAX_VALUES + 1)], ids=repr)
+def test_range_longer_than_a_message_may_be_is_too_large(given):
+    with pytest.raises(linkspan.TooLarge, match="a range of more than 1000000 items, .* array.*, at path v/0"):
+        linkspan.encode({"v": [given]})
 
 
 def test_each_kind_that_is_tried_has_a_row_in_the_table():
@@ -140,6 +151,11 @@ def test_timestamps_are_taken_by_numpy_and_pandas():
     assert zoned.nanosecond == 1 and linkspan.Timestamp.from_datetime(zoned) == at
     column = pd.Series([each.to_datetime64() for each in (at, DAY)])
     assert column.dtype == "M8[ns]" and linkspan.decode(linkspan.encode(column)) == [at, DAY]
+    # The expressions of the table, which keep the nanoseconds where their class has them.
+    rows = re.findall(r"^\| [^|]* \| `([^`]*)` \|$", TABLE.read_text().partition("NumPy and pandas take an instant")[2], re.M)
+    made = [eval(row, {"at": at, "column": [at, DAY], "np": np, "pd": pd}) for row in rows]
+    assert [type(one) for one in made] == [datetime.datetime, np.datetime64, np.ndarray, pd.Timestamp, pd.DatetimeIndex]
+    assert [linkspan.decode(linkspan.encode(one)) for one in made] == [DAY, at, [at, DAY], at, [at, DAY]]
     for none in (np.datetime64("NaT"), np.timedelta64(1, "s")):
         with pytest.raises(linkspan.Unsupported, match="names no instant"):
             linkspan.Timestamp.from_datetime64(none)

@@ -99,6 +99,37 @@ def test_get_gives_what_a_dict_gives(link):
         message.at("missing")
 
 
+def matched(subject):
+    match subject:
+        case {"a": x, **rest}:
+            return "map", x, rest
+        case {0: _} | {"a": _, "b": _}:
+            return "another map"
+        case _:
+            return None
+
+
+@pytest.mark.parametrize("value", [5, 1.5, True, None, "text", b"ab", [1, 2], {"b": 1}, np.arange(3.0), linkspan.Timestamp(0), uuid.UUID(int=1)], ids=repr)
+def test_pattern_of_a_map_does_not_fit_a_message_without_the_key(link, value):
+    message = arrived(link, value)
+    assert matched(message) is None
+    assert message.get("a") is None and message.get("a/b", 7) == 7 and message.get(5) is None and message.get(None, 7) == 7
+    if not hasattr(message.value, "__len__"):
+        assert len(message) == 0 and list(message) == [] and "a" not in message
+        with pytest.raises(TypeError, match="the message is not a map"):
+            dict(message)
+    assert matched(arrived(link, {"a": 1, "c": 2})) == ("map", 1, {"c": 2})
+
+
+def test_get_gives_the_default_below_a_value_that_holds_no_others(link):
+    message = arrived(link, {"n": 5, "none": None, "text": "abc", "l": [1, None]})
+    for path in ("n/q", "none/q", "text/0", "l/0/x", "l/1/x", "l/x", "\ud800"):
+        assert message.get(path) is None and message.get(path, 7) == 7
+    assert message.get("l/0") == 1 and message.get("none", 7) is None
+    with pytest.raises(linkspan.WrongType, match="n/q"):
+        message.at("n/q")
+
+
 def test_json_dumps_takes_a_message(link):
     value = {**VALUE, "at": linkspan.Timestamp(0), "id": uuid.UUID(int=1), "raw": b"ab", "wave": np.arange(3.0), "z": np.complex128(1 + 2j)}
     text = json.dumps(arrived(link, value), default=linkspan.jsonable)

@@ -124,6 +124,22 @@ def test_call(start, server):
     assert printed(serves) == ""
 
 
+@pytest.mark.parametrize("server", NAMES)
+def test_server_goes_on_after_bad_requests(start, tmp_path, server):
+    serves = start("call", server, "serve")
+    env = {**os.environ, "LINKSPAN_DIR": str(tmp_path)}
+    for request in ("{}", '{"numbers": "three"}', "5"):
+        command = [str(PROGRAM), "call", "first/call", request, "--timeout", str(PATIENCE)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, env=env)
+        assert done.returncode == 1 and "Remote (122)" in done.stderr, done.stderr
+    # One that wants no reply.
+    command = [str(PROGRAM), "send", "first/call", "{}", "--timeout", str(PATIENCE)]
+    subprocess.run(command, check=True, timeout=2 * PATIENCE, env=env)
+    assert printed(start("call", "py")) == f"the sum is 6.5, says {NAMES[server]}\n"
+    serves.send_signal(signal.SIGTERM)
+    printed(serves)
+
+
 @pytest.mark.parametrize("language", SERVICES)
 def test_service_and_control(start, tmp_path, language):
     words = [str(PROGRAM), "controller", "--no-tcp", "--quiet"]

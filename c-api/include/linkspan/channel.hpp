@@ -298,16 +298,17 @@ public:
     /// before it is answered.
     void ack(const message &request) const { check(linkspan_request_ack(request.c())); }
     /// Replies to every request with the result of `handler`, until the server is closed or a stop signal; an
-    /// exception of the handler is sent as an error.
+    /// exception of the handler is sent as an error. A message that was sent, not called, is handed over, too, and gets neither.
     template <class F> void run(F &&handler) const {
         for (message &request : *this) {
+            const bool is_awaited = info(request).is_request;
             try {
                 const message answer = handler(static_cast<const message &>(request));
-                reply(request, answer);
+                if (is_awaited) reply(request, answer);
             } catch (const error &e) {
-                fail(request, e.code(), e.kind(), e.what());
+                if (is_awaited) fail(request, e.code(), e.kind(), e.what());
             } catch (const std::exception &e) {
-                fail(request, -32603, "std::exception", e.what());
+                if (is_awaited) fail(request, -32603, "std::exception", e.what());
             }
         }
     }

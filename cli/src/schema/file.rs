@@ -5,20 +5,34 @@ use std::path::Path;
 use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, registry};
 
-/// Returns the schema in a file and in those that it includes, or that of an endpoint.
-pub fn load(file: &Path) -> linkspan::Result<Schema> {
+use crate::exit::Exit;
+
+/// Returns the schema in a file and in those that it includes, or that of an endpoint. A file that does not exist is an error in
+/// the command line, as it is in `--schema`; an endpoint that is written with its transport may have a listener later.
+pub fn load(file: &Path) -> Result<Schema, Exit> {
     let name = utf8(file)?;
     if file.symlink_metadata().is_err() && file.extension().is_none_or(|extension| extension != "toml") {
         let form = registry::schema(name).map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::InvalidEndpoint => {
                 let text = format!("it is neither a file nor an endpoint with a schema: {}", error.text());
-                Error::new(ErrorKind::NotFound, text).on(name)
+                let named = Error::new(ErrorKind::NotFound, text).on(name);
+                let is_endpoint = error.kind() == ErrorKind::NotFound && name.contains(':');
+                if is_endpoint { Exit::Error(named) } else { Exit::Usage(named) }
             }
-            _ => error,
+            _ => error.into(),
         })?;
-        return of_form(&form, name);
+        return Ok(of_form(&form, name)?);
     }
-    Schema::from_file(name)
+    Schema::from_file(name).map_err(|error| missing(error, file))
+}
+
+/// Returns the exit of an error about a file that the command line names: a change of that alone cures one that does not exist.
+pub fn missing(error: Error, file: &Path) -> Exit {
+    if error.kind() == ErrorKind::NotFound && file.symlink_metadata().is_err() {
+        Exit::Usage(error)
+    } else {
+        error.into()
+    }
 }
 
 /// Returns the schema of the replies at an endpoint.
@@ -33,7 +47,7 @@ pub fn load_reply(name: &Path) -> linkspan::Result<Schema> {
 
 /// Returns each schema of the records of a journal, and the number of its first record; 0 for records without
 /// a schema.
-pub fn load_all(name: &Path) -> linkspan::Result<Vec<(u64, Schema)>> {
+pub fn load_all(name: &Path) -> Result<Vec<(u64, Schema)>, Exit> {
     if name.exists() {
         return Ok(vec![(0, load(name)?)]);
     }

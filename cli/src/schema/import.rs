@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use linkspan_schema::import::{Notation, Options, import};
 
+use super::file::missing;
 use crate::exit::Exit;
 use crate::output;
 use crate::stderr;
@@ -54,7 +55,7 @@ pub fn print(args: &Import) -> Result<(), Exit> {
     let mut options = Options::default();
     options.message.clone_from(&args.message);
     options.include.clone_from(&args.include);
-    let imported = import(args.from.into(), &args.file, &options)?;
+    let imported = import(args.from.into(), &args.file, &options).map_err(|e| missing(e, &args.file))?;
     for remark in &imported.remarks {
         stderr::print_note(&format!("{}: {}", remark.place, remark.text));
     }

@@ -36,7 +36,7 @@ pub fn run(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         let text = "standard input and standard output must be a terminal for a live view; `linkspan top --once` prints \
                     one look, `linkspan top --json` a line of JSON for each";
-        return Err(Error::new(ErrorKind::InvalidState, text).into());
+        return Err(Exit::Usage(Error::new(ErrorKind::InvalidState, text)));
     }
     let (sender, events) = channel();
     let signal_fd = signals.fd().try_clone_to_owned().map_err(on_terminal)?;

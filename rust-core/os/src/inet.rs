@@ -66,9 +66,7 @@ fn try_listen(address: SocketAddr) -> Result<Guarded> {
     let doing = |e: Errno| match e {
         Errno::ADDRINUSE => Error::new(
             ErrorKind::AddressInUse,
-            format!(
-                "another program listens at {address}; connect to it, end it first, or take another port"
-            ),
+            format!("a program listens at {address}; connect to it, end it first, or take another port"),
         ),
         Errno::ADDRNOTAVAIL => Error::new(
             ErrorKind::InvalidEndpoint,

@@ -49,9 +49,10 @@ fn held(listed: &Listed) -> Vec<Finding> {
         let what = format!(
             "{endpoint} is held by process {pid} ({program}){of_user}{serves}: no other program can listen or publish there"
         );
-        let remedy = format!(
-            "end it (kill {pid}), or choose another name; inside that program a publisher with the option replace takes the name over"
-        );
+        let mut remedy = format!("end it (kill {pid}), or choose another name");
+        if can_be_replaced(listed) {
+            remedy += "; inside that program a publisher with the option replace takes the name over";
+        }
         findings.push(Finding::problem(what, remedy));
     } else if listed.problem.is_none() {
         findings.push(Finding::fine(format!("{endpoint} exists, and no process has it: messages are kept there, and the next program goes on with it")));
@@ -59,6 +60,13 @@ fn held(listed: &Listed) -> Vec<Finding> {
     findings.extend(names::problem(listed));
     findings.extend(names::mismatch(listed));
     findings
+}
+
+/// Whether a publisher has the name that another one of its process can take over: one that subscribers connect to, which
+/// those of a store do not.
+fn can_be_replaced(listed: &Listed) -> bool {
+    let transport = || Some(listed.endpoint.parse::<Endpoint>().ok()?.transport());
+    listed.pattern == Some("publish") && transport().is_some_and(|transport| !transport.capabilities().store)
 }
 
 /// The findings about a name that no process has.

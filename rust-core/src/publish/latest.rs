@@ -112,7 +112,7 @@ pub fn latest_persistent<'a>(
         // Over a socket, the newest value may still be on its way to a subscription that was just made. A
         // request for it alone is answered with the value, or with the statement that there is none.
         Err(e) if e.kind() == ErrorKind::Empty => latest(endpoint, options, Wait::none()),
-        newest => newest.map_err(|e| open_names::named(e, endpoint)),
+        newest => newest,
     }
 }
 

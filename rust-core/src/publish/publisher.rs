@@ -89,7 +89,8 @@ impl Publisher {
                 options: options.clone(),
                 fanout: fanout.clone(),
             };
-            let (source, endpoint) = bind(endpoint, Pattern::Publish, options, false)?;
+            let bound = bind(endpoint, Pattern::Publish, options, false);
+            let (source, endpoint) = bound.map_err(|e| replace::hinted(e, &endpoint.to_string()))?;
             waiting_place = source.place().filter(|_| options.framing == Framing::Linkspan).cloned();
             owner_record = match source.place() {
                 Some(place) => plain::owner_record(&endpoint, place, Pattern::Publish, options)?,

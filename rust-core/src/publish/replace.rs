@@ -111,6 +111,18 @@ pub fn take(shown: &str, options: &Options) -> Result<Option<Replaced>> {
     Ok(Some(Replaced { held, fanout, is_alike: are_alike(&entry.options, options) }))
 }
 
+/// Returns the error with what the option `replace` could do about it: the name is that of an open publisher of this process.
+pub fn hinted(error: Error, shown: &str) -> Error {
+    let all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_replaceable = |entry: &PublisherEntry| {
+        entry.generation == fork::generation() && entry.held.strong_count() > 0 && entry.open.is_open()
+    };
+    if error.kind() == ErrorKind::AddressInUse && all.get(shown).is_some_and(is_replaceable) {
+        return error.with_hint("a publisher with the option replace takes the name over");
+    }
+    error
+}
+
 /// Whether subscribers cannot tell publishers with these options apart.
 fn are_alike(one: &Options, other: &Options) -> bool {
     let schema = |options: &Options| options.schema.as_ref().map(|schema| *schema.fingerprint());

@@ -32,7 +32,7 @@ use super::receive_state::{FEED, ReceiveState, WAKE};
 use crate::channel::dial::Dialler;
 use crate::channel::event_log::{Event, EventLog};
 use crate::channel::turns::HolderMark;
-use crate::channel::{Operation, Options, Use, if_not_ready, is_not_ready, lock_exclusive};
+use crate::channel::{Operation, Options, Use, if_not_ready, is_not_ready, lock_exclusive, open_names};
 use crate::deadline::{self, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
@@ -195,14 +195,23 @@ impl Subscriber {
     /// messages were missed (the next call continues), `InvalidState` if another thread receives or the
     /// subscriber is closed.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        let wait = wait.into();
+        self.receive_one(wait.into()).map_err(|e| self.named(e).on(&self.shown))
+    }
+
+    /// [`Subscriber::recv`] without the endpoint in its errors.
+    fn receive_one(&self, wait: Wait<'_>) -> Result<Message> {
         if let Some(message) =
             self.receive_in_place(deadline::may_wait(&wait, self.options.timeout), |_| true)
         {
             return Ok(message);
         }
-        let mut waiting = self.options.start(wait);
-        self.receive(&mut waiting, false).map_err(|e| e.on(&self.shown))?.ok_or_else(|| self.closed_error())
+        self.receive_within(&mut self.options.start(wait))
+    }
+
+    /// Returns the error with the open names that are like this one, if there is no publisher. A subscriber to several names waits
+    /// for those that do not exist yet.
+    fn named(&self, error: Error) -> Error {
+        if self.names.is_some() { error } else { open_names::named(error, &self.shown) }
     }
 
     /// [`Subscriber::recv`] with a wait that has begun.
@@ -212,7 +221,7 @@ impl Subscriber {
 
     /// Receives without waiting. Fails with `Empty` if no message has arrived.
     pub fn try_recv(&self) -> Result<Message> {
-        self.recv(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))
+        self.receive_one(Wait::none()).map_err(|e| if_not_ready(e.on(&self.shown), ErrorKind::Empty))
     }
 
     /// Waits for the next message, for loops: [`Timeout::Default`] waits without a limit here, whatever
@@ -233,7 +242,7 @@ impl Subscriber {
             return Ok(Some(message));
         }
         let mut waiting = Waiting::start(wait, Timeout::Forever).on_wait(&self.options.on_wait);
-        self.receive(&mut waiting, true).map_err(|e| e.on(&self.shown))
+        self.receive(&mut waiting, true).map_err(|e| self.named(e).on(&self.shown))
     }
 
     /// Acknowledges the last message and all before it, with `ack="manual"`. A subscriber to a journal with a

@@ -206,16 +206,7 @@ impl Place {
 
     /// Returns the refusal, with the owner's process number where it is known.
     fn in_use_by(&self, process: Option<u32>) -> Error {
-        let path = self.path();
-        let path = path.display();
-        let text = match process {
-            Some(pid) if pid == std::process::id() => format!(
-                "this process listens at {path} already, by an object that is still open: close that first; a publisher with the option replace takes the name over"
-            ),
-            Some(pid) => format!("process {pid} listens at {path}; connect to it, or end it first"),
-            None => format!("another program listens at {path}; connect to it, or end it first"),
-        };
-        Error::new(ErrorKind::AddressInUse, text)
+        owner::in_use(process, "listens at", self.path().display(), "connect to it, or end it first")
     }
 
     /// Takes a name for a socket whose address the kernel has already assigned: the file at the

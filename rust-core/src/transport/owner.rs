@@ -7,6 +7,8 @@
 //! it; a file of a dead process is stale and swept with the name. A reader trusts nothing in it
 //! but the file's own user, which the kernel provides.
 
+use std::fmt;
+
 use super::place::Place;
 use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result};
@@ -99,6 +101,24 @@ pub fn read(place: &Place) -> Result<Option<OwnerInfo>> {
 /// As [`read`], without an error: `None` where it cannot be read.
 pub fn read_map(place: &Place) -> Option<Value> {
     read(place).ok()?.map(|info| info.map)
+}
+
+/// Returns the process that the record of a name contains. The caller knows that the name has a living owner.
+pub fn process(place: &Place) -> Option<u32> {
+    read_map(place)?.at("pid").ok()?.as_u64().ok()?.try_into().ok()
+}
+
+/// Returns the refusal of a name that a living process has: `does` is what that one does with it (`listens at`), `advice` what the
+/// caller can do about another process.
+pub fn in_use(process: Option<u32>, does: &str, name: impl fmt::Display, advice: &str) -> Error {
+    let text = match process {
+        Some(pid) if pid == std::process::id() => {
+            format!("this process {does} {name} already, by an object that is still open: close that first")
+        }
+        Some(pid) => format!("process {pid} {does} {name}; {advice}"),
+        None => format!("another program {does} {name}; {advice}"),
+    };
+    Error::new(ErrorKind::AddressInUse, text)
 }
 
 impl OwnerRecord {

@@ -23,7 +23,7 @@ impl Subscriber {
         fork::check(self.fork_generation)
             .and_then(|()| lock_exclusive(&self.receive_state, Operation::ReceivePublished))
             .and_then(|state| self.with_state(state, |state| self.find_newest(state, &mut waiting)))
-            .map_err(|e| e.on(&self.shown))
+            .map_err(|e| self.named(e).on(&self.shown))
     }
 
     /// [`Subscriber::newest`] with the state locked, without the endpoint in its errors.

@@ -19,7 +19,7 @@ use crate::sys::staging::Staging;
 use crate::transport::connectionless::{ConnectOptions, ConnectionlessLink};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::denied;
-use crate::transport::owner::OwnerRecord;
+use crate::transport::owner::{self, OwnerRecord};
 use crate::transport::place::Place;
 use crate::transport::{Rx, Tx, extension};
 use crate::value::Map;
@@ -83,11 +83,8 @@ fn take_lock(place: &Place) -> Result<Lock> {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    let text = format!(
-        "another program reads at {}; connect to write there, or end it first",
-        place.path().display()
-    );
-    Err(Error::new(ErrorKind::AddressInUse, text))
+    let advice = "connect to write there, or end it first";
+    Err(owner::in_use(owner::process(place), "reads at", place.path().display(), advice))
 }
 
 /// Writes to the process that reads at this name, and waits until one does.

@@ -195,9 +195,8 @@ fn take_lock(place: &Place, at_once: bool) -> Result<Lock> {
             return Ok(lock);
         }
         if at_once || tries == 50 || is_served(place)? {
-            let text =
-                format!("another program serves {}; connect to it, or end it first", place.path().display());
-            return Err(Error::new(ErrorKind::AddressInUse, text));
+            let advice = "connect to it, or end it first";
+            return Err(owner::in_use(owner::process(place), "serves", place.path().display(), advice));
         }
         tries += 1;
         std::thread::sleep(Duration::from_millis(1));

@@ -18,7 +18,7 @@ use crate::sys::staging::Staging;
 use crate::transport::connectionless::ConnectOptions;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{Call, denied};
-use crate::transport::owner::OwnerRecord;
+use crate::transport::owner::{self, OwnerRecord};
 use crate::transport::place::Place;
 use crate::transport::stream::Stream;
 use crate::value::{Map, Value};
@@ -53,9 +53,8 @@ impl Drop for PlainName {
 pub fn open_plain(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<Stream> {
     let place = Place::of(endpoint)?;
     let Some(lock) = lock::own(&place.directory, &place.file)? else {
-        let text =
-            format!("another program reads {}; write to it, or end that one first", place.path().display());
-        return Err(Error::new(ErrorKind::AddressInUse, text));
+        let advice = "write to it, or end that one first";
+        return Err(owner::in_use(owner::process(&place), "reads", place.path().display(), advice));
     };
     let found = pair::find(&place)?;
     let access = PipeAccess::of(&place, connect_options.mode, connect_options.group, None);

@@ -21,7 +21,7 @@ use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::lock::{self, Lock};
 use crate::transport::origin;
-use crate::transport::owner::OwnerRecord;
+use crate::transport::owner::{self, OwnerRecord};
 use crate::transport::place::{Access, Place};
 use crate::value::Map;
 
@@ -86,11 +86,8 @@ impl JournalWriter {
             return Err(Error::new(ErrorKind::AddressInUse, text));
         }
         let Some(lock) = lock::claim(&place.directory, &place.file)? else {
-            let text = format!(
-                "another process writes {}; a journal has one writing process, end that one first",
-                place.path().display()
-            );
-            return Err(Error::new(ErrorKind::AddressInUse, text));
+            let advice = "a journal has one writing process, end that one first";
+            return Err(owner::in_use(owner::process(place), "writes", place.path().display(), advice));
         };
         let folder = JournalFolder::create(place, writer_options.access)?;
         let log =

@@ -244,8 +244,8 @@ fn bind(place: &Place, shared: bool) -> Result<(Lock, bool)> {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    let text = format!("another process serves {}; connect to it, or end it first", place.path().display());
-    Err(Error::new(ErrorKind::AddressInUse, text))
+    let advice = "connect to it, or end it first";
+    Err(owner::in_use(owner::process(place), "serves", place.path().display(), advice))
 }
 
 /// Joins the spool at an endpoint as a client, and waits until there is one; with `durable` it is
