@@ -42,6 +42,7 @@ mod support;
 mod tcp;
 mod tcp_keys;
 mod threads;
+mod too_large;
 mod transport_conformance;
 mod withdrawal;
 mod workers;
