@@ -5,7 +5,7 @@ use std::ptr;
 
 use linkspan::{Channel, Role};
 
-use crate::argument::{apply, c_text, give_text, make, named, place, query, wait};
+use crate::argument::{apply, c_text, give_text, make, place, query, wait};
 use crate::error::guard;
 use crate::exchange;
 use crate::exit;
@@ -241,48 +241,6 @@ pub unsafe extern "C" fn linkspan_channel_poll(
 pub unsafe extern "C" fn linkspan_channel_ack(channel: *const linkspan_channel) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe { apply(channel, |channel| channel.0.ack()) }
-}
-
-/// Sends a request and waits for its reply, which the caller releases. `Remote` if the handler failed,
-/// `Disconnected` if the peer died meanwhile. The requests of several threads are under way
-/// together.
-/// # Safety
-/// `channel` and `request` are live, `reply` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_channel_call(
-    channel: *const linkspan_channel,
-    request: *const linkspan_message,
-    timeout: i64,
-    reply: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        query(channel, place!(reply), |channel| {
-            let payload = channel.0.encode(&named(request, "request")?.locked())?;
-            Ok(linkspan_message::arrived(channel.0.call_payload(&payload, wait(timeout)?)?))
-        })
-    }
-}
-
-/// Replies to a request that `linkspan_channel_recv` returned; use `linkspan_request_reply` for a server's
-/// requests.
-///
-/// # Safety
-/// `channel`, `request` and `reply` are live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_channel_reply(
-    channel: *const linkspan_channel,
-    request: *const linkspan_message,
-    reply: *const linkspan_message,
-    timeout: i64,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        apply(channel, |channel| {
-            let (reply, wait) = (named(reply, "reply")?, wait(timeout)?);
-            named(request, "request")?.with_arrived(|request| channel.0.reply(request, reply, wait))
-        })
-    }
 }
 
 /// Gets the state of the channel.
