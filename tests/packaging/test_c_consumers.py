@@ -485,6 +485,31 @@ def test_fortran_completion_lists_each_name_once():
         assert private & set(bound[f"linkspan_{name}"]) == set() and len(private) > 9
 
 
+def test_assignment_is_among_the_bindings_that_flang_takes():
+    """flang 22 counts the bindings of a type in alphabetical order, and ends with an internal error where that of an assignment is above 255."""
+    source = fortran_made()
+    types = re.findall(r"^   type(?:, [^\n]*)? :: (linkspan_\w+)\n(.*?)^   end type", source.read_text(), re.M | re.S)
+    assigned = 0
+    for name, body in types:
+        for included in re.findall(r'^ +include "([\w.]+)"', body, re.M):
+            body += source.with_name(included).read_text()
+        bound = sorted(re.findall(r"^ *procedure(?:, private)? :: (\w+)", body, re.M))
+        for binding in re.findall(r"generic :: assignment\(=\) => (\w+)", body):
+            assert bound.index(binding) <= 255, name
+            assigned += 1
+    assert assigned > 9
+
+
+@pytest.mark.skipif(not shutil.which("flang-22"), reason="there is no flang-22")
+def test_flang_compiles_the_module_and_runs_programs(tmp_path, environment):
+    source, libraries = fortran_source(environment), pkg_config(environment, "--libs")
+    run("flang-22", "-c", source, "-o", tmp_path / "linkspan.o", cwd=tmp_path)
+    for program in ("message", "values", "arrays", "loan", "calls"):
+        binary = tmp_path / program
+        run("flang-22", outside("fortran", program, tmp_path), tmp_path / "linkspan.o", *libraries, "-o", binary, cwd=tmp_path)
+        try_program("fortran", program, binary, environment)
+
+
 def test_versions_agree():
     fpm = re.search(r'^version = "(.*)"$', (C_API / "fortran/fpm.toml").read_text(), re.M)[1]
     assert fpm == VERSION
