@@ -458,6 +458,28 @@ def test_cpp_20_spans_and_optional_values(compiler, tmp_path, environment):
     assert run(tmp_path / "modern", env=environment) == "ok\n"
 
 
+def test_eigen_takes_and_gives_arrays_as_the_page_says(tmp_path, environment):
+    recipe = re.search(r"^`eigen.cpp`:\n\n```cpp\n(.*?)^```$", (ROOT / "docs/cpp.md").read_text(), re.M | re.S)
+    (tmp_path / "eigen.cpp").write_text(recipe[1])
+    # Eigen's own headers are no matter of ours.
+    eigen = run("pkg-config", "--cflags-only-I", "eigen3").replace("-I", "-isystem").split()
+    flags = pkg_config(environment, "--cflags", "--libs")
+    compiled(*STRICT["cpp"], *eigen, outside("cpp", "matrix", tmp_path), *flags, out=tmp_path / "matrix")
+    assert run(tmp_path / "matrix", env=environment) == "ok\n"
+
+
+# What Debian 12 has of standard libraries with <mdspan> is libc++ of the newest clang; elsewhere the program says that there is none.
+@pytest.mark.parametrize(
+    ("command", "printed"), [(["g++", "-std=c++2b"], "no mdspan\n|ok\n"), (["clang++-22", "-std=c++23", "-stdlib=libc++", "-lc++abi"], "ok\n")], ids=lambda words: words[0] if isinstance(words, list) else ""
+)
+def test_mdspan_of_an_array_where_the_library_has_it(command, printed, tmp_path, environment):
+    if not shutil.which(command[0]):
+        pytest.skip(f"there is no {command[0]}")
+    strict = [*command, *STRICT["cpp"][2:]]
+    compiled(*strict, outside("cpp", "mdspan", tmp_path), *pkg_config(environment, "--cflags", "--libs"), out=tmp_path / "mdspan")
+    assert re.fullmatch(printed, run(tmp_path / "mdspan", env=environment))
+
+
 def test_other_ways_to_make_an_object_are_refused_in_one_line(tmp_path, environment):
     source = tmp_path / "wrong.cpp"
     for wrong, right in [
