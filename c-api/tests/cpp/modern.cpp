@@ -46,6 +46,12 @@ int main() {
     } catch (const linkspan::invalid_state &e) {
         CHECK(std::string(e.what()).find("this linkspan::message was moved from") == 0);
     }
+    try {
+        linkspan::message().put("some", moved).put("other", m);
+        CHECK(false);
+    } catch (const linkspan::invalid_state &e) {
+        CHECK(e.what() == std::string("this linkspan::message was moved from (linkspan_message_put_message), at path other"));
+    }
     // A text that is no text, however it got there.
     const char *nothing = nullptr;
     try {
