@@ -20,6 +20,7 @@ test=(
     pkg-config cmake gfortran clang-14               # consumers of the C library, a second compiler
     "${php[@]}"
     php-fpm nginx                                    # the page behind a real web server
+    libeigen3-dev                                    # the recipe of docs/cpp.md
     libfftw3-dev libsqlite3-dev                      # the examples: the observatory's spectrum, the data logger in C++
     chromium fonts-dejavu-core                       # the page in a real browser
     strace elfutils                                  # faults at every system call, the line at which a program waits

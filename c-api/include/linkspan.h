@@ -236,6 +236,15 @@ typedef struct linkspan_array {
     size_t length;
 } linkspan_array;
 
+// A request that was sent, whose reply `linkspan_channel_finish_call` gets: a value that may be copied, and that any
+// thread may use with the channel that it is of. It holds nothing, so there is nothing to free.
+typedef struct linkspan_pending_reply {
+    // The number of the request.
+    uint64_t number;
+    // The connection that it was sent over.
+    uint64_t generation;
+} linkspan_pending_reply;
+
 // The options of an endpoint. NULL and zero mean the default, except in `timeout`, whose default is
 // `LINKSPAN_DEFAULT` and where zero does not wait.
 //
@@ -927,6 +936,48 @@ extern "C" {
 linkspan_status linkspan_array_copy(const struct linkspan_array *from,
                                     const struct linkspan_array *to);
 
+// Sends a request and waits for its reply, which the caller releases. `Remote` if the handler failed,
+// `Disconnected` if the peer died meanwhile. The requests of several threads are under way
+// together.
+// The caller sees to this:
+// `channel` and `request` are live, `reply` may be written.
+linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
+                                      const struct linkspan_message *request,
+                                      int64_t timeout,
+                                      struct linkspan_message **reply);
+
+// Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way, from one thread or
+// several. Their replies may arrive in any order, also while this end calls and receives, and are kept for the newest 1,024 requests
+// that are not finished.
+//
+// The caller sees to this:
+// `channel` and `request` are live, `pending` may be written.
+linkspan_status linkspan_channel_start_call(const struct linkspan_channel *channel,
+                                            const struct linkspan_message *request,
+                                            int64_t timeout,
+                                            struct linkspan_pending_reply *pending);
+
+// Waits for the reply to a request that `linkspan_channel_start_call` sent; the caller releases it. Fails as
+// `linkspan_channel_call` does. With a time-out of 0 it fails with `Timeout` while the reply has not arrived, and may be called
+// again; a longer time-out that passes gives up the request.
+//
+// The caller sees to this:
+// `channel` is live, `pending` is what the other function gave, `reply` may be written.
+linkspan_status linkspan_channel_finish_call(const struct linkspan_channel *channel,
+                                             const struct linkspan_pending_reply *pending,
+                                             int64_t timeout,
+                                             struct linkspan_message **reply);
+
+// Replies to a request that `linkspan_channel_recv` returned; use `linkspan_request_reply` for a server's
+// requests.
+//
+// The caller sees to this:
+// `channel`, `request` and `reply` are live.
+linkspan_status linkspan_channel_reply(const struct linkspan_channel *channel,
+                                       const struct linkspan_message *request,
+                                       const struct linkspan_message *reply,
+                                       int64_t timeout);
+
 // Connects if a program listens, and listens otherwise: of two programs that start at the same time exactly
 // one listens. `options` may be NULL.
 //
@@ -1015,26 +1066,6 @@ linkspan_status linkspan_channel_poll(const struct linkspan_channel *channel, bo
 // The caller sees to this:
 // `channel` is live.
 linkspan_status linkspan_channel_ack(const struct linkspan_channel *channel);
-
-// Sends a request and waits for its reply, which the caller releases. `Remote` if the handler failed,
-// `Disconnected` if the peer died meanwhile. The requests of several threads are under way
-// together.
-// The caller sees to this:
-// `channel` and `request` are live, `reply` may be written.
-linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
-                                      const struct linkspan_message *request,
-                                      int64_t timeout,
-                                      struct linkspan_message **reply);
-
-// Replies to a request that `linkspan_channel_recv` returned; use `linkspan_request_reply` for a server's
-// requests.
-//
-// The caller sees to this:
-// `channel`, `request` and `reply` are live.
-linkspan_status linkspan_channel_reply(const struct linkspan_channel *channel,
-                                       const struct linkspan_message *request,
-                                       const struct linkspan_message *reply,
-                                       int64_t timeout);
 
 // Gets the state of the channel.
 //

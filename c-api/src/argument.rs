@@ -31,12 +31,19 @@ const LONG_TIMEOUT: i64 = i64::MIN + 1;
 /// # Safety
 /// `pointer` is NULL or points to a `T`, which is live or one of those released last.
 pub(crate) unsafe fn handle<'a, T: Checked>(pointer: *const T) -> Result<&'a T> {
+    // Most parameters are named as their types are.
+    let name = std::any::type_name::<T>();
+    // SAFETY: as the caller promises.
+    unsafe { named(pointer, name.rsplit("linkspan_").next().unwrap_or(name)) }
+}
+
+/// The same for a parameter with another name than its type.
+///
+/// # Safety
+/// As for [`handle`].
+pub(crate) unsafe fn named<'a, T: Checked>(pointer: *const T, what: &str) -> Result<&'a T> {
     // SAFETY: the caller promises NULL or a T, or the shell of one, which is looked at before its content.
-    let object = unsafe { pointer.as_ref() }.ok_or_else(|| {
-        // The parameters are named as their types are.
-        let name = std::any::type_name::<T>();
-        is_null(name.rsplit("linkspan_").next().unwrap_or(name))
-    })?;
+    let object = unsafe { pointer.as_ref() }.ok_or_else(|| is_null(what))?;
     object.check()?;
     Ok(object)
 }
@@ -62,13 +69,35 @@ impl<T> Nothing for *mut T {
     const NOTHING: *mut T = std::ptr::null_mut();
 }
 
+/// Where a result goes, and the name of that argument.
+pub(crate) struct Place<T> {
+    pub pointer: *mut T,
+    pub name: &'static str,
+}
+
+impl<T> Place<T> {
+    /// The same place for a result of another type.
+    pub fn cast<U>(self) -> Place<U> {
+        Place { pointer: self.pointer.cast(), name: self.name }
+    }
+}
+
+/// The place that a parameter points to, with the parameter's name in C.
+macro_rules! place {
+    ($parameter:ident) => {
+        $crate::argument::Place { pointer: $parameter, name: stringify!($parameter) }
+    };
+}
+pub(crate) use place;
+
 /// The place of a result, which gets its empty value first.
 ///
 /// # Safety
-/// `pointer` is NULL or may be written.
-pub(crate) unsafe fn out<'a, T: Nothing>(pointer: *mut T) -> Result<&'a mut T> {
+/// `place` is NULL or may be written.
+pub(crate) unsafe fn out<'a, T: Nothing>(place: Place<T>) -> Result<&'a mut T> {
+    let Place { pointer, name } = place;
     if pointer.is_null() {
-        return Err(is_null("the place for a result"));
+        return Err(is_null(name.trim_start_matches("r#")));
     }
     // SAFETY: not NULL, and the caller promises it may be written; `write` does not drop the uninitialized
     // old value.
@@ -84,7 +113,7 @@ pub(crate) unsafe fn out<'a, T: Nothing>(pointer: *mut T) -> Result<&'a mut T> {
 /// `object` is NULL or live, `result` is NULL or may be written.
 pub(crate) unsafe fn query<H: Checked, T: Nothing>(
     object: *const H,
-    result: *mut T,
+    result: Place<T>,
     what: impl FnOnce(&H) -> Result<T>,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
@@ -99,7 +128,7 @@ pub(crate) unsafe fn query<H: Checked, T: Nothing>(
 ///
 /// # Safety
 /// `result` is NULL or may be written.
-pub(crate) unsafe fn make<T: Nothing>(result: *mut T, what: impl FnOnce() -> Result<T>) -> linkspan_status {
+pub(crate) unsafe fn make<T: Nothing>(result: Place<T>, what: impl FnOnce() -> Result<T>) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| unsafe {
         let to = out(result)?;
@@ -113,8 +142,8 @@ pub(crate) unsafe fn make<T: Nothing>(result: *mut T, what: impl FnOnce() -> Res
 /// # Safety
 /// The results may be written.
 pub(crate) unsafe fn give_bytes(
-    bytes: *mut *mut u8,
-    length: *mut usize,
+    bytes: Place<*mut u8>,
+    length: Place<usize>,
     what: impl FnOnce() -> Result<Vec<u8>>,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
@@ -142,8 +171,8 @@ const SCRATCH_MOST: usize = 64 << 10;
 /// # Safety
 /// The results may be written.
 pub(crate) unsafe fn give_encoded(
-    bytes: *mut *mut u8,
-    length: *mut usize,
+    bytes: Place<*mut u8>,
+    length: Place<usize>,
     what: impl FnOnce(&mut Vec<u8>) -> Result<()>,
 ) -> linkspan_status {
     let give = || {
@@ -274,10 +303,10 @@ pub(crate) unsafe fn block<'a>(pointer: *const u8, length: usize, what: &str) ->
 }
 
 /// A block of memory to fill; `None` if the length is zero.
-pub(crate) fn block_to_fill(pointer: *mut u8, length: usize) -> Result<Option<*mut u8>> {
+pub(crate) fn block_to_fill(pointer: *mut u8, length: usize, what: &str) -> Result<Option<*mut u8>> {
     match (length, pointer.is_null()) {
         (0, _) => Ok(None),
-        (_, true) => Err(is_null("the place for a result")),
+        (_, true) => Err(is_null(what)),
         (_, false) => Ok(Some(pointer)),
     }
 }

@@ -5,7 +5,7 @@ use std::ops::DerefMut;
 use linkspan::value::NdArrayRef;
 use linkspan::{DType, Error, ErrorKind, Order, Result};
 
-use crate::argument::{block, handle};
+use crate::argument::{block, named};
 use crate::error::guard;
 use crate::life::Checked;
 use crate::status::linkspan_status;
@@ -244,7 +244,7 @@ pub unsafe extern "C" fn linkspan_array_copy(
 ) -> linkspan_status {
     guard(|| {
         // SAFETY: as the caller promises.
-        let (from, to) = unsafe { (handle(from)?.lend()?, handle(to)?) };
+        let (from, to) = unsafe { (named(from, "from")?.lend()?, named(to, "to")?) };
         let (dtype, order, dims) = to.layout()?;
         if dims != from.shape {
             let text = format!("expected an array of shape {dims:?}, found one of {:?}", from.shape);

@@ -5,7 +5,7 @@ use std::ptr;
 
 use linkspan::{Channel, Role};
 
-use crate::argument::{apply, c_text, give_text, handle, make, query, wait};
+use crate::argument::{apply, c_text, give_text, make, place, query, wait};
 use crate::error::guard;
 use crate::exchange;
 use crate::exit;
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn linkspan_channel_open(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(channel, || {
+        make(place!(channel), || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give_channel(Channel::open(endpoint, &options, wait(timeout)?)?))
         })
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn linkspan_channel_connect(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(channel, || {
+        make(place!(channel), || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give_channel(Channel::connect(endpoint, &options, wait(timeout)?)?))
         })
@@ -178,7 +178,9 @@ pub unsafe extern "C" fn linkspan_channel_recv(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.recv(wait(timeout)?)?)))
+        query(channel, place!(message), |channel| {
+            Ok(linkspan_message::arrived(channel.0.recv(wait(timeout)?)?))
+        })
     }
 }
 
@@ -192,7 +194,7 @@ pub unsafe extern "C" fn linkspan_channel_try_recv(
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(channel, message, |channel| Ok(linkspan_message::arrived(channel.0.try_recv()?))) }
+    unsafe { query(channel, place!(message), |channel| Ok(linkspan_message::arrived(channel.0.try_recv()?))) }
 }
 
 /// Waits for a message and also takes those that have arrived behind it: at most `max` in all, for which
@@ -212,7 +214,9 @@ pub unsafe extern "C" fn linkspan_channel_recv_many(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        exchange::recv_many(channel, messages, count, |channel| channel.0.recv_many(max, wait(timeout)?))
+        exchange::recv_many(channel, messages, place!(count), |channel| {
+            channel.0.recv_many(max, wait(timeout)?)
+        })
     }
 }
 
@@ -226,7 +230,7 @@ pub unsafe extern "C" fn linkspan_channel_poll(
     there: *mut bool,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(channel, there, |channel| channel.0.poll()) }
+    unsafe { query(channel, place!(there), |channel| channel.0.poll()) }
 }
 
 /// With the option `ack` `"manual"`: acknowledges all messages that were received. Those that are not
@@ -237,48 +241,6 @@ pub unsafe extern "C" fn linkspan_channel_poll(
 pub unsafe extern "C" fn linkspan_channel_ack(channel: *const linkspan_channel) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe { apply(channel, |channel| channel.0.ack()) }
-}
-
-/// Sends a request and waits for its reply, which the caller releases. `Remote` if the handler failed,
-/// `Disconnected` if the peer died meanwhile. The requests of several threads are under way
-/// together.
-/// # Safety
-/// `channel` and `request` are live, `reply` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_channel_call(
-    channel: *const linkspan_channel,
-    request: *const linkspan_message,
-    timeout: i64,
-    reply: *mut *mut linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        query(channel, reply, |channel| {
-            let payload = channel.0.encode(&handle(request)?.locked())?;
-            Ok(linkspan_message::arrived(channel.0.call_payload(&payload, wait(timeout)?)?))
-        })
-    }
-}
-
-/// Replies to a request that `linkspan_channel_recv` returned; use `linkspan_request_reply` for a server's
-/// requests.
-///
-/// # Safety
-/// `channel`, `request` and `reply` are live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_channel_reply(
-    channel: *const linkspan_channel,
-    request: *const linkspan_message,
-    reply: *const linkspan_message,
-    timeout: i64,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    unsafe {
-        apply(channel, |channel| {
-            let (reply, wait) = (handle(reply)?, wait(timeout)?);
-            handle(request)?.with_arrived(|request| channel.0.reply(request, reply, wait))
-        })
-    }
 }
 
 /// Gets the state of the channel.
@@ -322,7 +284,7 @@ pub unsafe extern "C" fn linkspan_channel_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(channel, fd, |channel| channel.0.fileno()) }
+    unsafe { query(channel, place!(fd), |channel| channel.0.fileno()) }
 }
 
 /// Gets the events of the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
@@ -336,7 +298,7 @@ pub unsafe extern "C" fn linkspan_channel_events(
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(channel, events, |channel| Ok(linkspan_message::events(channel.0.events()))) }
+    unsafe { query(channel, place!(events), |channel| Ok(linkspan_message::events(channel.0.events()))) }
 }
 
 /// Gets the counters of the channel as a map, which the caller releases.
@@ -349,7 +311,7 @@ pub unsafe extern "C" fn linkspan_channel_stats(
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(channel, stats, |channel| Ok(linkspan_message::of(channel.0.stats()))) }
+    unsafe { query(channel, place!(stats), |channel| Ok(linkspan_message::of(channel.0.stats()))) }
 }
 
 /// Waits until the peer has consumed what was sent: it has called to receive again, has acknowledged, or has closed. `Timeout` and

@@ -6,7 +6,7 @@ use std::ptr;
 use bytes::Bytes;
 use linkspan::{Limits, codec};
 
-use crate::argument::{block, give_bytes, give_encoded, handle, make};
+use crate::argument::{block, give_bytes, give_encoded, handle, make, place};
 use crate::encoding::{encoding, linkspan_encoding};
 use crate::error::guard_release;
 use crate::message::linkspan_message;
@@ -25,7 +25,7 @@ pub unsafe extern "C" fn linkspan_encode(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        give_encoded(bytes, length, |out| {
+        give_encoded(place!(bytes), place!(length), |out| {
             let how = codec::EncodeOptions::default();
             codec::encode_into(handle(message)?, crate::encoding::encoding(encoding)?, &how, out)
         })
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn linkspan_decode(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(message, || {
+        make(place!(message), || {
             let bytes = Bytes::copy_from_slice(block(bytes, length, "bytes")?);
             let value =
                 codec::decode_shared(&bytes, crate::encoding::encoding(encoding)?, &Limits::default())?;
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn linkspan_transcode(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        give_bytes(result, result_length, || {
+        give_bytes(place!(result), place!(result_length), || {
             codec::transcode(block(bytes, length, "bytes")?, encoding(from)?, encoding(to)?)
         })
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use linkspan::service::{Command, CommandRequest, Controller, WatchOptions};
 use linkspan::{Result, Timeout, Value};
 
-use crate::argument::{LINKSPAN_DEFAULT, apply, c_text, c_text_or_none, c_texts, make, query, timeout, wait};
+use crate::argument::{
+    LINKSPAN_DEFAULT, apply, c_text, c_text_or_none, c_texts, make, place, query, timeout, wait,
+};
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
@@ -40,7 +42,7 @@ pub unsafe extern "C" fn linkspan_controller_connect(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(controller, || {
+        make(place!(controller), || {
             let (options, wait) = (self::options(options)?, wait(timeout)?);
             let endpoint = match c_text_or_none(endpoint, "endpoint")? {
                 Some(endpoint) => endpoint.to_owned(),
@@ -62,7 +64,9 @@ pub unsafe extern "C" fn linkspan_controller_services(
     services: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(controller, services, |c| Ok(linkspan_message::of(c.0.services(wait(timeout)?)?))) }
+    unsafe {
+        query(controller, place!(services), |c| Ok(linkspan_message::of(c.0.services(wait(timeout)?)?)))
+    }
 }
 
 /// Gets the record of one service, which the caller releases; `NotFound` if none has that name.
@@ -78,7 +82,7 @@ pub unsafe extern "C" fn linkspan_controller_status(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(controller, record, |c| {
+        query(controller, place!(record), |c| {
             Ok(linkspan_message::of(c.0.status(c_text(service, "service")?, wait(timeout)?)?))
         })
     }
@@ -101,7 +105,7 @@ pub unsafe extern "C" fn linkspan_controller_command(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(controller, value, |c| {
+        query(controller, place!(value), |c| {
             let (service, command, arguments) = given(service, command, arguments)?;
             Ok(linkspan_message::of(c.0.command(service, &command, &arguments, wait(timeout)?)?))
         })
@@ -160,7 +164,7 @@ pub unsafe extern "C" fn linkspan_controller_begin(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(controller, answer, |c| {
+        query(controller, place!(answer), |c| {
             let (requested, wait) = (read_sized(request, DEFAULT)?, wait(timeout)?);
             let (service, command, arguments) =
                 given(requested.service, requested.command, requested.arguments)?;
@@ -193,7 +197,7 @@ pub unsafe extern "C" fn linkspan_controller_answer(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(controller, answer, |c| {
+        query(controller, place!(answer), |c| {
             let (service, id) = (c_text(service, "service")?, c_text(id, "id")?);
             Ok(linkspan_message::of(c.0.answer(service, id, wait(timeout)?)?.to_value()))
         })
@@ -215,7 +219,7 @@ pub unsafe extern "C" fn linkspan_controller_log(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(controller, log, |c| {
+        query(controller, place!(log), |c| {
             let service = c_text_or_none(service, "service")?;
             Ok(linkspan_message::of(c.0.log(service, lines, wait(timeout)?)?))
         })
@@ -261,7 +265,7 @@ pub unsafe extern "C" fn linkspan_controller_next(
     event: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(controller, event, |c| Ok(linkspan_message::of(c.0.next(wait(timeout)?)?))) }
+    unsafe { query(controller, place!(event), |c| Ok(linkspan_message::of(c.0.next(wait(timeout)?)?))) }
 }
 
 /// Makes the controller forget a service that is disconnected; `InvalidState` while it is connected.
@@ -288,7 +292,7 @@ pub unsafe extern "C" fn linkspan_controller_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(controller, fd, |controller| controller.0.fileno()) }
+    unsafe { query(controller, place!(fd), |controller| controller.0.fileno()) }
 }
 
 /// Gets the counters of the controller itself as a map, which the caller releases.
@@ -302,7 +306,9 @@ pub unsafe extern "C" fn linkspan_controller_stats(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(controller, stats, |controller| Ok(linkspan_message::of(controller.0.stats(Timeout::Default)?)))
+        query(controller, place!(stats), |controller| {
+            Ok(linkspan_message::of(controller.0.stats(Timeout::Default)?))
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::ptr;
 
 use linkspan::{Encoding, Error, ErrorKind, Result};
 
-use crate::argument::{c_text, make};
+use crate::argument::{c_text, make, place};
 use crate::status::linkspan_status;
 
 /// The encoding of a message's body.
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn linkspan_encoding_from_name(
     encoding: *mut linkspan_encoding,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { make(encoding, || Ok(Encoding::from_name(c_text(name, "name")?)? as linkspan_encoding)) }
+    unsafe { make(place!(encoding), || Ok(Encoding::from_name(c_text(name, "name")?)? as linkspan_encoding)) }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use crate::argument::{c_text, handle, make, wait};
+use crate::argument::{c_text, make, named, place, wait};
 use crate::message::linkspan_message;
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
@@ -21,7 +21,7 @@ pub unsafe extern "C" fn linkspan_latest(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(message, || {
+        make(place!(message), || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(linkspan_message::arrived(linkspan::latest(endpoint, &options, wait(timeout)?)?))
         })
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn linkspan_latest(
 pub unsafe extern "C" fn linkspan_names(names: *mut *mut linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(names, || {
+        make(place!(names), || {
             let listed = linkspan::registry::list()?;
             let maps = listed.iter().map(linkspan::registry::Listed::to_value);
             Ok(linkspan_message::of(linkspan::Value::Array(maps.collect())))
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn linkspan_schema(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(message, || {
+        make(place!(message), || {
             let form = linkspan::registry::schema(c_text(endpoint, "endpoint")?)?;
             Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
         })
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn linkspan_reply_schema(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(message, || {
+        make(place!(message), || {
             let form = linkspan::registry::reply_schema(c_text(endpoint, "endpoint")?)?;
             Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
         })
@@ -97,9 +97,10 @@ pub unsafe extern "C" fn linkspan_schema_of(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(message, || {
+        make(place!(message), || {
             let endpoint = c_text(endpoint, "endpoint")?;
-            let form = handle(written)?.with_arrived(|m| linkspan::registry::schema_of(endpoint, m))?;
+            let form =
+                named(written, "written")?.with_arrived(|m| linkspan::registry::schema_of(endpoint, m))?;
             Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
         })
     }

@@ -90,9 +90,11 @@ fn of_function(error: Error, body: &str) -> Error {
         let is_closure = name.starts_with("linkspan_") && next.starts_with("{{closure}}");
         is_closure.then_some(name)
     });
-    match function {
-        Some(function) => Error::new(error.kind(), format!("{function}: {error}")),
-        None => error,
+    let Some(function) = function else { return error };
+    let named = Error::new(error.kind(), format!("{function}: {}", error.text()));
+    match error.path() {
+        Some(path) => named.with_path(path),
+        None => named,
     }
 }
 

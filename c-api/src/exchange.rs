@@ -4,7 +4,7 @@ use std::slice;
 
 use linkspan::{Message, Result};
 
-use crate::argument::{block, handle, is_null, query};
+use crate::argument::{Place, block, handle, is_null, query};
 use crate::error::guard;
 use crate::life::Checked;
 use crate::message::linkspan_message;
@@ -51,7 +51,7 @@ pub(crate) unsafe fn send_many<H: Checked>(
         let bytes = count.saturating_mul(size_of::<*const linkspan_message>());
         // SAFETY: as the caller promises.
         let messages = unsafe {
-            block(messages.cast(), bytes, "the array of messages")?;
+            block(messages.cast(), bytes, "messages")?;
             if count == 0 { &[] } else { slice::from_raw_parts(messages, count) }
         };
         // SAFETY: each is NULL or live, as the caller promises.
@@ -76,14 +76,14 @@ pub(crate) unsafe fn send_many<H: Checked>(
 pub(crate) unsafe fn recv_many<H: Checked>(
     object: *const H,
     messages: *mut *mut linkspan_message,
-    count: *mut usize,
+    count: Place<usize>,
     how: impl FnOnce(&H) -> Result<Vec<Message>>,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
         query(object, count, |object| {
             if messages.is_null() {
-                return Err(is_null("the room for messages"));
+                return Err(is_null("messages"));
             }
             let taken = how(object)?;
             let count = taken.len();

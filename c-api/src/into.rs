@@ -6,7 +6,7 @@ use linkspan::codec::FlatValue;
 use linkspan::value::NdArrayRef;
 use linkspan::{DType, Error, ErrorKind, Order, Result, Value};
 
-use crate::argument::{c_text, handle, is_null, out};
+use crate::argument::{c_text, handle, is_null, named, out, place};
 use crate::array::{
     copy_elements, dtype, linkspan_array, linkspan_dtype, linkspan_order, order, same_in_both_orders,
 };
@@ -202,7 +202,7 @@ pub unsafe extern "C" fn linkspan_message_get_array_into(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| unsafe {
-        let (message, path, to) = (handle(message)?, c_text(path, "path")?, handle(to)?);
+        let (message, path, to) = (handle(message)?, c_text(path, "path")?, named(to, "to")?);
         let (dtype, order, dims) = to.layout()?;
         let room = to.room()?;
         if dims.is_empty() && message.look_flat(path, |flat| flat_number(flat, dtype, room)).is_some() {
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn linkspan_message_get_array_view(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| unsafe {
-        let to = out(array)?;
+        let to = out(place!(array))?;
         let (message, path) = (handle(message)?, c_text(path, "path")?);
         let (dtype, order) = (self::dtype(dtype)?, self::order(order)?);
         array_in_place(message, path, to, |array| {

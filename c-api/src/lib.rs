@@ -11,7 +11,7 @@
 //! | N-d arrays, and loans of memory for them; arrays into memory of the program | `array`, `loan`, `into` |
 //! | encodings by number and name, the codecs alone | `encoding`, `codec` |
 //! | options | `options` |
-//! | channels, listeners, servers and their requests | `channel`, `listener`, `server`, `request` |
+//! | channels, their calls, listeners, servers and their requests | `channel`, `call`, `listener`, `server`, `request` |
 //! | publishers, subscribers; queries of a name | `publisher`, `subscriber`, `endpoint` |
 //! | handles: their kind and their release; channels at the end of the program | `object`, `life`, `exit` |
 //! | sending and receiving that they share | `exchange` |
@@ -23,6 +23,7 @@
 
 pub mod argument;
 pub mod array;
+pub mod call;
 pub mod channel;
 pub mod codec;
 pub mod command;

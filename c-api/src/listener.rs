@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int};
 
 use linkspan::Listener;
 
-use crate::argument::{apply, c_text, make, query, wait};
+use crate::argument::{apply, c_text, make, place, query, wait};
 use crate::channel::{give_channel, linkspan_channel};
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
@@ -28,7 +28,7 @@ pub unsafe extern "C" fn linkspan_listener_listen(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(listener, || {
+        make(place!(listener), || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give(linkspan_listener(Tagged::new(Listener::listen(endpoint, &options)?))))
         })
@@ -46,7 +46,9 @@ pub unsafe extern "C" fn linkspan_listener_accept(
     channel: *mut *mut linkspan_channel,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(listener, channel, |listener| Ok(give_channel(listener.0.accept(wait(timeout)?)?))) }
+    unsafe {
+        query(listener, place!(channel), |listener| Ok(give_channel(listener.0.accept(wait(timeout)?)?)))
+    }
 }
 
 /// Gets a file descriptor for event loops: readable while `linkspan_listener_accept` would not wait. The listener owns it: do not close it.
@@ -59,7 +61,7 @@ pub unsafe extern "C" fn linkspan_listener_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(listener, fd, |listener| Ok(listener.0.fileno())) }
+    unsafe { query(listener, place!(fd), |listener| Ok(listener.0.fileno())) }
 }
 
 /// Gets the events of the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
@@ -73,7 +75,7 @@ pub unsafe extern "C" fn linkspan_listener_events(
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(listener, events, |listener| Ok(linkspan_message::events(listener.0.events()))) }
+    unsafe { query(listener, place!(events), |listener| Ok(linkspan_message::events(listener.0.events()))) }
 }
 
 /// Gets the counters of the listener as a map, which the caller releases.
@@ -86,7 +88,7 @@ pub unsafe extern "C" fn linkspan_listener_stats(
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(listener, stats, |listener| Ok(linkspan_message::of(listener.0.stats()))) }
+    unsafe { query(listener, place!(stats), |listener| Ok(linkspan_message::of(listener.0.stats()))) }
 }
 
 /// Closes the listener; waits of other threads end. Channels that it accepted stay. It still has to be freed.

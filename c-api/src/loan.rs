@@ -8,7 +8,7 @@ use std::slice;
 
 use linkspan::{DType, Error, ErrorKind, LoanMemory, NdArray, Order, Result, Value};
 
-use crate::argument::{block, handle, out};
+use crate::argument::{block, handle, named, out, place};
 use crate::array::{dtype, linkspan_array, linkspan_dtype, order};
 use crate::channel::linkspan_channel;
 use crate::error::guard;
@@ -64,9 +64,9 @@ pub(crate) unsafe fn free_elements(array: linkspan_array) {
 /// Runs a call that lends memory from `lender`.
 ///
 /// # Safety
-/// `object` is NULL or live, `dims` points to `rank` lengths or `rank` is zero, `array` is NULL or may be written.
+/// `dims` points to `rank` lengths or `rank` is zero, `array` is NULL or may be written.
 unsafe fn lend<H: Checked>(
-    object: *const H,
+    object: Result<&H>,
     element: linkspan_dtype,
     rank: usize,
     dims: *const u64,
@@ -75,10 +75,10 @@ unsafe fn lend<H: Checked>(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| unsafe {
-        let to = out(array)?;
-        block(dims.cast(), rank.saturating_mul(size_of::<u64>()), "the array of dims")?;
+        let to = out(place!(array))?;
+        block(dims.cast(), rank.saturating_mul(size_of::<u64>()), "dims")?;
         let shape = if rank == 0 { &[] } else { slice::from_raw_parts(dims, rank) };
-        let (lent, place) = lender(handle(object)?, dtype(element)?, shape)?.into_written_array();
+        let (lent, place) = lender(object?, dtype(element)?, shape)?.into_written_array();
         to.describe(lent.as_ref());
         to.data = place.as_ptr().cast();
         LOANS.insert(place.as_ptr().addr(), lent);
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn linkspan_channel_loan(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        lend(channel, dtype, rank, dims, array, |channel, dtype, dims| {
+        lend(handle(channel), dtype, rank, dims, array, |channel, dtype, dims| {
             channel.0.loan_memory(dtype, dims, Order::Row)
         })
     }
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn linkspan_request_loan(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        lend(request, dtype, rank, dims, array, |request, dtype, dims| {
+        lend(named(request, "request"), dtype, rank, dims, array, |request, dtype, dims| {
             request.with_request(|request| request.loan_memory(dtype, dims, Order::Row))
         })
     }
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn linkspan_publisher_loan(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        lend(publisher, dtype, rank, dims, array, |publisher, dtype, dims| {
+        lend(handle(publisher), dtype, rank, dims, array, |publisher, dtype, dims| {
             publisher.0.loan_memory(dtype, dims, Order::Row)
         })
     }

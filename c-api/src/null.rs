@@ -12,5 +12,5 @@ pub(crate) fn is_null(what: &str) -> Error {
 
 /// Whether this is an error of [`is_null`].
 pub(crate) fn is_of_null(error: &Error) -> bool {
-    error.kind() == ErrorKind::InvalidState && error.path().is_none() && error.to_string().ends_with(IS_NULL)
+    error.kind() == ErrorKind::InvalidState && error.text().ends_with(IS_NULL)
 }

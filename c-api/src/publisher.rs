@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use linkspan::Publisher;
 
-use crate::argument::{apply, c_text, make, query, wait};
+use crate::argument::{apply, c_text, make, place, query, wait};
 use crate::exchange;
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
@@ -30,7 +30,7 @@ pub unsafe extern "C" fn linkspan_publisher_new(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(publisher, || {
+        make(place!(publisher), || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give(linkspan_publisher(Tagged::new(Publisher::new(endpoint, &options)?))))
         })
@@ -100,7 +100,9 @@ pub unsafe extern "C" fn linkspan_publisher_events(
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(publisher, events, |publisher| Ok(linkspan_message::events(publisher.0.events()))) }
+    unsafe {
+        query(publisher, place!(events), |publisher| Ok(linkspan_message::events(publisher.0.events())))
+    }
 }
 
 /// Gets the counters of the publisher as a map, which the caller releases; `subscribers` is their current
@@ -114,7 +116,7 @@ pub unsafe extern "C" fn linkspan_publisher_stats(
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(publisher, stats, |publisher| Ok(linkspan_message::of(publisher.0.stats()))) }
+    unsafe { query(publisher, place!(stats), |publisher| Ok(linkspan_message::of(publisher.0.stats()))) }
 }
 
 /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over `unix:` and `tcp:` the

@@ -7,7 +7,7 @@ use linkspan::codec::FlatValue;
 use linkspan::value::{Decimal, Map};
 use linkspan::{BigInt, Error, Result, Timestamp, Value};
 
-use crate::argument::{apply, block, c_text_or_none, handle, utf8};
+use crate::argument::{apply, block, c_text_or_none, handle, named, utf8};
 use crate::array::linkspan_array;
 use crate::message::linkspan_message;
 use crate::status::linkspan_status;
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn linkspan_message_put_uuid(
     uuid: *const u8,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put(message, key, || Ok(Value::Uuid(*handle(uuid.cast::<[u8; 16]>())?))) }
+    unsafe { put(message, key, || Ok(Value::Uuid(*named(uuid.cast::<[u8; 16]>(), "uuid")?))) }
 }
 
 /// Puts an exact decimal number, written like `1.10`, `-2E+3`, `NaN`.
@@ -271,7 +271,7 @@ pub unsafe extern "C" fn linkspan_message_put_message(
     value: *const linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put(message, key, || handle(value)?.copy()) }
+    unsafe { put(message, key, || named(value, "value")?.copy()) }
 }
 
 /// Begins a map: the following values are put into it, until `linkspan_message_end`.

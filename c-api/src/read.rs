@@ -6,7 +6,7 @@ use linkspan::codec::FlatValue;
 use linkspan::value::NdArrayRef;
 use linkspan::{BigInt, Error, ErrorKind, Result, Value};
 
-use crate::argument::{Nothing, c_text, give_text, handle, out, query};
+use crate::argument::{Nothing, Place, c_text, give_text, handle, out, place, query};
 use crate::array::linkspan_array;
 use crate::error::guard;
 use crate::message::linkspan_message;
@@ -124,7 +124,7 @@ fn wrong_type(value: &Value, requested: &str) -> Error {
 unsafe fn read<T: Nothing>(
     message: *const linkspan_message,
     path: *const c_char,
-    to: *mut T,
+    to: Place<T>,
     what: impl FnOnce(&linkspan_message, &Value) -> Result<T>,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
@@ -141,7 +141,7 @@ unsafe fn read<T: Nothing>(
 unsafe fn scalar<T: Nothing>(
     message: *const linkspan_message,
     path: *const c_char,
-    to: *mut T,
+    to: Place<T>,
     flat: impl FnOnce(FlatValue<'_>) -> Option<T>,
     what: impl FnOnce(&Value) -> Result<T>,
 ) -> linkspan_status {
@@ -175,8 +175,8 @@ fn flat_kind(value: FlatValue<'_>) -> (linkspan_type, usize) {
 unsafe fn view<T>(
     message: *const linkspan_message,
     path: *const c_char,
-    to: *mut *const T,
-    length: *mut usize,
+    to: Place<*const T>,
+    length: Place<usize>,
     what: impl FnOnce(&Value) -> Result<&[u8]>,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
@@ -203,7 +203,7 @@ pub unsafe extern "C" fn linkspan_message_get_type(
     r#type: *mut linkspan_type,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { scalar(message, path, r#type, |flat| Some(flat_kind(flat).0), type_of) }
+    unsafe { scalar(message, path, place!(r#type), |flat| Some(flat_kind(flat).0), type_of) }
 }
 
 /// Gets the number of values in the array or map at a path, of elements in the N-d array, of bytes in the
@@ -218,7 +218,9 @@ pub unsafe extern "C" fn linkspan_message_count(
     count: *mut usize,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { scalar(message, path, count, |flat| Some(flat_kind(flat).1), |value| Ok(count_of(value))) }
+    unsafe {
+        scalar(message, path, place!(count), |flat| Some(flat_kind(flat).1), |value| Ok(count_of(value)))
+    }
 }
 
 /// Gets the key at a position, counted from zero, of the map at a path: a view, not NUL-terminated.
@@ -235,7 +237,7 @@ pub unsafe extern "C" fn linkspan_message_get_key(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        view(message, path, key, length, |value| match value.as_map()?.get_index(position) {
+        view(message, path, place!(key), place!(length), |value| match value.as_map()?.get_index(position) {
             Some((name, _)) => Ok(name.as_bytes()),
             None => {
                 let text = format!("no key at position {position} in a map of {}", count_of(value));
@@ -256,7 +258,7 @@ pub unsafe extern "C" fn linkspan_message_get_bool(
     value: *mut bool,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { scalar(message, path, value, flat_bool, |value| value.as_bool()) }
+    unsafe { scalar(message, path, place!(value), flat_bool, |value| value.as_bool()) }
 }
 
 /// Reads an integer; `OutOfRange` if it does not fit.
@@ -270,7 +272,7 @@ pub unsafe extern "C" fn linkspan_message_get_i64(
     value: *mut i64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { scalar(message, path, value, flat_i64, |value| value.as_i64()) }
+    unsafe { scalar(message, path, place!(value), flat_i64, |value| value.as_i64()) }
 }
 
 /// Reads an unsigned integer; `OutOfRange` if it does not fit.
@@ -284,7 +286,7 @@ pub unsafe extern "C" fn linkspan_message_get_u64(
     value: *mut u64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { scalar(message, path, value, flat_u64, |value| value.as_u64()) }
+    unsafe { scalar(message, path, place!(value), flat_u64, |value| value.as_u64()) }
 }
 
 /// Reads an integer beyond 64 bits: its sign and a view of its absolute value, most significant byte first.
@@ -302,8 +304,9 @@ pub unsafe extern "C" fn linkspan_message_get_big_int(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        let sign = read(message, path, negative, |_, value| Ok(big_int(value)?.is_negative()));
-        let digits = view(message, path, magnitude, length, |value| Ok(big_int(value)?.magnitude()));
+        let sign = read(message, path, place!(negative), |_, value| Ok(big_int(value)?.is_negative()));
+        let digits =
+            view(message, path, place!(magnitude), place!(length), |value| Ok(big_int(value)?.magnitude()));
         if sign == LINKSPAN_OK { digits } else { sign }
     }
 }
@@ -319,7 +322,7 @@ pub unsafe extern "C" fn linkspan_message_get_f64(
     value: *mut f64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { scalar(message, path, value, flat_f64, |value| value.as_f64()) }
+    unsafe { scalar(message, path, place!(value), flat_f64, |value| value.as_f64()) }
 }
 
 /// Reads text: a view of `length` bytes of UTF-8, not NUL-terminated.
@@ -335,7 +338,7 @@ pub unsafe extern "C" fn linkspan_message_get_text(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| unsafe {
-        let (to, length) = (out(text)?, out(length)?);
+        let (to, length) = (out(place!(text))?, out(place!(length))?);
         let (message, path) = (handle(message)?, c_text(path, "path")?);
         let mut give = |text: &str| give_text(text, to, length);
         let flat = |value: FlatValue<'_>| match value {
@@ -364,7 +367,7 @@ pub unsafe extern "C" fn linkspan_message_get_bytes(
     length: *mut usize,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { view(message, path, bytes, length, |value| Ok(value.as_bytes()?)) }
+    unsafe { view(message, path, place!(bytes), place!(length), |value| Ok(value.as_bytes()?)) }
 }
 
 /// Reads a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
@@ -378,7 +381,7 @@ pub unsafe extern "C" fn linkspan_message_get_timestamp(
     nanoseconds: *mut i64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { read(message, path, nanoseconds, |_, value| Ok(value.as_timestamp()?.nanoseconds())) }
+    unsafe { read(message, path, place!(nanoseconds), |_, value| Ok(value.as_timestamp()?.nanoseconds())) }
 }
 
 /// Reads a UUID into 16 bytes, most significant first.
@@ -393,7 +396,7 @@ pub unsafe extern "C" fn linkspan_message_get_uuid(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        read(message, path, uuid.cast::<[u8; 16]>(), |_, value| match value {
+        read(message, path, place!(uuid).cast::<[u8; 16]>(), |_, value| match value {
             Value::Uuid(uuid) => Ok(*uuid),
             other => Err(wrong_type(other, "a UUID")),
         })
@@ -413,7 +416,7 @@ pub unsafe extern "C" fn linkspan_message_get_decimal(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        view(message, path, text, length, |value| match value {
+        view(message, path, place!(text), place!(length), |value| match value {
             Value::Decimal(decimal) => Ok(decimal.as_str().as_bytes()),
             other => Err(wrong_type(other, "a decimal number")),
         })
@@ -432,7 +435,7 @@ pub unsafe extern "C" fn linkspan_message_get_array(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| unsafe {
-        let to = out(array)?;
+        let to = out(place!(array))?;
         array_in_place(handle(message)?, c_text(path, "path")?, to, |_| Ok(()))
     })
 }
@@ -465,5 +468,5 @@ pub unsafe extern "C" fn linkspan_message_get_message(
     value: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { read(message, path, value, |_, value| Ok(linkspan_message::of(value.clone()))) }
+    unsafe { read(message, path, place!(value), |_, value| Ok(linkspan_message::of(value.clone()))) }
 }

@@ -14,7 +14,7 @@ use linkspan::{Error, ErrorKind, Limits, Result, codec};
 
 use self::names::Names;
 use self::state::{Reader, state};
-use crate::argument::{Nothing, block, c_text, handle, is_null, make, out};
+use crate::argument::{Nothing, Place, block, c_text, handle, is_null, make, out, place};
 use crate::encoding::{encoding, linkspan_encoding};
 use crate::error::{guard, refusal};
 use crate::message::linkspan_message;
@@ -78,17 +78,15 @@ unsafe fn step(
 /// As for [`reader`]; `to` is NULL or may be written.
 unsafe fn get<T: Nothing>(
     reader: *mut linkspan_reader,
-    to: *mut T,
+    to: Place<T>,
     what: impl FnOnce(&Reader, Event) -> Result<T>,
 ) -> linkspan_status {
-    if !to.is_null() {
-        // SAFETY: not NULL, and the caller promises that it may be written.
-        unsafe { to.write(T::NOTHING) };
-    }
     // SAFETY: as the caller promises.
     unsafe {
+        // Also where an earlier step failed.
+        let to = out(to);
         step(reader, |reader| {
-            let to = out(to)?;
+            let to = to?;
             let entry = reader.peek()?;
             *to = what(reader, entry.event)?;
             reader.take(&entry);
@@ -122,19 +120,15 @@ pub(crate) unsafe fn get_into<S: Sink>(
 /// As for [`get`].
 unsafe fn view<T>(
     reader: *mut linkspan_reader,
-    to: *mut *const T,
-    length: *mut usize,
+    to: Place<*const T>,
+    length: Place<usize>,
     what: impl FnOnce(Event) -> Result<Slice>,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        for result in [to.cast::<usize>(), length] {
-            if !result.is_null() {
-                result.write(0);
-            }
-        }
+        let (to, length) = (out(to), out(length));
         step(reader, |reader| {
-            let (to, length) = (out(to)?, out(length)?);
+            let (to, length) = (to?, length?);
             let entry = reader.peek()?;
             let bytes = reader.tape.bytes(what(entry.event)?);
             (*to, *length) = (bytes.as_ptr().cast(), bytes.len());
@@ -151,7 +145,7 @@ unsafe fn view<T>(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_reader_new(reader: *mut *mut linkspan_reader) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { make(reader, || Ok(give(linkspan_reader(Tagged::new(Reader::default()))))) }
+    unsafe { make(place!(reader), || Ok(give(linkspan_reader(Tagged::new(Reader::default()))))) }
 }
 
 /// Begins with the value of a message; the message is not changed and may be released at once.
@@ -295,13 +289,9 @@ pub unsafe extern "C" fn linkspan_reader_get_key(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        for result in [key.cast::<usize>(), length] {
-            if !result.is_null() {
-                result.write(0);
-            }
-        }
+        let (key, length) = (out(place!(key)), out(place!(length)));
         step(reader, |reader| {
-            let (key, length) = (out(key)?, out(length)?);
+            let (key, length) = (key?, length?);
             if !reader.is_in_map() {
                 return Err(state("no map is open: begin it with linkspan_reader_begin_map"));
             }
@@ -336,7 +326,7 @@ pub unsafe extern "C" fn linkspan_reader_get_field(
             field.write(-1);
         }
         step(reader, |reader| {
-            let field = field.as_mut().ok_or_else(|| is_null("the place for a result"))?;
+            let field = field.as_mut().ok_or_else(|| is_null("field"))?;
             let names = Names::of(names, width, count)?;
             let rules = match (count, rules.is_null()) {
                 (0, _) => &[],
@@ -372,7 +362,7 @@ pub unsafe extern "C" fn linkspan_reader_get_variant(
             variant.write(-1);
         }
         step(reader, |reader| {
-            let variant = variant.as_mut().ok_or_else(|| is_null("the place for a result"))?;
+            let variant = variant.as_mut().ok_or_else(|| is_null("variant"))?;
             let names = Names::of(names, width, count)?;
             let values = reader.begin(true)?;
             let expected = || format!("a map with one key of {}", names.list());

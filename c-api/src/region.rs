@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use linkspan::{Layout, Region};
 
-use crate::argument::{apply, block_to_fill, c_text, c_text_or_none, handle, make, out, query};
+use crate::argument::{apply, block_to_fill, c_text, c_text_or_none, handle, make, out, place, query};
 use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::object::{Tagged, free, give, handle_kind};
@@ -30,7 +30,9 @@ pub unsafe extern "C" fn linkspan_region_open(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(region, || Ok(give(linkspan_region(Tagged::new(Region::open(c_text(source, "source")?)?)))))
+        make(place!(region), || {
+            Ok(give(linkspan_region(Tagged::new(Region::open(c_text(source, "source")?)?))))
+        })
     }
 }
 
@@ -44,7 +46,7 @@ pub unsafe extern "C" fn linkspan_region_length(
     length: *mut u64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(region, length, |region| region.0.len()) }
+    unsafe { query(region, place!(length), |region| region.0.len()) }
 }
 
 /// Copies bytes at an offset into the caller's memory; `OutOfRange` if the region does not have all of them,
@@ -62,7 +64,7 @@ pub unsafe extern "C" fn linkspan_region_bytes(
     // SAFETY: as the caller promises.
     unsafe {
         apply(region, |region| {
-            let to = block_to_fill(bytes.cast(), length)?;
+            let to = block_to_fill(bytes.cast(), length, "bytes")?;
             let copied = region.0.bytes(offset, length)?;
             if let Some(to) = to {
                 to.copy_from_nonoverlapping(copied.as_ptr(), length);
@@ -86,7 +88,7 @@ pub unsafe extern "C" fn linkspan_region_text(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| unsafe {
-        let (text, length) = (out(text)?, out(length)?);
+        let (text, length) = (out(place!(text))?, out(place!(length))?);
         let found = handle(region)?.0.text(offset)?;
         *length = found.len();
         *text = Box::into_raw(found.into_boxed_str()).cast();
@@ -113,7 +115,7 @@ pub unsafe extern "C" fn linkspan_region_read(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(region, value, |region| {
+        query(region, place!(value), |region| {
             let layout: Layout = c_text(layout, "layout")?.parse()?;
             Ok(linkspan_message::of(match c_text_or_none(counter, "counter")? {
                 Some(counter) => region.0.read_stable(offset, &layout, counter)?,

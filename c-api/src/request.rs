@@ -2,11 +2,24 @@
 
 use std::ffi::c_char;
 
-use linkspan::{Encoding, RemoteFailure, codec};
+use linkspan::{Encoding, RemoteFailure, Result, codec};
 
-use crate::argument::{apply, c_text_or_none, handle};
+use crate::argument::{c_text_or_none, named};
+use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::status::linkspan_status;
+
+/// Runs a call that answers a request.
+///
+/// # Safety
+/// `request` is NULL or live.
+unsafe fn answer(
+    request: *const linkspan_message,
+    what: impl FnOnce(&linkspan_message) -> Result<()>,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| what(unsafe { named(request, "request") }?))
+}
 
 /// Replies to a request. A request is answered once; a second answer is `InvalidState`.
 ///
@@ -19,8 +32,8 @@ pub unsafe extern "C" fn linkspan_request_reply(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        apply(request, |request| {
-            let reply = handle(reply)?;
+        answer(request, |request| {
+            let reply = named(reply, "reply")?;
             request.with_request(|request| request.reply(reply))
         })
     }
@@ -41,10 +54,10 @@ pub unsafe extern "C" fn linkspan_request_fail(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        apply(request, |request| {
+        answer(request, |request| {
             let failure = RemoteFailure {
                 code,
-                kind: c_text_or_none(r#type, "a type")?.unwrap_or_default().to_owned(),
+                kind: c_text_or_none(r#type, "type")?.unwrap_or_default().to_owned(),
                 text: c_text_or_none(text, "text")?.unwrap_or_default().to_owned(),
                 data: match data.as_ref() {
                     Some(data) => codec::encode(data, Encoding::Cbor)?,
@@ -65,7 +78,7 @@ pub unsafe extern "C" fn linkspan_request_fail(
 pub unsafe extern "C" fn linkspan_request_ack(request: *const linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        apply(request, |request| {
+        answer(request, |request| {
             request.with_request(|request| {
                 request.ack();
                 Ok(())

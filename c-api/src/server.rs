@@ -5,7 +5,7 @@ use std::ptr;
 
 use linkspan::Server;
 
-use crate::argument::{apply, c_text, make, query, wait};
+use crate::argument::{apply, c_text, make, place, query, wait};
 use crate::message::{State, linkspan_message};
 use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn linkspan_server_serve(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(server, || {
+        make(place!(server), || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give(linkspan_server(Tagged::new(Server::serve(endpoint, &options)?))))
         })
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn linkspan_server_next(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(server, request, |server| {
+        query(server, place!(request), |server| {
             let next = server.0.next(wait(timeout)?)?;
             Ok(next.map_or(ptr::null_mut(), |next| linkspan_message::give(State::Request(next))))
         })
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn linkspan_server_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(server, fd, |server| server.0.fileno()) }
+    unsafe { query(server, place!(fd), |server| server.0.fileno()) }
 }
 
 /// Gets the events of the server since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn linkspan_server_events(
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(server, events, |server| Ok(linkspan_message::events(server.0.events()))) }
+    unsafe { query(server, place!(events), |server| Ok(linkspan_message::events(server.0.events()))) }
 }
 
 /// Gets the counters of the server as a map, which the caller releases.
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn linkspan_server_stats(
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(server, stats, |server| Ok(linkspan_message::of(server.0.stats()))) }
+    unsafe { query(server, place!(stats), |server| Ok(linkspan_message::of(server.0.stats()))) }
 }
 
 /// Closes the server once its replies have been consumed, within the time-out; waits of other threads end. It

@@ -8,7 +8,9 @@ use std::time::Duration;
 use linkspan::service::{ServiceLoop, ServiceOptions, Task};
 use linkspan::{Error, ErrorKind, LogLevel, RemoteFailure, Result, Value};
 
-use crate::argument::{LINKSPAN_FOREVER, apply, c_text, c_text_or_none, c_texts, is_null, make, query, wait};
+use crate::argument::{
+    LINKSPAN_FOREVER, apply, c_text, c_text_or_none, c_texts, is_null, make, place, query, wait,
+};
 use crate::command::{LINKSPAN_COMMAND_END, command_number, linkspan_command, linkspan_state, number};
 use crate::error::{call_program, linkspan_last_error_text};
 use crate::message::linkspan_message;
@@ -216,7 +218,7 @@ pub unsafe extern "C" fn linkspan_service_start(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(service, || {
+        make(place!(service), || {
             let service = ServiceLoop::start(c_text(name, "name")?, &set_up(options)?)?;
             Ok(give(linkspan_service(Tagged::new(Serving { service, open: Mutex::default() }))))
         })
@@ -405,7 +407,7 @@ pub unsafe extern "C" fn linkspan_service_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(service, fd, |service| Ok(service.0.service.fileno())) }
+    unsafe { query(service, place!(fd), |service| Ok(service.0.service.fileno())) }
 }
 
 /// Gets the counters of the service as a map, which the caller releases.
@@ -418,7 +420,7 @@ pub unsafe extern "C" fn linkspan_service_stats(
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(service, stats, |service| Ok(linkspan_message::of(service.0.service.stats()))) }
+    unsafe { query(service, place!(stats), |service| Ok(linkspan_message::of(service.0.service.stats()))) }
 }
 
 /// Disconnects from the controller with the current state of the service, within the time-out; waits of other

@@ -5,7 +5,7 @@ use std::ptr;
 
 use linkspan::Subscriber;
 
-use crate::argument::{apply, c_text, c_texts, make, query, wait};
+use crate::argument::{apply, c_text, c_texts, make, place, query, wait};
 use crate::exchange;
 use crate::message::{State, linkspan_message};
 use crate::object::{Tagged, free, give, handle_kind};
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn linkspan_subscriber_new(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(subscriber, || {
+        make(place!(subscriber), || {
             let (endpoint, options) = (c_text(endpoint, "endpoint")?, self::options(options)?);
             Ok(give(linkspan_subscriber(Tagged::new(Subscriber::new(endpoint, &options)?))))
         })
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn linkspan_subscriber_of(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(subscriber, || {
+        make(place!(subscriber), || {
             let (names, options) = (c_texts(names, count, "names")?, self::options(options)?);
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             Ok(give(linkspan_subscriber(Tagged::new(Subscriber::of(&names, &options)?))))
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn linkspan_subscriber_recv(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(subscriber, message, |subscriber| {
+        query(subscriber, place!(message), |subscriber| {
             Ok(linkspan_message::arrived(subscriber.0.recv(wait(timeout)?)?))
         })
     }
@@ -92,7 +92,9 @@ pub unsafe extern "C" fn linkspan_subscriber_try_recv(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(subscriber, message, |subscriber| Ok(linkspan_message::arrived(subscriber.0.try_recv()?)))
+        query(subscriber, place!(message), |subscriber| {
+            Ok(linkspan_message::arrived(subscriber.0.try_recv()?))
+        })
     }
 }
 
@@ -113,7 +115,7 @@ pub unsafe extern "C" fn linkspan_subscriber_recv_many(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        exchange::recv_many(subscriber, messages, count, |subscriber| {
+        exchange::recv_many(subscriber, messages, place!(count), |subscriber| {
             subscriber.0.recv_many(max, wait(timeout)?)
         })
     }
@@ -129,7 +131,7 @@ pub unsafe extern "C" fn linkspan_subscriber_poll(
     there: *mut bool,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(subscriber, there, |subscriber| subscriber.0.poll()) }
+    unsafe { query(subscriber, place!(there), |subscriber| subscriber.0.poll()) }
 }
 
 /// With the option `ack` `"manual"`: acknowledges all messages that were received. Those that are not
@@ -163,7 +165,7 @@ pub unsafe extern "C" fn linkspan_subscriber_next(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        query(subscriber, message, |subscriber| {
+        query(subscriber, place!(message), |subscriber| {
             let next = subscriber.0.next(wait(timeout)?)?;
             Ok(next.map_or(ptr::null_mut(), |next| linkspan_message::give(State::Received(next))))
         })
@@ -180,7 +182,7 @@ pub unsafe extern "C" fn linkspan_subscriber_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(subscriber, fd, |subscriber| subscriber.0.fileno()) }
+    unsafe { query(subscriber, place!(fd), |subscriber| subscriber.0.fileno()) }
 }
 
 /// Gets the events of the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
@@ -194,7 +196,9 @@ pub unsafe extern "C" fn linkspan_subscriber_events(
     events: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(subscriber, events, |subscriber| Ok(linkspan_message::events(subscriber.0.events()))) }
+    unsafe {
+        query(subscriber, place!(events), |subscriber| Ok(linkspan_message::events(subscriber.0.events())))
+    }
 }
 
 /// Gets the counters of the subscriber as a map, which the caller releases.
@@ -207,7 +211,7 @@ pub unsafe extern "C" fn linkspan_subscriber_stats(
     stats: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(subscriber, stats, |subscriber| Ok(linkspan_message::of(subscriber.0.stats()))) }
+    unsafe { query(subscriber, place!(stats), |subscriber| Ok(linkspan_message::of(subscriber.0.stats()))) }
 }
 
 /// Closes the subscriber; waits of other threads end. It still has to be freed.

@@ -6,7 +6,7 @@ use std::ptr;
 
 use linkspan::{Error, ErrorKind, Value};
 
-use crate::argument::{c_text, give_text, handle, make};
+use crate::argument::{c_text, give_text, handle, make, place};
 use crate::array::linkspan_array;
 use crate::error::guard;
 use crate::message::{Reference, linkspan_message};
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn linkspan_walk_new(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        make(walk, || {
+        make(place!(walk), || {
             let path = c_text(path, "path")?;
             handle(message)?.look_at(path, |_| Ok(()))?;
             let message = Reference::to(message)?;

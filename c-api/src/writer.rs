@@ -10,7 +10,7 @@ use std::ops::DerefMut;
 use linkspan::{Result, codec};
 
 use self::state::Writer;
-use crate::argument::{c_text, c_text_or_none, give_bytes, handle, make};
+use crate::argument::{c_text, c_text_or_none, give_bytes, handle, make, place};
 use crate::encoding::{encoding, linkspan_encoding};
 use crate::error::{guard, refusal};
 use crate::message::linkspan_message;
@@ -77,7 +77,7 @@ unsafe fn step(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_writer_new(writer: *mut *mut linkspan_writer) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { make(writer, || Ok(give(linkspan_writer(Tagged::new(Writer::default()))))) }
+    unsafe { make(place!(writer), || Ok(give(linkspan_writer(Tagged::new(Writer::default()))))) }
 }
 
 /// Makes the written value the value of `message`, in place of its previous one, and starts a new value. The
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn linkspan_writer_encode(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        give_bytes(bytes, length, || {
+        give_bytes(place!(bytes), place!(length), || {
             let writer = self::writer(writer)?;
             let encoding = self::encoding(encoding);
             let outcome = writer.whole().and_then(|tape| codec::encode(tape, encoding?));

@@ -29,6 +29,19 @@ pub struct Channel {
     waiter: Waiter,
 }
 
+/// `Linkspan\PendingReply`: a request that was sent, whose reply `finishCall` gives.
+#[php_class]
+#[php(name = "Linkspan\\PendingReply", flags = zend::FINAL)]
+pub struct PendingReply(linkspan::PendingReply);
+
+#[php_impl]
+impl PendingReply {
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        edge(|| Err(Error::new(ErrorKind::InvalidState, "use Channel::startCall")))
+    }
+}
+
 /// The maximum number of messages of a call; a negative number is refused like zero.
 pub fn at_most(max: i64) -> Result<usize> {
     Ok(usize::try_from(max).unwrap_or(0))
@@ -144,6 +157,21 @@ impl Channel {
                 self.waiter.wait(timeout, |wait| self.inner.call_payload(&payload, wait))
             })
         })
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn start_call(&self, value: &Zval, timeout: Seconds) -> PhpResult<Made<PendingReply>> {
+        edge(|| {
+            try_made(|| {
+                let payload = self.inner.encode(&PhpValue(value))?;
+                self.waiter.wait(timeout, |wait| self.inner.start_call(&payload, wait)).map(PendingReply)
+            })
+        })
+    }
+
+    #[php(defaults(timeout = Seconds::DEFAULT))]
+    pub fn finish_call(&self, pending: &PendingReply, timeout: Seconds) -> PhpResult<Made<Message>> {
+        edge(|| receive(|| self.waiter.wait(timeout, |wait| self.inner.finish_call(pending.0, wait))))
     }
 
     #[php(defaults(timeout = Seconds::DEFAULT))]

@@ -108,6 +108,7 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .class::<received::Message>()
         .class::<received::Request>()
         .class::<channel::Event>()
+        .class::<channel::PendingReply>()
         .class::<channel::Channel>()
         .class::<channel::Listener>()
         .class::<server::Server>()

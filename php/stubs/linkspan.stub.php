@@ -408,6 +408,12 @@ final class Event
     private function __construct() {}
 }
 
+/** A request that Channel::startCall sent, for finishCall of the same channel. */
+final class PendingReply
+{
+    private function __construct() {}
+}
+
 /** A channel: two ends, messages in both directions, requests and replies. */
 final class Channel
 {
@@ -441,6 +447,17 @@ final class Channel
     public function tryRecv(): Message {}
     /** @throws RemoteException|DisconnectedException|TimeoutException */
     public function call(mixed $value, ?float $timeout = null): Message {}
+    /**
+     * Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way. Their replies may
+     * arrive in any order, also while this end calls and receives, and are kept for the newest 1,024 requests that are not finished.
+     */
+    public function startCall(mixed $value, ?float $timeout = null): PendingReply {}
+    /**
+     * The reply to a request that startCall sent. With a timeout of 0 it throws a TimeoutException while the reply has not arrived,
+     * and may be called again; a longer one that passes gives up the request.
+     * @throws RemoteException|DisconnectedException|TimeoutException
+     */
+    public function finishCall(PendingReply $pending, ?float $timeout = null): Message {}
     /** Replies to a message from recv that wants a reply. */
     public function reply(Message $request, mixed $value, ?float $timeout = null): void {}
     /** Acknowledges all messages that were received: for a channel with ack: 'manual'. */

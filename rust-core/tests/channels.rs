@@ -43,6 +43,7 @@ mod support;
 mod tcp;
 mod tcp_keys;
 mod threads;
+mod too_large;
 mod transport_conformance;
 mod withdrawal;
 mod workers;

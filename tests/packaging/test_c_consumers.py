@@ -33,7 +33,7 @@ SUFFIX = {"c": "c", "cpp": "cpp", "fortran": "f90"}
 ALL = [
     (language, program)
     for language in STRICT
-    for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema", "schema_vectors", "loan")
+    for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema", "schema_vectors", "loan", "calls")
     if (language, program) != ("fortran", "publish")  # its channel program does both
 ] + [("fortran", "arrays")] + [("c", "record"), ("c", "flat_record"), ("c", "access"), ("cpp", "record"), ("c", "threads"), ("c", "signals"), ("c", "region"), ("c", "release")]
 
@@ -111,7 +111,7 @@ def try_program(language: str, program: str, binary: Path, environment: dict[str
     elif program == "service":
         assert run(binary, env=environment).endswith("ok\n")
         controlled(binary, binary, environment)
-    elif program in ("channel", "publish", "threads", "signals", "loan"):
+    elif program in ("channel", "publish", "threads", "signals", "loan", "calls"):
         for transport in ("shm", "unix"):
             assert run(binary, transport, env=environment).endswith("ok\n")
     else:
@@ -458,6 +458,28 @@ def test_cpp_20_spans_and_optional_values(compiler, tmp_path, environment):
     assert run(tmp_path / "modern", env=environment) == "ok\n"
 
 
+def test_eigen_takes_and_gives_arrays_as_the_page_says(tmp_path, environment):
+    recipe = re.search(r"^`eigen.cpp`:\n\n```cpp\n(.*?)^```$", (ROOT / "docs/cpp.md").read_text(), re.M | re.S)
+    (tmp_path / "eigen.cpp").write_text(recipe[1])
+    # Eigen's own headers are no matter of ours.
+    eigen = run("pkg-config", "--cflags-only-I", "eigen3").replace("-I", "-isystem").split()
+    flags = pkg_config(environment, "--cflags", "--libs")
+    compiled(*STRICT["cpp"], *eigen, outside("cpp", "matrix", tmp_path), *flags, out=tmp_path / "matrix")
+    assert run(tmp_path / "matrix", env=environment) == "ok\n"
+
+
+# What Debian 12 has of standard libraries with <mdspan> is libc++ of the newest clang, which `make test` does not install; with others the
+# program says that there is none.
+MDSPAN = [(["g++", "-std=c++2b"], "no mdspan\n|ok\n"), (["clang++-22", "-std=c++23", "-stdlib=libc++", "-lc++abi"], "ok\n")]
+
+
+@pytest.mark.parametrize(("command", "printed"), [case for case in MDSPAN if shutil.which(case[0][0])], ids=lambda words: words[0] if isinstance(words, list) else "")
+def test_mdspan_of_an_array_where_the_library_has_it(command, printed, tmp_path, environment):
+    strict = [*command, *STRICT["cpp"][2:]]
+    compiled(*strict, outside("cpp", "mdspan", tmp_path), *pkg_config(environment, "--cflags", "--libs"), out=tmp_path / "mdspan")
+    assert re.fullmatch(printed, run(tmp_path / "mdspan", env=environment))
+
+
 def test_other_ways_to_make_an_object_are_refused_in_one_line(tmp_path, environment):
     source = tmp_path / "wrong.cpp"
     for wrong, right in [
@@ -483,6 +505,32 @@ def test_fortran_completion_lists_each_name_once():
     for name in ("message", "channel", "publisher"):
         private = set(source.with_name(f"linkspan_{name}.inc").read_text().split())
         assert private & set(bound[f"linkspan_{name}"]) == set() and len(private) > 9
+
+
+def test_assignment_is_among_the_bindings_that_flang_takes():
+    """flang 22 counts the bindings of a type in alphabetical order, and ends with an internal error where that of an assignment is above 255."""
+    source = fortran_made()
+    types = re.findall(r"^   type(?:, [^\n]*)? :: (linkspan_\w+)\n(.*?)^   end type", source.read_text(), re.M | re.S)
+    assigned = 0
+    for name, body in types:
+        for included in re.findall(r'^ +include "([\w.]+)"', body, re.M):
+            body += source.with_name(included).read_text()
+        bound = sorted(re.findall(r"^ *procedure(?:, private)? :: (\w+)", body, re.M))
+        for binding in re.findall(r"generic :: assignment\(=\) => (\w+)", body):
+            assert bound.index(binding) <= 255, name
+            assigned += 1
+    assert assigned > 9
+
+
+if shutil.which("flang-22"):  # which `make test` does not install
+
+    def test_flang_compiles_the_module_and_runs_programs(tmp_path, environment):
+        source, libraries = fortran_source(environment), pkg_config(environment, "--libs")
+        run("flang-22", "-c", source, "-o", tmp_path / "linkspan.o", cwd=tmp_path)
+        for program in ("message", "values", "arrays", "loan", "calls"):
+            binary = tmp_path / program
+            run("flang-22", outside("fortran", program, tmp_path), tmp_path / "linkspan.o", *libraries, "-o", binary, cwd=tmp_path)
+            try_program("fortran", program, binary, environment)
 
 
 def test_versions_agree():

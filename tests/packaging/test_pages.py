@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from conftest import ROOT, run
+from conftest import PROGRAM, ROOT, run
 
 # A file's name before its block, or a block of commands.
 BLOCK = re.compile(r"(?:`(?P<name>[\w.]+)`[^\n]*:\n\n)?```(?P<kind>\w+)\n(?P<text>.*?)```\n", re.S)
@@ -32,6 +32,7 @@ def test_page_commands_build_and_run_its_programs(page, times, tmp_path, environ
     (home / ".local").symlink_to(one_word)
     (stubs / "make").write_text(MAKE)
     (stubs / "make").chmod(0o755)
+    (stubs / "linkspan").symlink_to(PROGRAM)
     path = f"{stubs}:{ROOT / '.venv/bin'}:{os.environ['PATH']}"
     # Only the page gives the paths. CMake runs the system's make.
     variables = ("PKG_CONFIG_PATH", "LD_LIBRARY_PATH")

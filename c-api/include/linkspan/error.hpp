@@ -66,12 +66,19 @@ public:
 private:
     /// The text; of a call of C with NULL in the place of an object, in the words of C++.
     static std::string worded(const linkspan_error &e) {
-        const std::string t(text(e.text)), end(" is NULL");
-        const auto colon = t.find(": ");
-        const bool is_null = e.status == LINKSPAN_INVALID_STATE && t.compare(0, 9, "linkspan_") == 0 && colon != std::string::npos &&
-                             t.size() >= end.size() && t.compare(t.size() - end.size(), end.size(), end) == 0;
-        if (!is_null) return t;
-        return "this linkspan::" + t.substr(colon + 2, t.size() - end.size() - colon - 2) + " was moved from (" + t.substr(0, colon) + ")";
+        const std::string t(text(e.text));
+        const auto colon = t.find(": "), end = t.find(" is NULL");
+        if (e.status != LINKSPAN_INVALID_STATE || t.compare(0, 9, "linkspan_") != 0 || end == std::string::npos || colon > end) return t;
+        // What may follow is the path.
+        const std::string what = t.substr(colon + 2, end - colon - 2), in = " (" + t.substr(0, colon) + ")" + t.substr(end + 8);
+        // A parameter is named as its class is; of messages there are several.
+        for (const char *name : {"request", "reply", "value", "written"}) {
+            if (what == name) return "this linkspan::message was moved from" + in;
+        }
+        for (const char *name : {"channel", "controller", "listener", "message", "publisher", "region", "server", "service", "subscriber"}) {
+            if (what == name) return "this linkspan::" + what + " was moved from" + in;
+        }
+        return what + " is a null pointer" + in;
     }
 
     static std::string text(const char *t) { return t == nullptr ? std::string() : std::string(t); }

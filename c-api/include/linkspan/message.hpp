@@ -327,7 +327,7 @@ private:
         to.dtype = detail::dtype_of<E>();
         to.order = LINKSPAN_ROW;
         to.data = result.data();
-        check(linkspan_array_copy(&from, &to));
+        check(linkspan_message_get_array_into(c_, path, &to));
         return result;
     }
     /// The values of an array, one by one.

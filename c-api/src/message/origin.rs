@@ -1,7 +1,7 @@
 //! The origin of a received message, and its encoded body.
 
 use super::linkspan_message;
-use crate::argument::{apply, give_text, handle, out};
+use crate::argument::{apply, give_text, handle, out, place};
 use crate::encoding::linkspan_encoding;
 use crate::error::guard;
 use crate::sized::write_sized;
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn linkspan_message_get_body(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| unsafe {
-        let (to, length) = (out(body)?, out(length)?);
+        let (to, length) = (out(place!(body))?, out(place!(length))?);
         handle(message)?.with_arrived(|arrived| {
             let body = arrived.body();
             (*to, *length) = (body.as_ptr(), body.len());

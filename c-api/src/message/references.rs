@@ -1,7 +1,7 @@
 //! The references to a message in C: created, added and released; and the message cleared.
 
 use super::{Reference, linkspan_message};
-use crate::argument::{apply, make};
+use crate::argument::{apply, make, place};
 use crate::error::guard;
 use crate::status::linkspan_status;
 
@@ -13,7 +13,7 @@ use crate::status::linkspan_status;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_message_new(message: *mut *mut linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { make(message, || Ok(linkspan_message::empty())) }
+    unsafe { make(place!(message), || Ok(linkspan_message::empty())) }
 }
 
 /// Adds a reference, which needs its own `linkspan_message_release`.

@@ -9,7 +9,7 @@ use linkspan::{Error, ErrorKind, Order};
 use super::names::Names;
 use super::state::{out_of_range, wrong};
 use super::{get, linkspan_reader, step, view};
-use crate::argument::{Nothing, is_null, out};
+use crate::argument::{Nothing, is_null, out, place};
 use crate::array::{
     LINKSPAN_COLUMN, LINKSPAN_ROW, array_fits, linkspan_array, linkspan_dtype, linkspan_order,
 };
@@ -26,14 +26,11 @@ pub unsafe extern "C" fn linkspan_reader_get_null(
     reader: *mut linkspan_reader,
     null: *mut bool,
 ) -> linkspan_status {
-    if !null.is_null() {
-        // SAFETY: not NULL, and the caller promises that it may be written.
-        unsafe { null.write(false) };
-    }
     // SAFETY: as the caller promises.
     unsafe {
+        let null = out(place!(null));
         step(reader, |reader| {
-            let null = out(null)?;
+            let null = null?;
             let entry = reader.peek()?;
             if matches!(entry.event, Event::Null) {
                 *null = true;
@@ -56,7 +53,7 @@ pub unsafe extern "C" fn linkspan_reader_get_bool(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        get(reader, value, |_, event| match event {
+        get(reader, place!(value), |_, event| match event {
             Event::Bool(value) => Ok(value),
             other => Err(wrong("a bool", other)),
         })
@@ -76,7 +73,7 @@ pub unsafe extern "C" fn linkspan_reader_get_i64(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        get(reader, value, |_, event| match event {
+        get(reader, place!(value), |_, event| match event {
             Event::Int(value) if (least..=greatest).contains(&value) => Ok(value),
             Event::Int(value) => Err(out_of_range(&format!("an integer in [{least}, {greatest}]"), value)),
             Event::Uint(value) => Err(out_of_range(&format!("an integer in [{least}, {greatest}]"), value)),
@@ -97,7 +94,7 @@ pub unsafe extern "C" fn linkspan_reader_get_u64(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        get(reader, value, |_, event| {
+        get(reader, place!(value), |_, event| {
             let number = match event {
                 Event::Int(value) => u64::try_from(value).ok(),
                 Event::Uint(value) => Some(value),
@@ -123,7 +120,7 @@ pub unsafe extern "C" fn linkspan_reader_get_f64(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        get(reader, value, |_, event| match event {
+        get(reader, place!(value), |_, event| match event {
             Event::Float(value) => Ok(value),
             Event::Int(value) if value.unsigned_abs() <= 1 << 53 => Ok(value as f64),
             Event::Int(value) => Err(out_of_range("an integer that is an f64 exactly", value)),
@@ -148,7 +145,7 @@ pub unsafe extern "C" fn linkspan_reader_get_f32(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        get(reader, value, |_, event| match event {
+        get(reader, place!(value), |_, event| match event {
             Event::Float(value) if !value.is_finite() || (value as f32).is_finite() => Ok(value as f32),
             Event::Float(value) => Err(out_of_range("a float of 32 bits", value)),
             Event::Int(value) if value.unsigned_abs() <= 1 << 24 => Ok(value as f32),
@@ -171,7 +168,7 @@ pub unsafe extern "C" fn linkspan_reader_get_text(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        view(reader, text, length, |event| match event {
+        view(reader, place!(text), place!(length), |event| match event {
             Event::Text(text) => Ok(text),
             other => Err(wrong("text", other)),
         })
@@ -190,7 +187,7 @@ pub unsafe extern "C" fn linkspan_reader_get_bytes(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        view(reader, bytes, length, |event| match event {
+        view(reader, place!(bytes), place!(length), |event| match event {
             Event::Bytes(bytes) => Ok(bytes),
             other => Err(wrong("bytes", other)),
         })
@@ -208,7 +205,7 @@ pub unsafe extern "C" fn linkspan_reader_get_timestamp(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        get(reader, nanoseconds, |_, event| match event {
+        get(reader, place!(nanoseconds), |_, event| match event {
             Event::Timestamp(at) => Ok(at),
             other => Err(wrong("a timestamp", other)),
         })
@@ -226,7 +223,7 @@ pub unsafe extern "C" fn linkspan_reader_get_uuid(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        get(reader, uuid.cast::<[u8; 16]>(), |_, event| match event {
+        get(reader, place!(uuid).cast::<[u8; 16]>(), |_, event| match event {
             Event::Uuid(uuid) => Ok(uuid),
             other => Err(wrong("a UUID", other)),
         })
@@ -245,7 +242,7 @@ pub unsafe extern "C" fn linkspan_reader_get_decimal(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        view(reader, text, length, |event| match event {
+        view(reader, place!(text), place!(length), |event| match event {
             Event::Decimal(text) => Ok(text),
             other => Err(wrong("a decimal number", other)),
         })
@@ -268,7 +265,7 @@ pub unsafe extern "C" fn linkspan_reader_get_enum(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        get(reader, value, |reader, event| {
+        get(reader, place!(value), |reader, event| {
             let names = Names::of(names, width, count)?;
             let Event::Text(text) = event else {
                 return Err(wrong(&format!("one of {}", names.list()), event));
@@ -307,7 +304,7 @@ pub unsafe extern "C" fn linkspan_reader_get_array(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        get(reader, array, |reader, event| {
+        get(reader, place!(array), |reader, event| {
             let Event::NdArray { dtype: found, order: lies, rank: has, shape, data } = event else {
                 return Err(wrong("an N-d array", event));
             };
@@ -344,5 +341,7 @@ pub unsafe extern "C" fn linkspan_reader_get_message(
     message: *mut *mut linkspan_message,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { get(reader, message, |reader, _| Ok(linkspan_message::of(reader.tape.value_at(reader.next)?))) }
+    unsafe {
+        get(reader, place!(message), |reader, _| Ok(linkspan_message::of(reader.tape.value_at(reader.next)?)))
+    }
 }

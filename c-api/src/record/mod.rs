@@ -36,7 +36,7 @@ use std::sync::{Mutex, PoisonError};
 
 use linkspan::{Error, ErrorKind, Limits, Result, codec};
 
-use crate::argument::{block, give_encoded, handle, is_null};
+use crate::argument::{block, give_encoded, handle, is_null, place};
 use crate::encoding::linkspan_encoding;
 use crate::error::guard;
 use crate::message::linkspan_message;
@@ -57,7 +57,7 @@ use layout::Layout;
 /// `record` is NULL or a table as [`linkspan_record`] describes it.
 pub(crate) unsafe fn layout<'a>(record: *mut linkspan_record) -> Result<&'a Layout> {
     if record.is_null() {
-        return Err(is_null("the table of a record"));
+        return Err(is_null("record"));
     }
     // SAFETY: the caller promises a table, whose `prepared` only this library uses, and all threads
     // atomically.
@@ -99,12 +99,12 @@ pub unsafe extern "C" fn linkspan_record_prepare(
     // SAFETY: as the caller promises.
     guard(|| unsafe {
         if record.is_null() {
-            return Err(is_null("the table of a record"));
+            return Err(is_null("record"));
         }
         let _alone = FILLING.lock().unwrap_or_else(PoisonError::into_inner);
         let prepared = AtomicPtr::from_ptr((&raw mut (*record).prepared).cast::<*mut Layout>());
         if prepared.load(Ordering::Acquire).is_null() {
-            fill.ok_or_else(|| is_null("the function that fills a table in"))?();
+            fill.ok_or_else(|| is_null("fill"))?();
             layout(record)?;
         }
         Ok(())
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn linkspan_record_prepare(
 /// `from` is NULL or points to a struct of this layout, which no thread changes meanwhile.
 unsafe fn lend<'a>(layout: &'a Layout, from: *const c_void) -> Result<BorrowedRecord<'a>> {
     if from.is_null() {
-        return Err(is_null("the struct"));
+        return Err(is_null("from"));
     }
     // SAFETY: as the caller promises.
     Ok(unsafe { BorrowedRecord::new(layout, from.cast()) })
@@ -134,7 +134,7 @@ unsafe fn fill<'a>(
     drive: impl FnOnce(Filler<'a>) -> Result<Filler<'a>>,
 ) -> Result<()> {
     if to.is_null() {
-        return Err(is_null("the struct"));
+        return Err(is_null("to"));
     }
     // SAFETY: as the caller promises; after `clear` the struct is all zero, as the filler requires of one
     // with a layout.
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn linkspan_record_init(
     guard(|| unsafe {
         let layout = layout(record)?;
         if to.is_null() {
-            return Err(is_null("the struct"));
+            return Err(is_null("to"));
         }
         own(layout)?;
         to.cast::<u8>().write_bytes(0, layout.size);
@@ -254,7 +254,7 @@ pub unsafe extern "C" fn linkspan_record_encode(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        give_encoded(bytes, length, |out| {
+        give_encoded(place!(bytes), place!(length), |out| {
             let layout = layout(record)?;
             let how = codec::EncodeOptions::default().with_keys(layout.keys());
             codec::encode_into(&lend(layout, from)?, crate::encoding::encoding(encoding)?, &how, out)

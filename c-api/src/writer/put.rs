@@ -7,7 +7,7 @@ use linkspan::{Result, Value};
 
 use super::source::Putting;
 use super::{linkspan_writer, step};
-use crate::argument::{block, handle, utf8};
+use crate::argument::{block, handle, named, utf8};
 use crate::array::linkspan_array;
 use crate::message::linkspan_message;
 use crate::status::linkspan_status;
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn linkspan_writer_put_uuid(
     uuid: *const u8,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put(writer, key, |_| Ok(Event::Uuid(*handle(uuid.cast::<[u8; 16]>())?))) }
+    unsafe { put(writer, key, |_| Ok(Event::Uuid(*named(uuid.cast::<[u8; 16]>(), "uuid")?))) }
 }
 
 /// Puts an exact decimal number, written like `1.10`, `-2E+3`, `NaN`.

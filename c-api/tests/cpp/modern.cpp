@@ -46,5 +46,28 @@ int main() {
     } catch (const linkspan::invalid_state &e) {
         CHECK(std::string(e.what()).find("this linkspan::message was moved from") == 0);
     }
+    try {
+        linkspan::message().put("some", moved).put("other", m);
+        CHECK(false);
+    } catch (const linkspan::invalid_state &e) {
+        CHECK(e.what() == std::string("this linkspan::message was moved from (linkspan_message_put_message), at path other"));
+    }
+    // A text that is no text, however it got there.
+    const char *nothing = nullptr;
+    try {
+        const linkspan::channel nowhere(nothing);
+        CHECK(false);
+    } catch (const linkspan::invalid_state &e) {
+        CHECK(e.what() == std::string("endpoint is a null pointer (linkspan_channel_open)"));
+    }
+    // What does not become narrower says where it stands.
+    m = linkspan::message();
+    m.put("some", linkspan::message().put("wave", std::span(wave)));
+    try {
+        m.get<std::vector<float>>("some/wave");
+        CHECK(false);
+    } catch (const linkspan::wrong_type &e) {
+        CHECK(e.path() == "some/wave" && std::string(e.what()).find(", at path some/wave") != std::string::npos);
+    }
     std::puts("ok");
 }

@@ -169,7 +169,7 @@ contains
    end subroutine
 
    subroutine refusals()
-      type(linkspan_message) :: message, nothing
+      type(linkspan_message) :: message, nothing, other
       type(linkspan_channel) :: closed
       type(linkspan_error) :: error
       real(real64) :: grid(2, 2)
@@ -204,6 +204,8 @@ contains
       call must(stat == linkspan_missing, "nothing there")
       call nothing%get_into("grid", grid, stat=stat, errmsg=errmsg)
       call must(stat == linkspan_invalid_state .and. says("the linkspan_message holds nothing"), "an empty message")
+      call other%put("inner", nothing, stat=stat, errmsg=errmsg)
+      call must(says("the linkspan_message holds nothing") .and. says(", at path inner"), "an empty message in another one")
       call closed%send(message, stat=stat, errmsg=errmsg)
       call must(stat == linkspan_invalid_state .and. says("the linkspan_channel is not open"), "a channel that was not opened")
       call closed%loan(pair, [4], stat=stat, errmsg=errmsg)

@@ -65,7 +65,9 @@ impl LoanMemory {
     ) -> Result<LoanMemory> {
         let length = NdArrayRef::byte_length(dtype, shape)?;
         if length > limit {
-            let text = format!("over the message limit: {length} bytes asked, {limit} allowed");
+            let text = format!(
+                "over the message limit: {length} bytes asked, {limit} allowed (option max_message_size)"
+            );
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         let length = usize::try_from(length).map_err(|_| memory::out_of_memory(usize::MAX))?;

@@ -24,6 +24,20 @@ pub struct PendingReply {
     pub(super) generation: u64,
 }
 
+impl PendingReply {
+    /// Returns the two numbers that it consists of, for a binding that hands them to its program.
+    #[doc(hidden)]
+    pub fn numbers(self) -> [u64; 2] {
+        [self.number, self.generation]
+    }
+
+    /// Makes it again from [`PendingReply::numbers`]. Other numbers are a request that gets no answer.
+    #[doc(hidden)]
+    pub fn from_numbers([number, generation]: [u64; 2]) -> PendingReply {
+        PendingReply { number, generation }
+    }
+}
+
 /// Counts a call that leads or follows, until it is dropped.
 pub(super) struct Calling<'a>(pub &'a SessionState);
 

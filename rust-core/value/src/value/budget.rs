@@ -105,5 +105,14 @@ impl Budget {
 /// unit.
 #[cold]
 pub(super) fn over(which: &str, limit: u64, asked: u64, unit: &str) -> Error {
-    Error::new(ErrorKind::TooLarge, format!("over the {which} limit: {asked} {unit} asked, {limit} allowed"))
+    // Which option of an endpoint the limit comes from, for those that come from one.
+    let option = match which {
+        "message" => " (option max_message_size)",
+        "memory" => " (4 times the option max_message_size)",
+        _ => "",
+    };
+    Error::new(
+        ErrorKind::TooLarge,
+        format!("over the {which} limit: {asked} {unit} asked, {limit} allowed{option}"),
+    )
 }

@@ -1,0 +1,66 @@
+! Calls in two steps: several requests under way on one channel, answered in reverse order while something else is received.
+program calls_test
+   use linkspan
+   implicit none
+   character(64) :: transport
+   call get_command_argument(1, transport)
+   call tried(trim(transport)//":test/calls")
+   print '(a)', "ok"
+
+contains
+
+   subroutine tried(name)
+      character(*), intent(in) :: name
+      type(linkspan_listener) :: listener
+      type(linkspan_channel) :: near, far
+      type(linkspan_pending_reply) :: pending(3)
+      type(linkspan_message) :: message, requests(3)
+      integer :: i, number, stat
+      call listener%listen(name)
+      call near%connect(name)
+      call listener%accept(far)
+      do i = 1, 3
+         call message%clear()
+         call message%put("n", i)
+         call near%start_call(message, pending(i))
+      end do
+      do i = 1, 3
+         call far%recv(requests(i))
+      end do
+      ! Nothing has arrived: the request goes on.
+      call near%finish_call(pending(1), message, timeout=0.0_real64, stat=stat)
+      if (stat /= linkspan_timeout) error stop "nothing has arrived"
+      call answer(far, requests(3))
+      call answer(far, requests(2))
+      call message%clear()
+      call message%put("n", 7)
+      call far%send(message)
+      ! It is behind two replies, which are kept.
+      call near%recv(message)
+      call message%get("n", number)
+      if (number /= 7) error stop "the message in between"
+      call answer(far, requests(1))
+      do i = 1, 3
+         call near%finish_call(pending(i), message, timeout=10.0_real64)
+         call message%get("n", number)
+         if (number /= 100 + i) error stop "the reply to another request"
+      end do
+      call near%stats(message)
+      call message%get("dropped", number)
+      if (number /= 0) error stop "dropped"
+      ! Nobody calls any more to acknowledge the last messages.
+      call near%close(timeout=0.0_real64, stat=stat)
+      call far%close(timeout=0.0_real64, stat=stat)
+   end subroutine
+
+   subroutine answer(channel, request)
+      type(linkspan_channel), intent(in) :: channel
+      type(linkspan_message), intent(in) :: request
+      type(linkspan_message) :: reply
+      integer :: number
+      call request%get("n", number)
+      call reply%put("n", number + 100)
+      call channel%reply(request, reply)
+   end subroutine
+
+end program

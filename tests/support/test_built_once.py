@@ -1,0 +1,63 @@
+"""What `make demo` has compiled, `make install` does not compile again: the units of both, as cargo plans them, compared without compiling."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from functools import cache
+
+from support.tree import ROOT
+
+# cargo prints its plan for nightly users only.
+PLAN = ["--offline", "--locked", "-Zunstable-options", "--unit-graph"]
+ENVIRONMENT = {**os.environ, "RUSTC_BOOTSTRAP": "1"}
+# Small crates that the shell program and what the extension for PHP is made with ask other features of; none is below the core.
+OTHERS = {"lock_api", "parking_lot", "parking_lot_core", "smallvec"}
+
+
+def commands(file: str, **words: list[str]) -> list[list[str]]:
+    """The calls of `cargo build` in a file of shell, make or Python, with what its variables stand for."""
+    text = (ROOT / file).read_text()
+    found = [json.loads(line) for line in re.findall(r'\["cargo", "build"[^\]]*\]', text)]
+    for line in re.findall(r"^\s*(cargo build .*)$", text, re.M):
+        split = shlex.split(line, comments=True)
+        found.append([part for word in split for part in words.get(word, [word])])
+    return found
+
+
+def units(command: list[str]) -> dict[tuple[str, ...], set[str]]:
+    """Each unit that a command builds, with all that decides whether cargo takes a built one for it: profile, features, dependencies."""
+    done = subprocess.run([*command, *PLAN], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    planned = json.loads(done.stdout)["units"]
+
+    @cache
+    def key(at: int) -> str:
+        unit = planned[at]
+        below = sorted(key(dependency["index"]) for dependency in unit["dependencies"])
+        return str(hash(json.dumps([unit["pkg_id"], unit["target"], unit["profile"], unit["platform"], unit["mode"], unit["features"], below])))
+
+    found: dict[tuple[str, ...], set[str]] = {}
+    for at, unit in enumerate(planned):
+        target = unit["target"]
+        # What programs use is built with another profile than what build scripts use, even of the same crate.
+        profile = json.dumps(unit["profile"])
+        found.setdefault((unit["pkg_id"], target["name"], *target["kind"], unit["mode"], profile), set()).add(key(at))
+    return found
+
+
+def test_install_after_demo_compiles_nothing_twice():
+    demo = commands("examples/observatory/build", **{"${optimize[@]}": ["--release"]}) + commands("examples/observatory/run")
+    install = [command for command in commands("Makefile") if "linkspan-c" in command]
+    assert len(demo) == 3 and len(install) == 1
+    # Each with the same profile.
+    assert all("--release" in command and "--profile" not in command for command in demo + install)
+    built: dict[tuple[str, ...], set[str]] = {}
+    for command in demo:
+        for unit, keys in units(command).items():
+            built.setdefault(unit, set()).update(keys)
+    wanted = units(install[0])
+    shared = wanted.keys() & built.keys()
+    assert len(shared) > 60
+    assert {unit[1] for unit in shared if not wanted[unit] <= built[unit]} == OTHERS
