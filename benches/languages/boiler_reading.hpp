@@ -129,7 +129,7 @@ struct BoilerReading {
         return &record_;
     }
 
-    /// Where the fields lie, for the library.
+    /// The positions of the fields, for the library.
     static const linkspan_record_type *layout_() {
         static const BoilerReading at_{};
         static const linkspan_record_field fields_[] = {

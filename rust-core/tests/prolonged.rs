@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::frame::{HEADER, Header};
+use linkspan::frame::{HEADER, Header, Kind};
 use linkspan::schema::Schema;
 use linkspan::{Channel, Encoding, ErrorKind, Options, Subscriber, Value, latest};
 
@@ -77,6 +77,22 @@ fn schema_in_bytes(stream: UnixStream) {
     let _ = (&stream).write_all(&hellos::hello(members));
 }
 
+/// Answers without end, to requests that nobody made.
+fn answers(stream: UnixStream) {
+    if read(&stream).is_none() {
+        return;
+    }
+    let _ = (&stream).write_all(&hellos::hello(hellos::hello_map()));
+    for sequence in 1.. {
+        let correlation = sequence + (1 << 40);
+        let new = Header::new(Kind::Reply, Encoding::Cbor);
+        let header = Header { body: 1, sequence, correlation, ..new };
+        if (&stream).write_all(&[&header.to_bytes()[..], &[0xf6]].concat()).is_err() {
+            return;
+        }
+    }
+}
+
 /// A link that ends as soon as it is made.
 fn hang_up(stream: UnixStream) {
     if read(&stream).is_some() {
@@ -109,7 +125,7 @@ type Case = (&'static str, &'static str, fn(UnixStream), fn(&str) -> Option<Erro
 
 #[test]
 fn loop_that_a_peer_prolongs_ends_by_the_deadline() {
-    let cases: [Case; 8] = [
+    let cases: [Case; 10] = [
         ("parts of a schema at connect", "unix", schema_in_bytes, |at| {
             kind(Channel::connect(at, &with_schema(), BRIEF))
         }),
@@ -119,6 +135,12 @@ fn loop_that_a_peer_prolongs_ends_by_the_deadline() {
         ("links that end: call", "unix", hang_up, |at| {
             let options = Options::default().with_idempotent(true);
             kind(Channel::dial(at, &options).unwrap().call(&Value::Null, BRIEF))
+        }),
+        ("answers to no request: recv", "unix", answers, |at| {
+            kind(Channel::connect(at, &Options::default(), SOON).unwrap().recv(BRIEF))
+        }),
+        ("answers to no request: call", "unix", answers, |at| {
+            kind(Channel::connect(at, &Options::default(), SOON).unwrap().call(&Value::Null, BRIEF))
         }),
         ("rings that moved: latest", "shm", always_moved, |at| kind(latest(at, &Options::default(), BRIEF))),
         ("rings that moved: latest without waiting", "shm", always_moved, |at| {

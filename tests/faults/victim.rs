@@ -110,8 +110,9 @@ impl Part {
 
     fn note(&self, value: &Value) {
         if let (Some(mut file), Ok(number)) = (self.given.as_ref(), value.as_i64()) {
-            // In one piece, so that a line is there or not.
-            let line = format!("{} {number}\n", self.incarnation);
+            // In one piece, so that a line is there or not: of 32 bytes, since a process that is killed may write a part of what crosses
+            // the border of a page.
+            let line = format!("{:<15} {number:<15}\n", self.incarnation);
             file.write_all(line.as_bytes()).unwrap_or_else(|e| eprintln!("victim: noting: {e}"));
         }
     }

@@ -171,7 +171,7 @@ impl ImuSample {
         bytes
     }
 
-    /// From the bytes of a message.
+    /// Returns the record in the bytes of a message.
     ///
     /// # Errors
     ///

@@ -222,7 +222,7 @@ impl MotorState {
         bytes
     }
 
-    /// From the bytes of a message.
+    /// Returns the record in the bytes of a message.
     ///
     /// # Errors
     ///

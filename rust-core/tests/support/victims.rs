@@ -153,8 +153,8 @@ fn check_notes(endpoint: &str, sends_again: bool) {
     let text = read_to_string(notes(endpoint)).unwrap_or_default();
     let (mut life, mut last) = (i64::MIN, -1);
     for line in text.lines() {
-        let (incarnation, number) = line.split_once(' ').unwrap();
-        let (incarnation, number): (i64, i64) = (incarnation.parse().unwrap(), number.parse().unwrap());
+        let numbers: Vec<i64> = line.split_whitespace().map(|number| number.parse().unwrap()).collect();
+        let [incarnation, number] = numbers[..] else { panic!("{line:?} is no note") };
         if incarnation == life {
             assert!(number > last, "incarnation {life} was given {number} after {last}");
         }
