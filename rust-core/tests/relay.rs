@@ -63,6 +63,25 @@ fn subscriber_that_waited_for_a_relay_misses_nothing_before_its_first() {
     }
 }
 
+/// The number is what another machine says.
+#[test]
+fn highest_number_is_relayed_as_any_other() {
+    for transport in ["shm", "unix"] {
+        let name = name(transport, "highest");
+        let publisher = Publisher::relay(&name, &Options::default(), 79, 1).unwrap();
+        let subscriber = Subscriber::new(&name, &Options::default()).unwrap();
+        publisher.wait_for_subscribers(1, SOON).unwrap();
+        let payload = Payload::new(&Value::Null, Encoding::Cbor, &linkspan::Limits::default()).unwrap();
+        let relayed = [u64::MAX - 1, u64::MAX, u64::MAX, 1]
+            .map(|sequence| publisher.relay_payload(sequence, Timestamp(0), &payload).unwrap());
+        assert_eq!(relayed, [true, true, false, false], "{transport}");
+        let received = [(), (), ()].map(|()| subscriber.recv(SOON));
+        let [Err(lagged), Ok(before), Ok(last)] = received else { panic!("{transport}: {received:?}") };
+        assert_eq!(lagged.missed(), Some(u64::MAX - 2), "{transport}");
+        assert_eq!((before.sequence(), last.sequence()), (u64::MAX - 1, u64::MAX), "{transport}");
+    }
+}
+
 #[test]
 fn next_relay_of_the_same_incarnation_repeats_nothing_and_reports_the_gap() {
     for transport in ["shm", "unix"] {

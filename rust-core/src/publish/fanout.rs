@@ -291,7 +291,8 @@ impl Fanout {
             }
         };
         if count > 0 {
-            let last = first + count as u64 - 1;
+            // A bridge relays the number of another machine, which may be the highest.
+            let last = first + (count as u64 - 1);
             (state.last, state.newest) = (last, last);
         }
         // Under the lock, so no other thread writes the counter.
