@@ -55,10 +55,13 @@ impl Workers {
     /// Returns which worker got which request, in order.
     fn given(&self) -> Vec<(i64, i64)> {
         let text = fs::read_to_string(&self.notes).unwrap_or_default();
-        let number = |word: &str| word.parse().unwrap();
-        text.lines()
-            .filter_map(|line| line.split_once(' '))
-            .map(|(who, what)| (number(who), number(what)))
+        // A line that is being written is left out.
+        let noted = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        noted
+            .map(|line| {
+                let numbers: Vec<i64> = line.split_whitespace().map(|word| word.parse().unwrap()).collect();
+                (numbers[0], numbers[1])
+            })
             .collect()
     }
 
