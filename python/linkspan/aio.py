@@ -103,10 +103,8 @@ class _Watched(Generic[S]):
         An attempt receives what belongs to others, too, and the descriptor does not tell them: the answer to another call, or the
         end of the connection.
         """
-        again = True
-        while again:
-            again = False
-            before = self._received()
+        while self._waiting:
+            is_done = False
             for done, attempt in list(self._waiting.items()):
                 if done.done():
                     continue
@@ -123,9 +121,13 @@ class _Watched(Generic[S]):
                 else:
                     done.set_result(result)
                 del self._waiting[done]
-                again = True
-            self._seen = self._received()
-            again = bool(self._waiting) and (again or self._seen != before)
+                is_done = True
+            if is_done:
+                continue
+            received = self._received()
+            if received == self._seen:
+                break
+            self._seen = received
         self._rest()
 
     def _received(self) -> int:

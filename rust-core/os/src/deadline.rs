@@ -240,20 +240,8 @@ impl<'a> Waiting<'a> {
 
     /// Returns a wait without a tick, for a step within another call.
     pub fn until(deadline: Deadline) -> Waiting<'a> {
-        let duration = deadline.remaining();
-        Waiting {
-            deadline: Cell::new(Some(deadline)),
-            duration,
-            tick: None,
-            on_wait: None,
-            next: None,
-            wake: None,
-            stop: None,
-            is_strict: false,
-            first_round: None,
-            defers_tick: false,
-            deferred: None,
-        }
+        let started = Waiting::start(Wait::new(deadline.remaining()), Timeout::Default);
+        Waiting { deadline: Cell::new(Some(deadline)), ..started }
     }
 
     /// The same, for a caller that rejects late answers: a peer that answers gets no time beyond the
@@ -340,7 +328,7 @@ impl<'a> Waiting<'a> {
         if left == Some(Duration::ZERO) {
             return Err(self.timed_out());
         }
-        if self.tick.is_none() && self.on_wait.is_none() {
+        if !self.is_ticking() {
             return Ok(left);
         }
         let next = *self.next.get_or_insert_with(|| Instant::now() + Wait::TICK);

@@ -306,10 +306,10 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let session_state = &self.reconnector.session_state;
-        // Dropped after the direction, for the reason that `Leading` gives.
-        let (_calling, mut kept);
-        let Leading { mut receiving, calling, mut taken } = leading;
-        (_calling, kept) = (calling, false);
+        let Leading { receiving, calling: _calling, mut taken } = leading;
+        // Dropped before `_calling`, for the reason that `Leading` gives.
+        let mut receiving = receiving;
+        let mut kept = false;
         let found = loop {
             let (found, is_due) = waiting.deferring_tick(|waiting| {
                 self.receive_answer(pending, taken.take(), &mut receiving, waiting)
