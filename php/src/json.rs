@@ -47,13 +47,16 @@ fn finite(value: &Zval) -> Zval {
     match (is_std_class(object), object.get_properties()) {
         (true, Ok(properties)) => {
             let mut made = ZendObject::new_stdclass();
-            for (key, value) in Entries::new(properties) {
+            for (key, property) in Entries::new(properties) {
                 // The keys of a map that is no PHP array are numbers from 0, which any object takes.
                 let key = match key {
                     Key::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
                     Key::Number(number) => number.to_string(),
                 };
-                let _ = made.set_property(&key, finite(value));
+                if made.set_property(&key, finite(property)).is_err() {
+                    // As it is: `json_encode` shows what it can of it.
+                    return value.shallow_clone();
+                }
             }
             made.into_zval(false).unwrap_or_else(|_| value.shallow_clone())
         }

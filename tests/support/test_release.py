@@ -1,0 +1,65 @@
+"""A release: what is built has the commit that is tagged, and a step that fails leaves no commit. `make` and `cargo` are stand-ins."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+from support.tree import ROOT
+
+FILES = ["Cargo.toml", "Cargo.lock", "CHANGELOG.md", "c-api/fortran/fpm.toml", "packaging/release"]
+STEPS = ["lint", "test", "test-bridge", "test-memory", "dist", "dist-test"]
+#: Notes the step and the subject of the commit that it sees, and fails at one.
+MAKE = """#!/bin/sh
+echo "$1 $(git log -1 --format=%s) $(git status --porcelain)" >> "$NOTES"
+[ "$1" != "$FAILS" ]
+"""
+
+
+@pytest.fixture
+def release(tmp_path):
+    """Runs packaging/release 9.8.7 in a repository of its own; gives what ended, what `make` saw, and git's answers."""
+    tree, bin = tmp_path / "tree", tmp_path / "bin"
+    for file in FILES:
+        (tree / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, tree / file)
+    bin.mkdir()
+    for name, text in (("make", MAKE), ("cargo", "#!/bin/sh\n")):
+        (bin / name).write_text(text)
+        (bin / name).chmod(0o755)
+    who = {f"GIT_{role}_{what}": "linkspan@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    notes = tmp_path / "notes"
+
+    def git(*words):
+        return subprocess.run(["git", *words], cwd=tree, check=True, capture_output=True, text=True, env={**os.environ, **who}).stdout.strip()
+
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "Before")
+
+    def run(fails=""):
+        environment = {**os.environ, **who, "PATH": f"{bin}:{os.environ['PATH']}", "NOTES": str(notes), "FAILS": fails}
+        done = subprocess.run([tree / "packaging/release", "9.8.7"], capture_output=True, text=True, env=environment)
+        return done, notes.read_text().splitlines(), git
+
+    return run
+
+
+def test_every_step_sees_the_commit_that_is_tagged(release):
+    done, steps, git = release()
+    assert done.returncode == 0, done.stderr
+    assert steps == [f"{step} Version 9.8.7 " for step in STEPS]
+    assert git("rev-parse", "v9.8.7^{commit}") == git("rev-parse", "HEAD")
+    assert git("diff", "--stat", "HEAD~1", "--", "Cargo.toml", "CHANGELOG.md", "c-api/fortran/fpm.toml").count("|") == 3
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_failing_step_leaves_neither_commit_nor_tag(release, step):
+    done, steps, git = release(fails=step)
+    assert done.returncode != 0
+    assert f"make {step}" in done.stderr and "nothing is committed" in done.stderr, done.stderr
+    assert len(steps) == STEPS.index(step) + 1
+    assert (git("log", "--format=%s"), git("tag")) == ("Before", "")
+    assert "9.8.7" in git("diff", "--", "CHANGELOG.md")
+    git("checkout", ".")
+    assert git("status", "--porcelain") == ""
