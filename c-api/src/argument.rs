@@ -31,10 +31,8 @@ const LONG_TIMEOUT: i64 = i64::MIN + 1;
 /// # Safety
 /// `pointer` is NULL or points to a `T`, which is live or one of those released last.
 pub(crate) unsafe fn handle<'a, T: Checked>(pointer: *const T) -> Result<&'a T> {
-    // Most parameters are named as their types are.
-    let name = std::any::type_name::<T>();
     // SAFETY: as the caller promises.
-    unsafe { named(pointer, name.rsplit("linkspan_").next().unwrap_or(name)) }
+    unsafe { live(pointer, parameter_of::<T>) }
 }
 
 /// The same for a parameter with another name than its type.
@@ -42,10 +40,27 @@ pub(crate) unsafe fn handle<'a, T: Checked>(pointer: *const T) -> Result<&'a T> 
 /// # Safety
 /// As for [`handle`].
 pub(crate) unsafe fn named<'a, T: Checked>(pointer: *const T, what: &str) -> Result<&'a T> {
+    // SAFETY: as the caller promises.
+    unsafe { live(pointer, || what) }
+}
+
+/// The object behind a pointer; `what` names the parameter in an error.
+///
+/// # Safety
+/// As for [`handle`].
+#[inline]
+unsafe fn live<'a, 'n, T: Checked>(pointer: *const T, what: impl FnOnce() -> &'n str) -> Result<&'a T> {
     // SAFETY: the caller promises NULL or a T, or the shell of one, which is looked at before its content.
-    let object = unsafe { pointer.as_ref() }.ok_or_else(|| is_null(what))?;
+    let object = unsafe { pointer.as_ref() }.ok_or_else(|| is_null(what()))?;
     object.check()?;
     Ok(object)
+}
+
+/// Most parameters are named as their types are. Searched for where an error needs it: that takes more than sending a message.
+#[cold]
+fn parameter_of<T>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    name.rsplit("linkspan_").next().unwrap_or(name)
 }
 
 /// The value that a result gets before the call does anything else, so that a failed call leaves no stale

@@ -23,7 +23,7 @@ pub unsafe extern "C" fn linkspan_channel_call(
     // SAFETY: as the caller promises.
     unsafe {
         query(channel, place!(reply), |channel| {
-            let payload = channel.0.encode(&named(request, "request")?.locked())?;
+            let payload = channel.0.encode(named(request, "request")?)?;
             Ok(linkspan_message::arrived(channel.0.call_payload(&payload, wait(timeout)?)?))
         })
     }
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn linkspan_channel_start_call(
     // SAFETY: as the caller promises.
     unsafe {
         query(channel, place!(pending), |channel| {
-            let payload = channel.0.encode(&named(request, "request")?.locked())?;
+            let payload = channel.0.encode(named(request, "request")?)?;
             let [number, generation] = channel.0.start_call(&payload, wait(timeout)?)?.numbers();
             Ok(linkspan_pending_reply { number, generation })
         })

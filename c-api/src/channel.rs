@@ -122,10 +122,7 @@ pub unsafe extern "C" fn linkspan_channel_send(
     // SAFETY: as the caller promises.
     unsafe {
         exchange::send(channel, message, sequence, |channel, message| {
-            let wait = wait(timeout)?;
-            // The message is not locked while this call waits.
-            let sent = channel.0.send_array_or_encode(&message.locked())?;
-            sent.or_else(|payload| channel.0.send_payload(&payload, wait))
+            channel.0.send(message, wait(timeout)?)
         })
     }
 }

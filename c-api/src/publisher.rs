@@ -65,7 +65,7 @@ pub unsafe extern "C" fn linkspan_publisher_send(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        exchange::send(publisher, message, sequence, |publisher, message| publisher.0.send(&message.locked()))
+        exchange::send(publisher, message, sequence, |publisher, message| publisher.0.send(message))
     }
 }
 

@@ -7,7 +7,6 @@ use linkspan::value::{NdArrayRef, Sink, Source};
 use linkspan::{Error, ErrorKind, Limits, Message, Request, Result, Value, codec};
 
 use super::linkspan_message;
-use super::lock::Reading;
 use super::state::{HELD, State};
 use crate::tape::Tape;
 
@@ -104,24 +103,14 @@ impl linkspan_message {
     }
 }
 
-/// The value of a message while it is encoded: each question about it would lock the message again.
-pub(crate) struct Locked<'a>(Reading<'a, State>);
-
-impl linkspan_message {
-    /// Locks the value for reading, to be encoded.
-    #[inline]
-    pub(crate) fn locked(&self) -> Locked<'_> {
-        Locked(self.read_state())
-    }
-}
-
-impl Source for Locked<'_> {
+/// Each of these locks the message for itself, so it is not locked while a call waits that has encoded it.
+impl Source for linkspan_message {
     fn walk<S: Sink + ?Sized>(&self, mut sink: &mut S) -> Result<()> {
         // One decoder for all encoders: in CBOR, as it is held, the value is appended and not walked.
         let decode = |bytes: &[u8], sink: &mut dyn Sink| {
             codec::decode_into(bytes, HELD, &Limits::default(), sink).map(drop)
         };
-        match &*self.0 {
+        match &*self.read_state() {
             State::Flat(map, value) if value.get().is_none() && !map.is_empty() => {
                 decode(map.bytes(), &mut sink)
             }
@@ -131,7 +120,7 @@ impl Source for Locked<'_> {
         }
     }
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
-        match &*self.0 {
+        match &*self.read_state() {
             State::Flat(map, _) if !map.is_empty() => {
                 out.extend_from_slice(map.bytes());
                 true
@@ -144,32 +133,17 @@ impl Source for Locked<'_> {
         }
     }
     fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
-        if let state @ State::Tree(_) = &*self.0
+        if let state @ State::Tree(_) = &*self.read_state()
             && let Ok(value) = state.whole()
         {
             visit(value);
         }
     }
     fn size_hint(&self) -> usize {
-        match &*self.0 {
+        match &*self.read_state() {
             State::Flat(map, _) => map.bytes().len(),
             State::Encoded(encoded) => encoded.bytes.len(),
             _ => 0,
         }
-    }
-}
-
-impl Source for linkspan_message {
-    fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
-        self.locked().walk(sink)
-    }
-    fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
-        self.locked().append_cbor(out)
-    }
-    fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {
-        self.locked().with_any(visit);
-    }
-    fn size_hint(&self) -> usize {
-        self.locked().size_hint()
     }
 }

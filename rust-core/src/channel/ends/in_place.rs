@@ -29,6 +29,7 @@ impl Channel {
     /// accepted has no next incarnation: the messages that were kept for it are lost, and the next `send` or `close` fails
     /// once with `Disconnected`, with the number of lost messages in [`Error::missed`](crate::Error::missed).
     pub fn send<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<u64> {
+        // The value is not used while the call waits.
         match self.send_array_or_encode(value)? {
             Ok(number) => Ok(number),
             Err(payload) => self.send_payload(&payload, wait),
@@ -39,9 +40,8 @@ impl Channel {
     /// number; encodes any other value, and this one, if it cannot be sent at once.
     ///
     /// The bytes around the array are written without a lock, before the lock is taken under which the message is sent.
-    #[doc(hidden)]
     #[inline]
-    pub fn send_array_or_encode<T: Source + ?Sized>(
+    fn send_array_or_encode<T: Source + ?Sized>(
         &self,
         value: &T,
     ) -> Result<std::result::Result<u64, Payload>> {
