@@ -30,6 +30,7 @@ impl Receiving {
 
     /// Returns a message to the caller. An answer to another request than `awaited` belongs to that request, whoever receives it:
     /// it is kept for the call that takes it, or counted as dropped if no call will.
+    #[inline]
     pub fn route(
         &mut self,
         message: Message,
@@ -42,6 +43,17 @@ impl Receiving {
             self.empty_polls = 0;
             return Ok(ReceivedFrame::Message(message));
         }
+        self.file_answer(message, ack_sender, waiting)
+    }
+
+    /// Keeps the answer to a request of another call.
+    #[inline(never)]
+    fn file_answer(
+        &mut self,
+        message: Message,
+        ack_sender: &AckSender<'_>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<ReceivedFrame> {
         let session_state = &ack_sender.links.session_state;
         session_state.finished(message.session(), message.sequence());
         if session_state.halves().calls.file(message).is_some() {
