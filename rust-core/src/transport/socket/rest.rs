@@ -21,18 +21,26 @@ impl SendRest {
     ///
     /// # Errors
     /// `Disconnected`.
+    #[inline]
     pub fn flush(place: &mut Option<SendRest>, stream: &Stream) -> Result<bool> {
+        // Nearly always there is none.
         let Some(rest) = place else { return Ok(true) };
-        while rest.written < rest.bytes.len() {
-            match stream.write_bytes(&rest.bytes[rest.written..])? {
-                Some(n) => rest.written += n,
-                None => return Ok(false),
-            }
-        }
-        let is_flushed = stream.flush()?;
+        let is_flushed = rest.write(stream)?;
         if is_flushed {
             *place = None;
         }
         Ok(is_flushed)
+    }
+
+    /// Writes as much as there is room for; returns whether the kernel has sent all of it.
+    #[inline(never)]
+    fn write(&mut self, stream: &Stream) -> Result<bool> {
+        while self.written < self.bytes.len() {
+            match stream.write_bytes(&self.bytes[self.written..])? {
+                Some(n) => self.written += n,
+                None => return Ok(false),
+            }
+        }
+        stream.flush()
     }
 }
