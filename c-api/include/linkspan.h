@@ -1305,8 +1305,8 @@ const char *linkspan_encoding_name(linkspan_encoding encoding);
 // `name` is NUL-terminated, `encoding` may be written.
 linkspan_status linkspan_encoding_from_name(const char *name, linkspan_encoding *encoding);
 
-// Gets the newest value of a publisher without subscribing; the caller releases it. `Empty` if nothing was
-// published yet, `NotFound` if no program publishes.
+// Gets the newest value of a publisher; the caller releases it. With a time-out it waits for a publisher and its first value,
+// with `LINKSPAN_DEFAULT` it does not wait. `Empty` if nothing was published yet, `NotFound` if no program publishes.
 //
 // The caller sees to this:
 // `endpoint` is NUL-terminated, `options` NULL or valid, `message` may be written.

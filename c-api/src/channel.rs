@@ -121,9 +121,7 @@ pub unsafe extern "C" fn linkspan_channel_send(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        exchange::send(channel, message, sequence, |channel, message| {
-            channel.0.send(message, wait(timeout)?)
-        })
+        exchange::send(channel, message, sequence, |channel, message| channel.0.send(message, wait(timeout)?))
     }
 }
 

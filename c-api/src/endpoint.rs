@@ -7,8 +7,8 @@ use crate::message::linkspan_message;
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
-/// Gets the newest value of a publisher without subscribing; the caller releases it. `Empty` if nothing was
-/// published yet, `NotFound` if no program publishes.
+/// Gets the newest value of a publisher; the caller releases it. With a time-out it waits for a publisher and its first value,
+/// with `LINKSPAN_DEFAULT` it does not wait. `Empty` if nothing was published yet, `NotFound` if no program publishes.
 ///
 /// # Safety
 /// `endpoint` is NUL-terminated, `options` NULL or valid, `message` may be written.

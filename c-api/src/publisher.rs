@@ -64,9 +64,7 @@ pub unsafe extern "C" fn linkspan_publisher_send(
     sequence: *mut u64,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe {
-        exchange::send(publisher, message, sequence, |publisher, message| publisher.0.send(message))
-    }
+    unsafe { exchange::send(publisher, message, sequence, |publisher, message| publisher.0.send(message)) }
 }
 
 /// Publishes several messages in order, with one wake-up or one system call per subscriber for up to 64 short

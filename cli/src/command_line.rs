@@ -92,7 +92,7 @@ Examples:
 
 Examples:
   linkspan latest lab/temperature
-  linkspan latest lab/temperature --json --timeout 5    waits for a publisher"
+  linkspan latest lab/temperature --json --timeout 5    waits for a publisher and its first value"
     )]
     Latest(LatestArgs),
 

@@ -117,7 +117,7 @@ function subscribe(mixed $endpoint, mixed ...$options): Subscriber {}
 
 /**
  * The newest value of a publisher, without waiting: `Linkspan\latest('lab/temperature')['celsius']`. With the
- * option timeout it waits that long for a publisher.
+ * option timeout it waits that long for a publisher and its first value.
  * @throws EmptyException where nothing was published, NotFoundException where no program publishes
  */
 function latest(string $endpoint, mixed ...$options): Message {}

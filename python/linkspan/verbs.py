@@ -108,7 +108,7 @@ def wait(
 def latest(endpoint: str, **options: Unpack[Options]) -> Message:
     """The newest message at the endpoint. `Empty` where none was published yet, `NotFound` where no program publishes.
 
-    It does not wait for a publisher, unless the option `timeout` says how many seconds.
+    It does not wait, unless the option `timeout` says for how many seconds it waits for a publisher and its first message.
     """
     return _native.latest(endpoint, **options)
 

@@ -91,6 +91,27 @@ fn latest_alone(t: &str) {
     assert_eq!(ask().unwrap_err().kind(), ErrorKind::NotFound);
 }
 
+fn latest_with_a_timeout_waits_for_the_first_value(t: &str) {
+    for is_kept in [false, true] {
+        let endpoint = name(t);
+        let (waits, waiting) = support::waiting_options();
+        let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+        thread::scope(|s| {
+            let asking = s.spawn(|| match is_kept {
+                false => latest(&endpoint, &waits, SOON).unwrap(),
+                true => Subscriber::new(&endpoint, &waits).unwrap().newest(SOON).unwrap(),
+            });
+            waiting.recv_timeout(SOON).unwrap();
+            publisher.send(&Value::from("first")).unwrap();
+            assert_eq!(asking.join().unwrap().value().unwrap(), &Value::from("first"));
+        });
+        let nothing = name(t);
+        let _publisher = Publisher::new(&nothing, &Options::default()).unwrap();
+        let error = latest(&nothing, &Options::default(), Duration::from_millis(10)).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Empty | ErrorKind::NotFound), "{error}");
+    }
+}
+
 fn latest_over_a_kept_subscription(t: &str) {
     let endpoint = name(t);
     let ask = || linkspan::latest_persistent(&endpoint, &Options::default(), Duration::from_millis(200));
@@ -425,7 +446,7 @@ mod journal {
     }
 
     cases! {
-        subscribe_before_publish subscriber_with_delivery_latest_gets_no_lagged growing_messages two_publishers
+        subscribe_before_publish latest_with_a_timeout_waits_for_the_first_value subscriber_with_delivery_latest_gets_no_lagged growing_messages two_publishers
         closed_subscriber_ends_its_loop close_wakes_waiting_threads flush_of_a_store_waits_for_nothing
     }
 }
@@ -438,13 +459,14 @@ mod file {
     }
 
     cases! {
-        subscribe_before_publish subscriber_with_delivery_latest_gets_no_lagged growing_messages
+        subscribe_before_publish latest_with_a_timeout_waits_for_the_first_value subscriber_with_delivery_latest_gets_no_lagged growing_messages
         closed_subscriber_ends_its_loop close_wakes_waiting_threads flush_of_a_store_waits_for_nothing
     }
 }
 
 suite! {
     late_subscribers_get_the_latest_first subscribe_before_publish many_subscribers latest_alone
+    latest_with_a_timeout_waits_for_the_first_value
     latest_over_a_kept_subscription
     slow_subscriber_gets_lagged_and_continues slow_loop_continues_with_the_missed_count_in_messages subscriber_with_delivery_latest_gets_no_lagged publisher_restart
     growing_messages one_name_one_pattern two_publishers descriptor_for_event_loops

@@ -146,8 +146,8 @@ template <class... A> void subscribe(A &&...) {
     static_assert(detail::never<A...>, "write linkspan::subscriber(endpoint, options)");
 }
 
-/// The newest value of a publisher, without subscribing. Throws `empty` if nothing was published yet,
-/// `not_found` if no program publishes.
+/// The newest value of a publisher. With a time-out it waits for a publisher and its first value, without one it does not wait. Throws
+/// `empty` if nothing was published yet, `not_found` if no program publishes.
 inline message latest(zstring endpoint, const options &o = {}, timeout_value t = {}) {
     detail::c_options given(o);
     linkspan_message *m;

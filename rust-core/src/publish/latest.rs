@@ -22,7 +22,7 @@ use crate::deadline::{Deadline, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
 use crate::message::Message;
-use crate::sys::poll::{next_round, wait_any};
+use crate::sys::poll::wait_readable;
 use crate::transport::broadcast::Received;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
@@ -32,8 +32,16 @@ use crate::transport::socket::StreamRx;
 /// The time-out of a call that gives none.
 const NO_WAIT: Timeout = Timeout::After(Duration::ZERO);
 
+/// A publisher that has a newer ring than that of its answer is asked again, so often at most.
+const MAX_MOVES: u32 = 64;
+
+/// What ends with a publisher or with its first value.
+const MAY_COME: [ErrorKind; 4] =
+    [ErrorKind::Empty, ErrorKind::NotFound, ErrorKind::Stalled, ErrorKind::Timeout];
+
 /// Returns the newest value of a publisher; of a pattern such as `lab/*`, the one of all names that fit which was sent last, with its name
-/// ([`Message::name`]). Without a time-out of its own it does not wait for a publisher, whatever the options say.
+/// ([`Message::name`]). With a time-out it waits for a publisher and its first value; without one of its own it does not wait, whatever
+/// the options say.
 ///
 /// # Errors
 /// `Empty` if nothing was published; `NotFound` if there is no publisher.
@@ -128,17 +136,28 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
         };
         return Ok(Message::new(frame, &source, options.limits(), 0).with_schema(options.checks_received()));
     }
+    match once(endpoint, options) {
+        Err(first) if !waiting.is_none() && MAY_COME.contains(&first.kind()) => {
+            // As a subscriber, which misses nothing. Without a name it is not in the way of another one of this program.
+            let options = Options { client_id: None, ..options.clone() };
+            let received = Subscriber::new(&endpoint.to_string(), &options)?.receive_within(waiting);
+            received.map_err(|e| match e.kind() {
+                ErrorKind::Timeout if first.kind() == ErrorKind::Stalled => first,
+                ErrorKind::Timeout => nothing_published(),
+                _ => e,
+            })
+        }
+        found => found,
+    }
+}
+
+/// The newest value alone, from a publisher that keeps nothing of the request. Does not wait for a publisher.
+fn once(endpoint: &Endpoint, options: &Options) -> Result<Message> {
     let dialler = Dialler::new(endpoint, options)?;
     let mut own_hello = Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
     (own_hello.once, own_hello.slots) = (true, endpoint.transport().capabilities().slots);
-    loop {
-        // A publisher can make this call dial again and again, and an attempt without waiting has no deadline of its own.
-        if !waiting.is_none() {
-            next_round(waiting)?;
-        }
-        let dialled = dialler.dial_marked(waiting, |_, waiting| {
-            dialler.dial(&own_hello, || Ok(((), Vec::new())), &[], waiting)
-        })?;
+    for _ in 0..MAX_MOVES {
+        let dialled = dialler.dial(&own_hello, || Ok(((), Vec::new())), &[], &mut Waiting::at_once())?;
         let Some((mut called, peer_hello, ())) = dialled else { continue };
         Pattern::Publish.fits(peer_hello.pattern)?;
         let source = Owner::of(&called.stream, called.credentials.as_ref()).qualify(peer_hello.source());
@@ -149,9 +168,7 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
                 // The publisher has changed to a larger ring since its answer.
                 Received::Moved => continue,
             },
-            None => {
-                from_stream(StreamRx::new(called.stream, called.process, options.max_message_size), waiting)?
-            }
+            None => from_stream(StreamRx::new(called.stream, called.process, options.max_message_size))?,
         };
         return match frame {
             Some(frame) => Ok(Message::new(frame, &source.into(), options.limits(), 0)
@@ -159,23 +176,19 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
             None => Err(nothing_published()),
         };
     }
+    let text = format!("the publisher had left the ring of its answer {MAX_MOVES} times in a row");
+    Err(Error::new(ErrorKind::Stalled, text))
 }
 
-/// Returns the one frame that a publisher sends after its hello. The frame is on its way already, so even a
-/// call that does not wait gets it: it waits for at most five ticks.
-fn from_stream(mut rx: StreamRx, waiting: &mut Waiting<'_>) -> Result<Option<Incoming>> {
+/// Returns the one frame that a publisher sends after its hello. It is on its way already: this waits for at most five ticks.
+fn from_stream(mut rx: StreamRx) -> Result<Option<Incoming>> {
     let mut delivery_wait = Waiting::until(Deadline::after(Wait::TICK * 5));
     loop {
         if let Some(frame) = rx.try_recv()? {
             return Ok(Some(frame).filter(|f| f.header.kind == Kind::Data));
         }
-        let step = if waiting.deadline().has_passed() { &mut delivery_wait } else { &mut *waiting };
-        let fd = rx.descriptors().next().map(|fd| (fd, rustix::event::PollFlags::IN));
-        match fd.map(|fd| wait_any(step, [fd])) {
-            Some(Err(e)) if e.kind() != ErrorKind::Timeout || delivery_wait.deadline().has_passed() => {
-                return Err(e);
-            }
-            _ => {}
+        if let Some(fd) = rx.descriptors().next() {
+            wait_readable(&mut delivery_wait, &[fd])?;
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::sys::poll::next_round;
 
 impl Subscriber {
     /// Returns the newest message, whether it was received before or not, for programs that poll
-    /// occasionally.
+    /// occasionally. Waits for a publisher and its first message.
     ///
     /// # Errors
     /// `Empty` if nothing was published, `NotFound` if there is no publisher.
@@ -43,7 +43,9 @@ impl Subscriber {
                     let source = feed.source_of(&frame);
                     return Ok(self.message(frame, &source, feed.session));
                 }
-                Ok(Some(Polled::Empty)) => return Err(nothing_published()),
+                Ok(Some(Polled::Empty)) => {
+                    receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| nothing_published())?;
+                }
                 Ok(Some(Polled::Moved)) => {
                     receive_state.moved = true;
                     receive_state.drop_feed();

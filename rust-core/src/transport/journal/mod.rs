@@ -189,21 +189,22 @@ impl StoreDriver for Journal {
     ) -> Result<Incoming> {
         let nothing = || Error::new(ErrorKind::Empty, "nothing has been published yet");
         let place = Place::of(endpoint)?;
-        if let Some(newest) = Reader::newest(&place, options.max_message_size)? {
-            return newest.map(|(frame, _)| frame).ok_or_else(nothing);
+        match Reader::newest(&place, options.max_message_size)? {
+            Some(Some((frame, _))) => return Ok(frame),
+            Some(None) if waiting.is_none() => return Err(nothing()),
+            _ => {}
         }
         let mut following = Following::open(&place, None, None, options.max_message_size)?;
         loop {
-            match following.latest() {
+            let missing = match following.latest() {
                 Ok(Some((frame, _))) => return Ok(frame),
-                Ok(None) => return Err(nothing()),
+                Ok(None) => nothing(),
                 Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
-                Err(e) => {
-                    if !following.park()? {
-                        wait_readable(waiting, &[following.descriptor()])
-                            .map_err(|slept| if slept.kind() == ErrorKind::Timeout { e } else { slept })?;
-                    }
-                }
+                Err(e) => e,
+            };
+            if !following.park()? {
+                wait_readable(waiting, &[following.descriptor()])
+                    .map_err(|slept| if slept.kind() == ErrorKind::Timeout { missing } else { slept })?;
             }
         }
     }
