@@ -17,7 +17,7 @@
 //! handler, a watcher or an authenticator runs. The thread starts with the first registration and
 //! ends with the last.
 //!
-//! After a fork the child has no such thread, and makes its own acceptor. [`Watches::born`] holds the generation of the
+//! After a fork the child has no such thread, and makes its own acceptor. `Watches::born` holds the generation of the
 //! process that made it, for registrations that a child has inherited.
 
 mod handler;

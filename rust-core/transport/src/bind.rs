@@ -116,7 +116,7 @@ impl Place {
 
     /// Listens here beside other processes of this user, or as the first of them. `ask` asks one of
     /// the others for the socket; it returns `None` where that one has just ended. Blocks for up to
-    /// [`JOIN_TIMEOUT`].
+    /// `JOIN_TIMEOUT`.
     ///
     /// # Errors
     /// `AddressInUse` where a process listens alone; those of `ask`.

@@ -4,7 +4,7 @@
 //! A hello is one frame of at most 16 KiB. Descriptors may come with it and nowhere else: they are
 //! taken only once the whole frame is there and its content has been checked, so a refused peer
 //! cannot fill this process with descriptors. The acceptor calls [`HelloReader`]; the connecting
-//! side calls [`call`], or [`connect`] where it sends no hello.
+//! side calls `call`, or `connect` where it sends no hello.
 //!
 //! Bytes behind the hello stay in the socket's queue, for the link that takes over the connection.
 
@@ -257,7 +257,7 @@ pub(crate) fn connect(place: &Place, carries: Carries, waiting: &mut Waiting<'_>
 /// Connects to the listener at this place, once, and exchanges hellos.
 ///
 /// # Errors
-/// `Stalled` where a process listens and does not answer in time; those of [`connect`].
+/// `Stalled` where a process listens and does not answer in time; those of `connect`.
 pub fn call(
     place: &Place,
     carries: Carries,
@@ -374,7 +374,7 @@ fn send_and_read(
     Ok(Some(HelloAnswer { answer, descriptors }))
 }
 
-/// The deadline of an answer: that of the call, but at least [`MIN_ANSWER_TIME`].
+/// The deadline of an answer: that of the call, but at least `MIN_ANSWER_TIME`.
 pub struct AnswerTimeout(Waiting<'static>);
 
 impl AnswerTimeout {

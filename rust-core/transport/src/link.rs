@@ -339,7 +339,7 @@ impl Tx {
         })
     }
 
-    /// Returns the half to which a short message can be written in place, with [`ShmTx::try_send_next`]; `None`
+    /// Returns the half to which a short message can be written in place, with `ShmTx::try_send_next`; `None`
     /// for other links.
     #[inline]
     pub fn in_place(&mut self) -> Option<&mut ShmTx> {
@@ -401,7 +401,7 @@ impl Rx {
     }
 
     /// Returns the half from which a short message can be read in place, with
-    /// [`ShmRx::peek_small`]; `None` for other links.
+    /// `ShmRx::peek_small`; `None` for other links.
     #[inline]
     pub fn in_place(&mut self) -> Option<&mut ShmRx> {
         match self {

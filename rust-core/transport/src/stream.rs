@@ -2,7 +2,7 @@
 //! link where no memory is shared.
 //!
 //! The two halves of a link share one [`Stream`]. Each variant is a connected, non-blocking
-//! connection. Only [`Stream::wait_room`] blocks; `read` and `write` return `None` where they
+//! connection. Only `Stream::wait_room` blocks; `read` and `write` return `None` where they
 //! would.
 
 use std::io::IoSlice;

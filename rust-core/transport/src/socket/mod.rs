@@ -8,7 +8,7 @@
 //! connection; a peer that has just sent something need not be checked. The receiving half notes
 //! the time, the sending half reads it. The accesses are relaxed: the value only decides about a
 //! check, and a stale one costs a system call, or delays the discovery of a closed connection by
-//! [`PeerActivity::RECENT`].
+//! `PeerActivity::RECENT`.
 //!
 //! | what | defined in |
 //! |---|---|

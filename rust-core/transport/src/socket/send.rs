@@ -115,7 +115,7 @@ impl StreamTx {
     }
 
     /// Begins a frame without an extension, where [`StreamTx::takes_next`] has returned true: in one write. After
-    /// [`Sent::Part`], the caller goes on with [`StreamTx::try_send`].
+    /// `Sent::Part`, the caller goes on with `StreamTx::try_send`.
     ///
     /// # Errors
     /// `Disconnected`.

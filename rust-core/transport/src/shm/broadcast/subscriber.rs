@@ -143,7 +143,7 @@ impl BroadcastReader {
     /// Returns the next frame, `Nothing`, or `Moved`; never blocks.
     ///
     /// # Errors
-    /// Those of [`RingReader::read`]; `Disconnected` once everything that a gone publisher left was
+    /// Those of `RingReader::read`; `Disconnected` once everything that a gone publisher left was
     /// read; `Malformed` for bytes over the socket that no publisher sends.
     pub fn try_recv(&mut self) -> Result<Received> {
         if let Some(end) = &self.end {
@@ -233,7 +233,7 @@ impl BroadcastReader {
     }
 
     /// Returns the newest frame, whether it was read before or not; errors as
-    /// [`RingReader::latest_with`].
+    /// `RingReader::latest_with`.
     pub fn latest(&mut self) -> Result<Received> {
         let BroadcastReader { ring_reader, slots, viewing, files, page, signals, .. } = self;
         let mut resolve =
@@ -255,7 +255,7 @@ impl BroadcastReader {
         self.spin.until(|| ring_reader.is_ready())
     }
 
-    /// Sleeps in the futex, as long as the [`FutexStage`] after a frame lasts. Returns false when it
+    /// Sleeps in the futex, as long as the `FutexStage` after a frame lasts. Returns false when it
     /// is time for [`BroadcastReader::park`] and a longer sleep.
     ///
     /// # Errors

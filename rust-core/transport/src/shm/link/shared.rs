@@ -28,7 +28,7 @@ pub(super) type RingWriter = Writer<Arc<MemoryFile>, Arc<PeerMemory>>;
 /// The reading end of the peer's ring.
 pub(super) type RingReader = Reader<Arc<MemoryFile>, Arc<PeerMemory>>;
 
-/// The acknowledgement words of both sides, see [`ack_words`].
+/// The acknowledgement words of both sides, see `ack_words`.
 pub type AckWords = ack_words::AckWords<Arc<MemoryFile>, Arc<PeerMemory>>;
 
 /// What both halves use.
