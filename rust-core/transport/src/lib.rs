@@ -50,20 +50,21 @@
 //! # A transport is one folder and one line
 //!
 //! A folder implements the traits of `driver`, and those of `broadcast` and `store` where it has them; `table` has a line for it.
-//! The layers above read the capabilities and call the traits. They cannot name a transport: the folders are private (decision 53).
+//! The layers above read the capabilities and call the traits. They cannot name a transport: the folders are private (decisions 53 and 118).
 //! `linkspan` adds a ninth one in its tests, written against what is public here.
 //!
 //! | what | defined in |
 //! |---|---|
+//! | the header, extension and body that move; memory of small bodies | `frame`; `spare` |
 //! | the name of a transport and what it can do | `kind`, `capability` |
 //! | what a folder implements | `driver`; without a hello `connectionless`; for publishers `broadcast` and `store` |
 //! | the list of transports | `table` |
-//! | names, and their places in a directory; the owner of a name | `endpoint`, `place`; `bind` |
+//! | names, patterns of them, and their places in a directory; the owner of a name | `endpoint`, `name_pattern`, `place`; `bind` |
 //! | removal of stale files at a place | `sweep` |
 //! | files that a layer above keeps in the directory of a spool or a journal | `attached` |
 //! | the owner of a name at which no process answers; the machine that a journal comes from | `owner`; `origin` |
 //! | new connections: the thread that answers them, the first frame, the bound of those that wait | `acceptor`, `hello`, `admission` |
-//! | the proof that a new connection has to give | `authentication` |
+//! | the proof that a new connection has to give; keys of trusted machines | `authentication`; `keys` |
 //! | the two halves of a link, of any transport; of a folder's own kind | `link`, `half` |
 //! | a sending half that a thread has, which writes the rest of a frame | `background` |
 //! | ends without a hello, and the sender of a frame there | `connectionless`, `extension` |

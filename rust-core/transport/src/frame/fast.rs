@@ -11,7 +11,7 @@ const FORM: u64 = {
     u64::from_le_bytes([m0, m1, m2, m3, VERSION, Kind::Data as u8, 0, 0])
 };
 
-/// Where the encoding lies in the first word.
+/// The first bit of the encoding in the first word.
 const ENCODING: u32 = 48;
 
 impl Header {
