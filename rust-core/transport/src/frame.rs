@@ -359,6 +359,7 @@ impl<'a> Outgoing<'a> {
     }
 
     /// The same with a body whose long arrays may be stored elsewhere.
+    #[inline]
     pub fn of(header: Header, body: &'a Body) -> Outgoing<'a> {
         match body.split() {
             None => Outgoing::new(header, body.whole()),

@@ -458,6 +458,7 @@ impl Rx {
 
     /// Notes that the caller has finished with all frames but the last `last`, which were not given
     /// to the program yet. Only a place distinguishes them, because it keeps what was not consumed.
+    #[inline]
     pub fn consumed_but(&mut self, last: usize) {
         match self {
             Rx::Place(half) => half.consumed_but(last),
@@ -466,6 +467,7 @@ impl Rx {
     }
 
     /// Returns what was lost since the last call, where nothing is sent again.
+    #[inline]
     pub fn take_losses(&mut self) -> Losses {
         match self {
             Rx::Place(half) => half.take_losses(),
@@ -480,6 +482,7 @@ impl Rx {
 
     /// Returns whether polling before a sleep is probably not worth its system call: then `park`
     /// and sleep at once.
+    #[inline]
     pub fn is_likely_empty(&mut self) -> bool {
         match self {
             Rx::Stream(half) => half.is_likely_empty(),

@@ -150,6 +150,7 @@ impl StreamTx {
 
     /// Sends several short frames with one write; see
     /// [`Tx::try_send_many`](crate::Tx::try_send_many).
+    #[inline]
     pub(crate) fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
         // TLS buffers what it accepts, so the number of sent frames would be unknown.
         if self.progress > 0 || !self.stream.writes_reach_kernel() || !self.flush()? {

@@ -205,6 +205,7 @@ impl<P: Memory> RingReader<P> {
     }
 
     /// Like `read`; `resolve` returns the elements that a record refers to.
+    #[inline]
     pub(super) fn read_with(&mut self, resolve: &mut Resolve<'_>) -> Result<Received> {
         let (mut attempts, mut skipped) = (0, 0);
         loop {

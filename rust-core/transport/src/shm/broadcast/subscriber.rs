@@ -145,6 +145,7 @@ impl BroadcastReader {
     /// # Errors
     /// Those of `RingReader::read`; `Disconnected` once everything that a gone publisher left was
     /// read; `Malformed` for bytes over the socket that no publisher sends.
+    #[inline]
     pub fn try_recv(&mut self) -> Result<Received> {
         if let Some(end) = &self.end {
             return Err(end.clone());
@@ -220,6 +221,7 @@ impl BroadcastReader {
         self.probe_due = false;
     }
 
+    #[inline]
     fn read(&mut self) -> Result<Received> {
         let BroadcastReader { ring_reader, slots, viewing, files, page, signals, .. } = self;
         let mut resolve =
