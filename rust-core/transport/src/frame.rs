@@ -136,6 +136,7 @@ impl Header {
     }
 
     /// Returns the offset of the body from the start of the header: a multiple of 64.
+    #[inline]
     pub const fn body_offset(&self) -> usize {
         (HEADER + self.extension).next_multiple_of(ALIGN)
     }
